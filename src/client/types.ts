@@ -1,0 +1,111 @@
+import type { ErrorCode, ErrorClass } from '../model/errors.js';
+import type { Json, JsonObject } from '../model/json.js';
+import type { Principal } from '../model/principal.js';
+import type { PayloadRef } from '../model/records.js';
+
+/** The agent's reasoning, stored verbatim under the run's trace id, never in Temporal's history. */
+export interface Trace {
+  readonly prompt?: string | undefined;
+  readonly response?: string | undefined;
+  readonly model?: string | undefined;
+  readonly parameters?: Json | undefined;
+  readonly messages?: Json | undefined;
+}
+
+export interface StartRequest {
+  /** The run's id: given by the caller so that a repeated request starts one run. */
+  readonly run: string;
+  readonly flow: string;
+  readonly flowVersion: number;
+  readonly planHash: string;
+  readonly initialState: string;
+  readonly environment: string;
+  readonly mode: 'live' | 'shadow';
+  readonly input: JsonObject;
+  readonly principal: Principal;
+  readonly trace: Trace | null;
+  /** How long to wait for the run to settle, milliseconds. */
+  readonly waitMs: number;
+}
+
+export type StartOutcome =
+  | { readonly status: 'settled' | 'executing' | 'accepted' }
+  | { readonly status: 'unavailable'; readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE' };
+
+export interface SubmitRequest {
+  readonly run: string;
+  readonly messageId: string;
+  readonly transition: string;
+  readonly arguments: JsonObject;
+  readonly expectedVersion: number | null;
+  readonly principal: Principal;
+  readonly trace: Trace | null;
+  readonly waitMs: number;
+}
+
+/** What the run answered to a message. `action` names the row that holds output and error. */
+export type Answer =
+  | { readonly status: 'executed'; readonly transition: string; readonly action: string; readonly chain: readonly ChainStep[] }
+  | { readonly status: 'pending'; readonly transition: string; readonly action: string; readonly approval: string }
+  | { readonly status: 'accepted' }
+  | Refusal;
+
+export interface ChainStep {
+  readonly transition: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface Refusal {
+  readonly status: 'refused';
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly guard?: { readonly index: number; readonly kind: string; readonly verdict: string; readonly reason: string };
+  readonly rule?: string;
+  readonly why?: string;
+  readonly errorClass?: ErrorClass;
+  readonly errors?: readonly { readonly pointer: string; readonly message: string }[];
+  readonly action?: string;
+}
+
+export type MessageOutcome =
+  | { readonly status: 'answered'; readonly answer: Answer }
+  /** Durable and taken, not settled within waitMs. `action` is known once the run has taken it. */
+  | { readonly status: 'executing'; readonly messageId: string }
+  | { readonly status: 'unavailable'; readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE' };
+
+export interface DecideRequest {
+  readonly run: string;
+  readonly decisionId: string;
+  readonly approval: string;
+  readonly decision: 'approve' | 'deny';
+  readonly digest: string;
+  readonly reason: string | null;
+  readonly principal: Principal;
+}
+
+export interface OperateRequest {
+  readonly run: string;
+  readonly messageId: string;
+  readonly reason: string;
+  readonly principal: Principal;
+  readonly waitMs: number;
+}
+
+/** Hides Temporal. Every method stores what must be durable in Postgres before it sends. */
+export interface RunClient {
+  start(request: StartRequest): Promise<StartOutcome>;
+  submit(request: SubmitRequest): Promise<MessageOutcome>;
+  decide(request: DecideRequest): Promise<MessageOutcome>;
+  cancel(request: OperateRequest): Promise<MessageOutcome>;
+  retry(request: OperateRequest): Promise<MessageOutcome>;
+  /** Temporal's own history as JSON, `{events}`; null when Temporal has none. */
+  history(run: string): Promise<{ readonly events: readonly Json[] } | null>;
+  /** Replays that history against the current kernel and compares it with the chain's heads. */
+  replay(run: string): Promise<{ readonly ok: boolean; readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[] }>;
+  /** Does Temporal answer, and does a worker poll? */
+  health(): Promise<{ readonly temporal: boolean; readonly worker: boolean }>;
+  close(): Promise<void>;
+}
+
+export type { PayloadRef };

@@ -1,0 +1,252 @@
+-- Roles are made by the migrator (src/db/roles.ts) before this runs; the app role gets its rights in 0002.
+
+create table plan (
+  hash       text primary key,                 -- sha256:<hex> of body
+  body       text not null                     -- canonical JSON of the Plan
+);
+
+create table flow_version (
+  name         text not null,
+  version      integer not null,
+  hash         text not null,                  -- sha256:<hex> of the canonical definition
+  plan_hash    text not null references plan (hash),
+  environment  text not null,
+  definition   text not null,                  -- canonical JSON of the definition as parsed
+  source       text not null,                  -- the text as it was sent, comments included
+  owner        text,
+  description  text,
+  warnings     jsonb not null,
+  published_at timestamptz not null default now(),
+  published_by text not null,
+  primary key (name, version)
+);
+create index flow_version_hash on flow_version (name, hash);
+
+create table policy_set (
+  seq       bigint generated always as identity primary key,
+  hash      text not null,
+  body      text not null,                     -- canonical JSON of the PolicySet
+  loaded_at timestamptz not null default now()
+);
+
+create table signing_key (
+  key_id     text primary key,
+  public_key text not null,                    -- base64 SPKI DER, Ed25519
+  created_at timestamptz not null default now(),
+  retired_at timestamptz
+);
+
+create table principal (
+  id         text primary key,
+  kind       text not null check (kind in ('human', 'agent', 'system')),
+  created_at timestamptz not null default now()
+);
+
+create table api_key (
+  key_id       text primary key,
+  hash         bytea not null unique,          -- HMAC-SHA-256 of the key under the service's pepper
+  principal_id text not null references principal (id),
+  roles        text[] not null,
+  permissions  text[] not null,
+  expires_at   timestamptz,
+  created_at   timestamptz not null default now(),
+  created_by   text not null,
+  revoked_at   timestamptz
+);
+
+create table run (
+  id            text primary key,
+  flow          text not null,
+  flow_version  integer not null,
+  plan_hash     text not null references plan (hash),
+  environment   text not null,
+  mode          text not null check (mode in ('live', 'shadow')),
+  namespace     text not null,
+  state         text not null,
+  status        text not null check (status in ('running', 'waiting', 'stuck', 'completed', 'cancelled', 'failed', 'timed_out')),
+  version       integer not null default 0,
+  rev           integer not null default 0,    -- steps taken; the optimistic lock of the kernel
+  trace_id      text not null,
+  started_by    text not null,
+  started_by_kind text not null,
+  started_at    timestamptz not null,
+  updated_at    timestamptz not null,
+  problem       jsonb,
+  doc           text                           -- JSON of the engine's RunState; null until the first step
+);
+create index run_listing on run (started_at desc, id desc);
+create index run_flow on run (flow, started_at desc);
+create index run_status on run (status, started_at desc);
+create index run_started_by on run (started_by, started_at desc);
+
+create table run_step (                        -- the stored answer of each kernel step: a rerun gets it again
+  run       text not null references run (id),
+  rev       integer not null,
+  event_key text not null,
+  result    text not null,
+  primary key (run, rev)
+);
+
+create table action (
+  id           text primary key,
+  run          text not null references run (id),
+  transition   text not null,                  -- or onEnter:<state>
+  tool         text,
+  status       text not null check (status in ('pending', 'approved', 'denied', 'expired', 'revoked', 'executing', 'executed', 'failed', 'unknown')),
+  requested_by text not null,
+  digest       text not null,
+  approval     text,
+  output_ref   jsonb,                          -- PayloadRef
+  error        jsonb,                          -- {code, message, errorClass?}
+  created_at   timestamptz not null,
+  updated_at   timestamptz not null
+);
+create index action_run on action (run);
+
+create table approval (
+  id           text primary key,
+  run          text not null references run (id),
+  action       text not null references action (id),
+  flow         text not null,
+  environment  text not null,
+  transition   text not null,
+  status       text not null check (status in ('open', 'approved', 'denied', 'expired', 'escalated', 'revoked', 'consumed')),
+  roles        text[] not null,
+  requested_by text not null,
+  requested_at timestamptz not null,
+  expires_at   timestamptz,
+  digest       text not null,
+  doc          jsonb not null,                 -- ApprovalDoc: what an approver needs, arguments by PayloadRef
+  updated_at   timestamptz not null
+);
+create index approval_run on approval (run);
+create index approval_open on approval (requested_at) where status in ('open', 'escalated');
+
+create table decision (
+  id          text primary key,
+  approval    text not null references approval (id),
+  run         text not null,
+  by_id       text not null,
+  by_kind     text not null,
+  decision    text not null check (decision in ('approve', 'deny')),
+  reason_ref  jsonb,
+  digest      text not null,
+  at          timestamptz not null,
+  attested    jsonb not null,                  -- AttestedMessage
+  status      text not null check (status in ('accepted', 'applied', 'refused')),
+  code        text
+);
+create index decision_approval on decision (approval, at);
+
+create table execution_grant (                 -- single use: inserted by the check, consumed with executor.started
+  action      text primary key references action (id),
+  run         text not null,
+  digest      text not null,
+  granted_at  timestamptz not null default now(),
+  consumed_at timestamptz
+);
+
+create table execution_attempt (               -- intent before, outcome after
+  action      text not null references action (id),
+  attempt     integer not null,
+  started_at  timestamptz not null,
+  finished_at timestamptz,
+  outcome     text check (outcome in ('succeeded', 'failed', 'unknown')),
+  error_class text,
+  primary key (action, attempt)
+);
+
+create table outbox (                          -- messages that must reach a run
+  id           text primary key,               -- message id
+  run          text not null,
+  kind         text not null,
+  payload      jsonb not null,                 -- AttestedMessage, or the start request
+  created_at   timestamptz not null default now(),
+  delivered_at timestamptz,
+  attempts     integer not null default 0,
+  next_at      timestamptz not null default now()
+);
+create index outbox_due on outbox (next_at) where delivered_at is null;
+
+create table idempotency (
+  principal   text not null,
+  method      text not null,
+  path        text not null,
+  key         text not null,
+  body_hash   text not null,
+  effect_id   text not null,                   -- the id that the first attempt gave to what it creates
+  status      integer,
+  headers     jsonb,
+  response    text,
+  held_until  timestamptz not null,
+  created_at  timestamptz not null default now(),
+  primary key (principal, method, path, key)
+);
+
+-- payloads: apart from the record, encrypted under a data key per run ----------------------------
+
+create table payload_key (
+  run     text primary key,                    -- '' = the service's own
+  wrapped bytea                                -- AES-256-GCM under the key-encryption key; null once shredded
+);
+
+create table payload (
+  id         text primary key,
+  run        text not null,
+  commit     text not null,
+  media      text not null,
+  ciphertext bytea not null,                   -- nonce(12) || salt(32)+bytes encrypted || tag(16)
+  created_at timestamptz not null default now()
+);
+
+-- the record -------------------------------------------------------------------------------------
+
+create table audit_chain (
+  chain text primary key,                      -- run id, or svc_<id> of an API or worker process
+  run   boolean not null,
+  size  bigint not null,
+  head  bytea,
+  closed boolean not null default false
+);
+
+create table audit_record (
+  seq        bigint generated always as identity primary key,
+  id         text not null unique,
+  chain      text not null references audit_chain (chain),
+  runseq     bigint not null,
+  event_key  text not null unique,
+  fact       bytea not null,                   -- SHA-256 of the asserted fact: same key, other fact = alarm
+  body       bytea not null,                   -- the exact bytes that were hashed
+  hash       bytea not null,                   -- SHA-256(0x00 || body): the leaf hash
+  -- columns below are copies for queries
+  run        text not null,
+  about      text not null,                    -- run that a service record is about, or ''
+  type       text not null,
+  time       timestamptz not null,
+  flow       text not null,
+  environment text not null,
+  trace_id   text not null,
+  actor      text not null,
+  actor_kind text not null,
+  verdict    text not null,
+  unique (chain, runseq)
+);
+create index audit_record_run on audit_record (run, runseq);
+create index audit_record_about on audit_record (about) where about <> '';
+create index audit_record_type on audit_record (type, seq);
+create index audit_record_actor on audit_record (actor, seq);
+
+create table audit_pending (                   -- records that the sequencer has not indexed yet
+  seq bigint primary key references audit_record (seq)
+);
+
+create table audit_head (                      -- one row: the global log's size; its frontier comes with the Merkle log
+  one  boolean primary key default true check (one),
+  size bigint not null
+);
+insert into audit_head (one, size) values (true, 0);
+
+create table audit_log (
+  index bigint primary key,                    -- gapless, from 0, assigned by one sequencer transaction at a time
+  seq   bigint not null unique references audit_record (seq)
+);

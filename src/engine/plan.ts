@@ -1,0 +1,224 @@
+import type { Json, JsonObject } from '../model/json.js';
+
+/** A flow compiled once at publish. Plain JSON: a run carries it by the hash of its canonical form. */
+export interface Plan {
+  readonly v: 1;
+  readonly name: string;
+  readonly notation: 'states' | 'agent' | 'proxy';
+  readonly title: string | null;
+  readonly description: string | null;
+  readonly owner: string | null;
+  readonly tags: readonly string[];
+  /** The environment that the definition names; null means the default, `dev`. */
+  readonly environment: string | null;
+  /** JSON Schema 2020-12 of the start input; null means no input is accepted. */
+  readonly inputSchema: JsonObject | null;
+  readonly initialState: string;
+  readonly initialContext: JsonObject;
+  readonly linkFilter: LinkFilter;
+  readonly timeoutMs: number | null;
+  readonly onTimeout: { readonly target: string } | null;
+  readonly maxChainDepth: number;
+  readonly charter: Charter | null;
+  readonly states: readonly State[];
+}
+
+export type LinkFilter = 'all' | 'byGuards';
+export type Tier = 'read_only' | 'reversible' | 'irreversible';
+export type Actor = 'agent' | 'human' | 'system' | 'deterministic';
+
+export interface Charter {
+  readonly read: readonly string[];
+  readonly execute: readonly string[];
+  readonly deny: readonly string[];
+  /** Names among read and execute for which no tool with a tier exists: refused with rule `unmapped`. */
+  readonly unmapped: readonly string[];
+}
+
+export interface State {
+  readonly name: string;
+  readonly description: string | null;
+  readonly goal: string | null;
+  readonly terminal: boolean;
+  readonly outcome: 'success' | 'failure' | null;
+  readonly onEnter: OnEnter | null;
+  readonly linkFilter: LinkFilter | null;
+  readonly transitions: readonly Transition[];
+}
+
+export interface OnEnter {
+  readonly executor: Executor;
+  readonly output: readonly Mapping[];
+  readonly reliability: Reliability;
+  /** Kind of evidence recorded on success besides the executor's own. */
+  readonly evidence: string | null;
+}
+
+export interface Transition {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string | null;
+  readonly target: string;
+  readonly onDeny: string | null;
+  readonly actor: Actor;
+  readonly tier: Tier | null;
+  readonly tool: string | null;
+  /** JSON Schema 2020-12; null means no arguments are accepted. */
+  readonly inputSchema: JsonObject | null;
+  readonly outputSchema: JsonObject | null;
+  /** Values that the link offers for its arguments. */
+  readonly prefill: readonly { readonly key: string; readonly value: Template }[];
+  readonly guards: readonly Guard[];
+  /** Already merged from transition, charter, tool and tier. Environment floors are merged when it parks. */
+  readonly gate: Gate | null;
+  readonly executor: Executor | null;
+  readonly output: readonly Mapping[];
+  readonly branches: readonly { readonly when: Guard; readonly target: string }[];
+  readonly evidence: string | null;
+  readonly reliability: Reliability;
+}
+
+// --- expressions -------------------------------------------------------------------------------
+
+export type Scope = 'arguments' | 'context' | 'input' | 'output' | 'response';
+
+export interface Path {
+  readonly kind: 'path';
+  readonly scope: Scope;
+  /** Property names and array indexes, in order; indexes as their decimal text. */
+  readonly segments: readonly string[];
+  /** Trailing `?`: null instead of a failed call. Only in templates. */
+  readonly optional: boolean;
+  /** As written. */
+  readonly text: string;
+}
+
+export interface Literal {
+  readonly kind: 'literal';
+  readonly value: string | number | boolean | null;
+}
+
+export type Operand = Path | Literal;
+export const operators = ['==', '!=', '<=', '>=', '<', '>', 'starts_with', 'contains'] as const;
+export type Operator = (typeof operators)[number];
+
+export interface Comparison {
+  readonly left: Operand;
+  readonly operator: Operator;
+  readonly right: Operand;
+  readonly text: string;
+}
+
+// --- guards ------------------------------------------------------------------------------------
+
+export type Guard =
+  | { readonly kind: 'permission'; readonly permission: string }
+  | { readonly kind: 'role'; readonly role: string }
+  | { readonly kind: 'expr'; readonly expr: Comparison }
+  | { readonly kind: 'evidence'; readonly requires: readonly EvidenceRequirement[] }
+  | { readonly kind: 'allOf'; readonly guards: readonly Guard[] }
+  | { readonly kind: 'anyOf'; readonly guards: readonly Guard[] }
+  | { readonly kind: 'not'; readonly guard: Guard };
+
+export interface EvidenceRequirement {
+  readonly kind: string;
+  readonly count: number;
+  readonly distinct: boolean;
+}
+
+// --- templates and mappings --------------------------------------------------------------------
+
+/** Values built for a call: literals, `$.` paths, text with `{$.path}` holes, objects and arrays of them. */
+export type Template =
+  | { readonly kind: 'literal'; readonly value: Json }
+  | Path
+  | { readonly kind: 'text'; readonly parts: readonly (string | Path)[] }
+  | { readonly kind: 'object'; readonly entries: readonly { readonly key: string; readonly value: Template }[] }
+  | { readonly kind: 'array'; readonly items: readonly Template[] };
+
+export interface Mapping {
+  readonly key: string;
+  readonly spec:
+    | { readonly kind: 'set'; readonly value: Operand | { readonly kind: 'json'; readonly value: Json } }
+    | {
+        readonly kind: 'add' | 'subtract' | 'multiply' | 'divide' | 'concat';
+        readonly operands: readonly Operand[];
+      };
+}
+
+// --- executors ---------------------------------------------------------------------------------
+
+export type Executor =
+  | {
+      readonly kind: 'rest';
+      readonly connection: string;
+      readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD';
+      /** `text` parts; holes are URL-encoded. */
+      readonly path: { readonly kind: 'text'; readonly parts: readonly (string | Path)[] };
+      readonly query: readonly { readonly key: string; readonly value: Template }[];
+      readonly headers: readonly { readonly key: string; readonly value: Template }[];
+      readonly body: Template | null;
+      readonly idempotencyKey: boolean;
+    }
+  | {
+      readonly kind: 'mcp';
+      readonly connection: string;
+      readonly tool: string;
+      /** null: the validated arguments, or in an onEnter the run's input. */
+      readonly map: Template | null;
+      readonly idempotencyKey: boolean;
+    }
+  | {
+      readonly kind: 'cli';
+      readonly connection: string;
+      readonly args: readonly Template[];
+      readonly stdin: Template | null;
+      readonly idempotencyKey: boolean;
+    }
+  | { readonly kind: 'human'; readonly queue: string | null; readonly roles: readonly string[] }
+  | { readonly kind: 'noop'; readonly output: Json };
+
+export type ExecutorKind = Executor['kind'];
+
+export interface Reliability {
+  /** Milliseconds for one attempt. */
+  readonly timeoutMs: number;
+  readonly maxAttempts: number;
+  readonly backoff: 'none' | 'fixed' | 'exponential';
+  readonly initialDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly retryOn: readonly ('timeout' | 'connection' | 'rate_limited' | 'transient')[];
+  /** Tried in order after the last attempt, with the same idempotency key. */
+  readonly fallback: readonly Executor[];
+}
+
+// --- gates -------------------------------------------------------------------------------------
+
+export interface Gate {
+  /** Null: always applies. An error in it means that it applies. */
+  readonly on: Guard | null;
+  readonly roles: readonly string[];
+  readonly queue: string | null;
+  readonly quorum: { readonly count: number; readonly perRole: readonly { readonly role: string; readonly count: number }[] };
+  /** true: that person may not decide. */
+  readonly separation: { readonly requester: boolean; readonly author: boolean; readonly promoter: boolean };
+  readonly reason: 'required' | 'optional';
+  /** Null: the environment's default applies. */
+  readonly timeout: {
+    readonly afterMs: number;
+    readonly action: 'deny' | 'escalate' | 'approve';
+    readonly to: readonly string[];
+  } | null;
+  /** Where each rule came from, for the approver: `charter: amount > 50000`. */
+  readonly because: readonly string[];
+}
+
+export const defaultReliability: Reliability = {
+  timeoutMs: 30_000,
+  maxAttempts: 1,
+  backoff: 'none',
+  initialDelayMs: 0,
+  maxDelayMs: 60_000,
+  retryOn: ['timeout', 'connection', 'rate_limited', 'transient'],
+  fallback: [],
+};

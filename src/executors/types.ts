@@ -1,0 +1,68 @@
+import type { Executor } from '../engine/plan.js';
+import type { Json, JsonObject } from '../model/json.js';
+import type { ErrorClass } from '../model/errors.js';
+import type { Connection } from '../model/policy-set.js';
+
+/** What a template may read when a call is built. */
+export interface Scopes {
+  readonly arguments: JsonObject;
+  readonly context: JsonObject;
+  readonly input: JsonObject;
+}
+
+/** A call with every template resolved: what the approver sees, no secret in it. */
+export type Call =
+  | {
+      readonly kind: 'rest';
+      readonly connection: string;
+      readonly method: string;
+      readonly path: string;
+      readonly query: readonly (readonly [string, string])[];
+      readonly headers: readonly (readonly [string, string])[];
+      readonly body: Json | undefined;
+    }
+  | { readonly kind: 'mcp'; readonly connection: string; readonly tool: string; readonly arguments: JsonObject }
+  | { readonly kind: 'cli'; readonly connection: string; readonly args: readonly string[]; readonly stdin: string | null }
+  | { readonly kind: 'noop'; readonly output: Json };
+
+export type Built =
+  | { readonly status: 'built'; readonly call: Call }
+  /** A path did not resolve: the call fails `permanent`, before anything is sent. */
+  | { readonly status: 'unresolved'; readonly path: string; readonly message: string };
+
+export interface RunContext {
+  /** Null where the executor declares none. */
+  readonly idempotencyKey: string | null;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** False for read_only tools: a lost answer then is no unknown outcome. */
+  readonly hasEffect: boolean;
+  readonly connection: Connection | null;
+  readonly baseDirectory: string;
+}
+
+export type ExecutorResult =
+  | {
+      readonly status: 'succeeded';
+      /** `$.output.x`: what mappings read. */
+      readonly output: Json;
+      /** `$.response.x`: `{status, headers, body}` for rest, the same as output elsewhere. */
+      readonly response: Json;
+      /** Kinds of evidence that the executor records by itself: `rest_call`, `cli_output`, `mcp_tool_result`. */
+      readonly evidence: readonly string[];
+    }
+  | {
+      readonly status: 'failed';
+      readonly errorClass: ErrorClass;
+      /** Lower case, no secret, says what to do. */
+      readonly message: string;
+      readonly retryAfterMs?: number;
+      readonly response?: Json;
+    };
+
+/** One per kind, behind one shared test suite. */
+export interface ExecutorDriver<K extends Executor['kind'] = Executor['kind']> {
+  readonly kind: K;
+  build(executor: Extract<Executor, { kind: K }>, scopes: Scopes, at: 'transition' | 'onEnter'): Built;
+  run(call: Extract<Call, { kind: K }>, context: RunContext): Promise<ExecutorResult>;
+}

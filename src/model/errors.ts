@@ -1,0 +1,64 @@
+/** The one table of refusals: code, HTTP status, and a title. API.md fixes the codes. */
+export const errorTable = {
+  MALFORMED: { status: 400, title: 'the request body is not valid JSON or YAML' },
+  UNAUTHENTICATED: { status: 401, title: 'no valid credential' },
+  FORBIDDEN: { status: 403, title: 'a permission is missing' },
+  GUARD_REJECTED: { status: 403, title: 'a guard refused the transition' },
+  ACTOR_MISMATCH: { status: 403, title: 'this kind of principal may not take the transition' },
+  BLOCKED: { status: 403, title: 'the charter blocks this action' },
+  NOT_AN_APPROVER: { status: 403, title: 'this principal may not decide this approval' },
+  NOT_FOUND: { status: 404, title: 'unknown, or not for this caller to see' },
+  UNKNOWN_TRANSITION: { status: 404, title: 'the current state has no such transition' },
+  METHOD_NOT_ALLOWED: { status: 405, title: 'this method is not offered here' },
+  STALE_VERSION: { status: 409, title: 'the run has moved on' },
+  RUN_BUSY: { status: 409, title: 'another step of this run is executing' },
+  RUN_STUCK: { status: 409, title: 'the run waits for an operator' },
+  RUN_CLOSED: { status: 409, title: 'the run has ended' },
+  NOT_STUCK: { status: 409, title: 'the run is not stuck' },
+  ALREADY_DECIDED: { status: 409, title: 'the approval is already decided' },
+  DIGEST_MISMATCH: { status: 409, title: 'the digest is not the one of this approval' },
+  APPROVAL_REVOKED: { status: 409, title: 'the approval was revoked' },
+  KIND_CONFLICT: { status: 409, title: 'this principal id exists with another kind' },
+  IDEMPOTENCY_IN_PROGRESS: { status: 409, title: 'a request with this idempotency key is in progress' },
+  APPROVAL_EXPIRED: { status: 410, title: 'the approval has expired' },
+  TOO_LARGE: { status: 413, title: 'the request body is over 1 MiB' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'this media type is not accepted here' },
+  REQUEST_INVALID: { status: 422, title: 'the request does not fit the contract' },
+  INPUT_INVALID: { status: 422, title: 'the arguments do not fit the input schema' },
+  FLOW_INVALID: { status: 422, title: 'the flow has errors' },
+  POLICY_INVALID: { status: 422, title: 'the policy folder has errors' },
+  REASON_REQUIRED: { status: 422, title: 'this gate asks for a reason' },
+  IDEMPOTENCY_KEY_REUSED: { status: 422, title: 'the idempotency key was used with another body' },
+  DIGEST_REQUIRED: { status: 428, title: 'a decision names the digest that it decides' },
+  INTERNAL: { status: 500, title: 'something unexpected failed here' },
+  EXECUTOR_FAILED: { status: 502, title: 'the executor failed' },
+  AUDIT_UNAVAILABLE: { status: 503, title: 'the audit store does not answer, so nothing runs' },
+  ENGINE_UNAVAILABLE: { status: 503, title: 'the workflow engine does not answer' },
+} as const;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** Problems that make a run `stuck` or `failed`; they stand in `run.problem.code`. */
+export const problemCodes = [
+  'ON_ENTER_FAILED',
+  'EXECUTOR_UNKNOWN',
+  'CHAIN_NO_MATCH',
+  'CHAIN_AMBIGUOUS',
+  'CHAIN_TOO_LONG',
+  'NO_ELIGIBLE_TRANSITION',
+  'STATE_TOO_LARGE',
+  'HISTORY_FORKED',
+  'START_REFUSED',
+] as const;
+export type ProblemCode = (typeof problemCodes)[number];
+
+export const errorClasses = [
+  'timeout',
+  'rate_limited',
+  'connection',
+  'transient',
+  'permanent',
+  'auth',
+  'unknown_outcome',
+] as const;
+export type ErrorClass = (typeof errorClasses)[number];

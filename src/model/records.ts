@@ -1,0 +1,96 @@
+import type { Json } from './json.js';
+import type { PrincipalKind } from './principal.js';
+
+export const recordTypes = [
+  'run.started',
+  'transition.requested',
+  'policy.blocked',
+  'guard.evaluated',
+  'transition.rejected',
+  'human.approval.requested',
+  'approval.notified',
+  'approval.viewed',
+  'approval.decided',
+  'approval.refused',
+  'approval.escalated',
+  'approval.expired',
+  'approval.revoked',
+  'approval.consumed',
+  'executor.started',
+  'executor.retrying',
+  'executor.succeeded',
+  'executor.failed',
+  'executor.unknown',
+  'evidence.recorded',
+  'mapping.unresolved',
+  'run.transitioned',
+  'transition.branched',
+  'chain.step',
+  'run.stuck',
+  'run.retried',
+  'run.completed',
+  'run.cancelled',
+  'run.failed',
+  'run.timed_out',
+  'timeout.fired',
+  'message.refused',
+  'key.created',
+  'key.revoked',
+  'api.called',
+  'flow.published',
+  'flow.promoted',
+  'policy.reloaded',
+  'credential.issued',
+  'injection.flagged',
+  'authn.failed',
+  'authz.denied',
+  'request.refused',
+  'service.started',
+] as const;
+export type RecordType = (typeof recordTypes)[number];
+
+export interface RecordActor {
+  readonly kind: PrincipalKind | 'runtime' | 'anonymous';
+  readonly id: string;
+  readonly roles?: readonly string[];
+}
+
+/** Where a payload (prompt, arguments, output, reason) is kept, encrypted and apart from the record. */
+export interface PayloadRef {
+  readonly role: 'prompt' | 'response' | 'args' | 'output' | 'error' | 'trace' | 'reason' | 'input' | 'preview';
+  /** Hex HMAC-SHA-256 of the bytes under a random salt that is encrypted with them. */
+  readonly commit: string;
+  readonly bytes: number;
+  readonly media: string;
+  /** Id of the payload row. */
+  readonly payload: string;
+  readonly masked: readonly string[];
+}
+
+/**
+ * One fact to be recorded: what the engine or an activity asserts. The audit room adds chain, time
+ * of recording and place. `key` is deterministic: the same fact written twice is one record; the
+ * same key with another fact raises an alarm.
+ */
+export interface Fact {
+  readonly key: string;
+  readonly type: RecordType;
+  /** ISO 8601 UTC: when it happened. */
+  readonly time: string;
+  readonly actor: RecordActor;
+  readonly permission?: string;
+  readonly policy?: { readonly rule: string; readonly verdict: string; readonly reason: string };
+  readonly action?: {
+    readonly id?: string;
+    readonly transition: string;
+    readonly tool?: string;
+    readonly tier?: string;
+    readonly digest?: string;
+  };
+  readonly approval?: string;
+  readonly attempt?: number;
+  readonly causation?: string;
+  /** Small typed facts; numbers that are no integers are written as strings. */
+  readonly data: { readonly [key: string]: Json };
+  readonly refs?: readonly PayloadRef[];
+}
