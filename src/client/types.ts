@@ -1,7 +1,6 @@
-import type { ErrorCode, ErrorClass } from '../model/errors.js';
+import type { Answer } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
-import type { PayloadRef } from '../model/records.js';
 
 /** The agent's reasoning, stored verbatim under the run's trace id, never in Temporal's history. */
 export interface Trace {
@@ -43,31 +42,6 @@ export interface SubmitRequest {
   readonly waitMs: number;
 }
 
-/** What the run answered to a message. `action` names the row that holds output and error. */
-export type Answer =
-  | { readonly status: 'executed'; readonly transition: string; readonly action: string; readonly chain: readonly ChainStep[] }
-  | { readonly status: 'pending'; readonly transition: string; readonly action: string; readonly approval: string }
-  | { readonly status: 'accepted' }
-  | Refusal;
-
-export interface ChainStep {
-  readonly transition: string;
-  readonly from: string;
-  readonly to: string;
-}
-
-export interface Refusal {
-  readonly status: 'refused';
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly guard?: { readonly index: number; readonly kind: string; readonly verdict: string; readonly reason: string };
-  readonly rule?: string;
-  readonly why?: string;
-  readonly errorClass?: ErrorClass;
-  readonly errors?: readonly { readonly pointer: string; readonly message: string }[];
-  readonly action?: string;
-}
-
 export type MessageOutcome =
   | { readonly status: 'answered'; readonly answer: Answer }
   /** Durable and taken, not settled within waitMs. `action` is known once the run has taken it. */
@@ -102,10 +76,15 @@ export interface RunClient {
   /** Temporal's own history as JSON, `{events}`; null when Temporal has none. */
   history(run: string): Promise<{ readonly events: readonly Json[] } | null>;
   /** Replays that history against the current kernel and compares it with the chain's heads. */
-  replay(run: string): Promise<{ readonly ok: boolean; readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[] }>;
+  replay(
+    run: string,
+  ): Promise<{
+    readonly ok: boolean;
+    readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[];
+  }>;
   /** Does Temporal answer, and does a worker poll? */
   health(): Promise<{ readonly temporal: boolean; readonly worker: boolean }>;
   close(): Promise<void>;
 }
 
-export type { PayloadRef };
+export type { Answer };

@@ -133,7 +133,10 @@ export type Template =
   | { readonly kind: 'literal'; readonly value: Json }
   | Path
   | { readonly kind: 'text'; readonly parts: readonly (string | Path)[] }
-  | { readonly kind: 'object'; readonly entries: readonly { readonly key: string; readonly value: Template }[] }
+  | {
+      readonly kind: 'object';
+      readonly entries: readonly { readonly key: string; readonly value: Template }[];
+    }
   | { readonly kind: 'array'; readonly items: readonly Template[] };
 
 export interface Mapping {
@@ -199,7 +202,10 @@ export interface Gate {
   readonly on: Guard | null;
   readonly roles: readonly string[];
   readonly queue: string | null;
-  readonly quorum: { readonly count: number; readonly perRole: readonly { readonly role: string; readonly count: number }[] };
+  readonly quorum: {
+    readonly count: number;
+    readonly perRole: readonly { readonly role: string; readonly count: number }[];
+  };
   /** true: that person may not decide. */
   readonly separation: { readonly requester: boolean; readonly author: boolean; readonly promoter: boolean };
   readonly reason: 'required' | 'optional';

@@ -21,8 +21,18 @@ export type Call =
       readonly headers: readonly (readonly [string, string])[];
       readonly body: Json | undefined;
     }
-  | { readonly kind: 'mcp'; readonly connection: string; readonly tool: string; readonly arguments: JsonObject }
-  | { readonly kind: 'cli'; readonly connection: string; readonly args: readonly string[]; readonly stdin: string | null }
+  | {
+      readonly kind: 'mcp';
+      readonly connection: string;
+      readonly tool: string;
+      readonly arguments: JsonObject;
+    }
+  | {
+      readonly kind: 'cli';
+      readonly connection: string;
+      readonly args: readonly string[];
+      readonly stdin: string | null;
+    }
   | { readonly kind: 'noop'; readonly output: Json };
 
 export type Built =

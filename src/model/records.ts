@@ -57,7 +57,8 @@ export interface RecordActor {
 
 /** Where a payload (prompt, arguments, output, reason) is kept, encrypted and apart from the record. */
 export interface PayloadRef {
-  readonly role: 'prompt' | 'response' | 'args' | 'output' | 'error' | 'trace' | 'reason' | 'input' | 'preview';
+  readonly role:
+    'prompt' | 'response' | 'args' | 'output' | 'error' | 'trace' | 'reason' | 'input' | 'preview';
   /** Hex HMAC-SHA-256 of the bytes under a random salt that is encrypted with them. */
   readonly commit: string;
   readonly bytes: number;

@@ -1,0 +1,278 @@
+import type { ErrorClass, ErrorCode, ProblemCode } from '../model/errors.js';
+import type { Json, JsonObject } from '../model/json.js';
+import type { Message, MessageRefusal } from '../model/message.js';
+import type { Principal, PrincipalKind } from '../model/principal.js';
+import type { Fact, PayloadRef } from '../model/records.js';
+import type { Executor, Gate, Reliability, Tier } from './plan.js';
+
+export type RunStatus = 'running' | 'waiting' | 'stuck' | 'completed' | 'cancelled' | 'failed' | 'timed_out';
+export const closedStatuses: readonly RunStatus[] = ['completed', 'cancelled', 'failed', 'timed_out'];
+
+export type ApprovalStatus =
+  'open' | 'approved' | 'denied' | 'expired' | 'escalated' | 'revoked' | 'consumed';
+export type ActionStatus =
+  'pending' | 'approved' | 'denied' | 'expired' | 'revoked' | 'executing' | 'executed' | 'failed' | 'unknown';
+
+export interface Evidence {
+  readonly id: string;
+  readonly kind: string;
+  readonly at: string;
+  /** The stay in which it was recorded. */
+  readonly stay: number;
+  readonly state: string;
+  /** For `human_request`: who approved. */
+  readonly by: string | null;
+}
+
+export interface Who {
+  readonly id: string;
+  readonly kind: PrincipalKind | 'runtime';
+}
+
+/** One intended effect: what the digest binds. */
+export interface Action {
+  readonly id: string;
+  /** Transition name, or `onEnter:<state>`. */
+  readonly transition: string;
+  readonly tool: string | null;
+  readonly tier: Tier | null;
+  readonly arguments: JsonObject;
+  readonly requester: Principal | null;
+  readonly digest: string;
+  /** How often this run has done exactly this successfully before. */
+  readonly n: number;
+  readonly idempotencyKey: string;
+  readonly stay: number;
+  readonly requestedAt: string;
+  readonly approval: string | null;
+  /** Arrival whose answer waits for this action's outcome; null when nobody waits. */
+  readonly messageId: string | null;
+  readonly refs: readonly PayloadRef[];
+}
+
+export interface ApprovalState {
+  readonly id: string;
+  readonly action: Action;
+  readonly status: ApprovalStatus;
+  readonly gate: Gate;
+  /** Gate's roles, or its queue's, resolved when it opened. Empty: permission `approval.decide`. */
+  readonly roles: readonly string[];
+  readonly decisions: readonly {
+    readonly id: string;
+    readonly by: Who;
+    readonly roles: readonly string[];
+    readonly decision: 'approve' | 'deny';
+    readonly at: string;
+  }[];
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+  /** true: the transition's executor is `human`, so nothing else runs. */
+  readonly human: boolean;
+}
+
+export interface Problem {
+  readonly code: ProblemCode | ErrorCode;
+  readonly message: string;
+  readonly errorClass?: ErrorClass;
+}
+
+/** Everything a run is, between steps. Plain JSON; the kernel keeps it, the projection stores it. */
+export interface RunState {
+  readonly v: 1;
+  readonly run: string;
+  readonly environment: string;
+  readonly mode: 'live' | 'shadow';
+  readonly traceId: string;
+  readonly planHash: string;
+  readonly startedBy: Who;
+  readonly input: JsonObject;
+  readonly status: RunStatus;
+  readonly state: string;
+  readonly version: number;
+  /** Rises when the run enters a state from another one. */
+  readonly stay: number;
+  readonly context: JsonObject;
+  readonly evidence: readonly Evidence[];
+  readonly approvals: readonly ApprovalState[];
+  /** `<transition>:<digest of arguments>` and how often it succeeded. */
+  readonly successes: readonly (readonly [string, number])[];
+  readonly executing: Executing | null;
+  readonly problem: Problem | null;
+  /** What to do again on retry of a stuck run. */
+  readonly stuckOn: StuckOn | null;
+  readonly chainDepth: number;
+  readonly chain: readonly { readonly transition: string; readonly from: string; readonly to: string }[];
+  /** Message ids already taken, newest last: the answer, and the deliveries seen. */
+  readonly seen: readonly Seen[];
+  readonly cancelRequested: { readonly by: Principal; readonly messageId: string } | null;
+  /** Epoch milliseconds of the run's own deadline; null without one. */
+  readonly deadline: number | null;
+  readonly timeoutDue: boolean;
+}
+
+export interface Seen {
+  readonly id: string;
+  readonly deliveries: readonly string[];
+  /** Null while the effect that it waits for is executing. */
+  readonly answer: Answer | null;
+}
+
+export interface Executing {
+  readonly action: Action;
+  readonly executor: Executor;
+  readonly reliability: Reliability;
+  readonly at: 'transition' | 'onEnter';
+}
+
+export type StuckOn =
+  | { readonly kind: 'onEnter' }
+  | { readonly kind: 'chain' }
+  | { readonly kind: 'action'; readonly action: Action };
+
+export interface ChainStep {
+  readonly transition: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface GuardReport {
+  readonly index: number;
+  readonly kind: string;
+  readonly verdict: 'pass' | 'fail' | 'error';
+  readonly reason: string;
+}
+
+/** What a run answers to a message; the client hands it on. */
+export type Answer =
+  | {
+      readonly status: 'executed';
+      readonly transition: string;
+      readonly action: string;
+      readonly chain: readonly ChainStep[];
+    }
+  | {
+      readonly status: 'pending';
+      readonly transition: string;
+      readonly action: string;
+      readonly approval: string;
+    }
+  | { readonly status: 'accepted' }
+  | Refusal;
+
+export interface Refusal {
+  readonly status: 'refused';
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly guard?: GuardReport;
+  readonly rule?: string;
+  readonly why?: string;
+  readonly errorClass?: ErrorClass;
+  readonly errors?: readonly { readonly pointer: string; readonly message: string }[];
+  readonly action?: string;
+}
+
+// --- decide(plan, state, event, kit) -------------------------------------------------------------
+
+export type Event =
+  | { readonly kind: 'message'; readonly time: string; readonly message: Message }
+  | {
+      readonly kind: 'refused_message';
+      readonly time: string;
+      readonly reason: MessageRefusal;
+      readonly name: string;
+      readonly digest: string;
+    }
+  | { readonly kind: 'outcome'; readonly time: string; readonly action: string; readonly result: Outcome }
+  | { readonly kind: 'deadline'; readonly time: string; readonly approval: string }
+  | { readonly kind: 'timeout'; readonly time: string };
+
+export type Outcome =
+  | {
+      readonly status: 'succeeded';
+      readonly output: Json;
+      readonly response: Json;
+      readonly evidence: readonly string[];
+      readonly attempt: number;
+      readonly outputRef: PayloadRef | null;
+    }
+  | {
+      readonly status: 'failed';
+      readonly errorClass: ErrorClass;
+      readonly message: string;
+      readonly attempt: number;
+    }
+  | { readonly status: 'unknown'; readonly message: string; readonly attempt: number };
+
+export type Effect =
+  | { readonly kind: 'execute'; readonly executing: Executing }
+  | { readonly kind: 'arm'; readonly approval: string; readonly at: number }
+  | { readonly kind: 'disarm'; readonly approval: string }
+  | { readonly kind: 'arm_run'; readonly at: number }
+  | { readonly kind: 'answer'; readonly messageId: string; readonly answer: Answer }
+  | { readonly kind: 'close'; readonly status: RunStatus };
+
+export interface Decision {
+  readonly state: RunState;
+  readonly effects: readonly Effect[];
+  readonly trace: readonly Fact[];
+  /** Rows to project: actions whose status changed. */
+  readonly actions: readonly {
+    readonly action: Action;
+    readonly status: ActionStatus;
+    readonly error: Problem | null;
+    readonly outputRef: PayloadRef | null;
+  }[];
+}
+
+/** What the engine may not make itself: hashing, schema validation, and the run's environment. */
+export interface Kit {
+  /** `sha256:<hex>` of the canonical form. */
+  digest(value: Json): string;
+  validate(
+    schema: JsonObject,
+    value: JsonObject,
+  ):
+    | { readonly status: 'valid'; readonly value: JsonObject }
+    | {
+        readonly status: 'invalid';
+        readonly errors: readonly { readonly pointer: string; readonly message: string }[];
+      };
+  /** Roles of a queue; empty when there are none. */
+  queueRoles(queue: string): readonly string[];
+  /** The environment's default gate deadline, milliseconds. */
+  readonly gateTimeoutMs: number;
+}
+
+/** What the approver needs, fixed when the approval opens; free text and arguments are payloads. */
+export interface ApprovalDoc {
+  readonly tier: Tier | null;
+  readonly tool: string | null;
+  readonly flowVersion: number;
+  readonly summary: string;
+  readonly requestedBy: Who;
+  readonly argumentsRef: PayloadRef | null;
+  readonly preview: Json;
+  readonly refs: readonly PayloadRef[];
+  readonly guards: readonly GuardReport[];
+  readonly because: readonly string[];
+  readonly quorum: { readonly count: number };
+  readonly separation: Gate['separation'];
+  readonly reasonRule: 'required' | 'optional';
+  readonly onTimeout: string;
+  readonly consequence: string;
+}
+
+/** One legal next step for one principal. */
+export interface Link {
+  readonly rel: string;
+  readonly title: string;
+  readonly method: 'POST';
+  readonly href: string;
+  readonly actor: string;
+  readonly tier: Tier | null;
+  readonly gated: boolean;
+  readonly gateOn?: string;
+  readonly inputSchema: JsonObject;
+  readonly prefill?: JsonObject;
+  readonly expectedVersion: number;
+}
