@@ -68,6 +68,12 @@ export interface ApprovalState {
   readonly expiresAt: number;
   /** true: the transition's executor is `human`, so nothing else runs. */
   readonly human: boolean;
+  /** Everyone who asked for exactly this; none of them may decide where the requester may not. */
+  readonly requesters: readonly string[];
+  /** Approved while another step was executing: it starts when that one has settled. */
+  readonly queued: boolean;
+  /** Guards as they passed when it parked, for the approver. */
+  readonly guards: readonly GuardReport[];
 }
 
 export interface Problem {
@@ -108,6 +114,10 @@ export interface RunState {
   /** Epoch milliseconds of the run's own deadline; null without one. */
   readonly deadline: number | null;
   readonly timeoutDue: boolean;
+  /** The run left its last state because its time was up: a terminal state then closes it `timed_out`. */
+  readonly viaTimeout: boolean;
+  /** Whose submit waits until the run has settled. */
+  readonly waitingAnswer: { readonly messageId: string; readonly transition: string; readonly action: string } | null;
 }
 
 export interface Seen {

@@ -49,6 +49,7 @@ export const problemCodes = [
   'STATE_TOO_LARGE',
   'HISTORY_FORKED',
   'START_REFUSED',
+  'OUTCOME_FAILURE',
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 

@@ -1,0 +1,64 @@
+import { sameJson } from '../model/canonical.js';
+import type { Json } from '../model/json.js';
+import type { Operator } from './plan.js';
+
+type Compared = { readonly verdict: 'pass' | 'fail' | 'error'; readonly reason: string };
+
+/** One comparison (SEMANTICS §3). `undefined` is a path that does not resolve: null for `==` and `!=`, else an error. */
+export function compare(left: Json | undefined, operator: Operator, right: Json | undefined): Compared {
+  switch (operator) {
+    case '==':
+      return equality(left ?? null, right ?? null, true);
+    case '!=':
+      return equality(left ?? null, right ?? null, false);
+    case '<':
+    case '<=':
+    case '>':
+    case '>=':
+      return ordering(left, operator, right);
+    case 'starts_with':
+      return typeof left === 'string' && typeof right === 'string'
+        ? verdict(left.startsWith(right))
+        : mismatch(operator, 'two strings', left, right);
+    case 'contains':
+      return contains(left, right);
+    default:
+      return { verdict: 'error', reason: `unknown operator \`${String(operator)}\`` };
+  }
+}
+
+export function typeName(value: Json | undefined): string {
+  if (value === undefined) return 'missing';
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value;
+}
+
+function verdict(holds: boolean): Compared {
+  return { verdict: holds ? 'pass' : 'fail', reason: '' };
+}
+
+function mismatch(operator: string, wants: string, left: Json | undefined, right: Json | undefined): Compared {
+  return { verdict: 'error', reason: `\`${operator}\` takes ${wants}, not ${typeName(left)} and ${typeName(right)}` };
+}
+
+function equality(left: Json, right: Json, wanted: boolean): Compared {
+  if (left !== null && right !== null && typeName(left) !== typeName(right)) {
+    return mismatch(wanted ? '==' : '!=', 'two values of one type', left, right);
+  }
+  return verdict(sameJson(left, right) === wanted);
+}
+
+function ordering(left: Json | undefined, operator: '<' | '<=' | '>' | '>=', right: Json | undefined): Compared {
+  if (typeof left !== 'number' || typeof right !== 'number') return mismatch(operator, 'two numbers', left, right);
+  if (operator === '<') return verdict(left < right);
+  if (operator === '<=') return verdict(left <= right);
+  if (operator === '>') return verdict(left > right);
+  return verdict(left >= right);
+}
+
+function contains(left: Json | undefined, right: Json | undefined): Compared {
+  if (typeof left === 'string' && typeof right === 'string') return verdict(left.includes(right));
+  const scalar = typeof right === 'string' || typeof right === 'number' || typeof right === 'boolean';
+  if (Array.isArray(left) && scalar) return verdict(left.includes(right));
+  return mismatch('contains', 'a string in a string or a scalar in an array', left, right);
+}

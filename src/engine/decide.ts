@@ -1,0 +1,150 @@
+import type { Message } from '../model/message.js';
+import type { Plan } from './plan.js';
+import { closedStatuses, type Decision, type Event, type Kit, type RunState } from './state.js';
+import { actorOf, answer, finish, makeDraft, record, refuse, type Draft } from './draft.js';
+import { deadline, decideApproval } from './approvals.js';
+import { cancel, outcome, retry, timeout } from './outcome.js';
+import { close, enter } from './flow.js';
+import { submit } from './submit.js';
+
+/** How many message ids a run remembers, newest last. */
+const rememberedMessages = 500;
+
+/**
+ * The meaning of governance, pure: what one event does to a run. Used by the run's policy check, by
+ * links, by the checker, by the simulator and by the audit's replay. Time, ids and `key` (unique for
+ * the event within the run) come in with the event; refusals are answers, never exceptions.
+ */
+export function decide(plan: Plan, run: RunState, event: Event, kit: Kit, key: string): Decision {
+  const draft = makeDraft(plan, run, kit, event.time, key);
+  switch (event.kind) {
+    case 'message':
+      take(draft, event.message);
+      break;
+    case 'refused_message':
+      record(draft, 'message.refused', { actor: { kind: 'anonymous', id: 'unknown' }, data: { reason: event.reason, name: event.name, digest: event.digest } });
+      break;
+    case 'outcome':
+      outcome(draft, event.action, event.result);
+      break;
+    case 'deadline':
+      if (!isClosed(run)) deadline(draft, event.approval);
+      break;
+    case 'timeout':
+      if (!isClosed(run)) timeout(draft);
+      break;
+  }
+  return finish(draft);
+}
+
+function isClosed(run: RunState): boolean {
+  return closedStatuses.includes(run.status);
+}
+
+/** Twice the same id: the same answer. The same delivery twice is a replay, and is recorded as one. */
+function take(draft: Draft, message: Message): void {
+  const { run } = draft;
+  const seen = run.seen.find((one) => one.id === message.id);
+  if (seen?.deliveries.includes(message.delivery) === true) {
+    record(draft, 'message.refused', { actor: { kind: 'anonymous', id: 'unknown' }, causation: message.id, data: { reason: 'replayed', name: message.body.kind } });
+    if (seen.answer !== null) draft.effects.push({ kind: 'answer', messageId: message.id, answer: seen.answer });
+    return;
+  }
+  if (seen !== undefined) {
+    run.seen = run.seen.map((one) => (one.id === message.id ? { ...one, deliveries: [...one.deliveries, message.delivery] } : one));
+    if (seen.answer !== null) draft.effects.push({ kind: 'answer', messageId: message.id, answer: seen.answer });
+    return;
+  }
+  run.seen = [...run.seen.slice(-(rememberedMessages - 1)), { id: message.id, deliveries: [message.delivery], answer: null }];
+  dispatch(draft, message);
+}
+
+function dispatch(draft: Draft, message: Message): void {
+  const { body } = message;
+  switch (body.kind) {
+    case 'start':
+      return start(draft, message);
+    case 'submit':
+      return submit(draft, message, body);
+    case 'decide':
+      return decideApproval(draft, message, body);
+    case 'cancel':
+    case 'retry':
+      return operate(draft, message, body.kind);
+  }
+}
+
+/** The initial state's state comes from `initialRun`; this records the start and enters it. */
+function start(draft: Draft, message: Message): void {
+  const { run, plan } = draft;
+  if (message.body.kind !== 'start') return;
+  record(draft, 'run.started', {
+    actor: actorOf(message.principal),
+    permission: 'run.start',
+    causation: message.id,
+    refs: message.refs,
+    data: { flow: plan.name, flowVersion: message.body.flowVersion, mode: run.mode, state: run.state },
+  });
+  answer(draft, message.id, { status: 'accepted' });
+  const checked = plan.inputSchema === null ? null : draft.kit.validate(plan.inputSchema, run.input);
+  if (checked?.status === 'invalid' || (checked === null && Object.keys(run.input).length > 0)) {
+    return close(draft, 'failed', null, { code: 'START_REFUSED', message: 'the input does not fit the input schema' });
+  }
+  if (checked?.status === 'valid') run.input = checked.value;
+  if (plan.timeoutMs !== null) {
+    run.deadline = Date.parse(draft.time) + plan.timeoutMs;
+    draft.effects.push({ kind: 'arm_run', at: run.deadline });
+  }
+  enter(draft);
+}
+
+function operate(draft: Draft, message: Message, kind: 'cancel' | 'retry'): void {
+  const { run } = draft;
+  const { principal } = message;
+  const no = (code: 'RUN_CLOSED' | 'FORBIDDEN' | 'NOT_STUCK', text: string): void => {
+    record(draft, 'transition.rejected', { actor: actorOf(principal), causation: message.id, action: { transition: kind }, data: { code } });
+    refuse(draft, message.id, { code, message: text });
+  };
+  if (isClosed(run)) return no('RUN_CLOSED', `the run is ${run.status}`);
+  if (!principal.permissions.includes('run.operate')) return no('FORBIDDEN', `\`${kind}\` takes the permission \`run.operate\``);
+  if (kind === 'retry' && run.status !== 'stuck') return no('NOT_STUCK', `the run is ${run.status}, not stuck`);
+  answer(draft, message.id, { status: 'accepted' });
+  record(draft, 'transition.requested', { actor: actorOf(principal), permission: 'run.operate', causation: message.id, action: { transition: kind }, refs: message.refs, data: {} });
+  if (kind === 'cancel') cancel(draft, principal, message.id);
+  else retry(draft, principal);
+}
+
+/** The run before its first event. */
+export function initialRun(plan: Plan, planHash: string, message: Message): RunState | null {
+  const { body } = message;
+  if (body.kind !== 'start') return null;
+  return {
+    v: 1,
+    run: message.run,
+    environment: body.environment,
+    mode: body.mode,
+    traceId: body.traceId,
+    planHash,
+    startedBy: { id: message.principal.id, kind: message.principal.kind },
+    input: body.input,
+    status: 'running',
+    state: plan.initialState,
+    version: 0,
+    stay: 1,
+    context: plan.initialContext,
+    evidence: [],
+    approvals: [],
+    successes: [],
+    executing: null,
+    problem: null,
+    stuckOn: null,
+    chainDepth: 0,
+    chain: [],
+    seen: [],
+    cancelRequested: null,
+    deadline: null,
+    timeoutDue: false,
+    viaTimeout: false,
+    waitingAnswer: null,
+  };
+}

@@ -1,0 +1,85 @@
+import type { Json } from '../model/json.js';
+import type { Principal } from '../model/principal.js';
+import type { Fact, PayloadRef, RecordActor, RecordType } from '../model/records.js';
+import type { Plan } from './plan.js';
+import type { Action, ActionStatus, Answer, Decision, Effect, Kit, Problem, RunState, Seen } from './state.js';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** One decision in the making. It lives inside a single call of `decide`; nothing of it escapes but a `Decision`. */
+export interface Draft {
+  readonly plan: Plan;
+  readonly run: Mutable<RunState>;
+  readonly kit: Kit;
+  /** ISO 8601 UTC of the event. */
+  readonly time: string;
+  /** Deterministic, unique for the event within the run. */
+  readonly key: string;
+  readonly effects: Effect[];
+  readonly facts: Fact[];
+  readonly actions: Decision['actions'][number][];
+}
+
+export const runtimeActor: RecordActor = { kind: 'runtime', id: 'countersign' };
+
+export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key: string): Draft {
+  return { plan, run: { ...run }, kit, time, key, effects: [], facts: [], actions: [] };
+}
+
+export function finish(draft: Draft): Decision {
+  return { state: draft.run, effects: draft.effects, trace: draft.facts, actions: draft.actions };
+}
+
+export function actorOf(principal: Principal | null): RecordActor {
+  return principal === null ? runtimeActor : { kind: principal.kind, id: principal.id, roles: principal.roles };
+}
+
+type FactFields = Omit<Fact, 'key' | 'type' | 'time' | 'data' | 'actor'> & {
+  readonly actor?: RecordActor;
+  readonly data?: { readonly [key: string]: Json };
+};
+
+export function record(draft: Draft, type: RecordType, fields: FactFields): void {
+  const { actor = runtimeActor, data = {}, ...rest } = fields;
+  draft.facts.push({ key: `${draft.key}#${draft.facts.length}`, type, time: draft.time, actor, data, ...rest });
+}
+
+export function project(
+  draft: Draft,
+  action: Action,
+  status: ActionStatus,
+  error: Problem | null = null,
+  outputRef: PayloadRef | null = null,
+): void {
+  draft.actions.push({ action, status, error, outputRef });
+}
+
+export function actionFact(action: Action): NonNullable<Fact['action']> {
+  return {
+    id: action.id,
+    transition: action.transition,
+    digest: action.digest,
+    ...(action.tool === null ? {} : { tool: action.tool }),
+    ...(action.tier === null ? {} : { tier: action.tier }),
+  };
+}
+
+/** Stores the answer under the message's id and hands it to whoever waits. */
+export function answer(draft: Draft, messageId: string, said: Answer): void {
+  draft.run.seen = draft.run.seen.map((one): Seen => (one.id === messageId ? { ...one, answer: said } : one));
+  draft.effects.push({ kind: 'answer', messageId, answer: said });
+}
+
+/** A refusal changes nothing but the record and the answer. */
+export function refuse(draft: Draft, messageId: string, refusal: Omit<Extract<Answer, { status: 'refused' }>, 'status'>): void {
+  answer(draft, messageId, { status: 'refused', ...refusal });
+}
+
+/** Deterministic ids, so that a step that runs again makes the same ones. */
+export function derivedId(draft: Draft, prefix: 'act' | 'apr' | 'evd', salt: string): string {
+  return `${prefix}_${draft.kit.digest({ run: draft.run.run, key: draft.key, salt }).slice('sha256:'.length, 'sha256:'.length + 32)}`;
+}
+
+export function plainDigest(digest: string): string {
+  return digest.slice('sha256:'.length);
+}

@@ -1,0 +1,274 @@
+import type { JsonObject } from '../model/json.js';
+import type { Principal } from '../model/principal.js';
+import type { Transition } from './plan.js';
+import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
+import { actionFact, actorOf, answer, derivedId, plainDigest, project, record, type Draft } from './draft.js';
+import { evaluateGuard, possible } from './guards.js';
+import { findState, guardContext } from './links.js';
+import { gateFor } from './gates.js';
+import { openApproval, revokeOpen } from './approvals.js';
+
+// How a run moves: entering states, deterministic chains, executing, settling, closing.
+
+/** A state was entered: run its onEnter, or go on to what follows it. */
+export function enter(draft: Draft): void {
+  const state = findState(draft.plan, draft.run.state);
+  const onEnter = state?.onEnter ?? null;
+  if (state === undefined || onEnter === null) return afterEnter(draft);
+  const action = makeAction(draft, { transition: `onEnter:${state.name}`, tool: null, tier: null, args: {}, requester: null, messageId: null, gate: null });
+  execute(draft, { action, executor: onEnter.executor, reliability: onEnter.reliability, at: 'onEnter' });
+}
+
+/** After onEnter: close in a terminal state, take a deterministic step, or wait for a caller. */
+export function afterEnter(draft: Draft): void {
+  const { run } = draft;
+  const state = findState(draft.plan, run.state);
+  if (state === undefined) return stick(draft, { code: 'NO_ELIGIBLE_TRANSITION', message: `the plan has no state \`${run.state}\`` }, { kind: 'chain' });
+  if (state.terminal) return close(draft, terminalStatus(run, state.outcome));
+  if (state.transitions.length > 0 && state.transitions.every((one) => one.actor === 'deterministic')) {
+    return chainStep(draft, state.transitions);
+  }
+  if (run.approvals.every((one) => !isOpen(one.status)) && !state.transitions.some((one) => couldBeTaken(draft, one))) {
+    return stick(draft, { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, state.transitions) }, { kind: 'chain' });
+  }
+  settle(draft);
+}
+
+function terminalStatus(run: RunState, outcome: 'success' | 'failure' | null): 'completed' | 'failed' | 'timed_out' {
+  if (run.viaTimeout) return 'timed_out';
+  return outcome === 'failure' ? 'failed' : 'completed';
+}
+
+export function isOpen(status: string): boolean {
+  return status === 'open' || status === 'escalated';
+}
+
+function couldBeTaken(draft: Draft, transition: Transition): boolean {
+  const at = guardContext(draft.run, null, {});
+  return transition.guards.every((guard) => possible(guard, at).pass);
+}
+
+function whyNone(draft: Draft, transitions: readonly Transition[]): string {
+  const at = guardContext(draft.run, null, {});
+  const reasons = transitions.flatMap((one) => {
+    const refusing = one.guards.find((guard) => !possible(guard, at).pass);
+    return refusing === undefined ? [] : [`\`${one.name}\`: ${evaluateGuard(refusing, at).reason}`];
+  });
+  const why = reasons.length === 0 ? 'it has no transition' : reasons.join('; ');
+  return `no principal can take any transition of state \`${draft.run.state}\`: ${why}`;
+}
+
+/** Exactly one guarded transition passes, else the unguarded default; anything else waits for an operator. */
+function chainStep(draft: Draft, transitions: readonly Transition[]): void {
+  const { run } = draft;
+  if (run.chainDepth >= draft.plan.maxChainDepth) {
+    return stick(draft, { code: 'CHAIN_TOO_LONG', message: `the deterministic chain is longer than ${draft.plan.maxChainDepth} steps` }, { kind: 'chain' });
+  }
+  const guarded = transitions.filter((one) => one.guards.length > 0).map((one) => ({ one, ...passes(draft, one) }));
+  const passing = guarded.filter((each) => each.verdict === 'pass');
+  const fallback = transitions.filter((one) => one.guards.length === 0);
+  const failed = guarded.find((each) => each.verdict === 'error');
+  if (passing.length > 1 || (passing.length === 0 && fallback.length > 1)) {
+    const names = (passing.length > 1 ? passing.map((each) => each.one) : fallback).map((one) => `\`${one.name}\``).join(', ');
+    return stick(draft, { code: 'CHAIN_AMBIGUOUS', message: `several deterministic transitions of \`${run.state}\` apply: ${names}` }, { kind: 'chain' });
+  }
+  const chosen = passing[0]?.one ?? (failed === undefined ? fallback[0] : undefined);
+  if (chosen === undefined) {
+    const why = guarded.map((each) => `\`${each.one.name}\`: ${each.reason}`).join('; ');
+    return stick(draft, { code: 'CHAIN_NO_MATCH', message: `no deterministic transition of \`${run.state}\` applies: ${why}` }, { kind: 'chain' });
+  }
+  run.chainDepth += 1;
+  record(draft, 'chain.step', { action: { transition: chosen.name }, data: { from: run.state, depth: run.chainDepth } });
+  take(draft, chosen, {}, null, null);
+}
+
+function passes(draft: Draft, transition: Transition): { verdict: 'pass' | 'fail' | 'error'; reason: string } {
+  const at = guardContext(draft.run, null, {});
+  for (const [index, guard] of transition.guards.entries()) {
+    const { verdict, reason, reads } = evaluateGuard(guard, at);
+    record(draft, 'guard.evaluated', { action: { transition: transition.name }, policy: { rule: `guards/${index}`, verdict, reason }, data: { index, kind: guard.kind, verdict, reason, reads: reads.map(({ path, value }) => ({ path, value })) } });
+    if (verdict !== 'pass') return { verdict, reason };
+  }
+  return { verdict: 'pass', reason: '' };
+}
+
+interface ActionFields {
+  readonly transition: string;
+  readonly tool: string | null;
+  readonly tier: Action['tier'];
+  readonly args: JsonObject;
+  readonly requester: Principal | null;
+  readonly messageId: string | null;
+  readonly gate: JsonObject | null;
+  readonly refs?: Action['refs'];
+}
+
+/** Fixes what the digest binds: run, stay, transition, tool, arguments, n, plan, environment, gate policy. */
+export function makeAction(draft: Draft, fields: ActionFields): Action {
+  const { run, kit } = draft;
+  const argsDigest = plainDigest(kit.digest(fields.args));
+  const what = `${fields.transition}:${argsDigest}`;
+  const n = run.successes.find(([key]) => key === what)?.[1] ?? 0;
+  const action: Omit<Action, 'digest'> = {
+    id: fields.messageId === null ? derivedId(draft, 'act', `${what}:${draft.effects.length}`) : `act_${fields.messageId.slice(4)}`,
+    transition: fields.transition,
+    tool: fields.tool,
+    tier: fields.tier,
+    arguments: fields.args,
+    requester: fields.requester,
+    n,
+    idempotencyKey: `${run.run}:${what}:${n}`,
+    stay: run.stay,
+    requestedAt: draft.time,
+    approval: null,
+    messageId: fields.messageId,
+    refs: fields.refs ?? [],
+  };
+  return { ...action, digest: actionDigest(draft, action, fields.gate) };
+}
+
+/** One value: what the approver saw, what the decision signs, what the executor recomputes. */
+export function actionDigest(draft: Pick<Draft, 'run' | 'kit'>, action: Omit<Action, 'digest'>, gate: JsonObject | null): string {
+  return bindingDigest(draft.kit, draft.run, action, gate);
+}
+
+export function bindingDigest(
+  kit: Pick<Draft['kit'], 'digest'>,
+  run: Pick<RunState, 'run' | 'planHash' | 'environment'>,
+  action: Pick<Action, 'stay' | 'transition' | 'tool' | 'arguments' | 'n'>,
+  gate: JsonObject | null,
+): string {
+  return kit.digest({
+    run: run.run,
+    stay: action.stay,
+    transition: action.transition,
+    tool: action.tool,
+    arguments: action.arguments,
+    n: action.n,
+    plan: run.planHash,
+    environment: run.environment,
+    gate,
+  });
+}
+
+/** Takes a transition that has passed every check before its gate: park, execute, or just move. */
+export function take(draft: Draft, transition: Transition, args: JsonObject, requester: Principal | null, from: { messageId: string; refs: Action['refs'] } | null): void {
+  const at = guardContext(draft.run, requester, args);
+  const gate = gateFor(transition, at);
+  const action = makeAction(draft, {
+    transition: transition.name,
+    tool: transition.tool,
+    tier: transition.tier,
+    args,
+    requester,
+    messageId: from?.messageId ?? null,
+    gate: gate as unknown as JsonObject | null,
+    refs: from?.refs ?? [],
+  });
+  if (gate !== null) return openApproval(draft, transition, action, gate);
+  perform(draft, transition, action);
+}
+
+/** Runs the action's executor, or moves at once where there is none. */
+export function perform(draft: Draft, transition: Transition, action: Action): void {
+  if (action.messageId !== null && action.approval === null) {
+    draft.run.waitingAnswer = { messageId: action.messageId, transition: transition.name, action: action.id };
+  }
+  if (transition.executor === null || transition.executor.kind === 'human') {
+    succeed(draft, action);
+    return complete(draft, transition, action);
+  }
+  execute(draft, { action, executor: transition.executor, reliability: transition.reliability, at: 'transition' });
+}
+
+function execute(draft: Draft, executing: Executing): void {
+  draft.run.executing = executing;
+  draft.run.status = 'running';
+  project(draft, executing.action, 'executing');
+  draft.effects.push({ kind: 'execute', executing });
+}
+
+/** Counts the success: the next identical action gets a new idempotency key. */
+export function succeed(draft: Draft, action: Action): void {
+  const what = `${action.transition}:${plainDigest(draft.kit.digest(action.arguments))}`;
+  const others = draft.run.successes.filter(([key]) => key !== what);
+  draft.run.successes = [...others, [what, action.n + 1]];
+  project(draft, action, 'executed');
+}
+
+/** The transition's effect is done and its context written: branch, move, enter. */
+export function complete(draft: Draft, transition: Transition, action: Action): void {
+  const target = branchTarget(draft, transition, action);
+  moveTo(draft, target, transition.name, action);
+}
+
+function branchTarget(draft: Draft, transition: Transition, action: Action): string {
+  const at = guardContext(draft.run, action.requester, action.arguments);
+  for (const [index, branch] of transition.branches.entries()) {
+    const { verdict, reason } = evaluateGuard(branch.when, at);
+    if (verdict !== 'pass') continue;
+    record(draft, 'transition.branched', { action: actionFact(action), data: { index, target: branch.target, reason } });
+    return branch.target;
+  }
+  return transition.target;
+}
+
+/** Version + 1; a new stay, its approvals and its onEnter only when the state is another one. */
+export function moveTo(draft: Draft, target: string, transition: string, action: Action | null): void {
+  const { run } = draft;
+  const from = run.state;
+  run.version += 1;
+  run.problem = null;
+  run.stuckOn = null;
+  run.state = target;
+  record(draft, 'run.transitioned', {
+    actor: actorOf(action?.requester ?? null),
+    ...(action === null ? {} : { action: actionFact(action) }),
+    data: { from, to: target, transition, version: run.version },
+  });
+  if (run.chainDepth > 0) run.chain = [...run.chain, { transition, from, to: target }];
+  if (from === target && findState(draft.plan, target)?.terminal !== true) return afterEnter(draft);
+  run.stay += 1;
+  revokeOpen(draft, `the run left state \`${from}\``);
+  enter(draft);
+}
+
+/** Nothing executes: the run waits for a caller or a decision, and whoever waited for it is answered. */
+export function settle(draft: Draft): void {
+  const { run } = draft;
+  run.executing = null;
+  run.status = run.approvals.some((one) => isOpen(one.status)) ? 'waiting' : 'running';
+  answerWaiting(draft);
+}
+
+export function answerWaiting(draft: Draft): void {
+  const waiting = draft.run.waitingAnswer;
+  if (waiting === null) return;
+  draft.run.waitingAnswer = null;
+  answer(draft, waiting.messageId, { status: 'executed', transition: waiting.transition, action: waiting.action, chain: draft.run.chain });
+}
+
+export function stick(draft: Draft, problem: Problem, on: StuckOn): void {
+  const { run } = draft;
+  run.executing = null;
+  run.status = 'stuck';
+  run.problem = problem;
+  run.stuckOn = on;
+  record(draft, 'run.stuck', { data: { code: problem.code, message: problem.message, state: run.state, ...(problem.errorClass === undefined ? {} : { errorClass: problem.errorClass }) } });
+  answerWaiting(draft);
+}
+
+const closing = { completed: 'run.completed', cancelled: 'run.cancelled', failed: 'run.failed', timed_out: 'run.timed_out' } as const;
+
+export function close(draft: Draft, status: keyof typeof closing, by: Principal | null = null, problem: Problem | null = null): void {
+  const { run } = draft;
+  revokeOpen(draft, `the run is ${status.replace('_', ' ')}`);
+  run.executing = null;
+  run.status = status;
+  run.stuckOn = null;
+  const failure: Problem = { code: 'OUTCOME_FAILURE', message: `the run ended in state \`${run.state}\`, whose outcome is failure` };
+  run.problem = problem ?? (status === 'failed' ? failure : null);
+  answerWaiting(draft);
+  record(draft, closing[status], { actor: actorOf(by), data: { state: run.state, version: run.version } });
+  draft.effects.push({ kind: 'close', status });
+}

@@ -1,0 +1,108 @@
+import type { JsonObject } from '../model/json.js';
+import type { Principal, PrincipalKind } from '../model/principal.js';
+import type { Actor, Guard, Plan, State, Transition } from './plan.js';
+import { closedStatuses, type Link, type RunState } from './state.js';
+import { evaluateGuard, readsArguments, type GuardContext } from './guards.js';
+import { resolveTemplate } from './template.js';
+
+const noArguments: JsonObject = { type: 'object', properties: {}, additionalProperties: false };
+
+/** The legal next steps of a run for one principal, at its current version. Evaluating them records nothing. */
+export function links(plan: Plan, run: RunState, principal: Principal): Link[] {
+  const state = plan.states.find((one) => one.name === run.state);
+  if (state === undefined || closedStatuses.includes(run.status) || run.status === 'stuck') return [];
+  const offered = state.transitions.filter((one) => one.actor !== 'deterministic');
+  const shown = (state.linkFilter ?? plan.linkFilter) === 'byGuards' ? offered.filter((one) => open(plan, one, run, principal)) : offered;
+  return shown.map((one) => link(one, run));
+}
+
+/** Would a submit of this transition pass actor, charter and guards? Guards that read arguments cannot promise it. */
+function open(plan: Plan, transition: Transition, run: RunState, principal: Principal): boolean {
+  if (!actorAllows(transition.actor, principal.kind)) return false;
+  if (blockedBy(plan, transition) !== null) return false;
+  const at = guardContext(run, principal, {});
+  return transition.guards.every((guard) => !readsArguments(guard) && evaluateGuard(guard, at).verdict === 'pass');
+}
+
+function link(transition: Transition, run: RunState): Link {
+  const gated = transition.gate !== null || transition.executor?.kind === 'human';
+  const on = transition.gate?.on ?? null;
+  const scopes = { arguments: {}, context: run.context, input: run.input };
+  const prefill = transition.prefill.flatMap(({ key, value }) => {
+    const resolved = resolveTemplate(value, scopes);
+    return resolved.status === 'resolved' ? [[key, resolved.value] as const] : [];
+  });
+  return {
+    rel: transition.name,
+    title: transition.title,
+    method: 'POST',
+    href: `/v1/runs/${encodeURIComponent(run.run)}/transitions/${encodeURIComponent(transition.name)}`,
+    actor: transition.actor,
+    tier: transition.tier,
+    gated,
+    ...(gated && on !== null ? { gateOn: guardText(on) } : {}),
+    inputSchema: transition.inputSchema ?? noArguments,
+    ...(prefill.length > 0 ? { prefill: Object.fromEntries(prefill) } : {}),
+    expectedVersion: run.version,
+  };
+}
+
+function guardText(guard: Guard): string {
+  return guard.kind === 'expr' ? guard.expr.text : JSON.stringify(guard);
+}
+
+/** `agent`: agents and humans; `human`: humans; `system`: system principals; `deterministic`: nobody. */
+export function actorAllows(actor: Actor, kind: PrincipalKind): boolean {
+  switch (actor) {
+    case 'agent':
+      return kind === 'agent' || kind === 'human';
+    case 'human':
+      return kind === 'human';
+    case 'system':
+      return kind === 'system';
+    default:
+      return false;
+  }
+}
+
+export type BlockRule = 'denied' | 'undeclared' | 'unmapped';
+
+/** Deny wins. Under a charter only a declared tool with a tier runs. */
+export function blockedBy(plan: Plan, transition: Transition): BlockRule | null {
+  if (plan.charter === null || transition.tool === null) return untooled(plan, transition);
+  const rule = charterRule(plan, transition.tool);
+  return rule ?? (transition.tier === null ? 'unmapped' : null);
+}
+
+/** An inline executor under a charter has no declared name: only a tier can map it. */
+function untooled(plan: Plan, transition: Transition): BlockRule | null {
+  if (plan.charter === null) return null;
+  if (plan.charter.deny.includes(transition.name)) return 'denied';
+  const acts = transition.executor !== null && transition.executor.kind !== 'noop' && transition.executor.kind !== 'human';
+  return acts && transition.tier === null ? 'unmapped' : null;
+}
+
+/** What the charter says of a tool's name; null: permitted. */
+export function charterRule(plan: Plan, tool: string): BlockRule | null {
+  const charter = plan.charter;
+  if (charter === null) return null;
+  if (charter.deny.includes(tool)) return 'denied';
+  if (charter.unmapped.includes(tool)) return 'unmapped';
+  return charter.read.includes(tool) || charter.execute.includes(tool) ? null : 'undeclared';
+}
+
+export function guardContext(run: RunState, principal: Principal | null, args: JsonObject): GuardContext {
+  return {
+    arguments: args,
+    context: run.context,
+    input: run.input,
+    principal,
+    evidence: run.evidence,
+    state: run.state,
+    stay: run.stay,
+  };
+}
+
+export function findState(plan: Plan, name: string): State | undefined {
+  return plan.states.find((one) => one.name === name);
+}

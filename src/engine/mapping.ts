@@ -1,0 +1,60 @@
+import type { Json, JsonObject } from '../model/json.js';
+import type { Mapping, Operand } from './plan.js';
+import { readPath } from './template.js';
+
+export interface MappingScopes {
+  readonly arguments: JsonObject;
+  readonly context: JsonObject;
+  readonly input: JsonObject;
+  readonly output: Json;
+  readonly response: Json;
+}
+
+export interface Mapped {
+  readonly context: JsonObject;
+  /** Paths that did not resolve: they wrote null, and that is recorded. */
+  readonly unresolved: readonly string[];
+}
+
+/** Applies an output mapping. All specs read the old context; the keys they write are its only change. */
+export function applyMapping(mappings: readonly Mapping[], scopes: MappingScopes): Mapped {
+  const unresolved: string[] = [];
+  const read = (operand: Operand): Json => {
+    if (operand.kind === 'literal') return operand.value;
+    const found = readPath(scopes, operand);
+    if (!found.found) unresolved.push(operand.text);
+    return found.found ? found.value : null;
+  };
+  const written = mappings.map(({ key, spec }): readonly [string, Json] => {
+    if (spec.kind === 'set') return [key, spec.value.kind === 'json' ? spec.value.value : read(spec.value)];
+    const values = spec.operands.map(read);
+    return [key, spec.kind === 'concat' ? values.map(asText).join('') : arithmetic(spec.kind, values)];
+  });
+  if (written.length === 0) return { context: scopes.context, unresolved };
+  return { context: Object.fromEntries([...Object.entries(scopes.context), ...written]), unresolved };
+}
+
+function asText(value: Json): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Two operands; null counts as 0; anything else that is no number, or no finite result, gives null. */
+function arithmetic(kind: 'add' | 'subtract' | 'multiply' | 'divide', values: readonly Json[]): Json {
+  const [left, right] = values.map((value) => value ?? 0);
+  if (typeof left !== 'number' || typeof right !== 'number' || values.length !== 2) return null;
+  const result = calculate(kind, left, right);
+  return Number.isFinite(result) ? result : null;
+}
+
+function calculate(kind: 'add' | 'subtract' | 'multiply' | 'divide', left: number, right: number): number {
+  switch (kind) {
+    case 'add':
+      return left + right;
+    case 'subtract':
+      return left - right;
+    case 'multiply':
+      return left * right;
+    case 'divide':
+      return right === 0 ? Number.NaN : left / right;
+  }
+}

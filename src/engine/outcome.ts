@@ -1,0 +1,154 @@
+import type { JsonObject } from '../model/json.js';
+import type { Principal } from '../model/principal.js';
+import type { Mapping } from './plan.js';
+import type { Action, Executing, Outcome, Problem } from './state.js';
+import { actionFact, derivedId, project, record, refuse, type Draft } from './draft.js';
+import { consume, startApproved } from './approvals.js';
+import { findState } from './links.js';
+import { afterEnter, close, complete, enter, moveTo, settle, stick, succeed } from './flow.js';
+import { applyMapping } from './mapping.js';
+
+/** Canonical characters that a run's context may have; more would not fit Temporal's payloads. */
+export const maxContextLength = 512 * 1024;
+
+type Succeeded = Extract<Outcome, { status: 'succeeded' }>;
+
+/** What the executor activity found out: write context and evidence and move, or say why not. */
+export function outcome(draft: Draft, actionId: string, result: Outcome): void {
+  const executing = draft.run.executing;
+  if (executing === null || executing.action.id !== actionId) return;
+  draft.run.executing = null;
+  if (executing.action.approval !== null) consume(draft, executing.action.approval);
+  if (result.status === 'succeeded') succeeded(draft, executing, result);
+  else failed(draft, executing, result);
+  afterwards(draft);
+}
+
+function succeeded(draft: Draft, executing: Executing, result: Succeeded): void {
+  const { action } = executing;
+  const state = findState(draft.plan, draft.run.state);
+  const transition = executing.at === 'transition' ? state?.transitions.find((one) => one.name === action.transition) : undefined;
+  const malformed = outputProblem(draft, transition?.outputSchema ?? null, result);
+  if (malformed !== null) return failed(draft, executing, { status: 'failed', errorClass: 'permanent', message: malformed, attempt: result.attempt });
+  const mappings: readonly Mapping[] = (executing.at === 'transition' ? transition?.output : state?.onEnter?.output) ?? [];
+  const mapped = applyMapping(mappings, { arguments: action.arguments, context: draft.run.context, input: draft.run.input, output: result.output, response: result.response });
+  for (const path of mapped.unresolved) record(draft, 'mapping.unresolved', { action: actionFact(action), data: { path } });
+  succeed(draft, action);
+  draft.actions[draft.actions.length - 1] = { action, status: 'executed', error: null, outputRef: result.outputRef };
+  if (JSON.stringify(mapped.context).length > maxContextLength) {
+    return stick(draft, { code: 'STATE_TOO_LARGE', message: `the context would be over ${maxContextLength} characters; map less of the output` }, { kind: 'chain' });
+  }
+  draft.run.context = mapped.context;
+  const named = executing.at === 'transition' ? transition?.evidence : state?.onEnter?.evidence;
+  addEvidence(draft, action, [...result.evidence, ...(named === null || named === undefined ? [] : [named])]);
+  if (executing.at === 'onEnter') return entered(draft);
+  if (transition !== undefined) complete(draft, transition, action);
+}
+
+function entered(draft: Draft): void {
+  draft.run.version += 1;
+  afterEnter(draft);
+}
+
+function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeeded): string | null {
+  if (schema === null) return null;
+  const output = result.output;
+  if (typeof output !== 'object' || output === null || Array.isArray(output)) return 'the output is no object, so it does not fit the output schema';
+  const checked = draft.kit.validate(schema, output as JsonObject);
+  if (checked.status === 'valid') return null;
+  return `the output does not fit the output schema: ${checked.errors.map((one) => `${one.pointer} ${one.message}`).join('; ')}`;
+}
+
+function addEvidence(draft: Draft, action: Action, kinds: readonly string[]): void {
+  const { run } = draft;
+  for (const [index, kind] of kinds.entries()) {
+    const id = derivedId(draft, 'evd', `${action.id}:${index}:${kind}`);
+    run.evidence = [...run.evidence, { id, kind, at: draft.time, stay: run.stay, state: run.state, by: null }];
+    record(draft, 'evidence.recorded', { action: actionFact(action), data: { kind, id } });
+  }
+}
+
+function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Succeeded>): void {
+  const { action } = executing;
+  const errorClass = result.status === 'unknown' ? 'unknown_outcome' : result.errorClass;
+  const unknown = errorClass === 'unknown_outcome';
+  const error: Problem = { code: unknown ? 'EXECUTOR_UNKNOWN' : 'EXECUTOR_FAILED', message: result.message, errorClass };
+  project(draft, action, unknown ? 'unknown' : 'failed', error);
+  const waiting = draft.run.waitingAnswer;
+  if (waiting?.action === action.id) {
+    draft.run.waitingAnswer = null;
+    refuse(draft, waiting.messageId, { code: 'EXECUTOR_FAILED', message: `\`${action.transition}\` failed: ${result.message}`, errorClass, action: action.id });
+  }
+  if (unknown) return stick(draft, error, { kind: 'action', action });
+  if (executing.at === 'onEnter') {
+    return stick(draft, { code: 'ON_ENTER_FAILED', message: `onEnter of state \`${draft.run.state}\` failed: ${result.message}`, errorClass }, { kind: 'onEnter' });
+  }
+  if (action.requester === null) return stick(draft, error, { kind: 'chain' });
+  settle(draft);
+}
+
+/** What had to wait while an effect was under way: cancel, the run's time-out, approved actions. */
+export function afterwards(draft: Draft): void {
+  const { run } = draft;
+  if (run.executing !== null || isClosed(draft)) return;
+  if (run.cancelRequested !== null) return close(draft, 'cancelled', run.cancelRequested.by);
+  if (run.timeoutDue) return timeout(draft);
+  startApproved(draft);
+}
+
+function isClosed(draft: Draft): boolean {
+  return draft.effects.some((one) => one.kind === 'close');
+}
+
+/** The run's own deadline: it moves to its target, or ends. */
+export function timeout(draft: Draft): void {
+  const { run } = draft;
+  if (run.executing !== null) {
+    run.timeoutDue = true;
+    return;
+  }
+  run.timeoutDue = false;
+  run.deadline = null;
+  record(draft, 'timeout.fired', { data: { state: run.state } });
+  const target = draft.plan.onTimeout?.target ?? null;
+  if (target === null) {
+    run.version += 1;
+    return close(draft, 'timed_out');
+  }
+  run.viaTimeout = true;
+  run.chainDepth = 0;
+  moveTo(draft, target, 'timeout', null);
+}
+
+export function cancel(draft: Draft, by: Principal, messageId: string): void {
+  if (draft.run.executing !== null) {
+    draft.run.cancelRequested = { by, messageId };
+    return;
+  }
+  close(draft, 'cancelled', by);
+}
+
+/** An operator's retry of a stuck run: the same step again, with the same idempotency key. */
+export function retry(draft: Draft, by: Principal): void {
+  const { run } = draft;
+  const on = run.stuckOn;
+  record(draft, 'run.retried', { actor: { kind: by.kind, id: by.id, roles: by.roles }, permission: 'run.operate', data: { state: run.state, code: run.problem?.code ?? '' } });
+  run.status = 'running';
+  run.problem = null;
+  run.stuckOn = null;
+  run.chainDepth = 0;
+  if (on === null || on.kind === 'chain') afterEnter(draft);
+  else if (on.kind === 'onEnter') enter(draft);
+  else again(draft, on.action);
+  afterwards(draft);
+}
+
+function again(draft: Draft, action: Action): void {
+  if (action.transition.startsWith('onEnter:')) return enter(draft);
+  const transition = findState(draft.plan, draft.run.state)?.transitions.find((one) => one.name === action.transition);
+  if (transition?.executor === null || transition?.executor === undefined) return afterEnter(draft);
+  const renewed: Action = { ...action, id: derivedId(draft, 'act', action.id), messageId: null };
+  draft.run.executing = { action: renewed, executor: transition.executor, reliability: transition.reliability, at: 'transition' };
+  project(draft, renewed, 'executing');
+  draft.effects.push({ kind: 'execute', executing: draft.run.executing });
+}

@@ -1,0 +1,59 @@
+import type { Payload, PayloadConverter } from '@temporalio/common';
+
+/**
+ * A total payload converter: nothing that arrives can make it throw. In TypeScript a payload that
+ * cannot be decoded fails every workflow task of its run, so one garbage signal would block the run
+ * for ever (TEMPORAL.md, trap 1). What cannot be read becomes this sentinel, and the run's policy
+ * check refuses and records it.
+ */
+export const undecodable = Object.freeze({ countersign: 'undecodable' });
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true });
+const jsonPlain = encoder.encode('json/plain');
+const binaryNull = encoder.encode('binary/null');
+
+/** Bytes and nesting above which a payload is not worth parsing inside a workflow. */
+const maxBytes = 1_500_000;
+const maxDepth = 100;
+
+function toPayload<T>(value: T): Payload {
+  if (value === undefined) return { metadata: { encoding: binaryNull } };
+  return { metadata: { encoding: jsonPlain }, data: encoder.encode(JSON.stringify(value)) };
+}
+
+function fromPayload(payload: Payload): unknown {
+  try {
+    const encoding = decoder.decode(payload.metadata?.['encoding'] ?? new Uint8Array());
+    if (encoding === 'binary/null') return undefined;
+    const data = payload.data ?? new Uint8Array();
+    if (encoding !== 'json/plain' || data.length > maxBytes) return undecodable;
+    const text = decoder.decode(data);
+    return tooDeep(text) ? undecodable : (JSON.parse(text) as unknown);
+  } catch {
+    return undecodable;
+  }
+}
+
+/** Deep nesting would overflow the stack of whoever serialises the value again. */
+function tooDeep(text: string): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text.charCodeAt(at);
+    if (quoted) {
+      if (char === 92) at += 1;
+      else if (char === 34) quoted = false;
+    } else if (char === 34) quoted = true;
+    else if (char === 91 || char === 123) {
+      depth += 1;
+      if (depth > maxDepth) return true;
+    } else if (char === 93 || char === 125) depth -= 1;
+  }
+  return false;
+}
+
+export const payloadConverter: PayloadConverter = {
+  toPayload,
+  fromPayload: <T>(payload: Payload): T => fromPayload(payload) as T,
+};
