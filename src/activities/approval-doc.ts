@@ -1,0 +1,79 @@
+import type { Json } from '../model/json.js';
+import type { Plan, Transition } from '../engine/plan.js';
+import type { ApprovalDoc, ApprovalState, RunState } from '../engine/state.js';
+import { buildCall, describeCall } from '../executors/index.js';
+import type { ApprovalRow } from '../store/approvals.js';
+import type { RunRow } from '../store/runs.js';
+
+/** The row behind `GET /v1/approvals/{id}`: the exact action, why it is asked, and what follows. */
+export function approvalRow(plan: Plan, row: RunRow, run: RunState, approval: ApprovalState, time: string): ApprovalRow {
+  const { action } = approval;
+  return {
+    id: approval.id,
+    run: row.id,
+    action: action.id,
+    flow: row.flow,
+    environment: row.environment,
+    transition: action.transition,
+    status: approval.status,
+    roles: [...approval.roles],
+    requestedBy: action.requester?.id ?? 'countersign',
+    requestedAt: action.requestedAt,
+    expiresAt: new Date(approval.expiresAt).toISOString(),
+    digest: action.digest,
+    doc: approvalDoc(plan, row, run, approval),
+    updatedAt: time,
+  };
+}
+
+function approvalDoc(plan: Plan, row: RunRow, run: RunState, approval: ApprovalState): ApprovalDoc {
+  const { action, gate } = approval;
+  const transition = transitionOf(plan, action.transition);
+  return {
+    tier: action.tier,
+    tool: action.tool,
+    flowVersion: row.flowVersion,
+    summary: summary(transition, approval),
+    requestedBy: action.requester === null ? { id: 'countersign', kind: 'runtime' } : { id: action.requester.id, kind: action.requester.kind },
+    argumentsRef: action.refs.find((ref) => ref.role === 'args') ?? null,
+    preview: preview(transition, run, approval),
+    refs: action.refs,
+    guards: approval.guards,
+    because: gate.because,
+    quorum: { count: gate.quorum.count },
+    separation: gate.separation,
+    reasonRule: gate.reason,
+    onTimeout: gate.timeout?.action ?? 'deny',
+    consequence: consequence(transition, approval),
+  };
+}
+
+function transitionOf(plan: Plan, name: string): Transition | undefined {
+  return plan.states.flatMap((state) => state.transitions).find((one) => one.name === name);
+}
+
+function summary(transition: Transition | undefined, approval: ApprovalState): string {
+  const { action } = approval;
+  const who = action.requester?.id ?? 'the runtime';
+  const values = Object.entries(action.arguments).map(([key, value]) => `${key} ${short(value)}`);
+  const withValues = values.length === 0 ? '' : ` with ${values.join(', ')}`;
+  return `${who} asks for ${transition?.title ?? action.transition} (${action.tool ?? action.transition})${withValues}`;
+}
+
+function short(value: Json): string {
+  const text = JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+function preview(transition: Transition | undefined, run: RunState, approval: ApprovalState): Json {
+  const executor = transition?.executor ?? null;
+  if (executor === null || executor.kind === 'human') return { kind: 'human', target: transition?.target ?? null };
+  const built = buildCall(executor, { arguments: approval.action.arguments, context: run.context, input: run.input }, 'transition');
+  return built.status === 'built' ? describeCall(built.call) : { kind: executor.kind, unresolved: built.path };
+}
+
+function consequence(transition: Transition | undefined, approval: ApprovalState): string {
+  const next = approval.human ? `the run goes on to state \`${transition?.target ?? ''}\`` : `\`${approval.action.tool ?? approval.action.transition}\` runs once, with exactly these arguments`;
+  const undo = approval.action.tier === 'irreversible' ? '; it cannot be undone' : '';
+  return `when approved, ${next}${undo}`;
+}

@@ -1,0 +1,60 @@
+import type { KeyObject } from 'node:crypto';
+import type { Plan } from '../engine/plan.js';
+import type { PolicySet } from '../model/policy-set.js';
+import type { Payloads, ServiceChain } from '../audit/index.js';
+import type { Pool, Queryable } from '../db/index.js';
+import { getPlan } from '../store/flows.js';
+import { getSigningKey } from '../store/keys.js';
+import { currentPolicySet, policySetSeq } from '../store/policy.js';
+import { importPublicKey } from '../auth/index.js';
+
+/** What the hands of a run need. One per worker process. */
+export interface ActivityDeps {
+  readonly pool: Pool;
+  readonly payloads: Payloads;
+  /** Records about runs that are closed, or that never were. */
+  readonly serviceChain: ServiceChain;
+  readonly plan: (q: Queryable, hash: string) => Promise<Plan | null>;
+  readonly policySet: (q: Queryable) => Promise<PolicySet>;
+  readonly publicKey: (keyId: string) => Promise<KeyObject | null>;
+}
+
+const cachedPlans = 200;
+
+/** Plans never change under their hash; the policy set is read again when another one was loaded. */
+export function makeDeps(pool: Pool, payloads: Payloads, serviceChain: ServiceChain): ActivityDeps {
+  const plans = new Map<string, Plan>();
+  const keys = new Map<string, KeyObject>();
+  let policies: { seq: number; set: PolicySet } | null = null;
+  return {
+    pool,
+    payloads,
+    serviceChain,
+    plan: async (q, hash) => {
+      const known = plans.get(hash);
+      if (known !== undefined) return known;
+      const plan = await getPlan(q, hash);
+      if (plan === null) return null;
+      if (plans.size >= cachedPlans) plans.clear();
+      plans.set(hash, plan);
+      return plan;
+    },
+    policySet: async (q) => {
+      const seq = await policySetSeq(q);
+      if (policies !== null && policies.seq === seq) return policies.set;
+      const set = await currentPolicySet(q);
+      if (set === null || seq === null) throw new Error('no policy set is loaded: start the API, which loads the policies folder');
+      policies = { seq, set };
+      return set;
+    },
+    publicKey: async (keyId) => {
+      const known = keys.get(keyId);
+      if (known !== undefined) return known;
+      const row = await getSigningKey(pool, keyId);
+      if (row === null || row.retiredAt !== null) return null;
+      const key = importPublicKey(row.publicKey);
+      keys.set(keyId, key);
+      return key;
+    },
+  };
+}
