@@ -40,7 +40,7 @@ export async function execute(deps: ActivityDeps, input: ExecuteInput, around: S
     const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input));
     if (begun.kind === 'settled') return begun.result;
     const result = await perform(deps, begun, around);
-    const ended = await persistently(around, () => withTransaction(deps.pool, (tx) => end(deps, tx, begun, result)));
+    const ended: Ended = await persistently(around, () => withTransaction(deps.pool, (tx) => end(deps, tx, begun, result)));
     if (ended.kind === 'settled') return ended.result;
     if (ended.delayMs > 0) throw retryLater(begun, ended.delayMs);
   }

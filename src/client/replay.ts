@@ -1,0 +1,74 @@
+import { getStepResults } from '../store/runs.js';
+import type { JsonObject } from '../model/json.js';
+import { isObject } from '../model/json.js';
+import { canonical } from '../model/canonical.js';
+import { verifyChain } from '../audit/index.js';
+import { payloadConverter, undecodable } from '../workflows/payload-converter.js';
+import type { ClientDeps } from './index.js';
+import { rawHistory } from './history.js';
+import type { History } from '@temporalio/common/lib/proto-utils.js';
+
+export interface ReplayReport {
+  readonly ok: boolean;
+  readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[];
+}
+
+/**
+ * Replays a run's history against this build's kernel, then compares what stock replay does not look
+ * at (TEMPORAL.md, trap 4): every recorded answer of policy checks and executors with the store's own,
+ * and the run's chain, link by link.
+ */
+export async function replayRun(deps: ClientDeps, run: string): Promise<ReplayReport> {
+  const history = await rawHistory(deps, run);
+  if (history === null) return report([{ name: 'history', ok: false, detail: 'Temporal has no history of this run' }]);
+  return report([await replayKernel(deps, run, history), await compareSteps(deps, run, history), await checkChain(deps, run)]);
+}
+
+function report(checks: ReplayReport['checks']): ReplayReport {
+  return { ok: checks.every((one) => one.ok), checks };
+}
+
+type Check = ReplayReport['checks'][number];
+
+async function replayKernel(deps: ClientDeps, run: string, history: History): Promise<Check> {
+  const { Worker } = await import('@temporalio/worker');
+  try {
+    await Worker.runReplayHistory({ workflowBundle: { codePath: deps.workflowBundle } }, history, run);
+    return { name: 'kernel', ok: true, detail: `${history.events?.length ?? 0} events replay on this build` };
+  } catch (error) {
+    return { name: 'kernel', ok: false, detail: error instanceof Error ? error.message : 'the history does not replay' };
+  }
+}
+
+/** Results as they stand in the history, by rev. */
+function recordedSteps(history: History): JsonObject[] {
+  const found: JsonObject[] = [];
+  for (const event of history.events ?? []) {
+    const local = event.markerRecordedEventAttributes?.details?.['result']?.payloads ?? [];
+    const regular = event.activityTaskCompletedEventAttributes?.result?.payloads ?? [];
+    for (const payload of [...local, ...regular]) {
+      const value: unknown = payloadConverter.fromPayload(payload);
+      if (value !== undecodable && isObject(value) && value['status'] === 'stepped') found.push(value);
+    }
+  }
+  return found;
+}
+
+async function compareSteps(deps: ClientDeps, run: string, history: History): Promise<Check> {
+  const stored = new Map((await getStepResults(deps.pool, run)).map((one) => [one.rev, one.result]));
+  const recorded = recordedSteps(history);
+  for (const step of recorded) {
+    const rev = Number(step['rev']);
+    const own = stored.get(rev);
+    if (own === undefined) return { name: 'steps', ok: false, detail: `the history has a step ${rev} that the store does not know` };
+    const result = (JSON.parse(own) as { result: JsonObject }).result;
+    const differs = ['changed', 'effects', 'answers', 'head'].find((key) => canonical(result[key] ?? null) !== canonical(step[key] ?? null));
+    if (differs !== undefined) return { name: 'steps', ok: false, detail: `step ${rev}: \`${differs}\` in the history is not what the store recorded` };
+  }
+  return { name: 'steps', ok: true, detail: `${recorded.length} steps of the history are those of the store` };
+}
+
+async function checkChain(deps: ClientDeps, run: string): Promise<Check> {
+  const verified = await verifyChain(deps.pool, run);
+  return { name: 'chain', ok: verified.ok, detail: verified.problem ?? `${verified.records} records, every link` };
+}

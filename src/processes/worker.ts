@@ -1,0 +1,92 @@
+import { fileURLToPath } from 'node:url';
+import { DefaultLogger, NativeConnection, Runtime, Worker, type NativeConnectionOptions } from '@temporalio/worker';
+import { makeActivities, makeDeps } from '../activities/index.js';
+import { makePayloads, makeServiceChain } from '../audit/index.js';
+import { loadKeys } from '../auth/index.js';
+import { isUnavailable, makePool, type Pool } from '../db/index.js';
+import { currentPolicySet } from '../store/policy.js';
+import { configOrExit, required, type Config } from './config.js';
+
+// The composition root of a worker: one Temporal worker per environment's namespace, one pool, the
+// hands of the runs. Any number of these processes may run.
+
+/**
+ * A run that was cached on a dead worker waits this long for it before another takes it (10 s by
+ * default): `npm run bench` measures both sides.
+ */
+const stickyTimeout = '1s';
+const shutdownGrace = '8s';
+
+async function main(config: Config): Promise<void> {
+  const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
+  const temporal = required(config.temporal, 'TEMPORAL_ADDRESS');
+  Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: [] });
+  const pool = makePool({ url: databaseUrl, applicationName: 'countersign worker', max: 12 });
+  pool.on('error', () => undefined);
+  const keys = await loadKeys(config.home, process.env);
+  const deps = makeDeps(pool, makePayloads({ kek: keys.kek }), makeServiceChain({ pool, kind: 'worker' }));
+  const environments = await environmentsOf(pool);
+  const { apiKey, ...address } = temporal;
+  const connection = await NativeConnection.connect({ ...address, ...(typeof apiKey === 'string' ? { apiKey } : {}) } as NativeConnectionOptions);
+  const activities = makeActivities(deps);
+  const workers = await Promise.all(environments.map((name) => makeWorker(config, connection, `countersign-${name}`, activities)));
+  stopOnSignals(workers);
+  process.stdout.write(`working on ${environments.map((name) => `countersign-${name}`).join(', ')}\n`);
+  await Promise.all(workers.map((worker) => worker.run()));
+  await connection.close();
+  await pool.end();
+}
+
+/** The API loads the policies folder; a worker that is up first waits for it. */
+async function environmentsOf(pool: Pool): Promise<readonly string[]> {
+  for (;;) {
+    try {
+      const set = await currentPolicySet(pool);
+      if (set !== null) return set.environments.map((one) => one.name);
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+function makeWorker(config: Config, connection: NativeConnection, namespace: string, activities: object): Promise<Worker> {
+  return Worker.create({
+    connection,
+    namespace,
+    taskQueue: config.taskQueue,
+    workflowBundle: { codePath: fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)) },
+    dataConverter: { payloadConverterPath: fileURLToPath(new URL('../workflows/payload-converter.js', import.meta.url)) },
+    activities,
+    reuseV8Context: true,
+    workflowThreadPoolSize: 1,
+    maxConcurrentWorkflowTaskExecutions: 16,
+    maxConcurrentLocalActivityExecutions: 32,
+    maxConcurrentActivityTaskExecutions: 32,
+    workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 2, maximum: 8 },
+    activityTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 2, maximum: 8 },
+    maxCachedWorkflows: 2_000,
+    stickyQueueScheduleToStartTimeout: stickyTimeout,
+    shutdownGraceTime: shutdownGrace,
+    shutdownForceTime: '12s',
+  });
+}
+
+function stopOnSignals(workers: readonly Worker[]): void {
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) return;
+    stopping = true;
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+}
+
+process.title = 'countersign worker';
+main(configOrExit()).then(
+  () => process.exit(0),
+  (error: unknown) => {
+    console.error('the worker ends:', error);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ESLint } from 'eslint';
+import { projectRoot } from '../support/paths.js';
+
+const eslint = new ESLint({ cwd: projectRoot });
+
+async function complaints(file: string, text: string): Promise<string[]> {
+  const [result] = await eslint.lintText(text, { filePath: join(projectRoot, file) });
+  return (result?.messages ?? []).map(({ ruleId }) => ruleId ?? 'parse error');
+}
+
+const doorRule = '@typescript-eslint/no-restricted-imports';
+const shut: readonly (readonly [file: string, text: string])[] = [
+  ['src/engine/x.ts', `import { readFileSync } from 'node:fs';\nreadFileSync('x');\n`],
+  ['src/engine/x.ts', `import { z } from 'zod';\nz.string();\n`],
+  ['src/engine/x.ts', `import { newId } from '../model/ids.js';\nnewId('run');\n`],
+  ['src/engine/x.ts', `import type { Pool } from '../db/pool.js';\nexport type X = Pool;\n`],
+  ['src/model/x.ts', `import type { Plan } from '../engine/plan.js';\nexport type X = Plan;\n`],
+  ['src/policy/x.ts', `import { Client } from '@temporalio/client';\nnew Client();\n`],
+  ['src/policy/deep/x.ts', `import { makePool } from '../../db/pool.js';\nmakePool();\n`],
+  ['src/workflows/x.ts', `import { z } from 'zod';\nz.string();\n`],
+  ['src/workflows/x.ts', `import { stepOf } from '../activities/step.js';\nstepOf();\n`],
+  ['src/activities/x.ts', `import { run } from '../workflows/run.js';\nrun();\n`],
+  ['src/executors/x.ts', `import { getRun } from '../store/runs.js';\ngetRun();\n`],
+  ['src/db/x.ts', `import { getRun } from '../store/runs.js';\ngetRun();\n`],
+  ['src/store/x.ts', `import { makeClient } from '../client/client.js';\nmakeClient();\n`],
+  ['src/api/x.ts', `import pg from 'pg';\nnew pg.Pool();\n`],
+  ['src/api/x.ts', `import { makePool } from '../db/pool.js';\nmakePool();\n`],
+  ['src/api/x.ts', `import { run } from '../workflows/run.js';\nrun();\n`],
+  ['src/cli/x.ts', `import { getRun } from '../store/runs.js';\ngetRun();\n`],
+  ['src/embedded/x.ts', `import { readConfig } from '../processes/config.js';\nreadConfig();\n`],
+];
+
+for (const [file, text] of shut) {
+  test(`${file} may not: ${text.split('\n')[0]}`, async () => {
+    assert.deepEqual(await complaints(file, text), [doorRule]);
+  });
+}
+
+const open: readonly (readonly [file: string, text: string])[] = [
+  ['src/engine/x.ts', `import type { Json } from '../model/json.js';\nexport type X = Json;\n`],
+  ['src/engine/x.ts', `import { decide } from './decide.js';\ndecide();\n`],
+  ['src/workflows/x.ts', `import type { Step } from '../activities/types.js';\nexport type X = Step;\n`],
+  ['src/client/x.ts', `import { submitUpdate } from '../workflows/messages.js';\nsubmitUpdate();\n`],
+  ['src/processes/x.ts', `import { makePool } from '../db/pool.js';\nmakePool();\n`],
+];
+
+for (const [file, text] of open) {
+  test(`${file} may: ${text.split('\n')[0]}`, async () => {
+    assert.deepEqual(await complaints(file, text), []);
+  });
+}
+
+test('the engine has no clock, no chance, no promise', async () => {
+  const text = `export const x = async (): Promise<number> => Date.now() + Math.random() + new Date().getTime();\n`;
+  assert.deepEqual((await complaints('src/engine/x.ts', text)).sort(), [
+    'no-restricted-properties',
+    'no-restricted-properties',
+    'no-restricted-syntax',
+    'no-restricted-syntax',
+  ]);
+});
