@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+// `countersign up|api|worker|migrate` run the processes; every other command is the client's, which speaks REST only.
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { existsSync } from 'node:fs';
+import {
+  assertNodeVersion,
+  ensureBuilt,
+  ensureInstalled,
+  Failed,
+  root,
+  stopSignal,
+  Stopped,
+} from '../scripts/lib.mjs';
+
+const processes = { api: 'api', worker: 'worker', migrate: 'migrate' };
+
+assertNodeVersion();
+const [command, ...rest] = process.argv.slice(2);
+const dist = join(root, 'dist');
+const load = (path) => import(pathToFileURL(join(dist, path)).href);
+
+try {
+  // A server image carries dist/ and no sources to compare it with; a clone builds when there is nothing yet.
+  if (!existsSync(join(dist, '.stamp'))) {
+    const signal = stopSignal();
+    await ensureInstalled(signal);
+    await ensureBuilt(signal);
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(name);
+  }
+  if (command === 'up') {
+    const { up } = await load('processes/up.js');
+    process.exit(await up({ args: rest, signal: stopSignal() }));
+  } else if (Object.hasOwn(processes, command ?? '')) {
+    await load(`processes/${processes[command]}.js`);
+  } else {
+    await load('cli/main.js');
+  }
+} catch (error) {
+  if (!(error instanceof Stopped)) {
+    process.stderr.write(`${error instanceof Failed ? error.message : (error.stack ?? error)}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,209 @@
+// Lint limits, and the doors between rooms: ARCHITECTURE.md §3 as rules. A room that is not named for another is shut.
+import tseslint from 'typescript-eslint';
+
+const restricted = '@typescript-eslint/no-restricted-imports';
+
+const rooms = [
+  'model',
+  'engine',
+  'schema',
+  'policy',
+  'workflows',
+  'activities',
+  'executors',
+  'auth',
+  'audit',
+  'db',
+  'store',
+  'client',
+  'api',
+  'mcp',
+  'cli',
+  'processes',
+  'embedded',
+];
+
+/**
+ * For each room: the rooms that it may use, those whose types alone it may name, and the packages that it may use
+ * (`null`: any; `node:` stands for all of Node). Whatever stands nowhere is refused.
+ */
+const doors = {
+  model: { uses: [], types: [], packages: ['zod'] },
+  // Of the model, the two files that are pure functions over JSON and cost the workflow bundle nothing.
+  engine: { uses: ['model/canonical', 'model/json'], types: ['model'], packages: [] },
+  schema: { uses: ['model'], types: [], packages: ['ajv', 'ajv-formats'] },
+  policy: { uses: ['model', 'engine', 'schema'], types: [], packages: ['zod', 'yaml', 'ajv', 'node:'] },
+  workflows: {
+    uses: ['engine'],
+    types: ['model', 'activities'],
+    packages: ['@temporalio/workflow', '@temporalio/common'],
+  },
+  activities: {
+    uses: ['model', 'engine', 'schema', 'auth', 'audit', 'store', 'executors', 'db'],
+    types: ['workflows'],
+    packages: ['zod', 'pg', '@temporalio/activity', '@temporalio/common', 'node:'],
+  },
+  executors: {
+    uses: ['model', 'engine/template'],
+    types: ['engine'],
+    packages: ['zod', '@modelcontextprotocol/sdk', 'node:'],
+  },
+  auth: { uses: ['model', 'store'], types: ['engine', 'db'], packages: ['zod', 'jose', 'pg', 'node:'] },
+  audit: { uses: ['model', 'db'], types: ['engine'], packages: ['zod', 'pg', 'node:'] },
+  db: { uses: [], types: ['model'], packages: ['pg', 'zod', 'node:'] },
+  store: { uses: ['model', 'db'], types: ['engine'], packages: ['zod', 'pg', 'node:'] },
+  client: {
+    uses: ['model', 'auth', 'audit', 'store', 'db', 'workflows/messages', 'workflows/payload-converter'],
+    types: ['engine', 'workflows'],
+    packages: [
+      'zod',
+      '@temporalio/client',
+      '@temporalio/common',
+      '@temporalio/worker',
+      '@temporalio/proto',
+      'node:',
+    ],
+  },
+  api: {
+    uses: ['model', 'engine', 'schema', 'policy', 'client', 'store', 'auth', 'audit', 'executors'],
+    types: ['db'],
+    packages: ['zod', 'yaml', 'express', 'prom-client', 'node:'],
+  },
+  mcp: {
+    uses: ['model', 'engine', 'client', 'store', 'auth'],
+    types: ['db'],
+    packages: ['zod', '@modelcontextprotocol/sdk', 'node:'],
+  },
+  cli: { uses: ['model', 'policy'], types: [], packages: ['zod', 'yaml', 'node:'] },
+  embedded: { uses: [], types: [], packages: ['pg', '@temporalio/client', '@temporalio/common', 'node:'] },
+  processes: { uses: rooms, types: [], packages: null },
+};
+
+const escape = (text) => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, String.raw`\$&`);
+
+function doorRules(room, { uses, types, packages }) {
+  const open = [room, ...uses];
+  // `../<somewhere>/…` where somewhere is none of these; `open` may name one file of a room.
+  const others = (names) => `^(\\.\\./)+(?!(\\.\\./)*(${names.map(escape).join('|')})(/|\\.))[a-z]`;
+  const patterns = [
+    {
+      regex: others([...open, ...types]),
+      message: `the room src/${room} has no door there (ARCHITECTURE.md §3)`,
+    },
+    ...types.map((name) => ({
+      regex: `^(\\.\\./)+${escape(name)}/`,
+      allowTypeImports: true,
+      message: `src/${room} may import types of src/${name} only (ARCHITECTURE.md §3)`,
+    })),
+  ];
+  // A type-only room of which one file may be used: the file's own door wins.
+  const files = uses.filter((name) => name.includes('/'));
+  for (const pattern of patterns) {
+    if (files.length === 0 || !pattern.allowTypeImports) continue;
+    pattern.regex = `(?!^(\\.\\./)+(${files.map(escape).join('|')})\\.)${pattern.regex}`;
+  }
+  if (packages !== null) {
+    const allowed = packages.map((name) => (name === 'node:' ? 'node:' : `${escape(name)}(/|$)`));
+    const shut = allowed.length === 0 ? '^[^.]' : `^(?!${allowed.join('|')})[^.]`;
+    patterns.push({ regex: shut, message: `src/${room} may not use this package (ARCHITECTURE.md §3)` });
+  }
+  return {
+    files: [`src/${room}/**/*.ts`],
+    rules: { [restricted]: ['error', { patterns }] },
+  };
+}
+
+// The engine and the model decide; the same input must give the same answer anywhere, at any time.
+const impureGlobals = [
+  'process',
+  'setTimeout',
+  'setInterval',
+  'fetch',
+  'performance',
+  'Intl',
+  'Buffer',
+  'console',
+];
+const locales = {
+  selector: 'MemberExpression[property.name=/^toLocale/]',
+  message: 'locales differ by host',
+};
+const clock = 'time comes in with the event';
+const purity = [
+  {
+    files: ['src/engine/**/*.ts', 'src/model/**/*.ts'],
+    rules: {
+      'no-restricted-globals': ['error', ...impureGlobals],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Date', property: 'now', message: clock },
+        { object: 'Math', property: 'random', message: 'ids come in with the event' },
+      ],
+      'no-restricted-syntax': ['error', locales],
+    },
+  },
+  {
+    files: ['src/engine/**/*.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        locales,
+        { selector: ':function[async=true]', message: 'the engine is synchronous' },
+        { selector: 'NewExpression[callee.name=Date][arguments.length=0]', message: clock },
+      ],
+    },
+  },
+  { files: ['src/workflows/**/*.ts'], rules: { 'no-restricted-syntax': ['error', locales] } },
+];
+
+/** Files beyond the limits, each named here with its reason. */
+const longerFiles = [];
+
+export default tseslint.config(
+  {
+    ignores: [
+      'dist/**',
+      'dist.*/**',
+      'node_modules/**',
+      'coverage/**',
+      'test/histories/**',
+      '.countersign/**',
+    ],
+  },
+  tseslint.configs.strict,
+  {
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      eqeqeq: 'error',
+      'no-var': 'error',
+      'prefer-const': 'error',
+      'object-shorthand': 'error',
+      'no-throw-literal': 'error',
+      'no-eval': 'error',
+      'no-implied-eval': 'error',
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      // `return done(...)` of a void call reads well, and expected-failure unions need no invented values.
+      '@typescript-eslint/no-invalid-void-type': 'off',
+      'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true, defaultFrom: true } }],
+    },
+  },
+  {
+    files: ['src/**/*.ts', 'examples/**/*.ts'],
+    rules: {
+      'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
+      'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
+      '@typescript-eslint/no-non-null-assertion': 'error',
+    },
+  },
+  { files: longerFiles.length === 0 ? ['src/none'] : longerFiles, rules: { 'max-lines': 'off' } },
+  ...Object.entries(doors).map(([room, door]) => doorRules(room, door)),
+  ...purity,
+  {
+    files: ['test/**/*.ts'],
+    rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
+  },
+  // Tools that fix the shape of their configuration file.
+  { files: ['eslint.config.js'], rules: { 'no-restricted-exports': 'off' } },
+);

@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { rotateLog, signalIfAlive } from '../embedded/system.js';
+import type { Running } from './supervisor.js';
+
+export interface ChildSpec {
+  readonly name: string;
+  /** Relative to dist/. */
+  readonly script: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: string;
+  readonly graceMs: number;
+  /** Takes the lines of stdout instead of the log. */
+  readonly onLine?: (line: string) => void;
+}
+
+const tether = new URL('./tether.js', import.meta.url).href;
+
+/** A Node process of ours: tied to this one by its stdin, in a session of its own so that Ctrl-C reaches us alone. */
+export function startChild(spec: ChildSpec): Promise<Running> {
+  mkdirSync(dirname(spec.log), { recursive: true });
+  rotateLog(spec.log);
+  const log = openSync(spec.log, 'a', 0o600);
+  const script = fileURLToPath(new URL(`../${spec.script}`, import.meta.url));
+  const child = spawn(process.execPath, ['--enable-source-maps', '--import', tether, script], {
+    env: spec.env,
+    stdio: ['pipe', spec.onLine === undefined ? log : 'pipe', log],
+    detached: true,
+  });
+  closeSync(log);
+  child.stdin?.on('error', () => undefined);
+  if (child.stdout !== null && spec.onLine !== undefined)
+    createInterface(child.stdout).on('line', spec.onLine);
+  const exited = new Promise<string>((resolve) => {
+    child.on('exit', (code, signal) => resolve(signal ?? `code ${code}`));
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('spawn', () => {
+      const pid = child.pid as number;
+      resolve({ pid, exited, stop: () => stop(pid, exited, spec.graceMs) });
+    });
+  });
+}
+
+async function stop(pid: number, exited: Promise<string>, graceMs: number): Promise<void> {
+  signalIfAlive(pid, 'SIGTERM');
+  const timer = setTimeout(() => signalIfAlive(pid, 'SIGKILL'), graceMs);
+  await exited;
+  clearTimeout(timer);
+}

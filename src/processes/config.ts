@@ -1,0 +1,145 @@
+import { resolve } from 'node:path';
+import type { ConnectionOptions } from '@temporalio/client';
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+const port = z
+  .string()
+  .regex(/^\d{1,5}$/, 'must be a port number')
+  .transform(Number)
+  .refine((value) => value <= 65_535, 'must be a port number, 65535 at most');
+
+const flag = z.enum(['0', '1'], 'must be 0 or 1').transform((value) => value === '1');
+
+const jwtIssuers = z
+  .string()
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: `must be JSON: ${String(error)}` });
+      return z.NEVER;
+    }
+  })
+  .pipe(z.array(z.looseObject({ issuer: z.url() })));
+
+/** Every variable that a process of ours reads, by name; empty counts as not set. */
+const environment = z.object({
+  COUNTERSIGN_HOME: z.string().default('.countersign'),
+  COUNTERSIGN_POLICIES: z.string().default('policies'),
+  COUNTERSIGN_SECRETS: z.string().optional(),
+  HOST: z.string().default('127.0.0.1'),
+  PORT: port.optional(),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL')
+    .optional(),
+  TEMPORAL_ADDRESS: z
+    .string()
+    .regex(/^[^\s/]+:\d+$/, 'must be host:port')
+    .optional(),
+  TEMPORAL_API_KEY: z.string().optional(),
+  TEMPORAL_TLS: flag.optional(),
+  TEMPORAL_TLS_CA: z.string().optional(),
+  TEMPORAL_TLS_CERT: z.string().optional(),
+  TEMPORAL_TLS_KEY: z.string().optional(),
+  COUNTERSIGN_TASK_QUEUE: z.string().max(200, 'must be 200 characters at most').default('countersign'),
+  COUNTERSIGN_SIGNING_KEY: z.string().optional(),
+  COUNTERSIGN_KEK: z.string().optional(),
+  COUNTERSIGN_PEPPER: z.string().optional(),
+  COUNTERSIGN_JWT_ISSUERS: jwtIssuers.optional(),
+  COUNTERSIGN_DEV_KEYS: flag.default(false),
+});
+
+export interface Config {
+  /** Absolute. */
+  readonly home: string;
+  /** Absolute. */
+  readonly policies: string;
+  readonly secrets: string | null;
+  readonly host: string;
+  /** Null: the default, which may move to the next free port. */
+  readonly port: number | null;
+  readonly databaseUrl: string | null;
+  /** Null: the supervisor's own server. */
+  readonly temporal: (ConnectionOptions & { readonly address: string }) | null;
+  readonly taskQueue: string;
+  /** Keys given by the environment; null where the file in `home`/keys is used. */
+  readonly signingKey: string | null;
+  readonly kek: string | null;
+  readonly pepper: string | null;
+  readonly jwtIssuers: readonly ({ readonly issuer: string } & Readonly<Record<string, unknown>>)[];
+  /** Make development keys at boot, as `npm start` asks. */
+  readonly devKeys: boolean;
+}
+
+export const defaultPort = 8_080;
+
+export type ConfigResult =
+  | { readonly status: 'read'; readonly config: Config }
+  | { readonly status: 'invalid'; readonly errors: readonly string[] };
+
+/** The one place where the environment is read. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): ConfigResult {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = environment.safeParse(given);
+  if (!parsed.success) {
+    const errors = parsed.error.issues.map((issue) => {
+      const name = String(issue.path[0]);
+      return `environment variable ${name} is \`${given[name] ?? ''}\`: it ${issue.message}`;
+    });
+    return { status: 'invalid', errors };
+  }
+  return { status: 'read', config: toConfig(parsed.data) };
+}
+
+/** The configuration, or the end of the process with what is wrong: for the composition roots. */
+export function configOrExit(env: NodeJS.ProcessEnv = process.env): Config {
+  const result = readConfig(env);
+  if (result.status === 'read') return result.config;
+  process.stderr.write(`${result.errors.join('\n')}\n`);
+  process.exit(1);
+}
+
+/** For processes that need what `up` or the operator must have given. */
+export function required<T>(value: T | null, variable: string): T {
+  if (value !== null) return value;
+  process.stderr.write(`environment variable ${variable} is not set: this process needs it\n`);
+  process.exit(1);
+}
+
+function toConfig(values: z.infer<typeof environment>): Config {
+  return {
+    home: resolve(values.COUNTERSIGN_HOME),
+    policies: resolve(values.COUNTERSIGN_POLICIES),
+    secrets: values.COUNTERSIGN_SECRETS === undefined ? null : resolve(values.COUNTERSIGN_SECRETS),
+    host: values.HOST,
+    port: values.PORT ?? null,
+    databaseUrl: values.DATABASE_URL ?? null,
+    temporal: temporalOf(values),
+    taskQueue: values.COUNTERSIGN_TASK_QUEUE,
+    signingKey: values.COUNTERSIGN_SIGNING_KEY ?? null,
+    kek: values.COUNTERSIGN_KEK ?? null,
+    pepper: values.COUNTERSIGN_PEPPER ?? null,
+    jwtIssuers: values.COUNTERSIGN_JWT_ISSUERS ?? [],
+    devKeys: values.COUNTERSIGN_DEV_KEYS,
+  };
+}
+
+function temporalOf(values: z.infer<typeof environment>): Config['temporal'] {
+  if (values.TEMPORAL_ADDRESS === undefined) return null;
+  const { TEMPORAL_TLS_CERT: cert, TEMPORAL_TLS_KEY: key, TEMPORAL_TLS_CA: ca } = values;
+  const pair =
+    cert === undefined || key === undefined ? null : { crt: readFileSync(cert), key: readFileSync(key) };
+  const tls = {
+    ...(ca === undefined ? {} : { serverRootCACertificate: readFileSync(ca) }),
+    ...(pair === null ? {} : { clientCertPair: pair }),
+  };
+  const wanted =
+    values.TEMPORAL_TLS ?? (Object.keys(tls).length > 0 || values.TEMPORAL_API_KEY !== undefined);
+  return {
+    address: values.TEMPORAL_ADDRESS,
+    ...(wanted ? { tls } : {}),
+    ...(values.TEMPORAL_API_KEY === undefined ? {} : { apiKey: values.TEMPORAL_API_KEY }),
+  };
+}

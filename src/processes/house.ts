@@ -1,0 +1,48 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeAtomically, type Say } from '../embedded/system.js';
+import { supervise, type Part, type Supervised } from './supervisor.js';
+
+/** Later stages stand on earlier ones, so they are stopped first. */
+export const stages = ['servers', 'examples', 'product', 'agent'] as const;
+export type Stage = (typeof stages)[number];
+
+/** All supervised parts, and the file that says which process is which. */
+export interface House {
+  add(stage: Stage, part: Part): Supervised;
+  deaths(name: string): number;
+  stop(): Promise<void>;
+}
+
+const listed = new Set(['api', 'worker', 'temporal', 'postgres']);
+
+export function makeHouse(home: string, say: Say): House {
+  const file = join(home, 'processes.json');
+  const processes = new Map<string, { pid: number; port?: number }>([['up', { pid: process.pid }]]);
+  const write = (): void => {
+    writeAtomically(file, `${JSON.stringify(Object.fromEntries(processes), null, 2)}\n`);
+  };
+  const changed = (part: Part, pid: number | null): void => {
+    if (!listed.has(part.name)) return;
+    if (pid === null) processes.delete(part.name);
+    else processes.set(part.name, { pid, ...(part.port === undefined ? {} : { port: part.port }) });
+    write();
+  };
+  write();
+  const parts: { stage: Stage; supervised: Supervised }[] = [];
+  return {
+    add(stage, part) {
+      const supervised = supervise(part, { say, changed });
+      parts.push({ stage, supervised });
+      return supervised;
+    },
+    deaths: (name) => parts.find(({ supervised }) => supervised.part.name === name)?.supervised.deaths() ?? 0,
+    async stop() {
+      for (const stage of [...stages].reverse()) {
+        const members = parts.filter((each) => each.stage === stage);
+        await Promise.all(members.map(({ supervised }) => supervised.stop()));
+      }
+      rmSync(file, { force: true });
+    },
+  };
+}

@@ -1,0 +1,25 @@
+import { migrate } from '../db/migrate.js';
+import { namespaceOf } from '../embedded/temporal-names.js';
+import { prepareTemporal } from '../embedded/temporal-prepare.js';
+import { loadFolder } from '../policy/index.js';
+import { configOrExit, required } from './config.js';
+
+// `countersign migrate`: everything that a Postgres server and a Temporal cluster need before API and worker start.
+// Safe to run again, and by many at once.
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+process.title = 'countersign migrate';
+const config = configOrExit();
+const { applied } = await migrate(required(config.databaseUrl, 'DATABASE_URL'));
+say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
+
+const connection = required(config.temporal, 'TEMPORAL_ADDRESS');
+const policies = await loadFolder(config.policies);
+if (policies.status === 'invalid') {
+  policies.errors.forEach((error) => say(`${error.file ?? config.policies}:${error.line}: ${error.message}`));
+  process.exit(1);
+}
+const namespaces = policies.policySet.environments.map(({ name }) => namespaceOf(name));
+await prepareTemporal({ connection, namespaces, signal: AbortSignal.timeout(300_000), say });
+say(`temporal: ${namespaces.join(', ')} ready`);
+process.exit(0);

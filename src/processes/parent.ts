@@ -1,0 +1,22 @@
+const orderlyMs = 8_000;
+let tied = false;
+
+/**
+ * A supervised process ends with its supervisor: stdin is a pipe that the supervisor holds open, so its end means that
+ * the supervisor is gone, however it went. The process then gets the SIGTERM that it would have got, and if it is
+ * still there after 8 s, it ends at once.
+ */
+export function exitWhenParentDies(): void {
+  if (tied) return;
+  tied = true;
+  let gone = false;
+  const parentIsGone = (): void => {
+    if (gone) return;
+    gone = true;
+    setTimeout(() => process.exit(1), orderlyMs).unref();
+    process.kill(process.pid, 'SIGTERM');
+  };
+  process.stdin.on('end', parentIsGone).on('close', parentIsGone).on('error', parentIsGone).resume();
+  // Waiting for that must not keep a process alive that has nothing else to do.
+  if ('unref' in process.stdin) (process.stdin as unknown as { unref(): void }).unref();
+}

@@ -1,0 +1,149 @@
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { tailOf } from '../embedded/system.js';
+import { startChild } from './child.js';
+import type { Part } from './supervisor.js';
+import { BootFailure, type Boot } from './servers.js';
+
+export interface ProductOptions {
+  readonly port: number;
+  readonly databaseUrl: string;
+  readonly temporalAddress: string;
+  /** Run the demonstration's agent too. */
+  readonly demo: boolean;
+}
+
+const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const heartbeatMs = 8_000;
+const deathsWhileBooting = 4;
+
+/** API and worker, with the example services before them when the policies are the shipped ones. */
+export async function bringUpProduct(boot: Boot, options: ProductOptions): Promise<void> {
+  const { config, house, say, signal } = boot;
+  const shipped = isSame(config.policies, join(projectRoot, 'policies'));
+  const examples = shipped ? await startExamples(boot) : {};
+  const env = {
+    ...process.env,
+    ...examples,
+    DATABASE_URL: options.databaseUrl,
+    TEMPORAL_ADDRESS: options.temporalAddress,
+    COUNTERSIGN_HOME: config.home,
+    COUNTERSIGN_POLICIES: config.policies,
+    COUNTERSIGN_TASK_QUEUE: config.taskQueue,
+    HOST: config.host,
+    PORT: String(options.port),
+    COUNTERSIGN_DEV_KEYS: '1',
+  };
+  signal.throwIfAborted();
+  say('starting the API and a worker');
+  const api = { ...childPart(boot, 'api', 'processes/api.js', env, 10_500), port: options.port };
+  const worker = childPart(boot, 'worker', 'processes/worker.js', env, 10_500);
+  await Promise.all([house.add('product', api).started, house.add('product', worker).started]);
+  const url = `http://${hostToCall(config.host)}:${options.port}`;
+  await becomesReady(boot, url);
+  announce(boot, url);
+  if (shipped && options.demo) startAgent(boot, url);
+}
+
+function childPart(
+  boot: Boot,
+  name: string,
+  script: string,
+  env: NodeJS.ProcessEnv,
+  graceMs: number,
+): Part & { log: string } {
+  const log = join(boot.config.home, 'logs', `${name}.log`);
+  return { name, log, start: () => startChild({ name, script, env, log, graceMs }) };
+}
+
+function isSame(one: string, other: string): boolean {
+  return existsSync(one) && existsSync(other) && realpathSync(one) === realpathSync(other);
+}
+
+/** Gives the variables under which the shipped connections find the services. */
+async function startExamples(boot: Boot): Promise<Record<string, string>> {
+  const urls: Record<string, string> = {};
+  for (const name of ['payroll', 'erp']) {
+    const port = await boot.ports.obtain(name);
+    const env = { ...process.env, PORT: String(port), HOST: '127.0.0.1', COUNTERSIGN_HOME: boot.config.home };
+    boot.house.add('examples', { ...childPart(boot, name, `examples/${name}.js`, env, 2_000), port });
+    urls[`${name.toUpperCase()}_URL`] = `http://127.0.0.1:${port}`;
+  }
+  return urls;
+}
+
+const hostToCall = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host);
+
+const readiness = z.looseObject({ worker: z.boolean() });
+
+/** `/readyz` says that API, Postgres and Temporal answer, and its body that a worker does. */
+async function becomesReady({ config, house, say, signal }: Boot, url: string): Promise<void> {
+  const started = Date.now();
+  let said = started;
+  while (!(await isReady(url))) {
+    signal.throwIfAborted();
+    for (const name of ['api', 'worker']) {
+      if (house.deaths(name) < deathsWhileBooting) continue;
+      const log = join(config.home, 'logs', `${name}.log`);
+      throw new BootFailure(`the ${name} process does not stay up; the end of \`${log}\`:\n${tailOf(log)}`);
+    }
+    if (Date.now() - said > heartbeatMs) {
+      said = Date.now();
+      say(`waiting for the API and a worker: ${Math.round((said - started) / 1000)} s`);
+    }
+    await delay(50);
+  }
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(3_000) });
+    const body = readiness.safeParse(await response.json());
+    return response.status === 200 && body.success && body.data.worker;
+  } catch {
+    return false;
+  }
+}
+
+function announce({ config, say }: Boot, url: string): void {
+  say(`API            ${url}/v1`);
+  say(`documentation  ${url}/docs`);
+  say(`data folder    ${config.home}`);
+  say(`keys           ${join(config.home, 'dev-keys.json')} (development only)`);
+  say(`ready ${url}`);
+}
+
+const devKeys = z.record(z.string(), z.string());
+
+/** The demonstration: a program that asks for a payment as an agent would. Its lines are ours to show. */
+function startAgent(boot: Boot, url: string): void {
+  const { config, house, say } = boot;
+  const keyFile = join(config.home, 'dev-keys.json');
+  const log = join(config.home, 'logs', 'agent.log');
+  house.add('agent', {
+    name: 'agent',
+    log,
+    mayFinish: true,
+    start() {
+      const keys = devKeys.parse(JSON.parse(readFileSync(keyFile, 'utf8')));
+      const env = {
+        ...process.env,
+        COUNTERSIGN_URL: url,
+        COUNTERSIGN_KEY: keys['agent'],
+        COUNTERSIGN_HOME: config.home,
+        FINANCE_KEY_HINT: keyFile,
+      };
+      return startChild({
+        name: 'agent',
+        script: 'examples/agent.js',
+        env,
+        log,
+        graceMs: 2_000,
+        onLine: say,
+      });
+    },
+  });
+}

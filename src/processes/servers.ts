@@ -1,0 +1,78 @@
+import type { ConnectionOptions } from '@temporalio/client';
+import { join } from 'node:path';
+import { migrate } from '../db/migrate.js';
+import { namespaceOf } from '../embedded/temporal-names.js';
+import { prepareTemporal } from '../embedded/temporal-prepare.js';
+import { findTemporal } from '../embedded/temporal-binary.js';
+import { prepareDevServer } from '../embedded/temporal.js';
+import { preparePostgres } from '../embedded/postgres.js';
+import type { PortBook } from '../embedded/ports.js';
+import type { Say } from '../embedded/system.js';
+import type { Config } from './config.js';
+import type { House } from './house.js';
+
+export interface Boot {
+  readonly config: Config;
+  readonly house: House;
+  readonly ports: PortBook;
+  readonly say: Say;
+  readonly signal: AbortSignal;
+  /** Called once everything has stopped. */
+  readonly atEnd: (close: () => Promise<void>) => void;
+}
+
+/** An expected failure: its message is for the user. */
+export class BootFailure extends Error {}
+
+/** A database with its tables up to date: the one that was given, or our own. */
+export async function bringUpDatabase(boot: Boot): Promise<string> {
+  const url = boot.config.databaseUrl ?? (await embeddedDatabase(boot));
+  const { applied } = await migrate(url);
+  if (applied.length > 0) boot.say(`database: applied ${applied.join(', ')}`);
+  return url;
+}
+
+async function embeddedDatabase({ config, house, ports, say, signal, atEnd }: Boot): Promise<string> {
+  const port = await ports.obtain('postgres');
+  const postgres = await preparePostgres({ home: config.home, port, say });
+  atEnd(() => postgres.close());
+  const log = join(config.home, 'logs', 'postgres.log');
+  signal.throwIfAborted();
+  await house.add('servers', { name: 'postgres', port, log, start: (stop) => postgres.launch(stop) }).started;
+  await postgres.createDatabase('countersign');
+  say(`postgres answers on 127.0.0.1:${port}`);
+  return postgres.url('countersign');
+}
+
+/** A Temporal server with our namespaces: the one that was given, or our own. */
+export async function bringUpTemporal(boot: Boot, environments: readonly string[]): Promise<string> {
+  const { config, say, signal } = boot;
+  const namespaces = environments.map(namespaceOf);
+  const connection: ConnectionOptions & { address: string } = config.temporal ?? {
+    address: await embeddedTemporal(boot, namespaces),
+  };
+  await prepareTemporal({ connection, namespaces, signal, say });
+  say(`temporal answers on ${connection.address}`);
+  return connection.address;
+}
+
+async function embeddedTemporal(boot: Boot, namespaces: readonly string[]): Promise<string> {
+  const { config, house, say, signal } = boot;
+  const binary = await findTemporal({ say, signal });
+  if (binary.status === 'missing') throw new BootFailure(binary.message);
+  const ports = {
+    grpc: await boot.ports.obtain('temporal'),
+    http: await boot.ports.obtain('temporalHttp'),
+    metrics: await boot.ports.obtain('temporalMetrics'),
+  };
+  const server = await prepareDevServer({ binary: binary.path, home: config.home, ports, namespaces, say });
+  const log = join(config.home, 'logs', 'temporal.log');
+  signal.throwIfAborted();
+  await house.add('servers', {
+    name: 'temporal',
+    port: ports.grpc,
+    log,
+    start: (stop) => server.launch(stop),
+  }).started;
+  return server.address;
+}

@@ -1,0 +1,125 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Say } from '../embedded/system.js';
+
+/** A process that runs now. */
+export interface Running {
+  readonly pid: number;
+  /** Resolves with how it ended, once it has. */
+  readonly exited: Promise<string>;
+  /** Asks it to end and waits until it has. */
+  stop(): Promise<void>;
+}
+
+/** Something that is to run all the time. */
+export interface Part {
+  readonly name: string;
+  readonly port?: number;
+  /** Rejects when it cannot start; having been aborted, it leaves nothing behind. */
+  start(signal: AbortSignal): Promise<Running>;
+  /** A program that has done its work ends with code 0 and is not started again. */
+  readonly mayFinish?: boolean;
+  /** For the message about its end. */
+  readonly log?: string;
+}
+
+export interface Hooks {
+  readonly say: Say;
+  /** pid is null while it does not run. */
+  changed(part: Part, pid: number | null): void;
+}
+
+export interface Supervised {
+  readonly part: Part;
+  /** Its first start: rejects when that fails. Later failures are tried again. */
+  readonly started: Promise<void>;
+  /** How often it has died since it last ran steadily. */
+  deaths(): number;
+  stop(): Promise<void>;
+}
+
+const steadyMs = 20_000;
+const backoffMs = [0, 0, 250, 500, 1_000, 2_000, 4_000, 8_000] as const;
+
+/** Starts a part and starts it again whenever it dies: at once at first, ever later when it keeps dying. */
+export function supervise(part: Part, hooks: Hooks): Supervised {
+  const stopping = new AbortController();
+  const state: State = { running: null, deaths: 0 };
+  let loop: Promise<void> = Promise.resolve();
+  const started = new Promise<void>((resolve, reject) => {
+    loop = keepRunning(part, hooks, stopping.signal, state, { resolve, reject });
+  });
+  // Whoever awaits it hears of it; nobody needs to.
+  started.catch(() => undefined);
+  return {
+    part,
+    started,
+    deaths: () => state.deaths,
+    async stop() {
+      stopping.abort();
+      await state.running?.stop();
+      await loop;
+    },
+  };
+}
+
+interface State {
+  running: Running | null;
+  deaths: number;
+}
+
+interface FirstStart {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+async function keepRunning(
+  part: Part,
+  hooks: Hooks,
+  stop: AbortSignal,
+  state: State,
+  first: FirstStart,
+): Promise<void> {
+  let attempts = 0;
+  while (!stop.aborted) {
+    const since = Date.now();
+    attempts++;
+    const outcome = await runOnce(part, hooks, stop, state, first);
+    if (stop.aborted) break;
+    if (outcome.status === 'failed' && attempts === 1) return first.reject(outcome.error);
+    if (part.mayFinish === true && outcome.how === 'code 0') return;
+    state.deaths = Date.now() - since > steadyMs ? 1 : state.deaths + 1;
+    const wait = backoffMs[Math.min(state.deaths, backoffMs.length) - 1] ?? 0;
+    const where = part.log === undefined ? '' : `, see \`${part.log}\``;
+    hooks.say(
+      `${part.name} ended (${outcome.how})${where}; starting it again${wait === 0 ? '' : ` in ${wait} ms`}`,
+    );
+    await delay(wait, undefined, { signal: stop }).catch(() => undefined);
+  }
+  first.reject(new Error(`${part.name} was stopped`));
+}
+
+type Outcome =
+  | { readonly status: 'ended'; readonly how: string }
+  | { readonly status: 'failed'; readonly how: string; readonly error: unknown };
+
+async function runOnce(
+  part: Part,
+  hooks: Hooks,
+  stop: AbortSignal,
+  state: State,
+  first: FirstStart,
+): Promise<Outcome> {
+  try {
+    const running = await part.start(stop);
+    state.running = running;
+    if (stop.aborted) await running.stop();
+    hooks.changed(part, running.pid);
+    first.resolve();
+    return { status: 'ended', how: await running.exited };
+  } catch (error) {
+    return { status: 'failed', how: error instanceof Error ? error.message : String(error), error };
+  } finally {
+    state.running = null;
+    hooks.changed(part, null);
+  }
+}

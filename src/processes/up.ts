@@ -1,0 +1,144 @@
+import { mkdirSync, realpathSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { tryLock } from '../embedded/lock.js';
+import { isPortFree, nextFreePort, openPortBook, type PortBook } from '../embedded/ports.js';
+import type { Say } from '../embedded/system.js';
+import { loadFolder } from '../policy/index.js';
+import { defaultPort, readConfig, type Config } from './config.js';
+import { makeHouse } from './house.js';
+import { bringUpProduct } from './product.js';
+import { BootFailure, bringUpDatabase, bringUpTemporal, type Boot } from './servers.js';
+
+export interface UpOptions {
+  readonly args: readonly string[];
+  /** Aborted when the user wants it to stop. */
+  readonly signal: AbortSignal;
+}
+
+const say: Say = (line) => void process.stdout.write(`${line}\n`);
+const complain: Say = (line) => void process.stderr.write(`${line}\n`);
+
+export const exitCodes = { stopped: 0, failed: 1, inUse: 2 } as const;
+
+/** Runs the whole product until it is told to stop; gives the exit code. */
+export async function up({ args, signal }: UpOptions): Promise<number> {
+  const unknown = args.find((arg) => arg !== '--no-demo');
+  if (unknown !== undefined) {
+    complain(`unknown option \`${unknown}\`: \`--no-demo\` is the only one`);
+    return exitCodes.failed;
+  }
+  const read = readConfig();
+  if (read.status === 'invalid') {
+    read.errors.forEach(complain);
+    return exitCodes.failed;
+  }
+  process.title = 'countersign up';
+  const { config } = read;
+  mkdirSync(config.home, { recursive: true });
+  const home = realpathSync(config.home);
+  const result = await tryLock(`home:${home}`);
+  if (result.status === 'taken') {
+    complain(`data folder \`${home}\` is in use by process ${result.pid ?? 'unknown'}`);
+    return exitCodes.inUse;
+  }
+  try {
+    return await runHouse({ ...config, home }, { demo: !args.includes('--no-demo'), signal });
+  } finally {
+    await result.lock.release();
+  }
+}
+
+interface RunOptions {
+  readonly demo: boolean;
+  readonly signal: AbortSignal;
+}
+
+async function runHouse(config: Config, { demo, signal }: RunOptions): Promise<number> {
+  const house = makeHouse(config.home, say);
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    const ports = openPortBook(join(config.home, 'ports.json'));
+    const boot: Boot = { config, house, ports, say, signal, atEnd: (close) => closers.push(close) };
+    await start(boot, demo);
+    await aborted(signal);
+    return exitCodes.stopped;
+  } catch (error) {
+    if (signal.aborted) return exitCodes.stopped;
+    complain(error instanceof BootFailure ? error.message : errorText(error));
+    return exitCodes.failed;
+  } finally {
+    say('stopping');
+    await house.stop();
+    for (const close of closers) await close();
+    say('stopped');
+  }
+}
+
+/** What is cheap and may refuse comes first. */
+async function start(boot: Boot, demo: boolean): Promise<void> {
+  const { config, signal } = boot;
+  const port = await choosePort(config, boot.ports);
+  const environments = await checkPolicies(config.policies);
+  const failed = new AbortController();
+  const both: Boot = { ...boot, signal: AbortSignal.any([signal, failed.signal]) };
+  const abandon = (error: unknown): never => {
+    failed.abort();
+    throw error;
+  };
+  // Both are awaited to their end even when one fails, so that nothing comes up behind our back.
+  const [database, temporal] = await Promise.allSettled([
+    bringUpDatabase(both).catch(abandon),
+    bringUpTemporal(both, environments).catch(abandon),
+  ]);
+  for (const outcome of [database, temporal]) {
+    if (outcome.status === 'rejected' && !isAbort(outcome.reason)) throw outcome.reason;
+  }
+  if (database.status === 'rejected' || temporal.status === 'rejected')
+    throw new BootFailure('stopped while starting');
+  await bringUpProduct(boot, { port, databaseUrl: database.value, temporalAddress: temporal.value, demo });
+}
+
+/** The port that was asked for, or an error; else the one of last time, or the next free one from 8080. */
+async function choosePort(config: Config, ports: PortBook): Promise<number> {
+  if (config.port === 0) return nextFreePort(20_000, config.host);
+  if (config.port !== null) {
+    if (await isPortFree(config.port, config.host)) return config.port;
+    throw new BootFailure(
+      `port ${config.port} on ${config.host} is taken or not to be had: stop what uses it, or set PORT to another one`,
+    );
+  }
+  const kept = ports.known('api');
+  if (kept !== undefined && (await isPortFree(kept, config.host))) return kept;
+  const port = await nextFreePort(defaultPort, config.host);
+  ports.keep('api', port);
+  return port;
+}
+
+async function checkPolicies(folder: string): Promise<readonly string[]> {
+  const result = await loadFolder(folder);
+  if (result.status === 'loaded') return result.policySet.environments.map(({ name }) => name);
+  const lines = result.errors.map((error) => {
+    const place =
+      error.file === undefined
+        ? folder
+        : `${relative(process.cwd(), error.file)}:${error.line}:${error.column}`;
+    const hint = error.suggestion === undefined ? '' : `; did you mean \`${error.suggestion}\`?`;
+    return `${place} ${error.message}${hint} (${error.code}${error.path === '' ? '' : ` at ${error.path}`})`;
+  });
+  throw new BootFailure([`the policies in \`${folder}\` have errors:`, ...lines].join('\n'));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve());
+  });
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
