@@ -1,4 +1,4 @@
-import { migrate } from '../db/migrate.js';
+import { migrate } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal-prepare.js';
 import { loadFolder } from '../policy/index.js';

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from '@temporalio/client';
 import { join } from 'node:path';
-import { migrate } from '../db/migrate.js';
+import { migrate } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal-prepare.js';
 import { findTemporal } from '../embedded/temporal-binary.js';
