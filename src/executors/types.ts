@@ -49,6 +49,14 @@ export interface RunContext {
   readonly hasEffect: boolean;
   readonly connection: Connection | null;
   readonly baseDirectory: string;
+  /** Where `env://` and `secret://` references are looked up; this process and `COUNTERSIGN_SECRETS` when absent. */
+  readonly references?: ReferenceSource;
+}
+
+export interface ReferenceSource {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Null: no folder of secrets is mounted. */
+  readonly secretsDirectory: string | null;
 }
 
 export type ExecutorResult =
@@ -69,6 +77,16 @@ export type ExecutorResult =
       readonly retryAfterMs?: number;
       readonly response?: Json;
     };
+
+/**
+ * What `run` rejects with when `RunContext.signal` aborts (a cancelled action, a worker that shuts down); any other
+ * rejection is a bug. Recognise it with `isExecutorAborted`.
+ */
+export interface ExecutorAborted extends Error {
+  readonly name: 'AbortError';
+  /** The call had been sent, has an effect and carries no idempotency key: a person has to look. */
+  readonly unknownOutcome: boolean;
+}
 
 /** One per kind, behind one shared test suite. */
 export interface ExecutorDriver<K extends Executor['kind'] = Executor['kind']> {

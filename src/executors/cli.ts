@@ -1,0 +1,227 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { isAbsolute, resolve as resolvePath } from 'node:path';
+import type { Executor } from '../engine/plan.js';
+import type { Json } from '../model/json.js';
+import type { Connection } from '../model/policy-set.js';
+import { codeOf } from './network.js';
+import {
+  failure,
+  failureAfterSending,
+  maxOutputBytes,
+  startDeadline,
+  stoppedResult,
+  type Deadline,
+} from './outcome.js';
+import type { Built, Call, ExecutorDriver, ExecutorResult, RunContext, Scopes } from './types.js';
+import { resolveTextValue } from './values.js';
+
+type CliCall = Extract<Call, { kind: 'cli' }>;
+type CliConnection = Extract<Connection, { kind: 'cli' }>;
+
+/** Between SIGTERM and SIGKILL. */
+const killGraceMs = 2_000;
+/** How long a command's children may hold its output open after it ended. */
+const drainMs = 1_000;
+/** How much of a failed command's output is kept for whoever looks into it. */
+const maxFailedText = 16_384;
+
+export const cli: ExecutorDriver<'cli'> = { kind: 'cli', build: buildCli, run: runCli };
+
+function buildCli(executor: Extract<Executor, { kind: 'cli' }>, scopes: Scopes): Built {
+  const args: string[] = [];
+  for (const [index, template] of executor.args.entries()) {
+    const text = resolveTextValue(template, scopes, `argument ${index}`);
+    if (text.status === 'unresolved') return text;
+    if (text.status === 'text') args.push(text.value);
+  }
+  const stdin = executor.stdin === null ? null : resolveTextValue(executor.stdin, scopes, 'stdin');
+  if (stdin?.status === 'unresolved') return stdin;
+  const given = stdin?.status === 'text' ? stdin.value : null;
+  return { status: 'built', call: { kind: 'cli', connection: executor.connection, args, stdin: given } };
+}
+
+async function runCli(call: CliCall, context: RunContext): Promise<ExecutorResult> {
+  const { connection } = context;
+  if (connection?.kind !== 'cli') {
+    return failure(
+      'permanent',
+      `\`${call.connection}\` is no cli connection of this environment; declare it in connections.yaml`,
+    );
+  }
+  const directory = workingDirectory(context.baseDirectory, connection.workingDirectory);
+  if (directory === null) {
+    return failure(
+      'permanent',
+      `the working directory of connection \`${call.connection}\` does not exist; create it or name another`,
+    );
+  }
+  const deadline = startDeadline(context);
+  try {
+    if (deadline.stopped() !== null) return stoppedResult(context, 'abort', false, `\`${call.connection}\``);
+    return result(call, await runCommand(call, connection, directory, context, deadline), context);
+  } finally {
+    deadline.dispose();
+  }
+}
+
+/** Null when there is no such folder: spawn would blame the command. */
+export function workingDirectory(baseDirectory: string, named: string | null): string | null {
+  const path = named !== null && isAbsolute(named) ? named : resolvePath(baseDirectory, named ?? '.');
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? path : null;
+}
+
+type Ended =
+  | { readonly kind: 'not_started'; readonly code: string }
+  | { readonly kind: 'stopped'; readonly why: 'timeout' | 'abort' }
+  | { readonly kind: 'too_large' }
+  | {
+      readonly kind: 'exited';
+      readonly exitCode: number | null;
+      readonly signal: string | null;
+      readonly stdout: string;
+      readonly stderr: string;
+    };
+
+function runCommand(
+  call: CliCall,
+  connection: CliConnection,
+  cwd: string,
+  context: RunContext,
+  deadline: Deadline,
+): Promise<Ended> {
+  const env = childEnvironment(connection.env, context.idempotencyKey);
+  const argv = [...connection.args, ...call.args];
+  const stdin = call.stdin === null ? 'ignore' : 'pipe';
+  let child: ChildProcess;
+  try {
+    // Its own process group, so that a timeout ends its children too.
+    child = spawn(connection.command, argv, {
+      cwd,
+      env,
+      stdio: [stdin, 'pipe', 'pipe'],
+      shell: false,
+      detached: true,
+    });
+  } catch (error) {
+    return Promise.resolve({ kind: 'not_started', code: codeOf(error) });
+  }
+  // A command that does not read its input is its own business.
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(call.stdin);
+  return watch(child, deadline);
+}
+
+/** PATH and what the connection declares: nothing of the worker's own environment. */
+function childEnvironment(
+  declared: Readonly<Record<string, string>>,
+  key: string | null,
+): Record<string, string> {
+  return {
+    PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+    ...declared,
+    ...(key === null ? {} : { IDEMPOTENCY_KEY: key }),
+  };
+}
+
+function watch(child: ChildProcess, deadline: Deadline): Promise<Ended> {
+  return new Promise((resolve) => {
+    let cut: Extract<Ended, { kind: 'stopped' | 'too_large' }> | null = null;
+    let killTimer: NodeJS.Timeout | undefined;
+    let drainTimer: NodeJS.Timeout | undefined;
+    const end = (why: Extract<Ended, { kind: 'stopped' | 'too_large' }>): void => {
+      if (cut !== null) return;
+      cut = why;
+      signalGroup(child, 'SIGTERM');
+      killTimer = setTimeout(() => signalGroup(child, 'SIGKILL'), killGraceMs);
+    };
+    const onDeadline = (): void => end({ kind: 'stopped', why: deadline.stopped() ?? 'timeout' });
+    const settle = (ended: Ended): void => {
+      clearTimeout(killTimer);
+      clearTimeout(drainTimer);
+      deadline.signal.removeEventListener('abort', onDeadline);
+      resolve(ended);
+    };
+    const tooLarge = (): void => end({ kind: 'too_large' });
+    const stdout = collect(child.stdout, tooLarge);
+    const stderr = collect(child.stderr, tooLarge);
+    deadline.signal.addEventListener('abort', onDeadline, { once: true });
+    child.on('error', (error) => settle({ kind: 'not_started', code: codeOf(error) }));
+    child.on('exit', () => {
+      // Whoever of its group still runs has no parent that could end it.
+      if (cut !== null) signalGroup(child, 'SIGKILL');
+      drainTimer = setTimeout(() => {
+        signalGroup(child, 'SIGKILL');
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+      }, drainMs);
+    });
+    child.on('close', (exitCode, signal) =>
+      settle(cut ?? { kind: 'exited', exitCode, signal, stdout: stdout(), stderr: stderr() }),
+    );
+  });
+}
+
+function collect(stream: NodeJS.ReadableStream | null, tooLarge: () => void): () => string {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stream?.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > maxOutputBytes) tooLarge();
+    else chunks.push(chunk);
+  });
+  return () => Buffer.concat(chunks).toString('utf8');
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // The group is gone already.
+  }
+}
+
+function result(call: CliCall, ended: Ended, context: RunContext): ExecutorResult {
+  const who = `command of connection \`${call.connection}\``;
+  switch (ended.kind) {
+    case 'not_started':
+      return failure('permanent', `the ${who} could not be started (${ended.code}); check \`command\``);
+    case 'stopped':
+      return stoppedResult(context, ended.why, true, `the ${who}`);
+    case 'too_large':
+      return failureAfterSending(
+        context,
+        'permanent',
+        `the ${who} wrote over ${maxOutputBytes} bytes and was ended`,
+      );
+    case 'exited': {
+      const { exitCode, stdout, stderr } = ended;
+      const output = { exitCode, stdout, stderr, json: parsed(stdout) };
+      if (exitCode === 0) return { status: 'succeeded', output, response: output, evidence: ['cli_output'] };
+      if (exitCode === null)
+        return failureAfterSending(
+          context,
+          'permanent',
+          `the ${who} was ended by ${ended.signal ?? 'a signal'}`,
+        );
+      return failure('permanent', `the ${who} exited with code ${exitCode}${lastWords(stderr)}`, {
+        response: { ...output, stdout: stdout.slice(0, maxFailedText), stderr: stderr.slice(-maxFailedText) },
+      });
+    }
+  }
+}
+
+function parsed(stdout: string): Json {
+  try {
+    return JSON.parse(stdout) as Json;
+  } catch {
+    return null;
+  }
+}
+
+/** The end of a command's standard error: that is where it says why. */
+export function lastWords(stderr: string): string {
+  const text = stderr.trim();
+  return text === '' ? '' : `: ${text.length > 500 ? `...${text.slice(-500)}` : text}`;
+}

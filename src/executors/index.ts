@@ -1,0 +1,85 @@
+import type { Executor } from '../engine/plan.js';
+import type { Connection, PolicySet } from '../model/policy-set.js';
+import { cli } from './cli.js';
+import { mcp } from './mcp.js';
+import { closeStdioSessions } from './mcp-stdio.js';
+import { noop } from './noop.js';
+import { abortedError, failure, isExecutorAborted } from './outcome.js';
+import { processReferences, resolveConnectionReferences } from './references.js';
+import { rest } from './rest.js';
+import type { Built, Call, ExecutorResult, RunContext, Scopes } from './types.js';
+
+export { describeCall } from './describe.js';
+export { isExecutorAborted } from './outcome.js';
+
+/** Resolves an executor's templates. `human` is an approval, not a call: asking for one is a bug. */
+export function buildCall(executor: Executor, scopes: Scopes, at: 'transition' | 'onEnter'): Built {
+  switch (executor.kind) {
+    case 'rest':
+      return rest.build(executor, scopes, at);
+    case 'mcp':
+      return mcp.build(executor, scopes, at);
+    case 'cli':
+      return cli.build(executor, scopes, at);
+    case 'noop':
+      return noop.build(executor, scopes, at);
+    case 'human':
+      throw new Error('a human executor opens an approval; it makes no call');
+  }
+}
+
+/**
+ * Performs a call. References of its connection are resolved here, for this call, and no value of theirs is in what a
+ * failure says. Rejects with `ExecutorAborted` when `context.signal` aborts; every other failure is a value.
+ */
+export async function runCall(call: Call, context: RunContext): Promise<ExecutorResult> {
+  if (context.signal.aborted) throw abortedError(false);
+  const resolved = await resolveConnectionReferences(
+    context.connection,
+    context.references ?? processReferences(),
+  );
+  if (resolved.status === 'missing') return failure('permanent', connectionMessage(call, resolved.message));
+  const { redact } = resolved;
+  try {
+    const result = await perform(call, { ...context, connection: resolved.connection });
+    if (result.status === 'succeeded') return result;
+    const response = result.response === undefined ? {} : { response: redact.json(result.response) };
+    return { ...result, message: redact.text(result.message), ...response };
+  } catch (error) {
+    if (isExecutorAborted(error)) throw error;
+    throw new Error(redact.text(error instanceof Error ? (error.stack ?? error.message) : String(error)));
+  }
+}
+
+function connectionMessage(call: Call, message: string): string {
+  return 'connection' in call ? `connection \`${call.connection}\`: ${message}` : message;
+}
+
+function perform(call: Call, context: RunContext): Promise<ExecutorResult> {
+  switch (call.kind) {
+    case 'rest':
+      return rest.run(call, context);
+    case 'mcp':
+      return mcp.run(call, context);
+    case 'cli':
+      return cli.run(call, context);
+    case 'noop':
+      return noop.run(call, context);
+  }
+}
+
+/** The target for an environment: its own, else the one that serves all; null where there is none. */
+export function resolveConnection(
+  policySet: PolicySet,
+  name: string,
+  environment: string,
+): Connection | null {
+  const targets = policySet.connections.find((entry) => entry.name === name)?.targets ?? [];
+  const own = targets.find((target) => target.environment === environment);
+  return (own ?? targets.find((target) => target.environment === null))?.connection ?? null;
+}
+
+/** Stops the processes that executors keep between calls (MCP servers). For the end of a worker. */
+export async function closeExecutors(): Promise<void> {
+  await closeStdioSessions();
+}

@@ -1,0 +1,150 @@
+import type { IncomingMessage } from 'node:http';
+import { pipeline, Readable, Transform } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Connection } from '../model/policy-set.js';
+import type { ErrorClass } from '../model/errors.js';
+import { clientInfo, maxMessageBytes } from './mcp-limits.js';
+import { exchange, retryAfterMs, type Exchange } from './network.js';
+import type { Deadline } from './outcome.js';
+import { classOfStatus } from './rest.js';
+
+type HttpTransport = Extract<Extract<Connection, { kind: 'mcp' }>['transport'], { kind: 'http' }>;
+
+/** What HTTP said of the last message that could not be delivered or was refused. */
+export interface HttpProblem {
+  readonly errorClass: ErrorClass;
+  readonly sent: boolean;
+  readonly message: string;
+  readonly retryAfterMs?: number;
+}
+
+export interface HttpSession {
+  readonly client: Client;
+  readonly transport: StreamableHTTPClientTransport;
+  problem(): HttpProblem | null;
+  close(): Promise<void>;
+}
+
+/** How long ending a session may keep its call waiting. */
+const goodbyeMs = 1_000;
+const settleMs = 100;
+
+/** One session for one call: initialize, call, end. Its fetch is ours, so addresses are judged and redirects refused. */
+export function httpSession(params: HttpTransport, url: URL, deadline: Deadline): HttpSession {
+  let problem: HttpProblem | null = null;
+  // The first word counts: what follows is its echo.
+  const note = (found: HttpProblem): void => {
+    problem ??= found;
+  };
+  // The SDK waits on when an answer breaks off; what it still delivers, it delivers within this time.
+  const onBroken = (): void => {
+    setTimeout(() => void client.close().catch(() => undefined), settleMs).unref();
+  };
+  const transport = new StreamableHTTPClientTransport(url, {
+    requestInit: { headers: { 'user-agent': 'countersign', ...params.headers } },
+    fetch: (target, init) =>
+      pinnedFetch(params, new URL(target), init ?? {}, deadline.signal, note, onBroken),
+    reconnectionOptions: {
+      initialReconnectionDelay: 500,
+      maxReconnectionDelay: 500,
+      reconnectionDelayGrowFactor: 1,
+      maxRetries: 0,
+    },
+  });
+  const client = new Client(clientInfo);
+  client.onerror = () => undefined;
+  const close = async (): Promise<void> => {
+    if (deadline.stopped() === null)
+      await Promise.race([transport.terminateSession().catch(() => undefined), pause(goodbyeMs)]);
+    await client.close().catch(() => undefined);
+  };
+  return { client, transport, problem: () => problem, close };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
+
+async function pinnedFetch(
+  params: HttpTransport,
+  target: URL,
+  init: RequestInit,
+  deadline: AbortSignal,
+  note: (problem: HttpProblem) => void,
+  onBroken: () => void,
+): Promise<Response> {
+  const method = init.method ?? 'GET';
+  // Only a message counts: the optional stream of the server's own messages and the goodbye may fail.
+  const tell = method === 'POST' ? note : (): void => undefined;
+  const answer = await exchange({
+    base: target,
+    path: `${target.pathname}${target.search}`,
+    method,
+    headers: Object.fromEntries(new Headers(init.headers).entries()),
+    body: typeof init.body === 'string' ? init.body : null,
+    allowPrivate: params.allowPrivate,
+    signal: init.signal == null ? deadline : AbortSignal.any([init.signal, deadline]),
+  });
+  if (answer.status !== 'answered') {
+    tell(notDelivered(answer));
+    throw new Error(answer.message);
+  }
+  const { response } = answer;
+  const status = response.statusCode ?? 502;
+  const redirected = status >= 300 && status <= 399;
+  if (status >= 300) {
+    const after = retryAfterMs(response.headers['retry-after'], Date.now());
+    const message = `it answered ${status}${redirected ? ', and redirects are not followed' : ''}`;
+    tell({
+      errorClass: classOfStatus(status),
+      sent: true,
+      message,
+      ...(after === undefined ? {} : { retryAfterMs: after }),
+    });
+  }
+  if (redirected) {
+    response.destroy();
+    throw new Error('redirects are not followed');
+  }
+  return asFetched(response, status, tell, method === 'POST' ? onBroken : (): void => undefined);
+}
+
+function asFetched(
+  response: IncomingMessage,
+  status: number,
+  tell: (problem: HttpProblem) => void,
+  onBroken: () => void,
+): Response {
+  const body = pipeline(response, capped(tell), (error) => {
+    if (error == null) return;
+    tell({ errorClass: 'connection', sent: true, message: 'its answer broke off' });
+    onBroken();
+  });
+  const headers = Object.entries(response.headers).flatMap(([name, value]): [string, string][] =>
+    typeof value === 'string' ? [[name, value]] : [],
+  );
+  if (status === 204 || status === 205) {
+    body.resume();
+    return new Response(null, { status, headers });
+  }
+  return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { status, headers });
+}
+
+function notDelivered(answer: Exclude<Exchange, { status: 'answered' }>): HttpProblem {
+  if (answer.status === 'refused') return { errorClass: 'permanent', sent: false, message: answer.message };
+  return { errorClass: 'connection', sent: answer.sent, message: answer.message };
+}
+
+function capped(tell: (problem: HttpProblem) => void): Transform {
+  let size = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      size += chunk.length;
+      if (size <= maxMessageBytes) return done(null, chunk);
+      tell({ errorClass: 'permanent', sent: true, message: `its answer is over ${maxMessageBytes} bytes` });
+      done(new Error('the answer is too large'));
+    },
+  });
+}

@@ -1,0 +1,147 @@
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import type { Connection } from '../model/policy-set.js';
+import { lastWords, workingDirectory } from './cli.js';
+import { clientInfo, maxMessageBytes } from './mcp-limits.js';
+import { codeOf } from './network.js';
+import { failure, type Failure } from './outcome.js';
+
+// A started server serves all calls of its connection, and is stopped when nobody has called it for a while.
+
+type StdioTransport = Extract<Extract<Connection, { kind: 'mcp' }>['transport'], { kind: 'stdio' }>;
+
+const idleMs = 60_000;
+const connectTimeoutMs = 30_000;
+const maxStderrText = 8_192;
+
+export interface Session {
+  readonly client: Client;
+  /** Why the session ended, where the transport said so. */
+  problem(): string;
+  /** The call is over. A session that is not `usable` any more serves nobody else. */
+  release(usable: boolean): void;
+}
+
+export type Opening = { readonly status: 'open'; readonly session: Session } | Failure;
+
+interface Pooled {
+  readonly opened: Promise<{ status: 'open'; client: Client; problem: () => string } | Failure>;
+  users: number;
+  retired: boolean;
+  timer: NodeJS.Timeout | undefined;
+}
+
+const pool = new Map<string, Pooled>();
+
+/** The session of a connection, started when there is none. Its key holds resolved secrets: it stays in memory. */
+export async function openStdio(
+  transport: StdioTransport,
+  baseDirectory: string,
+  name: string,
+): Promise<Opening> {
+  const cwd = workingDirectory(baseDirectory, transport.workingDirectory);
+  if (cwd === null)
+    return failure(
+      'permanent',
+      `the working directory of connection \`${name}\` does not exist; create it or name another`,
+    );
+  const key = JSON.stringify([transport, cwd]);
+  const pooled = pool.get(key) ?? start(key, transport, cwd, name);
+  pooled.users += 1;
+  clearTimeout(pooled.timer);
+  const opened = await pooled.opened;
+  if (opened.status === 'failed') return opened;
+  const session: Session = {
+    client: opened.client,
+    problem: opened.problem,
+    release: (usable) => release(key, pooled, usable),
+  };
+  return { status: 'open', session };
+}
+
+function start(key: string, transport: StdioTransport, cwd: string, name: string): Pooled {
+  const forget = (): void => {
+    if (pool.get(key) === pooled) pool.delete(key);
+  };
+  const pooled: Pooled = {
+    opened: connect(transport, cwd, name, forget),
+    users: 0,
+    retired: false,
+    timer: undefined,
+  };
+  pool.set(key, pooled);
+  return pooled;
+}
+
+async function connect(
+  params: StdioTransport,
+  cwd: string,
+  name: string,
+  onClose: () => void,
+): Promise<{ status: 'open'; client: Client; problem: () => string } | Failure> {
+  const transport = new StdioClientTransport({
+    command: params.command,
+    args: [...params.args],
+    env: { ...params.env },
+    cwd,
+    stderr: 'pipe',
+    maxBufferSize: maxMessageBytes,
+  });
+  let stderr = '';
+  let tooLarge = false;
+  transport.stderr?.on(
+    'data',
+    (chunk: Buffer) => (stderr = (stderr + chunk.toString('utf8')).slice(-maxStderrText)),
+  );
+  const client = new Client(clientInfo);
+  client.onclose = onClose;
+  client.onerror = (error) => (tooLarge ||= error.message.includes('maximum size'));
+  const problem = (): string =>
+    tooLarge ? `: a message is over ${maxMessageBytes} bytes` : lastWords(stderr);
+  try {
+    await client.connect(transport, { timeout: connectTimeoutMs });
+    return { status: 'open', client, problem };
+  } catch (error) {
+    onClose();
+    await client.close().catch(() => undefined);
+    const code = codeOf(error);
+    if (code === 'ENOENT' || code === 'EACCES') {
+      return failure(
+        'permanent',
+        `the MCP server of connection \`${name}\` could not be started (${code}); check \`command\``,
+      );
+    }
+    return failure(
+      'connection',
+      `the MCP server of connection \`${name}\` did not start to answer${problem()}; nothing was sent`,
+    );
+  }
+}
+
+function release(key: string, pooled: Pooled, usable: boolean): void {
+  pooled.users -= 1;
+  if (!usable && pool.get(key) === pooled) pool.delete(key);
+  pooled.retired ||= !usable;
+  if (pooled.users > 0) return;
+  if (pooled.retired) void close(pooled);
+  else {
+    pooled.timer = setTimeout(() => {
+      if (pool.get(key) === pooled) pool.delete(key);
+      void close(pooled);
+    }, idleMs);
+    pooled.timer.unref();
+  }
+}
+
+async function close(pooled: Pooled): Promise<void> {
+  clearTimeout(pooled.timer);
+  const opened = await pooled.opened;
+  if (opened.status === 'open') await opened.client.close().catch(() => undefined);
+}
+
+/** Stops every server that is kept. For the end of a worker, and of a test. */
+export async function closeStdioSessions(): Promise<void> {
+  const all = [...pool.values()];
+  pool.clear();
+  await Promise.all(all.map(close));
+}

@@ -1,0 +1,225 @@
+import { lookup } from 'node:dns/promises';
+import type { LookupAddress, LookupOptions } from 'node:dns';
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { BlockList, isIP, isIPv4 } from 'node:net';
+import type { Readable } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+
+// The only way out over HTTP. A name is resolved once, its addresses are judged, and the connection goes to exactly
+// those: a name that answers differently a moment later (DNS rebinding) gains nothing. Redirects are never followed.
+
+export interface Outgoing {
+  /** For its protocol, host and port; the path is apart, sent as it is. */
+  readonly base: URL;
+  readonly path: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | null;
+  readonly allowPrivate: boolean;
+  readonly signal: AbortSignal;
+}
+
+export type Exchange =
+  | { readonly status: 'answered'; readonly response: IncomingMessage }
+  /** Not permitted: nothing was sent, and asking again will not help. */
+  | { readonly status: 'refused'; readonly message: string }
+  | { readonly status: 'failed'; readonly sent: boolean; readonly message: string };
+
+const blockedV4: readonly (readonly [string, number])[] = [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.88.99.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+  ['224.0.0.0', 4],
+  ['240.0.0.0', 4],
+];
+/** Besides loopback, link-local, ULA, site-local and multicast: every range that carries a v4 address inside. */
+const blockedV6: readonly (readonly [string, number])[] = [
+  ['::', 96],
+  ['::ffff:0:0', 96],
+  ['::ffff:0:0:0', 96],
+  ['64:ff9b::', 96],
+  ['64:ff9b:1::', 48],
+  ['100::', 64],
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['fc00::', 7],
+  ['fe80::', 10],
+  ['fec0::', 10],
+  ['ff00::', 8],
+];
+
+// Two lists: in one, the v6 range of mapped addresses would match every v4 address.
+const privateV4 = blockList(blockedV4, 'ipv4');
+const privateV6 = blockList(blockedV6, 'ipv6');
+
+function blockList(ranges: readonly (readonly [string, number])[], family: 'ipv4' | 'ipv6'): BlockList {
+  const list = new BlockList();
+  for (const [network, prefix] of ranges) list.addSubnet(network, prefix, family);
+  return list;
+}
+
+/** True too for what is no address at all: what cannot be judged is not public. */
+export function isPrivateAddress(address: string): boolean {
+  const plain = address.split('%')[0] ?? '';
+  if (isIPv4(plain)) return privateV4.check(plain, 'ipv4');
+  return isIP(plain) === 6 ? privateV6.check(plain, 'ipv6') : true;
+}
+
+type Addresses =
+  | { readonly status: 'resolved'; readonly addresses: readonly LookupAddress[] }
+  | { readonly status: 'refused'; readonly message: string }
+  | { readonly status: 'failed'; readonly message: string };
+
+async function resolveAddresses(base: URL, allowPrivate: boolean, signal: AbortSignal): Promise<Addresses> {
+  const host = base.hostname.replace(/^\[|\]$/g, '');
+  const answer = await untilAborted(lookup(host, { all: true, verbatim: true }), signal);
+  if (answer.status === 'failed')
+    return { status: 'failed', message: `its host name does not resolve (${answer.code})` };
+  // One private address among public ones is refused as well: which one is used is not ours to leave open.
+  if (!allowPrivate && answer.value.some(({ address }) => isPrivateAddress(address))) {
+    return {
+      status: 'refused',
+      message: 'its host has a loopback or private address; set `allowPrivate: true` where that is meant',
+    };
+  }
+  return { status: 'resolved', addresses: answer.value };
+}
+
+type Settled<T> =
+  { readonly status: 'done'; readonly value: T } | { readonly status: 'failed'; readonly code: string };
+
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<Settled<T>> {
+  return await new Promise((resolve) => {
+    const onAbort = (): void => resolve({ status: 'failed', code: 'aborted' });
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    work
+      .then(
+        (value) => resolve({ status: 'done', value }),
+        (error: unknown) => resolve({ status: 'failed', code: codeOf(error) }),
+      )
+      .finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+export async function exchange(outgoing: Outgoing): Promise<Exchange> {
+  if (outgoing.base.protocol !== 'http:' && outgoing.base.protocol !== 'https:') {
+    return { status: 'refused', message: 'its address is neither http nor https' };
+  }
+  const resolved = await resolveAddresses(outgoing.base, outgoing.allowPrivate, outgoing.signal);
+  if (resolved.status === 'refused') return resolved;
+  if (resolved.status === 'failed') return { ...resolved, sent: false };
+  return await send(outgoing, resolved.addresses);
+}
+
+function send(outgoing: Outgoing, addresses: readonly LookupAddress[]): Promise<Exchange> {
+  const { base, body } = outgoing;
+  const options: RequestOptions = {
+    protocol: base.protocol,
+    hostname: base.hostname.replace(/^\[|\]$/g, ''),
+    port: base.port,
+    path: outgoing.path,
+    method: outgoing.method,
+    headers: {
+      ...outgoing.headers,
+      ...(body === null ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
+    },
+    agent: false,
+    signal: outgoing.signal,
+    lookup: pinned(addresses),
+  };
+  return new Promise((resolve) => {
+    let sent = false;
+    const fail = (error: unknown): void => {
+      if (!sent && isCertificateProblem(error)) {
+        resolve({ status: 'refused', message: `its certificate is not accepted (${codeOf(error)})` });
+      } else resolve({ status: 'failed', sent, message: `the connection failed (${codeOf(error)})` });
+    };
+    try {
+      const request = base.protocol === 'https:' ? httpsRequest(options) : httpRequest(options);
+      request.on('socket', (socket) => {
+        const encrypted = (socket as Partial<TLSSocket>).encrypted === true;
+        if (!encrypted && !socket.connecting) sent = true;
+        else socket.once(encrypted ? 'secureConnect' : 'connect', () => (sent = true));
+      });
+      // Stays after the answer has begun: a connection that breaks later is told by the body's stream.
+      request.on('error', fail);
+      request.on('response', (response) => resolve({ status: 'answered', response }));
+      request.on('upgrade', (_response, socket) => {
+        socket.destroy();
+        resolve({ status: 'failed', sent, message: 'the service asked to change the protocol' });
+      });
+      request.end(body ?? undefined);
+    } catch (error) {
+      // Node refuses a header or a path that HTTP cannot carry.
+      resolve({ status: 'refused', message: `the request cannot be sent (${codeOf(error)})` });
+    }
+  });
+}
+
+type LookupDone = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
+
+function pinned(
+  addresses: readonly LookupAddress[],
+): (host: string, options: LookupOptions, done: LookupDone) => void {
+  return (_host, options, done) => {
+    const first = addresses[0];
+    if (first === undefined) done(Object.assign(new Error('no address'), { code: 'ENOTFOUND' }), '');
+    else if (options.all === true) done(null, [...addresses]);
+    else done(null, first.address, first.family);
+  };
+}
+
+function isCertificateProblem(error: unknown): boolean {
+  return /^(CERT_|ERR_TLS_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA)/.test(
+    codeOf(error),
+  );
+}
+
+/** A code such as ECONNREFUSED: short, and without the addresses that messages carry. */
+export function codeOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0]);
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : error instanceof Error ? error.name : 'unknown';
+}
+
+export type Body =
+  | { readonly status: 'read'; readonly bytes: Buffer }
+  | { readonly status: 'too_large' }
+  | { readonly status: 'broken'; readonly message: string };
+
+export async function readCapped(stream: Readable, limit: number): Promise<Body> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > limit) return { status: 'too_large' };
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    return { status: 'broken', message: codeOf(error) };
+  }
+  return { status: 'read', bytes: Buffer.concat(chunks) };
+}
+
+/** Seconds or an HTTP date, as milliseconds from now; undefined when absent or unreadable. */
+export function retryAfterMs(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  const text = header.trim();
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text) * 1000;
+  const at = Date.parse(text);
+  return /[A-Za-z]/.test(text) && Number.isFinite(at) ? Math.max(0, at - now) : undefined;
+}

@@ -1,0 +1,88 @@
+import type { Json } from '../model/json.js';
+import type { ErrorClass } from '../model/errors.js';
+import type { ExecutorAborted, ExecutorResult, RunContext } from './types.js';
+
+export type Failure = Extract<ExecutorResult, { status: 'failed' }>;
+
+/** Longest output of one call that is read: a REST body, a tool's result, each of a command's streams. */
+export const maxOutputBytes = 1_048_576;
+
+/** Node's timers fire at once beyond this. */
+const maxTimerMs = 2_147_483_647;
+
+export function failure(
+  errorClass: ErrorClass,
+  message: string,
+  more: { readonly retryAfterMs?: number; readonly response?: Json } = {},
+): Failure {
+  return { status: 'failed', errorClass, message, ...more };
+}
+
+/** Sent, with an effect, and no key under which to ask again: nobody can know by themselves what happened. */
+export function losesOutcome(context: Pick<RunContext, 'hasEffect' | 'idempotencyKey'>): boolean {
+  return context.hasEffect && context.idempotencyKey === null;
+}
+
+/** A failure after sending: `usual`, unless its effect may have happened unseen. */
+export function failureAfterSending(
+  context: Pick<RunContext, 'hasEffect' | 'idempotencyKey'>,
+  usual: ErrorClass,
+  message: string,
+): Failure {
+  if (!losesOutcome(context)) return failure(usual, message);
+  return failure(
+    'unknown_outcome',
+    `${message}; whether its effect happened is not known, check it before a retry`,
+  );
+}
+
+export function abortedError(unknownOutcome: boolean): ExecutorAborted {
+  const error = new Error('the call was aborted');
+  return Object.assign(error, { name: 'AbortError' as const, unknownOutcome });
+}
+
+export function isExecutorAborted(error: unknown): error is ExecutorAborted {
+  return error instanceof Error && error.name === 'AbortError' && 'unknownOutcome' in error;
+}
+
+export interface Deadline {
+  /** Aborts at the attempt's timeout and when the caller aborts, whichever is first. */
+  readonly signal: AbortSignal;
+  stopped(): 'timeout' | 'abort' | null;
+  dispose(): void;
+}
+
+export function startDeadline(context: Pick<RunContext, 'timeoutMs' | 'signal'>): Deadline {
+  const controller = new AbortController();
+  let why: 'timeout' | 'abort' | null = null;
+  const stop = (reason: 'timeout' | 'abort') => (): void => {
+    why ??= reason;
+    controller.abort();
+  };
+  const onAbort = stop('abort');
+  const timer = setTimeout(stop('timeout'), Math.min(context.timeoutMs, maxTimerMs));
+  context.signal.addEventListener('abort', onAbort, { once: true });
+  if (context.signal.aborted) onAbort();
+  return {
+    signal: controller.signal,
+    stopped: () => why,
+    dispose() {
+      clearTimeout(timer);
+      context.signal.removeEventListener('abort', onAbort);
+    },
+  };
+}
+
+/** The result of a call that its deadline stopped; rejects when it was the caller who did. */
+export function stoppedResult(
+  context: RunContext,
+  why: 'timeout' | 'abort',
+  sent: boolean,
+  what: string,
+): Failure {
+  if (why === 'abort') throw abortedError(sent && losesOutcome(context));
+  const message = `${what} did not answer within ${context.timeoutMs} ms`;
+  return sent
+    ? failureAfterSending(context, 'timeout', message)
+    : failure('timeout', `${message}; nothing was sent`);
+}

@@ -1,0 +1,225 @@
+import type { IncomingMessage } from 'node:http';
+import type { Json, JsonObject } from '../model/json.js';
+import type { ErrorClass } from '../model/errors.js';
+import type { Connection } from '../model/policy-set.js';
+import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from './network.js';
+import {
+  failure,
+  failureAfterSending,
+  maxOutputBytes,
+  startDeadline,
+  stoppedResult,
+  type Deadline,
+  type Failure,
+} from './outcome.js';
+import { buildRestCall } from './rest-call.js';
+import type { Call, ExecutorDriver, ExecutorResult, RunContext } from './types.js';
+
+type RestCall = Extract<Call, { kind: 'rest' }>;
+type RestConnection = Extract<Connection, { kind: 'rest' }>;
+
+/** How much of a failed call's body is kept for whoever looks into it. */
+const maxFailedBodyText = 16_384;
+/** HTTP calls these safe: an answer that was lost loses no effect. */
+const safeMethods = new Set(['GET', 'HEAD']);
+
+export const rest: ExecutorDriver<'rest'> = {
+  kind: 'rest',
+  build: (executor, scopes) => buildRestCall(executor, scopes),
+  run: runRest,
+};
+
+async function runRest(call: RestCall, given: RunContext): Promise<ExecutorResult> {
+  const context = { ...given, hasEffect: given.hasEffect && !safeMethods.has(call.method) };
+  if (context.connection?.kind !== 'rest') {
+    return failure(
+      'permanent',
+      `\`${call.connection}\` is no rest connection of this environment; declare it in connections.yaml`,
+    );
+  }
+  const base = parseBase(context.connection.baseUrl);
+  if (base === null) {
+    const rule = 'it needs an http or https address without credentials, query or fragment';
+    return failure('permanent', `the baseUrl of connection \`${call.connection}\` cannot be used; ${rule}`);
+  }
+  const deadline = startDeadline(context);
+  try {
+    const sent = await exchange(
+      outgoing(call, context.connection, base, context.idempotencyKey, deadline.signal),
+    );
+    return sent.status === 'answered'
+      ? await readAnswer(call, sent.response, context, deadline)
+      : notAnswered(call, sent, context, deadline);
+  } finally {
+    deadline.dispose();
+  }
+}
+
+/** An address that a connection may name, or null. Credentials belong into headers, where they are references. */
+export function parseBase(text: string, query: 'query' | 'no query' = 'no query'): URL | null {
+  if (!URL.canParse(text)) return null;
+  const url = new URL(text);
+  const plain =
+    url.username === '' && url.password === '' && url.hash === '' && (query === 'query' || url.search === '');
+  return plain && (url.protocol === 'http:' || url.protocol === 'https:') ? url : null;
+}
+
+function outgoing(
+  call: RestCall,
+  connection: RestConnection,
+  base: URL,
+  key: string | null,
+  signal: AbortSignal,
+): Outgoing {
+  const headers = composeHeaders(call, connection, key);
+  return {
+    base,
+    path: composePath(call, base),
+    method: call.method,
+    headers,
+    body: composeBody(call.body, headers),
+    allowPrivate: connection.allowPrivate,
+    signal,
+  };
+}
+
+function composePath(call: RestCall, base: URL): string {
+  const query = new URLSearchParams(
+    call.query.map(([key, value]): [string, string] => [key, value]),
+  ).toString();
+  const path = `${base.pathname.replace(/\/$/, '')}${call.path}`;
+  if (query === '') return path;
+  return `${path}${path.includes('?') ? '&' : '?'}${query}`;
+}
+
+/** Lower-case names; later ones win: the connection's headers over a template's, the idempotency key over both. */
+function composeHeaders(
+  call: RestCall,
+  connection: RestConnection,
+  key: string | null,
+): Record<string, string> {
+  const entries: (readonly [string, string])[] = [
+    ['accept', 'application/json, */*;q=0.5'],
+    ['user-agent', 'countersign'],
+    ...(call.body === undefined ? [] : ([['content-type', 'application/json']] as const)),
+    ...call.headers,
+    ...Object.entries(connection.headers),
+    ...(key === null ? [] : ([['idempotency-key', key]] as const)),
+  ];
+  return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+function composeBody(body: Json | undefined, headers: Readonly<Record<string, string>>): string | null {
+  if (body === undefined) return null;
+  return typeof body === 'string' && !isJsonType(headers['content-type']) ? body : JSON.stringify(body);
+}
+
+function isJsonType(contentType: string | undefined): boolean {
+  const essence = (contentType ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  return essence === 'application/json' || essence.endsWith('+json');
+}
+
+function notAnswered(
+  call: RestCall,
+  sent: Exclude<Exchange, { status: 'answered' }>,
+  context: RunContext,
+  deadline: Deadline,
+): Failure {
+  const message = `connection \`${call.connection}\`: ${sent.message}`;
+  if (sent.status === 'refused') return failure('permanent', message);
+  const stopped = deadline.stopped();
+  if (stopped !== null)
+    return stoppedResult(context, stopped, sent.sent, `connection \`${call.connection}\``);
+  return sent.sent
+    ? failureAfterSending(context, 'connection', message)
+    : failure('connection', `${message}; nothing was sent`);
+}
+
+async function readAnswer(
+  call: RestCall,
+  response: IncomingMessage,
+  context: RunContext,
+  deadline: Deadline,
+): Promise<ExecutorResult> {
+  const status = response.statusCode ?? 0;
+  const good = status >= 200 && status <= 299;
+  const read = await readCapped(response, maxOutputBytes);
+  const headers = shownHeaders(response);
+  const who = `connection \`${call.connection}\``;
+  // The status of a failure says enough, whatever became of its body.
+  if (!good) {
+    const body = read.status === 'read' ? failedBody(read.bytes, response) : null;
+    return statusFailure(call, response, { status, headers, body });
+  }
+  const stopped = deadline.stopped();
+  if (read.status === 'broken' && stopped !== null) return stoppedResult(context, stopped, true, who);
+  if (read.status === 'broken')
+    return failureAfterSending(context, 'connection', `${who}: the answer broke off (${read.message})`);
+  if (read.status === 'too_large') {
+    return failureAfterSending(
+      context,
+      'permanent',
+      `${who}: the answer is over ${maxOutputBytes} bytes; ask for less`,
+    );
+  }
+  const body = parseBody(read.bytes, response);
+  if (body.status === 'malformed') {
+    return failureAfterSending(context, 'permanent', `${who}: the answer says that it is JSON and is not`);
+  }
+  return {
+    status: 'succeeded',
+    output: body.value,
+    response: { status, headers, body: body.value },
+    evidence: ['rest_call'],
+  };
+}
+
+export function classOfStatus(status: number): ErrorClass {
+  if (status === 408 || status === 504) return 'timeout';
+  if (status === 429) return 'rate_limited';
+  if (status === 401 || status === 403) return 'auth';
+  return status >= 500 && status <= 599 ? 'transient' : 'permanent';
+}
+
+function statusFailure(
+  call: RestCall,
+  response: IncomingMessage,
+  shown: { status: number; headers: JsonObject; body: Json },
+): Failure {
+  const retryAfter = retryAfterMs(response.headers['retry-after'], Date.now());
+  const hint = shown.status >= 300 && shown.status <= 399 ? ', and redirects are not followed' : '';
+  return failure(
+    classOfStatus(shown.status),
+    `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.path}\`${hint}`,
+    { response: { ...shown }, ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }) },
+  );
+}
+
+/** Cookies are credentials: they are not kept. */
+function shownHeaders(response: IncomingMessage): JsonObject {
+  const entries = Object.entries(response.headers).flatMap(([name, value]): [string, string][] =>
+    value === undefined || name === 'set-cookie'
+      ? []
+      : [[name, Array.isArray(value) ? value.join(', ') : value]],
+  );
+  return Object.fromEntries(entries);
+}
+
+type ParsedBody = { readonly status: 'parsed'; readonly value: Json } | { readonly status: 'malformed' };
+
+function parseBody(bytes: Buffer, response: IncomingMessage): ParsedBody {
+  if (bytes.length === 0) return { status: 'parsed', value: null };
+  const text = bytes.toString('utf8');
+  if (!isJsonType(response.headers['content-type'])) return { status: 'parsed', value: text };
+  try {
+    return { status: 'parsed', value: JSON.parse(text) as Json };
+  } catch {
+    return { status: 'malformed' };
+  }
+}
+
+function failedBody(bytes: Buffer, response: IncomingMessage): Json {
+  const parsed = parseBody(bytes, response);
+  if (parsed.status === 'parsed' && bytes.length <= maxFailedBodyText) return parsed.value;
+  return bytes.toString('utf8', 0, maxFailedBodyText);
+}

@@ -1,0 +1,58 @@
+import type { Path, Template } from '../engine/plan.js';
+import { resolveTemplate } from '../engine/template.js';
+import type { Json } from '../model/json.js';
+import type { Built, Scopes } from './types.js';
+
+export type Unresolved = Extract<Built, { status: 'unresolved' }>;
+
+export function unresolved(path: string, where: string): Unresolved {
+  return {
+    status: 'unresolved',
+    path,
+    message: `\`${path}\` in ${where} does not resolve; give it a value, or end it with \`?\` where it may be missing`,
+  };
+}
+
+export function unusable(path: string, where: string, why: string): Unresolved {
+  return { status: 'unresolved', path, message: `\`${path}\` in ${where} ${why}` };
+}
+
+/** The first path of a template as written: what a message names. */
+export function pathText(template: Template): string {
+  switch (template.kind) {
+    case 'path':
+      return template.text;
+    case 'text':
+      return (
+        template.parts.find((part): part is Path => typeof part !== 'string')?.text ?? template.parts.join('')
+      );
+    case 'literal':
+      return JSON.stringify(template.value);
+    default:
+      return template.kind;
+  }
+}
+
+export type TextValue =
+  | { readonly status: 'text'; readonly value: string }
+  /** Null: an optional path that is missing, so the header, parameter or argument is left out. */
+  | { readonly status: 'absent' }
+  | Unresolved;
+
+/** A value that has to be text: strings, numbers and booleans are; objects and arrays are not. */
+export function resolveTextValue(template: Template, scopes: Scopes, where: string): TextValue {
+  const resolved = resolveTemplate(template, scopes);
+  if (resolved.status === 'unresolved') return unresolved(resolved.path, where);
+  return textValue(resolved.value, template, where);
+}
+
+function textValue(value: Json, template: Template, where: string): TextValue {
+  if (value === null) return { status: 'absent' };
+  if (typeof value === 'object')
+    return unusable(pathText(template), where, 'is an object or array; name one of its values');
+  const text = String(value);
+  if (!text.isWellFormed() || text.includes('\0')) {
+    return unusable(pathText(template), where, 'holds characters that cannot be sent');
+  }
+  return { status: 'text', value: text };
+}
