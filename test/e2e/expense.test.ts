@@ -17,16 +17,23 @@ describe('the expense flow of seed 003', () => {
     await stack.stop();
     await services.stop();
   });
-  const start = (amount: number, category = 'travel') => startRun(stack, 'employee', 'expense_approval', { employee: 'e-1', amount, category });
+  const start = (amount: number, category = 'travel') =>
+    startRun(stack, 'employee', 'expense_approval', { employee: 'e-1', amount, category });
 
   it('offers only the rejection when the policy says no, and ends rejected', async () => {
     const started = await start(50, 'gambling');
-    assert.deepEqual(started.links.map((one) => one.rel), ['policy_reject']);
+    assert.deepEqual(
+      started.links.map((one) => one.rel),
+      ['policy_reject'],
+    );
     const refused = await submit(stack, 'employee', started.run.id, 'to_manager');
     assert.equal(refused.status, 403);
     assert.equal(refused.body.code, 'GUARD_REJECTED');
     assert.equal(refused.body.guard.index, 0);
-    assert.deepEqual(refused.body.links.map((one: { rel: string }) => one.rel), ['policy_reject']);
+    assert.deepEqual(
+      refused.body.links.map((one: { rel: string }) => one.rel),
+      ['policy_reject'],
+    );
     const { body } = await submit(stack, 'employee', started.run.id, 'policy_reject');
     assert.equal(body.run.state, 'rejected');
     assert.equal(body.run.status, 'completed');
@@ -65,7 +72,10 @@ describe('the expense flow of seed 003', () => {
     const second = await start(5_000);
     await submit(stack, 'employee', second.run.id, 'to_manager');
     await submit(stack, 'manager', second.run.id, 'approve_to_finance');
-    assert.equal((await submit(stack, 'finance', second.run.id, 'finance_reject')).body.run.state, 'rejected');
+    assert.equal(
+      (await submit(stack, 'finance', second.run.id, 'finance_reject')).body.run.state,
+      'rejected',
+    );
   });
 
   it('says that it is stuck, and why, when the classifier answers nothing', async () => {
@@ -82,24 +92,41 @@ describe('the expense flow of seed 003', () => {
     await submit(stack, 'employee', started.run.id, 'to_manager');
     await services.failPayroll([503, 503]);
     const approved = await submit(stack, 'manager', started.run.id, 'approve');
-    const settled = approved.status === 200 ? approved.body : await until('the payment', async () => ((await getRun(stack, 'manager', started.run.id)).run.version === 4 ? getRun(stack, 'manager', started.run.id) : null));
+    const settled =
+      approved.status === 200
+        ? approved.body
+        : await until('the payment', async () =>
+            (await getRun(stack, 'manager', started.run.id)).run.version === 4
+              ? getRun(stack, 'manager', started.run.id)
+              : null,
+          );
     assert.equal(settled.run.state, 'reimbursement');
     assert.equal((await services.payments()).filter((one) => one.key?.startsWith(started.run.id)).length, 1);
     const records = await audit(stack, started.run.id);
-    const attempts = records.filter((one) => one.type === 'executor.started' && one.data['connection'] === 'payroll');
+    const attempts = records.filter(
+      (one) => one.type === 'executor.started' && one.data['connection'] === 'payroll',
+    );
     assert.equal(attempts.length, 3);
     assert.equal(new Set(attempts.map((one) => one.data['idempotencyKey'])).size, 1);
     assert.equal(records.filter((one) => one.type === 'executor.retrying').length, 2);
   });
 
   it('refuses an agent at every human step, whatever its payload says', async () => {
-    const started = await startRun(stack, 'agent', 'expense_approval', { employee: 'e-1', amount: 100, category: 'travel', kind: 'human', principal: { kind: 'human' } });
+    const started = await startRun(stack, 'agent', 'expense_approval', {
+      employee: 'e-1',
+      amount: 100,
+      category: 'travel',
+      kind: 'human',
+      principal: { kind: 'human' },
+    });
     await submit(stack, 'agent', started.run.id, 'to_manager');
     for (const rel of ['approve', 'approve_to_finance', 'reject']) {
       const refused = await submit(stack, 'agent', started.run.id, rel, { arguments: {} });
       assert.equal(refused.status, 403);
       assert.equal(refused.body.code, 'ACTOR_MISMATCH');
-      const dressed = await submit(stack, 'agent', started.run.id, rel, { arguments: { kind: 'human', actor: 'human' } });
+      const dressed = await submit(stack, 'agent', started.run.id, rel, {
+        arguments: { kind: 'human', actor: 'human' },
+      });
       assert.equal(dressed.body.code, 'ACTOR_MISMATCH');
     }
     assert.equal((await getRun(stack, 'agent', started.run.id)).run.state, 'manager_review');
@@ -110,8 +137,12 @@ describe('the expense flow of seed 003', () => {
     await submit(stack, 'employee', started.run.id, 'to_manager');
     await submit(stack, 'manager', started.run.id, 'reject');
     const own = (await audit(stack, started.run.id)).filter((one) => one.chain === 'run');
-    assert.deepEqual(own.map((one) => one.runSeq), own.map((_, index) => index));
-    for (const [index, one] of own.entries()) assert.equal(one.prev, index === 0 ? null : own[index - 1]?.hash);
+    assert.deepEqual(
+      own.map((one) => one.runSeq),
+      own.map((_, index) => index),
+    );
+    for (const [index, one] of own.entries())
+      assert.equal(one.prev, index === 0 ? null : own[index - 1]?.hash);
     assert.equal(own[0]?.type, 'run.started');
     assert.equal(own.at(-1)?.type, 'run.completed');
   });

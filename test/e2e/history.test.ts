@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { startServices, type Services } from '../support/services.js';
+import { startStack, type Stack } from '../support/stack.js';
+import { action, decide, parkedPayment, submit, until, getRun } from '../support/flows.js';
+
+describe("Temporal's history of a run", () => {
+  let stack: Stack;
+  let services: Services;
+  before(async () => {
+    services = await startServices();
+    stack = await startStack({ env: services.env });
+  });
+  after(async () => {
+    await stack.stop();
+    await services.stop();
+  });
+  const finished = async () => {
+    const parked = await parkedPayment(stack);
+    await decide(stack, 'finance', parked.approval, 'approve');
+    await action(stack, 'agent', parked.poll, 'executed');
+    await submit(stack, 'agent', parked.run, 'complete');
+    await until('the end', async () => (await getRun(stack, 'agent', parked.run)).run.status === 'completed');
+    return parked;
+  };
+
+  it('stays within its event budget: start, submit, park, approve, execute, finish', async () => {
+    const parked = await finished();
+    const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${parked.run}/history`);
+    const types = (body as { events: { eventType: string }[] }).events.map((one) => one.eventType);
+    const budget: Record<string, number> = {
+      EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: 1,
+      EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: 1,
+      EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: 1,
+      // start, submit, decide, complete: one policy check each
+      EVENT_TYPE_MARKER_RECORDED: 4,
+      EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: 3,
+      EVENT_TYPE_TIMER_STARTED: 1,
+      EVENT_TYPE_TIMER_CANCELED: 1,
+      // and one more for the executor's result
+      EVENT_TYPE_WORKFLOW_TASK_COMPLETED: 5,
+    };
+    for (const [type, count] of Object.entries(budget))
+      assert.equal(types.filter((one) => one === type).length, count, `${type}\n${types.join('\n')}`);
+    assert.equal(types.length, 1 + 4 * 3 + 3 + 4 + 6 + 2 + 3 + 1, types.join('\n'));
+  });
+
+  it('replays, and agrees with the record', async () => {
+    const parked = await finished();
+    const { status, body } = await stack.fetchAs('auditor', 'POST', `/v1/runs/${parked.run}/replay`);
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.deepEqual((body as { ok: boolean }).ok, true, JSON.stringify(body));
+  });
+
+  it('holds no key, no reasoning and no reason', async () => {
+    const parked = await parkedPayment(stack);
+    const secret = 'because the auditor said so in a private note';
+    await decide(stack, 'finance', parked.approval, 'deny', { reason: secret });
+    const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${parked.run}/history`);
+    const events = (body as { events: unknown[] }).events;
+    const decoded = JSON.stringify(events).replace(/[A-Za-z0-9+/=]{40,}/g, (text) =>
+      Buffer.from(text, 'base64').toString('utf8'),
+    );
+    for (const key of Object.values(stack.keys)) assert.ok(!decoded.includes(key));
+    assert.ok(!decoded.includes(secret));
+    assert.ok(decoded.includes(parked.approval), 'the decoding itself works');
+  });
+});
