@@ -115,7 +115,7 @@ describe('whoever writes straight to Temporal', () => {
     await until('16 refusals', async () => (await refusals(parked.run)).length === 16);
     assert.equal((await refusals(parked.run)).filter((one) => one.endsWith(':bad_signature')).length, 8);
     assert.equal((await getRun(stack, 'agent', parked.run)).run.status, 'waiting');
-    assert.equal((await services.drafts()).filter((one) => one.key?.startsWith(parked.run)).length, 0);
+    assert.equal((await services.drafts()).filter((one) => one.key.startsWith(parked.run)).length, 0);
   });
 
   it('cannot block a run with garbage or an unknown encoding', async () => {

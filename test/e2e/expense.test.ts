@@ -51,7 +51,7 @@ describe('the expense flow of seed 003', () => {
     assert.equal(approved.body.run.version, 4);
     const paid = await submit(stack, 'employee', started.run.id, 'mark_paid');
     assert.equal(paid.body.run.status, 'completed');
-    assert.equal((await services.payments()).filter((one) => one.key?.startsWith(started.run.id)).length, 1);
+    assert.equal((await services.payments()).filter((one) => one.key.startsWith(started.run.id)).length, 1);
   });
 
   it('goes through manager and finance for a large amount', async () => {
@@ -101,7 +101,7 @@ describe('the expense flow of seed 003', () => {
               : null,
           );
     assert.equal(settled.run.state, 'reimbursement');
-    assert.equal((await services.payments()).filter((one) => one.key?.startsWith(started.run.id)).length, 1);
+    assert.equal((await services.payments()).filter((one) => one.key.startsWith(started.run.id)).length, 1);
     const records = await audit(stack, started.run.id);
     const attempts = records.filter(
       (one) => one.type === 'executor.started' && one.data['connection'] === 'payroll',

@@ -50,7 +50,7 @@ describe('the vendor-invoice-reconciliation agent of seed 000', () => {
     });
     assert.equal(decided.status, 200, JSON.stringify(decided.body));
     await action(stack, 'agent', parked.poll, 'executed');
-    assert.equal((await services.drafts()).filter((one) => one.key?.startsWith(parked.run)).length, 1);
+    assert.equal((await services.drafts()).filter((one) => one.key.startsWith(parked.run)).length, 1);
     const done = await submit(stack, 'agent', parked.run, 'complete');
     assert.equal(done.body.run.status, 'completed');
     const types = (await audit(stack, parked.run)).map((one) => one.type);
@@ -72,7 +72,7 @@ describe('the vendor-invoice-reconciliation agent of seed 000', () => {
       200,
     );
     await action(stack, 'agent', parked.poll, 'denied');
-    assert.equal((await services.drafts()).filter((one) => one.key?.startsWith(parked.run)).length, 0);
+    assert.equal((await services.drafts()).filter((one) => one.key.startsWith(parked.run)).length, 0);
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).body.code, 'ALREADY_DECIDED');
   });
 
@@ -143,7 +143,7 @@ describe('the vendor-invoice-reconciliation agent of seed 000', () => {
     assert.deepEqual(both.map((one) => one.status).sort(), [200, 409]);
     const loser = both.find((one) => one.status === 409);
     assert.ok(['STALE_VERSION', 'RUN_BUSY'].includes(loser?.body.code));
-    assert.equal((await services.drafts()).filter((one) => one.key?.startsWith(started.run.id)).length, 1);
+    assert.equal((await services.drafts()).filter((one) => one.key.startsWith(started.run.id)).length, 1);
     const headers = { 'idempotency-key': `start-${started.run.id}` };
     const starts = await Promise.all(
       [1, 2].map(() =>

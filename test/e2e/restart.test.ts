@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startServices, type Services } from '../support/services.js';
+import { holdRun } from '../support/locks.js';
 import { startStack, type Stack } from '../support/stack.js';
 import { action, audit, decide, getRun, parkedPayment, startRun, submit, until } from '../support/flows.js';
 
@@ -54,7 +55,7 @@ describe('a run that is parked at its gate', () => {
       const decided = await decide(stack, 'finance', parked.approval, 'approve');
       assert.ok([200, 202].includes(decided.status), JSON.stringify(decided.body));
       await action(stack, 'agent', parked.poll, 'executed');
-      assert.equal((await services.drafts()).filter((one) => one.key?.startsWith(parked.run)).length, 1);
+      assert.equal((await services.drafts()).filter((one) => one.key.startsWith(parked.run)).length, 1);
       const own = (await audit(stack, parked.run)).filter((one) => one.chain === 'run');
       assert.deepEqual(
         own.map((one) => one.runSeq),
@@ -85,20 +86,19 @@ describe('a run that is parked at its gate', () => {
       {},
       { environment: 'staging' },
     );
-    await services.holdErp();
+    await services.holdErp(5_000);
     const submitted = submit(stack, 'agent', started.run.id, 'erp.payment.draft', {
       arguments: { vendor: 'HELD', amount: 10 },
     });
-    await until('the call inside the erp', () => services.erpHolds());
+    await until('the effect', async () => (await services.drafts()).some((one) => one.key.startsWith(started.run.id)));
     await stack.worker.kill('SIGKILL');
-    await services.releaseErp();
     await stack.worker.restart();
     await submitted;
     await until(
       'the run to settle',
       async () => (await getRun(stack, 'agent', started.run.id)).run.version === 1,
     );
-    assert.equal((await services.drafts()).filter((one) => one.key?.startsWith(started.run.id)).length, 1);
+    assert.equal((await services.drafts()).filter((one) => one.key.startsWith(started.run.id)).length, 1);
     const own = await audit(stack, started.run.id);
     assert.equal(own.filter((one) => one.type === 'executor.started').length, 1);
     assert.equal(own.filter((one) => one.type === 'executor.succeeded').length, 1);
@@ -106,16 +106,16 @@ describe('a run that is parked at its gate', () => {
 
   it('makes one record of a worker killed inside a policy check', async () => {
     const parked = await parkedPayment(stack);
-    const hold = await services.lockRun(stack.databaseUrl, parked.run);
+    const hold = await holdRun(stack.databaseUrl, parked.run);
     const decided = decide(stack, 'finance', parked.approval, 'approve');
-    await hold.someoneWaits();
+    await until('the policy check at the row', () => hold.someoneWaits());
     await stack.worker.kill('SIGKILL');
     await hold.release();
     await stack.worker.restart();
     await decided;
     await action(stack, 'agent', parked.poll, 'executed');
     assert.equal((await audit(stack, parked.run, 'approval.decided')).length, 1);
-    assert.equal((await services.drafts()).filter((one) => one.key?.startsWith(parked.run)).length, 1);
+    assert.equal((await services.drafts()).filter((one) => one.key.startsWith(parked.run)).length, 1);
   });
 
   it('executes nothing while Postgres is away, says so, and recovers by itself', async () => {

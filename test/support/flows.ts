@@ -4,10 +4,22 @@ import type { Stack } from './stack.js';
 // The words of the end-to-end tests: start, submit, decide, and wait until something is true.
 
 export interface RunBody {
-  readonly run: { readonly id: string; readonly state: string; readonly status: string; readonly version: number; readonly environment: string; readonly traceId: string; readonly problem?: { readonly code: string; readonly message: string } };
+  readonly run: {
+    readonly id: string;
+    readonly state: string;
+    readonly status: string;
+    readonly version: number;
+    readonly environment: string;
+    readonly traceId: string;
+    readonly problem?: { readonly code: string; readonly message: string };
+  };
   readonly context: Record<string, unknown>;
   readonly evidence: readonly { readonly kind: string }[];
-  readonly approvals: readonly { readonly id: string; readonly status: string; readonly transition: string }[];
+  readonly approvals: readonly {
+    readonly id: string;
+    readonly status: string;
+    readonly transition: string;
+  }[];
   readonly links: readonly { readonly rel: string; readonly expectedVersion: number }[];
 }
 
@@ -22,13 +34,25 @@ export interface AuditItem {
   readonly data: Record<string, unknown>;
 }
 
-export async function startRun(stack: Stack, as: string, flow: string, input: object, extra: object = {}): Promise<RunBody> {
+export async function startRun(
+  stack: Stack,
+  as: string,
+  flow: string,
+  input: object,
+  extra: object = {},
+): Promise<RunBody> {
   const { status, body } = await stack.fetchAs(as, 'POST', `/v1/flows/${flow}/runs`, { input, ...extra });
   assert.equal(status, 201, JSON.stringify(body));
   return body as RunBody;
 }
 
-export async function submit(stack: Stack, as: string, run: string, transition: string, body: object = {}): Promise<{ status: number; body: any }> {
+export async function submit(
+  stack: Stack,
+  as: string,
+  run: string,
+  transition: string,
+  body: object = {},
+): Promise<{ status: number; body: any }> {
   const path = `/v1/runs/${run}/transitions/${encodeURIComponent(transition)}`;
   return (await stack.fetchAs(as, 'POST', path, body)) as { status: number; body: never };
 }
@@ -54,7 +78,11 @@ export async function audit(stack: Stack, run: string, type?: string): Promise<A
 }
 
 /** Asks again until the answer is there; the only waiting that these tests do. */
-export async function until<T>(what: string, ask: () => Promise<T | null | undefined | false>, timeoutMs = 30_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T | null | undefined | false>,
+  timeoutMs = 30_000,
+): Promise<T> {
   const end = Date.now() + timeoutMs;
   for (;;) {
     const found = await ask();
@@ -64,15 +92,29 @@ export async function until<T>(what: string, ask: () => Promise<T | null | undef
   }
 }
 
-export async function decide(stack: Stack, as: string, approval: string, decision: 'approve' | 'deny', extra: object = {}): Promise<{ status: number; body: any }> {
+export async function decide(
+  stack: Stack,
+  as: string,
+  approval: string,
+  decision: 'approve' | 'deny',
+  extra: object = {},
+): Promise<{ status: number; body: any }> {
   const seen = await stack.fetchAs(as, 'GET', `/v1/approvals/${approval}`);
   assert.equal(seen.status, 200, JSON.stringify(seen.body));
   const { digest } = seen.body as { digest: string };
   const path = `/v1/approvals/${approval}/decision`;
-  return (await stack.fetchAs(as, 'POST', path, { decision, digest, ...extra })) as { status: number; body: never };
+  return (await stack.fetchAs(as, 'POST', path, { decision, digest, ...extra })) as {
+    status: number;
+    body: never;
+  };
 }
 
-export async function action(stack: Stack, as: string, poll: string, status: string): Promise<{ status: string; output?: unknown; error?: { code: string } }> {
+export async function action(
+  stack: Stack,
+  as: string,
+  poll: string,
+  status: string,
+): Promise<{ status: string; output?: unknown; error?: { code: string } }> {
   return until(`action ${poll} to be ${status}`, async () => {
     const { body } = await stack.fetchAs(as, 'GET', poll);
     const found = body as { status: string };
@@ -81,9 +123,25 @@ export async function action(stack: Stack, as: string, poll: string, status: str
 }
 
 /** A payment of 60,000 that waits for the controller. */
-export async function parkedPayment(stack: Stack, amount = 60_000): Promise<{ run: string; approval: string; poll: string; digest: string }> {
-  const started = await startRun(stack, 'agent', 'vendor-invoice-reconciliation', {}, { environment: 'staging' });
-  const { status, body } = await submit(stack, 'agent', started.run.id, 'erp.payment.draft', { arguments: { vendor: 'ACME', amount } });
+export async function parkedPayment(
+  stack: Stack,
+  amount = 60_000,
+): Promise<{ run: string; approval: string; poll: string; digest: string }> {
+  const started = await startRun(
+    stack,
+    'agent',
+    'vendor-invoice-reconciliation',
+    {},
+    { environment: 'staging' },
+  );
+  const { status, body } = await submit(stack, 'agent', started.run.id, 'erp.payment.draft', {
+    arguments: { vendor: 'ACME', amount },
+  });
   assert.equal(status, 202, JSON.stringify(body));
-  return { run: started.run.id, approval: body.result.approval.id, digest: body.result.approval.digest, poll: body.result.poll };
+  return {
+    run: started.run.id,
+    approval: body.result.approval.id,
+    digest: body.result.approval.digest,
+    poll: body.result.poll,
+  };
 }

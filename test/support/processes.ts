@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Polls until `probe` gives something; fails with `what` when that takes too long. */
@@ -16,12 +16,22 @@ export async function until<T>(
   }
 }
 
-/** Processes whose environment or command line mentions the text, such as a data folder. Linux only. */
+/** Processes whose command line, environment or working folder mentions the text, such as a data folder. Linux only. */
 export function processesMentioning(text: string): number[] {
   return readdirSync('/proc')
     .map(Number)
     .filter((pid) => Number.isInteger(pid) && pid !== process.pid)
-    .filter((pid) => read(pid, 'cmdline').includes(text) || read(pid, 'environ').includes(text));
+    .filter((pid) =>
+      [read(pid, 'cmdline'), read(pid, 'environ'), folderOf(pid)].some((each) => each.includes(text)),
+    );
+}
+
+function folderOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return '';
+  }
 }
 
 function read(pid: number, file: string): string {

@@ -1,0 +1,225 @@
+import { createHash } from 'node:crypto';
+import { canonical } from '../../src/model/canonical.js';
+import type { JsonObject } from '../../src/model/json.js';
+import type { Message, MessageBody } from '../../src/model/message.js';
+import type { Principal } from '../../src/model/principal.js';
+import {
+  defaultReliability,
+  type Gate,
+  type Guard,
+  type Operand,
+  type Operator,
+  type Plan,
+  type State,
+  type Transition,
+} from '../../src/engine/plan.js';
+import { decide, initialRun } from '../../src/engine/index.js';
+import type { Decision, Event, Kit, RunState } from '../../src/engine/state.js';
+
+// Plans and events by hand: what the engine means, without the notation that usually writes them.
+
+export const kit: Kit = {
+  digest: (value) => `sha256:${createHash('sha256').update(canonical(value)).digest('hex')}`,
+  validate: (_schema, value) => ({ status: 'valid', value }),
+  queueRoles: (queue) => (queue === 'controllers' ? ['finance.controller'] : []),
+  gateTimeoutMs: 3_600_000,
+};
+
+export function principal(
+  id: string,
+  kind: Principal['kind'] = 'human',
+  extra: Partial<Principal> = {},
+): Principal {
+  return { id, kind, roles: [], permissions: [], ...extra };
+}
+
+export function transition(name: string, target: string, fields: Partial<Transition> = {}): Transition {
+  return {
+    name,
+    title: name,
+    description: null,
+    target,
+    onDeny: null,
+    actor: 'agent',
+    tier: null,
+    tool: null,
+    inputSchema: { type: 'object' },
+    outputSchema: null,
+    prefill: [],
+    guards: [],
+    gate: null,
+    executor: null,
+    output: [],
+    branches: [],
+    evidence: null,
+    reliability: defaultReliability,
+    ...fields,
+  };
+}
+
+export function state(
+  name: string,
+  transitions: readonly Transition[] = [],
+  fields: Partial<State> = {},
+): State {
+  return {
+    name,
+    description: null,
+    goal: null,
+    terminal: transitions.length === 0,
+    outcome: null,
+    onEnter: null,
+    linkFilter: null,
+    transitions,
+    ...fields,
+  };
+}
+
+export function plan(states: readonly State[], fields: Partial<Plan> = {}): Plan {
+  return {
+    v: 1,
+    name: 'flow',
+    notation: 'states',
+    title: null,
+    description: null,
+    owner: 'team',
+    tags: [],
+    environment: null,
+    inputSchema: { type: 'object' },
+    initialState: states[0]?.name ?? '',
+    initialContext: {},
+    linkFilter: 'all',
+    timeoutMs: null,
+    onTimeout: null,
+    maxChainDepth: 50,
+    charter: null,
+    states,
+    ...fields,
+  };
+}
+
+export function gate(fields: Partial<Gate> = {}): Gate {
+  return {
+    on: null,
+    roles: ['finance.controller'],
+    queue: null,
+    quorum: { count: 1, perRole: [] },
+    separation: { requester: true, author: false, promoter: false },
+    reason: 'optional',
+    timeout: null,
+    because: ['test'],
+    ...fields,
+  };
+}
+
+export const path = (scope: 'arguments' | 'context' | 'input', ...segments: string[]): Operand => ({
+  kind: 'path',
+  scope,
+  segments,
+  optional: false,
+  text: `$.${scope === 'input' ? 'workflow.input' : scope}.${segments.join('.')}`,
+});
+
+export const literal = (value: string | number | boolean | null): Operand => ({ kind: 'literal', value });
+
+export function expr(left: Operand, operator: Operator, right: Operand): Guard {
+  return { kind: 'expr', expr: { left, operator, right, text: 'as written' } };
+}
+
+let counter = 0;
+
+export function message(by: Principal, body: MessageBody, fields: Partial<Message> = {}): Message {
+  counter += 1;
+  return {
+    v: 1,
+    id: `msg_${counter}`,
+    delivery: `d${counter}`,
+    run: 'run_1',
+    time: '2026-01-01T00:00:00.000Z',
+    principal: by,
+    body,
+    refs: [],
+    ...fields,
+  };
+}
+
+/** A run and everything that happened to it. */
+export interface Walk {
+  run: RunState;
+  last: Decision;
+  readonly history: Decision[];
+  send(event: Event): Decision;
+  submit(by: Principal, name: string, args?: JsonObject, expectedVersion?: number | null): Decision;
+  decide(by: Principal, approval: string, decision: 'approve' | 'deny', digest?: string): Decision;
+  outcome(result?: Partial<Extract<Event, { kind: 'outcome' }>['result']> & object): Decision;
+}
+
+export const time = '2026-01-01T00:00:00.000Z';
+
+export function begin(of: Plan, input: JsonObject = {}, by: Principal = principal('starter')): Walk {
+  const start = message(by, {
+    kind: 'start',
+    flow: of.name,
+    flowVersion: 1,
+    planHash: 'sha256:p',
+    environment: 'dev',
+    mode: 'live',
+    traceId: 't',
+    input,
+  });
+  const first = initialRun(of, 'sha256:p', start);
+  if (first === null) throw new Error('no start');
+  let step = 0;
+  const walk: Walk = {
+    run: first,
+    last: { state: first, effects: [], trace: [], actions: [] },
+    history: [],
+    send(event) {
+      step += 1;
+      const decision = decide(of, walk.run, event, kit, `s${step}`);
+      walk.run = decision.state;
+      walk.last = decision;
+      walk.history.push(decision);
+      return decision;
+    },
+    submit: (who, name, args = {}, expectedVersion = null) =>
+      walk.send({
+        kind: 'message',
+        time,
+        message: message(who, { kind: 'submit', transition: name, arguments: args, expectedVersion }),
+      }),
+    decide(who, approval, decision, digest) {
+      const known = walk.run.approvals.find((one) => one.id === approval)?.action.digest ?? '';
+      return walk.send({
+        kind: 'message',
+        time,
+        message: message(who, {
+          kind: 'decide',
+          approval,
+          decision,
+          digest: digest ?? known,
+          reasonGiven: false,
+        }),
+      });
+    },
+    outcome(result = {}) {
+      const done = {
+        status: 'succeeded',
+        output: {},
+        response: {},
+        evidence: [],
+        attempt: 1,
+        outputRef: null,
+        ...result,
+      } as Extract<Event, { kind: 'outcome' }>['result'];
+      return walk.send({ kind: 'outcome', time, action: walk.run.executing?.action.id ?? '', result: done });
+    },
+  };
+  walk.send({ kind: 'message', time, message: start });
+  return walk;
+}
+
+export function answerOf(decision: Decision): { status: string; code?: string } | undefined {
+  const found = decision.effects.find((one) => one.kind === 'answer');
+  return found?.kind === 'answer' ? found.answer : undefined;
+}

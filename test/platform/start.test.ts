@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { isRunning, processesMentioning, until } from '../support/processes.js';
+import { startProduct, type Product } from '../support/product.js';
+import { temporaryFolder } from '../support/servers.js';
+
+// One data folder through its whole life: started, refused to a second one, hurt, stopped, started again, killed.
+const home = temporaryFolder('start');
+let product: Product;
+
+async function isReady(url: string): Promise<true | null> {
+  try {
+    const response = await fetch(`${url}/readyz`);
+    const body = (await response.json()) as { worker?: boolean };
+    return response.status === 200 && body.worker === true ? true : null;
+  } catch {
+    return null;
+  }
+}
+
+after(async () => {
+  await product.stop();
+  rmSync(home, { recursive: true, force: true });
+});
+
+const names = ['api', 'postgres', 'temporal', 'up', 'worker'];
+let url = '';
+let ports: Record<string, number> = {};
+
+test('npm start brings everything up and says which process is which', async () => {
+  product = await startProduct({ home, env: { PORT: '' }, args: ['--no-demo'] });
+  url = await product.ready();
+  const processes = product.processes();
+  assert.deepEqual(Object.keys(processes).sort(), names);
+  for (const [name, { pid }] of Object.entries(processes)) assert.ok(isRunning(pid), name);
+  assert.equal(processes['up']?.pid, product.pid);
+  for (const name of ['up', 'api', 'worker']) {
+    const title = readFileSync(`/proc/${processes[name]?.pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+    assert.equal(title, `countersign ${name}`);
+  }
+  assert.match(readFileSync(`/proc/${processes['postgres']?.pid}/cmdline`, 'utf8'), /postgres/);
+  assert.match(readFileSync(`/proc/${processes['temporal']?.pid}/cmdline`, 'utf8'), /start-dev/);
+  ports = JSON.parse(readFileSync(join(home, 'ports.json'), 'utf8')) as Record<string, number>;
+  assert.equal(url, `http://127.0.0.1:${ports['api']}`);
+});
+
+test('development keys and the database password are for their owner only', () => {
+  for (const file of ['dev-keys.json', 'postgres.json']) {
+    assert.equal((statSync(join(home, file)).mode & 0o777).toString(8), '600', file);
+  }
+});
+
+test('a second start on the same data folder is refused with exit code 2 and the process that has it', async () => {
+  const second = await startProduct({ home, args: ['--no-demo'] });
+  assert.deepEqual(await second.exited, { code: 2, signal: null });
+  assert.match(second.output(), new RegExp(`data folder \`${home}\` is in use by process ${product.pid}\n`));
+  assert.ok(isRunning(product.pid));
+});
+
+for (const name of ['worker', 'api', 'temporal', 'postgres']) {
+  test(`${name} comes back after kill -9, and everything answers again`, async () => {
+    const before = product.processes()[name]?.pid as number;
+    process.kill(before, 'SIGKILL');
+    const killed = Date.now();
+    const pid = await until(`another ${name}`, 15_000, () => {
+      const now = product.processes()[name]?.pid;
+      return now === undefined || now === before ? null : now;
+    });
+    assert.ok(isRunning(pid));
+    // The supervisor's first restart is immediate; what is slow afterwards is the part's own start.
+    if (name === 'worker' || name === 'api')
+      assert.ok(Date.now() - killed < 1_000, `${Date.now() - killed} ms`);
+    await until('everything ready', 20_000, () => isReady(url));
+  });
+}
+
+test('a signal that comes twice is one signal: all stops within 20 s, code 0, nothing stays', async () => {
+  const asked = Date.now();
+  product.signal('SIGINT');
+  product.signal('SIGINT');
+  product.signal('SIGTERM');
+  assert.deepEqual(await product.exited, { code: 0, signal: null });
+  assert.ok(Date.now() - asked < 20_000);
+  assert.deepEqual(processesMentioning(home), []);
+});
+
+test('the next start finds the same ports and the same keys', async () => {
+  const keys = product.keys();
+  product = await startProduct({ home, env: { PORT: '' }, args: ['--no-demo'] });
+  assert.equal(await product.ready(), url);
+  assert.deepEqual(JSON.parse(readFileSync(join(home, 'ports.json'), 'utf8')), ports);
+  assert.deepEqual(product.keys(), keys);
+  const response = await fetch(`${url}/v1/whoami`, { headers: { authorization: `Bearer ${keys['admin']}` } });
+  assert.equal(response.status, 200);
+});
+
+test('when the supervisor is killed, everything else stops by itself within 10 s, and the next start works', async () => {
+  product.signal('SIGKILL');
+  await product.exited;
+  await until('everything gone', 10_000, () => (processesMentioning(home).length === 0 ? true : null));
+  product = await startProduct({ home, env: { PORT: '' }, args: ['--no-demo'] });
+  assert.equal(await product.ready(), url);
+  assert.deepEqual(await product.stop(), { code: 0, signal: null });
+  assert.deepEqual(processesMentioning(home), []);
+});

@@ -1,0 +1,21 @@
+import pg from 'pg';
+
+/** Holds the row of a run, so that its next policy check waits inside its transaction. */
+export async function holdRun(databaseUrl: string, run: string): Promise<{ someoneWaits(): Promise<boolean>; release(): Promise<void> }> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  await client.query('begin');
+  await client.query('select 1 from run where id = $1 for update', [run]);
+  const watcher = new pg.Client({ connectionString: databaseUrl });
+  await watcher.connect();
+  return {
+    someoneWaits: async () => {
+      const { rowCount } = await watcher.query(`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
+      return (rowCount ?? 0) > 0;
+    },
+    release: async () => {
+      await client.query('commit');
+      await Promise.all([client.end(), watcher.end()]);
+    },
+  };
+}
