@@ -28,9 +28,15 @@ export function stopSignal() {
 
 /**
  * Runs a command in a process group of its own and passes its output on; when that is silent for a while, says that
- * the step is still at it. Gives the exit code, or fails on another one than 0 unless `anyCode`.
+ * the step is still at it. Gives the exit code, or fails on another one than 0 unless `anyCode`. A stop gives it
+ * `graceMs` to end.
  */
-export function runStep(title, command, args, { signal, env = process.env, anyCode = false } = {}) {
+export function runStep(
+  title,
+  command,
+  args,
+  { signal, env = process.env, anyCode = false, graceMs = 2_000 } = {},
+) {
   if (signal?.aborted) throw new Stopped();
   const started = Date.now();
   let lastOutput = started;
@@ -53,7 +59,7 @@ export function runStep(title, command, args, { signal, env = process.env, anyCo
   }, heartbeatMs / 2);
   const stop = () => {
     killGroup(child.pid, 'SIGTERM');
-    setTimeout(() => killGroup(child.pid, 'SIGKILL'), 10_000).unref();
+    setTimeout(() => killGroup(child.pid, 'SIGKILL'), graceMs).unref();
   };
   signal?.addEventListener('abort', stop);
   return new Promise((resolve, reject) => {

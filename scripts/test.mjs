@@ -27,7 +27,13 @@ try {
   const env = { ...cleanEnvironment(), ...(await startServers()) };
   const args = ['--import', 'tsx', '--test', '--test-reporter=spec', '--test-concurrency=2'];
   args.push(`--test-timeout=${fileTimeoutMs}`, ...files);
-  process.exitCode = await runStep('testing', process.execPath, args, { signal, env, anyCode: true });
+  process.exitCode = await runStep('testing', process.execPath, args, {
+    signal,
+    env,
+    anyCode: true,
+    // A test that runs a whole product passes the signal on to it.
+    graceMs: 25_000,
+  });
 } catch (error) {
   process.exitCode = error instanceof Stopped || signal.aborted ? 130 : 1;
   if (error instanceof Failed) process.stderr.write(`${error.message}\n`);

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -116,6 +116,13 @@ function announce({ config, say }: Boot, url: string): void {
   say(`ready ${url}`);
 }
 
+/** What works when it is pasted into a shell in the project's folder, whatever port and data folder were given. */
+function approveCommand(home: string, url: string): string {
+  const given =
+    home === resolve('.countersign') ? '' : `COUNTERSIGN_HOME='${home.replaceAll("'", String.raw`'\''`)}' `;
+  return `${given}npx countersign approve {approval} --as finance --url ${url}`;
+}
+
 const devKeys = z.record(z.string(), z.string());
 
 /** The demonstration: a program that asks for a payment as an agent would. Its lines are ours to show. */
@@ -134,7 +141,7 @@ function startAgent(boot: Boot, url: string): void {
         COUNTERSIGN_URL: url,
         COUNTERSIGN_KEY: keys['agent'],
         COUNTERSIGN_HOME: config.home,
-        FINANCE_KEY_HINT: keyFile,
+        APPROVE_COMMAND: approveCommand(config.home, url),
       };
       return startChild({
         name: 'agent',

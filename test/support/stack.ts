@@ -36,7 +36,6 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   /** Parsed where the answer is JSON, else the text. Tests read it as they expect it. */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
   readonly body: any;
 }
 
