@@ -6,7 +6,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Connection } from '../model/policy-set.js';
 import type { ErrorClass } from '../model/errors.js';
 import { clientInfo, maxMessageBytes } from './mcp-limits.js';
-import { exchange, retryAfterMs, type Exchange } from './network.js';
+import { codeOf, exchange, retryAfterMs, type Exchange } from './network.js';
 import type { Deadline } from './outcome.js';
 import { classOfStatus } from './rest.js';
 
@@ -118,7 +118,8 @@ function asFetched(
   onBroken: () => void,
 ): Response {
   const body = pipeline(response, capped(tell), (error) => {
-    if (error == null) return;
+    // The SDK cancels what it need not read; only the other side's break is one.
+    if (error == null || ['ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'].includes(codeOf(error))) return;
     tell({ errorClass: 'connection', sent: true, message: 'its answer broke off' });
     onBroken();
   });

@@ -1,0 +1,222 @@
+// What is particular to commands and MCP servers.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { buildCall, closeExecutors, runCall } from '../../src/executors/index.js';
+import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
+import type { Template } from '../../src/engine/plan.js';
+import type { JsonObject } from '../../src/model/json.js';
+import { contextWith, makeWorld, root, type World } from './world.js';
+
+let world: World;
+before(async () => {
+  world = await makeWorld();
+  process.env['SECRET_OF_WORKER'] = 'not for children';
+});
+after(async () => {
+  await closeExecutors();
+  await world.close();
+});
+
+const command = (args: readonly string[], stdin: string | null = null): Call => ({
+  kind: 'cli',
+  connection: 'cli',
+  args,
+  stdin,
+});
+const runCommand = (call: Call, more: Partial<RunContext> = {}): Promise<ExecutorResult> =>
+  runCall(call, contextWith(world.connections.cli, more));
+const tool = (name: string): Call => ({ kind: 'mcp', connection: 'tools', tool: name, arguments: {} });
+const runTool = (
+  name: string,
+  over: 'stdio' | 'http',
+  more: Partial<RunContext> = {},
+): Promise<ExecutorResult> => runCall(tool(name), contextWith(world.connections[over], more));
+const output = (result: ExecutorResult): JsonObject => {
+  assert.ok(result.status === 'succeeded', JSON.stringify(result));
+  return result.output as JsonObject;
+};
+
+async function isGone(pid: number): Promise<boolean> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return true;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return false;
+}
+
+test('a command gets its arguments as they are, without a shell', async () => {
+  const odd = ['a b', '$(id)', '; rm -rf /', '*', "'", ''];
+  const given = output(await runCommand(command(['echo', ...odd])));
+  assert.deepEqual((given['json'] as JsonObject)['rest'], odd);
+  assert.equal(given['exitCode'], 0);
+});
+
+test('a command gets PATH and what is declared, and nothing of the worker', async () => {
+  const given = output(await runCommand(command(['echo']), { idempotencyKey: 'k' }));
+  const names = (given['json'] as JsonObject)['env'] as readonly string[];
+  assert.deepEqual(
+    names.filter((name) => name !== 'PATH'),
+    ['HANG_URL', 'IDEMPOTENCY_KEY', 'TOKEN'],
+  );
+});
+
+test('a command reads its stdin; output that is no JSON is text', async () => {
+  const given = output(await runCommand(command(['stdin'], 'hello')));
+  assert.deepEqual([given['stdout'], given['json']], ['hello', null]);
+});
+
+test('an exit code that is not 0 is permanent and tells the end of stderr', async () => {
+  const result = await runCommand(command(['leak']));
+  assert.ok(result.status === 'failed');
+  assert.equal(result.errorClass, 'permanent');
+  assert.match(result.message, /code 4: no: \[redacted\]/);
+});
+
+test('a command or folder that is not there is permanent', async () => {
+  const connection = {
+    kind: 'cli',
+    command: '/no/such/command',
+    args: [],
+    env: {},
+    workingDirectory: null,
+  } as const;
+  for (const given of [
+    connection,
+    { ...connection, command: process.execPath, workingDirectory: 'no/such/folder' },
+  ]) {
+    const result = await runCall(command([]), contextWith(given));
+    assert.ok(result.status === 'failed');
+    assert.equal(result.errorClass, 'permanent');
+  }
+});
+
+for (const mood of ['willing', 'stubborn']) {
+  test(`a timeout ends a ${mood} command with its children`, async () => {
+    const hanging = world.hanging();
+    const result = runCommand(command(['hang', mood]), { timeoutMs: 1_500, idempotencyKey: 'k' });
+    const pids = await hanging;
+    const ended = await result;
+    assert.ok(ended.status === 'failed');
+    assert.equal(ended.errorClass, 'timeout');
+    assert.equal(pids.length, 2);
+    for (const pid of pids) assert.ok(await isGone(pid), `process ${pid} is still there`);
+  });
+}
+
+test('an argument that is an object is refused; an optional one that is missing is left out', () => {
+  const build = (args: readonly Template[]): ReturnType<typeof buildCall> =>
+    buildCall(
+      { kind: 'cli', connection: 'cli', args, stdin: null, idempotencyKey: false },
+      { arguments: { o: {} }, context: {}, input: {} },
+      'transition',
+    );
+  const at = (name: string, optional: boolean): Template => ({
+    kind: 'path',
+    scope: 'arguments',
+    segments: [name],
+    optional,
+    text: `$.arguments.${name}`,
+  });
+  assert.equal(build([at('o', false)]).status, 'unresolved');
+  const built = build([{ kind: 'literal', value: 'get' }, at('gone', true), { kind: 'literal', value: 3 }]);
+  assert.ok(built.status === 'built' && built.call.kind === 'cli');
+  assert.deepEqual(built.call.args, ['get', '3']);
+});
+
+test('without `map` a transition sends its arguments and an onEnter the input; `map` must be an object', () => {
+  const scopes = { arguments: { a: 1 }, context: {}, input: { i: 1 } };
+  const build = (map: Template | null, at: 'transition' | 'onEnter'): unknown => {
+    const built = buildCall(
+      { kind: 'mcp', connection: 'c', tool: 't', map, idempotencyKey: false },
+      scopes,
+      at,
+    );
+    return built.status === 'built' && built.call.kind === 'mcp' ? built.call.arguments : built.status;
+  };
+  assert.deepEqual(build(null, 'transition'), { a: 1 });
+  assert.deepEqual(build(null, 'onEnter'), { i: 1 });
+  assert.equal(build({ kind: 'literal', value: 'x' }, 'onEnter'), 'unresolved');
+});
+
+for (const over of ['stdio', 'http'] as const) {
+  test(`an MCP result over ${over} is its structure, else JSON text, else its content`, async () => {
+    assert.deepEqual(output(await runTool('structured', over)), { good: true });
+    assert.equal(typeof output(await runTool('echo', over))['pid'], 'number');
+    assert.deepEqual(output(await runTool('words', over)), {
+      content: [{ type: 'text', text: 'plain words' }],
+    });
+  });
+
+  test(`an unknown tool over ${over} is permanent`, async () => {
+    const result = await runTool('no-such-tool', over);
+    assert.ok(result.status === 'failed');
+    assert.equal(result.errorClass, 'permanent');
+  });
+}
+
+test('calls of one connection share a server, and a new one is started when it dies', async () => {
+  const both = await Promise.all([runTool('echo', 'stdio'), runTool('echo', 'stdio')]);
+  const [first, second] = both.map((result) => output(result)['pid']);
+  assert.equal(first, second);
+  const died = await runTool('die', 'stdio');
+  assert.ok(died.status === 'failed');
+  assert.equal(died.errorClass, 'unknown_outcome');
+  const third = output(await runTool('echo', 'stdio'));
+  assert.notEqual(third['pid'], first);
+  assert.equal(third['home'], null, 'the environment of the worker leaked');
+  await closeExecutors();
+  assert.ok(await isGone(Number(third['pid'])));
+});
+
+test('an MCP server that cannot be started is permanent, one that does not speak is a connection failure', async () => {
+  const transport = {
+    kind: 'stdio',
+    command: 'no-such-command',
+    args: [],
+    env: {},
+    workingDirectory: null,
+  } as const;
+  const missing = await runCall(tool('echo'), contextWith({ kind: 'mcp', transport }));
+  const mute = await runCall(
+    tool('echo'),
+    contextWith({ kind: 'mcp', transport: { ...transport, command: 'false' } }),
+  );
+  assert.deepEqual(
+    [missing, mute].map((result) => result.status === 'failed' && result.errorClass),
+    ['permanent', 'connection'],
+  );
+});
+
+test('over HTTP, a refused credential, a busy server, a redirect and a broken answer are told apart', async () => {
+  const classOf = (result: ExecutorResult): string =>
+    result.status === 'failed' ? result.errorClass : result.status;
+  assert.equal(
+    classOf(
+      await runTool('echo', 'http', {
+        references: { env: { TEST_TOKEN: 'wrong-one' }, secretsDirectory: null },
+      }),
+    ),
+    'auth',
+  );
+  const busy = await runTool('busy', 'http');
+  assert.ok(busy.status === 'failed');
+  assert.deepEqual([busy.errorClass, busy.retryAfterMs], ['transient', 3000]);
+  assert.equal(classOf(await runTool('moved', 'http')), 'permanent');
+  assert.equal(classOf(await runTool('cut', 'http')), 'unknown_outcome');
+  assert.equal(classOf(await runTool('cut', 'http', { idempotencyKey: 'k' })), 'connection');
+});
+
+test('over HTTP, a private address is refused where the connection does not allow it', async () => {
+  const transport = { kind: 'http', url: `${world.url}/mcp`, allowPrivate: false, headers: {} } as const;
+  const result = await runCall(
+    tool('echo'),
+    contextWith({ kind: 'mcp', transport }, { baseDirectory: root }),
+  );
+  assert.ok(result.status === 'failed');
+  assert.equal(result.errorClass, 'permanent');
+  assert.match(result.message, /allowPrivate/);
+});

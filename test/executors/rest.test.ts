@@ -1,0 +1,324 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+import type { AddressInfo } from 'node:net';
+import { buildCall, resolveConnection, runCall } from '../../src/executors/index.js';
+import { isPrivateAddress, retryAfterMs } from '../../src/executors/network.js';
+import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
+import type { Executor, Path, Template } from '../../src/engine/plan.js';
+import type { Json, JsonObject } from '../../src/model/json.js';
+import { contextWith, makeWorld, token, type World } from './world.js';
+
+let world: World;
+before(async () => {
+  world = await makeWorld();
+});
+after(() => world.close());
+
+const path = (...segments: string[]): Path => ({
+  kind: 'path',
+  scope: 'arguments',
+  segments,
+  optional: false,
+  text: `$.arguments.${segments.join('.')}`,
+});
+
+type Rest = Extract<Executor, { kind: 'rest' }>;
+const executor = (more: Partial<Rest>): Rest => ({
+  kind: 'rest',
+  connection: 'rest',
+  method: 'GET',
+  path: { kind: 'text', parts: ['/echo'] },
+  query: [],
+  headers: [],
+  body: null,
+  idempotencyKey: false,
+  ...more,
+});
+const build = (more: Partial<Rest>, args: JsonObject = {}): ReturnType<typeof buildCall> =>
+  buildCall(executor(more), { arguments: args, context: {}, input: {} }, 'transition');
+const call = (more: Partial<Extract<Call, { kind: 'rest' }>>): Call => ({
+  kind: 'rest',
+  connection: 'rest',
+  method: 'POST',
+  path: '/echo',
+  query: [],
+  headers: [],
+  body: undefined,
+  ...more,
+});
+const run = (what: Call, more: Partial<RunContext> = {}): Promise<ExecutorResult> =>
+  runCall(what, contextWith(world.connections.rest, more));
+const lastSeen = (): World['seen'][number] => world.seen.at(-1) ?? assert.fail('nothing arrived');
+
+test('`$.output` is the JSON body, `$.response` has status, headers and body', async () => {
+  const result = await run(call({ body: { a: 1 } }));
+  assert.ok(result.status === 'succeeded');
+  const body = result.output as JsonObject;
+  const response = result.response as JsonObject;
+  assert.equal(body['body'], '{"a":1}');
+  assert.equal(response['status'], 200);
+  assert.deepEqual(response['body'], body);
+  assert.equal((response['headers'] as JsonObject)['content-type'], 'application/json');
+});
+
+test('text stays text; what says that it is JSON and is not fails', async () => {
+  const text = await run(call({ path: '/text' }));
+  assert.ok(text.status === 'succeeded');
+  assert.equal(text.output, 'plain words');
+  const malformed = await run(call({ path: '/malformed' }), { hasEffect: false });
+  assert.ok(malformed.status === 'failed');
+  assert.equal(malformed.errorClass, 'permanent');
+});
+
+const classes: readonly (readonly [number, string])[] = [
+  [302, 'permanent'],
+  [307, 'permanent'],
+  [400, 'permanent'],
+  [401, 'auth'],
+  [403, 'auth'],
+  [404, 'permanent'],
+  [408, 'timeout'],
+  [409, 'permanent'],
+  [429, 'rate_limited'],
+  [500, 'transient'],
+  [502, 'transient'],
+  [503, 'transient'],
+  [504, 'timeout'],
+];
+for (const [status, errorClass] of classes) {
+  test(`status ${status} is \`${errorClass}\`, and nothing is followed`, async () => {
+    const before = world.seen.length;
+    const result = await run(call({ path: `/status/${status}` }));
+    assert.ok(result.status === 'failed');
+    assert.equal(result.errorClass, errorClass);
+    assert.equal(world.seen.length, before + 1);
+    assert.equal((result.response as JsonObject)['status'], status);
+  });
+}
+
+test('Retry-After is read as seconds and as a date', async () => {
+  const result = await run(call({ path: '/status/429' }));
+  assert.ok(result.status === 'failed');
+  assert.equal(result.retryAfterMs, 7000);
+  const now = Date.parse('2026-11-21T10:00:00Z');
+  assert.equal(retryAfterMs('Sat, 21 Nov 2026 10:00:09 GMT', now), 9000);
+  assert.equal(retryAfterMs('Sat, 21 Nov 2026 09:00:00 GMT', now), 0);
+  for (const unreadable of ['soon', '-5', '', '1e3'])
+    assert.equal(retryAfterMs(unreadable, now), undefined, unreadable);
+});
+
+test('a value in a path stays in its segment', () => {
+  const at = (id: Json): string => {
+    const built = build({ path: { kind: 'text', parts: ['/users/', path('id'), '/x'] } }, { id });
+    return built.status === 'built' && built.call.kind === 'rest' ? built.call.path : built.status;
+  };
+  assert.equal(at('a b/c?d#e&f'), '/users/a%20b%2Fc%3Fd%23e%26f/x');
+  assert.equal(at('ümlaut'), '/users/%C3%BCmlaut/x');
+  assert.equal(at('%2e%2e'), '/users/%252e%252e/x');
+  assert.equal(at(7), '/users/7/x');
+  for (const escaping of ['..', '.', '../admin', '..\\admin', '', '\ud800', null, {}, ['a']]) {
+    assert.equal(at(escaping), 'unresolved', JSON.stringify(escaping));
+  }
+});
+
+test('a path can neither name another host nor lose its base', async () => {
+  const base = { ...world.connections.rest, baseUrl: `${world.url}/api/` } as RunContext['connection'];
+  await runCall(call({ path: '//evil.example/x' }), contextWith(base));
+  assert.equal(lastSeen().url, '/api//evil.example/x');
+});
+
+test('query and header values are templates; an optional one that is missing is left out', async () => {
+  const optional: Template = { ...path('gone'), optional: true };
+  const built = build(
+    {
+      query: [
+        { key: 'q', value: path('q') },
+        { key: 'gone', value: optional },
+      ],
+      headers: [{ key: 'X-Note', value: path('n') }],
+    },
+    { q: 'a&b=c', n: 5 },
+  );
+  assert.ok(built.status === 'built');
+  await run(built.call);
+  assert.equal(lastSeen().url, '/echo?q=a%26b%3Dc');
+  assert.equal(lastSeen().headers['x-note'], '5');
+});
+
+test('a header cannot be smuggled, and the ones that steer a request cannot be set', () => {
+  const header = (key: string, value: string): string =>
+    build({ headers: [{ key, value: { kind: 'literal', value } }] }).status;
+  assert.equal(header('X-Fine', 'yes'), 'built');
+  assert.equal(header('X-Bad', 'a\r\nX-Evil: 1'), 'unresolved');
+  for (const name of ['Host', 'content-length', 'Transfer-Encoding', 'no good'])
+    assert.equal(header(name, '1'), 'unresolved', name);
+});
+
+test("a connection's headers cannot be overridden, whatever their case, nor can the idempotency key", async () => {
+  const headers = [
+    ['AUTHORIZATION', 'mine'],
+    ['Idempotency-Key', 'mine'],
+  ] as const;
+  await run(call({ headers }), { idempotencyKey: 'the-key' });
+  assert.equal(lastSeen().headers.authorization, token);
+  assert.equal(lastSeen().headers['idempotency-key'], 'the-key');
+});
+
+test('nobody there: `connection`, and nothing was sent', async () => {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  const connection = {
+    kind: 'rest',
+    baseUrl: `http://127.0.0.1:${port}`,
+    allowPrivate: true,
+    headers: {},
+  } as const;
+  const result = await runCall(call({}), contextWith(connection));
+  assert.ok(result.status === 'failed');
+  assert.equal(result.errorClass, 'connection');
+});
+
+test('a connection lost after sending is an unknown outcome, unless a key, a safe method or no effect makes it harmless', async () => {
+  const lost = async (at: string, more: Partial<RunContext>, method = 'POST'): Promise<string> => {
+    const result = await run(call({ path: at, method }), more);
+    return result.status === 'failed' ? result.errorClass : result.status;
+  };
+  for (const at of ['/drop', '/cut']) {
+    assert.equal(await lost(at, {}), 'unknown_outcome');
+    assert.equal(await lost(at, { idempotencyKey: 'k' }), 'connection');
+    assert.equal(await lost(at, { hasEffect: false }), 'connection');
+    assert.equal(await lost(at, {}, 'GET'), 'connection');
+  }
+});
+
+test('private addresses are refused where the connection does not allow them, by name too', async () => {
+  const { port } = new URL(world.url);
+  const before = world.seen.length;
+  for (const host of [
+    '127.0.0.1',
+    'localhost',
+    '[::1]',
+    '[::ffff:127.0.0.1]',
+    '0x7f.1',
+    '2130706433',
+    '169.254.169.254',
+    '10.0.0.1',
+  ]) {
+    const connection = {
+      kind: 'rest',
+      baseUrl: `http://${host}:${port}`,
+      allowPrivate: false,
+      headers: {},
+    } as const;
+    const result = await runCall(call({}), contextWith(connection));
+    assert.ok(result.status === 'failed', host);
+    assert.equal(result.errorClass, 'permanent', `${host}: ${result.message}`);
+    assert.match(result.message, /allowPrivate/);
+  }
+  assert.equal(world.seen.length, before);
+});
+
+test('what is private is known for both families', () => {
+  const yes = [
+    '127.0.0.1',
+    '10.1.2.3',
+    '172.31.0.1',
+    '192.168.0.1',
+    '169.254.1.1',
+    '100.64.0.1',
+    '0.0.0.0',
+    '::1',
+    '::',
+    'fe80::1%eth0',
+  ];
+  const more = [
+    'fc00::1',
+    'fd12::1',
+    '::ffff:8.8.8.8',
+    '64:ff9b::a00:1',
+    '2002:7f00:1::',
+    'ff02::1',
+    'not an address',
+  ];
+  for (const address of [...yes, ...more]) assert.equal(isPrivateAddress(address), true, address);
+  for (const address of ['8.8.8.8', '172.32.0.1', '100.128.0.1', '2606:4700::1111'])
+    assert.equal(isPrivateAddress(address), false, address);
+});
+
+test('a base address with credentials or another protocol is refused without showing it', async () => {
+  for (const baseUrl of [
+    'http://user:pass@127.0.0.1/',
+    'file:///etc/passwd',
+    'nonsense',
+    'http://127.0.0.1/?a=b',
+  ]) {
+    const result = await runCall(
+      call({}),
+      contextWith({ kind: 'rest', baseUrl, allowPrivate: true, headers: {} }),
+    );
+    assert.ok(result.status === 'failed');
+    assert.equal(result.errorClass, 'permanent');
+    assert.ok(!result.message.includes('pass'), result.message);
+  }
+});
+
+test('a secret is a file of its folder, read when used; its name cannot leave the folder', async () => {
+  const secretsDirectory = mkdtempSync(join(tmpdir(), 'secrets-'));
+  writeFileSync(join(secretsDirectory, 'api-token'), 'from-the-file\n');
+  const using = (reference: string): Promise<ExecutorResult> => {
+    const connection = {
+      ...world.connections.rest,
+      headers: { Authorization: reference },
+    } as RunContext['connection'];
+    return runCall(
+      call({}),
+      contextWith(connection, { references: { env: { COUNTERSIGN_KEK: 'k' }, secretsDirectory } }),
+    );
+  };
+  assert.equal((await using('secret://api-token')).status, 'succeeded');
+  assert.equal(lastSeen().headers.authorization, 'from-the-file');
+  for (const reference of [
+    'secret://gone',
+    'secret://../etc/passwd',
+    'secret://',
+    'env://GONE',
+    'env://COUNTERSIGN_KEK',
+  ]) {
+    const result = await using(reference);
+    assert.ok(result.status === 'failed', reference);
+    assert.equal(result.errorClass, 'permanent');
+    assert.ok(result.message.includes(`\`${reference}\``), result.message);
+  }
+});
+
+test("an environment's own connection comes before the one that serves all", () => {
+  const rest = world.connections.rest;
+  const targets = [
+    { environment: null, connection: rest },
+    { environment: 'prod', connection: world.connections.cli },
+  ];
+  const set = {
+    v: 1,
+    baseDirectory: '/',
+    connections: [
+      { name: 'a', targets },
+      { name: 'b', targets: targets.slice(1) },
+    ],
+    environments: [],
+    roles: [],
+    queues: [],
+  } as const;
+  assert.equal(resolveConnection(set, 'a', 'prod')?.kind, 'cli');
+  assert.equal(resolveConnection(set, 'a', 'dev')?.kind, 'rest');
+  assert.equal(resolveConnection(set, 'b', 'dev'), null);
+  assert.equal(resolveConnection(set, 'c', 'dev'), null);
+});

@@ -1,0 +1,156 @@
+// The world that the drivers are tried on: a real HTTP server, a real command, a real MCP server over stdio and HTTP.
+import { EventEmitter, once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import type { Connection } from '../../src/model/policy-set.js';
+import type { RunContext } from '../../src/executors/types.js';
+import { toolServer } from './fixtures/tools.js';
+
+export const token = 'tok-4711-very-secret';
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+const fixture = (name: string): string => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));
+
+export interface Seen {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+export interface World {
+  readonly url: string;
+  readonly seen: Seen[];
+  readonly connections: Record<'rest' | 'cli' | 'stdio' | 'http', Connection>;
+  /** Resolves with the process ids that the hanging call reports, once one hangs. */
+  hanging(): Promise<number[]>;
+  close(): Promise<void>;
+}
+
+export async function makeWorld(): Promise<World> {
+  const events = new EventEmitter();
+  const seen: Seen[] = [];
+  const server = createServer((request, response) => void answer(request, response, events, seen));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url,
+    seen,
+    connections: connectionsTo(url),
+    hanging: async () => (await once(events, 'hanging'))[0] as number[],
+    close: () => closeServer(server),
+  };
+}
+
+function connectionsTo(url: string): World['connections'] {
+  const env = { TOKEN: 'env://TEST_TOKEN', HANG_URL: `${url}/hanging` };
+  const headers = { Authorization: 'env://TEST_TOKEN' };
+  const child = { command: process.execPath, env, workingDirectory: null };
+  return {
+    rest: { kind: 'rest', baseUrl: url, allowPrivate: true, headers },
+    cli: { kind: 'cli', ...child, args: [fixture('command.mjs')] },
+    stdio: {
+      kind: 'mcp',
+      transport: { kind: 'stdio', ...child, args: ['--import', 'tsx', fixture('tools.ts')] },
+    },
+    http: { kind: 'mcp', transport: { kind: 'http', url: `${url}/mcp`, allowPrivate: true, headers } },
+  };
+}
+
+export function contextWith(connection: Connection | null, more: Partial<RunContext> = {}): RunContext {
+  return {
+    idempotencyKey: null,
+    timeoutMs: 20_000,
+    signal: new AbortController().signal,
+    hasEffect: true,
+    connection,
+    baseDirectory: root,
+    references: { env: { TEST_TOKEN: token }, secretsDirectory: null },
+    ...more,
+  };
+}
+
+async function closeServer(server: Server): Promise<void> {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  events: EventEmitter,
+  seen: Seen[],
+): Promise<void> {
+  const url = new URL(request.url ?? '/', 'http://world');
+  if (url.pathname === '/mcp')
+    return await answerMcp(request, response, `http://${request.headers.host ?? ''}/hanging`);
+  const chunks: Buffer[] = [];
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  const body = Buffer.concat(chunks).toString('utf8');
+  seen.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers, body });
+  const json = (status: number, value: unknown, headers: Record<string, string> = {}): void => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
+  };
+  const [, what = '', detail = ''] = url.pathname.split('/');
+  switch (what) {
+    case 'hang':
+      events.emit('hanging', []);
+      return;
+    case 'hanging':
+      events.emit('hanging', (url.searchParams.get('pids') ?? '').split(',').filter(Boolean).map(Number));
+      return json(200, {});
+    case 'big':
+      return json(200, 'x'.repeat(1_500_000));
+    case 'leak':
+      return json(400, { you: request.headers.authorization });
+    case 'status':
+      return json(
+        Number(detail),
+        { status: Number(detail) },
+        { location: '/echo', 'retry-after': url.searchParams.get('after') ?? '7' },
+      );
+    case 'malformed':
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"half":');
+      return;
+    case 'text':
+      response.writeHead(200, { 'content-type': 'text/plain' }).end('plain words');
+      return;
+    case 'cut':
+      response.writeHead(200, { 'content-length': '100' }).write('half');
+      setImmediate(() => response.destroy());
+      return;
+    case 'drop':
+      request.socket.destroy();
+      return;
+    default:
+      return json(200, { url: request.url, body, key: request.headers['idempotency-key'] ?? null });
+  }
+}
+
+async function answerMcp(request: IncomingMessage, response: ServerResponse, hangUrl: string): Promise<void> {
+  if (request.headers.authorization !== token) return void response.writeHead(401).end();
+  if (request.method !== 'POST') return void response.writeHead(405).end();
+  const chunks: Buffer[] = [];
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  const message = JSON.parse(Buffer.concat(chunks).toString('utf8')) as {
+    method?: string;
+    params?: { name?: string };
+  };
+  if (message.params?.name === 'cut') {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write('event: message\n');
+    setImmediate(() => response.destroy());
+    return;
+  }
+  if (message.params?.name === 'busy') return void response.writeHead(503, { 'retry-after': '3' }).end();
+  if (message.params?.name === 'moved') return void response.writeHead(307, { location: '/mcp' }).end();
+  process.env['TOKEN'] = token;
+  const server = toolServer(hangUrl);
+  const transport = new StreamableHTTPServerTransport({
+    enableJsonResponse: request.headers['user-agent'] === 'json',
+  });
+  response.on('close', () => void server.close());
+  await server.connect(transport as Parameters<typeof server.connect>[0]);
+  await transport.handleRequest(request, response, message);
+}
