@@ -15,6 +15,7 @@ const trace = {
   model: 'countersign-demonstration-1',
 };
 const pollMs = 2_000;
+const shortestPollMs = 250;
 
 stopWithParent(() => process.exit(0));
 
@@ -102,7 +103,7 @@ async function untilSettled(poll: string): Promise<string> {
       status === 200 ? field(body, 'status') : `problem ${field(body, 'code') ?? String(status)}`;
     if (action === null || !['pending', 'approved', 'executing'].includes(action))
       return action ?? 'no status';
-    await sleep(retryAfterMs ?? pollMs);
+    await sleep(Math.max(retryAfterMs ?? pollMs, shortestPollMs));
   }
 }
 

@@ -31,7 +31,7 @@ export function makeApi(baseUrl: string, credential: string): Api {
         headers: { ...more.headers, authorization: `Bearer ${credential}` },
       });
       if (answer !== null && !isTemporary(answer)) return answer;
-      await sleep(answer?.retryAfterMs ?? waitMs);
+      await sleep(Math.max(answer?.retryAfterMs ?? 0, waitMs));
     }
   };
   return {
