@@ -77,14 +77,18 @@ async function startServers() {
   // Postgres runs as another user when we are root, and mkdtemp lets nobody else pass.
   chmodSync(home, 0o711);
 
-  const postgres = await preparePostgres({ home, port: await freePort(), say, disposable: true });
+  const postgres = await preparePostgres({ home, choosePort: freePort, say, disposable: true });
   closers.push(() => postgres.close());
   const database = await postgres.launch(signal);
   closers.push(() => database.stop());
 
   const namespaces = ['dev', 'staging', 'prod'].map((name) => `countersign-${name}`);
-  const ports = { grpc: await freePort(), http: await freePort(), metrics: await freePort() };
-  const server = await prepareDevServer({ binary: binary.path, home, ports, namespaces, say });
+  const choosePorts = async () => ({
+    grpc: await freePort(),
+    http: await freePort(),
+    metrics: await freePort(),
+  });
+  const server = await prepareDevServer({ binary: binary.path, home, choosePorts, namespaces, say });
   const temporal = await server.launch(signal);
   closers.push(() => temporal.stop());
   await prepareTemporal({ connection: { address: server.address }, namespaces, signal, say });
@@ -92,7 +96,7 @@ async function startServers() {
   return {
     TEST_DATABASE_ADMIN_URL: postgres.url('postgres'),
     TEST_TEMPORAL_ADDRESS: server.address,
-    TEST_TEMPORAL_HTTP: `http://127.0.0.1:${ports.http}`,
+    TEST_TEMPORAL_HTTP: `http://127.0.0.1:${server.ports.http}`,
     TEST_TEMPORAL_CLI: binary.path,
     TEMPORAL_CLI_PATH: binary.path,
   };

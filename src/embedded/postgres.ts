@@ -20,7 +20,8 @@ import {
 export interface PostgresOptions {
   /** The folder that holds the record, the log and, where its user can enter it, the data. */
   readonly home: string;
-  readonly port: number;
+  /** Asked once leftovers of a killed predecessor have let go of theirs. */
+  readonly choosePort: () => Promise<number>;
   readonly say: Say;
   /** Throw-away data (tests): fsync off. The product never sets it. */
   readonly disposable?: boolean;
@@ -38,7 +39,8 @@ export interface Postgres {
 }
 
 interface Installed {
-  readonly options: PostgresOptions;
+  readonly disposable: boolean;
+  readonly port: number;
   readonly bin: string;
   readonly dataDir: string;
   readonly password: string;
@@ -48,15 +50,17 @@ interface Installed {
 
 /** Binaries, data folder and password, made where they are missing. Starts nothing yet. */
 export async function preparePostgres(options: PostgresOptions): Promise<Postgres> {
-  const { home, port, say } = options;
-  mkdirSync(join(home, 'logs'), { recursive: true });
+  const { home, say, disposable = false } = options;
+  mkdirSync(join(home, 'logs'), { recursive: true, mode: 0o700 });
   const user = await postgresUser();
   const bin = await postgresBinaries(user, say);
   const record = openRecord(home, user);
   const lock = await lockData(record.dataDir);
-  await ensureData({ bin, user, record, say, disposable: options.disposable === true });
+  await ensureData({ bin, user, record, say, disposable });
   const log = join(home, 'logs', 'postgres.log');
-  const installed = { options, bin, dataDir: record.dataDir, password: record.password, user, log };
+  await endLeftovers(record.dataDir);
+  const port = await options.choosePort();
+  const installed = { disposable, port, bin, dataDir: record.dataDir, password: record.password, user, log };
   const url = (database: string): string =>
     `postgres://${superuser}:${record.password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
   return {
@@ -99,7 +103,7 @@ async function launch(installed: Installed, adminUrl: string, signal: AbortSigna
   }
 }
 
-function startServer({ options, bin, dataDir, user, log }: Installed): Promise<Leashed> {
+function startServer({ disposable, port, bin, dataDir, user, log }: Installed): Promise<Leashed> {
   rotateLog(log);
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -107,7 +111,7 @@ function startServer({ options, bin, dataDir, user, log }: Installed): Promise<L
     max_connections: '200',
     log_timezone: 'UTC',
     timezone: 'UTC',
-    ...(options.disposable === true ? { fsync: 'off', full_page_writes: 'off' } : {}),
+    ...(disposable ? { fsync: 'off', full_page_writes: 'off' } : {}),
   };
   return startLeashed({
     name: 'postgres',
@@ -116,7 +120,7 @@ function startServer({ options, bin, dataDir, user, log }: Installed): Promise<L
       '-D',
       dataDir,
       '-p',
-      String(options.port),
+      String(port),
       ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ],
     env: postgresEnv(),

@@ -26,7 +26,8 @@ export interface TemporalOptions {
   readonly binary: string;
   /** Holds the database file, its version note and the log. */
   readonly home: string;
-  readonly ports: TemporalPorts;
+  /** Asked once leftovers of a killed predecessor have let go of theirs. */
+  readonly choosePorts: () => Promise<TemporalPorts>;
   /** Made by the server itself on its first start, so that they are usable at once. */
   readonly namespaces: readonly string[];
   readonly say: Say;
@@ -34,6 +35,7 @@ export interface TemporalOptions {
 
 export interface Temporal {
   readonly address: string;
+  readonly ports: TemporalPorts;
   /** Starts the dev server and resolves when it serves. Also after a crash of the last one. */
   launch(signal: AbortSignal): Promise<Leashed>;
 }
@@ -44,12 +46,16 @@ const bootAttempts = 5;
 /** Looks after the database file. Starts nothing yet. */
 export async function prepareDevServer(options: TemporalOptions): Promise<Temporal> {
   const database = join(options.home, 'temporal', 'temporal.db');
-  mkdirSync(join(options.home, 'temporal'), { recursive: true });
-  mkdirSync(join(options.home, 'logs'), { recursive: true });
+  mkdirSync(join(options.home, 'temporal'), { recursive: true, mode: 0o700 });
+  mkdirSync(join(options.home, 'logs'), { recursive: true, mode: 0o700 });
   await keepCopyBeforeUpgrade(database, options);
+  await endLeftover(database);
+  const ports = await options.choosePorts();
   return {
-    address: `127.0.0.1:${options.ports.grpc}`,
-    launch: (signal) => launch(options, database, signal),
+    address: `127.0.0.1:${ports.grpc}`,
+    ports,
+    launch: (signal) =>
+      launch({ options, ports, database, log: join(options.home, 'logs', 'temporal.log') }, signal),
   };
 }
 
@@ -69,17 +75,24 @@ async function keepCopyBeforeUpgrade(database: string, { binary, say }: Temporal
   writeAtomically(note, `${version}\n`);
 }
 
-async function launch(options: TemporalOptions, database: string, signal: AbortSignal): Promise<Leashed> {
-  const log = join(options.home, 'logs', 'temporal.log');
+interface Server {
+  readonly options: TemporalOptions;
+  readonly ports: TemporalPorts;
+  readonly database: string;
+  readonly log: string;
+}
+
+async function launch(server: Server, signal: AbortSignal): Promise<Leashed> {
+  const { options, ports, database, log } = server;
   await endLeftover(database);
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
-    const server = await startServer(options, database, log);
+    const running = await startServer(server);
     const ended = new AbortController();
-    void server.exited.then(() => ended.abort());
+    void running.exited.then(() => ended.abort());
     const giveUp = AbortSignal.any([signal, ended.signal, AbortSignal.timeout(bootMs)]);
-    if (await answersHealthy(`127.0.0.1:${options.ports.grpc}`, giveUp)) return server;
-    await server.stop();
+    if (await answersHealthy(`127.0.0.1:${ports.grpc}`, giveUp)) return running;
+    await running.stop();
     signal.throwIfAborted();
     // A busy machine can make its very first writes collide: `database is locked`. The next start succeeds.
     if (attempt === bootAttempts) throw new Error(`temporal did not start:\n${tailOf(log)}`);
@@ -88,9 +101,9 @@ async function launch(options: TemporalOptions, database: string, signal: AbortS
   }
 }
 
-function startServer(options: TemporalOptions, database: string, log: string): Promise<Leashed> {
+function startServer({ options, ports, database, log }: Server): Promise<Leashed> {
   rotateLog(log);
-  const { ports, namespaces } = options;
+  const { namespaces } = options;
   return startLeashed({
     name: 'temporal',
     command: options.binary,

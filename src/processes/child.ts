@@ -21,7 +21,7 @@ const tether = new URL('./tether.js', import.meta.url).href;
 
 /** A Node process of ours: tied to this one by its stdin, in a session of its own so that Ctrl-C reaches us alone. */
 export function startChild(spec: ChildSpec): Promise<Running> {
-  mkdirSync(dirname(spec.log), { recursive: true });
+  mkdirSync(dirname(spec.log), { recursive: true, mode: 0o700 });
   rotateLog(spec.log);
   const log = openSync(spec.log, 'a', 0o600);
   const script = fileURLToPath(new URL(`../${spec.script}`, import.meta.url));

@@ -4,7 +4,7 @@ import { migrate } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal-prepare.js';
 import { findTemporal } from '../embedded/temporal-binary.js';
-import { prepareDevServer } from '../embedded/temporal.js';
+import { prepareDevServer, type TemporalPorts } from '../embedded/temporal.js';
 import { preparePostgres } from '../embedded/postgres.js';
 import type { PortBook } from '../embedded/ports.js';
 import type { Say } from '../embedded/system.js';
@@ -33,8 +33,12 @@ export async function bringUpDatabase(boot: Boot): Promise<string> {
 }
 
 async function embeddedDatabase({ config, house, ports, say, signal, atEnd }: Boot): Promise<string> {
-  const port = await ports.obtain('postgres');
-  const postgres = await preparePostgres({ home: config.home, port, say });
+  const postgres = await preparePostgres({
+    home: config.home,
+    choosePort: () => ports.obtain('postgres'),
+    say,
+  });
+  const { port } = postgres;
   atEnd(() => postgres.close());
   const log = join(config.home, 'logs', 'postgres.log');
   signal.throwIfAborted();
@@ -60,17 +64,23 @@ async function embeddedTemporal(boot: Boot, namespaces: readonly string[]): Prom
   const { config, house, say, signal } = boot;
   const binary = await findTemporal({ say, signal });
   if (binary.status === 'missing') throw new BootFailure(binary.message);
-  const ports = {
+  const choosePorts = async (): Promise<TemporalPorts> => ({
     grpc: await boot.ports.obtain('temporal'),
     http: await boot.ports.obtain('temporalHttp'),
     metrics: await boot.ports.obtain('temporalMetrics'),
-  };
-  const server = await prepareDevServer({ binary: binary.path, home: config.home, ports, namespaces, say });
+  });
+  const server = await prepareDevServer({
+    binary: binary.path,
+    home: config.home,
+    choosePorts,
+    namespaces,
+    say,
+  });
   const log = join(config.home, 'logs', 'temporal.log');
   signal.throwIfAborted();
   await house.add('servers', {
     name: 'temporal',
-    port: ports.grpc,
+    port: server.ports.grpc,
     log,
     start: (stop) => server.launch(stop),
   }).started;

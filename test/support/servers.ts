@@ -7,7 +7,7 @@ import { preparePostgres } from '../../src/embedded/postgres.js';
 import { findTemporal } from '../../src/embedded/temporal-binary.js';
 import { namespaceOf } from '../../src/embedded/temporal-names.js';
 import { prepareTemporal } from '../../src/embedded/temporal-prepare.js';
-import { prepareDevServer } from '../../src/embedded/temporal.js';
+import { prepareDevServer, type TemporalPorts } from '../../src/embedded/temporal.js';
 import type { Leashed } from '../../src/embedded/leashed.js';
 import { newId } from '../../src/model/ids.js';
 
@@ -83,20 +83,24 @@ export async function sharedServers(): Promise<Servers> {
 /** A Postgres and a Temporal that only this test uses, so that it may kill them. */
 export async function ownServers(environments: readonly string[]): Promise<Servers> {
   const home = temporaryFolder('own');
-  const postgres = await preparePostgres({ home, port: await freePort(), say: quiet, disposable: true });
+  const postgres = await preparePostgres({ home, choosePort: freePort, say: quiet, disposable: true });
   const database = await makeHandle(() => postgres.launch(never));
   await postgres.createDatabase('countersign');
   const binary = await findTemporal({ say: quiet, signal: never });
   if (binary.status === 'missing') throw new Error(binary.message);
-  const ports = { grpc: await freePort(), http: await freePort(), metrics: await freePort() };
+  const choosePorts = async (): Promise<TemporalPorts> => ({
+    grpc: await freePort(),
+    http: await freePort(),
+    metrics: await freePort(),
+  });
   const namespaces = environments.map(namespaceOf);
-  const server = await prepareDevServer({ binary: binary.path, home, ports, namespaces, say: quiet });
+  const server = await prepareDevServer({ binary: binary.path, home, choosePorts, namespaces, say: quiet });
   const temporal = await makeHandle(() => server.launch(never));
   await prepareTemporal({ connection: { address: server.address }, namespaces, signal: never, say: quiet });
   return {
     databaseUrl: postgres.url('countersign'),
     temporalAddress: server.address,
-    temporalHttp: `http://127.0.0.1:${ports.http}`,
+    temporalHttp: `http://127.0.0.1:${server.ports.http}`,
     temporalCli: binary.path,
     postgres: database.handle,
     temporal: temporal.handle,
