@@ -85,7 +85,7 @@ async function pinnedFetch(
     headers: Object.fromEntries(new Headers(init.headers).entries()),
     body: typeof init.body === 'string' ? init.body : null,
     allowPrivate: params.allowPrivate,
-    signal: init.signal == null ? deadline : AbortSignal.any([init.signal, deadline]),
+    signal: init.signal ? AbortSignal.any([init.signal, deadline]) : deadline,
   });
   if (answer.status !== 'answered') {
     tell(notDelivered(answer));
@@ -119,7 +119,7 @@ function asFetched(
 ): Response {
   const body = pipeline(response, capped(tell), (error) => {
     // The SDK cancels what it need not read; only the other side's break is one.
-    if (error == null || ['ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'].includes(codeOf(error))) return;
+    if (!error || ['ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'].includes(codeOf(error))) return;
     tell({ errorClass: 'connection', sent: true, message: 'its answer broke off' });
     onBroken();
   });
