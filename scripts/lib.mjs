@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -70,7 +71,10 @@ export function runStep(
       else
         reject(new Failed(`${title}: \`${command} ${args.join(' ')}\` ended with ${by ?? `code ${code}`}`));
     });
-  }).finally(() => {
+  }).finally(async () => {
+    // What a stopped command had started may outlive it for a moment.
+    for (let left = graceMs; signal?.aborted && groupExists(child.pid) && left > 0; left -= 100)
+      await sleep(100);
     clearInterval(beat);
     signal?.removeEventListener('abort', stop);
   });
@@ -86,6 +90,15 @@ function killGroup(pid, signal) {
     process.kill(-pid, signal);
   } catch (error) {
     if (error.code !== 'ESRCH') throw error;
+  }
+}
+
+function groupExists(pid) {
+  try {
+    process.kill(-pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -108,7 +121,7 @@ export async function withLock(key, waiting, signal, fn) {
       say(waiting);
       said = Date.now();
     }
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await sleep(300);
   }
 }
 

@@ -94,6 +94,8 @@ async function startServers() {
   await prepareTemporal({ connection: { address: server.address }, namespaces, signal, say });
 
   return {
+    // Whatever an interrupted test leaves behind goes with the folder.
+    TMPDIR: home,
     TEST_DATABASE_ADMIN_URL: postgres.url('postgres'),
     TEST_TEMPORAL_ADDRESS: server.address,
     TEST_TEMPORAL_HTTP: `http://127.0.0.1:${server.ports.http}`,
