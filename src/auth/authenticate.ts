@@ -1,0 +1,85 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { PolicySet } from '../model/policy-set.js';
+import type { Principal } from '../model/principal.js';
+import type { Pool } from '../db/index.js';
+import { findKeyByHash, insertPrincipal } from '../store/keys.js';
+import { hashApiKey, looksLikeApiKey } from './api-keys.js';
+import type { JwtIdentity, JwtVerifier } from './jwt.js';
+import { withRolePermissions } from './permissions.js';
+
+export interface AuthenticatorDeps {
+  readonly pool: Pool;
+  readonly pepper: Buffer;
+  readonly verifyJwt: JwtVerifier;
+  /** The set in force now: roles mean what it says. */
+  readonly policySet: () => Promise<PolicySet | null>;
+  readonly now: () => Date;
+}
+
+export type Authentication =
+  | { readonly status: 'ok'; readonly principal: Principal; readonly keyId: string | null }
+  /** `reason` is for the record; the caller learns only that the credential is not valid. */
+  | { readonly status: 'refused'; readonly reason: string };
+
+export type Authenticator = (authorization: string | undefined) => Promise<Authentication>;
+
+const longestCredential = 16_384;
+
+/** Credential to principal, by the `Authorization` header and nothing else. Rejects only when the store does not answer. */
+export function makeAuthenticator(deps: AuthenticatorDeps): Authenticator {
+  const seen = new Map<string, JwtIdentity['kind']>();
+  return async (authorization) => {
+    if (authorization === undefined || authorization === '')
+      return { status: 'refused', reason: 'no_credential' };
+    const credential = /^Bearer +([^\s]+)$/i.exec(authorization)?.[1];
+    if (credential === undefined || credential.length > longestCredential)
+      return { status: 'refused', reason: 'not_a_bearer' };
+    if (looksLikeApiKey(credential)) return byKey(deps, credential);
+    if (credential.split('.').length !== 3) return { status: 'refused', reason: 'unknown_key' };
+    return byJwt(deps, seen, credential);
+  };
+}
+
+async function byKey(deps: AuthenticatorDeps, credential: string): Promise<Authentication> {
+  const hash = hashApiKey(deps.pepper, credential);
+  const row = await findKeyByHash(deps.pool, hash);
+  if (row === null || !timingSafeEqual(row.hash, hash)) return { status: 'refused', reason: 'unknown_key' };
+  if (row.revokedAt !== null) return { status: 'refused', reason: 'revoked_key' };
+  if (row.expiresAt !== null && Date.parse(row.expiresAt) <= deps.now().getTime())
+    return { status: 'refused', reason: 'expired_key' };
+  const { principalId: id, kind, roles, permissions } = row;
+  return {
+    status: 'ok',
+    principal: withRolePermissions(await deps.policySet(), { id, kind, roles, permissions }),
+    keyId: row.keyId,
+  };
+}
+
+async function byJwt(
+  deps: AuthenticatorDeps,
+  seen: Map<string, string>,
+  token: string,
+): Promise<Authentication> {
+  const result = await deps.verifyJwt(token);
+  if (result.status === 'refused') return result;
+  const { identity } = result;
+  if (!(await sameKind(deps, seen, identity))) return { status: 'refused', reason: 'kind_conflict' };
+  return { status: 'ok', principal: withRolePermissions(await deps.policySet(), identity), keyId: null };
+}
+
+const seenLimit = 10_000;
+
+/** One id is one principal of one kind, whichever credential names it. */
+async function sameKind(
+  deps: AuthenticatorDeps,
+  seen: Map<string, string>,
+  { id, kind }: JwtIdentity,
+): Promise<boolean> {
+  const known = seen.get(id);
+  if (known !== undefined) return known === kind;
+  const inserted = await insertPrincipal(deps.pool, { id, kind });
+  if (inserted.status === 'kind_conflict') return false;
+  if (seen.size >= seenLimit) seen.clear();
+  seen.set(id, kind);
+  return true;
+}

@@ -1,0 +1,11 @@
+export { hashApiKey, looksLikeApiKey, newApiKey } from './api-keys.js';
+export { signMessage, verifyAttested, type Verification, type Verified } from './attested.js';
+export {
+  makeAuthenticator,
+  type Authentication,
+  type Authenticator,
+  type AuthenticatorDeps,
+} from './authenticate.js';
+export { makeJwtVerifier, parseJwtIssuers, type JwtIssuer, type JwtVerifier } from './jwt.js';
+export { importPublicKey, loadKeys, type ServiceKeys, type SigningKey } from './keys.js';
+export { withRolePermissions } from './permissions.js';

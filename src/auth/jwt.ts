@@ -1,0 +1,163 @@
+import {
+  createRemoteJWKSet,
+  decodeJwt,
+  errors,
+  jwtVerify,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+} from 'jose';
+import { z } from 'zod';
+import { isObject, type Json, type JsonObject } from '../model/json.js';
+import { principalKinds, type PrincipalKind } from '../model/principal.js';
+
+const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
+const jwksUri = z.url().refine((text) => {
+  const url = new URL(text);
+  return url.protocol === 'https:' || (url.protocol === 'http:' && loopback.has(url.hostname));
+}, 'must be an https URL (http is for loopback only)');
+
+const claim = z.string().min(1);
+
+/** One entry of COUNTERSIGN_JWT_ISSUERS. Exactly one of `kind` and `kindClaim`: who is human is the operator's to say. */
+const issuerSchema = z
+  .strictObject({
+    issuer: z.url(),
+    audience: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
+    jwksUri,
+    kind: z.enum(principalKinds).optional(),
+    kindClaim: claim.optional(),
+    /** Value of `kindClaim` to kind; by default the claim says `human`, `agent` or `system` itself. */
+    kinds: z.record(z.string(), z.enum(principalKinds)).optional(),
+    subjectClaim: claim.default('sub'),
+    rolesClaim: claim.optional(),
+    permissionsClaim: claim.optional(),
+    /** Put before the subject: keeps the people of two issuers apart. */
+    prefix: z.string().max(100).default(''),
+  })
+  .refine(
+    (one) => (one.kind === undefined) !== (one.kindClaim === undefined),
+    'give exactly one of `kind` and `kindClaim`',
+  )
+  .refine((one) => one.kinds === undefined || one.kindClaim !== undefined, '`kinds` needs `kindClaim`');
+export type JwtIssuer = z.infer<typeof issuerSchema>;
+
+const issuersSchema = z.array(issuerSchema).superRefine((issuers, context) => {
+  for (const [index, one] of issuers.entries()) {
+    const twin = issuers.find((other) => other.issuer !== one.issuer && other.prefix === one.prefix);
+    if (twin === undefined) continue;
+    const message = `issuers \`${one.issuer}\` and \`${twin.issuer}\` need a \`prefix\` each, or one's subjects could pass for the other's`;
+    context.addIssue({ code: 'custom', path: [index, 'prefix'], message });
+    return;
+  }
+});
+
+/** Throws with the place and the reason: a service whose issuers are half configured does not start. */
+export function parseJwtIssuers(value: unknown): readonly JwtIssuer[] {
+  const parsed = issuersSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  throw new Error(`COUNTERSIGN_JWT_ISSUERS: ${issues.join('; ')}`);
+}
+
+export interface JwtIdentity {
+  readonly id: string;
+  readonly kind: PrincipalKind;
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+}
+
+export type JwtResult =
+  | { readonly status: 'ok'; readonly identity: JwtIdentity }
+  | { readonly status: 'refused'; readonly reason: string };
+
+export type JwtVerifier = (token: string) => Promise<JwtResult>;
+
+/** Signatures by key pairs only: a shared secret would let every holder of it be anybody. */
+const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+
+export function makeJwtVerifier(issuers: readonly JwtIssuer[], keysOf = remoteKeys): JwtVerifier {
+  const known = issuers.map((issuer) => ({ issuer, keys: keysOf(issuer.jwksUri) }));
+  return async (token) => {
+    const named = issuerOf(token);
+    const candidates = known.filter(({ issuer }) => issuer.issuer === named);
+    if (candidates.length === 0) return { status: 'refused', reason: 'unknown_issuer' };
+    let reason = 'invalid_token';
+    for (const { issuer, keys } of candidates) {
+      const result = await verifyWith(token, issuer, keys);
+      if (result.status === 'ok') return result;
+      reason = result.reason;
+    }
+    return { status: 'refused', reason };
+  };
+}
+
+function remoteKeys(uri: string): JWTVerifyGetKey {
+  return createRemoteJWKSet(new URL(uri), { timeoutDuration: 5_000, cooldownDuration: 5_000 });
+}
+
+function issuerOf(token: string): string | null {
+  try {
+    return decodeJwt(token).iss ?? null;
+  } catch {
+    return null;
+  }
+}
+
+async function verifyWith(token: string, issuer: JwtIssuer, keys: JWTVerifyGetKey): Promise<JwtResult> {
+  try {
+    const { payload } = await jwtVerify(token, keys, {
+      issuer: issuer.issuer,
+      audience: issuer.audience,
+      algorithms,
+      clockTolerance: 30,
+      requiredClaims: ['exp'],
+    });
+    return identityOf(issuer, payload);
+  } catch (error) {
+    if (error instanceof errors.JWTExpired) return { status: 'refused', reason: 'expired_token' };
+    if (error instanceof errors.JWTClaimValidationFailed) return { status: 'refused', reason: 'wrong_claim' };
+    if (error instanceof errors.JWKSTimeout || error instanceof TypeError)
+      return { status: 'refused', reason: 'issuer_unreachable' };
+    return { status: 'refused', reason: 'invalid_token' };
+  }
+}
+
+function identityOf(issuer: JwtIssuer, payload: JWTPayload): JwtResult {
+  const claims = payload as JsonObject;
+  const subject = claimAt(claims, issuer.subjectClaim);
+  if (typeof subject !== 'string' || subject === '' || subject.length + issuer.prefix.length > 200) {
+    return { status: 'refused', reason: 'no_subject' };
+  }
+  const kind = kindOf(issuer, claims);
+  if (kind === null) return { status: 'refused', reason: 'no_kind' };
+  const roles = names(issuer.rolesClaim === undefined ? undefined : claimAt(claims, issuer.rolesClaim));
+  const permissions = names(
+    issuer.permissionsClaim === undefined ? undefined : claimAt(claims, issuer.permissionsClaim),
+  );
+  return { status: 'ok', identity: { id: `${issuer.prefix}${subject}`, kind, roles, permissions } };
+}
+
+function kindOf(issuer: JwtIssuer, claims: JsonObject): PrincipalKind | null {
+  if (issuer.kind !== undefined) return issuer.kind;
+  const said = issuer.kindClaim === undefined ? undefined : claimAt(claims, issuer.kindClaim);
+  if (typeof said !== 'string') return null;
+  if (issuer.kinds === undefined) return principalKinds.find((one) => one === said) ?? null;
+  return Object.hasOwn(issuer.kinds, said) ? (issuer.kinds[said] ?? null) : null;
+}
+
+/** The claim of exactly this name, else the place that the dots lead to (`realm_access.roles`). */
+function claimAt(claims: JsonObject, name: string): Json | undefined {
+  if (Object.hasOwn(claims, name)) return claims[name];
+  let at: Json | undefined = claims;
+  for (const segment of name.split('.')) {
+    if (!isObject(at) || !Object.hasOwn(at, segment)) return undefined;
+    at = at[segment];
+  }
+  return at;
+}
+
+/** A list of names, or names in one string with spaces between, as OAuth scopes are. */
+function names(value: Json | undefined): readonly string[] {
+  if (typeof value === 'string') return value.split(' ').filter((one) => one !== '');
+  return Array.isArray(value) ? value.filter((one): one is string => typeof one === 'string') : [];
+}

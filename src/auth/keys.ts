@@ -1,0 +1,134 @@
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  type KeyObject,
+} from 'node:crypto';
+import { chmod, link, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface SigningKey {
+  /** `sha256:<hex>` of the public key's SPKI DER bytes. */
+  readonly keyId: string;
+  readonly privateKey: KeyObject;
+  /** Base64 SPKI DER: the form that the store keeps. */
+  readonly publicKey: string;
+}
+
+/** What makes a process of ours the service. Never logged, never recorded. */
+export interface ServiceKeys {
+  readonly signing: SigningKey;
+  /** HMAC key under which API keys are stored. */
+  readonly pepper: Buffer;
+  /** Key-encryption key of the payloads: 32 bytes. */
+  readonly kek: Buffer;
+}
+
+const secretBytes = 32;
+
+/**
+ * From COUNTERSIGN_SIGNING_KEY, COUNTERSIGN_PEPPER and COUNTERSIGN_KEK, else from files in `home`/keys,
+ * which the first process that needs them makes; any number of processes may race for that.
+ */
+export async function loadKeys(home: string, env: NodeJS.ProcessEnv): Promise<ServiceKeys> {
+  const folder = join(home, 'keys');
+  const text = async (variable: string, file: string, make: () => string): Promise<string> => {
+    const given = env[variable];
+    return given === undefined || given === '' ? keyFile(folder, file, make) : given;
+  };
+  const [signing, pepper, kek] = await Promise.all([
+    text('COUNTERSIGN_SIGNING_KEY', 'signing.pem', makeSigningPem),
+    text('COUNTERSIGN_PEPPER', 'pepper', makeSecret),
+    text('COUNTERSIGN_KEK', 'kek', makeSecret),
+  ]);
+  return {
+    signing: importSigningKey(signing),
+    pepper: secret(pepper, 'COUNTERSIGN_PEPPER'),
+    kek: secret(kek, 'COUNTERSIGN_KEK'),
+  };
+}
+
+/** The public half as the store keeps it. */
+export function importPublicKey(publicKey: string): KeyObject {
+  return createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' });
+}
+
+function makeSigningPem(): string {
+  return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
+function makeSecret(): string {
+  return `${randomBytes(secretBytes).toString('base64')}\n`;
+}
+
+function importSigningKey(text: string): SigningKey {
+  const privateKey = parsePrivateKey(text.trim());
+  if (privateKey?.asymmetricKeyType !== 'ed25519') {
+    throw new Error(
+      'COUNTERSIGN_SIGNING_KEY (or keys/signing.pem) is not an Ed25519 private key in PKCS #8: give PEM or base64 DER',
+    );
+  }
+  const der = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
+  const keyId = `sha256:${createHash('sha256').update(der).digest('hex')}`;
+  return { keyId, privateKey, publicKey: der.toString('base64') };
+}
+
+/** PEM, also with `\n` written out as container platforms do, or base64 DER. */
+function parsePrivateKey(text: string): KeyObject | null {
+  try {
+    if (text.startsWith('-----')) return createPrivateKey(text.replaceAll('\\n', '\n'));
+    return createPrivateKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'pkcs8' });
+  } catch {
+    return null;
+  }
+}
+
+function secret(text: string, variable: string): Buffer {
+  const trimmed = text.trim();
+  const bytes = /^[0-9a-f]{64}$/i.test(trimmed)
+    ? Buffer.from(trimmed, 'hex')
+    : Buffer.from(trimmed, 'base64');
+  if (bytes.length === secretBytes) return bytes;
+  throw new Error(`${variable} must be ${secretBytes} bytes in base64 or hex, it is ${bytes.length} bytes`);
+}
+
+async function keyFile(folder: string, name: string, make: () => string): Promise<string> {
+  const path = join(folder, name);
+  const existing = await readIfThere(path);
+  if (existing !== null) return existing;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await chmod(folder, 0o700);
+  await createOnce(path, make());
+  return readFile(path, 'utf8');
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Written whole beside its place, then linked there: whoever comes second finds the first one's key, never half of one. */
+async function createOnce(path: string, text: string): Promise<void> {
+  const draft = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
+  const file = await open(draft, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+    await link(draft, path);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  } finally {
+    await file.close();
+    await rm(draft, { force: true });
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
+}
