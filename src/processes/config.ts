@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { ConnectionOptions } from '@temporalio/client';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { parseJwtIssuers, type JwtIssuer } from '../auth/jwt.js';
 
 const port = z
   .string()
@@ -11,17 +12,17 @@ const port = z
 
 const flag = z.enum(['0', '1'], 'must be 0 or 1').transform((value) => value === '1');
 
-const jwtIssuers = z
-  .string()
-  .transform((text, context) => {
-    try {
-      return JSON.parse(text) as unknown;
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: `must be JSON: ${String(error)}` });
-      return z.NEVER;
-    }
-  })
-  .pipe(z.array(z.looseObject({ issuer: z.url() })));
+const jwtIssuers = z.string().transform((text, context) => {
+  try {
+    return parseJwtIssuers(JSON.parse(text));
+  } catch (error) {
+    context.addIssue({
+      code: 'custom',
+      message: `is refused: ${error instanceof Error ? error.message : error}`,
+    });
+    return z.NEVER;
+  }
+});
 
 /** Every variable that a process of ours reads, by name; empty counts as not set. */
 const environment = z.object({
@@ -68,7 +69,7 @@ export interface Config {
   readonly signingKey: string | null;
   readonly kek: string | null;
   readonly pepper: string | null;
-  readonly jwtIssuers: readonly ({ readonly issuer: string } & Readonly<Record<string, unknown>>)[];
+  readonly jwtIssuers: readonly JwtIssuer[];
   /** Make development keys at boot, as `npm start` asks. */
   readonly devKeys: boolean;
 }
@@ -86,12 +87,14 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ConfigResult {
   if (!parsed.success) {
     const errors = parsed.error.issues.map((issue) => {
       const name = String(issue.path[0]);
-      return `environment variable ${name} is \`${given[name] ?? ''}\`: it ${issue.message}`;
+      return `environment variable ${name} is \`${withoutPassword(given[name] ?? '')}\`: it ${issue.message}`;
     });
     return { status: 'invalid', errors };
   }
   return { status: 'read', config: toConfig(parsed.data) };
 }
+
+const withoutPassword = (text: string): string => text.replace(/\/\/[^@/]*@/, '//…@');
 
 /** The configuration, or the end of the process with what is wrong: for the composition roots. */
 export function configOrExit(env: NodeJS.ProcessEnv = process.env): Config {

@@ -1,10 +1,12 @@
+import { loadKeys } from '../auth/index.js';
 import { migrate } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal-prepare.js';
 import { loadFolder } from '../policy/index.js';
 import { configOrExit, required } from './config.js';
 
-// `countersign migrate`: everything that a Postgres server and a Temporal cluster need before API and worker start.
+// `countersign migrate`: everything that a Postgres server and a Temporal cluster need before API and worker start, and
+// the service's keys where the environment gives none.
 // Safe to run again, and by many at once.
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -13,6 +15,7 @@ const config = configOrExit();
 const { applied } = await migrate(required(config.databaseUrl, 'DATABASE_URL'));
 say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
 
+await loadKeys(config.home, process.env);
 const connection = required(config.temporal, 'TEMPORAL_ADDRESS');
 const policies = await loadFolder(config.policies);
 if (policies.status === 'invalid') {
