@@ -1,5 +1,11 @@
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, NativeConnection, Runtime, Worker, type NativeConnectionOptions } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type NativeConnectionOptions,
+} from '@temporalio/worker';
 import { makeActivities, makeDeps } from '../activities/index.js';
 import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
@@ -27,9 +33,14 @@ async function main(config: Config): Promise<void> {
   const deps = makeDeps(pool, makePayloads({ kek: keys.kek }), makeServiceChain({ pool, kind: 'worker' }));
   const environments = await environmentsOf(pool);
   const { apiKey, ...address } = temporal;
-  const connection = await NativeConnection.connect({ ...address, ...(typeof apiKey === 'string' ? { apiKey } : {}) } as NativeConnectionOptions);
+  const connection = await NativeConnection.connect({
+    ...address,
+    ...(typeof apiKey === 'string' ? { apiKey } : {}),
+  } as NativeConnectionOptions);
   const activities = makeActivities(deps);
-  const workers = await Promise.all(environments.map((name) => makeWorker(config, connection, `countersign-${name}`, activities)));
+  const workers = await Promise.all(
+    environments.map((name) => makeWorker(config, connection, `countersign-${name}`, activities)),
+  );
   stopOnSignals(workers);
   process.stdout.write(`working on ${environments.map((name) => `countersign-${name}`).join(', ')}\n`);
   await Promise.all(workers.map((worker) => worker.run()));
@@ -50,13 +61,20 @@ async function environmentsOf(pool: Pool): Promise<readonly string[]> {
   }
 }
 
-function makeWorker(config: Config, connection: NativeConnection, namespace: string, activities: object): Promise<Worker> {
+function makeWorker(
+  config: Config,
+  connection: NativeConnection,
+  namespace: string,
+  activities: object,
+): Promise<Worker> {
   return Worker.create({
     connection,
     namespace,
     taskQueue: config.taskQueue,
     workflowBundle: { codePath: fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)) },
-    dataConverter: { payloadConverterPath: fileURLToPath(new URL('../workflows/payload-converter.js', import.meta.url)) },
+    dataConverter: {
+      payloadConverterPath: fileURLToPath(new URL('../workflows/payload-converter.js', import.meta.url)),
+    },
     activities,
     reuseV8Context: true,
     workflowThreadPoolSize: 1,

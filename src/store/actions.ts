@@ -1,0 +1,105 @@
+import type { ActionStatus, Problem } from '../engine/state.js';
+import type { PayloadRef } from '../model/records.js';
+import type { Queryable, Tx } from '../db/index.js';
+
+export interface ActionRow {
+  readonly id: string;
+  readonly run: string;
+  readonly transition: string;
+  readonly tool: string | null;
+  readonly status: ActionStatus;
+  readonly requestedBy: string;
+  readonly digest: string;
+  readonly approval: string | null;
+  readonly outputRef: PayloadRef | null;
+  readonly error: Problem | null;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+const columns = `id, run, transition, tool, status, requested_by as "requestedBy", digest, approval, output_ref as "outputRef", error,
+  created_at as "createdAt", updated_at as "updatedAt"`;
+
+export async function upsertAction(tx: Tx, action: ActionRow): Promise<void> {
+  await tx.query(
+    `insert into action (id, run, transition, tool, status, requested_by, digest, approval, output_ref, error, created_at, updated_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+     on conflict (id) do update set status = excluded.status, approval = excluded.approval, updated_at = excluded.updated_at,
+       output_ref = coalesce(excluded.output_ref, action.output_ref), error = excluded.error`,
+    [
+      action.id,
+      action.run,
+      action.transition,
+      action.tool,
+      action.status,
+      action.requestedBy,
+      action.digest,
+      action.approval,
+      action.outputRef === null ? null : JSON.stringify(action.outputRef),
+      action.error === null ? null : JSON.stringify(action.error),
+      action.createdAt,
+      action.updatedAt,
+    ],
+  );
+}
+
+export async function getAction(q: Queryable, id: string): Promise<ActionRow | null> {
+  const { rows } = await q.query<ActionRow>(`select ${columns} from action where id = $1`, [id]);
+  return rows[0] ?? null;
+}
+
+export async function listActions(q: Queryable, run: string): Promise<ActionRow[]> {
+  const { rows } = await q.query<ActionRow>(`select ${columns} from action where run = $1 order by created_at, id`, [run]);
+  return rows;
+}
+
+// --- grants: single use, for exactly one digest ---------------------------------------------------
+
+export async function putGrant(tx: Tx, grant: { readonly action: string; readonly run: string; readonly digest: string }): Promise<void> {
+  await tx.query('insert into execution_grant (action, run, digest) values ($1, $2, $3) on conflict do nothing', [grant.action, grant.run, grant.digest]);
+}
+
+export async function consumeGrant(tx: Tx, action: string, digest: string): Promise<'consumed' | 'already' | 'missing' | 'mismatch'> {
+  const { rows } = await tx.query<{ digest: string; consumed: boolean }>('select digest, consumed_at is not null as consumed from execution_grant where action = $1 for update', [action]);
+  const grant = rows[0];
+  if (grant === undefined) return 'missing';
+  if (grant.digest !== digest) return 'mismatch';
+  if (grant.consumed) return 'already';
+  await tx.query('update execution_grant set consumed_at = now() where action = $1', [action]);
+  return 'consumed';
+}
+
+// --- attempts: intent before, outcome after -------------------------------------------------------
+
+export interface AttemptRow {
+  readonly action: string;
+  readonly attempt: number;
+  readonly startedAt: string;
+  readonly finishedAt: string | null;
+  /** Null: it was started, and nothing is known of its end. */
+  readonly outcome: 'succeeded' | 'failed' | 'unknown' | null;
+  readonly errorClass: string | null;
+}
+
+export async function startAttempt(tx: Tx, attempt: { readonly action: string; readonly attempt: number; readonly startedAt: string }): Promise<void> {
+  await tx.query('insert into execution_attempt (action, attempt, started_at) values ($1, $2, $3)', [attempt.action, attempt.attempt, attempt.startedAt]);
+}
+
+export async function finishAttempt(tx: Tx, attempt: Omit<AttemptRow, 'startedAt'>): Promise<void> {
+  await tx.query('update execution_attempt set finished_at = $3, outcome = $4, error_class = $5 where action = $1 and attempt = $2', [
+    attempt.action,
+    attempt.attempt,
+    attempt.finishedAt,
+    attempt.outcome,
+    attempt.errorClass,
+  ]);
+}
+
+export async function listAttempts(q: Queryable, action: string): Promise<AttemptRow[]> {
+  const { rows } = await q.query<AttemptRow>(
+    `select action, attempt, started_at as "startedAt", finished_at as "finishedAt", outcome, error_class as "errorClass"
+       from execution_attempt where action = $1 order by attempt`,
+    [action],
+  );
+  return rows;
+}

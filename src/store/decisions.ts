@@ -1,0 +1,57 @@
+import type { AttestedMessage } from '../model/message.js';
+import type { PayloadRef } from '../model/records.js';
+import type { Queryable } from '../db/index.js';
+
+export interface DecisionRow {
+  readonly id: string;
+  readonly approval: string;
+  readonly run: string;
+  readonly byId: string;
+  readonly byKind: string;
+  readonly decision: 'approve' | 'deny';
+  readonly reasonRef: PayloadRef | null;
+  readonly digest: string;
+  readonly at: string;
+  readonly attested: AttestedMessage;
+  readonly status: 'accepted' | 'applied' | 'refused';
+  readonly code: string | null;
+}
+
+const columns = `id, approval, run, by_id as "byId", by_kind as "byKind", decision, reason_ref as "reasonRef", digest, at, attested, status, code`;
+
+/** The human's act. The same id again is the same act. */
+export async function insertDecision(q: Queryable, row: DecisionRow): Promise<void> {
+  await q.query(
+    `insert into decision (id, approval, run, by_id, by_kind, decision, reason_ref, digest, at, attested, status, code)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (id) do nothing`,
+    [
+      row.id,
+      row.approval,
+      row.run,
+      row.byId,
+      row.byKind,
+      row.decision,
+      row.reasonRef === null ? null : JSON.stringify(row.reasonRef),
+      row.digest,
+      row.at,
+      JSON.stringify(row.attested),
+      row.status,
+      row.code,
+    ],
+  );
+}
+
+export async function getDecision(q: Queryable, id: string): Promise<DecisionRow | null> {
+  const { rows } = await q.query<DecisionRow>(`select ${columns} from decision where id = $1`, [id]);
+  return rows[0] ?? null;
+}
+
+export async function decisionsOf(q: Queryable, approvals: readonly string[]): Promise<DecisionRow[]> {
+  const { rows } = await q.query<DecisionRow>(`select ${columns} from decision where approval = any($1) order by at, id`, [approvals]);
+  return rows;
+}
+
+/** Settled once: the first answer of the run stays. */
+export async function settleDecision(q: Queryable, id: string, settled: { readonly status: 'applied' | 'refused'; readonly code: string | null }): Promise<void> {
+  await q.query(`update decision set status = $2, code = $3 where id = $1 and status = 'accepted'`, [id, settled.status, settled.code]);
+}

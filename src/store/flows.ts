@@ -1,0 +1,93 @@
+import type { Plan } from '../engine/plan.js';
+import type { Json } from '../model/json.js';
+import type { Queryable, Tx } from '../db/index.js';
+import { decodeCursor, page, type Page } from './cursor.js';
+
+export async function putPlan(q: Queryable, hash: string, body: string): Promise<void> {
+  await q.query('insert into plan (hash, body) values ($1, $2) on conflict do nothing', [hash, body]);
+}
+
+export async function getPlan(q: Queryable, hash: string): Promise<Plan | null> {
+  const { rows } = await q.query<{ body: string }>('select body from plan where hash = $1', [hash]);
+  return rows[0] === undefined ? null : (JSON.parse(rows[0].body) as Plan);
+}
+
+export interface NewFlowVersion {
+  readonly name: string;
+  readonly hash: string;
+  readonly planHash: string;
+  readonly environment: string;
+  readonly definition: string;
+  readonly source: string;
+  readonly owner: string | null;
+  readonly description: string | null;
+  readonly warnings: Json;
+  readonly publishedBy: string;
+}
+
+export interface FlowVersionRow extends NewFlowVersion {
+  readonly version: number;
+  readonly publishedAt: string;
+}
+
+const columns = `name, version, hash, plan_hash as "planHash", environment, definition, source, owner, description, warnings,
+  published_at as "publishedAt", published_by as "publishedBy"`;
+
+/** The next version of a name; that exact content again, compiled to the same plan, is the version it has. */
+export async function publishVersion(tx: Tx, flow: NewFlowVersion): Promise<{ version: number; created: boolean }> {
+  await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`flow:${flow.name}`]);
+  const { rows: same } = await tx.query<{ version: number }>(
+    'select version from flow_version where name = $1 and hash = $2 and plan_hash = $3 order by version desc limit 1',
+    [flow.name, flow.hash, flow.planHash],
+  );
+  if (same[0] !== undefined) return { version: same[0].version, created: false };
+  const { rows } = await tx.query<{ version: number }>(
+    `insert into flow_version (name, version, hash, plan_hash, environment, definition, source, owner, description, warnings, published_by)
+     values ($1, (select coalesce(max(version), 0) + 1 from flow_version where name = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10) returning version`,
+    [flow.name, flow.hash, flow.planHash, flow.environment, flow.definition, flow.source, flow.owner, flow.description, JSON.stringify(flow.warnings), flow.publishedBy],
+  );
+  return { version: rows[0]?.version ?? 0, created: true };
+}
+
+export interface FlowSummary {
+  readonly name: string;
+  readonly owner: string | null;
+  readonly description: string | null;
+  readonly version: number;
+  readonly hash: string;
+  readonly environment: string;
+  readonly publishedAt: string;
+}
+
+/** The latest version of each flow, by name. Null: the cursor is not one of ours. */
+export async function listFlows(q: Queryable, limit: number, cursor: string | null): Promise<Page<FlowSummary> | null> {
+  const after = cursor === null ? [''] : decodeCursor(cursor, 1);
+  if (after === null) return null;
+  const { rows } = await q.query<FlowSummary>(
+    `select distinct on (name) name, owner, description, version, hash, environment, published_at as "publishedAt"
+       from flow_version where name > $1 order by name, version desc limit $2`,
+    [after[0], limit + 1],
+  );
+  return page(rows, limit, (row) => [row.name]);
+}
+
+/** All versions, newest first; empty when the name is unknown. */
+export async function getFlow(q: Queryable, name: string): Promise<FlowVersionRow[]> {
+  const { rows } = await q.query<FlowVersionRow>(`select ${columns} from flow_version where name = $1 order by version desc`, [name]);
+  return rows;
+}
+
+export async function getFlowVersion(q: Queryable, name: string, version: number): Promise<FlowVersionRow | null> {
+  const { rows } = await q.query<FlowVersionRow>(`select ${columns} from flow_version where name = $1 and version = $2`, [name, version]);
+  return rows[0] ?? null;
+}
+
+/** That version, or the latest in that environment; without an environment, the latest of all. */
+export async function resolveVersion(q: Queryable, name: string, by: { readonly version?: number | undefined; readonly environment?: string | undefined }): Promise<FlowVersionRow | null> {
+  const { rows } = await q.query<FlowVersionRow>(
+    `select ${columns} from flow_version
+      where name = $1 and ($2::integer is null or version = $2) and ($3::text is null or environment = $3) order by version desc limit 1`,
+    [name, by.version ?? null, by.environment ?? null],
+  );
+  return rows[0] ?? null;
+}

@@ -1,0 +1,33 @@
+import type { Queryable, Tx } from '../db/index.js';
+
+export interface OutboxRow {
+  readonly id: string;
+  readonly run: string;
+  readonly kind: string;
+  readonly payload: unknown;
+}
+
+/** A message that must reach its run. It first comes due after the direct way has had its time. */
+export async function put(q: Queryable, row: OutboxRow): Promise<void> {
+  await q.query(`insert into outbox (id, run, kind, payload, next_at) values ($1, $2, $3, $4, now() + interval '5 seconds') on conflict (id) do nothing`, [
+    row.id,
+    row.run,
+    row.kind,
+    JSON.stringify(row.payload),
+  ]);
+}
+
+/** Takes what is due, each once over all processes, and puts its next time off: 2 s, doubling to 2 minutes. */
+export async function due(tx: Tx, limit: number): Promise<OutboxRow[]> {
+  const { rows } = await tx.query<OutboxRow>(
+    `update outbox set attempts = attempts + 1, next_at = now() + least(120, 2 ^ least(attempts + 1, 7)) * interval '1 second'
+      where id in (select id from outbox where delivered_at is null and next_at <= now() order by next_at limit $1 for update skip locked)
+      returning id, run, kind, payload`,
+    [limit],
+  );
+  return rows;
+}
+
+export async function markDelivered(q: Queryable, id: string): Promise<void> {
+  await q.query('update outbox set delivered_at = now() where id = $1 and delivered_at is null', [id]);
+}

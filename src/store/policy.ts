@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto';
+import { canonical } from '../model/canonical.js';
+import type { PolicySet } from '../model/policy-set.js';
+import type { Queryable } from '../db/index.js';
+
+/** What was loaded: the policy set, and what the policy room needs to compile single flows against it. */
+export interface LoadedPolicies {
+  readonly policySet: PolicySet;
+  readonly catalog: unknown;
+}
+
+/** Stores it when it differs from the current one; tells whether it did. */
+export async function putPolicies(q: Queryable, loaded: LoadedPolicies): Promise<{ changed: boolean; hash: string }> {
+  const body = canonical(loaded);
+  const hash = `sha256:${createHash('sha256').update(body).digest('hex')}`;
+  const { rowCount } = await q.query(
+    `insert into policy_set (hash, body) select $1, $2 where $1 is distinct from (select hash from policy_set order by seq desc limit 1)`,
+    [hash, body],
+  );
+  return { changed: rowCount === 1, hash };
+}
+
+export async function currentPolicies(q: Queryable): Promise<LoadedPolicies | null> {
+  const { rows } = await q.query<{ body: string }>('select body from policy_set order by seq desc limit 1');
+  return rows[0] === undefined ? null : (JSON.parse(rows[0].body) as LoadedPolicies);
+}
+
+export async function currentPolicySet(q: Queryable): Promise<PolicySet | null> {
+  return (await currentPolicies(q))?.policySet ?? null;
+}
+
+/** Rises with every other policy set: what is cached under it is current. */
+export async function policySetSeq(q: Queryable): Promise<number | null> {
+  const { rows } = await q.query<{ seq: number }>('select seq from policy_set order by seq desc limit 1');
+  return rows[0]?.seq ?? null;
+}

@@ -1,0 +1,157 @@
+import type { Problem, RunStatus } from '../engine/state.js';
+import type { Queryable, Tx } from '../db/index.js';
+import { decodeCursor, page, type Page } from './cursor.js';
+import { viewerValues, visibleRun, type Viewer } from './visibility.js';
+
+export interface RunRow {
+  readonly id: string;
+  readonly flow: string;
+  readonly flowVersion: number;
+  readonly planHash: string;
+  readonly environment: string;
+  readonly mode: 'live' | 'shadow';
+  readonly namespace: string;
+  readonly state: string;
+  readonly status: RunStatus;
+  readonly version: number;
+  /** Steps taken: the kernel's optimistic lock. */
+  readonly rev: number;
+  readonly traceId: string;
+  readonly startedBy: string;
+  readonly startedByKind: string;
+  readonly startedAt: string;
+  readonly updatedAt: string;
+  readonly problem: Problem | null;
+  /** Canonical JSON of the engine's RunState; null before the first step. */
+  readonly doc: string | null;
+}
+
+const columns = `r.id, r.flow, r.flow_version as "flowVersion", r.plan_hash as "planHash", r.environment, r.mode, r.namespace, r.state, r.status,
+  r.version, r.rev, r.trace_id as "traceId", r.started_by as "startedBy", r.started_by_kind as "startedByKind", r.started_at as "startedAt",
+  r.updated_at as "updatedAt", r.problem, r.doc`;
+
+export async function insertRun(q: Queryable, run: RunRow): Promise<void> {
+  await q.query(
+    `insert into run (id, flow, flow_version, plan_hash, environment, mode, namespace, state, status, version, rev, trace_id, started_by, started_by_kind, started_at, updated_at, problem, doc)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+    [
+      run.id,
+      run.flow,
+      run.flowVersion,
+      run.planHash,
+      run.environment,
+      run.mode,
+      run.namespace,
+      run.state,
+      run.status,
+      run.version,
+      run.rev,
+      run.traceId,
+      run.startedBy,
+      run.startedByKind,
+      run.startedAt,
+      run.updatedAt,
+      run.problem === null ? null : JSON.stringify(run.problem),
+      run.doc,
+    ],
+  );
+}
+
+export async function getRun(q: Queryable, id: string): Promise<RunRow | null> {
+  const { rows } = await q.query<RunRow>(`select ${columns} from run r where r.id = $1`, [id]);
+  return rows[0] ?? null;
+}
+
+/** Null: unknown, or not for this viewer to see. */
+export async function getVisibleRun(q: Queryable, id: string, viewer: Viewer): Promise<RunRow | null> {
+  const { rows } = await q.query<RunRow>(`select ${columns} from run r where r.id = $1 and ${visibleRun(2)}`, [id, ...viewerValues(viewer)]);
+  return rows[0] ?? null;
+}
+
+export async function lockRun(tx: Tx, id: string): Promise<RunRow | null> {
+  const { rows } = await tx.query<RunRow>(`select ${columns} from run r where r.id = $1 for update`, [id]);
+  return rows[0] ?? null;
+}
+
+export type RunChange = Pick<RunRow, 'state' | 'status' | 'version' | 'rev' | 'updatedAt' | 'doc'> & { readonly problem: { readonly code: string; readonly message: string } | null };
+
+/** Announces itself on `countersign_run`. */
+export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<void> {
+  await tx.query(
+    `with changed as (
+       update run set state = $2, status = $3, version = $4, rev = $5, updated_at = $6, problem = $7, doc = $8 where id = $1 returning id)
+     select pg_notify('countersign_run', id) from changed`,
+    [id, run.state, run.status, run.version, run.rev, run.updatedAt, run.problem === null ? null : JSON.stringify(run.problem), run.doc],
+  );
+}
+
+export interface RunFilter {
+  readonly flow?: string | undefined;
+  readonly state?: string | undefined;
+  readonly status?: string | undefined;
+  readonly environment?: string | undefined;
+  readonly startedBy?: string | undefined;
+  readonly viewer: Viewer;
+  readonly limit: number;
+  readonly cursor: string | null;
+}
+
+/** Newest first. Null: the cursor is not one of ours. */
+export async function listRuns(q: Queryable, filter: RunFilter): Promise<Page<RunRow> | null> {
+  const before = filter.cursor === null ? [null, null] : decodeCursor(filter.cursor, 2);
+  if (before === null) return null;
+  const { rows } = await q.query<RunRow>(
+    `select ${columns} from run r
+      where ($1::text is null or r.flow = $1) and ($2::text is null or r.state = $2) and ($3::text is null or r.status = $3)
+        and ($4::text is null or r.environment = $4) and ($5::text is null or r.started_by = $5)
+        and ($6::timestamptz is null or (r.started_at, r.id) < ($6, $7))
+        and ${visibleRun(8)}
+      order by r.started_at desc, r.id desc limit $12`,
+    [
+      filter.flow ?? null,
+      filter.state ?? null,
+      filter.status ?? null,
+      filter.environment ?? null,
+      filter.startedBy ?? null,
+      before[0],
+      before[1],
+      ...viewerValues(filter.viewer),
+      filter.limit + 1,
+    ],
+  );
+  return page(rows, filter.limit, (row) => [row.startedAt, row.id]);
+}
+
+export async function countRuns(q: Queryable): Promise<{ environment: string; status: string; count: number }[]> {
+  const { rows } = await q.query<{ environment: string; status: string; count: number }>('select environment, status, count(*) as count from run group by 1, 2');
+  return rows;
+}
+
+export interface StepRow {
+  readonly run: string;
+  readonly rev: number;
+  readonly eventKey: string;
+  /** The stored answer, as text. */
+  readonly result: string;
+}
+
+const stepColumns = 'run, rev, event_key as "eventKey", result';
+
+export async function putStep(tx: Tx, step: StepRow): Promise<void> {
+  await tx.query('insert into run_step (run, rev, event_key, result) values ($1, $2, $3, $4)', [step.run, step.rev, step.eventKey, step.result]);
+}
+
+export async function getStep(q: Queryable, run: string, rev: number): Promise<StepRow | null> {
+  const { rows } = await q.query<StepRow>(`select ${stepColumns} from run_step where run = $1 and rev = $2`, [run, rev]);
+  return rows[0] ?? null;
+}
+
+export async function findStep(q: Queryable, run: string, eventKey: string): Promise<StepRow | null> {
+  const { rows } = await q.query<StepRow>(`select ${stepColumns} from run_step where run = $1 and event_key = $2 order by rev desc limit 1`, [run, eventKey]);
+  return rows[0] ?? null;
+}
+
+export async function getStepResults(q: Queryable, run: string): Promise<StepRow[]> {
+  const { rows } = await q.query<StepRow>(`select ${stepColumns} from run_step where run = $1 order by rev`, [run]);
+  return rows;
+}

@@ -1,0 +1,36 @@
+import type { Principal } from '../model/principal.js';
+
+/**
+ * A run is visible to who started it, to holders of `run.read` or `audit.read`, and to those whose
+ * role lets them decide one of its approvals, open or closed, or who did (API.md).
+ */
+export interface Viewer {
+  readonly id: string;
+  readonly roles: readonly string[];
+  readonly all: boolean;
+  /** Holds `approval.decide` and is human: sees approvals that name no role. */
+  readonly decides: boolean;
+}
+
+export function viewerOf(principal: Principal): Viewer {
+  const has = (permission: string): boolean => principal.permissions.includes(permission);
+  const human = principal.kind === 'human';
+  return {
+    id: principal.id,
+    roles: human ? principal.roles : [],
+    all: has('run.read') || has('audit.read'),
+    decides: human && has('approval.decide'),
+  };
+}
+
+/** SQL over `run r`; takes four parameters from `$first` on, in the order of `viewerValues`. */
+export function visibleRun(first: number): string {
+  const [all, id, roles, decides] = [first, first + 1, first + 2, first + 3].map((n) => `$${n}`);
+  return `(${all}::boolean or r.started_by = ${id}
+    or exists (select 1 from approval a where a.run = r.id and ((cardinality(a.roles) > 0 and a.roles && ${roles}::text[]) or (cardinality(a.roles) = 0 and ${decides}::boolean)))
+    or exists (select 1 from decision d where d.run = r.id and d.by_id = ${id}))`;
+}
+
+export function viewerValues(viewer: Viewer): readonly unknown[] {
+  return [viewer.all, viewer.id, viewer.roles, viewer.decides];
+}
