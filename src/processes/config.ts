@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { ConnectionOptions } from '@temporalio/client';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseJwtIssuers, type JwtIssuer } from '../auth/jwt.js';
 
@@ -29,7 +30,11 @@ const environment = z.object({
   COUNTERSIGN_HOME: z.string().default('.countersign'),
   COUNTERSIGN_POLICIES: z.string().default('policies'),
   COUNTERSIGN_SECRETS: z.string().optional(),
-  HOST: z.string().default('127.0.0.1'),
+  // Some shells export the machine's name as HOST: that is not a wish to be reached from outside.
+  HOST: z
+    .string()
+    .refine((text) => isIP(text) !== 0 || text === 'localhost', 'must be an IP address to listen on')
+    .default('127.0.0.1'),
   PORT: port.optional(),
   DATABASE_URL: z
     .string()

@@ -35,6 +35,7 @@ test('an empty variable is one that is not set', () => {
 const wrong: readonly (readonly [name: string, value: string, says: RegExp])[] = [
   ['PORT', '65536', /65535 at most/],
   ['PORT', '80a', /must be a port number/],
+  ['HOST', 'my-laptop', /must be an IP address/],
   ['DATABASE_URL', 'mysql://db', /must be a postgres:\/\/ URL/],
   ['TEMPORAL_ADDRESS', 'https://temporal', /must be host:port/],
   ['COUNTERSIGN_DEV_KEYS', 'yes', /must be 0 or 1/],
