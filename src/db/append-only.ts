@@ -1,4 +1,5 @@
-import { withTransaction, type Pool } from './pool.js';
+import { withTransaction } from './pool.js';
+import type { Pool, Tx } from './types.js';
 
 const forbidden = [
   'update audit_record set about = about',
@@ -6,32 +7,44 @@ const forbidden = [
   'truncate audit_record cascade',
   'update audit_log set seq = seq',
   'delete from audit_log',
+  'truncate audit_log',
   'delete from payload',
-] as const;
+];
+
+const refused = '42501';
+const lockTimeout = '55P03';
+const rolledBack = Symbol('rolled back');
 
 /**
- * Tries what must not work, in transactions that are rolled back. The statements meet row triggers
- * only where there are rows, so each is tried beside a row of its own. Throws when one of them works.
+ * Tries what must be impossible, in a transaction that is rolled back, and throws when it works: a
+ * process that could change the record does not start.
  */
 export async function assertAppendOnly(pool: Pool): Promise<void> {
-  for (const statement of forbidden) {
-    const worked = await withTransaction(pool, async (tx) => {
-      await tx.query(`insert into audit_chain (chain, run, size) values ('probe', false, 1)`);
-      await tx.query(
-        `insert into audit_record (id, chain, runseq, event_key, fact, body, hash, run, about, type, time, flow, environment, trace_id, actor, actor_kind, verdict)
-         values ('probe', 'probe', 0, 'probe', '', '', '', '', '', 'probe', now(), '', '', '', '', '', '')`,
-      );
-      await tx.query(`insert into audit_log (index, seq) select -1, seq from audit_record where id = 'probe'`);
-      await tx.query(`insert into payload (id, run, commit, media, ciphertext) values ('probe', '', '', '', '')`);
-      await tx.query('savepoint tried');
-      const done = await tx.query(statement).then(
-        () => true,
-        () => false,
-      );
-      await tx.query('rollback');
-      await tx.query('begin');
-      return done;
+  try {
+    await withTransaction(pool, async (tx) => {
+      await tx.query(`set local lock_timeout = '3s'`);
+      for (const statement of forbidden) await expectRefusal(tx, statement);
+      throw rolledBack;
     });
-    if (worked) throw new Error(`the audit log is not append-only: \`${statement}\` works; run the migrations, and restore its triggers`);
+  } catch (error) {
+    if (error !== rolledBack) throw error;
   }
+}
+
+async function expectRefusal(tx: Tx, statement: string): Promise<void> {
+  await tx.query('savepoint attempt');
+  const code = await tx.query(statement).then(
+    () => 'it worked',
+    (error: unknown) => {
+      if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+      throw error;
+    },
+  );
+  await tx.query('rollback to savepoint attempt');
+  if (code === refused) return;
+  if (code === lockTimeout)
+    throw new Error(`could not try \`${statement}\`: the table is locked; start again`);
+  throw new Error(
+    `\`${statement}\` must be refused by the database and was not (${code}): run \`countersign migrate\`, and see who dropped its triggers`,
+  );
 }

@@ -1,4 +1,6 @@
 export { assertAppendOnly } from './append-only.js';
 export { listen, type Listener } from './listen.js';
 export { migrate, type Migrated } from './migrate.js';
-export { isUnavailable, makePool, withTransaction, type Pool, type Queryable, type Tx } from './pool.js';
+export { makePool, withTransaction, type PoolOptions } from './pool.js';
+export type { Pool, Queryable, Tx } from './types.js';
+export { isUnavailable } from './unavailable.js';

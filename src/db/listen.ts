@@ -1,14 +1,21 @@
 import pg from 'pg';
+import { connectTimeoutMs } from './pool.js';
+import { isUnavailable } from './unavailable.js';
 
 export interface Listener {
   close(): Promise<void>;
 }
 
-const reconnectMs = 250;
+const firstWaitMs = 100;
+const longestWaitMs = 2_000;
+/** A peer that vanished without a word is noticed by a question that stays without an answer. */
+const probeMs = 15_000;
+const probeTimeoutMs = 5_000;
 
 /**
- * One connection that listens. When it is lost it comes back by itself, and `onReconnect` tells that
- * notifications may have been missed.
+ * Listens on a connection of its own, and connects again for as long as it is not closed. Resolves
+ * after the first attempt: with the store away it goes on trying; any other failure is thrown.
+ * `onReconnect`: what was announced meanwhile is lost, so look again.
  */
 export async function listen(
   url: string,
@@ -16,34 +23,94 @@ export async function listen(
   onNotify: (channel: string, payload: string) => void,
   onReconnect: () => void = () => undefined,
 ): Promise<Listener> {
-  let closed = false;
-  let client: pg.Client | null = null;
-  const connect = async (): Promise<void> => {
-    const next = new pg.Client({ connectionString: url, application_name: 'countersign listen', keepAlive: true, connectionTimeoutMillis: 3_000 });
-    next.on('notification', ({ channel, payload }) => onNotify(channel, payload ?? ''));
-    next.on('error', () => undefined);
-    next.on('end', () => {
-      if (client === next) void again();
-    });
-    await next.connect();
-    for (const channel of channels) await next.query(`listen ${pg.escapeIdentifier(channel)}`);
-    client = next;
-    if (closed) await next.end();
-  };
-  const again = async (): Promise<void> => {
-    client = null;
-    while (!closed && client === null) {
-      await new Promise((resolve) => setTimeout(resolve, reconnectMs));
-      await connect().then(onReconnect, () => undefined);
-    }
-  };
-  await connect();
+  const closing = new AbortController();
+  const connect = (): Promise<Session> => openSession(url, channels, onNotify);
+  let session: Session | null = null;
+  try {
+    session = await connect();
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+  }
+  const loop = keepOpen(session, connect, closing.signal, onReconnect);
   return {
     close: async () => {
-      closed = true;
-      const last = client;
-      client = null;
-      await last?.end();
+      closing.abort();
+      await loop;
     },
   };
+}
+
+interface Session {
+  /** Resolves when the connection is lost. */
+  readonly lost: Promise<void>;
+  end(): Promise<void>;
+}
+
+async function keepOpen(
+  first: Session | null,
+  connect: () => Promise<Session>,
+  closing: AbortSignal,
+  onReconnect: () => void,
+): Promise<void> {
+  let session = first;
+  let waitMs = firstWaitMs;
+  while (!closing.aborted) {
+    if (session !== null) {
+      waitMs = firstWaitMs;
+      await Promise.race([session.lost, aborted(closing)]);
+      await session.end();
+      session = null;
+      continue;
+    }
+    await Promise.race([sleep(waitMs), aborted(closing)]);
+    waitMs = Math.min(waitMs * 2, longestWaitMs);
+    if (closing.aborted) break;
+    session = await connect().catch(() => null);
+    if (session !== null) onReconnect();
+  }
+  await session?.end();
+}
+
+async function openSession(
+  url: string,
+  channels: readonly string[],
+  onNotify: (channel: string, payload: string) => void,
+): Promise<Session> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'countersign listen',
+    connectionTimeoutMillis: connectTimeoutMs,
+    query_timeout: probeTimeoutMs,
+    keepAlive: true,
+  });
+  let lose = (): void => undefined;
+  const lost = new Promise<void>((resolve) => {
+    lose = resolve;
+  });
+  client.on('error', () => lose());
+  client.on('end', () => lose());
+  client.on('notification', ({ channel, payload }) => onNotify(channel, payload ?? ''));
+  try {
+    await client.connect();
+    for (const channel of channels) await client.query(`listen ${pg.escapeIdentifier(channel)}`);
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
+  const probe = setInterval(() => void client.query('select 1').catch(() => lose()), probeMs);
+  probe.unref();
+  const end = async (): Promise<void> => {
+    clearInterval(probe);
+    await Promise.race([client.end().catch(() => undefined), sleep(1_000)]);
+  };
+  return { lost, end };
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

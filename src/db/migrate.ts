@@ -1,73 +1,109 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import pg from 'pg';
-import { prepareRoles } from './roles.js';
-
-const folder = new URL('./migrations/', import.meta.url);
-/** Everybody who migrates this database queues on it. */
-const lockId = 7_266_315_001;
+import { connectTimeoutMs } from './pool.js';
+import { applicationRole, canOwn, ensureRoles, ownerRole } from './roles.js';
 
 export interface Migrated {
-  readonly applied: readonly string[];
-  /** What could not be set up for lack of privileges. */
-  readonly notices: readonly string[];
+  /** Files applied by this call, in order. */
+  readonly applied: string[];
+  /** What the login may not do, and what that leaves out. */
+  readonly notices: string[];
 }
 
-interface Migration {
-  readonly version: number;
+interface MigrationFile {
   readonly name: string;
   readonly sql: string;
   readonly hash: string;
 }
 
-/** Brings the database up to this build's migrations: numbered, never edited, safe when many race. */
+/** Any number, the same for everybody who migrates one database. */
+const lockKey = 7_202_611_210;
+const folder = new URL('./migrations/', import.meta.url);
+
+/**
+ * Brings a database up to this code's schema: each file once, in one transaction, in order. Many
+ * processes may do it at once. Refuses a database that a newer version has migrated, and a file that
+ * is not what was applied.
+ */
 export async function migrate(url: string): Promise<Migrated> {
-  const client = new pg.Client({ connectionString: url, application_name: 'countersign migrate' });
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'countersign migrate',
+    connectionTimeoutMillis: connectTimeoutMs,
+    keepAlive: true,
+  });
+  client.on('error', () => undefined);
   await client.connect();
   try {
-    const notices = await prepareRoles(client);
-    await client.query('select pg_advisory_lock($1)', [lockId]);
-    await client.query(
-      `create table if not exists schema_migration (version integer primary key, name text not null, hash text not null, applied_at timestamptz not null default now())`,
-    );
-    const { rows } = await client.query<{ version: number; hash: string }>('select version, hash from schema_migration order by version');
-    const migrations = readMigrations();
-    assertKnown(migrations, rows);
-    const done = new Set(rows.map((row) => row.version));
-    const pending = migrations.filter((one) => !done.has(one.version));
-    for (const one of pending) await apply(client, one);
-    return { applied: pending.map((one) => one.name), notices };
+    await client.query('select pg_advisory_lock($1)', [lockKey]);
+    const notices = await ensureRoles(client);
+    const owned = await canOwn(client);
+    if (owned) await client.query(`set role ${ownerRole}`);
+    const applied = await applyMissing(client, await readFiles());
+    await grantRights(client);
+    return { applied, notices };
   } finally {
     await client.end();
   }
 }
 
-function readMigrations(): Migration[] {
-  return readdirSync(folder)
-    .filter((name) => /^\d{4}_.+\.sql$/.test(name))
-    .sort()
-    .map((name) => {
-      const sql = readFileSync(new URL(name, folder), 'utf8');
-      return { version: Number(name.slice(0, 4)), name, sql, hash: createHash('sha256').update(sql).digest('hex') };
-    });
+async function readFiles(): Promise<MigrationFile[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
+  return Promise.all(
+    names.map(async (name) => {
+      const sql = await readFile(new URL(name, folder), 'utf8');
+      return { name, sql, hash: createHash('sha256').update(sql).digest('hex') };
+    }),
+  );
 }
 
-function assertKnown(migrations: readonly Migration[], rows: readonly { version: number; hash: string }[]): void {
-  for (const row of rows) {
-    const own = migrations.find((one) => one.version === row.version);
-    if (own === undefined) throw new Error(`the database has migration ${row.version}, which this build does not know: it is newer than this build; run the newer one`);
-    if (own.hash !== row.hash) throw new Error(`migration \`${own.name}\` was edited after it was applied: restore it, and write a new one`);
+async function applyMissing(client: pg.Client, files: readonly MigrationFile[]): Promise<string[]> {
+  await client.query(
+    `create table if not exists schema_migration (name text primary key, hash text not null, applied_at timestamptz not null default now())`,
+  );
+  const { rows } = await client.query<{ name: string; hash: string }>(
+    'select name, hash from schema_migration order by name',
+  );
+  const known = new Map(rows.map((row) => [row.name, row.hash]));
+  const unknown = rows.find((row) => files.every((file) => file.name !== row.name));
+  if (unknown !== undefined) {
+    throw new Error(
+      `the database has migration \`${unknown.name}\`, which this version does not know: start the newer version that applied it`,
+    );
   }
+  const applied: string[] = [];
+  for (const file of files) {
+    const hash = known.get(file.name);
+    if (hash === undefined) {
+      await apply(client, file);
+      applied.push(file.name);
+    } else if (hash !== file.hash) {
+      throw new Error(
+        `migration \`${file.name}\` is not the file that this database was made with: restore it, and write a new one instead`,
+      );
+    }
+  }
+  return applied;
 }
 
-async function apply(client: pg.Client, one: Migration): Promise<void> {
-  await client.query('begin');
+async function apply(client: pg.Client, file: MigrationFile): Promise<void> {
   try {
-    await client.query(one.sql);
-    await client.query('insert into schema_migration (version, name, hash) values ($1, $2, $3)', [one.version, one.name, one.hash]);
+    await client.query('begin');
+    await client.query(file.sql);
+    await client.query('insert into schema_migration (name, hash) values ($1, $2)', [file.name, file.hash]);
     await client.query('commit');
   } catch (error) {
-    await client.query('rollback');
-    throw new Error(`migration \`${one.name}\` failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    await client.query('rollback').catch(() => undefined);
+    throw error;
   }
+}
+
+/** The application's role may have been made after the tables were. */
+async function grantRights(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ missing: boolean }>(
+    `select not has_table_privilege(oid, 'idempotency', 'delete') as missing from pg_roles where rolname = $1`,
+    [applicationRole],
+  );
+  if (rows[0]?.missing === true) await client.query('select grant_application_rights()');
 }

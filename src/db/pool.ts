@@ -1,80 +1,72 @@
 import pg from 'pg';
-
-export type Pool = pg.Pool;
-export type Tx = pg.PoolClient;
-export type Queryable = pg.Pool | pg.PoolClient | pg.Client;
+import { applicationRole, canTake } from './roles.js';
+import { typeParsers, type Pool, type Tx } from './types.js';
 
 export interface PoolOptions {
   readonly url: string;
+  /** Shown in pg_stat_activity. */
   readonly applicationName: string;
   readonly max: number;
 }
 
-// Sizes and sequence numbers stay far below 2^53.
-pg.types.setTypeParser(pg.types.builtins.INT8, Number);
-// Times leave the store as ISO 8601 UTC, milliseconds.
-pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => new Date(text).toISOString());
+/** Short, so that "Postgres is away" is an answer soon and never a hanging caller. */
+export const connectTimeoutMs = 3_000;
+const statementTimeoutMs = 15_000;
+/** A server that no longer answers at all, where the statement's own time-out cannot come from it. */
+const answerTimeoutMs = 20_000;
 
-const connectMs = 3_000;
-const statementMs = 20_000;
-export const appRole = 'countersign_app';
-
-/** A pool whose sessions take the app role where the login may: then nobody here can change the log. */
+/**
+ * Connections work as `countersign_app`, which may add to the record and not change it, wherever the
+ * login is allowed to take that role.
+ */
 export function makePool({ url, applicationName, max }: PoolOptions): Pool {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: applicationName,
     max,
-    connectionTimeoutMillis: connectMs,
-    statement_timeout: statementMs,
-    idle_in_transaction_session_timeout: 60_000,
+    types: typeParsers,
+    connectionTimeoutMillis: connectTimeoutMs,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: answerTimeoutMs,
+    idle_in_transaction_session_timeout: 30_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    onConnect: takeApplicationRole,
   });
+  // A connection that dies while idle leaves the pool; whoever asks next gets another or an error.
   pool.on('error', () => undefined);
-  // Queued on the session before anything that the pool hands it out for.
-  pool.on('connect', (client) => void takeAppRole(client).catch(() => undefined));
   return pool;
 }
 
-async function takeAppRole(client: pg.ClientBase): Promise<void> {
-  await client.query(`select set_config('role', $1, false) where exists (select 1 from pg_roles where rolname = $1 and pg_has_role(current_user, oid, 'member'))`, [appRole]);
+async function takeApplicationRole(client: pg.ClientBase): Promise<void> {
+  await client.query(
+    `select set_config('role', rolname, false) from pg_roles where rolname = $1 and ${canTake}`,
+    [applicationRole],
+  );
 }
 
-/** Commits what `fn` did, or nothing of it. */
+/** Commits what `fn` did, or nothing of it. A connection that cannot even roll back is thrown away. */
 export async function withTransaction<T>(pool: Pool, fn: (tx: Tx) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  const note = (error: Error): void => {
-    broken = error;
-  };
-  client.on('error', note);
+  const tx = await pool.connect();
+  // An idle checked-out connection that is lost raises an event; its next query then rejects.
+  const ignore = (): void => undefined;
+  tx.on('error', ignore);
+  let broken = false;
   try {
-    await client.query('begin');
-    const result = await fn(client);
-    await client.query('commit');
+    await tx.query('begin');
+    const result = await fn(tx);
+    const ended = await tx.query('commit');
+    if (ended.command !== 'COMMIT')
+      throw new Error('the transaction was rolled back: one of its statements had failed unnoticed');
     return result;
   } catch (error) {
-    await client.query('rollback').catch(note);
+    broken = await tx.query('rollback').then(
+      () => false,
+      () => true,
+    );
     throw error;
   } finally {
-    client.off('error', note);
-    client.release(broken);
+    tx.off('error', ignore);
+    tx.release(broken);
   }
-}
-
-const lostStates = new Set(['57P01', '57P02', '57P03', '08000', '08001', '08003', '08004', '08006', '53300', '25P03']);
-const lostCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH']);
-const lostMessages = /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed|not queryable/;
-
-/** Is the audit store down, as against a statement that is wrong? */
-export function isUnavailable(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.some(isUnavailable);
-  if (!(error instanceof Error)) return false;
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return lostStates.has(code) || (lostCodes.has(code) && !isForeign(error)) || lostMessages.test(error.message) || isUnavailable(error.cause);
-}
-
-/** A refused connection to something else (Temporal's gRPC) is not ours to explain. */
-function isForeign(error: Error): boolean {
-  return error.name === 'ServiceError';
 }

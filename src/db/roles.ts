@@ -1,31 +1,76 @@
-import pg from 'pg';
-import { appRole } from './pool.js';
+import type pg from 'pg';
+import { isUnavailable } from './unavailable.js';
 
-/** Raced by another migrator, of this database or another one on the server. */
-const raced = new Set(['42710', '23505', 'XX000', '40001']);
-const forbidden = '42501';
+/** Owns tables and triggers; nobody logs in as it. */
+export const ownerRole = 'countersign_owner';
+/** What the processes work as. */
+export const applicationRole = 'countersign_app';
+
+/** Roles belong to the cluster: other databases, and other processes, may be making the same ones now. */
+const racing = new Set(['42710', '23505', 'XX000', '40001', '40P01']);
+const notAllowed = '42501';
+
+/** Membership that lets one SET ROLE, which Postgres 16 tells from the others. */
+export const canTake = `pg_has_role(session_user, oid, case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end)`;
 
 /**
- * The app role may insert into the log and read it, nothing else. Roles belong to the whole server,
- * so others may be making it now. Where this login may not make roles, the triggers alone protect.
+ * Makes the roles and lets this login take them, where it may. Where it may not, the product works
+ * as the login itself, protected by the triggers alone; the notices say so.
  */
-export async function prepareRoles(client: pg.Client): Promise<string[]> {
+export async function ensureRoles(client: pg.Client): Promise<string[]> {
   const notices: string[] = [];
-  for (const statement of [`create role ${appRole} nologin`, `grant ${appRole} to current_user`]) {
-    try {
-      if (statement.startsWith('create') && (await exists(client))) continue;
-      await client.query(statement);
-    } catch (error) {
-      const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
-      if (raced.has(code)) continue;
-      if (code !== forbidden) throw error;
-      notices.push(`this login may not \`${statement}\`: the log is protected by its triggers alone`);
-    }
+  for (const role of [ownerRole, applicationRole]) {
+    const notice = await ensureRole(client, role);
+    if (notice !== null) notices.push(notice);
   }
   return notices;
 }
 
-async function exists(client: pg.Client): Promise<boolean> {
-  const { rowCount } = await client.query('select 1 from pg_roles where rolname = $1', [appRole]);
-  return rowCount === 1;
+async function ensureRole(client: pg.Client, role: string): Promise<string | null> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const state = await roleState(client, role);
+      if (state === 'missing') await client.query(`create role ${role} nologin`);
+      else if (state === 'not_member') await client.query(`grant ${role} to current_user`);
+      else return null;
+    } catch (error) {
+      const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+      if (code === notAllowed)
+        return `this login may not make or take the role \`${role}\`: ask a superuser for \`create role ${role} nologin; grant ${role} to <login>\``;
+      if (typeof code !== 'string' || !racing.has(code) || isUnavailable(error) || attempt >= 50) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 10 * Math.min(attempt, 10)));
+    }
+  }
+}
+
+async function roleState(client: pg.Client, role: string): Promise<'missing' | 'not_member' | 'member'> {
+  const { rows } = await client.query<{ member: boolean }>(
+    `select ${canTake} as member from pg_roles where rolname = $1`,
+    [role],
+  );
+  const found = rows[0];
+  if (found === undefined) return 'missing';
+  return found.member ? 'member' : 'not_member';
+}
+
+/**
+ * May the tables belong to the owner role? This login must be able to take it, the role to make tables
+ * here, and what an earlier migration made must not belong to somebody else.
+ */
+export async function canOwn(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ creates: boolean; grants: boolean }>(
+    `select has_schema_privilege(r.oid, n.oid, 'create') as creates, pg_has_role(session_user, n.nspowner, 'usage') as grants
+       from (select oid from pg_roles where rolname = $1 and ${canTake}) r, pg_namespace n
+      where n.nspname = current_schema()
+        and not exists (select 1 from pg_class where oid = to_regclass('schema_migration') and relowner <> r.oid)`,
+    [ownerRole],
+  );
+  const found = rows[0];
+  if (found === undefined) return false;
+  if (found.creates) return true;
+  if (!found.grants) return false;
+  await client.query(
+    `do $$ begin execute format('grant usage, create on schema %I to ${ownerRole}', current_schema()); end $$`,
+  );
+  return true;
 }

@@ -1,4 +1,5 @@
 -- Roles are made by the migrator (src/db/roles.ts) before this runs; the app role gets its rights in 0002.
+-- `json`, never `jsonb`: jsonb refuses an escaped NUL, which a caller may send, and rewrites what it keeps.
 
 create table plan (
   hash       text primary key,                 -- sha256:<hex> of body
@@ -15,7 +16,7 @@ create table flow_version (
   source       text not null,                  -- the text as it was sent, comments included
   owner        text,
   description  text,
-  warnings     jsonb not null,
+  warnings     json not null,
   published_at timestamptz not null default now(),
   published_by text not null,
   primary key (name, version)
@@ -71,7 +72,7 @@ create table run (
   started_by_kind text not null,
   started_at    timestamptz not null,
   updated_at    timestamptz not null,
-  problem       jsonb,
+  problem       json,
   doc           text                           -- JSON of the engine's RunState; null until the first step
 );
 create index run_listing on run (started_at desc, id desc);
@@ -96,8 +97,8 @@ create table action (
   requested_by text not null,
   digest       text not null,
   approval     text,
-  output_ref   jsonb,                          -- PayloadRef
-  error        jsonb,                          -- {code, message, errorClass?}
+  output_ref   json,                          -- PayloadRef
+  error        json,                          -- {code, message, errorClass?}
   created_at   timestamptz not null,
   updated_at   timestamptz not null
 );
@@ -116,7 +117,7 @@ create table approval (
   requested_at timestamptz not null,
   expires_at   timestamptz,
   digest       text not null,
-  doc          jsonb not null,                 -- ApprovalDoc: what an approver needs, arguments by PayloadRef
+  doc          json not null,                 -- ApprovalDoc: what an approver needs, arguments by PayloadRef
   updated_at   timestamptz not null
 );
 create index approval_run on approval (run);
@@ -129,10 +130,10 @@ create table decision (
   by_id       text not null,
   by_kind     text not null,
   decision    text not null check (decision in ('approve', 'deny')),
-  reason_ref  jsonb,
+  reason_ref  json,
   digest      text not null,
   at          timestamptz not null,
-  attested    jsonb not null,                  -- AttestedMessage
+  attested    json not null,                  -- AttestedMessage
   status      text not null check (status in ('accepted', 'applied', 'refused')),
   code        text
 );
@@ -160,7 +161,7 @@ create table outbox (                          -- messages that must reach a run
   id           text primary key,               -- message id
   run          text not null,
   kind         text not null,
-  payload      jsonb not null,                 -- AttestedMessage, or the start request
+  payload      json not null,                 -- AttestedMessage, or the start request
   created_at   timestamptz not null default now(),
   delivered_at timestamptz,
   attempts     integer not null default 0,
@@ -176,7 +177,7 @@ create table idempotency (
   body_hash   text not null,
   effect_id   text not null,                   -- the id that the first attempt gave to what it creates
   status      integer,
-  headers     jsonb,
+  headers     json,
   response    text,
   held_until  timestamptz not null,
   created_at  timestamptz not null default now(),

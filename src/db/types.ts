@@ -1,0 +1,32 @@
+import pg from 'pg';
+
+export type Pool = pg.Pool;
+export type Tx = pg.PoolClient;
+export type Queryable = pg.Pool | pg.PoolClient | pg.Client;
+
+const int8 = 20;
+const timestamptz = 1184;
+const plainDate: (text: string) => unknown = pg.types.getTypeParser(timestamptz, 'text');
+
+/** bigint as a number (ours stay far below 2^53), times as ISO 8601 UTC; the rest as pg does it. */
+export const typeParsers: pg.CustomTypesConfig = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') => {
+    if (oid === int8) return safeInteger;
+    if (oid === timestamptz) return isoTime;
+    return (
+      format === 'binary' ? pg.types.getTypeParser(oid, 'binary') : pg.types.getTypeParser(oid, 'text')
+    ) as never;
+  },
+};
+
+function safeInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value))
+    throw new RangeError(`the database holds ${text}, which is beyond 2^53 - 1`);
+  return value;
+}
+
+function isoTime(text: string): string {
+  const value = plainDate(text);
+  return value instanceof Date ? value.toISOString() : text;
+}

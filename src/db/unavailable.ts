@@ -1,0 +1,47 @@
+/** Node's codes of a connection that could not be made or was lost. */
+const lost = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOENT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'EADDRNOTAVAIL',
+]);
+
+/**
+ * Postgres's: 08 connection, 57P01 to 57P05 shutting down, starting or dropped, 57014 statement
+ * time-out, 53 out of disk, memory or connections, 25006 a standby, 58 input or output failed.
+ */
+const away = /^(08...|57P0[1-5]|57014|53...|25006|58030)$/;
+
+/** Node-postgres says these without a code. */
+const sentences = [
+  /^connection terminated/i,
+  /^timeout exceeded when trying to connect/i,
+  /^client (was closed and|has encountered a connection error and) is not queryable/i,
+  /^query read timeout/i,
+  /^timeout expired/i,
+  /^connection timed? ?out/i,
+];
+
+/** The store is away: it is nobody's mistake, nothing was decided, and the same call can succeed later. */
+export function isUnavailable(error: unknown): boolean {
+  // Temporal's client says so of its own server, which is another matter.
+  if (!(error instanceof Error) || error.name === 'ServiceError') return false;
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every(isUnavailable);
+  const code: unknown = 'code' in error ? error.code : undefined;
+  if (typeof code === 'string' && (lost.has(code) || away.test(code))) return isSocketOrDatabase(error, code);
+  return sentences.some((one) => one.test(error.message)) || isUnavailable(error.cause);
+}
+
+/** A missing file is `ENOENT` as well; only a socket's is a store that is away. */
+function isSocketOrDatabase(error: Error, code: string): boolean {
+  return code !== 'ENOENT' || ('syscall' in error && error.syscall === 'connect');
+}
