@@ -12,7 +12,8 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 process.title = 'countersign migrate';
 const config = configOrExit();
-const { applied } = await migrate(required(config.databaseUrl, 'DATABASE_URL'));
+const { applied, notices } = await migrate(required(config.databaseUrl, 'DATABASE_URL'));
+notices.forEach(say);
 say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
 
 await loadKeys(config.home, process.env);

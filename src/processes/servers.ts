@@ -27,7 +27,8 @@ export class BootFailure extends Error {}
 /** A database with its tables up to date: the one that was given, or our own. */
 export async function bringUpDatabase(boot: Boot): Promise<string> {
   const url = boot.config.databaseUrl ?? (await embeddedDatabase(boot));
-  const { applied } = await migrate(url);
+  const { applied, notices } = await migrate(url);
+  notices.forEach(boot.say);
   if (applied.length > 0) boot.say(`database: applied ${applied.join(', ')}`);
   return url;
 }
