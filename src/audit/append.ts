@@ -1,6 +1,6 @@
 import type { Fact } from '../model/records.js';
 import type { Tx } from '../db/index.js';
-import { bytesOf, factHash, hashText, leafHash, recordId, type Place } from './envelope.js';
+import { bytesOf, eventKey, factHash, hashText, leafHash, recordId, type Place } from './envelope.js';
 
 export interface RunScope {
   readonly run: string;
@@ -22,12 +22,39 @@ export interface Placed {
   readonly place: Place;
 }
 
-const closing: readonly Fact['type'][] = ['run.completed', 'run.cancelled', 'run.failed', 'run.timed_out'];
+export interface ChainHead {
+  readonly size: number;
+  /** `sha256:<hex>`; empty while the chain is. */
+  readonly head: string;
+}
 
-/** Appends to a run's own chain; the closing record carries count and head. */
-export async function appendRun(tx: Tx, scope: RunScope, facts: readonly Fact[]): Promise<{ size: number; head: string }> {
+export const closingTypes: readonly string[] = [
+  'run.completed',
+  'run.cancelled',
+  'run.failed',
+  'run.timed_out',
+];
+
+/**
+ * Appends to a run's own chain. The closing record carries the count of the records before it and
+ * their head; nothing follows it. `close` ends the chain with the last of `facts`, whatever it is.
+ */
+export async function appendRun(
+  tx: Tx,
+  scope: RunScope,
+  facts: readonly Fact[],
+  options: { readonly close?: boolean } = {},
+): Promise<ChainHead> {
   const place: Place = { ...scope, chain: scope.run, about: '' };
-  return appendChain(tx, scope.run, true, facts.map((fact) => ({ fact, place })));
+  const placed = facts.map((fact) => ({ fact, place }));
+  return appendChain(tx, { id: scope.run, run: true, close: options.close ?? false }, placed);
+}
+
+interface Chain {
+  readonly id: string;
+  /** false: a service's. */
+  readonly run: boolean;
+  readonly close: boolean;
 }
 
 interface ChainRow {
@@ -48,83 +75,143 @@ interface Row {
 }
 
 /** One lock on the chain, one insert for the batch. A fact that is already there is left as it is. */
-export async function appendChain(tx: Tx, chain: string, isRun: boolean, placed: readonly Placed[]): Promise<{ size: number; head: string }> {
-  await tx.query('insert into audit_chain (chain, run, size) values ($1, $2, 0) on conflict do nothing', [chain, isRun]);
-  const { rows } = await tx.query<ChainRow>(`select size, head, closed, clock_timestamp() as now from audit_chain where chain = $1 for update`, [chain]);
-  const row = rows[0];
-  if (row === undefined) throw new Error(`audit chain \`${chain}\` is gone`);
-  const fresh = await withoutKnown(tx, chain, placed);
+export async function appendChain(tx: Tx, chain: Chain, placed: readonly Placed[]): Promise<ChainHead> {
+  const row = await lockChain(tx, chain);
+  const fresh = await withoutKnown(tx, placed);
   if (fresh.length === 0) return { size: row.size, head: row.head === null ? '' : hashText(row.head) };
-  if (row.closed) throw new Error(`audit chain \`${chain}\` is closed: \`${fresh[0]?.fact.type ?? ''}\` cannot be appended`);
-  const { made, size, head } = link(chain, row, fresh);
-  await insert(tx, chain, made);
-  const closed = isRun && fresh.some(({ fact }) => closing.includes(fact.type));
-  await tx.query('update audit_chain set size = $2, head = $3, closed = $4 where chain = $1', [chain, size, head, closed]);
-  return { size, head: head === null ? '' : hashText(head) };
+  const end = chain.close ? fresh.length - 1 : fresh.findIndex((one) => ends(chain, one));
+  const beyond = row.closed ? fresh[0] : end === -1 ? undefined : fresh[end + 1];
+  if (beyond !== undefined) {
+    throw new Error(
+      `audit chain \`${chain.id}\` is closed: \`${beyond.fact.type}\` (\`${beyond.fact.key}\`) cannot be appended to it`,
+    );
+  }
+  const made = link(chain, row, fresh);
+  const last = made.at(-1);
+  if (last === undefined) throw new Error('a batch that is not empty made no records');
+  const size = last.runseq + 1;
+  await insert(tx, chain.id, made, { size, head: last.hash, closed: end !== -1 });
+  return { size, head: hashText(last.hash) };
 }
 
-function eventKey(chain: string, fact: Fact): string {
-  return `${chain}/${fact.key}`;
+function ends(chain: Chain, { fact }: Placed): boolean {
+  return chain.run && closingTypes.includes(fact.type);
 }
 
-async function withoutKnown(tx: Tx, chain: string, placed: readonly Placed[]): Promise<Placed[]> {
-  const keys = placed.map(({ fact }) => eventKey(chain, fact));
-  const { rows } = await tx.query<{ event_key: string; fact: Buffer }>('select event_key, fact from audit_record where event_key = any($1)', [keys]);
-  const known = new Map(rows.map((row) => [row.event_key, row.fact]));
-  return placed.filter(({ fact }) => {
-    const there = known.get(eventKey(chain, fact));
-    if (there === undefined) return true;
-    if (there.equals(factHash(fact))) return false;
-    console.error(`ALARM: audit record \`${eventKey(chain, fact)}\` exists with another content`);
-    throw new AuditConflict(`audit record \`${eventKey(chain, fact)}\` exists with another content`);
-  });
+async function lockChain(tx: Tx, chain: Chain): Promise<ChainRow> {
+  const lock =
+    'select size, head, closed, clock_timestamp() as now from audit_chain where chain = $1 for update';
+  const found = (await tx.query<ChainRow>(lock, [chain.id])).rows[0];
+  if (found !== undefined) return found;
+  await tx.query('insert into audit_chain (chain, run, size) values ($1, $2, 0) on conflict do nothing', [
+    chain.id,
+    chain.run,
+  ]);
+  const made = (await tx.query<ChainRow>(lock, [chain.id])).rows[0];
+  if (made === undefined) throw new Error(`audit chain \`${chain.id}\` is gone`);
+  return made;
 }
 
-function link(chain: string, row: ChainRow, placed: readonly Placed[]): { made: Row[]; size: number; head: Buffer | null } {
-  let { size, head } = row;
-  const made = placed.map((one): Row => {
-    const prev = head === null ? null : hashText(head);
-    const ends = closing.includes(one.fact.type) && one.place.run !== '';
-    const fact = ends ? { ...one.fact, data: { ...one.fact.data, count: size, head: prev ?? '' } } : one.fact;
-    const body = bytesOf(fact, one.place, { runseq: size, prev, recordedtime: row.now });
-    const hash = leafHash(body);
-    const made: Row = { id: recordId(chain, fact.key), runseq: size, key: eventKey(chain, fact), factHash: factHash(one.fact), body, hash, placed: one };
-    size += 1;
-    head = hash;
-    return made;
-  });
-  return { made, size, head };
-}
-
-async function insert(tx: Tx, chain: string, rows: readonly Row[]): Promise<void> {
-  const column = <T>(read: (row: Row) => T): T[] => rows.map(read);
-  await tx.query(
-    `with made as (
-       insert into audit_record (id, chain, runseq, event_key, fact, body, hash, run, about, type, time, flow, environment, trace_id, actor, actor_kind, verdict)
-       select id, $2, runseq, event_key, fact, body, hash, run, about, type, time::timestamptz, flow, environment, trace_id, actor, actor_kind, verdict
-         from unnest($1::text[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[])
-           as t (id, runseq, event_key, fact, body, hash, run, about, type, time, flow, environment, trace_id, actor, actor_kind, verdict)
-        order by runseq
-       returning seq)
-     insert into audit_pending (seq) select seq from made`,
-    [
-      column((row) => row.id),
-      chain,
-      column((row) => row.runseq),
-      column((row) => row.key),
-      column((row) => row.factHash),
-      column((row) => row.body),
-      column((row) => row.hash),
-      column((row) => row.placed.place.run),
-      column((row) => row.placed.place.about),
-      column((row) => row.placed.fact.type),
-      column((row) => row.placed.fact.time),
-      column((row) => row.placed.place.flow),
-      column((row) => row.placed.place.environment),
-      column((row) => row.placed.place.traceId),
-      column((row) => row.placed.fact.actor.id),
-      column((row) => row.placed.fact.actor.kind),
-      column((row) => row.placed.fact.policy?.verdict ?? ''),
-    ],
+async function withoutKnown(tx: Tx, placed: readonly Placed[]): Promise<Placed[]> {
+  if (placed.length === 0) return [];
+  const keys = placed.map(({ fact, place }) => eventKey(place, fact));
+  const { rows } = await tx.query<{ event_key: string; fact: Buffer }>(
+    'select event_key, fact from audit_record where event_key = any($1)',
+    [keys],
   );
+  const known = new Map(rows.map((row) => [row.event_key, row.fact]));
+  return placed.filter(({ fact, place }) => {
+    const key = eventKey(place, fact);
+    const own = factHash(fact);
+    const there = known.get(key);
+    if (there === undefined) {
+      known.set(key, own);
+      return true;
+    }
+    if (there.equals(own)) return false;
+    console.error(`ALARM: audit record \`${key}\` exists and says something else than \`${fact.type}\` now`);
+    throw new AuditConflict(`audit record \`${key}\` exists with another content`);
+  });
+}
+
+function link(chain: Chain, { size, head, now }: ChainRow, placed: readonly Placed[]): Row[] {
+  let prev = head === null ? null : hashText(head);
+  return placed.map((one, at): Row => {
+    const { place } = one;
+    const runseq = size + at;
+    const fact = ends(chain, one)
+      ? { ...one.fact, data: { ...one.fact.data, count: runseq, head: prev ?? '' } }
+      : one.fact;
+    const body = bytesOf(fact, place, { runseq, prev, recordedtime: now });
+    const hash = leafHash(body);
+    prev = hashText(hash);
+    return {
+      id: recordId(place, fact),
+      runseq,
+      key: eventKey(place, fact),
+      factHash: factHash(one.fact),
+      body,
+      hash,
+      placed: one,
+    };
+  });
+}
+
+/** What is stored beside the bytes for queries: text that Postgres takes and an index carries. */
+function copy(text: string): string {
+  return text.replaceAll('\0', '\uFFFD').slice(0, 500).toWellFormed();
+}
+
+function verdictOf({ policy, data }: Fact): string {
+  const own = data['verdict'];
+  return policy?.verdict ?? (typeof own === 'string' ? own : '');
+}
+
+const insertRecords = `
+  with made as (
+    insert into audit_record (id, chain, runseq, event_key, fact, body, hash, run, about, type, time, flow, environment, trace_id, actor, actor_kind, verdict)
+    select id, $2, runseq, event_key, fact, body, hash, run, about, type, time::timestamptz, flow, environment, trace_id, actor, actor_kind, verdict
+      from unnest($1::text[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::text[], $9::text[], $10::text[],
+                  $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[])
+        as t (id, runseq, event_key, fact, body, hash, run, about, type, time, flow, environment, trace_id, actor, actor_kind, verdict)
+     order by runseq
+    returning seq),
+  pending as (insert into audit_pending (seq) select seq from made)
+  update audit_chain set size = $18, head = $19, closed = $20 where chain = $2`;
+
+interface NewHead {
+  readonly size: number;
+  readonly head: Buffer;
+  readonly closed: boolean;
+}
+
+async function insert(
+  tx: Tx,
+  chain: string,
+  rows: readonly Row[],
+  { size, head, closed }: NewHead,
+): Promise<void> {
+  const column = <T>(read: (row: Row) => T): T[] => rows.map(read);
+  await tx.query(insertRecords, [
+    column((row) => row.id),
+    chain,
+    column((row) => row.runseq),
+    column((row) => row.key),
+    column((row) => row.factHash),
+    column((row) => row.body),
+    column((row) => row.hash),
+    column((row) => row.placed.place.run),
+    column((row) => row.placed.place.about),
+    column((row) => row.placed.fact.type),
+    column((row) => row.placed.fact.time),
+    column((row) => copy(row.placed.place.flow)),
+    column((row) => copy(row.placed.place.environment)),
+    column((row) => copy(row.placed.place.traceId)),
+    column((row) => copy(row.placed.fact.actor.id)),
+    column((row) => row.placed.fact.actor.kind),
+    column((row) => copy(verdictOf(row.placed.fact))),
+    size,
+    head,
+    closed,
+  ]);
 }

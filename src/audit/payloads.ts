@@ -7,8 +7,14 @@ import type { Queryable } from '../db/index.js';
 // them leaves a record that still verifies.
 
 export interface Payloads {
-  /** `run` '' is the service's own. */
-  put(q: Queryable, run: string, role: PayloadRef['role'], media: string, bytes: string | Buffer): Promise<PayloadRef>;
+  /** `run` '' is the service's own. Throws when the run's payloads were erased. */
+  put(
+    q: Queryable,
+    run: string,
+    role: PayloadRef['role'],
+    media: string,
+    bytes: string | Buffer,
+  ): Promise<PayloadRef>;
   /** Null: erased, or never there. Throws when the stored bytes are not those that were committed to. */
   get(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
 }
@@ -16,22 +22,40 @@ export interface Payloads {
 const cachedKeys = 2_000;
 const saltBytes = 32;
 
+interface DataKey {
+  readonly wrapped: Buffer;
+  readonly key: Buffer;
+}
+
 export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
-  const cache = new Map<string, Buffer>();
-  const remember = (run: string, key: Buffer): Buffer => {
+  const cache = new Map<string, DataKey>();
+  const unwrap = (run: string, wrapped: Buffer): DataKey => {
+    const known = cache.get(run);
+    if (known !== undefined && known.wrapped.equals(wrapped)) return known;
+    const dataKey = { wrapped, key: open(kek, wrapped, `key:${run}`) };
     if (cache.size >= cachedKeys) cache.clear();
-    cache.set(run, key);
-    return key;
+    cache.set(run, dataKey);
+    return dataKey;
   };
   return {
     put: async (q, run, role, media, bytes) => {
       const data = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes, 'utf8');
-      // Not remembered: the caller's transaction may still be rolled back, and its key with it.
-      const key = cache.get(run) ?? (await keyFor(q, kek, run));
       const salt = randomBytes(saltBytes);
-      const ref: PayloadRef = { role, commit: commitment(salt, data), bytes: data.length, media, payload: newId('pay'), masked: [] };
-      await q.query('insert into payload (id, run, commit, media, ciphertext) values ($1, $2, $3, $4, $5)', [ref.payload, run, ref.commit, media, seal(key, Buffer.concat([salt, data]))]);
-      return ref;
+      const ref: PayloadRef = {
+        role,
+        commit: commitment(salt, data),
+        bytes: data.length,
+        media,
+        payload: newId('pay'),
+        masked: [],
+      };
+      const known = cache.get(run);
+      if (known !== undefined && (await insert(q, run, ref, known, salt, data))) return ref;
+      // The key in memory was erased, or made in a transaction that was rolled back.
+      cache.delete(run);
+      const stored = unwrap(run, await storedKey(q, kek, run));
+      if (await insert(q, run, ref, stored, salt, data)) return ref;
+      throw erased(run);
     },
     get: async (q, ref) => {
       const { rows } = await q.query<{ run: string; ciphertext: Buffer; wrapped: Buffer | null }>(
@@ -40,36 +64,67 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
       );
       const row = rows[0];
       if (row === undefined || row.wrapped === null) return null;
-      const key = cache.get(row.run) ?? remember(row.run, open(kek, row.wrapped));
-      const plain = open(key, row.ciphertext);
-      const data = plain.subarray(saltBytes);
-      if (commitment(plain.subarray(0, saltBytes), data) !== ref.commit) throw new Error(`payload \`${ref.payload}\` is not what the record committed to`);
+      const sealed = open(unwrap(row.run, row.wrapped).key, row.ciphertext, ref.payload);
+      const data = sealed.subarray(saltBytes);
+      if (commitment(sealed.subarray(0, saltBytes), data) !== ref.commit) {
+        throw new Error(`payload \`${ref.payload}\` is not what the record committed to`);
+      }
       return data;
     },
   };
 }
 
-async function keyFor(q: Queryable, kek: Buffer, run: string): Promise<Buffer> {
-  const made = randomBytes(32);
-  await q.query('insert into payload_key (run, wrapped) values ($1, $2) on conflict do nothing', [run, seal(kek, made)]);
-  const { rows } = await q.query<{ wrapped: Buffer | null }>('select wrapped from payload_key where run = $1', [run]);
-  const wrapped = rows[0]?.wrapped ?? null;
-  if (wrapped === null) throw new Error(`the payloads of run \`${run}\` were erased: nothing can be added to them`);
-  return open(kek, wrapped);
+/** Only under the key that the store has for the run: anything else could never be read again. */
+async function insert(
+  q: Queryable,
+  run: string,
+  ref: PayloadRef,
+  { wrapped, key }: DataKey,
+  salt: Buffer,
+  data: Buffer,
+): Promise<boolean> {
+  const { rowCount } = await q.query(
+    `insert into payload (id, run, commit, media, ciphertext)
+     select $1, run, $3, $4, $5 from payload_key where run = $2 and wrapped = $6`,
+    [ref.payload, run, ref.commit, ref.media, seal(key, Buffer.concat([salt, data]), ref.payload), wrapped],
+  );
+  return rowCount === 1;
+}
+
+async function storedKey(q: Queryable, kek: Buffer, run: string): Promise<Buffer> {
+  const find = async (): Promise<{ wrapped: Buffer | null } | undefined> =>
+    (await q.query<{ wrapped: Buffer | null }>('select wrapped from payload_key where run = $1', [run]))
+      .rows[0];
+  const made = seal(kek, randomBytes(32), `key:${run}`);
+  const there = await find();
+  if (there === undefined) {
+    await q.query('insert into payload_key (run, wrapped) values ($1, $2) on conflict do nothing', [
+      run,
+      made,
+    ]);
+  }
+  const wrapped = (there ?? (await find()))?.wrapped ?? null;
+  if (wrapped === null) throw erased(run);
+  return wrapped;
+}
+
+function erased(run: string): Error {
+  return new Error(`the payloads of run \`${run}\` were erased: nothing can be added to them`);
 }
 
 function commitment(salt: Buffer, data: Buffer): string {
   return createHmac('sha256', salt).update(data).digest('hex');
 }
 
-function seal(key: Buffer, data: Buffer): Buffer {
+/** `place` is authenticated with the bytes: what is moved to another row does not open. */
+function seal(key: Buffer, data: Buffer, place: string): Buffer {
   const nonce = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(place));
   return Buffer.concat([nonce, cipher.update(data), cipher.final(), cipher.getAuthTag()]);
 }
 
-function open(key: Buffer, sealed: Buffer): Buffer {
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12));
-  decipher.setAuthTag(sealed.subarray(-16));
+function open(key: Buffer, sealed: Buffer, place: string): Buffer {
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12), { authTagLength: 16 });
+  decipher.setAAD(Buffer.from(place)).setAuthTag(sealed.subarray(-16));
   return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]);
 }

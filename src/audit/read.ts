@@ -48,7 +48,10 @@ interface Row {
 }
 
 /** Records by global index. What is durable is indexed first, so a caller finds what it has just done. */
-export async function readRecords(pool: Pool, filter: RecordFilter): Promise<{ items: AuditItem[]; asOfSize: number }> {
+export async function readRecords(
+  pool: Pool,
+  filter: RecordFilter,
+): Promise<{ items: AuditItem[]; asOfSize: number }> {
   const size = await sequence(pool);
   const asOfSize = Math.min(filter.asOfSize ?? size, size);
   const { rows } = await pool.query<Row>(
@@ -86,14 +89,18 @@ export async function readRecords(pool: Pool, filter: RecordFilter): Promise<{ i
 /** The exact bytes of one record; null where the log is shorter. */
 export async function readEntry(pool: Pool, index: number): Promise<Buffer | null> {
   await sequence(pool);
-  const { rows } = await pool.query<{ body: Buffer }>('select r.body from audit_log l join audit_record r on r.seq = l.seq where l.index = $1', [index]);
+  const { rows } = await pool.query<{ body: Buffer }>(
+    'select r.body from audit_log l join audit_record r on r.seq = l.seq where l.index = $1',
+    [index],
+  );
   return rows[0]?.body ?? null;
 }
 
 function toItem(row: Row): AuditItem {
   const body = JSON.parse(row.body.toString('utf8')) as Record<string, Json>;
   const text = (key: string): string => (typeof body[key] === 'string' ? body[key] : '');
-  const orNull = <T extends Json>(key: string): T | null => (body[key] === undefined || body[key] === '' ? null : (body[key] as T));
+  const orNull = <T extends Json>(key: string): T | null =>
+    body[key] === undefined || body[key] === '' ? null : (body[key] as T);
   return {
     index: row.index,
     chain: text('run') === '' ? 'service' : 'run',

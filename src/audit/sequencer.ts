@@ -14,7 +14,9 @@ export async function sequence(pool: Pool): Promise<number> {
 }
 
 async function round(pool: Pool): Promise<{ moved: number; size: number }> {
-  const { rows: pending } = await pool.query<{ some: boolean; size: number }>('select exists (select 1 from audit_pending) as some, size from audit_head');
+  const { rows: pending } = await pool.query<{ some: boolean; size: number }>(
+    'select exists (select 1 from audit_pending) as some, size from audit_head',
+  );
   if (pending[0]?.some !== true) return { moved: 0, size: pending[0]?.size ?? 0 };
   return withTransaction(pool, async (tx) => {
     const { rows } = await tx.query<{ size: number }>('select size from audit_head for update');
@@ -26,6 +28,7 @@ async function round(pool: Pool): Promise<{ moved: number; size: number }> {
       [size, batch],
     );
     const moved = rowCount ?? 0;
+    if (moved === 0) return { moved, size };
     await tx.query('update audit_head set size = size + $1', [moved]);
     await tx.query(`select pg_notify('countersign_feed', $1)`, [String(size + moved)]);
     return { moved, size: size + moved };

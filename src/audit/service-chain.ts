@@ -15,7 +15,7 @@ export interface ServiceChain {
   readonly id: string;
   /** Resolves once the facts are durable. Calls at the same time share one transaction. */
   append(facts: readonly ServiceFact[]): Promise<void>;
-  /** Inside the caller's transaction. */
+  /** Inside the caller's transaction, which holds this process's chain until it ends: call it last. */
   appendIn(tx: Tx, facts: readonly ServiceFact[]): Promise<void>;
 }
 
@@ -25,25 +25,37 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+const largestBatch = 200;
+
 /** One chain for each process, built like a run's. */
-export function makeServiceChain({ pool, kind }: { readonly pool: Pool; readonly kind: 'api' | 'worker' }): ServiceChain {
+export function makeServiceChain({
+  pool,
+  kind,
+}: {
+  readonly pool: Pool;
+  readonly kind: 'api' | 'worker';
+}): ServiceChain {
   const id = `${newId('svc')}_${kind}`;
-  let waiting: Waiting[] = [];
+  const waiting: Waiting[] = [];
   let writing = false;
   const appendIn = async (tx: Tx, facts: readonly ServiceFact[]): Promise<void> => {
-    await appendChain(tx, id, false, facts.map((fact) => placed(id, fact)));
+    if (facts.length === 0) return;
+    await appendChain(
+      tx,
+      { id, run: false, close: false },
+      facts.map((fact) => placed(id, fact)),
+    );
   };
+  const write = (batch: readonly Waiting[]): Promise<void> =>
+    withTransaction(pool, (tx) =>
+      appendIn(
+        tx,
+        batch.flatMap((one) => one.facts),
+      ),
+    );
   const flush = async (): Promise<void> => {
     writing = true;
-    while (waiting.length > 0) {
-      const batch = waiting;
-      waiting = [];
-      const facts = batch.flatMap((one) => one.facts);
-      await withTransaction(pool, (tx) => appendIn(tx, facts)).then(
-        () => batch.forEach((one) => one.resolve()),
-        (error: unknown) => batch.forEach((one) => one.reject(error)),
-      );
-    }
+    while (waiting.length > 0) await settle(waiting.splice(0, largestBatch), write);
     writing = false;
   };
   return {
@@ -57,6 +69,50 @@ export function makeServiceChain({ pool, kind }: { readonly pool: Pool; readonly
   };
 }
 
-function placed(chain: string, { about = '', flow = '', environment = '', traceId = '', ...fact }: ServiceFact): Placed {
-  return { fact, place: { chain, run: '', about, environment, flow, planHash: '', traceId, workflowId: '', firstRunId: '' } };
+/** One caller's mistake is not another's: where the batch fails on a fact, each is written alone. */
+async function settle(
+  batch: readonly Waiting[],
+  write: (batch: readonly Waiting[]) => Promise<void>,
+): Promise<void> {
+  try {
+    await write(batch);
+    batch.forEach((one) => one.resolve());
+  } catch (error) {
+    const [only] = batch;
+    if (batch.length === 1 && only !== undefined) return retryOnce(only, error, write);
+    for (const one of batch) await settle([one], write);
+  }
+}
+
+const uniqueViolation = '23505';
+
+/** Another process wrote the same record about the same run meanwhile: then it is there, or is another fact. */
+async function retryOnce(
+  one: Waiting,
+  error: unknown,
+  write: (batch: readonly Waiting[]) => Promise<void>,
+): Promise<void> {
+  if (!(error instanceof Error && 'code' in error && error.code === uniqueViolation))
+    return one.reject(error);
+  await write([one]).then(one.resolve, one.reject);
+}
+
+function placed(
+  chain: string,
+  { about = '', flow = '', environment = '', traceId = '', ...fact }: ServiceFact,
+): Placed {
+  return {
+    fact,
+    place: {
+      chain,
+      run: '',
+      about: about.replaceAll('\0', '\uFFFD'),
+      environment,
+      flow,
+      planHash: '',
+      traceId,
+      workflowId: '',
+      firstRunId: '',
+    },
+  };
 }

@@ -1,6 +1,7 @@
 import { canonical } from '../model/canonical.js';
 import { isObject, type JsonObject } from '../model/json.js';
 import type { Pool } from '../db/index.js';
+import { closingTypes } from './append.js';
 import { hashText, leafHash } from './envelope.js';
 
 export interface ChainReport {
@@ -14,41 +15,99 @@ interface Row {
   readonly runseq: number;
   readonly body: Buffer;
   readonly hash: Buffer;
+  readonly id: string;
+  readonly type: string;
+  readonly run: string;
+  readonly about: string;
 }
 
-const closing = ['run.completed', 'run.cancelled', 'run.failed', 'run.timed_out'];
+interface Place {
+  readonly chain: string;
+  readonly runseq: number;
+  /** Leaf hash of the record before, null for the first. */
+  readonly prev: string | null;
+  /** The record before closed the chain. */
+  readonly closed: boolean;
+}
 
-/** Every link of one chain, from the bytes alone: gapless, linked, canonical, closed with count and head. */
+const pageSize = 1_000;
+
+/**
+ * Every link of one chain, from the bytes alone: canonical, hashed, gapless, linked, closed with count
+ * and head, ended where its head says, and with query columns that say what the bytes say.
+ */
 export async function verifyChain(pool: Pool, chain: string): Promise<ChainReport> {
-  const { rows } = await pool.query<Row>('select runseq, body, hash from audit_record where chain = $1 order by runseq', [chain]);
-  const { rows: heads } = await pool.query<{ size: number; head: Buffer | null }>('select size, head from audit_chain where chain = $1', [chain]);
+  // The head first: what is appended meanwhile must not look like a forged end.
+  const { rows: heads } = await pool.query<{ size: number; head: Buffer | null; closed: boolean }>(
+    'select size, head, closed from audit_chain where chain = $1',
+    [chain],
+  );
   const head = heads[0];
   if (head === undefined) return { ok: false, records: 0, problem: `there is no chain \`${chain}\`` };
-  let prev = '';
-  for (const [index, row] of rows.entries()) {
-    const problem = recordProblem(row, index, prev, chain);
-    if (problem !== null) return { ok: false, records: rows.length, problem: `record ${index} of chain \`${chain}\`: ${problem}` };
-    prev = hashText(leafHash(row.body));
+  let place: Place = { chain, runseq: 0, prev: null, closed: false };
+  for (;;) {
+    const rows: Row[] = await page(pool, place, head.size);
+    for (const row of rows) {
+      const problem = recordProblem(row, place);
+      if (problem !== null)
+        return {
+          ok: false,
+          records: place.runseq,
+          problem: `record ${place.runseq} of chain \`${chain}\`: ${problem}`,
+        };
+      place = { chain, runseq: place.runseq + 1, prev: hashText(leafHash(row.body)), closed: closes(row) };
+    }
+    if (rows.length < pageSize) break;
   }
-  const complete = head.size === rows.length && (head.head === null ? '' : hashText(head.head)) === prev;
-  return complete ? { ok: true, records: rows.length } : { ok: false, records: rows.length, problem: `chain \`${chain}\` has ${rows.length} records, its head says ${head.size}: the last ones are missing or changed` };
+  const problem = endProblem(place, head);
+  return problem === null
+    ? { ok: true, records: place.runseq }
+    : { ok: false, records: place.runseq, problem };
 }
 
-function recordProblem(row: Row, index: number, prev: string, chain: string): string | null {
+async function page(pool: Pool, { chain, runseq }: Place, size: number): Promise<Row[]> {
+  const { rows } = await pool.query<Row>(
+    'select runseq, body, hash, id, type, run, about from audit_record where chain = $1 and runseq >= $2 and runseq < $3 order by runseq limit $4',
+    [chain, runseq, size, pageSize],
+  );
+  return rows;
+}
+
+function endProblem(
+  { chain, runseq, prev, closed }: Place,
+  head: { size: number; head: Buffer | null; closed: boolean },
+): string | null {
+  if (head.size !== runseq)
+    return `chain \`${chain}\` has ${runseq} records and its head says ${head.size}: records from ${runseq} on are missing`;
+  if ((head.head === null ? null : hashText(head.head)) !== prev)
+    return `chain \`${chain}\`: its last record, ${runseq - 1}, is not the one that its head names`;
+  if (closed && !head.closed) return `chain \`${chain}\` was opened again after its closing record`;
+  return null;
+}
+
+function closes(row: Row): boolean {
+  return row.run !== '' && closingTypes.includes(row.type);
+}
+
+function recordProblem(row: Row, { chain, runseq, prev, closed }: Place): string | null {
+  if (row.runseq !== runseq) return 'it is missing';
+  if (!leafHash(row.body).equals(row.hash)) return 'its bytes do not have the hash that was stored';
   const body = parse(row.body);
   if (body === null) return 'its bytes are not canonical JSON';
-  if (row.runseq !== index) return `it has number ${row.runseq}: one is missing before it`;
-  if (!leafHash(row.body).equals(row.hash)) return 'its bytes do not have the hash that was stored';
-  if (body['runseq'] !== index || body['chain'] !== chain) return 'it names another place than its own';
-  if ((body['prev'] ?? '') !== prev) return 'it does not follow the record before it';
+  if (body['runseq'] !== runseq || body['chain'] !== chain) return 'it names another place than its own';
+  if (body['prev'] !== prev) return 'it does not follow the record before it';
+  if (closed) return 'it follows the record that closed the chain';
+  const differs = (['id', 'type', 'run', 'about'] as const).find((name) => body[name] !== row[name]);
+  if (differs !== undefined) return `its column \`${differs}\` is not what its bytes say`;
   const data = body['data'];
-  if (closing.includes(String(body['type'])) && body['run'] === chain && isObject(data) && (data['count'] !== index || (data['head'] ?? '') !== prev)) return 'its count or head is not that of the chain';
+  if (closes(row) && !(isObject(data) && data['count'] === runseq && data['head'] === (prev ?? '')))
+    return 'its count or head is not that of the chain';
   return null;
 }
 
 function parse(bytes: Buffer): JsonObject | null {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
     const value: unknown = JSON.parse(text);
     return isObject(value) && canonical(value) === text ? value : null;
   } catch {
