@@ -1,0 +1,52 @@
+import type { Executor, Gate, Guard, Mapping, Reliability, Tier } from '../engine/plan.js';
+import type { JsonObject } from '../model/json.js';
+import type { PolicySet } from '../model/policy-set.js';
+import { nearest, type PathSegment, type Problem } from './problems.js';
+import { problemAt, type Source } from './source.js';
+
+/** A tool as flows use it. */
+export interface CompiledTool {
+  readonly name: string;
+  readonly title: string;
+  readonly description: string | null;
+  readonly tier: Tier | null;
+  readonly inputSchema: JsonObject | null;
+  readonly outputSchema: JsonObject | null;
+  readonly guards: readonly Guard[];
+  readonly gate: Gate | null;
+  readonly executor: Executor;
+  readonly output: readonly Mapping[];
+  readonly evidence: string | null;
+  readonly reliability: Reliability;
+}
+
+/** What single flows are compiled against. Plain JSON. */
+export interface Catalog {
+  readonly policySet: PolicySet;
+  readonly tools: readonly CompiledTool[];
+}
+
+/** One document being compiled: what it is compiled against, and what was found. */
+export interface Compiling {
+  readonly source: Source;
+  readonly catalog: Catalog;
+  readonly errors: Problem[];
+  readonly warnings: Problem[];
+}
+
+export type Path = readonly PathSegment[];
+
+export function error(to: Compiling, code: string, path: Path, message: string, at: 'key' | 'value' = 'value', suggestion?: string): void {
+  to.errors.push(problemAt(to.source, code, path, message, at, suggestion));
+}
+
+export function warn(to: Compiling, code: string, path: Path, message: string, at: 'key' | 'value' = 'key'): void {
+  to.warnings.push(problemAt(to.source, code, path, message, at));
+}
+
+/** A reference to something that must exist. */
+export function assertKnown(to: Compiling, code: string, what: string, name: string, names: readonly string[], path: Path): boolean {
+  if (names.includes(name)) return true;
+  error(to, code, path, `unknown ${what} \`${name}\``, 'value', nearest(name, names));
+  return false;
+}

@@ -1,0 +1,50 @@
+/** What is wrong with a policy, where, and what to do. */
+export interface Problem {
+  readonly code: string;
+  /** JSON pointer into the document. */
+  readonly path: string;
+  readonly file?: string;
+  /** From 1. */
+  readonly line: number;
+  readonly column: number;
+  /** House style: lower case, the author's value in backticks, what to do next. */
+  readonly message: string;
+  /** The nearest valid name. */
+  readonly suggestion?: string;
+}
+
+export type PathSegment = string | number;
+
+export function pointer(path: readonly PathSegment[]): string {
+  return path.map((one) => `/${String(one).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+}
+
+/** The nearest of the names, when it is near enough to be meant. */
+export function nearest(name: string, names: readonly string[]): string | undefined {
+  const limit = Math.max(1, Math.floor(name.length / 3));
+  let best: { name: string; distance: number } | null = null;
+  for (const candidate of names) {
+    const found = distance(name.toLowerCase(), candidate.toLowerCase());
+    if (found <= limit && (best === null || found < best.distance)) best = { name: candidate, distance: found };
+  }
+  return best?.name;
+}
+
+/** Levenshtein with swaps of neighbours: `gaurds` is one step from `guards`. */
+function distance(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > 8 || a.length > 80) return Number.POSITIVE_INFINITY;
+  let before: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      let value = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + cost);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) value = Math.min(value, (before[j - 2] ?? 0) + 1);
+      row.push(value);
+    }
+    before = last;
+    last = row;
+  }
+  return last[b.length] ?? 0;
+}

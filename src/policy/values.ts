@@ -1,0 +1,104 @@
+import { guardScopes, parseComparison, parsePath } from '../engine/expression.js';
+import type { Guard, Mapping, Operand, Path as PathOperand, Scope, Template } from '../engine/plan.js';
+import { isObject, type Json } from '../model/json.js';
+import { error, type Compiling, type Path } from './context.js';
+import type { GuardShape, MappingShape } from './shapes.js';
+
+// Guards, templates and mappings: text with paths in it to what the engine evaluates.
+
+const mappingScopes: readonly Scope[] = ['output', 'response', ...guardScopes];
+
+export function compileGuards(to: Compiling, shapes: readonly GuardShape[] | undefined, path: Path): Guard[] {
+  return (shapes ?? []).map((one, index) => compileGuard(to, one, [...path, index]));
+}
+
+export function compileGuard(to: Compiling, shape: GuardShape, path: Path, bareNames = false): Guard {
+  switch (shape.kind) {
+    case 'permission':
+      return { kind: 'permission', permission: shape.permission };
+    case 'role':
+      return { kind: 'role', role: shape.role };
+    case 'expr':
+      return compileExpression(to, shape.expr, [...path, 'expr'], bareNames);
+    case 'evidence':
+      return { kind: 'evidence', requires: shape.requires.map((one) => (typeof one === 'string' ? { kind: one, count: 1, distinct: false } : { kind: one.kind, count: one.count ?? 1, distinct: one.distinct ?? false })) };
+    case 'allOf':
+    case 'all_of':
+      return { kind: 'allOf', guards: shape.guards.map((one, index) => compileGuard(to, one, [...path, 'guards', index], bareNames)) };
+    case 'anyOf':
+    case 'any_of':
+      return { kind: 'anyOf', guards: shape.guards.map((one, index) => compileGuard(to, one, [...path, 'guards', index], bareNames)) };
+    case 'not':
+      return { kind: 'not', guard: compileGuard(to, shape.guard, [...path, 'guard'], bareNames) };
+  }
+}
+
+const never: Guard = { kind: 'anyOf', guards: [] };
+
+export function compileExpression(to: Compiling, text: string, path: Path, bareNames: boolean): Guard {
+  const parsed = parseComparison(text, { scopes: guardScopes, bareNames });
+  if (parsed.status === 'parsed') return { kind: 'expr', expr: parsed.comparison };
+  error(to, 'EXPRESSION_INVALID', path, `\`${text}\`: ${parsed.message} (at character ${parsed.at + 1})`);
+  return never;
+}
+
+function compilePath(to: Compiling, text: string, path: Path, scopes: readonly Scope[], optional: boolean): PathOperand | null {
+  const parsed = parsePath(text, { scopes, optional });
+  if (parsed.status === 'parsed') return parsed.path;
+  error(to, 'PATH_INVALID', path, `\`${text}\`: ${parsed.message}`);
+  return null;
+}
+
+/** A `$.` string is a path, everything else is what it says. */
+export function compileTemplate(to: Compiling, value: Json, path: Path): Template {
+  if (typeof value === 'string') {
+    if (!value.startsWith('$.')) return { kind: 'literal', value };
+    return compilePath(to, value, path, guardScopes, true) ?? { kind: 'literal', value: null };
+  }
+  if (Array.isArray(value)) return { kind: 'array', items: value.map((one: Json, index) => compileTemplate(to, one, [...path, index])) };
+  if (isObject(value)) return { kind: 'object', entries: compileEntries(to, value, path) };
+  return { kind: 'literal', value };
+}
+
+export function compileEntries(to: Compiling, value: { readonly [key: string]: Json } | undefined, path: Path): { key: string; value: Template }[] {
+  return Object.entries(value ?? {}).map(([key, one]) => ({ key, value: compileTemplate(to, one, [...path, key]) }));
+}
+
+/** `/users/{$.context.id}`: text with holes. */
+export function compileText(to: Compiling, text: string, path: Path): { readonly kind: 'text'; readonly parts: readonly (string | PathOperand)[] } {
+  const parts: (string | PathOperand)[] = [];
+  let rest = text;
+  for (let open = rest.indexOf('{'); open !== -1; open = rest.indexOf('{')) {
+    const close = rest.indexOf('}', open);
+    if (close === -1) {
+      error(to, 'PATH_INVALID', path, `\`${text}\`: the brace \`{\` is not closed`);
+      break;
+    }
+    if (open > 0) parts.push(rest.slice(0, open));
+    const hole = compilePath(to, rest.slice(open + 1, close), path, guardScopes, true);
+    if (hole !== null) parts.push(hole);
+    rest = rest.slice(close + 1);
+  }
+  if (rest !== '') parts.push(rest);
+  return { kind: 'text', parts };
+}
+
+export function compileMapping(to: Compiling, shape: MappingShape | undefined, path: Path): Mapping[] {
+  return Object.entries(shape ?? {}).map(([key, spec]): Mapping => {
+    const at = [...path, key];
+    if (typeof spec !== 'object' || spec === null) return { key, spec: { kind: 'set', value: mappingOperand(to, spec, at) } };
+    const [kind, value] = Object.entries(spec)[0] ?? ['set', null];
+    if (kind === 'set') return { key, spec: { kind: 'set', value: setValue(to, value as Json, [...at, 'set']) } };
+    const operands = (value as (string | number | boolean | null)[]).map((one, index) => mappingOperand(to, one, [...at, kind, index]));
+    return { key, spec: { kind: kind as 'add' | 'subtract' | 'multiply' | 'divide' | 'concat', operands } };
+  });
+}
+
+function setValue(to: Compiling, value: Json, path: Path): Operand | { readonly kind: 'json'; readonly value: Json } {
+  return typeof value === 'object' && value !== null ? { kind: 'json', value } : mappingOperand(to, value, path);
+}
+
+function mappingOperand(to: Compiling, value: string | number | boolean | null, path: Path): Operand {
+  if (typeof value !== 'string' || !value.startsWith('$.')) return { kind: 'literal', value };
+  return compilePath(to, value, path, mappingScopes, false) ?? { kind: 'literal', value: null };
+}

@@ -1,0 +1,60 @@
+import Ajv2020, { type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { canonical } from '../model/canonical.js';
+import type { JsonObject } from '../model/json.js';
+
+export type SchemaCheck =
+  | { readonly status: 'valid'; readonly value: JsonObject }
+  | { readonly status: 'invalid'; readonly errors: readonly { readonly pointer: string; readonly message: string }[] };
+
+export type CompiledSchema =
+  | { readonly status: 'ok'; validate(value: JsonObject): SchemaCheck }
+  | { readonly status: 'invalid'; readonly message: string };
+
+const cached = 500;
+const cache = new Map<string, CompiledSchema>();
+const maxErrors = 20;
+
+/** JSON Schema 2020-12, strict. Defaults are applied to a copy; the caller's value is never touched. */
+export function compileSchema(schema: JsonObject): CompiledSchema {
+  const key = canonical(schema);
+  const known = cache.get(key);
+  if (known !== undefined) return known;
+  const compiled = compile(schema);
+  if (cache.size >= cached) cache.clear();
+  cache.set(key, compiled);
+  return compiled;
+}
+
+function compile(schema: JsonObject): CompiledSchema {
+  try {
+    // An instance each: two schemas with one `$id` are not each other's business.
+    const ajv = new Ajv2020.default({ strict: true, allErrors: true, useDefaults: true, ownProperties: true, strictRequired: false, allowUnionTypes: true, logger: false });
+    addFormats.default(ajv);
+    const check = ajv.compile(schema);
+    return { status: 'ok', validate: (value) => validate(check, value) };
+  } catch (error) {
+    return { status: 'invalid', message: error instanceof Error ? error.message : 'the schema does not compile' };
+  }
+}
+
+function validate(check: ValidateFunction, given: JsonObject): SchemaCheck {
+  const value = structuredClone(given);
+  if (check(value)) return { status: 'valid', value };
+  const errors = (check.errors ?? []).slice(0, maxErrors).map((one) => ({ pointer: pointerOf(one), message: messageOf(one) }));
+  return { status: 'invalid', errors };
+}
+
+function pointerOf(error: ErrorObject): string {
+  const params = error.params as Record<string, unknown>;
+  const name = params['missingProperty'] ?? params['additionalProperty'] ?? params['unevaluatedProperty'];
+  return typeof name === 'string' ? `${error.instancePath}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}` : error.instancePath;
+}
+
+function messageOf(error: ErrorObject): string {
+  const params = error.params as Record<string, unknown>;
+  if (error.keyword === 'required') return 'is required';
+  if (error.keyword === 'additionalProperties') return 'is not declared by the schema';
+  if (error.keyword === 'enum') return `must be one of ${JSON.stringify(params['allowedValues'])}`;
+  return error.message ?? 'does not fit the schema';
+}
