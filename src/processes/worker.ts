@@ -10,6 +10,7 @@ import { makeActivities, makeDeps } from '../activities/index.js';
 import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
 import { isUnavailable, makePool, type Pool } from '../db/index.js';
+import { closeExecutors } from '../executors/index.js';
 import { currentPolicySet } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
 
@@ -44,6 +45,7 @@ async function main(config: Config): Promise<void> {
   stopOnSignals(workers);
   process.stdout.write(`working on ${environments.map((name) => `countersign-${name}`).join(', ')}\n`);
   await Promise.all(workers.map((worker) => worker.run()));
+  await closeExecutors();
   await connection.close();
   await pool.end();
 }
