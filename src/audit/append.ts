@@ -158,7 +158,7 @@ function link(chain: Chain, { size, head, now }: ChainRow, placed: readonly Plac
 }
 
 /** What is stored beside the bytes for queries: text that Postgres takes and an index carries. */
-function copy(text: string): string {
+export function storedText(text: string): string {
   return text.replaceAll('\0', '\uFFFD').slice(0, 500).toWellFormed();
 }
 
@@ -204,12 +204,12 @@ async function insert(
     column((row) => row.placed.place.about),
     column((row) => row.placed.fact.type),
     column((row) => row.placed.fact.time),
-    column((row) => copy(row.placed.place.flow)),
-    column((row) => copy(row.placed.place.environment)),
-    column((row) => copy(row.placed.place.traceId)),
-    column((row) => copy(row.placed.fact.actor.id)),
+    column((row) => storedText(row.placed.place.flow)),
+    column((row) => storedText(row.placed.place.environment)),
+    column((row) => storedText(row.placed.place.traceId)),
+    column((row) => storedText(row.placed.fact.actor.id)),
     column((row) => row.placed.fact.actor.kind),
-    column((row) => copy(verdictOf(row.placed.fact))),
+    column((row) => storedText(verdictOf(row.placed.fact))),
     size,
     head,
     closed,

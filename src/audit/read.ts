@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../model/json.js';
 import type { Pool } from '../db/index.js';
+import { storedText } from './append.js';
 import { sequence } from './sequencer.js';
 
 /** API.md's audit item: read from the exact bytes. */
@@ -71,13 +72,13 @@ export async function readRecords(
     [
       filter.afterIndex ?? -1,
       asOfSize,
-      filter.run ?? null,
+      textOrNull(filter.run),
       filter.includeAbout ?? false,
-      filter.flow ?? null,
-      filter.actor ?? null,
-      filter.type ?? null,
-      filter.notType ?? null,
-      filter.verdict ?? null,
+      textOrNull(filter.flow),
+      textOrNull(filter.actor),
+      filter.type?.map(storedText) ?? null,
+      filter.notType?.map(storedText) ?? null,
+      textOrNull(filter.verdict),
       filter.from ?? null,
       filter.to ?? null,
       filter.limit,
@@ -122,4 +123,8 @@ function toItem(row: Row): AuditItem {
     hash: `sha256:${row.hash.toString('hex')}`,
     prev: orNull('prev'),
   };
+}
+
+function textOrNull(text: string | undefined): string | null {
+  return text === undefined ? null : storedText(text);
 }

@@ -1,6 +1,7 @@
 import type { ActionStatus, Problem } from '../engine/state.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Queryable, Tx } from '../db/index.js';
+import { findable } from './text.js';
 
 export interface ActionRow {
   readonly id: string;
@@ -44,23 +45,39 @@ export async function upsertAction(tx: Tx, action: ActionRow): Promise<void> {
 }
 
 export async function getAction(q: Queryable, id: string): Promise<ActionRow | null> {
-  const { rows } = await q.query<ActionRow>(`select ${columns} from action where id = $1`, [id]);
+  const { rows } = await q.query<ActionRow>(`select ${columns} from action where id = $1`, [findable(id)]);
   return rows[0] ?? null;
 }
 
 export async function listActions(q: Queryable, run: string): Promise<ActionRow[]> {
-  const { rows } = await q.query<ActionRow>(`select ${columns} from action where run = $1 order by created_at, id`, [run]);
+  const { rows } = await q.query<ActionRow>(
+    `select ${columns} from action where run = $1 order by created_at, id`,
+    [run],
+  );
   return rows;
 }
 
 // --- grants: single use, for exactly one digest ---------------------------------------------------
 
-export async function putGrant(tx: Tx, grant: { readonly action: string; readonly run: string; readonly digest: string }): Promise<void> {
-  await tx.query('insert into execution_grant (action, run, digest) values ($1, $2, $3) on conflict do nothing', [grant.action, grant.run, grant.digest]);
+export async function putGrant(
+  tx: Tx,
+  grant: { readonly action: string; readonly run: string; readonly digest: string },
+): Promise<void> {
+  await tx.query(
+    'insert into execution_grant (action, run, digest) values ($1, $2, $3) on conflict do nothing',
+    [grant.action, grant.run, grant.digest],
+  );
 }
 
-export async function consumeGrant(tx: Tx, action: string, digest: string): Promise<'consumed' | 'already' | 'missing' | 'mismatch'> {
-  const { rows } = await tx.query<{ digest: string; consumed: boolean }>('select digest, consumed_at is not null as consumed from execution_grant where action = $1 for update', [action]);
+export async function consumeGrant(
+  tx: Tx,
+  action: string,
+  digest: string,
+): Promise<'consumed' | 'already' | 'missing' | 'mismatch'> {
+  const { rows } = await tx.query<{ digest: string; consumed: boolean }>(
+    'select digest, consumed_at is not null as consumed from execution_grant where action = $1 for update',
+    [action],
+  );
   const grant = rows[0];
   if (grant === undefined) return 'missing';
   if (grant.digest !== digest) return 'mismatch';
@@ -81,18 +98,22 @@ export interface AttemptRow {
   readonly errorClass: string | null;
 }
 
-export async function startAttempt(tx: Tx, attempt: { readonly action: string; readonly attempt: number; readonly startedAt: string }): Promise<void> {
-  await tx.query('insert into execution_attempt (action, attempt, started_at) values ($1, $2, $3)', [attempt.action, attempt.attempt, attempt.startedAt]);
+export async function startAttempt(
+  tx: Tx,
+  attempt: { readonly action: string; readonly attempt: number; readonly startedAt: string },
+): Promise<void> {
+  await tx.query('insert into execution_attempt (action, attempt, started_at) values ($1, $2, $3)', [
+    attempt.action,
+    attempt.attempt,
+    attempt.startedAt,
+  ]);
 }
 
 export async function finishAttempt(tx: Tx, attempt: Omit<AttemptRow, 'startedAt'>): Promise<void> {
-  await tx.query('update execution_attempt set finished_at = $3, outcome = $4, error_class = $5 where action = $1 and attempt = $2', [
-    attempt.action,
-    attempt.attempt,
-    attempt.finishedAt,
-    attempt.outcome,
-    attempt.errorClass,
-  ]);
+  await tx.query(
+    'update execution_attempt set finished_at = $3, outcome = $4, error_class = $5 where action = $1 and attempt = $2',
+    [attempt.action, attempt.attempt, attempt.finishedAt, attempt.outcome, attempt.errorClass],
+  );
 }
 
 export async function listAttempts(q: Queryable, action: string): Promise<AttemptRow[]> {

@@ -1,7 +1,8 @@
 import type { ApprovalDoc, ApprovalStatus } from '../engine/state.js';
 import type { Queryable, Tx } from '../db/index.js';
-import { decodeCursor, page, type Page } from './cursor.js';
+import { decodeTimeCursor, page, type Page } from './cursor.js';
 import { viewerValues, visibleRun, type Viewer } from './visibility.js';
+import { findable, findableOrNull } from './text.js';
 
 export interface ApprovalRow {
   readonly id: string;
@@ -49,12 +50,17 @@ export async function upsertApproval(tx: Tx, approval: ApprovalRow): Promise<voi
 }
 
 export async function getApproval(q: Queryable, id: string): Promise<ApprovalRow | null> {
-  const { rows } = await q.query<ApprovalRow>(`select ${columns} from approval a where a.id = $1`, [id]);
+  const { rows } = await q.query<ApprovalRow>(`select ${columns} from approval a where a.id = $1`, [
+    findable(id),
+  ]);
   return rows[0] ?? null;
 }
 
 export async function approvalsOfRun(q: Queryable, run: string): Promise<ApprovalRow[]> {
-  const { rows } = await q.query<ApprovalRow>(`select ${columns} from approval a where a.run = $1 order by a.requested_at, a.id`, [run]);
+  const { rows } = await q.query<ApprovalRow>(
+    `select ${columns} from approval a where a.run = $1 order by a.requested_at, a.id`,
+    [run],
+  );
   return rows;
 }
 
@@ -62,7 +68,7 @@ export interface ApprovalFilter {
   readonly status?: string | undefined;
   readonly role?: string | undefined;
   readonly flow?: string | undefined;
-  /** Only open ones whose role this viewer holds. */
+  /** Only open ones that this viewer's roles let it decide, and that it has not decided. */
   readonly mine?: boolean;
   readonly viewer: Viewer;
   readonly limit: number;
@@ -71,7 +77,7 @@ export interface ApprovalFilter {
 
 /** Oldest first: who waits longest stands on top. Null: the cursor is not one of ours. */
 export async function listApprovals(q: Queryable, filter: ApprovalFilter): Promise<Page<ApprovalRow> | null> {
-  const after = filter.cursor === null ? [null, null] : decodeCursor(filter.cursor, 2);
+  const after = filter.cursor === null ? [null, null] : decodeTimeCursor(filter.cursor);
   if (after === null) return null;
   const { rows } = await q.query<ApprovalRow>(
     `select ${columns} from approval a join run r on r.id = a.run
@@ -79,14 +85,28 @@ export async function listApprovals(q: Queryable, filter: ApprovalFilter): Promi
         and ($4::timestamptz is null or (a.requested_at, a.id) > ($4, $5))
         and ${visibleRun(6)}
         and (not $10::boolean or (a.status in ('open', 'escalated')
-              and ((cardinality(a.roles) > 0 and a.roles && $8::text[]) or (cardinality(a.roles) = 0 and $9::boolean))))
+              and ((cardinality(a.roles) > 0 and a.roles && $8::text[]) or (cardinality(a.roles) = 0 and $9::boolean))
+              and not exists (select 1 from decision m where m.approval = a.id and m.by_id = $7 and m.status <> 'refused')))
       order by a.requested_at, a.id limit $11`,
-    [filter.status ?? null, filter.role ?? null, filter.flow ?? null, after[0], after[1], ...viewerValues(filter.viewer), filter.mine ?? false, filter.limit + 1],
+    [
+      findableOrNull(filter.status),
+      findableOrNull(filter.role),
+      findableOrNull(filter.flow),
+      after[0],
+      after[1],
+      ...viewerValues(filter.viewer),
+      filter.mine ?? false,
+      filter.limit + 1,
+    ],
   );
   return page(rows, filter.limit, (row) => [row.requestedAt, row.id]);
 }
 
-export async function countApprovals(q: Queryable): Promise<{ environment: string; status: string; count: number }[]> {
-  const { rows } = await q.query<{ environment: string; status: string; count: number }>('select environment, status, count(*) as count from approval group by 1, 2');
+export async function countApprovals(
+  q: Queryable,
+): Promise<{ environment: string; status: string; count: number }[]> {
+  const { rows } = await q.query<{ environment: string; status: string; count: number }>(
+    'select environment, status, count(*) as count from approval group by 1, 2',
+  );
   return rows;
 }

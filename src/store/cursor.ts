@@ -6,11 +6,29 @@ export function encodeCursor(position: readonly (string | number)[]): string {
 export function decodeCursor(cursor: string, length: number): readonly (string | number)[] | null {
   try {
     const value: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
-    const fits = Array.isArray(value) && value.length === length && value.every((one) => typeof one === 'string' || typeof one === 'number');
-    return fits ? (value as (string | number)[]) : null;
+    return Array.isArray(value) && value.length === length && value.every(isPosition) ? value : null;
   } catch {
     return null;
   }
+}
+
+/** Of lists that are ordered by time and id. */
+export function decodeTimeCursor(cursor: string): readonly [time: string, id: string] | null {
+  const [time, id] = decodeCursor(cursor, 2) ?? [];
+  return typeof time === 'string' &&
+    typeof id === 'string' &&
+    isoTime.test(time) &&
+    !Number.isNaN(Date.parse(time))
+    ? [time, id]
+    : null;
+}
+
+const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+function isPosition(value: unknown): value is string | number {
+  return typeof value === 'number'
+    ? Number.isSafeInteger(value)
+    : typeof value === 'string' && !value.includes('\0');
 }
 
 export interface Page<T> {
@@ -19,8 +37,15 @@ export interface Page<T> {
 }
 
 /** Rows were read with one more than `limit`, to know whether a page follows. */
-export function page<T>(rows: readonly T[], limit: number, position: (row: T) => readonly (string | number)[]): Page<T> {
+export function page<T>(
+  rows: readonly T[],
+  limit: number,
+  position: (row: T) => readonly (string | number)[],
+): Page<T> {
   const items = rows.slice(0, limit);
   const last = items.at(-1);
-  return { items, nextCursor: rows.length > limit && last !== undefined ? encodeCursor(position(last)) : null };
+  return {
+    items,
+    nextCursor: rows.length > limit && last !== undefined ? encodeCursor(position(last)) : null,
+  };
 }

@@ -1,6 +1,7 @@
 import type { AttestedMessage } from '../model/message.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Queryable } from '../db/index.js';
+import { findable } from './text.js';
 
 export interface DecisionRow {
   readonly id: string;
@@ -42,16 +43,29 @@ export async function insertDecision(q: Queryable, row: DecisionRow): Promise<vo
 }
 
 export async function getDecision(q: Queryable, id: string): Promise<DecisionRow | null> {
-  const { rows } = await q.query<DecisionRow>(`select ${columns} from decision where id = $1`, [id]);
+  const { rows } = await q.query<DecisionRow>(`select ${columns} from decision where id = $1`, [
+    findable(id),
+  ]);
   return rows[0] ?? null;
 }
 
 export async function decisionsOf(q: Queryable, approvals: readonly string[]): Promise<DecisionRow[]> {
-  const { rows } = await q.query<DecisionRow>(`select ${columns} from decision where approval = any($1) order by at, id`, [approvals]);
+  const { rows } = await q.query<DecisionRow>(
+    `select ${columns} from decision where approval = any($1) order by at, id`,
+    [approvals],
+  );
   return rows;
 }
 
 /** Settled once: the first answer of the run stays. */
-export async function settleDecision(q: Queryable, id: string, settled: { readonly status: 'applied' | 'refused'; readonly code: string | null }): Promise<void> {
-  await q.query(`update decision set status = $2, code = $3 where id = $1 and status = 'accepted'`, [id, settled.status, settled.code]);
+export async function settleDecision(
+  q: Queryable,
+  id: string,
+  settled: { readonly status: 'applied' | 'refused'; readonly code: string | null },
+): Promise<void> {
+  await q.query(`update decision set status = $2, code = $3 where id = $1 and status = 'accepted'`, [
+    id,
+    settled.status,
+    settled.code,
+  ]);
 }

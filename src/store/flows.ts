@@ -2,6 +2,7 @@ import type { Plan } from '../engine/plan.js';
 import type { Json } from '../model/json.js';
 import type { Queryable, Tx } from '../db/index.js';
 import { decodeCursor, page, type Page } from './cursor.js';
+import { findable, findableOrNull } from './text.js';
 
 export async function putPlan(q: Queryable, hash: string, body: string): Promise<void> {
   await q.query('insert into plan (hash, body) values ($1, $2) on conflict do nothing', [hash, body]);
@@ -34,7 +35,10 @@ const columns = `name, version, hash, plan_hash as "planHash", environment, defi
   published_at as "publishedAt", published_by as "publishedBy"`;
 
 /** The next version of a name; that exact content again, compiled to the same plan, is the version it has. */
-export async function publishVersion(tx: Tx, flow: NewFlowVersion): Promise<{ version: number; created: boolean }> {
+export async function publishVersion(
+  tx: Tx,
+  flow: NewFlowVersion,
+): Promise<{ version: number; created: boolean }> {
   await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`flow:${flow.name}`]);
   const { rows: same } = await tx.query<{ version: number }>(
     'select version from flow_version where name = $1 and hash = $2 and plan_hash = $3 order by version desc limit 1',
@@ -44,7 +48,18 @@ export async function publishVersion(tx: Tx, flow: NewFlowVersion): Promise<{ ve
   const { rows } = await tx.query<{ version: number }>(
     `insert into flow_version (name, version, hash, plan_hash, environment, definition, source, owner, description, warnings, published_by)
      values ($1, (select coalesce(max(version), 0) + 1 from flow_version where name = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10) returning version`,
-    [flow.name, flow.hash, flow.planHash, flow.environment, flow.definition, flow.source, flow.owner, flow.description, JSON.stringify(flow.warnings), flow.publishedBy],
+    [
+      flow.name,
+      flow.hash,
+      flow.planHash,
+      flow.environment,
+      flow.definition,
+      flow.source,
+      flow.owner,
+      flow.description,
+      JSON.stringify(flow.warnings),
+      flow.publishedBy,
+    ],
   );
   return { version: rows[0]?.version ?? 0, created: true };
 }
@@ -60,7 +75,11 @@ export interface FlowSummary {
 }
 
 /** The latest version of each flow, by name. Null: the cursor is not one of ours. */
-export async function listFlows(q: Queryable, limit: number, cursor: string | null): Promise<Page<FlowSummary> | null> {
+export async function listFlows(
+  q: Queryable,
+  limit: number,
+  cursor: string | null,
+): Promise<Page<FlowSummary> | null> {
   const after = cursor === null ? [''] : decodeCursor(cursor, 1);
   if (after === null) return null;
   const { rows } = await q.query<FlowSummary>(
@@ -73,21 +92,35 @@ export async function listFlows(q: Queryable, limit: number, cursor: string | nu
 
 /** All versions, newest first; empty when the name is unknown. */
 export async function getFlow(q: Queryable, name: string): Promise<FlowVersionRow[]> {
-  const { rows } = await q.query<FlowVersionRow>(`select ${columns} from flow_version where name = $1 order by version desc`, [name]);
+  const { rows } = await q.query<FlowVersionRow>(
+    `select ${columns} from flow_version where name = $1 order by version desc`,
+    [findable(name)],
+  );
   return rows;
 }
 
-export async function getFlowVersion(q: Queryable, name: string, version: number): Promise<FlowVersionRow | null> {
-  const { rows } = await q.query<FlowVersionRow>(`select ${columns} from flow_version where name = $1 and version = $2`, [name, version]);
+export async function getFlowVersion(
+  q: Queryable,
+  name: string,
+  version: number,
+): Promise<FlowVersionRow | null> {
+  const { rows } = await q.query<FlowVersionRow>(
+    `select ${columns} from flow_version where name = $1 and version = $2`,
+    [findable(name), version],
+  );
   return rows[0] ?? null;
 }
 
 /** That version, or the latest in that environment; without an environment, the latest of all. */
-export async function resolveVersion(q: Queryable, name: string, by: { readonly version?: number | undefined; readonly environment?: string | undefined }): Promise<FlowVersionRow | null> {
+export async function resolveVersion(
+  q: Queryable,
+  name: string,
+  by: { readonly version?: number | undefined; readonly environment?: string | undefined },
+): Promise<FlowVersionRow | null> {
   const { rows } = await q.query<FlowVersionRow>(
     `select ${columns} from flow_version
       where name = $1 and ($2::integer is null or version = $2) and ($3::text is null or environment = $3) order by version desc limit 1`,
-    [name, by.version ?? null, by.environment ?? null],
+    [findable(name), by.version ?? null, findableOrNull(by.environment)],
   );
   return rows[0] ?? null;
 }

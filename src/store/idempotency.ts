@@ -10,7 +10,12 @@ export interface ClaimKey {
 export type Claim =
   /** `effectId` is the first attempt's, also when its holder died and this one took over. */
   | { readonly kind: 'claimed'; readonly effectId: string }
-  | { readonly kind: 'replay'; readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly response: string }
+  | {
+      readonly kind: 'replay';
+      readonly status: number;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly response: string;
+    }
   | { readonly kind: 'reused' }
   | { readonly kind: 'in_progress' };
 
@@ -26,33 +31,65 @@ const where = 'principal = $1 and method = $2 and path = $3 and key = $4';
 const values = (key: ClaimKey): string[] => [key.principal, key.method, key.path, key.key];
 
 /** One holder at a time. A holder that died is followed once `holdMs` have passed. */
-export async function claim(q: Queryable, key: ClaimKey, ask: { readonly bodyHash: string; readonly effectId: string; readonly holdMs: number }): Promise<Claim> {
-  await q.query(`delete from idempotency where ${where} and created_at < now() - interval '24 hours'`, values(key));
+export async function claim(
+  q: Queryable,
+  key: ClaimKey,
+  ask: { readonly bodyHash: string; readonly effectId: string; readonly holdMs: number },
+): Promise<Claim> {
+  await q.query(
+    `delete from idempotency where ${where} and created_at < now() - interval '24 hours'`,
+    values(key),
+  );
   const { rowCount } = await q.query(
     `insert into idempotency (principal, method, path, key, body_hash, effect_id, held_until)
      values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond') on conflict do nothing`,
     [...values(key), ask.bodyHash, ask.effectId, ask.holdMs],
   );
   if (rowCount === 1) return { kind: 'claimed', effectId: ask.effectId };
-  const { rows } = await q.query<Row>(`select body_hash as "bodyHash", effect_id as "effectId", status, headers, response from idempotency where ${where}`, values(key));
+  const { rows } = await q.query<Row>(
+    `select body_hash as "bodyHash", effect_id as "effectId", status, headers, response from idempotency where ${where}`,
+    values(key),
+  );
   const row = rows[0];
   if (row === undefined) return { kind: 'in_progress' };
   if (row.bodyHash !== ask.bodyHash) return { kind: 'reused' };
-  if (row.status !== null) return { kind: 'replay', status: row.status, headers: row.headers ?? {}, response: row.response ?? '' };
-  const taken = await q.query(`update idempotency set held_until = now() + $5 * interval '1 millisecond' where ${where} and status is null and held_until < now()`, [...values(key), ask.holdMs]);
+  if (row.status !== null)
+    return { kind: 'replay', status: row.status, headers: row.headers ?? {}, response: row.response ?? '' };
+  const taken = await q.query(
+    `update idempotency set held_until = now() + $5 * interval '1 millisecond' where ${where} and status is null and held_until < now()`,
+    [...values(key), ask.holdMs],
+  );
   return taken.rowCount === 1 ? { kind: 'claimed', effectId: row.effectId } : { kind: 'in_progress' };
 }
 
-export async function complete(q: Queryable, key: ClaimKey, answer: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly response: string }): Promise<void> {
-  await q.query(`update idempotency set status = $5, headers = $6, response = $7 where ${where}`, [...values(key), answer.status, JSON.stringify(answer.headers), answer.response]);
+export async function complete(
+  q: Queryable,
+  key: ClaimKey,
+  answer: {
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly response: string;
+  },
+): Promise<void> {
+  await q.query(`update idempotency set status = $5, headers = $6, response = $7 where ${where}`, [
+    ...values(key),
+    answer.status,
+    JSON.stringify(answer.headers),
+    answer.response,
+  ]);
 }
 
 /** The answer is not kept: the next attempt may go on at once, with the same effect. */
 export async function release(q: Queryable, key: ClaimKey): Promise<void> {
-  await q.query(`update idempotency set held_until = now() - interval '1 second' where ${where} and status is null`, values(key));
+  await q.query(
+    `update idempotency set held_until = now() - interval '1 second' where ${where} and status is null`,
+    values(key),
+  );
 }
 
 export async function purge(q: Queryable): Promise<number> {
-  const { rowCount } = await q.query(`delete from idempotency where created_at < now() - interval '24 hours'`);
+  const { rowCount } = await q.query(
+    `delete from idempotency where created_at < now() - interval '24 hours'`,
+  );
   return rowCount ?? 0;
 }

@@ -9,12 +9,10 @@ export interface OutboxRow {
 
 /** A message that must reach its run. It first comes due after the direct way has had its time. */
 export async function put(q: Queryable, row: OutboxRow): Promise<void> {
-  await q.query(`insert into outbox (id, run, kind, payload, next_at) values ($1, $2, $3, $4, now() + interval '5 seconds') on conflict (id) do nothing`, [
-    row.id,
-    row.run,
-    row.kind,
-    JSON.stringify(row.payload),
-  ]);
+  await q.query(
+    `insert into outbox (id, run, kind, payload, next_at) values ($1, $2, $3, $4, now() + interval '5 seconds') on conflict (id) do nothing`,
+    [row.id, row.run, row.kind, JSON.stringify(row.payload)],
+  );
 }
 
 /** Takes what is due, each once over all processes, and puts its next time off: 2 s, doubling to 2 minutes. */

@@ -10,7 +10,10 @@ export interface LoadedPolicies {
 }
 
 /** Stores it when it differs from the current one; tells whether it did. */
-export async function putPolicies(q: Queryable, loaded: LoadedPolicies): Promise<{ changed: boolean; hash: string }> {
+export async function putPolicies(
+  q: Queryable,
+  loaded: LoadedPolicies,
+): Promise<{ changed: boolean; hash: string }> {
   const body = canonical(loaded);
   const hash = `sha256:${createHash('sha256').update(body).digest('hex')}`;
   const { rowCount } = await q.query(

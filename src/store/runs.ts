@@ -1,7 +1,8 @@
 import type { Problem, RunStatus } from '../engine/state.js';
 import type { Queryable, Tx } from '../db/index.js';
-import { decodeCursor, page, type Page } from './cursor.js';
+import { decodeTimeCursor, page, type Page } from './cursor.js';
 import { viewerValues, visibleRun, type Viewer } from './visibility.js';
+import { findable, findableOrNull } from './text.js';
 
 export interface RunRow {
   readonly id: string;
@@ -58,13 +59,16 @@ export async function insertRun(q: Queryable, run: RunRow): Promise<void> {
 }
 
 export async function getRun(q: Queryable, id: string): Promise<RunRow | null> {
-  const { rows } = await q.query<RunRow>(`select ${columns} from run r where r.id = $1`, [id]);
+  const { rows } = await q.query<RunRow>(`select ${columns} from run r where r.id = $1`, [findable(id)]);
   return rows[0] ?? null;
 }
 
 /** Null: unknown, or not for this viewer to see. */
 export async function getVisibleRun(q: Queryable, id: string, viewer: Viewer): Promise<RunRow | null> {
-  const { rows } = await q.query<RunRow>(`select ${columns} from run r where r.id = $1 and ${visibleRun(2)}`, [id, ...viewerValues(viewer)]);
+  const { rows } = await q.query<RunRow>(
+    `select ${columns} from run r where r.id = $1 and ${visibleRun(2)}`,
+    [findable(id), ...viewerValues(viewer)],
+  );
   return rows[0] ?? null;
 }
 
@@ -73,7 +77,9 @@ export async function lockRun(tx: Tx, id: string): Promise<RunRow | null> {
   return rows[0] ?? null;
 }
 
-export type RunChange = Pick<RunRow, 'state' | 'status' | 'version' | 'rev' | 'updatedAt' | 'doc'> & { readonly problem: { readonly code: string; readonly message: string } | null };
+export type RunChange = Pick<RunRow, 'state' | 'status' | 'version' | 'rev' | 'updatedAt' | 'doc'> & {
+  readonly problem: { readonly code: string; readonly message: string } | null;
+};
 
 /** Announces itself on `countersign_run`. */
 export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<void> {
@@ -81,7 +87,16 @@ export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<voi
     `with changed as (
        update run set state = $2, status = $3, version = $4, rev = $5, updated_at = $6, problem = $7, doc = $8 where id = $1 returning id)
      select pg_notify('countersign_run', id) from changed`,
-    [id, run.state, run.status, run.version, run.rev, run.updatedAt, run.problem === null ? null : JSON.stringify(run.problem), run.doc],
+    [
+      id,
+      run.state,
+      run.status,
+      run.version,
+      run.rev,
+      run.updatedAt,
+      run.problem === null ? null : JSON.stringify(run.problem),
+      run.doc,
+    ],
   );
 }
 
@@ -98,7 +113,7 @@ export interface RunFilter {
 
 /** Newest first. Null: the cursor is not one of ours. */
 export async function listRuns(q: Queryable, filter: RunFilter): Promise<Page<RunRow> | null> {
-  const before = filter.cursor === null ? [null, null] : decodeCursor(filter.cursor, 2);
+  const before = filter.cursor === null ? [null, null] : decodeTimeCursor(filter.cursor);
   if (before === null) return null;
   const { rows } = await q.query<RunRow>(
     `select ${columns} from run r
@@ -108,11 +123,11 @@ export async function listRuns(q: Queryable, filter: RunFilter): Promise<Page<Ru
         and ${visibleRun(8)}
       order by r.started_at desc, r.id desc limit $12`,
     [
-      filter.flow ?? null,
-      filter.state ?? null,
-      filter.status ?? null,
-      filter.environment ?? null,
-      filter.startedBy ?? null,
+      findableOrNull(filter.flow),
+      findableOrNull(filter.state),
+      findableOrNull(filter.status),
+      findableOrNull(filter.environment),
+      findableOrNull(filter.startedBy),
       before[0],
       before[1],
       ...viewerValues(filter.viewer),
@@ -122,8 +137,12 @@ export async function listRuns(q: Queryable, filter: RunFilter): Promise<Page<Ru
   return page(rows, filter.limit, (row) => [row.startedAt, row.id]);
 }
 
-export async function countRuns(q: Queryable): Promise<{ environment: string; status: string; count: number }[]> {
-  const { rows } = await q.query<{ environment: string; status: string; count: number }>('select environment, status, count(*) as count from run group by 1, 2');
+export async function countRuns(
+  q: Queryable,
+): Promise<{ environment: string; status: string; count: number }[]> {
+  const { rows } = await q.query<{ environment: string; status: string; count: number }>(
+    'select environment, status, count(*) as count from run group by 1, 2',
+  );
   return rows;
 }
 
@@ -138,20 +157,33 @@ export interface StepRow {
 const stepColumns = 'run, rev, event_key as "eventKey", result';
 
 export async function putStep(tx: Tx, step: StepRow): Promise<void> {
-  await tx.query('insert into run_step (run, rev, event_key, result) values ($1, $2, $3, $4)', [step.run, step.rev, step.eventKey, step.result]);
+  await tx.query('insert into run_step (run, rev, event_key, result) values ($1, $2, $3, $4)', [
+    step.run,
+    step.rev,
+    step.eventKey,
+    step.result,
+  ]);
 }
 
 export async function getStep(q: Queryable, run: string, rev: number): Promise<StepRow | null> {
-  const { rows } = await q.query<StepRow>(`select ${stepColumns} from run_step where run = $1 and rev = $2`, [run, rev]);
+  const { rows } = await q.query<StepRow>(`select ${stepColumns} from run_step where run = $1 and rev = $2`, [
+    run,
+    rev,
+  ]);
   return rows[0] ?? null;
 }
 
 export async function findStep(q: Queryable, run: string, eventKey: string): Promise<StepRow | null> {
-  const { rows } = await q.query<StepRow>(`select ${stepColumns} from run_step where run = $1 and event_key = $2 order by rev desc limit 1`, [run, eventKey]);
+  const { rows } = await q.query<StepRow>(
+    `select ${stepColumns} from run_step where run = $1 and event_key = $2 order by rev desc limit 1`,
+    [run, eventKey],
+  );
   return rows[0] ?? null;
 }
 
 export async function getStepResults(q: Queryable, run: string): Promise<StepRow[]> {
-  const { rows } = await q.query<StepRow>(`select ${stepColumns} from run_step where run = $1 order by rev`, [run]);
+  const { rows } = await q.query<StepRow>(`select ${stepColumns} from run_step where run = $1 order by rev`, [
+    run,
+  ]);
   return rows;
 }

@@ -1,4 +1,5 @@
 import type { Principal } from '../model/principal.js';
+import { findable } from './text.js';
 
 /**
  * A run is visible to who started it, to holders of `run.read` or `audit.read`, and to those whose
@@ -28,9 +29,9 @@ export function visibleRun(first: number): string {
   const [all, id, roles, decides] = [first, first + 1, first + 2, first + 3].map((n) => `$${n}`);
   return `(${all}::boolean or r.started_by = ${id}
     or exists (select 1 from approval a where a.run = r.id and ((cardinality(a.roles) > 0 and a.roles && ${roles}::text[]) or (cardinality(a.roles) = 0 and ${decides}::boolean)))
-    or exists (select 1 from decision d where d.run = r.id and d.by_id = ${id}))`;
+    or exists (select 1 from decision d where d.run = r.id and d.by_id = ${id} and d.status <> 'refused'))`;
 }
 
 export function viewerValues(viewer: Viewer): readonly unknown[] {
-  return [viewer.all, viewer.id, viewer.roles, viewer.decides];
+  return [viewer.all, findable(viewer.id), viewer.roles.map(findable), viewer.decides];
 }
