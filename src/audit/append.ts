@@ -37,24 +37,18 @@ export const closingTypes: readonly string[] = [
 
 /**
  * Appends to a run's own chain. The closing record carries the count of the records before it and
- * their head; nothing follows it. `close` ends the chain with the last of `facts`, whatever it is.
+ * their head; nothing follows it.
  */
-export async function appendRun(
-  tx: Tx,
-  scope: RunScope,
-  facts: readonly Fact[],
-  options: { readonly close?: boolean } = {},
-): Promise<ChainHead> {
+export async function appendRun(tx: Tx, scope: RunScope, facts: readonly Fact[]): Promise<ChainHead> {
   const place: Place = { ...scope, chain: scope.run, about: '' };
   const placed = facts.map((fact) => ({ fact, place }));
-  return appendChain(tx, { id: scope.run, run: true, close: options.close ?? false }, placed);
+  return appendChain(tx, { id: scope.run, run: true }, placed);
 }
 
 interface Chain {
   readonly id: string;
   /** false: a service's. */
   readonly run: boolean;
-  readonly close: boolean;
 }
 
 interface ChainRow {
@@ -79,7 +73,7 @@ export async function appendChain(tx: Tx, chain: Chain, placed: readonly Placed[
   const row = await lockChain(tx, chain);
   const fresh = await withoutKnown(tx, placed);
   if (fresh.length === 0) return { size: row.size, head: row.head === null ? '' : hashText(row.head) };
-  const end = chain.close ? fresh.length - 1 : fresh.findIndex((one) => ends(chain, one));
+  const end = fresh.findIndex((one) => ends(chain, one));
   const beyond = row.closed ? fresh[0] : end === -1 ? undefined : fresh[end + 1];
   if (beyond !== undefined) {
     throw new Error(

@@ -42,7 +42,7 @@ export function makeServiceChain({
     if (facts.length === 0) return;
     await appendChain(
       tx,
-      { id, run: false, close: false },
+      { id, run: false },
       facts.map((fact) => placed(id, fact)),
     );
   };

@@ -81,6 +81,8 @@ function endProblem(
     return `chain \`${chain}\` has ${runseq} records and its head says ${head.size}: records from ${runseq} on are missing`;
   if ((head.head === null ? null : hashText(head.head)) !== prev)
     return `chain \`${chain}\`: its last record, ${runseq - 1}, is not the one that its head names`;
+  if (head.closed && !closed)
+    return `chain \`${chain}\` is closed and its last record does not close it: records are missing at its end`;
   if (closed && !head.closed) return `chain \`${chain}\` was opened again after its closing record`;
   return null;
 }

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { newId } from '../../src/model/ids.js';
+import { assertAppendOnly, makePool, migrate } from '../../src/db/index.js';
+import { asSuperuser, serverUrl, withDatabase } from '../support/database.js';
+import { makeTestDatabase } from '../support/servers.js';
+
+const migrations = ['0001_init.sql', '0002_privileges.sql'];
+
+test('a fresh database gets every migration, and gets none twice', async () => {
+  const { url, drop } = await makeTestDatabase();
+  try {
+    assert.deepEqual((await migrate(url)).applied, migrations);
+    assert.deepEqual((await migrate(url)).applied, []);
+  } finally {
+    await drop();
+  }
+});
+
+test('twenty processes that race to migrate one database apply each migration once', async () => {
+  const { url, drop } = await makeTestDatabase();
+  try {
+    const all = await Promise.all(Array.from({ length: 20 }, () => migrate(url)));
+    assert.deepEqual(all.flatMap(({ applied }) => applied).sort(), migrations);
+  } finally {
+    await drop();
+  }
+});
+
+test('processes that race to migrate different databases of one server all succeed', async () => {
+  const databases = await Promise.all(Array.from({ length: 5 }, () => makeTestDatabase()));
+  try {
+    await asSuperuser(serverUrl(), 'select 1');
+    const all = await Promise.all(databases.flatMap(({ url }) => [migrate(url), migrate(url)]));
+    assert.equal(all.flatMap(({ applied }) => applied).length, 5 * migrations.length);
+  } finally {
+    await Promise.all(databases.map(({ drop }) => drop()));
+  }
+});
+
+test('a database that a newer version has migrated is refused', async () => {
+  await withDatabase(async ({ url, asSuperuser: run }) => {
+    await run(`insert into schema_migration (name, hash) values ('0999_later.sql', 'x')`);
+    await assert.rejects(migrate(url), /`0999_later.sql`, which this version does not know/);
+  });
+});
+
+test('a migration that was edited after it was applied is refused by name', async () => {
+  await withDatabase(async ({ url, asSuperuser: run }) => {
+    await run(`update schema_migration set hash = 'edited' where name = '0001_init.sql'`);
+    await assert.rejects(migrate(url), /`0001_init.sql` is not the file that this database was made with/);
+  });
+});
+
+const login = newId('svc');
+const password = 'only-for-this-test';
+after(() => asSuperuser(serverUrl(), `drop role if exists ${login}`));
+
+test('a login that may not make roles migrates without them, says so, and still cannot change the record', async () => {
+  await asSuperuser(serverUrl(), `create role ${login} login password '${password}'`);
+  const database = `test_${login}`;
+  await asSuperuser(serverUrl(), `create database ${database} owner ${login}`);
+  const url = serverUrl({ user: login, password, database });
+  const pool = makePool({ url, applicationName: 'test', max: 2 });
+  try {
+    const { applied, notices } = await migrate(url);
+    assert.deepEqual(applied, migrations);
+    assert.match(notices.join('\n'), /may not make or take the role `countersign_app`/);
+    const { rows } = await pool.query<{ user: string; owner: string }>(
+      `select current_user as user, relowner::regrole::text as owner from pg_class where relname = 'audit_record'`,
+    );
+    assert.deepEqual(rows, [{ user: login, owner: login }]);
+    await assertAppendOnly(pool);
+  } finally {
+    await pool.end();
+    await asSuperuser(serverUrl(), `drop database ${database} with (force)`);
+  }
+});

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { isUnavailable, listen, makePool, withTransaction } from '../../src/db/index.js';
+import { makeDatabase, type Database } from '../support/database.js';
+
+describe('a store that is away is told from a mistake', () => {
+  let database: Database;
+  before(async () => {
+    database = await makeDatabase();
+  });
+  after(() => database.drop());
+
+  async function failure(work: () => Promise<unknown>): Promise<unknown> {
+    return work().then(
+      () => assert.fail('it worked'),
+      (error: unknown) => error,
+    );
+  }
+
+  test('nobody listens', async () => {
+    const pool = makePool({ url: 'postgres://nobody@127.0.0.1:1/none', applicationName: 'test', max: 1 });
+    assert.equal(isUnavailable(await failure(() => pool.query('select 1'))), true);
+    await pool.end();
+  });
+
+  test('somebody listens and never answers: an error within five seconds', async () => {
+    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    after(() => silent.close());
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const pool = makePool({
+      url: `postgres://nobody@127.0.0.1:${port}/none`,
+      applicationName: 'test',
+      max: 1,
+    });
+    const started = Date.now();
+    assert.equal(isUnavailable(await failure(() => pool.query('select 1'))), true);
+    assert.ok(Date.now() - started < 5_000);
+    await pool.end();
+  });
+
+  test('the connection is cut in the middle of a transaction: unavailable, and the next one works', async () => {
+    const error = await failure(() =>
+      withTransaction(database.pool, async (tx) => {
+        const { rows } = await tx.query<{ pid: number }>('select pg_backend_pid() as pid');
+        await database.asSuperuser('select pg_terminate_backend($1)', [rows[0]?.pid]);
+        await tx.query('select 1');
+      }),
+    );
+    assert.equal(isUnavailable(error), true);
+    assert.equal(
+      await withTransaction(database.pool, async (tx) => (await tx.query('select 1')).rowCount),
+      1,
+    );
+  });
+
+  test('a wrong statement and a broken rule are not the store being away', async () => {
+    assert.equal(isUnavailable(await failure(() => database.pool.query('selec 1'))), false);
+    assert.equal(isUnavailable(await failure(() => database.pool.query('delete from audit_record'))), false);
+    assert.equal(isUnavailable(new Error('no')), false);
+  });
+
+  test('nothing of a transaction that throws is kept', async () => {
+    await failure(() =>
+      withTransaction(database.pool, async (tx) => {
+        await tx.query(`insert into plan (hash, body) values ('sha256:x', '{}')`);
+        throw new Error('stop');
+      }),
+    );
+    assert.equal((await database.pool.query('select 1 from plan')).rowCount, 0);
+  });
+});
+
+test('a listener whose connection is cut comes back, says so, and hears again', async () => {
+  const database = await makeDatabase();
+  const heard: string[] = [];
+  let notified = (): void => undefined;
+  let reconnected = (): void => undefined;
+  const back = new Promise<void>((resolve) => {
+    reconnected = resolve;
+  });
+  const next = (): Promise<void> =>
+    new Promise((resolve) => {
+      notified = resolve;
+    });
+  const listener = await listen(
+    database.url,
+    ['countersign_run'],
+    (channel, payload) => {
+      heard.push(`${channel} ${payload}`);
+      notified();
+    },
+    () => reconnected(),
+  );
+  const first = next();
+  await database.pool.query(`select pg_notify('countersign_run', 'run_1')`);
+  await first;
+  await database.asSuperuser(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'countersign listen' and datname = current_database()`,
+  );
+  await back;
+  const second = next();
+  await database.pool.query(`select pg_notify('countersign_run', 'run_2')`);
+  await second;
+  assert.deepEqual(heard, ['countersign_run run_1', 'countersign_run run_2']);
+  await listener.close();
+  await database.drop();
+});
