@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { newId } from '../../src/model/ids.js';
+import { listen, withTransaction } from '../../src/db/index.js';
+import {
+  consumeGrant,
+  finishAttempt,
+  listAttempts,
+  putGrant,
+  startAttempt,
+} from '../../src/store/actions.js';
+import { getDecision, insertDecision, settleDecision, type DecisionRow } from '../../src/store/decisions.js';
+import { publishVersion, putPlan, resolveVersion } from '../../src/store/flows.js';
+import { claim, complete, purge, release } from '../../src/store/idempotency.js';
+import { insertPrincipal } from '../../src/store/keys.js';
+import { due, markDelivered, put } from '../../src/store/outbox.js';
+import { getRun, insertRun, updateRun } from '../../src/store/runs.js';
+import { makeDatabase, type Database } from '../support/database.js';
+import { putApproval, putRun, runRow } from './rows.js';
+
+let database: Database;
+before(async () => {
+  database = await makeDatabase();
+});
+after(() => database.drop());
+
+describe('an idempotency key', () => {
+  const key = (): { principal: string; method: string; path: string; key: string } => ({
+    principal: 'agent',
+    method: 'POST',
+    path: '/v1/flows/f/runs',
+    key: newId('msg'),
+  });
+  const ask = (
+    effectId: string,
+    change: { bodyHash?: string; holdMs?: number } = {},
+  ): { bodyHash: string; effectId: string; holdMs: number } => ({
+    bodyHash: 'sha256:body',
+    holdMs: 30_000,
+    effectId,
+    ...change,
+  });
+
+  test('twenty at once with one key: one holds it, the others are told that it is in progress', async () => {
+    const one = key();
+    const claims = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => claim(database.pool, one, ask(`run_${n}`))),
+    );
+    assert.equal(claims.filter(({ kind }) => kind === 'claimed').length, 1);
+    assert.equal(claims.filter(({ kind }) => kind === 'in_progress').length, 19);
+  });
+
+  test('a finished one replays its answer; another body is refused; the other principal’s is another', async () => {
+    const one = key();
+    await claim(database.pool, one, ask('run_1'));
+    const answer = { status: 201, headers: { Location: '/x' }, response: '{"nul":"\\u0000"}' };
+    await complete(database.pool, one, answer);
+    assert.deepEqual(await claim(database.pool, one, ask('run_2')), { kind: 'replay', ...answer });
+    assert.deepEqual(await claim(database.pool, one, ask('run_2', { bodyHash: 'sha256:other' })), {
+      kind: 'reused',
+    });
+    assert.deepEqual(await claim(database.pool, { ...one, principal: 'other' }, ask('run_2')), {
+      kind: 'claimed',
+      effectId: 'run_2',
+    });
+  });
+
+  test('whose holder died is taken over by one, who gets the first attempt’s effect', async () => {
+    const one = key();
+    await claim(database.pool, one, ask('run_first', { holdMs: -1 }));
+    const claims = await Promise.all(
+      Array.from({ length: 10 }, () => claim(database.pool, one, ask('run_second'))),
+    );
+    assert.deepEqual(
+      claims.filter(({ kind }) => kind === 'claimed'),
+      [{ kind: 'claimed', effectId: 'run_first' }],
+    );
+  });
+
+  test('that was released is free at once, for the same effect', async () => {
+    const one = key();
+    await claim(database.pool, one, ask('run_first'));
+    await release(database.pool, one);
+    assert.deepEqual(await claim(database.pool, one, ask('run_second')), {
+      kind: 'claimed',
+      effectId: 'run_first',
+    });
+  });
+
+  test('is forgotten after 24 hours', async () => {
+    const one = key();
+    await claim(database.pool, one, ask('run_first'));
+    await database.asSuperuser(
+      `update idempotency set created_at = now() - interval '25 hours' where key = $1`,
+      [one.key],
+    );
+    assert.deepEqual(await claim(database.pool, one, ask('run_second')), {
+      kind: 'claimed',
+      effectId: 'run_second',
+    });
+    await database.asSuperuser(
+      `update idempotency set created_at = now() - interval '25 hours' where key = $1`,
+      [one.key],
+    );
+    assert.equal(await purge(database.pool), 1);
+  });
+});
+
+describe('an execution', () => {
+  test('a grant is used once, for its own digest only', async () => {
+    await putRun(database.pool, 'run_grant');
+    await putApproval(database.pool, 'run_grant', 'apr_grant');
+    const consume = (digest: string): Promise<string> =>
+      withTransaction(database.pool, (tx) => consumeGrant(tx, 'act_apr_grant', digest));
+    assert.equal(await consume('sha256:d'), 'missing');
+    await withTransaction(database.pool, (tx) =>
+      putGrant(tx, { action: 'act_apr_grant', run: 'run_grant', digest: 'sha256:d' }),
+    );
+    assert.equal(await consume('sha256:other'), 'mismatch');
+    const all = await Promise.all(Array.from({ length: 10 }, () => consume('sha256:d')));
+    assert.deepEqual(all.sort(), [...Array.from({ length: 9 }, () => 'already'), 'consumed']);
+  });
+
+  test('an attempt without an outcome can be seen, and one attempt is not started twice', async () => {
+    const start = { action: 'act_apr_grant', attempt: 1, startedAt: '2026-11-21T08:00:00.000Z' };
+    await withTransaction(database.pool, (tx) => startAttempt(tx, start));
+    assert.deepEqual(await listAttempts(database.pool, start.action), [
+      { ...start, finishedAt: null, outcome: null, errorClass: null },
+    ]);
+    await assert.rejects(
+      withTransaction(database.pool, (tx) => startAttempt(tx, start)),
+      { code: '23505' },
+    );
+    const end = {
+      action: start.action,
+      attempt: 1,
+      finishedAt: '2026-11-21T08:00:01.000Z',
+      outcome: 'failed',
+      errorClass: 'timeout',
+    } as const;
+    await withTransaction(database.pool, (tx) => finishAttempt(tx, end));
+    assert.deepEqual(await listAttempts(database.pool, start.action), [{ ...start, ...end }]);
+  });
+});
+
+test('a decision is settled once; the same id again is the same act', async () => {
+  await putRun(database.pool, 'run_decided');
+  await putApproval(database.pool, 'run_decided', 'apr_decided');
+  const row: DecisionRow = {
+    id: 'dec_a',
+    approval: 'apr_decided',
+    run: 'run_decided',
+    byId: 'manager',
+    byKind: 'human',
+    decision: 'approve',
+    reasonRef: null,
+    digest: 'sha256:d',
+    at: '2026-11-21T08:00:00.000Z',
+    attested: { nul: '\0' } as never,
+    status: 'accepted',
+    code: null,
+  };
+  await insertDecision(database.pool, row);
+  await insertDecision(database.pool, { ...row, decision: 'deny' });
+  await settleDecision(database.pool, 'dec_a', { status: 'applied', code: null });
+  await settleDecision(database.pool, 'dec_a', { status: 'refused', code: 'ALREADY_DECIDED' });
+  assert.deepEqual(await getDecision(database.pool, 'dec_a'), { ...row, status: 'applied' });
+});
+
+test('twenty publishers of one flow at once: one version per content, numbered without a gap', async () => {
+  await putPlan(database.pool, 'sha256:p', '{"nul":"\\u0000"}');
+  const flow = {
+    name: 'racing',
+    planHash: 'sha256:p',
+    environment: 'dev',
+    definition: '{}',
+    source: '',
+    owner: null,
+    description: null,
+    warnings: ['nul \0'],
+    publishedBy: 'admin',
+  };
+  const all = await Promise.all(
+    Array.from({ length: 20 }, (_, n) =>
+      withTransaction(database.pool, (tx) => publishVersion(tx, { ...flow, hash: `sha256:${n % 5}` })),
+    ),
+  );
+  assert.deepEqual(
+    all
+      .filter((one) => one.created)
+      .map((one) => one.version)
+      .sort(),
+    [1, 2, 3, 4, 5],
+  );
+  assert.equal((await resolveVersion(database.pool, 'racing', { environment: 'dev' }))?.version, 5);
+  assert.equal(await resolveVersion(database.pool, 'racing', { environment: 'prod' }), null);
+});
+
+test('a principal keeps its kind', async () => {
+  const kinds = await Promise.all([
+    insertPrincipal(database.pool, { id: 'bo', kind: 'human' }),
+    insertPrincipal(database.pool, { id: 'bo', kind: 'agent' }),
+  ]);
+  assert.deepEqual(kinds.map(({ status }) => status).sort(), ['kind_conflict', 'ok']);
+});
+
+test('what is due in the outbox goes to one sender, is put off, and stops when it was taken', async () => {
+  for (const id of ['msg_1', 'msg_2'])
+    await put(database.pool, { id, run: 'run_x', kind: 'submit', payload: { id, nul: '\0' } });
+  const take = (): Promise<string[]> =>
+    withTransaction(database.pool, async (tx) => (await due(tx, 10)).map((row) => row.id));
+  const later = (): Promise<unknown> =>
+    database.pool.query(`update outbox set next_at = now() - interval '1 second'`);
+  assert.deepEqual(await take(), [], 'the direct way comes first');
+  await later();
+  assert.deepEqual((await Promise.all([take(), take()])).flat().sort(), ['msg_1', 'msg_2']);
+  assert.deepEqual(await take(), []);
+  await markDelivered(database.pool, 'msg_1');
+  await later();
+  assert.deepEqual(await take(), ['msg_2']);
+});
+
+test('a run’s row comes back as it was put, and each change of it is announced', async () => {
+  await putPlan(database.pool, 'sha256:plan', '{}');
+  const row = runRow('run_row', {
+    problem: { code: 'CHAIN_NO_MATCH', message: 'nul \0' },
+    doc: '{"nul":"\\u0000"}',
+  });
+  await insertRun(database.pool, row);
+  assert.deepEqual(await getRun(database.pool, 'run_row'), row);
+  const announced = new Promise<string>((resolve) => {
+    void listen(database.url, ['countersign_run'], (_channel, run) => resolve(run)).then(async (listener) => {
+      const change = {
+        state: 'end',
+        status: 'completed',
+        version: 1,
+        rev: 1,
+        updatedAt: '2026-11-21T09:00:00.000Z',
+        problem: null,
+        doc: null,
+      } as const;
+      await withTransaction(database.pool, (tx) => updateRun(tx, 'run_row', change));
+      await announcedDone;
+      await listener.close();
+    });
+  });
+  const announcedDone = announced.then(() => undefined);
+  assert.equal(await announced, 'run_row');
+  assert.equal((await getRun(database.pool, 'run_row'))?.status, 'completed');
+});
