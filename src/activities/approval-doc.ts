@@ -6,7 +6,13 @@ import type { ApprovalRow } from '../store/approvals.js';
 import type { RunRow } from '../store/runs.js';
 
 /** The row behind `GET /v1/approvals/{id}`: the exact action, why it is asked, and what follows. */
-export function approvalRow(plan: Plan, row: RunRow, run: RunState, approval: ApprovalState, time: string): ApprovalRow {
+export function approvalRow(
+  plan: Plan,
+  row: RunRow,
+  run: RunState,
+  approval: ApprovalState,
+  time: string,
+): ApprovalRow {
   const { action } = approval;
   return {
     id: approval.id,
@@ -34,7 +40,10 @@ function approvalDoc(plan: Plan, row: RunRow, run: RunState, approval: ApprovalS
     tool: action.tool,
     flowVersion: row.flowVersion,
     summary: summary(transition, approval),
-    requestedBy: action.requester === null ? { id: 'countersign', kind: 'runtime' } : { id: action.requester.id, kind: action.requester.kind },
+    requestedBy:
+      action.requester === null
+        ? { id: 'countersign', kind: 'runtime' }
+        : { id: action.requester.id, kind: action.requester.kind },
     argumentsRef: action.refs.find((ref) => ref.role === 'args') ?? null,
     preview: preview(transition, run, approval),
     refs: action.refs,
@@ -67,13 +76,22 @@ function short(value: Json): string {
 
 function preview(transition: Transition | undefined, run: RunState, approval: ApprovalState): Json {
   const executor = transition?.executor ?? null;
-  if (executor === null || executor.kind === 'human') return { kind: 'human', target: transition?.target ?? null };
-  const built = buildCall(executor, { arguments: approval.action.arguments, context: run.context, input: run.input }, 'transition');
-  return built.status === 'built' ? describeCall(built.call) : { kind: executor.kind, unresolved: built.path };
+  if (executor === null || executor.kind === 'human')
+    return { kind: 'human', target: transition?.target ?? null };
+  const built = buildCall(
+    executor,
+    { arguments: approval.action.arguments, context: run.context, input: run.input },
+    'transition',
+  );
+  return built.status === 'built'
+    ? describeCall(built.call)
+    : { kind: executor.kind, unresolved: built.path };
 }
 
 function consequence(transition: Transition | undefined, approval: ApprovalState): string {
-  const next = approval.human ? `the run goes on to state \`${transition?.target ?? ''}\`` : `\`${approval.action.tool ?? approval.action.transition}\` runs once, with exactly these arguments`;
+  const next = approval.human
+    ? `the run goes on to state \`${transition?.target ?? ''}\``
+    : `\`${approval.action.tool ?? approval.action.transition}\` runs once, with exactly these arguments`;
   const undo = approval.action.tier === 'irreversible' ? '; it cannot be undone' : '';
   return `when approved, ${next}${undo}`;
 }

@@ -6,7 +6,12 @@ import type { AttemptRow } from '../store/actions.js';
 // Which attempt comes next, read off what is durable: a lost worker is not a failed attempt.
 
 export type NextAttempt =
-  | { readonly kind: 'attempt'; readonly attempt: number; readonly executor: Executor; readonly resumed: boolean }
+  | {
+      readonly kind: 'attempt';
+      readonly attempt: number;
+      readonly executor: Executor;
+      readonly resumed: boolean;
+    }
   /** An attempt was lost after its start was recorded, and doing it again might do it twice. */
   | { readonly kind: 'unknown'; readonly attempt: number };
 
@@ -45,7 +50,12 @@ export type AfterFailure =
   | { readonly kind: 'final' };
 
 /** `auth`, `permanent` and an unknown outcome are never tried again. */
-export function afterFailure(executing: Executing, attempt: number, errorClass: ErrorClass, retryAfterMs: number | undefined): AfterFailure {
+export function afterFailure(
+  executing: Executing,
+  attempt: number,
+  errorClass: ErrorClass,
+  retryAfterMs: number | undefined,
+): AfterFailure {
   const { reliability } = executing;
   if (errorClass === 'unknown_outcome') return { kind: 'final' };
   const retryable = (reliability.retryOn as readonly string[]).includes(errorClass);

@@ -43,7 +43,8 @@ export function makeDeps(pool: Pool, payloads: Payloads, serviceChain: ServiceCh
       const seq = await policySetSeq(q);
       if (policies !== null && policies.seq === seq) return policies.set;
       const set = await currentPolicySet(q);
-      if (set === null || seq === null) throw new Error('no policy set is loaded: start the API, which loads the policies folder');
+      if (set === null || seq === null)
+        throw new Error('no policy set is loaded: start the API, which loads the policies folder');
       policies = { seq, set };
       return set;
     },

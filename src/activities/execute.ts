@@ -35,12 +35,18 @@ interface Begun {
  * effect, then outcome and the run's next state in one transaction. When only that last write fails,
  * the write is tried again, not the effect.
  */
-export async function execute(deps: ActivityDeps, input: ExecuteInput, around: Surroundings): Promise<Stepped> {
+export async function execute(
+  deps: ActivityDeps,
+  input: ExecuteInput,
+  around: Surroundings,
+): Promise<Stepped> {
   for (;;) {
     const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input));
     if (begun.kind === 'settled') return begun.result;
     const result = await perform(deps, begun, around);
-    const ended: Ended = await persistently(around, () => withTransaction(deps.pool, (tx) => end(deps, tx, begun, result)));
+    const ended: Ended = await persistently(around, () =>
+      withTransaction(deps.pool, (tx) => end(deps, tx, begun, result)),
+    );
     if (ended.kind === 'settled') return ended.result;
     if (ended.delayMs > 0) throw retryLater(begun, ended.delayMs);
   }
@@ -60,39 +66,79 @@ function retryLater(begun: Begun, delayMs: number): ApplicationFailure {
 
 async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<Begun | Settled> {
   const row = await lockRun(tx, input.run);
-  if (row === null || row.doc === null) throw ApplicationFailure.nonRetryable(`no run \`${input.run}\` in the store`, 'UNKNOWN_RUN');
+  if (row === null || row.doc === null)
+    throw ApplicationFailure.nonRetryable(`no run \`${input.run}\` in the store`, 'UNKNOWN_RUN');
   const run = JSON.parse(row.doc) as RunState;
   const executing = run.executing;
   if (executing === null || executing.action.id !== input.action) {
     const stored = await findStep(tx, input.run, `outcome:${input.action}`);
-    if (stored === null) throw ApplicationFailure.nonRetryable(`run \`${input.run}\` does not execute \`${input.action}\``, 'NOT_EXECUTING');
+    if (stored === null)
+      throw ApplicationFailure.nonRetryable(
+        `run \`${input.run}\` does not execute \`${input.action}\``,
+        'NOT_EXECUTING',
+      );
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
   const attempts = await listAttempts(tx, input.action);
   const next = nextAttempt(executing, attempts);
   const startedAt = new Date().toISOString();
-  const refused = next.kind === 'attempt' ? await grantProblem(deps, tx, row, run, executing, attempts.length) : null;
+  const refused =
+    next.kind === 'attempt' ? await grantProblem(deps, tx, row, run, executing, attempts.length) : null;
   if (next.kind === 'unknown' || refused !== null) {
-    const lost = { status: 'unknown', message: 'the worker was lost during the call, and repeating it might do it twice', attempt: next.attempt } as const;
-    const outcome: Outcome = refused === null ? lost : { status: 'failed', errorClass: 'permanent', message: refused, attempt: next.attempt };
-    if (refused === null) await finishAttempt(tx, { action: input.action, attempt: next.attempt, finishedAt: startedAt, outcome: 'unknown', errorClass: 'unknown_outcome' });
-    const fact = attemptFact(executing, next.attempt, refused === null ? 'executor.unknown' : 'executor.failed', startedAt, { message: outcome.message });
+    const lost = {
+      status: 'unknown',
+      message: 'the worker was lost during the call, and repeating it might do it twice',
+      attempt: next.attempt,
+    } as const;
+    const outcome: Outcome =
+      refused === null
+        ? lost
+        : { status: 'failed', errorClass: 'permanent', message: refused, attempt: next.attempt };
+    if (refused === null)
+      await finishAttempt(tx, {
+        action: input.action,
+        attempt: next.attempt,
+        finishedAt: startedAt,
+        outcome: 'unknown',
+        errorClass: 'unknown_outcome',
+      });
+    const fact = attemptFact(
+      executing,
+      next.attempt,
+      refused === null ? 'executor.unknown' : 'executor.failed',
+      startedAt,
+      { message: outcome.message },
+    );
     return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, [fact]) };
   }
   if (next.kind !== 'attempt') throw new Error('unreachable');
   if (!next.resumed) {
     await startAttempt(tx, { action: input.action, attempt: next.attempt, startedAt });
-    const fact = attemptFact(executing, next.attempt, 'executor.started', startedAt, startData(executing, next));
+    const fact = attemptFact(
+      executing,
+      next.attempt,
+      'executor.started',
+      startedAt,
+      startData(executing, next),
+    );
     await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
   }
   return { kind: 'begun', row, run, executing, next, startedAt };
 }
 
 /** The digest is computed again from what would run now, and its grant is used up by the first attempt. */
-async function grantProblem(deps: ActivityDeps, tx: Tx, row: RunRow, run: RunState, executing: Executing, attempts: number): Promise<string | null> {
+async function grantProblem(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  run: RunState,
+  executing: Executing,
+  attempts: number,
+): Promise<string | null> {
   const kit = makeKit(await deps.policySet(tx), row.environment);
   const { action } = executing;
-  const gate = action.approval === null ? null : (run.approvals.find((one) => one.id === action.approval)?.gate ?? null);
+  const gate =
+    action.approval === null ? null : (run.approvals.find((one) => one.id === action.approval)?.gate ?? null);
   if (action.approval !== null && gate === null) return 'the approval that this action names does not exist';
   const digest = bindingDigest(kit, run, action, gate as unknown as JsonObject | null);
   if (digest !== action.digest) return 'what would run is not what was checked and approved';
@@ -106,19 +152,33 @@ function startData(executing: Executing, next: Extract<NextAttempt, { kind: 'att
   return {
     executor: executor.kind,
     ...('connection' in executor ? { connection: executor.connection } : {}),
-    ...('idempotencyKey' in executor && executor.idempotencyKey ? { idempotencyKey: executing.action.idempotencyKey } : {}),
+    ...('idempotencyKey' in executor && executor.idempotencyKey
+      ? { idempotencyKey: executing.action.idempotencyKey }
+      : {}),
     ...(executing.action.requester === null ? {} : { requestedBy: executing.action.requester.id }),
   };
 }
 
-function attemptFact(executing: Executing, attempt: number, type: Fact['type'], time: string, data: Fact['data']): Fact {
+function attemptFact(
+  executing: Executing,
+  attempt: number,
+  type: Fact['type'],
+  time: string,
+  data: Fact['data'],
+): Fact {
   const { action } = executing;
   return {
     key: `x:${action.id}:${attempt}:${type}`,
     type,
     time,
     actor: { kind: 'runtime', id: 'countersign' },
-    action: { id: action.id, transition: action.transition, digest: action.digest, ...(action.tool === null ? {} : { tool: action.tool }), ...(action.tier === null ? {} : { tier: action.tier }) },
+    action: {
+      id: action.id,
+      transition: action.transition,
+      digest: action.digest,
+      ...(action.tool === null ? {} : { tool: action.tool }),
+      ...(action.tier === null ? {} : { tier: action.tier }),
+    },
     ...(action.approval === null ? {} : { approval: action.approval }),
     attempt,
     data,
@@ -126,23 +186,45 @@ function attemptFact(executing: Executing, attempt: number, type: Fact['type'], 
 }
 
 function scopeOf(row: RunRow): Parameters<typeof appendRun>[1] {
-  return { run: row.id, environment: row.environment, flow: row.flow, planHash: row.planHash, traceId: row.traceId, workflowId: row.id, firstRunId: '' };
+  return {
+    run: row.id,
+    environment: row.environment,
+    flow: row.flow,
+    planHash: row.planHash,
+    traceId: row.traceId,
+    workflowId: row.id,
+    firstRunId: '',
+  };
 }
 
 async function perform(deps: ActivityDeps, begun: Begun, around: Surroundings): Promise<ExecutorResult> {
   const { executing, next, run } = begun;
   const { action } = executing;
-  const built = buildCall(next.executor, { arguments: action.arguments, context: run.context, input: run.input }, executing.at);
-  if (built.status === 'unresolved') return { status: 'failed', errorClass: 'permanent', message: built.message };
+  const built = buildCall(
+    next.executor,
+    { arguments: action.arguments, context: run.context, input: run.input },
+    executing.at,
+  );
+  if (built.status === 'unresolved')
+    return { status: 'failed', errorClass: 'permanent', message: built.message };
   const effect = hasEffect(executing, next.executor);
-  if (run.mode === 'shadow' && effect) return { status: 'succeeded', output: null, response: null, evidence: [] };
+  if (run.mode === 'shadow' && effect)
+    return { status: 'succeeded', output: null, response: null, evidence: [] };
   const policySet = await deps.policySet(deps.pool);
-  const connection = 'connection' in next.executor ? resolveConnection(policySet, next.executor.connection, begun.row.environment) : null;
+  const connection =
+    'connection' in next.executor
+      ? resolveConnection(policySet, next.executor.connection, begun.row.environment)
+      : null;
   if ('connection' in next.executor && connection === null) {
-    return { status: 'failed', errorClass: 'permanent', message: `environment \`${begun.row.environment}\` has no connection \`${next.executor.connection}\`` };
+    return {
+      status: 'failed',
+      errorClass: 'permanent',
+      message: `environment \`${begun.row.environment}\` has no connection \`${next.executor.connection}\``,
+    };
   }
   const context: RunContext = {
-    idempotencyKey: 'idempotencyKey' in next.executor && next.executor.idempotencyKey ? action.idempotencyKey : null,
+    idempotencyKey:
+      'idempotencyKey' in next.executor && next.executor.idempotencyKey ? action.idempotencyKey : null,
     timeoutMs: executing.reliability.timeoutMs,
     signal: around.shutdown,
     hasEffect: effect,
@@ -159,20 +241,56 @@ async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorRes
   const row = await lockRun(tx, begun.row.id);
   if (row === null || row.doc === null) throw new Error(`run ${begun.row.id} is gone from the store`);
   const run = JSON.parse(row.doc) as RunState;
+  const before = await alreadyEnded(tx, run, begun);
+  if (before !== null) return before;
   const finishedAt = new Date().toISOString();
-  const timing = { startedAt: begun.startedAt, durationMs: Date.parse(finishedAt) - Date.parse(begun.startedAt) };
+  const timing = {
+    startedAt: begun.startedAt,
+    durationMs: Date.parse(finishedAt) - Date.parse(begun.startedAt),
+  };
   if (result.status === 'succeeded') {
     const outputRef = await putOutput(deps, tx, row.id, result.output);
-    await finishAttempt(tx, { action: executing.action.id, attempt: next.attempt, finishedAt, outcome: 'succeeded', errorClass: null });
-    const fact = attemptFact(executing, next.attempt, 'executor.succeeded', finishedAt, { ...timing, ...(run.mode === 'shadow' ? { mode: 'shadow' } : {}) });
-    const outcome: Outcome = { status: 'succeeded', output: result.output, response: result.response, evidence: result.evidence, attempt: next.attempt, outputRef };
-    return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, [{ ...fact, refs: [outputRef] }]) };
+    await finishAttempt(tx, {
+      action: executing.action.id,
+      attempt: next.attempt,
+      finishedAt,
+      outcome: 'succeeded',
+      errorClass: null,
+    });
+    const fact = attemptFact(executing, next.attempt, 'executor.succeeded', finishedAt, {
+      ...timing,
+      ...(run.mode === 'shadow' ? { mode: 'shadow' } : {}),
+    });
+    const outcome: Outcome = {
+      status: 'succeeded',
+      output: result.output,
+      response: result.response,
+      evidence: result.evidence,
+      attempt: next.attempt,
+      outputRef,
+    };
+    return {
+      kind: 'settled',
+      result: await settle(deps, tx, row, run, executing, outcome, [{ ...fact, refs: [outputRef] }]),
+    };
   }
   const unknown = result.errorClass === 'unknown_outcome';
-  await finishAttempt(tx, { action: executing.action.id, attempt: next.attempt, finishedAt, outcome: unknown ? 'unknown' : 'failed', errorClass: result.errorClass });
-  const then = run.cancelRequested === null ? afterFailure(executing, next.attempt, result.errorClass, result.retryAfterMs) : ({ kind: 'final' } as const);
+  await finishAttempt(tx, {
+    action: executing.action.id,
+    attempt: next.attempt,
+    finishedAt,
+    outcome: unknown ? 'unknown' : 'failed',
+    errorClass: result.errorClass,
+  });
+  const then =
+    run.cancelRequested === null
+      ? afterFailure(executing, next.attempt, result.errorClass, result.retryAfterMs)
+      : ({ kind: 'final' } as const);
   const data = { ...timing, errorClass: result.errorClass, message: result.message };
-  const facts = [attemptFact(executing, next.attempt, unknown ? 'executor.unknown' : 'executor.failed', finishedAt, data), ...retryFact(executing, next.attempt, finishedAt, then)];
+  const facts = [
+    attemptFact(executing, next.attempt, unknown ? 'executor.unknown' : 'executor.failed', finishedAt, data),
+    ...retryFact(executing, next.attempt, finishedAt, then),
+  ];
   if (then.kind !== 'final') {
     await appendRun(tx, scopeOf(row), facts);
     return { kind: 'again', delayMs: then.kind === 'retry' ? then.delayMs : 0 };
@@ -183,9 +301,23 @@ async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorRes
   return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, facts) };
 }
 
+/** The write is repeated when its acknowledgement was lost: what it had committed is its answer. */
+async function alreadyEnded(tx: Tx, run: RunState, begun: Begun): Promise<Ended | null> {
+  const action = begun.executing.action.id;
+  if (run.executing?.action.id !== action) {
+    const stored = await findStep(tx, run.run, `outcome:${action}`);
+    if (stored === null) throw new Error(`run ${run.run} has moved on without the outcome of ${action}`);
+    return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
+  }
+  const attempts = await listAttempts(tx, action);
+  const ended = attempts.find((one) => one.attempt === begun.next.attempt)?.outcome ?? null;
+  return ended === null ? null : { kind: 'again', delayMs: 0 };
+}
+
 function retryFact(executing: Executing, attempt: number, time: string, then: AfterFailure): Fact[] {
   if (then.kind === 'final') return [];
-  const data = then.kind === 'retry' ? { delayMs: then.delayMs, next: 'retry' } : { delayMs: 0, next: 'fallback' };
+  const data =
+    then.kind === 'retry' ? { delayMs: then.delayMs, next: 'retry' } : { delayMs: 0, next: 'fallback' };
   return [attemptFact(executing, attempt, 'executor.retrying', time, data)];
 }
 
@@ -194,13 +326,27 @@ async function putOutput(deps: ActivityDeps, tx: Tx, run: string, output: unknow
 }
 
 /** The outcome's own step: the engine says what it means, and one transaction makes all of it durable. */
-async function settle(deps: ActivityDeps, tx: Tx, row: RunRow, run: RunState, executing: Executing, outcome: Outcome, facts: readonly Fact[]): Promise<Stepped> {
+async function settle(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  run: RunState,
+  executing: Executing,
+  outcome: Outcome,
+  facts: readonly Fact[],
+): Promise<Stepped> {
   const plan = await deps.plan(tx, row.planHash);
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
   const time = new Date().toISOString();
   const kit = makeKit(await deps.policySet(tx), row.environment);
   const rev = row.rev + 1;
-  const decision = decide(plan, run, { kind: 'outcome', time, action: executing.action.id, result: outcome }, kit, `s${rev}.o`);
+  const decision = decide(
+    plan,
+    run,
+    { kind: 'outcome', time, action: executing.action.id, result: outcome },
+    kit,
+    `s${rev}.o`,
+  );
   return persist(deps, tx, {
     row,
     plan,

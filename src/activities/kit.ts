@@ -14,11 +14,13 @@ export function makeKit(policySet: PolicySet, environment: string): Kit {
     digest: (value) => sha256(canonical(value)),
     validate: (schema, value) => {
       const compiled = compileSchema(schema);
-      if (compiled.status === 'invalid') return { status: 'invalid', errors: [{ pointer: '', message: compiled.message }] };
+      if (compiled.status === 'invalid')
+        return { status: 'invalid', errors: [{ pointer: '', message: compiled.message }] };
       const checked = compiled.validate(value);
       return checked.status === 'valid' ? { status: 'valid', value: checked.value } : checked;
     },
     queueRoles: (queue) => policySet.queues.find((one) => one.name === queue)?.roles ?? [],
-    gateTimeoutMs: policySet.environments.find((one) => one.name === environment)?.gateTimeoutMs ?? defaultGateTimeoutMs,
+    gateTimeoutMs:
+      policySet.environments.find((one) => one.name === environment)?.gateTimeoutMs ?? defaultGateTimeoutMs,
   };
 }

@@ -62,7 +62,9 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     changed: changes(step.before, after),
     effects: step.effects.flatMap(kernelEffect),
     taken: step.taken,
-    answers: step.effects.flatMap((one) => (one.kind === 'answer' ? [{ id: one.messageId, answer: one.answer }] : [])),
+    answers: step.effects.flatMap((one) =>
+      one.kind === 'answer' ? [{ id: one.messageId, answer: one.answer }] : [],
+    ),
     head,
   };
   const stored: StoredStep = { fingerprints: step.fingerprints, result };
@@ -88,7 +90,12 @@ async function projectActions(tx: Tx, step: Step): Promise<void> {
     });
   }
   for (const effect of step.effects) {
-    if (effect.kind === 'execute') await putGrant(tx, { action: effect.executing.action.id, run: step.row.id, digest: effect.executing.action.digest });
+    if (effect.kind === 'execute')
+      await putGrant(tx, {
+        action: effect.executing.action.id,
+        run: step.row.id,
+        digest: effect.executing.action.digest,
+      });
   }
 }
 
@@ -102,12 +109,18 @@ async function projectApprovals(tx: Tx, step: Step): Promise<void> {
 }
 
 async function projectMessages(tx: Tx, step: Step): Promise<void> {
-  const answers = new Map<string, Answer>(step.effects.flatMap((one) => (one.kind === 'answer' ? [[one.messageId, one.answer] as const] : [])));
+  const answers = new Map<string, Answer>(
+    step.effects.flatMap((one) => (one.kind === 'answer' ? [[one.messageId, one.answer] as const] : [])),
+  );
   for (const taken of step.taken) if (taken.kind === 'message') await markDelivered(tx, taken.id);
   for (const id of step.decided) {
     const said = answers.get(id);
     if (said === undefined) continue;
-    await settleDecision(tx, id, said.status === 'refused' ? { status: 'refused', code: said.code } : { status: 'applied', code: null });
+    await settleDecision(
+      tx,
+      id,
+      said.status === 'refused' ? { status: 'refused', code: said.code } : { status: 'applied', code: null },
+    );
   }
 }
 
@@ -125,12 +138,26 @@ async function recordFacts(deps: ActivityDeps, tx: Tx, step: Step): Promise<stri
   const wasClosed = step.before !== null && closedStatuses.includes(step.before.status);
   const end = wasClosed ? 0 : closingIndex(step.facts) + 1;
   const own = step.facts.slice(0, end);
-  const late = step.facts.slice(end).map((fact) => ({ ...fact, key: `${step.row.id}:${fact.key}`, about: step.row.id, flow: step.row.flow, environment: step.row.environment, traceId: step.row.traceId }));
+  const late = step.facts
+    .slice(end)
+    .map((fact) => ({
+      ...fact,
+      key: `${step.row.id}:${fact.key}`,
+      about: step.row.id,
+      flow: step.row.flow,
+      environment: step.row.environment,
+      traceId: step.row.traceId,
+    }));
   if (late.length > 0) await deps.serviceChain.appendIn(tx, late);
   return (await appendRun(tx, scope, own)).head;
 }
 
-const closingTypes: readonly Fact['type'][] = ['run.completed', 'run.cancelled', 'run.failed', 'run.timed_out'];
+const closingTypes: readonly Fact['type'][] = [
+  'run.completed',
+  'run.cancelled',
+  'run.failed',
+  'run.timed_out',
+];
 
 function closingIndex(facts: readonly Fact[]): number {
   const at = facts.findIndex((fact) => closingTypes.includes(fact.type));
@@ -154,5 +181,11 @@ function isJson(value: unknown): value is Json {
 function kernelEffect(effect: Effect): KernelEffect[] {
   if (effect.kind === 'answer') return [];
   if (effect.kind !== 'execute') return [effect];
-  return [{ kind: 'execute', action: effect.executing.action.id, timeoutMs: effect.executing.reliability.timeoutMs }];
+  return [
+    {
+      kind: 'execute',
+      action: effect.executing.action.id,
+      timeoutMs: effect.executing.reliability.timeoutMs,
+    },
+  ];
 }

@@ -23,7 +23,14 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
   const time = new Date().toISOString();
   const key = `${input.run}:start.refused:${sha256(JSON.stringify(input.arrivals)).slice(7, 39)}`;
   await deps.serviceChain.append([
-    { key, type: 'message.refused', time, actor: { kind: 'anonymous', id: 'unknown' }, data: { reason: refusal.reason, name: 'start' }, about: input.run },
+    {
+      key,
+      type: 'message.refused',
+      time,
+      actor: { kind: 'anonymous', id: 'unknown' },
+      data: { reason: refusal.reason, name: 'start' },
+      about: input.run,
+    },
   ]);
   return refusal;
 }
@@ -52,7 +59,9 @@ async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<Ste
     eventKey: 'step',
     fingerprints,
     taken: events.map((one) => one.taken),
-    decided: events.flatMap((one) => (one.event?.kind === 'message' && one.event.message.body.kind === 'decide' ? [one.event.message.id] : [])),
+    decided: events.flatMap((one) =>
+      one.event?.kind === 'message' && one.event.message.body.kind === 'decide' ? [one.event.message.id] : [],
+    ),
     time: new Date().toISOString(),
   });
 }
@@ -74,7 +83,9 @@ function again(eventKey: string, text: string, fingerprints: readonly string[]):
 /** The store and Temporal's history are two memories of one run: where they differ, nothing goes on. */
 function assertSameHistory(row: RunRow, input: StepInput): void {
   if (row.rev !== input.rev - 1) {
-    throw new Error(`run ${row.id}: the store has taken ${row.rev} steps, its workflow ${input.rev - 1}: was one of them restored or reset?`);
+    throw new Error(
+      `run ${row.id}: the store has taken ${row.rev} steps, its workflow ${input.rev - 1}: was one of them restored or reset?`,
+    );
   }
   if (input.state !== null && row.doc !== canonical(input.state)) {
     throw new Error(`run ${row.id}: the workflow's state at step ${row.rev} is not the one in the store`);
@@ -83,10 +94,17 @@ function assertSameHistory(row: RunRow, input: StepInput): void {
 
 /** The run's first state, when its start is attested, matches its row and was not withdrawn. */
 function firstState(plan: Plan, row: RunRow, start: Prepared | undefined): RunState | string {
-  if (start?.event?.kind !== 'message' || start.event.message.body.kind !== 'start') return start?.taken.kind === 'refused' ? start.taken.reason : 'unsigned';
+  if (start?.event?.kind !== 'message' || start.event.message.body.kind !== 'start')
+    return start?.taken.kind === 'refused' ? start.taken.reason : 'unsigned';
   const { body } = start.event.message;
   if (row.status === 'failed') return 'withdrawn';
-  if (body.planHash !== row.planHash || body.flow !== row.flow || body.environment !== row.environment || body.mode !== row.mode) return 'wrong_run';
+  if (
+    body.planHash !== row.planHash ||
+    body.flow !== row.flow ||
+    body.environment !== row.environment ||
+    body.mode !== row.mode
+  )
+    return 'wrong_run';
   return initialRun(plan, row.planHash, start.event.message) ?? 'unsigned';
 }
 
@@ -111,14 +129,26 @@ async function prepare(deps: ActivityDeps, tx: Tx, row: RunRow, arrival: Arrival
   }
 }
 
-async function message(deps: ActivityDeps, row: RunRow, name: string, raw: unknown, time: string): Promise<Prepared> {
+async function message(
+  deps: ActivityDeps,
+  row: RunRow,
+  name: string,
+  raw: unknown,
+  time: string,
+): Promise<Prepared> {
   const verified = await verifyAttested(raw, { run: row.id, publicKey: deps.publicKey });
   if (verified.status === 'ok' && verified.message.body.kind === name) {
-    return { event: { kind: 'message', time, message: verified.message }, taken: { kind: 'message', id: verified.message.id } };
+    return {
+      event: { kind: 'message', time, message: verified.message },
+      taken: { kind: 'message', id: verified.message.id },
+    };
   }
   const reason = verified.status === 'refused' ? verified.reason : 'bad_signature';
   const digest = sha256(JSON.stringify(raw) ?? '');
-  return { event: { kind: 'refused_message', time, reason, name: name.slice(0, 40), digest }, taken: { kind: 'refused', reason } };
+  return {
+    event: { kind: 'refused_message', time, reason, name: name.slice(0, 40), digest },
+    taken: { kind: 'refused', reason },
+  };
 }
 
 /** The wait between two attempts was cancelled. An attempt without an outcome stays unknown. */
@@ -129,7 +159,12 @@ async function abandoned(tx: Tx, action: string, time: string): Promise<Event> {
   const result =
     last !== undefined && last.outcome === null
       ? ({ status: 'unknown', message: 'the attempt was lost and its outcome is unknown', attempt } as const)
-      : ({ status: 'failed', errorClass: 'permanent', message: 'cancelled before the next attempt', attempt } as const);
+      : ({
+          status: 'failed',
+          errorClass: 'permanent',
+          message: 'cancelled before the next attempt',
+          attempt,
+        } as const);
   return { kind: 'outcome', time, action, result };
 }
 

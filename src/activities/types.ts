@@ -28,7 +28,9 @@ export type Taken =
   /** Not part of this step, which had run before: comes with the next one. */
   | { readonly kind: 'again' };
 
-export type KernelEffect = Exclude<Effect, { kind: 'answer' } | { kind: 'execute' }> | { readonly kind: 'execute'; readonly action: string; readonly timeoutMs: number };
+export type KernelEffect =
+  | Exclude<Effect, { kind: 'answer' } | { kind: 'execute' }>
+  | { readonly kind: 'execute'; readonly action: string; readonly timeoutMs: number };
 
 export interface Stepped {
   readonly status: 'stepped';

@@ -11,7 +11,17 @@ import { getAction } from '../store/actions.js';
 import { insertDecision } from '../store/decisions.js';
 import { put } from '../store/outbox.js';
 import { getRun, insertRun } from '../store/runs.js';
-import type { Answer, DecideRequest, MessageOutcome, OperateRequest, RunClient, StartOutcome, StartRequest, SubmitRequest, Trace } from './types.js';
+import type {
+  Answer,
+  DecideRequest,
+  MessageOutcome,
+  OperateRequest,
+  RunClient,
+  StartOutcome,
+  StartRequest,
+  SubmitRequest,
+  Trace,
+} from './types.js';
 import { makeOutbox } from './outbox.js';
 import { makeWaiter, type Waiter } from './waiter.js';
 import { historyOf } from './history.js';
@@ -57,7 +67,10 @@ export async function makeClient(deps: ClientDeps): Promise<RunClient & { startO
   };
 }
 
-type Unavailable = { readonly status: 'unavailable'; readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE' };
+type Unavailable = {
+  readonly status: 'unavailable';
+  readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE';
+};
 
 async function guarded<T>(act: () => Promise<T>): Promise<T | Unavailable> {
   try {
@@ -84,8 +97,10 @@ function message(fields: Attest): Message {
 async function traceRefs(deps: ClientDeps, tx: Tx, run: string, trace: Trace | null): Promise<PayloadRef[]> {
   if (trace === null) return [];
   const refs: PayloadRef[] = [];
-  if (trace.prompt !== undefined) refs.push(await deps.payloads.put(tx, run, 'prompt', 'text/plain', trace.prompt));
-  if (trace.response !== undefined) refs.push(await deps.payloads.put(tx, run, 'response', 'text/plain', trace.response));
+  if (trace.prompt !== undefined)
+    refs.push(await deps.payloads.put(tx, run, 'prompt', 'text/plain', trace.prompt));
+  if (trace.response !== undefined)
+    refs.push(await deps.payloads.put(tx, run, 'response', 'text/plain', trace.response));
   refs.push(await deps.payloads.put(tx, run, 'trace', 'application/json', canonical(trace)));
   return refs;
 }
@@ -117,11 +132,35 @@ async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): P
       problem: null,
       doc: null,
     });
-    const input = await deps.payloads.put(tx, request.run, 'input', 'application/json', canonical(request.input));
+    const input = await deps.payloads.put(
+      tx,
+      request.run,
+      'input',
+      'application/json',
+      canonical(request.input),
+    );
     const refs = [input, ...(await traceRefs(deps, tx, request.run, request.trace))];
     const { flow, flowVersion, planHash, environment, mode } = request;
-    const body: MessageBody = { kind: 'start', flow, flowVersion, planHash, environment, mode, traceId, input: request.input };
-    const signed = signMessage(deps.keys, message({ id: startMessageId(request.run), run: request.run, principal: request.principal, body, refs }));
+    const body: MessageBody = {
+      kind: 'start',
+      flow,
+      flowVersion,
+      planHash,
+      environment,
+      mode,
+      traceId,
+      input: request.input,
+    };
+    const signed = signMessage(
+      deps.keys,
+      message({
+        id: startMessageId(request.run),
+        run: request.run,
+        principal: request.principal,
+        body,
+        refs,
+      }),
+    );
     await put(tx, { id: signed.message.id, run: request.run, kind: 'start', payload: signed });
     return signed;
   });
@@ -147,12 +186,25 @@ async function submit(deps: ClientDeps, request: SubmitRequest): Promise<Message
     await deps.payloads.put(tx, request.run, 'args', 'application/json', canonical(request.arguments)),
     ...(await traceRefs(deps, tx, request.run, request.trace)),
   ]);
-  const body: MessageBody = { kind: 'submit', transition: request.transition, arguments: request.arguments, expectedVersion: request.expectedVersion };
-  return send(deps, row.namespace, { id: request.messageId, run: request.run, principal: request.principal, body, refs }, request.waitMs);
+  const body: MessageBody = {
+    kind: 'submit',
+    transition: request.transition,
+    arguments: request.arguments,
+    expectedVersion: request.expectedVersion,
+  };
+  return send(
+    deps,
+    row.namespace,
+    { id: request.messageId, run: request.run, principal: request.principal, body, refs },
+    request.waitMs,
+  );
 }
 
 function unknownRun(run: string): MessageOutcome {
-  return { status: 'answered', answer: { status: 'refused', code: 'NOT_FOUND', message: `no run \`${run}\`` } };
+  return {
+    status: 'answered',
+    answer: { status: 'refused', code: 'NOT_FOUND', message: `no run \`${run}\`` },
+  };
 }
 
 /** The human's act is durable before it is sent: row first, then the update, then a signal with the same id. */
@@ -160,8 +212,17 @@ async function decide(deps: ClientDeps, request: DecideRequest): Promise<Message
   const row = await getRun(deps.pool, request.run);
   if (row === null) return unknownRun(request.run);
   const attest = await withTransaction(deps.pool, async (tx): Promise<Attest> => {
-    const refs = request.reason === null ? [] : [await deps.payloads.put(tx, request.run, 'reason', 'text/plain', request.reason)];
-    const body: MessageBody = { kind: 'decide', approval: request.approval, decision: request.decision, digest: request.digest, reasonGiven: request.reason !== null };
+    const refs =
+      request.reason === null
+        ? []
+        : [await deps.payloads.put(tx, request.run, 'reason', 'text/plain', request.reason)];
+    const body: MessageBody = {
+      kind: 'decide',
+      approval: request.approval,
+      decision: request.decision,
+      digest: request.digest,
+      reasonGiven: request.reason !== null,
+    };
     const fields = { id: request.decisionId, run: request.run, principal: request.principal, body, refs };
     await insertDecision(tx, {
       id: request.decisionId,
@@ -182,12 +243,23 @@ async function decide(deps: ClientDeps, request: DecideRequest): Promise<Message
   return send(deps, row.namespace, attest, updateDeadlineMs);
 }
 
-async function operate(deps: ClientDeps, waiter: Waiter, request: OperateRequest, body: { kind: 'cancel' } | { kind: 'retry' }): Promise<MessageOutcome> {
+async function operate(
+  deps: ClientDeps,
+  waiter: Waiter,
+  request: OperateRequest,
+  body: { kind: 'cancel' } | { kind: 'retry' },
+): Promise<MessageOutcome> {
   const row = await getRun(deps.pool, request.run);
   if (row === null) return unknownRun(request.run);
   const reason = await deps.payloads.put(deps.pool, request.run, 'reason', 'text/plain', request.reason);
-  const sent = await send(deps, row.namespace, { id: request.messageId, run: request.run, principal: request.principal, body, refs: [reason] }, updateDeadlineMs);
-  if (sent.status === 'answered' && sent.answer.status !== 'refused') await waiter.settled(deps.pool, request.run, request.waitMs);
+  const sent = await send(
+    deps,
+    row.namespace,
+    { id: request.messageId, run: request.run, principal: request.principal, body, refs: [reason] },
+    updateDeadlineMs,
+  );
+  if (sent.status === 'answered' && sent.answer.status !== 'refused')
+    await waiter.settled(deps.pool, request.run, request.waitMs);
   return sent;
 }
 
@@ -195,10 +267,21 @@ async function operate(deps: ClientDeps, waiter: Waiter, request: OperateRequest
  * Update first: it answers. Where no worker takes it in time, the signal with the same id is
  * durable, and the outbox sends it until the run has taken the message.
  */
-async function send(deps: ClientDeps, namespace: string, attest: Attest, waitMs: number): Promise<MessageOutcome> {
+async function send(
+  deps: ClientDeps,
+  namespace: string,
+  attest: Attest,
+  waitMs: number,
+): Promise<MessageOutcome> {
   const name = attest.body.kind;
   if (name === 'start') throw new Error('a start is not sent as a message');
-  const reply = await temporal.update(deps.forNamespace(namespace), attest.run, name, signMessage(deps.keys, message(attest)), Math.max(waitMs, 50));
+  const reply = await temporal.update(
+    deps.forNamespace(namespace),
+    attest.run,
+    name,
+    signMessage(deps.keys, message(attest)),
+    Math.max(waitMs, 50),
+  );
   switch (reply.status) {
     case 'answered':
       return { status: 'answered', answer: reply.answer };
@@ -208,9 +291,15 @@ async function send(deps: ClientDeps, namespace: string, attest: Attest, waitMs:
       if (name !== 'decide') return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
       break;
     case 'late':
-      if (name === 'submit' && (await getAction(deps.pool, `act_${attest.id.slice(4)}`)) !== null) return { status: 'executing', messageId: attest.id };
+      if (name === 'submit' && (await getAction(deps.pool, `act_${attest.id.slice(4)}`)) !== null)
+        return { status: 'executing', messageId: attest.id };
   }
-  await put(deps.pool, { id: attest.id, run: attest.run, kind: name, payload: signMessage(deps.keys, message(attest)) });
+  await put(deps.pool, {
+    id: attest.id,
+    run: attest.run,
+    kind: name,
+    payload: signMessage(deps.keys, message(attest)),
+  });
   await temporal.deliver(deps, namespace, attest.run, name, signMessage(deps.keys, message(attest)));
   return { status: 'executing', messageId: attest.id };
 }
@@ -218,6 +307,10 @@ async function send(deps: ClientDeps, namespace: string, attest: Attest, waitMs:
 /** Temporal refuses messages to closed runs: so do we, in the words of the contract. */
 async function closedAnswer(deps: ClientDeps, attest: Attest): Promise<MessageOutcome> {
   const row = await getRun(deps.pool, attest.run);
-  const answer: Answer = { status: 'refused', code: 'RUN_CLOSED', message: `the run is ${row?.status ?? 'closed'}` };
+  const answer: Answer = {
+    status: 'refused',
+    code: 'RUN_CLOSED',
+    message: `the run is ${row?.status ?? 'closed'}`,
+  };
   return { status: 'answered', answer };
 }

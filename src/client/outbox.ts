@@ -50,7 +50,12 @@ async function round(deps: ClientDeps): Promise<void> {
 }
 
 /** True: nothing is left to send. A message that was delivered is marked by the run that takes it. */
-async function send(deps: ClientDeps, run: string, kind: string, attested: AttestedMessage): Promise<boolean> {
+async function send(
+  deps: ClientDeps,
+  run: string,
+  kind: string,
+  attested: AttestedMessage,
+): Promise<boolean> {
   if (kind === 'start') return (await temporal.startRun(deps, attested)) === 'started';
   const name = messageNames.find((one): one is MessageName => one === kind);
   const row = await getRun(deps.pool, run);

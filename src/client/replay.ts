@@ -20,8 +20,13 @@ export interface ReplayReport {
  */
 export async function replayRun(deps: ClientDeps, run: string): Promise<ReplayReport> {
   const history = await rawHistory(deps, run);
-  if (history === null) return report([{ name: 'history', ok: false, detail: 'Temporal has no history of this run' }]);
-  return report([await replayKernel(deps, run, history), await compareSteps(deps, run, history), await checkChain(deps, run)]);
+  if (history === null)
+    return report([{ name: 'history', ok: false, detail: 'Temporal has no history of this run' }]);
+  return report([
+    await replayKernel(deps, run, history),
+    await compareSteps(deps, run, history),
+    await checkChain(deps, run),
+  ]);
 }
 
 function report(checks: ReplayReport['checks']): ReplayReport {
@@ -36,7 +41,11 @@ async function replayKernel(deps: ClientDeps, run: string, history: History): Pr
     await Worker.runReplayHistory({ workflowBundle: { codePath: deps.workflowBundle } }, history, run);
     return { name: 'kernel', ok: true, detail: `${history.events?.length ?? 0} events replay on this build` };
   } catch (error) {
-    return { name: 'kernel', ok: false, detail: error instanceof Error ? error.message : 'the history does not replay' };
+    return {
+      name: 'kernel',
+      ok: false,
+      detail: error instanceof Error ? error.message : 'the history does not replay',
+    };
   }
 }
 
@@ -60,15 +69,35 @@ async function compareSteps(deps: ClientDeps, run: string, history: History): Pr
   for (const step of recorded) {
     const rev = Number(step['rev']);
     const own = stored.get(rev);
-    if (own === undefined) return { name: 'steps', ok: false, detail: `the history has a step ${rev} that the store does not know` };
+    if (own === undefined)
+      return {
+        name: 'steps',
+        ok: false,
+        detail: `the history has a step ${rev} that the store does not know`,
+      };
     const result = (JSON.parse(own) as { result: JsonObject }).result;
-    const differs = ['changed', 'effects', 'answers', 'head'].find((key) => canonical(result[key] ?? null) !== canonical(step[key] ?? null));
-    if (differs !== undefined) return { name: 'steps', ok: false, detail: `step ${rev}: \`${differs}\` in the history is not what the store recorded` };
+    const differs = ['changed', 'effects', 'answers', 'head'].find(
+      (key) => canonical(result[key] ?? null) !== canonical(step[key] ?? null),
+    );
+    if (differs !== undefined)
+      return {
+        name: 'steps',
+        ok: false,
+        detail: `step ${rev}: \`${differs}\` in the history is not what the store recorded`,
+      };
   }
-  return { name: 'steps', ok: true, detail: `${recorded.length} steps of the history are those of the store` };
+  return {
+    name: 'steps',
+    ok: true,
+    detail: `${recorded.length} steps of the history are those of the store`,
+  };
 }
 
 async function checkChain(deps: ClientDeps, run: string): Promise<Check> {
   const verified = await verifyChain(deps.pool, run);
-  return { name: 'chain', ok: verified.ok, detail: verified.problem ?? `${verified.records} records, every link` };
+  return {
+    name: 'chain',
+    ok: verified.ok,
+    detail: verified.problem ?? `${verified.records} records, every link`,
+  };
 }

@@ -30,7 +30,10 @@ export function isUnavailable(error: unknown): boolean {
 }
 
 /** Starts the run's workflow; a run that is started twice is started once. */
-export async function startRun(deps: ClientDeps, attested: AttestedMessage): Promise<'started' | 'unavailable'> {
+export async function startRun(
+  deps: ClientDeps,
+  attested: AttestedMessage,
+): Promise<'started' | 'unavailable'> {
   const { body, run } = attested.message;
   if (body.kind !== 'start') throw new Error('not a start message');
   const input: RunInput = { kernel: kernelVersion, start: attested, carried: null };
@@ -62,8 +65,19 @@ export async function withdraw(deps: ClientDeps, run: string, messageId: string)
   await withTransaction(deps.pool, async (tx) => {
     const row = await lockRun(tx, run);
     if (row === null || row.rev > 0) return;
-    const problem = { code: 'ENGINE_UNAVAILABLE', message: 'the workflow engine did not answer at the start; nothing ran' } as const;
-    await updateRun(tx, run, { state: row.state, status: 'failed', version: 0, rev: 0, updatedAt: new Date().toISOString(), problem, doc: null });
+    const problem = {
+      code: 'ENGINE_UNAVAILABLE',
+      message: 'the workflow engine did not answer at the start; nothing ran',
+    } as const;
+    await updateRun(tx, run, {
+      state: row.state,
+      status: 'failed',
+      version: 0,
+      rev: 0,
+      updatedAt: new Date().toISOString(),
+      problem,
+      doc: null,
+    });
     await markDelivered(tx, messageId);
   });
 }
@@ -75,17 +89,28 @@ export type UpdateReply =
   | { readonly status: 'late' }
   | { readonly status: 'unavailable' };
 
-export async function update(client: Client, run: string, name: MessageName, attested: AttestedMessage, waitMs: number): Promise<UpdateReply> {
+export async function update(
+  client: Client,
+  run: string,
+  name: MessageName,
+  attested: AttestedMessage,
+  waitMs: number,
+): Promise<UpdateReply> {
   try {
     const reply = await client.withDeadline(Date.now() + waitMs, () =>
-      client.workflow.getHandle(run).executeUpdate<Reply, [unknown]>(name, { updateId: attested.message.id, args: [attested] }),
+      client.workflow
+        .getHandle(run)
+        .executeUpdate<Reply, [unknown]>(name, { updateId: attested.message.id, args: [attested] }),
     );
-    if (reply.status === 'message_refused') return { status: 'answered', answer: refusedAnswer(reply.reason) };
+    if (reply.status === 'message_refused')
+      return { status: 'answered', answer: refusedAnswer(reply.reason) };
     return { status: 'answered', answer: reply };
   } catch (error) {
     if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return { status: 'late' };
-    if (error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError) return { status: 'closed' };
-    if (isUnavailable(error)) return isGrpcServiceError(error) && error.code === 4 ? { status: 'late' } : { status: 'unavailable' };
+    if (error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError)
+      return { status: 'closed' };
+    if (isUnavailable(error))
+      return isGrpcServiceError(error) && error.code === 4 ? { status: 'late' } : { status: 'unavailable' };
     throw error;
   }
 }
@@ -105,7 +130,9 @@ export async function deliver(
 ): Promise<'delivered' | 'closed' | 'undelivered'> {
   const client = deps.forNamespace(namespace);
   try {
-    await client.withDeadline(Date.now() + signalDeadlineMs, () => client.workflow.getHandle(run).signal<[unknown]>(name, attested));
+    await client.withDeadline(Date.now() + signalDeadlineMs, () =>
+      client.workflow.getHandle(run).signal<[unknown]>(name, attested),
+    );
     return 'delivered';
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return 'closed';
@@ -135,5 +162,9 @@ export async function health(deps: ClientDeps): Promise<{ temporal: boolean; wor
 const pollerAgeMs = 70_000;
 
 function recent(time: { seconds?: unknown } | null | undefined): boolean {
-  return time !== null && time !== undefined && Date.now() - Number(String(time.seconds ?? 0)) * 1_000 < pollerAgeMs;
+  return (
+    time !== null &&
+    time !== undefined &&
+    Date.now() - Number(String(time.seconds ?? 0)) * 1_000 < pollerAgeMs
+  );
 }

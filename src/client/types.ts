@@ -76,9 +76,7 @@ export interface RunClient {
   /** Temporal's own history as JSON, `{events}`; null when Temporal has none. */
   history(run: string): Promise<{ readonly events: readonly Json[] } | null>;
   /** Replays that history against the current kernel and compares it with the chain's heads. */
-  replay(
-    run: string,
-  ): Promise<{
+  replay(run: string): Promise<{
     readonly ok: boolean;
     readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[];
   }>;

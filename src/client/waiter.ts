@@ -46,7 +46,11 @@ function statusOf(row: RunRow): 'settled' | 'executing' | 'accepted' {
   return executing ? 'executing' : 'settled';
 }
 
-function nextChange(waiting: Map<string, Set<() => void>>, run: string, until: number): { promise: Promise<void>; cancel: () => void } {
+function nextChange(
+  waiting: Map<string, Set<() => void>>,
+  run: string,
+  until: number,
+): { promise: Promise<void>; cancel: () => void } {
   const set = waiting.get(run) ?? new Set();
   waiting.set(run, set);
   let cancel = (): void => undefined;

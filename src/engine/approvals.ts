@@ -42,11 +42,21 @@ export function openApproval(draft: Draft, transition: Transition, action: Actio
     action: actionFact(parked),
     approval: id,
     refs: action.refs,
-    data: { roles: [...approval.roles], quorum: gate.quorum.count, expiresAt: new Date(approval.expiresAt).toISOString(), because: [...gate.because] },
+    data: {
+      roles: [...approval.roles],
+      quorum: gate.quorum.count,
+      expiresAt: new Date(approval.expiresAt).toISOString(),
+      because: [...gate.because],
+    },
   });
   draft.effects.push({ kind: 'arm', approval: id, at: approval.expiresAt });
   if (action.messageId !== null) {
-    answer(draft, action.messageId, { status: 'pending', transition: transition.name, action: parked.id, approval: id });
+    answer(draft, action.messageId, {
+      status: 'pending',
+      transition: transition.name,
+      action: parked.id,
+      approval: id,
+    });
   }
   settle(draft);
 }
@@ -58,7 +68,12 @@ function attach(draft: Draft, approval: ApprovalState, action: Action): void {
     change(draft, approval.id, { requesters: [...approval.requesters, id] });
   }
   if (action.messageId !== null) {
-    answer(draft, action.messageId, { status: 'pending', transition: action.transition, action: approval.action.id, approval: approval.id });
+    answer(draft, action.messageId, {
+      status: 'pending',
+      transition: action.transition,
+      action: approval.action.id,
+      approval: approval.id,
+    });
   }
 }
 
@@ -76,17 +91,29 @@ const settled: Readonly<Record<Exclude<ApprovalStatus, 'open' | 'escalated'>, Re
 };
 
 /** Still open, approver, digest, reason: in this order (API.md). Null: the decision counts. */
-function refusalOf(approval: ApprovalState | undefined, body: Decide, message: Message): Omit<Refusal, 'status'> | null {
-  if (approval === undefined) return { code: 'NOT_FOUND', message: `this run has no approval \`${body.approval}\`` };
+function refusalOf(
+  approval: ApprovalState | undefined,
+  body: Decide,
+  message: Message,
+): Omit<Refusal, 'status'> | null {
+  if (approval === undefined)
+    return { code: 'NOT_FOUND', message: `this run has no approval \`${body.approval}\`` };
   if (!(approval.status === 'open' || approval.status === 'escalated')) {
     return { code: settled[approval.status], message: `the approval is ${approval.status}` };
   }
   const may = mayDecide(approval, message.principal);
   if (may.status === 'no') {
-    return { code: may.why === 'already_decided' ? 'ALREADY_DECIDED' : 'NOT_AN_APPROVER', message: may.message, why: may.why };
+    return {
+      code: may.why === 'already_decided' ? 'ALREADY_DECIDED' : 'NOT_AN_APPROVER',
+      message: may.message,
+      why: may.why,
+    };
   }
   if (body.digest !== approval.action.digest) {
-    return { code: 'DIGEST_MISMATCH', message: `the decision names digest \`${body.digest}\`, the approval's is \`${approval.action.digest}\`` };
+    return {
+      code: 'DIGEST_MISMATCH',
+      message: `the decision names digest \`${body.digest}\`, the approval's is \`${approval.action.digest}\``,
+    };
   }
   if (approval.gate.reason === 'required' && !body.reasonGiven) {
     return { code: 'REASON_REQUIRED', message: 'this gate asks for a reason: send `reason`' };
@@ -99,19 +126,38 @@ export function decideApproval(draft: Draft, message: Message, body: Decide): vo
   const refusal = refusalOf(approval, body, message);
   if (approval === undefined || refusal !== null) {
     const said = refusal ?? { code: 'NOT_FOUND' as const, message: 'unknown approval' };
-    record(draft, 'approval.refused', { actor: actorOf(message.principal), approval: body.approval, causation: message.id, data: { code: said.code, decision: body.decision, decisionId: message.id, ...(said.why === undefined ? {} : { why: said.why }) } });
+    record(draft, 'approval.refused', {
+      actor: actorOf(message.principal),
+      approval: body.approval,
+      causation: message.id,
+      data: {
+        code: said.code,
+        decision: body.decision,
+        decisionId: message.id,
+        ...(said.why === undefined ? {} : { why: said.why }),
+      },
+    });
     return refuse(draft, message.id, said);
   }
   const roles = approval.roles.filter((role) => message.principal.roles.includes(role));
   const by = { id: message.principal.id, kind: message.principal.kind };
-  const decided = change(draft, approval.id, { decisions: [...approval.decisions, { id: message.id, by, roles, decision: body.decision, at: draft.time }] });
+  const decided = change(draft, approval.id, {
+    decisions: [
+      ...approval.decisions,
+      { id: message.id, by, roles, decision: body.decision, at: draft.time },
+    ],
+  });
   record(draft, 'approval.decided', {
     actor: actorOf(message.principal),
     action: actionFact(approval.action),
     approval: approval.id,
     causation: message.id,
     permission: approval.roles.length > 0 ? `role:${roles.join(',')}` : 'approval.decide',
-    policy: { rule: 'gate', verdict: body.decision, reason: body.reasonGiven ? 'a reason was given' : 'no reason was given' },
+    policy: {
+      rule: 'gate',
+      verdict: body.decision,
+      reason: body.reasonGiven ? 'a reason was given' : 'no reason was given',
+    },
     refs: message.refs,
     data: { decision: body.decision, decisionId: message.id, digest: body.digest },
   });
@@ -127,8 +173,15 @@ function noteApproval(draft: Draft, approval: ApprovalState, by: string): void {
   const own = approval.requesters.includes(by);
   const id = derivedId(draft, 'evd', `${approval.id}:${by}`);
   const { run } = draft;
-  run.evidence = [...run.evidence, { id, kind: 'human_request', at: draft.time, stay: run.stay, state: run.state, by: own ? null : by }];
-  record(draft, 'evidence.recorded', { actor: { kind: 'human', id: by }, approval: approval.id, data: { kind: 'human_request', id } });
+  run.evidence = [
+    ...run.evidence,
+    { id, kind: 'human_request', at: draft.time, stay: run.stay, state: run.state, by: own ? null : by },
+  ];
+  record(draft, 'evidence.recorded', {
+    actor: { kind: 'human', id: by },
+    approval: approval.id,
+    data: { kind: 'human_request', id },
+  });
 }
 
 function deny(draft: Draft, approval: ApprovalState): void {
@@ -143,7 +196,9 @@ function deny(draft: Draft, approval: ApprovalState): void {
 }
 
 function transitionOf(draft: Draft, approval: ApprovalState): Transition | undefined {
-  return findState(draft.plan, draft.run.state)?.transitions.find((one) => one.name === approval.action.transition);
+  return findState(draft.plan, draft.run.state)?.transitions.find(
+    (one) => one.name === approval.action.transition,
+  );
 }
 
 function approved(draft: Draft, approval: ApprovalState): void {
@@ -156,14 +211,21 @@ function approved(draft: Draft, approval: ApprovalState): void {
 /** Starts the oldest approved action when nothing else runs. Guards and digest are checked once more. */
 export function startApproved(draft: Draft): void {
   const { run } = draft;
-  if (run.executing !== null || run.status === 'stuck' || run.cancelRequested !== null || run.timeoutDue) return;
+  if (run.executing !== null || run.status === 'stuck' || run.cancelRequested !== null || run.timeoutDue)
+    return;
   const next = run.approvals.find((one) => one.queued && one.status === 'approved');
   if (next === undefined) return;
   change(draft, next.id, { queued: false });
   const transition = transitionOf(draft, next);
-  const failure = transition === undefined ? 'the state no longer has this transition' : recheck(draft, transition, next);
+  const failure =
+    transition === undefined ? 'the state no longer has this transition' : recheck(draft, transition, next);
   if (transition === undefined || failure !== null) {
-    record(draft, 'transition.rejected', { actor: actorOf(next.action.requester), action: actionFact(next.action), approval: next.id, data: { code: 'GUARD_REJECTED', message: failure ?? '' } });
+    record(draft, 'transition.rejected', {
+      actor: actorOf(next.action.requester),
+      action: actionFact(next.action),
+      approval: next.id,
+      data: { code: 'GUARD_REJECTED', message: failure ?? '' },
+    });
     project(draft, next.action, 'failed', { code: 'GUARD_REJECTED', message: failure ?? '' });
     settle(draft);
     return startApproved(draft);
@@ -182,7 +244,12 @@ function recheck(draft: Draft, transition: Transition, approval: ApprovalState):
   const at = guardContext(draft.run, action.requester, action.arguments);
   for (const [index, guard] of transition.guards.entries()) {
     const { verdict, reason } = evaluateGuard(guard, at);
-    record(draft, 'guard.evaluated', { actor: actorOf(action.requester), action: actionFact(action), policy: { rule: `guards/${index}`, verdict, reason }, data: { index, kind: guard.kind, verdict, reason } });
+    record(draft, 'guard.evaluated', {
+      actor: actorOf(action.requester),
+      action: actionFact(action),
+      policy: { rule: `guards/${index}`, verdict, reason },
+      data: { index, kind: guard.kind, verdict, reason },
+    });
     if (verdict !== 'pass') return `guard ${index} (${guard.kind}) no longer passes: ${reason}`;
   }
   return null;
@@ -201,7 +268,11 @@ export function revokeOpen(draft: Draft, why: string): void {
     change(draft, approval.id, { status: 'revoked', queued: false });
     draft.effects.push({ kind: 'disarm', approval: approval.id });
     project(draft, approval.action, 'revoked');
-    record(draft, 'approval.revoked', { action: actionFact(approval.action), approval: approval.id, data: { reason: why } });
+    record(draft, 'approval.revoked', {
+      action: actionFact(approval.action),
+      approval: approval.id,
+      data: { reason: why },
+    });
   }
 }
 
@@ -212,7 +283,12 @@ export function deadline(draft: Draft, id: string): void {
   const timeout = approval.gate.timeout;
   if (timeout?.action === 'escalate' && approval.status === 'open') return escalate(draft, approval, timeout);
   if (timeout?.action === 'approve' && approval.action.tier === 'reversible') {
-    record(draft, 'approval.decided', { action: actionFact(approval.action), approval: id, policy: { rule: 'gate.timeout', verdict: 'approve', reason: 'the time was up' }, data: { decision: 'approve', digest: approval.action.digest, by: 'timeout' } });
+    record(draft, 'approval.decided', {
+      action: actionFact(approval.action),
+      approval: id,
+      policy: { rule: 'gate.timeout', verdict: 'approve', reason: 'the time was up' },
+      data: { decision: 'approve', digest: approval.action.digest, by: 'timeout' },
+    });
     return approved(draft, approval);
   }
   change(draft, id, { status: 'expired' });
@@ -225,6 +301,10 @@ function escalate(draft: Draft, approval: ApprovalState, timeout: NonNullable<Ga
   const roles = [...new Set([...approval.roles, ...timeout.to])];
   const expiresAt = approval.expiresAt + timeout.afterMs;
   change(draft, approval.id, { status: 'escalated', roles, expiresAt });
-  record(draft, 'approval.escalated', { action: actionFact(approval.action), approval: approval.id, data: { roles, expiresAt: new Date(expiresAt).toISOString() } });
+  record(draft, 'approval.escalated', {
+    action: actionFact(approval.action),
+    approval: approval.id,
+    data: { roles, expiresAt: new Date(expiresAt).toISOString() },
+  });
   draft.effects.push({ kind: 'arm', approval: approval.id, at: expiresAt });
 }

@@ -37,8 +37,16 @@ function verdict(holds: boolean): Compared {
   return { verdict: holds ? 'pass' : 'fail', reason: '' };
 }
 
-function mismatch(operator: string, wants: string, left: Json | undefined, right: Json | undefined): Compared {
-  return { verdict: 'error', reason: `\`${operator}\` takes ${wants}, not ${typeName(left)} and ${typeName(right)}` };
+function mismatch(
+  operator: string,
+  wants: string,
+  left: Json | undefined,
+  right: Json | undefined,
+): Compared {
+  return {
+    verdict: 'error',
+    reason: `\`${operator}\` takes ${wants}, not ${typeName(left)} and ${typeName(right)}`,
+  };
 }
 
 function equality(left: Json, right: Json, wanted: boolean): Compared {
@@ -48,8 +56,13 @@ function equality(left: Json, right: Json, wanted: boolean): Compared {
   return verdict(sameJson(left, right) === wanted);
 }
 
-function ordering(left: Json | undefined, operator: '<' | '<=' | '>' | '>=', right: Json | undefined): Compared {
-  if (typeof left !== 'number' || typeof right !== 'number') return mismatch(operator, 'two numbers', left, right);
+function ordering(
+  left: Json | undefined,
+  operator: '<' | '<=' | '>' | '>=',
+  right: Json | undefined,
+): Compared {
+  if (typeof left !== 'number' || typeof right !== 'number')
+    return mismatch(operator, 'two numbers', left, right);
   if (operator === '<') return verdict(left < right);
   if (operator === '<=') return verdict(left <= right);
   if (operator === '>') return verdict(left > right);

@@ -22,7 +22,10 @@ export function decide(plan: Plan, run: RunState, event: Event, kit: Kit, key: s
       take(draft, event.message);
       break;
     case 'refused_message':
-      record(draft, 'message.refused', { actor: { kind: 'anonymous', id: 'unknown' }, data: { reason: event.reason, name: event.name, digest: event.digest } });
+      record(draft, 'message.refused', {
+        actor: { kind: 'anonymous', id: 'unknown' },
+        data: { reason: event.reason, name: event.name, digest: event.digest },
+      });
       break;
     case 'outcome':
       outcome(draft, event.action, event.result);
@@ -46,16 +49,27 @@ function take(draft: Draft, message: Message): void {
   const { run } = draft;
   const seen = run.seen.find((one) => one.id === message.id);
   if (seen?.deliveries.includes(message.delivery) === true) {
-    record(draft, 'message.refused', { actor: { kind: 'anonymous', id: 'unknown' }, causation: message.id, data: { reason: 'replayed', name: message.body.kind } });
-    if (seen.answer !== null) draft.effects.push({ kind: 'answer', messageId: message.id, answer: seen.answer });
+    record(draft, 'message.refused', {
+      actor: { kind: 'anonymous', id: 'unknown' },
+      causation: message.id,
+      data: { reason: 'replayed', name: message.body.kind },
+    });
+    if (seen.answer !== null)
+      draft.effects.push({ kind: 'answer', messageId: message.id, answer: seen.answer });
     return;
   }
   if (seen !== undefined) {
-    run.seen = run.seen.map((one) => (one.id === message.id ? { ...one, deliveries: [...one.deliveries, message.delivery] } : one));
-    if (seen.answer !== null) draft.effects.push({ kind: 'answer', messageId: message.id, answer: seen.answer });
+    run.seen = run.seen.map((one) =>
+      one.id === message.id ? { ...one, deliveries: [...one.deliveries, message.delivery] } : one,
+    );
+    if (seen.answer !== null)
+      draft.effects.push({ kind: 'answer', messageId: message.id, answer: seen.answer });
     return;
   }
-  run.seen = [...run.seen.slice(-(rememberedMessages - 1)), { id: message.id, deliveries: [message.delivery], answer: null }];
+  run.seen = [
+    ...run.seen.slice(-(rememberedMessages - 1)),
+    { id: message.id, deliveries: [message.delivery], answer: null },
+  ];
   dispatch(draft, message);
 }
 
@@ -88,7 +102,10 @@ function start(draft: Draft, message: Message): void {
   answer(draft, message.id, { status: 'accepted' });
   const checked = plan.inputSchema === null ? null : draft.kit.validate(plan.inputSchema, run.input);
   if (checked?.status === 'invalid' || (checked === null && Object.keys(run.input).length > 0)) {
-    return close(draft, 'failed', null, { code: 'START_REFUSED', message: 'the input does not fit the input schema' });
+    return close(draft, 'failed', null, {
+      code: 'START_REFUSED',
+      message: 'the input does not fit the input schema',
+    });
   }
   if (checked?.status === 'valid') run.input = checked.value;
   if (plan.timeoutMs !== null) {
@@ -102,14 +119,28 @@ function operate(draft: Draft, message: Message, kind: 'cancel' | 'retry'): void
   const { run } = draft;
   const { principal } = message;
   const no = (code: 'RUN_CLOSED' | 'FORBIDDEN' | 'NOT_STUCK', text: string): void => {
-    record(draft, 'transition.rejected', { actor: actorOf(principal), causation: message.id, action: { transition: kind }, data: { code } });
+    record(draft, 'transition.rejected', {
+      actor: actorOf(principal),
+      causation: message.id,
+      action: { transition: kind },
+      data: { code },
+    });
     refuse(draft, message.id, { code, message: text });
   };
   if (isClosed(run)) return no('RUN_CLOSED', `the run is ${run.status}`);
-  if (!principal.permissions.includes('run.operate')) return no('FORBIDDEN', `\`${kind}\` takes the permission \`run.operate\``);
-  if (kind === 'retry' && run.status !== 'stuck') return no('NOT_STUCK', `the run is ${run.status}, not stuck`);
+  if (!principal.permissions.includes('run.operate'))
+    return no('FORBIDDEN', `\`${kind}\` takes the permission \`run.operate\``);
+  if (kind === 'retry' && run.status !== 'stuck')
+    return no('NOT_STUCK', `the run is ${run.status}, not stuck`);
   answer(draft, message.id, { status: 'accepted' });
-  record(draft, 'transition.requested', { actor: actorOf(principal), permission: 'run.operate', causation: message.id, action: { transition: kind }, refs: message.refs, data: {} });
+  record(draft, 'transition.requested', {
+    actor: actorOf(principal),
+    permission: 'run.operate',
+    causation: message.id,
+    action: { transition: kind },
+    refs: message.refs,
+    data: {},
+  });
   if (kind === 'cancel') cancel(draft, principal, message.id);
   else retry(draft, principal);
 }

@@ -2,7 +2,17 @@ import type { Json } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Fact, PayloadRef, RecordActor, RecordType } from '../model/records.js';
 import type { Plan } from './plan.js';
-import type { Action, ActionStatus, Answer, Decision, Effect, Kit, Problem, RunState, Seen } from './state.js';
+import type {
+  Action,
+  ActionStatus,
+  Answer,
+  Decision,
+  Effect,
+  Kit,
+  Problem,
+  RunState,
+  Seen,
+} from './state.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -31,7 +41,9 @@ export function finish(draft: Draft): Decision {
 }
 
 export function actorOf(principal: Principal | null): RecordActor {
-  return principal === null ? runtimeActor : { kind: principal.kind, id: principal.id, roles: principal.roles };
+  return principal === null
+    ? runtimeActor
+    : { kind: principal.kind, id: principal.id, roles: principal.roles };
 }
 
 type FactFields = Omit<Fact, 'key' | 'type' | 'time' | 'data' | 'actor'> & {
@@ -41,7 +53,14 @@ type FactFields = Omit<Fact, 'key' | 'type' | 'time' | 'data' | 'actor'> & {
 
 export function record(draft: Draft, type: RecordType, fields: FactFields): void {
   const { actor = runtimeActor, data = {}, ...rest } = fields;
-  draft.facts.push({ key: `${draft.key}#${draft.facts.length}`, type, time: draft.time, actor, data, ...rest });
+  draft.facts.push({
+    key: `${draft.key}#${draft.facts.length}`,
+    type,
+    time: draft.time,
+    actor,
+    data,
+    ...rest,
+  });
 }
 
 export function project(
@@ -71,7 +90,11 @@ export function answer(draft: Draft, messageId: string, said: Answer): void {
 }
 
 /** A refusal changes nothing but the record and the answer. */
-export function refuse(draft: Draft, messageId: string, refusal: Omit<Extract<Answer, { status: 'refused' }>, 'status'>): void {
+export function refuse(
+  draft: Draft,
+  messageId: string,
+  refusal: Omit<Extract<Answer, { status: 'refused' }>, 'status'>,
+): void {
   answer(draft, messageId, { status: 'refused', ...refusal });
 }
 

@@ -1,4 +1,12 @@
-import { operators, type Comparison, type Literal, type Operand, type Operator, type Path, type Scope } from './plan.js';
+import {
+  operators,
+  type Comparison,
+  type Literal,
+  type Operand,
+  type Operator,
+  type Path,
+  type Scope,
+} from './plan.js';
 
 // The expression notation of SEMANTICS §3: exactly one comparison, with positions for whoever got it wrong.
 
@@ -38,8 +46,16 @@ class Trouble extends Error {
 }
 
 /** `operand operator operand`, nothing else. */
-export function parseComparison(text: string, options: PathOptions = { scopes: guardScopes }): ParsedComparison {
-  if (text.length > maxLength) return { status: 'invalid', at: maxLength, message: `the expression is longer than ${maxLength} characters` };
+export function parseComparison(
+  text: string,
+  options: PathOptions = { scopes: guardScopes },
+): ParsedComparison {
+  if (text.length > maxLength)
+    return {
+      status: 'invalid',
+      at: maxLength,
+      message: `the expression is longer than ${maxLength} characters`,
+    };
   return attempt(() => {
     const cursor: Cursor = { text, at: 0 };
     refuseCombined(text);
@@ -48,7 +64,10 @@ export function parseComparison(text: string, options: PathOptions = { scopes: g
     const right = operand(cursor, options);
     skip(cursor);
     if (cursor.at < text.length) {
-      throw new Trouble(cursor.at, `\`${text.slice(cursor.at, cursor.at + 40)}\` follows a whole comparison: an expression is exactly one; combine several with \`allOf\` or \`anyOf\``);
+      throw new Trouble(
+        cursor.at,
+        `\`${text.slice(cursor.at, cursor.at + 40)}\` follows a whole comparison: an expression is exactly one; combine several with \`allOf\` or \`anyOf\``,
+      );
     }
     assertTakes(operator, left, right);
     return { status: 'parsed', comparison: { left, operator, right, text } };
@@ -57,11 +76,13 @@ export function parseComparison(text: string, options: PathOptions = { scopes: g
 
 /** A path alone, as templates and mappings have it. */
 export function parsePath(text: string, options: PathOptions): ParsedPath {
-  if (text.length > maxLength) return { status: 'invalid', at: maxLength, message: `the path is longer than ${maxLength} characters` };
+  if (text.length > maxLength)
+    return { status: 'invalid', at: maxLength, message: `the path is longer than ${maxLength} characters` };
   return attempt(() => {
     const cursor: Cursor = { text, at: 0 };
     const path = readPathAt(cursor, options);
-    if (cursor.at < text.length) throw new Trouble(cursor.at, `\`${text.slice(cursor.at)}\` follows the path`);
+    if (cursor.at < text.length)
+      throw new Trouble(cursor.at, `\`${text.slice(cursor.at)}\` follows the path`);
     return { status: 'parsed', path };
   });
 }
@@ -111,7 +132,8 @@ function operand(cursor: Cursor, options: PathOptions): Operand {
 
 function numberLiteral(at: number, text: string): Literal {
   const value = Number(text);
-  if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value))) throw new Trouble(at, `the number \`${text}\` is beyond what is exact`);
+  if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value)))
+    throw new Trouble(at, `the number \`${text}\` is beyond what is exact`);
   return { kind: 'literal', value };
 }
 
@@ -120,7 +142,8 @@ function quoted(cursor: Cursor): Literal {
   const end = cursor.text.indexOf(quote, cursor.at + 1);
   if (end === -1) throw new Trouble(cursor.at, `the quote \`${quote}\` is not closed`);
   const value = cursor.text.slice(cursor.at + 1, end);
-  if (value.includes('\\')) throw new Trouble(cursor.at, 'a quoted string has no escapes: use the other kind of quote');
+  if (value.includes('\\'))
+    throw new Trouble(cursor.at, 'a quoted string has no escapes: use the other kind of quote');
   cursor.at = end + 1;
   return { kind: 'literal', value };
 }
@@ -128,23 +151,37 @@ function quoted(cursor: Cursor): Literal {
 function word(cursor: Cursor, rest: string, options: PathOptions): Operand {
   const found = /^[A-Za-z_][\w.-]*/.exec(rest)?.[0];
   const start = cursor.at;
-  if (found === undefined) throw new Trouble(start, `\`${rest.slice(0, 20)}\` is no operand: use a path such as \`$.context.name\`, a number, a quoted string, true, false or null`);
+  if (found === undefined)
+    throw new Trouble(
+      start,
+      `\`${rest.slice(0, 20)}\` is no operand: use a path such as \`$.context.name\`, a number, a quoted string, true, false or null`,
+    );
   cursor.at += found.length;
   if (found === 'true' || found === 'false') return { kind: 'literal', value: found === 'true' };
   if (found === 'null') return { kind: 'literal', value: null };
   if (options.bareNames === true && /^[A-Za-z_]\w*(\.\w+)*$/.test(found)) {
     return { kind: 'path', scope: 'arguments', segments: found.split('.'), optional: false, text: found };
   }
-  throw new Trouble(start, `the word \`${found}\` is not quoted: write \`"${found}"\` for the text, or a path such as \`$.context.${found}\``);
+  throw new Trouble(
+    start,
+    `the word \`${found}\` is not quoted: write \`"${found}"\` for the text, or a path such as \`$.context.${found}\``,
+  );
 }
 
 function readOperator(cursor: Cursor): Operator {
   skip(cursor);
   const rest = cursor.text.slice(cursor.at);
-  const found = operators.find((one) => rest.startsWith(one) && (/^[<>=!]/.test(one) || /^\s/.test(rest.slice(one.length))));
+  const found = operators.find(
+    (one) => rest.startsWith(one) && (/^[<>=!]/.test(one) || /^\s/.test(rest.slice(one.length))),
+  );
   if (found === undefined) {
     const seen = /^\S+/.exec(rest)?.[0] ?? '';
-    throw new Trouble(cursor.at, seen === '' ? 'an operator is missing: write `operand operator operand`' : `\`${seen.slice(0, 20)}\` is no operator: use one of ${operators.join(' ')}`);
+    throw new Trouble(
+      cursor.at,
+      seen === ''
+        ? 'an operator is missing: write `operand operator operand`'
+        : `\`${seen.slice(0, 20)}\` is no operator: use one of ${operators.join(' ')}`,
+    );
   }
   cursor.at += found.length;
   return found;
@@ -162,15 +199,22 @@ function readPathAt(cursor: Cursor, options: PathOptions): Path {
   const start = cursor.at;
   const rest = cursor.text.slice(start);
   const found = scopeNames.find(([name]) => rest.startsWith(name) && !/[\w-]/.test(rest[name.length] ?? ''));
-  const allowed = scopeNames.filter(([, scope]) => options.scopes.includes(scope)).map(([name]) => `\`${name}\``);
+  const allowed = scopeNames
+    .filter(([, scope]) => options.scopes.includes(scope))
+    .map(([name]) => `\`${name}\``);
   if (found === undefined || !options.scopes.includes(found[1])) {
-    throw new Trouble(start, `\`${/^\S+/.exec(rest)?.[0].slice(0, 60) ?? ''}\` reads an unknown scope: here a path starts with ${allowed.join(', ')}`);
+    throw new Trouble(
+      start,
+      `\`${/^\S+/.exec(rest)?.[0].slice(0, 60) ?? ''}\` reads an unknown scope: here a path starts with ${allowed.join(', ')}`,
+    );
   }
   cursor.at += found[0].length;
   const segments: string[] = [];
-  for (let segment = readSegment(cursor); segment !== null; segment = readSegment(cursor)) segments.push(segment);
+  for (let segment = readSegment(cursor); segment !== null; segment = readSegment(cursor))
+    segments.push(segment);
   const optional = cursor.text[cursor.at] === '?';
-  if (optional && options.optional !== true) throw new Trouble(cursor.at, 'a trailing `?` is for templates only');
+  if (optional && options.optional !== true)
+    throw new Trouble(cursor.at, 'a trailing `?` is for templates only');
   if (optional) cursor.at += 1;
   return { kind: 'path', scope: found[1], segments, optional, text: cursor.text.slice(start, cursor.at) };
 }
@@ -179,10 +223,15 @@ function readPathAt(cursor: Cursor, options: PathOptions): Path {
 function readSegment(cursor: Cursor): string | null {
   const rest = cursor.text.slice(cursor.at);
   const dotted = /^\.([\w-]+)/.exec(rest);
-  const bracketed = /^\[(0|[1-9]\d*)\]/.exec(rest) ?? /^\["([^"]*)"\]/.exec(rest) ?? /^\['([^']*)'\]/.exec(rest);
+  const bracketed =
+    /^\[(0|[1-9]\d*)\]/.exec(rest) ?? /^\["([^"]*)"\]/.exec(rest) ?? /^\['([^']*)'\]/.exec(rest);
   const found = dotted ?? bracketed;
   if (found === null) {
-    if (rest.startsWith('.') || rest.startsWith('[')) throw new Trouble(cursor.at, `\`${rest.slice(0, 20)}\` is no part of a path: use \`.name\`, \`[0]\` or \`["odd name"]\``);
+    if (rest.startsWith('.') || rest.startsWith('['))
+      throw new Trouble(
+        cursor.at,
+        `\`${rest.slice(0, 20)}\` is no part of a path: use \`.name\`, \`[0]\` or \`["odd name"]\``,
+      );
     return null;
   }
   cursor.at += found[0].length;
@@ -194,8 +243,14 @@ function assertTakes(operator: Operator, left: Operand, right: Operand): void {
   for (const side of [left, right]) {
     if (side.kind !== 'literal') continue;
     const type = side.value === null ? 'null' : typeof side.value;
-    if (/^[<>]/.test(operator) && type !== 'number') throw new Trouble(0, `\`${operator}\` compares numbers, and \`${String(side.value)}\` is ${type}`);
-    if (operator === 'starts_with' && type !== 'string') throw new Trouble(0, `\`starts_with\` takes strings, and \`${String(side.value)}\` is ${type}`);
-    if (operator === 'contains' && (type === 'null' || (side === left && type !== 'string'))) throw new Trouble(0, `\`contains\` looks in a string or an array for a scalar, and \`${String(side.value)}\` is ${type}`);
+    if (/^[<>]/.test(operator) && type !== 'number')
+      throw new Trouble(0, `\`${operator}\` compares numbers, and \`${String(side.value)}\` is ${type}`);
+    if (operator === 'starts_with' && type !== 'string')
+      throw new Trouble(0, `\`starts_with\` takes strings, and \`${String(side.value)}\` is ${type}`);
+    if (operator === 'contains' && (type === 'null' || (side === left && type !== 'string')))
+      throw new Trouble(
+        0,
+        `\`contains\` looks in a string or an array for a scalar, and \`${String(side.value)}\` is ${type}`,
+      );
   }
 }

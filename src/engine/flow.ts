@@ -15,7 +15,15 @@ export function enter(draft: Draft): void {
   const state = findState(draft.plan, draft.run.state);
   const onEnter = state?.onEnter ?? null;
   if (state === undefined || onEnter === null) return afterEnter(draft);
-  const action = makeAction(draft, { transition: `onEnter:${state.name}`, tool: null, tier: null, args: {}, requester: null, messageId: null, gate: null });
+  const action = makeAction(draft, {
+    transition: `onEnter:${state.name}`,
+    tool: null,
+    tier: null,
+    args: {},
+    requester: null,
+    messageId: null,
+    gate: null,
+  });
   execute(draft, { action, executor: onEnter.executor, reliability: onEnter.reliability, at: 'onEnter' });
 }
 
@@ -23,18 +31,33 @@ export function enter(draft: Draft): void {
 export function afterEnter(draft: Draft): void {
   const { run } = draft;
   const state = findState(draft.plan, run.state);
-  if (state === undefined) return stick(draft, { code: 'NO_ELIGIBLE_TRANSITION', message: `the plan has no state \`${run.state}\`` }, { kind: 'chain' });
+  if (state === undefined)
+    return stick(
+      draft,
+      { code: 'NO_ELIGIBLE_TRANSITION', message: `the plan has no state \`${run.state}\`` },
+      { kind: 'chain' },
+    );
   if (state.terminal) return close(draft, terminalStatus(run, state.outcome));
   if (state.transitions.length > 0 && state.transitions.every((one) => one.actor === 'deterministic')) {
     return chainStep(draft, state.transitions);
   }
-  if (run.approvals.every((one) => !isOpen(one.status)) && !state.transitions.some((one) => couldBeTaken(draft, one))) {
-    return stick(draft, { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, state.transitions) }, { kind: 'chain' });
+  if (
+    run.approvals.every((one) => !isOpen(one.status)) &&
+    !state.transitions.some((one) => couldBeTaken(draft, one))
+  ) {
+    return stick(
+      draft,
+      { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, state.transitions) },
+      { kind: 'chain' },
+    );
   }
   settle(draft);
 }
 
-function terminalStatus(run: RunState, outcome: 'success' | 'failure' | null): 'completed' | 'failed' | 'timed_out' {
+function terminalStatus(
+  run: RunState,
+  outcome: 'success' | 'failure' | null,
+): 'completed' | 'failed' | 'timed_out' {
   if (run.viaTimeout) return 'timed_out';
   return outcome === 'failure' ? 'failed' : 'completed';
 }
@@ -62,31 +85,69 @@ function whyNone(draft: Draft, transitions: readonly Transition[]): string {
 function chainStep(draft: Draft, transitions: readonly Transition[]): void {
   const { run } = draft;
   if (run.chainDepth >= draft.plan.maxChainDepth) {
-    return stick(draft, { code: 'CHAIN_TOO_LONG', message: `the deterministic chain is longer than ${draft.plan.maxChainDepth} steps` }, { kind: 'chain' });
+    return stick(
+      draft,
+      {
+        code: 'CHAIN_TOO_LONG',
+        message: `the deterministic chain is longer than ${draft.plan.maxChainDepth} steps`,
+      },
+      { kind: 'chain' },
+    );
   }
-  const guarded = transitions.filter((one) => one.guards.length > 0).map((one) => ({ one, ...passes(draft, one) }));
+  const guarded = transitions
+    .filter((one) => one.guards.length > 0)
+    .map((one) => ({ one, ...passes(draft, one) }));
   const passing = guarded.filter((each) => each.verdict === 'pass');
   const fallback = transitions.filter((one) => one.guards.length === 0);
   const failed = guarded.find((each) => each.verdict === 'error');
   if (passing.length > 1 || (passing.length === 0 && fallback.length > 1)) {
-    const names = (passing.length > 1 ? passing.map((each) => each.one) : fallback).map((one) => `\`${one.name}\``).join(', ');
-    return stick(draft, { code: 'CHAIN_AMBIGUOUS', message: `several deterministic transitions of \`${run.state}\` apply: ${names}` }, { kind: 'chain' });
+    const names = (passing.length > 1 ? passing.map((each) => each.one) : fallback)
+      .map((one) => `\`${one.name}\``)
+      .join(', ');
+    return stick(
+      draft,
+      {
+        code: 'CHAIN_AMBIGUOUS',
+        message: `several deterministic transitions of \`${run.state}\` apply: ${names}`,
+      },
+      { kind: 'chain' },
+    );
   }
   const chosen = passing[0]?.one ?? (failed === undefined ? fallback[0] : undefined);
   if (chosen === undefined) {
     const why = guarded.map((each) => `\`${each.one.name}\`: ${each.reason}`).join('; ');
-    return stick(draft, { code: 'CHAIN_NO_MATCH', message: `no deterministic transition of \`${run.state}\` applies: ${why}` }, { kind: 'chain' });
+    return stick(
+      draft,
+      { code: 'CHAIN_NO_MATCH', message: `no deterministic transition of \`${run.state}\` applies: ${why}` },
+      { kind: 'chain' },
+    );
   }
   run.chainDepth += 1;
-  record(draft, 'chain.step', { action: { transition: chosen.name }, data: { from: run.state, depth: run.chainDepth } });
+  record(draft, 'chain.step', {
+    action: { transition: chosen.name },
+    data: { from: run.state, depth: run.chainDepth },
+  });
   take(draft, chosen, {}, null, null);
 }
 
-function passes(draft: Draft, transition: Transition): { verdict: 'pass' | 'fail' | 'error'; reason: string } {
+function passes(
+  draft: Draft,
+  transition: Transition,
+): { verdict: 'pass' | 'fail' | 'error'; reason: string } {
   const at = guardContext(draft.run, null, {});
   for (const [index, guard] of transition.guards.entries()) {
     const { verdict, reason, reads } = evaluateGuard(guard, at);
-    record(draft, 'guard.evaluated', { action: { transition: transition.name }, policy: { rule: `guards/${index}`, verdict, reason }, data: { index, kind: guard.kind, verdict, reason, reads: reads.map(({ path, value }) => ({ path, value })) } });
+    record(draft, 'guard.evaluated', {
+      action: { transition: transition.name },
+      policy: { rule: `guards/${index}`, verdict, reason },
+      data: {
+        index,
+        kind: guard.kind,
+        verdict,
+        reason,
+        reads: reads.map(({ path, value }) => ({ path, value })),
+      },
+    });
     if (verdict !== 'pass') return { verdict, reason };
   }
   return { verdict: 'pass', reason: '' };
@@ -110,7 +171,10 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
   const what = `${fields.transition}:${argsDigest}`;
   const n = run.successes.find(([key]) => key === what)?.[1] ?? 0;
   const action: Omit<Action, 'digest'> = {
-    id: fields.messageId === null ? derivedId(draft, 'act', `${what}:${draft.effects.length}`) : `act_${fields.messageId.slice(4)}`,
+    id:
+      fields.messageId === null
+        ? derivedId(draft, 'act', `${what}:${draft.effects.length}`)
+        : `act_${fields.messageId.slice(4)}`,
     transition: fields.transition,
     tool: fields.tool,
     tier: fields.tier,
@@ -128,7 +192,11 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
 }
 
 /** One value: what the approver saw, what the decision signs, what the executor recomputes. */
-export function actionDigest(draft: Pick<Draft, 'run' | 'kit'>, action: Omit<Action, 'digest'>, gate: JsonObject | null): string {
+export function actionDigest(
+  draft: Pick<Draft, 'run' | 'kit'>,
+  action: Omit<Action, 'digest'>,
+  gate: JsonObject | null,
+): string {
   return bindingDigest(draft.kit, draft.run, action, gate);
 }
 
@@ -152,7 +220,13 @@ export function bindingDigest(
 }
 
 /** Takes a transition that has passed every check before its gate: park, execute, or just move. */
-export function take(draft: Draft, transition: Transition, args: JsonObject, requester: Principal | null, from: { messageId: string; refs: Action['refs'] } | null): void {
+export function take(
+  draft: Draft,
+  transition: Transition,
+  args: JsonObject,
+  requester: Principal | null,
+  from: { messageId: string; refs: Action['refs'] } | null,
+): void {
   const at = guardContext(draft.run, requester, args);
   const gate = gateFor(transition, at);
   const action = makeAction(draft, {
@@ -178,7 +252,12 @@ export function perform(draft: Draft, transition: Transition, action: Action): v
     succeed(draft, action);
     return complete(draft, transition, action);
   }
-  execute(draft, { action, executor: transition.executor, reliability: transition.reliability, at: 'transition' });
+  execute(draft, {
+    action,
+    executor: transition.executor,
+    reliability: transition.reliability,
+    at: 'transition',
+  });
 }
 
 function execute(draft: Draft, executing: Executing): void {
@@ -207,7 +286,10 @@ function branchTarget(draft: Draft, transition: Transition, action: Action): str
   for (const [index, branch] of transition.branches.entries()) {
     const { verdict, reason } = evaluateGuard(branch.when, at);
     if (verdict !== 'pass') continue;
-    record(draft, 'transition.branched', { action: actionFact(action), data: { index, target: branch.target, reason } });
+    record(draft, 'transition.branched', {
+      action: actionFact(action),
+      data: { index, target: branch.target, reason },
+    });
     return branch.target;
   }
   return transition.target;
@@ -245,7 +327,12 @@ export function answerWaiting(draft: Draft): void {
   const waiting = draft.run.waitingAnswer;
   if (waiting === null) return;
   draft.run.waitingAnswer = null;
-  answer(draft, waiting.messageId, { status: 'executed', transition: waiting.transition, action: waiting.action, chain: draft.run.chain });
+  answer(draft, waiting.messageId, {
+    status: 'executed',
+    transition: waiting.transition,
+    action: waiting.action,
+    chain: draft.run.chain,
+  });
 }
 
 export function stick(draft: Draft, problem: Problem, on: StuckOn): void {
@@ -254,19 +341,39 @@ export function stick(draft: Draft, problem: Problem, on: StuckOn): void {
   run.status = 'stuck';
   run.problem = problem;
   run.stuckOn = on;
-  record(draft, 'run.stuck', { data: { code: problem.code, message: problem.message, state: run.state, ...(problem.errorClass === undefined ? {} : { errorClass: problem.errorClass }) } });
+  record(draft, 'run.stuck', {
+    data: {
+      code: problem.code,
+      message: problem.message,
+      state: run.state,
+      ...(problem.errorClass === undefined ? {} : { errorClass: problem.errorClass }),
+    },
+  });
   answerWaiting(draft);
 }
 
-const closing = { completed: 'run.completed', cancelled: 'run.cancelled', failed: 'run.failed', timed_out: 'run.timed_out' } as const;
+const closing = {
+  completed: 'run.completed',
+  cancelled: 'run.cancelled',
+  failed: 'run.failed',
+  timed_out: 'run.timed_out',
+} as const;
 
-export function close(draft: Draft, status: keyof typeof closing, by: Principal | null = null, problem: Problem | null = null): void {
+export function close(
+  draft: Draft,
+  status: keyof typeof closing,
+  by: Principal | null = null,
+  problem: Problem | null = null,
+): void {
   const { run } = draft;
   revokeOpen(draft, `the run is ${status.replace('_', ' ')}`);
   run.executing = null;
   run.status = status;
   run.stuckOn = null;
-  const failure: Problem = { code: 'OUTCOME_FAILURE', message: `the run ended in state \`${run.state}\`, whose outcome is failure` };
+  const failure: Problem = {
+    code: 'OUTCOME_FAILURE',
+    message: `the run ended in state \`${run.state}\`, whose outcome is failure`,
+  };
   run.problem = problem ?? (status === 'failed' ? failure : null);
   answerWaiting(draft);
   record(draft, closing[status], { actor: actorOf(by), data: { state: run.state, version: run.version } });

@@ -56,7 +56,10 @@ function stricterTimeout(a: Gate['timeout'], b: Gate['timeout']): Gate['timeout'
 
 /** The gate that applies to this submit, or null. An error in `on` means that it applies. */
 export function gateFor(transition: Transition, at: GuardContext): Gate | null {
-  const human = transition.executor?.kind === 'human' ? humanGate(transition.executor.roles, transition.executor.queue) : null;
+  const human =
+    transition.executor?.kind === 'human'
+      ? humanGate(transition.executor.roles, transition.executor.queue)
+      : null;
   const own = transition.gate !== null && applies(transition.gate, at) ? transition.gate : null;
   if (own !== null && human !== null) return strictest(own, human);
   return own ?? human;
@@ -83,18 +86,37 @@ export type MayDecide =
 /** Who may decide this approval now (SEMANTICS §6): one function for every door. */
 export function mayDecide(approval: ApprovalState, principal: Principal): MayDecide {
   if (principal.kind !== 'human') {
-    return { status: 'no', why: 'not_human', message: `only a human decides; \`${principal.id}\` is of kind ${principal.kind}` };
+    return {
+      status: 'no',
+      why: 'not_human',
+      message: `only a human decides; \`${principal.id}\` is of kind ${principal.kind}`,
+    };
   }
   if (approval.gate.separation.requester && approval.requesters.includes(principal.id)) {
-    return { status: 'no', why: 'requester', message: `\`${principal.id}\` asked for this action and may not decide it` };
+    return {
+      status: 'no',
+      why: 'requester',
+      message: `\`${principal.id}\` asked for this action and may not decide it`,
+    };
   }
   const roles = approval.roles;
-  if (roles.length > 0 ? !roles.some((role) => principal.roles.includes(role)) : !principal.permissions.includes('approval.decide')) {
-    const wants = roles.length > 0 ? `one of the roles ${roles.map((role) => `\`${role}\``).join(', ')}` : 'the permission `approval.decide`';
+  if (
+    roles.length > 0
+      ? !roles.some((role) => principal.roles.includes(role))
+      : !principal.permissions.includes('approval.decide')
+  ) {
+    const wants =
+      roles.length > 0
+        ? `one of the roles ${roles.map((role) => `\`${role}\``).join(', ')}`
+        : 'the permission `approval.decide`';
     return { status: 'no', why: 'role_missing', message: `deciding this takes ${wants}` };
   }
   if (approval.decisions.some((one) => one.by.id === principal.id)) {
-    return { status: 'no', why: 'already_decided', message: `\`${principal.id}\` has already decided this approval` };
+    return {
+      status: 'no',
+      why: 'already_decided',
+      message: `\`${principal.id}\` has already decided this approval`,
+    };
   }
   return { status: 'yes' };
 }
@@ -104,5 +126,10 @@ export function quorumReached(approval: ApprovalState): boolean {
   const approved = approval.decisions.filter((one) => one.decision === 'approve');
   const distinct = new Map(approved.map((one) => [one.by.id, one.roles]));
   const enough = distinct.size >= approval.gate.quorum.count;
-  return enough && approval.gate.quorum.perRole.every(({ role, count }) => [...distinct.values()].filter((roles) => roles.includes(role)).length >= count);
+  return (
+    enough &&
+    approval.gate.quorum.perRole.every(
+      ({ role, count }) => [...distinct.values()].filter((roles) => roles.includes(role)).length >= count,
+    )
+  );
 }

@@ -48,13 +48,23 @@ export function evaluateGuard(guard: Guard, at: GuardContext): Evaluation {
 
 /** Plans are stored and read back: a kind that this engine does not know is an error, never a pass. */
 function unknownKind(guard: never): Evaluation {
-  return { verdict: 'error', reason: `unknown guard kind \`${String((guard as { kind: unknown }).kind)}\``, reads: [] };
+  return {
+    verdict: 'error',
+    reason: `unknown guard kind \`${String((guard as { kind: unknown }).kind)}\``,
+    reads: [],
+  };
 }
 
 function membership(what: string, name: string, held: readonly string[] | undefined): Evaluation {
   const passes = held?.includes(name) ?? false;
-  const reason = passes ? `the caller holds ${what} \`${name}\`` : `the caller does not hold ${what} \`${name}\``;
-  return { verdict: passes ? 'pass' : 'fail', reason, reads: [{ path: `principal.${what}s`, value: [...(held ?? [])] }] };
+  const reason = passes
+    ? `the caller holds ${what} \`${name}\``
+    : `the caller does not hold ${what} \`${name}\``;
+  return {
+    verdict: passes ? 'pass' : 'fail',
+    reason,
+    reads: [{ path: `principal.${what}s`, value: [...(held ?? [])] }],
+  };
 }
 
 function evaluateComparison(expr: Comparison, at: GuardContext): Evaluation {
@@ -69,7 +79,10 @@ function evaluateComparison(expr: Comparison, at: GuardContext): Evaluation {
   const right = value(expr.right);
   const { verdict, reason } = compare(left, expr.operator, right);
   const seen = reads.map((read) => `${read.path} is ${shown(read.value)}`).join(', ');
-  const said = verdict === 'error' ? `\`${expr.text}\` cannot be evaluated: ${reason}` : `\`${expr.text}\` is ${verdict === 'pass' ? 'true' : 'false'}`;
+  const said =
+    verdict === 'error'
+      ? `\`${expr.text}\` cannot be evaluated: ${reason}`
+      : `\`${expr.text}\` is ${verdict === 'pass' ? 'true' : 'false'}`;
   return { verdict, reason: seen === '' ? said : `${said} (${seen})`, reads };
 }
 
@@ -79,12 +92,16 @@ function shown(value: Json): string {
 }
 
 function evaluateEvidence(guard: Extract<Guard, { kind: 'evidence' }>, at: GuardContext): Evaluation {
-  const reads = guard.requires.map((need) => ({ path: `evidence.${need.kind}`, value: countEvidence(need.kind, need.distinct, at) }));
+  const reads = guard.requires.map((need) => ({
+    path: `evidence.${need.kind}`,
+    value: countEvidence(need.kind, need.distinct, at),
+  }));
   const missing = guard.requires.flatMap((need, index) => {
     const have = reads[index]?.value ?? 0;
     return have >= need.count ? [] : [`\`${need.kind}\` ${have} of ${need.count}`];
   });
-  if (guard.requires.length === 0) return { verdict: 'error', reason: 'an evidence guard that requires nothing', reads };
+  if (guard.requires.length === 0)
+    return { verdict: 'error', reason: 'an evidence guard that requires nothing', reads };
   return missing.length === 0
     ? { verdict: 'pass', reason: 'the required evidence is recorded', reads }
     : { verdict: 'fail', reason: `evidence is missing: ${missing.join(', ')}`, reads };
@@ -97,7 +114,9 @@ function evaluateEvidence(guard: Extract<Guard, { kind: 'evidence' }>, at: Guard
 function countEvidence(kind: string, distinct: boolean, at: GuardContext): number {
   const ofKind = at.evidence.filter((item) => item.kind === kind);
   if (kind === 'human_request') {
-    const valid = ofKind.filter((item) => item.by !== null && !(item.state === at.state && item.stay !== at.stay));
+    const valid = ofKind.filter(
+      (item) => item.by !== null && !(item.state === at.state && item.stay !== at.stay),
+    );
     return new Set(valid.map((item) => item.by)).size;
   }
   return distinct ? new Set(ofKind.map((item) => item.by ?? item.id)).size : ofKind.length;
@@ -111,19 +130,29 @@ function combine(guards: readonly Guard[], at: GuardContext, decisive: 'pass' | 
   if (decided !== undefined) return { verdict: decided.verdict, reason: decided.reason, reads };
   return decisive === 'fail'
     ? { verdict: 'pass', reason: 'all of the guards pass', reads }
-    : { verdict: 'fail', reason: `none of the guards passes: ${all.map((one) => one.reason).join('; ')}`, reads };
+    : {
+        verdict: 'fail',
+        reason: `none of the guards passes: ${all.map((one) => one.reason).join('; ')}`,
+        reads,
+      };
 }
 
 function negate(inner: Evaluation): Evaluation {
   if (inner.verdict === 'error') return inner;
-  return { verdict: inner.verdict === 'pass' ? 'fail' : 'pass', reason: `not: ${inner.reason}`, reads: inner.reads };
+  return {
+    verdict: inner.verdict === 'pass' ? 'fail' : 'pass',
+    reason: `not: ${inner.reason}`,
+    reads: inner.reads,
+  };
 }
 
 /** Does the guard read what only a submit brings? Then a link cannot promise it. */
 export function readsArguments(guard: Guard): boolean {
   switch (guard.kind) {
     case 'expr':
-      return [guard.expr.left, guard.expr.right].some((side) => side.kind === 'path' && side.scope === 'arguments');
+      return [guard.expr.left, guard.expr.right].some(
+        (side) => side.kind === 'path' && side.scope === 'arguments',
+      );
     case 'allOf':
     case 'anyOf':
       return guard.guards.some(readsArguments);

@@ -12,7 +12,10 @@ export function links(plan: Plan, run: RunState, principal: Principal): Link[] {
   const state = plan.states.find((one) => one.name === run.state);
   if (state === undefined || closedStatuses.includes(run.status) || run.status === 'stuck') return [];
   const offered = state.transitions.filter((one) => one.actor !== 'deterministic');
-  const shown = (state.linkFilter ?? plan.linkFilter) === 'byGuards' ? offered.filter((one) => open(plan, one, run, principal)) : offered;
+  const shown =
+    (state.linkFilter ?? plan.linkFilter) === 'byGuards'
+      ? offered.filter((one) => open(plan, one, run, principal))
+      : offered;
   return shown.map((one) => link(one, run));
 }
 
@@ -21,7 +24,9 @@ function open(plan: Plan, transition: Transition, run: RunState, principal: Prin
   if (!actorAllows(transition.actor, principal.kind)) return false;
   if (blockedBy(plan, transition) !== null) return false;
   const at = guardContext(run, principal, {});
-  return transition.guards.every((guard) => !readsArguments(guard) && evaluateGuard(guard, at).verdict === 'pass');
+  return transition.guards.every(
+    (guard) => !readsArguments(guard) && evaluateGuard(guard, at).verdict === 'pass',
+  );
 }
 
 function link(transition: Transition, run: RunState): Link {
@@ -78,7 +83,10 @@ export function blockedBy(plan: Plan, transition: Transition): BlockRule | null 
 function untooled(plan: Plan, transition: Transition): BlockRule | null {
   if (plan.charter === null) return null;
   if (plan.charter.deny.includes(transition.name)) return 'denied';
-  const acts = transition.executor !== null && transition.executor.kind !== 'noop' && transition.executor.kind !== 'human';
+  const acts =
+    transition.executor !== null &&
+    transition.executor.kind !== 'noop' &&
+    transition.executor.kind !== 'human';
   return acts && transition.tier === null ? 'unmapped' : null;
 }
 

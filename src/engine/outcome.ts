@@ -27,16 +27,45 @@ export function outcome(draft: Draft, actionId: string, result: Outcome): void {
 function succeeded(draft: Draft, executing: Executing, result: Succeeded): void {
   const { action } = executing;
   const state = findState(draft.plan, draft.run.state);
-  const transition = executing.at === 'transition' ? state?.transitions.find((one) => one.name === action.transition) : undefined;
+  const transition =
+    executing.at === 'transition'
+      ? state?.transitions.find((one) => one.name === action.transition)
+      : undefined;
   const malformed = outputProblem(draft, transition?.outputSchema ?? null, result);
-  if (malformed !== null) return failed(draft, executing, { status: 'failed', errorClass: 'permanent', message: malformed, attempt: result.attempt });
-  const mappings: readonly Mapping[] = (executing.at === 'transition' ? transition?.output : state?.onEnter?.output) ?? [];
-  const mapped = applyMapping(mappings, { arguments: action.arguments, context: draft.run.context, input: draft.run.input, output: result.output, response: result.response });
-  for (const path of mapped.unresolved) record(draft, 'mapping.unresolved', { action: actionFact(action), data: { path } });
+  if (malformed !== null)
+    return failed(draft, executing, {
+      status: 'failed',
+      errorClass: 'permanent',
+      message: malformed,
+      attempt: result.attempt,
+    });
+  const mappings: readonly Mapping[] =
+    (executing.at === 'transition' ? transition?.output : state?.onEnter?.output) ?? [];
+  const mapped = applyMapping(mappings, {
+    arguments: action.arguments,
+    context: draft.run.context,
+    input: draft.run.input,
+    output: result.output,
+    response: result.response,
+  });
+  for (const path of mapped.unresolved)
+    record(draft, 'mapping.unresolved', { action: actionFact(action), data: { path } });
   succeed(draft, action);
-  draft.actions[draft.actions.length - 1] = { action, status: 'executed', error: null, outputRef: result.outputRef };
+  draft.actions[draft.actions.length - 1] = {
+    action,
+    status: 'executed',
+    error: null,
+    outputRef: result.outputRef,
+  };
   if (JSON.stringify(mapped.context).length > maxContextLength) {
-    return stick(draft, { code: 'STATE_TOO_LARGE', message: `the context would be over ${maxContextLength} characters; map less of the output` }, { kind: 'chain' });
+    return stick(
+      draft,
+      {
+        code: 'STATE_TOO_LARGE',
+        message: `the context would be over ${maxContextLength} characters; map less of the output`,
+      },
+      { kind: 'chain' },
+    );
   }
   draft.run.context = mapped.context;
   const named = executing.at === 'transition' ? transition?.evidence : state?.onEnter?.evidence;
@@ -53,7 +82,8 @@ function entered(draft: Draft): void {
 function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeeded): string | null {
   if (schema === null) return null;
   const output = result.output;
-  if (typeof output !== 'object' || output === null || Array.isArray(output)) return 'the output is no object, so it does not fit the output schema';
+  if (typeof output !== 'object' || output === null || Array.isArray(output))
+    return 'the output is no object, so it does not fit the output schema';
   const checked = draft.kit.validate(schema, output as JsonObject);
   if (checked.status === 'valid') return null;
   return `the output does not fit the output schema: ${checked.errors.map((one) => `${one.pointer} ${one.message}`).join('; ')}`;
@@ -63,7 +93,10 @@ function addEvidence(draft: Draft, action: Action, kinds: readonly string[]): vo
   const { run } = draft;
   for (const [index, kind] of kinds.entries()) {
     const id = derivedId(draft, 'evd', `${action.id}:${index}:${kind}`);
-    run.evidence = [...run.evidence, { id, kind, at: draft.time, stay: run.stay, state: run.state, by: null }];
+    run.evidence = [
+      ...run.evidence,
+      { id, kind, at: draft.time, stay: run.stay, state: run.state, by: null },
+    ];
     record(draft, 'evidence.recorded', { action: actionFact(action), data: { kind, id } });
   }
 }
@@ -72,16 +105,33 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
   const { action } = executing;
   const errorClass = result.status === 'unknown' ? 'unknown_outcome' : result.errorClass;
   const unknown = errorClass === 'unknown_outcome';
-  const error: Problem = { code: unknown ? 'EXECUTOR_UNKNOWN' : 'EXECUTOR_FAILED', message: result.message, errorClass };
+  const error: Problem = {
+    code: unknown ? 'EXECUTOR_UNKNOWN' : 'EXECUTOR_FAILED',
+    message: result.message,
+    errorClass,
+  };
   project(draft, action, unknown ? 'unknown' : 'failed', error);
   const waiting = draft.run.waitingAnswer;
   if (waiting?.action === action.id) {
     draft.run.waitingAnswer = null;
-    refuse(draft, waiting.messageId, { code: 'EXECUTOR_FAILED', message: `\`${action.transition}\` failed: ${result.message}`, errorClass, action: action.id });
+    refuse(draft, waiting.messageId, {
+      code: 'EXECUTOR_FAILED',
+      message: `\`${action.transition}\` failed: ${result.message}`,
+      errorClass,
+      action: action.id,
+    });
   }
   if (unknown) return stick(draft, error, { kind: 'action', action });
   if (executing.at === 'onEnter') {
-    return stick(draft, { code: 'ON_ENTER_FAILED', message: `onEnter of state \`${draft.run.state}\` failed: ${result.message}`, errorClass }, { kind: 'onEnter' });
+    return stick(
+      draft,
+      {
+        code: 'ON_ENTER_FAILED',
+        message: `onEnter of state \`${draft.run.state}\` failed: ${result.message}`,
+        errorClass,
+      },
+      { kind: 'onEnter' },
+    );
   }
   if (action.requester === null) return stick(draft, error, { kind: 'chain' });
   settle(draft);
@@ -132,7 +182,11 @@ export function cancel(draft: Draft, by: Principal, messageId: string): void {
 export function retry(draft: Draft, by: Principal): void {
   const { run } = draft;
   const on = run.stuckOn;
-  record(draft, 'run.retried', { actor: { kind: by.kind, id: by.id, roles: by.roles }, permission: 'run.operate', data: { state: run.state, code: run.problem?.code ?? '' } });
+  record(draft, 'run.retried', {
+    actor: { kind: by.kind, id: by.id, roles: by.roles },
+    permission: 'run.operate',
+    data: { state: run.state, code: run.problem?.code ?? '' },
+  });
   run.status = 'running';
   run.problem = null;
   run.stuckOn = null;
@@ -145,10 +199,17 @@ export function retry(draft: Draft, by: Principal): void {
 
 function again(draft: Draft, action: Action): void {
   if (action.transition.startsWith('onEnter:')) return enter(draft);
-  const transition = findState(draft.plan, draft.run.state)?.transitions.find((one) => one.name === action.transition);
+  const transition = findState(draft.plan, draft.run.state)?.transitions.find(
+    (one) => one.name === action.transition,
+  );
   if (transition?.executor === null || transition?.executor === undefined) return afterEnter(draft);
   const renewed: Action = { ...action, id: derivedId(draft, 'act', action.id), messageId: null };
-  draft.run.executing = { action: renewed, executor: transition.executor, reliability: transition.reliability, at: 'transition' };
+  draft.run.executing = {
+    action: renewed,
+    executor: transition.executor,
+    reliability: transition.reliability,
+    at: 'transition',
+  };
   project(draft, renewed, 'executing');
   draft.effects.push({ kind: 'execute', executing: draft.run.executing });
 }

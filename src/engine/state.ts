@@ -117,7 +117,11 @@ export interface RunState {
   /** The run left its last state because its time was up: a terminal state then closes it `timed_out`. */
   readonly viaTimeout: boolean;
   /** Whose submit waits until the run has settled. */
-  readonly waitingAnswer: { readonly messageId: string; readonly transition: string; readonly action: string } | null;
+  readonly waitingAnswer: {
+    readonly messageId: string;
+    readonly transition: string;
+    readonly action: string;
+  } | null;
 }
 
 export interface Seen {

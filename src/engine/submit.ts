@@ -19,13 +19,19 @@ export function submit(draft: Draft, message: Message, body: Submit): void {
     causation: message.id,
     action: { transition: body.transition, ...(tool === null ? {} : { tool }) },
     refs: message.refs,
-    data: { ...(body.expectedVersion === null ? {} : { expectedVersion: body.expectedVersion }), version: draft.run.version },
+    data: {
+      ...(body.expectedVersion === null ? {} : { expectedVersion: body.expectedVersion }),
+      version: draft.run.version,
+    },
   });
   const checked = check(draft, message, body);
   if ('code' in checked) return reject(draft, message, body, checked);
   draft.run.chainDepth = 0;
   draft.run.chain = [];
-  take(draft, checked.transition, checked.arguments, message.principal, { messageId: message.id, refs: message.refs });
+  take(draft, checked.transition, checked.arguments, message.principal, {
+    messageId: message.id,
+    refs: message.refs,
+  });
 }
 
 function findTransition(draft: Draft, name: string): Transition | undefined {
@@ -56,52 +62,88 @@ function check(draft: Draft, message: Message, body: Submit): Said | Admitted {
   const transition = findTransition(draft, body.transition);
   if (transition === undefined) return unknown(draft, body.transition);
   if (!actorAllows(transition.actor, message.principal.kind)) {
-    const takes = transition.actor === 'deterministic' ? 'only the runtime takes it' : `it takes a principal of kind ${transition.actor}`;
-    return { code: 'ACTOR_MISMATCH', message: `\`${transition.name}\` is not for \`${message.principal.id}\` (${message.principal.kind}): ${takes}` };
+    const takes =
+      transition.actor === 'deterministic'
+        ? 'only the runtime takes it'
+        : `it takes a principal of kind ${transition.actor}`;
+    return {
+      code: 'ACTOR_MISMATCH',
+      message: `\`${transition.name}\` is not for \`${message.principal.id}\` (${message.principal.kind}): ${takes}`,
+    };
   }
   const input = checkInput(draft, transition, body.arguments);
   if ('code' in input) return input;
   const rule = blockedBy(plan, transition);
   if (rule !== null) return blocked(transition.tool ?? transition.name, rule);
-  return checkGuards(draft, message, transition, input.arguments) ?? { transition, arguments: input.arguments };
+  return (
+    checkGuards(draft, message, transition, input.arguments) ?? { transition, arguments: input.arguments }
+  );
 }
 
 function runRefusal(draft: Draft, expectedVersion: number | null): Said | null {
   const { run } = draft;
   const stale = expectedVersion !== null && expectedVersion !== run.version;
   if (closedStatuses.includes(run.status)) return { code: 'RUN_CLOSED', message: `the run is ${run.status}` };
-  if (run.status === 'stuck') return { code: 'RUN_STUCK', message: `the run waits for an operator: ${run.problem?.message ?? 'unknown problem'}` };
+  if (run.status === 'stuck')
+    return {
+      code: 'RUN_STUCK',
+      message: `the run waits for an operator: ${run.problem?.message ?? 'unknown problem'}`,
+    };
   if (run.executing !== null && !stale) {
-    return { code: 'RUN_BUSY', message: `\`${run.executing.action.transition}\` is executing; try again when it has settled` };
+    return {
+      code: 'RUN_BUSY',
+      message: `\`${run.executing.action.transition}\` is executing; try again when it has settled`,
+    };
   }
   if (stale) {
-    return { code: 'STALE_VERSION', message: `the run is at version ${run.version}, not ${String(expectedVersion)}; read it again` };
+    return {
+      code: 'STALE_VERSION',
+      message: `the run is at version ${run.version}, not ${String(expectedVersion)}; read it again`,
+    };
   }
   return null;
 }
 
 function unknown(draft: Draft, name: string): Said {
   if (draft.plan.notation === 'agent') return blocked(name, charterRule(draft.plan, name) ?? 'undeclared');
-  return { code: 'UNKNOWN_TRANSITION', message: `state \`${draft.run.state}\` has no transition \`${name}\`; see \`links\`` };
+  return {
+    code: 'UNKNOWN_TRANSITION',
+    message: `state \`${draft.run.state}\` has no transition \`${name}\`; see \`links\``,
+  };
 }
 
 function blocked(tool: string, rule: BlockRule): Said {
-  const why = { denied: 'the charter denies it', undeclared: 'the charter does not declare it', unmapped: 'it has no risk tier' }[rule];
+  const why = {
+    denied: 'the charter denies it',
+    undeclared: 'the charter does not declare it',
+    unmapped: 'it has no risk tier',
+  }[rule];
   return { code: 'BLOCKED', rule, message: `\`${tool}\` is blocked: ${why}` };
 }
 
 /** Schema defaults, then the schema. No schema: no arguments are accepted. */
-function checkInput(draft: Draft, transition: Transition, args: JsonObject): Said | { readonly arguments: JsonObject } {
+function checkInput(
+  draft: Draft,
+  transition: Transition,
+  args: JsonObject,
+): Said | { readonly arguments: JsonObject } {
   if (transition.inputSchema === null) {
     const names = Object.keys(args);
     if (names.length === 0) return { arguments: {} };
-    const errors = names.map((name) => ({ pointer: `/arguments/${escapePointer(name)}`, message: 'this transition takes no arguments' }));
+    const errors = names.map((name) => ({
+      pointer: `/arguments/${escapePointer(name)}`,
+      message: 'this transition takes no arguments',
+    }));
     return { code: 'INPUT_INVALID', message: `\`${transition.name}\` takes no arguments`, errors };
   }
   const result = draft.kit.validate(transition.inputSchema, args);
   if (result.status === 'valid') return { arguments: result.value };
   const errors = result.errors.map(({ pointer, message }) => ({ pointer: `/arguments${pointer}`, message }));
-  return { code: 'INPUT_INVALID', message: `the arguments of \`${transition.name}\` do not fit its schema`, errors };
+  return {
+    code: 'INPUT_INVALID',
+    message: `the arguments of \`${transition.name}\` do not fit its schema`,
+    errors,
+  };
 }
 
 export function escapePointer(name: string): string {
@@ -118,10 +160,20 @@ function checkGuards(draft: Draft, message: Message, transition: Transition, arg
       causation: message.id,
       action: { transition: transition.name },
       policy: { rule: `guards/${index}`, verdict, reason },
-      data: { index, kind: guard.kind, verdict, reason, reads: reads.map(({ path, value }) => ({ path, value })) },
+      data: {
+        index,
+        kind: guard.kind,
+        verdict,
+        reason,
+        reads: reads.map(({ path, value }) => ({ path, value })),
+      },
     });
     if (verdict === 'pass') continue;
-    return { code: 'GUARD_REJECTED', message: `guard ${index} (${guard.kind}) of \`${transition.name}\` refused: ${reason}`, guard: { index, kind: guard.kind, verdict, reason } };
+    return {
+      code: 'GUARD_REJECTED',
+      message: `guard ${index} (${guard.kind}) of \`${transition.name}\` refused: ${reason}`,
+      guard: { index, kind: guard.kind, verdict, reason },
+    };
   }
   return null;
 }

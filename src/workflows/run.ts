@@ -76,12 +76,20 @@ async function keep(kernel: Kernel, input: RunInput): Promise<RunResult> {
   await drain(kernel);
   if (kernel.refused !== null) throw ApplicationFailure.nonRetryable(kernel.refused, 'START_REFUSED');
   const { state } = kernel;
-  return { status: state?.status ?? 'failed', state: state?.state ?? '', version: state?.version ?? 0, head: kernel.head };
+  return {
+    status: state?.status ?? 'failed',
+    state: state?.state ?? '',
+    version: state?.version ?? 0,
+    head: kernel.head,
+  };
 }
 
 function makeKernel(input: RunInput): Kernel {
   if (input.kernel !== messages.kernelVersion) {
-    throw ApplicationFailure.nonRetryable(`this worker has no kernel of version ${String(input.kernel)}`, 'KERNEL_VERSION');
+    throw ApplicationFailure.nonRetryable(
+      `this worker has no kernel of version ${String(input.kernel)}`,
+      'KERNEL_VERSION',
+    );
   }
   return {
     state: input.carried?.state ?? null,
@@ -157,7 +165,12 @@ async function advance(kernel: Kernel): Promise<void> {
   if (settled !== undefined) return apply(kernel, settled, []);
   const batch = kernel.queue.splice(0, batchSize);
   const arrivals = batch.map((one) => one.arrival);
-  const result = await step({ run: workflowInfo().workflowId, rev: kernel.rev + 1, state: kernel.state, arrivals });
+  const result = await step({
+    run: workflowInfo().workflowId,
+    rev: kernel.rev + 1,
+    state: kernel.state,
+    arrivals,
+  });
   switch (result.status) {
     case 'stepped':
       return apply(kernel, result, batch);
@@ -181,7 +194,8 @@ function apply(kernel: Kernel, result: Stepped, batch: Kernel['queue']): void {
   for (const [index, one] of batch.entries()) {
     const taken = result.taken[index];
     if (taken?.kind === 'message') reply(kernel, one.number, { id: taken.id });
-    else if (taken?.kind !== 'again') reply(kernel, one.number, refusedAs(taken?.kind === 'refused' ? taken.reason : 'none'));
+    else if (taken?.kind !== 'again')
+      reply(kernel, one.number, refusedAs(taken?.kind === 'refused' ? taken.reason : 'none'));
   }
   for (const { id, answer } of result.answers) kernel.answers.set(id, answer);
   for (const effect of result.effects) perform(kernel, effect);
@@ -228,7 +242,10 @@ function arm(kernel: Kernel, id: string, at: number, arrival: Arrival): void {
  * Runs until the effect's outcome is recorded. Attempts and delays are the activity's decision,
  * carried by Temporal's retry; without an end here, since a lost worker is not a failed attempt.
  */
-async function execute(kernel: Kernel, effect: { readonly action: string; readonly timeoutMs: number }): Promise<void> {
+async function execute(
+  kernel: Kernel,
+  effect: { readonly action: string; readonly timeoutMs: number },
+): Promise<void> {
   const { execute: act } = proxyActivities<RunActivities>({
     startToCloseTimeout: effect.timeoutMs + activityMarginMs,
     heartbeatTimeout: '5s',
@@ -263,14 +280,19 @@ function mayContinueAsNew(kernel: Kernel): boolean {
 
 async function carryOn(kernel: Kernel, input: RunInput): Promise<void> {
   if (kernel.state === null) return;
-  await continueAsNew<typeof run>({ kernel: input.kernel, start: input.start, carried: { state: kernel.state, rev: kernel.rev } });
+  await continueAsNew<typeof run>({
+    kernel: input.kernel,
+    start: input.start,
+    carried: { state: kernel.state, rev: kernel.rev },
+  });
 }
 
 /** Whoever is still waiting gets an answer before the run ends. */
 async function drain(kernel: Kernel): Promise<void> {
   do {
     while (kernel.refused === null && kernel.queue.length > 0) await advance(kernel);
-    for (const one of kernel.queue.splice(0)) reply(kernel, one.number, refusedAs(kernel.refused ?? 'closed'));
+    for (const one of kernel.queue.splice(0))
+      reply(kernel, one.number, refusedAs(kernel.refused ?? 'closed'));
     await condition(() => allHandlersFinished() || kernel.queue.length > 0);
   } while (kernel.queue.length > 0);
 }

@@ -90,7 +90,9 @@ describe('a run that is parked at its gate', () => {
     const submitted = submit(stack, 'agent', started.run.id, 'erp.payment.draft', {
       arguments: { vendor: 'HELD', amount: 10 },
     });
-    await until('the effect', async () => (await services.drafts()).some((one) => one.key.startsWith(started.run.id)));
+    await until('the effect', async () =>
+      (await services.drafts()).some((one) => one.key.startsWith(started.run.id)),
+    );
     await stack.worker.kill('SIGKILL');
     await stack.worker.restart();
     await submitted;

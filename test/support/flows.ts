@@ -54,7 +54,7 @@ export async function submit(
   body: object = {},
 ): Promise<{ status: number; body: any }> {
   const path = `/v1/runs/${run}/transitions/${encodeURIComponent(transition)}`;
-  return (await stack.fetchAs(as, 'POST', path, body)) as { status: number; body: never };
+  return stack.fetchAs(as, 'POST', path, body);
 }
 
 export async function getRun(stack: Stack, as: string, run: string): Promise<RunBody> {

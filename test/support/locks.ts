@@ -1,7 +1,10 @@
 import pg from 'pg';
 
 /** Holds the row of a run, so that its next policy check waits inside its transaction. */
-export async function holdRun(databaseUrl: string, run: string): Promise<{ someoneWaits(): Promise<boolean>; release(): Promise<void> }> {
+export async function holdRun(
+  databaseUrl: string,
+  run: string,
+): Promise<{ someoneWaits(): Promise<boolean>; release(): Promise<void> }> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   await client.query('begin');
@@ -10,7 +13,9 @@ export async function holdRun(databaseUrl: string, run: string): Promise<{ someo
   await watcher.connect();
   return {
     someoneWaits: async () => {
-      const { rowCount } = await watcher.query(`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
+      const { rowCount } = await watcher.query(
+        `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      );
       return (rowCount ?? 0) > 0;
     },
     release: async () => {

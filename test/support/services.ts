@@ -32,7 +32,11 @@ export async function startServices(): Promise<Services> {
   const payroll = await startOne('payroll', { PAYROLL_DATA: files.payroll });
   const erp = await startOne('erp', { ERP_DATA: files.erp });
   const script = async (url: string, body: object): Promise<void> => {
-    const response = await fetch(`${url}/_fail`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    const response = await fetch(`${url}/_fail`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
     assert.equal(response.status, 200);
   };
   return {
@@ -48,7 +52,10 @@ export async function startServices(): Promise<Services> {
   };
 }
 
-async function startOne(name: string, env: Record<string, string>): Promise<{ url: string; stop(): Promise<void> }> {
+async function startOne(
+  name: string,
+  env: Record<string, string>,
+): Promise<{ url: string; stop(): Promise<void> }> {
   const child = spawn(process.execPath, [join(projectRoot, 'dist', 'examples', `${name}.js`)], {
     env: { ...process.env, ...env, PORT: '0', STOP_WITH_PARENT: '1' },
     stdio: ['pipe', 'pipe', 'inherit'],
