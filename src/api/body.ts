@@ -1,0 +1,115 @@
+import type { IncomingMessage } from 'node:http';
+import type { BodySpec, FlowText } from './call.js';
+import { parseJsonText } from './json-text.js';
+import { invalid, problem, type Problem } from './problem.js';
+
+export const maxBytes = 1_048_576;
+/** A client that goes on sending beyond this is cut off instead of answered. */
+const maxDiscarded = 16 * maxBytes;
+
+export interface RawBody {
+  readonly kind: 'raw';
+  readonly bytes: Buffer;
+  /** Lower case, without parameters; '' when none was given. */
+  readonly media: string;
+}
+
+/** Reads what was sent; the type is checked before the size, and both before the content. */
+export async function readBody(request: IncomingMessage, spec: BodySpec): Promise<RawBody | Problem> {
+  const media = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  const length = Number(request.headers['content-length'] ?? 0);
+  const sent = length > 0 || request.headers['transfer-encoding'] !== undefined;
+  const mediaProblem = sent ? refuseMedia(request, spec, media) : null;
+  if (mediaProblem !== null) return mediaProblem;
+  const bytes = length > maxBytes ? null : await collect(request);
+  if (bytes === null) return tooLarge(request);
+  return { kind: 'raw', bytes, media };
+}
+
+function refuseMedia(request: IncomingMessage, spec: BodySpec, media: string): Problem | null {
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  if (encoding.toLowerCase() !== 'identity') {
+    return problem(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `content encoding \`${encoding.slice(0, 60)}\` is not accepted: send the body as it is`,
+    );
+  }
+  const accepted = acceptedMedia(spec);
+  if (accepted.length === 0 || accepted.includes(media)) return null;
+  return problem(
+    'UNSUPPORTED_MEDIA_TYPE',
+    `media type \`${media.slice(0, 60)}\` is not accepted here: send ${accepted.slice(0, 2).join(' or ')}`,
+  );
+}
+
+const yamlMedia = ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'];
+
+export function acceptedMedia(spec: BodySpec): readonly string[] {
+  if (spec.kind === 'none' || spec.kind === 'ignored') return [];
+  return spec.kind === 'flow' ? ['application/json', ...yamlMedia] : ['application/json'];
+}
+
+function tooLarge(request: IncomingMessage): Problem {
+  discard(request);
+  return problem('TOO_LARGE', `the body is over ${maxBytes} bytes: send less`);
+}
+
+/** Whoever is still sending gets the answer, up to a point. */
+function discard(request: IncomingMessage): void {
+  let seen = 0;
+  request.on('data', (chunk: Buffer) => {
+    seen += chunk.length;
+    if (seen > maxDiscarded) request.destroy();
+  });
+  request.resume();
+}
+
+/** Null: more than the limit. */
+function collect(request: IncomingMessage): Promise<Buffer | null> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const take = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size <= maxBytes) return void chunks.push(chunk);
+      request.off('data', take);
+      resolve(null);
+    };
+    request.on('data', take);
+    request.on('end', () => resolve(Buffer.concat(chunks)));
+    request.on('aborted', () => reject(new ClientGone()));
+    request.on('error', () => reject(new ClientGone()));
+  });
+}
+
+/** The client went away: there is nobody to answer. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+}
+
+/** What the handler gets: a validated value, the text of a flow, or nothing. */
+export function parseBody(
+  raw: RawBody,
+  spec: BodySpec,
+): { readonly kind: 'body'; readonly body: unknown } | Problem {
+  if (spec.kind === 'ignored') return { kind: 'body', body: undefined };
+  if (spec.kind === 'none') {
+    if (raw.bytes.length === 0 || isEmptyObject(raw)) return { kind: 'body', body: undefined };
+    return invalid('this call takes no body', [{ pointer: '', message: 'must be left out' }]);
+  }
+  if (spec.kind === 'flow') {
+    const body: FlowText = { media: yamlMedia.includes(raw.media) ? 'yaml' : 'json', bytes: raw.bytes };
+    return { kind: 'body', body };
+  }
+  if (raw.bytes.length === 0) return { kind: 'body', body: {} };
+  const parsed = parseJsonText(raw.bytes);
+  if (parsed.status === 'malformed')
+    return problem('MALFORMED', `the body is not valid JSON: ${parsed.message}`);
+  if (parsed.status === 'refused')
+    return invalid(`the body ${parsed.errors[0]?.message ?? ''}`, parsed.errors);
+  return { kind: 'body', body: parsed.value };
+}
+
+function isEmptyObject(raw: RawBody): boolean {
+  return raw.bytes.length < 100 && /^\s*\{\s*\}\s*$/.test(raw.bytes.toString('utf8'));
+}

@@ -1,0 +1,167 @@
+import type { z } from 'zod';
+import type * as api from '../model/api.js';
+import type { Json } from '../model/json.js';
+import type { ErrorCode } from '../model/errors.js';
+import { canonical } from '../model/canonical.js';
+import { mayDecide } from '../engine/index.js';
+import type { ApprovalState, ApprovalStatus } from '../engine/state.js';
+import type { ApprovalRow } from '../store/approvals.js';
+import { decisionsOf, getDecision, settleDecision, type DecisionRow } from '../store/decisions.js';
+import { getRun } from '../store/runs.js';
+import { bodyOf, visibleApproval, type FoundApproval } from './approval-body.js';
+import { answer, effectId, principalOf, type Call, type Reply } from './call.js';
+import { problem, type Problem } from './problem.js';
+import { refusal } from './refusal.js';
+import { runObject, stateOf } from './run-body.js';
+
+type DecisionBody = z.output<typeof api.decisionBody>;
+
+/** Checked in this order: visible, still open, approver, digest, reason (API.md). The run checks all of it again. */
+export async function decide(call: Call, id: string, body: DecisionBody): Promise<Reply> {
+  const found = await visibleApproval(call, id);
+  if (found.kind === 'problem') return found;
+  const decisionId = effectId(call, 'dec');
+  const earlier = await getDecision(call.deps.pool, decisionId);
+  if (earlier !== null && earlier.status !== 'accepted') return repeated(call, earlier);
+  const refused = earlier === null ? await refuse(call, found, body) : null;
+  if (refused !== null) return noted(call, id, body, refused);
+  const outcome = await call.deps.client.decide({
+    run: found.row.run,
+    decisionId,
+    approval: id,
+    decision: body.decision,
+    digest: body.digest ?? '',
+    reason: reasonOf(body),
+    principal: principalOf(call),
+  });
+  if (
+    outcome.status === 'answered' &&
+    outcome.answer.status === 'refused' &&
+    outcome.answer.code === 'RUN_CLOSED'
+  ) {
+    return closed(call, id, decisionId, body);
+  }
+  const said = await refusal(call, found.row.run, outcome);
+  if (said !== null) return said;
+  return outcome.status === 'answered' ? applied(call, id) : accepted(decisionId);
+}
+
+function reasonOf({ reason }: DecisionBody): string | null {
+  return reason === undefined || reason.trim() === '' ? null : reason;
+}
+
+/** The first attempt of this request got through: its effect is the answer. */
+function repeated(call: Call, earlier: DecisionRow): Promise<Reply> | Reply {
+  if (earlier.status === 'applied') return applied(call, earlier.approval);
+  return problem((earlier.code ?? 'ALREADY_DECIDED') as ErrorCode, 'the run refused this decision');
+}
+
+async function applied(call: Call, id: string): Promise<Reply> {
+  const found = await visibleApproval(call, id);
+  if (found.kind === 'problem') return found;
+  const row = await getRun(call.deps.pool, found.row.run);
+  return answer(200, { approval: await bodyOf(call.deps, found), run: row === null ? null : runObject(row) });
+}
+
+function accepted(id: string): Reply {
+  const href = `/v1/decisions/${id}`;
+  return answer(202, { decision: { id, href, status: 'accepted' } }, { Location: href, 'Retry-After': '2' });
+}
+
+/** The run ended before it took the decision: nobody will apply it. */
+async function closed(call: Call, id: string, decisionId: string, body: DecisionBody): Promise<Reply> {
+  const found = await visibleApproval(call, id);
+  const code = found.kind === 'problem' ? 'APPROVAL_REVOKED' : settledCode(found.row.status);
+  await settleDecision(call.deps.pool, decisionId, { status: 'refused', code });
+  return noted(call, id, body, problem(code, 'the run has ended, so nothing is left to decide'));
+}
+
+function settledCode(status: ApprovalStatus): 'ALREADY_DECIDED' | 'APPROVAL_EXPIRED' | 'APPROVAL_REVOKED' {
+  if (status === 'expired') return 'APPROVAL_EXPIRED';
+  return status === 'revoked' || status === 'open' || status === 'escalated'
+    ? 'APPROVAL_REVOKED'
+    : 'ALREADY_DECIDED';
+}
+
+function noted(call: Call, approval: string, { decision }: DecisionBody, refused: Problem): Problem {
+  const { why } = refused.extra;
+  call.facts.push({
+    type: 'approval.refused',
+    approval,
+    data: { code: refused.code, decision, ...(typeof why === 'string' ? { why } : {}) },
+  });
+  return refused;
+}
+
+async function refuse(call: Call, found: FoundApproval, body: DecisionBody): Promise<Problem | null> {
+  const { row, state } = found;
+  if (row.status !== 'open' && row.status !== 'escalated')
+    return problem(settledCode(row.status), `the approval is ${row.status}: there is nothing left to decide`);
+  if (state === null) return problem('APPROVAL_REVOKED', 'the run no longer holds this approval');
+  return (
+    (await notApprover(call, state)) ??
+    (await digestProblem(call, state, body, row)) ??
+    reasonProblem(state, body)
+  );
+}
+
+async function notApprover(call: Call, state: ApprovalState): Promise<Problem | null> {
+  const principal = principalOf(call);
+  const may = mayDecide(state, principal);
+  if (may.status === 'no')
+    return problem(may.why === 'already_decided' ? 'ALREADY_DECIDED' : 'NOT_AN_APPROVER', may.message, {
+      why: may.why,
+    });
+  // Durable, and not yet taken by the run: it counts all the same.
+  const waiting = (await decisionsOf(call.deps.pool, [state.id])).some(
+    (one) => one.byId === principal.id && one.status === 'accepted',
+  );
+  return waiting
+    ? problem('ALREADY_DECIDED', `\`${principal.id}\` has already decided this approval`, {
+        why: 'already_decided',
+      })
+    : null;
+}
+
+async function digestProblem(
+  call: Call,
+  state: ApprovalState,
+  { digest }: DecisionBody,
+  row: ApprovalRow,
+): Promise<Problem | null> {
+  if (digest === undefined || digest === '') {
+    return problem(
+      'DIGEST_REQUIRED',
+      `send \`digest\`: the one of the approval that you have seen, see GET /v1/approvals/${state.id}`,
+    );
+  }
+  if (digest === state.action.digest) return null;
+  const run = await getRun(call.deps.pool, row.run);
+  const seen =
+    run === null ? null : (stateOf(run)?.approvals.find((one) => one.action.digest === digest) ?? null);
+  const detail = `the decision names another digest than the approval's: see what it asks for now at GET /v1/approvals/${state.id}`;
+  return problem('DIGEST_MISMATCH', detail, { changed: changes(digest, seen, state) });
+}
+
+/** Field by field where the digest is one of this run's own approvals, else the digests themselves. */
+function changes(digest: string, seen: ApprovalState | null, state: ApprovalState): Json {
+  const fields = (one: ApprovalState): Readonly<Record<string, Json>> => {
+    const { stay, transition, tool, arguments: args, n } = one.action;
+    return { stay, transition, tool, arguments: args, n, gate: one.gate as unknown as Json };
+  };
+  const digests = { field: 'digest', decided: digest.toWellFormed(), current: state.action.digest };
+  if (seen === null) return [digests];
+  const [old, now] = [fields(seen), fields(state)];
+  const differing = Object.keys(now).filter((key) => canonical(old[key]) !== canonical(now[key]));
+  return [
+    digests,
+    ...differing.map((field) => ({ field, decided: old[field] ?? null, current: now[field] ?? null })),
+  ];
+}
+
+function reasonProblem(state: ApprovalState, body: DecisionBody): Problem | null {
+  if (state.gate.reason !== 'required' || reasonOf(body) !== null) return null;
+  return problem('REASON_REQUIRED', 'this gate asks for a reason: send `reason`', {
+    errors: [{ pointer: '/reason', message: 'is required by this gate' }],
+  });
+}

@@ -1,0 +1,28 @@
+import type { Payloads, ServiceChain } from '../audit/index.js';
+import type { Authenticator } from '../auth/index.js';
+import type { RunClient } from '../client/types.js';
+import type { Pool, Tx } from '../db/index.js';
+import type { Feed } from './feed.js';
+import type { Metrics } from './metrics.js';
+import type { Policies } from './policies.js';
+
+/** What the API stands on. The composition root gives it; tests give their own. */
+export interface ApiDeps {
+  readonly pool: Pool;
+  readonly transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>;
+  /** Is the audit store down? */
+  readonly isUnavailable: (error: unknown) => boolean;
+  readonly payloads: Payloads;
+  readonly chain: ServiceChain;
+  readonly client: RunClient;
+  readonly authenticate: Authenticator;
+  /** Under which API keys are hashed. */
+  readonly pepper: Buffer;
+  /** AES-256 key under which answers to idempotent requests are kept: one of them may hold a new API key. */
+  readonly answerKey: Buffer;
+  readonly policies: Policies;
+  readonly feed: Feed;
+  readonly metrics: Metrics;
+  readonly now: () => Date;
+  readonly log: (line: string) => void;
+}

@@ -1,0 +1,61 @@
+import type { Plan, State, Transition } from '../engine/plan.js';
+
+export interface Graph {
+  readonly nodes: readonly object[];
+  readonly edges: readonly object[];
+}
+
+/** States and transitions as nodes and edges; a transition with branches has an edge for each target. */
+export function graphOf(plan: Plan): Graph {
+  return {
+    nodes: plan.states.map((state) => ({
+      id: state.name,
+      initial: state.name === plan.initialState,
+      terminal: state.terminal,
+      outcome: state.outcome,
+      onEnter: state.onEnter?.executor.kind ?? null,
+      description: state.description,
+    })),
+    edges: [
+      ...plan.states.flatMap((state) => state.transitions.flatMap((one) => edgesOf(state, one))),
+      ...timeoutEdges(plan),
+    ],
+  };
+}
+
+function edgesOf(state: State, transition: Transition): object[] {
+  const { name, title, actor, tier, tool, guards } = transition;
+  const gated = transition.gate !== null || transition.executor?.kind === 'human';
+  const edge = (to: string, when: string): object => ({
+    id: `${state.name}/${name}/${when}`,
+    from: state.name,
+    to,
+    transition: name,
+    title,
+    actor,
+    tier,
+    tool,
+    gated,
+    guards: guards.length,
+    when,
+  });
+  return [
+    edge(transition.target, 'target'),
+    ...transition.branches.map((branch, index) => edge(branch.target, `branch ${index}`)),
+    ...(transition.onDeny === null ? [] : [edge(transition.onDeny, 'denied')]),
+  ];
+}
+
+function timeoutEdges(plan: Plan): object[] {
+  const target = plan.onTimeout?.target;
+  if (target === undefined) return [];
+  const open = plan.states.filter((state) => !state.terminal);
+  return open.map((state) => ({
+    id: `${state.name}/timeout`,
+    from: state.name,
+    to: target,
+    transition: null,
+    title: 'timeout',
+    when: 'timeout',
+  }));
+}

@@ -1,0 +1,240 @@
+import { z } from 'zod';
+import * as api from '../model/api.js';
+import * as answers from '../model/api-answers.js';
+import type { Json, JsonObject } from '../model/json.js';
+import { checkFlowText, type FlowCheck, type Problem as FlowProblem } from '../policy/index.js';
+import { getFlow, getFlowVersion, listFlows, type FlowVersionRow } from '../store/flows.js';
+import {
+  actorOf,
+  answer,
+  flowBody,
+  route,
+  type Call,
+  type FlowText,
+  type Reply,
+  type Route,
+} from './call.js';
+import { diffPlans } from './flow-diff.js';
+import { graphOf } from './flow-graph.js';
+import { valueProblem } from './json-text.js';
+import { badCursor, notFound, problem, type Problem } from './problem.js';
+import { planOf } from './run-body.js';
+
+const nameParams = z.object({ name: api.shortText });
+const versionParams = z.object({ name: api.shortText, version: api.indexText });
+
+export const flowRoutes: readonly Route[] = [
+  route({
+    id: 'publishFlow',
+    method: 'POST',
+    path: '/v1/flows',
+    tag: 'Flows',
+    summary: 'Publish a version of exactly one flow, as JSON or YAML',
+    permission: 'flow.publish',
+    idempotent: true,
+    params: z.object({}),
+    query: api.noQuery,
+    body: flowBody,
+    answers: {
+      200: { description: 'that exact content is already published', schema: answers.published },
+      201: { description: 'published', schema: answers.published },
+    },
+    errors: ['FLOW_INVALID'],
+    handle: (call, { body }) => publish(call, body),
+  }),
+  route({
+    id: 'checkFlow',
+    method: 'POST',
+    path: '/v1/flows/check',
+    tag: 'Flows',
+    summary: 'The same validation without publishing',
+    params: z.object({}),
+    query: api.noQuery,
+    body: flowBody,
+    answers: { 200: { description: 'what the validation found', schema: answers.checked } },
+    handle: async (call, { body }) => {
+      const found = await check(call, body);
+      const errors = found.status === 'invalid' ? found.errors : [];
+      return answer(200, { valid: found.status === 'valid', errors, warnings: found.warnings });
+    },
+  }),
+  route({
+    id: 'listFlows',
+    method: 'GET',
+    path: '/v1/flows',
+    tag: 'Flows',
+    summary: 'The latest version of each flow',
+    permission: 'flow.read',
+    params: z.object({}),
+    query: api.pageQuery,
+    answers: { 200: { description: 'a page of flows', schema: answers.pageOf(answers.flowSummary) } },
+    handle: async (call, { query }) => {
+      const page = await listFlows(call.deps.pool, query.limit, query.cursor ?? null);
+      return page === null ? badCursor() : answer(200, { data: page.items, nextCursor: page.nextCursor });
+    },
+  }),
+  route({
+    id: 'getFlow',
+    method: 'GET',
+    path: '/v1/flows/{name}',
+    tag: 'Flows',
+    summary: 'A flow and its versions',
+    permission: 'flow.read',
+    params: nameParams,
+    query: api.noQuery,
+    answers: { 200: { description: 'the flow', schema: answers.flow } },
+    handle: async (call, { params }) => flowAnswer(params.name, await getFlow(call.deps.pool, params.name)),
+  }),
+  route({
+    id: 'getFlowVersion',
+    method: 'GET',
+    path: '/v1/flows/{name}/versions/{version}',
+    tag: 'Flows',
+    summary: 'One version: definition, compiled plan and graph',
+    permission: 'flow.read',
+    params: versionParams,
+    query: api.noQuery,
+    answers: { 200: { description: 'the version', schema: answers.flowVersion } },
+    handle: (call, { params }) => readVersion(call, params),
+  }),
+  route({
+    id: 'diffFlow',
+    method: 'GET',
+    path: '/v1/flows/{name}/diff',
+    tag: 'Flows',
+    summary: 'What changed between two versions, and what it permits: widest first',
+    permission: 'flow.read',
+    params: nameParams,
+    query: api.diffQuery,
+    answers: { 200: { description: 'the differences', schema: answers.flowDiff } },
+    handle: (call, { params, query }) => diff(call, params.name, query),
+  }),
+  route({
+    id: 'reloadPolicies',
+    method: 'POST',
+    path: '/v1/policies/reload',
+    tag: 'Flows',
+    summary: 'Load the policies folder again; on an error the last good one stays',
+    permission: 'policy.reload',
+    params: z.object({}),
+    query: api.noQuery,
+    answers: { 200: { description: 'what changed', schema: answers.reloaded } },
+    errors: ['POLICY_INVALID'],
+    handle: reload,
+  }),
+];
+
+async function publish(call: Call, body: FlowText): Promise<Reply> {
+  const checked = await check(call, body);
+  if (checked.status === 'invalid') return flowInvalid('FLOW_INVALID', 'the flow is not published', checked);
+  const { name, version, hash, environment, created } = await call.deps.policies.publish(
+    checked.flow,
+    actorOf(call),
+    call.requestId,
+  );
+  const location = `/v1/flows/${encodeURIComponent(name)}/versions/${version}`;
+  const found = { name, version, hash, environment, warnings: checked.warnings };
+  return answer(created ? 201 : 200, found, { Location: location });
+}
+
+function flowInvalid(
+  code: 'FLOW_INVALID' | 'POLICY_INVALID',
+  what: string,
+  { errors, warnings }: Extract<FlowCheck, { status: 'invalid' }>,
+): Problem {
+  const first = errors[0];
+  const where = first === undefined ? '' : `: line ${first.line}, column ${first.column}: ${first.message}`;
+  return problem(code, `${what}${where}`, { errors, warnings });
+}
+
+async function check(call: Call, { bytes }: FlowText): Promise<FlowCheck> {
+  const text = decode(bytes);
+  if (text === null) return refuseText('NOT_UTF8', 'the text is not UTF-8');
+  if (text.includes('\u0000'))
+    return refuseText('NOT_TEXT', 'the text holds the character U+0000: take it out');
+  const checked = checkFlowText(text, { catalog: await call.deps.policies.catalog() });
+  if (checked.status === 'invalid') return checked;
+  const odd = valueProblem(checked.flow.definition, '');
+  return odd === null
+    ? checked
+    : refuseText('NOT_STORABLE', `\`${odd.pointer}\` ${odd.message}`, odd.pointer);
+}
+
+function decode(bytes: Buffer): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+function refuseText(code: string, message: string, path = ''): FlowCheck {
+  const found: FlowProblem = { code, path, line: 1, column: 1, message };
+  return { status: 'invalid', errors: [found], warnings: [] };
+}
+
+/** `versions` come newest first; who owns it and what it does is what the newest says. */
+function flowAnswer(name: string, rows: readonly FlowVersionRow[]): Reply {
+  const newest = rows[0];
+  if (newest === undefined) return notFound('flow', name);
+  const versions = rows.map(({ version, hash, environment, publishedAt, publishedBy }) => ({
+    version,
+    hash,
+    environments: [environment],
+    publishedAt,
+    publishedBy,
+  }));
+  return answer(200, { name, owner: newest.owner, description: newest.description, versions });
+}
+
+/** The store numbers versions with 32 bits: what is beyond is a version that does not exist. */
+async function findVersion(call: Call, name: string, version: number): Promise<FlowVersionRow | null> {
+  return version > 2_147_483_647 ? null : getFlowVersion(call.deps.pool, name, version);
+}
+
+async function readVersion(call: Call, { name, version }: z.output<typeof versionParams>): Promise<Reply> {
+  const row = await findVersion(call, name, version);
+  if (row === null) return notFound('version', `${name} ${version}`);
+  const plan = await planOf(call.deps, row.planHash);
+  const { hash, planHash, environment, owner, description, publishedAt, publishedBy, warnings, source } = row;
+  const fields = {
+    name,
+    version,
+    hash,
+    planHash,
+    environment,
+    owner,
+    description,
+    publishedAt,
+    publishedBy,
+    warnings,
+    source,
+  };
+  return answer(200, {
+    ...fields,
+    definition: JSON.parse(row.definition) as JsonObject,
+    plan,
+    graph: graphOf(plan),
+  });
+}
+
+async function diff(call: Call, name: string, { from, to }: z.output<typeof api.diffQuery>): Promise<Reply> {
+  const [one, other] = await Promise.all([findVersion(call, name, from), findVersion(call, name, to)]);
+  if (one === null || other === null) return notFound('version', `${name} ${one === null ? from : to}`);
+  const [before, after] = await Promise.all([
+    planOf(call.deps, one.planHash),
+    planOf(call.deps, other.planHash),
+  ]);
+  return answer(200, { name, from, to, ...diffPlans(before, after) });
+}
+
+async function reload(call: Call): Promise<Reply> {
+  const result = await call.deps.policies.reload(actorOf(call), call.requestId);
+  if (result.status === 'invalid')
+    return flowInvalid('POLICY_INVALID', 'the policies stay as they were', result);
+  const flows = result.flows.map(
+    ({ name, version, created }) =>
+      ({ name, version, change: created ? 'published' : 'unchanged' }) satisfies Json,
+  );
+  return answer(200, { changed: result.changed, policySet: result.hash, flows, warnings: result.warnings });
+}

@@ -1,0 +1,112 @@
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { canonical } from '../model/canonical.js';
+import { claim, complete, release, type ClaimKey } from '../store/idempotency.js';
+import { principalOf, type Answer, type Call, type Reply } from './call.js';
+import { parseJsonText } from './json-text.js';
+import { invalid, problem, problemBody, statusOf, type Problem } from './problem.js';
+import type { RawBody } from './body.js';
+import { traceIdOf } from './call.js';
+
+/** Others wait this long for a holder that may have died (API.md). */
+const holdMs = 30_000;
+// Printable ASCII, as HTTP has it in a header's value.
+const shape = /^[\x21-\x7e]{1,255}$/;
+
+export interface Held {
+  readonly kind: 'held';
+  readonly key: ClaimKey;
+}
+
+/** Takes the key for this call, or says what is to be answered instead. Null: the caller sent none. */
+export async function hold(call: Call, path: string, raw: RawBody): Promise<Held | Reply | null> {
+  const key = call.request.headers['idempotency-key'];
+  if (key === undefined) return null;
+  if (typeof key !== 'string' || !shape.test(key)) {
+    const message = 'must be 1 to 255 printable ASCII characters without spaces';
+    return invalid(`the header Idempotency-Key ${message}`, [
+      { pointer: '/headers/idempotency-key', message },
+    ]);
+  }
+  const held: ClaimKey = { principal: principalOf(call).id, method: call.request.method ?? '', path, key };
+  const found = await claim(call.deps.pool, held, { bodyHash: bodyHash(raw), effectId: call.effect, holdMs });
+  switch (found.kind) {
+    case 'claimed':
+      call.effect = found.effectId;
+      return { kind: 'held', key: held };
+    case 'replay':
+      call.replayed = true;
+      return replay(call, found);
+    case 'reused':
+      return problem(
+        'IDEMPOTENCY_KEY_REUSED',
+        `the idempotency key \`${key}\` was used with another body: take a new key`,
+      );
+    case 'in_progress':
+      return problem(
+        'IDEMPOTENCY_IN_PROGRESS',
+        `a request with the idempotency key \`${key}\` is in progress: ask again`,
+        {},
+        { 'Retry-After': '1' },
+      );
+  }
+}
+
+/** Two texts of the same JSON are the same body. */
+function bodyHash({ bytes, media }: RawBody): string {
+  const parsed = media === 'application/json' ? parseJsonText(bytes) : null;
+  const content = parsed?.status === 'ok' ? canonical(parsed.value) : bytes;
+  return createHash('sha256').update(content).digest('hex');
+}
+
+function replay(
+  call: Call,
+  stored: {
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly response: string;
+  },
+): Answer {
+  const text = open(call.deps.answerKey, stored.response);
+  return {
+    kind: 'answer',
+    status: stored.status,
+    headers: { ...stored.headers, 'Idempotency-Replayed': 'true' },
+    ...(text === '' ? {} : { body: text, media: stored.headers['Content-Type'] ?? 'application/json' }),
+  };
+}
+
+/** Not kept: what the next attempt may answer differently (API.md). */
+function isKept(status: number): boolean {
+  return (
+    (status >= 200 && status < 300) || (status >= 400 && status < 500 && ![401, 408, 429].includes(status))
+  );
+}
+
+/** Keeps the answer for the next one who asks, or lets the key go. */
+export async function settle(call: Call, { key }: Held, reply: Reply): Promise<void> {
+  const status = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 0;
+  if (!isKept(status) || reply.kind === 'stream') return release(call.deps.pool, key);
+  const text = bodyText(call, reply);
+  const media = reply.kind === 'problem' ? 'application/problem+json' : 'application/json';
+  const headers = { ...reply.headers, ...(text === '' ? {} : { 'Content-Type': media }) };
+  await complete(call.deps.pool, key, { status, headers, response: seal(call.deps.answerKey, text) });
+}
+
+function bodyText(call: Call, reply: Answer | Problem): string {
+  if (reply.kind === 'problem') return JSON.stringify(problemBody(reply, traceIdOf(call)));
+  return reply.body === undefined ? '' : JSON.stringify(reply.body);
+}
+
+function seal(key: Buffer, text: string): string {
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  const sealed = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+  return sealed.toString('base64');
+}
+
+function open(key: Buffer, text: string): string {
+  const sealed = Buffer.from(text, 'base64');
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12));
+  decipher.setAuthTag(sealed.subarray(-16));
+  return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]).toString('utf8');
+}

@@ -1,0 +1,5 @@
+export type { ApiDeps } from './deps.js';
+export { makeFeed, type Feed } from './feed.js';
+export { makeMetrics, type Metrics } from './metrics.js';
+export { makePolicies, type Policies, type ReloadResult } from './policies.js';
+export { makeServer, routes } from './server.js';

@@ -1,0 +1,68 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { countApprovals } from '../store/approvals.js';
+import { countRuns } from '../store/runs.js';
+import type { Pool } from '../db/index.js';
+import type { Route } from './call.js';
+
+export interface Metrics {
+  observe(route: Route, method: string, status: number, milliseconds: number): void;
+  readonly media: string;
+  /** Prometheus text. Counts of the store are left out while it is away. */
+  text(): Promise<string>;
+}
+
+const buckets = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+export function makeMetrics(pool: Pool): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const requests = new Counter({
+    name: 'countersign_http_requests_total',
+    help: 'Requests by route, method and status',
+    labelNames: ['route', 'method', 'status'],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: 'countersign_http_request_seconds',
+    help: 'Time from request to answer',
+    labelNames: ['route', 'method'],
+    buckets,
+    registers,
+  });
+  const labelNames = ['environment', 'status'];
+  const runs = new Gauge({ name: 'countersign_runs', help: 'Runs by status', labelNames, registers });
+  const approvals = new Gauge({
+    name: 'countersign_approvals',
+    help: 'Approvals by status',
+    labelNames,
+    registers,
+  });
+  const fill = (
+    gauge: Gauge,
+    rows: readonly { readonly environment: string; readonly status: string; readonly count: number }[],
+  ): void => {
+    gauge.reset();
+    for (const { environment, status, count } of rows) gauge.set({ environment, status }, count);
+  };
+  return {
+    media: registry.contentType,
+    observe: (route, method, status, milliseconds) => {
+      requests.inc({ route: route.path, method: knownMethods.includes(method) ? method : 'other', status });
+      seconds.observe({ route: route.path, method: route.method }, milliseconds / 1_000);
+    },
+    text: async () => {
+      await Promise.all([
+        countRuns(pool).then((rows) => fill(runs, rows)),
+        countApprovals(pool).then((rows) => fill(approvals, rows)),
+      ]).catch(() => {
+        runs.reset();
+        approvals.reset();
+      });
+      return registry.metrics();
+    },
+  };
+}
+
+/** Labels come from a closed list: a caller cannot make new series. */
+const knownMethods = ['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS', 'PUT', 'PATCH'];

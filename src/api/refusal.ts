@@ -1,0 +1,43 @@
+import type { MessageOutcome } from '../client/types.js';
+import type { Refusal } from '../engine/state.js';
+import { getRun } from '../store/runs.js';
+import { noteRun, principalOf, type Call } from './call.js';
+import { notFound, problem, type Problem } from './problem.js';
+import { linksOf } from './run-body.js';
+
+/** What a run said no to, with the legal links and the version as they are now. Null: it did not refuse. */
+export async function refusal(call: Call, run: string, outcome: MessageOutcome): Promise<Problem | null> {
+  if (outcome.status === 'unavailable') return unavailable(outcome.code);
+  if (outcome.status !== 'answered' || outcome.answer.status !== 'refused') return null;
+  const { answer } = outcome;
+  if (answer.code === 'NOT_FOUND') return notFound('run', run);
+  // A closed run's own chain takes no more records: then the service's has to.
+  call.recordedByRun = answer.code !== 'RUN_CLOSED' && answer.code !== 'INTERNAL';
+  const row = await getRun(call.deps.pool, run);
+  if (row === null) return notFound('run', run);
+  noteRun(call, row, true);
+  const links = await linksOf(call.deps, row, principalOf(call));
+  return problem(answer.code, answer.message, {
+    ...fields(answer),
+    links,
+    version: row.version,
+    state: row.state,
+    runStatus: row.status,
+  });
+}
+
+export function unavailable(code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE'): Problem {
+  const what = code === 'AUDIT_UNAVAILABLE' ? 'the store of runs and records' : 'the workflow engine';
+  return problem(code, `${what} does not answer: try again`, {}, { 'Retry-After': '2' });
+}
+
+function fields({ guard, rule, why, errorClass, errors, action }: Refusal): object {
+  return {
+    ...(guard === undefined ? {} : { guard }),
+    ...(rule === undefined ? {} : { rule }),
+    ...(why === undefined ? {} : { why }),
+    ...(errorClass === undefined ? {} : { errorClass }),
+    ...(errors === undefined ? {} : { errors }),
+    ...(action === undefined ? {} : { action: `/v1/actions/${action}` }),
+  };
+}

@@ -1,0 +1,114 @@
+import type { Link, RunState } from '../engine/state.js';
+import { links } from '../engine/index.js';
+import type { Plan } from '../engine/plan.js';
+import type { Json, JsonObject } from '../model/json.js';
+import type { Principal } from '../model/principal.js';
+import { getPlan } from '../store/flows.js';
+import { getRun, getVisibleRun, type RunRow } from '../store/runs.js';
+import { noteRun, principalOf, viewer, type Call } from './call.js';
+import type { ApiDeps } from './deps.js';
+import { notFound, type Problem } from './problem.js';
+
+export type Found = { readonly kind: 'run'; readonly row: RunRow };
+
+/** The run when the caller may see it. What is refused is noted as being about it all the same. */
+export async function visibleRun(call: Call, id: string): Promise<Found | Problem> {
+  const row = await getVisibleRun(call.deps.pool, id, viewer(call));
+  if (row !== null) {
+    noteRun(call, row, true);
+    return { kind: 'run', row };
+  }
+  const hidden = await getRun(call.deps.pool, id);
+  if (hidden !== null) noteRun(call, hidden, false);
+  return notFound('run', id);
+}
+
+export function stateOf(row: RunRow): RunState | null {
+  return row.doc === null ? null : (JSON.parse(row.doc) as RunState);
+}
+
+const plans = new Map<string, Plan>();
+const cachedPlans = 200;
+
+/** Plans never change under their hash. */
+export async function planOf(deps: ApiDeps, hash: string): Promise<Plan> {
+  const known = plans.get(hash);
+  if (known !== undefined) return known;
+  const plan = await getPlan(deps.pool, hash);
+  if (plan === null) throw new Error(`plan ${hash} is not in the store`);
+  if (plans.size >= cachedPlans) plans.clear();
+  plans.set(hash, plan);
+  return plan;
+}
+
+export function runObject(row: RunRow): JsonObject {
+  const {
+    id,
+    flow,
+    flowVersion,
+    planHash,
+    environment,
+    mode,
+    state,
+    status,
+    version,
+    traceId,
+    startedBy,
+    startedAt,
+    updatedAt,
+  } = row;
+  return {
+    id,
+    flow,
+    flowVersion,
+    planHash,
+    environment,
+    mode,
+    temporal: { namespace: row.namespace, workflowId: id },
+    state,
+    status,
+    version,
+    traceId,
+    startedBy,
+    startedAt,
+    updatedAt,
+    ...(row.problem === null ? {} : { problem: row.problem as unknown as Json }),
+  };
+}
+
+/** The run as this caller sees it: its links are the caller's own. */
+export async function runBody(deps: ApiDeps, row: RunRow, principal: Principal): Promise<JsonObject> {
+  const state = stateOf(row);
+  const approvals = (state?.approvals ?? []).map(({ id, action, status, roles }) => ({
+    id,
+    transition: action.transition,
+    status,
+    roles: [...roles],
+    href: `/v1/approvals/${encodeURIComponent(id)}`,
+  }));
+  const evidence = (state?.evidence ?? []).map(({ kind, id, at }) => ({ kind, id, at }));
+  const legal = await linksOf(deps, row, principal);
+  return {
+    run: runObject(row),
+    context: state?.context ?? {},
+    evidence,
+    approvals,
+    links: legal as unknown as Json,
+  };
+}
+
+export async function linksOf(deps: ApiDeps, row: RunRow, principal: Principal): Promise<Link[]> {
+  const state = stateOf(row);
+  return state === null ? [] : links(await planOf(deps, row.planHash), state, principal);
+}
+
+/** The run as it stands after the call. */
+export async function currentBody(
+  call: Call,
+  id: string,
+): Promise<{ readonly row: RunRow; readonly body: JsonObject }> {
+  const row = await getRun(call.deps.pool, id);
+  if (row === null) throw new Error(`run ${id} is gone from the store`);
+  noteRun(call, row, true);
+  return { row, body: await runBody(call.deps, row, principalOf(call)) };
+}

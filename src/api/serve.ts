@@ -1,0 +1,184 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { newId } from '../model/ids.js';
+import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
+import { traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
+import type { ApiDeps } from './deps.js';
+import { hold, settle, type Held } from './idempotency.js';
+import { problem, problemBody, statusOf } from './problem.js';
+import { recordCall } from './record.js';
+import { validateBody, validateParams, validateQuery } from './validate.js';
+
+export interface Arrived {
+  readonly path: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly search: URLSearchParams;
+}
+
+/** One request, from the credential to the last byte. Whatever fails on the way is a problem answer, never a stack. */
+export async function serve(
+  deps: ApiDeps,
+  route: Route,
+  arrived: Arrived,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const startedAt = performance.now();
+  const call = newCall(deps, request);
+  try {
+    const reply = await through(call, route, arrived, startedAt);
+    send(call, reply, response);
+  } catch (error) {
+    if (!(error instanceof ClientGone)) send(call, explain(call, error), response);
+  }
+  deps.metrics.observe(route, request.method ?? '', response.statusCode, performance.now() - startedAt);
+}
+
+function newCall(deps: ApiDeps, request: IncomingMessage): Call {
+  return {
+    deps,
+    request,
+    requestId: newId('trc'),
+    principal: null,
+    effect: randomUUID().replaceAll('-', ''),
+    about: null,
+    visible: false,
+    recordedByRun: false,
+    replayed: false,
+    facts: [],
+  };
+}
+
+/** The answer, once everything about it is durable. */
+async function through(call: Call, route: Route, arrived: Arrived, startedAt: number): Promise<Reply> {
+  if (!route.recorded) return respond(call, route, arrived, null);
+  const denied = route.access === 'public' ? null : await authenticate(call);
+  if (denied !== null) return recorded(call, route, denied, startedAt);
+  const raw = await readBody(call.request, route.body);
+  if (raw.kind === 'problem') return recorded(call, route, raw, startedAt);
+  const held = route.idempotent ? await hold(call, arrived.path, raw) : null;
+  if (held !== null && held.kind !== 'held') return recorded(call, route, held, startedAt);
+  const reply = await respond(call, route, arrived, raw).catch((error: unknown) => explain(call, error));
+  return settled(call, held, await recorded(call, route, reply, startedAt));
+}
+
+async function settled(call: Call, held: Held | null, reply: Reply): Promise<Reply> {
+  if (held !== null) await settle(call, held, reply);
+  return reply;
+}
+
+async function recorded(call: Call, route: Route, reply: Reply, startedAt: number): Promise<Reply> {
+  await recordCall(call, route, reply, startedAt);
+  return reply;
+}
+
+async function authenticate(call: Call): Promise<Reply | null> {
+  const found = await call.deps.authenticate(call.request.headers.authorization);
+  if (found.status === 'ok') {
+    call.principal = found.principal;
+    return null;
+  }
+  call.facts.push({
+    type: 'authn.failed',
+    data: { reason: found.reason, remote: call.request.socket.remoteAddress ?? '' },
+  });
+  const headers = { 'WWW-Authenticate': 'Bearer realm="countersign"' };
+  return problem(
+    'UNAUTHENTICATED',
+    'send `Authorization: Bearer <key or JWT>` with a credential that is valid now',
+    {},
+    headers,
+  );
+}
+
+/** Permission before existence, the contract before the handler. */
+async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody | null): Promise<Reply> {
+  const { permission } = route;
+  if (permission !== null && call.principal?.permissions.includes(permission) !== true) {
+    return problem('FORBIDDEN', `this needs the permission \`${permission}\``, { permission });
+  }
+  const params = validateParams(route.params, arrived.params);
+  if (params.kind === 'problem') return params;
+  const query = validateQuery(route.query, arrived.search);
+  if (query.kind === 'problem') return query;
+  const body = raw === null ? { kind: 'body' as const, body: undefined } : parseBody(raw, route.body);
+  if (body.kind === 'problem') return body;
+  const valid =
+    route.body.kind === 'json'
+      ? validateBody(route.body.schema, body.body)
+      : { kind: 'valid' as const, value: body.body };
+  if (valid.kind === 'problem') return valid;
+  return route.handle(call, { params: params.value, query: query.value, body: valid.value } as Input<
+    never,
+    never,
+    never
+  >);
+}
+
+/** An unexpected failure, said without its inside. The log has the rest under the same trace id. */
+function explain(call: Call, error: unknown): Reply {
+  if (call.deps.isUnavailable(error)) {
+    return problem(
+      'AUDIT_UNAVAILABLE',
+      'the store of runs and records does not answer, so nothing runs: try again',
+      {},
+      { 'Retry-After': '2' },
+    );
+  }
+  if (isEngineAway(error))
+    return problem(
+      'ENGINE_UNAVAILABLE',
+      'the workflow engine does not answer: try again',
+      {},
+      { 'Retry-After': '2' },
+    );
+  call.deps.log(
+    `${call.requestId}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+  );
+  return problem('INTERNAL', 'something unexpected failed; the log has it under this trace id');
+}
+
+/** gRPC: deadline exceeded, unavailable. Known by shape, for the engine's client is not ours to import. */
+function isEngineAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code: unknown = 'code' in error ? error.code : undefined;
+  return ((code === 4 || code === 14) && 'details' in error) || isEngineAway(error.cause);
+}
+
+const always: Readonly<Record<string, string>> = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+};
+
+function send(call: Call, reply: Reply, response: ServerResponse): void {
+  if (response.headersSent || response.destroyed) return;
+  for (const [name, value] of Object.entries(always)) response.setHeader(name, value);
+  if (reply.kind === 'stream') {
+    response.setHeader('Content-Type', reply.media);
+    response.statusCode = 200;
+    if (call.request.method === 'HEAD') return void response.end();
+    return reply.run(response);
+  }
+  for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
+  if (reply.kind === 'problem')
+    return end(
+      response,
+      statusOf(reply),
+      'application/problem+json',
+      JSON.stringify(problemBody(reply, traceIdOf(call))),
+    );
+  if (reply.body === undefined) return end(response, reply.status, null, '');
+  if (reply.media !== undefined)
+    return end(response, reply.status, reply.media, reply.body as string | Buffer);
+  end(response, reply.status, 'application/json; charset=utf-8', JSON.stringify(reply.body));
+}
+
+function end(response: ServerResponse, status: number, media: string | null, body: string | Buffer): void {
+  response.statusCode = status;
+  if (media !== null) response.setHeader('Content-Type', media);
+  if (status !== 204) response.setHeader('Content-Length', Buffer.byteLength(body));
+  response.end(body);
+}

@@ -1,0 +1,135 @@
+import express, { type Express, type Request, type Response } from 'express';
+import { createServer, type Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { z } from 'zod';
+import { approvalRoutes } from './approvals.js';
+import { auditRoutes } from './audit.js';
+import { answer, route, type Method, type Route } from './call.js';
+import type { ApiDeps } from './deps.js';
+import { eventRoutes } from './events.js';
+import { flowRoutes } from './flows.js';
+import { operationRoutes } from './operation.js';
+import { principalRoutes } from './principals.js';
+import { problem } from './problem.js';
+import { runRoutes } from './runs.js';
+import { serve } from './serve.js';
+import { transitionRoutes } from './transitions.js';
+
+/** The contract: every route there is. */
+export const routes: readonly Route[] = [
+  ...flowRoutes,
+  ...runRoutes,
+  ...transitionRoutes,
+  ...approvalRoutes,
+  ...auditRoutes,
+  ...eventRoutes,
+  ...principalRoutes,
+  ...operationRoutes(() => routes),
+];
+
+/** The HTTP server over everything that `deps` gives. Not listening yet. */
+export function makeServer(deps: ApiDeps): Server {
+  const server = createServer(makeApp(deps));
+  server.keepAliveTimeout = 65_000;
+  server.on('clientError', refuseGarbage);
+  return server;
+}
+
+function makeApp(deps: ApiDeps): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', false);
+  app.set('case sensitive routing', true);
+  app.set('strict routing', true);
+  for (const one of routes) app[verbs[one.method]](pattern(one.path), handler(deps, one));
+  for (const path of new Set(routes.map((one) => one.path)))
+    app.all(pattern(path), handler(deps, otherMethod(path)));
+  app.use(handler(deps, unknownPath('principal')));
+  // Express itself fails only on a path that cannot be decoded.
+  app.use((_error: unknown, request: Request, response: Response, _next: () => void) => {
+    handler(deps, unknownPath('principal'))(request, response);
+  });
+  return app;
+}
+
+const verbs = { GET: 'get', POST: 'post', DELETE: 'delete' } as const satisfies Record<Method, string>;
+
+function pattern(path: string): string {
+  return path.replaceAll(/\{(\w+)\}/g, ':$1');
+}
+
+function handler(deps: ApiDeps, one: Route): (request: Request, response: Response) => void {
+  return (request, response) => {
+    const at = request.originalUrl.indexOf('?');
+    const path = at === -1 ? request.originalUrl : request.originalUrl.slice(0, at);
+    const search = new URLSearchParams(at === -1 ? '' : request.originalUrl.slice(at + 1));
+    const found = one.id === '' && !path.startsWith('/v1') ? { ...one, access: 'public' as const } : one;
+    void serve(
+      deps,
+      found,
+      { path, params: { ...request.params } as Record<string, string>, search },
+      request,
+      response,
+    );
+  };
+}
+
+const anyQuery = z.record(z.string(), z.unknown());
+const nowhere = {
+  id: '',
+  method: 'GET',
+  tag: '',
+  summary: '',
+  params: z.looseObject({}),
+  query: anyQuery,
+  answers: {},
+  recorded: true,
+  body: { kind: 'ignored' },
+} as const;
+
+/** The path is known, the method is not offered. */
+function otherMethod(path: string): Route {
+  const offered: readonly string[] = routes.filter((one) => one.path === path).map((one) => one.method);
+  const allow = [...offered, ...(offered.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
+  return route({
+    ...nowhere,
+    path,
+    handle: (call) =>
+      Promise.resolve(
+        call.request.method === 'OPTIONS'
+          ? answer(204, undefined, { Allow: allow })
+          : problem(
+              'METHOD_NOT_ALLOWED',
+              `${String(call.request.method)} is not offered here: use ${allow}`,
+              {},
+              { Allow: allow },
+            ),
+      ),
+  });
+}
+
+function unknownPath(access: Route['access']): Route {
+  return route({
+    ...nowhere,
+    path: '(unknown)',
+    access,
+    handle: () => Promise.resolve(problem('NOT_FOUND', 'there is nothing at this path: see /docs')),
+  });
+}
+
+/** What is not HTTP never reaches a route. */
+function refuseGarbage(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+  const body = JSON.stringify({
+    type: 'urn:countersign:problem:MALFORMED',
+    title: 'the request is not valid HTTP',
+    status: Number(status.slice(0, 3)),
+    code: 'MALFORMED',
+  });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,308 @@
+import { z } from 'zod';
+import { json, jsonObject, named } from './api.js';
+import { principalKinds } from './principal.js';
+
+// Answers of the REST contract, for OpenAPI and for the tests that hold the API to it.
+
+const text = z.string();
+const textOrNull = z.string().nullable();
+const count = z.int().nonnegative();
+
+export const problem = named(
+  'Problem',
+  z.looseObject({
+    type: text,
+    title: text,
+    status: z.int(),
+    detail: text,
+    code: text,
+    traceId: text,
+    errors: z.array(z.looseObject({ message: text })).optional(),
+    links: z.array(jsonObject).optional(),
+  }),
+);
+
+export function pageOf<S extends z.ZodType>(item: S): z.ZodType {
+  return z.strictObject({ data: z.array(item), nextCursor: textOrNull });
+}
+
+const flowProblem = named(
+  'FlowProblem',
+  z.strictObject({
+    code: text,
+    path: text,
+    file: text.optional(),
+    line: count,
+    column: count,
+    message: text,
+    suggestion: text.optional(),
+  }),
+);
+
+export const published = named(
+  'Published',
+  z.strictObject({
+    name: text,
+    version: count,
+    hash: text,
+    environment: text,
+    warnings: z.array(flowProblem),
+  }),
+);
+export const checked = named(
+  'Checked',
+  z.strictObject({ valid: z.boolean(), errors: z.array(flowProblem), warnings: z.array(flowProblem) }),
+);
+export const flowSummary = named(
+  'FlowSummary',
+  z.strictObject({
+    name: text,
+    owner: textOrNull,
+    description: textOrNull,
+    version: count,
+    hash: text,
+    environment: text,
+    publishedAt: text,
+  }),
+);
+export const flow = named(
+  'Flow',
+  z.strictObject({
+    name: text,
+    owner: textOrNull,
+    description: textOrNull,
+    versions: z.array(
+      z.strictObject({
+        version: count,
+        hash: text,
+        environments: z.array(text),
+        publishedAt: text,
+        publishedBy: text,
+      }),
+    ),
+  }),
+);
+export const flowVersion = named(
+  'FlowVersion',
+  z.strictObject({
+    name: text,
+    version: count,
+    hash: text,
+    planHash: text,
+    environment: text,
+    owner: textOrNull,
+    description: textOrNull,
+    publishedAt: text,
+    publishedBy: text,
+    warnings: z.array(flowProblem),
+    source: text,
+    definition: jsonObject,
+    plan: jsonObject,
+    graph: z.strictObject({ nodes: z.array(jsonObject), edges: z.array(jsonObject) }),
+  }),
+);
+export const flowDiff = named(
+  'FlowDiff',
+  z.strictObject({
+    name: text,
+    from: count,
+    to: count,
+    structural: z.array(z.strictObject({ change: text, what: text, path: text, from: json, to: json })),
+    permissions: z.array(z.strictObject({ effect: z.enum(['wider', 'narrower', 'other']), sentence: text })),
+  }),
+);
+export const reloaded = named(
+  'Reloaded',
+  z.strictObject({
+    changed: z.boolean(),
+    policySet: text,
+    flows: z.array(
+      z.strictObject({ name: text, version: count, change: z.enum(['published', 'unchanged']) }),
+    ),
+    warnings: z.array(flowProblem),
+  }),
+);
+
+const problemOfRun = z.strictObject({ code: text, message: text, errorClass: text.optional() });
+
+export const run = named(
+  'Run',
+  z.strictObject({
+    id: text,
+    flow: text,
+    flowVersion: count,
+    planHash: text,
+    environment: text,
+    mode: z.enum(['live', 'shadow']),
+    temporal: z.strictObject({ namespace: text, workflowId: text }),
+    state: text,
+    status: z.enum(['running', 'waiting', 'stuck', 'completed', 'cancelled', 'failed', 'timed_out']),
+    version: count,
+    traceId: text,
+    startedBy: text,
+    startedAt: text,
+    updatedAt: text,
+    problem: problemOfRun.optional(),
+  }),
+);
+const link = named('Link', z.looseObject({ rel: text, title: text, method: text, href: text, actor: text }));
+const runFields = {
+  run,
+  context: jsonObject,
+  evidence: z.array(z.strictObject({ kind: text, id: text, at: text })),
+  approvals: z.array(
+    z.strictObject({ id: text, transition: text, status: text, roles: z.array(text), href: text }),
+  ),
+  links: z.array(link),
+};
+export const runBody = named(
+  'RunBody',
+  z.strictObject({
+    ...runFields,
+    /** While it has not settled. */
+    result: z.strictObject({ status: z.literal('executing'), poll: text }).optional(),
+  }),
+);
+export const submitted = named(
+  'Submitted',
+  z.strictObject({
+    result: z.discriminatedUnion('status', [
+      z.strictObject({ status: z.literal('executed'), transition: text, output: json }),
+      z.strictObject({
+        status: z.literal('pending'),
+        transition: text,
+        approval: z.strictObject({
+          id: text,
+          href: text,
+          digest: text,
+          roles: z.array(text),
+          expiresAt: text,
+        }),
+        poll: text,
+      }),
+      z.strictObject({ status: z.literal('executing'), transition: text, poll: text }),
+    ]),
+    ...runFields,
+    chain: z.array(z.strictObject({ transition: text, from: text, to: text })).optional(),
+  }),
+);
+
+export const action = named(
+  'Action',
+  z.strictObject({
+    id: text,
+    status: text,
+    run: text,
+    transition: text,
+    tool: text.optional(),
+    approval: text.optional(),
+    output: json.optional(),
+    error: problemOfRun.optional(),
+  }),
+);
+
+const who = z.strictObject({ id: text, kind: text });
+const decisionFields = { decision: z.enum(['approve', 'deny']), by: who, reason: textOrNull, at: text };
+
+export const approval = named(
+  'Approval',
+  z.strictObject({
+    id: text,
+    status: text,
+    run: text,
+    action: text,
+    flow: text,
+    flowVersion: count,
+    environment: text,
+    transition: text,
+    tool: textOrNull,
+    tier: textOrNull,
+    summary: text,
+    arguments: jsonObject,
+    preview: json,
+    digest: text,
+    requestedBy: who,
+    requestedAt: text,
+    reason: textOrNull,
+    reasonRequired: z.boolean(),
+    trace: json,
+    guards: z.array(jsonObject),
+    roles: z.array(text),
+    quorum: z.strictObject({ count, approved: count }),
+    decisions: z.array(z.strictObject({ id: text, ...decisionFields, status: text, code: text.optional() })),
+    expiresAt: textOrNull,
+    onTimeout: text,
+    consequence: text,
+  }),
+);
+export const decided = named(
+  'Decided',
+  z.union([
+    z.strictObject({ approval, run }),
+    z.strictObject({ decision: z.strictObject({ id: text, href: text, status: z.literal('accepted') }) }),
+  ]),
+);
+export const decision = named(
+  'Decision',
+  z.strictObject({
+    id: text,
+    approval: text,
+    ...decisionFields,
+    status: z.enum(['accepted', 'applied', 'refused']),
+    code: text.optional(),
+  }),
+);
+
+export const auditItem = named(
+  'AuditItem',
+  z.looseObject({
+    index: count,
+    chain: z.enum(['run', 'service']),
+    id: text,
+    type: text,
+    hash: text,
+    prev: textOrNull,
+  }),
+);
+export const auditPage = named(
+  'AuditPage',
+  z.strictObject({ data: z.array(auditItem), nextCursor: textOrNull, asOfSize: count }),
+);
+export const reconstruction = named(
+  'Reconstruction',
+  z.strictObject({
+    run: text,
+    traceId: text,
+    complete: z.boolean(),
+    score: z.number(),
+    actions: z.array(z.looseObject({ transition: text, missing: z.array(text) })),
+  }),
+);
+export const history = named('History', z.strictObject({ events: z.array(json) }));
+export const replayed = named(
+  'Replayed',
+  z.strictObject({
+    ok: z.boolean(),
+    checks: z.array(z.strictObject({ name: text, ok: z.boolean(), detail: text })),
+  }),
+);
+
+const principalFields = {
+  id: text,
+  kind: z.enum(principalKinds),
+  roles: z.array(text),
+  permissions: z.array(text),
+};
+export const whoami = named('Whoami', z.strictObject(principalFields));
+const keyFields = { keyId: text, ...principalFields, expiresAt: textOrNull };
+export const createdKey = named('CreatedKey', z.strictObject({ ...keyFields, key: text }));
+export const key = named(
+  'Key',
+  z.strictObject({ ...keyFields, createdAt: text, createdBy: text, revokedAt: textOrNull }),
+);
+
+export const live = named('Live', z.strictObject({ status: z.literal('ok') }));
+export const ready = named(
+  'Ready',
+  z.strictObject({ api: z.boolean(), postgres: z.boolean(), temporal: z.boolean(), worker: z.boolean() }),
+);

@@ -1,0 +1,175 @@
+import { z } from 'zod';
+import { isObject, type Json, type JsonObject } from './json.js';
+import { principalKinds } from './principal.js';
+import { recordTypes } from './records.js';
+
+// Requests of the REST contract. OpenAPI is generated from the schemas that validate them.
+
+/** Schemas with a name of their own in OpenAPI's components. */
+export const apiSchemas = z.registry<{ id: string }>();
+
+export function named<S extends z.ZodType>(id: string, schema: S): S {
+  apiSchemas.add(schema, { id });
+  return schema;
+}
+
+/** What OpenAPI says of schemas whose JSON Schema zod cannot derive. */
+export const described = new Map<z.core.$ZodType, JsonObject>();
+
+function describedAs<S extends z.ZodType>(schema: S, json: JsonObject): S {
+  described.set(schema, json);
+  return schema;
+}
+
+/** zod's own records drop `__proto__`; here every own name stays. */
+export const jsonObject = describedAs(z.custom<JsonObject>(isObject, 'must be an object'), {
+  type: 'object',
+  additionalProperties: true,
+});
+export const json = describedAs(
+  z.custom<Json>((value) => value !== undefined, 'must be a JSON value'),
+  {},
+);
+
+const printable = /^[^\u0000-\u001f\u007f]*$/;
+export const shortText = z.string().min(1).max(200).regex(printable, 'must not contain control characters');
+export const longText = z.string().max(4_000);
+const name = shortText;
+
+const whole = (text: string): boolean => /^\d{1,15}$/.test(text);
+const wholeNumber = z.string().refine(whole, 'must be a whole number').transform(Number);
+export const indexText = describedAs(wholeNumber, { type: 'integer', minimum: 0 });
+
+const limit = describedAs(wholeNumber.pipe(z.int().min(1).max(500)).default(50), {
+  type: 'integer',
+  minimum: 1,
+  maximum: 500,
+  default: 50,
+});
+const cursor = z.string().min(1).max(500).optional();
+const instant = z.iso.datetime({ offset: true });
+const waitSeconds = describedAs(
+  z
+    .string()
+    .regex(/^\d{1,2}(\.\d{1,3})?$/, 'must be seconds, 0 to 30')
+    .transform(Number)
+    .pipe(z.number().max(30))
+    .default(10),
+  { type: 'number', minimum: 0, maximum: 30, default: 10 },
+);
+const trueOrFalse = describedAs(
+  z.enum(['true', 'false']).transform((text) => text === 'true'),
+  { type: 'boolean' },
+);
+/** One type, or several with commas between. */
+const types = describedAs(
+  z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(z.enum(recordTypes))),
+  { type: 'string', description: 'record types with commas between' },
+);
+
+export const noQuery = z.strictObject({});
+export const pageQuery = z.strictObject({ limit, cursor });
+export const waitQuery = z.strictObject({ wait: waitSeconds });
+
+// --- flows -------------------------------------------------------------------------------------
+
+export const diffQuery = z.strictObject({ from: indexText, to: indexText });
+
+// --- runs --------------------------------------------------------------------------------------
+
+/** The agent's reasoning, stored verbatim under the run's trace id. */
+export const trace = named(
+  'Trace',
+  z.strictObject({
+    prompt: z.string().optional(),
+    response: z.string().optional(),
+    model: z.string().optional(),
+    parameters: json.optional(),
+    messages: json.optional(),
+  }),
+);
+
+export const startBody = named(
+  'StartRun',
+  z.strictObject({
+    input: jsonObject.optional(),
+    environment: name.optional(),
+    version: z.int().positive().max(2_147_483_647).optional(),
+    mode: z.enum(['live', 'shadow']).optional(),
+    trace: trace.optional(),
+  }),
+);
+
+export const runsQuery = z.strictObject({
+  flow: name.optional(),
+  state: name.optional(),
+  status: z.enum(['running', 'waiting', 'stuck', 'completed', 'cancelled', 'failed', 'timed_out']).optional(),
+  environment: name.optional(),
+  startedBy: name.optional(),
+  limit,
+  cursor,
+});
+
+export const submitBody = named(
+  'SubmitTransition',
+  z.strictObject({
+    arguments: jsonObject.optional(),
+    expectedVersion: z.int().nonnegative().optional(),
+    trace: trace.optional(),
+  }),
+);
+
+export const reasonBody = named('Operate', z.strictObject({ reason: longText.min(1) }));
+
+// --- approvals ---------------------------------------------------------------------------------
+
+export const approvalsQuery = z.strictObject({
+  status: z.enum(['open', 'approved', 'denied', 'expired', 'escalated', 'revoked', 'consumed']).optional(),
+  role: name.optional(),
+  flow: name.optional(),
+  mine: trueOrFalse.optional(),
+  limit,
+  cursor,
+});
+
+export const decisionBody = named(
+  'Decide',
+  z.strictObject({
+    decision: z.enum(['approve', 'deny']),
+    reason: longText.optional(),
+    /** The digest of the approval that was shown; without it 428 `DIGEST_REQUIRED`. */
+    digest: z.string().max(200).optional(),
+  }),
+);
+
+// --- audit -------------------------------------------------------------------------------------
+
+const auditFields = {
+  actor: name.optional(),
+  type: types.optional(),
+  verdict: name.optional(),
+  from: instant.optional(),
+  to: instant.optional(),
+  asOf: indexText.optional(),
+  limit,
+  cursor,
+};
+export const runAuditQuery = z.strictObject(auditFields);
+export const auditQuery = z.strictObject({ run: name.optional(), flow: name.optional(), ...auditFields });
+export const eventsQuery = z.strictObject({ run: name.optional(), type: types.optional() });
+
+// --- principals --------------------------------------------------------------------------------
+
+export const keyBody = named(
+  'CreateKey',
+  z.strictObject({
+    id: name,
+    kind: z.enum(principalKinds),
+    roles: z.array(name).max(100).optional(),
+    permissions: z.array(name).max(100).optional(),
+    expiresAt: instant.optional(),
+  }),
+);

@@ -1,0 +1,207 @@
+import { hkdfSync } from 'node:crypto';
+import type { Server } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { newId } from '../model/ids.js';
+import { makeFeed, makeMetrics, makePolicies, makeServer, type ApiDeps, type Feed } from '../api/index.js';
+import { makePayloads, makeServiceChain, type ServiceChain } from '../audit/index.js';
+import {
+  loadKeys,
+  makeAuthenticator,
+  makeJwtVerifier,
+  parseJwtIssuers,
+  type ServiceKeys,
+} from '../auth/index.js';
+import { makeClient } from '../client/index.js';
+import {
+  assertAppendOnly,
+  isUnavailable,
+  listen,
+  makePool,
+  migrate,
+  withTransaction,
+  type Pool,
+  type Tx,
+} from '../db/index.js';
+import { namespaceOf } from '../embedded/temporal-names.js';
+import { purge } from '../store/idempotency.js';
+import { putSigningKey } from '../store/keys.js';
+import { configOrExit, defaultPort, required, type Config } from './config.js';
+import { ensureDevKeys } from './dev-keys.js';
+
+// The composition root of an API process. Any number of them may run, and start at the same time.
+
+const graceMs = 8_000;
+const bootLock = 7_202_611_211;
+const purgeMs = 3_600_000;
+const runtime = { kind: 'runtime', id: 'countersign' } as const;
+
+interface Ground {
+  readonly config: Config;
+  readonly databaseUrl: string;
+  readonly pool: Pool;
+  readonly keys: ServiceKeys;
+  readonly chain: ServiceChain;
+  readonly transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>;
+  readonly policies: ReturnType<typeof makePolicies>;
+}
+
+async function main(config: Config): Promise<void> {
+  const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
+  const issuers = parseJwtIssuers(config.jwtIssuers);
+  await patiently(() => migrate(databaseUrl));
+  const keys = await loadKeys(config.home, process.env);
+  const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
+  const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
+  const chain = makeServiceChain({ pool, kind: 'api' });
+  const policies = makePolicies({ pool, transaction, chain, folder: config.policies, now: () => new Date() });
+  const ground: Ground = { config, databaseUrl, pool, keys, chain, transaction, policies };
+  await patiently(() => boot(ground));
+  const client = await makeClient(await clientDeps(ground));
+  const feed = await makeFeed({
+    pool,
+    listen: (channels, onNotify) => listen(databaseUrl, channels, onNotify),
+  });
+  const deps: ApiDeps = {
+    pool,
+    transaction,
+    isUnavailable,
+    payloads: makePayloads({ kek: keys.kek }),
+    chain,
+    client,
+    authenticate: makeAuthenticator({
+      pool,
+      pepper: keys.pepper,
+      verifyJwt: makeJwtVerifier(issuers),
+      policySet: policies.policySet,
+      now: () => new Date(),
+    }),
+    pepper: keys.pepper,
+    answerKey: Buffer.from(
+      hkdfSync('sha256', keys.kek, Buffer.alloc(0), 'countersign idempotent answers', 32),
+    ),
+    policies,
+    feed,
+    metrics: makeMetrics(pool),
+    now: () => new Date(),
+    log: (line) => void process.stderr.write(`${line}\n`),
+  };
+  const server = makeServer(deps);
+  stopOnSignals(server, feed, async () => {
+    await client.close();
+    await pool.end();
+  });
+  await listening(server, config);
+  client.startOutbox();
+  setInterval(() => void purge(pool).catch(() => undefined), purgeMs).unref();
+  process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
+}
+
+/** One process at a time: what two of them would make twice is made once. */
+async function boot(ground: Ground): Promise<void> {
+  const { pool, keys, chain, transaction, policies, config } = ground;
+  await transaction(async (tx) => {
+    await tx.query('select pg_advisory_xact_lock($1)', [bootLock]);
+    await assertAppendOnly(pool);
+    await putSigningKey(pool, keys.signing.keyId, keys.signing.publicKey);
+    const startId = newId('trc');
+    const loaded = await policies.reload(runtime, startId);
+    if (loaded.status === 'invalid') {
+      for (const { file, line, column, message } of loaded.errors)
+        process.stderr.write(`${file ?? config.policies}:${line}:${column}: ${message}\n`);
+      process.stderr.write(`the policies in \`${config.policies}\` have errors: mend them and start again\n`);
+      process.exit(1);
+    }
+    if (config.devKeys)
+      await ensureDevKeys({ pool, transaction, chain, pepper: keys.pepper, home: config.home });
+    const data = { process: 'api', policySet: loaded.hash, signingKey: keys.signing.keyId };
+    await chain.append([
+      {
+        key: `service.started:${startId}`,
+        type: 'service.started',
+        time: new Date().toISOString(),
+        actor: runtime,
+        traceId: startId,
+        data,
+      },
+    ]);
+  });
+}
+
+/** The store may still be starting. */
+async function patiently<T>(act: () => Promise<T>): Promise<T> {
+  for (let said = false; ; said = true) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      if (!said) process.stderr.write('waiting for Postgres\n');
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+}
+
+async function clientDeps({
+  config,
+  databaseUrl,
+  pool,
+  keys,
+  policies,
+}: Ground): Promise<Parameters<typeof makeClient>[0]> {
+  // Lazy: an API without Temporal still answers, and says so.
+  const connection = Connection.lazy(required(config.temporal, 'TEMPORAL_ADDRESS'));
+  const clients = new Map<string, Client>();
+  const forNamespace = (namespace: string): Client => {
+    const known = clients.get(namespace) ?? new Client({ connection, namespace });
+    clients.set(namespace, known);
+    return known;
+  };
+  const [first] = (await policies.policySet())?.environments ?? [];
+  return {
+    pool,
+    databaseUrl,
+    payloads: makePayloads({ kek: keys.kek }),
+    keys,
+    temporal: forNamespace(namespaceOf(first?.name ?? 'dev')),
+    forNamespace,
+    taskQueue: config.taskQueue,
+    workflowBundle: fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)),
+  };
+}
+
+function listening(server: Server, config: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.port ?? defaultPort, config.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** What is under way is finished and answered; who only listens is let go. */
+function stopOnSignals(server: Server, feed: Feed, close: () => Promise<void>): void {
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) return;
+    stopping = true;
+    setTimeout(() => process.exit(1), graceMs).unref();
+    void (async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      await feed.close();
+      server.closeIdleConnections();
+      await closed;
+      await close();
+      process.exit(0);
+    })();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+}
+
+process.title = 'countersign api';
+main(configOrExit()).catch((error: unknown) => {
+  process.stderr.write(
+    `the API ends: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
+  process.exit(1);
+});
