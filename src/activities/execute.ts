@@ -1,8 +1,8 @@
 import { ApplicationFailure } from '@temporalio/activity';
-import { bindingDigest, decide } from '../engine/index.js';
+import { bindingDigest } from '../engine/index.js';
 import type { Executing, Outcome, RunState } from '../engine/state.js';
 import type { JsonObject } from '../model/json.js';
-import type { Fact, PayloadRef } from '../model/records.js';
+import type { PayloadRef } from '../model/records.js';
 import { buildCall, resolveConnection, runCall } from '../executors/index.js';
 import type { ExecutorResult, RunContext } from '../executors/types.js';
 import { appendRun } from '../audit/index.js';
@@ -10,9 +10,11 @@ import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
 import { consumeGrant, finishAttempt, listAttempts, startAttempt } from '../store/actions.js';
 import { findStep, lockRun, type RunRow } from '../store/runs.js';
 import { afterFailure, hasEffect, nextAttempt, type AfterFailure, type NextAttempt } from './attempts.js';
+import { attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
 import type { ActivityDeps } from './deps.js';
 import { makeKit } from './kit.js';
-import { persist, type StoredStep } from './persist.js';
+import type { StoredStep } from './persist.js';
+import { settle } from './settle.js';
 import type { ExecuteInput, Stepped } from './types.js';
 
 /** What the activity's surroundings give: signs of life, and the end of this worker. */
@@ -82,36 +84,9 @@ async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<B
   const attempts = await listAttempts(tx, input.action);
   const next = nextAttempt(executing, attempts);
   const startedAt = new Date().toISOString();
-  const refused =
-    next.kind === 'attempt' ? await grantProblem(deps, tx, row, run, executing, attempts.length) : null;
-  if (next.kind === 'unknown' || refused !== null) {
-    const lost = {
-      status: 'unknown',
-      message: 'the worker was lost during the call, and repeating it might do it twice',
-      attempt: next.attempt,
-    } as const;
-    const outcome: Outcome =
-      refused === null
-        ? lost
-        : { status: 'failed', errorClass: 'permanent', message: refused, attempt: next.attempt };
-    if (refused === null)
-      await finishAttempt(tx, {
-        action: input.action,
-        attempt: next.attempt,
-        finishedAt: startedAt,
-        outcome: 'unknown',
-        errorClass: 'unknown_outcome',
-      });
-    const fact = attemptFact(
-      executing,
-      next.attempt,
-      refused === null ? 'executor.unknown' : 'executor.failed',
-      startedAt,
-      { message: outcome.message },
-    );
-    return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, [fact]) };
-  }
-  if (next.kind !== 'attempt') throw new Error('unreachable');
+  if (next.kind === 'unknown') return lost(deps, tx, { row, run, executing }, next.attempt, startedAt);
+  const refused = await grantProblem(deps, tx, row, run, executing, attempts.length);
+  if (refused !== null) return denied(deps, tx, { row, run, executing }, next.attempt, refused, startedAt);
   if (!next.resumed) {
     await startAttempt(tx, { action: input.action, attempt: next.attempt, startedAt });
     const fact = attemptFact(
@@ -124,6 +99,38 @@ async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<B
     await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
   }
   return { kind: 'begun', row, run, executing, next, startedAt };
+}
+
+type Held = Pick<Begun, 'row' | 'run' | 'executing'>;
+
+/** The worker was lost after the intent, and doing it again might do it twice: a person decides. */
+async function lost(deps: ActivityDeps, tx: Tx, held: Held, attempt: number, time: string): Promise<Settled> {
+  const { row, run, executing } = held;
+  const message = 'the worker was lost during the call, and repeating it might do it twice';
+  const { id: action } = executing.action;
+  await finishAttempt(tx, {
+    action,
+    attempt,
+    finishedAt: time,
+    outcome: 'unknown',
+    errorClass: 'unknown_outcome',
+  });
+  const fact = attemptFact(executing, attempt, 'executor.unknown', time, { message });
+  const outcome: Outcome = { status: 'unknown', message, attempt };
+  return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, [fact]) };
+}
+
+async function denied(
+  deps: ActivityDeps,
+  tx: Tx,
+  { row, run, executing }: Held,
+  attempt: number,
+  message: string,
+  time: string,
+): Promise<Settled> {
+  const fact = attemptFact(executing, attempt, 'executor.failed', time, { message });
+  const outcome: Outcome = { status: 'failed', errorClass: 'permanent', message, attempt };
+  return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, [fact]) };
 }
 
 /** The digest is computed again from what would run now, and its grant is used up by the first attempt. */
@@ -145,56 +152,6 @@ async function grantProblem(
   if (attempts > 0) return null;
   const grant = await consumeGrant(tx, action.id, digest);
   return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
-}
-
-function startData(executing: Executing, next: Extract<NextAttempt, { kind: 'attempt' }>): Fact['data'] {
-  const { executor } = next;
-  return {
-    executor: executor.kind,
-    ...('connection' in executor ? { connection: executor.connection } : {}),
-    ...('idempotencyKey' in executor && executor.idempotencyKey
-      ? { idempotencyKey: executing.action.idempotencyKey }
-      : {}),
-    ...(executing.action.requester === null ? {} : { requestedBy: executing.action.requester.id }),
-  };
-}
-
-function attemptFact(
-  executing: Executing,
-  attempt: number,
-  type: Fact['type'],
-  time: string,
-  data: Fact['data'],
-): Fact {
-  const { action } = executing;
-  return {
-    key: `x:${action.id}:${attempt}:${type}`,
-    type,
-    time,
-    actor: { kind: 'runtime', id: 'countersign' },
-    action: {
-      id: action.id,
-      transition: action.transition,
-      digest: action.digest,
-      ...(action.tool === null ? {} : { tool: action.tool }),
-      ...(action.tier === null ? {} : { tier: action.tier }),
-    },
-    ...(action.approval === null ? {} : { approval: action.approval }),
-    attempt,
-    data,
-  };
-}
-
-function scopeOf(row: RunRow): Parameters<typeof appendRun>[1] {
-  return {
-    run: row.id,
-    environment: row.environment,
-    flow: row.flow,
-    planHash: row.planHash,
-    traceId: row.traceId,
-    workflowId: row.id,
-    firstRunId: '',
-  };
 }
 
 async function perform(deps: ActivityDeps, begun: Begun, around: Surroundings): Promise<ExecutorResult> {
@@ -244,60 +201,76 @@ async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorRes
   const before = await alreadyEnded(tx, run, begun);
   if (before !== null) return before;
   const finishedAt = new Date().toISOString();
-  const timing = {
+  const timing: Timing = {
     startedAt: begun.startedAt,
+    finishedAt,
     durationMs: Date.parse(finishedAt) - Date.parse(begun.startedAt),
   };
-  if (result.status === 'succeeded') {
-    const outputRef = await putOutput(deps, tx, row.id, result.output);
-    await finishAttempt(tx, {
-      action: executing.action.id,
-      attempt: next.attempt,
-      finishedAt,
-      outcome: 'succeeded',
-      errorClass: null,
-    });
-    const fact = attemptFact(executing, next.attempt, 'executor.succeeded', finishedAt, {
-      ...timing,
-      ...(run.mode === 'shadow' ? { mode: 'shadow' } : {}),
-    });
-    const outcome: Outcome = {
-      status: 'succeeded',
-      output: result.output,
-      response: result.response,
-      evidence: result.evidence,
-      attempt: next.attempt,
-      outputRef,
-    };
-    return {
-      kind: 'settled',
-      result: await settle(deps, tx, row, run, executing, outcome, [{ ...fact, refs: [outputRef] }]),
-    };
-  }
-  const unknown = result.errorClass === 'unknown_outcome';
+  const held: Held = { row, run, executing };
+  return result.status === 'succeeded'
+    ? endWell(deps, tx, held, next.attempt, result, timing)
+    : endBadly(deps, tx, held, next.attempt, result, timing);
+}
+
+interface Timing {
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly durationMs: number;
+}
+
+async function endWell(
+  deps: ActivityDeps,
+  tx: Tx,
+  { row, run, executing }: Held,
+  attempt: number,
+  result: Extract<ExecutorResult, { status: 'succeeded' }>,
+  { finishedAt, ...timing }: Timing,
+): Promise<Ended> {
+  const { id: action } = executing.action;
+  const outputRef = await putOutput(deps, tx, row.id, result.output);
+  await finishAttempt(tx, { action, attempt, finishedAt, outcome: 'succeeded', errorClass: null });
+  const data = { ...timing, ...(run.mode === 'shadow' ? { mode: 'shadow' } : {}) };
+  const fact = attemptFact(executing, attempt, 'executor.succeeded', finishedAt, data);
+  const { output, response, evidence } = result;
+  const outcome: Outcome = { status: 'succeeded', output, response, evidence, attempt, outputRef };
+  const facts = [{ ...fact, refs: [outputRef] }];
+  return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, facts) };
+}
+
+async function endBadly(
+  deps: ActivityDeps,
+  tx: Tx,
+  { row, run, executing }: Held,
+  attempt: number,
+  result: Extract<ExecutorResult, { status: 'failed' }>,
+  { finishedAt, ...timing }: Timing,
+): Promise<Ended> {
+  const { errorClass, message } = result;
+  const unknown = errorClass === 'unknown_outcome';
+  const { id: action } = executing.action;
   await finishAttempt(tx, {
-    action: executing.action.id,
-    attempt: next.attempt,
+    action,
+    attempt,
     finishedAt,
     outcome: unknown ? 'unknown' : 'failed',
-    errorClass: result.errorClass,
+    errorClass,
   });
-  const then =
+  const then: AfterFailure =
     run.cancelRequested === null
-      ? afterFailure(executing, next.attempt, result.errorClass, result.retryAfterMs)
-      : ({ kind: 'final' } as const);
-  const data = { ...timing, errorClass: result.errorClass, message: result.message };
+      ? afterFailure(executing, attempt, errorClass, result.retryAfterMs)
+      : { kind: 'final' };
+  const type = unknown ? 'executor.unknown' : 'executor.failed';
   const facts = [
-    attemptFact(executing, next.attempt, unknown ? 'executor.unknown' : 'executor.failed', finishedAt, data),
-    ...retryFact(executing, next.attempt, finishedAt, then),
+    attemptFact(executing, attempt, type, finishedAt, { ...timing, errorClass, message }),
+    ...retryFact(executing, attempt, finishedAt, then),
   ];
   if (then.kind !== 'final') {
     await appendRun(tx, scopeOf(row), facts);
     return { kind: 'again', delayMs: then.kind === 'retry' ? then.delayMs : 0 };
   }
   const outcome: Outcome = unknown
-    ? { status: 'unknown', message: result.message, attempt: next.attempt }
-    : { status: 'failed', errorClass: result.errorClass, message: result.message, attempt: next.attempt };
+    ? { status: 'unknown', message, attempt }
+    : { status: 'failed', errorClass, message, attempt };
   return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, facts) };
 }
 
@@ -314,54 +287,8 @@ async function alreadyEnded(tx: Tx, run: RunState, begun: Begun): Promise<Ended 
   return ended === null ? null : { kind: 'again', delayMs: 0 };
 }
 
-function retryFact(executing: Executing, attempt: number, time: string, then: AfterFailure): Fact[] {
-  if (then.kind === 'final') return [];
-  const data =
-    then.kind === 'retry' ? { delayMs: then.delayMs, next: 'retry' } : { delayMs: 0, next: 'fallback' };
-  return [attemptFact(executing, attempt, 'executor.retrying', time, data)];
-}
-
 async function putOutput(deps: ActivityDeps, tx: Tx, run: string, output: unknown): Promise<PayloadRef> {
   return deps.payloads.put(tx, run, 'output', 'application/json', JSON.stringify(output ?? null));
-}
-
-/** The outcome's own step: the engine says what it means, and one transaction makes all of it durable. */
-async function settle(
-  deps: ActivityDeps,
-  tx: Tx,
-  row: RunRow,
-  run: RunState,
-  executing: Executing,
-  outcome: Outcome,
-  facts: readonly Fact[],
-): Promise<Stepped> {
-  const plan = await deps.plan(tx, row.planHash);
-  if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
-  const time = new Date().toISOString();
-  const kit = makeKit(await deps.policySet(tx), row.environment);
-  const rev = row.rev + 1;
-  const decision = decide(
-    plan,
-    run,
-    { kind: 'outcome', time, action: executing.action.id, result: outcome },
-    kit,
-    `s${rev}.o`,
-  );
-  return persist(deps, tx, {
-    row,
-    plan,
-    before: run,
-    after: decision.state,
-    effects: decision.effects,
-    actions: decision.actions,
-    facts: [...facts, ...decision.trace],
-    rev,
-    eventKey: `outcome:${executing.action.id}`,
-    fingerprints: [],
-    taken: [],
-    decided: [],
-    time,
-  });
 }
 
 /** Only the store's absence is waited out; anything else is a bug and ends the attempt. */

@@ -138,16 +138,14 @@ async function recordFacts(deps: ActivityDeps, tx: Tx, step: Step): Promise<stri
   const wasClosed = step.before !== null && closedStatuses.includes(step.before.status);
   const end = wasClosed ? 0 : closingIndex(step.facts) + 1;
   const own = step.facts.slice(0, end);
-  const late = step.facts
-    .slice(end)
-    .map((fact) => ({
-      ...fact,
-      key: `${step.row.id}:${fact.key}`,
-      about: step.row.id,
-      flow: step.row.flow,
-      environment: step.row.environment,
-      traceId: step.row.traceId,
-    }));
+  const late = step.facts.slice(end).map((fact) => ({
+    ...fact,
+    key: `${step.row.id}:${fact.key}`,
+    about: step.row.id,
+    flow: step.row.flow,
+    environment: step.row.environment,
+    traceId: step.row.traceId,
+  }));
   if (late.length > 0) await deps.serviceChain.appendIn(tx, late);
   return (await appendRun(tx, scope, own)).head;
 }

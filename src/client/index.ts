@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { newId } from '../model/ids.js';
 import { canonical } from '../model/canonical.js';
-import type { Message, MessageBody } from '../model/message.js';
+import type { AttestedMessage, Message, MessageBody } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Payloads } from '../audit/index.js';
@@ -106,64 +106,7 @@ async function traceRefs(deps: ClientDeps, tx: Tx, run: string, trace: Trace | n
 }
 
 async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
-  const namespace = `countersign-${request.environment}`;
-  const traceId = newId('trc');
-  const time = new Date().toISOString();
-  const attested = await withTransaction(deps.pool, async (tx) => {
-    const existing = await getRun(tx, request.run);
-    if (existing !== null) return null;
-    await insertRun(tx, {
-      id: request.run,
-      flow: request.flow,
-      flowVersion: request.flowVersion,
-      planHash: request.planHash,
-      environment: request.environment,
-      mode: request.mode,
-      namespace,
-      state: request.initialState,
-      status: 'running',
-      version: 0,
-      rev: 0,
-      traceId,
-      startedBy: request.principal.id,
-      startedByKind: request.principal.kind,
-      startedAt: time,
-      updatedAt: time,
-      problem: null,
-      doc: null,
-    });
-    const input = await deps.payloads.put(
-      tx,
-      request.run,
-      'input',
-      'application/json',
-      canonical(request.input),
-    );
-    const refs = [input, ...(await traceRefs(deps, tx, request.run, request.trace))];
-    const { flow, flowVersion, planHash, environment, mode } = request;
-    const body: MessageBody = {
-      kind: 'start',
-      flow,
-      flowVersion,
-      planHash,
-      environment,
-      mode,
-      traceId,
-      input: request.input,
-    };
-    const signed = signMessage(
-      deps.keys,
-      message({
-        id: startMessageId(request.run),
-        run: request.run,
-        principal: request.principal,
-        body,
-        refs,
-      }),
-    );
-    await put(tx, { id: signed.message.id, run: request.run, kind: 'start', payload: signed });
-    return signed;
-  });
+  const attested = await withTransaction(deps.pool, (tx) => recordStart(deps, tx, request));
   if (attested !== null) {
     const started = await temporal.startRun(deps, attested);
     if (started === 'unavailable') {
@@ -172,6 +115,35 @@ async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): P
     }
   }
   return { status: await waiter.settled(deps.pool, request.run, request.waitMs) };
+}
+
+/** Null: this run was started before, by a request that is being repeated. */
+async function recordStart(deps: ClientDeps, tx: Tx, request: StartRequest): Promise<AttestedMessage | null> {
+  const { run, flow, flowVersion, planHash, environment, mode, principal } = request;
+  if ((await getRun(tx, run)) !== null) return null;
+  const traceId = newId('trc');
+  const time = new Date().toISOString();
+  await insertRun(tx, {
+    ...{ id: run, flow, flowVersion, planHash, environment, mode, traceId },
+    namespace: `countersign-${environment}`,
+    state: request.initialState,
+    status: 'running',
+    version: 0,
+    rev: 0,
+    startedBy: principal.id,
+    startedByKind: principal.kind,
+    startedAt: time,
+    updatedAt: time,
+    problem: null,
+    doc: null,
+  });
+  const input = await deps.payloads.put(tx, run, 'input', 'application/json', canonical(request.input));
+  const refs = [input, ...(await traceRefs(deps, tx, run, request.trace))];
+  const facts = { flow, flowVersion, planHash, environment, mode, traceId };
+  const body: MessageBody = { kind: 'start', ...facts, input: request.input };
+  const signed = signMessage(deps.keys, message({ id: startMessageId(run), run, principal, body, refs }));
+  await put(tx, { id: signed.message.id, run, kind: 'start', payload: signed });
+  return signed;
 }
 
 /** Deterministic: a start that is repeated is the same message. */

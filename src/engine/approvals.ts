@@ -6,7 +6,8 @@ import { actionFact, actorOf, answer, derivedId, project, record, refuse, type D
 import { evaluateGuard } from './guards.js';
 import { findState, guardContext } from './links.js';
 import { gateRoles, mayDecide, quorumReached } from './gates.js';
-import { actionDigest, isOpen, moveTo, perform, settle } from './flow.js';
+import { actionDigest } from './action.js';
+import { isOpen, moveTo, perform, settle } from './flow.js';
 
 // The life of an approval inside a run: open, attach, decide, expire, revoke, start what was approved.
 

@@ -2,11 +2,13 @@ import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
-import { actionFact, actorOf, answer, derivedId, plainDigest, project, record, type Draft } from './draft.js';
+import { actionFact, actorOf, answer, plainDigest, project, record, type Draft } from './draft.js';
 import { evaluateGuard, possible } from './guards.js';
 import { findState, guardContext } from './links.js';
 import { gateFor } from './gates.js';
+import { makeAction } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
+import { chainStep } from './chain.js';
 
 // How a run moves: entering states, deterministic chains, executing, settling, closing.
 
@@ -79,144 +81,6 @@ function whyNone(draft: Draft, transitions: readonly Transition[]): string {
   });
   const why = reasons.length === 0 ? 'it has no transition' : reasons.join('; ');
   return `no principal can take any transition of state \`${draft.run.state}\`: ${why}`;
-}
-
-/** Exactly one guarded transition passes, else the unguarded default; anything else waits for an operator. */
-function chainStep(draft: Draft, transitions: readonly Transition[]): void {
-  const { run } = draft;
-  if (run.chainDepth >= draft.plan.maxChainDepth) {
-    return stick(
-      draft,
-      {
-        code: 'CHAIN_TOO_LONG',
-        message: `the deterministic chain is longer than ${draft.plan.maxChainDepth} steps`,
-      },
-      { kind: 'chain' },
-    );
-  }
-  const guarded = transitions
-    .filter((one) => one.guards.length > 0)
-    .map((one) => ({ one, ...passes(draft, one) }));
-  const passing = guarded.filter((each) => each.verdict === 'pass');
-  const fallback = transitions.filter((one) => one.guards.length === 0);
-  const failed = guarded.find((each) => each.verdict === 'error');
-  if (passing.length > 1 || (passing.length === 0 && fallback.length > 1)) {
-    const names = (passing.length > 1 ? passing.map((each) => each.one) : fallback)
-      .map((one) => `\`${one.name}\``)
-      .join(', ');
-    return stick(
-      draft,
-      {
-        code: 'CHAIN_AMBIGUOUS',
-        message: `several deterministic transitions of \`${run.state}\` apply: ${names}`,
-      },
-      { kind: 'chain' },
-    );
-  }
-  const chosen = passing[0]?.one ?? (failed === undefined ? fallback[0] : undefined);
-  if (chosen === undefined) {
-    const why = guarded.map((each) => `\`${each.one.name}\`: ${each.reason}`).join('; ');
-    return stick(
-      draft,
-      { code: 'CHAIN_NO_MATCH', message: `no deterministic transition of \`${run.state}\` applies: ${why}` },
-      { kind: 'chain' },
-    );
-  }
-  run.chainDepth += 1;
-  record(draft, 'chain.step', {
-    action: { transition: chosen.name },
-    data: { from: run.state, depth: run.chainDepth },
-  });
-  take(draft, chosen, {}, null, null);
-}
-
-function passes(
-  draft: Draft,
-  transition: Transition,
-): { verdict: 'pass' | 'fail' | 'error'; reason: string } {
-  const at = guardContext(draft.run, null, {});
-  for (const [index, guard] of transition.guards.entries()) {
-    const { verdict, reason, reads } = evaluateGuard(guard, at);
-    record(draft, 'guard.evaluated', {
-      action: { transition: transition.name },
-      policy: { rule: `guards/${index}`, verdict, reason },
-      data: {
-        index,
-        kind: guard.kind,
-        verdict,
-        reason,
-        reads: reads.map(({ path, value }) => ({ path, value })),
-      },
-    });
-    if (verdict !== 'pass') return { verdict, reason };
-  }
-  return { verdict: 'pass', reason: '' };
-}
-
-interface ActionFields {
-  readonly transition: string;
-  readonly tool: string | null;
-  readonly tier: Action['tier'];
-  readonly args: JsonObject;
-  readonly requester: Principal | null;
-  readonly messageId: string | null;
-  readonly gate: JsonObject | null;
-  readonly refs?: Action['refs'];
-}
-
-/** Fixes what the digest binds: run, stay, transition, tool, arguments, n, plan, environment, gate policy. */
-export function makeAction(draft: Draft, fields: ActionFields): Action {
-  const { run, kit } = draft;
-  const argsDigest = plainDigest(kit.digest(fields.args));
-  const what = `${fields.transition}:${argsDigest}`;
-  const n = run.successes.find(([key]) => key === what)?.[1] ?? 0;
-  const action: Omit<Action, 'digest'> = {
-    id:
-      fields.messageId === null
-        ? derivedId(draft, 'act', `${what}:${draft.effects.length}`)
-        : `act_${fields.messageId.slice(4)}`,
-    transition: fields.transition,
-    tool: fields.tool,
-    tier: fields.tier,
-    arguments: fields.args,
-    requester: fields.requester,
-    n,
-    idempotencyKey: `${run.run}:${what}:${n}`,
-    stay: run.stay,
-    requestedAt: draft.time,
-    approval: null,
-    messageId: fields.messageId,
-    refs: fields.refs ?? [],
-  };
-  return { ...action, digest: actionDigest(draft, action, fields.gate) };
-}
-
-/** One value: what the approver saw, what the decision signs, what the executor recomputes. */
-export function actionDigest(
-  draft: Pick<Draft, 'run' | 'kit'>,
-  action: Omit<Action, 'digest'>,
-  gate: JsonObject | null,
-): string {
-  return bindingDigest(draft.kit, draft.run, action, gate);
-}
-
-export function bindingDigest(
-  kit: Pick<Draft['kit'], 'digest'>,
-  run: Pick<RunState, 'run' | 'planHash' | 'environment'>,
-  action: Pick<Action, 'stay' | 'transition' | 'tool' | 'arguments' | 'n'>,
-  gate: JsonObject | null,
-): string {
-  return kit.digest({
-    run: run.run,
-    stay: action.stay,
-    transition: action.transition,
-    tool: action.tool,
-    arguments: action.arguments,
-    n: action.n,
-    plan: run.planHash,
-    environment: run.environment,
-    gate,
-  });
 }
 
 /** Takes a transition that has passed every check before its gate: park, execute, or just move. */

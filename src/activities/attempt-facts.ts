@@ -1,0 +1,67 @@
+import type { Executing } from '../engine/state.js';
+import type { Fact } from '../model/records.js';
+import type { RunScope } from '../audit/index.js';
+import type { RunRow } from '../store/runs.js';
+import type { AfterFailure, NextAttempt } from './attempts.js';
+
+// What the record says of an attempt.
+
+export function startData(
+  executing: Executing,
+  next: Extract<NextAttempt, { kind: 'attempt' }>,
+): Fact['data'] {
+  const { executor } = next;
+  return {
+    executor: executor.kind,
+    ...('connection' in executor ? { connection: executor.connection } : {}),
+    ...('idempotencyKey' in executor && executor.idempotencyKey
+      ? { idempotencyKey: executing.action.idempotencyKey }
+      : {}),
+    ...(executing.action.requester === null ? {} : { requestedBy: executing.action.requester.id }),
+  };
+}
+
+export function attemptFact(
+  executing: Executing,
+  attempt: number,
+  type: Fact['type'],
+  time: string,
+  data: Fact['data'],
+): Fact {
+  const { action } = executing;
+  return {
+    key: `x:${action.id}:${attempt}:${type}`,
+    type,
+    time,
+    actor: { kind: 'runtime', id: 'countersign' },
+    action: {
+      id: action.id,
+      transition: action.transition,
+      digest: action.digest,
+      ...(action.tool === null ? {} : { tool: action.tool }),
+      ...(action.tier === null ? {} : { tier: action.tier }),
+    },
+    ...(action.approval === null ? {} : { approval: action.approval }),
+    attempt,
+    data,
+  };
+}
+
+export function scopeOf(row: RunRow): RunScope {
+  return {
+    run: row.id,
+    environment: row.environment,
+    flow: row.flow,
+    planHash: row.planHash,
+    traceId: row.traceId,
+    workflowId: row.id,
+    firstRunId: '',
+  };
+}
+
+export function retryFact(executing: Executing, attempt: number, time: string, then: AfterFailure): Fact[] {
+  if (then.kind === 'final') return [];
+  const data =
+    then.kind === 'retry' ? { delayMs: then.delayMs, next: 'retry' } : { delayMs: 0, next: 'fallback' };
+  return [attemptFact(executing, attempt, 'executor.retrying', time, data)];
+}

@@ -1,0 +1,79 @@
+import type { Transition } from './plan.js';
+import { record, type Draft } from './draft.js';
+import { evaluateGuard } from './guards.js';
+import { guardContext } from './links.js';
+import { stick, take } from './flow.js';
+
+// Steps that the runtime takes by itself.
+
+/** Exactly one guarded transition passes, else the unguarded default; anything else waits for an operator. */
+export function chainStep(draft: Draft, transitions: readonly Transition[]): void {
+  const { run } = draft;
+  if (run.chainDepth >= draft.plan.maxChainDepth) {
+    return stick(
+      draft,
+      {
+        code: 'CHAIN_TOO_LONG',
+        message: `the deterministic chain is longer than ${draft.plan.maxChainDepth} steps`,
+      },
+      { kind: 'chain' },
+    );
+  }
+  const guarded = transitions
+    .filter((one) => one.guards.length > 0)
+    .map((one) => ({ one, ...passes(draft, one) }));
+  const passing = guarded.filter((each) => each.verdict === 'pass');
+  const fallback = transitions.filter((one) => one.guards.length === 0);
+  const failed = guarded.find((each) => each.verdict === 'error');
+  if (passing.length > 1 || (passing.length === 0 && fallback.length > 1)) {
+    const names = (passing.length > 1 ? passing.map((each) => each.one) : fallback)
+      .map((one) => `\`${one.name}\``)
+      .join(', ');
+    return stick(
+      draft,
+      {
+        code: 'CHAIN_AMBIGUOUS',
+        message: `several deterministic transitions of \`${run.state}\` apply: ${names}`,
+      },
+      { kind: 'chain' },
+    );
+  }
+  const chosen = passing[0]?.one ?? (failed === undefined ? fallback[0] : undefined);
+  if (chosen === undefined) {
+    const why = guarded.map((each) => `\`${each.one.name}\`: ${each.reason}`).join('; ');
+    return stick(
+      draft,
+      { code: 'CHAIN_NO_MATCH', message: `no deterministic transition of \`${run.state}\` applies: ${why}` },
+      { kind: 'chain' },
+    );
+  }
+  run.chainDepth += 1;
+  record(draft, 'chain.step', {
+    action: { transition: chosen.name },
+    data: { from: run.state, depth: run.chainDepth },
+  });
+  take(draft, chosen, {}, null, null);
+}
+
+function passes(
+  draft: Draft,
+  transition: Transition,
+): { verdict: 'pass' | 'fail' | 'error'; reason: string } {
+  const at = guardContext(draft.run, null, {});
+  for (const [index, guard] of transition.guards.entries()) {
+    const { verdict, reason, reads } = evaluateGuard(guard, at);
+    record(draft, 'guard.evaluated', {
+      action: { transition: transition.name },
+      policy: { rule: `guards/${index}`, verdict, reason },
+      data: {
+        index,
+        kind: guard.kind,
+        verdict,
+        reason,
+        reads: reads.map(({ path, value }) => ({ path, value })),
+      },
+    });
+    if (verdict !== 'pass') return { verdict, reason };
+  }
+  return { verdict: 'pass', reason: '' };
+}
