@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { makeDeps } from '../../src/activities/index.js';
+import {
+  makeFeed,
+  makeMetrics,
+  makePolicies,
+  makeServer,
+  routes,
+  type ApiDeps,
+} from '../../src/api/index.js';
+import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
+import { loadKeys, makeAuthenticator } from '../../src/auth/index.js';
+import { makeClient } from '../../src/client/index.js';
+import { isUnavailable, listen, withTransaction, type Tx } from '../../src/db/index.js';
+import { errorTable } from '../../src/model/errors.js';
+import { problem } from '../../src/model/api-answers.js';
+import { ensureDevKeys } from '../../src/processes/dev-keys.js';
+import { putSigningKey } from '../../src/store/keys.js';
+import { makeDatabase, type Database } from '../support/database.js';
+import { makeKernel, type Kernel } from './kernel.js';
+
+const files: Readonly<Record<string, string>> = {
+  'roles.yaml': 'roles: { finance.controller: { permissions: [] } }\n',
+  'tools/bank.yaml': `
+tools:
+  - name: bank.balance
+    tier: read_only
+    executor: { kind: noop, output: { balance: 7 } }
+  - name: bank.pay
+    tier: reversible
+    inputSchema:
+      type: object
+      additionalProperties: false
+      required: [amount]
+      properties: { amount: { type: number }, currency: { type: string, default: EUR } }
+    executor: { kind: noop, output: { paid: true } }
+`,
+  'flows/pay.json': JSON.stringify({
+    name: 'pay',
+    owner: 'team',
+    permissions: { read: ['bank.balance'], execute: ['bank.pay'], deny: ['bank.close'] },
+    approval_gate: { on: 'amount > 100', approver_role: 'finance.controller' },
+  }),
+  'flows/form.yaml': `
+workflows:
+  form:
+    owner: team
+    inputSchema:
+      type: object
+      additionalProperties: false
+      required: [title]
+      properties: { title: { type: string }, copies: { type: integer, default: 1 } }
+    initialState: open
+    states:
+      open:
+        transitions:
+          finish: { target: done, actor: human }
+      done: { terminal: true }
+`,
+};
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly body: any;
+  readonly text: string;
+}
+
+export interface Harness {
+  readonly url: string;
+  readonly keys: Readonly<Record<string, string>>;
+  readonly database: Database;
+  readonly kernel: Kernel;
+  readonly deps: ApiDeps;
+  readonly home: string;
+  readonly logged: string[];
+  /** Checks each answer against the contract on its way. */
+  ask(
+    name: string | null,
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Answer>;
+  stop(): Promise<void>;
+}
+
+/** The whole API over a real Postgres, with its runs kept in this process. */
+export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => deps): Promise<Harness> {
+  const database = await makeDatabase();
+  const home = mkdtempSync(join(tmpdir(), 'countersign-api-'));
+  const folder = join(home, 'policies');
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  const { pool } = database;
+  const keys = await loadKeys(home, {});
+  const chain = makeServiceChain({ pool, kind: 'api' });
+  const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
+  const policies = makePolicies({ pool, transaction, chain, folder, now: () => new Date() });
+  const loaded = await policies.reload({ kind: 'runtime', id: 'countersign' }, 'trc_boot');
+  assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
+  await putSigningKey(pool, keys.signing.keyId, keys.signing.publicKey);
+  await ensureDevKeys({ pool, transaction, chain, pepper: keys.pepper, home });
+  const payloads = makePayloads({ kek: keys.kek });
+  const kernel = makeKernel(makeDeps(pool, payloads, chain));
+  const client = await makeClient({
+    pool,
+    databaseUrl: database.url,
+    payloads,
+    keys,
+    temporal: kernel.client,
+    forNamespace: () => kernel.client,
+    taskQueue: 'test',
+    workflowBundle: '',
+  });
+  const feed = await makeFeed({
+    pool,
+    listen: (channels, onNotify) => listen(database.url, channels, onNotify),
+  });
+  const logged: string[] = [];
+  const verifyJwt = () => Promise.resolve({ status: 'refused', reason: 'unknown_issuer' } as const);
+  const deps = change({
+    pool,
+    transaction,
+    isUnavailable,
+    payloads,
+    chain,
+    client: { ...client, health: () => Promise.resolve({ temporal: !kernel.away, worker: !kernel.idle }) },
+    authenticate: makeAuthenticator({
+      pool,
+      pepper: keys.pepper,
+      verifyJwt,
+      policySet: policies.policySet,
+      now: () => new Date(),
+    }),
+    pepper: keys.pepper,
+    answerKey: Buffer.alloc(32, 1),
+    policies,
+    feed,
+    metrics: makeMetrics(pool),
+    now: () => new Date(),
+    log: (line) => void logged.push(line),
+  });
+  const server = makeServer(deps);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const devKeys = JSON.parse(readFileSync(join(home, 'dev-keys.json'), 'utf8')) as Record<string, string>;
+  const ask: Harness['ask'] = async (name, method, path, body, headers = {}) => {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      redirect: 'manual',
+      headers: {
+        ...(name === null ? {} : { authorization: `Bearer ${devKeys[name] ?? name}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined
+        ? {}
+        : {
+            body:
+              typeof body === 'string' || body instanceof Uint8Array
+                ? (body as string)
+                : JSON.stringify(body),
+          }),
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json') === true && text !== '';
+    const answer = {
+      status: response.status,
+      headers: response.headers,
+      body: isJson ? JSON.parse(text) : null,
+      text,
+    };
+    if (method !== 'HEAD') holdToContract(method, path, answer);
+    return answer;
+  };
+  const stop = async (): Promise<void> => {
+    await feed.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    await client.close();
+    await database.drop();
+    rmSync(home, { recursive: true, force: true });
+  };
+  return { url, keys: devKeys, database, kernel, deps, home, logged, ask, stop };
+}
+
+/** Every answer is one that the contract names, in the shape that it says. */
+function holdToContract(method: string, path: string, { status, headers, body, text }: Answer): void {
+  assert.ok(!/\n\s+at |node_modules/.test(text), `a stack trace: ${text}`);
+  if (status >= 400 && body !== null && body.api === undefined) {
+    assert.match(headers.get('content-type') ?? '', /^application\/problem\+json/);
+    const parsed = problem.safeParse(body);
+    assert.ok(parsed.success, `${path}: ${text}`);
+    assert.equal(errorTable[body.code as keyof typeof errorTable]?.status, status, text);
+    return;
+  }
+  const plain = path.split('?')[0] ?? '';
+  const matching = routes.filter(
+    (one) => one.method === method && new RegExp(`^${one.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(plain),
+  );
+  const route = matching.find((one) => !one.path.includes('{')) ?? matching[0];
+  if (route === undefined) return;
+  const spec = route.answers[status];
+  assert.ok(
+    spec !== undefined,
+    `${method} ${path} answered ${status}, which the contract does not name: ${text}`,
+  );
+  if (spec.schema === undefined) return;
+  const parsed = spec.schema.safeParse(body);
+  assert.ok(parsed.success, `${method} ${path}: ${JSON.stringify(parsed.error?.issues)}\n${text}`);
+}
+
+export function codes(answer: Answer): [number, string] {
+  return [answer.status, answer.body?.code];
+}

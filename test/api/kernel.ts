@@ -1,0 +1,80 @@
+import type { Client } from '@temporalio/client';
+import { makeActivities } from '../../src/activities/index.js';
+import { execute } from '../../src/activities/execute.js';
+import { step } from '../../src/activities/step.js';
+import type { Arrival, Stepped } from '../../src/activities/types.js';
+import type { Answer, RunState } from '../../src/engine/state.js';
+import type { RunInput } from '../../src/workflows/messages.js';
+
+type Deps = Parameters<typeof makeActivities>[0];
+
+interface Kept {
+  state: RunState | null;
+  rev: number;
+  readonly answers: Map<string, Answer>;
+}
+
+/** What a worker does, in this process and without Temporal: the API's tests need real runs, not real histories. */
+export interface Kernel {
+  readonly client: Client;
+  /** While true, Temporal does not answer. */
+  away: boolean;
+  /** While true, no worker answers: updates are late. */
+  idle: boolean;
+}
+
+export function makeKernel(deps: Deps): Kernel {
+  const runs = new Map<string, Kept>();
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const next = turn.then(act, act);
+    turn = next;
+    return next;
+  };
+  const apply = (kept: Kept, stepped: Stepped): Stepped['effects'] => {
+    kept.rev = stepped.rev;
+    kept.state = { ...(kept.state ?? {}), ...stepped.changed } as RunState;
+    for (const { id, answer } of stepped.answers) kept.answers.set(id, answer);
+    return stepped.effects;
+  };
+  const arrive = async (run: string, arrival: Arrival): Promise<void> => {
+    const kept = runs.get(run) ?? { state: null, rev: 0, answers: new Map() };
+    runs.set(run, kept);
+    const first = await step(deps, { run, rev: kept.rev + 1, state: kept.state, arrivals: [arrival] });
+    if (first.status !== 'stepped') throw new Error(`step: ${JSON.stringify(first)}`);
+    const effects = [...apply(kept, first)];
+    for (let effect = effects.shift(); effect !== undefined; effect = effects.shift()) {
+      if (effect.kind !== 'execute') continue;
+      const around = { shutdown: new AbortController().signal };
+      effects.push(...apply(kept, await execute(deps, { run, action: effect.action }, around)));
+    }
+  };
+  const kernel: Kernel = { client: {} as Client, away: false, idle: false };
+  const reach = (): void => {
+    if (kernel.away) throw Object.assign(new Error('unavailable'), { code: 14, details: '', metadata: {} });
+    if (kernel.idle) throw Object.assign(new Error('deadline'), { code: 4, details: '', metadata: {} });
+  };
+  const workflow = {
+    start: async (_name: string, { workflowId, args: [input] }: { workflowId: string; args: [RunInput] }) => {
+      reach();
+      await inTurn(() => arrive(workflowId, { kind: 'start', raw: input.start }));
+    },
+    getHandle: (run: string) => ({
+      executeUpdate: async (
+        name: string,
+        { updateId, args: [raw] }: { updateId: string; args: [unknown] },
+      ) => {
+        reach();
+        await inTurn(() => arrive(run, { kind: 'message', name, raw }));
+        return runs.get(run)?.answers.get(updateId);
+      },
+      signal: () => (kernel.away ? Promise.resolve(reach()) : Promise.resolve()),
+      fetchHistory: () => Promise.resolve(reach()),
+    }),
+  };
+  Object.assign(kernel.client, {
+    workflow,
+    withDeadline: (_at: number, act: () => Promise<unknown>) => act(),
+  });
+  return kernel;
+}
