@@ -1,3 +1,5 @@
+import { isMainThread } from 'node:worker_threads';
+
 const orderlyMs = 8_000;
 let tied = false;
 
@@ -7,7 +9,8 @@ let tied = false;
  * still there after 8 s, it ends at once.
  */
 export function exitWhenParentDies(): void {
-  if (tied) return;
+  // A preload runs in worker threads too, and their stdin ends at once.
+  if (tied || !isMainThread) return;
   tied = true;
   let gone = false;
   const parentIsGone = (): void => {

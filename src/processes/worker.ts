@@ -27,6 +27,8 @@ const shutdownGrace = '8s';
 async function main(config: Config): Promise<void> {
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const temporal = required(config.temporal, 'TEMPORAL_ADDRESS');
+  // Temporal's native core does not keep Node's event loop alive while it connects.
+  const alive = setInterval(() => undefined, 60_000);
   Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: [] });
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign worker', max: 12 });
   pool.on('error', () => undefined);
@@ -42,12 +44,15 @@ async function main(config: Config): Promise<void> {
   const workers = await Promise.all(
     environments.map((name) => makeWorker(config, connection, `countersign-${name}`, activities)),
   );
-  stopOnSignals(workers);
   process.stdout.write(`working on ${environments.map((name) => `countersign-${name}`).join(', ')}\n`);
-  await Promise.all(workers.map((worker) => worker.run()));
+  const running = Promise.all(workers.map((worker) => worker.run()));
+  stop.now = () => workers.forEach((worker) => worker.getState() === 'RUNNING' && worker.shutdown());
+  if (stop.asked) stop.now();
+  await running;
   await closeExecutors();
   await connection.close();
   await pool.end();
+  clearInterval(alive);
 }
 
 /** The API loads the policies folder; a worker that is up first waits for it. */
@@ -57,10 +62,15 @@ async function environmentsOf(pool: Pool): Promise<readonly string[]> {
       const set = await currentPolicySet(pool);
       if (set !== null) return set.environments.map((one) => one.name);
     } catch (error) {
-      if (!isUnavailable(error)) throw error;
+      if (!isUnavailable(error) && !isNotMigrated(error)) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+}
+
+/** Undefined table, or no rights on it yet: the migrations are under way. */
+function isNotMigrated(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === '42P01' || error.code === '42501');
 }
 
 function makeWorker(
@@ -92,17 +102,17 @@ function makeWorker(
   });
 }
 
-function stopOnSignals(workers: readonly Worker[]): void {
-  let stopping = false;
-  const stop = (): void => {
-    if (stopping) return;
-    stopping = true;
-    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+/** A signal that comes twice is one; one that comes before anything runs ends the process. */
+const stop = { asked: false, now: (): void => process.exit(0) };
+
+function onStopSignal(): void {
+  if (stop.asked) return;
+  stop.asked = true;
+  stop.now();
 }
 
 process.title = 'countersign worker';
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onStopSignal);
 main(configOrExit()).then(
   () => process.exit(0),
   (error: unknown) => {

@@ -2,11 +2,14 @@ import type { PrincipalKind } from '../model/principal.js';
 import type { Queryable } from '../db/index.js';
 
 /** Several keys may name one principal; its kind never changes. */
-export async function insertPrincipal(q: Queryable, id: string, kind: PrincipalKind): Promise<{ status: 'ok' } | { status: 'conflict'; kind: string }> {
+export async function insertPrincipal(
+  q: Queryable,
+  { id, kind }: { readonly id: string; readonly kind: PrincipalKind },
+): Promise<{ readonly status: 'ok' } | { readonly status: 'kind_conflict'; readonly kind: string }> {
   await q.query('insert into principal (id, kind) values ($1, $2) on conflict do nothing', [id, kind]);
   const { rows } = await q.query<{ kind: string }>('select kind from principal where id = $1', [id]);
   const held = rows[0]?.kind ?? kind;
-  return held === kind ? { status: 'ok' } : { status: 'conflict', kind: held };
+  return held === kind ? { status: 'ok' } : { status: 'kind_conflict', kind: held };
 }
 
 export interface NewKey {
@@ -20,49 +23,52 @@ export interface NewKey {
   readonly createdBy: string;
 }
 
-export interface KeyRow extends Omit<NewKey, 'hash'> {
+export interface KeyRow extends NewKey {
   readonly kind: PrincipalKind;
   readonly createdAt: string;
   readonly revokedAt: string | null;
 }
 
-const columns = `k.key_id as "keyId", k.principal_id as "principalId", p.kind, k.roles, k.permissions, k.expires_at as "expiresAt",
+const columns = `k.key_id as "keyId", k.hash, k.principal_id as "principalId", p.kind, k.roles, k.permissions, k.expires_at as "expiresAt",
   k.created_at as "createdAt", k.created_by as "createdBy", k.revoked_at as "revokedAt"`;
 
 export async function insertKey(q: Queryable, key: NewKey): Promise<void> {
-  await q.query('insert into api_key (key_id, hash, principal_id, roles, permissions, expires_at, created_by) values ($1, $2, $3, $4, $5, $6, $7)', [
-    key.keyId,
-    key.hash,
-    key.principalId,
-    key.roles,
-    key.permissions,
-    key.expiresAt,
-    key.createdBy,
-  ]);
+  await q.query(
+    'insert into api_key (key_id, hash, principal_id, roles, permissions, expires_at, created_by) values ($1, $2, $3, $4, $5, $6, $7)',
+    [key.keyId, key.hash, key.principalId, key.roles, key.permissions, key.expiresAt, key.createdBy],
+  );
 }
 
 export async function getKey(q: Queryable, keyId: string): Promise<KeyRow | null> {
-  const { rows } = await q.query<KeyRow>(`select ${columns} from api_key k join principal p on p.id = k.principal_id where k.key_id = $1`, [keyId]);
+  const { rows } = await q.query<KeyRow>(
+    `select ${columns} from api_key k join principal p on p.id = k.principal_id where k.key_id = $1`,
+    [keyId],
+  );
   return rows[0] ?? null;
 }
 
-/** Only keys that are valid now. */
+/** Revoked and expired keys too: the caller tells which, for the record. */
 export async function findKeyByHash(q: Queryable, hash: Buffer): Promise<KeyRow | null> {
   const { rows } = await q.query<KeyRow>(
-    `select ${columns} from api_key k join principal p on p.id = k.principal_id
-      where k.hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())`,
+    `select ${columns} from api_key k join principal p on p.id = k.principal_id where k.hash = $1`,
     [hash],
   );
   return rows[0] ?? null;
 }
 
 export async function listKeys(q: Queryable, limit: number, after: string): Promise<KeyRow[]> {
-  const { rows } = await q.query<KeyRow>(`select ${columns} from api_key k join principal p on p.id = k.principal_id where k.key_id > $1 order by k.key_id limit $2`, [after, limit]);
+  const { rows } = await q.query<KeyRow>(
+    `select ${columns} from api_key k join principal p on p.id = k.principal_id where k.key_id > $1 order by k.key_id limit $2`,
+    [after, limit],
+  );
   return rows;
 }
 
 export async function revokeKey(q: Queryable, keyId: string): Promise<boolean> {
-  const { rowCount } = await q.query('update api_key set revoked_at = coalesce(revoked_at, now()) where key_id = $1', [keyId]);
+  const { rowCount } = await q.query(
+    'update api_key set revoked_at = coalesce(revoked_at, now()) where key_id = $1',
+    [keyId],
+  );
   return rowCount === 1;
 }
 
@@ -76,10 +82,16 @@ export interface SigningKeyRow {
 }
 
 export async function putSigningKey(q: Queryable, keyId: string, publicKey: string): Promise<void> {
-  await q.query('insert into signing_key (key_id, public_key) values ($1, $2) on conflict do nothing', [keyId, publicKey]);
+  await q.query('insert into signing_key (key_id, public_key) values ($1, $2) on conflict do nothing', [
+    keyId,
+    publicKey,
+  ]);
 }
 
 export async function getSigningKey(q: Queryable, keyId: string): Promise<SigningKeyRow | null> {
-  const { rows } = await q.query<SigningKeyRow>('select key_id as "keyId", public_key as "publicKey", retired_at as "retiredAt" from signing_key where key_id = $1', [keyId]);
+  const { rows } = await q.query<SigningKeyRow>(
+    'select key_id as "keyId", public_key as "publicKey", retired_at as "retiredAt" from signing_key where key_id = $1',
+    [keyId],
+  );
   return rows[0] ?? null;
 }

@@ -60,7 +60,11 @@ async function startOne(
     env: { ...process.env, ...env, PORT: '0', STOP_WITH_PARENT: '1' },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  return { url: await listening(child, name), stop: () => ended(child) };
+  const url = await listening(child, name);
+  // Its stdin ends it with this process: waiting for it must not keep a failing test alive.
+  child.unref();
+  for (const stream of [child.stdin, child.stdout]) (stream as unknown as { unref(): void }).unref();
+  return { url, stop: () => ended(child) };
 }
 
 function listening(child: ChildProcess, name: string): Promise<string> {
