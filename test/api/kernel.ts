@@ -1,12 +1,10 @@
 import type { Client } from '@temporalio/client';
-import { makeActivities } from '../../src/activities/index.js';
+import type { ActivityDeps } from '../../src/activities/deps.js';
 import { execute } from '../../src/activities/execute.js';
 import { step } from '../../src/activities/step.js';
 import type { Arrival, Stepped } from '../../src/activities/types.js';
 import type { Answer, RunState } from '../../src/engine/state.js';
 import type { RunInput } from '../../src/workflows/messages.js';
-
-type Deps = Parameters<typeof makeActivities>[0];
 
 interface Kept {
   state: RunState | null;
@@ -23,7 +21,7 @@ export interface Kernel {
   idle: boolean;
 }
 
-export function makeKernel(deps: Deps): Kernel {
+export function makeKernel(deps: ActivityDeps): Kernel {
   const runs = new Map<string, Kept>();
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {

@@ -1,0 +1,288 @@
+import { parseArgs } from 'node:util';
+import { isObject, type Json, type JsonObject } from '../model/json.js';
+import { check, checkLines } from './check.js';
+import { CliError, makeApi, type Api } from './rest.js';
+import { list, object, showApproval, showRecord, showRun, text } from './show.js';
+
+export interface Terminal {
+  readonly out: (line: string) => void;
+  readonly err: (line: string) => void;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+const options = {
+  url: { type: 'string' },
+  key: { type: 'string' },
+  as: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+  input: { type: 'string' },
+  arguments: { type: 'string' },
+  environment: { type: 'string' },
+  version: { type: 'string' },
+  mode: { type: 'string' },
+  'expected-version': { type: 'string' },
+  status: { type: 'string' },
+  mine: { type: 'boolean', default: false },
+  reason: { type: 'string' },
+  type: { type: 'string' },
+} as const;
+
+type Values = ReturnType<typeof parse>['values'];
+type OptionName = keyof typeof options;
+
+/** What a command gives: the answer for `--json`, and its lines for people. */
+interface Shown {
+  readonly json: unknown;
+  readonly lines: readonly string[];
+  readonly failed?: boolean;
+}
+
+interface Command {
+  /** Names of what stands behind it, in order; `…` takes any number. */
+  readonly takes: readonly string[];
+  readonly options: readonly OptionName[];
+  readonly what: string;
+  readonly run: (given: {
+    readonly args: readonly string[];
+    readonly values: Values;
+    readonly terminal: Terminal;
+  }) => Promise<Shown>;
+}
+
+type Remote = (api: Api, args: readonly string[], values: Values, terminal: Terminal) => Promise<Shown>;
+
+function remote(run: Remote): Command['run'] {
+  return ({ args, values, terminal }) => run(makeApi(values, terminal.env), args, values, terminal);
+}
+
+const commands: Readonly<Record<string, Command>> = {
+  check: {
+    takes: ['…paths'],
+    options: [],
+    what: 'check policies folders and flows, here, without a server',
+    run: checkPaths,
+  },
+  start: {
+    takes: ['flow'],
+    options: ['input', 'environment', 'version', 'mode'],
+    what: 'start a run',
+    run: remote(start),
+  },
+  get: {
+    takes: ['run'],
+    options: [],
+    what: 'show a run and what can be done next',
+    run: remote(async (api, [run = '']) => shownRun(await api.get(`/v1/runs/${encodeURIComponent(run)}`))),
+  },
+  submit: {
+    takes: ['run', 'transition'],
+    options: ['arguments', 'expected-version'],
+    what: 'submit a transition',
+    run: remote(submit),
+  },
+  approvals: {
+    takes: [],
+    options: ['status', 'mine'],
+    what: 'list approvals (open ones, unless --status says otherwise)',
+    run: remote(approvals),
+  },
+  approve: {
+    takes: ['approval'],
+    options: ['reason'],
+    what: 'approve exactly what is shown',
+    run: remote((api, args, values, terminal) => decide('approve', api, args, values, terminal)),
+  },
+  deny: {
+    takes: ['approval'],
+    options: ['reason'],
+    what: 'deny it',
+    run: remote((api, args, values, terminal) => decide('deny', api, args, values, terminal)),
+  },
+  audit: { takes: ['run'], options: ['type'], what: 'list the records of a run', run: remote(audit) },
+};
+
+/** Exit codes: 0 it worked, 1 it did not, 2 it was not asked rightly. */
+export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const [name = '', ...rest] = argv;
+  if (['', 'help', '--help', '-h'].includes(name)) {
+    (name === '' ? terminal.err : terminal.out)(usage());
+    return name === '' ? 2 : 0;
+  }
+  const json = rest.includes('--json');
+  try {
+    return await runCommand(name, rest, terminal);
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    if (json && error.problem !== null) terminal.out(JSON.stringify(error.problem, null, 2));
+    terminal.err(error.message);
+    return error.exitCode;
+  }
+}
+
+async function runCommand(name: string, rest: readonly string[], terminal: Terminal): Promise<number> {
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) throw new CliError(`there is no command \`${name}\`\n${usage()}`, 2);
+  const { values, positionals } = parse(rest);
+  if (values.help) {
+    terminal.out(usage());
+    return 0;
+  }
+  const foreign = Object.entries(values).find(
+    ([option, value]) => value !== undefined && value !== false && !allowed(command, option),
+  );
+  if (foreign !== undefined)
+    throw new CliError(`\`${name}\` does not take --${foreign[0]}\n${usageOf(name, command)}`, 2);
+  const any = command.takes[0]?.startsWith('…') === true;
+  if (!any && positionals.length !== command.takes.length) throw new CliError(usageOf(name, command), 2);
+  const shown = await command.run({ args: positionals, values, terminal });
+  if (values.json) terminal.out(JSON.stringify(shown.json, null, 2));
+  else shown.lines.forEach(terminal.out);
+  return shown.failed === true ? 1 : 0;
+}
+
+const everywhere: readonly string[] = ['url', 'key', 'as', 'json', 'help'];
+
+function allowed(command: Command, option: string): boolean {
+  return everywhere.includes(option) || command.options.some((one) => one === option);
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new CliError(`${error instanceof Error ? error.message : String(error)}`, 2);
+  }
+}
+
+function usageOf(name: string, { takes, options: own }: Command): string {
+  const args = takes.map((one) => (one.startsWith('…') ? `[${one.slice(1)}…]` : `<${one}>`));
+  const flags = own.map((one) => (options[one].type === 'boolean' ? `[--${one}]` : `[--${one} …]`));
+  return `usage: countersign ${[name, ...args, ...flags].join(' ')} [--json]`;
+}
+
+function usage(): string {
+  return [
+    'usage: countersign <command> [options]',
+    '',
+    ...Object.entries(commands).map(
+      ([name, command]) =>
+        `  ${usageOf(name, command).slice('usage: countersign '.length).replace(' [--json]', '').padEnd(58)} ${command.what}`,
+    ),
+    `  ${'up | api | worker | migrate'.padEnd(58)} run the service`,
+    '',
+    'every command takes --json; those that ask the service take --url (COUNTERSIGN_URL),',
+    '--key (COUNTERSIGN_KEY) or --as NAME (a development key in COUNTERSIGN_HOME)',
+  ].join('\n');
+}
+
+async function checkPaths({ args, terminal }: Parameters<Command['run']>[0]): Promise<Shown> {
+  const results = await check(args, terminal.env);
+  return { json: results, lines: checkLines(results), failed: results.some((one) => !one.valid) };
+}
+
+function shownRun(body: JsonObject): Shown {
+  return { json: body, lines: showRun(body) };
+}
+
+async function start(api: Api, [flow = '']: readonly string[], values: Values): Promise<Shown> {
+  const { environment, version, mode } = values;
+  return shownRun(
+    await api.post(`/v1/flows/${encodeURIComponent(flow)}/runs`, {
+      input: jsonOption('input', values.input),
+      ...(environment === undefined ? {} : { environment }),
+      ...(version === undefined ? {} : { version: numberOption('version', version) }),
+      ...(mode === undefined ? {} : { mode }),
+    }),
+  );
+}
+
+async function submit(
+  api: Api,
+  [run = '', transition = '']: readonly string[],
+  values: Values,
+): Promise<Shown> {
+  const expected = values['expected-version'];
+  return shownRun(
+    await api.post(`/v1/runs/${encodeURIComponent(run)}/transitions/${encodeURIComponent(transition)}`, {
+      arguments: jsonOption('arguments', values.arguments),
+      ...(expected === undefined ? {} : { expectedVersion: numberOption('expected-version', expected) }),
+    }),
+  );
+}
+
+function jsonOption(name: string, given: string | undefined): JsonObject {
+  let value: Json;
+  try {
+    value = JSON.parse(given ?? '{}') as Json;
+  } catch (error) {
+    throw new CliError(`--${name} is not JSON: ${error instanceof Error ? error.message : String(error)}`, 2);
+  }
+  if (!isObject(value)) throw new CliError(`--${name} must be a JSON object, it is \`${given ?? ''}\``, 2);
+  return value;
+}
+
+function numberOption(name: string, given: string): number {
+  if (!/^\d{1,9}$/.test(given)) throw new CliError(`--${name} must be a whole number, it is \`${given}\``, 2);
+  return Number(given);
+}
+
+async function approvals(api: Api, _args: readonly string[], values: Values): Promise<Shown> {
+  const query = new URLSearchParams({
+    status: values.status ?? 'open',
+    limit: '500',
+    ...(values.mine ? { mine: 'true' } : {}),
+  });
+  const items = await all(api, '/v1/approvals', query);
+  const lines = items.map(
+    (one) =>
+      `${text(one['id'])}  ${text(one['status'])}  until ${text(one['expiresAt'])}  ${text(one['summary'])}`,
+  );
+  return { json: { data: items }, lines: items.length === 0 ? ['none'] : lines };
+}
+
+async function decide(
+  decision: 'approve' | 'deny',
+  api: Api,
+  [id = '']: readonly string[],
+  values: Values,
+  terminal: Terminal,
+): Promise<Shown> {
+  const path = `/v1/approvals/${encodeURIComponent(id)}`;
+  const seen = await api.get(path);
+  if (!values.json) showApproval(seen).forEach(terminal.out);
+  const { reason } = values;
+  const body = await api.post(`${path}/decision`, {
+    decision,
+    digest: seen['digest'] ?? '',
+    ...(reason === undefined ? {} : { reason }),
+  });
+  const accepted = object(body['decision']);
+  const run = object(body['run']);
+  const said = decision === 'approve' ? 'approved' : 'denied';
+  const line =
+    body['run'] === undefined
+      ? `${said}: decision ${text(accepted['id'])} is durable, the run takes it as soon as a worker answers`
+      : `${said}: run ${text(run['id'])} is ${text(run['status'])}`;
+  return { json: body, lines: [line] };
+}
+
+async function audit(api: Api, [run = '']: readonly string[], values: Values): Promise<Shown> {
+  const query = new URLSearchParams({
+    limit: '500',
+    ...(values.type === undefined ? {} : { type: values.type }),
+  });
+  const items = await all(api, `/v1/runs/${encodeURIComponent(run)}/audit`, query);
+  return { json: { data: items }, lines: items.map(showRecord) };
+}
+
+async function all(api: Api, path: string, query: URLSearchParams): Promise<JsonObject[]> {
+  const items: JsonObject[] = [];
+  for (;;) {
+    const page = await api.get(`${path}?${query.toString()}`);
+    items.push(...list(page['data']));
+    const next = page['nextCursor'];
+    if (typeof next !== 'string') return items;
+    query.set('cursor', next);
+  }
+}

@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { JsonObject } from '../model/json.js';
+
+/** Expected to fail: its message is for the user, its code for the shell. */
+export class CliError extends Error {
+  constructor(
+    message: string,
+    /** 1: it did not work; 2: it was not asked rightly. */
+    readonly exitCode: 1 | 2,
+    /** The API's problem answer, for `--json`. */
+    readonly problem: JsonObject | null = null,
+  ) {
+    super(message);
+  }
+}
+
+export interface Target {
+  readonly url?: string | undefined;
+  readonly key?: string | undefined;
+  readonly as?: string | undefined;
+}
+
+export interface Api {
+  get(path: string): Promise<JsonObject>;
+  post(path: string, body: JsonObject): Promise<JsonObject>;
+}
+
+const timeoutMs = 60_000;
+
+export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
+  const url = target.url ?? value(env['COUNTERSIGN_URL']) ?? runningUrl(homeOf(env));
+  const key = keyOf(target, env);
+  const call = async (path: string, init: RequestInit): Promise<JsonObject> => {
+    const { status, body } = await request(url, path, {
+      ...init,
+      headers: { ...init.headers, authorization: `Bearer ${key}` },
+    });
+    if (status < 400) return body;
+    throw new CliError(explain(status, body), 1, body);
+  };
+  return {
+    get: (path) => call(path, { method: 'GET' }),
+    post: (path, body) =>
+      call(path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
+        body: JSON.stringify(body),
+      }),
+  };
+}
+
+async function request(
+  url: string,
+  path: string,
+  init: RequestInit,
+): Promise<{ status: number; body: JsonObject }> {
+  if (!URL.canParse(path, url))
+    throw new CliError(`\`${url}\` is no address: give --url or COUNTERSIGN_URL as http://host:port`, 2);
+  let response: Response;
+  try {
+    response = await fetch(new URL(path, url), { ...init, signal: AbortSignal.timeout(timeoutMs) });
+  } catch (error) {
+    const cause =
+      error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    throw new CliError(
+      `cannot reach \`${url}\` (${cause}): is it running? \`npm start\` starts it, --url says where it is`,
+      1,
+    );
+  }
+  const text = await response.text();
+  try {
+    return { status: response.status, body: JSON.parse(text) as JsonObject };
+  } catch {
+    throw new CliError(`\`${url}\` answered ${response.status} without JSON: is it Countersign?`, 1);
+  }
+}
+
+function explain(status: number, body: JsonObject): string {
+  const detail = typeof body['detail'] === 'string' ? body['detail'] : 'no detail';
+  const errors = Array.isArray(body['errors']) ? (body['errors'] as JsonObject[]) : [];
+  const lines = errors.map(
+    (one) => `  ${String(one['pointer'] ?? one['path'] ?? '')} ${String(one['message'] ?? '')}`,
+  );
+  return [`${String(body['code'] ?? status)}: ${detail}`, ...lines].join('\n');
+}
+
+function value(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
+}
+
+export function homeOf(env: NodeJS.ProcessEnv): string {
+  return value(env['COUNTERSIGN_HOME']) ?? '.countersign';
+}
+
+const processes = z.looseObject({ api: z.looseObject({ port: z.int() }) });
+
+/** Where the product of this data folder listens; else the default. */
+function runningUrl(home: string): string {
+  const parsed = processes.safeParse(readJson(join(home, 'processes.json')));
+  return `http://127.0.0.1:${parsed.success ? parsed.data.api.port : 8080}`;
+}
+
+function keyOf(target: Target, env: NodeJS.ProcessEnv): string {
+  if (target.key !== undefined && target.as !== undefined)
+    throw new CliError('give --key or --as, one of the two', 2);
+  if (target.as !== undefined) return devKey(target.as, homeOf(env));
+  const key = target.key ?? value(env['COUNTERSIGN_KEY']);
+  if (key !== undefined) return key;
+  throw new CliError('say who asks: --as NAME (a development key), --key KEY or COUNTERSIGN_KEY', 2);
+}
+
+const devKeys = z.record(z.string(), z.string());
+
+function devKey(name: string, home: string): string {
+  const path = join(home, 'dev-keys.json');
+  const parsed = devKeys.safeParse(readJson(path));
+  if (!parsed.success)
+    throw new CliError(
+      `there are no development keys in \`${path}\`: start the product, or set COUNTERSIGN_HOME to its data folder`,
+      2,
+    );
+  const key = Object.hasOwn(parsed.data, name) ? parsed.data[name] : undefined;
+  if (key !== undefined) return key;
+  throw new CliError(
+    `there is no development key \`${name}\`: it is one of ${Object.keys(parsed.data).join(', ')}`,
+    2,
+  );
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return null;
+  }
+}

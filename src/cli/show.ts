@@ -1,0 +1,107 @@
+import { isObject, type Json, type JsonObject } from '../model/json.js';
+
+// Answers as lines for people. `--json` shows the answers themselves.
+
+export function showRun(body: JsonObject): string[] {
+  const run = object(body['run']);
+  const result = object(body['result']);
+  const problem = object(run['problem']);
+  return [
+    ...showResult(result),
+    `run ${text(run['id'])} of ${text(run['flow'])} ${text(run['flowVersion'])} in ${text(run['environment'])}: ${text(run['status'])} in state ${text(run['state'])}, version ${text(run['version'])}`,
+    ...(run['problem'] === undefined
+      ? []
+      : [`problem ${text(problem['code'])}: ${text(problem['message'])}`]),
+    ...list(body['approvals']).map(
+      (one) =>
+        `approval ${text(one['id'])} of ${text(one['transition'])}: ${text(one['status'])}${roles(one)}`,
+    ),
+    ...list(body['links']).map(
+      (one) =>
+        `can ${text(one['rel'])}${one['gated'] === true ? ' (may wait for an approval)' : ''}: ${text(one['title'])}`,
+    ),
+  ];
+}
+
+function showResult(result: JsonObject): string[] {
+  const approval = object(result['approval']);
+  switch (result['status']) {
+    case 'executed':
+      return [`executed ${text(result['transition'])}: ${JSON.stringify(result['output'] ?? null)}`];
+    case 'pending':
+      return [
+        `waits for approval ${text(approval['id'])}${roles(approval)}, until ${text(approval['expiresAt'])}`,
+        `poll ${text(result['poll'])}`,
+      ];
+    case 'executing':
+      return [`executing; poll ${text(result['poll'])}`];
+    default:
+      return [];
+  }
+}
+
+/** The exact action, as the digest binds it. */
+export function showApproval(one: JsonObject): string[] {
+  const by = object(one['requestedBy']);
+  const reason = text(one['reason']);
+  return [
+    `approval ${text(one['id'])} (${text(one['status'])})${roles(one)}`,
+    `  ${clean(text(one['summary']))}`,
+    `  run         ${text(one['run'])} of ${text(one['flow'])} in ${text(one['environment'])}`,
+    `  action      ${text(one['tool']) || text(one['transition'])}, ${text(one['tier']) || 'no tier'}`,
+    ...block('arguments', one['arguments'] ?? {}),
+    ...block('would run', one['preview'] ?? null),
+    `  asked by    ${text(by['id'])} (${text(by['kind'])}) at ${text(one['requestedAt'])}`,
+    ...(reason === '' ? [] : [`  waits for   ${clean(reason)}`]),
+    `  expires     ${text(one['expiresAt'])}, then: ${text(one['onTimeout'])}`,
+    `  ${clean(text(one['consequence']))}`,
+    `  digest      ${text(one['digest'])}`,
+  ];
+}
+
+function block(title: string, value: Json): string[] {
+  const lines = JSON.stringify(value, null, 2).split('\n').map(clean);
+  return lines.map((line, index) => `  ${(index === 0 ? title : '').padEnd(11)} ${line}`);
+}
+
+export function showRecord(item: JsonObject): string {
+  const actor = object(item['actor']);
+  const action = object(item['action']);
+  const policy = object(item['policy']);
+  const parts = [
+    text(item['index']).padStart(6),
+    text(item['time']),
+    text(item['type']).padEnd(26),
+    `${text(actor['id'])} (${text(actor['kind'])})`,
+    text(action['transition']),
+    policy['verdict'] === undefined
+      ? ''
+      : `${text(policy['rule'])}: ${text(policy['verdict'])}, ${clean(text(policy['reason']))}`,
+  ];
+  return parts.filter((part) => part !== '').join('  ');
+}
+
+function roles(one: JsonObject): string {
+  const names = Array.isArray(one['roles']) ? (one['roles'] as readonly Json[]).map(text) : [];
+  return names.length === 0 ? '' : ` for ${names.join(' or ')}`;
+}
+
+export function list(value: Json | undefined): readonly JsonObject[] {
+  return Array.isArray(value) ? (value as readonly Json[]).filter(isObject) : [];
+}
+
+export function object(value: Json | undefined): JsonObject {
+  return isObject(value) ? value : {};
+}
+
+export function text(value: Json | undefined): string {
+  return typeof value === 'string' ? clean(value) : typeof value === 'number' ? String(value) : '';
+}
+
+/** What others wrote must not move the cursor, recolour or hide anything of what is about to be approved. */
+function clean(value: string): string {
+  return value.replaceAll(
+    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
+    (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`,
+  );
+}

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { run } from '../../src/cli/command.js';
+import { showApproval } from '../../src/cli/show.js';
+import { startApi, type Harness } from '../api/harness.js';
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function countersign(env: NodeJS.ProcessEnv, ...argv: string[]): Promise<Ran> {
+  const [out, err]: [string[], string[]] = [[], []];
+  const code = await run(argv, {
+    out: (line) => void out.push(line),
+    err: (line) => void err.push(line),
+    env,
+  });
+  return { code, out: out.join('\n'), err: err.join('\n') };
+}
+
+describe('npx countersign, beside a running service', () => {
+  let api: Harness;
+  let env: NodeJS.ProcessEnv;
+  before(async () => {
+    api = await startApi();
+    env = { COUNTERSIGN_HOME: api.home, COUNTERSIGN_URL: api.url };
+  });
+  after(() => api.stop());
+  const as = (name: string, ...argv: string[]) => countersign(env, ...argv, '--as', name);
+  const json = async (name: string, ...argv: string[]) => {
+    const ran = await as(name, ...argv, '--json');
+    assert.equal(ran.code, 0, ran.err);
+    return JSON.parse(ran.out);
+  };
+
+  it('starts, submits, shows the exact action, approves it by its digest, and lists the record', async () => {
+    const { run: started } = await json('agent', 'start', 'pay', '--environment', 'dev');
+    const parked = await as('agent', 'submit', started.id, 'bank.pay', '--arguments', '{"amount": 500}');
+    assert.match(parked.out, /waits for approval apr_\w+ for finance.controller/);
+    const listed = await json('finance', 'approvals', '--mine');
+    const approval = listed.data.find((one: { run: string }) => one.run === started.id);
+    assert.match((await as('finance', 'approvals')).out, new RegExp(`${approval.id}  open`));
+    const approved = await as('finance', 'approve', approval.id, '--reason', 'fine');
+    assert.equal(approved.code, 0, approved.err);
+    assert.match(approved.out, /"amount": 500/);
+    assert.ok(approved.out.includes(approval.digest));
+    assert.match(approved.out, /approved: run run_\w+ is running/);
+    assert.match((await as('agent', 'get', started.id)).out, /running in state active, version 1/);
+    const records = await as('auditor', 'audit', started.id);
+    assert.match(records.out, /approval\.decided\s+finance \(human\)/);
+    assert.equal((await json('auditor', 'audit', started.id, '--type', 'approval.decided')).data.length, 1);
+  });
+
+  it('denies, and says what was refused with exit code 1', async () => {
+    const { run: started } = await json('agent', 'start', 'pay');
+    const parked = await json('agent', 'submit', started.id, 'bank.pay', '--arguments', '{"amount": 600}');
+    const id = parked.result.approval.id as string;
+    const agent = await as('agent', 'approve', id);
+    assert.equal(agent.code, 1);
+    assert.match(agent.err, /^NOT_AN_APPROVER: only a human decides/);
+    assert.match((await as('finance', 'deny', id)).out, /denied: run/);
+    const again = await as('finance', 'approve', id, '--json');
+    assert.deepEqual([again.code, JSON.parse(again.out).code], [1, 'ALREADY_DECIDED']);
+    const invalid = await as('agent', 'submit', started.id, 'bank.pay', '--arguments', '{"amount": "x"}');
+    assert.match(invalid.err, /INPUT_INVALID[^]*\/arguments\/amount/);
+  });
+
+  it('says how to ask rightly with exit code 2', async () => {
+    const wrong: [string[], RegExp][] = [
+      [[], /usage/],
+      [['approove'], /no command `approove`/],
+      [['get'], /usage: countersign get <run>/],
+      [['get', 'a', 'b'], /usage/],
+      [['get', 'a', '--nonsense'], /nonsense/],
+      [['get', 'a', '--reason', 'x'], /does not take --reason/],
+      [['get', 'a'], /say who asks/],
+      [['get', 'a', '--as', 'nobody'], /no development key `nobody`.*agent/],
+      [['get', 'a', '--as', 'agent', '--key', 'x'], /one of the two/],
+      [['start', 'pay', '--as', 'agent', '--input', '{'], /--input is not JSON/],
+      [['start', 'pay', '--as', 'agent', '--input', '[]'], /must be a JSON object/],
+      [['check', '/no/such/place'], /no file or folder/],
+    ];
+    for (const [argv, message] of wrong) {
+      const ran = await countersign(env, ...argv);
+      assert.equal(ran.code, 2, argv.join(' '));
+      assert.match(ran.err, message);
+    }
+    assert.deepEqual((await countersign(env, '--help')).code, 0);
+  });
+
+  it('says when nobody answers', async () => {
+    const ran = await countersign({ COUNTERSIGN_URL: 'http://127.0.0.1:1' }, 'get', 'a', '--key', 'x');
+    assert.equal(ran.code, 1);
+    assert.match(ran.err, /cannot reach .*is it running/);
+  });
+
+  it('finds the service of the data folder by itself', async () => {
+    writeFileSync(
+      join(api.home, 'processes.json'),
+      JSON.stringify({ up: { pid: 1 }, api: { pid: 2, port: Number(new URL(api.url).port) } }),
+    );
+    const ran = await countersign({ COUNTERSIGN_HOME: api.home }, 'approvals', '--as', 'finance');
+    assert.equal(ran.code, 0, ran.err);
+  });
+});
+
+describe('countersign check', () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'countersign-cli-'));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  it('passes the shipped policies, and a file of theirs', async () => {
+    const ran = await countersign({}, 'check', 'policies', 'policies/flows/expense_approval.yaml');
+    assert.equal(ran.code, 0, ran.out);
+    assert.match(ran.out, /expense_approval.yaml: valid/);
+  });
+
+  it('names file, line and column of an error, and gives exit code 1', async () => {
+    const path = join(folder, 'flow.yaml');
+    writeFileSync(
+      path,
+      'workflows:\n  f:\n    initialState: a\n    states:\n      a: { terminal: true, gaurds: [] }\n',
+    );
+    const ran = await countersign({}, 'check', path);
+    assert.equal(ran.code, 1);
+    assert.match(ran.out, /flow\.yaml:5:\d+: error/);
+    const asJson = await countersign({}, 'check', path, '--json');
+    assert.equal(JSON.parse(asJson.out)[0].errors[0].line, 5);
+  });
+});
+
+describe('what is shown before approving', () => {
+  it('cannot be dressed up by what others wrote', () => {
+    const lines = showApproval({
+      id: 'apr_1',
+      summary: 'pay\u001b[2K\u202e evil\nfake line',
+      arguments: { vendor: '\u001b]0;x\u0007\u202e' },
+      preview: null,
+    });
+    assert.ok(
+      lines.every((line) => !/[\p{Cc}\p{Cf}]/u.test(line)),
+      JSON.stringify(lines),
+    );
+    assert.ok(lines.some((line) => line.includes('\\u{202e}')));
+  });
+});
