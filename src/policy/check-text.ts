@@ -1,6 +1,7 @@
 import type { Plan } from '../engine/plan.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
-import { asDefinition, compileAgent, compileWorkflow } from './flows.js';
+import { compileAgent } from './agent.js';
+import { compileWorkflow } from './flows.js';
 import { error, type Catalog, type Compiling, type Path } from './context.js';
 import type { Problem } from './problems.js';
 import { fit } from './shape-check.js';
@@ -23,51 +24,104 @@ export interface CompiledFlow {
 
 export type FlowCheck =
   | { readonly status: 'valid'; readonly flow: CompiledFlow; readonly warnings: readonly Problem[] }
-  | { readonly status: 'invalid'; readonly errors: readonly Problem[]; readonly warnings: readonly Problem[] };
+  | {
+      readonly status: 'invalid';
+      readonly errors: readonly Problem[];
+      readonly warnings: readonly Problem[];
+    };
 
 const defaultEnvironment = 'dev';
 
 /** Exactly one flow, in either notation, and nothing else (API.md, `POST /v1/flows`). */
-export function checkFlowText(text: string, options: { readonly catalog: Catalog; readonly file?: string }): FlowCheck {
+export function checkFlowText(
+  text: string,
+  options: { readonly catalog: Catalog; readonly file?: string },
+): FlowCheck {
   const parsed = parseText(text, options.file);
   if (parsed.status === 'invalid') return { status: 'invalid', errors: parsed.problems, warnings: [] };
   const { source } = parsed;
-  const fail = (code: string, path: Path, message: string): FlowCheck => ({ status: 'invalid', errors: [problemAt(source, code, path, message, 'key')], warnings: [] });
-  if (!isObject(source.value)) return fail('WRONG_TYPE', [], 'a flow is a mapping: `workflows: {name: …}`, or a declared agent with `name` and `permissions`');
-  if (!Object.hasOwn(source.value, 'workflows')) return checkOne(source, options.catalog, 'agent', source.value, []);
+  const fail = (code: string, path: Path, message: string): FlowCheck => ({
+    status: 'invalid',
+    errors: [problemAt(source, code, path, message, 'key')],
+    warnings: [],
+  });
+  if (!isObject(source.value))
+    return fail(
+      'WRONG_TYPE',
+      [],
+      'a flow is a mapping: `workflows: {name: …}`, or a declared agent with `name` and `permissions`',
+    );
+  if (!Object.hasOwn(source.value, 'workflows'))
+    return checkOne(source, options.catalog, 'agent', source.value, []);
   const other = Object.keys(source.value).find((key) => key !== 'workflows' && key !== 'version');
-  if (other !== undefined) return fail('UNKNOWN_KEY', [other], `\`${other}\` does not belong beside \`workflows\` here: one flow, and nothing else`);
-  if (Object.hasOwn(source.value, 'version') && source.value['version'] !== 1) return fail('WRONG_VALUE', ['version'], 'the format version is `1`');
+  if (other !== undefined)
+    return fail(
+      'UNKNOWN_KEY',
+      [other],
+      `\`${other}\` does not belong beside \`workflows\` here: one flow, and nothing else`,
+    );
+  if (Object.hasOwn(source.value, 'version') && source.value['version'] !== 1)
+    return fail('WRONG_VALUE', ['version'], 'the format version is `1`');
   const flows = source.value['workflows'];
   const names = isObject(flows) ? Object.keys(flows) : [];
   const [name] = names;
-  if (!isObject(flows) || name === undefined || names.length !== 1) return fail('ONE_FLOW', ['workflows'], `\`workflows\` names ${names.length} flows here: send exactly one`);
+  if (!isObject(flows) || name === undefined || names.length !== 1)
+    return fail(
+      'ONE_FLOW',
+      ['workflows'],
+      `\`workflows\` names ${names.length} flows here: send exactly one`,
+    );
   return checkOne(source, options.catalog, 'states', flows[name] ?? null, ['workflows', name]);
 }
 
-export function checkOne(source: Source, catalog: Catalog, notation: 'agent' | 'states', value: Json, path: Path): FlowCheck {
+export function checkOne(
+  source: Source,
+  catalog: Catalog,
+  notation: 'agent' | 'states',
+  value: Json,
+  path: Path,
+): FlowCheck {
   const to: Compiling = { source, catalog, errors: [], warnings: [] };
   const flow = notation === 'agent' ? agentFlow(to, value, path) : workflowFlow(to, value, path);
   const environment = flow?.environment ?? defaultEnvironment;
-  const { refuseWarnings = false, requireTiers = false } = catalog.policySet.environments.find((one) => one.name === environment) ?? {};
+  const { refuseWarnings = false, requireTiers = false } =
+    catalog.policySet.environments.find((one) => one.name === environment) ?? {};
   const warnings = unacknowledged(to.warnings, value);
   const fatal = warnings.filter((one) => refuseWarnings || (requireTiers && one.code === 'TIER_MISSING'));
   const errors = [...to.errors, ...fatal];
-  if (flow === null || errors.length > 0) return { status: 'invalid', errors: inOrder(errors), warnings: inOrder(warnings.filter((one) => !fatal.includes(one))) };
-  return { status: 'valid', flow: { ...flow, environment, warnings: inOrder(warnings) }, warnings: inOrder(warnings) };
+  if (flow === null || errors.length > 0)
+    return {
+      status: 'invalid',
+      errors: inOrder(errors),
+      warnings: inOrder(warnings.filter((one) => !fatal.includes(one))),
+    };
+  return {
+    status: 'valid',
+    flow: { ...flow, environment, warnings: inOrder(warnings) },
+    warnings: inOrder(warnings),
+  };
 }
 
 type Made = Omit<CompiledFlow, 'environment' | 'warnings'> & { readonly environment: string | null };
 
 function workflowFlow(to: Compiling, value: Json, path: Path): Made | null {
   const name = String(path.at(-1));
-  if (!nameShape.safeParse(name).success) error(to, 'NAME_INVALID', path, `\`${name}\` is no name for a flow: letters, digits, \`.\`, \`_\` and \`-\`, 128 at most`, 'key');
+  if (!nameShape.safeParse(name).success)
+    error(
+      to,
+      'NAME_INVALID',
+      path,
+      `\`${name}\` is no name for a flow: letters, digits, \`.\`, \`_\` and \`-\`, 128 at most`,
+      'key',
+    );
   const shaped = fit<WorkflowShape>(to.source, value, workflowShape, path);
   if (shaped.status === 'invalid') {
     to.errors.push(...shaped.problems);
     return null;
   }
-  return made(to, compileWorkflow(to, name, shaped.value, path), { workflows: { [name]: asDefinition(value) } });
+  return made(to, compileWorkflow(to, name, shaped.value, path), {
+    workflows: { [name]: value },
+  });
 }
 
 function agentFlow(to: Compiling, value: Json, path: Path): Made | null {
@@ -76,18 +130,35 @@ function agentFlow(to: Compiling, value: Json, path: Path): Made | null {
     to.errors.push(...shaped.problems);
     return null;
   }
-  return made(to, compileAgent(to, shaped.value, path), asDefinition(value));
+  return made(to, compileAgent(to, shaped.value, path), isObject(value) ? value : {});
 }
 
 /** `version: 1` beside a flow is the format's, not the flow's. */
 function made(to: Compiling, plan: Plan, { version: _version, ...definition }: JsonObject): Made {
-  return { name: plan.name, plan, definition, source: to.source.text, owner: plan.owner, description: plan.description, environment: plan.environment };
+  return {
+    name: plan.name,
+    plan,
+    definition,
+    source: to.source.text,
+    owner: plan.owner,
+    description: plan.description,
+    environment: plan.environment,
+  };
 }
 
 /** What the author has read and accepted, with a reason in the file, is not said again. */
 function unacknowledged(warnings: readonly Problem[], value: Json): readonly Problem[] {
-  const list = isObject(value) && Array.isArray(value['acknowledge']) ? (value['acknowledge'] as readonly Json[]) : [];
-  return warnings.filter((one) => !list.some((each) => isObject(each) && each['code'] === one.code && (each['path'] === undefined || each['path'] === one.path)));
+  const list =
+    isObject(value) && Array.isArray(value['acknowledge']) ? (value['acknowledge'] as readonly Json[]) : [];
+  return warnings.filter(
+    (one) =>
+      !list.some(
+        (each) =>
+          isObject(each) &&
+          each['code'] === one.code &&
+          (each['path'] === undefined || each['path'] === one.path),
+      ),
+  );
 }
 
 export function inOrder(problems: readonly Problem[]): Problem[] {

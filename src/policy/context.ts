@@ -36,16 +36,36 @@ export interface Compiling {
 
 export type Path = readonly PathSegment[];
 
-export function error(to: Compiling, code: string, path: Path, message: string, at: 'key' | 'value' = 'value', suggestion?: string): void {
+export function error(
+  to: Compiling,
+  code: string,
+  path: Path,
+  message: string,
+  at: 'key' | 'value' = 'value',
+  suggestion?: string,
+): void {
   to.errors.push(problemAt(to.source, code, path, message, at, suggestion));
 }
 
-export function warn(to: Compiling, code: string, path: Path, message: string, at: 'key' | 'value' = 'key'): void {
+export function warn(
+  to: Compiling,
+  code: string,
+  path: Path,
+  message: string,
+  at: 'key' | 'value' = 'key',
+): void {
   to.warnings.push(problemAt(to.source, code, path, message, at));
 }
 
 /** A reference to something that must exist. */
-export function assertKnown(to: Compiling, code: string, what: string, name: string, names: readonly string[], path: Path): boolean {
+export function assertKnown(
+  to: Compiling,
+  code: string,
+  what: string,
+  name: string,
+  names: readonly string[],
+  path: Path,
+): boolean {
   if (names.includes(name)) return true;
   error(to, code, path, `unknown ${what} \`${name}\``, 'value', nearest(name, names));
   return false;

@@ -25,7 +25,8 @@ export function nearest(name: string, names: readonly string[]): string | undefi
   let best: { name: string; distance: number } | null = null;
   for (const candidate of names) {
     const found = distance(name.toLowerCase(), candidate.toLowerCase());
-    if (found <= limit && (best === null || found < best.distance)) best = { name: candidate, distance: found };
+    if (found <= limit && (best === null || found < best.distance))
+      best = { name: candidate, distance: found };
   }
   return best?.name;
 }
@@ -40,7 +41,8 @@ function distance(a: string, b: string): number {
     for (let j = 1; j <= b.length; j += 1) {
       const cost = a[i - 1] === b[j - 1] ? 0 : 1;
       let value = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + cost);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) value = Math.min(value, (before[j - 2] ?? 0) + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        value = Math.min(value, (before[j - 2] ?? 0) + 1);
       row.push(value);
     }
     before = last;

@@ -1,66 +1,140 @@
 import type { z } from 'zod';
 import type { Json } from '../model/json.js';
 import { nearest, type PathSegment, type Problem } from './problems.js';
-import { knownKeys } from './shapes.js';
+import { keysAt, kindsAt } from './shape-keys.js';
 import { problemAt, type Source } from './source.js';
 
 type Issue = z.core.$ZodIssue;
 
-const guardKinds = ['permission', 'role', 'expr', 'evidence', 'allOf', 'all_of', 'anyOf', 'any_of', 'not'];
-const executorKinds = ['rest', 'mcp', 'cli', 'human', 'noop'];
+export type Shaped<T> =
+  | { readonly status: 'fits'; readonly value: T }
+  | { readonly status: 'invalid'; readonly problems: readonly Problem[] };
 
-export type Shaped<T> = { readonly status: 'fits'; readonly value: T } | { readonly status: 'invalid'; readonly problems: readonly Problem[] };
-
-/** Does the value at `base` fit the shape? Every misfit is located in the author's text. */
-export function fit<T>(source: Source, value: unknown, shape: z.ZodType<T>, base: readonly PathSegment[]): Shaped<T> {
-  const parsed = shape.safeParse(value);
-  if (parsed.success) return { status: 'fits', value: parsed.data };
-  return { status: 'invalid', problems: parsed.error.issues.flatMap((issue) => explain(source, issue, base)) };
+/** What is being fitted: the shape and the value stand at `base` of the document. */
+interface Fitting {
+  readonly source: Source;
+  readonly shape: z.ZodType;
+  readonly value: unknown;
+  readonly base: readonly PathSegment[];
 }
 
-function explain(source: Source, issue: Issue, base: readonly PathSegment[]): Problem[] {
-  const path = [...base, ...issue.path.map((one) => (typeof one === 'symbol' ? String(one) : one))];
+/** Does the value at `base` fit the shape? Every misfit is located in the author's text. */
+export function fit<T>(
+  source: Source,
+  value: unknown,
+  shape: z.ZodType<T>,
+  base: readonly PathSegment[],
+): Shaped<T> {
+  const parsed = shape.safeParse(value);
+  if (parsed.success) return { status: 'fits', value: parsed.data };
+  const fitting: Fitting = { source, shape, value, base };
+  return { status: 'invalid', problems: parsed.error.issues.flatMap((issue) => explain(fitting, issue, [])) };
+}
+
+/** `above` is where the issue's own path starts, inside the value. */
+function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]): readonly Problem[] {
+  const inner = [...above, ...issue.path];
+  const path = pathOf(fitting, inner);
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => problemAt(source, 'UNKNOWN_KEY', [...path, key], `unknown key \`${key}\``, 'key', nearest(key, knownKeys)));
+      return unknownKeys(fitting, issue.keys, inner);
     case 'invalid_union':
-      return explainUnion(source, issue, path);
+      return explainUnion(fitting, issue, inner);
     case 'invalid_type':
-      return [problemAt(source, missing(source, path) ? 'REQUIRED' : 'WRONG_TYPE', path, missing(source, path) ? `\`${String(path.at(-1) ?? '')}\` is required here` : `expected ${issue.expected}, not ${shown(source, path)}`)];
+      return [misfit(fitting, path, 'WRONG_TYPE', (shown) => `expected ${issue.expected}, not ${shown}`)];
     case 'invalid_value': {
       const names = issue.values.map(String);
-      return [problemAt(source, missing(source, path) ? 'REQUIRED' : 'UNKNOWN_VALUE', path, `${shown(source, path)} is not one of ${names.map((one) => `\`${one}\``).join(', ')}`, 'value', nearest(String(valueAt(source, path) ?? ''), names))];
+      const message = (shown: string): string => `${shown} is not one of ${quoted(names)}`;
+      return [misfit(fitting, path, 'UNKNOWN_VALUE', message, names)];
     }
-    case 'invalid_key':
-      return [problemAt(source, 'NAME_INVALID', path, `\`${String(path.at(-1) ?? '')}\` ${issue.issues[0]?.message ?? 'is no name'}`, 'key')];
-    default:
-      return [problemAt(source, 'WRONG_VALUE', path, issue.code === 'custom' || issue.code === 'invalid_format' || issue.code === 'too_small' ? `${shown(source, path)} ${issue.message}` : `${shown(source, path)}: ${issue.message}`)];
+    case 'invalid_key': {
+      const message = `\`${String(path.at(-1) ?? '')}\` ${issue.issues[0]?.message ?? 'is no name'}`;
+      return [problemAt(fitting.source, 'NAME_INVALID', path, message, 'key')];
+    }
+    default: {
+      const own = issue.code === 'custom' || issue.code === 'invalid_format' || issue.code === 'too_small';
+      const message = (shown: string): string =>
+        own ? `${shown} ${issue.message}` : `${shown}: ${issue.message}`;
+      return [misfit(fitting, path, 'WRONG_VALUE', message)];
+    }
   }
+}
+
+function pathOf({ base }: Fitting, inner: readonly PropertyKey[]): readonly PathSegment[] {
+  return [...base, ...inner.map((one) => (typeof one === 'symbol' ? String(one) : one))];
+}
+
+function unknownKeys(
+  fitting: Fitting,
+  keys: readonly string[],
+  inner: readonly PropertyKey[],
+): readonly Problem[] {
+  const known = keysAt(fitting.shape, inner, fitting.value);
+  return keys.map((key) =>
+    problemAt(
+      fitting.source,
+      'UNKNOWN_KEY',
+      [...pathOf(fitting, inner), key],
+      `unknown key \`${key}\``,
+      'key',
+      nearest(key, known),
+    ),
+  );
+}
+
+/** Nothing where something must be, or something that is not it. */
+function misfit(
+  { source }: Fitting,
+  path: readonly PathSegment[],
+  code: string,
+  message: (shown: string) => string,
+  names: readonly string[] = [],
+): Problem {
+  const value = valueAt(source, path);
+  if (value === undefined)
+    return problemAt(source, 'REQUIRED', path, `\`${String(path.at(-1) ?? '')}\` is required here`);
+  return problemAt(source, code, path, message(shown(value)), 'value', nearest(String(value), names));
 }
 
 /** A discriminator that is unknown, or the branch that came nearest to fitting. */
-function explainUnion(source: Source, issue: Extract<Issue, { code: 'invalid_union' }>, path: readonly PathSegment[]): Problem[] {
+function explainUnion(
+  fitting: Fitting,
+  issue: Extract<Issue, { code: 'invalid_union' }>,
+  inner: readonly PropertyKey[],
+): readonly Problem[] {
+  const { source } = fitting;
+  if (issue.errors.length === 0) return [unknownKind(fitting, inner)];
+  const path = pathOf(fitting, inner);
   const value = valueAt(source, path);
-  if (issue.errors.length === 0) {
-    const isKind = path.at(-1) === 'kind';
-    const names = path.includes('executor') || path.includes('executors') ? executorKinds : path.includes('connections') ? ['rest', 'mcp', 'cli'] : guardKinds;
-    const at = isKind ? path : [...path, 'kind'];
-    const kind = valueAt(source, at);
-    const message = kind === undefined ? 'a `kind` is required here' : `unknown kind ${shown(source, at)}: use one of ${names.map((one) => `\`${one}\``).join(', ')}`;
-    return [problemAt(source, 'UNKNOWN_KIND', at, message, 'value', nearest(String(kind ?? ''), names))];
-  }
-  const branches = issue.errors.map((errors) => errors.filter((one) => !(one.path.length === 0 && one.code === 'invalid_type')));
-  const deepest = branches.filter((errors) => errors.length > 0).sort((a, b) => depth(b) - depth(a) || a.length - b.length)[0];
-  if (deepest !== undefined && typeof value === 'object' && value !== null) return deepest.flatMap((one) => explain(source, one, path));
-  return [problemAt(source, 'WRONG_TYPE', path, `${shown(source, path)} does not fit here`)];
+  const branches = issue.errors.map((errors) =>
+    errors.filter((one) => !(one.path.length === 0 && one.code === 'invalid_type')),
+  );
+  const deepest = branches
+    .filter((errors) => errors.length > 0)
+    .sort((a, b) => depth(b) - depth(a) || a.length - b.length)[0];
+  if (deepest !== undefined && typeof value === 'object' && value !== null)
+    return deepest.flatMap((one) => explain(fitting, one, inner));
+  return [misfit(fitting, path, 'WRONG_TYPE', (text) => `${text} does not fit here`)];
+}
+
+function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Problem {
+  const holder = inner.at(-1) === 'kind' ? inner.slice(0, -1) : inner;
+  const path = [...pathOf(fitting, holder), 'kind'];
+  const names = kindsAt(fitting.shape, holder, fitting.value);
+  const kind = valueAt(fitting.source, path);
+  if (kind === undefined)
+    return problemAt(
+      fitting.source,
+      'REQUIRED',
+      path,
+      `a \`kind\` is required here: one of ${quoted(names)}`,
+    );
+  const message = `unknown kind ${shown(kind)}: use one of ${quoted(names)}`;
+  return problemAt(fitting.source, 'UNKNOWN_KIND', path, message, 'value', nearest(String(kind), names));
 }
 
 function depth(errors: readonly Issue[]): number {
   return Math.max(...errors.map((one) => one.path.length));
-}
-
-function missing(source: Source, path: readonly PathSegment[]): boolean {
-  return valueAt(source, path) === undefined;
 }
 
 function valueAt(source: Source, path: readonly PathSegment[]): Json | undefined {
@@ -72,9 +146,11 @@ function valueAt(source: Source, path: readonly PathSegment[]): Json | undefined
   return value as Json;
 }
 
-function shown(source: Source, path: readonly PathSegment[]): string {
-  const value = valueAt(source, path);
-  if (value === undefined) return 'nothing';
+function quoted(names: readonly string[]): string {
+  return names.map((one) => `\`${one}\``).join(', ');
+}
+
+function shown(value: Json): string {
   const text = JSON.stringify(value);
   return `\`${text.length > 60 ? `${text.slice(0, 57)}...` : text}\``;
 }

@@ -21,13 +21,30 @@ export function compileGuard(to: Compiling, shape: GuardShape, path: Path, bareN
     case 'expr':
       return compileExpression(to, shape.expr, [...path, 'expr'], bareNames);
     case 'evidence':
-      return { kind: 'evidence', requires: shape.requires.map((one) => (typeof one === 'string' ? { kind: one, count: 1, distinct: false } : { kind: one.kind, count: one.count ?? 1, distinct: one.distinct ?? false })) };
+      return {
+        kind: 'evidence',
+        requires: shape.requires.map((one) =>
+          typeof one === 'string'
+            ? { kind: one, count: 1, distinct: false }
+            : { kind: one.kind, count: one.count ?? 1, distinct: one.distinct ?? false },
+        ),
+      };
     case 'allOf':
     case 'all_of':
-      return { kind: 'allOf', guards: shape.guards.map((one, index) => compileGuard(to, one, [...path, 'guards', index], bareNames)) };
+      return {
+        kind: 'allOf',
+        guards: shape.guards.map((one, index) =>
+          compileGuard(to, one, [...path, 'guards', index], bareNames),
+        ),
+      };
     case 'anyOf':
     case 'any_of':
-      return { kind: 'anyOf', guards: shape.guards.map((one, index) => compileGuard(to, one, [...path, 'guards', index], bareNames)) };
+      return {
+        kind: 'anyOf',
+        guards: shape.guards.map((one, index) =>
+          compileGuard(to, one, [...path, 'guards', index], bareNames),
+        ),
+      };
     case 'not':
       return { kind: 'not', guard: compileGuard(to, shape.guard, [...path, 'guard'], bareNames) };
   }
@@ -42,7 +59,13 @@ export function compileExpression(to: Compiling, text: string, path: Path, bareN
   return never;
 }
 
-function compilePath(to: Compiling, text: string, path: Path, scopes: readonly Scope[], optional: boolean): PathOperand | null {
+function compilePath(
+  to: Compiling,
+  text: string,
+  path: Path,
+  scopes: readonly Scope[],
+  optional: boolean,
+): PathOperand | null {
   const parsed = parsePath(text, { scopes, optional });
   if (parsed.status === 'parsed') return parsed.path;
   error(to, 'PATH_INVALID', path, `\`${text}\`: ${parsed.message}`);
@@ -55,17 +78,32 @@ export function compileTemplate(to: Compiling, value: Json, path: Path): Templat
     if (!value.startsWith('$.')) return { kind: 'literal', value };
     return compilePath(to, value, path, guardScopes, true) ?? { kind: 'literal', value: null };
   }
-  if (Array.isArray(value)) return { kind: 'array', items: value.map((one: Json, index) => compileTemplate(to, one, [...path, index])) };
+  if (Array.isArray(value))
+    return {
+      kind: 'array',
+      items: value.map((one: Json, index) => compileTemplate(to, one, [...path, index])),
+    };
   if (isObject(value)) return { kind: 'object', entries: compileEntries(to, value, path) };
   return { kind: 'literal', value };
 }
 
-export function compileEntries(to: Compiling, value: { readonly [key: string]: Json } | undefined, path: Path): { key: string; value: Template }[] {
-  return Object.entries(value ?? {}).map(([key, one]) => ({ key, value: compileTemplate(to, one, [...path, key]) }));
+export function compileEntries(
+  to: Compiling,
+  value: { readonly [key: string]: Json } | undefined,
+  path: Path,
+): { key: string; value: Template }[] {
+  return Object.entries(value ?? {}).map(([key, one]) => ({
+    key,
+    value: compileTemplate(to, one, [...path, key]),
+  }));
 }
 
 /** `/users/{$.context.id}`: text with holes. */
-export function compileText(to: Compiling, text: string, path: Path): { readonly kind: 'text'; readonly parts: readonly (string | PathOperand)[] } {
+export function compileText(
+  to: Compiling,
+  text: string,
+  path: Path,
+): { readonly kind: 'text'; readonly parts: readonly (string | PathOperand)[] } {
   const parts: (string | PathOperand)[] = [];
   let rest = text;
   for (let open = rest.indexOf('{'); open !== -1; open = rest.indexOf('{')) {
@@ -86,16 +124,26 @@ export function compileText(to: Compiling, text: string, path: Path): { readonly
 export function compileMapping(to: Compiling, shape: MappingShape | undefined, path: Path): Mapping[] {
   return Object.entries(shape ?? {}).map(([key, spec]): Mapping => {
     const at = [...path, key];
-    if (typeof spec !== 'object' || spec === null) return { key, spec: { kind: 'set', value: mappingOperand(to, spec, at) } };
+    if (typeof spec !== 'object' || spec === null)
+      return { key, spec: { kind: 'set', value: mappingOperand(to, spec, at) } };
     const [kind, value] = Object.entries(spec)[0] ?? ['set', null];
-    if (kind === 'set') return { key, spec: { kind: 'set', value: setValue(to, value as Json, [...at, 'set']) } };
-    const operands = (value as (string | number | boolean | null)[]).map((one, index) => mappingOperand(to, one, [...at, kind, index]));
+    if (kind === 'set')
+      return { key, spec: { kind: 'set', value: setValue(to, value as Json, [...at, 'set']) } };
+    const operands = (value as (string | number | boolean | null)[]).map((one, index) =>
+      mappingOperand(to, one, [...at, kind, index]),
+    );
     return { key, spec: { kind: kind as 'add' | 'subtract' | 'multiply' | 'divide' | 'concat', operands } };
   });
 }
 
-function setValue(to: Compiling, value: Json, path: Path): Operand | { readonly kind: 'json'; readonly value: Json } {
-  return typeof value === 'object' && value !== null ? { kind: 'json', value } : mappingOperand(to, value, path);
+function setValue(
+  to: Compiling,
+  value: Json,
+  path: Path,
+): Operand | { readonly kind: 'json'; readonly value: Json } {
+  return typeof value === 'object' && value !== null
+    ? { kind: 'json', value }
+    : mappingOperand(to, value, path);
 }
 
 function mappingOperand(to: Compiling, value: string | number | boolean | null, path: Path): Operand {

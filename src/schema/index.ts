@@ -5,7 +5,10 @@ import type { JsonObject } from '../model/json.js';
 
 export type SchemaCheck =
   | { readonly status: 'valid'; readonly value: JsonObject }
-  | { readonly status: 'invalid'; readonly errors: readonly { readonly pointer: string; readonly message: string }[] };
+  | {
+      readonly status: 'invalid';
+      readonly errors: readonly { readonly pointer: string; readonly message: string }[];
+    };
 
 export type CompiledSchema =
   | { readonly status: 'ok'; validate(value: JsonObject): SchemaCheck }
@@ -29,26 +32,41 @@ export function compileSchema(schema: JsonObject): CompiledSchema {
 function compile(schema: JsonObject): CompiledSchema {
   try {
     // An instance each: two schemas with one `$id` are not each other's business.
-    const ajv = new Ajv2020.default({ strict: true, allErrors: true, useDefaults: true, ownProperties: true, strictRequired: false, allowUnionTypes: true, logger: false });
+    const ajv = new Ajv2020.default({
+      strict: true,
+      allErrors: true,
+      useDefaults: true,
+      ownProperties: true,
+      strictRequired: false,
+      allowUnionTypes: true,
+      logger: false,
+    });
     addFormats.default(ajv);
     const check = ajv.compile(schema);
     return { status: 'ok', validate: (value) => validate(check, value) };
   } catch (error) {
-    return { status: 'invalid', message: error instanceof Error ? error.message : 'the schema does not compile' };
+    return {
+      status: 'invalid',
+      message: error instanceof Error ? error.message : 'the schema does not compile',
+    };
   }
 }
 
 function validate(check: ValidateFunction, given: JsonObject): SchemaCheck {
   const value = structuredClone(given);
   if (check(value)) return { status: 'valid', value };
-  const errors = (check.errors ?? []).slice(0, maxErrors).map((one) => ({ pointer: pointerOf(one), message: messageOf(one) }));
+  const errors = (check.errors ?? [])
+    .slice(0, maxErrors)
+    .map((one) => ({ pointer: pointerOf(one), message: messageOf(one) }));
   return { status: 'invalid', errors };
 }
 
 function pointerOf(error: ErrorObject): string {
   const params = error.params as Record<string, unknown>;
   const name = params['missingProperty'] ?? params['additionalProperty'] ?? params['unevaluatedProperty'];
-  return typeof name === 'string' ? `${error.instancePath}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}` : error.instancePath;
+  return typeof name === 'string'
+    ? `${error.instancePath}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    : error.instancePath;
 }
 
 function messageOf(error: ErrorObject): string {

@@ -1,0 +1,143 @@
+import { defaultReliability, type Gate, type Plan, type State, type Transition } from '../engine/plan.js';
+import { charterGates, compileCharter, emptyCharter, gateList, type CharterGates } from './charter.js';
+import { checkPlan } from './checks.js';
+import { warn, type CompiledTool, type Compiling, type Path } from './context.js';
+import { mergeGates } from './gates.js';
+import { defaultChainDepth, header } from './header.js';
+import type { AgentShape } from './shapes.js';
+
+// The declared agent, and the tools that are exposed as they are.
+
+/** One state `active` whose transitions are the permitted tools, and `complete`, which ends the run. */
+export function compileAgent(to: Compiling, shape: AgentShape, path: Path): Plan {
+  const charter = compileCharter(to, shape.permissions, [...path, 'permissions']) ?? emptyCharter;
+  const gates: CharterGates = { shapes: gateList(shape.approval_gate), path: [...path, 'approval_gate'] };
+  const permitted = [...new Set([...charter.read, ...charter.execute])].filter(
+    (name) => !charter.deny.includes(name),
+  );
+  const tools = permitted.flatMap((name) => to.catalog.tools.find((one) => one.name === name) ?? []);
+  const transitions = tools.map((tool) =>
+    toolTransition(
+      tool,
+      'active',
+      charter.execute.includes(tool.name) ? charterGates(to, gates, tool.tier) : [],
+    ),
+  );
+  to.warnings.splice(0, to.warnings.length, ...dedupe(to.warnings));
+  const plan: Plan = {
+    ...header(to, shape.name, shape, path),
+    notation: 'agent',
+    initialState: 'active',
+    initialContext: {},
+    linkFilter: 'all',
+    onTimeout: null,
+    maxChainDepth: defaultChainDepth,
+    charter,
+    states: [
+      {
+        ...emptyState,
+        name: 'active',
+        transitions: [
+          ...transitions,
+          { ...bareTransition, name: 'complete', title: 'Complete the run', target: 'completed' },
+        ],
+      },
+      { ...emptyState, name: 'completed', terminal: true, outcome: 'success' },
+    ],
+  };
+  checkPlan(to, plan, path);
+  return plan;
+}
+
+function dedupe<T>(problems: readonly T[]): T[] {
+  return [...new Map(problems.map((one) => [JSON.stringify(one), one])).values()];
+}
+
+const emptyState: Omit<State, 'name'> = {
+  description: null,
+  goal: null,
+  terminal: false,
+  outcome: null,
+  onEnter: null,
+  linkFilter: null,
+  transitions: [],
+};
+const bareTransition: Omit<Transition, 'name' | 'title' | 'target'> = {
+  description: null,
+  onDeny: null,
+  actor: 'agent',
+  tier: null,
+  tool: null,
+  inputSchema: null,
+  outputSchema: null,
+  prefill: [],
+  guards: [],
+  gate: null,
+  executor: null,
+  output: [],
+  branches: [],
+  evidence: null,
+  reliability: defaultReliability,
+};
+
+function toolTransition(tool: CompiledTool, target: string, gates: readonly (Gate | null)[]): Transition {
+  const {
+    name,
+    title,
+    description,
+    tier,
+    inputSchema,
+    outputSchema,
+    guards,
+    executor,
+    output,
+    evidence,
+    reliability,
+  } = tool;
+  return {
+    ...bareTransition,
+    name,
+    title,
+    description,
+    target,
+    tier,
+    tool: name,
+    inputSchema,
+    outputSchema,
+    guards,
+    gate: mergeGates([tool.gate, ...gates], tier),
+    executor,
+    output,
+    evidence,
+    reliability,
+  };
+}
+
+/** `proxy.expose`: a flow `proxy` with one state whose self-loops are its tools. */
+export function compileProxy(to: Compiling, tools: readonly CompiledTool[], path: Path): Plan {
+  const plan: Plan = {
+    v: 1,
+    name: 'proxy',
+    notation: 'proxy',
+    title: null,
+    description: 'the exposed tools',
+    owner: null,
+    tags: [],
+    environment: null,
+    inputSchema: null,
+    timeoutMs: null,
+    initialState: 'active',
+    initialContext: {},
+    linkFilter: 'all',
+    onTimeout: null,
+    maxChainDepth: defaultChainDepth,
+    charter: null,
+    states: [
+      { ...emptyState, name: 'active', transitions: tools.map((tool) => toolTransition(tool, 'active', [])) },
+    ],
+  };
+  for (const [index, tool] of tools.entries())
+    if (tool.tier === null)
+      warn(to, 'TIER_MISSING', [...path, index], `tool \`${tool.name}\` has no \`tier\``);
+  return plan;
+}

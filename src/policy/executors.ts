@@ -1,0 +1,162 @@
+import { defaultReliability, type Executor, type Reliability } from '../engine/plan.js';
+import { assertKnown, error, warn, type Compiling, type Path } from './context.js';
+import { assertQueue } from './gates.js';
+import type { ExecutorShape, ReliabilityShape } from './shapes.js';
+import { compileEntries, compileTemplate, compileText } from './values.js';
+
+// What performs an effect, and how often it is tried.
+
+/** `reliability` and `idempotencyKey` may stand inside the executor or beside it, never in both places. */
+export interface Beside {
+  readonly reliability?: ReliabilityShape | undefined;
+  readonly idempotencyKey?: boolean | undefined;
+  readonly evidence?: string | undefined;
+}
+
+export interface CompiledExecutor {
+  readonly executor: Executor;
+  readonly reliability: Reliability;
+  readonly evidence: string | null;
+}
+
+export function compileExecutor(
+  to: Compiling,
+  shape: ExecutorShape,
+  beside: Beside,
+  path: Path,
+): CompiledExecutor {
+  const inside: Beside = shape;
+  for (const key of ['reliability', 'idempotencyKey', 'evidence'] as const) {
+    if (inside[key] !== undefined && beside[key] !== undefined)
+      error(
+        to,
+        'BOTH_PLACES',
+        [...path, key],
+        `\`${key}\` stands inside the executor and beside it: keep one`,
+        'key',
+      );
+  }
+  const key = inside.idempotencyKey ?? beside.idempotencyKey ?? false;
+  if (key && !('connection' in shape))
+    error(to, 'WRONG_VALUE', path, `an executor of kind \`${shape.kind}\` takes no \`idempotencyKey\``);
+  const at = inside.reliability === undefined ? path.slice(0, -1) : path;
+  const executor = bare(to, shape, key, path);
+  const reliability = compileReliability(to, inside.reliability ?? beside.reliability, [
+    ...at,
+    'reliability',
+  ]);
+  if (
+    reliability.maxAttempts > 1 &&
+    'connection' in executor &&
+    !executor.idempotencyKey &&
+    !(executor.kind === 'rest' && (executor.method === 'GET' || executor.method === 'HEAD'))
+  ) {
+    warn(
+      to,
+      'RETRY_NOT_IDEMPOTENT',
+      path,
+      'an effect without an `idempotencyKey` is retried: a lost answer then waits for a person',
+    );
+  }
+  return { executor, reliability, evidence: inside.evidence ?? beside.evidence ?? null };
+}
+
+function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
+  if ('connection' in shape) assertConnection(to, shape, path);
+  switch (shape.kind) {
+    case 'rest':
+      return {
+        kind: 'rest',
+        connection: shape.connection,
+        method: shape.method,
+        path: compileText(to, shape.path, [...path, 'path']),
+        query: compileEntries(to, shape.query, [...path, 'query']),
+        headers: compileEntries(to, shape.headers, [...path, 'headers']),
+        body: shape.body === undefined ? null : compileTemplate(to, shape.body, [...path, 'body']),
+        idempotencyKey,
+      };
+    case 'mcp':
+      return {
+        kind: 'mcp',
+        connection: shape.connection,
+        tool: shape.tool,
+        map: shape.map === undefined ? null : compileTemplate(to, shape.map, [...path, 'map']),
+        idempotencyKey,
+      };
+    case 'cli': {
+      const args = (shape.args ?? []).map((one, index) =>
+        compileTemplate(to, typeof one === 'string' ? one : String(one), [...path, 'args', index]),
+      );
+      return {
+        kind: 'cli',
+        connection: shape.connection,
+        args,
+        stdin: shape.stdin === undefined ? null : compileTemplate(to, shape.stdin, [...path, 'stdin']),
+        idempotencyKey,
+      };
+    }
+    case 'human':
+      if (shape.queue !== undefined)
+        assertQueue(to, shape.queue, [...path, 'queue'], shape.roles !== undefined);
+      return { kind: 'human', queue: shape.queue ?? null, roles: shape.roles ?? [] };
+    case 'noop':
+      return { kind: 'noop', output: shape.output ?? null };
+  }
+}
+
+function assertConnection(
+  to: Compiling,
+  shape: Extract<ExecutorShape, { connection: string }>,
+  path: Path,
+): void {
+  const { connections } = to.catalog.policySet;
+  if (
+    !assertKnown(
+      to,
+      'UNKNOWN_CONNECTION',
+      'connection',
+      shape.connection,
+      connections.map((one) => one.name),
+      [...path, 'connection'],
+    )
+  )
+    return;
+  const kind = connections.find((one) => one.name === shape.connection)?.targets[0]?.connection.kind;
+  if (kind !== undefined && kind !== shape.kind)
+    error(
+      to,
+      'CONNECTION_KIND',
+      [...path, 'connection'],
+      `connection \`${shape.connection}\` is of kind \`${kind}\`, and this executor of kind \`${shape.kind}\``,
+    );
+}
+
+function compileReliability(to: Compiling, shape: ReliabilityShape | undefined, path: Path): Reliability {
+  if (shape === undefined) return defaultReliability;
+  if (shape.timeout !== undefined && shape.timeoutMs !== undefined)
+    error(
+      to,
+      'BOTH_PLACES',
+      [...path, 'timeoutMs'],
+      '`timeout` and `timeoutMs` say the same: keep one',
+      'key',
+    );
+  const { retry } = shape;
+  return {
+    timeoutMs: Math.max(shape.timeout ?? shape.timeoutMs ?? defaultReliability.timeoutMs, 1),
+    maxAttempts: retry?.maxAttempts ?? 1,
+    backoff: retry?.backoff ?? (retry?.initialDelayMs === undefined ? 'none' : 'fixed'),
+    initialDelayMs:
+      retry?.initialDelayMs ?? (retry?.backoff === undefined || retry.backoff === 'none' ? 0 : 1_000),
+    maxDelayMs: retry?.maxDelayMs ?? defaultReliability.maxDelayMs,
+    retryOn: retry?.retryOn ?? defaultReliability.retryOn,
+    fallback: (shape.fallback?.executors ?? []).map((one, index) =>
+      bare(to, one, 'idempotencyKey' in one ? (one.idempotencyKey ?? false) : false, [
+        ...path,
+        'fallback',
+        'executors',
+        index,
+      ]),
+    ),
+  };
+}

@@ -1,0 +1,117 @@
+import { strictest } from '../engine/gates.js';
+import type { Gate, Guard, Tier } from '../engine/plan.js';
+import { error, warn, type Compiling, type Path } from './context.js';
+import type { GateShape } from './shapes.js';
+import { compileExpression, compileGuard } from './values.js';
+
+// What an effect waits for.
+
+/** In seed 003 a queue is a label: one that no file declares is decided by whoever holds `approval.decide`. */
+export function assertQueue(to: Compiling, queue: string, path: Path, named: boolean): void {
+  if (named || to.catalog.policySet.queues.some((one) => one.name === queue)) return;
+  warn(
+    to,
+    'UNKNOWN_QUEUE',
+    path,
+    `no file declares queue \`${queue}\`: humans with the permission \`approval.decide\` decide what waits in it`,
+    'value',
+  );
+}
+
+export function compileGate(
+  to: Compiling,
+  shape: GateShape | undefined,
+  path: Path,
+  from: { readonly what: string; readonly bareNames: boolean; readonly tier: Tier | null },
+): Gate | null {
+  if (shape === undefined) return null;
+  if (shape.roles !== undefined && shape.approver_role !== undefined)
+    error(
+      to,
+      'BOTH_PLACES',
+      [...path, 'approver_role'],
+      '`roles` and `approver_role` say the same: keep one',
+      'key',
+    );
+  if (shape.queue !== undefined)
+    assertQueue(to, shape.queue, [...path, 'queue'], (shape.roles ?? shape.approver_role) !== undefined);
+  if (shape.timeout === undefined)
+    warn(
+      to,
+      'GATE_WITHOUT_TIMEOUT',
+      path,
+      "the gate has no `timeout`: the environment's default applies, and then it denies",
+    );
+  else if (shape.timeout.action === 'approve' && from.tier !== 'reversible')
+    error(
+      to,
+      'GATE_TIMEOUT',
+      [...path, 'timeout', 'action'],
+      'only a `reversible` tool may be approved by time',
+    );
+  else if (shape.timeout.action === 'escalate' && (shape.timeout.to ?? []).length === 0)
+    error(
+      to,
+      'GATE_TIMEOUT',
+      [...path, 'timeout'],
+      'an escalation names the roles that it goes to: add `to`',
+    );
+  const on = shape.on === undefined ? null : compileOn(to, shape.on, [...path, 'on'], from.bareNames);
+  return {
+    on,
+    roles: shape.roles ?? (shape.approver_role === undefined ? [] : [shape.approver_role]),
+    queue: shape.queue ?? null,
+    quorum: {
+      count: shape.quorum?.count ?? 1,
+      perRole: Object.entries(shape.quorum?.perRole ?? {}).map(([role, count]) => ({ role, count })),
+    },
+    separation: {
+      requester: shape.separation?.requester ?? true,
+      author: shape.separation?.author ?? false,
+      promoter: shape.separation?.promoter ?? false,
+    },
+    reason: shape.reason ?? 'optional',
+    timeout:
+      shape.timeout === undefined
+        ? null
+        : {
+            afterMs: Math.max(shape.timeout.after, 1),
+            action: shape.timeout.action ?? 'deny',
+            to: shape.timeout.to ?? [],
+          },
+    because: [
+      `${from.what}: ${typeof shape.on === 'string' ? shape.on : on === null ? 'always' : 'its condition'} (line ${to.source.locate(path).line})`,
+    ],
+  };
+}
+
+function compileOn(to: Compiling, on: NonNullable<GateShape['on']>, path: Path, bareNames: boolean): Guard {
+  return typeof on === 'string'
+    ? compileExpression(to, on, path, bareNames)
+    : compileGuard(to, on, path, bareNames);
+}
+
+const irreversibleGate: Gate = {
+  on: null,
+  roles: [],
+  queue: null,
+  quorum: { count: 1, perRole: [] },
+  separation: { requester: true, author: false, promoter: false },
+  reason: 'optional',
+  timeout: null,
+  because: ['the tool is irreversible'],
+};
+
+/** Several gates merge to the strictest; it applies when any of them does. */
+export function mergeGates(gates: readonly (Gate | null)[], tier: Tier | null): Gate | null {
+  const own = gates.filter((one) => one !== null);
+  const all = tier === 'irreversible' ? [...own, irreversibleGate] : own;
+  const [first, ...others] = all;
+  if (first === undefined) return null;
+  const conditions = all.map((one) => one.on);
+  const on = conditions.some((one) => one === null)
+    ? null
+    : { kind: 'anyOf' as const, guards: conditions.filter((one) => one !== null) };
+  const merged = others.reduce((a, b) => strictest(a, b), first);
+  return { ...merged, on: others.length === 0 ? first.on : on };
+}

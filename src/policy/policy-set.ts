@@ -1,0 +1,61 @@
+import { dirname } from 'node:path';
+import { defaultGateTimeoutMs, type EnvironmentEntry, type PolicySet } from '../model/policy-set.js';
+import { connectionsOf } from './connections.js';
+import { unique, type Reading } from './reading.js';
+import type { FileShape } from './shapes.js';
+import type { Source } from './source.js';
+
+// What the folder declares besides flows and tools.
+
+export interface PolicyFile {
+  readonly source: Source;
+  /** Null: the document is one declared agent. */
+  readonly shape: FileShape | null;
+}
+
+export function assemble(reading: Reading, files: readonly PolicyFile[]): PolicySet {
+  const environments = files.flatMap(({ source, shape }) =>
+    Object.entries(shape?.environments ?? {}).flatMap(([name, one]) =>
+      unique(reading, source, 'environment', name, ['environments', name])
+        ? [environment(name, one ?? {})]
+        : [],
+    ),
+  );
+  const all =
+    environments.length > 0 ? environments : ['dev', 'staging', 'prod'].map((name) => environment(name, {}));
+  const names = all.map((one) => one.name);
+  return {
+    v: 1,
+    baseDirectory: dirname(reading.root),
+    environments: all,
+    connections: files.flatMap((file) => connectionsOf(reading, file.source, file.shape, names)),
+    roles: files.flatMap(({ source, shape }) =>
+      Object.entries(shape?.roles ?? {}).flatMap(([name, one]) =>
+        unique(reading, source, 'role', name, ['roles', name])
+          ? [{ name, permissions: one?.permissions ?? [] }]
+          : [],
+      ),
+    ),
+    queues: files.flatMap(({ source, shape }) =>
+      Object.entries(shape?.queues ?? {}).flatMap(([name, one]) =>
+        unique(reading, source, 'queue', name, ['queues', name]) ? [{ name, roles: one.roles }] : [],
+      ),
+    ),
+  };
+}
+
+function environment(
+  name: string,
+  shape: {
+    requireTiers?: boolean | undefined;
+    refuseWarnings?: boolean | undefined;
+    gateTimeout?: number | undefined;
+  },
+): EnvironmentEntry {
+  return {
+    name,
+    requireTiers: shape.requireTiers ?? false,
+    refuseWarnings: shape.refuseWarnings ?? false,
+    gateTimeoutMs: shape.gateTimeout ?? defaultGateTimeoutMs,
+  };
+}

@@ -1,0 +1,163 @@
+import { z } from 'zod';
+import { duration, json, values, wholeMs } from './shape-basics.js';
+
+// Guards, executors, gates and mappings.
+
+export type GuardShape =
+  | { kind: 'permission'; permission: string }
+  | { kind: 'role'; role: string }
+  | { kind: 'expr'; expr: string }
+  | {
+      kind: 'evidence';
+      requires: (string | { kind: string; count?: number | undefined; distinct?: boolean | undefined })[];
+    }
+  | { kind: 'allOf' | 'all_of' | 'anyOf' | 'any_of'; guards: GuardShape[] }
+  | { kind: 'not'; guard: GuardShape };
+
+const requirement = z.union([
+  z.string().min(1),
+  z.strictObject({
+    kind: z.string().min(1),
+    count: z.int().min(1).optional(),
+    distinct: z.boolean().optional(),
+  }),
+]);
+export const guardShape: z.ZodType<GuardShape> = z.lazy(() =>
+  z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('permission'), permission: z.string().min(1) }),
+    z.strictObject({ kind: z.literal('role'), role: z.string().min(1) }),
+    z.strictObject({ kind: z.literal('expr'), expr: z.string().min(1) }),
+    z.strictObject({
+      kind: z.literal('evidence'),
+      requires: z
+        .array(requirement)
+        .min(1, { error: 'requires nothing: name at least one kind of evidence' }),
+    }),
+    z.strictObject({
+      kind: z.enum(['allOf', 'all_of', 'anyOf', 'any_of']),
+      guards: z.array(guardShape).min(1, { error: 'is empty: name at least one guard' }),
+    }),
+    z.strictObject({ kind: z.literal('not'), guard: guardShape }),
+  ]),
+);
+
+export const guards = z.array(guardShape);
+
+const retry = z.strictObject({
+  maxAttempts: z.int().min(1).max(100).optional(),
+  backoff: z.enum(['none', 'fixed', 'exponential']).optional(),
+  initialDelayMs: wholeMs.optional(),
+  maxDelayMs: wholeMs.optional(),
+  retryOn: z.array(z.enum(['timeout', 'connection', 'rate_limited', 'transient'])).optional(),
+});
+
+export interface ReliabilityShape {
+  timeout?: number | undefined;
+  timeoutMs?: number | undefined;
+  retry?: z.infer<typeof retry> | undefined;
+  fallback?: { strategy: 'first_success'; executors: ExecutorShape[] } | undefined;
+}
+
+export const reliability: z.ZodType<ReliabilityShape> = z.lazy(() =>
+  z.strictObject({
+    timeout: duration.optional(),
+    timeoutMs: wholeMs.optional(),
+    retry: retry.optional(),
+    fallback: z
+      .strictObject({ strategy: z.literal('first_success'), executors: z.array(executorShape).min(1) })
+      .optional(),
+  }),
+);
+
+const common = {
+  idempotencyKey: z.boolean().optional(),
+  reliability: reliability.optional(),
+  evidence: z.string().min(1).optional(),
+};
+
+export const executorShape = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('rest'),
+    connection: z.string(),
+    method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD']),
+    path: z.string().regex(/^\//, { error: 'starts with `/`: the connection holds the rest of the address' }),
+    query: values.optional(),
+    headers: values.optional(),
+    body: json.optional(),
+    ...common,
+  }),
+  z.strictObject({
+    kind: z.literal('mcp'),
+    connection: z.string(),
+    tool: z.string().min(1),
+    map: values.optional(),
+    ...common,
+  }),
+  z.strictObject({
+    kind: z.literal('cli'),
+    connection: z.string(),
+    args: z.array(z.union([z.string(), z.number(), z.boolean()])).optional(),
+    stdin: json.optional(),
+    ...common,
+  }),
+  z.strictObject({
+    kind: z.literal('human'),
+    queue: z.string().min(1).optional(),
+    roles: z.array(z.string().min(1)).min(1).optional(),
+    reliability: reliability.optional(),
+    evidence: z.string().min(1).optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('noop'),
+    output: json.optional(),
+    reliability: reliability.optional(),
+    evidence: z.string().min(1).optional(),
+  }),
+]);
+export type ExecutorShape = z.infer<typeof executorShape>;
+
+export const gateShape = z.strictObject({
+  on: z.union([z.string().min(1), guardShape]).optional(),
+  roles: z.array(z.string().min(1)).min(1).optional(),
+  approver_role: z.string().min(1).optional(),
+  queue: z.string().min(1).optional(),
+  quorum: z
+    .strictObject({
+      count: z.int().min(1).optional(),
+      perRole: z.record(z.string(), z.int().min(1)).optional(),
+    })
+    .optional(),
+  separation: z
+    .strictObject({
+      requester: z.boolean().optional(),
+      author: z.boolean().optional(),
+      promoter: z.boolean().optional(),
+    })
+    .optional(),
+  reason: z.enum(['required', 'optional']).optional(),
+  timeout: z
+    .strictObject({
+      after: duration,
+      action: z.enum(['deny', 'escalate', 'approve']).optional(),
+      to: z.array(z.string().min(1)).optional(),
+    })
+    .optional(),
+});
+export type GateShape = z.infer<typeof gateShape>;
+
+const operation = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+const pair = z.array(operation).length(2);
+const mappingSpec = z.union([
+  z.string(),
+  z.number(),
+  z.boolean(),
+  z.null(),
+  z.strictObject({ set: json }),
+  z.strictObject({ add: pair }),
+  z.strictObject({ subtract: pair }),
+  z.strictObject({ multiply: pair }),
+  z.strictObject({ divide: pair }),
+  z.strictObject({ concat: z.array(operation).min(1) }),
+]);
+export const mappingShape = z.record(z.string(), mappingSpec);
+export type MappingShape = z.infer<typeof mappingShape>;

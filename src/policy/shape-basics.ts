@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import type { Json, JsonObject } from '../model/json.js';
+
+// The values that every policy file is made of.
+
+const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** `200ms`, `30s`, `5m`, `2h`, `3d` to milliseconds. */
+export function durationMs(text: string): number | null {
+  const found = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
+  return found === null ? null : Number(found[1]) * units[found[2] as keyof typeof units];
+}
+
+export const duration = z
+  .string()
+  .refine((text) => durationMs(text) !== null, {
+    error: 'is no duration: write `200ms`, `30s`, `5m`, `2h` or `3d`',
+  })
+  .transform((text) => durationMs(text) ?? 0);
+export const wholeMs = z
+  .int()
+  .min(0)
+  .max(366 * units.d);
+export const text = z.string().max(20_000);
+export const nameShape = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, {
+  error: 'is no name: letters, digits, `.`, `_` and `-`, 128 at most',
+});
+export const json: z.ZodType<Json> = z.json() as z.ZodType<Json>;
+export const schema = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>;
+export const tier = z.enum(['read_only', 'reversible', 'irreversible']);
+
+export const values = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>;

@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import { executorShape, gateShape, guards, guardShape, mappingShape, reliability } from './shape-actions.js';
+import { duration, nameShape, schema, text, tier, values, wholeMs } from './shape-basics.js';
+
+// Flows in both notations, and tools.
+
+const transition = z.strictObject({
+  title: text.optional(),
+  description: text.optional(),
+  target: z.string(),
+  onDeny: z.string().optional(),
+  actor: z.enum(['agent', 'human', 'system', 'deterministic']).optional(),
+  tier: tier.optional(),
+  tool: z.string().optional(),
+  inputSchema: schema.optional(),
+  outputSchema: schema.optional(),
+  prefill: values.optional(),
+  guards: guards.optional(),
+  gate: gateShape.optional(),
+  executor: executorShape.optional(),
+  output: mappingShape.optional(),
+  branches: z.array(z.strictObject({ when: guardShape, target: z.string() })).optional(),
+  evidence: z.string().min(1).optional(),
+  reliability: reliability.optional(),
+  idempotencyKey: z.boolean().optional(),
+});
+export type TransitionShape = z.infer<typeof transition>;
+
+const onEnter = z.strictObject({
+  executor: executorShape,
+  output: mappingShape.optional(),
+  evidence: z.string().min(1).optional(),
+  reliability: reliability.optional(),
+  idempotencyKey: z.boolean().optional(),
+});
+export type OnEnterShape = z.infer<typeof onEnter>;
+
+const stateShape = z.strictObject({
+  description: text.optional(),
+  goal: text.optional(),
+  terminal: z.boolean().optional(),
+  outcome: z.enum(['success', 'failure']).optional(),
+  onEnter: onEnter.optional(),
+  linkFilter: z.enum(['all', 'byGuards']).optional(),
+  transitions: z.record(z.string(), transition).optional(),
+});
+export type StateShape = z.infer<typeof stateShape>;
+
+const permissions = z.strictObject({
+  read: z.array(z.string()).optional(),
+  execute: z.array(z.string()).optional(),
+  deny: z.array(z.string()).optional(),
+});
+const gates = z.union([gateShape, z.array(gateShape)]);
+const acknowledge = z.array(
+  z.strictObject({ code: z.string(), path: z.string().optional(), reason: z.string().min(1) }),
+);
+
+export const workflowShape = z.strictObject({
+  title: text.optional(),
+  description: text.optional(),
+  tags: z.array(z.string()).optional(),
+  owner: z.string().min(1).optional(),
+  environment: z.string().min(1).optional(),
+  inputSchema: schema.optional(),
+  initialState: z.string(),
+  initialContext: values.optional(),
+  linkFilter: z.enum(['all', 'byGuards']).optional(),
+  timeout: duration.optional(),
+  timeoutMs: wholeMs.optional(),
+  onTimeout: z.strictObject({ target: z.string() }).optional(),
+  maxChainDepth: z.int().min(1).max(500).optional(),
+  charter: z
+    .strictObject({ permissions: permissions.optional(), approval_gate: gates.optional() })
+    .optional(),
+  states: z.record(z.string(), stateShape),
+  acknowledge: acknowledge.optional(),
+});
+export type WorkflowShape = z.infer<typeof workflowShape>;
+
+export const agentShape = z.strictObject({
+  version: z.literal(1).optional(),
+  name: nameShape,
+  title: text.optional(),
+  description: text.optional(),
+  tags: z.array(z.string()).optional(),
+  environment: z.string().min(1).optional(),
+  owner: z.string().min(1).optional(),
+  inputSchema: schema.optional(),
+  timeout: duration.optional(),
+  timeoutMs: wholeMs.optional(),
+  permissions,
+  approval_gate: gates.optional(),
+  acknowledge: acknowledge.optional(),
+});
+export type AgentShape = z.infer<typeof agentShape>;
+
+export const toolShape = z.strictObject({
+  name: nameShape,
+  title: text.optional(),
+  description: text.optional(),
+  tier: tier.optional(),
+  inputSchema: schema.optional(),
+  outputSchema: schema.optional(),
+  guards: guards.optional(),
+  gate: gateShape.optional(),
+  executor: executorShape,
+  output: mappingShape.optional(),
+  evidence: z.string().min(1).optional(),
+  reliability: reliability.optional(),
+  idempotencyKey: z.boolean().optional(),
+});
+export type ToolShape = z.infer<typeof toolShape>;

@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { duration, nameShape } from './shape-basics.js';
+
+// What a policy file holds at its top, and what it declares besides flows and tools.
+
+const strings = z.record(z.string(), z.string());
+const restConnection = z.strictObject({
+  kind: z.literal('rest'),
+  baseUrl: z.string().min(1),
+  allowPrivate: z.boolean().optional(),
+  headers: strings.optional(),
+});
+const mcpConnection = z.strictObject({
+  kind: z.literal('mcp'),
+  command: z.string().min(1).optional(),
+  args: z.array(z.string()).optional(),
+  env: strings.optional(),
+  workingDirectory: z.string().optional(),
+  url: z.string().min(1).optional(),
+  allowPrivate: z.boolean().optional(),
+  headers: strings.optional(),
+});
+const cliConnection = z.strictObject({
+  kind: z.literal('cli'),
+  command: z.string().min(1),
+  args: z.array(z.string()).optional(),
+  env: strings.optional(),
+  workingDirectory: z.string().optional(),
+});
+export const targetShape = z.discriminatedUnion('kind', [restConnection, mcpConnection, cliConnection]);
+export type TargetShape = z.infer<typeof targetShape>;
+export const connectionShape = z.union([
+  targetShape,
+  z.strictObject({ environments: z.record(z.string(), targetShape) }),
+]);
+
+export const environmentShape = z.strictObject({
+  requireTiers: z.boolean().optional(),
+  refuseWarnings: z.boolean().optional(),
+  gateTimeout: duration.optional(),
+});
+
+export const fileShape = z.strictObject({
+  version: z.literal(1).optional(),
+  connections: z.record(nameShape, z.unknown()).optional(),
+  environments: z.record(nameShape, z.union([environmentShape, z.null()])).optional(),
+  roles: z
+    .record(
+      z.string().min(1),
+      z.union([z.strictObject({ permissions: z.array(z.string()).optional() }), z.null()]),
+    )
+    .optional(),
+  queues: z
+    .record(z.string().min(1), z.strictObject({ roles: z.array(z.string().min(1)).min(1) }))
+    .optional(),
+  tools: z.array(z.unknown()).optional(),
+  proxy: z.strictObject({ expose: z.array(z.unknown()) }).optional(),
+  workflows: z.record(nameShape, z.unknown()).optional(),
+});
+
+export type FileShape = z.infer<typeof fileShape>;

@@ -1,0 +1,40 @@
+import type { JsonObject } from '../model/json.js';
+import { compileSchema } from '../schema/index.js';
+import { error, type CompiledTool, type Compiling, type Path } from './context.js';
+import { compileExecutor } from './executors.js';
+import { compileGate } from './gates.js';
+import type { ToolShape } from './shapes.js';
+import { compileGuards, compileMapping } from './values.js';
+
+export function checkSchema(to: Compiling, schema: JsonObject | undefined, path: Path): JsonObject | null {
+  if (schema === undefined) return null;
+  const compiled = compileSchema(schema);
+  if (compiled.status === 'invalid')
+    error(to, 'SCHEMA_INVALID', path, `the schema does not compile: ${compiled.message}`, 'key');
+  return schema;
+}
+
+export function compileTool(to: Compiling, shape: ToolShape, path: Path): CompiledTool {
+  const { executor, reliability, evidence } = compileExecutor(to, shape.executor, shape, [
+    ...path,
+    'executor',
+  ]);
+  return {
+    name: shape.name,
+    title: shape.title ?? shape.name,
+    description: shape.description ?? null,
+    tier: shape.tier ?? null,
+    inputSchema: checkSchema(to, shape.inputSchema, [...path, 'inputSchema']),
+    outputSchema: checkSchema(to, shape.outputSchema, [...path, 'outputSchema']),
+    guards: compileGuards(to, shape.guards, [...path, 'guards']),
+    gate: compileGate(to, shape.gate, [...path, 'gate'], {
+      what: `tool ${shape.name}`,
+      bareNames: true,
+      tier: shape.tier ?? null,
+    }),
+    executor,
+    output: compileMapping(to, shape.output, [...path, 'output']),
+    evidence,
+    reliability,
+  };
+}

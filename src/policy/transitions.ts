@@ -1,0 +1,103 @@
+import { defaultReliability, type Charter, type Transition } from '../engine/plan.js';
+import { charterGates, type CharterGates } from './charter.js';
+import { assertKnown, error, warn, type CompiledTool, type Compiling, type Path } from './context.js';
+import { compileExecutor } from './executors.js';
+import { compileGate, mergeGates } from './gates.js';
+import type { TransitionShape } from './shapes.js';
+import { checkSchema } from './tools.js';
+import { compileEntries, compileGuard, compileGuards, compileMapping } from './values.js';
+
+function toolOf(to: Compiling, shape: TransitionShape, path: Path): CompiledTool | null {
+  if (shape.tool === undefined) return null;
+  if (shape.executor !== undefined)
+    error(
+      to,
+      'BOTH_PLACES',
+      [...path, 'executor'],
+      'a transition has a `tool` or an `executor`, not both',
+      'key',
+    );
+  const known = assertKnown(
+    to,
+    'UNKNOWN_TOOL',
+    'tool',
+    shape.tool,
+    to.catalog.tools.map((one) => one.name),
+    [...path, 'tool'],
+  );
+  return known ? (to.catalog.tools.find((one) => one.name === shape.tool) ?? null) : null;
+}
+
+export function compileTransition(
+  to: Compiling,
+  name: string,
+  shape: TransitionShape,
+  path: Path,
+  charter: Charter | null,
+  gates: CharterGates,
+): Transition {
+  const tool = toolOf(to, shape, path);
+  const own =
+    shape.executor === undefined ? null : compileExecutor(to, shape.executor, shape, [...path, 'executor']);
+  const executor = own?.executor ?? tool?.executor ?? null;
+  const tier = shape.tier ?? tool?.tier ?? null;
+  if (tool?.tier !== null && tool !== null && shape.tier !== undefined && shape.tier !== tool.tier)
+    error(to, 'TIER_MISMATCH', [...path, 'tier'], `tool \`${tool.name}\` is ${tool.tier}`);
+  checkTier(to, { executor: executor?.kind ?? null, tier, charter, path });
+  const gate = compileGate(to, shape.gate, [...path, 'gate'], {
+    what: `transition ${name}`,
+    bareNames: true,
+    tier,
+  });
+  const fromCharter =
+    charter !== null && tool !== null && charter.execute.includes(tool.name)
+      ? charterGates(to, gates, tier)
+      : [];
+  return {
+    name,
+    title: shape.title ?? tool?.title ?? name,
+    description: shape.description ?? tool?.description ?? null,
+    target: shape.target,
+    onDeny: shape.onDeny ?? null,
+    actor: shape.actor ?? 'agent',
+    tier,
+    tool: tool?.name ?? null,
+    inputSchema: checkSchema(to, shape.inputSchema, [...path, 'inputSchema']) ?? tool?.inputSchema ?? null,
+    outputSchema:
+      checkSchema(to, shape.outputSchema, [...path, 'outputSchema']) ?? tool?.outputSchema ?? null,
+    prefill: compileEntries(to, shape.prefill, [...path, 'prefill']),
+    guards: [...(tool?.guards ?? []), ...compileGuards(to, shape.guards, [...path, 'guards'])],
+    gate: mergeGates([gate, tool?.gate ?? null, ...fromCharter], tier),
+    executor,
+    output:
+      shape.output === undefined
+        ? (tool?.output ?? [])
+        : compileMapping(to, shape.output, [...path, 'output']),
+    branches: (shape.branches ?? []).map((one, index) => ({
+      when: compileGuard(to, one.when, [...path, 'branches', index, 'when']),
+      target: one.target,
+    })),
+    evidence: own?.evidence ?? shape.evidence ?? tool?.evidence ?? null,
+    reliability: own?.reliability ?? tool?.reliability ?? defaultReliability,
+  };
+}
+
+interface TierCheck {
+  readonly executor: string | null;
+  readonly tier: Transition['tier'];
+  readonly charter: Charter | null;
+  readonly path: Path;
+}
+
+function checkTier(to: Compiling, { executor, tier, charter, path }: TierCheck): void {
+  if (executor === null || executor === 'human' || executor === 'noop' || tier !== null) return;
+  if (charter !== null)
+    error(
+      to,
+      'TIER_MISSING',
+      path,
+      'under a charter an executor has a `tier`: an unmapped one is refused',
+      'key',
+    );
+  else warn(to, 'TIER_MISSING', path, 'the executor has no `tier`');
+}
