@@ -79,17 +79,6 @@ function checkTransition(
       path,
       'the gate has neither an action nor arguments to show to an approver',
     );
-  const floor = to.catalog.policySet.roles.map((one) => one.name);
-  for (const { role } of gate?.quorum.perRole ?? [])
-    if (floor.length > 0 && !floor.includes(role))
-      error(
-        to,
-        'UNKNOWN_ROLE',
-        path,
-        `no file declares the role \`${role}\` that the quorum asks for`,
-        'key',
-        nearest(role, floor),
-      );
 }
 
 /** A read of an argument that no schema declares can never be what its author meant. */

@@ -1,6 +1,5 @@
 import type { Connection, ConnectionEntry } from '../model/policy-set.js';
-import type { PathSegment } from './problems.js';
-import { nearest } from './problems.js';
+import { nearest, type PathSegment } from './problems.js';
 import { unique, type Reading } from './reading.js';
 import { fit } from './shape-check.js';
 import { connectionShape, type FileShape, type TargetShape } from './shapes.js';
@@ -34,6 +33,7 @@ export function connectionsOf(
                 [...path, 'environments', key],
                 `unknown environment \`${key}\``,
                 'key',
+                nearest(key, environments),
               ),
             );
           return target(reading, source, key, each, [...path, 'environments', key]);
@@ -50,76 +50,65 @@ function target(
   shape: TargetShape,
   path: readonly PathSegment[],
 ): { environment: string | null; connection: Connection }[] {
-  const fail = (key: string, message: string): never[] => {
-    reading.errors.push(problemAt(source, 'CONNECTION_INVALID', [...path, key], message, 'key'));
-    return [];
-  };
+  const made = connectionOf(shape);
+  if (made.status === 'made') return [{ environment, connection: made.connection }];
+  reading.errors.push(problemAt(source, 'CONNECTION_INVALID', [...path, made.key], made.message));
+  return [];
+}
+
+type Made =
+  | { readonly status: 'made'; readonly connection: Connection }
+  | { readonly status: 'invalid'; readonly key: string; readonly message: string };
+
+function connectionOf(shape: TargetShape): Made {
   switch (shape.kind) {
-    case 'rest':
-      return validAddress(shape.baseUrl)
-        ? [
-            {
-              environment,
-              connection: {
-                kind: 'rest',
-                baseUrl: shape.baseUrl,
-                allowPrivate: shape.allowPrivate ?? false,
-                headers: shape.headers ?? {},
-              },
-            },
-          ]
-        : fail('baseUrl', `\`${shape.baseUrl}\` is no http address and no reference`);
-    case 'cli':
-      return [
-        {
-          environment,
-          connection: {
-            kind: 'cli',
-            command: shape.command,
-            args: shape.args ?? [],
-            env: shape.env ?? {},
-            workingDirectory: shape.workingDirectory ?? null,
-          },
-        },
-      ];
-    case 'mcp': {
-      const { command, url } = shape;
-      if (command !== undefined && url === undefined)
-        return [
-          {
-            environment,
-            connection: {
-              kind: 'mcp',
-              transport: {
-                kind: 'stdio',
-                command,
-                args: shape.args ?? [],
-                env: shape.env ?? {},
-                workingDirectory: shape.workingDirectory ?? null,
-              },
-            },
-          },
-        ];
-      if (url === undefined || command !== undefined)
-        return fail('kind', 'an mcp connection has a `command` or a `url`, one of the two');
-      return validAddress(url)
-        ? [
-            {
-              environment,
-              connection: {
-                kind: 'mcp',
-                transport: {
-                  kind: 'http',
-                  url,
-                  allowPrivate: shape.allowPrivate ?? false,
-                  headers: shape.headers ?? {},
-                },
-              },
-            },
-          ]
-        : fail('url', `\`${url}\` is no http address and no reference`);
+    case 'rest': {
+      const { baseUrl, allowPrivate = false, headers = {} } = shape;
+      if (!validAddress(baseUrl)) return invalidAddress('baseUrl', baseUrl);
+      return { status: 'made', connection: { kind: 'rest', baseUrl, allowPrivate, headers } };
     }
+    case 'cli': {
+      const { command, args = [], env = {}, workingDirectory = null } = shape;
+      return { status: 'made', connection: { kind: 'cli', command, args, env, workingDirectory } };
+    }
+    case 'mcp':
+      return mcpConnection(shape);
   }
+}
+
+const stdioKeys = ['args', 'env', 'workingDirectory'] as const;
+const httpKeys = ['allowPrivate', 'headers'] as const;
+
+function mcpConnection(shape: Extract<TargetShape, { kind: 'mcp' }>): Made {
+  const { command, url } = shape;
+  if ((command === undefined) === (url === undefined))
+    return {
+      status: 'invalid',
+      key: 'kind',
+      message: 'an mcp connection has a `command` or a `url`, one of the two',
+    };
+  const other = (url === undefined ? httpKeys : stdioKeys).find((key) => shape[key] !== undefined);
+  if (other !== undefined)
+    return {
+      status: 'invalid',
+      key: other,
+      message: `\`${other}\` means nothing to an mcp connection with a \`${url === undefined ? 'command' : 'url'}\`: remove it`,
+    };
+  if (command !== undefined) {
+    const { args = [], env = {}, workingDirectory = null } = shape;
+    const transport = { kind: 'stdio', command, args, env, workingDirectory } as const;
+    return { status: 'made', connection: { kind: 'mcp', transport } };
+  }
+  if (url === undefined || !validAddress(url)) return invalidAddress('url', url ?? '');
+  const { allowPrivate = false, headers = {} } = shape;
+  return {
+    status: 'made',
+    connection: { kind: 'mcp', transport: { kind: 'http', url, allowPrivate, headers } },
+  };
+}
+
+function invalidAddress(key: string, text: string): Made {
+  return { status: 'invalid', key, message: `\`${text}\` is no http address and no reference` };
 }
 
 function validAddress(text: string): boolean {

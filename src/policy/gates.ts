@@ -1,6 +1,7 @@
 import { strictest } from '../engine/gates.js';
 import type { Gate, Guard, Tier } from '../engine/plan.js';
 import { error, warn, type Compiling, type Path } from './context.js';
+import { nearest } from './problems.js';
 import type { GateShape } from './shapes.js';
 import { compileExpression, compileGuard } from './values.js';
 
@@ -18,11 +19,17 @@ export function assertQueue(to: Compiling, queue: string, path: Path, named: boo
   );
 }
 
+interface GateOrigin {
+  readonly what: string;
+  readonly bareNames: boolean;
+  readonly tier: Tier | null;
+}
+
 export function compileGate(
   to: Compiling,
   shape: GateShape | undefined,
   path: Path,
-  from: { readonly what: string; readonly bareNames: boolean; readonly tier: Tier | null },
+  from: GateOrigin,
 ): Gate | null {
   if (shape === undefined) return null;
   if (shape.roles !== undefined && shape.approver_role !== undefined)
@@ -33,56 +40,89 @@ export function compileGate(
       '`roles` and `approver_role` say the same: keep one',
       'key',
     );
-  if (shape.queue !== undefined)
-    assertQueue(to, shape.queue, [...path, 'queue'], (shape.roles ?? shape.approver_role) !== undefined);
-  if (shape.timeout === undefined)
-    warn(
-      to,
-      'GATE_WITHOUT_TIMEOUT',
-      path,
-      "the gate has no `timeout`: the environment's default applies, and then it denies",
-    );
-  else if (shape.timeout.action === 'approve' && from.tier !== 'reversible')
-    error(
-      to,
-      'GATE_TIMEOUT',
-      [...path, 'timeout', 'action'],
-      'only a `reversible` tool may be approved by time',
-    );
-  else if (shape.timeout.action === 'escalate' && (shape.timeout.to ?? []).length === 0)
-    error(
-      to,
-      'GATE_TIMEOUT',
-      [...path, 'timeout'],
-      'an escalation names the roles that it goes to: add `to`',
-    );
+  const roles = shape.roles ?? (shape.approver_role === undefined ? [] : [shape.approver_role]);
+  if (shape.queue !== undefined) assertQueue(to, shape.queue, [...path, 'queue'], roles.length > 0);
+  const perRole = Object.entries(shape.quorum?.perRole ?? {}).map(([role, count]) => ({ role, count }));
+  checkQuorum(
+    to,
+    perRole.map((one) => one.role),
+    roles,
+    [...path, 'quorum', 'perRole'],
+  );
   const on = shape.on === undefined ? null : compileOn(to, shape.on, [...path, 'on'], from.bareNames);
+  const condition = typeof shape.on === 'string' ? shape.on : on === null ? 'always' : 'its condition';
   return {
     on,
-    roles: shape.roles ?? (shape.approver_role === undefined ? [] : [shape.approver_role]),
+    roles,
     queue: shape.queue ?? null,
-    quorum: {
-      count: shape.quorum?.count ?? 1,
-      perRole: Object.entries(shape.quorum?.perRole ?? {}).map(([role, count]) => ({ role, count })),
-    },
+    quorum: { count: shape.quorum?.count ?? 1, perRole },
     separation: {
       requester: shape.separation?.requester ?? true,
       author: shape.separation?.author ?? false,
       promoter: shape.separation?.promoter ?? false,
     },
     reason: shape.reason ?? 'optional',
-    timeout:
-      shape.timeout === undefined
-        ? null
-        : {
-            afterMs: Math.max(shape.timeout.after, 1),
-            action: shape.timeout.action ?? 'deny',
-            to: shape.timeout.to ?? [],
-          },
-    because: [
-      `${from.what}: ${typeof shape.on === 'string' ? shape.on : on === null ? 'always' : 'its condition'} (line ${to.source.locate(path).line})`,
-    ],
+    timeout: compileTimeout(to, shape.timeout, path, from.tier),
+    because: [`${from.what}: ${condition} (line ${to.source.locate(path).line})`],
   };
+}
+
+/** Each role of a quorum exists, and its holders may decide at this gate. */
+function checkQuorum(to: Compiling, wanted: readonly string[], roles: readonly string[], path: Path): void {
+  const declared = to.catalog.policySet.roles.map((one) => one.name);
+  for (const role of wanted) {
+    if (declared.length > 0 && !declared.includes(role))
+      error(
+        to,
+        'UNKNOWN_ROLE',
+        [...path, role],
+        `no file declares the role \`${role}\` that the quorum asks for`,
+        'key',
+        nearest(role, declared),
+      );
+    else if (roles.length > 0 && !roles.includes(role))
+      error(
+        to,
+        'QUORUM_IMPOSSIBLE',
+        [...path, role],
+        `the quorum asks for the role \`${role}\`, whose holders may not decide here: add it to \`roles\``,
+        'key',
+        nearest(role, roles),
+      );
+  }
+}
+
+function compileTimeout(
+  to: Compiling,
+  shape: GateShape['timeout'],
+  path: Path,
+  tier: Tier | null,
+): Gate['timeout'] {
+  if (shape === undefined) {
+    warn(
+      to,
+      'GATE_WITHOUT_TIMEOUT',
+      path,
+      "the gate has no `timeout`: the environment's default applies, and then it denies",
+    );
+    return null;
+  }
+  const action = shape.action ?? 'deny';
+  if (action === 'approve' && tier !== 'reversible')
+    error(
+      to,
+      'GATE_TIMEOUT',
+      [...path, 'timeout', 'action'],
+      'only a `reversible` tool may be approved by time',
+    );
+  if (action === 'escalate' && (shape.to ?? []).length === 0)
+    error(
+      to,
+      'GATE_TIMEOUT',
+      [...path, 'timeout'],
+      'an escalation names the roles that it goes to: add `to`',
+    );
+  return { afterMs: Math.max(shape.after, 1), action, to: shape.to ?? [] };
 }
 
 function compileOn(to: Compiling, on: NonNullable<GateShape['on']>, path: Path, bareNames: boolean): Guard {
