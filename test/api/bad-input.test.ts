@@ -179,6 +179,46 @@ describe('bad requests of every kind', () => {
     assert.deepEqual(api.logged, []);
   });
 
+  it('cannot make a cursor of their own', async () => {
+    const forged = [
+      ['x'],
+      ['\u0000'],
+      ['x', 1],
+      [1e300, 1],
+      [1.5, -2],
+      ['2026-01-01T00:00:00Z', '\u0000'],
+      [1, '2'],
+      [{}, 1],
+      [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+    ];
+    for (const position of forged) {
+      const cursor = Buffer.from(JSON.stringify(position)).toString('base64url');
+      for (const [as, path] of [
+        ['admin', '/v1/keys'],
+        ['admin', '/v1/flows'],
+        ['admin', '/v1/runs'],
+        ['admin', '/v1/approvals'],
+        ['auditor', '/v1/audit'],
+      ] as const) {
+        const found = await api.ask(as, 'GET', `${path}?cursor=${cursor}`);
+        assert.ok(
+          [200, 422].includes(found.status),
+          `${path} ${JSON.stringify(position)}: ${found.text} ${api.logged.join()}`,
+        );
+      }
+    }
+    for (const query of [
+      'asOf=999999999999999',
+      'from=0001-01-01T00:00:00Z',
+      'from=2026-02-30T00:00:00Z',
+      'to=9999-12-31T23:59:59Z',
+      'to=2026-01-01T00:00:00.123456789%2B14:00',
+    ]) {
+      const found = await api.ask('auditor', 'GET', `/v1/audit?${query}`);
+      assert.ok([200, 422].includes(found.status), `${query}: ${found.text} ${api.logged.join()}`);
+    }
+  });
+
   it('are refused by permission before existence', async () => {
     assert.deepEqual(codes(await api.ask('auditor', 'POST', '/v1/flows/none/runs', {})), [403, 'FORBIDDEN']);
     assert.deepEqual(codes(await api.ask('auditor', 'POST', '/v1/runs/none/transitions/x', {})), [

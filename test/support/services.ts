@@ -81,6 +81,7 @@ function listening(child: ChildProcess, name: string): Promise<string> {
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.ref();
   child.kill('SIGTERM');
   await gone;
 }
