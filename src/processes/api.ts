@@ -49,7 +49,7 @@ interface Ground {
 async function main(config: Config): Promise<void> {
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const issuers = parseJwtIssuers(config.jwtIssuers);
-  await patiently(() => migrate(databaseUrl));
+  await patiently(() => migrateWhereAllowed(databaseUrl));
   const keys = await loadKeys(config.home, process.env);
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
@@ -95,6 +95,17 @@ async function main(config: Config): Promise<void> {
   client.startOutbox();
   setInterval(() => void purge(pool).catch(() => undefined), purgeMs).unref();
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
+}
+
+/** In a cluster, `countersign migrate` has done it with a login of its own, and this one may not. */
+async function migrateWhereAllowed(databaseUrl: string): Promise<void> {
+  try {
+    await migrate(databaseUrl);
+  } catch (error) {
+    const notAllowed = error instanceof Error && 'code' in error && error.code === '42501';
+    if (!notAllowed) throw error;
+    process.stderr.write('this login may not change the schema: `countersign migrate` must have done it\n');
+  }
 }
 
 /** One process at a time: what two of them would make twice is made once. */

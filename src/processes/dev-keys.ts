@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { newId } from '../model/ids.js';
@@ -52,6 +52,7 @@ export async function ensureDevKeys(deps: DevKeysDeps): Promise<void> {
     keys[name] = await ensureKey(deps, name, wanted, known[name]);
   const text = `${JSON.stringify(keys, null, 2)}\n`;
   const draft = `${path}.${process.pid}`;
+  mkdirSync(deps.home, { recursive: true });
   writeFileSync(draft, text, { mode: 0o600 });
   renameSync(draft, path);
 }
