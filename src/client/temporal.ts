@@ -46,6 +46,8 @@ export async function startRun(
         args: [input],
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         workflowIdConflictPolicy: 'FAIL',
+        // A task that died with its worker is given to another after this long (10 s by default).
+        workflowTaskTimeout: '5s',
         typedSearchAttributes: new TypedSearchAttributes([
           { key: flowKey, value: body.flow },
           { key: modeKey, value: body.mode },

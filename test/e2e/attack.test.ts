@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { after, before, describe, it } from 'node:test';
@@ -40,13 +41,12 @@ describe('whoever writes straight to Temporal', () => {
     payloads: unknown,
   ): Promise<number> => {
     const path = `/api/v1/namespaces/${namespace}/workflows/${id}/${what}/${name}`;
+    const lifecycleStage = 'UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED';
+    const input = { name, args: { payloads } };
     const body =
       what === 'signal'
         ? { input: { payloads } }
-        : {
-            request: { input: { args: { payloads } } },
-            waitPolicy: { lifecycleStage: 'UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED' },
-          };
+        : { request: { input, meta: { updateId: randomUUID() } }, waitPolicy: { lifecycleStage } };
     const response = await fetch(`${stack.temporalHttp}${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
