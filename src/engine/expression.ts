@@ -8,13 +8,15 @@ import {
   type Scope,
 } from './plan.js';
 
-// The expression notation of SEMANTICS §3: exactly one comparison, with positions for whoever got it wrong.
+// The expression notation of SEMANTICS §3: exactly one comparison, with the position of whatever is none.
 
 export interface Invalid {
   readonly status: 'invalid';
   /** Offset into the text. */
   readonly at: number;
   readonly message: string;
+  /** What to write there instead. */
+  readonly suggestion?: string;
 }
 
 export type ParsedComparison = { readonly status: 'parsed'; readonly comparison: Comparison } | Invalid;
@@ -24,168 +26,224 @@ export interface PathOptions {
   readonly scopes: readonly Scope[];
   /** A trailing `?` is allowed: templates. */
   readonly optional?: boolean;
-  /** Bare names read `$.arguments`: the declared agent's `on`. */
+  /** Bare names read `$.arguments`: the `on` of a gate. */
   readonly bareNames?: boolean;
 }
 
 export const guardScopes: readonly Scope[] = ['arguments', 'context', 'input'];
 const maxLength = 2_000;
 
-interface Cursor {
-  readonly text: string;
-  at: number;
-}
-
-class Trouble extends Error {
-  constructor(
-    readonly at: number,
-    message: string,
-  ) {
-    super(message);
-  }
-}
+type Read<T> =
+  { readonly status: 'read'; readonly value: T; readonly start: number; readonly end: number } | Invalid;
 
 /** `operand operator operand`, nothing else. */
 export function parseComparison(
   text: string,
   options: PathOptions = { scopes: guardScopes },
 ): ParsedComparison {
-  if (text.length > maxLength)
-    return {
-      status: 'invalid',
-      at: maxLength,
-      message: `the expression is longer than ${maxLength} characters`,
-    };
-  return attempt(() => {
-    const cursor: Cursor = { text, at: 0 };
-    refuseCombined(text);
-    const left = operand(cursor, options);
-    const operator = readOperator(cursor);
-    const right = operand(cursor, options);
-    skip(cursor);
-    if (cursor.at < text.length) {
-      throw new Trouble(
-        cursor.at,
-        `\`${text.slice(cursor.at, cursor.at + 40)}\` follows a whole comparison: an expression is exactly one; combine several with \`allOf\` or \`anyOf\``,
-      );
-    }
-    assertTakes(operator, left, right);
-    return { status: 'parsed', comparison: { left, operator, right, text } };
-  });
+  const refused = tooLong(text, 'expression') ?? foreignNotation(text);
+  if (refused !== null) return refused;
+  const left = readOperand(text, 0, options);
+  if (left.status === 'invalid') return left;
+  const operator = readOperator(text, left.end);
+  if (operator.status === 'invalid') return operator;
+  const right = readOperand(text, operator.end, options);
+  if (right.status === 'invalid') return right;
+  const end = skip(text, right.end);
+  if (end < text.length) {
+    const rest = shown(text.slice(end));
+    return invalid(
+      end,
+      `\`${rest}\` follows a whole comparison: an expression is exactly one; combine several with \`allOf\` or \`anyOf\``,
+    );
+  }
+  const never =
+    neverTakes(operator.value, 'left', left.value, left.start) ??
+    neverTakes(operator.value, 'right', right.value, right.start);
+  if (never !== null) return never;
+  return {
+    status: 'parsed',
+    comparison: { left: left.value, operator: operator.value, right: right.value, text },
+  };
 }
 
 /** A path alone, as templates and mappings have it. */
 export function parsePath(text: string, options: PathOptions): ParsedPath {
-  if (text.length > maxLength)
-    return { status: 'invalid', at: maxLength, message: `the path is longer than ${maxLength} characters` };
-  return attempt(() => {
-    const cursor: Cursor = { text, at: 0 };
-    const path = readPathAt(cursor, options);
-    if (cursor.at < text.length)
-      throw new Trouble(cursor.at, `\`${text.slice(cursor.at)}\` follows the path`);
-    return { status: 'parsed', path };
-  });
+  const refused = tooLong(text, 'path');
+  if (refused !== null) return refused;
+  const read = readPathAt(text, 0, options);
+  if (read.status === 'invalid') return read;
+  return read.end < text.length
+    ? invalid(read.end, `\`${shown(text.slice(read.end))}\` follows the path`)
+    : { status: 'parsed', path: read.value };
 }
 
-function attempt<T>(parse: () => T): T | Invalid {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof Trouble) return { status: 'invalid', at: error.at, message: error.message };
-    throw error;
-  }
+function invalid(at: number, message: string, suggestion?: string): Invalid {
+  return { status: 'invalid', at, message, ...(suggestion === undefined ? {} : { suggestion }) };
 }
 
-/** What other languages would take, named before the parser trips over it. */
-function refuseCombined(text: string): void {
+function tooLong(text: string, what: string): Invalid | null {
+  return text.length > maxLength
+    ? invalid(maxLength, `the ${what} is longer than ${maxLength} characters`)
+    : null;
+}
+
+function shown(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 37)}...` : text;
+}
+
+function skip(text: string, from: number): number {
+  let at = from;
+  while (/\s/.test(text[at] ?? '')) at += 1;
+  return at;
+}
+
+const foreign: readonly (readonly [RegExp, string, string?])[] = [
+  [/&&/, 'an expression is exactly one comparison: list several under `allOf`', 'allOf'],
+  [/\|\|/, 'an expression is exactly one comparison: list several under `anyOf`', 'anyOf'],
+  [/[()]/, 'parentheses are not part of an expression: use `allOf`, `anyOf` and `not`'],
+  [/=~|!~/, 'there are no regular expressions: use `starts_with` or `contains`'],
+  [/===|!==/, 'there is no strict comparison, `==` and `!=` never convert', '=='],
+  [/<>/, 'there is no `<>`: use `!=`', '!='],
+  [/(?<![=!<>])=(?!=)/, 'a single `=` compares nothing: use `==`', '=='],
+];
+
+/** What other languages would take, named before the parser trips over it. Quoted text is not looked at. */
+function foreignNotation(text: string): Invalid | null {
   const bare = text.replace(/"[^"]*"|'[^']*'/g, (quoted) => ' '.repeat(quoted.length));
-  const hints: readonly (readonly [RegExp, string])[] = [
-    [/&&|\|\|/, 'an expression is exactly one comparison: use `allOf` for `&&`, `anyOf` for `||`'],
-    [/[()]/, 'parentheses are not part of an expression: use `allOf`, `anyOf` and `not`'],
-    [/=~|!~/, 'there are no regular expressions: use `starts_with` or `contains`'],
-    [/(?<![=!<>])=(?!=)/, 'a single `=` compares nothing: use `==`'],
-    [/===|!==/, 'there is no strict comparison: `==` and `!=` never convert'],
-  ];
-  for (const [pattern, message] of hints) {
+  for (const [pattern, message, suggestion] of foreign) {
     const found = pattern.exec(bare);
-    if (found !== null) throw new Trouble(found.index, message);
+    if (found !== null) return invalid(found.index, message, suggestion);
   }
+  return null;
 }
 
-function skip(cursor: Cursor): void {
-  while (/\s/.test(cursor.text[cursor.at] ?? '')) cursor.at += 1;
+// --- operands ----------------------------------------------------------------------------------
+
+const number = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
+const word = /^[\p{L}_][\p{L}\p{N}_-]*/u;
+
+function readOperand(text: string, from: number, options: PathOptions): Read<Operand> {
+  const start = skip(text, from);
+  const rest = text.slice(start);
+  if (rest === '') return invalid(start, 'an operand is missing: write `operand operator operand`');
+  if (rest.startsWith('$')) return readPathAt(text, start, options);
+  if (rest.startsWith('"') || rest.startsWith("'")) return readQuoted(text, start);
+  if (/^[-+.]?\d/.test(rest)) return readNumber(text, start);
+  return readWord(text, start, options);
 }
 
-function operand(cursor: Cursor, options: PathOptions): Operand {
-  skip(cursor);
-  const rest = cursor.text.slice(cursor.at);
-  if (rest === '') throw new Trouble(cursor.at, 'an operand is missing: write `operand operator operand`');
-  if (rest.startsWith('$')) return readPathAt(cursor, options);
-  if (rest.startsWith('"') || rest.startsWith("'")) return quoted(cursor);
-  const number = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?(?![\w.])/.exec(rest);
-  if (number !== null) {
-    cursor.at += number[0].length;
-    return numberLiteral(cursor.at, number[0]);
-  }
-  return word(cursor, rest, options);
-}
-
-function numberLiteral(at: number, text: string): Literal {
-  const value = Number(text);
+function readNumber(text: string, start: number): Read<Literal> {
+  const written = /^[-+]?(?:[\p{L}\p{N}_.]|(?<=[eE])[-+])+/u.exec(text.slice(start))?.[0] ?? '';
+  if (!number.test(written))
+    return invalid(start, `\`${shown(written)}\` is no number: write it as JSON does, such as \`-12.5e3\``);
+  const value = Number(written);
   if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value)))
-    throw new Trouble(at, `the number \`${text}\` is beyond what is exact`);
-  return { kind: 'literal', value };
+    return invalid(start, `the number \`${shown(written)}\` is beyond what is exact`);
+  return { status: 'read', value: { kind: 'literal', value }, start, end: start + written.length };
 }
 
-function quoted(cursor: Cursor): Literal {
-  const quote = cursor.text[cursor.at] ?? '';
-  const end = cursor.text.indexOf(quote, cursor.at + 1);
-  if (end === -1) throw new Trouble(cursor.at, `the quote \`${quote}\` is not closed`);
-  const value = cursor.text.slice(cursor.at + 1, end);
-  if (value.includes('\\'))
-    throw new Trouble(cursor.at, 'a quoted string has no escapes: use the other kind of quote');
-  cursor.at = end + 1;
-  return { kind: 'literal', value };
+function readQuoted(text: string, start: number): Read<Literal> {
+  const quote = text[start] ?? '';
+  const close = text.indexOf(quote, start + 1);
+  if (close === -1) return invalid(start, `the quote \`${quote}\` is not closed`);
+  const value = text.slice(start + 1, close);
+  const escape = value.indexOf('\\');
+  if (escape !== -1)
+    return invalid(start + 1 + escape, 'a quoted string has no escapes: use the other kind of quote');
+  return { status: 'read', value: { kind: 'literal', value }, start, end: close + 1 };
 }
 
-function word(cursor: Cursor, rest: string, options: PathOptions): Operand {
-  const found = /^[A-Za-z_][\w.-]*/.exec(rest)?.[0];
-  const start = cursor.at;
-  if (found === undefined)
-    throw new Trouble(
+const constants: ReadonlyMap<string, boolean | null> = new Map([
+  ['true', true],
+  ['false', false],
+  ['null', null],
+]);
+
+function readWord(text: string, start: number, options: PathOptions): Read<Operand> {
+  const rest = text.slice(start);
+  const name = word.exec(rest)?.[0];
+  if (name === undefined)
+    return invalid(
       start,
-      `\`${rest.slice(0, 20)}\` is no operand: use a path such as \`$.context.name\`, a number, a quoted string, true, false or null`,
+      `\`${shown(rest)}\` is no operand: use a path such as \`$.context.name\`, a number, a quoted string, true, false or null`,
     );
-  cursor.at += found.length;
-  if (found === 'true' || found === 'false') return { kind: 'literal', value: found === 'true' };
-  if (found === 'null') return { kind: 'literal', value: null };
-  if (options.bareNames === true && /^[A-Za-z_]\w*(\.\w+)*$/.test(found)) {
-    return { kind: 'path', scope: 'arguments', segments: found.split('.'), optional: false, text: found };
+  const end = start + name.length;
+  const constant = constants.get(name);
+  if (constant !== undefined)
+    return { status: 'read', value: { kind: 'literal', value: constant }, start, end };
+  if (options.bareNames === true) {
+    const segments = readSegments(text, end);
+    if (segments.status === 'invalid') return segments;
+    const path: Path = {
+      kind: 'path',
+      scope: 'arguments',
+      segments: [name, ...segments.value],
+      optional: false,
+      text: text.slice(start, segments.end),
+    };
+    return { status: 'read', value: path, start, end: segments.end };
   }
-  throw new Trouble(
+  return invalid(
     start,
-    `the word \`${found}\` is not quoted: write \`"${found}"\` for the text, or a path such as \`$.context.${found}\``,
+    `the word \`${shown(name)}\` is not quoted: write \`"${shown(name)}"\` for the text, or a path such as \`$.context.${shown(name)}\``,
+    `"${name}"`,
   );
 }
 
-function readOperator(cursor: Cursor): Operator {
-  skip(cursor);
-  const rest = cursor.text.slice(cursor.at);
+// --- operators ---------------------------------------------------------------------------------
+
+const otherNames: ReadonlyMap<string, string> = new Map([
+  ['startswith', 'starts_with'],
+  ['startsWith', 'starts_with'],
+  ['includes', 'contains'],
+  ['in', 'contains'],
+  ['matches', 'starts_with'],
+  ['eq', '=='],
+  ['equals', '=='],
+  ['is', '=='],
+  ['ne', '!='],
+  ['lt', '<'],
+  ['lte', '<='],
+  ['gt', '>'],
+  ['gte', '>='],
+]);
+
+function readOperator(text: string, from: number): Read<Operator> {
+  const start = skip(text, from);
+  const rest = text.slice(start);
   const found = operators.find(
-    (one) => rest.startsWith(one) && (/^[<>=!]/.test(one) || /^\s/.test(rest.slice(one.length))),
+    (one) => rest.startsWith(one) && (/^[<>=!]/.test(one) || /^(\s|$|["'])/.test(rest.slice(one.length))),
   );
-  if (found === undefined) {
-    const seen = /^\S+/.exec(rest)?.[0] ?? '';
-    throw new Trouble(
-      cursor.at,
-      seen === ''
-        ? 'an operator is missing: write `operand operator operand`'
-        : `\`${seen.slice(0, 20)}\` is no operator: use one of ${operators.join(' ')}`,
-    );
-  }
-  cursor.at += found.length;
-  return found;
+  if (found !== undefined) return { status: 'read', value: found, start, end: start + found.length };
+  const seen = /^\S+/.exec(rest)?.[0];
+  if (seen === undefined) return invalid(start, 'an operator is missing: write `operand operator operand`');
+  const meant = otherNames.get(seen);
+  const hint = meant === undefined ? `one of ${operators.join(' ')}` : `\`${meant}\``;
+  return invalid(start, `\`${shown(seen)}\` is no operator: use ${hint}`, meant);
 }
+
+/** A literal that its operator can never take is a mistake, not a guard. */
+function neverTakes(
+  operator: Operator,
+  side: 'left' | 'right',
+  operand: Operand,
+  at: number,
+): Invalid | null {
+  if (operand.kind === 'path' || operator === '==' || operator === '!=') return null;
+  const type = operand.value === null ? 'null' : typeof operand.value;
+  const given = `and \`${shown(String(operand.value))}\` is ${type === 'null' ? 'nothing' : `a ${type}`}`;
+  if (operator === 'starts_with')
+    return type === 'string' ? null : invalid(at, `\`starts_with\` takes two strings, ${given}`);
+  if (operator === 'contains') {
+    if (side === 'left' && type !== 'string')
+      return invalid(at, `\`contains\` looks into a string or an array, ${given}`);
+    return type === 'null' ? invalid(at, `\`contains\` looks for a scalar, ${given}`) : null;
+  }
+  return type === 'number' ? null : invalid(at, `\`${operator}\` compares two numbers, ${given}`);
+}
+
+// --- paths -------------------------------------------------------------------------------------
 
 const scopeNames: readonly (readonly [string, Scope])[] = [
   ['$.arguments', 'arguments'],
@@ -194,63 +252,65 @@ const scopeNames: readonly (readonly [string, Scope])[] = [
   ['$.output', 'output'],
   ['$.response', 'response'],
 ];
+const otherScopes: readonly (readonly [RegExp, string])[] = [
+  [/^\$\.(args?|argument|params|parameters)(?![\p{L}\p{N}_-])/u, '$.arguments'],
+  [/^\$\.(ctx|contexts|contex|contxt|state)(?![\p{L}\p{N}_-])/u, '$.context'],
+  [/^\$\.(input|inputs|workflow\.inputs|workflows\.input)(?![\p{L}\p{N}_-])/u, '$.workflow.input'],
+  [/^\$\.(outputs|result|results)(?![\p{L}\p{N}_-])/u, '$.output'],
+];
 
-function readPathAt(cursor: Cursor, options: PathOptions): Path {
-  const start = cursor.at;
-  const rest = cursor.text.slice(start);
-  const found = scopeNames.find(([name]) => rest.startsWith(name) && !/[\w-]/.test(rest[name.length] ?? ''));
-  const allowed = scopeNames
-    .filter(([, scope]) => options.scopes.includes(scope))
-    .map(([name]) => `\`${name}\``);
-  if (found === undefined || !options.scopes.includes(found[1])) {
-    throw new Trouble(
-      start,
-      `\`${/^\S+/.exec(rest)?.[0].slice(0, 60) ?? ''}\` reads an unknown scope: here a path starts with ${allowed.join(', ')}`,
-    );
-  }
-  cursor.at += found[0].length;
-  const segments: string[] = [];
-  for (let segment = readSegment(cursor); segment !== null; segment = readSegment(cursor))
-    segments.push(segment);
-  const optional = cursor.text[cursor.at] === '?';
+function readPathAt(text: string, start: number, options: PathOptions): Read<Path> {
+  const rest = text.slice(start);
+  const found = scopeNames.find(
+    ([name]) => rest.startsWith(name) && !/^[\p{L}\p{N}_-]/u.test(rest.slice(name.length)),
+  );
+  if (found === undefined || !options.scopes.includes(found[1])) return unknownScope(rest, start, options);
+  const segments = readSegments(text, start + found[0].length);
+  if (segments.status === 'invalid') return segments;
+  const optional = text[segments.end] === '?';
   if (optional && options.optional !== true)
-    throw new Trouble(cursor.at, 'a trailing `?` is for templates only');
-  if (optional) cursor.at += 1;
-  return { kind: 'path', scope: found[1], segments, optional, text: cursor.text.slice(start, cursor.at) };
+    return invalid(segments.end, 'a trailing `?` is for templates: compare with `null` instead');
+  const end = optional ? segments.end + 1 : segments.end;
+  const value: Path = {
+    kind: 'path',
+    scope: found[1],
+    segments: segments.value,
+    optional,
+    text: text.slice(start, end),
+  };
+  return { status: 'read', value, start, end };
 }
 
-/** `.name`, `.0`, `[0]`, `["odd name"]`. */
-function readSegment(cursor: Cursor): string | null {
-  const rest = cursor.text.slice(cursor.at);
-  const dotted = /^\.([\w-]+)/.exec(rest);
-  const bracketed =
-    /^\[(0|[1-9]\d*)\]/.exec(rest) ?? /^\["([^"]*)"\]/.exec(rest) ?? /^\['([^']*)'\]/.exec(rest);
-  const found = dotted ?? bracketed;
-  if (found === null) {
-    if (rest.startsWith('.') || rest.startsWith('['))
-      throw new Trouble(
-        cursor.at,
-        `\`${rest.slice(0, 20)}\` is no part of a path: use \`.name\`, \`[0]\` or \`["odd name"]\``,
-      );
-    return null;
-  }
-  cursor.at += found[0].length;
-  return found[1] ?? '';
+function unknownScope(rest: string, start: number, options: PathOptions): Invalid {
+  const allowed = scopeNames.filter(([, scope]) => options.scopes.includes(scope)).map(([name]) => name);
+  const written = /^\S+/.exec(rest)?.[0] ?? '';
+  const meant = otherScopes.find(([pattern, name]) => pattern.test(rest) && allowed.includes(name));
+  return invalid(
+    start,
+    `\`${shown(written)}\` reads an unknown scope: here a path starts with ${allowed.map((name) => `\`${name}\``).join(', ')}`,
+    meant === undefined ? undefined : written.replace(meant[0], () => meant[1]),
+  );
 }
 
-/** A literal that its operator can never take is a mistake, not a guard. */
-function assertTakes(operator: Operator, left: Operand, right: Operand): void {
-  for (const side of [left, right]) {
-    if (side.kind !== 'literal') continue;
-    const type = side.value === null ? 'null' : typeof side.value;
-    if (/^[<>]/.test(operator) && type !== 'number')
-      throw new Trouble(0, `\`${operator}\` compares numbers, and \`${String(side.value)}\` is ${type}`);
-    if (operator === 'starts_with' && type !== 'string')
-      throw new Trouble(0, `\`starts_with\` takes strings, and \`${String(side.value)}\` is ${type}`);
-    if (operator === 'contains' && (type === 'null' || (side === left && type !== 'string')))
-      throw new Trouble(
-        0,
-        `\`contains\` looks in a string or an array for a scalar, and \`${String(side.value)}\` is ${type}`,
-      );
+/** `.name`, `.0`, `[0]`, `["odd name"]`, any number of them. */
+function readSegments(text: string, from: number): Read<string[]> {
+  const segments: string[] = [];
+  let end = from;
+  for (;;) {
+    const rest = text.slice(end);
+    const found =
+      /^\.([\p{L}\p{N}_-]+)/u.exec(rest) ??
+      /^\[(0|[1-9]\d*)\]/.exec(rest) ??
+      /^\["([^"]*)"\]/.exec(rest) ??
+      /^\['([^']*)'\]/.exec(rest);
+    if (found === null) break;
+    segments.push(found[1] ?? '');
+    end += found[0].length;
   }
+  if (/^[.[]/.test(text.slice(end)))
+    return invalid(
+      end,
+      `\`${shown(text.slice(end))}\` is no part of a path: use \`.name\`, \`[0]\` or \`["odd name"]\``,
+    );
+  return { status: 'read', value: segments, start: from, end };
 }

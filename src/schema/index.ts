@@ -18,15 +18,28 @@ const cached = 500;
 const cache = new Map<string, CompiledSchema>();
 const maxErrors = 20;
 
-/** JSON Schema 2020-12, strict. Defaults are applied to a copy; the caller's value is never touched. */
+/**
+ * JSON Schema 2020-12, strict: unknown keywords and formats, references that lead out of the document and other
+ * drafts do not compile. Defaults are applied to a copy; the caller's value is never touched.
+ */
 export function compileSchema(schema: JsonObject): CompiledSchema {
-  const key = canonical(schema);
+  const key = keyOf(schema);
+  if (key === null) return { status: 'invalid', message: 'a text in it holds a lone surrogate' };
   const known = cache.get(key);
   if (known !== undefined) return known;
   const compiled = compile(schema);
   if (cache.size >= cached) cache.clear();
   cache.set(key, compiled);
   return compiled;
+}
+
+function keyOf(schema: JsonObject): string | null {
+  try {
+    return canonical(schema);
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
 }
 
 function compile(schema: JsonObject): CompiledSchema {
@@ -43,13 +56,20 @@ function compile(schema: JsonObject): CompiledSchema {
     });
     addFormats.default(ajv);
     const check = ajv.compile(schema);
+    // ajv's own extension: such a check answers with a promise, and a promise is true whatever it brings.
+    if ('$async' in check) return { status: 'invalid', message: '`$async` is no keyword of JSON Schema' };
     return { status: 'ok', validate: (value) => validate(check, value) };
   } catch (error) {
     return {
       status: 'invalid',
-      message: error instanceof Error ? error.message : 'the schema does not compile',
+      message: error instanceof Error ? plain(error.message) : 'the schema does not compile',
     };
   }
+}
+
+/** ajv says `strict mode: unknown keyword: "foo"`; what it says of the root, it says of `data`. */
+function plain(message: string): string {
+  return message.replace(/^strict mode: /, '').replace(/^schema is invalid: data/, 'the schema');
 }
 
 function validate(check: ValidateFunction, given: JsonObject): SchemaCheck {
