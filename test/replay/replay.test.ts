@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { DeterminismViolationError } from '@temporalio/workflow';
+import { historyFromJSON, type History } from '@temporalio/common/lib/proto-utils.js';
+import { DefaultLogger, Runtime, Worker, bundleWorkflowCode } from '@temporalio/worker';
+import { kernelVersion } from '../../src/workflows/messages.js';
+import { projectRoot } from '../support/paths.js';
+import { temporaryFolder } from '../support/servers.js';
+
+// Histories of real runs, recorded by `npm run record:histories`. Runs that are parked today wake up
+// on tomorrow's kernel: it must take the same way through all of these.
+
+const folder = join(projectRoot, 'test', 'histories');
+const dist = join(projectRoot, 'dist');
+const files = readdirSync(folder).filter((name) => name.endsWith('.json'));
+
+function recorded(file: string): History {
+  return historyFromJSON(JSON.parse(readFileSync(join(folder, file), 'utf8')));
+}
+
+async function replay(file: string, codePath: string): Promise<void> {
+  const history = recorded(file);
+  const run = history.events?.[0]?.workflowExecutionStartedEventAttributes?.workflowId;
+  assert.ok(run, 'the history begins with a start');
+  const options = {
+    workflowBundle: { codePath },
+    dataConverter: { payloadConverterPath: join(dist, 'workflows', 'payload-converter.js') },
+  };
+  await Worker.runReplayHistory(options, history, run);
+}
+
+describe('recorded histories', () => {
+  const changed = temporaryFolder('changed-kernel');
+  before(() => {
+    const logging = { filter: 'off', forward: {} };
+    Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging } });
+  });
+  after(() => rmSync(changed, { recursive: true, force: true }));
+
+  it('cover every kernel version, and every way that a run has gone', () => {
+    for (let version = 1; version <= kernelVersion; version += 1)
+      assert.ok(files.filter((name) => name.startsWith(`kernel-${version}-`)).length >= 7);
+  });
+
+  for (const file of files)
+    it(`replay on this build: ${file}`, () => replay(file, join(dist, 'workflow-bundle.js')));
+
+  /** The built workflows with one text replaced, bundled as scripts/build.mjs does. */
+  async function bundleChanged(name: string, from: string, to: string): Promise<string> {
+    const workflows = join(changed, name, 'workflows');
+    cpSync(join(dist, 'workflows'), workflows, { recursive: true });
+    symlinkSync(join(projectRoot, 'node_modules'), join(changed, name, 'node_modules'));
+    const kernel = join(workflows, 'run.js');
+    const text = readFileSync(kernel, 'utf8');
+    assert.ok(text.includes(from), `run.js has no \`${from}\` to change`);
+    writeFileSync(kernel, text.replace(from, to));
+    const { code } = await bundleWorkflowCode({
+      workflowsPath: join(workflows, 'index.js'),
+      payloadConverterPath: join(workflows, 'payload-converter.js'),
+      logger: new DefaultLogger('ERROR'),
+    });
+    const bundle = join(changed, `${name}.js`);
+    writeFileSync(bundle, code);
+    return bundle;
+  }
+
+  const loop = 'while (!kernel.closed) {';
+
+  it('replay on a kernel that was changed in words only', async () => {
+    const bundle = await bundleChanged('same', loop, `void 'other words';\n${loop}`);
+    for (const file of files) await replay(file, bundle);
+  });
+
+  it('fail on a kernel whose commands come in another order', async () => {
+    const bundle = await bundleChanged('sleepy', loop, `await sleep('1 ms');\n${loop}`);
+    for (const file of files)
+      await assert.rejects(replay(file, bundle), DeterminismViolationError, `${file} replayed`);
+  });
+
+  it('fail on a kernel that has lost a command', async () => {
+    const arming =
+      'arm(kernel, effect.approval, effect.at, { kind: "deadline", approval: effect.approval });';
+    const bundle = await bundleChanged('armless', arming, '');
+    const parked = files.filter((name) => name.includes('payment'));
+    for (const file of parked)
+      await assert.rejects(replay(file, bundle), DeterminismViolationError, `${file} replayed`);
+  });
+});
