@@ -1,8 +1,15 @@
 import { defaultReliability, type Gate, type Plan, type State, type Transition } from '../engine/plan.js';
-import { charterGates, compileCharter, emptyCharter, gateList, type CharterGates } from './charter.js';
+import {
+  charterGates,
+  checkCharterGates,
+  compileCharter,
+  emptyCharter,
+  gateList,
+  type CharterGates,
+} from './charter.js';
 import { checkPlan } from './checks.js';
-import { warn, type CompiledTool, type Compiling, type Path } from './context.js';
-import { mergeGates } from './gates.js';
+import { error, warn, type CompiledTool, type Compiling, type Path } from './context.js';
+import { mergeGates, warnUngated } from './gates.js';
 import { defaultChainDepth, header } from './header.js';
 import type { AgentShape } from './shapes.js';
 
@@ -11,11 +18,27 @@ import type { AgentShape } from './shapes.js';
 /** One state `active` whose transitions are the permitted tools, and `complete`, which ends the run. */
 export function compileAgent(to: Compiling, shape: AgentShape, path: Path): Plan {
   const charter = compileCharter(to, shape.permissions, [...path, 'permissions']) ?? emptyCharter;
-  const gates: CharterGates = { shapes: gateList(shape.approval_gate), path: [...path, 'approval_gate'] };
+  const gates: CharterGates = {
+    shapes: gateList(shape.approval_gate),
+    listed: Array.isArray(shape.approval_gate),
+    path: [...path, 'approval_gate'],
+  };
+  checkCharterGates(to, gates, charter.execute);
   const permitted = [...new Set([...charter.read, ...charter.execute])].filter(
     (name) => !charter.deny.includes(name),
   );
   const tools = permitted.flatMap((name) => to.catalog.tools.find((one) => one.name === name) ?? []);
+  if (permitted.includes('complete'))
+    error(
+      to,
+      'NAME_INVALID',
+      [...path, 'permissions'],
+      'a tool named `complete` hides the transition that ends the run: give it another name',
+      'key',
+    );
+  for (const tool of tools)
+    if (gates.shapes.length === 0)
+      warnUngated(to, tool.tier, [tool.gate], [...path, 'permissions'], tool.name);
   const transitions = tools.map((tool) =>
     toolTransition(
       tool,
@@ -23,7 +46,6 @@ export function compileAgent(to: Compiling, shape: AgentShape, path: Path): Plan
       charter.execute.includes(tool.name) ? charterGates(to, gates, tool.tier) : [],
     ),
   );
-  to.warnings.splice(0, to.warnings.length, ...dedupe(to.warnings));
   const plan: Plan = {
     ...header(to, shape.name, shape, path),
     notation: 'agent',
@@ -47,10 +69,6 @@ export function compileAgent(to: Compiling, shape: AgentShape, path: Path): Plan
   };
   checkPlan(to, plan, path);
   return plan;
-}
-
-function dedupe<T>(problems: readonly T[]): T[] {
-  return [...new Map(problems.map((one) => [JSON.stringify(one), one])).values()];
 }
 
 const emptyState: Omit<State, 'name'> = {
@@ -139,5 +157,6 @@ export function compileProxy(to: Compiling, tools: readonly CompiledTool[], path
   for (const [index, tool] of tools.entries())
     if (tool.tier === null)
       warn(to, 'TIER_MISSING', [...path, index], `tool \`${tool.name}\` has no \`tier\``);
+  checkPlan(to, plan, path);
   return plan;
 }

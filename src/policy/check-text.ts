@@ -3,6 +3,7 @@ import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { compileAgent } from './agent.js';
 import { compileWorkflow } from './flows.js';
 import { error, type Catalog, type Compiling, type Path } from './context.js';
+import type { EnvironmentEntry } from '../model/policy-set.js';
 import type { Problem } from './problems.js';
 import { fit } from './shape-check.js';
 import { agentShape, nameShape, workflowShape, type AgentShape, type WorkflowShape } from './shapes.js';
@@ -63,9 +64,10 @@ export function checkFlowText(
   if (Object.hasOwn(source.value, 'version') && source.value['version'] !== 1)
     return fail('WRONG_VALUE', ['version'], 'the format version is `1`');
   const flows = source.value['workflows'];
-  const names = isObject(flows) ? Object.keys(flows) : [];
+  if (!isObject(flows)) return fail('WRONG_TYPE', ['workflows'], '`workflows` is a mapping: `{name: {…}}`');
+  const names = Object.keys(flows);
   const [name] = names;
-  if (!isObject(flows) || name === undefined || names.length !== 1)
+  if (name === undefined || names.length !== 1)
     return fail(
       'ONE_FLOW',
       ['workflows'],
@@ -84,16 +86,22 @@ export function checkOne(
   const to: Compiling = { source, catalog, errors: [], warnings: [] };
   const flow = notation === 'agent' ? agentFlow(to, value, path) : workflowFlow(to, value, path);
   const environment = flow?.environment ?? defaultEnvironment;
-  const { refuseWarnings = false, requireTiers = false } =
-    catalog.policySet.environments.find((one) => one.name === environment) ?? {};
-  const warnings = unacknowledged(to.warnings, value);
-  const fatal = warnings.filter((one) => refuseWarnings || (requireTiers && one.code === 'TIER_MISSING'));
+  const known = catalog.policySet.environments.find((one) => one.name === environment);
+  if (flow !== null && flow.environment === null && known === undefined)
+    error(
+      to,
+      'UNKNOWN_ENVIRONMENT',
+      path,
+      `no file declares \`${environment}\`: name the flow's \`environment\``,
+      'key',
+    );
+  const { fatal, warnings } = judgeWarnings(to.warnings, value, known);
   const errors = [...to.errors, ...fatal];
   if (flow === null || errors.length > 0)
     return {
       status: 'invalid',
       errors: inOrder(errors),
-      warnings: inOrder(warnings.filter((one) => !fatal.includes(one))),
+      warnings: inOrder(warnings),
     };
   return {
     status: 'valid',
@@ -146,6 +154,23 @@ function made(to: Compiling, plan: Plan, { version: _version, ...definition }: J
   };
 }
 
+/** What the environment does not take, and what is only said. A missing tier where tiers are demanded is an error. */
+export function judgeWarnings(
+  all: readonly Problem[],
+  value: Json,
+  environment: EnvironmentEntry | undefined,
+): { readonly fatal: readonly Problem[]; readonly warnings: readonly Problem[] } {
+  const { refuseWarnings = false, requireTiers = false } = environment ?? {};
+  const tierless = requireTiers ? all.filter((one) => one.code === 'TIER_MISSING') : [];
+  const open = unacknowledged(
+    all.filter((one) => !tierless.includes(one)),
+    value,
+  );
+  return refuseWarnings
+    ? { fatal: [...tierless, ...open], warnings: [] }
+    : { fatal: tierless, warnings: open };
+}
+
 /** What the author has read and accepted, with a reason in the file, is not said again. */
 function unacknowledged(warnings: readonly Problem[], value: Json): readonly Problem[] {
   const list =
@@ -161,6 +186,8 @@ function unacknowledged(warnings: readonly Problem[], value: Json): readonly Pro
   );
 }
 
+/** As they stand in the text, each once. */
 export function inOrder(problems: readonly Problem[]): Problem[] {
-  return [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
+  const once = new Map(problems.map((one) => [JSON.stringify(one), one]));
+  return [...once.values()].sort((a, b) => a.line - b.line || a.column - b.column);
 }

@@ -21,6 +21,17 @@ export function connectionsOf(
     }
     const one = shaped.value;
     if ('kind' in one) return [{ name, targets: target(reading, source, null, one, path) }];
+    const kinds = new Set(Object.values(one.environments).map((each) => each.kind));
+    if (kinds.size > 1)
+      reading.errors.push(
+        problemAt(
+          source,
+          'CONNECTION_KIND',
+          [...path, 'environments'],
+          `connection \`${name}\` is of several kinds: ${[...kinds].join(', ')}`,
+          'key',
+        ),
+      );
     return [
       {
         name,

@@ -36,6 +36,9 @@ export interface Compiling {
 
 export type Path = readonly PathSegment[];
 
+/** More than these are not told at once: a document of a megabyte is answered as quickly as a small one. */
+export const maxProblems = 100;
+
 export function error(
   to: Compiling,
   code: string,
@@ -44,6 +47,7 @@ export function error(
   at: 'key' | 'value' = 'value',
   suggestion?: string,
 ): void {
+  if (to.errors.length >= maxProblems) return;
   to.errors.push(problemAt(to.source, code, path, message, at, suggestion));
 }
 
@@ -54,6 +58,7 @@ export function warn(
   message: string,
   at: 'key' | 'value' = 'key',
 ): void {
+  if (to.warnings.length >= maxProblems) return;
   to.warnings.push(problemAt(to.source, code, path, message, at));
 }
 
@@ -67,6 +72,7 @@ export function assertKnown(
   path: Path,
 ): boolean {
   if (names.includes(name)) return true;
-  error(to, code, path, `unknown ${what} \`${name}\``, 'value', nearest(name, names));
+  if (to.errors.length < maxProblems)
+    error(to, code, path, `unknown ${what} \`${name}\``, 'value', nearest(name, names));
   return false;
 }

@@ -41,7 +41,7 @@ export function compileExecutor(
     error(to, 'WRONG_VALUE', path, `an executor of kind \`${shape.kind}\` takes no \`idempotencyKey\``);
   const at = inside.reliability === undefined ? path.slice(0, -1) : path;
   const executor = bare(to, shape, key, path);
-  const reliability = compileReliability(to, inside.reliability ?? beside.reliability, [
+  const reliability = compileReliability(to, inside.reliability ?? beside.reliability, key, [
     ...at,
     'reliability',
   ]);
@@ -131,7 +131,12 @@ function assertConnection(
     );
 }
 
-function compileReliability(to: Compiling, shape: ReliabilityShape | undefined, path: Path): Reliability {
+function compileReliability(
+  to: Compiling,
+  shape: ReliabilityShape | undefined,
+  idempotencyKey: boolean,
+  path: Path,
+): Reliability {
   if (shape === undefined) return defaultReliability;
   if (shape.timeout !== undefined && shape.timeoutMs !== undefined)
     error(
@@ -151,12 +156,18 @@ function compileReliability(to: Compiling, shape: ReliabilityShape | undefined, 
     maxDelayMs: retry?.maxDelayMs ?? defaultReliability.maxDelayMs,
     retryOn: retry?.retryOn ?? defaultReliability.retryOn,
     fallback: (shape.fallback?.executors ?? []).map((one, index) =>
-      bare(to, one, 'idempotencyKey' in one ? (one.idempotencyKey ?? false) : false, [
-        ...path,
-        'fallback',
-        'executors',
-        index,
-      ]),
+      compileFallback(to, one, idempotencyKey, [...path, 'fallback', 'executors', index]),
     ),
   };
+}
+
+/** Tried with the idempotency key of what it stands in for, and once. */
+function compileFallback(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
+  if (shape.kind === 'human')
+    error(to, 'WRONG_VALUE', [...path, 'kind'], 'a fallback cannot wait for a human: use another state');
+  for (const key of ['reliability', 'evidence'] as const)
+    if (shape[key] !== undefined)
+      error(to, 'WRONG_VALUE', [...path, key], `a fallback has no \`${key}\` of its own: remove it`, 'key');
+  const own = 'idempotencyKey' in shape ? shape.idempotencyKey : undefined;
+  return bare(to, shape, own ?? idempotencyKey, path);
 }

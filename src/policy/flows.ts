@@ -1,10 +1,11 @@
 import type { Charter, OnEnter, Plan, State } from '../engine/plan.js';
 import { isObject } from '../model/json.js';
-import { compileCharter, emptyCharter, gateList, type CharterGates } from './charter.js';
+import { checkCharterGates, compileCharter, emptyCharter, gateList, type CharterGates } from './charter.js';
 import { checkPlan } from './checks.js';
 import { error, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { defaultChainDepth, header } from './header.js';
+import { checkReads } from './reads.js';
 import type { OnEnterShape, StateShape, WorkflowShape } from './shapes.js';
 import { compileTransition } from './transitions.js';
 import { compileMapping } from './values.js';
@@ -14,7 +15,12 @@ import { compileMapping } from './values.js';
 export function compileWorkflow(to: Compiling, name: string, shape: WorkflowShape, path: Path): Plan {
   const charter = compileCharter(to, shape.charter?.permissions, [...path, 'charter', 'permissions']);
   const gates = gateList(shape.charter?.approval_gate);
-  const charterGates: CharterGates = { shapes: gates, path: [...path, 'charter', 'approval_gate'] };
+  const charterGates: CharterGates = {
+    shapes: gates,
+    listed: Array.isArray(shape.charter?.approval_gate),
+    path: [...path, 'charter', 'approval_gate'],
+  };
+  checkCharterGates(to, charterGates, charter?.execute ?? []);
   const states = Object.entries(shape.states).map(([state, one]) =>
     compileState(
       to,
@@ -82,5 +88,7 @@ function compileOnEnter(to: Compiling, shape: OnEnterShape, path: Path): OnEnter
       'entering a state cannot wait for a human: put the executor on a transition',
     );
   const compiled = compileExecutor(to, shape.executor, shape, [...path, 'executor']);
-  return { ...compiled, output: compileMapping(to, shape.output, [...path, 'output']) };
+  const output = compileMapping(to, shape.output, [...path, 'output']);
+  checkReads(to, { name: 'onEnter', inputSchema: null, ...compiled, output }, path);
+  return { ...compiled, output };
 }

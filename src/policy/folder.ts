@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
-import { isObject, type Json } from '../model/json.js';
+import { isObject, type Json, type JsonObject } from '../model/json.js';
 import type { PolicySet } from '../model/policy-set.js';
 import { compileProxy } from './agent.js';
-import { checkOne, inOrder, type CompiledFlow } from './check-text.js';
-import type { Catalog, CompiledTool, Compiling } from './context.js';
+import { checkOne, inOrder, judgeWarnings, type CompiledFlow } from './check-text.js';
+import { error, type Catalog, type CompiledTool, type Compiling } from './context.js';
 import { assemble, type PolicyFile } from './policy-set.js';
 import type { PathSegment, Problem } from './problems.js';
 import { readFiles, unique, type Reading } from './reading.js';
@@ -55,9 +55,13 @@ function byFile(problems: readonly Problem[]): Problem[] {
   return inOrder(problems).sort((a, b) => (a.file ?? '').localeCompare(b.file ?? '', 'en'));
 }
 
+function looksLikeAgent(value: JsonObject): boolean {
+  return ['permissions', 'name', 'approval_gate'].some((key) => Object.hasOwn(value, key));
+}
+
 function shapeOf(reading: Reading, source: Source): PolicyFile[] {
   if (source.value === null) return [];
-  if (isObject(source.value) && Object.hasOwn(source.value, 'permissions')) return [{ source, shape: null }];
+  if (isObject(source.value) && looksLikeAgent(source.value)) return [{ source, shape: null }];
   const shaped = fit(source, source.value, fileShape, []);
   if (shaped.status === 'fits') return [{ source, shape: shaped.value }];
   reading.errors.push(...shaped.problems);
@@ -122,12 +126,24 @@ function proxyOf(reading: Reading, tools: readonly FoundTool[], catalog: Catalog
   const exposed = tools.filter((one) => one.exposed);
   const source = exposed[0]?.source;
   if (source === undefined || !unique(reading, source, 'flow', 'proxy', ['proxy'])) return [];
-  const to: Compiling = { source, catalog, errors: reading.errors, warnings: reading.warnings };
+  const to: Compiling = { source, catalog, errors: reading.errors, warnings: [] };
   const plan = compileProxy(
     to,
     exposed.map((one) => one.tool),
     ['proxy', 'expose'],
   );
+  const environment = catalog.policySet.environments.find((one) => one.name === 'dev');
+  if (environment === undefined)
+    error(
+      to,
+      'UNKNOWN_ENVIRONMENT',
+      ['proxy'],
+      'the flow `proxy` lives in `dev`, which no file declares',
+      'key',
+    );
+  const { fatal, warnings } = judgeWarnings(to.warnings, null, environment);
+  reading.errors.push(...fatal);
+  reading.warnings.push(...warnings);
   const definition = { proxy: { expose: exposed.map((one) => one.tool as unknown as Json) } };
   return [
     {

@@ -131,6 +131,23 @@ function compileOn(to: Compiling, on: NonNullable<GateShape['on']>, path: Path, 
     : compileGuard(to, on, path, bareNames);
 }
 
+/** The default gate applies, and says so: an author who means another one writes it. */
+export function warnUngated(
+  to: Compiling,
+  tier: Tier | null,
+  gates: readonly (Gate | null)[],
+  path: Path,
+  name: string,
+): void {
+  if (tier === 'irreversible' && gates.every((one) => one === null))
+    warn(
+      to,
+      'DEFAULT_GATE',
+      path,
+      `\`${name}\` is irreversible and has no gate of its own: one approval by somebody else is asked for`,
+    );
+}
+
 const irreversibleGate: Gate = {
   on: null,
   roles: [],

@@ -1,5 +1,5 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import type { PathSegment, Problem } from './problems.js';
 import { parseText, problemAt, type Source } from './source.js';
 
@@ -12,6 +12,8 @@ const known = [
   /^(tools|flows)\/(?:[^/]+\/)*[^/]+\.(ya?ml|json)$/,
   /^tests\/(?:[^/]+\/)*[^/]+\.test\.(ya?ml|json)$/,
 ];
+
+const maxFolders = 8;
 
 export interface Reading {
   readonly root: string;
@@ -35,10 +37,7 @@ export async function readFiles(reading: Reading): Promise<void> {
       reading.root,
       `there is no policies folder \`${reading.root}\`: set COUNTERSIGN_POLICIES to one`,
     );
-  const entries = await readdir(reading.root, { recursive: true, withFileTypes: true });
-  const paths = entries
-    .filter((one) => one.isFile() && /\.(ya?ml|json)$/.test(one.name))
-    .map((one) => relative(reading.root, join(one.parentPath, one.name)).replaceAll('\\', '/'));
+  const paths = await policyFiles(reading.root, '', 0);
   for (const file of paths.sort()) {
     if (!known.some((one) => one.test(file))) {
       fail(
@@ -48,7 +47,12 @@ export async function readFiles(reading: Reading): Promise<void> {
       );
       continue;
     }
-    const parsed = parseText(await readFile(join(reading.root, file), 'utf8'), file);
+    const text = await readText(join(reading.root, file));
+    if (text === null) {
+      fail('UNREADABLE', file, `\`${file}\` cannot be read as a file of UTF-8 text`);
+      continue;
+    }
+    const parsed = parseText(text, file);
     if (parsed.status === 'invalid') reading.errors.push(...parsed.problems);
     else reading.sources.push(parsed.source);
   }
@@ -77,4 +81,29 @@ export function unique(
   }
   reading.names.set(key, source.file ?? 'this document');
   return true;
+}
+
+/** YAML and JSON files, links followed as a mounted ConfigMap has them; what is hidden is not policy. */
+async function policyFiles(root: string, under: string, depth: number): Promise<string[]> {
+  if (depth > maxFolders) return [];
+  const names = (await readdir(join(root, under))).filter((name) => !name.startsWith('.')).sort();
+  const found: string[] = [];
+  for (const name of names) {
+    const path = under === '' ? name : `${under}/${name}`;
+    const kind = await stat(join(root, path)).then(
+      (one) => (one.isDirectory() ? 'folder' : 'file'),
+      () => 'file',
+    );
+    if (kind === 'folder') found.push(...(await policyFiles(root, path, depth + 1)));
+    else if (/\.(ya?ml|json)$/i.test(name)) found.push(path);
+  }
+  return found;
+}
+
+async function readText(path: string): Promise<string | null> {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
+  } catch {
+    return null;
+  }
 }

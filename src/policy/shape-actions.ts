@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, json, values, wholeMs } from './shape-basics.js';
+import { duration, json, positiveMs, values, wholeMs } from './shape-basics.js';
 
 // Guards, executors, gates and mappings.
 
@@ -61,7 +61,7 @@ export interface ReliabilityShape {
 export const reliability: z.ZodType<ReliabilityShape> = z.lazy(() =>
   z.strictObject({
     timeout: duration.optional(),
-    timeoutMs: wholeMs.optional(),
+    timeoutMs: positiveMs.optional(),
     retry: retry.optional(),
     fallback: z
       .strictObject({ strategy: z.literal('first_success'), executors: z.array(executorShape).min(1) })

@@ -5,22 +5,28 @@ import type { Json, JsonObject } from '../model/json.js';
 
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
+const longestMs = 366 * units.d;
+
 /** `200ms`, `30s`, `5m`, `2h`, `3d` to milliseconds. */
 export function durationMs(text: string): number | null {
   const found = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
-  return found === null ? null : Number(found[1]) * units[found[2] as keyof typeof units];
+  if (found === null) return null;
+  const ms = Number(found[1]) * units[found[2] as keyof typeof units];
+  return ms >= 1 && ms <= longestMs ? ms : null;
 }
 
 export const duration = z
   .string()
   .refine((text) => durationMs(text) !== null, {
-    error: 'is no duration: write `200ms`, `30s`, `5m`, `2h` or `3d`',
+    error: 'is no duration: write `200ms`, `30s`, `5m`, `2h` or `3d`, 366 days at most',
   })
   .transform((text) => durationMs(text) ?? 0);
-export const wholeMs = z
-  .int()
-  .min(0)
-  .max(366 * units.d);
+export const wholeMs = z.int().min(0).max(longestMs);
+export const positiveMs = z.int().min(1).max(longestMs);
+/** States and transitions: what a person can read and an address can carry. */
+export const labelShape = z.string().regex(/^(?!\s)[^\p{Cc}\p{Cf}\p{Cs}]{1,128}(?<!\s)$/u, {
+  error: 'is no name: 128 characters at most, no control characters, no space at either end',
+});
 export const text = z.string().max(20_000);
 export const nameShape = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, {
   error: 'is no name: letters, digits, `.`, `_` and `-`, 128 at most',

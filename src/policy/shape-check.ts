@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Json } from '../model/json.js';
+import { maxProblems } from './context.js';
 import { nearest, type PathSegment, type Problem } from './problems.js';
 import { keysAt, kindsAt } from './shape-keys.js';
 import { problemAt, type Source } from './source.js';
@@ -9,6 +10,16 @@ type Issue = z.core.$ZodIssue;
 export type Shaped<T> =
   | { readonly status: 'fits'; readonly value: T }
   | { readonly status: 'invalid'; readonly problems: readonly Problem[] };
+
+const words: Readonly<Record<string, string>> = {
+  object: 'a mapping',
+  record: 'a mapping',
+  array: 'a list',
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: '`true` or `false`',
+};
 
 /** What is being fitted: the shape and the value stand at `base` of the document. */
 interface Fitting {
@@ -28,7 +39,10 @@ export function fit<T>(
   const parsed = shape.safeParse(value);
   if (parsed.success) return { status: 'fits', value: parsed.data };
   const fitting: Fitting = { source, shape, value, base };
-  return { status: 'invalid', problems: parsed.error.issues.flatMap((issue) => explain(fitting, issue, [])) };
+  return {
+    status: 'invalid',
+    problems: parsed.error.issues.slice(0, maxProblems).flatMap((issue) => explain(fitting, issue, [])),
+  };
 }
 
 /** `above` is where the issue's own path starts, inside the value. */
@@ -41,7 +55,14 @@ function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]):
     case 'invalid_union':
       return explainUnion(fitting, issue, inner);
     case 'invalid_type':
-      return [misfit(fitting, path, 'WRONG_TYPE', (shown) => `expected ${issue.expected}, not ${shown}`)];
+      return [
+        misfit(
+          fitting,
+          path,
+          'WRONG_TYPE',
+          (shown) => `expected ${words[issue.expected] ?? issue.expected}, not ${shown}`,
+        ),
+      ];
     case 'invalid_value': {
       const names = issue.values.map(String);
       const message = (shown: string): string => `${shown} is not one of ${quoted(names)}`;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { executorShape, gateShape, guards, guardShape, mappingShape, reliability } from './shape-actions.js';
-import { duration, nameShape, schema, text, tier, values, wholeMs } from './shape-basics.js';
+import { duration, labelShape, nameShape, positiveMs, schema, text, tier, values } from './shape-basics.js';
 
 // Flows in both notations, and tools.
 
@@ -42,7 +42,7 @@ const stateShape = z.strictObject({
   outcome: z.enum(['success', 'failure']).optional(),
   onEnter: onEnter.optional(),
   linkFilter: z.enum(['all', 'byGuards']).optional(),
-  transitions: z.record(z.string(), transition).optional(),
+  transitions: z.record(labelShape, transition).optional(),
 });
 export type StateShape = z.infer<typeof stateShape>;
 
@@ -51,7 +51,7 @@ const permissions = z.strictObject({
   execute: z.array(z.string()).optional(),
   deny: z.array(z.string()).optional(),
 });
-const gates = z.union([gateShape, z.array(gateShape)]);
+const gates = z.union([gateShape, z.array(gateShape).min(1).max(20)]);
 const acknowledge = z.array(
   z.strictObject({ code: z.string(), path: z.string().optional(), reason: z.string().min(1) }),
 );
@@ -67,13 +67,13 @@ export const workflowShape = z.strictObject({
   initialContext: values.optional(),
   linkFilter: z.enum(['all', 'byGuards']).optional(),
   timeout: duration.optional(),
-  timeoutMs: wholeMs.optional(),
+  timeoutMs: positiveMs.optional(),
   onTimeout: z.strictObject({ target: z.string() }).optional(),
   maxChainDepth: z.int().min(1).max(500).optional(),
   charter: z
     .strictObject({ permissions: permissions.optional(), approval_gate: gates.optional() })
     .optional(),
-  states: z.record(z.string(), stateShape),
+  states: z.record(labelShape, stateShape),
   acknowledge: acknowledge.optional(),
 });
 export type WorkflowShape = z.infer<typeof workflowShape>;
@@ -88,7 +88,7 @@ export const agentShape = z.strictObject({
   owner: z.string().min(1).optional(),
   inputSchema: schema.optional(),
   timeout: duration.optional(),
-  timeoutMs: wholeMs.optional(),
+  timeoutMs: positiveMs.optional(),
   permissions,
   approval_gate: gates.optional(),
   acknowledge: acknowledge.optional(),

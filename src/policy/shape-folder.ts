@@ -31,7 +31,11 @@ export const targetShape = z.discriminatedUnion('kind', [restConnection, mcpConn
 export type TargetShape = z.infer<typeof targetShape>;
 export const connectionShape = z.union([
   targetShape,
-  z.strictObject({ environments: z.record(z.string(), targetShape) }),
+  z.strictObject({
+    environments: z.record(z.string(), targetShape).refine((one) => Object.keys(one).length > 0, {
+      error: 'is empty: name at least one environment',
+    }),
+  }),
 ]);
 
 export const environmentShape = z.strictObject({

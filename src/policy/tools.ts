@@ -1,16 +1,27 @@
-import type { JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/json.js';
 import { compileSchema } from '../schema/index.js';
 import { error, type CompiledTool, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { compileGate } from './gates.js';
+import { checkReads } from './reads.js';
 import type { ToolShape } from './shapes.js';
 import { compileGuards, compileMapping } from './values.js';
 
-export function checkSchema(to: Compiling, schema: JsonObject | undefined, path: Path): JsonObject | null {
+const acceptsObjects = (type: Json): boolean =>
+  type === 'object' || (Array.isArray(type) && type.includes('object'));
+
+export function checkSchema(
+  to: Compiling,
+  schema: JsonObject | undefined,
+  path: Path,
+  at: 'input' | 'output' = 'input',
+): JsonObject | null {
   if (schema === undefined) return null;
   const compiled = compileSchema(schema);
   if (compiled.status === 'invalid')
     error(to, 'SCHEMA_INVALID', path, `the schema does not compile: ${compiled.message}`, 'key');
+  else if (at === 'input' && schema['type'] !== undefined && !acceptsObjects(schema['type']))
+    error(to, 'SCHEMA_INVALID', [...path, 'type'], 'input is always an object: the schema can never hold');
   return schema;
 }
 
@@ -19,13 +30,13 @@ export function compileTool(to: Compiling, shape: ToolShape, path: Path): Compil
     ...path,
     'executor',
   ]);
-  return {
+  const tool: CompiledTool = {
     name: shape.name,
     title: shape.title ?? shape.name,
     description: shape.description ?? null,
     tier: shape.tier ?? null,
     inputSchema: checkSchema(to, shape.inputSchema, [...path, 'inputSchema']),
-    outputSchema: checkSchema(to, shape.outputSchema, [...path, 'outputSchema']),
+    outputSchema: checkSchema(to, shape.outputSchema, [...path, 'outputSchema'], 'output'),
     guards: compileGuards(to, shape.guards, [...path, 'guards']),
     gate: compileGate(to, shape.gate, [...path, 'gate'], {
       what: `tool ${shape.name}`,
@@ -37,4 +48,6 @@ export function compileTool(to: Compiling, shape: ToolShape, path: Path): Compil
     evidence,
     reliability,
   };
+  checkReads(to, tool, path);
+  return tool;
 }

@@ -1,8 +1,9 @@
-import { defaultReliability, type Charter, type Transition } from '../engine/plan.js';
+import { defaultReliability, type Charter, type Gate, type Tier, type Transition } from '../engine/plan.js';
 import { charterGates, type CharterGates } from './charter.js';
 import { assertKnown, error, warn, type CompiledTool, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
-import { compileGate, mergeGates } from './gates.js';
+import { compileGate, mergeGates, warnUngated } from './gates.js';
+import { checkReads } from './reads.js';
 import type { TransitionShape } from './shapes.js';
 import { checkSchema } from './tools.js';
 import { compileEntries, compileGuard, compileGuards, compileMapping } from './values.js';
@@ -39,21 +40,18 @@ export function compileTransition(
   const tool = toolOf(to, shape, path);
   const own =
     shape.executor === undefined ? null : compileExecutor(to, shape.executor, shape, [...path, 'executor']);
+  if (shape.executor === undefined) refuseIdle(to, shape, path);
   const executor = own?.executor ?? tool?.executor ?? null;
-  const tier = shape.tier ?? tool?.tier ?? null;
-  if (tool?.tier !== null && tool !== null && shape.tier !== undefined && shape.tier !== tool.tier)
-    error(to, 'TIER_MISMATCH', [...path, 'tier'], `tool \`${tool.name}\` is ${tool.tier}`);
+  const tier = tierOf(to, shape, tool, path);
   checkTier(to, { executor: executor?.kind ?? null, tier, charter, path });
   const gate = compileGate(to, shape.gate, [...path, 'gate'], {
     what: `transition ${name}`,
     bareNames: true,
     tier,
   });
-  const fromCharter =
-    charter !== null && tool !== null && charter.execute.includes(tool.name)
-      ? charterGates(to, gates, tier)
-      : [];
-  return {
+  const chartered = tool !== null && charter?.execute.includes(tool.name) === true;
+  const fromCharter = chartered ? charterGates(to, gates, tier) : [];
+  const compiled: Transition = {
     name,
     title: shape.title ?? tool?.title ?? name,
     description: shape.description ?? tool?.description ?? null,
@@ -64,8 +62,8 @@ export function compileTransition(
     tool: tool?.name ?? null,
     inputSchema: checkSchema(to, shape.inputSchema, [...path, 'inputSchema']) ?? tool?.inputSchema ?? null,
     outputSchema:
-      checkSchema(to, shape.outputSchema, [...path, 'outputSchema']) ?? tool?.outputSchema ?? null,
-    prefill: compileEntries(to, shape.prefill, [...path, 'prefill']),
+      checkSchema(to, shape.outputSchema, [...path, 'outputSchema'], 'output') ?? tool?.outputSchema ?? null,
+    prefill: compileEntries(to, shape.prefill, [...path, 'prefill'], ['context', 'input']),
     guards: [...(tool?.guards ?? []), ...compileGuards(to, shape.guards, [...path, 'guards'])],
     gate: mergeGates([gate, tool?.gate ?? null, ...fromCharter], tier),
     executor,
@@ -80,6 +78,43 @@ export function compileTransition(
     evidence: own?.evidence ?? shape.evidence ?? tool?.evidence ?? null,
     reliability: own?.reliability ?? tool?.reliability ?? defaultReliability,
   };
+  checkAllReads(to, compiled, gate, path);
+  if (fromCharter.length === 0) warnUngated(to, tier, [gate, tool?.gate ?? null], path, name);
+  return compiled;
+}
+
+function checkAllReads(to: Compiling, transition: Transition, gate: Gate | null, path: Path): void {
+  checkReads(to, { ...transition, gate }, path);
+  const { name, inputSchema, branches } = transition;
+  for (const [index, { when }] of branches.entries())
+    checkReads(to, { name, inputSchema, guards: [when], executor: null, output: [] }, [
+      ...path,
+      'branches',
+      index,
+    ]);
+}
+
+/** What only an executor has means nothing without one, and a tool brings its own. */
+function refuseIdle(to: Compiling, shape: TransitionShape, path: Path): void {
+  for (const key of ['reliability', 'idempotencyKey'] as const)
+    if (shape[key] !== undefined)
+      error(
+        to,
+        'WRONG_VALUE',
+        [...path, key],
+        shape.tool === undefined
+          ? `there is no \`executor\` that \`${key}\` could apply to`
+          : `\`${key}\` belongs to the tool: write it there`,
+        'key',
+      );
+}
+
+function tierOf(to: Compiling, shape: TransitionShape, tool: CompiledTool | null, path: Path): Tier | null {
+  const own = shape.tier ?? null;
+  const tools = tool?.tier ?? null;
+  if (own !== null && tools !== null && own !== tools)
+    error(to, 'TIER_MISMATCH', [...path, 'tier'], `tool \`${tool?.name ?? ''}\` is ${tools}`);
+  return own ?? tools;
 }
 
 interface TierCheck {

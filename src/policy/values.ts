@@ -1,7 +1,7 @@
 import { guardScopes, parseComparison, parsePath } from '../engine/expression.js';
 import type { Guard, Mapping, Operand, Path as PathOperand, Scope, Template } from '../engine/plan.js';
 import { isObject, type Json } from '../model/json.js';
-import { error, type Compiling, type Path } from './context.js';
+import { error, warn, type Compiling, type Path } from './context.js';
 import type { GuardShape, MappingShape } from './shapes.js';
 
 // Guards, templates and mappings: text with paths in it to what the engine evaluates.
@@ -54,7 +54,18 @@ const never: Guard = { kind: 'anyOf', guards: [] };
 
 export function compileExpression(to: Compiling, text: string, path: Path, bareNames: boolean): Guard {
   const parsed = parseComparison(text, { scopes: guardScopes, bareNames });
-  if (parsed.status === 'parsed') return { kind: 'expr', expr: parsed.comparison };
+  if (parsed.status === 'parsed') {
+    const { left, right } = parsed.comparison;
+    if (left.kind === 'literal' && right.kind === 'literal')
+      warn(
+        to,
+        'CONSTANT_COMPARISON',
+        path,
+        `\`${text}\` reads nothing: its answer is always the same`,
+        'value',
+      );
+    return { kind: 'expr', expr: parsed.comparison };
+  }
   error(to, 'EXPRESSION_INVALID', path, `\`${text}\`: ${parsed.message} (at character ${parsed.at + 1})`);
   return never;
 }
@@ -73,17 +84,22 @@ function compilePath(
 }
 
 /** A `$.` string is a path, everything else is what it says. */
-export function compileTemplate(to: Compiling, value: Json, path: Path): Template {
+export function compileTemplate(
+  to: Compiling,
+  value: Json,
+  path: Path,
+  scopes: readonly Scope[] = guardScopes,
+): Template {
   if (typeof value === 'string') {
     if (!value.startsWith('$.')) return { kind: 'literal', value };
-    return compilePath(to, value, path, guardScopes, true) ?? { kind: 'literal', value: null };
+    return compilePath(to, value, path, scopes, true) ?? { kind: 'literal', value: null };
   }
   if (Array.isArray(value))
     return {
       kind: 'array',
-      items: value.map((one: Json, index) => compileTemplate(to, one, [...path, index])),
+      items: value.map((one: Json, index) => compileTemplate(to, one, [...path, index], scopes)),
     };
-  if (isObject(value)) return { kind: 'object', entries: compileEntries(to, value, path) };
+  if (isObject(value)) return { kind: 'object', entries: compileEntries(to, value, path, scopes) };
   return { kind: 'literal', value };
 }
 
@@ -91,10 +107,11 @@ export function compileEntries(
   to: Compiling,
   value: { readonly [key: string]: Json } | undefined,
   path: Path,
+  scopes: readonly Scope[] = guardScopes,
 ): { key: string; value: Template }[] {
   return Object.entries(value ?? {}).map(([key, one]) => ({
     key,
-    value: compileTemplate(to, one, [...path, key]),
+    value: compileTemplate(to, one, [...path, key], scopes),
   }));
 }
 
@@ -117,6 +134,7 @@ export function compileText(
     if (hole !== null) parts.push(hole);
     rest = rest.slice(close + 1);
   }
+  if (rest.includes('}')) error(to, 'PATH_INVALID', path, `\`${text}\`: the brace \`}\` closes nothing`);
   if (rest !== '') parts.push(rest);
   return { kind: 'text', parts };
 }

@@ -1,0 +1,128 @@
+import type {
+  Executor,
+  Gate,
+  Guard,
+  Mapping,
+  Path as PathOperand,
+  Operand,
+  Reliability,
+  Template,
+} from '../engine/plan.js';
+import { isObject, type JsonObject } from '../model/json.js';
+import { error, type Compiling, type Path } from './context.js';
+import { nearest } from './problems.js';
+
+// Which values a part of a flow reads, and whether anything could ever put them there.
+
+/** A transition, a tool or an onEnter, as far as it reads arguments. */
+export interface Reader {
+  readonly name: string;
+  readonly inputSchema: JsonObject | null;
+  readonly guards?: readonly Guard[];
+  readonly gate?: Gate | null;
+  readonly executor: Executor | null;
+  readonly reliability?: Reliability;
+  readonly output: readonly Mapping[];
+}
+
+/** A read of an argument that no schema declares can never be what its author meant. */
+export function checkReads(to: Compiling, reader: Reader, path: Path): void {
+  const parts: readonly (readonly [string, readonly PathOperand[]])[] = [
+    ['guards', (reader.guards ?? []).flatMap(guardPaths)],
+    ['gate', reader.gate?.on ? guardPaths(reader.gate.on) : []],
+    ['executor', reader.executor === null ? [] : executorPaths(reader.executor)],
+    ['reliability', (reader.reliability?.fallback ?? []).flatMap(executorPaths)],
+    ['output', mappingPaths(reader.output)],
+  ];
+  for (const [part, operands] of parts) {
+    for (const operand of operands) {
+      if (declares(reader.inputSchema, operand)) continue;
+      error(
+        to,
+        'UNDECLARED_ARGUMENT',
+        [...path, part],
+        `\`${operand.text}\` reads an argument that the input schema of \`${reader.name}\` does not declare`,
+        'key',
+        nearest(operand.segments[0] ?? '', declaredNames(reader.inputSchema)),
+      );
+    }
+  }
+}
+
+export function declaredNames(schema: JsonObject | null): readonly string[] {
+  const properties = schema?.['properties'];
+  return isObject(properties) ? Object.keys(properties) : [];
+}
+
+/** Also true of what is no argument, and of schemas that leave their names open. */
+export function declares(schema: JsonObject | null, { scope, segments }: PathOperand): boolean {
+  const [name] = segments;
+  if (scope !== 'arguments' || name === undefined) return true;
+  if (schema === null) return false;
+  const open = ['$ref', 'allOf', 'anyOf', 'oneOf', 'patternProperties'].some((key) =>
+    Object.hasOwn(schema, key),
+  );
+  return (
+    open ||
+    schema['additionalProperties'] === true ||
+    isObject(schema['additionalProperties']) ||
+    declaredNames(schema).includes(name)
+  );
+}
+
+const isPath = (one: Operand): one is PathOperand => one.kind === 'path';
+
+export function guardPaths(guard: Guard): readonly PathOperand[] {
+  switch (guard.kind) {
+    case 'expr':
+      return [guard.expr.left, guard.expr.right].filter(isPath);
+    case 'allOf':
+    case 'anyOf':
+      return guard.guards.flatMap(guardPaths);
+    case 'not':
+      return guardPaths(guard.guard);
+    default:
+      return [];
+  }
+}
+
+function templatePaths(template: Template): readonly PathOperand[] {
+  switch (template.kind) {
+    case 'path':
+      return [template];
+    case 'text':
+      return template.parts.flatMap((one) => (typeof one === 'string' ? [] : [one]));
+    case 'object':
+      return template.entries.flatMap((one) => templatePaths(one.value));
+    case 'array':
+      return template.items.flatMap(templatePaths);
+    case 'literal':
+      return [];
+  }
+}
+
+export function executorPaths(executor: Executor): readonly PathOperand[] {
+  switch (executor.kind) {
+    case 'rest':
+      return [
+        ...templatePaths(executor.path),
+        ...[...executor.query, ...executor.headers].flatMap((one) => templatePaths(one.value)),
+        ...(executor.body === null ? [] : templatePaths(executor.body)),
+      ];
+    case 'mcp':
+      return executor.map === null ? [] : templatePaths(executor.map);
+    case 'cli':
+      return [
+        ...executor.args.flatMap(templatePaths),
+        ...(executor.stdin === null ? [] : templatePaths(executor.stdin)),
+      ];
+    default:
+      return [];
+  }
+}
+
+export function mappingPaths(mappings: readonly Mapping[]): readonly PathOperand[] {
+  return mappings.flatMap(({ spec }) =>
+    spec.kind !== 'set' ? spec.operands.filter(isPath) : spec.value.kind === 'path' ? [spec.value] : [],
+  );
+}
