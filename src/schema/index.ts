@@ -58,6 +58,8 @@ function compile(schema: JsonObject): CompiledSchema {
     const check = ajv.compile(schema);
     // ajv's own extension: such a check answers with a promise, and a promise is true whatever it brings.
     if ('$async' in check) return { status: 'invalid', message: '`$async` is no keyword of JSON Schema' };
+    // A schema that refers to itself without end is found by its first use.
+    check({});
     return { status: 'ok', validate: (value) => validate(check, value) };
   } catch (error) {
     return {
@@ -74,7 +76,12 @@ function plain(message: string): string {
 
 function validate(check: ValidateFunction, given: JsonObject): SchemaCheck {
   const value = structuredClone(given);
-  if (check(value)) return { status: 'valid', value };
+  try {
+    if (check(value) === true) return { status: 'valid', value };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { status: 'invalid', errors: [{ pointer: '', message: 'is nested too deeply for its schema' }] };
+  }
   const errors = (check.errors ?? [])
     .slice(0, maxErrors)
     .map((one) => ({ pointer: pointerOf(one), message: messageOf(one) }));
