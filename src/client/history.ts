@@ -2,7 +2,7 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 import type { Json } from '../model/json.js';
 import { getRun } from '../store/runs.js';
-import type { ClientDeps } from './index.js';
+import type { ClientDeps } from './deps.js';
 
 /** Temporal's own history of a run; null when Temporal has none. */
 export async function rawHistory(deps: ClientDeps, run: string): Promise<History | null> {

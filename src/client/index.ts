@@ -1,12 +1,10 @@
-import type { Client } from '@temporalio/client';
 import { newId } from '../model/ids.js';
 import { canonical } from '../model/canonical.js';
 import type { AttestedMessage, Message, MessageBody } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
-import type { Payloads } from '../audit/index.js';
-import { signMessage, type ServiceKeys } from '../auth/index.js';
-import { isUnavailable, withTransaction, type Pool, type Tx } from '../db/index.js';
+import { signMessage } from '../auth/index.js';
+import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
 import { getAction } from '../store/actions.js';
 import { insertDecision } from '../store/decisions.js';
 import { put } from '../store/outbox.js';
@@ -22,26 +20,15 @@ import type {
   SubmitRequest,
   Trace,
 } from './types.js';
+import type { ClientDeps } from './deps.js';
 import { makeOutbox } from './outbox.js';
 import { makeWaiter, type Waiter } from './waiter.js';
 import { historyOf } from './history.js';
 import { replayRun } from './replay.js';
 import * as temporal from './temporal.js';
 
+export type { ClientDeps } from './deps.js';
 export type { RunClient } from './types.js';
-
-export interface ClientDeps {
-  readonly pool: Pool;
-  /** For LISTEN: a connection of its own. */
-  readonly databaseUrl: string;
-  readonly payloads: Payloads;
-  readonly keys: ServiceKeys;
-  readonly temporal: Client;
-  /** One client per namespace `countersign-<environment>`, from the same connection. */
-  readonly forNamespace: (namespace: string) => Client;
-  readonly taskQueue: string;
-  readonly workflowBundle: string;
-}
 
 /** How long an update may take before the signal with the same id makes the message durable. */
 const updateDeadlineMs = 3_000;
@@ -94,7 +81,12 @@ function message(fields: Attest): Message {
   return { v: 1, delivery: newId('msg'), time: new Date().toISOString(), ...fields };
 }
 
-async function traceRefs(deps: ClientDeps, tx: Tx, run: string, trace: Trace | null): Promise<PayloadRef[]> {
+async function traceRefs(
+  deps: Pick<ClientDeps, 'payloads'>,
+  tx: Tx,
+  run: string,
+  trace: Trace | null,
+): Promise<PayloadRef[]> {
   if (trace === null) return [];
   const refs: PayloadRef[] = [];
   if (trace.prompt !== undefined)
@@ -118,7 +110,11 @@ async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): P
 }
 
 /** Null: this run was started before, by a request that is being repeated. */
-async function recordStart(deps: ClientDeps, tx: Tx, request: StartRequest): Promise<AttestedMessage | null> {
+export async function recordStart(
+  deps: Pick<ClientDeps, 'payloads' | 'keys'>,
+  tx: Tx,
+  request: StartRequest,
+): Promise<AttestedMessage | null> {
   const { run, flow, flowVersion, planHash, environment, mode, principal } = request;
   if ((await getRun(tx, run)) !== null) return null;
   const traceId = newId('trc');

@@ -5,7 +5,7 @@ import { isUnavailable, withTransaction } from '../db/index.js';
 import { due, markDelivered } from '../store/outbox.js';
 import { getRun } from '../store/runs.js';
 import { messageNames, type MessageName } from '../workflows/messages.js';
-import type { ClientDeps } from './index.js';
+import type { ClientDeps } from './deps.js';
 import * as temporal from './temporal.js';
 
 const intervalMs = 500;

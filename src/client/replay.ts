@@ -4,7 +4,7 @@ import { isObject } from '../model/json.js';
 import { canonical } from '../model/canonical.js';
 import { verifyChain } from '../audit/index.js';
 import { payloadConverter, undecodable } from '../workflows/payload-converter.js';
-import type { ClientDeps } from './index.js';
+import type { ClientDeps } from './deps.js';
 import { rawHistory } from './history.js';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 

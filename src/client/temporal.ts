@@ -13,7 +13,7 @@ import { withTransaction } from '../db/index.js';
 import { markDelivered } from '../store/outbox.js';
 import { lockRun, updateRun } from '../store/runs.js';
 import { kernelVersion, type MessageName, type Reply, type RunInput } from '../workflows/messages.js';
-import type { ClientDeps } from './index.js';
+import type { ClientDeps } from './deps.js';
 
 const flowKey = defineSearchAttributeKey('CountersignFlow', 'KEYWORD');
 const modeKey = defineSearchAttributeKey('CountersignMode', 'KEYWORD');
@@ -29,30 +29,37 @@ export function isUnavailable(error: unknown): boolean {
   return cause !== undefined && isUnavailable(cause);
 }
 
+/** How a run's workflow is started, once: its id is the run's. */
+export function startOptions(taskQueue: string, attested: AttestedMessage) {
+  const { body, run } = attested.message;
+  if (body.kind !== 'start') throw new Error('not a start message');
+  const input: RunInput = { kernel: kernelVersion, start: attested, carried: null };
+  return {
+    workflowId: run,
+    taskQueue,
+    args: [input],
+    workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    workflowIdConflictPolicy: 'FAIL',
+    // A task that died with its worker is given to another after this long (10 s by default).
+    workflowTaskTimeout: '5s',
+    typedSearchAttributes: new TypedSearchAttributes([
+      { key: flowKey, value: body.flow },
+      { key: modeKey, value: body.mode },
+    ]),
+  } as const;
+}
+
 /** Starts the run's workflow; a run that is started twice is started once. */
 export async function startRun(
   deps: ClientDeps,
   attested: AttestedMessage,
 ): Promise<'started' | 'unavailable'> {
-  const { body, run } = attested.message;
+  const { body } = attested.message;
   if (body.kind !== 'start') throw new Error('not a start message');
-  const input: RunInput = { kernel: kernelVersion, start: attested, carried: null };
   const client = deps.forNamespace(`countersign-${body.environment}`);
   try {
     await client.withDeadline(Date.now() + startDeadlineMs, () =>
-      client.workflow.start('run', {
-        workflowId: run,
-        taskQueue: deps.taskQueue,
-        args: [input],
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        workflowIdConflictPolicy: 'FAIL',
-        // A task that died with its worker is given to another after this long (10 s by default).
-        workflowTaskTimeout: '5s',
-        typedSearchAttributes: new TypedSearchAttributes([
-          { key: flowKey, value: body.flow },
-          { key: modeKey, value: body.mode },
-        ]),
-      }),
+      client.workflow.start('run', startOptions(deps.taskQueue, attested)),
     );
     return 'started';
   } catch (error) {

@@ -1,0 +1,17 @@
+import type { Client } from '@temporalio/client';
+import type { Payloads } from '../audit/index.js';
+import type { ServiceKeys } from '../auth/index.js';
+import type { Pool } from '../db/index.js';
+
+export interface ClientDeps {
+  readonly pool: Pool;
+  /** For LISTEN: a connection of its own. */
+  readonly databaseUrl: string;
+  readonly payloads: Payloads;
+  readonly keys: ServiceKeys;
+  readonly temporal: Client;
+  /** One client per namespace `countersign-<environment>`, from the same connection. */
+  readonly forNamespace: (namespace: string) => Client;
+  readonly taskQueue: string;
+  readonly workflowBundle: string;
+}
