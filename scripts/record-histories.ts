@@ -16,7 +16,7 @@ import { startServices, type Services } from '../test/support/services.js';
 import { startStack, type Stack } from '../test/support/stack.js';
 import { kernelVersion } from '../src/workflows/messages.js';
 
-// `npm run record:histories`: records what test/replay/replay.test.ts replays. Files of older kernel
+// `npm run record:histories [-- <name>…]`: records what test/replay/replay.test.ts replays. Files of older kernel
 // versions stay as they are; those of the present version are only recorded anew while no run of it
 // is in service.
 
@@ -93,6 +93,19 @@ const scenes: Readonly<Record<string, (scene: Scene) => Promise<string>>> = {
     await completed(stack, parked.run);
     return parked.run;
   },
+  async 'payment-submitted-before-its-first-task'({ stack }) {
+    await stack.worker.kill('SIGKILL');
+    const flow = '/v1/flows/vendor-invoice-reconciliation/runs';
+    const started = await stack.fetchAs('agent', 'POST', `${flow}?wait=0`, { input: {} });
+    const { id } = started.body.run as { id: string };
+    const path = `/v1/runs/${id}/transitions/erp.payment.draft?wait=0`;
+    const sent = await stack.fetchAs('agent', 'POST', path, { arguments: { vendor: 'ACME', amount: 10 } });
+    assert.equal(sent.status, 202, JSON.stringify(sent.body));
+    await stack.worker.restart();
+    await action(stack, 'agent', sent.body.result.poll as string, 'executed');
+    await completed(stack, id);
+    return id;
+  },
   async 'payment-at-its-gate'({ stack }) {
     return (await parkedPayment(stack)).run;
   },
@@ -167,7 +180,9 @@ async function main(): Promise<void> {
   const services = await startServices();
   const stack = await startStack({ env: services.env, own: true });
   try {
+    const wanted = process.argv.slice(2);
     for (const [name, play] of Object.entries(scenes)) {
+      if (wanted.length > 0 && !wanted.includes(name)) continue;
       const run = await play({ stack, services });
       const recorded = await history(stack, run);
       const file = join(folder, `kernel-${kernelVersion}-${name}.json`);

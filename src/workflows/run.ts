@@ -57,6 +57,8 @@ interface Kernel {
  */
 export async function run(input: RunInput): Promise<RunResult> {
   const kernel = makeKernel(input);
+  // Before the handlers, which take at once what came before the first task: a run begins with its start.
+  if (input.carried === null) push(kernel, { kind: 'start', raw: input.start });
   handleMessages(kernel);
   void CancellationScope.current().cancelRequested.catch(() => {
     push(kernel, { kind: 'message', name: 'temporal.cancel', raw: null });
@@ -66,12 +68,11 @@ export async function run(input: RunInput): Promise<RunResult> {
 
 /** Temporal's own cancel request carries no attestation: it is recorded as refused, and the run goes on. */
 async function keep(kernel: Kernel, input: RunInput): Promise<RunResult> {
-  if (input.carried === null) push(kernel, { kind: 'start', raw: input.start });
-  else rearm(kernel, input.carried.state);
+  if (input.carried !== null) rearm(kernel, input.carried.state);
   while (!kernel.closed) {
-    await condition(() => kernel.queue.length > 0 || kernel.settled.has(kernel.rev + 1));
-    await advance(kernel);
-    if (mayContinueAsNew(kernel)) await carryOn(kernel, input);
+    await condition(() => hasWork(kernel) || mayContinueAsNew(kernel));
+    if (hasWork(kernel)) await advance(kernel);
+    else await carryOn(kernel, input);
   }
   await drain(kernel);
   if (kernel.refused !== null) throw ApplicationFailure.nonRetryable(kernel.refused, 'START_REFUSED');
@@ -271,6 +272,10 @@ function rearm(kernel: Kernel, state: RunState): void {
     arm(kernel, approval.id, approval.expiresAt, { kind: 'deadline', approval: approval.id });
   }
   if (state.deadline !== null) arm(kernel, '', state.deadline, { kind: 'timeout' });
+}
+
+function hasWork(kernel: Kernel): boolean {
+  return kernel.queue.length > 0 || kernel.settled.has(kernel.rev + 1);
 }
 
 function mayContinueAsNew(kernel: Kernel): boolean {

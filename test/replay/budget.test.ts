@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { WithStartWorkflowOperation } from '@temporalio/client';
+import type { Workflow } from '@temporalio/common';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { benchPolicies, connectGoverned, type Governed } from '../../bench/governed.js';
+import { signMessage } from '../../src/auth/index.js';
+import { recordStart } from '../../src/client/index.js';
+import { startOptions } from '../../src/client/temporal.js';
+import { withTransaction } from '../../src/db/index.js';
+import { getApproval } from '../../src/store/approvals.js';
+import type { Reply } from '../../src/workflows/messages.js';
+import { projectRoot } from '../support/paths.js';
+import { startStack, type Stack } from '../support/stack.js';
+
+describe('the workflow bundle', () => {
+  const bundle = readFileSync(join(projectRoot, 'dist', 'workflow-bundle.js'), 'utf8');
+
+  it('stays under 2 MB: every parked run in a worker carries its modules', () => {
+    assert.ok(Buffer.byteLength(bundle) < 2_000_000, `${Buffer.byteLength(bundle)} bytes`);
+  });
+
+  it('holds the kernel, and nothing that validates, parses, signs or stores', () => {
+    const sources = new Set(
+      [...bundle.matchAll(/node_modules\/((?:@[\w.-]+\/)?[\w.-]+)/g)].map((one) => one[1]),
+    );
+    assert.ok(
+      bundle.includes('START_REFUSED') && sources.has('@temporalio/workflow'),
+      'the search itself works',
+    );
+    for (const name of ['zod', 'ajv', 'ajv-formats', 'yaml', 'pg', 'jose', '@noble/curves', '@noble/hashes'])
+      assert.ok(!sources.has(name), `${name} is in the bundle`);
+    assert.ok(!/src\/(policy|schema|store|db|audit|auth|executors)\//.test(bundle));
+  });
+});
+
+describe("a governed run's history", () => {
+  let stack: Stack;
+  let governed: Governed;
+  before(async () => {
+    stack = await startStack({ policies: benchPolicies });
+    governed = await connectGoverned(stack);
+  });
+  after(async () => {
+    await governed.close();
+    await stack.stop();
+  });
+
+  const eventsOf = async (run: string): Promise<string[]> => {
+    const history = await governed.deps.temporal.workflow.getHandle(run).fetchHistory();
+    const { events } = JSON.parse(historyToJSON(history)) as { events: { eventType: string }[] };
+    return events.map((one) => one.eventType.replace('EVENT_TYPE_', ''));
+  };
+
+  /** Start and first submit in one call, as an engine of ours may send them. */
+  async function parkInOneCall(): Promise<{ run: string; approval: string; digest: string }> {
+    const { deps } = governed;
+    const request = governed.startRequest();
+    const start = await withTransaction(deps.pool, (tx) => recordStart(deps, tx, request));
+    assert.ok(start);
+    const {
+      run,
+      messageId: id,
+      transition,
+      principal,
+      expectedVersion,
+    } = governed.submitRequest(request.run);
+    const time = new Date().toISOString();
+    const body = { kind: 'submit', transition, arguments: {}, expectedVersion } as const;
+    const submit = signMessage(deps.keys, { v: 1, id, delivery: id, run, time, principal, body, refs: [] });
+    const reply = await deps.temporal.workflow.executeUpdateWithStart<Workflow, Reply, [unknown]>('submit', {
+      updateId: id,
+      args: [submit],
+      startWorkflowOperation: new WithStartWorkflowOperation('run', startOptions(deps.taskQueue, start)),
+    });
+    assert.ok(reply.status === 'pending', JSON.stringify(reply));
+    const row = await getApproval(deps.pool, reply.approval);
+    assert.ok(row);
+    return { run, approval: row.id, digest: row.digest };
+  }
+
+  it('has 20 events, and two for the timer of its gate, in 3 workflow tasks', async () => {
+    const parked = await parkInOneCall();
+    await governed.approve(parked);
+    await governed.ended(parked.run);
+    const events = await eventsOf(parked.run);
+    const timer = events.filter((one) => one.startsWith('TIMER_'));
+    assert.deepEqual(timer, ['TIMER_STARTED', 'TIMER_CANCELED']);
+    assert.equal(events.length - timer.length, 20, events.join('\n'));
+    assert.equal(events.filter((one) => one === 'WORKFLOW_TASK_COMPLETED').length, 3);
+  });
+
+  it('has four more where start and submit come apart', async () => {
+    const parked = await governed.park();
+    await governed.approve(parked);
+    await governed.ended(parked.run);
+    const events = await eventsOf(parked.run);
+    assert.equal(events.length, 20 + 2 + 4, events.join('\n'));
+  });
+});
