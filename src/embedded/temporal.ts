@@ -31,6 +31,8 @@ export interface TemporalOptions {
   /** Made by the server itself on its first start, so that they are usable at once. */
   readonly namespaces: readonly string[];
   readonly say: Say;
+  /** More of the server's settings, as `key=value`. */
+  readonly dynamicConfig?: readonly string[];
 }
 
 export interface Temporal {
@@ -123,6 +125,7 @@ function startServer({ options, ports, database, log }: Server): Promise<Leashed
       ...['--dynamic-config-value', 'matching.numTaskqueueReadPartitions=1'],
       ...['--dynamic-config-value', 'matching.numTaskqueueWritePartitions=1'],
       ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=1000'],
+      ...(options.dynamicConfig ?? []).flatMap((one) => ['--dynamic-config-value', one]),
       ...namespaces.flatMap((name) => ['--namespace', name]),
       ...searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
     ],

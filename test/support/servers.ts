@@ -81,7 +81,10 @@ export async function sharedServers(): Promise<Servers> {
 }
 
 /** A Postgres and a Temporal that only this test uses, so that it may kill them. */
-export async function ownServers(environments: readonly string[]): Promise<Servers> {
+export async function ownServers(
+  environments: readonly string[],
+  dynamicConfig: readonly string[] = [],
+): Promise<Servers> {
   const home = temporaryFolder('own');
   const postgres = await preparePostgres({ home, choosePort: freePort, say: quiet, disposable: true });
   const database = await makeHandle(() => postgres.launch(never));
@@ -94,7 +97,14 @@ export async function ownServers(environments: readonly string[]): Promise<Serve
     metrics: await freePort(),
   });
   const namespaces = environments.map(namespaceOf);
-  const server = await prepareDevServer({ binary: binary.path, home, choosePorts, namespaces, say: quiet });
+  const server = await prepareDevServer({
+    binary: binary.path,
+    home,
+    choosePorts,
+    namespaces,
+    say: quiet,
+    dynamicConfig,
+  });
   const temporal = await makeHandle(() => server.launch(never));
   await prepareTemporal({ connection: { address: server.address }, namespaces, signal: never, say: quiet });
   return {

@@ -21,6 +21,8 @@ export interface StackOptions {
   readonly startWorker?: boolean;
   /** A Postgres and a Temporal that only this stack uses, so that the test may kill them. */
   readonly own?: boolean;
+  /** With `own`: more settings of that Temporal server, as `key=value`. */
+  readonly dynamicConfig?: readonly string[];
 }
 
 export interface ProcessHandle {
@@ -73,7 +75,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const home = temporaryFolder('home');
   const policies = policyFolder(options.policies, home);
   const environments = await environmentsOf(policies);
-  const servers = options.own === true ? await ownServers(environments) : await sharedServers();
+  const servers =
+    options.own === true ? await ownServers(environments, options.dynamicConfig) : await sharedServers();
   try {
     return await startProcesses({ options, home, policies, environments, servers });
   } catch (error) {
