@@ -8,7 +8,7 @@ import {
   type CharterGates,
 } from './charter.js';
 import { checkPlan } from './checks.js';
-import { error, warn, type CompiledTool, type Compiling, type Path } from './context.js';
+import { error, type CompiledTool, type Compiling, type Path } from './context.js';
 import { mergeGates, warnUngated } from './gates.js';
 import { defaultChainDepth, header } from './header.js';
 import type { AgentShape } from './shapes.js';
@@ -23,7 +23,6 @@ export function compileAgent(to: Compiling, shape: AgentShape, path: Path): Plan
     listed: Array.isArray(shape.approval_gate),
     path: [...path, 'approval_gate'],
   };
-  checkCharterGates(to, gates, charter.execute);
   const permitted = [...new Set([...charter.read, ...charter.execute])].filter(
     (name) => !charter.deny.includes(name),
   );
@@ -36,16 +35,13 @@ export function compileAgent(to: Compiling, shape: AgentShape, path: Path): Plan
       'a tool named `complete` hides the transition that ends the run: give it another name',
       'key',
     );
-  for (const tool of tools)
-    if (gates.shapes.length === 0)
-      warnUngated(to, tool.tier, [tool.gate], [...path, 'permissions'], tool.name);
-  const transitions = tools.map((tool) =>
-    toolTransition(
-      tool,
-      'active',
-      charter.execute.includes(tool.name) ? charterGates(to, gates, tool.tier) : [],
-    ),
-  );
+  const executed = tools.filter((tool) => charter.execute.includes(tool.name));
+  checkCharterGates(to, gates, executed);
+  const transitions = tools.map((tool) => {
+    const own = executed.includes(tool) ? charterGates(to, gates, tool) : [];
+    warnUngated(to, tool.tier, [tool.gate, ...own], [...path, 'permissions'], tool.name);
+    return toolTransition(tool, 'active', own);
+  });
   const plan: Plan = {
     ...header(to, shape.name, shape, path),
     notation: 'agent',
@@ -154,9 +150,6 @@ export function compileProxy(to: Compiling, tools: readonly CompiledTool[], path
       { ...emptyState, name: 'active', transitions: tools.map((tool) => toolTransition(tool, 'active', [])) },
     ],
   };
-  for (const [index, tool] of tools.entries())
-    if (tool.tier === null)
-      warn(to, 'TIER_MISSING', [...path, index], `tool \`${tool.name}\` has no \`tier\``);
   checkPlan(to, plan, path);
   return plan;
 }

@@ -1,8 +1,9 @@
-import type { Charter, Gate, Tier } from '../engine/plan.js';
+import type { Charter, Gate, Guard, Path as PathOperand, Tier } from '../engine/plan.js';
+import type { JsonObject } from '../model/json.js';
 import { assertKnown, error, warn, type Compiling, type Path } from './context.js';
 import { compileGate } from './gates.js';
 import { nearest } from './problems.js';
-import { declaredNames, declares, guardPaths } from './reads.js';
+import { declaredNames, declares, guardPaths, isClosed } from './reads.js';
 import type { AgentShape, GateShape } from './shapes.js';
 
 export const emptyCharter: Charter = { read: [], execute: [], deny: [], unmapped: [] };
@@ -66,34 +67,94 @@ export function compileCharter(
   return { read: permissions.read ?? [], execute: permissions.execute ?? [], deny, unmapped: [] };
 }
 
-export function charterGates(to: Compiling, gates: CharterGates, tier: Tier | null): (Gate | null)[] {
-  return gates.shapes.map((shape, index) =>
-    compileGate(to, shape, gates.listed ? [...gates.path, index] : gates.path, {
-      what: 'charter',
-      bareNames: true,
-      tier,
-    }),
-  );
+/** What a charter's gate meets: a permitted tool, or an inline executor. */
+export interface Gated {
+  readonly name: string;
+  readonly tier: Tier | null;
+  readonly inputSchema: JsonObject | null;
 }
 
-/** A charter's gates are right even where no transition meets them, and read what some tool of theirs declares. */
-export function checkCharterGates(to: Compiling, gates: CharterGates, execute: readonly string[]): void {
-  const tools = to.catalog.tools.filter((one) => execute.includes(one.name));
-  // Whether time may approve is a matter of each tool's tier: asked where the gate meets the tool.
-  for (const [index, gate] of charterGates(to, gates, 'reversible').entries()) {
-    if (gate === null || gate.on === null || tools.length === 0) continue;
+/**
+ * The charter's gates as they apply to one action. A gate whose `on` reads arguments concerns the actions that can
+ * carry them: one that declares them gets the gate; one whose schema leaves its names open gets it for the calls
+ * that bring one of them; one that can take none of them is not concerned (docs/adr/0005).
+ */
+export function charterGates(to: Compiling, gates: CharterGates, gated: Gated): (Gate | null)[] {
+  return gates.shapes.map((shape, index) => {
     const path = gates.listed ? [...gates.path, index] : gates.path;
-    for (const operand of guardPaths(gate.on)) {
-      if (tools.some((tool) => declares(tool.inputSchema, operand))) continue;
+    const gate = compileGate(to, shape, path, { what: 'charter', bareNames: true, tier: gated.tier });
+    return gate === null ? null : concerning(to, gate, gated, path);
+  });
+}
+
+function concerning(to: Compiling, gate: Gate, { name, inputSchema }: Gated, path: Path): Gate | null {
+  const reads = gate.on === null ? [] : argumentsRead(gate.on);
+  const foreign = reads.filter((one) => !declares(inputSchema, one));
+  const [first] = foreign;
+  if (gate.on === null || first === undefined) return gate;
+  if (foreign.length < reads.length) {
+    error(
+      to,
+      'UNDECLARED_ARGUMENT',
+      [...path, 'on'],
+      `\`${first.text}\` reads an argument that \`${name}\` does not declare, and it declares others of this gate: declare all of them`,
+      'value',
+      nearest(first.segments[0] ?? '', declaredNames(inputSchema)),
+    );
+    return gate;
+  }
+  if (inputSchema !== null && !isClosed(inputSchema)) return { ...gate, on: whereGiven(foreign, gate.on) };
+  warn(
+    to,
+    'GATE_NOT_CONCERNED',
+    [...path, 'on'],
+    `\`${name}\` takes no \`${first.text}\`: the gate is not for it`,
+  );
+  return null;
+}
+
+function argumentsRead(on: Guard): readonly PathOperand[] {
+  return guardPaths(on).filter((one) => one.scope === 'arguments' && one.segments.length > 0);
+}
+
+/** An argument that is missing is no reason to wait; one that is there and makes no sense is. */
+function whereGiven(reads: readonly PathOperand[], on: Guard): Guard {
+  const given = [...new Set(reads.flatMap((one) => one.segments[0] ?? []))].map((name): Guard => {
+    const text = `$.arguments.${name}`;
+    const left: PathOperand = { kind: 'path', scope: 'arguments', segments: [name], optional: false, text };
+    const right = { kind: 'literal', value: null } as const;
+    return { kind: 'expr', expr: { left, operator: '!=', right, text: `${text} != null` } };
+  });
+  const [only] = given;
+  const some: Guard = given.length === 1 && only !== undefined ? only : { kind: 'anyOf', guards: given };
+  return { kind: 'allOf', guards: [some, on] };
+}
+
+/** A charter's gates are right even where no action meets them, and read what one of its actions declares. */
+export function checkCharterGates(to: Compiling, gates: CharterGates, gated: readonly Gated[]): void {
+  for (const [index, shape] of gates.shapes.entries()) {
+    const path = gates.listed ? [...gates.path, index] : gates.path;
+    // Whether time may approve is a matter of each action's tier: asked where the gate meets it.
+    const gate = compileGate(to, shape, path, { what: 'charter', bareNames: true, tier: 'reversible' });
+    if (gated.length === 0)
+      warn(
+        to,
+        'GATE_FOR_NOTHING',
+        path,
+        'nothing that the charter permits is executed: the gate waits for nothing',
+      );
+    const on = gate?.on ?? null;
+    for (const operand of on === null || gated.length === 0 ? [] : argumentsRead(on)) {
+      if (gated.some((one) => declares(one.inputSchema, operand))) continue;
       error(
         to,
         'UNDECLARED_ARGUMENT',
         [...path, 'on'],
-        `\`${operand.text}\` reads an argument that no tool under \`execute\` declares`,
+        `\`${operand.text}\` reads an argument that nothing under the charter declares`,
         'value',
         nearest(
           operand.segments[0] ?? '',
-          tools.flatMap((tool) => declaredNames(tool.inputSchema)),
+          gated.flatMap((one) => declaredNames(one.inputSchema)),
         ),
       );
     }

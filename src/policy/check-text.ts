@@ -7,7 +7,7 @@ import type { EnvironmentEntry } from '../model/policy-set.js';
 import type { Problem } from './problems.js';
 import { fit } from './shape-check.js';
 import { agentShape, nameShape, workflowShape, type AgentShape, type WorkflowShape } from './shapes.js';
-import { parseText, problemAt, type Source } from './source.js';
+import { parseText, problemAt, type Place, type Source } from './source.js';
 
 /** A flow ready to be published. */
 export interface CompiledFlow {
@@ -41,9 +41,9 @@ export function checkFlowText(
   const parsed = parseText(text, options.file);
   if (parsed.status === 'invalid') return { status: 'invalid', errors: parsed.problems, warnings: [] };
   const { source } = parsed;
-  const fail = (code: string, path: Path, message: string): FlowCheck => ({
+  const fail = (code: string, path: Path, message: string, at: Place = 'key'): FlowCheck => ({
     status: 'invalid',
-    errors: [problemAt(source, code, path, message, 'key')],
+    errors: [problemAt(source, code, path, message, at)],
     warnings: [],
   });
   if (!isObject(source.value))
@@ -62,7 +62,7 @@ export function checkFlowText(
       `\`${other}\` does not belong beside \`workflows\` here: one flow, and nothing else`,
     );
   if (Object.hasOwn(source.value, 'version') && source.value['version'] !== 1)
-    return fail('WRONG_VALUE', ['version'], 'the format version is `1`');
+    return fail('WRONG_VALUE', ['version'], 'the format version is `1`', 'value');
   const flows = source.value['workflows'];
   if (!isObject(flows)) return fail('WRONG_TYPE', ['workflows'], '`workflows` is a mapping: `{name: {…}}`');
   const names = Object.keys(flows);

@@ -2,7 +2,7 @@ import type { Executor, Gate, Guard, Mapping, Reliability, Tier } from '../engin
 import type { JsonObject } from '../model/json.js';
 import type { PolicySet } from '../model/policy-set.js';
 import { nearest, type PathSegment, type Problem } from './problems.js';
-import { problemAt, type Source } from './source.js';
+import { problemAt, type Place, type Source } from './source.js';
 
 /** A tool as flows use it. */
 export interface CompiledTool {
@@ -44,20 +44,14 @@ export function error(
   code: string,
   path: Path,
   message: string,
-  at: 'key' | 'value' = 'value',
+  at: Place = 'value',
   suggestion?: string,
 ): void {
   if (to.errors.length >= maxProblems) return;
   to.errors.push(problemAt(to.source, code, path, message, at, suggestion));
 }
 
-export function warn(
-  to: Compiling,
-  code: string,
-  path: Path,
-  message: string,
-  at: 'key' | 'value' = 'key',
-): void {
+export function warn(to: Compiling, code: string, path: Path, message: string, at: Place = 'key'): void {
   if (to.warnings.length >= maxProblems) return;
   to.warnings.push(problemAt(to.source, code, path, message, at));
 }

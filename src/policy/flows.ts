@@ -7,30 +7,25 @@ import { compileExecutor } from './executors.js';
 import { defaultChainDepth, header } from './header.js';
 import { checkReads } from './reads.js';
 import type { OnEnterShape, StateShape, WorkflowShape } from './shapes.js';
-import { compileTransition } from './transitions.js';
+import { compileTransition, isGated } from './transitions.js';
 import { compileMapping } from './values.js';
 
 // The state machine notation.
 
 export function compileWorkflow(to: Compiling, name: string, shape: WorkflowShape, path: Path): Plan {
-  const charter = compileCharter(to, shape.charter?.permissions, [...path, 'charter', 'permissions']);
+  const declared = compileCharter(to, shape.charter?.permissions, [...path, 'charter', 'permissions']);
+  const charter = shape.charter === undefined ? null : (declared ?? emptyCharter);
   const gates = gateList(shape.charter?.approval_gate);
   const charterGates: CharterGates = {
     shapes: gates,
     listed: Array.isArray(shape.charter?.approval_gate),
     path: [...path, 'charter', 'approval_gate'],
   };
-  checkCharterGates(to, charterGates, charter?.execute ?? []);
   const states = Object.entries(shape.states).map(([state, one]) =>
-    compileState(
-      to,
-      state,
-      one,
-      [...path, 'states', state],
-      shape.charter === undefined ? null : (charter ?? emptyCharter),
-      charterGates,
-    ),
+    compileState(to, state, one, [...path, 'states', state], charter, charterGates),
   );
+  const gated = states.flatMap((state) => state.transitions.filter((one) => isGated(charter, one)));
+  checkCharterGates(to, charterGates, gated);
   const plan: Plan = {
     ...header(to, name, shape, path),
     notation: 'states',
@@ -39,7 +34,7 @@ export function compileWorkflow(to: Compiling, name: string, shape: WorkflowShap
     linkFilter: shape.linkFilter ?? 'all',
     onTimeout: shape.onTimeout ?? null,
     maxChainDepth: shape.maxChainDepth ?? defaultChainDepth,
-    charter: shape.charter === undefined ? null : (charter ?? emptyCharter),
+    charter,
     states,
   };
   checkPlan(to, plan, path);

@@ -3,7 +3,8 @@ import { isObject, type Json, type JsonObject } from '../model/json.js';
 import type { PolicySet } from '../model/policy-set.js';
 import { compileProxy } from './agent.js';
 import { checkOne, inOrder, judgeWarnings, type CompiledFlow } from './check-text.js';
-import { error, type Catalog, type CompiledTool, type Compiling } from './context.js';
+import { error, warn, type Catalog, type CompiledTool, type Compiling } from './context.js';
+import { warnUngated } from './gates.js';
 import { assemble, type PolicyFile } from './policy-set.js';
 import type { PathSegment, Problem } from './problems.js';
 import { readFiles, unique, type Reading } from './reading.js';
@@ -73,6 +74,9 @@ interface FoundTool {
   /** From `proxy.expose`: it is a transition of the flow `proxy` too. */
   readonly exposed: boolean;
   readonly source: Source;
+  readonly path: readonly PathSegment[];
+  /** As it was written. */
+  readonly value: Json;
 }
 
 function toolsOf(reading: Reading, { source, shape }: PolicyFile, policySet: PolicySet): FoundTool[] {
@@ -95,7 +99,8 @@ function toolsOf(reading: Reading, { source, shape }: PolicyFile, policySet: Pol
         return [];
       }
       if (!unique(reading, source, 'tool', shaped.value.name, [...at, 'name'])) return [];
-      return [{ tool: compileTool(to, shaped.value, at), exposed, source }];
+      const tool = compileTool(to, shaped.value, at);
+      return [{ tool, exposed, source, path: at, value: value as Json }];
     }),
   );
 }
@@ -132,6 +137,11 @@ function proxyOf(reading: Reading, tools: readonly FoundTool[], catalog: Catalog
     exposed.map((one) => one.tool),
     ['proxy', 'expose'],
   );
+  for (const { tool, path, source: own } of exposed) {
+    const at: Compiling = { ...to, source: own };
+    if (tool.tier === null) warn(at, 'TIER_MISSING', path, `tool \`${tool.name}\` has no \`tier\``);
+    warnUngated(at, tool.tier, [tool.gate], path, tool.name);
+  }
   const environment = catalog.policySet.environments.find((one) => one.name === 'dev');
   if (environment === undefined)
     error(
@@ -144,7 +154,7 @@ function proxyOf(reading: Reading, tools: readonly FoundTool[], catalog: Catalog
   const { fatal, warnings } = judgeWarnings(to.warnings, null, environment);
   reading.errors.push(...fatal);
   reading.warnings.push(...warnings);
-  const definition = { proxy: { expose: exposed.map((one) => one.tool as unknown as Json) } };
+  const definition = { proxy: { expose: exposed.map((one) => one.value) } };
   return [
     {
       name: 'proxy',

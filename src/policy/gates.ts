@@ -42,6 +42,7 @@ export function compileGate(
     );
   const roles = shape.roles ?? (shape.approver_role === undefined ? [] : [shape.approver_role]);
   if (shape.queue !== undefined) assertQueue(to, shape.queue, [...path, 'queue'], roles.length > 0);
+  warnUnknownRoles(to, roles, path);
   const perRole = Object.entries(shape.quorum?.perRole ?? {}).map(([role, count]) => ({ role, count }));
   checkQuorum(
     to,
@@ -63,24 +64,24 @@ export function compileGate(
     },
     reason: shape.reason ?? 'optional',
     timeout: compileTimeout(to, shape.timeout, path, from.tier),
-    because: [`${from.what}: ${condition} (line ${to.source.locate(path).line})`],
+    because: [`${from.what}: ${condition}`],
   };
 }
 
-/** Each role of a quorum exists, and its holders may decide at this gate. */
-function checkQuorum(to: Compiling, wanted: readonly string[], roles: readonly string[], path: Path): void {
+/** A role needs no declaration, as keys may hold any: one that is nearly a declared one is a slip. */
+function warnUnknownRoles(to: Compiling, roles: readonly string[], path: Path): void {
   const declared = to.catalog.policySet.roles.map((one) => one.name);
+  for (const role of roles) {
+    const near = declared.includes(role) ? undefined : nearest(role, declared);
+    if (near !== undefined)
+      warn(to, 'UNKNOWN_ROLE', path, `no file declares the role \`${role}\`: did you mean \`${near}\`?`);
+  }
+}
+
+/** The holders of each role that a quorum asks for may decide at this gate. */
+function checkQuorum(to: Compiling, wanted: readonly string[], roles: readonly string[], path: Path): void {
   for (const role of wanted) {
-    if (declared.length > 0 && !declared.includes(role))
-      error(
-        to,
-        'UNKNOWN_ROLE',
-        [...path, role],
-        `no file declares the role \`${role}\` that the quorum asks for`,
-        'key',
-        nearest(role, declared),
-      );
-    else if (roles.length > 0 && !roles.includes(role))
+    if (roles.length > 0 && !roles.includes(role))
       error(
         to,
         'QUORUM_IMPOSSIBLE',
@@ -121,6 +122,14 @@ function compileTimeout(
       'GATE_TIMEOUT',
       [...path, 'timeout'],
       'an escalation names the roles that it goes to: add `to`',
+    );
+  if (action !== 'escalate' && shape.to !== undefined)
+    error(
+      to,
+      'GATE_TIMEOUT',
+      [...path, 'timeout', 'to'],
+      'only `action: escalate` goes to somebody: remove `to`',
+      'key',
     );
   return { afterMs: Math.max(shape.after, 1), action, to: shape.to ?? [] };
 }

@@ -54,20 +54,29 @@ export function declaredNames(schema: JsonObject | null): readonly string[] {
   return isObject(properties) ? Object.keys(properties) : [];
 }
 
-/** Also true of what is no argument, and of schemas that leave their names open. */
+/** Also true of what is no argument, and of what a schema leaves open or says in a way that is not looked into. */
 export function declares(schema: JsonObject | null, { scope, segments }: PathOperand): boolean {
-  const [name] = segments;
+  const [name, ...rest] = segments;
   if (scope !== 'arguments' || name === undefined) return true;
-  if (schema === null) return false;
-  const open = ['$ref', 'allOf', 'anyOf', 'oneOf', 'patternProperties'].some((key) =>
-    Object.hasOwn(schema, key),
-  );
-  return (
-    open ||
-    schema['additionalProperties'] === true ||
-    isObject(schema['additionalProperties']) ||
-    declaredNames(schema).includes(name)
-  );
+  return schema !== null && declaresName(schema, name, rest);
+}
+
+const composing = ['$ref', '$dynamicRef', 'allOf', 'anyOf', 'oneOf', 'if', 'patternProperties'];
+
+function declaresName(schema: JsonObject, name: string, rest: readonly string[]): boolean {
+  const { properties, additionalProperties: others } = schema;
+  if (composing.some((key) => Object.hasOwn(schema, key)) || others === true || isObject(others)) return true;
+  const inner = isObject(properties) && Object.hasOwn(properties, name) ? properties[name] : undefined;
+  if (inner === undefined) return false;
+  const [next, ...further] = rest;
+  // Below the first name only what is closed is certain: an object may have more than its schema tells.
+  if (next === undefined || !isObject(inner) || !isClosed(inner)) return true;
+  return declaresName(inner, next, further);
+}
+
+/** A schema that takes no name but those it declares. */
+export function isClosed(schema: JsonObject): boolean {
+  return schema['additionalProperties'] === false || schema['unevaluatedProperties'] === false;
 }
 
 const isPath = (one: Operand): one is PathOperand => one.kind === 'path';

@@ -69,10 +69,19 @@ export const reliability: z.ZodType<ReliabilityShape> = z.lazy(() =>
   }),
 );
 
+/** Approvals are counted by who gave them: nothing else may record that kind. */
+export const evidenceKind = z
+  .string()
+  .min(1)
+  .max(128)
+  .refine((kind) => kind !== 'human_request', {
+    error: 'is recorded by approvals alone: choose another name',
+  });
+
 const common = {
   idempotencyKey: z.boolean().optional(),
   reliability: reliability.optional(),
-  evidence: z.string().min(1).optional(),
+  evidence: evidenceKind.optional(),
 };
 
 export const executorShape = z.discriminatedUnion('kind', [
@@ -105,13 +114,13 @@ export const executorShape = z.discriminatedUnion('kind', [
     queue: z.string().min(1).optional(),
     roles: z.array(z.string().min(1)).min(1).optional(),
     reliability: reliability.optional(),
-    evidence: z.string().min(1).optional(),
+    evidence: evidenceKind.optional(),
   }),
   z.strictObject({
     kind: z.literal('noop'),
     output: json.optional(),
     reliability: reliability.optional(),
-    evidence: z.string().min(1).optional(),
+    evidence: evidenceKind.optional(),
   }),
 ]);
 export type ExecutorShape = z.infer<typeof executorShape>;

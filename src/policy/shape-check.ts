@@ -91,16 +91,18 @@ function unknownKeys(
   inner: readonly PropertyKey[],
 ): readonly Problem[] {
   const known = keysAt(fitting.shape, inner, fitting.value);
-  return keys.map((key) =>
-    problemAt(
-      fitting.source,
-      'UNKNOWN_KEY',
-      [...pathOf(fitting, inner), key],
-      `unknown key \`${key}\``,
-      'key',
-      nearest(key, known),
-    ),
-  );
+  return keys
+    .slice(0, maxProblems)
+    .map((key) =>
+      problemAt(
+        fitting.source,
+        'UNKNOWN_KEY',
+        [...pathOf(fitting, inner), key],
+        `unknown key \`${key}\``,
+        'key',
+        nearest(key, known),
+      ),
+    );
 }
 
 /** Nothing where something must be, or something that is not it. */

@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { executorShape, gateShape, guards, guardShape, mappingShape, reliability } from './shape-actions.js';
+import {
+  evidenceKind,
+  executorShape,
+  gateShape,
+  guards,
+  guardShape,
+  mappingShape,
+  reliability,
+} from './shape-actions.js';
 import { duration, labelShape, nameShape, positiveMs, schema, text, tier, values } from './shape-basics.js';
 
 // Flows in both notations, and tools.
@@ -20,7 +28,7 @@ const transition = z.strictObject({
   executor: executorShape.optional(),
   output: mappingShape.optional(),
   branches: z.array(z.strictObject({ when: guardShape, target: z.string() })).optional(),
-  evidence: z.string().min(1).optional(),
+  evidence: evidenceKind.optional(),
   reliability: reliability.optional(),
   idempotencyKey: z.boolean().optional(),
 });
@@ -29,7 +37,7 @@ export type TransitionShape = z.infer<typeof transition>;
 const onEnter = z.strictObject({
   executor: executorShape,
   output: mappingShape.optional(),
-  evidence: z.string().min(1).optional(),
+  evidence: evidenceKind.optional(),
   reliability: reliability.optional(),
   idempotencyKey: z.boolean().optional(),
 });
@@ -106,7 +114,7 @@ export const toolShape = z.strictObject({
   gate: gateShape.optional(),
   executor: executorShape,
   output: mappingShape.optional(),
-  evidence: z.string().min(1).optional(),
+  evidence: evidenceKind.optional(),
   reliability: reliability.optional(),
   idempotencyKey: z.boolean().optional(),
 });

@@ -233,7 +233,9 @@ function locate(from: Text, path: readonly PathSegment[], at: Place = 'value'): 
       const pair = node.items.find((one) => isScalar(one.key) && one.key.value === String(segment));
       if (pair === undefined) break;
       // A value that is not written has no place of its own.
-      const empty = pair.value === null || (isScalar(pair.value) && pair.value.source === '');
+      const empty =
+        pair.value === null ||
+        (isScalar(pair.value) && pair.value.value === null && pair.value.source === '');
       const own = last && at !== 'key' && !empty ? startOf(pair.value) : null;
       offset = own ?? startOf(pair.key) ?? offset;
       node = pair.value;
@@ -249,7 +251,7 @@ function locate(from: Text, path: readonly PathSegment[], at: Place = 'value'): 
 
 /** How far into its own writing a character of a text stands; 0 where quotes or folding changed the text. */
 function within(text: string, node: unknown, at: number): number {
-  if (!isScalar(node) || typeof node.value !== 'string' || node.range == null) return 0;
+  if (!isScalar(node) || typeof node.value !== 'string' || !node.range) return 0;
   const written = text.slice(node.range[0], node.range[1]);
   if (written === node.value) return at;
   return written.slice(1, -1) === node.value ? at + 1 : 0;

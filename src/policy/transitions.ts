@@ -49,8 +49,11 @@ export function compileTransition(
     bareNames: true,
     tier,
   });
-  const chartered = tool !== null && charter?.execute.includes(tool.name) === true;
-  const fromCharter = chartered ? charterGates(to, gates, tier) : [];
+  const inputSchema =
+    checkSchema(to, shape.inputSchema, [...path, 'inputSchema']) ?? tool?.inputSchema ?? null;
+  const chartered = isGated(charter, { tool: tool?.name ?? null, executor, tier });
+  const fromCharter = chartered ? charterGates(to, gates, { name, tier, inputSchema }) : [];
+  if (charter !== null && tool !== null) warnBlocked(to, charter, tool.name, path);
   const compiled: Transition = {
     name,
     title: shape.title ?? tool?.title ?? name,
@@ -60,7 +63,7 @@ export function compileTransition(
     actor: shape.actor ?? 'agent',
     tier,
     tool: tool?.name ?? null,
-    inputSchema: checkSchema(to, shape.inputSchema, [...path, 'inputSchema']) ?? tool?.inputSchema ?? null,
+    inputSchema,
     outputSchema:
       checkSchema(to, shape.outputSchema, [...path, 'outputSchema'], 'output') ?? tool?.outputSchema ?? null,
     prefill: compileEntries(to, shape.prefill, [...path, 'prefill'], ['context', 'input']),
@@ -79,8 +82,31 @@ export function compileTransition(
     reliability: own?.reliability ?? tool?.reliability ?? defaultReliability,
   };
   checkAllReads(to, compiled, gate, path);
-  if (fromCharter.length === 0) warnUngated(to, tier, [gate, tool?.gate ?? null], path, name);
+  warnUngated(to, tier, [gate, tool?.gate ?? null, ...fromCharter], path, name);
   return compiled;
+}
+
+/** What a charter's gates are for: the tools under `execute`, and what runs in place and is no read. */
+export function isGated(
+  charter: Charter | null,
+  { tool, executor, tier }: Pick<Transition, 'tool' | 'executor' | 'tier'>,
+): boolean {
+  if (charter === null) return false;
+  if (tool !== null) return charter.execute.includes(tool);
+  return executor !== null && 'connection' in executor && tier !== 'read_only';
+}
+
+/** It loads: at run time the transition is refused, and the refusal recorded. */
+function warnBlocked(to: Compiling, charter: Charter, tool: string, path: Path): void {
+  const permitted = charter.read.includes(tool) || charter.execute.includes(tool);
+  if (permitted && !charter.deny.includes(tool)) return;
+  const why = charter.deny.includes(tool) ? 'denies' : 'does not permit';
+  warn(
+    to,
+    'BLOCKED_BY_CHARTER',
+    [...path, 'tool'],
+    `the charter ${why} \`${tool}\`: the transition is always refused`,
+  );
 }
 
 function checkAllReads(to: Compiling, transition: Transition, gate: Gate | null, path: Path): void {

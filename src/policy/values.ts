@@ -1,8 +1,9 @@
-import { guardScopes, parseComparison, parsePath } from '../engine/expression.js';
+import { guardScopes, parseComparison, parsePath, type Invalid } from '../engine/expression.js';
 import type { Guard, Mapping, Operand, Path as PathOperand, Scope, Template } from '../engine/plan.js';
 import { isObject, type Json } from '../model/json.js';
-import { error, warn, type Compiling, type Path } from './context.js';
+import { error, maxProblems, warn, type Compiling, type Path } from './context.js';
 import type { GuardShape, MappingShape } from './shapes.js';
+import { problemAt } from './source.js';
 
 // Guards, templates and mappings: text with paths in it to what the engine evaluates.
 
@@ -66,8 +67,24 @@ export function compileExpression(to: Compiling, text: string, path: Path, bareN
       );
     return { kind: 'expr', expr: parsed.comparison };
   }
-  error(to, 'EXPRESSION_INVALID', path, `\`${text}\`: ${parsed.message} (at character ${parsed.at + 1})`);
+  unreadable(to, 'EXPRESSION_INVALID', text, parsed, path, 0);
   return never;
+}
+
+/** Told where it stands; the message says what to write, and the suggestion is the same for a program. */
+function unreadable(
+  to: Compiling,
+  code: string,
+  text: string,
+  why: Invalid,
+  path: Path,
+  offset: number,
+): void {
+  if (to.errors.length >= maxProblems) return;
+  const shown = text.length > 120 ? `${text.slice(0, 117)}...` : text;
+  const message = `\`${shown}\`: ${why.message} (at character ${why.at + 1})`;
+  const suggestion = why.suggestion === undefined ? {} : { suggestion: why.suggestion };
+  to.errors.push({ ...problemAt(to.source, code, path, message, offset + why.at), ...suggestion });
 }
 
 function compilePath(
@@ -76,10 +93,11 @@ function compilePath(
   path: Path,
   scopes: readonly Scope[],
   optional: boolean,
+  offset = 0,
 ): PathOperand | null {
   const parsed = parsePath(text, { scopes, optional });
   if (parsed.status === 'parsed') return parsed.path;
-  error(to, 'PATH_INVALID', path, `\`${text}\`: ${parsed.message}`);
+  unreadable(to, 'PATH_INVALID', text, parsed, path, offset);
   return null;
 }
 
@@ -122,21 +140,32 @@ export function compileText(
   path: Path,
 ): { readonly kind: 'text'; readonly parts: readonly (string | PathOperand)[] } {
   const parts: (string | PathOperand)[] = [];
-  let rest = text;
-  for (let open = rest.indexOf('{'); open !== -1; open = rest.indexOf('{')) {
-    const close = rest.indexOf('}', open);
-    if (close === -1) {
-      error(to, 'PATH_INVALID', path, `\`${text}\`: the brace \`{\` is not closed`);
-      break;
-    }
-    if (open > 0) parts.push(rest.slice(0, open));
-    const hole = compilePath(to, rest.slice(open + 1, close), path, guardScopes, true);
-    if (hole !== null) parts.push(hole);
-    rest = rest.slice(close + 1);
+  let at = 0;
+  for (const found of text.matchAll(hole)) {
+    const [written] = found;
+    if (found.index > at) parts.push(plainText(to, text, at, found.index, path));
+    const read = compilePath(to, written.slice(1, -1), path, guardScopes, true, found.index + 1);
+    if (read !== null) parts.push(read);
+    at = found.index + written.length;
   }
-  if (rest.includes('}')) error(to, 'PATH_INVALID', path, `\`${text}\`: the brace \`}\` closes nothing`);
-  if (rest !== '') parts.push(rest);
+  if (at < text.length) parts.push(plainText(to, text, at, text.length, path));
   return { kind: 'text', parts };
+}
+
+const hole = /\{(?:[^{}"']|"[^"]*"|'[^']*')*\}/g;
+
+/** Between the holes: a brace or a `$.` there is a hole that was not meant so. */
+function plainText(to: Compiling, text: string, from: number, until: number, path: Path): string {
+  const plain = text.slice(from, until);
+  const odd = /[{}]|\$\./.exec(plain);
+  if (odd !== null) {
+    const message =
+      odd[0] === '$.'
+        ? `\`${text}\`: a value stands in braces: write \`{$.context.name}\``
+        : `\`${text}\`: the brace \`${odd[0]}\` has no counterpart`;
+    error(to, 'PATH_INVALID', path, message, from + odd.index);
+  }
+  return plain;
 }
 
 export function compileMapping(to: Compiling, shape: MappingShape | undefined, path: Path): Mapping[] {
