@@ -9,7 +9,7 @@ import {
 import { makeActivities, makeDeps } from '../activities/index.js';
 import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
-import { isUnavailable, makePool, type Pool } from '../db/index.js';
+import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
 import { closeExecutors } from '../executors/index.js';
 import { currentPolicySet } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
@@ -35,6 +35,7 @@ async function main(config: Config): Promise<void> {
   const keys = await loadKeys(config.home, process.env);
   const deps = makeDeps(pool, makePayloads({ kek: keys.kek }), makeServiceChain({ pool, kind: 'worker' }));
   const environments = await environmentsOf(pool);
+  await assertAppendOnly(pool);
   const { apiKey, ...address } = temporal;
   const connection = await NativeConnection.connect({
     ...address,
