@@ -1,0 +1,72 @@
+import { readFileSync, readdirSync } from 'node:fs';
+
+export interface Spread {
+  readonly p50: number;
+  readonly p99: number;
+  readonly count: number;
+}
+
+export function spread(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number): number =>
+    rounded(sorted[Math.min(Math.ceil(sorted.length * share), sorted.length) - 1] ?? 0);
+  return { p50: at(0.5), p99: at(0.99), count: sorted.length };
+}
+
+export function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+/** Runs `count` of them, `inFlight` at a time; gives how long that took, in seconds. */
+export async function together(
+  count: number,
+  inFlight: number,
+  one: () => Promise<unknown>,
+): Promise<number> {
+  const started = performance.now();
+  let left = count;
+  const lane = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      await one();
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(inFlight, count) }, lane));
+  return (performance.now() - started) / 1_000;
+}
+
+/** Processor time of a process and its children, milliseconds. Zero where /proc is not there. */
+export function processorMs(pid: number): number {
+  const ticks = new Map<number, { parent: number; ticks: number }>();
+  for (const name of list('/proc')) {
+    const stat = /^(\d+)$/.test(name) ? read(`/proc/${name}/stat`) : '';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (fields.length < 16) continue;
+    // Its own time and that of the children that it has waited for.
+    const used = [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0);
+    ticks.set(Number(name), { parent: Number(fields[1]), ticks: used });
+  }
+  const belongs = (one: number): boolean => {
+    const parent = ticks.get(one)?.parent;
+    return one === pid || (parent !== undefined && parent !== one && belongs(parent));
+  };
+  let sum = 0;
+  for (const [one, { ticks: used }] of ticks) if (belongs(one)) sum += used;
+  return sum * 10;
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,38 @@
+import { getDecision } from '../src/store/decisions.js';
+import { until } from '../test/support/flows.js';
+import type { Stack } from '../test/support/stack.js';
+import type { Governed, Parked } from './governed.js';
+import { rounded } from './measure.js';
+
+export interface Recovery {
+  /** From the kill to the first decision that a run has taken, the worker's restart included. */
+  readonly firstDecisionMs: number;
+  readonly allDecisionsMs: number;
+  readonly decisions: number;
+}
+
+/** `kill -9` of a worker that has runs in its cache; it is started again at once, and people decide at once. */
+export async function afterKill(stack: Stack, governed: Governed, count: number): Promise<Recovery> {
+  const parked: Parked[] = [];
+  for (let left = count; left > 0; left -= 1) parked.push(await governed.park());
+  const killed = performance.now();
+  await stack.worker.kill('SIGKILL');
+  const restarted = stack.worker.restart();
+  const took = await Promise.all(
+    parked.map(async (one) => {
+      const id = await governed.approve(one);
+      await until(
+        'the decision to be applied',
+        async () => (await getDecision(governed.deps.pool, id))?.status === 'applied',
+      );
+      return performance.now() - killed;
+    }),
+  );
+  await restarted;
+  await Promise.all(parked.map((one) => governed.ended(one.run)));
+  return {
+    firstDecisionMs: rounded(Math.min(...took)),
+    allDecisionsMs: rounded(Math.max(...took)),
+    decisions: took.length,
+  };
+}
