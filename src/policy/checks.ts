@@ -8,8 +8,9 @@ import { executorPaths, guardPaths, mappingPaths } from './reads.js';
 
 export function checkPlan(to: Compiling, plan: Plan, path: Path): void {
   const names = plan.states.map((one) => one.name);
+  const all = new Set(names);
   const known = (name: string, at: Path, what: string): void => {
-    if (!names.includes(name))
+    if (!all.has(name))
       error(
         to,
         'UNKNOWN_STATE',

@@ -1,6 +1,7 @@
-import { defaultReliability, type Executor, type Reliability } from '../engine/plan.js';
-import { assertKnown, error, warn, type Compiling, type Path } from './context.js';
+import { defaultReliability, type Executor, type Reliability, type Tier } from '../engine/plan.js';
+import { error, warn, type Compiling, type Path } from './context.js';
 import { assertQueue } from './gates.js';
+import { checkConnection, checkRest } from './rest.js';
 import type { ExecutorShape, ReliabilityShape } from './shapes.js';
 import { compileEntries, compileTemplate, compileText } from './values.js';
 
@@ -24,6 +25,7 @@ export function compileExecutor(
   shape: ExecutorShape,
   beside: Beside,
   path: Path,
+  tier: Tier | null = null,
 ): CompiledExecutor {
   const inside: Beside = shape;
   for (const key of ['reliability', 'idempotencyKey', 'evidence'] as const) {
@@ -48,6 +50,7 @@ export function compileExecutor(
   if (
     reliability.maxAttempts > 1 &&
     'connection' in executor &&
+    tier !== 'read_only' &&
     !executor.idempotencyKey &&
     !(executor.kind === 'rest' && (executor.method === 'GET' || executor.method === 'HEAD'))
   ) {
@@ -62,7 +65,8 @@ export function compileExecutor(
 }
 
 function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
-  if ('connection' in shape) assertConnection(to, shape, path);
+  if ('connection' in shape) checkConnection(to, shape, [...path, 'connection']);
+  if (shape.kind === 'rest') checkRest(to, shape, path);
   switch (shape.kind) {
     case 'rest':
       return {
@@ -102,33 +106,6 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
     case 'noop':
       return { kind: 'noop', output: shape.output ?? null };
   }
-}
-
-function assertConnection(
-  to: Compiling,
-  shape: Extract<ExecutorShape, { connection: string }>,
-  path: Path,
-): void {
-  const { connections } = to.catalog.policySet;
-  if (
-    !assertKnown(
-      to,
-      'UNKNOWN_CONNECTION',
-      'connection',
-      shape.connection,
-      connections.map((one) => one.name),
-      [...path, 'connection'],
-    )
-  )
-    return;
-  const kind = connections.find((one) => one.name === shape.connection)?.targets[0]?.connection.kind;
-  if (kind !== undefined && kind !== shape.kind)
-    error(
-      to,
-      'CONNECTION_KIND',
-      [...path, 'connection'],
-      `connection \`${shape.connection}\` is of kind \`${kind}\`, and this executor of kind \`${shape.kind}\``,
-    );
 }
 
 function compileReliability(

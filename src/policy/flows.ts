@@ -1,8 +1,8 @@
-import type { Charter, OnEnter, Plan, State } from '../engine/plan.js';
+import type { Charter, OnEnter, Plan, State, Tier } from '../engine/plan.js';
 import { isObject } from '../model/json.js';
 import { checkCharterGates, compileCharter, emptyCharter, gateList, type CharterGates } from './charter.js';
 import { checkPlan } from './checks.js';
-import { error, type Compiling, type Path } from './context.js';
+import { error, warn, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { defaultChainDepth, header } from './header.js';
 import { checkReads } from './reads.js';
@@ -66,7 +66,8 @@ function compileState(
     goal: shape.goal ?? null,
     terminal: shape.terminal ?? false,
     outcome: shape.outcome ?? null,
-    onEnter: shape.onEnter === undefined ? null : compileOnEnter(to, shape.onEnter, [...path, 'onEnter']),
+    onEnter:
+      shape.onEnter === undefined ? null : compileOnEnter(to, shape.onEnter, [...path, 'onEnter'], charter),
     linkFilter: shape.linkFilter ?? null,
     transitions: transitions.map(([key, one]) =>
       compileTransition(to, key, one, [...path, 'transitions', key], charter, gates),
@@ -74,7 +75,7 @@ function compileState(
   };
 }
 
-function compileOnEnter(to: Compiling, shape: OnEnterShape, path: Path): OnEnter {
+function compileOnEnter(to: Compiling, shape: OnEnterShape, path: Path, charter: Charter | null): OnEnter {
   if (shape.executor.kind === 'human')
     error(
       to,
@@ -82,8 +83,21 @@ function compileOnEnter(to: Compiling, shape: OnEnterShape, path: Path): OnEnter
       [...path, 'executor', 'kind'],
       'entering a state cannot wait for a human: put the executor on a transition',
     );
-  const compiled = compileExecutor(to, shape.executor, shape, [...path, 'executor']);
+  const compiled = compileExecutor(to, shape.executor, shape, [...path, 'executor'], shape.tier);
+  if ('connection' in compiled.executor) checkEntryTier(to, shape.tier, path, charter);
   const output = compileMapping(to, shape.output, [...path, 'output']);
   checkReads(to, { name: 'onEnter', inputSchema: null, ...compiled, output }, path);
   return { ...compiled, output };
+}
+
+/** Entering a state waits at no gate, so under a charter it does nothing that would have to. */
+function checkEntryTier(to: Compiling, tier: Tier | undefined, path: Path, charter: Charter | null): void {
+  if (tier === undefined) warn(to, 'TIER_MISSING', path, 'the executor has no `tier`');
+  if (charter !== null && tier === 'irreversible')
+    error(
+      to,
+      'GATE_IMPOSSIBLE',
+      [...path, 'tier'],
+      'what entering a state does waits at no gate: put an irreversible effect on a transition',
+    );
 }

@@ -24,8 +24,8 @@ export const duration = z
 export const wholeMs = z.int().min(0).max(longestMs);
 export const positiveMs = z.int().min(1).max(longestMs);
 /** States and transitions: what a person can read and an address can carry. */
-export const labelShape = z.string().regex(/^(?!\s)[^\p{Cc}\p{Cf}\p{Cs}]{1,128}(?<!\s)$/u, {
-  error: 'is no name: 128 characters at most, no control characters, no space at either end',
+export const labelShape = z.string().regex(/^(?!\s|\.{1,2}$)[^\p{Cc}\p{Cf}\p{Cs}]{1,128}(?<!\s)$/u, {
+  error: 'is no name: 128 characters at most, no control characters, no space at either end, not `.` or `..`',
 });
 export const text = z.string().max(20_000);
 export const nameShape = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, {

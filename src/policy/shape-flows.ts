@@ -35,6 +35,7 @@ const transition = z.strictObject({
 export type TransitionShape = z.infer<typeof transition>;
 
 const onEnter = z.strictObject({
+  tier: tier.optional(),
   executor: executorShape,
   output: mappingShape.optional(),
   evidence: evidenceKind.optional(),

@@ -26,10 +26,13 @@ export function checkSchema(
 }
 
 export function compileTool(to: Compiling, shape: ToolShape, path: Path): CompiledTool {
-  const { executor, reliability, evidence } = compileExecutor(to, shape.executor, shape, [
-    ...path,
-    'executor',
-  ]);
+  const { executor, reliability, evidence } = compileExecutor(
+    to,
+    shape.executor,
+    shape,
+    [...path, 'executor'],
+    shape.tier,
+  );
   const tool: CompiledTool = {
     name: shape.name,
     title: shape.title ?? shape.name,

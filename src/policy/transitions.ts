@@ -39,7 +39,9 @@ export function compileTransition(
 ): Transition {
   const tool = toolOf(to, shape, path);
   const own =
-    shape.executor === undefined ? null : compileExecutor(to, shape.executor, shape, [...path, 'executor']);
+    shape.executor === undefined
+      ? null
+      : compileExecutor(to, shape.executor, shape, [...path, 'executor'], shape.tier);
   if (shape.executor === undefined) refuseIdle(to, shape, path);
   const executor = own?.executor ?? tool?.executor ?? null;
   const tier = tierOf(to, shape, tool, path);
