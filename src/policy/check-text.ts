@@ -36,9 +36,9 @@ const defaultEnvironment = 'dev';
 /** Exactly one flow, in either notation, and nothing else (API.md, `POST /v1/flows`). */
 export function checkFlowText(
   text: string,
-  options: { readonly catalog: Catalog; readonly file?: string },
+  options: { readonly catalog: Catalog; readonly file?: string; readonly media?: Media },
 ): FlowCheck {
-  const parsed = parseText(text, options.file);
+  const parsed = parseText(text, options.file, options.media);
   if (parsed.status === 'invalid') return { status: 'invalid', errors: parsed.problems, warnings: [] };
   const { source } = parsed;
   const fail = (code: string, path: Path, message: string, at: Place = 'key'): FlowCheck => ({

@@ -1,8 +1,9 @@
-import type { Executor, Guard, Plan, State, Transition } from '../engine/plan.js';
+import type { Executor, Guard, Path as PathOperand, Plan, State, Transition } from '../engine/plan.js';
 import { error, warn, type Compiling, type Path } from './context.js';
+import { checkArms, checkComparisons } from './arms.js';
 import { checkCase, checkGraph } from './graph.js';
 import { nearest } from './problems.js';
-import { executorPaths, guardPaths, mappingPaths } from './reads.js';
+import { declares, executorPaths, guardPaths, mappingPaths } from './reads.js';
 
 // What a plan says of itself: targets, ways to an end, evidence, arguments.
 
@@ -41,7 +42,9 @@ export function checkPlan(to: Compiling, plan: Plan, path: Path): void {
   checkCase(to, names, [...path, 'states']);
   checkEvidence(to, plan, path);
   checkConnections(to, plan, path);
-  if (plan.notation === 'states') checkContext(to, plan, path);
+  if (plan.notation !== 'states') return;
+  checkArms(to, plan, path);
+  checkContext(to, plan, path);
 }
 
 function transitionPath(plan: Plan, path: Path, state: State, transition: Transition): Path {
@@ -155,24 +158,43 @@ function checkContext(to: Compiling, plan: Plan, path: Path): void {
     ...(one.onEnter?.output ?? []),
     ...one.transitions.flatMap((transition) => transition.output),
   ]);
-  const written = [...new Set([...Object.keys(plan.initialContext), ...mappings.map((one) => one.key)])];
+  const written = new Set([...Object.keys(plan.initialContext), ...mappings.map((one) => one.key)]);
+  for (const { name, onEnter } of plan.states)
+    for (const one of onEnter === null
+      ? []
+      : [...executorPaths(onEnter.executor), ...mappingPaths(onEnter.output)])
+      warnUnwritten(to, plan, one, written, [...path, 'states', name, 'onEnter']);
   for (const { state, transition } of everyTransition(plan)) {
     const reads = [
       ...[...transition.guards, ...transition.branches.map((one) => one.when)].flatMap(guardPaths),
       ...(transition.executor === null ? [] : executorPaths(transition.executor)),
       ...mappingPaths(transition.output),
     ];
-    for (const { scope, segments, text } of reads) {
-      const [name] = segments;
-      if (scope !== 'context' || name === undefined || written.includes(name)) continue;
-      warn(
-        to,
-        'NEVER_WRITTEN',
-        transitionPath(plan, path, state, transition),
-        `nothing writes what \`${text}\` reads: put it into \`initialContext\` or an \`output\``,
-      );
-    }
+    const at = transitionPath(plan, path, state, transition);
+    for (const one of reads) warnUnwritten(to, plan, one, written, at);
+    const declared = { arguments: transition.inputSchema, input: plan.inputSchema };
+    checkComparisons(to, transition.guards, declared, [...at, 'guards']);
   }
+}
+
+function warnUnwritten(
+  to: Compiling,
+  plan: Plan,
+  read: PathOperand,
+  written: ReadonlySet<string>,
+  at: Path,
+): void {
+  const [name] = read.segments;
+  if (name === undefined) return;
+  if (read.scope === 'context' && !written.has(name))
+    warn(
+      to,
+      'NEVER_WRITTEN',
+      at,
+      `nothing writes what \`${read.text}\` reads: put it into \`initialContext\` or an \`output\``,
+    );
+  if (read.scope === 'input' && !declares(plan.inputSchema, { ...read, scope: 'arguments' }))
+    warn(to, 'NEVER_WRITTEN', at, `the flow's \`inputSchema\` does not declare what \`${read.text}\` reads`);
 }
 
 function requiredKinds(guard: Guard): string[] {

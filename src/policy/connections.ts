@@ -61,7 +61,7 @@ function target(
   shape: TargetShape,
   path: readonly PathSegment[],
 ): { environment: string | null; connection: Connection }[] {
-  const made = connectionOf(shape);
+  const made = wrongReference(shape) ?? connectionOf(shape);
   if (made.status === 'made') return [{ environment, connection: made.connection }];
   reading.errors.push(problemAt(source, 'CONNECTION_INVALID', [...path, made.key], made.message));
   return [];
@@ -110,7 +110,7 @@ function mcpConnection(shape: Extract<TargetShape, { kind: 'mcp' }>): Made {
     const transport = { kind: 'stdio', command, args, env, workingDirectory } as const;
     return { status: 'made', connection: { kind: 'mcp', transport } };
   }
-  if (url === undefined || !validAddress(url)) return invalidAddress('url', url ?? '');
+  if (url === undefined || !validAddress(url, 'query')) return invalidAddress('url', url ?? '');
   const { allowPrivate = false, headers = {} } = shape;
   return {
     status: 'made',
@@ -119,10 +119,40 @@ function mcpConnection(shape: Extract<TargetShape, { kind: 'mcp' }>): Made {
 }
 
 function invalidAddress(key: string, text: string): Made {
-  return { status: 'invalid', key, message: `\`${text}\` is no http address and no reference` };
+  return {
+    status: 'invalid',
+    key,
+    message: `\`${text}\` is no http address without credentials and fragment, and no reference`,
+  };
 }
 
-function validAddress(text: string): boolean {
-  if (/^(env|secret):\/\/[A-Za-z0-9_.-]+$/.test(text)) return true;
-  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+const reference = /^(env:\/\/[A-Za-z_][A-Za-z0-9_]*|secret:\/\/[A-Za-z0-9_][A-Za-z0-9._-]*)$/;
+
+function validAddress(text: string, query: 'query' | 'no query' = 'no query'): boolean {
+  if (reference.test(text)) return true;
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  const bare = url.username === '' && url.password === '' && url.hash === '';
+  return bare && /^https?:$/.test(url.protocol) && (query === 'query' || url.search === '');
+}
+
+/** Of the values that may be a reference: one that holds half of one would be sent as it stands. */
+function wrongReference(shape: TargetShape): Extract<Made, { status: 'invalid' }> | null {
+  const held = [
+    ...Object.entries('headers' in shape ? (shape.headers ?? {}) : {}).map(([name, text]) => [
+      'headers',
+      name,
+      text,
+    ]),
+    ...Object.entries('env' in shape ? (shape.env ?? {}) : {}).map(([name, text]) => ['env', name, text]),
+  ] as const;
+  for (const [key, name, text] of held) {
+    if (text === undefined || !/(env|secret):\/\//i.test(text) || reference.test(text)) continue;
+    return {
+      status: 'invalid',
+      key: key ?? '',
+      message: `\`${name ?? ''}\` holds a reference that is not whole: write \`env://NAME\` or \`secret://name\` and nothing else`,
+    };
+  }
+  return null;
 }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import type { PolicySet } from '../model/policy-set.js';
 import { compileProxy } from './agent.js';
@@ -9,7 +10,7 @@ import { assemble, type PolicyFile } from './policy-set.js';
 import type { PathSegment, Problem } from './problems.js';
 import { readFiles, unique, type Reading } from './reading.js';
 import { fit } from './shape-check.js';
-import { fileShape, toolShape, type ToolShape } from './shapes.js';
+import { fileShape, notificationsShape, testsShape, toolShape, type ToolShape } from './shapes.js';
 import type { Source } from './source.js';
 import { compileTool } from './tools.js';
 
@@ -33,9 +34,7 @@ export type FolderResult =
 export async function loadFolder(root: string): Promise<FolderResult> {
   const reading: Reading = { root: resolve(root), sources: [], errors: [], warnings: [], names: new Map() };
   await readFiles(reading);
-  const files = reading.sources
-    .filter((one) => !isSideFile(one))
-    .flatMap((source) => shapeOf(reading, source));
+  const files = reading.sources.flatMap((source) => shapeOf(reading, source));
   const policySet = assemble(reading, files);
   const tools = files.flatMap((file) => toolsOf(reading, file, policySet));
   const catalog: Catalog = { policySet, tools: tools.map((one) => one.tool) };
@@ -48,8 +47,10 @@ export async function loadFolder(root: string): Promise<FolderResult> {
   return { status: 'loaded', policySet, catalog, flows, warnings: byFile(reading.warnings) };
 }
 
-function isSideFile(source: Source): boolean {
-  return /^(tests\/|notifications\.)/.test(source.file ?? '');
+/** Files that hold no policy of their own: their shape is checked, and what they mean is for who reads them. */
+function sideShape({ file }: Source): z.ZodType | null {
+  if (file?.startsWith('tests/') === true) return testsShape;
+  return file?.startsWith('notifications.') === true ? notificationsShape : null;
 }
 
 function byFile(problems: readonly Problem[]): Problem[] {
@@ -62,6 +63,12 @@ function looksLikeAgent(value: JsonObject): boolean {
 
 function shapeOf(reading: Reading, source: Source): PolicyFile[] {
   if (source.value === null) return [];
+  const side = sideShape(source);
+  if (side !== null) {
+    const shaped = fit(source, source.value, side, []);
+    if (shaped.status === 'invalid') reading.errors.push(...shaped.problems);
+    return [];
+  }
   if (isObject(source.value) && looksLikeAgent(source.value)) return [{ source, shape: null }];
   const shaped = fit(source, source.value, fileShape, []);
   if (shaped.status === 'fits') return [{ source, shape: shaped.value }];

@@ -5,12 +5,10 @@ import { parseText, problemAt, type Source } from './source.js';
 
 // The files of a folder, and what was found wrong in all of them together.
 
-const topLevel = /^(connections|environments|roles|notifications)\.(ya?ml|json)$/;
-const known = [
-  topLevel,
-  /^[^/]+\.(ya?ml|json)$/,
-  /^(tools|flows)\/(?:[^/]+\/)*[^/]+\.(ya?ml|json)$/,
-  /^tests\/(?:[^/]+\/)*[^/]+\.test\.(ya?ml|json)$/,
+const places = [
+  /^(connections|environments|roles|notifications)\.(ya?ml|json)$/,
+  /^(tools|flows)\/[^/]+\.(ya?ml|json)$/,
+  /^tests\/[^/]+\.test\.(ya?ml|json)$/,
 ];
 
 const maxFolders = 8;
@@ -39,11 +37,11 @@ export async function readFiles(reading: Reading): Promise<void> {
     );
   const paths = await policyFiles(reading.root, '', 0);
   for (const file of paths.sort()) {
-    if (!known.some((one) => one.test(file))) {
+    if (!places.some((one) => one.test(file))) {
       fail(
         'UNKNOWN_PLACE',
         file,
-        `the layout has no place for \`${file}\`: use connections.yaml, environments.yaml, roles.yaml, tools/, flows/, tests/*.test.yaml or notifications.yaml`,
+        `the layout has no place for \`${file}\`: use connections.yaml, environments.yaml, roles.yaml, tools/*.yaml, flows/*.yaml, tests/*.test.yaml or notifications.yaml`,
       );
       continue;
     }
@@ -52,7 +50,7 @@ export async function readFiles(reading: Reading): Promise<void> {
       fail('UNREADABLE', file, `\`${file}\` cannot be read as a file of UTF-8 text`);
       continue;
     }
-    const parsed = parseText(text, file);
+    const parsed = parseText(text, file, /\.json$/i.test(file) ? 'json' : 'yaml');
     if (parsed.status === 'invalid') reading.errors.push(...parsed.problems);
     else reading.sources.push(parsed.source);
   }

@@ -1,0 +1,505 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import {
+  checkFlowText,
+  loadFolder,
+  type FolderResult,
+  type LoadedFolder,
+  type Problem,
+} from '../../src/policy/index.js';
+import { withStates, withTransition } from './documents.js';
+
+// POLICIES.md: the layout of a folder, and that everything in it is right or nothing of it is used.
+
+const made: string[] = [];
+after(async () => {
+  await Promise.all(made.map((path) => rm(path, { recursive: true, force: true })));
+});
+
+async function folderOf(files: Readonly<Record<string, string | Buffer>>): Promise<string> {
+  const parent = await mkdtemp(join(tmpdir(), 'countersign-policies-'));
+  made.push(parent);
+  const root = join(parent, 'policies');
+  await mkdir(root);
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), text);
+  }
+  return root;
+}
+
+const load = async (files: Readonly<Record<string, string | Buffer>>): Promise<FolderResult> =>
+  loadFolder(await folderOf(files));
+
+async function loaded(files: Readonly<Record<string, string>>): Promise<LoadedFolder> {
+  const result = await load(files);
+  assert.equal(result.status, 'loaded', JSON.stringify(result));
+  return result as LoadedFolder;
+}
+
+async function refused(files: Readonly<Record<string, string | Buffer>>): Promise<readonly Problem[]> {
+  const result = await load(files);
+  assert.equal(result.status, 'invalid', JSON.stringify(result));
+  const errors = result.status === 'invalid' ? result.errors : [];
+  assert.ok(errors.length > 0);
+  for (const one of errors) assert.ok(one.line >= 1 && one.column >= 1 && one.file !== undefined);
+  return errors;
+}
+
+const briefly = (problems: readonly Problem[]): readonly string[] =>
+  problems.map((one) => `${one.file ?? ''}:${one.line}:${one.column} ${one.code} ${one.path}`);
+
+const simple = withTransition('title: go');
+const rest = (url: string): string => `{ kind: rest, baseUrl: '${url}' }`;
+const draft = `tools:
+  - name: draft
+    tier: reversible
+    inputSchema: { type: object, properties: { amount: { type: number } } }
+    executor: { kind: rest, connection: erp, method: POST, path: /draft, idempotencyKey: true }
+`;
+const erp = `connections: { erp: ${rest('https://erp.example')} }\n`;
+
+describe('the layout', () => {
+  test('every place of it is read', async () => {
+    const { policySet, flows, catalog } = await loaded({
+      'connections.yaml': erp,
+      'environments.yaml': 'environments: { dev: { gateTimeout: 1h }, live: { requireTiers: true } }',
+      'roles.yaml': 'roles: { clerk: { permissions: [a.b] }, chief: }\nqueues: { money: { roles: [chief] } }',
+      'tools/erp.yaml': draft,
+      'tools/more.json': '{"tools":[{"name":"more","tier":"read_only","executor":{"kind":"noop"}}]}',
+      'flows/f.yaml': simple,
+      'flows/bot.json': '{"name":"bot","owner":"t","environment":"live","permissions":{"execute":["draft"]}}',
+      'tests/f.test.yaml': 'cases: []',
+      'notifications.yaml': 'routes: []',
+    });
+    assert.deepEqual(flows.map((one) => [one.name, one.environment]).sort(), [
+      ['bot', 'live'],
+      ['f', 'dev'],
+    ]);
+    assert.deepEqual(
+      catalog.tools.map((one) => one.name),
+      ['draft', 'more'],
+    );
+    assert.deepEqual(policySet.environments, [
+      { name: 'dev', requireTiers: false, refuseWarnings: false, gateTimeoutMs: 3_600_000 },
+      { name: 'live', requireTiers: true, refuseWarnings: false, gateTimeoutMs: 259_200_000 },
+    ]);
+    assert.deepEqual(policySet.roles, [
+      { name: 'clerk', permissions: ['a.b'] },
+      { name: 'chief', permissions: [] },
+    ]);
+    assert.deepEqual(policySet.queues, [{ name: 'money', roles: ['chief'] }]);
+  });
+
+  test('one file may hold everything', async () => {
+    const { flows, catalog, policySet } = await loaded({
+      'flows/all.yaml': `version: 1\n${erp}${draft}${simple}`,
+    });
+    assert.deepEqual([flows.length, catalog.tools.length, policySet.connections.length], [1, 1, 1]);
+  });
+
+  test('without environments.yaml there are dev, staging and prod', async () => {
+    const { policySet } = await loaded({ 'roles.yaml': 'roles: { clerk: }' });
+    assert.deepEqual(
+      policySet.environments.map((one) => one.name),
+      ['dev', 'staging', 'prod'],
+    );
+  });
+
+  test('a folder with roles alone loads, and an empty one, and an empty file', async () => {
+    assert.equal(
+      (await load({ 'roles.yaml': 'version: 1\nroles: { clerk: { permissions: [] } }' })).status,
+      'loaded',
+    );
+    assert.equal((await load({})).status, 'loaded');
+    assert.equal((await load({ 'flows/f.yaml': '# nothing yet\n' })).status, 'loaded');
+  });
+
+  test('files of other kinds, and hidden ones, are not policy', async () => {
+    const { flows } = await loaded({
+      'README.md': '# hi',
+      'flows/f.yaml': simple,
+      '.git/config.yaml': 'x: [',
+      'flows/f.yaml~': '[',
+    });
+    assert.equal(flows.length, 1);
+  });
+
+  test('what relative paths start from is the folder above', async () => {
+    const root = await folderOf({});
+    const result = await loadFolder(root);
+    assert.ok(result.status === 'loaded');
+    assert.equal(result.policySet.baseDirectory, dirname(root));
+  });
+
+  test('links are followed, as a mounted ConfigMap has them', async () => {
+    const root = await folderOf({ '..data/flows/f.yaml': simple });
+    await symlink(join('..data', 'flows'), join(root, 'flows'));
+    const linked = await loadFolder(root);
+    assert.ok(linked.status === 'loaded', JSON.stringify(linked));
+    assert.deepEqual(
+      linked.flows.map((one) => one.name),
+      ['f'],
+    );
+  });
+});
+
+describe('refused', () => {
+  const rows: readonly (readonly [
+    title: string,
+    files: Readonly<Record<string, string | Buffer>>,
+    told: string,
+  ])[] = [
+    ['a YAML file in an unknown place', { 'flow/f.yaml': simple }, 'flow/f.yaml:1:1 UNKNOWN_PLACE '],
+    ['a file at the top that is none of those', { 'all.yaml': simple }, 'all.yaml:1:1 UNKNOWN_PLACE '],
+    ['a folder in a folder', { 'flows/more/f.yaml': simple }, 'flows/more/f.yaml:1:1 UNKNOWN_PLACE '],
+    ['a test that is not named so', { 'tests/f.yaml': 'x: 1' }, 'tests/f.yaml:1:1 UNKNOWN_PLACE '],
+    ['a flow whose ending is in capitals', { 'flows/f.YAML': simple }, 'flows/f.YAML:1:1 UNKNOWN_PLACE '],
+    [
+      'an unknown key at the top',
+      { 'connections.yaml': 'conections: {}' },
+      'connections.yaml:1:1 UNKNOWN_KEY /conections',
+    ],
+    ['another format version', { 'roles.yaml': 'version: 2' }, 'roles.yaml:1:10 UNKNOWN_VALUE /version'],
+    ['text that is no YAML', { 'flows/f.yaml': 'a: [1' }, 'flows/f.yaml:1:6 MALFORMED '],
+    [
+      'text that is no UTF-8',
+      { 'flows/f.yaml': Buffer.from([0x61, 0x3a, 0x20, 0xff, 0xfe]) },
+      'flows/f.yaml:1:1 UNREADABLE ',
+    ],
+    [
+      'one flow in two files',
+      { 'flows/a.yaml': simple, 'flows/b.yaml': simple },
+      'flows/b.yaml:2:3 DUPLICATE_NAME /workflows/f',
+    ],
+    [
+      'one tool in two files',
+      { 'connections.yaml': erp, 'tools/a.yaml': draft, 'tools/b.yaml': draft },
+      'tools/b.yaml:2:5 DUPLICATE_NAME /tools/0/name',
+    ],
+    [
+      'one connection in two files',
+      { 'connections.yaml': erp, 'flows/b.yaml': erp },
+      'flows/b.yaml:1:16 DUPLICATE_NAME /connections/erp',
+    ],
+    [
+      'one role in two files',
+      { 'roles.yaml': 'roles: { x: }', 'tools/b.yaml': 'roles: { x: }' },
+      'tools/b.yaml:1:10 DUPLICATE_NAME /roles/x',
+    ],
+    [
+      'an agent with the name of a flow',
+      { 'flows/a.yaml': simple, 'flows/b.yaml': 'name: f\npermissions: {}' },
+      'flows/b.yaml:1:1 DUPLICATE_NAME /name',
+    ],
+    [
+      'an agent without permissions',
+      { 'flows/b.yaml': 'name: bot\nowner: t' },
+      'flows/b.yaml:1:1 REQUIRED /permissions',
+    ],
+    [
+      'an unknown kind of connection',
+      { 'connections.yaml': 'connections: { x: { kind: http, baseUrl: y } }' },
+      'connections.yaml:1:27 UNKNOWN_KIND /connections/x/kind',
+    ],
+    [
+      'an address that is none',
+      { 'connections.yaml': `connections: { x: ${rest('erp.example')} }` },
+      'connections.yaml:1:42 CONNECTION_INVALID /connections/x/baseUrl',
+    ],
+    [
+      'an address of a file',
+      { 'connections.yaml': `connections: { x: ${rest('file:///etc/passwd')} }` },
+      'connections.yaml:1:42 CONNECTION_INVALID /connections/x/baseUrl',
+    ],
+    [
+      'an MCP server of both kinds',
+      { 'connections.yaml': 'connections: { x: { kind: mcp, command: a, url: "https://b" } }' },
+      'connections.yaml:1:27 CONNECTION_INVALID /connections/x/kind',
+    ],
+    [
+      'an MCP server of neither kind',
+      { 'connections.yaml': 'connections: { x: { kind: mcp } }' },
+      'connections.yaml:1:27 CONNECTION_INVALID /connections/x/kind',
+    ],
+    [
+      'a connection for an unknown environment',
+      { 'connections.yaml': `connections: { x: { environments: { live: ${rest('https://e.example')} } } }` },
+      'connections.yaml:1:37 UNKNOWN_ENVIRONMENT /connections/x/environments/live',
+    ],
+    [
+      'a connection for no environment',
+      { 'connections.yaml': 'connections: { x: { environments: {} } }' },
+      'connections.yaml:1:35 WRONG_VALUE /connections/x/environments',
+    ],
+    [
+      'a queue without roles',
+      { 'roles.yaml': 'queues: { money: { roles: [] } }' },
+      'roles.yaml:1:27 WRONG_VALUE /queues/money/roles',
+    ],
+    [
+      'connections as nothing',
+      { 'connections.yaml': 'connections:' },
+      'connections.yaml:1:1 WRONG_TYPE /connections',
+    ],
+    [
+      'a flow in an environment that is not there',
+      { 'environments.yaml': 'environments: { live: }', 'flows/f.yaml': simple },
+      'flows/f.yaml:2:3 UNKNOWN_ENVIRONMENT /workflows/f',
+    ],
+    [
+      'a tool that reads what it does not declare',
+      {
+        'connections.yaml': erp,
+        'tools/a.yaml': `${draft}    guards: [{ kind: expr, expr: '$.arguments.amuont > 5' }]\n`,
+      },
+      'tools/a.yaml:6:5 UNDECLARED_ARGUMENT /tools/0/guards',
+    ],
+  ];
+  for (const [title, files, told] of rows) {
+    test(title, async () => {
+      const errors = await refused(files);
+      assert.ok(briefly(errors).includes(told), `${told}\n${JSON.stringify(errors, null, 1)}`);
+    });
+  }
+
+  test('a folder that is not there, and one that is a file', async () => {
+    const root = await folderOf({ 'roles.yaml': 'roles: { x: }' });
+    for (const path of [join(root, 'none'), join(root, 'roles.yaml')]) {
+      const result = await loadFolder(path);
+      assert.ok(result.status === 'invalid');
+      assert.equal(result.errors[0]?.code, 'NO_FOLDER');
+    }
+  });
+
+  test('one mistake in one file, and nothing of the folder is used; all mistakes are told, by file', async () => {
+    const errors = await refused({
+      'flows/a.yaml': simple,
+      'flows/b.yaml': withStates('a: { terminall: true }').replace('  f:', '  g:'),
+      'connections.yaml': 'conections: {}',
+    });
+    assert.deepEqual(
+      errors.map((one) => one.file),
+      ['connections.yaml', 'flows/b.yaml'],
+    );
+  });
+});
+
+describe('connections per environment', () => {
+  const connections = `connections:
+  erp:
+    environments:
+      dev: ${rest('http://127.0.0.1:9')}
+      prod: ${rest('https://erp.example')}
+`;
+  const flowIn = (environment: string): string =>
+    withTransition(
+      'tier: read_only\nexecutor: { kind: rest, connection: erp, method: GET, path: / }',
+      `environment: ${environment}`,
+    );
+
+  test('each has its own target', async () => {
+    const { policySet } = await loaded({ 'connections.yaml': connections, 'flows/f.yaml': flowIn('prod') });
+    const targets = policySet.connections[0]?.targets.map(({ environment, connection }) => [
+      environment,
+      connection.kind === 'rest' ? connection.baseUrl : null,
+    ]);
+    assert.deepEqual(targets, [
+      ['dev', 'http://127.0.0.1:9'],
+      ['prod', 'https://erp.example'],
+    ]);
+  });
+
+  test('a flow where a connection leads nowhere is refused', async () => {
+    const errors = await refused({ 'connections.yaml': connections, 'flows/f.yaml': flowIn('staging') });
+    assert.match(JSON.stringify(errors), /UNKNOWN_CONNECTION.*serves no `staging`/);
+  });
+
+  test('one name is of one kind everywhere', async () => {
+    const errors = await refused({
+      'connections.yaml': connections.replace(rest('https://erp.example'), '{ kind: cli, command: ls }'),
+    });
+    assert.deepEqual(
+      errors.map((one) => one.code),
+      ['CONNECTION_KIND'],
+    );
+  });
+});
+
+describe('proxy.expose', () => {
+  const proxy = `proxy:
+  expose:
+  - name: deploy.prod
+    guards:
+    - kind: permission
+      permission: deploy.production
+    executor: { kind: cli, connection: kubectl, args: [apply] }
+`;
+  const kubectl = 'connections: { kubectl: { kind: cli, command: /usr/bin/kubectl } }\n';
+
+  test('the example of the seed becomes a flow of one state, with a warning that it has no tier', async () => {
+    const { flows, catalog, warnings } = await loaded({
+      'connections.yaml': kubectl,
+      'tools/deploy.yaml': proxy,
+    });
+    assert.deepEqual(
+      flows.map((one) => one.name),
+      ['proxy'],
+    );
+    const { plan } = flows[0]!;
+    assert.equal(plan.notation, 'proxy');
+    assert.deepEqual(
+      plan.states.map((one) => [one.name, one.terminal]),
+      [['active', false]],
+    );
+    const [deploy] = plan.states[0]!.transitions;
+    assert.deepEqual(
+      [deploy?.name, deploy?.target, deploy?.tier, deploy?.guards],
+      ['deploy.prod', 'active', null, [{ kind: 'permission', permission: 'deploy.production' }]],
+    );
+    assert.deepEqual(deploy?.executor, {
+      kind: 'cli',
+      connection: 'kubectl',
+      args: [{ kind: 'literal', value: 'apply' }],
+      stdin: null,
+      idempotencyKey: false,
+    });
+    assert.deepEqual(
+      catalog.tools.map((one) => one.name),
+      ['deploy.prod'],
+    );
+    assert.ok(warnings.some((one) => one.code === 'TIER_MISSING' && one.path === '/proxy/expose/0'));
+  });
+
+  test('where tiers are demanded, the missing one is an error', async () => {
+    const errors = await refused({
+      'connections.yaml': kubectl,
+      'environments.yaml': 'environments: { dev: { requireTiers: true } }',
+      'tools/deploy.yaml': proxy,
+    });
+    assert.ok(
+      briefly(errors).some((one) => one.includes('TIER_MISSING /proxy/expose/0')),
+      JSON.stringify(errors),
+    );
+  });
+
+  test('under a charter it cannot be permitted', async () => {
+    const errors = await refused({
+      'connections.yaml': kubectl,
+      'tools/deploy.yaml': proxy,
+      'flows/bot.yaml': 'name: bot\nowner: t\npermissions: { execute: [deploy.prod] }',
+    });
+    assert.deepEqual(briefly(errors), ['flows/bot.yaml:3:26 TIER_MISSING /permissions/execute/0']);
+  });
+
+  test('a flow that is called proxy too is refused', async () => {
+    const errors = await refused({
+      'connections.yaml': kubectl,
+      'tools/deploy.yaml': proxy,
+      'flows/f.yaml': simple.replace('  f:', '  proxy:'),
+    });
+    assert.ok(errors.some((one) => one.code === 'DUPLICATE_NAME'));
+  });
+});
+
+describe('warnings', () => {
+  const untiered = withTransition('executor: { kind: rest, connection: erp, method: GET, path: / }');
+  const environments = (rules: string): string => `environments: { dev: { ${rules} } }`;
+  const acknowledged = untiered.replace(
+    '    owner: team',
+    '    owner: team\n    acknowledge: [{ code: TIER_MISSING, reason: it reads }]',
+  );
+
+  test('a missing tier loads where none is demanded, and does not where one is', async () => {
+    const { warnings } = await loaded({ 'connections.yaml': erp, 'flows/f.yaml': untiered });
+    assert.deepEqual(
+      warnings.map((one) => one.code),
+      ['TIER_MISSING'],
+    );
+    const errors = await refused({
+      'connections.yaml': erp,
+      'environments.yaml': environments('requireTiers: true'),
+      'flows/f.yaml': untiered,
+    });
+    assert.deepEqual(
+      errors.map((one) => one.code),
+      ['TIER_MISSING'],
+    );
+  });
+
+  test('what an author has accepted, with a reason, is not said again', async () => {
+    const { warnings } = await loaded({ 'connections.yaml': erp, 'flows/f.yaml': acknowledged });
+    assert.deepEqual(warnings, []);
+  });
+
+  test('what an environment demands, no author can accept away', async () => {
+    const errors = await refused({
+      'connections.yaml': erp,
+      'environments.yaml': environments('requireTiers: true'),
+      'flows/f.yaml': acknowledged,
+    });
+    assert.deepEqual(
+      errors.map((one) => one.code),
+      ['TIER_MISSING'],
+    );
+  });
+
+  test('an environment may refuse them', async () => {
+    const errors = await refused({
+      'connections.yaml': erp,
+      'environments.yaml': environments('refuseWarnings: true'),
+      'flows/f.yaml': untiered,
+    });
+    assert.deepEqual(
+      errors.map((one) => one.code),
+      ['TIER_MISSING'],
+    );
+  });
+
+  const rows: readonly (readonly [code: string, text: string])[] = [
+    ['NO_OWNER', simple.replace('    owner: team\n', '')],
+    ['UNREACHABLE_STATE', withStates('a: { terminal: true }\nb: { terminal: true }')],
+    ['DEAD_END', withStates('a: { goal: none }')],
+    ['NO_WAY_TO_END', withStates('a: { transitions: { go: { target: a } } }')],
+    [
+      'MIXED_DETERMINISTIC',
+      withStates(
+        'a: { transitions: { go: { target: b }, auto: { target: b, actor: deterministic } } }\nb: { terminal: true }',
+      ),
+    ],
+    [
+      'NAMES_DIFFER_IN_CASE',
+      withStates('a: { transitions: { go: { target: b }, Go: { target: b } } }\nb: { terminal: true }'),
+    ],
+    ['NEVER_WRITTEN', withTransition("guards: [{ kind: expr, expr: '$.context.aproved == true' }]")],
+    ['CONSTANT_COMPARISON', withTransition("guards: [{ kind: expr, expr: '1 == 1' }]")],
+    ['GATE_WITHOUT_TIMEOUT', withTransition('gate: { roles: [x] }')],
+    ['GATE_SHOWS_NOTHING', withTransition('gate: { timeout: { after: 1h } }')],
+    ['UNKNOWN_QUEUE', withTransition('executor: { kind: human, queue: money }')],
+    [
+      'DEFAULT_GATE',
+      withTransition('tier: irreversible\nexecutor: { kind: rest, connection: erp, method: POST, path: / }'),
+    ],
+    [
+      'RETRY_NOT_IDEMPOTENT',
+      withTransition(
+        'tier: reversible\nexecutor: { kind: rest, connection: erp, method: POST, path: /, reliability: { retry: { maxAttempts: 2 } } }',
+      ),
+    ],
+  ];
+  for (const [code, text] of rows) {
+    test(code, async () => {
+      const { catalog } = await loaded({ 'connections.yaml': erp });
+      const checked = checkFlowText(text, { catalog });
+      assert.equal(checked.status, 'valid', JSON.stringify(checked));
+      assert.ok(
+        checked.warnings.some((one) => one.code === code),
+        JSON.stringify(checked.warnings),
+      );
+      for (const one of checked.warnings) assert.ok(one.line >= 1 && one.column >= 1);
+    });
+  }
+});

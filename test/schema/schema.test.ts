@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { JsonObject } from '../../src/model/json.js';
+import { compileSchema } from '../../src/schema/index.js';
+
+function check(schema: JsonObject, value: JsonObject): ReturnType<typeof validated> {
+  return validated(schema, value);
+}
+
+function validated(schema: JsonObject, value: JsonObject) {
+  const compiled = compileSchema(schema);
+  assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
+  return compiled.validate(value);
+}
+
+const expense: JsonObject = {
+  type: 'object',
+  required: ['employee', 'amount'],
+  additionalProperties: false,
+  properties: {
+    employee: { type: 'string' },
+    amount: { type: 'number', minimum: 0 },
+    currency: { type: 'string', enum: ['EUR', 'USD'], default: 'EUR' },
+    at: { type: 'string', format: 'date' },
+  },
+};
+
+test('defaults are applied to a copy', () => {
+  const given = { employee: 'e', amount: 5 };
+  const checked = check(expense, given);
+  assert.deepEqual(checked, { status: 'valid', value: { employee: 'e', amount: 5, currency: 'EUR' } });
+  assert.deepEqual(given, { employee: 'e', amount: 5 });
+});
+
+test('everything wrong is told, each with its pointer', () => {
+  const checked = check(expense, { amount: -1, currency: 'GBP', 'a/b': 1, at: 'yesterday' });
+  assert.ok(checked.status === 'invalid');
+  const found = Object.fromEntries(checked.errors.map((one) => [one.pointer, one.message]));
+  assert.deepEqual(Object.keys(found).sort(), ['/amount', '/at', '/a~1b', '/currency', '/employee']);
+  assert.equal(found['/employee'], 'is required');
+  assert.equal(found['/a~1b'], 'is not declared by the schema');
+  assert.match(found['/currency'] ?? '', /EUR/);
+});
+
+test('nothing is coerced', () => {
+  assert.equal(check(expense, { employee: 5, amount: 5 }).status, 'invalid');
+  assert.equal(check(expense, { employee: 'e', amount: '5' }).status, 'invalid');
+});
+
+test('names of the prototype are plain names', () => {
+  const hidden = JSON.parse('{"employee":"e","amount":5,"__proto__":{"currency":"USD"}}') as JsonObject;
+  assert.equal(check(expense, hidden).status, 'invalid');
+  const wants: JsonObject = { type: 'object', required: ['constructor'] };
+  assert.equal(check(wants, {}).status, 'invalid');
+  assert.equal(check(wants, { constructor: 1 }).status, 'valid');
+});
+
+test('at most twenty errors are told', () => {
+  const many = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`k${index}`, 1]));
+  const checked = check({ type: 'object', additionalProperties: false, properties: {} }, many);
+  assert.ok(checked.status === 'invalid');
+  assert.equal(checked.errors.length, 20);
+});
+
+test('two schemas with one $id do not disturb each other', () => {
+  const one: JsonObject = { $id: 'https://x.example/s', type: 'object', required: ['a'] };
+  const two: JsonObject = { $id: 'https://x.example/s', type: 'object', required: ['b'] };
+  assert.equal(check(one, { a: 1 }).status, 'valid');
+  assert.equal(check(two, { a: 1 }).status, 'invalid');
+});
+
+test('a schema that refers to itself ends', () => {
+  const tree: JsonObject = { type: 'object', properties: { next: { $ref: '#' }, v: { type: 'number' } } };
+  assert.equal(check(tree, { next: { next: { v: 1 } } }).status, 'valid');
+  assert.equal(check(tree, { next: { next: { v: 'x' } } }).status, 'invalid');
+});
+
+test('values as deep as a stack allows none are refused, not thrown', () => {
+  const tree: JsonObject = { type: 'object', properties: { next: { $ref: '#' } } };
+  let deep: JsonObject = {};
+  for (let index = 0; index < 1_000; index += 1) deep = { next: deep };
+  assert.ok(['valid', 'invalid'].includes(check(tree, deep).status));
+});
+
+describe('does not compile', () => {
+  const schemas: Readonly<Record<string, JsonObject>> = {
+    'a misspelt keyword': { type: 'object', propertys: {} },
+    'an unknown type': { type: 'objekt' },
+    'an unknown format': { type: 'object', properties: { a: { type: 'string', format: 'dte' } } },
+    'a reference to elsewhere': { $ref: 'https://example.com/x.json' },
+    'a reference to nothing': { $ref: '#/$defs/none' },
+    'a pattern that is none': { type: 'object', properties: { a: { type: 'string', pattern: '(' } } },
+    'an answer that comes later': { $async: true, type: 'object' },
+    'an answer that comes later, further in': {
+      type: 'object',
+      properties: { a: { $async: true, type: 'object' } },
+    },
+    'a circle without an end': { $ref: '#' },
+    'another dialect': { $schema: 'http://json-schema.org/draft-04/schema#', type: 'object' },
+    'a default that is never applied': { type: 'object', anyOf: [{ properties: { a: { default: 1 } } }] },
+  };
+  for (const [title, schema] of Object.entries(schemas)) {
+    test(title, () => {
+      const compiled = compileSchema(schema);
+      assert.equal(compiled.status, 'invalid');
+      assert.ok(compiled.status === 'invalid' && compiled.message.length > 0);
+    });
+  }
+});
