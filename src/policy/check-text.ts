@@ -7,7 +7,7 @@ import type { EnvironmentEntry } from '../model/policy-set.js';
 import type { Problem } from './problems.js';
 import { fit } from './shape-check.js';
 import { agentShape, nameShape, workflowShape, type AgentShape, type WorkflowShape } from './shapes.js';
-import { parseText, problemAt, type Place, type Source } from './source.js';
+import { parseText, problemAt, type Media, type Place, type Source } from './source.js';
 
 /** A flow ready to be published. */
 export interface CompiledFlow {
