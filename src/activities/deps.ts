@@ -8,7 +8,10 @@ import { getSigningKey } from '../store/keys.js';
 import { currentPolicySet, policySetSeq } from '../store/policy.js';
 import { importPublicKey } from '../auth/index.js';
 
-/** What the hands of a run need. One per worker process. */
+/**
+ * What the hands of a run need. One per worker process. Who holds a transaction passes it as `q`: a
+ * second connection taken while holding one would starve the pool.
+ */
 export interface ActivityDeps {
   readonly pool: Pool;
   readonly payloads: Payloads;
@@ -16,7 +19,7 @@ export interface ActivityDeps {
   readonly serviceChain: ServiceChain;
   readonly plan: (q: Queryable, hash: string) => Promise<Plan | null>;
   readonly policySet: (q: Queryable) => Promise<PolicySet>;
-  readonly publicKey: (keyId: string) => Promise<KeyObject | null>;
+  readonly publicKey: (q: Queryable, keyId: string) => Promise<KeyObject | null>;
 }
 
 const cachedPlans = 200;
@@ -48,10 +51,10 @@ export function makeDeps(pool: Pool, payloads: Payloads, serviceChain: ServiceCh
       policies = { seq, set };
       return set;
     },
-    publicKey: async (keyId) => {
+    publicKey: async (q, keyId) => {
       const known = keys.get(keyId);
       if (known !== undefined) return known;
-      const row = await getSigningKey(pool, keyId);
+      const row = await getSigningKey(q, keyId);
       if (row === null || row.retiredAt !== null) return null;
       const key = importPublicKey(row.publicKey);
       keys.set(keyId, key);

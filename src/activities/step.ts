@@ -117,9 +117,9 @@ async function prepare(deps: ActivityDeps, tx: Tx, row: RunRow, arrival: Arrival
   const time = new Date().toISOString();
   switch (arrival.kind) {
     case 'start':
-      return message(deps, row, 'start', arrival.raw, time);
+      return message(deps, tx, row, 'start', arrival.raw, time);
     case 'message':
-      return message(deps, row, arrival.name, arrival.raw, time);
+      return message(deps, tx, row, arrival.name, arrival.raw, time);
     case 'deadline':
       return { event: { kind: 'deadline', time, approval: arrival.approval }, taken: { kind: 'none' } };
     case 'timeout':
@@ -131,12 +131,16 @@ async function prepare(deps: ActivityDeps, tx: Tx, row: RunRow, arrival: Arrival
 
 async function message(
   deps: ActivityDeps,
+  tx: Tx,
   row: RunRow,
   name: string,
   raw: unknown,
   time: string,
 ): Promise<Prepared> {
-  const verified = await verifyAttested(raw, { run: row.id, publicKey: deps.publicKey });
+  const verified = await verifyAttested(raw, {
+    run: row.id,
+    publicKey: (keyId) => deps.publicKey(tx, keyId),
+  });
   if (verified.status === 'ok' && verified.message.body.kind === name) {
     return {
       event: { kind: 'message', time, message: verified.message },

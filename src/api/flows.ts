@@ -147,12 +147,12 @@ function flowInvalid(
   return problem(code, `${what}${where}`, { errors, warnings });
 }
 
-async function check(call: Call, { bytes }: FlowText): Promise<FlowCheck> {
+async function check(call: Call, { bytes, media }: FlowText): Promise<FlowCheck> {
   const text = decode(bytes);
   if (text === null) return refuseText('NOT_UTF8', 'the text is not UTF-8');
   if (text.includes('\u0000'))
     return refuseText('NOT_TEXT', 'the text holds the character U+0000: take it out');
-  const checked = checkFlowText(text, { catalog: await call.deps.policies.catalog() });
+  const checked = checkFlowText(text, { catalog: await call.deps.policies.catalog(), media });
   if (checked.status === 'invalid') return checked;
   const odd = valueProblem(checked.flow.definition, '');
   return odd === null

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { applicationRole, canTake } from './roles.js';
 import { typeParsers, type Pool, type Tx } from './types.js';
@@ -31,7 +32,10 @@ export function makePool({ url, applicationName, max }: PoolOptions): Pool {
     idle_in_transaction_session_timeout: 30_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    onConnect: takeApplicationRole,
+    onConnect: async (client) => {
+      await takeApplicationRole(client);
+      prepareStatements(client);
+    },
   });
   // A connection that dies while idle leaves the pool; whoever asks next gets another or an error.
   pool.on('error', () => undefined);
@@ -43,6 +47,27 @@ async function takeApplicationRole(client: pg.ClientBase): Promise<void> {
     `select set_config('role', rolname, false) from pg_roles where rolname = $1 and ${canTake}`,
     [applicationRole],
   );
+}
+
+/** Each statement with values is parsed and planned once a connection: our texts are few and never hold values. */
+function prepareStatements(client: pg.ClientBase): void {
+  const plain = client.query.bind(client) as (...given: unknown[]) => unknown;
+  const prepared = (...given: unknown[]): unknown => {
+    const [text, values, ...rest] = given;
+    if (typeof text !== 'string' || !Array.isArray(values)) return plain(...given);
+    return plain({ name: nameOf(text), text, values }, ...rest);
+  };
+  client.query = prepared as typeof client.query;
+}
+
+const names = new Map<string, string>();
+
+function nameOf(text: string): string {
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  const name = createHash('sha256').update(text).digest('hex').slice(0, 40);
+  names.set(text, name);
+  return name;
 }
 
 /** Commits what `fn` did, or nothing of it. A connection that cannot even roll back is thrown away. */

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { makeDeps } from '../../src/activities/deps.js';
+import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
+import { makePool, withTransaction } from '../../src/db/index.js';
+import { withDatabase } from '../support/database.js';
+
+it('a policy check on a cold worker needs no second connection: as many as the pool holds run at once', async () => {
+  await withDatabase(async ({ url }) => {
+    const pool = makePool({ url, applicationName: 'test', max: 1 });
+    const chain = makeServiceChain({ pool, kind: 'worker' });
+    const deps = makeDeps(pool, makePayloads({ kek: Buffer.alloc(32) }), chain);
+    const found = await withTransaction(pool, async (tx) => ({
+      key: await deps.publicKey(tx, 'key_unknown'),
+      plan: await deps.plan(tx, 'sha256:unknown'),
+    }));
+    assert.deepEqual(found, { key: null, plan: null });
+    await assert.rejects(
+      withTransaction(pool, (tx) => deps.policySet(tx)),
+      /no policy set is loaded/,
+    );
+    await pool.end();
+  });
+});
