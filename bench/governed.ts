@@ -91,7 +91,7 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
     },
     async approve(parked) {
       const decisionId = newId('dec');
-      const facts = { decision: 'approve', reason: null, principal: approver } as const;
+      const facts = { decision: 'approve', reason: null, principal: approver, via: 'rest' } as const;
       const sent = await client.decide({ ...parked, decisionId, ...facts });
       assert.ok(sent.status !== 'unavailable', JSON.stringify(sent));
       assert.ok(sent.status !== 'answered' || sent.answer.status !== 'refused', JSON.stringify(sent));

@@ -33,6 +33,7 @@ export async function decide(call: Call, id: string, body: DecisionBody): Promis
     digest: body.digest ?? '',
     reason: reasonOf(body),
     principal: principalOf(call),
+    via: principalOf(call).actedBy === undefined ? 'rest' : 'callback',
   });
   if (
     outcome.status === 'answered' &&

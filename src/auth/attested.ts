@@ -2,7 +2,7 @@ import { sign, verify, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { canonical } from '../model/canonical.js';
 import { isObject, type JsonObject } from '../model/json.js';
-import type { AttestedMessage, Message, MessageRefusal } from '../model/message.js';
+import { decisionDoors, type AttestedMessage, type Message, type MessageRefusal } from '../model/message.js';
 import { principalSchema } from '../model/principal.js';
 import type { ServiceKeys } from './keys.js';
 
@@ -111,6 +111,7 @@ const body = z.discriminatedUnion('kind', [
     decision: z.enum(['approve', 'deny']),
     digest: text,
     reasonGiven: z.boolean(),
+    via: z.enum(decisionDoors).optional(),
   }),
   z.strictObject({ kind: z.literal('cancel') }),
   z.strictObject({ kind: z.literal('retry') }),

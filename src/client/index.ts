@@ -190,6 +190,7 @@ async function decide(deps: ClientDeps, request: DecideRequest): Promise<Message
       decision: request.decision,
       digest: request.digest,
       reasonGiven: request.reason !== null,
+      via: request.via,
     };
     const fields = { id: request.decisionId, run: request.run, principal: request.principal, body, refs };
     await insertDecision(tx, {

@@ -1,5 +1,6 @@
 import type { Answer } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/json.js';
+import type { DecisionDoor } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 
 /** The agent's reasoning, stored verbatim under the run's trace id, never in Temporal's history. */
@@ -56,6 +57,7 @@ export interface DecideRequest {
   readonly digest: string;
   readonly reason: string | null;
   readonly principal: Principal;
+  readonly via: DecisionDoor;
 }
 
 export interface OperateRequest {

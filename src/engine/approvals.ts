@@ -160,13 +160,27 @@ export function decideApproval(draft: Draft, message: Message, body: Decide): vo
       reason: body.reasonGiven ? 'a reason was given' : 'no reason was given',
     },
     refs: message.refs,
-    data: { decision: body.decision, decisionId: message.id, digest: body.digest },
+    data: {
+      decision: body.decision,
+      decisionId: message.id,
+      digest: body.digest,
+      ...cameBy(message, body),
+    },
   });
   answer(draft, message.id, { status: 'accepted' });
   if (decided === undefined) return;
   if (body.decision === 'deny') return deny(draft, decided);
   noteApproval(draft, decided, message.principal.id);
   if (quorumReached(decided)) approved(draft, decided);
+}
+
+/** The door, and who acted for the human where one did. */
+function cameBy(message: Message, body: Decide): JsonObject {
+  const { actedBy } = message.principal;
+  return {
+    ...(body.via === undefined ? {} : { via: body.via }),
+    ...(actedBy === undefined ? {} : { actedBy }),
+  };
 }
 
 /** Evidence `human_request`; the requester's own carries no name, so it never counts. */

@@ -2,6 +2,10 @@ import type { JsonObject } from './json.js';
 import type { Principal } from './principal.js';
 import type { PayloadRef } from './records.js';
 
+/** Where a human decides. Every door authenticates, shows and sends; the run's policy check alone decides. */
+export const decisionDoors = ['rest', 'cli', 'batch', 'link', 'page', 'slack', 'callback'] as const;
+export type DecisionDoor = (typeof decisionDoors)[number];
+
 /**
  * What enters a run. The API signs the canonical form of `message` with the service's Ed25519 key;
  * the run's policy check verifies it before anything else (SEMANTICS §7).
@@ -30,6 +34,8 @@ export type MessageBody =
       readonly digest: string;
       /** The reason's text is a payload; this says whether one was given. */
       readonly reasonGiven: boolean;
+      /** The door that it came through; absent in messages of before there were several. */
+      readonly via?: DecisionDoor | undefined;
     }
   | { readonly kind: 'cancel' }
   | { readonly kind: 'retry' };

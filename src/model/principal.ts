@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { PolicySet } from './policy-set.js';
 
 export const principalKinds = ['human', 'agent', 'system'] as const;
 export type PrincipalKind = (typeof principalKinds)[number];
@@ -9,6 +10,8 @@ export const principalSchema = z.strictObject({
   kind: z.enum(principalKinds),
   roles: z.array(z.string()),
   permissions: z.array(z.string()),
+  /** The service whose credential acted for this human (RFC 8693 `act`); absent when the human came itself. */
+  actedBy: z.string().min(1).max(200).optional(),
 });
 export type Principal = z.infer<typeof principalSchema>;
 
@@ -23,3 +26,21 @@ export const builtInPermissions = [
   'key.manage',
   'policy.reload',
 ] as const;
+
+/** A principal's permissions are its own and those of its roles, as the policy set in force says. */
+export function withRolePermissions(
+  policySet: Pick<PolicySet, 'roles'> | null,
+  { id, kind, roles, permissions }: Identity,
+): Principal {
+  const ofRoles = (policySet?.roles ?? [])
+    .filter((one) => roles.includes(one.name))
+    .flatMap((one) => one.permissions);
+  return { id, kind, roles: [...new Set(roles)], permissions: [...new Set([...permissions, ...ofRoles])] };
+}
+
+export interface Identity {
+  readonly id: string;
+  readonly kind: PrincipalKind;
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+}
