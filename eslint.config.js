@@ -8,6 +8,7 @@ const rooms = [
   'engine',
   'schema',
   'policy',
+  'scenario',
   'workflows',
   'activities',
   'executors',
@@ -31,8 +32,9 @@ const doors = {
   model: { uses: [], types: [], packages: ['zod'] },
   // Of the model, the two files that are pure functions over JSON and cost the workflow bundle nothing.
   engine: { uses: ['model/canonical', 'model/json'], types: ['model'], packages: [] },
-  schema: { uses: ['model'], types: [], packages: ['ajv', 'ajv-formats'] },
+  schema: { uses: ['model'], types: ['engine'], packages: ['ajv', 'ajv-formats', 'node:'] },
   policy: { uses: ['model', 'engine', 'schema'], types: [], packages: ['zod', 'yaml', 'ajv', 'node:'] },
+  scenario: { uses: ['model', 'engine', 'schema', 'policy'], types: [], packages: ['zod'] },
   workflows: {
     uses: ['engine'],
     types: ['model', 'activities'],
@@ -74,7 +76,7 @@ const doors = {
     types: ['db'],
     packages: ['zod', '@modelcontextprotocol/sdk', 'node:'],
   },
-  cli: { uses: ['model', 'policy'], types: [], packages: ['zod', 'yaml', 'node:'] },
+  cli: { uses: ['model', 'policy', 'scenario'], types: [], packages: ['zod', 'yaml', 'node:'] },
   embedded: { uses: [], types: [], packages: ['pg', '@temporalio/client', '@temporalio/common', 'node:'] },
   processes: { uses: rooms, types: [], packages: null },
 };

@@ -3,6 +3,7 @@ import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { check, checkLines } from './check.js';
 import { CliError, makeApi, type Api } from './rest.js';
 import { list, object, showApproval, showRecord, showRun, text } from './show.js';
+import { testCommand } from './test.js';
 
 export interface Terminal {
   readonly out: (line: string) => void;
@@ -35,10 +36,11 @@ type OptionName = keyof typeof options;
 interface Shown {
   readonly json: unknown;
   readonly lines: readonly string[];
-  readonly failed?: boolean;
+  /** 0 where it is absent. */
+  readonly exitCode?: 0 | 1 | 2;
 }
 
-interface Command {
+export interface Command {
   /** Names of what stands behind it, in order; `…` takes any number. */
   readonly takes: readonly string[];
   readonly options: readonly OptionName[];
@@ -63,6 +65,7 @@ const commands: Readonly<Record<string, Command>> = {
     what: 'check policies folders and flows, here, without a server',
     run: checkPaths,
   },
+  test: testCommand,
   start: {
     takes: ['flow'],
     options: ['input', 'environment', 'version', 'mode'],
@@ -138,7 +141,7 @@ async function runCommand(name: string, rest: readonly string[], terminal: Termi
   const shown = await command.run({ args: positionals, values, terminal });
   if (values.json) terminal.out(JSON.stringify(shown.json, null, 2));
   else shown.lines.forEach(terminal.out);
-  return shown.failed === true ? 1 : 0;
+  return shown.exitCode ?? 0;
 }
 
 const everywhere: readonly string[] = ['url', 'key', 'as', 'json', 'help'];
@@ -178,7 +181,7 @@ function usage(): string {
 
 async function checkPaths({ args, terminal }: Parameters<Command['run']>[0]): Promise<Shown> {
   const results = await check(args, terminal.env);
-  return { json: results, lines: checkLines(results), failed: results.some((one) => !one.valid) };
+  return { json: results, lines: checkLines(results), exitCode: results.every((one) => one.valid) ? 0 : 1 };
 }
 
 function shownRun(body: JsonObject): Shown {

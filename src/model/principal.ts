@@ -30,12 +30,18 @@ export const builtInPermissions = [
 /** A principal's permissions are its own and those of its roles, as the policy set in force says. */
 export function withRolePermissions(
   policySet: Pick<PolicySet, 'roles'> | null,
-  { id, kind, roles, permissions }: Identity,
+  { id, kind, roles, permissions, actedBy }: Identity,
 ): Principal {
   const ofRoles = (policySet?.roles ?? [])
     .filter((one) => roles.includes(one.name))
     .flatMap((one) => one.permissions);
-  return { id, kind, roles: [...new Set(roles)], permissions: [...new Set([...permissions, ...ofRoles])] };
+  return {
+    id,
+    kind,
+    roles: [...new Set(roles)],
+    permissions: [...new Set([...permissions, ...ofRoles])],
+    ...(actedBy === undefined ? {} : { actedBy }),
+  };
 }
 
 export interface Identity {
@@ -43,4 +49,5 @@ export interface Identity {
   readonly kind: PrincipalKind;
   readonly roles: readonly string[];
   readonly permissions: readonly string[];
+  readonly actedBy?: string | undefined;
 }

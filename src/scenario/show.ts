@@ -1,0 +1,53 @@
+import type { Fact } from '../model/records.js';
+import type { CaseResult, Failure } from './types.js';
+
+// Results as lines for people.
+
+export function resultLines(result: CaseResult, path: string): string[] {
+  const { failure } = result;
+  if (failure === null) return [`ok      ${result.name}`];
+  return [
+    `FAILED  ${result.name}`,
+    ...failure.mismatches.map(({ line, column, what, expected, actual }) => {
+      const of = what === '' ? '' : `${what} `;
+      return `  ${path}:${line}:${column}: ${failure.step}: expected ${of}\`${clean(expected)}\`, got \`${clean(actual)}\``;
+    }),
+    ...why(failure),
+  ];
+}
+
+function why({ why: reason, run, trace }: Failure): string[] {
+  return [
+    ...(reason === null ? [] : [`    why       ${clean(reason)}`]),
+    `    the run   is ${run.status} in state \`${clean(run.state)}\`, version ${run.version}`,
+    ...trace.map((fact, index) => `    ${index === 0 ? 'records' : '       '}   ${factLine(fact)}`),
+  ];
+}
+
+export function factLine(fact: Fact): string {
+  const { data, policy } = fact;
+  const step =
+    typeof data['from'] === 'string' && typeof data['to'] === 'string'
+      ? `${data['from']} -> ${data['to']}`
+      : '';
+  const code = typeof data['code'] === 'string' ? data['code'] : '';
+  const kind = typeof data['kind'] === 'string' ? data['kind'] : '';
+  const parts = [
+    fact.type,
+    `by ${fact.actor.id} (${fact.actor.kind})`,
+    fact.action?.transition ?? '',
+    step,
+    code,
+    kind,
+    policy === undefined ? '' : `${policy.rule}: ${policy.verdict}, ${policy.reason}`,
+  ];
+  return clean(parts.filter((part) => part !== '').join('  '));
+}
+
+/** What is shown must not move the cursor, recolour or hide anything. */
+export function clean(value: string): string {
+  return value.replaceAll(
+    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
+    (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`,
+  );
+}
