@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Json, JsonObject } from '../model/json.js';
-import { errorClasses, errorTable, problemCodes, type ErrorCode } from '../model/errors.js';
+import { errorClasses, problemCodes, type ErrorCode } from '../model/errors.js';
 import { principalKinds } from '../model/principal.js';
 import type { RecordType } from '../model/records.js';
 import { json, text, values } from './shape-basics.js';
@@ -9,7 +9,27 @@ import { json, text, values } from './shape-basics.js';
 
 const name = z.string().min(1).max(200);
 const names = z.array(name);
-const codes = Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]];
+/** What the policy check refuses with; the others are the API's. */
+const codes = [
+  'ACTOR_MISMATCH',
+  'GUARD_REJECTED',
+  'BLOCKED',
+  'INPUT_INVALID',
+  'UNKNOWN_TRANSITION',
+  'FORBIDDEN',
+  'STALE_VERSION',
+  'RUN_BUSY',
+  'RUN_STUCK',
+  'RUN_CLOSED',
+  'NOT_STUCK',
+  'NOT_AN_APPROVER',
+  'ALREADY_DECIDED',
+  'APPROVAL_EXPIRED',
+  'APPROVAL_REVOKED',
+  'DIGEST_MISMATCH',
+  'REASON_REQUIRED',
+  'EXECUTOR_FAILED',
+] as const satisfies readonly ErrorCode[];
 
 export const verdicts = ['executed', 'pending', 'accepted', 'executing', 'refused'] as const;
 export const runStatuses = [

@@ -90,7 +90,7 @@ export function named<T>(
 ): T | null {
   const found = among.get(name);
   if (found !== undefined) return found;
-  const code = `UNKNOWN_${what.toUpperCase()}`;
+  const code = `UNKNOWN_${what.toUpperCase().replaceAll(' ', '_')}`;
   const known = [...among.keys()];
   const hint = nearest(name, known);
   const list =

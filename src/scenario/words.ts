@@ -1,4 +1,4 @@
-import { errorTable, problemCodes, type ErrorCode, type ProblemCode } from '../model/errors.js';
+import { problemCodes, type ProblemCode } from '../model/errors.js';
 import { runStatuses, verdicts, type ExpectationShape, type ExpectShape } from '../policy/shape-tests.js';
 
 type Verdict = (typeof verdicts)[number];
@@ -15,8 +15,4 @@ export function expectationOf(written: ExpectationShape): ExpectShape {
 
 function isIn<T extends string>(list: readonly T[], word: string): word is T {
   return list.some((one) => one === word);
-}
-
-export function isErrorCode(word: string): word is ErrorCode {
-  return Object.hasOwn(errorTable, word);
 }
