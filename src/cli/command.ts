@@ -3,6 +3,7 @@ import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { check, checkLines } from './check.js';
 import { CliError, makeApi, type Api } from './rest.js';
 import { list, object, showApproval, showRecord, showRun, text } from './show.js';
+import { simulateCommand } from './simulate.js';
 import { testCommand } from './test.js';
 
 export interface Terminal {
@@ -14,7 +15,8 @@ export interface Terminal {
 const options = {
   url: { type: 'string' },
   key: { type: 'string' },
-  as: { type: 'string' },
+  as: { type: 'string', multiple: true },
+  do: { type: 'string', multiple: true },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
   input: { type: 'string' },
@@ -55,7 +57,11 @@ export interface Command {
 type Remote = (api: Api, args: readonly string[], values: Values, terminal: Terminal) => Promise<Shown>;
 
 function remote(run: Remote): Command['run'] {
-  return ({ args, values, terminal }) => run(makeApi(values, terminal.env), args, values, terminal);
+  return ({ args, values, terminal }) => {
+    const [as, another] = values.as ?? [];
+    if (another !== undefined) throw new CliError('give --as once: one asks', 2);
+    return run(makeApi({ ...values, as }, terminal.env), args, values, terminal);
+  };
 }
 
 const commands: Readonly<Record<string, Command>> = {
@@ -66,6 +72,7 @@ const commands: Readonly<Record<string, Command>> = {
     run: checkPaths,
   },
   test: testCommand,
+  simulate: simulateCommand,
   start: {
     takes: ['flow'],
     options: ['input', 'environment', 'version', 'mode'],

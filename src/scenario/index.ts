@@ -1,5 +1,8 @@
-export { readCases, type Policies } from './read.js';
+export { readPrincipal } from './given.js';
+export { plainPrincipals, principalsOf, readCases, type Policies } from './read.js';
 export { runCase } from './run.js';
-export { clean, factLine, resultLines } from './show.js';
+export { resultLines } from './show.js';
+export { stopLines } from './show-stops.js';
+export { simulate, type Simulated, type Stop, type Walk } from './simulate.js';
 export type { Case, CaseResult } from './types.js';
 export { untested } from './untested.js';

@@ -1,4 +1,4 @@
-import { withRolePermissions, type Principal } from '../model/principal.js';
+import { principalKinds, withRolePermissions, type Principal } from '../model/principal.js';
 import type { JsonObject } from '../model/json.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { CompiledFlow, Problem } from '../policy/index.js';
@@ -33,7 +33,10 @@ export function readCases(source: Source, policies: Policies): CasesRead {
   const shaped = fit<TestsShape>(source, source.value, testsShape, []);
   if (shaped.status === 'invalid') return { status: 'invalid', problems: shaped.problems };
   const shape = shaped.value;
-  const principals = principalsOf(shape.principals ?? {}, policies.policySet);
+  const principals = new Map([
+    ...plainPrincipals,
+    ...principalsOf(shape.principals ?? {}, policies.policySet),
+  ]);
   const reading: CaseReading = { source, policies, shape, principals, problems: [] };
   const cases = shape.cases.flatMap((one, index) => readCase(reading, one, ['cases', index]));
   const names = new Set<string>();
@@ -48,26 +51,25 @@ export function readCases(source: Source, policies: Policies): CasesRead {
 }
 
 /** Always there, without a role or a permission. */
-const plainKinds = ['human', 'agent', 'system'] as const;
+export const plainPrincipals: ReadonlyMap<string, Principal> = new Map(
+  principalKinds.map((kind): [string, Principal] => [kind, { id: kind, kind, roles: [], permissions: [] }]),
+);
 
 export function principalsOf(
   shape: NonNullable<TestsShape['principals']>,
   policySet: PolicySet,
 ): ReadonlyMap<string, Principal> {
-  const plain = plainKinds.map((kind): [string, Principal] => [
-    kind,
-    { id: kind, kind, roles: [], permissions: [] },
-  ]);
-  const declared = Object.entries(shape).map(([name, one]): [string, Principal] => [
-    name,
-    withRolePermissions(policySet, {
-      id: one.id ?? name,
-      kind: one.kind,
-      roles: one.roles ?? [],
-      permissions: one.permissions ?? [],
-    }),
-  ]);
-  return new Map([...plain, ...declared]);
+  return new Map(
+    Object.entries(shape).map(([name, one]): [string, Principal] => [
+      name,
+      withRolePermissions(policySet, {
+        id: one.id ?? name,
+        kind: one.kind,
+        roles: one.roles ?? [],
+        permissions: one.permissions ?? [],
+      }),
+    ]),
+  );
 }
 
 export function complain(
@@ -163,20 +165,30 @@ function inputOf(
       : reading.shape.input === undefined
         ? [...path, 'state']
         : ['input'];
-  if (plan.inputSchema === null) {
-    if (Object.keys(given).length > 0)
-      complain(reading, 'INPUT_INVALID', at, `\`${plan.name}\` takes no input`);
-    return given;
-  }
-  const compiled = compileSchema(plan.inputSchema);
-  if (compiled.status === 'invalid') return given;
-  const checked = compiled.validate(given);
+  const checked = checkInput(plan, given);
   if (checked.status === 'valid') return checked.value;
+  complain(reading, 'INPUT_INVALID', at, checked.message);
+  return given;
+}
+
+export type InputChecked =
+  | { readonly status: 'valid'; readonly value: JsonObject }
+  | { readonly status: 'invalid'; readonly message: string };
+
+/** What the API asks before a run is started: its input, with defaults, or why it is none. */
+export function checkInput({ name, inputSchema }: CompiledFlow['plan'], given: JsonObject): InputChecked {
+  if (inputSchema === null)
+    return Object.keys(given).length === 0
+      ? { status: 'valid', value: given }
+      : { status: 'invalid', message: `\`${name}\` takes no input` };
+  const compiled = compileSchema(inputSchema);
+  if (compiled.status === 'invalid') return compiled;
+  const checked = compiled.validate(given);
+  if (checked.status === 'valid') return checked;
   const misfits = checked.errors.map(
     ({ pointer, message }) => `\`input${pointer.replaceAll('/', '.')}\` ${message}`,
   );
-  complain(reading, 'INPUT_INVALID', at, `\`${plan.name}\` does not take this input: ${misfits.join('; ')}`);
-  return given;
+  return { status: 'invalid', message: `\`${name}\` does not take this input: ${misfits.join('; ')}` };
 }
 
 function placeOf(reading: CaseReading, shape: CaseShape, { plan }: CompiledFlow, path: Path): Place | null {

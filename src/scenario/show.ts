@@ -30,7 +30,7 @@ export function factLine(fact: Fact): string {
     typeof data['from'] === 'string' && typeof data['to'] === 'string'
       ? `${data['from']} -> ${data['to']}`
       : '';
-  const code = typeof data['code'] === 'string' ? data['code'] : '';
+  const code = typeof data['code'] === 'string' && data['code'] !== policy?.rule ? data['code'] : '';
   const kind = typeof data['kind'] === 'string' ? data['kind'] : '';
   const parts = [
     fact.type,

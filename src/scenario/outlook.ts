@@ -1,0 +1,181 @@
+import { links, mayDecide } from '../engine/index.js';
+import { gateFor, gateRoles } from '../engine/gates.js';
+import { evaluateGuard, readsArguments } from '../engine/guards.js';
+import { actorAllows, blockedBy, findState, guardContext } from '../engine/links.js';
+import type { ApprovalState, GuardReport } from '../engine/state.js';
+import type { Gate, Guard, Transition } from '../engine/plan.js';
+import { closedStatuses } from '../engine/state.js';
+import type { JsonObject } from '../model/json.js';
+import type { Principal } from '../model/principal.js';
+import { act, isOpen, type Play } from './play.js';
+
+// What each principal could do next, and who could approve it. Asked of the engine: a submit on a copy of the run.
+
+export type Could =
+  /** It would be taken: at once, or after an approval. */
+  | { readonly status: 'yes' }
+  /** Only the arguments decide: a schema that demands some, or a guard that reads them. */
+  | { readonly status: 'depends'; readonly on: string }
+  | {
+      readonly status: 'no';
+      readonly code: string;
+      readonly message: string;
+      readonly guard: GuardReport | null;
+    };
+
+export interface Option {
+  readonly transition: string;
+  readonly title: string;
+  readonly listed: boolean;
+  readonly could: Could;
+  /** Null: no gate. */
+  readonly gate: {
+    /** `always`, or when it applies. */
+    readonly when: string;
+    readonly roles: readonly string[];
+    readonly approvers: readonly string[];
+  } | null;
+}
+
+export interface Decider {
+  readonly principal: string;
+  readonly may: boolean;
+  /** Why not: `requester`, `role_missing` … */
+  readonly why: string | null;
+}
+
+export interface Outlook {
+  readonly principals: readonly {
+    readonly name: string;
+    readonly kind: Principal['kind'];
+    readonly options: readonly Option[];
+  }[];
+  readonly approvals: readonly {
+    readonly transition: string;
+    readonly arguments: JsonObject;
+    readonly status: string;
+    readonly roles: readonly string[];
+    readonly quorum: number;
+    readonly because: readonly string[];
+    readonly deciders: readonly Decider[];
+  }[];
+}
+
+export function outlook(play: Play, principals: ReadonlyMap<string, Principal>): Outlook {
+  const { run, plan } = play;
+  const state = findState(plan, run.state);
+  const over = closedStatuses.includes(run.status) || run.status === 'stuck';
+  const transitions = over ? [] : (state?.transitions ?? []).filter((one) => one.actor !== 'deterministic');
+  return {
+    principals: [...principals].map(([name, principal]) => {
+      const listed = new Set(links(plan, run, principal).map((one) => one.rel));
+      return {
+        name,
+        kind: principal.kind,
+        options: transitions.map((one) => ({
+          transition: one.name,
+          title: one.title,
+          listed: listed.has(one.name),
+          could: could(play, one, principal),
+          gate: gateOf(play, one, principal, principals),
+        })),
+      };
+    }),
+    approvals: run.approvals.filter(isOpen).map((one) => ({
+      transition: one.action.transition,
+      arguments: one.action.arguments,
+      status: one.status,
+      roles: one.roles,
+      quorum: one.gate.quorum.count,
+      because: one.gate.because,
+      deciders: [...principals].map(([name, principal]) => decider(one, name, principal)),
+    })),
+  };
+}
+
+/** Without arguments the engine itself is asked. Where it asks for some, what comes before and after them still decides. */
+function could(play: Play, transition: Transition, principal: Principal): Could {
+  const tried = act(play, {
+    kind: 'submit',
+    transition: transition.name,
+    as: principal,
+    arguments: {},
+    expectedVersion: null,
+  });
+  if ('status' in tried || tried.answer?.status !== 'refused') return { status: 'yes' };
+  const { code, message, guard = null } = tried.answer;
+  if (code === 'INPUT_INVALID') return withArguments(play, transition, principal);
+  const read = guard === null ? undefined : transition.guards[guard.index];
+  if (code === 'GUARD_REJECTED' && read !== undefined && readsArguments(read))
+    return withArguments(play, transition, principal);
+  // The executor's own failure, named beforehand, is no refusal.
+  if (code === 'EXECUTOR_FAILED') return { status: 'yes' };
+  return { status: 'no', code, message, guard };
+}
+
+function withArguments(play: Play, transition: Transition, principal: Principal): Could {
+  const no = (code: string, message: string, guard: GuardReport | null = null): Could => ({
+    status: 'no',
+    code,
+    message,
+    guard,
+  });
+  if (!actorAllows(transition.actor, principal.kind))
+    return no('ACTOR_MISMATCH', `it takes a principal of kind ${transition.actor}`);
+  const rule = blockedBy(play.plan, transition);
+  if (rule !== null) return no('BLOCKED', `the charter blocks it: ${rule}`);
+  const at = guardContext(play.run, principal, {});
+  const open: number[] = [];
+  for (const [index, guard] of transition.guards.entries()) {
+    if (readsArguments(guard)) {
+      open.push(index);
+      continue;
+    }
+    const { verdict, reason } = evaluateGuard(guard, at);
+    if (verdict !== 'pass') {
+      const message = `guard ${index} (${guard.kind}) of \`${transition.name}\` refused: ${reason}`;
+      return no('GUARD_REJECTED', message, { index, kind: guard.kind, verdict, reason });
+    }
+  }
+  const on = ['its arguments', ...open.map((index) => `guard ${index}`)].join(' and ');
+  return { status: 'depends', on };
+}
+
+function gateOf(
+  play: Play,
+  transition: Transition,
+  requester: Principal,
+  principals: ReadonlyMap<string, Principal>,
+): Option['gate'] {
+  const on = transition.gate?.on ?? null;
+  const human = transition.executor?.kind === 'human';
+  if (transition.gate === null && !human) return null;
+  const at = guardContext(play.run, requester, {});
+  const conditional = !human && on !== null && readsArguments(on);
+  const gate = conditional ? transition.gate : gateFor(transition, at);
+  if (gate === null) return null;
+  const roles = gateRoles(gate, play.kit);
+  return {
+    when: conditional ? guardText(on) : 'always',
+    roles,
+    approvers: [...principals]
+      .filter(([, one]) => decider(sketch(gate, roles, requester), one.id, one).may)
+      .map(([name]) => name),
+  };
+}
+
+function guardText(guard: Guard): string {
+  return guard.kind === 'expr' ? guard.expr.text : JSON.stringify(guard);
+}
+
+/** As much of an approval as the question who may decide it reads. */
+function sketch(gate: Gate, roles: readonly string[], requester: Principal): Sketch {
+  return { gate, roles, requesters: [requester.id], decisions: [] };
+}
+
+type Sketch = Pick<ApprovalState, 'gate' | 'roles' | 'requesters' | 'decisions'>;
+
+function decider(approval: Sketch, name: string, principal: Principal): Decider {
+  const may = mayDecide(approval as ApprovalState, principal);
+  return { principal: name, may: may.status === 'yes', why: may.status === 'yes' ? null : may.why };
+}

@@ -1,0 +1,70 @@
+import { clean, factLine } from './show.js';
+import type { Option, Outlook } from './outlook.js';
+import type { Stop } from './simulate.js';
+import type { Executing } from './sends.js';
+
+// A walk as lines for people.
+
+export function stopLines(stop: Stop): string[] {
+  const { run } = stop;
+  return [
+    `* ${stop.step}${answerText(stop)}`,
+    ...stop.records.map((one) => `    record  ${factLine(one)}`),
+    `  ${run.status} in state \`${run.state}\`, version ${run.version}`,
+    ...(Object.keys(run.context).length === 0 ? [] : [`  context   ${JSON.stringify(run.context)}`]),
+    ...(run.evidence.length === 0 ? [] : [`  evidence  ${run.evidence.join(', ')}`]),
+    ...(run.problem === null ? [] : [`  problem   ${run.problem.code}: ${run.problem.message}`]),
+    ...(stop.executing === null ? [] : executingLines(stop.executing)),
+    ...stop.approvals.flatMap(approvalLines),
+    ...(stop.executing === null ? stop.principals.flatMap(principalLines) : []),
+  ].map(clean);
+}
+
+function answerText({ answer }: Stop): string {
+  if (answer === null) return '';
+  return answer.status === 'refused' ? `: refused, ${answer.code}: ${answer.message}` : `: ${answer.status}`;
+}
+
+function executingLines(one: Executing): string[] {
+  const key = one.idempotencyKey === null ? '' : ', with an idempotency key';
+  return [
+    `  would run ${one.transition}: ${one.kind}${one.connection === null ? '' : ` ${one.connection}`}, ${one.call}${key}`,
+    ...(one.sends === null ? [] : [`            ${JSON.stringify(one.sends)}`]),
+    ...(one.unresolved === null
+      ? []
+      : [`            but \`${one.unresolved}\` does not resolve: the call would fail`]),
+    "            say what it answered: --do 'answered {…}' or --do 'failed timeout'",
+  ];
+}
+
+function approvalLines(one: Outlook['approvals'][number]): string[] {
+  const quorum = one.quorum === 1 ? '' : `, ${one.quorum} of them`;
+  const whom = one.roles.length === 0 ? 'the permission approval.decide' : one.roles.join(' or ');
+  return [
+    `  waits     ${one.transition} ${JSON.stringify(one.arguments)} for ${whom}${quorum} (${one.because.join('; ')})`,
+    ...one.deciders.map(
+      ({ principal, may, why }) =>
+        `            ${principal}: ${may ? 'may decide' : `may not, ${why ?? ''}`}`,
+    ),
+  ];
+}
+
+function principalLines({ name, kind, options }: Outlook['principals'][number]): string[] {
+  if (options.length === 0) return [];
+  const width = Math.max(...options.map((one) => one.transition.length));
+  return [
+    `  ${name} (${kind})`,
+    ...options.map((one) => `    ${one.transition.padEnd(width)}  ${couldText(one)}`),
+  ];
+}
+
+function couldText({ could, gate, listed }: Option): string {
+  if (could.status === 'no') return `no: ${could.code}: ${could.message}`;
+  const can = could.status === 'yes' ? 'can' : `can, if ${could.on} are right`;
+  const hidden = listed ? '' : ', but no link says so';
+  if (gate === null) return `${can}${hidden}`;
+  const when = gate.when === 'always' ? '' : ` when ${gate.when}`;
+  const who = gate.roles.length === 0 ? 'approval.decide' : gate.roles.join(' or ');
+  const here = gate.approvers.length === 0 ? 'none of those named here' : gate.approvers.join(', ');
+  return `${can}${hidden}; waits${when} for ${who} (${here})`;
+}
