@@ -2,15 +2,17 @@ import type { Plan } from '../engine/plan.js';
 import type { Json } from '../model/json.js';
 import type { Queryable, Tx } from '../db/index.js';
 import { decodeCursor, page, type Page } from './cursor.js';
-import { findable, findableOrNull } from './text.js';
+import { assertHash, findable, findableOrNull } from './text.js';
 
 export async function putPlan(q: Queryable, hash: string, body: string): Promise<void> {
   await q.query('insert into plan (hash, body) values ($1, $2) on conflict do nothing', [hash, body]);
 }
 
+/** Throws when the stored text is not the one of the hash: runs are bound to their plan by it. */
 export async function getPlan(q: Queryable, hash: string): Promise<Plan | null> {
   const { rows } = await q.query<{ body: string }>('select body from plan where hash = $1', [hash]);
-  return rows[0] === undefined ? null : (JSON.parse(rows[0].body) as Plan);
+  if (rows[0] === undefined) return null;
+  return JSON.parse(assertHash('plan', hash, rows[0].body)) as Plan;
 }
 
 export interface NewFlowVersion {

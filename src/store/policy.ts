@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { canonical } from '../model/canonical.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { Queryable } from '../db/index.js';
+import { assertHash, sha256Text } from './text.js';
 
 /** What was loaded: the policy set, and what the policy room needs to compile single flows against it. */
 export interface LoadedPolicies {
@@ -15,7 +15,7 @@ export async function putPolicies(
   loaded: LoadedPolicies,
 ): Promise<{ changed: boolean; hash: string }> {
   const body = canonical(loaded);
-  const hash = `sha256:${createHash('sha256').update(body).digest('hex')}`;
+  const hash = sha256Text(body);
   const { rowCount } = await q.query(
     `insert into policy_set (hash, body) select $1, $2 where $1 is distinct from (select hash from policy_set order by seq desc limit 1)`,
     [hash, body],
@@ -24,8 +24,11 @@ export async function putPolicies(
 }
 
 export async function currentPolicies(q: Queryable): Promise<LoadedPolicies | null> {
-  const { rows } = await q.query<{ body: string }>('select body from policy_set order by seq desc limit 1');
-  return rows[0] === undefined ? null : (JSON.parse(rows[0].body) as LoadedPolicies);
+  const { rows } = await q.query<{ hash: string; body: string }>(
+    'select hash, body from policy_set order by seq desc limit 1',
+  );
+  if (rows[0] === undefined) return null;
+  return JSON.parse(assertHash('policy set', rows[0].hash, rows[0].body)) as LoadedPolicies;
 }
 
 export async function currentPolicySet(q: Queryable): Promise<PolicySet | null> {
