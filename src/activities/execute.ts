@@ -1,18 +1,16 @@
 import { ApplicationFailure } from '@temporalio/activity';
-import { bindingDigest } from '../engine/index.js';
 import type { Executing, Outcome, RunState } from '../engine/state.js';
-import type { JsonObject } from '../model/json.js';
 import type { PayloadRef } from '../model/records.js';
 import { buildCall, resolveConnection, runCall } from '../executors/index.js';
 import type { ExecutorResult, RunContext } from '../executors/types.js';
 import { appendRun } from '../audit/index.js';
 import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
-import { consumeGrant, finishAttempt, listAttempts, startAttempt } from '../store/actions.js';
+import { finishAttempt, listAttempts, startAttempt } from '../store/actions.js';
 import { findStep, lockRun, type RunRow } from '../store/runs.js';
 import { afterFailure, hasEffect, nextAttempt, type AfterFailure, type NextAttempt } from './attempts.js';
 import { attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
 import type { ActivityDeps } from './deps.js';
-import { makeKit } from './kit.js';
+import { grantProblem } from './grants.js';
 import type { StoredStep } from './persist.js';
 import { settle } from './settle.js';
 import type { ExecuteInput, Stepped } from './types.js';
@@ -131,27 +129,6 @@ async function denied(
   const fact = attemptFact(executing, attempt, 'executor.failed', time, { message });
   const outcome: Outcome = { status: 'failed', errorClass: 'permanent', message, attempt };
   return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, [fact]) };
-}
-
-/** The digest is computed again from what would run now, and its grant is used up by the first attempt. */
-async function grantProblem(
-  deps: ActivityDeps,
-  tx: Tx,
-  row: RunRow,
-  run: RunState,
-  executing: Executing,
-  attempts: number,
-): Promise<string | null> {
-  const kit = makeKit(await deps.policySet(tx), row.environment);
-  const { action } = executing;
-  const gate =
-    action.approval === null ? null : (run.approvals.find((one) => one.id === action.approval)?.gate ?? null);
-  if (action.approval !== null && gate === null) return 'the approval that this action names does not exist';
-  const digest = bindingDigest(kit, run, action, gate as unknown as JsonObject | null);
-  if (digest !== action.digest) return 'what would run is not what was checked and approved';
-  if (attempts > 0) return null;
-  const grant = await consumeGrant(tx, action.id, digest);
-  return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
 }
 
 async function perform(deps: ActivityDeps, begun: Begun, around: Surroundings): Promise<ExecutorResult> {

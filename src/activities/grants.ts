@@ -1,0 +1,47 @@
+import { canonical } from '../model/canonical.js';
+import type { JsonObject } from '../model/json.js';
+import { bindingDigest } from '../engine/index.js';
+import type { Plan } from '../engine/plan.js';
+import type { Executing, RunState } from '../engine/state.js';
+import type { Tx } from '../db/index.js';
+import { consumeGrant } from '../store/actions.js';
+import type { RunRow } from '../store/runs.js';
+import type { ActivityDeps } from './deps.js';
+import { makeKit } from './kit.js';
+
+/**
+ * Why an effect may not begin; null: it may. What would run is compared with the run's plan, its digest is computed
+ * again, and its grant is used up by the first attempt.
+ */
+export async function grantProblem(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  run: RunState,
+  executing: Executing,
+  attempts: number,
+): Promise<string | null> {
+  const kit = makeKit(await deps.policySet(tx), row.environment);
+  const { action } = executing;
+  const gate =
+    action.approval === null ? null : (run.approvals.find((one) => one.id === action.approval)?.gate ?? null);
+  if (action.approval !== null && gate === null) return 'the approval that this action names does not exist';
+  const digest = bindingDigest(kit, run, action, gate as unknown as JsonObject | null);
+  if (digest !== action.digest) return 'what would run is not what was checked and approved';
+  // The digest names the plan, and the plan the call: the copy of it in the run's state is not taken at its word.
+  const plan = await deps.plan(tx, run.planHash);
+  if (plan === null || !isPlanned(plan, run, executing))
+    return "what would run is not what the run's plan says";
+  if (attempts > 0) return null;
+  const grant = await consumeGrant(tx, action.id, digest);
+  return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
+}
+
+function isPlanned(plan: Plan, run: RunState, { action, at, executor, reliability }: Executing): boolean {
+  const state = plan.states.find((one) => one.name === run.state);
+  const planned =
+    at === 'onEnter' ? state?.onEnter : state?.transitions.find((one) => one.name === action.transition);
+  if (planned === undefined || planned === null || planned.executor === null) return false;
+  const call = { executor: planned.executor, reliability: planned.reliability };
+  return canonical(call) === canonical({ executor, reliability });
+}

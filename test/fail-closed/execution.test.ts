@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { after, before, describe } from 'node:test';
+import { makeWorld, type World } from '../executors/world.js';
+import { failClosed } from './cells.js';
+import {
+  answersOf,
+  controller,
+  countRecords,
+  makeGoverned,
+  starter,
+  type Governed,
+  type Handle,
+} from './governed.js';
+import { runPolicies } from './run-policies.js';
+
+// From the policy check to the effect, on a real Postgres and against real targets.
+
+describe('what would run', () => {
+  let world: World;
+  let governed: Governed;
+  before(async () => {
+    world = await makeWorld();
+    governed = await makeGoverned(runPolicies(world.url));
+  });
+  after(async () => {
+    await governed.stop();
+    await world.close();
+  });
+
+  /** The call failed with the class: the run is where it was, and attempt and answer are on record. */
+  const fails = async (
+    transition: string,
+    errorClass: string,
+    record = 'executor.failed',
+  ): Promise<Handle> => {
+    const run = await governed.start('calls');
+    await run.submit(starter, transition);
+    const { context, version } = run.state;
+    const [said] = answersOf(await run.execute());
+    assert.ok(said?.status === 'refused', JSON.stringify(said));
+    assert.deepEqual([said.code, said.errorClass], ['EXECUTOR_FAILED', errorClass]);
+    assert.deepEqual([run.state.context, run.state.version, run.state.state], [context, version, 'a']);
+    assert.equal(await countRecords(run, record), 1);
+    assert.equal(await countRecords(run, 'executor.started'), 1);
+    return run;
+  };
+
+  failClosed('executor.rest', {
+    error: async () => {
+      await fails('fails', 'transient');
+      await fails('forbids', 'auth');
+      await fails('limits', 'rate_limited');
+      await fails('moves', 'permanent');
+    },
+    timeout: async () => void (await fails('hangs', 'timeout')),
+    missing: async () => void (await fails('drops', 'connection')),
+    malformed: async () => void (await fails('garbles', 'permanent')),
+  });
+
+  failClosed('executor.mcp', { error: async () => void (await fails('tool', 'transient')) });
+  failClosed('executor.cli', { error: async () => void (await fails('command', 'permanent')) });
+
+  failClosed('connection', {
+    missing: async () => {
+      const sent = world.seen.length;
+      await fails('unset', 'permanent');
+      assert.equal(world.seen.length, sent);
+    },
+  });
+
+  failClosed('address', {
+    error: async () => {
+      const sent = world.seen.length;
+      await fails('private', 'permanent');
+      assert.equal(world.seen.length, sent);
+    },
+  });
+
+  /** A payment that a human has approved, and that has not begun. */
+  const approved = async (): Promise<Handle> => {
+    const run = await governed.start('calls');
+    await run.submit(starter, 'pay');
+    const [approval] = run.state.approvals;
+    assert.ok(approval !== undefined);
+    const { digest } = approval.action;
+    const decision = { approval: approval.id, decision: 'approve', digest, reasonGiven: false } as const;
+    const body = { kind: 'decide', ...decision } as const;
+    await run.take({ kind: 'message', name: 'decide', raw: run.sign(controller, body) });
+    assert.ok(run.state.executing !== null);
+    return run;
+  };
+
+  /** Something is not what was checked and approved: nothing is sent, and the refusal is on record. */
+  const refusesToRun = async (change: (run: Handle) => Promise<unknown>, says: RegExp): Promise<void> => {
+    const run = await approved();
+    await change(run);
+    const sent = world.seen.length;
+    await run.execute();
+    assert.equal(world.seen.length, sent, 'nothing was sent');
+    assert.deepEqual([run.state.state, run.state.version], ['a', 0]);
+    const failed = (await run.records()).filter((one) => one.type === 'executor.failed');
+    assert.equal(failed.length, 1);
+    assert.match(String(failed[0]?.data['message']), says);
+    assert.equal(await countRecords(run, 'executor.started'), 0);
+  };
+  const inDoc = (path: string, value: string) => (run: Handle) =>
+    governed.database.asSuperuser(
+      `update run set doc = jsonb_set(doc::jsonb, $1::text[], $2::jsonb)::text where id = $3`,
+      [path, value, run.id],
+    );
+
+  failClosed('digest.execution', {
+    error: () =>
+      refusesToRun(inDoc('{executing,action,arguments}', '{"amount": 1000000}'), /is not what was checked/),
+    missing: () => refusesToRun(inDoc('{approvals}', '[]'), /approval that this action names does not exist/),
+    malformed: () =>
+      refusesToRun(inDoc('{executing,action,digest}', '"not a digest"'), /is not what was checked/),
+    empty: () => refusesToRun(inDoc('{executing,action,digest}', '""'), /is not what was checked/),
+  });
+
+  failClosed('plan.execution', {
+    error: () =>
+      refusesToRun(
+        inDoc('{executing,executor,path,parts}', '["/status/200"]'),
+        /not what the run's plan says/,
+      ),
+    missing: () => refusesToRun(inDoc('{state}', '"gone"'), /not what the run's plan says/),
+    malformed: () =>
+      refusesToRun(inDoc('{executing,executor,kind}', '"noop"'), /not what the run's plan says/),
+    empty: () => refusesToRun(inDoc('{executing,executor}', '{}'), /not what the run's plan says/),
+  });
+
+  const inGrant = (assignment: string) => (run: Handle) =>
+    governed.database.asSuperuser(`update execution_grant set ${assignment} where run = $1`, [run.id]);
+
+  failClosed('grant', {
+    error: () => refusesToRun(inGrant('consumed_at = now()'), /no unused grant for its digest \(already\)/),
+    missing: () =>
+      refusesToRun(
+        (run) => governed.database.asSuperuser('delete from execution_grant where run = $1', [run.id]),
+        /\(missing\)/,
+      ),
+    malformed: () => refusesToRun(inGrant(`digest = 'not a digest'`), /\(mismatch\)/),
+    empty: () => refusesToRun(inGrant(`digest = ''`), /\(mismatch\)/),
+  });
+});
