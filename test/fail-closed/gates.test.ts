@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import { strictest } from '../../src/engine/gates.js';
+import type { Gate, Guard } from '../../src/engine/plan.js';
+import type { Principal } from '../../src/model/principal.js';
+import { expr, gate, literal, path, principal, time, type Walk } from '../engine/build.js';
+import { failClosed } from './cells.js';
+import { agent, answers, facing, odd, recorded, refuses, rest } from './refused.js';
+
+// Gates: when in doubt one applies, nobody decides, and nothing runs.
+
+const finance = principal('fay', 'human', { roles: ['finance.controller'] });
+
+/** A parked action behind the gate. */
+function parked(fields: Partial<Gate> = {}, guards: readonly Guard[] = []): { walk: Walk; id: string } {
+  const walk = facing({ executor: rest, gate: gate(fields), guards, tier: 'irreversible' });
+  const decision = walk.submit(agent, 'go');
+  assert.equal(answers(decision)[0]?.['status'], 'pending');
+  assert.equal(recorded(decision, 'human.approval.requested').length, 1);
+  return { walk, id: walk.run.approvals[0]?.id ?? '' };
+}
+
+function refusesDecision(by: Principal, code: string, fields: Partial<Gate> = {}, digest?: string): void {
+  const { walk, id } = parked(fields);
+  refuses(walk, () => walk.decide(by, id, 'approve', digest), code, 'approval.refused');
+}
+
+/** The condition of the gate cannot be told: then it applies. */
+function applies(on: Guard | null, args = {}): void {
+  const walk = facing({ executor: rest, gate: gate({ on }) });
+  const decision = walk.submit(agent, 'go', args);
+  assert.equal(answers(decision)[0]?.['status'], 'pending');
+  assert.equal(recorded(decision, 'human.approval.requested').length, 1);
+  assert.equal(walk.run.executing, null);
+}
+
+failClosed('gate.on', {
+  error: () => applies(expr(path('arguments', 'amount'), '>', literal(5)), { amount: 'many' }),
+  missing: () => applies(expr(path('arguments', 'amount'), '>', literal(5))),
+  malformed: () => applies(odd({ kind: 'weather' })),
+  empty: () => {
+    applies(null);
+    applies({ kind: 'anyOf', guards: [] });
+  },
+});
+
+failClosed('gate.roles', {
+  error: () => refusesDecision(principal('a', 'agent', { roles: ['finance.controller'] }), 'NOT_AN_APPROVER'),
+  missing: () => {
+    refusesDecision(principal('m'), 'NOT_AN_APPROVER');
+    refusesDecision(principal('m', 'human', { permissions: ['approval.decide'] }), 'NOT_AN_APPROVER');
+  },
+  malformed: () => {
+    for (const role of ['Finance.Controller', 'finance', 'finance.*', '*'])
+      refusesDecision(principal('m', 'human', { roles: [role] }), 'NOT_AN_APPROVER');
+  },
+  empty: () => {
+    refusesDecision(finance, 'NOT_AN_APPROVER', { roles: [] });
+    refusesDecision(finance, 'NOT_AN_APPROVER', { roles: [], queue: 'a queue of nobody' });
+  },
+});
+
+failClosed('gate.separation', {
+  error: () => {
+    const walk = facing({ executor: rest, gate: gate(), actor: 'agent' });
+    walk.submit(finance, 'go');
+    const id = walk.run.approvals[0]?.id ?? '';
+    refuses(walk, () => walk.decide(finance, id, 'approve'), 'NOT_AN_APPROVER', 'approval.refused');
+  },
+  missing: () => {
+    const walk = facing({ executor: rest, gate: gate() });
+    walk.submit(agent, 'go');
+    walk.submit(finance, 'go');
+    const id = walk.run.approvals[0]?.id ?? '';
+    refuses(walk, () => walk.decide(finance, id, 'approve'), 'NOT_AN_APPROVER', 'approval.refused');
+  },
+});
+
+/** One approval is not enough, and nothing runs. */
+function oneIsTooFew(quorum: Gate['quorum']): void {
+  const { walk, id } = parked({ quorum });
+  const decision = walk.decide(finance, id, 'approve');
+  assert.equal(recorded(decision, 'approval.decided').length, 1);
+  assert.deepEqual([walk.run.approvals[0]?.status, walk.run.executing], ['open', null]);
+}
+
+failClosed('gate.quorum', {
+  error: () => {
+    const { walk, id } = parked({ quorum: { count: 2, perRole: [] } });
+    walk.decide(finance, id, 'approve');
+    refuses(walk, () => walk.decide(finance, id, 'approve'), 'ALREADY_DECIDED', 'approval.refused');
+  },
+  missing: () => oneIsTooFew({ count: 2, perRole: [] }),
+  malformed: () => {
+    oneIsTooFew({ count: odd('two'), perRole: [] });
+    oneIsTooFew({ count: odd(undefined), perRole: [] });
+  },
+  empty: () => oneIsTooFew({ count: 1, perRole: [{ role: 'nobody.has.this', count: 1 }] }),
+});
+
+const merged = (a: Partial<Gate>, b: Partial<Gate>): Gate => strictest(gate(a), gate(b));
+const after = (action: 'deny' | 'escalate' | 'approve', afterMs: number): Gate['timeout'] => ({
+  afterMs,
+  action,
+  to: [],
+});
+
+failClosed('gate.merge', {
+  timeout: () => {
+    assert.equal(
+      merged({ timeout: after('approve', 1) }, { timeout: after('deny', 9) }).timeout?.action,
+      'deny',
+    );
+    assert.equal(merged({ timeout: after('deny', 9) }, { timeout: after('deny', 1) }).timeout?.afterMs, 1);
+  },
+  missing: () => {
+    const on = expr(literal(1), '==', literal(2));
+    assert.equal(merged({ on }, {}).on, null);
+    const both = merged({ quorum: { count: 2, perRole: [] } }, { reason: 'required' });
+    assert.deepEqual([both.quorum.count, both.reason], [2, 'required']);
+  },
+  malformed: () => {
+    const both = merged({ roles: ['a'] }, { roles: ['b'] });
+    assert.deepEqual(both.quorum.perRole, [
+      { role: 'a', count: 1 },
+      { role: 'b', count: 1 },
+    ]);
+  },
+  empty: () => assert.deepEqual(merged({ roles: [] }, { roles: ['b'] }).roles, ['b']),
+});
+
+/** The time is up and nobody decided: the action never ran, and the record says that it expired. */
+function expires(timeout: Gate['timeout']): void {
+  const { walk, id } = parked({ timeout });
+  const decision = walk.send({ kind: 'deadline', time, approval: id });
+  assert.deepEqual([walk.run.approvals[0]?.status, walk.run.executing], ['expired', null]);
+  assert.equal(recorded(decision, 'approval.expired').length, 1);
+  assert.equal(recorded(decision, 'approval.decided').length, 0);
+  refuses(walk, () => walk.decide(finance, id, 'approve'), 'APPROVAL_EXPIRED', 'approval.refused');
+}
+
+failClosed('gate.deadline', {
+  error: () => expires(after('approve', 1_000)),
+  timeout: () => expires(after('deny', 1_000)),
+  missing: () => {
+    expires(null);
+    const { walk } = parked({ timeout: null });
+    assert.equal(walk.run.approvals[0]?.expiresAt, Date.parse(time) + 3_600_000);
+  },
+  malformed: () => expires(odd({ afterMs: 1_000, action: 'shrug', to: [] })),
+  empty: () => {
+    const { walk } = parked();
+    const decision = walk.send({ kind: 'deadline', time, approval: 'apr_of_nobody' });
+    assert.deepEqual([walk.run.approvals[0]?.status, decision.effects.length], ['open', 0]);
+  },
+});
+
+failClosed('decision', {
+  error: () => {
+    const { walk, id } = parked();
+    walk.decide(finance, id, 'deny');
+    const other = principal('flo', 'human', { roles: ['finance.controller'] });
+    refuses(walk, () => walk.decide(other, id, 'approve'), 'ALREADY_DECIDED', 'approval.refused');
+  },
+  timeout: () => expires(null),
+  missing: () => {
+    const { walk } = parked();
+    refuses(walk, () => walk.decide(finance, 'apr_nobody', 'approve'), 'NOT_FOUND', 'approval.refused');
+  },
+  malformed: () => {
+    const { walk, id } = parked({ timeout: null });
+    walk.run = { ...walk.run, approvals: walk.run.approvals.map((one) => ({ ...one, status: 'revoked' })) };
+    refuses(walk, () => walk.decide(finance, id, 'approve'), 'APPROVAL_REVOKED', 'approval.refused');
+  },
+  empty: () => refusesDecision(finance, 'REASON_REQUIRED', { reason: 'required' }),
+});
+
+failClosed('digest.decision', {
+  error: () => refusesDecision(finance, 'DIGEST_MISMATCH', {}, `sha256:${'0'.repeat(64)}`),
+  malformed: () => refusesDecision(finance, 'DIGEST_MISMATCH', {}, 'not a digest'),
+  empty: () => refusesDecision(finance, 'DIGEST_MISMATCH', {}, ''),
+});
+
+/** Approved, and then the ground had moved: nothing runs, and the approval is not used up. */
+function stopsAfterApproval(guards: readonly Guard[], change: (walk: Walk, id: string) => void): void {
+  const { walk, id } = parked({}, guards);
+  change(walk, id);
+  const decision = walk.decide(finance, id, 'approve');
+  assert.equal(walk.run.executing, null);
+  assert.equal(walk.run.approvals[0]?.status, 'approved');
+  assert.ok(decision.effects.every((one) => one.kind !== 'execute'));
+  assert.deepEqual(decision.actions.map((one) => [one.status, one.error?.code]).at(-1), [
+    'failed',
+    'GUARD_REJECTED',
+  ]);
+  assert.equal(recorded(decision, 'transition.rejected').length, 1);
+}
+
+const still = expr(path('context', 'n'), '!=', literal('x'));
+const setContext = (context: Walk['run']['context']) => (walk: Walk) => {
+  walk.run = { ...walk.run, context };
+};
+
+failClosed('recheck', {
+  error: () => stopsAfterApproval([still], setContext({ n: 1 })),
+  missing: () => stopsAfterApproval([], (walk) => (walk.run = { ...walk.run, state: 'b' })),
+  malformed: () =>
+    stopsAfterApproval([], (walk) => {
+      const approvals = walk.run.approvals.map((one) => ({
+        ...one,
+        action: { ...one.action, arguments: { amount: 1_000_000 } },
+      }));
+      walk.run = { ...walk.run, approvals };
+    }),
+  empty: () =>
+    stopsAfterApproval([], (walk) => {
+      const approvals = walk.run.approvals.map((one) => ({
+        ...one,
+        gate: odd<Gate>({ ...one.gate, because: [] }),
+      }));
+      walk.run = { ...walk.run, approvals };
+    }),
+});
