@@ -2,8 +2,9 @@ import type { Json } from '../model/json.js';
 import type { Plan, Transition } from '../engine/plan.js';
 import type { ApprovalDoc, ApprovalState, RunState } from '../engine/state.js';
 import { buildCall, describeCall } from '../executors/index.js';
-import type { ApprovalRow } from '../store/approvals.js';
+import type { NewApproval } from '../store/approvals.js';
 import type { RunRow } from '../store/runs.js';
+import { consequence, summary } from './approval-sentences.js';
 
 /** The row behind `GET /v1/approvals/{id}`: the exact action, why it is asked, and what follows. */
 export function approvalRow(
@@ -12,7 +13,7 @@ export function approvalRow(
   run: RunState,
   approval: ApprovalState,
   time: string,
-): ApprovalRow {
+): NewApproval {
   const { action } = approval;
   return {
     id: approval.id,
@@ -39,7 +40,7 @@ function approvalDoc(plan: Plan, row: RunRow, run: RunState, approval: ApprovalS
     tier: action.tier,
     tool: action.tool,
     flowVersion: row.flowVersion,
-    summary: summary(transition, approval),
+    summary: summary(transition, run, approval),
     requestedBy:
       action.requester === null
         ? { id: 'countersign', kind: 'runtime' }
@@ -53,25 +54,12 @@ function approvalDoc(plan: Plan, row: RunRow, run: RunState, approval: ApprovalS
     separation: gate.separation,
     reasonRule: gate.reason,
     onTimeout: gate.timeout?.action ?? 'deny',
-    consequence: consequence(transition, approval),
+    consequence: consequence(transition, run, approval),
   };
 }
 
 function transitionOf(plan: Plan, name: string): Transition | undefined {
   return plan.states.flatMap((state) => state.transitions).find((one) => one.name === name);
-}
-
-function summary(transition: Transition | undefined, approval: ApprovalState): string {
-  const { action } = approval;
-  const who = action.requester?.id ?? 'the runtime';
-  const values = Object.entries(action.arguments).map(([key, value]) => `${key} ${short(value)}`);
-  const withValues = values.length === 0 ? '' : ` with ${values.join(', ')}`;
-  return `${who} asks for ${transition?.title ?? action.transition} (${action.tool ?? action.transition})${withValues}`;
-}
-
-function short(value: Json): string {
-  const text = JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
 function preview(transition: Transition | undefined, run: RunState, approval: ApprovalState): Json {
@@ -86,12 +74,4 @@ function preview(transition: Transition | undefined, run: RunState, approval: Ap
   return built.status === 'built'
     ? describeCall(built.call)
     : { kind: executor.kind, unresolved: built.path };
-}
-
-function consequence(transition: Transition | undefined, approval: ApprovalState): string {
-  const next = approval.human
-    ? `the run goes on to state \`${transition?.target ?? ''}\``
-    : `\`${approval.action.tool ?? approval.action.transition}\` runs once, with exactly these arguments`;
-  const undo = approval.action.tier === 'irreversible' ? '; it cannot be undone' : '';
-  return `when approved, ${next}${undo}`;
 }

@@ -2,8 +2,10 @@ import type { ApprovalState } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { PayloadRef } from '../model/records.js';
 import { getApproval, type ApprovalRow } from '../store/approvals.js';
+import { claimsOf, delegationsOf, type ClaimRow, type DelegationRow } from '../store/claims.js';
 import { decisionsOf, type DecisionRow } from '../store/decisions.js';
 import type { Call } from './call.js';
+import { onExpiry, sourceOf } from './approval-words.js';
 import type { ApiDeps } from './deps.js';
 import { notFound, type Problem } from './problem.js';
 import { stateOf, visibleRun } from './run-body.js';
@@ -29,25 +31,57 @@ export async function visibleApproval(call: Call, id: string): Promise<FoundAppr
   };
 }
 
+/** What stands beside an approval: what people did about it. */
+export interface Beside {
+  readonly decisions: readonly DecisionRow[];
+  readonly claims: readonly ClaimRow[];
+  readonly delegations: readonly DelegationRow[];
+  /** Absent people for whom the caller sees it; null where that is not asked. */
+  readonly onBehalfOf: readonly string[] | null;
+}
+
 export async function bodyOf(
   deps: ApiDeps,
   { row, state }: Pick<FoundApproval, 'row' | 'state'>,
 ): Promise<JsonObject> {
-  return approvalBody(deps, row, state, await decisionsOf(deps.pool, [row.id]));
+  const [body] = await bodiesOf(deps, [{ row, state, onBehalfOf: null }]);
+  if (body === undefined) throw new Error('one approval has one body');
+  return body;
+}
+
+export async function bodiesOf(
+  deps: ApiDeps,
+  items: readonly (Pick<FoundApproval, 'row' | 'state'> & Pick<Beside, 'onBehalfOf'>)[],
+): Promise<JsonObject[]> {
+  const ids = items.map(({ row }) => row.id);
+  const [decisions, claims, delegations] = await Promise.all([
+    decisionsOf(deps.pool, ids),
+    claimsOf(deps.pool, ids, deps.now().toISOString()),
+    delegationsOf(deps.pool, ids),
+  ]);
+  const of = <T extends { readonly approval: string }>(all: readonly T[], id: string): T[] =>
+    all.filter((one) => one.approval === id);
+  return Promise.all(
+    items.map(({ row, state, onBehalfOf }) =>
+      approvalBody(deps, row, state, {
+        decisions: of(decisions, row.id),
+        claims: of(claims, row.id),
+        delegations: of(delegations, row.id),
+        onBehalfOf,
+      }),
+    ),
+  );
 }
 
 /** Everything an approver needs: the exact action, why it waits, who may decide, and what follows. */
-export async function approvalBody(
+async function approvalBody(
   deps: ApiDeps,
   row: ApprovalRow,
   state: ApprovalState | null,
-  decisions: readonly DecisionRow[],
+  beside: Beside,
 ): Promise<JsonObject> {
   const { doc } = row;
   const trace = doc.refs.find((ref) => ref.role === 'trace');
-  const approving = new Set(
-    (state?.decisions ?? []).filter((one) => one.decision === 'approve').map((one) => one.by.id),
-  );
   return {
     id: row.id,
     status: row.status,
@@ -66,16 +100,57 @@ export async function approvalBody(
     digest: row.digest,
     requestedBy: { id: doc.requestedBy.id, kind: doc.requestedBy.kind },
     requestedAt: row.requestedAt,
+    requesters: [...(state?.requesters ?? [row.requestedBy])],
     reason: doc.because.length === 0 ? null : doc.because.join('; '),
+    because: doc.because.map((text) => ({ source: sourceOf(text), text })),
     reasonRequired: doc.reasonRule === 'required',
     trace: trace === undefined ? null : await readJson(deps, trace),
     guards: doc.guards as unknown as Json,
     roles: [...row.roles],
-    quorum: { count: doc.quorum.count, approved: approving.size },
-    decisions: await Promise.all(decisions.map((one) => listedDecision(deps, one))),
+    quorum: quorumOf(row, state),
+    decisions: await Promise.all(beside.decisions.map((one) => listedDecision(deps, one))),
     expiresAt: row.expiresAt,
     onTimeout: doc.onTimeout,
+    onExpiry: onExpiry(row, state),
     consequence: doc.consequence,
+    escalatedAt: row.escalatedAt,
+    closedAt: row.closedAt,
+    ...(await peopleOf(deps, beside)),
+  };
+}
+
+async function peopleOf(deps: ApiDeps, { claims, delegations, onBehalfOf }: Beside): Promise<JsonObject> {
+  return {
+    claims: claims.map(({ principal, claimedAt, until }) => ({ by: principal, since: claimedAt, until })),
+    delegations: await Promise.all(
+      delegations.map(async ({ delegatedBy, delegate, noteRef, at }) => ({
+        from: delegatedBy,
+        to: delegate,
+        note: await readText(deps, noteRef),
+        at,
+      })),
+    ),
+    ...(onBehalfOf === null || onBehalfOf.length === 0 ? {} : { onBehalfOf: [...onBehalfOf] }),
+  };
+}
+
+function quorumOf({ doc }: ApprovalRow, state: ApprovalState | null): JsonObject {
+  const approving = new Map(
+    (state?.decisions ?? [])
+      .filter((one) => one.decision === 'approve')
+      .map((one) => [one.by.id, one.roles] as const),
+  );
+  const holders = (role: string): number =>
+    [...approving.values()].filter((roles) => roles.includes(role)).length;
+  const perRole = (state?.gate.quorum.perRole ?? []).map(({ role, count }) => ({
+    role,
+    count,
+    approved: holders(role),
+  }));
+  return {
+    count: doc.quorum.count,
+    approved: approving.size,
+    ...(perRole.length === 0 ? {} : { perRole }),
   };
 }
 
@@ -91,7 +166,7 @@ export async function listedDecision(deps: ApiDeps, row: DecisionRow): Promise<J
   };
 }
 
-async function readText(deps: ApiDeps, ref: PayloadRef | null): Promise<string | null> {
+export async function readText(deps: ApiDeps, ref: PayloadRef | null): Promise<string | null> {
   const bytes = ref === null ? null : await deps.payloads.get(deps.pool, ref);
   return bytes === null ? null : bytes.toString('utf8');
 }

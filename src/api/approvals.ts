@@ -1,23 +1,25 @@
 import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
-import type { ApprovalState } from '../engine/state.js';
-import { mayDecide } from '../engine/index.js';
-import { listApprovals, type ApprovalRow } from '../store/approvals.js';
-import { decisionsOf, getDecision } from '../store/decisions.js';
-import { getRun } from '../store/runs.js';
-import { approvalBody, bodyOf, listedDecision, visibleApproval } from './approval-body.js';
-import { answer, jsonBody, principalOf, route, viewer, type Call, type Reply, type Route } from './call.js';
+import * as inbox from '../model/api-inbox-answers.js';
+import type { DecisionDoor } from '../model/message.js';
+import { getDecision } from '../store/decisions.js';
+import { bodyOf, listedDecision, visibleApproval } from './approval-body.js';
+import { noteView } from './approval-view.js';
+import { isOpen } from './approval-words.js';
+import { answer, jsonBody, route, type Call, type Reply, type Route } from './call.js';
 import { decide } from './decide.js';
-import type { ApiDeps } from './deps.js';
-import { badCursor, notFound } from './problem.js';
-import { stateOf, visibleRun } from './run-body.js';
+import { listInbox } from './inbox.js';
+import { patienceOf, watchRun } from './long-poll.js';
+import { notFound } from './problem.js';
+import { visibleRun } from './run-body.js';
 
 const idParams = z.object({ id: api.shortText });
 
 export const approvalRoutes: readonly Route[] = [
   route({
     id: 'listApprovals',
+    delegated: true,
     method: 'GET',
     path: '/v1/approvals',
     tag: 'Approvals',
@@ -25,23 +27,29 @@ export const approvalRoutes: readonly Route[] = [
     params: z.object({}),
     query: api.approvalsQuery,
     answers: {
-      200: { description: 'a page of approvals, oldest first', schema: answers.pageOf(answers.approval) },
+      200: {
+        description: 'a page of approvals: the riskiest first and of those the oldest, unless `order=age`',
+        schema: answers.pageOf(inbox.approval),
+      },
     },
-    handle: (call, { query }) => list(call, query),
+    handle: (call, { query }) => listInbox(call, query),
   }),
   route({
     id: 'getApproval',
+    delegated: true,
     method: 'GET',
     path: '/v1/approvals/{id}',
     tag: 'Approvals',
-    summary: 'One approval, with everything an approver needs. Reading decides nothing',
+    summary:
+      'One approval, with everything an approver needs. Reading decides nothing. `wait=25s` or `Prefer: wait=25` answers when it is no longer open',
     params: idParams,
-    query: api.noQuery,
-    answers: { 200: { description: 'the approval', schema: answers.approval } },
-    handle: (call, { params }) => read(call, params.id),
+    query: api.longPollQuery,
+    answers: { 200: { description: 'the approval', schema: inbox.approval } },
+    handle: (call, { params, query }) => read(call, params.id, query.wait),
   }),
   route({
     id: 'decideApproval',
+    delegated: true,
     method: 'POST',
     path: '/v1/approvals/{id}/decision',
     tag: 'Approvals',
@@ -51,8 +59,8 @@ export const approvalRoutes: readonly Route[] = [
     query: api.noQuery,
     body: jsonBody(api.decisionBody),
     answers: {
-      200: { description: 'the run has taken the decision', schema: answers.decided },
-      202: { description: 'durable, and not yet applied', schema: answers.decided },
+      200: { description: 'the run has taken the decision', schema: inbox.decided },
+      202: { description: 'durable, and not yet applied', schema: inbox.decided },
     },
     errors: [
       'NOT_AN_APPROVER',
@@ -64,17 +72,18 @@ export const approvalRoutes: readonly Route[] = [
       'REASON_REQUIRED',
       'ENGINE_UNAVAILABLE',
     ],
-    handle: (call, { params, body }) => decide(call, params.id, body),
+    handle: (call, { params, body }) => decide(call, params.id, body, doorOf(call)),
   }),
   route({
     id: 'getDecision',
+    delegated: true,
     method: 'GET',
     path: '/v1/decisions/{id}',
     tag: 'Approvals',
     summary: 'What became of a decision',
     params: idParams,
     query: api.noQuery,
-    answers: { 200: { description: 'the decision', schema: answers.decision } },
+    answers: { 200: { description: 'the decision', schema: inbox.decision } },
     handle: async (call, { params }) => {
       const row = await getDecision(call.deps.pool, params.id);
       if (row === null) return notFound('decision', params.id);
@@ -85,64 +94,23 @@ export const approvalRoutes: readonly Route[] = [
   }),
 ];
 
-async function read(call: Call, id: string): Promise<Reply> {
+/** `wait`: until it is decided or ends otherwise. */
+async function read(call: Call, id: string, wait: number | undefined): Promise<Reply> {
+  const first = await visibleApproval(call, id);
+  if (first.kind === 'problem') return first;
+  await noteView(call, first);
+  const patience = patienceOf(call, wait);
+  if (patience.ms === 0) return answer(200, await bodyOf(call.deps, first));
+  await watchRun(call, first.row.run, patience, async () => {
+    const now = await visibleApproval(call, id);
+    return now.kind === 'problem' || !isOpen(now.row.status);
+  });
   const found = await visibleApproval(call, id);
   if (found.kind === 'problem') return found;
-  if (principalOf(call).kind === 'human') {
-    call.facts.push({ type: 'approval.viewed', approval: id, data: { status: found.row.status } });
-  }
-  return answer(200, await bodyOf(call.deps, found));
+  return answer(200, await bodyOf(call.deps, found), patience.headers);
 }
 
-async function list(call: Call, query: z.output<typeof api.approvalsQuery>): Promise<Reply> {
-  const { cursor = null, mine = false, limit, ...filter } = query;
-  const found: { row: ApprovalRow; state: ApprovalState | null }[] = [];
-  let next = cursor;
-  // Roles alone do not make an approver: who asked, or has decided, is left out, so a page may take several reads.
-  do {
-    const page = await listApprovals(call.deps.pool, {
-      ...filter,
-      mine,
-      viewer: viewer(call),
-      limit: limit - found.length,
-      cursor: next,
-    });
-    if (page === null) return badCursor();
-    const states = await statesOf(call.deps, page.items);
-    found.push(
-      ...page.items
-        .map((row) => ({ row, state: states.get(row.id) ?? null }))
-        .filter(({ state }) => !mine || decidable(call, state)),
-    );
-    next = page.nextCursor;
-  } while (next !== null && found.length < limit);
-  const decisions = await decisionsOf(
-    call.deps.pool,
-    found.map(({ row }) => row.id),
-  );
-  const data = await Promise.all(
-    found.map(({ row, state }) =>
-      approvalBody(
-        call.deps,
-        row,
-        state,
-        decisions.filter((one) => one.approval === row.id),
-      ),
-    ),
-  );
-  return answer(200, { data, nextCursor: next });
-}
-
-function decidable(call: Call, state: ApprovalState | null): boolean {
-  return state !== null && mayDecide(state, principalOf(call)).status === 'yes';
-}
-
-async function statesOf(deps: ApiDeps, rows: readonly ApprovalRow[]): Promise<Map<string, ApprovalState>> {
-  const states = new Map<string, ApprovalState>();
-  for (const id of new Set(rows.map((row) => row.run))) {
-    const run = await getRun(deps.pool, id);
-    const approvals = run === null ? [] : (stateOf(run)?.approvals ?? []);
-    for (const one of approvals) states.set(one.id, one);
-  }
-  return states;
+/** Our own command line says that it is it; the record says so, and nothing rests on it. */
+function doorOf(call: Call): DecisionDoor {
+  return call.request.headers['user-agent']?.startsWith('countersign-cli') === true ? 'cli' : 'rest';
 }

@@ -38,7 +38,10 @@ export function answer(
 
 /** The facts that one call leaves besides `api.called`. */
 export type CallFact = Pick<ServiceFact, 'type' | 'data'> &
-  Partial<Pick<ServiceFact, 'permission' | 'approval' | 'action' | 'refs'>>;
+  Partial<Pick<ServiceFact, 'permission' | 'approval' | 'action' | 'refs'>> & {
+    /** Where one call is about several runs; else the call's. */
+    readonly place?: Call['about'];
+  };
 
 /** One request on its way through. What it is about and what it leaves is noted here as it becomes known. */
 export interface Call {
@@ -98,12 +101,14 @@ export interface Input<P, Q, B> {
   readonly body: B;
 }
 
-export type Method = 'GET' | 'POST' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /** How a body comes: as JSON that fits a schema, as the text of a flow, or not at all. */
 export type BodySpec =
   | { readonly kind: 'json'; readonly schema: z.ZodType }
   | { readonly kind: 'flow' }
+  /** What a page's form sends: names to texts. */
+  | { readonly kind: 'form'; readonly schema: z.ZodType }
   | { readonly kind: 'none' }
   /** Read and left: the call is refused whatever it says. */
   | { readonly kind: 'ignored' };
@@ -133,6 +138,8 @@ export interface Route {
   readonly recorded: boolean;
   readonly permission: string | null;
   readonly idempotent: boolean;
+  /** Open to a service that acts for a human: reading what waits, and deciding it. Everything else is refused. */
+  readonly delegated: boolean;
   readonly params: z.ZodType<JsonObject | Record<string, unknown>>;
   readonly query: z.ZodType;
   readonly body: BodySpec;
@@ -144,12 +151,22 @@ export interface Route {
 
 interface RouteFields<P extends z.ZodType, Q extends z.ZodType, B> extends Omit<
   Route,
-  'handle' | 'params' | 'query' | 'body' | 'access' | 'recorded' | 'permission' | 'idempotent' | 'errors'
+  | 'handle'
+  | 'params'
+  | 'query'
+  | 'body'
+  | 'access'
+  | 'recorded'
+  | 'permission'
+  | 'idempotent'
+  | 'errors'
+  | 'delegated'
 > {
   readonly access?: Route['access'];
   readonly recorded?: boolean;
   readonly permission?: string;
   readonly idempotent?: boolean;
+  readonly delegated?: boolean;
   readonly errors?: readonly ErrorCode[];
   readonly params: P;
   readonly query: Q;
@@ -165,6 +182,7 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B = undefined>(
     recorded: fields.access !== 'public',
     permission: null,
     idempotent: false,
+    delegated: false,
     errors: [],
     body: { kind: 'none' },
     ...fields,
@@ -173,6 +191,10 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B = undefined>(
 
 export function jsonBody<S extends z.ZodType>(schema: S): BodySpec & { readonly of?: z.output<S> } {
   return { kind: 'json', schema };
+}
+
+export function formBody<S extends z.ZodType>(schema: S): BodySpec & { readonly of?: z.output<S> } {
+  return { kind: 'form', schema };
 }
 
 export const flowBody: BodySpec & { readonly of?: FlowText } = { kind: 'flow' };

@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import type * as api from '../model/api.js';
-import type { Json } from '../model/json.js';
+import type { Json, JsonObject } from '../model/json.js';
 import type { ErrorCode } from '../model/errors.js';
+import type { DecisionDoor } from '../model/message.js';
 import { canonical } from '../model/canonical.js';
 import { mayDecide } from '../engine/index.js';
 import type { ApprovalState, ApprovalStatus } from '../engine/state.js';
@@ -16,8 +17,19 @@ import { runObject, stateOf } from './run-body.js';
 
 type DecisionBody = z.output<typeof api.decisionBody>;
 
+/** Who lost to somebody else is told to whom, and when. */
+export async function decide(
+  call: Call,
+  id: string,
+  body: DecisionBody,
+  via: DecisionDoor = 'rest',
+): Promise<Reply> {
+  const reply = await attempt(call, id, body, via);
+  return reply.kind === 'problem' ? tellDecider(call, id, reply) : reply;
+}
+
 /** Checked in this order: visible, still open, approver, digest, reason (API.md). The run checks all of it again. */
-export async function decide(call: Call, id: string, body: DecisionBody): Promise<Reply> {
+async function attempt(call: Call, id: string, body: DecisionBody, via: DecisionDoor): Promise<Reply> {
   const found = await visibleApproval(call, id);
   if (found.kind === 'problem') return found;
   const decisionId = effectId(call, 'dec');
@@ -33,7 +45,7 @@ export async function decide(call: Call, id: string, body: DecisionBody): Promis
     digest: body.digest ?? '',
     reason: reasonOf(body),
     principal: principalOf(call),
-    via: principalOf(call).actedBy === undefined ? 'rest' : 'callback',
+    via: principalOf(call).actedBy === undefined ? via : 'callback',
   });
   if (
     outcome.status === 'answered' &&
@@ -45,6 +57,23 @@ export async function decide(call: Call, id: string, body: DecisionBody): Promis
   const said = await refusal(call, found.row.run, outcome);
   if (said !== null) return said;
   return outcome.status === 'answered' ? applied(call, id) : accepted(decisionId);
+}
+
+export async function tellDecider(call: Call, id: string, refused: Problem): Promise<Problem> {
+  if (refused.code !== 'ALREADY_DECIDED') return refused;
+  const taken = (await decisionsOf(call.deps.pool, [id])).filter((one) => one.status !== 'refused');
+  const own = refused.extra['why'] === 'already_decided';
+  const by = own ? taken.filter((one) => one.byId === principalOf(call).id) : taken;
+  const last = by.at(-1);
+  const told: JsonObject =
+    last === undefined
+      ? { decidedBy: { id: 'countersign', kind: 'runtime' }, decidedAt: null }
+      : {
+          decidedBy: { id: last.byId, kind: last.byKind },
+          decidedAt: last.at,
+          decision: last.decision,
+        };
+  return { ...refused, extra: { ...refused.extra, ...told } };
 }
 
 function reasonOf({ reason }: DecisionBody): string | null {
@@ -94,16 +123,21 @@ function noted(call: Call, approval: string, { decision }: DecisionBody, refused
   return refused;
 }
 
-async function refuse(call: Call, found: FoundApproval, body: DecisionBody): Promise<Problem | null> {
+/** What a decision would be refused with now; null: the run would take it. */
+export async function refuse(call: Call, found: FoundApproval, body: DecisionBody): Promise<Problem | null> {
   const { row, state } = found;
+  return (
+    (await notDecidable(call, found)) ??
+    (state === null ? null : ((await digestProblem(call, state, body, row)) ?? reasonProblem(state, body)))
+  );
+}
+
+/** It is still open, and the caller is one of those who may decide it. */
+export async function notDecidable(call: Call, { row, state }: FoundApproval): Promise<Problem | null> {
   if (row.status !== 'open' && row.status !== 'escalated')
     return problem(settledCode(row.status), `the approval is ${row.status}: there is nothing left to decide`);
   if (state === null) return problem('APPROVAL_REVOKED', 'the run no longer holds this approval');
-  return (
-    (await notApprover(call, state)) ??
-    (await digestProblem(call, state, body, row)) ??
-    reasonProblem(state, body)
-  );
+  return notApprover(call, state);
 }
 
 async function notApprover(call: Call, state: ApprovalState): Promise<Problem | null> {

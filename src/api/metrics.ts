@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import { countApprovals } from '../store/approvals.js';
 import { countRuns } from '../store/runs.js';
 import type { Pool } from '../db/index.js';
+import { makeApprovalMetrics } from './approval-metrics.js';
 import type { Route } from './call.js';
 
 export interface Metrics {
@@ -38,6 +39,7 @@ export function makeMetrics(pool: Pool): Metrics {
     labelNames,
     registers,
   });
+  const waiting = makeApprovalMetrics(pool, registry);
   const fill = (
     gauge: Gauge,
     rows: readonly { readonly environment: string; readonly status: string; readonly count: number }[],
@@ -55,6 +57,7 @@ export function makeMetrics(pool: Pool): Metrics {
       await Promise.all([
         countRuns(pool).then((rows) => fill(runs, rows)),
         countApprovals(pool).then((rows) => fill(approvals, rows)),
+        waiting.fill(),
       ]).catch(() => {
         runs.reset();
         approvals.reset();

@@ -17,6 +17,7 @@ export async function recordCall(call: Call, route: Route, reply: Reply, started
       requestId: call.requestId,
       durationMs: Math.round(performance.now() - startedAt),
       ...(call.replayed ? { replayed: 'true' } : {}),
+      ...(call.principal?.actedBy === undefined ? {} : { actedBy: call.principal.actedBy }),
     },
   };
   const facts = [...call.facts, ...refusals(call, route, reply), called];
@@ -42,15 +43,15 @@ function refusals(call: Call, route: Route, reply: Reply): CallFact[] {
 
 const refusing: readonly CallFact['type'][] = ['authn.failed', 'approval.refused', 'authz.denied'];
 
-function place(call: Call, fact: CallFact, index: number): ServiceFact {
-  const { about } = call;
+function place(call: Call, { place: at, ...fact }: CallFact, index: number): ServiceFact {
+  const about = at ?? call.about;
   return {
     ...fact,
     key: `${call.requestId}#${index}`,
     time: call.deps.now().toISOString(),
     actor: actorOf(call),
     causation: call.requestId,
-    traceId: traceIdOf(call),
+    traceId: at?.traceId ?? traceIdOf(call),
     ...(about === null ? {} : { about: about.run, flow: about.flow, environment: about.environment }),
   };
 }

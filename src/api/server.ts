@@ -2,17 +2,22 @@ import express, { type Express, type Request, type Response } from 'express';
 import { createServer, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
+import { absenceRoutes } from './absences.js';
 import { approvalRoutes } from './approvals.js';
 import { auditRoutes } from './audit.js';
+import { batchRoutes } from './batch.js';
+import { claimRoutes } from './claims.js';
 import { answer, route, type Method, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { eventRoutes } from './events.js';
 import { flowRoutes } from './flows.js';
+import { viewRoutes } from './inbox.js';
 import { operationRoutes } from './operation.js';
 import { principalRoutes } from './principals.js';
 import { problem } from './problem.js';
 import { runRoutes } from './runs.js';
 import { serve } from './serve.js';
+import { statsRoutes } from './stats.js';
 import { transitionRoutes } from './transitions.js';
 
 /** The contract: every route there is. */
@@ -20,7 +25,13 @@ export const routes: readonly Route[] = [
   ...flowRoutes,
   ...runRoutes,
   ...transitionRoutes,
+  // Before those with an id in their path.
+  ...viewRoutes,
+  ...batchRoutes,
+  ...statsRoutes,
   ...approvalRoutes,
+  ...claimRoutes,
+  ...absenceRoutes,
   ...auditRoutes,
   ...eventRoutes,
   ...principalRoutes,
@@ -53,7 +64,10 @@ function makeApp(deps: ApiDeps): Express {
   return app;
 }
 
-const verbs = { GET: 'get', POST: 'post', DELETE: 'delete' } as const satisfies Record<Method, string>;
+const verbs = { GET: 'get', POST: 'post', PUT: 'put', DELETE: 'delete' } as const satisfies Record<
+  Method,
+  string
+>;
 
 function pattern(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ':$1');

@@ -1,20 +1,17 @@
 import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
-import type { Json, JsonObject } from '../model/json.js';
-import { closedStatuses, type Answer as RunAnswer } from '../engine/state.js';
-import { getAction, type ActionRow } from '../store/actions.js';
+import type { Json } from '../model/json.js';
+import type { Answer as RunAnswer } from '../engine/state.js';
+import { getAction } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
-import { findMessage } from '../store/in-flight.js';
 import { answer, effectId, jsonBody, principalOf, route, type Call, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
-import { notFound } from './problem.js';
+import { pollAction, pollSeconds, readOutput } from './poll.js';
 import { refusal } from './refusal.js';
-import { currentBody, stateOf, visibleRun } from './run-body.js';
+import { currentBody, visibleRun } from './run-body.js';
 
 const transitionParams = z.object({ id: api.shortText, transition: api.shortText });
-/** Agents poll; this is how often they are asked to. */
-const pollSeconds = '2';
 
 export const transitionRoutes: readonly Route[] = [
   route({
@@ -52,11 +49,12 @@ export const transitionRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/actions/{id}',
     tag: 'Runs',
-    summary: 'What became of a submitted action: the URL to poll',
+    summary:
+      'What became of a submitted action: the URL to poll. `wait=25s` or `Prefer: wait=25` answers as soon as it is settled',
     params: z.object({ id: api.shortText }),
-    query: api.noQuery,
+    query: api.longPollQuery,
     answers: { 200: { description: 'the action', schema: answers.action } },
-    handle: (call, { params }) => readAction(call, params.id),
+    handle: (call, { params, query }) => pollAction(call, params.id, query.wait),
   }),
 ];
 
@@ -135,61 +133,4 @@ async function pending(
 async function outputOf(deps: ApiDeps, action: string): Promise<Json> {
   const row = await getAction(deps.pool, action);
   return row === null ? null : readOutput(deps, row);
-}
-
-/** Null where nothing came out, or where its payload was erased. */
-async function readOutput(deps: ApiDeps, row: ActionRow): Promise<Json> {
-  const bytes = row.outputRef === null ? null : await deps.payloads.get(deps.pool, row.outputRef);
-  return bytes === null ? null : (JSON.parse(bytes.toString('utf8')) as Json);
-}
-
-async function readAction(call: Call, id: string): Promise<Reply> {
-  const { deps } = call;
-  const row = await getAction(deps.pool, id);
-  if (row === null) return inFlight(call, id);
-  const found = await visibleRun(call, row.run);
-  if (found.kind === 'problem') return notFound('action', id);
-  const output = row.status === 'executed' ? { output: await readOutput(deps, row) } : {};
-  return polled(row.status, {
-    id: row.id,
-    status: row.status,
-    run: row.run,
-    transition: row.transition,
-    ...(row.tool === null ? {} : { tool: row.tool }),
-    ...(row.approval === null ? {} : { approval: row.approval }),
-    ...output,
-    ...(row.error === null ? {} : { error: row.error as unknown as Json }),
-  });
-}
-
-const unsettled: readonly string[] = ['pending', 'approved', 'executing'];
-
-function polled(status: string, body: JsonObject): Reply {
-  return answer(200, body, unsettled.includes(status) ? { 'Retry-After': pollSeconds } : {});
-}
-
-/** The run has not taken the message yet, or it took it and made no action of its own of it. */
-async function inFlight(call: Call, id: string): Promise<Reply> {
-  const messageId = `msg_${id.slice('act_'.length)}`;
-  const message = await findMessage(call.deps.pool, messageId);
-  const body = message?.payload.message.body;
-  if (message === null || body?.kind !== 'submit') return notFound('action', id);
-  const found = await visibleRun(call, message.run);
-  if (found.kind === 'problem') return notFound('action', id);
-  const said = stateOf(found.row)?.seen.find((one) => one.id === messageId)?.answer ?? null;
-  const base = { id, run: message.run, transition: body.transition };
-  if (said === null && closedStatuses.includes(found.row.status)) {
-    return polled('failed', {
-      ...base,
-      status: 'failed',
-      error: { code: 'RUN_CLOSED', message: `the run is ${found.row.status}` },
-    });
-  }
-  if (said === null) return polled('executing', { ...base, status: 'executing' });
-  if (said.status === 'refused')
-    return polled('failed', { ...base, status: 'failed', error: { code: said.code, message: said.message } });
-  // Attached to an action that was already open: that one is the answer.
-  return said.status === 'accepted' || said.action === id
-    ? notFound('action', id)
-    : readAction(call, said.action);
 }

@@ -3,6 +3,7 @@ import type { PolicySet } from '../model/policy-set.js';
 import type { Principal } from '../model/principal.js';
 import type { Pool } from '../db/index.js';
 import { findKeyByHash, insertPrincipal } from '../store/keys.js';
+import { putSight } from '../store/people.js';
 import { hashApiKey, looksLikeApiKey } from './api-keys.js';
 import type { JwtIdentity, JwtVerifier } from './jwt.js';
 import { withRolePermissions } from './permissions.js';
@@ -27,7 +28,7 @@ const longestCredential = 16_384;
 
 /** Credential to principal, by the `Authorization` header and nothing else. Rejects only when the store does not answer. */
 export function makeAuthenticator(deps: AuthenticatorDeps): Authenticator {
-  const seen = new Map<string, JwtIdentity['kind']>();
+  const seen: Seen = new Map();
   return async (authorization) => {
     if (authorization === undefined || authorization === '')
       return { status: 'refused', reason: 'no_credential' };
@@ -55,11 +56,7 @@ async function byKey(deps: AuthenticatorDeps, credential: string): Promise<Authe
   };
 }
 
-async function byJwt(
-  deps: AuthenticatorDeps,
-  seen: Map<string, string>,
-  token: string,
-): Promise<Authentication> {
+async function byJwt(deps: AuthenticatorDeps, seen: Seen, token: string): Promise<Authentication> {
   const result = await deps.verifyJwt(token);
   if (result.status === 'refused') return result;
   const { identity } = result;
@@ -68,18 +65,23 @@ async function byJwt(
 }
 
 const seenLimit = 10_000;
+/** How often the roles of one who signs in with tokens are noted, where they stay the same. */
+const sightMs = 3_600_000;
 
-/** One id is one principal of one kind, whichever credential names it. */
-async function sameKind(
-  deps: AuthenticatorDeps,
-  seen: Map<string, string>,
-  { id, kind }: JwtIdentity,
-): Promise<boolean> {
+type Seen = Map<string, { readonly kind: JwtIdentity['kind']; readonly rights: string; readonly at: number }>;
+
+/** One id is one principal of one kind, whichever credential names it. What it holds is noted, for who names it. */
+async function sameKind(deps: AuthenticatorDeps, seen: Seen, identity: JwtIdentity): Promise<boolean> {
+  const { id, kind, roles, permissions } = identity;
   const known = seen.get(id);
-  if (known !== undefined) return known === kind;
+  if (known !== undefined && known.kind !== kind) return false;
+  const rights = JSON.stringify([roles, permissions]);
+  const at = deps.now().getTime();
+  if (known?.rights === rights && at - known.at < sightMs) return true;
   const inserted = await insertPrincipal(deps.pool, { id, kind });
   if (inserted.status === 'kind_conflict') return false;
+  if (kind === 'human') await putSight(deps.pool, { id, roles, permissions });
   if (seen.size >= seenLimit) seen.clear();
-  seen.set(id, kind);
+  seen.set(id, { kind, rights, at });
   return true;
 }

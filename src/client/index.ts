@@ -43,6 +43,7 @@ export async function makeClient(deps: ClientDeps): Promise<RunClient & { startO
     decide: (request) => guarded(() => decide(deps, request)),
     cancel: (request) => guarded(() => operate(deps, waiter, request, { kind: 'cancel' })),
     retry: (request) => guarded(() => operate(deps, waiter, request, { kind: 'retry' })),
+    watch: (run, look, until) => waiter.watch(run, look, until),
     history: (run) => historyOf(deps, run),
     replay: (run) => replayRun(deps, run),
     health: () => temporal.health(deps),

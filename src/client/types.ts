@@ -75,6 +75,15 @@ export interface RunClient {
   decide(request: DecideRequest): Promise<MessageOutcome>;
   cancel(request: OperateRequest): Promise<MessageOutcome>;
   retry(request: OperateRequest): Promise<MessageOutcome>;
+  /**
+   * Looks, and looks again whenever the run has taken a step, until `look` finds something, the time is
+   * up or `signal` says that nobody waits any more. Woken by the store, without asking it meanwhile.
+   */
+  watch(
+    run: string,
+    look: () => Promise<boolean>,
+    until: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<void>;
   /** Temporal's own history as JSON, `{events}`; null when Temporal has none. */
   history(run: string): Promise<{ readonly events: readonly Json[] } | null>;
   /** Replays that history against the current kernel and compares it with the chain's heads. */

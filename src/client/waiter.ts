@@ -4,6 +4,15 @@ import { getRun, type RunRow } from '../store/runs.js';
 export interface Waiter {
   /** Waits until the run waits for a caller, a decision or an operator, or is closed. */
   settled(pool: Pool, run: string, waitMs: number): Promise<'settled' | 'executing' | 'accepted'>;
+  /**
+   * Looks, and looks again whenever the run has taken a step, until `look` finds something, the time is
+   * up or `signal` says that nobody waits any more. Looks once more at the end.
+   */
+  watch(
+    run: string,
+    look: () => Promise<boolean>,
+    until: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -16,14 +25,17 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
   const wakeAll = (): void => {
     for (const set of waiting.values()) for (const wake of set) wake();
   };
-  const listener = await listen(databaseUrl, ['countersign_run'], (_channel, run) => {
+  const closing = new AbortController();
+  const wakeOf = (_channel: string, run: string): void => {
     for (const wake of waiting.get(run) ?? []) wake();
-  });
+  };
+  // What was announced while the connection was lost is missed: whoever waits looks again.
+  const listener = await listen(databaseUrl, ['countersign_run'], wakeOf, wakeAll);
   return {
     settled: async (pool, run, waitMs) => {
       const until = Date.now() + waitMs;
       for (;;) {
-        const changed = nextChange(waiting, run, until);
+        const changed = nextChange(waiting, run, Math.min(until, Date.now() + pollMs));
         const row = await getRun(pool, run);
         const status = row === null ? 'accepted' : statusOf(row);
         if (status === 'settled' || Date.now() >= until) {
@@ -33,7 +45,25 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
         await changed.promise;
       }
     },
+    watch: async (run, look, { waitMs, signal }) => {
+      const until = Date.now() + waitMs;
+      const given = AbortSignal.any([signal, closing.signal]);
+      for (;;) {
+        const over = given.aborted || Date.now() >= until;
+        // Before looking, so that no step falls between the two.
+        const changed = nextChange(waiting, run, until);
+        given.addEventListener('abort', changed.cancel);
+        try {
+          if ((await look()) || over) return;
+          await changed.promise;
+        } finally {
+          given.removeEventListener('abort', changed.cancel);
+          changed.cancel();
+        }
+      }
+    },
     close: async () => {
+      closing.abort();
       wakeAll();
       await listener.close();
     },
@@ -61,7 +91,7 @@ function nextChange(
       if (set.size === 0 && waiting.get(run) === set) waiting.delete(run);
       resolve();
     };
-    const timer = setTimeout(done, Math.max(Math.min(pollMs, until - Date.now()), 1));
+    const timer = setTimeout(done, Math.max(until - Date.now(), 1));
     set.add(done);
     cancel = done;
   });

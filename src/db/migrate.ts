@@ -41,7 +41,7 @@ export async function migrate(url: string): Promise<Migrated> {
     const owned = await canOwn(client);
     if (owned) await client.query(`set role ${ownerRole}`);
     const applied = await applyMissing(client, await readFiles());
-    await grantRights(client);
+    await grantRights(client, applied.length > 0);
     return { applied, notices };
   } finally {
     await client.end();
@@ -99,11 +99,20 @@ async function apply(client: pg.Client, file: MigrationFile): Promise<void> {
   }
 }
 
-/** The application's role may have been made after the tables were. */
-async function grantRights(client: pg.Client): Promise<void> {
+/**
+ * What the application's role may do stands in functions of the migrations, `grant_application_rights` and
+ * `grant_application_rights_<number>`, for the role may have been made after the tables were.
+ */
+async function grantRights(client: pg.Client, changed: boolean): Promise<void> {
   const { rows } = await client.query<{ missing: boolean }>(
     `select not has_table_privilege(oid, 'idempotency', 'delete') as missing from pg_roles where rolname = $1`,
     [applicationRole],
   );
-  if (rows[0]?.missing === true) await client.query('select grant_application_rights()');
+  const [role] = rows;
+  if (role === undefined || !(role.missing || changed)) return;
+  const { rows: functions } = await client.query<{ name: string }>(
+    `select quote_ident(proname) as name from pg_proc
+      where pronamespace = current_schema()::regnamespace and proname like 'grant\\_application\\_rights%' order by proname`,
+  );
+  for (const { name } of functions) await client.query(`select ${name}()`);
 }

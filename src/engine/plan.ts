@@ -76,6 +76,9 @@ export interface Transition {
   readonly branches: readonly { readonly when: Guard; readonly target: string }[];
   readonly evidence: string | null;
   readonly reliability: Reliability;
+  /** Sentences for the approver, over arguments, context and input: who asks for what, and what follows from it. */
+  readonly summary?: TextTemplate;
+  readonly consequence?: TextTemplate;
 }
 
 // --- expressions -------------------------------------------------------------------------------
@@ -127,6 +130,12 @@ export interface EvidenceRequirement {
 }
 
 // --- templates and mappings --------------------------------------------------------------------
+
+/** Text with holes: `pays {$.arguments.amount} to {$.arguments.vendor}`. */
+export interface TextTemplate {
+  readonly kind: 'text';
+  readonly parts: readonly (string | Path)[];
+}
 
 /** Values built for a call: literals, `$.` paths, text with `{$.path}` holes, objects and arrays of them. */
 export type Template =
@@ -209,6 +218,8 @@ export interface Gate {
   /** true: that person may not decide. */
   readonly separation: { readonly requester: boolean; readonly author: boolean; readonly promoter: boolean };
   readonly reason: 'required' | 'optional';
+  /** `required`: the human decides here, and no service does on a human's behalf. Absent: optional. */
+  readonly direct?: 'required';
   /** Null: the environment's default applies. */
   readonly timeout: {
     readonly afterMs: number;

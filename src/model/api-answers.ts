@@ -187,6 +187,8 @@ export const submitted = named(
   }),
 );
 
+export const who = z.strictObject({ id: text, kind: text });
+
 export const action = named(
   'Action',
   z.strictObject({
@@ -196,60 +198,13 @@ export const action = named(
     transition: text,
     tool: text.optional(),
     approval: text.optional(),
+    /** Why it was denied, as the approver wrote it, or why nobody decided it. */
+    reason: textOrNull.optional(),
+    decisions: z
+      .array(z.strictObject({ by: who, decision: z.enum(['approve', 'deny']), reason: textOrNull, at: text }))
+      .optional(),
     output: json.optional(),
     error: problemOfRun.optional(),
-  }),
-);
-
-const who = z.strictObject({ id: text, kind: text });
-const decisionFields = { decision: z.enum(['approve', 'deny']), by: who, reason: textOrNull, at: text };
-
-export const approval = named(
-  'Approval',
-  z.strictObject({
-    id: text,
-    status: text,
-    run: text,
-    action: text,
-    flow: text,
-    flowVersion: count,
-    environment: text,
-    transition: text,
-    tool: textOrNull,
-    tier: textOrNull,
-    summary: text,
-    arguments: jsonObject,
-    preview: json,
-    digest: text,
-    requestedBy: who,
-    requestedAt: text,
-    reason: textOrNull,
-    reasonRequired: z.boolean(),
-    trace: json,
-    guards: z.array(jsonObject),
-    roles: z.array(text),
-    quorum: z.strictObject({ count, approved: count }),
-    decisions: z.array(z.strictObject({ id: text, ...decisionFields, status: text, code: text.optional() })),
-    expiresAt: textOrNull,
-    onTimeout: text,
-    consequence: text,
-  }),
-);
-export const decided = named(
-  'Decided',
-  z.union([
-    z.strictObject({ approval, run }),
-    z.strictObject({ decision: z.strictObject({ id: text, href: text, status: z.literal('accepted') }) }),
-  ]),
-);
-export const decision = named(
-  'Decision',
-  z.strictObject({
-    id: text,
-    approval: text,
-    ...decisionFields,
-    status: z.enum(['accepted', 'applied', 'refused']),
-    code: text.optional(),
   }),
 );
 
@@ -293,12 +248,27 @@ const principalFields = {
   roles: z.array(text),
   permissions: z.array(text),
 };
-export const whoami = named('Whoami', z.strictObject(principalFields));
+export const whoami = named('Whoami', z.strictObject({ ...principalFields, actedBy: text.optional() }));
 const keyFields = { keyId: text, ...principalFields, expiresAt: textOrNull };
 export const createdKey = named('CreatedKey', z.strictObject({ ...keyFields, key: text }));
 export const key = named(
   'Key',
   z.strictObject({ ...keyFields, createdAt: text, createdBy: text, revokedAt: textOrNull }),
+);
+
+export const madeLink = named('MadeLink', z.strictObject({ id: text, path: text, expiresAt: text }));
+export const approvalLinks = named(
+  'ApprovalLinks',
+  z.strictObject({
+    data: z.array(
+      z.strictObject({
+        id: text,
+        status: z.enum(['open', 'used', 'revoked', 'expired']),
+        createdAt: text,
+        expiresAt: text,
+      }),
+    ),
+  }),
 );
 
 export const live = named('Live', z.strictObject({ status: z.literal('ok') }));

@@ -57,6 +57,14 @@ const waitSeconds = describedAs(
     .default(10),
   { type: 'number', minimum: 0, maximum: 30, default: 10 },
 );
+const longPollSeconds = describedAs(
+  z
+    .string()
+    .regex(/^\d{1,2}(\.\d{1,3})?s?$/, 'must be seconds, 0 to 25')
+    .transform(parseFloat)
+    .pipe(z.number().max(25)),
+  { type: 'string', description: 'how long to wait for an answer: seconds, `25` or `25s`, 25 at most' },
+);
 const trueOrFalse = describedAs(
   z.enum(['true', 'false']).transform((text) => text === 'true'),
   { type: 'boolean' },
@@ -69,6 +77,11 @@ const types = describedAs(
     .pipe(z.array(z.enum(recordTypes))),
   { type: 'string', description: 'record types with commas between' },
 );
+
+const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+function durationMs(text: string): number {
+  return Number(text.slice(0, -1)) * (unitMs[text.slice(-1)] ?? 0);
+}
 
 export const noQuery = z.strictObject({});
 export const pageQuery = z.strictObject({ limit, cursor });
@@ -126,13 +139,90 @@ export const reasonBody = named('Operate', z.strictObject({ reason: longText.min
 
 // --- approvals ---------------------------------------------------------------------------------
 
-export const approvalsQuery = z.strictObject({
+const inboxFields = {
   status: z.enum(['open', 'approved', 'denied', 'expired', 'escalated', 'revoked', 'consumed']).optional(),
   role: name.optional(),
   flow: name.optional(),
+  environment: name.optional(),
+  tool: name.optional(),
+  tier: z.enum(['read_only', 'reversible', 'irreversible', 'none']).optional(),
+  transition: name.optional(),
+  requestedBy: name.optional(),
+  expiringBefore: instant.optional(),
+  text: shortText.optional(),
+  order: z.enum(['risk', 'age']).optional(),
+};
+
+export const approvalsQuery = z.strictObject({
+  ...inboxFields,
   mine: trueOrFalse.optional(),
+  claimed: trueOrFalse.optional(),
+  delegated: trueOrFalse.optional(),
+  view: name.optional(),
   limit,
   cursor,
+});
+
+/** An inbox that is kept: its filters and its order. */
+export const viewBody = named(
+  'SaveView',
+  z.strictObject({
+    ...inboxFields,
+    mine: z.boolean().optional(),
+    claimed: z.boolean().optional(),
+    delegated: z.boolean().optional(),
+  }),
+);
+
+export const longPollQuery = z.strictObject({ wait: longPollSeconds.optional() });
+
+const shortDuration = z
+  .string()
+  .regex(/^\d{1,4}[smh]$/, 'must be a duration as `30s`, `15m` or `2h`, 8 hours at most')
+  .transform(durationMs)
+  .pipe(z.int().min(1_000).max(28_800_000));
+export const claimBody = named(
+  'Claim',
+  z.strictObject({
+    for: describedAs(shortDuration.optional(), {
+      type: 'string',
+      description: '`15m` unless said, `8h` at most',
+    }),
+  }),
+);
+export const delegateBody = named('Delegate', z.strictObject({ to: name, note: longText.optional() }));
+export const absenceBody = named(
+  'SetAbsence',
+  z.strictObject({ from: instant, until: instant, delegate: name }),
+);
+
+export const batchBody = named(
+  'Batch',
+  z.strictObject({
+    decisions: z
+      .array(
+        z.strictObject({
+          approval: name,
+          decision: z.enum(['approve', 'deny']),
+          digest: z.string().max(200).optional(),
+          reason: longText.optional(),
+        }),
+      )
+      .min(1)
+      .max(100),
+    mode: z.enum(['all', 'each']).default('all'),
+    /** True unless said: nothing is decided by leaving something out. */
+    dryRun: z.boolean().default(true),
+    /** The dry run's, over exactly these decisions. */
+    token: z.string().max(500).optional(),
+  }),
+);
+
+export const statsQuery = z.strictObject({
+  from: instant.optional(),
+  to: instant.optional(),
+  flow: name.optional(),
+  role: name.optional(),
 });
 
 export const decisionBody = named(
@@ -144,6 +234,8 @@ export const decisionBody = named(
     digest: z.string().max(200).optional(),
   }),
 );
+
+export const linkBody = named('MakeLink', z.strictObject({ minutes: z.int().min(1).max(1_440).default(60) }));
 
 // --- audit -------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 /** Opaque ids: a prefix that says what they name, and 128 random bits. */
-export type IdPrefix = 'run' | 'act' | 'apr' | 'dec' | 'msg' | 'key' | 'rec' | 'trc' | 'pay' | 'svc';
+export type IdPrefix = 'run' | 'act' | 'apr' | 'dec' | 'msg' | 'key' | 'rec' | 'trc' | 'pay' | 'svc' | 'lnk';
 
 export function newId(prefix: IdPrefix): string {
   return `${prefix}_${globalThis.crypto.randomUUID().replaceAll('-', '')}`;

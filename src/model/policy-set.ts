@@ -56,6 +56,8 @@ export interface EnvironmentEntry {
   readonly refuseWarnings: boolean;
   /** Default deadline of a gate, milliseconds; 72 hours where the file says nothing. */
   readonly gateTimeoutMs: number;
+  /** Batches may hold irreversible actions, and those of no tier; absent: they are decided one by one. */
+  readonly batchIrreversible?: boolean;
 }
 
 export const defaultGateTimeoutMs = 72 * 3_600_000;

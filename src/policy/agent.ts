@@ -11,6 +11,7 @@ import { checkPlan } from './checks.js';
 import { error, type CompiledTool, type Compiling, type Path } from './context.js';
 import { mergeGates, warnUngated } from './gates.js';
 import { defaultChainDepth, header } from './header.js';
+import { sentencesOf } from './tools.js';
 import type { AgentShape } from './shapes.js';
 
 // The declared agent, and the tools that are exposed as they are.
@@ -124,6 +125,7 @@ function toolTransition(tool: CompiledTool, target: string, gates: readonly (Gat
     output,
     evidence,
     reliability,
+    ...sentencesOf(tool),
   };
 }
 

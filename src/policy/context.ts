@@ -1,4 +1,4 @@
-import type { Executor, Gate, Guard, Mapping, Reliability, Tier } from '../engine/plan.js';
+import type { Executor, Gate, Guard, Mapping, Reliability, TextTemplate, Tier } from '../engine/plan.js';
 import type { JsonObject } from '../model/json.js';
 import type { PolicySet } from '../model/policy-set.js';
 import { nearest, type PathSegment, type Problem } from './problems.js';
@@ -18,6 +18,8 @@ export interface CompiledTool {
   readonly output: readonly Mapping[];
   readonly evidence: string | null;
   readonly reliability: Reliability;
+  readonly summary?: TextTemplate;
+  readonly consequence?: TextTemplate;
 }
 
 /** What single flows are compiled against. Plain JSON. */

@@ -50,6 +50,7 @@ function environment(
     requireTiers?: boolean | undefined;
     refuseWarnings?: boolean | undefined;
     gateTimeout?: number | undefined;
+    batchIrreversible?: boolean | undefined;
   },
 ): EnvironmentEntry {
   return {
@@ -57,5 +58,6 @@ function environment(
     requireTiers: shape.requireTiers ?? false,
     refuseWarnings: shape.refuseWarnings ?? false,
     gateTimeoutMs: shape.gateTimeout ?? defaultGateTimeoutMs,
+    ...(shape.batchIrreversible === true ? { batchIrreversible: true } : {}),
   };
 }

@@ -7,6 +7,7 @@ import type {
   Operand,
   Reliability,
   Template,
+  TextTemplate,
 } from '../engine/plan.js';
 import { isObject, type JsonObject } from '../model/json.js';
 import { error, type Compiling, type Path } from './context.js';
@@ -23,6 +24,8 @@ export interface Reader {
   readonly executor: Executor | null;
   readonly reliability?: Reliability;
   readonly output: readonly Mapping[];
+  readonly summary?: TextTemplate;
+  readonly consequence?: TextTemplate;
 }
 
 /** A read of an argument that no schema declares can never be what its author meant. */
@@ -33,6 +36,8 @@ export function checkReads(to: Compiling, reader: Reader, path: Path): void {
     ['executor', reader.executor === null ? [] : executorPaths(reader.executor)],
     ['reliability', (reader.reliability?.fallback ?? []).flatMap(executorPaths)],
     ['output', mappingPaths(reader.output)],
+    ['summary', reader.summary === undefined ? [] : templatePaths(reader.summary)],
+    ['consequence', reader.consequence === undefined ? [] : templatePaths(reader.consequence)],
   ];
   for (const [part, operands] of parts) {
     for (const operand of operands) {

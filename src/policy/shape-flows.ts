@@ -12,9 +12,14 @@ import { duration, labelShape, nameShape, positiveMs, schema, text, tier, values
 
 // Flows in both notations, and tools.
 
+/** For the approver, with `{$.arguments.name}` holes. */
+const sentence = z.string().min(1).max(500);
+const sentences = { summary: sentence.optional(), consequence: sentence.optional() };
+
 const transition = z.strictObject({
   title: text.optional(),
   description: text.optional(),
+  ...sentences,
   target: z.string(),
   onDeny: z.string().optional(),
   actor: z.enum(['agent', 'human', 'system', 'deterministic']).optional(),
@@ -108,6 +113,7 @@ export const toolShape = z.strictObject({
   name: nameShape,
   title: text.optional(),
   description: text.optional(),
+  ...sentences,
   tier: tier.optional(),
   inputSchema: schema.optional(),
   outputSchema: schema.optional(),

@@ -42,6 +42,7 @@ export const environmentShape = z.strictObject({
   requireTiers: z.boolean().optional(),
   refuseWarnings: z.boolean().optional(),
   gateTimeout: duration.optional(),
+  batchIrreversible: z.boolean().optional(),
 });
 
 export const fileShape = z.strictObject({

@@ -5,7 +5,7 @@ import { compileExecutor } from './executors.js';
 import { compileGate } from './gates.js';
 import { checkReads } from './reads.js';
 import type { ToolShape } from './shapes.js';
-import { compileGuards, compileMapping } from './values.js';
+import { compileGuards, compileMapping, compileSentences } from './values.js';
 
 const acceptsObjects = (type: Json): boolean =>
   type === 'object' || (Array.isArray(type) && type.includes('object'));
@@ -23,6 +23,14 @@ export function checkSchema(
   else if (at === 'input' && schema['type'] !== undefined && !acceptsObjects(schema['type']))
     error(to, 'SCHEMA_INVALID', [...path, 'type'], 'input is always an object: the schema can never hold');
   return schema;
+}
+
+/** A plan says nothing of what was not written: a flow without sentences is the plan that it always was. */
+export function sentencesOf(tool: CompiledTool | null): Pick<CompiledTool, 'summary' | 'consequence'> {
+  return {
+    ...(tool?.summary === undefined ? {} : { summary: tool.summary }),
+    ...(tool?.consequence === undefined ? {} : { consequence: tool.consequence }),
+  };
 }
 
 export function compileTool(to: Compiling, shape: ToolShape, path: Path): CompiledTool {
@@ -50,6 +58,7 @@ export function compileTool(to: Compiling, shape: ToolShape, path: Path): Compil
     output: compileMapping(to, shape.output, [...path, 'output']),
     evidence,
     reliability,
+    ...compileSentences(to, shape, path),
   };
   checkReads(to, tool, path);
   return tool;

@@ -5,8 +5,8 @@ import { compileExecutor } from './executors.js';
 import { compileGate, mergeGates, warnUngated } from './gates.js';
 import { checkReads } from './reads.js';
 import type { TransitionShape } from './shapes.js';
-import { checkSchema } from './tools.js';
-import { compileEntries, compileGuard, compileGuards, compileMapping } from './values.js';
+import { checkSchema, sentencesOf } from './tools.js';
+import { compileEntries, compileGuard, compileGuards, compileMapping, compileSentences } from './values.js';
 
 function toolOf(to: Compiling, shape: TransitionShape, path: Path): CompiledTool | null {
   if (shape.tool === undefined) return null;
@@ -82,6 +82,8 @@ export function compileTransition(
     })),
     evidence: own?.evidence ?? shape.evidence ?? tool?.evidence ?? null,
     reliability: own?.reliability ?? tool?.reliability ?? defaultReliability,
+    ...sentencesOf(tool),
+    ...compileSentences(to, shape, path),
   };
   checkAllReads(to, compiled, gate, path);
   warnUngated(to, tier, [gate, tool?.gate ?? null, ...fromCharter], path, name);

@@ -1,5 +1,13 @@
 import { guardScopes, parseComparison, parsePath, type Invalid } from '../engine/expression.js';
-import type { Guard, Mapping, Operand, Path as PathOperand, Scope, Template } from '../engine/plan.js';
+import type {
+  Guard,
+  Mapping,
+  Operand,
+  Path as PathOperand,
+  Scope,
+  Template,
+  TextTemplate,
+} from '../engine/plan.js';
 import { isObject, type Json } from '../model/json.js';
 import { error, maxProblems, warn, type Compiling, type Path } from './context.js';
 import type { GuardShape, MappingShape } from './shapes.js';
@@ -133,12 +141,25 @@ export function compileEntries(
   }));
 }
 
-/** `/users/{$.context.id}`: text with holes. */
-export function compileText(
+/** What a transition or a tool tells its approver; a transition's own words come before its tool's. */
+export function compileSentences(
   to: Compiling,
-  text: string,
+  {
+    summary,
+    consequence,
+  }: { readonly summary?: string | undefined; readonly consequence?: string | undefined },
   path: Path,
-): { readonly kind: 'text'; readonly parts: readonly (string | PathOperand)[] } {
+): { summary?: TextTemplate; consequence?: TextTemplate } {
+  return {
+    ...(summary === undefined ? {} : { summary: compileText(to, summary, [...path, 'summary']) }),
+    ...(consequence === undefined
+      ? {}
+      : { consequence: compileText(to, consequence, [...path, 'consequence']) }),
+  };
+}
+
+/** `/users/{$.context.id}`: text with holes. */
+export function compileText(to: Compiling, text: string, path: Path): TextTemplate {
   const parts: (string | PathOperand)[] = [];
   let at = 0;
   for (const found of text.matchAll(hole)) {

@@ -1,10 +1,8 @@
 import type { ApprovalDoc, ApprovalStatus } from '../engine/state.js';
 import type { Queryable, Tx } from '../db/index.js';
-import { decodeTimeCursor, page, type Page } from './cursor.js';
-import { viewerValues, visibleRun, type Viewer } from './visibility.js';
-import { findable, findableOrNull } from './text.js';
+import { findable } from './text.js';
 
-export interface ApprovalRow {
+export interface NewApproval {
   readonly id: string;
   readonly run: string;
   readonly action: string;
@@ -21,15 +19,26 @@ export interface ApprovalRow {
   readonly updatedAt: string;
 }
 
-const columns = `a.id, a.run, a.action, a.flow, a.environment, a.transition, a.status, a.roles, a.requested_by as "requestedBy",
-  a.requested_at as "requestedAt", a.expires_at as "expiresAt", a.digest, a.doc, a.updated_at as "updatedAt"`;
+export interface ApprovalRow extends NewApproval {
+  readonly risk: number;
+  readonly escalatedAt: string | null;
+  /** When it was first neither open nor escalated. */
+  readonly closedAt: string | null;
+}
 
-/** What was asked is fixed when it opens; status, roles and deadline move. */
-export async function upsertApproval(tx: Tx, approval: ApprovalRow): Promise<void> {
+export const approvalColumns = `a.id, a.run, a.action, a.flow, a.environment, a.transition, a.status, a.roles, a.requested_by as "requestedBy",
+  a.requested_at as "requestedAt", a.expires_at as "expiresAt", a.digest, a.doc, a.updated_at as "updatedAt",
+  a.risk, a.escalated_at as "escalatedAt", a.closed_at as "closedAt"`;
+
+/** What was asked is fixed when it opens; status, roles and deadline move, and how it ended stays. */
+export async function upsertApproval(tx: Tx, approval: NewApproval): Promise<void> {
   await tx.query(
-    `insert into approval (id, run, action, flow, environment, transition, status, roles, requested_by, requested_at, expires_at, digest, doc, updated_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-     on conflict (id) do update set status = excluded.status, roles = excluded.roles, expires_at = excluded.expires_at, updated_at = excluded.updated_at`,
+    `insert into approval (id, run, action, flow, environment, transition, status, roles, requested_by, requested_at, expires_at, digest, doc, updated_at,
+       tool, tier, risk, search, escalated_at, closed_at, outcome)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+     on conflict (id) do update set status = excluded.status, roles = excluded.roles, expires_at = excluded.expires_at, updated_at = excluded.updated_at,
+       escalated_at = coalesce(approval.escalated_at, excluded.escalated_at), closed_at = coalesce(approval.closed_at, excluded.closed_at),
+       outcome = coalesce(approval.outcome, excluded.outcome)`,
     [
       approval.id,
       approval.run,
@@ -45,12 +54,46 @@ export async function upsertApproval(tx: Tx, approval: ApprovalRow): Promise<voi
       approval.digest,
       JSON.stringify(approval.doc),
       approval.updatedAt,
+      ...derived(approval),
     ],
   );
 }
 
+const outcomes: Readonly<Record<ApprovalStatus, string | null>> = {
+  open: null,
+  escalated: null,
+  approved: 'approved',
+  consumed: 'approved',
+  denied: 'denied',
+  expired: 'expired',
+  revoked: 'revoked',
+};
+const longestSearch = 8_000;
+
+/** What it is found, ordered and measured by. */
+function derived({ doc, status, transition, flow, updatedAt }: NewApproval): readonly unknown[] {
+  const { tool = null, tier = null, summary = '' } = doc as Partial<ApprovalDoc>;
+  const outcome = outcomes[status];
+  const search = `${summary} ${tool ?? ''} ${transition} ${flow}`.toLowerCase().slice(0, longestSearch);
+  return [
+    tool === null ? null : findable(tool),
+    tier,
+    riskOf(tier),
+    findable(search).toWellFormed(),
+    status === 'escalated' ? updatedAt : null,
+    outcome === null ? null : updatedAt,
+    outcome,
+  ];
+}
+
+/** What has no tier is taken for the worst. */
+export function riskOf(tier: string | null): number {
+  if (tier === 'read_only') return 1;
+  return tier === 'reversible' ? 2 : 3;
+}
+
 export async function getApproval(q: Queryable, id: string): Promise<ApprovalRow | null> {
-  const { rows } = await q.query<ApprovalRow>(`select ${columns} from approval a where a.id = $1`, [
+  const { rows } = await q.query<ApprovalRow>(`select ${approvalColumns} from approval a where a.id = $1`, [
     findable(id),
   ]);
   return rows[0] ?? null;
@@ -58,48 +101,10 @@ export async function getApproval(q: Queryable, id: string): Promise<ApprovalRow
 
 export async function approvalsOfRun(q: Queryable, run: string): Promise<ApprovalRow[]> {
   const { rows } = await q.query<ApprovalRow>(
-    `select ${columns} from approval a where a.run = $1 order by a.requested_at, a.id`,
+    `select ${approvalColumns} from approval a where a.run = $1 order by a.requested_at, a.id`,
     [run],
   );
   return rows;
-}
-
-export interface ApprovalFilter {
-  readonly status?: string | undefined;
-  readonly role?: string | undefined;
-  readonly flow?: string | undefined;
-  /** Only open ones that this viewer's roles let it decide, and that it has not decided. */
-  readonly mine?: boolean;
-  readonly viewer: Viewer;
-  readonly limit: number;
-  readonly cursor: string | null;
-}
-
-/** Oldest first: who waits longest stands on top. Null: the cursor is not one of ours. */
-export async function listApprovals(q: Queryable, filter: ApprovalFilter): Promise<Page<ApprovalRow> | null> {
-  const after = filter.cursor === null ? [null, null] : decodeTimeCursor(filter.cursor);
-  if (after === null) return null;
-  const { rows } = await q.query<ApprovalRow>(
-    `select ${columns} from approval a join run r on r.id = a.run
-      where ($1::text is null or a.status = $1 or ($1 = 'open' and a.status = 'escalated')) and ($2::text is null or $2 = any(a.roles)) and ($3::text is null or a.flow = $3)
-        and ($4::timestamptz is null or (a.requested_at, a.id) > ($4, $5))
-        and ${visibleRun(6)}
-        and (not $10::boolean or (a.status in ('open', 'escalated')
-              and ((cardinality(a.roles) > 0 and a.roles && $8::text[]) or (cardinality(a.roles) = 0 and $9::boolean))
-              and not exists (select 1 from decision m where m.approval = a.id and m.by_id = $7 and m.status <> 'refused')))
-      order by a.requested_at, a.id limit $11`,
-    [
-      findableOrNull(filter.status),
-      findableOrNull(filter.role),
-      findableOrNull(filter.flow),
-      after[0],
-      after[1],
-      ...viewerValues(filter.viewer),
-      filter.mine ?? false,
-      filter.limit + 1,
-    ],
-  );
-  return page(rows, filter.limit, (row) => [row.requestedAt, row.id]);
 }
 
 export async function countApprovals(

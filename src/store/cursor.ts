@@ -15,12 +15,12 @@ export function decodeCursor(cursor: string, length: number): readonly (string |
 /** Of lists that are ordered by time and id. */
 export function decodeTimeCursor(cursor: string): readonly [time: string, id: string] | null {
   const [time, id] = decodeCursor(cursor, 2) ?? [];
-  return typeof time === 'string' &&
-    typeof id === 'string' &&
-    isoTime.test(time) &&
-    !Number.isNaN(Date.parse(time))
-    ? [time, id]
-    : null;
+  return typeof time === 'string' && typeof id === 'string' && isTime(time) ? [time, id] : null;
+}
+
+/** As this service writes times. */
+export function isTime(text: string): boolean {
+  return isoTime.test(text) && !Number.isNaN(Date.parse(text));
 }
 
 const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;

@@ -44,10 +44,26 @@ GET /openapi.json
 GET /docs
 `.trim();
 
+/** What docs/approvals.md adds for the inbox. */
+const inbox = `
+POST /v1/approvals/batch
+GET /v1/approvals/stats
+GET /v1/approvals/views
+GET /v1/approvals/views/{name}
+PUT /v1/approvals/views/{name}
+DELETE /v1/approvals/views/{name}
+POST /v1/approvals/{id}/claim
+POST /v1/approvals/{id}/release
+POST /v1/approvals/{id}/delegate
+GET /v1/absences
+PUT /v1/absences
+DELETE /v1/absences
+`.trim();
+
 describe('the contract', () => {
   it('has every call of API.md, and no other', () => {
     const offered = routes.map((one) => `${one.method} ${one.path}`).sort();
-    assert.deepEqual(offered, contract.split('\n').sort());
+    assert.deepEqual(offered, [contract, inbox].flatMap((list) => list.split('\n')).sort());
   });
 
   it('takes an Idempotency-Key on every call that creates or decides', () => {
@@ -59,6 +75,7 @@ describe('the contract', () => {
       'cancelRun',
       'createKey',
       'decideApproval',
+      'decideBatch',
       'publishFlow',
       'retryRun',
       'startRun',

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { newId } from '../../src/model/ids.js';
 import { assertAppendOnly, makePool, migrate } from '../../src/db/index.js';
 import { asSuperuser, serverUrl, withDatabase } from '../support/database.js';
 import { makeTestDatabase } from '../support/servers.js';
 
-const migrations = ['0001_init.sql', '0002_privileges.sql'];
+const migrations = readdirSync(new URL('../../src/db/migrations/', import.meta.url))
+  .filter((name) => name.endsWith('.sql'))
+  .sort();
 
 test('a fresh database gets every migration, and gets none twice', async () => {
   const { url, drop } = await makeTestDatabase();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Principal } from '../../src/model/principal.js';
-import { listApprovals } from '../../src/store/approvals.js';
+import { listApprovals } from '../../src/store/inbox.js';
 import { insertDecision } from '../../src/store/decisions.js';
 import { getVisibleRun, listRuns } from '../../src/store/runs.js';
 import { viewerOf } from '../../src/store/visibility.js';

@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import * as api from '../model/api.js';
+import * as inbox from '../model/api-inbox-answers.js';
+import type { JsonObject } from '../model/json.js';
+import { getDecision } from '../store/decisions.js';
+import { visibleApproval, type FoundApproval } from './approval-body.js';
+import { issueToken, tokenHolds } from './batch-token.js';
+import { answer, effectId, jsonBody, route, type Call, type Reply, type Route } from './call.js';
+import { decide, refuse, tellDecider } from './decide.js';
+import { invalid, problem, type Problem } from './problem.js';
+
+type Batch = z.output<typeof api.batchBody>;
+type Item = Batch['decisions'][number];
+type Fields = Record<string, JsonObject[string]>;
+
+export const batchRoutes: readonly Route[] = [
+  route({
+    id: 'decideBatch',
+    method: 'POST',
+    path: '/v1/approvals/batch',
+    tag: 'Approvals',
+    summary:
+      'Decide up to 100 approvals: a dry run first, whose `token` the real call names. `mode: all` decides nothing unless each would be taken',
+    idempotent: true,
+    params: z.object({}),
+    query: api.noQuery,
+    body: jsonBody(api.batchBody),
+    answers: { 200: { description: 'one result each, in the same order', schema: inbox.batch } },
+    errors: ['DRY_RUN_REQUIRED', 'BATCH_REFUSED'],
+    handle: (call, { body }) => decideBatch(call, body),
+  }),
+];
+
+/** Runs at once; the approvals of one run go one after the other. */
+const lanes = 10;
+
+async function decideBatch(call: Call, batch: Batch): Promise<Reply> {
+  const twice = batch.decisions.findIndex(
+    ({ approval }, index) => batch.decisions.findIndex((one) => one.approval === approval) !== index,
+  );
+  if (twice !== -1)
+    return invalid('one approval is decided twice in this batch', [
+      { pointer: `/decisions/${twice}/approval`, message: 'is there already: name each approval once' },
+    ]);
+  if (!batch.dryRun && !tokenHolds(call, batch))
+    return problem(
+      'DRY_RUN_REQUIRED',
+      'send `token`: the one that a dry run over exactly these decisions, in this mode, gave you within the last 15 minutes',
+    );
+  const checked = await inLanes(batch.decisions, (item) => check(call, item));
+  const ok = checked.every((one) => one.refused === null);
+  if (batch.dryRun) return dryRun(call, batch, checked, ok);
+  if (batch.mode === 'all' && !ok) return refuseAll(call, checked);
+  return make(call, batch, checked);
+}
+
+interface Checked {
+  readonly item: Item;
+  /** A call of its own: what it is about, and what it leaves, is this decision's. */
+  readonly call: Call;
+  readonly found: FoundApproval | null;
+  readonly refused: Problem | null;
+}
+
+async function check(call: Call, item: Item): Promise<Checked> {
+  const own: Call = { ...call, effect: effectOf(call, item), about: null, visible: false, facts: [] };
+  const found = await visibleApproval(own, item.approval);
+  if (found.kind === 'problem') return { item, call: own, found: null, refused: found };
+  // A repeated request: what it has done already is not refused for having been done.
+  const done = (await getDecision(call.deps.pool, effectId(own, 'dec'))) !== null;
+  const refused = done ? null : ((await irreversible(own, found)) ?? (await refuse(own, found, item)));
+  const told = refused === null ? null : await tellDecider(own, item.approval, refused);
+  return { item, call: own, found, refused: told };
+}
+
+/** The same in a repeated request, another for each approval. */
+function effectOf(call: Call, { approval }: Item): string {
+  return createHash('sha256').update(`${call.effect}:${approval}`).digest('hex').slice(0, 32);
+}
+
+async function irreversible(call: Call, { row }: FoundApproval): Promise<Problem | null> {
+  const { tier } = row.doc;
+  if (tier === 'read_only' || tier === 'reversible') return null;
+  const set = await call.deps.policies.policySet();
+  const allowed = set?.environments.find((one) => one.name === row.environment)?.batchIrreversible === true;
+  if (allowed) return null;
+  const what = tier === null ? 'has no tier, so it counts as irreversible' : 'cannot be undone';
+  return problem(
+    'BATCH_IRREVERSIBLE',
+    `\`${row.doc.tool ?? row.transition}\` ${what}: decide it by itself, or let the environment \`${row.environment}\` say \`batchIrreversible: true\``,
+  );
+}
+
+function dryRun(call: Call, batch: Batch, checked: readonly Checked[], ok: boolean): Reply {
+  const useful = batch.mode === 'all' ? ok : checked.some((one) => one.refused === null);
+  return answer(200, {
+    dryRun: true,
+    mode: batch.mode,
+    ok,
+    ...(useful ? issueToken(call, batch) : {}),
+    results: checked.map((one) =>
+      one.refused === null ? { ...shown(one), status: 'would_apply' } : refusedItem(one, one.refused),
+    ),
+  });
+}
+
+function shown({ item, found }: Checked): Fields {
+  const { approval, decision } = item;
+  if (found === null) return { approval, decision };
+  const { summary, consequence, tier } = found.row.doc;
+  return { approval, decision, summary, consequence, tier };
+}
+
+function refusedItem(one: Checked, { code, detail, extra }: Problem): Fields {
+  const { decidedBy, decidedAt } = extra;
+  return {
+    ...shown(one),
+    status: 'refused',
+    code,
+    detail,
+    ...(decidedBy === undefined ? {} : { decidedBy, decidedAt: decidedAt ?? null }),
+  };
+}
+
+/** Nothing was sent to any run. Each refusal is recorded with its own run. */
+function refuseAll(call: Call, checked: readonly Checked[]): Problem {
+  for (const one of checked) if (one.refused !== null) leave(call, one, one.refused);
+  const count = checked.filter((one) => one.refused !== null).length;
+  return problem(
+    'BATCH_REFUSED',
+    `${count} of ${checked.length} decisions would be refused, so none was made: see \`results\`, or send \`mode: each\``,
+    {
+      results: checked.map((one) =>
+        one.refused === null ? { ...shown(one), status: 'would_apply' } : refusedItem(one, one.refused),
+      ),
+    },
+  );
+}
+
+async function make(call: Call, batch: Batch, checked: readonly Checked[]): Promise<Reply> {
+  const byRun = new Map<string, Checked[]>();
+  for (const one of checked) {
+    const run = one.found?.row.run ?? one.item.approval;
+    byRun.set(run, [...(byRun.get(run) ?? []), one]);
+  }
+  const results = new Map<Checked, Fields>();
+  await inLanes([...byRun.values()], async (ofRun) => {
+    for (const one of ofRun) results.set(one, await makeOne(call, one));
+  });
+  const told = checked.map((one) => results.get(one) ?? shown(one));
+  return answer(200, {
+    dryRun: false,
+    mode: batch.mode,
+    ok: told.every((one) => one['status'] !== 'refused'),
+    results: told,
+  });
+}
+
+async function makeOne(call: Call, one: Checked): Promise<Fields> {
+  // What was refused in advance is not asked of the run; all else is decided as a single decision is.
+  const reply = one.refused ?? (await decide(one.call, one.item.approval, one.item, 'batch'));
+  if (reply.kind === 'problem') {
+    leave(call, one, reply);
+    return refusedItem(one, reply);
+  }
+  return { ...shown(one), status: reply.kind === 'answer' && reply.status === 202 ? 'accepted' : 'applied' };
+}
+
+/** What the decision left in its own call, or else what it was refused with, about its own run. */
+function leave(call: Call, one: Checked, { code }: Problem): void {
+  const place = one.call.about;
+  const own = [...one.call.facts];
+  if (own.length === 0 && !one.call.recordedByRun)
+    own.push({
+      type: 'approval.refused',
+      approval: one.item.approval,
+      data: { code, decision: one.item.decision, via: 'batch' },
+    });
+  call.facts.push(...own.map((fact) => ({ ...fact, place })));
+}
+
+async function inLanes<T, R>(items: readonly T[], act: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let index = next++; index < items.length; index = next++) {
+      const item = items[index];
+      if (item !== undefined) results[index] = await act(item);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(lanes, items.length) }, lane));
+  return results;
+}

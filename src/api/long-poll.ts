@@ -1,0 +1,37 @@
+import type { Call } from './call.js';
+
+export const longestWaitSeconds = 25;
+
+export interface Patience {
+  readonly ms: number;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** `?wait=25s` says it; else `Prefer: wait=25` (RFC 7240), which is a wish: more than we give is less. */
+export function patienceOf(call: Call, wait: number | undefined): Patience {
+  if (wait !== undefined) return { ms: wait * 1_000, headers: {} };
+  const { prefer } = call.request.headers;
+  const asked = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i.exec(String(prefer ?? ''))?.[1];
+  if (asked === undefined) return { ms: 0, headers: {} };
+  const seconds = Math.min(Number(asked), longestWaitSeconds);
+  return { ms: seconds * 1_000, headers: { 'Preference-Applied': `wait=${seconds}`, Vary: 'Prefer' } };
+}
+
+/** Until `look` finds what is waited for, the time is up, the process stops or nobody listens any more. */
+export async function watchRun(
+  call: Call,
+  run: string,
+  { ms }: Patience,
+  look: () => Promise<boolean>,
+): Promise<void> {
+  const gone = new AbortController();
+  const { socket } = call.request;
+  const leave = (): void => gone.abort();
+  socket.once('close', leave);
+  const signal = AbortSignal.any([gone.signal, call.deps.feed.closing]);
+  try {
+    await call.deps.client.watch(run, look, { waitMs: ms, signal });
+  } finally {
+    socket.off('close', leave);
+  }
+}

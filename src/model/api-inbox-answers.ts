@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import { json, jsonObject, named } from './api.js';
+import { run, who } from './api-answers.js';
+
+// Answers around approvals: saved inboxes, absences, batches and measures.
+
+const text = z.string();
+const textOrNull = z.string().nullable();
+const count = z.int().nonnegative();
+
+const decisionFields = { decision: z.enum(['approve', 'deny']), by: who, reason: textOrNull, at: text };
+
+export const approval = named(
+  'Approval',
+  z.strictObject({
+    id: text,
+    status: text,
+    run: text,
+    action: text,
+    flow: text,
+    flowVersion: count,
+    environment: text,
+    transition: text,
+    tool: textOrNull,
+    tier: textOrNull,
+    summary: text,
+    arguments: jsonObject,
+    preview: json,
+    digest: text,
+    requestedBy: who,
+    requestedAt: text,
+    reason: textOrNull,
+    reasonRequired: z.boolean(),
+    trace: json,
+    guards: z.array(jsonObject),
+    roles: z.array(text),
+    quorum: z.strictObject({
+      count,
+      approved: count,
+      perRole: z.array(z.strictObject({ role: text, count, approved: count })).optional(),
+    }),
+    decisions: z.array(z.strictObject({ id: text, ...decisionFields, status: text, code: text.optional() })),
+    expiresAt: textOrNull,
+    onTimeout: text,
+    consequence: text,
+    /** Each rule that asks for this approval, and where it stands. */
+    because: z.array(z.strictObject({ source: text, text })),
+    /** What happens when nobody decides. */
+    onExpiry: text,
+    /** All who asked for exactly this. */
+    requesters: z.array(text),
+    escalatedAt: textOrNull,
+    closedAt: textOrNull,
+    claims: z.array(z.strictObject({ by: text, since: text, until: text })),
+    delegations: z.array(z.strictObject({ from: text, to: text, note: textOrNull, at: text })),
+    /** In `mine`: absent people who could decide it, and whose delegate the caller is. */
+    onBehalfOf: z.array(text).optional(),
+  }),
+);
+export const decided = named(
+  'Decided',
+  z.union([
+    z.strictObject({ approval, run }),
+    z.strictObject({ decision: z.strictObject({ id: text, href: text, status: z.literal('accepted') }) }),
+  ]),
+);
+export const decision = named(
+  'Decision',
+  z.strictObject({
+    id: text,
+    approval: text,
+    ...decisionFields,
+    status: z.enum(['accepted', 'applied', 'refused']),
+    code: text.optional(),
+  }),
+);
+
+export const savedView = named(
+  'SavedView',
+  z.strictObject({ name: text, query: jsonObject, href: text, updatedAt: text }),
+);
+export const savedViews = named('SavedViews', z.strictObject({ data: z.array(savedView) }));
+export const absence = named(
+  'Absence',
+  z.strictObject({ principal: text, from: text, until: text, delegate: text, setAt: text }),
+);
+export const batch = named(
+  'BatchResult',
+  z.strictObject({
+    dryRun: z.boolean(),
+    mode: z.enum(['all', 'each']),
+    /** Every one of them would be, or was, taken. */
+    ok: z.boolean(),
+    token: text.optional(),
+    expiresAt: text.optional(),
+    results: z.array(
+      z.strictObject({
+        approval: text,
+        decision: z.enum(['approve', 'deny']),
+        status: z.enum(['would_apply', 'applied', 'accepted', 'refused']),
+        code: text.optional(),
+        detail: text.optional(),
+        decidedBy: who.optional(),
+        decidedAt: textOrNull.optional(),
+        summary: text.optional(),
+        consequence: text.optional(),
+        tier: textOrNull.optional(),
+      }),
+    ),
+  }),
+);
+const seconds = z.number().nullable();
+const times = z.strictObject({ count, p50: seconds, p90: seconds, p99: seconds });
+const measures = {
+  opened: count,
+  approved: count,
+  denied: count,
+  expired: count,
+  revoked: count,
+  escalated: count,
+  breachRate: seconds,
+  escalationRate: seconds,
+  firstViewSeconds: times,
+  decisionSeconds: times,
+  decidedByHumans: count,
+  underFiveSeconds: seconds,
+  underFiveSecondsOfView: seconds,
+  decidedUnread: seconds,
+};
+export const approvalStats = named(
+  'ApprovalStats',
+  z.strictObject({
+    from: text,
+    to: text,
+    total: z.strictObject(measures),
+    byFlow: z.array(z.strictObject({ flow: text, ...measures })),
+    byRole: z.array(z.strictObject({ role: textOrNull, ...measures })),
+    open: z.array(z.strictObject({ age: text, count })),
+  }),
+);

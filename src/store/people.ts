@@ -1,0 +1,46 @@
+import type { PrincipalKind } from '../model/principal.js';
+import type { Queryable } from '../db/index.js';
+import { findable } from './text.js';
+
+// Who is known here, and with which rights: for those who are named by somebody else, and did not come themselves.
+
+export interface Credential {
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+}
+
+export interface Person {
+  readonly id: string;
+  readonly kind: PrincipalKind;
+  /** One for each key that is valid now, and one for the tokens that it came with lately. */
+  readonly credentials: readonly Credential[];
+}
+
+/** How long roles that came with a token are taken for still held. Nothing is decided by them: see `mayDecide`. */
+const sightHours = 24;
+
+export async function findPerson(q: Queryable, id: string): Promise<Person | null> {
+  const { rows } = await q.query<{ kind: PrincipalKind }>('select kind from principal where id = $1', [
+    findable(id),
+  ]);
+  const found = rows[0];
+  if (found === undefined) return null;
+  const credentials = await q.query<Credential>(
+    `select roles, permissions from api_key where principal_id = $1 and revoked_at is null and (expires_at is null or expires_at > now())
+     union all select roles, permissions from principal_sight where principal = $1 and seen_at > now() - make_interval(hours => ${sightHours})`,
+    [findable(id)],
+  );
+  return { id, kind: found.kind, credentials: credentials.rows };
+}
+
+/** What a token said, as it was last seen. */
+export async function putSight(
+  q: Queryable,
+  { id, roles, permissions }: { readonly id: string } & Credential,
+): Promise<void> {
+  await q.query(
+    `insert into principal_sight (principal, roles, permissions, seen_at) values ($1, $2, $3, now())
+     on conflict (principal) do update set roles = excluded.roles, permissions = excluded.permissions, seen_at = excluded.seen_at`,
+    [id, roles.map(findable), permissions.map(findable)],
+  );
+}
