@@ -157,5 +157,8 @@ function jsonGiven(option: string, given: string): JsonObject {
 function typed(option: string, given: string): Source {
   const parsed = parseText(given, undefined, 'json');
   if (parsed.status === 'parsed') return parsed.source;
-  throw new CliError(`--${option}: ${parsed.problems[0]?.message ?? 'is not JSON'}`, 2);
+  throw new CliError(
+    `--${option} is not JSON: ${(parsed.problems[0]?.message ?? '').replace(/^not JSON: /, '')}`,
+    2,
+  );
 }

@@ -29,6 +29,8 @@ const shut: readonly (readonly [file: string, text: string])[] = [
   ['src/api/x.ts', `import pg from 'pg';\nnew pg.Pool();\n`],
   ['src/api/x.ts', `import { makePool } from '../db/pool.js';\nmakePool();\n`],
   ['src/api/x.ts', `import { run } from '../workflows/run.js';\nrun();\n`],
+  ['src/scenario/x.ts', `import { readFileSync } from 'node:fs';\nreadFileSync('x');\n`],
+  ['src/scenario/x.ts', `import { makeRest } from '../executors/rest.js';\nmakeRest();\n`],
   ['src/cli/x.ts', `import { getRun } from '../store/runs.js';\ngetRun();\n`],
   ['src/embedded/x.ts', `import { readConfig } from '../processes/config.js';\nreadConfig();\n`],
 ];
