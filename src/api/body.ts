@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { BodySpec, FlowText } from './call.js';
 import { parseJsonText } from './json-text.js';
-import { invalid, problem, type Problem } from './problem.js';
+import { escapePointer, invalid, problem, type Problem } from './problem.js';
 
 export const maxBytes = 1_048_576;
 /** A client that goes on sending beyond this is cut off instead of answered. */
@@ -44,8 +44,11 @@ function refuseMedia(request: IncomingMessage, spec: BodySpec, media: string): P
 
 const yamlMedia = ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'];
 
+const formMedia = 'application/x-www-form-urlencoded';
+
 export function acceptedMedia(spec: BodySpec): readonly string[] {
   if (spec.kind === 'none' || spec.kind === 'ignored') return [];
+  if (spec.kind === 'form') return [formMedia];
   return spec.kind === 'flow' ? ['application/json', ...yamlMedia] : ['application/json'];
 }
 
@@ -101,6 +104,7 @@ export function parseBody(
     const body: FlowText = { media: yamlMedia.includes(raw.media) ? 'yaml' : 'json', bytes: raw.bytes };
     return { kind: 'body', body };
   }
+  if (spec.kind === 'form') return parseForm(raw.bytes);
   if (raw.bytes.length === 0) return { kind: 'body', body: {} };
   const parsed = parseJsonText(raw.bytes);
   if (parsed.status === 'malformed')
@@ -108,6 +112,17 @@ export function parseBody(
   if (parsed.status === 'refused')
     return invalid(`the body ${parsed.errors[0]?.message ?? ''}`, parsed.errors);
   return { kind: 'body', body: parsed.value };
+}
+
+function parseForm(bytes: Buffer): { readonly kind: 'body'; readonly body: unknown } | Problem {
+  const given = [...new URLSearchParams(bytes.toString('utf8'))];
+  const names = given.map(([name]) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined)
+    return invalid('a field of the form stands twice', [
+      { pointer: `/${escapePointer(twice)}`, message: 'must stand once' },
+    ]);
+  return { kind: 'body', body: Object.fromEntries(given) };
 }
 
 function isEmptyObject(raw: RawBody): boolean {

@@ -1,5 +1,5 @@
 import type { Payloads, ServiceChain } from '../audit/index.js';
-import type { Authenticator } from '../auth/index.js';
+import type { Authenticator, Sessions } from '../auth/index.js';
 import type { RunClient } from '../client/types.js';
 import type { Pool, Tx } from '../db/index.js';
 import type { Feed } from './feed.js';
@@ -20,6 +20,7 @@ export interface ApiDeps {
   readonly pepper: Buffer;
   /** AES-256 key under which answers to idempotent requests are kept: one of them may hold a new API key. */
   readonly answerKey: Buffer;
+  readonly sessions: Sessions;
   readonly policies: Policies;
   readonly feed: Feed;
   readonly metrics: Metrics;

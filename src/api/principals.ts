@@ -30,6 +30,7 @@ import { badCursor, invalid, notFound, problem } from './problem.js';
 export const principalRoutes: readonly Route[] = [
   route({
     id: 'whoami',
+    delegated: true,
     method: 'GET',
     path: '/v1/whoami',
     tag: 'Principals',
@@ -38,8 +39,9 @@ export const principalRoutes: readonly Route[] = [
     query: api.noQuery,
     answers: { 200: { description: 'the principal', schema: answers.whoami } },
     handle: (call) => {
-      const { id, kind, roles, permissions } = principalOf(call);
-      return Promise.resolve(answer(200, { id, kind, roles, permissions }));
+      const { id, kind, roles, permissions, actedBy } = principalOf(call);
+      const acting = actedBy === undefined ? {} : { actedBy };
+      return Promise.resolve(answer(200, { id, kind, roles, permissions, ...acting }));
     },
   }),
   route({

@@ -94,6 +94,11 @@ async function authenticate(call: Call): Promise<Reply | null> {
 /** Permission before existence, the contract before the handler. */
 async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody | null): Promise<Reply> {
   const { permission } = route;
+  if (call.principal?.actedBy !== undefined && !route.delegated)
+    return problem(
+      'FORBIDDEN',
+      `\`${call.principal.actedBy}\` acts for \`${call.principal.id}\`: it may read and decide approvals, and nothing else`,
+    );
   if (permission !== null && call.principal?.permissions.includes(permission) !== true) {
     return problem('FORBIDDEN', `this needs the permission \`${permission}\``, { permission });
   }
@@ -104,7 +109,7 @@ async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody 
   const body = raw === null ? { kind: 'body' as const, body: undefined } : parseBody(raw, route.body);
   if (body.kind === 'problem') return body;
   const valid =
-    route.body.kind === 'json'
+    route.body.kind === 'json' || route.body.kind === 'form'
       ? validateBody(route.body.schema, body.body)
       : { kind: 'valid' as const, value: body.body };
   if (valid.kind === 'problem') return valid;

@@ -2,6 +2,8 @@ import express, { type Express, type Request, type Response } from 'express';
 import { createServer, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
+import { approvalLinkRoutes } from './links.js';
+import { pageRoutes } from './pages.js';
 import { absenceRoutes } from './absences.js';
 import { approvalRoutes } from './approvals.js';
 import { auditRoutes } from './audit.js';
@@ -32,9 +34,11 @@ export const routes: readonly Route[] = [
   ...approvalRoutes,
   ...claimRoutes,
   ...absenceRoutes,
+  ...approvalLinkRoutes,
   ...auditRoutes,
   ...eventRoutes,
   ...principalRoutes,
+  ...pageRoutes,
   ...operationRoutes(() => routes),
 ];
 

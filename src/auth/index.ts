@@ -8,4 +8,5 @@ export {
 } from './authenticate.js';
 export { makeJwtVerifier, parseJwtIssuers, type JwtIssuer, type JwtVerifier } from './jwt.js';
 export { importPublicKey, loadKeys, type ServiceKeys, type SigningKey } from './keys.js';
+export { makeSessions, sessionSeconds, type Session, type Sessions } from './session.js';
 export { withRolePermissions } from './permissions.js';

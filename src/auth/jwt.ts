@@ -31,6 +31,8 @@ const issuerSchema = z
     subjectClaim: claim.default('sub'),
     rolesClaim: claim.optional(),
     permissionsClaim: claim.optional(),
+    /** Services that may act for this issuer's humans, by their `act.sub` (RFC 8693); without it no token may carry `act`. */
+    actors: z.array(claim).optional(),
     /** Put before the subject: keeps the people of two issuers apart. */
     prefix: z.string().max(100).default(''),
   })
@@ -64,6 +66,7 @@ export interface JwtIdentity {
   readonly kind: PrincipalKind;
   readonly roles: readonly string[];
   readonly permissions: readonly string[];
+  readonly actedBy?: string;
 }
 
 export type JwtResult =
@@ -134,7 +137,19 @@ function identityOf(issuer: JwtIssuer, payload: JWTPayload): JwtResult {
   const permissions = names(
     issuer.permissionsClaim === undefined ? undefined : claimAt(claims, issuer.permissionsClaim),
   );
-  return { status: 'ok', identity: { id: `${issuer.prefix}${subject}`, kind, roles, permissions } };
+  const identity = { id: `${issuer.prefix}${subject}`, kind, roles, permissions };
+  if (!Object.hasOwn(claims, 'act')) return { status: 'ok', identity };
+  const actor = actorOf(issuer, claims['act']);
+  if (actor === null) return { status: 'refused', reason: 'actor_not_allowed' };
+  if (kind !== 'human') return { status: 'refused', reason: 'actor_without_human' };
+  return { status: 'ok', identity: { ...identity, actedBy: actor } };
+}
+
+/** One service acts for one human; a chain of actors would hide who did. */
+function actorOf(issuer: JwtIssuer, act: Json | undefined): string | null {
+  if (!isObject(act) || Object.hasOwn(act, 'act')) return null;
+  const { sub } = act;
+  return typeof sub === 'string' && issuer.actors?.includes(sub) === true ? sub : null;
 }
 
 function kindOf(issuer: JwtIssuer, claims: JsonObject): PrincipalKind | null {

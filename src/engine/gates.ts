@@ -32,6 +32,7 @@ export function strictest(a: Gate, b: Gate): Gate {
       promoter: a.separation.promoter || b.separation.promoter,
     },
     reason: a.reason === 'required' || b.reason === 'required' ? 'required' : 'optional',
+    ...(a.direct === 'required' || b.direct === 'required' ? { direct: 'required' as const } : {}),
     timeout: stricterTimeout(a.timeout, b.timeout),
     because: [...a.because, ...b.because],
   };
@@ -79,7 +80,7 @@ export type MayDecide =
   | { readonly status: 'yes' }
   | {
       readonly status: 'no';
-      readonly why: 'not_human' | 'requester' | 'role_missing' | 'already_decided';
+      readonly why: 'not_human' | 'not_direct' | 'requester' | 'role_missing' | 'already_decided';
       readonly message: string;
     };
 
@@ -90,6 +91,13 @@ export function mayDecide(approval: ApprovalState, principal: Principal): MayDec
       status: 'no',
       why: 'not_human',
       message: `only a human decides; \`${principal.id}\` is of kind ${principal.kind}`,
+    };
+  }
+  if (approval.gate.direct === 'required' && principal.actedBy !== undefined) {
+    return {
+      status: 'no',
+      why: 'not_direct',
+      message: `this gate asks for the human itself; \`${principal.actedBy}\` acts for \`${principal.id}\``,
     };
   }
   if (approval.gate.separation.requester && approval.requesters.includes(principal.id)) {

@@ -63,6 +63,7 @@ export function compileGate(
       promoter: shape.separation?.promoter ?? false,
     },
     reason: shape.reason ?? 'optional',
+    ...(shape.direct === 'required' ? { direct: 'required' as const } : {}),
     timeout: compileTimeout(to, shape.timeout, path, from.tier),
     because: [`${from.what}: ${condition}`],
   };

@@ -144,6 +144,7 @@ export const gateShape = z.strictObject({
     })
     .optional(),
   reason: z.enum(['required', 'optional']).optional(),
+  direct: z.enum(['required', 'optional']).optional(),
   timeout: z
     .strictObject({
       after: duration,

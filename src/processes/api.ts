@@ -9,6 +9,7 @@ import {
   loadKeys,
   makeAuthenticator,
   makeJwtVerifier,
+  makeSessions,
   parseJwtIssuers,
   type ServiceKeys,
 } from '../auth/index.js';
@@ -77,6 +78,7 @@ async function main(config: Config): Promise<void> {
       now: () => new Date(),
     }),
     pepper: keys.pepper,
+    sessions: makeSessions(keys.pepper, () => new Date()),
     answerKey: Buffer.from(
       hkdfSync('sha256', keys.kek, Buffer.alloc(0), 'countersign idempotent answers', 32),
     ),

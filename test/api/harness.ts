@@ -13,7 +13,7 @@ import {
   type ApiDeps,
 } from '../../src/api/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
-import { loadKeys, makeAuthenticator } from '../../src/auth/index.js';
+import { loadKeys, makeAuthenticator, makeSessions } from '../../src/auth/index.js';
 import { makeClient } from '../../src/client/index.js';
 import { isUnavailable, listen, withTransaction, type Tx } from '../../src/db/index.js';
 import { errorTable } from '../../src/model/errors.js';
@@ -38,6 +38,10 @@ tools:
       required: [amount]
       properties: { amount: { type: number }, currency: { type: string, default: EUR } }
     executor: { kind: noop, output: { paid: true } }
+  - name: bank.wire
+    tier: irreversible
+    inputSchema: { type: object, additionalProperties: false, properties: { amount: { type: number } } }
+    executor: { kind: noop, output: { wired: true } }
 `,
   'flows/pay.json': JSON.stringify({
     name: 'pay',
@@ -140,6 +144,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
       now: () => new Date(),
     }),
     pepper: keys.pepper,
+    sessions: makeSessions(keys.pepper, () => new Date()),
     answerKey: Buffer.alloc(32, 1),
     policies,
     feed,

@@ -45,7 +45,14 @@ describe('a principal comes from its credential', () => {
     const jwksUri = `http://127.0.0.1:${(issuerServer.address() as AddressInfo).port}/jwks`;
     const common = { jwksUri, rolesClaim: 'realm.roles', permissionsClaim: 'scope' };
     const issuers = parseJwtIssuers([
-      { ...common, issuer: 'https://people.example', audience: 'countersign', kind: 'human', prefix: 'p:' },
+      {
+        ...common,
+        issuer: 'https://people.example',
+        audience: 'countersign',
+        kind: 'human',
+        prefix: 'p:',
+        actors: ['helpdesk'],
+      },
       {
         ...common,
         issuer: 'https://bots.example',
@@ -131,6 +138,25 @@ describe('a principal comes from its credential', () => {
     assert.equal(await reason('Basic YTpi'), 'not_a_bearer');
     assert.equal(await reason(`Bearer ${'x'.repeat(20_000)}`), 'not_a_bearer');
     assert.equal(await reason(undefined), 'no_credential');
+  });
+
+  it('lets a configured service act for a human, says so, and nobody else', async () => {
+    const acting = await authenticate(`Bearer ${await sign({ sub: 'carol', act: { sub: 'helpdesk' } })}`);
+    assert.deepEqual(acting.status === 'ok' && acting.principal, {
+      ...{ id: 'p:carol', kind: 'human', roles: [], permissions: [], actedBy: 'helpdesk' },
+    });
+    const refused = [
+      { sub: 'carol', act: { sub: 'other' } },
+      { sub: 'carol', act: { sub: 'helpdesk', act: { sub: 'hidden' } } },
+      { sub: 'carol', act: 'helpdesk' },
+      { sub: 'carol', act: null },
+      { sub: 'carol', act: {} },
+    ];
+    for (const claims of refused)
+      assert.equal(await reason(`Bearer ${await sign(claims)}`), 'actor_not_allowed', JSON.stringify(claims));
+    const bot = { issuer: 'https://bots.example' };
+    const token = await sign({ sub: 'bot', typ_of: 'bot', act: { sub: 'helpdesk' } }, bot);
+    assert.equal(await reason(`Bearer ${token}`), 'actor_not_allowed', 'an issuer that names no actors');
   });
 
   it('takes JWTs of configured issuers, the kind as the operator said', async () => {

@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import { hashApiKey, withRolePermissions } from '../auth/index.js';
+import * as api from '../model/api.js';
+import type { Principal } from '../model/principal.js';
+import { findLink, giveLinkBack, principalByKeys, takeLink, type LinkRow } from '../store/links.js';
+import { bodyOf, visibleApproval, type FoundApproval } from './approval-body.js';
+import { formBody, route, type Call, type Reply, type Route } from './call.js';
+import { decide } from './decide.js';
+import { problem, type Problem } from './problem.js';
+import { approvalHtml, decisionForm, signInForm } from './page-approval.js';
+import { html, page, problemPage } from './page-html.js';
+import { approvalPage, decided, decisionFields, fields, type DecisionFields } from './page-deciding.js';
+import { signedIn, type SignedIn } from './page-session.js';
+
+// A link names one approval and one person. It is read as often as a scanner likes; a form decides, once.
+
+const params = z.object({ token: z.string().min(20).max(200) });
+const spec = { tag: 'Pages', access: 'public', recorded: true, query: api.noQuery, params } as const;
+
+export const linkRoutes: readonly Route[] = [
+  route({
+    ...spec,
+    id: 'linkPage',
+    method: 'GET',
+    path: '/links/{token}',
+    summary: 'The exact action that a link is about. Reading it, however often, decides and uses up nothing',
+    answers: { 200: { description: 'the page', media: 'text/html' } },
+    handle: (call, input) => show(call, input.params.token),
+  }),
+  route({
+    ...spec,
+    id: 'decideByLink',
+    method: 'POST',
+    path: '/links/{token}',
+    summary: 'Decide once, as the person whom the link was made for',
+    body: formBody(decisionFields),
+    answers: { 200: { description: 'decided', media: 'text/html' } },
+    errors: ['FORBIDDEN', 'NOT_AN_APPROVER', 'ALREADY_DECIDED', 'DIGEST_MISMATCH', 'REASON_REQUIRED'],
+    handle: (call, input) => decideByLink(call, input.params.token, input.body),
+  }),
+];
+
+/** Whoever holds the link may act as its person only where the effect can be undone; above that, a sign-in is asked for. */
+const tiersWithoutSignIn: readonly (string | null)[] = ['read_only', 'reversible'];
+
+type Opened = { readonly kind: 'link'; readonly link: LinkRow; readonly person: Principal | null } | Problem;
+
+async function open(call: Call, token: string): Promise<Opened> {
+  const link = await findLink(call.deps.pool, hashApiKey(call.deps.pepper, token));
+  if (link === null) return problem('NOT_FOUND', 'there is no such link: ask for a new one');
+  const gone = whyGone(link, call.deps.now());
+  if (gone !== null) return problem('FORBIDDEN', `this link ${gone}: ask for a new one`);
+  const stored = await principalByKeys(call.deps.pool, link.recipient);
+  const person = stored === null ? null : withRolePermissions(await call.deps.policies.policySet(), stored);
+  if (person !== null && person.kind !== 'human')
+    return problem('FORBIDDEN', 'this link was made for a program: only people decide');
+  return { kind: 'link', link, person };
+}
+
+function whyGone(link: LinkRow, now: Date): string | null {
+  if (link.usedAt !== null) return 'was used';
+  if (link.revokedAt !== null) return 'was revoked';
+  return Date.parse(link.expiresAt) <= now.getTime() ? 'is over' : null;
+}
+
+type Reader =
+  | { readonly kind: 'signed-in'; readonly who: SignedIn }
+  | { readonly kind: 'link'; readonly person: Principal };
+
+/** The link's person, signed in or by the link alone; null: nobody may be shown anything yet. */
+async function readerOf(call: Call, opened: Extract<Opened, { kind: 'link' }>): Promise<Reader | null> {
+  const who = await signedIn(call);
+  if (who !== null) return who.principal.id === opened.link.recipient ? { kind: 'signed-in', who } : null;
+  return opened.person === null ? null : { kind: 'link', person: opened.person };
+}
+
+async function show(call: Call, token: string): Promise<Reply> {
+  const opened = await open(call, token);
+  if (opened.kind === 'problem') return problemPage(opened);
+  const reader = await readerOf(call, opened);
+  const again = `/links/${token}`;
+  if (reader === null)
+    return page(401, 'Sign in', signInForm(again, `This link was made for ${opened.link.recipient}.`));
+  const found = await approvalFor(call, opened.link, reader);
+  if (found.kind === 'problem') return problemPage(found);
+  if (reader.kind === 'signed-in') {
+    call.principal = reader.who.principal;
+    call.facts.push({ type: 'approval.viewed', approval: found.row.id, data: { status: found.row.status } });
+    return approvalPage(call, found, reader.who, again);
+  }
+  const shown = approvalHtml(await bodyOf(call.deps, found));
+  const below = needsSignIn(found)
+    ? signInForm(again, 'What would run cannot be undone: sign in before you decide.')
+    : decisionForm(again, found.row.digest, '', found.state?.gate.reason === 'required');
+  return page(200, 'Approval', html`${shown}${below}`);
+}
+
+/** Seen with the rights of the link's person; the record of a mere reading names nobody, for a scanner reads too. */
+async function approvalFor(call: Call, link: LinkRow, reader: Reader): Promise<FoundApproval | Problem> {
+  call.principal = reader.kind === 'link' ? reader.person : reader.who.principal;
+  const found = await visibleApproval(call, link.approval);
+  call.principal = null;
+  return found;
+}
+
+function needsSignIn({ state }: FoundApproval): boolean {
+  return !tiersWithoutSignIn.includes(state?.action.tier ?? null) || state?.gate.direct === 'required';
+}
+
+async function decideByLink(call: Call, token: string, body: DecisionFields): Promise<Reply> {
+  const opened = await open(call, token);
+  if (opened.kind === 'problem') return problemPage(opened);
+  const reader = await readerOf(call, opened);
+  const found = reader === null ? null : await approvalFor(call, opened.link, reader);
+  if (found?.kind === 'problem') return problemPage(found);
+  if (reader === null || found === null || (reader.kind === 'link' && needsSignIn(found)))
+    return page(401, 'Sign in', signInForm(`/links/${token}`, 'Nothing was decided: sign in first.'));
+  call.principal = reader.kind === 'link' ? reader.person : reader.who.principal;
+  const about = `${opened.link.approval}:${body.digest}`;
+  if (
+    reader.kind === 'signed-in' &&
+    !call.deps.sessions.formTokenHolds(reader.who.session, about, body.token)
+  )
+    return problemPage(
+      problem('FORBIDDEN', 'this form is not from a page of this session: open the link again'),
+    );
+  if (!(await takeLink(call.deps.pool, opened.link.id)))
+    return problemPage(problem('FORBIDDEN', 'this link was used: ask for a new one'));
+  const reply = await decide(call, opened.link.approval, fields(body), 'link');
+  if (reply.kind === 'problem') await giveLinkBack(call.deps.pool, opened.link.id);
+  return decided(reply, body);
+}

@@ -1,0 +1,88 @@
+import type { PrincipalKind } from '../model/principal.js';
+import type { Queryable } from '../db/index.js';
+import { findable } from './text.js';
+
+export interface LinkRow {
+  readonly id: string;
+  readonly approval: string;
+  readonly recipient: string;
+  readonly createdBy: string;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly usedAt: string | null;
+  readonly revokedAt: string | null;
+}
+
+const columns = `l.id, l.approval, l.recipient, l.created_by as "createdBy", l.created_at as "createdAt", l.expires_at as "expiresAt",
+  l.used_at as "usedAt", l.revoked_at as "revokedAt"`;
+
+export async function insertLink(
+  q: Queryable,
+  link: Pick<LinkRow, 'id' | 'approval' | 'recipient' | 'createdBy' | 'expiresAt'> & {
+    readonly hash: Buffer;
+  },
+): Promise<void> {
+  await q.query(
+    'insert into approval_link (id, hash, approval, recipient, created_by, expires_at) values ($1, $2, $3, $4, $5, $6)',
+    [link.id, link.hash, link.approval, link.recipient, link.createdBy, link.expiresAt],
+  );
+}
+
+export async function findLink(q: Queryable, hash: Buffer): Promise<LinkRow | null> {
+  const { rows } = await q.query<LinkRow>(`select ${columns} from approval_link l where l.hash = $1`, [hash]);
+  return rows[0] ?? null;
+}
+
+export async function linksOf(q: Queryable, approval: string, recipient: string): Promise<LinkRow[]> {
+  const { rows } = await q.query<LinkRow>(
+    `select ${columns} from approval_link l where l.approval = $1 and l.recipient = $2 order by l.created_at, l.id limit 100`,
+    [findable(approval), findable(recipient)],
+  );
+  return rows;
+}
+
+/** True for exactly one of all who try, and only while the link is good. */
+export async function takeLink(q: Queryable, id: string): Promise<boolean> {
+  const { rowCount } = await q.query(
+    'update approval_link set used_at = now() where id = $1 and used_at is null and revoked_at is null and expires_at > now()',
+    [id],
+  );
+  return rowCount === 1;
+}
+
+/** The decision was not taken (a reason was missing, say): its link is good again. */
+export async function giveLinkBack(q: Queryable, id: string): Promise<void> {
+  await q.query('update approval_link set used_at = null where id = $1', [id]);
+}
+
+export async function revokeLink(q: Queryable, id: string, recipient: string): Promise<boolean> {
+  const { rowCount } = await q.query(
+    'update approval_link set revoked_at = coalesce(revoked_at, now()) where id = $1 and recipient = $2',
+    [findable(id), findable(recipient)],
+  );
+  return rowCount === 1;
+}
+
+export interface StoredPrincipal {
+  readonly id: string;
+  readonly kind: PrincipalKind;
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+}
+
+/** A principal by its keys that are valid now; null when none is: somebody else says what it may do. */
+export async function principalByKeys(q: Queryable, id: string): Promise<StoredPrincipal | null> {
+  const { rows } = await q.query<StoredPrincipal>(
+    `select p.id, p.kind, k.roles, k.permissions from principal p join api_key k on k.principal_id = p.id
+      where p.id = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())`,
+    [findable(id)],
+  );
+  const [first] = rows;
+  if (first === undefined) return null;
+  return {
+    id: first.id,
+    kind: first.kind,
+    roles: [...new Set(rows.flatMap((row) => row.roles))],
+    permissions: [...new Set(rows.flatMap((row) => row.permissions))],
+  };
+}

@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { newId } from '../../src/model/ids.js';
+import { makeLink } from '../../src/api/links.js';
+import { startApi, type Harness } from '../api/harness.js';
+
+interface Parked {
+  readonly id: string;
+  readonly digest: string;
+  readonly run: string;
+}
+
+describe('a link to an approval', () => {
+  let api: Harness;
+  before(async () => {
+    api = await startApi();
+    const definition = { name: 'wire', owner: 'team', permissions: { execute: ['bank.wire'] } };
+    const gate = { approval_gate: { approver_role: 'finance.controller', timeout: { after: '1h' } } };
+    const published = await api.ask('admin', 'POST', '/v1/flows', { ...definition, ...gate });
+    assert.equal(published.status, 201, published.text);
+  });
+  after(() => api.stop());
+
+  async function park(flow: 'pay' | 'wire' = 'pay'): Promise<Parked> {
+    const started = await api.ask('agent', 'POST', `/v1/flows/${flow}/runs`, {});
+    const run = started.body.run.id as string;
+    const asked = await api.ask('agent', 'POST', `/v1/runs/${run}/transitions/bank.${flow}`, {
+      arguments: { amount: 150 },
+    });
+    assert.equal(asked.status, 202, asked.text);
+    const { id, digest } = asked.body.result.approval;
+    return { id, digest, run };
+  }
+
+  async function linkFor(approval: string, name = 'finance'): Promise<{ path: string; id: string }> {
+    const made = await api.ask(name, 'POST', `/v1/approvals/${approval}/links`, { minutes: 5 });
+    assert.equal(made.status, 201, made.text);
+    return made.body;
+  }
+
+  const get = (path: string, cookie?: string): Promise<Response> =>
+    fetch(`${api.url}${path}`, cookie === undefined ? {} : { headers: { cookie } });
+  const post = (path: string, fields: Record<string, string>, cookie?: string): Promise<Response> =>
+    fetch(`${api.url}${path}`, {
+      method: 'POST',
+      redirect: 'manual',
+      body: new URLSearchParams(fields),
+      headers: cookie === undefined ? {} : { cookie },
+    });
+  const statusOf = async (id: string): Promise<string> =>
+    (await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.status;
+  const viewed = async (run: string): Promise<number> =>
+    (await api.ask('auditor', 'GET', `/v1/audit?run=${run}&type=approval.viewed`)).body.data.length;
+
+  it('shows the exact action to whoever reads it, and decides nothing, however often it is read', async () => {
+    const parked = await park();
+    const link = await linkFor(parked.id);
+    for (let scan = 0; scan < 5; scan += 1) {
+      const found = await get(link.path);
+      assert.equal(found.status, 200);
+      const text = await found.text();
+      assert.ok(text.includes(parked.digest) && text.includes('&quot;amount&quot;: 150'), text);
+      assert.equal((await fetch(`${api.url}${link.path}`, { method: 'HEAD' })).status, 200);
+    }
+    assert.equal(await viewed(parked.run), 0, 'a scanner is not the person');
+    assert.equal(await statusOf(parked.id), 'open');
+  });
+
+  it('decides once, as the person whom it was made for, by that door', async () => {
+    const parked = await park();
+    const link = await linkFor(parked.id);
+    const form = { decision: 'approve', digest: parked.digest, token: '', reason: 'as agreed' };
+    const both = await Promise.all([post(link.path, form), post(link.path, form)]);
+    assert.deepEqual(both.map((one) => one.status).sort(), [200, 403]);
+    assert.equal((await get(link.path)).status, 403);
+    assert.equal(await statusOf(parked.id), 'consumed');
+    const audit = await api.ask('auditor', 'GET', `/v1/audit?run=${parked.run}&type=approval.decided`);
+    assert.deepEqual(
+      audit.body.data.map((one: { actor: { id: string }; data: { via: string } }) => [
+        one.actor.id,
+        one.data.via,
+      ]),
+      [['finance', 'link']],
+    );
+  });
+
+  it('stays good when what it sent was refused, and names the digest that was shown', async () => {
+    const parked = await park();
+    const link = await linkFor(parked.id);
+    const form = { decision: 'approve', digest: 'sha256:other', token: '', reason: '' };
+    assert.equal((await post(link.path, form)).status, 409);
+    assert.equal(await statusOf(parked.id), 'open');
+    assert.equal((await post(link.path, { ...form, digest: parked.digest })).status, 200);
+  });
+
+  it('asks for a sign-in where what would run cannot be undone', async () => {
+    const parked = await park('wire');
+    const link = await linkFor(parked.id);
+    const text = await (await get(link.path)).text();
+    assert.ok(text.includes('action="/sign-in"') && !text.includes('value="approve"'));
+    const form = { decision: 'approve', digest: parked.digest, token: '', reason: '' };
+    assert.equal((await post(link.path, form)).status, 401);
+    assert.equal(await statusOf(parked.id), 'open');
+    const cookie = await signIn('finance', link.path);
+    const page = await (await get(link.path, cookie)).text();
+    const token = /name="token"\s+value="([^"]+)"/.exec(page)?.[1] ?? '';
+    assert.equal((await post(link.path, form, cookie)).status, 403, 'a form without its token');
+    const done = await post(link.path, { ...form, token }, cookie);
+    assert.equal(done.status, 200, await done.text());
+    assert.equal(await statusOf(parked.id), 'consumed');
+  });
+
+  async function signIn(name: string, next: string): Promise<string> {
+    const answer = await post('/sign-in', { credential: api.keys[name] ?? '', next });
+    assert.equal(answer.status, 303);
+    assert.equal(answer.headers.get('location'), next);
+    const cookie = answer.headers.get('set-cookie') ?? '';
+    assert.match(cookie, /HttpOnly; SameSite=Lax/);
+    assert.ok(!cookie.includes(api.keys[name] ?? 'x'), 'the key is not in the cookie');
+    return cookie.split(';')[0] ?? '';
+  }
+
+  it('is of no use to another person who is signed in', async () => {
+    const parked = await park();
+    const link = await linkFor(parked.id);
+    const cookie = await signIn('manager', link.path);
+    assert.equal((await get(link.path, cookie)).status, 401);
+    const form = { decision: 'approve', digest: parked.digest, token: '', reason: '' };
+    assert.equal((await post(link.path, form, cookie)).status, 401);
+    assert.equal(await statusOf(parked.id), 'open');
+  });
+
+  it('opens nothing once it is revoked, over, or unknown', async () => {
+    const parked = await park();
+    const link = await linkFor(parked.id);
+    assert.equal(
+      (await api.ask('manager', 'DELETE', `/v1/approvals/${parked.id}/links/${link.id}`)).status,
+      404,
+    );
+    assert.equal(
+      (await api.ask('finance', 'DELETE', `/v1/approvals/${parked.id}/links/${link.id}`)).status,
+      204,
+    );
+    assert.equal((await get(link.path)).status, 403);
+    const { token } = await makeLink(api.deps.pool, api.deps.pepper, {
+      ...{ approval: parked.id, recipient: 'finance', createdBy: 'test' },
+      expiresAt: new Date(Date.now() - 1).toISOString(),
+    });
+    assert.equal((await get(`/links/${token}`)).status, 403);
+    assert.equal((await get(`/links/${'x'.repeat(43)}`)).status, 404);
+    const listed = await api.ask('finance', 'GET', `/v1/approvals/${parked.id}/links`);
+    assert.deepEqual(
+      listed.body.data.map((one: { status: string }) => one.status),
+      ['revoked', 'expired'],
+    );
+    assert.ok(!listed.text.includes(token));
+  });
+
+  it('is made only by a person who may decide, and only for that person', async () => {
+    const parked = await park();
+    for (const [name, status] of [
+      ['agent', 403],
+      ['auditor', 403],
+      ['employee', 404],
+    ] as const) {
+      const made = await api.ask(name, 'POST', `/v1/approvals/${parked.id}/links`, {});
+      assert.equal(made.status, status, `${name}: ${made.text}`);
+    }
+    const other = await api.ask('finance', 'POST', `/v1/approvals/${parked.id}/links`, {
+      recipient: 'manager',
+    });
+    assert.equal(other.status, 422);
+  });
+
+  it('dies with the rights of its person', async () => {
+    const parked = await park();
+    const id = newId('key');
+    const made = await api.ask('admin', 'POST', '/v1/keys', {
+      id,
+      kind: 'human',
+      roles: ['finance.controller'],
+    });
+    const link = await linkFor(parked.id, made.body.key);
+    assert.equal((await api.ask('admin', 'DELETE', `/v1/keys/${made.body.keyId}`)).status, 204);
+    const form = { decision: 'approve', digest: parked.digest, token: '', reason: '' };
+    assert.equal((await post(link.path, form)).status, 401);
+    assert.equal(await statusOf(parked.id), 'open');
+  });
+
+  it('leaves no secret in a record', async () => {
+    const parked = await park();
+    const { path } = await linkFor(parked.id);
+    await get(path);
+    const { rows } = await api.deps.pool.query<{ body: string }>(
+      `select convert_from(body, 'UTF8') as body from audit_record`,
+    );
+    assert.ok(rows.length > 0 && rows.every((row) => !row.body.includes(path.slice('/links/'.length))));
+  });
+
+  it('is for people: an agent cannot sign in, and no form of another site decides', async () => {
+    const parked = await park();
+    assert.equal((await post('/sign-in', { credential: api.keys['agent'] ?? '', next: '/' })).status, 403);
+    assert.equal((await post('/sign-in', { credential: 'wrong', next: '/' })).status, 401);
+    const away = await post('/sign-in', {
+      credential: api.keys['finance'] ?? '',
+      next: '//evil.example/approvals/x',
+    });
+    assert.equal(away.headers.get('location'), '/sign-in');
+    const cookie = await signIn('finance', `/approvals/${parked.id}`);
+    const form = { decision: 'approve', digest: parked.digest, token: 'guessed', reason: '' };
+    assert.equal((await post(`/approvals/${parked.id}`, form, cookie)).status, 403);
+    assert.equal(await statusOf(parked.id), 'open');
+  });
+});
