@@ -139,7 +139,8 @@ function explainUnion(
     return deepest.flatMap((one) => explain(fitting, one, inner));
   // A word where one of some words, or a mapping, is taken: the words are what it was meant to be.
   const wordIssue = issue.errors.flat().find((one) => one.code === 'invalid_value' && one.path.length === 0);
-  if (wordIssue?.code === 'invalid_value' && typeof value === 'string') return explain(fitting, wordIssue, inner);
+  if (wordIssue?.code === 'invalid_value' && typeof value === 'string')
+    return explain(fitting, wordIssue, inner);
   return [misfit(fitting, path, 'WRONG_TYPE', (text) => `${text} does not fit here`)];
 }
 

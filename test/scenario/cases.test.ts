@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { countersign, makeFolder, type Folder } from './world.js';
+import { loadFolder } from '../../src/policy/index.js';
+import { parseText } from '../../src/policy/source.js';
+import { readCases, runCase, type Case } from '../../src/scenario/index.js';
+import { countersign, makeFolder, policies, type Folder } from './world.js';
 
 // Case files as somebody writes them: what is left out, what is written wrongly, and what a failure says.
 
@@ -409,6 +412,29 @@ describe('a case file with an error proves nothing: exit code 2, and where it is
     folder.write('tests/other.test.yaml', `${head}cases: []\n`);
     assert.equal((await countersign(['test'], folder.root)).code, 0);
   });
+});
+
+// No policy that loads has an unmapped tool; a plan that was stored by an older version might.
+it('a tool without a tier is blocked as unmapped, whatever the plan says of it', async () => {
+  const shipped = await loadFolder(policies);
+  assert.ok(shipped.status === 'loaded');
+  const flows = shipped.flows.map((one) => {
+    const { charter } = one.plan;
+    return charter === null
+      ? one
+      : { ...one, plan: { ...one.plan, charter: { ...charter, unmapped: ['erp.invoices'] } } };
+  });
+  const cases = (rule: string): Case[] => {
+    const parsed = parseText(
+      `flow: vendor-invoice-reconciliation\ncases: [{ name: n, submit: erp.invoices, as: agent, expect: { code: BLOCKED, rule: ${rule}, records: [transition.requested, policy.blocked] } }]`,
+    );
+    assert.ok(parsed.status === 'parsed');
+    const read = readCases(parsed.source, { ...shipped, flows });
+    assert.ok(read.status === 'read');
+    return [...read.cases];
+  };
+  const played = (rule: string) => cases(rule).map((one) => runCase(one, shipped.policySet).status);
+  assert.deepEqual([played('unmapped'), played('denied')], [['passed'], ['failed']]);
 });
 
 describe('which cases are played', () => {
