@@ -88,6 +88,7 @@ export const principalShape = z.strictObject({
   id: name.optional(),
   roles: names.optional(),
   permissions: names.optional(),
+  actedBy: name.optional(),
 });
 export type PrincipalShape = z.infer<typeof principalShape>;
 export const principalsShape = z.record(name, principalShape);
@@ -129,7 +130,7 @@ export const expectShape = z.strictObject({
     ])
     .optional(),
   rule: z.enum(['denied', 'undeclared', 'unmapped']).optional(),
-  why: z.enum(['not_human', 'requester', 'role_missing', 'already_decided']).optional(),
+  why: z.enum(['not_human', 'not_direct', 'requester', 'role_missing', 'already_decided']).optional(),
   class: z.enum(errorClasses).optional(),
   message: text.optional(),
   errors: names.optional(),

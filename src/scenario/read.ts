@@ -60,15 +60,11 @@ export function principalsOf(
   policySet: PolicySet,
 ): ReadonlyMap<string, Principal> {
   return new Map(
-    Object.entries(shape).map(([name, one]): [string, Principal] => [
-      name,
-      withRolePermissions(policySet, {
-        id: one.id ?? name,
-        kind: one.kind,
-        roles: one.roles ?? [],
-        permissions: one.permissions ?? [],
-      }),
-    ]),
+    Object.entries(shape).map(([name, one]): [string, Principal] => {
+      const { id = name, kind, roles = [], permissions = [], actedBy } = one;
+      const principal = withRolePermissions(policySet, { id, kind, roles, permissions });
+      return [name, actedBy === undefined ? principal : { ...principal, actedBy }];
+    }),
   );
 }
 

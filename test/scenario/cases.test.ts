@@ -35,6 +35,7 @@ const flow = `workflows:
               roles: [boss, deputy]
               quorum: { count: 2 }
               reason: required
+              direct: required
               timeout: { after: 1h, action: escalate, to: [board] }
           ask:
             target: done
@@ -57,6 +58,7 @@ principals:
   dan: { kind: human, roles: [board] }
   eve: { kind: human, roles: [clerk] }
   ida: { kind: human, roles: [intern] }
+  bot-for-bob: { kind: human, id: bob, roles: [boss], actedBy: chat }
 `;
 
 let folder: Folder;
@@ -108,6 +110,7 @@ describe('what can be told in a case', () => {
   context: { checked: true }
   steps:
     - { submit: release, as: ann, expect: { verdict: pending, approval: { status: open, roles: [boss, deputy], quorum: 2 } } }
+    - { approve: bot-for-bob, reason: fine, expect: { code: NOT_AN_APPROVER, why: not_direct } }
     - { approve: bob, expect: REASON_REQUIRED }
     - { approve: bob, reason: fine, expect: { verdict: accepted, approval: { status: open, decisions: 1 } } }
     - { approve: bob, reason: again, expect: { code: ALREADY_DECIDED, why: already_decided } }
@@ -190,11 +193,11 @@ describe('what fails, and what is said then', () => {
     assert.equal(ran.code, 1);
     assert.ok(
       ran.out.includes(
-        `${ran.file}:15:11: submit \`release\` as \`ann\`: expected code \`ACTOR_MISMATCH\`, got \`GUARD_REJECTED\``,
+        `${ran.file}:16:11: submit \`release\` as \`ann\`: expected code \`ACTOR_MISMATCH\`, got \`GUARD_REJECTED\``,
       ),
       ran.out,
     );
-    assert.ok(ran.out.includes(`${ran.file}:16:14: `));
+    assert.ok(ran.out.includes(`${ran.file}:17:14: `));
     assert.match(ran.out, /why +guard 0 \(expr\) of `release` refused: .*checked is `null`/);
     assert.match(ran.out, /the run +is running in state `open`, version 0/);
     assert.match(ran.out, /guard\.evaluated +by ann \(human\) +release/);
@@ -291,7 +294,7 @@ describe('a case file with an error proves nothing: exit code 2, and where it is
     [
       'an unknown key',
       '- { name: n, submitt: check, as: ann, expect: executed }',
-      '10:14: error UNKNOWN_KEY: unknown key `submitt`: did you mean `submit`?',
+      '11:14: error UNKNOWN_KEY: unknown key `submitt`: did you mean `submit`?',
     ],
     [
       'an unknown word',
@@ -391,7 +394,7 @@ describe('a case file with an error proves nothing: exit code 2, and where it is
     [
       'two cases of one name',
       '- { name: n, expect: running }\n- { name: n, expect: running }',
-      '11:11: error DUPLICATE_NAME',
+      '12:11: error DUPLICATE_NAME',
     ],
     ['YAML that is none', '- { name: n', 'error MALFORMED'],
   ];
