@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { openHouse, type Door, type House, type Parked, type Person } from './doors.js';
+
+const controller = 'finance.controller';
+
+/** One table for every door: who comes, what was done before, and whether the decision counts. */
+const table: readonly {
+  readonly name: string;
+  readonly who: (house: Visitors, parked: Parked) => Promise<Person>;
+  readonly before?: (house: Visitors, parked: Parked) => Promise<void>;
+  readonly digest?: string;
+  readonly taken: boolean;
+  /** What the refusal says, at a door that says it. */
+  readonly says?: RegExp;
+}[] = [
+  { name: 'a holder of the role', who: (house) => house.person([controller]), taken: true },
+  {
+    name: 'one who was given the role after it was asked',
+    who: async (house) => house.again(await house.person([]), [controller]),
+    taken: true,
+  },
+  {
+    name: 'one who has lost the role since seeing it',
+    who: async (house, parked) => {
+      const person = await house.person([controller]);
+      await house.view(person, parked);
+      return house.again(person, []);
+    },
+    taken: false,
+    says: /NOT_AN_APPROVER|NOT_FOUND|not from a page|401/,
+  },
+  { name: 'a human without the role', who: (house) => house.person(['other']), taken: false },
+  {
+    name: 'who asked for it, with the role',
+    who: (house) => Promise.resolve(house.requester),
+    taken: false,
+    says: /asked for this action|NOT_AN_APPROVER|requester/,
+  },
+  { name: 'an agent with the role', who: (house) => house.person([controller], 'agent'), taken: false },
+  { name: 'a system with the role', who: (house) => house.person([controller], 'system'), taken: false },
+  {
+    name: 'a holder of the role with the digest of something else',
+    who: (house) => house.person([controller]),
+    digest: `sha256:${'0'.repeat(64)}`,
+    taken: false,
+    says: /DIGEST_MISMATCH|not from a page/,
+  },
+  {
+    name: 'a holder of the role after somebody else has decided',
+    who: (house) => house.person([controller]),
+    before: async (house, parked) => house.deny(await house.person([controller]), parked),
+    taken: false,
+  },
+];
+
+interface Visitors {
+  readonly requester: Person;
+  person(roles: readonly string[], kind?: Person['kind']): Promise<Person>;
+  /** The same person with a new key and other roles; the old key is revoked. */
+  again(person: Person, roles: readonly string[]): Promise<Person>;
+  view(person: Person, parked: Parked): Promise<void>;
+  deny(person: Person, parked: Parked): Promise<void>;
+}
+
+describe('one function decides who may decide, at every door', () => {
+  let house: House;
+  let visitors: Visitors;
+  let made = 0;
+  const keyIds = new Map<string, string>();
+
+  before(async () => {
+    house = await openHouse();
+    const key = async (id: string, kind: Person['kind'], roles: readonly string[]): Promise<Person> => {
+      const fields = { id, kind, roles, permissions: ['run.start', 'approval.decide'] };
+      const { body, status, text } = await house.api.ask('admin', 'POST', '/v1/keys', fields);
+      assert.equal(status, 201, text);
+      keyIds.set(id, body.keyId);
+      return { id, key: body.key, kind, roles };
+    };
+    visitors = {
+      requester: await key('asker', 'human', [controller]),
+      person: (roles, kind = 'human') => key(`visitor-${(made += 1)}`, kind, roles),
+      again: async (person, roles) => {
+        const old = keyIds.get(person.id) ?? '';
+        assert.equal((await house.api.ask('admin', 'DELETE', `/v1/keys/${old}`)).status, 204);
+        return key(person.id, person.kind, roles);
+      },
+      view: async (person, { id }) => {
+        assert.equal((await house.api.ask(person.key, 'GET', `/v1/approvals/${id}`)).status, 200);
+      },
+      deny: async (person, { id, digest }) => {
+        const body = { decision: 'deny', digest };
+        const answer = await house.api.ask(person.key, 'POST', `/v1/approvals/${id}/decision`, body);
+        assert.equal(answer.status, 200, answer.text);
+      },
+    };
+  });
+  after(() => house.stop());
+
+  async function park(): Promise<Parked> {
+    const { key } = visitors.requester;
+    const started = await house.api.ask(key, 'POST', '/v1/flows/pay/runs', {});
+    const run = started.body.run.id as string;
+    const path = `/v1/runs/${run}/transitions/bank.pay`;
+    const asked = await house.api.ask(key, 'POST', path, { arguments: { amount: 150 } });
+    assert.equal(asked.status, 202, asked.text);
+    const { id, digest } = asked.body.result.approval;
+    return { id, digest, run };
+  }
+
+  async function executions(run: string): Promise<number> {
+    const found = await house.api.ask('auditor', 'GET', `/v1/audit?run=${run}&type=executor.succeeded`);
+    return found.body.data.length;
+  }
+
+  async function walk(door: Door): Promise<void> {
+    for (const { name, who, before: first, digest, taken, says } of table) {
+      const parked = await park();
+      const person = await who(visitors, parked);
+      await first?.(visitors, parked);
+      const told = await door.decide(person, parked, digest);
+      assert.equal(told?.taken ?? false, taken, `${name}: ${told?.text ?? ''}`);
+      assert.equal(await executions(parked.run), taken ? 1 : 0, name);
+      if (says !== undefined && told !== null) assert.match(`${told.status} ${told.text}`, says, name);
+    }
+  }
+
+  for (const name of ['rest', 'callback', 'batch', 'page', 'link', 'cli']) {
+    it(`at the door ${name}`, async () => {
+      const door = house.doors.find((one) => one.name === name);
+      assert.ok(door, 'the door is there');
+      await walk(door);
+    });
+  }
+
+  it('refuses a service that acts for a human where the gate asks for the human itself', async () => {
+    const flow = {
+      ...{ name: 'direct', owner: 'team', permissions: { execute: ['bank.pay'] } },
+      approval_gate: { approver_role: controller, direct: 'required', timeout: { after: '1h' } },
+    };
+    assert.equal((await house.api.ask('admin', 'POST', '/v1/flows', flow)).status, 201);
+    const started = await house.api.ask('agent', 'POST', '/v1/flows/direct/runs', {});
+    const path = `/v1/runs/${started.body.run.id}/transitions/bank.pay`;
+    const asked = await house.api.ask('agent', 'POST', path, { arguments: { amount: 1 } });
+    const parked = { ...asked.body.result.approval, run: started.body.run.id } as Parked;
+    const person = await visitors.person([controller]);
+    const [rest, callback] = house.doors;
+    const told = await callback?.decide(person, parked);
+    assert.match(`${told?.status} ${told?.text}`, /^403 .*not_direct/);
+    assert.equal((await rest?.decide(person, parked))?.taken, true);
+  });
+
+  it('lets a service that acts for a human read and decide approvals, and nothing else', async () => {
+    const person = await visitors.person([controller]);
+    const token = await house.acting(person);
+    const me = await house.api.ask(token, 'GET', '/v1/whoami');
+    assert.deepEqual([me.body.id, me.body.actedBy], [person.id, 'helpdesk']);
+    for (const [method, path, body] of [
+      ['POST', '/v1/flows/pay/runs', {}],
+      ['GET', '/v1/runs', undefined],
+      ['POST', '/v1/approvals/x/links', {}],
+      ['POST', '/v1/keys', { id: 'x', kind: 'human' }],
+    ] as const) {
+      const answer = await house.api.ask(token, method, path, body);
+      assert.equal(answer.status, 403, `${path}: ${answer.text}`);
+    }
+    assert.equal((await house.api.ask(token, 'GET', '/v1/approvals')).status, 200);
+  });
+});
