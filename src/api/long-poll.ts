@@ -27,11 +27,14 @@ export async function watchRun(
   const gone = new AbortController();
   const { socket } = call.request;
   const leave = (): void => gone.abort();
+  const { closing } = call.deps.feed;
   socket.once('close', leave);
-  const signal = AbortSignal.any([gone.signal, call.deps.feed.closing]);
+  closing.addEventListener('abort', leave);
+  if (closing.aborted || socket.destroyed) leave();
   try {
-    await call.deps.client.watch(run, look, { waitMs: ms, signal });
+    await call.deps.client.watch(run, look, { waitMs: ms, signal: gone.signal });
   } finally {
     socket.off('close', leave);
+    closing.removeEventListener('abort', leave);
   }
 }

@@ -1,8 +1,10 @@
 import { parseArgs } from 'node:util';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { check, checkLines } from './check.js';
-import { CliError, makeApi, type Api } from './rest.js';
-import { list, object, showApproval, showRecord, showRun, text } from './show.js';
+import { inboxCommands } from './inbox.js';
+import { all, remote } from './remote.js';
+import { CliError, type Api } from './rest.js';
+import { showRecord, showRun } from './show.js';
 import { simulateCommand } from './simulate.js';
 import { testCommand } from './test.js';
 
@@ -27,15 +29,31 @@ const options = {
   'expected-version': { type: 'string' },
   status: { type: 'string' },
   mine: { type: 'boolean', default: false },
+  claimed: { type: 'boolean', default: false },
+  delegated: { type: 'boolean', default: false },
+  role: { type: 'string' },
+  flow: { type: 'string' },
+  tool: { type: 'string' },
+  tier: { type: 'string' },
+  transition: { type: 'string' },
+  'requested-by': { type: 'string' },
+  'expiring-before': { type: 'string' },
+  text: { type: 'string' },
+  order: { type: 'string' },
+  view: { type: 'string' },
+  for: { type: 'string' },
+  note: { type: 'string' },
+  each: { type: 'boolean', default: false },
+  yes: { type: 'boolean', default: false },
   reason: { type: 'string' },
   type: { type: 'string' },
 } as const;
 
-type Values = ReturnType<typeof parse>['values'];
+export type Values = ReturnType<typeof parse>['values'];
 type OptionName = keyof typeof options;
 
 /** What a command gives: the answer for `--json`, and its lines for people. */
-interface Shown {
+export interface Shown {
   readonly json: unknown;
   readonly lines: readonly string[];
   /** 0 where it is absent. */
@@ -52,16 +70,6 @@ export interface Command {
     readonly values: Values;
     readonly terminal: Terminal;
   }) => Promise<Shown>;
-}
-
-type Remote = (api: Api, args: readonly string[], values: Values, terminal: Terminal) => Promise<Shown>;
-
-function remote(run: Remote): Command['run'] {
-  return ({ args, values, terminal }) => {
-    const [as, another] = values.as ?? [];
-    if (another !== undefined) throw new CliError('give --as once: one asks', 2);
-    return run(makeApi({ ...values, as }, terminal.env), args, values, terminal);
-  };
 }
 
 const commands: Readonly<Record<string, Command>> = {
@@ -91,24 +99,7 @@ const commands: Readonly<Record<string, Command>> = {
     what: 'submit a transition',
     run: remote(submit),
   },
-  approvals: {
-    takes: [],
-    options: ['status', 'mine'],
-    what: 'list approvals (open ones, unless --status says otherwise)',
-    run: remote(approvals),
-  },
-  approve: {
-    takes: ['approval'],
-    options: ['reason'],
-    what: 'approve exactly what is shown',
-    run: remote((api, args, values, terminal) => decide('approve', api, args, values, terminal)),
-  },
-  deny: {
-    takes: ['approval'],
-    options: ['reason'],
-    what: 'deny it',
-    run: remote((api, args, values, terminal) => decide('deny', api, args, values, terminal)),
-  },
+  ...inboxCommands,
   audit: { takes: ['run'], options: ['type'], what: 'list the records of a run', run: remote(audit) },
 };
 
@@ -143,8 +134,10 @@ async function runCommand(name: string, rest: readonly string[], terminal: Termi
   );
   if (foreign !== undefined)
     throw new CliError(`\`${name}\` does not take --${foreign[0]}\n${usageOf(name, command)}`, 2);
-  const any = command.takes[0]?.startsWith('…') === true;
-  if (!any && positionals.length !== command.takes.length) throw new CliError(usageOf(name, command), 2);
+  const any = command.takes.at(-1)?.startsWith('…') === true;
+  const given = positionals.length;
+  if (any ? given < command.takes.length - 1 : given !== command.takes.length)
+    throw new CliError(usageOf(name, command), 2);
   const shown = await command.run({ args: positionals, values, terminal });
   if (values.json) terminal.out(JSON.stringify(shown.json, null, 2));
   else shown.lines.forEach(terminal.out);
@@ -237,46 +230,6 @@ function numberOption(name: string, given: string): number {
   return Number(given);
 }
 
-async function approvals(api: Api, _args: readonly string[], values: Values): Promise<Shown> {
-  const query = new URLSearchParams({
-    status: values.status ?? 'open',
-    limit: '500',
-    ...(values.mine ? { mine: 'true' } : {}),
-  });
-  const items = await all(api, '/v1/approvals', query);
-  const lines = items.map(
-    (one) =>
-      `${text(one['id'])}  ${text(one['status'])}  until ${text(one['expiresAt'])}  ${text(one['summary'])}`,
-  );
-  return { json: { data: items }, lines: items.length === 0 ? ['none'] : lines };
-}
-
-async function decide(
-  decision: 'approve' | 'deny',
-  api: Api,
-  [id = '']: readonly string[],
-  values: Values,
-  terminal: Terminal,
-): Promise<Shown> {
-  const path = `/v1/approvals/${encodeURIComponent(id)}`;
-  const seen = await api.get(path);
-  if (!values.json) showApproval(seen).forEach(terminal.out);
-  const { reason } = values;
-  const body = await api.post(`${path}/decision`, {
-    decision,
-    digest: seen['digest'] ?? '',
-    ...(reason === undefined ? {} : { reason }),
-  });
-  const accepted = object(body['decision']);
-  const run = object(body['run']);
-  const said = decision === 'approve' ? 'approved' : 'denied';
-  const line =
-    body['run'] === undefined
-      ? `${said}: decision ${text(accepted['id'])} is durable, the run takes it as soon as a worker answers`
-      : `${said}: run ${text(run['id'])} is ${text(run['status'])}`;
-  return { json: body, lines: [line] };
-}
-
 async function audit(api: Api, [run = '']: readonly string[], values: Values): Promise<Shown> {
   const query = new URLSearchParams({
     limit: '500',
@@ -284,15 +237,4 @@ async function audit(api: Api, [run = '']: readonly string[], values: Values): P
   });
   const items = await all(api, `/v1/runs/${encodeURIComponent(run)}/audit`, query);
   return { json: { data: items }, lines: items.map(showRecord) };
-}
-
-async function all(api: Api, path: string, query: URLSearchParams): Promise<JsonObject[]> {
-  const items: JsonObject[] = [];
-  for (;;) {
-    const page = await api.get(`${path}?${query.toString()}`);
-    items.push(...list(page['data']));
-    const next = page['nextCursor'];
-    if (typeof next !== 'string') return items;
-    query.set('cursor', next);
-  }
 }

@@ -36,7 +36,7 @@ export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
   const call = async (path: string, init: RequestInit): Promise<JsonObject> => {
     const { status, body } = await request(url, path, {
       ...init,
-      headers: { ...init.headers, authorization: `Bearer ${key}` },
+      headers: { ...init.headers, authorization: `Bearer ${key}`, 'user-agent': 'countersign-cli' },
     });
     if (status < 400) return body;
     throw new CliError(explain(status, body), 1, body);

@@ -53,7 +53,13 @@ export function showApproval(one: JsonObject): string[] {
     ...block('would run', one['preview'] ?? null),
     `  asked by    ${text(by['id'])} (${text(by['kind'])}) at ${text(one['requestedAt'])}`,
     ...(reason === '' ? [] : [`  waits for   ${clean(reason)}`]),
-    `  expires     ${text(one['expiresAt'])}, then: ${text(one['onTimeout'])}`,
+    `  expires     ${clean(text(one['onExpiry'])) || `${text(one['expiresAt'])}, then: ${text(one['onTimeout'])}`}`,
+    ...list(one['claims']).map(
+      (claim) => `  looked at   by ${text(claim['by'])} until ${text(claim['until'])}`,
+    ),
+    ...list(one['delegations']).map(
+      (each) => `  handed      to ${text(each['to'])} by ${text(each['from'])} ${text(each['note'])}`,
+    ),
     `  ${clean(text(one['consequence']))}`,
     `  digest      ${text(one['digest'])}`,
   ];

@@ -25,7 +25,7 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
   const wakeAll = (): void => {
     for (const set of waiting.values()) for (const wake of set) wake();
   };
-  const closing = new AbortController();
+  let closing = false;
   const wakeOf = (_channel: string, run: string): void => {
     for (const wake of waiting.get(run) ?? []) wake();
   };
@@ -47,23 +47,22 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
     },
     watch: async (run, look, { waitMs, signal }) => {
       const until = Date.now() + waitMs;
-      const given = AbortSignal.any([signal, closing.signal]);
       for (;;) {
-        const over = given.aborted || Date.now() >= until;
+        const over = closing || signal.aborted || Date.now() >= until;
         // Before looking, so that no step falls between the two.
         const changed = nextChange(waiting, run, until);
-        given.addEventListener('abort', changed.cancel);
+        signal.addEventListener('abort', changed.cancel);
         try {
           if ((await look()) || over) return;
           await changed.promise;
         } finally {
-          given.removeEventListener('abort', changed.cancel);
+          signal.removeEventListener('abort', changed.cancel);
           changed.cancel();
         }
       }
     },
     close: async () => {
-      closing.abort();
+      closing = true;
       wakeAll();
       await listener.close();
     },

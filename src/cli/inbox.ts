@@ -1,0 +1,181 @@
+import type { JsonObject } from '../model/json.js';
+import type { Command, Shown, Terminal, Values } from './command.js';
+import { all, remote } from './remote.js';
+import { CliError, type Api } from './rest.js';
+import { list, object, showApproval, text } from './show.js';
+
+// What a person does with approvals.
+
+/** Each is a filter of `GET /v1/approvals`, with its name there. */
+const filters = {
+  role: 'role',
+  flow: 'flow',
+  environment: 'environment',
+  tool: 'tool',
+  tier: 'tier',
+  transition: 'transition',
+  'requested-by': 'requestedBy',
+  'expiring-before': 'expiringBefore',
+  text: 'text',
+  order: 'order',
+  view: 'view',
+} as const satisfies Partial<Record<keyof Values, string>>;
+
+export const inboxCommands: Readonly<Record<string, Command>> = {
+  approvals: {
+    takes: [],
+    options: [
+      'status',
+      'mine',
+      'claimed',
+      'delegated',
+      ...(Object.keys(filters) as (keyof typeof filters)[]),
+    ],
+    what: 'list approvals (open ones, unless --status says otherwise), the riskiest first',
+    run: remote(approvals),
+  },
+  approve: {
+    takes: ['approval'],
+    options: ['reason'],
+    what: 'approve exactly what is shown',
+    run: remote((api, args, values, terminal) => decide('approve', api, args, values, terminal)),
+  },
+  deny: {
+    takes: ['approval'],
+    options: ['reason'],
+    what: 'deny it',
+    run: remote((api, args, values, terminal) => decide('deny', api, args, values, terminal)),
+  },
+  batch: {
+    takes: ['approve|deny', '…approvals'],
+    options: ['reason', 'each', 'yes'],
+    what: 'try several decisions, and with --yes make them: all or none, unless --each',
+    run: remote(batch),
+  },
+  claim: {
+    takes: ['approval'],
+    options: ['for'],
+    what: 'say that you are looking at it (blocks nobody)',
+    run: remote(async (api, args, values) =>
+      shownPeople(await api.post(pathOf(args, 'claim'), values.for === undefined ? {} : { for: values.for })),
+    ),
+  },
+  release: {
+    takes: ['approval'],
+    options: [],
+    what: 'say that you no longer look at it',
+    run: remote(async (api, args) => shownPeople(await api.post(pathOf(args, 'release'), {}))),
+  },
+  delegate: {
+    takes: ['approval', 'to'],
+    options: ['note'],
+    what: 'hand it to a person who may decide it',
+    run: remote(async (api, args, { note }) =>
+      shownPeople(
+        await api.post(pathOf(args, 'delegate'), {
+          to: args[1] ?? '',
+          ...(note === undefined ? {} : { note }),
+        }),
+      ),
+    ),
+  },
+};
+
+function pathOf([id = '']: readonly string[], what: string): string {
+  return `/v1/approvals/${encodeURIComponent(id)}/${what}`;
+}
+
+async function approvals(api: Api, _args: readonly string[], values: Values): Promise<Shown> {
+  const query = new URLSearchParams({ limit: '500' });
+  // A saved view has its own word for it.
+  if (values.status !== undefined || values.view === undefined) query.set('status', values.status ?? 'open');
+  for (const flag of ['mine', 'claimed', 'delegated'] as const) if (values[flag]) query.set(flag, 'true');
+  for (const [option, name] of Object.entries(filters)) {
+    const given = values[option as keyof typeof filters];
+    if (given !== undefined) query.set(name, given);
+  }
+  const items = await all(api, '/v1/approvals', query);
+  return { json: { data: items }, lines: items.length === 0 ? ['none'] : items.map(line) };
+}
+
+function line(one: JsonObject): string {
+  const claimed = list(one['claims']).map((claim) => text(claim['by']));
+  const parts = [
+    text(one['id']),
+    text(one['status']),
+    text(one['tier']) || 'no tier',
+    `until ${text(one['expiresAt'])}`,
+    text(one['summary']),
+    ...(claimed.length === 0 ? [] : [`(looked at by ${claimed.join(', ')})`]),
+  ];
+  return parts.join('  ');
+}
+
+function shownPeople(one: JsonObject): Shown {
+  const claims = list(one['claims']).map(
+    (claim) => `looked at by ${text(claim['by'])} until ${text(claim['until'])}`,
+  );
+  const handed = list(one['delegations']).map(
+    (each) => `handed to ${text(each['to'])} by ${text(each['from'])}`,
+  );
+  return { json: one, lines: [line(one), ...claims, ...handed] };
+}
+
+async function decide(
+  decision: 'approve' | 'deny',
+  api: Api,
+  [id = '']: readonly string[],
+  values: Values,
+  terminal: Terminal,
+): Promise<Shown> {
+  const path = `/v1/approvals/${encodeURIComponent(id)}`;
+  const seen = await api.get(path);
+  if (!values.json) showApproval(seen).forEach(terminal.out);
+  const { reason } = values;
+  const body = await api.post(`${path}/decision`, {
+    decision,
+    digest: seen['digest'] ?? '',
+    ...(reason === undefined ? {} : { reason }),
+  });
+  const accepted = object(body['decision']);
+  const run = object(body['run']);
+  const said = decision === 'approve' ? 'approved' : 'denied';
+  const told =
+    body['run'] === undefined
+      ? `${said}: decision ${text(accepted['id'])} is durable, the run takes it as soon as a worker answers`
+      : `${said}: run ${text(run['id'])} is ${text(run['status'])}`;
+  return { json: body, lines: [told] };
+}
+
+const path = '/v1/approvals/batch';
+
+/** Always the dry run first; `--yes` then names its token. */
+async function batch(api: Api, [decision = '', ...ids]: readonly string[], values: Values): Promise<Shown> {
+  if (decision !== 'approve' && decision !== 'deny')
+    throw new CliError(`a batch is to \`approve\` or to \`deny\`, not to \`${decision}\``, 2);
+  if (ids.length === 0)
+    throw new CliError('name the approvals: their ids stand in `countersign approvals`', 2);
+  const { reason } = values;
+  const decisions: JsonObject[] = [];
+  for (const approval of ids) {
+    const { digest = '' } = await api.get(`/v1/approvals/${encodeURIComponent(approval)}`);
+    decisions.push({ approval, decision, digest, ...(reason === undefined ? {} : { reason }) });
+  }
+  const asked = { decisions, mode: values.each ? 'each' : 'all' };
+  const tried = await api.post(path, { ...asked, dryRun: true });
+  const { token } = tried;
+  if (token === undefined)
+    return { json: tried, lines: [...results(tried), 'nothing is decided'], exitCode: 1 };
+  if (!values.yes)
+    return { json: tried, lines: [...results(tried), 'nothing is decided yet: add --yes to do it'] };
+  const made = await api.post(path, { ...asked, dryRun: false, token });
+  return { json: made, lines: results(made), exitCode: made['ok'] === true ? 0 : 1 };
+}
+
+function results(body: JsonObject): string[] {
+  return list(body['results']).map((one) =>
+    [text(one['approval']), text(one['status']), text(one['summary']), text(one['code']), text(one['detail'])]
+      .filter((part) => part !== '')
+      .join('  '),
+  );
+}

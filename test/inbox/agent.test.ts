@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { until } from '../support/flows.js';
+import { ask, codes, decide, openDesk, park, startRun, type Desk } from './support.js';
+
+describe('an agent that waits', () => {
+  let desk: Desk;
+  before(async () => {
+    desk = await openDesk();
+  });
+  after(() => desk.stop());
+  const poll = (path: string, as = 'robot', headers = {}) => desk.as[as]!('GET', path, undefined, headers);
+
+  it('is told where to poll and when, and reads pending', async () => {
+    const parked = await park(desk, 'note.write', { text: 'a' });
+    assert.equal(parked.headers.get('location'), parked.poll);
+    assert.match(parked.headers.get('retry-after') ?? '', /^\d+$/);
+    const { body, headers } = await poll(`${parked.poll}?wait=0.2s`);
+    assert.deepEqual([body.status, body.approval, body.decisions], ['pending', parked.id, []]);
+    assert.match(headers.get('retry-after') ?? '', /^\d+$/);
+  });
+
+  // Without being woken it would be told after 25 seconds.
+  it('is woken by the decision, and reads the output', { timeout: 20_000 }, async () => {
+    const parked = await park(desk, 'note.write', { text: 'b' });
+    const waiting = poll(`${parked.poll}?wait=25s`);
+    const reading = poll(`/v1/approvals/${parked.id}`, 'clark', { prefer: 'respond-async, wait=600' });
+    assert.equal((await decide(desk, 'clark', parked, 'approve', 'looks right')).status, 200);
+    const { body, headers } = await waiting;
+    assert.deepEqual([body.status, body.output], ['executed', { written: true }]);
+    assert.equal(headers.get('retry-after'), null);
+    const [{ by, decision, reason }] = body.decisions;
+    assert.deepEqual([by, decision, reason], [{ id: 'clark', kind: 'human' }, 'approve', 'looks right']);
+    const read = await reading;
+    assert.equal(read.headers.get('preference-applied'), 'wait=25');
+    assert.ok(['approved', 'consumed'].includes(read.body.status), read.body.status);
+  });
+
+  it('reads denied with what the approver wrote, and may not wait for longer than 25 seconds', async () => {
+    const parked = await park(desk, 'note.write', { text: 'c' });
+    await decide(desk, 'clark', parked, 'deny', 'the invoice is from last year');
+    const { body } = await poll(`${parked.poll}?wait=25`);
+    assert.deepEqual([body.status, body.reason], ['denied', 'the invoice is from last year']);
+    assert.deepEqual(codes(await poll(`${parked.poll}?wait=26`)), [422, 'REQUEST_INVALID']);
+    assert.deepEqual(codes(await poll(`${parked.poll}?wait=25s`, 'clark')), [200, undefined]);
+    assert.deepEqual(codes(await poll(`/v1/actions/${parked.id}?wait=25s`)), [404, 'NOT_FOUND']);
+  });
+
+  it(
+    'reads expired, revoked, executing, and failed with the class of the failure',
+    { timeout: 60_000 },
+    async () => {
+      const gone = await park(desk, 'soon.gone');
+      const expired = (await poll(`${gone.poll}?wait=25s`)).body;
+      assert.deepEqual([expired.status, expired.decisions], ['expired', []]);
+      assert.match(expired.reason, /^nobody decided it until 20/);
+
+      const left = await park(desk, 'note.write', { text: 'd' });
+      const waiting = poll(`${left.poll}?wait=25s`);
+      await desk.as['admin']!('POST', `/v1/runs/${left.run}/cancel`, { reason: 'not needed' });
+      assert.equal((await waiting).body.status, 'revoked');
+
+      const dead = await park(desk, 'dead.call');
+      await decide(desk, 'clark', dead, 'approve');
+      const failed = (await poll(`${dead.poll}?wait=25s`)).body;
+      assert.deepEqual([failed.status, failed.error.errorClass], ['failed', 'connection']);
+
+      const slow = await park(desk, 'slow.call');
+      await decide(desk, 'clark', slow, 'approve');
+      await until('executing', async () => (await poll(slow.poll)).body.status === 'executing');
+      assert.equal((await poll(`${slow.poll}?wait=25s`)).body.status, 'executed');
+    },
+  );
+
+  it('attaches to the approval that is open for exactly this, also as another agent', async () => {
+    const run = await startRun(desk);
+    const first = await ask(desk, run, 'note.write', { text: 'same' });
+    const again = await ask(desk, run, 'note.write', { text: 'same' });
+    const other = await ask(desk, run, 'note.write', { text: 'same' }, 'drone');
+    assert.deepEqual(
+      [again.id, again.poll, other.id, other.poll],
+      [first.id, first.poll, first.id, first.poll],
+    );
+    const different = await ask(desk, run, 'note.write', { text: 'other' });
+    assert.notEqual(different.id, first.id);
+    const { body } = await desk.as['clark']!('GET', `/v1/approvals/${first.id}`);
+    assert.deepEqual(body.requesters, ['robot', 'drone']);
+    await decide(desk, 'clark', first, 'approve');
+    for (const as of ['robot', 'drone'])
+      assert.equal((await poll(`${other.poll}?wait=25s`, as)).body.status, 'executed');
+    assert.equal((await poll(different.poll)).body.status, 'pending');
+  });
+});
