@@ -1,5 +1,5 @@
 import { decide } from '../engine/index.js';
-import type { Executing, Outcome, RunState } from '../engine/state.js';
+import type { Decision, Executing, Outcome, RunState } from '../engine/state.js';
 import type { Fact } from '../model/records.js';
 import type { Tx } from '../db/index.js';
 import type { RunRow } from '../store/runs.js';
@@ -37,7 +37,7 @@ export async function settle(
     after: decision.state,
     effects: decision.effects,
     actions: decision.actions,
-    facts: [...facts, ...decision.trace],
+    facts: [...facts, ...refusedOutput(executing, outcome, decision, time, rev), ...decision.trace],
     rev,
     eventKey: `outcome:${executing.action.id}`,
     fingerprints: [],
@@ -45,4 +45,29 @@ export async function settle(
     decided: [],
     time,
   });
+}
+
+/** The call succeeded and what it answered was refused: the record says so, whether or not somebody waits for it. */
+function refusedOutput(
+  { action }: Executing,
+  outcome: Outcome,
+  decision: Decision,
+  time: string,
+  rev: number,
+): Fact[] {
+  const error = decision.actions.find((one) => one.action.id === action.id && one.status === 'failed')?.error;
+  if (outcome.status !== 'succeeded' || error === undefined || error === null) return [];
+  return [
+    {
+      key: `s${rev}.o:output`,
+      type: 'transition.rejected',
+      time,
+      actor: { kind: 'runtime', id: 'countersign' },
+      action: { id: action.id, transition: action.transition, digest: action.digest },
+      ...(action.approval === null ? {} : { approval: action.approval }),
+      policy: { rule: 'outputSchema', verdict: 'refused', reason: error.message },
+      attempt: outcome.attempt,
+      data: { code: error.code },
+    },
+  ];
 }

@@ -60,6 +60,23 @@ describe('what would run', () => {
   failClosed('executor.mcp', { error: async () => void (await fails('tool', 'transient')) });
   failClosed('executor.cli', { error: async () => void (await fails('command', 'permanent')) });
 
+  /** The effect happened and what it answered is refused: the run stays, and both are on record. */
+  const refusesOutput = async (transition: string): Promise<void> => {
+    const run = await fails(transition, 'permanent', 'executor.succeeded');
+    const rejected = (await run.records()).filter((one) => one.type === 'transition.rejected');
+    assert.deepEqual(
+      rejected.map((one) => one.data['code']),
+      ['EXECUTOR_FAILED'],
+    );
+    assert.equal(await countRecords(run, 'evidence.recorded'), 0);
+  };
+
+  failClosed('submit.output', {
+    missing: () => refusesOutput('lacks'),
+    malformed: () => refusesOutput('unfit'),
+    empty: () => refusesOutput('silent'),
+  });
+
   failClosed('connection', {
     missing: async () => {
       const sent = world.seen.length;
