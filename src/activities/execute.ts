@@ -11,6 +11,7 @@ import { afterFailure, hasEffect, nextAttempt, type AfterFailure, type NextAttem
 import { attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
 import type { ActivityDeps } from './deps.js';
 import { grantProblem } from './grants.js';
+import { keepable } from './keepable.js';
 import type { StoredStep } from './persist.js';
 import { settle } from './settle.js';
 import type { ExecuteInput, Stepped } from './types.js';
@@ -43,7 +44,7 @@ export async function execute(
   for (;;) {
     const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input));
     if (begun.kind === 'settled') return begun.result;
-    const result = await perform(deps, begun, around);
+    const result = keepable(await perform(deps, begun, around));
     const ended: Ended = await persistently(around, () =>
       withTransaction(deps.pool, (tx) => end(deps, tx, begun, result)),
     );

@@ -6,15 +6,19 @@ import { stick, take } from './flow.js';
 
 // Steps that the runtime takes by itself.
 
+/** A chain without effects is one call inside another: what a loader lets in, and no more. */
+const longestChain = 500;
+
 /** Exactly one guarded transition passes, else the unguarded default; anything else waits for an operator. */
 export function chainStep(draft: Draft, transitions: readonly Transition[]): void {
   const { run } = draft;
-  if (run.chainDepth >= draft.plan.maxChainDepth) {
+  const longest = Math.min(draft.plan.maxChainDepth, longestChain);
+  if (run.chainDepth >= longest) {
     return stick(
       draft,
       {
         code: 'CHAIN_TOO_LONG',
-        message: `the deterministic chain is longer than ${draft.plan.maxChainDepth} steps`,
+        message: `the deterministic chain is longer than ${longest} steps`,
       },
       { kind: 'chain' },
     );

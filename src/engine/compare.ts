@@ -1,5 +1,5 @@
 import { sameJson } from '../model/canonical.js';
-import type { Json } from '../model/json.js';
+import { jsonTrouble, type Json } from '../model/json.js';
 import type { Operator } from './plan.js';
 
 type Compared = { readonly verdict: 'pass' | 'fail' | 'error'; readonly reason: string };
@@ -53,6 +53,10 @@ function equality(left: Json, right: Json, wanted: boolean): Compared {
   if (left !== null && right !== null && typeName(left) !== typeName(right)) {
     return mismatch(wanted ? '==' : '!=', 'two values of one type', left, right);
   }
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null)
+    return verdict((left === right) === wanted);
+  const trouble = jsonTrouble(left) ?? jsonTrouble(right);
+  if (trouble !== null) return { verdict: 'error', reason: `a value cannot be compared: ${trouble}` };
   return verdict(sameJson(left, right) === wanted);
 }
 

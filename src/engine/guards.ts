@@ -24,8 +24,40 @@ export interface Evaluation {
   readonly reads: readonly { readonly path: string; readonly value: Json }[];
 }
 
+/** What a loader lets in is far smaller; what a store gives back may be anything. */
+const maxGuardDepth = 64;
+const maxGuards = 10_000;
+
+/** Never recurses, so that everything after it may. */
+function tooLarge(guard: Guard): boolean {
+  const open = [{ guard, depth: 0 }];
+  let seen = 0;
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    seen += 1;
+    if (next.depth > maxGuardDepth || seen > maxGuards) return true;
+    const inner =
+      next.guard.kind === 'not'
+        ? [next.guard.guard]
+        : next.guard.kind === 'allOf' || next.guard.kind === 'anyOf'
+          ? next.guard.guards
+          : [];
+    for (const one of inner) open.push({ guard: one, depth: next.depth + 1 });
+  }
+  return false;
+}
+
 /** Three-valued: error denies everywhere, also under `not` (SEMANTICS §3). */
 export function evaluateGuard(guard: Guard, at: GuardContext): Evaluation {
+  if (tooLarge(guard))
+    return {
+      verdict: 'error',
+      reason: `a guard of more than ${maxGuards} parts, or nested deeper than ${maxGuardDepth}`,
+      reads: [],
+    };
+  return evaluate(guard, at);
+}
+
+function evaluate(guard: Guard, at: GuardContext): Evaluation {
   switch (guard.kind) {
     case 'permission':
       return membership('permission', guard.permission, at.principal?.permissions);
@@ -40,7 +72,7 @@ export function evaluateGuard(guard: Guard, at: GuardContext): Evaluation {
     case 'anyOf':
       return combine(guard.guards, at, 'pass');
     case 'not':
-      return negate(evaluateGuard(guard.guard, at));
+      return negate(evaluate(guard.guard, at));
     default:
       return unknownKind(guard);
   }
@@ -124,7 +156,7 @@ function countEvidence(kind: string, distinct: boolean, at: GuardContext): numbe
 
 function combine(guards: readonly Guard[], at: GuardContext, decisive: 'pass' | 'fail'): Evaluation {
   if (guards.length === 0) return { verdict: 'error', reason: 'an empty list of guards', reads: [] };
-  const all = guards.map((guard) => evaluateGuard(guard, at));
+  const all = guards.map((guard) => evaluate(guard, at));
   const reads = all.flatMap((one) => one.reads);
   const decided = all.find((one) => one.verdict === decisive) ?? all.find((one) => one.verdict === 'error');
   if (decided !== undefined) return { verdict: decided.verdict, reason: decided.reason, reads };
@@ -148,6 +180,10 @@ function negate(inner: Evaluation): Evaluation {
 
 /** Does the guard read what only a submit brings? Then a link cannot promise it. */
 export function readsArguments(guard: Guard): boolean {
+  return tooLarge(guard) || readsBelow(guard);
+}
+
+function readsBelow(guard: Guard): boolean {
   switch (guard.kind) {
     case 'expr':
       return [guard.expr.left, guard.expr.right].some(
@@ -155,35 +191,44 @@ export function readsArguments(guard: Guard): boolean {
       );
     case 'allOf':
     case 'anyOf':
-      return guard.guards.some(readsArguments);
+      return guard.guards.some(readsBelow);
     case 'not':
-      return readsArguments(guard.guard);
+      return readsBelow(guard.guard);
     default:
       return false;
   }
 }
 
 /** What a guard could still say, whatever the caller and the arguments are. */
-export function possible(guard: Guard, at: GuardContext): { readonly pass: boolean; readonly fail: boolean } {
+export function possible(guard: Guard, at: GuardContext): Possible {
+  return tooLarge(guard) ? { pass: false, fail: false } : possibleBelow(guard, at);
+}
+
+interface Possible {
+  readonly pass: boolean;
+  readonly fail: boolean;
+}
+
+function possibleBelow(guard: Guard, at: GuardContext): Possible {
   switch (guard.kind) {
     case 'permission':
     case 'role':
       return { pass: true, fail: true };
     case 'allOf': {
-      const all = guard.guards.map((one) => possible(one, at));
+      const all = guard.guards.map((one) => possibleBelow(one, at));
       return { pass: all.every((one) => one.pass), fail: all.some((one) => one.fail) };
     }
     case 'anyOf': {
-      const all = guard.guards.map((one) => possible(one, at));
+      const all = guard.guards.map((one) => possibleBelow(one, at));
       return { pass: all.some((one) => one.pass), fail: all.every((one) => one.fail) };
     }
     case 'not': {
-      const inner = possible(guard.guard, at);
+      const inner = possibleBelow(guard.guard, at);
       return { pass: inner.fail, fail: inner.pass };
     }
     default: {
-      if (readsArguments(guard)) return { pass: true, fail: true };
-      const { verdict } = evaluateGuard(guard, at);
+      if (readsBelow(guard)) return { pass: true, fail: true };
+      const { verdict } = evaluate(guard, at);
       return { pass: verdict === 'pass', fail: verdict === 'fail' };
     }
   }

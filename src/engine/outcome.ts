@@ -1,4 +1,4 @@
-import type { JsonObject } from '../model/json.js';
+import { jsonTrouble, type JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Mapping } from './plan.js';
 import type { Action, Executing, Outcome, Problem } from './state.js';
@@ -80,6 +80,8 @@ function entered(draft: Draft): void {
 }
 
 function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeeded): string | null {
+  const trouble = jsonTrouble(result.output) ?? jsonTrouble(result.response);
+  if (trouble !== null) return `the output cannot be kept: ${trouble}`;
   if (schema === null) return null;
   const output = result.output;
   if (typeof output !== 'object' || output === null || Array.isArray(output))

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../model/json.js';
+import { jsonTrouble, type JsonObject } from '../model/json.js';
 import type { Message } from '../model/message.js';
 import type { Transition } from './plan.js';
 import { closedStatuses, type Refusal } from './state.js';
@@ -127,6 +127,13 @@ function checkInput(
   transition: Transition,
   args: JsonObject,
 ): Said | { readonly arguments: JsonObject } {
+  const trouble = jsonTrouble(args);
+  if (trouble !== null)
+    return {
+      code: 'INPUT_INVALID',
+      message: `the arguments cannot be taken: ${trouble}`,
+      errors: [{ pointer: '/arguments', message: trouble }],
+    };
   if (transition.inputSchema === null) {
     const names = Object.keys(args);
     if (names.length === 0) return { arguments: {} };

@@ -36,8 +36,13 @@ function child(value: Json, segment: string): Json | undefined {
   return undefined;
 }
 
+/** A template is as deep as the policy that it was written in; what a store gives back may be deeper. */
+const maxTemplateDepth = 100;
+
 /** All or nothing: one path that does not resolve, and is not optional, leaves the whole unresolved. */
-export function resolveTemplate(template: Template, scopes: PathScopes): ResolvedTemplate {
+export function resolveTemplate(template: Template, scopes: PathScopes, depth = 0): ResolvedTemplate {
+  if (depth > maxTemplateDepth)
+    return { status: 'unresolved', path: `a template nested deeper than ${maxTemplateDepth}` };
   switch (template.kind) {
     case 'literal':
       return { status: 'resolved', value: template.value };
@@ -46,9 +51,9 @@ export function resolveTemplate(template: Template, scopes: PathScopes): Resolve
     case 'text':
       return resolveText(template.parts, scopes);
     case 'object':
-      return resolveObject(template.entries, scopes);
+      return resolveObject(template.entries, scopes, depth);
     case 'array':
-      return resolveArray(template.items, scopes);
+      return resolveArray(template.items, scopes, depth);
   }
 }
 
@@ -85,20 +90,21 @@ export function resolveText(
 function resolveObject(
   entries: readonly { readonly key: string; readonly value: Template }[],
   scopes: PathScopes,
+  depth: number,
 ): ResolvedTemplate {
   const resolved: [string, Json][] = [];
   for (const { key, value } of entries) {
-    const result = resolveTemplate(value, scopes);
+    const result = resolveTemplate(value, scopes, depth + 1);
     if (result.status === 'unresolved') return result;
     resolved.push([key, result.value]);
   }
   return { status: 'resolved', value: Object.fromEntries(resolved) };
 }
 
-function resolveArray(items: readonly Template[], scopes: PathScopes): ResolvedTemplate {
+function resolveArray(items: readonly Template[], scopes: PathScopes, depth: number): ResolvedTemplate {
   const resolved: Json[] = [];
   for (const item of items) {
-    const result = resolveTemplate(item, scopes);
+    const result = resolveTemplate(item, scopes, depth + 1);
     if (result.status === 'unresolved') return result;
     resolved.push(result.value);
   }

@@ -8,3 +8,28 @@ export interface JsonObject {
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** Deeper than this nothing is kept, compared or signed: every walk over a value may recurse. */
+export const maxJsonDepth = 200;
+
+/** Why a parsed value cannot be kept as canonical JSON; null when it can. Never recurses. */
+export function jsonTrouble(value: unknown): string | null {
+  const open: { readonly value: unknown; readonly depth: number }[] = [{ value, depth: 0 }];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { value: one, depth } = next;
+    if (depth > maxJsonDepth) return `it is nested deeper than ${maxJsonDepth} levels`;
+    if (typeof one === 'string') {
+      if (!one.isWellFormed()) return 'it holds half of a character (a lone surrogate)';
+    } else if (typeof one === 'number') {
+      if (!Number.isFinite(one)) return 'it holds a number that is not finite';
+    } else if (Array.isArray(one)) {
+      for (const item of one as readonly unknown[]) open.push({ value: item, depth: depth + 1 });
+    } else if (isObject(one)) {
+      for (const [name, item] of Object.entries(one)) {
+        if (!name.isWellFormed()) return 'it holds half of a character (a lone surrogate)';
+        open.push({ value: item, depth: depth + 1 });
+      }
+    } else if (one !== null && typeof one !== 'boolean') return `it holds a value of type ${typeof one}`;
+  }
+  return null;
+}
