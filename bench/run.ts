@@ -1,9 +1,9 @@
-import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Pool } from '../src/db/index.js';
 import { startStack, type Stack } from '../test/support/stack.js';
 import { connectBare, type Bare } from './bare/driver.js';
 import { benchPolicies, connectGoverned, namespace, type Governed } from './governed.js';
+import { machine } from './machine.js';
 import { processorMs, rounded, spread, together } from './measure.js';
 import { afterKill } from './recovery.js';
 
@@ -171,12 +171,6 @@ async function eventCounts(governed: Governed, bare: Bare): Promise<{ governed: 
   await bare.approve(run);
   await bare.ended(run);
   return { governed: history.events?.length ?? 0, bare: await bare.events(run) };
-}
-
-function machine(): object {
-  const [first] = cpus();
-  const memoryGb = rounded(totalmem() / 2 ** 30);
-  return { cpus: cpus().length, model: first?.model ?? '', memoryGb, node: process.version };
 }
 
 async function main(): Promise<void> {

@@ -30,8 +30,8 @@ export interface ProcessHandle {
   readonly running: boolean;
   /** Resolves once it is gone. SIGKILL by default. */
   kill(signal?: NodeJS.Signals): Promise<void>;
-  /** Starts it (again); resolves when `/readyz` says that it answers. */
-  restart(): Promise<void>;
+  /** Starts it (again), from the build of that project folder; resolves when `/readyz` says that it answers. */
+  restart(root?: string): Promise<void>;
 }
 
 export interface Answer {
@@ -197,9 +197,9 @@ function makeProcess(
       return isUp();
     },
     kill: (signal = 'SIGKILL') => kill(signal),
-    async restart() {
+    async restart(root = projectRoot) {
       await kill('SIGTERM');
-      child = spawnTied(name, home, env);
+      child = spawnTied(name, home, env, root);
       await until(`${name} ready`, bootMs, () => {
         if (!isUp()) throw new Error(`the ${name} ended with ${child?.signalCode ?? child?.exitCode}`);
         return ready();
@@ -214,8 +214,8 @@ function makeProcess(
 }
 
 /** Tied by its stdin: it ends with the test process, however that one ends. */
-function spawnTied(name: string, home: string, env: NodeJS.ProcessEnv): ChildProcess {
-  const dist = join(projectRoot, 'dist', 'processes');
+function spawnTied(name: string, home: string, env: NodeJS.ProcessEnv, root: string): ChildProcess {
+  const dist = join(root, 'dist', 'processes');
   const log = openSync(join(home, `${name}.log`), 'a');
   const args = ['--enable-source-maps', '--import', join(dist, 'tether.js'), join(dist, `${name}.js`)];
   const child = spawn(process.execPath, args, { cwd: projectRoot, env, stdio: ['pipe', log, log] });

@@ -1,0 +1,29 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { appendFileSync, cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { projectRoot } from '../test/support/paths.js';
+
+export interface Build {
+  readonly root: string;
+  /** Of the workflow code that its worker runs. */
+  readonly bundle: string;
+}
+
+export function buildOf(root: string): Build {
+  const bundle = readFileSync(join(root, 'dist', 'workflow-bundle.js'));
+  return { root, bundle: createHash('sha256').update(bundle).digest('hex').slice(0, 12) };
+}
+
+/** The same sources with another version in the workflow code, built by the project's own script in a folder of its own. */
+export async function makeNewBuild(folder: string, version: string): Promise<Build> {
+  mkdirSync(folder, { recursive: true });
+  for (const part of ['src', 'examples', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json'])
+    cpSync(join(projectRoot, part), join(folder, part), { recursive: true });
+  symlinkSync(join(projectRoot, 'node_modules'), join(folder, 'node_modules'));
+  const index = join(folder, 'src', 'workflows', 'index.ts');
+  appendFileSync(index, `\nexport const buildOfTheDrill = '${version}';\n`);
+  await promisify(execFile)(process.execPath, [join(folder, 'scripts', 'build.mjs')], { cwd: folder });
+  return buildOf(folder);
+}

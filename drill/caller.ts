@@ -1,0 +1,129 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import type { Stack } from '../test/support/stack.js';
+
+// Real HTTP as real people and agents send it, and what an honest client does when no answer comes.
+
+export interface Reply {
+  /** 0: no answer came. */
+  readonly status: number;
+  /** Of a refusal. */
+  readonly code: string | null;
+  readonly body: unknown;
+}
+
+export interface Person {
+  readonly id: string;
+  post(path: string, body: object, idempotencyKey?: string): Promise<Reply>;
+}
+
+const problemBody = z.object({ code: z.string() });
+const patienceMs = 20_000;
+
+export function person(url: string, id: string, key: string): Person {
+  return {
+    id,
+    async post(path, body, idempotencyKey) {
+      const headers: Record<string, string> = {
+        authorization: `Bearer ${key}`,
+        'content-type': 'application/json',
+        ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+      };
+      try {
+        const signal = AbortSignal.timeout(patienceMs);
+        const init = { method: 'POST', headers, body: JSON.stringify(body), signal };
+        const response = await fetch(`${url}${path}`, init);
+        const answer: unknown = await response.json();
+        const problem = problemBody.safeParse(answer);
+        const code = response.status >= 400 && problem.success ? problem.data.code : null;
+        return { status: response.status, code, body: answer };
+      } catch (error) {
+        return { status: 0, code: null, body: String(error) };
+      }
+    },
+  };
+}
+
+const isFinal = ({ status, code }: Reply): boolean =>
+  status > 0 && status < 500 && status !== 429 && code !== 'IDEMPOTENCY_IN_PROGRESS';
+
+export interface Told {
+  readonly reply: Reply;
+  /** What came first: `refused`, or no answer at all, while something was down. */
+  readonly first: Reply;
+  readonly tries: number;
+  readonly at: number;
+}
+
+/** The same request with the same Idempotency-Key until an answer is final, as clients are told to do. */
+export async function insist(send: () => Promise<Reply>, limitMs = 120_000): Promise<Told> {
+  const end = Date.now() + limitMs;
+  let first: Reply | null = null;
+  for (let tries = 1; ; tries += 1) {
+    const reply = await send();
+    first ??= reply;
+    if (isFinal(reply) || Date.now() > end) return { reply, first, tries, at: performance.now() };
+    await sleep(100);
+  }
+}
+
+const keyBody = z.object({ key: z.string() });
+
+export interface People {
+  readonly agent: Person;
+  readonly operator: Person;
+  /** Humans who hold the gate's role, each with a key of its own. */
+  readonly controllers: readonly [Person, Person, Person];
+}
+
+export async function meetPeople(stack: Stack): Promise<People> {
+  const known = (name: string): Person => person(stack.url, name, stack.keys[name] ?? '');
+  const operator = known('admin');
+  const controller = async (id: string): Promise<Person> => {
+    const made = await operator.post('/v1/keys', { id, kind: 'human', roles: ['finance.controller'] });
+    if (made.status !== 201) throw new Error(`no key for \`${id}\`: ${JSON.stringify(made)}`);
+    return person(stack.url, id, keyBody.parse(made.body).key);
+  };
+  const ids = ['drill.controller.a', 'drill.controller.b', 'drill.controller.c'] as const;
+  const [a, b, c] = [await controller(ids[0]), await controller(ids[1]), await controller(ids[2])];
+  return { agent: known('agent'), operator, controllers: [a, b, c] };
+}
+
+const started = z.object({ run: z.object({ id: z.string() }) });
+const pending = z.object({
+  result: z.object({
+    status: z.literal('pending'),
+    approval: z.object({ id: z.string(), digest: z.string(), expiresAt: z.string() }),
+  }),
+});
+
+export interface Parked {
+  readonly flow: string;
+  readonly run: string;
+  readonly approval: string;
+  readonly digest: string;
+  readonly expiresAt: number;
+}
+
+/** Starts a run and submits a payment of 60,000 that waits at its gate. */
+export async function park(agent: Person, flow: string, transition: string): Promise<Parked> {
+  const run = await agent.post(`/v1/flows/${flow}/runs`, { input: {} });
+  if (run.status !== 201) throw new Error(`\`${flow}\` did not start: ${JSON.stringify(run)}`);
+  const { id } = started.parse(run.body).run;
+  const body = { arguments: { vendor: 'ACME', amount: 60_000 } };
+  const sent = await agent.post(`/v1/runs/${id}/transitions/${transition}`, body);
+  const parsed = pending.safeParse(sent.body);
+  if (!parsed.success) throw new Error(`\`${flow}\` did not park: ${JSON.stringify(sent)}`);
+  const { approval } = parsed.data.result;
+  const { digest } = approval;
+  return { flow, run: id, approval: approval.id, digest, expiresAt: Date.parse(approval.expiresAt) };
+}
+
+export function decideOn(
+  by: Person,
+  { approval, digest }: Parked,
+  decision: 'approve' | 'deny',
+  idempotencyKey?: string,
+): Promise<Reply> {
+  return by.post(`/v1/approvals/${approval}/decision`, { decision, digest }, idempotencyKey);
+}

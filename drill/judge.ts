@@ -1,0 +1,151 @@
+import { verifyChain } from '../src/audit/index.js';
+import type { Pool } from '../src/db/index.js';
+import type { Effect } from './target.js';
+
+// What the store, the record and the world say about a run, and what that means. `verdictOf` is pure.
+
+/** What people were asked to do with one approval. */
+export interface Plan {
+  readonly run: string;
+  readonly approval: string;
+  readonly decision: 'approve' | 'deny';
+  /** Distinct people who decide so. */
+  readonly people: number;
+}
+
+export interface Found {
+  readonly run: string;
+  readonly approvalStatus: string;
+  readonly actionStatus: string;
+  readonly decisions: readonly { by: string; decision: string; status: string; code: string | null }[];
+  /** Of the run's chain, in its order. */
+  readonly records: readonly { type: string; actor: string; decision: string | null }[];
+  readonly effects: readonly Effect[];
+  /** Null: the chain verifies. */
+  readonly chainProblem: string | null;
+}
+
+export type Fault = 'lost' | 'executedWithoutApproval' | 'twice' | 'chainBroken' | 'notEnded';
+export const faults: readonly Fault[] = [
+  'lost',
+  'executedWithoutApproval',
+  'twice',
+  'chainBroken',
+  'notEnded',
+];
+
+const wanted = {
+  approve: { approval: 'consumed', action: 'executed' },
+  deny: { approval: 'denied', action: 'denied' },
+};
+
+/** Every fault of one run; none is what the drill is to show. */
+export function verdictOf(plan: Plan, found: Found): readonly Fault[] {
+  const succeeded = found.records.filter((one) => one.type === 'executor.succeeded').length;
+  const applied = found.decisions.filter((one) => one.status === 'applied');
+  const want = wanted[plan.decision];
+  const lost =
+    applied.length < plan.people ||
+    found.actionStatus !== want.action ||
+    (plan.decision === 'approve' && (found.effects.length === 0 || succeeded === 0));
+  const has: Record<Fault, boolean> = {
+    lost,
+    executedWithoutApproval:
+      (found.effects.length > 0 || succeeded > 0) &&
+      (plan.decision === 'deny' || approversBefore(found) < plan.people),
+    twice: found.effects.length > 1 || succeeded > 1,
+    chainBroken: found.chainProblem !== null,
+    notEnded: found.approvalStatus !== want.approval,
+  };
+  return faults.filter((fault) => has[fault]);
+}
+
+/** Distinct people whose approval stands in the record before the first execution. */
+function approversBefore({ records }: Found): number {
+  const start = records.findIndex((one) => one.type === 'executor.started');
+  const before = start < 0 ? records : records.slice(0, start);
+  const approvals = before.filter((one) => one.type === 'approval.decided' && one.decision === 'approve');
+  return new Set(approvals.map((one) => one.actor)).size;
+}
+
+interface RecordRow {
+  readonly chain: string;
+  readonly type: string;
+  readonly body: string;
+}
+
+interface Asked {
+  readonly run: string;
+  readonly approval: string;
+}
+
+const pageSize = 100;
+
+/** Everything about these runs, as it stands now. */
+export async function findRuns(
+  pool: Pool,
+  approvals: readonly Asked[],
+  effects: readonly Effect[],
+): Promise<Map<string, Found>> {
+  const found = new Map<string, Found>();
+  for (let at = 0; at < approvals.length; at += pageSize)
+    for (const one of await findPage(pool, approvals.slice(at, at + pageSize), effects))
+      found.set(one.run, one);
+  return found;
+}
+
+async function findPage(
+  pool: Pool,
+  approvals: readonly Asked[],
+  effects: readonly Effect[],
+): Promise<Found[]> {
+  const runs = approvals.map((one) => one.run);
+  const { rows: statuses } = await pool.query<{ run: string; approval: string; action: string }>(
+    `select approval.run, approval.status as approval, action.status as action
+       from approval join action on action.id = approval.action where approval.id = any($1)`,
+    [approvals.map((one) => one.approval)],
+  );
+  const { rows: decisions } = await pool.query<Found['decisions'][number] & { run: string }>(
+    'select run, by_id as by, decision, status, code from decision where run = any($1) order by at',
+    [runs],
+  );
+  const { rows: records } = await pool.query<RecordRow>(
+    `select chain, type, convert_from(body, 'utf8') as body from audit_record where chain = any($1) order by chain, runseq`,
+    [runs],
+  );
+  const found: Found[] = [];
+  for (const { run, approval, action } of statuses) {
+    const chain = await verifyChain(pool, run);
+    found.push({
+      run,
+      approvalStatus: approval,
+      actionStatus: action,
+      decisions: decisions.filter((one) => one.run === run),
+      records: records.filter((one) => one.chain === run).map(recordOf),
+      effects: effects.filter((one) => one.run === run),
+      chainProblem: chain.ok ? null : (chain.problem ?? 'the chain does not verify'),
+    });
+  }
+  return found;
+}
+
+function recordOf({ type, body }: RecordRow): Found['records'][number] {
+  const envelope = JSON.parse(body) as { actor: { id: string }; data: { decision?: string } };
+  return { type, actor: envelope.actor.id, decision: envelope.data.decision ?? null };
+}
+
+/** Waits until no approval of these is open and no action of theirs is under way; gives what still is. */
+export async function settle(pool: Pool, approvals: readonly string[], limitMs: number): Promise<number> {
+  const end = Date.now() + limitMs;
+  for (;;) {
+    const { rows } = await pool.query<{ open: number }>(
+      `select count(*)::int as open from approval join action on action.id = approval.action
+        where approval.id = any($1) and (approval.status in ('open', 'escalated', 'approved')
+          or action.status in ('pending', 'approved', 'executing'))`,
+      [approvals],
+    );
+    const open = rows[0]?.open ?? 0;
+    if (open === 0 || Date.now() > end) return open;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}

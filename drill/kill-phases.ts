@@ -1,0 +1,144 @@
+import { rounded, together } from '../bench/measure.js';
+import { until } from '../test/support/processes.js';
+import type { Stack } from '../test/support/stack.js';
+import { decideOn, insist, type Parked, type People, type Told } from './caller.js';
+import type { Plan } from './judge.js';
+
+// One blow: people are deciding while it falls and while the part is down, and insist until they are answered.
+
+export interface Case {
+  readonly parked: Parked;
+  readonly plan: Plan;
+}
+
+export interface Blow {
+  readonly name: string;
+  down(): Promise<void>;
+  up(): Promise<void>;
+}
+
+/** Of five parked, four are approved and one is denied; every third gate asks for two people, every third is a charter's. */
+export function flowOf(n: number): { readonly flow: string; readonly transition: string } {
+  if (n % 3 === 0) return { flow: 'payment', transition: 'erp.payment.draft' };
+  return { flow: n % 3 === 1 ? 'one' : 'two', transition: 'pay' };
+}
+
+export function planOf(n: number, { run, approval, flow }: Parked): Plan {
+  const decision = n % 5 === 4 ? 'deny' : 'approve';
+  return { run, approval, decision, people: decision === 'approve' && flow === 'two' ? 2 : 1 };
+}
+
+interface Decided {
+  readonly told: readonly Told[];
+  /** Decisions that nobody answered with success, however long they insisted. */
+  readonly unanswered: number;
+}
+
+/** Told of every final answer, and of every answer at all. */
+interface Ears {
+  readonly onTold?: () => void;
+  readonly onAnswer?: () => void;
+}
+
+async function decideCase({ controllers }: People, { parked, plan }: Case, ears: Ears): Promise<Told[]> {
+  const told: Told[] = [];
+  for (const by of controllers.slice(0, plan.people)) {
+    const key = `${parked.approval}-${by.id}`;
+    told.push(
+      await insist(async () => {
+        const reply = await decideOn(by, parked, plan.decision, key);
+        ears.onAnswer?.();
+        return reply;
+      }),
+    );
+    ears.onTold?.();
+  }
+  return told;
+}
+
+const inFlight = 8;
+
+export async function decideAll(people: People, cases: readonly Case[], ears: Ears = {}): Promise<Decided> {
+  const told: Told[] = [];
+  const left = [...cases];
+  await together(cases.length, inFlight, async () => {
+    const one = left.shift();
+    if (one !== undefined) told.push(...(await decideCase(people, one, ears)));
+  });
+  const unanswered = told.filter(({ reply }) => reply.status !== 200 && reply.status !== 202);
+  return { told, unanswered: unanswered.length };
+}
+
+/** A promise, and the counter that fulfils it. */
+function countTo(wanted: number): { readonly reached: Promise<void>; count(): void } {
+  let left = wanted;
+  let fulfil: () => void = () => undefined;
+  const reached = new Promise<void>((resolve) => (fulfil = resolve));
+  return {
+    reached,
+    count() {
+      left -= 1;
+      if (left === 0) fulfil();
+    },
+  };
+}
+
+/** What one blow did, as seen from outside. */
+export interface Struck {
+  readonly name: string;
+  readonly decisions: number;
+  /** Decisions whose first answer was: taken by the run; durable, to be taken; refused or no answer, then repeated. */
+  readonly takenAtOnce: number;
+  readonly durableAtOnce: number;
+  readonly repeated: number;
+  readonly unanswered: number;
+  /** From the blow to the first decision that was sent after it and accepted. */
+  readonly firstAcceptedMs: number;
+  readonly readyAgainMs: number;
+}
+
+/** Half of the cases are being decided when it falls; the other half is sent while the part is down. */
+export async function strike(
+  stack: Stack,
+  people: People,
+  blow: Blow,
+  cases: readonly Case[],
+): Promise<Struck> {
+  const half = Math.ceil(cases.length / 2);
+  const underWay = countTo(Math.max(Math.floor(half / 4), 1));
+  const before = decideAll(people, cases.slice(0, half), { onTold: underWay.count });
+  await underWay.reached;
+  const fell = performance.now();
+  await blow.down();
+  // What is down is met by as many people as there are lanes before it comes back.
+  const lanes = countTo(Math.min(inFlight, cases.length - half));
+  const down = decideAll(people, cases.slice(half), { onAnswer: lanes.count });
+  await Promise.race([lanes.reached, down]);
+  await blow.up();
+  await until('everything to be ready', 60_000, () => isReady(stack));
+  const ready = performance.now();
+  const met = await down;
+  const all = [await before, met];
+  const told = all.flatMap((one) => one.told);
+  const first = (status: number): number => told.filter((one) => one.first.status === status).length;
+  const accepted = met.told.filter(({ reply }) => reply.status > 0 && reply.status < 300);
+  return {
+    name: blow.name,
+    decisions: told.length,
+    takenAtOnce: first(200),
+    durableAtOnce: first(202),
+    repeated: told.filter((one) => one.tries > 1).length,
+    unanswered: all.reduce((sum, one) => sum + one.unanswered, 0),
+    firstAcceptedMs: rounded(Math.min(...accepted.map(({ at }) => at)) - fell),
+    readyAgainMs: rounded(ready - fell),
+  };
+}
+
+async function isReady(stack: Stack): Promise<true | null> {
+  try {
+    const { status, body } = await stack.fetchAs(null, 'GET', '/readyz');
+    return status === 200 && (body as { worker?: boolean }).worker === true ? true : null;
+  } catch {
+    return null;
+  }
+}

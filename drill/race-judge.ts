@@ -1,0 +1,91 @@
+import type { Found } from './judge.js';
+import type { Finisher, Ran } from './race.js';
+
+// What a race must be: one outcome, everybody told the truth about it, one effect at most, and a record that agrees.
+// Pure, so that the tests can show it a bad race.
+
+export type Outcome = 'executed' | 'denied' | 'expired' | 'cancelled';
+
+export type RaceFault =
+  'noSingleOutcome' | 'effectsDisagree' | 'recordDisagrees' | 'wrongWinner' | 'loserNotTold' | 'chainBroken';
+export const raceFaults: readonly RaceFault[] = [
+  'noSingleOutcome',
+  'effectsDisagree',
+  'recordDisagrees',
+  'wrongWinner',
+  'loserNotTold',
+  'chainBroken',
+];
+
+export interface RaceVerdict {
+  readonly outcome: Outcome | null;
+  readonly faults: readonly RaceFault[];
+  /** Each refused runner's code, such as `409 ALREADY_DECIDED`. */
+  readonly refused: readonly string[];
+}
+
+const outcomes: Readonly<Record<string, Outcome>> = {
+  'consumed executed': 'executed',
+  'denied denied': 'denied',
+  'expired expired': 'expired',
+  'revoked revoked': 'cancelled',
+  // Approved, and cancelled before anything ran.
+  'approved revoked': 'cancelled',
+  // Handed to the executor, and cancelled before it was called: no start in the record, no effect.
+  'consumed failed': 'cancelled',
+};
+const losersCodes = ['ALREADY_DECIDED', 'APPROVAL_REVOKED', 'APPROVAL_EXPIRED', 'RUN_CLOSED'];
+
+export function judgeRace({ kind, finishers }: Ran, found: Found): RaceVerdict {
+  const outcome = outcomes[`${found.approvalStatus} ${found.actionStatus}`] ?? null;
+  const count = (type: string, decision?: string): number =>
+    found.records.filter((one) => one.type === type && (decision === undefined || one.decision === decision))
+      .length;
+  const approvals = count('approval.decided', 'approve');
+  const denials = count('approval.decided', 'deny');
+  const executed = outcome === 'executed' ? 1 : 0;
+  const agrees =
+    count('executor.succeeded') === executed &&
+    count('executor.started') === executed &&
+    denials === (outcome === 'denied' ? 1 : 0) &&
+    count('approval.expired') === (outcome === 'expired' ? 1 : 0) &&
+    (outcome !== 'executed' || approvals === kind.quorum) &&
+    (outcome === 'executed' || outcome === 'cancelled' || approvals < kind.quorum) &&
+    (outcome !== 'cancelled' || count('run.cancelled') === 1);
+  const has: Record<RaceFault, boolean> = {
+    noSingleOutcome: outcome === null,
+    effectsDisagree: found.effects.length !== executed,
+    recordDisagrees: !agrees,
+    wrongWinner: !winnersAgree(found, approvals, denials),
+    loserNotTold: finishers.some((one) => !isTold(one, found)),
+    chainBroken: found.chainProblem !== null,
+  };
+  return {
+    outcome,
+    faults: raceFaults.filter((fault) => has[fault]),
+    refused: finishers
+      .filter(({ told }) => told.reply.status >= 400)
+      .map(({ told }) => `${told.reply.status} ${told.reply.code ?? ''}`),
+  };
+}
+
+/** Decisions that the store calls applied are those of the record, and none is left hanging. */
+function winnersAgree({ decisions }: Found, approvals: number, denials: number): boolean {
+  const applied = (decision: string): number =>
+    decisions.filter((one) => one.decision === decision && one.status === 'applied').length;
+  const hanging = decisions.some((one) => one.status === 'accepted');
+  return !hanging && applied('approve') === approvals && applied('deny') === denials;
+}
+
+/** Who was told yes has counted; who has not counted was told no, by a code that says why. */
+function isTold({ by, act, told }: Finisher, { records, decisions }: Found): boolean {
+  const { status, code } = told.reply;
+  if (status === 409 || status === 410) return losersCodes.includes(code ?? '');
+  if (act === 'cancel') return status === 200 || status === 202;
+  const own = decisions.filter((one) => one.by === by.id && one.decision === act);
+  const counted = own.some((one) => one.status === 'applied');
+  if (status === 200)
+    return counted && records.some((one) => one.type === 'approval.decided' && one.actor === by.id);
+  // Durable, and told later: its own address says applied, or refused and why.
+  return status === 202 && own.some((one) => one.status === 'applied' || one.code !== null);
+}

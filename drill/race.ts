@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { decideOn, insist, park, type Parked, type People, type Person, type Told } from './caller.js';
+
+// One race: everybody at the same gate in the same instant.
+
+export type Act = 'approve' | 'deny' | 'cancel';
+
+export interface Runner {
+  readonly by: Person;
+  readonly act: Act;
+  /** Twice with this one: the same request, sent again before the first is answered. */
+  readonly idempotencyKey?: string;
+}
+
+export interface RaceKind {
+  readonly name: string;
+  readonly flow: 'one' | 'two' | 'one_brief' | 'two_brief';
+  /** Distinct approvals that open the gate. */
+  readonly quorum: 1 | 2;
+  runners(people: People, race: string): readonly Runner[];
+}
+
+const approve = (by: Person): Runner => ({ by, act: 'approve' });
+const deny = (by: Person): Runner => ({ by, act: 'deny' });
+const cancel = ({ operator }: People): Runner => ({ by: operator, act: 'cancel' });
+const twice = (runner: Runner, idempotencyKey: string): readonly Runner[] => [
+  { ...runner, idempotencyKey },
+  { ...runner, idempotencyKey },
+];
+
+export const raceKinds: readonly RaceKind[] = [
+  {
+    name: 'three approve, one is enough',
+    ...{ flow: 'one', quorum: 1 },
+    runners: ({ controllers }) => controllers.map(approve),
+  },
+  {
+    name: 'approve against deny',
+    ...{ flow: 'one', quorum: 1 },
+    runners: ({ controllers: [a, b] }) => [approve(a), deny(b)],
+  },
+  {
+    name: 'approve against cancel',
+    ...{ flow: 'one', quorum: 1 },
+    runners: (people) => [approve(people.controllers[0]), cancel(people)],
+  },
+  {
+    name: 'approve against the deadline',
+    ...{ flow: 'one_brief', quorum: 1 },
+    runners: ({ controllers: [a] }) => [approve(a)],
+  },
+  {
+    name: 'deny against the deadline',
+    ...{ flow: 'one_brief', quorum: 1 },
+    runners: ({ controllers: [a] }) => [deny(a)],
+  },
+  {
+    name: 'one person twice under one Idempotency-Key, and once more without',
+    ...{ flow: 'one', quorum: 1 },
+    runners: ({ controllers: [a] }, race) => [...twice(approve(a), race), approve(a)],
+  },
+  {
+    name: 'one person many times where two are needed',
+    ...{ flow: 'two_brief', quorum: 2 },
+    runners: ({ controllers: [a] }, race) => [...twice(approve(a), race), approve(a), approve(a)],
+  },
+  {
+    name: 'two of two against a denial',
+    ...{ flow: 'two', quorum: 2 },
+    runners: ({ controllers: [a, b, c] }) => [approve(a), approve(b), deny(c)],
+  },
+  {
+    name: 'two of two against the deadline',
+    ...{ flow: 'two_brief', quorum: 2 },
+    runners: ({ controllers: [a, b] }) => [approve(a), approve(b)],
+  },
+  {
+    name: 'everybody: approve, approve again, deny, cancel, deadline',
+    ...{ flow: 'one_brief', quorum: 1 },
+    runners: (people, race) => {
+      const [a, b, c] = people.controllers;
+      return [...twice(approve(a), race), approve(b), deny(c), cancel(people)];
+    },
+  },
+];
+
+export interface Finisher extends Runner {
+  readonly told: Told;
+}
+
+export interface Ran {
+  readonly kind: RaceKind;
+  readonly parked: Parked;
+  readonly finishers: readonly Finisher[];
+}
+
+/** Around the deadline; without one, as far apart as the requests of a race take, so that anybody may be first. */
+const spreadMs = { before: 100, after: 140, without: 60 };
+
+export async function run(kind: RaceKind, people: People, random: () => number): Promise<Ran> {
+  const parked = await park(people.agent, kind.flow, 'pay');
+  const runners = kind.runners(people, `race-${parked.approval}`);
+  const brief = kind.flow.endsWith('_brief');
+  const finishers = await Promise.all(
+    runners.map(async (runner): Promise<Finisher> => {
+      const offset = brief ? random() * (spreadMs.before + spreadMs.after) - spreadMs.before : 0;
+      const wait = brief ? parked.expiresAt + offset - Date.now() : random() * spreadMs.without;
+      await sleep(Math.max(wait, 0));
+      return { ...runner, told: await insist(() => send(runner, parked)) };
+    }),
+  );
+  return { kind, parked, finishers };
+}
+
+function send({ by, act, idempotencyKey }: Runner, parked: Parked): ReturnType<Person['post']> {
+  if (act === 'cancel') return by.post(`/v1/runs/${parked.run}/cancel`, { reason: 'a race' });
+  return decideOn(by, parked, act, idempotencyKey);
+}

@@ -1,0 +1,48 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+// The world of the drills: an ERP that drafts payments, and writes down every request by its idempotency key.
+
+/** What one idempotency key has done. */
+export interface Effect {
+  readonly key: string;
+  /** The run that it belongs to: keys begin with it. */
+  readonly run: string;
+  /** Requests with this key; the first acts, the others get its answer again. */
+  requests: number;
+}
+
+export interface Target {
+  readonly url: string;
+  effects(): readonly Effect[];
+  close(): Promise<void>;
+}
+
+/** `onEffect` is told of each request that acts, when it arrives. */
+export async function startTarget(onEffect: (run: string) => void = () => undefined): Promise<Target> {
+  const effects = new Map<string, Effect>();
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => {
+      const given = request.headers['idempotency-key'];
+      const key = typeof given === 'string' ? given : `none:${effects.size}`;
+      const known = effects.get(key);
+      const run = key.split(':')[0] ?? '';
+      if (known === undefined) {
+        effects.set(key, { key, run, requests: 1 });
+        onEffect(run);
+      } else known.requests += 1;
+      response.writeHead(201, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ id: key, status: 'draft' }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    effects: () => [...effects.values()],
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
