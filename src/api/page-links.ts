@@ -4,6 +4,7 @@ import * as api from '../model/api.js';
 import type { Principal } from '../model/principal.js';
 import { findLink, giveLinkBack, principalByKeys, takeLink, type LinkRow } from '../store/links.js';
 import { bodyOf, visibleApproval, type FoundApproval } from './approval-body.js';
+import { noteView } from './approval-view.js';
 import { formBody, route, type Call, type Reply, type Route } from './call.js';
 import { decide } from './decide.js';
 import { problem, type Problem } from './problem.js';
@@ -85,7 +86,7 @@ async function show(call: Call, token: string): Promise<Reply> {
   if (found.kind === 'problem') return problemPage(found);
   if (reader.kind === 'signed-in') {
     call.principal = reader.who.principal;
-    call.facts.push({ type: 'approval.viewed', approval: found.row.id, data: { status: found.row.status } });
+    await noteView(call, found);
     return approvalPage(call, found, reader.who, again);
   }
   const shown = approvalHtml(await bodyOf(call.deps, found));

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import * as api from '../model/api.js';
 import { visibleApproval } from './approval-body.js';
+import { noteView } from './approval-view.js';
 import { answer, formBody, route, type Call, type Reply, type Route } from './call.js';
 import { decide } from './decide.js';
 import { problem } from './problem.js';
@@ -119,7 +120,7 @@ async function showApproval(call: Call, id: string): Promise<Reply> {
   call.principal = who.principal;
   const found = await visibleApproval(call, id);
   if (found.kind === 'problem') return problemPage(found);
-  call.facts.push({ type: 'approval.viewed', approval: id, data: { status: found.row.status } });
+  await noteView(call, found);
   return approvalPage(call, found, who, `/approvals/${id}`);
 }
 

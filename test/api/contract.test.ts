@@ -60,10 +60,24 @@ PUT /v1/absences
 DELETE /v1/absences
 `.trim();
 
+/** Links, and the pages behind them. */
+const pages = `
+POST /v1/approvals/{id}/links
+GET /v1/approvals/{id}/links
+DELETE /v1/approvals/{id}/links/{link}
+GET /links/{token}
+POST /links/{token}
+GET /approvals/{id}
+POST /approvals/{id}
+GET /sign-in
+POST /sign-in
+POST /sign-out
+`.trim();
+
 describe('the contract', () => {
   it('has every call of API.md, and no other', () => {
     const offered = routes.map((one) => `${one.method} ${one.path}`).sort();
-    assert.deepEqual(offered, [contract, inbox].flatMap((list) => list.split('\n')).sort());
+    assert.deepEqual(offered, [contract, inbox, pages].flatMap((list) => list.split('\n')).sort());
   });
 
   it('takes an Idempotency-Key on every call that creates or decides', () => {

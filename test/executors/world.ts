@@ -114,6 +114,10 @@ async function answer(
     case 'malformed':
       response.writeHead(200, { 'content-type': 'application/json' }).end('{"half":');
       return;
+    case 'nested':
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end('['.repeat(2_000) + ']'.repeat(2_000));
+      return;
     case 'text':
       response.writeHead(200, { 'content-type': 'text/plain' }).end('plain words');
       return;

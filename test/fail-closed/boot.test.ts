@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +17,9 @@ import type { Executing } from '../../src/engine/state.js';
 import { readConfig } from '../../src/processes/config.js';
 import { loadFolder } from '../../src/policy/index.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
+import { putPolicies } from '../../src/store/policy.js';
 import { makeDatabase, type Database } from '../support/database.js';
+import { projectRoot } from '../support/paths.js';
 import { failClosed } from './cells.js';
 import { odd, rest } from './refused.js';
 
@@ -34,7 +37,33 @@ describe('before a process works', () => {
     await database.drop();
   });
 
+  /** A worker as it is run: its code, and what it wrote when it ended. */
+  const worker = (env: Readonly<Record<string, string>>): Promise<{ code: unknown; said: string }> =>
+    new Promise((resolve) => {
+      const script = join(projectRoot, 'dist', 'processes', 'worker.js');
+      const settings = { PATH: process.env['PATH'], COUNTERSIGN_HOME: home, ...env };
+      execFile(process.execPath, [script], { env: settings, timeout: 20_000 }, (error, _stdout, said) =>
+        resolve({ code: error?.code ?? 0, said }),
+      );
+    });
+
   failClosed('boot.append-only', {
+    error: async () => {
+      await putPolicies(database.pool, {
+        policySet: { ...emptySet, environments: [{ ...environment, name: 'dev' }] },
+        catalog: {},
+      });
+      await database.asSuperuser(
+        'alter table audit_log disable trigger user; grant delete on audit_log to countersign_app',
+      );
+      const ended = await worker({ DATABASE_URL: database.url, TEMPORAL_ADDRESS: '127.0.0.1:9' });
+      assert.equal(ended.code, 1);
+      assert.match(ended.said, /`delete from audit_log` must be refused by the database and was not/);
+      await database.asSuperuser(
+        'revoke delete on audit_log from countersign_app; alter table audit_log enable always trigger append_only; alter table audit_log enable always trigger append_only_row',
+      );
+      await assertAppendOnly(database.pool);
+    },
     timeout: async () => {
       const holder = new pg.Client({ connectionString: database.url });
       await holder.connect();
@@ -102,6 +131,11 @@ describe('before a process works', () => {
 
   failClosed('boot.config', {
     error: () => assert.equal(readConfig({ PORT: '99999' }).status, 'invalid'),
+    missing: async () => {
+      const ended = await worker({});
+      assert.equal(ended.code, 1);
+      assert.match(ended.said, /environment variable DATABASE_URL is not set/);
+    },
     malformed: () => {
       for (const env of [
         { HOST: 'anywhere' },
@@ -217,6 +251,7 @@ failClosed('connection.target', {
   empty: () => assert.equal(resolveConnection(emptySet, '', ''), null),
 });
 
+const environment = { requireTiers: false, refuseWarnings: false, gateTimeoutMs: 1_000 };
 const emptySet: PolicySet = {
   ...{ v: 1, baseDirectory: '/' },
   ...{ connections: [], environments: [], roles: [], queues: [] },

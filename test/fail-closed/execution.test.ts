@@ -57,6 +57,7 @@ describe('what would run', () => {
     malformed: async () => void (await fails('garbles', 'permanent')),
   });
 
+  failClosed('executor.answer', { malformed: async () => void (await fails('nests', 'permanent')) });
   failClosed('executor.mcp', { error: async () => void (await fails('tool', 'transient')) });
   failClosed('executor.cli', { error: async () => void (await fails('command', 'permanent')) });
 

@@ -198,6 +198,7 @@ function codeAt(node: ts.StringLiteral): Found[] {
 
 function callAt(node: ts.CallExpression): Found[] {
   const name = ts.isIdentifier(node.expression) ? node.expression.text : '';
+  if (node.expression.getText() === 'process.exit') return [{ code: null, what: 'ends the process' }];
   if (!refusers.has(name)) return [];
   const [first] = node.arguments;
   const reason = name === 'refused' || name === 'refusedAs' || name === 'failure';

@@ -198,5 +198,11 @@ failClosed('run.state', {
     );
   },
   missing: () => isStuck(begin(plan([state('a')], { initialState: 'gone' })), 'NO_ELIGIBLE_TRANSITION'),
+  malformed: () => {
+    const walk = begin(plan([state('a', [transition('go', 'b')]), state('b', [], { outcome: 'failure' })]));
+    const decision = walk.submit(agent, 'go');
+    assert.deepEqual([walk.run.status, walk.run.problem?.code], ['failed', 'OUTCOME_FAILURE']);
+    assert.equal(recorded(decision, 'run.failed').length, 1);
+  },
   empty: () => isStuck(begin(plan([state('a', [], { terminal: false })])), 'NO_ELIGIBLE_TRANSITION'),
 });
