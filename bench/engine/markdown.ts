@@ -1,0 +1,28 @@
+import type { Measured } from './timing.js';
+
+const titles: Readonly<Record<string, string>> = {
+  oneGuard: 'one comparison',
+  tenGuards: 'ten clauses',
+  rule: 'the rule, permitted',
+  ruleRefused: 'the rule, its last clause fails',
+  policyCheck: 'policy check, permitted',
+  policyCheckRefused: 'policy check, refused by the last guard',
+  policyCheckOldRun: 'policy check of a run with 500 messages',
+  chainOfTen: 'chain of ten steps',
+};
+
+/** The table of docs/performance.md. */
+export function table(report: {
+  readonly results: Readonly<Record<string, Measured>>;
+  readonly clockNs: object;
+  readonly signatureNs: object;
+}): string {
+  const rows = Object.entries(report.results).map(([name, { opsPerSecond, ns }]) => {
+    const [what = '', who = ''] = [name.slice(0, name.indexOf('/')), name.slice(name.indexOf('/') + 1)];
+    const times = [ns.p50, ns.p99, ns.p999].map((one) => one.toLocaleString('en')).join(' | ');
+    return `| ${titles[what] ?? what} | ${who} | ${opsPerSecond.toLocaleString('en')} | ${times} |`;
+  });
+  const head = ['| | | a second | p50 ns | p99 ns | p99.9 ns |', '|---|---|---|---|---|---|'];
+  const notes = `clock ${JSON.stringify(report.clockNs)}, signature ${JSON.stringify(report.signatureNs)} ns`;
+  return `${[...head, ...rows, '', notes].join('\n')}\n`;
+}

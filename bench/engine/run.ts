@@ -1,0 +1,140 @@
+import { parseArgs } from 'node:util';
+import { machine } from '../machine.js';
+import { spread } from '../measure.js';
+import { payment, prohibited, questions, type Facts, type Said } from './facts.js';
+import { table } from './markdown.js';
+import { loadPeers, type Peer } from './peers.js';
+import { loadProduct, type Product } from './product.js';
+import { measure, type Subject } from './timing.js';
+
+// `npm run bench:engine [-- --iterations 50000 --rounds 7 --no-peers --markdown]`: guards and policy checks of `dist`,
+// and one rule in our notation, in CEL and in Cedar, in turn. JSON on stdout (or a table), progress on stderr.
+
+const { values } = parseArgs({
+  allowNegative: true,
+  options: {
+    iterations: { type: 'string', default: '50000' },
+    rounds: { type: 'string', default: '7' },
+    peers: { type: 'boolean', default: true },
+    markdown: { type: 'boolean', default: false },
+  },
+});
+const number = (text: string): number => Math.max(Math.round(Number(text)) || 0, 1);
+const sizes = { iterations: number(values.iterations), rounds: number(values.rounds) };
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+const ours = 'countersign';
+
+/** Sixteen payments in turn, so that no call is answered by the one before it. */
+function inTurn(prepare: (facts: Facts) => () => boolean, facts: (index: number) => Facts, wanted: boolean) {
+  const calls = Array.from({ length: 16 }, (_, index) => prepare(facts(index)));
+  return (index: number): boolean => calls[index & 15]?.() === wanted;
+}
+
+const good = (index: number): Facts => payment(1_000 + index, `INV-2${index}`);
+const bad = (index: number): Facts => payment(1_000 + index, `PO-2${index}`);
+
+function subjects(product: Product, peers: readonly Peer[]): readonly Subject[] {
+  const guard = (name: string, rule: string, facts: typeof good, wanted = true): Subject => ({
+    name: `${name}/${ours}`,
+    share: 1,
+    call: inTurn(product.guard(rule), facts, wanted),
+  });
+  const peer = (name: string, rule: 'one' | 'five', facts: typeof good, wanted = true): Subject[] =>
+    peers.map((one) => ({
+      name: `${name}/${one.name}`,
+      share: one.name.includes('cedar') ? 0.04 : 1,
+      call: inTurn((each) => one.rule(rule).prepare(each), facts, wanted),
+    }));
+  return [
+    guard('oneGuard', 'one', good),
+    ...peer('oneGuard', 'one', good),
+    guard('tenGuards', 'ten', good),
+    guard('rule', 'five', good),
+    ...peer('rule', 'five', good),
+    guard('ruleRefused', 'five', bad, false),
+    ...peer('ruleRefused', 'five', bad, false),
+    ...product.subjects.map((one) => ({ ...one, name: `${one.name}/${ours}` })),
+  ];
+}
+
+type Everybody = readonly { readonly name: string; readonly says: (facts: Facts) => Said }[];
+
+function everybody(product: Product, peers: readonly Peer[], rule: 'five' | 'unless_large'): Everybody {
+  return [
+    { name: ours, says: (facts) => product.says(rule, facts) },
+    ...peers.map((one) => ({ name: one.name, says: one.rule(rule).says })),
+  ];
+}
+
+const ask = (all: Everybody, facts: Facts): Record<string, Said> =>
+  Object.fromEntries(all.map(({ name, says }) => [name, says(facts)]));
+
+/** Permitted or not is what must agree. Whether a refusal is a `no` or an error is each language's own. */
+function verdicts(product: Product, peers: readonly Peer[]) {
+  const all = everybody(product, peers, 'five');
+  const asked = questions.map(({ name, permitted, facts }) => {
+    const said = ask(all, facts);
+    const kinds = Object.values(said).map((one) => one.verdict);
+    return {
+      question: name,
+      permitted,
+      agree: kinds.every((kind) => (kind === 'pass') === permitted),
+      sameKind: new Set(kinds).size === 1,
+      said,
+    };
+  });
+  const prohibition = everybody(product, peers, 'unless_large');
+  return {
+    agree: asked.every((one) => one.agree),
+    questions: asked,
+    prohibition: prohibited.map(({ name, facts }) => ({ question: name, said: ask(prohibition, facts) })),
+  };
+}
+
+function clock(): object {
+  const times = Array.from({ length: 100_000 }, () => {
+    const from = performance.now();
+    return (performance.now() - from) * 1e6;
+  });
+  const { p50, p99 } = spread(times);
+  return { p50: Math.round(p50), p99: Math.round(p99) };
+}
+
+async function main(): Promise<void> {
+  const peers = values.peers ? await loadPeers(say) : [];
+  const product = await loadProduct();
+  const said = verdicts(product, peers);
+  for (const one of said.questions) {
+    if (!one.agree) say(`verdicts differ: ${one.question}: ${JSON.stringify(one.said)}`);
+    else if (!one.sameKind) say(`refused in different ways: ${one.question}: ${kindsOf(one.said)}`);
+  }
+  for (const one of said.prohibition) say(`as a prohibition: ${one.question}: ${kindsOf(one.said)}`);
+  const results = measure(subjects(product, peers), sizes, say);
+  const signature = spread(await product.signatureNs(Math.min(sizes.iterations, 2_000)));
+  const rate = (name: string): number => results[name]?.opsPerSecond ?? 0;
+  const celJs = peers.find((one) => one.name.endsWith('cel-js'))?.name;
+  const report = {
+    machine: machine(),
+    sizes,
+    peers: Object.fromEntries(peers.map((one) => [one.name, one.version])),
+    clockNs: clock(),
+    results,
+    signatureNs: { p50: Math.round(signature.p50), p99: Math.round(signature.p99), count: signature.count },
+    aims: {
+      notSlowerThanCelJs: celJs === undefined ? null : rate(`rule/${ours}`) >= rate(`rule/${celJs}`),
+      policyCheckP99Under50us: (results[`policyCheck/${ours}`]?.ns.p99 ?? Infinity) < 50_000,
+    },
+    verdicts: said,
+  };
+  process.stdout.write(values.markdown ? table(report) : `${JSON.stringify(report, null, 2)}\n`);
+  if (!said.agree) process.exitCode = 1;
+}
+
+function kindsOf(said: Record<string, Said>): string {
+  return Object.entries(said)
+    .map(([name, one]) => `${name} ${one.verdict}`)
+    .join(', ');
+}
+
+await main();
