@@ -17,6 +17,7 @@ const rooms = [
   'db',
   'store',
   'client',
+  'notify',
   'api',
   'mcp',
   'cli',
@@ -66,8 +67,14 @@ const doors = {
       'node:',
     ],
   },
+  // Of the executors, the two files that hold the rules of going out: private addresses, references, redaction.
+  notify: {
+    uses: ['model', 'store', 'audit', 'db', 'executors/network', 'executors/references'],
+    types: ['executors'],
+    packages: ['zod', 'pg', 'nodemailer', 'node:'],
+  },
   api: {
-    uses: ['model', 'engine', 'schema', 'policy', 'client', 'store', 'auth', 'audit', 'executors'],
+    uses: ['model', 'engine', 'schema', 'policy', 'client', 'store', 'auth', 'audit', 'executors', 'notify'],
     types: ['db'],
     packages: ['zod', 'yaml', 'express', 'prom-client', 'node:'],
   },

@@ -16,6 +16,7 @@ import {
 import { duration, json, nameShape } from '../src/policy/shape-basics.js';
 import { agentShape, toolShape, workflowShape } from '../src/policy/shape-flows.js';
 import { connectionShape, fileShape } from '../src/policy/shape-folder.js';
+import { channelShape, notificationsShape, routeShape } from '../src/policy/shape-notifications.js';
 import {
   answerShape,
   expectShape,
@@ -60,6 +61,11 @@ const kinds: readonly { readonly name: string; readonly title: string; readonly 
     title: 'Countersign flows: state machines, or one declared agent (flows/*.yaml)',
     shape: z.union([wholeFile.pick({ version: true, workflows: true }), agentShape]),
   },
+  {
+    name: 'notifications',
+    title: 'Countersign notifications (notifications.yaml)',
+    shape: notificationsShape,
+  },
   { name: 'tests', title: 'Countersign policy cases (tests/*.test.yaml)', shape: testsShape },
   {
     name: 'mixed',
@@ -80,6 +86,8 @@ for (const [id, shape] of Object.entries({
   workflow: workflowShape,
   agent: agentShape,
   connection: connectionShape,
+  channel: channelShape,
+  route: routeShape,
   principal: principalShape,
   answer: answerShape,
   expectation: expectShape,

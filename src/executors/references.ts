@@ -51,6 +51,26 @@ export async function resolveConnectionReferences(
   return { status: 'resolved', connection: resolved, redact: makeRedactor(secrets) };
 }
 
+export type ResolvedTexts =
+  | { readonly status: 'resolved'; readonly texts: readonly string[]; readonly redact: Redactor }
+  | Extract<ResolvedConnection, { status: 'missing' }>;
+
+/** Each a reference or a plain text. Of references, whatever they hold is taken for a secret. */
+export async function resolveTexts(
+  texts: readonly string[],
+  source: ReferenceSource,
+): Promise<ResolvedTexts> {
+  const secrets: string[] = [];
+  const resolved: string[] = [];
+  for (const text of texts) {
+    const found = await lookUp(text, source);
+    if ('missing' in found) return { status: 'missing', message: found.missing };
+    if (found.value !== text) secrets.push(found.value);
+    resolved.push(found.value);
+  }
+  return { status: 'resolved', texts: resolved, redact: makeRedactor(secrets) };
+}
+
 async function resolveValues(
   connection: Connection,
   value: (text: string) => Promise<string>,

@@ -1,3 +1,5 @@
+import type { NotificationPolicy } from './notifications.js';
+
 /** What the policies folder declares besides flows. Plain JSON, stored whole in Postgres by hash. */
 export interface PolicySet {
   readonly v: 1;
@@ -7,6 +9,8 @@ export interface PolicySet {
   readonly environments: readonly EnvironmentEntry[];
   readonly roles: readonly { readonly name: string; readonly permissions: readonly string[] }[];
   readonly queues: readonly { readonly name: string; readonly roles: readonly string[] }[];
+  /** Absent: nobody is told, and each approval says so. */
+  readonly notifications?: NotificationPolicy;
 }
 
 export interface ConnectionEntry {

@@ -1,11 +1,13 @@
 import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
+import type { NotificationPolicy } from '../model/notifications.js';
 import type { PolicySet } from '../model/policy-set.js';
 import { compileProxy } from './agent.js';
 import { checkOne, inOrder, judgeWarnings, type CompiledFlow } from './check-text.js';
 import { error, warn, type Catalog, type CompiledTool, type Compiling } from './context.js';
 import { warnUngated } from './gates.js';
+import { compileNotifications } from './notifications.js';
 import { assemble, type PolicyFile } from './policy-set.js';
 import type { PathSegment, Problem } from './problems.js';
 import { readFiles, unique, type Reading } from './reading.js';
@@ -42,15 +44,43 @@ export async function loadFolder(root: string): Promise<FolderResult> {
     ...files.flatMap((file) => flowsOf(reading, file, catalog)),
     ...proxyOf(reading, tools, catalog),
   ];
+  const notifications = notificationsOf(reading, catalog, flows);
   if (reading.errors.length > 0)
     return { status: 'invalid', errors: byFile(reading.errors), warnings: byFile(reading.warnings) };
-  return { status: 'loaded', policySet, catalog, flows, warnings: byFile(reading.warnings) };
+  const whole = notifications === null ? policySet : { ...policySet, notifications };
+  return {
+    status: 'loaded',
+    policySet: whole,
+    catalog: { ...catalog, policySet: whole },
+    flows,
+    warnings: byFile(reading.warnings),
+  };
 }
 
-/** Files that hold no policy of their own: their shape is checked, and what they mean is for who reads them. */
-function sideShape({ file }: Source): z.ZodType | null {
-  if (file?.startsWith('tests/') === true) return testsShape;
-  return file?.startsWith('notifications.') === true ? notificationsShape : null;
+/** Files that hold no flow and no tool: their shape is checked here, and what they mean apart. */
+function sideShape(source: Source): z.ZodType | null {
+  if (source.file?.startsWith('tests/') === true) return testsShape;
+  return isNotifications(source) ? notificationsShape : null;
+}
+
+function isNotifications({ file }: Source): boolean {
+  return file?.startsWith('notifications.') === true;
+}
+
+/** Its routes name queues and roles of everything else, so it comes last. */
+function notificationsOf(
+  reading: Reading,
+  catalog: Catalog,
+  flows: readonly CompiledFlow[],
+): NotificationPolicy | null {
+  const sources = reading.sources.filter((one) => isNotifications(one) && one.value !== null);
+  const made = sources.flatMap((source) => {
+    const shaped = fit(source, source.value, notificationsShape, []);
+    if (shaped.status === 'invalid' || !unique(reading, source, 'file', 'notifications', [])) return [];
+    const to: Compiling = { source, catalog, errors: reading.errors, warnings: reading.warnings };
+    return [compileNotifications(to, shaped.value, flows)];
+  });
+  return made[0] ?? null;
 }
 
 function byFile(problems: readonly Problem[]): Problem[] {

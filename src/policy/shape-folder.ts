@@ -65,9 +65,8 @@ export const fileShape = z.strictObject({
 
 export type FileShape = z.infer<typeof fileShape>;
 
-/** `tests/*.test.yaml` and `notifications.yaml`. */
+/** `tests/*.test.yaml`. */
 export const testsShape = z.looseObject({
   version: z.literal(1).optional(),
   cases: z.array(z.record(z.string(), z.unknown())),
 });
-export const notificationsShape = z.looseObject({ version: z.literal(1).optional() });

@@ -4,3 +4,4 @@ export * from './shape-actions.js';
 export { nameShape } from './shape-basics.js';
 export * from './shape-flows.js';
 export * from './shape-folder.js';
+export * from './shape-notifications.js';

@@ -1,0 +1,105 @@
+import type { NotificationEvent } from '../model/notifications.js';
+import type { Queryable, Tx } from '../db/index.js';
+
+export interface NewNotification {
+  readonly id: string;
+  readonly run: string;
+  readonly approval: string;
+  readonly event: NotificationEvent;
+  /** Key of the fact that it tells of: the same fact is told once, however often it is written. */
+  readonly cause: string;
+  readonly channel: string;
+  readonly recipient: string;
+}
+
+export type NotificationStatus = 'waiting' | 'delivered' | 'failed' | 'superseded';
+
+export interface NotificationRow extends NewNotification {
+  readonly status: NotificationStatus;
+  readonly attempts: number;
+  readonly nextAt: string;
+  readonly createdAt: string;
+  readonly settledAt: string | null;
+  readonly detail: string | null;
+  readonly memo: string | null;
+}
+
+export const notificationChannel = 'countersign_notifications';
+
+const columns = `n.id, n.run, n.approval, n.event, n.cause, n.channel, n.recipient, n.status, n.attempts, n.next_at as "nextAt",
+  n.created_at as "createdAt", n.settled_at as "settledAt", n.detail, n.memo`;
+
+/** In the transaction of what they tell of; whoever delivers is woken when it commits. */
+export async function putNotifications(tx: Tx, rows: readonly NewNotification[]): Promise<void> {
+  if (rows.length === 0) return;
+  for (const one of rows)
+    await tx.query(
+      `insert into notification (id, run, approval, event, cause, channel, recipient) values ($1, $2, $3, $4, $5, $6, $7)
+       on conflict (run, cause, channel, recipient) do nothing`,
+      [one.id, one.run, one.approval, one.event, one.cause, one.channel, one.recipient],
+    );
+  await tx.query('select pg_notify($1, $2)', [notificationChannel, '']);
+}
+
+/** Takes what is due, each once over all processes, for as long as the lease: who dies with it loses nothing. */
+export async function claimNotifications(
+  q: Queryable,
+  { limit, leaseMs, without }: { limit: number; leaseMs: number; without: readonly string[] },
+): Promise<NotificationRow[]> {
+  const { rows } = await q.query<NotificationRow>(
+    `update notification n set attempts = n.attempts + 1, next_at = now() + $2 * interval '1 millisecond'
+      where n.id in (select id from notification where status = 'waiting' and next_at <= now() and channel <> all($3::text[])
+                      order by next_at limit $1 for update skip locked)
+      returning ${columns}`,
+    [limit, leaseMs, without],
+  );
+  return rows;
+}
+
+export interface Settlement {
+  readonly status: NotificationStatus;
+  readonly detail: string;
+  readonly memo: string | null;
+  /** With `waiting`: until the next attempt. */
+  readonly afterMs: number;
+}
+
+/** False: the lease ended and somebody else has taken it since; what they find out counts. */
+export async function settleNotification(
+  q: Queryable,
+  { id, attempts }: Pick<NotificationRow, 'id' | 'attempts'>,
+  { status, detail, memo, afterMs }: Settlement,
+): Promise<boolean> {
+  const { rowCount } = await q.query(
+    `update notification set status = $3, detail = $4, memo = coalesce($5, memo), next_at = now() + $6 * interval '1 millisecond',
+            settled_at = case when $3 = 'waiting' then null else now() end
+      where id = $1 and attempts = $2 and status = 'waiting'`,
+    [id, attempts, status, detail, memo, afterMs],
+  );
+  return rowCount === 1;
+}
+
+/** What this channel said last about the approval. */
+export async function lastMemo(
+  q: Queryable,
+  { approval, channel, recipient }: Pick<NotificationRow, 'approval' | 'channel' | 'recipient'>,
+): Promise<string | null> {
+  const { rows } = await q.query<{ memo: string }>(
+    `select memo from notification where approval = $1 and channel = $2 and recipient = $3 and memo is not null
+      order by created_at desc, id desc limit 1`,
+    [approval, channel, recipient],
+  );
+  return rows[0]?.memo ?? null;
+}
+
+export async function notificationsOf(
+  q: Queryable,
+  approvals: readonly string[],
+): Promise<NotificationRow[]> {
+  if (approvals.length === 0) return [];
+  const { rows } = await q.query<NotificationRow>(
+    `select ${columns} from notification n where n.approval = any($1) order by n.created_at, n.channel, n.recipient`,
+    [approvals],
+  );
+  return rows;
+}

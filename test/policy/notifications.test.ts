@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { loadFolder, type FolderResult } from '../../src/policy/index.js';
+
+// policies/notifications.yaml: part of the policy set, and every name in it exists.
+
+const made: string[] = [];
+after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
+
+const base = {
+  'roles.yaml': `roles: { cfo: { permissions: [] } }\nqueues: { payments: { roles: [controller] } }\n`,
+  'flows/pay.yaml': `
+workflows:
+  pay:
+    owner: team
+    initialState: open
+    states:
+      open: { transitions: { go: { target: done, actor: agent, executor: { kind: human, queue: desk } } } }
+      done: { terminal: true }
+`,
+};
+
+function load(text: string): Promise<FolderResult> {
+  const root = join(mkdtempSync(join(tmpdir(), 'countersign-notifications-')), 'policies');
+  made.push(dirname(root));
+  for (const [path, content] of Object.entries({ ...base, 'notifications.yaml': text })) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), content);
+  }
+  return loadFolder(root);
+}
+
+async function problems(text: string): Promise<string[]> {
+  const result = await load(text);
+  assert.equal(result.status, 'invalid', JSON.stringify(result));
+  return result.status === 'invalid'
+    ? result.errors.map((one) => `${one.file ?? ''}:${one.line}:${one.column} ${one.code} ${one.message}`)
+    : [];
+}
+
+const whole = `version: 1
+publicUrl: https://countersign.example.com/
+channels:
+  hook: { kind: webhook, url: 'https://hooks.example.com/in?team=1', secret: env://HOOK_SECRET }
+  key: { kind: webhook, url: env://HOOK_URL, signing: ed25519, content: action, allowPrivate: true }
+  on-call: { kind: slack, token: env://TOKEN, channel: C0123, signingSecret: secret://slack, users: { U024: ann } }
+  mail: { kind: email, smtp: env://SMTP_URL, from: 'Countersign <no-reply@example.com>', to: [all@example.com, { address: ann@example.com, principal: ann }] }
+routes:
+  - { queue: payments, events: [requested, reminder, escalated], to: [on-call, hook] }
+  - { role: cfo, flow: pay, environment: dev, to: [mail] }
+  - { queue: desk, to: [key] }
+  - { to: [hook] }
+`;
+
+describe('notifications.yaml', () => {
+  test('is part of the policy set, whole', async () => {
+    const result = await load(whole);
+    assert.equal(result.status, 'loaded', JSON.stringify(result));
+    if (result.status !== 'loaded') return;
+    const found = result.policySet.notifications;
+    assert.equal(found?.publicUrl, 'https://countersign.example.com');
+    assert.deepEqual(
+      found?.channels.map((one) => [one.name, one.kind, one.allowPrivate]),
+      [
+        ['hook', 'webhook', false],
+        ['key', 'webhook', true],
+        ['on-call', 'slack', false],
+        ['mail', 'email', false],
+      ],
+    );
+    assert.deepEqual(found?.routes[1], {
+      queue: null,
+      role: 'cfo',
+      flow: 'pay',
+      environment: 'dev',
+      events: null,
+      to: ['mail'],
+    });
+    assert.deepEqual(result.catalog.policySet, result.policySet);
+  });
+
+  test('a folder without one tells nobody', async () => {
+    const result = await load('');
+    assert.ok(result.status === 'loaded' && result.policySet.notifications === undefined);
+  });
+
+  const hook = `channels: { hook: { kind: webhook, url: 'https://h.example.com', secret: env://S } }\n`;
+  const refused: readonly (readonly [what: string, text: string, said: RegExp])[] = [
+    [
+      'an unknown channel',
+      `${hook}routes: [{ to: [hok] }]`,
+      /^notifications.yaml:2:17 UNKNOWN_CHANNEL unknown channel `hok`: did you mean `hook`\?$/,
+    ],
+    [
+      'an unknown queue',
+      `${hook}routes: [{ queue: paymants, to: [hook] }]`,
+      /:2:19 UNKNOWN_QUEUE .*`payments`\?$/,
+    ],
+    ['an unknown role', `${hook}routes: [{ role: cfoo, to: [hook] }]`, /:2:18 UNKNOWN_ROLE .*`cfo`\?$/],
+    ['an unknown environment', `${hook}routes: [{ environment: moon, to: [hook] }]`, /UNKNOWN_ENVIRONMENT/],
+    ['an unknown event', `${hook}routes: [{ events: [asked], to: [hook] }]`, /:2:21 UNKNOWN_VALUE/],
+    [
+      'an unknown key',
+      `${hook}routes: [{ roles: [cfo], to: [hook] }]`,
+      /UNKNOWN_KEY unknown key `roles`: did you mean `role`\?/,
+    ],
+    ['an unknown kind', 'channels: { a: { kind: pager } }', /UNKNOWN_KIND/],
+    ['a route to nobody', `${hook}routes: [{ to: [] }]`, /:2:16 WRONG_VALUE/],
+    [
+      'a secret that stands in the file',
+      `channels: { a: { kind: webhook, url: 'https://h.example.com', secret: whsec_AAAA } }`,
+      /:1:\d+ \S+ .*secrets do not stand in policies/,
+    ],
+    [
+      'a webhook without a secret',
+      `channels: { a: { kind: webhook, url: 'https://h.example.com' } }`,
+      /REQUIRED `secret` is required/,
+    ],
+    [
+      "a secret beside the service's own key",
+      `channels: { a: { kind: webhook, url: 'https://h.example.com', signing: ed25519, secret: env://S } }`,
+      /WRONG_VALUE with `signing: ed25519`/,
+    ],
+    [
+      'credentials in an address',
+      `channels: { a: { kind: webhook, url: 'https://u:p@h.example.com', secret: env://S } }`,
+      /WRONG_VALUE .*no http address/,
+    ],
+    [
+      'another protocol',
+      `channels: { a: { kind: webhook, url: 'ftp://h.example.com', secret: env://S } }`,
+      /no http address/,
+    ],
+    [
+      'an SMTP password in the file',
+      `channels: { a: { kind: email, smtp: 'smtp://u:p@h', from: a@example.com, to: [b@example.com] } }`,
+      /no reference/,
+    ],
+    [
+      'an address that is none',
+      `channels: { a: { kind: email, smtp: env://S, from: a@example.com, to: ['b@example.com, c@example.com'] } }`,
+      /no e-mail address/,
+    ],
+    [
+      'one address twice',
+      `channels: { a: { kind: email, smtp: env://S, from: a@example.com, to: [b@example.com, b@example.com] } }`,
+      /DUPLICATE_NAME/,
+    ],
+    [
+      'a Slack channel by its name',
+      `channels: { a: { kind: slack, token: env://T, signingSecret: env://S, channel: '#ops' } }`,
+      /write `C0123456789`/,
+    ],
+    ['a public address with a query', 'publicUrl: https://c.example.com/?a=1', /:1:12 WRONG_VALUE/],
+  ];
+  for (const [what, text, said] of refused)
+    test(`${what} is a finding with its place`, async () => {
+      const found = await problems(text);
+      assert.ok(
+        found.some((one) => said.test(one)),
+        found.join('\n'),
+      );
+    });
+
+  test('a flow that no file declares is a warning: it may be published later', async () => {
+    const result = await load(`${hook}routes: [{ flow: later, to: [hook] }]`);
+    assert.equal(result.status, 'loaded', JSON.stringify(result));
+    assert.deepEqual(
+      result.warnings.map((one) => one.code).filter((one) => one === 'UNKNOWN_FLOW'),
+      ['UNKNOWN_FLOW'],
+    );
+  });
+});
