@@ -2,8 +2,16 @@ import fc from 'fast-check';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import type { Message, MessageBody } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
-import { operators, type Executor, type Guard, type Operand, type Plan } from '../../src/engine/plan.js';
-import type { Event, Outcome, RunState } from '../../src/engine/state.js';
+import {
+  operators,
+  type Charter,
+  type Executor,
+  type Guard,
+  type Mapping,
+  type Operand,
+  type Plan,
+} from '../../src/engine/plan.js';
+import type { ApprovalState, Event, Outcome, RunState } from '../../src/engine/state.js';
 import { gate, plan, state, time, transition } from './build.js';
 
 // Flows, people and events by chance, small enough that most of them get somewhere.
@@ -80,9 +88,13 @@ const rest: Executor = {
   ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
   ...{ query: [], headers: [], body: null, idempotencyKey: true },
 };
-const executor: fc.Arbitrary<Executor | null> = fc.constantFrom(null, null, rest, {
-  ...{ kind: 'human', queue: null, roles: ['r1'] },
-} as Executor);
+const executor: fc.Arbitrary<Executor | null> = fc.constantFrom<Executor | null>(
+  null,
+  rest,
+  rest,
+  { kind: 'noop', output: null },
+  { kind: 'human', queue: null, roles: ['r1'] },
+);
 
 const gates = fc.option(
   fc
@@ -106,15 +118,40 @@ const gates = fc.option(
   { freq: 2 },
 );
 
+const mapping: fc.Arbitrary<Mapping> = fc.oneof(
+  fc.record({ key: name, value: operand }).map(({ key, value }): Mapping => ({
+    key,
+    spec: { kind: 'set', value },
+  })),
+  fc
+    .record({
+      key: name,
+      kind: fc.constantFrom('add', 'subtract', 'multiply', 'divide', 'concat' as const),
+      operands: fc.array(operand, { minLength: 2, maxLength: 2 }),
+    })
+    .map(({ key, kind, operands }): Mapping => ({ key, spec: { kind: kind as 'add', operands } })),
+);
+
+const tools = ['t1', '__proto__'] as const;
+const charter: fc.Arbitrary<Charter | null> = fc.constantFrom(
+  ...[null, null, null, null, null, null],
+  { read: ['t1'], execute: ['__proto__'], deny: [], unmapped: [] },
+  { read: ['t1', '__proto__'], execute: [], deny: ['__proto__', 'b'], unmapped: [] },
+  { read: ['__proto__'], execute: ['t1'], deny: [], unmapped: ['t1'] },
+);
+
 const stateNames = ['s0', '__proto__', 's/2', 's3'];
 
 const transitions = fc
   .array(
     fc.record({
       target: fc.constantFrom(...stateNames),
-      actor: fc.constantFrom('agent', 'agent', 'human', 'system', 'deterministic' as const),
+      actor: fc.constantFrom('agent', 'agent', 'agent', 'agent', 'human', 'system', 'deterministic' as const),
       tier: fc.constantFrom(null, 'reversible', 'irreversible' as const),
-      guards: fc.oneof(fc.constant([]), fc.array(guard, { maxLength: 2 })),
+      guards: fc.oneof(
+        { weight: 3, arbitrary: fc.constant([]) },
+        { weight: 1, arbitrary: fc.array(guard, { maxLength: 2 }) },
+      ),
       gate: gates,
       executor,
       onDeny: fc.option(fc.constantFrom(...stateNames), { freq: 3 }),
@@ -122,11 +159,12 @@ const transitions = fc
       branches: fc.array(fc.record({ when: comparison, target: fc.constantFrom(...stateNames) }), {
         maxLength: 1,
       }),
-      output: fc.array(
-        fc
-          .record({ key: name, value: operand })
-          .map(({ key, value }) => ({ key, spec: { kind: 'set' as const, value } })),
-        { maxLength: 2 },
+      output: fc.array(mapping, { maxLength: 2 }),
+      tool: fc.constantFrom(null, ...tools),
+      inputSchema: fc.constantFrom({}, {}, {}, { maxProperties: 2 }, null),
+      prefill: fc.array(
+        operand.map((value) => ({ key: 'a', value })),
+        { maxLength: 1 },
       ),
     }),
     { minLength: 1, maxLength: 3 },
@@ -140,12 +178,16 @@ export const flow: fc.Arbitrary<Plan> = fc
   .record({
     states: fc.tuple(transitions, transitions, transitions),
     onEnter: fc.constantFrom(null, rest),
+    onEnterOutput: fc.array(mapping, { maxLength: 1 }),
+    notation: fc.constantFrom('states', 'states', 'states', 'agent' as const),
+    charter,
+    inputSchema: fc.constantFrom({}, {}, {}, {}, {}, { maxProperties: 3 }, null),
     context: object,
     linkFilter: fc.constantFrom('all', 'byGuards' as const),
     timeout: fc.constantFrom(null, 1_000),
     onTimeout: fc.constantFrom(null, { target: 's3' }, { target: '__proto__' }),
   })
-  .map(({ states, onEnter, context, linkFilter, timeout, onTimeout }) =>
+  .map(({ states, onEnter, onEnterOutput, context, timeout, ...fields }) =>
     plan(
       [
         ...states.map((own, index) =>
@@ -154,31 +196,28 @@ export const flow: fc.Arbitrary<Plan> = fc
               index === 1 && onEnter !== null
                 ? {
                     executor: onEnter,
-                    output: [],
+                    output: onEnterOutput,
                     reliability: transition('x', 'x').reliability,
-                    evidence: null,
+                    evidence: 'own',
                   }
                 : null,
           }),
         ),
         state('s3'),
       ],
-      {
-        initialContext: context,
-        linkFilter: linkFilter as 'all',
-        timeoutMs: timeout,
-        onTimeout,
-        maxChainDepth: 5,
-      },
+      { ...(fields as Partial<Plan>), initialContext: context, timeoutMs: timeout, maxChainDepth: 5 },
     ),
   );
 
+const everything = ['p1', 'p2', 'run.operate', 'approval.decide'];
+
+/** Mostly people who may do everything: somebody has to get somewhere. */
 export const principal: fc.Arbitrary<Principal> = fc.record({
-  id: fc.constantFrom('ann', 'ben', 'bot', '__proto__'),
-  kind: fc.constantFrom('human', 'human', 'agent', 'system' as const),
-  roles: fc.subarray(['r1', 'r2']),
-  permissions: fc.subarray(['p1', 'p2', 'run.operate', 'approval.decide']),
-}) as fc.Arbitrary<Principal>;
+  id: fc.constantFrom('ann', 'ben', 'cat', 'bot', '__proto__'),
+  kind: fc.constantFrom<Principal['kind']>('human', 'human', 'human', 'agent', 'system'),
+  roles: fc.oneof({ weight: 2, arbitrary: fc.constant<string[]>(['r1', 'r2']) }, fc.subarray(['r1', 'r2'])),
+  permissions: fc.oneof({ weight: 2, arbitrary: fc.constant(everything) }, fc.subarray(everything)),
+});
 
 /** What may happen next; which approval, action or digest it names is chosen when the run is known. */
 export type Happening =
@@ -200,7 +239,7 @@ export type Happening =
   | { readonly kind: 'outcome'; readonly result: Outcome; readonly other: boolean }
   | { readonly kind: 'deadline'; readonly which: number }
   | { readonly kind: 'timeout' }
-  | { readonly kind: 'again' };
+  | { readonly kind: 'again'; readonly which: number; readonly replayed: boolean };
 
 const outcomes: fc.Arbitrary<Outcome> = fc.oneof(
   {
@@ -218,41 +257,61 @@ const outcomes: fc.Arbitrary<Outcome> = fc.oneof(
 
 export const happening: fc.Arbitrary<Happening> = fc.oneof(
   {
-    weight: 5,
+    weight: 12,
     arbitrary: fc.record({
-      ...{ kind: fc.constant('submit' as const), by: principal, transition: name, arguments: object },
-      stale: fc.boolean().map((one) => one && false),
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      ...{ kind: fc.constant('decide' as const), by: principal, which: fc.nat(3), approve: fc.boolean() },
-      forged: fc.nat(9).map((one) => one === 0),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      kind: fc.constantFrom('cancel', 'retry' as const),
+      kind: fc.constant('submit' as const),
       by: principal,
-    }) as fc.Arbitrary<Happening>,
+      arguments: fc.oneof(fc.constant({}), object),
+      // Flows have up to three transitions a state, named by the first names.
+      transition: fc.constantFrom('a', 'a', 'a', 'b', 'b', '__proto__', 'constructor'),
+      stale: fc.nat(19).map((one) => one === 0),
+    }),
   },
   {
-    weight: 4,
+    weight: 16,
+    arbitrary: fc.record({
+      ...{ kind: fc.constant('decide' as const), by: principal, which: fc.nat(3) },
+      approve: fc.nat(4).map((one) => one !== 0),
+      forged: fc.nat(19).map((one) => one === 0),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constantFrom<'cancel' | 'retry'>('cancel', 'retry', 'retry', 'retry'),
+      by: principal,
+    }),
+  },
+  {
+    weight: 8,
     arbitrary: fc.record({
       kind: fc.constant('outcome' as const),
       result: outcomes,
       other: fc.nat(9).map((one) => one === 0),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('deadline' as const), which: fc.nat(3) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('deadline' as const), which: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.constant<Happening>({ kind: 'timeout' }) },
-  { weight: 1, arbitrary: fc.constant<Happening>({ kind: 'again' }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('again' as const), which: fc.nat(9), replayed: fc.boolean() }),
+  },
 );
 
+/** Mostly one that is still open. */
+function approvalOf(run: RunState, which: number): ApprovalState | undefined {
+  const open = run.approvals.filter((one) => one.status === 'open' || one.status === 'escalated');
+  const some = which > 2 || open.length === 0 ? run.approvals : open;
+  return some[which % Math.max(some.length, 1)];
+}
+
 /** The event that a happening is for this run, as the kernel would hand it to a policy check. */
-export function eventOf(run: RunState, happens: Happening, number: number, last: Message | null): Event {
+export function eventOf(
+  run: RunState,
+  happens: Happening,
+  number: number,
+  earlier: readonly Message[],
+): Event {
   switch (happens.kind) {
     case 'submit':
       return sent(happens.by, number, {
@@ -260,7 +319,7 @@ export function eventOf(run: RunState, happens: Happening, number: number, last:
         expectedVersion: happens.stale ? run.version + 1 : null,
       });
     case 'decide': {
-      const approval = run.approvals[happens.which % Math.max(run.approvals.length, 1)];
+      const approval = approvalOf(run, happens.which);
       return sent(happens.by, number, {
         ...{
           kind: 'decide',
@@ -281,14 +340,17 @@ export function eventOf(run: RunState, happens: Happening, number: number, last:
     case 'deadline':
       return {
         ...{ kind: 'deadline', time },
-        approval: run.approvals[happens.which % Math.max(run.approvals.length, 1)]?.id ?? 'apr_none',
+        approval: approvalOf(run, happens.which)?.id ?? 'apr_none',
       };
     case 'timeout':
       return { kind: 'timeout', time };
-    case 'again':
-      return last === null
-        ? { kind: 'refused_message', time, reason: 'unsigned', name: 'submit', digest: 'sha256:x' }
-        : { kind: 'message', time, message: last };
+    case 'again': {
+      const last = earlier[happens.which % Math.max(earlier.length, 1)];
+      if (last === undefined)
+        return { kind: 'refused_message', time, reason: 'unsigned', name: 'submit', digest: 'sha256:x' };
+      const delivery = happens.replayed ? last.delivery : `d${number}`;
+      return { kind: 'message', time, message: { ...last, delivery } };
+    }
   }
 }
 

@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { decide, initialRun, links } from '../../src/engine/index.js';
+import { readsArguments } from '../../src/engine/guards.js';
+import { closedStatuses, type RunState } from '../../src/engine/state.js';
+import { time } from './build.js';
+import { object, principal } from './generate.js';
+import { answered, executed, kit, meaning, opening, play, story, type Step, type Story } from './stories.js';
+
+// What holds of every run, whatever its flow is, whoever asks, and whatever happens in which order.
+
+const always = (of: (steps: readonly Step[], told: Story) => void, numRuns = 400): void =>
+  fc.assert(
+    fc.property(story, (told) => of(play(told), told)),
+    { numRuns },
+  );
+const closed = (run: RunState): boolean => closedStatuses.includes(run.status);
+const count = ({ decision }: Step, type: string): number =>
+  decision.trace.filter((fact) => fact.type === type).length;
+
+describe('every run', () => {
+  it('gives the same states, effects and records when its events are told again, also from stored text', () => {
+    always((steps, told) => {
+      let run = initialRun(told.plan, 'sha256:p', opening(told));
+      const plan = JSON.parse(JSON.stringify(told.plan)) as Story['plan'];
+      for (const { event, decision, key } of steps) {
+        assert.ok(run);
+        const stored = JSON.parse(JSON.stringify({ run, event })) as { run: RunState; event: typeof event };
+        const again = decide(plan, stored.run, stored.event, kit, key);
+        assert.equal(JSON.stringify(again), JSON.stringify(decision));
+        run = again.state;
+      }
+    });
+  });
+
+  it('is changed by a refusal in nothing but the messages that it remembers', () => {
+    always((steps) => {
+      for (const { before, event, decision } of steps) {
+        if (event.kind !== 'message') continue;
+        const own = answered(decision).find((one) => one.messageId === event.message.id);
+        if (own?.answer.status !== 'refused') continue;
+        assert.deepEqual(meaning(decision.state), meaning(before));
+        assert.deepEqual(
+          [decision.effects.length, decision.actions.length],
+          [1, 0],
+          'a refusal has no effect but its answer',
+        );
+      }
+    });
+  });
+
+  it('is changed by a message only once, and by a message that nobody vouches for never', () => {
+    always((steps) => {
+      for (const { before, event, decision } of steps) {
+        const known = event.kind === 'message' && before.seen.some((one) => one.id === event.message.id);
+        if (!known && event.kind !== 'refused_message') continue;
+        assert.deepEqual(meaning(decision.state), meaning(before));
+        assert.ok(decision.effects.every((one) => one.kind === 'answer'));
+      }
+    });
+  });
+
+  it('gives each message one answer, and the same when it is asked again', () => {
+    always((steps) => {
+      const said = new Map<string, string>();
+      for (const { event, decision } of steps) {
+        for (const { messageId, answer } of answered(decision)) {
+          const text = JSON.stringify(answer);
+          assert.equal(said.get(messageId) ?? text, text);
+          said.set(messageId, text);
+        }
+        const waits = decision.state.waitingAnswer?.messageId;
+        if (event.kind === 'message' && event.message.id !== waits)
+          assert.ok(said.has(event.message.id) || decision.state.executing !== null);
+      }
+    });
+  });
+
+  it('rises in version by one for each transition, each onEnter that ran and each timeout, by nothing else', () => {
+    always((steps, { plan }) => {
+      for (const step of steps) {
+        const { before, decision } = step;
+        const entered = decision.actions.filter(
+          ({ action, status }) => action.transition.startsWith('onEnter:') && status === 'executed',
+        ).length;
+        // A timeout with a target is told as its transition.
+        const ended = plan.onTimeout === null ? count(step, 'timeout.fired') : 0;
+        assert.equal(
+          decision.state.version - before.version,
+          count(step, 'run.transitioned') + entered + ended,
+        );
+      }
+    });
+  });
+
+  it('begins a new stay exactly when it enters a state from another one', () => {
+    always((steps, { plan }) => {
+      for (const { before, decision } of steps) {
+        const terminal = (name: unknown): boolean =>
+          plan.states.find((one) => one.name === name)?.terminal === true;
+        const left = decision.trace.filter(
+          ({ type, data }) =>
+            type === 'run.transitioned' && (data['from'] !== data['to'] || terminal(data['to'])),
+        );
+        assert.equal(decision.state.stay - before.stay, left.length);
+      }
+    });
+  });
+
+  it('is whole after every step: its status says what it is, and nobody waits for nothing', () => {
+    always((steps) => {
+      for (const { decision, event } of steps) {
+        const run = decision.state;
+        const open = run.approvals.filter((one) => one.status === 'open' || one.status === 'escalated');
+        const told = JSON.stringify([event, meaning(run)]);
+        if (run.executing !== null) assert.equal(run.status, 'running', told);
+        else assert.equal(run.waitingAnswer, null, told);
+        assert.equal(run.status === 'stuck', run.stuckOn !== null, told);
+        if (run.status === 'stuck') assert.notEqual(run.problem, null, told);
+        if (run.status === 'waiting') assert.ok(open.length > 0, told);
+        if (run.status === 'running' && run.executing === null) assert.equal(open.length, 0, told);
+        for (const one of open) assert.equal(one.action.stay, run.stay, told);
+        if (closed(run)) assert.equal(open.length, 0, told);
+      }
+      const ends = steps.flatMap(({ decision }) => decision.effects.filter((one) => one.kind === 'close'));
+      const last = steps.at(-1)?.decision.state;
+      assert.deepEqual(
+        ends,
+        last !== undefined && closed(last) ? [{ kind: 'close', status: last.status }] : [],
+      );
+    });
+  });
+
+  it('stays ended once it has ended: nothing moves it, and nothing is executed', () => {
+    always((steps) => {
+      for (const { before, decision } of steps) {
+        if (!closed(before)) continue;
+        assert.deepEqual(meaning(decision.state), meaning(before));
+        assert.ok(decision.effects.every((one) => one.kind === 'answer'));
+      }
+    });
+  });
+
+  it('executes one thing at a time, and what it executes is what it says that it executes', () => {
+    always((steps) => {
+      for (const { before, event, decision } of steps) {
+        const effects = executed(decision);
+        assert.ok(effects.length <= 1);
+        if (before.executing !== null && event.kind !== 'outcome') assert.equal(effects.length, 0);
+        if (effects[0] !== undefined) assert.deepEqual(decision.state.executing, effects[0].executing);
+      }
+    });
+  });
+});
+
+describe('links', () => {
+  /** Asks for every transition of the state in the run's name, and compares with what was listed. */
+  const asked = (step: Step, told: Story, by: Story['by'], args: Story['input']): void => {
+    const run = step.decision.state;
+    const state = told.plan.states.find((one) => one.name === run.state);
+    const filter = state?.linkFilter ?? told.plan.linkFilter;
+    const listed = links(told.plan, run, by);
+    if (closed(run) || run.status === 'stuck') return assert.deepEqual(listed, []);
+    for (const transition of state?.transitions ?? []) {
+      const link = listed.find((one) => one.rel === transition.name);
+      const body = {
+        ...{ kind: 'submit' as const, transition: transition.name, arguments: args },
+        expectedVersion: link?.expectedVersion ?? null,
+      };
+      const message = { ...opening(told), id: 'msg_ask', delivery: 'ask', principal: by, body };
+      // The run as it is when nothing executes: who asks then is only told to wait.
+      const idle = { ...run, executing: null };
+      const { decision } = {
+        decision: decide(told.plan, idle, { kind: 'message', time, message }, kit, 'q'),
+      };
+      const answer = answered(decision).find((one) => one.messageId === 'msg_ask')?.answer;
+      const code = answer?.status === 'refused' ? answer.code : null;
+      const governed = code !== null && ['ACTOR_MISMATCH', 'BLOCKED', 'GUARD_REJECTED'].includes(code);
+      if (transition.actor === 'deterministic') assert.equal(link, undefined);
+      if (filter === 'all') continue;
+      if (link !== undefined) assert.ok(!governed, `listed, and refused with ${String(code)}`);
+      else if (!transition.guards.some(readsArguments)) assert.notEqual(code, null, 'hidden, and taken');
+    }
+  };
+
+  it('under byGuards are exactly what actor, charter and guards do not refuse', () => {
+    fc.assert(
+      fc.property(story, principal, object, (told, by, args) => {
+        for (const step of play({ ...told, plan: { ...told.plan, linkFilter: 'byGuards' } }))
+          asked(step, told, by, args);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

@@ -1,0 +1,98 @@
+import fc from 'fast-check';
+import type { JsonObject } from '../../src/model/json.js';
+import type { Message } from '../../src/model/message.js';
+import type { Principal } from '../../src/model/principal.js';
+import { decide, initialRun } from '../../src/engine/index.js';
+import type { Plan } from '../../src/engine/plan.js';
+import type { Answer, Decision, Event, Kit, RunState } from '../../src/engine/state.js';
+import { kit as plainKit, time } from './build.js';
+import { eventOf, flow, happening, object, principal, type Happening } from './generate.js';
+
+// Runs by chance: a flow, who starts it with what, and what happens to it, told step by step.
+
+export interface Story {
+  readonly plan: Plan;
+  readonly by: Principal;
+  readonly input: JsonObject;
+  readonly happenings: readonly Happening[];
+}
+
+export const story: fc.Arbitrary<Story> = fc.record({
+  plan: flow,
+  by: principal,
+  input: object,
+  happenings: fc.array(happening, { minLength: 6, maxLength: 25, size: 'max' }),
+});
+
+export interface Step {
+  readonly before: RunState;
+  readonly event: Event;
+  readonly decision: Decision;
+  readonly key: string;
+}
+
+/** A schema here says how many arguments there may be. */
+export const kit: Kit = {
+  ...plainKit,
+  validate: (schema, value) =>
+    Object.keys(value).length > Number(schema['maxProperties'] ?? 99)
+      ? { status: 'invalid', errors: [{ pointer: '', message: 'has too many names' }] }
+      : { status: 'valid', value },
+};
+
+export function opening({ plan, by, input }: Story): Message {
+  return {
+    ...{ v: 1, id: 'msg_0', delivery: 'd0', run: 'run_1', time, principal: by, refs: [] },
+    body: {
+      ...{ kind: 'start', flow: plan.name, flowVersion: 1, planHash: 'sha256:p' },
+      ...{ environment: 'dev', mode: 'live', traceId: 't', input },
+    },
+  };
+}
+
+/** Everything that happens, one decision after the other. Nothing may write into what it is given. */
+export function play(told: Story): Step[] {
+  const start = opening(told);
+  const plan = frozen(told.plan);
+  const first = initialRun(plan, 'sha256:p', start);
+  if (first === null) throw new Error('a start starts a run');
+  const steps: Step[] = [];
+  const earlier: Message[] = [start];
+  let run = first;
+  const happen = (event: Event): void => {
+    const key = `s${steps.length}`;
+    const decision = decide(plan, frozen(run), frozen(event), kit, key);
+    steps.push({ before: run, event, decision, key });
+    run = decision.state;
+  };
+  happen({ kind: 'message', time, message: start });
+  for (const [index, happens] of told.happenings.entries()) {
+    const event = eventOf(run, happens, index + 1, earlier);
+    if (event.kind === 'message' && !earlier.some((one) => one.id === event.message.id))
+      earlier.push(event.message);
+    happen(event);
+  }
+  return steps;
+}
+
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  for (const one of Object.values(value)) frozen(one);
+  return value;
+}
+
+/** Every answer that a decision gives, with whose it is. */
+export function answered(decision: Decision): { readonly messageId: string; readonly answer: Answer }[] {
+  return decision.effects.flatMap((one) => (one.kind === 'answer' ? [one] : []));
+}
+
+export function executed(decision: Decision): Extract<Decision['effects'][number], { kind: 'execute' }>[] {
+  return decision.effects.flatMap((one) => (one.kind === 'execute' ? [one] : []));
+}
+
+/** What a run is, but for the messages that it remembers. */
+export function meaning(run: RunState): Omit<RunState, 'seen'> {
+  const { seen: _, ...rest } = run;
+  return rest;
+}
