@@ -2,7 +2,7 @@ import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
 import type { Json, JsonObject } from '../model/json.js';
-import { checkFlowText, type FlowCheck, type Problem as FlowProblem } from '../policy/index.js';
+import { checkFlowText, type FlowCheck, type Finding } from '../policy/index.js';
 import { getFlow, getFlowVersion, listFlows, type FlowVersionRow } from '../store/flows.js';
 import {
   actorOf,
@@ -149,15 +149,13 @@ function flowInvalid(
 
 async function check(call: Call, { bytes, media }: FlowText): Promise<FlowCheck> {
   const text = decode(bytes);
-  if (text === null) return refuseText('NOT_UTF8', 'the text is not UTF-8');
+  if (text === null) return refuseText('UNREADABLE', 'the text is not UTF-8');
   if (text.includes('\u0000'))
-    return refuseText('NOT_TEXT', 'the text holds the character U+0000: take it out');
+    return refuseText('MALFORMED', 'the text holds the character U+0000: take it out');
   const checked = checkFlowText(text, { catalog: await call.deps.policies.catalog(), media });
   if (checked.status === 'invalid') return checked;
   const odd = valueProblem(checked.flow.definition, '');
-  return odd === null
-    ? checked
-    : refuseText('NOT_STORABLE', `\`${odd.pointer}\` ${odd.message}`, odd.pointer);
+  return odd === null ? checked : refuseText('MALFORMED', `\`${odd.pointer}\` ${odd.message}`, odd.pointer);
 }
 
 function decode(bytes: Buffer): string | null {
@@ -168,8 +166,8 @@ function decode(bytes: Buffer): string | null {
   }
 }
 
-function refuseText(code: string, message: string, path = ''): FlowCheck {
-  const found: FlowProblem = { code, path, line: 1, column: 1, message };
+function refuseText(code: 'MALFORMED' | 'UNREADABLE', message: string, path = ''): FlowCheck {
+  const found: Finding = { code, path, line: 1, column: 1, message };
   return { status: 'invalid', errors: [found], warnings: [] };
 }
 

@@ -10,7 +10,7 @@ import {
   type Catalog,
   type CompiledFlow,
   type LoadedFolder,
-  type Problem,
+  type Finding,
 } from '../policy/index.js';
 import { publishVersion, putPlan } from '../store/flows.js';
 import { currentPolicies, policySetSeq, putPolicies } from '../store/policy.js';
@@ -37,12 +37,12 @@ export type ReloadResult =
       readonly changed: boolean;
       readonly hash: string;
       readonly flows: readonly PublishedFlow[];
-      readonly warnings: readonly Problem[];
+      readonly warnings: readonly Finding[];
     }
   | {
       readonly status: 'invalid';
-      readonly errors: readonly Problem[];
-      readonly warnings: readonly Problem[];
+      readonly errors: readonly Finding[];
+      readonly warnings: readonly Finding[];
     };
 
 export interface Policies {

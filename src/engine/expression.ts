@@ -17,6 +17,8 @@ export interface Invalid {
   readonly message: string;
   /** What to write there instead. */
   readonly suggestion?: string;
+  /** The path starts where no value is. */
+  readonly scope?: 'unknown';
 }
 
 export type ParsedComparison = { readonly status: 'parsed'; readonly comparison: Comparison } | Invalid;
@@ -285,11 +287,12 @@ function unknownScope(rest: string, start: number, options: PathOptions): Invali
   const allowed = scopeNames.filter(([, scope]) => options.scopes.includes(scope)).map(([name]) => name);
   const written = /^\S+/.exec(rest)?.[0] ?? '';
   const meant = otherScopes.find(([pattern, name]) => pattern.test(rest) && allowed.includes(name));
-  return invalid(
+  const found = invalid(
     start,
     `\`${shown(written)}\` reads an unknown scope: here a path starts with ${allowed.map((name) => `\`${name}\``).join(', ')}`,
     meant === undefined ? undefined : written.replace(meant[0], () => meant[1]),
   );
+  return { ...found, scope: 'unknown' };
 }
 
 /** `.name`, `.0`, `[0]`, `["odd name"]`, any number of them. */

@@ -33,7 +33,7 @@ export function compileCharter(
     if (near !== undefined)
       warn(
         to,
-        'UNKNOWN_TOOL',
+        'UNKNOWN_DENIED_TOOL',
         [...path, 'deny', index],
         `no tool is named \`${tool}\`: did you mean \`${near}\`?`,
         'value',
@@ -56,7 +56,7 @@ export function compileCharter(
       if (tier === null)
         error(
           to,
-          'TIER_MISSING',
+          'TIER_REQUIRED',
           at,
           `tool \`${tool}\` has no tier, so a charter cannot permit it: give it \`tier\``,
         );

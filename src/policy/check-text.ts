@@ -4,7 +4,8 @@ import { compileAgent } from './agent.js';
 import { compileWorkflow } from './flows.js';
 import { error, type Catalog, type Compiling, type Path } from './context.js';
 import type { EnvironmentEntry } from '../model/policy-set.js';
-import type { Problem } from './problems.js';
+import type { FindingCode } from './findings.js';
+import type { Finding } from './problems.js';
 import { fit } from './shape-check.js';
 import { agentShape, nameShape, workflowShape, type AgentShape, type WorkflowShape } from './shapes.js';
 import { parseText, problemAt, type Media, type Place, type Source } from './source.js';
@@ -20,15 +21,15 @@ export interface CompiledFlow {
   readonly description: string | null;
   /** Where it is published and starts: what it names, else `dev`. */
   readonly environment: string;
-  readonly warnings: readonly Problem[];
+  readonly warnings: readonly Finding[];
 }
 
 export type FlowCheck =
-  | { readonly status: 'valid'; readonly flow: CompiledFlow; readonly warnings: readonly Problem[] }
+  | { readonly status: 'valid'; readonly flow: CompiledFlow; readonly warnings: readonly Finding[] }
   | {
       readonly status: 'invalid';
-      readonly errors: readonly Problem[];
-      readonly warnings: readonly Problem[];
+      readonly errors: readonly Finding[];
+      readonly warnings: readonly Finding[];
     };
 
 const defaultEnvironment = 'dev';
@@ -41,7 +42,7 @@ export function checkFlowText(
   const parsed = parseText(text, options.file, options.media);
   if (parsed.status === 'invalid') return { status: 'invalid', errors: parsed.problems, warnings: [] };
   const { source } = parsed;
-  const fail = (code: string, path: Path, message: string, at: Place = 'key'): FlowCheck => ({
+  const fail = (code: FindingCode, path: Path, message: string, at: Place = 'key'): FlowCheck => ({
     status: 'invalid',
     errors: [problemAt(source, code, path, message, at)],
     warnings: [],
@@ -156,10 +157,10 @@ function made(to: Compiling, plan: Plan, { version: _version, ...definition }: J
 
 /** What the environment does not take, and what is only said. A missing tier where tiers are demanded is an error. */
 export function judgeWarnings(
-  all: readonly Problem[],
+  all: readonly Finding[],
   value: Json,
   environment: EnvironmentEntry | undefined,
-): { readonly fatal: readonly Problem[]; readonly warnings: readonly Problem[] } {
+): { readonly fatal: readonly Finding[]; readonly warnings: readonly Finding[] } {
   const { refuseWarnings = false, requireTiers = false } = environment ?? {};
   const tierless = requireTiers ? all.filter((one) => one.code === 'TIER_MISSING') : [];
   const open = unacknowledged(
@@ -172,7 +173,7 @@ export function judgeWarnings(
 }
 
 /** What the author has read and accepted, with a reason in the file, is not said again. */
-function unacknowledged(warnings: readonly Problem[], value: Json): readonly Problem[] {
+function unacknowledged(warnings: readonly Finding[], value: Json): readonly Finding[] {
   const list =
     isObject(value) && Array.isArray(value['acknowledge']) ? (value['acknowledge'] as readonly Json[]) : [];
   return warnings.filter(
@@ -187,7 +188,7 @@ function unacknowledged(warnings: readonly Problem[], value: Json): readonly Pro
 }
 
 /** As they stand in the text, each once. */
-export function inOrder(problems: readonly Problem[]): Problem[] {
+export function inOrder(problems: readonly Finding[]): Finding[] {
   const once = new Map(problems.map((one) => [JSON.stringify(one), one]));
   return [...once.values()].sort((a, b) => a.line - b.line || a.column - b.column);
 }

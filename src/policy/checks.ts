@@ -10,19 +10,17 @@ import { declares, executorPaths, guardPaths, mappingPaths } from './reads.js';
 export function checkPlan(to: Compiling, plan: Plan, path: Path): void {
   const names = plan.states.map((one) => one.name);
   const all = new Set(names);
-  const known = (name: string, at: Path, what: string): void => {
+  const known = (
+    name: string,
+    at: Path,
+    what: string,
+    code: 'DANGLING_TARGET' | 'INITIAL_STATE' = 'DANGLING_TARGET',
+  ): void => {
     if (!all.has(name))
-      error(
-        to,
-        'UNKNOWN_STATE',
-        at,
-        `${what} \`${name}\` is no state of this flow`,
-        'value',
-        nearest(name, names),
-      );
+      error(to, code, at, `${what} \`${name}\` is no state of this flow`, 'value', nearest(name, names));
   };
   if (plan.notation === 'states') {
-    known(plan.initialState, [...path, 'initialState'], 'initial state');
+    known(plan.initialState, [...path, 'initialState'], 'initial state', 'INITIAL_STATE');
     if (plan.onTimeout !== null)
       known(plan.onTimeout.target, [...path, 'onTimeout', 'target'], 'time-out target');
     if (plan.onTimeout !== null && plan.timeoutMs === null)

@@ -1,7 +1,8 @@
 import type { Executor, Gate, Guard, Mapping, Reliability, TextTemplate, Tier } from '../engine/plan.js';
 import type { JsonObject } from '../model/json.js';
 import type { PolicySet } from '../model/policy-set.js';
-import { nearest, type PathSegment, type Problem } from './problems.js';
+import type { ErrorFinding, WarningFinding } from './findings.js';
+import { nearest, type Finding, type PathSegment } from './problems.js';
 import { problemAt, type Place, type Source } from './source.js';
 
 /** A tool as flows use it. */
@@ -32,8 +33,8 @@ export interface Catalog {
 export interface Compiling {
   readonly source: Source;
   readonly catalog: Catalog;
-  readonly errors: Problem[];
-  readonly warnings: Problem[];
+  readonly errors: Finding[];
+  readonly warnings: Finding[];
 }
 
 export type Path = readonly PathSegment[];
@@ -43,7 +44,7 @@ export const maxProblems = 100;
 
 export function error(
   to: Compiling,
-  code: string,
+  code: ErrorFinding,
   path: Path,
   message: string,
   at: Place = 'value',
@@ -53,7 +54,13 @@ export function error(
   to.errors.push(problemAt(to.source, code, path, message, at, suggestion));
 }
 
-export function warn(to: Compiling, code: string, path: Path, message: string, at: Place = 'key'): void {
+export function warn(
+  to: Compiling,
+  code: WarningFinding,
+  path: Path,
+  message: string,
+  at: Place = 'key',
+): void {
   if (to.warnings.length >= maxProblems) return;
   to.warnings.push(problemAt(to.source, code, path, message, at));
 }
@@ -61,7 +68,7 @@ export function warn(to: Compiling, code: string, path: Path, message: string, a
 /** A reference to something that must exist. */
 export function assertKnown(
   to: Compiling,
-  code: string,
+  code: ErrorFinding,
   what: string,
   name: string,
   names: readonly string[],

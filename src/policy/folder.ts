@@ -9,7 +9,7 @@ import { error, warn, type Catalog, type CompiledTool, type Compiling } from './
 import { warnUngated } from './gates.js';
 import { compileNotifications } from './notifications.js';
 import { assemble, type PolicyFile } from './policy-set.js';
-import type { PathSegment, Problem } from './problems.js';
+import type { Finding, PathSegment } from './problems.js';
 import { readFiles, unique, type Reading } from './reading.js';
 import { fit } from './shape-check.js';
 import { fileShape, notificationsShape, testsShape, toolShape, type ToolShape } from './shapes.js';
@@ -21,15 +21,15 @@ export interface LoadedFolder {
   readonly policySet: PolicySet;
   readonly catalog: Catalog;
   readonly flows: readonly CompiledFlow[];
-  readonly warnings: readonly Problem[];
+  readonly warnings: readonly Finding[];
 }
 
 export type FolderResult =
   | LoadedFolder
   | {
       readonly status: 'invalid';
-      readonly errors: readonly Problem[];
-      readonly warnings: readonly Problem[];
+      readonly errors: readonly Finding[];
+      readonly warnings: readonly Finding[];
     };
 
 /** The folder of POLICIES.md: everything in it is right, or nothing of it is used. */
@@ -83,7 +83,7 @@ function notificationsOf(
   return made[0] ?? null;
 }
 
-function byFile(problems: readonly Problem[]): Problem[] {
+function byFile(problems: readonly Finding[]): Finding[] {
   return inOrder(problems).sort((a, b) => (a.file ?? '').localeCompare(b.file ?? '', 'en'));
 }
 

@@ -1,4 +1,4 @@
 export { checkFlowText, type CompiledFlow, type FlowCheck } from './check-text.js';
 export type { Catalog, CompiledTool } from './context.js';
 export { loadFolder, type FolderResult, type LoadedFolder } from './folder.js';
-export type { Problem } from './problems.js';
+export type { Finding, Problem } from './problems.js';

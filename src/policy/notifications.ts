@@ -2,6 +2,7 @@ import type { Channel, NotificationPolicy, NotificationRoute } from '../model/no
 import type { Gate } from '../engine/plan.js';
 import type { CompiledFlow } from './check-text.js';
 import { error, warn, type Compiling, type Path } from './context.js';
+import type { ErrorFinding } from './findings.js';
 import { nearest } from './problems.js';
 import { referencePattern, type ChannelShape, type NotificationsShape } from './shape-notifications.js';
 
@@ -35,8 +36,8 @@ export function compileNotifications(
     channels: Object.entries(channels).map(([name, one]) => channel(to, name, one, ['channels', name])),
     routes: routes.map((one, index): NotificationRoute => {
       const path: Path = ['routes', index];
-      known(to, 'UNKNOWN_QUEUE', 'queue', one.queue, names.queues, [...path, 'queue']);
-      known(to, 'UNKNOWN_ROLE', 'role', one.role, names.roles, [...path, 'role']);
+      known(to, 'ROUTE_UNKNOWN', 'queue', one.queue, names.queues, [...path, 'queue']);
+      known(to, 'ROUTE_UNKNOWN', 'role', one.role, names.roles, [...path, 'role']);
       known(to, 'UNKNOWN_ENVIRONMENT', 'environment', one.environment, names.environments, [
         ...path,
         'environment',
@@ -65,7 +66,7 @@ export function compileNotifications(
 
 function known(
   to: Compiling,
-  code: string,
+  code: ErrorFinding,
   what: string,
   name: string | undefined,
   names: readonly string[],

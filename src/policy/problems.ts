@@ -1,6 +1,8 @@
+import type { FindingCode } from './findings.js';
+
 /** What is wrong with a policy, where, and what to do. */
-export interface Problem {
-  readonly code: string;
+export interface Problem<Code extends string = string> {
+  readonly code: Code;
   /** JSON pointer into the document. */
   readonly path: string;
   readonly file?: string;
@@ -11,7 +13,12 @@ export interface Problem {
   readonly message: string;
   /** The nearest valid name. */
   readonly suggestion?: string;
+  /** A warning that the author has read and accepted, and why. */
+  readonly acknowledged?: string;
 }
+
+/** What a check of policies finds: each code is in the table of findings.ts. */
+export type Finding = Problem<FindingCode>;
 
 export type PathSegment = string | number;
 

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { PathSegment, Problem } from './problems.js';
+import type { FindingCode } from './findings.js';
+import type { Finding, PathSegment } from './problems.js';
 import { parseText, problemAt, type Source } from './source.js';
 
 // The files of a folder, and what was found wrong in all of them together.
@@ -16,8 +17,8 @@ const maxFolders = 8;
 export interface Reading {
   readonly root: string;
   readonly sources: Source[];
-  readonly errors: Problem[];
-  readonly warnings: Problem[];
+  readonly errors: Finding[];
+  readonly warnings: Finding[];
   /** Where each name was seen first: names are unique over the folder. */
   readonly names: Map<string, string>;
 }
@@ -27,7 +28,7 @@ export async function readFiles(reading: Reading): Promise<void> {
     (found) => found.isDirectory(),
     () => false,
   );
-  const fail = (code: string, file: string, message: string): void =>
+  const fail = (code: FindingCode, file: string, message: string): void =>
     void reading.errors.push({ code, path: '', file, line: 1, column: 1, message });
   if (!isFolder)
     return fail(

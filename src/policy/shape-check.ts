@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import type { Json } from '../model/json.js';
 import { maxProblems } from './context.js';
-import { nearest, type PathSegment, type Problem } from './problems.js';
+import type { FindingCode } from './findings.js';
+import { nearest, type Finding, type PathSegment } from './problems.js';
 import { keysAt, kindsAt } from './shape-keys.js';
 import { problemAt, type Source } from './source.js';
 
@@ -9,7 +10,7 @@ type Issue = z.core.$ZodIssue;
 
 export type Shaped<T> =
   | { readonly status: 'fits'; readonly value: T }
-  | { readonly status: 'invalid'; readonly problems: readonly Problem[] };
+  | { readonly status: 'invalid'; readonly problems: readonly Finding[] };
 
 const words: Readonly<Record<string, string>> = {
   object: 'a mapping',
@@ -46,7 +47,7 @@ export function fit<T>(
 }
 
 /** `above` is where the issue's own path starts, inside the value. */
-function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]): readonly Problem[] {
+function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]): readonly Finding[] {
   const inner = [...above, ...issue.path];
   const path = pathOf(fitting, inner);
   switch (issue.code) {
@@ -76,9 +77,14 @@ function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]):
       const own = issue.code === 'custom' || issue.code === 'invalid_format' || issue.code === 'too_small';
       const message = (shown: string): string =>
         own ? `${shown} ${issue.message}` : `${shown}: ${issue.message}`;
-      return [misfit(fitting, path, 'WRONG_VALUE', message)];
+      return [misfit(fitting, path, isEmptyGuard(issue, path) ? 'EMPTY_GUARD' : 'WRONG_VALUE', message)];
     }
   }
+}
+
+function isEmptyGuard(issue: Issue, path: readonly PathSegment[]): boolean {
+  const last = path.at(-1);
+  return issue.code === 'too_small' && issue.origin === 'array' && (last === 'guards' || last === 'requires');
 }
 
 function pathOf({ base }: Fitting, inner: readonly PropertyKey[]): readonly PathSegment[] {
@@ -89,7 +95,7 @@ function unknownKeys(
   fitting: Fitting,
   keys: readonly string[],
   inner: readonly PropertyKey[],
-): readonly Problem[] {
+): readonly Finding[] {
   const known = keysAt(fitting.shape, inner, fitting.value);
   return keys
     .slice(0, maxProblems)
@@ -109,11 +115,13 @@ function unknownKeys(
 function misfit(
   { source }: Fitting,
   path: readonly PathSegment[],
-  code: string,
+  code: FindingCode,
   message: (shown: string) => string,
   names: readonly string[] = [],
-): Problem {
+): Finding {
   const value = valueAt(source, path);
+  if (value === undefined && path.at(-1) === 'initialState')
+    return problemAt(source, 'INITIAL_STATE', path, 'a flow says where it starts: add `initialState`');
   if (value === undefined)
     return problemAt(source, 'REQUIRED', path, `\`${String(path.at(-1) ?? '')}\` is required here`);
   return problemAt(source, code, path, message(shown(value)), 'value', nearest(String(value), names));
@@ -124,7 +132,7 @@ function explainUnion(
   fitting: Fitting,
   issue: Extract<Issue, { code: 'invalid_union' }>,
   inner: readonly PropertyKey[],
-): readonly Problem[] {
+): readonly Finding[] {
   const { source } = fitting;
   if (issue.errors.length === 0) return [unknownKind(fitting, inner)];
   const path = pathOf(fitting, inner);
@@ -144,7 +152,7 @@ function explainUnion(
   return [misfit(fitting, path, 'WRONG_TYPE', (text) => `${text} does not fit here`)];
 }
 
-function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Problem {
+function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Finding {
   const holder = inner.at(-1) === 'kind' ? inner.slice(0, -1) : inner;
   const path = [...pathOf(fitting, holder), 'kind'];
   const names = kindsAt(fitting.shape, holder, fitting.value);
@@ -155,6 +163,13 @@ function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Problem {
       'REQUIRED',
       path,
       `a \`kind\` is required here: one of ${quoted(names)}`,
+    );
+  if (kind === 'workflow' && names.includes('rest'))
+    return problemAt(
+      fitting.source,
+      'SUB_FLOW',
+      path,
+      'a flow inside a flow is not taken, as it could be wider than its parent: start it by itself',
     );
   const message = `unknown kind ${shown(kind)}: use one of ${quoted(names)}`;
   return problemAt(fitting.source, 'UNKNOWN_KIND', path, message, 'value', nearest(String(kind), names));

@@ -1,6 +1,7 @@
 import { isAlias, isMap, isScalar, isSeq, visit, type LineCounter, type Document, type Node } from 'yaml';
 import type { Json } from '../model/json.js';
-import { pointer, type PathSegment, type Problem } from './problems.js';
+import type { FindingCode } from './findings.js';
+import { pointer, type Finding, type PathSegment, type Problem } from './problems.js';
 import { composeText, lower } from './yaml-text.js';
 
 // Text to plain JSON, and from any path in it back to line and column.
@@ -23,7 +24,7 @@ export interface Source {
 
 export type Parsed =
   | { readonly status: 'parsed'; readonly source: Source }
-  | { readonly status: 'invalid'; readonly problems: readonly Problem[] };
+  | { readonly status: 'invalid'; readonly problems: readonly Finding[] };
 
 /** `json`: YAML reads it too, and would let pass what JSON refuses. */
 export type Media = 'json' | 'yaml';
@@ -35,7 +36,7 @@ const maxProblems = 100;
 export function parseText(text: string, file?: string, media: Media = 'yaml'): Parsed {
   const composed = composeText(text);
   const place = (offset: number): Position => positionOf(composed.lines, offset);
-  const one = (code: string, offset: number, message: string): Parsed => ({
+  const one = (code: FindingCode, offset: number, message: string): Parsed => ({
     status: 'invalid',
     problems: [{ code, path: '', ...(file === undefined ? {} : { file }), ...place(offset), message }],
   });
@@ -75,7 +76,7 @@ interface Walk {
   readonly place: Source['locate'];
   readonly file: string | undefined;
   readonly targets: ReadonlyMap<Node, Node>;
-  readonly problems: Problem[];
+  readonly problems: Finding[];
   values: number;
   /** Something was found beyond which reading on only costs time. */
   stopped: boolean;
@@ -184,7 +185,7 @@ function stop(walk: Walk, at: At, message: string): null {
   return report(walk, 'TOO_LARGE', at, message);
 }
 
-function report(walk: Walk, code: string, at: At, message: string, place: Place | Node = 'value'): null {
+function report(walk: Walk, code: FindingCode, at: At, message: string, place: Place | Node = 'value'): null {
   const position = typeof place === 'object' ? walk.place([], startOf(place) ?? 0) : walk.place(at, place);
   const file = walk.file === undefined ? {} : { file: walk.file };
   walk.problems.push({ code, path: pointer(at), ...file, ...position, message });
@@ -192,14 +193,14 @@ function report(walk: Walk, code: string, at: At, message: string, place: Place 
   return null;
 }
 
-export function problemAt(
+export function problemAt<Code extends string>(
   source: Source,
-  code: string,
+  code: Code,
   path: readonly PathSegment[],
   message: string,
   at: Place = 'value',
   suggestion?: string,
-): Problem {
+): Problem<Code> {
   return {
     code,
     path: pointer(path),

@@ -159,7 +159,7 @@ function checkTier(to: Compiling, { executor, tier, charter, path }: TierCheck):
   if (charter !== null)
     error(
       to,
-      'TIER_MISSING',
+      'TIER_REQUIRED',
       path,
       'under a charter an executor has a `tier`: an unmapped one is refused',
       'key',

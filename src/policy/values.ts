@@ -9,6 +9,7 @@ import type {
   TextTemplate,
 } from '../engine/plan.js';
 import { isObject, type Json } from '../model/json.js';
+import type { ErrorFinding } from './findings.js';
 import { error, maxProblems, warn, type Compiling, type Path } from './context.js';
 import type { GuardShape, MappingShape } from './shapes.js';
 import { problemAt } from './source.js';
@@ -82,7 +83,7 @@ export function compileExpression(to: Compiling, text: string, path: Path, bareN
 /** Told where it stands; the message says what to write, and the suggestion is the same for a program. */
 function unreadable(
   to: Compiling,
-  code: string,
+  code: ErrorFinding,
   text: string,
   why: Invalid,
   path: Path,
@@ -92,7 +93,8 @@ function unreadable(
   const shown = text.length > 120 ? `${text.slice(0, 117)}...` : text;
   const message = `\`${shown}\`: ${why.message} (at character ${why.at + 1})`;
   const suggestion = why.suggestion === undefined ? {} : { suggestion: why.suggestion };
-  to.errors.push({ ...problemAt(to.source, code, path, message, offset + why.at), ...suggestion });
+  const told = why.scope === 'unknown' ? 'UNKNOWN_SCOPE' : code;
+  to.errors.push({ ...problemAt(to.source, told, path, message, offset + why.at), ...suggestion });
 }
 
 function compilePath(

@@ -392,7 +392,7 @@ describe('proxy.expose', () => {
       'tools/deploy.yaml': proxy,
       'flows/bot.yaml': 'name: bot\nowner: t\npermissions: { execute: [deploy.prod] }',
     });
-    assert.deepEqual(briefly(errors), ['flows/bot.yaml:3:26 TIER_MISSING /permissions/execute/0']);
+    assert.deepEqual(briefly(errors), ['flows/bot.yaml:3:26 TIER_REQUIRED /permissions/execute/0']);
   });
 
   test('a flow that is called proxy too is refused', async () => {

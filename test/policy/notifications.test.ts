@@ -97,9 +97,9 @@ describe('notifications.yaml', () => {
     [
       'an unknown queue',
       `${hook}routes: [{ queue: paymants, to: [hook] }]`,
-      /:2:19 UNKNOWN_QUEUE .*`payments`\?$/,
+      /:2:19 ROUTE_UNKNOWN .*`payments`\?$/,
     ],
-    ['an unknown role', `${hook}routes: [{ role: cfoo, to: [hook] }]`, /:2:18 UNKNOWN_ROLE .*`cfo`\?$/],
+    ['an unknown role', `${hook}routes: [{ role: cfoo, to: [hook] }]`, /:2:18 ROUTE_UNKNOWN .*`cfo`\?$/],
     ['an unknown environment', `${hook}routes: [{ environment: moon, to: [hook] }]`, /UNKNOWN_ENVIRONMENT/],
     ['an unknown event', `${hook}routes: [{ events: [asked], to: [hook] }]`, /:2:21 UNKNOWN_VALUE/],
     [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
+import { findings } from '../../src/policy/findings.js';
 import { checkFlowText, type Catalog, type FlowCheck } from '../../src/policy/index.js';
 import { shipped, shippedText, withTransition } from './documents.js';
 
@@ -58,7 +59,7 @@ function assertAnswer(text: string): FlowCheck {
   for (const one of problems) {
     assert.ok(one.line >= 1 && one.column >= 1, JSON.stringify(one));
     assert.ok(one.line <= lines + 1, JSON.stringify(one));
-    assert.ok(one.code !== '' && one.message !== '', JSON.stringify(one));
+    assert.ok(one.code in findings && one.message !== '', JSON.stringify(one));
     assert.equal(one.file, 'f');
   }
   if (checked.status === 'valid') JSON.stringify(checked.flow.plan);
