@@ -7,7 +7,7 @@ import { evaluateGuard, possible } from './guards.js';
 import { findState, guardContext } from './links.js';
 import { gateFor } from './gates.js';
 import { makeAction } from './action.js';
-import { openApproval, revokeOpen } from './approvals.js';
+import { consume, openApproval, revokeOpen } from './approvals.js';
 import { chainStep } from './chain.js';
 
 // How a run moves: entering states, deterministic chains, executing, settling, closing.
@@ -113,6 +113,7 @@ export function perform(draft: Draft, transition: Transition, action: Action): v
     draft.run.waitingAnswer = { messageId: action.messageId, transition: transition.name, action: action.id };
   }
   if (transition.executor === null || transition.executor.kind === 'human') {
+    if (transition.executor === null && action.approval !== null) consume(draft, action.approval);
     succeed(draft, action);
     return complete(draft, transition, action);
   }

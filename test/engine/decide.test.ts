@@ -194,6 +194,18 @@ describe('a gate', () => {
   });
 });
 
+describe('an approval', () => {
+  const gated = (fields: Parameters<typeof transition>[2] = {}) =>
+    begin(plan([state('a', [transition('pay', 'b', { gate: gate(), ...fields })]), state('b')]));
+  it('is used up by what it lets through, also where nothing is executed', () => {
+    const walk = gated();
+    walk.submit(agent, 'pay');
+    walk.decide(finance, walk.run.approvals[0]?.id ?? '', 'approve');
+    assert.deepEqual([walk.run.status, walk.run.approvals[0]?.status], ['completed', 'consumed']);
+    assert.equal(walk.last.trace.filter((fact) => fact.type === 'approval.consumed').length, 1);
+  });
+});
+
 describe('messages', () => {
   it('count once: the same id gets the same answer, the same delivery is recorded as a replay', () => {
     const walk = begin(plan([state('a', [transition('go', 'a')])]));
