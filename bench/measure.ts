@@ -13,6 +13,18 @@ export function spread(values: readonly number[]): Spread {
   return { p50: at(0.5), p99: at(0.99), count: sorted.length };
 }
 
+export interface Tail extends Spread {
+  readonly p999: number;
+  readonly max: number;
+}
+
+/** With what a thousand values say about the worst of them. */
+export function tail(values: readonly number[]): Tail {
+  const sorted = [...values].sort((a, b) => a - b);
+  const p999 = sorted[Math.min(Math.ceil(sorted.length * 0.999), sorted.length) - 1] ?? 0;
+  return { ...spread(values), p999: rounded(p999), max: rounded(sorted.at(-1) ?? 0) };
+}
+
 export function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }
@@ -37,22 +49,36 @@ export async function together(
 
 /** Processor time of a process and its children, milliseconds. Zero where /proc is not there. */
 export function processorMs(pid: number): number {
-  const ticks = new Map<number, { parent: number; ticks: number }>();
+  const all = processes();
+  return treeOf(all, pid).reduce((sum, one) => sum + (all.get(one)?.ticks ?? 0), 0) * 10;
+}
+
+/** A process and its children, and theirs. */
+export function processTree(pid: number): readonly number[] {
+  return treeOf(processes(), pid);
+}
+
+type Processes = ReadonlyMap<number, { readonly parent: number; readonly ticks: number }>;
+
+function processes(): Processes {
+  const found = new Map<number, { parent: number; ticks: number }>();
   for (const name of list('/proc')) {
     const stat = /^(\d+)$/.test(name) ? read(`/proc/${name}/stat`) : '';
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (fields.length < 16) continue;
     // Its own time and that of the children that it has waited for.
     const used = [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0);
-    ticks.set(Number(name), { parent: Number(fields[1]), ticks: used });
+    found.set(Number(name), { parent: Number(fields[1]), ticks: used });
   }
+  return found;
+}
+
+function treeOf(all: Processes, pid: number): readonly number[] {
   const belongs = (one: number): boolean => {
-    const parent = ticks.get(one)?.parent;
+    const parent = all.get(one)?.parent;
     return one === pid || (parent !== undefined && parent !== one && belongs(parent));
   };
-  let sum = 0;
-  for (const [one, { ticks: used }] of ticks) if (belongs(one)) sum += used;
-  return sum * 10;
+  return [...all.keys()].filter(belongs);
 }
 
 function list(folder: string): string[] {

@@ -134,6 +134,15 @@ function recordOf({ type, body }: RecordRow): Found['records'][number] {
   return { type, actor: envelope.actor.id, decision: envelope.data.decision ?? null };
 }
 
+/** How many of these wait for people. */
+export async function countOpen(pool: Pool, approvals: readonly string[]): Promise<number> {
+  const { rows } = await pool.query<{ open: number }>(
+    `select count(*)::int as open from approval where id = any($1) and status = 'open'`,
+    [approvals],
+  );
+  return rows[0]?.open ?? 0;
+}
+
 /** Waits until no approval of these is open and no action of theirs is under way; gives what still is. */
 export async function settle(pool: Pool, approvals: readonly string[], limitMs: number): Promise<number> {
   const end = Date.now() + limitMs;

@@ -97,6 +97,27 @@ export interface Struck {
   readonly readyAgainMs: number;
 }
 
+/** What a blow left of those that wait, when nobody decides. */
+export interface Stood {
+  readonly name: string;
+  /** Approvals that are open once everything is ready again. */
+  readonly waiting: number;
+  readonly readyAgainMs: number;
+}
+
+export async function withstand(
+  stack: Stack,
+  blow: Blow,
+  countWaiting: () => Promise<number>,
+): Promise<Stood> {
+  const fell = performance.now();
+  await blow.down();
+  await blow.up();
+  await until('everything to be ready', 60_000, () => isReady(stack));
+  const readyAgainMs = rounded(performance.now() - fell);
+  return { name: blow.name, waiting: await countWaiting(), readyAgainMs };
+}
+
 /** Half of the cases are being decided when it falls; the other half is sent while the part is down. */
 export async function strike(
   stack: Stack,

@@ -4,23 +4,44 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { rounded, together } from '../bench/measure.js';
 import { machine } from '../bench/machine.js';
-import { makePool } from '../src/db/index.js';
+import { makePool, type Pool } from '../src/db/index.js';
 import { startStack, type Stack } from '../test/support/stack.js';
 import { projectRoot } from '../test/support/paths.js';
 import { buildOf, makeNewBuild, type Build } from './build.js';
 import { meetPeople, park, type Parked, type People } from './caller.js';
-import { decideAll, flowOf, planOf, strike, type Blow, type Case, type Struck } from './kill-phases.js';
-import { faults, findRuns, settle, verdictOf, type Fault } from './judge.js';
+import { countOpen, faults, findRuns, settle, verdictOf, type Fault } from './judge.js';
+import {
+  decideAll,
+  flowOf,
+  planOf,
+  strike,
+  withstand,
+  type Blow,
+  type Case,
+  type Stood,
+  type Struck,
+} from './kill-phases.js';
+import { killTable } from './table.js';
 import { startTarget, type Target } from './target.js';
 
-// `npm run drill:kill [-- --parked 500]`: parks approvals, kills everything in turn while people decide, deploys a new
-// build, decides the rest, and counts what was lost, executed without approval, or twice. JSON on stdout; status 1
-// when any of it is not 0.
+// `npm run drill:kill [-- --parked 500]`: parks approvals; kills everything in turn, with a new build deployed, while all
+// of them wait; does it again, with another build, while people decide; has the rest decided, and counts what was lost,
+// executed without approval, or twice. JSON on stdout, or a table by `--markdown`; status 1 when any of it is not 0.
 
-const { values } = parseArgs({ options: { parked: { type: 'string', default: '500' } } });
+const { values } = parseArgs({
+  options: {
+    parked: { type: 'string', default: '500' },
+    markdown: { type: 'boolean', default: false },
+  },
+});
 const parkedCount = Math.max(Math.trunc(Number(values.parked)) || 0, 6);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const inFlight = 8;
+
+interface Builds {
+  readonly second: Build;
+  readonly third: Build;
+}
 
 async function parkAll(people: People): Promise<Case[]> {
   const cases: Case[] = [];
@@ -36,103 +57,129 @@ async function parkAll(people: People): Promise<Case[]> {
   return cases;
 }
 
-/** The blows in their order. The new build stays for all that follow. */
-function blowsOn(stack: Stack, newBuild: Build): readonly Blow[] {
+/** Both rounds, in their order. A build that is deployed stays for all that follow. */
+function blowsOn(
+  stack: Stack,
+  builds: Builds,
+): Record<'whileAllWait' | 'whilePeopleDecide', readonly Blow[]> {
   const { worker, api, temporal, postgres } = stack;
   if (temporal === null || postgres === null) throw new Error('the drill needs servers of its own');
-  const killed = (
+  let root: string | undefined;
+  const kill = (
     name: string,
-    one: { kill(): Promise<void>; restart(root?: string): Promise<void> },
+    one: { kill(signal: NodeJS.Signals): Promise<void>; restart(root?: string): Promise<void> },
   ): Blow => ({
     name: `kill -9 of ${name}`,
-    down: () => one.kill(),
-    up: () => one.restart(newBuildIsUp ? newBuild.root : undefined),
+    down: () => one.kill('SIGKILL'),
+    up: () => one.restart(root),
   });
-  let newBuildIsUp = false;
-  const deploy: Blow = {
+  const deploy = (build: Build): Blow => ({
     name: 'a new build deployed',
     down: async () => {
-      newBuildIsUp = true;
+      root = build.root;
       await Promise.all([worker.kill('SIGTERM'), api.kill('SIGTERM')]);
     },
-    up: async () => void (await Promise.all([api.restart(newBuild.root), worker.restart(newBuild.root)])),
-  };
-  return [
-    killed('the worker', worker),
-    killed('the API', api),
-    deploy,
-    killed('Temporal', temporal),
-    killed('Postgres', postgres),
+    up: async () => void (await Promise.all([api.restart(root), worker.restart(root)])),
+  });
+  const [ours, theirs] = [
+    [kill('the worker', worker), kill('the API', api)],
+    [kill('Temporal', temporal), kill('Postgres', postgres)],
   ];
+  return {
+    whileAllWait: [...ours, deploy(builds.second), ...theirs],
+    whilePeopleDecide: [...ours, deploy(builds.third), ...theirs],
+  };
 }
 
-async function judge(
-  stack: Stack,
-  target: Target,
-  cases: readonly Case[],
-): Promise<{ counts: Record<Fault, number>; records: number; faulty: object[] }> {
-  const pool = makePool({ url: stack.databaseUrl, applicationName: 'drill', max: 4 });
-  try {
-    const approvals = cases.map(({ parked }) => parked);
-    const open = await settle(
-      pool,
-      approvals.map((one) => one.approval),
-      120_000,
-    );
-    if (open > 0) say(`${open} approvals have not ended`);
-    const found = await findRuns(pool, approvals, target.effects());
-    const counts = Object.fromEntries(faults.map((fault) => [fault, 0])) as Record<Fault, number>;
-    const faulty: object[] = [];
-    let records = 0;
-    for (const { plan } of cases) {
-      const one = found.get(plan.run);
-      const verdict = one === undefined ? (['lost', 'notEnded'] as const) : verdictOf(plan, one);
-      for (const fault of verdict) counts[fault] += 1;
-      if (verdict.length > 0) faulty.push({ verdict, plan, found: one });
-      records += one?.records.length ?? 0;
-    }
-    // An effect of a run that nobody parked has no approval either.
-    const known = new Set(approvals.map((one) => one.run));
-    counts.executedWithoutApproval += target.effects().filter((one) => !known.has(one.run)).length;
-    return { counts, records, faulty };
-  } finally {
-    await pool.end();
+interface Judged {
+  readonly counts: Record<Fault, number>;
+  /** Approved, with one effect in the world; denied, with none. */
+  readonly executedOnce: number;
+  readonly deniedUntouched: number;
+  readonly records: number;
+  readonly faulty: readonly object[];
+}
+
+async function judge(pool: Pool, target: Target, cases: readonly Case[]): Promise<Judged> {
+  const approvals = cases.map(({ parked }) => parked);
+  const open = await settle(
+    pool,
+    approvals.map((one) => one.approval),
+    120_000,
+  );
+  if (open > 0) say(`${open} approvals have not ended`);
+  const found = await findRuns(pool, approvals, target.effects());
+  const counts = Object.fromEntries(faults.map((fault) => [fault, 0])) as Record<Fault, number>;
+  const faulty: object[] = [];
+  let records = 0;
+  for (const { plan } of cases) {
+    const one = found.get(plan.run);
+    const verdict = one === undefined ? (['lost', 'notEnded'] as const) : verdictOf(plan, one);
+    for (const fault of verdict) counts[fault] += 1;
+    if (verdict.length > 0) faulty.push({ verdict, plan, found: one });
+    records += one?.records.length ?? 0;
   }
+  // An effect of a run that nobody parked has no approval either.
+  const known = new Set(approvals.map((one) => one.run));
+  counts.executedWithoutApproval += target.effects().filter((one) => !known.has(one.run)).length;
+  const withEffects = (decision: string, effects: number): number =>
+    cases.filter(({ plan }) => plan.decision === decision && found.get(plan.run)?.effects.length === effects)
+      .length;
+  const [executedOnce, deniedUntouched] = [withEffects('approve', 1), withEffects('deny', 0)];
+  return { counts, executedOnce, deniedUntouched, records, faulty };
 }
 
-async function drill(stack: Stack, target: Target, newBuild: Build): Promise<boolean> {
+async function waitThrough(
+  stack: Stack,
+  pool: Pool,
+  cases: readonly Case[],
+  blows: readonly Blow[],
+): Promise<Stood[]> {
+  const approvals = cases.map(({ parked }) => parked.approval);
+  const stood: Stood[] = [];
+  for (const blow of blows) {
+    stood.push(await withstand(stack, blow, () => countOpen(pool, approvals)));
+    say(`${blow.name}: ${JSON.stringify(stood.at(-1))}`);
+  }
+  return stood;
+}
+
+async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): Promise<boolean> {
   const people = await meetPeople(stack);
   const cases = await parkAll(people);
-  const blows = blowsOn(stack, newBuild);
-  const share = Math.max(Math.floor(cases.length / (blows.length + 1)), 1);
-  const phases: Struck[] = [];
-  for (const [index, blow] of blows.entries()) {
-    phases.push(await strike(stack, people, blow, cases.slice(index * share, (index + 1) * share)));
-    say(`${blow.name}: ${JSON.stringify(phases.at(-1))}`);
+  const { whileAllWait, whilePeopleDecide } = blowsOn(stack, builds);
+  const stood = await waitThrough(stack, pool, cases, whileAllWait);
+  const effectsBeforeAnyDecision = target.effects().length;
+  const share = Math.max(Math.floor(cases.length / (whilePeopleDecide.length + 1)), 1);
+  const struck: Struck[] = [];
+  for (const [index, blow] of whilePeopleDecide.entries()) {
+    struck.push(await strike(stack, people, blow, cases.slice(index * share, (index + 1) * share)));
+    say(`${blow.name}: ${JSON.stringify(struck.at(-1))}`);
   }
-  const rest = cases.slice(blows.length * share);
+  const rest = cases.slice(whilePeopleDecide.length * share);
   const calm = await decideAll(people, rest);
   say(`the remaining ${rest.length} decided`);
-  const { counts, records, faulty } = await judge(stack, target, cases);
-  const ok = faults.every((fault) => counts[fault] === 0);
+  const { counts, faulty, ...judged } = await judge(pool, target, cases);
+  const stayed = stood.every(({ waiting }) => waiting === cases.length) && effectsBeforeAnyDecision === 0;
+  const ok = stayed && faults.every((fault) => counts[fault] === 0);
   const decided = (wanted: string): number => cases.filter(({ plan }) => plan.decision === wanted).length;
   const effects = target.effects();
   const report = {
     machine: machine(),
-    builds: { first: buildOf(projectRoot).bundle, second: newBuild.bundle },
+    builds: { first: buildOf(projectRoot).bundle, second: builds.second.bundle, third: builds.third.bundle },
     parked: cases.length,
     approved: decided('approve'),
     denied: decided('deny'),
-    phases,
+    ...{ whileAllWait: stood, effectsBeforeAnyDecision, whilePeopleDecide: struck },
     rest: { approvals: rest.length, unanswered: calm.unanswered },
     effects: effects.length,
     requestsRepeatedUnderTheSameKey: effects.reduce((sum, one) => sum + one.requests - 1, 0),
-    records,
+    ...judged,
     ...counts,
     ok,
     faulty: faulty.slice(0, 10),
   };
-  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  process.stdout.write(values.markdown ? killTable(report) : `${JSON.stringify(report, null, 2)}\n`);
   return ok;
 }
 
@@ -140,17 +187,22 @@ async function main(): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-drill-'));
   const target = await startTarget();
   try {
-    say('making a second build');
-    const newBuild = await makeNewBuild(join(folder, 'next'), `drill ${Date.now()}`);
+    say('making two more builds');
+    const builds = {
+      second: await makeNewBuild(join(folder, 'second'), `drill ${Date.now()}`),
+      third: await makeNewBuild(join(folder, 'third'), `drill ${Date.now()}, again`),
+    };
     say('starting Postgres, Temporal, API and worker');
     const policies = join(projectRoot, 'drill', 'policies');
-    const stack = await startStack({ own: true, policies, env: { ERP_URL: target.url } });
+    const stack = await startStack({ own: true, fsync: true, policies, env: { ERP_URL: target.url } });
+    const pool = makePool({ url: stack.databaseUrl, applicationName: 'drill', max: 4 });
     try {
-      return await drill(stack, target, newBuild);
+      return await drill(stack, pool, target, builds);
     } catch (error) {
       say(stack.logs());
       throw error;
     } finally {
+      await pool.end();
       await stack.stop();
     }
   } finally {

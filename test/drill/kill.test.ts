@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { verdictOf, type Found, type Plan } from '../../drill/judge.js';
+import { killTable, type KillReport } from '../../drill/table.js';
 import { projectRoot } from '../support/paths.js';
 
 describe('the kill drill', () => {
@@ -22,15 +23,28 @@ describe('the kill drill', () => {
       },
       { ok: true, parked: 6, approved: 5, effects: 5 },
     );
-    const phases = (report['phases'] as { name: string; decisions: number }[]).map((one) => one.name);
-    assert.deepEqual(phases, [
+    const blows = [
       'kill -9 of the worker',
       'kill -9 of the API',
       'a new build deployed',
       'kill -9 of Temporal',
       'kill -9 of Postgres',
-    ]);
-    assert.notEqual(report['builds'].first, report['builds'].second);
+    ];
+    const stood = report['whileAllWait'] as { name: string; waiting: number }[];
+    const struck = report['whilePeopleDecide'] as { name: string; decisions: number }[];
+    assert.deepEqual(
+      stood.map(({ name, waiting }) => [name, waiting]),
+      blows.map((name) => [name, 6]),
+    );
+    assert.equal(report['effectsBeforeAnyDecision'], 0);
+    assert.deepEqual(
+      struck.map((one) => one.name),
+      blows,
+    );
+    assert.equal(new Set(Object.values(report['builds'])).size, 3);
+    const shown = killTable(report as unknown as KillReport);
+    assert.match(shown, /executed exactly once \| 5 of 5 \|\n\| denied, and never executed \| 1 of 1 \|/);
+    for (const name of blows) assert.equal(shown.split(`\n| ${name} |`).length, 3);
   });
 
   const plan: Plan = { run: 'run_1', approval: 'apr_1', decision: 'approve', people: 1 };

@@ -80,13 +80,14 @@ export async function sharedServers(): Promise<Servers> {
   };
 }
 
-/** A Postgres and a Temporal that only this test uses, so that it may kill them. */
+/** A Postgres and a Temporal that only this test uses, so that it may kill them. `fsync` as the product runs it, or off. */
 export async function ownServers(
   environments: readonly string[],
   dynamicConfig: readonly string[] = [],
+  fsync = false,
 ): Promise<Servers> {
   const home = temporaryFolder('own');
-  const postgres = await preparePostgres({ home, choosePort: freePort, say: quiet, disposable: true });
+  const postgres = await preparePostgres({ home, choosePort: freePort, say: quiet, disposable: !fsync });
   const database = await makeHandle(() => postgres.launch(never));
   await postgres.createDatabase('countersign');
   const binary = await findTemporal({ say: quiet, signal: never });

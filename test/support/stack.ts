@@ -23,6 +23,8 @@ export interface StackOptions {
   readonly own?: boolean;
   /** With `own`: more settings of that Temporal server, as `key=value`. */
   readonly dynamicConfig?: readonly string[];
+  /** With `own`: that Postgres writes through to the disk, as the product's does. Off by default. */
+  readonly fsync?: boolean;
 }
 
 export interface ProcessHandle {
@@ -76,7 +78,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const policies = policyFolder(options.policies, home);
   const environments = await environmentsOf(policies);
   const servers =
-    options.own === true ? await ownServers(environments, options.dynamicConfig) : await sharedServers();
+    options.own === true
+      ? await ownServers(environments, options.dynamicConfig, options.fsync)
+      : await sharedServers();
   try {
     return await startProcesses({ options, home, policies, environments, servers });
   } catch (error) {
@@ -172,7 +176,17 @@ function readLog(home: string, name: string): string {
   }
 }
 
-const bootMs = 30_000;
+const bootMs = 60_000;
+
+/** How often it has said that it works. `/readyz` takes a worker that died a minute ago for one that works. */
+function bootsOf(name: 'api' | 'worker', home: string): number {
+  const line = { api: /^listening on /gm, worker: /^working on /gm }[name];
+  try {
+    return readFileSync(join(home, `${name}.log`), 'utf8').match(line)?.length ?? 0;
+  } catch {
+    return 0;
+  }
+}
 
 function makeProcess(
   name: 'api' | 'worker',
@@ -199,10 +213,11 @@ function makeProcess(
     kill: (signal = 'SIGKILL') => kill(signal),
     async restart(root = projectRoot) {
       await kill('SIGTERM');
+      const before = bootsOf(name, home);
       child = spawnTied(name, home, env, root);
       await until(`${name} ready`, bootMs, () => {
         if (!isUp()) throw new Error(`the ${name} ended with ${child?.signalCode ?? child?.exitCode}`);
-        return ready();
+        return bootsOf(name, home) > before ? ready() : null;
       });
     },
     async end() {

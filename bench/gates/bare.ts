@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { newId } from '../../src/model/ids.js';
+import { projectRoot } from '../../test/support/paths.js';
+import { ownServers } from '../../test/support/servers.js';
+import { namespace } from '../governed.js';
+import { makeChild } from './child.js';
+import { devServerMb } from './governed.js';
+import type { Side } from './side.js';
+
+const taskQueue = 'bench-gate';
+
+/** A hand-written workflow that waits for a signal, on a Temporal server of its own. */
+export async function startBare(target: string): Promise<Side> {
+  const servers = await ownServers(['dev']);
+  const { temporal } = servers;
+  if (temporal === null) throw new Error('the benchmark needs servers of its own');
+  const script = join(projectRoot, 'bench', 'bare', 'gate-worker.ts');
+  const worker = makeChild(script, [servers.temporalAddress, namespace, taskQueue, target]);
+  await worker.start();
+  const connection = await Connection.connect({ address: servers.temporalAddress });
+  const { workflow } = new Client({ connection, namespace });
+  return {
+    name: 'temporal',
+    about: 'a hand-written workflow that waits for a signal; nobody is authenticated, nothing is recorded',
+    async park() {
+      const workflowId = newId('run').replace('run_', 'bare_');
+      const handle = await workflow.start('gate', { workflowId, taskQueue, args: [] });
+      return { id: workflowId, decide: () => handle.signal('decide', 'approve') };
+    },
+    parked: worker.waiting,
+    worker,
+    processes: () => ({ worker: worker.pid, temporal: temporal.pid }),
+    stored: () => Promise.resolve({ temporal: devServerMb(temporal.pid) }),
+    async stop() {
+      await worker.kill('SIGKILL');
+      await connection.close();
+      await servers.stop();
+    },
+  };
+}

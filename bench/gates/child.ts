@@ -1,0 +1,61 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { projectRoot } from '../../test/support/paths.js';
+
+// A process that says `working` when it is, and `waiting <id>` where a run of it begins to wait.
+
+export interface Child {
+  readonly pid: number;
+  /** Distinct runs that have begun to wait, in all its lives. */
+  waiting(): number;
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Resolves when it works. */
+  start(): Promise<void>;
+}
+
+/** Not started yet. A script is TypeScript. */
+export function makeChild(script: string, args: readonly string[]): Child {
+  const seen = new Set<string>();
+  let child: ChildProcess | null = null;
+  let gone: Promise<unknown> = Promise.resolve();
+  return {
+    get pid() {
+      return child?.pid ?? 0;
+    },
+    waiting: () => seen.size,
+    async kill(signal) {
+      child?.kill(signal);
+      await gone;
+    },
+    async start() {
+      // Tied by its stdin: it ends with the benchmark, however that one ends.
+      const tether = join(projectRoot, 'dist', 'processes', 'tether.js');
+      const started = spawn(process.execPath, ['--import', tether, '--import', 'tsx', script, ...args], {
+        cwd: projectRoot,
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      child = started;
+      const ended = new Promise<string>((resolve) =>
+        started.once('exit', (code, signal) => resolve(String(code ?? signal))),
+      );
+      gone = ended;
+      await new Promise<void>((resolve, reject) => {
+        createInterface(started.stdout).on('line', (line) => {
+          if (line === 'working') resolve();
+          if (line.startsWith('waiting ')) seen.add(line.slice('waiting '.length));
+        });
+        void ended.then((how) => reject(new Error(`\`${script}\` ended with ${how} before it worked`)));
+      });
+    },
+  };
+}
+
+/** A POST that is to be taken. */
+export async function post(url: string, body?: unknown): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const init = body === undefined ? {} : { headers, body: JSON.stringify(body) };
+  const response = await fetch(url, { method: 'POST', ...init });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text}`);
+}

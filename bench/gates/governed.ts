@@ -1,0 +1,67 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { decideOn, meetPeople, park } from '../../drill/caller.js';
+import { projectRoot } from '../../test/support/paths.js';
+import { startStack } from '../../test/support/stack.js';
+import { rounded } from '../measure.js';
+import type { Megabytes, Side } from './side.js';
+
+/** The product, by its REST API: a run is started, a payment is submitted and parks at its gate, a controller approves. */
+export async function startGoverned(target: string): Promise<Side> {
+  const policies = join(projectRoot, 'drill', 'policies');
+  const stack = await startStack({ own: true, fsync: true, policies, env: { ERP_URL: target } });
+  const { postgres, temporal } = stack;
+  if (postgres === null || temporal === null) throw new Error('the benchmark needs servers of its own');
+  const { agent, controllers } = await meetPeople(stack);
+  let count = 0;
+  return {
+    name: 'countersign',
+    about:
+      'REST API, signed decision, policy check, five transactions and a chain of records a run, a deadline of 24 h',
+    async park() {
+      const parked = await park(agent, 'one', 'pay');
+      count += 1;
+      const key = `bench-${parked.approval}`;
+      return {
+        id: parked.run,
+        async decide() {
+          const { status, body } = await decideOn(controllers[0], parked, 'approve', key);
+          if (status !== 200 && status !== 202) throw new Error(`${status}: ${JSON.stringify(body)}`);
+        },
+      };
+    },
+    parked: () => count,
+    worker: { kill: (signal) => stack.worker.kill(signal), start: () => stack.worker.restart() },
+    processes: () => ({
+      ...{ worker: stack.worker.pid, api: stack.api.pid },
+      ...{ temporal: temporal.pid, postgres: postgres.pid },
+    }),
+    stored: async () => ({
+      postgres: await databaseMb(stack.databaseUrl),
+      temporal: devServerMb(temporal.pid),
+    }),
+    stop: stack.stop,
+  };
+}
+
+export async function databaseMb(url: string): Promise<number> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ bytes: string }>(
+      'select pg_database_size(current_database()) as bytes',
+    );
+    return rounded(Number(rows[0]?.bytes ?? 0) / 2 ** 20);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Its SQLite file and what is not yet folded into it, found by the command line. */
+export function devServerMb(pid: number): Megabytes[string] {
+  const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  const file = args[args.indexOf('--db-filename') + 1] ?? '';
+  const size = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return rounded((size(file) + size(`${file}-wal`)) / 2 ** 20);
+}

@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { rounded, tail, together, type Tail } from '../measure.js';
+import type { Arrivals } from './arrivals.js';
+import { availableMb, residentMb } from './memory.js';
+import type { Megabytes, Side, Waiting } from './side.js';
+
+// One engine through all sizes: park, weigh, decide, restart, decide, kill. The same for each.
+
+export interface Plan {
+  /** Rising. */
+  readonly parked: readonly number[];
+  readonly decisions: number;
+  readonly kills: number;
+  readonly inFlight: number;
+  /** For the parking of one size. */
+  readonly minutes: number;
+}
+
+/** From the moment in which a decision is sent. */
+export interface Decided {
+  readonly acceptedMs: Tail;
+  /** Until the request of the effect behind the gate reaches the target. */
+  readonly nextStepMs: Tail;
+}
+
+/** From the `kill -9` of the worker, which is started again at once; a decision is sent at once. */
+export interface Killed {
+  readonly firstAcceptedMs: number;
+  readonly firstNextStepMs: number;
+}
+
+export interface Row {
+  readonly size: number;
+  /** Else it did not fit, and what follows is of as many as were parked. */
+  readonly status: 'measured' | 'outOfTime' | 'outOfMemory';
+  readonly parked: number;
+  readonly startsPerSecond: number;
+  readonly memoryMb: Megabytes;
+  readonly storedMb: Megabytes;
+  readonly warm: Decided;
+  readonly restartMs: number;
+  readonly afterRestart: Decided;
+  readonly kills: readonly Killed[];
+}
+
+export type Say = (line: string) => void;
+
+/** Gives each row when it is there, so that a failure keeps those before it. */
+export async function* measureSide(
+  side: Side,
+  plan: Plan,
+  arrivals: Arrivals,
+  say: Say,
+): AsyncGenerator<Row> {
+  const waiting: Waiting[] = [];
+  for (const size of plan.parked) {
+    const { status, startsPerSecond } = await parkUpTo(side, waiting, size, plan, say);
+    const parked = waiting.length;
+    // Buffers and garbage of the parking settle, and what is put aside is.
+    await sleep(3_000);
+    const memoryMb = Object.fromEntries(
+      Object.entries(side.processes()).map(([name, pid]) => [name, residentMb(pid)]),
+    );
+    const storedMb = await side.stored();
+    // Half of what is left over from the kills each: the last parked while they are warm, the first when nothing is.
+    const count = Math.max(Math.min(plan.decisions, Math.floor((parked - plan.kills) / 2)), 1);
+    const warm = await decideEach(waiting.splice(-count), arrivals);
+    say(`${side.name}: ${count} decided, next step p50 ${warm.nextStepMs.p50} ms`);
+    const stopped = performance.now();
+    await side.worker.kill('SIGTERM');
+    await side.worker.start();
+    const restartMs = rounded(performance.now() - stopped);
+    const afterRestart = await decideEach(waiting.splice(0, count), arrivals);
+    say(`${side.name}: ${count} decided after a restart, next step p50 ${afterRestart.nextStepMs.p50} ms`);
+    const kills: Killed[] = [];
+    for (const one of waiting.splice(0, plan.kills)) kills.push(await afterKill(side, one, arrivals));
+    say(
+      `${side.name}: first decision ${kills.map((one) => one.firstAcceptedMs).join(', ')} ms after kill -9`,
+    );
+    const sizes = { size, status, parked, startsPerSecond, memoryMb, storedMb };
+    yield { ...sizes, warm, restartMs, afterRestart, kills };
+    if (status !== 'measured') return;
+  }
+}
+
+const leastFreeMb = 1_024;
+
+async function parkUpTo(
+  side: Side,
+  waiting: Waiting[],
+  size: number,
+  { inFlight, minutes }: Plan,
+  say: Say,
+): Promise<Pick<Row, 'status' | 'startsPerSecond'>> {
+  const already = waiting.length;
+  const before = side.parked();
+  const started = performance.now();
+  const end = started + minutes * 60_000;
+  let status: Row['status'] = 'measured';
+  const fits = (): boolean => {
+    if (performance.now() > end) status = 'outOfTime';
+    else if (waiting.length % 200 === 0 && availableMb() < leastFreeMb) status = 'outOfMemory';
+    return status === 'measured';
+  };
+  await together(size - already, inFlight, async () => {
+    if (!fits()) return;
+    waiting.push(await side.park());
+    if (waiting.length % Math.ceil(size / 10) === 0) say(`${side.name}: ${waiting.length} started`);
+  });
+  // Started is not yet parked, where starting does not wait for it.
+  while (side.parked() - before < waiting.length - already && fits()) await sleep(20);
+  const seconds = (performance.now() - started) / 1_000;
+  const parked = side.parked() - before;
+  if (status !== 'measured') say(`${side.name}: ${status} at ${already + parked} of ${size}`);
+  return { status, startsPerSecond: rounded(parked / seconds) };
+}
+
+async function decideEach(all: readonly Waiting[], arrivals: Arrivals): Promise<Decided> {
+  const accepted: number[] = [];
+  const next: number[] = [];
+  for (const one of all) {
+    const arrival = arrivals.of(one.id);
+    const sent = performance.now();
+    const taken = one.decide().then(() => accepted.push(performance.now() - sent));
+    // The effect may come before the answer: both are waited for.
+    const [arrived] = await Promise.all([arrival, taken]);
+    next.push(arrived - sent);
+  }
+  return { acceptedMs: tail(accepted), nextStepMs: tail(next) };
+}
+
+async function afterKill(side: Side, one: Waiting, arrivals: Arrivals): Promise<Killed> {
+  const arrival = arrivals.of(one.id);
+  const killed = performance.now();
+  await side.worker.kill('SIGKILL');
+  const restarted = side.worker.start();
+  const [accepted, arrived] = await Promise.all([insist(one), arrival, restarted]);
+  return { firstAcceptedMs: rounded(accepted - killed), firstNextStepMs: rounded(arrived - killed) };
+}
+
+/** The same decision until it is taken; gives when. */
+async function insist(one: Waiting): Promise<number> {
+  const end = performance.now() + 60_000;
+  for (;;) {
+    try {
+      await one.decide();
+      return performance.now();
+    } catch (error) {
+      if (performance.now() > end) throw error;
+      await sleep(25);
+    }
+  }
+}

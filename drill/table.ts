@@ -1,0 +1,72 @@
+import type { Stood, Struck } from './kill-phases.js';
+
+// What docs/reliability.md shows of a run of the kill drill.
+
+export interface KillReport {
+  readonly parked: number;
+  readonly approved: number;
+  readonly denied: number;
+  readonly whileAllWait: readonly Stood[];
+  readonly whilePeopleDecide: readonly Struck[];
+  readonly rest: { readonly approvals: number };
+  readonly executedOnce: number;
+  readonly deniedUntouched: number;
+  readonly requestsRepeatedUnderTheSameKey: number;
+  readonly records: number;
+  readonly lost: number;
+  readonly executedWithoutApproval: number;
+  readonly twice: number;
+  readonly chainBroken: number;
+  readonly notEnded: number;
+}
+
+export function killTable(report: KillReport): string {
+  const { parked } = report;
+  return [
+    ...table(
+      [`while all ${parked} wait`, 'open after it', 'ready again'],
+      report.whileAllWait.map((one) => [one.name, one.waiting, seconds(one.readyAgainMs)]),
+    ),
+    '',
+    ...table(
+      [
+        ...['while people decide', 'decisions', 'taken at once', 'durable, taken later', 'sent again'],
+        ...['never answered', 'first accepted after', 'ready again'],
+      ],
+      report.whilePeopleDecide.map((one) => [
+        ...[one.name, one.decisions, one.takenAtOnce, one.durableAtOnce, one.repeated, one.unanswered],
+        ...[seconds(one.firstAcceptedMs), seconds(one.readyAgainMs)],
+      ]),
+    ),
+    '',
+    ...table(
+      ['what is to be', 'found'],
+      [
+        ['approved, and executed exactly once', `${report.executedOnce} of ${report.approved}`],
+        ['denied, and never executed', `${report.deniedUntouched} of ${report.denied}`],
+        ['decided in calm, after it all', report.rest.approvals],
+        ['lost', report.lost],
+        ['executed without approval', report.executedWithoutApproval],
+        ['executed twice', report.twice],
+        ['approvals that did not end', report.notEnded],
+        ['chains that do not verify', `${report.chainBroken} (${report.records} records)`],
+        [
+          'requests repeated under the same idempotency key, answered from the first',
+          report.requestsRepeatedUnderTheSameKey,
+        ],
+      ],
+    ),
+    '',
+  ].join('\n');
+}
+
+type Cell = string | number;
+
+export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
+  const line = (cells: readonly Cell[]): string => `| ${cells.join(' | ')} |`;
+  return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)];
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
