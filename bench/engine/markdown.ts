@@ -5,6 +5,8 @@ const titles: Readonly<Record<string, string>> = {
   tenGuards: 'ten clauses',
   rule: 'the rule, permitted',
   ruleRefused: 'the rule, its last clause fails',
+  ruleExplained: 'the rule, permitted, with reason and reads',
+  ruleRefusedExplained: 'the rule, refused, with reason and reads',
   policyCheck: 'policy check, permitted',
   policyCheckRefused: 'policy check, refused by the last guard',
   policyCheckOldRun: 'policy check of a run with 500 messages',

@@ -22,7 +22,10 @@ const time = '2026-01-01T00:00:00.000Z';
 
 export interface Product {
   says(rule: string, facts: Facts): Said;
-  guard(rule: string): (facts: Facts) => () => boolean;
+  /** The verdict alone, as links and gates ask for it. */
+  verdict(rule: string): (facts: Facts) => () => boolean;
+  /** With its reason and what it read, as a policy check records it. */
+  explained(rule: string): (facts: Facts) => () => boolean;
   readonly subjects: readonly Subject[];
   /** Verifying what arrives, which comes before the policy check: an Ed25519 signature. Nanoseconds of each call. */
   signatureNs(calls: number): Promise<readonly number[]>;
@@ -54,7 +57,14 @@ export async function loadProduct(): Promise<Product> {
       const { verdict, reason } = engine.evaluateGuard(guardOf(rule), contextOf(facts));
       return { verdict, why: reason };
     },
-    guard(rule) {
+    verdict(rule) {
+      const guard = guardOf(rule);
+      return (facts) => {
+        const at = contextOf(facts);
+        return () => engine.verdictOf(guard, at) === 'pass';
+      };
+    },
+    explained(rule) {
       const guard = guardOf(rule);
       return (facts) => {
         const at = contextOf(facts);

@@ -38,7 +38,7 @@ function subjects(product: Product, peers: readonly Peer[]): readonly Subject[] 
   const guard = (name: string, rule: string, facts: typeof good, wanted = true): Subject => ({
     name: `${name}/${ours}`,
     share: 1,
-    call: inTurn(product.guard(rule), facts, wanted),
+    call: inTurn(product.verdict(rule), facts, wanted),
   });
   const peer = (name: string, rule: 'one' | 'five', facts: typeof good, wanted = true): Subject[] =>
     peers.map((one) => ({
@@ -54,6 +54,12 @@ function subjects(product: Product, peers: readonly Peer[]): readonly Subject[] 
     ...peer('rule', 'five', good),
     guard('ruleRefused', 'five', bad, false),
     ...peer('ruleRefused', 'five', bad, false),
+    { name: `ruleExplained/${ours}`, share: 1, call: inTurn(product.explained('five'), good, true) },
+    {
+      name: `ruleRefusedExplained/${ours}`,
+      share: 1,
+      call: inTurn(product.explained('five'), bad, false),
+    },
     ...product.subjects.map((one) => ({ ...one, name: `${one.name}/${ours}` })),
   ];
 }

@@ -33,8 +33,11 @@ export function typeName(value: Json | undefined): string {
   return Array.isArray(value) ? 'array' : typeof value;
 }
 
+const holding: Compared = { verdict: 'pass', reason: '' };
+const failing: Compared = { verdict: 'fail', reason: '' };
+
 function verdict(holds: boolean): Compared {
-  return { verdict: holds ? 'pass' : 'fail', reason: '' };
+  return holds ? holding : failing;
 }
 
 function mismatch(

@@ -1,7 +1,7 @@
 import type { Principal } from '../model/principal.js';
 import type { Gate, Transition } from './plan.js';
 import type { ApprovalState, Kit } from './state.js';
-import { evaluateGuard, type GuardContext } from './guards.js';
+import { verdictOf, type GuardContext } from './guards.js';
 
 /** The gate of a `human` executor: its own roles, else its queue's. */
 function humanGate(roles: readonly string[], queue: string | null): Gate {
@@ -67,7 +67,7 @@ export function gateFor(transition: Transition, at: GuardContext): Gate | null {
 }
 
 function applies(gate: Gate, at: GuardContext): boolean {
-  return gate.on === null || evaluateGuard(gate.on, at).verdict !== 'fail';
+  return gate.on === null || verdictOf(gate.on, at) !== 'fail';
 }
 
 /** Where gate and executor name no role, the queue's; where there are none either, the permission decides. */

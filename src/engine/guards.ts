@@ -3,7 +3,7 @@ import type { Principal } from '../model/principal.js';
 import type { Comparison, Guard, Operand } from './plan.js';
 import type { Evidence } from './state.js';
 import { compare } from './compare.js';
-import { readPath } from './template.js';
+import { valueAt } from './template.js';
 
 export type Verdict = 'pass' | 'fail' | 'error';
 
@@ -17,47 +17,68 @@ export interface GuardContext {
   readonly stay: number;
 }
 
+interface Seen {
+  readonly path: string;
+  readonly value: Json;
+}
+
 export interface Evaluation {
   readonly verdict: Verdict;
   /** Lower case, names the operand and the value that decided. */
   readonly reason: string;
-  readonly reads: readonly { readonly path: string; readonly value: Json }[];
+  readonly reads: readonly Seen[];
 }
 
 /** What a loader lets in is far smaller; what a store gives back may be anything. */
 const maxGuardDepth = 64;
 const maxGuards = 10_000;
 
-/** Never recurses, so that everything after it may. */
-function tooLarge(guard: Guard): boolean {
-  const open = [{ guard, depth: 0 }];
-  let seen = 0;
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    seen += 1;
-    if (next.depth > maxGuardDepth || seen > maxGuards) return true;
-    const inner =
-      next.guard.kind === 'not'
-        ? [next.guard.guard]
-        : next.guard.kind === 'allOf' || next.guard.kind === 'anyOf'
-          ? next.guard.guards
-          : [];
-    for (const one of inner) open.push({ guard: one, depth: next.depth + 1 });
+/** How many parts, counted no further than the limit; nested too deeply is one too many. */
+function partsOf(guard: Guard, depth: number): number {
+  if (depth > maxGuardDepth) return maxGuards + 1;
+  if (guard.kind === 'not') return 1 + partsOf(guard.guard, depth + 1);
+  if (guard.kind !== 'allOf' && guard.kind !== 'anyOf') return 1;
+  let parts = 1;
+  for (const one of guard.guards) {
+    parts += partsOf(one, depth + 1);
+    if (parts > maxGuards) break;
   }
-  return false;
+  return parts;
+}
+
+function tooLarge(guard: Guard): boolean {
+  return partsOf(guard, 0) > maxGuards;
 }
 
 /** Three-valued: error denies everywhere, also under `not` (SEMANTICS §3). */
 export function evaluateGuard(guard: Guard, at: GuardContext): Evaluation {
-  if (tooLarge(guard))
-    return {
-      verdict: 'error',
-      reason: `a guard of more than ${maxGuards} parts, or nested deeper than ${maxGuardDepth}`,
-      reads: [],
-    };
-  return evaluate(guard, at);
+  const { verdict, reason, read } = tooLarge(guard) ? oversized : evaluate(guard, at);
+  const reads: Seen[] = [];
+  read(reads);
+  return { verdict, reason: reason(), reads };
 }
 
-function evaluate(guard: Guard, at: GuardContext): Evaluation {
+/** What `evaluateGuard` says, for whoever records no reason. */
+export function verdictOf(guard: Guard, at: GuardContext): Verdict {
+  return tooLarge(guard) ? 'error' : evaluate(guard, at).verdict;
+}
+
+/** A verdict, and what it rests on: worked out only where somebody asks. */
+interface Judged {
+  readonly verdict: Verdict;
+  readonly reason: () => string;
+  readonly read: (into: Seen[]) => void;
+}
+
+const nothing = (): void => undefined;
+
+const oversized: Judged = {
+  verdict: 'error',
+  reason: () => `a guard of more than ${maxGuards} parts, or nested deeper than ${maxGuardDepth}`,
+  read: nothing,
+};
+
+function evaluate(guard: Guard, at: GuardContext): Judged {
   switch (guard.kind) {
     case 'permission':
       return membership('permission', guard.permission, at.principal?.permissions);
@@ -79,43 +100,48 @@ function evaluate(guard: Guard, at: GuardContext): Evaluation {
 }
 
 /** Plans are stored and read back: a kind that this engine does not know is an error, never a pass. */
-function unknownKind(guard: never): Evaluation {
+function unknownKind(guard: never): Judged {
   return {
     verdict: 'error',
-    reason: `unknown guard kind \`${String((guard as { kind: unknown }).kind)}\``,
-    reads: [],
+    reason: () => `unknown guard kind \`${String((guard as { kind: unknown }).kind)}\``,
+    read: nothing,
   };
 }
 
-function membership(what: string, name: string, held: readonly string[] | undefined): Evaluation {
+function membership(what: string, name: string, held: readonly string[] | undefined): Judged {
   const passes = held?.includes(name) ?? false;
-  const reason = passes
-    ? `the caller holds ${what} \`${name}\``
-    : `the caller does not hold ${what} \`${name}\``;
   return {
     verdict: passes ? 'pass' : 'fail',
-    reason,
-    reads: [{ path: `principal.${what}s`, value: [...(held ?? [])] }],
+    reason: () => `the caller ${passes ? 'holds' : 'does not hold'} ${what} \`${name}\``,
+    read: (into) => into.push({ path: `principal.${what}s`, value: held === undefined ? [] : [...held] }),
   };
 }
 
-function evaluateComparison(expr: Comparison, at: GuardContext): Evaluation {
-  const reads: { path: string; value: Json }[] = [];
-  const value = (operand: Operand): Json | undefined => {
-    if (operand.kind === 'literal') return operand.value;
-    const read = readPath(at, operand);
-    reads.push({ path: operand.text, value: read.found ? read.value : null });
-    return read.found ? read.value : undefined;
+function evaluateComparison(expr: Comparison, at: GuardContext): Judged {
+  const compared = compare(valueOf(expr.left, at), expr.operator, valueOf(expr.right, at));
+  const read = (into: Seen[]): void => {
+    for (const operand of [expr.left, expr.right])
+      if (operand.kind === 'path') into.push({ path: operand.text, value: valueAt(at, operand) ?? null });
   };
-  const left = value(expr.left);
-  const right = value(expr.right);
-  const { verdict, reason } = compare(left, expr.operator, right);
-  const seen = reads.map((read) => `${read.path} is ${shown(read.value)}`).join(', ');
-  const said =
-    verdict === 'error'
-      ? `\`${expr.text}\` cannot be evaluated: ${reason}`
-      : `\`${expr.text}\` is ${verdict === 'pass' ? 'true' : 'false'}`;
-  return { verdict, reason: seen === '' ? said : `${said} (${seen})`, reads };
+  return {
+    verdict: compared.verdict,
+    reason: () => {
+      const reads: Seen[] = [];
+      read(reads);
+      const seen = reads.map(({ path, value }) => `${path} is ${shown(value)}`);
+      const said =
+        compared.verdict === 'error'
+          ? `\`${expr.text}\` cannot be evaluated: ${compared.reason}`
+          : `\`${expr.text}\` is ${compared.verdict === 'pass' ? 'true' : 'false'}`;
+      return seen.length === 0 ? said : `${said} (${seen.join(', ')})`;
+    },
+    read,
+  };
+}
+
+/** `undefined`: the path does not resolve. */
+function valueOf(operand: Operand, at: GuardContext): Json | undefined {
+  return operand.kind === 'literal' ? operand.value : valueAt(at, operand);
 }
 
 function shown(value: Json): string {
@@ -123,7 +149,7 @@ function shown(value: Json): string {
   return `\`${text.length > 120 ? `${text.slice(0, 117)}...` : text}\``;
 }
 
-function evaluateEvidence(guard: Extract<Guard, { kind: 'evidence' }>, at: GuardContext): Evaluation {
+function evaluateEvidence(guard: Extract<Guard, { kind: 'evidence' }>, at: GuardContext): Judged {
   const reads = guard.requires.map((need) => ({
     path: `evidence.${need.kind}`,
     value: countEvidence(need.kind, need.distinct, at),
@@ -132,11 +158,15 @@ function evaluateEvidence(guard: Extract<Guard, { kind: 'evidence' }>, at: Guard
     const have = reads[index]?.value ?? 0;
     return have >= need.count ? [] : [`\`${need.kind}\` ${have} of ${need.count}`];
   });
-  if (guard.requires.length === 0)
-    return { verdict: 'error', reason: 'an evidence guard that requires nothing', reads };
+  const judged = (verdict: Verdict, reason: string): Judged => ({
+    verdict,
+    reason: () => reason,
+    read: (into) => into.push(...reads),
+  });
+  if (guard.requires.length === 0) return judged('error', 'an evidence guard that requires nothing');
   return missing.length === 0
-    ? { verdict: 'pass', reason: 'the required evidence is recorded', reads }
-    : { verdict: 'fail', reason: `evidence is missing: ${missing.join(', ')}`, reads };
+    ? judged('pass', 'the required evidence is recorded')
+    : judged('fail', `evidence is missing: ${missing.join(', ')}`);
 }
 
 /**
@@ -154,27 +184,30 @@ function countEvidence(kind: string, distinct: boolean, at: GuardContext): numbe
   return distinct ? new Set(ofKind.map((item) => item.by ?? item.id)).size : ofKind.length;
 }
 
-function combine(guards: readonly Guard[], at: GuardContext, decisive: 'pass' | 'fail'): Evaluation {
-  if (guards.length === 0) return { verdict: 'error', reason: 'an empty list of guards', reads: [] };
+function combine(guards: readonly Guard[], at: GuardContext, decisive: 'pass' | 'fail'): Judged {
+  if (guards.length === 0)
+    return { verdict: 'error', reason: () => 'an empty list of guards', read: nothing };
   const all = guards.map((guard) => evaluate(guard, at));
-  const reads = all.flatMap((one) => one.reads);
+  const read = (into: Seen[]): void => {
+    for (const one of all) one.read(into);
+  };
   const decided = all.find((one) => one.verdict === decisive) ?? all.find((one) => one.verdict === 'error');
-  if (decided !== undefined) return { verdict: decided.verdict, reason: decided.reason, reads };
+  if (decided !== undefined) return { verdict: decided.verdict, reason: decided.reason, read };
   return decisive === 'fail'
-    ? { verdict: 'pass', reason: 'all of the guards pass', reads }
+    ? { verdict: 'pass', reason: () => 'all of the guards pass', read }
     : {
         verdict: 'fail',
-        reason: `none of the guards passes: ${all.map((one) => one.reason).join('; ')}`,
-        reads,
+        reason: () => `none of the guards passes: ${all.map((one) => one.reason()).join('; ')}`,
+        read,
       };
 }
 
-function negate(inner: Evaluation): Evaluation {
+function negate(inner: Judged): Judged {
   if (inner.verdict === 'error') return inner;
   return {
     verdict: inner.verdict === 'pass' ? 'fail' : 'pass',
-    reason: `not: ${inner.reason}`,
-    reads: inner.reads,
+    reason: () => `not: ${inner.reason()}`,
+    read: inner.read,
   };
 }
 

@@ -2,5 +2,5 @@ export { canonical } from '../model/canonical.js';
 export { decide, initialRun } from './decide.js';
 export { bindingDigest } from './action.js';
 export { mayDecide, type MayDecide } from './gates.js';
-export { evaluateGuard } from './guards.js';
+export { evaluateGuard, verdictOf } from './guards.js';
 export { links } from './links.js';

@@ -2,7 +2,7 @@ import type { JsonObject } from '../model/json.js';
 import type { Principal, PrincipalKind } from '../model/principal.js';
 import type { Actor, Guard, Plan, State, Transition } from './plan.js';
 import { closedStatuses, type Link, type RunState } from './state.js';
-import { evaluateGuard, readsArguments, type GuardContext } from './guards.js';
+import { readsArguments, verdictOf, type GuardContext } from './guards.js';
 import { resolveTemplate } from './template.js';
 
 const noArguments: JsonObject = { type: 'object', properties: {}, additionalProperties: false };
@@ -24,9 +24,7 @@ function open(plan: Plan, transition: Transition, run: RunState, principal: Prin
   if (!actorAllows(transition.actor, principal.kind)) return false;
   if (blockedBy(plan, transition) !== null) return false;
   const at = guardContext(run, principal, {});
-  return transition.guards.every(
-    (guard) => !readsArguments(guard) && evaluateGuard(guard, at).verdict === 'pass',
-  );
+  return transition.guards.every((guard) => !readsArguments(guard) && verdictOf(guard, at) === 'pass');
 }
 
 function link(transition: Transition, run: RunState): Link {

@@ -21,12 +21,18 @@ const decimalIndex = /^(0|[1-9][0-9]*)$/;
 
 /** Own properties only; arrays by decimal index; nothing below a string, number, boolean or null. */
 export function readPath(scopes: PathScopes, path: Pick<Path, 'scope' | 'segments'>): PathRead {
+  const value = valueAt(scopes, path);
+  return value === undefined ? notFound : { found: true, value };
+}
+
+/** What `readPath` finds; `undefined` where it finds nothing. */
+export function valueAt(scopes: PathScopes, path: Pick<Path, 'scope' | 'segments'>): Json | undefined {
   let value = Object.hasOwn(scopes, path.scope) ? scopes[path.scope] : undefined;
   for (const segment of path.segments) {
-    if (value === undefined) return notFound;
+    if (value === undefined) return undefined;
     value = child(value, segment);
   }
-  return value === undefined ? notFound : { found: true, value };
+  return value;
 }
 
 function child(value: Json, segment: string): Json | undefined {

@@ -11,17 +11,24 @@ export function canonical(value: unknown): string {
     if (!Number.isFinite(value)) throw new TypeError('canonical JSON has no non-finite numbers');
     return JSON.stringify(value);
   }
-  if (typeof value === 'string') {
-    if (!value.isWellFormed()) throw new TypeError('canonical JSON has no lone surrogates');
-    return JSON.stringify(value);
-  }
+  if (typeof value === 'string') return quoted(value);
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (typeof value === 'object') {
-    const entries = Object.entries(value).filter(([, v]) => v !== undefined);
-    entries.sort(([a], [b]) => (a < b ? -1 : 1));
-    return `{${entries.map(([k, v]) => `${canonical(k)}:${canonical(v)}`).join(',')}}`;
+    // Every digest passes here: no pairs, no callbacks.
+    const object = value as Readonly<Record<string, unknown>>;
+    let text = '';
+    for (const name of Object.keys(object).sort()) {
+      const item = object[name];
+      if (item !== undefined) text += `${text === '' ? '' : ','}${quoted(name)}:${canonical(item)}`;
+    }
+    return `{${text}}`;
   }
   throw new TypeError(`canonical JSON has no ${typeof value}`);
+}
+
+function quoted(text: string): string {
+  if (!text.isWellFormed()) throw new TypeError('canonical JSON has no lone surrogates');
+  return JSON.stringify(text);
 }
 
 /** Deep equality of two JSON values, as their canonical forms compare. */

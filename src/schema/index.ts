@@ -16,18 +16,29 @@ export type CompiledSchema =
 
 const cached = 500;
 const cache = new Map<string, CompiledSchema>();
+/** A plan's schema is one object for as long as the plan is kept: its text need not be made again. */
+const known = new WeakMap<JsonObject, CompiledSchema>();
 const maxErrors = 20;
 
 /**
  * JSON Schema 2020-12, strict: unknown keywords and formats, references that lead out of the document and other
- * drafts do not compile. Defaults are applied to a copy; the caller's value is never touched.
+ * drafts do not compile. Defaults are applied to a copy: the caller's value is never touched, and
+ * is itself the answer where the schema has none.
  */
 export function compileSchema(schema: JsonObject): CompiledSchema {
+  const found = known.get(schema);
+  if (found !== undefined) return found;
+  const compiled = byText(schema);
+  known.set(schema, compiled);
+  return compiled;
+}
+
+function byText(schema: JsonObject): CompiledSchema {
   const key = keyOf(schema);
   if (key === null) return { status: 'invalid', message: 'a text in it holds a lone surrogate' };
-  const known = cache.get(key);
-  if (known !== undefined) return known;
-  const compiled = compile(schema);
+  const found = cache.get(key);
+  if (found !== undefined) return found;
+  const compiled = compile(schema, key.includes('"default":'));
   if (cache.size >= cached) cache.clear();
   cache.set(key, compiled);
   return compiled;
@@ -42,7 +53,7 @@ function keyOf(schema: JsonObject): string | null {
   }
 }
 
-function compile(schema: JsonObject): CompiledSchema {
+function compile(schema: JsonObject, defaults: boolean): CompiledSchema {
   try {
     // An instance each: two schemas with one `$id` are not each other's business.
     const ajv = new Ajv2020.default({
@@ -60,7 +71,7 @@ function compile(schema: JsonObject): CompiledSchema {
     if ('$async' in check) return { status: 'invalid', message: '`$async` is no keyword of JSON Schema' };
     // A schema that refers to itself without end is found by its first use.
     check({});
-    return { status: 'ok', validate: (value) => validate(check, value) };
+    return { status: 'ok', validate: (value) => validate(check, value, defaults) };
   } catch (error) {
     return {
       status: 'invalid',
@@ -74,8 +85,8 @@ function plain(message: string): string {
   return message.replace(/^strict mode: /, '').replace(/^schema is invalid: data/, 'the schema');
 }
 
-function validate(check: ValidateFunction, given: JsonObject): SchemaCheck {
-  const value = structuredClone(given);
+function validate(check: ValidateFunction, given: JsonObject, defaults: boolean): SchemaCheck {
+  const value = defaults ? structuredClone(given) : given;
   try {
     if (check(value) === true) return { status: 'valid', value };
   } catch (error) {

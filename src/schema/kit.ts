@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonical } from '../model/canonical.js';
 import { defaultGateTimeoutMs, type PolicySet } from '../model/policy-set.js';
 import type { Kit } from '../engine/state.js';
 import { compileSchema } from './index.js';
 
 export function sha256(text: string): string {
-  return `sha256:${createHash('sha256').update(text).digest('hex')}`;
+  return `sha256:${hash('sha256', text)}`;
 }
 
 /** The engine's hands for one environment, in the service and in a simulation: hashing, JSON Schema, queues, default deadlines. */

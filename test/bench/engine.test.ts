@@ -73,6 +73,6 @@ it('the benchmark of the engine measures it, with the peers where they are insta
 it('the table for the documentation has a row for each measurement', async () => {
   const stdout = await bench('--iterations', '20', '--no-peers', '--markdown');
   const rows = stdout.split('\n').filter((line) => line.startsWith('| '));
-  assert.equal(rows.length, 1 + 8);
+  assert.equal(rows.length, 1 + 10);
   assert.match(stdout, /\| the rule, permitted \| countersign \| [\d,]+ \| [\d,]+ \| [\d,]+ \| [\d,]+ \|/);
 });

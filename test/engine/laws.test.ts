@@ -5,6 +5,7 @@ import {
   evaluateGuard,
   possible,
   readsArguments,
+  verdictOf,
   type GuardContext,
   type Verdict,
 } from '../../src/engine/guards.js';
@@ -124,8 +125,9 @@ describe('guards, whatever they are', () => {
   it('say why, and what they read', () => {
     check(
       fc.property(guard, context, (of, at) => {
-        const { reason, reads } = evaluateGuard(of, at);
+        const { verdict: said, reason, reads } = evaluateGuard(of, at);
         assert.ok(reason.length > 0 && Array.isArray(reads));
+        assert.equal(verdictOf(of, at), said);
       }),
     );
   });
@@ -153,8 +155,11 @@ describe('guards of a store, beyond what a loader lets in', () => {
   };
   it('are errors where they are too deep or too many, and never pass nor promise', () => {
     const many: Guard = { kind: 'anyOf', guards: Array.from({ length: 20_000 }, () => nested(0)) };
-    for (const of of [nested(100_000), nested(65), many]) {
+    const hundred: Guard = { kind: 'allOf', guards: Array.from({ length: 100 }, () => nested(0)) };
+    const lists: Guard = { kind: 'anyOf', guards: Array.from({ length: 100 }, () => hundred) };
+    for (const of of [nested(100_000), nested(65), many, lists]) {
       assert.equal(verdict(of, at), 'error');
+      assert.equal(verdictOf(of, at), 'error');
       assert.deepEqual(possible(of, at), { pass: false, fail: false });
       assert.equal(readsArguments(of), true);
     }
