@@ -1,161 +1,138 @@
-import type { Comparison, Guard, Operand, Plan, Transition } from '../engine/plan.js';
-import { isObject, type Json, type JsonObject } from '../model/json.js';
+import type { Guard, Path as PathOperand, Plan, State, Transition } from '../engine/plan.js';
+import { casesOf, variablesOf, verdictOfAll, type Case } from './cases.js';
 import { warn, type Compiling, type Path } from './context.js';
+import {
+  comparedTypes,
+  comparedWith,
+  oneOf,
+  pathKey,
+  representatives,
+  schemaDomain,
+  type Compared,
+  type Domain,
+  type Value,
+} from './domains.js';
+import { contextKeys, reachingValues } from './reach.js';
 
-// What guards leave open, take twice, or can never say.
+// States that only the runtime leaves: does exactly one way out apply, whatever the context is?
 
-/** States that only the runtime leaves: does exactly one way out apply, whatever the context is? */
 export function checkArms(to: Compiling, plan: Plan, path: Path): void {
   for (const state of plan.states) {
     const { transitions } = state;
     if (transitions.length === 0 || transitions.some((one) => one.actor !== 'deterministic')) continue;
     const at = [...path, 'states', state.name, 'transitions'];
-    const defaults = transitions.filter((one) => one.guards.length === 0);
-    const guarded = transitions.filter((one) => one.guards.length > 0);
-    if (defaults.length > 1)
+    const [first, second] = transitions.filter((one) => one.guards.length === 0);
+    if (first !== undefined && second !== undefined)
       warn(
         to,
         'DETERMINISTIC_OVERLAP',
-        at,
-        `state \`${state.name}\` has several transitions without a guard: a run for which no other applies is stuck`,
+        [...at, second.name],
+        `\`${first.name}\` and \`${second.name}\` have no guard: a run for which no other applies is stuck`,
       );
-    if (defaults.length === 0 && !covers(guarded))
-      warn(
-        to,
-        'DETERMINISTIC_HOLE',
-        at,
-        `no transition of state \`${state.name}\` is without a guard: a run for which none applies is stuck`,
-      );
-    const texts = guarded.map((one) => JSON.stringify(one.guards));
-    for (const [index, one] of guarded.entries())
-      if (texts.indexOf(texts[index] ?? '') !== index)
-        warn(
-          to,
-          'DETERMINISTIC_OVERLAP',
-          [...at, one.name],
-          `\`${one.name}\` has the guards of another transition: a run for which they pass is stuck`,
-        );
+    else checkHole(to, plan, state, at);
+    checkOverlap(to, plan, state, at);
   }
 }
 
-/** Only `==` beside `!=` leaves nothing out: both of `true` and `false` fail on null, and `<` beside `>=` errs. */
-function covers(guarded: readonly Transition[]): boolean {
-  const single = guarded.flatMap((one) => (one.guards.length === 1 ? one.guards : []));
-  return single.some((one) =>
-    single.some(
-      (other) =>
-        one.kind === 'expr' &&
-        other.kind === 'expr' &&
-        one.expr.operator === '==' &&
-        other.expr.operator === '!=' &&
-        sameOperand(one.expr.left, other.expr.left) &&
-        sameOperand(one.expr.right, other.expr.right),
-    ),
+const guarded = (state: State): readonly Transition[] =>
+  state.transitions.filter((one) => one.guards.length > 0);
+
+/** With a default, what no guard takes is taken: what no guard can even be asked about is not. */
+function checkHole(to: Compiling, plan: Plan, state: State, at: Path): void {
+  const arms = guarded(state);
+  if (arms.length === 0) return;
+  const byDefault = arms.length < state.transitions.length;
+  const found = casesAt(plan, state, byDefault)?.find((one) => {
+    const verdicts = arms.map((arm) => verdictOfAll(arm.guards, one));
+    return !verdicts.includes('pass') && (!byDefault || verdicts.includes('error'));
+  });
+  if (found === undefined) return;
+  const when = shown(arms, found);
+  warn(
+    to,
+    'DETERMINISTIC_HOLE',
+    at,
+    byDefault
+      ? `a guard of state \`${state.name}\` cannot be evaluated ${when}, and then the default does not apply: a run is stuck`
+      : `no transition of state \`${state.name}\` applies ${when}: a run is stuck`,
   );
 }
 
-function sameOperand(a: Operand, b: Operand): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
-}
-
-/** What the guards of one transition read, as the schemas declare it. */
-export interface Declared {
-  readonly arguments: JsonObject | null;
-  readonly input: JsonObject | null;
-}
-
-export function checkComparisons(
-  to: Compiling,
-  guards: readonly Guard[],
-  declared: Declared,
-  at: Path,
-): void {
-  for (const { left, operator, right, text } of guards.flatMap(comparisons)) {
-    const types = [typesOf(left, declared), typesOf(right, declared)] as const;
-    if (sameOperand(left, right))
+function checkOverlap(to: Compiling, plan: Plan, state: State, at: Path): void {
+  const arms = guarded(state);
+  const cases = casesAt(plan, state, false) ?? [];
+  for (const [index, arm] of arms.entries()) {
+    for (const other of arms.slice(0, index)) {
+      const found =
+        cases.find((one) => [arm, other].every((each) => verdictOfAll(each.guards, one) === 'pass')) ??
+        (JSON.stringify(arm.guards) === JSON.stringify(other.guards) ? new Map<string, Value>() : undefined);
+      if (found === undefined) continue;
       warn(
         to,
-        'CONSTANT_COMPARISON',
-        at,
-        `\`${text}\` compares a value with itself: its answer is always the same`,
+        'DETERMINISTIC_OVERLAP',
+        [...at, arm.name],
+        `\`${arm.name}\` and \`${other.name}\` both apply ${shown(arms, found)}: a run is stuck`,
       );
-    else if (!canCompare(operator, types))
-      warn(
-        to,
-        'NEVER_COMPARES',
-        at,
-        `\`${text}\` can never be evaluated: it compares ${said(types[0])} with ${said(types[1])}`,
-      );
-    else if (missesEnum(left, right, declared) || missesEnum(right, left, declared))
-      warn(
-        to,
-        'NEVER_EQUAL',
-        at,
-        `\`${text}\`: the schema does not let that value in, so the answer is always the same`,
-      );
+      break;
+    }
   }
 }
 
-function comparisons(guard: Guard): readonly Comparison[] {
-  switch (guard.kind) {
-    case 'expr':
-      return [guard.expr];
-    case 'allOf':
-    case 'anyOf':
-      return guard.guards.flatMap(comparisons);
-    case 'not':
-      return comparisons(guard.guard);
-    default:
-      return [];
-  }
+/** Null: what the guards say is not told by values alone, so nothing is certain. */
+function casesAt(plan: Plan, state: State, definite: boolean): readonly Case[] | null {
+  const guards = guarded(state).flatMap((one) => one.guards);
+  const compared = comparedWith(guards);
+  const reaching = new Map(
+    contextKeys(guards).map((key) => [key, reachingValues(plan, key, definite)?.get(state.name) ?? null]),
+  );
+  if ([...reaching.values()].includes(null)) return null;
+  const variables = variablesOf(
+    guards,
+    (path) => domainAt(plan, path, reaching, compared.get(pathKey(path)) ?? [], definite),
+    true,
+  );
+  if (variables === null || variables.loose) return null;
+  return casesOf(variables);
 }
 
-/** Null: anything. */
-type Types = readonly string[] | null;
-
-function schemaOf(operand: Operand, declared: Declared): JsonObject | null {
-  if (operand.kind === 'literal' || (operand.scope !== 'arguments' && operand.scope !== 'input')) return null;
-  let schema: Json | undefined = declared[operand.scope] ?? undefined;
-  for (const segment of operand.segments) {
-    const properties: Json | undefined = isObject(schema) ? schema['properties'] : undefined;
-    schema = isObject(properties) && Object.hasOwn(properties, segment) ? properties[segment] : undefined;
-  }
-  return isObject(schema) && operand.segments.length > 0 ? schema : null;
+function domainAt(
+  plan: Plan,
+  path: PathOperand,
+  reaching: ReadonlyMap<string, readonly Value[] | null>,
+  compared: readonly Compared[],
+  definite: boolean,
+): Domain {
+  const { scope, segments } = path;
+  const [key = ''] = segments;
+  if (scope === 'context' && segments.length === 1) return oneOf(reaching.get(key) ?? []);
+  if (scope === 'input') return schemaDomain(plan.inputSchema, segments);
+  // Deeper than what mappings tell: of the types that it is compared with, or nothing.
+  const types = comparedTypes(compared);
+  const all = representatives({ admits: () => true, marks: [] }, compared) ?? [];
+  return oneOf(all.filter((one) => (one === null ? !definite : one !== undefined && types.has(typeof one))));
 }
 
-function typesOf(operand: Operand, declared: Declared): Types {
-  if (operand.kind === 'literal') return [operand.value === null ? 'null' : typeof operand.value];
-  const type = schemaOf(operand, declared)?.['type'];
-  if (typeof type === 'string') return [plain(type)];
-  return Array.isArray(type) ? type.map((one: Json) => plain(String(one))) : null;
+function shown(arms: readonly Transition[], found: Case): string {
+  const paths = pathsIn(arms.flatMap((one) => one.guards));
+  const texts = [...paths].flatMap(([key, text]) =>
+    found.has(key) ? [`\`${text}\` is \`${valueText(found.get(key))}\``] : [],
+  );
+  return texts.length === 0 ? 'at once' : `when ${texts.join(' and ')}`;
 }
 
-function plain(type: string): string {
-  return type === 'integer' ? 'number' : type;
+function valueText(value: Value): string {
+  return value === undefined ? 'missing' : JSON.stringify(value).replaceAll('\u{10fffd}', '…');
 }
 
-function canCompare(operator: Comparison['operator'], [left, right]: readonly [Types, Types]): boolean {
-  const may = (types: Types, ...wanted: readonly string[]): boolean =>
-    types === null || types.some((one) => wanted.includes(one));
-  switch (operator) {
-    case '==':
-    case '!=':
-      return left === null || right === null || may(left, 'null', ...right) || may(right, 'null');
-    case 'starts_with':
-      return may(left, 'string') && may(right, 'string');
-    case 'contains':
-      return may(left, 'string', 'array') && may(right, 'string', 'number', 'boolean');
-    default:
-      return may(left, 'number') && may(right, 'number');
-  }
-}
-
-function said(types: Types): string {
-  return types === null ? 'anything' : types.join(' or ');
-}
-
-function missesEnum(operand: Operand, other: Operand, declared: Declared): boolean {
-  if (other.kind !== 'literal' || other.value === null) return false;
-  const values = schemaOf(operand, declared)?.['enum'];
-  return Array.isArray(values) && !values.includes(other.value);
+function pathsIn(guards: readonly Guard[]): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  const visit = (guard: Guard): void => {
+    if (guard.kind === 'allOf' || guard.kind === 'anyOf') guard.guards.forEach(visit);
+    else if (guard.kind === 'not') visit(guard.guard);
+    else if (guard.kind === 'expr')
+      for (const one of [guard.expr.left, guard.expr.right])
+        if (one.kind === 'path') found.set(pathKey(one), one.text);
+  };
+  guards.forEach(visit);
+  return found;
 }

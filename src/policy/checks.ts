@@ -1,6 +1,7 @@
 import type { Executor, Guard, Path as PathOperand, Plan, State, Transition } from '../engine/plan.js';
 import { error, warn, type Compiling, type Path } from './context.js';
-import { checkArms, checkComparisons } from './arms.js';
+import { checkArms } from './arms.js';
+import { checkGuards, flowDomains, type DomainOf, type Placed } from './comparisons.js';
 import { checkCase, checkGraph } from './graph.js';
 import { nearest } from './problems.js';
 import { declares, executorPaths, guardPaths, mappingPaths } from './reads.js';
@@ -157,6 +158,7 @@ function checkContext(to: Compiling, plan: Plan, path: Path): void {
     ...one.transitions.flatMap((transition) => transition.output),
   ]);
   const written = new Set([...Object.keys(plan.initialContext), ...mappings.map((one) => one.key)]);
+  const domains = flowDomains(plan);
   for (const { name, onEnter } of plan.states)
     for (const one of onEnter === null
       ? []
@@ -170,9 +172,21 @@ function checkContext(to: Compiling, plan: Plan, path: Path): void {
     ];
     const at = transitionPath(plan, path, state, transition);
     for (const one of reads) warnUnwritten(to, plan, one, written, at);
-    const declared = { arguments: transition.inputSchema, input: plan.inputSchema };
-    checkComparisons(to, transition.guards, declared, [...at, 'guards']);
+    checkConditions(to, transition, domains(transition.inputSchema), at);
   }
+}
+
+/** A tool's own guards stand before the transition's: they are told about where the tool is. */
+function checkConditions(to: Compiling, transition: Transition, domainOf: DomainOf, at: Path): void {
+  const { guards, branches, tool } = transition;
+  const tools = tool === null ? 0 : (to.catalog.tools.find((one) => one.name === tool)?.guards.length ?? 0);
+  const placed: readonly Placed[] = guards.map((guard, index) => ({
+    guard,
+    path: index < tools ? [...at, 'tool'] : [...at, 'guards', index - tools],
+  }));
+  checkGuards(to, placed, domainOf, (one) => placed.indexOf(one) >= tools);
+  for (const [index, { when }] of branches.entries())
+    checkGuards(to, [{ guard: when, path: [...at, 'branches', index, 'when'] }], domainOf);
 }
 
 function warnUnwritten(

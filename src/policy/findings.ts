@@ -52,8 +52,6 @@ export const findings = {
   NEVER_COMPARES: { severity: 'warning', title: 'a comparison of types that do not compare' },
   NEVER_HOLDS: { severity: 'warning', title: 'a comparison that is never true' },
   NEVER_FAILS: { severity: 'warning', title: 'a comparison that is never false' },
-  CONSTANT_COMPARISON: { severity: 'warning', title: 'a comparison whose answer is always the same' },
-  NEVER_EQUAL: { severity: 'warning', title: 'a comparison with a value that the schema does not let in' },
   CONTRADICTION: { severity: 'warning', title: 'conditions that cannot hold together' },
   NEVER_WRITTEN: { severity: 'warning', title: 'a read of a value that nothing writes' },
   GUARDED_KEY_FROM_ARGUMENTS: {

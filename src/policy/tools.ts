@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../model/json.js';
 import { compileSchema } from '../schema/index.js';
+import { argumentsDomain, checkGuards } from './comparisons.js';
 import { error, type CompiledTool, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { compileGate } from './gates.js';
@@ -61,5 +62,12 @@ export function compileTool(to: Compiling, shape: ToolShape, path: Path): Compil
     ...compileSentences(to, shape, path),
   };
   checkReads(to, tool, path);
+  const domainOf = argumentsDomain(tool.inputSchema);
+  checkGuards(
+    to,
+    tool.guards.map((guard, index) => ({ guard, path: [...path, 'guards', index] })),
+    domainOf,
+  );
+  if (tool.gate?.on) checkGuards(to, [{ guard: tool.gate.on, path: [...path, 'gate', 'on'] }], domainOf);
   return tool;
 }

@@ -1,5 +1,6 @@
 import { defaultReliability, type Charter, type Gate, type Tier, type Transition } from '../engine/plan.js';
 import { charterGates, type CharterGates } from './charter.js';
+import { argumentsDomain, checkGuards } from './comparisons.js';
 import { assertKnown, error, warn, type CompiledTool, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { compileGate, mergeGates, warnUngated } from './gates.js';
@@ -115,6 +116,12 @@ function warnBlocked(to: Compiling, charter: Charter, tool: string, path: Path):
 
 function checkAllReads(to: Compiling, transition: Transition, gate: Gate | null, path: Path): void {
   checkReads(to, { ...transition, gate }, path);
+  if (gate?.on)
+    checkGuards(
+      to,
+      [{ guard: gate.on, path: [...path, 'gate', 'on'] }],
+      argumentsDomain(transition.inputSchema),
+    );
   const { name, inputSchema, branches } = transition;
   for (const [index, { when }] of branches.entries())
     checkReads(to, { name, inputSchema, guards: [when], executor: null, output: [] }, [

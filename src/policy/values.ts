@@ -10,7 +10,7 @@ import type {
 } from '../engine/plan.js';
 import { isObject, type Json } from '../model/json.js';
 import type { ErrorFinding } from './findings.js';
-import { error, maxProblems, warn, type Compiling, type Path } from './context.js';
+import { error, maxProblems, type Compiling, type Path } from './context.js';
 import type { GuardShape, MappingShape } from './shapes.js';
 import { problemAt } from './source.js';
 
@@ -64,18 +64,7 @@ const never: Guard = { kind: 'anyOf', guards: [] };
 
 export function compileExpression(to: Compiling, text: string, path: Path, bareNames: boolean): Guard {
   const parsed = parseComparison(text, { scopes: guardScopes, bareNames });
-  if (parsed.status === 'parsed') {
-    const { left, right } = parsed.comparison;
-    if (left.kind === 'literal' && right.kind === 'literal')
-      warn(
-        to,
-        'CONSTANT_COMPARISON',
-        path,
-        `\`${text}\` reads nothing: its answer is always the same`,
-        'value',
-      );
-    return { kind: 'expr', expr: parsed.comparison };
-  }
+  if (parsed.status === 'parsed') return { kind: 'expr', expr: parsed.comparison };
   unreadable(to, 'EXPRESSION_INVALID', text, parsed, path, 0);
   return never;
 }

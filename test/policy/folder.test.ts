@@ -475,7 +475,7 @@ describe('warnings', () => {
       withStates('a: { transitions: { go: { target: b }, Go: { target: b } } }\nb: { terminal: true }'),
     ],
     ['NEVER_WRITTEN', withTransition("guards: [{ kind: expr, expr: '$.context.aproved == true' }]")],
-    ['CONSTANT_COMPARISON', withTransition("guards: [{ kind: expr, expr: '1 == 1' }]")],
+    ['NEVER_FAILS', withTransition("guards: [{ kind: expr, expr: '1 == 1' }]")],
     ['GATE_WITHOUT_TIMEOUT', withTransition('gate: { roles: [x] }')],
     ['GATE_SHOWS_NOTHING', withTransition('gate: { timeout: { after: 1h } }')],
     ['UNKNOWN_QUEUE', withTransition('executor: { kind: human, queue: money }')],
