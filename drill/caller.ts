@@ -105,18 +105,30 @@ export interface Parked {
   readonly expiresAt: number;
 }
 
+const parkingMs = 120_000;
+
 /** Starts a run and submits a payment of 60,000 that waits at its gate. */
 export async function park(agent: Person, flow: string, transition: string): Promise<Parked> {
   const run = await agent.post(`/v1/flows/${flow}/runs`, { input: {} });
-  if (run.status !== 201) throw new Error(`\`${flow}\` did not start: ${JSON.stringify(run)}`);
+  // 202 where the machine is too busy to settle it in the time of a request: it is durable, and what follows queues.
+  if (run.status !== 201 && run.status !== 202)
+    throw new Error(`\`${flow}\` did not start: ${JSON.stringify(run)}`);
   const { id } = started.parse(run.body).run;
   const body = { arguments: { vendor: 'ACME', amount: 60_000 } };
-  const sent = await agent.post(`/v1/runs/${id}/transitions/${transition}`, body);
-  const parsed = pending.safeParse(sent.body);
-  if (!parsed.success) throw new Error(`\`${flow}\` did not park: ${JSON.stringify(sent)}`);
-  const { approval } = parsed.data.result;
-  const { digest } = approval;
-  return { flow, run: id, approval: approval.id, digest, expiresAt: Date.parse(approval.expiresAt) };
+  const end = Date.now() + parkingMs;
+  for (;;) {
+    // The same request again attaches to the approval that it has opened.
+    const sent = await agent.post(`/v1/runs/${id}/transitions/${transition}`, body);
+    const parsed = pending.safeParse(sent.body);
+    if (parsed.success) {
+      const { approval } = parsed.data.result;
+      const { digest } = approval;
+      return { flow, run: id, approval: approval.id, digest, expiresAt: Date.parse(approval.expiresAt) };
+    }
+    if (sent.status !== 202 || Date.now() > end)
+      throw new Error(`\`${flow}\` did not park: ${JSON.stringify(sent)}`);
+    await sleep(100);
+  }
 }
 
 export function decideOn(

@@ -9,16 +9,19 @@ import { meetPeople } from './caller.js';
 import { findRuns, settle } from './judge.js';
 import { raceKinds, run, type Ran } from './race.js';
 import { judgeRace, raceFaults, type RaceFault, type RaceVerdict } from './race-judge.js';
+import { racesTable, type KindReport } from './table.js';
 import { startTarget, type Target } from './target.js';
 
 // `npm run drill:races [-- --races 1000]`: approve, deny, cancel, duplicates and the deadline at the same gate in the
-// same instant, through real HTTP. JSON on stdout; status 1 when a race has not exactly one outcome that all agree on.
+// same instant, through real HTTP. JSON on stdout, or a table by `--markdown`; status 1 when a race has not exactly one
+// outcome that all agree on.
 
 const { values } = parseArgs({
   options: {
     races: { type: 'string', default: '1000' },
     'at-once': { type: 'string', default: '8' },
     seed: { type: 'string', default: '1' },
+    markdown: { type: 'boolean', default: false },
   },
 });
 const whole = (text: string): number => Math.max(Math.trunc(Number(text)) || 0, 1);
@@ -52,7 +55,7 @@ async function runAll(stack: Stack): Promise<Ran[]> {
   return ran;
 }
 
-interface KindReport {
+interface Counts extends KindReport {
   races: number;
   readonly outcomes: Record<string, number>;
   readonly refused: Record<string, number>;
@@ -63,14 +66,14 @@ const count = (counts: Record<string, number>, key: string): void => {
 };
 
 interface Judged {
-  readonly kinds: Record<string, KindReport>;
+  readonly kinds: Record<string, Counts>;
   readonly faults: Record<RaceFault, number>;
   readonly faulty: object[];
 }
 
 async function judgeAll(stack: Stack, target: Target, ran: readonly Ran[]): Promise<Judged> {
   const pool = makePool({ url: stack.databaseUrl, applicationName: 'drill', max: 4 });
-  const kinds: Record<string, KindReport> = {};
+  const kinds: Record<string, Counts> = {};
   const faults = Object.fromEntries(raceFaults.map((fault) => [fault, 0])) as Record<RaceFault, number>;
   const faulty: object[] = [];
   try {
@@ -115,7 +118,9 @@ async function main(): Promise<boolean> {
       ...{ races, seed: whole(values.seed), effects: target.effects().length },
       ...{ kinds, ...faults, ok, faulty: faulty.slice(0, 10) },
     };
-    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+    process.stdout.write(
+      values.markdown ? racesTable(kinds, faults) : `${JSON.stringify(report, null, 2)}\n`,
+    );
     return ok;
   } finally {
     await stack.stop();

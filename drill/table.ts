@@ -60,6 +60,36 @@ export function killTable(report: KillReport): string {
   ].join('\n');
 }
 
+export interface KindReport {
+  readonly races: number;
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Answers to those who came too late, by status and code. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+/** What docs/reliability.md shows of the races: each kind, then what none may have. */
+export function racesTable(
+  kinds: Readonly<Record<string, KindReport>>,
+  faults: Readonly<Record<string, number>>,
+): string {
+  const counted = (counts: Readonly<Record<string, number>>): string =>
+    Object.entries(counts)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, count]) => `${count} ${name}`)
+      .join(', ');
+  return [
+    ...table(
+      ['race', 'races', 'outcomes', 'told to losers'],
+      Object.entries(kinds).map(([name, { races, outcomes, refused }]) => [
+        ...[name, races, counted(outcomes), counted(refused)],
+      ]),
+    ),
+    '',
+    ...table(['what no race may have', 'found'], Object.entries(faults)),
+    '',
+  ].join('\n');
+}
+
 type Cell = string | number;
 
 export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string[] {

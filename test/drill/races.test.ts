@@ -7,6 +7,7 @@ import type { Person, Reply } from '../../drill/caller.js';
 import type { Found } from '../../drill/judge.js';
 import { judgeRace } from '../../drill/race-judge.js';
 import { raceKinds, type Finisher, type Ran } from '../../drill/race.js';
+import { racesTable, type KindReport } from '../../drill/table.js';
 import { projectRoot } from '../support/paths.js';
 
 describe('races at one gate', () => {
@@ -23,6 +24,8 @@ describe('races at one gate', () => {
     }
     const executed = kinds.reduce((sum, one) => sum + (one.outcomes['executed'] ?? 0), 0);
     assert.equal(report['effects'], executed);
+    const shown = racesTable(report['kinds'] as Record<string, KindReport>, { loserNotTold: 0 });
+    for (const { name } of raceKinds) assert.ok(shown.includes(`\n| ${name} | 2 | `), shown);
   });
 
   const ann: Person = { id: 'ann', post: () => Promise.reject(new Error('not asked')) };
