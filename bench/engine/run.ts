@@ -9,6 +9,7 @@ import { measure, type Subject } from './timing.js';
 
 // `npm run bench:engine [-- --iterations 50000 --rounds 7 --no-peers --markdown]`: guards and policy checks of `dist`,
 // and one rule in our notation, in CEL and in Cedar, in turn. JSON on stdout (or a table), progress on stderr.
+// `--no-turbo-inline-js-wasm-calls`: without it, V8 of Node 20 dies in its deoptimizer after some thousand calls of Cedar.
 
 const { values } = parseArgs({
   allowNegative: true,

@@ -47,7 +47,8 @@ const report = z.strictObject({
 const peersThere = existsSync(join(projectRoot, 'bench', 'peers', 'engine', 'node_modules'));
 
 async function bench(...options: readonly string[]): Promise<string> {
-  const script = ['--import', 'tsx', join('bench', 'engine', 'run.ts'), '--rounds', '2', ...options];
+  const node = ['--no-turbo-inline-js-wasm-calls', '--import', 'tsx'];
+  const script = [...node, join('bench', 'engine', 'run.ts'), '--rounds', '2', ...options];
   const { stdout } = await promisify(execFile)(process.execPath, script, { cwd: projectRoot });
   return stdout;
 }
