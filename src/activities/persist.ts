@@ -12,6 +12,7 @@ import { markDelivered } from '../store/outbox.js';
 import { putStep, updateRun, type RunRow } from '../store/runs.js';
 import { approvalRow } from './approval-doc.js';
 import type { ActivityDeps } from './deps.js';
+import { projectNotifications } from './notifications.js';
 import type { KernelEffect, Stepped, Taken } from './types.js';
 
 // One step of a run, written as a whole: state, projections, grants, records and the step's own
@@ -54,6 +55,7 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
   });
   await projectActions(tx, step);
   await projectApprovals(tx, step);
+  await projectNotifications(deps, tx, step);
   await projectMessages(tx, step);
   const head = await recordFacts(deps, tx, step);
   const result: Stepped = {

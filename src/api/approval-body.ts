@@ -4,6 +4,8 @@ import type { PayloadRef } from '../model/records.js';
 import { getApproval, type ApprovalRow } from '../store/approvals.js';
 import { claimsOf, delegationsOf, type ClaimRow, type DelegationRow } from '../store/claims.js';
 import { decisionsOf, type DecisionRow } from '../store/decisions.js';
+import { notificationsOf, type NotificationRow } from '../store/notifications.js';
+import { deliveryOf } from './approval-delivery.js';
 import type { Call } from './call.js';
 import { onExpiry, sourceOf } from './approval-words.js';
 import type { ApiDeps } from './deps.js';
@@ -36,6 +38,7 @@ export interface Beside {
   readonly decisions: readonly DecisionRow[];
   readonly claims: readonly ClaimRow[];
   readonly delegations: readonly DelegationRow[];
+  readonly notifications: readonly NotificationRow[];
   /** Absent people for whom the caller sees it; null where that is not asked. */
   readonly onBehalfOf: readonly string[] | null;
 }
@@ -54,10 +57,11 @@ export async function bodiesOf(
   items: readonly (Pick<FoundApproval, 'row' | 'state'> & Pick<Beside, 'onBehalfOf'>)[],
 ): Promise<JsonObject[]> {
   const ids = items.map(({ row }) => row.id);
-  const [decisions, claims, delegations] = await Promise.all([
+  const [decisions, claims, delegations, notifications] = await Promise.all([
     decisionsOf(deps.pool, ids),
     claimsOf(deps.pool, ids, deps.now().toISOString()),
     delegationsOf(deps.pool, ids),
+    notificationsOf(deps.pool, ids),
   ]);
   const of = <T extends { readonly approval: string }>(all: readonly T[], id: string): T[] =>
     all.filter((one) => one.approval === id);
@@ -67,6 +71,7 @@ export async function bodiesOf(
         decisions: of(decisions, row.id),
         claims: of(claims, row.id),
         delegations: of(delegations, row.id),
+        notifications: of(notifications, row.id),
         onBehalfOf,
       }),
     ),
@@ -115,6 +120,7 @@ async function approvalBody(
     consequence: doc.consequence,
     escalatedAt: row.escalatedAt,
     closedAt: row.closedAt,
+    delivery: deliveryOf(beside.notifications),
     ...(await peopleOf(deps, beside)),
   };
 }

@@ -21,6 +21,8 @@ export interface ApiDeps {
   /** AES-256 key under which answers to idempotent requests are kept: one of them may hold a new API key. */
   readonly answerKey: Buffer;
   readonly sessions: Sessions;
+  /** What verifies webhooks of `signing: ed25519`: `whpk_<base64>`. */
+  readonly webhookKey: string;
   readonly policies: Policies;
   readonly feed: Feed;
   readonly metrics: Metrics;

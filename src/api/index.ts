@@ -1,5 +1,6 @@
 export type { ApiDeps } from './deps.js';
 export { makeFeed, type Feed } from './feed.js';
 export { makeMetrics, type Metrics } from './metrics.js';
+export { makeNotices, type Notices } from './notices.js';
 export { makePolicies, type Policies, type ReloadResult } from './policies.js';
 export { makeServer, routes } from './server.js';

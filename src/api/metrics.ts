@@ -4,9 +4,12 @@ import { countRuns } from '../store/runs.js';
 import type { Pool } from '../db/index.js';
 import { makeApprovalMetrics } from './approval-metrics.js';
 import type { Route } from './call.js';
+import { makeNotificationMetrics } from './notification-metrics.js';
 
 export interface Metrics {
   observe(route: Route, method: string, status: number, milliseconds: number): void;
+  /** An attempt to tell somebody of an approval. */
+  notified(channel: string, outcome: string): void;
   readonly media: string;
   /** Prometheus text. Counts of the store are left out while it is away. */
   text(): Promise<string>;
@@ -40,6 +43,7 @@ export function makeMetrics(pool: Pool): Metrics {
     registers,
   });
   const waiting = makeApprovalMetrics(pool, registry);
+  const notifications = makeNotificationMetrics(pool, registry);
   const fill = (
     gauge: Gauge,
     rows: readonly { readonly environment: string; readonly status: string; readonly count: number }[],
@@ -53,11 +57,13 @@ export function makeMetrics(pool: Pool): Metrics {
       requests.inc({ route: route.path, method: knownMethods.includes(method) ? method : 'other', status });
       seconds.observe({ route: route.path, method: route.method }, milliseconds / 1_000);
     },
+    notified: notifications.count,
     text: async () => {
       await Promise.all([
         countRuns(pool).then((rows) => fill(runs, rows)),
         countApprovals(pool).then((rows) => fill(approvals, rows)),
         waiting.fill(),
+        notifications.fill(),
       ]).catch(() => {
         runs.reset();
         approvals.reset();

@@ -22,6 +22,14 @@ export function operationRoutes(contract: () => readonly Route[]): readonly Rout
 const healthRoutes: readonly Route[] = [
   route({
     ...open,
+    id: 'webhookKey',
+    path: '/v1/notifications/key',
+    summary: 'The Ed25519 key that webhooks of `signing: ed25519` are verified with',
+    answers: { 200: { description: 'the public key', schema: answers.webhookKey } },
+    handle: ({ deps }) => Promise.resolve(answer(200, { algorithm: 'ed25519', key: deps.webhookKey })),
+  }),
+  route({
+    ...open,
     id: 'livez',
     path: '/livez',
     summary: 'This process answers',

@@ -9,4 +9,5 @@ export {
 export { makeJwtVerifier, parseJwtIssuers, type JwtIssuer, type JwtVerifier } from './jwt.js';
 export { importPublicKey, loadKeys, type ServiceKeys, type SigningKey } from './keys.js';
 export { makeSessions, sessionSeconds, type Session, type Sessions } from './session.js';
+export { makeWebhookKey, type WebhookKey } from './webhook-key.js';
 export { withRolePermissions } from './permissions.js';

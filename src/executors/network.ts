@@ -77,12 +77,17 @@ export function isPrivateAddress(address: string): boolean {
   return isIP(plain) === 6 ? privateV6.check(plain, 'ipv6') : true;
 }
 
-type Addresses =
+export type Addresses =
   | { readonly status: 'resolved'; readonly addresses: readonly LookupAddress[] }
   | { readonly status: 'refused'; readonly message: string }
   | { readonly status: 'failed'; readonly message: string };
 
-async function resolveAddresses(base: URL, allowPrivate: boolean, signal: AbortSignal): Promise<Addresses> {
+/** Its addresses, judged all together: whoever connects goes to exactly these. */
+export async function resolveAddresses(
+  base: URL,
+  allowPrivate: boolean,
+  signal: AbortSignal,
+): Promise<Addresses> {
   const host = base.hostname.replace(/^\[|\]$/g, '');
   const answer = await untilAborted(lookup(host, { all: true, verbatim: true }), signal);
   if (answer.status === 'failed')

@@ -256,6 +256,7 @@ export const key = named(
   z.strictObject({ ...keyFields, createdAt: text, createdBy: text, revokedAt: textOrNull }),
 );
 
+export const webhookKey = named('WebhookKey', z.strictObject({ algorithm: z.literal('ed25519'), key: text }));
 export const madeLink = named('MadeLink', z.strictObject({ id: text, path: text, expiresAt: text }));
 export const approvalLinks = named(
   'ApprovalLinks',

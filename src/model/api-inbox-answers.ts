@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { json, jsonObject, named } from './api.js';
 import { run, who } from './api-answers.js';
+import { notificationEvents } from './notifications.js';
 
 // Answers around approvals: saved inboxes, absences, batches and measures.
 
@@ -9,6 +10,22 @@ const textOrNull = z.string().nullable();
 const count = z.int().nonnegative();
 
 const decisionFields = { decision: z.enum(['approve', 'deny']), by: who, reason: textOrNull, at: text };
+
+const delivery = z.strictObject({
+  status: z.enum(['none', 'pending', 'delivered', 'partial', 'failed']),
+  channels: z.array(
+    z.strictObject({
+      message: text,
+      channel: text,
+      event: z.enum(notificationEvents),
+      status: z.enum(['waiting', 'retrying', 'delivered', 'failed', 'superseded']),
+      attempts: count,
+      at: textOrNull,
+      nextAt: text.optional(),
+      detail: text.optional(),
+    }),
+  ),
+});
 
 export const approval = named(
   'Approval',
@@ -51,6 +68,8 @@ export const approval = named(
     requesters: z.array(text),
     escalatedAt: textOrNull,
     closedAt: textOrNull,
+    /** Whether those who are to be told of it were. */
+    delivery,
     claims: z.array(z.strictObject({ by: text, since: text, until: text })),
     delegations: z.array(z.strictObject({ from: text, to: text, note: textOrNull, at: text })),
     /** In `mine`: absent people who could decide it, and whose delegate the caller is. */

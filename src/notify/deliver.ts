@@ -1,14 +1,16 @@
 import type { Channel } from '../model/notifications.js';
+import { deliverEmail } from './email.js';
 import { deliverSlack } from './slack.js';
 import type { Around, Delivered, Notification } from './types.js';
+import { deliverWebhook } from './webhook.js';
 
-/** One attempt. Throws nothing that is expected; what is thrown counts as `retry`. */
+/** One attempt. What it throws is a mistake of ours, and counts as `retry`. */
 export function deliver(channel: Channel, notification: Notification, around: Around): Promise<Delivered> {
   switch (channel.kind) {
     case 'webhook':
-      return Promise.resolve({ status: 'failed', detail: 'delivery by webhook is not available' });
+      return deliverWebhook(channel, notification, around);
     case 'email':
-      return Promise.resolve({ status: 'failed', detail: 'delivery by e-mail is not available' });
+      return deliverEmail(channel, notification, around);
     case 'slack':
       return deliverSlack(channel, notification, around);
   }

@@ -3,14 +3,24 @@ import type { Server } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { newId } from '../model/ids.js';
-import { makeFeed, makeMetrics, makePolicies, makeServer, type ApiDeps, type Feed } from '../api/index.js';
+import {
+  makeFeed,
+  makeMetrics,
+  makeNotices,
+  makePolicies,
+  makeServer,
+  type ApiDeps,
+  type Feed,
+} from '../api/index.js';
 import { makePayloads, makeServiceChain, type ServiceChain } from '../audit/index.js';
 import {
   loadKeys,
   makeAuthenticator,
   makeJwtVerifier,
   makeSessions,
+  makeWebhookKey,
   parseJwtIssuers,
+  type WebhookKey,
   type ServiceKeys,
 } from '../auth/index.js';
 import { makeClient } from '../client/index.js';
@@ -25,8 +35,10 @@ import {
   type Tx,
 } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
+import { makeDeliverer } from '../notify/index.js';
 import { purge } from '../store/idempotency.js';
 import { putSigningKey } from '../store/keys.js';
+import { notificationChannel } from '../store/notifications.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 
@@ -63,6 +75,7 @@ async function main(config: Config): Promise<void> {
     pool,
     listen: (channels, onNotify) => listen(databaseUrl, channels, onNotify),
   });
+  const webhookKey = makeWebhookKey(keys.signing);
   const deps: ApiDeps = {
     pool,
     transaction,
@@ -78,6 +91,7 @@ async function main(config: Config): Promise<void> {
       now: () => new Date(),
     }),
     pepper: keys.pepper,
+    webhookKey: webhookKey.published,
     sessions: makeSessions(keys.pepper, () => new Date()),
     answerKey: Buffer.from(
       hkdfSync('sha256', keys.kek, Buffer.alloc(0), 'countersign idempotent answers', 32),
@@ -89,7 +103,9 @@ async function main(config: Config): Promise<void> {
     log: (line) => void process.stderr.write(`${line}\n`),
   };
   const server = makeServer(deps);
+  const notifier = await startNotifier(ground, deps, webhookKey);
   stopOnSignals(server, feed, async () => {
+    await notifier.stop();
     await client.close();
     await pool.end();
   });
@@ -97,6 +113,36 @@ async function main(config: Config): Promise<void> {
   client.startOutbox();
   setInterval(() => void purge(pool).catch(() => undefined), purgeMs).unref();
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
+}
+
+/** Tells people of approvals, beside the other API processes. Not before the policies are loaded. */
+async function startNotifier(
+  { config, databaseUrl }: Ground,
+  deps: ApiDeps,
+  webhookKey: WebhookKey,
+): Promise<{ stop(): Promise<void> }> {
+  const { pool, transaction, chain, policies, metrics, now, log } = deps;
+  const deliverer = makeDeliverer({
+    pool,
+    transaction,
+    isUnavailable,
+    chain,
+    policy: async () => (await policies.policySet())?.notifications ?? null,
+    ...makeNotices(deps),
+    references: { env: process.env, secretsDirectory: config.secrets },
+    webhookKey,
+    now,
+    observe: metrics.notified,
+    log,
+  });
+  const listener = await listen(databaseUrl, [notificationChannel], deliverer.wake, deliverer.wake);
+  deliverer.start();
+  return {
+    stop: async () => {
+      await listener.close();
+      await deliverer.stop();
+    },
+  };
 }
 
 /** In a cluster, `countersign migrate` has done it with a login of its own, and this one may not. */

@@ -79,6 +79,18 @@ export async function settleNotification(
   return rowCount === 1;
 }
 
+/** Of approvals that still wait: what has not reached its receiver, by channel. */
+export async function countUndelivered(
+  q: Queryable,
+): Promise<{ channel: string; status: string; count: number }[]> {
+  const { rows } = await q.query<{ channel: string; status: string; count: number }>(
+    `select n.channel, case when n.status = 'waiting' and n.detail is not null then 'retrying' else n.status end as status, count(*) as count
+       from notification n join approval a on a.id = n.approval
+      where n.status in ('waiting', 'failed') and a.closed_at is null group by 1, 2`,
+  );
+  return rows;
+}
+
 /** What this channel said last about the approval. */
 export async function lastMemo(
   q: Queryable,

@@ -58,6 +58,7 @@ POST /v1/approvals/{id}/delegate
 GET /v1/absences
 PUT /v1/absences
 DELETE /v1/absences
+GET /v1/notifications/key
 `.trim();
 
 /** Links, and the pages behind them. */

@@ -13,7 +13,7 @@ import {
   type ApiDeps,
 } from '../../src/api/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
-import { loadKeys, makeAuthenticator, makeSessions } from '../../src/auth/index.js';
+import { loadKeys, makeAuthenticator, makeSessions, makeWebhookKey } from '../../src/auth/index.js';
 import { makeClient } from '../../src/client/index.js';
 import { isUnavailable, listen, withTransaction, type Tx } from '../../src/db/index.js';
 import { errorTable } from '../../src/model/errors.js';
@@ -144,6 +144,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
       now: () => new Date(),
     }),
     pepper: keys.pepper,
+    webhookKey: makeWebhookKey(keys.signing).published,
     sessions: makeSessions(keys.pepper, () => new Date()),
     answerKey: Buffer.alloc(32, 1),
     policies,

@@ -1,0 +1,278 @@
+import type { Channel, NotificationPolicy } from '../model/notifications.js';
+import type { JsonObject } from '../model/json.js';
+import type { ServiceChain } from '../audit/index.js';
+import type { Pool, Tx } from '../db/index.js';
+import type { ReferenceSource } from '../executors/types.js';
+import {
+  claimNotifications,
+  lastMemo,
+  settleNotification,
+  type NotificationRow,
+  type NotificationStatus,
+} from '../store/notifications.js';
+import { deliver } from './deliver.js';
+import { mostAttempts, nextDelayMs } from './schedule.js';
+import type { Delivered, Notification, WebhookKey } from './types.js';
+
+export interface DelivererDeps {
+  readonly pool: Pool;
+  readonly transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>;
+  readonly isUnavailable: (error: unknown) => boolean;
+  readonly chain: ServiceChain;
+  /** Of the policy set in force. */
+  readonly policy: () => Promise<NotificationPolicy | null>;
+  /** The approval's body as the API shows it; null: there is none. */
+  readonly body: (approval: string) => Promise<JsonObject | null>;
+  /** Path of a new single-use link, where this person may decide the approval. */
+  readonly link: (approval: string, principal: string) => Promise<string | null>;
+  readonly references: ReferenceSource;
+  readonly webhookKey: WebhookKey;
+  readonly now: () => Date;
+  readonly observe: (channel: string, outcome: Outcome) => void;
+  readonly log: (line: string) => void;
+  /** How long one attempt may take. */
+  readonly attemptMs?: number;
+  /** Who claimed a message and said nothing for so long is taken for dead. */
+  readonly leaseMs?: number;
+  readonly random?: () => number;
+}
+
+export interface Deliverer {
+  start(): void;
+  /** There may be something due. */
+  wake(): void;
+  /** What is under way is given back, and tried again by whoever comes. */
+  stop(): Promise<void>;
+}
+
+export const outcomes = ['delivered', 'retry', 'failed', 'superseded'] as const;
+export type Outcome = (typeof outcomes)[number];
+
+const pollMs = 1_000;
+const mostAtOnce = 16;
+/** One slow receiver must not keep the others waiting. */
+const mostPerChannel = 4;
+const attemptMs = 20_000;
+const leaseMs = 60_000;
+
+interface Going {
+  readonly deps: DelivererDeps;
+  readonly stopping: AbortSignal;
+  /** Channel of each attempt that is under way. */
+  readonly underWay: Map<Promise<void>, string>;
+  readonly wake: () => void;
+}
+
+/** Delivers what is due, at least once each, for as long as it is not stopped. Any number of processes may. */
+export function makeDeliverer(deps: DelivererDeps): Deliverer {
+  const stopping = new AbortController();
+  let wake = (): void => undefined;
+  let woken = false;
+  let running: Promise<void> = Promise.resolve();
+  const going: Going = {
+    deps,
+    stopping: stopping.signal,
+    underWay: new Map(),
+    wake: () => {
+      woken = true;
+      wake();
+    },
+  };
+  const pause = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, pollMs);
+      timer.unref();
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      if (woken) wake();
+    });
+  const loop = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      woken = false;
+      await round(going).catch((error: unknown) => complain(deps, error));
+      await pause();
+    }
+    await Promise.all(going.underWay.keys());
+  };
+  return {
+    start: () => {
+      running = loop();
+    },
+    wake: going.wake,
+    stop: async () => {
+      stopping.abort();
+      going.wake();
+      await running;
+    },
+  };
+}
+
+async function round(going: Going): Promise<void> {
+  const { deps, underWay } = going;
+  const free = mostAtOnce - underWay.size;
+  if (free <= 0) return;
+  const channels = [...underWay.values()];
+  const without = [...new Set(channels)].filter(
+    (name) => channels.filter((one) => one === name).length >= mostPerChannel,
+  );
+  const limit = Math.min(free, mostPerChannel);
+  const rows = await claimNotifications(deps.pool, { limit, leaseMs: deps.leaseMs ?? leaseMs, without });
+  for (const row of rows) {
+    const attempt: Promise<void> = attemptOne(going, row)
+      .catch((error: unknown) => complain(deps, error))
+      .finally(() => {
+        underWay.delete(attempt);
+        going.wake();
+      });
+    underWay.set(attempt, row.channel);
+  }
+  if (rows.length === limit) going.wake();
+}
+
+function complain({ isUnavailable, log }: DelivererDeps, error: unknown): void {
+  if (!isUnavailable(error)) log(`notifications: ${error instanceof Error ? error.stack : String(error)}`);
+}
+
+interface Told {
+  readonly channel: Channel | null;
+  readonly body: JsonObject | null;
+  readonly delivered: Delivered | { readonly status: 'superseded'; readonly detail: string };
+}
+
+async function attemptOne(going: Going, row: NotificationRow): Promise<void> {
+  const told = await tell(going, row);
+  await settle(going, row, told);
+}
+
+async function tell({ deps, stopping }: Going, row: NotificationRow): Promise<Told> {
+  const policy = await deps.policy();
+  const channel = policy?.channels.find((one) => one.name === row.channel) ?? null;
+  const body = await deps.body(row.approval);
+  const failed = (detail: string): Told => ({ channel, body, delivered: { status: 'failed', detail } });
+  if (policy === null || channel === null)
+    return failed(`no policy declares channel \`${row.channel}\` any more`);
+  if (body === null) return failed('its approval is not there any more');
+  const recipient = channel.kind === 'email' ? channel.to.find((one) => one.address === row.recipient) : null;
+  if (recipient === undefined) return failed(`channel \`${row.channel}\` has this recipient no more`);
+  if (isOver(channel, row, body))
+    return {
+      channel,
+      body,
+      delivered: { status: 'superseded', detail: 'it was settled before it could be told' },
+    };
+  const signal = AbortSignal.any([AbortSignal.timeout(deps.attemptMs ?? attemptMs), stopping]);
+  const path =
+    recipient === null || recipient.principal === null || policy.publicUrl === null || !isOpen(body)
+      ? null
+      : await deps.link(row.approval, recipient.principal);
+  const notification: Notification = {
+    id: row.id,
+    event: row.event,
+    approval: row.approval,
+    run: row.run,
+    at: row.createdAt,
+    attempt: row.attempts,
+    recipient: row.recipient,
+    body,
+    url:
+      policy.publicUrl === null ? null : `${policy.publicUrl}/approvals/${encodeURIComponent(row.approval)}`,
+    link: path === null || policy.publicUrl === null ? null : `${policy.publicUrl}${path}`,
+    earlier: await lastMemo(deps.pool, row),
+  };
+  const { references, now, webhookKey } = deps;
+  try {
+    return {
+      channel,
+      body,
+      delivered: await deliver(channel, notification, { references, signal, now, webhookKey }),
+    };
+  } catch (error) {
+    // What was thrown may carry what was sent: its name is all that may be kept.
+    const name = error instanceof Error ? error.name : 'unknown';
+    deps.log(`notifications: ${row.id} by channel ${row.channel} threw ${name}`);
+    return { channel, body, delivered: { status: 'retry', detail: `the attempt broke off (${name})` } };
+  }
+}
+
+/** People are not asked for what is settled; programs are told all, in their own time. */
+function isOver(channel: Channel, { event }: NotificationRow, body: JsonObject): boolean {
+  return (
+    channel.kind !== 'webhook' && ['requested', 'reminder', 'escalated'].includes(event) && !isOpen(body)
+  );
+}
+
+function isOpen(body: JsonObject): boolean {
+  return body['status'] === 'open' || body['status'] === 'escalated';
+}
+
+interface Verdict {
+  readonly outcome: Outcome;
+  readonly status: NotificationStatus;
+  readonly afterMs: number;
+}
+
+function verdictOf(
+  { deps, stopping }: Going,
+  { attempts }: NotificationRow,
+  delivered: Told['delivered'],
+): Verdict {
+  if (delivered.status !== 'retry')
+    return { outcome: delivered.status, status: delivered.status, afterMs: 0 };
+  if (stopping.aborted) return { outcome: 'retry', status: 'waiting', afterMs: 0 };
+  const afterMs = nextDelayMs(attempts, delivered.afterMs ?? 0, (deps.random ?? Math.random)());
+  return afterMs === null
+    ? { outcome: 'failed', status: 'failed', afterMs: 0 }
+    : { outcome: 'retry', status: 'waiting', afterMs };
+}
+
+/** What it came to, and its record, in one transaction. */
+async function settle(going: Going, row: NotificationRow, { channel, body, delivered }: Told): Promise<void> {
+  const { deps } = going;
+  const { outcome, status, afterMs } = verdictOf(going, row, delivered);
+  const detail = delivered.detail.slice(0, 500);
+  const memo = delivered.status === 'delivered' ? (delivered.memo ?? null) : null;
+  const time = deps.now().toISOString();
+  const settled = await deps.transaction(async (tx) => {
+    if (!(await settleNotification(tx, row, { status, detail, memo, afterMs }))) return false;
+    await deps.chain.appendIn(tx, [
+      {
+        key: `notified:${row.id}:${row.attempts}`,
+        type: 'approval.notified',
+        time,
+        actor: { kind: 'runtime', id: 'countersign' },
+        approval: row.approval,
+        about: row.run,
+        flow: textOf(body, 'flow'),
+        environment: textOf(body, 'environment'),
+        data: {
+          message: row.id,
+          event: row.event,
+          channel: row.channel,
+          kind: channel?.kind ?? 'unknown',
+          outcome,
+          attempt: row.attempts,
+          attemptsLeft: status === 'waiting' ? mostAttempts - row.attempts : 0,
+          detail,
+          ...recipientOf(channel, row),
+        },
+      },
+    ]);
+    return true;
+  });
+  if (settled) deps.observe(row.channel, outcome);
+}
+
+function textOf(body: JsonObject | null, name: string): string {
+  const value = body?.[name];
+  return typeof value === 'string' ? value : '';
+}
+
+/** The record stays for good, so a person stands in it by their id, and an address only hinted at. */
+function recipientOf(channel: Channel | null, { recipient }: NotificationRow): JsonObject {
+  if (recipient === '') return {};
+  const principal =
+    channel?.kind === 'email' ? channel.to.find((one) => one.address === recipient)?.principal : null;
+  return { recipient: principal ?? recipient.replace(/^(.)[^@]*@/, '$1…@') };
+}

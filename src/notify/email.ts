@@ -1,0 +1,124 @@
+import { isIP } from 'node:net';
+import { createTransport } from 'nodemailer';
+import { codeOf, isPrivateAddress, resolveAddresses } from '../executors/network.js';
+import { resolveTexts } from '../executors/references.js';
+import type { EmailChannel } from '../model/notifications.js';
+import { emailText } from './email-text.js';
+import type { Around, Delivered, Notification } from './types.js';
+
+interface Relay {
+  readonly base: URL;
+  readonly secure: boolean;
+  readonly port: number;
+  readonly auth: { readonly user: string; readonly pass: string } | undefined;
+}
+
+export async function deliverEmail(
+  channel: EmailChannel,
+  notification: Notification,
+  around: Around,
+): Promise<Delivered> {
+  const resolved = await resolveTexts([channel.smtp], around.references);
+  if (resolved.status === 'missing') return { status: 'retry', detail: resolved.message };
+  const relay = relayOf(resolved.texts[0] ?? '');
+  if (relay === null)
+    return {
+      status: 'failed',
+      detail: 'its `smtp` is no `smtp://` or `smtps://` URL of host, port and credentials',
+    };
+  const found = await resolveAddresses(relay.base, channel.allowPrivate, around.signal);
+  if (found.status === 'refused') return { status: 'failed', detail: found.message };
+  const address = found.status === 'resolved' ? found.addresses[0]?.address : undefined;
+  if (address === undefined)
+    return { status: 'retry', detail: found.status === 'failed' ? found.message : 'its host has no address' };
+  return send(channel, notification, relay, address, around.signal);
+}
+
+function relayOf(text: string): Relay | null {
+  if (!URL.canParse(text)) return null;
+  const base = new URL(text);
+  const secure = base.protocol === 'smtps:';
+  if (
+    (!secure && base.protocol !== 'smtp:') ||
+    base.hostname === '' ||
+    base.hash !== '' ||
+    base.search !== ''
+  )
+    return null;
+  try {
+    const auth =
+      base.username === ''
+        ? undefined
+        : { user: decodeURIComponent(base.username), pass: decodeURIComponent(base.password) };
+    return { base, secure, port: base.port === '' ? (secure ? 465 : 587) : Number(base.port), auth };
+  } catch {
+    return null;
+  }
+}
+
+const stepMs = 10_000;
+
+async function send(
+  { from }: EmailChannel,
+  notification: Notification,
+  { base, secure, port, auth }: Relay,
+  address: string,
+  signal: AbortSignal,
+): Promise<Delivered> {
+  const host = base.hostname.replace(/^\[|\]$/g, '');
+  const transport = createTransport({
+    // The address that was judged, under the name that its certificate must have.
+    host: address,
+    port,
+    secure,
+    ...(auth === undefined ? {} : { auth }),
+    // In the open, a password and what waits for approval go over TLS or not at all.
+    requireTLS: !secure && !isPrivateAddress(address),
+    tls: isIP(host) === 0 ? { servername: host } : {},
+    connectionTimeout: stepMs,
+    greetingTimeout: stepMs,
+    socketTimeout: stepMs,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+  const { subject, text, html } = emailText(notification);
+  const aborted = new Promise<'aborted'>((resolve) => {
+    if (signal.aborted) resolve('aborted');
+    signal.addEventListener('abort', () => resolve('aborted'), { once: true });
+  });
+  try {
+    const sent = await Promise.race([
+      transport.sendMail({
+        from,
+        to: { name: '', address: notification.recipient },
+        subject,
+        text,
+        html,
+        messageId: `<${notification.id}@countersign>`,
+        headers: { 'X-Countersign-Message': notification.id, 'Auto-Submitted': 'auto-generated' },
+      }),
+      aborted,
+    ]);
+    return sent === 'aborted'
+      ? { status: 'retry', detail: 'no answer in time' }
+      : { status: 'delivered', detail: 'the mail server has taken it' };
+  } catch (error) {
+    return judge(error);
+  } finally {
+    transport.close();
+  }
+}
+
+/** What the server says may hold addresses and names: its code is enough. */
+function judge(error: unknown): Delivered {
+  const code = codeOf(error);
+  const said =
+    error instanceof Error && 'responseCode' in error && typeof error.responseCode === 'number'
+      ? error.responseCode
+      : null;
+  if (said === null) return { status: 'retry', detail: `the mail server was not reached (${code})` };
+  const detail = `the mail server answered ${said} (${code})`;
+  // 5xx to an envelope or a message is about this mail; to a sign-in it is about a setting that can be mended.
+  const final = said >= 500 && ['EENVELOPE', 'EMESSAGE'].includes(code);
+  return { status: final ? 'failed' : 'retry', detail };
+}

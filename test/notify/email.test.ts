@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import type { AddressInfo } from 'node:net';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { SMTPServer } from 'smtp-server';
+import { openOffice, type Office } from './support.js';
+
+interface Mail {
+  readonly to: string;
+  /** Unfolded and decoded as far as these tests look at it. */
+  readonly text: string;
+}
+
+interface Mailbox {
+  readonly port: number;
+  readonly mails: Mail[];
+  /** Addresses that it refuses for good. */
+  readonly unknown: Set<string>;
+  readonly signedIn: string[];
+  count(wanted: number): Promise<readonly Mail[]>;
+  close(): Promise<void>;
+}
+
+const password = 'p%C3%A4ss-word-of-the-relay';
+
+function decoded(raw: string): string {
+  const joined = raw.replaceAll('=\r\n', '');
+  return joined.replaceAll(/=([0-9A-F]{2})/g, (_all, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+}
+
+/** A real SMTP server that asks for a sign-in. */
+async function startMailbox(): Promise<Mailbox> {
+  const mails: Mail[] = [];
+  const unknown = new Set<string>();
+  const signedIn: string[] = [];
+  let changed = (): void => undefined;
+  const server = new SMTPServer({
+    disabledCommands: ['STARTTLS'],
+    allowInsecureAuth: true,
+    onAuth: (auth, _session, done) => {
+      signedIn.push(`${auth.username ?? ''}:${auth.password ?? ''}`);
+      done(null, { user: auth.username ?? '' });
+    },
+    onRcptTo: ({ address }, _session, done) =>
+      unknown.has(address)
+        ? done(Object.assign(new Error(`no such user: ${address}`), { responseCode: 550 }))
+        : done(),
+    onData: (stream, session, done) => {
+      const chunks: Buffer[] = [];
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      stream.on('end', () => {
+        const text = decoded(Buffer.concat(chunks).toString('utf8'));
+        mails.push({ to: session.envelope.rcptTo.map((one) => one.address).join(','), text });
+        done();
+        changed();
+      });
+    },
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.server.address() as AddressInfo).port,
+    mails,
+    unknown,
+    signedIn,
+    count: async (wanted) => {
+      while (mails.length < wanted) await new Promise<void>((resolve) => (changed = resolve));
+      return mails;
+    },
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+describe('an e-mail', () => {
+  let office: Office;
+  let mailbox: Mailbox;
+  const mail = (to: string): string =>
+    `channels: { mail: { kind: email, smtp: env://SMTP, from: 'Countersign <no-reply@example.com>', allowPrivate: true, to: ${to} } }\n`;
+  before(async () => {
+    [office, mailbox] = await Promise.all([openOffice(), startMailbox()]);
+    office.env['SMTP'] = `smtp://relay:${password}@127.0.0.1:${mailbox.port}`;
+  });
+  afterEach(async () => {
+    await office.rest();
+    mailbox.mails.length = 0;
+    mailbox.unknown.clear();
+  });
+  after(async () => {
+    await office.stop();
+    await mailbox.close();
+  });
+
+  it('has what a person needs to decide, and a link of their own only for who may', async () => {
+    await office.route(
+      `publicUrl: ${office.api.url}\n${mail('[desk@example.com, { address: fin@example.com, principal: finance }, { address: bot@example.com, principal: agent }, { address: ann@example.com, principal: employee }]')}routes: [{ role: finance.controller, events: [requested], to: [mail] }]\n`,
+    );
+    await office.deliver();
+    const parked = await office.park(60_000);
+    const mails = await mailbox.count(4);
+    await office.recorded(parked.run, 'delivered', 4);
+    assert.ok(mailbox.signedIn.includes(`relay:${decodeURIComponent(password)}`));
+    const to = (address: string): string => mails.find((one) => one.to === address)?.text ?? '';
+    const shown = await office.approval(parked.id);
+    for (const address of ['desk@example.com', 'fin@example.com', 'bot@example.com', 'ann@example.com']) {
+      const text = to(address);
+      assert.match(text, /^Subject: .*Approval.asked.for/m);
+      assert.match(text, /Content-Type: text\/plain/);
+      assert.match(text, /Content-Type: text\/html/);
+      assert.match(text, /"amount": 60000/);
+      assert.ok(text.includes(parked.digest));
+      assert.ok(text.includes(String(shown.onExpiry)) && text.includes(String(shown.consequence)));
+    }
+    for (const address of ['desk@example.com', 'bot@example.com', 'ann@example.com']) {
+      assert.ok(!to(address).includes('/links/'), address);
+      assert.ok(to(address).includes(`${office.api.url}/approvals/${parked.id}`));
+    }
+    const [, path] = /(\/links\/[\w-]+)/.exec(to('fin@example.com')) ?? [];
+    const page = await fetch(`${office.api.url}${path ?? ''}`);
+    assert.equal(page.status, 200);
+    assert.ok((await page.text()).includes(parked.digest));
+    const links = await office.api.ask('finance', 'GET', `/v1/approvals/${parked.id}/links`);
+    assert.deepEqual(
+      links.body.data.map((one: any) => one.status),
+      ['open'],
+    );
+    assert.deepEqual((await office.records(parked.run)).map((one) => one.data.recipient).sort(), [
+      'agent',
+      'd…@example.com',
+      'employee',
+      'finance',
+    ]);
+  });
+
+  it('that one recipient cannot get is known as such, and the others have theirs', async () => {
+    mailbox.unknown.add('gone@example.com');
+    await office.route(`${mail('[desk@example.com, gone@example.com]')}routes: [{ to: [mail] }]\n`);
+    await office.deliver();
+    const parked = await office.park();
+    const [record] = await office.recorded(parked.run, 'failed');
+    await office.recorded(parked.run, 'delivered');
+    assert.equal(record.data.detail, 'the mail server answered 550 (EENVELOPE)');
+    assert.equal((await office.approval(parked.id)).delivery.status, 'partial');
+    assert.deepEqual(
+      mailbox.mails.map((one) => one.to),
+      ['desk@example.com'],
+    );
+  });
+
+  it('is not sent any more when the approval was settled before it could be', async () => {
+    await office.route(`${mail('[desk@example.com]')}routes: [{ events: [requested], to: [mail] }]\n`);
+    const parked = await office.park();
+    const denied = await office.api.ask('finance', 'POST', `/v1/approvals/${parked.id}/decision`, {
+      decision: 'deny',
+      digest: parked.digest,
+    });
+    assert.equal(denied.status, 200, denied.text);
+    await office.deliver();
+    await office.recorded(parked.run, 'superseded');
+    assert.equal(mailbox.mails.length, 0);
+  });
+
+  it('goes to no private relay unless that is allowed, waits for one that is away, and tells no password', async () => {
+    const private_ = mail('[desk@example.com]').replace('allowPrivate: true, ', '');
+    await office.route(`${private_}routes: [{ to: [mail] }]\n`);
+    await office.deliver();
+    const refused = await office.park();
+    const [failed] = await office.recorded(refused.run, 'failed');
+    assert.match(failed.data.detail, /private address/);
+    await office.route(
+      `${mail('[desk@example.com]').replace('env://SMTP', 'env://AWAY')}routes: [{ to: [mail] }]\n`,
+    );
+    office.env['AWAY'] = `smtp://relay:${password}@127.0.0.1:9`;
+    const waiting = await office.park();
+    const [retry] = await office.recorded(waiting.run, 'retry');
+    assert.match(retry.data.detail, /^the mail server was not reached \(\w+\)$/);
+    office.env['AWAY'] = 'http://127.0.0.1/';
+    await office.hurry();
+    const [none] = await office.recorded(waiting.run, 'failed');
+    assert.match(none.data.detail, /no `smtp:\/\/` or `smtps:\/\/` URL/);
+    const log = await office.api.database.pool.query(
+      `select encode(body, 'escape') as text from audit_record`,
+    );
+    for (const secret of [password, decodeURIComponent(password)])
+      for (const text of [...log.rows.map((one) => String(one.text)), ...office.logged])
+        assert.ok(!text.includes(secret));
+    assert.equal(mailbox.mails.length, 0);
+  });
+});

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { makeNotices } from '../../src/api/index.js';
+import { makeWebhookKey, loadKeys } from '../../src/auth/index.js';
+import { newId } from '../../src/model/ids.js';
+import { listen } from '../../src/db/index.js';
+import { makeDeliverer, type DelivererDeps } from '../../src/notify/index.js';
+import { notificationChannel } from '../../src/store/notifications.js';
+import { startApi, type Harness } from '../api/harness.js';
+
+export interface Received {
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  readonly body: any;
+  readonly id: string;
+}
+
+export interface Receiver {
+  readonly url: string;
+  readonly port: number;
+  readonly received: Received[];
+  /** What it answers: 204 unless said. Called once the whole request is there. */
+  answer: (request: Received, response: ServerResponse) => void;
+  /** Resolves when so many have come. */
+  count(wanted: number): Promise<readonly Received[]>;
+  close(): Promise<void>;
+}
+
+export async function startReceiver(): Promise<Receiver> {
+  const received: Received[] = [];
+  let changed = (): void => undefined;
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const text = Buffer.concat(chunks).toString('utf8');
+      const one = {
+        headers: request.headers,
+        text,
+        body: JSON.parse(text),
+        id: String(request.headers['webhook-id']),
+      };
+      received.push(one);
+      receiver.answer(one, response);
+      changed();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const receiver: Receiver = {
+    url: `http://127.0.0.1:${port}/in`,
+    port,
+    received,
+    answer: (_request, response) => void response.writeHead(204).end(),
+    count: async (wanted) => {
+      while (received.length < wanted) await new Promise<void>((resolve) => (changed = resolve));
+      return received;
+    },
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+  return receiver;
+}
+
+export interface Office {
+  readonly api: Harness;
+  /** Values behind `env://`. */
+  readonly env: Record<string, string>;
+  readonly logged: string[];
+  /** Puts another notifications.yaml in force. */
+  route(text: string): Promise<void>;
+  /** Starts one more process's worth of delivering. */
+  deliver(change?: Partial<DelivererDeps>): Promise<{ wake(): void; stop(): Promise<void> }>;
+  park(amount?: number): Promise<Parked>;
+  approval(id: string): Promise<any>;
+  records(run: string): Promise<any[]>;
+  /** Resolves when a record of this outcome is there. */
+  recorded(run: string, outcome: string, count?: number): Promise<any[]>;
+  /** Whatever is to be tried later is tried now. */
+  hurry(): Promise<void>;
+  /** Stops every deliverer, and gives up what waits. */
+  rest(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface Parked {
+  readonly id: string;
+  readonly digest: string;
+  readonly run: string;
+}
+
+/** The whole API with an outbox, and deliverers as the test starts them. */
+export async function openOffice(): Promise<Office> {
+  const api = await startApi();
+  const env: Record<string, string> = {};
+  const logged: string[] = [];
+  const running: { wake(): void; stop(): Promise<void> }[] = [];
+  const webhookKey = makeWebhookKey((await loadKeys(api.home, {})).signing);
+  const { pool, transaction, isUnavailable, chain, policies, metrics, now } = api.deps;
+  const records = async (run: string): Promise<any[]> => {
+    const found = await api.ask('auditor', 'GET', `/v1/audit?run=${run}&type=approval.notified&limit=500`);
+    assert.equal(found.status, 200, found.text);
+    return found.body.data as any[];
+  };
+  return {
+    api,
+    env,
+    logged,
+    records,
+    route: async (text) => {
+      writeFileSync(join(api.home, 'policies', 'notifications.yaml'), text);
+      const loaded = await policies.reload({ kind: 'runtime', id: 'countersign' }, newId('trc'));
+      assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
+    },
+    deliver: async (change = {}) => {
+      const deliverer = makeDeliverer({
+        pool,
+        transaction,
+        isUnavailable,
+        chain,
+        policy: async () => (await policies.policySet())?.notifications ?? null,
+        ...makeNotices(api.deps),
+        references: { env, secretsDirectory: null },
+        webhookKey,
+        now,
+        observe: metrics.notified,
+        log: (line) => void logged.push(line),
+        ...change,
+      });
+      const listener = await listen(api.database.url, [notificationChannel], deliverer.wake);
+      deliverer.start();
+      let stopped = false;
+      const one = {
+        wake: deliverer.wake,
+        stop: async () => {
+          if (stopped) return;
+          stopped = true;
+          await listener.close();
+          await deliverer.stop();
+        },
+      };
+      running.push(one);
+      return one;
+    },
+    park: async (amount = 150) => {
+      const started = await api.ask('agent', 'POST', '/v1/flows/pay/runs', {});
+      const run = started.body.run.id as string;
+      const asked = await api.ask('agent', 'POST', `/v1/runs/${run}/transitions/bank.pay`, {
+        arguments: { amount },
+      });
+      assert.equal(asked.status, 202, asked.text);
+      const { id, digest } = asked.body.result.approval;
+      return { id, digest, run };
+    },
+    approval: async (id) => (await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body,
+    recorded: async (run, outcome, count = 1) => {
+      for (;;) {
+        const found = (await records(run)).filter((one) => one.data.outcome === outcome);
+        if (found.length >= count) return found;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    },
+    hurry: async () => {
+      await api.database.pool.query(`update notification set next_at = now() where status = 'waiting'`);
+      for (const one of running) one.wake();
+    },
+    rest: async () => {
+      for (const one of running.splice(0)) await one.stop();
+      await api.database.pool.query(`update notification set status = 'superseded' where status = 'waiting'`);
+    },
+    stop: async () => {
+      for (const one of running) await one.stop();
+      await api.stop();
+    },
+  };
+}

@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { createHmac, createPublicKey, verify } from 'node:crypto';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { Webhook } from 'standardwebhooks';
+import { openOffice, startReceiver, type Office, type Receiver } from './support.js';
+
+const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+const older = `whsec_${Buffer.alloc(24, 9).toString('base64')}`;
+
+describe('a webhook', () => {
+  let office: Office;
+  let receiver: Receiver;
+  let other: Receiver;
+  const channel = (more = '', url = receiver.url): string =>
+    `channels: { hook: { kind: webhook, url: '${url}', secret: env://HOOK, allowPrivate: true${more} } }\n`;
+  before(async () => {
+    [office, receiver, other] = await Promise.all([openOffice(), startReceiver(), startReceiver()]);
+    Object.assign(office.env, { HOOK: secret, OLDER: older, SHORT: 'whsec_AAAA' });
+  });
+  afterEach(async () => {
+    await office.rest();
+    receiver.answer = (_request, response) => void response.writeHead(204).end();
+    receiver.received.length = 0;
+  });
+  after(async () => {
+    await office.stop();
+    await Promise.all([receiver.close(), other.close()]);
+  });
+
+  it('carries a signature that anybody with the secret can verify, and says what waits', async () => {
+    await office.route(`publicUrl: https://c.example.com\n${channel()}routes: [{ to: [hook] }]\n`);
+    await office.deliver();
+    const parked = await office.park(60_000);
+    const [one] = await receiver.count(1);
+    assert.ok(one !== undefined);
+    new Webhook(secret).verify(one.text, one.headers as Record<string, string>);
+    const signed = `${one.id}.${String(one.headers['webhook-timestamp'])}.${one.text}`;
+    const mac = createHmac('sha256', Buffer.alloc(32, 7)).update(signed).digest('base64');
+    assert.equal(one.headers['webhook-signature'], `v1,${mac}`);
+    assert.throws(() => new Webhook(secret).verify(`${one.text} `, one.headers as Record<string, string>));
+    const { type, timestamp, data } = one.body;
+    assert.equal(type, 'approval.requested');
+    assert.ok(Math.abs(Date.now() - Date.parse(timestamp)) < 60_000);
+    assert.equal(data.approval, parked.id);
+    assert.equal(data.run, parked.run);
+    assert.deepEqual(
+      [data.tool, data.tier, data.roles, data.status],
+      ['bank.pay', 'reversible', ['finance.controller'], 'open'],
+    );
+    assert.equal(data.url, `https://c.example.com/approvals/${parked.id}`);
+    assert.match(data.summary, /60000/);
+    assert.equal(data.action, undefined, 'a thin event');
+    const [record] = await office.recorded(parked.run, 'delivered');
+    assert.equal(record.type, 'approval.notified');
+    assert.equal(record.data.message, one.id);
+    const { delivery } = await office.approval(parked.id);
+    assert.equal(delivery.status, 'delivered');
+    assert.deepEqual(
+      delivery.channels.map((each: any) => [
+        each.message,
+        each.channel,
+        each.event,
+        each.status,
+        each.attempts,
+      ]),
+      [[one.id, 'hook', 'requested', 'delivered', 1]],
+    );
+  });
+
+  it('is signed by each of several secrets, and carries the exact action where that is asked for', async () => {
+    await office.route(
+      `channels: { hook: { kind: webhook, url: '${receiver.url}', secret: [env://HOOK, env://OLDER], content: action, allowPrivate: true } }\nroutes: [{ to: [hook] }]\n`,
+    );
+    await office.deliver();
+    const parked = await office.park(70_000);
+    const [one] = await receiver.count(1);
+    assert.ok(one !== undefined);
+    for (const each of [secret, older])
+      new Webhook(each).verify(one.text, one.headers as Record<string, string>);
+    assert.deepEqual(one.body.data.action.arguments, { amount: 70_000, currency: 'EUR' });
+    assert.equal(one.body.data.action.digest, parked.digest);
+  });
+
+  it('of `signing: ed25519` is verified with the key that the service publishes', async () => {
+    await office.route(
+      `channels: { hook: { kind: webhook, url: '${receiver.url}', signing: ed25519, allowPrivate: true } }\nroutes: [{ to: [hook] }]\n`,
+    );
+    await office.deliver();
+    await office.park();
+    const [one] = await receiver.count(1);
+    assert.ok(one !== undefined);
+    const published = await office.api.ask(null, 'GET', '/v1/notifications/key');
+    const raw = Buffer.from(String(published.body.key).replace(/^whpk_/, ''), 'base64');
+    assert.equal(raw.length, 32);
+    const key = createPublicKey({
+      key: { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') },
+      format: 'jwk',
+    });
+    const [, signature] = /^v1a,(.+)$/.exec(String(one.headers['webhook-signature'])) ?? [];
+    const signed = Buffer.from(`${one.id}.${String(one.headers['webhook-timestamp'])}.${one.text}`);
+    assert.ok(verify(null, signed, key, Buffer.from(String(signature), 'base64')));
+  });
+
+  it('that is not taken is tried again, later, under the same id', async () => {
+    await office.route(`${channel()}routes: [{ to: [hook] }]\n`);
+    receiver.answer = (_request, response) => void response.writeHead(500).end();
+    await office.deliver();
+    const parked = await office.park();
+    const [record] = await office.recorded(parked.run, 'retry');
+    assert.equal(record.data.detail, 'answered 500');
+    const waiting = (await office.approval(parked.id)).delivery;
+    assert.equal(waiting.status, 'pending');
+    assert.equal(waiting.channels[0].status, 'retrying');
+    assert.ok(Date.parse(waiting.channels[0].nextAt) > Date.now());
+    const text = await office.api.deps.metrics.text();
+    assert.match(text, /countersign_notifications_undelivered\{channel="hook",status="retrying"\} 1/);
+    receiver.answer = (_request, response) => void response.writeHead(201).end('taken');
+    await office.hurry();
+    await office.recorded(parked.run, 'delivered');
+    assert.deepEqual(new Set(receiver.received.map((one) => one.id)), new Set([waiting.channels[0].message]));
+    assert.equal(receiver.received.length, 2);
+    assert.equal((await office.approval(parked.id)).delivery.channels[0].attempts, 2);
+    const counted = await office.api.deps.metrics.text();
+    assert.match(counted, /countersign_notifications_total\{channel="hook",outcome="retry"\} \d/);
+  });
+
+  it('waits as long as the receiver asks for', async () => {
+    await office.route(`${channel()}routes: [{ to: [hook] }]\n`);
+    receiver.answer = (_request, response) => void response.writeHead(429, { 'retry-after': '3600' }).end();
+    await office.deliver();
+    const parked = await office.park();
+    await office.recorded(parked.run, 'retry');
+    const { channels } = (await office.approval(parked.id)).delivery;
+    assert.ok(Date.parse(channels[0].nextAt) > Date.now() + 3_000_000);
+  });
+
+  it('follows no redirect', async () => {
+    await office.route(`${channel()}routes: [{ to: [hook] }]\n`);
+    receiver.answer = (_request, response) => void response.writeHead(307, { location: other.url }).end();
+    await office.deliver();
+    const parked = await office.park();
+    const [record] = await office.recorded(parked.run, 'retry');
+    assert.equal(record.data.detail, 'answered 307: redirects are not followed');
+    assert.equal(other.received.length, 0);
+  });
+
+  it('goes to no private address, and the approval says that nobody was told', async () => {
+    await office.route(
+      `channels: { hook: { kind: webhook, url: '${receiver.url}', secret: env://HOOK } }\nroutes: [{ to: [hook] }]\n`,
+    );
+    await office.deliver();
+    const parked = await office.park();
+    const [record] = await office.recorded(parked.run, 'failed');
+    assert.match(record.data.detail, /loopback or private address/);
+    assert.equal(receiver.received.length, 0);
+    const { delivery } = await office.approval(parked.id);
+    assert.equal(delivery.status, 'failed');
+    assert.match(delivery.channels[0].detail, /private address/);
+    const listed = await office.api.ask('finance', 'GET', '/v1/approvals?mine=true&limit=500');
+    const item = listed.body.data.find((one: any) => one.id === parked.id);
+    assert.equal(item.delivery.status, 'failed');
+    const text = await office.api.deps.metrics.text();
+    assert.match(text, /countersign_notifications_undelivered\{channel="hook",status="failed"\} \d/);
+  });
+
+  it('is over at once where the receiver is gone, and after the last attempt otherwise', async () => {
+    await office.route(`${channel()}routes: [{ to: [hook] }]\n`);
+    receiver.answer = (_request, response) => void response.writeHead(410).end();
+    await office.deliver();
+    const gone = await office.park();
+    const [record] = await office.recorded(gone.run, 'failed');
+    assert.match(record.data.detail, /^answered 410/);
+    receiver.answer = (_request, response) => void response.writeHead(503).end();
+    const tired = await office.park();
+    await office.recorded(tired.run, 'retry');
+    await office.api.database.pool.query('update notification set attempts = 9 where approval = $1', [
+      tired.id,
+    ]);
+    await office.hurry();
+    const [last] = await office.recorded(tired.run, 'failed');
+    assert.equal(last.data.attempt, 10);
+    assert.equal((await office.approval(tired.id)).delivery.status, 'failed');
+  });
+
+  it('leaves its secret in no record, no log, no row and no answer', async () => {
+    const cases = [
+      ['retry', channel().replace('env://HOOK', 'env://NOT_SET'), /`env:\/\/NOT_SET` has no value/],
+      ['failed', channel().replace('env://HOOK', 'env://SHORT'), /its secret is none/],
+      ['retry', channel('', 'http://127.0.0.1:9/'), /the connection failed/],
+    ] as const;
+    for (const [outcome, text, detail] of cases) {
+      await office.route(`${text}routes: [{ to: [hook] }]\n`);
+      const deliverer = await office.deliver();
+      const parked = await office.park();
+      const [record] = await office.recorded(parked.run, outcome);
+      assert.match(record.data.detail, detail);
+      await deliverer.stop();
+    }
+    const { pool } = office.api.database;
+    const rows = await pool.query('select to_json(n)::text as text from notification n');
+    const set = await pool.query('select body as text from policy_set');
+    const log = await pool.query(`select encode(body, 'escape') as text from audit_record`);
+    const kept = [...rows.rows, ...set.rows, ...log.rows].map((one) => String(one.text));
+    assert.ok(kept.length > 20);
+    for (const value of [secret, older, 'whsec_AAAA'])
+      for (const text of [...kept, ...office.logged, ...office.api.logged])
+        assert.ok(!text.includes(value), text.slice(0, 300));
+  });
+
+  it('tells programs of everything that happens to it', async () => {
+    await office.route(`${channel()}routes: [{ to: [hook] }]\n`);
+    await office.deliver();
+    const parked = await office.park();
+    await receiver.count(1);
+    const decided = await office.api.ask('finance', 'POST', `/v1/approvals/${parked.id}/decision`, {
+      decision: 'deny',
+      digest: parked.digest,
+      reason: 'no',
+    });
+    assert.equal(decided.status, 200, decided.text);
+    const two = await receiver.count(2);
+    assert.deepEqual(
+      two.map((one) => [one.body.type, one.body.data.status]),
+      [
+        ['approval.requested', 'open'],
+        ['approval.decided', 'denied'],
+      ],
+    );
+    assert.notEqual(two[0]?.id, two[1]?.id);
+  });
+});
