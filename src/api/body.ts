@@ -48,7 +48,7 @@ const formMedia = 'application/x-www-form-urlencoded';
 
 export function acceptedMedia(spec: BodySpec): readonly string[] {
   if (spec.kind === 'none' || spec.kind === 'ignored') return [];
-  if (spec.kind === 'form') return [formMedia];
+  if (spec.kind === 'form' || spec.kind === 'signed') return [formMedia];
   return spec.kind === 'flow' ? ['application/json', ...yamlMedia] : ['application/json'];
 }
 
@@ -104,6 +104,7 @@ export function parseBody(
     const body: FlowText = { media: yamlMedia.includes(raw.media) ? 'yaml' : 'json', bytes: raw.bytes };
     return { kind: 'body', body };
   }
+  if (spec.kind === 'signed') return { kind: 'body', body: raw.bytes };
   if (spec.kind === 'form') return parseForm(raw.bytes);
   if (raw.bytes.length === 0) return { kind: 'body', body: {} };
   const parsed = parseJsonText(raw.bytes);

@@ -109,6 +109,8 @@ export type BodySpec =
   | { readonly kind: 'flow' }
   /** What a page's form sends: names to texts. */
   | { readonly kind: 'form'; readonly schema: z.ZodType }
+  /** A form whose sender signs its bytes: they are for the handler to judge and to read. */
+  | { readonly kind: 'signed' }
   | { readonly kind: 'none' }
   /** Read and left: the call is refused whatever it says. */
   | { readonly kind: 'ignored' };
@@ -196,5 +198,7 @@ export function jsonBody<S extends z.ZodType>(schema: S): BodySpec & { readonly 
 export function formBody<S extends z.ZodType>(schema: S): BodySpec & { readonly of?: z.output<S> } {
   return { kind: 'form', schema };
 }
+
+export const signedForm: BodySpec & { readonly of?: Buffer } = { kind: 'signed' };
 
 export const flowBody: BodySpec & { readonly of?: FlowText } = { kind: 'flow' };

@@ -17,6 +17,9 @@ import { runObject, stateOf } from './run-body.js';
 
 type DecisionBody = z.output<typeof api.decisionBody>;
 
+/** Slack shows an error after three seconds, though the decision is durable by then. */
+const slackWaitMs = 1_500;
+
 /** Who lost to somebody else is told to whom, and when. */
 export async function decide(
   call: Call,
@@ -46,6 +49,7 @@ async function attempt(call: Call, id: string, body: DecisionBody, via: Decision
     reason: reasonOf(body),
     principal: principalOf(call),
     via: principalOf(call).actedBy === undefined ? via : 'callback',
+    ...(via === 'slack' ? { waitMs: slackWaitMs } : {}),
   });
   if (
     outcome.status === 'answered' &&
@@ -113,7 +117,12 @@ function settledCode(status: ApprovalStatus): 'ALREADY_DECIDED' | 'APPROVAL_EXPI
     : 'ALREADY_DECIDED';
 }
 
-function noted(call: Call, approval: string, { decision }: DecisionBody, refused: Problem): Problem {
+export function noted(
+  call: Call,
+  approval: string,
+  { decision }: Pick<DecisionBody, 'decision'>,
+  refused: Problem,
+): Problem {
   const { why } = refused.extra;
   call.facts.push({
     type: 'approval.refused',

@@ -2,6 +2,7 @@ import type { Payloads, ServiceChain } from '../audit/index.js';
 import type { Authenticator, Sessions } from '../auth/index.js';
 import type { RunClient } from '../client/types.js';
 import type { Pool, Tx } from '../db/index.js';
+import type { ReferenceSource } from '../executors/types.js';
 import type { Feed } from './feed.js';
 import type { Metrics } from './metrics.js';
 import type { Policies } from './policies.js';
@@ -26,6 +27,8 @@ export interface ApiDeps {
   readonly policies: Policies;
   readonly feed: Feed;
   readonly metrics: Metrics;
+  /** For `env://` and `secret://` of channels whose requests come in here. */
+  readonly references: ReferenceSource;
   readonly now: () => Date;
   readonly log: (line: string) => void;
 }

@@ -125,8 +125,14 @@ function parameter(place: 'path' | 'query', name: string, schema: z.ZodType): Js
 }
 
 function requestBody({ body }: Route): JsonObject {
-  const schema = body.kind === 'json' ? schemaOf(body.schema) : { description: 'exactly one flow' };
-  const required = body.kind === 'flow' || (body.kind === 'json' && !body.schema.safeParse({}).success);
+  const schema =
+    body.kind === 'json'
+      ? schemaOf(body.schema)
+      : { description: body.kind === 'signed' ? 'a form, signed by its sender' : 'exactly one flow' };
+  const required =
+    body.kind === 'flow' ||
+    body.kind === 'signed' ||
+    (body.kind === 'json' && !body.schema.safeParse({}).success);
   return {
     required,
     content: Object.fromEntries(

@@ -19,6 +19,7 @@ import { principalRoutes } from './principals.js';
 import { problem } from './problem.js';
 import { runRoutes } from './runs.js';
 import { serve } from './serve.js';
+import { slackRoutes } from './slack.js';
 import { statsRoutes } from './stats.js';
 import { transitionRoutes } from './transitions.js';
 
@@ -39,6 +40,7 @@ export const routes: readonly Route[] = [
   ...eventRoutes,
   ...principalRoutes,
   ...pageRoutes,
+  ...slackRoutes,
   ...operationRoutes(() => routes),
 ];
 

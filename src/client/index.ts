@@ -210,7 +210,7 @@ async function decide(deps: ClientDeps, request: DecideRequest): Promise<Message
     });
     return fields;
   });
-  return send(deps, row.namespace, attest, updateDeadlineMs);
+  return send(deps, row.namespace, attest, request.waitMs ?? updateDeadlineMs);
 }
 
 async function operate(

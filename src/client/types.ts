@@ -58,6 +58,8 @@ export interface DecideRequest {
   readonly reason: string | null;
   readonly principal: Principal;
   readonly via: DecisionDoor;
+  /** How long the run may take to answer before it is left to be told of it durably; 3 seconds unless said. */
+  readonly waitMs?: number;
 }
 
 export interface OperateRequest {

@@ -34,6 +34,7 @@ import {
   type Pool,
   type Tx,
 } from '../db/index.js';
+import { processReferences } from '../executors/references.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { makeDeliverer } from '../notify/index.js';
 import { purge } from '../store/idempotency.js';
@@ -99,6 +100,7 @@ async function main(config: Config): Promise<void> {
     policies,
     feed,
     metrics: makeMetrics(pool),
+    references: processReferences(),
     now: () => new Date(),
     log: (line) => void process.stderr.write(`${line}\n`),
   };

@@ -75,10 +75,13 @@ POST /sign-in
 POST /sign-out
 `.trim();
 
+/** Where Slack's buttons and windows come in. */
+const slack = 'POST /slack/interactions';
+
 describe('the contract', () => {
   it('has every call of API.md, and no other', () => {
     const offered = routes.map((one) => `${one.method} ${one.path}`).sort();
-    assert.deepEqual(offered, [contract, inbox, pages].flatMap((list) => list.split('\n')).sort());
+    assert.deepEqual(offered, [contract, inbox, pages, slack].flatMap((list) => list.split('\n')).sort());
   });
 
   it('takes an Idempotency-Key on every call that creates or decides', () => {

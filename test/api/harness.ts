@@ -150,6 +150,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     policies,
     feed,
     metrics: makeMetrics(pool),
+    references: { env: {}, secretsDirectory: null },
     now: () => new Date(),
     log: (line) => void logged.push(line),
   });

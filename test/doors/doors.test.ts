@@ -28,7 +28,7 @@ const table: readonly {
       return house.again(person, []);
     },
     taken: false,
-    says: /NOT_AN_APPROVER|NOT_FOUND|not from a page|401/,
+    says: /NOT_AN_APPROVER|NOT_FOUND|not from a page|there is no approval|401/,
   },
   { name: 'a human without the role', who: (house) => house.person(['other']), taken: false },
   {
@@ -44,7 +44,7 @@ const table: readonly {
     who: (house) => house.person([controller]),
     digest: `sha256:${'0'.repeat(64)}`,
     taken: false,
-    says: /DIGEST_MISMATCH|not from a page/,
+    says: /DIGEST_MISMATCH|not from a page|another digest/,
   },
   {
     name: 'a holder of the role after somebody else has decided',
@@ -126,7 +126,7 @@ describe('one function decides who may decide, at every door', () => {
     }
   }
 
-  for (const name of ['rest', 'callback', 'batch', 'page', 'link', 'cli']) {
+  for (const name of ['rest', 'callback', 'batch', 'page', 'link', 'cli', 'slack']) {
     it(`at the door ${name}`, async () => {
       const door = house.doors.find((one) => one.name === name);
       assert.ok(door, 'the door is there');

@@ -1,10 +1,13 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { makeAuthenticator, makeJwtVerifier, parseJwtIssuers } from '../../src/auth/index.js';
 import { run } from '../../src/cli/command.js';
 import { makeLink } from '../../src/api/links.js';
 import { startApi, type Harness } from '../api/harness.js';
+import { references, signed, slackPolicy, startSlack, submitting } from '../notify/slack-stub.js';
 
 // Every place where a person can decide, each as one function of the same shape.
 
@@ -59,8 +62,10 @@ export async function openHouse(): Promise<House> {
       actors: ['helpdesk'],
     },
   ]);
+  const slackStub = await startSlack();
   const api = await startApi((deps) => ({
     ...deps,
+    references,
     authenticate: makeAuthenticator({
       pool: deps.pool,
       pepper: deps.pepper,
@@ -79,8 +84,17 @@ export async function openHouse(): Promise<House> {
   return {
     api,
     acting,
-    doors: [rest(api), callback(api, acting), batch(api), page(api), link(api), cli(api)],
+    doors: [
+      rest(api),
+      callback(api, acting),
+      batch(api),
+      page(api),
+      link(api),
+      cli(api),
+      slack(api, slackStub.api),
+    ],
     stop: async () => {
+      await slackStub.stop();
       keys.closeAllConnections();
       await new Promise((resolve) => keys.close(resolve));
       await api.stop();
@@ -177,6 +191,23 @@ function link(api: Harness): Door {
       const fields = { decision: 'approve', digest: named, token: '', reason: '' };
       const answer = await post(api, `/links/${token}`, fields);
       return { taken: answer.status === 200, status: answer.status, text: await answer.text() };
+    },
+  };
+}
+
+function slack(api: Harness, url: string): Door {
+  const users: Record<string, string> = {};
+  return {
+    name: 'slack',
+    decide: async ({ id: person }, { id, digest }, named = digest) => {
+      const user = `U${person.toUpperCase().replaceAll(/[^A-Z0-9]/g, '')}`;
+      users[user] = person;
+      writeFileSync(join(api.home, 'policies', 'notifications.yaml'), slackPolicy(url, users));
+      await api.ask('admin', 'POST', '/v1/policies/reload');
+      const metadata = { approval: id, digest: named, decision: 'approve' };
+      const { body, headers } = signed(submitting(user, metadata));
+      const answer = await api.ask(null, 'POST', '/slack/interactions', body, headers);
+      return { taken: answer.body?.response_action === 'update', status: answer.status, text: answer.text };
     },
   };
 }

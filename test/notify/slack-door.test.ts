@@ -1,0 +1,354 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { startApi, type Harness } from '../api/harness.js';
+import {
+  pressing,
+  references,
+  signed,
+  signingSecret,
+  slackPolicy,
+  startSlack,
+  submitting,
+  token,
+  type SignedRequest,
+  type SlackStub,
+} from './slack-stub.js';
+
+const controller = 'finance.controller';
+const users = {
+  UANN: 'ann',
+  UBOB: 'bob',
+  UASKER: 'asker',
+  UROBOT: 'robot',
+  UNOKEY: 'nobody-here',
+  UOTHER: 'other',
+};
+
+interface Parked {
+  readonly approval: string;
+  readonly digest: string;
+  readonly run: string;
+}
+
+describe('deciding from Slack', () => {
+  let api: Harness;
+  let slack: SlackStub;
+  const keys = new Map<string, { key: string; keyId: string }>();
+
+  const makeKey = async (id: string, kind: string, roles: readonly string[]): Promise<void> => {
+    const made = await api.ask('admin', 'POST', '/v1/keys', { id, kind, roles, permissions: ['run.start'] });
+    assert.equal(made.status, 201, made.text);
+    keys.set(id, made.body);
+  };
+  const declare = async (policy: string): Promise<void> => {
+    writeFileSync(join(api.home, 'policies', 'notifications.yaml'), policy);
+    const reloaded = await api.ask('admin', 'POST', '/v1/policies/reload');
+    assert.equal(reloaded.status, 200, reloaded.text);
+  };
+  before(async () => {
+    slack = await startSlack();
+    api = await startApi((deps) => ({ ...deps, references }));
+    await declare(slackPolicy(slack.api, users));
+    for (const [id, kind, roles] of [
+      ['ann', 'human', [controller]],
+      ['bob', 'human', [controller]],
+      ['asker', 'human', [controller]],
+      ['other', 'human', ['other']],
+      ['robot', 'agent', [controller]],
+    ] as const)
+      await makeKey(id, kind, roles);
+  });
+  beforeEach(() => {
+    slack.calls.length = 0;
+    slack.next.length = 0;
+  });
+  after(async () => {
+    await api.stop();
+    await slack.stop();
+  });
+
+  const park = async (flow = 'pay', who = keys.get('asker')?.key ?? ''): Promise<Parked> => {
+    const started = await api.ask(who, 'POST', `/v1/flows/${flow}/runs`, {});
+    const run = started.body.run.id as string;
+    const asked = await api.ask(who, 'POST', `/v1/runs/${run}/transitions/bank.pay`, {
+      arguments: { amount: 150 },
+    });
+    assert.equal(asked.status, 202, asked.text);
+    const { id: approval, digest } = asked.body.result.approval;
+    return { approval, digest, run };
+  };
+  const send = async ({
+    body,
+    headers,
+  }: SignedRequest): Promise<{ status: number; body: any; text: string }> =>
+    api.ask(null, 'POST', '/slack/interactions', body, headers);
+  const press = (user: string, parked: Parked, decision = 'approve') =>
+    send(signed(pressing(user, decision, { approval: parked.approval, digest: parked.digest })));
+  const submit = (
+    user: string,
+    { approval, digest }: Parked,
+    more: { decision?: string; reason?: string; view?: string } = {},
+  ) => {
+    const { decision = 'approve', ...rest } = more;
+    return send(signed(submitting(user, { approval, digest, decision }, rest)));
+  };
+  const records = async (type: string, about: string): Promise<any[]> => {
+    const found = await api.ask('auditor', 'GET', `/v1/audit?run=${about}&type=${type}`);
+    return found.body.data;
+  };
+  const executions = async ({ run }: Parked): Promise<number> =>
+    (await records('executor.succeeded', run)).length;
+  const lastRecord = async (type: string): Promise<any> => {
+    const { rows } = await api.database.asSuperuser(
+      "select convert_from(body, 'utf8')::jsonb as record from audit_record where type = $1 order by seq desc limit 1",
+      [type],
+    );
+    return (rows[0] as { record: any } | undefined)?.record;
+  };
+  const told = (): string => slack.of('chat.postEphemeral').at(-1)?.text ?? '';
+  const errorOf = (answer: { status: number; body: any }): string => {
+    assert.deepEqual([answer.status, answer.body?.response_action], [200, 'errors']);
+    return answer.body.errors.reason;
+  };
+
+  it('a button opens a window with the exact action, and the window decides as the person behind the Slack user', async () => {
+    const parked = await park();
+    const pressed = await press('UANN', parked);
+    assert.deepEqual([pressed.status, pressed.text], [200, '']);
+    const [{ view, trigger_id }] = slack.of('views.open');
+    assert.ok(trigger_id !== '');
+    const metadata = JSON.parse(view.private_metadata);
+    assert.deepEqual(metadata, { approval: parked.approval, digest: parked.digest, decision: 'approve' });
+    assert.match(JSON.stringify(view.blocks), /\\"amount\\": 150/);
+    assert.equal(await executions(parked), 0, 'a button alone decides nothing');
+    assert.equal((await records('approval.viewed', parked.run)).length, 1);
+
+    const decided = await send(signed(submitting('UANN', metadata, { reason: 'seen the invoice' })));
+    assert.equal(decided.body.response_action, 'update');
+    assert.equal(decided.body.view.title.text, 'Approved');
+    assert.equal(await executions(parked), 1);
+    const [record] = await records('approval.decided', parked.run);
+    assert.deepEqual([record.actor.id, record.actor.kind, record.data.via], ['ann', 'human', 'slack']);
+    const shown = await api.ask('finance', 'GET', `/v1/approvals/${parked.approval}`);
+    assert.equal(shown.body.decisions[0].reason, 'seen the invoice');
+  });
+
+  it('denies with a reason', async () => {
+    const parked = await park();
+    const decided = await submit('UANN', parked, { decision: 'deny', reason: 'not this month' });
+    assert.equal(decided.body.view.title.text, 'Denied');
+    const shown = await api.ask('finance', 'GET', `/v1/approvals/${parked.approval}`);
+    assert.deepEqual([shown.body.status, shown.body.decisions[0].reason], ['denied', 'not this month']);
+    assert.equal(await executions(parked), 0);
+  });
+
+  it('asks for a reason where the gate does, and takes the decision of a human where it asks for the human itself', async () => {
+    const flow = {
+      ...{ name: 'strict', owner: 'team', permissions: { execute: ['bank.pay'] } },
+      approval_gate: {
+        ...{ approver_role: controller, direct: 'required', reason: 'required', timeout: { after: '1h' } },
+      },
+    };
+    const published = await api.ask('admin', 'POST', '/v1/flows', flow);
+    assert.equal(published.status, 201, published.text);
+    const parked = await park('strict');
+    await press('UANN', parked);
+    const input = slack.of('views.open')[0].view.blocks.find((one: any) => one.type === 'input');
+    assert.equal(input.optional, false);
+    const view = 'V-asks-twice';
+    assert.match(errorOf(await submit('UANN', parked, { view, reason: '  ' })), /asks for a reason/);
+    assert.equal(
+      (await submit('UANN', parked, { view, reason: 'checked' })).body.view.title.text,
+      'Approved',
+    );
+    assert.equal(await executions(parked), 1);
+  });
+
+  it('believes nothing that Slack has not signed, now, and once', async () => {
+    const parked = await park();
+    const payload = submitting('UANN', {
+      approval: parked.approval,
+      digest: parked.digest,
+      decision: 'approve',
+    });
+    const good = signed(payload);
+    const forged: readonly (readonly [string, SignedRequest])[] = [
+      ['bad_signature', signed(payload, { secret: 'another secret' })],
+      ['bad_signature', { ...good, body: good.body.replace('approve', 'deny') }],
+      ['bad_signature', { ...signed(payload, { secret: `${signingSecret} ` }) }],
+      ['stale', signed(payload, { late: 301 })],
+      ['stale', signed(payload, { late: -310 })],
+      ['no_signature', { ...good, headers: { 'content-type': 'application/x-www-form-urlencoded' } }],
+      ['no_signature', { ...good, headers: { ...good.headers, 'x-slack-signature': 'v0=' } }],
+      ['no_signature', { ...good, headers: { ...good.headers, 'x-slack-request-timestamp': 'now' } }],
+    ];
+    for (const [reason, request] of forged) {
+      const answer = await send(request);
+      assert.deepEqual([answer.status, answer.body.code], [401, 'UNAUTHENTICATED'], reason);
+      assert.equal((await lastRecord('authn.failed')).data.reason, reason);
+    }
+    assert.equal(await executions(parked), 0);
+    assert.equal((await send(good)).body.response_action, 'update');
+    const replayed = await send(good);
+    assert.deepEqual([replayed.status, replayed.body.code], [401, 'UNAUTHENTICATED']);
+    assert.equal((await lastRecord('authn.failed')).data.reason, 'replayed');
+    assert.equal(await executions(parked), 1);
+    assert.deepEqual(slack.calls, []);
+  });
+
+  it('believes nobody where no channel is declared, or its secret has no value, or two channels name two people', async () => {
+    const parked = await park();
+    const { api: base, ...rest } = JSON.parse(slackPolicy(slack.api, users)).channels.money;
+    const twice = { users: { UANN: 'bob' }, api: base };
+    for (const [channels, reason] of [
+      [{}, 'no_slack'],
+      [{ money: { ...rest, api: base, signingSecret: 'env://NOT_SET' } }, 'no_secret'],
+    ] as const) {
+      await declare(JSON.stringify({ channels }));
+      assert.equal((await submit('UANN', parked)).status, 401);
+      assert.equal((await lastRecord('authn.failed')).data.reason, reason);
+    }
+    await declare(
+      JSON.stringify({ channels: { money: { ...rest, api: base }, more: { ...rest, ...twice } } }),
+    );
+    assert.match(errorOf(await submit('UANN', parked)), /several people for your Slack user/);
+    assert.equal((await lastRecord('request.refused')).data.why, 'ambiguous');
+    assert.equal(await executions(parked), 0);
+    await declare(slackPolicy(slack.api, users));
+    assert.equal((await submit('UANN', parked)).body.response_action, 'update');
+  });
+
+  it('tells a Slack user whom the policies do not name as a known human, and nobody else', async () => {
+    const parked = await park();
+    for (const [user, why, says] of [
+      ['USTRANGER', 'unmapped', /nobody here is named for your Slack user USTRANGER/],
+      ['UROBOT', 'not_human', /only a human decides/],
+      ['UNOKEY', 'no_credential', /has no key that is valid now/],
+      ['constructor', 'unmapped', /nobody here is named/],
+    ] as const) {
+      assert.equal((await press(user, parked)).status, 200);
+      assert.match(told(), says);
+      assert.equal(slack.of('chat.postEphemeral').at(-1).user, user);
+      const record = await lastRecord('request.refused');
+      assert.deepEqual([record.data.why, record.data.approval], [why, parked.approval]);
+      assert.match(errorOf(await submit(user, parked)), says);
+    }
+    assert.deepEqual(slack.of('views.open'), []);
+    assert.equal(await executions(parked), 0);
+  });
+
+  it('refuses who asked for it, and who lacks the role or has lost it since the button', async () => {
+    const parked = await park();
+    for (const [user, says] of [
+      ['UASKER', /asked for this action/],
+      ['UOTHER', /there is no approval/],
+    ] as const) {
+      assert.equal((await press(user, parked)).status, 200);
+      assert.match(told(), says);
+      assert.match(errorOf(await submit(user, parked)), says);
+    }
+    assert.deepEqual(slack.of('views.open'), []);
+    assert.equal((await records('approval.refused', parked.run)).length, 2);
+
+    await press('UBOB', parked);
+    assert.equal(slack.of('views.open').length, 1);
+    const old = keys.get('bob')?.keyId ?? '';
+    assert.equal((await api.ask('admin', 'DELETE', `/v1/keys/${old}`)).status, 204);
+    await makeKey('bob', 'human', ['other']);
+    assert.match(errorOf(await submit('UBOB', parked)), /there is no approval/);
+    await makeKey('bob', 'human', [controller]);
+    assert.equal((await submit('UBOB', parked)).body.view.title.text, 'Approved');
+    assert.equal(await executions(parked), 1);
+  });
+
+  it('counts a window that is sent twice once, and a second window of the same person not at all', async () => {
+    const parked = await park();
+    const view = 'V-clicked-twice';
+    const both = await Promise.all([submit('UANN', parked, { view }), submit('UANN', parked, { view })]);
+    for (const one of both) assert.equal(one.body.view?.title.text, 'Approved', one.text);
+    assert.equal((await records('approval.decided', parked.run)).length, 1);
+    assert.match(errorOf(await submit('UANN', parked)), /Nothing was decided/);
+    assert.equal(await executions(parked), 1);
+  });
+
+  it('says who has decided meanwhile and when, and takes the buttons from a message that still has them', async () => {
+    const parked = await park();
+    const { approval, digest } = parked;
+    const denied = await api.ask('finance', 'POST', `/v1/approvals/${approval}/decision`, {
+      ...{ decision: 'deny', digest },
+    });
+    assert.equal(denied.status, 200);
+    assert.match(errorOf(await submit('UANN', parked)), /denied.*finance at \d{4}-.*: deny/);
+    await press('UANN', parked);
+    assert.match(told(), /finance at \d{4}-/);
+    assert.deepEqual(slack.of('views.open'), []);
+    const [rewritten] = slack.of('chat.update');
+    assert.equal(rewritten.ts, '1700000000.000001');
+    assert.ok(rewritten.blocks.every((one: any) => one.type !== 'actions'));
+    assert.equal(await executions(parked), 0);
+  });
+
+  it('decides the digest that was shown, and no other', async () => {
+    const parked = await park();
+    const other = { ...parked, digest: `sha256:${'0'.repeat(64)}` };
+    await press('UANN', other);
+    assert.match(told(), /another digest/);
+    assert.deepEqual(slack.of('views.open'), []);
+    assert.match(errorOf(await submit('UANN', other)), /another digest/);
+    assert.equal(await executions(parked), 0);
+  });
+
+  it('answers what no button and no window of ours sends with 422, and does nothing', async () => {
+    const parked = await park();
+    const { approval, digest } = parked;
+    const unreadable = [
+      signed({ type: 'block_suggestion' }),
+      signed('text'),
+      signed(''),
+      signed(pressing('UANN', 'approve', { approval })),
+      signed(pressing('UANN', 'approve', {})),
+      signed(pressing('UANN', 'approve', { approval, digest, roles: [controller] })),
+      signed(submitting('UANN', { approval, digest, decision: 'maybe' })),
+      signed(submitting('UANN', { approval, digest, decision: 'approve' }, { reason: 'x'.repeat(3_001) })),
+      signed(submitting('UANN', { approval, digest, decision: 'approve' }, { reason: 'a\u0000b' })),
+    ];
+    for (const request of unreadable) {
+      const answer = await send(request);
+      assert.deepEqual([answer.status, answer.body.code], [422, 'REQUEST_INVALID'], request.body);
+    }
+    assert.equal((await send(signed(pressing('UANN', 'open', {})))).status, 200);
+    assert.equal(await executions(parked), 0);
+    assert.deepEqual(slack.calls, []);
+  });
+
+  it('says so when the window does not open, and says its token nowhere', async () => {
+    const parked = await park();
+    slack.next.push({ body: { ok: false, error: 'expired_trigger_id' } });
+    assert.equal((await press('UANN', parked)).status, 200);
+    assert.match(told(), /the window did not open/);
+    assert.ok(api.logged.some((one) => one.includes('expired_trigger_id')));
+    const { rows } = await api.database.asSuperuser(
+      "select string_agg(convert_from(body, 'utf8'), '') as text from audit_record",
+    );
+    const everything = `${api.logged.join()}${(rows[0] as { text: string }).text}`;
+    for (const secret of [token, signingSecret]) assert.ok(!everything.includes(secret));
+  });
+
+  it('answers before Slack gives up when no worker takes the decision, which is kept', async () => {
+    const parked = await park();
+    api.kernel.idle = true;
+    try {
+      const answer = await submit('UANN', parked);
+      assert.match(JSON.stringify(answer.body.view.blocks), /Your decision is kept/);
+    } finally {
+      api.kernel.idle = false;
+    }
+    const kept = await api.ask('finance', 'GET', `/v1/approvals/${parked.approval}`);
+    assert.deepEqual(
+      kept.body.decisions.map((one: any) => [one.by.id, one.status]),
+      [['ann', 'accepted']],
+    );
+  });
+});
