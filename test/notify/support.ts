@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { makeNotices } from '../../src/api/index.js';
 import { makeWebhookKey, loadKeys } from '../../src/auth/index.js';
@@ -11,61 +9,7 @@ import { makeDeliverer, type DelivererDeps } from '../../src/notify/index.js';
 import { notificationChannel } from '../../src/store/notifications.js';
 import { startApi, type Harness } from '../api/harness.js';
 
-export interface Received {
-  readonly headers: IncomingHttpHeaders;
-  readonly text: string;
-  readonly body: any;
-  readonly id: string;
-}
-
-export interface Receiver {
-  readonly url: string;
-  readonly port: number;
-  readonly received: Received[];
-  /** What it answers: 204 unless said. Called once the whole request is there. */
-  answer: (request: Received, response: ServerResponse) => void;
-  /** Resolves when so many have come. */
-  count(wanted: number): Promise<readonly Received[]>;
-  close(): Promise<void>;
-}
-
-export async function startReceiver(): Promise<Receiver> {
-  const received: Received[] = [];
-  let changed = (): void => undefined;
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const text = Buffer.concat(chunks).toString('utf8');
-      const one = {
-        headers: request.headers,
-        text,
-        body: JSON.parse(text),
-        id: String(request.headers['webhook-id']),
-      };
-      received.push(one);
-      receiver.answer(one, response);
-      changed();
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  const receiver: Receiver = {
-    url: `http://127.0.0.1:${port}/in`,
-    port,
-    received,
-    answer: (_request, response) => void response.writeHead(204).end(),
-    count: async (wanted) => {
-      while (received.length < wanted) await new Promise<void>((resolve) => (changed = resolve));
-      return received;
-    },
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-  return receiver;
-}
+export { startReceiver, type Received, type Receiver } from './receiver.js';
 
 export interface Office {
   readonly api: Harness;
