@@ -1,0 +1,93 @@
+import { decide } from '../../src/engine/index.js';
+import { payment, protocolOf } from './flows.js';
+import type { Protocol } from './world.js';
+
+// Bugs that nobody made: the engine's answers, or one rule of the protocol, changed from outside.
+
+type Decide = typeof decide;
+
+/** Each approval counts for itself: the engine is told that another person sent it. */
+const quorumByRequests: Decide = (plan, run, event, kit, key) => {
+  if (event.kind !== 'message' || event.message.body.kind !== 'decide')
+    return decide(plan, run, event, kit, key);
+  const { message } = event;
+  const principal = { ...message.principal, id: `${message.principal.id}/${message.id}` };
+  const decision = decide(plan, run, { ...event, message: { ...message, principal } }, kit, key);
+  const text = JSON.stringify(decision).replaceAll(principal.id, message.principal.id);
+  return JSON.parse(text) as typeof decision;
+};
+
+/** The time is up, whatever has been decided. */
+const deadlineIgnoresSettled: Decide = (plan, run, event, kit, key) => {
+  if (event.kind !== 'deadline') return decide(plan, run, event, kit, key);
+  const approvals = run.approvals.map((one) =>
+    one.id === event.approval && one.status !== 'expired' ? { ...one, status: 'escalated' as const } : one,
+  );
+  return decide(plan, { ...run, approvals }, event, kit, key);
+};
+
+/** A denial is written down, and the gate stays as it was. */
+const denialIsNoVeto: Decide = (plan, run, event, kit, key) => {
+  const decision = decide(plan, run, event, kit, key);
+  if (event.kind !== 'message' || event.message.body.kind !== 'decide') return decision;
+  if (event.message.body.decision === 'approve') return decision;
+  const approvals = decision.state.approvals.map((one, at) => ({
+    ...one,
+    status: run.approvals[at]?.status ?? one.status,
+    decisions: one.decisions.filter(({ decision: said }) => said === 'approve'),
+  }));
+  return { ...decision, state: { ...decision.state, approvals } };
+};
+
+const withEngine = (engine: Decide) => (): Protocol => protocolOf(payment('paid'), {}, engine);
+const withRule = (change: Partial<Protocol>) => (): Protocol => protocolOf(payment('paid'), change);
+
+export interface Seed {
+  readonly name: string;
+  readonly protocol: () => Protocol;
+  readonly says: RegExp;
+}
+
+export const seeds: readonly Seed[] = [
+  {
+    name: 'a quorum counted by requests instead of by people',
+    protocol: withEngine(quorumByRequests),
+    says: /only [AB] has approved it/,
+  },
+  {
+    name: 'a deadline that ignores a settled gate',
+    protocol: withEngine(deadlineIgnoresSettled),
+    says: /two outcomes/,
+  },
+  {
+    name: 'a grant that is not consumed',
+    protocol: withRule({ consumesGrant: false }),
+    says: /its grant is not used up/,
+  },
+  { name: 'a denial that is no veto', protocol: withEngine(denialIsNoVeto), says: /not in the state: lost/ },
+  {
+    name: 'a step that is decided again after a crash',
+    protocol: withRule({ remembersSteps: false }),
+    says: /decided again/,
+  },
+  {
+    name: 'a decision that is kept and stands in no outbox',
+    protocol: withRule({ outboxFirst: false }),
+    says: /nothing sends it: lost/,
+  },
+  {
+    name: 'a decision that the outbox drops when the run has ended',
+    protocol: withRule({ settlesClosed: false }),
+    says: /nothing sends it: lost/,
+  },
+  {
+    name: 'a continue-as-new that does not arm the timers again',
+    protocol: withRule({ rearms: false }),
+    says: /time alone does not settle/,
+  },
+  {
+    name: 'a target that does not know idempotency keys, called as one that does',
+    protocol: withRule({ dedupes: false }),
+    says: /effect twice/,
+  },
+];
