@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { makePayloads } from '../src/audit/index.js';
+import { makePayloads, makeServiceChain } from '../src/audit/index.js';
 import { loadKeys } from '../src/auth/index.js';
 import { makeClient, type ClientDeps } from '../src/client/index.js';
 import type { StartRequest, SubmitRequest } from '../src/client/types.js';
@@ -57,6 +57,7 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
     pool,
     databaseUrl: stack.databaseUrl,
     payloads: makePayloads({ kek: keys.kek }),
+    chain: makeServiceChain({ pool, kind: 'api' }),
     keys,
     temporal,
     forNamespace: () => temporal,

@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import type { Payloads } from '../audit/index.js';
+import type { Payloads, ServiceChain } from '../audit/index.js';
 import type { ServiceKeys } from '../auth/index.js';
 import type { Pool } from '../db/index.js';
 
@@ -8,6 +8,8 @@ export interface ClientDeps {
   /** For LISTEN: a connection of its own. */
   readonly databaseUrl: string;
   readonly payloads: Payloads;
+  /** For what a run that has ended can no longer record. */
+  readonly chain: Pick<ServiceChain, 'append'>;
   readonly keys: ServiceKeys;
   readonly temporal: Client;
   /** One client per namespace `countersign-<environment>`, from the same connection. */

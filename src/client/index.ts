@@ -176,7 +176,10 @@ function unknownRun(run: string): MessageOutcome {
   };
 }
 
-/** The human's act is durable before it is sent: row first, then the update, then a signal with the same id. */
+/**
+ * The human's act is durable before it is sent: row and outbox first, then the update, then a signal with the same id.
+ * Should this process die at any point, the outbox of another one sends it.
+ */
 async function decide(deps: ClientDeps, request: DecideRequest): Promise<MessageOutcome> {
   const row = await getRun(deps.pool, request.run);
   if (row === null) return unknownRun(request.run);
@@ -194,6 +197,8 @@ async function decide(deps: ClientDeps, request: DecideRequest): Promise<Message
       via: request.via,
     };
     const fields = { id: request.decisionId, run: request.run, principal: request.principal, body, refs };
+    const attested = signMessage(deps.keys, message(fields));
+    await put(tx, { id: request.decisionId, run: request.run, kind: 'decide', payload: attested });
     await insertDecision(tx, {
       id: request.decisionId,
       approval: request.approval,
@@ -204,7 +209,7 @@ async function decide(deps: ClientDeps, request: DecideRequest): Promise<Message
       reasonRef: refs[0] ?? null,
       digest: request.digest,
       at: new Date().toISOString(),
-      attested: signMessage(deps.keys, message(fields)),
+      attested,
       status: 'accepted',
       code: null,
     });

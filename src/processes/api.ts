@@ -208,6 +208,7 @@ async function clientDeps({
   pool,
   keys,
   policies,
+  chain,
 }: Ground): Promise<Parameters<typeof makeClient>[0]> {
   // Lazy: an API without Temporal still answers, and says so.
   const connection = Connection.lazy(required(config.temporal, 'TEMPORAL_ADDRESS'));
@@ -222,6 +223,7 @@ async function clientDeps({
     pool,
     databaseUrl,
     payloads: makePayloads({ kek: keys.kek }),
+    chain,
     keys,
     temporal: forNamespace(namespaceOf(first?.name ?? 'dev')),
     forNamespace,

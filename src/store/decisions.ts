@@ -57,15 +57,15 @@ export async function decisionsOf(q: Queryable, approvals: readonly string[]): P
   return rows;
 }
 
-/** Settled once: the first answer of the run stays. */
+/** Settled once: the first answer of the run stays. False: it was settled before. */
 export async function settleDecision(
   q: Queryable,
   id: string,
   settled: { readonly status: 'applied' | 'refused'; readonly code: string | null },
-): Promise<void> {
-  await q.query(`update decision set status = $2, code = $3 where id = $1 and status = 'accepted'`, [
-    id,
-    settled.status,
-    settled.code,
-  ]);
+): Promise<boolean> {
+  const { rowCount } = await q.query(
+    `update decision set status = $2, code = $3 where id = $1 and status = 'accepted'`,
+    [id, settled.status, settled.code],
+  );
+  return rowCount === 1;
 }

@@ -117,6 +117,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     pool,
     databaseUrl: database.url,
     payloads,
+    chain,
     keys,
     temporal: kernel.client,
     forNamespace: () => kernel.client,
