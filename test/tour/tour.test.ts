@@ -32,11 +32,12 @@ describe("README's tour", () => {
   it('works when pasted beside a running npm start', async () => {
     const script = `set -eo pipefail\n${tour()}`;
     const env = { ...process.env, COUNTERSIGN_HOME: home };
-    const { stdout } = await run('bash', ['-c', script], { cwd: projectRoot, env, timeout: 120_000 });
+    const { stdout, stderr } = await run('bash', ['-c', script], { cwd: projectRoot, env, timeout: 120_000 });
     assert.match(stdout, /executed erp\.payment\.draft/);
     assert.match(stdout, /blocked, as the charter says/);
     assert.match(stdout, /waits for approval apr_\w+ for finance\.controller/);
     assert.match(stdout, /an agent cannot take a human's step/);
+    assert.match(stderr, /ACTOR_MISMATCH: `approve_to_finance` is not for `agent`/);
     assert.equal([...stdout.matchAll(/run\.completed/g)].length, 2, stdout);
     assert.match(stdout, /"status": ?"completed"/);
   });
