@@ -8,12 +8,12 @@ import { z } from 'zod';
 import {
   evidenceKind,
   executorShape,
-  gateShape,
   guardShape,
   mappingShape,
   reliability,
 } from '../src/policy/shape-actions.js';
 import { duration, json, nameShape } from '../src/policy/shape-basics.js';
+import { gateShape } from '../src/policy/shape-gates.js';
 import { agentShape, toolShape, workflowShape } from '../src/policy/shape-flows.js';
 import { connectionShape, fileShape } from '../src/policy/shape-folder.js';
 import { channelShape, notificationsShape, routeShape } from '../src/policy/shape-notifications.js';

@@ -41,7 +41,7 @@ export async function loadProduct(): Promise<Product> {
   const { makeKit } = await dist<typeof KitFile>('schema/kit.js');
   const folder = await loadFolder(policies);
   if (folder.status === 'invalid') throw new Error(folder.errors.map((one) => one.message).join('\n'));
-  const kit = makeKit(folder.policySet, 'dev');
+  const kit = makeKit(folder.policySet, 'dev', { author: null, promoter: null });
   const plan = (name: string): Plan => {
     const found = folder.flows.find((one) => one.name === name)?.plan;
     if (found === undefined) throw new Error(`no flow \`${name}\``);

@@ -3,7 +3,9 @@ import type { Plan } from '../engine/plan.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { Payloads, ServiceChain } from '../audit/index.js';
 import type { Pool, Queryable } from '../db/index.js';
-import { getPlan } from '../store/flows.js';
+import type { FlowPeople } from '../schema/kit.js';
+import { getPlan, publisherOf } from '../store/flows.js';
+import type { RunRow } from '../store/runs.js';
 import { getSigningKey } from '../store/keys.js';
 import { currentPolicySet, policySetSeq } from '../store/policy.js';
 import { importPublicKey } from '../auth/index.js';
@@ -19,6 +21,8 @@ export interface ActivityDeps {
   readonly serviceChain: ServiceChain;
   readonly plan: (q: Queryable, hash: string) => Promise<Plan | null>;
   readonly policySet: (q: Queryable) => Promise<PolicySet>;
+  /** Who wrote the version that the run is bound to, and who brought it here. */
+  readonly people: (q: Queryable, of: Pick<RunRow, 'flow' | 'flowVersion'>) => Promise<FlowPeople>;
   readonly publicKey: (q: Queryable, keyId: string) => Promise<KeyObject | null>;
 }
 
@@ -28,6 +32,7 @@ const cachedPlans = 200;
 export function makeDeps(pool: Pool, payloads: Payloads, serviceChain: ServiceChain): ActivityDeps {
   const plans = new Map<string, Plan>();
   const keys = new Map<string, KeyObject>();
+  const publishers = new Map<string, string | null>();
   let policies: { seq: number; set: PolicySet } | null = null;
   return {
     pool,
@@ -50,6 +55,14 @@ export function makeDeps(pool: Pool, payloads: Payloads, serviceChain: ServiceCh
         throw new Error('no policy set is loaded: start the API, which loads the policies folder');
       policies = { seq, set };
       return set;
+    },
+    people: async (q, { flow, flowVersion }) => {
+      const key = `${flow}@${flowVersion}`;
+      const known = publishers.get(key);
+      const by = known === undefined ? await publisherOf(q, flow, flowVersion) : known;
+      if (publishers.size >= cachedPlans) publishers.clear();
+      publishers.set(key, by);
+      return { author: by, promoter: by };
     },
     publicKey: async (q, keyId) => {
       const known = keys.get(keyId);

@@ -1,7 +1,8 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Executing, Outcome, RunState } from '../engine/state.js';
 import type { PayloadRef } from '../model/records.js';
-import { buildCall, resolveConnection, runCall } from '../executors/index.js';
+import { resolveConnection } from '../model/policy-set.js';
+import { buildCall, runCall } from '../executors/index.js';
 import type { ExecutorResult, RunContext } from '../executors/types.js';
 import { appendRun } from '../audit/index.js';
 import { isUnavailable, withTransaction, type Tx } from '../db/index.js';

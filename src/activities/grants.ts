@@ -1,6 +1,6 @@
 import { canonical } from '../model/canonical.js';
 import type { JsonObject } from '../model/json.js';
-import { bindingDigest } from '../engine/index.js';
+import { bindingDigest, connectionsDigest } from '../engine/index.js';
 import type { Plan } from '../engine/plan.js';
 import type { Executing, RunState } from '../engine/state.js';
 import type { Tx } from '../db/index.js';
@@ -21,13 +21,15 @@ export async function grantProblem(
   executing: Executing,
   attempts: number,
 ): Promise<string | null> {
-  const kit = makeKit(await deps.policySet(tx), row.environment);
+  const kit = makeKit(await deps.policySet(tx), row.environment, await deps.people(tx, row));
   const { action } = executing;
-  const gate =
-    action.approval === null ? null : (run.approvals.find((one) => one.id === action.approval)?.gate ?? null);
-  if (action.approval !== null && gate === null) return 'the approval that this action names does not exist';
-  const digest = bindingDigest(kit, run, action, gate as unknown as JsonObject | null);
+  const approval = run.approvals.find((one) => one.id === action.approval);
+  if (action.approval !== null && approval === undefined)
+    return 'the approval that this action names does not exist';
+  const digest = bindingDigest(kit, run, action, (approval?.gate ?? null) as unknown as JsonObject | null);
   if (digest !== action.digest) return 'what would run is not what was checked and approved';
+  if (approval !== undefined && connectionsDigest(kit, executing) !== (approval.connections ?? null))
+    return 'the connection that it would use is not the one that it was approved for';
   // The digest names the plan, and the plan the call: the copy of it in the run's state is not taken at its word.
   const plan = await deps.plan(tx, run.planHash);
   if (plan === null || !isPlanned(plan, run, executing))

@@ -44,7 +44,7 @@ async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<Ste
   assertSameHistory(row, input);
   const plan = await deps.plan(tx, row.planHash);
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
-  const kit = makeKit(await deps.policySet(tx), row.environment);
+  const kit = makeKit(await deps.policySet(tx), row.environment, await deps.people(tx, row));
   const events: Prepared[] = [];
   for (const arrival of input.arrivals) events.push(await prepare(deps, tx, row, arrival));
   const first = input.state ?? firstState(plan, row, events[0]);

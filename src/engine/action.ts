@@ -1,5 +1,6 @@
 import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
+import type { Transition } from './plan.js';
 import type { Action, RunState } from './state.js';
 import { derivedId, plainDigest, type Draft } from './draft.js';
 
@@ -69,4 +70,14 @@ export function bindingDigest(
     environment: run.environment,
     gate,
   });
+}
+
+/** What the names of the connections stand for that a transition's call and its fallbacks use; null: it uses none. */
+export function connectionsDigest(
+  kit: Pick<Draft['kit'], 'digest' | 'connection'>,
+  { executor, reliability }: Pick<Transition, 'executor' | 'reliability'>,
+): string | null {
+  const calls = executor === null ? [] : [executor, ...reliability.fallback];
+  const names = calls.flatMap((one) => ('connection' in one ? [one.connection] : []));
+  return names.length === 0 ? null : kit.digest(names.map((name) => [name, kit.connection(name)]));
 }

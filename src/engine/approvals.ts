@@ -1,41 +1,34 @@
 import type { JsonObject } from '../model/json.js';
 import type { Message } from '../model/message.js';
 import type { Gate, Transition } from './plan.js';
-import type { Action, ApprovalState, ApprovalStatus, Refusal } from './state.js';
+import type { Action, ApprovalState, ApprovalStatus, Excluded, Refusal } from './state.js';
+import { connectionsDigest } from './action.js';
+import { approved } from './approved.js';
+import { endOf, lastMoment, stageOf, stageTimes } from './deadlines.js';
 import { actionFact, actorOf, answer, derivedId, project, record, refuse, type Draft } from './draft.js';
 import { evaluateGuard } from './guards.js';
 import { findState, guardContext } from './links.js';
-import { gateRoles, mayDecide, quorumReached } from './gates.js';
-import { actionDigest } from './action.js';
-import { isOpen, moveTo, perform, settle } from './flow.js';
+import { gateRoles, mayDecide, type AskedGate } from './gates.js';
+import { quorumReached } from './quorum.js';
+import { nextTimer } from './expiry.js';
+import { isOpen, moveTo, settle } from './flow.js';
 
-// The life of an approval inside a run: open, attach, decide, expire, revoke, start what was approved.
+// The life of an approval inside a run: open, attach, decide, revoke. Its end by time is expiry.ts, what follows an approval approved.ts.
 
 type Decide = Extract<Message['body'], { kind: 'decide' }>;
 
-export function openApproval(draft: Draft, transition: Transition, action: Action, gate: Gate): void {
+export function openApproval(
+  draft: Draft,
+  transition: Transition,
+  action: Action,
+  { gate, asked }: AskedGate,
+): void {
   const { run } = draft;
   const same = run.approvals.find((one) => isOpen(one.status) && one.action.digest === action.digest);
   if (same !== undefined) return attach(draft, same, action);
   const id = derivedId(draft, 'apr', action.id);
   const parked: Action = { ...action, approval: id };
-  const at = guardContext(run, action.requester, action.arguments);
-  const approval: ApprovalState = {
-    id,
-    action: parked,
-    status: 'open',
-    gate,
-    roles: gateRoles(gate, draft.kit),
-    decisions: [],
-    expiresAt: Date.parse(draft.time) + (gate.timeout?.afterMs ?? draft.kit.gateTimeoutMs),
-    human: transition.executor?.kind === 'human',
-    requesters: action.requester === null ? [] : [action.requester.id],
-    queued: false,
-    guards: transition.guards.map((guard, index) => {
-      const { verdict, reason } = evaluateGuard(guard, at);
-      return { index, kind: guard.kind, verdict, reason };
-    }),
-  };
+  const approval = newApproval(draft, transition, parked, gate, asked);
   run.approvals = [...run.approvals, approval];
   project(draft, parked, 'pending');
   record(draft, 'human.approval.requested', {
@@ -50,7 +43,7 @@ export function openApproval(draft: Draft, transition: Transition, action: Actio
       because: [...gate.because],
     },
   });
-  draft.effects.push({ kind: 'arm', approval: id, at: approval.expiresAt });
+  draft.effects.push({ kind: 'arm', approval: id, at: nextTimer(approval) });
   if (action.messageId !== null) {
     answer(draft, action.messageId, {
       status: 'pending',
@@ -60,6 +53,55 @@ export function openApproval(draft: Draft, transition: Transition, action: Actio
     });
   }
   settle(draft);
+}
+
+function newApproval(
+  draft: Draft,
+  transition: Transition,
+  action: Action,
+  gate: Gate,
+  asked: AskedGate['asked'],
+): ApprovalState {
+  const { run, kit } = draft;
+  const at = guardContext(run, action.requester, action.arguments);
+  const roles = gateRoles(gate, kit);
+  const from = Date.parse(draft.time);
+  const endsAt = endOf(gate, at, from, kit.gateTimeoutMs);
+  const { expiresAt, reminders } = stageTimes(gate, stageOf(gate, 0), kit, from, roles, endsAt);
+  const connections = connectionsDigest(kit, transition);
+  const excluded = excludedFrom(draft, gate);
+  return {
+    id: action.approval ?? '',
+    action,
+    status: 'open',
+    gate,
+    roles,
+    decisions: [],
+    expiresAt,
+    ...(reminders.length === 0 ? {} : { reminders }),
+    ...(endsAt === undefined ? {} : { endsAt }),
+    ...(excluded.length === 0 ? {} : { excluded }),
+    ...(connections === null ? {} : { connections }),
+    asked,
+    human: transition.executor?.kind === 'human',
+    requesters: action.requester === null ? [] : [action.requester.id],
+    queued: false,
+    guards: transition.guards.map((guard, index) => {
+      const { verdict, reason } = evaluateGuard(guard, at);
+      return { index, kind: guard.kind, verdict, reason };
+    }),
+  };
+}
+
+/** Who has a part in this already, where the gate asks for somebody who has none. */
+function excludedFrom({ run, kit }: Draft, { separation }: Gate): Excluded[] {
+  const found: Excluded[] = [];
+  if (separation.author && kit.author !== null) found.push({ id: kit.author, why: 'author' });
+  if (separation.promoter && kit.promoter !== null) found.push({ id: kit.promoter, why: 'promoter' });
+  if (separation.approvers !== true) return found;
+  const earlier = run.evidence.filter((one) => one.kind === 'human_request').map((one) => one.by);
+  for (const id of new Set(earlier)) if (id !== null) found.push({ id, why: 'approver' });
+  return found;
 }
 
 /** The same transition with the same arguments joins the open approval; its caller may not decide it either. */
@@ -78,7 +120,7 @@ function attach(draft: Draft, approval: ApprovalState, action: Action): void {
   }
 }
 
-function change(draft: Draft, id: string, fields: Partial<ApprovalState>): ApprovalState | undefined {
+export function change(draft: Draft, id: string, fields: Partial<ApprovalState>): ApprovalState | undefined {
   draft.run.approvals = draft.run.approvals.map((one) => (one.id === id ? { ...one, ...fields } : one));
   return draft.run.approvals.find((one) => one.id === id);
 }
@@ -114,6 +156,13 @@ function refusalOf(
     return {
       code: 'DIGEST_MISMATCH',
       message: `the decision names digest \`${body.digest}\`, the approval's is \`${approval.action.digest}\``,
+    };
+  }
+  const end = lastMoment(approval);
+  if (end !== undefined && Date.parse(message.time) > end) {
+    return {
+      code: 'APPROVAL_EXPIRED',
+      message: `the decision came after ${new Date(end).toISOString()}, when its time was up`,
     };
   }
   if (approval.gate.reason === 'required' && !body.reasonGiven) {
@@ -171,6 +220,7 @@ export function decideApproval(draft: Draft, message: Message, body: Decide): vo
   if (decided === undefined) return;
   if (body.decision === 'deny') return deny(draft, decided);
   noteApproval(draft, decided, message.principal.id);
+  excludeElsewhere(draft, decided, message.principal.id);
   if (quorumReached(decided)) approved(draft, decided);
 }
 
@@ -199,6 +249,16 @@ function noteApproval(draft: Draft, approval: ApprovalState, by: string): void {
   });
 }
 
+/** Who approves here has approved in this run: what else is open in it may ask for somebody else. */
+function excludeElsewhere(draft: Draft, { id }: ApprovalState, by: string): void {
+  for (const other of draft.run.approvals) {
+    if (other.id === id || !isOpen(other.status) || other.gate.separation.approvers !== true) continue;
+    const excluded = other.excluded ?? [];
+    if (excluded.some((one) => one.id === by)) continue;
+    change(draft, other.id, { excluded: [...excluded, { id: by, why: 'approver' }] });
+  }
+}
+
 function deny(draft: Draft, approval: ApprovalState): void {
   change(draft, approval.id, { status: 'denied' });
   draft.effects.push({ kind: 'disarm', approval: approval.id });
@@ -210,70 +270,10 @@ function deny(draft: Draft, approval: ApprovalState): void {
   if (draft.run.executing === null && draft.run.status !== 'stuck') settle(draft);
 }
 
-function transitionOf(draft: Draft, approval: ApprovalState): Transition | undefined {
+export function transitionOf(draft: Draft, approval: ApprovalState): Transition | undefined {
   return findState(draft.plan, draft.run.state)?.transitions.find(
     (one) => one.name === approval.action.transition,
   );
-}
-
-function approved(draft: Draft, approval: ApprovalState): void {
-  change(draft, approval.id, { status: 'approved', queued: true });
-  draft.effects.push({ kind: 'disarm', approval: approval.id });
-  project(draft, approval.action, 'approved');
-  startApproved(draft);
-}
-
-/** Starts the oldest approved action when nothing else runs. Guards and digest are checked once more. */
-export function startApproved(draft: Draft): void {
-  const { run } = draft;
-  if (run.executing !== null || run.status === 'stuck' || run.cancelRequested !== null || run.timeoutDue)
-    return;
-  const next = run.approvals.find((one) => one.queued && one.status === 'approved');
-  if (next === undefined) return;
-  change(draft, next.id, { queued: false });
-  const transition = transitionOf(draft, next);
-  const failure =
-    transition === undefined ? 'the state no longer has this transition' : recheck(draft, transition, next);
-  if (transition === undefined || failure !== null) {
-    record(draft, 'transition.rejected', {
-      actor: actorOf(next.action.requester),
-      action: actionFact(next.action),
-      approval: next.id,
-      data: { code: 'GUARD_REJECTED', message: failure ?? '' },
-    });
-    project(draft, next.action, 'failed', { code: 'GUARD_REJECTED', message: failure ?? '' });
-    settle(draft);
-    return startApproved(draft);
-  }
-  if (next.human) consume(draft, next.id);
-  run.chainDepth = 0;
-  run.chain = [];
-  perform(draft, transition, next.action);
-}
-
-/** Why what was approved may no longer run; null when it may. */
-function recheck(draft: Draft, transition: Transition, approval: ApprovalState): string | null {
-  const { action } = approval;
-  const digest = actionDigest(draft, action, approval.gate as unknown as JsonObject);
-  if (digest !== action.digest) return 'what would run is not what was approved';
-  const at = guardContext(draft.run, action.requester, action.arguments);
-  for (const [index, guard] of transition.guards.entries()) {
-    const { verdict, reason } = evaluateGuard(guard, at);
-    record(draft, 'guard.evaluated', {
-      actor: actorOf(action.requester),
-      action: actionFact(action),
-      policy: { rule: `guards/${index}`, verdict, reason },
-      data: { index, kind: guard.kind, verdict, reason },
-    });
-    if (verdict !== 'pass') return `guard ${index} (${guard.kind}) no longer passes: ${reason}`;
-  }
-  return null;
-}
-
-export function consume(draft: Draft, id: string): void {
-  const approval = change(draft, id, { status: 'consumed' });
-  if (approval === undefined) return;
-  record(draft, 'approval.consumed', { action: actionFact(approval.action), approval: id });
 }
 
 /** The run left the state or ended: what was asked in it can no longer be decided. */
@@ -289,37 +289,4 @@ export function revokeOpen(draft: Draft, why: string): void {
       data: { reason: why },
     });
   }
-}
-
-/** The gate's time is up: deny, escalate once, or (reversible tools only) approve. */
-export function deadline(draft: Draft, id: string): void {
-  const approval = draft.run.approvals.find((one) => one.id === id);
-  if (approval === undefined || !isOpen(approval.status)) return;
-  const timeout = approval.gate.timeout;
-  if (timeout?.action === 'escalate' && approval.status === 'open') return escalate(draft, approval, timeout);
-  if (timeout?.action === 'approve' && approval.action.tier === 'reversible') {
-    record(draft, 'approval.decided', {
-      action: actionFact(approval.action),
-      approval: id,
-      policy: { rule: 'gate.timeout', verdict: 'approve', reason: 'the time was up' },
-      data: { decision: 'approve', digest: approval.action.digest, by: 'timeout' },
-    });
-    return approved(draft, approval);
-  }
-  change(draft, id, { status: 'expired' });
-  project(draft, approval.action, 'expired');
-  record(draft, 'approval.expired', { action: actionFact(approval.action), approval: id });
-  if (draft.run.executing === null && draft.run.status !== 'stuck') settle(draft);
-}
-
-function escalate(draft: Draft, approval: ApprovalState, timeout: NonNullable<Gate['timeout']>): void {
-  const roles = [...new Set([...approval.roles, ...timeout.to])];
-  const expiresAt = approval.expiresAt + timeout.afterMs;
-  change(draft, approval.id, { status: 'escalated', roles, expiresAt });
-  record(draft, 'approval.escalated', {
-    action: actionFact(approval.action),
-    approval: approval.id,
-    data: { roles, expiresAt: new Date(expiresAt).toISOString() },
-  });
-  draft.effects.push({ kind: 'arm', approval: approval.id, at: expiresAt });
 }

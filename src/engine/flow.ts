@@ -5,9 +5,10 @@ import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
 import { actionFact, actorOf, answer, plainDigest, project, record, type Draft } from './draft.js';
 import { evaluateGuard, possible } from './guards.js';
 import { findState, guardContext } from './links.js';
-import { gateFor } from './gates.js';
+import { floorsFor, gateFor } from './gates.js';
 import { makeAction } from './action.js';
-import { consume, openApproval, revokeOpen } from './approvals.js';
+import { openApproval, revokeOpen } from './approvals.js';
+import { consume } from './approved.js';
 import { chainStep } from './chain.js';
 
 // How a run moves: entering states, deterministic chains, executing, settling, closing.
@@ -17,6 +18,11 @@ export function enter(draft: Draft): void {
   const state = findState(draft.plan, draft.run.state);
   const onEnter = state?.onEnter ?? null;
   if (state === undefined || onEnter === null) return afterEnter(draft);
+  // Nobody can be asked on the way into a state: what the environment wants approved does not run there.
+  if (floorsFor({ executor: onEnter.executor, tier: onEnter.tier ?? null }, draft.kit).length > 0) {
+    const message = `the environment asks for an approval of what onEnter of \`${state.name}\` does: make it a transition`;
+    return stick(draft, { code: 'ON_ENTER_FAILED', message }, { kind: 'onEnter' });
+  }
   const action = makeAction(draft, {
     transition: `onEnter:${state.name}`,
     tool: null,
@@ -92,7 +98,7 @@ export function take(
   from: { messageId: string; refs: Action['refs'] } | null,
 ): void {
   const at = guardContext(draft.run, requester, args);
-  const gate = gateFor(transition, at);
+  const asked = gateFor(transition, at, draft.kit);
   const action = makeAction(draft, {
     transition: transition.name,
     tool: transition.tool,
@@ -100,10 +106,10 @@ export function take(
     args,
     requester,
     messageId: from?.messageId ?? null,
-    gate: gate as unknown as JsonObject | null,
+    gate: (asked?.gate ?? null) as unknown as JsonObject | null,
     refs: from?.refs ?? [],
   });
-  if (gate !== null) return openApproval(draft, transition, action, gate);
+  if (asked !== null) return openApproval(draft, transition, action, asked);
   perform(draft, transition, action);
 }
 

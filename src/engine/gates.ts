@@ -1,7 +1,8 @@
 import type { Principal } from '../model/principal.js';
-import type { Gate, Transition } from './plan.js';
-import type { ApprovalState, Kit } from './state.js';
-import { verdictOf, type GuardContext } from './guards.js';
+import type { Executor, Gate, Tier, Transition } from './plan.js';
+import type { ApprovalState, Asked, Excluded, Kit } from './state.js';
+import { evaluateGuard, verdictOf, type GuardContext } from './guards.js';
+import { strictest } from './merge.js';
 
 /** The gate of a `human` executor: its own roles, else its queue's. */
 function humanGate(roles: readonly string[], queue: string | null): Gate {
@@ -14,60 +15,64 @@ function humanGate(roles: readonly string[], queue: string | null): Gate {
     reason: 'optional',
     timeout: null,
     because: ['the executor is a human'],
+    origin: { source: 'executor', path: null },
   };
 }
 
-/** Strictest of both: every rule of either applies. */
-export function strictest(a: Gate, b: Gate): Gate {
-  const { roles, each } = bothRoles(a.roles, b.roles);
-  const perRole = [...a.quorum.perRole, ...b.quorum.perRole, ...each.map((role) => ({ role, count: 1 }))];
-  return {
-    on: null,
-    roles,
-    queue: a.queue ?? b.queue,
-    quorum: { count: Math.max(a.quorum.count, b.quorum.count), perRole },
-    separation: {
-      requester: a.separation.requester || b.separation.requester,
-      author: a.separation.author || b.separation.author,
-      promoter: a.separation.promoter || b.separation.promoter,
-    },
-    reason: a.reason === 'required' || b.reason === 'required' ? 'required' : 'optional',
-    ...(a.direct === 'required' || b.direct === 'required' ? { direct: 'required' as const } : {}),
-    timeout: stricterTimeout(a.timeout, b.timeout),
-    because: [...a.because, ...b.because],
-  };
+/** A gate that applies, with what asked for it. */
+export interface AskedGate {
+  readonly gate: Gate;
+  readonly asked: readonly Asked[];
 }
 
-/** Roles that satisfy both gates. Where none does, one approval of every role that either names. */
-function bothRoles(
-  a: readonly string[],
-  b: readonly string[],
-): { readonly roles: readonly string[]; readonly each: readonly string[] } {
-  if (a.length === 0 || b.length === 0) return { roles: a.length === 0 ? b : a, each: [] };
-  const shared = a.filter((role) => b.includes(role));
-  return shared.length > 0 ? { roles: shared, each: [] } : { roles: [...a, ...b], each: [...a, ...b] };
-}
-
-function stricterTimeout(a: Gate['timeout'], b: Gate['timeout']): Gate['timeout'] {
-  if (a === null || b === null) return a ?? b;
-  const rank = { deny: 0, escalate: 1, approve: 2 } as const;
-  if (rank[a.action] !== rank[b.action]) return rank[a.action] < rank[b.action] ? a : b;
-  return a.afterMs <= b.afterMs ? a : b;
-}
-
-/** The gate that applies to this submit, or null. An error in `on` means that it applies. */
-export function gateFor(transition: Transition, at: GuardContext): Gate | null {
+/**
+ * The gate that applies to this submit, or null: every place that asks for one is asked on its own, and those that
+ * do are merged to the strictest. An error in `on` means that it applies.
+ */
+export function gateFor(
+  transition: Transition,
+  at: GuardContext,
+  kit: Pick<Kit, 'floors'>,
+): AskedGate | null {
+  const own = transition.gate === null ? [] : (transition.gate.parts ?? [transition.gate]);
   const human =
     transition.executor?.kind === 'human'
-      ? humanGate(transition.executor.roles, transition.executor.queue)
-      : null;
-  const own = transition.gate !== null && applies(transition.gate, at) ? transition.gate : null;
-  if (own !== null && human !== null) return strictest(own, human);
-  return own ?? human;
+      ? [humanGate(transition.executor.roles, transition.executor.queue)]
+      : [];
+  const found = [...own, ...human, ...floorsFor(transition, kit)].flatMap((gate) => {
+    const asked = askedBy(gate, at);
+    return asked === null ? [] : [{ gate, asked }];
+  });
+  const [first, ...others] = found;
+  if (first === undefined) return null;
+  return {
+    gate: others.reduce((sofar, one) => strictest(sofar, one.gate), ruleOf(first.gate)),
+    asked: found.map((one) => one.asked),
+  };
 }
 
-function applies(gate: Gate, at: GuardContext): boolean {
-  return gate.on === null || verdictOf(gate.on, at) !== 'fail';
+/** What the digest binds: the rules, and not where they are written. */
+function ruleOf({ origin: _origin, parts: _parts, ...rules }: Gate): Gate {
+  return rules;
+}
+
+/** The environment's floor under an effect; a step without one, and a person's own, have none. */
+export function floorsFor(
+  { executor, tier }: { readonly executor: Executor | null; readonly tier: Tier | null },
+  { floors }: Pick<Kit, 'floors'>,
+): Gate[] {
+  if (executor === null || executor.kind === 'human' || executor.kind === 'noop') return [];
+  return floors.flatMap((one) => (one.tiers.includes(tier ?? 'none') ? [one.gate] : []));
+}
+
+function askedBy(gate: Gate, at: GuardContext): Asked | null {
+  if (gate.on !== null && verdictOf(gate.on, at) === 'fail') return null;
+  return {
+    source: gate.origin?.source ?? 'transition',
+    path: gate.origin?.path ?? null,
+    rule: gate.because.join('; '),
+    reason: gate.on === null ? null : evaluateGuard(gate.on, at).reason,
+  };
 }
 
 /** Where gate and executor name no role, the queue's; where there are none either, the permission decides. */
@@ -80,9 +85,16 @@ export type MayDecide =
   | { readonly status: 'yes' }
   | {
       readonly status: 'no';
-      readonly why: 'not_human' | 'not_direct' | 'requester' | 'role_missing' | 'already_decided';
+      readonly why:
+        'not_human' | 'not_direct' | 'requester' | Excluded['why'] | 'role_missing' | 'already_decided';
       readonly message: string;
     };
+
+const excludedAs: Readonly<Record<Excluded['why'], string>> = {
+  author: 'wrote this version of the flow',
+  promoter: 'brought this version of the flow into the environment',
+  approver: 'has approved something in this run before',
+};
 
 /** Who may decide this approval now (SEMANTICS §6): one function for every door. */
 export function mayDecide(approval: ApprovalState, principal: Principal): MayDecide {
@@ -107,6 +119,14 @@ export function mayDecide(approval: ApprovalState, principal: Principal): MayDec
       message: `\`${principal.id}\` asked for this action and may not decide it`,
     };
   }
+  const excluded = approval.excluded?.find((one) => one.id === principal.id);
+  if (excluded !== undefined) {
+    return {
+      status: 'no',
+      why: excluded.why,
+      message: `\`${principal.id}\` ${excludedAs[excluded.why]} and may not decide it: the gate asks for somebody else`,
+    };
+  }
   const roles = approval.roles;
   if (
     roles.length > 0
@@ -127,17 +147,4 @@ export function mayDecide(approval: ApprovalState, principal: Principal): MayDec
     };
   }
   return { status: 'yes' };
-}
-
-/** Distinct approving humans, in total and for each role that has a share of its own. */
-export function quorumReached(approval: ApprovalState): boolean {
-  const approved = approval.decisions.filter((one) => one.decision === 'approve');
-  const distinct = new Map(approved.map((one) => [one.by.id, one.roles]));
-  const enough = distinct.size >= approval.gate.quorum.count;
-  return (
-    enough &&
-    approval.gate.quorum.perRole.every(
-      ({ role, count }) => [...distinct.values()].filter((roles) => roles.includes(role)).length >= count,
-    )
-  );
 }

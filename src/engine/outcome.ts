@@ -3,7 +3,7 @@ import type { Principal } from '../model/principal.js';
 import type { Mapping } from './plan.js';
 import type { Action, Executing, Outcome, Problem } from './state.js';
 import { actionFact, derivedId, project, record, refuse, type Draft } from './draft.js';
-import { consume, startApproved } from './approvals.js';
+import { consume, startApproved } from './approved.js';
 import { findState } from './links.js';
 import { afterEnter, close, complete, enter, moveTo, settle, stick, succeed } from './flow.js';
 import { applyMapping } from './mapping.js';

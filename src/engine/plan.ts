@@ -47,6 +47,8 @@ export interface State {
 }
 
 export interface OnEnter {
+  /** Absent: none was written. */
+  readonly tier?: Tier;
   readonly executor: Executor;
   readonly output: readonly Mapping[];
   readonly reliability: Reliability;
@@ -206,6 +208,30 @@ export interface Reliability {
 
 // --- gates -------------------------------------------------------------------------------------
 
+/** What happens when nobody has decided in time; `then` is the stage that an escalation leads to. */
+export interface GateTimeout {
+  readonly afterMs: number;
+  readonly action: 'deny' | 'escalate' | 'approve';
+  /** Roles that an escalation adds. */
+  readonly to: readonly string[];
+  /** Epoch milliseconds: the stage ends then, however much of `afterMs` is left. */
+  readonly atMs?: number;
+  /** `business`: only the hours in which the gate's roles work count. Absent: all hours do. */
+  readonly hours?: 'business';
+  /** Absent after an escalation: the same time again, and then it denies. */
+  readonly then?: GateTimeout;
+}
+
+export type GateSource = 'transition' | 'tool' | 'charter' | 'environment' | 'executor' | 'tier';
+
+export interface Separation {
+  readonly requester: boolean;
+  readonly author: boolean;
+  readonly promoter: boolean;
+  /** Who has approved something in this run before. Absent: they may. */
+  readonly approvers?: boolean;
+}
+
 export interface Gate {
   /** Null: always applies. An error in it means that it applies. */
   readonly on: Guard | null;
@@ -213,21 +239,35 @@ export interface Gate {
   readonly queue: string | null;
   readonly quorum: {
     readonly count: number;
+    /** Slots: each is filled by one person, who fills no other. */
     readonly perRole: readonly { readonly role: string; readonly count: number }[];
   };
   /** true: that person may not decide. */
-  readonly separation: { readonly requester: boolean; readonly author: boolean; readonly promoter: boolean };
+  readonly separation: Separation;
   readonly reason: 'required' | 'optional';
   /** `required`: the human decides here, and no service does on a human's behalf. Absent: optional. */
   readonly direct?: 'required';
   /** Null: the environment's default applies. */
-  readonly timeout: {
-    readonly afterMs: number;
-    readonly action: 'deny' | 'escalate' | 'approve';
-    readonly to: readonly string[];
-  } | null;
+  readonly timeout: GateTimeout | null;
+  /** Fractions of each stage's time, rising, after which the approvers are reminded. */
+  readonly reminders?: readonly number[];
+  /** Times in arguments, context or input with which the approval ends, denied. */
+  readonly expiresWith?: readonly Path[];
   /** Where each rule came from, for the approver: `charter: amount > 50000`. */
   readonly because: readonly string[];
+  readonly origin?: {
+    readonly source: GateSource;
+    /** In the flow's own document; null: it is written elsewhere. */
+    readonly path: readonly (string | number)[] | null;
+  };
+  /** The places that this gate is made of, where it is of several: what applies is asked for each. */
+  readonly parts?: readonly Gate[];
+}
+
+/** What an environment asks for whatever the author wrote: for effects of these tiers, `none` among them. */
+export interface Floor {
+  readonly tiers: readonly (Tier | 'none')[];
+  readonly gate: Gate;
 }
 
 export const defaultReliability: Reliability = {

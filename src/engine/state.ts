@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../model/json.js';
 import type { Message, MessageRefusal } from '../model/message.js';
 import type { Principal, PrincipalKind } from '../model/principal.js';
 import type { Fact, PayloadRef } from '../model/records.js';
-import type { Executor, Gate, Reliability, Tier } from './plan.js';
+import type { Executor, Floor, Gate, GateSource, Reliability, Tier } from './plan.js';
 
 export type RunStatus = 'running' | 'waiting' | 'stuck' | 'completed' | 'cancelled' | 'failed' | 'timed_out';
 export const closedStatuses: readonly RunStatus[] = ['completed', 'cancelled', 'failed', 'timed_out'];
@@ -64,8 +64,20 @@ export interface ApprovalState {
     readonly decision: 'approve' | 'deny';
     readonly at: string;
   }[];
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds: when its present stage ends. */
   readonly expiresAt: number;
+  /** Epoch milliseconds, rising: when its approvers are reminded. */
+  readonly reminders?: readonly number[];
+  /** Epoch milliseconds: it ends then, denied, whatever its stages say. */
+  readonly endsAt?: number;
+  /** How often it has been escalated. */
+  readonly stage?: number;
+  /** Who may not decide besides the requesters, and why. */
+  readonly excluded?: readonly Excluded[];
+  /** Of the connections that it would use, when it was asked for; absent: it uses none. */
+  readonly connections?: string;
+  /** Which rules asked for it, with what they read. */
+  readonly asked?: readonly Asked[];
   /** true: the transition's executor is `human`, so nothing else runs. */
   readonly human: boolean;
   /** Everyone who asked for exactly this; none of them may decide where the requester may not. */
@@ -74,6 +86,20 @@ export interface ApprovalState {
   readonly queued: boolean;
   /** Guards as they passed when it parked, for the approver. */
   readonly guards: readonly GuardReport[];
+}
+
+export interface Excluded {
+  readonly id: string;
+  readonly why: 'author' | 'promoter' | 'approver';
+}
+
+export interface Asked {
+  readonly source: GateSource;
+  /** JSON pointer segments in the flow's document; null: the rule is written elsewhere. */
+  readonly path: readonly (string | number)[] | null;
+  readonly rule: string;
+  /** What its condition read; null: it always applies. */
+  readonly reason: string | null;
 }
 
 export interface Problem {
@@ -255,6 +281,15 @@ export interface Kit {
   queueRoles(queue: string): readonly string[];
   /** The environment's default gate deadline, milliseconds. */
   readonly gateTimeoutMs: number;
+  /** What the environment asks for, whatever the author wrote. */
+  readonly floors: readonly Floor[];
+  /** Who wrote the run's flow version, and who brought it into this environment; null: no person of ours. */
+  readonly author: string | null;
+  readonly promoter: string | null;
+  /** When so many milliseconds of the roles' business hours are over: the latest of them. Epoch milliseconds. */
+  businessEnd(from: number, ms: number, roles: readonly string[]): number;
+  /** Digest of what the connection's name stands for in this environment; null: it has none. */
+  connection(name: string): string | null;
 }
 
 /** What the approver needs, fixed when the approval opens; free text and arguments are payloads. */
@@ -269,6 +304,7 @@ export interface ApprovalDoc {
   readonly refs: readonly PayloadRef[];
   readonly guards: readonly GuardReport[];
   readonly because: readonly string[];
+  readonly asked?: readonly Asked[];
   readonly quorum: { readonly count: number };
   readonly separation: Gate['separation'];
   readonly reasonRule: 'required' | 'optional';

@@ -1,5 +1,4 @@
 import type { Executor } from '../engine/plan.js';
-import type { Connection, PolicySet } from '../model/policy-set.js';
 import { cli } from './cli.js';
 import { mcp } from './mcp.js';
 import { closeStdioSessions } from './mcp-stdio.js';
@@ -66,17 +65,6 @@ function perform(call: Call, context: RunContext): Promise<ExecutorResult> {
     case 'noop':
       return noop.run(call, context);
   }
-}
-
-/** The target for an environment: its own, else the one that serves all; null where there is none. */
-export function resolveConnection(
-  policySet: PolicySet,
-  name: string,
-  environment: string,
-): Connection | null {
-  const targets = policySet.connections.find((entry) => entry.name === name)?.targets ?? [];
-  const own = targets.find((target) => target.environment === environment);
-  return (own ?? targets.find((target) => target.environment === null))?.connection ?? null;
 }
 
 /** Stops the processes that executors keep between calls (MCP servers). For the end of a worker. */

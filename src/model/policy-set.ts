@@ -7,10 +7,27 @@ export interface PolicySet {
   readonly baseDirectory: string;
   readonly connections: readonly ConnectionEntry[];
   readonly environments: readonly EnvironmentEntry[];
-  readonly roles: readonly { readonly name: string; readonly permissions: readonly string[] }[];
+  readonly roles: readonly RoleEntry[];
   readonly queues: readonly { readonly name: string; readonly roles: readonly string[] }[];
   /** Absent: nobody is told, and each approval says so. */
   readonly notifications?: NotificationPolicy;
+}
+
+export interface RoleEntry {
+  readonly name: string;
+  readonly permissions: readonly string[];
+  /** When its holders work; absent: at all hours. */
+  readonly hours?: BusinessHours;
+}
+
+export interface BusinessHours {
+  /** IANA name: `Europe/Berlin`. */
+  readonly zone: string;
+  /** 1 is Monday, 7 Sunday. */
+  readonly days: readonly number[];
+  /** Minutes from midnight, local time; `to` is at most 1,440. */
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface ConnectionEntry {
@@ -62,6 +79,49 @@ export interface EnvironmentEntry {
   readonly gateTimeoutMs: number;
   /** Batches may hold irreversible actions, and those of no tier; absent: they are decided one by one. */
   readonly batchIrreversible?: boolean;
+  /** Gates under every effect of these tiers, whatever its author wrote. */
+  readonly floors?: readonly FloorEntry[];
+}
+
+/** A gate of the engine, without a condition; the tiers that it is for. */
+export interface FloorEntry {
+  readonly tiers: readonly ('read_only' | 'reversible' | 'irreversible' | 'none')[];
+  readonly roles: readonly string[];
+  readonly queue: string | null;
+  readonly quorum: {
+    readonly count: number;
+    readonly perRole: readonly { readonly role: string; readonly count: number }[];
+  };
+  readonly separation: {
+    readonly requester: boolean;
+    readonly author: boolean;
+    readonly promoter: boolean;
+    readonly approvers?: boolean;
+  };
+  readonly reason: 'required' | 'optional';
+  readonly direct?: 'required';
+  readonly timeout: FloorTimeout | null;
+  readonly reminders?: readonly number[];
+}
+
+export interface FloorTimeout {
+  readonly afterMs: number;
+  readonly action: 'deny' | 'escalate' | 'approve';
+  readonly to: readonly string[];
+  readonly atMs?: number;
+  readonly hours?: 'business';
+  readonly then?: FloorTimeout;
 }
 
 export const defaultGateTimeoutMs = 72 * 3_600_000;
+
+/** The target for an environment: its own, else the one that serves all; null where there is none. */
+export function resolveConnection(
+  policySet: PolicySet,
+  name: string,
+  environment: string,
+): Connection | null {
+  const targets = policySet.connections.find((entry) => entry.name === name)?.targets ?? [];
+  const own = targets.find((target) => target.environment === environment);
+  return (own ?? targets.find((target) => target.environment === null))?.connection ?? null;
+}

@@ -15,6 +15,7 @@ export const recordTypes = [
   'approval.delegated',
   'approval.decided',
   'approval.refused',
+  'approval.reminded',
   'approval.escalated',
   'approval.expired',
   'approval.revoked',

@@ -82,7 +82,7 @@ export interface Gated {
 export function charterGates(to: Compiling, gates: CharterGates, gated: Gated): (Gate | null)[] {
   return gates.shapes.map((shape, index) => {
     const path = gates.listed ? [...gates.path, index] : gates.path;
-    const gate = compileGate(to, shape, path, { what: 'charter', bareNames: true, tier: gated.tier });
+    const gate = compileGate(to, shape, path, { source: 'charter', bareNames: true, tier: gated.tier });
     return gate === null ? null : concerning(to, gate, gated, path);
   });
 }
@@ -135,7 +135,7 @@ export function checkCharterGates(to: Compiling, gates: CharterGates, gated: rea
   for (const [index, shape] of gates.shapes.entries()) {
     const path = gates.listed ? [...gates.path, index] : gates.path;
     // Whether time may approve is a matter of each action's tier: asked where the gate meets it.
-    const gate = compileGate(to, shape, path, { what: 'charter', bareNames: true, tier: 'reversible' });
+    const gate = compileGate(to, shape, path, { source: 'charter', bareNames: true, tier: 'reversible' });
     if (gated.length === 0)
       warn(
         to,

@@ -87,7 +87,7 @@ function compileOnEnter(to: Compiling, shape: OnEnterShape, path: Path, charter:
   if ('connection' in compiled.executor) checkEntryTier(to, shape.tier, path, charter);
   const output = compileMapping(to, shape.output, [...path, 'output']);
   checkReads(to, { name: 'onEnter', inputSchema: null, ...compiled, output }, path);
-  return { ...compiled, output };
+  return { ...compiled, output, ...(shape.tier === undefined ? {} : { tier: shape.tier }) };
 }
 
 /** Entering a state waits at no gate, so under a charter it does nothing that would have to. */

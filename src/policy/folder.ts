@@ -6,6 +6,7 @@ import type { PolicySet } from '../model/policy-set.js';
 import { compileProxy } from './agent.js';
 import { checkOne, inOrder, judgeWarnings, type CompiledFlow } from './check-text.js';
 import { error, warn, type Catalog, type CompiledTool, type Compiling } from './context.js';
+import { withFloors } from './floors.js';
 import { warnUngated } from './gates.js';
 import { compileNotifications } from './notifications.js';
 import { assemble, type PolicyFile } from './policy-set.js';
@@ -37,7 +38,7 @@ export async function loadFolder(root: string): Promise<FolderResult> {
   const reading: Reading = { root: resolve(root), sources: [], errors: [], warnings: [], names: new Map() };
   await readFiles(reading);
   const files = reading.sources.flatMap((source) => shapeOf(reading, source));
-  const policySet = assemble(reading, files);
+  const policySet = withFloors(reading, files, assemble(reading, files));
   const tools = files.flatMap((file) => toolsOf(reading, file, policySet));
   const catalog: Catalog = { policySet, tools: tools.map((one) => one.tool) };
   const flows = [

@@ -1,9 +1,11 @@
-import { strictest } from '../engine/gates.js';
-import type { Gate, Guard, Tier } from '../engine/plan.js';
+import { strictest } from '../engine/merge.js';
+import type { Gate, GateSource, GateTimeout, Guard, Path as PathOperand, Tier } from '../engine/plan.js';
+import { guardScopes } from '../engine/expression.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import { nearest } from './problems.js';
-import type { GateShape } from './shapes.js';
-import { compileExpression, compileGuard } from './values.js';
+import { longestMs } from './shape-basics.js';
+import type { GateShape, TimeoutShape } from './shapes.js';
+import { compileExpression, compileGuard, compilePath } from './values.js';
 
 // What an effect waits for.
 
@@ -20,7 +22,9 @@ export function assertQueue(to: Compiling, queue: string, path: Path, named: boo
 }
 
 interface GateOrigin {
-  readonly what: string;
+  readonly source: GateSource;
+  /** Of the transition or tool; none: the charter and the environment are one each. */
+  readonly name?: string;
   readonly bareNames: boolean;
   readonly tier: Tier | null;
 }
@@ -43,34 +47,56 @@ export function compileGate(
   const roles = shape.roles ?? (shape.approver_role === undefined ? [] : [shape.approver_role]);
   if (shape.queue !== undefined) assertQueue(to, shape.queue, [...path, 'queue'], roles.length > 0);
   warnUnknownRoles(to, roles, path);
-  const perRole = Object.entries(shape.quorum?.perRole ?? {}).map(([role, count]) => ({ role, count }));
-  checkQuorum(
-    to,
-    perRole.map((one) => one.role),
-    roles,
-    [...path, 'quorum', 'perRole'],
-  );
+  checkQuorum(to, Object.keys(shape.quorum?.perRole ?? {}), roles, [...path, 'quorum', 'perRole']);
   const on = shape.on === undefined ? null : compileOn(to, shape.on, [...path, 'on'], from.bareNames);
   const condition = typeof shape.on === 'string' ? shape.on : on === null ? 'always' : 'its condition';
+  const ends = compileEnd(to, shape.expiresWith, [...path, 'expiresWith']);
+  const what = from.name === undefined ? from.source : `${from.source} ${from.name}`;
   return {
     on,
+    ...compileRules(to, shape, { path, tier: from.tier }),
     roles,
-    queue: shape.queue ?? null,
-    quorum: { count: shape.quorum?.count ?? 1, perRole },
-    separation: {
-      requester: shape.separation?.requester ?? true,
-      author: shape.separation?.author ?? false,
-      promoter: shape.separation?.promoter ?? false,
-    },
-    reason: shape.reason ?? 'optional',
-    ...(shape.direct === 'required' ? { direct: 'required' as const } : {}),
-    timeout: compileTimeout(to, shape.timeout, path, from.tier),
-    because: [`${from.what}: ${condition}`],
+    ...(ends === null ? {} : { expiresWith: [ends] }),
+    because: [`${what}: ${condition}`],
+    // A tool's gate stands in the tool's file: the flow's own document has no place for it.
+    origin: { source: from.source, path: from.source === 'tool' ? null : path },
   };
 }
 
+type Rules = Omit<Gate, 'on' | 'roles' | 'because' | 'origin' | 'parts' | 'expiresWith'>;
+
+/** What a gate and an environment's floor have in common; fail-closed defaults. */
+export function compileRules(
+  to: Compiling,
+  shape: Omit<GateShape, 'on' | 'roles' | 'approver_role' | 'expiresWith'>,
+  { path, tier }: { readonly path: Path; readonly tier: Tier | null },
+): Rules {
+  const { quorum, separation, reminders } = shape;
+  return {
+    queue: shape.queue ?? null,
+    quorum: {
+      count: quorum?.count ?? 1,
+      perRole: Object.entries(quorum?.perRole ?? {}).map(([role, count]) => ({ role, count })),
+    },
+    separation: {
+      requester: separation?.requester ?? true,
+      author: separation?.author ?? false,
+      promoter: separation?.promoter ?? false,
+      ...(separation?.approvers === true ? { approvers: true } : {}),
+    },
+    reason: shape.reason ?? 'optional',
+    ...(shape.direct === 'required' ? { direct: 'required' as const } : {}),
+    timeout: compileTimeout(to, shape.timeout, path, tier),
+    ...(reminders === undefined ? {} : { reminders: [...new Set(reminders)].sort((a, b) => a - b) }),
+  };
+}
+
+function compileEnd(to: Compiling, text: string | undefined, path: Path): PathOperand | null {
+  return text === undefined ? null : compilePath(to, text, path, guardScopes, false);
+}
+
 /** A role needs no declaration, as keys may hold any: one that is nearly a declared one is a slip. */
-function warnUnknownRoles(to: Compiling, roles: readonly string[], path: Path): void {
+export function warnUnknownRoles(to: Compiling, roles: readonly string[], path: Path): void {
   const declared = to.catalog.policySet.roles.map((one) => one.name);
   for (const role of roles) {
     const near = declared.includes(role) ? undefined : nearest(role, declared);
@@ -80,7 +106,12 @@ function warnUnknownRoles(to: Compiling, roles: readonly string[], path: Path): 
 }
 
 /** The holders of each role that a quorum asks for may decide at this gate. */
-function checkQuorum(to: Compiling, wanted: readonly string[], roles: readonly string[], path: Path): void {
+export function checkQuorum(
+  to: Compiling,
+  wanted: readonly string[],
+  roles: readonly string[],
+  path: Path,
+): void {
   for (const role of wanted) {
     if (roles.length > 0 && !roles.includes(role))
       error(
@@ -96,43 +127,57 @@ function checkQuorum(to: Compiling, wanted: readonly string[], roles: readonly s
 
 function compileTimeout(
   to: Compiling,
-  shape: GateShape['timeout'],
+  shape: TimeoutShape | undefined,
   path: Path,
   tier: Tier | null,
-): Gate['timeout'] {
-  if (shape === undefined) {
-    warn(
-      to,
-      'GATE_WITHOUT_TIMEOUT',
-      path,
-      "the gate has no `timeout`: the environment's default applies, and then it denies",
-    );
-    return null;
-  }
+): GateTimeout | null {
+  if (shape !== undefined) return compileStage(to, shape, [...path, 'timeout'], tier);
+  warn(
+    to,
+    'GATE_WITHOUT_TIMEOUT',
+    path,
+    "the gate has no `timeout`: the environment's default applies, and then it denies",
+  );
+  return null;
+}
+
+function compileStage(to: Compiling, shape: TimeoutShape, path: Path, tier: Tier | null): GateTimeout {
   const action = shape.action ?? 'deny';
+  const wrong = stageProblem(shape, action, tier);
+  if (wrong !== null) error(to, 'GATE_TIMEOUT', [...path, ...wrong.at], wrong.message, wrong.place);
+  return {
+    afterMs: Math.max(shape.after ?? longestMs, 1),
+    action,
+    to: shape.to ?? [],
+    ...(shape.at === undefined ? {} : { atMs: Date.parse(shape.at) }),
+    ...(shape.hours === 'business' ? { hours: 'business' as const } : {}),
+    ...(shape.then === undefined ? {} : { then: compileStage(to, shape.then, [...path, 'then'], tier) }),
+  };
+}
+
+interface StageProblem {
+  readonly at: readonly string[];
+  readonly message: string;
+  readonly place: 'key' | 'value';
+}
+
+function stageProblem(shape: TimeoutShape, action: string, tier: Tier | null): StageProblem | null {
+  const say = (at: readonly string[], message: string, place: 'key' | 'value' = 'value'): StageProblem => ({
+    at,
+    message,
+    place,
+  });
+  if (shape.after === undefined && shape.at === undefined)
+    return say([], 'a timeout says when: add `after: 8h` or `at: 2026-12-24T18:00:00+01:00`', 'key');
   if (action === 'approve' && tier !== 'reversible')
-    error(
-      to,
-      'GATE_TIMEOUT',
-      [...path, 'timeout', 'action'],
-      'only a `reversible` tool may be approved by time',
-    );
+    return say(['action'], 'only a `reversible` tool may be approved by time');
   if (action === 'escalate' && (shape.to ?? []).length === 0)
-    error(
-      to,
-      'GATE_TIMEOUT',
-      [...path, 'timeout'],
-      'an escalation names the roles that it goes to: add `to`',
-    );
+    return say([], 'an escalation names the roles that it goes to: add `to`');
   if (action !== 'escalate' && shape.to !== undefined)
-    error(
-      to,
-      'GATE_TIMEOUT',
-      [...path, 'timeout', 'to'],
-      'only `action: escalate` goes to somebody: remove `to`',
-      'key',
-    );
-  return { afterMs: Math.max(shape.after, 1), action, to: shape.to ?? [] };
+    return say(['to'], 'only `action: escalate` goes to somebody: remove `to`', 'key');
+  if (action !== 'escalate' && shape.then !== undefined)
+    return say(['then'], 'only an escalation has something after it: remove `then`', 'key');
+  return null;
 }
 
 function compileOn(to: Compiling, on: NonNullable<GateShape['on']>, path: Path, bareNames: boolean): Guard {
@@ -167,9 +212,10 @@ const irreversibleGate: Gate = {
   reason: 'optional',
   timeout: null,
   because: ['the tool is irreversible'],
+  origin: { source: 'tier', path: null },
 };
 
-/** Several gates merge to the strictest; it applies when any of them does. */
+/** As it is listed, several gates are the strictest of all, when any of them applies; at run time each part is asked. */
 export function mergeGates(gates: readonly (Gate | null)[], tier: Tier | null): Gate | null {
   const own = gates.filter((one) => one !== null);
   const all = tier === 'irreversible' ? [...own, irreversibleGate] : own;
@@ -179,6 +225,6 @@ export function mergeGates(gates: readonly (Gate | null)[], tier: Tier | null): 
   const on = conditions.some((one) => one === null)
     ? null
     : { kind: 'anyOf' as const, guards: conditions.filter((one) => one !== null) };
-  const merged = others.reduce((a, b) => strictest(a, b), first);
-  return { ...merged, on: others.length === 0 ? first.on : on };
+  if (others.length === 0) return first;
+  return { ...others.reduce((a, b) => strictest(a, b), first), on, parts: all };
 }

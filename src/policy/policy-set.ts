@@ -1,8 +1,13 @@
 import { dirname } from 'node:path';
-import { defaultGateTimeoutMs, type EnvironmentEntry, type PolicySet } from '../model/policy-set.js';
+import {
+  defaultGateTimeoutMs,
+  type EnvironmentEntry,
+  type PolicySet,
+  type RoleEntry,
+} from '../model/policy-set.js';
 import { connectionsOf } from './connections.js';
 import { unique, type Reading } from './reading.js';
-import type { FileShape } from './shapes.js';
+import { weekdays, type FileShape, type HoursShape } from './shapes.js';
 import type { Source } from './source.js';
 
 // What the folder declares besides flows and tools.
@@ -31,9 +36,7 @@ export function assemble(reading: Reading, files: readonly PolicyFile[]): Policy
     connections: files.flatMap((file) => connectionsOf(reading, file.source, file.shape, names)),
     roles: files.flatMap(({ source, shape }) =>
       Object.entries(shape?.roles ?? {}).flatMap(([name, one]) =>
-        unique(reading, source, 'role', name, ['roles', name])
-          ? [{ name, permissions: one?.permissions ?? [] }]
-          : [],
+        unique(reading, source, 'role', name, ['roles', name]) ? [role(name, one ?? {})] : [],
       ),
     ),
     queues: files.flatMap(({ source, shape }) =>
@@ -41,6 +44,20 @@ export function assemble(reading: Reading, files: readonly PolicyFile[]): Policy
         unique(reading, source, 'queue', name, ['queues', name]) ? [{ name, roles: one.roles }] : [],
       ),
     ),
+  };
+}
+
+function role(
+  name: string,
+  { permissions, hours }: { permissions?: string[] | undefined; hours?: HoursShape | undefined },
+): RoleEntry {
+  const days = hours?.days ?? ['mon', 'tue', 'wed', 'thu', 'fri'];
+  return {
+    name,
+    permissions: permissions ?? [],
+    ...(hours === undefined
+      ? {}
+      : { hours: { ...hours, days: days.map((day) => weekdays.indexOf(day) + 1).sort((a, b) => a - b) } }),
   };
 }
 

@@ -32,7 +32,7 @@ export interface Reader {
 export function checkReads(to: Compiling, reader: Reader, path: Path): void {
   const parts: readonly (readonly [string, readonly PathOperand[]])[] = [
     ['guards', (reader.guards ?? []).flatMap(guardPaths)],
-    ['gate', reader.gate?.on ? guardPaths(reader.gate.on) : []],
+    ['gate', gatePaths(reader.gate)],
     ['executor', reader.executor === null ? [] : executorPaths(reader.executor)],
     ['reliability', (reader.reliability?.fallback ?? []).flatMap(executorPaths)],
     ['output', mappingPaths(reader.output)],
@@ -52,6 +52,10 @@ export function checkReads(to: Compiling, reader: Reader, path: Path): void {
       );
     }
   }
+}
+
+function gatePaths(gate: Gate | null | undefined): readonly PathOperand[] {
+  return [...(gate?.on ? guardPaths(gate.on) : []), ...(gate?.expiresWith ?? [])];
 }
 
 export function declaredNames(schema: JsonObject | null): readonly string[] {

@@ -125,36 +125,6 @@ export const executorShape = z.discriminatedUnion('kind', [
 ]);
 export type ExecutorShape = z.infer<typeof executorShape>;
 
-export const gateShape = z.strictObject({
-  on: z.union([z.string().min(1), guardShape]).optional(),
-  roles: z.array(z.string().min(1)).min(1).optional(),
-  approver_role: z.string().min(1).optional(),
-  queue: z.string().min(1).optional(),
-  quorum: z
-    .strictObject({
-      count: z.int().min(1).optional(),
-      perRole: z.record(z.string(), z.int().min(1)).optional(),
-    })
-    .optional(),
-  separation: z
-    .strictObject({
-      requester: z.boolean().optional(),
-      author: z.boolean().optional(),
-      promoter: z.boolean().optional(),
-    })
-    .optional(),
-  reason: z.enum(['required', 'optional']).optional(),
-  direct: z.enum(['required', 'optional']).optional(),
-  timeout: z
-    .strictObject({
-      after: duration,
-      action: z.enum(['deny', 'escalate', 'approve']).optional(),
-      to: z.array(z.string().min(1)).optional(),
-    })
-    .optional(),
-});
-export type GateShape = z.infer<typeof gateShape>;
-
 const operation = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const pair = z.array(operation).length(2);
 const mappingSpec = z.union([

@@ -5,7 +5,8 @@ import type { Json, JsonObject } from '../model/json.js';
 
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-const longestMs = 366 * units.d;
+/** 366 days. */
+export const longestMs = 366 * units.d;
 
 /** `200ms`, `30s`, `5m`, `2h`, `3d` to milliseconds. */
 export function durationMs(text: string): number | null {

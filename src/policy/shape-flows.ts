@@ -2,12 +2,12 @@ import { z } from 'zod';
 import {
   evidenceKind,
   executorShape,
-  gateShape,
   guards,
   guardShape,
   mappingShape,
   reliability,
 } from './shape-actions.js';
+import { gateShape } from './shape-gates.js';
 import { duration, labelShape, nameShape, positiveMs, schema, text, tier, values } from './shape-basics.js';
 
 // Flows in both notations, and tools.

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration, nameShape } from './shape-basics.js';
+import { floorShape, hoursShape } from './shape-gates.js';
 
 // What a policy file holds at its top, and what it declares besides flows and tools.
 
@@ -43,6 +44,7 @@ export const environmentShape = z.strictObject({
   refuseWarnings: z.boolean().optional(),
   gateTimeout: duration.optional(),
   batchIrreversible: z.boolean().optional(),
+  gates: z.array(floorShape).min(1).max(20).optional(),
 });
 
 export const fileShape = z.strictObject({
@@ -52,7 +54,10 @@ export const fileShape = z.strictObject({
   roles: z
     .record(
       z.string().min(1),
-      z.union([z.strictObject({ permissions: z.array(z.string()).optional() }), z.null()]),
+      z.union([
+        z.strictObject({ permissions: z.array(z.string()).optional(), hours: hoursShape.optional() }),
+        z.null(),
+      ]),
     )
     .optional(),
   queues: z

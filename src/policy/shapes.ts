@@ -4,4 +4,5 @@ export * from './shape-actions.js';
 export { nameShape } from './shape-basics.js';
 export * from './shape-flows.js';
 export * from './shape-folder.js';
+export * from './shape-gates.js';
 export * from './shape-notifications.js';

@@ -51,7 +51,8 @@ export function compileTool(to: Compiling, shape: ToolShape, path: Path): Compil
     outputSchema: checkSchema(to, shape.outputSchema, [...path, 'outputSchema'], 'output'),
     guards: compileGuards(to, shape.guards, [...path, 'guards']),
     gate: compileGate(to, shape.gate, [...path, 'gate'], {
-      what: `tool ${shape.name}`,
+      source: 'tool',
+      name: shape.name,
       bareNames: true,
       tier: shape.tier ?? null,
     }),

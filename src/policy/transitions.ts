@@ -30,6 +30,8 @@ function toolOf(to: Compiling, shape: TransitionShape, path: Path): CompiledTool
   return known ? (to.catalog.tools.find((one) => one.name === shape.tool) ?? null) : null;
 }
 
+const ownGate = { source: 'transition', bareNames: true } as const;
+
 export function compileTransition(
   to: Compiling,
   name: string,
@@ -47,11 +49,7 @@ export function compileTransition(
   const executor = own?.executor ?? tool?.executor ?? null;
   const tier = tierOf(to, shape, tool, path);
   checkTier(to, { executor: executor?.kind ?? null, tier, charter, path });
-  const gate = compileGate(to, shape.gate, [...path, 'gate'], {
-    what: `transition ${name}`,
-    bareNames: true,
-    tier,
-  });
+  const gate = compileGate(to, shape.gate, [...path, 'gate'], { ...ownGate, name, tier });
   const inputSchema =
     checkSchema(to, shape.inputSchema, [...path, 'inputSchema']) ?? tool?.inputSchema ?? null;
   const chartered = isGated(charter, { tool: tool?.name ?? null, executor, tier });

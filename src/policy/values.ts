@@ -86,7 +86,7 @@ function unreadable(
   to.errors.push({ ...problemAt(to.source, told, path, message, offset + why.at), ...suggestion });
 }
 
-function compilePath(
+export function compilePath(
   to: Compiling,
   text: string,
   path: Path,

@@ -152,7 +152,7 @@ function gateOf(
   if (transition.gate === null && !human) return null;
   const at = guardContext(play.run, requester, {});
   const conditional = !human && on !== null && readsArguments(on);
-  const gate = conditional ? transition.gate : gateFor(transition, at);
+  const gate = conditional ? transition.gate : (gateFor(transition, at, play.kit)?.gate ?? null);
   if (gate === null) return null;
   const roles = gateRoles(gate, play.kit);
   return {

@@ -112,7 +112,7 @@ export function place(setup: Setup, { state, context, recorded }: Place): Play {
 
 function onPaper(setup: Setup): Play {
   const { plan } = setup.flow;
-  const kit = makeKit(setup.policySet, setup.flow.environment);
+  const kit = makeKit(setup.policySet, setup.flow.environment, { author: null, promoter: null });
   const empty = { plan, kit, now: firstMoment, count: 0, answers: setup.answers };
   const planHash = kit.digest(plan as unknown as Json);
   const message = startMessage(empty, setup);

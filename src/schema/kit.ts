@@ -1,16 +1,32 @@
 import { hash } from 'node:crypto';
 import { canonical } from '../model/canonical.js';
-import { defaultGateTimeoutMs, type PolicySet } from '../model/policy-set.js';
+import type { Json } from '../model/json.js';
+import {
+  defaultGateTimeoutMs,
+  resolveConnection,
+  type FloorEntry,
+  type PolicySet,
+} from '../model/policy-set.js';
+import type { Floor } from '../engine/plan.js';
 import type { Kit } from '../engine/state.js';
+import { businessEnd } from './business.js';
 import { compileSchema } from './index.js';
 
 export function sha256(text: string): string {
   return `sha256:${hash('sha256', text)}`;
 }
 
-/** The engine's hands for one environment, in the service and in a simulation: hashing, JSON Schema, queues, default deadlines. */
-export function makeKit(policySet: PolicySet, environment: string): Kit {
+/** Whose work a run's flow version is; null: no person's of ours. */
+export interface FlowPeople {
+  readonly author: string | null;
+  readonly promoter: string | null;
+}
+
+/** The engine's hands for one environment, in the service and in a simulation: hashing, JSON Schema, queues, floors, time. */
+export function makeKit(policySet: PolicySet, environment: string, people: FlowPeople): Kit {
+  const entry = policySet.environments.find((one) => one.name === environment);
   return {
+    ...people,
     digest: (value) => sha256(canonical(value)),
     validate: (schema, value) => {
       const compiled = compileSchema(schema);
@@ -20,7 +36,21 @@ export function makeKit(policySet: PolicySet, environment: string): Kit {
       return checked.status === 'valid' ? { status: 'valid', value: checked.value } : checked;
     },
     queueRoles: (queue) => policySet.queues.find((one) => one.name === queue)?.roles ?? [],
-    gateTimeoutMs:
-      policySet.environments.find((one) => one.name === environment)?.gateTimeoutMs ?? defaultGateTimeoutMs,
+    gateTimeoutMs: entry?.gateTimeoutMs ?? defaultGateTimeoutMs,
+    floors: (entry?.floors ?? []).map((one) => floor(environment, one)),
+    businessEnd: (from, ms, roles) => {
+      const hours = roles.map((role) => policySet.roles.find((one) => one.name === role)?.hours);
+      const ends = hours.map((one) => (one === undefined ? from + ms : businessEnd(one, from, ms)));
+      return Math.max(from + ms, ...ends);
+    },
+    connection: (name) => {
+      const found = resolveConnection(policySet, name, environment);
+      return found === null ? null : sha256(canonical(found as unknown as Json));
+    },
   };
+}
+
+function floor(environment: string, { tiers, ...gate }: FloorEntry): Floor {
+  const because = [`environment ${environment}: ${tiers.join(', ')}`];
+  return { tiers, gate: { on: null, ...gate, because, origin: { source: 'environment', path: null } } };
 }

@@ -113,6 +113,15 @@ export async function getFlowVersion(
   return rows[0] ?? null;
 }
 
+/** Who published the version; null: there is none such. */
+export async function publisherOf(q: Queryable, name: string, version: number): Promise<string | null> {
+  const { rows } = await q.query<{ by: string }>(
+    'select published_by as by from flow_version where name = $1 and version = $2',
+    [name, version],
+  );
+  return rows[0]?.by ?? null;
+}
+
 /** That version, or the latest in that environment; without an environment, the latest of all. */
 export async function resolveVersion(
   q: Queryable,

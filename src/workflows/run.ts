@@ -269,7 +269,10 @@ async function execute(
 function rearm(kernel: Kernel, state: RunState): void {
   for (const approval of state.approvals) {
     if (approval.status !== 'open' && approval.status !== 'escalated') continue;
-    arm(kernel, approval.id, approval.expiresAt, { kind: 'deadline', approval: approval.id });
+    arm(kernel, approval.id, approval.reminders?.[0] ?? approval.expiresAt, {
+      kind: 'deadline',
+      approval: approval.id,
+    });
   }
   if (state.deadline !== null) arm(kernel, '', state.deadline, { kind: 'timeout' });
 }

@@ -23,6 +23,11 @@ export const kit: Kit = {
   validate: (_schema, value) => ({ status: 'valid', value }),
   queueRoles: (queue) => (queue === 'controllers' ? ['finance.controller'] : []),
   gateTimeoutMs: 3_600_000,
+  floors: [],
+  author: null,
+  promoter: null,
+  businessEnd: (from, ms) => from + ms,
+  connection: (name) => `sha256:${name}`,
 };
 
 export function principal(
@@ -145,6 +150,7 @@ export function message(by: Principal, body: MessageBody, fields: Partial<Messag
 
 /** A run and everything that happened to it. */
 export interface Walk {
+  kit: Kit;
   run: RunState;
   last: Decision;
   readonly history: Decision[];
@@ -171,12 +177,13 @@ export function begin(of: Plan, input: JsonObject = {}, by: Principal = principa
   if (first === null) throw new Error('no start');
   let step = 0;
   const walk: Walk = {
+    kit,
     run: first,
     last: { state: first, effects: [], trace: [], actions: [] },
     history: [],
     send(event) {
       step += 1;
-      const decision = decide(of, walk.run, event, kit, `s${step}`);
+      const decision = decide(of, walk.run, event, walk.kit, `s${step}`);
       walk.run = decision.state;
       walk.last = decision;
       walk.history.push(decision);

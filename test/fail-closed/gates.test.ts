@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { strictest } from '../../src/engine/gates.js';
+import { strictest } from '../../src/engine/merge.js';
 import type { Gate, Guard } from '../../src/engine/plan.js';
 import type { Principal } from '../../src/model/principal.js';
 import { expr, gate, literal, path, principal, time, type Walk } from '../engine/build.js';

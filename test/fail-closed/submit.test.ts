@@ -13,6 +13,7 @@ import { agent, answers, facing, isStuck, odd, recorded, refuses, rest } from '.
 const realKit = makeKit(
   { v: 1, baseDirectory: '/', connections: [], environments: [], roles: [], queues: [] },
   'dev',
+  { author: null, promoter: null },
 );
 const amount: JsonObject = {
   type: 'object',

@@ -1,0 +1,91 @@
+import type { JsonObject } from '../model/json.js';
+import type { Transition } from './plan.js';
+import type { ApprovalState } from './state.js';
+import { actionDigest, connectionsDigest } from './action.js';
+import { change, transitionOf } from './approvals.js';
+import { actionFact, actorOf, project, record, type Draft } from './draft.js';
+import { perform, settle } from './flow.js';
+import { gateFor } from './gates.js';
+import { evaluateGuard, type GuardContext } from './guards.js';
+import { guardContext } from './links.js';
+import { stricterThan } from './merge.js';
+
+// What was approved, up to its start: everything that it was approved on is checked once more.
+
+export function approved(draft: Draft, approval: ApprovalState): void {
+  change(draft, approval.id, { status: 'approved', queued: true });
+  draft.effects.push({ kind: 'disarm', approval: approval.id });
+  project(draft, approval.action, 'approved');
+  startApproved(draft);
+}
+
+/** Starts the oldest approved action when nothing else runs. Guards and digest are checked once more. */
+export function startApproved(draft: Draft): void {
+  const { run } = draft;
+  if (run.executing !== null || run.status === 'stuck' || run.cancelRequested !== null || run.timeoutDue)
+    return;
+  const next = run.approvals.find((one) => one.queued && one.status === 'approved');
+  if (next === undefined) return;
+  change(draft, next.id, { queued: false });
+  const transition = transitionOf(draft, next);
+  const failure =
+    transition === undefined ? 'the state no longer has this transition' : recheck(draft, transition, next);
+  if (transition === undefined || failure !== null) {
+    record(draft, 'transition.rejected', {
+      actor: actorOf(next.action.requester),
+      action: actionFact(next.action),
+      approval: next.id,
+      data: { code: 'GUARD_REJECTED', message: failure ?? '' },
+    });
+    project(draft, next.action, 'failed', { code: 'GUARD_REJECTED', message: failure ?? '' });
+    settle(draft);
+    return startApproved(draft);
+  }
+  if (next.human) consume(draft, next.id);
+  run.chainDepth = 0;
+  run.chain = [];
+  perform(draft, transition, next.action);
+}
+
+/** Why what was approved may no longer run; null when it may. */
+function recheck(draft: Draft, transition: Transition, approval: ApprovalState): string | null {
+  const { action } = approval;
+  const digest = actionDigest(draft, action, approval.gate as unknown as JsonObject);
+  if (digest !== action.digest) return 'what would run is not what was approved';
+  const at = guardContext(draft.run, action.requester, action.arguments);
+  const changed = changedSince(draft, transition, approval, at);
+  if (changed !== null) return changed;
+  for (const [index, guard] of transition.guards.entries()) {
+    const { verdict, reason } = evaluateGuard(guard, at);
+    record(draft, 'guard.evaluated', {
+      actor: actorOf(action.requester),
+      action: actionFact(action),
+      policy: { rule: `guards/${index}`, verdict, reason },
+      data: { index, kind: guard.kind, verdict, reason },
+    });
+    if (verdict !== 'pass') return `guard ${index} (${guard.kind}) no longer passes: ${reason}`;
+  }
+  return null;
+}
+
+/** What around the action is not as it was when it was approved; null: nothing that would have asked for more. */
+function changedSince(
+  draft: Draft,
+  transition: Transition,
+  approval: ApprovalState,
+  at: GuardContext,
+): string | null {
+  if (connectionsDigest(draft.kit, transition) !== (approval.connections ?? null))
+    return 'the connection that it would use is not the one that it was approved for';
+  const now = gateFor(transition, at, draft.kit);
+  const more = now === null ? [] : stricterThan(now.gate, approval.gate);
+  return more.length === 0
+    ? null
+    : `the policy asks for more than what it was approved under: ${more.join(', ')}; ask again`;
+}
+
+export function consume(draft: Draft, id: string): void {
+  const approval = change(draft, id, { status: 'consumed' });
+  if (approval === undefined) return;
+  record(draft, 'approval.consumed', { action: actionFact(approval.action), approval: id });
+}

@@ -1,0 +1,75 @@
+import type { BusinessHours } from '../model/policy-set.js';
+
+// Business hours in the zone where they are kept, across changes to and from summer time.
+
+const dayMs = 86_400_000;
+const minuteMs = 60_000;
+/** Days looked ahead; a calendar that holds fewer hours than were asked for counts all hours. */
+const longestDays = 3_660;
+
+/** When so many milliseconds of these hours are over, counted from `from`; both epoch milliseconds. */
+export function businessEnd(hours: BusinessHours, from: number, ms: number): number {
+  let left = ms;
+  const first = localDay(hours.zone, from);
+  for (let day = 0; day < longestDays; day += 1) {
+    const midnight = first + day * dayMs;
+    if (!hours.days.includes(weekday(midnight))) continue;
+    const opens = Math.max(instant(hours.zone, midnight + hours.from * minuteMs), from);
+    const closes = instant(hours.zone, midnight + hours.to * minuteMs);
+    const open = Math.max(closes - opens, 0);
+    if (open >= left) return opens + left;
+    left -= open;
+  }
+  return from + ms;
+}
+
+/** 1 is Monday. */
+function weekday(local: number): number {
+  return ((new Date(local).getUTCDay() + 6) % 7) + 1;
+}
+
+/** Local midnight of the day that the instant falls on, as if its zone were UTC. */
+function localDay(zone: string, at: number): number {
+  const local = at + offset(zone, at);
+  return local - (((local % dayMs) + dayMs) % dayMs);
+}
+
+/** The instant at which clocks in the zone show this local time. */
+function instant(zone: string, local: number): number {
+  const guess = local - offset(zone, local);
+  return local - offset(zone, guess);
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** How far the zone's clocks are ahead of UTC then, in milliseconds. */
+function offset(zone: string, at: number): number {
+  const parts = new Map(
+    format(zone)
+      .formatToParts(at)
+      .map((one) => [one.type, Number(one.value)]),
+  );
+  const part = (type: Intl.DateTimeFormatPartTypes): number => parts.get(type) ?? 0;
+  const local = Date.UTC(
+    part('year'),
+    part('month') - 1,
+    part('day'),
+    part('hour'),
+    part('minute'),
+    part('second'),
+  );
+  return local - Math.floor(at / 1_000) * 1_000;
+}
+
+function format(zone: string): Intl.DateTimeFormat {
+  const known = formats.get(zone);
+  if (known !== undefined) return known;
+  const numeric = 'numeric' as const;
+  const made = new Intl.DateTimeFormat('en-US', {
+    timeZone: zone,
+    hourCycle: 'h23',
+    ...{ year: numeric, month: numeric, day: numeric, hour: numeric, minute: numeric, second: numeric },
+  });
+  formats.set(zone, made);
+  return made;
+}

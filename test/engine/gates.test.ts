@@ -1,0 +1,424 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Floor, Gate, GateTimeout, Transition } from '../../src/engine/plan.js';
+import { mayDecide } from '../../src/engine/index.js';
+import { defaultReliability } from '../../src/engine/plan.js';
+import { stricterThan, strictest } from '../../src/engine/merge.js';
+import { quorumReached } from '../../src/engine/quorum.js';
+import type { ApprovalState } from '../../src/engine/state.js';
+import {
+  begin,
+  expr,
+  gate,
+  literal,
+  message,
+  path,
+  plan,
+  principal,
+  state,
+  time,
+  transition,
+  type Walk,
+} from './build.js';
+import { rest } from '../fail-closed/refused.js';
+
+// Gates of several places, who decides, and time: SEMANTICS §6 and docs/adr/0014.
+
+const agent = principal('bot', 'agent');
+const ann = principal('ann', 'human', { roles: ['finance.controller'] });
+const ben = principal('ben', 'human', { roles: ['finance.controller'] });
+const start = Date.parse(time);
+const hour = 3_600_000;
+const at = (ms: number): string => new Date(start + ms).toISOString();
+
+function facing(fields: Partial<Transition>): Walk {
+  return begin(plan([state('a', [transition('go', 'b', { executor: rest, ...fields })]), state('b')]));
+}
+
+function parked(
+  fields: Partial<Gate>,
+  more: Partial<Transition> = {},
+): { walk: Walk; approval: () => ApprovalState } {
+  const walk = facing({ gate: gate(fields), ...more });
+  walk.submit(agent, 'go');
+  return { walk, approval: () => walk.run.approvals[0] ?? assert.fail('nothing is parked') };
+}
+
+const types = (walk: Walk): string[] => walk.last.trace.map((one) => one.type);
+const armed = (walk: Walk): number | undefined =>
+  walk.last.effects.flatMap((one) => (one.kind === 'arm' ? [one.at - start] : []))[0];
+const late = (walk: Walk, ms: number): Walk => {
+  walk.send({ kind: 'deadline', time: at(ms), approval: walk.run.approvals[0]?.id ?? '' });
+  return walk;
+};
+const floor = (fields: Partial<Gate>, tiers: Floor['tiers'] = ['none']): Floor => ({
+  tiers,
+  gate: gate({
+    origin: { source: 'environment', path: null },
+    because: ['environment prod: none'],
+    ...fields,
+  }),
+});
+
+describe('a gate of several places', () => {
+  const small = gate({ roles: ['clerk'], because: ['transition go: always'] });
+  const large = gate({
+    on: expr(path('arguments', 'amount'), '>', literal(50)),
+    roles: ['cfo'],
+    quorum: { count: 2, perRole: [] },
+    because: ['charter: amount > 50'],
+    origin: { source: 'charter', path: ['charter', 'approval_gate'] },
+  });
+  const both: Gate = { ...strictest(small, large), parts: [small, large] };
+
+  it('asks for what applies, each place on its own', () => {
+    const walk = facing({ gate: both, inputSchema: { type: 'object' } });
+    walk.submit(agent, 'go', { amount: 10 });
+    walk.submit(agent, 'go', { amount: 60 });
+    const [little, much] = walk.run.approvals;
+    assert.deepEqual([little?.roles, little?.gate.quorum.count], [['clerk'], 1]);
+    assert.deepEqual([much?.roles, much?.gate.quorum.count], [['clerk', 'cfo'], 2]);
+  });
+
+  it('says why each rule asks, and what it read', () => {
+    const walk = facing({ gate: both });
+    walk.submit(agent, 'go', { amount: 60 });
+    assert.deepEqual(walk.run.approvals[0]?.asked, [
+      { source: 'transition', path: null, rule: 'transition go: always', reason: null },
+      {
+        source: 'charter',
+        path: ['charter', 'approval_gate'],
+        rule: 'charter: amount > 50',
+        reason: '`as written` is true ($.arguments.amount is `60`)',
+      },
+    ]);
+  });
+
+  it('binds the rules, and not where they are written', () => {
+    const digestOf = (origin: Gate['origin']): string => {
+      const { approval } = parked(origin === undefined ? {} : { origin });
+      return approval().action.digest;
+    };
+    assert.equal(digestOf(undefined), digestOf({ source: 'transition', path: ['states', 'a'] }));
+  });
+
+  it("has the environment's floor under every effect, whatever its author wrote", () => {
+    const walk = facing({ gate: null });
+    walk.kit = { ...walk.kit, floors: [floor({ roles: ['sre'] })] };
+    walk.submit(agent, 'go');
+    assert.equal(walk.run.executing, null);
+    assert.deepEqual(walk.run.approvals[0]?.roles, ['sre']);
+    assert.equal(walk.run.approvals[0]?.asked?.[0]?.source, 'environment');
+  });
+
+  it('has no floor under what it is not for', () => {
+    for (const fields of [
+      { tier: 'read_only' as const },
+      { executor: null },
+      { executor: { kind: 'noop' as const, output: {} } },
+    ]) {
+      const walk = facing({ gate: null, ...fields });
+      walk.kit = { ...walk.kit, floors: [floor({})] };
+      walk.submit(agent, 'go');
+      assert.deepEqual(walk.run.approvals, []);
+    }
+  });
+
+  it('does not let an effect through on the way into a state', () => {
+    const onEnter = { executor: rest, output: [], reliability: defaultReliability, evidence: null };
+    const of = plan([
+      state('a', [transition('go', 'b')]),
+      state('b', [transition('on', 'c')], { onEnter }),
+      state('c'),
+    ]);
+    const walk = begin(of);
+    walk.kit = { ...walk.kit, floors: [floor({})] };
+    walk.submit(agent, 'go');
+    assert.deepEqual(
+      [walk.run.status, walk.run.problem?.code, walk.run.executing],
+      ['stuck', 'ON_ENTER_FAILED', null],
+    );
+    assert.deepEqual(
+      walk.last.effects.filter((one) => one.kind === 'execute'),
+      [],
+    );
+    const reading = begin(
+      plan([{ ...(of.states[1] ?? assert.fail()), onEnter: { ...onEnter, tier: 'read_only' } }, state('c')]),
+    );
+    assert.equal(reading.run.executing?.at, 'onEnter');
+  });
+});
+
+describe('a quorum', () => {
+  const approving = (...people: readonly (readonly string[])[]): ApprovalState['decisions'] =>
+    people.map((roles, index) => ({
+      id: `d${index}`,
+      by: { id: `p${index}`, kind: 'human' },
+      roles,
+      decision: 'approve',
+      at: time,
+    }));
+  const reached = (quorum: Gate['quorum'], ...people: readonly (readonly string[])[]): boolean =>
+    quorumReached({ gate: gate({ quorum }), decisions: approving(...people) });
+  const slots = [
+    { role: 'security', count: 1 },
+    { role: 'operations', count: 2 },
+  ];
+
+  it('fills each slot with another person', () => {
+    const quorum = { count: 1, perRole: slots };
+    assert.equal(reached(quorum, ['security', 'operations'], ['operations']), false);
+    assert.equal(reached(quorum, ['security', 'operations'], ['operations'], ['operations']), true);
+    assert.equal(reached(quorum, ['operations'], ['operations'], ['operations']), false);
+  });
+
+  it('finds who fills what, in whatever order they came', () => {
+    const quorum = { count: 1, perRole: slots };
+    assert.equal(
+      reached(quorum, ['operations', 'security'], ['operations'], ['security', 'operations']),
+      true,
+    );
+    assert.equal(reached(quorum, ['operations'], ['security', 'operations'], ['security']), true);
+    assert.equal(
+      reached(
+        {
+          count: 1,
+          perRole: [
+            { role: 'a', count: 1 },
+            { role: 'b', count: 1 },
+          ],
+        },
+        ['a', 'b'],
+        ['a'],
+      ),
+      true,
+    );
+  });
+
+  it('counts no denial, nobody twice, and nothing that is no number', () => {
+    const twice = approving(['security']).concat(approving(['security']));
+    assert.equal(
+      quorumReached({ gate: gate({ quorum: { count: 2, perRole: [] } }), decisions: twice }),
+      false,
+    );
+    const denial = approving(['x']).map((one) => ({ ...one, decision: 'deny' as const }));
+    assert.equal(quorumReached({ gate: gate(), decisions: denial }), false);
+    for (const count of [0, -1, 1.5, NaN, 1e9])
+      assert.equal(reached({ count: 1, perRole: [{ role: 'a', count }] }, ['a'], ['a']), false);
+  });
+});
+
+describe('who may decide', () => {
+  const refusal = (walk: Walk, who: typeof ann): string => {
+    const said = mayDecide(walk.run.approvals.at(-1) ?? assert.fail(), who);
+    return said.status === 'no' ? said.why : 'may';
+  };
+
+  it('is not the author and not the promoter, where the gate asks for somebody else', () => {
+    const separation = { requester: true, author: true, promoter: true };
+    const walk = facing({ gate: gate({ separation }) });
+    walk.kit = { ...walk.kit, author: 'ann', promoter: 'ben' };
+    walk.submit(agent, 'go');
+    assert.deepEqual([refusal(walk, ann), refusal(walk, ben)], ['author', 'promoter']);
+    const open = facing({ gate: gate() });
+    open.kit = walk.kit;
+    open.submit(agent, 'go');
+    assert.deepEqual([refusal(open, ann), refusal(open, ben)], ['may', 'may']);
+  });
+
+  it('is nobody who has approved in this run before, where the gate says so', () => {
+    const separation = { requester: true, author: false, promoter: false, approvers: true };
+    const asks = { executor: rest, gate: gate({ separation }) };
+    const walk = begin(
+      plan([
+        state('a', [transition('one', 'b', asks)]),
+        state('b', [transition('two', 'c', asks)]),
+        state('c'),
+      ]),
+    );
+    walk.submit(agent, 'one');
+    walk.decide(ann, walk.run.approvals[0]?.id ?? '', 'approve');
+    walk.outcome();
+    walk.submit(agent, 'two');
+    assert.deepEqual([refusal(walk, ann), refusal(walk, ben)], ['approver', 'may']);
+    walk.decide(ann, walk.run.approvals.at(-1)?.id ?? '', 'approve');
+    assert.ok(types(walk).includes('approval.refused'));
+  });
+
+  it('holds for approvals that are open side by side', () => {
+    const separation = { requester: true, author: false, promoter: false, approvers: true };
+    const walk = facing({ gate: gate({ separation, quorum: { count: 2, perRole: [] } }) });
+    walk.submit(agent, 'go', { n: 1 });
+    walk.submit(agent, 'go', { n: 2 });
+    const [first] = walk.run.approvals;
+    walk.decide(ann, first?.id ?? '', 'approve');
+    assert.deepEqual([refusal(walk, ann), refusal(walk, ben)], ['approver', 'may']);
+  });
+});
+
+describe("an approval's time", () => {
+  const stages: GateTimeout = {
+    afterMs: hour,
+    action: 'escalate',
+    to: ['cfo'],
+    then: {
+      afterMs: 2 * hour,
+      action: 'escalate',
+      to: ['ceo'],
+      then: { afterMs: 3 * hour, action: 'deny', to: [] },
+    },
+  };
+
+  it('goes from stage to stage, each with its roles and its own time', () => {
+    const { walk, approval } = parked({ timeout: stages });
+    assert.equal(armed(walk), hour);
+    late(walk, hour);
+    assert.deepEqual([approval().roles, armed(walk)], [['finance.controller', 'cfo'], 3 * hour]);
+    late(walk, 3 * hour);
+    assert.deepEqual([approval().roles, armed(walk)], [['finance.controller', 'cfo', 'ceo'], 6 * hour]);
+    late(walk, 6 * hour);
+    assert.equal(approval().status, 'expired');
+  });
+
+  it('gives an escalation without a next stage the same time again, and then denies', () => {
+    const { walk, approval } = parked({ timeout: { afterMs: hour, action: 'escalate', to: ['cfo'] } });
+    late(walk, hour);
+    assert.deepEqual([approval().status, armed(walk)], ['escalated', 2 * hour]);
+    late(walk, 2 * hour);
+    assert.equal(approval().status, 'expired');
+  });
+
+  it('approves what is reversible, and nothing else', () => {
+    const timeout = { afterMs: hour, action: 'approve' as const, to: [] };
+    const reversible = parked({ timeout }, { tier: 'reversible' });
+    late(reversible.walk, hour);
+    assert.notEqual(reversible.walk.run.executing, null);
+    const other = parked({ timeout }, { tier: 'irreversible' });
+    late(other.walk, hour);
+    assert.deepEqual([other.approval().status, other.walk.run.executing], ['expired', null]);
+  });
+
+  it('reminds at fractions of it, and ends all the same', () => {
+    const { walk, approval } = parked({
+      timeout: { afterMs: hour, action: 'deny', to: [] },
+      reminders: [0.5, 0.75],
+    });
+    assert.equal(armed(walk), hour / 2);
+    late(walk, hour / 2);
+    assert.deepEqual([types(walk), armed(walk)], [['approval.reminded'], hour * 0.75]);
+    late(walk, hour * 0.75);
+    assert.deepEqual([types(walk), armed(walk), approval().status], [['approval.reminded'], hour, 'open']);
+    late(walk, hour - 5);
+    assert.equal(approval().status, 'expired');
+  });
+
+  it('is up when a reminder comes too late for it', () => {
+    const { walk, approval } = parked({
+      timeout: { afterMs: hour, action: 'deny', to: [] },
+      reminders: [0.5],
+    });
+    late(walk, 2 * hour);
+    assert.equal(approval().status, 'expired');
+  });
+
+  it('ends at an absolute time, and with what the action says', () => {
+    const timeout = { afterMs: 10 * hour, action: 'deny' as const, to: [], atMs: start + hour };
+    assert.equal(parked({ timeout }).approval().expiresAt, start + hour);
+    const until = path('arguments', 'until');
+    assert.ok(until.kind === 'path');
+    const ending = (value: string): ApprovalState => {
+      const walk = facing({ gate: gate({ timeout: stages, expiresWith: [until] }) });
+      walk.submit(agent, 'go', { until: value });
+      return late(walk, 4 * hour).run.approvals[0] ?? assert.fail();
+    };
+    assert.deepEqual(
+      [ending('2026-01-01T00:30:00Z').status, ending('2026-01-01T00:30:00Z').expiresAt],
+      ['expired', start + hour / 2],
+    );
+    assert.equal(ending('2025-01-01T00:00:00Z').expiresAt, start);
+    assert.equal(ending('2026-01-02T00:00:00+01:00').status, 'escalated');
+    for (const odd of ['soon', '2026-13-01T00:00:00Z', '', '2026-01-01'])
+      assert.equal(ending(odd).endsAt, start + hour);
+  });
+
+  it('counts business hours where the gate says so', () => {
+    const walk = facing({
+      gate: gate({ timeout: { afterMs: hour, action: 'deny', to: [], hours: 'business' }, reminders: [0.5] }),
+    });
+    walk.kit = { ...walk.kit, businessEnd: (from, ms, roles) => from + ms * 10 * roles.length };
+    walk.submit(agent, 'go');
+    const [approval] = walk.run.approvals;
+    assert.deepEqual([approval?.expiresAt, approval?.reminders], [start + 10 * hour, [start + 5 * hour]]);
+  });
+
+  it('is over for decisions made after it, though no timer has fired', () => {
+    const decideAt = (walk: Walk, ms: number): void => {
+      const approval = walk.run.approvals[0] ?? assert.fail();
+      const body = {
+        kind: 'decide',
+        approval: approval.id,
+        decision: 'approve',
+        digest: approval.action.digest,
+        reasonGiven: false,
+      } as const;
+      walk.send({ kind: 'message', time: at(ms + 1), message: message(ann, body, { time: at(ms) }) });
+    };
+    const over = parked({ timeout: { afterMs: hour, action: 'deny', to: [] } });
+    decideAt(over.walk, hour + 1);
+    assert.deepEqual([over.approval().status, over.walk.run.executing], ['open', null]);
+    assert.equal(over.walk.last.trace[0]?.data['code'], 'APPROVAL_EXPIRED');
+    const before = parked({ timeout: { afterMs: hour, action: 'deny', to: [] } });
+    decideAt(before.walk, hour);
+    assert.notEqual(before.walk.run.executing, null);
+    const between = parked({ timeout: stages });
+    decideAt(between.walk, hour + 1);
+    assert.notEqual(between.walk.run.executing, null);
+  });
+});
+
+describe('what was approved', () => {
+  const stops = (change: (walk: Walk) => void): string | undefined => {
+    const { walk, approval } = parked({});
+    change(walk);
+    walk.decide(ann, approval().id, 'approve');
+    assert.deepEqual(
+      [walk.run.executing === null, approval().status],
+      [walk.last.actions.at(-1)?.status === 'failed', 'approved'],
+    );
+    return walk.last.actions.at(-1)?.error?.message;
+  };
+
+  it('does not run over another connection', () => {
+    const said = stops((walk) => (walk.kit = { ...walk.kit, connection: () => 'sha256:another' }));
+    assert.match(said ?? '', /connection/);
+  });
+
+  it('does not run where the policy has come to ask for more, and says for what', () => {
+    const said = stops(
+      (walk) =>
+        (walk.kit = {
+          ...walk.kit,
+          floors: [floor({ quorum: { count: 2, perRole: [] }, reason: 'required' })],
+        }),
+    );
+    assert.match(said ?? '', /asks for more than what it was approved under: quorum, reason/);
+  });
+
+  it('runs where the policy asks for the same, or less', () => {
+    assert.equal(
+      stops((walk) => (walk.kit = { ...walk.kit, floors: [floor({})] })),
+      undefined,
+    );
+  });
+
+  it('is compared rule by rule', () => {
+    const of = gate({ roles: ['a', 'b'], quorum: { count: 2, perRole: [{ role: 'a', count: 1 }] } });
+    assert.deepEqual(stricterThan(of, of), []);
+    assert.deepEqual(stricterThan(gate({ roles: ['a', 'b', 'c'] }), of), []);
+    assert.deepEqual(stricterThan(gate({ roles: ['a'] }), of), ['roles']);
+    assert.deepEqual(stricterThan(gate({ roles: ['c'] }), of), ['roles', 'quorum']);
+    assert.deepEqual(stricterThan({ ...gate({ roles: [] }), direct: 'required' }, of), ['direct']);
+    const separation = { requester: true, author: false, promoter: false, approvers: true };
+    assert.deepEqual(stricterThan(gate({ roles: [], separation }), of), ['separation']);
+  });
+});

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { businessEnd } from '../../src/schema/business.js';
+
+const berlin = { zone: 'Europe/Berlin', days: [1, 2, 3, 4, 5], from: 9 * 60, to: 17 * 60 };
+const hour = 3_600_000;
+const end = (from: string, hours: number, of = berlin): string =>
+  new Date(businessEnd(of, Date.parse(from), hours * hour)).toISOString();
+
+test('hours run while the office is open', () => {
+  assert.equal(end('2026-11-18T09:00:00Z', 2), '2026-11-18T11:00:00.000Z');
+});
+
+test('what is left goes on in the morning, and after the weekend', () => {
+  assert.equal(end('2026-11-18T15:00:00Z', 2), '2026-11-19T09:00:00.000Z');
+  assert.equal(end('2026-11-20T15:00:00Z', 2), '2026-11-23T09:00:00.000Z');
+  assert.equal(end('2026-11-21T10:00:00Z', 1), '2026-11-23T09:00:00.000Z');
+});
+
+test('a day ends when its hours are used up, not the next morning', () => {
+  assert.equal(end('2026-11-18T08:00:00Z', 8), '2026-11-18T16:00:00.000Z');
+});
+
+test('clocks that change keep the local hours', () => {
+  assert.equal(end('2026-03-27T15:30:00Z', 1), '2026-03-30T07:30:00.000Z');
+  assert.equal(end('2026-10-23T14:30:00Z', 1), '2026-10-26T08:30:00.000Z');
+  const sunday = { ...berlin, days: [7], from: 0, to: 1440 };
+  assert.equal(end('2026-03-28T23:00:00Z', 23, sunday), '2026-03-29T22:00:00.000Z');
+});
+
+test('zones on the other side of the date line have their own days', () => {
+  const auckland = { ...berlin, zone: 'Pacific/Auckland' };
+  assert.equal(end('2026-11-20T05:00:00Z', 1, auckland), '2026-11-22T21:00:00.000Z');
+});
+
+test('more time never ends earlier, and never before as many hours have passed', () => {
+  const day = fc.integer({ min: 1, max: 7 });
+  const hours = fc
+    .record({
+      zone: fc.constantFrom('Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'UTC'),
+      days: fc.uniqueArray(day, { minLength: 1 }),
+      from: fc.integer({ min: 0, max: 1_000 }),
+      length: fc.integer({ min: 30, max: 400 }),
+    })
+    .map(({ length, ...one }) => ({ ...one, to: one.from + length }));
+  const from = fc.integer({ min: Date.parse('2026-01-01'), max: Date.parse('2027-01-01') });
+  fc.assert(
+    fc.property(hours, from, fc.integer({ min: 1, max: 40 * hour }), fc.nat(hour), (of, at, ms, more) => {
+      const ends = businessEnd(of, at, ms);
+      assert.ok(ends >= at + ms);
+      assert.ok(businessEnd(of, at, ms + more) >= ends);
+    }),
+    { numRuns: 200 },
+  );
+});
