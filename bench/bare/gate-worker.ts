@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { Context } from '@temporalio/activity';
 import { DefaultLogger, NativeConnection, Runtime, Worker, type InjectedSinks } from '@temporalio/worker';
 import { effect } from '../peers/effect.js';
@@ -6,8 +5,8 @@ import type { GateSinks } from './gate.js';
 
 // A worker of the bare gate, with the settings of src/processes/worker.ts. Prints `waiting <id>` where a run waits.
 
-const [, , address, namespace, taskQueue, target] = process.argv;
-if (!address || !namespace || !taskQueue || !target) throw new Error('four arguments');
+const [, , address, namespace, taskQueue, target, codePath] = process.argv;
+if (!address || !namespace || !taskQueue || !target || !codePath) throw new Error('five arguments');
 Runtime.install({ logger: new DefaultLogger('WARN') });
 const connection = await NativeConnection.connect({ address });
 const sinks: InjectedSinks<GateSinks> = {
@@ -23,7 +22,7 @@ const worker = await Worker.create({
   namespace,
   taskQueue,
   sinks,
-  workflowsPath: fileURLToPath(new URL('./gate.ts', import.meta.url)),
+  workflowBundle: { codePath },
   activities: {
     effect: () => effect(target, Context.current().info.workflowExecution?.workflowId ?? ''),
   },

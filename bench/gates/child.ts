@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { build } from 'esbuild';
 import { projectRoot } from '../../test/support/paths.js';
 
 // A process that says `working` when it is, and `waiting <id>` where a run of it begins to wait.
@@ -14,8 +15,24 @@ export interface Child {
   start(): Promise<void>;
 }
 
-/** Not started yet. A script is TypeScript. */
-export function makeChild(script: string, args: readonly string[]): Child {
+/**
+ * Compiled, so that its start is that of a deployed program, and not started yet. `packages` is the folder of packages
+ * that the script uses.
+ */
+export async function makeChild(
+  script: string,
+  args: readonly string[],
+  packages = join(projectRoot, 'node_modules'),
+): Promise<Child> {
+  const outfile = join(packages, '.bench', `${basename(script, '.ts')}.mjs`);
+  const shape = {
+    bundle: true,
+    packages: 'external',
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+  } as const;
+  await build({ entryPoints: [script], outfile, ...shape, logLevel: 'warning' });
   const seen = new Set<string>();
   let child: ChildProcess | null = null;
   let gone: Promise<unknown> = Promise.resolve();
@@ -31,7 +48,7 @@ export function makeChild(script: string, args: readonly string[]): Child {
     async start() {
       // Tied by its stdin: it ends with the benchmark, however that one ends.
       const tether = join(projectRoot, 'dist', 'processes', 'tether.js');
-      const started = spawn(process.execPath, ['--import', tether, '--import', 'tsx', script, ...args], {
+      const started = spawn(process.execPath, ['--import', tether, outfile, ...args], {
         cwd: projectRoot,
         stdio: ['pipe', 'pipe', 'inherit'],
       });

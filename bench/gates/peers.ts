@@ -9,13 +9,16 @@ import { newId } from '../../src/model/ids.js';
 import { projectRoot } from '../../test/support/paths.js';
 import { until } from '../../test/support/processes.js';
 import { temporaryFolder } from '../../test/support/servers.js';
-import { makeChild, post } from './child.js';
+import { makeChild, post, type Child } from './child.js';
 import { databaseMb } from './governed.js';
 import { folderMb } from './memory.js';
 import type { Side } from './side.js';
 
 const peers = join(projectRoot, 'bench', 'peers');
 const newRun = (): string => newId('run').replace('run_', 'peer_');
+
+const makePeer = (script: string, args: readonly string[]): Promise<Child> =>
+  makeChild(join(peers, script), args, join(peers, 'node_modules'));
 
 /** Null: they stand ready. Else why they do not. */
 export async function installPeers(): Promise<string | null> {
@@ -27,8 +30,8 @@ export async function installPeers(): Promise<string | null> {
 export async function startRestate(target: string): Promise<Side> {
   const folder = temporaryFolder('restate');
   const [node, ingress, admin, service] = await freePorts(4);
+  const worker = await makePeer('restate-service.ts', [String(service), target]);
   const server = await launchRestate(folder, { node, ingress, admin });
-  const worker = makeChild(join(peers, 'restate-service.ts'), [String(service), target]);
   const stop = async (): Promise<void> => {
     await worker.kill('SIGKILL');
     await server.stop();
@@ -99,8 +102,8 @@ export async function startDbos(target: string): Promise<Side> {
   await postgres.createDatabase('dbos');
   const url = postgres.url('dbos');
   const [port, doorPort] = await freePorts(2);
-  const worker = makeChild(join(peers, 'dbos-executor.ts'), [String(port), target, url]);
-  const door = makeChild(join(peers, 'dbos-door.ts'), [String(doorPort), url]);
+  const worker = await makePeer('dbos-executor.ts', [String(port), target, url]);
+  const door = await makePeer('dbos-door.ts', [String(doorPort), url]);
   const stop = async (): Promise<void> => {
     await worker.kill('SIGKILL');
     await door.kill('SIGKILL');
