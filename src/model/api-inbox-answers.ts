@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { json, jsonObject, named } from './api.js';
 import { run, who } from './api-answers.js';
-import { notificationEvents } from './notifications.js';
+import { deliveryStatuses, notificationEvents } from './notifications.js';
 
 // Answers around approvals: saved inboxes, absences, batches and measures.
 
@@ -12,7 +12,7 @@ const count = z.int().nonnegative();
 const decisionFields = { decision: z.enum(['approve', 'deny']), by: who, reason: textOrNull, at: text };
 
 const delivery = z.strictObject({
-  status: z.enum(['none', 'pending', 'delivered', 'partial', 'failed']),
+  status: z.enum(deliveryStatuses),
   channels: z.array(
     z.strictObject({
       message: text,

@@ -10,6 +10,10 @@ export const notificationEvents = [
 ] as const;
 export type NotificationEvent = (typeof notificationEvents)[number];
 
+/** Of an approval: see `deliveryOf`. */
+export const deliveryStatuses = ['none', 'pending', 'delivered', 'partial', 'failed'] as const;
+export type DeliveryStatus = (typeof deliveryStatuses)[number];
+
 export interface NotificationPolicy {
   /** Where people reach this service, without a slash at its end; null: messages carry paths only. */
   readonly publicUrl: string | null;

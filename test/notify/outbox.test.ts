@@ -199,6 +199,33 @@ describe('the outbox of notifications', () => {
     assert.equal(record.data.detail, 'no answer in time');
   });
 
+  it('says whether anybody was asked, apart from whether they heard how it ended', async () => {
+    await office.route(`${channels()}routes: [{ events: [requested, decided], to: [hook] }]\n`);
+    const status = async (id: string): Promise<string> => (await office.approval(id)).delivery.status;
+    const { pool } = office.api.database;
+    const parked = await office.park();
+    const denied = await office.api.ask('finance', 'POST', `/v1/approvals/${parked.id}/decision`, {
+      decision: 'deny',
+      digest: parked.digest,
+    });
+    assert.equal(denied.status, 200, denied.text);
+    const set = (event: string, to: string) =>
+      pool.query('update notification set status = $3 where approval = $1 and event = $2', [
+        parked.id,
+        event,
+        to,
+      ]);
+    assert.equal(await status(parked.id), 'pending');
+    await set('requested', 'delivered');
+    assert.equal(await status(parked.id), 'delivered');
+    await set('decided', 'failed');
+    assert.equal(await status(parked.id), 'delivered');
+    await set('requested', 'superseded');
+    assert.equal(await status(parked.id), 'none');
+    await set('requested', 'failed');
+    assert.equal(await status(parked.id), 'failed');
+  });
+
   it('needs a set of policies and nothing else to be routed: another reload, another route', async () => {
     const { pool, transaction, chain } = office.api.deps;
     await office.route(`${channels()}routes: [{ to: [hook] }]\n`);
