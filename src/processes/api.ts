@@ -34,7 +34,6 @@ import {
   type Pool,
   type Tx,
 } from '../db/index.js';
-import { processReferences } from '../executors/references.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { makeDeliverer } from '../notify/index.js';
 import { purge } from '../store/idempotency.js';
@@ -100,7 +99,7 @@ async function main(config: Config): Promise<void> {
     policies,
     feed,
     metrics: makeMetrics(pool),
-    references: processReferences(),
+    references: { env: process.env, secretsDirectory: config.secrets },
     now: () => new Date(),
     log: (line) => void process.stderr.write(`${line}\n`),
   };
@@ -119,11 +118,11 @@ async function main(config: Config): Promise<void> {
 
 /** Tells people of approvals, beside the other API processes. Not before the policies are loaded. */
 async function startNotifier(
-  { config, databaseUrl }: Ground,
+  { databaseUrl }: Ground,
   deps: ApiDeps,
   webhookKey: WebhookKey,
 ): Promise<{ stop(): Promise<void> }> {
-  const { pool, transaction, chain, policies, metrics, now, log } = deps;
+  const { pool, transaction, chain, policies, metrics, references, now, log } = deps;
   const deliverer = makeDeliverer({
     pool,
     transaction,
@@ -131,7 +130,7 @@ async function startNotifier(
     chain,
     policy: async () => (await policies.policySet())?.notifications ?? null,
     ...makeNotices(deps),
-    references: { env: process.env, secretsDirectory: config.secrets },
+    references,
     webhookKey,
     now,
     observe: metrics.notified,

@@ -17,6 +17,8 @@ export interface SlackStub {
   /** The next answers, in order; then `{ok: true}` again. `hang`: none ever. */
   readonly next: ({ status?: number; headers?: Record<string, string>; body: unknown } | { hang: true })[];
   of(method: string): any[];
+  /** Resolves with what was sent to this method, when so many have come. */
+  count(method: string, wanted: number): Promise<any[]>;
   stop(): Promise<void>;
 }
 
@@ -31,6 +33,8 @@ export async function startSlack(): Promise<SlackStub> {
   const calls: SlackCall[] = [];
   const next: SlackStub['next'] = [];
   let posted = 0;
+  let changed = (): void => undefined;
+  const of = (method: string): any[] => calls.filter((one) => one.method === method).map((one) => one.body);
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -38,6 +42,7 @@ export async function startSlack(): Promise<SlackStub> {
       const body = JSON.parse(Buffer.concat(chunks).toString('utf8'));
       const method = (request.url ?? '').replace('/api/', '');
       calls.push({ method, authorization: request.headers.authorization ?? '', body });
+      changed();
       const planned = next.shift();
       if (planned !== undefined && 'hang' in planned) return;
       const ts = `1700000000.${String((posted += 1)).padStart(6, '0')}`;
@@ -53,7 +58,11 @@ export async function startSlack(): Promise<SlackStub> {
     api: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api`,
     calls,
     next,
-    of: (method) => calls.filter((one) => one.method === method).map((one) => one.body),
+    of,
+    count: async (method, wanted) => {
+      while (of(method).length < wanted) await new Promise<void>((resolve) => (changed = resolve));
+      return of(method);
+    },
     stop: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeNotices } from '../../src/api/index.js';
+import { makeNotices, type ApiDeps } from '../../src/api/index.js';
 import { makeWebhookKey, loadKeys } from '../../src/auth/index.js';
 import { newId } from '../../src/model/ids.js';
 import { listen } from '../../src/db/index.js';
@@ -39,8 +39,8 @@ export interface Parked {
 }
 
 /** The whole API with an outbox, and deliverers as the test starts them. */
-export async function openOffice(): Promise<Office> {
-  const api = await startApi();
+export async function openOffice(change?: (deps: ApiDeps) => ApiDeps): Promise<Office> {
+  const api = await startApi(change);
   const env: Record<string, string> = {};
   const logged: string[] = [];
   const running: { wake(): void; stop(): Promise<void> }[] = [];
