@@ -12,7 +12,8 @@ import {
   mappingShape,
   reliability,
 } from '../src/policy/shape-actions.js';
-import { duration, json, nameShape } from '../src/policy/shape-basics.js';
+import { warningCodes } from '../src/policy/findings.js';
+import { duration, json, nameShape, warningCode } from '../src/policy/shape-basics.js';
 import { gateShape } from '../src/policy/shape-gates.js';
 import { agentShape, toolShape, workflowShape } from '../src/policy/shape-flows.js';
 import { connectionShape, fileShape } from '../src/policy/shape-folder.js';
@@ -101,6 +102,7 @@ const actions = ['submit', 'approve', 'deny', 'answered', 'failed', 'passes', 'c
 /** What zod cannot write as JSON Schema, as near as that gets. */
 function nearest(shape: z.core.$ZodType, schema: JsonSchema): void {
   if (shape === duration) Object.assign(schema, { type: 'string', pattern: '^[0-9]{1,9}(ms|s|m|h|d)$' });
+  if (shape === warningCode) Object.assign(schema, { enum: warningCodes });
   if (shape === evidenceKind) Object.assign(schema, { not: { const: 'human_request' } });
   if (shape === stepShape) Object.assign(schema, { oneOf: actions.map((name) => ({ required: [name] })) });
   if (shape === json) for (const key of Object.keys(schema)) Reflect.deleteProperty(schema, key);

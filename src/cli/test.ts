@@ -83,7 +83,7 @@ export function casesIn(folder: string): string[] {
 }
 
 async function testFolder(root: string, files: ReadonlySet<string>): Promise<Tested> {
-  const loaded = await loadFolder(root);
+  const loaded = await loadFolder(root, { cases: 'left' });
   if (loaded.status === 'invalid') {
     const invalid = loaded.errors.map((one) => ({ ...one, file: join(root, one.file ?? '') }));
     return { invalid, results: [], untested: [] };

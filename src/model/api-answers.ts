@@ -36,6 +36,7 @@ const flowProblem = named(
     column: count,
     message: text,
     suggestion: text.optional(),
+    acknowledged: text.optional(),
   }),
 );
 

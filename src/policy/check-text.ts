@@ -1,5 +1,11 @@
 import type { Plan } from '../engine/plan.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
+import {
+  acknowledged,
+  acknowledgementsOf,
+  idleAcknowledgements,
+  wrongAcknowledgements,
+} from './acknowledge.js';
 import { compileAgent } from './agent.js';
 import { compileWorkflow } from './flows.js';
 import { error, type Catalog, type Compiling, type Path } from './context.js';
@@ -96,7 +102,11 @@ export function checkOne(
       `no file declares \`${environment}\`: name the flow's \`environment\``,
       'key',
     );
-  const { fatal, warnings } = judgeWarnings(to.warnings, value, known);
+  const accepted = acknowledgementsOf(source, value, path);
+  const told = acknowledged(accepted, to.warnings);
+  to.errors.push(...wrongAcknowledgements(accepted));
+  const idle = flow === null || to.errors.length > 0 ? [] : idleAcknowledgements(accepted);
+  const { fatal, warnings } = judgeWarnings([...told, ...idle], known);
   const errors = [...to.errors, ...fatal];
   if (flow === null || errors.length > 0)
     return {
@@ -155,36 +165,20 @@ function made(to: Compiling, plan: Plan, { version: _version, ...definition }: J
   };
 }
 
-/** What the environment does not take, and what is only said. A missing tier where tiers are demanded is an error. */
+/**
+ * What the environment does not take, and what is only said. What the author has accepted is not refused; a missing
+ * tier where tiers are demanded is an error whoever accepts it.
+ */
 export function judgeWarnings(
   all: readonly Finding[],
-  value: Json,
   environment: EnvironmentEntry | undefined,
 ): { readonly fatal: readonly Finding[]; readonly warnings: readonly Finding[] } {
   const { refuseWarnings = false, requireTiers = false } = environment ?? {};
   const tierless = requireTiers ? all.filter((one) => one.code === 'TIER_MISSING') : [];
-  const open = unacknowledged(
-    all.filter((one) => !tierless.includes(one)),
-    value,
-  );
-  return refuseWarnings
-    ? { fatal: [...tierless, ...open], warnings: [] }
-    : { fatal: tierless, warnings: open };
-}
-
-/** What the author has read and accepted, with a reason in the file, is not said again. */
-function unacknowledged(warnings: readonly Finding[], value: Json): readonly Finding[] {
-  const list =
-    isObject(value) && Array.isArray(value['acknowledge']) ? (value['acknowledge'] as readonly Json[]) : [];
-  return warnings.filter(
-    (one) =>
-      !list.some(
-        (each) =>
-          isObject(each) &&
-          each['code'] === one.code &&
-          (each['path'] === undefined || each['path'] === one.path),
-      ),
-  );
+  const others = all.filter((one) => !tierless.includes(one));
+  if (!refuseWarnings) return { fatal: tierless, warnings: others };
+  const open = others.filter((one) => one.acknowledged === undefined);
+  return { fatal: [...tierless, ...open], warnings: others.filter((one) => !open.includes(one)) };
 }
 
 /** As they stand in the text, each once. */

@@ -1,4 +1,12 @@
-import type { Executor, Guard, Path as PathOperand, Plan, State, Transition } from '../engine/plan.js';
+import type {
+  Executor,
+  Guard,
+  Mapping,
+  Path as PathOperand,
+  Plan,
+  State,
+  Transition,
+} from '../engine/plan.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import { checkArms } from './arms.js';
 import { checkGuards, flowDomains, type DomainOf, type Placed } from './comparisons.js';
@@ -70,8 +78,10 @@ function checkTransition(
       'nobody submits a deterministic transition, so it takes no arguments',
       'key',
     );
-  const gate = plan.notation === 'agent' ? null : transition.gate;
-  if (gate !== null && transition.executor === null && transition.inputSchema === null)
+  const { gate, executor, inputSchema, summary } = transition;
+  const waits = plan.notation !== 'agent' && (gate !== null || executor?.kind === 'human');
+  const acts = executor !== null && 'connection' in executor;
+  if (waits && !acts && inputSchema === null && summary === undefined)
     warn(
       to,
       'GATE_SHOWS_NOTHING',
@@ -158,6 +168,8 @@ function checkContext(to: Compiling, plan: Plan, path: Path): void {
     ...one.transitions.flatMap((transition) => transition.output),
   ]);
   const written = new Set([...Object.keys(plan.initialContext), ...mappings.map((one) => one.key)]);
+  checkCase(to, [...written], [...path, 'initialContext']);
+  const guarded = guardedKeys(plan);
   const domains = flowDomains(plan);
   for (const { name, onEnter } of plan.states)
     for (const one of onEnter === null
@@ -172,8 +184,32 @@ function checkContext(to: Compiling, plan: Plan, path: Path): void {
     ];
     const at = transitionPath(plan, path, state, transition);
     for (const one of reads) warnUnwritten(to, plan, one, written, at);
+    for (const one of transition.output) warnTakenOver(to, one, guarded, at);
     checkConditions(to, transition, domains(transition.inputSchema), at);
   }
+}
+
+function guardedKeys(plan: Plan): ReadonlySet<string> {
+  const guards = everyTransition(plan).flatMap(({ transition }) => [
+    ...transition.guards,
+    ...transition.branches.map((one) => one.when),
+    ...(transition.gate?.on ? [transition.gate.on] : []),
+  ]);
+  const read = guards.flatMap(guardPaths).filter((one) => one.scope === 'context');
+  return new Set(read.flatMap(({ segments }) => segments.slice(0, 1)));
+}
+
+/** Whoever submits then says what a guard is to believe. */
+function warnTakenOver(to: Compiling, mapping: Mapping, guarded: ReadonlySet<string>, at: Path): void {
+  if (!guarded.has(mapping.key)) return;
+  const from = mappingPaths([mapping]).find((one) => one.scope === 'arguments');
+  if (from === undefined) return;
+  warn(
+    to,
+    'GUARDED_KEY_FROM_ARGUMENTS',
+    [...at, 'output', mapping.key],
+    `guards read \`$.context.${mapping.key}\`, and here the caller writes it: \`${from.text}\` is what was submitted`,
+  );
 }
 
 /** A tool's own guards stand before the transition's: they are told about where the tool is. */

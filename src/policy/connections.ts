@@ -63,13 +63,21 @@ function target(
 ): { environment: string | null; connection: Connection }[] {
   const made = wrongReference(shape) ?? connectionOf(shape);
   if (made.status === 'made') return [{ environment, connection: made.connection }];
-  reading.errors.push(problemAt(source, 'CONNECTION_INVALID', [...path, made.key], made.message));
+  reading.errors.push(
+    problemAt(source, made.code ?? 'CONNECTION_INVALID', [...path, ...made.key.split('/')], made.message),
+  );
   return [];
 }
 
 type Made =
   | { readonly status: 'made'; readonly connection: Connection }
-  | { readonly status: 'invalid'; readonly key: string; readonly message: string };
+  | {
+      readonly status: 'invalid';
+      readonly code?: 'SECRET_REFERENCE';
+      /** Below it, after a `/`, the name or index of one value. */
+      readonly key: string;
+      readonly message: string;
+    };
 
 function connectionOf(shape: TargetShape): Made {
   switch (shape.kind) {
@@ -136,23 +144,32 @@ function validAddress(text: string, query: 'query' | 'no query' = 'no query'): b
   return bare && /^https?:$/.test(url.protocol) && (query === 'query' || url.search === '');
 }
 
-/** Of the values that may be a reference: one that holds half of one would be sent as it stands. */
+/** What looks like a reference, or as if a variable were filled in. */
+const referenceLike = /\b(env|envs|secret|secrets|file|vault|ssm|op):\/\/|\$\{[A-Za-z_]/i;
+
+/** Headers, `env` and addresses may each be one reference as a whole; half of one, or another kind, would be sent as it stands. */
 function wrongReference(shape: TargetShape): Extract<Made, { status: 'invalid' }> | null {
-  const held = [
-    ...Object.entries('headers' in shape ? (shape.headers ?? {}) : {}).map(([name, text]) => [
-      'headers',
-      name,
-      text,
-    ]),
-    ...Object.entries('env' in shape ? (shape.env ?? {}) : {}).map(([name, text]) => ['env', name, text]),
-  ] as const;
-  for (const [key, name, text] of held) {
-    if (text === undefined || !/(env|secret):\/\//i.test(text) || reference.test(text)) continue;
-    return {
-      status: 'invalid',
-      key: key ?? '',
-      message: `\`${name ?? ''}\` holds a reference that is not whole: write \`env://NAME\` or \`secret://name\` and nothing else`,
-    };
-  }
-  return null;
+  const wrong = (key: string, name: string): Extract<Made, { status: 'invalid' }> => ({
+    status: 'invalid',
+    code: 'SECRET_REFERENCE',
+    key,
+    message: `\`${name}\` holds a reference that is not whole or of no known kind: write \`env://NAME\` or \`secret://name\` and nothing else`,
+  });
+  const bad = (text: string | undefined): boolean =>
+    text !== undefined && referenceLike.test(text) && !reference.test(text);
+  for (const key of ['baseUrl', 'url'] as const)
+    if (bad((shape as Readonly<Record<string, unknown>>)[key] as string | undefined)) return wrong(key, key);
+  for (const [key, held] of [
+    ['headers', 'headers' in shape ? shape.headers : undefined],
+    ['env', 'env' in shape ? shape.env : undefined],
+  ] as const)
+    for (const [name, text] of Object.entries(held ?? {})) if (bad(text)) return wrong(key, name);
+  const unresolved = 'args' in shape ? (shape.args ?? []).findIndex((one) => reference.test(one)) : -1;
+  return unresolved === -1
+    ? null
+    : {
+        ...wrong(`args/${unresolved}`, 'args'),
+        message:
+          'references are not resolved in `args`, which others can read: hand the secret over in `env`',
+      };
 }

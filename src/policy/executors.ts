@@ -48,7 +48,7 @@ export function compileExecutor(
     'reliability',
   ]);
   if (
-    reliability.maxAttempts > 1 &&
+    (reliability.maxAttempts > 1 || reliability.fallback.length > 0) &&
     'connection' in executor &&
     tier !== 'read_only' &&
     !executor.idempotencyKey &&
@@ -58,7 +58,7 @@ export function compileExecutor(
       to,
       'RETRY_NOT_IDEMPOTENT',
       path,
-      'an effect without an `idempotencyKey` is retried: a lost answer then waits for a person',
+      'an effect without an `idempotencyKey` is tried again: a lost answer then waits for a person',
     );
   }
   return { executor, reliability, evidence: inside.evidence ?? beside.evidence ?? null };

@@ -3,6 +3,13 @@ import type { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import type { NotificationPolicy } from '../model/notifications.js';
 import type { PolicySet } from '../model/policy-set.js';
+import {
+  acknowledged,
+  acknowledgementsOf,
+  idleAcknowledgements,
+  wrongAcknowledgements,
+  type Acknowledgements,
+} from './acknowledge.js';
 import { compileProxy } from './agent.js';
 import { checkOne, inOrder, judgeWarnings, type CompiledFlow } from './check-text.js';
 import { error, warn, type Catalog, type CompiledTool, type Compiling } from './context.js';
@@ -13,7 +20,8 @@ import { assemble, type PolicyFile } from './policy-set.js';
 import type { Finding, PathSegment } from './problems.js';
 import { readFiles, unique, type Reading } from './reading.js';
 import { fit } from './shape-check.js';
-import { fileShape, notificationsShape, testsShape, toolShape, type ToolShape } from './shapes.js';
+import { fileShape, notificationsShape, toolShape, type ToolShape } from './shapes.js';
+import { testsShape } from './shape-tests.js';
 import type { Source } from './source.js';
 import { compileTool } from './tools.js';
 
@@ -33,11 +41,27 @@ export type FolderResult =
       readonly warnings: readonly Finding[];
     };
 
-/** The folder of POLICIES.md: everything in it is right, or nothing of it is used. */
-export async function loadFolder(root: string): Promise<FolderResult> {
-  const reading: Reading = { root: resolve(root), sources: [], errors: [], warnings: [], names: new Map() };
+/**
+ * The folder of POLICIES.md: everything in it is right, or nothing of it is used. Who plays its cases tells about
+ * each of their files: then they are `left` to that.
+ */
+export async function loadFolder(
+  root: string,
+  { cases = 'checked' }: { readonly cases?: 'checked' | 'left' } = {},
+): Promise<FolderResult> {
+  const reading: Reading = {
+    root: resolve(root),
+    sources: [],
+    errors: [],
+    warnings: [],
+    names: new Map(),
+    lower: new Map(),
+    together: [],
+  };
   await readFiles(reading);
-  const files = reading.sources.flatMap((source) => shapeOf(reading, source));
+  const files = reading.sources.flatMap((source) =>
+    cases === 'left' && isCases(source) ? [] : shapeOf(reading, source),
+  );
   const policySet = withFloors(reading, files, assemble(reading, files));
   const tools = files.flatMap((file) => toolsOf(reading, file, policySet));
   const catalog: Catalog = { policySet, tools: tools.map((one) => one.tool) };
@@ -46,6 +70,7 @@ export async function loadFolder(root: string): Promise<FolderResult> {
     ...proxyOf(reading, tools, catalog),
   ];
   const notifications = notificationsOf(reading, catalog, flows);
+  acceptWarnings(reading, files, tools);
   if (reading.errors.length > 0)
     return { status: 'invalid', errors: byFile(reading.errors), warnings: byFile(reading.warnings) };
   const whole = notifications === null ? policySet : { ...policySet, notifications };
@@ -58,10 +83,30 @@ export async function loadFolder(root: string): Promise<FolderResult> {
   };
 }
 
+/** Of tools, and of what belongs to no flow and no tool: a flow's own were looked at with it. */
+function acceptWarnings(reading: Reading, files: readonly PolicyFile[], tools: readonly FoundTool[]): void {
+  const apply = (known: Acknowledgements, warnings: Finding[]): void =>
+    void warnings.splice(0, warnings.length, ...acknowledged(known, warnings));
+  const ofFiles = files.flatMap(({ source, shape }) =>
+    shape === null ? [] : [acknowledgementsOf(source, source.value, [])],
+  );
+  for (const known of ofFiles) apply(known, reading.together);
+  reading.warnings.push(...reading.together);
+  for (const { accepted } of tools) apply(accepted, reading.warnings);
+  for (const known of [...ofFiles, ...tools.map((one) => one.accepted)]) {
+    reading.errors.push(...wrongAcknowledgements(known));
+    reading.warnings.push(...idleAcknowledgements(known));
+  }
+}
+
 /** Files that hold no flow and no tool: their shape is checked here, and what they mean apart. */
 function sideShape(source: Source): z.ZodType | null {
-  if (source.file?.startsWith('tests/') === true) return testsShape;
+  if (isCases(source)) return testsShape;
   return isNotifications(source) ? notificationsShape : null;
+}
+
+function isCases({ file }: Source): boolean {
+  return file?.startsWith('tests/') === true;
 }
 
 function isNotifications({ file }: Source): boolean {
@@ -115,6 +160,7 @@ interface FoundTool {
   readonly path: readonly PathSegment[];
   /** As it was written. */
   readonly value: Json;
+  readonly accepted: Acknowledgements;
 }
 
 function toolsOf(reading: Reading, { source, shape }: PolicyFile, policySet: PolicySet): FoundTool[] {
@@ -138,7 +184,8 @@ function toolsOf(reading: Reading, { source, shape }: PolicyFile, policySet: Pol
       }
       if (!unique(reading, source, 'tool', shaped.value.name, [...at, 'name'])) return [];
       const tool = compileTool(to, shaped.value, at);
-      return [{ tool, exposed, source, path: at, value: value as Json }];
+      const accepted = acknowledgementsOf(source, value as Json, at);
+      return [{ tool, exposed, source, path: at, value: value as Json, accepted }];
     }),
   );
 }
@@ -189,7 +236,8 @@ function proxyOf(reading: Reading, tools: readonly FoundTool[], catalog: Catalog
       'the flow `proxy` lives in `dev`, which no file declares',
       'key',
     );
-  const { fatal, warnings } = judgeWarnings(to.warnings, null, environment);
+  const told = exposed.reduce<readonly Finding[]>((all, one) => acknowledged(one.accepted, all), to.warnings);
+  const { fatal, warnings } = judgeWarnings(told, environment);
   reading.errors.push(...fatal);
   reading.warnings.push(...warnings);
   const definition = { proxy: { expose: exposed.map((one) => one.value) } };

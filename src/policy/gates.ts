@@ -47,7 +47,12 @@ export function compileGate(
   const roles = shape.roles ?? (shape.approver_role === undefined ? [] : [shape.approver_role]);
   if (shape.queue !== undefined) assertQueue(to, shape.queue, [...path, 'queue'], roles.length > 0);
   warnUnknownRoles(to, roles, path);
-  checkQuorum(to, Object.keys(shape.quorum?.perRole ?? {}), roles, [...path, 'quorum', 'perRole']);
+  checkQuorum(
+    to,
+    Object.keys(shape.quorum?.perRole ?? {}),
+    roles.length > 0 ? roles : queueRoles(to, shape.queue),
+    [...path, 'quorum', 'perRole'],
+  );
   const on = shape.on === undefined ? null : compileOn(to, shape.on, [...path, 'on'], from.bareNames);
   const condition = typeof shape.on === 'string' ? shape.on : on === null ? 'always' : 'its condition';
   const ends = compileEnd(to, shape.expiresWith, [...path, 'expiresWith']);
@@ -103,6 +108,11 @@ export function warnUnknownRoles(to: Compiling, roles: readonly string[], path: 
     if (near !== undefined)
       warn(to, 'UNKNOWN_ROLE', path, `no file declares the role \`${role}\`: did you mean \`${near}\`?`);
   }
+}
+
+/** Who decides where a gate names no role. */
+function queueRoles(to: Compiling, queue: string | undefined): readonly string[] {
+  return to.catalog.policySet.queues.find((one) => one.name === queue)?.roles ?? [];
 }
 
 /** The holders of each role that a quorum asks for may decide at this gate. */

@@ -21,6 +21,9 @@ export interface Reading {
   readonly warnings: Finding[];
   /** Where each name was seen first: names are unique over the folder. */
   readonly names: Map<string, string>;
+  /** The same in lower case, and what was found about several files together. */
+  readonly lower: Map<string, string>;
+  readonly together: Finding[];
 }
 
 export async function readFiles(reading: Reading): Promise<void> {
@@ -79,6 +82,19 @@ export function unique(
     return false;
   }
   reading.names.set(key, source.file ?? 'this document');
+  const lower = key.toLowerCase();
+  const same = reading.lower.get(lower);
+  if (same !== undefined)
+    reading.together.push(
+      problemAt(
+        source,
+        'NAMES_DIFFER_IN_CASE',
+        path,
+        `${kind}s \`${same}\` and \`${name}\` differ in case only`,
+        'key',
+      ),
+    );
+  reading.lower.set(lower, name);
   return true;
 }
 

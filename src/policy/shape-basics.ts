@@ -37,3 +37,18 @@ export const schema = z.record(z.string(), json) as unknown as z.ZodType<JsonObj
 export const tier = z.enum(['read_only', 'reversible', 'irreversible']);
 
 export const values = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>;
+
+/** The code of a warning: which there are, the check says, with the nearest one. */
+export const warningCode = z.string().min(1);
+
+/** Warnings that the author has read and accepted; `at` is a pointer from where this stands. */
+export const acknowledge = z.array(
+  z.strictObject({
+    code: warningCode,
+    reason: z.string().min(1).max(1_000),
+    at: z
+      .string()
+      .regex(/^\//, { error: 'starts with `/`: the way from here to what the warning is about' })
+      .optional(),
+  }),
+);

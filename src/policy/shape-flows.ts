@@ -7,8 +7,18 @@ import {
   mappingShape,
   reliability,
 } from './shape-actions.js';
+import {
+  acknowledge,
+  duration,
+  labelShape,
+  nameShape,
+  positiveMs,
+  schema,
+  text,
+  tier,
+  values,
+} from './shape-basics.js';
 import { gateShape } from './shape-gates.js';
-import { duration, labelShape, nameShape, positiveMs, schema, text, tier, values } from './shape-basics.js';
 
 // Flows in both notations, and tools.
 
@@ -66,9 +76,6 @@ const permissions = z.strictObject({
   deny: z.array(z.string()).optional(),
 });
 const gates = z.union([gateShape, z.array(gateShape).min(1).max(20)]);
-const acknowledge = z.array(
-  z.strictObject({ code: z.string(), path: z.string().optional(), reason: z.string().min(1) }),
-);
 
 export const workflowShape = z.strictObject({
   title: text.optional(),
@@ -124,5 +131,6 @@ export const toolShape = z.strictObject({
   evidence: evidenceKind.optional(),
   reliability: reliability.optional(),
   idempotencyKey: z.boolean().optional(),
+  acknowledge: acknowledge.optional(),
 });
 export type ToolShape = z.infer<typeof toolShape>;

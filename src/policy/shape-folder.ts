@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, nameShape } from './shape-basics.js';
+import { acknowledge, duration, nameShape } from './shape-basics.js';
 import { floorShape, hoursShape } from './shape-gates.js';
 
 // What a policy file holds at its top, and what it declares besides flows and tools.
@@ -66,12 +66,7 @@ export const fileShape = z.strictObject({
   tools: z.array(z.unknown()).optional(),
   proxy: z.strictObject({ expose: z.array(z.unknown()) }).optional(),
   workflows: z.record(nameShape, z.unknown()).optional(),
+  acknowledge: acknowledge.optional(),
 });
 
 export type FileShape = z.infer<typeof fileShape>;
-
-/** `tests/*.test.yaml`. */
-export const testsShape = z.looseObject({
-  version: z.literal(1).optional(),
-  cases: z.array(z.record(z.string(), z.unknown())),
-});

@@ -108,6 +108,13 @@ export function compileTemplate(
   scopes: readonly Scope[] = guardScopes,
 ): Template {
   if (typeof value === 'string') {
+    if (/^(env|secret):\/\//.test(value))
+      error(
+        to,
+        'SECRET_REFERENCE',
+        path,
+        `\`${value}\` is resolved in connections only: put it into the connection's \`headers\` or \`env\``,
+      );
     if (!value.startsWith('$.')) return { kind: 'literal', value };
     return compilePath(to, value, path, scopes, true) ?? { kind: 'literal', value: null };
   }

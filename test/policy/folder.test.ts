@@ -213,7 +213,7 @@ describe('refused', () => {
     [
       'an address of a file',
       { 'connections.yaml': `connections: { x: ${rest('file:///etc/passwd')} }` },
-      'connections.yaml:1:42 CONNECTION_INVALID /connections/x/baseUrl',
+      'connections.yaml:1:42 SECRET_REFERENCE /connections/x/baseUrl',
     ],
     [
       'an MCP server of both kinds',
@@ -430,9 +430,12 @@ describe('warnings', () => {
     );
   });
 
-  test('what an author has accepted, with a reason, is not said again', async () => {
+  test('what an author has accepted is told with its reason', async () => {
     const { warnings } = await loaded({ 'connections.yaml': erp, 'flows/f.yaml': acknowledged });
-    assert.deepEqual(warnings, []);
+    assert.deepEqual(
+      warnings.map((one) => [one.code, one.acknowledged]),
+      [['TIER_MISSING', 'it reads']],
+    );
   });
 
   test('what an environment demands, no author can accept away', async () => {
