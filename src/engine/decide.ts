@@ -1,3 +1,4 @@
+import { jsonTrouble } from '../model/json.js';
 import type { Message } from '../model/message.js';
 import type { Plan } from './plan.js';
 import { closedStatuses, type Decision, type Event, type Kit, type RunState } from './state.js';
@@ -7,6 +8,8 @@ import { deadline } from './expiry.js';
 import { cancel, outcome, retry, timeout } from './outcome.js';
 import { close, enter } from './flow.js';
 import { submit } from './submit.js';
+
+type Start = Extract<Message['body'], { kind: 'start' }>;
 
 /** How many message ids a run remembers, newest last. */
 const rememberedMessages = 500;
@@ -78,7 +81,7 @@ function dispatch(draft: Draft, message: Message): void {
   const { body } = message;
   switch (body.kind) {
     case 'start':
-      return start(draft, message);
+      return start(draft, message, body);
     case 'submit':
       return submit(draft, message, body);
     case 'decide':
@@ -90,17 +93,23 @@ function dispatch(draft: Draft, message: Message): void {
 }
 
 /** The initial state's state comes from `initialRun`; this records the start and enters it. */
-function start(draft: Draft, message: Message): void {
+function start(draft: Draft, message: Message, body: Start): void {
   const { run, plan } = draft;
-  if (message.body.kind !== 'start') return;
   record(draft, 'run.started', {
     actor: actorOf(message.principal),
     permission: 'run.start',
     causation: message.id,
     refs: message.refs,
-    data: { flow: plan.name, flowVersion: message.body.flowVersion, mode: run.mode, state: run.state },
+    data: { flow: plan.name, flowVersion: body.flowVersion, mode: run.mode, state: run.state },
   });
   answer(draft, message.id, { status: 'accepted' });
+  // Everything that a context is made of can be kept from here on: outputs and arguments are looked at as they come.
+  const trouble = jsonTrouble(run.input) ?? jsonTrouble(run.context);
+  if (trouble !== null)
+    return close(draft, 'failed', null, {
+      code: 'START_REFUSED',
+      message: `the input or the initial context cannot be kept: ${trouble}`,
+    });
   const checked = plan.inputSchema === null ? null : draft.kit.validate(plan.inputSchema, run.input);
   if (checked?.status === 'invalid' || (checked === null && Object.keys(run.input).length > 0)) {
     return close(draft, 'failed', null, {

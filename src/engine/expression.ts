@@ -123,6 +123,8 @@ function foreignNotation(text: string): Invalid | null {
 // --- operands ----------------------------------------------------------------------------------
 
 const number = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
+/** What starts as numbers do, up to where it ends: it is one, or a mistake. */
+const likeNumber = /^(?=[-+.]?\d)[-+]?(?:[\p{L}\p{N}_.]|(?<=[eE])[-+])+/u;
 const word = /^[\p{L}_][\p{L}\p{N}_-]*/u;
 
 function readOperand(text: string, from: number, options: PathOptions): Read<Operand> {
@@ -130,13 +132,14 @@ function readOperand(text: string, from: number, options: PathOptions): Read<Ope
   const rest = text.slice(start);
   if (rest === '') return invalid(start, 'an operand is missing: write `operand operator operand`');
   if (rest.startsWith('$')) return readPathAt(text, start, options);
-  if (rest.startsWith('"') || rest.startsWith("'")) return readQuoted(text, start);
-  if (/^[-+.]?\d/.test(rest)) return readNumber(text, start);
+  const quote = ['"', "'"].find((one) => rest.startsWith(one));
+  if (quote !== undefined) return readQuoted(text, start, quote);
+  const written = likeNumber.exec(rest)?.[0];
+  if (written !== undefined) return readNumber(written, start);
   return readWord(text, start, options);
 }
 
-function readNumber(text: string, start: number): Read<Literal> {
-  const written = /^[-+]?(?:[\p{L}\p{N}_.]|(?<=[eE])[-+])+/u.exec(text.slice(start))?.[0] ?? '';
+function readNumber(written: string, start: number): Read<Literal> {
   if (!number.test(written))
     return invalid(start, `\`${shown(written)}\` is no number: write it as JSON does, such as \`-12.5e3\``);
   const value = Number(written);
@@ -145,8 +148,7 @@ function readNumber(text: string, start: number): Read<Literal> {
   return { status: 'read', value: { kind: 'literal', value }, start, end: start + written.length };
 }
 
-function readQuoted(text: string, start: number): Read<Literal> {
-  const quote = text[start] ?? '';
+function readQuoted(text: string, start: number, quote: string): Read<Literal> {
   const close = text.indexOf(quote, start + 1);
   if (close === -1) return invalid(start, `the quote \`${quote}\` is not closed`);
   const value = text.slice(start + 1, close);
@@ -285,7 +287,7 @@ function readPathAt(text: string, start: number, options: PathOptions): Read<Pat
 
 function unknownScope(rest: string, start: number, options: PathOptions): Invalid {
   const allowed = scopeNames.filter(([, scope]) => options.scopes.includes(scope)).map(([name]) => name);
-  const written = /^\S+/.exec(rest)?.[0] ?? '';
+  const written = rest.replace(/\s[^]*$/, '');
   const meant = otherScopes.find(([pattern, name]) => pattern.test(rest) && allowed.includes(name));
   const found = invalid(
     start,
@@ -307,7 +309,7 @@ function readSegments(text: string, from: number): Read<string[]> {
       /^\["([^"]*)"\]/.exec(rest) ??
       /^\['([^']*)'\]/.exec(rest);
     if (found === null) break;
-    segments.push(found[1] ?? '');
+    segments.push(...found.slice(1));
     end += found[0].length;
   }
   if (/^[.[]/.test(text.slice(end)))

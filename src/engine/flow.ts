@@ -82,8 +82,8 @@ function couldBeTaken(draft: Draft, transition: Transition): boolean {
 function whyNone(draft: Draft, transitions: readonly Transition[]): string {
   const at = guardContext(draft.run, null, {});
   const reasons = transitions.flatMap((one) => {
-    const refusing = one.guards.find((guard) => !possible(guard, at).pass);
-    return refusing === undefined ? [] : [`\`${one.name}\`: ${evaluateGuard(refusing, at).reason}`];
+    const refusing = one.guards.filter((guard) => !possible(guard, at).pass);
+    return refusing.slice(0, 1).map((guard) => `\`${one.name}\`: ${evaluateGuard(guard, at).reason}`);
   });
   const why = reasons.length === 0 ? 'it has no transition' : reasons.join('; ');
   return `no principal can take any transition of state \`${draft.run.state}\`: ${why}`;

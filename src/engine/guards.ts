@@ -150,18 +150,18 @@ function shown(value: Json): string {
 }
 
 function evaluateEvidence(guard: Extract<Guard, { kind: 'evidence' }>, at: GuardContext): Judged {
-  const reads = guard.requires.map((need) => ({
-    path: `evidence.${need.kind}`,
-    value: countEvidence(need.kind, need.distinct, at),
-  }));
-  const missing = guard.requires.flatMap((need, index) => {
-    const have = reads[index]?.value ?? 0;
-    return have >= need.count ? [] : [`\`${need.kind}\` ${have} of ${need.count}`];
+  const counted = guard.requires.map(({ kind, count, distinct }) => {
+    const have = countEvidence(kind, distinct, at);
+    return { kind, count, have, enough: have >= count };
   });
+  const missing = counted
+    .filter(({ enough }) => !enough)
+    .map(({ kind, count, have }) => `\`${kind}\` ${have} of ${count}`);
   const judged = (verdict: Verdict, reason: string): Judged => ({
     verdict,
     reason: () => reason,
-    read: (into) => into.push(...reads),
+    read: (into) =>
+      into.push(...counted.map(({ kind, have }) => ({ path: `evidence.${kind}`, value: have }))),
   });
   if (guard.requires.length === 0) return judged('error', 'an evidence guard that requires nothing');
   return missing.length === 0
@@ -247,13 +247,14 @@ function possibleBelow(guard: Guard, at: GuardContext): Possible {
     case 'permission':
     case 'role':
       return { pass: true, fail: true };
-    case 'allOf': {
-      const all = guard.guards.map((one) => possibleBelow(one, at));
-      return { pass: all.every((one) => one.pass), fail: all.some((one) => one.fail) };
-    }
+    case 'allOf':
     case 'anyOf': {
       const all = guard.guards.map((one) => possibleBelow(one, at));
-      return { pass: all.some((one) => one.pass), fail: all.every((one) => one.fail) };
+      // An empty list says neither: it is an error.
+      if (all.length === 0) return { pass: false, fail: false };
+      return guard.kind === 'allOf'
+        ? { pass: all.every((one) => one.pass), fail: all.some((one) => one.fail) }
+        : { pass: all.some((one) => one.pass), fail: all.every((one) => one.fail) };
     }
     case 'not': {
       const inner = possibleBelow(guard.guard, at);

@@ -1,6 +1,5 @@
 import { jsonTrouble, type JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
-import type { Mapping } from './plan.js';
 import type { Action, Executing, Outcome, Problem } from './state.js';
 import { actionFact, derivedId, project, record, refuse, type Draft } from './draft.js';
 import { consume, startApproved } from './approved.js';
@@ -31,6 +30,14 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
     executing.at === 'transition'
       ? state?.transitions.find((one) => one.name === action.transition)
       : undefined;
+  const step = transition ?? (executing.at === 'onEnter' ? state?.onEnter : null) ?? null;
+  // A plan is bound by its hash, so this is a store that was changed: the effect is done, a person decides.
+  if (step === null)
+    return failed(draft, executing, {
+      status: 'unknown',
+      message: `the plan has no step \`${action.transition}\` in state \`${draft.run.state}\``,
+      attempt: result.attempt,
+    });
   const malformed = outputProblem(draft, transition?.outputSchema ?? null, result);
   if (malformed !== null)
     return failed(draft, executing, {
@@ -39,9 +46,7 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
       message: malformed,
       attempt: result.attempt,
     });
-  const mappings: readonly Mapping[] =
-    (executing.at === 'transition' ? transition?.output : state?.onEnter?.output) ?? [];
-  const mapped = applyMapping(mappings, {
+  const mapped = applyMapping(step.output, {
     arguments: action.arguments,
     context: draft.run.context,
     input: draft.run.input,
@@ -57,26 +62,22 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
     error: null,
     outputRef: result.outputRef,
   };
-  if (JSON.stringify(mapped.context).length > maxContextLength) {
-    return stick(
-      draft,
-      {
-        code: 'STATE_TOO_LARGE',
-        message: `the context would be over ${maxContextLength} characters; map less of the output`,
-      },
-      { kind: 'chain' },
-    );
-  }
+  const problem = contextProblem(mapped.context);
+  if (problem !== null) return stick(draft, { code: 'STATE_TOO_LARGE', message: problem }, { kind: 'chain' });
   draft.run.context = mapped.context;
-  const named = executing.at === 'transition' ? transition?.evidence : state?.onEnter?.evidence;
-  addEvidence(draft, action, [...result.evidence, ...(named === null || named === undefined ? [] : [named])]);
-  if (executing.at === 'onEnter') return entered(draft);
-  if (transition !== undefined) complete(draft, transition, action);
-}
-
-function entered(draft: Draft): void {
+  addEvidence(draft, action, [...result.evidence, ...(step.evidence === null ? [] : [step.evidence])]);
+  if (transition !== undefined) return complete(draft, transition, action);
   draft.run.version += 1;
   afterEnter(draft);
+}
+
+/** A mapping may nest the context in itself, time and again: too deep is found before anything recurses into it. */
+function contextProblem(context: JsonObject): string | null {
+  const trouble = jsonTrouble(context);
+  if (trouble !== null) return `the context cannot be kept: ${trouble}; map less of it`;
+  return JSON.stringify(context).length > maxContextLength
+    ? `the context would be over ${maxContextLength} characters; map less of the output`
+    : null;
 }
 
 function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeeded): string | null {
@@ -123,7 +124,8 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
       action: action.id,
     });
   }
-  if (unknown) return stick(draft, error, { kind: 'action', action });
+  if (unknown)
+    return stick(draft, error, executing.at === 'onEnter' ? { kind: 'onEnter' } : { kind: 'action', action });
   if (executing.at === 'onEnter') {
     return stick(
       draft,
@@ -200,7 +202,6 @@ export function retry(draft: Draft, by: Principal): void {
 }
 
 function again(draft: Draft, action: Action): void {
-  if (action.transition.startsWith('onEnter:')) return enter(draft);
   const transition = findState(draft.plan, draft.run.state)?.transitions.find(
     (one) => one.name === action.transition,
   );

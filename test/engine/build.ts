@@ -162,7 +162,12 @@ export interface Walk {
 
 export const time = '2026-01-01T00:00:00.000Z';
 
-export function begin(of: Plan, input: JsonObject = {}, by: Principal = principal('starter')): Walk {
+export function begin(
+  of: Plan,
+  input: JsonObject = {},
+  by: Principal = principal('starter'),
+  hands: Kit = kit,
+): Walk {
   const start = message(by, {
     kind: 'start',
     flow: of.name,
@@ -177,7 +182,7 @@ export function begin(of: Plan, input: JsonObject = {}, by: Principal = principa
   if (first === null) throw new Error('no start');
   let step = 0;
   const walk: Walk = {
-    kit,
+    kit: hands,
     run: first,
     last: { state: first, effects: [], trace: [], actions: [] },
     history: [],

@@ -139,6 +139,15 @@ test('length is bounded', () => {
   const parsed = parseComparison(`$.context.a == "${'x'.repeat(3_000)}"`);
   assert.ok(parsed.status === 'invalid');
   assert.match(parsed.message, /longer than/);
+  const path = parsePath(`$.context.${'x'.repeat(3_000)}`, { scopes: guardScopes });
+  assert.ok(path.status === 'invalid');
+  assert.match(path.message, /longer than/);
+});
+
+test('a long text is shown by its beginning', () => {
+  const parsed = parseComparison(`$.context.a == ${'x'.repeat(300)}`);
+  assert.ok(parsed.status === 'invalid');
+  assert.ok(parsed.message.includes('xxx...`') && parsed.message.length < 250, parsed.message);
 });
 
 test('any text is read or refused at a place inside it', () => {

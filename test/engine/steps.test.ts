@@ -1,0 +1,336 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Json, JsonObject } from '../../src/model/json.js';
+import { initialRun } from '../../src/engine/index.js';
+import { defaultReliability, type Executor, type State, type Transition } from '../../src/engine/plan.js';
+import type { Decision } from '../../src/engine/state.js';
+import {
+  answerOf,
+  begin,
+  expr,
+  gate,
+  kit,
+  literal,
+  message,
+  path,
+  plan,
+  principal,
+  state,
+  time,
+  transition,
+  type Walk,
+} from './build.js';
+
+// Steps that few runs take: late cancels and timeouts, what an operator does again, what a store may have changed.
+
+const agent = principal('bot', 'agent');
+const operator = principal('ops', 'human', { permissions: ['run.operate'] });
+const rest: Executor = {
+  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
+  ...{ query: [], headers: [], body: null, idempotencyKey: true },
+};
+const lost = { status: 'unknown', message: 'lost' } as object;
+const broken = { status: 'failed', errorClass: 'permanent', message: 'no' } as object;
+const onEnter = (fields: Partial<NonNullable<State['onEnter']>> = {}): Partial<State> => ({
+  onEnter: { executor: rest, output: [], reliability: defaultReliability, evidence: null, ...fields },
+});
+const types = (decision: Decision): string[] => decision.trace.map((fact) => fact.type);
+const operate = (walk: Walk, kind: 'cancel' | 'retry'): Decision =>
+  walk.send({ kind: 'message', time, message: message(operator, { kind }) });
+const one = (fields: Partial<Transition> = {}): Walk =>
+  begin(plan([state('a', [transition('go', 'b', fields), transition('note', 'a')]), state('b')]));
+const executing = (fields: Partial<Transition> = {}): Walk => {
+  const walk = one({ executor: rest, ...fields });
+  walk.submit(agent, 'go', { n: 1 });
+  return walk;
+};
+
+describe('a start', () => {
+  it('is the only message that makes a run', () => {
+    assert.equal(initialRun(plan([state('a')]), 'sha256:p', message(agent, { kind: 'cancel' })), null);
+  });
+  it('is refused where input or initial context cannot be kept', () => {
+    let deep: Json = 1;
+    for (let left = 20_000; left > 0; left -= 1) deep = [deep];
+    const reads = state('a', [
+      transition('go', 'a', { guards: [expr(path('input', 'deep'), '==', path('context', 'deep'))] }),
+    ]);
+    const bad: readonly JsonObject[] = [{ deep }, { deep: '\ud800' }, { deep: Number.NaN }];
+    for (const one of bad)
+      for (const { run } of [begin(plan([reads]), one), begin(plan([reads], { initialContext: one }))]) {
+        assert.deepEqual([run.status, run.problem?.code], ['failed', 'START_REFUSED']);
+        assert.ok(run.problem?.message.includes('cannot be kept'));
+      }
+  });
+  it('arms the deadline of its flow, counted from when it came', () => {
+    const walk = begin(plan([state('a', [transition('go', 'a')])], { timeoutMs: 60_000 }));
+    const at = Date.parse(time) + 60_000;
+    assert.deepEqual([walk.run.deadline, walk.last.effects.at(-1)], [at, { kind: 'arm_run', at }]);
+  });
+});
+
+describe('a message that nobody vouches for', () => {
+  it('is recorded with why, and changes nothing', () => {
+    const walk = one();
+    const before = walk.run;
+    const fields = { name: 'submit', digest: 'sha256:x' };
+    const decision = walk.send({ kind: 'refused_message', time, reason: 'unsigned', ...fields });
+    assert.deepEqual([decision.state, decision.effects], [before, []]);
+    assert.deepEqual(decision.trace[0]?.data, { reason: 'unsigned', ...fields });
+  });
+});
+
+describe('arguments', () => {
+  it('are none where none are taken', () => {
+    assert.equal(answerOf(one({ inputSchema: null }).submit(agent, 'go'))?.status, 'executed');
+    assert.equal(
+      answerOf(one({ inputSchema: null }).submit(agent, 'go', { 'a/b~': 1 }))?.code,
+      'INPUT_INVALID',
+    );
+  });
+  it('that cannot be kept are refused before anything reads them', () => {
+    assert.equal(answerOf(one().submit(agent, 'go', { text: '\ud800' }))?.code, 'INPUT_INVALID');
+  });
+});
+
+describe('an outcome', () => {
+  const answered = (walk: Walk, output: Json, fields: object = {}) => {
+    walk.outcome({ output, ...fields } as object);
+    return [walk.run.state, walk.run.version, answerOf(walk.last)?.code];
+  };
+  it('that no schema or store takes is a failure, and the run stays as it was', () => {
+    const schema = { outputSchema: { type: 'object' } };
+    for (const output of [null, 'text', 7, ['list']])
+      assert.deepEqual(answered(executing(schema), output), ['a', 0, 'EXECUTOR_FAILED']);
+    assert.deepEqual(answered(executing(schema), {}), ['b', 1, undefined]);
+    assert.deepEqual(answered(executing(), '\ud800'), ['a', 0, 'EXECUTOR_FAILED']);
+    assert.deepEqual(answered(executing(), {}, { response: { a: '\ud800' } }), ['a', 0, 'EXECUTOR_FAILED']);
+  });
+  it('that does not fit its schema is a failure that says where', () => {
+    const errors = [{ pointer: '/id', message: 'must be a number' }];
+    const strict: typeof kit = {
+      ...kit,
+      validate: (schema, value) =>
+        'output' in schema ? { status: 'invalid', errors } : { status: 'valid', value },
+    };
+    const of = plan([
+      state('a', [transition('go', 'b', { executor: rest, outputSchema: { output: true } })]),
+    ]);
+    const walk = begin(of, {}, agent, strict);
+    walk.submit(agent, 'go');
+    assert.deepEqual(answered(walk, { id: 'x' }), ['a', 0, 'EXECUTOR_FAILED']);
+    assert.ok(JSON.stringify(walk.last.effects).includes('/id must be a number'));
+  });
+  it('leaves its evidence, and the kind that its step names', () => {
+    const walk = executing({ evidence: 'tests_passed', tool: 't', tier: 'reversible' });
+    walk.outcome({ evidence: ['rest_call'] } as object);
+    assert.deepEqual(
+      walk.run.evidence.map(({ kind, by, state, stay }) => [kind, by, state, stay]),
+      [
+        ['rest_call', null, 'a', 1],
+        ['tests_passed', null, 'a', 1],
+      ],
+    );
+    const entering = begin(plan([state('a', [transition('go', 'a')], onEnter({ evidence: 'scanned' }))]));
+    entering.outcome();
+    assert.deepEqual(
+      entering.run.evidence.map(({ kind }) => kind),
+      ['scanned'],
+    );
+  });
+  it('takes the first branch whose guard passes, else the target', () => {
+    const ended = (verdict: string): unknown[] => {
+      const when = expr(path('context', 'verdict'), '==', literal('deep'));
+      const walk = begin(
+        plan([
+          state('a', [
+            transition('go', 'b', {
+              executor: rest,
+              output: [{ key: 'verdict', spec: { kind: 'set', value: literal(verdict) } }],
+              branches: [{ when, target: 'c' }],
+            }),
+          ]),
+          state('b'),
+          state('c'),
+        ]),
+      );
+      walk.submit(agent, 'go');
+      return [walk.outcome().state.state, types(walk.last).includes('transition.branched')];
+    };
+    assert.deepEqual(ended('deep'), ['c', true]);
+    assert.deepEqual(ended('shallow'), ['b', false]);
+  });
+  it('that nests the context in itself is stopped before it is too deep to read', () => {
+    const walk = begin(
+      plan([
+        state('a', [
+          transition('nest', 'a', {
+            executor: rest,
+            output: [{ key: 'c', spec: { kind: 'set', value: { ...(path('context') as object) } as never } }],
+          }),
+        ]),
+      ]),
+    );
+    for (let times = 0; times < 300 && walk.run.status !== 'stuck'; times += 1) {
+      walk.submit(agent, 'nest');
+      walk.outcome();
+    }
+    assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'STATE_TOO_LARGE']);
+    assert.ok(walk.run.problem?.message.includes('nested deeper'));
+  });
+  it('of a step that the plan has not is for a person to look at', () => {
+    for (const walk of [
+      executing(),
+      begin(plan([state('a', [transition('go', 'b')], onEnter()), state('b')])),
+    ]) {
+      walk.run = { ...walk.run, state: 'nowhere' };
+      walk.outcome();
+      assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
+      assert.equal(walk.run.waitingAnswer, null);
+      // Again it finds no such step, and waits for an operator as before.
+      operate(walk, 'retry');
+      assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'NO_ELIGIBLE_TRANSITION']);
+    }
+  });
+});
+
+describe('what comes while an effect is under way', () => {
+  it('a cancel waits for its outcome, which is recorded first', () => {
+    const walk = executing();
+    assert.equal(answerOf(operate(walk, 'cancel'))?.status, 'accepted');
+    assert.equal(walk.run.status, 'running');
+    walk.outcome();
+    assert.deepEqual([walk.run.status, walk.run.state], ['completed', 'b']);
+    const staying = executing({ target: 'a' });
+    operate(staying, 'cancel');
+    staying.outcome();
+    assert.deepEqual([staying.run.status, staying.run.version], ['cancelled', 1]);
+    assert.deepEqual(staying.last.trace.at(-1)?.actor.id, 'ops');
+  });
+  it("a run's deadline waits for its outcome", () => {
+    const walk = executing({ target: 'a' });
+    walk.send({ kind: 'timeout', time });
+    assert.deepEqual([walk.run.status, walk.run.timeoutDue], ['running', true]);
+    walk.outcome();
+    assert.deepEqual([walk.run.status, walk.run.version], ['timed_out', 2]);
+  });
+  it('an approval waits for its outcome, and then starts', () => {
+    const of = plan([
+      state('a', [
+        transition('slow', 'a', { executor: rest }),
+        transition('pay', 'b', { executor: rest, gate: gate() }),
+      ]),
+      state('b'),
+    ]);
+    const walk = begin(of);
+    walk.submit(agent, 'pay');
+    walk.submit(agent, 'slow');
+    const finance = principal('fay', 'human', { roles: ['finance.controller'] });
+    walk.decide(finance, walk.run.approvals[0]?.id ?? '', 'approve');
+    assert.equal(walk.run.executing?.action.transition, 'slow');
+    walk.outcome();
+    assert.equal(walk.run.executing?.action.transition, 'pay');
+  });
+});
+
+describe("a run's deadline", () => {
+  const of = (target: string | null) =>
+    begin(
+      plan([state('a', [transition('go', 'a')]), state('late')], {
+        timeoutMs: 1,
+        onTimeout: target === null ? null : { target },
+      }),
+    );
+  it('ends it, or moves it to its target, where a terminal state closes it timed out', () => {
+    for (const target of [null, 'late']) {
+      const walk = of(target);
+      walk.send({ kind: 'timeout', time });
+      assert.deepEqual([walk.run.status, walk.run.version], ['timed_out', 1]);
+      assert.ok(types(walk.last).includes('timeout.fired'));
+      const after = walk.run;
+      walk.send({ kind: 'timeout', time });
+      assert.deepEqual([walk.run, walk.last.trace], [after, []]);
+    }
+  });
+  it('moves it to a state in which it may go on', () => {
+    const walk = of('a');
+    walk.send({ kind: 'timeout', time });
+    assert.deepEqual([walk.run.status, walk.run.version], ['running', 1]);
+  });
+});
+
+describe('an operator', () => {
+  it('has the effect done again whose outcome nobody knows, under the same key', () => {
+    const walk = executing();
+    const first = walk.run.executing?.action;
+    walk.outcome(lost);
+    operate(walk, 'retry');
+    const second = walk.run.executing?.action;
+    assert.equal(second?.idempotencyKey, first?.idempotencyKey);
+    assert.notEqual(second?.id, first?.id);
+    walk.outcome();
+    assert.equal(walk.run.state, 'b');
+  });
+  it('has a state entered again whose onEnter failed or is unknown', () => {
+    for (const result of [lost, broken]) {
+      const walk = begin(plan([state('a', [transition('go', 'b')], onEnter()), state('b')]));
+      const key = walk.run.executing?.action.idempotencyKey;
+      walk.outcome(result);
+      assert.deepEqual([walk.run.status, walk.run.version], ['stuck', 0]);
+      operate(walk, 'retry');
+      assert.equal(walk.run.executing?.action.idempotencyKey, key);
+      walk.outcome();
+      assert.deepEqual([walk.run.status, walk.run.version], ['running', 1]);
+    }
+  });
+  it('has a chain go on that an effect of its own stopped', () => {
+    const step = transition('step', 'b', { actor: 'deterministic', executor: rest });
+    const walk = begin(plan([state('a', [step]), state('b')]));
+    walk.outcome(broken);
+    assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_FAILED']);
+    operate(walk, 'retry');
+    walk.outcome();
+    assert.equal(walk.run.status, 'completed');
+  });
+  it('may retry and cancel what is stuck for reasons that a store has lost', () => {
+    const walk = one();
+    walk.run = { ...walk.run, status: 'stuck' };
+    assert.equal(answerOf(walk.submit(agent, 'go'))?.code, 'RUN_STUCK');
+    operate(walk, 'retry');
+    assert.equal(walk.run.status, 'running');
+    walk.run = { ...walk.run, status: 'stuck' };
+    operate(walk, 'cancel');
+    assert.equal(walk.run.status, 'cancelled');
+  });
+});
+
+describe('a state that nobody can leave', () => {
+  it('says of each transition why', () => {
+    const never = expr(literal(1), '==', literal(2));
+    const walk = begin(
+      plan([
+        state('a', [
+          transition('x', 'a', { guards: [{ kind: 'role', role: 'r' }, never] }),
+          transition('y', 'a', { guards: [{ kind: 'not', guard: { kind: 'anyOf', guards: [] } }] }),
+        ]),
+      ]),
+    );
+    const said = walk.run.problem?.message ?? '';
+    assert.equal(walk.run.problem?.code, 'NO_ELIGIBLE_TRANSITION');
+    for (const part of ['`x`: `as written` is false', '`y`: an empty list of guards'])
+      assert.ok(said.includes(part), said);
+  });
+  it('says so where it has no transition, or is none', () => {
+    const said = (of: State[], initialState = 'a') => begin(plan(of, { initialState })).run.problem;
+    assert.ok(said([state('a', [], { terminal: false })])?.message.includes('it has no transition'));
+    assert.ok(said([state('a')], 'b')?.message.includes('no state `b`'));
+  });
+});
+
+describe('a run that ends', () => {
+  it('says that it failed where its last state is one of failure', () => {
+    const walk = begin(plan([state('a', [transition('go', 'b')]), state('b', [], { outcome: 'failure' })]));
+    walk.submit(agent, 'go');
+    assert.deepEqual([walk.run.status, walk.run.problem?.code], ['failed', 'OUTCOME_FAILURE']);
+  });
+});
