@@ -5,6 +5,7 @@ import type { Pool, Tx } from '../db/index.js';
 import type { ReferenceSource } from '../executors/types.js';
 import {
   claimNotifications,
+  goneAddresses,
   lastMemo,
   settleNotification,
   type NotificationRow,
@@ -186,7 +187,10 @@ async function tell({ deps, stopping }: Going, row: NotificationRow): Promise<To
     return {
       channel,
       body,
-      delivered: await deliver(channel, notification, { references, signal, now, webhookKey }),
+      delivered: await deliver(channel, notification, {
+        ...{ references, signal, now, webhookKey },
+        gone: () => goneAddresses(deps.pool, row.channel),
+      }),
     };
   } catch (error) {
     // What was thrown may carry what was sent: its name is all that may be kept.
@@ -232,7 +236,7 @@ async function settle(going: Going, row: NotificationRow, { channel, body, deliv
   const { deps } = going;
   const { outcome, status, afterMs } = verdictOf(going, row, delivered);
   const detail = delivered.detail.slice(0, 500);
-  const memo = delivered.status === 'delivered' ? (delivered.memo ?? null) : null;
+  const memo = memoOf(delivered);
   const time = deps.now().toISOString();
   const settled = await deps.transaction(async (tx) => {
     if (!(await settleNotification(tx, row, { status, detail, memo, afterMs }))) return false;
@@ -262,6 +266,11 @@ async function settle(going: Going, row: NotificationRow, { channel, body, deliv
     return true;
   });
   if (settled) deps.observe(row.channel, outcome);
+}
+
+function memoOf(delivered: Told['delivered']): string | null {
+  if (delivered.status === 'delivered') return delivered.memo ?? null;
+  return delivered.status === 'failed' ? (delivered.gone ?? null) : null;
 }
 
 function textOf(body: JsonObject | null, name: string): string {

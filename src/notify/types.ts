@@ -33,6 +33,8 @@ export interface Around {
   readonly signal: AbortSignal;
   readonly now: () => Date;
   readonly webhookKey: WebhookKey;
+  /** Addresses of this channel, as `gone` marked them, that want no more. */
+  readonly gone: () => Promise<readonly string[]>;
 }
 
 /** The key that signs webhooks of `signing: ed25519`. */
@@ -47,5 +49,5 @@ export type Delivered =
   | { readonly status: 'delivered'; readonly detail: string; readonly memo?: string }
   /** Not now: it is tried again by the schedule, not before `afterMs`. */
   | { readonly status: 'retry'; readonly detail: string; readonly afterMs?: number }
-  /** Never: trying again would not help. */
-  | { readonly status: 'failed'; readonly detail: string };
+  /** Never: trying again would not help. `gone`: nor would anything else to that address. */
+  | { readonly status: 'failed'; readonly detail: string; readonly gone?: string };

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { exchange, retryAfterMs, type Exchange } from '../executors/network.js';
 import { resolveTexts } from '../executors/references.js';
 import type { WebhookChannel } from '../model/notifications.js';
@@ -50,6 +50,8 @@ export async function deliverWebhook(
   const [url = '', ...secrets] = resolved.texts;
   if (!URL.canParse(url)) return { status: 'failed', detail: 'its address is no URL' };
   const base = new URL(url);
+  const address = markOf(base);
+  if ((await around.gone()).includes(address)) return { status: 'failed', detail: off };
   const body = JSON.stringify(webhookPayload(notification, channel.content));
   const timestamp = String(Math.floor(around.now().getTime() / 1_000));
   const signature = signatures(channel, secrets, `${notification.id}.${timestamp}.${body}`, around);
@@ -70,7 +72,16 @@ export async function deliverWebhook(
     allowPrivate: channel.allowPrivate,
     signal: around.signal,
   });
-  return judge(exchanged, around);
+  const judged = judge(exchanged, around);
+  return judged === 'gone' ? { status: 'failed', detail: wantsNoMore, gone: address } : judged;
+}
+
+const wantsNoMore = 'answered 410: the receiver wants no more, and its channel is off';
+const off = 'its receiver has answered 410: the channel is off until its address or the policies change';
+
+/** The address itself may be a secret. */
+function markOf(url: URL): string {
+  return createHash('sha256').update(url.href).digest('hex').slice(0, 32);
 }
 
 function signatures(
@@ -97,7 +108,7 @@ function hmacKey(secret: string): Buffer | null {
 const gone = 410;
 const longestWaitMs = 86_400_000;
 
-function judge(exchanged: Exchange, { signal, now }: Around): Delivered {
+function judge(exchanged: Exchange, { signal, now }: Around): Delivered | 'gone' {
   if (exchanged.status === 'refused') return { status: 'failed', detail: exchanged.message };
   if (exchanged.status === 'failed')
     return { status: 'retry', detail: signal.aborted ? 'no answer in time' : exchanged.message };
@@ -106,8 +117,7 @@ function judge(exchanged: Exchange, { signal, now }: Around): Delivered {
   // Nothing that it says beyond its status is of use.
   response.on('error', () => undefined).destroy();
   if (status >= 200 && status < 300) return { status: 'delivered', detail: `answered ${status}` };
-  if (status === gone)
-    return { status: 'failed', detail: 'answered 410: the receiver wants no more of these' };
+  if (status === gone) return 'gone';
   if (status >= 300 && status < 400)
     return { status: 'retry', detail: `answered ${status}: redirects are not followed` };
   const asked = retryAfterMs(response.headers['retry-after'], now().getTime());

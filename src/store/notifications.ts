@@ -91,13 +91,23 @@ export async function countUndelivered(
   return rows;
 }
 
+/** Marks of failures for good since these policies are in force: whoever changes them wants it tried again. */
+export async function goneAddresses(q: Queryable, channel: string): Promise<string[]> {
+  const { rows } = await q.query<{ memo: string }>(
+    `select distinct n.memo from notification n where n.channel = $1 and n.status = 'failed' and n.memo is not null
+        and n.settled_at >= (select loaded_at from policy_set order by seq desc limit 1)`,
+    [channel],
+  );
+  return rows.map((row) => row.memo);
+}
+
 /** What this channel said last about the approval. */
 export async function lastMemo(
   q: Queryable,
   { approval, channel, recipient }: Pick<NotificationRow, 'approval' | 'channel' | 'recipient'>,
 ): Promise<string | null> {
   const { rows } = await q.query<{ memo: string }>(
-    `select memo from notification where approval = $1 and channel = $2 and recipient = $3 and memo is not null
+    `select memo from notification where approval = $1 and channel = $2 and recipient = $3 and status <> 'failed' and memo is not null
       order by created_at desc, id desc limit 1`,
     [approval, channel, recipient],
   );

@@ -55,6 +55,7 @@ describe('delivery to Slack', () => {
     signal: AbortSignal.timeout(10_000),
     now: () => new Date(),
     webhookKey: { published: '', sign: (bytes) => bytes },
+    gone: () => Promise.resolve([]),
     ...more,
   });
   const deliver = (

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import dns from 'node:dns';
+import { syncBuiltinESMExports } from 'node:module';
 import { createHmac, createPublicKey, verify } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { Webhook } from 'standardwebhooks';
@@ -163,13 +165,66 @@ describe('a webhook', () => {
     assert.match(text, /countersign_notifications_undelivered\{channel="hook",status="failed"\} \d/);
   });
 
-  it('is over at once where the receiver is gone, and after the last attempt otherwise', async () => {
-    await office.route(`${channel()}routes: [{ to: [hook] }]\n`);
+  it('turns its channel off where the receiver is gone, until the address or the policies change', async () => {
+    await office.route(`${channel().replace(receiver.url, 'env://URL')}routes: [{ to: [hook] }]\n`);
+    office.env['URL'] = `${receiver.url}?old`;
     receiver.answer = (_request, response) => void response.writeHead(410).end();
     await office.deliver();
-    const gone = await office.park();
-    const [record] = await office.recorded(gone.run, 'failed');
-    assert.match(record.data.detail, /^answered 410/);
+    const refused = async (): Promise<string> => {
+      const { id, run } = await office.park();
+      const [record] = await office.recorded(run, 'failed');
+      assert.equal((await office.approval(id)).delivery.status, 'failed');
+      return record.data.detail as string;
+    };
+    assert.equal(await refused(), 'answered 410: the receiver wants no more, and its channel is off');
+    receiver.answer = (_request, response) => void response.writeHead(204).end();
+    assert.match(await refused(), /^its receiver has answered 410: the channel is off until/);
+    assert.equal(receiver.received.length, 1, 'it was left in peace');
+    office.env['URL'] = `${receiver.url}?new`;
+    await office.recorded((await office.park()).run, 'delivered');
+    office.env['URL'] = `${receiver.url}?old`;
+    assert.match(await refused(), /is off until/);
+    await office.route(
+      `${channel(', content: action').replace(receiver.url, 'env://URL')}routes: [{ to: [hook] }]\n`,
+    );
+    await office.recorded((await office.park()).run, 'delivered');
+    assert.equal(receiver.received.length, 3);
+  });
+
+  it('goes to the address that was judged: a name is asked for once, and one private address is one too many', async (t) => {
+    const asked: string[] = [];
+    const answers: { address: string; family: number }[][] = [];
+    const lookup = t.mock.method(dns.promises, 'lookup', (host: string) => {
+      asked.push(host);
+      return Promise.resolve(answers.shift() ?? [{ address: '203.0.113.1', family: 4 }]);
+    });
+    syncBuiltinESMExports();
+    t.after(() => {
+      lookup.mock.restore();
+      syncBuiltinESMExports();
+    });
+    await office.deliver();
+    const named = `http://hooks.test:${receiver.port}/in`;
+    await office.route(`${channel(', content: action', named)}routes: [{ to: [hook] }]\n`);
+    answers.push([{ address: '127.0.0.1', family: 4 }]);
+    await office.recorded((await office.park()).run, 'delivered');
+    assert.equal(receiver.received[0]?.headers.host, `hooks.test:${receiver.port}`);
+    assert.deepEqual(asked, ['hooks.test'], 'nobody else resolves it, or resolves it again');
+
+    const strict = channel('', named).replace(', allowPrivate: true', '');
+    await office.route(`${strict}routes: [{ to: [hook] }]\n`);
+    answers.push([
+      { address: '8.8.8.8', family: 4 },
+      { address: '127.0.0.1', family: 4 },
+    ]);
+    const [record] = await office.recorded((await office.park()).run, 'failed');
+    assert.match(record.data.detail, /loopback or private address/);
+    assert.equal(receiver.received.length, 1);
+  });
+
+  it('is over after the last attempt', async () => {
+    await office.route(`${channel()}routes: [{ to: [hook] }]\n`);
+    await office.deliver();
     receiver.answer = (_request, response) => void response.writeHead(503).end();
     const tired = await office.park();
     await office.recorded(tired.run, 'retry');
