@@ -9,13 +9,26 @@ const events = 10;
 
 describe(`the gate's protocol, over every order of up to ${events} events`, () => {
   const walks = [
-    { name: 'and the run ends with what it pays', target: 'paid', keyed: true, limit: events },
-    { name: 'at a target without idempotency keys', target: 'paid', keyed: false, limit: 8 },
-    { name: 'where the run goes on after it has paid, or failed to', target: 'open', keyed: true, limit: 8 },
+    { name: 'and the run ends with what it pays', target: 'paid', keyed: true, limit: events, reminders: [] },
+    { name: 'at a target without idempotency keys', target: 'paid', keyed: false, limit: 8, reminders: [] },
+    {
+      name: 'where the run goes on after it has paid, or failed to',
+      target: 'open',
+      keyed: true,
+      limit: 8,
+      reminders: [],
+    },
+    {
+      name: 'with a reminder on the way',
+      target: 'paid',
+      keyed: true,
+      limit: 8,
+      reminders: [0.5] as number[],
+    },
   ] as const;
-  for (const { name, target, keyed, limit } of walks) {
+  for (const { name, target, keyed, limit, reminders } of walks) {
     it(`executes once at most, with its quorum, loses no decision, and can always end: ${name}`, (t) => {
-      const plan = payment(target, keyed);
+      const plan = payment(target, keyed, { reminders });
       const protocol = protocolOf(plan, { keyed, dedupes: keyed, mayFail: target === 'open' });
       const walk = explore(protocol, limit);
       t.diagnostic(

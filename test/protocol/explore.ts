@@ -3,12 +3,12 @@ import { closedStatuses } from '../../src/engine/state.js';
 import {
   eventKinds,
   firstWorld,
-  moves,
   standingFaults,
   type EventKind,
   type Protocol,
   type World,
 } from './world.js';
+import { moves } from './moves.js';
 
 // Breadth first over every order of so many events, each write and each crash between two writes a move of its own.
 // States are known again by the hash of their canonical form.

@@ -1,5 +1,5 @@
 import { decide } from '../../src/engine/index.js';
-import type { Executor, Plan } from '../../src/engine/plan.js';
+import type { Executor, Gate, Plan } from '../../src/engine/plan.js';
 import { gate, plan, state, transition } from '../engine/build.js';
 import { makeRulings } from './rulings.js';
 import type { Protocol } from './world.js';
@@ -12,10 +12,11 @@ const draft: Executor = {
   ...{ query: [], headers: [], body: null, idempotencyKey: true },
 };
 
-export function payment(target: 'paid' | 'open', keyed = true): Plan {
+export function payment(target: 'paid' | 'open', keyed = true, fields: Partial<Gate> = {}): Plan {
   const gated = gate({
     quorum: { count: 2, perRole: [] },
     timeout: { afterMs: 60_000, action: 'escalate', to: ['finance.director'] },
+    ...fields,
   });
   const executor = { ...draft, idempotencyKey: keyed };
   const pay = transition('pay', target, { executor, gate: gated, tier: 'irreversible' });

@@ -3,6 +3,8 @@ import type { MessageBody } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
 import { initialRun } from '../../src/engine/index.js';
 import type { decide } from '../../src/engine/index.js';
+import { lastMoment } from '../../src/engine/deadlines.js';
+import { nextTimer } from '../../src/engine/expiry.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { Answer, ApprovalState, Effect, Event, RunState } from '../../src/engine/state.js';
 import { kit, message, principal, time } from '../engine/build.js';
@@ -19,6 +21,8 @@ export interface Flight {
   readonly by: Who;
   /** Index of the approval that it decides; -1: one that nobody has opened. */
   readonly on: number;
+  /** It was made after the approval's last moment, and no timer had fired yet. */
+  readonly late?: true;
 }
 
 export type Happening =
@@ -97,6 +101,8 @@ export function makeRulings(plan: Plan, engine: typeof decide): Rulings {
     const decision = ask(before, event);
     const faults = [...faultsBetween(before, decision.state)];
     const answer = answerIn(decision.effects, event);
+    if (event.kind === 'message' && isLate(before, event) && answer?.status !== 'refused')
+      faults.push(`a decision counts that was made after the approval's last moment`);
     if (event.kind === 'message') faults.push(...duplicateFaults(before, decision, event, answer, ask));
     if (answer?.status === 'accepted' && happening.kind === 'message')
       if (!before.seen.some((one) => one.id === happening.flight.id))
@@ -140,16 +146,22 @@ function bodyOf(run: RunState, { kind, on }: Flight): MessageBody {
 
 let deliveries = 0;
 
+function madeAt(run: RunState, { late, on }: Flight): string {
+  const approval = run.approvals[on];
+  const end = late === true && approval !== undefined ? lastMoment(approval) : undefined;
+  return end === undefined ? time : new Date(end + 1).toISOString();
+}
+
 function eventOf(run: RunState, happening: Happening): Event {
   if (happening.kind === 'deadline') {
     const approval = run.approvals[happening.on];
-    const due = new Date(approval?.expiresAt ?? 0).toISOString();
+    const due = new Date(approval === undefined ? 0 : nextTimer(approval)).toISOString();
     return { kind: 'deadline', time: due, approval: approval?.id ?? '' };
   }
   if (happening.kind === 'message') {
     deliveries += 1;
     const { flight } = happening;
-    const fields = { id: flight.id, delivery: `d${deliveries}` };
+    const fields = { id: flight.id, delivery: `d${deliveries}`, time: madeAt(run, flight) };
     return { kind: 'message', time, message: message(people[flight.by], bodyOf(run, flight), fields) };
   }
   const action = run.approvals[happening.on]?.action.id ?? '';
@@ -182,6 +194,16 @@ function* faultsBetween(before: RunState, after: RunState): Generator<string> {
     else if (!old.decisions.every((one) => now.decisions.some((other) => other.id === one.id)))
       yield `a decision on approval ${index} is no longer in the state: lost`;
   }
+}
+
+function isLate(
+  before: RunState,
+  { message: { body, time: made } }: Extract<Event, { kind: 'message' }>,
+): boolean {
+  if (body.kind !== 'decide') return false;
+  const approval = before.approvals.find((one) => one.id === body.approval);
+  const end = approval === undefined ? undefined : lastMoment(approval);
+  return end !== undefined && Date.parse(made) > end;
 }
 
 /** The same message again, by another delivery and by the same: the same answer, and nothing else changes. */

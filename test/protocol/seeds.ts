@@ -39,6 +39,12 @@ const denialIsNoVeto: Decide = (plan, run, event, kit, key) => {
   return { ...decision, state: { ...decision.state, approvals } };
 };
 
+/** A decision counts whenever it was made. */
+const lateCounts: Decide = (plan, run, event, kit, key) => {
+  if (event.kind !== 'message') return decide(plan, run, event, kit, key);
+  return decide(plan, run, { ...event, message: { ...event.message, time: event.time } }, kit, key);
+};
+
 const withEngine = (engine: Decide) => (): Protocol => protocolOf(payment('paid'), {}, engine);
 const withRule = (change: Partial<Protocol>) => (): Protocol => protocolOf(payment('paid'), change);
 
@@ -63,6 +69,11 @@ export const seeds: readonly Seed[] = [
     name: 'a grant that is not consumed',
     protocol: withRule({ consumesGrant: false }),
     says: /its grant is not used up/,
+  },
+  {
+    name: 'a decision that counts although it was made after the last moment',
+    protocol: withEngine(lateCounts),
+    says: /after the approval's last moment/,
   },
   { name: 'a denial that is no veto', protocol: withEngine(denialIsNoVeto), says: /not in the state: lost/ },
   {
