@@ -1,10 +1,10 @@
 import type { Json } from '../model/json.js';
 import type { Plan, Transition } from '../engine/plan.js';
-import type { ApprovalDoc, ApprovalState, RunState } from '../engine/state.js';
+import type { ApprovalDoc, ApprovalState, Asked, RunState } from '../engine/state.js';
 import { buildCall, describeCall } from '../executors/index.js';
 import type { NewApproval } from '../store/approvals.js';
 import type { RunRow } from '../store/runs.js';
-import { consequence, summary } from './approval-sentences.js';
+import { consequence, shown, summary } from './approval-sentences.js';
 
 /** The row behind `GET /v1/approvals/{id}`: the exact action, why it is asked, and what follows. */
 export function approvalRow(
@@ -50,12 +50,18 @@ function approvalDoc(plan: Plan, row: RunRow, run: RunState, approval: ApprovalS
     refs: action.refs,
     guards: approval.guards,
     because: gate.because,
+    ...(approval.asked === undefined ? {} : { asked: approval.asked.map(readable) }),
     quorum: { count: gate.quorum.count },
     separation: gate.separation,
     reasonRule: gate.reason,
     onTimeout: gate.timeout?.action ?? 'deny',
     consequence: consequence(transition, run, approval),
   };
+}
+
+/** What a condition read comes from callers: it hides and turns around nothing. */
+function readable(asked: Asked): Asked {
+  return { ...asked, reason: asked.reason === null ? null : shown(asked.reason) };
 }
 
 function transitionOf(plan: Plan, name: string): Transition | undefined {

@@ -1,4 +1,5 @@
 import type { Json } from '../model/json.js';
+import { grouped } from '../engine/shown.js';
 import { readPath, type PathScopes } from '../engine/template.js';
 import type { TextTemplate, Tier, Transition } from '../engine/plan.js';
 import type { ApprovalState, RunState } from '../engine/state.js';
@@ -61,21 +62,13 @@ function hole(value: string | number | boolean): string {
   return text.length > longestHole ? `${text.slice(0, longestHole - 3)}...` : text;
 }
 
-/** 60000 reads as 60,000; a year, and what has an exponent, stays as it is. */
-function grouped(value: number): string {
-  const [whole = '', fraction] = String(value).split('.');
-  if (!/^-?\d{5,}$/.test(whole)) return String(value);
-  const parts = whole.replaceAll(/\B(?=(\d{3})+$)/g, ',');
-  return fraction === undefined ? parts : `${parts}.${fraction}`;
-}
-
 function short(value: Json): string {
   const text = JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
 /** An argument must not hide, recolour or turn around what is about to be approved. */
-function shown(text: string): string {
+export function shown(text: string): string {
   return text
     .toWellFormed()
     .replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`);

@@ -1,3 +1,4 @@
+import { slotsFilled } from '../engine/quorum.js';
 import type { ApprovalState } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { PayloadRef } from '../model/records.js';
@@ -7,7 +8,8 @@ import { decisionsOf, type DecisionRow } from '../store/decisions.js';
 import { notificationsOf, type NotificationRow } from '../store/notifications.js';
 import { deliveryOf } from './approval-delivery.js';
 import type { Call } from './call.js';
-import { onExpiry, sourceOf } from './approval-words.js';
+import { explainer, listed, reasonOf, type Explain } from './approval-because.js';
+import { onExpiry, onTimeout } from './approval-words.js';
 import type { ApiDeps } from './deps.js';
 import { notFound, type Problem } from './problem.js';
 import { stateOf, visibleRun } from './run-body.js';
@@ -65,9 +67,10 @@ export async function bodiesOf(
   ]);
   const of = <T extends { readonly approval: string }>(all: readonly T[], id: string): T[] =>
     all.filter((one) => one.approval === id);
+  const explain = explainer(deps);
   return Promise.all(
     items.map(({ row, state, onBehalfOf }) =>
-      approvalBody(deps, row, state, {
+      approvalBody(deps, explain, row, state, {
         decisions: of(decisions, row.id),
         claims: of(claims, row.id),
         delegations: of(delegations, row.id),
@@ -81,12 +84,14 @@ export async function bodiesOf(
 /** Everything an approver needs: the exact action, why it waits, who may decide, and what follows. */
 async function approvalBody(
   deps: ApiDeps,
+  explain: Explain,
   row: ApprovalRow,
   state: ApprovalState | null,
   beside: Beside,
 ): Promise<JsonObject> {
   const { doc } = row;
   const trace = doc.refs.find((ref) => ref.role === 'trace');
+  const because = await explain(row);
   return {
     id: row.id,
     status: row.status,
@@ -106,8 +111,8 @@ async function approvalBody(
     requestedBy: { id: doc.requestedBy.id, kind: doc.requestedBy.kind },
     requestedAt: row.requestedAt,
     requesters: [...(state?.requesters ?? [row.requestedBy])],
-    reason: doc.because.length === 0 ? null : doc.because.join('; '),
-    because: doc.because.map((text) => ({ source: sourceOf(text), text })),
+    reason: reasonOf(because),
+    because: listed(because),
     reasonRequired: doc.reasonRule === 'required',
     trace: trace === undefined ? null : await readJson(deps, trace),
     guards: doc.guards as unknown as Json,
@@ -115,7 +120,7 @@ async function approvalBody(
     quorum: quorumOf(row, state),
     decisions: await Promise.all(beside.decisions.map((one) => listedDecision(deps, one))),
     expiresAt: row.expiresAt,
-    onTimeout: doc.onTimeout,
+    onTimeout: onTimeout(row, state),
     onExpiry: onExpiry(row, state),
     consequence: doc.consequence,
     escalatedAt: row.escalatedAt,
@@ -141,21 +146,11 @@ async function peopleOf(deps: ApiDeps, { claims, delegations, onBehalfOf }: Besi
 }
 
 function quorumOf({ doc }: ApprovalRow, state: ApprovalState | null): JsonObject {
-  const approving = new Map(
-    (state?.decisions ?? [])
-      .filter((one) => one.decision === 'approve')
-      .map((one) => [one.by.id, one.roles] as const),
-  );
-  const holders = (role: string): number =>
-    [...approving.values()].filter((roles) => roles.includes(role)).length;
-  const perRole = (state?.gate.quorum.perRole ?? []).map(({ role, count }) => ({
-    role,
-    count,
-    approved: holders(role),
-  }));
+  const approving = (state?.decisions ?? []).filter((one) => one.decision === 'approve');
+  const perRole = state === null ? [] : slotsFilled(state).map((slot) => ({ ...slot }));
   return {
     count: doc.quorum.count,
-    approved: approving.size,
+    approved: new Set(approving.map((one) => one.by.id)).size,
     ...(perRole.length === 0 ? {} : { perRole }),
   };
 }

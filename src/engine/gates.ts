@@ -1,8 +1,10 @@
 import type { Principal } from '../model/principal.js';
-import type { Executor, Gate, Tier, Transition } from './plan.js';
+import type { Executor, Gate, Guard, Operand, Tier, Transition } from './plan.js';
 import type { ApprovalState, Asked, Excluded, Kit } from './state.js';
 import { evaluateGuard, verdictOf, type GuardContext } from './guards.js';
 import { strictest } from './merge.js';
+import { grouped } from './shown.js';
+import { valueAt } from './template.js';
 
 /** The gate of a `human` executor: its own roles, else its queue's. */
 function humanGate(roles: readonly string[], queue: string | null): Gate {
@@ -71,8 +73,25 @@ function askedBy(gate: Gate, at: GuardContext): Asked | null {
     source: gate.origin?.source ?? 'transition',
     path: gate.origin?.path ?? null,
     rule: gate.because.join('; '),
-    reason: gate.on === null ? null : evaluateGuard(gate.on, at).reason,
+    reason: gate.on === null ? null : becauseOf(gate.on, at),
   };
+}
+
+/** `amount 60,000 > 50,000`: the comparison with what it read; of other conditions, and of errors, the guard's reason. */
+function becauseOf(on: Guard, at: GuardContext): string {
+  const { verdict, reason } = evaluateGuard(on, at);
+  if (on.kind !== 'expr' || verdict !== 'pass') return reason;
+  const { left, operator, right } = on.expr;
+  return `${side(left, at)} ${operator} ${side(right, at)}`;
+}
+
+const longestValue = 120;
+
+function side(operand: Operand, at: GuardContext): string {
+  const value = operand.kind === 'literal' ? operand.value : (valueAt(at, operand) ?? null);
+  const text = typeof value === 'number' ? grouped(value) : JSON.stringify(value);
+  const cut = text.length > longestValue ? `${text.slice(0, longestValue - 3)}...` : text;
+  return operand.kind === 'literal' ? cut : `${operand.text} ${cut}`;
 }
 
 /** Where gate and executor name no role, the queue's; where there are none either, the permission decides. */

@@ -2,33 +2,63 @@ import type { ApprovalState } from './state.js';
 
 /** A person who approved, with the roles that it held then. */
 type Approver = readonly string[];
+type Voted = Pick<ApprovalState, 'gate' | 'decisions'>;
 
 /** Distinct approving humans, enough of them, and for each slot of a role one who fills no other. */
-export function quorumReached({ gate, decisions }: Pick<ApprovalState, 'gate' | 'decisions'>): boolean {
-  const approved = decisions.filter((one) => one.decision === 'approve');
-  const people = [...new Map(approved.map((one) => [one.by.id, one.roles])).values()];
-  const slots = gate.quorum.perRole.flatMap(({ role, count }) =>
-    Number.isInteger(count) && count >= 1 && count <= people.length
-      ? Array<string>(count).fill(role)
-      : [null],
-  );
-  return people.length >= gate.quorum.count && filled(slots, people) === slots.length;
+export function quorumReached(approval: Voted): boolean {
+  const people = approvers(approval);
+  const slots = slotsOf(approval, people.length);
+  return people.length >= approval.gate.quorum.count && fill(slots, people).size === slots.length;
 }
 
-/** How many slots distinct people can fill: augmenting paths, as one person may hold several roles. */
-function filled(slots: readonly (string | null)[], people: readonly Approver[]): number {
+export interface Slot {
+  readonly role: string;
+  readonly count: number;
+  readonly approved: number;
+}
+
+/** How many people each role's slots want, and how many have a person who fills no other. */
+export function slotsFilled(approval: Voted): Slot[] {
+  const { perRole } = approval.gate.quorum;
+  const people = approvers(approval);
+  const slots = perRole.flatMap(({ role, count }) =>
+    Array<string>(Math.max(0, Math.min(count, people.length))).fill(role),
+  );
+  const filled = [...fill(slots, people).values()].map((slot) => slots[slot]);
+  return perRole.map(({ role, count }) => ({
+    role,
+    count,
+    approved: filled.filter((one) => one === role).length,
+  }));
+}
+
+function approvers({ decisions }: Voted): Approver[] {
+  const approved = decisions.filter((one) => one.decision === 'approve');
+  return [...new Map(approved.map((one) => [one.by.id, one.roles])).values()];
+}
+
+/** `null`: a slot that nobody can fill, of a count that is none or that people are too few for. */
+function slotsOf({ gate }: Voted, people: number): (string | null)[] {
+  return gate.quorum.perRole.flatMap(({ role, count }) =>
+    Number.isInteger(count) && count >= 1 && count <= people ? Array<string>(count).fill(role) : [null],
+  );
+}
+
+/** Slot by person, as many as distinct people can fill: augmenting paths, as one person may hold several roles. */
+function fill(slots: readonly (string | null)[], people: readonly Approver[]): Map<number, number> {
   const takenBy = new Map<number, number>();
-  const fill = (slot: number, tried: Set<number>): boolean => {
+  const place = (slot: number, tried: Set<number>): boolean => {
     for (const [index, roles] of people.entries()) {
       const role = slots[slot] ?? null;
       if (role === null || !roles.includes(role) || tried.has(index)) continue;
       tried.add(index);
       const other = takenBy.get(index);
-      if (other !== undefined && !fill(other, tried)) continue;
+      if (other !== undefined && !place(other, tried)) continue;
       takenBy.set(index, slot);
       return true;
     }
     return false;
   };
-  return slots.filter((_, slot) => fill(slot, new Set())).length;
+  for (const slot of slots.keys()) place(slot, new Set());
+  return takenBy;
 }

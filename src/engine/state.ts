@@ -98,7 +98,7 @@ export interface Asked {
   /** JSON pointer segments in the flow's document; null: the rule is written elsewhere. */
   readonly path: readonly (string | number)[] | null;
   readonly rule: string;
-  /** What its condition read; null: it always applies. */
+  /** `amount 60,000 > 50,000`; null: it always applies. */
   readonly reason: string | null;
 }
 

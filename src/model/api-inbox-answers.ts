@@ -60,8 +60,10 @@ export const approval = named(
     expiresAt: textOrNull,
     onTimeout: text,
     consequence: text,
-    /** Each rule that asks for this approval, and where it stands. */
-    because: z.array(z.strictObject({ source: text, text })),
+    /** Each rule that asks for this approval: where it stands, what its condition read, and both in words. */
+    because: z.array(
+      z.strictObject({ source: text, rule: text, read: textOrNull, line: count.optional(), text }),
+    ),
     /** What happens when nobody decides. */
     onExpiry: text,
     /** All who asked for exactly this. */

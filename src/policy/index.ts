@@ -2,3 +2,4 @@ export { checkFlowText, type CompiledFlow, type FlowCheck } from './check-text.j
 export type { Catalog, CompiledTool } from './context.js';
 export { loadFolder, type FolderResult, type LoadedFolder } from './folder.js';
 export type { Finding, Problem } from './problems.js';
+export { linesOfGates } from './places.js';

@@ -44,6 +44,7 @@ describe('the vendor-invoice-reconciliation agent of seed 000', () => {
     assert.deepEqual(approval.arguments, { vendor: 'ACME', amount: 60_000 });
     assert.deepEqual(approval.roles, ['finance.controller']);
     assert.equal(approval.requestedBy.kind, 'agent');
+    assert.equal(seen.body.reason, 'asked because amount 60,000 > 50,000, charter line 11');
     assert.equal((await getRun(stack, 'agent', parked.run)).run.status, 'waiting');
     const decided = await decide(stack, 'finance', parked.approval, 'approve', {
       reason: 'invoice 17 matches',

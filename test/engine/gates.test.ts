@@ -89,7 +89,7 @@ describe('a gate of several places', () => {
         source: 'charter',
         path: ['charter', 'approval_gate'],
         rule: 'charter: amount > 50',
-        reason: '`as written` is true ($.arguments.amount is `60`)',
+        reason: '$.arguments.amount 60 > 50',
       },
     ]);
   });
