@@ -7,7 +7,7 @@ import { grouped } from './shown.js';
 import { valueAt } from './template.js';
 
 /** The gate of a `human` executor: its own roles, else its queue's. */
-function humanGate(roles: readonly string[], queue: string | null): Gate {
+export function humanGate(roles: readonly string[], queue: string | null): Gate {
   return {
     on: null,
     roles,

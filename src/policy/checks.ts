@@ -10,9 +10,10 @@ import type {
 import { error, warn, type Compiling, type Path } from './context.js';
 import { checkArms } from './arms.js';
 import { checkGuards, flowDomains, type DomainOf, type Placed } from './comparisons.js';
+import { checkGates } from './gate-checks.js';
 import { checkCase, checkGraph } from './graph.js';
 import { nearest } from './problems.js';
-import { declares, executorPaths, guardPaths, mappingPaths } from './reads.js';
+import { declares, executorPaths, gatePaths, guardPaths, mappingPaths } from './reads.js';
 
 // What a plan says of itself: targets, ways to an end, evidence, arguments.
 
@@ -49,6 +50,7 @@ export function checkPlan(to: Compiling, plan: Plan, path: Path): void {
   checkCase(to, names, [...path, 'states']);
   checkEvidence(to, plan, path);
   checkConnections(to, plan, path);
+  checkGates(to, plan, path, transitionPath);
   if (plan.notation !== 'states') return;
   checkArms(to, plan, path);
   checkContext(to, plan, path);
@@ -179,6 +181,7 @@ function checkContext(to: Compiling, plan: Plan, path: Path): void {
   for (const { state, transition } of everyTransition(plan)) {
     const reads = [
       ...[...transition.guards, ...transition.branches.map((one) => one.when)].flatMap(guardPaths),
+      ...gatePaths(transition.gate),
       ...(transition.executor === null ? [] : executorPaths(transition.executor)),
       ...mappingPaths(transition.output),
     ];

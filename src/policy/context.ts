@@ -60,9 +60,10 @@ export function warn(
   path: Path,
   message: string,
   at: Place = 'key',
+  suggestion?: string,
 ): void {
   if (to.warnings.length >= maxProblems) return;
-  to.warnings.push(problemAt(to.source, code, path, message, at));
+  to.warnings.push(problemAt(to.source, code, path, message, at, suggestion));
 }
 
 /** A reference to something that must exist. */

@@ -2,6 +2,7 @@ import { defaultReliability, type Executor, type Reliability, type Tier } from '
 import { error, warn, type Compiling, type Path } from './context.js';
 import { assertQueue } from './gates.js';
 import { checkConnection, checkRest } from './rest.js';
+import { warnUnknownRoles } from './roles.js';
 import type { ExecutorShape, ReliabilityShape } from './shapes.js';
 import { compileEntries, compileTemplate, compileText } from './values.js';
 
@@ -102,6 +103,7 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
     case 'human':
       if (shape.queue !== undefined)
         assertQueue(to, shape.queue, [...path, 'queue'], shape.roles !== undefined);
+      warnUnknownRoles(to, shape.roles ?? [], [...path, 'roles']);
       return { kind: 'human', queue: shape.queue ?? null, roles: shape.roles ?? [] };
     case 'noop':
       return { kind: 'noop', output: shape.output ?? null };

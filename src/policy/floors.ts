@@ -1,8 +1,9 @@
 import type { FloorEntry, PolicySet } from '../model/policy-set.js';
 import type { Compiling, Path } from './context.js';
-import { assertQueue, checkQuorum, compileRules, warnUnknownRoles } from './gates.js';
+import { assertQueue, compileRules } from './gates.js';
 import type { PolicyFile } from './policy-set.js';
 import type { Reading } from './reading.js';
+import { warnUnknownRoles } from './roles.js';
 import type { FloorShape } from './shapes.js';
 
 // What environments ask for under effects, whatever their authors wrote.
@@ -14,7 +15,8 @@ const tiersWithEffect: FloorEntry['tiers'] = ['reversible', 'irreversible', 'non
 export function withFloors(reading: Reading, files: readonly PolicyFile[], policySet: PolicySet): PolicySet {
   const found = new Map<string, readonly FloorEntry[]>();
   for (const { source, shape } of files) {
-    const { errors, warnings } = reading;
+    // They belong to no flow and no tool: the file acknowledges them.
+    const { errors, together: warnings } = reading;
     const to: Compiling = { source, catalog: { policySet, tools: [] }, errors, warnings };
     for (const [name, one] of Object.entries(shape?.environments ?? {}))
       found.set(
@@ -35,9 +37,8 @@ function compileFloor(to: Compiling, shape: FloorShape, path: Path): FloorEntry 
   const tiers = [...new Set(shape.tiers ?? tiersWithEffect)];
   const roles = shape.roles ?? [];
   if (shape.queue !== undefined) assertQueue(to, shape.queue, [...path, 'queue'], roles.length > 0);
-  warnUnknownRoles(to, roles, path);
-  checkQuorum(to, Object.keys(shape.quorum?.perRole ?? {}), roles, [...path, 'quorum', 'perRole']);
+  warnUnknownRoles(to, roles, [...path, 'roles']);
   // Time approves reversible effects only, so only a floor for those alone may say so.
   const tier = tiers.every((one) => one === 'reversible') ? 'reversible' : 'irreversible';
-  return { tiers, roles, ...compileRules(to, shape, { path, tier }) };
+  return { tiers, roles, ...compileRules(to, shape, { path, tier, roles }) };
 }

@@ -1,23 +1,26 @@
 import { strictest } from '../engine/merge.js';
-import type { Gate, GateSource, GateTimeout, Guard, Path as PathOperand, Tier } from '../engine/plan.js';
+import type { Gate, GateSource, Guard, Path as PathOperand, Tier } from '../engine/plan.js';
 import { guardScopes } from '../engine/expression.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import { nearest } from './problems.js';
-import { longestMs } from './shape-basics.js';
-import type { GateShape, TimeoutShape } from './shapes.js';
+import { warnUnknownRole, warnUnknownRoles } from './roles.js';
+import { compileTimeout } from './stages.js';
+import type { GateShape } from './shapes.js';
 import { compileExpression, compileGuard, compilePath } from './values.js';
 
 // What an effect waits for.
 
 /** In seed 003 a queue is a label: one that no file declares is decided by whoever holds `approval.decide`. */
 export function assertQueue(to: Compiling, queue: string, path: Path, named: boolean): void {
-  if (named || to.catalog.policySet.queues.some((one) => one.name === queue)) return;
+  const names = to.catalog.policySet.queues.map((one) => one.name);
+  if (named || names.includes(queue)) return;
   warn(
     to,
     'UNKNOWN_QUEUE',
     path,
     `no file declares queue \`${queue}\`: humans with the permission \`approval.decide\` decide what waits in it`,
     'value',
+    nearest(queue, names),
   );
 }
 
@@ -46,20 +49,15 @@ export function compileGate(
     );
   const roles = shape.roles ?? (shape.approver_role === undefined ? [] : [shape.approver_role]);
   if (shape.queue !== undefined) assertQueue(to, shape.queue, [...path, 'queue'], roles.length > 0);
-  warnUnknownRoles(to, roles, path);
-  checkQuorum(
-    to,
-    Object.keys(shape.quorum?.perRole ?? {}),
-    roles.length > 0 ? roles : queueRoles(to, shape.queue),
-    [...path, 'quorum', 'perRole'],
-  );
+  warnUnknownRoles(to, shape.roles ?? [], [...path, 'roles']);
+  if (shape.approver_role !== undefined) warnUnknownRole(to, shape.approver_role, [...path, 'approver_role']);
   const on = shape.on === undefined ? null : compileOn(to, shape.on, [...path, 'on'], from.bareNames);
   const condition = typeof shape.on === 'string' ? shape.on : on === null ? 'always' : 'its condition';
   const ends = compileEnd(to, shape.expiresWith, [...path, 'expiresWith']);
   const what = from.name === undefined ? from.source : `${from.source} ${from.name}`;
   return {
     on,
-    ...compileRules(to, shape, { path, tier: from.tier }),
+    ...compileRules(to, shape, { path, tier: from.tier, roles }),
     roles,
     ...(ends === null ? {} : { expiresWith: [ends] }),
     because: [`${what}: ${condition}`],
@@ -74,9 +72,15 @@ type Rules = Omit<Gate, 'on' | 'roles' | 'because' | 'origin' | 'parts' | 'expir
 export function compileRules(
   to: Compiling,
   shape: Omit<GateShape, 'on' | 'roles' | 'approver_role' | 'expiresWith'>,
-  { path, tier }: { readonly path: Path; readonly tier: Tier | null },
+  {
+    path,
+    tier,
+    roles,
+  }: { readonly path: Path; readonly tier: Tier | null; readonly roles: readonly string[] },
 ): Rules {
   const { quorum, separation, reminders } = shape;
+  const deciding = roles.length > 0 ? roles : queueRoles(to, shape.queue);
+  checkQuorum(to, Object.keys(quorum?.perRole ?? {}), deciding, [...path, 'quorum', 'perRole']);
   return {
     queue: shape.queue ?? null,
     quorum: {
@@ -91,7 +95,7 @@ export function compileRules(
     },
     reason: shape.reason ?? 'optional',
     ...(shape.direct === 'required' ? { direct: 'required' as const } : {}),
-    timeout: compileTimeout(to, shape.timeout, path, tier),
+    timeout: compileTimeout(to, shape.timeout, { path, tier, deciding }),
     ...(reminders === undefined ? {} : { reminders: [...new Set(reminders)].sort((a, b) => a - b) }),
   };
 }
@@ -100,94 +104,24 @@ function compileEnd(to: Compiling, text: string | undefined, path: Path): PathOp
   return text === undefined ? null : compilePath(to, text, path, guardScopes, false);
 }
 
-/** A role needs no declaration, as keys may hold any: one that is nearly a declared one is a slip. */
-export function warnUnknownRoles(to: Compiling, roles: readonly string[], path: Path): void {
-  const declared = to.catalog.policySet.roles.map((one) => one.name);
-  for (const role of roles) {
-    const near = declared.includes(role) ? undefined : nearest(role, declared);
-    if (near !== undefined)
-      warn(to, 'UNKNOWN_ROLE', path, `no file declares the role \`${role}\`: did you mean \`${near}\`?`);
-  }
-}
-
 /** Who decides where a gate names no role. */
-function queueRoles(to: Compiling, queue: string | undefined): readonly string[] {
+export function queueRoles(to: Compiling, queue: string | null | undefined): readonly string[] {
   return to.catalog.policySet.queues.find((one) => one.name === queue)?.roles ?? [];
 }
 
 /** The holders of each role that a quorum asks for may decide at this gate. */
-export function checkQuorum(
-  to: Compiling,
-  wanted: readonly string[],
-  roles: readonly string[],
-  path: Path,
-): void {
+function checkQuorum(to: Compiling, wanted: readonly string[], roles: readonly string[], path: Path): void {
   for (const role of wanted) {
-    if (roles.length > 0 && !roles.includes(role))
+    if (!roles.includes(role))
       error(
         to,
         'QUORUM_IMPOSSIBLE',
         [...path, role],
-        `the quorum asks for the role \`${role}\`, whose holders may not decide here: add it to \`roles\``,
+        `the quorum asks for the role \`${role}\`, by which nobody decides here: add it to \`roles\``,
         'key',
         nearest(role, roles),
       );
   }
-}
-
-function compileTimeout(
-  to: Compiling,
-  shape: TimeoutShape | undefined,
-  path: Path,
-  tier: Tier | null,
-): GateTimeout | null {
-  if (shape !== undefined) return compileStage(to, shape, [...path, 'timeout'], tier);
-  warn(
-    to,
-    'GATE_WITHOUT_TIMEOUT',
-    path,
-    "the gate has no `timeout`: the environment's default applies, and then it denies",
-  );
-  return null;
-}
-
-function compileStage(to: Compiling, shape: TimeoutShape, path: Path, tier: Tier | null): GateTimeout {
-  const action = shape.action ?? 'deny';
-  const wrong = stageProblem(shape, action, tier);
-  if (wrong !== null) error(to, 'GATE_TIMEOUT', [...path, ...wrong.at], wrong.message, wrong.place);
-  return {
-    afterMs: Math.max(shape.after ?? longestMs, 1),
-    action,
-    to: shape.to ?? [],
-    ...(shape.at === undefined ? {} : { atMs: Date.parse(shape.at) }),
-    ...(shape.hours === 'business' ? { hours: 'business' as const } : {}),
-    ...(shape.then === undefined ? {} : { then: compileStage(to, shape.then, [...path, 'then'], tier) }),
-  };
-}
-
-interface StageProblem {
-  readonly at: readonly string[];
-  readonly message: string;
-  readonly place: 'key' | 'value';
-}
-
-function stageProblem(shape: TimeoutShape, action: string, tier: Tier | null): StageProblem | null {
-  const say = (at: readonly string[], message: string, place: 'key' | 'value' = 'value'): StageProblem => ({
-    at,
-    message,
-    place,
-  });
-  if (shape.after === undefined && shape.at === undefined)
-    return say([], 'a timeout says when: add `after: 8h` or `at: 2026-12-24T18:00:00+01:00`', 'key');
-  if (action === 'approve' && tier !== 'reversible')
-    return say(['action'], 'only a `reversible` tool may be approved by time');
-  if (action === 'escalate' && (shape.to ?? []).length === 0)
-    return say([], 'an escalation names the roles that it goes to: add `to`');
-  if (action !== 'escalate' && shape.to !== undefined)
-    return say(['to'], 'only `action: escalate` goes to somebody: remove `to`', 'key');
-  if (action !== 'escalate' && shape.then !== undefined)
-    return say(['then'], 'only an escalation has something after it: remove `then`', 'key');
-  return null;
 }
 
 function compileOn(to: Compiling, on: NonNullable<GateShape['on']>, path: Path, bareNames: boolean): Guard {

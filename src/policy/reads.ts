@@ -54,7 +54,7 @@ export function checkReads(to: Compiling, reader: Reader, path: Path): void {
   }
 }
 
-function gatePaths(gate: Gate | null | undefined): readonly PathOperand[] {
+export function gatePaths(gate: Gate | null | undefined): readonly PathOperand[] {
   return [...(gate?.on ? guardPaths(gate.on) : []), ...(gate?.expiresWith ?? [])];
 }
 

@@ -77,7 +77,10 @@ function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]):
       const own = issue.code === 'custom' || issue.code === 'invalid_format' || issue.code === 'too_small';
       const message = (shown: string): string =>
         own ? `${shown} ${issue.message}` : `${shown}: ${issue.message}`;
-      return [misfit(fitting, path, isEmptyGuard(issue, path) ? 'EMPTY_GUARD' : 'WRONG_VALUE', message)];
+      const names = path.at(-1) === 'zone' ? Intl.supportedValuesOf('timeZone') : [];
+      return [
+        misfit(fitting, path, isEmptyGuard(issue, path) ? 'EMPTY_GUARD' : 'WRONG_VALUE', message, names),
+      ];
     }
   }
 }

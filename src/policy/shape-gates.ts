@@ -88,7 +88,8 @@ export const hoursShape = z
     from: clockTime,
     to: clockTime,
   })
-  .refine((one) => one.from < one.to, { error: 'ends before it begins: `from` is earlier than `to`' });
+  // A time of day that is none was told already, and compares with nothing.
+  .refine((one) => !(one.from >= one.to), { error: 'ends before it begins: `from` is earlier than `to`' });
 export type HoursShape = z.infer<typeof hoursShape>;
 
 function isZone(name: string): boolean {
