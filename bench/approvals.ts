@@ -1,16 +1,19 @@
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { startBare } from './gates/bare.js';
 import { listenForEffects, type Arrivals } from './gates/arrivals.js';
 import { startGoverned } from './gates/governed.js';
+import { listenForInterrupt } from './gates/interrupt.js';
 import { measureSide, type Plan, type Row } from './gates/measure.js';
 import { installPeers, startDbos, startRestate } from './gates/peers.js';
 import { gatesTable, type SideReport } from './gates/report.js';
 import type { Side } from './gates/side.js';
 import { machine } from './machine.js';
 
-// `npm run bench:approvals [-- --parked 10000,100000 --decisions 1000 --no-peers --markdown …]`: start -> wait for
-// approval -> one HTTP effect -> done, with the product, a bare Temporal workflow, Restate and DBOS, one after another,
-// each on servers of its own. JSON on stdout (or tables for docs/performance.md), progress on stderr.
+// `npm run bench:approvals [-- --parked 10000,100000 --sides countersign,temporal --decisions 1000 --markdown …]`: start
+// -> wait for approval -> one HTTP effect -> done, with the product, a bare Temporal workflow, Restate and DBOS, one after
+// another, each on servers of its own. JSON on stdout (or tables for docs/performance.md), progress on stderr, with each
+// row as soon as it is measured. Ctrl-C stops what runs and prints what was measured.
 
 const { values } = parseArgs({
   allowNegative: true,
@@ -20,9 +23,11 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '3' },
     'in-flight': { type: 'string', default: '32' },
     minutes: { type: 'string', default: '120' },
-    only: { type: 'string', default: 'countersign,temporal,restate,dbos' },
+    sides: { type: 'string', default: 'countersign,temporal,restate,dbos' },
     peers: { type: 'boolean', default: true },
     markdown: { type: 'boolean', default: false },
+    // Where the JSON is kept too, after each side: for tables from a run of hours.
+    json: { type: 'string' },
   },
 });
 const number = (text: string): number => Math.max(Number(text) || 0, 1);
@@ -51,7 +56,10 @@ const entries: readonly Entry[] = [
   { name: 'dbos', isPeer: true, start: startDbos },
 ];
 
+const interrupt = listenForInterrupt();
+
 async function report({ name, start }: Entry, arrivals: Arrivals): Promise<SideReport> {
+  if (interrupt.status() !== null) return { name, status: 'unavailable', reason: 'interrupted before' };
   say(`${name}: starting`);
   let side: Side;
   try {
@@ -59,37 +67,48 @@ async function report({ name, start }: Entry, arrivals: Arrivals): Promise<SideR
   } catch (error) {
     return { name, status: 'unavailable', reason: String(error) };
   }
+  say(`${name}: working`);
   const { about } = side;
   const rows: Row[] = [];
+  const measure = async (): Promise<void> => {
+    for await (const row of measureSide(side, plan, arrivals, say)) {
+      rows.push(row);
+      say(`${name}: ${JSON.stringify(row)}`);
+    }
+  };
   try {
-    for await (const row of measureSide(side, plan, arrivals, say)) rows.push(row);
+    await interrupt.unless(measure());
     return { name, status: 'measured', about, rows };
   } catch (error) {
     say(`${name}: ${String(error)}`);
     return { name, status: 'failed', about, reason: String(error), rows };
   } finally {
-    await side.stop();
+    await side.stop().catch((error: unknown) => say(`${name} did not stop: ${String(error)}`));
   }
 }
 
 async function main(): Promise<void> {
-  const wanted = values.only.split(',');
+  const wanted = values.sides.split(',');
+  const unknown = wanted.find((name) => !entries.some((entry) => entry.name === name));
+  if (unknown !== undefined)
+    throw new Error(
+      `there is no side \`${unknown}\`: give some of ${entries.map(({ name }) => name).join(', ')}`,
+    );
   const chosen = entries.filter(({ name, isPeer }) => wanted.includes(name) && (values.peers || !isPeer));
   const missing = chosen.some(({ isPeer }) => isPeer) ? await installPeers() : null;
   const arrivals = await listenForEffects();
   const sides: SideReport[] = [];
-  for (const entry of chosen)
+  const json = (): string => `${JSON.stringify({ machine: machine(), plan, sides }, null, 2)}\n`;
+  for (const entry of chosen) {
+    const isAbsent = entry.isPeer && missing !== null;
     sides.push(
-      entry.isPeer && missing !== null
-        ? { name: entry.name, status: 'unavailable', reason: missing }
-        : await report(entry, arrivals),
+      isAbsent ? { name: entry.name, status: 'unavailable', reason: missing } : await report(entry, arrivals),
     );
+    if (values.json !== undefined) writeFileSync(values.json, json());
+  }
   await arrivals.close();
-  const json = { machine: machine(), plan, sides };
-  process.stdout.write(
-    values.markdown ? gatesTable(plan.parked, sides) : `${JSON.stringify(json, null, 2)}\n`,
-  );
+  process.stdout.write(values.markdown ? gatesTable(plan.parked, sides) : json());
 }
 
 await main();
-process.exit(0);
+process.exit(interrupt.status() ?? 0);

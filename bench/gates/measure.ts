@@ -102,10 +102,11 @@ async function parkUpTo(
     else if (waiting.length % 200 === 0 && availableMb() < leastFreeMb) status = 'outOfMemory';
     return status === 'measured';
   };
+  const tell = progress(side.name, already, size, say);
   await together(size - already, inFlight, async () => {
     if (!fits()) return;
     waiting.push(await side.park());
-    if (waiting.length % Math.ceil(size / 10) === 0) say(`${side.name}: ${waiting.length} started`);
+    tell(waiting.length);
   });
   // Started is not yet parked, where starting does not wait for it.
   while (side.parked() - before < waiting.length - already && fits()) await sleep(20);
@@ -113,6 +114,20 @@ async function parkUpTo(
   const parked = side.parked() - before;
   if (status !== 'measured') say(`${side.name}: ${status} at ${already + parked} of ${size}`);
   return { status, startsPerSecond: rounded(parked / seconds) };
+}
+
+/** Says after each twentieth how many there are, how fast the last of them came, and how long the rest will take. */
+function progress(name: string, already: number, size: number, say: Say): (count: number) => void {
+  const every = Math.max(Math.ceil((size - already) / 20), 1);
+  let last = { count: already, at: performance.now() };
+  return (count) => {
+    if (count < last.count + every && count < size) return;
+    const at = performance.now();
+    const rate = ((count - last.count) / Math.max(at - last.at, 1)) * 1_000;
+    last = { count, at };
+    const minutes = Math.ceil((size - count) / Math.max(rate, 0.01) / 60);
+    say(`${name}: ${count} of ${size} started, ${rounded(rate)} a second, about ${minutes} min to go`);
+  };
 }
 
 async function decideEach(all: readonly Waiting[], arrivals: Arrivals): Promise<Decided> {

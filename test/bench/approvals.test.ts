@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { gatesTable, type SideReport } from '../../bench/gates/report.js';
+import { processTree } from '../../bench/measure.js';
 import { projectRoot } from '../support/paths.js';
+import { until } from '../support/processes.js';
 
 const positive = z.number().positive();
 const tail = z.strictObject({
@@ -37,18 +40,71 @@ const report = z.strictObject({
   sides: z.array(side),
 });
 
+const peersThere = existsSync(join(projectRoot, 'bench', 'peers', 'node_modules', '@restatedev'));
+const script = ['--import', 'tsx', join('bench', 'approvals.ts')];
+const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
+
 describe('the benchmark of approvals', () => {
-  it('parks, weighs, decides, restarts and kills the product and a bare workflow alike, and prints JSON alone', async () => {
-    const sizes = ['--parked', '18', '--decisions', '8', '--kills', '1', '--no-peers'];
-    const script = ['--import', 'tsx', join('bench', 'approvals.ts'), ...sizes];
-    const { stdout } = await promisify(execFile)(process.execPath, script, { cwd: projectRoot });
+  it('parks, weighs, decides, restarts and kills all sides alike, the peers where they are installed, and prints JSON alone', async () => {
+    const sizes = [
+      '--parked',
+      '18',
+      '--decisions',
+      '8',
+      '--kills',
+      '1',
+      ...(peersThere ? [] : ['--no-peers']),
+    ];
+    const { stdout } = await promisify(execFile)(process.execPath, [...script, ...sizes], {
+      cwd: projectRoot,
+    });
     assert.doesNotMatch(stdout, /"reason"/);
     const { sides } = report.parse(JSON.parse(stdout));
     const measured = sides.map(({ name, rows }) => [name, ...Object.keys(rows[0]?.memoryMb ?? {})]);
     assert.deepEqual(measured, [
       ['countersign', 'worker', 'api', 'temporal', 'postgres'],
       ['temporal', 'worker', 'temporal'],
+      ...(peersThere
+        ? [
+            ['restate', 'worker', 'restate'],
+            ['dbos', 'worker', 'door', 'postgres'],
+          ]
+        : []),
     ]);
+  });
+
+  it('stops all that it has started when it is interrupted, and prints what it has', async () => {
+    const sizes = ['--parked', '100000', '--sides', 'temporal'];
+    const child = spawn(process.execPath, [...script, ...sizes], {
+      cwd: projectRoot,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    let told = '';
+    let printed = '';
+    child.stdout.on('data', (bytes) => (printed += String(bytes)));
+    let started: readonly number[] = [];
+    const pid = child.pid ?? 0;
+    child.stderr.on('data', (bytes) => {
+      told += String(bytes);
+      if (started.length > 0 || !told.includes('temporal: working')) return;
+      started = processTree(pid);
+      child.kill('SIGINT');
+    });
+    assert.equal(await ended, 130, told);
+    assert.ok(started.length > 3, 'a server under its leash and a worker had been started');
+    await until('all of them to be gone', 10_000, () => (started.some(isAlive) ? null : true));
+    assert.match(printed, /"status": "failed",[^}]*"reason": "Error: interrupted by SIGINT"/);
+  });
+
+  it('asks for sides that there are', async () => {
+    const call = promisify(execFile)(process.execPath, [...script, '--sides', 'restat'], {
+      cwd: projectRoot,
+    });
+    await assert.rejects(
+      call,
+      /there is no side `restat`: give some of countersign, temporal, restate, dbos/,
+    );
   });
 
   it('shows an engine that is not there, one that failed and one that ran out of time as such', () => {
