@@ -52,7 +52,8 @@ function remind(draft: Draft, approval: ApprovalState, now: number): void {
 }
 
 function escalate(draft: Draft, approval: ApprovalState, over: GateTimeout): void {
-  const roles = [...new Set([...approval.roles, ...over.to])];
+  // Whoever holds `approval.decide` may decide where no role is named: a role would be one condition more.
+  const roles = approval.roles.length === 0 ? [] : [...new Set([...approval.roles, ...over.to])];
   const stage = (approval.stage ?? 0) + 1;
   const { gate, endsAt } = approval;
   const times = stageTimes(gate, stageOf(gate, stage), draft.kit, Date.parse(draft.time), roles, endsAt);

@@ -122,7 +122,9 @@ function lookUpVariable(reference: string, source: ReferenceSource): Found {
   }
   const value = Object.hasOwn(source.env, name) ? source.env[name] : undefined;
   if (value === undefined || value === '') {
-    return { missing: `reference \`${reference}\` has no value; set that environment variable for the service` };
+    return {
+      missing: `reference \`${reference}\` has no value; set that environment variable for the service`,
+    };
   }
   // Most variables are settings (a port, a level); what is shorter than a credential is not worth hiding.
   return { value, secret: value.length >= 6 ? value : null };

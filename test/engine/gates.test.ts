@@ -280,6 +280,26 @@ describe("an approval's time", () => {
     assert.equal(approval().status, 'expired');
   });
 
+  it('takes nobody in where the permission decides: a role would leave out those who were asked', () => {
+    const { walk, approval } = parked({
+      roles: [],
+      quorum: { count: 2, perRole: [] },
+      timeout: { afterMs: hour, action: 'escalate', to: ['cfo'] },
+    });
+    const [dan, eve, cfo] = [
+      principal('dan', 'human', { permissions: ['approval.decide'] }),
+      principal('eve', 'human', { permissions: ['approval.decide'] }),
+      principal('cyd', 'human', { roles: ['cfo'] }),
+    ];
+    walk.decide(dan, approval().id, 'approve');
+    late(walk, hour);
+    assert.deepEqual([approval().status, approval().roles], ['escalated', []]);
+    walk.decide(cfo, approval().id, 'approve');
+    assert.equal(approval().status, 'escalated');
+    walk.decide(eve, approval().id, 'approve');
+    assert.equal(approval().status, 'approved');
+  });
+
   it('gives an escalation without a next stage the same time again, and then denies', () => {
     const { walk, approval } = parked({ timeout: { afterMs: hour, action: 'escalate', to: ['cfo'] } });
     late(walk, hour);
