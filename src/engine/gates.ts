@@ -34,7 +34,7 @@ export interface AskedGate {
 export function gateFor(
   transition: Transition,
   at: GuardContext,
-  kit: Pick<Kit, 'floors'>,
+  kit: Pick<Kit, 'floors' | 'queueRoles'>,
 ): AskedGate | null {
   const own = transition.gate === null ? [] : (transition.gate.parts ?? [transition.gate]);
   const human =
@@ -47,8 +47,13 @@ export function gateFor(
   });
   const [first, ...others] = found;
   if (first === undefined) return null;
+  // Each with its own people before they are merged: a queue beside another gate's roles asks for somebody of it still.
+  const people = ({ gate }: { readonly gate: Gate }): Gate => ({ ...gate, roles: gateRoles(gate, kit) });
   return {
-    gate: others.reduce((sofar, one) => strictest(sofar, one.gate), ruleOf(first.gate)),
+    gate:
+      others.length === 0
+        ? ruleOf(first.gate)
+        : others.reduce((sofar, one) => strictest(sofar, people(one)), ruleOf(people(first))),
     asked: found.map((one) => one.asked),
   };
 }
@@ -95,7 +100,7 @@ function side(operand: Operand, at: GuardContext): string {
 }
 
 /** Where gate and executor name no role, the queue's; where there are none either, the permission decides. */
-export function gateRoles(gate: Gate, kit: Kit): readonly string[] {
+export function gateRoles(gate: Gate, kit: Pick<Kit, 'queueRoles'>): readonly string[] {
   if (gate.roles.length > 0 || gate.queue === null) return gate.roles;
   return kit.queueRoles(gate.queue);
 }

@@ -5,11 +5,13 @@ export function strictest(a: Gate, b: Gate): Gate {
   const { roles, each } = bothRoles(a.roles, b.roles);
   const reminders = [...new Set([...(a.reminders ?? []), ...(b.reminders ?? [])])].sort((x, y) => x - y);
   const expiresWith = [...(a.expiresWith ?? []), ...(b.expiresWith ?? [])];
+  const queues = [...new Set([...queuesOf(a), ...queuesOf(b)])];
   const approvers = a.separation.approvers === true || b.separation.approvers === true;
   return {
     on: null,
     roles,
     queue: a.queue ?? b.queue,
+    ...(queues.length > 1 ? { queues } : {}),
     quorum: { count: Math.max(a.quorum.count, b.quorum.count), perRole: bothSlots(a, b, each) },
     separation: {
       requester: a.separation.requester || b.separation.requester,
@@ -24,6 +26,11 @@ export function strictest(a: Gate, b: Gate): Gate {
     ...(expiresWith.length === 0 ? {} : { expiresWith }),
     because: [...a.because, ...b.because],
   };
+}
+
+/** Of one place or of several. */
+export function queuesOf({ queue, queues }: Pick<Gate, 'queue' | 'queues'>): readonly string[] {
+  return queues ?? (queue === null ? [] : [queue]);
 }
 
 /** Roles that satisfy both gates. Where none does, one approval of every role that either names. */

@@ -237,6 +237,8 @@ export interface Gate {
   readonly on: Guard | null;
   readonly roles: readonly string[];
   readonly queue: string | null;
+  /** Where it is of several places that name different ones: all of them, `queue` first. */
+  readonly queues?: readonly string[];
   readonly quorum: {
     readonly count: number;
     /** Slots: each is filled by one person, who fills no other. */

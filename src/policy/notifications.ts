@@ -1,5 +1,6 @@
 import type { Channel, NotificationPolicy, NotificationRoute } from '../model/notifications.js';
-import type { Gate } from '../engine/plan.js';
+import type { Gate, GateTimeout } from '../engine/plan.js';
+import { queuesOf } from '../engine/merge.js';
 import type { CompiledFlow } from './check-text.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import type { ErrorFinding } from './findings.js';
@@ -78,7 +79,7 @@ function known(
 
 function namesOf(to: Compiling, flows: readonly CompiledFlow[], channels: readonly string[]): Names {
   const { policySet, tools } = to.catalog;
-  const gates: Gate[] = [];
+  const gates: NamingGate[] = [];
   const queues = policySet.queues.map((one) => one.name);
   const roles = [...policySet.roles.map((one) => one.name), ...policySet.queues.flatMap((one) => one.roles)];
   const take = (gate: Gate | null): void => void (gate === null ? undefined : gates.push(gate));
@@ -89,9 +90,10 @@ function namesOf(to: Compiling, flows: readonly CompiledFlow[], channels: readon
     roles.push(...transition.executor.roles);
     if (transition.executor.queue !== null) queues.push(transition.executor.queue);
   }
-  for (const gate of gates) {
-    roles.push(...gate.roles, ...(gate.timeout?.to ?? []));
-    if (gate.queue !== null) queues.push(gate.queue);
+  for (const environment of policySet.environments) gates.push(...(environment.floors ?? []));
+  for (const gate of gates.flatMap((one) => [one, ...(one.parts ?? [])])) {
+    roles.push(...gate.roles, ...gate.quorum.perRole.map((one) => one.role), ...rolesAdded(gate.timeout));
+    queues.push(...queuesOf(gate));
   }
   return {
     queues,
@@ -100,6 +102,14 @@ function namesOf(to: Compiling, flows: readonly CompiledFlow[], channels: readon
     flows: flows.map((one) => one.name),
     environments: policySet.environments.map((one) => one.name),
   };
+}
+
+/** What of a gate, a floor's too, names queues and roles. */
+type NamingGate = Pick<Gate, 'roles' | 'queue' | 'queues' | 'quorum' | 'timeout' | 'parts'>;
+
+/** By every stage. */
+function rolesAdded(stage: GateTimeout | null | undefined): readonly string[] {
+  return stage === null || stage === undefined ? [] : [...stage.to, ...rolesAdded(stage.then)];
 }
 
 function channel(to: Compiling, name: string, shape: ChannelShape, path: Path): Channel {

@@ -111,6 +111,26 @@ describe('a gate of several places', () => {
     assert.equal(walk.run.approvals[0]?.asked?.[0]?.source, 'environment');
   });
 
+  it('asks for the people of a queue beside the roles of another gate, and names every queue', () => {
+    const beside = (fields: Partial<Gate>, under: Partial<Gate>): ApprovalState | undefined => {
+      const walk = facing({ gate: gate(fields) });
+      walk.kit = { ...walk.kit, floors: [floor(under)] };
+      walk.submit(agent, 'go');
+      return walk.run.approvals[0];
+    };
+    const slots = [
+      { role: 'cfo', count: 1 },
+      { role: 'finance.controller', count: 1 },
+    ];
+    const named = beside({ roles: ['cfo'] }, { roles: [], queue: 'controllers' });
+    assert.deepEqual(named?.roles, ['cfo', 'finance.controller']);
+    assert.deepEqual(named.gate.quorum.perRole, slots);
+    assert.deepEqual([named.gate.queue, named.gate.queues], ['controllers', undefined]);
+    const two = beside({ roles: ['cfo'], queue: 'desk' }, { roles: [], queue: 'controllers' });
+    assert.deepEqual(two?.gate.quorum.perRole, slots);
+    assert.deepEqual([two.gate.queue, two.gate.queues], ['desk', ['desk', 'controllers']]);
+  });
+
   it('has no floor under what it is not for', () => {
     for (const fields of [
       { tier: 'read_only' as const },

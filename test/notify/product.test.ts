@@ -19,8 +19,9 @@ describe('the product', () => {
       env: { HOOK_SECRET: secret },
       policies: {
         'environments.yaml': 'environments: { dev: {} }\n',
-        'roles.yaml': 'roles: { boss: { permissions: [] } }\nqueues: { desk: { roles: [clerk] } }\n',
-        'notifications.yaml': `channels:\n  desk: ${hook('?desk')}\n  boss: ${hook('?boss')}\nroutes:\n  - { queue: desk, to: [desk] }\n  - { role: boss, events: [escalated], to: [boss] }\n`,
+        'roles.yaml':
+          'roles: { boss: { permissions: [] } }\nqueues: { desk: { roles: [clerk] }, vault: { roles: [keeper] } }\n',
+        'notifications.yaml': `channels:\n  desk: ${hook('?desk')}\n  boss: ${hook('?boss')}\n  vault: ${hook('?vault')}\nroutes:\n  - { queue: desk, to: [desk] }\n  - { queue: vault, to: [vault] }\n  - { role: boss, events: [escalated, reminder], to: [boss] }\n`,
         'flows/form.yaml': `
 workflows:
   form:
@@ -34,7 +35,11 @@ workflows:
             target: done
             actor: agent
             executor: { kind: noop }
-            gate: { queue: desk, timeout: { after: 1s, action: escalate, to: [boss] } }
+            gate:
+              queue: desk
+              reminders: [0.5]
+              timeout: { after: 6s, action: escalate, to: [boss], then: { after: 6s, action: deny } }
+          both: { target: done, actor: agent, executor: { kind: human, queue: vault }, gate: { queue: desk } }
       done: { terminal: true }
 `,
       },
@@ -58,18 +63,28 @@ workflows:
       .filter((one) => one.body.data.approval === approval)
       .map((one) => `${one.path} ${String(one.body.type)}`);
 
-  it('tells a queue and a role what happens to what waits for them, until nobody decided it', async () => {
+  it('reminds its queue, tells the role that it is escalated to, and that nobody decided: by its timers', async () => {
     const approval = await ask('hurry');
-    await receiver.until(() => of(approval).some((one) => one.endsWith('approval.expired')));
-    await receiver.until(() => of(approval).length === 4);
+    await receiver.until(() => of(approval).length === 7);
     assert.deepEqual(of(approval).sort(), [
       '/in?boss approval.escalated',
+      '/in?boss approval.reminder',
       '/in?desk approval.escalated',
       '/in?desk approval.expired',
+      '/in?desk approval.reminder',
+      '/in?desk approval.reminder',
       '/in?desk approval.requested',
     ]);
+    const last = receiver.received.find((one) => one.body.type === 'approval.escalated');
+    assert.deepEqual(last?.body.data.roles, ['clerk', 'boss']);
     for (const one of receiver.received)
       new Webhook(secret).verify(one.text, one.headers as Record<string, string>);
+  });
+
+  it('tells every queue of which it asks somebody', async () => {
+    const approval = await ask('both');
+    await receiver.until(() => of(approval).length === 2);
+    assert.deepEqual(of(approval).sort(), ['/in?desk approval.requested', '/in?vault approval.requested']);
   });
 
   it('tells again what its API was killed over, under the same id', async () => {

@@ -23,10 +23,10 @@ workflows:
 `,
 };
 
-function load(text: string): Promise<FolderResult> {
+function load(text: string, more: Readonly<Record<string, string>> = {}): Promise<FolderResult> {
   const root = join(mkdtempSync(join(tmpdir(), 'countersign-notifications-')), 'policies');
   made.push(dirname(root));
-  for (const [path, content] of Object.entries({ ...base, 'notifications.yaml': text })) {
+  for (const [path, content] of Object.entries({ ...base, ...more, 'notifications.yaml': text })) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), content);
   }
@@ -56,6 +56,7 @@ routes:
 `;
 
 describe('notifications.yaml', () => {
+  const hook = `channels: { hook: { kind: webhook, url: 'https://h.example.com', secret: env://S } }\n`;
   test('is part of the policy set, whole', async () => {
     const result = await load(whole);
     assert.equal(result.status, 'loaded', JSON.stringify(result));
@@ -82,12 +83,27 @@ describe('notifications.yaml', () => {
     assert.deepEqual(result.catalog.policySet, result.policySet);
   });
 
+  test('knows every role and queue that a gate names: in a slot, in a stage of its time, under an environment', async () => {
+    const gate = `gate: { roles: [clerk, auditor], quorum: { perRole: { auditor: 1 } }, timeout: { after: 1h, action: escalate, to: [lead], then: { after: 1h, action: escalate, to: [head] } } }`;
+    const names = ['clerk', 'auditor', 'lead', 'head', 'sre'].map(
+      (role) => `  - { role: ${role}, to: [hook] }\n`,
+    );
+    const files = {
+      'environments.yaml': 'environments: { dev: { gates: [{ roles: [sre] }] } }\n',
+      'flows/other.yaml': base['flows/pay.yaml']
+        .replace('pay:', 'other:')
+        .replace('queue: desk }', 'roles: [clerk, auditor] }')
+        .replace('actor: agent,', `actor: agent, ${gate},`),
+    };
+    const result = await load(`${hook}routes:\n${names.join('')}`, files);
+    assert.equal(result.status, 'loaded', JSON.stringify(result));
+  });
+
   test('a folder without one tells nobody', async () => {
     const result = await load('');
     assert.ok(result.status === 'loaded' && result.policySet.notifications === undefined);
   });
 
-  const hook = `channels: { hook: { kind: webhook, url: 'https://h.example.com', secret: env://S } }\n`;
   const refused: readonly (readonly [what: string, text: string, said: RegExp])[] = [
     [
       'an unknown channel',
