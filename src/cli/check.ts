@@ -1,17 +1,42 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { isAbsolute, relative, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve } from 'node:path';
 import { defaultGateTimeoutMs } from '../model/policy-set.js';
-import { checkFlowText, loadFolder, type Catalog, type Problem } from '../policy/index.js';
+import { checkFlowText, loadFolder, type Catalog, type Finding } from '../policy/index.js';
+import type { Command } from './command.js';
 import { CliError } from './rest.js';
+import { sarif } from './sarif.js';
 
 export interface Checked {
   readonly path: string;
   readonly valid: boolean;
-  readonly errors: readonly Problem[];
-  readonly warnings: readonly Problem[];
+  readonly errors: readonly Finding[];
+  readonly warnings: readonly Finding[];
 }
 
-/** Folders as the service would load them; single flows against the tools of the policies folder. No server is asked. */
+const formats = ['text', 'json', 'sarif'];
+
+/** `npx countersign check`: folders as the service would load them. No server is asked. */
+export const checkCommand: Command = {
+  takes: ['…paths'],
+  options: ['format'],
+  what: 'check policies folders and flows, here, without a server (--format sarif)',
+  run: async ({ args, values, terminal }) => {
+    const { format = values.json ? 'json' : 'text' } = values;
+    if (!formats.includes(format))
+      throw new CliError(`--format is one of ${formats.join(', ')}, it is \`${format}\``, 2);
+    if (values.json && format !== 'json') throw new CliError(`--json and --format ${format}: use one`, 2);
+    const results = await check(args, terminal.env);
+    const exitCode = results.every((one) => one.valid) ? 0 : 1;
+    const json = format === 'sarif' ? sarif(results) : results;
+    return {
+      json,
+      lines: format === 'text' ? checkLines(results) : JSON.stringify(json, null, 2).split('\n'),
+      exitCode,
+    };
+  },
+};
+
+/** Single flows are checked against the tools of the policies folder. */
 export async function check(paths: readonly string[], env: NodeJS.ProcessEnv): Promise<Checked[]> {
   const folder = env['COUNTERSIGN_POLICIES'] ?? 'policies';
   const wanted = paths.length === 0 ? [folder] : paths;
@@ -20,11 +45,17 @@ export async function check(paths: readonly string[], env: NodeJS.ProcessEnv): P
 
 async function checkPath(path: string, folder: string): Promise<Checked> {
   if (!existsSync(path)) throw new CliError(`there is no file or folder \`${path}\``, 2);
-  if (statSync(path).isDirectory()) return folderResult(path, path, () => true);
-  const within = relative(resolve(folder), resolve(path));
-  const inside = !within.startsWith('..') && !isAbsolute(within) && existsSync(folder);
-  if (inside) return folderResult(path, folder, (one) => one.file === within.replaceAll('\\', '/'));
-  const found = checkFlowText(readFileSync(path, 'utf8'), { catalog: await catalogOf(folder), file: path });
+  const isFolder = statSync(path).isDirectory();
+  const within = relative(resolve(folder), resolve(path)).replaceAll('\\', '/');
+  const inside = within !== '' && !within.startsWith('..') && !isAbsolute(within) && existsSync(folder);
+  if (inside)
+    return folderResult(path, folder, ({ file = '' }) =>
+      isFolder ? file.startsWith(`${within}/`) : file === within,
+    );
+  if (isFolder) return folderResult(path, path, () => true);
+  const media = /\.json$/i.test(path) ? 'json' : 'yaml';
+  const catalog = await catalogOf(folder);
+  const found = checkFlowText(readFileSync(path, 'utf8'), { catalog, file: path, media });
   return {
     path,
     valid: found.status === 'valid',
@@ -36,11 +67,18 @@ async function checkPath(path: string, folder: string): Promise<Checked> {
 async function folderResult(
   path: string,
   folder: string,
-  about: (one: Problem) => boolean,
+  about: (one: Finding) => boolean,
 ): Promise<Checked> {
   const loaded = await loadFolder(folder);
-  const errors = (loaded.status === 'invalid' ? loaded.errors : []).filter(about);
-  return { path, valid: errors.length === 0, errors, warnings: loaded.warnings.filter(about) };
+  const errors = (loaded.status === 'invalid' ? loaded.errors : []).filter(about).map(fromHere(folder));
+  const warnings = loaded.warnings.filter(about).map(fromHere(folder));
+  return { path, valid: errors.length === 0, errors, warnings };
+}
+
+/** Whoever reads it finds the file from where the command ran. */
+function fromHere(folder: string): (one: Finding) => Finding {
+  return (one) =>
+    one.file === undefined || isAbsolute(one.file) ? one : { ...one, file: join(folder, one.file) };
 }
 
 /** Without a policies folder there are no tools, and the default environments. */
@@ -65,16 +103,12 @@ async function catalogOf(folder: string): Promise<Catalog> {
   };
 }
 
-export function checkLines(results: readonly Checked[]): string[] {
-  const line = (
-    path: string,
-    kind: string,
-    { file, line, column, code, message, suggestion }: Problem,
-  ): string =>
-    `${file === undefined || path.endsWith(file) ? path : `${path}/${file}`}:${line}:${column}: ${kind} ${code}: ${message}${suggestion === undefined ? '' : ` (did you mean \`${suggestion}\`?)`}`;
+function checkLines(results: readonly Checked[]): string[] {
+  const line = (kind: string, path: string, one: Finding): string =>
+    `${one.file ?? path}:${one.line}:${one.column}: ${kind} ${one.code}: ${one.message}${one.acknowledged === undefined ? '' : ` (acknowledged: ${one.acknowledged})`}`;
   return results.flatMap(({ path, valid, errors, warnings }) => [
-    ...errors.map((one) => line(path, 'error', one)),
-    ...warnings.map((one) => line(path, 'warning', one)),
+    ...errors.map((one) => line('error', path, one)),
+    ...warnings.map((one) => line('warning', path, one)),
     valid ? `${path}: valid` : `${path}: ${errors.length} error${errors.length === 1 ? '' : 's'}`,
   ]);
 }

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
-import { check, checkLines } from './check.js';
+import { checkCommand } from './check.js';
 import { inboxCommands } from './inbox.js';
 import { all, remote } from './remote.js';
 import { CliError, type Api } from './rest.js';
@@ -23,6 +23,7 @@ const options = {
   help: { type: 'boolean', short: 'h', default: false },
   input: { type: 'string' },
   arguments: { type: 'string' },
+  format: { type: 'string' },
   environment: { type: 'string' },
   version: { type: 'string' },
   mode: { type: 'string' },
@@ -73,12 +74,7 @@ export interface Command {
 }
 
 const commands: Readonly<Record<string, Command>> = {
-  check: {
-    takes: ['…paths'],
-    options: [],
-    what: 'check policies folders and flows, here, without a server',
-    run: checkPaths,
-  },
+  check: checkCommand,
   test: testCommand,
   simulate: simulateCommand,
   start: {
@@ -177,11 +173,6 @@ function usage(): string {
     'every command takes --json; those that ask the service take --url (COUNTERSIGN_URL),',
     '--key (COUNTERSIGN_KEY) or --as NAME (a development key in COUNTERSIGN_HOME)',
   ].join('\n');
-}
-
-async function checkPaths({ args, terminal }: Parameters<Command['run']>[0]): Promise<Shown> {
-  const results = await check(args, terminal.env);
-  return { json: results, lines: checkLines(results), exitCode: results.every((one) => one.valid) ? 0 : 1 };
 }
 
 function shownRun(body: JsonObject): Shown {

@@ -123,8 +123,12 @@ function notificationsOf(
   const made = sources.flatMap((source) => {
     const shaped = fit(source, source.value, notificationsShape, []);
     if (shaped.status === 'invalid' || !unique(reading, source, 'file', 'notifications', [])) return [];
-    const to: Compiling = { source, catalog, errors: reading.errors, warnings: reading.warnings };
-    return [compileNotifications(to, shaped.value, flows)];
+    const to: Compiling = { source, catalog, errors: reading.errors, warnings: [] };
+    const compiled = compileNotifications(to, shaped.value, flows);
+    const accepted = acknowledgementsOf(source, source.value ?? null, []);
+    reading.warnings.push(...acknowledged(accepted, to.warnings), ...idleAcknowledgements(accepted));
+    reading.errors.push(...wrongAcknowledgements(accepted));
+    return [compiled];
   });
   return made[0] ?? null;
 }

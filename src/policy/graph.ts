@@ -16,9 +16,12 @@ function targetsOf(state: State): readonly string[] {
 export function checkGraph(to: Compiling, plan: Plan, path: Path): void {
   const next = new Map(plan.states.map((state) => [state.name, targetsOf(state)]));
   const starts = [plan.initialState, ...(plan.onTimeout === null ? [] : [plan.onTimeout.target])];
-  const reachable = walk(starts, next);
+  // What leads to a state that does not exist is an error already, and may be meant to lead anywhere.
+  const nowhere = [...starts, ...[...next.values()].flat()].filter((name) => !next.has(name));
+  const reachable = nowhere.length > 0 ? new Set(next.keys()) : walk(starts, next);
   const ends = plan.states.filter((one) => one.terminal).map((one) => one.name);
-  const ending = walk(ends, reversed(next));
+  const looping = checkDeterministicLoops(to, plan, path);
+  const ending = walk([...ends, ...nowhere, ...looping], reversed(next));
   for (const state of plan.states) {
     const at = [...path, 'states', state.name];
     if (!reachable.has(state.name))
@@ -42,7 +45,6 @@ export function checkGraph(to: Compiling, plan: Plan, path: Path): void {
     const names = state.transitions.map((one) => one.name);
     checkCase(to, names, [...at, 'transitions']);
   }
-  checkDeterministicLoops(to, plan, path);
 }
 
 function reversed(next: ReadonlyMap<string, readonly string[]>): Map<string, readonly string[]> {
@@ -69,7 +71,7 @@ function walk(from: readonly string[], next: ReadonlyMap<string, readonly string
 }
 
 /** States that only the runtime leaves, and from which it gets to nothing but more of them: it never waits for anybody. */
-function checkDeterministicLoops(to: Compiling, plan: Plan, path: Path): void {
+function checkDeterministicLoops(to: Compiling, plan: Plan, path: Path): readonly string[] {
   const next = new Map(plan.states.map((state) => [state.name, targetsOf(state)]));
   const driven = plan.states.filter(
     (one) => one.transitions.length > 0 && one.transitions.every(isDeterministic),
@@ -77,16 +79,16 @@ function checkDeterministicLoops(to: Compiling, plan: Plan, path: Path): void {
   const names = new Set(driven.map((one) => one.name));
   const resting = plan.states.map((one) => one.name).filter((one) => !names.has(one));
   const leaving = walk(resting, reversed(next));
-  for (const { name } of driven) {
-    if (!leaving.has(name))
-      error(
-        to,
-        'DETERMINISTIC_LOOP',
-        [...path, 'states', name],
-        `state \`${name}\` leads to deterministic transitions only, without an exit: a run would never stop`,
-        'key',
-      );
-  }
+  const looping = driven.map((one) => one.name).filter((name) => !leaving.has(name));
+  for (const name of looping)
+    error(
+      to,
+      'DETERMINISTIC_LOOP',
+      [...path, 'states', name],
+      `state \`${name}\` leads to deterministic transitions only, without an exit: a run would never stop`,
+      'key',
+    );
+  return looping;
 }
 
 export function checkCase(to: Compiling, names: readonly string[], path: Path): void {

@@ -1,5 +1,6 @@
 export { checkFlowText, type CompiledFlow, type FlowCheck } from './check-text.js';
 export type { Catalog, CompiledTool } from './context.js';
 export { loadFolder, type FolderResult, type LoadedFolder } from './folder.js';
+export { findingCodes, findings, helpOf, type FindingCode } from './findings.js';
 export type { Finding, Problem } from './problems.js';
 export { linesOfGates } from './places.js';

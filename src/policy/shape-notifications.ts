@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { notificationEvents } from '../model/notifications.js';
-import { nameShape } from './shape-basics.js';
+import { acknowledge, nameShape } from './shape-basics.js';
 
 // `notifications.yaml`: channels, and who is told through which of them.
 
@@ -61,5 +61,6 @@ export const notificationsShape = z.strictObject({
   publicUrl: z.string().min(1).optional(),
   channels: z.record(nameShape, channelShape).optional(),
   routes: z.array(routeShape).optional(),
+  acknowledge: acknowledge.optional(),
 });
 export type NotificationsShape = z.infer<typeof notificationsShape>;

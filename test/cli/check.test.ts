@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { run } from '../../src/cli/command.js';
+import { findingCodes, findings } from '../../src/policy/index.js';
+
+// `npx countersign check`: what was found, where, in three forms, and what the exit code says of it.
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+let root: string;
+before(() => {
+  root = mkdtempSync(join(tmpdir(), 'countersign-check-'));
+  const files: Readonly<Record<string, string>> = {
+    'connections.yaml': 'connections: { erp: { kind: rest, baseUrl: "https://erp.example" } }\n',
+    'tools/erp.yaml': `tools:
+  - name: erp.wipe
+    tier: irreversible
+    executor: { kind: rest, connection: erp, method: DELETE, path: / }
+    gate: { roles: [chief] }
+    acknowledge: [{ code: GATE_WITHOUT_TIMEOUT, reason: the default is right for it }]
+`,
+    'flows/good one.yaml': `workflows:
+  good:
+    acknowledge: [{ code: NO_OWNER, reason: everybody's }]
+    initialState: a
+    states: { a: { terminal: true } }
+`,
+    'flows/warned.yaml': `workflows:
+  warned:
+    owner: team
+    initialState: a
+    states:
+      a: { terminal: true }
+      b: { terminal: true }
+`,
+    'flows/wrong.yaml': `workflows:
+  wrong:
+    owner: team
+    initialState: a
+    states:
+      a: { transitions: { go: { target: bb } } }
+      b: { terminal: true }
+`,
+  };
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, 'policies', path)), { recursive: true });
+    writeFileSync(join(root, 'policies', path), text);
+  }
+});
+after(() => rmSync(root, { recursive: true }));
+
+const check = (...argv: string[]): Promise<Ran> => checkBeside(join(root, 'policies'), argv);
+
+async function checkBeside(policies: string, argv: readonly string[]): Promise<Ran> {
+  const [out, err]: [string[], string[]] = [[], []];
+  const env = { COUNTERSIGN_POLICIES: policies };
+  const code = await run(['check', ...argv], {
+    out: (line) => void out.push(line),
+    err: (line) => void err.push(line),
+    env,
+  });
+  return { code, out: out.join('\n'), err: err.join('\n') };
+}
+
+/** What SARIF 2.1.0 demands of the parts that are written here, and how it writes them. */
+const text = z.strictObject({ text: z.string().min(1), markdown: z.string().optional() });
+const rule = z.strictObject({
+  id: z.string().min(1),
+  shortDescription: text,
+  help: text,
+  helpUri: z.url(),
+  defaultConfiguration: z.strictObject({ level: z.enum(['none', 'note', 'warning', 'error']) }),
+});
+const location = z.strictObject({
+  physicalLocation: z.strictObject({
+    artifactLocation: z.strictObject({
+      uri: z.string().regex(/^(?!\/)[^\s\\]+$/),
+      uriBaseId: z.literal('%SRCROOT%').optional(),
+    }),
+    region: z.strictObject({ startLine: z.int().min(1), startColumn: z.int().min(1) }),
+  }),
+  logicalLocations: z.array(z.strictObject({ fullyQualifiedName: z.string().min(1) })).optional(),
+});
+const result = z.strictObject({
+  ruleId: z.string(),
+  ruleIndex: z.int().min(0),
+  level: z.enum(['error', 'warning']),
+  message: text,
+  locations: z.array(location).length(1),
+  partialFingerprints: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
+  suppressions: z.array(
+    z.strictObject({
+      kind: z.enum(['inSource', 'external']),
+      status: z.enum(['accepted', 'underReview', 'rejected']),
+      justification: z.string().min(1),
+    }),
+  ),
+});
+const sarifLog = z.strictObject({
+  $schema: z.url(),
+  version: z.literal('2.1.0'),
+  runs: z
+    .array(
+      z.strictObject({
+        tool: z.strictObject({ driver: z.strictObject({ name: z.string().min(1), rules: z.array(rule) }) }),
+        originalUriBaseIds: z.record(z.string(), z.strictObject({ description: text })),
+        columnKind: z.enum(['utf16CodeUnits', 'unicodeCodePoints']),
+        results: z.array(result),
+      }),
+    )
+    .length(1),
+});
+
+const sarif = (...paths: string[]) => sarifBeside(join(root, 'policies'), paths);
+
+async function sarifBeside(policies: string, paths: readonly string[]) {
+  const ran = await checkBeside(policies, [...paths, '--format', 'sarif']);
+  const log = sarifLog.parse(JSON.parse(ran.out));
+  const [first] = log.runs;
+  assert.ok(first !== undefined);
+  return { code: ran.code, ...first };
+}
+
+const flow = (name: string): string => join(root, 'policies/flows', name);
+
+describe('countersign check', () => {
+  it('gives 0 where nothing is wrong, warnings or not, 1 where something is, 2 where it is not asked rightly', async () => {
+    assert.equal((await check(flow('good one.yaml'))).code, 0);
+    assert.equal((await check(flow('warned.yaml'))).code, 0);
+    assert.equal((await check(flow('wrong.yaml'))).code, 1);
+    assert.equal((await check()).code, 1);
+    for (const argv of [
+      ['/no/such/place'],
+      ['--format', 'xml'],
+      ['--json', '--format', 'sarif'],
+      ['--reason', 'x'],
+    ])
+      assert.equal((await check(...argv)).code, 2, argv.join(' '));
+  });
+
+  it('names the file as it is found from here, with line and column, and says the nearest name once', async () => {
+    const { out } = await check(flow('wrong.yaml'));
+    assert.match(out, /flows\/wrong\.yaml:6:\d+: error DANGLING_TARGET: [^\n]+: did you mean `b`\?\n/);
+    assert.equal(out.split('did you mean').length, 2);
+    const [line = ''] = out.split('\n');
+    assert.ok(existsSync(line.slice(0, line.indexOf(':'))), line);
+  });
+
+  it('takes a folder inside the policies for the files in it', async () => {
+    const { code, out } = await check(join(root, 'policies/tools'));
+    assert.equal(code, 0, out);
+    assert.match(out, /erp\.yaml:5:\d+: warning GATE_WITHOUT_TIMEOUT/);
+    assert.doesNotMatch(out, /flows/);
+  });
+
+  it('keeps acknowledged warnings in sight, with their reasons', async () => {
+    const { out } = await check(flow('good one.yaml'));
+    assert.match(out, /warning NO_OWNER: [^\n]*\(acknowledged: everybody's\)/);
+    const [told] = JSON.parse((await check(flow('good one.yaml'), '--json')).out);
+    assert.deepEqual(
+      told.warnings.map((one: { code: string; acknowledged?: string }) => [one.code, one.acknowledged]),
+      [['NO_OWNER', "everybody's"]],
+    );
+  });
+
+  it('takes a single JSON file for JSON, wherever it is', async () => {
+    const path = join(root, 'flow.json');
+    writeFileSync(path, '{ "workflows": {}, } # no JSON');
+    assert.match((await checkBeside(join(root, 'none'), [path])).out, /error MALFORMED/);
+  });
+});
+
+describe('countersign check --format sarif', () => {
+  it('writes valid SARIF with a rule for every code, each with its own help', async () => {
+    const { code, tool } = await sarif();
+    assert.equal(code, 1);
+    assert.deepEqual(
+      tool.driver.rules.map((one) => [one.id, one.defaultConfiguration.level]),
+      findingCodes.map((one) => [one, findings[one].severity]),
+    );
+    for (const { id, helpUri } of tool.driver.rules) {
+      const url = new URL(helpUri);
+      assert.equal(url.hash, `#${id.toLowerCase()}`);
+      assert.match(
+        readFileSync(fileURLToPath(new URL(url.pathname, 'file:')), 'utf8'),
+        new RegExp(`^## ${id}$`, 'm'),
+      );
+    }
+  });
+
+  it('says the same as --json, each where it stands', async () => {
+    const { results, tool } = await sarif();
+    const told = JSON.parse((await check('--json')).out)[0];
+    const all = [
+      ...told.errors.map((one: object) => ({ level: 'error', ...one })),
+      ...told.warnings.map((one: object) => ({ level: 'warning', ...one })),
+    ];
+    assert.ok(all.length >= 4, JSON.stringify(all));
+    assert.deepEqual(
+      results.map(({ ruleId, level, message, locations: [at] }) => ({
+        level,
+        code: ruleId,
+        message: message.text,
+        line: at?.physicalLocation.region.startLine,
+        column: at?.physicalLocation.region.startColumn,
+        path: at?.logicalLocations?.[0]?.fullyQualifiedName ?? '',
+      })),
+      all.map(({ level, code, message, line, column, path }) => ({
+        level,
+        code,
+        message,
+        line,
+        column,
+        path,
+      })),
+    );
+    for (const one of results) assert.equal(tool.driver.rules[one.ruleIndex]?.id, one.ruleId);
+  });
+
+  it('suppresses what was acknowledged, with the reason, and nothing else', async () => {
+    const { results } = await sarif();
+    assert.deepEqual(
+      results
+        .filter((one) => one.suppressions.length > 0)
+        .map((one) => [one.ruleId, one.suppressions[0]?.kind, one.suppressions[0]?.justification])
+        .sort(),
+      [
+        ['GATE_WITHOUT_TIMEOUT', 'inSource', 'the default is right for it'],
+        ['NO_OWNER', 'inSource', "everybody's"],
+      ],
+    );
+    assert.ok(results.some((one) => one.ruleId === 'UNREACHABLE_STATE' && one.suppressions.length === 0));
+  });
+
+  it('names files from where it runs, with their odd characters encoded, and others by their whole address', async () => {
+    const outside = await sarif(flow('good one.yaml'));
+    const [far] = outside.results;
+    const uri = far?.locations[0]?.physicalLocation.artifactLocation.uri ?? '';
+    assert.equal(fileURLToPath(uri), flow('good one.yaml'));
+    const here = mkdtempSync('test/cli/check-');
+    try {
+      writeFileSync(join(here, 'odd #1.yaml'), 'workflows: {}\n');
+      const inside = await sarifBeside(here, [join(here, 'odd #1.yaml')]);
+      assert.deepEqual(inside.results[0]?.locations[0]?.physicalLocation.artifactLocation, {
+        uri: `${relative('.', here)}/odd%20%231.yaml`,
+        uriBaseId: '%SRCROOT%',
+      });
+    } finally {
+      rmSync(here, { recursive: true });
+    }
+  });
+});
