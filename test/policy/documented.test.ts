@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -12,41 +12,10 @@ import {
   type Catalog,
   type Finding,
 } from '../../src/policy/index.js';
+import { block, entries, filesOf, page, type Example, type Files } from './examples.js';
 
 // docs/checks.md is the input: its bad examples are found with exactly their code, where they say, and its good ones
 // are not.
-
-type Files = Readonly<Record<string, string>>;
-
-interface Example {
-  readonly text: string;
-  /** Beside nothing, or beside the files of the page; `without a folder`: no file, and no folder. */
-  readonly where: 'folder' | 'alone' | 'without a folder';
-}
-
-const page = readFileSync(join(import.meta.dirname, '../../docs/checks.md'), 'utf8');
-const entries = new Map(
-  page
-    .split(/^## /m)
-    .slice(1)
-    .map((one): [string, string] => [one.slice(0, one.indexOf('\n')), one])
-    .filter(([name]) => /^[A-Z_]+$/.test(name)),
-);
-
-function block(text: string, info: string): Example | null {
-  const found = new RegExp(`^\`\`\`yaml ${info}( alone| without a folder)?\n([^]*?)^\`\`\`$`, 'm').exec(text);
-  if (found === null) return null;
-  return { text: found[2] ?? '', where: (found[1]?.trim() ?? 'folder') as Example['where'] };
-}
-
-/** `# roles.yaml` begins a file; what comes before the first is a flow's. */
-function filesOf(text: string): Files {
-  const parts = text.split(/^# ((?:[a-z]+\/)?[a-z]+\.(?:yaml|json))\n/m);
-  const [first = '', ...named] = parts;
-  const files: Record<string, string> = first.trim() === '' ? {} : { 'flows/refund.yaml': first };
-  for (let at = 0; at < named.length; at += 2) files[named[at] ?? ''] = named[at + 1] ?? '';
-  return files;
-}
 
 const beside = filesOf(block(page, 'beside')?.text ?? '');
 const root = mkdtempSync(join(tmpdir(), 'countersign-documented-'));
