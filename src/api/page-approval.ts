@@ -16,6 +16,7 @@ export function approvalHtml(body: JsonObject): Html {
     ['what would run', html`<pre>${pretty(body['preview'])}</pre>`],
     ['why it is asked', text(body['reason'])],
     ['who may decide', list(body['roles']) || 'holders of `approval.decide`'],
+    ...notTold(body['delivery']).map((one) => ['not told', one] as const),
     ['expires', `${text(body['expiresAt'])}, then: ${text(body['onTimeout'])}`],
     ['run', text(body['run'])],
     ['digest', html`<code>${text(body['digest'])}</code>`],
@@ -32,6 +33,15 @@ export function approvalHtml(body: JsonObject): Html {
       )}
     </table>
     ${decisions(body['decisions'])}`;
+}
+
+function notTold(delivery: Json | undefined): string[] {
+  const channels = isObject(delivery) ? delivery['channels'] : undefined;
+  if (!Array.isArray(channels)) return [];
+  return channels
+    .filter(isObject)
+    .filter((one) => one['status'] === 'failed' || one['status'] === 'retrying')
+    .map((one) => `${text(one['channel'])} (${text(one['event'])}): ${text(one['detail'])}`);
 }
 
 function decisions(value: Json | undefined): Html {

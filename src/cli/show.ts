@@ -54,6 +54,11 @@ export function showApproval(one: JsonObject): string[] {
     `  asked by    ${text(by['id'])} (${text(by['kind'])}) at ${text(one['requestedAt'])}`,
     ...(reason === '' ? [] : [`  waits for   ${clean(reason)}`]),
     `  expires     ${clean(text(one['onExpiry'])) || `${text(one['expiresAt'])}, then: ${text(one['onTimeout'])}`}`,
+    ...list(object(one['delivery'])['channels'])
+      .filter((each) => each['status'] === 'failed' || each['status'] === 'retrying')
+      .map(
+        (each) => `  not told    ${text(each['channel'])} (${text(each['event'])}): ${text(each['detail'])}`,
+      ),
     ...list(one['claims']).map(
       (claim) => `  looked at   by ${text(claim['by'])} until ${text(claim['until'])}`,
     ),

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../model/json.js';
 import type { NotificationEvent } from '../model/notifications.js';
 import type { Notification } from './types.js';
+import { visible, visibleJson } from './visible.js';
 
 export interface EmailText {
   readonly subject: string;
@@ -47,14 +48,14 @@ export function emailText({ event, body, url, link, approval }: Notification): E
     ([name, value]) => `<tr><th align="left">${escape(name)}</th><td>${escape(value)}</td></tr>`,
   );
   const html = `<!doctype html><html><body><p>${escape(title)}</p><h1>${escape(textOf(body, 'summary'))}</h1><p>Exactly these arguments:</p><pre>${escape(exact)}</pre><table>${rows.join('')}</table>${place.html}</body></html>`;
-  return { subject: oneLine(`${title}: ${textOf(body, 'summary')}`), text, html };
+  return { subject: short(`${title}: ${textOf(body, 'summary')}`), text, html };
 }
 
 const longestShown = 20_000;
 
 /** Whole or not at all: half of what would run is not what would run. */
 function exactArguments(body: JsonObject): string {
-  const text = JSON.stringify(body['arguments'] ?? {}, null, 2);
+  const text = visibleJson(body['arguments'] ?? {});
   return text.length > longestShown
     ? `(${text.length} characters, too many for a mail: read them on the page before you decide)`
     : text;
@@ -93,14 +94,13 @@ function requester(body: JsonObject): string {
 
 function textOf(body: JsonObject, name: string): string {
   const value = body[name];
-  return typeof value === 'string' ? value : '';
+  return typeof value === 'string' ? visible(value) : '';
 }
 
 const longestSubject = 160;
 
-function oneLine(text: string): string {
-  const plain = text.replaceAll(/\s+/g, ' ');
-  return plain.length > longestSubject ? `${plain.slice(0, longestSubject - 3)}...` : plain;
+function short(text: string): string {
+  return text.length > longestSubject ? `${text.slice(0, longestSubject - 3).toWellFormed()}...` : text;
 }
 
 const entities: Readonly<Record<string, string>> = {

@@ -1,4 +1,5 @@
 import type { Json } from '../model/json.js';
+import { isUnseen, visible, visibleJson } from './visible.js';
 
 // Text as Slack shows it. What an agent wrote must be read, and never be markup: no mention, no link with another face,
 // no character that is not seen.
@@ -8,14 +9,9 @@ export function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-// Controls, format characters and whatever else is drawn as nothing.
-const unseen = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2028\u2029]/gu;
-
 /** One line of prose; never empty, for Slack takes no empty text. */
 export function line(text: string, longest: number): string {
-  const seen = text
-    .toWellFormed()
-    .replaceAll(unseen, (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`);
+  const seen = visible(text);
   return seen.trim() === '' ? '(empty)' : cut(escaped(seen), longest);
 }
 
@@ -33,25 +29,9 @@ function breakBefore(text: string, at: number): number {
   return last >= 0xd800 && last <= 0xdbff ? at - 1 : at;
 }
 
-/**
- * JSON that is the same value, in which nothing can end a code block or hide: such characters stand as `\uXXXX`, which
- * only strings can hold.
- */
+/** JSON that is the same value, in which nothing can end a code block or hide. */
 export function exactJson(value: Json): string {
-  const text = JSON.stringify(value, null, 2);
-  const written = text.replaceAll(/[^\n]/gu, (char) => (hidden(char) ? codeUnits(char) : char));
-  return escaped(written);
-}
-
-function hidden(char: string): boolean {
-  return char === '`' || char.search(unseen) === 0;
-}
-
-function codeUnits(char: string): string {
-  return Array.from({ length: char.length }, (_, at) => {
-    const unit = char.charCodeAt(at).toString(16).padStart(4, '0');
-    return `\\u${unit}`;
-  }).join('');
+  return escaped(visibleJson(value, (char) => char === '`' || isUnseen(char)));
 }
 
 export interface Pieces {

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { SMTPServer } from 'smtp-server';
+import type { EmailChannel } from '../../src/model/notifications.js';
+import { deliverEmail } from '../../src/notify/email.js';
+import type { Notification } from '../../src/notify/types.js';
 import { openOffice, type Office } from './support.js';
 
 interface Mail {
@@ -142,6 +145,54 @@ describe('an e-mail', () => {
       mailbox.mails.map((one) => one.to),
       ['desk@example.com'],
     );
+  });
+
+  it('lets nothing that an agent wrote be a header, a line of its own, markup, or unseen', async () => {
+    const evil = 'pay\r\nBcc: evil@example.com\r\n\r\nApproved already\u202e <b>\u200b';
+    const body = { ...(await office.approval((await office.park()).id)) };
+    for (const name of ['summary', 'reason', 'consequence', 'tool', 'flow']) body[name] = evil;
+    body.arguments = { note: evil };
+    const channel: EmailChannel = {
+      ...{
+        kind: 'email',
+        name: 'mail',
+        smtp: 'env://SMTP',
+        from: 'no-reply@example.com',
+        allowPrivate: true,
+      },
+      to: [{ address: 'desk@example.com', principal: null }],
+    };
+    const notification: Notification = {
+      ...{ id: 'ntf_1', event: 'requested', approval: 'apr_1', run: 'run_1', at: '', attempt: 1, body },
+      ...{ recipient: 'desk@example.com', url: null, link: null, earlier: null },
+    };
+    const delivered = await deliverEmail(channel, notification, {
+      references: { env: office.env, secretsDirectory: null },
+      signal: AbortSignal.timeout(10_000),
+      now: () => new Date(),
+      webhookKey: { published: '', sign: (bytes) => bytes },
+      gone: () => Promise.resolve([]),
+    });
+    assert.equal(delivered.status, 'delivered', JSON.stringify(delivered));
+    const [mail_] = await mailbox.count(1);
+    assert.equal(mail_?.to, 'desk@example.com');
+    const [head = '', ...parts] = mail_.text.split('\r\n\r\n');
+    assert.deepEqual(
+      head
+        .split(/\r\n(?!\s)/)
+        .flatMap((one) => /^([\w-]+):/.exec(one)?.[1]?.toLowerCase() ?? [])
+        .sort(),
+      [
+        ...['auto-submitted', 'content-type', 'date', 'from', 'message-id', 'mime-version', 'subject'],
+        ...['to', 'x-countersign-message'],
+      ],
+    );
+    const shown = parts.join('\n');
+    assert.ok(!/^(Bcc|Approved already)/m.test(shown), shown);
+    // Bytes of UTF-8, as this test decodes them.
+    assert.ok(!/\xe2\x80[\xae\x8b]/.test(mail_.text), mail_.text);
+    assert.ok(!shown.slice(shown.indexOf('<!doctype')).includes('<b>'), shown);
+    assert.ok(shown.includes('pay\\u{d}\\u{a}Bcc: evil@example.com') && shown.includes('\\u202e'), shown);
   });
 
   it('is not sent any more when the approval was settled before it could be', async () => {

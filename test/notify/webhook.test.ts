@@ -4,6 +4,8 @@ import { syncBuiltinESMExports } from 'node:module';
 import { createHmac, createPublicKey, verify } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { Webhook } from 'standardwebhooks';
+import { approvalHtml } from '../../src/api/page-approval.js';
+import { showApproval } from '../../src/cli/show.js';
 import { openOffice, startReceiver, type Office, type Receiver } from './support.js';
 
 const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
@@ -161,6 +163,9 @@ describe('a webhook', () => {
     const listed = await office.api.ask('finance', 'GET', '/v1/approvals?mine=true&limit=500');
     const item = listed.body.data.find((one: any) => one.id === parked.id);
     assert.equal(item.delivery.status, 'failed');
+    const said = /not told\s*(<td>)?hook \(requested\): its host has a loopback or private address/;
+    assert.match(showApproval(item).join('\n'), said);
+    assert.match(approvalHtml(item).html.replaceAll(/<\/th>\s*/g, ''), said);
     const text = await office.api.deps.metrics.text();
     assert.match(text, /countersign_notifications_undelivered\{channel="hook",status="failed"\} \d/);
   });

@@ -161,6 +161,16 @@ describe('notifications.yaml', () => {
       /no e-mail address/,
     ],
     [
+      'a line break in an address',
+      `channels: { a: { kind: email, smtp: env://S, from: a@example.com, to: ["b@example.com\\r\\nBcc: c@example.com"] } }`,
+      /no e-mail address/,
+    ],
+    [
+      'a line break in a sender',
+      `channels: { a: { kind: email, smtp: env://S, from: "a@example.com\\r\\nBcc: c@example.com", to: [b@example.com] } }`,
+      /the sender holds a line break/,
+    ],
+    [
       'one address twice',
       `channels: { a: { kind: email, smtp: env://S, from: a@example.com, to: [b@example.com, b@example.com] } }`,
       /DUPLICATE_NAME/,
