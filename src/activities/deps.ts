@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto';
 import type { Plan } from '../engine/plan.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { Payloads, ServiceChain } from '../audit/index.js';
@@ -6,9 +5,8 @@ import type { Pool, Queryable } from '../db/index.js';
 import type { FlowPeople } from '../schema/kit.js';
 import { getPlan, publisherOf } from '../store/flows.js';
 import type { RunRow } from '../store/runs.js';
-import { getSigningKey } from '../store/keys.js';
 import { currentPolicySet, policySetSeq } from '../store/policy.js';
-import { importPublicKey } from '../auth/index.js';
+import { standingOf, type Standing } from '../auth/index.js';
 
 /**
  * What the hands of a run need. One per worker process. Who holds a transaction passes it as `q`: a
@@ -23,7 +21,8 @@ export interface ActivityDeps {
   readonly policySet: (q: Queryable) => Promise<PolicySet>;
   /** Who wrote the version that the run is bound to, and who brought it here. */
   readonly people: (q: Queryable, of: Pick<RunRow, 'flow' | 'flowVersion'>) => Promise<FlowPeople>;
-  readonly publicKey: (q: Queryable, keyId: string) => Promise<KeyObject | null>;
+  /** Asked of the store for each message: a key that was retired is not taken for a moment longer. */
+  readonly publicKey: (q: Queryable, keyId: string) => Promise<Standing>;
 }
 
 const cachedPlans = 200;
@@ -31,7 +30,6 @@ const cachedPlans = 200;
 /** Plans never change under their hash; the policy set is read again when another one was loaded. */
 export function makeDeps(pool: Pool, payloads: Payloads, serviceChain: ServiceChain): ActivityDeps {
   const plans = new Map<string, Plan>();
-  const keys = new Map<string, KeyObject>();
   const publishers = new Map<string, string | null>();
   let policies: { seq: number; set: PolicySet } | null = null;
   return {
@@ -64,14 +62,6 @@ export function makeDeps(pool: Pool, payloads: Payloads, serviceChain: ServiceCh
       publishers.set(key, by);
       return { author: by, promoter: by };
     },
-    publicKey: async (q, keyId) => {
-      const known = keys.get(keyId);
-      if (known !== undefined) return known;
-      const row = await getSigningKey(q, keyId);
-      if (row === null || row.retiredAt !== null) return null;
-      const key = importPublicKey(row.publicKey);
-      keys.set(keyId, key);
-      return key;
-    },
+    publicKey: standingOf,
   };
 }

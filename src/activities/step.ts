@@ -1,11 +1,14 @@
+import { isDeepStrictEqual } from 'node:util';
 import { canonical } from '../model/canonical.js';
+import type { AttestedMessage } from '../model/message.js';
 import type { Fact } from '../model/records.js';
 import type { Plan } from '../engine/plan.js';
 import { decide, initialRun } from '../engine/index.js';
 import type { Decision, Effect, Event, Kit, RunState } from '../engine/state.js';
-import { verifyAttested } from '../auth/index.js';
+import { verifyAttested, type Standing, type Verified } from '../auth/index.js';
 import { withTransaction, type Tx } from '../db/index.js';
 import { listAttempts } from '../store/actions.js';
+import { getStart } from '../store/outbox.js';
 import { getStep, lockRun, type RunRow } from '../store/runs.js';
 import type { ActivityDeps } from './deps.js';
 import { makeKit, sha256 } from './kit.js';
@@ -129,6 +132,25 @@ async function prepare(deps: ActivityDeps, tx: Tx, row: RunRow, arrival: Arrival
   }
 }
 
+/**
+ * A start stands in Temporal as it was first signed, however long no worker takes it. So it is taken after its key was
+ * retired too, where it is to the letter what the store kept with the run.
+ */
+async function verify(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  name: string,
+  raw: unknown,
+): Promise<Verified> {
+  const publicKey = (keyId: string): Promise<Standing> => deps.publicKey(tx, keyId);
+  const verified = await verifyAttested(raw, { run: row.id, publicKey });
+  if (name !== 'start' || verified.status === 'ok' || verified.reason !== 'retired_key') return verified;
+  const { message } = raw as AttestedMessage;
+  const isKept = isDeepStrictEqual(await getStart(tx, row.id, message.id), raw);
+  return isKept ? { status: 'ok', message } : verified;
+}
+
 async function message(
   deps: ActivityDeps,
   tx: Tx,
@@ -137,10 +159,7 @@ async function message(
   raw: unknown,
   time: string,
 ): Promise<Prepared> {
-  const verified = await verifyAttested(raw, {
-    run: row.id,
-    publicKey: (keyId) => deps.publicKey(tx, keyId),
-  });
+  const verified = await verify(deps, tx, row, name, raw);
   if (verified.status === 'ok' && verified.message.body.kind === name) {
     return {
       event: { kind: 'message', time, message: verified.message },

@@ -3,6 +3,7 @@ import type { Authenticator, Sessions } from '../auth/index.js';
 import type { RunClient } from '../client/types.js';
 import type { Pool, Tx } from '../db/index.js';
 import type { ReferenceSource } from '../executors/types.js';
+import type { NewSigningKey } from '../store/signing-keys.js';
 import type { Feed } from './feed.js';
 import type { Metrics } from './metrics.js';
 import type { Policies } from './policies.js';
@@ -24,6 +25,8 @@ export interface ApiDeps {
   readonly sessions: Sessions;
   /** What verifies webhooks of `signing: ed25519`: `whpk_<base64>`. */
   readonly webhookKey: string;
+  /** A key to sign with, its private half sealed for the service's processes. */
+  readonly makeSigningKey: () => NewSigningKey;
   readonly policies: Policies;
   readonly feed: Feed;
   readonly metrics: Metrics;

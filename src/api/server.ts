@@ -16,6 +16,7 @@ import { flowRoutes } from './flows.js';
 import { viewRoutes } from './inbox.js';
 import { operationRoutes } from './operation.js';
 import { principalRoutes } from './principals.js';
+import { signingKeyRoutes } from './signing-keys.js';
 import { problem } from './problem.js';
 import { runRoutes } from './runs.js';
 import { serve } from './serve.js';
@@ -39,6 +40,7 @@ export const routes: readonly Route[] = [
   ...auditRoutes,
   ...eventRoutes,
   ...principalRoutes,
+  ...signingKeyRoutes,
   ...pageRoutes,
   ...slackRoutes,
   ...operationRoutes(() => routes),

@@ -5,19 +5,20 @@ import { isObject, type JsonObject } from '../model/json.js';
 import { decisionDoors, type AttestedMessage, type Message, type MessageRefusal } from '../model/message.js';
 import { principalSchema } from '../model/principal.js';
 import type { ServiceKeys } from './keys.js';
+import type { Standing } from './signing.js';
 
 /** Signs what a principal asked, as the run will verify it. */
-export function signMessage(keys: Pick<ServiceKeys, 'signing'>, message: Message): AttestedMessage {
+export function signMessage({ signing }: Pick<ServiceKeys, 'signing'>, message: Message): AttestedMessage {
   const bytes = Buffer.from(canonical(message), 'utf8');
-  const signature = sign(null, bytes, keys.signing.privateKey).toString('base64url');
-  return { message, keyId: keys.signing.keyId, signature };
+  const signature = sign(null, bytes, signing.privateKey).toString('base64url');
+  return { message, keyId: signing.keyId, signature };
 }
 
 export interface Verification {
   /** The run that the message has reached. */
   readonly run: string;
-  /** Null for a key that is unknown or no longer valid. Rejects when the store does not answer. */
-  readonly publicKey: (keyId: string) => Promise<KeyObject | null>;
+  /** Null for a key that is unknown or none. Rejects when the store does not answer. */
+  readonly publicKey: (keyId: string) => Promise<Standing>;
 }
 
 export type Verified =
@@ -31,6 +32,7 @@ export async function verifyAttested(attested: unknown, verification: Verificati
   const parsed = parse(attested);
   if (parsed === null) return refused('bad_signature');
   const key = await verification.publicKey(parsed.keyId);
+  if (key === 'retired') return refused('retired_key');
   if (key === null || !signatureHolds(key, parsed)) return refused('bad_signature');
   if (parsed.message.run !== verification.run) return refused('wrong_run');
   return { status: 'ok', message: parsed.message };

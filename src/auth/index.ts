@@ -9,5 +9,6 @@ export {
 export { makeJwtVerifier, parseJwtIssuers, type JwtIssuer, type JwtVerifier } from './jwt.js';
 export { importPublicKey, loadKeys, type ServiceKeys, type SigningKey } from './keys.js';
 export { makeSessions, sessionSeconds, type Session, type Sessions } from './session.js';
+export { currentSigningKey, makeSigningKey, standingOf, type Standing } from './signing.js';
 export { makeWebhookKey, type WebhookKey } from './webhook-key.js';
 export { withRolePermissions } from './permissions.js';

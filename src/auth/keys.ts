@@ -50,9 +50,23 @@ export async function loadKeys(home: string, env: NodeJS.ProcessEnv): Promise<Se
   };
 }
 
-/** The public half as the store keeps it. */
-export function importPublicKey(publicKey: string): KeyObject {
-  return createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' });
+/** The public half as the store keeps it. Null: not an Ed25519 key, or not the one that it is named after. */
+export function importPublicKey({
+  keyId,
+  publicKey,
+}: Pick<SigningKey, 'keyId' | 'publicKey'>): KeyObject | null {
+  const der = Buffer.from(publicKey, 'base64');
+  if (keyIdOf(der) !== keyId) return null;
+  try {
+    const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
+    return key.asymmetricKeyType === 'ed25519' ? key : null;
+  } catch {
+    return null;
+  }
+}
+
+function keyIdOf(der: Buffer): string {
+  return `sha256:${createHash('sha256').update(der).digest('hex')}`;
 }
 
 function makeSigningPem(): string {
@@ -63,7 +77,7 @@ function makeSecret(): string {
   return `${randomBytes(secretBytes).toString('base64')}\n`;
 }
 
-function importSigningKey(text: string): SigningKey {
+export function importSigningKey(text: string): SigningKey {
   const privateKey = parsePrivateKey(text.trim());
   if (privateKey?.asymmetricKeyType !== 'ed25519') {
     throw new Error(
@@ -71,8 +85,7 @@ function importSigningKey(text: string): SigningKey {
     );
   }
   const der = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
-  const keyId = `sha256:${createHash('sha256').update(der).digest('hex')}`;
-  return { keyId, privateKey, publicKey: der.toString('base64') };
+  return { keyId: keyIdOf(der), privateKey, publicKey: der.toString('base64') };
 }
 
 /** PEM, also with `\n` written out as container platforms do, or base64 DER. */

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { checkCommand } from './check.js';
 import { inboxCommands } from './inbox.js';
+import { keyCommands } from './keys.js';
 import { all, remote } from './remote.js';
 import { CliError, type Api } from './rest.js';
 import { showRecord, showRun } from './show.js';
@@ -48,6 +49,7 @@ const options = {
   yes: { type: 'boolean', default: false },
   reason: { type: 'string' },
   type: { type: 'string' },
+  window: { type: 'string' },
 } as const;
 
 export type Values = ReturnType<typeof parse>['values'];
@@ -96,6 +98,7 @@ const commands: Readonly<Record<string, Command>> = {
     run: remote(submit),
   },
   ...inboxCommands,
+  ...keyCommands,
   audit: { takes: ['run'], options: ['type'], what: 'list the records of a run', run: remote(audit) },
 };
 

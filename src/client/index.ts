@@ -3,8 +3,8 @@ import { canonical } from '../model/canonical.js';
 import type { AttestedMessage, Message, MessageBody } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
-import { signMessage } from '../auth/index.js';
-import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
+import { currentSigningKey, signMessage } from '../auth/index.js';
+import { isUnavailable, withTransaction, type Queryable, type Tx } from '../db/index.js';
 import { getAction } from '../store/actions.js';
 import { insertDecision } from '../store/decisions.js';
 import { put } from '../store/outbox.js';
@@ -78,8 +78,14 @@ interface Attest {
   readonly refs: readonly PayloadRef[];
 }
 
-function message(fields: Attest): Message {
-  return { v: 1, delivery: newId('msg'), time: new Date().toISOString(), ...fields };
+/** A delivery of its own, signed with the key of this moment. */
+async function attest(
+  deps: Pick<ClientDeps, 'keys'>,
+  q: Queryable,
+  fields: Attest,
+): Promise<AttestedMessage> {
+  const message: Message = { v: 1, delivery: newId('msg'), time: new Date().toISOString(), ...fields };
+  return signMessage({ signing: await currentSigningKey(q, deps.keys) }, message);
 }
 
 async function traceRefs(
@@ -138,7 +144,7 @@ export async function recordStart(
   const refs = [input, ...(await traceRefs(deps, tx, run, request.trace))];
   const facts = { flow, flowVersion, planHash, environment, mode, traceId };
   const body: MessageBody = { kind: 'start', ...facts, input: request.input };
-  const signed = signMessage(deps.keys, message({ id: startMessageId(run), run, principal, body, refs }));
+  const signed = await attest(deps, tx, { id: startMessageId(run), run, principal, body, refs });
   await put(tx, { id: signed.message.id, run, kind: 'start', payload: signed });
   return signed;
 }
@@ -183,7 +189,7 @@ function unknownRun(run: string): MessageOutcome {
 async function decide(deps: ClientDeps, request: DecideRequest): Promise<MessageOutcome> {
   const row = await getRun(deps.pool, request.run);
   if (row === null) return unknownRun(request.run);
-  const attest = await withTransaction(deps.pool, async (tx): Promise<Attest> => {
+  const given = await withTransaction(deps.pool, async (tx): Promise<Attest> => {
     const refs =
       request.reason === null
         ? []
@@ -197,7 +203,7 @@ async function decide(deps: ClientDeps, request: DecideRequest): Promise<Message
       via: request.via,
     };
     const fields = { id: request.decisionId, run: request.run, principal: request.principal, body, refs };
-    const attested = signMessage(deps.keys, message(fields));
+    const attested = await attest(deps, tx, fields);
     await put(tx, { id: request.decisionId, run: request.run, kind: 'decide', payload: attested });
     await insertDecision(tx, {
       id: request.decisionId,
@@ -215,7 +221,7 @@ async function decide(deps: ClientDeps, request: DecideRequest): Promise<Message
     });
     return fields;
   });
-  return send(deps, row.namespace, attest, request.waitMs ?? updateDeadlineMs);
+  return send(deps, row.namespace, given, request.waitMs ?? updateDeadlineMs);
 }
 
 async function operate(
@@ -245,43 +251,43 @@ async function operate(
 async function send(
   deps: ClientDeps,
   namespace: string,
-  attest: Attest,
+  given: Attest,
   waitMs: number,
 ): Promise<MessageOutcome> {
-  const name = attest.body.kind;
+  const name = given.body.kind;
   if (name === 'start') throw new Error('a start is not sent as a message');
   const reply = await temporal.update(
     deps.forNamespace(namespace),
-    attest.run,
+    given.run,
     name,
-    signMessage(deps.keys, message(attest)),
+    await attest(deps, deps.pool, given),
     Math.max(waitMs, 50),
   );
   switch (reply.status) {
     case 'answered':
       return { status: 'answered', answer: reply.answer };
     case 'closed':
-      return closedAnswer(deps, attest);
+      return closedAnswer(deps, given);
     case 'unavailable':
       if (name !== 'decide') return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
       break;
     case 'late':
-      if (name === 'submit' && (await getAction(deps.pool, `act_${attest.id.slice(4)}`)) !== null)
-        return { status: 'executing', messageId: attest.id };
+      if (name === 'submit' && (await getAction(deps.pool, `act_${given.id.slice(4)}`)) !== null)
+        return { status: 'executing', messageId: given.id };
   }
   await put(deps.pool, {
-    id: attest.id,
-    run: attest.run,
+    id: given.id,
+    run: given.run,
     kind: name,
-    payload: signMessage(deps.keys, message(attest)),
+    payload: await attest(deps, deps.pool, given),
   });
-  await temporal.deliver(deps, namespace, attest.run, name, signMessage(deps.keys, message(attest)));
-  return { status: 'executing', messageId: attest.id };
+  await temporal.deliver(deps, namespace, given.run, name, await attest(deps, deps.pool, given));
+  return { status: 'executing', messageId: given.id };
 }
 
 /** Temporal refuses messages to closed runs: so do we, in the words of the contract. */
-async function closedAnswer(deps: ClientDeps, attest: Attest): Promise<MessageOutcome> {
-  const row = await getRun(deps.pool, attest.run);
+async function closedAnswer(deps: ClientDeps, given: Attest): Promise<MessageOutcome> {
+  const row = await getRun(deps.pool, given.run);
   const answer: Answer = {
     status: 'refused',
     code: 'RUN_CLOSED',

@@ -1,6 +1,6 @@
 import type { AttestedMessage, Message } from '../model/message.js';
 import { newId } from '../model/ids.js';
-import { signMessage } from '../auth/index.js';
+import { currentSigningKey, signMessage } from '../auth/index.js';
 import { isUnavailable, withTransaction } from '../db/index.js';
 import { getApproval } from '../store/approvals.js';
 import { settleDecision } from '../store/decisions.js';
@@ -96,6 +96,7 @@ async function send(
   const row = await getRun(deps.pool, run);
   if (name === undefined || row === null) return 'done';
   const again: Message = { ...attested.message, delivery: newId('msg') };
-  const sent = await temporal.deliver(deps, row.namespace, run, name, signMessage(deps.keys, again));
+  const signed = signMessage({ signing: await currentSigningKey(deps.pool, deps.keys) }, again);
+  const sent = await temporal.deliver(deps, row.namespace, run, name, signed);
   return sent === 'closed' ? 'closed' : 'not yet';
 }

@@ -111,6 +111,8 @@ export async function update(
         .getHandle(run)
         .executeUpdate<Reply, [unknown]>(name, { updateId: attested.message.id, args: [attested] }),
     );
+    // Signed in the instant of a rotation without a window: what is sent next is signed with the new key.
+    if (reply.status === 'message_refused' && reply.reason === 'retired_key') return { status: 'late' };
     if (reply.status === 'message_refused')
       return { status: 'answered', answer: refusedAnswer(reply.reason) };
     return { status: 'answered', answer: reply };

@@ -257,6 +257,19 @@ export const key = named(
   z.strictObject({ ...keyFields, createdAt: text, createdBy: text, revokedAt: textOrNull }),
 );
 
+export const signingKey = named(
+  'SigningKey',
+  z.strictObject({
+    keyId: text,
+    algorithm: z.literal('ed25519'),
+    publicKey: text,
+    status: z.enum(['active', 'retiring', 'retired']),
+    createdAt: text,
+    retiredAt: textOrNull,
+  }),
+);
+export const signingKeys = named('SigningKeys', z.strictObject({ data: z.array(signingKey) }));
+
 export const webhookKey = named('WebhookKey', z.strictObject({ algorithm: z.literal('ed25519'), key: text }));
 export const madeLink = named('MadeLink', z.strictObject({ id: text, path: text, expiresAt: text }));
 export const approvalLinks = named(

@@ -265,3 +265,19 @@ export const keyBody = named(
     expiresAt: instant.optional(),
   }),
 );
+
+/** How long messages that are under way are still taken with a key that is retired. */
+export const retireBody = named(
+  'RetireSigningKey',
+  z.strictObject({
+    window: describedAs(
+      z
+        .string()
+        .regex(/^\d{1,4}[smh]$/, 'must be a duration as `0s`, `15m` or `2h`, 24 hours at most')
+        .transform(durationMs)
+        .pipe(z.int().min(0).max(86_400_000))
+        .default(600_000),
+      { type: 'string', description: '`10m` unless said; `0s` where the key may be in other hands' },
+    ),
+  }),
+);

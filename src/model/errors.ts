@@ -21,6 +21,7 @@ export const errorTable = {
   DIGEST_MISMATCH: { status: 409, title: 'the digest is not the one of this approval' },
   APPROVAL_REVOKED: { status: 409, title: 'the approval was revoked' },
   BATCH_REFUSED: { status: 409, title: 'one of the decisions would be refused, so none was made' },
+  LAST_SIGNING_KEY: { status: 409, title: 'this is the only key that the service signs with' },
   KIND_CONFLICT: { status: 409, title: 'this principal id exists with another kind' },
   IDEMPOTENCY_IN_PROGRESS: { status: 409, title: 'a request with this idempotency key is in progress' },
   APPROVAL_EXPIRED: { status: 410, title: 'the approval has expired' },

@@ -62,5 +62,12 @@ export interface AttestedMessage {
   readonly signature: string;
 }
 
-export const messageRefusals = ['undecodable', 'unsigned', 'bad_signature', 'replayed', 'wrong_run'] as const;
+export const messageRefusals = [
+  'undecodable',
+  'unsigned',
+  'bad_signature',
+  'retired_key',
+  'replayed',
+  'wrong_run',
+] as const;
 export type MessageRefusal = (typeof messageRefusals)[number];

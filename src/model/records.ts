@@ -40,6 +40,8 @@ export const recordTypes = [
   'message.refused',
   'key.created',
   'key.revoked',
+  'signing_key.made',
+  'signing_key.retired',
   'api.called',
   'flow.published',
   'flow.promoted',

@@ -14,10 +14,12 @@ import {
 } from '../api/index.js';
 import { makePayloads, makeServiceChain, type ServiceChain } from '../audit/index.js';
 import {
+  currentSigningKey,
   loadKeys,
   makeAuthenticator,
   makeJwtVerifier,
   makeSessions,
+  makeSigningKey,
   makeWebhookKey,
   parseJwtIssuers,
   type WebhookKey,
@@ -37,8 +39,8 @@ import {
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { makeDeliverer } from '../notify/index.js';
 import { purge } from '../store/idempotency.js';
-import { putSigningKey } from '../store/keys.js';
 import { notificationChannel } from '../store/notifications.js';
+import { putSigningKey } from '../store/signing-keys.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 
@@ -92,6 +94,7 @@ async function main(config: Config): Promise<void> {
     }),
     pepper: keys.pepper,
     webhookKey: webhookKey.published,
+    makeSigningKey: () => makeSigningKey(keys.kek),
     sessions: makeSessions(keys.pepper, () => new Date()),
     answerKey: Buffer.from(
       hkdfSync('sha256', keys.kek, Buffer.alloc(0), 'countersign idempotent answers', 32),
@@ -163,7 +166,8 @@ async function boot(ground: Ground): Promise<void> {
   await transaction(async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [bootLock]);
     await assertAppendOnly(pool);
-    await putSigningKey(pool, keys.signing.keyId, keys.signing.publicKey);
+    await putSigningKey(tx, { ...keys.signing, sealed: null });
+    const signing = await currentSigningKey(tx, keys);
     const startId = newId('trc');
     const loaded = await policies.reload(runtime, startId);
     if (loaded.status === 'invalid') {
@@ -174,7 +178,7 @@ async function boot(ground: Ground): Promise<void> {
     }
     if (config.devKeys)
       await ensureDevKeys({ pool, transaction, chain, pepper: keys.pepper, home: config.home });
-    const data = { process: 'api', policySet: loaded.hash, signingKey: keys.signing.keyId };
+    const data = { process: 'api', policySet: loaded.hash, signingKey: signing.keyId };
     await chain.append([
       {
         key: `service.started:${startId}`,

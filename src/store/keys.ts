@@ -71,27 +71,3 @@ export async function revokeKey(q: Queryable, keyId: string): Promise<boolean> {
   );
   return rowCount === 1;
 }
-
-// --- the service's own signing keys: public halves --------------------------------------------------
-
-export interface SigningKeyRow {
-  readonly keyId: string;
-  /** base64 of the SPKI DER. */
-  readonly publicKey: string;
-  readonly retiredAt: string | null;
-}
-
-export async function putSigningKey(q: Queryable, keyId: string, publicKey: string): Promise<void> {
-  await q.query('insert into signing_key (key_id, public_key) values ($1, $2) on conflict do nothing', [
-    keyId,
-    publicKey,
-  ]);
-}
-
-export async function getSigningKey(q: Queryable, keyId: string): Promise<SigningKeyRow | null> {
-  const { rows } = await q.query<SigningKeyRow>(
-    'select key_id as "keyId", public_key as "publicKey", retired_at as "retiredAt" from signing_key where key_id = $1',
-    [keyId],
-  );
-  return rows[0] ?? null;
-}

@@ -1,4 +1,5 @@
 import type { Queryable, Tx } from '../db/index.js';
+import { findable } from './text.js';
 
 export interface OutboxRow {
   readonly id: string;
@@ -28,4 +29,13 @@ export async function due(tx: Tx, limit: number): Promise<OutboxRow[]> {
 
 export async function markDelivered(q: Queryable, id: string): Promise<void> {
   await q.query('update outbox set delivered_at = now() where id = $1 and delivered_at is null', [id]);
+}
+
+/** The start message as it was kept with its run; null where there is none of that id. */
+export async function getStart(q: Queryable, run: string, id: string): Promise<unknown> {
+  const { rows } = await q.query<{ payload: unknown }>(
+    `select payload from outbox where id = $1 and run = $2 and kind = 'start'`,
+    [findable(id), run],
+  );
+  return rows[0]?.payload ?? null;
 }

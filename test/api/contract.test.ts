@@ -61,6 +61,13 @@ DELETE /v1/absences
 GET /v1/notifications/key
 `.trim();
 
+/** Keys that the service signs with: docs/approvals.md. */
+const signing = `
+GET /v1/signing-keys
+POST /v1/signing-keys
+POST /v1/signing-keys/{keyId}/retire
+`.trim();
+
 /** Links, and the pages behind them. */
 const pages = `
 POST /v1/approvals/{id}/links
@@ -81,7 +88,10 @@ const slack = 'POST /slack/interactions';
 describe('the contract', () => {
   it('has every call of API.md, and no other', () => {
     const offered = routes.map((one) => `${one.method} ${one.path}`).sort();
-    assert.deepEqual(offered, [contract, inbox, pages, slack].flatMap((list) => list.split('\n')).sort());
+    assert.deepEqual(
+      offered,
+      [contract, inbox, signing, pages, slack].flatMap((list) => list.split('\n')).sort(),
+    );
   });
 
   it('takes an Idempotency-Key on every call that creates or decides', () => {
@@ -96,6 +106,7 @@ describe('the contract', () => {
       'decideBatch',
       'publishFlow',
       'retryRun',
+      'rotateSigningKey',
       'startRun',
       'submitTransition',
     ]);

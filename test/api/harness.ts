@@ -13,13 +13,19 @@ import {
   type ApiDeps,
 } from '../../src/api/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
-import { loadKeys, makeAuthenticator, makeSessions, makeWebhookKey } from '../../src/auth/index.js';
+import {
+  loadKeys,
+  makeAuthenticator,
+  makeSessions,
+  makeSigningKey,
+  makeWebhookKey,
+} from '../../src/auth/index.js';
 import { makeClient } from '../../src/client/index.js';
 import { isUnavailable, listen, withTransaction, type Tx } from '../../src/db/index.js';
 import { errorTable } from '../../src/model/errors.js';
 import { problem } from '../../src/model/api-answers.js';
 import { ensureDevKeys } from '../../src/processes/dev-keys.js';
-import { putSigningKey } from '../../src/store/keys.js';
+import { putSigningKey } from '../../src/store/signing-keys.js';
 import { makeDatabase, type Database } from '../support/database.js';
 import { makeKernel, type Kernel } from './kernel.js';
 
@@ -109,7 +115,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
   const policies = makePolicies({ pool, transaction, chain, folder, now: () => new Date() });
   const loaded = await policies.reload({ kind: 'runtime', id: 'countersign' }, 'trc_boot');
   assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
-  await putSigningKey(pool, keys.signing.keyId, keys.signing.publicKey);
+  await putSigningKey(pool, { ...keys.signing, sealed: null });
   await ensureDevKeys({ pool, transaction, chain, pepper: keys.pepper, home });
   const payloads = makePayloads({ kek: keys.kek });
   const kernel = makeKernel(makeDeps(pool, payloads, chain));
@@ -146,6 +152,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     }),
     pepper: keys.pepper,
     webhookKey: makeWebhookKey(keys.signing).published,
+    makeSigningKey: () => makeSigningKey(keys.kek),
     sessions: makeSessions(keys.pepper, () => new Date()),
     answerKey: Buffer.alloc(32, 1),
     policies,

@@ -2,7 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { ActivityDeps } from '../../src/activities/deps.js';
 import { execute } from '../../src/activities/execute.js';
 import { step } from '../../src/activities/step.js';
-import type { Arrival, Stepped } from '../../src/activities/types.js';
+import type { Arrival, Stepped, Taken } from '../../src/activities/types.js';
 import type { Answer, RunState } from '../../src/engine/state.js';
 import type { RunInput } from '../../src/workflows/messages.js';
 
@@ -35,7 +35,7 @@ export function makeKernel(deps: ActivityDeps): Kernel {
     for (const { id, answer } of stepped.answers) kept.answers.set(id, answer);
     return stepped.effects;
   };
-  const arrive = async (run: string, arrival: Arrival): Promise<void> => {
+  const arrive = async (run: string, arrival: Arrival): Promise<Taken | undefined> => {
     const kept = runs.get(run) ?? { state: null, rev: 0, answers: new Map() };
     runs.set(run, kept);
     const first = await step(deps, { run, rev: kept.rev + 1, state: kept.state, arrivals: [arrival] });
@@ -46,6 +46,7 @@ export function makeKernel(deps: ActivityDeps): Kernel {
       const around = { shutdown: new AbortController().signal };
       effects.push(...apply(kept, await execute(deps, { run, action: effect.action }, around)));
     }
+    return first.taken[0];
   };
   const kernel: Kernel = { client: {} as Client, away: false, idle: false };
   const reach = (): void => {
@@ -63,10 +64,14 @@ export function makeKernel(deps: ActivityDeps): Kernel {
         { updateId, args: [raw] }: { updateId: string; args: [unknown] },
       ) => {
         reach();
-        await inTurn(() => arrive(run, { kind: 'message', name, raw }));
+        const taken = await inTurn(() => arrive(run, { kind: 'message', name, raw }));
+        if (taken?.kind === 'refused') return { status: 'message_refused', reason: taken.reason };
         return runs.get(run)?.answers.get(updateId);
       },
-      signal: () => (kernel.away ? Promise.resolve(reach()) : Promise.resolve()),
+      signal: async (name: string, raw: unknown) => {
+        if (kernel.away) reach();
+        if (!kernel.idle) await inTurn(() => arrive(run, { kind: 'message', name, raw }));
+      },
       fetchHistory: () => Promise.resolve(reach()),
     }),
   };

@@ -36,8 +36,7 @@ describe('what enters a run is attested', () => {
   const verify = (attested: unknown, run = 'run_1') =>
     verifyAttested(attested, {
       run,
-      publicKey: async (keyId) =>
-        keyId === keys.signing.keyId ? importPublicKey(keys.signing.publicKey) : null,
+      publicKey: async (keyId) => (keyId === keys.signing.keyId ? importPublicKey(keys.signing) : null),
     });
   const reason = async (attested: unknown, run?: string): Promise<string> => {
     const result = await verify(attested, run);

@@ -70,6 +70,18 @@ describe('npx countersign, beside a running service', () => {
     assert.match(invalid.err, /INPUT_INVALID[^]*\/arguments\/amount/);
   });
 
+  it('shows the signing keys, makes a new one and retires the others, for operators alone', async () => {
+    const [before] = (await json('auditor', 'keys', 'list')).data;
+    assert.match((await as('agent', 'keys', 'rotate')).err, /^FORBIDDEN/);
+    const [made, old] = (await json('admin', 'keys', 'rotate', '--window', '1h')).data;
+    assert.deepEqual([made.status, old.keyId, old.status], ['active', before.keyId, 'retiring']);
+    const retired = await as('admin', 'keys', 'retire', old.keyId, '--window', '0s');
+    assert.match(retired.out, new RegExp(`^${old.keyId}  retired, made .*, taken until `));
+    assert.match((await as('admin', 'keys', 'retire', made.keyId)).err, /^LAST_SIGNING_KEY/);
+    for (const wrong of [['rotate', old.keyId], ['retire'], ['burn'], ['list', '--window', '1h']])
+      assert.equal((await as('admin', 'keys', ...wrong)).code, 2, wrong.join(' '));
+  });
+
   it('says how to ask rightly with exit code 2', async () => {
     const wrong: [string[], RegExp][] = [
       [[], /usage/],

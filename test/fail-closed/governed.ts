@@ -16,7 +16,7 @@ import { newId } from '../../src/model/ids.js';
 import type { JsonObject } from '../../src/model/json.js';
 import type { AttestedMessage, MessageBody } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
-import { putSigningKey } from '../../src/store/keys.js';
+import { putSigningKey } from '../../src/store/signing-keys.js';
 import { resolveVersion } from '../../src/store/flows.js';
 import { makeDatabase, type Database } from '../support/database.js';
 
@@ -64,7 +64,7 @@ export async function makeGoverned(files: Readonly<Record<string, string>>): Pro
   const policies = makePolicies({ pool, transaction, chain, folder, now: () => new Date() });
   const loaded = await policies.reload({ kind: 'runtime', id: 'test' }, 'trc_boot');
   assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
-  await putSigningKey(pool, keys.signing.keyId, keys.signing.publicKey);
+  await putSigningKey(pool, { ...keys.signing, sealed: null });
   const payloads = makePayloads({ kek: keys.kek });
   const deps = makeDeps(pool, payloads, chain);
   const record = async (flow: string, input: JsonObject = {}): Promise<AttestedMessage> => {

@@ -1,0 +1,74 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  generateKeyPairSync,
+  hkdfSync,
+  randomBytes,
+  type KeyObject,
+} from 'node:crypto';
+import type { Queryable } from '../db/index.js';
+import { getSigningKey, unretiredSigningKeys, type NewSigningKey } from '../store/signing-keys.js';
+import { importPublicKey, importSigningKey, type ServiceKeys, type SigningKey } from './keys.js';
+
+// Which key the service signs with, and which it takes. Both are asked of the store each time: a key that was rotated in
+// one process is rotated in all, with the next message.
+
+type Own = Pick<ServiceKeys, 'signing' | 'kek'>;
+
+/** The newest key that is not retired and whose private half this process has. Throws where there is none. */
+export async function currentSigningKey(q: Queryable, { signing, kek }: Own): Promise<SigningKey> {
+  for (const row of await unretiredSigningKeys(q)) {
+    if (row.keyId === signing.keyId) return signing;
+    const opened = row.sealed === null ? null : open(kek, row.keyId, row.sealed);
+    if (opened?.publicKey === row.publicKey) return opened;
+  }
+  throw new Error(
+    `the key \`${signing.keyId}\` of COUNTERSIGN_SIGNING_KEY (or keys/signing.pem) is retired, and no other can be used: ` +
+      'give the newest one, or the COUNTERSIGN_KEK under which the store has it',
+  );
+}
+
+/** A new key, as the store keeps it for all processes. */
+export function makeSigningKey(kek: Buffer): NewSigningKey {
+  const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const { keyId, publicKey } = importSigningKey(pem);
+  return { keyId, publicKey, sealed: seal(kek, keyId, pem) };
+}
+
+/** What a key that a message names is now. */
+export type Standing = KeyObject | 'retired' | null;
+
+/** Null: unknown, or not the key that its row is named after. */
+export async function standingOf(q: Queryable, keyId: string): Promise<Standing> {
+  const row = await getSigningKey(q, keyId);
+  if (row === null) return null;
+  return row.isRetired ? 'retired' : importPublicKey(row);
+}
+
+const nonceBytes = 12;
+const tagBytes = 16;
+
+/** The KEK itself wraps the keys of payloads; signing keys have one of their own. */
+function sealingKey(kek: Buffer): Buffer {
+  return Buffer.from(hkdfSync('sha256', kek, Buffer.alloc(0), 'countersign signing keys', 32));
+}
+
+function seal(kek: Buffer, keyId: string, text: string): Buffer {
+  const nonce = randomBytes(nonceBytes);
+  const cipher = createCipheriv('aes-256-gcm', sealingKey(kek), nonce).setAAD(Buffer.from(keyId));
+  const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
+  return Buffer.concat([nonce, sealed, cipher.getAuthTag()]);
+}
+
+/** Null: sealed under another KEK, for another key, or changed. */
+function open(kek: Buffer, keyId: string, sealed: Buffer): SigningKey | null {
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', sealingKey(kek), sealed.subarray(0, nonceBytes))
+      .setAAD(Buffer.from(keyId))
+      .setAuthTag(sealed.subarray(-tagBytes));
+    const text = decipher.update(sealed.subarray(nonceBytes, -tagBytes), undefined, 'utf8');
+    return importSigningKey(text + decipher.final('utf8'));
+  } catch {
+    return null;
+  }
+}

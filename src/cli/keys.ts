@@ -1,0 +1,41 @@
+import type { Command, Shown, Values } from './command.js';
+import { remote } from './remote.js';
+import { CliError, type Api } from './rest.js';
+import { list, text } from './show.js';
+
+// The service's own signing keys, for operators.
+
+export const keyCommands: Readonly<Record<string, Command>> = {
+  keys: {
+    takes: ['list|rotate|retire', '…key'],
+    options: ['window'],
+    what: 'the keys that decisions are signed with: show them, sign with a new one, retire one (--window 10m)',
+    run: remote(keys),
+  },
+};
+
+async function keys(api: Api, [verb, ...named]: readonly string[], { window }: Values): Promise<Shown> {
+  const body = window === undefined ? {} : { window };
+  const [keyId, another] = named;
+  if (verb === 'list' && keyId === undefined && window === undefined)
+    return shown(await api.get('/v1/signing-keys'));
+  if (verb === 'rotate' && keyId === undefined) return shown(await api.post('/v1/signing-keys', body));
+  if (verb === 'retire' && keyId !== undefined && another === undefined) {
+    const path = `/v1/signing-keys/${encodeURIComponent(keyId)}/retire`;
+    return shown({ data: [await api.post(path, body)] });
+  }
+  throw new CliError(
+    'usage: countersign keys list\n' +
+      '       countersign keys rotate [--window 10m]\n' +
+      '       countersign keys retire <key> [--window 10m]',
+    2,
+  );
+}
+
+function shown(json: Awaited<ReturnType<Api['get']>>): Shown {
+  const lines = list(json['data']).map(({ keyId, status, createdAt, retiredAt }) => {
+    const until = status === 'active' ? '' : `, taken until ${text(retiredAt)}`;
+    return `${text(keyId)}  ${text(status)}, made ${text(createdAt)}${until}`;
+  });
+  return { json, lines };
+}

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { startApi, type Harness } from './harness.js';
+
+describe('signing keys', () => {
+  let api: Harness;
+  before(async () => {
+    api = await startApi();
+  });
+  after(() => api.stop());
+
+  const list = async (): Promise<{ keyId: string; status: string; retiredAt: string | null }[]> =>
+    (await api.ask('auditor', 'GET', '/v1/signing-keys')).body.data;
+  const rotate = (window: string, headers = {}) =>
+    api.ask('admin', 'POST', '/v1/signing-keys', { window }, headers);
+  const park = async (): Promise<{ id: string; digest: string }> => {
+    const { run } = (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body;
+    const path = `/v1/runs/${run.id}/transitions/bank.pay`;
+    return (await api.ask('agent', 'POST', path, { arguments: { amount: 500 } })).body.result.approval;
+  };
+  const approve = (id: string, digest: string) =>
+    api.ask('finance', 'POST', `/v1/approvals/${id}/decision`, { decision: 'approve', digest });
+
+  it('are rotated once by a request that is repeated, and never show their private halves', async () => {
+    const headers = { 'idempotency-key': 'rotate-once' };
+    const [once, again] = [await rotate('2h', headers), await rotate('2h', headers)];
+    assert.deepEqual([once.status, again.status], [201, 201]);
+    assert.deepEqual(again.body, once.body);
+    assert.equal((await list()).length, 2);
+    assert.doesNotMatch(once.text, /sealed|private/i);
+  });
+
+  it('end no later than they were to end', async () => {
+    const [, first] = await list();
+    assert.ok(first);
+    await rotate('4h');
+    assert.equal((await list()).find(({ keyId }) => keyId === first.keyId)?.retiredAt, first.retiredAt);
+    const path = `/v1/signing-keys/${encodeURIComponent(first.keyId)}/retire`;
+    await api.ask('admin', 'POST', path, { window: '8h' });
+    assert.equal((await list()).find(({ keyId }) => keyId === first.keyId)?.retiredAt, first.retiredAt);
+    for (const window of ['25h', '10', '-1m', 'for ever'])
+      assert.equal((await rotate(window)).status, 422, window);
+  });
+
+  it('lose no decision that was signed in the instant in which its key was retired without a window', async () => {
+    const approval = await park();
+    const { workflow } = api.kernel.client;
+    const handle = workflow.getHandle.bind(workflow);
+    workflow.getHandle = ((run: string) => {
+      const { executeUpdate, ...rest } = handle(run);
+      const late = async (...sent: Parameters<typeof executeUpdate>) => {
+        workflow.getHandle = handle;
+        assert.equal((await rotate('0s')).status, 201);
+        return executeUpdate(...sent);
+      };
+      return { ...rest, executeUpdate: late };
+    }) as typeof handle;
+    const taken = await approve(approval.id, approval.digest);
+    assert.equal(taken.status, 202, taken.text);
+    const kept = await api.ask('finance', 'GET', taken.body.decision.href);
+    assert.equal(kept.body.status, 'applied', kept.text);
+    assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${approval.id}`)).body.status, 'consumed');
+    const { run } = (await api.ask('finance', 'GET', `/v1/approvals/${approval.id}`)).body;
+    const refused = await api.ask('auditor', 'GET', `/v1/runs/${run}/audit?type=message.refused`);
+    assert.deepEqual(
+      refused.body.data.map((one: { data: { reason: string } }) => one.data.reason),
+      ['retired_key'],
+    );
+  });
+});

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createPublicKey, verify } from 'node:crypto';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { loadKeys, signMessage } from '../../src/auth/index.js';
+import { freePort } from '../../src/embedded/ports.js';
+import { canonical } from '../../src/model/canonical.js';
+import type { AttestedMessage, Message } from '../../src/model/message.js';
+import { action, audit, decide, getRun, parkedPayment, until } from '../support/flows.js';
+import { projectRoot } from '../support/paths.js';
+import { startServices, type Services } from '../support/services.js';
+import { startStack, type Stack } from '../support/stack.js';
+
+interface KeyBody {
+  readonly keyId: string;
+  readonly publicKey: string;
+  readonly status: string;
+}
+
+/** A second API process, that has keys files of its own and nothing else of the first. */
+async function startReplica(stack: Stack, home: string): Promise<{ url: string; process: ChildProcess }> {
+  mkdirSync(home);
+  cpSync(join(stack.home, 'keys'), join(home, 'keys'), { recursive: true });
+  const port = String(await freePort());
+  const dist = join(projectRoot, 'dist', 'processes');
+  const env = {
+    ...{ ...process.env, DATABASE_URL: stack.databaseUrl, TEMPORAL_ADDRESS: stack.temporalAddress },
+    ...{ COUNTERSIGN_HOME: home, COUNTERSIGN_POLICIES: stack.policies, PORT: port },
+    COUNTERSIGN_TASK_QUEUE: stack.taskQueue,
+  };
+  const args = ['--import', join(dist, 'tether.js'), join(dist, 'api.js')];
+  const child = spawn(process.execPath, args, { env, stdio: ['pipe', 'ignore', 'inherit'] });
+  const url = `http://127.0.0.1:${port}`;
+  await until('the second API', async () => {
+    assert.equal(child.exitCode, null);
+    return fetch(`${url}/readyz`).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  });
+  return { url, process: child };
+}
+
+describe('a signing key that is rotated while approvals wait', () => {
+  let services: Services;
+  let stack: Stack;
+  let replica: { url: string; process: ChildProcess };
+  before(async () => {
+    services = await startServices();
+    stack = await startStack({ env: services.env });
+    replica = await startReplica(stack, `${stack.home}-replica`);
+  });
+  after(async () => {
+    const gone = new Promise((resolve) => replica.process.once('exit', resolve));
+    replica.process.kill('SIGKILL');
+    await gone;
+    rmSync(`${stack.home}-replica`, { recursive: true, force: true });
+    await stack.stop();
+    await services.stop();
+  });
+
+  const keys = async (): Promise<readonly KeyBody[]> =>
+    (await stack.fetchAs('auditor', 'GET', '/v1/signing-keys')).body.data;
+  /** Every decision that the run's history has, as it came. */
+  const decisionsIn = async (run: string): Promise<AttestedMessage[]> => {
+    const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${run}/history`);
+    const text = JSON.stringify(body);
+    const payloads = [...text.matchAll(/"data":"([A-Za-z0-9+/=]+)"/g)].map(([, data = '']): unknown => {
+      try {
+        return JSON.parse(Buffer.from(data, 'base64').toString('utf8'));
+      } catch {
+        return null;
+      }
+    });
+    return payloads.filter(
+      (one): one is AttestedMessage =>
+        (one as Partial<AttestedMessage> | null)?.message?.body.kind === 'decide',
+    );
+  };
+  /** As a stranger does it: with what the API publishes, and node:crypto. */
+  const holds = async ({ message, keyId, signature }: AttestedMessage): Promise<boolean> => {
+    const found = (await keys()).find((one) => one.keyId === keyId);
+    assert.ok(found, `the service publishes ${keyId}`);
+    const key = createPublicKey({
+      key: Buffer.from(found.publicKey, 'base64'),
+      format: 'der',
+      type: 'spki',
+    });
+    return verify(null, Buffer.from(canonical(message)), key, Buffer.from(signature, 'base64url'));
+  };
+  const decideAt = async (url: string, { approval, digest }: { approval: string; digest: string }) => {
+    const response = await fetch(`${url}/v1/approvals/${approval}/decision`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${stack.keys['finance'] ?? ''}`,
+        'content-type': 'application/json',
+      },
+      body: JSON.stringify({ decision: 'approve', digest }),
+    });
+    assert.equal(response.status, 200, await response.text());
+  };
+  const forge = async (run: string, message: Message): Promise<void> => {
+    const { signing } = await loadKeys(`${stack.home}-replica`, {});
+    const payloads = [
+      {
+        metadata: { encoding: Buffer.from('json/plain').toString('base64') },
+        data: Buffer.from(JSON.stringify(signMessage({ signing }, message))).toString('base64'),
+      },
+    ];
+    const path = `/api/v1/namespaces/countersign-staging/workflows/${run}/signal/decide`;
+    const response = await fetch(`${stack.temporalHttp}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ input: { payloads } }),
+    });
+    assert.equal(response.status, 200, await response.text());
+  };
+
+  it('signs with the new one in every process at once; what the old one has signed stays, and what it signs is refused', async () => {
+    const [first, second, third, fourth] = [
+      await parkedPayment(stack),
+      await parkedPayment(stack),
+      await parkedPayment(stack),
+      await parkedPayment(stack),
+    ];
+    assert.equal((await decide(stack, 'finance', first.approval, 'approve')).status, 200);
+    const [old] = await keys();
+    assert.ok(old);
+
+    const made = await stack.fetchAs('admin', 'POST', '/v1/signing-keys', { window: '10m' });
+    assert.equal(made.status, 201, JSON.stringify(made.body));
+    assert.deepEqual(
+      (await keys()).map(({ status }) => status),
+      ['active', 'retiring'],
+    );
+    const [fresh] = await keys();
+    await decideAt(replica.url, second);
+
+    const path = `/v1/signing-keys/${encodeURIComponent(old.keyId)}/retire`;
+    const retired = await stack.fetchAs('admin', 'POST', path, { window: '0s' });
+    assert.deepEqual([retired.status, retired.body.status], [200, 'retired']);
+    const [honest] = await decisionsIn(second.run);
+    assert.ok(honest);
+    const { approval, digest, run } = third;
+    const body = { kind: 'decide', approval, decision: 'approve', digest, reasonGiven: false } as const;
+    const ids = { id: 'dec_forged', delivery: 'msg_forged', run };
+    await forge(run, { ...honest.message, ...ids, body: { ...body, via: 'rest' }, refs: [] });
+    await until('the refusal', async () => (await audit(stack, run, 'message.refused')).length === 1);
+    const [refused] = await audit(stack, run, 'message.refused');
+    assert.deepEqual([refused?.data['name'], refused?.data['reason']], ['decide', 'retired_key']);
+    assert.equal((await getRun(stack, 'agent', run)).run.status, 'waiting');
+    assert.equal((await services.drafts()).filter((one) => one.key.startsWith(run)).length, 0);
+
+    await decideAt(replica.url, third);
+    await stack.api.restart();
+    assert.equal((await decide(stack, 'finance', fourth.approval, 'approve')).status, 200);
+    for (const parked of [first, second, third, fourth])
+      await action(stack, 'agent', parked.poll, 'executed');
+
+    const signedWith: (string | undefined)[] = [];
+    for (const parked of [first, second, fourth]) {
+      const [decision] = await decisionsIn(parked.run);
+      assert.ok(
+        decision && (await holds(decision)),
+        'what was decided verifies, whatever has become of its key',
+      );
+      signedWith.push(decision.keyId);
+    }
+    assert.deepEqual(signedWith, [old.keyId, fresh?.keyId, fresh?.keyId]);
+    const records = await stack.fetchAs(
+      'auditor',
+      'GET',
+      '/v1/audit?type=signing_key.made,signing_key.retired',
+    );
+    assert.deepEqual(
+      records.body.data
+        .map((one: { type: string; data: { keyId: string } }) => [one.type, one.data.keyId])
+        .sort(),
+      [
+        ['signing_key.made', fresh?.keyId],
+        ['signing_key.retired', old.keyId],
+        ['signing_key.retired', old.keyId],
+      ],
+    );
+  });
+});
