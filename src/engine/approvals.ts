@@ -11,7 +11,7 @@ import { findState, guardContext } from './links.js';
 import { gateRoles, mayDecide, type AskedGate } from './gates.js';
 import { quorumReached } from './quorum.js';
 import { nextTimer } from './expiry.js';
-import { isOpen, moveTo, settle } from './flow.js';
+import { isOpen, moveTo, remain, settle } from './flow.js';
 
 // The life of an approval inside a run: open, attach, decide, revoke. Its end by time is expiry.ts, what follows an approval approved.ts.
 
@@ -27,7 +27,7 @@ export function openApproval(
   const same = run.approvals.find((one) => isOpen(one.status) && one.action.digest === action.digest);
   if (same !== undefined) return attach(draft, same, action);
   const id = derivedId(draft, 'apr', action.id);
-  const parked: Action = { ...action, approval: id };
+  const parked = { ...action, approval: id };
   const approval = newApproval(draft, transition, parked, gate, asked);
   run.approvals = [...run.approvals, approval];
   project(draft, parked, 'pending');
@@ -58,7 +58,7 @@ export function openApproval(
 function newApproval(
   draft: Draft,
   transition: Transition,
-  action: Action,
+  action: Action & { readonly approval: string },
   gate: Gate,
   asked: AskedGate['asked'],
 ): ApprovalState {
@@ -71,7 +71,7 @@ function newApproval(
   const connections = connectionsDigest(kit, transition);
   const excluded = excludedFrom(draft, gate);
   return {
-    id: action.approval ?? '',
+    id: action.approval,
     action,
     status: 'open',
     gate,
@@ -134,13 +134,7 @@ const settled: Readonly<Record<Exclude<ApprovalStatus, 'open' | 'escalated'>, Re
 };
 
 /** Still open, approver, digest, reason: in this order (API.md). Null: the decision counts. */
-function refusalOf(
-  approval: ApprovalState | undefined,
-  body: Decide,
-  message: Message,
-): Omit<Refusal, 'status'> | null {
-  if (approval === undefined)
-    return { code: 'NOT_FOUND', message: `this run has no approval \`${body.approval}\`` };
+function refusalOf(approval: ApprovalState, body: Decide, message: Message): Omit<Refusal, 'status'> | null {
   if (!(approval.status === 'open' || approval.status === 'escalated')) {
     return { code: settled[approval.status], message: `the approval is ${approval.status}` };
   }
@@ -159,13 +153,13 @@ function refusalOf(
     };
   }
   const end = lastMoment(approval);
-  if (end !== undefined && Date.parse(message.time) > end) {
+  if (end !== undefined && !(Date.parse(message.time) <= end)) {
     return {
       code: 'APPROVAL_EXPIRED',
       message: `the decision came after ${new Date(end).toISOString()}, when its time was up`,
     };
   }
-  if (approval.gate.reason === 'required' && !body.reasonGiven) {
+  if (approval.gate.reason !== 'optional' && !body.reasonGiven) {
     return { code: 'REASON_REQUIRED', message: 'this gate asks for a reason: send `reason`' };
   }
   return null;
@@ -173,30 +167,36 @@ function refusalOf(
 
 export function decideApproval(draft: Draft, message: Message, body: Decide): void {
   const approval = draft.run.approvals.find((one) => one.id === body.approval);
-  const refusal = refusalOf(approval, body, message);
-  if (approval === undefined || refusal !== null) {
-    const said = refusal ?? { code: 'NOT_FOUND' as const, message: 'unknown approval' };
-    record(draft, 'approval.refused', {
-      actor: actorOf(message.principal),
-      approval: body.approval,
-      causation: message.id,
-      data: {
-        code: said.code,
-        decision: body.decision,
-        decisionId: message.id,
-        ...(said.why === undefined ? {} : { why: said.why }),
-      },
-    });
-    return refuse(draft, message.id, said);
+  if (approval === undefined) {
+    const text = `this run has no approval \`${body.approval}\``;
+    return refuseDecision(draft, message, body, { code: 'NOT_FOUND', message: text });
   }
+  const refusal = refusalOf(approval, body, message);
+  if (refusal === null) return accept(draft, approval, message, body);
+  refuseDecision(draft, message, body, refusal);
+}
+
+function refuseDecision(draft: Draft, message: Message, body: Decide, said: Omit<Refusal, 'status'>): void {
+  record(draft, 'approval.refused', {
+    actor: actorOf(message.principal),
+    approval: body.approval,
+    causation: message.id,
+    data: {
+      code: said.code,
+      decision: body.decision,
+      decisionId: message.id,
+      ...(said.why === undefined ? {} : { why: said.why }),
+    },
+  });
+  refuse(draft, message.id, said);
+}
+
+function accept(draft: Draft, approval: ApprovalState, message: Message, body: Decide): void {
   const roles = approval.roles.filter((role) => message.principal.roles.includes(role));
   const by = { id: message.principal.id, kind: message.principal.kind };
-  const decided = change(draft, approval.id, {
-    decisions: [
-      ...approval.decisions,
-      { id: message.id, by, roles, decision: body.decision, at: draft.time },
-    ],
-  });
+  const decision = { id: message.id, by, roles, decision: body.decision, at: draft.time };
+  const decided = { ...approval, decisions: [...approval.decisions, decision] };
+  change(draft, approval.id, decided);
   record(draft, 'approval.decided', {
     actor: actorOf(message.principal),
     action: actionFact(approval.action),
@@ -217,8 +217,7 @@ export function decideApproval(draft: Draft, message: Message, body: Decide): vo
     },
   });
   answer(draft, message.id, { status: 'accepted' });
-  if (decided === undefined) return;
-  if (body.decision === 'deny') return deny(draft, decided);
+  if (body.decision !== 'approve') return deny(draft, decided);
   noteApproval(draft, decided, message.principal.id);
   excludeElsewhere(draft, decided, message.principal.id);
   if (quorumReached(decided)) approved(draft, decided);
@@ -267,7 +266,7 @@ function deny(draft: Draft, approval: ApprovalState): void {
   if (onDeny !== null && draft.run.executing === null && approval.human) {
     return moveTo(draft, onDeny, approval.action.transition, approval.action);
   }
-  if (draft.run.executing === null && draft.run.status !== 'stuck') settle(draft);
+  remain(draft);
 }
 
 export function transitionOf(draft: Draft, approval: ApprovalState): Transition | undefined {

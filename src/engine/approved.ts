@@ -4,7 +4,7 @@ import type { ApprovalState } from './state.js';
 import { actionDigest, connectionsDigest } from './action.js';
 import { change, transitionOf } from './approvals.js';
 import { actionFact, actorOf, project, record, type Draft } from './draft.js';
-import { perform, settle } from './flow.js';
+import { perform, remain } from './flow.js';
 import { gateFor } from './gates.js';
 import { evaluateGuard, type GuardContext } from './guards.js';
 import { guardContext } from './links.js';
@@ -19,32 +19,44 @@ export function approved(draft: Draft, approval: ApprovalState): void {
   startApproved(draft);
 }
 
-/** Starts the oldest approved action when nothing else runs. Guards and digest are checked once more. */
+/** Starts the oldest approved action that may still run, when nothing else does. Guards and digest are checked once more. */
 export function startApproved(draft: Draft): void {
   const { run } = draft;
-  if (run.executing !== null || run.status === 'stuck' || run.cancelRequested !== null || run.timeoutDue)
-    return;
-  const next = run.approvals.find((one) => one.queued && one.status === 'approved');
-  if (next === undefined) return;
-  change(draft, next.id, { queued: false });
-  const transition = transitionOf(draft, next);
-  const failure =
-    transition === undefined ? 'the state no longer has this transition' : recheck(draft, transition, next);
-  if (transition === undefined || failure !== null) {
-    record(draft, 'transition.rejected', {
-      actor: actorOf(next.action.requester),
-      action: actionFact(next.action),
-      approval: next.id,
-      data: { code: 'GUARD_REJECTED', message: failure ?? '' },
-    });
-    project(draft, next.action, 'failed', { code: 'GUARD_REJECTED', message: failure ?? '' });
-    settle(draft);
-    return startApproved(draft);
+  while (
+    run.executing === null &&
+    run.status !== 'stuck' &&
+    run.cancelRequested === null &&
+    !run.timeoutDue
+  ) {
+    const next = run.approvals.find((one) => one.queued && one.status === 'approved');
+    if (next === undefined) return;
+    change(draft, next.id, { queued: false });
+    const transition = transitionOf(draft, next);
+    if (transition === undefined) stopped(draft, next, 'the state no longer has this transition');
+    else {
+      const failure = recheck(draft, transition, next);
+      if (failure === null) return begin(draft, transition, next);
+      stopped(draft, next, failure);
+    }
   }
-  if (next.human) consume(draft, next.id);
-  run.chainDepth = 0;
-  run.chain = [];
-  perform(draft, transition, next.action);
+}
+
+function begin(draft: Draft, transition: Transition, { id, human, action }: ApprovalState): void {
+  if (human) consume(draft, id);
+  draft.run.chainDepth = 0;
+  draft.run.chain = [];
+  perform(draft, transition, action);
+}
+
+function stopped(draft: Draft, { id, action }: ApprovalState, message: string): void {
+  record(draft, 'transition.rejected', {
+    actor: actorOf(action.requester),
+    action: actionFact(action),
+    approval: id,
+    data: { code: 'GUARD_REJECTED', message },
+  });
+  project(draft, action, 'failed', { code: 'GUARD_REJECTED', message });
+  remain(draft);
 }
 
 /** Why what was approved may no longer run; null when it may. */

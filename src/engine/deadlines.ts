@@ -7,7 +7,10 @@ import { readPath, type PathScopes } from './template.js';
 /** The stage after so many escalations; null: the environment's default time, and then it denies. */
 export function stageOf(gate: Gate, escalations: number): GateTimeout | null {
   let stage = gate.timeout;
-  for (let done = 0; done < escalations && stage !== null; done += 1) stage = stage.then ?? last(stage);
+  for (let left = escalations; left > 0 && stage !== null; left -= 1) {
+    if (stage.then === undefined) return last(stage);
+    stage = stage.then;
+  }
   return stage;
 }
 

@@ -8,6 +8,7 @@ import { deadline } from './expiry.js';
 import { cancel, outcome, retry, timeout } from './outcome.js';
 import { close, enter } from './flow.js';
 import { submit } from './submit.js';
+import { isRun, unreadable } from './unreadable.js';
 
 type Start = Extract<Message['body'], { kind: 'start' }>;
 
@@ -20,6 +21,16 @@ const rememberedMessages = 500;
  * the event within the run) come in with the event; refusals are answers, never exceptions.
  */
 export function decide(plan: Plan, run: RunState, event: Event, kit: Kit, key: string): Decision {
+  try {
+    if (isRun(run)) return decided(plan, run, event, kit, key);
+    return unreadable(run, event, key, 'the run has no status, version, stay or depth');
+  } catch (error) {
+    // Only JavaScript itself throws here. Types end at the store: whatever is missing or nested there must not keep a run from answering, nor let it pass.
+    return unreadable(run, event, key, (error as Error).message);
+  }
+}
+
+function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string): Decision {
   const draft = makeDraft(plan, run, kit, event.time, key);
   switch (event.kind) {
     case 'message':
@@ -40,6 +51,8 @@ export function decide(plan: Plan, run: RunState, event: Event, kit: Kit, key: s
     case 'timeout':
       if (!isClosed(run)) timeout(draft);
       break;
+    default:
+      return unreadable(run, event, key, 'there is no such event');
   }
   return finish(draft);
 }
@@ -89,6 +102,8 @@ function dispatch(draft: Draft, message: Message): void {
     case 'cancel':
     case 'retry':
       return operate(draft, message, body.kind);
+    default:
+      throw new Error('there is no such message');
   }
 }
 

@@ -4,7 +4,7 @@ import { approved } from './approved.js';
 import { change } from './approvals.js';
 import { stageOf, stageTimes } from './deadlines.js';
 import { actionFact, project, record, type Draft } from './draft.js';
-import { isOpen, settle } from './flow.js';
+import { isOpen, remain } from './flow.js';
 
 // What time does to an open approval: remind, escalate, approve, expire.
 
@@ -21,7 +21,13 @@ export function deadline(draft: Draft, id: string): void {
   const approval = draft.run.approvals.find((one) => one.id === id);
   if (approval === undefined || !isOpen(approval.status)) return;
   const now = Date.parse(draft.time);
-  if ((approval.reminders ?? []).length > 0 && now < approval.expiresAt) return remind(draft, approval, now);
+  const [next, ...reminders] = approval.reminders ?? [];
+  if (next !== undefined && now < approval.expiresAt)
+    return remind(
+      draft,
+      approval,
+      reminders.filter((at) => at > now),
+    );
   const stage = stageOf(approval.gate, approval.stage ?? 0);
   const over = approval.endsAt !== undefined && approval.expiresAt >= approval.endsAt;
   if (!over && stage?.action === 'escalate') return escalate(draft, approval, stage);
@@ -37,11 +43,10 @@ export function deadline(draft: Draft, id: string): void {
   change(draft, id, { status: 'expired' });
   project(draft, approval.action, 'expired');
   record(draft, 'approval.expired', { action: actionFact(approval.action), approval: id });
-  if (draft.run.executing === null && draft.run.status !== 'stuck') settle(draft);
+  remain(draft);
 }
 
-function remind(draft: Draft, approval: ApprovalState, now: number): void {
-  const reminders = (approval.reminders ?? []).slice(1).filter((at) => at > now);
+function remind(draft: Draft, approval: ApprovalState, reminders: readonly number[]): void {
   change(draft, approval.id, { reminders });
   record(draft, 'approval.reminded', {
     action: actionFact(approval.action),

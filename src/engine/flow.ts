@@ -4,7 +4,7 @@ import type { Transition } from './plan.js';
 import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
 import { actionFact, actorOf, answer, plainDigest, project, record, type Draft } from './draft.js';
 import { evaluateGuard, possible } from './guards.js';
-import { findState, guardContext } from './links.js';
+import { blockedBy, findState, guardContext } from './links.js';
 import { floorsFor, gateFor } from './gates.js';
 import { makeAction } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
@@ -49,17 +49,21 @@ export function afterEnter(draft: Draft): void {
   if (state.transitions.length > 0 && state.transitions.every((one) => one.actor === 'deterministic')) {
     return chainStep(draft, state.transitions);
   }
-  if (
-    run.approvals.every((one) => !isOpen(one.status)) &&
-    !state.transitions.some((one) => couldBeTaken(draft, one))
-  ) {
-    return stick(
-      draft,
-      { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, state.transitions) },
-      { kind: 'chain' },
-    );
-  }
-  settle(draft);
+  waitForSomebody(draft, state.transitions);
+}
+
+/** What was asked for is not done, and the run stays where it is: nothing of it may have become nobody's turn. */
+export function remain(draft: Draft): void {
+  const { run, plan } = draft;
+  if (run.executing !== null || run.status === 'stuck') return;
+  waitForSomebody(draft, findState(plan, run.state)?.transitions ?? []);
+}
+
+/** The run waits for a caller or a decision; where nobody could come, for an operator. */
+function waitForSomebody(draft: Draft, transitions: readonly Transition[]): void {
+  const decided = draft.run.approvals.every((one) => !isOpen(one.status) && !one.queued);
+  if (!decided || transitions.some((one) => couldBeTaken(draft, one))) return settle(draft);
+  stick(draft, { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, transitions) }, { kind: 'chain' });
 }
 
 function terminalStatus(
@@ -75,16 +79,21 @@ export function isOpen(status: string): boolean {
 }
 
 function couldBeTaken(draft: Draft, transition: Transition): boolean {
+  return whyNobody(draft, transition) === null;
+}
+
+/** Why no principal could take it, whatever the arguments; null: somebody could. */
+function whyNobody(draft: Draft, transition: Transition): string | null {
+  if (transition.actor === 'deterministic') return 'only the runtime takes it';
+  const rule = blockedBy(draft.plan, transition);
+  if (rule !== null) return `the charter blocks it (${rule})`;
   const at = guardContext(draft.run, null, {});
-  return transition.guards.every((guard) => possible(guard, at).pass);
+  const refusing = transition.guards.find((guard) => !possible(guard, at).pass);
+  return refusing === undefined ? null : evaluateGuard(refusing, at).reason;
 }
 
 function whyNone(draft: Draft, transitions: readonly Transition[]): string {
-  const at = guardContext(draft.run, null, {});
-  const reasons = transitions.flatMap((one) => {
-    const refusing = one.guards.filter((guard) => !possible(guard, at).pass);
-    return refusing.slice(0, 1).map((guard) => `\`${one.name}\`: ${evaluateGuard(guard, at).reason}`);
-  });
+  const reasons = transitions.map((one) => `\`${one.name}\`: ${whyNobody(draft, one)}`);
   const why = reasons.length === 0 ? 'it has no transition' : reasons.join('; ');
   return `no principal can take any transition of state \`${draft.run.state}\`: ${why}`;
 }

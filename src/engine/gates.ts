@@ -136,7 +136,7 @@ export function mayDecide(approval: ApprovalState, principal: Principal): MayDec
       message: `this gate asks for the human itself; \`${principal.actedBy}\` acts for \`${principal.id}\``,
     };
   }
-  if (approval.gate.separation.requester && approval.requesters.includes(principal.id)) {
+  if (approval.gate.separation.requester !== false && approval.requesters.includes(principal.id)) {
     return {
       status: 'no',
       why: 'requester',

@@ -152,7 +152,7 @@ function shown(value: Json): string {
 function evaluateEvidence(guard: Extract<Guard, { kind: 'evidence' }>, at: GuardContext): Judged {
   const counted = guard.requires.map(({ kind, count, distinct }) => {
     const have = countEvidence(kind, distinct, at);
-    return { kind, count, have, enough: have >= count };
+    return { kind, count, have, enough: Number.isInteger(count) && count >= 1 && have >= count };
   });
   const missing = counted
     .filter(({ enough }) => !enough)

@@ -7,8 +7,19 @@ import { resolveTemplate } from './template.js';
 
 const noArguments: JsonObject = { type: 'object', properties: {}, additionalProperties: false };
 
-/** The legal next steps of a run for one principal, at its current version. Evaluating them records nothing. */
+/**
+ * The legal next steps of a run for one principal, at its current version. Evaluating them records nothing; of what
+ * cannot be read (types end at the store) nothing is offered.
+ */
 export function links(plan: Plan, run: RunState, principal: Principal): Link[] {
+  try {
+    return legal(plan, run, principal);
+  } catch {
+    return [];
+  }
+}
+
+function legal(plan: Plan, run: RunState, principal: Principal): Link[] {
   const state = plan.states.find((one) => one.name === run.state);
   if (state === undefined || closedStatuses.includes(run.status) || run.status === 'stuck') return [];
   const offered = state.transitions.filter((one) => one.actor !== 'deterministic');

@@ -2,7 +2,7 @@ import type { Gate, GateTimeout } from './plan.js';
 
 /** Strictest of both: every rule of either applies. */
 export function strictest(a: Gate, b: Gate): Gate {
-  const { roles, each } = bothRoles(a.roles, b.roles);
+  const { roles, each } = bothRoles(a, b);
   const reminders = [...new Set([...(a.reminders ?? []), ...(b.reminders ?? [])])].sort((x, y) => x - y);
   const expiresWith = [...(a.expiresWith ?? []), ...(b.expiresWith ?? [])];
   const queues = [...new Set([...queuesOf(a), ...queuesOf(b)])];
@@ -33,18 +33,35 @@ export function queuesOf({ queue, queues }: Pick<Gate, 'queue' | 'queues'>): rea
   return queues ?? (queue === null ? [] : [queue]);
 }
 
-/** Roles that satisfy both gates. Where none does, one approval of every role that either names. */
-function bothRoles(
-  a: readonly string[],
-  b: readonly string[],
-): { readonly roles: readonly string[]; readonly each: readonly string[] } {
-  if (a.length === 0 || b.length === 0) return { roles: a.length === 0 ? b : a, each: [] };
-  const shared = a.filter((role) => b.includes(role));
-  return shared.length > 0 ? { roles: shared, each: [] } : { roles: [...a, ...b], each: [...a, ...b] };
+type Slot = Gate['quorum']['perRole'][number];
+
+/** Roles that satisfy both gates. Where none does, each gate's own people, as many as it asks for. */
+function bothRoles(a: Gate, b: Gate): { readonly roles: readonly string[]; readonly each: readonly Slot[] } {
+  if (a.roles.length === 0 || b.roles.length === 0) return { roles: [...a.roles, ...b.roles], each: [] };
+  const shared = a.roles.filter((role) => b.roles.includes(role));
+  if (shared.length === 0)
+    return {
+      roles: [...a.roles, ...b.roles],
+      each: [...slotsOf(a.roles, a.quorum.count), ...slotsOf(b.roles, b.quorum.count)],
+    };
+  // Who fills a slot of the one may hold no role of the other: it counts for its slot, and for nothing else.
+  const others = [...a.quorum.perRole, ...b.quorum.perRole].map(({ role }) => role);
+  const beside = [...new Set(others)].filter((role) => !shared.includes(role));
+  if (beside.length === 0) return { roles: shared, each: [] };
+  const count = Math.max(a.quorum.count, b.quorum.count);
+  return { roles: [...shared, ...beside], each: slotsOf(shared, count) };
 }
 
-function bothSlots(a: Gate, b: Gate, each: readonly string[]): Gate['quorum']['perRole'] {
-  const all = [...a.quorum.perRole, ...b.quorum.perRole, ...each.map((role) => ({ role, count: 1 }))];
+/** So many people with these roles, one of each role at least. */
+function slotsOf(roles: readonly string[], count: number): Slot[] {
+  return roles.map((role, index) => ({
+    role,
+    count: index === 0 ? Math.max(1, count - roles.length + 1) : 1,
+  }));
+}
+
+function bothSlots(a: Gate, b: Gate, each: readonly Slot[]): Gate['quorum']['perRole'] {
+  const all = [...a.quorum.perRole, ...b.quorum.perRole, ...each];
   return [...new Set(all.map((one) => one.role))].map((role) => ({
     role,
     count: Math.max(...all.filter((one) => one.role === role).map((one) => one.count)),

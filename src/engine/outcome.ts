@@ -4,7 +4,7 @@ import type { Action, Executing, Outcome, Problem } from './state.js';
 import { actionFact, derivedId, project, record, refuse, type Draft } from './draft.js';
 import { consume, startApproved } from './approved.js';
 import { findState } from './links.js';
-import { afterEnter, close, complete, enter, moveTo, settle, stick, succeed } from './flow.js';
+import { afterEnter, close, complete, enter, moveTo, remain, stick, succeed } from './flow.js';
 import { applyMapping } from './mapping.js';
 
 /** Canonical characters that a run's context may have; more would not fit Temporal's payloads. */
@@ -106,7 +106,8 @@ function addEvidence(draft: Draft, action: Action, kinds: readonly string[]): vo
 
 function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Succeeded>): void {
   const { action } = executing;
-  const errorClass = result.status === 'unknown' ? 'unknown_outcome' : result.errorClass;
+  // What says neither that it succeeded nor that it failed leaves the effect's outcome unknown.
+  const errorClass = result.status === 'failed' ? result.errorClass : 'unknown_outcome';
   const unknown = errorClass === 'unknown_outcome';
   const error: Problem = {
     code: unknown ? 'EXECUTOR_UNKNOWN' : 'EXECUTOR_FAILED',
@@ -138,7 +139,7 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
     );
   }
   if (action.requester === null) return stick(draft, error, { kind: 'chain' });
-  settle(draft);
+  remain(draft);
 }
 
 /** What had to wait while an effect was under way: cancel, the run's time-out, approved actions. */

@@ -2,13 +2,13 @@ import type { ApprovalState } from './state.js';
 
 /** A person who approved, with the roles that it held then. */
 type Approver = readonly string[];
-type Voted = Pick<ApprovalState, 'gate' | 'decisions'>;
+type Voted = Pick<ApprovalState, 'gate' | 'decisions' | 'requesters'>;
 
 /** Distinct approving humans, enough of them, and for each slot of a role one who fills no other. */
 export function quorumReached(approval: Voted): boolean {
   const people = approvers(approval);
   const slots = slotsOf(approval, people.length);
-  return people.length >= approval.gate.quorum.count && fill(slots, people).size === slots.length;
+  return enough(people.length, approval.gate.quorum.count) && fill(slots, people).size === slots.length;
 }
 
 export interface Slot {
@@ -32,15 +32,22 @@ export function slotsFilled(approval: Voted): Slot[] {
   }));
 }
 
-function approvers({ decisions }: Voted): Approver[] {
-  const approved = decisions.filter((one) => one.decision === 'approve');
+/** Nobody is ever enough for a number that is none. */
+function enough(people: number, count: number): boolean {
+  return Number.isInteger(count) && count >= 1 && people >= count;
+}
+
+/** Who approved and then asked for the same is a requester like any other. */
+function approvers({ gate, decisions, requesters }: Voted): Approver[] {
+  const own = gate.separation.requester !== false ? requesters : [];
+  const approved = decisions.filter((one) => one.decision === 'approve' && !own.includes(one.by.id));
   return [...new Map(approved.map((one) => [one.by.id, one.roles])).values()];
 }
 
 /** `null`: a slot that nobody can fill, of a count that is none or that people are too few for. */
 function slotsOf({ gate }: Voted, people: number): (string | null)[] {
   return gate.quorum.perRole.flatMap(({ role, count }) =>
-    Number.isInteger(count) && count >= 1 && count <= people ? Array<string>(count).fill(role) : [null],
+    enough(people, count) ? Array<string>(count).fill(role) : [null],
   );
 }
 

@@ -204,6 +204,18 @@ describe('an approval', () => {
     assert.deepEqual([walk.run.status, walk.run.approvals[0]?.status], ['completed', 'consumed']);
     assert.equal(walk.last.trace.filter((fact) => fact.type === 'approval.consumed').length, 1);
   });
+  it('does not count who approved first and asked for the same afterwards', () => {
+    const walk = gated({ gate: gate({ quorum: { count: 2, perRole: [] } }) });
+    const third = principal('flo', 'human', { roles: ['finance.controller'] });
+    walk.submit(agent, 'pay');
+    const id = walk.run.approvals[0]?.id ?? '';
+    walk.decide(finance, id, 'approve');
+    walk.submit(finance, 'pay');
+    walk.decide(third, id, 'approve');
+    assert.deepEqual([walk.run.state, walk.run.approvals[0]?.status], ['a', 'open']);
+    walk.decide(principal('gil', 'human', { roles: ['finance.controller'] }), id, 'approve');
+    assert.equal(walk.run.approvals[0]?.status, 'consumed');
+  });
 });
 
 describe('messages', () => {

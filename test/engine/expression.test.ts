@@ -118,6 +118,9 @@ test('bare names read the arguments where they are allowed, and nowhere else', (
   assert.ok(parsed.status === 'parsed');
   assert.equal(brief(parsed.comparison.left), 'arguments:amount/net');
   assert.equal(parseComparison('amount > 50000').status, 'invalid');
+  const broken = parseComparison('items[x] > 5', { scopes: guardScopes, bareNames: true });
+  assert.ok(broken.status === 'invalid');
+  assert.equal(broken.at, 5);
   const quoted = parseComparison('vendor == "acme"', { scopes: guardScopes, bareNames: true });
   assert.ok(quoted.status === 'parsed');
   assert.equal(brief(quoted.comparison.right), '"acme"');

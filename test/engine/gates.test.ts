@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Message } from '../../src/model/message.js';
 import type { Floor, Gate, GateTimeout, Transition } from '../../src/engine/plan.js';
 import { mayDecide } from '../../src/engine/index.js';
 import { defaultReliability } from '../../src/engine/plan.js';
 import { stricterThan, strictest } from '../../src/engine/merge.js';
-import { quorumReached } from '../../src/engine/quorum.js';
+import { quorumReached, slotsFilled } from '../../src/engine/quorum.js';
 import type { ApprovalState } from '../../src/engine/state.js';
 import {
   begin,
@@ -179,7 +180,7 @@ describe('a quorum', () => {
       at: time,
     }));
   const reached = (quorum: Gate['quorum'], ...people: readonly (readonly string[])[]): boolean =>
-    quorumReached({ gate: gate({ quorum }), decisions: approving(...people) });
+    quorumReached({ gate: gate({ quorum }), decisions: approving(...people), requesters: [] });
   const slots = [
     { role: 'security', count: 1 },
     { role: 'operations', count: 2 },
@@ -215,14 +216,27 @@ describe('a quorum', () => {
     );
   });
 
+  it('tells how many of each role have approved, each person counted for one slot', () => {
+    const filled = (...people: readonly (readonly string[])[]): number[] =>
+      slotsFilled({
+        gate: gate({ quorum: { count: 1, perRole: slots } }),
+        decisions: approving(...people),
+        requesters: [],
+      }).map((one) => one.approved);
+    assert.deepEqual(filled(), [0, 0]);
+    assert.deepEqual(filled(['security', 'operations']), [1, 0]);
+    assert.deepEqual(filled(['security', 'operations'], ['security'], ['operations']), [1, 2]);
+    assert.deepEqual(filled(['other']), [0, 0]);
+  });
+
   it('counts no denial, nobody twice, and nothing that is no number', () => {
     const twice = approving(['security']).concat(approving(['security']));
     assert.equal(
-      quorumReached({ gate: gate({ quorum: { count: 2, perRole: [] } }), decisions: twice }),
+      quorumReached({ gate: gate({ quorum: { count: 2, perRole: [] } }), decisions: twice, requesters: [] }),
       false,
     );
     const denial = approving(['x']).map((one) => ({ ...one, decision: 'deny' as const }));
-    assert.equal(quorumReached({ gate: gate(), decisions: denial }), false);
+    assert.equal(quorumReached({ gate: gate(), decisions: denial, requesters: [] }), false);
     for (const count of [0, -1, 1.5, NaN, 1e9])
       assert.equal(reached({ count: 1, perRole: [{ role: 'a', count }] }, ['a'], ['a']), false);
   });
@@ -273,6 +287,78 @@ describe('who may decide', () => {
     const [first] = walk.run.approvals;
     walk.decide(ann, first?.id ?? '', 'approve');
     assert.deepEqual([refusal(walk, ann), refusal(walk, ben)], ['approver', 'may']);
+  });
+
+  it('holds once: who approved twice elsewhere is excluded once', () => {
+    const separation = { requester: true, author: false, promoter: false, approvers: true };
+    const walk = begin(
+      plan([
+        state('a', [
+          transition('once', 'a', { gate: gate() }),
+          transition('go', 'b', { gate: gate({ separation }) }),
+        ]),
+        state('b'),
+      ]),
+    );
+    walk.submit(agent, 'go');
+    for (const n of [1, 2]) {
+      walk.submit(agent, 'once', { n });
+      walk.decide(ann, walk.run.approvals.at(-1)?.id ?? '', 'approve');
+    }
+    assert.deepEqual(walk.run.approvals[0]?.excluded, [{ id: 'ann', why: 'approver' }]);
+  });
+});
+
+describe('a decision', () => {
+  const decision = (
+    walk: Walk,
+    who: typeof ann,
+    fields: Partial<Extract<Message['body'], { kind: 'decide' }>>,
+  ) => {
+    const { id, action } = walk.run.approvals[0] ?? assert.fail();
+    const body = {
+      kind: 'decide',
+      approval: id,
+      decision: 'approve',
+      digest: action.digest,
+      reasonGiven: false,
+    } as const;
+    walk.send({ kind: 'message', time, message: message(who, { ...body, ...fields }) });
+    return walk.last.trace.find((fact) => fact.type.startsWith('approval.'));
+  };
+
+  it('is on record with its door, who acted for the human, and whether a reason was given', () => {
+    const { walk } = parked({ reason: 'required' });
+    const acting = { ...ann, actedBy: 'desk' };
+    assert.equal(decision(walk, acting, {})?.data['code'], 'REASON_REQUIRED');
+    const said = decision(walk, acting, { reasonGiven: true, via: 'slack' });
+    assert.deepEqual([said?.data['via'], said?.data['actedBy']], ['slack', 'desk']);
+    assert.equal(said?.policy?.reason, 'a reason was given');
+  });
+
+  it("is the human's own where the gate asks for it directly", () => {
+    const { walk, approval } = parked({ direct: 'required' });
+    assert.equal(decision(walk, { ...ann, actedBy: 'desk' }, {})?.data['why'], 'not_direct');
+    assert.equal(approval().status, 'open');
+    decision(walk, ann, {});
+    assert.equal(approval().status, 'approved');
+  });
+
+  it('is no approval where it is neither yes nor no', () => {
+    const { walk, approval } = parked({});
+    decision(walk, ann, { decision: 'perhaps' as 'approve' });
+    assert.deepEqual([approval().status, walk.run.executing, walk.run.evidence], ['denied', null, []]);
+  });
+
+  it("leaves evidence that carries nobody's name where the requester may decide, and does", () => {
+    const { walk } = parked({ separation: { requester: false, author: false, promoter: false } });
+    walk.submit(ann, 'go');
+    decision(walk, ann, {});
+    assert.notEqual(walk.run.executing, null);
+    assert.deepEqual(
+      walk.run.evidence.map(({ kind, by }) => [kind, by]),
+      [['human_request', null]],
+    );
   });
 });
 
@@ -326,6 +412,16 @@ describe("an approval's time", () => {
     assert.deepEqual([approval().status, armed(walk)], ['escalated', 2 * hour]);
     late(walk, 2 * hour);
     assert.equal(approval().status, 'expired');
+  });
+
+  it('gives it business hours again, where its stage counted those', () => {
+    const walk = facing({
+      gate: gate({ timeout: { afterMs: hour, action: 'escalate', to: ['cfo'], hours: 'business' } }),
+    });
+    walk.kit = { ...walk.kit, businessEnd: (from, ms, roles) => from + ms * 10 * roles.length };
+    walk.submit(agent, 'go');
+    late(walk, 10 * hour);
+    assert.equal(armed(walk), 30 * hour);
   });
 
   it('approves what is reversible, and nothing else', () => {
@@ -413,8 +509,27 @@ describe("an approval's time", () => {
     const between = parked({ timeout: stages });
     decideAt(between.walk, hour + 1);
     assert.notEqual(between.walk.run.executing, null);
+    const until = path('arguments', 'until');
+    assert.ok(until.kind === 'path');
+    const ending = (value: string): Walk => {
+      const walk = facing({ gate: gate({ timeout: stages, expiresWith: [until] }) });
+      walk.submit(agent, 'go', { until: value });
+      decideAt(walk, hour / 2 + 1);
+      return walk;
+    };
+    // Its end is absolute: no stage comes after it.
+    assert.equal(ending('2026-01-01T00:30:00Z').run.executing, null);
+    assert.notEqual(ending('2026-01-01T06:30:00Z').run.executing, null);
   });
 });
+
+/** Only the environment asks for it. */
+function parkedByFloor(): { walk: Walk; approval: string } {
+  const walk = facing({ gate: null });
+  walk.kit = { ...walk.kit, floors: [floor({})] };
+  walk.submit(agent, 'go');
+  return { walk, approval: walk.run.approvals[0]?.id ?? '' };
+}
 
 describe('what was approved', () => {
   const stops = (change: (walk: Walk) => void): string | undefined => {
@@ -449,6 +564,13 @@ describe('what was approved', () => {
       stops((walk) => (walk.kit = { ...walk.kit, floors: [floor({})] })),
       undefined,
     );
+  });
+
+  it('runs where the policy no longer asks at all', () => {
+    const { walk, approval } = parkedByFloor();
+    walk.kit = { ...walk.kit, floors: [] };
+    walk.decide(ann, approval, 'approve');
+    assert.notEqual(walk.run.executing, null);
   });
 
   it('is compared rule by rule', () => {

@@ -1,0 +1,60 @@
+import { isObject } from '../model/json.js';
+import type { Fact } from '../model/records.js';
+import { closedStatuses, type Action, type Answer, type Decision, type RunState } from './state.js';
+
+// Plans, states and events come out of stores. What is not what this engine reads decides nothing, and is on record.
+
+const epoch = new Date(0).toISOString();
+const statuses: readonly unknown[] = [...closedStatuses, 'running', 'waiting', 'stuck'];
+
+/** What every decision counts with: a status that is none, or a number that is none, must let nothing through. */
+export function isRun({ status, version, stay, chainDepth }: RunState): boolean {
+  return (
+    statuses.includes(status) &&
+    [version, stay, chainDepth].every((one) => Number.isSafeInteger(one) && one >= 0)
+  );
+}
+
+/**
+ * Nothing has happened: whoever asked is refused, and the run is as it was. Only where an effect is done, and what
+ * came of it cannot be read, does the run wait for an operator instead of waiting for ever.
+ */
+export function unreadable(run: RunState, event: unknown, key: string, why: string): Decision {
+  const name = text(at(event, 'kind')) ?? 'unknown';
+  const message = `the plan, the run or the event is not what this engine reads: ${why}`;
+  const id = text(at(at(event, 'message'), 'id'));
+  const fact = (type: Fact['type'], data: Fact['data']): Fact => ({
+    key: `${key}#${type}`,
+    ...{ type, time: text(at(event, 'time')) ?? epoch, actor: { kind: 'runtime', id: 'countersign' }, data },
+  });
+  const refusal: Answer = { status: 'refused', code: 'INTERNAL', message };
+  const nothing: Decision = {
+    state: run,
+    effects: id === null ? [] : [{ kind: 'answer', messageId: id, answer: refusal }],
+    trace: [fact('message.refused', { reason: 'undecodable', name, message })],
+    actions: [],
+  };
+  const executing = at(at(run, 'executing'), 'action');
+  const waitsFor = (closedStatuses as readonly unknown[]).includes(at(run, 'status'))
+    ? null
+    : text(at(executing, 'id'));
+  if (name !== 'outcome' || waitsFor === null || waitsFor !== at(event, 'action')) return nothing;
+  const problem = { code: 'EXECUTOR_UNKNOWN', message, errorClass: 'unknown_outcome' } as const;
+  return {
+    ...nothing,
+    state: {
+      ...run,
+      ...{ executing: null, status: 'stuck', problem },
+      stuckOn: { kind: 'action', action: executing as Action },
+    },
+    trace: [...nothing.trace, fact('run.stuck', { code: problem.code, message })],
+  };
+}
+
+function at(value: unknown, name: string): unknown {
+  return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}

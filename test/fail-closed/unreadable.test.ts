@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { decide } from '../../src/engine/index.js';
+import type { Event, RunState } from '../../src/engine/state.js';
+import { kit, message, plan, state, time, transition } from '../engine/build.js';
+import { failClosed } from './cells.js';
+import { agent, answers, facing, odd, recorded, refuses, rest } from './refused.js';
+
+// What a store gives back may be anything: it decides nothing, and the record says that it could not be read.
+
+const submit = (): Event => ({
+  kind: 'message',
+  time,
+  message: message(agent, { kind: 'submit', transition: 'go', arguments: {}, expectedVersion: null }),
+});
+
+function unread(change: (run: RunState) => RunState): void {
+  const walk = facing({});
+  walk.run = change(walk.run);
+  refuses(walk, () => walk.send(submit()), 'INTERNAL', 'message.refused');
+}
+
+/** Nobody is answered, nothing is done, and it is on record. */
+function onRecord(run: RunState, event: Event): void {
+  const of = plan([state('a', [transition('go', 'b')]), state('b')]);
+  const decision = decide(of, run, event, kit, 's1');
+  assert.equal(decision.state, run);
+  assert.deepEqual([decision.effects, decision.actions], [[], []]);
+  assert.equal(recorded(decision, 'message.refused').length, 1);
+}
+
+failClosed('engine.input', {
+  error: () => {
+    unread((run) => ({ ...run, approvals: odd(null) }));
+    unread((run) => ({ ...run, seen: odd({}) }));
+  },
+  timeout: () => {
+    const walk = facing({ executor: rest });
+    walk.submit(agent, 'go');
+    const { run } = walk;
+    const action = run.executing?.action;
+    const decision = walk.send({ kind: 'outcome', time, action: action?.id ?? '', result: odd(null) });
+    assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
+    assert.deepEqual(walk.run.stuckOn, { kind: 'action', action });
+    assert.equal(recorded(decision, 'run.stuck').length, 1);
+    // A run that has ended stays ended.
+    onRecord(
+      { ...run, status: 'completed' },
+      { kind: 'outcome', time, action: action?.id ?? '', result: odd(null) },
+    );
+  },
+  missing: () => {
+    unread((run) => ({ ...run, status: odd('fine') }));
+    for (const name of ['version', 'stay', 'chainDepth'])
+      for (const value of [undefined, null, '1', -1, 0.5, 2 ** 60])
+        unread((run) => ({ ...run, [name]: odd(value) }));
+  },
+  malformed: () => {
+    const walk = facing({});
+    const event = submit();
+    assert.ok(event.kind === 'message');
+    const said = walk.send({ ...event, message: { ...event.message, body: odd({ kind: 'shrug' }) } });
+    assert.deepEqual(
+      answers(said).map((one) => one['code']),
+      ['INTERNAL'],
+    );
+    onRecord(walk.run, odd({ kind: 'shrug', time }));
+  },
+  empty: () => {
+    const { run } = facing({});
+    for (const nothing of [null, undefined, {}, [], '', 0]) onRecord(run, odd(nothing));
+    for (const nothing of [null, undefined, {}, [], '', 0])
+      onRecord(odd(nothing), { kind: 'outcome', time, action: 'act_1', result: odd({}) });
+  },
+});
