@@ -11,13 +11,15 @@ import type { FloorShape } from './shapes.js';
 /** Every tier but `read_only`: what may change something, and what nobody has judged. */
 const tiersWithEffect: FloorEntry['tiers'] = ['reversible', 'irreversible', 'none'];
 
-/** The policy set with its environments' gates: they name roles and queues, which are known by now. */
+/** The policy set with its environments' gates: they name roles and queues, which are known by now; queues name roles. */
 export function withFloors(reading: Reading, files: readonly PolicyFile[], policySet: PolicySet): PolicySet {
   const found = new Map<string, readonly FloorEntry[]>();
   for (const { source, shape } of files) {
     // They belong to no flow and no tool: the file acknowledges them.
     const { errors, together: warnings } = reading;
     const to: Compiling = { source, catalog: { policySet, tools: [] }, errors, warnings };
+    for (const [name, one] of Object.entries(shape?.queues ?? {}))
+      warnUnknownRoles(to, one.roles, ['queues', name, 'roles']);
     for (const [name, one] of Object.entries(shape?.environments ?? {}))
       found.set(
         name,

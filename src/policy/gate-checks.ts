@@ -1,4 +1,4 @@
-import { floorsFor, humanGate } from '../engine/gates.js';
+import { floorsFor, gateRoles, humanGate } from '../engine/gates.js';
 import { strictest } from '../engine/merge.js';
 import type { Floor, Gate, Plan, State, Transition } from '../engine/plan.js';
 import { error, warn, type Compiling, type Path } from './context.js';
@@ -46,8 +46,12 @@ function checkTogether(to: Compiling, parts: readonly Gate[], at: Path): void {
   const groups = sometimes.length === 0 ? [always] : sometimes.map((one) => [one, ...always]);
   for (const [first, ...others] of groups) {
     if (first === undefined || others.length === 0) continue;
-    const merged = others.reduce(strictest, first);
-    const roles = merged.roles.length > 0 ? merged.roles : queueRoles(to, merged.queue);
+    const people = (one: Gate): Gate => ({
+      ...one,
+      roles: gateRoles(one, { queueRoles: (queue) => queueRoles(to, queue) }),
+    });
+    const merged = others.reduce((sofar, one) => strictest(sofar, people(one)), people(first));
+    const { roles } = merged;
     const wanted = merged.quorum.perRole.find(({ role }) => !roles.includes(role))?.role;
     if (wanted === undefined) continue;
     const who = roles.map((one) => `\`${one}\``).join(', ');

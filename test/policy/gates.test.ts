@@ -249,6 +249,7 @@ const bad: readonly Row[] = [
     flow(`{ queue: desk, quorum: { perRole: { «chief: 1 } }, ${time} }`),
     'QUORUM_IMPOSSIBLE',
   ],
+  ['a queue of nearly a role', R, roles.replace('[clerk]', '[«clerc]'), 'UNKNOWN_ROLE', 'clerk'],
   [
     'a zone that is none',
     R,
@@ -321,6 +322,14 @@ const bad: readonly Row[] = [
     'QUORUM_IMPOSSIBLE',
     null,
     { [E]: floor(`{ roles: [chief], ${time} }`) },
+  ],
+  [
+    'slots that the floor’s queue shuts out',
+    F,
+    flow(`{ roles: [clerk, chief], quorum: { perRole: { chief: 1 } }, ${time} }`).replace('gate:', '«gate:'),
+    'QUORUM_IMPOSSIBLE',
+    null,
+    { [E]: floor(`{ queue: desk, ${time} }`) },
   ],
 ];
 

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { loadFolder, type Finding } from '../../src/policy/index.js';
+import { marked } from './documents.js';
+
+// A warning is accepted where it arises, with a reason, and stays in sight; nothing else is (docs/adr/0006).
+
+const root = mkdtempSync(join(tmpdir(), 'countersign-acknowledge-'));
+after(() => rmSync(root, { recursive: true }));
+let count = 0;
+
+async function load(files: Readonly<Record<string, string>>) {
+  count += 1;
+  const folder = join(root, String(count), 'policies');
+  mkdirSync(folder, { recursive: true });
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  const loaded = await loadFolder(folder);
+  return { errors: loaded.status === 'invalid' ? loaded.errors : [], warnings: loaded.warnings };
+}
+
+const briefly = (found: readonly Finding[]): unknown[] =>
+  found.map((one) => [one.code, one.path, one.acknowledged ?? null]);
+
+/** A flow without an owner, with two states that nothing leads to. */
+const flow = (acknowledge: string, more = ''): string => `workflows:
+  f:
+    acknowledge: ${acknowledge}
+${more}    initialState: a
+    states:
+      a: { terminal: true }
+      b: { terminal: true }
+      b/c: { terminal: true }
+`;
+const S = '/workflows/f/states';
+const told = (owner: string | null, b: string | null, c: string | null): unknown[] => [
+  ['NO_OWNER', '/workflows/f', owner],
+  ['UNREACHABLE_STATE', `${S}/b`, b],
+  ['UNREACHABLE_STATE', `${S}/b~1c`, c],
+];
+
+describe('a warning is acknowledged', () => {
+  const rows: readonly (readonly [title: string, list: string, warnings: unknown[]])[] = [
+    ['not without a word', '[]', told(null, null, null)],
+    ['by its code, all over the flow', '[{ code: UNREACHABLE_STATE, reason: r }]', told(null, 'r', 'r')],
+    [
+      'at one place, and what is below it',
+      '[{ code: UNREACHABLE_STATE, at: /states/b, reason: r }]',
+      told(null, 'r', null),
+    ],
+    [
+      'at a place whose name has a slash',
+      '[{ code: UNREACHABLE_STATE, at: /states/b~1c, reason: r }]',
+      told(null, null, 'r'),
+    ],
+    [
+      'with the first reason, where several say one',
+      '[{ code: NO_OWNER, reason: first }, { code: NO_OWNER, reason: second }]',
+      told('first', null, null),
+    ],
+  ];
+  for (const [title, list, warnings] of rows)
+    test(title, async () => {
+      const found = await load({ 'flows/f.yaml': flow(list) });
+      assert.deepEqual(found.errors, []);
+      assert.deepEqual(briefly(found.warnings), warnings);
+    });
+
+  test('on a declared agent, and on a tool where it is exposed and where it is not', async () => {
+    const tool = (name: string): string =>
+      `{ name: ${name}, executor: { kind: rest, connection: c, method: POST, path: / }, gate: { roles: [x] }, acknowledge: [{ code: GATE_WITHOUT_TIMEOUT, reason: ${name} }] }`;
+    const { errors, warnings } = await load({
+      'connections.yaml': 'connections: { c: { kind: rest, baseUrl: "https://c.example" } }',
+      'tools/a.yaml': `tools: [${tool('inner')}]\nproxy: { expose: [${tool('outer')}] }\n`,
+      'flows/bot.yaml': 'name: bot\npermissions: {}\nacknowledge: [{ code: NO_OWNER, reason: nobody }]\n',
+    });
+    assert.deepEqual(errors, []);
+    assert.deepEqual(briefly(warnings.filter((one) => one.code !== 'TIER_MISSING')), [
+      ['NO_OWNER', '', 'nobody'],
+      ['GATE_WITHOUT_TIMEOUT', '/tools/0/gate', 'inner'],
+      ['GATE_WITHOUT_TIMEOUT', '/proxy/expose/0/gate', 'outer'],
+    ]);
+  });
+
+  test('at the top of a file for what belongs to neither, and for nothing that does', async () => {
+    const { warnings } = await load({
+      'environments.yaml':
+        'acknowledge: [{ code: GATE_WITHOUT_TIMEOUT, reason: ours }]\nenvironments: { dev: { gates: [{ roles: [x] }] } }\n',
+      'roles.yaml':
+        'acknowledge: [{ code: NAMES_DIFFER_IN_CASE, reason: both are old }]\nroles: { clerk: , Clerk: }\n',
+      'flows/f.yaml': `acknowledge: [{ code: NO_OWNER, reason: all of them }]\n${flow('[]')}`,
+    });
+    assert.deepEqual(briefly(warnings.filter((one) => one.code !== 'UNREACHABLE_STATE')), [
+      ['GATE_WITHOUT_TIMEOUT', '/environments/dev/gates/0', 'ours'],
+      ['ACKNOWLEDGED_NOTHING', '/acknowledge/0', null],
+      ['NO_OWNER', '/workflows/f', null],
+      ['NAMES_DIFFER_IN_CASE', '/roles/Clerk', 'both are old'],
+    ]);
+  });
+});
+
+describe('an environment', () => {
+  const strict = { 'environments.yaml': 'environments: { dev: { refuseWarnings: true } }\n' };
+  const both = '[{ code: NO_OWNER, reason: r }, { code: UNREACHABLE_STATE, reason: r }]';
+
+  test('that refuses warnings takes what is acknowledged, and still tells it', async () => {
+    const open = await load({ ...strict, 'flows/f.yaml': flow('[]') });
+    assert.deepEqual(briefly(open.errors), told(null, null, null));
+    const taken = await load({ ...strict, 'flows/f.yaml': flow(both) });
+    assert.deepEqual(taken.errors, []);
+    assert.deepEqual(briefly(taken.warnings), told('r', 'r', 'r'));
+  });
+
+  test('that demands tiers takes no missing one, whoever acknowledges it', async () => {
+    const { errors } = await load({
+      'environments.yaml': 'environments: { dev: { requireTiers: true } }\n',
+      'connections.yaml': 'connections: { c: { kind: rest, baseUrl: "https://c.example" } }',
+      'flows/f.yaml': `workflows:
+  f:
+    owner: team
+    acknowledge: [{ code: TIER_MISSING, reason: harmless }]
+    initialState: a
+    states:
+      a: { transitions: { go: { target: b, executor: { kind: rest, connection: c, method: POST, path: / } } } }
+      b: { terminal: true }
+`,
+    });
+    assert.deepEqual(
+      errors.map((one) => one.code),
+      ['TIER_MISSING'],
+    );
+  });
+});
+
+describe('it is no acknowledgement', () => {
+  const rows: readonly (readonly [title: string, list: string, code: string, suggestion?: string])[] = [
+    ['of what is not there', '[«{ code: DEAD_END, reason: r }]', 'ACKNOWLEDGED_NOTHING'],
+    ['of another place', '[«{ code: NO_OWNER, at: /states/a, reason: r }]', 'ACKNOWLEDGED_NOTHING'],
+    ['of an error', '[{ code: «DANGLING_TARGET, reason: r }]', 'ACKNOWLEDGED_ERROR'],
+    ['of what nobody has heard of', '[{ code: «NO_OWNR, reason: r }]', 'UNKNOWN_VALUE', 'NO_OWNER'],
+    ['without a reason', '[«{ code: NO_OWNER }]', 'REQUIRED'],
+    ['with an empty reason', '[{ code: NO_OWNER, reason: «"" }]', 'WRONG_VALUE'],
+    ['at what is no pointer', '[{ code: NO_OWNER, reason: r, at: «states }]', 'WRONG_VALUE'],
+    ['with other words', '[{ code: NO_OWNER, «why: r, reason: r }]', 'UNKNOWN_KEY'],
+  ];
+  for (const [title, list, code, suggestion] of rows)
+    test(title, async () => {
+      const at = marked(flow(list));
+      const { errors, warnings } = await load({ 'flows/f.yaml': at.text });
+      const found = [...errors, ...warnings].find((one) => one.code === code);
+      assert.deepEqual(
+        [found?.file, found?.line, found?.column, found?.suggestion],
+        ['flows/f.yaml', at.line, at.column, suggestion],
+        JSON.stringify([errors, warnings], null, 1),
+      );
+      assert.equal(errors.length > 0, code !== 'ACKNOWLEDGED_NOTHING');
+    });
+});
