@@ -40,27 +40,27 @@ const kinds: readonly { readonly name: string; readonly title: string; readonly 
   {
     name: 'connections',
     title: 'Countersign connections (connections.yaml)',
-    shape: wholeFile.pick({ version: true, connections: true }),
+    shape: wholeFile.pick({ version: true, acknowledge: true, connections: true }),
   },
   {
     name: 'environments',
     title: 'Countersign environments (environments.yaml)',
-    shape: wholeFile.pick({ version: true, environments: true }),
+    shape: wholeFile.pick({ version: true, acknowledge: true, environments: true }),
   },
   {
     name: 'roles',
     title: 'Countersign roles and queues (roles.yaml)',
-    shape: wholeFile.pick({ version: true, roles: true, queues: true }),
+    shape: wholeFile.pick({ version: true, acknowledge: true, roles: true, queues: true }),
   },
   {
     name: 'tools',
     title: 'Countersign tools (tools/*.yaml)',
-    shape: wholeFile.pick({ version: true, tools: true, proxy: true }),
+    shape: wholeFile.pick({ version: true, acknowledge: true, tools: true, proxy: true }),
   },
   {
     name: 'flows',
     title: 'Countersign flows: state machines, or one declared agent (flows/*.yaml)',
-    shape: z.union([wholeFile.pick({ version: true, workflows: true }), agentShape]),
+    shape: z.union([wholeFile.pick({ version: true, acknowledge: true, workflows: true }), agentShape]),
   },
   {
     name: 'notifications',

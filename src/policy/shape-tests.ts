@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { MayDecide } from '../engine/gates.js';
 import type { Json, JsonObject } from '../model/json.js';
 import { errorClasses, problemCodes, type ErrorCode } from '../model/errors.js';
 import { principalKinds } from '../model/principal.js';
@@ -42,6 +43,17 @@ export const runStatuses = [
   'timed_out',
 ] as const;
 const guardKinds = ['permission', 'role', 'expr', 'evidence', 'allOf', 'anyOf', 'not'] as const;
+/** Why somebody may not decide. */
+const whyNot = [
+  'not_human',
+  'not_direct',
+  'requester',
+  'author',
+  'promoter',
+  'approver',
+  'role_missing',
+  'already_decided',
+] as const satisfies readonly Extract<MayDecide, { status: 'no' }>['why'][];
 const approvalStatuses = [
   'open',
   'approved',
@@ -130,7 +142,7 @@ export const expectShape = z.strictObject({
     ])
     .optional(),
   rule: z.enum(['denied', 'undeclared', 'unmapped']).optional(),
-  why: z.enum(['not_human', 'not_direct', 'requester', 'role_missing', 'already_decided']).optional(),
+  why: z.enum(whyNot).optional(),
   class: z.enum(errorClasses).optional(),
   message: text.optional(),
   errors: names.optional(),

@@ -109,6 +109,17 @@ for (const [what, kind, value] of refused)
     if (kind !== 'tests') assert.equal(validator('mixed')(value), false);
   });
 
+for (const kind of ['connections', 'environments', 'roles', 'tools', 'flows', 'notifications', 'mixed'])
+  test(`${kind}: a warning may be acknowledged at the top of the file`, () => {
+    const more = kind === 'flows' ? flow() : {};
+    const accepted = { code: 'NAMES_DIFFER_IN_CASE', reason: 'both are old' };
+    assert.equal(validator(kind)({ ...more, acknowledge: [accepted] }), true);
+    assert.equal(
+      validator(kind)({ ...more, acknowledge: [{ ...accepted, code: 'DANGLING_TARGET' }] }),
+      false,
+    );
+  });
+
 test('a file of several kinds fits the mixed schema', () => {
   const value = {
     ...flow(),
