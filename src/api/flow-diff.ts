@@ -1,6 +1,7 @@
 import { canonical } from '../model/canonical.js';
 import { isObject, type Json } from '../model/json.js';
 import type { Actor, Gate, Guard, Plan, Tier, Transition } from '../engine/plan.js';
+import { stricterThan } from '../engine/merge.js';
 import { escapePointer } from './problem.js';
 
 export interface Change {
@@ -182,14 +183,10 @@ function gateChange(key: string, one: Gate | null, other: Gate | null, note: Not
   if (canonical(one) === canonical(other)) return;
   if (other === null) return note('wider', `${key} no longer waits for an approval`, 9);
   if (one === null) return note('narrower', `${key} now waits: ${gateText(other)}`, 9);
-  const fewer =
-    other.quorum.count < one.quorum.count ||
-    (one.separation.requester && !other.separation.requester) ||
-    (one.on === null && other.on !== null);
-  const more =
-    other.quorum.count > one.quorum.count ||
-    (!one.separation.requester && other.separation.requester) ||
-    (one.on !== null && other.on === null);
+  const [before, after] = [partsOf(one), partsOf(other)];
+  const asksAlways = (gates: readonly Gate[]): boolean => gates.some(({ on }) => on === null);
+  const fewer = stricterThan(one, other).length > 0 || (asksAlways(before) && !asksAlways(after));
+  const more = stricterThan(other, one).length > 0 || (!asksAlways(before) && asksAlways(after));
   const effect = fewer === more ? 'other' : fewer ? 'wider' : 'narrower';
   note(effect, `the approval of ${key} changed: ${gateText(one)} became ${gateText(other)}`, 7);
 }
@@ -225,13 +222,18 @@ function does({ executor, tool, tier }: Transition): string {
   return tier === null ? what : `${what} (${tier.replace('_', ' ')})`;
 }
 
+function partsOf(gate: Gate): readonly Gate[] {
+  return gate.parts ?? [gate];
+}
+
 function gateText(gate: Gate | null): string {
   if (gate === null) return 'without approval';
   const who =
     gate.roles.length > 0
       ? `of ${gate.roles.map((role) => `\`${role}\``).join(' or ')}`
       : 'of who may decide';
-  const when = gate.on === null ? '' : ` when ${guardText(gate.on)}`;
+  const conditions = partsOf(gate).map(({ on }) => (on === null ? null : guardText(on)));
+  const when = conditions.includes(null) ? '' : ` when ${conditions.join(' or ')}`;
   return `with ${gate.quorum.count} approval${gate.quorum.count === 1 ? '' : 's'} ${who}${when}`;
 }
 

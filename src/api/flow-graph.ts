@@ -1,4 +1,5 @@
-import type { Plan, State, Transition } from '../engine/plan.js';
+import { gatesOf } from '../engine/gates.js';
+import type { Floor, Plan, State, Transition } from '../engine/plan.js';
 
 export interface Graph {
   readonly nodes: readonly object[];
@@ -6,7 +7,7 @@ export interface Graph {
 }
 
 /** States and transitions as nodes and edges; a transition with branches has an edge for each target. */
-export function graphOf(plan: Plan): Graph {
+export function graphOf(plan: Plan, floors: readonly Floor[]): Graph {
   return {
     nodes: plan.states.map((state) => ({
       id: state.name,
@@ -17,15 +18,15 @@ export function graphOf(plan: Plan): Graph {
       description: state.description,
     })),
     edges: [
-      ...plan.states.flatMap((state) => state.transitions.flatMap((one) => edgesOf(state, one))),
+      ...plan.states.flatMap((state) => state.transitions.flatMap((one) => edgesOf(state, one, floors))),
       ...timeoutEdges(plan),
     ],
   };
 }
 
-function edgesOf(state: State, transition: Transition): object[] {
+function edgesOf(state: State, transition: Transition, floors: readonly Floor[]): object[] {
   const { name, title, actor, tier, tool, guards } = transition;
-  const gated = transition.gate !== null || transition.executor?.kind === 'human';
+  const gated = gatesOf(transition, { floors }).length > 0;
   const edge = (to: string, when: string): object => ({
     id: `${state.name}/${name}/${when}`,
     from: state.name,

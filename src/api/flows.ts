@@ -18,7 +18,7 @@ import { diffPlans } from './flow-diff.js';
 import { graphOf } from './flow-graph.js';
 import { valueProblem } from './json-text.js';
 import { badCursor, notFound, problem, type Problem } from './problem.js';
-import { planOf } from './run-body.js';
+import { floorsIn, planOf } from './run-body.js';
 
 const nameParams = z.object({ name: api.shortText });
 const versionParams = z.object({ name: api.shortText, version: api.indexText });
@@ -212,7 +212,7 @@ async function readVersion(call: Call, { name, version }: z.output<typeof versio
     ...fields,
     definition: JSON.parse(row.definition) as JsonObject,
     plan,
-    graph: graphOf(plan),
+    graph: graphOf(plan, await floorsIn(call.deps, environment)),
   });
 }
 

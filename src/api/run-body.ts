@@ -1,8 +1,9 @@
 import type { Link, RunState } from '../engine/state.js';
 import { links } from '../engine/index.js';
-import type { Plan } from '../engine/plan.js';
+import type { Floor, Plan } from '../engine/plan.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
+import { floorsOf } from '../schema/kit.js';
 import { getPlan } from '../store/flows.js';
 import { getRun, getVisibleRun, type RunRow } from '../store/runs.js';
 import { noteRun, principalOf, viewer, type Call } from './call.js';
@@ -99,7 +100,14 @@ export async function runBody(deps: ApiDeps, row: RunRow, principal: Principal):
 
 export async function linksOf(deps: ApiDeps, row: RunRow, principal: Principal): Promise<Link[]> {
   const state = stateOf(row);
-  return state === null ? [] : links(await planOf(deps, row.planHash), state, principal);
+  if (state === null) return [];
+  const [plan, floors] = await Promise.all([planOf(deps, row.planHash), floorsIn(deps, row.environment)]);
+  return links(plan, state, principal, { floors });
+}
+
+export async function floorsIn({ policies }: ApiDeps, environment: string): Promise<Floor[]> {
+  const policySet = await policies.policySet();
+  return policySet === null ? [] : floorsOf(policySet, environment);
 }
 
 /** The run as it stands after the call. */

@@ -27,6 +27,16 @@ export interface AskedGate {
   readonly asked: readonly Asked[];
 }
 
+/** Every gate that may stand before it: its author's, its executor's, its environment's. */
+export function gatesOf(transition: Transition, kit: Pick<Kit, 'floors'>): Gate[] {
+  const own = transition.gate === null ? [] : (transition.gate.parts ?? [transition.gate]);
+  const human =
+    transition.executor?.kind === 'human'
+      ? [humanGate(transition.executor.roles, transition.executor.queue)]
+      : [];
+  return [...own, ...human, ...floorsFor(transition, kit)];
+}
+
 /**
  * The gate that applies to this submit, or null: every place that asks for one is asked on its own, and those that
  * do are merged to the strictest. An error in `on` means that it applies.
@@ -36,12 +46,12 @@ export function gateFor(
   at: GuardContext,
   kit: Pick<Kit, 'floors' | 'queueRoles'>,
 ): AskedGate | null {
-  const own = transition.gate === null ? [] : (transition.gate.parts ?? [transition.gate]);
-  const human =
-    transition.executor?.kind === 'human'
-      ? [humanGate(transition.executor.roles, transition.executor.queue)]
-      : [];
-  const found = [...own, ...human, ...floorsFor(transition, kit)].flatMap((gate) => {
+  return mergeAsked(gatesOf(transition, kit), at);
+}
+
+/** Of these gates, those that ask. */
+export function mergeAsked(gates: readonly Gate[], at: GuardContext): AskedGate | null {
+  const found = gates.flatMap((gate) => {
     const asked = askedBy(gate, at);
     return asked === null ? [] : [{ gate, asked }];
   });
@@ -56,6 +66,14 @@ export function gateFor(
         : others.reduce((sofar, one) => strictest(sofar, people(one)), ruleOf(people(first))),
     asked: found.map((one) => one.asked),
   };
+}
+
+/** When gates ask, as their conditions are written; null: always. */
+export function whenAsked(gates: readonly Gate[]): string | null {
+  const texts = gates.map(({ on }) =>
+    on === null ? null : on.kind === 'expr' ? on.expr.text : JSON.stringify(on),
+  );
+  return texts.length === 0 || texts.includes(null) ? null : [...new Set(texts)].join(' or ');
 }
 
 /** What the digest binds: the rules, and not where they are written. */

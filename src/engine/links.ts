@@ -1,7 +1,8 @@
 import type { JsonObject } from '../model/json.js';
 import type { Principal, PrincipalKind } from '../model/principal.js';
-import type { Actor, Guard, Plan, State, Transition } from './plan.js';
-import { closedStatuses, type Link, type RunState } from './state.js';
+import type { Actor, Gate, Plan, State, Transition } from './plan.js';
+import { closedStatuses, type Kit, type Link, type RunState } from './state.js';
+import { gatesOf, whenAsked } from './gates.js';
 import { readsArguments, verdictOf, type GuardContext } from './guards.js';
 import { resolveTemplate } from './template.js';
 
@@ -11,15 +12,15 @@ const noArguments: JsonObject = { type: 'object', properties: {}, additionalProp
  * The legal next steps of a run for one principal, at its current version. Evaluating them records nothing; of what
  * cannot be read (types end at the store) nothing is offered.
  */
-export function links(plan: Plan, run: RunState, principal: Principal): Link[] {
+export function links(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, 'floors'>): Link[] {
   try {
-    return legal(plan, run, principal);
+    return legal(plan, run, principal, kit);
   } catch {
     return [];
   }
 }
 
-function legal(plan: Plan, run: RunState, principal: Principal): Link[] {
+function legal(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, 'floors'>): Link[] {
   const state = plan.states.find((one) => one.name === run.state);
   if (state === undefined || closedStatuses.includes(run.status) || run.status === 'stuck') return [];
   const offered = state.transitions.filter((one) => one.actor !== 'deterministic');
@@ -27,7 +28,7 @@ function legal(plan: Plan, run: RunState, principal: Principal): Link[] {
     (state.linkFilter ?? plan.linkFilter) === 'byGuards'
       ? offered.filter((one) => open(plan, one, run, principal))
       : offered;
-  return shown.map((one) => link(one, run));
+  return shown.map((one) => link(one, run, gatesOf(one, kit)));
 }
 
 /** Would a submit of this transition pass actor, charter and guards? Guards that read arguments cannot promise it. */
@@ -38,9 +39,8 @@ function open(plan: Plan, transition: Transition, run: RunState, principal: Prin
   return transition.guards.every((guard) => !readsArguments(guard) && verdictOf(guard, at) === 'pass');
 }
 
-function link(transition: Transition, run: RunState): Link {
-  const gated = transition.gate !== null || transition.executor?.kind === 'human';
-  const on = transition.gate?.on ?? null;
+function link(transition: Transition, run: RunState, gates: readonly Gate[]): Link {
+  const gateOn = whenAsked(gates);
   const scopes = { arguments: {}, context: run.context, input: run.input };
   const prefill = transition.prefill.flatMap(({ key, value }) => {
     const resolved = resolveTemplate(value, scopes);
@@ -53,16 +53,12 @@ function link(transition: Transition, run: RunState): Link {
     href: `/v1/runs/${encodeURIComponent(run.run)}/transitions/${encodeURIComponent(transition.name)}`,
     actor: transition.actor,
     tier: transition.tier,
-    gated,
-    ...(gated && on !== null ? { gateOn: guardText(on) } : {}),
+    gated: gates.length > 0,
+    ...(gateOn === null ? {} : { gateOn }),
     inputSchema: transition.inputSchema ?? noArguments,
     ...(prefill.length > 0 ? { prefill: Object.fromEntries(prefill) } : {}),
     expectedVersion: run.version,
   };
-}
-
-function guardText(guard: Guard): string {
-  return guard.kind === 'expr' ? guard.expr.text : JSON.stringify(guard);
 }
 
 /** `agent`: agents and humans; `human`: humans; `system`: system principals; `deterministic`: nobody. */

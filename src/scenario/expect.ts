@@ -235,6 +235,6 @@ function ofLinks(
 ): Difference[] {
   const principal = principals.get(name);
   if (principal === undefined) return [];
-  const offered = links(play.plan, play.run, principal).map((one) => one.rel);
+  const offered = links(play.plan, play.run, principal, play.kit).map((one) => one.rel);
   return same(['links', name], [...rels].sort(), [...offered].sort());
 }

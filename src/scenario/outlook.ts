@@ -1,9 +1,9 @@
 import { links, mayDecide } from '../engine/index.js';
-import { gateFor, gateRoles } from '../engine/gates.js';
+import { gateRoles, gatesOf, mergeAsked, whenAsked } from '../engine/gates.js';
 import { evaluateGuard, readsArguments } from '../engine/guards.js';
 import { actorAllows, blockedBy, findState, guardContext } from '../engine/links.js';
 import type { ApprovalState, GuardReport } from '../engine/state.js';
-import type { Gate, Guard, Transition } from '../engine/plan.js';
+import type { Gate, Transition } from '../engine/plan.js';
 import { closedStatuses } from '../engine/state.js';
 import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
@@ -68,7 +68,7 @@ export function outlook(play: Play, principals: ReadonlyMap<string, Principal>):
   const transitions = over ? [] : (state?.transitions ?? []).filter((one) => one.actor !== 'deterministic');
   return {
     principals: [...principals].map(([name, principal]) => {
-      const listed = new Set(links(plan, run, principal).map((one) => one.rel));
+      const listed = new Set(links(plan, run, principal, play.kit).map((one) => one.rel));
       return {
         name,
         kind: principal.kind,
@@ -147,25 +147,24 @@ function gateOf(
   requester: Principal,
   principals: ReadonlyMap<string, Principal>,
 ): Option['gate'] {
-  const on = transition.gate?.on ?? null;
-  const human = transition.executor?.kind === 'human';
-  if (transition.gate === null && !human) return null;
+  const gates = gatesOf(transition, play.kit);
   const at = guardContext(play.run, requester, {});
-  const conditional = !human && on !== null && readsArguments(on);
-  const gate = conditional ? transition.gate : (gateFor(transition, at, play.kit)?.gate ?? null);
+  const open = gates.filter(({ on }) => on !== null && readsArguments(on));
+  const sure = mergeAsked(
+    gates.filter((one) => !open.includes(one)),
+    at,
+  );
+  // What nobody has given yet cannot be read, and an error asks: these are the rules of all that may.
+  const gate = (sure ?? mergeAsked(open, at))?.gate ?? null;
   if (gate === null) return null;
   const roles = gateRoles(gate, play.kit);
   return {
-    when: conditional ? guardText(on) : 'always',
+    when: sure === null ? (whenAsked(open) ?? 'always') : 'always',
     roles,
     approvers: [...principals]
       .filter(([, one]) => decider(sketch(gate, roles, requester), one.id, one).may)
       .map(([name]) => name),
   };
-}
-
-function guardText(guard: Guard): string {
-  return guard.kind === 'expr' ? guard.expr.text : JSON.stringify(guard);
 }
 
 /** As much of an approval as the question who may decide it reads. */

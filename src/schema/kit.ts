@@ -37,7 +37,7 @@ export function makeKit(policySet: PolicySet, environment: string, people: FlowP
     },
     queueRoles: (queue) => policySet.queues.find((one) => one.name === queue)?.roles ?? [],
     gateTimeoutMs: entry?.gateTimeoutMs ?? defaultGateTimeoutMs,
-    floors: (entry?.floors ?? []).map((one) => floor(environment, one)),
+    floors: floorsOf(policySet, environment),
     businessEnd: (from, ms, roles) => {
       const hours = roles.map((role) => policySet.roles.find((one) => one.name === role)?.hours);
       const ends = hours.map((one) => (one === undefined ? from + ms : businessEnd(one, from, ms)));
@@ -48,6 +48,12 @@ export function makeKit(policySet: PolicySet, environment: string, people: FlowP
       return found === null ? null : sha256(canonical(found as unknown as Json));
     },
   };
+}
+
+/** What an environment asks for under effects, whatever their authors wrote. */
+export function floorsOf(policySet: PolicySet, environment: string): Floor[] {
+  const entry = policySet.environments.find((one) => one.name === environment);
+  return (entry?.floors ?? []).map((one) => floor(environment, one));
 }
 
 function floor(environment: string, { tiers, ...gate }: FloorEntry): Floor {

@@ -367,11 +367,13 @@ describe('links', () => {
     );
     const walk = begin(of);
     assert.deepEqual(
-      links(of, walk.run, agent).map((one) => one.rel),
+      links(of, walk.run, agent, { floors: [] }).map((one) => one.rel),
       ['open'],
     );
     assert.deepEqual(
-      links(of, walk.run, principal('h', 'human', { permissions: ['p'] })).map((one) => one.rel),
+      links(of, walk.run, principal('h', 'human', { permissions: ['p'] }), { floors: [] }).map(
+        (one) => one.rel,
+      ),
       ['mine', 'open', 'human'],
     );
   });

@@ -20,7 +20,9 @@ const charter = (fields: Partial<Charter> = {}): Charter => ({
 
 function offered(fields: Partial<Transition>, of: Partial<Plan> = {}): Link | undefined {
   const walk = begin(plan([state('a', [transition('go now', 'b', fields)]), state('b')], of), { who: 'ann' });
-  return links(plan([state('a', [transition('go now', 'b', fields)]), state('b')], of), walk.run, agent)[0];
+  return links(plan([state('a', [transition('go now', 'b', fields)]), state('b')], of), walk.run, agent, {
+    floors: [],
+  })[0];
 }
 
 describe('a link', () => {
@@ -62,18 +64,18 @@ describe('a link', () => {
   it('is not offered by a run that has ended, is stuck, or stands in no state of its plan', () => {
     const of = plan([state('a', [transition('go', 'b')]), state('b')]);
     const { run } = begin(of);
-    assert.equal(links(of, run, agent).length, 1);
-    assert.deepEqual(links(of, { ...run, status: 'completed' }, agent), []);
-    assert.deepEqual(links(of, { ...run, status: 'stuck' }, agent), []);
-    assert.deepEqual(links(of, { ...run, state: 'constructor' }, agent), []);
+    assert.equal(links(of, run, agent, { floors: [] }).length, 1);
+    assert.deepEqual(links(of, { ...run, status: 'completed' }, agent, { floors: [] }), []);
+    assert.deepEqual(links(of, { ...run, status: 'stuck' }, agent, { floors: [] }), []);
+    assert.deepEqual(links(of, { ...run, state: 'constructor' }, agent, { floors: [] }), []);
   });
   it('is hidden by the filter of its state before the one of its flow', () => {
     const of = (own: 'all' | 'byGuards' | null) =>
       plan([state('a', [transition('go', 'a', { actor: 'human' })], { linkFilter: own })], {
         linkFilter: 'byGuards',
       });
-    assert.equal(links(of('all'), begin(of('all')).run, agent).length, 1);
-    assert.equal(links(of(null), begin(of(null)).run, agent).length, 0);
+    assert.equal(links(of('all'), begin(of('all')).run, agent, { floors: [] }).length, 1);
+    assert.equal(links(of(null), begin(of(null)).run, agent, { floors: [] }).length, 0);
   });
   it('is hidden where the charter would refuse it, or a guard reads what only a submit brings', () => {
     const byGuards = { linkFilter: 'byGuards' as const };

@@ -147,6 +147,11 @@ describe('a gate', () => {
   });
 
   it('of the environment stands under what its author left open', async () => {
+    const started = await as('robot', 'POST', '/v1/flows/open/runs', {});
+    const [link] = started.body.links;
+    assert.deepEqual([link.rel, link.gated, link.gateOn], ['send', true, undefined]);
+    const version = await stack.fetchAs('admin', 'GET', '/v1/flows/open/versions/1');
+    assert.equal(version.body.graph.edges[0].gated, true);
     const { approval } = await submit('open', 'send');
     const body = await shown('sam', approval.id);
     assert.deepEqual(body.roles, ['sre', 'cfo']);
