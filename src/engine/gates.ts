@@ -46,11 +46,15 @@ export function gateFor(
   at: GuardContext,
   kit: Pick<Kit, 'floors' | 'queueRoles'>,
 ): AskedGate | null {
-  return mergeAsked(gatesOf(transition, kit), at);
+  return mergeAsked(gatesOf(transition, kit), at, kit);
 }
 
 /** Of these gates, those that ask. */
-export function mergeAsked(gates: readonly Gate[], at: GuardContext): AskedGate | null {
+export function mergeAsked(
+  gates: readonly Gate[],
+  at: GuardContext,
+  kit: Pick<Kit, 'queueRoles'>,
+): AskedGate | null {
   const found = gates.flatMap((gate) => {
     const asked = askedBy(gate, at);
     return asked === null ? [] : [{ gate, asked }];

@@ -153,9 +153,10 @@ function gateOf(
   const sure = mergeAsked(
     gates.filter((one) => !open.includes(one)),
     at,
+    play.kit,
   );
   // What nobody has given yet cannot be read, and an error asks: these are the rules of all that may.
-  const gate = (sure ?? mergeAsked(open, at))?.gate ?? null;
+  const gate = (sure ?? mergeAsked(open, at, play.kit))?.gate ?? null;
   if (gate === null) return null;
   const roles = gateRoles(gate, play.kit);
   return {
