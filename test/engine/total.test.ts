@@ -117,7 +117,7 @@ describe('links, of whatever they are given', () => {
           const run = play(told).at(-1)?.decision.state ?? assert.fail();
           const given = [told.plan, run] as unknown[];
           given[which] = changed(given[which], at, foreign, false);
-          assert.ok(Array.isArray(links(given[0] as Plan, given[1] as RunState, by)));
+          assert.ok(Array.isArray(links(given[0] as Plan, given[1] as RunState, by, { floors: [] })));
         },
       ),
       { numRuns: 1_500 },
