@@ -148,6 +148,10 @@ describe('one function decides who may decide, at every door', () => {
     const [rest, callback] = house.doors;
     const told = await callback?.decide(person, parked);
     assert.match(`${told?.status} ${told?.text}`, /^403 .*not_direct/);
+    const records = async (type: string): Promise<any[]> =>
+      (await house.api.ask('auditor', 'GET', `/v1/audit?run=${parked.run}&type=${type}`)).body.data;
+    const [refused] = await records('approval.refused');
+    assert.equal(refused?.actor.id, person.id, JSON.stringify(refused));
     assert.equal((await rest?.decide(person, parked))?.taken, true);
   });
 

@@ -119,11 +119,18 @@ describe('an e-mail', () => {
     const page = await fetch(`${office.api.url}${path ?? ''}`);
     assert.equal(page.status, 200);
     assert.ok((await page.text()).includes(parked.digest));
-    const links = await office.api.ask('finance', 'GET', `/v1/approvals/${parked.id}/links`);
-    assert.deepEqual(
-      links.body.data.map((one: any) => one.status),
-      ['open'],
-    );
+    const links = async (): Promise<string[]> =>
+      (await office.api.ask('finance', 'GET', `/v1/approvals/${parked.id}/links`)).body.data.map(
+        (one: any) => one.status,
+      );
+    assert.deepEqual(await links(), ['open'], 'read, and good still');
+    const form = new URLSearchParams({ decision: 'deny', digest: parked.digest, token: '', reason: 'no' });
+    const sent = { method: 'POST', body: form };
+    assert.equal((await fetch(`${office.api.url}${path ?? ''}`, sent)).status, 200);
+    assert.equal((await fetch(`${office.api.url}${path ?? ''}`, sent)).status, 403);
+    assert.deepEqual(await links(), ['used']);
+    const decision = (await office.approval(parked.id)).decisions[0];
+    assert.deepEqual([decision.by.id, decision.decision], ['finance', 'deny']);
     assert.deepEqual((await office.records(parked.run)).map((one) => one.data.recipient).sort(), [
       'agent',
       'd…@example.com',

@@ -110,6 +110,22 @@ describe('a link to an approval', () => {
     assert.equal(await statusOf(parked.id), 'consumed');
   });
 
+  it('asks for a sign-in where the gate asks for the human itself, though it can be undone', async () => {
+    const flow = { name: 'itself', owner: 'team', permissions: { execute: ['bank.pay'] } };
+    const gate = { approver_role: 'finance.controller', direct: 'required', timeout: { after: '1h' } };
+    const published = await api.ask('admin', 'POST', '/v1/flows', { ...flow, approval_gate: gate });
+    assert.equal(published.status, 201, published.text);
+    const started = await api.ask('agent', 'POST', '/v1/flows/itself/runs', {});
+    const asked = await api.ask('agent', 'POST', `/v1/runs/${started.body.run.id}/transitions/bank.pay`, {
+      arguments: { amount: 1 },
+    });
+    const { id, digest } = asked.body.result.approval;
+    const link = await linkFor(id);
+    const form = { decision: 'approve', digest, token: '', reason: '' };
+    assert.equal((await post(link.path, form)).status, 401);
+    assert.equal(await statusOf(id), 'open');
+  });
+
   async function signIn(name: string, next: string): Promise<string> {
     const answer = await post('/sign-in', { credential: api.keys[name] ?? '', next });
     assert.equal(answer.status, 303);
