@@ -1,8 +1,9 @@
 import { canonical } from '../model/canonical.js';
 import type { JsonObject } from '../model/json.js';
-import { bindingDigest, connectionsDigest } from '../engine/index.js';
+import { bindingDigest, changedReads, connectionsDigest, readsOf, readsProblem } from '../engine/index.js';
 import type { Plan } from '../engine/plan.js';
 import type { Executing, RunState } from '../engine/state.js';
+import { approvedDigests } from '../audit/index.js';
 import type { Tx } from '../db/index.js';
 import { consumeGrant } from '../store/actions.js';
 import type { RunRow } from '../store/runs.js';
@@ -28,15 +29,26 @@ export async function grantProblem(
     return 'the approval that this action names does not exist';
   const digest = bindingDigest(kit, run, action, (approval?.gate ?? null) as unknown as JsonObject | null);
   if (digest !== action.digest) return 'what would run is not what was checked and approved';
-  if (approval !== undefined && connectionsDigest(kit, executing) !== (approval.connections ?? null))
-    return 'the connection that it would use is not the one that it was approved for';
+  if (approval !== undefined && !(await wasApproved(tx, run, approval.id, digest)))
+    return 'the record of its decisions names another action than the one that would run';
   // The digest names the plan, and the plan the call: the copy of it in the run's state is not taken at its word.
   const plan = await deps.plan(tx, run.planHash);
   if (plan === null || !isPlanned(plan, run, executing))
     return "what would run is not what the run's plan says";
+  if (approval !== undefined && connectionsDigest(kit, executing) !== (approval.connections ?? null))
+    return 'the connection that it would use is not the one that it was approved for';
+  const reads =
+    approval === undefined ? [] : changedReads(approval.reads ?? {}, readsOf(kit, executing, run));
+  if (reads.length > 0) return readsProblem(reads);
   if (attempts > 0) return null;
   const grant = await consumeGrant(tx, action.id, digest);
   return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
+}
+
+/** The digest in the run's state is not taken at its word either: those who decided named it. */
+async function wasApproved(tx: Tx, { run }: RunState, approval: string, digest: string): Promise<boolean> {
+  const named = await approvedDigests(tx, run, approval);
+  return named.length > 0 && named.every((one) => one === digest);
 }
 
 function isPlanned(plan: Plan, run: RunState, { action, at, executor, reliability }: Executing): boolean {

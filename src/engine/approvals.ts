@@ -10,6 +10,7 @@ import { evaluateGuard } from './guards.js';
 import { findState, guardContext } from './links.js';
 import { gateRoles, mayDecide, type AskedGate } from './gates.js';
 import { quorumReached } from './quorum.js';
+import { readsOf } from './reads.js';
 import { nextTimer } from './expiry.js';
 import { isOpen, moveTo, remain, settle } from './flow.js';
 
@@ -69,6 +70,7 @@ function newApproval(
   const endsAt = endOf(gate, at, from, kit.gateTimeoutMs);
   const { expiresAt, reminders } = stageTimes(gate, stageOf(gate, 0), kit, from, roles, endsAt);
   const connections = connectionsDigest(kit, transition);
+  const reads = readsOf(kit, transition, run);
   const excluded = excludedFrom(draft, gate);
   return {
     id: action.approval,
@@ -82,6 +84,7 @@ function newApproval(
     ...(endsAt === undefined ? {} : { endsAt }),
     ...(excluded.length === 0 ? {} : { excluded }),
     ...(connections === null ? {} : { connections }),
+    ...(Object.keys(reads).length === 0 ? {} : { reads }),
     asked,
     human: transition.executor?.kind === 'human',
     requesters: action.requester === null ? [] : [action.requester.id],

@@ -9,6 +9,7 @@ import { gateFor } from './gates.js';
 import { evaluateGuard, type GuardContext } from './guards.js';
 import { guardContext } from './links.js';
 import { stricterThan } from './merge.js';
+import { changedReads, readsOf, readsProblem } from './reads.js';
 
 // What was approved, up to its start: everything that it was approved on is checked once more.
 
@@ -89,6 +90,8 @@ function changedSince(
 ): string | null {
   if (connectionsDigest(draft.kit, transition) !== (approval.connections ?? null))
     return 'the connection that it would use is not the one that it was approved for';
+  const reads = changedReads(approval.reads ?? {}, readsOf(draft.kit, transition, draft.run));
+  if (reads.length > 0) return readsProblem(reads);
   const now = gateFor(transition, at, draft.kit);
   const more = now === null ? [] : stricterThan(now.gate, approval.gate);
   return more.length === 0

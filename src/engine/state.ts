@@ -76,6 +76,8 @@ export interface ApprovalState {
   readonly excluded?: readonly Excluded[];
   /** Of the connections that it would use, when it was asked for; absent: it uses none. */
   readonly connections?: string;
+  /** Of what its call reads of the run besides its arguments, when it was asked for; absent: nothing. */
+  readonly reads?: Readonly<Record<string, string>>;
   /** Which rules asked for it, with what they read. */
   readonly asked?: readonly Asked[];
   /** true: the transition's executor is `human`, so nothing else runs. */

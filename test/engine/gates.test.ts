@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Message } from '../../src/model/message.js';
-import type { Floor, Gate, GateTimeout, Transition } from '../../src/engine/plan.js';
+import type { Executor, Floor, Gate, GateTimeout, Template, Transition } from '../../src/engine/plan.js';
 import { mayDecide } from '../../src/engine/index.js';
 import { defaultReliability } from '../../src/engine/plan.js';
 import { stricterThan, strictest } from '../../src/engine/merge.js';
@@ -546,6 +546,46 @@ describe('what was approved', () => {
   it('does not run over another connection', () => {
     const said = stops((walk) => (walk.kit = { ...walk.kit, connection: () => 'sha256:another' }));
     assert.match(said ?? '', /connection/);
+  });
+
+  it('does not run with other values of the context or the input than it was asked for with, and says which', () => {
+    const template = (one: unknown): Template => one as Template;
+    const calling = (body: Template): Executor => ({ ...rest, body }) as Executor;
+    const reading = calling(
+      template({
+        kind: 'object',
+        entries: [
+          { key: 'to', value: path('context', 'iban') },
+          { key: 'list', value: { kind: 'array', items: [path('input', 'cc'), literal('path')] } },
+        ],
+      }),
+    );
+    const fallback = calling(template(path('context', 'other')));
+    const calls = {
+      executor: reading,
+      reliability: { ...defaultReliability, fallback: [fallback] },
+    };
+    const said = (change: (walk: Walk) => object): string | undefined => {
+      const walk = facing({ gate: gate(), ...calls });
+      Object.assign(walk.run, { context: { iban: 'DE1', n: 1 }, input: { cc: 'a' } });
+      walk.submit(agent, 'go');
+      Object.assign(walk.run, change(walk));
+      walk.decide(ann, walk.run.approvals[0]?.id ?? '', 'approve');
+      return walk.last.actions.at(-1)?.error?.message;
+    };
+    assert.match(said(() => ({ context: { iban: 'DE2' } })) ?? '', /`\$\.context\.iban` has changed/);
+    assert.match(said(() => ({ input: {} })) ?? '', /`\$\.workflow\.input\.cc` has changed/);
+    const fell = said(() => ({ context: { iban: 'DE1', other: 1 } }));
+    assert.match(fell ?? '', /`\$\.context\.other` has changed/);
+    assert.equal(
+      said(() => ({ context: { iban: 'DE1', n: 2 } })),
+      undefined,
+    );
+    // One that was opened by a build that did not bind them.
+    const bare = ({ run }: Walk): object => ({
+      approvals: run.approvals.map(({ reads: _, ...one }) => one),
+    });
+    assert.match(said(bare) ?? '', /`\$\.context\.iban`, `\$\.workflow\.input\.cc` has changed/);
   });
 
   it('does not run where the policy has come to ask for more, and says for what', () => {

@@ -1,0 +1,362 @@
+import assert from 'node:assert/strict';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { canonical } from '../../src/model/canonical.js';
+import { bindingDigest } from '../../src/engine/index.js';
+import type { RunState } from '../../src/engine/state.js';
+import { sha256 } from '../../src/schema/kit.js';
+import { asSuperuser } from '../support/database.js';
+import { startStack, type Stack } from '../support/stack.js';
+import { audit, decide, startRun, submit, until } from '../support/flows.js';
+
+// A payment to DE1 that a controller approves, and everything by which something else could be made of it.
+
+interface Sent {
+  readonly path: string;
+  readonly key: string;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+interface Bank {
+  readonly url: string;
+  readonly sent: readonly Sent[];
+  /** The next call of `/slow` is answered when this is released. */
+  hold(): { held(): boolean; release(): void };
+  close(): Promise<void>;
+}
+
+async function startBank(): Promise<Bank> {
+  const sent: Sent[] = [];
+  let holding: { at: ServerResponse | null } | null = null;
+  const server = createServer((request, response) => {
+    let text = '';
+    request.on('data', (part) => (text += String(part)));
+    request.on('end', () => {
+      const path = request.url ?? '';
+      const key = String(request.headers['idempotency-key'] ?? '');
+      sent.push({ path, key, body: JSON.parse(text || '{}') as Sent['body'] });
+      if (path === '/slow' && holding !== null) holding.at = response;
+      else answer(response);
+    });
+  });
+  const answer = (response: ServerResponse): void => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ iban: 'EVIL' }));
+  };
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    sent,
+    hold: () => {
+      const mine: { at: ServerResponse | null } = { at: null };
+      holding = mine;
+      return {
+        held: () => mine.at !== null,
+        release: () => {
+          holding = null;
+          if (mine.at !== null) answer(mine.at);
+        },
+      };
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+const tool = (path: string): string => `
+version: 1
+tools:
+  - name: bank.pay
+    tier: irreversible
+    inputSchema:
+      type: object
+      additionalProperties: false
+      required: [amount]
+      properties: { amount: { type: number } }
+    executor:
+      kind: rest
+      connection: bank
+      method: POST
+      path: ${path}
+      body: { amount: '$.arguments.amount', to: '$.context.iban', for: '$.workflow.input.invoice' }
+      idempotencyKey: true
+`;
+const connections = (query: string): string => `
+version: 1
+connections:
+  bank: { kind: rest, baseUrl: 'env://BANK_URL', allowPrivate: true${query} }
+`;
+const environments = (floor: string): string => `version: 1\nenvironments:\n  dev: {${floor}}\n`;
+const flow = `
+version: 1
+workflows:
+  bill:
+    owner: test
+    inputSchema: { type: object, additionalProperties: false, properties: { invoice: { type: string } } }
+    initialState: open
+    initialContext: { iban: DE1 }
+    states:
+      open:
+        transitions:
+          pay:
+            target: open
+            tool: bank.pay
+            gate: { roles: [finance.controller], timeout: { after: 24h } }
+          note:
+            target: open
+            tier: reversible
+            executor: { kind: noop }
+            inputSchema: { type: object, additionalProperties: false, required: [iban], properties: { iban: { type: string } } }
+            output: { iban: '$.arguments.iban' }
+          slow:
+            target: open
+            tier: reversible
+            executor: { kind: rest, connection: bank, method: POST, path: /slow, idempotencyKey: true }
+          look:
+            target: open
+            tier: reversible
+            executor: { kind: rest, connection: bank, method: POST, path: /slow, idempotencyKey: true }
+            output: { iban: $.output.iban }
+      done: { terminal: true }
+`;
+
+interface Parked {
+  readonly run: string;
+  readonly approval: string;
+  readonly digest: string;
+  readonly poll: string;
+}
+
+describe('what an approver has approved, and something changes it', () => {
+  let stack: Stack;
+  let bank: Bank;
+  before(async () => {
+    bank = await startBank();
+    stack = await startStack({
+      env: { BANK_URL: bank.url },
+      policies: {
+        'roles.yaml': 'version: 1\nroles: { finance.controller: { permissions: [] } }\n',
+        'connections.yaml': connections(''),
+        'environments.yaml': environments(''),
+        'tools/bank.yaml': tool('/pay'),
+        'flows/bill.yaml': flow,
+      },
+    });
+  });
+  after(async () => {
+    await stack.stop();
+    await bank.close();
+  });
+
+  const park = async (): Promise<Parked> => {
+    const { run } = await startRun(stack, 'agent', 'bill', { invoice: 'A1' });
+    const { status, body } = await submit(stack, 'agent', run.id, 'pay', { arguments: { amount: 5 } });
+    assert.equal(status, 202, JSON.stringify(body));
+    const { id, digest } = body.result.approval;
+    return { run: run.id, approval: id, digest, poll: body.result.poll };
+  };
+  const paid = (run: string) => bank.sent.filter((one) => one.path !== '/slow' && one.key.startsWith(run));
+  const ended = async ({ poll }: Parked) =>
+    until(`${poll} to end`, async () => {
+      const { body } = await stack.fetchAs('agent', 'GET', poll);
+      return ['executed', 'failed', 'unknown'].includes((body as { status: string }).status)
+        ? (body as { status: string; error?: { code: string; message: string } })
+        : null;
+    });
+  const reload = async (path: string, text: string): Promise<void> => {
+    writeFileSync(join(stack.policies, path), text);
+    const { status, body } = await stack.fetchAs('admin', 'POST', '/v1/policies/reload');
+    assert.equal(status, 200, JSON.stringify(body));
+  };
+  const edit = (statement: string, values: readonly unknown[]): Promise<unknown> =>
+    asSuperuser(stack.databaseUrl, statement, values);
+  const inDoc = (run: string, change: (state: any) => void): Promise<void> =>
+    asSuperuser(stack.databaseUrl, 'select doc from run where id = $1', [run]).then(async ({ rows }) => {
+      const state = JSON.parse((rows[0] as { doc: string }).doc) as RunState;
+      change(state);
+      await edit('update run set doc = $2 where id = $1', [run, JSON.stringify(state)]);
+    });
+  /** Approved, and it waits for its turn; what is given happens meanwhile. */
+  const approvedThen = async (
+    meanwhile: (parked: Parked) => Promise<unknown>,
+    first = 'slow',
+  ): Promise<Parked> => {
+    const parked = await park();
+    const hold = bank.hold();
+    const slow = submit(stack, 'agent', parked.run, first);
+    await until('the slow call', async () => hold.held());
+    const said = await decide(stack, 'finance', parked.approval, 'approve');
+    assert.equal(said.status, 200, JSON.stringify(said.body));
+    assert.equal(said.body.approval.status, 'approved');
+    await meanwhile(parked);
+    hold.release();
+    await slow;
+    return parked;
+  };
+  /** Nothing was sent, and run and action say what is not as it was. */
+  const refused = async (parked: Parked, says: RegExp): Promise<void> => {
+    const action = await ended(parked);
+    assert.equal(action.status, 'failed', JSON.stringify([action, bodies(parked.run)]));
+    assert.match(action.error?.message ?? '', says);
+    assert.deepEqual(paid(parked.run), []);
+    const records = await audit(stack, parked.run);
+    assert.ok(
+      records.some(
+        ({ type, data }) =>
+          (type === 'transition.rejected' || type === 'executor.failed') &&
+          says.test(String(data['message'])),
+      ),
+      JSON.stringify(records.map(({ type, data }) => [type, data])),
+    );
+  };
+  const approve = async (parked: Parked): Promise<void> => {
+    const said = await decide(stack, 'finance', parked.approval, 'approve');
+    assert.equal(said.status, 200, JSON.stringify(said.body));
+  };
+  const original = [{ amount: 5, to: 'DE1', for: 'A1' }];
+  const bodies = (run: string) => paid(run).map((one) => one.body);
+
+  it('runs as it was approved when nothing does', async () => {
+    const parked = await approvedThen(() => Promise.resolve());
+    assert.equal((await ended(parked)).status, 'executed');
+    assert.deepEqual(bodies(parked.run), original);
+  });
+
+  it('other arguments are another approval, and the decision on the first is none on that', async () => {
+    const parked = await park();
+    const other = await submit(stack, 'agent', parked.run, 'pay', { arguments: { amount: 5_000 } });
+    const { id, digest } = other.body.result.approval;
+    assert.notEqual(id, parked.approval);
+    const path = `/v1/approvals/${parked.approval}/decision`;
+    const crossed = await stack.fetchAs('finance', 'POST', path, { decision: 'approve', digest });
+    assert.equal(crossed.status, 409);
+    assert.equal(crossed.body.code, 'DIGEST_MISMATCH');
+    assert.match(JSON.stringify(crossed.body.changed), /amount/);
+    await approve(parked);
+    assert.equal((await ended(parked)).status, 'executed');
+    assert.deepEqual(bodies(parked.run), original);
+  });
+
+  it('a mapping of another transition changes the context that the call reads', async () => {
+    const parked = await park();
+    assert.equal(
+      (await submit(stack, 'agent', parked.run, 'note', { arguments: { iban: 'EVIL' } })).status,
+      200,
+    );
+    await approve(parked);
+    await refused(parked, /`\$\.context\.iban` has changed/);
+    const late = await approvedThen(() => Promise.resolve(), 'look');
+    await refused(late, /`\$\.context\.iban` has changed/);
+  });
+
+  it('the policies are loaded again with another connection, or with stricter rules', async () => {
+    const before = await park();
+    await reload('connections.yaml', connections(", headers: { x-account: 'other' }"));
+    await approve(before);
+    await refused(before, /connection/);
+    const after = await approvedThen(() => reload('connections.yaml', connections('')));
+    await refused(after, /connection/);
+    const strict = await approvedThen(() =>
+      reload(
+        'environments.yaml',
+        environments(
+          ' gates: [{ tiers: [irreversible], roles: [finance.controller], quorum: { count: 2 } }] ',
+        ),
+      ),
+    );
+    await refused(strict, /asks for more than what it was approved under: quorum/);
+    await reload('environments.yaml', environments(''));
+  });
+
+  it("somebody writes into the run's row: other arguments, with and without a digest that fits them", async () => {
+    const evil = (state: any): void => {
+      state.approvals[0].action.arguments = { amount: 5_000 };
+    };
+    await refused(await approvedThen(({ run }) => inDoc(run, evil)), /is not what was approved/);
+    const fitting = (state: any): void => {
+      evil(state);
+      const [{ action, gate }] = state.approvals;
+      action.digest = bindingDigest({ digest: (value) => sha256(canonical(value)) }, state, action, gate);
+    };
+    await refused(
+      await approvedThen(({ run }) => inDoc(run, fitting)),
+      /names another action than the one that would run/,
+    );
+  });
+
+  it("somebody writes into the run's row: what the call reads besides its arguments", async () => {
+    const context = await approvedThen(({ run }) =>
+      inDoc(run, (state) => (state.context = { iban: 'EVIL' })),
+    );
+    await refused(context, /`\$\.context\.iban` has changed/);
+    const input = await approvedThen(({ run }) => inDoc(run, (state) => (state.input = { invoice: 'B2' })));
+    await refused(input, /`\$\.workflow\.input\.invoice` has changed/);
+  });
+
+  it("somebody writes into the run's row that it was approved, by whom nobody asked", async () => {
+    const hold = bank.hold();
+    const parked = await park();
+    const slow = submit(stack, 'agent', parked.run, 'slow');
+    await until('the slow call', async () => hold.held());
+    await inDoc(parked.run, (state) =>
+      Object.assign(state.approvals[0], { status: 'approved', queued: true }),
+    );
+    hold.release();
+    await slow;
+    await refused(parked, /names another action than the one that would run/);
+  });
+
+  it("somebody writes into the approval's row: the run knows what it has asked", async () => {
+    const parked = await park();
+    await edit(`update approval set digest = $2 where id = $1`, [
+      parked.approval,
+      `sha256:${'0'.repeat(64)}`,
+    ]);
+    const said = await decide(stack, 'finance', parked.approval, 'approve');
+    assert.equal(said.status, 409, JSON.stringify(said.body));
+    assert.equal(said.body.code, 'DIGEST_MISMATCH');
+    assert.deepEqual(paid(parked.run), []);
+  });
+
+  it('a decision is carried from one run to another', async () => {
+    const source = await approvedThen(() => Promise.resolve());
+    assert.equal((await ended(source)).status, 'executed');
+    const target = await park();
+    const id = `${source.approval}_moved`;
+    await edit(
+      `insert into outbox (id, run, kind, payload) select $3, $2, 'decide', attested from decision where run = $1`,
+      [source.run, target.run, id],
+    );
+    await until('its refusal', async () => {
+      const found = await audit(stack, target.run, 'message.refused');
+      return found.some(({ data }) => data['reason'] === 'wrong_run' && data['name'] === 'decide');
+    });
+    await edit('delete from outbox where id = $1', [id]);
+    assert.deepEqual([bodies(source.run), bodies(target.run)], [original, []]);
+  });
+
+  it("the policies are loaded again with another tool, and somebody points the run's row to its plan", async () => {
+    const parked = await park();
+    const moved = await approvedThen(async ({ run }) => {
+      await reload('tools/bank.yaml', tool('/elsewhere'));
+      const { rows } = await asSuperuser(
+        stack.databaseUrl,
+        `select hash from plan where body like '%"/elsewhere"%'`,
+      );
+      await edit('update run set plan_hash = $2 where id = $1', [run, (rows[0] as { hash: string }).hash]);
+    });
+    await refused(moved, /not what the run's plan says/);
+    await approve(parked);
+    assert.equal((await ended(parked)).status, 'executed');
+    assert.deepEqual(
+      paid(parked.run).map((one) => [one.path, one.body]),
+      [['/pay', original[0]]],
+    );
+  });
+});
