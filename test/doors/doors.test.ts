@@ -30,6 +30,15 @@ const table: readonly {
     taken: false,
     says: /NOT_AN_APPROVER|NOT_FOUND|not from a page|there is no approval|401/,
   },
+  {
+    name: 'one who was given the role after seeing it without',
+    who: async (house, parked) => {
+      const person = await house.person([]);
+      await house.glimpse(person, parked);
+      return house.again(person, [controller]);
+    },
+    taken: true,
+  },
   { name: 'a human without the role', who: (house) => house.person(['other']), taken: false },
   {
     name: 'who asked for it, with the role',
@@ -60,6 +69,8 @@ interface Visitors {
   /** The same person with a new key and other roles; the old key is revoked. */
   again(person: Person, roles: readonly string[]): Promise<Person>;
   view(person: Person, parked: Parked): Promise<void>;
+  /** Asks for it, whatever the answer. */
+  glimpse(person: Person, parked: Parked): Promise<void>;
   deny(person: Person, parked: Parked): Promise<void>;
 }
 
@@ -88,6 +99,9 @@ describe('one function decides who may decide, at every door', () => {
       },
       view: async (person, { id }) => {
         assert.equal((await house.api.ask(person.key, 'GET', `/v1/approvals/${id}`)).status, 200);
+      },
+      glimpse: async (person, { id }) => {
+        await house.api.ask(person.key, 'GET', `/v1/approvals/${id}`);
       },
       deny: async (person, { id, digest }) => {
         const body = { decision: 'deny', digest };
