@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { rounded, tail, together, type Tail } from '../measure.js';
+import { processorMs, rounded, tail, together, type Tail } from '../measure.js';
 import type { Arrivals } from './arrivals.js';
 import { availableMb, residentMb } from './memory.js';
 import type { Megabytes, Side, Waiting } from './side.js';
@@ -35,6 +35,8 @@ export interface Row {
   readonly status: 'measured' | 'outOfTime' | 'outOfMemory';
   readonly parked: number;
   readonly startsPerSecond: number;
+  /** Processor time that a start took, milliseconds, by process. */
+  readonly startCpuMs: Readonly<Record<string, number>>;
   readonly memoryMb: Megabytes;
   readonly storedMb: Megabytes;
   readonly warm: Decided;
@@ -54,7 +56,7 @@ export async function* measureSide(
 ): AsyncGenerator<Row> {
   const waiting: Waiting[] = [];
   for (const size of plan.parked) {
-    const { status, startsPerSecond } = await parkUpTo(side, waiting, size, plan, say);
+    const { status, startsPerSecond, startCpuMs } = await parkUpTo(side, waiting, size, plan, say);
     const parked = waiting.length;
     // Buffers and garbage of the parking settle, and what is put aside is.
     await sleep(3_000);
@@ -77,7 +79,7 @@ export async function* measureSide(
     say(
       `${side.name}: first decision ${kills.map((one) => one.firstAcceptedMs).join(', ')} ms after kill -9`,
     );
-    const sizes = { size, status, parked, startsPerSecond, memoryMb, storedMb };
+    const sizes = { size, status, parked, startsPerSecond, startCpuMs, memoryMb, storedMb };
     yield { ...sizes, warm, restartMs, afterRestart, kills };
     if (status !== 'measured') return;
   }
@@ -91,9 +93,10 @@ async function parkUpTo(
   size: number,
   { inFlight, minutes }: Plan,
   say: Say,
-): Promise<Pick<Row, 'status' | 'startsPerSecond'>> {
+): Promise<Pick<Row, 'status' | 'startsPerSecond' | 'startCpuMs'>> {
   const already = waiting.length;
   const before = side.parked();
+  const cpuBefore = processorTimes(side);
   const started = performance.now();
   const end = started + minutes * 60_000;
   let status: Row['status'] = 'measured';
@@ -113,7 +116,15 @@ async function parkUpTo(
   const seconds = (performance.now() - started) / 1_000;
   const parked = side.parked() - before;
   if (status !== 'measured') say(`${side.name}: ${status} at ${already + parked} of ${size}`);
-  return { status, startsPerSecond: rounded(parked / seconds) };
+  const used = Object.entries(processorTimes(side)).map(([name, ms]): [string, number] => [
+    name,
+    rounded((ms - (cpuBefore[name] ?? 0)) / Math.max(parked, 1)),
+  ]);
+  return { status, startsPerSecond: rounded(parked / seconds), startCpuMs: Object.fromEntries(used) };
+}
+
+function processorTimes(side: Side): Record<string, number> {
+  return Object.fromEntries(Object.entries(side.processes()).map(([name, pid]) => [name, processorMs(pid)]));
 }
 
 /** Says after each twentieth how many there are, how fast the last of them came, and how long the rest will take. */

@@ -42,8 +42,9 @@ function sizeTable(size: number, sides: readonly SideReport[]): string[] {
   const rows = [
     line('parked', statusOf),
     line('start to parked, runs a second', (row) => whole(row.startsPerSecond)),
-    line('memory, MB', (row) => megabytes(row.memoryMb)),
-    line('on disk, MB', (row) => megabytes(row.storedMb)),
+    line('processor time a start, ms', (row) => amounts(row.startCpuMs)),
+    line('memory, MB', (row) => amounts(row.memoryMb)),
+    line('on disk, MB', (row) => amounts(row.storedMb)),
     decided('decide → accepted, warm, p50 / p99 / p99.9', (row) => row.warm.acceptedMs),
     decided('decide → next step, warm', (row) => row.warm.nextStepMs),
     line('restart of the worker until it works', (row) => `${whole(row.restartMs)} ms`),
@@ -67,7 +68,7 @@ function statusOf({ status, parked }: Row): string {
   return `${whole(parked)}, then out of ${status === 'outOfTime' ? 'time' : 'memory'}`;
 }
 
-function megabytes(of: Megabytes): string {
+function amounts(of: Megabytes): string {
   return Object.entries(of)
     .map(([name, mb]) => `${name} ${whole(mb)}`)
     .join(', ');

@@ -21,6 +21,7 @@ const row = z.strictObject({
   status: z.literal('measured'),
   parked: z.literal(18),
   startsPerSecond: positive,
+  startCpuMs: z.record(z.string(), z.number().nonnegative()),
   memoryMb: z.record(z.string(), positive),
   storedMb: z.record(z.string(), positive),
   warm: decided,
@@ -111,7 +112,13 @@ describe('the benchmark of approvals', () => {
     const spread = { p50: 1, p99: 2, p999: 3, max: 4, count: 5 };
     const times = { acceptedMs: spread, nextStepMs: spread };
     const one = {
-      ...{ size: 100, status: 'outOfTime' as const, parked: 40, startsPerSecond: 2 },
+      ...{
+        size: 100,
+        status: 'outOfTime' as const,
+        parked: 40,
+        startsPerSecond: 2,
+        startCpuMs: { worker: 9.6 },
+      },
       ...{ memoryMb: { worker: 10.4 }, storedMb: { postgres: 7 } },
       ...{ warm: times, restartMs: 5, afterRestart: times, kills: [] },
     };
@@ -123,6 +130,7 @@ describe('the benchmark of approvals', () => {
     const shown = gatesTable([100, 200], sides);
     assert.match(shown, /\| parked \| 40, then out of time \| unavailable \| failed \|/);
     assert.match(shown, /\| 200 parked \| slow \| absent \| broken \|\n.*\n\| parked \| not reached \|/);
+    assert.match(shown, /\| processor time a start, ms \| worker 10 \|/);
     assert.match(shown, /\| memory, MB \| worker 10 \|/);
     assert.match(shown, /absent: no registry\nbroken: it fell\n/);
   });
