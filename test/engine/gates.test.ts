@@ -130,6 +130,8 @@ describe('a gate of several places', () => {
     const two = beside({ roles: ['cfo'], queue: 'desk' }, { roles: [], queue: 'controllers' });
     assert.deepEqual(two?.gate.quorum.perRole, slots);
     assert.deepEqual([two.gate.queue, two.gate.queues], ['desk', ['desk', 'controllers']]);
+    const three = strictest(two.gate, gate({ queue: 'vault' }));
+    assert.deepEqual(three.queues, ['desk', 'controllers', 'vault']);
   });
 
   it('has no floor under what it is not for', () => {
