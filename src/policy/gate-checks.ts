@@ -1,10 +1,8 @@
-import { floorsFor, gateRoles, humanGate } from '../engine/gates.js';
-import { strictest } from '../engine/merge.js';
+import { floorsFor, humanGate } from '../engine/gates.js';
 import type { Floor, Gate, Plan, State, Transition } from '../engine/plan.js';
 import { error, warn, type Compiling, type Path } from './context.js';
-import { queueRoles } from './gates.js';
 
-// What the gates of several places come to where the flow lives, and steps that no gate can stand before.
+// Steps that wait at gates, the environment's too, and that nobody could take again, or that cannot wait at all.
 
 type PathOf = (plan: Plan, path: Path, state: State, transition: Transition) => Path;
 
@@ -28,7 +26,6 @@ export function checkGates(to: Compiling, plan: Plan, path: Path, pathOf: PathOf
     for (const transition of state.transitions) {
       const at = pathOf(plan, path, state, transition);
       const parts = [...ownParts(transition), ...floorsFor(transition, { floors })];
-      checkTogether(to, parts, at);
       warnNoWayOn(to, plan, transition, parts, at);
     }
   }
@@ -39,34 +36,7 @@ function ownParts({ gate, executor }: Transition): readonly Gate[] {
   return executor?.kind === 'human' ? [...own, humanGate(executor.roles, executor.queue)] : own;
 }
 
-/** Whoever satisfies one gate may be shut out by the other: then nobody ever fills the quorum. */
-function checkTogether(to: Compiling, parts: readonly Gate[], at: Path): void {
-  const always = parts.filter((one) => one.on === null);
-  const sometimes = parts.filter((one) => one.on !== null);
-  const groups = sometimes.length === 0 ? [always] : sometimes.map((one) => [one, ...always]);
-  for (const [first, ...others] of groups) {
-    if (first === undefined || others.length === 0) continue;
-    const people = (one: Gate): Gate => ({
-      ...one,
-      roles: gateRoles(one, { queueRoles: (queue) => queueRoles(to, queue) }),
-    });
-    const merged = others.reduce((sofar, one) => strictest(sofar, people(one)), people(first));
-    const { roles } = merged;
-    const wanted = merged.quorum.perRole.find(({ role }) => !roles.includes(role))?.role;
-    if (wanted === undefined) continue;
-    const who = roles.map((one) => `\`${one}\``).join(', ');
-    error(
-      to,
-      'QUORUM_IMPOSSIBLE',
-      [first, ...others].flatMap((one) => (one.origin?.path ? [one.origin.path] : []))[0] ?? at,
-      `a quorum asks for the role \`${wanted}\`, and all gates together are decided by ${who === '' ? 'no role' : who} only: let their roles meet`,
-      'key',
-    );
-    return;
-  }
-}
-
-/** Nobody submits it again: denied, or out of time, the run stays where it is. */
+/** Nobody submits it again: denied, or out of time, the run is stuck. */
 function warnNoWayOn(
   to: Compiling,
   plan: Plan,

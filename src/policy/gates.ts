@@ -105,7 +105,7 @@ function compileEnd(to: Compiling, text: string | undefined, path: Path): PathOp
 }
 
 /** Who decides where a gate names no role. */
-export function queueRoles(to: Compiling, queue: string | null | undefined): readonly string[] {
+function queueRoles(to: Compiling, queue: string | undefined): readonly string[] {
   return to.catalog.policySet.queues.find((one) => one.name === queue)?.roles ?? [];
 }
 

@@ -315,22 +315,6 @@ const bad: readonly Row[] = [
     null,
     { [E]: floor(`{ ${time} }`) },
   ],
-  [
-    'slots that the floor’s roles shut out',
-    F,
-    flow(`{ roles: [clerk, chief], quorum: { perRole: { clerk: 1 } }, ${time} }`).replace('gate:', '«gate:'),
-    'QUORUM_IMPOSSIBLE',
-    null,
-    { [E]: floor(`{ roles: [chief], ${time} }`) },
-  ],
-  [
-    'slots that the floor’s queue shuts out',
-    F,
-    flow(`{ roles: [clerk, chief], quorum: { perRole: { chief: 1 } }, ${time} }`).replace('gate:', '«gate:'),
-    'QUORUM_IMPOSSIBLE',
-    null,
-    { [E]: floor(`{ queue: desk, ${time} }`) },
-  ],
 ];
 
 describe('told where it stands', () => {
