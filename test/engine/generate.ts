@@ -6,12 +6,15 @@ import {
   operators,
   type Charter,
   type Executor,
+  type Gate,
+  type GateTimeout,
   type Guard,
   type Mapping,
   type Operand,
   type Plan,
 } from '../../src/engine/plan.js';
 import type { ApprovalState, Event, Outcome, RunState } from '../../src/engine/state.js';
+import { mergeGates } from '../../src/policy/gates.js';
 import { gate, plan, state, time, transition } from './build.js';
 
 // Flows, people and events by chance, small enough that most of them get somewhere.
@@ -96,25 +99,46 @@ const executor: fc.Arbitrary<Executor | null> = fc.constantFrom<Executor | null>
   { kind: 'human', queue: null, roles: ['r1'] },
 );
 
+const laterStage: GateTimeout = { afterMs: 2_000, action: 'escalate', to: ['r1'] };
+
+const onePlace: fc.Arbitrary<Gate> = fc
+  .record({
+    on: fc.option(comparison, { freq: 3 }),
+    roles: fc.constantFrom(['r1'], ['r1', 'r2'], []),
+    count: fc.constantFrom(1, 2),
+    perRole: fc.constantFrom([], [{ role: 'r1', count: 1 }]),
+    timeout: fc.constantFrom(null, 'deny', 'escalate', 'approve' as const),
+    stages: fc.boolean(),
+    reminders: fc.constantFrom(undefined, [0.5], [0.25, 0.75]),
+    approvers: fc.constantFrom(undefined, true),
+  })
+  .map(({ on, roles, count, perRole, timeout, stages, reminders, approvers }) =>
+    gate({
+      ...{ on, roles },
+      quorum: { count, perRole: roles.length === 0 ? [] : perRole },
+      timeout:
+        timeout === null
+          ? null
+          : {
+              ...{ afterMs: 1_000, action: timeout as 'deny', to: timeout === 'escalate' ? ['r2'] : [] },
+              ...(stages && timeout === 'escalate' ? { then: laterStage } : {}),
+            },
+      ...(reminders === undefined ? {} : { reminders }),
+      ...(approvers === undefined
+        ? {}
+        : { separation: { requester: true, author: false, promoter: false, approvers } }),
+    }),
+  );
+
+/** Of one place, or of two that are merged, as a loader writes them. */
 const gates = fc.option(
-  fc
-    .record({
-      on: fc.option(comparison, { freq: 3 }),
-      roles: fc.constantFrom(['r1'], ['r1', 'r2'], []),
-      count: fc.constantFrom(1, 2),
-      perRole: fc.constantFrom([], [{ role: 'r1', count: 1 }]),
-      timeout: fc.constantFrom(null, 'deny', 'escalate', 'approve' as const),
-    })
-    .map(({ on, roles, count, perRole, timeout }) =>
-      gate({
-        ...{ on, roles },
-        quorum: { count, perRole: roles.length === 0 ? [] : perRole },
-        timeout:
-          timeout === null
-            ? null
-            : { afterMs: 1_000, action: timeout as 'deny', to: timeout === 'escalate' ? ['r2'] : [] },
-      }),
-    ),
+  fc.oneof(
+    { weight: 3, arbitrary: onePlace },
+    {
+      weight: 1,
+      arbitrary: fc.tuple(onePlace, onePlace).map((parts) => mergeGates(parts, null)),
+    },
+  ),
   { freq: 2 },
 );
 

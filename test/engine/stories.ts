@@ -5,7 +5,7 @@ import type { Principal } from '../../src/model/principal.js';
 import { decide, initialRun } from '../../src/engine/index.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { Answer, Decision, Event, Kit, RunState } from '../../src/engine/state.js';
-import { kit as plainKit, time } from './build.js';
+import { gate, kit as plainKit, time } from './build.js';
 import { eventOf, flow, happening, object, principal, type Happening } from './generate.js';
 
 // Runs by chance: a flow, who starts it with what, and what happens to it, told step by step.
@@ -34,6 +34,8 @@ export interface Step {
 /** A schema here says how many arguments there may be. */
 export const kit: Kit = {
   ...plainKit,
+  // An author cannot go below it: what cannot be undone takes a person.
+  floors: [{ tiers: ['irreversible'], gate: gate({ roles: ['r2'], because: ['environment'] }) }],
   validate: (schema, value) =>
     Object.keys(value).length > Number(schema['maxProperties'] ?? 99)
       ? { status: 'invalid', errors: [{ pointer: '', message: 'has too many names' }] }
