@@ -12,7 +12,7 @@ import {
   type LoadedFolder,
   type Finding,
 } from '../policy/index.js';
-import { publishVersion, putPlan } from '../store/flows.js';
+import { publishFolderVersion, publishVersion, putPlan } from '../store/flows.js';
 import { currentPolicies, policySetSeq, putPolicies } from '../store/policy.js';
 
 export interface PoliciesDeps {
@@ -84,7 +84,7 @@ export function makePolicies(deps: PoliciesDeps): Policies {
     },
     publish: (flow, by, traceId) =>
       deps.transaction(async (tx) => {
-        const made = await publishIn(tx, flow, by.id);
+        const made = await publishIn(tx, flow, by.id, publishVersion);
         if (made.created) await deps.chain.appendIn(tx, [publishedFact(deps, made, by, traceId)]);
         return made;
       }),
@@ -102,7 +102,7 @@ async function store(
   const flows: PublishedFlow[] = [];
   // In one order everywhere, and the chain last: two that publish at once must not wait for each other.
   const byName = [...loaded.flows].sort((a, b) => (a.name < b.name ? -1 : 1));
-  for (const flow of byName) flows.push(await publishIn(tx, flow, by.id));
+  for (const flow of byName) flows.push(await publishIn(tx, flow, by.id, publishFolderVersion));
   const created = flows.filter((flow) => flow.created);
   const facts = created.map((flow) => publishedFact(deps, flow, by, traceId));
   if (changed || created.length > 0) facts.push(reloadedFact(deps, hash, created, by, traceId));
@@ -114,14 +114,19 @@ export function hashOf(text: string): string {
   return `sha256:${createHash('sha256').update(text).digest('hex')}`;
 }
 
-async function publishIn(tx: Tx, flow: CompiledFlow, publishedBy: string): Promise<PublishedFlow> {
+async function publishIn(
+  tx: Tx,
+  flow: CompiledFlow,
+  publishedBy: string,
+  publish: typeof publishVersion,
+): Promise<PublishedFlow> {
   const definition = canonical(flow.definition);
   const plan = canonical(flow.plan);
   const [hash, planHash] = [hashOf(definition), hashOf(plan)];
   await putPlan(tx, planHash, plan);
   const { name, environment, source, owner, description } = flow;
   const warnings = flow.warnings as unknown as Json;
-  const made = await publishVersion(tx, {
+  const made = await publish(tx, {
     name,
     hash,
     planHash,

@@ -68,11 +68,19 @@ function bothSlots(a: Gate, b: Gate, each: readonly Slot[]): Gate['quorum']['per
   }));
 }
 
+/** Of both times what leaves less of it, and of both endings what leaves less to time. */
 function stricterTimeout(a: GateTimeout | null, b: GateTimeout | null): GateTimeout | null {
   if (a === null || b === null) return a ?? b;
   const rank = { deny: 0, escalate: 1, approve: 2 } as const;
   if (rank[a.action] !== rank[b.action]) return rank[a.action] < rank[b.action] ? a : b;
-  return a.afterMs <= b.afterMs ? a : b;
+  const { hours, ...sooner } = a.afterMs <= b.afterMs ? a : b;
+  const atMs = Math.min(a.atMs ?? Infinity, b.atMs ?? Infinity);
+  return {
+    ...sooner,
+    ...(Number.isFinite(atMs) ? { atMs } : {}),
+    // Where one counts all hours, so do both: with hours of its own the other could end later.
+    ...(hours !== undefined && a.hours === b.hours ? { hours } : {}),
+  };
 }
 
 /** The rules that `now` has and `then` has not, by name; none: whoever satisfied `then` satisfies `now`. */

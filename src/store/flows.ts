@@ -36,17 +36,52 @@ export interface FlowVersionRow extends NewFlowVersion {
 const columns = `name, version, hash, plan_hash as "planHash", environment, definition, source, owner, description, warnings,
   published_at as "publishedAt", published_by as "publishedBy"`;
 
+export interface Published {
+  readonly version: number;
+  readonly created: boolean;
+}
+
 /** The next version of a name; that exact content again, compiled to the same plan, is the version it has. */
-export async function publishVersion(
-  tx: Tx,
-  flow: NewFlowVersion,
-): Promise<{ version: number; created: boolean }> {
-  await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`flow:${flow.name}`]);
+export async function publishVersion(tx: Tx, flow: NewFlowVersion): Promise<Published> {
+  await lockFlow(tx, flow.name);
   const { rows: same } = await tx.query<{ version: number }>(
     'select version from flow_version where name = $1 and hash = $2 and plan_hash = $3 order by version desc limit 1',
     [flow.name, flow.hash, flow.planHash],
   );
   if (same[0] !== undefined) return { version: same[0].version, created: false };
+  return insertVersion(tx, flow);
+}
+
+/**
+ * What the policy folder holds of a flow. Where it has changed since it was loaded last it becomes the newest version
+ * of its environment, also when an older one had the same content: whoever takes a change back means it.
+ */
+export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promise<Published> {
+  await lockFlow(tx, flow.name);
+  const { rows: last } = await tx.query<{ hash: string; planHash: string }>(
+    'select hash, plan_hash as "planHash" from folder_flow where name = $1',
+    [flow.name],
+  );
+  await tx.query(
+    `insert into folder_flow (name, hash, plan_hash) values ($1, $2, $3)
+     on conflict (name) do update set hash = excluded.hash, plan_hash = excluded.plan_hash`,
+    [flow.name, flow.hash, flow.planHash],
+  );
+  const held = last[0];
+  if (held === undefined || (held.hash === flow.hash && held.planHash === flow.planHash))
+    return publishVersion(tx, flow);
+  const newest = await resolveVersion(tx, flow.name, { environment: flow.environment });
+  return newest !== null && newest.hash === flow.hash && newest.planHash === flow.planHash
+    ? { version: newest.version, created: false }
+    : insertVersion(tx, flow);
+}
+
+/** Whoever publishes a name waits for whoever is publishing it. */
+async function lockFlow(tx: Tx, name: string): Promise<void> {
+  await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`flow:${name}`]);
+}
+
+async function insertVersion(tx: Tx, flow: NewFlowVersion): Promise<Published> {
   const { rows } = await tx.query<{ version: number }>(
     `insert into flow_version (name, version, hash, plan_hash, environment, definition, source, owner, description, warnings, published_by)
      values ($1, (select coalesce(max(version), 0) + 1 from flow_version where name = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10) returning version`,

@@ -228,6 +228,37 @@ describe('flows, keys and operation', () => {
     assert.equal((await api.ask('finance', 'GET', '/v1/audit')).status, 403);
   });
 
+  it('starts what the folder holds, also when a change was taken back; a restart takes back nothing of the API', async () => {
+    const file = join(api.home, 'policies', 'flows', 'pay.json');
+    const first = readFileSync(file, 'utf8');
+    const reload = async (text: string): Promise<unknown> => {
+      writeFileSync(file, text);
+      return (await api.ask('admin', 'POST', '/v1/policies/reload')).body.changed;
+    };
+    const runs = async (): Promise<number> => {
+      const started = await api.ask('agent', 'POST', '/v1/flows/pay/runs', {});
+      assert.equal(started.status, 201, started.text);
+      return started.body.run.flowVersion as number;
+    };
+    const before = await runs();
+    const looser = first.replace('amount > 100', 'amount > 1000000');
+    assert.equal(await reload(looser), true);
+    assert.equal(await runs(), before + 1);
+    assert.equal(await reload(first), true);
+    assert.equal(await runs(), before + 2);
+    const held = await api.ask('agent', 'GET', `/v1/flows/pay/versions/${before + 2}`);
+    assert.equal(held.body.definition.approval_gate.on, 'amount > 100');
+    const published = await api.ask(
+      'admin',
+      'POST',
+      '/v1/flows',
+      JSON.parse(first.replace('> 100', '> 50')) as object,
+    );
+    assert.equal(published.status, 201, published.text);
+    assert.equal(await reload(first), false);
+    assert.equal(await runs(), before + 3);
+  });
+
   it('makes, lists and revokes keys; the key is shown once', async () => {
     const made = await api.ask('admin', 'POST', '/v1/keys', {
       id: 'robot',

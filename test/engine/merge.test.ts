@@ -141,4 +141,24 @@ describe('gates merged to the strictest', () => {
     const left = strictest(gate({ reminders: [0.5] }), gate({ expiresWith: [one] }));
     assert.deepEqual([left.reminders, left.expiresWith], [[0.5], [one]]);
   });
+
+  it('have the time of which less is left, however each of them says it', () => {
+    const timed = (timeout: Gate['timeout']): Gate => gate({ timeout });
+    const hour = 3_600_000;
+    const deny = { action: 'deny' as const, to: [] };
+    const business = { ...deny, afterMs: hour, hours: 'business' as const };
+    assert.deepEqual(merged(timed(business), timed({ ...deny, afterMs: 2 * hour, atMs: 7 })).timeout, {
+      ...deny,
+      afterMs: hour,
+      atMs: 7,
+    });
+    assert.deepEqual(merged(timed(business), timed({ ...business, afterMs: 5 })).timeout, {
+      ...business,
+      afterMs: 5,
+    });
+    assert.equal(
+      merged(timed({ ...deny, afterMs: 9, atMs: 3 }), timed({ ...deny, afterMs: 1, atMs: 8 })).timeout?.atMs,
+      3,
+    );
+  });
 });
