@@ -170,4 +170,21 @@ describe('the vendor-invoice-reconciliation agent of seed 000', () => {
     assert.ok(ids.length >= 2);
     assert.equal(new Set(ids).size, 1);
   });
+
+  it('in shadow is asked, approved and recorded as ever, and does nothing outside', async () => {
+    const flow = 'vendor-invoice-reconciliation';
+    const { run } = await startRun(stack, 'agent', flow, {}, { environment: 'staging', mode: 'shadow' });
+    const sent = await submit(stack, 'agent', run.id, 'erp.payment.draft', {
+      arguments: { vendor: 'ACME', amount: 60_000 },
+    });
+    assert.equal(sent.status, 202, JSON.stringify(sent.body));
+    assert.equal((await decide(stack, 'finance', sent.body.result.approval.id, 'approve')).status, 200);
+    await action(stack, 'agent', sent.body.result.poll, 'executed');
+    const [succeeded] = await audit(stack, run.id, 'executor.succeeded');
+    assert.equal(succeeded?.data['mode'], 'shadow');
+    assert.deepEqual(
+      (await services.drafts()).filter((one) => one.key.startsWith(run.id)),
+      [],
+    );
+  });
 });
