@@ -304,6 +304,11 @@ const elsewhere: Readonly<Record<string, readonly [file: string, name: string]>>
     'test/audit/chain.test.ts',
     'twenty writers at once leave one gapless chain, in the order of the log',
   ],
+  // `shadow` is what others call log only. A nested agent, or one that streams, has no other way in than a submit.
+  'log-only-executes': [
+    'test/e2e/payment.test.ts',
+    'in shadow is asked, approved and recorded as ever, and does nothing outside',
+  ],
 };
 
 describe('every way in that is known', () => {
