@@ -6,7 +6,7 @@ import type { PayloadRef } from '../model/records.js';
 import { currentSigningKey, signMessage } from '../auth/index.js';
 import { isUnavailable, withTransaction, type Queryable, type Tx } from '../db/index.js';
 import { getAction } from '../store/actions.js';
-import { insertDecision } from '../store/decisions.js';
+import { getDecision, insertDecision } from '../store/decisions.js';
 import { put } from '../store/outbox.js';
 import { getRun, insertRun } from '../store/runs.js';
 import type {
@@ -76,6 +76,8 @@ interface Attest {
   readonly principal: Principal;
   readonly body: MessageBody;
   readonly refs: readonly PayloadRef[];
+  /** When it was asked, whatever its deliveries take; of each delivery unless said. */
+  readonly time?: string;
 }
 
 /** A delivery of its own, signed with the key of this moment. */
@@ -202,7 +204,17 @@ async function decide(deps: ClientDeps, request: DecideRequest): Promise<Message
       reasonGiven: request.reason !== null,
       via: request.via,
     };
-    const fields = { id: request.decisionId, run: request.run, principal: request.principal, body, refs };
+    // The human was in time or was not at the first request, however late the run hears of it.
+    const earlier = await getDecision(tx, request.decisionId);
+    const time = earlier?.attested.message.time ?? new Date().toISOString();
+    const fields = {
+      id: request.decisionId,
+      run: request.run,
+      principal: request.principal,
+      body,
+      refs,
+      time,
+    };
     const attested = await attest(deps, tx, fields);
     await put(tx, { id: request.decisionId, run: request.run, kind: 'decide', payload: attested });
     await insertDecision(tx, {
@@ -214,7 +226,7 @@ async function decide(deps: ClientDeps, request: DecideRequest): Promise<Message
       decision: request.decision,
       reasonRef: refs[0] ?? null,
       digest: request.digest,
-      at: new Date().toISOString(),
+      at: time,
       attested,
       status: 'accepted',
       code: null,

@@ -1,6 +1,6 @@
 import pg from 'pg';
 
-/** Holds the row of a run, so that its next policy check waits inside its transaction. */
+/** Holds the row of a run, so that its next policy check waits inside its transaction. Others may hold other runs. */
 export async function holdRun(
   databaseUrl: string,
   run: string,
@@ -9,12 +9,14 @@ export async function holdRun(
   await client.connect();
   await client.query('begin');
   await client.query('select 1 from run where id = $1 for update', [run]);
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const watcher = new pg.Client({ connectionString: databaseUrl });
   await watcher.connect();
   return {
     someoneWaits: async () => {
       const { rowCount } = await watcher.query(
-        `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        'select 1 from pg_stat_activity where $1 = any(pg_blocking_pids(pid))',
+        [rows[0]?.pid],
       );
       return (rowCount ?? 0) > 0;
     },
