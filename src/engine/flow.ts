@@ -10,6 +10,7 @@ import { makeAction } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
 import { consume } from './approved.js';
 import { chainStep } from './chain.js';
+import { nothingCalled, write } from './written.js';
 
 // How a run moves: entering states, deterministic chains, executing, settling, closing.
 
@@ -130,6 +131,8 @@ export function perform(draft: Draft, transition: Transition, action: Action): v
   if (transition.executor === null || transition.executor.kind === 'human') {
     if (transition.executor === null && action.approval !== null) consume(draft, action.approval);
     succeed(draft, action);
+    const problem = write(draft, transition, action, nothingCalled);
+    if (problem !== null) return stick(draft, problem, { kind: 'chain' });
     return complete(draft, transition, action);
   }
   execute(draft, {

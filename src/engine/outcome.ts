@@ -1,14 +1,11 @@
 import { jsonTrouble, type JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Action, Executing, Outcome, Problem } from './state.js';
-import { actionFact, derivedId, project, record, refuse, type Draft } from './draft.js';
+import { derivedId, project, record, refuse, type Draft } from './draft.js';
 import { consume, startApproved } from './approved.js';
 import { findState } from './links.js';
 import { afterEnter, close, complete, enter, moveTo, remain, stick, succeed } from './flow.js';
-import { applyMapping } from './mapping.js';
-
-/** Canonical characters that a run's context may have; more would not fit Temporal's payloads. */
-export const maxContextLength = 512 * 1024;
+import { write } from './written.js';
 
 type Succeeded = Extract<Outcome, { status: 'succeeded' }>;
 
@@ -46,15 +43,6 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
       message: malformed,
       attempt: result.attempt,
     });
-  const mapped = applyMapping(step.output, {
-    arguments: action.arguments,
-    context: draft.run.context,
-    input: draft.run.input,
-    output: result.output,
-    response: result.response,
-  });
-  for (const path of mapped.unresolved)
-    record(draft, 'mapping.unresolved', { action: actionFact(action), data: { path } });
   succeed(draft, action);
   draft.actions[draft.actions.length - 1] = {
     action,
@@ -62,22 +50,11 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
     error: null,
     outputRef: result.outputRef,
   };
-  const problem = contextProblem(mapped.context);
-  if (problem !== null) return stick(draft, { code: 'STATE_TOO_LARGE', message: problem }, { kind: 'chain' });
-  draft.run.context = mapped.context;
-  addEvidence(draft, action, [...result.evidence, ...(step.evidence === null ? [] : [step.evidence])]);
+  const problem = write(draft, step, action, result);
+  if (problem !== null) return stick(draft, problem, { kind: 'chain' });
   if (transition !== undefined) return complete(draft, transition, action);
   draft.run.version += 1;
   afterEnter(draft);
-}
-
-/** A mapping may nest the context in itself, time and again: too deep is found before anything recurses into it. */
-function contextProblem(context: JsonObject): string | null {
-  const trouble = jsonTrouble(context);
-  if (trouble !== null) return `the context cannot be kept: ${trouble}; map less of it`;
-  return JSON.stringify(context).length > maxContextLength
-    ? `the context would be over ${maxContextLength} characters; map less of the output`
-    : null;
 }
 
 function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeeded): string | null {
@@ -90,18 +67,6 @@ function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeede
   const checked = draft.kit.validate(schema, output as JsonObject);
   if (checked.status === 'valid') return null;
   return `the output does not fit the output schema: ${checked.errors.map((one) => `${one.pointer} ${one.message}`).join('; ')}`;
-}
-
-function addEvidence(draft: Draft, action: Action, kinds: readonly string[]): void {
-  const { run } = draft;
-  for (const [index, kind] of kinds.entries()) {
-    const id = derivedId(draft, 'evd', `${action.id}:${index}:${kind}`);
-    run.evidence = [
-      ...run.evidence,
-      { id, kind, at: draft.time, stay: run.stay, state: run.state, by: null },
-    ];
-    record(draft, 'evidence.recorded', { action: actionFact(action), data: { kind, id } });
-  }
 }
 
 function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Succeeded>): void {

@@ -178,6 +178,24 @@ describe('an outcome', () => {
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'STATE_TOO_LARGE']);
     assert.ok(walk.run.problem?.message.includes('nested deeper'));
   });
+  it('of a step that calls nothing is its mapping and its evidence', () => {
+    const note = path('arguments', 'note');
+    for (const executor of [null, { kind: 'human', roles: [], queue: null } as unknown as Executor]) {
+      const walk = one({
+        executor,
+        evidence: 'noted',
+        output: [{ key: 'note', spec: { kind: 'set', value: note } }],
+      });
+      walk.submit(agent, 'go', { note: 'x' });
+      const decider = principal('ann', 'human', { permissions: ['approval.decide'] });
+      if (executor !== null) walk.decide(decider, walk.run.approvals[0]?.id ?? '', 'approve');
+      assert.deepEqual([walk.run.state, walk.run.context['note']], ['b', 'x']);
+      assert.ok(walk.run.evidence.some(({ kind }) => kind === 'noted'));
+    }
+    const large = one({ output: [{ key: 'c', spec: { kind: 'set', value: note } }] });
+    large.submit(agent, 'go', { note: 'x'.repeat(600_000) });
+    assert.deepEqual([large.run.state, large.run.problem?.code], ['a', 'STATE_TOO_LARGE']);
+  });
   it('of a step that the plan has not is for a person to look at', () => {
     for (const walk of [
       executing(),
