@@ -19,6 +19,8 @@ export interface Kernel {
   away: boolean;
   /** While true, no worker answers: updates are late. */
   idle: boolean;
+  /** The approval's timer fires, whatever the clock says. */
+  fire(run: string, approval: string): Promise<void>;
 }
 
 export function makeKernel(deps: ActivityDeps): Kernel {
@@ -48,7 +50,10 @@ export function makeKernel(deps: ActivityDeps): Kernel {
     }
     return first.taken[0];
   };
-  const kernel: Kernel = { client: {} as Client, away: false, idle: false };
+  const kernel: Kernel = {
+    ...{ client: {} as Client, away: false, idle: false },
+    fire: async (run, approval) => void (await inTurn(() => arrive(run, { kind: 'deadline', approval }))),
+  };
   const reach = (): void => {
     if (kernel.away) throw Object.assign(new Error('unavailable'), { code: 14, details: '', metadata: {} });
     if (kernel.idle) throw Object.assign(new Error('deadline'), { code: 4, details: '', metadata: {} });
