@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { defaultGateTimeoutMs } from '../model/policy-set.js';
 import { checkFlowText, loadFolder, type Catalog, type Finding } from '../policy/index.js';
-import type { Command } from './command.js';
+import type { Command } from './options.js';
 import { CliError } from './rest.js';
 import { sarif } from './sarif.js';
 

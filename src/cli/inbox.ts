@@ -1,5 +1,5 @@
 import type { JsonObject } from '../model/json.js';
-import type { Command, Shown, Terminal, Values } from './command.js';
+import type { Command, Shown, Terminal, Values } from './options.js';
 import { all, remote } from './remote.js';
 import { CliError, type Api } from './rest.js';
 import { list, object, showApproval, text } from './show.js';

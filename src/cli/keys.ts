@@ -1,4 +1,4 @@
-import type { Command, Shown, Values } from './command.js';
+import type { Command, Shown, Values } from './options.js';
 import { remote } from './remote.js';
 import { CliError, type Api } from './rest.js';
 import { list, text } from './show.js';

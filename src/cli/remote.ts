@@ -1,5 +1,5 @@
 import type { JsonObject } from '../model/json.js';
-import type { Command, Shown, Terminal, Values } from './command.js';
+import type { Command, Shown, Terminal, Values } from './options.js';
 import { CliError, makeApi, type Api } from './rest.js';
 import { list } from './show.js';
 

@@ -8,7 +8,7 @@ import { fit } from '../policy/shape-check.js';
 import { principalsShape, testsShape, type PrincipalShape } from '../policy/shape-tests.js';
 import { parseText, type Source } from '../policy/source.js';
 import { plainPrincipals, principalsOf, readPrincipal, simulate, stopLines } from '../scenario/index.js';
-import type { Command } from './command.js';
+import type { Command } from './options.js';
 import { CliError } from './rest.js';
 import { casesIn } from './test.js';
 

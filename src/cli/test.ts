@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { loadFolder, type LoadedFolder, type Problem } from '../policy/index.js';
 import { parseText } from '../policy/source.js';
 import { readCases, resultLines, runCase, untested, type Case, type CaseResult } from '../scenario/index.js';
-import type { Command } from './command.js';
+import type { Command } from './options.js';
 import { CliError } from './rest.js';
 
 /** `npx countersign test`: the cases beside the policies, played on paper. No server is asked, nothing is executed. */
