@@ -14,7 +14,7 @@ const everything = { id: '', roles: [], all: true, decides: false } as const;
 const windowMs = 86_400_000;
 
 export interface ApprovalMetrics {
-  /** Asks the store, and puts in the gauges what it says. Empties them where it does not answer. */
+  /** Asks the store, and puts in the gauges what it says. Empties them and throws where it does not answer. */
   fill(): Promise<void>;
 }
 
@@ -50,9 +50,8 @@ export function makeApprovalMetrics(pool: Pool, registry: Registry): ApprovalMet
         viewer: everything,
       };
       const asked = Promise.all([openByAge(pool, filter), measureApprovals(pool, filter, 'flowAndRole')]);
-      const found = await asked.catch(() => null);
-      reset();
-      if (found !== null) set(gauges, ...found);
+      const found = await asked.finally(reset);
+      set(gauges, ...found);
     },
   };
 }

@@ -42,15 +42,13 @@ export function makeMetrics(pool: Pool): Metrics {
     labelNames,
     registers,
   });
+  const storeUp = new Gauge({
+    name: 'countersign_store_up',
+    help: '1: the store answered this scrape; 0: it did not, and what is asked of it is missing here, not zero',
+    registers,
+  });
   const waiting = makeApprovalMetrics(pool, registry);
   const notifications = makeNotificationMetrics(pool, registry);
-  const fill = (
-    gauge: Gauge,
-    rows: readonly { readonly environment: string; readonly status: string; readonly count: number }[],
-  ): void => {
-    gauge.reset();
-    for (const { environment, status, count } of rows) gauge.set({ environment, status }, count);
-  };
   return {
     media: registry.contentType,
     observe: (route, method, status, milliseconds) => {
@@ -59,18 +57,29 @@ export function makeMetrics(pool: Pool): Metrics {
     },
     notified: notifications.count,
     text: async () => {
-      await Promise.all([
+      const asked = await Promise.allSettled([
         countRuns(pool).then((rows) => fill(runs, rows)),
         countApprovals(pool).then((rows) => fill(approvals, rows)),
         waiting.fill(),
         notifications.fill(),
-      ]).catch(() => {
+      ]);
+      const up = asked.every(({ status }) => status === 'fulfilled');
+      storeUp.set(up ? 1 : 0);
+      if (!up) {
         runs.reset();
         approvals.reset();
-      });
+      }
       return registry.metrics();
     },
   };
+}
+
+function fill(
+  gauge: Gauge,
+  rows: readonly { readonly environment: string; readonly status: string; readonly count: number }[],
+): void {
+  gauge.reset();
+  for (const { environment, status, count } of rows) gauge.set({ environment, status }, count);
 }
 
 /** Labels come from a closed list: a caller cannot make new series. */

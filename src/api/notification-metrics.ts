@@ -5,7 +5,7 @@ import { countUndelivered } from '../store/notifications.js';
 export interface NotificationMetrics {
   /** One attempt to tell somebody of an approval. */
   count(channel: string, outcome: string): void;
-  /** Asks the store what has not been delivered. Empties the gauge where it does not answer. */
+  /** Asks the store what has not been delivered. Empties the gauge and throws where it does not answer. */
   fill(): Promise<void>;
 }
 
@@ -27,8 +27,7 @@ export function makeNotificationMetrics(pool: Pool, registry: Registry): Notific
   return {
     count: (channel, outcome) => attempts.inc({ channel, outcome }),
     fill: async () => {
-      const rows = await countUndelivered(pool).catch(() => []);
-      undelivered.reset();
+      const rows = await countUndelivered(pool).finally(() => undelivered.reset());
       for (const { channel, status, count } of rows) undelivered.set({ channel, status }, count);
     },
   };

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { routes } from '../../src/api/index.js';
+import { makeMetrics, routes } from '../../src/api/index.js';
 import { openApi } from '../../src/api/openapi.js';
+import { makePool } from '../../src/db/index.js';
+import { freePort } from '../../src/embedded/ports.js';
 import { codes, startApi, type Harness } from './harness.js';
 
 /** API.md's list, checkpoint, proof and tile left out: they come with the global log. */
@@ -323,6 +325,7 @@ describe('flows, keys and operation', () => {
       metrics.text,
       /countersign_http_requests_total\{route="\/readyz",method="GET",status="200"\} 1/,
     );
+    assert.match(metrics.text, /^countersign_store_up 1$/m);
     const docs = await api.ask(null, 'GET', '/docs');
     assert.match(docs.text, /\/v1\/approvals\/\{id\}\/decision/);
     assert.ok(!/<script|<link|<img|src=/.test(docs.text));
@@ -334,6 +337,18 @@ describe('flows, keys and operation', () => {
 });
 
 describe('when the audit store is away', () => {
+  it('tells so in its metrics, where nothing asked of it stands then', async () => {
+    const nobody = `postgresql://nobody@127.0.0.1:${await freePort()}/none`;
+    const pool = makePool({ url: nobody, applicationName: 'metrics', max: 1 });
+    try {
+      const text = await makeMetrics(pool).text();
+      assert.match(text, /^countersign_store_up 0$/m);
+      assert.doesNotMatch(text, /^countersign_(runs|approvals|notifications_undelivered)\{/m);
+    } finally {
+      await pool.end();
+    }
+  });
+
   it('answers 503 AUDIT_UNAVAILABLE and asks nothing of the engine', async () => {
     let away = false;
     let asked = 0;
