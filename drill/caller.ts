@@ -107,27 +107,27 @@ export interface Parked {
 
 const parkingMs = 120_000;
 
-/** Starts a run and submits a payment of 60,000 that waits at its gate. */
+/** Starts a run with a payment of 60,000 that waits at its gate, in one request. */
 export async function park(agent: Person, flow: string, transition: string): Promise<Parked> {
-  const run = await agent.post(`/v1/flows/${flow}/runs`, { input: {} });
-  // 202 where the machine is too busy to settle it in the time of a request: it is durable, and what follows queues.
-  if (run.status !== 201 && run.status !== 202)
-    throw new Error(`\`${flow}\` did not start: ${JSON.stringify(run)}`);
-  const { id } = started.parse(run.body).run;
   const body = { arguments: { vendor: 'ACME', amount: 60_000 } };
+  let sent = await agent.post(`/v1/flows/${flow}/runs`, { submit: { transition, ...body } });
+  const run = started.safeParse(sent.body);
+  if (!run.success) throw new Error(`\`${flow}\` did not start: ${JSON.stringify(sent)}`);
+  const { id } = run.data.run;
   const end = Date.now() + parkingMs;
   for (;;) {
-    // The same request again attaches to the approval that it has opened.
-    const sent = await agent.post(`/v1/runs/${id}/transitions/${transition}`, body);
     const parsed = pending.safeParse(sent.body);
     if (parsed.success) {
       const { approval } = parsed.data.result;
       const { digest } = approval;
       return { flow, run: id, approval: approval.id, digest, expiresAt: Date.parse(approval.expiresAt) };
     }
+    // 202 where the machine is too busy to settle it in the time of a request: it is durable, and what follows queues.
     if (sent.status !== 202 || Date.now() > end)
       throw new Error(`\`${flow}\` did not park: ${JSON.stringify(sent)}`);
     await sleep(100);
+    // The same submit again attaches to the approval that it has opened.
+    sent = await agent.post(`/v1/runs/${id}/transitions/${transition}`, body);
   }
 }
 

@@ -22,11 +22,13 @@ import { runRoutes } from './runs.js';
 import { serve } from './serve.js';
 import { slackRoutes } from './slack.js';
 import { statsRoutes } from './stats.js';
+import { startRoutes } from './start.js';
 import { transitionRoutes } from './transitions.js';
 
 /** The contract: every route there is. */
 export const routes: readonly Route[] = [
   ...flowRoutes,
+  ...startRoutes,
   ...runRoutes,
   ...transitionRoutes,
   // Before those with an id in their path.

@@ -4,12 +4,13 @@ import * as answers from '../model/api-answers.js';
 import type { Json } from '../model/json.js';
 import type { Answer as RunAnswer } from '../engine/state.js';
 import { getAction } from '../store/actions.js';
-import { getApproval } from '../store/approvals.js';
+import { submitErrors } from '../model/errors.js';
+import type { MessageOutcome, SubmitRequest } from '../client/types.js';
 import { answer, effectId, jsonBody, principalOf, route, type Call, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { pollAction, pollSeconds, readOutput } from './poll.js';
 import { refusal } from './refusal.js';
-import { currentBody, visibleRun } from './run-body.js';
+import { currentBody, stateOf, visibleRun } from './run-body.js';
 
 const transitionParams = z.object({ id: api.shortText, transition: api.shortText });
 
@@ -29,19 +30,7 @@ export const transitionRoutes: readonly Route[] = [
       200: { description: 'executed', schema: answers.submitted },
       202: { description: 'waits at its gate, or is still executing: poll', schema: answers.submitted },
     },
-    errors: [
-      'GUARD_REJECTED',
-      'ACTOR_MISMATCH',
-      'BLOCKED',
-      'STALE_VERSION',
-      'RUN_BUSY',
-      'RUN_STUCK',
-      'RUN_CLOSED',
-      'UNKNOWN_TRANSITION',
-      'INPUT_INVALID',
-      'EXECUTOR_FAILED',
-      'ENGINE_UNAVAILABLE',
-    ],
+    errors: submitErrors,
     handle: (call, { params, query, body }) => submit(call, params, body, query.wait),
   }),
   route({
@@ -66,7 +55,7 @@ async function submit(
 ): Promise<Reply> {
   const found = await visibleRun(call, id);
   if (found.kind === 'problem') return found;
-  const outcome = await call.deps.client.submit({
+  const request = {
     run: id,
     messageId: effectId(call, 'msg'),
     transition,
@@ -75,28 +64,32 @@ async function submit(
     principal: principalOf(call),
     trace: body.trace ?? null,
     waitMs: wait * 1_000,
-  });
-  const refused = await refusal(call, id, outcome);
+  };
+  return submitReply(call, request, await call.deps.client.submit(request));
+}
+
+type Submitted = Pick<SubmitRequest, 'run' | 'transition' | 'messageId'>;
+
+/** The answer to a submit, however it came to its run. */
+export async function submitReply(call: Call, request: Submitted, outcome: MessageOutcome): Promise<Reply> {
+  const refused = await refusal(call, request.run, outcome);
   if (refused !== null) return refused;
-  if (outcome.status === 'answered') return settled(call, id, transition, outcome.answer);
-  return executing(call, id, transition, effectId(call, 'msg'));
+  return outcome.status === 'answered' ? settled(call, request, outcome.answer) : executing(call, request);
 }
 
-async function settled(call: Call, run: string, transition: string, said: RunAnswer): Promise<Reply> {
-  if (said.status === 'executed') {
-    const output = await outputOf(call.deps, said.action);
-    const { body } = await currentBody(call, run);
-    return answer(200, {
-      result: { status: 'executed', transition: said.transition, output },
-      ...body,
-      chain: said.chain,
-    });
-  }
-  if (said.status === 'pending') return pending(call, run, said);
-  return executing(call, run, transition, effectId(call, 'msg'));
+async function settled(call: Call, request: Submitted, said: RunAnswer): Promise<Reply> {
+  if (said.status === 'pending') return pending(call, request.run, said);
+  if (said.status !== 'executed') return executing(call, request);
+  const output = await outputOf(call.deps, said.action);
+  const { body } = await currentBody(call, request.run);
+  return answer(200, {
+    result: { status: 'executed', transition: said.transition, output },
+    ...body,
+    chain: said.chain,
+  });
 }
 
-async function executing(call: Call, run: string, transition: string, messageId: string): Promise<Reply> {
+async function executing(call: Call, { run, transition, messageId }: Submitted): Promise<Reply> {
   const poll = `/v1/actions/${actionOf(messageId)}`;
   const { body } = await currentBody(call, run);
   return answer(
@@ -117,14 +110,14 @@ async function pending(
   said: Extract<RunAnswer, { status: 'pending' }>,
 ): Promise<Reply> {
   const poll = `/v1/actions/${said.action}`;
-  const row = await getApproval(call.deps.pool, said.approval);
-  const { body } = await currentBody(call, run);
+  const { row: found, body } = await currentBody(call, run);
+  const opened = stateOf(found)?.approvals.find((one) => one.id === said.approval);
   const approval = {
     id: said.approval,
     href: `/v1/approvals/${said.approval}`,
-    digest: row?.digest ?? '',
-    roles: row?.roles ?? [],
-    expiresAt: row?.expiresAt ?? '',
+    digest: opened?.action.digest ?? '',
+    roles: opened?.roles ?? [],
+    expiresAt: opened === undefined ? '' : new Date(opened.expiresAt).toISOString(),
   };
   const result = { status: 'pending', transition: said.transition, approval, poll };
   return answer(202, { result, ...body }, { Location: poll, 'Retry-After': pollSeconds });

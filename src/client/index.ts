@@ -1,27 +1,15 @@
-import { newId } from '../model/ids.js';
-import { canonical } from '../model/canonical.js';
-import type { AttestedMessage, Message, MessageBody } from '../model/message.js';
-import type { Principal } from '../model/principal.js';
-import type { PayloadRef } from '../model/records.js';
-import { currentSigningKey, signMessage } from '../auth/index.js';
-import { isUnavailable, withTransaction, type Queryable, type Tx } from '../db/index.js';
-import { getAction } from '../store/actions.js';
+import type { MessageBody } from '../model/message.js';
+import { isUnavailable, withTransaction } from '../db/index.js';
 import { getDecision, insertDecision } from '../store/decisions.js';
 import { put } from '../store/outbox.js';
-import { getRun, insertRun } from '../store/runs.js';
-import type {
-  Answer,
-  DecideRequest,
-  MessageOutcome,
-  OperateRequest,
-  RunClient,
-  StartOutcome,
-  StartRequest,
-  SubmitRequest,
-  Trace,
-} from './types.js';
+import { getRun } from '../store/runs.js';
+import { attest, type Attest } from './attest.js';
+import type { DecideRequest, MessageOutcome, OperateRequest, RunClient } from './types.js';
 import type { ClientDeps } from './deps.js';
 import { makeOutbox } from './outbox.js';
+import { send, unknownRun } from './send.js';
+import { start, startWithSubmit } from './start.js';
+import { submit } from './submit.js';
 import { makeWaiter, type Waiter } from './waiter.js';
 import { historyOf } from './history.js';
 import { replayRun } from './replay.js';
@@ -29,6 +17,7 @@ import * as temporal from './temporal.js';
 
 export type { ClientDeps } from './deps.js';
 export type { RunClient } from './types.js';
+export { recordStart } from './start.js';
 
 /** How long an update may take before the signal with the same id makes the message durable. */
 const updateDeadlineMs = 3_000;
@@ -39,6 +28,7 @@ export async function makeClient(deps: ClientDeps): Promise<RunClient & { startO
   const outbox = makeOutbox(deps);
   return {
     start: (request) => guarded(() => start(deps, waiter, request)),
+    startWithSubmit: (request, first) => guarded(() => startWithSubmit(deps, request, first)),
     submit: (request) => guarded(() => submit(deps, request)),
     decide: (request) => guarded(() => decide(deps, request)),
     cancel: (request) => guarded(() => operate(deps, waiter, request, { kind: 'cancel' })),
@@ -68,120 +58,6 @@ async function guarded<T>(act: () => Promise<T>): Promise<T | Unavailable> {
     if (temporal.isUnavailable(error)) return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
     throw error;
   }
-}
-
-interface Attest {
-  readonly id: string;
-  readonly run: string;
-  readonly principal: Principal;
-  readonly body: MessageBody;
-  readonly refs: readonly PayloadRef[];
-  /** When it was asked, whatever its deliveries take; of each delivery unless said. */
-  readonly time?: string;
-}
-
-/** A delivery of its own, signed with the key of this moment. */
-async function attest(
-  deps: Pick<ClientDeps, 'keys'>,
-  q: Queryable,
-  fields: Attest,
-): Promise<AttestedMessage> {
-  const message: Message = { v: 1, delivery: newId('msg'), time: new Date().toISOString(), ...fields };
-  return signMessage({ signing: await currentSigningKey(q, deps.keys) }, message);
-}
-
-async function traceRefs(
-  deps: Pick<ClientDeps, 'payloads'>,
-  tx: Tx,
-  run: string,
-  trace: Trace | null,
-): Promise<PayloadRef[]> {
-  if (trace === null) return [];
-  const refs: PayloadRef[] = [];
-  if (trace.prompt !== undefined)
-    refs.push(await deps.payloads.put(tx, run, 'prompt', 'text/plain', trace.prompt));
-  if (trace.response !== undefined)
-    refs.push(await deps.payloads.put(tx, run, 'response', 'text/plain', trace.response));
-  refs.push(await deps.payloads.put(tx, run, 'trace', 'application/json', canonical(trace)));
-  return refs;
-}
-
-async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
-  const attested = await withTransaction(deps.pool, (tx) => recordStart(deps, tx, request));
-  if (attested !== null) {
-    const started = await temporal.startRun(deps, attested);
-    if (started === 'unavailable') {
-      await temporal.withdraw(deps, request.run, attested.message.id);
-      return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
-    }
-  }
-  return { status: await waiter.settled(deps.pool, request.run, request.waitMs) };
-}
-
-/** Null: this run was started before, by a request that is being repeated. */
-export async function recordStart(
-  deps: Pick<ClientDeps, 'payloads' | 'keys'>,
-  tx: Tx,
-  request: StartRequest,
-): Promise<AttestedMessage | null> {
-  const { run, flow, flowVersion, planHash, environment, mode, principal } = request;
-  if ((await getRun(tx, run)) !== null) return null;
-  const traceId = newId('trc');
-  const time = new Date().toISOString();
-  await insertRun(tx, {
-    ...{ id: run, flow, flowVersion, planHash, environment, mode, traceId },
-    namespace: `countersign-${environment}`,
-    state: request.initialState,
-    status: 'running',
-    version: 0,
-    rev: 0,
-    startedBy: principal.id,
-    startedByKind: principal.kind,
-    startedAt: time,
-    updatedAt: time,
-    problem: null,
-    doc: null,
-  });
-  const input = await deps.payloads.put(tx, run, 'input', 'application/json', canonical(request.input));
-  const refs = [input, ...(await traceRefs(deps, tx, run, request.trace))];
-  const facts = { flow, flowVersion, planHash, environment, mode, traceId };
-  const body: MessageBody = { kind: 'start', ...facts, input: request.input };
-  const signed = await attest(deps, tx, { id: startMessageId(run), run, principal, body, refs });
-  await put(tx, { id: signed.message.id, run, kind: 'start', payload: signed });
-  return signed;
-}
-
-/** Deterministic: a start that is repeated is the same message. */
-function startMessageId(run: string): string {
-  return `msg_${run.slice('run_'.length)}`;
-}
-
-async function submit(deps: ClientDeps, request: SubmitRequest): Promise<MessageOutcome> {
-  const row = await getRun(deps.pool, request.run);
-  if (row === null) return unknownRun(request.run);
-  const refs = await withTransaction(deps.pool, async (tx) => [
-    await deps.payloads.put(tx, request.run, 'args', 'application/json', canonical(request.arguments)),
-    ...(await traceRefs(deps, tx, request.run, request.trace)),
-  ]);
-  const body: MessageBody = {
-    kind: 'submit',
-    transition: request.transition,
-    arguments: request.arguments,
-    expectedVersion: request.expectedVersion,
-  };
-  return send(
-    deps,
-    row.namespace,
-    { id: request.messageId, run: request.run, principal: request.principal, body, refs },
-    request.waitMs,
-  );
-}
-
-function unknownRun(run: string): MessageOutcome {
-  return {
-    status: 'answered',
-    answer: { status: 'refused', code: 'NOT_FOUND', message: `no run \`${run}\`` },
-  };
 }
 
 /**
@@ -254,56 +130,4 @@ async function operate(
   if (sent.status === 'answered' && sent.answer.status !== 'refused')
     await waiter.settled(deps.pool, request.run, request.waitMs);
   return sent;
-}
-
-/**
- * Update first: it answers. Where no worker takes it in time, the signal with the same id is
- * durable, and the outbox sends it until the run has taken the message.
- */
-async function send(
-  deps: ClientDeps,
-  namespace: string,
-  given: Attest,
-  waitMs: number,
-): Promise<MessageOutcome> {
-  const name = given.body.kind;
-  if (name === 'start') throw new Error('a start is not sent as a message');
-  const reply = await temporal.update(
-    deps.forNamespace(namespace),
-    given.run,
-    name,
-    await attest(deps, deps.pool, given),
-    Math.max(waitMs, 50),
-  );
-  switch (reply.status) {
-    case 'answered':
-      return { status: 'answered', answer: reply.answer };
-    case 'closed':
-      return closedAnswer(deps, given);
-    case 'unavailable':
-      if (name !== 'decide') return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
-      break;
-    case 'late':
-      if (name === 'submit' && (await getAction(deps.pool, `act_${given.id.slice(4)}`)) !== null)
-        return { status: 'executing', messageId: given.id };
-  }
-  await put(deps.pool, {
-    id: given.id,
-    run: given.run,
-    kind: name,
-    payload: await attest(deps, deps.pool, given),
-  });
-  await temporal.deliver(deps, namespace, given.run, name, await attest(deps, deps.pool, given));
-  return { status: 'executing', messageId: given.id };
-}
-
-/** Temporal refuses messages to closed runs: so do we, in the words of the contract. */
-async function closedAnswer(deps: ClientDeps, given: Attest): Promise<MessageOutcome> {
-  const row = await getRun(deps.pool, given.run);
-  const answer: Answer = {
-    status: 'refused',
-    code: 'RUN_CLOSED',
-    message: `the run is ${row?.status ?? 'closed'}`,
-  };
-  return { status: 'answered', answer };
 }

@@ -1,12 +1,13 @@
 import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
+  WithStartWorkflowOperation,
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
   isGrpcServiceError,
   type Client,
 } from '@temporalio/client';
-import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
+import { defineSearchAttributeKey, TypedSearchAttributes, type Workflow } from '@temporalio/common';
 import type { Answer } from '../engine/state.js';
 import type { AttestedMessage } from '../model/message.js';
 import { withTransaction } from '../db/index.js';
@@ -105,12 +106,38 @@ export async function update(
   attested: AttestedMessage,
   waitMs: number,
 ): Promise<UpdateReply> {
-  try {
-    const reply = await client.withDeadline(Date.now() + waitMs, () =>
+  return replied(() =>
+    client.withDeadline(Date.now() + waitMs, () =>
       client.workflow
         .getHandle(run)
         .executeUpdate<Reply, [unknown]>(name, { updateId: attested.message.id, args: [attested] }),
-    );
+    ),
+  );
+}
+
+/** Starts the run's workflow with its first message, in one request. `late` says nothing of the start. */
+export async function startWithUpdate(
+  deps: ClientDeps,
+  start: AttestedMessage,
+  name: MessageName,
+  attested: AttestedMessage,
+  waitMs: number,
+): Promise<UpdateReply> {
+  const { body } = start.message;
+  if (body.kind !== 'start') throw new Error('not a start message');
+  const client = deps.forNamespace(`countersign-${body.environment}`);
+  const startWorkflowOperation = new WithStartWorkflowOperation('run', startOptions(deps.taskQueue, start));
+  const given = { updateId: attested.message.id, args: [attested] as [unknown], startWorkflowOperation };
+  return replied(() =>
+    client.withDeadline(Date.now() + waitMs, () =>
+      client.workflow.executeUpdateWithStart<Workflow, Reply, [unknown]>(name, given),
+    ),
+  );
+}
+
+async function replied(send: () => Promise<Reply>): Promise<UpdateReply> {
+  try {
+    const reply = await send();
     // Signed in the instant of a rotation without a window: what is sent next is signed with the new key.
     if (reply.status === 'message_refused' && reply.reason === 'retired_key') return { status: 'late' };
     if (reply.status === 'message_refused')
@@ -118,6 +145,8 @@ export async function update(
     return { status: 'answered', answer: reply };
   } catch (error) {
     if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return { status: 'late' };
+    // The outbox of another process was faster.
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return { status: 'late' };
     if (error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError)
       return { status: 'closed' };
     if (isUnavailable(error))

@@ -73,6 +73,8 @@ export interface OperateRequest {
 /** Hides Temporal. Every method stores what must be durable in Postgres before it sends. */
 export interface RunClient {
   start(request: StartRequest): Promise<StartOutcome>;
+  /** Both in one request to the engine; `first.run` is the run that is started. `unavailable`: nothing was started. */
+  startWithSubmit(request: StartRequest, first: SubmitRequest): Promise<MessageOutcome>;
   submit(request: SubmitRequest): Promise<MessageOutcome>;
   decide(request: DecideRequest): Promise<MessageOutcome>;
   cancel(request: OperateRequest): Promise<MessageOutcome>;

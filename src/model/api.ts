@@ -105,6 +105,12 @@ export const trace = named(
   }),
 );
 
+/** What is asked of a run with its start, in one call. */
+export const firstSubmit = named(
+  'FirstSubmit',
+  z.strictObject({ transition: name, arguments: jsonObject.optional(), trace: trace.optional() }),
+);
+
 export const startBody = named(
   'StartRun',
   z.strictObject({
@@ -113,6 +119,7 @@ export const startBody = named(
     version: z.int().positive().max(2_147_483_647).optional(),
     mode: z.enum(['live', 'shadow']).optional(),
     trace: trace.optional(),
+    submit: firstSubmit.optional(),
   }),
 );
 

@@ -69,3 +69,18 @@ export const errorClasses = [
   'unknown_outcome',
 ] as const;
 export type ErrorClass = (typeof errorClasses)[number];
+
+/** What a submit may be refused as, beyond what every route may say. */
+export const submitErrors: readonly ErrorCode[] = [
+  'GUARD_REJECTED',
+  'ACTOR_MISMATCH',
+  'BLOCKED',
+  'STALE_VERSION',
+  'RUN_BUSY',
+  'RUN_STUCK',
+  'RUN_CLOSED',
+  'UNKNOWN_TRANSITION',
+  'INPUT_INVALID',
+  'EXECUTOR_FAILED',
+  'ENGINE_UNAVAILABLE',
+];

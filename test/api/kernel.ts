@@ -1,4 +1,4 @@
-import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { ActivityDeps } from '../../src/activities/deps.js';
 import { execute } from '../../src/activities/execute.js';
 import { step } from '../../src/activities/step.js';
@@ -58,23 +58,42 @@ export function makeKernel(deps: ActivityDeps): Kernel {
     if (kernel.away) throw Object.assign(new Error('unavailable'), { code: 14, details: '', metadata: {} });
     if (kernel.idle) throw Object.assign(new Error('deadline'), { code: 4, details: '', metadata: {} });
   };
+  const known = (run: string): void => {
+    if (!runs.has(run)) throw new WorkflowNotFoundError('workflow not found', run, undefined);
+  };
+  interface Update {
+    readonly updateId: string;
+    readonly args: [unknown];
+  }
+  const update = async (run: string, name: string, { updateId, args: [raw] }: Update): Promise<unknown> => {
+    reach();
+    known(run);
+    const taken = await inTurn(() => arrive(run, { kind: 'message', name, raw }));
+    if (taken?.kind === 'refused') return { status: 'message_refused', reason: taken.reason };
+    return runs.get(run)?.answers.get(updateId);
+  };
+  interface Start {
+    readonly workflowId: string;
+    readonly args: readonly [RunInput];
+  }
   const workflow = {
-    start: async (_name: string, { workflowId, args: [input] }: { workflowId: string; args: [RunInput] }) => {
+    start: async (_name: string, { workflowId, args: [input] }: Start) => {
       reach();
       await inTurn(() => arrive(workflowId, { kind: 'start', raw: input.start }));
     },
+    executeUpdateWithStart: async (
+      name: string,
+      given: Update & { readonly startWorkflowOperation: { readonly options: Start } },
+    ) => {
+      const { options } = given.startWorkflowOperation;
+      await workflow.start('run', options);
+      return update(options.workflowId, name, given);
+    },
     getHandle: (run: string) => ({
-      executeUpdate: async (
-        name: string,
-        { updateId, args: [raw] }: { updateId: string; args: [unknown] },
-      ) => {
-        reach();
-        const taken = await inTurn(() => arrive(run, { kind: 'message', name, raw }));
-        if (taken?.kind === 'refused') return { status: 'message_refused', reason: taken.reason };
-        return runs.get(run)?.answers.get(updateId);
-      },
+      executeUpdate: (name: string, given: Update) => update(run, name, given),
       signal: async (name: string, raw: unknown) => {
         if (kernel.away) reach();
+        known(run);
         if (!kernel.idle) await inTurn(() => arrive(run, { kind: 'message', name, raw }));
       },
       fetchHistory: () => Promise.resolve(reach()),

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { startServices, type Services } from '../support/services.js';
+import { startStack, type Answer, type Stack } from '../support/stack.js';
+import { action, decide } from '../support/flows.js';
+
+describe('a payment that is asked for with the start of its run', () => {
+  let stack: Stack;
+  let services: Services;
+  before(async () => {
+    services = await startServices();
+    stack = await startStack({ env: services.env });
+  });
+  after(async () => {
+    await stack.stop();
+    await services.stop();
+  });
+  const ask = (query = ''): Promise<Answer> =>
+    stack.fetchAs('agent', 'POST', `/v1/flows/vendor-invoice-reconciliation/runs${query}`, {
+      environment: 'staging',
+      submit: { transition: 'erp.payment.draft', arguments: { vendor: 'ACME', amount: 60_000 } },
+    });
+  const approve = async ({ body }: Answer): Promise<void> => {
+    await decide(stack, 'finance', body.result.approval.id, 'approve');
+    await action(stack, 'agent', body.result.poll, 'executed');
+    const drafts = (await services.drafts()).filter((one) => one.key.startsWith(body.run.id));
+    assert.equal(drafts.length, 1);
+  };
+
+  it("parks in the run's first workflow task, and runs once when approved", async () => {
+    const parked = await ask();
+    assert.deepEqual(
+      [parked.status, parked.body.result.status],
+      [202, 'pending'],
+      JSON.stringify(parked.body),
+    );
+    const history = await stack.fetchAs('auditor', 'GET', `/v1/runs/${parked.body.run.id}/history`);
+    const tasks = (history.body.events as { eventType: string }[]).filter(({ eventType }) =>
+      eventType.endsWith('WORKFLOW_TASK_COMPLETED'),
+    );
+    assert.equal(tasks.length, 1);
+    await approve(parked);
+  });
+
+  it('is taken while no worker is up, and waits for its decision once one is', async () => {
+    await stack.worker.kill('SIGKILL');
+    const taken = await ask('?wait=1');
+    assert.deepEqual(
+      [taken.status, taken.body.result.status],
+      [202, 'executing'],
+      JSON.stringify(taken.body),
+    );
+    await stack.worker.restart();
+    await action(stack, 'agent', taken.body.result.poll, 'pending');
+    const { body } = await stack.fetchAs('agent', 'GET', `/v1/runs/${taken.body.run.id}`);
+    assert.equal(body.approvals.length, 1);
+    const approval = { id: body.approvals[0].id };
+    await approve({ ...taken, body: { ...body, result: { approval, poll: taken.body.result.poll } } });
+  });
+});
