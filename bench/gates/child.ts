@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
+import { preloads } from '../../src/processes/child.js';
 import { projectRoot } from '../../test/support/paths.js';
 
 // A process that says `working` when it is, and `waiting <id>` where a run of it begins to wait.
@@ -47,8 +48,8 @@ export async function makeChild(
     },
     async start() {
       // Tied by its stdin: it ends with the benchmark, however that one ends.
-      const tether = join(projectRoot, 'dist', 'processes', 'tether.js');
-      const started = spawn(process.execPath, ['--import', tether, outfile, ...args], {
+      const imports = preloads.flatMap((file) => ['--import', join(projectRoot, 'dist', 'processes', file)]);
+      const started = spawn(process.execPath, [...imports, outfile, ...args], {
         cwd: projectRoot,
         stdio: ['pipe', 'pipe', 'inherit'],
       });

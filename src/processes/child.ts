@@ -17,7 +17,10 @@ export interface ChildSpec {
   readonly onLine?: (line: string) => void;
 }
 
-const tether = new URL('./tether.js', import.meta.url).href;
+/** Beside this file; loaded into every process of ours before its own code. */
+export const preloads = ['tether.js', 'no-promise-traces.js'] as const;
+
+const imports = preloads.flatMap((name) => ['--import', new URL(`./${name}`, import.meta.url).href]);
 
 /** A Node process of ours: tied to this one by its stdin, in a session of its own so that Ctrl-C reaches us alone. */
 export function startChild(spec: ChildSpec): Promise<Running> {
@@ -25,7 +28,7 @@ export function startChild(spec: ChildSpec): Promise<Running> {
   rotateLog(spec.log);
   const log = openSync(spec.log, 'a', 0o600);
   const script = fileURLToPath(new URL(`../${spec.script}`, import.meta.url));
-  const child = spawn(process.execPath, ['--enable-source-maps', '--import', tether, script], {
+  const child = spawn(process.execPath, ['--enable-source-maps', ...imports, script], {
     env: spec.env,
     stdio: ['pipe', spec.onLine === undefined ? log : 'pipe', log],
     detached: true,

@@ -6,6 +6,7 @@ import { namespaceOf } from '../../src/embedded/temporal-names.js';
 import { prepareTemporal } from '../../src/embedded/temporal-prepare.js';
 import { newId } from '../../src/model/ids.js';
 import { loadFolder } from '../../src/policy/index.js';
+import { preloads } from '../../src/processes/child.js';
 import { projectRoot } from './paths.js';
 import { until } from './processes.js';
 import { ownServers, sharedServers, temporaryFolder, type ServerHandle, type Servers } from './servers.js';
@@ -232,7 +233,8 @@ function makeProcess(
 function spawnTied(name: string, home: string, env: NodeJS.ProcessEnv, root: string): ChildProcess {
   const dist = join(root, 'dist', 'processes');
   const log = openSync(join(home, `${name}.log`), 'a');
-  const args = ['--enable-source-maps', '--import', join(dist, 'tether.js'), join(dist, `${name}.js`)];
+  const imports = preloads.flatMap((file) => ['--import', join(dist, file)]);
+  const args = ['--enable-source-maps', ...imports, join(dist, `${name}.js`)];
   const child = spawn(process.execPath, args, { cwd: projectRoot, env, stdio: ['pipe', log, log] });
   closeSync(log);
   child.stdin?.on('error', () => undefined);
