@@ -6,7 +6,7 @@ import { buildCall, runCall } from '../executors/index.js';
 import type { ExecutorResult, RunContext } from '../executors/types.js';
 import { appendRun } from '../audit/index.js';
 import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
-import { finishAttempt, listAttempts, startAttempt } from '../store/actions.js';
+import { finishAttempt, listAttempts, startAttempt, type AttemptRow } from '../store/actions.js';
 import { findStep, lockRun, type RunRow } from '../store/runs.js';
 import { afterFailure, hasEffect, nextAttempt, type AfterFailure, type NextAttempt } from './attempts.js';
 import { attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
@@ -67,7 +67,7 @@ function retryLater(begun: Begun, delayMs: number): ApplicationFailure {
 }
 
 async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<Begun | Settled> {
-  const row = await lockRun(tx, input.run);
+  const [row, attempts] = await Promise.all([lockRun(tx, input.run), listAttempts(tx, input.action)]);
   if (row === null || row.doc === null)
     throw ApplicationFailure.nonRetryable(`no run \`${input.run}\` in the store`, 'UNKNOWN_RUN');
   const run = JSON.parse(row.doc) as RunState;
@@ -81,7 +81,6 @@ async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<B
       );
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
-  const attempts = await listAttempts(tx, input.action);
   const next = nextAttempt(executing, attempts);
   const startedAt = new Date().toISOString();
   if (next.kind === 'unknown') return lost(deps, tx, { row, run, executing }, next.attempt, startedAt);
@@ -174,10 +173,11 @@ type Ended = Settled | { readonly kind: 'again'; readonly delayMs: number };
 
 async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorResult): Promise<Ended> {
   const { executing, next } = begun;
-  const row = await lockRun(tx, begun.row.id);
+  const action = executing.action.id;
+  const [row, attempts] = await Promise.all([lockRun(tx, begun.row.id), listAttempts(tx, action)]);
   if (row === null || row.doc === null) throw new Error(`run ${begun.row.id} is gone from the store`);
   const run = JSON.parse(row.doc) as RunState;
-  const before = await alreadyEnded(tx, run, begun);
+  const before = await alreadyEnded(tx, run, begun, attempts);
   if (before !== null) return before;
   const finishedAt = new Date().toISOString();
   const timing: Timing = {
@@ -254,14 +254,18 @@ async function endBadly(
 }
 
 /** The write is repeated when its acknowledgement was lost: what it had committed is its answer. */
-async function alreadyEnded(tx: Tx, run: RunState, begun: Begun): Promise<Ended | null> {
+async function alreadyEnded(
+  tx: Tx,
+  run: RunState,
+  begun: Begun,
+  attempts: readonly AttemptRow[],
+): Promise<Ended | null> {
   const action = begun.executing.action.id;
   if (run.executing?.action.id !== action) {
     const stored = await findStep(tx, run.run, `outcome:${action}`);
     if (stored === null) throw new Error(`run ${run.run} has moved on without the outcome of ${action}`);
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
-  const attempts = await listAttempts(tx, action);
   const ended = attempts.find((one) => one.attempt === begun.next.attempt)?.outcome ?? null;
   return ended === null ? null : { kind: 'again', delayMs: 0 };
 }

@@ -5,7 +5,6 @@ import { queuesOf } from '../engine/merge.js';
 import type { ApprovalState } from '../engine/state.js';
 import type { Tx } from '../db/index.js';
 import { putNotifications, type NewNotification } from '../store/notifications.js';
-import type { ActivityDeps } from './deps.js';
 import type { Step } from './persist.js';
 
 // Who is told of what a step did: rows in the step's own transaction, delivered by others. Nothing waits for them.
@@ -20,10 +19,10 @@ const events: Readonly<Record<string, NotificationEvent>> = {
   'approval.revoked': 'revoked',
 };
 
-export async function projectNotifications(deps: ActivityDeps, tx: Tx, step: Step): Promise<void> {
+export async function projectNotifications(tx: Tx, step: Step): Promise<void> {
   const told = step.facts.filter((fact) => Object.hasOwn(events, fact.type));
   if (told.length === 0) return;
-  const { notifications } = await deps.policySet(tx);
+  const { notifications } = step.policySet;
   if (notifications === undefined) return;
   await putNotifications(
     tx,

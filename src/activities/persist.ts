@@ -1,5 +1,6 @@
 import { canonical } from '../model/canonical.js';
 import { isObject, type Json } from '../model/json.js';
+import type { PolicySet } from '../model/policy-set.js';
 import type { Fact } from '../model/records.js';
 import type { Plan } from '../engine/plan.js';
 import { closedStatuses, type Answer, type Decision, type Effect, type RunState } from '../engine/state.js';
@@ -21,6 +22,7 @@ import type { KernelEffect, Stepped, Taken } from './types.js';
 export interface Step {
   readonly row: RunRow;
   readonly plan: Plan;
+  readonly policySet: PolicySet;
   readonly before: RunState | null;
   readonly after: RunState;
   readonly effects: readonly Effect[];
@@ -55,9 +57,8 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
   });
   await projectActions(tx, step);
   await projectApprovals(tx, step);
-  await projectNotifications(deps, tx, step);
-  await projectMessages(tx, step);
-  const head = await recordFacts(deps, tx, step);
+  await projectNotifications(tx, step);
+  const [, head] = await Promise.all([projectMessages(tx, step), recordFacts(deps, tx, step)]);
   const result: Stepped = {
     status: 'stepped',
     rev: step.rev,
@@ -114,16 +115,19 @@ async function projectMessages(tx: Tx, step: Step): Promise<void> {
   const answers = new Map<string, Answer>(
     step.effects.flatMap((one) => (one.kind === 'answer' ? [[one.messageId, one.answer] as const] : [])),
   );
-  for (const taken of step.taken) if (taken.kind === 'message') await markDelivered(tx, taken.id);
-  for (const id of step.decided) {
-    const said = answers.get(id);
-    if (said === undefined) continue;
-    await settleDecision(
-      tx,
-      id,
-      said.status === 'refused' ? { status: 'refused', code: said.code } : { status: 'applied', code: null },
-    );
-  }
+  await Promise.all([
+    ...step.taken.map((taken) => (taken.kind === 'message' ? markDelivered(tx, taken.id) : null)),
+    ...step.decided.map((id) => {
+      const said = answers.get(id);
+      if (said === undefined) return null;
+      const { status } = said;
+      return settleDecision(
+        tx,
+        id,
+        status === 'refused' ? { status, code: said.code } : { status: 'applied', code: null },
+      );
+    }),
+  ]);
 }
 
 /** A run's own chain ends with the record that closes it; what comes later is the service's to record. */

@@ -21,7 +21,8 @@ export async function settle(
   const plan = await deps.plan(tx, row.planHash);
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
   const time = new Date().toISOString();
-  const kit = makeKit(await deps.policySet(tx), row.environment, await deps.people(tx, row));
+  const policySet = await deps.policySet(tx);
+  const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
   const rev = row.rev + 1;
   const decision = decide(
     plan,
@@ -33,6 +34,7 @@ export async function settle(
   return persist(deps, tx, {
     row,
     plan,
+    policySet,
     before: run,
     after: decision.state,
     effects: decision.effects,

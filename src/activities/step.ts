@@ -7,7 +7,7 @@ import { decide, initialRun } from '../engine/index.js';
 import type { Decision, Effect, Event, Kit, RunState } from '../engine/state.js';
 import { verifyAttested, type Standing, type Verified } from '../auth/index.js';
 import { withTransaction, type Tx } from '../db/index.js';
-import { listAttempts } from '../store/actions.js';
+import { listAttempts, type AttemptRow } from '../store/actions.js';
 import { getStart } from '../store/outbox.js';
 import { getStep, lockRun, type RunRow } from '../store/runs.js';
 import type { ActivityDeps } from './deps.js';
@@ -39,23 +39,31 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
 }
 
 async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<StepResult> {
-  const row = await lockRun(tx, input.run);
+  // Asked together, and answered in order: what follows the run is read behind the lock on it.
+  const [locked, policies, ...arrived] = await Promise.allSettled([
+    lockRun(tx, input.run),
+    deps.policySet(tx),
+    ...input.arrivals.map((arrival) => arrive(deps, tx, input.run, arrival)),
+  ]);
+  const row = valueOf(locked);
   if (row === null) return { status: 'refused', reason: 'wrong_run' };
   const fingerprints = input.arrivals.map((one) => sha256(JSON.stringify(one)));
-  const stored = await getStep(tx, input.run, input.rev);
+  // A step is stored with the rev that it brings its run to.
+  const stored = row.rev < input.rev ? null : await getStep(tx, input.run, input.rev);
   if (stored !== null) return again(stored.eventKey, stored.result, fingerprints);
   assertSameHistory(row, input);
   const plan = await deps.plan(tx, row.planHash);
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
-  const kit = makeKit(await deps.policySet(tx), row.environment, await deps.people(tx, row));
-  const events: Prepared[] = [];
-  for (const arrival of input.arrivals) events.push(await prepare(deps, tx, row, arrival));
+  const policySet = valueOf(policies);
+  const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
+  const events = arrived.map((one) => valueOf(one)(new Date().toISOString()));
   const first = input.state ?? firstState(plan, row, events[0]);
   if (typeof first === 'string') return { status: 'refused', reason: first };
   const decided = decideAll(plan, first, events, kit, input.rev);
   return persist(deps, tx, {
     row,
     plan,
+    policySet,
     before: input.state,
     ...decided,
     rev: input.rev,
@@ -67,6 +75,11 @@ async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<Ste
     ),
     time: new Date().toISOString(),
   });
+}
+
+function valueOf<T>(settled: PromiseSettledResult<T>): T {
+  if (settled.status === 'rejected') throw settled.reason;
+  return settled.value;
 }
 
 /** This step has run: the same answer, for those arrivals that it had. */
@@ -116,19 +129,26 @@ interface Prepared {
   readonly taken: Taken;
 }
 
-async function prepare(deps: ActivityDeps, tx: Tx, row: RunRow, arrival: Arrival): Promise<Prepared> {
-  const time = new Date().toISOString();
+/** What there is to know of an arrival; its time is that of the decision, which comes behind the lock on the run. */
+type Arrived = (time: string) => Prepared;
+
+async function arrive(deps: ActivityDeps, tx: Tx, run: string, arrival: Arrival): Promise<Arrived> {
   switch (arrival.kind) {
     case 'start':
-      return message(deps, tx, row, 'start', arrival.raw, time);
+      return message(deps, tx, run, 'start', arrival.raw);
     case 'message':
-      return message(deps, tx, row, arrival.name, arrival.raw, time);
+      return message(deps, tx, run, arrival.name, arrival.raw);
     case 'deadline':
-      return { event: { kind: 'deadline', time, approval: arrival.approval }, taken: { kind: 'none' } };
+      return (time) => ({
+        event: { kind: 'deadline', time, approval: arrival.approval },
+        taken: { kind: 'none' },
+      });
     case 'timeout':
-      return { event: { kind: 'timeout', time }, taken: { kind: 'none' } };
-    case 'abandoned':
-      return { event: await abandoned(tx, arrival.action, time), taken: { kind: 'none' } };
+      return (time) => ({ event: { kind: 'timeout', time }, taken: { kind: 'none' } });
+    case 'abandoned': {
+      const attempts = await listAttempts(tx, arrival.action);
+      return (time) => ({ event: abandoned(attempts, arrival.action, time), taken: { kind: 'none' } });
+    }
   }
 }
 
@@ -139,44 +159,43 @@ async function prepare(deps: ActivityDeps, tx: Tx, row: RunRow, arrival: Arrival
 async function verify(
   deps: ActivityDeps,
   tx: Tx,
-  row: RunRow,
+  run: string,
   name: string,
   raw: unknown,
 ): Promise<Verified> {
   const publicKey = (keyId: string): Promise<Standing> => deps.publicKey(tx, keyId);
-  const verified = await verifyAttested(raw, { run: row.id, publicKey });
+  const verified = await verifyAttested(raw, { run, publicKey });
   if (name !== 'start' || verified.status === 'ok' || verified.reason !== 'retired_key') return verified;
   const { message } = raw as AttestedMessage;
-  const isKept = isDeepStrictEqual(await getStart(tx, row.id, message.id), raw);
+  const isKept = isDeepStrictEqual(await getStart(tx, run, message.id), raw);
   return isKept ? { status: 'ok', message } : verified;
 }
 
 async function message(
   deps: ActivityDeps,
   tx: Tx,
-  row: RunRow,
+  run: string,
   name: string,
   raw: unknown,
-  time: string,
-): Promise<Prepared> {
-  const verified = await verify(deps, tx, row, name, raw);
+): Promise<Arrived> {
+  const verified = await verify(deps, tx, run, name, raw);
   if (verified.status === 'ok' && verified.message.body.kind === name) {
-    return {
-      event: { kind: 'message', time, message: verified.message },
-      taken: { kind: 'message', id: verified.message.id },
-    };
+    const { message } = verified;
+    return (time) => ({
+      event: { kind: 'message', time, message },
+      taken: { kind: 'message', id: message.id },
+    });
   }
   const reason = verified.status === 'refused' ? verified.reason : 'bad_signature';
   const digest = sha256(JSON.stringify(raw) ?? '');
-  return {
+  return (time) => ({
     event: { kind: 'refused_message', time, reason, name: name.slice(0, 40), digest },
     taken: { kind: 'refused', reason },
-  };
+  });
 }
 
 /** The wait between two attempts was cancelled. An attempt without an outcome stays unknown. */
-async function abandoned(tx: Tx, action: string, time: string): Promise<Event> {
-  const attempts = await listAttempts(tx, action);
+function abandoned(attempts: readonly AttemptRow[], action: string, time: string): Event {
   const last = attempts.at(-1);
   const attempt = last?.attempt ?? 0;
   const result =

@@ -1,5 +1,5 @@
 import type { Fact } from '../model/records.js';
-import type { Tx } from '../db/index.js';
+import { write, type Tx } from '../db/index.js';
 import { bytesOf, eventKey, factHash, hashText, leafHash, recordId, type Place } from './envelope.js';
 
 export interface RunScope {
@@ -70,8 +70,8 @@ interface Row {
 
 /** One lock on the chain, one insert for the batch. A fact that is already there is left as it is. */
 export async function appendChain(tx: Tx, chain: Chain, placed: readonly Placed[]): Promise<ChainHead> {
-  const row = await lockChain(tx, chain);
-  const fresh = await withoutKnown(tx, placed);
+  const [row, known] = await lockChain(tx, chain, placed);
+  const fresh = withoutKnown(known, placed);
   if (fresh.length === 0) return { size: row.size, head: row.head === null ? '' : hashText(row.head) };
   const end = fresh.findIndex((one) => ends(chain, one));
   const beyond = row.closed ? fresh[0] : end === -1 ? undefined : fresh[end + 1];
@@ -92,28 +92,43 @@ function ends(chain: Chain, { fact }: Placed): boolean {
   return chain.run && closingTypes.includes(fact.type);
 }
 
-async function lockChain(tx: Tx, chain: Chain): Promise<ChainRow> {
-  const lock =
-    'select size, head, closed, clock_timestamp() as now from audit_chain where chain = $1 for update';
-  const found = (await tx.query<ChainRow>(lock, [chain.id])).rows[0];
-  if (found !== undefined) return found;
-  await tx.query('insert into audit_chain (chain, run, size) values ($1, $2, 0) on conflict do nothing', [
-    chain.id,
-    chain.run,
+/** The chain's end, and which of the facts are in the store: asked together, and answered behind the lock on the chain. */
+async function lockChain(
+  tx: Tx,
+  { id, run }: Chain,
+  placed: readonly Placed[],
+): Promise<[ChainRow, Map<string, Buffer>]> {
+  const lock = async (): Promise<[ChainRow | undefined, Map<string, Buffer>]> => {
+    const found = tx.query<ChainRow>(
+      'select size, head, closed, clock_timestamp() as now from audit_chain where chain = $1 for update',
+      [id],
+    );
+    const [{ rows }, known] = await Promise.all([found, knownFacts(tx, placed)]);
+    return [rows[0], known];
+  };
+  const [found, known] = await lock();
+  if (found !== undefined) return [found, known];
+  await write(tx, 'insert into audit_chain (chain, run, size) values ($1, $2, 0) on conflict do nothing', [
+    id,
+    run,
   ]);
-  const made = (await tx.query<ChainRow>(lock, [chain.id])).rows[0];
-  if (made === undefined) throw new Error(`audit chain \`${chain.id}\` is gone`);
-  return made;
+  const [made, knownNow] = await lock();
+  if (made === undefined) throw new Error(`audit chain \`${id}\` is gone`);
+  return [made, knownNow];
 }
 
-async function withoutKnown(tx: Tx, placed: readonly Placed[]): Promise<Placed[]> {
-  if (placed.length === 0) return [];
+/** By event key: the hash of the fact that is in the store. */
+async function knownFacts(tx: Tx, placed: readonly Placed[]): Promise<Map<string, Buffer>> {
+  if (placed.length === 0) return new Map();
   const keys = placed.map(({ fact, place }) => eventKey(place, fact));
   const { rows } = await tx.query<{ event_key: string; fact: Buffer }>(
     'select event_key, fact from audit_record where event_key = any($1)',
     [keys],
   );
-  const known = new Map(rows.map((row) => [row.event_key, row.fact]));
+  return new Map(rows.map((row) => [row.event_key, row.fact]));
+}
+
+function withoutKnown(known: Map<string, Buffer>, placed: readonly Placed[]): Placed[] {
   return placed.filter(({ fact, place }) => {
     const key = eventKey(place, fact);
     const own = factHash(fact);
@@ -186,7 +201,7 @@ async function insert(
   { size, head, closed }: NewHead,
 ): Promise<void> {
   const column = <T>(read: (row: Row) => T): T[] => rows.map(read);
-  await tx.query(insertRecords, [
+  await write(tx, insertRecords, [
     column((row) => row.id),
     chain,
     column((row) => row.runseq),

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import { newId } from '../model/ids.js';
 import type { PayloadRef } from '../model/records.js';
-import type { Queryable } from '../db/index.js';
+import { write, type Queryable } from '../db/index.js';
 
 // Prompts, arguments, outputs, reasons: apart from the record, under a key per run, so that erasing
 // them leaves a record that still verifies.
@@ -92,18 +92,16 @@ async function insert(
 }
 
 async function storedKey(q: Queryable, kek: Buffer, run: string): Promise<Buffer> {
-  const find = async (): Promise<{ wrapped: Buffer | null } | undefined> =>
-    (await q.query<{ wrapped: Buffer | null }>('select wrapped from payload_key where run = $1', [run]))
-      .rows[0];
   const made = seal(kek, randomBytes(32), `key:${run}`);
-  const there = await find();
-  if (there === undefined) {
-    await q.query('insert into payload_key (run, wrapped) values ($1, $2) on conflict do nothing', [
-      run,
-      made,
-    ]);
-  }
-  const wrapped = (there ?? (await find()))?.wrapped ?? null;
+  await write(q, 'insert into payload_key (run, wrapped) values ($1, $2) on conflict do nothing', [
+    run,
+    made,
+  ]);
+  const { rows } = await q.query<{ wrapped: Buffer | null }>(
+    'select wrapped from payload_key where run = $1',
+    [run],
+  );
+  const wrapped = rows[0]?.wrapped ?? null;
   if (wrapped === null) throw erased(run);
   return wrapped;
 }

@@ -2,5 +2,6 @@ export { assertAppendOnly } from './append-only.js';
 export { listen, type Listener } from './listen.js';
 export { migrate, type Migrated } from './migrate.js';
 export { makePool, withTransaction, type PoolOptions } from './pool.js';
+export { write } from './sending.js';
 export type { Pool, Queryable, Tx } from './types.js';
 export { isUnavailable } from './unavailable.js';

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { applicationRole, canTake } from './roles.js';
+import { sending } from './sending.js';
 import { typeParsers, type Pool, type Tx } from './types.js';
 
 export interface PoolOptions {
@@ -34,7 +34,7 @@ export function makePool({ url, applicationName, max }: PoolOptions): Pool {
     keepAliveInitialDelayMillis: 10_000,
     onConnect: async (client) => {
       await takeApplicationRole(client);
-      prepareStatements(client);
+      sending(client);
     },
   });
   // A connection that dies while idle leaves the pool; whoever asks next gets another or an error.
@@ -49,48 +49,33 @@ async function takeApplicationRole(client: pg.ClientBase): Promise<void> {
   );
 }
 
-/** Each statement with values is parsed and planned once a connection: our texts are few and never hold values. */
-function prepareStatements(client: pg.ClientBase): void {
-  const plain = client.query.bind(client) as (...given: unknown[]) => unknown;
-  const prepared = (...given: unknown[]): unknown => {
-    const [text, values, ...rest] = given;
-    if (typeof text !== 'string' || !Array.isArray(values)) return plain(...given);
-    return plain({ name: nameOf(text), text, values }, ...rest);
-  };
-  client.query = prepared as typeof client.query;
-}
-
-const names = new Map<string, string>();
-
-function nameOf(text: string): string {
-  const known = names.get(text);
-  if (known !== undefined) return known;
-  const name = createHash('sha256').update(text).digest('hex').slice(0, 40);
-  names.set(text, name);
-  return name;
-}
-
-/** Commits what `fn` did, or nothing of it. A connection that cannot even roll back is thrown away. */
+/**
+ * Commits what `fn` did, or nothing of it. `begin` goes with the first statement, and `commit` with what was left to go
+ * with the next. A connection that cannot even roll back is thrown away.
+ */
 export async function withTransaction<T>(pool: Pool, fn: (tx: Tx) => Promise<T>): Promise<T> {
   const tx = await pool.connect();
   // An idle checked-out connection that is lost raises an event; its next query then rejects.
   const ignore = (): void => undefined;
   tx.on('error', ignore);
+  const sender = sending(tx);
   let broken = false;
   try {
-    await tx.query('begin');
+    sender.open();
     const result = await fn(tx);
     const ended = await tx.query('commit');
     if (ended.command !== 'COMMIT')
       throw new Error('the transaction was rolled back: one of its statements had failed unnoticed');
     return result;
   } catch (error) {
+    sender.forget();
     broken = await tx.query('rollback').then(
       () => false,
       () => true,
     );
     throw error;
   } finally {
+    sender.close();
     tx.off('error', ignore);
     tx.release(broken);
   }

@@ -1,6 +1,6 @@
 import type { ActionStatus, Problem } from '../engine/state.js';
 import type { PayloadRef } from '../model/records.js';
-import type { Queryable, Tx } from '../db/index.js';
+import { write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
 
 export interface ActionRow {
@@ -22,7 +22,8 @@ const columns = `id, run, transition, tool, status, requested_by as "requestedBy
   created_at as "createdAt", updated_at as "updatedAt"`;
 
 export async function upsertAction(tx: Tx, action: ActionRow): Promise<void> {
-  await tx.query(
+  await write(
+    tx,
     `insert into action (id, run, transition, tool, status, requested_by, digest, approval, output_ref, error, created_at, updated_at)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
      on conflict (id) do update set status = excluded.status, approval = excluded.approval, updated_at = excluded.updated_at,
@@ -63,7 +64,8 @@ export async function putGrant(
   tx: Tx,
   grant: { readonly action: string; readonly run: string; readonly digest: string },
 ): Promise<void> {
-  await tx.query(
+  await write(
+    tx,
     'insert into execution_grant (action, run, digest) values ($1, $2, $3) on conflict do nothing',
     [grant.action, grant.run, grant.digest],
   );
@@ -82,7 +84,7 @@ export async function consumeGrant(
   if (grant === undefined) return 'missing';
   if (grant.digest !== digest) return 'mismatch';
   if (grant.consumed) return 'already';
-  await tx.query('update execution_grant set consumed_at = now() where action = $1', [action]);
+  await write(tx, 'update execution_grant set consumed_at = now() where action = $1', [action]);
   return 'consumed';
 }
 
@@ -102,7 +104,7 @@ export async function startAttempt(
   tx: Tx,
   attempt: { readonly action: string; readonly attempt: number; readonly startedAt: string },
 ): Promise<void> {
-  await tx.query('insert into execution_attempt (action, attempt, started_at) values ($1, $2, $3)', [
+  await write(tx, 'insert into execution_attempt (action, attempt, started_at) values ($1, $2, $3)', [
     attempt.action,
     attempt.attempt,
     attempt.startedAt,
@@ -110,7 +112,8 @@ export async function startAttempt(
 }
 
 export async function finishAttempt(tx: Tx, attempt: Omit<AttemptRow, 'startedAt'>): Promise<void> {
-  await tx.query(
+  await write(
+    tx,
     'update execution_attempt set finished_at = $3, outcome = $4, error_class = $5 where action = $1 and attempt = $2',
     [attempt.action, attempt.attempt, attempt.finishedAt, attempt.outcome, attempt.errorClass],
   );

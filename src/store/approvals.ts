@@ -1,5 +1,5 @@
 import type { ApprovalDoc, ApprovalStatus } from '../engine/state.js';
-import type { Queryable, Tx } from '../db/index.js';
+import { write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
 
 export interface NewApproval {
@@ -32,7 +32,8 @@ export const approvalColumns = `a.id, a.run, a.action, a.flow, a.environment, a.
 
 /** What was asked is fixed when it opens; status, roles and deadline move, and how it ended stays. */
 export async function upsertApproval(tx: Tx, approval: NewApproval): Promise<void> {
-  await tx.query(
+  await write(
+    tx,
     `insert into approval (id, run, action, flow, environment, transition, status, roles, requested_by, requested_at, expires_at, digest, doc, updated_at,
        tool, tier, risk, search, escalated_at, closed_at, outcome)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)

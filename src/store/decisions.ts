@@ -1,6 +1,6 @@
 import type { AttestedMessage } from '../model/message.js';
 import type { PayloadRef } from '../model/records.js';
-import type { Queryable } from '../db/index.js';
+import { write, type Queryable } from '../db/index.js';
 import { findable } from './text.js';
 
 export interface DecisionRow {
@@ -22,7 +22,8 @@ const columns = `id, approval, run, by_id as "byId", by_kind as "byKind", decisi
 
 /** The human's act. The same id again is the same act. */
 export async function insertDecision(q: Queryable, row: DecisionRow): Promise<void> {
-  await q.query(
+  await write(
+    q,
     `insert into decision (id, approval, run, by_id, by_kind, decision, reason_ref, digest, at, attested, status, code)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (id) do nothing`,
     [

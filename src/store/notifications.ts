@@ -1,5 +1,5 @@
 import type { NotificationEvent } from '../model/notifications.js';
-import type { Queryable, Tx } from '../db/index.js';
+import { write, type Queryable, type Tx } from '../db/index.js';
 
 export interface NewNotification {
   readonly id: string;
@@ -33,12 +33,13 @@ const columns = `n.id, n.run, n.approval, n.event, n.cause, n.channel, n.recipie
 export async function putNotifications(tx: Tx, rows: readonly NewNotification[]): Promise<void> {
   if (rows.length === 0) return;
   for (const one of rows)
-    await tx.query(
+    await write(
+      tx,
       `insert into notification (id, run, approval, event, cause, channel, recipient) values ($1, $2, $3, $4, $5, $6, $7)
        on conflict (run, cause, channel, recipient) do nothing`,
       [one.id, one.run, one.approval, one.event, one.cause, one.channel, one.recipient],
     );
-  await tx.query('select pg_notify($1, $2)', [notificationChannel, '']);
+  await write(tx, 'select pg_notify($1, $2)', [notificationChannel, '']);
 }
 
 /** Takes what is due, each once over all processes, for as long as the lease: who dies with it loses nothing. */

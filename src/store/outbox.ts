@@ -1,4 +1,4 @@
-import type { Queryable, Tx } from '../db/index.js';
+import { write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
 
 export interface OutboxRow {
@@ -10,7 +10,8 @@ export interface OutboxRow {
 
 /** A message that must reach its run. It first comes due after the direct way has had its time. */
 export async function put(q: Queryable, row: OutboxRow): Promise<void> {
-  await q.query(
+  await write(
+    q,
     `insert into outbox (id, run, kind, payload, next_at) values ($1, $2, $3, $4, now() + interval '5 seconds') on conflict (id) do nothing`,
     [row.id, row.run, row.kind, JSON.stringify(row.payload)],
   );
@@ -28,7 +29,7 @@ export async function due(tx: Tx, limit: number): Promise<OutboxRow[]> {
 }
 
 export async function markDelivered(q: Queryable, id: string): Promise<void> {
-  await q.query('update outbox set delivered_at = now() where id = $1 and delivered_at is null', [id]);
+  await write(q, 'update outbox set delivered_at = now() where id = $1 and delivered_at is null', [id]);
 }
 
 /** The start message as it was kept with its run; null where there is none of that id. */

@@ -1,5 +1,5 @@
 import type { Problem, RunStatus } from '../engine/state.js';
-import type { Queryable, Tx } from '../db/index.js';
+import { write, type Queryable, type Tx } from '../db/index.js';
 import { decodeTimeCursor, page, type Page } from './cursor.js';
 import { viewerValues, visibleRun, type Viewer } from './visibility.js';
 import { findable, findableOrNull } from './text.js';
@@ -32,7 +32,8 @@ const columns = `r.id, r.flow, r.flow_version as "flowVersion", r.plan_hash as "
   r.updated_at as "updatedAt", r.problem, r.doc`;
 
 export async function insertRun(q: Queryable, run: RunRow): Promise<void> {
-  await q.query(
+  await write(
+    q,
     `insert into run (id, flow, flow_version, plan_hash, environment, mode, namespace, state, status, version, rev, trace_id, started_by, started_by_kind, started_at, updated_at, problem, doc)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
     [
@@ -83,7 +84,8 @@ export type RunChange = Pick<RunRow, 'state' | 'status' | 'version' | 'rev' | 'u
 
 /** Announces itself on `countersign_run`. */
 export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<void> {
-  await tx.query(
+  await write(
+    tx,
     `with changed as (
        update run set state = $2, status = $3, version = $4, rev = $5, updated_at = $6, problem = $7, doc = $8 where id = $1 returning id)
      select pg_notify('countersign_run', id) from changed`,
@@ -157,7 +159,7 @@ export interface StepRow {
 const stepColumns = 'run, rev, event_key as "eventKey", result';
 
 export async function putStep(tx: Tx, step: StepRow): Promise<void> {
-  await tx.query('insert into run_step (run, rev, event_key, result) values ($1, $2, $3, $4)', [
+  await write(tx, 'insert into run_step (run, rev, event_key, result) values ($1, $2, $3, $4)', [
     step.run,
     step.rev,
     step.eventKey,

@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { projectNotifications } from '../../src/activities/notifications.js';
-import type { ActivityDeps } from '../../src/activities/deps.js';
 import type { Step } from '../../src/activities/persist.js';
 import { makePolicies } from '../../src/api/index.js';
 import { withTransaction } from '../../src/db/index.js';
@@ -73,13 +72,13 @@ describe('the outbox of notifications', () => {
     ];
     const step = {
       row: { id: parked.run, flow: 'pay', environment: 'dev' },
+      policySet,
       after: state,
       facts: types.map((type) => ({ key: `test:${type}`, type, approval: parked.id })),
     } as unknown as Step;
-    const deps = { policySet: () => Promise.resolve(policySet) } as unknown as ActivityDeps;
     // Twice: the same fact is told once.
     for (let time = 0; time < 2; time += 1)
-      await withTransaction(pool, (tx) => projectNotifications(deps, tx, step));
+      await withTransaction(pool, (tx) => projectNotifications(tx, step));
     const rows = await notificationsOf(pool, [parked.id]);
     assert.deepEqual(rows.map((one) => `${one.channel} ${one.event}`).sort(), [
       'hook decided',

@@ -1,0 +1,111 @@
+import pg from 'pg';
+
+// Statements of one transaction that do not wait for each other's answers are sent in one write and answered in one
+// read: for Postgres a pipeline with a single Sync. It runs them in order, each with the locks and the snapshot that it
+// would have had alone, and after one that fails none of the others.
+
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+  readonly values: readonly unknown[];
+  readonly done: (error: unknown, result: pg.QueryResult) => void;
+}
+
+type Connection = pg.Connection & { readonly submittedNamedStatements: Record<string, string> };
+
+/** What node-postgres asks of a query that it is given, beside what its types say. */
+interface Handled {
+  readonly name: string;
+  readonly text: string;
+  submit(connection: pg.Connection): Error | null | undefined;
+  handleRowDescription(message: unknown): void;
+  handleDataRow(message: unknown): void;
+  handleCommandComplete(message: unknown, connection: pg.Connection): void;
+  handleEmptyQuery(connection: pg.Connection): void;
+  handleReadyForQuery(connection: pg.Connection): void;
+  handleError(error: unknown, connection: pg.Connection): void;
+}
+
+/** They succeed or fail as one: where one fails, each of them is told that one's error. */
+export function together(
+  statements: readonly Statement[],
+  types: pg.CustomTypesConfig,
+): Omit<Handled, 'submit'> & pg.Submittable & { callback: (error?: unknown) => void } {
+  const state: State = { unsendable: null };
+  const queries = statements.map((one) => queryOf(one, types, state));
+  let at = 0;
+  const current = (): Handled => queries[Math.min(at, queries.length - 1)] as Handled;
+  const fail = (error: unknown, connection: pg.Connection): void => {
+    const { submittedNamedStatements: submitted } = connection as Connection;
+    for (const { name } of queries.slice(at)) Reflect.deleteProperty(submitted, name);
+    for (const query of queries) query.handleError(error, connection);
+    batch.callback(error);
+  };
+  const batch = {
+    // Replaced by node-postgres where it measures how long the answer takes.
+    callback: (_error?: unknown): void => undefined,
+    get name() {
+      return current().name;
+    },
+    get text() {
+      return current().text;
+    },
+    submit: (connection: pg.Connection) => submit(queries, state, connection),
+    handleRowDescription: (message: unknown) => current().handleRowDescription(message),
+    handleDataRow: (message: unknown) => current().handleDataRow(message),
+    handleCommandComplete: (message: unknown, connection: pg.Connection) => {
+      current().handleCommandComplete(message, connection);
+      at += 1;
+    },
+    handleEmptyQuery: (connection: pg.Connection) => {
+      current().handleEmptyQuery(connection);
+      at += 1;
+    },
+    handleReadyForQuery: (connection: pg.Connection) => {
+      if (state.unsendable !== null) return fail(state.unsendable, connection);
+      for (const query of queries) query.handleReadyForQuery(connection);
+      batch.callback();
+    },
+    handleError: fail,
+  };
+  return batch;
+}
+
+interface State {
+  /** Why a statement could not be sent: what comes behind it must not run without it. */
+  unsendable: unknown;
+}
+
+function queryOf(
+  { name, text, values, done }: Statement,
+  types: pg.CustomTypesConfig,
+  state: State,
+): Handled {
+  const told = (error: unknown, result: pg.QueryResult): void => {
+    state.unsendable ??= error;
+    done(error, result);
+  };
+  return new pg.Query({ name, text, values: [...values], types }, told as never) as unknown as Handled;
+}
+
+function submit(queries: readonly Handled[], state: State, connection: pg.Connection): void {
+  const { stream } = connection;
+  stream.cork();
+  try {
+    const unsynced = withoutSync(connection);
+    for (const query of queries) {
+      const refused = query.submit(unsynced);
+      state.unsendable ??= refused ?? null;
+      if (state.unsendable !== null) break;
+    }
+    connection.sync();
+  } finally {
+    stream.uncork();
+  }
+}
+
+/** One Sync for all of them; and a statement whose values cannot be sent stays prepared. */
+function withoutSync(connection: pg.Connection): pg.Connection {
+  const nothing = (): void => undefined;
+  return Object.assign(Object.create(connection) as pg.Connection, { sync: nothing, close: nothing });
+}
