@@ -153,7 +153,7 @@ async function recordFacts(deps: ActivityDeps, tx: Tx, step: Step): Promise<stri
     traceId: step.row.traceId,
   }));
   if (late.length > 0) await deps.serviceChain.appendIn(tx, late);
-  return (await appendRun(tx, scope, own)).head;
+  return (await appendRun(tx, scope, own, { isFirst: step.before === null })).head;
 }
 
 const closingTypes: readonly Fact['type'][] = [

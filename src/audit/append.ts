@@ -39,16 +39,23 @@ export const closingTypes: readonly string[] = [
  * Appends to a run's own chain. The closing record carries the count of the records before it and
  * their head; nothing follows it.
  */
-export async function appendRun(tx: Tx, scope: RunScope, facts: readonly Fact[]): Promise<ChainHead> {
+export async function appendRun(
+  tx: Tx,
+  scope: RunScope,
+  facts: readonly Fact[],
+  { isFirst = false }: { readonly isFirst?: boolean } = {},
+): Promise<ChainHead> {
   const place: Place = { ...scope, chain: scope.run, about: '' };
   const placed = facts.map((fact) => ({ fact, place }));
-  return appendChain(tx, { id: scope.run, run: true }, placed);
+  return appendChain(tx, { id: scope.run, run: true, isFirst }, placed);
 }
 
 interface Chain {
   readonly id: string;
   /** false: a service's. */
   readonly run: boolean;
+  /** It is not expected to be there: it is made before it is looked for. */
+  readonly isFirst: boolean;
 }
 
 interface ChainRow {
@@ -95,7 +102,7 @@ function ends(chain: Chain, { fact }: Placed): boolean {
 /** The chain's end, and which of the facts are in the store: asked together, and answered behind the lock on the chain. */
 async function lockChain(
   tx: Tx,
-  { id, run }: Chain,
+  { id, run, isFirst }: Chain,
   placed: readonly Placed[],
 ): Promise<[ChainRow, Map<string, Buffer>]> {
   const lock = async (): Promise<[ChainRow | undefined, Map<string, Buffer>]> => {
@@ -106,15 +113,17 @@ async function lockChain(
     const [{ rows }, known] = await Promise.all([found, knownFacts(tx, placed)]);
     return [rows[0], known];
   };
-  const [found, known] = await lock();
-  if (found !== undefined) return [found, known];
+  if (!isFirst) {
+    const [found, known] = await lock();
+    if (found !== undefined) return [found, known];
+  }
   await write(tx, 'insert into audit_chain (chain, run, size) values ($1, $2, 0) on conflict do nothing', [
     id,
     run,
   ]);
-  const [made, knownNow] = await lock();
+  const [made, known] = await lock();
   if (made === undefined) throw new Error(`audit chain \`${id}\` is gone`);
-  return [made, knownNow];
+  return [made, known];
 }
 
 /** By event key: the hash of the fact that is in the store. */

@@ -29,12 +29,15 @@ interface DataKey {
 
 export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
   const cache = new Map<string, DataKey>();
+  const remember = (run: string, dataKey: DataKey): void => {
+    if (cache.size >= cachedKeys) cache.clear();
+    cache.set(run, dataKey);
+  };
   const unwrap = (run: string, wrapped: Buffer): DataKey => {
     const known = cache.get(run);
     if (known !== undefined && known.wrapped.equals(wrapped)) return known;
     const dataKey = { wrapped, key: open(kek, wrapped, `key:${run}`) };
-    if (cache.size >= cachedKeys) cache.clear();
-    cache.set(run, dataKey);
+    remember(run, dataKey);
     return dataKey;
   };
   return {
@@ -53,8 +56,18 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
       if (known !== undefined && (await insert(q, run, ref, known, salt, data))) return ref;
       // The key in memory was erased, or made in a transaction that was rolled back.
       cache.delete(run);
-      const stored = unwrap(run, await storedKey(q, kek, run));
-      if (await insert(q, run, ref, stored, salt, data)) return ref;
+      const made = makeKey(kek, run);
+      await write(q, 'insert into payload_key (run, wrapped) values ($1, $2) on conflict do nothing', [
+        run,
+        made.wrapped,
+      ]);
+      const [isFirst, wrapped] = await Promise.all([
+        insert(q, run, ref, made, salt, data),
+        storedKey(q, run),
+      ]);
+      if (wrapped === null) throw erased(run);
+      if (isFirst) remember(run, made);
+      if (isFirst || (await insert(q, run, ref, unwrap(run, wrapped), salt, data))) return ref;
       throw erased(run);
     },
     get: async (q, ref) => {
@@ -91,19 +104,18 @@ async function insert(
   return rowCount === 1;
 }
 
-async function storedKey(q: Queryable, kek: Buffer, run: string): Promise<Buffer> {
-  const made = seal(kek, randomBytes(32), `key:${run}`);
-  await write(q, 'insert into payload_key (run, wrapped) values ($1, $2) on conflict do nothing', [
-    run,
-    made,
-  ]);
+function makeKey(kek: Buffer, run: string): DataKey {
+  const key = randomBytes(32);
+  return { key, wrapped: seal(kek, key, `key:${run}`) };
+}
+
+/** Null: there is none, or it was erased. */
+async function storedKey(q: Queryable, run: string): Promise<Buffer | null> {
   const { rows } = await q.query<{ wrapped: Buffer | null }>(
     'select wrapped from payload_key where run = $1',
     [run],
   );
-  const wrapped = rows[0]?.wrapped ?? null;
-  if (wrapped === null) throw erased(run);
-  return wrapped;
+  return rows[0]?.wrapped ?? null;
 }
 
 function erased(run: string): Error {

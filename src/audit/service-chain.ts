@@ -42,7 +42,7 @@ export function makeServiceChain({
     if (facts.length === 0) return;
     await appendChain(
       tx,
-      { id, run: false },
+      { id, run: false, isFirst: false },
       facts.map((fact) => placed(id, fact)),
     );
   };

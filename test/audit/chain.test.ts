@@ -71,6 +71,14 @@ test('twenty writers at once leave one gapless chain, in the order of the log', 
   assert.deepEqual(await verifyChain(database.pool, run), { ok: true, records: 40 });
 });
 
+test('writers who all take the chain for new leave one chain, and a fact that one of them wrote is left as it is', async () => {
+  const run = newId('run');
+  const asFirst = (facts: readonly Fact[]): Promise<unknown> =>
+    withTransaction(database.pool, (tx) => appendRun(tx, scope(run), facts, { isFirst: true }));
+  await Promise.all(Array.from({ length: 10 }, (_, n) => asFirst([fact('same'), fact(`${n}`)])));
+  assert.deepEqual(await verifyChain(database.pool, run), { ok: true, records: 11 });
+});
+
 test('a retried append is one record, though its clock and its stored payloads are others', async () => {
   const run = newId('run');
   const ref = { role: 'args', bytes: 2, media: 'application/json', masked: [] } as const;

@@ -10,6 +10,7 @@ import {
   sequence,
 } from '../../src/audit/index.js';
 import { listen, withTransaction } from '../../src/db/index.js';
+import type { PayloadRef } from '../../src/model/records.js';
 import { makeDatabase, withDatabase, type Database } from '../support/database.js';
 import { fact, scope } from './facts.js';
 
@@ -183,6 +184,15 @@ describe('payloads', () => {
       makePayloads({ kek: Buffer.alloc(32, 7) }).put(database.pool, 'run_race', 'args', 'text/plain', 'x');
     await Promise.all(Array.from({ length: 10 }, put));
     assert.equal((await database.pool.query(`select 1 from payload_key where run = 'run_race'`)).rowCount, 1);
+  });
+
+  test('so do two transactions, and what each of them put is read again', async () => {
+    const put = (): Promise<PayloadRef> =>
+      withTransaction(database.pool, (tx) =>
+        makePayloads({ kek: Buffer.alloc(32, 7) }).put(tx, 'run_both', 'args', 'text/plain', 'x'),
+      );
+    const refs = await Promise.all(Array.from({ length: 10 }, put));
+    for (const ref of refs) assert.equal((await payloads.get(database.pool, ref))?.toString(), 'x');
   });
 
   test('a key that was rolled back is not used afterwards, though it was read in between', async () => {
