@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { together, type Statement } from './together.js';
+import { queryOf, together, type Statement } from './together.js';
 import { typeParsers, type Queryable } from './types.js';
 
 // How statements leave a connection of the pool. A round trip costs a process more than most of our statements cost
@@ -47,13 +47,15 @@ export function sending(client: pg.ClientBase): Sender {
     if (first === undefined) return;
     if (going.length > 1) plain(together(going, typeParsers));
     else if (first.isPlain) plain(first.text, first.done);
-    else plain(named(first.text, first.values), first.done);
+    else plain(queryOf(first, first.done));
   };
   client.query = ((...given: unknown[]): unknown => {
     const [text, values, ...rest] = given;
-    if (typeof text !== 'string') return plain(...given);
-    if (typeof values === 'function' || rest.length > 0)
-      return Array.isArray(values) ? plain(named(text, values), ...rest) : plain(...given);
+    if (typeof text !== 'string' || typeof values === 'function' || rest.length > 0) {
+      send();
+      const isNamed = typeof text === 'string' && Array.isArray(values) && typeof rest[0] === 'function';
+      return isNamed ? plain(queryOf(named(text, values), rest[0] as Statement['done'])) : plain(...given);
+    }
     return new Promise<pg.QueryResult>((resolve, reject) => {
       const done = (error: unknown, result: pg.QueryResult): void => {
         if (error instanceof Error) reject(error);

@@ -17,6 +17,7 @@ type Connection = pg.Connection & { readonly submittedNamedStatements: Record<st
 interface Handled {
   readonly name: string;
   readonly text: string;
+  readonly _result: { _types: pg.CustomTypesConfig | undefined };
   submit(connection: pg.Connection): Error | null | undefined;
   handleRowDescription(message: unknown): void;
   handleDataRow(message: unknown): void;
@@ -30,9 +31,9 @@ interface Handled {
 export function together(
   statements: readonly Statement[],
   types: pg.CustomTypesConfig,
-): Omit<Handled, 'submit'> & pg.Submittable & { callback: (error?: unknown) => void } {
+): Omit<Handled, 'submit' | '_result'> & pg.Submittable & { callback: (error?: unknown) => void } {
   const state: State = { unsendable: null };
-  const queries = statements.map((one) => queryOf(one, types, state));
+  const queries = statements.map((one) => watched(one, types, state));
   let at = 0;
   const current = (): Handled => queries[Math.min(at, queries.length - 1)] as Handled;
   const fail = (error: unknown, connection: pg.Connection): void => {
@@ -76,25 +77,34 @@ interface State {
   unsendable: unknown;
 }
 
-function queryOf(
-  { name, text, values, done }: Statement,
-  types: pg.CustomTypesConfig,
-  state: State,
-): Handled {
-  const told = (error: unknown, result: pg.QueryResult): void => {
+function watched(statement: Statement, types: pg.CustomTypesConfig, state: State): Handled {
+  const query = queryOf(statement, (error, result) => {
     state.unsendable ??= error;
-    done(error, result);
+    statement.done(error, result);
+  });
+  query._result._types ??= types;
+  return query;
+}
+
+/** Not by a configuration object, which node-postgres copies with care each time. */
+export function queryOf(
+  { name, text, values }: Pick<Statement, 'name' | 'text' | 'values'>,
+  done: Statement['done'],
+): Handled {
+  const query = new pg.Query(text, values as unknown[], done as never) as unknown as Handled & {
+    name: string;
   };
-  return new pg.Query({ name, text, values: [...values], types }, told as never) as unknown as Handled;
+  query.name = name;
+  return query;
 }
 
 function submit(queries: readonly Handled[], state: State, connection: pg.Connection): void {
   const { stream } = connection;
   stream.cork();
   try {
-    const unsynced = withoutSync(connection);
+    const through = withoutSync(connection);
     for (const query of queries) {
-      const refused = query.submit(unsynced);
+      const refused = query.submit(through);
       state.unsendable ??= refused ?? null;
       if (state.unsendable !== null) break;
     }
@@ -104,8 +114,14 @@ function submit(queries: readonly Handled[], state: State, connection: pg.Connec
   }
 }
 
+const unsynced = new WeakMap<pg.Connection, pg.Connection>();
+
 /** One Sync for all of them; and a statement whose values cannot be sent stays prepared. */
 function withoutSync(connection: pg.Connection): pg.Connection {
+  const known = unsynced.get(connection);
+  if (known !== undefined) return known;
   const nothing = (): void => undefined;
-  return Object.assign(Object.create(connection) as pg.Connection, { sync: nothing, close: nothing });
+  const made = Object.assign(Object.create(connection) as pg.Connection, { sync: nothing, close: nothing });
+  unsynced.set(connection, made);
+  return made;
 }

@@ -147,6 +147,18 @@ describe('statements of a transaction that go together', () => {
     assert.deepEqual(await plans(pool, 'left:'), ['left:b']);
   });
 
+  test('a statement that is asked for in another form does not come before the beginning', async () => {
+    const text = 'insert into plan (hash, body) values ($1, $2)';
+    await assert.rejects(
+      withTransaction(pool, async (tx) => {
+        await tx.query({ text, values: ['form:a', '{}'] });
+        throw new Error('stop');
+      }),
+      /stop/,
+    );
+    assert.deepEqual(await plans(pool, 'form:'), []);
+  });
+
   test('outside a transaction a write is done when it says so', async () => {
     await putPlan(pool, 'outside:a');
     assert.deepEqual(await plans(database.pool, 'outside:'), ['outside:a']);
