@@ -23,6 +23,8 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '3' },
     'in-flight': { type: 'string', default: '32' },
     minutes: { type: 'string', default: '120' },
+    // For all of it: what is not parked by then is not parked.
+    'all-minutes': { type: 'string' },
     sides: { type: 'string', default: 'countersign,temporal,restate,dbos' },
     peers: { type: 'boolean', default: true },
     markdown: { type: 'boolean', default: false },
@@ -40,6 +42,10 @@ const plan: Plan = {
   kills: number(values.kills),
   inFlight: number(values['in-flight']),
   minutes: number(values.minutes),
+  endsAt:
+    values['all-minutes'] === undefined
+      ? Infinity
+      : performance.now() + number(values['all-minutes']) * 60_000,
 };
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -87,14 +93,16 @@ async function report({ name, start }: Entry, arrivals: Arrivals): Promise<SideR
   }
 }
 
+function entryOf(wanted: string): Entry {
+  const found = entries.find(({ name }) => name === wanted);
+  if (found !== undefined) return found;
+  const names = entries.map(({ name }) => name).join(', ');
+  throw new Error(`there is no side \`${wanted}\`: give some of ${names}`);
+}
+
 async function main(): Promise<void> {
   const wanted = values.sides.split(',');
-  const unknown = wanted.find((name) => !entries.some((entry) => entry.name === name));
-  if (unknown !== undefined)
-    throw new Error(
-      `there is no side \`${unknown}\`: give some of ${entries.map(({ name }) => name).join(', ')}`,
-    );
-  const chosen = entries.filter(({ name, isPeer }) => wanted.includes(name) && (values.peers || !isPeer));
+  const chosen = wanted.map(entryOf).filter(({ isPeer }) => values.peers || !isPeer);
   const missing = chosen.some(({ isPeer }) => isPeer) ? await installPeers() : null;
   const arrivals = await listenForEffects();
   const sides: SideReport[] = [];

@@ -14,6 +14,8 @@ export interface Plan {
   readonly inFlight: number;
   /** For the parking of one size. */
   readonly minutes: number;
+  /** By `performance.now()`: no parking goes on beyond it. */
+  readonly endsAt: number;
 }
 
 /** From the moment in which a decision is sent. */
@@ -91,14 +93,14 @@ async function parkUpTo(
   side: Side,
   waiting: Waiting[],
   size: number,
-  { inFlight, minutes }: Plan,
+  { inFlight, minutes, endsAt }: Plan,
   say: Say,
 ): Promise<Pick<Row, 'status' | 'startsPerSecond' | 'startCpuMs'>> {
   const already = waiting.length;
   const before = side.parked();
   const cpuBefore = processorTimes(side);
   const started = performance.now();
-  const end = started + minutes * 60_000;
+  const end = Math.min(started + minutes * 60_000, endsAt);
   let status: Row['status'] = 'measured';
   const fits = (): boolean => {
     if (performance.now() > end) status = 'outOfTime';
