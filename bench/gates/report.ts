@@ -45,6 +45,10 @@ function sizeTable(size: number, sides: readonly SideReport[]): string[] {
     line('processor time a start, ms', (row) => amounts(row.startCpuMs)),
     line('memory, MB', (row) => amounts(row.memoryMb)),
     line('on disk, MB', (row) => amounts(row.storedMb)),
+    line(
+      'decided, warm and after a restart',
+      (row) => `${row.warm.acceptedMs.count}, ${row.afterRestart.acceptedMs.count}`,
+    ),
     decided('decide → accepted, warm, p50 / p99 / p99.9', (row) => row.warm.acceptedMs),
     decided('decide → next step, warm', (row) => row.warm.nextStepMs),
     line('restart of the worker until it works', (row) => `${whole(row.restartMs)} ms`),

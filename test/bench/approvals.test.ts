@@ -132,6 +132,7 @@ describe('the benchmark of approvals', () => {
     assert.match(shown, /\| 200 parked \| slow \| absent \| broken \|\n.*\n\| parked \| not reached \|/);
     assert.match(shown, /\| processor time a start, ms \| worker 10 \|/);
     assert.match(shown, /\| memory, MB \| worker 10 \|/);
+    assert.match(shown, /\| decided, warm and after a restart \| 5, 5 \|/);
     assert.match(shown, /absent: no registry\nbroken: it fell\n/);
   });
 });
