@@ -43,3 +43,8 @@ export async function traceRefs(
   refs.push(await deps.payloads.put(tx, run, 'trace', 'application/json', canonical(trace)));
   return refs;
 }
+
+/** Deterministic: a start that is repeated is the same message. */
+export function startMessageId(run: string): string {
+  return `msg_${run.slice('run_'.length)}`;
+}

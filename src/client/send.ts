@@ -1,8 +1,8 @@
 import { getAction } from '../store/actions.js';
-import { put } from '../store/outbox.js';
+import { isUndelivered, put } from '../store/outbox.js';
 import { getRun, type RunRow } from '../store/runs.js';
 import type { MessageName } from '../workflows/messages.js';
-import { attest, type Attest } from './attest.js';
+import { attest, startMessageId, type Attest } from './attest.js';
 import type { MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
 import * as temporal from './temporal.js';
@@ -43,7 +43,8 @@ export async function concluded(
       return { status: 'answered', answer: reply.answer };
     case 'closed': {
       const row = await getRun(deps.pool, given.run);
-      if (row !== null && isOnItsWay(row)) break;
+      // The process that took its start died before it was sent: the outbox sends it, before what came later.
+      if (await isUndelivered(deps.pool, startMessageId(given.run))) break;
       return closedAnswer(row);
     }
     case 'unavailable':
@@ -66,11 +67,6 @@ export async function concluded(
 function nameOf({ body }: Attest): MessageName {
   if (body.kind === 'start') throw new Error('a start is not sent as a message');
   return body.kind;
-}
-
-/** Its start is kept and not sent yet: the process that took it died, and the outbox sends it before what came later. */
-function isOnItsWay({ rev, status }: RunRow): boolean {
-  return rev === 0 && status === 'running';
 }
 
 /** Temporal refuses messages to closed runs: so do we, in the words of the contract. */

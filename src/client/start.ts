@@ -4,7 +4,7 @@ import type { AttestedMessage, MessageBody } from '../model/message.js';
 import { withTransaction, type Tx } from '../db/index.js';
 import { put } from '../store/outbox.js';
 import { getRun, insertRun } from '../store/runs.js';
-import { attest, traceRefs } from './attest.js';
+import { attest, startMessageId, traceRefs } from './attest.js';
 import { concluded } from './send.js';
 import { submission, submit } from './submit.js';
 import type { MessageOutcome, StartOutcome, StartRequest, SubmitRequest } from './types.js';
@@ -16,10 +16,8 @@ export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequ
   const attested = await withTransaction(deps.pool, (tx) => recordStart(deps, tx, request));
   if (attested !== null) {
     const started = await temporal.startRun(deps, attested);
-    if (started === 'unavailable') {
-      await temporal.withdraw(deps, request.run, attested.message.id);
-      return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
-    }
+    const isWithdrawn = started === 'unavailable' && (await withdrawn(deps, attested));
+    if (isWithdrawn) return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
   }
   return { status: await waiter.settled(deps.pool, request.run, request.waitMs) };
 }
@@ -46,9 +44,13 @@ export async function startWithSubmit(
     reply.status === 'late'
       ? (await temporal.startRun(deps, start)) === 'started'
       : reply.status !== 'unavailable';
-  if (isStarted) return concluded(deps, namespaceOf(request), given, reply);
-  await temporal.withdraw(deps, request.run, start.message.id);
-  return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
+  if (!isStarted && (await withdrawn(deps, start)))
+    return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
+  return concluded(deps, namespaceOf(request), given, isStarted ? reply : { status: 'late' });
+}
+
+async function withdrawn(deps: ClientDeps, { message }: AttestedMessage): Promise<boolean> {
+  return (await temporal.withdraw(deps, message.run, message.id)) === 'withdrawn';
 }
 
 function namespaceOf({ environment }: StartRequest): string {
@@ -86,9 +88,4 @@ export async function recordStart(
   const signed = await attest(deps, tx, { id: startMessageId(run), run, principal, body, refs });
   await put(tx, { id: signed.message.id, run, kind: 'start', payload: signed });
   return signed;
-}
-
-/** Deterministic: a start that is repeated is the same message. */
-function startMessageId(run: string): string {
-  return `msg_${run.slice('run_'.length)}`;
 }

@@ -70,11 +70,19 @@ export async function startRun(
   }
 }
 
-/** The caller is told that nothing runs, so nothing may: should the start have got through, its first step ends it. */
-export async function withdraw(deps: ClientDeps, run: string, messageId: string): Promise<void> {
-  await withTransaction(deps.pool, async (tx) => {
+/**
+ * The caller is told that nothing runs, so nothing may: should the start have got through, its first step ends it. `begun`:
+ * that step was taken before, so only the engine's answer was lost.
+ */
+export async function withdraw(
+  deps: ClientDeps,
+  run: string,
+  messageId: string,
+): Promise<'withdrawn' | 'begun'> {
+  return withTransaction(deps.pool, async (tx) => {
     const row = await lockRun(tx, run);
-    if (row === null || row.rev > 0) return;
+    if (row === null) return 'withdrawn';
+    if (row.rev > 0) return 'begun';
     const problem = {
       code: 'ENGINE_UNAVAILABLE',
       message: 'the workflow engine did not answer at the start; nothing ran',
@@ -89,6 +97,7 @@ export async function withdraw(deps: ClientDeps, run: string, messageId: string)
       doc: null,
     });
     await markDelivered(tx, messageId);
+    return 'withdrawn';
   });
 }
 

@@ -58,8 +58,8 @@ export function sending(client: pg.ClientBase): Sender {
     }
     return new Promise<pg.QueryResult>((resolve, reject) => {
       const done = (error: unknown, result: pg.QueryResult): void => {
-        if (error instanceof Error) reject(error);
-        else resolve(result);
+        if (error === null || error === undefined) resolve(result);
+        else reject(error);
       };
       const isPlain = !Array.isArray(values);
       waiting.push({ ...named(text, isPlain ? [] : values), isPlain, done });

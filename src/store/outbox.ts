@@ -32,6 +32,12 @@ export async function markDelivered(q: Queryable, id: string): Promise<void> {
   await write(q, 'update outbox set delivered_at = now() where id = $1 and delivered_at is null', [id]);
 }
 
+/** It is kept, and has not reached its run as far as anybody knows. */
+export async function isUndelivered(q: Queryable, id: string): Promise<boolean> {
+  const { rowCount } = await q.query('select from outbox where id = $1 and delivered_at is null', [id]);
+  return rowCount === 1;
+}
+
 /** The start message as it was kept with its run; null where there is none of that id. */
 export async function getStart(q: Queryable, run: string, id: string): Promise<unknown> {
   const { rows } = await q.query<{ payload: unknown }>(

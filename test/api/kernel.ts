@@ -19,6 +19,8 @@ export interface Kernel {
   away: boolean;
   /** While true, no worker answers: updates are late. */
   idle: boolean;
+  /** While true, what starts a run is taken, and the answer is lost. */
+  lost: boolean;
   /** The approval's timer fires, whatever the clock says. */
   fire(run: string, approval: string): Promise<void>;
 }
@@ -51,11 +53,16 @@ export function makeKernel(deps: ActivityDeps): Kernel {
     return first.taken[0];
   };
   const kernel: Kernel = {
-    ...{ client: {} as Client, away: false, idle: false },
+    ...{ client: {} as Client, away: false, idle: false, lost: false },
     fire: async (run, approval) => void (await inTurn(() => arrive(run, { kind: 'deadline', approval }))),
   };
+  const unavailable = (): Error =>
+    Object.assign(new Error('unavailable'), { code: 14, details: '', metadata: {} });
+  const lose = (): void => {
+    if (kernel.lost) throw unavailable();
+  };
   const reach = (): void => {
-    if (kernel.away) throw Object.assign(new Error('unavailable'), { code: 14, details: '', metadata: {} });
+    if (kernel.away) throw unavailable();
     if (kernel.idle) throw Object.assign(new Error('deadline'), { code: 4, details: '', metadata: {} });
   };
   const known = (run: string): void => {
@@ -80,14 +87,18 @@ export function makeKernel(deps: ActivityDeps): Kernel {
     start: async (_name: string, { workflowId, args: [input] }: Start) => {
       reach();
       await inTurn(() => arrive(workflowId, { kind: 'start', raw: input.start }));
+      lose();
     },
     executeUpdateWithStart: async (
       name: string,
       given: Update & { readonly startWorkflowOperation: { readonly options: Start } },
     ) => {
       const { options } = given.startWorkflowOperation;
-      await workflow.start('run', options);
-      return update(options.workflowId, name, given);
+      reach();
+      await inTurn(() => arrive(options.workflowId, { kind: 'start', raw: options.args[0].start }));
+      const answer = await update(options.workflowId, name, given);
+      lose();
+      return answer;
     },
     getHandle: (run: string) => ({
       executeUpdate: (name: string, given: Update) => update(run, name, given),

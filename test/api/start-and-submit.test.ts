@@ -78,6 +78,16 @@ describe('a start that carries its first submit', () => {
     assert.equal(failed.body.data[0].version, 0);
   });
 
+  it('never says that nothing was started of a run that has begun', async () => {
+    api.kernel.lost = true;
+    const both = await start(pay(2));
+    const alone = await api.ask('agent', 'POST', '/v1/flows/pay/runs', {});
+    api.kernel.lost = false;
+    assert.deepEqual([both.status, both.body.result?.status], [202, 'executing'], both.text);
+    assert.equal((await api.ask('agent', 'GET', both.body.result.poll)).body.status, 'executed');
+    assert.deepEqual([alone.status, alone.body.run?.status], [201, 'running'], alone.text);
+  });
+
   it('keeps a submit for a run whose start is kept and not sent yet', async () => {
     const { pool } = api.database;
     const [flow] = await getFlow(pool, 'pay');
@@ -99,6 +109,9 @@ describe('a start that carries its first submit', () => {
       rows.map((one) => one.kind),
       ['start', 'submit'],
     );
+    await pool.query('update outbox set delivered_at = now() where run = $1', [run]);
+    const closed = await api.ask('agent', 'POST', path, { arguments: { amount: 1 } });
+    assert.deepEqual(codes(closed), [409, 'RUN_CLOSED']);
   });
 
   it('takes nothing but a transition, its arguments and its reasoning', async () => {
