@@ -9,7 +9,8 @@ export interface Arrivals {
   close(): Promise<void>;
 }
 
-const patienceMs = 120_000;
+// An engine that brings 100,000 runs back after a kill may take minutes.
+const patienceMs = 600_000;
 
 export async function listenForEffects(): Promise<Arrivals> {
   const waiting = new Map<string, (at: number) => void>();
