@@ -25,6 +25,8 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '120' },
     // For all of it: what is not parked by then is not parked.
     'all-minutes': { type: 'string' },
+    // For each measurement of decisions, and for the kills.
+    'deciding-minutes': { type: 'string', default: '5' },
     sides: { type: 'string', default: 'countersign,temporal,restate,dbos' },
     peers: { type: 'boolean', default: true },
     markdown: { type: 'boolean', default: false },
@@ -46,6 +48,7 @@ const plan: Plan = {
     values['all-minutes'] === undefined
       ? Infinity
       : performance.now() + number(values['all-minutes']) * 60_000,
+  decidingMs: number(values['deciding-minutes']) * 60_000,
 };
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 

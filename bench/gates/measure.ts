@@ -16,6 +16,8 @@ export interface Plan {
   readonly minutes: number;
   /** By `performance.now()`: no parking goes on beyond it. */
   readonly endsAt: number;
+  /** For each measurement of decisions, and for the kills: an engine that is slow at a size is measured by fewer. */
+  readonly decidingMs: number;
 }
 
 /** From the moment in which a decision is sent. */
@@ -68,15 +70,17 @@ export async function* measureSide(
     const storedMb = await side.stored();
     // Half of what is left over from the kills each: the last parked while they are warm, the first when nothing is.
     const count = Math.max(Math.min(plan.decisions, Math.floor((parked - plan.kills) / 2)), 1);
-    const warm = await decideEach(waiting.splice(-count), arrivals);
-    say(`${side.name}: ${count} decided, next step p50 ${warm.nextStepMs.p50} ms`);
+    const warm = await decideEach(waiting.splice(-count), arrivals, plan);
+    say(`${side.name}: ${warm.nextStepMs.count} decided, next step p50 ${warm.nextStepMs.p50} ms`);
     const stopped = performance.now();
     await side.worker.kill('SIGTERM');
     await side.worker.start();
     const restartMs = rounded(performance.now() - stopped);
-    const afterRestart = await decideEach(waiting.splice(0, count), arrivals);
-    say(`${side.name}: ${count} decided after a restart, next step p50 ${afterRestart.nextStepMs.p50} ms`);
-    const kills = await killEach(side, waiting.splice(0, plan.kills), arrivals);
+    const afterRestart = await decideEach(waiting.splice(0, count), arrivals, plan);
+    say(
+      `${side.name}: ${afterRestart.nextStepMs.count} decided after a restart, next step p50 ${afterRestart.nextStepMs.p50} ms`,
+    );
+    const kills = await killEach(side, waiting.splice(0, plan.kills), arrivals, plan);
     say(
       `${side.name}: first decision ${kills.map((one) => one.firstAcceptedMs).join(', ')} ms after kill -9`,
     );
@@ -142,10 +146,11 @@ function progress(name: string, already: number, size: number, say: Say): (count
   };
 }
 
-/** Of each measurement. An engine that is slow at this size is measured by fewer: `count` says how many. */
-const decidingMs = 300_000;
-
-async function decideEach(all: readonly Waiting[], arrivals: Arrivals): Promise<Decided> {
+async function decideEach(
+  all: readonly Waiting[],
+  arrivals: Arrivals,
+  { decidingMs }: Plan,
+): Promise<Decided> {
   const accepted: number[] = [];
   const next: number[] = [];
   const end = performance.now() + decidingMs;
@@ -161,7 +166,12 @@ async function decideEach(all: readonly Waiting[], arrivals: Arrivals): Promise<
   return { acceptedMs: tail(accepted), nextStepMs: tail(next) };
 }
 
-async function killEach(side: Side, all: readonly Waiting[], arrivals: Arrivals): Promise<Killed[]> {
+async function killEach(
+  side: Side,
+  all: readonly Waiting[],
+  arrivals: Arrivals,
+  { decidingMs }: Plan,
+): Promise<Killed[]> {
   const kills: Killed[] = [];
   const end = performance.now() + decidingMs;
   for (const one of all) {
