@@ -56,7 +56,16 @@ const doors = {
   db: { uses: [], types: ['model'], packages: ['pg', 'zod', 'node:'] },
   store: { uses: ['model', 'db'], types: ['engine'], packages: ['zod', 'pg', 'node:'] },
   client: {
-    uses: ['model', 'auth', 'audit', 'store', 'db', 'workflows/messages', 'workflows/payload-converter'],
+    uses: [
+      'model',
+      'engine/state',
+      'auth',
+      'audit',
+      'store',
+      'db',
+      'workflows/messages',
+      'workflows/payload-converter',
+    ],
     types: ['engine', 'workflows'],
     packages: [
       'zod',

@@ -1,4 +1,5 @@
 import type { Json } from '../model/json.js';
+import type { PayloadRef } from '../model/records.js';
 import type { Plan, Transition } from '../engine/plan.js';
 import type { ApprovalDoc, ApprovalState, Asked, RunState } from '../engine/state.js';
 import { buildCall, describeCall } from '../executors/index.js';
@@ -13,6 +14,8 @@ export function approvalRow(
   run: RunState,
   approval: ApprovalState,
   time: string,
+  /** Where its arguments are kept; null: it has none. */
+  argumentsRef: PayloadRef | null,
 ): NewApproval {
   const { action } = approval;
   return {
@@ -28,12 +31,17 @@ export function approvalRow(
     requestedAt: action.requestedAt,
     expiresAt: new Date(approval.expiresAt).toISOString(),
     digest: action.digest,
-    doc: approvalDoc(plan, row, run, approval),
+    doc: { ...approvalDoc(plan, row, run, approval), argumentsRef },
     updatedAt: time,
   };
 }
 
-function approvalDoc(plan: Plan, row: RunRow, run: RunState, approval: ApprovalState): ApprovalDoc {
+function approvalDoc(
+  plan: Plan,
+  row: RunRow,
+  run: RunState,
+  approval: ApprovalState,
+): Omit<ApprovalDoc, 'argumentsRef'> {
   const { action, gate } = approval;
   const transition = transitionOf(plan, action.transition);
   return {
@@ -45,7 +53,6 @@ function approvalDoc(plan: Plan, row: RunRow, run: RunState, approval: ApprovalS
       action.requester === null
         ? { id: 'countersign', kind: 'runtime' }
         : { id: action.requester.id, kind: action.requester.kind },
-    argumentsRef: action.refs.find((ref) => ref.role === 'args') ?? null,
     preview: preview(transition, run, approval),
     refs: action.refs,
     guards: approval.guards,

@@ -1,12 +1,15 @@
+import type { JsonObject } from '../model/json.js';
 import type { Plan } from '../engine/plan.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { Payloads, ServiceChain } from '../audit/index.js';
 import type { Pool, Queryable } from '../db/index.js';
 import type { FlowPeople } from '../schema/kit.js';
 import { getPlan, publisherOf } from '../store/flows.js';
+import type { HeldValue } from '../store/document.js';
 import type { RunRow } from '../store/runs.js';
 import { currentPolicySet, policySetSeq } from '../store/policy.js';
 import { standingOf, type Standing } from '../auth/index.js';
+import { sha256 } from './kit.js';
 
 /**
  * What the hands of a run need. One per worker process. Who holds a transaction passes it as `q`: a
@@ -21,8 +24,10 @@ export interface ActivityDeps {
   readonly policySet: (q: Queryable) => Promise<PolicySet>;
   /** Who wrote the version that the run is bound to, and who brought it here. */
   readonly people: (q: Queryable, of: Pick<RunRow, 'flow' | 'flowVersion'>) => Promise<FlowPeople>;
-  /** Asked of the store for each message: a key that was retired is not taken for a moment longer. */
-  readonly publicKey: (q: Queryable, keyId: string) => Promise<Standing>;
+  /** Asked of the store for each message: what is signed with a key that was retired is not taken. */
+  readonly publicKey: (q: Queryable, keyId: string, storedAt: string) => Promise<Standing>;
+  /** A value of a caller, compared with its digest. Rejects where it was erased or changed. */
+  readonly readValue: (q: Queryable, held: HeldValue) => Promise<JsonObject>;
 }
 
 const cachedPlans = 200;
@@ -63,5 +68,35 @@ export function makeDeps(pool: Pool, payloads: Payloads, serviceChain: ServiceCh
       return { author: by, promoter: by };
     },
     publicKey: standingOf,
+    readValue: makeValueReader(payloads),
+  };
+}
+
+/** Bytes of values that one process remembers: they never change, and a run asks for its own at each step. */
+const rememberedBytes = 32 * 1024 * 1024;
+
+function makeValueReader(payloads: Payloads): ActivityDeps['readValue'] {
+  const known = new Map<string, string>();
+  let bytes = 0;
+  const remember = (id: string, text: string): void => {
+    if (text.length > rememberedBytes / 8) return;
+    known.set(id, text);
+    bytes += text.length;
+    for (const [oldest, forgotten] of known) {
+      if (bytes <= rememberedBytes) return;
+      known.delete(oldest);
+      bytes -= forgotten.length;
+    }
+  };
+  return async (q, { payload, digest }) => {
+    const remembered = known.get(payload.payload);
+    const text = remembered ?? (await payloads.get(q, payload))?.toString('utf8');
+    if (text === undefined) throw new Error(`payload \`${payload.payload}\` of an open run was erased`);
+    if (remembered === undefined) {
+      if (sha256(text) !== digest)
+        throw new Error(`payload \`${payload.payload}\` is not what the run holds`);
+      remember(payload.payload, text);
+    }
+    return JSON.parse(text) as JsonObject;
   };
 }

@@ -11,6 +11,7 @@ import { findStep, lockRun, type RunRow } from '../store/runs.js';
 import { afterFailure, hasEffect, nextAttempt, type AfterFailure, type NextAttempt } from './attempts.js';
 import { attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
 import type { ActivityDeps } from './deps.js';
+import { loadRun, type LoadedRun } from './document.js';
 import { grantProblem } from './grants.js';
 import { keepable } from './keepable.js';
 import type { StoredStep } from './persist.js';
@@ -26,7 +27,7 @@ export interface Surroundings {
 interface Begun {
   readonly kind: 'begun';
   readonly row: RunRow;
-  readonly run: RunState;
+  readonly loaded: LoadedRun;
   readonly executing: Executing;
   readonly next: Extract<NextAttempt, { kind: 'attempt' }>;
   readonly startedAt: string;
@@ -68,10 +69,10 @@ function retryLater(begun: Begun, delayMs: number): ApplicationFailure {
 
 async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<Begun | Settled> {
   const [row, attempts] = await Promise.all([lockRun(tx, input.run), listAttempts(tx, input.action)]);
-  if (row === null || row.doc === null)
+  const loaded = row === null ? null : await loadRun(deps, tx, row);
+  if (row === null || loaded === null)
     throw ApplicationFailure.nonRetryable(`no run \`${input.run}\` in the store`, 'UNKNOWN_RUN');
-  const run = JSON.parse(row.doc) as RunState;
-  const executing = run.executing;
+  const { executing } = loaded.state;
   if (executing === null || executing.action.id !== input.action) {
     const stored = await findStep(tx, input.run, `outcome:${input.action}`);
     if (stored === null)
@@ -83,9 +84,9 @@ async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<B
   }
   const next = nextAttempt(executing, attempts);
   const startedAt = new Date().toISOString();
-  if (next.kind === 'unknown') return lost(deps, tx, { row, run, executing }, next.attempt, startedAt);
-  const refused = await grantProblem(deps, tx, row, run, executing, attempts.length);
-  if (refused !== null) return denied(deps, tx, { row, run, executing }, next.attempt, refused, startedAt);
+  if (next.kind === 'unknown') return lost(deps, tx, { row, loaded, executing }, next.attempt, startedAt);
+  const refused = await grantProblem(deps, tx, row, loaded.state, executing, attempts.length);
+  if (refused !== null) return denied(deps, tx, { row, loaded, executing }, next.attempt, refused, startedAt);
   if (!next.resumed) {
     await startAttempt(tx, { action: input.action, attempt: next.attempt, startedAt });
     const fact = attemptFact(
@@ -97,14 +98,14 @@ async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<B
     );
     await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
   }
-  return { kind: 'begun', row, run, executing, next, startedAt };
+  return { kind: 'begun', row, loaded, executing, next, startedAt };
 }
 
-type Held = Pick<Begun, 'row' | 'run' | 'executing'>;
+type Held = Pick<Begun, 'row' | 'loaded' | 'executing'>;
 
 /** The worker was lost after the intent, and doing it again might do it twice: a person decides. */
 async function lost(deps: ActivityDeps, tx: Tx, held: Held, attempt: number, time: string): Promise<Settled> {
-  const { row, run, executing } = held;
+  const { row, loaded, executing } = held;
   const message = 'the worker was lost during the call, and repeating it might do it twice';
   const { id: action } = executing.action;
   await finishAttempt(tx, {
@@ -116,24 +117,25 @@ async function lost(deps: ActivityDeps, tx: Tx, held: Held, attempt: number, tim
   });
   const fact = attemptFact(executing, attempt, 'executor.unknown', time, { message });
   const outcome: Outcome = { status: 'unknown', message, attempt };
-  return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, [fact]) };
+  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
 }
 
 async function denied(
   deps: ActivityDeps,
   tx: Tx,
-  { row, run, executing }: Held,
+  { row, loaded, executing }: Held,
   attempt: number,
   message: string,
   time: string,
 ): Promise<Settled> {
   const fact = attemptFact(executing, attempt, 'executor.failed', time, { message });
   const outcome: Outcome = { status: 'failed', errorClass: 'permanent', message, attempt };
-  return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, [fact]) };
+  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
 }
 
 async function perform(deps: ActivityDeps, begun: Begun, around: Surroundings): Promise<ExecutorResult> {
-  const { executing, next, run } = begun;
+  const { executing, next } = begun;
+  const run = begun.loaded.state;
   const { action } = executing;
   const built = buildCall(
     next.executor,
@@ -175,9 +177,9 @@ async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorRes
   const { executing, next } = begun;
   const action = executing.action.id;
   const [row, attempts] = await Promise.all([lockRun(tx, begun.row.id), listAttempts(tx, action)]);
-  if (row === null || row.doc === null) throw new Error(`run ${begun.row.id} is gone from the store`);
-  const run = JSON.parse(row.doc) as RunState;
-  const before = await alreadyEnded(tx, run, begun, attempts);
+  const loaded = row === null ? null : await loadRun(deps, tx, row);
+  if (row === null || loaded === null) throw new Error(`run ${begun.row.id} is gone from the store`);
+  const before = await alreadyEnded(tx, loaded.state, begun, attempts);
   if (before !== null) return before;
   const finishedAt = new Date().toISOString();
   const timing: Timing = {
@@ -185,7 +187,7 @@ async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorRes
     finishedAt,
     durationMs: Date.parse(finishedAt) - Date.parse(begun.startedAt),
   };
-  const held: Held = { row, run, executing };
+  const held: Held = { row, loaded, executing };
   return result.status === 'succeeded'
     ? endWell(deps, tx, held, next.attempt, result, timing)
     : endBadly(deps, tx, held, next.attempt, result, timing);
@@ -200,7 +202,7 @@ interface Timing {
 async function endWell(
   deps: ActivityDeps,
   tx: Tx,
-  { row, run, executing }: Held,
+  { row, loaded, executing }: Held,
   attempt: number,
   result: Extract<ExecutorResult, { status: 'succeeded' }>,
   { finishedAt, ...timing }: Timing,
@@ -208,18 +210,18 @@ async function endWell(
   const { id: action } = executing.action;
   const outputRef = await putOutput(deps, tx, row.id, result.output);
   await finishAttempt(tx, { action, attempt, finishedAt, outcome: 'succeeded', errorClass: null });
-  const data = { ...timing, ...(run.mode === 'shadow' ? { mode: 'shadow' } : {}) };
+  const data = { ...timing, ...(loaded.state.mode === 'shadow' ? { mode: 'shadow' } : {}) };
   const fact = attemptFact(executing, attempt, 'executor.succeeded', finishedAt, data);
   const { output, response, evidence } = result;
   const outcome: Outcome = { status: 'succeeded', output, response, evidence, attempt, outputRef };
   const facts = [{ ...fact, refs: [outputRef] }];
-  return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, facts) };
+  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
 }
 
 async function endBadly(
   deps: ActivityDeps,
   tx: Tx,
-  { row, run, executing }: Held,
+  { row, loaded, executing }: Held,
   attempt: number,
   result: Extract<ExecutorResult, { status: 'failed' }>,
   { finishedAt, ...timing }: Timing,
@@ -235,7 +237,7 @@ async function endBadly(
     errorClass,
   });
   const then: AfterFailure =
-    run.cancelRequested === null
+    loaded.state.cancelRequested === null
       ? afterFailure(executing, attempt, errorClass, result.retryAfterMs)
       : { kind: 'final' };
   const type = unknown ? 'executor.unknown' : 'executor.failed';
@@ -250,7 +252,7 @@ async function endBadly(
   const outcome: Outcome = unknown
     ? { status: 'unknown', message, attempt }
     : { status: 'failed', errorClass, message, attempt };
-  return { kind: 'settled', result: await settle(deps, tx, row, run, executing, outcome, facts) };
+  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
 }
 
 /** The write is repeated when its acknowledgement was lost: what it had committed is its answer. */

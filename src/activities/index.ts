@@ -1,4 +1,6 @@
-import { Context } from '@temporalio/activity';
+import { ApplicationFailure, Context } from '@temporalio/activity';
+import { isUnavailable } from '../db/index.js';
+import { getRun } from '../store/runs.js';
 import type { ActivityDeps } from './deps.js';
 import { execute } from './execute.js';
 import { step } from './step.js';
@@ -7,21 +9,84 @@ import type { RunActivities } from './types.js';
 export { makeDeps, type ActivityDeps } from './deps.js';
 
 const heartbeatMs = 1_000;
+/** Failures of our own code over one action in one process, before its effect is left for a person to settle. */
+const mostFailures = 3;
+const rememberedActions = 1_000;
+
+/** Told of what failed in our own code, to log and to count it. */
+export type OnInternalError = (what: string, error: unknown) => void;
 
 /** Binds the hands of a run to Temporal's activity context. */
-export function makeActivities(deps: ActivityDeps): RunActivities {
+export function makeActivities(deps: ActivityDeps, onInternalError: OnInternalError): RunActivities {
+  const failures = new Map<string, number>();
   return {
-    step: (input) => step(deps, input),
+    step: async (input) => {
+      const { info } = Context.current();
+      // From here on its input is one that our own kernel made.
+      if (!info.isLocal || !(await isOwn(deps, input?.run)))
+        throw ApplicationFailure.nonRetryable('a step is taken by its own run alone', 'NOT_THE_RUN');
+      try {
+        return await step(deps, input);
+      } catch (error) {
+        onInternalError(`a step of run \`${input.run}\``, error);
+        throw error;
+      }
+    },
     execute: async (input) => {
       const context = Context.current();
+      if (context.info.isLocal || !(await isOwn(deps, input?.run)))
+        throw ApplicationFailure.nonRetryable('an action is executed by its own run alone', 'NOT_THE_RUN');
       const beat = setInterval(() => context.heartbeat(), heartbeatMs);
       try {
         return await execute(deps, input, { shutdown: shutdownSignal(context) });
+      } catch (error) {
+        if (error instanceof ApplicationFailure || isUnavailable(error)) throw error;
+        onInternalError(`action \`${input.action}\` of run \`${input.run}\``, error);
+        throw countFailure(failures, input.action, error);
       } finally {
         clearInterval(beat);
       }
     },
   };
+}
+
+/**
+ * It is the run's own workflow that asks, in the run's own namespace: whoever may write to Temporal can have any
+ * workflow of theirs call an activity of ours, with anything.
+ */
+async function isOwn({ pool }: ActivityDeps, run: unknown): Promise<boolean> {
+  const { workflowExecution, workflowType, workflowNamespace } = Context.current().info;
+  if (typeof run !== 'string' || workflowType !== 'run' || workflowExecution?.workflowId !== run)
+    return false;
+  if (workflowNamespace === undefined) return false;
+  const namespace = namespaces.get(run) ?? (await readNamespace(pool, run));
+  // A run that the store does not know is refused by its first step, on record.
+  return namespace === null || namespace === workflowNamespace;
+}
+
+const namespaces = new Map<string, string>();
+const rememberedRuns = 10_000;
+
+async function readNamespace(pool: ActivityDeps['pool'], run: string): Promise<string | null> {
+  const row = await getRun(pool, run).catch((error: unknown) => {
+    if (isUnavailable(error)) return undefined;
+    throw error;
+  });
+  // While the store is away nothing else can be done either.
+  if (row === undefined || row === null) return null;
+  if (namespaces.size >= rememberedRuns) namespaces.clear();
+  namespaces.set(run, row.namespace);
+  return row.namespace;
+}
+
+function countFailure(failures: Map<string, number>, action: string, error: unknown): unknown {
+  const count = (failures.get(action) ?? 0) + 1;
+  if (failures.size >= rememberedActions) failures.clear();
+  failures.set(action, count);
+  if (count < mostFailures) return error;
+  failures.delete(action);
+  const message = error instanceof Error ? error.message : String(error);
+  return ApplicationFailure.nonRetryable(message.slice(0, 300).toWellFormed(), 'EXECUTE_FAILED');
 }
 
 /** A cancelled run lets its effect finish; a worker that stops does not. */

@@ -1,20 +1,24 @@
 import { canonical } from '../model/canonical.js';
-import { isObject, type Json } from '../model/json.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { Fact } from '../model/records.js';
+import type { MessageKind } from '../model/message.js';
 import type { Plan } from '../engine/plan.js';
+import { prune, wakeTime } from '../engine/index.js';
 import { closedStatuses, type Answer, type Decision, type Effect, type RunState } from '../engine/state.js';
 import { appendRun, type RunScope } from '../audit/index.js';
 import type { Tx } from '../db/index.js';
 import { putGrant, upsertAction } from '../store/actions.js';
 import { upsertApproval } from '../store/approvals.js';
 import { settleDecision } from '../store/decisions.js';
-import { markDelivered } from '../store/outbox.js';
+import { documentOf, stateWithoutValues } from '../store/document.js';
+import { putEvidence } from '../store/evidence.js';
+import { answerMessage, markTaken } from '../store/messages.js';
 import { putStep, updateRun, type RunRow } from '../store/runs.js';
 import { approvalRow } from './approval-doc.js';
 import type { ActivityDeps } from './deps.js';
+import { storeDocument, type ArrivedValue, type Holdings, type LoadedRun } from './document.js';
 import { projectNotifications } from './notifications.js';
-import type { KernelEffect, Stepped, Taken } from './types.js';
+import type { Stepped } from './types.js';
 
 // One step of a run, written as a whole: state, projections, grants, records and the step's own
 // answer in one transaction. Nothing of it is visible before all of it is durable.
@@ -23,20 +27,28 @@ export interface Step {
   readonly row: RunRow;
   readonly plan: Plan;
   readonly policySet: PolicySet;
-  readonly before: RunState | null;
+  readonly before: LoadedRun | null;
   readonly after: RunState;
   readonly effects: readonly Effect[];
   readonly actions: Decision['actions'];
   readonly facts: readonly Fact[];
   readonly rev: number;
-  /** `step` or `outcome:<action>`: tells a policy check's step from an executor's. */
+  /** `step`, `outcome:<action>` or `forked:…`: what took this rev. */
   readonly eventKey: string;
   /** Of each arrival, so that a step that runs again knows which it had taken. */
   readonly fingerprints: readonly string[];
   readonly taken: readonly Taken[];
-  /** Decide messages among the arrivals. */
-  readonly decided: readonly string[];
+  /** The values that came with what it took. */
+  readonly arrived: readonly ArrivedValue[];
+  readonly isForked: boolean;
   readonly time: string;
+}
+
+/** A message that this step takes, and how often it was rung for by now. */
+export interface Taken {
+  readonly id: string;
+  readonly kind: MessageKind;
+  readonly bells: number;
 }
 
 export interface StoredStep {
@@ -45,7 +57,15 @@ export interface StoredStep {
 }
 
 export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<Stepped> {
-  const { row, after } = step;
+  const { row, after, before } = step;
+  const kept = prune(step.plan, after);
+  const { text, digest, holdings } = await storeDocument(
+    deps,
+    tx,
+    kept,
+    before?.holdings ?? { input: null, actions: new Map() },
+    step.arrived,
+  );
   await updateRun(tx, row.id, {
     state: after.state,
     status: after.status,
@@ -53,26 +73,47 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     rev: step.rev,
     updatedAt: step.time,
     problem: after.problem,
-    doc: canonical(after),
+    executing: after.executing?.action.id ?? null,
+    doc: text,
+    docDigest: digest,
+    openBytes: openBytes(kept, holdings),
   });
   await projectActions(tx, step);
-  await projectApprovals(tx, step);
+  await projectApprovals(tx, step, holdings);
+  await projectEvidence(tx, step);
   await projectNotifications(tx, step);
   const [, head] = await Promise.all([projectMessages(tx, step), recordFacts(deps, tx, step)]);
   const result: Stepped = {
     status: 'stepped',
     rev: step.rev,
-    changed: changes(step.before, after),
-    effects: step.effects.flatMap(kernelEffect),
-    taken: step.taken,
-    answers: step.effects.flatMap((one) =>
-      one.kind === 'answer' ? [{ id: one.messageId, answer: one.answer }] : [],
-    ),
+    digest,
     head,
+    state: after.state,
+    runStatus: after.status,
+    version: after.version,
+    wakeAt: wakeTime(after),
+    execution: executionOf(after),
+    cancelling: after.cancelRequested !== null,
+    left: [],
+    isForked: step.isForked,
   };
   const stored: StoredStep = { fingerprints: step.fingerprints, result };
-  await putStep(tx, { run: row.id, rev: step.rev, eventKey: step.eventKey, result: JSON.stringify(stored) });
+  await putStep(tx, {
+    ...{ run: row.id, rev: step.rev, eventKey: step.eventKey, builtOn: row.docDigest, head },
+    result: JSON.stringify(stored),
+  });
   return result;
+}
+
+function executionOf({ executing }: RunState): Stepped['execution'] {
+  return executing === null
+    ? null
+    : { action: executing.action.id, timeoutMs: executing.reliability.timeoutMs };
+}
+
+/** What the arguments of open approvals take of the run's room. */
+function openBytes({ approvals }: RunState, { actions }: Holdings): number {
+  return approvals.reduce((sum, { action }) => sum + (actions.get(action.id)?.payload.bytes ?? 0), 0);
 }
 
 async function projectActions(tx: Tx, step: Step): Promise<void> {
@@ -102,29 +143,43 @@ async function projectActions(tx: Tx, step: Step): Promise<void> {
   }
 }
 
-async function projectApprovals(tx: Tx, step: Step): Promise<void> {
-  const known = new Map((step.before?.approvals ?? []).map((one) => [one.id, one]));
+async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise<void> {
+  const known = new Map((step.before?.state.approvals ?? []).map((one) => [one.id, one]));
   for (const approval of step.after.approvals) {
     const old = known.get(approval.id);
     if (old !== undefined && canonical(old) === canonical(approval)) continue;
-    await upsertApproval(tx, approvalRow(step.plan, step.row, step.after, approval, step.time));
+    const held = holdings.actions.get(approval.action.id) ?? null;
+    await upsertApproval(
+      tx,
+      approvalRow(step.plan, step.row, step.after, approval, step.time, held?.payload ?? null),
+    );
   }
 }
 
-async function projectMessages(tx: Tx, step: Step): Promise<void> {
+async function projectEvidence(tx: Tx, { row, before, after }: Step): Promise<void> {
+  const known = new Set((before?.state.evidence ?? []).map(({ id }) => id));
+  const fresh = after.evidence.filter(({ id }) => !known.has(id));
+  if (fresh.length > 0) await putEvidence(tx, row.id, fresh);
+}
+
+/** Each message's answer is durable with what it did. */
+async function projectMessages(tx: Tx, { taken, effects, rev }: Step): Promise<void> {
   const answers = new Map<string, Answer>(
-    step.effects.flatMap((one) => (one.kind === 'answer' ? [[one.messageId, one.answer] as const] : [])),
+    effects.flatMap((effect) =>
+      effect.kind === 'answer' ? [[effect.messageId, effect.answer] as const] : [],
+    ),
   );
   await Promise.all([
-    ...step.taken.map((taken) => (taken.kind === 'message' ? markDelivered(tx, taken.id) : null)),
-    ...step.decided.map((id) => {
-      const said = answers.get(id);
-      if (said === undefined) return null;
-      const { status } = said;
+    ...taken.map(({ id, bells }) => markTaken(tx, id, rev, bells)),
+    ...[...answers].map(([id, answer]) => answerMessage(tx, id, answer)),
+    ...taken.map(({ id, kind }) => {
+      const answer = kind === 'decide' ? answers.get(id) : undefined;
+      if (answer === undefined) return null;
+      const { status } = answer;
       return settleDecision(
         tx,
         id,
-        status === 'refused' ? { status, code: said.code } : { status: 'applied', code: null },
+        status === 'refused' ? { status, code: answer.code } : { status: 'applied', code: null },
       );
     }),
   ]);
@@ -141,7 +196,7 @@ async function recordFacts(deps: ActivityDeps, tx: Tx, step: Step): Promise<stri
     workflowId: step.row.id,
     firstRunId: '',
   };
-  const wasClosed = step.before !== null && closedStatuses.includes(step.before.status);
+  const wasClosed = step.before !== null && closedStatuses.includes(step.before.state.status);
   const end = wasClosed ? 0 : closingIndex(step.facts) + 1;
   const own = step.facts.slice(0, end);
   const late = step.facts.slice(end).map((fact) => ({
@@ -168,28 +223,16 @@ function closingIndex(facts: readonly Fact[]): number {
   return at === -1 ? facts.length - 1 : at;
 }
 
-function changes(before: RunState | null, after: RunState): Partial<RunState> {
-  if (before === null) return after;
-  const old: Record<string, unknown> = { ...before };
-  return Object.fromEntries(Object.entries(after).filter(([key, value]) => !same(old[key], value)));
-}
-
-function same(a: unknown, b: unknown): boolean {
-  return a === b || (isJson(a) && isJson(b) && canonical(a) === canonical(b));
-}
-
-function isJson(value: unknown): value is Json {
-  return value === null || isObject(value) || Array.isArray(value);
-}
-
-function kernelEffect(effect: Effect): KernelEffect[] {
-  if (effect.kind === 'answer') return [];
-  if (effect.kind !== 'execute') return [effect];
-  return [
-    {
-      kind: 'execute',
-      action: effect.executing.action.id,
-      timeoutMs: effect.executing.reliability.timeoutMs,
-    },
-  ];
+/** What the run's last step came to, for who has nothing to add to it. */
+export function resultOf(row: RunRow, step: { readonly head: string }): Stepped {
+  const state = documentOf(row);
+  if (state === null || row.docDigest === null) throw new Error(`run ${row.id} has taken no step`);
+  const bare = stateWithoutValues(state);
+  return {
+    status: 'stepped',
+    ...{ rev: row.rev, digest: row.docDigest, head: step.head },
+    ...{ state: row.state, runStatus: row.status, version: row.version },
+    ...{ wakeAt: wakeTime(bare), execution: executionOf(bare) },
+    ...{ cancelling: bare.cancelRequested !== null, left: [], isForked: false },
+  };
 }

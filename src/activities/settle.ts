@@ -1,9 +1,10 @@
-import { decide } from '../engine/index.js';
-import type { Decision, Executing, Outcome, RunState } from '../engine/state.js';
+import type { Decision, Executing, Outcome } from '../engine/state.js';
 import type { Fact } from '../model/records.js';
 import type { Tx } from '../db/index.js';
 import type { RunRow } from '../store/runs.js';
+import { beginCourse, sweep } from './course.js';
 import type { ActivityDeps } from './deps.js';
+import type { LoadedRun } from './document.js';
 import { makeKit } from './kit.js';
 import { persist } from './persist.js';
 import type { Stepped } from './types.js';
@@ -13,7 +14,7 @@ export async function settle(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
-  run: RunState,
+  loaded: LoadedRun,
   executing: Executing,
   outcome: Outcome,
   facts: readonly Fact[],
@@ -24,27 +25,17 @@ export async function settle(
   const policySet = await deps.policySet(tx);
   const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
   const rev = row.rev + 1;
-  const decision = decide(
-    plan,
-    run,
-    { kind: 'outcome', time, action: executing.action.id, result: outcome },
-    kit,
-    `s${rev}.o`,
-  );
+  const course = beginCourse({ plan, kit }, loaded.state, rev, 'o');
+  const decision = course.decide({ kind: 'outcome', time, action: executing.action.id, result: outcome });
+  while (course.isClosed() && (await sweep(deps, tx, row, course, null)) > 0);
+  const { facts: decided, ...rest } = course.done();
   return persist(deps, tx, {
-    row,
-    plan,
-    policySet,
-    before: run,
-    after: decision.state,
-    effects: decision.effects,
-    actions: decision.actions,
-    facts: [...facts, ...refusedOutput(executing, outcome, decision, time, rev), ...decision.trace],
+    ...{ row, plan, policySet, before: loaded, ...rest },
+    facts: [...facts, ...refusedOutput(executing, outcome, decision, time, rev), ...decided],
     rev,
     eventKey: `outcome:${executing.action.id}`,
     fingerprints: [],
-    taken: [],
-    decided: [],
+    isForked: false,
     time,
   });
 }

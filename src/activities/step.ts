@@ -1,80 +1,67 @@
-import { isDeepStrictEqual } from 'node:util';
-import { canonical } from '../model/canonical.js';
-import type { AttestedMessage } from '../model/message.js';
-import type { Fact } from '../model/records.js';
+import { closedStatuses, type Kit, type RunState } from '../engine/state.js';
 import type { Plan } from '../engine/plan.js';
-import { decide, initialRun } from '../engine/index.js';
-import type { Decision, Effect, Event, Kit, RunState } from '../engine/state.js';
-import { verifyAttested, type Standing, type Verified } from '../auth/index.js';
-import { withTransaction, type Tx } from '../db/index.js';
-import { listAttempts, type AttemptRow } from '../store/actions.js';
-import { getStart } from '../store/outbox.js';
-import { getStep, lockRun, type RunRow } from '../store/runs.js';
+import { giveUp, initialRun } from '../engine/index.js';
+import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
+import { findStep, getStep, lockRun, type RunRow } from '../store/runs.js';
+import { readArrivals, type Incoming } from './arrivals.js';
+import { beginCourse, sweep, type Course } from './course.js';
 import type { ActivityDeps } from './deps.js';
+import { loadRun, type LoadedRun } from './document.js';
 import { makeKit, sha256 } from './kit.js';
-import { persist, type StoredStep } from './persist.js';
-import type { Arrival, StepInput, StepResult, Taken } from './types.js';
+import { persist, resultOf, type StoredStep } from './persist.js';
+import type { Arrival, StepInput, StepResult, Stepped } from './types.js';
+
+/** The store's absence is waited out here for so long; then the kernel waits, in its history. */
+const patienceMs = 8_000;
 
 /**
- * The run's policy check, a local activity: verify what arrived, decide, record, project, in one
- * transaction. It may run more than once for one step (a worker died before its task was complete),
- * so its stored answer is given again: a later engine never changes what was decided.
+ * The run's policy check, a local activity: verify what arrived, decide, record, project and answer, in one
+ * transaction. It may run more than once for one step (a worker died before its task was complete), so its stored
+ * result is given again: a later engine never changes what was decided.
  */
 export async function step(deps: ActivityDeps, input: StepInput): Promise<StepResult> {
-  const refusal = await withTransaction(deps.pool, (tx) => stepIn(deps, tx, input));
-  if (refusal.status !== 'refused') return refusal;
-  const time = new Date().toISOString();
-  const key = `${input.run}:start.refused:${sha256(JSON.stringify(input.arrivals)).slice(7, 39)}`;
+  const until = Date.now() + patienceMs;
+  for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
+    try {
+      const result = await withTransaction(deps.pool, (tx) => stepIn(deps, tx, input));
+      if (result.status === 'refused') await recordRefusedStart(deps, input, result.reason);
+      return result;
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      if (Date.now() > until) return { status: 'waiting' };
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+}
+
+async function recordRefusedStart(
+  deps: ActivityDeps,
+  { run, arrivals }: StepInput,
+  reason: string,
+): Promise<void> {
   await deps.serviceChain.append([
     {
-      key,
+      key: `${run}:start.refused:${sha256(JSON.stringify(arrivals)).slice(7, 39)}`,
       type: 'message.refused',
-      time,
+      time: new Date().toISOString(),
       actor: { kind: 'anonymous', id: 'unknown' },
-      data: { reason: refusal.reason, name: 'start' },
-      about: input.run,
+      data: { reason, name: 'start' },
+      about: run,
     },
   ]);
-  return refusal;
 }
 
 async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<StepResult> {
   // Asked together, and answered in order: what follows the run is read behind the lock on it.
-  const [locked, policies, ...arrived] = await Promise.allSettled([
-    lockRun(tx, input.run),
-    deps.policySet(tx),
-    ...input.arrivals.map((arrival) => arrive(deps, tx, input.run, arrival)),
-  ]);
+  const [locked, policies] = await Promise.allSettled([lockRun(tx, input.run), deps.policySet(tx)]);
   const row = valueOf(locked);
   if (row === null) return { status: 'refused', reason: 'wrong_run' };
-  const fingerprints = input.arrivals.map((one) => sha256(JSON.stringify(one)));
-  // A step is stored with the rev that it brings its run to.
   const stored = row.rev < input.rev ? null : await getStep(tx, input.run, input.rev);
-  if (stored !== null) return again(stored.eventKey, stored.result, fingerprints);
-  assertSameHistory(row, input);
-  const plan = await deps.plan(tx, row.planHash);
-  if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
-  const policySet = valueOf(policies);
-  const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
-  const events = arrived.map((one) => valueOf(one)(new Date().toISOString()));
-  const first = input.state ?? firstState(plan, row, events[0]);
-  if (typeof first === 'string') return { status: 'refused', reason: first };
-  const decided = decideAll(plan, first, events, kit, input.rev);
-  return persist(deps, tx, {
-    row,
-    plan,
-    policySet,
-    before: input.state,
-    ...decided,
-    rev: input.rev,
-    eventKey: 'step',
-    fingerprints,
-    taken: events.map((one) => one.taken),
-    decided: events.flatMap((one) =>
-      one.event?.kind === 'message' && one.event.message.body.kind === 'decide' ? [one.event.message.id] : [],
-    ),
-    time: new Date().toISOString(),
-  });
+  if (stored !== null && stored.builtOn === input.builtOn)
+    return again(stored.eventKey, stored.result, input);
+  const isNext = row.rev === input.rev - 1 && row.docDigest === input.builtOn;
+  if (isNext || row.rev === 0) return take(deps, tx, row, valueOf(policies), input);
+  return fork(deps, tx, row, valueOf(policies), input);
 }
 
 function valueOf<T>(settled: PromiseSettledResult<T>): T {
@@ -82,38 +69,82 @@ function valueOf<T>(settled: PromiseSettledResult<T>): T {
   return settled.value;
 }
 
-/** This step has run: the same answer, for those arrivals that it had. */
-function again(eventKey: string, text: string, fingerprints: readonly string[]): StepResult {
-  if (eventKey !== 'step') return { status: 'behind' };
-  const stored = JSON.parse(text) as StoredStep;
-  const left = [...stored.fingerprints];
-  const taken = fingerprints.map((one): Taken => {
-    const at = left.indexOf(one);
-    if (at === -1) return { kind: 'again' };
-    left[at] = '';
-    return stored.result.taken[at] ?? { kind: 'none' };
+/** This step has run: the same result, for those arrivals that it had; an execution's step has taken none of them. */
+function again(eventKey: string, text: string, { arrivals }: StepInput): StepResult {
+  const { fingerprints, result } = JSON.parse(text) as StoredStep;
+  const taken = eventKey === 'step' ? [...fingerprints] : [];
+  const left = arrivals.flatMap((arrival, index) => {
+    const at = taken.indexOf(fingerprintOf(arrival));
+    if (at === -1) return [index];
+    taken.splice(at, 1);
+    return [];
   });
-  return { ...stored.result, taken };
+  return { ...result, left };
 }
 
-/** The store and Temporal's history are two memories of one run: where they differ, nothing goes on. */
-function assertSameHistory(row: RunRow, input: StepInput): void {
-  if (row.rev !== input.rev - 1) {
-    throw new Error(
-      `run ${row.id}: the store has taken ${row.rev} steps, its workflow ${input.rev - 1}: was one of them restored or reset?`,
-    );
-  }
-  if (input.state !== null && row.doc !== canonical(input.state)) {
-    throw new Error(`run ${row.id}: the workflow's state at step ${row.rev} is not the one in the store`);
-  }
+const fingerprintOf = (arrival: Arrival): string => sha256(JSON.stringify(arrival));
+
+interface Ground {
+  readonly row: RunRow;
+  readonly plan: Plan;
+  readonly policySet: Awaited<ReturnType<ActivityDeps['policySet']>>;
+  readonly kit: Kit;
+  readonly loaded: LoadedRun | null;
+}
+
+async function groundOf(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  policySet: Ground['policySet'],
+): Promise<Ground> {
+  const plan = await deps.plan(tx, row.planHash);
+  if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
+  const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
+  return { row, plan, policySet, kit, loaded: await loadRun(deps, tx, row) };
+}
+
+async function take(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  policySet: Ground['policySet'],
+  input: StepInput,
+): Promise<StepResult> {
+  const ground = await groundOf(deps, tx, row, policySet);
+  const incoming = await readArrivals(deps, tx, row, input.arrivals);
+  const first = ground.loaded?.state ?? firstState(ground, incoming[0]);
+  if (typeof first === 'string') return { status: 'refused', reason: first };
+  const course =
+    input.gaveUp === null
+      ? await decideAll(deps, tx, ground, first, incoming, input)
+      : giveUpOn(first, incoming, input, input.gaveUp);
+  // Nothing to decide, nothing to record: the run is as it was.
+  if (course.taken.length === 0 && course.facts.length === 0 && ground.loaded !== null)
+    return unchanged(tx, row);
+  return persist(deps, tx, {
+    ...{ row, plan: ground.plan, policySet, before: ground.loaded, ...course },
+    rev: row.rev + 1,
+    eventKey: 'step',
+    fingerprints: input.arrivals.map(fingerprintOf),
+    isForked: false,
+    time: new Date().toISOString(),
+  });
+}
+
+async function unchanged(tx: Tx, row: RunRow): Promise<Stepped> {
+  const last = await getStep(tx, row.id, row.rev);
+  if (last === null) throw new Error(`step ${row.rev} of run ${row.id} is not in the store`);
+  return resultOf(row, last);
 }
 
 /** The run's first state, when its start is attested, matches its row and was not withdrawn. */
-function firstState(plan: Plan, row: RunRow, start: Prepared | undefined): RunState | string {
-  if (start?.event?.kind !== 'message' || start.event.message.body.kind !== 'start')
-    return start?.taken.kind === 'refused' ? start.taken.reason : 'unsigned';
-  const { body } = start.event.message;
+function firstState({ plan, row }: Ground, start: Incoming | undefined): RunState | string {
+  const event = start?.event(new Date().toISOString());
   if (row.status === 'failed') return 'withdrawn';
+  if (event?.kind !== 'message' || event.message.body.kind !== 'start')
+    return event?.kind === 'refused_message' ? event.reason : 'unsigned';
+  const { body } = event.message;
   if (
     body.planHash !== row.planHash ||
     body.flow !== row.flow ||
@@ -121,114 +152,76 @@ function firstState(plan: Plan, row: RunRow, start: Prepared | undefined): RunSt
     body.mode !== row.mode
   )
     return 'wrong_run';
-  return initialRun(plan, row.planHash, start.event.message) ?? 'unsigned';
+  return initialRun(plan, row.planHash, event.message) ?? 'unsigned';
 }
 
-interface Prepared {
-  readonly event: Event | null;
-  readonly taken: Taken;
+/** What arrived, in its order; what is due by now; and, where the run ends, everything that it was asked besides. */
+async function decideAll(
+  deps: ActivityDeps,
+  tx: Tx,
+  ground: Ground,
+  first: RunState,
+  incoming: readonly Incoming[],
+  input: StepInput,
+): Promise<Course> {
+  const course = beginCourse(ground, first, input.rev);
+  for (const each of incoming) course.take(each);
+  const kinds = new Set(input.arrivals.map((arrival) => arrival.kind));
+  // A decision that was made in time is in the store, wherever its bell is.
+  if (kinds.has('look') || kinds.has('time'))
+    await sweep(deps, tx, ground.row, course, kinds.has('look') ? null : 'decide');
+  if (kinds.has('look') || kinds.has('time')) course.takeDue();
+  while (course.isClosed() && (await sweep(deps, tx, ground.row, course, null)) > 0);
+  return course.done();
 }
 
-/** What there is to know of an arrival; its time is that of the decision, which comes behind the lock on the run. */
-type Arrived = (time: string) => Prepared;
-
-async function arrive(deps: ActivityDeps, tx: Tx, run: string, arrival: Arrival): Promise<Arrived> {
-  switch (arrival.kind) {
-    case 'start':
-      return message(deps, tx, run, 'start', arrival.raw);
-    case 'message':
-      return message(deps, tx, run, arrival.name, arrival.raw);
-    case 'deadline':
-      return (time) => ({
-        event: { kind: 'deadline', time, approval: arrival.approval },
-        taken: { kind: 'none' },
-      });
-    case 'timeout':
-      return (time) => ({ event: { kind: 'timeout', time }, taken: { kind: 'none' } });
-    case 'abandoned': {
-      const attempts = await listAttempts(tx, arrival.action);
-      return (time) => ({ event: abandoned(attempts, arrival.action, time), taken: { kind: 'none' } });
-    }
-  }
+/** The run is stuck over what it could not take, and whoever asked is told so: none of the code that failed runs again. */
+function giveUpOn(state: RunState, incoming: readonly Incoming[], { rev }: StepInput, why: string): Course {
+  const taken = incoming.flatMap((each) => (each.taken === null ? [] : [each.taken]));
+  const decision = giveUp(state, {
+    ...{ code: 'STEP_FAILED', key: `s${rev}.failed`, time: new Date().toISOString(), why },
+    messages: taken.map(({ id }) => id),
+  });
+  const { state: after, effects, trace: facts, actions } = decision;
+  return { after, effects, facts, actions, taken, arrived: [] };
 }
 
 /**
- * A start stands in Temporal as it was first signed, however long no worker takes it. So it is taken after its key was
- * retired too, where it is to the letter what the store kept with the run.
+ * The store and Temporal's history are two memories of one run. Where they tell of different pasts nothing goes on: the
+ * run is stuck, which is recorded and shown, and the kernel goes on from the store's past. Its arrivals come again.
  */
-async function verify(
+async function fork(
   deps: ActivityDeps,
   tx: Tx,
-  run: string,
-  name: string,
-  raw: unknown,
-): Promise<Verified> {
-  const publicKey = (keyId: string): Promise<Standing> => deps.publicKey(tx, keyId);
-  const verified = await verifyAttested(raw, { run, publicKey });
-  if (name !== 'start' || verified.status === 'ok' || verified.reason !== 'retired_key') return verified;
-  const { message } = raw as AttestedMessage;
-  const isKept = isDeepStrictEqual(await getStart(tx, run, message.id), raw);
-  return isKept ? { status: 'ok', message } : verified;
-}
-
-async function message(
-  deps: ActivityDeps,
-  tx: Tx,
-  run: string,
-  name: string,
-  raw: unknown,
-): Promise<Arrived> {
-  const verified = await verify(deps, tx, run, name, raw);
-  if (verified.status === 'ok' && verified.message.body.kind === name) {
-    const { message } = verified;
-    return (time) => ({
-      event: { kind: 'message', time, message },
-      taken: { kind: 'message', id: message.id },
-    });
-  }
-  const reason = verified.status === 'refused' ? verified.reason : 'bad_signature';
-  const digest = sha256(JSON.stringify(raw) ?? '');
-  return (time) => ({
-    event: { kind: 'refused_message', time, reason, name: name.slice(0, 40), digest },
-    taken: { kind: 'refused', reason },
+  row: RunRow,
+  policySet: Ground['policySet'],
+  input: StepInput,
+): Promise<StepResult> {
+  const left = input.arrivals.map((_, index) => index);
+  if (closedStatuses.includes(row.status)) return { ...(await unchanged(tx, row)), left, isForked: true };
+  const eventKey = `forked:${input.rev}:${input.builtOn ?? ''}`;
+  const known = await findStep(tx, row.id, eventKey);
+  if (known !== null && known.rev === row.rev)
+    return { ...(JSON.parse(known.result) as StoredStep).result, left };
+  const ground = await groundOf(deps, tx, row, policySet);
+  if (ground.loaded === null) throw new Error(`run ${row.id} has steps and no document`);
+  const why = `the store has taken ${row.rev} steps of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
+  const decision = giveUp(ground.loaded.state, {
+    ...{ code: 'HISTORY_FORKED', key: `s${row.rev + 1}.forked`, time: new Date().toISOString(), why },
+    messages: [],
   });
-}
-
-/** The wait between two attempts was cancelled. An attempt without an outcome stays unknown. */
-function abandoned(attempts: readonly AttemptRow[], action: string, time: string): Event {
-  const last = attempts.at(-1);
-  const attempt = last?.attempt ?? 0;
-  const result =
-    last !== undefined && last.outcome === null
-      ? ({ status: 'unknown', message: 'the attempt was lost and its outcome is unknown', attempt } as const)
-      : ({
-          status: 'failed',
-          errorClass: 'permanent',
-          message: 'cancelled before the next attempt',
-          attempt,
-        } as const);
-  return { kind: 'outcome', time, action, result };
-}
-
-interface Decided {
-  readonly after: RunState;
-  readonly effects: readonly Effect[];
-  readonly facts: readonly Fact[];
-  readonly actions: Decision['actions'];
-}
-
-function decideAll(plan: Plan, first: RunState, events: readonly Prepared[], kit: Kit, rev: number): Decided {
-  let after = first;
-  const effects: Effect[] = [];
-  const facts: Fact[] = [];
-  const actions: Decision['actions'][number][] = [];
-  for (const [index, { event }] of events.entries()) {
-    if (event === null) continue;
-    const decision = decide(plan, after, event, kit, `s${rev}.${index}`);
-    facts.push(...decision.trace);
-    after = decision.state;
-    effects.push(...decision.effects);
-    actions.push(...decision.actions);
-  }
-  return { after, effects, facts, actions };
+  const forked = await persist(deps, tx, {
+    ...{
+      row,
+      plan: ground.plan,
+      policySet,
+      before: ground.loaded,
+      eventKey,
+      fingerprints: [],
+      isForked: true,
+    },
+    ...{ after: decision.state, effects: decision.effects, facts: decision.trace, actions: decision.actions },
+    ...{ taken: [], arrived: [], rev: row.rev + 1, time: new Date().toISOString() },
+  });
+  return { ...forked, left };
 }

@@ -1,54 +1,65 @@
-import type { Answer, Effect, RunState } from '../engine/state.js';
+import type { RunStatus } from '../engine/state.js';
+import type { Bell, MessageRefusal } from '../model/message.js';
 
-// What passes between the kernel and its hands. Everything here stands in Temporal's history, so it
-// holds no arguments, no outputs and no secrets beyond what the run's state needs.
+// What passes between the kernel and its hands. All of it stands in Temporal's history: it is small, of constant size,
+// and holds nothing that a caller wrote.
 
 export type Arrival =
-  | { readonly kind: 'start'; readonly raw: unknown }
-  | { readonly kind: 'message'; readonly name: string; readonly raw: unknown }
-  | { readonly kind: 'deadline'; readonly approval: string }
-  | { readonly kind: 'timeout' }
-  /** Cancelled between two attempts of an executor. */
+  | { readonly kind: 'message'; readonly bell: Bell }
+  /** A signal that is no bell of ours; `name` of at most 40 characters. */
+  | { readonly kind: 'garbage'; readonly name: string; readonly reason: MessageRefusal }
+  /** Somebody says that there is something in the store: `wake`. */
+  | { readonly kind: 'look' }
+  /** The run's timer has fired: whatever is due is found in the store. */
+  | { readonly kind: 'time' }
+  /** An execution ended without an outcome: cancelled before its next attempt, lost with its worker, or failed in our own code. */
   | { readonly kind: 'abandoned'; readonly action: string };
 
 export interface StepInput {
   readonly run: string;
-  /** The step that this is: one more than the last that the kernel knows. */
+  /** The step that this is: the one after the last that the kernel knows. */
   readonly rev: number;
-  /** Null before the first step. */
-  readonly state: RunState | null;
+  /** Digest of the document that it builds on, `sha256:<hex>`; null before the first step. */
+  readonly builtOn: string | null;
   readonly arrivals: readonly Arrival[];
+  /** Why these arrivals could not be taken: the run is made stuck over them. Null: an ordinary step. */
+  readonly gaveUp: string | null;
 }
 
-/** For each arrival, in order: whose answer it waits for, or why it was refused. */
-export type Taken =
-  | { readonly kind: 'message'; readonly id: string }
-  | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'none' }
-  /** Not part of this step, which had run before: comes with the next one. */
-  | { readonly kind: 'again' };
+/** An effect that the kernel has to see through. */
+export interface Execution {
+  readonly action: string;
+  /** Of one attempt, milliseconds. */
+  readonly timeoutMs: number;
+}
 
-export type KernelEffect =
-  | Exclude<Effect, { kind: 'answer' } | { kind: 'execute' }>
-  | { readonly kind: 'execute'; readonly action: string; readonly timeoutMs: number };
-
+/** What the kernel knows of its run after a step. */
 export interface Stepped {
   readonly status: 'stepped';
   readonly rev: number;
-  /** Top-level keys of the state that changed. */
-  readonly changed: Partial<RunState>;
-  readonly effects: readonly KernelEffect[];
-  readonly taken: readonly Taken[];
-  /** Answers of messages that are no longer remembered, or of duplicates. */
-  readonly answers: readonly { readonly id: string; readonly answer: Answer }[];
-  /** Head of the run's audit chain after this step, `sha256:<hex>`. */
+  /** Digest of the run's document, `sha256:<hex>`. */
+  readonly digest: string;
+  /** Head of the run's audit chain, `sha256:<hex>`. */
   readonly head: string;
+  readonly state: string;
+  readonly runStatus: RunStatus;
+  readonly version: number;
+  /** Epoch milliseconds: when time has something to say to the run next; null: never. */
+  readonly wakeAt: number | null;
+  /** The effect under way; null: none. */
+  readonly execution: Execution | null;
+  /** The run ends when its effect has: no further attempt is begun. */
+  readonly cancelling: boolean;
+  /** Arrivals, by index, that this step had not taken when it ran before: they come with the next one. */
+  readonly left: readonly number[];
+  /** The store and the history told of two different pasts: the store's counts from here on, and the run is stuck. */
+  readonly isForked: boolean;
 }
 
 export type StepResult =
   | Stepped
-  /** An executor has settled this rev already: apply its result first, then step again. */
-  | { readonly status: 'behind' }
+  /** The store does not answer: the same step again, later. */
+  | { readonly status: 'waiting' }
   /** The first step of a run that may not exist: unattested, withdrawn or unknown to the store. */
   | { readonly status: 'refused'; readonly reason: string };
 

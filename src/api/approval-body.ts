@@ -104,8 +104,7 @@ async function approvalBody(
     tool: doc.tool,
     tier: doc.tier,
     summary: doc.summary,
-    arguments:
-      state?.action.arguments ?? ((await readJson(deps, doc.argumentsRef)) as JsonObject | null) ?? {},
+    arguments: ((await readJson(deps, doc.argumentsRef)) as JsonObject | null) ?? {},
     preview: doc.preview,
     digest: row.digest,
     requestedBy: { id: doc.requestedBy.id, kind: doc.requestedBy.kind },
@@ -172,7 +171,7 @@ export async function readText(deps: ApiDeps, ref: PayloadRef | null): Promise<s
   return bytes === null ? null : bytes.toString('utf8');
 }
 
-async function readJson(deps: ApiDeps, ref: PayloadRef | null): Promise<Json> {
+export async function readJson(deps: ApiDeps, ref: PayloadRef | null): Promise<Json> {
   const text = await readText(deps, ref);
   return text === null ? null : (JSON.parse(text) as Json);
 }

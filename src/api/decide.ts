@@ -6,14 +6,14 @@ import type { DecisionDoor } from '../model/message.js';
 import { canonical } from '../model/canonical.js';
 import { mayDecide } from '../engine/index.js';
 import type { ApprovalState, ApprovalStatus } from '../engine/state.js';
-import type { ApprovalRow } from '../store/approvals.js';
-import { decisionsOf, getDecision, settleDecision, type DecisionRow } from '../store/decisions.js';
+import { approvalsOfRun, type ApprovalRow } from '../store/approvals.js';
+import { decisionsOf, getDecision, type DecisionRow } from '../store/decisions.js';
 import { getRun } from '../store/runs.js';
-import { bodyOf, visibleApproval, type FoundApproval } from './approval-body.js';
+import { bodyOf, readJson, visibleApproval, type FoundApproval } from './approval-body.js';
 import { answer, effectId, principalOf, type Call, type Reply } from './call.js';
 import { problem, type Problem } from './problem.js';
 import { refusal } from './refusal.js';
-import { runObject, stateOf } from './run-body.js';
+import { runObject } from './run-body.js';
 
 type DecisionBody = z.output<typeof api.decisionBody>;
 
@@ -51,13 +51,6 @@ async function attempt(call: Call, id: string, body: DecisionBody, via: Decision
     via: principalOf(call).actedBy === undefined ? via : 'callback',
     ...(via === 'slack' ? { waitMs: slackWaitMs } : {}),
   });
-  if (
-    outcome.status === 'answered' &&
-    outcome.answer.status === 'refused' &&
-    outcome.answer.code === 'RUN_CLOSED'
-  ) {
-    return closed(call, id, decisionId, body);
-  }
   const said = await refusal(call, found.row.run, outcome);
   if (said !== null) return said;
   return outcome.status === 'answered' ? applied(call, id) : accepted(decisionId);
@@ -100,14 +93,6 @@ async function applied(call: Call, id: string): Promise<Reply> {
 function accepted(id: string): Reply {
   const href = `/v1/decisions/${id}`;
   return answer(202, { decision: { id, href, status: 'accepted' } }, { Location: href, 'Retry-After': '2' });
-}
-
-/** The run ended before it took the decision: nobody will apply it. */
-async function closed(call: Call, id: string, decisionId: string, body: DecisionBody): Promise<Reply> {
-  const found = await visibleApproval(call, id);
-  const code = found.kind === 'problem' ? 'APPROVAL_REVOKED' : settledCode(found.row.status);
-  await settleDecision(call.deps.pool, decisionId, { status: 'refused', code });
-  return noted(call, id, body, problem(code, 'the run has ended, so nothing is left to decide'));
 }
 
 function settledCode(status: ApprovalStatus): 'ALREADY_DECIDED' | 'APPROVAL_EXPIRED' | 'APPROVAL_REVOKED' {
@@ -180,26 +165,29 @@ async function digestProblem(
     );
   }
   if (digest === state.action.digest) return null;
-  const run = await getRun(call.deps.pool, row.run);
-  const seen =
-    run === null ? null : (stateOf(run)?.approvals.find((one) => one.action.digest === digest) ?? null);
+  const seen = (await approvalsOfRun(call.deps.pool, row.run)).find((one) => one.digest === digest) ?? null;
   const detail = `the decision names another digest than the approval's: see what it asks for now at GET /v1/approvals/${state.id}`;
-  return problem('DIGEST_MISMATCH', detail, { changed: changes(digest, seen, state) });
+  return problem('DIGEST_MISMATCH', detail, { changed: await changes(call, digest, seen, row) });
 }
 
 /** Field by field where the digest is one of this run's own approvals, else the digests themselves. */
-function changes(digest: string, seen: ApprovalState | null, state: ApprovalState): Json {
-  const fields = (one: ApprovalState): Readonly<Record<string, Json>> => {
-    const { stay, transition, tool, arguments: args, n } = one.action;
-    return { stay, transition, tool, arguments: args, n, gate: one.gate as unknown as Json };
-  };
-  const digests = { field: 'digest', decided: digest.toWellFormed(), current: state.action.digest };
+async function changes(
+  { deps }: Call,
+  digest: string,
+  seen: ApprovalRow | null,
+  now: ApprovalRow,
+): Promise<Json> {
+  const digests = { field: 'digest', decided: digest.toWellFormed(), current: now.digest };
   if (seen === null) return [digests];
-  const [old, now] = [fields(seen), fields(state)];
-  const differing = Object.keys(now).filter((key) => canonical(old[key]) !== canonical(now[key]));
+  const fieldsOf = async ({ transition, doc, requestedBy }: ApprovalRow): Promise<Record<string, Json>> => ({
+    ...{ transition, tool: doc.tool, requestedBy },
+    arguments: (await readJson(deps, doc.argumentsRef)) ?? {},
+  });
+  const [old, current] = await Promise.all([fieldsOf(seen), fieldsOf(now)]);
+  const differing = Object.keys(current).filter((key) => canonical(old[key]) !== canonical(current[key]));
   return [
     digests,
-    ...differing.map((field) => ({ field, decided: old[field] ?? null, current: now[field] ?? null })),
+    ...differing.map((field) => ({ field, decided: old[field] ?? null, current: current[field] ?? null })),
   ];
 }
 

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { countApprovals } from '../store/approvals.js';
+import { countUndelivered } from '../store/messages.js';
 import { countRuns } from '../store/runs.js';
 import type { Pool } from '../db/index.js';
 import { makeApprovalMetrics } from './approval-metrics.js';
@@ -17,7 +18,7 @@ export interface Metrics {
 
 const buckets = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-export function makeMetrics(pool: Pool): Metrics {
+export function makeMetrics(pool: Pool, internalErrors: () => number): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -34,19 +35,16 @@ export function makeMetrics(pool: Pool): Metrics {
     buckets,
     registers,
   });
-  const labelNames = ['environment', 'status'];
-  const runs = new Gauge({ name: 'countersign_runs', help: 'Runs by status', labelNames, registers });
-  const approvals = new Gauge({
-    name: 'countersign_approvals',
-    help: 'Approvals by status',
-    labelNames,
+  new Counter({
+    name: 'countersign_internal_errors_total',
+    help: 'Failures in our own code that no request was told of',
     registers,
+    collect() {
+      this.reset();
+      this.inc(internalErrors());
+    },
   });
-  const storeUp = new Gauge({
-    name: 'countersign_store_up',
-    help: '1: the store answered this scrape; 0: it did not, and what is asked of it is missing here, not zero',
-    registers,
-  });
+  const fillStored = makeStoredMetrics(pool, registry);
   const waiting = makeApprovalMetrics(pool, registry);
   const notifications = makeNotificationMetrics(pool, registry);
   return {
@@ -57,20 +55,51 @@ export function makeMetrics(pool: Pool): Metrics {
     },
     notified: notifications.count,
     text: async () => {
-      const asked = await Promise.allSettled([
-        countRuns(pool).then((rows) => fill(runs, rows)),
-        countApprovals(pool).then((rows) => fill(approvals, rows)),
-        waiting.fill(),
-        notifications.fill(),
-      ]);
-      const up = asked.every(({ status }) => status === 'fulfilled');
-      storeUp.set(up ? 1 : 0);
-      if (!up) {
-        runs.reset();
-        approvals.reset();
-      }
+      await fillStored([waiting.fill, notifications.fill]);
       return registry.metrics();
     },
+  };
+}
+
+/** What the store is asked for at each scrape. */
+function makeStoredMetrics(
+  pool: Pool,
+  registry: Registry,
+): (others: readonly (() => Promise<unknown>)[]) => Promise<void> {
+  const registers = [registry];
+  const labelNames = ['environment', 'status'];
+  const runs = new Gauge({ name: 'countersign_runs', help: 'Runs by status', labelNames, registers });
+  const approvals = new Gauge({
+    name: 'countersign_approvals',
+    help: 'Approvals by status',
+    labelNames,
+    registers,
+  });
+  const undelivered = new Gauge({
+    name: 'countersign_messages_undelivered',
+    help: 'Messages that their run has not taken though they were rung for again',
+    labelNames: ['environment'],
+    registers,
+  });
+  const storeUp = new Gauge({
+    name: 'countersign_store_up',
+    help: '1: the store answered this scrape; 0: it did not, and what is asked of it is missing here, not zero',
+    registers,
+  });
+  return async (others) => {
+    const asked = await Promise.allSettled([
+      countRuns(pool).then((rows) => fill(runs, rows)),
+      countApprovals(pool).then((rows) => fill(approvals, rows)),
+      countUndelivered(pool).then((rows) => {
+        undelivered.reset();
+        for (const { environment, count } of rows) undelivered.set({ environment }, count);
+      }),
+      ...others.map((other) => other()),
+    ]);
+    const up = asked.every(({ status }) => status === 'fulfilled');
+    storeUp.set(up ? 1 : 0);
+    if (up) return;
+    for (const gauge of [runs, approvals, undelivered]) gauge.reset();
   };
 }
 

@@ -1,15 +1,14 @@
 import type { Json, JsonObject } from '../model/json.js';
-import { closedStatuses } from '../engine/state.js';
 import { getAction, type ActionRow } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
 import { decisionsOf } from '../store/decisions.js';
-import { findMessage } from '../store/in-flight.js';
+import { getMessage } from '../store/messages.js';
 import { readText } from './approval-body.js';
 import { answer, type Call, type Reply } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { patienceOf, watchRun } from './long-poll.js';
 import { notFound, type Problem } from './problem.js';
-import { stateOf, visibleRun } from './run-body.js';
+import { visibleRun } from './run-body.js';
 
 /** Agents poll; this is how often they are asked to. */
 export const pollSeconds = '2';
@@ -102,18 +101,16 @@ export async function readOutput(deps: ApiDeps, row: ActionRow): Promise<Json> {
 /** The run has not taken the message yet, or it took it and made no action of its own of it. */
 async function inFlight(call: Call, id: string): Promise<Polled | Problem> {
   const messageId = `msg_${id.slice('act_'.length)}`;
-  const message = await findMessage(call.deps.pool, messageId);
-  const body = message?.payload.message.body;
-  if (message === null || body?.kind !== 'submit') return notFound('action', id);
-  const { run } = message;
+  const message = await getMessage(call.deps.pool, messageId);
+  if (message === null || message.kind !== 'submit') return notFound('action', id);
+  const { run, answer: said } = message;
   const found = await visibleRun(call, run);
   if (found.kind === 'problem') return notFound('action', id);
-  const said = stateOf(found.row)?.seen.find((one) => one.id === messageId)?.answer ?? null;
-  const base = { id, run, transition: body.transition };
+  const { transition } = (JSON.parse(message.text) as { body: { transition: string } }).body;
+  const base = { id, run, transition };
   const failed = (code: string, why: string): Polled =>
     polled(run, 'failed', { ...base, status: 'failed', error: { code, message: why } });
-  if (said === null && closedStatuses.includes(found.row.status))
-    return failed('RUN_CLOSED', `the run is ${found.row.status}`);
+  if (message.isWithdrawn) return failed('ENGINE_UNAVAILABLE', 'it was withdrawn: nothing came of it');
   if (said === null) return polled(run, 'executing', { ...base, status: 'executing' });
   if (said.status === 'refused') return failed(said.code, said.message);
   // Attached to an action that was already open: that one is the answer.

@@ -12,18 +12,18 @@ export async function refusal(call: Call, run: string, outcome: MessageOutcome):
   const { answer } = outcome;
   if (answer.code === 'NOT_FOUND') return notFound('run', run);
   // A closed run's own chain takes no more records: then the service's has to.
-  call.recordedByRun = answer.code !== 'RUN_CLOSED' && answer.code !== 'INTERNAL';
+  call.recordedByRun = outcome.by === 'run' && answer.code !== 'RUN_CLOSED' && answer.code !== 'INTERNAL';
   const row = await getRun(call.deps.pool, run);
   if (row === null) return notFound('run', run);
   noteRun(call, row, true);
   const links = await linksOf(call.deps, row, principalOf(call));
-  return problem(answer.code, answer.message, {
-    ...fields(answer),
-    links,
-    version: row.version,
-    state: row.state,
-    runStatus: row.status,
-  });
+  const extra = { ...fields(answer), links, version: row.version, state: row.state, runStatus: row.status };
+  return problem(answer.code, answer.message, extra, retryHeaders(answer.code));
+}
+
+/** What is asked too often now may be asked again soon. */
+export function retryHeaders(code: Refusal['code']): Record<string, string> {
+  return code === 'RATE_LIMITED' ? { 'Retry-After': '2' } : {};
 }
 
 export function unavailable(code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE'): Problem {

@@ -1,9 +1,12 @@
-import type { Link, RunState } from '../engine/state.js';
+import { closedStatuses, type Link, type RunState } from '../engine/state.js';
 import { links } from '../engine/index.js';
 import type { Floor, Plan } from '../engine/plan.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import { floorsOf } from '../schema/kit.js';
+import { approvalsOfRun } from '../store/approvals.js';
+import { documentOf, stateWithoutValues, type HeldValue } from '../store/document.js';
+import { evidenceOf } from '../store/evidence.js';
 import { getPlan } from '../store/flows.js';
 import { getRun, getVisibleRun, type RunRow } from '../store/runs.js';
 import { noteRun, principalOf, viewer, type Call } from './call.js';
@@ -24,8 +27,10 @@ export async function visibleRun(call: Call, id: string): Promise<Found | Proble
   return notFound('run', id);
 }
 
+/** What the run's document says, without the values of callers. Null: it has taken no step. */
 export function stateOf(row: RunRow): RunState | null {
-  return row.doc === null ? null : (JSON.parse(row.doc) as RunState);
+  const document = documentOf(row);
+  return document === null ? null : stateWithoutValues(document);
 }
 
 const plans = new Map<string, Plan>();
@@ -79,30 +84,37 @@ export function runObject(row: RunRow): JsonObject {
 
 /** The run as this caller sees it: its links are the caller's own. */
 export async function runBody(deps: ApiDeps, row: RunRow, principal: Principal): Promise<JsonObject> {
-  const state = stateOf(row);
-  const approvals = (state?.approvals ?? []).map(({ id, action, status, roles }) => ({
-    id,
-    transition: action.transition,
-    status,
-    roles: [...roles],
-    href: `/v1/approvals/${encodeURIComponent(id)}`,
-  }));
-  const evidence = (state?.evidence ?? []).map(({ kind, id, at }) => ({ kind, id, at }));
-  const legal = await linksOf(deps, row, principal);
+  const [approvals, evidence, legal] = await Promise.all([
+    approvalsOfRun(deps.pool, row.id),
+    evidenceOf(deps.pool, row.id),
+    linksOf(deps, row, principal),
+  ]);
   return {
     run: runObject(row),
-    context: state?.context ?? {},
-    evidence,
-    approvals,
+    context: documentOf(row)?.context ?? {},
+    evidence: evidence.map(({ kind, id, at }) => ({ kind, id, at })),
+    approvals: approvals.map(({ id, transition, status, roles }) => ({
+      ...{ id, transition, status, roles: [...roles] },
+      href: `/v1/approvals/${encodeURIComponent(id)}`,
+    })),
     links: legal as unknown as Json,
   };
 }
 
 export async function linksOf(deps: ApiDeps, row: RunRow, principal: Principal): Promise<Link[]> {
-  const state = stateOf(row);
-  if (state === null) return [];
-  const [plan, floors] = await Promise.all([planOf(deps, row.planHash), floorsIn(deps, row.environment)]);
-  return links(plan, state, principal, { floors });
+  const document = documentOf(row);
+  if (document === null || closedStatuses.includes(row.status)) return [];
+  const [plan, floors, input] = await Promise.all([
+    planOf(deps, row.planHash),
+    floorsIn(deps, row.environment),
+    readHeld(deps, document.heldInput),
+  ]);
+  return links(plan, { ...stateWithoutValues(document), input }, principal, { floors });
+}
+
+async function readHeld(deps: ApiDeps, held: HeldValue | null): Promise<JsonObject> {
+  const bytes = held === null ? null : await deps.payloads.get(deps.pool, held.payload);
+  return bytes === null ? {} : (JSON.parse(bytes.toString('utf8')) as JsonObject);
 }
 
 export async function floorsIn({ policies }: ApiDeps, environment: string): Promise<Floor[]> {

@@ -73,6 +73,7 @@ async function start(
   if (body.submit !== undefined) return startAndSubmit(call, request, body.submit);
   const outcome = await call.deps.client.start(request);
   if (outcome.status === 'unavailable') return unavailable(outcome.code);
+  if (outcome.status === 'refused') return problem(outcome.refusal.code, outcome.refusal.message);
   const { body: run } = await currentBody(call, request.run);
   const location = `/v1/runs/${request.run}`;
   if (outcome.status === 'settled') return answer(201, run, { Location: location });
@@ -95,6 +96,10 @@ async function startAndSubmit(
   const first = { run, messageId, principal, waitMs, ...about };
   const outcome = await call.deps.client.startWithSubmit(request, first);
   if (outcome.status === 'unavailable') return unavailable(outcome.code);
+  if (outcome.status === 'answered' && outcome.answer.status === 'refused' && outcome.by === 'door') {
+    const { code, message: why } = outcome.answer;
+    if ((await getRun(call.deps.pool, run)) === null) return problem(code, why);
+  }
   const reply = await submitReply(call, first, outcome);
   if (reply.kind !== 'problem') return reply;
   return {

@@ -1,5 +1,5 @@
 export { AuditConflict, appendRun, type RunScope } from './append.js';
-export { approvedDigests } from './approved.js';
+export { approvedDigests, refusedMessages } from './approved.js';
 export { makePayloads, type Payloads } from './payloads.js';
 export { readEntry, readRecords, type AuditItem, type RecordFilter } from './read.js';
 export { sequence } from './sequencer.js';

@@ -35,14 +35,18 @@ export function makeSigningKey(kek: Buffer): NewSigningKey {
   return { keyId, publicKey, sealed: seal(kek, keyId, pem) };
 }
 
-/** What a key that a message names is now. */
+/** What a key is to a message that the store has had since a certain time. */
 export type Standing = KeyObject | 'retired' | null;
 
-/** Null: unknown, or not the key that its row is named after. */
-export async function standingOf(q: Queryable, keyId: string): Promise<Standing> {
+/**
+ * Null: unknown, or not the key that its row is named after. What was stored before its key was retired is taken
+ * after it too, however long no worker takes it.
+ */
+export async function standingOf(q: Queryable, keyId: string, storedAt: string): Promise<Standing> {
   const row = await getSigningKey(q, keyId);
   if (row === null) return null;
-  return row.isRetired ? 'retired' : importPublicKey(row);
+  const isRetired = row.retiredAt !== null && Date.parse(row.retiredAt) < Date.parse(storedAt);
+  return isRetired ? 'retired' : importPublicKey(row);
 }
 
 const nonceBytes = 12;

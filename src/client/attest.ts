@@ -1,50 +1,108 @@
+import { createHash } from 'node:crypto';
 import { newId } from '../model/ids.js';
 import { canonical } from '../model/canonical.js';
-import type { AttestedMessage, Message, MessageBody } from '../model/message.js';
+import { mostValueBytes } from '../model/limits.js';
+import type { SealedMessage, SignedBody } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
-import { currentSigningKey, signMessage } from '../auth/index.js';
-import type { Queryable, Tx } from '../db/index.js';
+import type { Refusal } from '../engine/state.js';
+import { currentSigningKey, sealMessage } from '../auth/index.js';
+import type { Tx } from '../db/index.js';
+import { getMessage, insertMessage } from '../store/messages.js';
 import type { Trace } from './types.js';
 import type { ClientDeps } from './deps.js';
 
-export interface Attest {
+export interface Asked {
   readonly id: string;
   readonly run: string;
+  readonly environment: string;
   readonly principal: Principal;
-  readonly body: MessageBody;
-  readonly refs: readonly PayloadRef[];
-  /** When it was asked, whatever its deliveries take; of each delivery unless said. */
-  readonly time?: string;
+  readonly body: SignedBody;
+  /** The values that it brings, by the role of their payload. */
+  readonly values: readonly Value[];
 }
 
-/** A delivery of its own, signed with the key of this moment. */
-export async function attest(
-  deps: Pick<ClientDeps, 'keys'>,
-  q: Queryable,
-  fields: Attest,
-): Promise<AttestedMessage> {
-  const message: Message = { v: 1, delivery: newId('msg'), time: new Date().toISOString(), ...fields };
-  return signMessage({ signing: await currentSigningKey(q, deps.keys) }, message);
+export interface Value {
+  readonly role: PayloadRef['role'];
+  readonly media: string;
+  readonly text: string;
 }
 
-export async function traceRefs(
-  deps: Pick<ClientDeps, 'payloads'>,
-  tx: Tx,
-  run: string,
-  trace: Trace | null,
-): Promise<PayloadRef[]> {
+export const jsonValue = (role: PayloadRef['role'], value: unknown): Value => ({
+  ...{ role, media: 'application/json', text: canonical(value) },
+});
+
+export const textValue = (role: PayloadRef['role'], text: string): Value => ({
+  ...{ role, media: 'text/plain', text },
+});
+
+/** The agent's reasoning: whole, and prompt and response for themselves. */
+export function traceValues(trace: Trace | null): Value[] {
   if (trace === null) return [];
+  return [
+    ...(trace.prompt === undefined ? [] : [textValue('prompt', trace.prompt)]),
+    ...(trace.response === undefined ? [] : [textValue('response', trace.response)]),
+    jsonValue('trace', trace),
+  ];
+}
+
+export function bytesOf(values: readonly Value[]): number {
+  return values.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+}
+
+const named: Partial<Record<PayloadRef['role'], string>> = {
+  ...{ input: 'the input', args: 'the arguments', trace: 'the trace', reason: 'the reason' },
+};
+
+/** A value that is larger than this service takes, in the form in which it is kept; null: each fits. */
+export function tooLarge(values: readonly Value[]): Refusal | null {
+  for (const { role, text } of values) {
+    const bytes = Buffer.byteLength(text);
+    if (bytes <= mostValueBytes) continue;
+    const what = named[role] ?? `the ${role}`;
+    return {
+      ...{ status: 'refused', code: 'TOO_LARGE' },
+      message: `${what} take ${bytes} bytes as canonical JSON, and this service takes ${mostValueBytes}: send less`,
+    };
+  }
+  return null;
+}
+
+/** Signs it and keeps it with its values: from here on it is durable. */
+export async function keep(
+  deps: Pick<ClientDeps, 'keys' | 'payloads'>,
+  tx: Tx,
+  { values, ...asked }: Asked,
+): Promise<{ readonly message: SealedMessage; readonly refs: readonly PayloadRef[] }> {
   const refs: PayloadRef[] = [];
-  if (trace.prompt !== undefined)
-    refs.push(await deps.payloads.put(tx, run, 'prompt', 'text/plain', trace.prompt));
-  if (trace.response !== undefined)
-    refs.push(await deps.payloads.put(tx, run, 'response', 'text/plain', trace.response));
-  refs.push(await deps.payloads.put(tx, run, 'trace', 'application/json', canonical(trace)));
-  return refs;
+  for (const { role, media, text } of values)
+    refs.push(await deps.payloads.put(tx, asked.run, role, media, text));
+  const signing = await currentSigningKey(tx, deps.keys);
+  const time = new Date().toISOString();
+  const message = sealMessage({ signing }, { v: 1, ...asked, time, refs });
+  if (!(await insertMessage(tx, { message, bytes: bytesOf(values) })))
+    throw new Error(`message \`${message.id}\` was stored by another request meanwhile`);
+  return { message, refs };
 }
 
 /** Deterministic: a start that is repeated is the same message. */
 export function startMessageId(run: string): string {
   return `msg_${run.slice('run_'.length)}`;
 }
+
+/**
+ * What a request calls its message. After an attempt of it was withdrawn, and its caller told so, the next has another
+ * name of the same sequence: a message that was withdrawn is never taken.
+ */
+export async function currentId(tx: Tx, id: string): Promise<{ id: string; isKept: boolean }> {
+  for (let attempt = 0, name = id; ; attempt += 1, name = `${id.slice(0, 4)}${nextName(id, attempt)}`) {
+    const known = await getMessage(tx, name);
+    if (known === null || !known.isWithdrawn) return { id: name, isKept: known !== null };
+  }
+}
+
+function nextName(id: string, attempt: number): string {
+  return createHash('sha256').update(`${id}#${attempt}`).digest('hex').slice(0, 32);
+}
+
+export { newId };

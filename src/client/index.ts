@@ -1,13 +1,11 @@
-import type { MessageBody } from '../model/message.js';
-import { isUnavailable, withTransaction } from '../db/index.js';
-import { getDecision, insertDecision } from '../store/decisions.js';
-import { put } from '../store/outbox.js';
-import { getRun } from '../store/runs.js';
-import { attest, type Attest } from './attest.js';
+import type { SealedMessage, SignedBody, SignedMessage } from '../model/message.js';
+import { isUnavailable } from '../db/index.js';
+import { insertDecision } from '../store/decisions.js';
+import { textValue } from './attest.js';
 import type { DecideRequest, MessageOutcome, OperateRequest, RunClient } from './types.js';
 import type { ClientDeps } from './deps.js';
 import { makeOutbox } from './outbox.js';
-import { send, unknownRun } from './send.js';
+import { post, type Posting } from './post.js';
 import { start, startWithSubmit } from './start.js';
 import { submit } from './submit.js';
 import { makeWaiter, type Waiter } from './waiter.js';
@@ -19,8 +17,8 @@ export type { ClientDeps } from './deps.js';
 export type { RunClient } from './types.js';
 export { recordStart } from './start.js';
 
-/** How long an update may take before the signal with the same id makes the message durable. */
-const updateDeadlineMs = 3_000;
+/** How long a decision, a cancel and a retry wait for the run's answer before their caller is told where to look. */
+const answerMs = 3_000;
 
 /** Hides Temporal: what must be durable is in Postgres before anything is sent. */
 export async function makeClient(deps: ClientDeps): Promise<RunClient & { startOutbox(): void }> {
@@ -28,11 +26,11 @@ export async function makeClient(deps: ClientDeps): Promise<RunClient & { startO
   const outbox = makeOutbox(deps);
   return {
     start: (request) => guarded(() => start(deps, waiter, request)),
-    startWithSubmit: (request, first) => guarded(() => startWithSubmit(deps, request, first)),
-    submit: (request) => guarded(() => submit(deps, request)),
-    decide: (request) => guarded(() => decide(deps, request)),
-    cancel: (request) => guarded(() => operate(deps, waiter, request, { kind: 'cancel' })),
-    retry: (request) => guarded(() => operate(deps, waiter, request, { kind: 'retry' })),
+    startWithSubmit: (request, first) => guarded(() => startWithSubmit(deps, waiter, request, first)),
+    submit: (request) => guarded(() => submit(deps, waiter, request)),
+    decide: (request) => guarded(() => decide(deps, waiter, request)),
+    cancel: (request) => guarded(() => operate(deps, waiter, request, 'cancel')),
+    retry: (request) => guarded(() => operate(deps, waiter, request, 'retry')),
     watch: (run, look, until) => waiter.watch(run, look, until),
     history: (run) => historyOf(deps, run),
     replay: (run) => replayRun(deps, run),
@@ -60,74 +58,39 @@ async function guarded<T>(act: () => Promise<T>): Promise<T | Unavailable> {
   }
 }
 
-/**
- * The human's act is durable before it is sent: row and outbox first, then the update, then a signal with the same id.
- * Should this process die at any point, the outbox of another one sends it.
- */
-async function decide(deps: ClientDeps, request: DecideRequest): Promise<MessageOutcome> {
-  const row = await getRun(deps.pool, request.run);
-  if (row === null) return unknownRun(request.run);
-  const given = await withTransaction(deps.pool, async (tx): Promise<Attest> => {
-    const refs =
-      request.reason === null
-        ? []
-        : [await deps.payloads.put(tx, request.run, 'reason', 'text/plain', request.reason)];
-    const body: MessageBody = {
-      kind: 'decide',
-      approval: request.approval,
-      decision: request.decision,
-      digest: request.digest,
-      reasonGiven: request.reason !== null,
-      via: request.via,
-    };
-    // The human was in time or was not at the first request, however late the run hears of it.
-    const earlier = await getDecision(tx, request.decisionId);
-    const time = earlier?.attested.message.time ?? new Date().toISOString();
-    const fields = {
-      id: request.decisionId,
-      run: request.run,
-      principal: request.principal,
-      body,
-      refs,
-      time,
-    };
-    const attested = await attest(deps, tx, fields);
-    await put(tx, { id: request.decisionId, run: request.run, kind: 'decide', payload: attested });
-    await insertDecision(tx, {
-      id: request.decisionId,
-      approval: request.approval,
-      run: request.run,
-      byId: request.principal.id,
-      byKind: request.principal.kind,
-      decision: request.decision,
-      reasonRef: refs[0] ?? null,
-      digest: request.digest,
-      at: time,
-      attested,
-      status: 'accepted',
-      code: null,
-    });
-    return fields;
+/** The human's act is durable before its run hears of it, and counts by its time, however late that is. */
+async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest): Promise<MessageOutcome> {
+  const { run, decisionId: id, approval, decision, digest, reason, principal, via } = request;
+  const body: SignedBody = {
+    ...{ kind: 'decide', approval, decision, digest, via },
+    reasonGiven: reason !== null,
+  };
+  const values = reason === null ? [] : [textValue('reason', reason)];
+  return post(deps, waiter, {
+    ...{ run, id, waitMs: request.waitMs ?? answerMs },
+    make: () => ({ principal, body, values }),
+    beside: (tx, message, refs) =>
+      insertDecision(tx, {
+        ...{ id: message.id, approval, run, byId: principal.id, byKind: principal.kind, decision, digest },
+        ...{ reasonRef: refs[0] ?? null, at: timeOf(message), status: 'accepted', code: null },
+      }),
   });
-  return send(deps, row.namespace, given, request.waitMs ?? updateDeadlineMs);
+}
+
+function timeOf({ text }: SealedMessage): string {
+  return (JSON.parse(text) as SignedMessage).time;
 }
 
 async function operate(
   deps: ClientDeps,
   waiter: Waiter,
-  request: OperateRequest,
-  body: { kind: 'cancel' } | { kind: 'retry' },
+  { run, messageId: id, principal, reason, waitMs }: OperateRequest,
+  kind: 'cancel' | 'retry',
 ): Promise<MessageOutcome> {
-  const row = await getRun(deps.pool, request.run);
-  if (row === null) return unknownRun(request.run);
-  const reason = await deps.payloads.put(deps.pool, request.run, 'reason', 'text/plain', request.reason);
-  const sent = await send(
-    deps,
-    row.namespace,
-    { id: request.messageId, run: request.run, principal: request.principal, body, refs: [reason] },
-    updateDeadlineMs,
-  );
-  if (sent.status === 'answered' && sent.answer.status !== 'refused')
-    await waiter.settled(deps.pool, request.run, request.waitMs);
-  return sent;
+  const values = [textValue('reason', reason)];
+  const make = (): ReturnType<Posting['make']> => ({ principal, body: { kind }, values });
+  const posted = await post(deps, waiter, { run, id, waitMs: answerMs, make });
+  if (posted.status === 'answered' && posted.answer.status !== 'refused')
+    await waiter.settled(deps.pool, run, waitMs);
+  return posted;
 }

@@ -1,19 +1,15 @@
-import type { AttestedMessage, Message } from '../model/message.js';
-import { newId } from '../model/ids.js';
-import { currentSigningKey, signMessage } from '../auth/index.js';
 import { isUnavailable, withTransaction } from '../db/index.js';
-import { getApproval } from '../store/approvals.js';
-import { settleDecision } from '../store/decisions.js';
-import { due, markDelivered } from '../store/outbox.js';
+import { bellOf } from '../auth/index.js';
+import { dueMessages, getMessage, type MessageRow } from '../store/messages.js';
 import { getRun } from '../store/runs.js';
-import { messageNames, type MessageName } from '../workflows/messages.js';
+import { startMessageId } from './attest.js';
 import type { ClientDeps } from './deps.js';
 import * as temporal from './temporal.js';
 
 const intervalMs = 500;
 const batch = 50;
 
-/** Sends what a run has not taken yet, until it has. Each sending is signed as a delivery of its own. */
+/** Rings again for what no step has taken, until one has: with backoff, each message for itself, counted and shown. */
 export function makeOutbox(deps: ClientDeps): { start(): void; stop(): Promise<void> } {
   let stopped = false;
   let wake = (): void => undefined;
@@ -23,7 +19,7 @@ export function makeOutbox(deps: ClientDeps): { start(): void; stop(): Promise<v
       try {
         await round(deps);
       } catch (error) {
-        if (!isUnavailable(error) && !temporal.isUnavailable(error)) console.error('outbox:', error);
+        if (!isUnavailable(error)) console.error('outbox:', error);
       }
       await new Promise<void>((resolve) => {
         wake = resolve;
@@ -44,59 +40,28 @@ export function makeOutbox(deps: ClientDeps): { start(): void; stop(): Promise<v
 }
 
 async function round(deps: ClientDeps): Promise<void> {
-  const rows = await withTransaction(deps.pool, (tx) => due(tx, batch));
-  for (const row of rows) {
-    const done = await send(deps, row.run, row.kind, row.payload as AttestedMessage);
-    if (done === 'closed') await refuseLate(deps, row.payload as AttestedMessage);
-    if (done !== 'not yet') await markDelivered(deps.pool, row.id);
+  const due = await withTransaction(deps.pool, (tx) => dueMessages(tx, batch));
+  // What fails for one of them is no other's delay.
+  await Promise.all(
+    due.map((message) =>
+      ringAgain(deps, message).catch((error: unknown) => {
+        if (!isUnavailable(error))
+          console.error(
+            `outbox: message \`${message.id}\` of run \`${message.run}\` cannot be rung for:`,
+            error,
+          );
+      }),
+    ),
+  );
+}
+
+async function ringAgain(deps: ClientDeps, message: MessageRow): Promise<void> {
+  const row = await getRun(deps.pool, message.run);
+  if (row === null) return;
+  if (message.kind === 'start') {
+    await temporal.startRun(deps, row, bellOf(message), null);
+    return;
   }
-}
-
-/** The run ended before it took this decision: whoever was told that it is kept finds it refused, and why. */
-async function refuseLate(deps: ClientDeps, { message }: AttestedMessage): Promise<void> {
-  const { body, id, run, principal } = message;
-  if (body.kind !== 'decide') return;
-  const approval = await getApproval(deps.pool, body.approval);
-  const code = lateCodes[approval?.status ?? 'revoked'];
-  const settled = await settleDecision(deps.pool, id, { status: 'refused', code });
-  if (!settled) return;
-  await deps.chain.append([
-    {
-      key: `${run}:late:${id}`,
-      type: 'approval.refused',
-      time: new Date().toISOString(),
-      actor: { kind: principal.kind, id: principal.id, roles: principal.roles },
-      approval: body.approval,
-      causation: id,
-      data: { code, decision: body.decision, decisionId: id },
-      about: run,
-    },
-  ]);
-}
-
-const lateCodes = {
-  open: 'APPROVAL_REVOKED',
-  escalated: 'APPROVAL_REVOKED',
-  revoked: 'APPROVAL_REVOKED',
-  expired: 'APPROVAL_EXPIRED',
-  approved: 'ALREADY_DECIDED',
-  denied: 'ALREADY_DECIDED',
-  consumed: 'ALREADY_DECIDED',
-} as const;
-
-/** A message that was delivered is marked by the run that takes it. */
-async function send(
-  deps: ClientDeps,
-  run: string,
-  kind: string,
-  attested: AttestedMessage,
-): Promise<'done' | 'closed' | 'not yet'> {
-  if (kind === 'start') return (await temporal.startRun(deps, attested)) === 'started' ? 'done' : 'not yet';
-  const name = messageNames.find((one): one is MessageName => one === kind);
-  const row = await getRun(deps.pool, run);
-  if (name === undefined || row === null) return 'done';
-  const again: Message = { ...attested.message, delivery: newId('msg') };
-  const signed = signMessage({ signing: await currentSigningKey(deps.pool, deps.keys) }, again);
-  const sent = await temporal.deliver(deps, row.namespace, run, name, signed);
-  return sent === 'closed' ? 'closed' : 'not yet';
+  const start = row.rev > 0 ? null : await getMessage(deps.pool, startMessageId(row.id));
+  await temporal.ring(deps, row, bellOf(message), start === null ? null : bellOf(start));
 }

@@ -1,8 +1,9 @@
+import { digestsOfMessages } from '../store/messages.js';
 import { getStepResults } from '../store/runs.js';
 import type { JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import { canonical } from '../model/canonical.js';
-import { verifyChain } from '../audit/index.js';
+import { refusedMessages, verifyChain } from '../audit/index.js';
 import { payloadConverter, undecodable } from '../workflows/payload-converter.js';
 import type { ClientDeps } from './deps.js';
 import { rawHistory } from './history.js';
@@ -25,6 +26,7 @@ export async function replayRun(deps: ClientDeps, run: string): Promise<ReplayRe
   return report([
     await replayKernel(deps, run, history),
     await compareSteps(deps, run, history),
+    await compareMessages(deps, run, history),
     await checkChain(deps, run),
   ]);
 }
@@ -49,48 +51,71 @@ async function replayKernel(deps: ClientDeps, run: string, history: History): Pr
   }
 }
 
-/** Results as they stand in the history, by rev. */
+/** Results as they stand in the history. */
 function recordedSteps(history: History): JsonObject[] {
+  return valuesIn(history, (event) => [
+    ...(event.markerRecordedEventAttributes?.details?.['result']?.payloads ?? []),
+    ...(event.activityTaskCompletedEventAttributes?.result?.payloads ?? []),
+  ]).filter((value) => value['status'] === 'stepped');
+}
+
+type HistoryEvent = NonNullable<History['events']>[number];
+
+function valuesIn(
+  history: History,
+  payloadsOf: (event: HistoryEvent) => Parameters<typeof payloadConverter.fromPayload>[0][],
+): JsonObject[] {
   const found: JsonObject[] = [];
-  for (const event of history.events ?? []) {
-    const local = event.markerRecordedEventAttributes?.details?.['result']?.payloads ?? [];
-    const regular = event.activityTaskCompletedEventAttributes?.result?.payloads ?? [];
-    for (const payload of [...local, ...regular]) {
-      const value: unknown = payloadConverter.fromPayload(payload);
-      if (value !== undecodable && isObject(value) && value['status'] === 'stepped') found.push(value);
-    }
+  for (const payload of (history.events ?? []).flatMap(payloadsOf)) {
+    const value: unknown = payloadConverter.fromPayload(payload);
+    if (value !== undecodable && isObject(value)) found.push(value);
   }
   return found;
 }
 
+/** What the kernel went by, against what the store says that each step came to. */
+const compared = ['digest', 'head', 'state', 'runStatus', 'version'] as const;
+
 async function compareSteps(deps: ClientDeps, run: string, history: History): Promise<Check> {
-  const stored = new Map((await getStepResults(deps.pool, run)).map((one) => [one.rev, one.result]));
+  const stored = new Map((await getStepResults(deps.pool, run)).map((row) => [row.rev, row.result]));
   const recorded = recordedSteps(history);
   for (const step of recorded) {
     const rev = Number(step['rev']);
     const own = stored.get(rev);
-    if (own === undefined)
-      return {
-        name: 'steps',
-        ok: false,
-        detail: `the history has a step ${rev} that the store does not know`,
-      };
-    const result = (JSON.parse(own) as { result: JsonObject }).result;
-    const differs = ['changed', 'effects', 'answers', 'head'].find(
-      (key) => canonical(result[key] ?? null) !== canonical(step[key] ?? null),
-    );
+    if (own === undefined) return bad('steps', `the history has a step ${rev} that the store does not know`);
+    const { result } = JSON.parse(own) as { result: JsonObject };
+    const differs = compared.find((key) => canonical(result[key] ?? null) !== canonical(step[key] ?? null));
     if (differs !== undefined)
-      return {
-        name: 'steps',
-        ok: false,
-        detail: `step ${rev}: \`${differs}\` in the history is not what the store recorded`,
-      };
+      return bad('steps', `step ${rev}: \`${differs}\` in the history is not what the store recorded`);
   }
   return {
     name: 'steps',
     ok: true,
     detail: `${recorded.length} steps of the history are those of the store`,
   };
+}
+
+/** Each bell of the history names a message of the store and its digest, or was refused on record. */
+async function compareMessages(deps: ClientDeps, run: string, history: History): Promise<Check> {
+  const bells = valuesIn(
+    history,
+    (event) => event.workflowExecutionSignaledEventAttributes?.input?.payloads ?? [],
+  ).filter((value) => typeof value['id'] === 'string');
+  const digests = await digestsOfMessages(deps.pool, run);
+  const refused = await refusedMessages(deps.pool, run);
+  for (const { id, digest } of bells as unknown as readonly { id: string; digest: string }[]) {
+    if (digests.get(id) === digest || refused.has(id)) continue;
+    return bad('messages', `the history has a bell for \`${id}\` that the store neither knows nor refused`);
+  }
+  return {
+    name: 'messages',
+    ok: true,
+    detail: `${bells.length} bells, each of a message of the store or refused`,
+  };
+}
+
+function bad(name: string, detail: string): Check {
+  return { name, ok: false, detail };
 }
 
 async function checkChain(deps: ClientDeps, run: string): Promise<Check> {

@@ -1,68 +1,82 @@
 import { newId } from '../model/ids.js';
-import { canonical } from '../model/canonical.js';
-import type { AttestedMessage, MessageBody } from '../model/message.js';
+import type { SealedMessage, SignedBody } from '../model/message.js';
+import { bellOf } from '../auth/index.js';
 import { withTransaction, type Tx } from '../db/index.js';
-import { put } from '../store/outbox.js';
-import { getRun, insertRun } from '../store/runs.js';
-import { attest, startMessageId, traceRefs } from './attest.js';
-import { concluded } from './send.js';
+import { closeUnstarted, getRun, insertRun } from '../store/runs.js';
+import { jsonValue, keep, startMessageId, tooLarge, traceValues, type Value } from './attest.js';
+import { waitForAnswer } from './post.js';
 import { submission, submit } from './submit.js';
 import type { MessageOutcome, StartOutcome, StartRequest, SubmitRequest } from './types.js';
 import type { ClientDeps } from './deps.js';
 import type { Waiter } from './waiter.js';
 import * as temporal from './temporal.js';
 
+type Recorded = Pick<ClientDeps, 'payloads' | 'keys'>;
+
 export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
-  const attested = await withTransaction(deps.pool, (tx) => recordStart(deps, tx, request));
-  if (attested !== null) {
-    const started = await temporal.startRun(deps, attested);
-    const isWithdrawn = started === 'unavailable' && (await withdrawn(deps, attested));
-    if (isWithdrawn) return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
+  const refusal = tooLarge(startValues(request));
+  if (refusal !== null) return { status: 'refused', refusal };
+  const message = await withTransaction(deps.pool, (tx) => recordStart(deps, tx, request));
+  if (message !== null) {
+    const place = {
+      id: request.run,
+      namespace: namespaceOf(request),
+      flow: request.flow,
+      mode: request.mode,
+    };
+    const rung = await temporal.startRun(deps, place, bellOf(message), null);
+    if (rung !== 'rung' && (await withTransaction(deps.pool, (tx) => closeUnstarted(tx, request.run))))
+      return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
   }
   return { status: await waiter.settled(deps.pool, request.run, request.waitMs) };
 }
 
 /**
- * The run and the first thing that is asked of it, in one call: its first task takes both. Where nobody answers in time
- * each goes its own way, as `start` and `submit` leave them. A run that was started before only takes the submit.
+ * The run and the first thing that is asked of it, in one call: its first task takes both. A run that was started
+ * before only takes the submit.
  */
 export async function startWithSubmit(
   deps: ClientDeps,
+  waiter: Waiter,
   request: StartRequest,
   first: SubmitRequest,
 ): Promise<MessageOutcome> {
+  const asked = submission(first);
+  const refusal = tooLarge(startValues(request)) ?? tooLarge(asked.values);
+  if (refusal !== null) return { status: 'answered', answer: refusal, by: 'door' };
   const made = await withTransaction(deps.pool, async (tx) => {
-    const start = await recordStart(deps, tx, request);
-    if (start === null) return null;
-    const given = await submission(deps, tx, first);
-    return { start, given, attested: await attest(deps, tx, given) };
+    const started = await recordStart(deps, tx, request);
+    if (started === null) return null;
+    const { run, environment } = request;
+    const { message } = await keep(deps, tx, { ...asked, id: first.messageId, run, environment });
+    return { started, message };
   });
-  if (made === null) return submit(deps, first);
-  const { start, given, attested } = made;
-  const reply = await temporal.startWithUpdate(deps, start, 'submit', attested, Math.max(first.waitMs, 50));
-  const isStarted =
-    reply.status === 'late'
-      ? (await temporal.startRun(deps, start)) === 'started'
-      : reply.status !== 'unavailable';
-  if (!isStarted && (await withdrawn(deps, start)))
+  if (made === null) return submit(deps, waiter, first);
+  const answered = waitForAnswer(deps, waiter, made.message, first.waitMs);
+  const place = { id: request.run, namespace: namespaceOf(request), flow: request.flow, mode: request.mode };
+  const rung = await temporal.startRun(deps, place, bellOf(made.started), bellOf(made.message));
+  if (rung !== 'rung' && (await withTransaction(deps.pool, (tx) => closeUnstarted(tx, request.run)))) {
+    answered.stop();
+    await answered.outcome;
     return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
-  return concluded(deps, namespaceOf(request), given, isStarted ? reply : { status: 'late' });
-}
-
-async function withdrawn(deps: ClientDeps, { message }: AttestedMessage): Promise<boolean> {
-  return (await temporal.withdraw(deps, message.run, message.id)) === 'withdrawn';
+  }
+  return answered.outcome;
 }
 
 function namespaceOf({ environment }: StartRequest): string {
   return `countersign-${environment}`;
 }
 
+function startValues({ input, trace }: StartRequest): Value[] {
+  return [jsonValue('input', input), ...traceValues(trace)];
+}
+
 /** Null: this run was started before, by a request that is being repeated. */
 export async function recordStart(
-  deps: Pick<ClientDeps, 'payloads' | 'keys'>,
+  deps: Recorded,
   tx: Tx,
   request: StartRequest,
-): Promise<AttestedMessage | null> {
+): Promise<SealedMessage | null> {
   const { run, flow, flowVersion, planHash, environment, mode, principal } = request;
   if ((await getRun(tx, run)) !== null) return null;
   const traceId = newId('trc');
@@ -71,21 +85,12 @@ export async function recordStart(
     ...{ id: run, flow, flowVersion, planHash, environment, mode, traceId },
     namespace: namespaceOf(request),
     state: request.initialState,
-    status: 'running',
-    version: 0,
-    rev: 0,
     startedBy: principal.id,
     startedByKind: principal.kind,
     startedAt: time,
     updatedAt: time,
-    problem: null,
-    doc: null,
   });
-  const input = await deps.payloads.put(tx, run, 'input', 'application/json', canonical(request.input));
-  const refs = [input, ...(await traceRefs(deps, tx, run, request.trace))];
-  const facts = { flow, flowVersion, planHash, environment, mode, traceId };
-  const body: MessageBody = { kind: 'start', ...facts, input: request.input };
-  const signed = await attest(deps, tx, { id: startMessageId(run), run, principal, body, refs });
-  await put(tx, { id: signed.message.id, run, kind: 'start', payload: signed });
-  return signed;
+  const body: SignedBody = { kind: 'start', flow, flowVersion, planHash, mode, traceId };
+  const asked = { id: startMessageId(run), run, environment, principal, body, values: startValues(request) };
+  return (await keep(deps, tx, asked)).message;
 }

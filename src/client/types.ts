@@ -1,4 +1,4 @@
-import type { Answer } from '../engine/state.js';
+import type { Answer, Refusal } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { DecisionDoor } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
@@ -30,6 +30,8 @@ export interface StartRequest {
 
 export type StartOutcome =
   | { readonly status: 'settled' | 'executing' | 'accepted' }
+  /** At the door: nothing was stored. */
+  | { readonly status: 'refused'; readonly refusal: Refusal }
   | { readonly status: 'unavailable'; readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE' };
 
 export interface SubmitRequest {
@@ -44,8 +46,9 @@ export interface SubmitRequest {
 }
 
 export type MessageOutcome =
-  | { readonly status: 'answered'; readonly answer: Answer }
-  /** Durable and taken, not settled within waitMs. `action` is known once the run has taken it. */
+  /** `door`: by what the store knew before anything was stored, so that the run has no record of it. */
+  | { readonly status: 'answered'; readonly answer: Answer; readonly by: 'run' | 'door' }
+  /** Durable, and not answered within waitMs. */
   | { readonly status: 'executing'; readonly messageId: string }
   | { readonly status: 'unavailable'; readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE' };
 

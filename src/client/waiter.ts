@@ -71,8 +71,7 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
 
 function statusOf(row: RunRow): 'settled' | 'executing' | 'accepted' {
   if (row.rev === 0) return row.status === 'failed' ? 'settled' : 'accepted';
-  const executing = row.doc !== null && (JSON.parse(row.doc) as { executing: unknown }).executing !== null;
-  return executing ? 'executing' : 'settled';
+  return row.executing === null ? 'settled' : 'executing';
 }
 
 function nextChange(

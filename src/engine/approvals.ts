@@ -168,8 +168,17 @@ function refusalOf(approval: ApprovalState, body: Decide, message: Message): Omi
   return null;
 }
 
-export function decideApproval(draft: Draft, message: Message, body: Decide): void {
+export function decideApproval(
+  draft: Draft,
+  message: Message,
+  body: Decide,
+  settledAs: ApprovalStatus | null,
+): void {
   const approval = draft.run.approvals.find((one) => one.id === body.approval);
+  if (approval === undefined && settledAs !== null && !isOpen(settledAs)) {
+    const code = settled[settledAs as Exclude<ApprovalStatus, 'open' | 'escalated'>];
+    return refuseDecision(draft, message, body, { code, message: `the approval is ${settledAs}` });
+  }
   if (approval === undefined) {
     const text = `this run has no approval \`${body.approval}\``;
     return refuseDecision(draft, message, body, { code: 'NOT_FOUND', message: text });

@@ -12,9 +12,6 @@ import { isRun, unreadable } from './unreadable.js';
 
 type Start = Extract<Message['body'], { kind: 'start' }>;
 
-/** How many message ids a run remembers, newest last. */
-const rememberedMessages = 500;
-
 /**
  * The meaning of governance, pure: what one event does to a run. Used by the run's policy check, by
  * links, by the checker, by the simulator and by the audit's replay. Time, ids and `key` (unique for
@@ -34,12 +31,17 @@ function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string)
   const draft = makeDraft(plan, run, kit, event.time, key);
   switch (event.kind) {
     case 'message':
-      take(draft, event.message);
+      dispatch(draft, event);
       break;
     case 'refused_message':
       record(draft, 'message.refused', {
         actor: { kind: 'anonymous', id: 'unknown' },
-        data: { reason: event.reason, name: event.name, digest: event.digest },
+        ...(event.message === null ? {} : { causation: event.message.id }),
+        data: {
+          reason: event.reason,
+          name: event.name,
+          ...(event.message === null ? {} : { digest: event.message.digest }),
+        },
       });
       break;
     case 'outcome':
@@ -61,36 +63,7 @@ function isClosed(run: RunState): boolean {
   return closedStatuses.includes(run.status);
 }
 
-/** Twice the same id: the same answer. The same delivery twice is a replay, and is recorded as one. */
-function take(draft: Draft, message: Message): void {
-  const { run } = draft;
-  const seen = run.seen.find((one) => one.id === message.id);
-  if (seen?.deliveries.includes(message.delivery) === true) {
-    record(draft, 'message.refused', {
-      actor: { kind: 'anonymous', id: 'unknown' },
-      causation: message.id,
-      data: { reason: 'replayed', name: message.body.kind },
-    });
-    if (seen.answer !== null)
-      draft.effects.push({ kind: 'answer', messageId: message.id, answer: seen.answer });
-    return;
-  }
-  if (seen !== undefined) {
-    run.seen = run.seen.map((one) =>
-      one.id === message.id ? { ...one, deliveries: [...one.deliveries, message.delivery] } : one,
-    );
-    if (seen.answer !== null)
-      draft.effects.push({ kind: 'answer', messageId: message.id, answer: seen.answer });
-    return;
-  }
-  run.seen = [
-    ...run.seen.slice(-(rememberedMessages - 1)),
-    { id: message.id, deliveries: [message.delivery], answer: null },
-  ];
-  dispatch(draft, message);
-}
-
-function dispatch(draft: Draft, message: Message): void {
+function dispatch(draft: Draft, { message, settledAs }: Extract<Event, { kind: 'message' }>): void {
   const { body } = message;
   switch (body.kind) {
     case 'start':
@@ -98,7 +71,7 @@ function dispatch(draft: Draft, message: Message): void {
     case 'submit':
       return submit(draft, message, body);
     case 'decide':
-      return decideApproval(draft, message, body);
+      return decideApproval(draft, message, body, settledAs ?? null);
     case 'cancel':
     case 'retry':
       return operate(draft, message, body.kind);
@@ -196,7 +169,6 @@ export function initialRun(plan: Plan, planHash: string, message: Message): RunS
     stuckOn: null,
     chainDepth: 0,
     chain: [],
-    seen: [],
     cancelRequested: null,
     deadline: null,
     timeoutDue: false,

@@ -2,17 +2,7 @@ import type { Json } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Fact, PayloadRef, RecordActor, RecordType } from '../model/records.js';
 import type { Plan } from './plan.js';
-import type {
-  Action,
-  ActionStatus,
-  Answer,
-  Decision,
-  Effect,
-  Kit,
-  Problem,
-  RunState,
-  Seen,
-} from './state.js';
+import type { Action, ActionStatus, Answer, Decision, Effect, Kit, Problem, RunState } from './state.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -83,9 +73,8 @@ export function actionFact(action: Action): NonNullable<Fact['action']> {
   };
 }
 
-/** Stores the answer under the message's id and hands it to whoever waits. */
+/** Kept with the message, for whoever waits and whoever asks again. */
 export function answer(draft: Draft, messageId: string, said: Answer): void {
-  draft.run.seen = draft.run.seen.map((one): Seen => (one.id === messageId ? { ...one, answer: said } : one));
   draft.effects.push({ kind: 'answer', messageId, answer: said });
 }
 

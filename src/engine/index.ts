@@ -4,4 +4,7 @@ export { bindingDigest, connectionsDigest } from './action.js';
 export { changedReads, readsOf, readsProblem } from './reads.js';
 export { mayDecide, type MayDecide } from './gates.js';
 export { evaluateGuard, verdictOf } from './guards.js';
+export { giveUp } from './give-up.js';
 export { links } from './links.js';
+export { prune } from './prune.js';
+export { dueEvent, wakeTime } from './time.js';

@@ -136,8 +136,6 @@ export interface RunState {
   readonly stuckOn: StuckOn | null;
   readonly chainDepth: number;
   readonly chain: readonly { readonly transition: string; readonly from: string; readonly to: string }[];
-  /** Message ids already taken, newest last: the answer, and the deliveries seen. */
-  readonly seen: readonly Seen[];
   readonly cancelRequested: { readonly by: Principal; readonly messageId: string } | null;
   /** Epoch milliseconds of the run's own deadline; null without one. */
   readonly deadline: number | null;
@@ -150,13 +148,6 @@ export interface RunState {
     readonly transition: string;
     readonly action: string;
   } | null;
-}
-
-export interface Seen {
-  readonly id: string;
-  readonly deliveries: readonly string[];
-  /** Null while the effect that it waits for is executing. */
-  readonly answer: Answer | null;
 }
 
 export interface Executing {
@@ -216,13 +207,20 @@ export interface Refusal {
 // --- decide(plan, state, event, kit) -------------------------------------------------------------
 
 export type Event =
-  | { readonly kind: 'message'; readonly time: string; readonly message: Message }
+  | {
+      readonly kind: 'message';
+      readonly time: string;
+      readonly message: Message;
+      /** How the approval that it decides ended, where that has left the run's document. */
+      readonly settledAs?: ApprovalStatus | null;
+    }
   | {
       readonly kind: 'refused_message';
       readonly time: string;
       readonly reason: MessageRefusal;
       readonly name: string;
-      readonly digest: string;
+      /** What the bell named; null: it named nothing. */
+      readonly message: { readonly id: string; readonly digest: string } | null;
     }
   | { readonly kind: 'outcome'; readonly time: string; readonly action: string; readonly result: Outcome }
   | { readonly kind: 'deadline'; readonly time: string; readonly approval: string }

@@ -6,65 +6,89 @@ import type { PayloadRef } from './records.js';
 export const decisionDoors = ['rest', 'cli', 'batch', 'link', 'page', 'slack', 'callback'] as const;
 export type DecisionDoor = (typeof decisionDoors)[number];
 
-/**
- * What enters a run. The API signs the canonical form of `message` with the service's Ed25519 key;
- * the run's policy check verifies it before anything else (SEMANTICS §7).
- */
-export type MessageBody =
-  | {
-      readonly kind: 'start';
-      readonly flow: string;
-      readonly flowVersion: number;
-      readonly planHash: string;
-      readonly environment: string;
-      readonly mode: 'live' | 'shadow';
-      readonly traceId: string;
-      readonly input: JsonObject;
-    }
-  | {
-      readonly kind: 'submit';
-      readonly transition: string;
-      readonly arguments: JsonObject;
-      readonly expectedVersion: number | null;
-    }
-  | {
-      readonly kind: 'decide';
-      readonly approval: string;
-      readonly decision: 'approve' | 'deny';
-      readonly digest: string;
-      /** The reason's text is a payload; this says whether one was given. */
-      readonly reasonGiven: boolean;
-      /** The door that it came through; absent in messages of before there were several. */
-      readonly via?: DecisionDoor | undefined;
-    }
-  | { readonly kind: 'cancel' }
-  | { readonly kind: 'retry' };
+export const messageKinds = ['start', 'submit', 'decide', 'cancel', 'retry'] as const;
+export type MessageKind = (typeof messageKinds)[number];
 
-export interface Message {
+interface StartBody {
+  readonly kind: 'start';
+  readonly flow: string;
+  readonly flowVersion: number;
+  readonly planHash: string;
+  readonly mode: 'live' | 'shadow';
+  readonly traceId: string;
+}
+
+interface SubmitBody {
+  readonly kind: 'submit';
+  readonly transition: string;
+  readonly expectedVersion: number | null;
+}
+
+interface DecideBody {
+  readonly kind: 'decide';
+  readonly approval: string;
+  readonly decision: 'approve' | 'deny';
+  readonly digest: string;
+  /** The reason's text is a payload; this says whether one was given. */
+  readonly reasonGiven: boolean;
+  /** The door that it came through. */
+  readonly via?: DecisionDoor | undefined;
+}
+
+interface OperateBody {
+  readonly kind: 'cancel' | 'retry';
+}
+
+/** What is signed: the values of callers are payloads, which `refs` commit to. */
+export type SignedBody = StartBody | SubmitBody | DecideBody | OperateBody;
+
+/** What the engine decides on: the same with the values of callers. */
+export type MessageBody =
+  | (StartBody & { readonly environment: string; readonly input: JsonObject })
+  | (SubmitBody & { readonly arguments: JsonObject })
+  | DecideBody
+  | OperateBody;
+
+interface Envelope<Body> {
   readonly v: 1;
-  /** Deduplicated by the run: twice the same id, the same answer. */
+  /** Unique in the store for ever: a second message of that id is never taken. */
   readonly id: string;
-  /** Unique per sending (update, signal, a retry of the signal): the same one twice is a replay. */
-  readonly delivery: string;
   readonly run: string;
-  /** ISO 8601 UTC. */
+  /** ISO 8601 UTC: when it was asked. */
   readonly time: string;
   readonly principal: Principal;
-  readonly body: MessageBody;
-  /** Arguments, reasons, prompts: stored before the message is sent. */
+  readonly body: Body;
+  /** Input, arguments, reasons, prompts: stored with the message. */
   readonly refs: readonly PayloadRef[];
 }
 
-export interface AttestedMessage {
-  readonly message: Message;
+/** Of which the service signs the canonical form (SEMANTICS §7). */
+export type SignedMessage = Envelope<SignedBody> & { readonly environment: string };
+
+/** What enters the engine, once its signature and its payloads have been verified. */
+export type Message = Envelope<MessageBody>;
+
+/** The signed message as the store keeps it: the exact text that was signed. */
+export interface SealedMessage {
+  readonly id: string;
+  readonly run: string;
+  readonly kind: MessageKind;
+  /** Canonical JSON of the SignedMessage. */
+  readonly text: string;
+  /** `sha256:<hex>` of `text`. */
+  readonly digest: string;
   readonly keyId: string;
-  /** base64url Ed25519 over the UTF-8 bytes of canonical(message). */
+  /** base64url Ed25519 over the UTF-8 bytes of `text`. */
   readonly signature: string;
 }
+
+/** What a signal brings: a few hundred bytes that name a message of the store, whatever that holds. */
+export type Bell = Pick<SealedMessage, 'id' | 'kind' | 'digest' | 'keyId' | 'signature'>;
 
 export const messageRefusals = [
   'undecodable',
   'unsigned',
+  'unknown_message',
   'bad_signature',
   'retired_key',
   'replayed',

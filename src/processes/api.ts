@@ -43,6 +43,7 @@ import { notificationChannel } from '../store/notifications.js';
 import { putSigningKey } from '../store/signing-keys.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
+import { makeInternalErrors } from './internal-errors.js';
 
 // The composition root of an API process. Any number of them may run, and start at the same time.
 
@@ -64,6 +65,7 @@ interface Ground {
 async function main(config: Config): Promise<void> {
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const issuers = parseJwtIssuers(config.jwtIssuers);
+  const errors = makeInternalErrors((line) => void process.stderr.write(`${line}\n`));
   await patiently(() => migrateWhereAllowed(databaseUrl));
   const keys = await loadKeys(config.home, process.env);
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
@@ -101,7 +103,7 @@ async function main(config: Config): Promise<void> {
     ),
     policies,
     feed,
-    metrics: makeMetrics(pool),
+    metrics: makeMetrics(pool, errors.count),
     references: { env: process.env, secretsDirectory: config.secrets },
     now: () => new Date(),
     log: (line) => void process.stderr.write(`${line}\n`),

@@ -13,6 +13,7 @@ import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/inde
 import { closeExecutors } from '../executors/index.js';
 import { currentPolicySet } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
+import { makeInternalErrors } from './internal-errors.js';
 
 // The composition root of a worker: one Temporal worker per environment's namespace, one pool, the
 // hands of the runs. Any number of these processes may run.
@@ -41,7 +42,8 @@ async function main(config: Config): Promise<void> {
     ...address,
     ...(typeof apiKey === 'string' ? { apiKey } : {}),
   } as NativeConnectionOptions);
-  const activities = makeActivities(deps);
+  const errors = makeInternalErrors((line) => void process.stderr.write(`${line}\n`));
+  const activities = makeActivities(deps, errors.note);
   const workers = await Promise.all(
     environments.map((name) => makeWorker(config, connection, `countersign-${name}`, activities)),
   );

@@ -137,7 +137,7 @@ function startMessage(play: Pick<Play, 'now' | 'count' | 'kit' | 'plan'>, setup:
 function message(play: Pick<Play, 'now' | 'count'>, principal: Principal, body: MessageBody): Message {
   const id = `msg_${String(play.count + 1).padStart(32, '0')}`;
   const time = new Date(play.now).toISOString();
-  return { v: 1, id, delivery: id, run: 'run_paper', time, principal, body, refs: [] };
+  return { v: 1, id, run: 'run_paper', time, principal, body, refs: [] };
 }
 
 export function act(play: Play, what: Act): Happened | Impossible {
@@ -194,6 +194,7 @@ function decideOpen(play: Play, what: Extract<Act, { kind: 'decide' }>): Happene
       decision: what.decision,
       digest: what.digest ?? approval.action.digest,
       reasonGiven: what.reasonGiven,
+      via: 'rest',
     }),
   );
 }

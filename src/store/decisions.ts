@@ -1,4 +1,3 @@
-import type { AttestedMessage } from '../model/message.js';
 import type { PayloadRef } from '../model/records.js';
 import { write, type Queryable } from '../db/index.js';
 import { findable } from './text.js';
@@ -13,19 +12,18 @@ export interface DecisionRow {
   readonly reasonRef: PayloadRef | null;
   readonly digest: string;
   readonly at: string;
-  readonly attested: AttestedMessage;
   readonly status: 'accepted' | 'applied' | 'refused';
   readonly code: string | null;
 }
 
-const columns = `id, approval, run, by_id as "byId", by_kind as "byKind", decision, reason_ref as "reasonRef", digest, at, attested, status, code`;
+const columns = `id, approval, run, by_id as "byId", by_kind as "byKind", decision, reason_ref as "reasonRef", digest, at, status, code`;
 
 /** The human's act. The same id again is the same act. */
 export async function insertDecision(q: Queryable, row: DecisionRow): Promise<void> {
   await write(
     q,
-    `insert into decision (id, approval, run, by_id, by_kind, decision, reason_ref, digest, at, attested, status, code)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (id) do nothing`,
+    `insert into decision (id, approval, run, by_id, by_kind, decision, reason_ref, digest, at, status, code)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (id) do nothing`,
     [
       row.id,
       row.approval,
@@ -36,7 +34,6 @@ export async function insertDecision(q: Queryable, row: DecisionRow): Promise<vo
       row.reasonRef === null ? null : JSON.stringify(row.reasonRef),
       row.digest,
       row.at,
-      JSON.stringify(row.attested),
       row.status,
       row.code,
     ],

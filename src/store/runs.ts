@@ -23,19 +23,31 @@ export interface RunRow {
   readonly startedAt: string;
   readonly updatedAt: string;
   readonly problem: Problem | null;
-  /** Canonical JSON of the engine's RunState; null before the first step. */
+  /** The action whose effect is under way. */
+  readonly executing: string | null;
+  /** Canonical JSON of the run's document; null before the first step. */
   readonly doc: string | null;
+  /** `sha256:<hex>` of `doc`. */
+  readonly docDigest: string | null;
+  /** Canonical bytes of the arguments that its open approvals hold. */
+  readonly openBytes: number;
 }
 
 const columns = `r.id, r.flow, r.flow_version as "flowVersion", r.plan_hash as "planHash", r.environment, r.mode, r.namespace, r.state, r.status,
   r.version, r.rev, r.trace_id as "traceId", r.started_by as "startedBy", r.started_by_kind as "startedByKind", r.started_at as "startedAt",
-  r.updated_at as "updatedAt", r.problem, r.doc`;
+  r.updated_at as "updatedAt", r.problem, r.executing, r.doc, r.doc_digest as "docDigest", r.open_bytes as "openBytes"`;
 
-export async function insertRun(q: Queryable, run: RunRow): Promise<void> {
+/** A run that has taken no step. */
+export type NewRun = Omit<
+  RunRow,
+  'problem' | 'executing' | 'doc' | 'docDigest' | 'openBytes' | 'rev' | 'version' | 'status'
+>;
+
+export async function insertRun(q: Queryable, run: NewRun): Promise<void> {
   await write(
     q,
-    `insert into run (id, flow, flow_version, plan_hash, environment, mode, namespace, state, status, version, rev, trace_id, started_by, started_by_kind, started_at, updated_at, problem, doc)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+    `insert into run (id, flow, flow_version, plan_hash, environment, mode, namespace, state, status, trace_id, started_by, started_by_kind, started_at, updated_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, 'running', $9, $10, $11, $12, $13)`,
     [
       run.id,
       run.flow,
@@ -45,16 +57,11 @@ export async function insertRun(q: Queryable, run: RunRow): Promise<void> {
       run.mode,
       run.namespace,
       run.state,
-      run.status,
-      run.version,
-      run.rev,
       run.traceId,
       run.startedBy,
       run.startedByKind,
       run.startedAt,
       run.updatedAt,
-      run.problem === null ? null : JSON.stringify(run.problem),
-      run.doc,
     ],
   );
 }
@@ -78,7 +85,18 @@ export async function lockRun(tx: Tx, id: string): Promise<RunRow | null> {
   return rows[0] ?? null;
 }
 
-export type RunChange = Pick<RunRow, 'state' | 'status' | 'version' | 'rev' | 'updatedAt' | 'doc'> & {
+/** Not changed until the transaction ends: a step waits for it, and it for a step. */
+export async function shareRun(tx: Tx, id: string): Promise<RunRow | null> {
+  const { rows } = await tx.query<RunRow>(`select ${columns} from run r where r.id = $1 for share`, [
+    findable(id),
+  ]);
+  return rows[0] ?? null;
+}
+
+export type RunChange = Pick<
+  RunRow,
+  'state' | 'status' | 'version' | 'rev' | 'updatedAt' | 'executing' | 'doc' | 'docDigest' | 'openBytes'
+> & {
   readonly problem: { readonly code: string; readonly message: string } | null;
 };
 
@@ -87,7 +105,8 @@ export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<voi
   await write(
     tx,
     `with changed as (
-       update run set state = $2, status = $3, version = $4, rev = $5, updated_at = $6, problem = $7, doc = $8 where id = $1 returning id)
+       update run set state = $2, status = $3, version = $4, rev = $5, updated_at = $6, problem = $7, executing = $8, doc = $9,
+              doc_digest = $10, open_bytes = $11 where id = $1 returning id)
      select pg_notify('countersign_run', id) from changed`,
     [
       id,
@@ -97,9 +116,32 @@ export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<voi
       run.rev,
       run.updatedAt,
       run.problem === null ? null : JSON.stringify(run.problem),
+      run.executing,
       run.doc,
+      run.docDigest,
+      run.openBytes,
     ],
   );
+}
+
+/**
+ * The caller is told that nothing runs, so nothing may: should the start have got through, its first step ends it.
+ * False: that step was taken before, so only the engine's answer was lost.
+ */
+export async function closeUnstarted(tx: Tx, id: string): Promise<boolean> {
+  const row = await lockRun(tx, id);
+  if (row === null || row.rev > 0) return false;
+  const message = 'the workflow engine did not answer at the start; nothing ran';
+  await updateRun(tx, id, {
+    ...{ state: row.state, status: 'failed', version: 0, rev: 0, updatedAt: new Date().toISOString() },
+    problem: { code: 'ENGINE_UNAVAILABLE', message },
+    ...{ executing: null, doc: null, docDigest: null, openBytes: 0 },
+  });
+  await tx.query(
+    'update message set withdrawn_at = clock_timestamp() where run = $1 and rev is null and withdrawn_at is null',
+    [id],
+  );
+  return true;
 }
 
 export interface RunFilter {
@@ -152,19 +194,22 @@ export interface StepRow {
   readonly run: string;
   readonly rev: number;
   readonly eventKey: string;
-  /** The stored answer, as text. */
+  /** Digest of the document that it built on; null: the first. */
+  readonly builtOn: string | null;
+  /** Of the run's audit chain after it, `sha256:<hex>`. */
+  readonly head: string;
+  /** The stored result, as text. */
   readonly result: string;
 }
 
-const stepColumns = 'run, rev, event_key as "eventKey", result';
+const stepColumns = 'run, rev, event_key as "eventKey", built_on as "builtOn", head, result';
 
 export async function putStep(tx: Tx, step: StepRow): Promise<void> {
-  await write(tx, 'insert into run_step (run, rev, event_key, result) values ($1, $2, $3, $4)', [
-    step.run,
-    step.rev,
-    step.eventKey,
-    step.result,
-  ]);
+  await write(
+    tx,
+    'insert into run_step (run, rev, event_key, built_on, head, result) values ($1, $2, $3, $4, $5, $6)',
+    [step.run, step.rev, step.eventKey, step.builtOn, step.head, step.result],
+  );
 }
 
 export async function getStep(q: Queryable, run: string, rev: number): Promise<StepRow | null> {

@@ -1,26 +1,35 @@
-import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { Answer, RunState } from '../engine/state.js';
-import type { AttestedMessage } from '../model/message.js';
+import { defineQuery, defineSignal } from '@temporalio/workflow';
+import type { RunStatus } from '../engine/state.js';
+import type { Bell } from '../model/message.js';
 
-// What a run takes. Updates and signals carry the same names (API.md); both are deduplicated on the
-// message's own id, and neither is acted on before the policy check has verified its attestation.
+// What reaches a run by Temporal. A signal is a bell: it names a message of the store, which alone says what was asked
+// and what it is answered (TEMPORAL.md). There are no updates.
 
-export const messageNames = ['submit', 'decide', 'cancel', 'retry'] as const;
-export type MessageName = (typeof messageNames)[number];
+export const signalNames = ['submit', 'decide', 'cancel', 'retry'] as const;
+export type SignalName = (typeof signalNames)[number];
 
-/** Version of the kernel that a run was started with; old branches stay. */
-export const kernelVersion = 1;
+/** Version of the kernel that a run was started with; from here on old branches stay. */
+export const kernelVersion = 2;
 
 export interface RunInput {
   readonly kernel: number;
-  readonly start: AttestedMessage;
-  /** What continue-as-new carries over. */
-  readonly carried: Carried | null;
+  readonly start: Bell;
+  /** What continue-as-new carries over; null: the run begins. */
+  readonly carried: Known | null;
 }
 
-export interface Carried {
-  readonly state: RunState;
+/** All that a workflow knows of its run: the store has the rest. */
+export interface Known {
   readonly rev: number;
+  /** Of the run's document, `sha256:<hex>`; null before the first step. */
+  readonly digest: string | null;
+  /** Of the run's audit chain, `sha256:<hex>`. */
+  readonly head: string;
+  readonly state: string;
+  readonly status: RunStatus;
+  readonly version: number;
+  /** Epoch milliseconds; null: no timer. */
+  readonly wakeAt: number | null;
 }
 
 export interface RunResult {
@@ -31,14 +40,6 @@ export interface RunResult {
   readonly head: string;
 }
 
-/** Refused before it meant anything: not attested for this run. */
-export interface MessageRefused {
-  readonly status: 'message_refused';
-  readonly reason: string;
-}
-
-export type Reply = Answer | MessageRefused;
-
 export interface StateView {
   readonly run: string;
   readonly state: string;
@@ -48,12 +49,10 @@ export interface StateView {
   readonly head: string;
 }
 
-export const submitUpdate = defineUpdate<Reply, [unknown]>('submit');
-export const decideUpdate = defineUpdate<Reply, [unknown]>('decide');
-export const cancelUpdate = defineUpdate<Reply, [unknown]>('cancel');
-export const retryUpdate = defineUpdate<Reply, [unknown]>('retry');
 export const submitSignal = defineSignal<[unknown]>('submit');
 export const decideSignal = defineSignal<[unknown]>('decide');
 export const cancelSignal = defineSignal<[unknown]>('cancel');
 export const retrySignal = defineSignal<[unknown]>('retry');
+/** Look at the store: harmless from anybody. */
+export const wakeSignal = defineSignal('wake');
 export const stateQuery = defineQuery<StateView>('state');

@@ -13,8 +13,8 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
 const jsonPlain = encoder.encode('json/plain');
 const binaryNull = encoder.encode('binary/null');
 
-/** Bytes and nesting above which a payload is not worth parsing inside a workflow. */
-const maxBytes = 1_500_000;
+/** Bytes and nesting of what may reach a workflow: bells and results of steps are far smaller. */
+const maxBytes = 64 * 1024;
 const maxDepth = 100;
 
 function toPayload<T>(value: T): Payload {

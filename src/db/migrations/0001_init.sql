@@ -73,7 +73,10 @@ create table run (
   started_at    timestamptz not null,
   updated_at    timestamptz not null,
   problem       json,
-  doc           text                           -- JSON of the engine's RunState; null until the first step
+  executing     text,                          -- the action whose effect is under way; null: none
+  doc           text,                          -- canonical JSON of the run's document; null until the first step
+  doc_digest    text,                          -- sha256:<hex> of doc: what the next step builds on
+  open_bytes    bigint not null default 0      -- canonical bytes of the arguments that its open approvals hold
 );
 create index run_listing on run (started_at desc, id desc);
 create index run_flow on run (flow, started_at desc);
@@ -83,10 +86,21 @@ create index run_started_by on run (started_by, started_at desc);
 create table run_step (                        -- the stored answer of each kernel step: a rerun gets it again
   run       text not null references run (id),
   rev       integer not null,
-  event_key text not null,
+  event_key text not null,                     -- step, or outcome:<action>
+  built_on  text,                              -- doc_digest of the step before; null: the first
+  head      text not null,                     -- sha256:<hex> of the run's audit chain after it
   result    text not null,
   primary key (run, rev)
 );
+
+create table evidence (                        -- facts recorded for a run: the document keeps only what a guard can still ask for
+  id    text primary key,
+  run   text not null references run (id),
+  seq   bigint generated always as identity,
+  kind  text not null,
+  at    timestamptz not null
+);
+create index evidence_run on evidence (run, seq);
 
 create table action (
   id           text primary key,
@@ -133,7 +147,6 @@ create table decision (
   reason_ref  json,
   digest      text not null,
   at          timestamptz not null,
-  attested    json not null,                  -- AttestedMessage
   status      text not null check (status in ('accepted', 'applied', 'refused')),
   code        text
 );
@@ -157,17 +170,27 @@ create table execution_attempt (               -- intent before, outcome after
   primary key (action, attempt)
 );
 
-create table outbox (                          -- messages that must reach a run
-  id           text primary key,               -- message id
-  run          text not null,
-  kind         text not null,
-  payload      json not null,                 -- AttestedMessage, or the start request
-  created_at   timestamptz not null default now(),
-  delivered_at timestamptz,
-  attempts     integer not null default 0,
-  next_at      timestamptz not null default now()
+create table message (                         -- what enters a run: signed, kept for ever, answered once
+  id           text primary key,
+  run          text not null references run (id),
+  kind         text not null check (kind in ('start', 'submit', 'decide', 'cancel', 'retry')),
+  seq          bigint generated always as identity,
+  text         text not null,                  -- canonical JSON of the SignedMessage: what was signed
+  digest       text not null,                  -- sha256:<hex> of text
+  key_id       text not null,
+  signature    text not null,
+  bytes        bigint not null,                -- canonical bytes of the values that it brings
+  created_at   timestamptz not null default clock_timestamp(),
+  rev          integer,                        -- the step that took it
+  answer       text,                           -- JSON of the run's Answer
+  answered_at  timestamptz,
+  withdrawn_at timestamptz,                    -- the caller was told that nothing runs
+  bells        integer not null default 0,     -- of it that have reached its run since it was taken
+  attempts     integer not null default 0,     -- to ring for it again
+  next_at      timestamptz not null default clock_timestamp() + interval '5 seconds'
 );
-create index outbox_due on outbox (next_at) where delivered_at is null;
+create index message_due on message (next_at) where rev is null and withdrawn_at is null;
+create index message_unanswered on message (run, seq) where answer is null and withdrawn_at is null;
 
 create table idempotency (
   principal   text not null,

@@ -67,7 +67,9 @@ begin
   grant select, update on audit_head to countersign_app;
   grant select, insert, delete on audit_pending to countersign_app;
   grant select, insert, update on payload_key to countersign_app;
-  grant select, insert, update on flow_version, signing_key, principal, api_key, run, run_step, action, approval,
+  grant select, insert, update on flow_version, signing_key, principal, api_key, run, run_step, evidence, action, approval,
     decision, execution_grant, execution_attempt to countersign_app;
-  grant select, insert, update, delete on outbox, idempotency to countersign_app;
+  grant select, insert on message to countersign_app;
+  grant update (rev, answer, answered_at, withdrawn_at, bells, attempts, next_at) on message to countersign_app;
+  grant select, insert, update, delete on idempotency to countersign_app;
 end $$;

@@ -1,0 +1,184 @@
+import type { Answer, ApprovalStatus, Event } from '../engine/state.js';
+import type { Bell, Message, MessageRefusal, SignedMessage } from '../model/message.js';
+import type { JsonObject } from '../model/json.js';
+import { isObject } from '../model/json.js';
+import { openMessage } from '../auth/index.js';
+import type { Tx } from '../db/index.js';
+import { listAttempts, type AttemptRow } from '../store/actions.js';
+import { getApproval } from '../store/approvals.js';
+import { countBell, foreignMessages, lockMessages, type MessageRow } from '../store/messages.js';
+import type { RunRow } from '../store/runs.js';
+import type { ActivityDeps } from './deps.js';
+import type { ArrivedValue } from './document.js';
+import type { Taken } from './persist.js';
+import type { Arrival } from './types.js';
+
+// From a bell to what the engine decides on: the message of the store that it names, verified, with its values.
+
+export interface Incoming {
+  /** The event at that time; null: nothing is to be decided. Its time is that of the decision, behind the lock on the run. */
+  readonly event: (time: string) => Event | null;
+  /** The message that is taken with it. */
+  readonly taken: Taken | null;
+  /** What whoever sent a message that cannot be taken is told. */
+  readonly answer: { readonly id: string; readonly said: Answer } | null;
+  readonly values: readonly ArrivedValue[];
+}
+
+const nothing: Incoming = { event: () => null, taken: null, answer: null, values: [] };
+
+export async function readArrivals(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  arrivals: readonly Arrival[],
+): Promise<Incoming[]> {
+  const bells = arrivals.flatMap((arrival) => (arrival.kind === 'message' ? [arrival.bell] : []));
+  const ids = [...new Set(bells.map(({ id }) => id))];
+  const rows = ids.length === 0 ? [] : await lockMessages(tx, row.id, ids);
+  const known = new Map(rows.map((message) => [message.id, message]));
+  const missing = ids.filter((id) => !known.has(id));
+  const foreign = missing.length === 0 ? new Set<string>() : await foreignMessages(tx, row.id, missing);
+  const seen = new Set<string>();
+  // In order, since one message may be rung for twice.
+  const read: Incoming[] = [];
+  for (const arrival of arrivals) {
+    if (arrival.kind !== 'message') {
+      read.push(await readOther(tx, arrival));
+      continue;
+    }
+    const { bell } = arrival;
+    const message = known.get(bell.id);
+    if (message === undefined)
+      read.push(refusedBell(bell, foreign.has(bell.id) ? 'wrong_run' : 'unknown_message'));
+    else if (!isNamedBy(message, bell)) read.push(refusedBell(bell, 'bad_signature'));
+    else if (seen.has(bell.id)) read.push(nothing);
+    else read.push(await readNamed(deps, tx, row, message));
+    if (message !== undefined && isNamedBy(message, bell)) seen.add(bell.id);
+  }
+  return read;
+}
+
+function isNamedBy(message: MessageRow, bell: Bell): boolean {
+  const { kind, digest, keyId, signature } = message;
+  return kind === bell.kind && digest === bell.digest && keyId === bell.keyId && signature === bell.signature;
+}
+
+async function readOther(tx: Tx, arrival: Exclude<Arrival, { kind: 'message' }>): Promise<Incoming> {
+  switch (arrival.kind) {
+    case 'garbage':
+      return refusedSignal(arrival.name, arrival.reason, null);
+    case 'look':
+    case 'time':
+      return nothing;
+    case 'abandoned': {
+      const attempts = await listAttempts(tx, arrival.action);
+      return { ...nothing, event: (time) => abandoned(attempts, arrival.action, time) };
+    }
+  }
+}
+
+function refusedBell({ id, kind, digest }: Bell, reason: MessageRefusal): Incoming {
+  return refusedSignal(kind, reason, { id, digest });
+}
+
+function refusedSignal(
+  name: string,
+  reason: MessageRefusal,
+  message: { readonly id: string; readonly digest: string } | null,
+): Incoming {
+  return { ...nothing, event: (time) => ({ kind: 'refused_message', time, reason, name, message }) };
+}
+
+async function readNamed(deps: ActivityDeps, tx: Tx, row: RunRow, message: MessageRow): Promise<Incoming> {
+  if (message.isWithdrawn) return nothing;
+  if (message.rev === null && message.answer === null) return readStored(deps, tx, row, message, 1);
+  const { id, digest } = message;
+  return (await countBell(tx, id)) === 'replayed'
+    ? refusedSignal(message.kind, 'replayed', { id, digest })
+    : nothing;
+}
+
+/** A message that no step has taken: verified, and with its values; or taken as refused, and whoever sent it told. */
+export async function readStored(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  sealed: MessageRow,
+  bells: number,
+): Promise<Incoming> {
+  const taken: Taken = { id: sealed.id, kind: sealed.kind, bells };
+  const opened = await openMessage(sealed, {
+    run: row.id,
+    environment: row.environment,
+    publicKey: (keyId) => deps.publicKey(tx, keyId, sealed.createdAt),
+  });
+  if (opened.status === 'refused') return refusedMessage(sealed, taken, opened.reason);
+  const withValues = await readValues(deps, tx, opened.message);
+  if (withValues === null) return refusedMessage(sealed, taken, 'undecodable');
+  const { message, values } = withValues;
+  const settledAs = await settledApproval(tx, row, message);
+  return { ...nothing, taken, values, event: (time) => ({ kind: 'message', time, message, settledAs }) };
+}
+
+function refusedMessage(sealed: MessageRow, taken: Taken, reason: MessageRefusal): Incoming {
+  const { id, kind, digest } = sealed;
+  const said: Answer = {
+    status: 'refused',
+    code: 'INTERNAL',
+    message: `the run refused the message: ${reason}`,
+  };
+  return { ...refusedSignal(kind, reason, { id, digest }), taken, answer: { id, said } };
+}
+
+/** Where the approval has left the run's document: how it ended, for whoever decides it now. */
+async function settledApproval(tx: Tx, row: RunRow, { body }: Message): Promise<ApprovalStatus | null> {
+  if (body.kind !== 'decide') return null;
+  const approval = await getApproval(tx, body.approval);
+  return approval === null || approval.run !== row.id ? null : approval.status;
+}
+
+async function readValues(
+  deps: ActivityDeps,
+  tx: Tx,
+  signed: SignedMessage,
+): Promise<{ readonly message: Message; readonly values: readonly ArrivedValue[] } | null> {
+  const { environment, body, ...envelope } = signed;
+  if (body.kind !== 'start' && body.kind !== 'submit') return { message: { ...envelope, body }, values: [] };
+  const ref = signed.refs.find(({ role }) => role === (body.kind === 'start' ? 'input' : 'args'));
+  const bytes = ref === undefined ? null : await deps.payloads.get(tx, ref);
+  if (ref === undefined || bytes === null) return null;
+  const text = bytes.toString('utf8');
+  const value = parseObject(text);
+  if (value === null) return null;
+  const values = [{ message: signed.id, text, ref }];
+  return body.kind === 'start'
+    ? { message: { ...envelope, body: { ...body, environment, input: value } }, values }
+    : { message: { ...envelope, body: { ...body, arguments: value } }, values };
+}
+
+function parseObject(text: string): JsonObject | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** No outcome will come any more. An attempt that was begun and did not end stays unknown. */
+function abandoned(attempts: readonly AttemptRow[], action: string, time: string): Event {
+  const last = attempts.at(-1);
+  const attempt = last?.attempt ?? 0;
+  const result =
+    last !== undefined && last.outcome === null
+      ? ({ status: 'unknown', message: 'the attempt was lost and its outcome is unknown', attempt } as const)
+      : ({
+          status: 'failed',
+          errorClass: 'permanent',
+          message:
+            last === undefined ? 'it ended before its first attempt' : 'it ended before its next attempt',
+          attempt,
+        } as const);
+  return { kind: 'outcome', time, action, result };
+}

@@ -1,0 +1,148 @@
+import { createHash, sign, verify, type KeyObject } from 'node:crypto';
+import { z } from 'zod';
+import { canonical } from '../model/canonical.js';
+import {
+  decisionDoors,
+  type Bell,
+  type MessageRefusal,
+  type SealedMessage,
+  type SignedMessage,
+} from '../model/message.js';
+import { principalSchema } from '../model/principal.js';
+import type { ServiceKeys } from './keys.js';
+import type { Standing } from './signing.js';
+
+/** Signs what a principal asked, as the store keeps it and the run will verify it. */
+export function sealMessage(
+  { signing }: Pick<ServiceKeys, 'signing'>,
+  message: SignedMessage,
+): SealedMessage {
+  const text = canonical(message);
+  return {
+    id: message.id,
+    run: message.run,
+    kind: message.body.kind,
+    text,
+    digest: digestOf(text),
+    keyId: signing.keyId,
+    signature: sign(null, Buffer.from(text, 'utf8'), signing.privateKey).toString('base64url'),
+  };
+}
+
+/** What a signal says of it. */
+export function bellOf({ id, kind, digest, keyId, signature }: SealedMessage): Bell {
+  return { id, kind, digest, keyId, signature };
+}
+
+export interface Opening {
+  /** The run that takes it, and its environment. */
+  readonly run: string;
+  readonly environment: string;
+  /** What the key was when the message was stored: null where it is unknown. Rejects when the store does not answer. */
+  readonly publicKey: (keyId: string) => Promise<Standing>;
+}
+
+export type Opened =
+  | { readonly status: 'ok'; readonly message: SignedMessage }
+  | { readonly status: 'refused'; readonly reason: MessageRefusal };
+
+/** Total: either the message that this service signed for this run, or the reason why it is not taken. */
+export async function openMessage(sealed: SealedMessage, opening: Opening): Promise<Opened> {
+  if (sealed.run !== opening.run) return refused('wrong_run');
+  if (digestOf(sealed.text) !== sealed.digest) return refused('bad_signature');
+  const key = await opening.publicKey(sealed.keyId);
+  if (key === 'retired') return refused('retired_key');
+  if (key === null || !signatureHolds(key, sealed)) return refused('bad_signature');
+  const message = parseSigned(sealed.text);
+  if (message === null || message.id !== sealed.id || message.body.kind !== sealed.kind)
+    return refused('bad_signature');
+  if (message.run !== opening.run || message.environment !== opening.environment) return refused('wrong_run');
+  return { status: 'ok', message };
+}
+
+function refused(reason: MessageRefusal): Opened {
+  return { status: 'refused', reason };
+}
+
+function digestOf(text: string): string {
+  return `sha256:${createHash('sha256').update(text, 'utf8').digest('hex')}`;
+}
+
+function signatureHolds(key: KeyObject, { signature: given, text }: SealedMessage): boolean {
+  try {
+    const signature = Buffer.from(given, 'base64url');
+    // One encoding for one signature: no second text that verifies as well.
+    if (signature.length !== 64 || signature.toString('base64url') !== given) return false;
+    return verify(null, Buffer.from(text, 'utf8'), key, signature);
+  } catch {
+    return false;
+  }
+}
+
+function parseSigned(text: string): SignedMessage | null {
+  try {
+    const parsed = signedSchema.safeParse(JSON.parse(text));
+    return parsed.success ? (parsed.data as SignedMessage) : null;
+  } catch {
+    return null;
+  }
+}
+
+const short = z.string().max(1_000);
+const roles = [
+  'prompt',
+  'response',
+  'args',
+  'output',
+  'error',
+  'trace',
+  'reason',
+  'input',
+  'preview',
+] as const;
+
+const payloadRef = z.strictObject({
+  role: z.enum(roles),
+  commit: short,
+  bytes: z.int().nonnegative(),
+  media: short,
+  payload: short,
+  masked: z.array(short),
+});
+
+const body = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('start'),
+    flow: short,
+    flowVersion: z.int().positive(),
+    planHash: short,
+    mode: z.enum(['live', 'shadow']),
+    traceId: short,
+  }),
+  z.strictObject({
+    kind: z.literal('submit'),
+    transition: short,
+    expectedVersion: z.int().nonnegative().nullable(),
+  }),
+  z.strictObject({
+    kind: z.literal('decide'),
+    approval: short,
+    decision: z.enum(['approve', 'deny']),
+    digest: short,
+    reasonGiven: z.boolean(),
+    via: z.enum(decisionDoors).optional(),
+  }),
+  z.strictObject({ kind: z.literal('cancel') }),
+  z.strictObject({ kind: z.literal('retry') }),
+]);
+
+const signedSchema = z.strictObject({
+  v: z.literal(1),
+  id: short,
+  run: short,
+  environment: short,
+  time: z.iso.datetime(),
+  principal: principalSchema,
+  body,
+  refs: z.array(payloadRef),
+});

@@ -1,0 +1,154 @@
+import type { MessageKind, SealedMessage } from '../model/message.js';
+import { mostDocumentBytes, mostOpenBytes, mostUnanswered } from '../model/limits.js';
+import { closedStatuses, type Refusal } from '../engine/state.js';
+import { bellOf } from '../auth/index.js';
+import { withTransaction, type Tx } from '../db/index.js';
+import { countUnanswered, getMessage, withdrawMessage } from '../store/messages.js';
+import { shareRun, type RunRow } from '../store/runs.js';
+import { bytesOf, currentId, keep, startMessageId, tooLarge, type Asked } from './attest.js';
+import type { MessageOutcome } from './types.js';
+import type { ClientDeps } from './deps.js';
+import type { Waiter } from './waiter.js';
+import * as temporal from './temporal.js';
+
+// One way for everything that a run is asked: judged by what the store knows, kept, rung for, and its answer waited for.
+
+export interface Posting {
+  readonly run: string;
+  readonly id: string;
+  readonly waitMs: number;
+  readonly make: (row: RunRow, id: string) => Omit<Asked, 'id' | 'run' | 'environment'>;
+  /** What else is durable with it. */
+  readonly beside?: (
+    tx: Tx,
+    message: SealedMessage,
+    refs: Awaited<ReturnType<typeof keep>>['refs'],
+  ) => Promise<void>;
+  /** The version that the caller has seen, for a submit. */
+  readonly expectedVersion?: number | null;
+}
+
+type Kept =
+  | { readonly kind: 'kept'; readonly row: RunRow; readonly message: SealedMessage; readonly isNew: boolean }
+  | { readonly kind: 'refused'; readonly refusal: Refusal };
+
+export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {
+  const kept = await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting));
+  if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
+  const answered = waitForAnswer(deps, waiter, kept.message, posting.waitMs);
+  // Rung for by whoever stored it; what that one could not do, the outbox does.
+  const rung = kept.isNew ? await ring(deps, kept.row, kept.message) : 'rung';
+  if (
+    rung !== 'rung' &&
+    kept.message.kind !== 'decide' &&
+    (await withdrawMessage(deps.pool, kept.message.id))
+  ) {
+    answered.stop();
+    await answered.outcome;
+    return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
+  }
+  return answered.outcome;
+}
+
+async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<Kept> {
+  const row = await shareRun(tx, posting.run);
+  if (row === null) return refused('NOT_FOUND', `no run \`${posting.run}\``);
+  const { id, isKept } = await currentId(tx, posting.id);
+  if (isKept) {
+    const message = await getMessage(tx, id);
+    if (message === null) throw new Error(`message \`${id}\` is gone from the store`);
+    return { kind: 'kept', row, message, isNew: false };
+  }
+  const asked = posting.make(row, id);
+  const { kind } = asked.body;
+  const refusal =
+    refusalNow(row, kind, posting.expectedVersion ?? null) ??
+    tooLarge(asked.values) ??
+    (await noRoom(tx, row, kind, bytesOf(asked.values)));
+  if (refusal !== null) return { kind: 'refused', refusal };
+  const { message, refs } = await keep(deps, tx, { ...asked, id, run: row.id, environment: row.environment });
+  await posting.beside?.(tx, message, refs);
+  return { kind: 'kept', row, message, isNew: true };
+}
+
+function refused(code: Refusal['code'], message: string): Extract<Kept, { kind: 'refused' }> {
+  return { kind: 'refused', refusal: { status: 'refused', code, message } };
+}
+
+/** What the run would refuse whatever else it is asked meanwhile; null: that is the run's to say. */
+function refusalNow(row: RunRow, kind: MessageKind, expectedVersion: number | null): Refusal | null {
+  const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
+  if (kind === 'decide') return null;
+  if (closedStatuses.includes(row.status)) return no('RUN_CLOSED', `the run is ${row.status}`);
+  if (kind === 'retry' && row.rev > 0 && row.status !== 'stuck' && row.executing === null)
+    return no('NOT_STUCK', `the run is ${row.status}, not stuck`);
+  if (kind !== 'submit') return null;
+  if (row.status === 'stuck')
+    return no('RUN_STUCK', `the run waits for an operator: ${row.problem?.message ?? 'unknown problem'}`);
+  if (row.executing === null) return null;
+  return expectedVersion === null || expectedVersion === row.version
+    ? no('RUN_BUSY', 'another step of the run is executing; try again when it has settled')
+    : no(
+        'STALE_VERSION',
+        `the run is at version ${row.version}, not ${String(expectedVersion)}; read it again`,
+      );
+}
+
+/** Nothing that a run has taken is too much for it later. A decision, a cancel and a retry always have room. */
+async function noRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Promise<Refusal | null> {
+  const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
+  const waiting = await countUnanswered(tx, row.id);
+  if (waiting.count >= mostUnanswered)
+    return no(
+      'RATE_LIMITED',
+      `the run has ${waiting.count} messages that it has not answered: ask again when it has`,
+    );
+  if (kind !== 'submit') return null;
+  const open = row.openBytes + waiting.bytes + bytes;
+  if (open > mostOpenBytes)
+    return no(
+      'RUN_FULL',
+      `with this the run would hold ${open} bytes of arguments that wait for an answer or a decision, and it can hold ${mostOpenBytes}: have its approvals decided first, or send less`,
+    );
+  const document = row.doc === null ? 0 : Buffer.byteLength(row.doc);
+  return document > mostDocumentBytes
+    ? no(
+        'RUN_FULL',
+        `what the run carries takes ${document} bytes, and ${mostDocumentBytes} are the most: start another run`,
+      )
+    : null;
+}
+
+/** A run that has taken no step may not be started yet: its bell starts it too. */
+async function ring(deps: ClientDeps, row: RunRow, message: SealedMessage): Promise<temporal.Rung> {
+  const start = row.rev > 0 ? null : await getMessage(deps.pool, startMessageId(row.id));
+  return temporal.ring(deps, row, bellOf(message), start === null ? null : bellOf(start));
+}
+
+/** The store's answer, as soon as the step that gives it has committed; or that there is none within its time. */
+export function waitForAnswer(
+  deps: Pick<ClientDeps, 'pool'>,
+  waiter: Waiter,
+  { id, run }: Pick<SealedMessage, 'id' | 'run'>,
+  waitMs: number,
+): { readonly outcome: Promise<MessageOutcome>; readonly stop: () => void } {
+  const stopping = new AbortController();
+  const wait = async (): Promise<MessageOutcome> => {
+    let found: MessageOutcome = { status: 'executing', messageId: id };
+    await waiter.watch(
+      run,
+      async () => {
+        const answer = (await getMessage(deps.pool, id))?.answer ?? null;
+        if (answer === null) return false;
+        found = { status: 'answered', answer, by: 'run' };
+        return true;
+      },
+      { waitMs: Math.max(waitMs, 1), signal: stopping.signal },
+    );
+    return found;
+  };
+  const outcome = wait();
+  // Whoever rings may fail first: the rejection is seen when it is awaited.
+  outcome.catch(() => undefined);
+  return { outcome, stop: () => stopping.abort() };
+}

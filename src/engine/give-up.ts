@@ -1,0 +1,59 @@
+import type { Fact } from '../model/records.js';
+import { closedStatuses, type Answer, type Decision, type Problem, type RunState } from './state.js';
+
+export interface GivingUp {
+  readonly code: 'STEP_FAILED' | 'HISTORY_FORKED';
+  /** Unique for the event within the run. */
+  readonly key: string;
+  /** ISO 8601. */
+  readonly time: string;
+  /** Well-formed text. */
+  readonly why: string;
+  /** Ids of the messages that are refused with it. */
+  readonly messages: readonly string[];
+}
+
+/**
+ * The run waits for an operator, whatever it was about to do: for when the engine itself failed, so that nothing of it
+ * is used here. An effect that was under way is left for a person to say what became of it.
+ */
+export function giveUp(run: RunState, { code, key, time, why, messages }: GivingUp): Decision {
+  const message =
+    code === 'STEP_FAILED' ? `a step of this run failed three times in our own code: ${why}` : why;
+  const answer: Answer = { status: 'refused', code: 'RUN_STUCK', message };
+  const effects = messages.map((messageId) => ({ kind: 'answer', messageId, answer }) as const);
+  const { executing } = run;
+  if (closedStatuses.includes(run.status)) return { state: run, effects, trace: [], actions: [] };
+  const problem: Problem = { code, message };
+  const stuck: Fact = {
+    ...{ key, type: 'run.stuck', time, actor: { kind: 'runtime', id: 'countersign' } },
+    data: { code, message, state: run.state },
+  };
+  const unknown: Problem = {
+    ...{ code: 'EXECUTOR_UNKNOWN', errorClass: 'unknown_outcome' },
+    message: `what became of its effect is unknown: ${message}`,
+  };
+  return {
+    state: {
+      ...run,
+      ...{ status: 'stuck', problem, executing: null, waitingAnswer: null },
+      stuckOn:
+        executing === null
+          ? { kind: 'chain' }
+          : executing.at === 'onEnter'
+            ? { kind: 'onEnter' }
+            : { kind: 'action', action: executing.action },
+    },
+    effects: [
+      ...effects,
+      ...(run.waitingAnswer === null
+        ? []
+        : [{ kind: 'answer', messageId: run.waitingAnswer.messageId, answer } as const]),
+    ],
+    trace: [stuck],
+    actions:
+      executing === null
+        ? []
+        : [{ action: executing.action, status: 'unknown', error: unknown, outputRef: null }],
+  };
+}

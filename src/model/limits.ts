@@ -1,0 +1,12 @@
+// Budgets, in bytes of canonical JSON (UTF-8). They are asked for at the door: what the service has taken, a run can carry.
+
+/** A start's input, a submit's arguments, the reasoning that comes with either. */
+export const mostValueBytes = 1024 * 1024;
+/** The arguments of a run's open approvals, and of what it has been asked and has not answered. */
+export const mostOpenBytes = 4 * 1024 * 1024;
+/** A run's context: what its mappings have written. */
+export const mostContextBytes = 512 * 1024;
+/** A run's document: context, open approvals without their arguments, and what it has done. */
+export const mostDocumentBytes = 2 * 1024 * 1024;
+/** Messages of a run that have no answer yet. */
+export const mostUnanswered = 50;

@@ -1,0 +1,22 @@
+// What fails in our own code, outside of anybody's request: logged, counted, and survived. A rejected promise of one run
+// is not the end of the process that serves the others.
+
+export interface InternalErrors {
+  /** Logs it and counts it. */
+  readonly note: (what: string, error: unknown) => void;
+  /** Since the process began, for `countersign_internal_errors_total`. */
+  readonly count: () => number;
+}
+
+/** Also takes what nobody awaited: without this, Node ends the process over it. */
+export function makeInternalErrors(log: (line: string) => void): InternalErrors {
+  let count = 0;
+  const note = (what: string, error: unknown): void => {
+    count += 1;
+    log(
+      `internal error in ${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
+  };
+  process.on('unhandledRejection', (error) => note('a promise that nobody awaited', error));
+  return { note, count: () => count };
+}

@@ -1,0 +1,174 @@
+import type { Answer } from '../engine/state.js';
+import type { MessageKind, SealedMessage } from '../model/message.js';
+import { write, type Queryable, type Tx } from '../db/index.js';
+import { findable } from './text.js';
+
+// What enters a run. A message is written once, with whoever asked told so, and answered once, by the step that takes it.
+
+export interface MessageRow extends SealedMessage {
+  /** By the store's clock. */
+  readonly createdAt: string;
+  /** The step that took it; null: none yet. */
+  readonly rev: number | null;
+  readonly answer: Answer | null;
+  readonly isWithdrawn: boolean;
+}
+
+interface StoredRow extends Omit<MessageRow, 'answer'> {
+  readonly answer: string | null;
+}
+
+const columns = `id, run, kind, text, digest, key_id as "keyId", signature, created_at as "createdAt", rev, answer,
+  withdrawn_at is not null as "isWithdrawn"`;
+
+function rowOf({ answer, ...row }: StoredRow): MessageRow {
+  return { ...row, answer: answer === null ? null : (JSON.parse(answer) as Answer) };
+}
+
+/** False: there is a message of this id already, and it stays as it is. */
+export async function insertMessage(
+  tx: Tx,
+  { message, bytes }: { readonly message: SealedMessage; readonly bytes: number },
+): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `insert into message (id, run, kind, text, digest, key_id, signature, bytes)
+     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do nothing`,
+    [
+      message.id,
+      message.run,
+      message.kind,
+      message.text,
+      message.digest,
+      message.keyId,
+      message.signature,
+      bytes,
+    ],
+  );
+  return rowCount === 1;
+}
+
+export async function getMessage(q: Queryable, id: string): Promise<MessageRow | null> {
+  const { rows } = await q.query<StoredRow>(`select ${columns} from message where id = $1`, [findable(id)]);
+  return rows[0] === undefined ? null : rowOf(rows[0]);
+}
+
+/** The run's own messages of these ids, in the order in which they were stored, held until the transaction ends. */
+export async function lockMessages(tx: Tx, run: string, ids: readonly string[]): Promise<MessageRow[]> {
+  const { rows } = await tx.query<StoredRow>(
+    `select ${columns} from message where run = $1 and id = any($2) order by seq for update`,
+    [run, ids.map(findable)],
+  );
+  return rows.map(rowOf);
+}
+
+/** Those that no step has taken, oldest first, held until the transaction ends. */
+export async function lockUntaken(
+  tx: Tx,
+  run: string,
+  {
+    kind,
+    except,
+    limit,
+  }: { readonly kind: MessageKind | null; readonly except: readonly string[]; readonly limit: number },
+): Promise<MessageRow[]> {
+  const { rows } = await tx.query<StoredRow>(
+    `select ${columns} from message where run = $1 and rev is null and answer is null and withdrawn_at is null
+        and ($2::text is null or kind = $2) and id <> all ($3) order by seq limit $4 for update`,
+    [run, kind, except, limit],
+  );
+  return rows.map(rowOf);
+}
+
+/** Which of these ids are messages of other runs. */
+export async function foreignMessages(
+  q: Queryable,
+  run: string,
+  ids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await q.query<{ id: string }>('select id from message where run <> $1 and id = any($2)', [
+    run,
+    ids.map(findable),
+  ]);
+  return new Set(rows.map((row) => row.id));
+}
+
+/** `bells`: how many of it have come to the run with the step that takes it. */
+export async function markTaken(tx: Tx, id: string, rev: number, bells: number): Promise<void> {
+  await write(tx, 'update message set rev = $2, bells = $3 where id = $1', [id, rev, bells]);
+}
+
+/**
+ * A bell of a message that was taken before. `replayed`: it has now been rung for once more often than this service
+ * did, which is told of once a message; what it rang for twice itself is no replay.
+ */
+export async function countBell(tx: Tx, id: string): Promise<'known' | 'replayed'> {
+  const { rows } = await tx.query<{ beyond: number }>(
+    'update message set bells = bells + 1 where id = $1 returning bells - attempts - 1 as beyond',
+    [id],
+  );
+  return rows[0]?.beyond === 1 ? 'replayed' : 'known';
+}
+
+/** The first answer stays. */
+export async function answerMessage(tx: Tx, id: string, answer: Answer): Promise<void> {
+  await write(
+    tx,
+    'update message set answer = $2, answered_at = clock_timestamp() where id = $1 and answer is null',
+    [id, JSON.stringify(answer)],
+  );
+}
+
+/** True: nothing comes of it. False: a step has taken it, or it was withdrawn before. */
+export async function withdrawMessage(q: Queryable, id: string): Promise<boolean> {
+  const { rowCount } = await q.query(
+    'update message set withdrawn_at = clock_timestamp() where id = $1 and rev is null and answer is null and withdrawn_at is null',
+    [id],
+  );
+  return rowCount === 1;
+}
+
+export interface Unanswered {
+  readonly count: number;
+  /** Canonical bytes of the values that they bring. */
+  readonly bytes: number;
+}
+
+/** What a run has been asked and has not answered. */
+export async function countUnanswered(q: Queryable, run: string): Promise<Unanswered> {
+  const { rows } = await q.query<Unanswered>(
+    `select count(*) as count, coalesce(sum(bytes), 0)::bigint as bytes from message
+      where run = $1 and answer is null and withdrawn_at is null`,
+    [run],
+  );
+  return rows[0] ?? { count: 0, bytes: 0 };
+}
+
+/** Takes what is due to be rung for again, each once over all processes: after 2 s, doubling to 2 minutes. */
+export async function dueMessages(tx: Tx, limit: number): Promise<(MessageRow & { attempts: number })[]> {
+  const { rows } = await tx.query<StoredRow & { attempts: number }>(
+    `update message set attempts = attempts + 1, next_at = clock_timestamp() + least(120, 2 ^ least(attempts + 1, 7)) * interval '1 second'
+      where id in (select id from message where rev is null and withdrawn_at is null and next_at <= clock_timestamp()
+                    order by next_at limit $1 for update skip locked)
+      returning ${columns}, attempts`,
+    [limit],
+  );
+  return rows.map(({ attempts, ...row }) => ({ ...rowOf(row), attempts }));
+}
+
+/** Messages that no step has taken though they were rung for again: for operators to see. */
+export async function countUndelivered(q: Queryable): Promise<{ environment: string; count: number }[]> {
+  const { rows } = await q.query<{ environment: string; count: number }>(
+    `select r.environment, count(*) as count from message m join run r on r.id = m.run
+      where m.rev is null and m.withdrawn_at is null and m.attempts > 0 group by 1`,
+  );
+  return rows;
+}
+
+/** Digests of a run's messages by their ids. */
+export async function digestsOfMessages(q: Queryable, run: string): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await q.query<{ id: string; digest: string }>(
+    'select id, digest from message where run = $1',
+    [findable(run)],
+  );
+  return new Map(rows.map(({ id, digest }) => [id, digest]));
+}

@@ -1,0 +1,35 @@
+import type { Arrival } from '../activities/types.js';
+import type { Bell } from '../model/message.js';
+import { undecodable } from './payload-converter.js';
+
+const field = /^[\x21-\x7e]{1,120}$/;
+const fields = ['id', 'kind', 'digest', 'keyId', 'signature'] as const;
+const longestName = 40;
+
+/** Total: a signal's argument as what it is to the run, whoever sent it. */
+export function readSignal(name: string, raw: unknown): Arrival {
+  const bell = readBell(raw);
+  if (bell !== null && bell.kind === name) return { kind: 'message', bell };
+  return garbage(name, isUndecodable(raw) ? 'undecodable' : 'unsigned');
+}
+
+export function garbage(name: string, reason: 'undecodable' | 'unsigned'): Arrival {
+  return { kind: 'garbage', name: name.slice(0, longestName), reason };
+}
+
+/** Null: it is not the five short texts of a bell, and nothing else. */
+export function readBell(raw: unknown): Bell | null {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return null;
+  const given = raw as Readonly<Record<string, unknown>>;
+  if (Object.keys(given).length !== fields.length) return null;
+  for (const name of fields) {
+    const value = Object.hasOwn(given, name) ? given[name] : null;
+    if (typeof value !== 'string' || !field.test(value)) return null;
+  }
+  return given as unknown as Bell;
+}
+
+function isUndecodable(raw: unknown): boolean {
+  if (typeof raw !== 'object' || raw === null) return true;
+  return (raw as { readonly countersign?: unknown }).countersign === undecodable.countersign;
+}

@@ -1,0 +1,336 @@
+import type {
+  Arrival,
+  ExecuteInput,
+  Execution,
+  StepInput,
+  StepResult,
+  Stepped,
+} from '../activities/types.js';
+import { garbage, readSignal } from './bell.js';
+import type { Known, RunInput, RunResult, StateView } from './messages.js';
+
+// The kernel: it orders what happens to one run and decides nothing. It knows no Temporal: `run.ts` gives it its ports,
+// and so do its tests. What can fail at each of its awaits, and what it does then, is docs/reliability.md's table.
+
+/** What the kernel has its surroundings do. */
+export interface Ports {
+  readonly run: string;
+  readonly now: () => number;
+  readonly until: (condition: () => boolean) => Promise<void>;
+  /** Rejects when it threw as often as it may on this input. */
+  readonly step: (input: StepInput) => Promise<StepResult>;
+  readonly execute: (input: ExecuteInput, timeoutMs: number) => Running;
+  readonly startTimer: (ms: number, fire: () => void) => Timer;
+  /** The history has grown long enough for another to follow it. */
+  readonly isHistoryLong: () => boolean;
+}
+
+export interface Running {
+  /** Rejects when no outcome will come. */
+  readonly result: Promise<Stepped>;
+  /** No further attempt is begun; one under way is not cut off. */
+  readonly cancel: () => void;
+}
+
+export interface Timer {
+  readonly cancel: () => void;
+}
+
+export type Ended =
+  | { readonly kind: 'closed'; readonly result: RunResult }
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** Goes on in another history. */
+  | { readonly kind: 'continue'; readonly known: Known };
+
+export interface Kernel {
+  /** A signal of one of our names. Never throws. */
+  readonly onSignal: (name: string, raw: unknown) => void;
+  readonly onWake: () => void;
+  /** Temporal's own request to cancel carries no attestation: recorded as refused, and the run goes on. */
+  readonly onCancelRequest: () => void;
+  readonly view: () => StateView;
+  readonly keep: () => Promise<Ended>;
+}
+
+/** Arrivals taken in one step: a flood costs one history event per so many. */
+const batchSize = 50;
+/** Arrivals kept while one step runs. Beyond it bells are dropped: the outbox rings again for what is in the store. */
+const queueLimit = 5_000;
+const firstPauseMs = 1_000;
+const longestPauseMs = 30_000;
+/** A timer that fired before the store's clock agreed is not set for a moment that has passed. */
+const soonestAgainMs = 500;
+const longestReason = 300;
+/** Failures of the kernel's own code in a row before the workflow itself ends. */
+const mostFailures = 3;
+/** The server takes 10,000 signals a history. From the first number on another history follows once nothing waits; from the second at once. */
+const manySignals = 8_000;
+const mostSignals = 9_000;
+
+interface Memory {
+  readonly ports: Ports;
+  known: Known;
+  queue: readonly Arrival[];
+  /** Bells were dropped, and that is not recorded yet. */
+  overflowed: boolean;
+  /** Arrivals that are taken one at a time, since a step over several of them failed. */
+  careful: number;
+  running: (Execution & Running) | null;
+  /** Results of executions that are not applied yet. */
+  settled: readonly Stepped[];
+  timer: { readonly at: number; readonly handle: Timer } | null;
+  /** The time that the timer last fired for. */
+  firedFor: number | null;
+  /** Of this history. */
+  signals: number;
+}
+
+const unborn: Known = {
+  ...{ rev: 0, digest: null, head: '', state: '', status: 'running', version: 0, wakeAt: null },
+};
+
+export function makeKernel(input: RunInput, ports: Ports): Kernel {
+  const start: Arrival = { kind: 'message', bell: input.start };
+  const memory: Memory = {
+    ports,
+    known: input.carried ?? unborn,
+    // A run begins with its start, whatever came before its first task.
+    queue: input.carried === null ? [start] : [],
+    ...{ overflowed: false, careful: 0, running: null, settled: [], timer: null, firedFor: null, signals: 0 },
+  };
+  const onSignal = (arrival: Arrival): void => {
+    memory.signals += 1;
+    push(memory, arrival);
+  };
+  return {
+    onSignal: (name, raw) => onSignal(readSignal(name, raw)),
+    onWake: () => onSignal({ kind: 'look' }),
+    onCancelRequest: () => push(memory, garbage('temporal.cancel', 'unsigned')),
+    view: () => viewOf(memory),
+    keep: () => keep(memory),
+  };
+}
+
+function viewOf({ ports, known: { state, status, version, rev, head } }: Memory): StateView {
+  return { run: ports.run, state, status, version, rev, head };
+}
+
+function push(memory: Memory, arrival: Arrival): void {
+  if (isQueued(memory, arrival)) return;
+  if (memory.queue.length < queueLimit) memory.queue = [...memory.queue, arrival];
+  else memory.overflowed = true;
+}
+
+/** The same once more while it waits adds nothing; garbage is recorded each time. */
+function isQueued({ queue }: Memory, arrival: Arrival): boolean {
+  switch (arrival.kind) {
+    case 'look':
+    case 'time':
+      return queue.some((queued) => queued.kind === arrival.kind);
+    case 'message':
+      return queue.some((queued) => queued.kind === 'message' && sameBell(queued.bell, arrival.bell));
+    default:
+      return false;
+  }
+}
+
+type Bell = Extract<Arrival, { kind: 'message' }>['bell'];
+
+function sameBell(a: Bell, b: Bell): boolean {
+  return (
+    a.id === b.id &&
+    a.kind === b.kind &&
+    a.digest === b.digest &&
+    a.keyId === b.keyId &&
+    a.signature === b.signature
+  );
+}
+
+async function keep(memory: Memory): Promise<Ended> {
+  const { ports } = memory;
+  setTimer(memory);
+  for (let failures = 0; ;) {
+    await ports.until(() => hasWork(memory) || mayContinue(memory));
+    // What still waits is in the store, and rung for again.
+    if (mayContinue(memory) && (!hasWork(memory) || memory.signals >= mostSignals))
+      return { kind: 'continue', known: memory.known };
+    try {
+      const ended = await advance(memory);
+      if (ended !== null) return ended;
+      failures = 0;
+    } catch (error) {
+      failures += 1;
+      if (failures >= mostFailures) throw error;
+      await giveUp(memory, [], error);
+    }
+  }
+}
+
+function hasWork({ queue, settled, overflowed }: Memory): boolean {
+  return queue.length > 0 || settled.length > 0 || overflowed;
+}
+
+function mayContinue(memory: Memory): boolean {
+  const { known, running, settled, signals, ports } = memory;
+  const isIdle = known.rev > 0 && !isClosed(known) && running === null && settled.length === 0;
+  return isIdle && (signals >= manySignals || ports.isHistoryLong());
+}
+
+function isClosed({ status }: Known): boolean {
+  return status === 'completed' || status === 'cancelled' || status === 'failed' || status === 'timed_out';
+}
+
+/** One step: an execution's own, or a policy check over what has arrived. */
+async function advance(memory: Memory): Promise<Ended | null> {
+  if (applySettled(memory)) return ended(memory);
+  const batch = takeBatch(memory);
+  const result = await takeStep(memory, batch);
+  if (result === null) return null;
+  if (result.status === 'refused') return { kind: 'refused', reason: result.reason };
+  const left = result.left.flatMap((index) => batch[index] ?? []);
+  memory.queue = [...left, ...memory.queue];
+  memory.careful = Math.max(memory.careful - (batch.length - left.length), 0);
+  apply(memory, result);
+  return ended(memory);
+}
+
+function ended({ known, queue, settled }: Memory): Ended | null {
+  if (!isClosed(known) || queue.length > 0 || settled.length > 0) return null;
+  const { status, state, version, head } = known;
+  return { kind: 'closed', result: { status, state, version, head } };
+}
+
+function takeBatch(memory: Memory): readonly Arrival[] {
+  const size = memory.careful > 0 ? 1 : batchSize;
+  const batch = memory.queue.slice(0, size);
+  memory.queue = memory.queue.slice(size);
+  if (memory.queue.length > 0 || !memory.overflowed) return batch;
+  memory.overflowed = false;
+  return [...batch, garbage('overflow', 'unsigned')];
+}
+
+/** An execution's result is the step that the store made of it: applied in its turn, once. */
+function applySettled(memory: Memory): boolean {
+  const { known, settled } = memory;
+  if (settled.length === 0) return false;
+  memory.settled = settled.filter((result) => result.rev > known.rev);
+  const next = memory.settled.find((result) => result.rev === known.rev + 1);
+  if (next !== undefined) {
+    memory.settled = memory.settled.filter((result) => result !== next);
+    apply(memory, next);
+    return true;
+  }
+  // It builds on a step of which only the store knows: looking there brings that step.
+  if (memory.settled.length > 0 && memory.queue.length === 0) push(memory, { kind: 'look' });
+  return memory.settled.length === 0 && memory.queue.length === 0 && !memory.overflowed;
+}
+
+/** Null: a step over several arrivals failed, and they are taken one at a time from here on. */
+async function takeStep(
+  memory: Memory,
+  batch: readonly Arrival[],
+): Promise<Exclude<StepResult, { status: 'waiting' }> | null> {
+  try {
+    return await patiently(memory, () => memory.ports.step(inputOf(memory, batch, null)));
+  } catch (error) {
+    if (batch.length === 1) return giveUp(memory, batch, error);
+    memory.queue = [...batch, ...memory.queue];
+    memory.careful = batch.length;
+    return null;
+  }
+}
+
+/** The run is made stuck over what cannot be taken: recorded, shown, and for an operator to go on with. */
+async function giveUp(
+  memory: Memory,
+  batch: readonly Arrival[],
+  error: unknown,
+): Promise<Exclude<StepResult, { status: 'waiting' }>> {
+  const reason = reasonOf(error);
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+    try {
+      const result = await patiently(memory, () => memory.ports.step(inputOf(memory, batch, reason)));
+      if (batch.length === 0 && result.status === 'stepped') apply(memory, result);
+      return result;
+    } catch {
+      await pause(memory, pauseMs);
+    }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const cause: unknown = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  return (cause instanceof Error ? cause.message : String(cause)).slice(0, longestReason).toWellFormed();
+}
+
+function inputOf({ ports, known }: Memory, arrivals: readonly Arrival[], gaveUp: string | null): StepInput {
+  return { run: ports.run, rev: known.rev + 1, builtOn: known.digest, arrivals, gaveUp };
+}
+
+/** A store that does not answer is waited for while it lasts. */
+async function patiently(
+  memory: Memory,
+  step: () => Promise<StepResult>,
+): Promise<Exclude<StepResult, { status: 'waiting' }>> {
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+    const result = await step();
+    if (result.status !== 'waiting') return result;
+    await pause(memory, pauseMs);
+  }
+}
+
+async function pause({ ports }: Memory, ms: number): Promise<void> {
+  let over = false;
+  ports.startTimer(ms, () => {
+    over = true;
+  });
+  await ports.until(() => over);
+}
+
+function apply(memory: Memory, result: Stepped): void {
+  const { rev, digest, head, state, runStatus: status, version, wakeAt, isForked } = result;
+  if (rev < memory.known.rev && !isForked) return;
+  memory.known = { rev, digest, head, state, status, version, wakeAt };
+  setTimer(memory);
+  seeThrough(memory, result);
+}
+
+/** One durable timer a run, for the next moment at which time has something to say to it. */
+function setTimer(memory: Memory): void {
+  const { ports, known, timer, firedFor } = memory;
+  const at = isClosed(known) ? null : known.wakeAt;
+  if (timer !== null && timer.at === at) return;
+  timer?.handle.cancel();
+  memory.timer = null;
+  if (at === null) return;
+  const ms = Math.max(at - ports.now(), at === firedFor ? soonestAgainMs : 1);
+  const fire = (): void => {
+    memory.timer = null;
+    memory.firedFor = at;
+    push(memory, { kind: 'time' });
+  };
+  memory.timer = { at, handle: ports.startTimer(ms, fire) };
+}
+
+/** Starts the effect that the store says is under way; ends the wait between its attempts when the run is to end. */
+function seeThrough(memory: Memory, { execution, cancelling }: Stepped): void {
+  if (execution?.action !== memory.running?.action) {
+    memory.running = execution === null ? null : start(memory, execution);
+  }
+  if (cancelling) memory.running?.cancel();
+}
+
+function start(memory: Memory, execution: Execution): Execution & Running {
+  const { action, timeoutMs } = execution;
+  const running = memory.ports.execute({ run: memory.ports.run, action }, timeoutMs);
+  running.result.then(
+    (result) => {
+      memory.settled = [...memory.settled, result];
+    },
+    () => {
+      // Whatever the reason: the store knows which attempt was begun, and so what can be said of the effect.
+      push(memory, { kind: 'abandoned', action });
+    },
+  );
+  return { ...execution, ...running };
+}
