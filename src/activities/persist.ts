@@ -76,6 +76,7 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     executing: after.executing?.action.id ?? null,
     doc: text,
     docDigest: digest,
+    openApprovals: kept.approvals.length,
     openBytes: openBytes(kept, holdings),
   });
   await projectActions(tx, step);
@@ -147,7 +148,7 @@ async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise
   const known = new Map((step.before?.state.approvals ?? []).map((one) => [one.id, one]));
   for (const approval of step.after.approvals) {
     const old = known.get(approval.id);
-    if (old !== undefined && canonical(old) === canonical(approval)) continue;
+    if (old !== undefined && (old === approval || canonical(old) === canonical(approval))) continue;
     const held = holdings.actions.get(approval.action.id) ?? null;
     await upsertApproval(
       tx,
