@@ -97,7 +97,16 @@ export async function shareRun(tx: Tx, id: string): Promise<RunRow | null> {
 
 export type RunChange = Pick<
   RunRow,
-  'state' | 'status' | 'version' | 'rev' | 'updatedAt' | 'executing' | 'doc' | 'docDigest' | 'openBytes'
+  | 'state'
+  | 'status'
+  | 'version'
+  | 'rev'
+  | 'updatedAt'
+  | 'executing'
+  | 'doc'
+  | 'docDigest'
+  | 'openApprovals'
+  | 'openBytes'
 > & {
   readonly problem: { readonly code: string; readonly message: string } | null;
 };
