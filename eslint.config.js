@@ -31,8 +31,8 @@ const rooms = [
  */
 const doors = {
   model: { uses: [], types: [], packages: ['zod'] },
-  // Of the model, the two files that are pure functions over JSON and cost the workflow bundle nothing.
-  engine: { uses: ['model/canonical', 'model/json'], types: ['model'], packages: [] },
+  // Of the model, the files that are pure functions over JSON and text and cost the workflow bundle nothing.
+  engine: { uses: ['model/canonical', 'model/json', 'model/text'], types: ['model'], packages: [] },
   schema: { uses: ['model'], types: ['engine'], packages: ['ajv', 'ajv-formats', 'node:'] },
   policy: { uses: ['model', 'engine', 'schema'], types: [], packages: ['zod', 'yaml', 'ajv', 'node:'] },
   scenario: { uses: ['model', 'engine', 'schema', 'policy'], types: [], packages: ['zod'] },

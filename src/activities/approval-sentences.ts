@@ -1,4 +1,5 @@
 import type { Json } from '../model/json.js';
+import { truncate } from '../model/text.js';
 import { grouped } from '../engine/shown.js';
 import { readPath, type PathScopes } from '../engine/template.js';
 import type { TextTemplate, Tier, Transition } from '../engine/plan.js';
@@ -58,13 +59,11 @@ const longestHole = 200;
 
 function hole(value: string | number | boolean): string {
   if (typeof value === 'number') return grouped(value);
-  const text = String(value);
-  return text.length > longestHole ? `${text.slice(0, longestHole - 3)}...` : text;
+  return truncate(String(value), longestHole);
 }
 
 function short(value: Json): string {
-  const text = JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  return truncate(JSON.stringify(value), 80);
 }
 
 /** An argument must not hide, recolour or turn around what is about to be approved. */

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { canonical } from '../model/canonical.js';
 import type { AttestedMessage } from '../model/message.js';
 import type { Fact } from '../model/records.js';
+import { truncate } from '../model/text.js';
 import type { Plan } from '../engine/plan.js';
 import { decide, initialRun } from '../engine/index.js';
 import type { Decision, Effect, Event, Kit, RunState } from '../engine/state.js';
@@ -189,7 +190,7 @@ async function message(
   const reason = verified.status === 'refused' ? verified.reason : 'bad_signature';
   const digest = sha256(JSON.stringify(raw) ?? '');
   return (time) => ({
-    event: { kind: 'refused_message', time, reason, name: name.slice(0, 40), digest },
+    event: { kind: 'refused_message', time, reason, name: truncate(name, 40), digest },
     taken: { kind: 'refused', reason },
   });
 }

@@ -54,7 +54,7 @@ function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string)
     default:
       return unreadable(run, event, key, 'there is no such event');
   }
-  return finish(draft);
+  return finish(draft, run);
 }
 
 function isClosed(run: RunState): boolean {
@@ -120,11 +120,14 @@ function start(draft: Draft, message: Message, body: Start): void {
   answer(draft, message.id, { status: 'accepted' });
   // Everything that a context is made of can be kept from here on: outputs and arguments are looked at as they come.
   const trouble = jsonTrouble(run.input) ?? jsonTrouble(run.context);
-  if (trouble !== null)
+  if (trouble !== null) {
+    run.input = {};
+    run.context = {};
     return close(draft, 'failed', null, {
       code: 'START_REFUSED',
       message: `the input or the initial context cannot be kept: ${trouble}`,
     });
+  }
   const checked = plan.inputSchema === null ? null : draft.kit.validate(plan.inputSchema, run.input);
   if (checked?.status === 'invalid' || (checked === null && Object.keys(run.input).length > 0)) {
     return close(draft, 'failed', null, {

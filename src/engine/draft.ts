@@ -1,4 +1,5 @@
 import type { Json } from '../model/json.js';
+import { wellFormed } from '../model/text.js';
 import type { Principal } from '../model/principal.js';
 import type { Fact, PayloadRef, RecordActor, RecordType } from '../model/records.js';
 import type { Plan } from './plan.js';
@@ -36,8 +37,18 @@ export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key
   return { plan, run: { ...run }, kit, time, key, effects: [], facts: [], actions: [] };
 }
 
-export function finish(draft: Draft): Decision {
-  return { state: draft.run, effects: draft.effects, trace: draft.facts, actions: draft.actions };
+/**
+ * What was decided, in text that can be kept: the canonical form has no half characters, and what cannot be written
+ * would be decided again for ever. What is as it was before has been kept already.
+ */
+export function finish(draft: Draft, before: RunState): Decision {
+  const changed = Object.entries(draft.run).filter(([key, value]) => before[key as keyof RunState] !== value);
+  return {
+    state: { ...draft.run, ...wellFormed(Object.fromEntries(changed)) },
+    effects: wellFormed(draft.effects),
+    trace: wellFormed(draft.facts),
+    actions: wellFormed(draft.actions),
+  };
 }
 
 export function actorOf(principal: Principal | null): RecordActor {
