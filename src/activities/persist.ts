@@ -11,7 +11,7 @@ import { upsertApproval } from '../store/approvals.js';
 import { settleDecision } from '../store/decisions.js';
 import { markDelivered } from '../store/outbox.js';
 import { putStep, updateRun, type RunRow } from '../store/runs.js';
-import { approvalRow } from './approval-doc.js';
+import { approvalRow, shownBefore } from './approval-doc.js';
 import type { ActivityDeps } from './deps.js';
 import { projectNotifications } from './notifications.js';
 import type { KernelEffect, Stepped, Taken } from './types.js';
@@ -107,7 +107,8 @@ async function projectApprovals(tx: Tx, step: Step): Promise<void> {
   for (const approval of step.after.approvals) {
     const old = known.get(approval.id);
     if (old !== undefined && canonical(old) === canonical(approval)) continue;
-    await upsertApproval(tx, approvalRow(step.plan, step.row, step.after, approval, step.time));
+    const shown = step.actions.find((one) => one.action.approval === approval.id)?.shown ?? shownBefore;
+    await upsertApproval(tx, approvalRow(step.row, approval, shown, step.time));
   }
 }
 

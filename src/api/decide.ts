@@ -190,8 +190,12 @@ async function digestProblem(
 /** Field by field where the digest is one of this run's own approvals, else the digests themselves. */
 function changes(digest: string, seen: ApprovalState | null, state: ApprovalState): Json {
   const fields = (one: ApprovalState): Readonly<Record<string, Json>> => {
-    const { stay, transition, tool, arguments: args, n } = one.action;
-    return { stay, transition, tool, arguments: args, n, gate: one.gate as unknown as Json };
+    const { stay, transition, tool, tier, arguments: args, requester, n, bound } = one.action;
+    const requestedBy = requester === null ? null : { id: requester.id, kind: requester.kind };
+    return {
+      ...{ stay, transition, tool, tier, arguments: args, requestedBy, n },
+      ...{ gate: one.gate as unknown as Json, ...bound },
+    };
   };
   const digests = { field: 'digest', decided: digest.toWellFormed(), current: state.action.digest };
   if (seen === null) return [digests];

@@ -1,7 +1,7 @@
 import type { Json } from '../model/json.js';
 import { wellFormed } from '../model/text.js';
 import type { Principal } from '../model/principal.js';
-import type { Fact, PayloadRef, RecordActor, RecordType } from '../model/records.js';
+import type { Fact, RecordActor, RecordType } from '../model/records.js';
 import type { Plan } from './plan.js';
 import type {
   Action,
@@ -13,6 +13,7 @@ import type {
   Problem,
   RunState,
   Seen,
+  Shown,
 } from './state.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -79,9 +80,9 @@ export function project(
   action: Action,
   status: ActionStatus,
   error: Problem | null = null,
-  outputRef: PayloadRef | null = null,
+  shown?: Shown,
 ): void {
-  draft.actions.push({ action, status, error, outputRef });
+  draft.actions.push({ action, status, error, outputRef: null, ...(shown === undefined ? {} : { shown }) });
 }
 
 export function actionFact(action: Action): NonNullable<Fact['action']> {
