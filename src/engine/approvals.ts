@@ -41,7 +41,7 @@ export function openApproval(
   const parked = { ...action, approval: id };
   const approval = newApproval(draft, transition, parked, gate, asked);
   run.approvals = [...run.approvals, repeatedBy === undefined ? approval : repeating(approval, repeatedBy)];
-  project(draft, parked, 'pending', null, shown);
+  project(draft, parked, 'pending', { shown });
   record(draft, 'human.approval.requested', {
     actor: actorOf(action.requester),
     action: actionFact(parked),
@@ -318,7 +318,8 @@ export function revokeOpen(
     }
     change(draft, approval.id, { status: 'revoked', queued: false });
     draft.effects.push({ kind: 'disarm', approval: approval.id });
-    project(draft, approval.action, 'revoked');
+    const error = { code: 'APPROVAL_REVOKED', message: why } as const;
+    project(draft, approval.action, 'revoked', { error });
     record(draft, 'approval.revoked', {
       action: actionFact(approval.action),
       approval: approval.id,

@@ -65,7 +65,7 @@ function stopped(draft: Draft, { id, action }: ApprovalState, { code, message }:
     approval: id,
     data: { code, message },
   });
-  project(draft, action, 'failed', { code, message });
+  project(draft, action, 'failed', { error: { code, message } });
   remain(draft);
 }
 

@@ -3,18 +3,7 @@ import { wellFormed } from '../model/text.js';
 import type { Principal } from '../model/principal.js';
 import type { Fact, RecordActor, RecordType } from '../model/records.js';
 import type { Plan } from './plan.js';
-import type {
-  Action,
-  ActionStatus,
-  Answer,
-  Decision,
-  Effect,
-  Kit,
-  Problem,
-  RunState,
-  Seen,
-  Shown,
-} from './state.js';
+import type { Action, ActionStatus, Answer, Decision, Effect, Kit, RunState, Seen } from './state.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -79,10 +68,9 @@ export function project(
   draft: Draft,
   action: Action,
   status: ActionStatus,
-  error: Problem | null = null,
-  shown?: Shown,
+  more: Partial<Omit<Decision['actions'][number], 'action' | 'status'>> = {},
 ): void {
-  draft.actions.push({ action, status, error, outputRef: null, ...(shown === undefined ? {} : { shown }) });
+  draft.actions.push({ action, status, error: null, outputRef: null, ...more });
 }
 
 export function actionFact(action: Action): NonNullable<Fact['action']> {

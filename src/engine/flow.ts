@@ -1,5 +1,6 @@
 import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
+import type { PayloadRef } from '../model/records.js';
 import type { Transition } from './plan.js';
 import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
 import { actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
@@ -146,7 +147,7 @@ export function perform(draft: Draft, transition: Transition, action: Action): v
   }
   if (transition.executor === null || transition.executor.kind === 'human') {
     if (transition.executor === null && action.approval !== null) consume(draft, action.approval);
-    succeed(draft, action);
+    succeed(draft, action, null);
     const problem = write(draft, transition, action, nothingCalled);
     if (problem !== null) return stick(draft, problem, { kind: 'chain' });
     return complete(draft, transition, action);
@@ -166,12 +167,12 @@ function execute(draft: Draft, executing: Executing): void {
   draft.effects.push({ kind: 'execute', executing });
 }
 
-/** Counts the success: the next identical action gets a new idempotency key. */
-export function succeed(draft: Draft, action: Action): void {
+/** Counts the success: the next identical action gets a new idempotency key, and what was asked under this one is done. */
+export function succeed(draft: Draft, action: Action, outputRef: PayloadRef | null): void {
   const what = effectKey(draft.kit, action);
   const others = draft.run.successes.filter(([key]) => key !== what);
   draft.run.successes = [...others, [what, action.n + 1]];
-  project(draft, action, 'executed');
+  project(draft, action, 'executed', { outputRef });
   const by = action.requester?.id ?? 'the runtime';
   const why = `superseded: \`${action.transition}\` with these arguments was done as \`${by}\` asked`;
   revokeOpen(draft, why, (other) => other.status !== 'denied' && effectKey(draft.kit, other.action) === what);

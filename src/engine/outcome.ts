@@ -44,13 +44,7 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
       message: malformed,
       attempt: result.attempt,
     });
-  succeed(draft, action);
-  draft.actions[draft.actions.length - 1] = {
-    action,
-    status: 'executed',
-    error: null,
-    outputRef: result.outputRef,
-  };
+  succeed(draft, action, result.outputRef);
   const problem = write(draft, step, action, result);
   if (problem !== null) return stick(draft, problem, { kind: 'chain' });
   if (transition !== undefined) return complete(draft, transition, action);
@@ -81,7 +75,7 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
     message: result.message,
     errorClass,
   };
-  project(draft, action, unknown ? 'unknown' : 'failed', error);
+  project(draft, action, unknown ? 'unknown' : 'failed', { error });
   const waiting = draft.run.waitingAnswer;
   if (waiting?.action === action.id) {
     draft.run.waitingAnswer = null;

@@ -153,6 +153,14 @@ describe('the same request by somebody else', () => {
     assert.deepEqual(statuses(walk), ['approved', 'approved', 'open', 'open']);
     walk.outcome();
     assert.deepEqual(statuses(walk), ['consumed', 'revoked', 'revoked', 'open']);
+    assert.deepEqual(
+      walk.last.actions.map((one) => [one.action.requester?.id, one.status, one.error?.code]),
+      [
+        ['bot', 'executed', undefined],
+        ['drone', 'revoked', 'APPROVAL_REVOKED'],
+        ['ann', 'revoked', 'APPROVAL_REVOKED'],
+      ],
+    );
     assert.equal(walk.run.executing, null);
     assert.match(String(recorded(walk, 'approval.revoked')[0]?.data['reason']), /^superseded: `pay`.*`bot`/);
     assert.equal(answerOf(walk.decide(operator, idOf(walk, 2), 'approve'))?.code, 'APPROVAL_REVOKED');
