@@ -31,8 +31,12 @@ const rooms = [
  */
 const doors = {
   model: { uses: [], types: [], packages: ['zod'] },
-  // Of the model, the files that are pure functions over JSON, or numbers, and cost the workflow bundle nothing.
-  engine: { uses: ['model/canonical', 'model/json', 'model/limits'], types: ['model'], packages: [] },
+  // Of the model, the files that are pure functions over JSON, text or numbers, and cost the workflow bundle nothing.
+  engine: {
+    uses: ['model/canonical', 'model/json', 'model/limits', 'model/text'],
+    types: ['model'],
+    packages: [],
+  },
   schema: { uses: ['model'], types: ['engine'], packages: ['ajv', 'ajv-formats', 'node:'] },
   policy: { uses: ['model', 'engine', 'schema'], types: [], packages: ['zod', 'yaml', 'ajv', 'node:'] },
   scenario: { uses: ['model', 'engine', 'schema', 'policy'], types: [], packages: ['zod'] },

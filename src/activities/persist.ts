@@ -14,7 +14,7 @@ import { documentOf, stateWithoutValues } from '../store/document.js';
 import { putEvidence } from '../store/evidence.js';
 import { answerMessage, markTaken } from '../store/messages.js';
 import { putStep, updateRun, type RunRow } from '../store/runs.js';
-import { approvalRow } from './approval-doc.js';
+import { approvalRow, shownBefore } from './approval-doc.js';
 import type { ActivityDeps } from './deps.js';
 import { storeDocument, type ArrivedValue, type Holdings, type LoadedRun } from './document.js';
 import { projectNotifications } from './notifications.js';
@@ -150,10 +150,8 @@ async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise
     const old = known.get(approval.id);
     if (old !== undefined && (old === approval || canonical(old) === canonical(approval))) continue;
     const held = holdings.actions.get(approval.action.id) ?? null;
-    await upsertApproval(
-      tx,
-      approvalRow(step.plan, step.row, step.after, approval, step.time, held?.payload ?? null),
-    );
+    const shown = step.actions.find((one) => one.action.approval === approval.id)?.shown ?? shownBefore;
+    await upsertApproval(tx, approvalRow(step.row, approval, shown, step.time, held?.payload ?? null));
   }
 }
 
