@@ -24,12 +24,14 @@ export function consequence(
   approval: ApprovalState,
 ): string {
   const undo = undoing(approval.action.tier);
+  const because = transition?.readOnlyBecause;
+  const readOnly = because === undefined ? '' : shown(`; it is called a read because: ${because}`);
   const told = fill(transition?.consequence, run, approval);
-  if (told !== null) return `${told}${undo === null ? '' : `; ${undo}`}`;
+  if (told !== null) return `${told}${undo === null ? '' : `; ${undo}`}${readOnly}`;
   const next = approval.human
     ? `the run goes on to state \`${transition?.target ?? ''}\``
     : `\`${approval.action.tool ?? approval.action.transition}\` runs once, with exactly these arguments`;
-  return shown(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`);
+  return `${shown(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`)}${readOnly}`;
 }
 
 function undoing(tier: Tier | null): string | null {
