@@ -37,7 +37,7 @@ const doors = {
     types: ['model'],
     packages: [],
   },
-  schema: { uses: ['model'], types: ['engine'], packages: ['ajv', 'ajv-formats', 'node:'] },
+  schema: { uses: ['model'], types: ['engine'], packages: ['ajv', 'ajv-formats', 're2js', 'node:'] },
   policy: { uses: ['model', 'engine', 'schema'], types: [], packages: ['zod', 'yaml', 'ajv', 'node:'] },
   scenario: { uses: ['model', 'engine', 'schema', 'policy'], types: [], packages: ['zod'] },
   workflows: {

@@ -28,15 +28,17 @@ function deniedBefore({ denied }: Asking): string {
 }
 
 export function consequence(transition: Transition, asking: Asking): string {
-  const { tier, tool, name, target, executor } = transition;
+  const { tier, tool, name, target, executor, readOnlyBecause } = transition;
   const undo = undoing(tier);
+  const readOnly =
+    readOnlyBecause === undefined ? '' : shown(`; it is called a read because: ${readOnlyBecause}`);
   const told = fill(transition.consequence, asking);
-  if (told !== null) return `${told}${undo === null ? '' : `; ${undo}`}`;
+  if (told !== null) return `${told}${undo === null ? '' : `; ${undo}`}${readOnly}`;
   const next =
     executor?.kind === 'human'
       ? `the run goes on to state \`${target}\``
       : `\`${tool ?? name}\` runs once, with exactly these arguments`;
-  return shown(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`);
+  return `${shown(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`)}${readOnly}`;
 }
 
 function undoing(tier: Tier | null): string | null {

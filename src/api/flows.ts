@@ -2,12 +2,13 @@ import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
 import type { Json, JsonObject } from '../model/json.js';
-import { checkFlowText, type FlowCheck, type Finding } from '../policy/index.js';
+import type { FlowCheck, Finding, Removed } from '../policy/index.js';
 import { getFlow, getFlowVersion, listFlows, type FlowVersionRow } from '../store/flows.js';
 import {
   actorOf,
   answer,
   flowBody,
+  jsonBody,
   route,
   type Call,
   type FlowText,
@@ -39,7 +40,7 @@ export const flowRoutes: readonly Route[] = [
       200: { description: 'that exact content is already published', schema: answers.published },
       201: { description: 'published', schema: answers.published },
     },
-    errors: ['FLOW_INVALID'],
+    errors: ['FLOW_INVALID', 'RATE_LIMITED'],
     handle: (call, { body }) => publish(call, body),
   }),
   route({
@@ -52,8 +53,10 @@ export const flowRoutes: readonly Route[] = [
     query: api.noQuery,
     body: flowBody,
     answers: { 200: { description: 'what the validation found', schema: answers.checked } },
+    errors: ['RATE_LIMITED'],
     handle: async (call, { body }) => {
       const found = await check(call, body);
+      if ('kind' in found) return found;
       const errors = found.status === 'invalid' ? found.errors : [];
       return answer(200, { valid: found.status === 'valid', errors, warnings: found.warnings });
     },
@@ -118,14 +121,16 @@ export const flowRoutes: readonly Route[] = [
     permission: 'policy.reload',
     params: z.object({}),
     query: api.noQuery,
+    body: jsonBody(api.reloadBody),
     answers: { 200: { description: 'what changed', schema: answers.reloaded } },
-    errors: ['POLICY_INVALID'],
-    handle: reload,
+    errors: ['POLICY_INVALID', 'CONFIRM_REQUIRED', 'RATE_LIMITED'],
+    handle: (call, { body }) => reload(call, body.confirm ?? []),
   }),
 ];
 
 async function publish(call: Call, body: FlowText): Promise<Reply> {
   const checked = await check(call, body);
+  if ('kind' in checked) return checked;
   if (checked.status === 'invalid') return flowInvalid('FLOW_INVALID', 'the flow is not published', checked);
   const { name, version, hash, environment, created } = await call.deps.policies.publish(
     checked.flow,
@@ -147,15 +152,23 @@ function flowInvalid(
   return problem(code, `${what}${where}`, { errors, warnings });
 }
 
-async function check(call: Call, { bytes, media }: FlowText): Promise<FlowCheck> {
+async function check(call: Call, { bytes, media }: FlowText): Promise<FlowCheck | Problem> {
   const text = decode(bytes);
   if (text === null) return refuseText('UNREADABLE', 'the text is not UTF-8');
   if (text.includes('\u0000'))
     return refuseText('MALFORMED', 'the text holds the character U+0000: take it out');
-  const checked = checkFlowText(text, { catalog: await call.deps.policies.catalog(), media });
+  const checked = await call.deps.policies.check(text, media);
+  if (checked.status === 'late')
+    return refuseText('TOO_LARGE', 'the flow takes too long to check: split it, or say less in one place');
+  if (checked.status === 'busy') return tooMany();
   if (checked.status === 'invalid') return checked;
   const odd = valueProblem(checked.flow.definition, '');
   return odd === null ? checked : refuseText('MALFORMED', `\`${odd.pointer}\` ${odd.message}`, odd.pointer);
+}
+
+function tooMany(): Problem {
+  const detail = 'as many checks are waiting as this process takes: try again';
+  return problem('RATE_LIMITED', detail, {}, { 'Retry-After': '2' });
 }
 
 function decode(bytes: Buffer): string | null {
@@ -166,7 +179,7 @@ function decode(bytes: Buffer): string | null {
   }
 }
 
-function refuseText(code: 'MALFORMED' | 'UNREADABLE', message: string, path = ''): FlowCheck {
+function refuseText(code: 'MALFORMED' | 'UNREADABLE' | 'TOO_LARGE', message: string, path = ''): FlowCheck {
   const found: Finding = { code, path, line: 1, column: 1, message };
   return { status: 'invalid', errors: [found], warnings: [] };
 }
@@ -226,13 +239,27 @@ async function diff(call: Call, name: string, { from, to }: z.output<typeof api.
   return answer(200, { name, from, to, ...diffPlans(before, after) });
 }
 
-async function reload(call: Call): Promise<Reply> {
-  const result = await call.deps.policies.reload(actorOf(call), call.requestId);
+async function reload(call: Call, confirm: readonly string[]): Promise<Reply> {
+  const result = await call.deps.policies.reload(actorOf(call), call.requestId, confirm);
+  if (result.status === 'busy') return tooMany();
+  if (result.status === 'late')
+    return problem('POLICY_INVALID', 'the policies stay as they were: the folder takes too long to read');
+  if (result.status === 'unconfirmed') return unconfirmed(result.removed);
   if (result.status === 'invalid')
     return flowInvalid('POLICY_INVALID', 'the policies stay as they were', result);
   const flows = result.flows.map(
     ({ name, version, created }) =>
       ({ name, version, change: created ? 'published' : 'unchanged' }) satisfies Json,
   );
-  return answer(200, { changed: result.changed, policySet: result.hash, flows, warnings: result.warnings });
+  const { changed, hash, removed, warnings } = result;
+  return answer(200, { changed, policySet: hash, flows, removed, warnings });
+}
+
+function unconfirmed(removed: readonly Removed[]): Problem {
+  const names = removed.filter((one) => one.confirm).map((one) => `\`${one.name}\``);
+  return problem(
+    'CONFIRM_REQUIRED',
+    `the policies stay as they were: the folder takes away ${names.join(', ')}; if that is meant, send the names in \`confirm\``,
+    { removed },
+  );
 }

@@ -112,6 +112,8 @@ export const flowDiff = named(
     permissions: z.array(z.strictObject({ effect: z.enum(['wider', 'narrower', 'other']), sentence: text })),
   }),
 );
+const removed = z.strictObject({ kind: text, name: text, confirm: z.boolean() });
+
 export const reloaded = named(
   'Reloaded',
   z.strictObject({
@@ -120,6 +122,7 @@ export const reloaded = named(
     flows: z.array(
       z.strictObject({ name: text, version: count, change: z.enum(['published', 'unchanged']) }),
     ),
+    removed: z.array(removed),
     warnings: z.array(flowProblem),
   }),
 );

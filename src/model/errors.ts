@@ -24,6 +24,7 @@ export const errorTable = {
   LAST_SIGNING_KEY: { status: 409, title: 'this is the only key that the service signs with' },
   KIND_CONFLICT: { status: 409, title: 'this principal id exists with another kind' },
   IDEMPOTENCY_IN_PROGRESS: { status: 409, title: 'a request with this idempotency key is in progress' },
+  CONFIRM_REQUIRED: { status: 409, title: 'the reload takes away what must be confirmed by name' },
   APPROVAL_EXPIRED: { status: 410, title: 'the approval has expired' },
   TOO_LARGE: { status: 413, title: 'more than this service takes in one request' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'this media type is not accepted here' },

@@ -171,13 +171,17 @@ async function boot(ground: Ground): Promise<void> {
     await putSigningKey(tx, { ...keys.signing, sealed: null });
     const signing = await currentSigningKey(tx, keys);
     const startId = newId('trc');
-    const loaded = await policies.reload(runtime, startId);
+    const loaded = await policies.start(runtime, startId);
     if (loaded.status === 'invalid') {
       for (const { file, line, column, message } of loaded.errors)
         process.stderr.write(`${file ?? config.policies}:${line}:${column}: ${message}\n`);
       process.stderr.write(`the policies in \`${config.policies}\` have errors: mend them and start again\n`);
       process.exit(1);
     }
+    for (const { kind, name } of loaded.removed)
+      process.stderr.write(
+        `the policies in \`${config.policies}\` take away what was there before: ${kind} ${name}\n`,
+      );
     if (config.devKeys)
       await ensureDevKeys({ pool, transaction, chain, pepper: keys.pepper, home: config.home });
     const data = { process: 'api', policySet: loaded.hash, signingKey: signing.keyId };

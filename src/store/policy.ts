@@ -7,6 +7,8 @@ import { assertHash, sha256Text } from './text.js';
 export interface LoadedPolicies {
   readonly policySet: PolicySet;
   readonly catalog: unknown;
+  /** Names of the folder's flows. */
+  readonly flows?: readonly string[];
 }
 
 /** Stores it when it differs from the current one; tells whether it did. */

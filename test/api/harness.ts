@@ -113,7 +113,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
   const chain = makeServiceChain({ pool, kind: 'api' });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const policies = makePolicies({ pool, transaction, chain, folder, now: () => new Date() });
-  const loaded = await policies.reload({ kind: 'runtime', id: 'countersign' }, 'trc_boot');
+  const loaded = await policies.start({ kind: 'runtime', id: 'countersign' }, 'trc_boot');
   assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
   await putSigningKey(pool, { ...keys.signing, sealed: null });
   await ensureDevKeys({ pool, transaction, chain, pepper: keys.pepper, home });
