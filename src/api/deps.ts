@@ -4,6 +4,7 @@ import type { RunClient } from '../client/types.js';
 import type { Pool, Tx } from '../db/index.js';
 import type { ReferenceSource } from '../executors/types.js';
 import type { NewSigningKey } from '../store/signing-keys.js';
+import type { Anonymous } from './anonymous.js';
 import type { Feed } from './feed.js';
 import type { Metrics } from './metrics.js';
 import type { Policies } from './policies.js';
@@ -29,6 +30,8 @@ export interface ApiDeps {
   readonly makeSigningKey: () => NewSigningKey;
   readonly policies: Policies;
   readonly feed: Feed;
+  /** Counts requests without a credential. */
+  readonly anonymous: Anonymous;
   readonly metrics: Metrics;
   /** For `env://` and `secret://` of channels whose requests come in here. */
   readonly references: ReferenceSource;

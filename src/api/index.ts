@@ -1,3 +1,4 @@
+export { makeAnonymous, type Anonymous } from './anonymous.js';
 export type { ApiDeps } from './deps.js';
 export { makeFeed, type Feed } from './feed.js';
 export { makeMetrics, type Metrics } from './metrics.js';

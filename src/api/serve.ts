@@ -6,7 +6,7 @@ import { traceIdOf, type Call, type Input, type Reply, type Route } from './call
 import type { ApiDeps } from './deps.js';
 import { hold, settle, type Held } from './idempotency.js';
 import { problem, problemBody, statusOf } from './problem.js';
-import { recordCall } from './record.js';
+import { clientGone, hasGone, recordCall, recordGone } from './record.js';
 import { validateBody, validateParams, validateQuery } from './validate.js';
 
 export interface Arrived {
@@ -29,9 +29,20 @@ export async function serve(
     const reply = await through(call, route, arrived, startedAt);
     send(call, reply, response);
   } catch (error) {
-    if (!(error instanceof ClientGone)) send(call, explain(call, error), response);
+    if (error instanceof ClientGone) await gone(call, route, startedAt);
+    else send(call, explain(call, error), response);
   }
-  deps.metrics.observe(route, request.method ?? '', response.statusCode, performance.now() - startedAt);
+  const status = hasGone(call) ? clientGone : response.statusCode;
+  deps.metrics.observe(route, request.method ?? '', status, performance.now() - startedAt);
+}
+
+/** Nobody can be answered; what happened is on record all the same. */
+async function gone(call: Call, route: Route, startedAt: number): Promise<void> {
+  try {
+    if (route.recorded) await recordGone(call, route, startedAt);
+  } catch (error) {
+    call.deps.log(`${call.requestId}: a client that went away is not on record: ${String(error)}`);
+  }
 }
 
 function newCall(deps: ApiDeps, request: IncomingMessage): Call {

@@ -36,6 +36,7 @@ export const errorTable = {
   IDEMPOTENCY_KEY_REUSED: { status: 422, title: 'the idempotency key was used with another body' },
   DIGEST_REQUIRED: { status: 428, title: 'a decision names the digest that it decides' },
   DRY_RUN_REQUIRED: { status: 428, title: 'a batch names the token of its dry run' },
+  RATE_LIMITED: { status: 429, title: 'more than this principal may have at once' },
   INTERNAL: { status: 500, title: 'something unexpected failed here' },
   EXECUTOR_FAILED: { status: 502, title: 'the executor failed' },
   AUDIT_UNAVAILABLE: { status: 503, title: 'the audit store does not answer, so nothing runs' },

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { newId } from '../model/ids.js';
 import {
+  makeAnonymous,
   makeFeed,
   makeMetrics,
   makeNotices,
@@ -78,6 +79,8 @@ async function main(config: Config): Promise<void> {
     listen: (channels, onNotify) => listen(databaseUrl, channels, onNotify),
   });
   const webhookKey = makeWebhookKey(keys.signing);
+  const log = (line: string): void => void process.stderr.write(`${line}\n`);
+  const anonymous = makeAnonymous({ chain, now: () => new Date(), log });
   const deps: ApiDeps = {
     pool,
     transaction,
@@ -92,31 +95,47 @@ async function main(config: Config): Promise<void> {
       policySet: policies.policySet,
       now: () => new Date(),
     }),
-    pepper: keys.pepper,
+    ...madeOf(keys),
     webhookKey: webhookKey.published,
-    makeSigningKey: () => makeSigningKey(keys.kek),
-    sessions: makeSessions(keys.pepper, () => new Date()),
-    answerKey: Buffer.from(
-      hkdfSync('sha256', keys.kek, Buffer.alloc(0), 'countersign idempotent answers', 32),
-    ),
     policies,
     feed,
+    anonymous,
     metrics: makeMetrics(pool),
     references: { env: process.env, secretsDirectory: config.secrets },
     now: () => new Date(),
-    log: (line) => void process.stderr.write(`${line}\n`),
+    log,
   };
   const server = makeServer(deps);
   const notifier = await startNotifier(ground, deps, webhookKey);
   stopOnSignals(server, feed, async () => {
     await notifier.stop();
+    await anonymous.close();
     await client.close();
     await pool.end();
   });
   await listening(server, config);
   client.startOutbox();
-  setInterval(() => void purge(pool).catch(() => undefined), purgeMs).unref();
+  forgetOldKeys(pool);
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
+}
+
+function madeOf({
+  kek,
+  pepper,
+}: ServiceKeys): Pick<ApiDeps, 'pepper' | 'makeSigningKey' | 'sessions' | 'answerKey'> {
+  return {
+    pepper,
+    makeSigningKey: () => makeSigningKey(kek),
+    sessions: makeSessions(pepper, () => new Date()),
+    answerKey: Buffer.from(hkdfSync('sha256', kek, Buffer.alloc(0), 'countersign idempotent answers', 32)),
+  };
+}
+
+/** Idempotency keys of more than a day ago, now and every hour. */
+function forgetOldKeys(pool: Pool): void {
+  const forget = (): void => void purge(pool).catch(() => undefined);
+  forget();
+  setInterval(forget, purgeMs).unref();
 }
 
 /** Tells people of approvals, beside the other API processes. Not before the policies are loaded. */
