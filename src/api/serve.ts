@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newId } from '../model/ids.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
-import { traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
+import { actorOf, traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { hold, settle, type Held } from './idempotency.js';
 import { problem, problemBody, statusOf } from './problem.js';
@@ -113,6 +113,11 @@ async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody 
   if (permission !== null && call.principal?.permissions.includes(permission) !== true) {
     return problem('FORBIDDEN', `this needs the permission \`${permission}\``, { permission });
   }
+  if (route.humansOnly && call.principal?.kind !== 'human')
+    return problem(
+      'HUMANS_ONLY',
+      `only a human may do this; \`${actorOf(call).id}\` is of kind ${actorOf(call).kind}`,
+    );
   const params = validateParams(route.params, arrived.params);
   if (params.kind === 'problem') return params;
   const query = validateQuery(route.query, arrived.search);
