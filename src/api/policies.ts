@@ -12,7 +12,7 @@ import {
   type LoadedFolder,
   type Finding,
 } from '../policy/index.js';
-import { publishFolderVersion, publishVersion, putPlan } from '../store/flows.js';
+import { publishFolderVersion, publishVersion, putPlan, withdrawMissing } from '../store/flows.js';
 import { currentPolicies, policySetSeq, putPolicies } from '../store/policy.js';
 
 export interface PoliciesDeps {
@@ -104,10 +104,17 @@ async function store(
   const byName = [...loaded.flows].sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const flow of byName) flows.push(await publishIn(tx, flow, by.id, publishFolderVersion));
   const created = flows.filter((flow) => flow.created);
-  const facts = created.map((flow) => publishedFact(deps, flow, by, traceId));
-  if (changed || created.length > 0) facts.push(reloadedFact(deps, hash, created, by, traceId));
+  const at = deps.now().toISOString();
+  const held = byName.map((flow) => flow.name);
+  const withdrawn = await withdrawMissing(tx, held, { by: by.id, at });
+  const facts = [
+    ...created.map((flow) => publishedFact(deps, flow, by, traceId)),
+    ...withdrawn.map((name) => withdrawnFact({ name, time: at, actor: by, traceId, cause: 'folder' })),
+  ];
+  const hasChanged = changed || created.length > 0 || withdrawn.length > 0;
+  if (hasChanged) facts.push(reloadedFact(deps, hash, created, by, traceId));
   if (facts.length > 0) await deps.chain.appendIn(tx, facts);
-  return { status: 'loaded', changed: changed || created.length > 0, hash, flows, warnings: loaded.warnings };
+  return { status: 'loaded', changed: hasChanged, hash, flows, warnings: loaded.warnings };
 }
 
 export function hashOf(text: string): string {
@@ -158,6 +165,32 @@ function publishedFact(
     environment,
     traceId,
     data: { name, version, hash },
+  };
+}
+
+/** `folder`: no file holds it any more, and nobody published it by the API. */
+export function withdrawnFact({
+  name,
+  time,
+  actor,
+  traceId,
+  cause,
+  refs = [],
+}: Pick<ServiceFact, 'time' | 'actor' | 'refs'> & {
+  readonly name: string;
+  readonly traceId: string;
+  readonly cause: 'asked' | 'folder';
+}): ServiceFact {
+  return {
+    key: `flow.withdrawn:${name}:${traceId}`,
+    type: 'flow.withdrawn',
+    time,
+    actor,
+    permission: cause === 'asked' ? 'flow.publish' : 'policy.reload',
+    flow: name,
+    traceId,
+    data: { name, cause },
+    refs,
   };
 }
 
