@@ -9,6 +9,14 @@ import type { Feed } from './feed.js';
 import type { Metrics } from './metrics.js';
 import type { Policies } from './policies.js';
 
+/** Environments as namespaces of Temporal that workers poll: a reload may add one. */
+export interface Engines {
+  /** Can a run start there? Makes the namespace where it is not there yet, and says no until it can be used. */
+  isReady(environment: string): Promise<boolean>;
+  /** Of these, the environments that no worker polls. */
+  unserved(environments: readonly string[]): Promise<readonly string[]>;
+}
+
 /** What the API stands on. The composition root gives it; tests give their own. */
 export interface ApiDeps {
   readonly pool: Pool;
@@ -18,6 +26,7 @@ export interface ApiDeps {
   readonly payloads: Payloads;
   readonly chain: ServiceChain;
   readonly client: RunClient;
+  readonly engines: Engines;
   readonly authenticate: Authenticator;
   /** Under which API keys are hashed. */
   readonly pepper: Buffer;

@@ -284,10 +284,17 @@ async function diff(call: Call, name: string, { from, to }: z.output<typeof api.
   return answer(200, { name, from, to, ...diffPlans(before, after) });
 }
 
+/** Whoever reloads and then starts something in a new environment is not sent away. It is asked for again at a start. */
+async function readyAll({ deps }: Call): Promise<void> {
+  const environments = (await deps.policies.policySet())?.environments ?? [];
+  await Promise.all(environments.map(({ name }) => deps.engines.isReady(name)));
+}
+
 async function reload(call: Call): Promise<Reply> {
   const result = await call.deps.policies.reload(actorOf(call), call.requestId);
   if (result.status === 'invalid')
     return flowInvalid('POLICY_INVALID', 'the policies stay as they were', result);
+  await readyAll(call);
   const flows = result.flows.map(
     ({ name, version, created }) =>
       ({ name, version, change: created ? 'published' : 'unchanged' }) satisfies Json,

@@ -1,5 +1,5 @@
 export { makeAnonymous, type Anonymous } from './anonymous.js';
-export type { ApiDeps } from './deps.js';
+export type { ApiDeps, Engines } from './deps.js';
 export { makeFeed, type Feed } from './feed.js';
 export { makeMetrics, type Metrics } from './metrics.js';
 export { makeNotices, type Notices } from './notices.js';

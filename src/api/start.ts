@@ -59,6 +59,7 @@ async function start(
   const isBegun = (await getRun(call.deps.pool, id)) !== null;
   const refused = isBegun ? null : await refuseStart(call, flow);
   if (refused !== null) return refused;
+  if (!isBegun && !(await call.deps.engines.isReady(flow.environment))) return notReady(flow.environment);
   const plan = await planOf(call.deps, flow.planHash);
   const input = checkInput(plan, body.input ?? {});
   if (input.kind === 'problem') return input;
@@ -120,6 +121,9 @@ async function refuseStart(
       'FLOW_WITHDRAWN',
       `\`${name}\` was withdrawn at ${withdrawn.at}: it takes no new runs until it is published again`,
     );
+  const declared = (await call.deps.policies.policySet())?.environments ?? [];
+  if (!declared.some((one) => one.name === environment))
+    return problem('NOT_FOUND', `the policies declare no environment \`${environment}\` any more`);
   const newest = await resolveVersion(call.deps.pool, name, { environment });
   if (newest === null || newest.version === version) return null;
   if (principalOf(call).permissions.includes('flow.publish')) return null;
@@ -127,6 +131,16 @@ async function refuseStart(
     'VERSION_SUPERSEDED',
     `version ${version} of \`${name}\` is not the newest in environment \`${environment}\`: leave \`version\` out, or start version ${newest.version}`,
     { newest: newest.version, permission: 'flow.publish' },
+  );
+}
+
+/** A reload has added it, or Temporal is away. */
+function notReady(environment: string): Problem {
+  return problem(
+    'ENGINE_UNAVAILABLE',
+    `the workflow engine is not ready for environment \`${environment}\` yet: try again`,
+    {},
+    { 'Retry-After': '2' },
   );
 }
 

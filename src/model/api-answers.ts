@@ -295,5 +295,13 @@ export const approvalLinks = named(
 export const live = named('Live', z.strictObject({ status: z.literal('ok') }));
 export const ready = named(
   'Ready',
-  z.strictObject({ api: z.boolean(), postgres: z.boolean(), temporal: z.boolean(), worker: z.boolean() }),
+  z.strictObject({
+    api: z.boolean(),
+    postgres: z.boolean(),
+    temporal: z.boolean(),
+    /** A worker polls every environment. */
+    worker: z.boolean(),
+    /** The environments that none polls, where there are such. */
+    unserved: z.array(text).optional(),
+  }),
 );

@@ -42,6 +42,7 @@ import { makeDeliverer } from '../notify/index.js';
 import { purge } from '../store/idempotency.js';
 import { notificationChannel } from '../store/notifications.js';
 import { putSigningKey } from '../store/signing-keys.js';
+import { makeEngines } from './engines.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 
@@ -62,6 +63,8 @@ interface Ground {
   readonly policies: ReturnType<typeof makePolicies>;
 }
 
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
+
 async function main(config: Config): Promise<void> {
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const issuers = parseJwtIssuers(config.jwtIssuers);
@@ -79,8 +82,8 @@ async function main(config: Config): Promise<void> {
     listen: (channels, onNotify) => listen(databaseUrl, channels, onNotify),
   });
   const webhookKey = makeWebhookKey(keys.signing);
-  const log = (line: string): void => void process.stderr.write(`${line}\n`);
   const anonymous = makeAnonymous({ chain, now: () => new Date(), log });
+  const engines = enginesOf(config);
   const deps: ApiDeps = {
     pool,
     transaction,
@@ -88,6 +91,7 @@ async function main(config: Config): Promise<void> {
     payloads: makePayloads({ kek: keys.kek }),
     chain,
     client,
+    engines,
     authenticate: makeAuthenticator({
       pool,
       pepper: keys.pepper,
@@ -111,12 +115,17 @@ async function main(config: Config): Promise<void> {
     await notifier.stop();
     await anonymous.close();
     await client.close();
+    await engines.close();
     await pool.end();
   });
   await listening(server, config);
   client.startOutbox();
   forgetOldKeys(pool);
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
+}
+
+function enginesOf({ temporal, taskQueue }: Config): ReturnType<typeof makeEngines> {
+  return makeEngines({ connection: required(temporal, 'TEMPORAL_ADDRESS'), taskQueue, log });
 }
 
 function madeOf({

@@ -144,6 +144,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     payloads,
     chain,
     client: { ...client, health: () => Promise.resolve({ temporal: !kernel.away, worker: !kernel.idle }) },
+    engines: { isReady: () => Promise.resolve(true), unserved: () => Promise.resolve([]) },
     authenticate: makeAuthenticator({
       pool,
       pepper: keys.pepper,

@@ -8,8 +8,12 @@ describe('which flows and versions start', () => {
   let api: Harness;
   let names = 0;
   let name = '';
+  const notReady = new Set<string>();
   before(async () => {
-    api = await startApi();
+    api = await startApi((deps) => ({
+      ...deps,
+      engines: { ...deps.engines, isReady: (environment) => Promise.resolve(!notReady.has(environment)) },
+    }));
   });
   after(() => api.stop());
   beforeEach(() => {
@@ -131,6 +135,36 @@ describe('which flows and versions start', () => {
     await reload();
     assert.equal((await start()).body.run.flowVersion, 2);
     rmSync(file());
+    await reload();
+  });
+
+  it('none in an environment that the policies no longer declare, or that the engine is not ready for', async () => {
+    const declare = (text: string | null): void => {
+      const path = join(api.home, 'policies', 'environments.yaml');
+      if (text === null) rmSync(path);
+      else writeFileSync(path, text);
+    };
+    declare('environments: { dev: {}, lab: {} }\n');
+    await reload();
+    await api.ask('admin', 'POST', '/v1/flows', { ...JSON.parse(text(100)), environment: 'lab' });
+    assert.equal((await start()).body.run.environment, 'lab');
+    const runs = async (): Promise<number> => {
+      const { rows } = await api.database.asSuperuser('select count(*)::int as count from run');
+      return Number((rows[0] as { count: number }).count);
+    };
+    const before = await runs();
+    notReady.add('lab');
+    const refused = await start();
+    assert.deepEqual(
+      [...codes(refused), refused.headers.get('retry-after')],
+      [503, 'ENGINE_UNAVAILABLE', '2'],
+    );
+    notReady.clear();
+    declare('environments: { dev: {} }\n');
+    await reload();
+    assert.deepEqual(codes(await start()), [404, 'NOT_FOUND']);
+    assert.equal(await runs(), before);
+    declare(null);
     await reload();
   });
 
