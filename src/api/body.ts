@@ -71,6 +71,8 @@ function discard(request: IncomingMessage): void {
 /** Null: more than the limit. */
 function collect(request: IncomingMessage): Promise<Buffer | null> {
   return new Promise((resolve, reject) => {
+    // Gone already: no event will tell.
+    if (request.destroyed && !request.complete) return reject(new ClientGone());
     const chunks: Buffer[] = [];
     let size = 0;
     const take = (chunk: Buffer): void => {

@@ -3,7 +3,16 @@ import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { FlowCheck, Finding, Removed } from '../policy/index.js';
-import { getFlow, getFlowVersion, listFlows, type FlowVersionRow } from '../store/flows.js';
+import {
+  getFlow,
+  getFlowVersion,
+  getWithdrawal,
+  listFlows,
+  withdrawFlow,
+  type FlowVersionRow,
+  type Withdrawal,
+} from '../store/flows.js';
+import { readText } from './approval-body.js';
 import {
   actorOf,
   answer,
@@ -19,6 +28,7 @@ import { diffPlans } from './flow-diff.js';
 import { graphOf } from './flow-graph.js';
 import { valueProblem } from './json-text.js';
 import { badCursor, notFound, problem, type Problem } from './problem.js';
+import { withdrawnFact } from './policies.js';
 import { floorsIn, planOf } from './run-body.js';
 
 const nameParams = z.object({ name: api.shortText });
@@ -73,7 +83,11 @@ export const flowRoutes: readonly Route[] = [
     answers: { 200: { description: 'a page of flows', schema: answers.pageOf(answers.flowSummary) } },
     handle: async (call, { query }) => {
       const page = await listFlows(call.deps.pool, query.limit, query.cursor ?? null);
-      return page === null ? badCursor() : answer(200, { data: page.items, nextCursor: page.nextCursor });
+      if (page === null) return badCursor();
+      const data = await Promise.all(
+        page.items.map(async (one) => ({ ...one, withdrawn: await withdrawalBody(call, one.withdrawn) })),
+      );
+      return answer(200, { data, nextCursor: page.nextCursor });
     },
   }),
   route({
@@ -86,7 +100,7 @@ export const flowRoutes: readonly Route[] = [
     params: nameParams,
     query: api.noQuery,
     answers: { 200: { description: 'the flow', schema: answers.flow } },
-    handle: async (call, { params }) => flowAnswer(params.name, await getFlow(call.deps.pool, params.name)),
+    handle: (call, { params }) => readFlow(call, params.name),
   }),
   route({
     id: 'getFlowVersion',
@@ -99,6 +113,21 @@ export const flowRoutes: readonly Route[] = [
     query: api.noQuery,
     answers: { 200: { description: 'the version', schema: answers.flowVersion } },
     handle: (call, { params }) => readVersion(call, params),
+  }),
+  route({
+    id: 'withdrawFlow',
+    method: 'POST',
+    path: '/v1/flows/{name}/withdraw',
+    tag: 'Flows',
+    summary: 'No new runs of this flow from now on, until it is published again; runs under way go on',
+    permission: 'flow.publish',
+    idempotent: true,
+    params: nameParams,
+    query: api.noQuery,
+    body: jsonBody(api.reasonBody),
+    answers: { 200: { description: 'the flow', schema: answers.flow } },
+    errors: ['FLOW_WITHDRAWN'],
+    handle: (call, { params, body }) => withdraw(call, params.name, body.reason),
   }),
   route({
     id: 'diffFlow',
@@ -185,7 +214,8 @@ function refuseText(code: 'MALFORMED' | 'UNREADABLE' | 'TOO_LARGE', message: str
 }
 
 /** `versions` come newest first; who owns it and what it does is what the newest says. */
-function flowAnswer(name: string, rows: readonly FlowVersionRow[]): Reply {
+async function readFlow(call: Call, name: string): Promise<Reply> {
+  const rows = await getFlow(call.deps.pool, name);
   const newest = rows[0];
   if (newest === undefined) return notFound('flow', name);
   const versions = rows.map(({ version, hash, environment, publishedAt, publishedBy }) => ({
@@ -195,7 +225,33 @@ function flowAnswer(name: string, rows: readonly FlowVersionRow[]): Reply {
     publishedAt,
     publishedBy,
   }));
-  return answer(200, { name, owner: newest.owner, description: newest.description, versions });
+  const withdrawn = await withdrawalBody(call, await getWithdrawal(call.deps.pool, name));
+  return answer(200, { name, owner: newest.owner, description: newest.description, withdrawn, versions });
+}
+
+async function withdrawalBody(call: Call, withdrawn: Withdrawal | null): Promise<JsonObject | null> {
+  if (withdrawn === null) return null;
+  const { by, at, reasonRef } = withdrawn;
+  return { by, at, reason: await readText(call.deps, reasonRef) };
+}
+
+async function withdraw(call: Call, name: string, reason: string): Promise<Reply> {
+  const { deps } = call;
+  if ((await getFlow(deps.pool, name)).length === 0) return notFound('flow', name);
+  const [time, actor] = [deps.now().toISOString(), actorOf(call)];
+  const isDone = await deps.transaction(async (tx) => {
+    if ((await getWithdrawal(tx, name)) !== null) return false;
+    const reasonRef = await deps.payloads.put(tx, '', 'reason', 'text/plain', reason);
+    if (!(await withdrawFlow(tx, name, { reasonRef, by: actor.id, at: time }))) return false;
+    const traceId = call.requestId;
+    await deps.chain.appendIn(tx, [
+      withdrawnFact({ name, time, actor, traceId, cause: 'asked', refs: [reasonRef] }),
+    ]);
+    return true;
+  });
+  return isDone
+    ? readFlow(call, name)
+    : problem('FLOW_WITHDRAWN', `\`${name}\` is withdrawn already: publishing it again ends that`);
 }
 
 /** The store numbers versions with 32 bits: what is beyond is a version that does not exist. */
@@ -218,6 +274,7 @@ async function readVersion(call: Call, { name, version }: z.output<typeof versio
     description,
     publishedAt,
     publishedBy,
+    withdrawn: await withdrawalBody(call, await getWithdrawal(call.deps.pool, name)),
     warnings,
     source,
   };
@@ -239,6 +296,12 @@ async function diff(call: Call, name: string, { from, to }: z.output<typeof api.
   return answer(200, { name, from, to, ...diffPlans(before, after) });
 }
 
+/** Whoever reloads and then starts something in a new environment is not sent away. It is asked for again at a start. */
+async function readyAll({ deps }: Call): Promise<void> {
+  const environments = (await deps.policies.policySet())?.environments ?? [];
+  await Promise.all(environments.map(({ name }) => deps.engines.isReady(name)));
+}
+
 async function reload(call: Call, confirm: readonly string[]): Promise<Reply> {
   const result = await call.deps.policies.reload(actorOf(call), call.requestId, confirm);
   if (result.status === 'busy') return tooMany();
@@ -247,6 +310,7 @@ async function reload(call: Call, confirm: readonly string[]): Promise<Reply> {
   if (result.status === 'unconfirmed') return unconfirmed(result.removed);
   if (result.status === 'invalid')
     return flowInvalid('POLICY_INVALID', 'the policies stay as they were', result);
+  await readyAll(call);
   const flows = result.flows.map(
     ({ name, version, created }) =>
       ({ name, version, change: created ? 'published' : 'unchanged' }) satisfies Json,

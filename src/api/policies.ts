@@ -18,7 +18,7 @@ import {
   type Removed,
   type Unchecked,
 } from '../policy/index.js';
-import { publishFolderVersion, publishVersion, putPlan } from '../store/flows.js';
+import { publishFolderVersion, publishVersion, putPlan, withdrawMissing } from '../store/flows.js';
 import { currentPolicies, policySetSeq, putPolicies } from '../store/policy.js';
 
 export interface PoliciesDeps {
@@ -149,8 +149,14 @@ async function store(
   const flows: PublishedFlow[] = [];
   for (const flow of byName) flows.push(await publishIn(tx, flow, by.id, publishFolderVersion));
   const created = flows.filter((flow) => flow.created);
-  const facts = created.map((flow) => publishedFact(deps, flow, by, traceId));
-  const isNew = changed || created.length > 0;
+  const at = deps.now().toISOString();
+  const names = byName.map((flow) => flow.name);
+  const withdrawn = await withdrawMissing(tx, names, { by: by.id, at });
+  const facts = [
+    ...created.map((flow) => publishedFact(deps, flow, by, traceId)),
+    ...withdrawn.map((name) => withdrawnFact({ name, time: at, actor: by, traceId, cause: 'folder' })),
+  ];
+  const isNew = changed || created.length > 0 || withdrawn.length > 0;
   if (isNew) facts.push(reloadedFact(deps, { hash, created, removed }, by, traceId));
   if (facts.length > 0) await deps.chain.appendIn(tx, facts);
   return { status: 'loaded', changed: isNew, hash, flows, removed, warnings: loaded.warnings };
@@ -204,6 +210,32 @@ function publishedFact(
     environment,
     traceId,
     data: { name, version, hash },
+  };
+}
+
+/** `folder`: no file holds it any more, and nobody published it by the API. */
+export function withdrawnFact({
+  name,
+  time,
+  actor,
+  traceId,
+  cause,
+  refs = [],
+}: Pick<ServiceFact, 'time' | 'actor' | 'refs'> & {
+  readonly name: string;
+  readonly traceId: string;
+  readonly cause: 'asked' | 'folder';
+}): ServiceFact {
+  return {
+    key: `flow.withdrawn:${name}:${traceId}`,
+    type: 'flow.withdrawn',
+    time,
+    actor,
+    permission: cause === 'asked' ? 'flow.publish' : 'policy.reload',
+    flow: name,
+    traceId,
+    data: { name, cause },
+    refs,
   };
 }
 

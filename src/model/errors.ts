@@ -16,6 +16,8 @@ export const errorTable = {
   RUN_BUSY: { status: 409, title: 'another step of this run is executing' },
   RUN_STUCK: { status: 409, title: 'the run waits for an operator' },
   RUN_CLOSED: { status: 409, title: 'the run has ended' },
+  FLOW_WITHDRAWN: { status: 409, title: 'the flow takes no new runs' },
+  VERSION_SUPERSEDED: { status: 409, title: 'there is a newer version of the flow' },
   NOT_STUCK: { status: 409, title: 'the run is not stuck' },
   ALREADY_DECIDED: { status: 409, title: 'the approval is already decided' },
   DIGEST_MISMATCH: { status: 409, title: 'the digest is not the one of this approval' },

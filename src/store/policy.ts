@@ -42,3 +42,12 @@ export async function policySetSeq(q: Queryable): Promise<number | null> {
   const { rows } = await q.query<{ seq: number }>('select seq from policy_set order by seq desc limit 1');
   return rows[0]?.seq ?? null;
 }
+
+/** Environments that workers are for: those that the policies declare, and those in which runs are under way still. */
+export async function environmentsToServe(q: Queryable, policySet: PolicySet): Promise<readonly string[]> {
+  const { rows } = await q.query<{ environment: string }>(
+    `select distinct environment from run where status in ('running', 'waiting', 'stuck')`,
+  );
+  const declared = policySet.environments.map(({ name }) => name);
+  return [...new Set([...declared, ...rows.map((row) => row.environment)])];
+}
