@@ -74,7 +74,10 @@ type Submitted = Pick<SubmitRequest, 'run' | 'transition' | 'messageId'>;
 export async function submitReply(call: Call, request: Submitted, outcome: MessageOutcome): Promise<Reply> {
   const refused = await refusal(call, request.run, outcome);
   if (refused !== null) return refused;
-  return outcome.status === 'answered' ? settled(call, request, outcome.answer) : executing(call, request);
+  if (outcome.status === 'answered') return settled(call, request, outcome.answer);
+  // After an attempt that was withdrawn, it has another id than the request first gave it.
+  const messageId = outcome.status === 'executing' ? outcome.messageId : request.messageId;
+  return executing(call, { ...request, messageId });
 }
 
 async function settled(call: Call, request: Submitted, said: RunAnswer): Promise<Reply> {
