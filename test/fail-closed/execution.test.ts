@@ -142,7 +142,8 @@ describe('what would run', () => {
         inDoc('{executing,executor,path,parts}', '["/status/200"]'),
         /not what the run's plan says/,
       ),
-    missing: () => refusesToRun(inDoc('{state}', '"gone"'), /not what the run's plan says/),
+    // The digest names the state, so that it is what says so.
+    missing: () => refusesToRun(inDoc('{state}', '"gone"'), /not what was checked and approved/),
     malformed: () =>
       refusesToRun(inDoc('{executing,executor,kind}', '"noop"'), /not what the run's plan says/),
     empty: () => refusesToRun(inDoc('{executing,executor}', '{}'), /not what the run's plan says/),
