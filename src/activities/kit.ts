@@ -1,2 +1,20 @@
-// The kit that the service decides with is the one that a simulation decides with.
-export { makeKit, sha256 } from '../schema/kit.js';
+import { makeKit as makeKitWith, type FlowPeople } from '../schema/kit.js';
+import type { Kit } from '../engine/state.js';
+import { resolveConnection, withAddress, type Connection, type PolicySet } from '../model/policy-set.js';
+
+export { sha256 } from '../schema/kit.js';
+
+/** The kit that a simulation decides with, whose connections name the addresses that this process calls. */
+export function makeKit(policySet: PolicySet, environment: string, people: FlowPeople): Kit {
+  return makeKitWith(policySet, environment, people, process.env);
+}
+
+/** The connection that the kit's digest names: what a call uses. */
+export function addressedConnection(
+  policySet: PolicySet,
+  name: string,
+  environment: string,
+): Connection | null {
+  const found = resolveConnection(policySet, name, environment);
+  return found === null ? null : withAddress(found, process.env);
+}

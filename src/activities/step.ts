@@ -10,6 +10,7 @@ import { withTransaction, type Tx } from '../db/index.js';
 import { listAttempts, type AttemptRow } from '../store/actions.js';
 import { getStart } from '../store/outbox.js';
 import { getStep, lockRun, type RunRow } from '../store/runs.js';
+import { abandonedOutcome } from './attempts.js';
 import type { ActivityDeps } from './deps.js';
 import { makeKit, sha256 } from './kit.js';
 import { persist, type StoredStep } from './persist.js';
@@ -196,18 +197,7 @@ async function message(
 
 /** The wait between two attempts was cancelled. An attempt without an outcome stays unknown. */
 function abandoned(attempts: readonly AttemptRow[], action: string, time: string): Event {
-  const last = attempts.at(-1);
-  const attempt = last?.attempt ?? 0;
-  const result =
-    last !== undefined && last.outcome === null
-      ? ({ status: 'unknown', message: 'the attempt was lost and its outcome is unknown', attempt } as const)
-      : ({
-          status: 'failed',
-          errorClass: 'permanent',
-          message: 'cancelled before the next attempt',
-          attempt,
-        } as const);
-  return { kind: 'outcome', time, action, result };
+  return { kind: 'outcome', time, action, result: abandonedOutcome(attempts) };
 }
 
 interface Decided {

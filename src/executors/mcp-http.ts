@@ -8,7 +8,7 @@ import type { ErrorClass } from '../model/errors.js';
 import { clientInfo, maxMessageBytes } from './mcp-limits.js';
 import { codeOf, exchange, retryAfterMs, type Exchange } from './network.js';
 import type { Deadline } from './outcome.js';
-import { classOfStatus } from './rest.js';
+import { classOfStatus, leavesOutcomeOpen } from './rest.js';
 
 type HttpTransport = Extract<Extract<Connection, { kind: 'mcp' }>['transport'], { kind: 'http' }>;
 
@@ -18,6 +18,8 @@ export interface HttpProblem {
   readonly sent: boolean;
   readonly message: string;
   readonly retryAfterMs?: number;
+  /** What answered does not know what became of the message. */
+  readonly outcomeOpen?: boolean;
 }
 
 export interface HttpSession {
@@ -102,6 +104,7 @@ async function pinnedFetch(
       sent: true,
       message,
       ...(after === undefined ? {} : { retryAfterMs: after }),
+      outcomeOpen: leavesOutcomeOpen(status),
     });
   }
   if (redirected) {

@@ -146,11 +146,10 @@ function httpFailure(
   const message = `${who(call)}: ${problem.message}`;
   const lost = problem.errorClass === 'connection' && sent;
   if (lost) return failureAfterSending(context, 'connection', message);
-  return failure(
-    problem.errorClass,
-    message,
-    problem.retryAfterMs === undefined ? {} : { retryAfterMs: problem.retryAfterMs },
-  );
+  return failure(problem.errorClass, message, {
+    ...(problem.retryAfterMs === undefined ? {} : { retryAfterMs: problem.retryAfterMs }),
+    effectPossible: context.hasEffect && sent && problem.outcomeOpen === true,
+  });
 }
 
 async function callTool(

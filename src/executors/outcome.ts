@@ -13,7 +13,11 @@ const maxTimerMs = 2_147_483_647;
 export function failure(
   errorClass: ErrorClass,
   message: string,
-  more: { readonly retryAfterMs?: number; readonly response?: Json } = {},
+  more: {
+    readonly retryAfterMs?: number;
+    readonly response?: Json;
+    readonly effectPossible?: boolean;
+  } = {},
 ): Failure {
   return { status: 'failed', errorClass, message, ...more };
 }
@@ -29,11 +33,18 @@ export function failureAfterSending(
   usual: ErrorClass,
   message: string,
 ): Failure {
-  if (!losesOutcome(context)) return failure(usual, message);
-  return failure(
-    'unknown_outcome',
-    `${message}; whether its effect happened is not known, check it before a retry`,
-  );
+  if (!losesOutcome(context)) return failure(usual, message, { effectPossible: context.hasEffect });
+  return unknownOutcome(`${message}; whether its effect happened is not known`);
+}
+
+/** The target has said that it did it, and what it answered is of no use: nothing is tried again by itself, key or not. */
+export function failureAfterSuccess(context: Pick<RunContext, 'hasEffect'>, message: string): Failure {
+  if (!context.hasEffect) return failure('permanent', message);
+  return unknownOutcome(`${message}; it answered as if its effect had happened`);
+}
+
+function unknownOutcome(message: string): Failure {
+  return failure('unknown_outcome', `${message}, check it before a retry`, { effectPossible: true });
 }
 
 export function abortedError(unknownOutcome: boolean): ExecutorAborted {

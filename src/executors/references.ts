@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Json } from '../model/json.js';
 import { isObject } from '../model/json.js';
-import type { Connection } from '../model/policy-set.js';
+import { reservedVariables, type Connection } from '../model/policy-set.js';
 import type { ReferenceSource } from './types.js';
 
 export type ResolvedConnection =
@@ -19,8 +19,6 @@ type Found = { readonly value: string; readonly secret: string | null } | { read
 
 const secretName = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 const maxSecretBytes = 65_536;
-/** The service's own keys: a connection that could send them away would end every promise. */
-const reserved = new Set(['COUNTERSIGN_SIGNING_KEY', 'COUNTERSIGN_KEK', 'COUNTERSIGN_PEPPER']);
 
 export function processReferences(): ReferenceSource {
   return { env: process.env, secretsDirectory: process.env['COUNTERSIGN_SECRETS'] || null };
@@ -115,7 +113,7 @@ async function lookUp(text: string, source: ReferenceSource): Promise<Found> {
 
 function lookUpVariable(reference: string, source: ReferenceSource): Found {
   const name = reference.slice('env://'.length);
-  if (reserved.has(name)) {
+  if (reservedVariables.has(name)) {
     return {
       missing: `reference \`${reference}\` names a key of the service itself; use a variable of your own`,
     };

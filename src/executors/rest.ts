@@ -149,7 +149,7 @@ async function readAnswer(
   // The status of a failure says enough, whatever became of its body.
   if (!good) {
     const body = read.status === 'read' ? failedBody(read.bytes, response) : null;
-    return statusFailure(call, response, { status, headers, body });
+    return statusFailure(call, response, { status, headers, body }, context);
   }
   const stopped = deadline.stopped();
   if (read.status === 'broken' && stopped !== null) return stoppedResult(context, stopped, true, who);
@@ -181,17 +181,27 @@ export function classOfStatus(status: number): ErrorClass {
   return status >= 500 && status <= 599 ? 'transient' : 'permanent';
 }
 
+/** A gateway that lost its target, or gave up waiting for it, says nothing about what the target did. */
+export function leavesOutcomeOpen(status: number): boolean {
+  return status === 408 || status === 502 || status === 504;
+}
+
 function statusFailure(
   call: RestCall,
   response: IncomingMessage,
   shown: { status: number; headers: JsonObject; body: Json },
+  { hasEffect }: RunContext,
 ): Failure {
   const retryAfter = retryAfterMs(response.headers['retry-after'], Date.now());
   const hint = shown.status >= 300 && shown.status <= 399 ? ', and redirects are not followed' : '';
   return failure(
     classOfStatus(shown.status),
     `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.path}\`${hint}`,
-    { response: { ...shown }, ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }) },
+    {
+      response: { ...shown },
+      ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
+      effectPossible: hasEffect && leavesOutcomeOpen(shown.status),
+    },
   );
 }
 

@@ -76,6 +76,8 @@ export type ExecutorResult =
       readonly message: string;
       readonly retryAfterMs?: number;
       readonly response?: Json;
+      /** It was sent, has an effect, and nobody knows whether it happened. */
+      readonly effectPossible?: boolean;
     };
 
 /**

@@ -206,6 +206,8 @@ export const action = named(
       .optional(),
     output: json.optional(),
     error: problemOfRun.optional(),
+    /** While it waits for its next attempt: when that is due. */
+    nextAttemptAt: text.optional(),
   }),
 );
 

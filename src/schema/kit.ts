@@ -4,6 +4,7 @@ import type { Json } from '../model/json.js';
 import {
   defaultGateTimeoutMs,
   resolveConnection,
+  withAddress,
   type FloorEntry,
   type PolicySet,
 } from '../model/policy-set.js';
@@ -22,8 +23,16 @@ export interface FlowPeople {
   readonly promoter: string | null;
 }
 
-/** The engine's hands for one environment, in the service and in a simulation: hashing, JSON Schema, queues, floors, time. */
-export function makeKit(policySet: PolicySet, environment: string, people: FlowPeople): Kit {
+/**
+ * The engine's hands for one environment, in the service and in a simulation: hashing, JSON Schema, queues, floors,
+ * time. `variables` are what `env://` addresses of connections stand for.
+ */
+export function makeKit(
+  policySet: PolicySet,
+  environment: string,
+  people: FlowPeople,
+  variables: Readonly<Record<string, string | undefined>> = {},
+): Kit {
   const entry = policySet.environments.find((one) => one.name === environment);
   return {
     ...people,
@@ -45,7 +54,7 @@ export function makeKit(policySet: PolicySet, environment: string, people: FlowP
     },
     connection: (name) => {
       const found = resolveConnection(policySet, name, environment);
-      return found === null ? null : sha256(canonical(found as unknown as Json));
+      return found === null ? null : sha256(canonical(withAddress(found, variables) as unknown as Json));
     },
   };
 }

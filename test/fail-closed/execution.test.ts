@@ -57,7 +57,9 @@ describe('what would run', () => {
     malformed: async () => void (await fails('garbles', 'permanent')),
   });
 
-  failClosed('executor.answer', { malformed: async () => void (await fails('nests', 'permanent')) });
+  failClosed('executor.answer', {
+    malformed: async () => void (await fails('nests', 'unknown_outcome', 'executor.unknown')),
+  });
   failClosed('executor.mcp', { error: async () => void (await fails('tool', 'transient')) });
   failClosed('executor.cli', { error: async () => void (await fails('command', 'permanent')) });
 
