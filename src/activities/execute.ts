@@ -22,7 +22,7 @@ import {
   type AfterFailure,
   type NextAttempt,
 } from './attempts.js';
-import { attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
+import { answerData, attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
 import { perform, targetOf, type Target } from './call.js';
 import type { ActivityDeps } from './deps.js';
 import { grantProblem } from './grants.js';
@@ -223,7 +223,7 @@ async function endWell(
   const effectPossible = hasEffect(executing, executor);
   const end = { outcome: 'succeeded', errorClass: null, effectPossible, nextAt: null } as const;
   await finishAttempt(tx, { ...end, action, attempt, finishedAt });
-  const data = { ...timing, ...(run.mode === 'shadow' ? { mode: 'shadow' } : {}) };
+  const data = { ...timing, ...answerData(result), ...(run.mode === 'shadow' ? { mode: 'shadow' } : {}) };
   const fact = attemptFact(executing, attempt, 'executor.succeeded', finishedAt, data);
   const { output, response, evidence } = result;
   const outcome: Outcome = { status: 'succeeded', output, response, evidence, attempt, outputRef };
@@ -261,7 +261,12 @@ async function endBadly(
   });
   const type = unknown ? 'executor.unknown' : 'executor.failed';
   const facts = [
-    attemptFact(executing, attempt, type, finishedAt, { ...timing, errorClass, message }),
+    attemptFact(executing, attempt, type, finishedAt, {
+      ...timing,
+      errorClass,
+      message,
+      ...answerData(result),
+    }),
     ...retryFact(executing, attempt, finishedAt, then),
   ];
   if (then.kind !== 'final') {

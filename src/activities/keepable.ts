@@ -1,5 +1,5 @@
 import { jsonTrouble } from '../model/json.js';
-import { failureAfterSuccess } from '../executors/outcome.js';
+import { unusableAnswer } from '../executors/outcome.js';
 import type { ExecutorResult } from '../executors/types.js';
 
 /** What a target answers is not ours: one that no record could hold is a failure with a reason, not a run that cannot go on. */
@@ -7,8 +7,5 @@ export function keepable(result: ExecutorResult, hasEffect: boolean): ExecutorRe
   if (result.status === 'failed') return { ...result, message: result.message.toWellFormed() };
   const trouble = jsonTrouble(result.output) ?? jsonTrouble(result.response);
   if (trouble === null) return result;
-  return failureAfterSuccess(
-    { hasEffect },
-    `the target has answered, and its answer cannot be kept: ${trouble}`,
-  );
+  return unusableAnswer({ hasEffect }, `the target has answered, and its answer cannot be kept: ${trouble}`);
 }

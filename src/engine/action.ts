@@ -34,7 +34,7 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     arguments: fields.args,
     requester: fields.requester,
     n,
-    idempotencyKey: `${run.run}:${what}:${n}`,
+    idempotencyKey: `${run.run}:${asciiName(fields.transition)}:${argsDigest}:${n}`,
     stay: run.stay,
     requestedAt: draft.time,
     approval: null,
@@ -42,6 +42,11 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     refs: fields.refs ?? [],
   };
   return { ...action, digest: actionDigest(draft, action, fields.gate) };
+}
+
+/** The key travels in headers: a name in another script is percent-encoded, and `%` too, so that two names stay two. */
+function asciiName(name: string): string {
+  return name.toWellFormed().replace(/[^!-~]+|%/gu, encodeURIComponent);
 }
 
 /** One value: what the approver saw, what the decision signs, what the executor recomputes. */

@@ -37,10 +37,13 @@ export function failureAfterSending(
   return unknownOutcome(`${message}; whether its effect happened is not known`);
 }
 
-/** The target has said that it did it, and what it answered is of no use: nothing is tried again by itself, key or not. */
-export function failureAfterSuccess(context: Pick<RunContext, 'hasEffect'>, message: string): Failure {
+/**
+ * The target has done what it was asked, or was at it, and its answer is of no use: nothing is tried again by itself, key
+ * or not, and no fallback does it elsewhere.
+ */
+export function unusableAnswer(context: Pick<RunContext, 'hasEffect'>, message: string): Failure {
   if (!context.hasEffect) return failure('permanent', message);
-  return unknownOutcome(`${message}; it answered as if its effect had happened`);
+  return unknownOutcome(`${message}; its effect may have happened`);
 }
 
 function unknownOutcome(message: string): Failure {

@@ -34,6 +34,8 @@ workflows:
     states:
       a:
         transitions:
+          'réserver ✓': { target: a, tier: reversible, executor: ${post('main')} }
+          'r%C3%A9server ✓': { target: a, tier: reversible, executor: ${post('main')} }
           once: { target: a, tier: reversible, executor: ${post('main')} }
           brief: { target: a, tier: reversible, executor: ${post('main')}, reliability: { timeout: 200ms } }
           tries: { target: a, tier: reversible, executor: ${post('main')}, reliability: { timeout: 200ms, retry: { maxAttempts: 3 } } }
@@ -266,5 +268,27 @@ describe('an approval is for what its connection stands for', () => {
     } finally {
       await elsewhere.close();
     }
+  });
+});
+
+describe('the record of an answer', () => {
+  it('names the numbers that are kept as text, and the output holds them so', async () => {
+    const [, run] = await outcomeOf('once', { body: '{"id": 1234567890123456789, "n": 1.5}' });
+    const succeeded = (await run.records()).find((one) => one.type === 'executor.succeeded');
+    assert.deepEqual(succeeded?.data['exact'], ['/id']);
+  });
+});
+
+describe('a transition that is named in another script', () => {
+  it('runs, and its key is ASCII and its own', async () => {
+    const keyOf = async (transition: string): Promise<string> => {
+      const [status] = await outcomeOf(transition, 200);
+      assert.equal(status, 'executed');
+      return String(target.requests[0]?.headers['idempotency-key']);
+    };
+    const own = await keyOf('réserver ✓');
+    assert.match(own, /^[!-~]+$/);
+    assert.match(own, /:r%C3%A9server%20%E2%9C%93:/);
+    assert.match(await keyOf('r%C3%A9server ✓'), /:r%25C3%25A9server%20%E2%9C%93:/);
   });
 });

@@ -33,6 +33,8 @@ export async function makeTarget(): Promise<Target> {
   const requests: TargetRequest[] = [];
   let answers: TargetAnswer[] = [];
   const server = createServer((request, response) => {
+    // MCP's own: a stream for what the server wants to say, and the end of a session.
+    if (request.url === '/mcp' && request.method !== 'POST') return void response.writeHead(405).end();
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {

@@ -54,7 +54,7 @@ describe('what would run', () => {
     },
     timeout: async () => void (await fails('hangs', 'timeout')),
     missing: async () => void (await fails('drops', 'connection')),
-    malformed: async () => void (await fails('garbles', 'permanent')),
+    malformed: async () => void (await fails('garbles', 'unknown_outcome', 'executor.unknown')),
   });
 
   failClosed('executor.answer', {
