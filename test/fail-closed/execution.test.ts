@@ -54,10 +54,12 @@ describe('what would run', () => {
     },
     timeout: async () => void (await fails('hangs', 'timeout')),
     missing: async () => void (await fails('drops', 'connection')),
-    malformed: async () => void (await fails('garbles', 'permanent')),
+    malformed: async () => void (await fails('garbles', 'unknown_outcome', 'executor.unknown')),
   });
 
-  failClosed('executor.answer', { malformed: async () => void (await fails('nests', 'permanent')) });
+  failClosed('executor.answer', {
+    malformed: async () => void (await fails('nests', 'unknown_outcome', 'executor.unknown')),
+  });
   failClosed('executor.mcp', { error: async () => void (await fails('tool', 'transient')) });
   failClosed('executor.cli', { error: async () => void (await fails('command', 'permanent')) });
 

@@ -27,7 +27,7 @@ export interface Governed {
   readonly deps: ActivityDeps;
   readonly keys: ServiceKeys;
   /** A run of the flow that has taken its start. */
-  start(flow: string, input?: JsonObject): Promise<Handle>;
+  start(flow: string, input?: JsonObject, deps?: ActivityDeps): Promise<Handle>;
   /** A run whose start is stored and not taken. */
   recordStart(flow: string): Promise<AttestedMessage>;
   stop(): Promise<void>;
@@ -85,9 +85,9 @@ export async function makeGoverned(files: Readonly<Record<string, string>>): Pro
     deps,
     keys,
     recordStart: record,
-    start: async (flow, input) => {
+    start: async (flow, input, hands = deps) => {
       const attested = await record(flow, input);
-      const handle = makeHandle(deps, keys, attested.message.run);
+      const handle = makeHandle(hands, keys, attested.message.run);
       await handle.take({ kind: 'start', raw: attested });
       return handle;
     },
