@@ -1,6 +1,7 @@
 import type { Json } from '../model/json.js';
 import type { Plan, Transition } from '../engine/plan.js';
-import type { ApprovalDoc, ApprovalState, Asked, RunState } from '../engine/state.js';
+import type { ApprovalDoc, ApprovalState, Asked, Kit, RunState } from '../engine/state.js';
+import { gateViews } from '../engine/index.js';
 import { buildCall, describeCall } from '../executors/index.js';
 import type { NewApproval } from '../store/approvals.js';
 import type { RunRow } from '../store/runs.js';
@@ -12,7 +13,7 @@ export function approvalRow(
   row: RunRow,
   run: RunState,
   approval: ApprovalState,
-  time: string,
+  { time, kit }: { readonly time: string; readonly kit: Pick<Kit, 'queueRoles'> },
 ): NewApproval {
   const { action } = approval;
   return {
@@ -28,13 +29,20 @@ export function approvalRow(
     requestedAt: action.requestedAt,
     expiresAt: new Date(approval.expiresAt).toISOString(),
     digest: action.digest,
-    doc: approvalDoc(plan, row, run, approval),
+    doc: approvalDoc(plan, row, run, approval, kit),
+    byPermission: approval.gates.some((gate) => gate.byPermission),
     updatedAt: time,
   };
 }
 
-function approvalDoc(plan: Plan, row: RunRow, run: RunState, approval: ApprovalState): ApprovalDoc {
-  const { action, gate } = approval;
+function approvalDoc(
+  plan: Plan,
+  row: RunRow,
+  run: RunState,
+  approval: ApprovalState,
+  kit: Pick<Kit, 'queueRoles'>,
+): ApprovalDoc {
+  const { action } = approval;
   const transition = transitionOf(plan, action.transition);
   return {
     tier: action.tier,
@@ -49,12 +57,9 @@ function approvalDoc(plan: Plan, row: RunRow, run: RunState, approval: ApprovalS
     preview: preview(transition, run, approval),
     refs: action.refs,
     guards: approval.guards,
-    because: gate.because,
-    ...(approval.asked === undefined ? {} : { asked: approval.asked.map(readable) }),
-    quorum: { count: gate.quorum.count },
-    separation: gate.separation,
-    reasonRule: gate.reason,
-    onTimeout: gate.timeout?.action ?? 'deny',
+    asked: approval.asked.map(readable),
+    state: approval.state,
+    gates: gateViews(approval, kit),
     consequence: consequence(transition, run, approval),
   };
 }

@@ -1,6 +1,13 @@
 import { canonical } from '../model/canonical.js';
-import type { JsonObject } from '../model/json.js';
-import { bindingDigest, changedReads, connectionsDigest, readsOf, readsProblem } from '../engine/index.js';
+import {
+  allApproved,
+  bindingDigest,
+  boundRules,
+  changedReads,
+  connectionsDigest,
+  readsOf,
+  readsProblem,
+} from '../engine/index.js';
 import type { Plan } from '../engine/plan.js';
 import type { Executing, RunState } from '../engine/state.js';
 import { approvedDigests } from '../audit/index.js';
@@ -27,7 +34,7 @@ export async function grantProblem(
   const approval = run.approvals.find((one) => one.id === action.approval);
   if (action.approval !== null && approval === undefined)
     return 'the approval that this action names does not exist';
-  const digest = bindingDigest(kit, run, action, (approval?.gate ?? null) as unknown as JsonObject | null);
+  const digest = bindingDigest(kit, run, action, boundRules(approval?.gates ?? []));
   if (digest !== action.digest) return 'what would run is not what was checked and approved';
   if (approval !== undefined && !(await wasApproved(tx, run, approval.id, digest)))
     return 'the record of its decisions names another action than the one that would run';
@@ -41,6 +48,8 @@ export async function grantProblem(
     approval === undefined ? [] : changedReads(approval.reads ?? {}, readsOf(kit, executing, run));
   if (reads.length > 0) return readsProblem(reads);
   if (attempts > 0) return null;
+  if (approval !== undefined && !allApproved(approval, kit))
+    return 'somebody who approved it no longer decides where it waited';
   const grant = await consumeGrant(tx, action.id, digest);
   return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
 }

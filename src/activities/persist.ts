@@ -13,6 +13,7 @@ import { markDelivered } from '../store/outbox.js';
 import { putStep, updateRun, type RunRow } from '../store/runs.js';
 import { approvalRow } from './approval-doc.js';
 import type { ActivityDeps } from './deps.js';
+import { queuesIn } from './kit.js';
 import { projectNotifications } from './notifications.js';
 import type { KernelEffect, Stepped, Taken } from './types.js';
 
@@ -103,11 +104,15 @@ async function projectActions(tx: Tx, step: Step): Promise<void> {
 }
 
 async function projectApprovals(tx: Tx, step: Step): Promise<void> {
+  const kit = queuesIn(step.policySet);
   const known = new Map((step.before?.approvals ?? []).map((one) => [one.id, one]));
   for (const approval of step.after.approvals) {
     const old = known.get(approval.id);
     if (old !== undefined && canonical(old) === canonical(approval)) continue;
-    await upsertApproval(tx, approvalRow(step.plan, step.row, step.after, approval, step.time));
+    await upsertApproval(
+      tx,
+      approvalRow(step.plan, step.row, step.after, approval, { time: step.time, kit }),
+    );
   }
 }
 

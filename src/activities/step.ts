@@ -140,7 +140,7 @@ async function arrive(deps: ActivityDeps, tx: Tx, run: string, arrival: Arrival)
       return message(deps, tx, run, arrival.name, arrival.raw);
     case 'deadline':
       return (time) => ({
-        event: { kind: 'deadline', time, approval: arrival.approval },
+        event: { kind: 'deadline', time, approval: arrival.approval, at: arrival.at },
         taken: { kind: 'none' },
       });
     case 'timeout':

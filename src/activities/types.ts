@@ -6,7 +6,8 @@ import type { Answer, Effect, RunState } from '../engine/state.js';
 export type Arrival =
   | { readonly kind: 'start'; readonly raw: unknown }
   | { readonly kind: 'message'; readonly name: string; readonly raw: unknown }
-  | { readonly kind: 'deadline'; readonly approval: string }
+  /** `at`: the moment that its timer was armed to. */
+  | { readonly kind: 'deadline'; readonly approval: string; readonly at: number }
   | { readonly kind: 'timeout' }
   /** Cancelled between two attempts of an executor. */
   | { readonly kind: 'abandoned'; readonly action: string };

@@ -4,12 +4,13 @@ import type { Json, JsonObject } from '../model/json.js';
 import type { ErrorCode } from '../model/errors.js';
 import type { DecisionDoor } from '../model/message.js';
 import { canonical } from '../model/canonical.js';
-import { mayDecide } from '../engine/index.js';
+import { boundRules, mayDecide, wantsReason } from '../engine/index.js';
 import type { ApprovalState, ApprovalStatus } from '../engine/state.js';
 import type { ApprovalRow } from '../store/approvals.js';
 import { decisionsOf, getDecision, settleDecision, type DecisionRow } from '../store/decisions.js';
 import { getRun } from '../store/runs.js';
 import { bodyOf, visibleApproval, type FoundApproval } from './approval-body.js';
+import { queuesNow } from './approval-gates.js';
 import { answer, effectId, principalOf, type Call, type Reply } from './call.js';
 import { problem, type Problem } from './problem.js';
 import { refusal } from './refusal.js';
@@ -94,7 +95,10 @@ async function applied(call: Call, id: string): Promise<Reply> {
   const found = await visibleApproval(call, id);
   if (found.kind === 'problem') return found;
   const row = await getRun(call.deps.pool, found.row.run);
-  return answer(200, { approval: await bodyOf(call.deps, found), run: row === null ? null : runObject(row) });
+  return answer(200, {
+    approval: await bodyOf(call.deps, found, call.principal),
+    run: row === null ? null : runObject(row),
+  });
 }
 
 function accepted(id: string): Reply {
@@ -137,7 +141,9 @@ export async function refuse(call: Call, found: FoundApproval, body: DecisionBod
   const { row, state } = found;
   return (
     (await notDecidable(call, found)) ??
-    (state === null ? null : ((await digestProblem(call, state, body, row)) ?? reasonProblem(state, body)))
+    (state === null
+      ? null
+      : ((await digestProblem(call, state, body, row)) ?? (await reasonProblem(call, state, body))))
   );
 }
 
@@ -151,7 +157,7 @@ export async function notDecidable(call: Call, { row, state }: FoundApproval): P
 
 async function notApprover(call: Call, state: ApprovalState): Promise<Problem | null> {
   const principal = principalOf(call);
-  const may = mayDecide(state, principal);
+  const may = mayDecide(state, principal, await queuesNow(call.deps));
   if (may.status === 'no')
     return problem(may.why === 'already_decided' ? 'ALREADY_DECIDED' : 'NOT_AN_APPROVER', may.message, {
       why: may.why,
@@ -191,7 +197,7 @@ async function digestProblem(
 function changes(digest: string, seen: ApprovalState | null, state: ApprovalState): Json {
   const fields = (one: ApprovalState): Readonly<Record<string, Json>> => {
     const { stay, transition, tool, arguments: args, n } = one.action;
-    return { stay, transition, tool, arguments: args, n, gate: one.gate as unknown as Json };
+    return { stay, transition, tool, arguments: args, n, gates: boundRules(one.gates) };
   };
   const digests = { field: 'digest', decided: digest.toWellFormed(), current: state.action.digest };
   if (seen === null) return [digests];
@@ -203,8 +209,9 @@ function changes(digest: string, seen: ApprovalState | null, state: ApprovalStat
   ];
 }
 
-function reasonProblem(state: ApprovalState, body: DecisionBody): Problem | null {
-  if (state.gate.reason !== 'required' || reasonOf(body) !== null) return null;
+async function reasonProblem(call: Call, state: ApprovalState, body: DecisionBody): Promise<Problem | null> {
+  if (reasonOf(body) !== null) return null;
+  if (!wantsReason(state, principalOf(call), body.decision, await queuesNow(call.deps))) return null;
   return problem('REASON_REQUIRED', 'this gate asks for a reason: send `reason`', {
     errors: [{ pointer: '/reason', message: 'is required by this gate' }],
   });

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import type { Action, RunState } from './state.js';
@@ -12,8 +12,9 @@ interface ActionFields {
   readonly tier: Action['tier'];
   readonly args: JsonObject;
   readonly requester: Principal | null;
+  readonly byRuntime?: boolean;
   readonly messageId: string | null;
-  readonly gate: JsonObject | null;
+  readonly gate: Json;
   readonly refs?: Action['refs'];
 }
 
@@ -33,6 +34,7 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     tier: fields.tier,
     arguments: fields.args,
     requester: fields.requester,
+    ...(fields.byRuntime === true ? { byRuntime: true } : {}),
     n,
     idempotencyKey: `${run.run}:${what}:${n}`,
     stay: run.stay,
@@ -48,7 +50,7 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
 export function actionDigest(
   draft: Pick<Draft, 'run' | 'kit'>,
   action: Omit<Action, 'digest'>,
-  gate: JsonObject | null,
+  gate: Json,
 ): string {
   return bindingDigest(draft.kit, draft.run, action, gate);
 }
@@ -57,7 +59,7 @@ export function bindingDigest(
   kit: Pick<Draft['kit'], 'digest'>,
   run: Pick<RunState, 'run' | 'planHash' | 'environment'>,
   action: Pick<Action, 'stay' | 'transition' | 'tool' | 'arguments' | 'n'>,
-  gate: JsonObject | null,
+  gate: Json,
 ): string {
   return kit.digest({
     run: run.run,

@@ -2,10 +2,21 @@ import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
-import { actionFact, actorOf, answer, plainDigest, project, record, type Draft } from './draft.js';
-import { evaluateGuard, possible } from './guards.js';
+import {
+  actingPrincipal,
+  actionFact,
+  actorOf,
+  answer,
+  plainDigest,
+  project,
+  record,
+  refuse,
+  type Draft,
+} from './draft.js';
+import { evaluateGuard, possible, type GuardContext } from './guards.js';
 import { blockedBy, findState, guardContext } from './links.js';
-import { floorsFor, gateFor } from './gates.js';
+import { boundRules, floorsFor, gatesFor, type AskingGate } from './gates.js';
+import { endOf } from './deadlines.js';
 import { makeAction } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
 import { consume } from './approved.js';
@@ -29,7 +40,8 @@ export function enter(draft: Draft): void {
     tool: null,
     tier: null,
     args: {},
-    requester: null,
+    requester: leader(draft.run),
+    byRuntime: true,
     messageId: null,
     gate: null,
   });
@@ -99,7 +111,7 @@ function whyNone(draft: Draft, transitions: readonly Transition[]): string {
   return `no principal can take any transition of state \`${draft.run.state}\`: ${why}`;
 }
 
-/** Takes a transition that has passed every check before its gate: park, execute, or just move. */
+/** Takes a transition that has passed every check before its gates: park, execute, or just move. */
 export function take(
   draft: Draft,
   transition: Transition,
@@ -108,19 +120,57 @@ export function take(
   from: { messageId: string; refs: Action['refs'] } | null,
 ): void {
   const at = guardContext(draft.run, requester, args);
-  const asked = gateFor(transition, at, draft.kit);
+  const applying = gatesFor(transition, at, draft.kit);
+  const endless = unreadableEnd(applying?.gates ?? [], at);
+  if (endless !== null) return refuseEnd(draft, transition, requester, endless, from?.messageId ?? null);
   const action = makeAction(draft, {
     transition: transition.name,
     tool: transition.tool,
     tier: transition.tier,
     args,
-    requester,
+    requester: requester ?? leader(draft.run),
+    byRuntime: requester === null,
     messageId: from?.messageId ?? null,
-    gate: (asked?.gate ?? null) as unknown as JsonObject | null,
+    gate: boundRules(applying?.gates ?? []),
     refs: from?.refs ?? [],
   });
-  if (asked !== null) return openApproval(draft, transition, action, asked);
+  if (applying !== null) return openApproval(draft, transition, action, applying);
   perform(draft, transition, action);
+}
+
+function unreadableEnd(gates: readonly AskingGate[], at: GuardContext): string | null {
+  for (const { rule } of gates) {
+    const end = endOf(rule, at);
+    if (end.status === 'unreadable') return end.message;
+  }
+  return null;
+}
+
+/** Nobody knows until when it could be decided, so nobody is asked. */
+function refuseEnd(
+  draft: Draft,
+  { name }: Transition,
+  requester: Principal | null,
+  message: string,
+  messageId: string | null,
+): void {
+  const code = 'INPUT_INVALID';
+  if (messageId === null) return stick(draft, { code, message }, { kind: 'chain' });
+  record(draft, 'transition.rejected', {
+    actor: actorOf(requester),
+    causation: messageId,
+    action: { transition: name },
+    policy: { rule: code, verdict: 'refused', reason: message },
+    data: { code },
+  });
+  refuse(draft, messageId, { code, message: `\`${name}\` cannot be asked for: ${message}` });
+}
+
+/** Whose message led to where the run stands. */
+function leader({ ledBy, startedBy }: RunState): Principal | null {
+  if (ledBy !== undefined) return ledBy;
+  const { id, kind } = startedBy;
+  return kind === 'runtime' ? null : { id, kind, roles: [], permissions: [] };
 }
 
 /** Runs the action's executor, or moves at once where there is none. */
@@ -165,7 +215,7 @@ export function complete(draft: Draft, transition: Transition, action: Action): 
 }
 
 function branchTarget(draft: Draft, transition: Transition, action: Action): string {
-  const at = guardContext(draft.run, action.requester, action.arguments);
+  const at = guardContext(draft.run, actingPrincipal(action), action.arguments);
   for (const [index, branch] of transition.branches.entries()) {
     const { verdict, reason } = evaluateGuard(branch.when, at);
     if (verdict !== 'pass') continue;
@@ -186,8 +236,9 @@ export function moveTo(draft: Draft, target: string, transition: string, action:
   run.problem = null;
   run.stuckOn = null;
   run.state = target;
+  setLeader(run, action);
   record(draft, 'run.transitioned', {
-    actor: actorOf(action?.requester ?? null),
+    actor: actorOf(action === null ? null : actingPrincipal(action)),
     ...(action === null ? {} : { action: actionFact(action) }),
     data: { from, to: target, transition, version: run.version },
   });
@@ -196,6 +247,14 @@ export function moveTo(draft: Draft, target: string, transition: string, action:
   run.stay += 1;
   revokeOpen(draft, `the run left state \`${from}\``);
   enter(draft);
+}
+
+/** Who asked for the step that led here; after a time-out, who started the run. */
+function setLeader(run: Draft['run'], action: Action | null): void {
+  delete run.ledBy;
+  if (action?.requester === null || action?.requester === undefined) return;
+  const { id, kind } = action.requester;
+  run.ledBy = { id, kind, roles: [], permissions: [] };
 }
 
 /** Nothing executes: the run waits for a caller or a decision, and whoever waited for it is answered. */

@@ -37,7 +37,10 @@ export interface Action {
   readonly tool: string | null;
   readonly tier: Tier | null;
   readonly arguments: JsonObject;
+  /** Who asked; of a step that the runtime takes by itself, whose message led there. */
   readonly requester: Principal | null;
+  /** The runtime takes it by itself: guards and conditions are asked as the runtime, and it is the actor on record. */
+  readonly byRuntime?: true;
   readonly digest: string;
   /** How often this run has done exactly this successfully before. */
   readonly n: number;
@@ -50,36 +53,65 @@ export interface Action {
   readonly refs: readonly PayloadRef[];
 }
 
-export interface ApprovalState {
-  readonly id: string;
-  readonly action: Action;
-  readonly status: ApprovalStatus;
-  readonly gate: Gate;
-  /** Gate's roles, or its queue's, resolved when it opened. Empty: permission `approval.decide`. */
+/** One of the gates that an approval waits at: its rules, and how it stands. Each keeps its own. */
+export interface GateState {
+  /** What the digest binds. */
+  readonly rule: Gate;
+  readonly source: GateSource;
+  /** Who decides at it, as its queue was when that was asked last, with those whom escalations added. */
   readonly roles: readonly string[];
-  readonly decisions: readonly {
-    readonly id: string;
-    readonly by: Who;
-    readonly roles: readonly string[];
-    readonly decision: 'approve' | 'deny';
-    readonly at: string;
-  }[];
+  /** Whoever holds `approval.decide` decides too: neither gate nor queue named a role when it opened. */
+  readonly byPermission: boolean;
+  /** Roles that escalations added. */
+  readonly added?: readonly string[];
   /** Epoch milliseconds: when its present stage ends. */
   readonly expiresAt: number;
   /** Epoch milliseconds, rising: when its approvers are reminded. */
   readonly reminders?: readonly number[];
-  /** Epoch milliseconds: it ends then, denied, whatever its stages say. */
+  /** Epoch milliseconds: the approval ends then, denied, whatever the stages of this gate say. */
   readonly endsAt?: number;
   /** How often it has been escalated. */
   readonly stage?: number;
-  /** Who may not decide besides the requesters, and why. */
+  /** Who may not decide at it besides the requesters, and why. */
   readonly excluded?: readonly Excluded[];
+  /** ISO 8601: when time approved it. */
+  readonly byTime?: string;
+}
+
+export interface ApprovalDecision {
+  readonly id: string;
+  readonly by: Who;
+  /** Of those that decide at its gates, the ones that this person held. */
+  readonly roles: readonly string[];
+  /** This person held `approval.decide`. */
+  readonly permitted: boolean;
+  /** Indexes of the gates at which this person could decide, and for which this counts. */
+  readonly gates: readonly number[];
+  readonly decision: 'approve' | 'deny';
+  readonly at: string;
+}
+
+export interface ApprovalState {
+  readonly id: string;
+  readonly action: Action;
+  readonly status: ApprovalStatus;
+  /** Of the run, in which it was asked for. */
+  readonly state: string;
+  /** It is approved when each of them is, and ends with the first that denies. */
+  readonly gates: readonly GateState[];
+  /** Of all gates together. */
+  readonly roles: readonly string[];
+  readonly decisions: readonly ApprovalDecision[];
+  /** Epoch milliseconds: the first end that denies; where no present stage does, the first end of a stage. */
+  readonly expiresAt: number;
+  /** Epoch milliseconds: when time has something to say at one of its gates next. Its one timer goes then. */
+  readonly timer: number;
   /** Of the connections that it would use, when it was asked for; absent: it uses none. */
   readonly connections?: string;
   /** Of what its call reads of the run besides its arguments, when it was asked for; absent: nothing. */
   readonly reads?: Readonly<Record<string, string>>;
   /** Which rules asked for it, with what they read. */
-  readonly asked?: readonly Asked[];
+  readonly asked: readonly Asked[];
   /** true: the transition's executor is `human`, so nothing else runs. */
   readonly human: boolean;
   /** Everyone who asked for exactly this; none of them may decide where the requester may not. */
@@ -128,6 +160,10 @@ export interface RunState {
   readonly context: JsonObject;
   readonly evidence: readonly Evidence[];
   readonly approvals: readonly ApprovalState[];
+  /** Everyone who has approved anything in this run, whatever became of it; absent: nobody. */
+  readonly approvers?: readonly string[];
+  /** Whose message led to where the run stands, without rights: who asks for what the runtime starts there. Absent: who started it. */
+  readonly ledBy?: Principal;
   /** `<transition>:<digest of arguments>` and how often it succeeded. */
   readonly successes: readonly (readonly [string, number])[];
   readonly executing: Executing | null;
@@ -225,7 +261,8 @@ export type Event =
       readonly digest: string;
     }
   | { readonly kind: 'outcome'; readonly time: string; readonly action: string; readonly result: Outcome }
-  | { readonly kind: 'deadline'; readonly time: string; readonly approval: string }
+  /** `at`: the moment that the timer was armed to, epoch milliseconds; without it `time` alone says what is over. */
+  | { readonly kind: 'deadline'; readonly time: string; readonly approval: string; readonly at?: number }
   | { readonly kind: 'timeout'; readonly time: string };
 
 export type Outcome =
@@ -305,13 +342,43 @@ export interface ApprovalDoc {
   readonly preview: Json;
   readonly refs: readonly PayloadRef[];
   readonly guards: readonly GuardReport[];
-  readonly because: readonly string[];
-  readonly asked?: readonly Asked[];
-  readonly quorum: { readonly count: number };
-  readonly separation: Gate['separation'];
-  readonly reasonRule: 'required' | 'optional';
-  readonly onTimeout: string;
+  readonly asked: readonly Asked[];
+  /** Of the run, in which it was asked for. */
+  readonly state: string;
+  /** As they stood when it opened. */
+  readonly gates: readonly GateView[];
   readonly consequence: string;
+}
+
+/** One gate of an approval, as an approver is told of it. */
+export interface GateView {
+  readonly source: GateSource;
+  readonly rule: string;
+  readonly roles: readonly string[];
+  /** Whoever holds `approval.decide` decides too. Without roles and without this, nobody does. */
+  readonly byPermission: boolean;
+  readonly quorum: {
+    readonly count: number;
+    readonly approved: number;
+    readonly perRole?: readonly RoleShare[];
+  };
+  /** Whom it waits for: so many people with one of these roles; without roles, whoever holds `approval.decide`. */
+  readonly missing: readonly Missing[];
+  /** ISO 8601: when its present stage ends. */
+  readonly expiresAt: string;
+  readonly onTimeout: 'deny' | 'escalate' | 'approve';
+  readonly reasonRequired: boolean;
+}
+
+export interface RoleShare {
+  readonly role: string;
+  readonly count: number;
+  readonly approved: number;
+}
+
+export interface Missing {
+  readonly roles: readonly string[];
+  readonly count: number;
 }
 
 /** One legal next step for one principal. */

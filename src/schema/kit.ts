@@ -35,7 +35,7 @@ export function makeKit(policySet: PolicySet, environment: string, people: FlowP
       const checked = compiled.validate(value);
       return checked.status === 'valid' ? { status: 'valid', value: checked.value } : checked;
     },
-    queueRoles: (queue) => policySet.queues.find((one) => one.name === queue)?.roles ?? [],
+    ...queuesIn(policySet),
     gateTimeoutMs: entry?.gateTimeoutMs ?? defaultGateTimeoutMs,
     floors: floorsOf(policySet, environment),
     businessEnd: (from, ms, roles) => {
@@ -48,6 +48,12 @@ export function makeKit(policySet: PolicySet, environment: string, people: FlowP
       return found === null ? null : sha256(canonical(found as unknown as Json));
     },
   };
+}
+
+/** Who decides in a queue, as far as policies say; where there are none, nobody is named. */
+export function queuesIn(policySet: PolicySet | null): Pick<Kit, 'queueRoles'> {
+  const queues = policySet?.queues ?? [];
+  return { queueRoles: (name) => queues.find((one) => one.name === name)?.roles ?? [] };
 }
 
 /** What an environment asks for under effects, whatever their authors wrote. */

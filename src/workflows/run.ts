@@ -210,7 +210,11 @@ function perform(kernel: Kernel, effect: KernelEffect): void {
       void execute(kernel, effect);
       break;
     case 'arm':
-      arm(kernel, effect.approval, effect.at, { kind: 'deadline', approval: effect.approval });
+      arm(kernel, effect.approval, effect.at, {
+        kind: 'deadline',
+        approval: effect.approval,
+        at: effect.at,
+      });
       break;
     case 'arm_run':
       arm(kernel, '', effect.at, { kind: 'timeout' });
@@ -269,10 +273,8 @@ async function execute(
 function rearm(kernel: Kernel, state: RunState): void {
   for (const approval of state.approvals) {
     if (approval.status !== 'open' && approval.status !== 'escalated') continue;
-    arm(kernel, approval.id, approval.reminders?.[0] ?? approval.expiresAt, {
-      kind: 'deadline',
-      approval: approval.id,
-    });
+    const { id, timer: at } = approval;
+    arm(kernel, id, at, { kind: 'deadline', approval: id, at });
   }
   if (state.deadline !== null) arm(kernel, '', state.deadline, { kind: 'timeout' });
 }

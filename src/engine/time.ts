@@ -1,0 +1,12 @@
+// Times that others write. What cannot be read is no time: nothing is guessed from it.
+
+const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/;
+
+/** Epoch milliseconds of an RFC 3339 time with its zone; null of anything else, a day that no calendar has included. */
+export function readTime(value: unknown): number | null {
+  if (typeof value !== 'string' || !rfc3339.test(value) || value.slice(11, 13) === '24') return null;
+  const time = Date.parse(value);
+  if (Number.isNaN(time)) return null;
+  const date = value.slice(0, 10);
+  return new Date(`${date}T00:00:00Z`).toISOString().startsWith(date) ? time : null;
+}
