@@ -27,7 +27,10 @@ export function deadline(draft: Draft, event: Deadline): void {
   const now = momentMeant(draft, event);
   const due = [...approval.gates.keys()].filter((index) => momentOf(approval, index, kit) <= now);
   if (due.length === 0) return waitOn(draft, approval, event);
-  if (due.some((index) => denies(draft, approval, index, now))) return expire(draft, approval);
+  const denied = approval.gates.some(
+    (gate, index) => due.includes(index) && denies(draft, approval, gate, index, now),
+  );
+  if (denied) return expire(draft, approval);
   const gates = approval.gates.map((gate, index) =>
     due.includes(index) ? timed(draft, approval, gate, now) : gate,
   );
@@ -49,9 +52,13 @@ function waitOn(draft: Draft, { id, timer }: ApprovalState, { at }: Deadline): v
   draft.effects.push({ kind: 'arm', approval: id, at: timer + (ahead > skewMs ? ahead : 0) });
 }
 
-function denies({ kit }: Draft, approval: ApprovalState, index: number, now: number): boolean {
-  const gate = approval.gates[index];
-  if (gate === undefined) return true;
+function denies(
+  { kit }: Draft,
+  approval: ApprovalState,
+  gate: GateState,
+  index: number,
+  now: number,
+): boolean {
   if (gate.endsAt !== undefined && gate.endsAt <= now) return true;
   return (
     !gateApproved(approval, index, kit) &&
@@ -95,7 +102,7 @@ function remind(draft: Draft, { id, action }: ApprovalState, gate: GateState, no
       gate: ruleText(gate.rule),
     },
   });
-  return { ...gate, reminders: (gate.reminders ?? []).filter((at) => at > now) };
+  return { ...gate, reminders: [gate.reminders].flat().filter((at) => at !== undefined && at > now) };
 }
 
 /** Who decided at it already still counts; who is added decides beside them. */

@@ -1,5 +1,5 @@
 import type { Principal } from '../model/principal.js';
-import type { ApprovalState, GateState, GateView, Kit, Missing } from './state.js';
+import type { ApprovalDecision, ApprovalState, GateState, GateView, Kit, Missing } from './state.js';
 import { decidersNow, mayDecideAt } from './deciders.js';
 import { endingOf } from './deadlines.js';
 import { ruleText } from './gates.js';
@@ -39,21 +39,19 @@ function missingAt(approval: Shown, gate: GateState, index: number, kit: QueueKi
 
 /** The gates, by index, that would still wait if everybody among these people who may decide at them approved. */
 export function outOfReach(approval: Shown, people: readonly Principal[], kit: QueueKit): readonly number[] {
-  const imagined = approval.gates.map((gate, index) =>
-    people
-      .filter((one) => mayDecideAt(approval, index, one, kit))
-      .map(({ id, roles, permissions }): ApprovalState['decisions'][number] => ({
-        id: `imagined:${id}`,
-        by: { id, kind: 'human' },
-        roles: decidersNow(gate, kit).roles.filter((role) => roles.includes(role)),
-        permitted: permissions.includes('approval.decide'),
-        gates: [index],
-        decision: 'approve',
-        at: '',
-      })),
-  );
-  return [...approval.gates.keys()].filter((index) => {
-    const decisions = [...approval.decisions, ...(imagined[index] ?? [])];
-    return !gateApproved({ ...approval, decisions }, index, kit);
+  return [...approval.gates.entries()].flatMap(([index, gate]) => {
+    const able = people.filter((one) => mayDecideAt(approval, index, one, kit));
+    const { roles: deciding } = decidersNow(gate, kit);
+    const imagined = able.map(({ id, roles, permissions }): ApprovalDecision => ({
+      id: `imagined:${id}`,
+      by: { id, kind: 'human' },
+      roles: deciding.filter((role) => roles.includes(role)),
+      permitted: permissions.includes('approval.decide'),
+      gates: [index],
+      decision: 'approve',
+      at: '',
+    }));
+    const decisions = [...approval.decisions, ...imagined];
+    return gateApproved({ ...approval, decisions }, index, kit) ? [] : [index];
   });
 }

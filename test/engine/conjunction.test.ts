@@ -5,7 +5,10 @@ import type { Message } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
 import type { Gate, GateTimeout, Transition } from '../../src/engine/plan.js';
 import { allApproved, gateViews, mayDecide, outOfReach } from '../../src/engine/index.js';
+import { mayDecideAt } from '../../src/engine/deciders.js';
 import { humanGate } from '../../src/engine/gates.js';
+import { gateApproved } from '../../src/engine/quorum.js';
+import { momentOf } from '../../src/engine/standing.js';
 import type { ApprovalState } from '../../src/engine/state.js';
 import {
   answerOf,
@@ -427,6 +430,19 @@ describe('what an approver is told of gates', () => {
         [{ roles: [], count: 1 }],
       ],
     );
+  });
+
+  it('is of roles with shares of their own only what those lack', () => {
+    const walk = waiting(gates);
+    decideAt(walk, cfo, 1);
+    assert.deepEqual(gateViews(only(walk), kit)[0]?.missing, [{ roles: ['clerk', 'cfo'], count: 2 }]);
+  });
+
+  it('is nothing of a gate that is not there: nobody decides at it, and it is never approved', () => {
+    const approval = only(waiting(gates));
+    assert.equal(mayDecideAt(approval, 9, clerk, kit), false);
+    assert.equal(gateApproved(approval, 9, kit), false);
+    assert.equal(momentOf(approval, 9, kit), Infinity);
   });
 
   it('is which of them all known people together could not approve', () => {
