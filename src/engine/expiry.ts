@@ -102,7 +102,10 @@ function remind(draft: Draft, { id, action }: ApprovalState, gate: GateState, no
       gate: ruleText(gate.rule),
     },
   });
-  return { ...gate, reminders: [gate.reminders].flat().filter((at) => at !== undefined && at > now) };
+  return {
+    ...gate,
+    reminders: [gate.reminders].flat().flatMap((at) => (at !== undefined && at > now ? [at] : [])),
+  };
 }
 
 /** Who decided at it already still counts; who is added decides beside them. */
