@@ -1,5 +1,6 @@
 import type { PayloadRef } from '../model/records.js';
-import type { ApprovalDoc, ApprovalState, Asked, Shown } from '../engine/state.js';
+import type { ApprovalDoc, ApprovalState, Asked, Kit, Shown } from '../engine/state.js';
+import { gateViews } from '../engine/index.js';
 import type { NewApproval } from '../store/approvals.js';
 import type { RunRow } from '../store/runs.js';
 import { shown as readableText } from './approval-sentences.js';
@@ -12,9 +13,16 @@ export function approvalRow(
   row: RunRow,
   approval: ApprovalState,
   shown: Shown,
-  time: string,
-  /** Where its arguments are kept; null: it has none. */
-  argumentsRef: PayloadRef | null,
+  {
+    time,
+    kit,
+    argumentsRef,
+  }: {
+    readonly time: string;
+    readonly kit: Pick<Kit, 'queueRoles'>;
+    /** Where its arguments are kept; null: it has none. */
+    readonly argumentsRef: PayloadRef | null;
+  },
 ): NewApproval {
   const { action } = approval;
   return {
@@ -30,13 +38,19 @@ export function approvalRow(
     requestedAt: action.requestedAt,
     expiresAt: new Date(approval.expiresAt).toISOString(),
     digest: action.digest,
-    doc: { ...approvalDoc(row, approval, shown), argumentsRef },
+    doc: { ...approvalDoc(row, approval, shown, kit), argumentsRef },
+    byPermission: approval.gates.some((gate) => gate.byPermission),
     updatedAt: time,
   };
 }
 
-function approvalDoc(row: RunRow, approval: ApprovalState, shown: Shown): Omit<ApprovalDoc, 'argumentsRef'> {
-  const { action, gate } = approval;
+function approvalDoc(
+  row: RunRow,
+  approval: ApprovalState,
+  shown: Shown,
+  kit: Pick<Kit, 'queueRoles'>,
+): Omit<ApprovalDoc, 'argumentsRef'> {
+  const { action } = approval;
   return {
     tier: action.tier,
     tool: action.tool,
@@ -49,12 +63,9 @@ function approvalDoc(row: RunRow, approval: ApprovalState, shown: Shown): Omit<A
     preview: shown.preview,
     refs: action.refs,
     guards: approval.guards,
-    because: gate.because,
-    ...(approval.asked === undefined ? {} : { asked: approval.asked.map(readable) }),
-    quorum: { count: gate.quorum.count },
-    separation: gate.separation,
-    reasonRule: gate.reason,
-    onTimeout: gate.timeout?.action ?? 'deny',
+    asked: approval.asked.map(readable),
+    state: approval.state,
+    gates: gateViews(approval, kit),
     consequence: shown.consequence,
   };
 }

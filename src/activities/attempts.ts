@@ -135,7 +135,9 @@ export function judgeFailure(result: Failed, earlierEffectPossible: boolean): Fa
 /** Has the run been cancelled, or its time run out, while the next attempt was waited for? */
 export function isCalledOff(run: RunState, attempts: readonly AttemptRow[], nowMs: number): boolean {
   const last = attempts.at(-1);
-  if (last === undefined || last.outcome === null) return false;
+  // Its intent is not recorded yet: a cancel stops it. One under way is not cut off.
+  if (last === undefined) return run.cancelRequested !== null;
+  if (last.outcome === null) return false;
   return run.cancelRequested !== null || run.timeoutDue || (run.deadline !== null && run.deadline <= nowMs);
 }
 

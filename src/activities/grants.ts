@@ -1,6 +1,8 @@
 import { canonical } from '../model/canonical.js';
 import {
+  allApproved,
   bindingDigest,
+  boundRules,
   changedReads,
   connectionsDigest,
   readsOf,
@@ -31,7 +33,7 @@ export async function grantProblem(
   const approval = run.approvals.find((one) => one.id === action.approval);
   if (action.approval !== null && approval === undefined)
     return 'the approval that this action names does not exist';
-  const digest = bindingDigest(kit, run, action, approval?.gate ?? null);
+  const digest = bindingDigest(kit, run, action, boundRules(approval?.gates ?? []));
   if (digest !== action.digest) return 'what would run is not what was checked and approved';
   if (approval !== undefined && !(await wasApproved(tx, run, approval.id, digest)))
     return 'the record of its decisions names another action than the one that would run';
@@ -42,6 +44,8 @@ export async function grantProblem(
   const changed = approval === undefined ? null : await changedSince(tx, kit, run, executing, approval);
   if (changed !== null) return changed;
   if (attempts > 0) return null;
+  if (approval !== undefined && !allApproved(approval, kit))
+    return 'somebody who approved it no longer decides where it waited';
   const grant = await consumeGrant(tx, action.id, digest);
   return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
 }

@@ -3,7 +3,7 @@ import type { Kit } from '../engine/state.js';
 import { resolveConnection, withAddress, type Connection, type PolicySet } from '../model/policy-set.js';
 import { show } from './show.js';
 
-export { sha256 } from '../schema/kit.js';
+export { queuesIn, sha256 } from '../schema/kit.js';
 
 /**
  * The kit that a simulation decides with; with what the approver gets, since only here are there executors to say it,

@@ -1,7 +1,6 @@
 import { newId } from '../model/ids.js';
 import type { NotificationEvent, NotificationPolicy, NotificationRoute } from '../model/notifications.js';
 import type { Fact } from '../model/records.js';
-import { queuesOf } from '../engine/merge.js';
 import type { ApprovalState } from '../engine/state.js';
 import type { Tx } from '../db/index.js';
 import { putNotifications, type NewNotification } from '../store/notifications.js';
@@ -60,7 +59,7 @@ interface About {
 
 function matches(route: NotificationRoute, { flow, environment, event, approval }: About): boolean {
   return (
-    (route.queue === null || queuesOf(approval.gate).includes(route.queue)) &&
+    (route.queue === null || approval.gates.some(({ rule }) => rule.queue === route.queue)) &&
     (route.role === null || approval.roles.includes(route.role)) &&
     (route.flow === null || route.flow === flow) &&
     (route.environment === null || route.environment === environment) &&

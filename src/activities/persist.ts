@@ -17,6 +17,7 @@ import { putStep, updateRun, type RunRow } from '../store/runs.js';
 import { approvalRow, shownBefore } from './approval-doc.js';
 import type { ActivityDeps } from './deps.js';
 import { storeDocument, type ArrivedValue, type Holdings, type LoadedRun } from './document.js';
+import { queuesIn } from './kit.js';
 import { projectNotifications } from './notifications.js';
 import type { Stepped } from './types.js';
 
@@ -94,7 +95,7 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     version: after.version,
     wakeAt: wakeTime(after),
     execution: executionOf(after),
-    cancelling: after.cancelRequested !== null,
+    isEnding: isEnding(after),
     left: [],
     isForked: step.isForked,
   };
@@ -104,6 +105,11 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     result: JSON.stringify(stored),
   });
   return result;
+}
+
+/** The run ends, or moves on for want of time, when its effect has: no further attempt is waited for. */
+function isEnding({ cancelRequested, timeoutDue }: RunState): boolean {
+  return cancelRequested !== null || timeoutDue;
 }
 
 function executionOf({ executing }: RunState): Stepped['execution'] {
@@ -145,13 +151,14 @@ async function projectActions(tx: Tx, step: Step): Promise<void> {
 }
 
 async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise<void> {
+  const kit = queuesIn(step.policySet);
   const known = new Map((step.before?.state.approvals ?? []).map((one) => [one.id, one]));
   for (const approval of step.after.approvals) {
     const old = known.get(approval.id);
     if (old !== undefined && (old === approval || canonical(old) === canonical(approval))) continue;
-    const held = holdings.actions.get(approval.action.id) ?? null;
+    const argumentsRef = holdings.actions.get(approval.action.id)?.payload ?? null;
     const shown = step.actions.find((one) => one.action.approval === approval.id)?.shown ?? shownBefore;
-    await upsertApproval(tx, approvalRow(step.row, approval, shown, step.time, held?.payload ?? null));
+    await upsertApproval(tx, approvalRow(step.row, approval, shown, { time: step.time, kit, argumentsRef }));
   }
 }
 
@@ -232,6 +239,6 @@ export function resultOf(row: RunRow, step: { readonly head: string }): Stepped 
     ...{ rev: row.rev, digest: row.docDigest, head: step.head },
     ...{ state: row.state, runStatus: row.status, version: row.version },
     ...{ wakeAt: wakeTime(bare), execution: executionOf(bare) },
-    ...{ cancelling: bare.cancelRequested !== null, left: [], isForked: false },
+    ...{ isEnding: isEnding(bare), left: [], isForked: false },
   };
 }

@@ -48,8 +48,8 @@ export interface Stepped {
   readonly wakeAt: number | null;
   /** The effect under way; null: none. */
   readonly execution: Execution | null;
-  /** The run ends when its effect has: no further attempt is begun. */
-  readonly cancelling: boolean;
+  /** Cancelled, or out of time: no further attempt of its effect is waited for. */
+  readonly isEnding: boolean;
   /** Arrivals, by index, that this step had not taken when it ran before: they come with the next one. */
   readonly left: readonly number[];
   /** The store and the history told of two different pasts: the store's counts from here on, and the run is stuck. */

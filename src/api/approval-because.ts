@@ -1,4 +1,4 @@
-import type { Asked, ApprovalDoc } from '../engine/state.js';
+import type { Asked } from '../engine/state.js';
 import type { JsonObject } from '../model/json.js';
 import { linesOfGates } from '../policy/index.js';
 import { getFlowVersion } from '../store/flows.js';
@@ -33,7 +33,7 @@ export function explainer({ pool }: Pick<ApiDeps, 'pool'>): Explain {
     return found;
   };
   return async ({ flow, doc }) => {
-    const asked = askedOf(doc);
+    const { asked } = doc;
     const lines = await linesFor(
       flow,
       doc.flowVersion,
@@ -58,9 +58,4 @@ export function reasonOf(because: readonly Because[]): string | null {
 
 export function listed(because: readonly Because[]): JsonObject[] {
   return because.map(({ line, ...one }) => ({ ...one, ...(line === null ? {} : { line }) }));
-}
-
-/** Approvals that are older than these facts have the rules alone. */
-function askedOf({ asked, because }: ApprovalDoc): readonly Asked[] {
-  return asked ?? because.map((rule) => ({ source: 'transition', path: null, rule, reason: null }));
 }

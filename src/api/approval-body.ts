@@ -1,12 +1,13 @@
-import { slotsFilled } from '../engine/quorum.js';
 import type { ApprovalState } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/json.js';
+import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
 import { getApproval, type ApprovalRow } from '../store/approvals.js';
 import { claimsOf, delegationsOf, type ClaimRow, type DelegationRow } from '../store/claims.js';
 import { decisionsOf, type DecisionRow } from '../store/decisions.js';
 import { notificationsOf, type NotificationRow } from '../store/notifications.js';
 import { deliveryOf } from './approval-delivery.js';
+import { aroundNow, gatesJson, mayOf, shownGates, type Around } from './approval-gates.js';
 import type { Call } from './call.js';
 import { explainer, listed, reasonOf, type Explain } from './approval-because.js';
 import { onExpiry, onTimeout } from './approval-words.js';
@@ -43,13 +44,17 @@ export interface Beside {
   readonly notifications: readonly NotificationRow[];
   /** Absent people for whom the caller sees it; null where that is not asked. */
   readonly onBehalfOf: readonly string[] | null;
+  readonly around: Around;
+  readonly reader: Principal | null;
 }
 
+/** As one person, or nobody in particular (a notification), reads it. */
 export async function bodyOf(
   deps: ApiDeps,
   { row, state }: Pick<FoundApproval, 'row' | 'state'>,
+  reader: Principal | null,
 ): Promise<JsonObject> {
-  const [body] = await bodiesOf(deps, [{ row, state, onBehalfOf: null }]);
+  const [body] = await bodiesOf(deps, [{ row, state, onBehalfOf: null }], reader);
   if (body === undefined) throw new Error('one approval has one body');
   return body;
 }
@@ -57,13 +62,18 @@ export async function bodyOf(
 export async function bodiesOf(
   deps: ApiDeps,
   items: readonly (Pick<FoundApproval, 'row' | 'state'> & Pick<Beside, 'onBehalfOf'>)[],
+  reader: Principal | null,
 ): Promise<JsonObject[]> {
   const ids = items.map(({ row }) => row.id);
-  const [decisions, claims, delegations, notifications] = await Promise.all([
+  const [decisions, claims, delegations, notifications, around] = await Promise.all([
     decisionsOf(deps.pool, ids),
     claimsOf(deps.pool, ids, deps.now().toISOString()),
     delegationsOf(deps.pool, ids),
     notificationsOf(deps.pool, ids),
+    aroundNow(
+      deps,
+      items.map(({ row }) => row),
+    ),
   ]);
   const of = <T extends { readonly approval: string }>(all: readonly T[], id: string): T[] =>
     all.filter((one) => one.approval === id);
@@ -76,6 +86,8 @@ export async function bodiesOf(
         delegations: of(delegations, row.id),
         notifications: of(notifications, row.id),
         onBehalfOf,
+        around,
+        reader,
       }),
     ),
   );
@@ -92,6 +104,7 @@ async function approvalBody(
   const { doc } = row;
   const trace = doc.refs.find((ref) => ref.role === 'trace');
   const because = await explain(row);
+  const { kit } = beside.around;
   return {
     id: row.id,
     status: row.status,
@@ -100,6 +113,7 @@ async function approvalBody(
     flow: row.flow,
     flowVersion: doc.flowVersion,
     environment: row.environment,
+    state: doc.state,
     transition: row.transition,
     tool: doc.tool,
     tier: doc.tier,
@@ -112,15 +126,15 @@ async function approvalBody(
     requesters: [...(state?.requesters ?? [row.requestedBy])],
     reason: reasonOf(because),
     because: listed(because),
-    reasonRequired: doc.reasonRule === 'required',
     trace: trace === undefined ? null : await readJson(deps, trace),
     guards: doc.guards as unknown as Json,
     roles: [...row.roles],
-    quorum: quorumOf(row, state),
+    ...gatesJson(shownGates(row, state, beside.around)),
+    ...(beside.reader === null ? {} : { may: mayOf(row, state, beside.reader, beside.around) }),
     decisions: await Promise.all(beside.decisions.map((one) => listedDecision(deps, one))),
     expiresAt: row.expiresAt,
-    onTimeout: onTimeout(row, state),
-    onExpiry: onExpiry(row, state),
+    onTimeout: onTimeout(row, state, kit),
+    onExpiry: onExpiry(row, state, kit),
     consequence: doc.consequence,
     escalatedAt: row.escalatedAt,
     closedAt: row.closedAt,
@@ -141,16 +155,6 @@ async function peopleOf(deps: ApiDeps, { claims, delegations, onBehalfOf }: Besi
       })),
     ),
     ...(onBehalfOf === null || onBehalfOf.length === 0 ? {} : { onBehalfOf: [...onBehalfOf] }),
-  };
-}
-
-function quorumOf({ doc }: ApprovalRow, state: ApprovalState | null): JsonObject {
-  const approving = (state?.decisions ?? []).filter((one) => one.decision === 'approve');
-  const perRole = state === null ? [] : slotsFilled(state).map((slot) => ({ ...slot }));
-  return {
-    count: doc.quorum.count,
-    approved: new Set(approving.map((one) => one.by.id)).size,
-    ...(perRole.length === 0 ? {} : { perRole }),
   };
 }
 

@@ -4,6 +4,7 @@ import type { PayloadRef, RecordType } from '../model/records.js';
 import type { Tx } from '../db/index.js';
 import { hasSeen, insertSeen } from '../store/claims.js';
 import type { FoundApproval } from './approval-body.js';
+import { queuesNow } from './approval-gates.js';
 import { isOpen } from './approval-words.js';
 import { actorOf, principalOf, traceIdOf, type Call } from './call.js';
 
@@ -46,7 +47,8 @@ export async function recordAbout(
 export async function noteView(call: Call, found: FoundApproval): Promise<void> {
   const { row, state } = found;
   const principal = principalOf(call);
-  if (state === null || !isOpen(row.status) || mayDecide(state, principal).status === 'no') return;
+  if (state === null || !isOpen(row.status)) return;
+  if (mayDecide(state, principal, await queuesNow(call.deps)).status === 'no') return;
   if (await hasSeen(call.deps.pool, row.id, principal.id)) return;
   const at = call.deps.now().toISOString();
   await call.deps.transaction(async (tx) => {

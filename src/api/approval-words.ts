@@ -1,35 +1,42 @@
-import { stageOf } from '../engine/deadlines.js';
-import type { GateTimeout } from '../engine/plan.js';
-import type { ApprovalState, ApprovalStatus } from '../engine/state.js';
+import { nextEnd, waiting, type NextEnd } from '../engine/standing.js';
+import type { ApprovalState, ApprovalStatus, Kit } from '../engine/state.js';
 import type { ApprovalRow } from '../store/approvals.js';
 
 export function isOpen(status: ApprovalStatus): boolean {
   return status === 'open' || status === 'escalated';
 }
 
-const deny: Pick<GateTimeout, 'action' | 'to'> = { action: 'deny', to: [] };
+type QueueKit = Pick<Kit, 'queueRoles'>;
 
-/** What its present stage ends with. Time approves reversible actions only, and nothing after its last moment. */
-function ending(state: ApprovalState): Pick<GateTimeout, 'action' | 'to'> {
-  if (state.endsAt !== undefined && state.expiresAt >= state.endsAt) return deny;
-  const stage = stageOf(state.gate, state.stage ?? 0) ?? deny;
-  return stage.action === 'approve' && state.action.tier !== 'reversible' ? deny : stage;
-}
-
-/** `deny`, `escalate` or `approve`: of its present stage. */
-export function onTimeout({ doc }: ApprovalRow, state: ApprovalState | null): string {
-  return state === null ? doc.onTimeout : ending(state).action;
+/** `deny`, `escalate` or `approve`: what comes at `expiresAt`; of a closed one, what would have. */
+export function onTimeout(
+  { status, doc }: ApprovalRow,
+  state: ApprovalState | null,
+  kit: QueueKit,
+): NextEnd['action'] {
+  if (state !== null && isOpen(status)) return nextEnd(state, kit).action;
+  const actions = doc.gates.map((gate) => gate.onTimeout);
+  return actions.includes('deny') ? 'deny' : (actions[0] ?? 'deny');
 }
 
 /** What happens when nobody decides; of a closed one, what happened. */
-export function onExpiry({ status, expiresAt, roles }: ApprovalRow, state: ApprovalState | null): string {
+export function onExpiry(
+  { status, expiresAt, roles }: ApprovalRow,
+  state: ApprovalState | null,
+  kit: QueueKit,
+): string {
   const at = expiresAt ?? 'an unknown time';
   if (!isOpen(status)) return `nothing more: it is ${status}`;
-  const { action, to } = state === null ? deny : ending(state);
+  const { action, to } = state === null ? { action: 'deny', to: [] } : nextEnd(state, kit);
   if (action === 'escalate') {
     const added = to.filter((role) => !roles.includes(role)).map((role) => `\`${role}\``);
     return `at ${at} it also goes to ${added.length === 0 ? 'the same roles again' : added.join(', ')}, and stays open`;
   }
-  if (action === 'approve') return `at ${at} it is approved by time, and runs`;
+  if (action === 'approve') {
+    const alone = state !== null && waiting(state, kit).length === 1;
+    return alone
+      ? `at ${at} it is approved by time, and runs`
+      : `at ${at} time approves at one of its gates, and the others still wait`;
+  }
   return `at ${at} it expires: nothing runs, and it can be asked for again`;
 }

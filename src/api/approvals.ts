@@ -100,14 +100,14 @@ async function read(call: Call, id: string, wait: number | undefined): Promise<R
   if (first.kind === 'problem') return first;
   await noteView(call, first);
   const patience = patienceOf(call, wait);
-  if (patience.ms === 0) return answer(200, await bodyOf(call.deps, first));
+  if (patience.ms === 0) return answer(200, await bodyOf(call.deps, first, call.principal));
   await watchRun(call, first.row.run, patience, async () => {
     const now = await visibleApproval(call, id);
     return now.kind === 'problem' || !isOpen(now.row.status);
   });
   const found = await visibleApproval(call, id);
   if (found.kind === 'problem') return found;
-  return answer(200, await bodyOf(call.deps, found), patience.headers);
+  return answer(200, await bodyOf(call.deps, found, call.principal), patience.headers);
 }
 
 /** Our own command line says that it is it; the record says so, and nothing rests on it. */

@@ -5,6 +5,7 @@ import { isBlank } from '../model/text.js';
 import { mayDecide } from '../engine/index.js';
 import { deleteClaim, insertDelegation, putClaim } from '../store/claims.js';
 import { bodyOf, visibleApproval, type FoundApproval } from './approval-body.js';
+import { queuesNow } from './approval-gates.js';
 import { recordAbout } from './approval-view.js';
 import { answer, jsonBody, principalOf, route, type Call, type Reply, type Route } from './call.js';
 import { notDecidable, tellDecider } from './decide.js';
@@ -74,7 +75,7 @@ async function claim(call: Call, id: string, termMs: number): Promise<Reply> {
     });
     await recordAbout(call, tx, 'approval.claimed', found, { data: { until } });
   });
-  return answer(200, await bodyOf(call.deps, found));
+  return answer(200, await bodyOf(call.deps, found, call.principal));
 }
 
 /** Whoever may see it may let go of it: also when it is decided meanwhile, or the role is gone. */
@@ -86,7 +87,7 @@ async function release(call: Call, id: string): Promise<Reply> {
     const held = await deleteClaim(tx, { approval: id, principal: principalOf(call).id, now });
     if (held) await recordAbout(call, tx, 'approval.released', found, { data: {} });
   });
-  return answer(200, await bodyOf(call.deps, found));
+  return answer(200, await bodyOf(call.deps, found, call.principal));
 }
 
 async function delegate(
@@ -109,7 +110,7 @@ async function delegate(
     const refs = noteRef === null ? {} : { refs: [noteRef] };
     await recordAbout(call, tx, 'approval.delegated', found, { data: { to }, ...refs });
   });
-  return answer(200, await bodyOf(call.deps, found));
+  return answer(200, await bodyOf(call.deps, found, call.principal));
 }
 
 /** Who is named must be able to decide it as things stand; the run asks again when that person does. */
@@ -127,7 +128,8 @@ async function unfit(call: Call, { state }: FoundApproval, to: string): Promise<
       'no key of this person is valid, and it has not signed in within a day',
     );
   if (state === null) return refusedDelegate(to, 'closed', 'the run no longer holds this approval');
-  const asked = person.credentials.map((one) => mayDecide(state, one));
+  const kit = await queuesNow(call.deps);
+  const asked = person.credentials.map((one) => mayDecide(state, one, kit));
   const no = asked.find((one) => one.status === 'no');
   if (asked.some((one) => one.status === 'yes') || no === undefined) return null;
   return refusedDelegate(to, no.why, no.message);

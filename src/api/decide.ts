@@ -5,12 +5,13 @@ import type { ErrorCode } from '../model/errors.js';
 import type { DecisionDoor } from '../model/message.js';
 import { canonical } from '../model/canonical.js';
 import { isBlank } from '../model/text.js';
-import { mayDecide } from '../engine/index.js';
+import { mayDecide, wantsReason } from '../engine/index.js';
 import type { ApprovalState, ApprovalStatus } from '../engine/state.js';
 import { approvalsOfRun, type ApprovalRow } from '../store/approvals.js';
 import { decisionsOf, getDecision, type DecisionRow } from '../store/decisions.js';
 import { getRun } from '../store/runs.js';
 import { bodyOf, readJson, visibleApproval, type FoundApproval } from './approval-body.js';
+import { queuesNow } from './approval-gates.js';
 import { answer, effectId, principalOf, type Call, type Reply } from './call.js';
 import { problem, type Problem } from './problem.js';
 import { refusal } from './refusal.js';
@@ -89,7 +90,10 @@ async function applied(call: Call, id: string): Promise<Reply> {
   const found = await visibleApproval(call, id);
   if (found.kind === 'problem') return found;
   const row = await getRun(call.deps.pool, found.row.run);
-  return answer(200, { approval: await bodyOf(call.deps, found), run: row === null ? null : runObject(row) });
+  return answer(200, {
+    approval: await bodyOf(call.deps, found, call.principal),
+    run: row === null ? null : runObject(row),
+  });
 }
 
 function accepted(id: string): Reply {
@@ -124,7 +128,9 @@ export async function refuse(call: Call, found: FoundApproval, body: DecisionBod
   const { row, state } = found;
   return (
     (await notDecidable(call, found)) ??
-    (state === null ? null : ((await digestProblem(call, state, body, row)) ?? reasonProblem(state, body)))
+    (state === null
+      ? null
+      : ((await digestProblem(call, state, body, row)) ?? (await reasonProblem(call, state, body))))
   );
 }
 
@@ -138,7 +144,7 @@ export async function notDecidable(call: Call, { row, state }: FoundApproval): P
 
 async function notApprover(call: Call, state: ApprovalState): Promise<Problem | null> {
   const principal = principalOf(call);
-  const may = mayDecide(state, principal);
+  const may = mayDecide(state, principal, await queuesNow(call.deps));
   if (may.status === 'no')
     return problem(may.why === 'already_decided' ? 'ALREADY_DECIDED' : 'NOT_AN_APPROVER', may.message, {
       why: may.why,
@@ -193,8 +199,9 @@ async function changes(
   ];
 }
 
-function reasonProblem(state: ApprovalState, body: DecisionBody): Problem | null {
-  if (state.gate.reason !== 'required' || reasonOf(body) !== null) return null;
+async function reasonProblem(call: Call, state: ApprovalState, body: DecisionBody): Promise<Problem | null> {
+  if (reasonOf(body) !== null) return null;
+  if (!wantsReason(state, principalOf(call), body.decision, await queuesNow(call.deps))) return null;
   return problem('REASON_REQUIRED', 'this gate asks for a reason: send `reason`', {
     errors: [{ pointer: '/reason', message: 'is required by this gate' }],
   });

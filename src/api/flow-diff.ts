@@ -1,7 +1,7 @@
 import { canonical } from '../model/canonical.js';
 import { isObject, type Json } from '../model/json.js';
 import type { Actor, Gate, Guard, Plan, Tier, Transition } from '../engine/plan.js';
-import { stricterThan } from '../engine/merge.js';
+import { stricterThanAll } from '../engine/covers.js';
 import { escapePointer } from './problem.js';
 
 export interface Change {
@@ -132,7 +132,7 @@ function transitionChanges(before: Plan, after: Plan): Weighed[] {
         weigh(
           'wider',
           other.tier,
-          `${actors(other.actor)} may now take ${key}: ${does(other)}, ${gateText(other.gate)}`,
+          `${actors(other.actor)} may now take ${key}: ${does(other)}, ${gateText(other.gates)}`,
         ),
       ];
     return changed(key, one, other);
@@ -163,7 +163,7 @@ function changed(key: string, one: Transition, other: Transition): Weighed[] {
       `${key} was ${one.tier ?? 'without a tier'} and is ${other.tier ?? 'without a tier'}`,
       4,
     );
-  gateChange(key, one.gate, other.gate, note);
+  gateChange(key, one.gates, other.gates, note);
   const lost = missing(one.guards.map(guardText), other.guards.map(guardText));
   const gained = missing(other.guards.map(guardText), one.guards.map(guardText));
   for (const guard of lost) note('wider', `${key} is no longer guarded by ${guard}`, 5);
@@ -179,16 +179,20 @@ function changed(key: string, one: Transition, other: Transition): Weighed[] {
 
 type Note = (effect: PermissionChange['effect'], sentence: string, extra?: number) => void;
 
-function gateChange(key: string, one: Gate | null, other: Gate | null, note: Note): void {
-  if (canonical(one) === canonical(other)) return;
-  if (other === null) return note('wider', `${key} no longer waits for an approval`, 9);
-  if (one === null) return note('narrower', `${key} now waits: ${gateText(other)}`, 9);
-  const [before, after] = [partsOf(one), partsOf(other)];
+/** A queue stands for itself: who is in it, no version of a flow says. */
+const byName = { queueRoles: (queue: string): readonly string[] => [`queue:${queue}`] };
+
+function gateChange(key: string, before: readonly Gate[], after: readonly Gate[], note: Note): void {
+  if (canonical(before) === canonical(after)) return;
+  if (after.length === 0) return note('wider', `${key} no longer waits for an approval`, 9);
+  if (before.length === 0) return note('narrower', `${key} now waits: ${gateText(after)}`, 9);
   const asksAlways = (gates: readonly Gate[]): boolean => gates.some(({ on }) => on === null);
-  const fewer = stricterThan(one, other).length > 0 || (asksAlways(before) && !asksAlways(after));
-  const more = stricterThan(other, one).length > 0 || (!asksAlways(before) && asksAlways(after));
+  const fewer =
+    stricterThanAll(before, after, byName).length > 0 || (asksAlways(before) && !asksAlways(after));
+  const more =
+    stricterThanAll(after, before, byName).length > 0 || (!asksAlways(before) && asksAlways(after));
   const effect = fewer === more ? 'other' : fewer ? 'wider' : 'narrower';
-  note(effect, `the approval of ${key} changed: ${gateText(one)} became ${gateText(other)}`, 7);
+  note(effect, `the approval of ${key} changed: ${gateText(before)} became ${gateText(after)}`, 7);
 }
 
 const reach: Readonly<Record<Actor, number>> = { agent: 3, human: 2, system: 1, deterministic: 1 };
@@ -222,19 +226,16 @@ function does({ executor, tool, tier }: Transition): string {
   return tier === null ? what : `${what} (${tier.replace('_', ' ')})`;
 }
 
-function partsOf(gate: Gate): readonly Gate[] {
-  return gate.parts ?? [gate];
+function gateText(gates: readonly Gate[]): string {
+  if (gates.length === 0) return 'without approval';
+  return `with ${gates.map(oneGateText).join(', and ')}`;
 }
 
-function gateText(gate: Gate | null): string {
-  if (gate === null) return 'without approval';
+function oneGateText({ roles, quorum, on }: Gate): string {
   const who =
-    gate.roles.length > 0
-      ? `of ${gate.roles.map((role) => `\`${role}\``).join(' or ')}`
-      : 'of who may decide';
-  const conditions = partsOf(gate).map(({ on }) => (on === null ? null : guardText(on)));
-  const when = conditions.includes(null) ? '' : ` when ${conditions.join(' or ')}`;
-  return `with ${gate.quorum.count} approval${gate.quorum.count === 1 ? '' : 's'} ${who}${when}`;
+    roles.length > 0 ? `of ${roles.map((role) => `\`${role}\``).join(' or ')}` : 'of who may decide';
+  const when = on === null ? '' : ` when ${guardText(on)}`;
+  return `${quorum.count} approval${quorum.count === 1 ? '' : 's'} ${who}${when}`;
 }
 
 function guardText(guard: Guard): string {

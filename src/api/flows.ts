@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
-import type { Json, JsonObject } from '../model/json.js';
-import type { FlowCheck, Finding, Removed } from '../policy/index.js';
+import type { JsonObject } from '../model/json.js';
+import type { FlowCheck, Finding } from '../policy/index.js';
 import {
   getFlow,
   getFlowVersion,
@@ -29,6 +29,7 @@ import { graphOf } from './flow-graph.js';
 import { valueProblem } from './json-text.js';
 import { badCursor, notFound, problem, type Problem } from './problem.js';
 import { withdrawnFact } from './policies.js';
+import { reloadRoute } from './reload.js';
 import { floorsIn, planOf } from './run-body.js';
 
 const nameParams = z.object({ name: api.shortText });
@@ -141,20 +142,7 @@ export const flowRoutes: readonly Route[] = [
     answers: { 200: { description: 'the differences', schema: answers.flowDiff } },
     handle: (call, { params, query }) => diff(call, params.name, query),
   }),
-  route({
-    id: 'reloadPolicies',
-    method: 'POST',
-    path: '/v1/policies/reload',
-    tag: 'Flows',
-    summary: 'Load the policies folder again; on an error the last good one stays',
-    permission: 'policy.reload',
-    params: z.object({}),
-    query: api.noQuery,
-    body: jsonBody(api.reloadBody),
-    answers: { 200: { description: 'what changed', schema: answers.reloaded } },
-    errors: ['POLICY_INVALID', 'CONFIRM_REQUIRED', 'RATE_LIMITED'],
-    handle: (call, { body }) => reload(call, body.confirm ?? []),
-  }),
+  reloadRoute,
 ];
 
 async function publish(call: Call, body: FlowText): Promise<Reply> {
@@ -171,7 +159,7 @@ async function publish(call: Call, body: FlowText): Promise<Reply> {
   return answer(created ? 201 : 200, found, { Location: location });
 }
 
-function flowInvalid(
+export function flowInvalid(
   code: 'FLOW_INVALID' | 'POLICY_INVALID',
   what: string,
   { errors, warnings }: Extract<FlowCheck, { status: 'invalid' }>,
@@ -195,7 +183,7 @@ async function check(call: Call, { bytes, media }: FlowText): Promise<FlowCheck 
   return odd === null ? checked : refuseText('MALFORMED', `\`${odd.pointer}\` ${odd.message}`, odd.pointer);
 }
 
-function tooMany(): Problem {
+export function tooMany(): Problem {
   const detail = 'as many checks are waiting as this process takes: try again';
   return problem('RATE_LIMITED', detail, {}, { 'Retry-After': '2' });
 }
@@ -294,36 +282,4 @@ async function diff(call: Call, name: string, { from, to }: z.output<typeof api.
     planOf(call.deps, other.planHash),
   ]);
   return answer(200, { name, from, to, ...diffPlans(before, after) });
-}
-
-/** Whoever reloads and then starts something in a new environment is not sent away. It is asked for again at a start. */
-async function readyAll({ deps }: Call): Promise<void> {
-  const environments = (await deps.policies.policySet())?.environments ?? [];
-  await Promise.all(environments.map(({ name }) => deps.engines.isReady(name)));
-}
-
-async function reload(call: Call, confirm: readonly string[]): Promise<Reply> {
-  const result = await call.deps.policies.reload(actorOf(call), call.requestId, confirm);
-  if (result.status === 'busy') return tooMany();
-  if (result.status === 'late')
-    return problem('POLICY_INVALID', 'the policies stay as they were: the folder takes too long to read');
-  if (result.status === 'unconfirmed') return unconfirmed(result.removed);
-  if (result.status === 'invalid')
-    return flowInvalid('POLICY_INVALID', 'the policies stay as they were', result);
-  await readyAll(call);
-  const flows = result.flows.map(
-    ({ name, version, created }) =>
-      ({ name, version, change: created ? 'published' : 'unchanged' }) satisfies Json,
-  );
-  const { changed, hash, removed, warnings } = result;
-  return answer(200, { changed, policySet: hash, flows, removed, warnings });
-}
-
-function unconfirmed(removed: readonly Removed[]): Problem {
-  const names = removed.filter((one) => one.confirm).map((one) => `\`${one.name}\``);
-  return problem(
-    'CONFIRM_REQUIRED',
-    `the policies stay as they were: the folder takes away ${names.join(', ')}; if that is meant, send the names in \`confirm\``,
-    { removed },
-  );
 }

@@ -3,12 +3,13 @@ import * as api from '../model/api.js';
 import * as inbox from '../model/api-inbox-answers.js';
 import type { JsonObject } from '../model/json.js';
 import { mayDecide } from '../engine/index.js';
-import type { ApprovalState } from '../engine/state.js';
+import type { ApprovalState, Kit } from '../engine/state.js';
 import type { ApprovalRow } from '../store/approvals.js';
 import { listApprovals, type ApprovalFilter } from '../store/inbox.js';
 import { getRun } from '../store/runs.js';
 import { deleteView, getView, listViews, mostViews, putView, type ViewRow } from '../store/views.js';
 import { bodiesOf } from './approval-body.js';
+import { queuesNow } from './approval-gates.js';
 import { answer, jsonBody, principalOf, route, viewer, type Call, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { standingIn, type StandIn } from './people.js';
@@ -101,7 +102,7 @@ export async function listInbox(call: Call, query: z.output<typeof api.approvals
   const filter = await filterOf(call, asked);
   if (filter.kind === 'problem') return filter;
   const { mine = false } = filter.value;
-  const absent = mine ? await standingIn(call) : [];
+  const [absent, kit] = await Promise.all([mine ? standingIn(call) : [], queuesNow(call.deps)]);
   const found: Found[] = [];
   let next = cursor;
   // Roles alone do not make an approver: who asked, or has decided, is left out, so a page may take several reads.
@@ -116,14 +117,15 @@ export async function listInbox(call: Call, query: z.output<typeof api.approvals
     const states = await statesOf(call.deps, page.items);
     for (const row of page.items) {
       const state = states.get(row.id) ?? null;
-      if (!mine || decidable(call, state))
-        found.push({ row, state, onBehalfOf: mine ? behalf(absent, state) : null });
+      if (!mine || decidable(call, state, kit))
+        found.push({ row, state, onBehalfOf: mine ? behalf(absent, state, kit) : null });
     }
     next = page.nextCursor;
   } while (next !== null && found.length < limit);
-  return answer(200, { data: await bodiesOf(call.deps, found), nextCursor: next });
+  return answer(200, { data: await bodiesOf(call.deps, found, call.principal), nextCursor: next });
 }
 
+type QueueKit = Pick<Kit, 'queueRoles'>;
 type Filter = Omit<ApprovalFilter, 'viewer' | 'limit' | 'cursor'>;
 
 /** A view, and what is asked beside it: what is asked wins. */
@@ -150,15 +152,15 @@ export function storable(instant: string): string {
   return new Date(Math.min(Math.max(Date.parse(instant), 0), latest)).toISOString();
 }
 
-function decidable(call: Call, state: ApprovalState | null): boolean {
-  return state !== null && mayDecide(state, principalOf(call)).status === 'yes';
+function decidable(call: Call, state: ApprovalState | null, kit: QueueKit): boolean {
+  return state !== null && mayDecide(state, principalOf(call), kit).status === 'yes';
 }
 
 /** Those of the absent who could decide it: the caller sees it for them, with no right but its own. */
-function behalf(absent: readonly StandIn[], state: ApprovalState | null): readonly string[] {
+function behalf(absent: readonly StandIn[], state: ApprovalState | null, kit: QueueKit): readonly string[] {
   if (state === null) return [];
   return absent
-    .filter((one) => one.credentials.some((principal) => mayDecide(state, principal).status === 'yes'))
+    .filter((one) => one.credentials.some((principal) => mayDecide(state, principal, kit).status === 'yes'))
     .map((one) => one.id);
 }
 

@@ -8,6 +8,7 @@ import * as answers from '../model/api-answers.js';
 import { newId } from '../model/ids.js';
 import { insertLink, linksOf, openLinks, revokeLink, type LinkRow } from '../store/links.js';
 import { visibleApproval } from './approval-body.js';
+import { queuesNow } from './approval-gates.js';
 import { answer, jsonBody, principalOf, route, type Call, type Reply, type Route } from './call.js';
 import { notFound, problem } from './problem.js';
 
@@ -75,7 +76,7 @@ async function make(call: Call, id: string, minutes: number): Promise<Reply> {
   if (state === null || (state.status !== 'open' && state.status !== 'escalated'))
     return problem('ALREADY_DECIDED', `the approval is ${found.row.status}: there is nothing left to decide`);
   const person = principalOf(call);
-  const may = mayDecide(state, person);
+  const may = mayDecide(state, person, await queuesNow(call.deps));
   if (may.status === 'no') return problem('NOT_AN_APPROVER', may.message, { why: may.why });
   const open = await openLinks(call.deps.pool, id, person.id);
   if (open >= mostOpenLinks)

@@ -2,6 +2,7 @@ import { mayDecide } from '../engine/index.js';
 import type { ApprovalState } from '../engine/state.js';
 import type { JsonObject } from '../model/json.js';
 import { withRolePermissions } from '../model/principal.js';
+import { queuesIn } from '../schema/kit.js';
 import { getApproval, type ApprovalRow } from '../store/approvals.js';
 import { findPerson } from '../store/people.js';
 import { getRun } from '../store/runs.js';
@@ -32,7 +33,7 @@ export function makeNotices(deps: ApiDeps): Notices {
   return {
     body: async (approval) => {
       const found = await find(approval);
-      return found === null ? null : bodyOf(deps, found);
+      return found === null ? null : bodyOf(deps, found, null);
     },
     link: async (approval, principal) => {
       const found = await find(approval);
@@ -51,7 +52,8 @@ async function mayPersonDecide(deps: ApiDeps, state: ApprovalState, id: string):
   const { kind } = person;
   return person.credentials.some(
     ({ roles, permissions }) =>
-      mayDecide(state, withRolePermissions(policySet, { id, kind, roles, permissions })).status === 'yes',
+      mayDecide(state, withRolePermissions(policySet, { id, kind, roles, permissions }), queuesIn(policySet))
+        .status === 'yes',
   );
 }
 

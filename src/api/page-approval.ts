@@ -15,7 +15,7 @@ export function approvalHtml(body: JsonObject): Html {
     ['arguments', html`<pre>${pretty(body['arguments'])}</pre>`],
     ['what would run', html`<pre>${pretty(body['preview'])}</pre>`],
     ['why it is asked', text(body['reason'])],
-    ['who may decide', list(body['roles']) || 'holders of `approval.decide`'],
+    ...gates(body['gates']),
     ...notTold(body['delivery']).map((one) => ['not told', one] as const),
     ['expires', `${text(body['expiresAt'])}, then: ${text(body['onTimeout'])}`],
     ['run', text(body['run'])],
@@ -33,6 +33,16 @@ export function approvalHtml(body: JsonObject): Html {
       )}
     </table>
     ${decisions(body['decisions'])}`;
+}
+
+/** All of them must be approved. */
+function gates(value: Json | undefined): (readonly [string, string])[] {
+  if (!Array.isArray(value)) return [];
+  const all = value.filter(isObject);
+  return all.map((one) => [
+    all.length === 1 ? 'who decides' : `who decides: ${text(one['rule'])}`,
+    text(one['text']),
+  ]);
 }
 
 function notTold(delivery: Json | undefined): string[] {
@@ -103,10 +113,6 @@ export function signInForm(next: string, why: string): Html {
 function text(value: Json | undefined): string {
   if (value === undefined || value === null) return '';
   return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-function list(value: Json | undefined): string {
-  return Array.isArray(value) ? value.map((one: Json) => text(one)).join(', ') : '';
 }
 
 function pretty(value: Json | undefined): string {

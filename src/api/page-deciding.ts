@@ -26,9 +26,9 @@ export async function approvalPage(
   const open = row.status === 'open' || row.status === 'escalated';
   const token = call.deps.sessions.formToken(who.session, `${row.id}:${row.digest}`);
   const form = open
-    ? decisionForm(action, row.digest, token, state?.gate.reason === 'required')
+    ? decisionForm(action, row.digest, token, asksForReason(state))
     : html`<p>This approval is ${row.status}: there is nothing left to decide.</p>`;
-  const shown = approvalHtml(await bodyOf(call.deps, found));
+  const shown = approvalHtml(await bodyOf(call.deps, found, call.principal));
   return page(
     200,
     'Approval',
@@ -37,6 +37,11 @@ export async function approvalPage(
         <p>Signed in as ${who.principal.id}. <button>Sign out</button></p>
       </form>`,
   );
+}
+
+/** One of its gates asks for one. */
+export function asksForReason(state: FoundApproval['state']): boolean {
+  return state?.gates.some(({ rule }) => rule.reason === 'required') === true;
 }
 
 export function fields({ decision, digest, reason }: DecisionFields): {

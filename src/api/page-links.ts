@@ -10,7 +10,14 @@ import { decide } from './decide.js';
 import { problem, type Problem } from './problem.js';
 import { approvalHtml, decisionForm, signInForm } from './page-approval.js';
 import { html, page, problemPage } from './page-html.js';
-import { approvalPage, decided, decisionFields, fields, type DecisionFields } from './page-deciding.js';
+import {
+  asksForReason,
+  approvalPage,
+  decided,
+  decisionFields,
+  fields,
+  type DecisionFields,
+} from './page-deciding.js';
 import { signedIn, type SignedIn } from './page-session.js';
 
 // A link names one approval and one person. It is read as often as a scanner likes; a form decides, once.
@@ -89,10 +96,10 @@ async function show(call: Call, token: string): Promise<Reply> {
     await noteView(call, found);
     return approvalPage(call, found, reader.who, again);
   }
-  const shown = approvalHtml(await bodyOf(call.deps, found));
+  const shown = approvalHtml(await bodyOf(call.deps, found, call.principal));
   const below = needsSignIn(found)
     ? signInForm(again, 'What would run cannot be undone: sign in before you decide.')
-    : decisionForm(again, found.row.digest, '', found.state?.gate.reason === 'required');
+    : decisionForm(again, found.row.digest, '', asksForReason(found.state));
   return page(200, 'Approval', html`${shown}${below}`);
 }
 
@@ -105,7 +112,10 @@ async function approvalFor(call: Call, link: LinkRow, reader: Reader): Promise<F
 }
 
 function needsSignIn({ state }: FoundApproval): boolean {
-  return !tiersWithoutSignIn.includes(state?.action.tier ?? null) || state?.gate.direct === 'required';
+  return (
+    !tiersWithoutSignIn.includes(state?.action.tier ?? null) ||
+    state?.gates.some(({ rule }) => rule.direct === 'required') === true
+  );
 }
 
 async function decideByLink(call: Call, token: string, body: DecisionFields): Promise<Reply> {

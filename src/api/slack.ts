@@ -135,7 +135,7 @@ async function press(call: Call, channels: readonly SlackChannel[], pressed: Pre
 async function shownApproval(call: Call, found: FoundApproval): Promise<SlackApproval> {
   const { publicUrl = null } = (await call.deps.policies.policySet())?.notifications ?? {};
   const page = publicUrl === null ? null : `${publicUrl}/approvals/${encodeURIComponent(found.row.id)}`;
-  return slackApproval(await bodyOf(call.deps, found), page);
+  return slackApproval(await bodyOf(call.deps, found, call.principal), page);
 }
 
 /** A message that still had its buttons though there is nothing left to decide. */

@@ -53,6 +53,9 @@ export function showApproval(one: JsonObject): string[] {
     ...block('would run', one['preview'] ?? null),
     `  asked by    ${text(by['id'])} (${text(by['kind'])}) at ${text(one['requestedAt'])}`,
     ...(reason === '' ? [] : [`  waits for   ${clean(reason)}`]),
+    ...list(one['gates']).map(
+      (gate) => `  decides     ${clean(text(gate['text']))} (${clean(text(gate['rule']))})`,
+    ),
     `  expires     ${clean(text(one['onExpiry'])) || `${text(one['expiresAt'])}, then: ${text(one['onTimeout'])}`}`,
     ...list(object(one['delivery'])['channels'])
       .filter((each) => each['status'] === 'failed' || each['status'] === 'retrying')

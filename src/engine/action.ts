@@ -1,6 +1,6 @@
-import type { JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
-import type { Gate, Transition } from './plan.js';
+import type { Transition } from './plan.js';
 import type { Action, ApprovalState, Bound, Kit, RunState, Shown } from './state.js';
 import { derivedId, plainDigest, type Draft } from './draft.js';
 import { readsOf } from './reads.js';
@@ -13,8 +13,9 @@ interface ActionFields {
   readonly tier: Action['tier'];
   readonly args: JsonObject;
   readonly requester: Principal | null;
+  readonly byRuntime?: boolean;
   readonly messageId: string | null;
-  readonly gate: Gate | null;
+  readonly gate: Json;
   readonly bound: Bound;
   readonly refs?: Action['refs'];
 }
@@ -33,6 +34,7 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     tier: fields.tier,
     arguments: fields.args,
     requester: fields.requester,
+    ...(fields.byRuntime === true ? { byRuntime: true } : {}),
     recipe: 1,
     bound: fields.bound,
     n,
@@ -78,7 +80,7 @@ export function bindingDigest(
   kit: Pick<Kit, 'digest'>,
   run: BoundRun,
   action: BoundAction,
-  gate: Gate | null,
+  gate: Json,
 ): string {
   if ((action.recipe as number) !== 1) return `no digest: unknown recipe ${String(action.recipe)}`;
   const { requester, bound } = action;
@@ -94,7 +96,7 @@ export function bindingDigest(
     n: timesDone(run, effectKey(kit, action)),
     plan: run.planHash,
     environment: run.environment,
-    gate: gate as unknown as JsonObject | null,
+    gate,
     connections: bound.connections,
     reads: bound.reads,
     shown: bound.shown,
@@ -109,7 +111,7 @@ export function asksTheSame(
   kit: Kit,
   run: RunState,
   action: Action,
-  gate: Gate,
+  gate: Json,
   { action: open }: ApprovalState,
 ): boolean {
   const bound = { ...action.bound, shown: open.bound.shown };

@@ -1,25 +1,35 @@
 import type { JsonObject } from '../model/json.js';
 import type { Message } from '../model/message.js';
-import type { Gate, Transition } from './plan.js';
+import type { Transition } from './plan.js';
 import {
   closedStatuses,
   type Action,
   type ApprovalState,
   type ApprovalStatus,
-  type Excluded,
+  type GateState,
   type Refusal,
   type Shown,
 } from './state.js';
 import { asksTheSame } from './action.js';
 import { approved } from './approved.js';
-import { endOf, lastMoment, stageOf, stageTimes } from './deadlines.js';
-import { actionFact, actorOf, answer, derivedId, project, record, refuse, type Draft } from './draft.js';
-import { evaluateGuard } from './guards.js';
-import { findState, guardContext } from './links.js';
-import { gateRoles, mayDecide, type AskedGate } from './gates.js';
+import { decidersNow, gatesDecidedBy, mayDecide, wantsReason } from './deciders.js';
+import {
+  actingPrincipal,
+  actionFact,
+  actorOf,
+  answer,
+  derivedId,
+  project,
+  record,
+  refuse,
+  type Draft,
+} from './draft.js';
 import { noteDenial } from './denials.js';
-import { quorumReached } from './quorum.js';
-import { nextTimer } from './expiry.js';
+import { boundRules, ruleText, type Applying } from './gates.js';
+import { findState } from './links.js';
+import { newApproval } from './opening.js';
+import { allApproved } from './quorum.js';
+import { lastMoment, standingOf } from './standing.js';
 import { isOpen, moveTo, remain, settle, type From } from './flow.js';
 
 // The life of an approval inside a run: open, attach, decide, revoke. Its end by time is expiry.ts, what follows an approval approved.ts.
@@ -30,31 +40,33 @@ export function openApproval(
   draft: Draft,
   transition: Transition,
   action: Action,
-  { gate, asked, shown, repeatedBy }: AskedGate & From & { readonly shown: Shown },
+  { shown, repeatedBy, ...applying }: Applying & From & { readonly shown: Shown },
 ): void {
   const { run } = draft;
+  const rules = boundRules(applying.gates);
   const same = run.approvals.find(
-    (one) => isOpen(one.status) && asksTheSame(draft.kit, run, action, gate, one),
+    (approval) => isOpen(approval.status) && asksTheSame(draft.kit, run, action, rules, approval),
   );
   if (same !== undefined) return attach(draft, same, action, repeatedBy);
   const id = derivedId(draft, 'apr', action.id);
   const parked = { ...action, approval: id };
-  const approval = newApproval(draft, transition, parked, gate, asked);
+  const approval = newApproval(draft, transition, parked, applying);
   run.approvals = [...run.approvals, repeatedBy === undefined ? approval : repeating(approval, repeatedBy)];
   project(draft, parked, 'pending', { shown });
   record(draft, 'human.approval.requested', {
-    actor: actorOf(action.requester),
+    actor: actorOf(actingPrincipal(action)),
     action: actionFact(parked),
     approval: id,
     refs: action.refs,
     data: {
       roles: [...approval.roles],
-      quorum: gate.quorum.count,
+      quorum: Math.max(...approval.gates.map(({ rule }) => rule.quorum.count)),
       expiresAt: new Date(approval.expiresAt).toISOString(),
-      because: [...gate.because],
+      because: approval.asked.map(({ rule }) => rule),
+      ...(action.byRuntime === true ? { requesters: [...approval.requesters] } : {}),
     },
   });
-  draft.effects.push({ kind: 'arm', approval: id, at: nextTimer(approval) });
+  draft.effects.push({ kind: 'arm', approval: id, at: approval.timer });
   if (action.messageId !== null) {
     answer(draft, action.messageId, {
       status: 'pending',
@@ -64,53 +76,6 @@ export function openApproval(
     });
   }
   settle(draft);
-}
-
-function newApproval(
-  draft: Draft,
-  transition: Transition,
-  action: Action & { readonly approval: string },
-  gate: Gate,
-  asked: AskedGate['asked'],
-): ApprovalState {
-  const { run, kit } = draft;
-  const at = guardContext(run, action.requester, action.arguments);
-  const roles = gateRoles(gate, kit);
-  const from = Date.parse(draft.time);
-  const endsAt = endOf(gate, at, from, kit.gateTimeoutMs);
-  const { expiresAt, reminders } = stageTimes(gate, stageOf(gate, 0), kit, from, roles, endsAt);
-  const excluded = excludedFrom(draft, gate);
-  return {
-    id: action.approval,
-    action,
-    status: 'open',
-    gate,
-    roles,
-    decisions: [],
-    expiresAt,
-    ...(reminders.length === 0 ? {} : { reminders }),
-    ...(endsAt === undefined ? {} : { endsAt }),
-    ...(excluded.length === 0 ? {} : { excluded }),
-    asked,
-    human: transition.executor?.kind === 'human',
-    requesters: action.requester === null ? [] : [action.requester.id],
-    queued: false,
-    guards: transition.guards.map((guard, index) => {
-      const { verdict, reason } = evaluateGuard(guard, at);
-      return { index, kind: guard.kind, verdict, reason };
-    }),
-  };
-}
-
-/** Who has a part in this already, where the gate asks for somebody who has none. */
-function excludedFrom({ run, kit }: Draft, { separation }: Gate): Excluded[] {
-  const found: Excluded[] = [];
-  if (separation.author && kit.author !== null) found.push({ id: kit.author, why: 'author' });
-  if (separation.promoter && kit.promoter !== null) found.push({ id: kit.promoter, why: 'promoter' });
-  if (separation.approvers !== true) return found;
-  const earlier = run.evidence.filter((one) => one.kind === 'human_request').map((one) => one.by);
-  for (const id of new Set(earlier)) if (id !== null) found.push({ id, why: 'approver' });
-  return found;
 }
 
 /** The same requester's same request joins the open approval: the digest names who asked. */
@@ -136,6 +101,21 @@ export function change(draft: Draft, id: string, fields: Partial<ApprovalState>)
   return draft.run.approvals.find((one) => one.id === id);
 }
 
+/** Its gates stand otherwise: so does what is told of all of them together, and while one waits its timer goes on. */
+export function setGates(
+  draft: Draft,
+  approval: ApprovalState,
+  gates: readonly GateState[],
+  fields: Partial<ApprovalState> = {},
+): ApprovalState {
+  const changed = { ...approval, ...fields, gates };
+  const waits = !allApproved(changed, draft.kit);
+  const next = waits ? { ...changed, ...standingOf(changed, draft.kit) } : changed;
+  change(draft, approval.id, next);
+  if (waits) draft.effects.push({ kind: 'arm', approval: approval.id, at: next.timer });
+  return next;
+}
+
 const settled: Readonly<Record<Exclude<ApprovalStatus, 'open' | 'escalated'>, Refusal['code']>> = {
   approved: 'ALREADY_DECIDED',
   denied: 'ALREADY_DECIDED',
@@ -145,11 +125,16 @@ const settled: Readonly<Record<Exclude<ApprovalStatus, 'open' | 'escalated'>, Re
 };
 
 /** Still open, approver, digest, reason: in this order (API.md). Null: the decision counts. */
-function refusalOf(approval: ApprovalState, body: Decide, message: Message): Omit<Refusal, 'status'> | null {
+function refusalOf(
+  { kit }: Draft,
+  approval: ApprovalState,
+  body: Decide,
+  message: Message,
+): Omit<Refusal, 'status'> | null {
   if (!(approval.status === 'open' || approval.status === 'escalated')) {
     return { code: settled[approval.status], message: `the approval is ${approval.status}` };
   }
-  const may = mayDecide(approval, message.principal);
+  const may = mayDecide(approval, message.principal, kit);
   if (may.status === 'no') {
     return {
       code: may.why === 'already_decided' ? 'ALREADY_DECIDED' : 'NOT_AN_APPROVER',
@@ -163,14 +148,14 @@ function refusalOf(approval: ApprovalState, body: Decide, message: Message): Omi
       message: `the decision names digest \`${body.digest}\`, the approval's is \`${approval.action.digest}\``,
     };
   }
-  const end = lastMoment(approval);
+  const end = lastMoment(approval, kit);
   if (end !== undefined && !(Date.parse(message.time) <= end)) {
     return {
       code: 'APPROVAL_EXPIRED',
       message: `the decision came after ${new Date(end).toISOString()}, when its time was up`,
     };
   }
-  if (approval.gate.reason !== 'optional' && !body.reasonGiven) {
+  if (!body.reasonGiven && wantsReason(approval, message.principal, body.decision, kit)) {
     return { code: 'REASON_REQUIRED', message: 'this gate asks for a reason: send `reason`' };
   }
   return null;
@@ -191,7 +176,7 @@ export function decideApproval(
     const text = `this run has no approval \`${body.approval}\``;
     return refuseDecision(draft, message, body, { code: 'NOT_FOUND', message: text });
   }
-  const refusal = refusalOf(approval, body, message);
+  const refusal = refusalOf(draft, approval, body, message);
   if (refusal === null) return accept(draft, approval, message, body);
   refuseDecision(draft, message, body, refusal);
 }
@@ -212,17 +197,27 @@ function refuseDecision(draft: Draft, message: Message, body: Decide, said: Omit
 }
 
 function accept(draft: Draft, approval: ApprovalState, message: Message, body: Decide): void {
-  const roles = approval.roles.filter((role) => message.principal.roles.includes(role));
-  const by = { id: message.principal.id, kind: message.principal.kind };
-  const decision = { id: message.id, by, roles, decision: body.decision, at: draft.time };
-  const decided = { ...approval, decisions: [...approval.decisions, decision] };
-  change(draft, approval.id, decided);
+  const { principal } = message;
+  const counted = gatesDecidedBy(approval, principal, draft.kit);
+  const gates = approval.gates.map((gate) => ({ ...gate, roles: decidersNow(gate, draft.kit).roles }));
+  const deciding = [...new Set(gates.flatMap((gate) => gate.roles))];
+  const roles = deciding.filter((role) => principal.roles.includes(role));
+  const decision = {
+    id: message.id,
+    by: { id: principal.id, kind: principal.kind },
+    roles,
+    permitted: principal.permissions.includes('approval.decide'),
+    gates: counted,
+    decision: body.decision,
+    at: draft.time,
+  };
+  const decided = { ...approval, gates, decisions: [...approval.decisions, decision] };
   record(draft, 'approval.decided', {
     actor: actorOf(message.principal),
     action: actionFact(approval.action),
     approval: approval.id,
     causation: message.id,
-    permission: approval.roles.length > 0 ? `role:${roles.join(',')}` : 'approval.decide',
+    permission: roles.length > 0 ? `role:${roles.join(',')}` : 'approval.decide',
     policy: {
       rule: 'gate',
       verdict: body.decision,
@@ -233,14 +228,18 @@ function accept(draft: Draft, approval: ApprovalState, message: Message, body: D
       decision: body.decision,
       decisionId: message.id,
       digest: body.digest,
+      gates: gates.flatMap(({ rule }, index) => (counted.includes(index) ? [ruleText(rule)] : [])),
       ...cameBy(message, body),
     },
   });
   answer(draft, message.id, { status: 'accepted' });
-  if (body.decision !== 'approve') return deny(draft, decided, message.principal.id);
-  noteApproval(draft, decided, message.principal.id);
-  excludeElsewhere(draft, decided, message.principal.id);
-  if (quorumReached(decided)) approved(draft, decided);
+  if (body.decision !== 'approve') {
+    change(draft, approval.id, decided);
+    return deny(draft, decided, principal.id);
+  }
+  noteApprover(draft, decided, principal.id);
+  const next = setGates(draft, decided, gates);
+  if (allApproved(next, draft.kit)) approved(draft, next);
 }
 
 /** The door, and who acted for the human where one did. */
@@ -252,30 +251,22 @@ function cameBy(message: Message, body: Decide): JsonObject {
   };
 }
 
-/** Evidence `human_request`; the requester's own carries no name, so it never counts. */
-function noteApproval(draft: Draft, approval: ApprovalState, by: string): void {
-  const own = approval.requesters.includes(by);
-  const id = derivedId(draft, 'evd', `${approval.id}:${by}`);
+/** Who approves here has approved in this run: what else is open in it may ask for somebody else. */
+function noteApprover(draft: Draft, { id }: ApprovalState, by: string): void {
   const { run } = draft;
-  run.evidence = [
-    ...run.evidence,
-    { id, kind: 'human_request', at: draft.time, stay: run.stay, state: run.state, by: own ? null : by },
-  ];
-  record(draft, 'evidence.recorded', {
-    actor: { kind: 'human', id: by },
-    approval: approval.id,
-    data: { kind: 'human_request', id },
-  });
+  run.approvers = [...new Set([...(run.approvers ?? []), by])];
+  for (const other of run.approvals) {
+    if (other.id !== id && isOpen(other.status))
+      change(draft, other.id, { gates: other.gates.map(without(by)) });
+  }
 }
 
-/** Who approves here has approved in this run: what else is open in it may ask for somebody else. */
-function excludeElsewhere(draft: Draft, { id }: ApprovalState, by: string): void {
-  for (const other of draft.run.approvals) {
-    if (other.id === id || !isOpen(other.status) || other.gate.separation.approvers !== true) continue;
-    const excluded = other.excluded ?? [];
-    if (excluded.some((one) => one.id === by)) continue;
-    change(draft, other.id, { excluded: [...excluded, { id: by, why: 'approver' }] });
-  }
+function without(id: string): (gate: GateState) => GateState {
+  return (gate) => {
+    const { excluded = [], rule } = gate;
+    if (rule.separation.approvers !== true || excluded.some((one) => one.id === id)) return gate;
+    return { ...gate, excluded: [...excluded, { id, why: 'approver' }] };
+  };
 }
 
 function deny(draft: Draft, approval: ApprovalState, by: string): void {

@@ -2,12 +2,13 @@ import type { Transition } from './plan.js';
 import type { ApprovalState } from './state.js';
 import { bindingDigest, connectionsDigest } from './action.js';
 import { change, transitionOf } from './approvals.js';
-import { actionFact, actorOf, project, record, type Draft } from './draft.js';
+import { stricterThanAll } from './covers.js';
+import { actingPrincipal, actionFact, actorOf, derivedId, project, record, type Draft } from './draft.js';
 import { perform, remain } from './flow.js';
-import { gateFor } from './gates.js';
+import { boundRules, gatesFor } from './gates.js';
 import { evaluateGuard, type GuardContext } from './guards.js';
 import { guardContext } from './links.js';
-import { stricterThan } from './merge.js';
+import { allApproved, approversOf } from './quorum.js';
 import { changedReads, readsOf, readsProblem } from './reads.js';
 
 // What was approved, up to its start: everything that it was approved on is checked once more.
@@ -16,7 +17,24 @@ export function approved(draft: Draft, approval: ApprovalState): void {
   change(draft, approval.id, { status: 'approved', queued: true });
   draft.effects.push({ kind: 'disarm', approval: approval.id });
   project(draft, approval.action, 'approved');
+  for (const by of approversOf(approval, draft.kit)) addEvidence(draft, approval, by);
   startApproved(draft);
+}
+
+/** Evidence `human_request`, one for each who approved; the requester's own carries no name, so it never counts. */
+function addEvidence(draft: Draft, approval: ApprovalState, by: string): void {
+  const own = approval.requesters.includes(by);
+  const id = derivedId(draft, 'evd', `${approval.id}:${by}`);
+  const { run } = draft;
+  run.evidence = [
+    ...run.evidence,
+    { id, kind: 'human_request', at: draft.time, stay: run.stay, state: run.state, by: own ? null : by },
+  ];
+  record(draft, 'evidence.recorded', {
+    actor: { kind: 'human', id: by },
+    approval: approval.id,
+    data: { kind: 'human_request', id },
+  });
 }
 
 /** Starts the oldest approved action that may still run, when nothing else does. Guards and digest are checked once more. */
@@ -60,7 +78,7 @@ function mismatch(message: string): Stop {
 
 function stopped(draft: Draft, { id, action }: ApprovalState, { code, message }: Stop): void {
   record(draft, 'transition.rejected', {
-    actor: actorOf(action.requester),
+    actor: actorOf(actingPrincipal(action)),
     action: actionFact(action),
     approval: id,
     data: { code, message },
@@ -72,15 +90,17 @@ function stopped(draft: Draft, { id, action }: ApprovalState, { code, message }:
 /** Why what was approved may no longer run; null when it may. */
 function recheck(draft: Draft, transition: Transition, approval: ApprovalState): Stop | null {
   const { action } = approval;
-  if (bindingDigest(draft.kit, draft.run, action, approval.gate) !== action.digest)
+  if (bindingDigest(draft.kit, draft.run, action, boundRules(approval.gates)) !== action.digest)
     return mismatch('what would run is not what was approved');
-  const at = guardContext(draft.run, action.requester, action.arguments);
+  if (!allApproved(approval, draft.kit))
+    return mismatch('somebody who approved it no longer decides where it waited: ask again');
+  const at = guardContext(draft.run, actingPrincipal(action), action.arguments);
   const changed = changedSince(draft, transition, approval, at);
   if (changed !== null) return mismatch(changed);
   for (const [index, guard] of transition.guards.entries()) {
     const { verdict, reason } = evaluateGuard(guard, at);
     record(draft, 'guard.evaluated', {
-      actor: actorOf(action.requester),
+      actor: actorOf(actingPrincipal(action)),
       action: actionFact(action),
       policy: { rule: `guards/${index}`, verdict, reason },
       data: { index, kind: guard.kind, verdict, reason },
@@ -103,8 +123,13 @@ function changedSince(
     return 'the connection that it would use is not the one that it was approved for';
   const reads = changedReads(bound.reads, readsOf(draft.kit, transition, draft.run));
   if (reads.length > 0) return readsProblem(reads);
-  const now = gateFor(transition, at, draft.kit);
-  const more = now === null ? [] : stricterThan(now.gate, approval.gate);
+  const now = gatesFor(transition, at, draft.kit)?.gates ?? [];
+  const then = approval.gates.map(({ rule }) => rule);
+  const more = stricterThanAll(
+    now.map(({ rule }) => rule),
+    then,
+    draft.kit,
+  );
   return more.length === 0
     ? null
     : `the policy asks for more than what it was approved under: ${more.join(', ')}; ask again`;

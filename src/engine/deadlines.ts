@@ -1,8 +1,9 @@
-import type { Gate, GateTimeout, Path } from './plan.js';
-import type { ApprovalState, Kit } from './state.js';
+import type { Gate, GateTimeout, Path, Tier } from './plan.js';
+import type { GateState, Kit } from './state.js';
 import { readPath, type PathScopes } from './template.js';
+import { readTime } from './time.js';
 
-// When an approval's time is up, stage by stage. Times are epoch milliseconds.
+// When a gate's time is up, stage by stage. Times are epoch milliseconds.
 
 /** The stage after so many escalations; null: the environment's default time, and then it denies. */
 export function stageOf(gate: Gate, escalations: number): GateTimeout | null {
@@ -50,29 +51,41 @@ export function stageTimes(
   return { expiresAt, reminders: reminders.filter((at) => at > from && at < expiresAt) };
 }
 
-const dateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
+export type End =
+  | { readonly status: 'none' }
+  | { readonly status: 'at'; readonly at: number }
+  | { readonly status: 'unreadable'; readonly path: Path; readonly message: string };
 
-/** The earliest of the times that the approval ends with; one that cannot be read counts as the default time. */
-export function endOf(
-  { expiresWith = [] }: Gate,
-  scopes: PathScopes,
-  from: number,
-  defaultMs: number,
-): number | undefined {
-  const ends = expiresWith.map((path) => timeAt(path, scopes) ?? from + defaultMs);
-  return ends.length === 0 ? undefined : Math.min(...ends);
+/** The earliest of the times that the approval ends with. One that cannot be read is never a generous one. */
+export function endOf({ expiresWith = [] }: Pick<Gate, 'expiresWith'>, scopes: PathScopes): End {
+  const ends: number[] = [];
+  for (const path of expiresWith) {
+    const read = readPath(scopes, path);
+    const value = read.found ? read.value : null;
+    const at = readTime(value);
+    if (at === null) return { status: 'unreadable', path, message: unreadable(path, value) };
+    ends.push(at);
+  }
+  return ends.length === 0 ? { status: 'none' } : { status: 'at', at: Math.min(...ends) };
 }
 
-function timeAt(path: Path, scopes: PathScopes): number | null {
-  const read = readPath(scopes, path);
-  if (!read.found || typeof read.value !== 'string' || !dateTime.test(read.value)) return null;
-  const time = Date.parse(read.value);
-  return Number.isNaN(time) ? null : time;
+const longestValue = 60;
+
+function unreadable({ text }: Path, value: unknown): string {
+  const whole = JSON.stringify(value);
+  const shown = whole.length > longestValue ? `${whole.slice(0, longestValue - 3).toWellFormed()}...` : whole;
+  return `the approval would end with \`${text}\`, and \`${shown}\` is no time with a zone: write it as \`2026-12-24T18:00:00+01:00\``;
 }
 
-/** Nobody's decision counts from then on; undefined: there is a stage after this one. */
-export function lastMoment(approval: ApprovalState): number | undefined {
-  const { endsAt, expiresAt, gate, stage } = approval;
-  if (endsAt !== undefined && expiresAt >= endsAt) return endsAt;
-  return stageOf(gate, stage ?? 0)?.action === 'escalate' ? undefined : expiresAt;
+export const deny: Pick<GateTimeout, 'action' | 'to'> = { action: 'deny', to: [] };
+
+/** What the present stage of a gate ends with. Time approves reversible actions only, and nothing after the end of the approval. */
+export function endingOf(
+  { rule, stage: escalations = 0, expiresAt, endsAt }: GateState,
+  tier: Tier | null,
+): Pick<GateTimeout, 'action' | 'to'> {
+  if (endsAt !== undefined && expiresAt >= endsAt) return deny;
+  const stage = stageOf(rule, escalations) ?? deny;
+  if (stage.action === 'escalate') return stage;
+  return stage.action === 'approve' && tier === 'reversible' ? stage : deny;
 }

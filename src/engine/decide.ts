@@ -49,7 +49,7 @@ function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string)
       outcome(draft, event.action, event.result);
       break;
     case 'deadline':
-      if (!isClosed(run)) deadline(draft, event.approval);
+      if (!isClosed(run)) deadline(draft, event);
       break;
     case 'timeout':
       if (!isClosed(run)) timeout(draft);

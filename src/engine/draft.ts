@@ -47,6 +47,11 @@ export function actorOf(principal: Principal | null): RecordActor {
     : { kind: principal.kind, id: principal.id, roles: principal.roles };
 }
 
+/** In whose name a step is judged and recorded: who asked for it; null: the runtime, which takes it by itself. */
+export function actingPrincipal({ byRuntime, requester }: Action): Principal | null {
+  return byRuntime === true ? null : requester;
+}
+
 type FactFields = Omit<Fact, 'key' | 'type' | 'time' | 'data' | 'actor'> & {
   readonly actor?: RecordActor;
   readonly data?: { readonly [key: string]: Json };

@@ -1,72 +1,130 @@
-import type { GateTimeout } from './plan.js';
-import type { ApprovalState } from './state.js';
+import type { ApprovalState, Event, GateState } from './state.js';
 import { approved } from './approved.js';
-import { change } from './approvals.js';
-import { stageOf, stageTimes } from './deadlines.js';
+import { change, setGates } from './approvals.js';
+import { decidersNow } from './deciders.js';
+import { endingOf, stageOf, stageTimes } from './deadlines.js';
 import { actionFact, project, record, type Draft } from './draft.js';
 import { isOpen, remain } from './flow.js';
+import { ruleText } from './gates.js';
+import { allApproved, gateApproved } from './quorum.js';
+import { momentOf } from './standing.js';
 
-// What time does to an open approval: remind, escalate, approve, expire.
+// What time does to an open approval: remind, escalate, approve at a gate, expire.
 
-/** When time has something to say to it next, epoch milliseconds. */
-export function nextTimer({ reminders, expiresAt }: Pick<ApprovalState, 'reminders' | 'expiresAt'>): number {
-  return reminders?.[0] ?? expiresAt;
-}
+type Deadline = Extract<Event, { kind: 'deadline' }>;
+
+/** A timer fires by the server's clock: this machine's may be behind it by so much. */
+const skewMs = 60_000;
 
 /**
- * The approval's timer has fired. With reminders left it is one of them, unless the time is up already; else its
- * stage is over, whatever this machine's clock says: deny, escalate, or (reversible tools only) approve.
+ * The approval's timer has fired: every gate whose moment it was is asked what follows. The first that denies ends
+ * it; an escalation adds people to its own gate, and an approval by time (reversible tools only) counts for its own.
  */
-export function deadline(draft: Draft, id: string): void {
-  const approval = draft.run.approvals.find((one) => one.id === id);
+export function deadline(draft: Draft, event: Deadline): void {
+  const { kit } = draft;
+  const approval = draft.run.approvals.find((one) => one.id === event.approval);
   if (approval === undefined || !isOpen(approval.status)) return;
-  const now = Date.parse(draft.time);
-  const [next, ...reminders] = approval.reminders ?? [];
-  if (next !== undefined && now < approval.expiresAt)
-    return remind(
-      draft,
-      approval,
-      reminders.filter((at) => at > now),
-    );
-  const stage = stageOf(approval.gate, approval.stage ?? 0);
-  const over = approval.endsAt !== undefined && approval.expiresAt >= approval.endsAt;
-  if (!over && stage?.action === 'escalate') return escalate(draft, approval, stage);
-  if (!over && stage?.action === 'approve' && approval.action.tier === 'reversible') {
-    record(draft, 'approval.decided', {
-      action: actionFact(approval.action),
-      approval: id,
-      policy: { rule: 'gate.timeout', verdict: 'approve', reason: 'the time was up' },
-      data: { decision: 'approve', digest: approval.action.digest, by: 'timeout' },
-    });
-    return approved(draft, approval);
-  }
-  change(draft, id, { status: 'expired' });
+  const now = momentMeant(draft, event);
+  const due = [...approval.gates.keys()].filter((index) => momentOf(approval, index, kit) <= now);
+  if (due.length === 0) return waitOn(draft, approval, event);
+  const denied = approval.gates.some(
+    (gate, index) => due.includes(index) && denies(draft, approval, gate, index, now),
+  );
+  if (denied) return expire(draft, approval);
+  const gates = approval.gates.map((gate, index) =>
+    due.includes(index) ? timed(draft, approval, gate, now) : gate,
+  );
+  const escalated = gates.some((gate) => gate.stage !== undefined);
+  const next = setGates(draft, approval, gates, escalated ? { status: 'escalated' } : {});
+  if (allApproved(next, kit)) approved(draft, next);
+}
+
+/** The event's own time, or the moment that its timer was armed to, as far as two clocks may differ. */
+function momentMeant({ time }: Draft, { at }: Deadline): number {
+  const now = Date.parse(time);
+  return at === undefined ? now : Math.max(now, Math.min(at, now + skewMs));
+}
+
+/** A timer that was armed for what a decision has settled meanwhile, or too early: nothing is over yet. */
+function waitOn(draft: Draft, { id, timer }: ApprovalState, { at }: Deadline): void {
+  const ahead = Math.max(0, (at ?? 0) - Date.parse(draft.time));
+  // By the clock that fired too early, what is left begins so much later.
+  draft.effects.push({ kind: 'arm', approval: id, at: timer + (ahead > skewMs ? ahead : 0) });
+}
+
+function denies(
+  { kit }: Draft,
+  approval: ApprovalState,
+  gate: GateState,
+  index: number,
+  now: number,
+): boolean {
+  if (gate.endsAt !== undefined && gate.endsAt <= now) return true;
+  return (
+    !gateApproved(approval, index, kit) &&
+    gate.expiresAt <= now &&
+    endingOf(gate, approval.action.tier).action === 'deny'
+  );
+}
+
+function expire(draft: Draft, approval: ApprovalState): void {
+  change(draft, approval.id, { status: 'expired' });
   project(draft, approval.action, 'expired');
-  record(draft, 'approval.expired', { action: actionFact(approval.action), approval: id });
+  record(draft, 'approval.expired', { action: actionFact(approval.action), approval: approval.id });
   remain(draft);
 }
 
-function remind(draft: Draft, approval: ApprovalState, reminders: readonly number[]): void {
-  change(draft, approval.id, { reminders });
-  record(draft, 'approval.reminded', {
-    action: actionFact(approval.action),
-    approval: approval.id,
-    data: { roles: [...approval.roles], expiresAt: new Date(approval.expiresAt).toISOString() },
-  });
-  draft.effects.push({ kind: 'arm', approval: approval.id, at: nextTimer({ ...approval, reminders }) });
+function timed(draft: Draft, approval: ApprovalState, gate: GateState, now: number): GateState {
+  if (gate.expiresAt > now) return remind(draft, approval, gate, now);
+  const over = endingOf(gate, approval.action.tier);
+  return over.action === 'escalate'
+    ? escalate(draft, approval, gate, over.to)
+    : approve(draft, approval, gate);
 }
 
-function escalate(draft: Draft, approval: ApprovalState, over: GateTimeout): void {
-  // Whoever holds `approval.decide` may decide where no role is named: a role would be one condition more.
-  const roles = approval.roles.length === 0 ? [] : [...new Set([...approval.roles, ...over.to])];
-  const stage = (approval.stage ?? 0) + 1;
-  const { gate, endsAt } = approval;
-  const times = stageTimes(gate, stageOf(gate, stage), draft.kit, Date.parse(draft.time), roles, endsAt);
-  change(draft, approval.id, { status: 'escalated', roles, stage, ...times });
-  record(draft, 'approval.escalated', {
-    action: actionFact(approval.action),
-    approval: approval.id,
-    data: { roles, expiresAt: new Date(times.expiresAt).toISOString() },
+function approve(draft: Draft, { id, action }: ApprovalState, gate: GateState): GateState {
+  record(draft, 'approval.decided', {
+    action: actionFact(action),
+    approval: id,
+    policy: { rule: 'gate.timeout', verdict: 'approve', reason: 'the time was up' },
+    data: { decision: 'approve', digest: action.digest, by: 'timeout', gates: [ruleText(gate.rule)] },
   });
-  draft.effects.push({ kind: 'arm', approval: approval.id, at: nextTimer(times) });
+  return { ...gate, byTime: draft.time };
+}
+
+function remind(draft: Draft, { id, action }: ApprovalState, gate: GateState, now: number): GateState {
+  record(draft, 'approval.reminded', {
+    action: actionFact(action),
+    approval: id,
+    data: {
+      roles: [...gate.roles],
+      expiresAt: new Date(gate.expiresAt).toISOString(),
+      gate: ruleText(gate.rule),
+    },
+  });
+  return {
+    ...gate,
+    reminders: [gate.reminders].flat().flatMap((at) => (at !== undefined && at > now ? [at] : [])),
+  };
+}
+
+/** Who decided at it already still counts; who is added decides beside them. */
+function escalate(
+  draft: Draft,
+  { id, action }: ApprovalState,
+  gate: GateState,
+  to: readonly string[],
+): GateState {
+  const { kit, time } = draft;
+  const stage = (gate.stage ?? 0) + 1;
+  const added = [...new Set([...(gate.added ?? []), ...to])];
+  const { roles } = decidersNow({ ...gate, added }, kit);
+  const { rule, endsAt } = gate;
+  const times = stageTimes(rule, stageOf(rule, stage), kit, Date.parse(time), roles, endsAt);
+  record(draft, 'approval.escalated', {
+    action: actionFact(action),
+    approval: id,
+    data: { roles: [...roles], expiresAt: new Date(times.expiresAt).toISOString(), gate: ruleText(rule) },
+  });
+  return { ...gate, added, roles, stage, ...times };
 }

@@ -3,15 +3,16 @@ import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Transition } from './plan.js';
 import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
-import { actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
+import { actingPrincipal, actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
 import { evaluateGuard, possible } from './guards.js';
 import { blockedBy, findState, guardContext } from './links.js';
-import { floorsFor, gateFor } from './gates.js';
+import { boundRules, floorsFor, gatesFor } from './gates.js';
 import { bind, effectKey, makeAction, nothingBound } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { consume } from './approved.js';
 import { chainStep } from './chain.js';
+import { refuseEnd, unreadableEnd } from './unreadable-end.js';
 import { nothingCalled, write } from './written.js';
 
 // How a run moves: entering states, deterministic chains, executing, settling, closing.
@@ -31,7 +32,8 @@ export function enter(draft: Draft): void {
     tool: null,
     tier: null,
     args: {},
-    requester: null,
+    requester: leader(draft.run),
+    byRuntime: true,
     messageId: null,
     gate: null,
     bound: nothingBound,
@@ -111,7 +113,7 @@ export interface From {
   readonly repeatedBy?: string;
 }
 
-/** Takes a transition that has passed every check before its gate: park, execute, or just move. */
+/** Takes a transition that has passed every check before its gates: park, execute, or just move. */
 export function take(
   draft: Draft,
   transition: Transition,
@@ -120,24 +122,40 @@ export function take(
   from: From,
 ): void {
   const { run, kit } = draft;
-  const asked = gateFor(transition, guardContext(run, requester, args), kit);
+  const at = guardContext(run, requester, args);
+  const applying = gatesFor(transition, at, kit);
+  const endless = unreadableEnd(applying?.gates ?? [], at);
+  if (endless !== null) return refuseEnd(draft, transition, requester, endless, from.messageId);
+  const asking = requester ?? leader(run);
   const fields = {
     transition: transition.name,
     tool: transition.tool,
     tier: transition.tier,
     args,
-    requester,
+    requester: asking,
+    byRuntime: requester === null,
     messageId: from.messageId,
     refs: from.refs,
   };
-  if (asked === null)
-    return perform(draft, transition, makeAction(draft, { ...fields, gate: null, bound: nothingBound }));
+  if (applying === null)
+    return perform(
+      draft,
+      transition,
+      makeAction(draft, { ...fields, gate: boundRules([]), bound: nothingBound }),
+    );
   const { context, input } = run;
   const denied = deniedBefore(draft, transition.name, args);
-  const shown = kit.show(transition, { arguments: args, context, input, requester, denied });
+  const shown = kit.show(transition, { arguments: args, context, input, requester: asking, denied });
   const bound = bind(kit, transition, run, shown);
-  const action = makeAction(draft, { ...fields, gate: asked.gate, bound });
-  openApproval(draft, transition, action, { ...asked, ...from, shown });
+  const action = makeAction(draft, { ...fields, gate: boundRules(applying.gates), bound });
+  openApproval(draft, transition, action, { ...applying, ...from, shown });
+}
+
+/** Whose message led to where the run stands. */
+function leader({ ledBy, startedBy }: RunState): Principal | null {
+  if (ledBy !== undefined) return ledBy;
+  const { id, kind } = startedBy;
+  return kind === 'runtime' ? null : { id, kind, roles: [], permissions: [] };
 }
 
 /** Runs the action's executor, or moves at once where there is none. */
@@ -185,7 +203,7 @@ export function complete(draft: Draft, transition: Transition, action: Action): 
 }
 
 function branchTarget(draft: Draft, transition: Transition, action: Action): string {
-  const at = guardContext(draft.run, action.requester, action.arguments);
+  const at = guardContext(draft.run, actingPrincipal(action), action.arguments);
   for (const [index, branch] of transition.branches.entries()) {
     const { verdict, reason } = evaluateGuard(branch.when, at);
     if (verdict !== 'pass') continue;
@@ -206,16 +224,26 @@ export function moveTo(draft: Draft, target: string, transition: string, action:
   run.problem = null;
   run.stuckOn = null;
   run.state = target;
+  setLeader(run, action);
   record(draft, 'run.transitioned', {
-    actor: actorOf(action?.requester ?? null),
+    actor: actorOf(action === null ? null : actingPrincipal(action)),
     ...(action === null ? {} : { action: actionFact(action) }),
     data: { from, to: target, transition, version: run.version },
   });
   if (run.chainDepth > 0) run.chain = [...run.chain, { transition, from, to: target }];
-  if (from === target && findState(draft.plan, target)?.terminal !== true) return afterEnter(draft);
+  // Entering it again runs its onEnter once more, and the stay goes on.
+  if (from === target && findState(draft.plan, target)?.terminal !== true) return enter(draft);
   run.stay += 1;
   revokeOpen(draft, `the run left state \`${from}\``);
   enter(draft);
+}
+
+/** Who asked for the step that led here; after a time-out, who started the run. */
+function setLeader(run: Draft['run'], action: Action | null): void {
+  delete run.ledBy;
+  if (action?.requester === null || action?.requester === undefined) return;
+  const { id, kind } = action.requester;
+  run.ledBy = { id, kind, roles: [], permissions: [] };
 }
 
 /** Nothing executes: the run waits for a caller or a decision, and whoever waited for it is answered. */

@@ -1,11 +1,12 @@
-import type { Principal } from '../model/principal.js';
+import type { Json } from '../model/json.js';
 import { truncate } from '../model/text.js';
-import type { Executor, Gate, Guard, Operand, Tier, Transition } from './plan.js';
-import type { ApprovalState, Asked, Excluded, Kit } from './state.js';
+import type { Executor, Gate, GateTimeout, Guard, Operand, Tier, Transition } from './plan.js';
+import type { Asked, Kit } from './state.js';
 import { evaluateGuard, verdictOf, type GuardContext } from './guards.js';
-import { strictest } from './merge.js';
 import { grouped } from './shown.js';
 import { valueAt } from './template.js';
+
+// Which gates stand before a step, and which of them ask.
 
 /** The gate of a `human` executor: its own roles, else its queue's. */
 export function humanGate(roles: readonly string[], queue: string | null): Gate {
@@ -23,54 +24,79 @@ export function humanGate(roles: readonly string[], queue: string | null): Gate 
 }
 
 /** A gate that applies, with what asked for it. */
-export interface AskedGate {
-  readonly gate: Gate;
+export interface AskingGate {
+  readonly rule: Gate;
+  readonly asked: Asked;
+}
+
+export interface Applying {
+  /** All of them must be approved. */
+  readonly gates: readonly AskingGate[];
+  /** Every rule that asks, also one that another gate answers for. */
   readonly asked: readonly Asked[];
 }
 
 /** Every gate that may stand before it: its author's, its executor's, its environment's. */
-export function gatesOf(transition: Transition, kit: Pick<Kit, 'floors'>): Gate[] {
-  const own = transition.gate === null ? [] : (transition.gate.parts ?? [transition.gate]);
-  const human =
-    transition.executor?.kind === 'human'
-      ? [humanGate(transition.executor.roles, transition.executor.queue)]
-      : [];
-  return [...own, ...human, ...floorsFor(transition, kit)];
+export function gatesOf(
+  transition: Pick<Transition, 'gates' | 'executor' | 'tier'>,
+  kit: Pick<Kit, 'floors'>,
+): Gate[] {
+  const { executor } = transition;
+  const human = executor?.kind === 'human' ? [humanGate(executor.roles, executor.queue)] : [];
+  return [...transition.gates, ...human, ...floorsFor(transition, kit)];
+}
+
+/** The gates that apply to this submit; null: none. An error in `on` means that it applies. */
+export function gatesFor(
+  transition: Transition,
+  at: GuardContext,
+  kit: Pick<Kit, 'floors'>,
+): Applying | null {
+  return applying(gatesOf(transition, kit), at);
+}
+
+/** Of these gates, those that ask; without the ones that nobody wrote and that another one answers for. */
+export function applying(gates: readonly Gate[], at: GuardContext): Applying | null {
+  const asking = gates.flatMap((gate) => {
+    const asked = askedBy(gate, at);
+    return asked === null ? [] : [{ rule: ruleOf(gate), asked }];
+  });
+  if (asking.length === 0) return null;
+  return {
+    gates: asking.filter((one) => !asking.some((other) => other !== one && answersFor(other, one))),
+    asked: asking.map(({ asked }) => asked),
+  };
 }
 
 /**
- * The gate that applies to this submit, or null: every place that asks for one is asked on its own, and those that
- * do are merged to the strictest. An error in `on` means that it applies.
+ * The default gate of what is irreversible (one approval by somebody else) is kept by every gate that keeps the
+ * requester out. The gate of a `human` executor is kept by one that its author wrote for the same people, and that
+ * time does not approve.
  */
-export function gateFor(
-  transition: Transition,
-  at: GuardContext,
-  kit: Pick<Kit, 'floors' | 'queueRoles'>,
-): AskedGate | null {
-  return mergeAsked(gatesOf(transition, kit), at, kit);
+function answersFor({ rule, asked }: AskingGate, implied: AskingGate): boolean {
+  if (asked.source === 'tier' || asked.source === 'executor' || rule.separation.requester === false)
+    return asked.source === 'executor' && implied.asked.source === 'tier';
+  if (implied.asked.source === 'tier') return true;
+  return (
+    implied.asked.source === 'executor' && samePeople(rule, implied.rule) && !approvesByTime(rule.timeout)
+  );
 }
 
-/** Of these gates, those that ask. */
-export function mergeAsked(
-  gates: readonly Gate[],
-  at: GuardContext,
-  kit: Pick<Kit, 'queueRoles'>,
-): AskedGate | null {
-  const found = gates.flatMap((gate) => {
-    const asked = askedBy(gate, at);
-    return asked === null ? [] : [{ gate, asked }];
-  });
-  const [first, ...others] = found;
-  if (first === undefined) return null;
-  // Each with its own people before they are merged: a queue beside another gate's roles asks for somebody of it still.
-  const people = ({ gate }: { readonly gate: Gate }): Gate => ({ ...gate, roles: gateRoles(gate, kit) });
-  return {
-    gate:
-      others.length === 0
-        ? ruleOf(first.gate)
-        : others.reduce((sofar, one) => strictest(sofar, people(one)), ruleOf(people(first))),
-    asked: found.map((one) => one.asked),
-  };
+function samePeople(one: Gate, other: Gate): boolean {
+  return (
+    one.queue === other.queue &&
+    one.roles.length === other.roles.length &&
+    one.roles.every((role) => other.roles.includes(role))
+  );
+}
+
+function approvesByTime(stage: GateTimeout | null | undefined): boolean {
+  return stage !== null && stage !== undefined && (stage.action === 'approve' || approvesByTime(stage.then));
+}
+
+/** The gate policy that a digest names: the rules of every gate that applies. Null: there is none. */
+export function boundRules(gates: readonly { readonly rule: Gate }[]): Json {
+  return gates.length === 0 ? null : (gates.map(({ rule }) => rule) as unknown as Json);
 }
 
 /** When gates ask, as their conditions are written; null: always. */
@@ -82,7 +108,7 @@ export function whenAsked(gates: readonly Gate[]): string | null {
 }
 
 /** What the digest binds: the rules, and not where they are written. */
-function ruleOf({ origin: _origin, parts: _parts, ...rules }: Gate): Gate {
+function ruleOf({ origin: _origin, ...rules }: Gate): Gate {
   return rules;
 }
 
@@ -100,9 +126,14 @@ function askedBy(gate: Gate, at: GuardContext): Asked | null {
   return {
     source: gate.origin?.source ?? 'transition',
     path: gate.origin?.path ?? null,
-    rule: gate.because.join('; '),
+    rule: ruleText(gate),
     reason: gate.on === null ? null : becauseOf(gate.on, at),
   };
+}
+
+/** A gate's rule as its author wrote it. */
+export function ruleText({ because }: Pick<Gate, 'because'>): string {
+  return because.join('; ');
 }
 
 /** `amount 60,000 > 50,000`: the comparison with what it read; of other conditions, and of errors, the guard's reason. */
@@ -120,78 +151,4 @@ function side(operand: Operand, at: GuardContext): string {
   const text = typeof value === 'number' ? grouped(value) : JSON.stringify(value);
   const cut = truncate(text, longestValue);
   return operand.kind === 'literal' ? cut : `${operand.text} ${cut}`;
-}
-
-/** Where gate and executor name no role, the queue's; where there are none either, the permission decides. */
-export function gateRoles(gate: Gate, kit: Pick<Kit, 'queueRoles'>): readonly string[] {
-  if (gate.roles.length > 0 || gate.queue === null) return gate.roles;
-  return kit.queueRoles(gate.queue);
-}
-
-export type MayDecide =
-  | { readonly status: 'yes' }
-  | {
-      readonly status: 'no';
-      readonly why:
-        'not_human' | 'not_direct' | 'requester' | Excluded['why'] | 'role_missing' | 'already_decided';
-      readonly message: string;
-    };
-
-const excludedAs: Readonly<Record<Excluded['why'], string>> = {
-  author: 'wrote this version of the flow',
-  promoter: 'brought this version of the flow into the environment',
-  approver: 'has approved something in this run before',
-};
-
-/** Who may decide this approval now (SEMANTICS §6): one function for every door. */
-export function mayDecide(approval: ApprovalState, principal: Principal): MayDecide {
-  if (principal.kind !== 'human') {
-    return {
-      status: 'no',
-      why: 'not_human',
-      message: `only a human decides; \`${principal.id}\` is of kind ${principal.kind}`,
-    };
-  }
-  if (approval.gate.direct === 'required' && principal.actedBy !== undefined) {
-    return {
-      status: 'no',
-      why: 'not_direct',
-      message: `this gate asks for the human itself; \`${principal.actedBy}\` acts for \`${principal.id}\``,
-    };
-  }
-  if (approval.gate.separation.requester !== false && approval.requesters.includes(principal.id)) {
-    return {
-      status: 'no',
-      why: 'requester',
-      message: `\`${principal.id}\` asked for this action and may not decide it`,
-    };
-  }
-  const excluded = approval.excluded?.find((one) => one.id === principal.id);
-  if (excluded !== undefined) {
-    return {
-      status: 'no',
-      why: excluded.why,
-      message: `\`${principal.id}\` ${excludedAs[excluded.why]} and may not decide it: the gate asks for somebody else`,
-    };
-  }
-  const roles = approval.roles;
-  if (
-    roles.length > 0
-      ? !roles.some((role) => principal.roles.includes(role))
-      : !principal.permissions.includes('approval.decide')
-  ) {
-    const wants =
-      roles.length > 0
-        ? `one of the roles ${roles.map((role) => `\`${role}\``).join(', ')}`
-        : 'the permission `approval.decide`';
-    return { status: 'no', why: 'role_missing', message: `deciding this takes ${wants}` };
-  }
-  if (approval.decisions.some((one) => one.by.id === principal.id)) {
-    return {
-      status: 'no',
-      why: 'already_decided',
-      message: `\`${principal.id}\` has already decided this approval`,
-    };
-  }
-  return { status: 'yes' };
 }

@@ -99,7 +99,7 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
       { kind: 'onEnter' },
     );
   }
-  if (action.requester === null) return stick(draft, error, { kind: 'chain' });
+  if (action.byRuntime === true) return stick(draft, error, { kind: 'chain' });
   remain(draft);
 }
 

@@ -72,8 +72,8 @@ export interface Transition {
   /** Values that the link offers for its arguments. */
   readonly prefill: readonly { readonly key: string; readonly value: Template }[];
   readonly guards: readonly Guard[];
-  /** Already merged from transition, charter, tool and tier. Environment floors are merged when it parks. */
-  readonly gate: Gate | null;
+  /** Of the transition, its tool, its charter and its tier: each that applies is asked for. Environments add floors when it parks. */
+  readonly gates: readonly Gate[];
   readonly executor: Executor | null;
   readonly output: readonly Mapping[];
   readonly branches: readonly { readonly when: Guard; readonly target: string }[];
@@ -242,8 +242,6 @@ export interface Gate {
   readonly on: Guard | null;
   readonly roles: readonly string[];
   readonly queue: string | null;
-  /** Where it is of several places that name different ones: all of them, `queue` first. */
-  readonly queues?: readonly string[];
   readonly quorum: {
     readonly count: number;
     /** Slots: each is filled by one person, who fills no other. */
@@ -258,7 +256,7 @@ export interface Gate {
   readonly timeout: GateTimeout | null;
   /** Fractions of each stage's time, rising, after which the approvers are reminded. */
   readonly reminders?: readonly number[];
-  /** Times in arguments, context or input with which the approval ends, denied. */
+  /** Times in arguments, context or input with which the approval ends, denied: RFC 3339 with a zone. */
   readonly expiresWith?: readonly Path[];
   /** Where each rule came from, for the approver: `charter: amount > 50000`. */
   readonly because: readonly string[];
@@ -267,8 +265,6 @@ export interface Gate {
     /** In the flow's own document; null: it is written elsewhere. */
     readonly path: readonly (string | number)[] | null;
   };
-  /** The places that this gate is made of, where it is of several: what applies is asked for each. */
-  readonly parts?: readonly Gate[];
 }
 
 /** What an environment asks for whatever the author wrote: for effects of these tiers, `none` among them. */

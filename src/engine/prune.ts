@@ -1,4 +1,4 @@
-import type { Gate, Guard, Plan } from './plan.js';
+import type { Guard, Plan } from './plan.js';
 import type { Evidence, RunState } from './state.js';
 import { isOpen } from './flow.js';
 
@@ -48,14 +48,9 @@ function requiredCounts({ states }: Plan): ReadonlyMap<string, number> {
       default:
     }
   };
-  const noteGate = (gate: Gate | null): void => {
-    if (gate === null) return;
-    if (gate.on !== null) note(gate.on);
-    gate.parts?.forEach(noteGate);
-  };
-  for (const { guards, gate, branches } of states.flatMap((state) => state.transitions)) {
+  for (const { guards, gates, branches } of states.flatMap((state) => state.transitions)) {
     guards.forEach(note);
-    noteGate(gate);
+    for (const { on } of gates) if (on !== null) note(on);
     for (const branch of branches) note(branch.when);
   }
   return counts;

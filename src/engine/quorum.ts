@@ -1,35 +1,56 @@
-import type { ApprovalState } from './state.js';
+import type { ApprovalDecision, ApprovalState, GateState, Kit, RoleShare } from './state.js';
+import { decidersNow } from './deciders.js';
 
-/** A person who approved, with the roles that it held then. */
+/** A person who approved, with the roles of this gate that it held then and that decide at it still. */
 type Approver = readonly string[];
-type Voted = Pick<ApprovalState, 'gate' | 'decisions' | 'requesters'>;
+type Voted = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters'>;
+type QueueKit = Pick<Kit, 'queueRoles'>;
 
-/** Distinct approving humans, enough of them, and for each slot of a role one who fills no other. */
-export function quorumReached(approval: Voted): boolean {
-  const people = approvers(approval);
-  const slots = slotsOf(approval, people.length);
-  return enough(people.length, approval.gate.quorum.count) && fill(slots, people).size === slots.length;
+/** Each of its gates is. */
+export function allApproved(approval: Voted, kit: QueueKit): boolean {
+  const all = [...approval.gates.keys()];
+  return all.length > 0 && all.every((index) => gateApproved(approval, index, kit));
 }
 
-export interface Slot {
-  readonly role: string;
-  readonly count: number;
+/** By time, or by distinct approving humans, enough of them, and for each slot of a role one who fills no other. */
+export function gateApproved(approval: Voted, index: number, kit: QueueKit): boolean {
+  const gate = approval.gates[index];
+  if (gate === undefined) return false;
+  if (gate.byTime !== undefined) return true;
+  const people = approversAt(approval, gate, index, kit);
+  const slots = slotsOf(gate, people.length);
+  return enough(people.length, gate.rule.quorum.count) && fill(slots, people).size === slots.length;
+}
+
+export interface Share {
+  /** Distinct humans whose approvals count at this gate. */
   readonly approved: number;
+  /** Of each role that has slots of its own: how many it wants, and how many have a person who fills no other. */
+  readonly perRole: readonly RoleShare[];
 }
 
-/** How many people each role's slots want, and how many have a person who fills no other. */
-export function slotsFilled(approval: Voted): Slot[] {
-  const { perRole } = approval.gate.quorum;
-  const people = approvers(approval);
+export function shareAt(approval: Voted, gate: GateState, index: number, kit: QueueKit): Share {
+  const { perRole } = gate.rule.quorum;
+  const people = approversAt(approval, gate, index, kit);
   const slots = perRole.flatMap(({ role, count }) =>
     Array<string>(Math.max(0, Math.min(count, people.length))).fill(role),
   );
   const filled = [...fill(slots, people).values()].map((slot) => slots[slot]);
-  return perRole.map(({ role, count }) => ({
-    role,
-    count,
-    approved: filled.filter((one) => one === role).length,
-  }));
+  return {
+    approved: people.length,
+    perRole: perRole.map(({ role, count }) => ({
+      role,
+      count,
+      approved: filled.filter((one) => one === role).length,
+    })),
+  };
+}
+
+/** Who has approved so that it counts at one gate at least, in the order in which they did. */
+export function approversOf(approval: Voted, kit: QueueKit): readonly string[] {
+  const counting = approval.gates.map((gate, index) => counts(approval, gate, index, kit));
+  const counted = approval.decisions.filter((one) => counting.some((countsAt) => countsAt(one)));
+  return [...new Set(counted.map((one) => one.by.id))];
 }
 
 /** Nobody is ever enough for a number that is none. */
@@ -37,16 +58,34 @@ function enough(people: number, count: number): boolean {
   return Number.isInteger(count) && count >= 1 && people >= count;
 }
 
-/** Who approved and then asked for the same is a requester like any other. */
-function approvers({ gate, decisions, requesters }: Voted): Approver[] {
-  const own = gate.separation.requester !== false ? requesters : [];
-  const approved = decisions.filter((one) => one.decision === 'approve' && !own.includes(one.by.id));
-  return [...new Map(approved.map((one) => [one.by.id, one.roles])).values()];
+function approversAt(approval: Voted, gate: GateState, index: number, kit: QueueKit): Approver[] {
+  const { roles: deciding } = decidersNow(gate, kit);
+  const counted = approval.decisions.filter(counts(approval, gate, index, kit));
+  const people = new Map(
+    counted.map(({ by, roles }) => [by.id, roles.filter((role) => deciding.includes(role))]),
+  );
+  return [...people.values()];
+}
+
+/** Whoever dropped out of a queue meanwhile does not count; who approved and then asked for the same is a requester like any other. */
+function counts(
+  { requesters }: Voted,
+  gate: GateState,
+  index: number,
+  kit: QueueKit,
+): (decision: ApprovalDecision) => boolean {
+  const deciders = decidersNow(gate, kit);
+  const own = gate.rule.separation.requester !== false ? requesters : [];
+  return ({ decision, by, gates, roles, permitted }) =>
+    decision === 'approve' &&
+    gates.includes(index) &&
+    !own.includes(by.id) &&
+    (roles.some((role) => deciders.roles.includes(role)) || (deciders.byPermission && permitted));
 }
 
 /** `null`: a slot that nobody can fill, of a count that is none or that people are too few for. */
-function slotsOf({ gate }: Voted, people: number): (string | null)[] {
-  return gate.quorum.perRole.flatMap(({ role, count }) =>
+function slotsOf({ rule }: GateState, people: number): (string | null)[] {
+  return rule.quorum.perRole.flatMap(({ role, count }) =>
     enough(people, count) ? Array<string>(count).fill(role) : [null],
   );
 }

@@ -1,9 +1,10 @@
 import type { ErrorClass, ErrorCode, ProblemCode } from '../model/errors.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Message, MessageRefusal } from '../model/message.js';
-import type { Principal, PrincipalKind } from '../model/principal.js';
+import type { Principal } from '../model/principal.js';
 import type { Fact, PayloadRef } from '../model/records.js';
-import type { Executor, Floor, Gate, GateSource, Reliability, Tier, Transition } from './plan.js';
+import type { Action, ApprovalState, Asked, Evidence, Who } from './action-state.js';
+import type { Executor, Floor, GateSource, Reliability, Tier, Transition } from './plan.js';
 
 export type RunStatus = 'running' | 'waiting' | 'stuck' | 'completed' | 'cancelled' | 'failed' | 'timed_out';
 export const closedStatuses: readonly RunStatus[] = ['completed', 'cancelled', 'failed', 'timed_out'];
@@ -13,108 +14,17 @@ export type ApprovalStatus =
 export type ActionStatus =
   'pending' | 'approved' | 'denied' | 'expired' | 'revoked' | 'executing' | 'executed' | 'failed' | 'unknown';
 
-export interface Evidence {
-  readonly id: string;
-  readonly kind: string;
-  readonly at: string;
-  /** The stay in which it was recorded. */
-  readonly stay: number;
-  readonly state: string;
-  /** For `human_request`: who approved. */
-  readonly by: string | null;
-}
-
-export interface Who {
-  readonly id: string;
-  readonly kind: PrincipalKind | 'runtime';
-}
-
-/** One intended effect: what the digest binds. */
-export interface Action {
-  readonly id: string;
-  /** Transition name, or `onEnter:<state>`. */
-  readonly transition: string;
-  readonly tool: string | null;
-  readonly tier: Tier | null;
-  readonly arguments: JsonObject;
-  readonly requester: Principal | null;
-  /** By which list of values `digest` was made: a later list never changes what was approved under this one. */
-  readonly recipe: 1;
-  readonly digest: string;
-  /** What an approval of it binds besides. */
-  readonly bound: Bound;
-  /** How often this run has done exactly this successfully before. */
-  readonly n: number;
-  readonly idempotencyKey: string;
-  readonly stay: number;
-  readonly requestedAt: string;
-  readonly approval: string | null;
-  /** Arrival whose answer waits for this action's outcome; null when nobody waits. */
-  readonly messageId: string | null;
-  readonly refs: readonly PayloadRef[];
-}
-
-/** Digests, as of the moment when the approval was asked for; nothing where nobody was asked. */
-export interface Bound {
-  /** Of what the call's connections stand for; null: it uses none. */
-  readonly connections: string | null;
-  /** Of what the call reads of the run besides its arguments, by path. */
-  readonly reads: Readonly<Record<string, string>>;
-  /** Of what the approver is given: summary, consequence, preview. */
-  readonly shown: string | null;
-}
-
-export interface ApprovalState {
-  readonly id: string;
-  readonly action: Action;
-  readonly status: ApprovalStatus;
-  readonly gate: Gate;
-  /** Gate's roles, or its queue's, resolved when it opened. Empty: permission `approval.decide`. */
-  readonly roles: readonly string[];
-  readonly decisions: readonly {
-    readonly id: string;
-    readonly by: Who;
-    readonly roles: readonly string[];
-    readonly decision: 'approve' | 'deny';
-    readonly at: string;
-  }[];
-  /** Epoch milliseconds: when its present stage ends. */
-  readonly expiresAt: number;
-  /** Epoch milliseconds, rising: when its approvers are reminded. */
-  readonly reminders?: readonly number[];
-  /** Epoch milliseconds: it ends then, denied, whatever its stages say. */
-  readonly endsAt?: number;
-  /** How often it has been escalated. */
-  readonly stage?: number;
-  /** Who may not decide besides the requesters, and why. */
-  readonly excluded?: readonly Excluded[];
-  /** Which rules asked for it, with what they read. */
-  readonly asked?: readonly Asked[];
-  /** true: the transition's executor is `human`, so nothing else runs. */
-  readonly human: boolean;
-  /** Who asked for it, and who had it asked again; none of them may decide where the requester may not. */
-  readonly requesters: readonly string[];
-  /** Decided while another step was executing: what was approved starts, and where a denial leads the run moves, when that one has settled. */
-  readonly queued: boolean;
-  /** true: it is about doing an effect again whose outcome is unknown; the run stays stuck until it runs. */
-  readonly repeats?: true;
-  /** Guards as they passed when it parked, for the approver. */
-  readonly guards: readonly GuardReport[];
-}
-
-export interface Excluded {
-  readonly id: string;
-  readonly why: 'author' | 'promoter' | 'approver';
-}
-
-export interface Asked {
-  readonly source: GateSource;
-  /** JSON pointer segments in the flow's document; null: the rule is written elsewhere. */
-  readonly path: readonly (string | number)[] | null;
-  readonly rule: string;
-  /** `amount 60,000 > 50,000`; null: it always applies. */
-  readonly reason: string | null;
-}
+export type {
+  Action,
+  ApprovalDecision,
+  ApprovalState,
+  Asked,
+  Bound,
+  Evidence,
+  Excluded,
+  GateState,
+  Who,
+} from './action-state.js';
 
 export interface Problem {
   readonly code: ProblemCode | ErrorCode;
@@ -140,6 +50,10 @@ export interface RunState {
   readonly context: JsonObject;
   readonly evidence: readonly Evidence[];
   readonly approvals: readonly ApprovalState[];
+  /** Everyone who has approved anything in this run, whatever became of it; absent: nobody. */
+  readonly approvers?: readonly string[];
+  /** Whose message led to where the run stands, without rights: who asks for what the runtime starts there. Absent: who started it. */
+  readonly ledBy?: Principal;
   /** `<transition>:<digest of arguments>` and how often it succeeded. */
   readonly successes: readonly (readonly [string, number])[];
   /** By transition: how often it was denied, and the last time, with the key of exactly what was asked. */
@@ -243,7 +157,8 @@ export type Event =
       readonly message: { readonly id: string; readonly digest: string } | null;
     }
   | { readonly kind: 'outcome'; readonly time: string; readonly action: string; readonly result: Outcome }
-  | { readonly kind: 'deadline'; readonly time: string; readonly approval: string }
+  /** `at`: the moment that the timer was armed to, epoch milliseconds; without it `time` alone says what is over. */
+  | { readonly kind: 'deadline'; readonly time: string; readonly approval: string; readonly at?: number }
   | { readonly kind: 'timeout'; readonly time: string };
 
 export type Outcome =
@@ -355,13 +270,43 @@ export interface ApprovalDoc {
   readonly preview: Json;
   readonly refs: readonly PayloadRef[];
   readonly guards: readonly GuardReport[];
-  readonly because: readonly string[];
-  readonly asked?: readonly Asked[];
-  readonly quorum: { readonly count: number };
-  readonly separation: Gate['separation'];
-  readonly reasonRule: 'required' | 'optional';
-  readonly onTimeout: string;
+  readonly asked: readonly Asked[];
+  /** Of the run, in which it was asked for. */
+  readonly state: string;
+  /** As they stood when it opened. */
+  readonly gates: readonly GateView[];
   readonly consequence: string;
+}
+
+/** One gate of an approval, as an approver is told of it. */
+export interface GateView {
+  readonly source: GateSource;
+  readonly rule: string;
+  readonly roles: readonly string[];
+  /** Whoever holds `approval.decide` decides too. Without roles and without this, nobody does. */
+  readonly byPermission: boolean;
+  readonly quorum: {
+    readonly count: number;
+    readonly approved: number;
+    readonly perRole?: readonly RoleShare[];
+  };
+  /** Whom it waits for: so many people with one of these roles; without roles, whoever holds `approval.decide`. */
+  readonly missing: readonly Missing[];
+  /** ISO 8601: when its present stage ends. */
+  readonly expiresAt: string;
+  readonly onTimeout: 'deny' | 'escalate' | 'approve';
+  readonly reasonRequired: boolean;
+}
+
+export interface RoleShare {
+  readonly role: string;
+  readonly count: number;
+  readonly approved: number;
+}
+
+export interface Missing {
+  readonly roles: readonly string[];
+  readonly count: number;
 }
 
 /** One legal next step for one principal. */

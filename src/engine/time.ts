@@ -1,43 +1,12 @@
-import { closedStatuses, type Event, type RunState } from './state.js';
-import { isOpen } from './flow.js';
-import { nextTimer } from './expiry.js';
+// Times that others write. What cannot be read is no time: nothing is guessed from it.
 
-// When time has something to say to a run. Its one timer is set by this, and what is due is found by it: a deadline is
-// compared with the time, never believed.
+const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/;
 
-/** What the run waits for whose engine could not take a step: an operator, and no timer. */
-const timeless: readonly string[] = ['STEP_FAILED', 'HISTORY_FORKED'];
-
-/** Epoch milliseconds of the next moment at which time changes something; null: it never will. */
-export function wakeTime(run: RunState): number | null {
-  const next = nextMoment(run);
-  return next === null ? null : next.at;
-}
-
-/** What time has to say by now, the earliest first; null: nothing yet. `now` is ISO 8601. */
-export function dueEvent(run: RunState, now: string): Event | null {
-  const next = nextMoment(run);
-  if (next === null || next.at > Date.parse(now)) return null;
-  return next.approval === null
-    ? { kind: 'timeout', time: now }
-    : { kind: 'deadline', time: now, approval: next.approval };
-}
-
-interface Moment {
-  readonly at: number;
-  /** Null: the run's own deadline. */
-  readonly approval: string | null;
-}
-
-function nextMoment(run: RunState): Moment | null {
-  if (closedStatuses.includes(run.status)) return null;
-  if (run.status === 'stuck' && run.problem !== null && timeless.includes(run.problem.code)) return null;
-  const moments: Moment[] = run.approvals
-    .filter(({ status }) => isOpen(status))
-    .map((approval) => ({ at: nextTimer(approval), approval: approval.id }));
-  if (run.deadline !== null && !run.timeoutDue) moments.push({ at: run.deadline, approval: null });
-  return moments.reduce<Moment | null>(
-    (first, moment) => (first === null || moment.at < first.at ? moment : first),
-    null,
-  );
+/** Epoch milliseconds of an RFC 3339 time with its zone; null of anything else, a day that no calendar has included. */
+export function readTime(value: unknown): number | null {
+  if (typeof value !== 'string' || !rfc3339.test(value) || value.slice(11, 13) === '24') return null;
+  const time = Date.parse(value);
+  if (Number.isNaN(time)) return null;
+  const date = value.slice(0, 10);
+  return new Date(`${date}T00:00:00Z`).toISOString().startsWith(date) ? time : null;
 }

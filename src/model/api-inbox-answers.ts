@@ -27,6 +27,36 @@ const delivery = z.strictObject({
   ),
 });
 
+const quorum = z.strictObject({
+  count,
+  approved: count,
+  perRole: z.array(z.strictObject({ role: text, count, approved: count })).optional(),
+});
+
+/** One of the gates that an approval waits at: all of them must be approved. */
+const gate = z.strictObject({
+  source: text,
+  rule: text,
+  roles: z.array(text),
+  quorum,
+  /** Whom it waits for: so many people with one of these roles; without roles, holders of `approval.decide`. */
+  missing: z.array(z.strictObject({ roles: z.array(text), count })),
+  expiresAt: text,
+  onTimeout: z.enum(['deny', 'escalate', 'approve']),
+  reasonRequired: z.boolean(),
+  /** All people who are known here could not approve it together. */
+  outOfReach: z.boolean(),
+  text,
+});
+
+/** What the reader may do about it now. */
+const may = z.strictObject({
+  decide: z.boolean(),
+  verbs: z.array(z.enum(['approve', 'deny'])),
+  why: textOrNull,
+  message: textOrNull,
+});
+
 export const approval = named(
   'Approval',
   z.strictObject({
@@ -37,6 +67,7 @@ export const approval = named(
     flow: text,
     flowVersion: count,
     environment: text,
+    state: text,
     transition: text,
     tool: textOrNull,
     tier: textOrNull,
@@ -51,11 +82,9 @@ export const approval = named(
     trace: json,
     guards: z.array(jsonObject),
     roles: z.array(text),
-    quorum: z.strictObject({
-      count,
-      approved: count,
-      perRole: z.array(z.strictObject({ role: text, count, approved: count })).optional(),
-    }),
+    quorum,
+    gates: z.array(gate),
+    may: may.optional(),
     decisions: z.array(z.strictObject({ id: text, ...decisionFields, status: text, code: text.optional() })),
     expiresAt: textOrNull,
     onTimeout: text,

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../model/json.js';
+import { isObject, type Json, type JsonObject } from '../model/json.js';
 import type { NotificationEvent } from '../model/notifications.js';
 import { truncate } from '../model/text.js';
 import type { Notification } from './types.js';
@@ -29,6 +29,7 @@ export function emailText({ event, body, url, link, approval }: Notification): E
     ['Flow', `${textOf(body, 'flow')} in ${textOf(body, 'environment')}`],
     ['Asked by', requester(body)],
     ['Why it is asked', textOf(body, 'reason') || 'its policy asks for it'],
+    ...gatesOf(body),
     ['When approved', textOf(body, 'consequence')],
     [open ? 'If nobody decides' : 'Status', open ? textOf(body, 'onExpiry') : textOf(body, 'status')],
     ['Digest', textOf(body, 'digest')],
@@ -84,6 +85,15 @@ function whereTo({
     text: `${verb}: approval ${approval} in your Countersign`,
     html: `<p>${verb}: approval ${escape(approval)} in your Countersign</p>`,
   };
+}
+
+/** All of them must be approved. */
+function gatesOf(body: JsonObject): [string, string][] {
+  const all = Array.isArray(body['gates']) ? (body['gates'] as readonly Json[]).filter(isObject) : [];
+  return all.map((one) => [
+    all.length === 1 ? 'Who decides' : `Who decides (${textOf(one, 'rule')})`,
+    textOf(one, 'text'),
+  ]);
 }
 
 function requester(body: JsonObject): string {

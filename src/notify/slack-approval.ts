@@ -20,7 +20,7 @@ const body = z.object({
   requestedBy: person,
   because: z.array(z.object({ text: z.string() })),
   roles: z.array(z.string()),
-  quorum: z.object({ count: z.number(), approved: z.number() }),
+  gates: z.array(z.object({ rule: z.string(), text: z.string() })),
   reasonRequired: z.boolean(),
   expiresAt: z.string().nullable(),
   onExpiry: z.string(),

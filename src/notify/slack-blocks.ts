@@ -23,7 +23,8 @@ export interface SlackApproval {
   readonly requestedBy: string;
   readonly because: readonly string[];
   readonly roles: readonly string[];
-  readonly quorum: { readonly count: number; readonly approved: number };
+  /** All of them must be approved. */
+  readonly gates: readonly { readonly rule: string; readonly text: string }[];
   readonly reasonRequired: boolean;
   readonly expiresAt: string | null;
   readonly onExpiry: string;
@@ -157,14 +158,15 @@ function elsewhere({ page, id }: SlackApproval): string {
 }
 
 function facts(approval: SlackApproval): readonly JsonObject[] {
-  const { tier, roles, quorum, because, expiresAt } = approval;
-  const deciders =
-    roles.length === 0 ? 'whoever holds approval.decide' : `one of the roles ${roles.join(', ')}`;
+  const { tier, gates, because, expiresAt } = approval;
   const told: readonly (readonly [string, string])[] = [
     ['Asked for by', approval.requestedBy],
     ['Tier', tier ?? 'none: taken for the worst'],
     ['Flow', `${approval.flow} in ${approval.environment}, run ${approval.run}`],
-    ['Decides', `${deciders}; ${quorum.approved} of ${quorum.count} have approved`],
+    ...gates.map(
+      ({ rule, text }, index) =>
+        [gates.length === 1 ? 'Decides' : `Decides, gate ${index + 1} (${rule})`, text] as const,
+    ),
     ['Asked because', because.length === 0 ? 'its policy says so' : because.join('; ')],
     ...(isOpen(approval)
       ? ([['If nobody decides', approval.onExpiry]] as const)

@@ -9,7 +9,7 @@ import {
 } from './charter.js';
 import { checkPlan } from './checks.js';
 import { error, type CompiledTool, type Compiling, type Path } from './context.js';
-import { mergeGates, warnUngated } from './gates.js';
+import { gatesBefore, warnUngated } from './gates.js';
 import { defaultChainDepth, header } from './header.js';
 import { sentencesOf } from './tools.js';
 import type { AgentShape } from './shapes.js';
@@ -88,7 +88,7 @@ const bareTransition: Omit<Transition, 'name' | 'title' | 'target'> = {
   outputSchema: null,
   prefill: [],
   guards: [],
-  gate: null,
+  gates: [],
   executor: null,
   output: [],
   branches: [],
@@ -121,7 +121,7 @@ function toolTransition(tool: CompiledTool, target: string, gates: readonly (Gat
     inputSchema,
     outputSchema,
     guards,
-    gate: mergeGates([tool.gate, ...gates], tier),
+    gates: gatesBefore([tool.gate, ...gates], tier),
     executor,
     output,
     evidence,

@@ -82,8 +82,8 @@ function checkTransition(
       'nobody submits a deterministic transition, so it takes no arguments',
       'key',
     );
-  const { gate, executor, inputSchema, summary } = transition;
-  const waits = plan.notation !== 'agent' && (gate !== null || executor?.kind === 'human');
+  const { gates, executor, inputSchema, summary } = transition;
+  const waits = plan.notation !== 'agent' && (gates.length > 0 || executor?.kind === 'human');
   const acts = executor !== null && 'connection' in executor;
   if (waits && !acts && inputSchema === null && summary === undefined)
     warn(
@@ -114,7 +114,7 @@ function checkEvidence(to: Compiling, plan: Plan, path: Path): void {
       ...transitions.map((one) => one.evidence),
       ...plan.states.map((one) => one.onEnter?.evidence ?? null),
     ].filter((one) => one !== null),
-    ...(transitions.some((one) => one.gate !== null) ? ['human_request'] : []),
+    ...(transitions.some((one) => one.gates.length > 0) ? ['human_request'] : []),
   ]);
   for (const { state, transition } of everyTransition(plan)) {
     const at = transitionPath(plan, path, state, transition);
@@ -183,7 +183,7 @@ function checkContext(to: Compiling, plan: Plan, path: Path): void {
   for (const { state, transition } of everyTransition(plan)) {
     const reads = [
       ...[...transition.guards, ...transition.branches.map((one) => one.when)].flatMap(guardPaths),
-      ...gatePaths(transition.gate),
+      ...transition.gates.flatMap(gatePaths),
       ...(transition.executor === null ? [] : executorPaths(transition.executor)),
       ...mappingPaths(transition.output),
     ];
@@ -198,7 +198,7 @@ function guardedKeys(plan: Plan): ReadonlySet<string> {
   const guards = everyTransition(plan).flatMap(({ transition }) => [
     ...transition.guards,
     ...transition.branches.map((one) => one.when),
-    ...(transition.gate?.on ? [transition.gate.on] : []),
+    ...transition.gates.flatMap(({ on }) => on ?? []),
   ]);
   const read = guards.flatMap(guardPaths).filter((one) => one.scope === 'context');
   return new Set(read.flatMap(({ segments }) => segments.slice(0, 1)));

@@ -1,4 +1,4 @@
-import { floorsFor, humanGate } from '../engine/gates.js';
+import { floorsFor, gatesOf } from '../engine/gates.js';
 import type { Floor, Gate, Plan, State, Transition } from '../engine/plan.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 
@@ -25,15 +25,9 @@ export function checkGates(to: Compiling, plan: Plan, path: Path, pathOf: PathOf
       );
     for (const transition of state.transitions) {
       const at = pathOf(plan, path, state, transition);
-      const parts = [...ownParts(transition), ...floorsFor(transition, { floors })];
-      warnNoWayOn(to, plan, transition, parts, at);
+      warnNoWayOn(to, plan, transition, gatesOf(transition, { floors }), at);
     }
   }
-}
-
-function ownParts({ gate, executor }: Transition): readonly Gate[] {
-  const own = gate === null ? [] : (gate.parts ?? [gate]);
-  return executor?.kind === 'human' ? [...own, humanGate(executor.roles, executor.queue)] : own;
 }
 
 /** Nobody submits it again: denied, or out of time, the run is stuck. */
@@ -41,10 +35,10 @@ function warnNoWayOn(
   to: Compiling,
   plan: Plan,
   { name, actor }: Transition,
-  parts: readonly Gate[],
+  gates: readonly Gate[],
   at: Path,
 ): void {
-  if (actor !== 'deterministic' || parts.length === 0 || plan.timeoutMs !== null) return;
+  if (actor !== 'deterministic' || gates.length === 0 || plan.timeoutMs !== null) return;
   warn(
     to,
     'DETERMINISTIC_GATE',

@@ -1,5 +1,4 @@
-import { strictest } from '../engine/merge.js';
-import type { Gate, GateSource, Guard, Path as PathOperand, Tier } from '../engine/plan.js';
+import type { Executor, Gate, GateSource, Guard, Path as PathOperand, Tier } from '../engine/plan.js';
 import { guardScopes } from '../engine/expression.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import { nearest } from './problems.js';
@@ -79,7 +78,7 @@ export function compileGate(
   };
 }
 
-type Rules = Omit<Gate, 'on' | 'roles' | 'because' | 'origin' | 'parts' | 'expiresWith'>;
+type Rules = Omit<Gate, 'on' | 'roles' | 'because' | 'origin' | 'expiresWith'>;
 
 /** What a gate and an environment's floor have in common; fail-closed defaults. */
 export function compileRules(
@@ -172,16 +171,16 @@ const irreversibleGate: Gate = {
   origin: { source: 'tier', path: null },
 };
 
-/** As it is listed, several gates are the strictest of all, when any of them applies; at run time each part is asked. */
-export function mergeGates(gates: readonly (Gate | null)[], tier: Tier | null): Gate | null {
+/** Every gate that stands before a step by its own flow: each is asked on its own. */
+export function gatesBefore(gates: readonly (Gate | null)[], tier: Tier | null): readonly Gate[] {
   const own = gates.filter((one) => one !== null);
-  const all = tier === 'irreversible' ? [...own, irreversibleGate] : own;
-  const [first, ...others] = all;
-  if (first === undefined) return null;
-  const conditions = all.map((one) => one.on);
-  const on = conditions.some((one) => one === null)
-    ? null
-    : { kind: 'anyOf' as const, guards: conditions.filter((one) => one !== null) };
-  if (others.length === 0) return first;
-  return { ...others.reduce((a, b) => strictest(a, b), first), on, parts: all };
+  return tier === 'irreversible' ? [...own, irreversibleGate] : own;
+}
+
+/** A gate on a `human` executor that names nobody is for the executor's own people. */
+export function withPeople(gate: Gate | null, executor: Executor | null): Gate | null {
+  if (gate === null || executor?.kind !== 'human' || gate.roles.length > 0 || gate.queue !== null)
+    return gate;
+  const { roles, queue } = executor;
+  return { ...gate, roles, queue };
 }

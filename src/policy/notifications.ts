@@ -1,6 +1,5 @@
 import type { Channel, NotificationPolicy, NotificationRoute } from '../model/notifications.js';
 import type { Gate, GateTimeout } from '../engine/plan.js';
-import { queuesOf } from '../engine/merge.js';
 import type { CompiledFlow } from './check-text.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import type { ErrorFinding } from './findings.js';
@@ -85,15 +84,15 @@ function namesOf(to: Compiling, flows: readonly CompiledFlow[], channels: readon
   const take = (gate: Gate | null): void => void (gate === null ? undefined : gates.push(gate));
   for (const tool of tools) take(tool.gate);
   for (const transition of flows.flatMap(({ plan }) => plan.states.flatMap((state) => state.transitions))) {
-    take(transition.gate);
+    gates.push(...transition.gates);
     if (transition.executor?.kind !== 'human') continue;
     roles.push(...transition.executor.roles);
     if (transition.executor.queue !== null) queues.push(transition.executor.queue);
   }
   for (const environment of policySet.environments) gates.push(...(environment.floors ?? []));
-  for (const gate of gates.flatMap((one) => [one, ...(one.parts ?? [])])) {
+  for (const gate of gates) {
     roles.push(...gate.roles, ...gate.quorum.perRole.map((one) => one.role), ...rolesAdded(gate.timeout));
-    queues.push(...queuesOf(gate));
+    if (gate.queue !== null) queues.push(gate.queue);
   }
   return {
     queues,
@@ -105,7 +104,7 @@ function namesOf(to: Compiling, flows: readonly CompiledFlow[], channels: readon
 }
 
 /** What of a gate, a floor's too, names queues and roles. */
-type NamingGate = Pick<Gate, 'roles' | 'queue' | 'queues' | 'quorum' | 'timeout' | 'parts'>;
+type NamingGate = Pick<Gate, 'roles' | 'queue' | 'quorum' | 'timeout'>;
 
 /** By every stage. */
 function rolesAdded(stage: GateTimeout | null | undefined): readonly string[] {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readTime } from '../engine/index.js';
 import { guardShape } from './shape-actions.js';
 import { duration, tier } from './shape-basics.js';
 
@@ -6,14 +7,19 @@ import { duration, tier } from './shape-basics.js';
 
 const roleNames = z.array(z.string().min(1)).min(1);
 
+const noTime = 'is no time: write it as `2026-12-24T18:00:00+01:00`';
+
+/** Seconds may be left out; a day that no calendar has is no time. */
 const dateTime = z
   .string()
-  .regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})$/, {
-    error: 'is no time: write it as `2026-12-24T18:00:00+01:00`',
-  })
-  .refine((text) => !Number.isNaN(Date.parse(text)), {
-    error: 'is no time: write it as `2026-12-24T18:00:00+01:00`',
+  .regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})$/, { error: noTime })
+  .refine((text) => readTime(text[16] === ':' ? text : withSeconds(text)) !== null, {
+    error: noTime,
   });
+
+function withSeconds(text: string): string {
+  return `${text.slice(0, 16)}:00${text.slice(16)}`;
+}
 
 /** A stage of a gate's time, and what follows it. */
 const timeout = z.strictObject({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { MayDecide } from '../engine/gates.js';
+import type { MayDecide } from '../engine/deciders.js';
 import type { Json, JsonObject } from '../model/json.js';
 import { errorClasses, problemCodes, type ErrorCode } from '../model/errors.js';
 import { principalKinds } from '../model/principal.js';

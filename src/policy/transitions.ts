@@ -3,7 +3,7 @@ import { charterGates, type CharterGates } from './charter.js';
 import { argumentsDomain, checkGuards } from './comparisons.js';
 import { assertKnown, error, warn, type CompiledTool, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
-import { compileGate, mergeGates, warnUngated } from './gates.js';
+import { compileGate, gatesBefore, warnUngated, withPeople } from './gates.js';
 import { checkReadOnly } from './read-only.js';
 import { checkReads } from './reads.js';
 import type { TransitionShape } from './shapes.js';
@@ -70,7 +70,7 @@ export function compileTransition(
       checkSchema(to, shape.outputSchema, [...path, 'outputSchema'], 'output') ?? tool?.outputSchema ?? null,
     prefill: compileEntries(to, shape.prefill, [...path, 'prefill'], ['context', 'input']),
     guards: [...(tool?.guards ?? []), ...compileGuards(to, shape.guards, [...path, 'guards'])],
-    gate: mergeGates([gate, tool?.gate ?? null, ...fromCharter], tier),
+    gates: gatesBefore([withPeople(gate, executor), tool?.gate ?? null, ...fromCharter], tier),
     executor,
     output:
       shape.output === undefined

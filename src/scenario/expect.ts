@@ -151,9 +151,13 @@ function ofOne(
   return [
     ...same(['approval', 'status'], wanted.status, found.status),
     ...same(['approval', 'roles'], wanted.roles, found.roles),
-    ...same(['approval', 'quorum'], wanted.quorum, found.gate.quorum.count),
+    ...same(
+      ['approval', 'quorum'],
+      wanted.quorum,
+      Math.max(...found.gates.map(({ rule }) => rule.quorum.count)),
+    ),
     ...same(['approval', 'decisions'], wanted.decisions, found.decisions.length),
-    ...contains(['approval', 'because'], wanted.because, found.gate.because.join('; ')),
+    ...contains(['approval', 'because'], wanted.because, found.asked.map(({ rule }) => rule).join('; ')),
   ];
 }
 

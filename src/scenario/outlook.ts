@@ -1,9 +1,10 @@
-import { links, mayDecide } from '../engine/index.js';
-import { gateRoles, gatesOf, mergeAsked, whenAsked } from '../engine/gates.js';
+import { gateViews, links, mayDecide } from '../engine/index.js';
+import { decidersOf } from '../engine/deciders.js';
+import { applying, gatesOf, whenAsked, type AskingGate } from '../engine/gates.js';
 import { evaluateGuard, readsArguments } from '../engine/guards.js';
 import { actorAllows, blockedBy, findState, guardContext } from '../engine/links.js';
-import type { ApprovalState, GuardReport } from '../engine/state.js';
-import type { Gate, Transition } from '../engine/plan.js';
+import type { ApprovalState, GateState, GateView, GuardReport } from '../engine/state.js';
+import type { Transition } from '../engine/plan.js';
 import { closedStatuses } from '../engine/state.js';
 import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
@@ -56,6 +57,8 @@ export interface Outlook {
     readonly status: string;
     readonly roles: readonly string[];
     readonly quorum: number;
+    /** Each gate that it waits at: all of them must be approved. */
+    readonly gates: readonly GateView[];
     readonly because: readonly string[];
     readonly deciders: readonly Decider[];
   }[];
@@ -86,9 +89,10 @@ export function outlook(play: Play, principals: ReadonlyMap<string, Principal>):
       arguments: one.action.arguments,
       status: one.status,
       roles: one.roles,
-      quorum: one.gate.quorum.count,
-      because: one.gate.because,
-      deciders: [...principals].map(([name, principal]) => decider(one, name, principal)),
+      quorum: Math.max(...one.gates.map(({ rule }) => rule.quorum.count)),
+      gates: gateViews(one, play.kit),
+      because: one.asked.map(({ rule }) => rule),
+      deciders: [...principals].map(([name, principal]) => decider(play, one, name, principal)),
     })),
   };
 }
@@ -150,32 +154,37 @@ function gateOf(
   const gates = gatesOf(transition, play.kit);
   const at = guardContext(play.run, requester, {});
   const open = gates.filter(({ on }) => on !== null && readsArguments(on));
-  const sure = mergeAsked(
+  const sure = applying(
     gates.filter((one) => !open.includes(one)),
     at,
-    play.kit,
   );
   // What nobody has given yet cannot be read, and an error asks: these are the rules of all that may.
-  const gate = (sure ?? mergeAsked(open, at, play.kit))?.gate ?? null;
-  if (gate === null) return null;
-  const roles = gateRoles(gate, play.kit);
+  const asking = (sure ?? applying(open, at))?.gates ?? [];
+  if (asking.length === 0) return null;
+  const approval = sketch(play, asking, requester);
   return {
     when: sure === null ? (whenAsked(open) ?? 'always') : 'always',
-    roles,
+    roles: [...new Set(approval.gates.flatMap((one) => one.roles))],
     approvers: [...principals]
-      .filter(([, one]) => decider(sketch(gate, roles, requester), one.id, one).may)
+      .filter(([, one]) => decider(play, approval, one.id, one).may)
       .map(([name]) => name),
   };
 }
 
 /** As much of an approval as the question who may decide it reads. */
-function sketch(gate: Gate, roles: readonly string[], requester: Principal): Sketch {
-  return { gate, roles, requesters: [requester.id], decisions: [] };
+function sketch(play: Play, asking: readonly AskingGate[], requester: Principal): Sketch {
+  const gates = asking.map(({ rule, asked }): GateState => ({
+    rule,
+    source: asked.source,
+    ...decidersOf(rule, play.kit),
+    expiresAt: play.now,
+  }));
+  return { gates, requesters: [requester.id], decisions: [] };
 }
 
-type Sketch = Pick<ApprovalState, 'gate' | 'roles' | 'requesters' | 'decisions'>;
+type Sketch = Pick<ApprovalState, 'gates' | 'requesters' | 'decisions'>;
 
-function decider(approval: Sketch, name: string, principal: Principal): Decider {
-  const may = mayDecide(approval as ApprovalState, principal);
+function decider({ kit }: Play, approval: Sketch, name: string, principal: Principal): Decider {
+  const may = mayDecide(approval, principal, kit);
   return { principal: name, may: may.status === 'yes', why: may.status === 'yes' ? null : may.why };
 }

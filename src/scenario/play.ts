@@ -1,5 +1,6 @@
 import type { Plan } from '../engine/plan.js';
 import { decide, initialRun } from '../engine/index.js';
+import { waiting } from '../engine/standing.js';
 import type { Answer, ApprovalState, Event, Evidence, Kit, Outcome, RunState } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Message, MessageBody } from '../model/message.js';
@@ -104,6 +105,7 @@ export function place(setup: Setup, { state, context, recorded }: Place): Play {
       ...play.run,
       state,
       evidence,
+      approvers: recorded.flatMap(({ kind, by }) => (kind === 'human_request' && by !== null ? [by] : [])),
       deadline,
       context: Object.fromEntries([...Object.entries(play.run.context), ...Object.entries(context)]),
     },
@@ -202,10 +204,13 @@ function decideOpen(play: Play, what: Extract<Act, { kind: 'decide' }>): Happene
 function deadlinePasses(play: Play, transition: string | null): Happened | Impossible {
   const approval = meant(play, transition);
   if (typeof approval === 'string') return impossible(approval);
-  const now = Math.max(play.now, approval.expiresAt);
+  // The next end of a stage, reminders left out: what a case means by a deadline.
+  const stages = waiting(approval, play.kit).map((gate) => gate.expiresAt);
+  const at = Math.min(approval.expiresAt, ...stages);
+  const now = Math.max(play.now, at);
   return walk(
     { ...play, now },
-    { kind: 'deadline', time: new Date(now).toISOString(), approval: approval.id },
+    { kind: 'deadline', time: new Date(now).toISOString(), approval: approval.id, at },
     null,
   );
 }

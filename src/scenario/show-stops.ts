@@ -38,15 +38,23 @@ function executingLines(one: Executing): string[] {
 }
 
 function approvalLines(one: Outlook['approvals'][number]): string[] {
-  const quorum = one.quorum === 1 ? '' : `, ${one.quorum} of them`;
-  const whom = one.roles.length === 0 ? 'the permission approval.decide' : one.roles.join(' or ');
   return [
-    `  waits     ${one.transition} ${JSON.stringify(one.arguments)} for ${whom}${quorum} (${one.because.join('; ')})`,
+    `  waits     ${one.transition} ${JSON.stringify(one.arguments)} (${one.because.join('; ')})`,
+    ...one.gates.map((gate) => `            ${gateLine(gate)}`),
     ...one.deciders.map(
       ({ principal, may, why }) =>
         `            ${principal}: ${may ? 'may decide' : `may not, ${why ?? ''}`}`,
     ),
   ];
+}
+
+function gateLine({ rule, quorum, missing }: Outlook['approvals'][number]['gates'][number]): string {
+  const left = missing.map(({ roles, count }) => {
+    const whom = roles.length === 0 ? 'the permission approval.decide' : roles.join(' or ');
+    return `${whom}${count === 1 ? '' : `, ${count} of them`}`;
+  });
+  const who = left.length === 0 ? 'approved' : `for ${left.join(', and ')}`;
+  return `${who} (${quorum.approved} of ${quorum.count}; ${rule})`;
 }
 
 function principalLines({ name, kind, options }: Outlook['principals'][number]): string[] {

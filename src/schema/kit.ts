@@ -47,7 +47,7 @@ export function makeKit(
       const checked = compiled.validate(value);
       return checked.status === 'valid' ? { status: 'valid', value: checked.value } : checked;
     },
-    queueRoles: (queue) => policySet.queues.find((one) => one.name === queue)?.roles ?? [],
+    ...queuesIn(policySet),
     gateTimeoutMs: entry?.gateTimeoutMs ?? defaultGateTimeoutMs,
     floors: floorsOf(policySet, environment),
     businessEnd: (from, ms, roles) => {
@@ -69,6 +69,12 @@ const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }
   consequence: target,
   preview: { arguments: args, denied: denied?.count ?? 0 },
 });
+
+/** Who decides in a queue, as far as policies say; where there are none, nobody is named. */
+export function queuesIn(policySet: PolicySet | null): Pick<Kit, 'queueRoles'> {
+  const queues = policySet?.queues ?? [];
+  return { queueRoles: (name) => queues.find((one) => one.name === name)?.roles ?? [] };
+}
 
 /** What an environment asks for under effects, whatever their authors wrote. */
 export function floorsOf(policySet: PolicySet, environment: string): Floor[] {

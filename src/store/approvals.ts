@@ -12,6 +12,8 @@ export interface NewApproval {
   readonly transition: string;
   readonly status: ApprovalStatus;
   readonly roles: readonly string[];
+  /** Whoever holds `approval.decide` decides at one of its gates: among the roles, the empty name says so. */
+  readonly byPermission: boolean;
   readonly requestedBy: string;
   readonly requestedAt: string;
   readonly expiresAt: string | null;
@@ -20,14 +22,14 @@ export interface NewApproval {
   readonly updatedAt: string;
 }
 
-export interface ApprovalRow extends NewApproval {
+export interface ApprovalRow extends Omit<NewApproval, 'byPermission'> {
   readonly risk: number;
   readonly escalatedAt: string | null;
   /** When it was first neither open nor escalated. */
   readonly closedAt: string | null;
 }
 
-export const approvalColumns = `a.id, a.run, a.action, a.flow, a.environment, a.transition, a.status, a.roles, a.requested_by as "requestedBy",
+export const approvalColumns = `a.id, a.run, a.action, a.flow, a.environment, a.transition, a.status, array_remove(a.roles, '') as roles, a.requested_by as "requestedBy",
   a.requested_at as "requestedAt", a.expires_at as "expiresAt", a.digest, a.doc, a.updated_at as "updatedAt",
   a.risk, a.escalated_at as "escalatedAt", a.closed_at as "closedAt"`;
 
@@ -49,7 +51,7 @@ export async function upsertApproval(tx: Tx, approval: NewApproval): Promise<voi
       approval.environment,
       approval.transition,
       approval.status,
-      approval.roles,
+      approval.byPermission && approval.roles.length > 0 ? [...approval.roles, ''] : approval.roles,
       approval.requestedBy,
       approval.requestedAt,
       approval.expiresAt,

@@ -33,6 +33,20 @@ export async function findPerson(q: Queryable, id: string): Promise<Person | nul
   return { id, kind: found.kind, credentials: credentials.rows };
 }
 
+/** So many credentials are looked through for who could decide; beyond that nobody is said to be missing. */
+export const mostCredentials = 5_000;
+
+/** The credentials of the humans who are known here: of keys that are valid now, and of tokens that came lately. */
+export async function humanCredentials(q: Queryable): Promise<(Credential & { readonly id: string })[]> {
+  const { rows } = await q.query<Credential & { readonly id: string }>(
+    `select p.id, c.roles, c.permissions from principal p join (
+       select principal_id as id, roles, permissions from api_key where revoked_at is null and (expires_at is null or expires_at > now())
+       union all select principal, roles, permissions from principal_sight where seen_at > now() - make_interval(hours => ${sightHours})
+     ) c on c.id = p.id where p.kind = 'human' limit ${mostCredentials}`,
+  );
+  return rows;
+}
+
 /** What a token said, as it was last seen. */
 export async function putSight(
   q: Queryable,

@@ -313,11 +313,11 @@ function setTimer(memory: Memory): void {
 }
 
 /** Starts the effect that the store says is under way; ends the wait between its attempts when the run is to end. */
-function seeThrough(memory: Memory, { execution, cancelling }: Stepped): void {
+function seeThrough(memory: Memory, { execution, isEnding }: Stepped): void {
   if (execution?.action !== memory.running?.action) {
     memory.running = execution === null ? null : start(memory, execution);
   }
-  if (cancelling) memory.running?.cancel();
+  if (isEnding) memory.running?.cancel();
 }
 
 function start(memory: Memory, execution: Execution): Execution & Running {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { evaluateGuard } from '../../src/engine/guards.js';
 import { findState, guardContext } from '../../src/engine/links.js';
-import type { ApprovalState } from '../../src/engine/state.js';
+import type { ApprovalState, GateState } from '../../src/engine/state.js';
 import type { Plan, Transition } from '../../src/engine/plan.js';
 import type { Principal } from '../../src/model/principal.js';
 import { executed, play, story, type Step } from './stories.js';
@@ -51,6 +51,24 @@ function askers(steps: readonly Step[], id: string): Set<string> {
   );
 }
 
+/** Enough of those who approved could decide at this gate, or time has approved at it. */
+function satisfies(gate: GateState, { action }: ApprovalState, by: readonly Approver[]): boolean {
+  const { rule, roles, byPermission, byTime } = gate;
+  if (byTime !== undefined) return action.tier === 'reversible';
+  const able = by.filter(
+    (one) =>
+      one.roles.some((role) => roles.includes(role)) ||
+      (byPermission && one.permissions.includes('approval.decide')),
+  );
+  const distinct = (people: readonly Approver[]): number => new Set(people.map(({ id }) => id)).size;
+  return (
+    distinct(able) >= rule.quorum.count &&
+    rule.quorum.perRole.every(
+      ({ role, count }) => distinct(able.filter((one) => one.roles.includes(role))) >= count,
+    )
+  );
+}
+
 const became = (step: Step, status: ApprovalState['status']): ApprovalState[] =>
   step.decision.state.approvals.filter(
     (one) =>
@@ -58,38 +76,30 @@ const became = (step: Step, status: ApprovalState['status']): ApprovalState[] =>
   );
 
 describe('every approval', () => {
-  it('is approved by as many distinct humans as its quorum wants, each with a role for it, none of whom asked', () => {
+  it('is approved at each gate: by as many distinct humans as it wants, each with a role for it, none of whom asked', () => {
     always((steps) => {
       for (const [index, step] of steps.entries()) {
-        if (step.event.kind !== 'message') continue;
         const until = steps.slice(0, index + 1);
         for (const one of [...became(step, 'approved'), ...became(step, 'consumed')]) {
           const by = approvers(until, one.id);
-          const distinct = new Set(by.map(({ id }) => id));
-          assert.ok(distinct.size === by.length && distinct.size >= one.gate.quorum.count);
-          for (const { id, kind, roles, permissions, asked } of by) {
+          for (const { kind, asked, id } of by) {
             assert.equal(kind, 'human');
             assert.ok(!asked, `\`${id}\` asked and approved`);
-            assert.ok(
-              one.roles.length > 0
-                ? one.roles.some((role) => roles.includes(role))
-                : permissions.includes('approval.decide'),
-            );
           }
-          for (const { role, count } of one.gate.quorum.perRole)
-            assert.ok(by.filter(({ roles }) => roles.includes(role)).length >= count);
+          for (const gate of one.gates) assert.ok(satisfies(gate, one, by), JSON.stringify(gate));
         }
       }
     });
   });
 
-  it('is approved by nobody only where its time was up, its gate says so and its tool is reversible', () => {
+  it('is approved by time at a gate only where its time was up, that gate says so and its tool is reversible', () => {
     always((steps) => {
-      for (const step of steps) {
-        if (step.event.kind !== 'deadline') continue;
-        for (const one of became(step, 'approved'))
-          assert.deepEqual([one.gate.timeout?.action, one.action.tier], ['approve', 'reversible']);
-      }
+      for (const step of steps)
+        for (const one of step.decision.state.approvals)
+          for (const { byTime, rule } of one.gates) {
+            if (byTime === undefined) continue;
+            assert.deepEqual([rule.timeout?.action, one.action.tier], ['approve', 'reversible']);
+          }
     });
   });
 
@@ -146,7 +156,8 @@ describe('every approval', () => {
       for (const step of steps)
         for (const was of step.before.approvals) {
           const now = approvalIn(step, was.id);
-          assert.deepEqual([now?.action, now?.gate, now?.human], [was.action, was.gate, was.human]);
+          const rules = (of: ApprovalState | undefined): unknown => of?.gates.map(({ rule }) => rule);
+          assert.deepEqual([now?.action, rules(now), now?.human], [was.action, rules(was), was.human]);
           for (const decided of was.decisions) assert.ok(now?.decisions.includes(decided));
         }
     });
@@ -156,10 +167,8 @@ describe('every approval', () => {
 describe('a gate', () => {
   const holds = (transition: Transition, step: Step, args: object, by: Principal | null): boolean => {
     if (transition.executor?.kind === 'human') return true;
-    if (transition.gate === null) return false;
-    const { on } = transition.gate;
     const at = guardContext(step.decision.state, by, args as Record<string, never>);
-    return on === null || evaluateGuard(on, at).verdict !== 'fail';
+    return transition.gates.some(({ on }) => on === null || evaluateGuard(on, at).verdict !== 'fail');
   };
 
   it('holds what it gates: nothing is executed without an approval that was granted', () => {
@@ -189,7 +198,9 @@ describe('a gate', () => {
           const transition = findState(plan, String(data['from']))?.transitions.find(
             (one) => one.name === data['transition'],
           );
-          const gated = transition?.gate?.on === null || transition?.executor?.kind === 'human';
+          const gated =
+            transition?.gates.some(({ on }) => on === null) === true ||
+            transition?.executor?.kind === 'human';
           if (!gated) continue;
           const under = step.decision.state.approvals.find((one) => one.action.id === action.id);
           const again = step.before.approvals.find((one) => one.action.digest === action.digest);

@@ -43,7 +43,10 @@ export function principal(
   return { id, kind, roles: [], permissions: [], ...extra };
 }
 
-export function transition(name: string, target: string, fields: Partial<Transition> = {}): Transition {
+/** `gate`: its only one. */
+export type Fields = Partial<Transition> & { readonly gate?: Gate | null };
+
+export function transition(name: string, target: string, { gate: own, ...fields }: Fields = {}): Transition {
   return {
     name,
     title: name,
@@ -57,7 +60,7 @@ export function transition(name: string, target: string, fields: Partial<Transit
     outputSchema: null,
     prefill: [],
     guards: [],
-    gate: null,
+    gates: own === undefined || own === null ? [] : [own],
     executor: null,
     output: [],
     branches: [],
@@ -162,6 +165,8 @@ export interface Walk {
   send(event: Event): Decision;
   submit(by: Principal, name: string, args?: JsonObject, expectedVersion?: number | null): Decision;
   decide(by: Principal, approval: string, decision: 'approve' | 'deny', digest?: string): Decision;
+  /** The moment for which the approval's timer is armed has come. */
+  fire(approval: string): Decision;
   outcome(result?: Partial<Extract<Event, { kind: 'outcome' }>['result']> & object): Decision;
 }
 
@@ -218,6 +223,10 @@ export function begin(
           reasonGiven: false,
         }),
       });
+    },
+    fire(approval) {
+      const at = walk.run.approvals.find((one) => one.id === approval)?.timer ?? 0;
+      return walk.send({ kind: 'deadline', time: new Date(at).toISOString(), approval, at });
     },
     outcome(result = {}) {
       const done = {

@@ -5,13 +5,7 @@ import { checkFlowText, type Catalog } from '../../src/policy/index.js';
 import { parseComparison } from '../../src/engine/expression.js';
 import { evaluateGuard } from '../../src/engine/guards.js';
 import { guardContext } from '../../src/engine/links.js';
-import {
-  defaultReliability,
-  type Executor,
-  type Guard,
-  type Plan,
-  type Transition,
-} from '../../src/engine/plan.js';
+import { defaultReliability, type Executor, type Guard, type Plan } from '../../src/engine/plan.js';
 import { hasTest } from '../fail-closed/registered.js';
 import { shipped, withTransition } from '../policy/documents.js';
 import {
@@ -24,9 +18,9 @@ import {
   plan,
   principal,
   state,
-  time,
   transition,
   type Walk,
+  type Fields,
 } from './build.js';
 
 // Where governance layers are known to have failed open: each way in, and the test that it is shut here.
@@ -50,7 +44,7 @@ function bypass(id: string, promise: string, show: () => void): void {
   it(`${id}: ${promise}`, show);
 }
 
-const facing = (fields: Partial<Transition>, of: Partial<Plan> = {}): Walk =>
+const facing = (fields: Fields, of: Partial<Plan> = {}): Walk =>
   begin(plan([state('a', [transition('go', 'b', fields), transition('stay', 'a')]), state('b')], of));
 const verdict = (guard: Guard): string =>
   evaluateGuard(guard, guardContext(facing({}).run, agent, {})).verdict;
@@ -291,7 +285,7 @@ describe('no way in by an approval', () => {
   bypass('stale-timer', 'a timer of an approval that is decided resumes nothing', () => {
     const walk = parked();
     walk.decide(ann, approvalOf(walk), 'deny');
-    walk.send({ kind: 'deadline', time, approval: approvalOf(walk) });
+    walk.fire(approvalOf(walk));
     assert.deepEqual([executed(walk), walk.run.approvals[0]?.status], [0, 'denied']);
   });
 });

@@ -135,10 +135,10 @@ describe('a gate', () => {
     const walk = gated();
     walk.submit(agent, 'pay');
     const id = walk.run.approvals[0]?.id ?? '';
-    walk.send({ kind: 'deadline', time, approval: id });
+    walk.fire(id);
     assert.equal(walk.run.approvals[0]?.status, 'expired');
     assert.equal(answerOf(walk.decide(finance, id, 'approve'))?.code, 'APPROVAL_EXPIRED');
-    assert.equal(walk.send({ kind: 'deadline', time, approval: id }).trace.length, 0);
+    assert.equal(walk.fire(id).trace.length, 0);
   });
   it('checks the guards again after the approval, and does not consume it when one fails', () => {
     const guarded = transition('pay', 'b', {

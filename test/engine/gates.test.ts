@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Message } from '../../src/model/message.js';
-import type { Executor, Floor, Gate, GateTimeout, Template, Transition } from '../../src/engine/plan.js';
+import type { Executor, Floor, Gate, GateTimeout, Template } from '../../src/engine/plan.js';
 import { mayDecide } from '../../src/engine/index.js';
 import { defaultReliability } from '../../src/engine/plan.js';
-import { stricterThan, strictest } from '../../src/engine/merge.js';
-import { quorumReached, slotsFilled } from '../../src/engine/quorum.js';
-import type { ApprovalState } from '../../src/engine/state.js';
+import { stricterThan } from '../../src/engine/covers.js';
+import { gateApproved, shareAt } from '../../src/engine/quorum.js';
+import type { ApprovalState, GateState } from '../../src/engine/state.js';
 import {
   begin,
   expr,
@@ -19,6 +19,8 @@ import {
   state,
   time,
   transition,
+  kit,
+  type Fields,
   type Walk,
 } from './build.js';
 import { rest } from '../fail-closed/refused.js';
@@ -32,14 +34,11 @@ const start = Date.parse(time);
 const hour = 3_600_000;
 const at = (ms: number): string => new Date(start + ms).toISOString();
 
-function facing(fields: Partial<Transition>): Walk {
+function facing(fields: Fields): Walk {
   return begin(plan([state('a', [transition('go', 'b', { executor: rest, ...fields })]), state('b')]));
 }
 
-function parked(
-  fields: Partial<Gate>,
-  more: Partial<Transition> = {},
-): { walk: Walk; approval: () => ApprovalState } {
+function parked(fields: Partial<Gate>, more: Fields = {}): { walk: Walk; approval: () => ApprovalState } {
   const walk = facing({ gate: gate(fields), ...more });
   walk.submit(agent, 'go');
   return { walk, approval: () => walk.run.approvals[0] ?? assert.fail('nothing is parked') };
@@ -49,7 +48,8 @@ const types = (walk: Walk): string[] => walk.last.trace.map((one) => one.type);
 const armed = (walk: Walk): number | undefined =>
   walk.last.effects.flatMap((one) => (one.kind === 'arm' ? [one.at - start] : []))[0];
 const late = (walk: Walk, ms: number): Walk => {
-  walk.send({ kind: 'deadline', time: at(ms), approval: walk.run.approvals[0]?.id ?? '' });
+  const { id, timer } = walk.run.approvals[0] ?? assert.fail();
+  walk.send({ kind: 'deadline', time: at(ms), approval: id, at: timer });
   return walk;
 };
 const floor = (fields: Partial<Gate>, tiers: Floor['tiers'] = ['none']): Floor => ({
@@ -70,19 +70,24 @@ describe('a gate of several places', () => {
     because: ['charter: amount > 50'],
     origin: { source: 'charter', path: ['charter', 'approval_gate'] },
   });
-  const both: Gate = { ...strictest(small, large), parts: [small, large] };
 
   it('asks for what applies, each place on its own', () => {
-    const walk = facing({ gate: both, inputSchema: { type: 'object' } });
+    const walk = facing({ gates: [small, large], inputSchema: { type: 'object' } });
     walk.submit(agent, 'go', { amount: 10 });
     walk.submit(agent, 'go', { amount: 60 });
     const [little, much] = walk.run.approvals;
-    assert.deepEqual([little?.roles, little?.gate.quorum.count], [['clerk'], 1]);
-    assert.deepEqual([much?.roles, much?.gate.quorum.count], [['clerk', 'cfo'], 2]);
+    const asked = (of: ApprovalState | undefined): unknown =>
+      of?.gates.map(({ roles, rule }) => [roles, rule.quorum.count]);
+    assert.deepEqual(asked(little), [[['clerk'], 1]]);
+    assert.deepEqual(asked(much), [
+      [['clerk'], 1],
+      [['cfo'], 2],
+    ]);
+    assert.deepEqual(much?.roles, ['clerk', 'cfo']);
   });
 
   it('says why each rule asks, and what it read', () => {
-    const walk = facing({ gate: both });
+    const walk = facing({ gates: [small, large] });
     walk.submit(agent, 'go', { amount: 60 });
     assert.deepEqual(walk.run.approvals[0]?.asked, [
       { source: 'transition', path: null, rule: 'transition go: always', reason: null },
@@ -110,28 +115,6 @@ describe('a gate of several places', () => {
     assert.equal(walk.run.executing, null);
     assert.deepEqual(walk.run.approvals[0]?.roles, ['sre']);
     assert.equal(walk.run.approvals[0]?.asked?.[0]?.source, 'environment');
-  });
-
-  it('asks for the people of a queue beside the roles of another gate, and names every queue', () => {
-    const beside = (fields: Partial<Gate>, under: Partial<Gate>): ApprovalState | undefined => {
-      const walk = facing({ gate: gate(fields) });
-      walk.kit = { ...walk.kit, floors: [floor(under)] };
-      walk.submit(agent, 'go');
-      return walk.run.approvals[0];
-    };
-    const slots = [
-      { role: 'cfo', count: 1 },
-      { role: 'finance.controller', count: 1 },
-    ];
-    const named = beside({ roles: ['cfo'] }, { roles: [], queue: 'controllers' });
-    assert.deepEqual(named?.roles, ['cfo', 'finance.controller']);
-    assert.deepEqual(named.gate.quorum.perRole, slots);
-    assert.deepEqual([named.gate.queue, named.gate.queues], ['controllers', undefined]);
-    const two = beside({ roles: ['cfo'], queue: 'desk' }, { roles: [], queue: 'controllers' });
-    assert.deepEqual(two?.gate.quorum.perRole, slots);
-    assert.deepEqual([two.gate.queue, two.gate.queues], ['desk', ['desk', 'controllers']]);
-    const three = strictest(two.gate, gate({ queue: 'vault' }));
-    assert.deepEqual(three.queues, ['desk', 'controllers', 'vault']);
   });
 
   it('has no floor under what it is not for', () => {
@@ -178,11 +161,27 @@ describe('a quorum', () => {
       id: `d${index}`,
       by: { id: `p${index}`, kind: 'human' },
       roles,
+      permitted: false,
+      gates: [0],
       decision: 'approve',
       at: time,
     }));
+  const everybody = ['security', 'operations', 'a', 'b', 'x'];
+  const voted = (quorum: Gate['quorum'], decisions: ApprovalState['decisions']) => {
+    const rule = gate({ quorum, roles: everybody });
+    const own: GateState = {
+      rule,
+      source: 'transition',
+      roles: everybody,
+      byPermission: false,
+      expiresAt: 0,
+    };
+    return { own, approval: { gates: [own], decisions, requesters: [] } };
+  };
+  const enough = (quorum: Gate['quorum'], decisions: ApprovalState['decisions']): boolean =>
+    gateApproved(voted(quorum, decisions).approval, 0, kit);
   const reached = (quorum: Gate['quorum'], ...people: readonly (readonly string[])[]): boolean =>
-    quorumReached({ gate: gate({ quorum }), decisions: approving(...people), requesters: [] });
+    enough(quorum, approving(...people));
   const slots = [
     { role: 'security', count: 1 },
     { role: 'operations', count: 2 },
@@ -219,12 +218,10 @@ describe('a quorum', () => {
   });
 
   it('tells how many of each role have approved, each person counted for one slot', () => {
-    const filled = (...people: readonly (readonly string[])[]): number[] =>
-      slotsFilled({
-        gate: gate({ quorum: { count: 1, perRole: slots } }),
-        decisions: approving(...people),
-        requesters: [],
-      }).map((one) => one.approved);
+    const filled = (...people: readonly (readonly string[])[]): number[] => {
+      const { own, approval } = voted({ count: 1, perRole: slots }, approving(...people));
+      return shareAt(approval, own, 0, kit).perRole.map((one) => one.approved);
+    };
     assert.deepEqual(filled(), [0, 0]);
     assert.deepEqual(filled(['security', 'operations']), [1, 0]);
     assert.deepEqual(filled(['security', 'operations'], ['security'], ['operations']), [1, 2]);
@@ -233,12 +230,9 @@ describe('a quorum', () => {
 
   it('counts no denial, nobody twice, and nothing that is no number', () => {
     const twice = approving(['security']).concat(approving(['security']));
-    assert.equal(
-      quorumReached({ gate: gate({ quorum: { count: 2, perRole: [] } }), decisions: twice, requesters: [] }),
-      false,
-    );
+    assert.equal(enough({ count: 2, perRole: [] }, twice), false);
     const denial = approving(['x']).map((one) => ({ ...one, decision: 'deny' as const }));
-    assert.equal(quorumReached({ gate: gate(), decisions: denial, requesters: [] }), false);
+    assert.equal(enough({ count: 1, perRole: [] }, denial), false);
     for (const count of [0, -1, 1.5, NaN, 1e9])
       assert.equal(reached({ count: 1, perRole: [{ role: 'a', count }] }, ['a'], ['a']), false);
   });
@@ -246,7 +240,7 @@ describe('a quorum', () => {
 
 describe('who may decide', () => {
   const refusal = (walk: Walk, who: typeof ann): string => {
-    const said = mayDecide(walk.run.approvals.at(-1) ?? assert.fail(), who);
+    const said = mayDecide(walk.run.approvals.at(-1) ?? assert.fail(), who, walk.kit);
     return said.status === 'no' ? said.why : 'may';
   };
 
@@ -307,7 +301,7 @@ describe('who may decide', () => {
       walk.submit(agent, 'once', { n });
       walk.decide(ann, walk.run.approvals.at(-1)?.id ?? '', 'approve');
     }
-    assert.deepEqual(walk.run.approvals[0]?.excluded, [{ id: 'ann', why: 'approver' }]);
+    assert.deepEqual(walk.run.approvals[0]?.gates[0]?.excluded, [{ id: 'ann', why: 'approver' }]);
   });
 });
 
@@ -388,23 +382,20 @@ describe("an approval's time", () => {
     assert.equal(approval().status, 'expired');
   });
 
-  it('takes nobody in where the permission decides: a role would leave out those who were asked', () => {
+  it('takes others in beside those who decide by permission', () => {
     const { walk, approval } = parked({
       roles: [],
       quorum: { count: 2, perRole: [] },
       timeout: { afterMs: hour, action: 'escalate', to: ['cfo'] },
     });
-    const [dan, eve, cfo] = [
-      principal('dan', 'human', { permissions: ['approval.decide'] }),
-      principal('eve', 'human', { permissions: ['approval.decide'] }),
-      principal('cyd', 'human', { roles: ['cfo'] }),
-    ];
+    const dan = principal('dan', 'human', { permissions: ['approval.decide'] });
+    const cyd = principal('cyd', 'human', { roles: ['cfo'] });
+    walk.decide(cyd, approval().id, 'approve');
     walk.decide(dan, approval().id, 'approve');
+    assert.deepEqual([approval().status, approval().decisions.length], ['open', 1]);
     late(walk, hour);
-    assert.deepEqual([approval().status, approval().roles], ['escalated', []]);
-    walk.decide(cfo, approval().id, 'approve');
-    assert.equal(approval().status, 'escalated');
-    walk.decide(eve, approval().id, 'approve');
+    assert.deepEqual([approval().status, approval().roles], ['escalated', ['cfo']]);
+    walk.decide(cyd, approval().id, 'approve');
     assert.equal(approval().status, 'approved');
   });
 
@@ -475,8 +466,39 @@ describe("an approval's time", () => {
     );
     assert.equal(ending('2025-01-01T00:00:00Z').expiresAt, start);
     assert.equal(ending('2026-01-02T00:00:00+01:00').status, 'escalated');
-    for (const odd of ['soon', '2026-13-01T00:00:00Z', '', '2026-01-01'])
-      assert.equal(ending(odd).endsAt, start + hour);
+  });
+
+  it('is asked of nobody where the time that ends it cannot be read: a form, a day or a zone that is none', () => {
+    const until = path('arguments', 'until');
+    assert.ok(until.kind === 'path');
+    const odd = [
+      ...['soon', '', '2026-01-01', '2026-13-01T00:00:00Z', '2026-02-30T00:00:00Z', '2026-01-01T24:00:00Z'],
+      ...['2026-01-02T00:00:00', '2026-01-02 00:00:00Z', '2026-01-02T00:00Z', '2026-01-02T00:00:00+99:00'],
+      ...[1_767_312_000, 1_767_312_000_000, '1767312000', null, {}, 'x'.repeat(200)],
+    ];
+    for (const value of [...odd, undefined]) {
+      const walk = facing({ gates: [gate(), gate({ expiresWith: [until] })] });
+      walk.submit(agent, 'go', value === undefined ? {} : { until: value });
+      assert.deepEqual([walk.run.approvals, walk.run.executing], [[], null], String(value));
+      const [said] = walk.last.effects.flatMap((one) => (one.kind === 'answer' ? [one.answer] : []));
+      assert.ok(said?.status === 'refused' && said.code === 'INPUT_INVALID');
+      assert.match(
+        said.message,
+        /would end with `\$\.arguments\.until`, and `.*` is no time with a zone: write it as/,
+      );
+      assert.deepEqual(types(walk).slice(-1), ['transition.rejected']);
+    }
+  });
+
+  it('makes the run stuck where the runtime would ask with a time that cannot be read', () => {
+    const until = path('context', 'until');
+    assert.ok(until.kind === 'path');
+    const step = transition('go', 'b', { actor: 'deterministic', gate: gate({ expiresWith: [until] }) });
+    const walk = begin(plan([state('a', [step]), state('b')], { initialContext: { until: 'soon' } }));
+    assert.deepEqual(
+      [walk.run.status, walk.run.problem?.code, walk.run.approvals],
+      ['stuck', 'INPUT_INVALID', []],
+    );
   });
 
   it('counts business hours where the gate says so', () => {
@@ -486,7 +508,10 @@ describe("an approval's time", () => {
     walk.kit = { ...walk.kit, businessEnd: (from, ms, roles) => from + ms * 10 * roles.length };
     walk.submit(agent, 'go');
     const [approval] = walk.run.approvals;
-    assert.deepEqual([approval?.expiresAt, approval?.reminders], [start + 10 * hour, [start + 5 * hour]]);
+    assert.deepEqual(
+      [approval?.expiresAt, approval?.gates[0]?.reminders],
+      [start + 10 * hour, [start + 5 * hour]],
+    );
   });
 
   it('is over for decisions made after it, though no timer has fired', () => {
@@ -612,12 +637,23 @@ describe('what was approved', () => {
 
   it('is compared rule by rule', () => {
     const of = gate({ roles: ['a', 'b'], quorum: { count: 2, perRole: [{ role: 'a', count: 1 }] } });
-    assert.deepEqual(stricterThan(of, of), []);
-    assert.deepEqual(stricterThan(gate({ roles: ['a', 'b', 'c'] }), of), []);
-    assert.deepEqual(stricterThan(gate({ roles: ['a'] }), of), ['roles']);
-    assert.deepEqual(stricterThan(gate({ roles: ['c'] }), of), ['roles', 'quorum']);
-    assert.deepEqual(stricterThan({ ...gate({ roles: [] }), direct: 'required' }, of), ['direct']);
-    const separation = { requester: true, author: false, promoter: false, approvers: true };
-    assert.deepEqual(stricterThan(gate({ roles: [], separation }), of), ['separation']);
+    const compared = (now: Gate): string[] => stricterThan(now, of, kit);
+    assert.deepEqual(compared(of), []);
+    assert.deepEqual(compared(gate({ roles: ['a', 'b', 'c'] })), []);
+    assert.deepEqual(compared(gate({ roles: ['a'] })), ['roles']);
+    assert.deepEqual(compared(gate({ roles: [] })), ['roles']);
+    const slot = { count: 1, perRole: [{ role: 'b', count: 1 }] };
+    assert.deepEqual(compared(gate({ roles: ['a', 'b'], quorum: slot })), ['quorum']);
+    assert.deepEqual(compared({ ...gate({ roles: ['a', 'b'] }), direct: 'required' }), ['direct']);
+    for (const who of ['author', 'promoter', 'approvers'] as const) {
+      const separation = { requester: true, author: false, promoter: false, [who]: true };
+      assert.deepEqual(compared(gate({ roles: ['a', 'b'], separation })), ['separation']);
+    }
+    const open = { requester: false, author: false, promoter: false };
+    assert.deepEqual(stricterThan(of, { ...of, separation: open }, kit), ['separation']);
+    assert.deepEqual(
+      stricterThan(gate({ roles: [], queue: 'controllers' }), gate({ reason: 'required' }), kit),
+      [],
+    );
   });
 });

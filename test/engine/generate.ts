@@ -14,7 +14,6 @@ import {
   type Plan,
 } from '../../src/engine/plan.js';
 import type { ApprovalState, Event, Outcome, RunState } from '../../src/engine/state.js';
-import { mergeGates } from '../../src/policy/gates.js';
 import { gate, plan, state, time, transition } from './build.js';
 
 // Flows, people and events by chance, small enough that most of them get somewhere.
@@ -130,16 +129,11 @@ const onePlace: fc.Arbitrary<Gate> = fc
     }),
   );
 
-/** Of one place, or of two that are merged, as a loader writes them. */
-const gates = fc.option(
-  fc.oneof(
-    { weight: 3, arbitrary: onePlace },
-    {
-      weight: 1,
-      arbitrary: fc.tuple(onePlace, onePlace).map((parts) => mergeGates(parts, null)),
-    },
-  ),
-  { freq: 2 },
+/** Of no place, of one, or of two. */
+const gates: fc.Arbitrary<readonly Gate[]> = fc.oneof(
+  { weight: 2, arbitrary: fc.constant([]) },
+  { weight: 3, arbitrary: onePlace.map((one) => [one]) },
+  { weight: 2, arbitrary: fc.tuple(onePlace, onePlace) },
 );
 
 const mapping: fc.Arbitrary<Mapping> = fc.oneof(
@@ -176,7 +170,7 @@ const transitions = fc
         { weight: 3, arbitrary: fc.constant([]) },
         { weight: 1, arbitrary: fc.array(guard, { maxLength: 2 }) },
       ),
-      gate: gates,
+      gates,
       executor,
       onDeny: fc.option(fc.constantFrom(...stateNames), { freq: 3 }),
       evidence: fc.constantFrom(null, 'own'),
@@ -361,11 +355,14 @@ export function eventOf(
         ...{ kind: 'outcome', time, result: happens.result },
         action: happens.other ? 'act_other' : (run.executing?.action.id ?? 'act_none'),
       };
-    case 'deadline':
+    case 'deadline': {
+      const approval = approvalOf(run, happens.which);
+      const at = approval?.timer ?? 0;
       return {
-        ...{ kind: 'deadline', time },
-        approval: approvalOf(run, happens.which)?.id ?? 'apr_none',
+        ...{ kind: 'deadline', time: new Date(at).toISOString(), at },
+        approval: approval?.id ?? 'apr_none',
       };
+    }
     case 'timeout':
       return { kind: 'timeout', time };
     case 'again': {

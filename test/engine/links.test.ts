@@ -4,7 +4,19 @@ import { links } from '../../src/engine/index.js';
 import { actorAllows, blockedBy } from '../../src/engine/links.js';
 import type { Charter, Executor, Plan, Transition } from '../../src/engine/plan.js';
 import type { Link } from '../../src/engine/state.js';
-import { answerOf, begin, expr, gate, literal, path, plan, principal, state, transition } from './build.js';
+import {
+  answerOf,
+  begin,
+  expr,
+  gate,
+  literal,
+  path,
+  plan,
+  principal,
+  state,
+  transition,
+  type Fields,
+} from './build.js';
 
 // What a run offers, and what its charter permits.
 
@@ -18,7 +30,7 @@ const charter = (fields: Partial<Charter> = {}): Charter => ({
   ...fields,
 });
 
-function offered(fields: Partial<Transition>, of: Partial<Plan> = {}): Link | undefined {
+function offered(fields: Fields, of: Partial<Plan> = {}): Link | undefined {
   const walk = begin(plan([state('a', [transition('go now', 'b', fields)]), state('b')], of), { who: 'ann' });
   return links(plan([state('a', [transition('go now', 'b', fields)]), state('b')], of), walk.run, agent, {
     floors: [],
@@ -49,7 +61,7 @@ describe('a link', () => {
   });
   it('says that a person is asked, and when', () => {
     const on = expr(path('arguments', 'amount'), '>', literal(5));
-    const told = (fields: Partial<Transition>) => {
+    const told = (fields: Fields) => {
       const { gated, gateOn } = offered(fields) ?? {};
       return [gated, gateOn];
     };
@@ -101,7 +113,7 @@ describe('an actor', () => {
 });
 
 describe('a charter', () => {
-  const rule = (fields: Partial<Transition>, of: Charter | null = charter()) =>
+  const rule = (fields: Fields, of: Charter | null = charter()) =>
     blockedBy(plan([state('a')], { charter: of }), transition('t', 'a', fields));
   it('permits a declared tool that has a tier, and nothing else', () => {
     assert.equal(rule({ tool: 'r', tier: 'read_only' }), null);

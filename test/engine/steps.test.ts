@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import { initialRun } from '../../src/engine/index.js';
-import { defaultReliability, type Executor, type State, type Transition } from '../../src/engine/plan.js';
+import { defaultReliability, type Executor, type State } from '../../src/engine/plan.js';
 import type { Decision } from '../../src/engine/state.js';
 import {
   answerOf,
@@ -19,6 +19,7 @@ import {
   time,
   transition,
   type Walk,
+  type Fields,
 } from './build.js';
 
 // Steps that few runs take: late cancels and timeouts, what an operator does again, what a store may have changed.
@@ -37,9 +38,9 @@ const onEnter = (fields: Partial<NonNullable<State['onEnter']>> = {}): Partial<S
 const types = (decision: Decision): string[] => decision.trace.map((fact) => fact.type);
 const operate = (walk: Walk, kind: 'cancel' | 'retry'): Decision =>
   walk.send({ kind: 'message', time, message: message(operator, { kind }) });
-const one = (fields: Partial<Transition> = {}): Walk =>
+const one = (fields: Fields = {}): Walk =>
   begin(plan([state('a', [transition('go', 'b', fields), transition('note', 'a')]), state('b')]));
-const executing = (fields: Partial<Transition> = {}): Walk => {
+const executing = (fields: Fields = {}): Walk => {
   const walk = one({ executor: rest, ...fields });
   walk.submit(agent, 'go', { n: 1 });
   return walk;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { strictest } from '../../src/engine/merge.js';
-import type { Gate, Guard } from '../../src/engine/plan.js';
+import type { JsonObject } from '../../src/model/json.js';
+import type { Gate, Guard, Path } from '../../src/engine/plan.js';
+import type { Decision } from '../../src/engine/state.js';
 import type { Principal } from '../../src/model/principal.js';
 import { expr, gate, literal, path, principal, time, type Walk } from '../engine/build.js';
 import { failClosed } from './cells.js';
@@ -97,41 +98,82 @@ failClosed('gate.quorum', {
   empty: () => oneIsTooFew({ count: 1, perRole: [{ role: 'nobody.has.this', count: 1 }] }),
 });
 
-const merged = (a: Partial<Gate>, b: Partial<Gate>): Gate => strictest(gate(a), gate(b));
 const after = (action: 'deny' | 'escalate' | 'approve', afterMs: number): Gate['timeout'] => ({
   afterMs,
   action,
   to: [],
 });
+const cfo = principal('cat', 'human', { roles: ['cfo'] });
 
-failClosed('gate.merge', {
+/** An author's gate, and one more of somebody else: the second keeps its own word. */
+function beside(first: Partial<Gate>, second: Partial<Gate>): { walk: Walk; id: string } {
+  const gates = [gate(first), gate({ roles: ['cfo'], ...second })];
+  const walk = facing({ executor: rest, gates, tier: 'reversible' });
+  walk.submit(agent, 'go');
+  return { walk, id: walk.run.approvals[0]?.id ?? '' };
+}
+
+/** Time, or a decision at the first gate alone, executes nothing. */
+function waits({ walk }: { walk: Walk }, decision: Decision): void {
+  assert.equal(walk.run.executing, null);
+  assert.ok(decision.effects.every((one) => one.kind !== 'execute'));
+  assert.ok(['open', 'escalated'].includes(walk.run.approvals[0]?.status ?? ''));
+}
+
+failClosed('gate.conjunction', {
+  error: () => {
+    const both = beside({}, { on: expr(literal('x'), '>', literal(1)) });
+    waits(both, both.walk.decide(finance, both.id, 'approve'));
+  },
   timeout: () => {
-    assert.equal(
-      merged({ timeout: after('approve', 1) }, { timeout: after('deny', 9) }).timeout?.action,
-      'deny',
-    );
-    assert.equal(merged({ timeout: after('deny', 9) }, { timeout: after('deny', 1) }).timeout?.afterMs, 1);
+    const both = beside({ timeout: after('approve', 1_000) }, {});
+    const at = both.walk.run.approvals[0]?.timer ?? 0;
+    const fired = { kind: 'deadline', time: new Date(at).toISOString(), approval: both.id, at } as const;
+    waits(both, both.walk.send(fired));
+    const denied = both.walk.decide(cfo, both.id, 'deny');
+    assert.deepEqual([both.walk.run.approvals[0]?.status, denied.effects.length > 0], ['denied', true]);
   },
   missing: () => {
-    const on = expr(literal(1), '==', literal(2));
-    assert.equal(merged({ on }, {}).on, null);
-    const both = merged({ quorum: { count: 2, perRole: [] } }, { reason: 'required' });
-    assert.deepEqual([both.quorum.count, both.reason], [2, 'required']);
+    const both = beside({}, { quorum: { count: 2, perRole: [] } });
+    both.walk.decide(finance, both.id, 'approve');
+    waits(both, both.walk.decide(cfo, both.id, 'approve'));
   },
   malformed: () => {
-    const both = merged({ roles: ['a'] }, { roles: ['b'] });
-    assert.deepEqual(both.quorum.perRole, [
-      { role: 'a', count: 1 },
-      { role: 'b', count: 1 },
-    ]);
+    const both = beside({}, { roles: odd(['']) });
+    waits(both, both.walk.decide(finance, both.id, 'approve'));
   },
-  empty: () => assert.deepEqual(merged({ roles: [] }, { roles: ['b'] }).roles, ['b']),
+  empty: () => {
+    const { walk, id } = beside({}, {});
+    walk.run = { ...walk.run, approvals: walk.run.approvals.map((one) => ({ ...one, gates: [] })) };
+    refuses(walk, () => walk.decide(finance, id, 'approve'), 'NOT_AN_APPROVER', 'approval.refused');
+  },
+});
+
+/** Nobody knows until when it may be decided: nobody is asked. */
+function endless(args: JsonObject): void {
+  const walk = facing({ executor: rest, gate: gate({ expiresWith: [path('arguments', 'until') as Path] }) });
+  refuses(walk, () => walk.submit(agent, 'go', args), 'INPUT_INVALID', 'transition.rejected');
+  assert.deepEqual(walk.run.approvals, []);
+}
+
+failClosed('gate.end', {
+  error: () => {
+    endless({ until: 1_798_797_600 });
+    endless({ until: { at: '2027-01-01T10:00:00Z' } });
+  },
+  missing: () => endless({}),
+  malformed: () => {
+    for (const until of ['2027-01-01T10:00:00', '2027-01-01 10:00:00Z', '2027-01-01', '2027-02-30T10:00:00Z'])
+      endless({ until });
+  },
+  empty: () => endless({ until: '' }),
 });
 
 /** The time is up and nobody decided: the action never ran, and the record says that it expired. */
 function expires(timeout: Gate['timeout']): void {
   const { walk, id } = parked({ timeout });
-  const decision = walk.send({ kind: 'deadline', time, approval: id });
+  const at = walk.run.approvals[0]?.timer ?? 0;
+  const decision = walk.send({ kind: 'deadline', time: new Date(at).toISOString(), approval: id, at });
   assert.deepEqual([walk.run.approvals[0]?.status, walk.run.executing], ['expired', null]);
   assert.equal(recorded(decision, 'approval.expired').length, 1);
   assert.equal(recorded(decision, 'approval.decided').length, 0);
@@ -216,7 +258,7 @@ failClosed('recheck', {
     stopsAfterApproval([], (walk) => {
       const approvals = walk.run.approvals.map((one) => ({
         ...one,
-        gate: odd<Gate>({ ...one.gate, because: [] }),
+        gates: one.gates.map((each) => ({ ...each, rule: odd<Gate>({ ...each.rule, because: [] }) })),
       }));
       walk.run = { ...walk.run, approvals };
     }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Decision, RunState } from '../../src/engine/state.js';
-import { begin, plan, principal, state, transition, type Walk } from '../engine/build.js';
-import type { Executor, Guard, Plan, Transition } from '../../src/engine/plan.js';
+import { begin, plan, principal, state, transition, type Walk, type Fields } from '../engine/build.js';
+import type { Executor, Guard, Plan } from '../../src/engine/plan.js';
 import type { JsonObject } from '../../src/model/json.js';
 
 // Refused, nothing changed, and recorded: what every cell of the engine's rows has to show.
@@ -57,7 +57,7 @@ export function isStuck(walk: Walk, code: string): void {
 export const agent = principal('bot', 'agent');
 
 /** A run before one transition that has these fields. */
-export function facing(fields: Partial<Transition>, of: Partial<Plan> = {}): Walk {
+export function facing(fields: Fields, of: Partial<Plan> = {}): Walk {
   return begin(plan([state('a', [transition('go', 'b', fields), transition('stay', 'a')]), state('b')], of));
 }
 

@@ -132,7 +132,14 @@ describe('a gate', () => {
         ['environment', undefined],
       ],
     );
-    assert.deepEqual(body.roles, ['cfo']);
+    assert.deepEqual(body.roles, ['cfo', 'sre']);
+    assert.deepEqual(
+      body.gates.map(({ source, roles }: { source: string; roles: string[] }) => [source, roles]),
+      [
+        ['charter', ['cfo']],
+        ['environment', ['sre', 'cfo']],
+      ],
+    );
   });
 
   it('leaves out the rules that do not apply', async () => {
@@ -165,12 +172,17 @@ describe('a gate', () => {
       'content-type': 'application/yaml',
     });
     assert.equal(published.status, 201, JSON.stringify(published.body));
-    const { approval } = await submit('money', 'bank.pay', { amount: 45_000 });
-    const body = await shown('carl', approval.id);
-    const refused = await decide('ann', body);
+    const small = await submit('money', 'bank.pay', { amount: 10 });
+    const refused = await decide('ann', await shown('carl', small.approval.id));
     assert.deepEqual([refused.status, refused.body.code], [403, 'NOT_AN_APPROVER']);
     assert.match(refused.body.detail, /`ann` wrote this version of the flow/);
+    // At the charter's gate, which does not separate, the author counts; the floor waits for somebody else.
+    const { approval } = await submit('money', 'bank.pay', { amount: 45_000 });
+    const body = await shown('carl', approval.id);
+    assert.equal((await decide('ann', body)).status, 200);
+    assert.equal((await shown('carl', approval.id)).status, 'open');
     assert.equal((await decide('carl', body)).status, 200);
+    assert.notEqual((await shown('carl', approval.id)).status, 'open');
   });
 
   it("wants each role's share from people of their own", async () => {

@@ -27,7 +27,9 @@ const asked: SlackApproval = {
   requestedBy: 'agent-7',
   because: ['charter: amount > 50000'],
   roles: ['finance.controller'],
-  quorum: { count: 2, approved: 1 },
+  gates: [
+    { rule: 'charter: amount > 50000', text: 'one of the roles finance.controller; 1 of 2 have approved' },
+  ],
   reasonRequired: false,
   expiresAt: '2026-11-22T10:00:00.000Z',
   onExpiry: 'at 2026-11-22T10:00:00.000Z it expires: nothing runs',

@@ -23,7 +23,7 @@ const body: JsonObject = {
   requestedBy: { id: 'agent', kind: 'agent' },
   because: [{ source: 'charter', text: 'charter: amount > 100' }],
   roles: ['finance.controller'],
-  quorum: { count: 1, approved: 0 },
+  gates: [{ rule: 'charter', text: 'one of the roles finance.controller; 0 of 1 have approved' }],
   reasonRequired: false,
   expiresAt: '2026-11-22T10:00:00.000Z',
   onExpiry: 'it expires',

@@ -88,7 +88,7 @@ test('expense_approval: its states, transitions, actors and guards', () => {
     ['paid', true, []],
     ['rejected', true, []],
   ]);
-  assert.ok(plan.states.every((one) => one.transitions.every((each) => each.gate === null)));
+  assert.ok(plan.states.every((one) => one.transitions.every((each) => each.gates.length === 0)));
   assert.equal(state(plan, 'submitted').linkFilter, 'byGuards');
 });
 
@@ -147,7 +147,7 @@ test('the agent: one state with what it may do, and a way to end', () => {
     ],
   );
   assert.deepEqual(
-    state(plan, 'active').transitions.map((one) => [one.name, one.target, one.tier, one.gate !== null]),
+    state(plan, 'active').transitions.map((one) => [one.name, one.target, one.tier, one.gates.length > 0]),
     [
       ['erp.invoices', 'active', 'read_only', false],
       ['erp.vendors', 'active', 'read_only', false],
@@ -158,7 +158,7 @@ test('the agent: one state with what it may do, and a way to end', () => {
 });
 
 test('the agent: payments above 50000 wait for a controller who is not the requester', () => {
-  const { gate } = transition(flow('vendor-invoice-reconciliation').plan, 'active', 'erp.payment.draft');
+  const [gate] = transition(flow('vendor-invoice-reconciliation').plan, 'active', 'erp.payment.draft').gates;
   assert.ok(gate?.on?.kind === 'expr');
   const { left, operator, right } = gate.on.expr;
   assert.deepEqual(

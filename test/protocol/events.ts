@@ -1,4 +1,6 @@
-import { lastMoment, stageOf } from '../../src/engine/deadlines.js';
+import { stageOf } from '../../src/engine/deadlines.js';
+import { lastMoment } from '../../src/engine/standing.js';
+import { kit } from '../engine/build.js';
 import { isOpen } from '../../src/engine/flow.js';
 import type { ApprovalState } from '../../src/engine/state.js';
 import type { Flight, Who } from './rulings.js';
@@ -62,7 +64,8 @@ function* sends(protocol: Protocol, world: World): Generator<Move> {
 
 /** Where nothing comes after its time: the same decision, made when that was up. */
 function lateOne(flight: Flight, approval: ApprovalState | undefined): Flight[] {
-  if (approval === undefined || !isOpen(approval.status) || lastMoment(approval) === undefined) return [];
+  if (approval === undefined || !isOpen(approval.status) || lastMoment(approval, kit) === undefined)
+    return [];
   return [{ ...flight, late: true }];
 }
 
@@ -102,8 +105,10 @@ function* fires({ rulings }: Protocol, world: World): Generator<Move> {
     const escalates =
       approval !== undefined &&
       isOpen(approval.status) &&
-      (approval.reminders ?? []).length === 0 &&
-      stageOf(approval.gate, approval.stage ?? 0)?.action === 'escalate';
+      approval.gates.every(
+        ({ rule, stage, reminders = [] }) =>
+          reminders.length === 0 && stageOf(rule, stage ?? 0)?.action === 'escalate',
+      );
     const queue = [...world.queue, { what: { deadline: on }, durable: true, taken: false }];
     const timers = world.timers.filter((one) => one !== on);
     yield done(escalates ? 'escalate' : 'deadline', `deadline of approval ${on}`, {

@@ -184,7 +184,7 @@ function ends(
 function* effectFaults({ rulings }: Protocol, world: World, on: number): Generator<string> {
   if ((get(world.effects, on) ?? 0) > 1) yield `approval ${on} has had its effect twice`;
   const approvers = ['A', 'B'].filter((who) => world.said.includes(`${who} approve ${on}`));
-  const gate = rulings.state(world.store).approvals[on]?.gate;
+  const gate = rulings.state(world.store).approvals[on]?.gates[0]?.rule;
   if (approvers.length < (gate?.quorum.count ?? 2))
     yield `approval ${on} has its effect, and only ${approvers.join() || 'nobody'} has approved it`;
   const status = rulings.state(world.store).approvals[on]?.status ?? 'gone';

@@ -3,8 +3,7 @@ import type { MessageBody } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
 import { initialRun } from '../../src/engine/index.js';
 import type { decide } from '../../src/engine/index.js';
-import { lastMoment } from '../../src/engine/deadlines.js';
-import { nextTimer } from '../../src/engine/expiry.js';
+import { lastMoment } from '../../src/engine/standing.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { Answer, ApprovalState, Effect, Event, RunState } from '../../src/engine/state.js';
 import { kit, message, principal, time } from '../engine/build.js';
@@ -148,14 +147,14 @@ let deliveries = 0;
 
 function madeAt(run: RunState, { late, on }: Flight): string {
   const approval = run.approvals[on];
-  const end = late === true && approval !== undefined ? lastMoment(approval) : undefined;
+  const end = late === true && approval !== undefined ? lastMoment(approval, kit) : undefined;
   return end === undefined ? time : new Date(end + 1).toISOString();
 }
 
 function eventOf(run: RunState, happening: Happening): Event {
   if (happening.kind === 'deadline') {
     const approval = run.approvals[happening.on];
-    const due = new Date(approval === undefined ? 0 : nextTimer(approval)).toISOString();
+    const due = new Date(approval === undefined ? 0 : approval.timer).toISOString();
     return { kind: 'deadline', time: due, approval: approval?.id ?? '' };
   }
   if (happening.kind === 'message') {
@@ -202,7 +201,7 @@ function isLate(
 ): boolean {
   if (body.kind !== 'decide') return false;
   const approval = before.approvals.find((one) => one.id === body.approval);
-  const end = approval === undefined ? undefined : lastMoment(approval);
+  const end = approval === undefined ? undefined : lastMoment(approval, kit);
   return end !== undefined && Date.parse(made) > end;
 }
 

@@ -69,6 +69,7 @@ export async function putApproval(
       transition: 'approve',
       status: 'open',
       roles: [],
+      byPermission: true,
       ...who,
     } as const;
     await upsertApproval(tx, { ...row, requestedAt: at, expiresAt: null, doc, updatedAt: at, ...change });

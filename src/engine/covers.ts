@@ -1,0 +1,53 @@
+import { canonical } from '../model/canonical.js';
+import type { Json } from '../model/json.js';
+import type { Gate } from './plan.js';
+import type { Kit } from './state.js';
+import { decidersOf } from './deciders.js';
+
+// Gates of now beside those that something was approved under: does anybody ask for more?
+
+type QueueKit = Pick<Kit, 'queueRoles'>;
+
+/** The rules by which one of these gates asks for more than each of those did, by name; none: those answer for these. */
+export function stricterThanAll(now: readonly Gate[], then: readonly Gate[], kit: QueueKit): string[] {
+  const more = now.flatMap((gate) => {
+    const [first = ['gate'], ...others] = then.map((one) => stricterThan(gate, one, kit));
+    return others.reduce((best, one) => (one.length < best.length ? one : best), first);
+  });
+  return [...new Set(more)];
+}
+
+/** The rules that `now` has and `then` has not, by name; none: whoever satisfied `then` satisfies `now`. */
+export function stricterThan(now: Gate, then: Gate, kit: QueueKit): string[] {
+  const same = canonical(now as unknown as Json) === canonical(then as unknown as Json);
+  if (same) return [];
+  const rules: readonly (readonly [string, boolean])[] = [
+    ['roles', takesOthers(now, then, kit)],
+    ['quorum', now.quorum.count > then.quorum.count || slotsMissing(now, then)],
+    ['separation', separates(now, then)],
+    ['reason', now.reason === 'required' && then.reason !== 'required'],
+    ['direct', now.direct === 'required' && then.direct !== 'required'],
+  ];
+  return rules.flatMap(([name, more]) => (more ? [name] : []));
+}
+
+/** Somebody decides at `then` who does not at `now`. */
+function takesOthers(now: Gate, then: Gate, kit: QueueKit): boolean {
+  const [here, there] = [decidersOf(now, kit), decidersOf(then, kit)];
+  return here.byPermission !== there.byPermission || there.roles.some((role) => !here.roles.includes(role));
+}
+
+function slotsMissing(now: Gate, then: Gate): boolean {
+  return now.quorum.perRole.some(
+    ({ role, count }) => !then.quorum.perRole.some((one) => one.role === role && one.count >= count),
+  );
+}
+
+function separates({ separation: now }: Gate, { separation: then }: Gate): boolean {
+  return (
+    (now.requester && !then.requester) ||
+    (now.author && !then.author) ||
+    (now.promoter && !then.promoter) ||
+    (now.approvers === true && then.approvers !== true)
+  );
+}
