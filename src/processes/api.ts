@@ -43,6 +43,7 @@ import { notificationChannel } from '../store/notifications.js';
 import { putSigningKey } from '../store/signing-keys.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
+import { watchEventLoop } from './loop-watch.js';
 
 // The composition root of an API process. Any number of them may run, and start at the same time.
 
@@ -114,6 +115,7 @@ async function main(config: Config): Promise<void> {
     await pool.end();
   });
   await listening(server, config);
+  watchEventLoop(deps.log);
   client.startOutbox();
   setInterval(() => void purge(pool).catch(() => undefined), purgeMs).unref();
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);

@@ -13,6 +13,7 @@ import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/inde
 import { closeExecutors } from '../executors/index.js';
 import { currentPolicySet } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
+import { watchEventLoop } from './loop-watch.js';
 
 // The composition root of a worker: one Temporal worker per environment's namespace, one pool, the
 // hands of the runs. Any number of these processes may run.
@@ -46,6 +47,7 @@ async function main(config: Config): Promise<void> {
     environments.map((name) => makeWorker(config, connection, `countersign-${name}`, activities)),
   );
   process.stdout.write(`working on ${environments.map((name) => `countersign-${name}`).join(', ')}\n`);
+  watchEventLoop((line) => void process.stderr.write(`${line}\n`));
   const running = Promise.all(workers.map((worker) => worker.run()));
   stop.now = () => workers.forEach((worker) => worker.getState() === 'RUNNING' && worker.shutdown());
   if (stop.asked) stop.now();
