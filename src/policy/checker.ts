@@ -26,12 +26,12 @@ const mostWaiting = 32;
 const smallText = 16_384;
 const memoryMb = 512;
 
-export function makeChecker(): Checker {
+export function makeChecker({ withinMs = deadlineMs } = {}): Checker {
   const [small, large, folders] = [makeLane(), makeLane(), makeLane()];
   return {
     flow: (text, media, catalog) => {
       const lane = text.length > smallText ? large : small;
-      return lane.ask<FlowCheck>({ kind: 'flow', text, media }, deadlineMs, catalog);
+      return lane.ask<FlowCheck>({ kind: 'flow', text, media }, withinMs, catalog);
     },
     folder: async (root) => {
       const found = await folders.ask<FolderResult>({ kind: 'folder', root }, folderDeadlineMs);
@@ -107,18 +107,18 @@ function fromSource(): string {
   return `import(${JSON.stringify(tsx)}).then(({ register }) => { register(); return import(${JSON.stringify(script)}); });`;
 }
 
-type Told<T> =
+type FromThread<T> =
   { readonly status: 'done'; readonly value: T } | { readonly status: 'failed'; readonly why: string };
 
 /** Null: no answer in time, or the thread ended, as it does when it needs more memory than it may. */
 function answerOf<T>(thread: Worker, task: Task, withinMs: number): Promise<T | null> {
   return new Promise((resolve, reject) => {
-    const settle = (told: Told<T> | null): void => {
+    const settle = (reply: FromThread<T> | null): void => {
       clearTimeout(timer);
       thread.off('message', settle);
       thread.off('exit', gone);
-      if (told?.status === 'failed') reject(new Error(told.why));
-      else resolve(told === null ? null : told.value);
+      if (reply?.status === 'failed') reject(new Error(reply.why));
+      else resolve(reply === null ? null : reply.value);
     };
     const gone = (): void => settle(null);
     const timer = setTimeout(gone, withinMs);

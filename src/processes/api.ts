@@ -46,6 +46,7 @@ import { makeEngines } from './engines.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
+import { watchEventLoop } from './loop-watch.js';
 
 // The composition root of an API process. Any number of them may run, and start at the same time.
 
@@ -121,6 +122,7 @@ async function main(config: Config): Promise<void> {
     await pool.end();
   });
   await listening(server, config);
+  watchEventLoop(deps.log);
   client.startOutbox();
   forgetOldKeys(pool);
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);

@@ -16,6 +16,7 @@ import { namespaceOf } from '../embedded/temporal-names.js';
 import { currentPolicySet, environmentsToServe, policySetSeq } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
 import { makeInternalErrors } from './internal-errors.js';
+import { watchEventLoop } from './loop-watch.js';
 
 // The composition root of a worker: one Temporal worker per environment's namespace, one pool, the
 // hands of the runs. Any number of these processes may run.
@@ -44,8 +45,10 @@ async function main(config: Config): Promise<void> {
     ...address,
     ...(typeof apiKey === 'string' ? { apiKey } : {}),
   } as NativeConnectionOptions);
-  const errors = makeInternalErrors((line) => void process.stderr.write(`${line}\n`));
+  const log = (line: string): void => void process.stderr.write(`${line}\n`);
+  const errors = makeInternalErrors(log);
   const activities = makeActivities(deps, errors.note);
+  watchEventLoop(log);
   await serve(pool, (environment) => makeWorker(config, connection, namespaceOf(environment), activities));
   await closeExecutors();
   await connection.close();

@@ -169,9 +169,9 @@ describe('what an approver has approved, and something changes it', () => {
         ? (body as { status: string; error?: { code: string; message: string } })
         : null;
     });
-  const reload = async (path: string, text: string): Promise<void> => {
+  const reload = async (path: string, text: string, confirm: readonly string[] = []): Promise<void> => {
     writeFileSync(join(stack.policies, path), text);
-    const { status, body } = await stack.fetchAs('admin', 'POST', '/v1/policies/reload');
+    const { status, body } = await stack.fetchAs('admin', 'POST', '/v1/policies/reload', { confirm });
     assert.equal(status, 200, JSON.stringify(body));
   };
   const edit = (statement: string, values: readonly unknown[]): Promise<unknown> =>
@@ -271,7 +271,7 @@ describe('what an approver has approved, and something changes it', () => {
       ),
     );
     await refused(strict, /asks for more than what it was approved under: quorum/);
-    await reload('environments.yaml', environments(''));
+    await reload('environments.yaml', environments(''), ['dev: irreversible by finance.controller']);
   });
 
   it("somebody writes into the run's row: other arguments, with and without a digest that fits them", async () => {

@@ -1,0 +1,233 @@
+import { readFileSync } from 'node:fs';
+import { Agent, request as send } from 'node:http';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { machine } from '../bench/machine.js';
+import { rounded, together } from '../bench/measure.js';
+import { startStack, type Stack } from '../test/support/stack.js';
+import { makeRandom, makeRequest, type FuzzRequest, type Known, type Operation } from './fuzz-requests.js';
+
+// `npm run drill:fuzz [-- --requests 200000 --seed 1]`: every route, every role's key, against a real API and worker.
+// JSON on stdout; status 1 when a process died, an answer was a 5xx that the contract does not name, a run answers no
+// more, or an event loop was blocked for longer than 250 ms.
+
+const { values } = parseArgs({
+  options: {
+    requests: { type: 'string', default: '200000' },
+    seed: { type: 'string', default: '1' },
+    'at-once': { type: 'string', default: '16' },
+  },
+});
+const whole = (text: string): number => Math.max(Math.trunc(Number(text)) || 0, 1);
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+const policies = {
+  'roles.yaml': 'roles: { finance.controller: }\n',
+  'flows/fuzz.yaml': `workflows:
+  fuzz:
+    owner: drill
+    inputSchema: { type: object, properties: { who: { type: string, pattern: '^(o|k|x|.)+$' } } }
+    initialState: open
+    initialContext: { last: '' }
+    states:
+      open:
+        transitions:
+          note:
+            target: open
+            inputSchema: { type: object, additionalProperties: false, required: [text], properties: { text: { type: string }, amount: { type: number, multipleOf: 0.01 } } }
+            guards: [{ kind: expr, expr: "$.arguments.text starts_with 'ok'" }]
+            output: { last: $.arguments.text }
+          pay:
+            target: open
+            tier: reversible
+            inputSchema: { type: object, additionalProperties: false, required: [amount], properties: { text: { type: string }, amount: { type: number } } }
+            gate: { roles: [finance.controller], timeout: { after: 1d } }
+            executor: { kind: noop, output: { paid: true } }
+          end: { target: done, actor: human }
+      done: { terminal: true }
+`,
+};
+
+interface Told {
+  /** 0: no answer. */
+  readonly status: number;
+  readonly text: string;
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+const patienceMs = 60_000;
+
+function ask(stack: Stack, { method, path, headers, body, truncated, by }: FuzzRequest): Promise<Told> {
+  const { hostname, port } = new URL(stack.url);
+  const length = body === null ? {} : { 'content-length': String(body.length + (truncated ? 10 : 0)) };
+  const key = stack.keys[by];
+  const own = key === undefined ? {} : { authorization: `Bearer ${key}` };
+  return new Promise((resolve) => {
+    const none = (error: unknown): void => resolve({ status: 0, text: String(error) });
+    try {
+      const options = { hostname, port, method, path, agent, headers: { ...own, ...length, ...headers } };
+      const sent = send(options, (response) => {
+        const chunks: Buffer[] = [];
+        const status = response.statusCode ?? 0;
+        const done = (): void => resolve({ status, text: Buffer.concat(chunks).toString('utf8') });
+        response.on('data', (chunk: Buffer) => void chunks.push(chunk));
+        response.on('end', done).on('error', done).on('close', done);
+        // A stream has no end of its own.
+        if (String(response.headers['content-type']).includes('event-stream')) sent.destroy();
+      });
+      sent.on('error', none);
+      sent.setTimeout(patienceMs, () => sent.destroy(new Error('no answer in time')));
+      if (body !== null) sent.write(body);
+      if (truncated) setImmediate(() => sent.destroy());
+      else sent.end();
+    } catch (error) {
+      // Node itself sends no such header or path.
+      none(error);
+    }
+  });
+}
+
+const openApi = z.object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) });
+
+/** What runs are made of is asked more often. */
+const often = /\/(?:runs|transitions\/\{\w+\}|decision|check)$/;
+
+async function operationsOf(stack: Stack): Promise<Operation[]> {
+  const { body } = await stack.fetchAs(null, 'GET', '/openapi.json');
+  return Object.entries(openApi.parse(body).paths).flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, one]) => {
+      const hasBody = typeof one === 'object' && one !== null && 'requestBody' in one;
+      const operation = { method: method.toUpperCase(), path, hasBody };
+      return Array.from({ length: often.test(path) ? 6 : 1 }, () => operation);
+    }),
+  );
+}
+
+const most = 400;
+
+function learn(known: Known, { status, text }: Told): void {
+  if (status >= 300 || status < 200) return;
+  const add = (list: string[], pattern: RegExp): void => {
+    for (const [id] of text.slice(0, 20_000).matchAll(pattern))
+      if (list.length < most && !list.includes(id)) list.push(id);
+  };
+  add(known.runs, /run_[0-9a-f]{8,}/g);
+  add(known.approvals, /apr_[0-9a-f]{8,}/g);
+  add(known.actions, /act_[0-9a-f]{8,}/g);
+  add(known.digests, /sha256:[0-9a-f]{64}/g);
+}
+
+const codeOf = (text: string): string => /"code":"([A-Z_]+)"/.exec(text)?.[1] ?? 'none';
+const documented = new Set([
+  '502 EXECUTOR_FAILED',
+  '503 AUDIT_UNAVAILABLE',
+  '503 ENGINE_UNAVAILABLE',
+  '503 none',
+]);
+
+interface Findings {
+  readonly statuses: Record<string, number>;
+  readonly fiveHundreds: object[];
+  readonly unanswered: object[];
+}
+
+async function sendAll(stack: Stack, operations: readonly Operation[], known: Known): Promise<Findings> {
+  const found: Findings = { statuses: {}, fiveHundreds: [], unanswered: [] };
+  const roles = [...Object.keys(stack.keys), 'nobody'];
+  const requests = whole(values.requests);
+  const seed = whole(values.seed);
+  let next = 0;
+  const seconds = await together(requests, whole(values['at-once']), async () => {
+    const index = next;
+    next += 1;
+    const request = makeRequest(makeRandom(seed * 1_000_003 + index), operations, known, roles);
+    const told = await ask(stack, request);
+    found.statuses[told.status] = (found.statuses[told.status] ?? 0) + 1;
+    const about = {
+      index,
+      by: request.by,
+      method: request.method,
+      path: request.path.slice(0, 200),
+      body: request.body?.toString('utf8').slice(0, 500),
+    };
+    if (told.status >= 500 && !documented.has(`${told.status} ${codeOf(told.text)}`))
+      found.fiveHundreds.push({ ...about, status: told.status, text: told.text.slice(0, 300) });
+    if (told.status === 0 && /in time|ECONN/.test(told.text) && !request.truncated)
+      found.unanswered.push({ ...about, text: told.text });
+    learn(known, told);
+    if (index % 5_000 === 4_999) say(`${index + 1} requests`);
+  });
+  say(`${requests} requests in ${rounded(seconds)} s`);
+  return found;
+}
+
+/** Each answers a submit, whatever it answers. */
+async function silentRuns(stack: Stack, runs: readonly string[]): Promise<string[]> {
+  const silent: string[] = [];
+  let next = 0;
+  await together(runs.length, 8, async () => {
+    const run = runs[next];
+    next += 1;
+    const body = Buffer.from('{"arguments":{"text":"ok, the end"}}');
+    const headers = { 'content-type': 'application/json' };
+    const path = `/v1/runs/${run}/transitions/note?wait=30`;
+    const { status } = await ask(stack, {
+      method: 'POST',
+      path,
+      headers,
+      body,
+      truncated: false,
+      by: 'agent',
+    });
+    if (status === 0 || status === 202 || status >= 500) silent.push(`${run}: ${status}`);
+  });
+  return silent;
+}
+
+function blocked(stack: Stack, name: 'api' | 'worker'): number[] {
+  const text = readFileSync(join(stack.home, `${name}.log`), 'utf8');
+  return [...text.matchAll(/event loop was blocked for (\d+) ms/g)].map((one) => Number(one[1]));
+}
+
+async function main(): Promise<boolean> {
+  say('starting Postgres, Temporal, API and worker');
+  const stack = await startStack({ own: true, policies });
+  try {
+    const pids = { api: stack.api.pid, worker: stack.worker.pid };
+    const operations = await operationsOf(stack);
+    const known: Known = { runs: [], approvals: [], digests: [], actions: [] };
+    const found = await sendAll(stack, operations, known);
+    const deaths = { api: stack.api.running ? 0 : 1, worker: stack.worker.running ? 0 : 1 };
+    const silent = await silentRuns(stack, known.runs);
+    const blocks = {
+      api: Math.max(0, ...blocked(stack, 'api')),
+      worker: Math.max(0, ...blocked(stack, 'worker')),
+    };
+    const alive = deaths.api + deaths.worker === 0 && stack.api.running && stack.worker.running;
+    const answers = found.fiveHundreds.length + found.unanswered.length + silent.length === 0;
+    const ok = alive && answers && blocks.api === 0 && blocks.worker === 0;
+    const report = {
+      machine: machine(),
+      ...{
+        requests: whole(values.requests),
+        seed: whole(values.seed),
+        operations: operations.length,
+        runs: known.runs.length,
+      },
+      ...{ statuses: found.statuses, pids, deaths, silentRuns: silent.slice(0, 10), blockedMs: blocks },
+      undocumented: found.fiveHundreds.length,
+      unanswered: found.unanswered.length,
+      ok,
+      examples: [...found.fiveHundreds.slice(0, 10), ...found.unanswered.slice(0, 10)],
+      logs: ok ? '' : stack.logs(),
+    };
+    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+    return ok;
+  } finally {
+    agent.destroy();
+    await stack.stop();
+  }
+}
+
+process.exit((await main()) ? 0 : 1);

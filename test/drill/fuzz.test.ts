@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { makeRandom, makeRequest } from '../../drill/fuzz-requests.js';
+import { projectRoot } from '../support/paths.js';
+
+// A small size of `npm run drill:fuzz`. How long an event loop was blocked depends on what else the machine does, so that
+// is judged by the drill alone.
+
+it('nonsense, extremes and changed requests kill no process, silence no run, and get no 5xx but the documented ones', async () => {
+  const script = ['--import', 'tsx', join('drill', 'fuzz.ts'), '--requests', '600'];
+  const stdout = await new Promise<string>((resolve) => {
+    // Its status tells of the event loop too.
+    execFile(process.execPath, script, { cwd: projectRoot, maxBuffer: 1e8 }, (_error, out) => resolve(out));
+  });
+  const report = JSON.parse(stdout) as Record<string, any>;
+  assert.deepEqual(report['deaths'], { api: 0, worker: 0 }, stdout);
+  assert.deepEqual([report['undocumented'], report['unanswered'], report['silentRuns']], [0, 0, []], stdout);
+  assert.ok(report['runs'] > 0, stdout);
+});
+
+it('the same seed makes the same requests', () => {
+  const operations = [{ method: 'POST', path: '/v1/flows/{name}/runs', hasBody: true }];
+  const known = { runs: [], approvals: [], digests: [], actions: [] };
+  const made = (seed: number): unknown =>
+    makeRequest(makeRandom(seed), operations, known, ['agent', 'admin']);
+  for (let seed = 0; seed < 200; seed += 1) assert.deepEqual(made(seed), made(seed));
+  assert.notDeepEqual(made(1), made(2));
+});
