@@ -342,13 +342,11 @@ describe('deciding from Slack', () => {
     try {
       const answer = await submit('UANN', parked);
       assert.match(JSON.stringify(answer.body.view.blocks), /Your decision is kept/);
+      assert.deepEqual(await decisionsOf(parked), [['ann', 'accepted']]);
     } finally {
       api.kernel.idle = false;
     }
-    const kept = await api.ask('finance', 'GET', `/v1/approvals/${parked.approval}`);
-    assert.deepEqual(
-      kept.body.decisions.map((one: any) => [one.by.id, one.status]),
-      [['ann', 'accepted']],
-    );
+    await api.kernel.settled();
+    assert.deepEqual(await decisionsOf(parked), [['ann', 'applied']]);
   });
 });
