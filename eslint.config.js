@@ -31,9 +31,13 @@ const rooms = [
  */
 const doors = {
   model: { uses: [], types: [], packages: ['zod'] },
-  // Of the model, the two files that are pure functions over JSON and cost the workflow bundle nothing.
-  engine: { uses: ['model/canonical', 'model/json'], types: ['model'], packages: [] },
-  schema: { uses: ['model'], types: ['engine'], packages: ['ajv', 'ajv-formats', 'node:'] },
+  // Of the model, the files that are pure functions over JSON, text or numbers, and cost the workflow bundle nothing.
+  engine: {
+    uses: ['model/canonical', 'model/json', 'model/limits', 'model/text'],
+    types: ['model'],
+    packages: [],
+  },
+  schema: { uses: ['model'], types: ['engine'], packages: ['ajv', 'ajv-formats', 're2js', 'node:'] },
   policy: { uses: ['model', 'engine', 'schema'], types: [], packages: ['zod', 'yaml', 'ajv', 'node:'] },
   scenario: { uses: ['model', 'engine', 'schema', 'policy'], types: [], packages: ['zod'] },
   workflows: {

@@ -1,18 +1,17 @@
-import type { Json } from '../model/json.js';
 import type { PayloadRef } from '../model/records.js';
-import type { Plan, Transition } from '../engine/plan.js';
-import type { ApprovalDoc, ApprovalState, Asked, RunState } from '../engine/state.js';
-import { buildCall, describeCall } from '../executors/index.js';
+import type { ApprovalDoc, ApprovalState, Asked, Shown } from '../engine/state.js';
 import type { NewApproval } from '../store/approvals.js';
 import type { RunRow } from '../store/runs.js';
-import { consequence, shown, summary } from './approval-sentences.js';
+import { shown as readableText } from './approval-sentences.js';
+
+/** Of an approval that is stored already: its row keeps what was shown when it opened. */
+export const shownBefore: Shown = { summary: '', consequence: '', preview: null };
 
 /** The row behind `GET /v1/approvals/{id}`: the exact action, why it is asked, and what follows. */
 export function approvalRow(
-  plan: Plan,
   row: RunRow,
-  run: RunState,
   approval: ApprovalState,
+  shown: Shown,
   time: string,
   /** Where its arguments are kept; null: it has none. */
   argumentsRef: PayloadRef | null,
@@ -31,29 +30,23 @@ export function approvalRow(
     requestedAt: action.requestedAt,
     expiresAt: new Date(approval.expiresAt).toISOString(),
     digest: action.digest,
-    doc: { ...approvalDoc(plan, row, run, approval), argumentsRef },
+    doc: { ...approvalDoc(row, approval, shown), argumentsRef },
     updatedAt: time,
   };
 }
 
-function approvalDoc(
-  plan: Plan,
-  row: RunRow,
-  run: RunState,
-  approval: ApprovalState,
-): Omit<ApprovalDoc, 'argumentsRef'> {
+function approvalDoc(row: RunRow, approval: ApprovalState, shown: Shown): Omit<ApprovalDoc, 'argumentsRef'> {
   const { action, gate } = approval;
-  const transition = transitionOf(plan, action.transition);
   return {
     tier: action.tier,
     tool: action.tool,
     flowVersion: row.flowVersion,
-    summary: summary(transition, run, approval),
+    summary: shown.summary,
     requestedBy:
       action.requester === null
         ? { id: 'countersign', kind: 'runtime' }
         : { id: action.requester.id, kind: action.requester.kind },
-    preview: preview(transition, run, approval),
+    preview: shown.preview,
     refs: action.refs,
     guards: approval.guards,
     because: gate.because,
@@ -62,29 +55,11 @@ function approvalDoc(
     separation: gate.separation,
     reasonRule: gate.reason,
     onTimeout: gate.timeout?.action ?? 'deny',
-    consequence: consequence(transition, run, approval),
+    consequence: shown.consequence,
   };
 }
 
 /** What a condition read comes from callers: it hides and turns around nothing. */
 function readable(asked: Asked): Asked {
-  return { ...asked, reason: asked.reason === null ? null : shown(asked.reason) };
-}
-
-function transitionOf(plan: Plan, name: string): Transition | undefined {
-  return plan.states.flatMap((state) => state.transitions).find((one) => one.name === name);
-}
-
-function preview(transition: Transition | undefined, run: RunState, approval: ApprovalState): Json {
-  const executor = transition?.executor ?? null;
-  if (executor === null || executor.kind === 'human')
-    return { kind: 'human', target: transition?.target ?? null };
-  const built = buildCall(
-    executor,
-    { arguments: approval.action.arguments, context: run.context, input: run.input },
-    'transition',
-  );
-  return built.status === 'built'
-    ? describeCall(built.call)
-    : { kind: executor.kind, unresolved: built.path };
+  return { ...asked, reason: asked.reason === null ? null : readableText(asked.reason) };
 }

@@ -1,44 +1,54 @@
 import type { Json } from '../model/json.js';
+import { truncate } from '../model/text.js';
 import { grouped } from '../engine/shown.js';
 import { readPath, type PathScopes } from '../engine/template.js';
 import type { TextTemplate, Tier, Transition } from '../engine/plan.js';
-import type { ApprovalState, RunState } from '../engine/state.js';
+import type { Asking } from '../engine/state.js';
 
 // What a person reads first. The exact action stands beside it in `arguments` and `preview`; the digest binds that.
 
 /** From the author's template; where a hole of it has no value, the plain sentence. */
-export function summary(transition: Transition | undefined, run: RunState, approval: ApprovalState): string {
-  const { action } = approval;
-  const told = fill(transition?.summary, run, approval);
-  if (told !== null) return told;
-  const who = action.requester?.id ?? 'the runtime';
-  const values = Object.entries(action.arguments).map(([key, value]) => `${key} ${short(value)}`);
-  const withValues = values.length === 0 ? '' : ` with ${values.join(', ')}`;
-  const what = `${transition?.title ?? action.transition} (${action.tool ?? action.transition})`;
-  return shown(`${who} asks for ${what}${withValues}`);
+export function summary(transition: Transition, asking: Asking): string {
+  return `${fill(transition.summary, asking) ?? plainSummary(transition, asking)}${deniedBefore(asking)}`;
 }
 
-export function consequence(
-  transition: Transition | undefined,
-  run: RunState,
-  approval: ApprovalState,
-): string {
-  const undo = undoing(approval.action.tier);
-  const told = fill(transition?.consequence, run, approval);
-  if (told !== null) return `${told}${undo === null ? '' : `; ${undo}`}`;
-  const next = approval.human
-    ? `the run goes on to state \`${transition?.target ?? ''}\``
-    : `\`${approval.action.tool ?? approval.action.transition}\` runs once, with exactly these arguments`;
-  return shown(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`);
+function plainSummary({ title, name, tool }: Transition, asking: Asking): string {
+  const who = asking.requester?.id ?? 'the runtime';
+  const values = Object.entries(asking.arguments).map(([key, value]) => `${key} ${short(value)}`);
+  const withValues = values.length === 0 ? '' : ` with ${values.join(', ')}`;
+  return shown(`${who} asks for ${title} (${tool ?? name})${withValues}`);
+}
+
+/** Whoever is asked after a colleague has said no is told so. */
+function deniedBefore({ denied }: Asking): string {
+  if (denied === null) return '';
+  const times = denied.count === 1 ? '' : `, ${denied.count} times by now`;
+  const what = denied.same ? 'asked again' : 'asked again with other arguments';
+  return shown(`; ${what}: ${denied.by} denied it on ${denied.at}${times}`);
+}
+
+export function consequence(transition: Transition, asking: Asking): string {
+  const { tier, tool, name, target, executor, readOnlyBecause } = transition;
+  const undo = undoing(tier);
+  const readOnly =
+    readOnlyBecause === undefined ? '' : shown(`; it is called a read because: ${readOnlyBecause}`);
+  const told = fill(transition.consequence, asking);
+  if (told !== null) return `${told}${undo === null ? '' : `; ${undo}`}${readOnly}`;
+  const next =
+    executor?.kind === 'human'
+      ? `the run goes on to state \`${target}\``
+      : `\`${tool ?? name}\` runs once, with exactly these arguments`;
+  return `${shown(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`)}${readOnly}`;
 }
 
 function undoing(tier: Tier | null): string | null {
   return tier === 'irreversible' ? 'cannot be undone' : null;
 }
 
-function fill(template: TextTemplate | undefined, run: RunState, { action }: ApprovalState): string | null {
+function fill(template: TextTemplate | undefined, asking: Asking): string | null {
   if (template === undefined) return null;
-  const scopes: PathScopes = { arguments: action.arguments, context: run.context, input: run.input };
+  const { arguments: args, context, input } = asking;
+  const scopes: PathScopes = { arguments: args, context, input };
   let text = '';
   for (const part of template.parts) {
     if (typeof part === 'string') {
@@ -58,13 +68,11 @@ const longestHole = 200;
 
 function hole(value: string | number | boolean): string {
   if (typeof value === 'number') return grouped(value);
-  const text = String(value);
-  return text.length > longestHole ? `${text.slice(0, longestHole - 3)}...` : text;
+  return truncate(String(value), longestHole);
 }
 
 function short(value: Json): string {
-  const text = JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  return truncate(JSON.stringify(value), 80);
 }
 
 /** An argument must not hide, recolour or turn around what is about to be approved. */

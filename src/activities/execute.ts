@@ -128,8 +128,9 @@ async function denied(
   message: string,
   time: string,
 ): Promise<Settled> {
-  const fact = attemptFact(executing, attempt, 'executor.failed', time, { message });
-  const outcome: Outcome = { status: 'failed', errorClass: 'permanent', message, attempt };
+  const code = 'DIGEST_MISMATCH';
+  const fact = attemptFact(executing, attempt, 'executor.failed', time, { code, message });
+  const outcome: Outcome = { status: 'failed', errorClass: 'permanent', message, attempt, code };
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
 }
 

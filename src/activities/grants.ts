@@ -1,11 +1,18 @@
 import { canonical } from '../model/canonical.js';
-import type { JsonObject } from '../model/json.js';
-import { bindingDigest, changedReads, connectionsDigest, readsOf, readsProblem } from '../engine/index.js';
+import {
+  bindingDigest,
+  changedReads,
+  connectionsDigest,
+  readsOf,
+  readsProblem,
+  shownDigest,
+} from '../engine/index.js';
 import type { Plan } from '../engine/plan.js';
-import type { Executing, RunState } from '../engine/state.js';
+import type { ApprovalState, Executing, Kit, RunState } from '../engine/state.js';
 import { approvedDigests } from '../audit/index.js';
 import type { Tx } from '../db/index.js';
 import { consumeGrant } from '../store/actions.js';
+import { getApproval } from '../store/approvals.js';
 import type { RunRow } from '../store/runs.js';
 import type { ActivityDeps } from './deps.js';
 import { makeKit } from './kit.js';
@@ -27,7 +34,7 @@ export async function grantProblem(
   const approval = run.approvals.find((one) => one.id === action.approval);
   if (action.approval !== null && approval === undefined)
     return 'the approval that this action names does not exist';
-  const digest = bindingDigest(kit, run, action, (approval?.gate ?? null) as unknown as JsonObject | null);
+  const digest = bindingDigest(kit, run, action, approval?.gate ?? null);
   if (digest !== action.digest) return 'what would run is not what was checked and approved';
   if (approval !== undefined && !(await wasApproved(tx, run, approval.id, digest)))
     return 'the record of its decisions names another action than the one that would run';
@@ -35,14 +42,30 @@ export async function grantProblem(
   const plan = await deps.plan(tx, run.planHash);
   if (plan === null || !isPlanned(plan, run, executing))
     return "what would run is not what the run's plan says";
-  if (approval !== undefined && connectionsDigest(kit, executing) !== (approval.connections ?? null))
-    return 'the connection that it would use is not the one that it was approved for';
-  const reads =
-    approval === undefined ? [] : changedReads(approval.reads ?? {}, readsOf(kit, executing, run));
-  if (reads.length > 0) return readsProblem(reads);
+  const changed = approval === undefined ? null : await changedSince(tx, kit, run, executing, approval);
+  if (changed !== null) return changed;
   if (attempts > 0) return null;
   const grant = await consumeGrant(tx, action.id, digest);
   return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
+}
+
+/** What is not as the approver had it: the call's connections, what it reads of the run, the card itself. */
+async function changedSince(
+  tx: Tx,
+  kit: Kit,
+  run: RunState,
+  executing: Executing,
+  { id }: ApprovalState,
+): Promise<string | null> {
+  const { bound } = executing.action;
+  if (connectionsDigest(kit, executing) !== bound.connections)
+    return 'the connection that it would use is not the one that it was approved for';
+  const reads = changedReads(bound.reads, readsOf(kit, executing, run));
+  if (reads.length > 0) return readsProblem(reads);
+  const row = await getApproval(tx, id);
+  return row !== null && shownDigest(kit, row.doc) === bound.shown
+    ? null
+    : 'what the store has as shown to the approvers is not what they were shown';
 }
 
 /** The digest in the run's state is not taken at its word either: those who decided named it. */

@@ -14,7 +14,7 @@ import { documentOf, stateWithoutValues } from '../store/document.js';
 import { putEvidence } from '../store/evidence.js';
 import { answerMessage, markTaken } from '../store/messages.js';
 import { putStep, updateRun, type RunRow } from '../store/runs.js';
-import { approvalRow } from './approval-doc.js';
+import { approvalRow, shownBefore } from './approval-doc.js';
 import type { ActivityDeps } from './deps.js';
 import { storeDocument, type ArrivedValue, type Holdings, type LoadedRun } from './document.js';
 import { projectNotifications } from './notifications.js';
@@ -76,6 +76,7 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     executing: after.executing?.action.id ?? null,
     doc: text,
     docDigest: digest,
+    openApprovals: kept.approvals.length,
     openBytes: openBytes(kept, holdings),
   });
   await projectActions(tx, step);
@@ -147,12 +148,10 @@ async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise
   const known = new Map((step.before?.state.approvals ?? []).map((one) => [one.id, one]));
   for (const approval of step.after.approvals) {
     const old = known.get(approval.id);
-    if (old !== undefined && canonical(old) === canonical(approval)) continue;
+    if (old !== undefined && (old === approval || canonical(old) === canonical(approval))) continue;
     const held = holdings.actions.get(approval.action.id) ?? null;
-    await upsertApproval(
-      tx,
-      approvalRow(step.plan, step.row, step.after, approval, step.time, held?.payload ?? null),
-    );
+    const shown = step.actions.find((one) => one.action.approval === approval.id)?.shown ?? shownBefore;
+    await upsertApproval(tx, approvalRow(step.row, approval, shown, step.time, held?.payload ?? null));
   }
 }
 

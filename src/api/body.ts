@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { BodySpec, FlowText } from './call.js';
 import { parseJsonText } from './json-text.js';
 import { escapePointer, invalid, problem, type Problem } from './problem.js';
+import { truncate } from '../model/text.js';
 
 export const maxBytes = 1_048_576;
 /** A client that goes on sending beyond this is cut off instead of answered. */
@@ -31,14 +32,14 @@ function refuseMedia(request: IncomingMessage, spec: BodySpec, media: string): P
   if (encoding.toLowerCase() !== 'identity') {
     return problem(
       'UNSUPPORTED_MEDIA_TYPE',
-      `content encoding \`${encoding.slice(0, 60)}\` is not accepted: send the body as it is`,
+      `content encoding \`${truncate(encoding, 60)}\` is not accepted: send the body as it is`,
     );
   }
   const accepted = acceptedMedia(spec);
   if (accepted.length === 0 || accepted.includes(media)) return null;
   return problem(
     'UNSUPPORTED_MEDIA_TYPE',
-    `media type \`${media.slice(0, 60)}\` is not accepted here: send ${accepted.slice(0, 2).join(' or ')}`,
+    `media type \`${truncate(media, 60)}\` is not accepted here: send ${accepted.slice(0, 2).join(' or ')}`,
   );
 }
 
@@ -70,6 +71,8 @@ function discard(request: IncomingMessage): void {
 /** Null: more than the limit. */
 function collect(request: IncomingMessage): Promise<Buffer | null> {
   return new Promise((resolve, reject) => {
+    // Gone already: no event will tell.
+    if (request.destroyed && !request.complete) return reject(new ClientGone());
     const chunks: Buffer[] = [];
     let size = 0;
     const take = (chunk: Buffer): void => {

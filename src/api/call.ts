@@ -142,6 +142,8 @@ export interface Route {
   readonly idempotent: boolean;
   /** Open to a service that acts for a human: reading what waits, and deciding it. Everything else is refused. */
   readonly delegated: boolean;
+  /** Agents and systems are refused, whatever they hold. */
+  readonly humansOnly: boolean;
   readonly params: z.ZodType<JsonObject | Record<string, unknown>>;
   readonly query: z.ZodType;
   readonly body: BodySpec;
@@ -163,12 +165,14 @@ interface RouteFields<P extends z.ZodType, Q extends z.ZodType, B> extends Omit<
   | 'idempotent'
   | 'errors'
   | 'delegated'
+  | 'humansOnly'
 > {
   readonly access?: Route['access'];
   readonly recorded?: boolean;
   readonly permission?: string;
   readonly idempotent?: boolean;
   readonly delegated?: boolean;
+  readonly humansOnly?: boolean;
   readonly errors?: readonly ErrorCode[];
   readonly params: P;
   readonly query: Q;
@@ -185,6 +189,7 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B = undefined>(
     permission: null,
     idempotent: false,
     delegated: false,
+    humansOnly: false,
     errors: [],
     body: { kind: 'none' },
     ...fields,

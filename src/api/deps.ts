@@ -4,9 +4,18 @@ import type { RunClient } from '../client/types.js';
 import type { Pool, Tx } from '../db/index.js';
 import type { ReferenceSource } from '../executors/types.js';
 import type { NewSigningKey } from '../store/signing-keys.js';
+import type { Anonymous } from './anonymous.js';
 import type { Feed } from './feed.js';
 import type { Metrics } from './metrics.js';
 import type { Policies } from './policies.js';
+
+/** Environments as namespaces of Temporal that workers poll: a reload may add one. */
+export interface Engines {
+  /** Can a run start there? Makes the namespace where it is not there yet, and says no until it can be used. */
+  isReady(environment: string): Promise<boolean>;
+  /** Of these, the environments that no worker polls. */
+  unserved(environments: readonly string[]): Promise<readonly string[]>;
+}
 
 /** What the API stands on. The composition root gives it; tests give their own. */
 export interface ApiDeps {
@@ -17,6 +26,7 @@ export interface ApiDeps {
   readonly payloads: Payloads;
   readonly chain: ServiceChain;
   readonly client: RunClient;
+  readonly engines: Engines;
   readonly authenticate: Authenticator;
   /** Under which API keys are hashed. */
   readonly pepper: Buffer;
@@ -29,6 +39,8 @@ export interface ApiDeps {
   readonly makeSigningKey: () => NewSigningKey;
   readonly policies: Policies;
   readonly feed: Feed;
+  /** Counts requests without a credential. */
+  readonly anonymous: Anonymous;
   readonly metrics: Metrics;
   /** For `env://` and `secret://` of channels whose requests come in here. */
   readonly references: ReferenceSource;

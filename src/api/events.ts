@@ -1,18 +1,22 @@
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import * as api from '../model/api.js';
 import type { AuditItem } from '../audit/index.js';
-import { getVisibleRun } from '../store/runs.js';
-import { viewerOf } from '../store/visibility.js';
 import type { Principal } from '../model/principal.js';
 import { unlisted } from './audit.js';
 import { principalOf, route, type Call, type Reply, type Route } from './call.js';
-import { invalid } from './problem.js';
+import type { Follower } from './feed.js';
+import { invalid, problem } from './problem.js';
+import type { Seat } from './seats.js';
+import { runOf } from './sight.js';
 
 const heartbeatMs = 15_000;
-const batch = 200;
-/** A reader that does not keep up is cut off; it comes back with `Last-Event-ID`. */
-const maxBuffered = 4 * 1_048_576;
+/** A reader that takes nothing for so long is cut off; it comes back with `Last-Event-ID`. */
+const stalledMs = 30_000;
+/** Between its answer being decided and its first byte. */
+const openingMs = 30_000;
 
 type Query = z.output<typeof api.eventsQuery>;
 
@@ -32,6 +36,7 @@ export const eventRoutes: readonly Route[] = [
         media: 'text/event-stream',
       },
     },
+    errors: ['RATE_LIMITED'],
     handle: (call, { query }) => open(call, query),
   }),
 ];
@@ -43,104 +48,116 @@ async function open(call: Call, query: Query): Promise<Reply> {
       { pointer: '/headers/last-event-id', message: 'must be the `id` of an event' },
     ]);
   }
-  // Without one, what comes from now on: this call's own record included.
-  const after = last === undefined ? (await call.deps.feed.size()) - 1 : Number(last);
-  return {
-    kind: 'stream',
-    media: 'text/event-stream; charset=utf-8',
-    run: (response) => stream(call, query, after, response),
-  };
-}
-
-function stream(call: Call, query: Query, from: number, response: ServerResponse): void {
   const { feed } = call.deps;
-  const sight = makeSight(call);
-  let after = from;
-  let reading = false;
-  let again = false;
-  const read = async (): Promise<void> => {
-    for (let more = true; more && !response.destroyed;) {
-      const items = await feed.read({
-        ...(query.type === undefined ? { notType: unlisted } : { type: query.type }),
-        afterIndex: after,
-        limit: batch,
-      });
-      for (const item of items) {
-        if (await sight.sees(item, query.run)) write(response, item);
-        after = item.index;
-      }
-      more = items.length === batch;
-    }
-  };
-  const wake = (): void => {
-    again = true;
-    if (reading) return;
-    reading = true;
-    void (async () => {
-      while (again && !response.destroyed) {
-        again = false;
-        // The store is away: what is missed is read when it is back.
-        await read().catch(() => undefined);
-      }
-      reading = false;
-    })();
-  };
-  const unsubscribe = feed.subscribe(wake);
-  const beat = setInterval(() => void heartbeat(call, sight, response), heartbeatMs);
-  const end = (): void => void response.end();
-  feed.closing.addEventListener('abort', end);
-  response.on('close', () => {
-    feed.closing.removeEventListener('abort', end);
-    clearInterval(beat);
-    unsubscribe();
-  });
-  response.setHeader('X-Accel-Buffering', 'no');
-  response.write(': open\n\n');
-  wake();
-}
-
-function write(response: ServerResponse, item: AuditItem): void {
-  if (response.destroyed) return;
-  response.write(`id: ${item.index}\nevent: ${item.type}\ndata: ${JSON.stringify(item)}\n\n`);
-  if (response.writableLength > maxBuffered) response.destroy();
-}
-
-/** A credential that was revoked ends the stream; rights that changed hold from here on. */
-async function heartbeat(call: Call, sight: Sight, response: ServerResponse): Promise<void> {
+  const media = 'text/event-stream; charset=utf-8';
+  if (call.request.method === 'HEAD') return { kind: 'stream', media, run: (response) => response.end() };
+  // Before anything is awaited: many that come at once are counted one by one.
+  const seat = feed.streams.take(principalOf(call).id);
+  if (seat === null) {
+    const { each, all } = feed.streams;
+    return problem(
+      'RATE_LIMITED',
+      `one principal may hold ${each} event streams open, and all together ${all}: close one, or follow several runs on one`,
+      { limit: each },
+      { 'Retry-After': '15' },
+    );
+  }
+  // Given up again where the answer never begins.
+  const opening = setTimeout(seat.leave, openingMs);
+  opening.unref();
   try {
-    const found = await call.deps.authenticate(call.request.headers.authorization);
-    if (found.status === 'refused') return void response.end();
-    sight.as(found.principal);
-    response.write(': heartbeat\n\n');
-  } catch {
-    response.end();
+    // Without one, what comes from now on: this call's own record included.
+    const after = last === undefined ? (await feed.size()) - 1 : Number(last);
+    return {
+      kind: 'stream',
+      media,
+      run: (response) => {
+        clearTimeout(opening);
+        stream(call, query, after, response, seat);
+      },
+    };
+  } catch (error) {
+    clearTimeout(opening);
+    seat.leave();
+    throw error;
   }
 }
 
-interface Sight {
-  sees(item: AuditItem, run: string | undefined): Promise<boolean>;
-  as(principal: Principal): void;
+function stream(call: Call, query: Query, from: number, response: ServerResponse, seat: Seat): void {
+  const { feed } = call.deps;
+  const gone = new AbortController();
+  const reader = { principal: principalOf(call) };
+  const follower = feed.follow(from);
+  const end = (): void => void response.end();
+  feed.closing.addEventListener('abort', end);
+  const beat = setInterval(() => void heartbeat(call, reader, response), heartbeatMs);
+  const leave = (): void => {
+    feed.closing.removeEventListener('abort', end);
+    clearInterval(beat);
+    gone.abort();
+    follower.leave();
+    seat.leave();
+  };
+  response.on('close', leave);
+  if (response.destroyed) return leave();
+  if (feed.closing.aborted) return end();
+  response.setHeader('X-Accel-Buffering', 'no');
+  response.write(': open\n\n');
+  void tell(call, query, { reader, follower, response, gone: gone.signal });
 }
 
-/** What belongs to a run is for those who may see it; all else is for holders of `audit.read`. */
-function makeSight(call: Call): Sight {
-  let principal = principalOf(call);
-  const seen = new Set<string>();
-  return {
-    as: (found) => {
-      principal = found;
-      seen.clear();
-    },
-    sees: async (item, only) => {
-      const run = item.run === '' ? item.about : item.run;
-      if (only !== undefined && run !== only) return false;
-      if (principal.permissions.includes('audit.read')) return true;
-      if (run === '') return false;
-      if (seen.has(run)) return true;
-      // A run that is not seen now may be later: only the yes is remembered.
-      const visible = (await getVisibleRun(call.deps.pool, run, viewerOf(principal))) !== null;
-      if (visible) seen.add(run);
-      return visible;
-    },
-  };
+interface Telling {
+  /** Who reads, with the rights of now. */
+  readonly reader: { principal: Principal };
+  readonly follower: Follower;
+  readonly response: ServerResponse;
+  readonly gone: AbortSignal;
+}
+
+/** One piece after another: the next is not read before the reader has taken this one. */
+async function tell(call: Call, query: Query, { reader, follower, response, gone }: Telling): Promise<void> {
+  const wanted = (item: AuditItem): boolean =>
+    (query.run === undefined || runOf(item) === query.run) &&
+    (query.type === undefined
+      ? !unlisted.some((type) => type === item.type)
+      : query.type.some((type) => type === item.type));
+  while (!gone.aborted) {
+    const items = (await follower.next(gone)).filter(wanted);
+    if (items.length === 0) continue;
+    const visible = await patiently(() => call.deps.feed.sights.visible(reader.principal, items), gone);
+    for (const item of visible ?? []) if (!gone.aborted) await write(response, item, gone);
+  }
+}
+
+/** The store may be away for a while: nothing is left out because of that. Null: nobody waits any more. */
+async function patiently<T>(ask: () => Promise<T>, gone: AbortSignal): Promise<T | null> {
+  while (!gone.aborted) {
+    try {
+      return await ask();
+    } catch {
+      await delay(1_000, undefined, { signal: gone }).catch(() => undefined);
+    }
+  }
+  return null;
+}
+
+async function write(response: ServerResponse, item: AuditItem, gone: AbortSignal): Promise<void> {
+  const text = `id: ${item.index}\nevent: ${item.type}\ndata: ${JSON.stringify(item)}\n\n`;
+  if (response.destroyed || response.write(text)) return;
+  const stalled = AbortSignal.timeout(stalledMs);
+  await once(response, 'drain', { signal: AbortSignal.any([gone, stalled]) }).catch(() => undefined);
+  if (stalled.aborted && response.writableNeedDrain) response.destroy();
+}
+
+/** A credential that was revoked ends the stream; rights that changed hold from here on. */
+async function heartbeat(call: Call, reader: Telling['reader'], response: ServerResponse): Promise<void> {
+  const { feed, authenticate } = call.deps;
+  try {
+    const found = await feed.turns(() => authenticate(call.request.headers.authorization));
+    if (found.status === 'refused') return void response.end();
+    reader.principal = found.principal;
+    if (!response.writableNeedDrain) response.write(': heartbeat\n\n');
+  } catch {
+    response.end();
+  }
 }

@@ -2,12 +2,22 @@ import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
 import type { Json, JsonObject } from '../model/json.js';
-import { checkFlowText, type FlowCheck, type Finding } from '../policy/index.js';
-import { getFlow, getFlowVersion, listFlows, type FlowVersionRow } from '../store/flows.js';
+import type { FlowCheck, Finding, Removed } from '../policy/index.js';
+import {
+  getFlow,
+  getFlowVersion,
+  getWithdrawal,
+  listFlows,
+  withdrawFlow,
+  type FlowVersionRow,
+  type Withdrawal,
+} from '../store/flows.js';
+import { readText } from './approval-body.js';
 import {
   actorOf,
   answer,
   flowBody,
+  jsonBody,
   route,
   type Call,
   type FlowText,
@@ -18,6 +28,7 @@ import { diffPlans } from './flow-diff.js';
 import { graphOf } from './flow-graph.js';
 import { valueProblem } from './json-text.js';
 import { badCursor, notFound, problem, type Problem } from './problem.js';
+import { withdrawnFact } from './policies.js';
 import { floorsIn, planOf } from './run-body.js';
 
 const nameParams = z.object({ name: api.shortText });
@@ -39,7 +50,7 @@ export const flowRoutes: readonly Route[] = [
       200: { description: 'that exact content is already published', schema: answers.published },
       201: { description: 'published', schema: answers.published },
     },
-    errors: ['FLOW_INVALID'],
+    errors: ['FLOW_INVALID', 'RATE_LIMITED'],
     handle: (call, { body }) => publish(call, body),
   }),
   route({
@@ -52,8 +63,10 @@ export const flowRoutes: readonly Route[] = [
     query: api.noQuery,
     body: flowBody,
     answers: { 200: { description: 'what the validation found', schema: answers.checked } },
+    errors: ['RATE_LIMITED'],
     handle: async (call, { body }) => {
       const found = await check(call, body);
+      if ('kind' in found) return found;
       const errors = found.status === 'invalid' ? found.errors : [];
       return answer(200, { valid: found.status === 'valid', errors, warnings: found.warnings });
     },
@@ -70,7 +83,11 @@ export const flowRoutes: readonly Route[] = [
     answers: { 200: { description: 'a page of flows', schema: answers.pageOf(answers.flowSummary) } },
     handle: async (call, { query }) => {
       const page = await listFlows(call.deps.pool, query.limit, query.cursor ?? null);
-      return page === null ? badCursor() : answer(200, { data: page.items, nextCursor: page.nextCursor });
+      if (page === null) return badCursor();
+      const data = await Promise.all(
+        page.items.map(async (one) => ({ ...one, withdrawn: await withdrawalBody(call, one.withdrawn) })),
+      );
+      return answer(200, { data, nextCursor: page.nextCursor });
     },
   }),
   route({
@@ -83,7 +100,7 @@ export const flowRoutes: readonly Route[] = [
     params: nameParams,
     query: api.noQuery,
     answers: { 200: { description: 'the flow', schema: answers.flow } },
-    handle: async (call, { params }) => flowAnswer(params.name, await getFlow(call.deps.pool, params.name)),
+    handle: (call, { params }) => readFlow(call, params.name),
   }),
   route({
     id: 'getFlowVersion',
@@ -96,6 +113,21 @@ export const flowRoutes: readonly Route[] = [
     query: api.noQuery,
     answers: { 200: { description: 'the version', schema: answers.flowVersion } },
     handle: (call, { params }) => readVersion(call, params),
+  }),
+  route({
+    id: 'withdrawFlow',
+    method: 'POST',
+    path: '/v1/flows/{name}/withdraw',
+    tag: 'Flows',
+    summary: 'No new runs of this flow from now on, until it is published again; runs under way go on',
+    permission: 'flow.publish',
+    idempotent: true,
+    params: nameParams,
+    query: api.noQuery,
+    body: jsonBody(api.reasonBody),
+    answers: { 200: { description: 'the flow', schema: answers.flow } },
+    errors: ['FLOW_WITHDRAWN'],
+    handle: (call, { params, body }) => withdraw(call, params.name, body.reason),
   }),
   route({
     id: 'diffFlow',
@@ -118,14 +150,16 @@ export const flowRoutes: readonly Route[] = [
     permission: 'policy.reload',
     params: z.object({}),
     query: api.noQuery,
+    body: jsonBody(api.reloadBody),
     answers: { 200: { description: 'what changed', schema: answers.reloaded } },
-    errors: ['POLICY_INVALID'],
-    handle: reload,
+    errors: ['POLICY_INVALID', 'CONFIRM_REQUIRED', 'RATE_LIMITED'],
+    handle: (call, { body }) => reload(call, body.confirm ?? []),
   }),
 ];
 
 async function publish(call: Call, body: FlowText): Promise<Reply> {
   const checked = await check(call, body);
+  if ('kind' in checked) return checked;
   if (checked.status === 'invalid') return flowInvalid('FLOW_INVALID', 'the flow is not published', checked);
   const { name, version, hash, environment, created } = await call.deps.policies.publish(
     checked.flow,
@@ -147,15 +181,23 @@ function flowInvalid(
   return problem(code, `${what}${where}`, { errors, warnings });
 }
 
-async function check(call: Call, { bytes, media }: FlowText): Promise<FlowCheck> {
+async function check(call: Call, { bytes, media }: FlowText): Promise<FlowCheck | Problem> {
   const text = decode(bytes);
   if (text === null) return refuseText('UNREADABLE', 'the text is not UTF-8');
   if (text.includes('\u0000'))
     return refuseText('MALFORMED', 'the text holds the character U+0000: take it out');
-  const checked = checkFlowText(text, { catalog: await call.deps.policies.catalog(), media });
+  const checked = await call.deps.policies.check(text, media);
+  if (checked.status === 'late')
+    return refuseText('TOO_LARGE', 'the flow takes too long to check: split it, or say less in one place');
+  if (checked.status === 'busy') return tooMany();
   if (checked.status === 'invalid') return checked;
   const odd = valueProblem(checked.flow.definition, '');
   return odd === null ? checked : refuseText('MALFORMED', `\`${odd.pointer}\` ${odd.message}`, odd.pointer);
+}
+
+function tooMany(): Problem {
+  const detail = 'as many checks are waiting as this process takes: try again';
+  return problem('RATE_LIMITED', detail, {}, { 'Retry-After': '2' });
 }
 
 function decode(bytes: Buffer): string | null {
@@ -166,13 +208,14 @@ function decode(bytes: Buffer): string | null {
   }
 }
 
-function refuseText(code: 'MALFORMED' | 'UNREADABLE', message: string, path = ''): FlowCheck {
+function refuseText(code: 'MALFORMED' | 'UNREADABLE' | 'TOO_LARGE', message: string, path = ''): FlowCheck {
   const found: Finding = { code, path, line: 1, column: 1, message };
   return { status: 'invalid', errors: [found], warnings: [] };
 }
 
 /** `versions` come newest first; who owns it and what it does is what the newest says. */
-function flowAnswer(name: string, rows: readonly FlowVersionRow[]): Reply {
+async function readFlow(call: Call, name: string): Promise<Reply> {
+  const rows = await getFlow(call.deps.pool, name);
   const newest = rows[0];
   if (newest === undefined) return notFound('flow', name);
   const versions = rows.map(({ version, hash, environment, publishedAt, publishedBy }) => ({
@@ -182,7 +225,33 @@ function flowAnswer(name: string, rows: readonly FlowVersionRow[]): Reply {
     publishedAt,
     publishedBy,
   }));
-  return answer(200, { name, owner: newest.owner, description: newest.description, versions });
+  const withdrawn = await withdrawalBody(call, await getWithdrawal(call.deps.pool, name));
+  return answer(200, { name, owner: newest.owner, description: newest.description, withdrawn, versions });
+}
+
+async function withdrawalBody(call: Call, withdrawn: Withdrawal | null): Promise<JsonObject | null> {
+  if (withdrawn === null) return null;
+  const { by, at, reasonRef } = withdrawn;
+  return { by, at, reason: await readText(call.deps, reasonRef) };
+}
+
+async function withdraw(call: Call, name: string, reason: string): Promise<Reply> {
+  const { deps } = call;
+  if ((await getFlow(deps.pool, name)).length === 0) return notFound('flow', name);
+  const [time, actor] = [deps.now().toISOString(), actorOf(call)];
+  const isDone = await deps.transaction(async (tx) => {
+    if ((await getWithdrawal(tx, name)) !== null) return false;
+    const reasonRef = await deps.payloads.put(tx, '', 'reason', 'text/plain', reason);
+    if (!(await withdrawFlow(tx, name, { reasonRef, by: actor.id, at: time }))) return false;
+    const traceId = call.requestId;
+    await deps.chain.appendIn(tx, [
+      withdrawnFact({ name, time, actor, traceId, cause: 'asked', refs: [reasonRef] }),
+    ]);
+    return true;
+  });
+  return isDone
+    ? readFlow(call, name)
+    : problem('FLOW_WITHDRAWN', `\`${name}\` is withdrawn already: publishing it again ends that`);
 }
 
 /** The store numbers versions with 32 bits: what is beyond is a version that does not exist. */
@@ -205,6 +274,7 @@ async function readVersion(call: Call, { name, version }: z.output<typeof versio
     description,
     publishedAt,
     publishedBy,
+    withdrawn: await withdrawalBody(call, await getWithdrawal(call.deps.pool, name)),
     warnings,
     source,
   };
@@ -226,13 +296,34 @@ async function diff(call: Call, name: string, { from, to }: z.output<typeof api.
   return answer(200, { name, from, to, ...diffPlans(before, after) });
 }
 
-async function reload(call: Call): Promise<Reply> {
-  const result = await call.deps.policies.reload(actorOf(call), call.requestId);
+/** Whoever reloads and then starts something in a new environment is not sent away. It is asked for again at a start. */
+async function readyAll({ deps }: Call): Promise<void> {
+  const environments = (await deps.policies.policySet())?.environments ?? [];
+  await Promise.all(environments.map(({ name }) => deps.engines.isReady(name)));
+}
+
+async function reload(call: Call, confirm: readonly string[]): Promise<Reply> {
+  const result = await call.deps.policies.reload(actorOf(call), call.requestId, confirm);
+  if (result.status === 'busy') return tooMany();
+  if (result.status === 'late')
+    return problem('POLICY_INVALID', 'the policies stay as they were: the folder takes too long to read');
+  if (result.status === 'unconfirmed') return unconfirmed(result.removed);
   if (result.status === 'invalid')
     return flowInvalid('POLICY_INVALID', 'the policies stay as they were', result);
+  await readyAll(call);
   const flows = result.flows.map(
     ({ name, version, created }) =>
       ({ name, version, change: created ? 'published' : 'unchanged' }) satisfies Json,
   );
-  return answer(200, { changed: result.changed, policySet: result.hash, flows, warnings: result.warnings });
+  const { changed, hash, removed, warnings } = result;
+  return answer(200, { changed, policySet: hash, flows, removed, warnings });
+}
+
+function unconfirmed(removed: readonly Removed[]): Problem {
+  const names = removed.filter((one) => one.confirm).map((one) => `\`${one.name}\``);
+  return problem(
+    'CONFIRM_REQUIRED',
+    `the policies stay as they were: the folder takes away ${names.join(', ')}; if that is meant, send the names in \`confirm\``,
+    { removed },
+  );
 }

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:
 import { canonical } from '../model/canonical.js';
 import { claim, complete, release, type ClaimKey } from '../store/idempotency.js';
 import { principalOf, type Answer, type Call, type Reply } from './call.js';
+import { keyBudget, mostKeptBytes, mostKeys, noteKept, noteKey, type KeyBudget } from './key-use.js';
 import { parseJsonText } from './json-text.js';
 import { invalid, problem, problemBody, statusOf, type Problem } from './problem.js';
 import type { RawBody } from './body.js';
@@ -28,9 +29,15 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
     ]);
   }
   const held: ClaimKey = { principal: principalOf(call).id, method: call.request.method ?? '', path, key };
-  const found = await claim(call.deps.pool, held, { bodyHash: bodyHash(raw), effectId: call.effect, holdMs });
+  const { pool } = call.deps;
+  const budget = await keyBudget(pool, held.principal, call.deps.now());
+  const { mayAdd } = budget;
+  const found = await claim(pool, held, { bodyHash: bodyHash(raw), effectId: call.effect, holdMs, mayAdd });
   switch (found.kind) {
+    case 'full':
+      return tooMany(call, budget);
     case 'claimed':
+      noteKey(pool, held.principal);
       call.effect = found.effectId;
       return { kind: 'held', key: held };
     case 'replay':
@@ -49,6 +56,18 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
         { 'Retry-After': '1' },
       );
   }
+}
+
+/** Without a key the request may go on; with one it could not be told that it was done already. */
+function tooMany(call: Call, { keys, until }: KeyBudget): Problem {
+  const from = until ?? new Date(call.deps.now().getTime() + 3_600_000).toISOString();
+  const seconds = Math.ceil((Date.parse(from) - call.deps.now().getTime()) / 1_000);
+  return problem(
+    'RATE_LIMITED',
+    `\`${principalOf(call).id}\` has ${keys} idempotency keys of the last 24 hours, and the answers kept under them; ${mostKeys} keys and ${mostKeptBytes / 1_048_576} MiB are the most: the first is let go at ${from}`,
+    { limit: mostKeys, until: from },
+    { 'Retry-After': String(Math.max(1, seconds)) },
+  );
 }
 
 /** Two texts of the same JSON are the same body. */
@@ -85,11 +104,14 @@ function isKept(status: number): boolean {
 /** Keeps the answer for the next one who asks, or lets the key go. */
 export async function settle(call: Call, { key }: Held, reply: Reply): Promise<void> {
   const status = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 0;
-  if (!isKept(status) || reply.kind === 'stream') return release(call.deps.pool, key);
+  const comeBack = reply.kind === 'problem' && reply.headers['Retry-After'] !== undefined;
+  if (!isKept(status) || comeBack || reply.kind === 'stream') return release(call.deps.pool, key);
   const text = bodyText(call, reply);
   const media = reply.kind === 'problem' ? 'application/problem+json' : 'application/json';
   const headers = { ...reply.headers, ...(text === '' ? {} : { 'Content-Type': media }) };
-  await complete(call.deps.pool, key, { status, headers, response: seal(call.deps.answerKey, text) });
+  const response = seal(call.deps.answerKey, text);
+  await complete(call.deps.pool, key, { status, headers, response });
+  noteKept(call.deps.pool, key.principal, response.length);
 }
 
 function bodyText(call: Call, reply: Answer | Problem): string {

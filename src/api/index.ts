@@ -1,4 +1,5 @@
-export type { ApiDeps } from './deps.js';
+export { makeAnonymous, type Anonymous } from './anonymous.js';
+export type { ApiDeps, Engines } from './deps.js';
 export { makeFeed, type Feed } from './feed.js';
 export { makeMetrics, type Metrics } from './metrics.js';
 export { makeNotices, type Notices } from './notices.js';

@@ -6,7 +6,7 @@ import type { Queryable } from '../db/index.js';
 import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
 import { newId } from '../model/ids.js';
-import { insertLink, linksOf, revokeLink, type LinkRow } from '../store/links.js';
+import { insertLink, linksOf, openLinks, revokeLink, type LinkRow } from '../store/links.js';
 import { visibleApproval } from './approval-body.js';
 import { answer, jsonBody, principalOf, route, type Call, type Reply, type Route } from './call.js';
 import { notFound, problem } from './problem.js';
@@ -28,7 +28,7 @@ export const approvalLinkRoutes: readonly Route[] = [
     query: api.noQuery,
     body: jsonBody(api.linkBody),
     answers: { 201: { description: 'the link', schema: answers.madeLink } },
-    errors: ['NOT_AN_APPROVER', 'ALREADY_DECIDED'],
+    errors: ['NOT_AN_APPROVER', 'ALREADY_DECIDED', 'RATE_LIMITED'],
     handle: (call, { params, body }) => make(call, params.id, body.minutes),
   }),
   route({
@@ -65,6 +65,9 @@ export const approvalLinkRoutes: readonly Route[] = [
   }),
 ];
 
+/** Of one person to one approval. */
+const mostOpenLinks = 20;
+
 async function make(call: Call, id: string, minutes: number): Promise<Reply> {
   const found = await visibleApproval(call, id);
   if (found.kind === 'problem') return found;
@@ -74,6 +77,14 @@ async function make(call: Call, id: string, minutes: number): Promise<Reply> {
   const person = principalOf(call);
   const may = mayDecide(state, person);
   if (may.status === 'no') return problem('NOT_AN_APPROVER', may.message, { why: may.why });
+  const open = await openLinks(call.deps.pool, id, person.id);
+  if (open >= mostOpenLinks)
+    return problem(
+      'RATE_LIMITED',
+      `you have ${open} links to this approval that are good still, which is the most: use one, or revoke some`,
+      { limit: mostOpenLinks },
+      { 'Retry-After': '60' },
+    );
   const link = await makeLink(call.deps.pool, call.deps.pepper, {
     approval: id,
     recipient: person.id,

@@ -1,4 +1,4 @@
-import type { Call } from './call.js';
+import { principalOf, type Call } from './call.js';
 
 export const longestWaitSeconds = 25;
 
@@ -24,6 +24,9 @@ export async function watchRun(
   { ms }: Patience,
   look: () => Promise<boolean>,
 ): Promise<void> {
+  const seat = call.deps.feed.longPolls.take(principalOf(call).id);
+  // As many wait as may: this one is answered as things stand.
+  if (seat === null) return;
   const gone = new AbortController();
   const { socket } = call.request;
   const leave = (): void => gone.abort();
@@ -34,6 +37,7 @@ export async function watchRun(
   try {
     await call.deps.client.watch(run, look, { waitMs: ms, signal: gone.signal });
   } finally {
+    seat.leave();
     socket.off('close', leave);
     closing.removeEventListener('abort', leave);
   }

@@ -150,7 +150,11 @@ const everywhere: readonly ErrorCode[] = [
   'INTERNAL',
 ];
 const withBody: readonly ErrorCode[] = ['MALFORMED', 'TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
-const idempotent: readonly ErrorCode[] = ['IDEMPOTENCY_KEY_REUSED', 'IDEMPOTENCY_IN_PROGRESS'];
+const idempotent: readonly ErrorCode[] = [
+  'IDEMPOTENCY_KEY_REUSED',
+  'IDEMPOTENCY_IN_PROGRESS',
+  'RATE_LIMITED',
+];
 
 /** Every refusal that a route may give, from the one table of errors. */
 export function errorsOf(one: Route): readonly ErrorCode[] {

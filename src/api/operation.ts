@@ -3,6 +3,7 @@ import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
 import { policySetSeq } from '../store/policy.js';
 import { answer, route, type Call, type Reply, type Route } from './call.js';
+import type { ApiDeps } from './deps.js';
 import { docsPage, docsPolicy } from './docs.js';
 import { openApi } from './openapi.js';
 
@@ -93,7 +94,7 @@ function documentRoutes(contract: () => readonly Route[]): readonly Route[] {
 const patienceMs = 3_000;
 
 async function ready({ deps }: Call): Promise<Reply> {
-  const [postgres, engine] = await Promise.all([
+  const [postgres, engine, unserved] = await Promise.all([
     within(
       policySetSeq(deps.pool).then(
         (seq) => seq !== null,
@@ -105,9 +106,25 @@ async function ready({ deps }: Call): Promise<Reply> {
       deps.client.health().catch(() => ({ temporal: false, worker: false })),
       { temporal: false, worker: false },
     ),
+    within(
+      unservedEnvironments(deps).catch(() => null),
+      null,
+    ),
   ]);
-  const body = { api: true, postgres, temporal: engine.temporal, worker: engine.worker };
+  const worker = engine.worker && unserved !== null && unserved.length === 0;
+  const body = {
+    api: true,
+    postgres,
+    temporal: engine.temporal,
+    worker,
+    ...(unserved === null || unserved.length === 0 ? {} : { unserved }),
+  };
   return answer(postgres && engine.temporal ? 200 : 503, body);
+}
+
+async function unservedEnvironments({ policies, engines }: ApiDeps): Promise<readonly string[]> {
+  const environments = (await policies.policySet())?.environments ?? [];
+  return engines.unserved(environments.map(({ name }) => name));
 }
 
 async function within<T>(asked: Promise<T>, otherwise: T): Promise<T> {

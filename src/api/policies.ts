@@ -7,12 +7,18 @@ import type { ServiceChain, ServiceFact } from '../audit/index.js';
 import type { Pool, Tx } from '../db/index.js';
 import {
   loadFolder,
+  makeChecker,
+  takenAway,
   type Catalog,
   type CompiledFlow,
-  type LoadedFolder,
   type Finding,
+  type FlowCheck,
+  type Held,
+  type LoadedFolder,
+  type Removed,
+  type Unchecked,
 } from '../policy/index.js';
-import { publishFolderVersion, publishVersion, putPlan } from '../store/flows.js';
+import { publishFolderVersion, publishVersion, putPlan, withdrawMissing } from '../store/flows.js';
 import { currentPolicies, policySetSeq, putPolicies } from '../store/policy.js';
 
 export interface PoliciesDeps {
@@ -37,20 +43,33 @@ export type ReloadResult =
       readonly changed: boolean;
       readonly hash: string;
       readonly flows: readonly PublishedFlow[];
+      readonly removed: readonly Removed[];
       readonly warnings: readonly Finding[];
     }
+  /** Something is taken away that was not confirmed by its name: the last set stays. */
+  | { readonly status: 'unconfirmed'; readonly removed: readonly Removed[] }
+  | Unchecked
   | {
       readonly status: 'invalid';
       readonly errors: readonly Finding[];
       readonly warnings: readonly Finding[];
     };
 
+export type StartResult = Extract<ReloadResult, { readonly status: 'loaded' | 'invalid' }>;
+
 export interface Policies {
   /** What single flows are compiled against: the same in every process, whichever of them loaded it. */
   catalog(): Promise<Catalog>;
   policySet(): Promise<PolicySet | null>;
-  /** Everything in the folder, or nothing of it: on an error the last good one stays. */
-  reload(by: RecordActor, traceId: string): Promise<ReloadResult>;
+  /** One flow against the catalog, in a thread of its own. */
+  check(text: string, media: 'json' | 'yaml'): Promise<FlowCheck | Unchecked>;
+  /**
+   * Everything in the folder, or nothing of it: on an error the last good one stays. `confirm`: the names that may be
+   * taken away.
+   */
+  reload(by: RecordActor, traceId: string, confirm?: readonly string[]): Promise<ReloadResult>;
+  /** The same at the start of a process, which serves nobody yet: what is gone is taken away, told and recorded. */
+  start(by: RecordActor, traceId: string): Promise<StartResult>;
   publish(flow: CompiledFlow, by: RecordActor, traceId: string): Promise<PublishedFlow>;
 }
 
@@ -69,18 +88,32 @@ export function makePolicies(deps: PoliciesDeps): Policies {
     if (loaded !== null) cached = { seq, policySet: loaded.policySet, catalog: loaded.catalog as Catalog };
     return cached;
   };
+  const checker = makeChecker();
+  const catalog = async (): Promise<Catalog> => {
+    const found = await current();
+    if (found === null) throw new Error('no policies are loaded');
+    return found.catalog;
+  };
   return {
     policySet: async () => (await current())?.policySet ?? null,
-    catalog: async () => {
-      const found = await current();
-      if (found === null) throw new Error('no policies are loaded');
-      return found.catalog;
+    catalog,
+    check: async (text, media) => checker.flow(text, media, await catalog()),
+    reload: async (by, traceId, confirm = []) => {
+      const loaded = await checker.folder(deps.folder);
+      if (loaded.status !== 'loaded') return loaded;
+      return deps.transaction(async (tx) => {
+        const { held, removed } = await changes(tx, loaded);
+        if (removed.some((one) => one.confirm && !confirm.includes(one.name)))
+          return { status: 'unconfirmed', removed };
+        return store(deps, tx, loaded, { held, removed, by, traceId });
+      });
     },
-    reload: async (by, traceId) => {
+    start: async (by, traceId) => {
       const loaded = await loadFolder(deps.folder);
-      return loaded.status === 'invalid'
-        ? loaded
-        : deps.transaction((tx) => store(deps, tx, loaded, by, traceId));
+      if (loaded.status === 'invalid') return loaded;
+      return deps.transaction(async (tx) =>
+        store(deps, tx, loaded, { ...(await changes(tx, loaded)), by, traceId }),
+      );
     },
     publish: (flow, by, traceId) =>
       deps.transaction(async (tx) => {
@@ -91,23 +124,42 @@ export function makePolicies(deps: PoliciesDeps): Policies {
   };
 }
 
+interface Changes {
+  readonly held: Held;
+  readonly removed: readonly Removed[];
+}
+
+async function changes(tx: Tx, { policySet, catalog, flows }: LoadedFolder): Promise<Changes> {
+  const held: Held = { policySet, catalog, flows: flows.map((one) => one.name).sort() };
+  const before = await currentPolicies(tx);
+  if (before === null) return { held, removed: [] };
+  const was: Held = { flows: [], ...before, catalog: before.catalog as Catalog };
+  return { held, removed: takenAway(was, held) };
+}
+
 async function store(
   deps: PoliciesDeps,
   tx: Tx,
   loaded: LoadedFolder,
-  by: RecordActor,
-  traceId: string,
-): Promise<ReloadResult> {
-  const { changed, hash } = await putPolicies(tx, { policySet: loaded.policySet, catalog: loaded.catalog });
-  const flows: PublishedFlow[] = [];
+  { held, removed, by, traceId }: Changes & { readonly by: RecordActor; readonly traceId: string },
+): Promise<StartResult> {
   // In one order everywhere, and the chain last: two that publish at once must not wait for each other.
   const byName = [...loaded.flows].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const { changed, hash } = await putPolicies(tx, held);
+  const flows: PublishedFlow[] = [];
   for (const flow of byName) flows.push(await publishIn(tx, flow, by.id, publishFolderVersion));
   const created = flows.filter((flow) => flow.created);
-  const facts = created.map((flow) => publishedFact(deps, flow, by, traceId));
-  if (changed || created.length > 0) facts.push(reloadedFact(deps, hash, created, by, traceId));
+  const at = deps.now().toISOString();
+  const names = byName.map((flow) => flow.name);
+  const withdrawn = await withdrawMissing(tx, names, { by: by.id, at });
+  const facts = [
+    ...created.map((flow) => publishedFact(deps, flow, by, traceId)),
+    ...withdrawn.map((name) => withdrawnFact({ name, time: at, actor: by, traceId, cause: 'folder' })),
+  ];
+  const isNew = changed || created.length > 0 || withdrawn.length > 0;
+  if (isNew) facts.push(reloadedFact(deps, { hash, created, removed }, by, traceId));
   if (facts.length > 0) await deps.chain.appendIn(tx, facts);
-  return { status: 'loaded', changed: changed || created.length > 0, hash, flows, warnings: loaded.warnings };
+  return { status: 'loaded', changed: isNew, hash, flows, removed, warnings: loaded.warnings };
 }
 
 export function hashOf(text: string): string {
@@ -161,10 +213,43 @@ function publishedFact(
   };
 }
 
+/** `folder`: no file holds it any more, and nobody published it by the API. */
+export function withdrawnFact({
+  name,
+  time,
+  actor,
+  traceId,
+  cause,
+  refs = [],
+}: Pick<ServiceFact, 'time' | 'actor' | 'refs'> & {
+  readonly name: string;
+  readonly traceId: string;
+  readonly cause: 'asked' | 'folder';
+}): ServiceFact {
+  return {
+    key: `flow.withdrawn:${name}:${traceId}`,
+    type: 'flow.withdrawn',
+    time,
+    actor,
+    permission: cause === 'asked' ? 'flow.publish' : 'policy.reload',
+    flow: name,
+    traceId,
+    data: { name, cause },
+    refs,
+  };
+}
+
 function reloadedFact(
   deps: PoliciesDeps,
-  hash: string,
-  created: readonly PublishedFlow[],
+  {
+    hash,
+    created,
+    removed,
+  }: {
+    readonly hash: string;
+    readonly created: readonly PublishedFlow[];
+    readonly removed: readonly Removed[];
+  },
   actor: RecordActor,
   traceId: string,
 ): ServiceFact {
@@ -175,6 +260,10 @@ function reloadedFact(
     actor,
     permission: 'policy.reload',
     traceId,
-    data: { hash, flows: created.map(({ name, version }) => `${name}@${version}`) },
+    data: {
+      hash,
+      flows: created.map(({ name, version }) => `${name}@${version}`),
+      removed: removed.map(({ kind, name }) => `${kind} ${name}`),
+    },
   };
 }

@@ -67,7 +67,7 @@ async function readAction(call: Call, id: string): Promise<Polled | Problem> {
 }
 
 /** Who decided, and why it did not run where it did not. */
-async function decidedOf(deps: ApiDeps, { status }: ActionRow, approval: string): Promise<JsonObject> {
+async function decidedOf(deps: ApiDeps, { status, error }: ActionRow, approval: string): Promise<JsonObject> {
   const taken = (await decisionsOf(deps.pool, [approval])).filter((one) => one.status === 'applied');
   const decisions = await Promise.all(
     taken.map(async (one) => ({
@@ -86,7 +86,7 @@ async function decidedOf(deps: ApiDeps, { status }: ActionRow, approval: string)
       return { reason: `nobody decided it until ${row?.expiresAt ?? 'its time was up'}`, decisions };
     }
     case 'revoked':
-      return { reason: 'the run ended, or left the state in which it was asked for', decisions };
+      return { reason: error?.message ?? 'it was revoked', decisions };
     default:
       return { decisions };
   }

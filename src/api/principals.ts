@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
+import { humanPermissions } from '../model/principal.js';
 import type { JsonObject } from '../model/json.js';
 import { hashApiKey, newApiKey } from '../auth/index.js';
 import { decodeCursor, page } from '../store/cursor.js';
@@ -56,7 +57,8 @@ export const principalRoutes: readonly Route[] = [
     query: api.noQuery,
     body: jsonBody(api.keyBody),
     answers: { 201: { description: 'the key', schema: answers.createdKey } },
-    errors: ['KIND_CONFLICT'],
+    errors: ['HUMANS_ONLY', 'KIND_CONFLICT'],
+    humansOnly: true,
     handle: (call, { body }) => create(call, body),
   }),
   route({
@@ -81,6 +83,8 @@ export const principalRoutes: readonly Route[] = [
     params: z.object({ keyId: api.shortText }),
     query: api.noQuery,
     answers: { 204: { description: 'revoked' } },
+    errors: ['HUMANS_ONLY'],
+    humansOnly: true,
     handle: (call, { params }) => revoke(call, params.keyId),
   }),
 ];
@@ -90,6 +94,13 @@ async function create(call: Call, body: z.output<typeof api.keyBody>): Promise<R
   if (expiresAt !== null && Date.parse(expiresAt) <= call.deps.now().getTime()) {
     return invalid('`expiresAt` is in the past', [
       { pointer: '/expiresAt', message: 'must be in the future' },
+    ]);
+  }
+  const forHumans = (body.permissions ?? []).findIndex((one) => humanPermissions.includes(one));
+  if (body.kind !== 'human' && forHumans !== -1) {
+    const name = body.permissions?.[forHumans] ?? '';
+    return invalid(`\`${name}\` is for humans: a key of kind ${body.kind} does not hold it`, [
+      { pointer: `/permissions/${forHumans}`, message: 'is for keys of kind human: leave it out' },
     ]);
   }
   const keyId = effectId(call, 'key');

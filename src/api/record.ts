@@ -1,10 +1,12 @@
 import type { ServiceFact } from '../audit/index.js';
+import type { AnonymousCall } from './anonymous.js';
 import { actorOf, traceIdOf, type Call, type CallFact, type Reply, type Route } from './call.js';
 import { statusOf } from './problem.js';
 
 /** Durable before the answer is sent: the call itself, and whatever it was refused for. */
 export async function recordCall(call: Call, route: Route, reply: Reply, startedAt: number): Promise<void> {
-  const status = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 200;
+  const answered = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 200;
+  const isGone = hasGone(call);
   const code = reply.kind === 'problem' ? { code: reply.code } : {};
   const called: CallFact = {
     type: 'api.called',
@@ -12,7 +14,9 @@ export async function recordCall(call: Call, route: Route, reply: Reply, started
     data: {
       method: call.request.method ?? '',
       route: route.path,
-      status,
+      status: isGone ? clientGone : answered,
+      // What was done is done, although nobody was there to hear of it.
+      ...(isGone ? { answer: answered } : {}),
       ...code,
       requestId: call.requestId,
       durationMs: Math.round(performance.now() - startedAt),
@@ -21,7 +25,66 @@ export async function recordCall(call: Call, route: Route, reply: Reply, started
     },
   };
   const facts = [...call.facts, ...refusals(call, route, reply), called];
-  await call.deps.chain.append(facts.map((fact, index) => place(call, fact, index)));
+  await append(call, facts);
+}
+
+/** The status on record where the client did not wait for its answer; no answer has it. */
+export const clientGone = 499;
+
+/** Nobody is there any more who could be answered. */
+export function hasGone({ request }: Call): boolean {
+  return request.socket.destroyed;
+}
+
+/** The client went away before all of its request had come: nothing was done. */
+export async function recordGone(call: Call, route: Route, startedAt: number): Promise<void> {
+  const { method = '' } = call.request;
+  const durationMs = Math.round(performance.now() - startedAt);
+  const { requestId } = call;
+  await append(call, [
+    ...call.facts,
+    { type: 'request.refused', data: { why: 'client_gone', route: route.path } },
+    {
+      type: 'api.called',
+      data: { method, route: route.path, status: clientGone, why: 'client_gone', requestId, durationMs },
+    },
+  ]);
+}
+
+/** Of callers without a credential the first of a source, kind and minute; the others are counted there. */
+async function append(call: Call, facts: readonly CallFact[]): Promise<void> {
+  const placed = facts.map((fact, index) => place(call, fact, index));
+  const seen = anonymousCall(call, facts);
+  if (seen === null) return call.deps.chain.append(placed);
+  const taken = call.deps.anonymous.take(seen);
+  if (taken.status === 'counted') return;
+  try {
+    await call.deps.chain.append(placed);
+  } catch (error) {
+    taken.forget();
+    throw error;
+  }
+}
+
+const ofAnybody: readonly CallFact['type'][] = ['authn.failed', 'request.refused', 'api.called'];
+
+/** Null: somebody is known, or more came of it than that it was refused or read. */
+function anonymousCall(call: Call, facts: readonly CallFact[]): AnonymousCall | null {
+  const [first] = facts;
+  if (call.principal !== null || first === undefined) return null;
+  if (facts.some((fact) => !ofAnybody.includes(fact.type))) return null;
+  const { reason, code, why, route, status } = first.data;
+  const data =
+    first.type === 'authn.failed'
+      ? { reason: reason ?? '' }
+      : first.type === 'request.refused'
+        ? { code: code ?? why ?? '' }
+        : { route: route ?? '', status: status ?? 0 };
+  return {
+    remote: call.request.socket.remoteAddress ?? '',
+    kind: JSON.stringify([first.type, data]),
+    fact: { type: first.type, data },
+  };
 }
 
 /** A refusal that nobody has recorded more exactly. */

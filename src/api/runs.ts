@@ -73,7 +73,15 @@ function operation(name: 'cancel' | 'retry', summary: string): Route {
     },
     errors:
       name === 'retry'
-        ? ['NOT_STUCK', 'RUN_CLOSED', 'RUN_BUSY', 'ENGINE_UNAVAILABLE']
+        ? [
+            'NOT_STUCK',
+            'HUMANS_ONLY',
+            'BLOCKED',
+            'GUARD_REJECTED',
+            'RUN_CLOSED',
+            'RUN_BUSY',
+            'ENGINE_UNAVAILABLE',
+          ]
         : ['RUN_CLOSED', 'ENGINE_UNAVAILABLE'],
     handle: (call, { params, query, body }) => operate(call, name, params.id, body.reason, query.wait),
   });

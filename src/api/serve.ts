@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newId } from '../model/ids.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
-import { traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
+import { actorOf, traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { hold, settle, type Held } from './idempotency.js';
 import { problem, problemBody, statusOf } from './problem.js';
-import { recordCall } from './record.js';
+import { clientGone, hasGone, recordCall, recordGone } from './record.js';
 import { validateBody, validateParams, validateQuery } from './validate.js';
 
 export interface Arrived {
@@ -29,9 +29,20 @@ export async function serve(
     const reply = await through(call, route, arrived, startedAt);
     send(call, reply, response);
   } catch (error) {
-    if (!(error instanceof ClientGone)) send(call, explain(call, error), response);
+    if (error instanceof ClientGone) await gone(call, route, startedAt);
+    else send(call, explain(call, error), response);
   }
-  deps.metrics.observe(route, request.method ?? '', response.statusCode, performance.now() - startedAt);
+  const status = hasGone(call) ? clientGone : response.statusCode;
+  deps.metrics.observe(route, request.method ?? '', status, performance.now() - startedAt);
+}
+
+/** Nobody can be answered; what happened is on record all the same. */
+async function gone(call: Call, route: Route, startedAt: number): Promise<void> {
+  try {
+    if (route.recorded) await recordGone(call, route, startedAt);
+  } catch (error) {
+    call.deps.log(`${call.requestId}: a client that went away is not on record: ${String(error)}`);
+  }
 }
 
 function newCall(deps: ApiDeps, request: IncomingMessage): Call {
@@ -102,6 +113,11 @@ async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody 
   if (permission !== null && call.principal?.permissions.includes(permission) !== true) {
     return problem('FORBIDDEN', `this needs the permission \`${permission}\``, { permission });
   }
+  if (route.humansOnly && call.principal?.kind !== 'human')
+    return problem(
+      'HUMANS_ONLY',
+      `only a human may do this; \`${actorOf(call).id}\` is of kind ${actorOf(call).kind}`,
+    );
   const params = validateParams(route.params, arrived.params);
   if (params.kind === 'problem') return params;
   const query = validateQuery(route.query, arrived.search);

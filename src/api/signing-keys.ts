@@ -43,6 +43,8 @@ export const signingKeyRoutes: readonly Route[] = [
     query: api.noQuery,
     body: jsonBody(api.retireBody),
     answers: { 201: { description: 'all keys, the new one first', schema: answers.signingKeys } },
+    errors: ['HUMANS_ONLY'],
+    humansOnly: true,
     handle: (call, { body }) => rotate(call, body.window),
   }),
   route({
@@ -56,7 +58,8 @@ export const signingKeyRoutes: readonly Route[] = [
     query: api.noQuery,
     body: jsonBody(api.retireBody),
     answers: { 200: { description: 'the key', schema: answers.signingKey } },
-    errors: ['LAST_SIGNING_KEY'],
+    errors: ['HUMANS_ONLY', 'LAST_SIGNING_KEY'],
+    humansOnly: true,
     handle: (call, { params, body }) => retire(call, params.keyId, body.window),
   }),
 ];

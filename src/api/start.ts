@@ -7,7 +7,7 @@ import type { JsonObject } from '../model/json.js';
 import type { Plan } from '../engine/plan.js';
 import type { StartRequest } from '../client/types.js';
 import { compileSchema } from '../schema/index.js';
-import { resolveVersion } from '../store/flows.js';
+import { getWithdrawal, resolveVersion, type FlowVersionRow } from '../store/flows.js';
 import { getRun } from '../store/runs.js';
 import { answer, effectId, jsonBody, principalOf, route, type Call, type Reply, type Route } from './call.js';
 import { escapePointer, problem, type FieldError, type Problem } from './problem.js';
@@ -38,7 +38,7 @@ export const startRoutes: readonly Route[] = [
         schema: z.union([answers.submitted, answers.runBody]),
       },
     },
-    errors: submitErrors,
+    errors: ['FLOW_WITHDRAWN', 'VERSION_SUPERSEDED', ...submitErrors],
     handle: (call, { params, query, body }) => start(call, params.name, body, query.wait),
   }),
 ];
@@ -54,11 +54,17 @@ async function start(
     environment: body.environment,
   });
   if (flow === null) return unknownFlow(name, body);
+  const id = await runId(call);
+  // Begun by an earlier attempt of this request: it goes on under what it began with.
+  const isBegun = (await getRun(call.deps.pool, id)) !== null;
+  const refused = isBegun ? null : await refuseStart(call, flow);
+  if (refused !== null) return refused;
+  if (!isBegun && !(await call.deps.engines.isReady(flow.environment))) return notReady(flow.environment);
   const plan = await planOf(call.deps, flow.planHash);
   const input = checkInput(plan, body.input ?? {});
   if (input.kind === 'problem') return input;
   const request: StartRequest = {
-    run: await runId(call),
+    run: id,
     flow: flow.name,
     flowVersion: flow.version,
     planHash: flow.planHash,
@@ -107,6 +113,40 @@ async function startAndSubmit(
     extra: { ...reply.extra, run },
     headers: { ...reply.headers, Location: `/v1/runs/${run}` },
   };
+}
+
+/** New runs are of the newest version of their environment, and of no flow that was withdrawn. */
+async function refuseStart(
+  call: Call,
+  { name, version, environment }: FlowVersionRow,
+): Promise<Problem | null> {
+  const withdrawn = await getWithdrawal(call.deps.pool, name);
+  if (withdrawn !== null)
+    return problem(
+      'FLOW_WITHDRAWN',
+      `\`${name}\` was withdrawn at ${withdrawn.at}: it takes no new runs until it is published again`,
+    );
+  const declared = (await call.deps.policies.policySet())?.environments ?? [];
+  if (!declared.some((one) => one.name === environment))
+    return problem('NOT_FOUND', `the policies declare no environment \`${environment}\` any more`);
+  const newest = await resolveVersion(call.deps.pool, name, { environment });
+  if (newest === null || newest.version === version) return null;
+  if (principalOf(call).permissions.includes('flow.publish')) return null;
+  return problem(
+    'VERSION_SUPERSEDED',
+    `version ${version} of \`${name}\` is not the newest in environment \`${environment}\`: leave \`version\` out, or start version ${newest.version}`,
+    { newest: newest.version, permission: 'flow.publish' },
+  );
+}
+
+/** A reload has added it, or Temporal is away. */
+function notReady(environment: string): Problem {
+  return problem(
+    'ENGINE_UNAVAILABLE',
+    `the workflow engine is not ready for environment \`${environment}\` yet: try again`,
+    {},
+    { 'Retry-After': '2' },
+  );
 }
 
 function unknownFlow(name: string, { version, environment }: z.output<typeof api.startBody>): Problem {

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { escapePointer, invalid, notFound, type FieldError, type Problem } from './problem.js';
+import { truncate } from '../model/text.js';
 
 export type Valid = { readonly kind: 'valid'; readonly value: unknown };
 
@@ -11,7 +12,7 @@ export function validateParams(
   const parsed = schema.safeParse(params);
   return parsed.success
     ? valid(parsed.data)
-    : notFound('resource', Object.values(params).join('/').slice(0, 200).toWellFormed());
+    : notFound('resource', truncate(Object.values(params).join('/'), 200));
 }
 
 export function validateQuery(schema: z.ZodType, search: URLSearchParams): Valid | Problem {

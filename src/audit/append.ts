@@ -1,4 +1,5 @@
 import type { Fact } from '../model/records.js';
+import { truncate } from '../model/text.js';
 import { write, type Tx } from '../db/index.js';
 import { bytesOf, eventKey, factHash, hashText, leafHash, recordId, type Place } from './envelope.js';
 
@@ -177,7 +178,7 @@ function link(chain: Chain, { size, head, now }: ChainRow, placed: readonly Plac
 
 /** What is stored beside the bytes for queries: text that Postgres takes and an index carries. */
 export function storedText(text: string): string {
-  return text.replaceAll('\0', '\uFFFD').slice(0, 500).toWellFormed();
+  return truncate(text.replaceAll('\0', '\uFFFD'), 500, '');
 }
 
 function verdictOf({ policy, data }: Fact): string {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { canonical } from '../model/canonical.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Fact } from '../model/records.js';
+import { truncate } from '../model/text.js';
 
 // The envelope of EVIDENCE.md: canonical JSON of strings and integers, small, without free text.
 
@@ -113,7 +114,7 @@ function compact(value: JsonObject, maxText: number, depth: number): JsonObject 
 }
 
 function cut(text: string, maxText: number): string {
-  return text.length <= maxText ? text : `${text.slice(0, maxText - 1).toWellFormed()}…`;
+  return truncate(text, maxText, '…');
 }
 
 /**

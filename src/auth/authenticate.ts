@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { PolicySet } from '../model/policy-set.js';
-import type { Principal } from '../model/principal.js';
+import { humanPermissions, type Principal } from '../model/principal.js';
 import type { Pool } from '../db/index.js';
 import { findKeyByHash, insertPrincipal } from '../store/keys.js';
 import { putSight } from '../store/people.js';
@@ -61,7 +61,11 @@ async function byJwt(deps: AuthenticatorDeps, seen: Seen, token: string): Promis
   if (result.status === 'refused') return result;
   const { identity } = result;
   if (!(await sameKind(deps, seen, identity))) return { status: 'refused', reason: 'kind_conflict' };
-  return { status: 'ok', principal: withRolePermissions(await deps.policySet(), identity), keyId: null };
+  const permissions = identity.permissions.filter(
+    (one) => identity.kind === 'human' || !humanPermissions.includes(one),
+  );
+  const principal = withRolePermissions(await deps.policySet(), { ...identity, permissions });
+  return { status: 'ok', principal, keyId: null };
 }
 
 const seenLimit = 10_000;

@@ -1,5 +1,5 @@
 import type { MessageKind, SealedMessage } from '../model/message.js';
-import { mostDocumentBytes, mostOpenBytes, mostUnanswered } from '../model/limits.js';
+import { mostDocumentBytes, mostOpenApprovals, mostOpenBytes, mostUnanswered } from '../model/limits.js';
 import { closedStatuses, type Refusal } from '../engine/state.js';
 import { bellOf } from '../auth/index.js';
 import { withTransaction, type Tx } from '../db/index.js';
@@ -104,6 +104,11 @@ async function noRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Pr
       `the run has ${waiting.count} messages that it has not answered: ask again when it has`,
     );
   if (kind !== 'submit') return null;
+  if (row.openApprovals + waiting.count >= mostOpenApprovals)
+    return no(
+      'RUN_FULL',
+      `the run has ${row.openApprovals} open approvals and ${waiting.count} requests without an answer, and ${mostOpenApprovals} of both are the most: have some decided first`,
+    );
   const open = row.openBytes + waiting.bytes + bytes;
   if (open > mostOpenBytes)
     return no(

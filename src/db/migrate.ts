@@ -19,6 +19,7 @@ interface MigrationFile {
 
 /** Any number, the same for everybody who migrates one database. */
 const lockKey = 7_202_611_210;
+const firstFile = '0001_init.sql';
 const folder = new URL('./migrations/', import.meta.url);
 
 /**
@@ -78,6 +79,10 @@ async function applyMissing(client: pg.Client, files: readonly MigrationFile[]):
     if (hash === undefined) {
       await apply(client, file);
       applied.push(file.name);
+    } else if (hash !== file.hash && file.name === firstFile) {
+      throw new Error(
+        'the database was made by a Countersign from before kernel 2, whose runs this version cannot go on with; it is left as it is: give DATABASE_URL an empty database',
+      );
     } else if (hash !== file.hash) {
       throw new Error(
         `migration \`${file.name}\` is not the file that this database was made with: restore it, and write a new one instead`,

@@ -1,8 +1,9 @@
 import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
-import type { Transition } from './plan.js';
-import type { Action, RunState } from './state.js';
+import type { Gate, Transition } from './plan.js';
+import type { Action, ApprovalState, Bound, Kit, RunState, Shown } from './state.js';
 import { derivedId, plainDigest, type Draft } from './draft.js';
+import { readsOf } from './reads.js';
 
 // One intended effect: its identity, its idempotency key, and the digest that binds it.
 
@@ -13,16 +14,15 @@ interface ActionFields {
   readonly args: JsonObject;
   readonly requester: Principal | null;
   readonly messageId: string | null;
-  readonly gate: JsonObject | null;
+  readonly gate: Gate | null;
+  readonly bound: Bound;
   readonly refs?: Action['refs'];
 }
 
-/** Fixes what the digest binds: run, stay, transition, tool, arguments, n, plan, environment, gate policy. */
 export function makeAction(draft: Draft, fields: ActionFields): Action {
   const { run, kit } = draft;
-  const argsDigest = plainDigest(kit.digest(fields.args));
-  const what = `${fields.transition}:${argsDigest}`;
-  const n = run.successes.find(([key]) => key === what)?.[1] ?? 0;
+  const what = effectKey(kit, { transition: fields.transition, arguments: fields.args });
+  const n = timesDone(run, what);
   const action: Omit<Action, 'digest'> = {
     id:
       fields.messageId === null
@@ -33,6 +33,8 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     tier: fields.tier,
     arguments: fields.args,
     requester: fields.requester,
+    recipe: 1,
+    bound: fields.bound,
     n,
     idempotencyKey: `${run.run}:${what}:${n}`,
     stay: run.stay,
@@ -41,40 +43,90 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     messageId: fields.messageId,
     refs: fields.refs ?? [],
   };
-  return { ...action, digest: actionDigest(draft, action, fields.gate) };
+  return { ...action, digest: bindingDigest(kit, run, action, fields.gate) };
 }
 
-/** One value: what the approver saw, what the decision signs, what the executor recomputes. */
-export function actionDigest(
-  draft: Pick<Draft, 'run' | 'kit'>,
-  action: Omit<Action, 'digest'>,
-  gate: JsonObject | null,
+/** The same for every request to do exactly this, whoever asks. */
+export function effectKey(
+  kit: Pick<Kit, 'digest'>,
+  action: Pick<Action, 'transition' | 'arguments'>,
 ): string {
-  return bindingDigest(draft.kit, draft.run, action, gate);
+  return `${action.transition}:${plainDigest(kit.digest(action.arguments))}`;
 }
 
+/** How often the run has done exactly this successfully. */
+function timesDone({ successes }: Pick<RunState, 'successes'>, what: string): number {
+  return successes.find(([key]) => key === what)?.[1] ?? 0;
+}
+
+type BoundRun = Pick<RunState, 'run' | 'stay' | 'state' | 'successes' | 'planHash' | 'environment'>;
+type BoundAction = Pick<
+  Action,
+  'recipe' | 'transition' | 'tool' | 'tier' | 'arguments' | 'requester' | 'bound'
+>;
+
+/**
+ * What the approver saw, the decision signs and the executor computes again, of the run as it is now (SEMANTICS §6).
+ * A recipe that this engine does not know gives what no digest is.
+ */
 export function bindingDigest(
-  kit: Pick<Draft['kit'], 'digest'>,
-  run: Pick<RunState, 'run' | 'planHash' | 'environment'>,
-  action: Pick<Action, 'stay' | 'transition' | 'tool' | 'arguments' | 'n'>,
-  gate: JsonObject | null,
+  kit: Pick<Kit, 'digest'>,
+  run: BoundRun,
+  action: BoundAction,
+  gate: Gate | null,
 ): string {
+  if ((action.recipe as number) !== 1) return `no digest: unknown recipe ${String(action.recipe)}`;
+  const { requester, bound } = action;
   return kit.digest({
     run: run.run,
-    stay: action.stay,
+    stay: run.stay,
+    state: run.state,
     transition: action.transition,
     tool: action.tool,
+    tier: action.tier,
     arguments: action.arguments,
-    n: action.n,
+    requester: requester === null ? null : { id: requester.id, kind: requester.kind },
+    n: timesDone(run, effectKey(kit, action)),
     plan: run.planHash,
     environment: run.environment,
-    gate,
+    gate: gate as unknown as JsonObject | null,
+    connections: bound.connections,
+    reads: bound.reads,
+    shown: bound.shown,
   });
+}
+
+/** Of an action that nobody is asked about. */
+export const nothingBound: Bound = { connections: null, reads: {}, shown: null };
+
+/** Is it what the approval asks for, by the same requester? What its card said is of when it opened. */
+export function asksTheSame(
+  kit: Kit,
+  run: RunState,
+  action: Action,
+  gate: Gate,
+  { action: open }: ApprovalState,
+): boolean {
+  const bound = { ...action.bound, shown: open.bound.shown };
+  return bindingDigest(kit, run, { ...action, bound }, gate) === open.digest;
+}
+
+/** What an approval binds of the world around its action, as it is when it opens. */
+export function bind(kit: Kit, transition: Transition, run: RunState, shown: Shown): Bound {
+  return {
+    connections: connectionsDigest(kit, transition),
+    reads: readsOf(kit, transition, run),
+    shown: shownDigest(kit, shown),
+  };
+}
+
+export function shownDigest(kit: Pick<Kit, 'digest'>, { summary, consequence, preview }: Shown): string {
+  return kit.digest({ summary, consequence, preview });
 }
 
 /** What the names of the connections stand for that a transition's call and its fallbacks use; null: it uses none. */
 export function connectionsDigest(
-  kit: Pick<Draft['kit'], 'digest' | 'connection'>,
+  kit: Pick<Kit, 'digest' | 'connection'>,
   { executor, reliability }: Pick<Transition, 'executor' | 'reliability'>,
 ): string | null {
   const calls = executor === null ? [] : [executor, ...reliability.fallback];

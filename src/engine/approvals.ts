@@ -1,18 +1,26 @@
 import type { JsonObject } from '../model/json.js';
 import type { Message } from '../model/message.js';
 import type { Gate, Transition } from './plan.js';
-import type { Action, ApprovalState, ApprovalStatus, Excluded, Refusal } from './state.js';
-import { connectionsDigest } from './action.js';
+import {
+  closedStatuses,
+  type Action,
+  type ApprovalState,
+  type ApprovalStatus,
+  type Excluded,
+  type Refusal,
+  type Shown,
+} from './state.js';
+import { asksTheSame } from './action.js';
 import { approved } from './approved.js';
 import { endOf, lastMoment, stageOf, stageTimes } from './deadlines.js';
 import { actionFact, actorOf, answer, derivedId, project, record, refuse, type Draft } from './draft.js';
 import { evaluateGuard } from './guards.js';
 import { findState, guardContext } from './links.js';
 import { gateRoles, mayDecide, type AskedGate } from './gates.js';
+import { noteDenial } from './denials.js';
 import { quorumReached } from './quorum.js';
-import { readsOf } from './reads.js';
 import { nextTimer } from './expiry.js';
-import { isOpen, moveTo, remain, settle } from './flow.js';
+import { isOpen, moveTo, remain, settle, type From } from './flow.js';
 
 // The life of an approval inside a run: open, attach, decide, revoke. Its end by time is expiry.ts, what follows an approval approved.ts.
 
@@ -22,16 +30,18 @@ export function openApproval(
   draft: Draft,
   transition: Transition,
   action: Action,
-  { gate, asked }: AskedGate,
+  { gate, asked, shown, repeatedBy }: AskedGate & From & { readonly shown: Shown },
 ): void {
   const { run } = draft;
-  const same = run.approvals.find((one) => isOpen(one.status) && one.action.digest === action.digest);
-  if (same !== undefined) return attach(draft, same, action);
+  const same = run.approvals.find(
+    (one) => isOpen(one.status) && asksTheSame(draft.kit, run, action, gate, one),
+  );
+  if (same !== undefined) return attach(draft, same, action, repeatedBy);
   const id = derivedId(draft, 'apr', action.id);
   const parked = { ...action, approval: id };
   const approval = newApproval(draft, transition, parked, gate, asked);
-  run.approvals = [...run.approvals, approval];
-  project(draft, parked, 'pending');
+  run.approvals = [...run.approvals, repeatedBy === undefined ? approval : repeating(approval, repeatedBy)];
+  project(draft, parked, 'pending', { shown });
   record(draft, 'human.approval.requested', {
     actor: actorOf(action.requester),
     action: actionFact(parked),
@@ -69,8 +79,6 @@ function newApproval(
   const from = Date.parse(draft.time);
   const endsAt = endOf(gate, at, from, kit.gateTimeoutMs);
   const { expiresAt, reminders } = stageTimes(gate, stageOf(gate, 0), kit, from, roles, endsAt);
-  const connections = connectionsDigest(kit, transition);
-  const reads = readsOf(kit, transition, run);
   const excluded = excludedFrom(draft, gate);
   return {
     id: action.approval,
@@ -83,8 +91,6 @@ function newApproval(
     ...(reminders.length === 0 ? {} : { reminders }),
     ...(endsAt === undefined ? {} : { endsAt }),
     ...(excluded.length === 0 ? {} : { excluded }),
-    ...(connections === null ? {} : { connections }),
-    ...(Object.keys(reads).length === 0 ? {} : { reads }),
     asked,
     human: transition.executor?.kind === 'human',
     requesters: action.requester === null ? [] : [action.requester.id],
@@ -107,12 +113,9 @@ function excludedFrom({ run, kit }: Draft, { separation }: Gate): Excluded[] {
   return found;
 }
 
-/** The same transition with the same arguments joins the open approval; its caller may not decide it either. */
-function attach(draft: Draft, approval: ApprovalState, action: Action): void {
-  const id = action.requester?.id;
-  if (id !== undefined && !approval.requesters.includes(id)) {
-    change(draft, approval.id, { requesters: [...approval.requesters, id] });
-  }
+/** The same requester's same request joins the open approval: the digest names who asked. */
+function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedBy: string | undefined): void {
+  if (repeatedBy !== undefined) change(draft, approval.id, repeating(approval, repeatedBy));
   if (action.messageId !== null) {
     answer(draft, action.messageId, {
       status: 'pending',
@@ -121,6 +124,11 @@ function attach(draft: Draft, approval: ApprovalState, action: Action): void {
       approval: approval.id,
     });
   }
+}
+
+/** Whoever has it done again has a part in it, like who asked for it at first. */
+function repeating(approval: ApprovalState, by: string): ApprovalState {
+  return { ...approval, repeats: true, requesters: [...new Set([...approval.requesters, by])] };
 }
 
 export function change(draft: Draft, id: string, fields: Partial<ApprovalState>): ApprovalState | undefined {
@@ -229,7 +237,7 @@ function accept(draft: Draft, approval: ApprovalState, message: Message, body: D
     },
   });
   answer(draft, message.id, { status: 'accepted' });
-  if (body.decision !== 'approve') return deny(draft, decided);
+  if (body.decision !== 'approve') return deny(draft, decided, message.principal.id);
   noteApproval(draft, decided, message.principal.id);
   excludeElsewhere(draft, decided, message.principal.id);
   if (quorumReached(decided)) approved(draft, decided);
@@ -270,15 +278,33 @@ function excludeElsewhere(draft: Draft, { id }: ApprovalState, by: string): void
   }
 }
 
-function deny(draft: Draft, approval: ApprovalState): void {
-  change(draft, approval.id, { status: 'denied' });
+function deny(draft: Draft, approval: ApprovalState, by: string): void {
+  const onDeny = transitionOf(draft, approval)?.onDeny ?? null;
+  noteDenial(draft, approval.action, by);
+  // While an effect is under way, or its outcome unknown, the move waits: it belongs to the run as that leaves it.
+  const moves = onDeny !== null && approval.repeats !== true;
+  change(draft, approval.id, { status: 'denied', queued: moves });
   draft.effects.push({ kind: 'disarm', approval: approval.id });
   project(draft, approval.action, 'denied');
-  const onDeny = transitionOf(draft, approval)?.onDeny ?? null;
-  if (onDeny !== null && draft.run.executing === null && approval.human) {
-    return moveTo(draft, onDeny, approval.action.transition, approval.action);
+  if (!moveDenied(draft)) remain(draft);
+}
+
+/** Moves where the `onDeny` of what was denied leads, once nothing executes: leaving the state has ended the wait. */
+export function moveDenied(draft: Draft): boolean {
+  const { run } = draft;
+  let hasMoved = false;
+  while (run.executing === null && run.status !== 'stuck' && !closedStatuses.includes(run.status)) {
+    const next = run.approvals.find((one) => one.queued && one.status === 'denied');
+    if (next === undefined) break;
+    change(draft, next.id, { queued: false });
+    const onDeny = transitionOf(draft, next)?.onDeny ?? null;
+    if (onDeny === null) continue;
+    run.chainDepth = 0;
+    run.chain = [];
+    moveTo(draft, onDeny, next.action.transition, next.action);
+    hasMoved = true;
   }
-  remain(draft);
+  return hasMoved;
 }
 
 export function transitionOf(draft: Draft, approval: ApprovalState): Transition | undefined {
@@ -287,13 +313,22 @@ export function transitionOf(draft: Draft, approval: ApprovalState): Transition 
   );
 }
 
-/** The run left the state or ended: what was asked in it can no longer be decided. */
-export function revokeOpen(draft: Draft, why: string): void {
+/** Of these, what waits can no longer be decided, or no longer run: the run left the state or ended, or it is done already. */
+export function revokeOpen(
+  draft: Draft,
+  why: string,
+  which: (approval: ApprovalState) => boolean = () => true,
+): void {
   for (const approval of draft.run.approvals) {
-    if (!isOpen(approval.status) && !approval.queued) continue;
+    if ((!isOpen(approval.status) && !approval.queued) || !which(approval)) continue;
+    if (approval.status === 'denied') {
+      change(draft, approval.id, { queued: false });
+      continue;
+    }
     change(draft, approval.id, { status: 'revoked', queued: false });
     draft.effects.push({ kind: 'disarm', approval: approval.id });
-    project(draft, approval.action, 'revoked');
+    const error = { code: 'APPROVAL_REVOKED', message: why } as const;
+    project(draft, approval.action, 'revoked', { error });
     record(draft, 'approval.revoked', {
       action: actionFact(approval.action),
       approval: approval.id,

@@ -1,7 +1,6 @@
-import type { JsonObject } from '../model/json.js';
 import type { Transition } from './plan.js';
 import type { ApprovalState } from './state.js';
-import { actionDigest, connectionsDigest } from './action.js';
+import { bindingDigest, connectionsDigest } from './action.js';
 import { change, transitionOf } from './approvals.js';
 import { actionFact, actorOf, project, record, type Draft } from './draft.js';
 import { perform, remain } from './flow.js';
@@ -23,17 +22,15 @@ export function approved(draft: Draft, approval: ApprovalState): void {
 /** Starts the oldest approved action that may still run, when nothing else does. Guards and digest are checked once more. */
 export function startApproved(draft: Draft): void {
   const { run } = draft;
-  while (
-    run.executing === null &&
-    run.status !== 'stuck' &&
-    run.cancelRequested === null &&
-    !run.timeoutDue
-  ) {
-    const next = run.approvals.find((one) => one.queued && one.status === 'approved');
+  while (run.executing === null && run.cancelRequested === null && !run.timeoutDue) {
+    // Of a stuck run only what it is stuck on is done again.
+    const next = run.approvals.find(
+      (one) => one.queued && one.status === 'approved' && (run.status !== 'stuck' || one.repeats === true),
+    );
     if (next === undefined) return;
     change(draft, next.id, { queued: false });
     const transition = transitionOf(draft, next);
-    if (transition === undefined) stopped(draft, next, 'the state no longer has this transition');
+    if (transition === undefined) stopped(draft, next, mismatch('the state no longer has this transition'));
     else {
       const failure = recheck(draft, transition, next);
       if (failure === null) return begin(draft, transition, next);
@@ -46,28 +43,40 @@ function begin(draft: Draft, transition: Transition, { id, human, action }: Appr
   if (human) consume(draft, id);
   draft.run.chainDepth = 0;
   draft.run.chain = [];
+  draft.run.problem = null;
+  draft.run.stuckOn = null;
   perform(draft, transition, action);
 }
 
-function stopped(draft: Draft, { id, action }: ApprovalState, message: string): void {
+/** Why what was approved does not run: something of it changed, or a guard no longer passes. */
+interface Stop {
+  readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED';
+  readonly message: string;
+}
+
+function mismatch(message: string): Stop {
+  return { code: 'DIGEST_MISMATCH', message };
+}
+
+function stopped(draft: Draft, { id, action }: ApprovalState, { code, message }: Stop): void {
   record(draft, 'transition.rejected', {
     actor: actorOf(action.requester),
     action: actionFact(action),
     approval: id,
-    data: { code: 'GUARD_REJECTED', message },
+    data: { code, message },
   });
-  project(draft, action, 'failed', { code: 'GUARD_REJECTED', message });
+  project(draft, action, 'failed', { error: { code, message } });
   remain(draft);
 }
 
 /** Why what was approved may no longer run; null when it may. */
-function recheck(draft: Draft, transition: Transition, approval: ApprovalState): string | null {
+function recheck(draft: Draft, transition: Transition, approval: ApprovalState): Stop | null {
   const { action } = approval;
-  const digest = actionDigest(draft, action, approval.gate as unknown as JsonObject);
-  if (digest !== action.digest) return 'what would run is not what was approved';
+  if (bindingDigest(draft.kit, draft.run, action, approval.gate) !== action.digest)
+    return mismatch('what would run is not what was approved');
   const at = guardContext(draft.run, action.requester, action.arguments);
   const changed = changedSince(draft, transition, approval, at);
-  if (changed !== null) return changed;
+  if (changed !== null) return mismatch(changed);
   for (const [index, guard] of transition.guards.entries()) {
     const { verdict, reason } = evaluateGuard(guard, at);
     record(draft, 'guard.evaluated', {
@@ -76,7 +85,8 @@ function recheck(draft: Draft, transition: Transition, approval: ApprovalState):
       policy: { rule: `guards/${index}`, verdict, reason },
       data: { index, kind: guard.kind, verdict, reason },
     });
-    if (verdict !== 'pass') return `guard ${index} (${guard.kind}) no longer passes: ${reason}`;
+    if (verdict === 'pass') continue;
+    return { code: 'GUARD_REJECTED', message: `guard ${index} (${guard.kind}) no longer passes: ${reason}` };
   }
   return null;
 }
@@ -88,9 +98,10 @@ function changedSince(
   approval: ApprovalState,
   at: GuardContext,
 ): string | null {
-  if (connectionsDigest(draft.kit, transition) !== (approval.connections ?? null))
+  const { bound } = approval.action;
+  if (connectionsDigest(draft.kit, transition) !== bound.connections)
     return 'the connection that it would use is not the one that it was approved for';
-  const reads = changedReads(approval.reads ?? {}, readsOf(draft.kit, transition, draft.run));
+  const reads = changedReads(bound.reads, readsOf(draft.kit, transition, draft.run));
   if (reads.length > 0) return readsProblem(reads);
   const now = gateFor(transition, at, draft.kit);
   const more = now === null ? [] : stricterThan(now.gate, approval.gate);

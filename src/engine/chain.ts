@@ -56,7 +56,7 @@ export function chainStep(draft: Draft, transitions: readonly Transition[]): voi
     action: { transition: chosen.name },
     data: { from: run.state, depth: run.chainDepth },
   });
-  take(draft, chosen, {}, null, null);
+  take(draft, chosen, {}, null, { messageId: null, refs: [] });
 }
 
 function passes(

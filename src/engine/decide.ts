@@ -1,11 +1,12 @@
 import { jsonTrouble } from '../model/json.js';
 import type { Message } from '../model/message.js';
 import type { Plan } from './plan.js';
-import { closedStatuses, type Decision, type Event, type Kit, type RunState } from './state.js';
+import { closedStatuses, type Decision, type Event, type Kit, type Refusal, type RunState } from './state.js';
 import { actorOf, answer, finish, makeDraft, record, refuse, type Draft } from './draft.js';
 import { decideApproval } from './approvals.js';
 import { deadline } from './expiry.js';
-import { cancel, outcome, retry, timeout } from './outcome.js';
+import { cancel, outcome, timeout } from './outcome.js';
+import { retry, retryRefusal } from './retry.js';
 import { close, enter } from './flow.js';
 import { submit } from './submit.js';
 import { isRun, unreadable } from './unreadable.js';
@@ -56,7 +57,7 @@ function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string)
     default:
       return unreadable(run, event, key, 'there is no such event');
   }
-  return finish(draft);
+  return finish(draft, run);
 }
 
 function isClosed(run: RunState): boolean {
@@ -93,11 +94,14 @@ function start(draft: Draft, message: Message, body: Start): void {
   answer(draft, message.id, { status: 'accepted' });
   // Everything that a context is made of can be kept from here on: outputs and arguments are looked at as they come.
   const trouble = jsonTrouble(run.input) ?? jsonTrouble(run.context);
-  if (trouble !== null)
+  if (trouble !== null) {
+    run.input = {};
+    run.context = {};
     return close(draft, 'failed', null, {
       code: 'START_REFUSED',
       message: `the input or the initial context cannot be kept: ${trouble}`,
     });
+  }
   const checked = plan.inputSchema === null ? null : draft.kit.validate(plan.inputSchema, run.input);
   if (checked?.status === 'invalid' || (checked === null && Object.keys(run.input).length > 0)) {
     return close(draft, 'failed', null, {
@@ -114,22 +118,18 @@ function start(draft: Draft, message: Message, body: Start): void {
 }
 
 function operate(draft: Draft, message: Message, kind: 'cancel' | 'retry'): void {
-  const { run } = draft;
   const { principal } = message;
-  const no = (code: 'RUN_CLOSED' | 'FORBIDDEN' | 'NOT_STUCK', text: string): void => {
+  const refused = operateRefusal(draft, message, kind);
+  if (refused !== null) {
     record(draft, 'transition.rejected', {
       actor: actorOf(principal),
       causation: message.id,
       action: { transition: kind },
-      data: { code },
+      policy: { rule: refused.rule ?? refused.code, verdict: 'refused', reason: refused.message },
+      data: { code: refused.code },
     });
-    refuse(draft, message.id, { code, message: text });
-  };
-  if (isClosed(run)) return no('RUN_CLOSED', `the run is ${run.status}`);
-  if (!principal.permissions.includes('run.operate'))
-    return no('FORBIDDEN', `\`${kind}\` takes the permission \`run.operate\``);
-  if (kind === 'retry' && run.status !== 'stuck')
-    return no('NOT_STUCK', `the run is ${run.status}, not stuck`);
+    return refuse(draft, message.id, refused);
+  }
   answer(draft, message.id, { status: 'accepted' });
   record(draft, 'transition.requested', {
     actor: actorOf(principal),
@@ -141,6 +141,20 @@ function operate(draft: Draft, message: Message, kind: 'cancel' | 'retry'): void
   });
   if (kind === 'cancel') cancel(draft, principal, message.id);
   else retry(draft, principal);
+}
+
+function operateRefusal(
+  draft: Draft,
+  message: Message,
+  kind: 'cancel' | 'retry',
+): Omit<Refusal, 'status'> | null {
+  const { run } = draft;
+  if (isClosed(run)) return { code: 'RUN_CLOSED', message: `the run is ${run.status}` };
+  if (!message.principal.permissions.includes('run.operate'))
+    return { code: 'FORBIDDEN', message: `\`${kind}\` takes the permission \`run.operate\`` };
+  if (kind === 'cancel') return null;
+  if (run.status !== 'stuck') return { code: 'NOT_STUCK', message: `the run is ${run.status}, not stuck` };
+  return retryRefusal(draft, message);
 }
 
 /** The run before its first event. */
@@ -164,6 +178,7 @@ export function initialRun(plan: Plan, planHash: string, message: Message): RunS
     evidence: [],
     approvals: [],
     successes: [],
+    denials: [],
     executing: null,
     problem: null,
     stuckOn: null,

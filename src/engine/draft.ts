@@ -1,8 +1,9 @@
 import type { Json } from '../model/json.js';
+import { wellFormed } from '../model/text.js';
 import type { Principal } from '../model/principal.js';
-import type { Fact, PayloadRef, RecordActor, RecordType } from '../model/records.js';
+import type { Fact, RecordActor, RecordType } from '../model/records.js';
 import type { Plan } from './plan.js';
-import type { Action, ActionStatus, Answer, Decision, Effect, Kit, Problem, RunState } from './state.js';
+import type { Action, ActionStatus, Answer, Decision, Effect, Kit, RunState } from './state.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -26,8 +27,18 @@ export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key
   return { plan, run: { ...run }, kit, time, key, effects: [], facts: [], actions: [] };
 }
 
-export function finish(draft: Draft): Decision {
-  return { state: draft.run, effects: draft.effects, trace: draft.facts, actions: draft.actions };
+/**
+ * What was decided, in text that can be kept: the canonical form has no half characters, and what cannot be written
+ * would be decided again for ever. What is as it was before has been kept already.
+ */
+export function finish(draft: Draft, before: RunState): Decision {
+  const changed = Object.entries(draft.run).filter(([key, value]) => before[key as keyof RunState] !== value);
+  return {
+    state: { ...draft.run, ...wellFormed(Object.fromEntries(changed)) },
+    effects: wellFormed(draft.effects),
+    trace: wellFormed(draft.facts),
+    actions: wellFormed(draft.actions),
+  };
 }
 
 export function actorOf(principal: Principal | null): RecordActor {
@@ -57,10 +68,9 @@ export function project(
   draft: Draft,
   action: Action,
   status: ActionStatus,
-  error: Problem | null = null,
-  outputRef: PayloadRef | null = null,
+  more: Partial<Omit<Decision['actions'][number], 'action' | 'status'>> = {},
 ): void {
-  draft.actions.push({ action, status, error, outputRef });
+  draft.actions.push({ action, status, error: null, outputRef: null, ...more });
 }
 
 export function actionFact(action: Action): NonNullable<Fact['action']> {

@@ -7,6 +7,7 @@ import {
   type Path,
   type Scope,
 } from './plan.js';
+import { truncate } from '../model/text.js';
 
 // The expression notation of SEMANTICS §3: exactly one comparison, with the position of whatever is none.
 
@@ -91,7 +92,7 @@ function tooLong(text: string, what: string): Invalid | null {
 }
 
 function shown(text: string): string {
-  return text.length > 40 ? `${text.slice(0, 37)}...` : text;
+  return truncate(text, 40);
 }
 
 function skip(text: string, from: number): number {

@@ -1,13 +1,15 @@
 import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
+import type { PayloadRef } from '../model/records.js';
 import type { Transition } from './plan.js';
 import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
-import { actionFact, actorOf, answer, plainDigest, project, record, type Draft } from './draft.js';
+import { actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
 import { evaluateGuard, possible } from './guards.js';
 import { blockedBy, findState, guardContext } from './links.js';
 import { floorsFor, gateFor } from './gates.js';
-import { makeAction } from './action.js';
+import { bind, effectKey, makeAction, nothingBound } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
+import { deniedBefore } from './denials.js';
 import { consume } from './approved.js';
 import { chainStep } from './chain.js';
 import { nothingCalled, write } from './written.js';
@@ -32,6 +34,7 @@ export function enter(draft: Draft): void {
     requester: null,
     messageId: null,
     gate: null,
+    bound: nothingBound,
   });
   execute(draft, { action, executor: onEnter.executor, reliability: onEnter.reliability, at: 'onEnter' });
 }
@@ -99,28 +102,42 @@ function whyNone(draft: Draft, transitions: readonly Transition[]): string {
   return `no principal can take any transition of state \`${draft.run.state}\`: ${why}`;
 }
 
+/** What a step comes from. */
+export interface From {
+  /** Arrival whose answer waits for it; null: nobody waits. */
+  readonly messageId: string | null;
+  readonly refs: Action['refs'];
+  /** Who has an effect done again whose outcome is unknown. */
+  readonly repeatedBy?: string;
+}
+
 /** Takes a transition that has passed every check before its gate: park, execute, or just move. */
 export function take(
   draft: Draft,
   transition: Transition,
   args: JsonObject,
   requester: Principal | null,
-  from: { messageId: string; refs: Action['refs'] } | null,
+  from: From,
 ): void {
-  const at = guardContext(draft.run, requester, args);
-  const asked = gateFor(transition, at, draft.kit);
-  const action = makeAction(draft, {
+  const { run, kit } = draft;
+  const asked = gateFor(transition, guardContext(run, requester, args), kit);
+  const fields = {
     transition: transition.name,
     tool: transition.tool,
     tier: transition.tier,
     args,
     requester,
-    messageId: from?.messageId ?? null,
-    gate: (asked?.gate ?? null) as unknown as JsonObject | null,
-    refs: from?.refs ?? [],
-  });
-  if (asked !== null) return openApproval(draft, transition, action, asked);
-  perform(draft, transition, action);
+    messageId: from.messageId,
+    refs: from.refs,
+  };
+  if (asked === null)
+    return perform(draft, transition, makeAction(draft, { ...fields, gate: null, bound: nothingBound }));
+  const { context, input } = run;
+  const denied = deniedBefore(draft, transition.name, args);
+  const shown = kit.show(transition, { arguments: args, context, input, requester, denied });
+  const bound = bind(kit, transition, run, shown);
+  const action = makeAction(draft, { ...fields, gate: asked.gate, bound });
+  openApproval(draft, transition, action, { ...asked, ...from, shown });
 }
 
 /** Runs the action's executor, or moves at once where there is none. */
@@ -130,7 +147,7 @@ export function perform(draft: Draft, transition: Transition, action: Action): v
   }
   if (transition.executor === null || transition.executor.kind === 'human') {
     if (transition.executor === null && action.approval !== null) consume(draft, action.approval);
-    succeed(draft, action);
+    succeed(draft, action, null);
     const problem = write(draft, transition, action, nothingCalled);
     if (problem !== null) return stick(draft, problem, { kind: 'chain' });
     return complete(draft, transition, action);
@@ -150,12 +167,15 @@ function execute(draft: Draft, executing: Executing): void {
   draft.effects.push({ kind: 'execute', executing });
 }
 
-/** Counts the success: the next identical action gets a new idempotency key. */
-export function succeed(draft: Draft, action: Action): void {
-  const what = `${action.transition}:${plainDigest(draft.kit.digest(action.arguments))}`;
+/** Counts the success: the next identical action gets a new idempotency key, and what was asked under this one is done. */
+export function succeed(draft: Draft, action: Action, outputRef: PayloadRef | null): void {
+  const what = effectKey(draft.kit, action);
   const others = draft.run.successes.filter(([key]) => key !== what);
   draft.run.successes = [...others, [what, action.n + 1]];
-  project(draft, action, 'executed');
+  project(draft, action, 'executed', { outputRef });
+  const by = action.requester?.id ?? 'the runtime';
+  const why = `superseded: \`${action.transition}\` with these arguments was done as \`${by}\` asked`;
+  revokeOpen(draft, why, (other) => other.status !== 'denied' && effectKey(draft.kit, other.action) === what);
 }
 
 /** The transition's effect is done and its context written: branch, move, enter. */

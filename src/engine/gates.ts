@@ -1,4 +1,5 @@
 import type { Principal } from '../model/principal.js';
+import { truncate } from '../model/text.js';
 import type { Executor, Gate, Guard, Operand, Tier, Transition } from './plan.js';
 import type { ApprovalState, Asked, Excluded, Kit } from './state.js';
 import { evaluateGuard, verdictOf, type GuardContext } from './guards.js';
@@ -117,7 +118,7 @@ const longestValue = 120;
 function side(operand: Operand, at: GuardContext): string {
   const value = operand.kind === 'literal' ? operand.value : (valueAt(at, operand) ?? null);
   const text = typeof value === 'number' ? grouped(value) : JSON.stringify(value);
-  const cut = text.length > longestValue ? `${text.slice(0, longestValue - 3)}...` : text;
+  const cut = truncate(text, longestValue);
   return operand.kind === 'literal' ? cut : `${operand.text} ${cut}`;
 }
 

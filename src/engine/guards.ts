@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
+import { truncate } from '../model/text.js';
 import type { Comparison, Guard, Operand } from './plan.js';
 import type { Evidence } from './state.js';
 import { compare } from './compare.js';
@@ -146,7 +147,7 @@ function valueOf(operand: Operand, at: GuardContext): Json | undefined {
 
 function shown(value: Json): string {
   const text = JSON.stringify(value);
-  return `\`${text.length > 120 ? `${text.slice(0, 117)}...` : text}\``;
+  return `\`${truncate(text, 120)}\``;
 }
 
 function evaluateEvidence(guard: Extract<Guard, { kind: 'evidence' }>, at: GuardContext): Judged {

@@ -1,6 +1,6 @@
 export { canonical } from '../model/canonical.js';
 export { decide, initialRun } from './decide.js';
-export { bindingDigest, connectionsDigest } from './action.js';
+export { bindingDigest, connectionsDigest, shownDigest } from './action.js';
 export { changedReads, readsOf, readsProblem } from './reads.js';
 export { mayDecide, type MayDecide } from './gates.js';
 export { evaluateGuard, verdictOf } from './guards.js';

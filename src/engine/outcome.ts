@@ -1,10 +1,11 @@
 import { jsonTrouble, type JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
-import type { Action, Executing, Outcome, Problem } from './state.js';
-import { derivedId, project, record, refuse, type Draft } from './draft.js';
+import type { Executing, Outcome, Problem } from './state.js';
+import { project, record, refuse, type Draft } from './draft.js';
+import { moveDenied } from './approvals.js';
 import { consume, startApproved } from './approved.js';
 import { findState } from './links.js';
-import { afterEnter, close, complete, enter, moveTo, remain, stick, succeed } from './flow.js';
+import { afterEnter, close, complete, moveTo, remain, stick, succeed } from './flow.js';
 import { write } from './written.js';
 
 type Succeeded = Extract<Outcome, { status: 'succeeded' }>;
@@ -43,13 +44,7 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
       message: malformed,
       attempt: result.attempt,
     });
-  succeed(draft, action);
-  draft.actions[draft.actions.length - 1] = {
-    action,
-    status: 'executed',
-    error: null,
-    outputRef: result.outputRef,
-  };
+  succeed(draft, action, result.outputRef);
   const problem = write(draft, step, action, result);
   if (problem !== null) return stick(draft, problem, { kind: 'chain' });
   if (transition !== undefined) return complete(draft, transition, action);
@@ -74,12 +69,13 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
   // What says neither that it succeeded nor that it failed leaves the effect's outcome unknown.
   const errorClass = result.status === 'failed' ? result.errorClass : 'unknown_outcome';
   const unknown = errorClass === 'unknown_outcome';
+  const uncalled = result.status === 'failed' ? result.code : undefined;
   const error: Problem = {
-    code: unknown ? 'EXECUTOR_UNKNOWN' : 'EXECUTOR_FAILED',
+    code: unknown ? 'EXECUTOR_UNKNOWN' : (uncalled ?? 'EXECUTOR_FAILED'),
     message: result.message,
     errorClass,
   };
-  project(draft, action, unknown ? 'unknown' : 'failed', error);
+  project(draft, action, unknown ? 'unknown' : 'failed', { error });
   const waiting = draft.run.waitingAnswer;
   if (waiting?.action === action.id) {
     draft.run.waitingAnswer = null;
@@ -113,6 +109,7 @@ export function afterwards(draft: Draft): void {
   if (run.executing !== null || isClosed(draft)) return;
   if (run.cancelRequested !== null) return close(draft, 'cancelled', run.cancelRequested.by);
   if (run.timeoutDue) return timeout(draft);
+  moveDenied(draft);
   startApproved(draft);
 }
 
@@ -146,39 +143,4 @@ export function cancel(draft: Draft, by: Principal, messageId: string): void {
     return;
   }
   close(draft, 'cancelled', by);
-}
-
-/** An operator's retry of a stuck run: the same step again, with the same idempotency key. */
-export function retry(draft: Draft, by: Principal): void {
-  const { run } = draft;
-  const on = run.stuckOn;
-  record(draft, 'run.retried', {
-    actor: { kind: by.kind, id: by.id, roles: by.roles },
-    permission: 'run.operate',
-    data: { state: run.state, code: run.problem?.code ?? '' },
-  });
-  run.status = 'running';
-  run.problem = null;
-  run.stuckOn = null;
-  run.chainDepth = 0;
-  if (on === null || on.kind === 'chain') afterEnter(draft);
-  else if (on.kind === 'onEnter') enter(draft);
-  else again(draft, on.action);
-  afterwards(draft);
-}
-
-function again(draft: Draft, action: Action): void {
-  const transition = findState(draft.plan, draft.run.state)?.transitions.find(
-    (one) => one.name === action.transition,
-  );
-  if (transition?.executor === null || transition?.executor === undefined) return afterEnter(draft);
-  const renewed: Action = { ...action, id: derivedId(draft, 'act', action.id), messageId: null };
-  draft.run.executing = {
-    action: renewed,
-    executor: transition.executor,
-    reliability: transition.reliability,
-    at: 'transition',
-  };
-  project(draft, renewed, 'executing');
-  draft.effects.push({ kind: 'execute', executing: draft.run.executing });
 }

@@ -54,6 +54,7 @@ export interface OnEnter {
   readonly reliability: Reliability;
   /** Kind of evidence recorded on success besides the executor's own. */
   readonly evidence: string | null;
+  readonly readOnlyBecause?: string;
 }
 
 export interface Transition {
@@ -81,6 +82,8 @@ export interface Transition {
   /** Sentences for the approver, over arguments, context and input: who asks for what, and what follows from it. */
   readonly summary?: TextTemplate;
   readonly consequence?: TextTemplate;
+  /** Why its POST of tier `read_only` changes nothing, in its author's words. */
+  readonly readOnlyBecause?: string;
 }
 
 // --- expressions -------------------------------------------------------------------------------

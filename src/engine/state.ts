@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../model/json.js';
 import type { Message, MessageRefusal } from '../model/message.js';
 import type { Principal, PrincipalKind } from '../model/principal.js';
 import type { Fact, PayloadRef } from '../model/records.js';
-import type { Executor, Floor, Gate, GateSource, Reliability, Tier } from './plan.js';
+import type { Executor, Floor, Gate, GateSource, Reliability, Tier, Transition } from './plan.js';
 
 export type RunStatus = 'running' | 'waiting' | 'stuck' | 'completed' | 'cancelled' | 'failed' | 'timed_out';
 export const closedStatuses: readonly RunStatus[] = ['completed', 'cancelled', 'failed', 'timed_out'];
@@ -38,7 +38,11 @@ export interface Action {
   readonly tier: Tier | null;
   readonly arguments: JsonObject;
   readonly requester: Principal | null;
+  /** By which list of values `digest` was made: a later list never changes what was approved under this one. */
+  readonly recipe: 1;
   readonly digest: string;
+  /** What an approval of it binds besides. */
+  readonly bound: Bound;
   /** How often this run has done exactly this successfully before. */
   readonly n: number;
   readonly idempotencyKey: string;
@@ -48,6 +52,16 @@ export interface Action {
   /** Arrival whose answer waits for this action's outcome; null when nobody waits. */
   readonly messageId: string | null;
   readonly refs: readonly PayloadRef[];
+}
+
+/** Digests, as of the moment when the approval was asked for; nothing where nobody was asked. */
+export interface Bound {
+  /** Of what the call's connections stand for; null: it uses none. */
+  readonly connections: string | null;
+  /** Of what the call reads of the run besides its arguments, by path. */
+  readonly reads: Readonly<Record<string, string>>;
+  /** Of what the approver is given: summary, consequence, preview. */
+  readonly shown: string | null;
 }
 
 export interface ApprovalState {
@@ -74,18 +88,16 @@ export interface ApprovalState {
   readonly stage?: number;
   /** Who may not decide besides the requesters, and why. */
   readonly excluded?: readonly Excluded[];
-  /** Of the connections that it would use, when it was asked for; absent: it uses none. */
-  readonly connections?: string;
-  /** Of what its call reads of the run besides its arguments, when it was asked for; absent: nothing. */
-  readonly reads?: Readonly<Record<string, string>>;
   /** Which rules asked for it, with what they read. */
   readonly asked?: readonly Asked[];
   /** true: the transition's executor is `human`, so nothing else runs. */
   readonly human: boolean;
-  /** Everyone who asked for exactly this; none of them may decide where the requester may not. */
+  /** Who asked for it, and who had it asked again; none of them may decide where the requester may not. */
   readonly requesters: readonly string[];
-  /** Approved while another step was executing: it starts when that one has settled. */
+  /** Decided while another step was executing: what was approved starts, and where a denial leads the run moves, when that one has settled. */
   readonly queued: boolean;
+  /** true: it is about doing an effect again whose outcome is unknown; the run stays stuck until it runs. */
+  readonly repeats?: true;
   /** Guards as they passed when it parked, for the approver. */
   readonly guards: readonly GuardReport[];
 }
@@ -130,6 +142,14 @@ export interface RunState {
   readonly approvals: readonly ApprovalState[];
   /** `<transition>:<digest of arguments>` and how often it succeeded. */
   readonly successes: readonly (readonly [string, number])[];
+  /** By transition: how often it was denied, and the last time, with the key of exactly what was asked. */
+  readonly denials: readonly {
+    readonly transition: string;
+    readonly what: string;
+    readonly by: string;
+    readonly at: string;
+    readonly count: number;
+  }[];
   readonly executing: Executing | null;
   readonly problem: Problem | null;
   /** What to do again on retry of a stuck run. */
@@ -240,6 +260,8 @@ export type Outcome =
       readonly errorClass: ErrorClass;
       readonly message: string;
       readonly attempt: number;
+      /** Nothing was called: what would have run is not what was approved. */
+      readonly code?: 'DIGEST_MISMATCH';
     }
   | { readonly status: 'unknown'; readonly message: string; readonly attempt: number };
 
@@ -261,7 +283,35 @@ export interface Decision {
     readonly status: ActionStatus;
     readonly error: Problem | null;
     readonly outputRef: PayloadRef | null;
+    /** With the action that opens an approval: what the approver gets, which `bound.shown` is the digest of. */
+    readonly shown?: Shown;
   }[];
+}
+
+/** What an approver reads and then decides about. */
+export interface Shown {
+  readonly summary: string;
+  readonly consequence: string;
+  readonly preview: Json;
+}
+
+/** A request that waits for an approval, as its sentences and its preview are made. */
+export interface Asking {
+  readonly arguments: JsonObject;
+  readonly context: JsonObject;
+  readonly input: JsonObject;
+  readonly requester: Principal | null;
+  /** The last time that a person said no to this transition in this run; null: nobody has. */
+  readonly denied: Denied | null;
+}
+
+export interface Denied {
+  readonly by: string;
+  readonly at: string;
+  /** How often by now. */
+  readonly count: number;
+  /** It had the same arguments. */
+  readonly same: boolean;
 }
 
 /** What the engine may not make itself: hashing, schema validation, and the run's environment. */
@@ -290,6 +340,8 @@ export interface Kit {
   businessEnd(from: number, ms: number, roles: readonly string[]): number;
   /** Digest of what the connection's name stands for in this environment; null: it has none. */
   connection(name: string): string | null;
+  /** What the approver of this transition gets; made once, when the approval opens. */
+  show(transition: Transition, asking: Asking): Shown;
 }
 
 /** What the approver needs, fixed when the approval opens; free text and arguments are payloads. */

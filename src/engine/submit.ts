@@ -1,5 +1,6 @@
 import { jsonTrouble, type JsonObject } from '../model/json.js';
 import type { Message } from '../model/message.js';
+import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import { closedStatuses, type Refusal } from './state.js';
 import { actorOf, record, refuse, type Draft } from './draft.js';
@@ -56,7 +57,6 @@ interface Admitted {
 }
 
 function check(draft: Draft, message: Message, body: Submit): Said | Admitted {
-  const { plan } = draft;
   const early = runRefusal(draft, body.expectedVersion);
   if (early !== null) return early;
   const transition = findTransition(draft, body.transition);
@@ -73,11 +73,27 @@ function check(draft: Draft, message: Message, body: Submit): Said | Admitted {
   }
   const input = checkInput(draft, transition, body.arguments);
   if ('code' in input) return input;
-  const rule = blockedBy(plan, transition);
-  if (rule !== null) return blocked(transition.tool ?? transition.name, rule);
   return (
-    checkGuards(draft, message, transition, input.arguments) ?? { transition, arguments: input.arguments }
+    policyRefusal(draft, message, transition, input.arguments) ?? { transition, arguments: input.arguments }
   );
+}
+
+/** The message that asks, and for whom. */
+interface Asker {
+  readonly id: string;
+  readonly principal: Principal | null;
+}
+
+/** What charter and guards say now; null: nothing against it. */
+export function policyRefusal(
+  draft: Draft,
+  asker: Asker,
+  transition: Transition,
+  args: JsonObject,
+): Said | null {
+  const rule = blockedBy(draft.plan, transition);
+  if (rule !== null) return blocked(transition.tool ?? transition.name, rule);
+  return checkGuards(draft, asker, transition, args);
 }
 
 function runRefusal(draft: Draft, expectedVersion: number | null): Said | null {
@@ -158,13 +174,13 @@ export function escapePointer(name: string): string {
 }
 
 /** In declaration order; the first that does not pass stops. Each evaluated guard is a record. */
-function checkGuards(draft: Draft, message: Message, transition: Transition, args: JsonObject): Said | null {
-  const at = guardContext(draft.run, message.principal, args);
+function checkGuards(draft: Draft, asker: Asker, transition: Transition, args: JsonObject): Said | null {
+  const at = guardContext(draft.run, asker.principal, args);
   for (const [index, guard] of transition.guards.entries()) {
     const { verdict, reason, reads } = evaluateGuard(guard, at);
     record(draft, 'guard.evaluated', {
-      actor: actorOf(message.principal),
-      causation: message.id,
+      actor: actorOf(asker.principal),
+      causation: asker.id,
       action: { transition: transition.name },
       policy: { rule: `guards/${index}`, verdict, reason },
       data: {

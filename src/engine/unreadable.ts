@@ -21,7 +21,7 @@ export function isRun({ status, version, stay, chainDepth }: RunState): boolean 
  */
 export function unreadable(run: RunState, event: unknown, key: string, why: string): Decision {
   const name = text(at(event, 'kind')) ?? 'unknown';
-  const message = `the plan, the run or the event is not what this engine reads: ${why}`;
+  const message = `the plan, the run or the event is not what this engine reads: ${why.toWellFormed()}`;
   const id = text(at(at(event, 'message'), 'id'));
   const fact = (type: Fact['type'], data: Fact['data']): Fact => ({
     key: `${key}#${type}`,
@@ -56,5 +56,5 @@ function at(value: unknown, name: string): unknown {
 }
 
 function text(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
+  return typeof value === 'string' ? value.toWellFormed() : null;
 }

@@ -1,13 +1,11 @@
-import { jsonTrouble, type Json, type JsonObject } from '../model/json.js';
+import { jsonTrouble, utf8Length, type Json, type JsonObject } from '../model/json.js';
+import { mostContextBytes } from '../model/limits.js';
 import type { Action, Problem } from './state.js';
 import type { Mapping } from './plan.js';
 import { actionFact, derivedId, record, type Draft } from './draft.js';
 import { applyMapping } from './mapping.js';
 
 // What a step that is done leaves in its run: context and evidence.
-
-/** Canonical characters that a run's context may have; more would not fit Temporal's payloads. */
-export const maxContextLength = 512 * 1024;
 
 interface Done {
   readonly output: Json;
@@ -46,8 +44,9 @@ export function write(
 function contextProblem(context: JsonObject): string | null {
   const trouble = jsonTrouble(context);
   if (trouble !== null) return `the context cannot be kept: ${trouble}; map less of it`;
-  return JSON.stringify(context).length > maxContextLength
-    ? `the context would be over ${maxContextLength} characters; map less of the output`
+  const bytes = utf8Length(JSON.stringify(context));
+  return bytes > mostContextBytes
+    ? `the context would take ${bytes} bytes, and ${mostContextBytes} are the most; map less of the output`
     : null;
 }
 

@@ -4,6 +4,7 @@ import { isAbsolute, resolve as resolvePath } from 'node:path';
 import type { Executor } from '../engine/plan.js';
 import type { Json } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
+import { truncate, truncateStart } from '../model/text.js';
 import { codeOf } from './network.js';
 import {
   failure,
@@ -206,7 +207,11 @@ function result(call: CliCall, ended: Ended, context: RunContext): ExecutorResul
           `the ${who} was ended by ${ended.signal ?? 'a signal'}`,
         );
       return failure('permanent', `the ${who} exited with code ${exitCode}${lastWords(stderr)}`, {
-        response: { ...output, stdout: stdout.slice(0, maxFailedText), stderr: stderr.slice(-maxFailedText) },
+        response: {
+          ...output,
+          stdout: truncate(stdout, maxFailedText, ''),
+          stderr: truncateStart(stderr, maxFailedText, ''),
+        },
       });
     }
   }
@@ -223,5 +228,5 @@ function parsed(stdout: string): Json {
 /** The end of a command's standard error: that is where it says why. */
 export function lastWords(stderr: string): string {
   const text = stderr.trim();
-  return text === '' ? '' : `: ${text.length > 500 ? `...${text.slice(-500)}` : text}`;
+  return text === '' ? '' : `: ${truncateStart(text, 500)}`;
 }

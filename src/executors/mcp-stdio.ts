@@ -1,6 +1,7 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import type { Connection } from '../model/policy-set.js';
+import { truncateStart } from '../model/text.js';
 import { lastWords, workingDirectory } from './cli.js';
 import { clientInfo, maxMessageBytes } from './mcp-limits.js';
 import { codeOf } from './network.js';
@@ -91,7 +92,7 @@ async function connect(
   let tooLarge = false;
   transport.stderr?.on(
     'data',
-    (chunk: Buffer) => (stderr = (stderr + chunk.toString('utf8')).slice(-maxStderrText)),
+    (chunk: Buffer) => (stderr = truncateStart(stderr + chunk.toString('utf8'), maxStderrText, '')),
   );
   const client = new Client(clientInfo);
   client.onclose = onClose;

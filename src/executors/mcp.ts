@@ -6,6 +6,7 @@ import { resolveTemplate } from '../engine/template.js';
 import type { Json, JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
+import { truncate } from '../model/text.js';
 import { httpSession, type HttpProblem } from './mcp-http.js';
 import { openStdio } from './mcp-stdio.js';
 import {
@@ -174,7 +175,7 @@ function isProtocolAnswer(error: unknown): boolean {
 }
 
 function refusedByServer(call: McpCall, error: unknown): ExecutorResult {
-  const said = error instanceof Error ? error.message.slice(0, 500) : 'no reason given';
+  const said = error instanceof Error ? truncate(error.message, 500) : 'no reason given';
   return failure('permanent', `${who(call)} was refused by its server: ${said}`);
 }
 
@@ -208,5 +209,5 @@ function outputOf(result: CallToolResult): Json {
 
 function textOf(result: CallToolResult): string {
   const text = result.content.flatMap((item) => (item.type === 'text' ? [item.text] : [])).join(' ');
-  return text === '' ? 'no reason given' : text.slice(0, 500);
+  return text === '' ? 'no reason given' : truncate(text, 500);
 }

@@ -54,6 +54,9 @@ export const checked = named(
   'Checked',
   z.strictObject({ valid: z.boolean(), errors: z.array(flowProblem), warnings: z.array(flowProblem) }),
 );
+/** Since when no new run of it starts; null: runs start. */
+const withdrawn = z.strictObject({ by: text, at: text, reason: textOrNull }).nullable();
+
 export const flowSummary = named(
   'FlowSummary',
   z.strictObject({
@@ -64,6 +67,7 @@ export const flowSummary = named(
     hash: text,
     environment: text,
     publishedAt: text,
+    withdrawn,
   }),
 );
 export const flow = named(
@@ -72,6 +76,7 @@ export const flow = named(
     name: text,
     owner: textOrNull,
     description: textOrNull,
+    withdrawn,
     versions: z.array(
       z.strictObject({
         version: count,
@@ -95,6 +100,7 @@ export const flowVersion = named(
     description: textOrNull,
     publishedAt: text,
     publishedBy: text,
+    withdrawn,
     warnings: z.array(flowProblem),
     source: text,
     definition: jsonObject,
@@ -112,6 +118,8 @@ export const flowDiff = named(
     permissions: z.array(z.strictObject({ effect: z.enum(['wider', 'narrower', 'other']), sentence: text })),
   }),
 );
+const removed = z.strictObject({ kind: text, name: text, confirm: z.boolean() });
+
 export const reloaded = named(
   'Reloaded',
   z.strictObject({
@@ -120,6 +128,7 @@ export const reloaded = named(
     flows: z.array(
       z.strictObject({ name: text, version: count, change: z.enum(['published', 'unchanged']) }),
     ),
+    removed: z.array(removed),
     warnings: z.array(flowProblem),
   }),
 );
@@ -289,5 +298,13 @@ export const approvalLinks = named(
 export const live = named('Live', z.strictObject({ status: z.literal('ok') }));
 export const ready = named(
   'Ready',
-  z.strictObject({ api: z.boolean(), postgres: z.boolean(), temporal: z.boolean(), worker: z.boolean() }),
+  z.strictObject({
+    api: z.boolean(),
+    postgres: z.boolean(),
+    temporal: z.boolean(),
+    /** A worker polls every environment. */
+    worker: z.boolean(),
+    /** The environments that none polls, where there are such. */
+    unserved: z.array(text).optional(),
+  }),
 );

@@ -111,6 +111,11 @@ export const firstSubmit = named(
   z.strictObject({ transition: name, arguments: jsonObject.optional(), trace: trace.optional() }),
 );
 
+export const reloadBody = named(
+  'Reload',
+  z.strictObject({ confirm: z.array(shortText).max(200).optional() }),
+);
+
 export const startBody = named(
   'StartRun',
   z.strictObject({

@@ -33,3 +33,16 @@ export function jsonTrouble(value: unknown): string | null {
   }
   return null;
 }
+
+/** Bytes of a well-formed text in UTF-8. */
+export function utf8Length(text: string): number {
+  let bytes = text.length;
+  for (let at = 0; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    // A surrogate pair is two units and four bytes.
+    if (unit >= 0xd800 && unit <= 0xdfff) bytes += 1;
+    else if (unit > 0x7ff) bytes += 2;
+    else if (unit > 0x7f) bytes += 1;
+  }
+  return bytes;
+}

@@ -10,3 +10,5 @@ export const mostContextBytes = 512 * 1024;
 export const mostDocumentBytes = 2 * 1024 * 1024;
 /** Messages of a run that have no answer yet. */
 export const mostUnanswered = 50;
+/** Approvals of a run that are open at a time. */
+export const mostOpenApprovals = 100;

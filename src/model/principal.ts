@@ -27,6 +27,9 @@ export const builtInPermissions = [
   'policy.reload',
 ] as const;
 
+/** Who holds one of these could become anybody: roles and tokens give them to humans only, and only humans' keys have them. */
+export const humanPermissions: readonly string[] = ['key.manage'];
+
 /** A principal's permissions are its own and those of its roles, as the policy set in force says. */
 export function withRolePermissions(
   policySet: Pick<PolicySet, 'roles'> | null,
@@ -34,7 +37,8 @@ export function withRolePermissions(
 ): Principal {
   const ofRoles = (policySet?.roles ?? [])
     .filter((one) => roles.includes(one.name))
-    .flatMap((one) => one.permissions);
+    .flatMap((one) => one.permissions)
+    .filter((one) => kind === 'human' || !humanPermissions.includes(one));
   return {
     id,
     kind,

@@ -44,6 +44,7 @@ export const recordTypes = [
   'signing_key.retired',
   'api.called',
   'flow.published',
+  'flow.withdrawn',
   'flow.promoted',
   'policy.reloaded',
   'credential.issued',

@@ -1,5 +1,6 @@
 import type { Channel, NotificationPolicy } from '../model/notifications.js';
 import type { JsonObject } from '../model/json.js';
+import { truncate } from '../model/text.js';
 import type { ServiceChain } from '../audit/index.js';
 import type { Pool, Tx } from '../db/index.js';
 import type { ReferenceSource } from '../executors/types.js';
@@ -235,7 +236,7 @@ function verdictOf(
 async function settle(going: Going, row: NotificationRow, { channel, body, delivered }: Told): Promise<void> {
   const { deps } = going;
   const { outcome, status, afterMs } = verdictOf(going, row, delivered);
-  const detail = delivered.detail.slice(0, 500);
+  const detail = truncate(delivered.detail, 500);
   const memo = memoOf(delivered);
   const time = deps.now().toISOString();
   const settled = await deps.transaction(async (tx) => {

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../model/json.js';
 import type { NotificationEvent } from '../model/notifications.js';
+import { truncate } from '../model/text.js';
 import type { Notification } from './types.js';
 import { visible, visibleJson } from './visible.js';
 
@@ -100,7 +101,7 @@ function textOf(body: JsonObject, name: string): string {
 const longestSubject = 160;
 
 function short(text: string): string {
-  return text.length > longestSubject ? `${text.slice(0, longestSubject - 3).toWellFormed()}...` : text;
+  return truncate(text, longestSubject);
 }
 
 const entities: Readonly<Record<string, string>> = {

@@ -167,7 +167,8 @@ function made(to: Compiling, plan: Plan, { version: _version, ...definition }: J
 
 /**
  * What the environment does not take, and what is only said. What the author has accepted is not refused; a missing
- * tier where tiers are demanded is an error whoever accepts it.
+ * tier where tiers are demanded is an error whoever accepts it; what time alone brings about refuses nothing, or a
+ * service that stops one day would not start the next.
  */
 export function judgeWarnings(
   all: readonly Finding[],
@@ -177,7 +178,7 @@ export function judgeWarnings(
   const tierless = requireTiers ? all.filter((one) => one.code === 'TIER_MISSING') : [];
   const others = all.filter((one) => !tierless.includes(one));
   if (!refuseWarnings) return { fatal: tierless, warnings: others };
-  const open = others.filter((one) => one.acknowledged === undefined);
+  const open = others.filter((one) => one.acknowledged === undefined && one.code !== 'TIME_PASSED');
   return { fatal: [...tierless, ...open], warnings: others.filter((one) => !open.includes(one)) };
 }
 

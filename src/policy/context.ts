@@ -21,6 +21,7 @@ export interface CompiledTool {
   readonly reliability: Reliability;
   readonly summary?: TextTemplate;
   readonly consequence?: TextTemplate;
+  readonly readOnlyBecause?: string;
 }
 
 /** What single flows are compiled against. Plain JSON. */

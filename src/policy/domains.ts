@@ -52,7 +52,7 @@ function admittedBy(schema: JsonObject, value: Json): boolean {
   const types = typeof type === 'string' ? [type] : Array.isArray(type) ? type : null;
   const fits = (one: Json): boolean =>
     one === typeOf(value) || (one === 'integer' && typeof value === 'number' && Number.isInteger(value));
-  if (types !== null && !types.some(fits)) return false;
+  if (types !== null && !types.some(fits) && !(value === null && schema['nullable'] === true)) return false;
   const same = (one: Json): boolean => JSON.stringify(one) === JSON.stringify(value);
   if (Array.isArray(listed) && !listed.some(same)) return false;
   if (Object.hasOwn(schema, 'const') && !same(schema['const'] ?? null)) return false;

@@ -5,6 +5,7 @@ import { checkPlan } from './checks.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { defaultChainDepth, header } from './header.js';
+import { checkReadOnly } from './read-only.js';
 import { checkReads } from './reads.js';
 import type { OnEnterShape, StateShape, WorkflowShape } from './shapes.js';
 import { compileTransition, isGated } from './transitions.js';
@@ -87,7 +88,14 @@ function compileOnEnter(to: Compiling, shape: OnEnterShape, path: Path, charter:
   if ('connection' in compiled.executor) checkEntryTier(to, shape.tier, path, charter);
   const output = compileMapping(to, shape.output, [...path, 'output']);
   checkReads(to, { name: 'onEnter', inputSchema: null, ...compiled, output }, path);
-  return { ...compiled, output, ...(shape.tier === undefined ? {} : { tier: shape.tier }) };
+  const because = shape.readOnlyBecause;
+  checkReadOnly(to, { ...compiled, tier: shape.tier ?? null, because }, path);
+  return {
+    ...compiled,
+    output,
+    ...(shape.tier === undefined ? {} : { tier: shape.tier }),
+    ...(because === undefined ? {} : { readOnlyBecause: because }),
+  };
 }
 
 /** Entering a state waits at no gate, so under a charter it does nothing that would have to. */

@@ -18,7 +18,7 @@ import { warnUngated } from './gates.js';
 import { compileNotifications } from './notifications.js';
 import { assemble, type PolicyFile } from './policy-set.js';
 import type { Finding, PathSegment } from './problems.js';
-import { readFiles, unique, type Reading } from './reading.js';
+import { emptyFile, readFiles, unique, type Reading } from './reading.js';
 import { fit } from './shape-check.js';
 import { fileShape, notificationsShape, toolShape, type ToolShape } from './shapes.js';
 import { testsShape } from './shape-tests.js';
@@ -142,18 +142,26 @@ function looksLikeAgent(value: JsonObject): boolean {
 }
 
 function shapeOf(reading: Reading, source: Source): PolicyFile[] {
-  if (source.value === null) return [];
   const side = sideShape(source);
   if (side !== null) {
     const shaped = fit(source, source.value, side, []);
     if (shaped.status === 'invalid') reading.errors.push(...shaped.problems);
+    else if (declaresNothing(source.value)) reading.errors.push(emptyFile(source));
     return [];
   }
   if (isObject(source.value) && looksLikeAgent(source.value)) return [{ source, shape: null }];
   const shaped = fit(source, source.value, fileShape, []);
-  if (shaped.status === 'fits') return [{ source, shape: shaped.value }];
+  if (shaped.status === 'fits') {
+    if (declaresNothing(source.value)) reading.errors.push(emptyFile(source));
+    return [{ source, shape: shaped.value }];
+  }
   reading.errors.push(...shaped.problems);
   return [];
+}
+
+/** `{}`, or the format version alone. An empty list is written on purpose. */
+function declaresNothing(value: Json): boolean {
+  return Object.keys(value ?? {}).every((key) => key === 'version' || key === 'acknowledge');
 }
 
 interface FoundTool {

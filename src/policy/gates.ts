@@ -10,10 +10,23 @@ import { compileExpression, compileGuard, compilePath } from './values.js';
 
 // What an effect waits for.
 
-/** In seed 003 a queue is a label: one that no file declares is decided by whoever holds `approval.decide`. */
+/**
+ * Where no file declares a queue, one is a label, as in seed 003, decided by whoever holds `approval.decide` or by the
+ * gate's own roles. Where files do, another name is a slip that would open it to them all.
+ */
 export function assertQueue(to: Compiling, queue: string, path: Path, named: boolean): void {
   const names = to.catalog.policySet.queues.map((one) => one.name);
-  if (named || names.includes(queue)) return;
+  if (names.includes(queue)) return;
+  if (names.length > 0)
+    return error(
+      to,
+      'UNDECLARED_QUEUE',
+      path,
+      `queue \`${queue}\` is none of those that roles.yaml declares: declare it there, with its roles`,
+      'value',
+      nearest(queue, names),
+    );
+  if (named) return;
   warn(
     to,
     'UNKNOWN_QUEUE',

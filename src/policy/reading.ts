@@ -56,8 +56,20 @@ export async function readFiles(reading: Reading): Promise<void> {
     }
     const parsed = parseText(text, file, /\.json$/i.test(file) ? 'json' : 'yaml');
     if (parsed.status === 'invalid') reading.errors.push(...parsed.problems);
+    else if (parsed.source.value === null) reading.errors.push(emptyFile(parsed.source));
     else reading.sources.push(parsed.source);
   }
+}
+
+/** One that was cut off looks so, and nobody writes one. */
+export function emptyFile(source: Source): Finding {
+  const file = source.file ?? 'this document';
+  return problemAt(
+    source,
+    'EMPTY_FILE',
+    [],
+    `\`${file}\` declares nothing: was it cut off? write what belongs there, or remove the file`,
+  );
 }
 
 export function unique(

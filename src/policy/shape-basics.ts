@@ -36,6 +36,12 @@ export const json: z.ZodType<Json> = z.json() as z.ZodType<Json>;
 export const schema = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>;
 export const tier = z.enum(['read_only', 'reversible', 'irreversible']);
 
+/** For people to read, so it says something. */
+export const reason = z
+  .string()
+  .max(500)
+  .refine((one) => one.trim() !== '', { error: 'is empty: say why' });
+
 export const values = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>;
 
 /** The code of a warning: which there are, the check says, with the nearest one. */

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Json } from '../model/json.js';
+import { truncate } from '../model/text.js';
 import { maxProblems } from './context.js';
 import type { FindingCode } from './findings.js';
 import { nearest, type Finding, type PathSegment } from './problems.js';
@@ -196,6 +197,5 @@ function quoted(names: readonly string[]): string {
 }
 
 function shown(value: Json): string {
-  const text = JSON.stringify(value);
-  return `\`${text.length > 60 ? `${text.slice(0, 57)}...` : text}\``;
+  return `\`${truncate(JSON.stringify(value), 60)}\``;
 }

@@ -13,6 +13,7 @@ import {
   labelShape,
   nameShape,
   positiveMs,
+  reason,
   schema,
   text,
   tier,
@@ -34,6 +35,7 @@ const transition = z.strictObject({
   onDeny: z.string().optional(),
   actor: z.enum(['agent', 'human', 'system', 'deterministic']).optional(),
   tier: tier.optional(),
+  readOnlyBecause: reason.optional(),
   tool: z.string().optional(),
   inputSchema: schema.optional(),
   outputSchema: schema.optional(),
@@ -51,6 +53,7 @@ export type TransitionShape = z.infer<typeof transition>;
 
 const onEnter = z.strictObject({
   tier: tier.optional(),
+  readOnlyBecause: reason.optional(),
   executor: executorShape,
   output: mappingShape.optional(),
   evidence: evidenceKind.optional(),
@@ -122,6 +125,7 @@ export const toolShape = z.strictObject({
   description: text.optional(),
   ...sentences,
   tier: tier.optional(),
+  readOnlyBecause: reason.optional(),
   inputSchema: schema.optional(),
   outputSchema: schema.optional(),
   guards: guards.optional(),

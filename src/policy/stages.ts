@@ -30,6 +30,7 @@ function compileStage(to: Compiling, shape: TimeoutShape, { path, tier, deciding
   const wrong = stageProblem(shape, action, tier);
   if (wrong !== null) error(to, 'GATE_TIMEOUT', [...path, ...wrong.at], wrong.message, wrong.place);
   warnUnknownRoles(to, shape.to ?? [], [...path, 'to']);
+  warnPassed(to, shape.at, path);
   warnAllHours(to, shape, deciding, path);
   const next = { path: [...path, 'then'], tier, deciding: [...deciding, ...(shape.to ?? [])] };
   return {
@@ -40,6 +41,18 @@ function compileStage(to: Compiling, shape: TimeoutShape, { path, tier, deciding
     ...(shape.hours === 'business' ? { hours: 'business' as const } : {}),
     ...(shape.then === undefined ? {} : { then: compileStage(to, shape.then, next) }),
   };
+}
+
+/** No error: a folder that loaded yesterday loads today. A gate that opens now ends at once. */
+function warnPassed(to: Compiling, at: string | undefined, path: Path): void {
+  if (at === undefined || Date.parse(at) > Date.now()) return;
+  warn(
+    to,
+    'TIME_PASSED',
+    [...path, 'at'],
+    `\`${at}\` is over: a gate that opens from now on is at its end when it begins; write a later time, or \`after\``,
+    'value',
+  );
 }
 
 /** Business hours are the roles': where none has any, time runs at night too. */

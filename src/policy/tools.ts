@@ -4,6 +4,7 @@ import { argumentsDomain, checkGuards } from './comparisons.js';
 import { error, type CompiledTool, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { compileGate } from './gates.js';
+import { checkReadOnly } from './read-only.js';
 import { checkReads } from './reads.js';
 import type { ToolShape } from './shapes.js';
 import { compileGuards, compileMapping, compileSentences } from './values.js';
@@ -27,10 +28,13 @@ export function checkSchema(
 }
 
 /** A plan says nothing of what was not written: a flow without sentences is the plan that it always was. */
-export function sentencesOf(tool: CompiledTool | null): Pick<CompiledTool, 'summary' | 'consequence'> {
+export function sentencesOf(
+  tool: CompiledTool | null,
+): Pick<CompiledTool, 'summary' | 'consequence' | 'readOnlyBecause'> {
   return {
     ...(tool?.summary === undefined ? {} : { summary: tool.summary }),
     ...(tool?.consequence === undefined ? {} : { consequence: tool.consequence }),
+    ...(tool?.readOnlyBecause === undefined ? {} : { readOnlyBecause: tool.readOnlyBecause }),
   };
 }
 
@@ -61,7 +65,9 @@ export function compileTool(to: Compiling, shape: ToolShape, path: Path): Compil
     evidence,
     reliability,
     ...compileSentences(to, shape, path),
+    ...(shape.readOnlyBecause === undefined ? {} : { readOnlyBecause: shape.readOnlyBecause }),
   };
+  checkReadOnly(to, { ...tool, because: tool.readOnlyBecause }, path);
   checkReads(to, tool, path);
   const domainOf = argumentsDomain(tool.inputSchema);
   checkGuards(

@@ -4,6 +4,7 @@ import { argumentsDomain, checkGuards } from './comparisons.js';
 import { assertKnown, error, warn, type CompiledTool, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { compileGate, mergeGates, warnUngated } from './gates.js';
+import { checkReadOnly } from './read-only.js';
 import { checkReads } from './reads.js';
 import type { TransitionShape } from './shapes.js';
 import { checkSchema, sentencesOf } from './tools.js';
@@ -83,7 +84,11 @@ export function compileTransition(
     reliability: own?.reliability ?? tool?.reliability ?? defaultReliability,
     ...sentencesOf(tool),
     ...compileSentences(to, shape, path),
+    ...(shape.readOnlyBecause === undefined ? {} : { readOnlyBecause: shape.readOnlyBecause }),
   };
+  // What is wrong with a tool alone is told where it stands.
+  if (shape.executor !== undefined || shape.tier !== tool?.tier || shape.readOnlyBecause !== undefined)
+    checkReadOnly(to, { ...compiled, because: compiled.readOnlyBecause }, path);
   checkAllReads(to, compiled, gate, path);
   warnUngated(to, tier, [gate, tool?.gate ?? null, ...fromCharter], path, name);
   return compiled;

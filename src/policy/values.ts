@@ -9,6 +9,7 @@ import type {
   TextTemplate,
 } from '../engine/plan.js';
 import { isObject, type Json } from '../model/json.js';
+import { truncate } from '../model/text.js';
 import type { ErrorFinding } from './findings.js';
 import { error, maxProblems, type Compiling, type Path } from './context.js';
 import type { GuardShape, MappingShape } from './shapes.js';
@@ -79,7 +80,7 @@ function unreadable(
   offset: number,
 ): void {
   if (to.errors.length >= maxProblems) return;
-  const shown = text.length > 120 ? `${text.slice(0, 117)}...` : text;
+  const shown = truncate(text, 120);
   const message = `\`${shown}\`: ${why.message} (at character ${why.at + 1})`;
   const suggestion = why.suggestion === undefined ? {} : { suggestion: why.suggestion };
   const told = why.scope === 'unknown' ? 'UNKNOWN_SCOPE' : code;

@@ -1,4 +1,5 @@
 import { Composer, Lexer, LineCounter, Parser, type CST, type Document, type ErrorCode } from 'yaml';
+import { truncate } from '../model/text.js';
 
 // Text to one YAML document. The bounds come before the tree is built: a thousand open brackets cost a recursive
 // composer the whole process, and anybody may have a text checked.
@@ -85,7 +86,7 @@ function refusedToken(token: CST.Token, before: readonly CST.Token[]): Trouble |
     return {
       code: 'MALFORMED',
       offset: token.offset,
-      message: `\`${token.source.slice(0, 40)}\`: directives are not taken, leave it out`,
+      message: `\`${truncate(token.source, 40)}\`: directives are not taken, leave it out`,
     };
   return token.type === 'document' && before.some((one) => one.type === 'document')
     ? {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { newId } from '../model/ids.js';
 import {
+  makeAnonymous,
   makeFeed,
   makeMetrics,
   makeNotices,
@@ -41,6 +42,7 @@ import { makeDeliverer } from '../notify/index.js';
 import { purge } from '../store/idempotency.js';
 import { notificationChannel } from '../store/notifications.js';
 import { putSigningKey } from '../store/signing-keys.js';
+import { makeEngines } from './engines.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
@@ -62,6 +64,8 @@ interface Ground {
   readonly policies: ReturnType<typeof makePolicies>;
 }
 
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
+
 async function main(config: Config): Promise<void> {
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const issuers = parseJwtIssuers(config.jwtIssuers);
@@ -80,6 +84,8 @@ async function main(config: Config): Promise<void> {
     listen: (channels, onNotify) => listen(databaseUrl, channels, onNotify),
   });
   const webhookKey = makeWebhookKey(keys.signing);
+  const anonymous = makeAnonymous({ chain, now: () => new Date(), log });
+  const engines = enginesOf(config);
   const deps: ApiDeps = {
     pool,
     transaction,
@@ -87,6 +93,7 @@ async function main(config: Config): Promise<void> {
     payloads: makePayloads({ kek: keys.kek }),
     chain,
     client,
+    engines,
     authenticate: makeAuthenticator({
       pool,
       pepper: keys.pepper,
@@ -94,31 +101,52 @@ async function main(config: Config): Promise<void> {
       policySet: policies.policySet,
       now: () => new Date(),
     }),
-    pepper: keys.pepper,
+    ...madeOf(keys),
     webhookKey: webhookKey.published,
-    makeSigningKey: () => makeSigningKey(keys.kek),
-    sessions: makeSessions(keys.pepper, () => new Date()),
-    answerKey: Buffer.from(
-      hkdfSync('sha256', keys.kek, Buffer.alloc(0), 'countersign idempotent answers', 32),
-    ),
     policies,
     feed,
+    anonymous,
     metrics: makeMetrics(pool, errors.count),
     references: { env: process.env, secretsDirectory: config.secrets },
     now: () => new Date(),
-    log: (line) => void process.stderr.write(`${line}\n`),
+    log,
   };
   const server = makeServer(deps);
   const notifier = await startNotifier(ground, deps, webhookKey);
   stopOnSignals(server, feed, async () => {
     await notifier.stop();
+    await anonymous.close();
     await client.close();
+    await engines.close();
     await pool.end();
   });
   await listening(server, config);
   client.startOutbox();
-  setInterval(() => void purge(pool).catch(() => undefined), purgeMs).unref();
+  forgetOldKeys(pool);
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
+}
+
+function enginesOf({ temporal, taskQueue }: Config): ReturnType<typeof makeEngines> {
+  return makeEngines({ connection: required(temporal, 'TEMPORAL_ADDRESS'), taskQueue, log });
+}
+
+function madeOf({
+  kek,
+  pepper,
+}: ServiceKeys): Pick<ApiDeps, 'pepper' | 'makeSigningKey' | 'sessions' | 'answerKey'> {
+  return {
+    pepper,
+    makeSigningKey: () => makeSigningKey(kek),
+    sessions: makeSessions(pepper, () => new Date()),
+    answerKey: Buffer.from(hkdfSync('sha256', kek, Buffer.alloc(0), 'countersign idempotent answers', 32)),
+  };
+}
+
+/** Idempotency keys of more than a day ago, now and every hour. */
+function forgetOldKeys(pool: Pool): void {
+  const forget = (): void => void purge(pool).catch(() => undefined);
+  forget();
+  setInterval(forget, purgeMs).unref();
 }
 
 /** Tells people of approvals, beside the other API processes. Not before the policies are loaded. */
@@ -171,13 +199,17 @@ async function boot(ground: Ground): Promise<void> {
     await putSigningKey(tx, { ...keys.signing, sealed: null });
     const signing = await currentSigningKey(tx, keys);
     const startId = newId('trc');
-    const loaded = await policies.reload(runtime, startId);
+    const loaded = await policies.start(runtime, startId);
     if (loaded.status === 'invalid') {
       for (const { file, line, column, message } of loaded.errors)
         process.stderr.write(`${file ?? config.policies}:${line}:${column}: ${message}\n`);
       process.stderr.write(`the policies in \`${config.policies}\` have errors: mend them and start again\n`);
       process.exit(1);
     }
+    for (const { kind, name } of loaded.removed)
+      process.stderr.write(
+        `the policies in \`${config.policies}\` take away what was there before: ${kind} ${name}\n`,
+      );
     if (config.devKeys)
       await ensureDevKeys({ pool, transaction, chain, pepper: keys.pepper, home: config.home });
     const data = { process: 'api', policySet: loaded.hash, signingKey: signing.keyId };

@@ -5,6 +5,7 @@ import { isPortFree, nextFreePort, openPortBook, type PortBook } from '../embedd
 import type { Say } from '../embedded/system.js';
 import { loadFolder } from '../policy/index.js';
 import { defaultPort, readConfig, type Config } from './config.js';
+import { dataFormatProblem, markDataFormat } from './data-format.js';
 import { makeHouse } from './house.js';
 import { bringUpProduct } from './product.js';
 import { BootFailure, bringUpDatabase, bringUpTemporal, type Boot } from './servers.js';
@@ -42,6 +43,12 @@ export async function up({ args, signal }: UpOptions): Promise<number> {
     return exitCodes.inUse;
   }
   try {
+    const problem = dataFormatProblem(home);
+    if (problem !== null) {
+      complain(problem);
+      return exitCodes.failed;
+    }
+    markDataFormat(home);
     return await runHouse({ ...config, home }, { demo: !args.includes('--no-demo'), signal });
   } finally {
     await result.lock.release();

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
   DefaultLogger,
@@ -11,7 +12,8 @@ import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
 import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
 import { closeExecutors } from '../executors/index.js';
-import { currentPolicySet } from '../store/policy.js';
+import { namespaceOf } from '../embedded/temporal-names.js';
+import { currentPolicySet, environmentsToServe, policySetSeq } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
 import { makeInternalErrors } from './internal-errors.js';
 
@@ -35,7 +37,7 @@ async function main(config: Config): Promise<void> {
   pool.on('error', () => undefined);
   const keys = await loadKeys(config.home, process.env);
   const deps = makeDeps(pool, makePayloads({ kek: keys.kek }), makeServiceChain({ pool, kind: 'worker' }));
-  const environments = await environmentsOf(pool);
+  await loadedPolicies(pool);
   await assertAppendOnly(pool);
   const { apiKey, ...address } = temporal;
   const connection = await NativeConnection.connect({
@@ -44,26 +46,79 @@ async function main(config: Config): Promise<void> {
   } as NativeConnectionOptions);
   const errors = makeInternalErrors((line) => void process.stderr.write(`${line}\n`));
   const activities = makeActivities(deps, errors.note);
-  const workers = await Promise.all(
-    environments.map((name) => makeWorker(config, connection, `countersign-${name}`, activities)),
-  );
-  process.stdout.write(`working on ${environments.map((name) => `countersign-${name}`).join(', ')}\n`);
-  const running = Promise.all(workers.map((worker) => worker.run()));
-  stop.now = () => workers.forEach((worker) => worker.getState() === 'RUNNING' && worker.shutdown());
-  if (stop.asked) stop.now();
-  await running;
+  await serve(pool, (environment) => makeWorker(config, connection, namespaceOf(environment), activities));
   await closeExecutors();
   await connection.close();
   await pool.end();
   clearInterval(alive);
 }
 
+const lookMs = 1_000;
+
+/** A Temporal worker for each environment, also for those that a reload adds. Ends when it is told to, or when one fails. */
+async function serve(pool: Pool, make: (environment: string) => Promise<Worker>): Promise<void> {
+  const stopping = new AbortController();
+  const workers = new Map<string, Worker>();
+  const running: Promise<void>[] = [];
+  const failures: unknown[] = [];
+  const shutDown = (): void =>
+    workers.forEach((worker) => worker.getState() === 'RUNNING' && worker.shutdown());
+  stop.now = () => {
+    stopping.abort();
+    shutDown();
+  };
+  if (stop.asked) stopping.abort();
+  const begin = async (environment: string): Promise<void> => {
+    const worker = await make(environment);
+    workers.set(environment, worker);
+    const failed = (error: unknown): void => {
+      failures.push(error);
+      stop.now();
+    };
+    running.push(worker.run().catch(failed));
+  };
+  const look = makeLook(pool, workers, begin);
+  while (!stopping.signal.aborted) {
+    await look();
+    await delay(lookMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+  }
+  shutDown();
+  await Promise.all(running);
+  if (failures.length > 0) throw failures[0];
+}
+
+/** Begins what is wanted and not served yet: asked for again until all of it is. */
+function makeLook(
+  pool: Pool,
+  served: ReadonlyMap<string, Worker>,
+  begin: (environment: string) => Promise<void>,
+): () => Promise<void> {
+  let servedSeq: number | null = null;
+  let said = '';
+  return async () => {
+    try {
+      const seq = await policySetSeq(pool);
+      if (seq === servedSeq) return;
+      const policySet = await currentPolicySet(pool);
+      const wanted = policySet === null ? [] : await environmentsToServe(pool, policySet);
+      const added = wanted.filter((environment) => !served.has(environment));
+      for (const environment of added) await begin(environment);
+      servedSeq = seq;
+      if (added.length > 0) process.stdout.write(`working on ${added.map(namespaceOf).join(', ')}\n`);
+    } catch (error) {
+      // The store is away, or the API has not made the namespace yet.
+      const why = error instanceof Error ? error.message : String(error);
+      if (why !== said) console.error(`not all environments have a worker yet: ${why}`);
+      said = why;
+    }
+  };
+}
+
 /** The API loads the policies folder; a worker that is up first waits for it. */
-async function environmentsOf(pool: Pool): Promise<readonly string[]> {
+async function loadedPolicies(pool: Pool): Promise<void> {
   for (;;) {
     try {
-      const set = await currentPolicySet(pool);
-      if (set !== null) return set.environments.map((one) => one.name);
+      if ((await policySetSeq(pool)) !== null) return;
     } catch (error) {
       if (!isUnavailable(error) && !isNotMigrated(error)) throw error;
     }

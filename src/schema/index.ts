@@ -1,7 +1,11 @@
-import Ajv2020, { type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
-import addFormats from 'ajv-formats';
+import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js';
 import { canonical } from '../model/canonical.js';
 import type { JsonObject } from '../model/json.js';
+import { formats } from './formats.js';
+import { keywords } from './keywords.js';
+import type { Pattern } from './pattern.js';
+import { prepare, type Prepared } from './prepare.js';
+import { withWork } from './work.js';
 
 export type SchemaCheck =
   | { readonly status: 'valid'; readonly value: JsonObject }
@@ -19,11 +23,20 @@ const cache = new Map<string, CompiledSchema>();
 /** A plan's schema is one object for as long as the plan is kept: its text need not be made again. */
 const known = new WeakMap<JsonObject, CompiledSchema>();
 const maxErrors = 20;
+const longest = 262_144;
+
+/** Units of work, of about 30 ns: a list of half a million numbers takes two million of them with a plain schema. */
+const mostWork = 3_000_000;
+/** For telling what is wrong, once it is known that something is. */
+const mostWorkOnErrors = 100_000;
+/** With more subschemas the first error is told, not all: the second compilation would take too long. */
+const mostExplained = 100;
 
 /**
  * JSON Schema 2020-12, strict: unknown keywords and formats, references that lead out of the document and other
- * drafts do not compile. Defaults are applied to a copy: the caller's value is never touched, and
- * is itself the answer where the schema has none.
+ * drafts do not compile. Nor does what could take long: patterns are matched in linear time, the schema's size is
+ * bounded, and a validation that takes more work than is allowed ends as invalid. Defaults are applied to a copy: the
+ * caller's value is never touched, and is itself the answer where the schema has none.
  */
 export function compileSchema(schema: JsonObject): CompiledSchema {
   const found = known.get(schema);
@@ -36,10 +49,13 @@ export function compileSchema(schema: JsonObject): CompiledSchema {
 function byText(schema: JsonObject): CompiledSchema {
   const key = keyOf(schema);
   if (key === null) return { status: 'invalid', message: 'a text in it holds a lone surrogate' };
+  if (key.length > longest)
+    return { status: 'invalid', message: `it is longer than ${longest} characters: take less apart` };
   const found = cache.get(key);
   if (found !== undefined) return found;
   const compiled = compile(schema, key.includes('"default":'));
-  if (cache.size >= cached) cache.clear();
+  const [oldest] = cache.keys();
+  if (cache.size >= cached && oldest !== undefined) cache.delete(oldest);
   cache.set(key, compiled);
   return compiled;
 }
@@ -53,25 +69,42 @@ function keyOf(schema: JsonObject): string | null {
   }
 }
 
+const common: Options = {
+  strict: true,
+  useDefaults: true,
+  ownProperties: true,
+  strictRequired: false,
+  allowUnionTypes: true,
+  // ajv would try the names on its own engine.
+  allowMatchingProperties: true,
+  logger: false,
+};
+
+let dialect: Ajv2020.default | undefined;
+
+/** Is it a schema at all? One instance for all of them: what it compiles is the dialect. */
+function misfitOfDialect(schema: JsonObject): string | null {
+  dialect ??= new Ajv2020.default({ ...common, formats });
+  const fits = withWork(mostWork, () => dialect?.validateSchema(schema));
+  if (fits === null) return 'the schema takes too long to read';
+  return fits.value === true ? null : dialect.errorsText(dialect.errors, { dataVar: 'the schema' });
+}
+
 function compile(schema: JsonObject, defaults: boolean): CompiledSchema {
+  const prepared = prepare(schema);
+  if (prepared.status === 'invalid') return prepared;
   try {
-    // An instance each: two schemas with one `$id` are not each other's business.
-    const ajv = new Ajv2020.default({
-      strict: true,
-      allErrors: true,
-      useDefaults: true,
-      ownProperties: true,
-      strictRequired: false,
-      allowUnionTypes: true,
-      logger: false,
-    });
-    addFormats.default(ajv);
-    const check = ajv.compile(schema);
-    // ajv's own extension: such a check answers with a promise, and a promise is true whatever it brings.
-    if ('$async' in check) return { status: 'invalid', message: '`$async` is no keyword of JSON Schema' };
+    const { $schema: _dialect, ...rest } = schema;
+    const misfit = misfitOfDialect(rest);
+    if (misfit !== null) return { status: 'invalid', message: `the schema is invalid: ${misfit}` };
+    const check = compiled(prepared, false);
     // A schema that refers to itself without end is found by its first use.
-    check({});
-    return { status: 'ok', validate: (value) => validate(check, value, defaults) };
+    if (withWork(mostWork, () => check({})) === null)
+      return { status: 'invalid', message: 'its references multiply without reading the value: say it once' };
+    let telling: ValidateFunction | undefined;
+    const explain = (): ValidateFunction =>
+      (telling ??= prepared.subschemas > mostExplained ? check : compiled(prepared, true));
+    return { status: 'ok', validate: (value) => validate({ check, explain, defaults }, value) };
   } catch (error) {
     return {
       status: 'invalid',
@@ -80,23 +113,72 @@ function compile(schema: JsonObject, defaults: boolean): CompiledSchema {
   }
 }
 
-/** ajv says `strict mode: unknown keyword: "foo"`; what it says of the root, it says of `data`. */
-function plain(message: string): string {
-  return message.replace(/^strict mode: /, '').replace(/^schema is invalid: data/, 'the schema');
+/** An instance each: two schemas with one `$id` are not each other's business. */
+function compiled(
+  { schema, patterns }: Extract<Prepared, { status: 'prepared' }>,
+  allErrors: boolean,
+): ValidateFunction {
+  const pattern = (text: string): Pattern => patterns.get(text) ?? unknownPattern(text);
+  const regExp = Object.assign(pattern, { code: 'pattern' });
+  const options = {
+    ...common,
+    formats,
+    allErrors,
+    meta: false,
+    validateSchema: false,
+    code: { regExp, optimize: false },
+  };
+  const ajv = new Ajv2020.default(options);
+  for (const definition of keywords) {
+    ajv.removeKeyword(String(definition.keyword));
+    ajv.addKeyword(definition);
+  }
+  return ajv.compile(schema);
 }
 
-function validate(check: ValidateFunction, given: JsonObject, defaults: boolean): SchemaCheck {
-  const value = defaults ? structuredClone(given) : given;
+function unknownPattern(text: string): never {
+  throw new Error(`the pattern \`${text}\` was not prepared`);
+}
+
+/** ajv says `strict mode: unknown keyword: "foo"`. */
+function plain(message: string): string {
+  return message.replace(/^strict mode: /, '');
+}
+
+interface Checks {
+  /** Stops at the first error. */
+  readonly check: ValidateFunction;
+  /** Tells all of them. */
+  readonly explain: () => ValidateFunction;
+  readonly defaults: boolean;
+}
+
+function validate({ check, explain, defaults }: Checks, given: JsonObject): SchemaCheck {
+  const copy = (): JsonObject => (defaults ? structuredClone(given) : given);
+  const value = copy();
   try {
-    if (check(value) === true) return { status: 'valid', value };
+    const checked = withWork(mostWork, () => check(value));
+    if (checked === null) return invalid('takes too much work to check: send less, or simplify its schema');
+    if (checked.value === true) return { status: 'valid', value };
+    const errors = check.errors ?? [];
+    const all = explain();
+    const told = withWork(mostWorkOnErrors, () => all(copy()));
+    return {
+      status: 'invalid',
+      errors: (told === null ? errors : (all.errors ?? errors)).slice(0, maxErrors).map(found),
+    };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return { status: 'invalid', errors: [{ pointer: '', message: 'is nested too deeply for its schema' }] };
+    return invalid('is nested too deeply for its schema');
   }
-  const errors = (check.errors ?? [])
-    .slice(0, maxErrors)
-    .map((one) => ({ pointer: pointerOf(one), message: messageOf(one) }));
-  return { status: 'invalid', errors };
+}
+
+function invalid(message: string): SchemaCheck {
+  return { status: 'invalid', errors: [{ pointer: '', message }] };
+}
+
+function found(error: ErrorObject): { readonly pointer: string; readonly message: string } {
+  return { pointer: pointerOf(error), message: messageOf(error) };
 }
 
 function pointerOf(error: ErrorObject): string {
@@ -111,6 +193,11 @@ function messageOf(error: ErrorObject): string {
   const params = error.params as Record<string, unknown>;
   if (error.keyword === 'required') return 'is required';
   if (error.keyword === 'additionalProperties') return 'is not declared by the schema';
-  if (error.keyword === 'enum') return `must be one of ${JSON.stringify(params['allowedValues'])}`;
+  if (error.keyword === 'enum') return `must be one of ${listed(params['allowedValues'])}`;
   return error.message ?? 'does not fit the schema';
+}
+
+function listed(values: unknown): string {
+  const text = JSON.stringify(values);
+  return text.length > 500 ? `${text.slice(0, 497).toWellFormed()}...` : text;
 }

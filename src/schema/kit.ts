@@ -23,7 +23,12 @@ export interface FlowPeople {
 }
 
 /** The engine's hands for one environment, in the service and in a simulation: hashing, JSON Schema, queues, floors, time. */
-export function makeKit(policySet: PolicySet, environment: string, people: FlowPeople): Kit {
+export function makeKit(
+  policySet: PolicySet,
+  environment: string,
+  people: FlowPeople,
+  show: Kit['show'] = showOnPaper,
+): Kit {
   const entry = policySet.environments.find((one) => one.name === environment);
   return {
     ...people,
@@ -47,8 +52,16 @@ export function makeKit(policySet: PolicySet, environment: string, people: FlowP
       const found = resolveConnection(policySet, name, environment);
       return found === null ? null : sha256(canonical(found as unknown as Json));
     },
+    show,
   };
 }
+
+/** Of a run on paper nobody reads a card; its digest still tells one request from another. */
+const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }) => ({
+  summary: title,
+  consequence: target,
+  preview: { arguments: args, denied: denied?.count ?? 0 },
+});
 
 /** What an environment asks for under effects, whatever their authors wrote. */
 export function floorsOf(policySet: PolicySet, environment: string): Floor[] {

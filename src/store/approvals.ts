@@ -1,6 +1,7 @@
 import type { ApprovalDoc, ApprovalStatus } from '../engine/state.js';
 import { write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
+import { truncate } from '../model/text.js';
 
 export interface NewApproval {
   readonly id: string;
@@ -75,12 +76,12 @@ const longestSearch = 8_000;
 function derived({ doc, status, transition, flow, updatedAt }: NewApproval): readonly unknown[] {
   const { tool = null, tier = null, summary = '' } = doc as Partial<ApprovalDoc>;
   const outcome = outcomes[status];
-  const search = `${summary} ${tool ?? ''} ${transition} ${flow}`.toLowerCase().slice(0, longestSearch);
+  const search = `${summary} ${tool ?? ''} ${transition} ${flow}`.toLowerCase();
   return [
     tool === null ? null : findable(tool),
     tier,
     riskOf(tier),
-    findable(search).toWellFormed(),
+    findable(truncate(search, longestSearch, '')),
     status === 'escalated' ? updatedAt : null,
     outcome === null ? null : updatedAt,
     outcome,

@@ -1,5 +1,6 @@
 import type { Plan } from '../engine/plan.js';
 import type { Json } from '../model/json.js';
+import type { PayloadRef } from '../model/records.js';
 import type { Queryable, Tx } from '../db/index.js';
 import { decodeCursor, page, type Page } from './cursor.js';
 import { assertHash, findable, findableOrNull } from './text.js';
@@ -41,20 +42,20 @@ export interface Published {
   readonly created: boolean;
 }
 
-/** The next version of a name; that exact content again, compiled to the same plan, is the version it has. */
+/** By the API: what is not the newest of its environment, or was withdrawn, becomes a new version, older content too. */
 export async function publishVersion(tx: Tx, flow: NewFlowVersion): Promise<Published> {
   await lockFlow(tx, flow.name);
-  const { rows: same } = await tx.query<{ version: number }>(
-    'select version from flow_version where name = $1 and hash = $2 and plan_hash = $3 order by version desc limit 1',
-    [flow.name, flow.hash, flow.planHash],
+  await tx.query(
+    `insert into flow_publication (name) values ($1) on conflict (name) do update set published_at = now()`,
+    [flow.name],
   );
-  if (same[0] !== undefined) return { version: same[0].version, created: false };
-  return insertVersion(tx, flow);
+  return publishNewest(tx, flow);
 }
 
 /**
- * What the policy folder holds of a flow. Where it has changed since it was loaded last it becomes the newest version
- * of its environment, also when an older one had the same content: whoever takes a change back means it.
+ * What the policy folder holds of a flow. Where it has changed since it was loaded last, or was not there, it becomes the
+ * newest version of its environment: whoever takes a change back means it. An unchanged folder publishes nothing over
+ * what came by the API, and ends no withdrawal.
  */
 export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promise<Published> {
   await lockFlow(tx, flow.name);
@@ -68,12 +69,85 @@ export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promis
     [flow.name, flow.hash, flow.planHash],
   );
   const held = last[0];
-  if (held === undefined || (held.hash === flow.hash && held.planHash === flow.planHash))
-    return publishVersion(tx, flow);
+  if (held !== undefined && isSame(held, flow)) {
+    const version = await versionOf(tx, flow);
+    if (version !== null) return { version, created: false };
+  }
+  return publishNewest(tx, flow);
+}
+
+async function publishNewest(tx: Tx, flow: NewFlowVersion): Promise<Published> {
+  const { rowCount: ended } = await tx.query('delete from flow_withdrawal where name = $1', [flow.name]);
   const newest = await resolveVersion(tx, flow.name, { environment: flow.environment });
-  return newest !== null && newest.hash === flow.hash && newest.planHash === flow.planHash
-    ? { version: newest.version, created: false }
-    : insertVersion(tx, flow);
+  if (ended === 0 && newest !== null && isSame(newest, flow))
+    return { version: newest.version, created: false };
+  return insertVersion(tx, flow);
+}
+
+type Content = Pick<NewFlowVersion, 'hash' | 'planHash'>;
+
+function isSame(one: Content, other: Content): boolean {
+  return one.hash === other.hash && one.planHash === other.planHash;
+}
+
+/** The newest version with that content; null where there is none. */
+async function versionOf(tx: Tx, { name, hash, planHash }: NewFlowVersion): Promise<number | null> {
+  const { rows } = await tx.query<{ version: number }>(
+    'select version from flow_version where name = $1 and hash = $2 and plan_hash = $3 order by version desc limit 1',
+    [name, hash, planHash],
+  );
+  return rows[0]?.version ?? null;
+}
+
+export interface Withdrawal {
+  /** Null where the folder gave the flow up, or its payload was erased. */
+  readonly reasonRef: PayloadRef | null;
+  readonly by: string;
+  readonly at: string;
+}
+
+/** False: it was withdrawn before. */
+export async function withdrawFlow(
+  tx: Tx,
+  name: string,
+  { reasonRef, by, at }: Withdrawal,
+): Promise<boolean> {
+  await lockFlow(tx, name);
+  const { rowCount } = await tx.query(
+    `insert into flow_withdrawal (name, reason_ref, withdrawn_by, withdrawn_at) values ($1, $2, $3, $4)
+     on conflict (name) do nothing`,
+    [name, reasonRef === null ? null : JSON.stringify(reasonRef), by, at],
+  );
+  await tx.query('delete from flow_publication where name = $1', [name]);
+  return rowCount === 1;
+}
+
+/** What the folder held when it was loaded last and holds no more; withdrawn where no publication holds it either. */
+export async function withdrawMissing(
+  tx: Tx,
+  held: readonly string[],
+  by: Pick<Withdrawal, 'by' | 'at'>,
+): Promise<readonly string[]> {
+  const { rows } = await tx.query<{ name: string; published: boolean }>(
+    `delete from folder_flow f where not f.name = any($1::text[])
+     returning f.name, exists (select 1 from flow_publication p where p.name = f.name) as published`,
+    [held],
+  );
+  const withdrawn: string[] = [];
+  for (const name of rows
+    .filter((row) => !row.published)
+    .map((row) => row.name)
+    .sort())
+    if (await withdrawFlow(tx, name, { reasonRef: null, ...by })) withdrawn.push(name);
+  return withdrawn;
+}
+
+export async function getWithdrawal(q: Queryable, name: string): Promise<Withdrawal | null> {
+  const { rows } = await q.query<Withdrawal>(
+    `select reason_ref as "reasonRef", withdrawn_by as by, withdrawn_at as at from flow_withdrawal where name = $1`,
+    [findable(name)],
+  );
+  return rows[0] ?? null;
 }
 
 /** Whoever publishes a name waits for whoever is publishing it. */
@@ -109,6 +183,7 @@ export interface FlowSummary {
   readonly hash: string;
   readonly environment: string;
   readonly publishedAt: string;
+  readonly withdrawn: Withdrawal | null;
 }
 
 /** The latest version of each flow, by name. Null: the cursor is not one of ours. */
@@ -119,12 +194,18 @@ export async function listFlows(
 ): Promise<Page<FlowSummary> | null> {
   const after = cursor === null ? [''] : decodeCursor(cursor, 1);
   if (after === null) return null;
-  const { rows } = await q.query<FlowSummary>(
-    `select distinct on (name) name, owner, description, version, hash, environment, published_at as "publishedAt"
-       from flow_version where name > $1 order by name, version desc limit $2`,
+  const { rows } = await q.query<Omit<FlowSummary, 'withdrawn'> & Withdrawal>(
+    `select distinct on (v.name) v.name, owner, description, version, hash, environment, published_at as "publishedAt",
+            w.reason_ref as "reasonRef", w.withdrawn_by as by, w.withdrawn_at as at
+       from flow_version v left join flow_withdrawal w on w.name = v.name
+      where v.name > $1 order by v.name, version desc limit $2`,
     [after[0], limit + 1],
   );
-  return page(rows, limit, (row) => [row.name]);
+  const summaries = rows.map(({ reasonRef, by, at, ...row }) => ({
+    ...row,
+    withdrawn: at === null ? null : { reasonRef, by, at },
+  }));
+  return page(summaries, limit, (row) => [row.name]);
 }
 
 /** All versions, newest first; empty when the name is unknown. */

@@ -17,7 +17,9 @@ export type Claim =
       readonly response: string;
     }
   | { readonly kind: 'reused' }
-  | { readonly kind: 'in_progress' };
+  | { readonly kind: 'in_progress' }
+  /** The key is new, and no new one was to be added. */
+  | { readonly kind: 'full' };
 
 interface Row {
   readonly bodyHash: string;
@@ -34,24 +36,27 @@ const values = (key: ClaimKey): string[] => [key.principal, key.method, key.path
 export async function claim(
   q: Queryable,
   key: ClaimKey,
-  ask: { readonly bodyHash: string; readonly effectId: string; readonly holdMs: number },
+  ask: {
+    readonly bodyHash: string;
+    readonly effectId: string;
+    readonly holdMs: number;
+    /** False: only a key that is there already is answered. */
+    readonly mayAdd?: boolean;
+  },
 ): Promise<Claim> {
   await q.query(
     `delete from idempotency where ${where} and created_at < now() - interval '24 hours'`,
     values(key),
   );
-  const { rowCount } = await q.query(
-    `insert into idempotency (principal, method, path, key, body_hash, effect_id, held_until)
-     values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond') on conflict do nothing`,
-    [...values(key), ask.bodyHash, ask.effectId, ask.holdMs],
-  );
-  if (rowCount === 1) return { kind: 'claimed', effectId: ask.effectId };
+  const { mayAdd = true } = ask;
+  const isNew = mayAdd && (await insert(q, key, ask));
+  if (isNew) return { kind: 'claimed', effectId: ask.effectId };
   const { rows } = await q.query<Row>(
     `select body_hash as "bodyHash", effect_id as "effectId", status, headers, response from idempotency where ${where}`,
     values(key),
   );
   const row = rows[0];
-  if (row === undefined) return { kind: 'in_progress' };
+  if (row === undefined) return { kind: mayAdd ? 'in_progress' : 'full' };
   if (row.bodyHash !== ask.bodyHash) return { kind: 'reused' };
   if (row.status !== null)
     return { kind: 'replay', status: row.status, headers: row.headers ?? {}, response: row.response ?? '' };
@@ -60,6 +65,19 @@ export async function claim(
     [...values(key), ask.holdMs],
   );
   return taken.rowCount === 1 ? { kind: 'claimed', effectId: row.effectId } : { kind: 'in_progress' };
+}
+
+async function insert(
+  q: Queryable,
+  key: ClaimKey,
+  ask: { readonly bodyHash: string; readonly effectId: string; readonly holdMs: number },
+): Promise<boolean> {
+  const { rowCount } = await q.query(
+    `insert into idempotency (principal, method, path, key, body_hash, effect_id, held_until)
+     values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond') on conflict do nothing`,
+    [...values(key), ask.bodyHash, ask.effectId, ask.holdMs],
+  );
+  return rowCount === 1;
 }
 
 export async function complete(
@@ -87,9 +105,37 @@ export async function release(q: Queryable, key: ClaimKey): Promise<void> {
   );
 }
 
-export async function purge(q: Queryable): Promise<number> {
-  const { rowCount } = await q.query(
-    `delete from idempotency where created_at < now() - interval '24 hours'`,
+export interface KeyUse {
+  readonly keys: number;
+  /** Of the answers that are kept. */
+  readonly bytes: number;
+  /** When the oldest of them is let go; null where there is none. */
+  readonly until: string | null;
+}
+
+/** What a principal has of the last 24 hours; no more than `limit` keys are looked at. */
+export async function usedBy(q: Queryable, principal: string, limit: number): Promise<KeyUse> {
+  const { rows } = await q.query<{ keys: number; bytes: number; until: string | null }>(
+    `select count(*)::int as keys, coalesce(sum(octet_length(response)), 0)::bigint as bytes,
+            min(created_at) + interval '24 hours' as until
+       from (select response, created_at from idempotency
+              where principal = $1 and created_at > now() - interval '24 hours' limit $2) used`,
+    [principal, limit],
   );
-  return rowCount ?? 0;
+  const [row] = rows;
+  return { keys: row?.keys ?? 0, bytes: Number(row?.bytes ?? 0), until: row?.until ?? null };
+}
+
+const purged = 1_000;
+
+/** A piece at a time, so that nobody waits for it. */
+export async function purge(q: Queryable): Promise<number> {
+  for (let total = 0; ;) {
+    const { rowCount } = await q.query(
+      `delete from idempotency where ctid = any(array(
+         select ctid from idempotency where created_at < now() - interval '24 hours' limit ${purged}))`,
+    );
+    total += rowCount ?? 0;
+    if ((rowCount ?? 0) < purged) return total;
+  }
 }

@@ -41,6 +41,16 @@ export async function linksOf(q: Queryable, approval: string, recipient: string)
   return rows;
 }
 
+/** How many of a person's links to an approval could be used now. */
+export async function openLinks(q: Queryable, approval: string, recipient: string): Promise<number> {
+  const { rows } = await q.query<{ count: number }>(
+    `select count(*)::int as count from approval_link
+      where approval = $1 and recipient = $2 and used_at is null and revoked_at is null and expires_at > now()`,
+    [findable(approval), findable(recipient)],
+  );
+  return rows[0]?.count ?? 0;
+}
+
 /** True for exactly one of all who try, and only while the link is good. */
 export async function takeLink(q: Queryable, id: string): Promise<boolean> {
   const { rowCount } = await q.query(

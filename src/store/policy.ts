@@ -7,6 +7,8 @@ import { assertHash, sha256Text } from './text.js';
 export interface LoadedPolicies {
   readonly policySet: PolicySet;
   readonly catalog: unknown;
+  /** Names of the folder's flows. */
+  readonly flows?: readonly string[];
 }
 
 /** Stores it when it differs from the current one; tells whether it did. */
@@ -39,4 +41,13 @@ export async function currentPolicySet(q: Queryable): Promise<PolicySet | null> 
 export async function policySetSeq(q: Queryable): Promise<number | null> {
   const { rows } = await q.query<{ seq: number }>('select seq from policy_set order by seq desc limit 1');
   return rows[0]?.seq ?? null;
+}
+
+/** Environments that workers are for: those that the policies declare, and those in which runs are under way still. */
+export async function environmentsToServe(q: Queryable, policySet: PolicySet): Promise<readonly string[]> {
+  const { rows } = await q.query<{ environment: string }>(
+    `select distinct environment from run where status in ('running', 'waiting', 'stuck')`,
+  );
+  const declared = policySet.environments.map(({ name }) => name);
+  return [...new Set([...declared, ...rows.map((row) => row.environment)])];
 }

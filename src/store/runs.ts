@@ -29,18 +29,20 @@ export interface RunRow {
   readonly doc: string | null;
   /** `sha256:<hex>` of `doc`. */
   readonly docDigest: string | null;
+  readonly openApprovals: number;
   /** Canonical bytes of the arguments that its open approvals hold. */
   readonly openBytes: number;
 }
 
 const columns = `r.id, r.flow, r.flow_version as "flowVersion", r.plan_hash as "planHash", r.environment, r.mode, r.namespace, r.state, r.status,
   r.version, r.rev, r.trace_id as "traceId", r.started_by as "startedBy", r.started_by_kind as "startedByKind", r.started_at as "startedAt",
-  r.updated_at as "updatedAt", r.problem, r.executing, r.doc, r.doc_digest as "docDigest", r.open_bytes as "openBytes"`;
+  r.updated_at as "updatedAt", r.problem, r.executing, r.doc, r.doc_digest as "docDigest",
+  r.open_approvals as "openApprovals", r.open_bytes as "openBytes"`;
 
 /** A run that has taken no step. */
 export type NewRun = Omit<
   RunRow,
-  'problem' | 'executing' | 'doc' | 'docDigest' | 'openBytes' | 'rev' | 'version' | 'status'
+  'problem' | 'executing' | 'doc' | 'docDigest' | 'openApprovals' | 'openBytes' | 'rev' | 'version' | 'status'
 >;
 
 export async function insertRun(q: Queryable, run: NewRun): Promise<void> {
@@ -95,7 +97,16 @@ export async function shareRun(tx: Tx, id: string): Promise<RunRow | null> {
 
 export type RunChange = Pick<
   RunRow,
-  'state' | 'status' | 'version' | 'rev' | 'updatedAt' | 'executing' | 'doc' | 'docDigest' | 'openBytes'
+  | 'state'
+  | 'status'
+  | 'version'
+  | 'rev'
+  | 'updatedAt'
+  | 'executing'
+  | 'doc'
+  | 'docDigest'
+  | 'openApprovals'
+  | 'openBytes'
 > & {
   readonly problem: { readonly code: string; readonly message: string } | null;
 };
@@ -106,7 +117,7 @@ export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<voi
     tx,
     `with changed as (
        update run set state = $2, status = $3, version = $4, rev = $5, updated_at = $6, problem = $7, executing = $8, doc = $9,
-              doc_digest = $10, open_bytes = $11 where id = $1 returning id)
+              doc_digest = $10, open_approvals = $11, open_bytes = $12 where id = $1 returning id)
      select pg_notify('countersign_run', id) from changed`,
     [
       id,
@@ -119,6 +130,7 @@ export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<voi
       run.executing,
       run.doc,
       run.docDigest,
+      run.openApprovals,
       run.openBytes,
     ],
   );
@@ -135,7 +147,7 @@ export async function closeUnstarted(tx: Tx, id: string): Promise<boolean> {
   await updateRun(tx, id, {
     ...{ state: row.state, status: 'failed', version: 0, rev: 0, updatedAt: new Date().toISOString() },
     problem: { code: 'ENGINE_UNAVAILABLE', message },
-    ...{ executing: null, doc: null, docDigest: null, openBytes: 0 },
+    ...{ executing: null, doc: null, docDigest: null, openApprovals: 0, openBytes: 0 },
   });
   await tx.query(
     'update message set withdrawn_at = clock_timestamp() where run = $1 and rev is null and withdrawn_at is null',

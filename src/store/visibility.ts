@@ -1,4 +1,5 @@
 import type { Principal } from '../model/principal.js';
+import type { Queryable } from '../db/index.js';
 import { findable } from './text.js';
 
 /**
@@ -34,4 +35,17 @@ export function visibleRun(first: number): string {
 
 export function viewerValues(viewer: Viewer): readonly unknown[] {
   return [viewer.all, findable(viewer.id), viewer.roles.map(findable), viewer.decides];
+}
+
+/** Those of the runs that the viewer may see. */
+export async function visibleAmong(
+  q: Queryable,
+  viewer: Viewer,
+  runs: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await q.query<{ id: string }>(
+    `select r.id from run r where r.id = any($1::text[]) and ${visibleRun(2)}`,
+    [runs.map(findable), ...viewerValues(viewer)],
+  );
+  return new Set(rows.map(({ id }) => id));
 }

@@ -15,6 +15,7 @@ POST /v1/flows/check
 GET /v1/flows
 GET /v1/flows/{name}
 GET /v1/flows/{name}/versions/{version}
+POST /v1/flows/{name}/withdraw
 POST /v1/policies/reload
 GET /v1/flows/{name}/diff
 POST /v1/flows/{name}/runs
@@ -111,6 +112,7 @@ describe('the contract', () => {
       'rotateSigningKey',
       'startRun',
       'submitTransition',
+      'withdrawFlow',
     ]);
     // No GET ever decides, or makes anything.
     assert.ok(

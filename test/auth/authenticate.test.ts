@@ -140,6 +140,18 @@ describe('a principal comes from its credential', () => {
     assert.equal(await reason(undefined), 'no_credential');
   });
 
+  it('gives the permission to make keys to humans only, whatever a token says', async () => {
+    const permissionsOf = async (token: string): Promise<readonly string[]> => {
+      const found = await authenticate(`Bearer ${token}`);
+      assert.ok(found.status === 'ok', JSON.stringify(found));
+      return found.principal.permissions;
+    };
+    const scope = 'key.manage run.start';
+    assert.deepEqual(await permissionsOf(await sign({ sub: 'dora', scope })), ['key.manage', 'run.start']);
+    const bot = await sign({ sub: 'bot', typ_of: 'bot', scope }, { issuer: 'https://bots.example' });
+    assert.deepEqual(await permissionsOf(bot), ['run.start']);
+  });
+
   it('lets a configured service act for a human, says so, and nobody else', async () => {
     const acting = await authenticate(`Bearer ${await sign({ sub: 'carol', act: { sub: 'helpdesk' } })}`);
     assert.deepEqual(acting.status === 'ok' && acting.principal, {

@@ -324,6 +324,21 @@ describe('what an approver has approved, and something changes it', () => {
     assert.deepEqual(paid(parked.run), []);
   });
 
+  it("somebody writes into the approval's row what its approvers are shown", async () => {
+    const changes = [
+      `jsonb_set(doc::jsonb, '{summary}', '"pays 1 to DE1"')`,
+      `jsonb_set(doc::jsonb, '{preview,body,amount}', '1')`,
+      `jsonb_set(doc::jsonb, '{consequence}', '"nothing"')`,
+    ];
+    for (const doc of changes) {
+      const parked = await park();
+      await edit(`update approval set doc = (${doc})::json where id = $1`, [parked.approval]);
+      await approve(parked);
+      await refused(parked, /shown to the approvers/);
+      assert.equal((await ended(parked)).error?.code, 'DIGEST_MISMATCH');
+    }
+  });
+
   it('a decision is carried from one run to another', async () => {
     const source = await approvedThen(() => Promise.resolve());
     assert.equal((await ended(source)).status, 'executed');

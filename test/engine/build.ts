@@ -28,6 +28,11 @@ export const kit: Kit = {
   promoter: null,
   businessEnd: (from, ms) => from + ms,
   connection: (name) => `sha256:${name}`,
+  show: ({ title, target }, { arguments: args, denied }) => ({
+    summary: title,
+    consequence: target,
+    preview: { arguments: args, denied: denied?.by ?? null },
+  }),
 };
 
 export function principal(

@@ -70,7 +70,7 @@ failClosed('gate.separation', {
     const walk = facing({ executor: rest, gate: gate() });
     walk.submit(agent, 'go');
     walk.submit(finance, 'go');
-    const id = walk.run.approvals[0]?.id ?? '';
+    const id = walk.run.approvals[1]?.id ?? '';
     refuses(walk, () => walk.decide(finance, id, 'approve'), 'NOT_AN_APPROVER', 'approval.refused');
   },
 });
@@ -181,17 +181,18 @@ failClosed('digest.decision', {
 });
 
 /** Approved, and then the ground had moved: nothing runs, and the approval is not used up. */
-function stopsAfterApproval(guards: readonly Guard[], change: (walk: Walk, id: string) => void): void {
+function stopsAfterApproval(
+  guards: readonly Guard[],
+  change: (walk: Walk, id: string) => void,
+  code = 'DIGEST_MISMATCH',
+): void {
   const { walk, id } = parked({}, guards);
   change(walk, id);
   const decision = walk.decide(finance, id, 'approve');
   assert.equal(walk.run.executing, null);
   assert.equal(walk.run.approvals[0]?.status, 'approved');
   assert.ok(decision.effects.every((one) => one.kind !== 'execute'));
-  assert.deepEqual(decision.actions.map((one) => [one.status, one.error?.code]).at(-1), [
-    'failed',
-    'GUARD_REJECTED',
-  ]);
+  assert.deepEqual(decision.actions.map((one) => [one.status, one.error?.code]).at(-1), ['failed', code]);
   assert.equal(recorded(decision, 'transition.rejected').length, 1);
 }
 
@@ -201,7 +202,7 @@ const setContext = (context: Walk['run']['context']) => (walk: Walk) => {
 };
 
 failClosed('recheck', {
-  error: () => stopsAfterApproval([still], setContext({ n: 1 })),
+  error: () => stopsAfterApproval([still], setContext({ n: 1 }), 'GUARD_REJECTED'),
   missing: () => stopsAfterApproval([], (walk) => (walk.run = { ...walk.run, state: 'b' })),
   malformed: () =>
     stopsAfterApproval([], (walk) => {

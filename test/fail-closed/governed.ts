@@ -75,7 +75,7 @@ export async function makeGoverned(files: Readonly<Record<string, string>>): Pro
   const chain = makeServiceChain({ pool, kind: 'worker' });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const policies = makePolicies({ pool, transaction, chain, folder, now: () => new Date() });
-  const loaded = await policies.reload({ kind: 'runtime', id: 'test' }, 'trc_boot');
+  const loaded = await policies.start({ kind: 'runtime', id: 'test' }, 'trc_boot');
   assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
   await putSigningKey(pool, { ...keys.signing, sealed: null });
   const payloads = makePayloads({ kek: keys.kek });

@@ -72,22 +72,27 @@ describe('an agent that waits', () => {
     },
   );
 
-  it('attaches to the approval that is open for exactly this, also as another agent', async () => {
+  it('attaches to the approval that it has open for exactly this; another agent has one of its own', async () => {
     const run = await startRun(desk);
     const first = await ask(desk, run, 'note.write', { text: 'same' });
     const again = await ask(desk, run, 'note.write', { text: 'same' });
     const other = await ask(desk, run, 'note.write', { text: 'same' }, 'drone');
-    assert.deepEqual(
-      [again.id, again.poll, other.id, other.poll],
-      [first.id, first.poll, first.id, first.poll],
-    );
+    assert.deepEqual([again.id, again.poll], [first.id, first.poll]);
+    assert.notEqual(other.id, first.id);
+    assert.notEqual(other.digest, first.digest);
     const different = await ask(desk, run, 'note.write', { text: 'other' });
     assert.notEqual(different.id, first.id);
     const { body } = await desk.as['clark']!('GET', `/v1/approvals/${first.id}`);
-    assert.deepEqual(body.requesters, ['robot', 'drone']);
+    assert.deepEqual(body.requesters, ['robot']);
     await decide(desk, 'clark', first, 'approve');
-    for (const as of ['robot', 'drone'])
-      assert.equal((await poll(`${other.poll}?wait=25s`, as)).body.status, 'executed');
+    assert.equal((await poll(`${first.poll}?wait=25s`)).body.status, 'executed');
+    // What the other asked for is done: its `n` is no longer true, and it says so.
+    const superseded = (await poll(`${other.poll}?wait=25s`, 'drone')).body;
+    assert.equal(superseded.status, 'revoked');
+    assert.match(
+      superseded.reason,
+      /^superseded: `note.write` with these arguments was done as `robot` asked/,
+    );
     assert.equal((await poll(different.poll)).body.status, 'pending');
   });
 });

@@ -109,13 +109,31 @@ describe('the layout', () => {
     );
   });
 
-  test('a folder with roles alone loads, and an empty one, and an empty file', async () => {
+  test('a folder with roles alone loads, and an empty one; a file that declares nothing does not', async () => {
     assert.equal(
       (await load({ 'roles.yaml': 'version: 1\nroles: { clerk: { permissions: [] } }' })).status,
       'loaded',
     );
     assert.equal((await load({})).status, 'loaded');
-    assert.equal((await load({ 'flows/f.yaml': '# nothing yet\n' })).status, 'loaded');
+    const places = [
+      'environments.yaml',
+      'roles.yaml',
+      'connections.yaml',
+      'notifications.yaml',
+      'flows/f.yaml',
+    ];
+    for (const file of [...places, 'tools/t.yaml', 'tests/f.test.yaml'])
+      for (const text of ['', '\n', '# cut off\n', '---\n', '~', 'version: 1', '{}']) {
+        const result = await load({ [file]: text });
+        assert.ok(result.status === 'invalid', `${file}: ${text}`);
+        // What cases and routes must have is missing there.
+        const codes = /^(tests|notif)/.test(file) ? ['EMPTY_FILE', 'REQUIRED'] : ['EMPTY_FILE'];
+        assert.ok(
+          result.errors.every((one) => codes.includes(one.code) && one.file === file),
+          JSON.stringify(result.errors),
+        );
+      }
+    assert.equal((await load({ 'tools/t.yaml': 'tools: []' })).status, 'loaded');
   });
 
   test('files of other kinds, and hidden ones, are not policy', async () => {

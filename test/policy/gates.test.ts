@@ -71,8 +71,8 @@ const good: readonly (readonly [title: string, files: Readonly<Record<string, st
       ),
     },
   ],
-  ['an absolute end', { 'flows/f.yaml': flow('{ timeout: { at: "2027-01-01T12:00:00+01:00" } }') }],
-  ['the earlier of both', { 'flows/f.yaml': flow('{ timeout: { after: 8h, at: "2027-01-01T12:00:00Z" } }') }],
+  ['an absolute end', { 'flows/f.yaml': flow('{ timeout: { at: "2127-01-01T12:00:00+01:00" } }') }],
+  ['the earlier of both', { 'flows/f.yaml': flow('{ timeout: { after: 8h, at: "2127-01-01T12:00:00Z" } }') }],
   [
     'business hours of a queue’s roles',
     { 'flows/f.yaml': flow('{ queue: desk, timeout: { after: 8h, hours: business } }') },
@@ -168,7 +168,7 @@ const bad: readonly Row[] = [
   [
     'hours of an absolute end',
     F,
-    flow('{ timeout: { at: "2027-01-01T12:00:00Z", «hours: business } }'),
+    flow('{ timeout: { at: "2127-01-01T12:00:00Z", «hours: business } }'),
     'GATE_TIMEOUT',
   ],
   [
@@ -196,7 +196,7 @@ const bad: readonly Row[] = [
     'UNKNOWN_ROLE',
     'chief',
   ],
-  ['a queue that is nearly one', F, flow(`{ queue: «desc, ${time} }`), 'UNKNOWN_QUEUE', 'desk'],
+  ['a queue that is nearly one', F, flow(`{ queue: «desc, ${time} }`), 'UNDECLARED_QUEUE', 'desk'],
   [
     'a stage after a denial',
     F,
@@ -207,7 +207,7 @@ const bad: readonly Row[] = [
     'a stage that ends before the one before it',
     F,
     flow(
-      '{ timeout: { at: "2027-01-02T12:00:00Z", action: escalate, to: [chief], then: { at: «"2027-01-01T12:00:00Z" } } }',
+      '{ timeout: { at: "2127-01-02T12:00:00Z", action: escalate, to: [chief], then: { at: «"2127-01-01T12:00:00Z" } } }',
     ),
     'GATE_TIMEOUT',
   ],

@@ -76,7 +76,8 @@ create table run (
   executing     text,                          -- the action whose effect is under way; null: none
   doc           text,                          -- canonical JSON of the run's document; null until the first step
   doc_digest    text,                          -- sha256:<hex> of doc: what the next step builds on
-  open_bytes    bigint not null default 0      -- canonical bytes of the arguments that its open approvals hold
+  open_approvals integer not null default 0,
+  open_bytes    bigint not null default 0      -- canonical bytes of the arguments that they hold
 );
 create index run_listing on run (started_at desc, id desc);
 create index run_flow on run (flow, started_at desc);

@@ -1,0 +1,61 @@
+// How many of something that lasts may be open at once, for one principal and in this process.
+
+export interface Seat {
+  leave(): void;
+}
+
+export interface Seats {
+  readonly each: number;
+  readonly all: number;
+  /** By all principals together. */
+  taken(): number;
+  /** Null: the principal, or the process, has as many as it may. */
+  take(principal: string): Seat | null;
+}
+
+export function makeSeats({ each, all }: { readonly each: number; readonly all: number }): Seats {
+  const held = new Map<string, number>();
+  let total = 0;
+  return {
+    each,
+    all,
+    taken: () => total,
+    take: (principal) => {
+      const own = held.get(principal) ?? 0;
+      if (own >= each || total >= all) return null;
+      held.set(principal, own + 1);
+      total += 1;
+      let left = false;
+      return {
+        leave: () => {
+          if (left) return;
+          left = true;
+          total -= 1;
+          const rest = (held.get(principal) ?? 1) - 1;
+          if (rest === 0) held.delete(principal);
+          else held.set(principal, rest);
+        },
+      };
+    },
+  };
+}
+
+export type Turns = <T>(act: () => Promise<T>) => Promise<T>;
+
+/** At most `most` at once; the others wait in the order in which they came. */
+export function makeTurns(most: number): Turns {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (act) => {
+    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running += 1;
+    try {
+      return await act();
+    } finally {
+      const next = waiting.shift();
+      // Whoever is next takes over this turn.
+      if (next === undefined) running -= 1;
+      else next();
+    }
+  };
+}

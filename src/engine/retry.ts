@@ -1,0 +1,56 @@
+import type { Message } from '../model/message.js';
+import type { Principal } from '../model/principal.js';
+import type { Transition } from './plan.js';
+import type { Action, Refusal } from './state.js';
+import { actorOf, record, type Draft } from './draft.js';
+import { afterEnter, enter, take } from './flow.js';
+import { findState } from './links.js';
+import { afterwards } from './outcome.js';
+import { policyRefusal } from './submit.js';
+
+// An operator's retry of a stuck run.
+
+/** Why a stuck run's step is not done again; null: it is. What may have happened already is a human's to repeat. */
+export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'status'> | null {
+  const { stuckOn, problem } = draft.run;
+  if (stuckOn?.kind !== 'action' && problem?.code !== 'EXECUTOR_UNKNOWN') return null;
+  const { principal } = message;
+  if (principal.kind !== 'human')
+    return {
+      code: 'HUMANS_ONLY',
+      message: `the outcome of the effect is unknown, and \`${principal.id}\` (${principal.kind}) is no human: look whether it happened, and let a human retry or cancel`,
+    };
+  if (stuckOn?.kind !== 'action') return null;
+  const { action } = stuckOn;
+  const transition = transitionOf(draft, action);
+  if (transition === undefined) return null;
+  return policyRefusal(draft, { id: message.id, principal: action.requester }, transition, action.arguments);
+}
+
+function transitionOf({ plan, run }: Draft, { transition }: Action): Transition | undefined {
+  return findState(plan, run.state)?.transitions.find((one) => one.name === transition);
+}
+
+/** The same step again: an onEnter or a chain goes on, an effect has the same idempotency key. */
+export function retry(draft: Draft, by: Principal): void {
+  const { run } = draft;
+  const { stuckOn: on, problem } = run;
+  record(draft, 'run.retried', {
+    actor: actorOf(by),
+    permission: 'run.operate',
+    data: { state: run.state, code: problem?.code ?? '' },
+  });
+  run.status = 'running';
+  run.problem = null;
+  run.stuckOn = null;
+  run.chainDepth = 0;
+  const transition = on?.kind === 'action' ? transitionOf(draft, on.action) : undefined;
+  if (on?.kind === 'action' && transition !== undefined && transition.executor !== null) {
+    const { requester, arguments: args, refs } = on.action;
+    take(draft, transition, args, requester, { messageId: null, refs, repeatedBy: by.id });
+    // It waits for an approval, and nothing else of the run goes on until somebody has decided.
+    if (run.executing === null) return void Object.assign(run, { status: 'stuck', problem, stuckOn: on });
+  } else if (on?.kind === 'onEnter') enter(draft);
+  else afterEnter(draft);
+  afterwards(draft);
+}

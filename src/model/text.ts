@@ -1,0 +1,41 @@
+/**
+ * Shortened to at most `longest` UTF-16 units, `end` among them, and never in the middle of a character. The result is
+ * well-formed whatever it is given, so that every record, message and column can hold it.
+ */
+export function truncate(text: string, longest: number, end = '...'): string {
+  const whole = text.toWellFormed();
+  if (whole.length <= longest) return whole;
+  return `${whole.slice(0, characterStart(whole, Math.max(0, longest - end.length)))}${end}`;
+}
+
+/** The last `longest` UTF-16 units of it: the end of what a program wrote says why it ended. */
+export function truncateStart(text: string, longest: number, start = '...'): string {
+  const whole = text.toWellFormed();
+  if (whole.length <= longest) return whole;
+  const at = whole.length - Math.max(0, longest - start.length);
+  return `${start}${whole.slice(characterStart(whole, at) === at ? at : at + 1)}`;
+}
+
+/** `at`, or one less where it would split a surrogate pair. */
+function characterStart(text: string, at: number): number {
+  const before = text.charCodeAt(at - 1);
+  return before >= 0xd800 && before <= 0xdbff ? at - 1 : at;
+}
+
+/** The same JSON with every text in it well-formed: names and values. What is well-formed already is not copied. */
+export function wellFormed<T>(value: T): T {
+  return wellFormedJson(value) as T;
+}
+
+function wellFormedJson(value: unknown): unknown {
+  if (typeof value === 'string') return value.toWellFormed();
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) {
+    const items = (value as readonly unknown[]).map(wellFormedJson);
+    return items.every((item, index) => item === value[index]) ? value : items;
+  }
+  const before = Object.entries(value);
+  const after = before.map(([name, item]): [string, unknown] => [name.toWellFormed(), wellFormedJson(item)]);
+  const isSame = after.every(([name, item], at) => name === before[at]?.[0] && item === before[at][1]);
+  return isSame ? value : Object.fromEntries(after);
+}

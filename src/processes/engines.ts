@@ -1,0 +1,97 @@
+import { Connection, type ConnectionOptions } from '@temporalio/client';
+import type { Engines } from '../api/index.js';
+import { namespaceOf } from '../embedded/temporal-names.js';
+import { prepareTemporal } from '../embedded/temporal-prepare.js';
+
+// An environment is a namespace of Temporal, with our search attributes, and workers that poll it. A reload may add one.
+
+export interface EnginesOptions {
+  readonly connection: ConnectionOptions;
+  readonly taskQueue: string;
+  readonly log: (line: string) => void;
+}
+
+/** How long a request waits for a namespace that is being made. */
+const patienceMs = 3_000;
+const againMs = 2_000;
+/** A poller that was seen so long ago may be gone. */
+const pollerAgeMs = 70_000;
+const askMs = 2_000;
+const workflowTasks = 1;
+
+export function makeEngines({
+  connection: options,
+  taskQueue,
+  log,
+}: EnginesOptions): Engines & { close(): Promise<void> } {
+  const closing = new AbortController();
+  const ready = new Set<string>();
+  const underWay = new Map<string, Promise<void>>();
+  const connection = Connection.lazy(options);
+  const prepare = (namespace: string): Promise<void> => {
+    const known = underWay.get(namespace);
+    if (known !== undefined) return known;
+    const preparing = prepareTemporal({
+      connection: options,
+      namespaces: [namespace],
+      signal: closing.signal,
+      say: log,
+    }).then(
+      () => {
+        ready.add(namespace);
+        underWay.delete(namespace);
+      },
+      (error: unknown) => {
+        log(`the temporal namespace \`${namespace}\` is not ready: ${messageOf(error)}`);
+        // Whoever asks within this time is told no without another attempt.
+        setTimeout(() => underWay.delete(namespace), againMs).unref();
+      },
+    );
+    underWay.set(namespace, preparing);
+    return preparing;
+  };
+  return {
+    isReady: async (environment) => {
+      const namespace = namespaceOf(environment);
+      if (ready.has(namespace)) return true;
+      await within(prepare(namespace), patienceMs);
+      return ready.has(namespace);
+    },
+    unserved: async (environments) => {
+      const polled = await Promise.all(
+        environments.map((one) => isPolled(connection, namespaceOf(one), taskQueue).catch(() => false)),
+      );
+      return environments.filter((_, index) => polled[index] !== true);
+    },
+    close: async () => {
+      closing.abort();
+      await connection.close();
+    },
+  };
+}
+
+async function isPolled(connection: Connection, namespace: string, taskQueue: string): Promise<boolean> {
+  const described = await connection.withDeadline(Date.now() + askMs, () =>
+    connection.workflowService.describeTaskQueue({
+      namespace,
+      taskQueue: { name: taskQueue },
+      taskQueueType: workflowTasks,
+    }),
+  );
+  return described.pollers.some(
+    ({ lastAccessTime }) => Date.now() - Number(String(lastAccessTime?.seconds ?? 0)) * 1_000 < pollerAgeMs,
+  );
+}
+
+async function within(done: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([done, late]);
+  clearTimeout(timer);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,70 @@
+import { fullFormats } from 'ajv-formats/dist/formats.js';
+import type { Format } from 'ajv';
+import { spend } from './work.js';
+
+// The formats of ajv-formats, each with a longest text that can be one: some of their expressions take quadratic time.
+
+/** What is longer is none of that format. The one of `url` is quadratic. */
+const longest: Readonly<Record<string, number>> = {
+  date: 10,
+  time: 64,
+  'date-time': 100,
+  'iso-time': 64,
+  'iso-date-time': 100,
+  duration: 100,
+  uri: 8_192,
+  'uri-reference': 8_192,
+  'uri-template': 8_192,
+  url: 1_024,
+  email: 320,
+  hostname: 254,
+  ipv4: 15,
+  ipv6: 45,
+  uuid: 45,
+  'json-pointer': 8_192,
+  'json-pointer-uri-fragment': 8_192,
+  'relative-json-pointer': 8_192,
+};
+
+/** Base64. What ajv-formats has takes every text one of whose lines is. */
+function isBase64(text: string): boolean {
+  return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
+}
+
+function isPattern(text: string): boolean {
+  if (text.length > 4_000) return false;
+  try {
+    new RegExp(text, 'u');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const own: Readonly<Record<string, (text: string) => boolean>> = { byte: isBase64, regex: isPattern };
+
+export const formats: Readonly<Record<string, Format>> = Object.fromEntries(
+  Object.entries(fullFormats).map(([name, format]) => [name, bounded(name, format as Format)]),
+);
+
+function bounded(name: string, format: Format): Format {
+  const check = own[name] ?? checkOf(format);
+  if (check === null) return format;
+  const most = longest[name] ?? Infinity;
+  return (text: string) => {
+    if (text.length > most) return false;
+    spend(name === 'url' ? 1 + text.length ** 2 / 16 : 1 + text.length / 4);
+    return check(text);
+  };
+}
+
+/** Null: of numbers, or of any text. */
+function checkOf(format: Format): ((text: string) => boolean) | null {
+  if (format instanceof RegExp) return (text) => format.test(text);
+  if (typeof format === 'function') return (text) => format(text) === true;
+  const given = typeof format === 'object' && 'validate' in format ? format : null;
+  if (given === null || given.type === 'number') return null;
+  const { validate } = given;
+  if (validate instanceof RegExp) return (text) => validate.test(text);
+  return typeof validate === 'function' ? (text) => validate(text as never) === true : null;
+}

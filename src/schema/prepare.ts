@@ -1,0 +1,248 @@
+import { isObject, type Json, type JsonObject } from '../model/json.js';
+import { countValues, workKeyword, type WorkOf } from './keywords.js';
+import { compilePattern, type Pattern } from './pattern.js';
+
+// What is looked at in a schema before ajv compiles it: its dialect, its size, where its references lead. Each
+// subschema gets the keyword that counts its work; one without it would be free, so none is reached in another way.
+
+export type Prepared =
+  | {
+      readonly status: 'prepared';
+      readonly schema: JsonObject;
+      readonly patterns: ReadonlyMap<string, Pattern>;
+      readonly subschemas: number;
+    }
+  | { readonly status: 'invalid'; readonly message: string };
+
+/** Compiling one takes ajv up to a millisecond. */
+const mostSubschemas = 300;
+/** Names, allowed values and the like, all together. */
+const mostValues = 20_000;
+const deepest = 64;
+const longestReference = 1_000;
+
+/** Thrown while preparing: what is wrong with the schema. */
+class Unfit extends Error {
+  override readonly name = 'Unfit';
+}
+
+interface Preparing {
+  /** Somewhere `unevaluatedProperties` asks which names were looked at. */
+  readonly tracked: boolean;
+  readonly found: Set<JsonObject>;
+  readonly anchors: Set<string>;
+  readonly references: string[];
+  readonly patterns: Map<string, Pattern>;
+}
+
+const one = ['not', 'if', 'then', 'else', 'items', 'contains', 'propertyNames'];
+const oneMore = ['additionalProperties', 'unevaluatedItems', 'unevaluatedProperties', 'contentSchema'];
+const single = new Set([...one, ...oneMore]);
+const lists = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
+const named = new Set([
+  'properties',
+  'patternProperties',
+  '$defs',
+  'definitions',
+  'dependentSchemas',
+  'dependencies',
+]);
+const goesThroughNames = [
+  'additionalProperties',
+  'patternProperties',
+  'propertyNames',
+  'unevaluatedProperties',
+  'minProperties',
+  'maxProperties',
+];
+const goesThroughItems = ['items', 'contains', 'unevaluatedItems'];
+
+export function prepare(schema: JsonObject): Prepared {
+  const to: Preparing = {
+    tracked: JSON.stringify(schema).includes('"unevaluated'),
+    found: new Set(),
+    anchors: new Set(),
+    references: [],
+    patterns: new Map(),
+  };
+  try {
+    if (countValues(schema) > mostValues)
+      throw new Unfit(
+        `it holds more than ${mostValues} values: check such lists in the target, or by a guard`,
+      );
+    const { $schema: dialect, ...rest } = schema;
+    if (dialect !== undefined) checkDialect(dialect);
+    const prepared = prepareObject(to, rest, { at: '', depth: 0, isCounted: false }, schema);
+    for (const reference of to.references) checkReference(to, schema, reference);
+    return { status: 'prepared', schema: prepared, patterns: to.patterns, subschemas: to.found.size };
+  } catch (error) {
+    if (error instanceof Unfit) return { status: 'invalid', message: error.message };
+    throw error;
+  }
+}
+
+const dialects = /^https?:\/\/json-schema\.org\/(?:draft\/2020-12\/schema|draft-07\/schema)#?$/;
+
+/** What draft-07 and 2020-12 have in common means the same in both, and of draft-07 nothing else is taken. */
+function checkDialect(dialect: Json): void {
+  if (typeof dialect === 'string' && dialect.length < 100 && dialects.test(dialect)) return;
+  const shown = JSON.stringify(dialect).slice(0, 80).toWellFormed();
+  throw new Unfit(
+    `\`$schema\` is ${shown}: leave it out, or write \`https://json-schema.org/draft/2020-12/schema\` (\`http://json-schema.org/draft-07/schema#\` is taken too, for what means the same in both)`,
+  );
+}
+
+interface Place {
+  readonly at: string;
+  readonly depth: number;
+  /** What holds it counts one for it each time. */
+  readonly isCounted: boolean;
+}
+
+function prepareObject(to: Preparing, schema: JsonObject, place: Place, original = schema): JsonObject {
+  const { at, depth, isCounted } = place;
+  if (depth > deepest) throw new Unfit(`\`${at.slice(0, 100)}\` is nested deeper than ${deepest} levels`);
+  to.found.add(original);
+  if (to.found.size > mostSubschemas)
+    throw new Unfit(
+      `it has more than ${mostSubschemas} subschemas: say once what repeats, under \`$defs\`, or take less apart`,
+    );
+  checkKeywords(to, schema, at);
+  const inner = (value: Json, path: string, counts: boolean): Json =>
+    isObject(value)
+      ? prepareObject(to, value, { at: `${at}/${path}`, depth: depth + 1, isCounted: counts })
+      : value;
+  const entries = Object.entries(schema).map(([key, value]): readonly [string, Json] => {
+    if (single.has(key)) return [key, inner(value, key, false)];
+    if (lists.has(key) && Array.isArray(value))
+      return [key, value.map((each: Json, index) => inner(each, `${key}/${index}`, true))];
+    if (!named.has(key) || !isObject(value)) return [key, value];
+    const counts = key === 'properties';
+    const each = Object.entries(value).map(
+      ([name, own]) => [name, inner(own, `${key}/${name}`, counts)] as const,
+    );
+    return [key, Object.fromEntries(each)];
+  });
+  const work =
+    isCounted && isFlat(schema)
+      ? []
+      : [[workKeyword, workOf(schema, to.tracked) as unknown as Json] as const];
+  return Object.fromEntries([...entries, ...work]);
+}
+
+function checkKeywords(to: Preparing, schema: JsonObject, at: string): void {
+  const where = at === '' ? 'the schema' : `\`${at.slice(0, 100).toWellFormed()}\``;
+  if (Object.hasOwn(schema, workKeyword)) throw new Unfit(`unknown keyword: "${workKeyword}"`);
+  if (Object.hasOwn(schema, '$async')) throw new Unfit('`$async` is no keyword of JSON Schema');
+  if (at !== '' && (Object.hasOwn(schema, '$id') || Object.hasOwn(schema, '$schema')))
+    throw new Unfit(`${where} has a \`$id\` or \`$schema\` of its own: only the whole schema may have one`);
+  if (Array.isArray(schema['items']) || Object.hasOwn(schema, 'additionalItems'))
+    throw new Unfit(
+      `${where} has draft-07's \`items\` as a list, or \`additionalItems\`: write \`prefixItems\`, and \`items\` for the rest`,
+    );
+  checkNull(schema, where);
+  for (const key of ['$id', '$anchor', '$dynamicAnchor', '$ref', '$dynamicRef'] as const) {
+    const value = schema[key];
+    if (typeof value !== 'string') continue;
+    if (value.length > longestReference)
+      throw new Unfit(`${where}: \`${key}\` is longer than ${longestReference} characters`);
+    if (key === '$anchor' || key === '$dynamicAnchor') to.anchors.add(value);
+    else if (key !== '$id') to.references.push(value);
+  }
+  const { pattern, patternProperties } = schema;
+  if (typeof pattern === 'string') addPattern(to, pattern);
+  if (isObject(patternProperties)) for (const key of Object.keys(patternProperties)) addPattern(to, key);
+}
+
+/** `nullable: true` is OpenAPI 3.0's way to say `type: [string, "null"]`. */
+function checkNull(schema: JsonObject, where: string): void {
+  if (schema['nullable'] !== true) return;
+  if (schema['type'] === undefined)
+    throw new Unfit(`${where} says \`nullable\` without a \`type\`: write \`type: [string, "null"]\``);
+  const listed = schema['enum'];
+  if ((Array.isArray(listed) && !listed.includes(null)) || (schema['const'] ?? null) !== null)
+    throw new Unfit(
+      `${where} says \`nullable\`, and its \`enum\` or \`const\` takes no null: add null to the \`enum\`, or leave \`nullable\` out`,
+    );
+}
+
+function addPattern(to: Preparing, text: string): void {
+  if (to.patterns.has(text)) return;
+  const compiled = compilePattern(text);
+  if (compiled.status === 'invalid') throw new Unfit(compiled.message);
+  to.patterns.set(text, compiled.pattern);
+}
+
+/** Within the document, and to a subschema that was prepared. */
+function checkReference(to: Preparing, root: JsonObject, reference: string): void {
+  const shown = `\`${reference.slice(0, 100).toWellFormed()}\``;
+  if (!reference.startsWith('#'))
+    throw new Unfit(`the reference ${shown} leads out of this schema: write what it names under \`$defs\``);
+  const fragment = decoded(reference.slice(1));
+  if (fragment === '' || to.anchors.has(fragment)) return;
+  const target = fragment
+    .split('/')
+    .slice(1)
+    .reduce<unknown>((value, segment) => child(value, segment), root);
+  if (typeof target === 'boolean' || (isObject(target) && to.found.has(target))) return;
+  throw new Unfit(`can't resolve reference ${shown}: it leads to no subschema, such as one under \`$defs\``);
+}
+
+function child(value: unknown, segment: string): unknown {
+  const name = segment.replaceAll('~1', '/').replaceAll('~0', '~');
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+  return (value as Readonly<Record<string, unknown>>)[name];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** `tracked`: names that a keyword has looked at are remembered for `unevaluatedProperties`. */
+function workOf(schema: JsonObject, tracked: boolean): WorkOf {
+  const patterns = isObject(schema['patternProperties'])
+    ? Object.keys(schema['patternProperties']).length
+    : 0;
+  const has = (keys: readonly string[]): boolean => keys.some((key) => Object.hasOwn(schema, key));
+  return {
+    units: Object.entries(schema).reduce((sum, [key, value]) => sum + unitsOf(key, value), 1),
+    perName: has(goesThroughNames) ? (tracked ? 60 : 2) + patterns : 0,
+    perItem: has(goesThroughItems) ? 0.25 : 0,
+    length: has(['minLength', 'maxLength']),
+  };
+}
+
+/** Of one keyword, without what its subschemas cost when they are asked. */
+function unitsOf(key: string, value: Json): number {
+  if (key === 'enum' || key === '$defs' || key === 'definitions') return 1;
+  if (key === 'const') return countValues(value);
+  const inner = key === 'dependentRequired' || key === 'dependencies' ? countValues(value) : sizeOf(value);
+  return 1 + inner;
+}
+
+function sizeOf(value: Json): number {
+  if (Array.isArray(value)) return value.length;
+  return isObject(value) ? Object.keys(value).length : 0;
+}
+
+const constant = new Set([
+  'type',
+  'title',
+  'description',
+  'default',
+  'examples',
+  'enum',
+  'minimum',
+  'maximum',
+]);
+const constantToo = ['exclusiveMinimum', 'exclusiveMaximum', 'multipleOf', 'format', 'pattern', 'deprecated'];
+for (const key of constantToo) constant.add(key);
+
+/** What costs no more than the unit that the name it stands under is counted as. */
+function isFlat(schema: JsonObject): boolean {
+  return Object.keys(schema).every((key) => constant.has(key));
+}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Executor, Path } from '../../src/engine/plan.js';
+import type { Asking, Denied } from '../../src/engine/state.js';
+import { show } from '../../src/activities/show.js';
+import { defaultReliability } from '../../src/engine/plan.js';
+import { path, principal, transition } from '../engine/build.js';
+
+const rest = (connection: string): Executor => ({
+  ...{ kind: 'rest', connection, method: 'POST', path: { kind: 'text', parts: ['/pay'] } },
+  ...{ query: [], headers: [], body: path('arguments', 'amount') as Path, idempotencyKey: true },
+});
+const asking = (more: Partial<Asking> = {}): Asking => ({
+  ...{ arguments: { amount: 5 }, context: { total: 7 }, input: {}, denied: null },
+  ...{ requester: principal('bot', 'agent'), ...more },
+});
+const pay = transition('pay', 'paid', { title: 'Pay', executor: rest('bank') });
+
+describe('what an approver gets', () => {
+  it('shows the call, and each that is tried in its stead', () => {
+    const reliability = { ...defaultReliability, fallback: [rest('other'), rest('third')] };
+    const preview = show({ ...pay, reliability }, asking()).preview as {
+      connection: string;
+      body: number;
+      fallbacks: { connection: string; body: number }[];
+    };
+    assert.deepEqual([preview.connection, preview.body], ['bank', 5]);
+    assert.deepEqual(
+      preview.fallbacks.map((one) => [one.connection, one.body]),
+      [
+        ['other', 5],
+        ['third', 5],
+      ],
+    );
+    assert.ok(!('fallbacks' in (show(pay, asking()).preview as object)));
+  });
+
+  it('shows what a call lacks, of a fallback too', () => {
+    const reliability = { ...defaultReliability, fallback: [rest('other')] };
+    const { preview } = show({ ...pay, reliability }, asking({ arguments: {} }));
+    const unresolved = { kind: 'rest', unresolved: '$.arguments.amount' };
+    assert.deepEqual(preview, { ...unresolved, fallbacks: [unresolved] });
+  });
+
+  it('says in the summary, also in an author’s, who has denied it before, and whether it was the same', () => {
+    const denied: Denied = { by: 'ann', at: '2026-01-01T00:00:00.000Z', count: 1, same: true };
+    assert.equal(
+      show(pay, asking({ denied })).summary,
+      'bot asks for Pay (pay) with amount 5; asked again: ann denied it on 2026-01-01T00:00:00.000Z',
+    );
+    const summary = { kind: 'text' as const, parts: ['of ', path('context', 'total') as Path] };
+    assert.equal(
+      show({ ...pay, summary }, asking({ denied: { ...denied, count: 3, same: false } })).summary,
+      'of 7; asked again with other arguments: ann denied it on 2026-01-01T00:00:00.000Z, 3 times by now',
+    );
+    assert.equal(show({ ...pay, summary }, asking()).summary, 'of 7');
+  });
+
+  it('is well-formed and hides nothing, whatever stands in arguments and names', () => {
+    const odd = `${'x'.repeat(74)}${'\u{1f600}'.repeat(9)}\u202e`;
+    const { summary } = show(pay, asking({ arguments: { text: odd }, requester: principal('b\u200bot') }));
+    assert.ok(summary.isWellFormed() && !/[\ufffd\u200b\u202e]/u.test(summary), summary);
+  });
+});

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { newId } from '../../src/model/ids.js';
+import { startApi, type Answer, type Harness } from './harness.js';
+
+// A reload tells what it takes away, and takes nothing away that holds people back unless somebody names it.
+
+let api: Harness;
+before(async () => {
+  api = await startApi();
+  writeFileSync(file('environments.yaml'), strict);
+  // Where no file says otherwise there are these too.
+  const first = await reload({ confirm: ['staging', 'prod'] });
+  assert.equal(first.status, 200, first.text);
+});
+after(() => api.stop());
+
+const file = (name: string): string => join(api.home, 'policies', name);
+const reload = (body?: unknown): Promise<Answer> => api.ask('admin', 'POST', '/v1/policies/reload', body);
+const restart = () => api.deps.policies.start({ kind: 'runtime', id: 'countersign' }, newId('trc'));
+const floor = '{ tiers: [irreversible], roles: [finance.controller], timeout: { after: 1d } }';
+const strict = `environments: { dev: , live: { requireTiers: true, gates: [${floor}] } }\n`;
+const floors = async (): Promise<unknown> =>
+  (await api.deps.policies.policySet())?.environments.map((one) => [one.name, one.floors?.length ?? 0]);
+
+describe('POST /v1/policies/reload', () => {
+  it('refuses a file that was cut off, and keeps what was there', async () => {
+    for (const text of ['', '# all gone\n', '\n\n', '{}']) {
+      writeFileSync(file('environments.yaml'), text);
+      const refused = await reload();
+      assert.deepEqual([refused.status, refused.body.code], [422, 'POLICY_INVALID']);
+      assert.equal(refused.body.errors[0].code, 'EMPTY_FILE');
+    }
+    assert.deepEqual(await floors(), [
+      ['dev', 0],
+      ['live', 1],
+    ]);
+  });
+
+  it('takes away an environment, a floor or a rule only when its name is confirmed, and records what it took', async () => {
+    const weakened = strict.replace(floor, floor.replace('1d', '9d'));
+    const ways: Readonly<Record<string, readonly string[]>> = {
+      [weakened]: ['live: irreversible by finance.controller'],
+      [strict.replace(`, gates: [${floor}]`, '')]: ['live: irreversible by finance.controller'],
+      [strict.replace('requireTiers: true, ', '')]: ['live: requireTiers'],
+      'environments: { dev: }\n': ['live', 'live: irreversible by finance.controller'],
+    };
+    for (const [text, names] of Object.entries(ways)) {
+      writeFileSync(file('environments.yaml'), text);
+      for (const confirm of [undefined, { confirm: ['dev', ...names.slice(1)] }]) {
+        const refused = await reload(confirm);
+        assert.deepEqual([refused.status, refused.body.code], [409, 'CONFIRM_REQUIRED'], text);
+        assert.deepEqual(
+          refused.body.removed.map((one: { name: string }) => one.name),
+          names,
+        );
+        for (const name of names) assert.ok(refused.body.detail.includes(name), refused.body.detail);
+      }
+      assert.deepEqual(await floors(), [
+        ['dev', 0],
+        ['live', 1],
+      ]);
+      const taken = await reload({ confirm: names });
+      assert.equal(taken.status, 200, taken.text);
+      assert.deepEqual(
+        taken.body.removed.map((one: { name: string }) => one.name),
+        names,
+      );
+      const { body } = await api.ask('auditor', 'GET', '/v1/audit?type=policy.reloaded&limit=500');
+      const last = body.data.at(-1).data.removed as string[];
+      assert.deepEqual(
+        last.map((one) => one.slice(one.indexOf(' ') + 1)),
+        names,
+      );
+      writeFileSync(file('environments.yaml'), strict);
+      await restart();
+    }
+  });
+
+  it('without its file, the environments are the usual ones, and the others need their names', async () => {
+    rmSync(file('environments.yaml'));
+    const refused = await reload();
+    assert.equal(refused.body.code, 'CONFIRM_REQUIRED', refused.text);
+    writeFileSync(file('environments.yaml'), strict);
+  });
+
+  it('tells of tools, flows and roles that are gone, and asks for no name', async () => {
+    const roles = readFileSync(file('roles.yaml'), 'utf8');
+    const form = readFileSync(file('flows/form.yaml'), 'utf8');
+    writeFileSync(file('roles.yaml'), 'roles: { other: }\n');
+    rmSync(file('flows/form.yaml'));
+    const { status, body } = await reload();
+    assert.equal(status, 200);
+    assert.deepEqual(body.removed, [
+      { kind: 'flow', name: 'form', confirm: false },
+      { kind: 'role', name: 'finance.controller', confirm: false },
+    ]);
+    writeFileSync(file('roles.yaml'), roles);
+    writeFileSync(file('flows/form.yaml'), form);
+    assert.deepEqual((await reload()).body.removed, [{ kind: 'role', name: 'other', confirm: false }]);
+  });
+
+  it('takes no other body', async () => {
+    for (const body of [{ confirm: 'live' }, { confirm: [1] }, { force: true }, []])
+      assert.equal((await reload(body)).status, 422, JSON.stringify(body));
+  });
+
+  it('a start takes away what is gone, records it, and says it', async () => {
+    writeFileSync(file('environments.yaml'), 'environments: { dev: }\n');
+    const started = await restart();
+    assert.ok(started.status === 'loaded');
+    assert.deepEqual(
+      started.removed.map(({ kind, name }) => [kind, name]),
+      [
+        ['environment', 'live'],
+        ['floor', 'live: irreversible by finance.controller'],
+      ],
+    );
+    const { body } = await api.ask('auditor', 'GET', '/v1/audit?type=policy.reloaded&limit=500');
+    assert.deepEqual(body.data.at(-1).data.removed, [
+      'environment live',
+      'floor live: irreversible by finance.controller',
+    ]);
+  });
+});

@@ -1,0 +1,400 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { bindingDigest, shownDigest } from '../../src/engine/index.js';
+import type { Executor, Transition } from '../../src/engine/plan.js';
+import type { Asking, Kit, Shown } from '../../src/engine/state.js';
+import {
+  answerOf,
+  begin,
+  expr,
+  gate,
+  kit,
+  literal,
+  message,
+  path,
+  plan,
+  principal,
+  state,
+  time,
+  transition,
+  type Walk,
+} from './build.js';
+
+// What an approval binds, whose request it is, where a denial leads, and what a retry asks again.
+
+const agent = principal('bot', 'agent');
+const other = principal('drone', 'agent');
+const ann = principal('ann', 'human', { roles: ['finance.controller'] });
+const operator = principal('op', 'human', { roles: ['finance.controller'], permissions: ['run.operate'] });
+const robot = principal('robot', 'agent', { permissions: ['run.operate'] });
+
+const rest: Executor = {
+  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
+  ...{ query: [], headers: [], body: null, idempotencyKey: true },
+};
+const two = (pay: Partial<Transition>): ReturnType<typeof plan> =>
+  plan([
+    state('a', [
+      transition('pay', 'a', { gate: gate(), executor: rest, tier: 'irreversible', ...pay }),
+      transition('slow', 'a', { executor: rest }),
+      transition('leave', 'b', { executor: rest }),
+      transition('note', 'a', {
+        output: [{ key: 'n', spec: { kind: 'set', value: path('arguments', 'n') } }],
+      }),
+    ]),
+    state('b', [transition('pay', 'a', { title: 'other', gate: gate(), executor: rest })]),
+    state('denied', [transition('again', 'a')]),
+  ]);
+const facing = (pay: Partial<Transition> = {}, hands: Kit = kit): Walk =>
+  begin(two(pay), {}, principal('starter'), hands);
+const idOf = (walk: Walk, index = -1): string => walk.run.approvals.at(index)?.id ?? '';
+const statuses = (walk: Walk): string[] => walk.run.approvals.map((one) => one.status);
+const retry = (walk: Walk, by = operator) =>
+  walk.send({ kind: 'message', time, message: message(by, { kind: 'retry' }) });
+const recorded = (walk: Walk, type: string) => walk.last.trace.filter((one) => one.type === type);
+
+/** A kit that remembers what it was asked to show. */
+function showing(): { hands: Kit; asked: { transition: Transition; asking: Asking; shown: Shown }[] } {
+  const asked: { transition: Transition; asking: Asking; shown: Shown }[] = [];
+  const show: Kit['show'] = (of, asking) => {
+    const shown = { summary: `${of.title} ${asked.length}`, consequence: of.target, preview: null };
+    asked.push({ transition: of, asking, shown });
+    return shown;
+  };
+  return { hands: { ...kit, show }, asked };
+}
+
+describe('the digest of an action', () => {
+  const walk = facing();
+  walk.submit(agent, 'pay', { amount: 5 });
+  const approval = walk.run.approvals[0] ?? assert.fail();
+  const { action } = approval;
+
+  it('is the one that its parts give, and another one when any of them is another', () => {
+    const { run } = walk;
+    const { bound } = action;
+    const of = (more: object, moreOfRun: object = {}, by = approval.gate): string =>
+      bindingDigest(kit, { ...run, ...moreOfRun }, { ...action, ...more }, by);
+    assert.equal(of({}), action.digest);
+    const changed = [
+      ...[{ transition: 'p' }, { tool: 't' }, { tier: 'reversible' }, { arguments: { amount: 6 } }],
+      ...[{ requester: other }, { requester: { ...agent, kind: 'human' } }, { requester: null }],
+      ...[{ connections: 'sha256:x' }, { reads: { '$.context.n': 'sha256:x' } }, { shown: 'sha256:x' }].map(
+        (one) => ({ bound: { ...bound, ...one } }),
+      ),
+    ].map((one) => of(one));
+    const elsewhere = [
+      ...[{ run: 'run_2' }, { stay: 2 }, { state: 'b' }, { planHash: 'x' }, { environment: 'x' }],
+      { successes: [[action.idempotencyKey.split(':').slice(1, 3).join(':'), 1]] },
+    ].map((one) => of({}, one));
+    const all = [action.digest, ...changed, ...elsewhere, of({}, {}, gate({ because: ['x'] }))];
+    assert.deepEqual([...new Set(all)], all);
+  });
+
+  it('of a recipe that this engine does not know is none, so what it binds does not run', () => {
+    const tampered = facing();
+    tampered.submit(agent, 'pay');
+    const approvals = tampered.run.approvals.map((one) => ({
+      ...one,
+      action: { ...one.action, recipe: 2 as 1 },
+    }));
+    tampered.run = { ...tampered.run, approvals };
+    tampered.decide(ann, idOf(tampered), 'approve');
+    assert.equal(tampered.run.executing, null);
+    assert.equal(tampered.last.actions.at(-1)?.error?.code, 'DIGEST_MISMATCH');
+  });
+
+  it('is of what is shown of this very transition of this very state, made once', () => {
+    const { hands, asked } = showing();
+    const shown = facing({ title: 'first' }, hands);
+    shown.submit(agent, 'leave');
+    shown.outcome();
+    shown.submit(agent, 'pay', { amount: 5 });
+    shown.submit(agent, 'pay', { amount: 5 });
+    assert.deepEqual(
+      asked.map((one) => [one.transition.title, one.asking.requester?.id, one.asking.denied]),
+      [
+        ['other', 'bot', null],
+        ['other', 'bot', null],
+      ],
+    );
+    const opened = shown.history.flatMap((one) => one.actions).filter((one) => one.shown !== undefined);
+    assert.deepEqual(
+      opened.map((one) => one.shown),
+      [asked[0]?.shown],
+    );
+    const { bound } = shown.run.approvals[0]?.action ?? assert.fail();
+    assert.equal(bound.shown, shownDigest(kit, asked[0]?.shown ?? assert.fail()));
+    assert.equal(shown.run.approvals.length, 1);
+  });
+});
+
+describe('the same request by somebody else', () => {
+  it('opens an approval of its own, which its own decision alone lets through', () => {
+    const walk = facing();
+    walk.submit(agent, 'pay', { amount: 5 });
+    walk.submit(other, 'pay', { amount: 5 });
+    walk.submit({ ...agent, kind: 'human' }, 'pay', { amount: 5 });
+    assert.deepEqual(
+      walk.run.approvals.map((one) => one.requesters),
+      [['bot'], ['drone'], ['bot']],
+    );
+    assert.equal(new Set(walk.run.approvals.map((one) => one.action.digest)).size, 3);
+    const crossed = walk.decide(ann, idOf(walk, 1), 'approve', walk.run.approvals[0]?.action.digest);
+    assert.equal(answerOf(crossed)?.code, 'DIGEST_MISMATCH');
+  });
+
+  it('is superseded when one of them has been done: open, or approved and waiting for its turn', () => {
+    const walk = facing();
+    for (const who of [agent, other, ann]) walk.submit(who, 'pay', { amount: 5 });
+    walk.submit(agent, 'pay', { amount: 6 });
+    walk.decide(operator, idOf(walk, 0), 'approve');
+    walk.decide(operator, idOf(walk, 1), 'approve');
+    assert.deepEqual(statuses(walk), ['approved', 'approved', 'open', 'open']);
+    walk.outcome();
+    assert.deepEqual(statuses(walk), ['consumed', 'revoked', 'revoked', 'open']);
+    assert.deepEqual(
+      walk.last.actions.map((one) => [one.action.requester?.id, one.status, one.error?.code]),
+      [
+        ['bot', 'executed', undefined],
+        ['drone', 'revoked', 'APPROVAL_REVOKED'],
+        ['ann', 'revoked', 'APPROVAL_REVOKED'],
+      ],
+    );
+    assert.equal(walk.run.executing, null);
+    assert.match(String(recorded(walk, 'approval.revoked')[0]?.data['reason']), /^superseded: `pay`.*`bot`/);
+    assert.equal(answerOf(walk.decide(operator, idOf(walk, 2), 'approve'))?.code, 'APPROVAL_REVOKED');
+  });
+
+  it('is not superseded by one that failed, and has its idempotency key', () => {
+    const walk = facing();
+    for (const who of [agent, other]) walk.submit(who, 'pay');
+    for (const index of [0, 1]) walk.decide(ann, idOf(walk, index), 'approve');
+    const first = walk.run.executing?.action.idempotencyKey;
+    walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no', attempt: 1 } as never);
+    assert.equal(walk.run.executing?.action.requester?.id, 'drone');
+    assert.equal(walk.run.executing.action.idempotencyKey, first);
+  });
+
+  it('of a step that the runtime takes is named so', () => {
+    const of = plan([
+      state('a', [transition('go', 'b', { actor: 'deterministic', gate: gate() })]),
+      state('b'),
+    ]);
+    const walk = begin(of);
+    walk.decide(ann, idOf(walk), 'approve');
+    assert.equal(walk.run.status, 'completed');
+  });
+});
+
+describe('a denial', () => {
+  const deny = (walk: Walk, index = -1): void => void walk.decide(ann, idOf(walk, index), 'deny');
+
+  it('leads where `onDeny` says, whatever asked for the approval', () => {
+    const floor = { tiers: ['irreversible' as const], gate: gate({ because: ['environment'] }) };
+    const floored: Kit = { ...kit, floors: [floor] };
+    const human: Executor = { kind: 'human', queue: null, roles: ['finance.controller'] };
+    for (const walk of [
+      facing({ onDeny: 'denied' }),
+      facing({ onDeny: 'denied', executor: null, tier: null }),
+      facing({ onDeny: 'denied', executor: human, gate: null }),
+      facing({ onDeny: 'denied', gate: null }, floored),
+    ]) {
+      walk.submit(agent, 'pay');
+      deny(walk);
+      assert.deepEqual([walk.run.state, walk.run.status, statuses(walk)], ['denied', 'running', ['denied']]);
+    }
+  });
+
+  it('ends a run whose `onDeny` is a terminal state', () => {
+    const walk = begin(
+      plan([state('a', [transition('pay', 'a', { gate: gate(), onDeny: 'no' })]), state('no')]),
+    );
+    walk.submit(agent, 'pay');
+    deny(walk);
+    assert.equal(walk.run.status, 'completed');
+  });
+
+  it('waits with its move for the outcome of what executes', () => {
+    const walk = facing({ onDeny: 'denied' });
+    walk.submit(agent, 'pay');
+    walk.submit(agent, 'slow');
+    deny(walk);
+    assert.deepEqual([walk.run.state, statuses(walk)], ['a', ['denied']]);
+    walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no', attempt: 1 } as never);
+    assert.deepEqual([walk.run.state, walk.run.executing], ['denied', null]);
+    // Once: the state is left, and entered again.
+    walk.submit(agent, 'again');
+    assert.deepEqual([walk.run.state, walk.run.status], ['a', 'running']);
+  });
+
+  it('moves nothing when the run has left that stay meanwhile, and stays denied', () => {
+    const walk = facing({ onDeny: 'denied' });
+    walk.submit(agent, 'pay');
+    walk.submit(agent, 'leave');
+    deny(walk);
+    walk.outcome();
+    assert.deepEqual([walk.run.state, statuses(walk)], ['b', ['denied']]);
+  });
+
+  it('moves once of several that wait, and again for none that leads nowhere', () => {
+    const walk = facing({ onDeny: 'denied' });
+    for (const n of [1, 2]) walk.submit(agent, 'pay', { n });
+    walk.submit(agent, 'slow');
+    deny(walk, 0);
+    deny(walk, 1);
+    const version = walk.run.version;
+    walk.outcome();
+    assert.deepEqual([walk.run.state, walk.run.version], ['denied', version + 2]);
+    // In place: the run stays, and nothing of it is lost.
+    const self = facing({ onDeny: 'a' });
+    for (const n of [1, 2]) self.submit(agent, 'pay', { n });
+    deny(self, 0);
+    assert.deepEqual([self.run.state, statuses(self)], ['a', ['denied', 'open']]);
+    const nowhere = facing();
+    nowhere.submit(agent, 'pay');
+    const approvals = nowhere.run.approvals.map((one) => ({
+      ...one,
+      status: 'denied' as const,
+      queued: true,
+    }));
+    nowhere.run = { ...nowhere.run, approvals };
+    nowhere.submit(agent, 'slow');
+    nowhere.outcome();
+    assert.deepEqual([nowhere.run.state, nowhere.run.approvals[0]?.queued], ['a', false]);
+  });
+
+  it('waits while the outcome of another effect is unknown, and gives way to the end of the run', () => {
+    const walk = facing({ onDeny: 'denied' });
+    walk.submit(agent, 'pay');
+    walk.submit(agent, 'slow');
+    walk.outcome({ status: 'unknown', message: 'lost', attempt: 1 } as never);
+    deny(walk);
+    assert.deepEqual([walk.run.state, walk.run.status], ['a', 'stuck']);
+    const cancelled = { ...walk, run: walk.run };
+    retry(walk);
+    walk.outcome();
+    assert.equal(walk.run.state, 'denied');
+    walk.run = cancelled.run;
+    walk.send({ kind: 'message', time, message: message(operator, { kind: 'cancel' }) });
+    assert.deepEqual([walk.run.state, walk.run.status, statuses(walk)], ['a', 'cancelled', ['denied']]);
+  });
+
+  it('is told to whoever is asked again, with the same or with other arguments', () => {
+    const { hands, asked } = showing();
+    const walk = facing({}, hands);
+    walk.submit(agent, 'pay', { amount: 5 });
+    deny(walk);
+    walk.submit(other, 'pay', { amount: 5 });
+    walk.submit(other, 'pay', { amount: 6 });
+    deny(walk);
+    walk.submit(agent, 'pay', { amount: 6 });
+    const said = asked.map((one) => one.asking.denied);
+    assert.deepEqual(
+      said.map((one) => (one === null ? null : [one.by, one.at, one.count, one.same])),
+      [null, ['ann', time, 1, true], ['ann', time, 1, false], ['ann', time, 2, true]],
+    );
+    // What is said of an earlier denial does not make it another request.
+    const { length } = walk.run.approvals;
+    walk.submit(other, 'pay', { amount: 5 });
+    assert.equal(walk.run.approvals.length, length);
+  });
+});
+
+describe('a retry of an effect whose outcome is unknown', () => {
+  const lost = { status: 'unknown', message: 'lost', attempt: 1 } as never;
+  const stuck = (pay: Partial<Transition> = {}, hands: Kit = kit): Walk => {
+    const walk = facing(pay, hands);
+    walk.submit(agent, 'pay', { amount: 5 });
+    if (walk.run.executing === null) walk.decide(ann, idOf(walk), 'approve');
+    walk.outcome(lost);
+    assert.equal(walk.run.problem?.code, 'EXECUTOR_UNKNOWN');
+    return walk;
+  };
+
+  it('is refused to everybody but humans, recorded, and changes nothing', () => {
+    const onEnter = begin(
+      plan([
+        state('a', [transition('go', 'a')], {
+          onEnter: {
+            executor: rest,
+            output: [],
+            reliability: transition('x', 'x').reliability,
+            evidence: null,
+          },
+        }),
+      ]),
+    );
+    onEnter.outcome(lost);
+    for (const walk of [stuck(), stuck({ gate: null }), onEnter])
+      for (const who of [robot, principal('cron', 'system', { permissions: ['run.operate'] })]) {
+        const { approvals, problem, stuckOn } = walk.run;
+        assert.equal(answerOf(retry(walk, who))?.code, 'HUMANS_ONLY');
+        assert.deepEqual(
+          [walk.run.status, walk.run.approvals, walk.run.problem, walk.run.stuckOn],
+          ['stuck', approvals, problem, stuckOn],
+        );
+        assert.equal(recorded(walk, 'transition.rejected')[0]?.data['code'], 'HUMANS_ONLY');
+      }
+    retry(onEnter);
+    assert.equal(onEnter.run.executing?.at, 'onEnter');
+  });
+
+  it('has its idempotency key, and runs at once where nothing asks for an approval', () => {
+    const walk = stuck({ gate: null });
+    const key = walk.history.flatMap((one) => one.actions)[0]?.action.idempotencyKey;
+    retry(walk);
+    assert.equal(walk.run.executing?.action.idempotencyKey, key);
+    assert.deepEqual([walk.run.status, walk.run.problem, walk.run.stuckOn], ['running', null, null]);
+  });
+
+  it('is approved anew, by neither of those who want it, and the run waits in the meantime', () => {
+    const walk = stuck();
+    const key = walk.run.approvals[0]?.action.idempotencyKey;
+    assert.equal(answerOf(retry(walk))?.status, 'accepted');
+    retry(walk, { ...operator, id: 'ops' });
+    assert.deepEqual(statuses(walk), ['consumed', 'open']);
+    assert.deepEqual([walk.run.status, walk.run.stuckOn?.kind], ['stuck', 'action']);
+    assert.deepEqual(walk.run.approvals[1]?.requesters, ['bot', 'op', 'ops']);
+    assert.equal(answerOf(walk.submit(agent, 'slow'))?.code, 'RUN_STUCK');
+    assert.equal(answerOf(walk.decide(operator, idOf(walk), 'approve'))?.code, 'NOT_AN_APPROVER');
+    walk.decide(ann, idOf(walk), 'approve');
+    assert.equal(walk.run.executing?.action.idempotencyKey, key);
+    assert.deepEqual([walk.run.status, walk.run.problem, walk.run.stuckOn], ['running', null, null]);
+    walk.outcome();
+    assert.deepEqual([walk.run.state, walk.run.status, statuses(walk)[1]], ['a', 'running', 'consumed']);
+  });
+
+  it('leaves the run stuck when it is denied, and starts nothing else that was approved', () => {
+    const walk = facing({ onDeny: 'denied' });
+    walk.submit(agent, 'pay', { amount: 5 });
+    walk.submit(agent, 'pay', { amount: 6 });
+    walk.decide(ann, idOf(walk, 0), 'approve');
+    walk.outcome(lost);
+    walk.decide(ann, idOf(walk, 1), 'approve');
+    retry(walk);
+    walk.decide(ann, idOf(walk), 'deny');
+    assert.deepEqual([walk.run.state, walk.run.status, walk.run.executing], ['a', 'stuck', null]);
+    assert.deepEqual(statuses(walk), ['consumed', 'approved', 'denied']);
+  });
+
+  it('passes the floors, guards and charter that hold now', () => {
+    const floored = stuck({ gate: null });
+    floored.kit = { ...kit, floors: [{ tiers: ['irreversible'], gate: gate() }] };
+    retry(floored);
+    assert.deepEqual([floored.run.executing, statuses(floored)], [null, ['open']]);
+
+    const guarded = stuck({ gate: null, guards: [expr(path('context', 'n'), '==', literal(null))] });
+    guarded.run = { ...guarded.run, context: { n: 1 } };
+    assert.equal(answerOf(retry(guarded))?.code, 'GUARD_REJECTED');
+    assert.deepEqual([guarded.run.status, guarded.run.stuckOn?.kind], ['stuck', 'action']);
+    assert.equal(recorded(guarded, 'guard.evaluated')[0]?.actor.id, 'bot');
+
+    const charter = { read: [], execute: ['t'], deny: ['t'], unmapped: [] };
+    const denied = begin({ ...two({ gate: null, tool: 't' }), charter });
+    const { stuckOn } = stuck({ gate: null }).run;
+    denied.run = { ...denied.run, status: 'stuck', stuckOn, problem: null };
+    assert.equal(answerOf(retry(denied))?.code, 'BLOCKED');
+    assert.equal(recorded(denied, 'transition.rejected')[0]?.policy?.rule, 'denied');
+  });
+});

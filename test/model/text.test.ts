@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { truncate, truncateStart, wellFormed } from '../../src/model/text.js';
+
+const text = fc
+  .array(fc.constantFrom('a', '\u{1f600}', '\ud83d', '\ude00', '\u0301'))
+  .map((all) => all.join(''));
+
+describe('text that is shortened', () => {
+  it('is well-formed, no longer than asked, and whole where it fits', () => {
+    fc.assert(
+      fc.property(text, fc.nat(20), (given, longest) => {
+        for (const cut of [truncate(given, longest, '…'), truncateStart(given, longest, '…')]) {
+          assert.ok(cut.isWellFormed());
+          assert.ok(cut.length <= Math.max(longest, 1));
+          if (given.length <= longest) assert.equal(cut, given.toWellFormed());
+        }
+      }),
+    );
+  });
+
+  it('keeps a character that ends at the cut, and leaves out the one that the cut would split', () => {
+    assert.equal(truncate('ab\u{1f600}cd', 5, '.'), 'ab\u{1f600}.');
+    assert.equal(truncate('abc\u{1f600}d', 5, '.'), 'abc.');
+    assert.equal(truncateStart('ab\u{1f600}cd', 5, '.'), '.\u{1f600}cd');
+    assert.equal(truncateStart('ab\u{1f600}cd', 4, '.'), '.cd');
+  });
+});
+
+describe('JSON that holds halves of characters', () => {
+  it('becomes well-formed in names and values, however deep', () => {
+    const mended = wellFormed({ 'a\ud800': [{ b: '\udc00x' }], n: 1, none: null });
+    assert.deepEqual(mended, { 'a\ufffd': [{ b: '\ufffdx' }], n: 1, none: null });
+  });
+
+  it('is not copied where it has none', () => {
+    const whole = { a: [{ b: '\u{1f600}' }], __proto__: null };
+    assert.equal(wellFormed(whole), whole);
+  });
+});

@@ -1,0 +1,304 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { Json, JsonObject } from '../../src/model/json.js';
+import { compileSchema } from '../../src/schema/index.js';
+import { compilePattern } from '../../src/schema/pattern.js';
+
+// Whatever a schema or a value is made of, compiling and validating end soon: by construction, so nothing here is timed.
+// Where a bound is missing, a test does not end.
+
+const property = (schema: JsonObject): JsonObject => ({ type: 'object', properties: { a: schema } });
+
+function check(schema: JsonObject, a: Json): string {
+  const compiled = compileSchema(property(schema));
+  assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
+  const checked = compiled.validate({ a });
+  return checked.status === 'valid' ? 'valid' : (checked.errors[0]?.message ?? '');
+}
+
+function refusal(schema: JsonObject): string {
+  const compiled = compileSchema(property(schema));
+  assert.ok(compiled.status === 'invalid', 'the schema compiles');
+  return compiled.message;
+}
+
+const tooMuch = /too much work/;
+const times = (count: number, make: (index: number) => Json): Json[] =>
+  Array.from({ length: count }, (_, index) => make(index));
+
+describe('patterns', () => {
+  it('take linear time where a backtracking engine takes for ever', () => {
+    for (const pattern of ['^(a+)+$', '(x+x+)+y', '^(\\w|a)*!$', '(.*)*[0-9]$'])
+      assert.match(check({ type: 'string', pattern }, `${'a'.repeat(50_000)}?`), /must match/);
+    const names = { type: 'object', patternProperties: { '^(a+)+$': { type: 'number' } } };
+    assert.equal(check(names, { [`${'a'.repeat(50_000)}!`]: 'x' }), 'valid');
+  });
+
+  it('accept exactly what ECMA-262 says, wherever they are accepted at all', () => {
+    const atoms = [
+      'a',
+      'b',
+      '.',
+      '\\d',
+      '\\w',
+      '\\s',
+      '\\S',
+      '\\W',
+      '[a-c]',
+      '[^a]',
+      '[\\s\\S]',
+      '[\\d-]',
+      '[]',
+      '[^]',
+      '\\b',
+      '\\n',
+      '\\u{1F600}',
+      '\\uD83D\\uDE00',
+      '\\p{Lu}',
+      '\\P{L}',
+      '[\\b]',
+      '\\cJ',
+      '\\.',
+      '\\/',
+      '[--a]',
+      '^',
+      '$',
+    ];
+    const atom = fc.constantFrom(...atoms);
+    const times = fc.constantFrom('', '', '*', '+', '?', '{2}', '{1,3}', '*?');
+    const term = fc.oneof(
+      fc.tuple(atom, times).map(([one, many]) => (/^(\\b|\^|\$)$/.test(one) ? one : one + many)),
+      fc.tuple(atom, atom, times).map(([one, other, many]) => `(?:${one}|${other})${many}`),
+    );
+    const pattern = fc.array(term, { minLength: 1, maxLength: 5 }).map((terms) => terms.join(''));
+    const signs = [
+      'a',
+      'b',
+      'c',
+      'A',
+      '1',
+      ' ',
+      '\n',
+      '\r',
+      '\u2028',
+      '\ufeff',
+      'é',
+      '😀',
+      '.',
+      '/',
+      '-',
+      '\b',
+    ];
+    const text = fc.array(fc.constantFrom(...signs), { maxLength: 6 }).map((all) => all.join(''));
+    fc.assert(
+      fc.property(pattern, text, (written, value) => {
+        const compiled = compilePattern(written);
+        assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
+        assert.equal(compiled.pattern.test(value), new RegExp(written, 'u').test(value));
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  const refused: Readonly<Record<string, RegExp>> = {
+    '^(?=.*\\d)': /ahead or behind.*`allOf`/,
+    '(?<!a)b': /ahead or behind/,
+    '(a)\\1': /back to a group/,
+    '(?<x>a)\\k<x>': /back to a group/,
+    '\\p{Emoji}': /property `Emoji`/,
+    'a{0,5000}': /`maxLength`/,
+    '(?:a{900}){900}': /`maxLength`/,
+    '\\ud83d': /surrogate/,
+    '(': /no regular expression/,
+  };
+  for (const [pattern, message] of Object.entries(refused))
+    it(`say what to write instead of \`${pattern}\``, () => {
+      assert.match(refusal({ type: 'string', pattern }), message);
+      assert.match(refusal({ type: 'object', patternProperties: { [pattern]: {} } }), message);
+    });
+});
+
+describe('a validation', () => {
+  it('of what a megabyte can hold is done', () => {
+    const numbers = { type: 'array', items: { type: 'number', minimum: 0 } };
+    assert.equal(
+      check(
+        numbers,
+        times(400_000, (index) => index),
+      ),
+      'valid',
+    );
+    const objects = { type: 'array', uniqueItems: true, items: { type: 'object' } };
+    assert.equal(
+      check(
+        objects,
+        times(16_000, (id) => ({ id, name: 'somebody or other' })),
+      ),
+      'valid',
+    );
+    assert.match(check(objects, [...times(16_000, (id) => ({ id })), { id: 7 }]), /duplicate/);
+    const names = { enum: times(15_000, (index) => `v${index}`) };
+    assert.equal(
+      check(
+        { type: 'array', items: names },
+        times(80_000, (index) => `v${index % 15_000}`),
+      ),
+      'valid',
+    );
+  });
+
+  it('that would take more work than is allowed is refused, and the work does not depend on the machine', () => {
+    let deep: Json = {};
+    for (let index = 0; index < 60; index += 1) deep = { x: deep };
+    const tree = compileSchema({
+      $defs: {
+        tree: { type: 'object', properties: { x: { allOf: times(2, () => ({ $ref: '#/$defs/tree' })) } } },
+      },
+      type: 'object',
+      properties: { a: { $ref: '#/$defs/tree' } },
+    });
+    assert.ok(tree.status === 'ok');
+    const checked = tree.validate({ a: deep });
+    assert.ok(checked.status === 'invalid');
+    assert.match(checked.errors[0]?.message ?? '', tooMuch);
+    const long = 'x'.repeat(900_000);
+    assert.match(check({ type: 'string', allOf: times(250, (minLength) => ({ minLength })) }, long), tooMuch);
+    assert.match(check({ type: 'string', pattern: '[01]*1[01]{900}$' }, '01'.repeat(400_000)), tooMuch);
+    const either = { anyOf: times(100, (index) => ({ enum: [times(100, () => index)] })) };
+    const lists = times(300, () => times(100, () => 99));
+    assert.match(check({ type: 'array', items: either }, lists), tooMuch);
+    const required = { type: 'object', required: times(9_000, (index) => `v${index}`), properties: {} };
+    const many = { type: 'array', items: { anyOf: [required, { type: 'object' }] } };
+    assert.match(
+      check(
+        many,
+        times(20_000, () => ({})),
+      ),
+      tooMuch,
+    );
+    const names = { type: 'object', patternProperties: { '^a': {}, '^b': {}, '^c': {}, '^d': {} } };
+    const wide = Object.fromEntries(times(60_000, (index) => `k${index}`).map((name) => [name, 1]));
+    assert.match(check({ allOf: times(40, () => names) }, wide), tooMuch);
+  });
+
+  it('takes no format that could be slow on what is too long for it', () => {
+    const long: Readonly<Record<string, string>> = {
+      url: `http://${':'.repeat(100_000)}`,
+      email: `a@${'a-'.repeat(50_000)}`,
+      uri: `a:${'%20'.repeat(50_000)}`,
+      hostname: 'a.'.repeat(50_000),
+      'date-time': `2026-01-01T00:00:00.${'0'.repeat(100_000)}Z`,
+    };
+    for (const [format, text] of Object.entries(long))
+      assert.match(check({ type: 'string', format }, text), /must match format/, format);
+    assert.equal(check({ type: 'string', format: 'uri' }, 'https://x.example/a?b=c#d'), 'valid');
+    assert.equal(check({ type: 'string', format: 'byte' }, 'QUJD'.repeat(200_000)), 'valid');
+    assert.match(check({ type: 'string', format: 'byte' }, 'QUJD\n!?'), /must match format/);
+  });
+});
+
+describe('a schema', () => {
+  it('that multiplies its own references does not compile', () => {
+    const twice = (index: number): Json =>
+      index === 40 ? { type: 'object' } : { allOf: times(2, () => ({ $ref: `#/$defs/d${index + 1}` })) };
+    const $defs = Object.fromEntries(
+      times(41, (index) => index).map((index) => [`d${String(index)}`, twice(Number(index))]),
+    );
+    const compiled = compileSchema({ $defs, $ref: '#/$defs/d0' });
+    assert.ok(compiled.status === 'invalid');
+    assert.match(compiled.message, /multiply/);
+  });
+
+  it('that is too large to compile in time does not load', () => {
+    const many = Object.fromEntries(
+      times(400, (index) => `p${index}`).map((name) => [name, { type: 'string' }]),
+    );
+    assert.match(refusal({ type: 'object', properties: many }), /more than 300 subschemas/);
+    assert.match(refusal({ enum: times(30_000, (index) => index) }), /more than 20000 values/);
+    assert.match(refusal({ enum: times(5_000, () => 'x'.repeat(100)) }), /longer than/);
+    let deep: Json = { type: 'string' };
+    for (let index = 0; index < 70; index += 1) deep = { not: deep };
+    assert.match(refusal(deep), /nested deeper/);
+  });
+
+  it('reaches no subschema whose work is not counted', () => {
+    const slow = { type: 'array', items: {} };
+    assert.match(refusal({ $ref: '#/properties/a/default', default: slow }), /resolve/);
+    assert.match(refusal({ $ref: '#/properties/a/examples/0', examples: [slow] }), /resolve/);
+    assert.match(refusal({ $ref: '#/properties/a/const', const: slow }), /resolve/);
+    assert.match(refusal({ $ref: 'https://json-schema.org/draft/2020-12/schema' }), /out of this schema/);
+    assert.match(refusal({ $id: 'https://x.example/inner', type: 'string' }), /of its own/);
+    assert.match(refusal({ 'x-work': { units: -1e9 } }), /unknown keyword/);
+  });
+});
+
+describe('dialects', () => {
+  const draft7 = 'http://json-schema.org/draft-07/schema#';
+
+  it('draft-07 is taken for what means the same in 2020-12', () => {
+    const schema = {
+      $schema: draft7,
+      definitions: { name: { type: 'string', minLength: 1 } },
+      type: 'object',
+      properties: { name: { $ref: '#/definitions/name' } },
+    };
+    const compiled = compileSchema(schema);
+    assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
+    assert.equal(compiled.validate({ name: '' }).status, 'invalid');
+    assert.equal(compiled.validate({ name: 'n' }).status, 'valid');
+  });
+
+  it('what is not taken is said, with what to write', () => {
+    assert.match(refusal({ type: 'array', items: [{ type: 'string' }] }), /`prefixItems`/);
+    assert.match(refusal({ type: 'array', items: {}, additionalItems: false }), /`prefixItems`/);
+    const old = compileSchema({ $schema: 'http://json-schema.org/draft-04/schema#', type: 'object' });
+    assert.ok(old.status === 'invalid');
+    assert.match(old.message, /leave it out, or write `https:\/\/json-schema.org\/draft\/2020-12\/schema`/);
+  });
+
+  it('`nullable` takes null where there is a type, and never says what it does not do', () => {
+    const text = { type: 'string', nullable: true };
+    assert.deepEqual([check(text, null), check(text, 'x')], ['valid', 'valid']);
+    assert.notEqual(check(text, 1), 'valid');
+    assert.match(refusal({ nullable: true }), /without a `type`.*`type: \[string, "null"\]`/);
+    assert.match(refusal({ type: 'string', nullable: true, enum: ['a'] }), /add null to the `enum`/);
+    assert.equal(check({ type: 'string', nullable: true, enum: ['a', null] }, null), 'valid');
+  });
+});
+
+describe('multipleOf', () => {
+  it('is of the decimals as they are written', () => {
+    for (const [value, of] of [
+      [19.99, 0.01],
+      [0.3, 0.1],
+      [1.1, 0.1],
+      [4.35, 0.05],
+      [1e20, 0.01],
+      [1e300, 1e-300],
+      [-19.99, 0.01],
+      [0, 0.01],
+      [1e-7, 1e-8],
+      [9_007_199_254_740_991, 1],
+    ] as const)
+      assert.equal(check({ type: 'number', multipleOf: of }, value), 'valid', `${value} of ${of}`);
+    for (const [value, of] of [
+      [19.995, 0.01],
+      [0.35, 0.1],
+      [1e-9, 1e-8],
+      [7, 2],
+      [1e300, 7e-300],
+    ] as const)
+      assert.match(check({ type: 'number', multipleOf: of }, value), /multiple/, `${value} of ${of}`);
+  });
+
+  it('holds for every whole number of cents, and for nothing between', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: -1e12, max: 1e12 }), (cents) => {
+        const written = `${cents < 0 ? '-' : ''}${Math.floor(Math.abs(cents) / 100)}.${String(Math.abs(cents) % 100).padStart(2, '0')}`;
+        assert.equal(check({ type: 'number', multipleOf: 0.01 }, Number(written)), 'valid');
+        assert.notEqual(check({ type: 'number', multipleOf: 0.01 }, Number(`${written}5`)), 'valid');
+      }),
+    );
+  });
+});
