@@ -73,10 +73,18 @@ describe('a message that nobody vouches for', () => {
   it('is recorded with why, and changes nothing', () => {
     const walk = one();
     const before = walk.run;
-    const fields = { name: 'submit', digest: 'sha256:x' };
-    const decision = walk.send({ kind: 'refused_message', time, reason: 'unsigned', ...fields });
+    const message = { id: 'msg_other', digest: 'sha256:x' };
+    const decision = walk.send({
+      kind: 'refused_message',
+      time,
+      reason: 'unsigned',
+      name: 'submit',
+      message,
+    });
     assert.deepEqual([decision.state, decision.effects], [before, []]);
-    assert.deepEqual(decision.trace[0]?.data, { reason: 'unsigned', ...fields });
+    assert.deepEqual(decision.trace[0]?.data, {
+      ...{ reason: 'unsigned', name: 'submit', digest: 'sha256:x' },
+    });
   });
 });
 

@@ -107,6 +107,10 @@ describe('deciding from Slack', () => {
     );
     return (rows[0] as { record: any } | undefined)?.record;
   };
+  const decisionsOf = async ({ approval }: Parked): Promise<[string, string][]> => {
+    const { body } = await api.ask('finance', 'GET', `/v1/approvals/${approval}`);
+    return body.decisions.map((decision: any) => [decision.by.id, decision.status]);
+  };
   const told = (): string => slack.of('chat.postEphemeral').at(-1)?.text ?? '';
   const errorOf = (answer: { status: number; body: any }): string => {
     assert.deepEqual([answer.status, answer.body?.response_action], [200, 'errors']);
