@@ -24,6 +24,12 @@ export function assertNodeVersion() {
 export function stopSignal() {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => controller.abort(name));
+  // Whoever read our output has gone (`npm start | head -1`): as if it had been stopped, without a word.
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error) => {
+      if (error.code !== 'EPIPE') throw error;
+      controller.abort('EPIPE');
+    });
   return controller.signal;
 }
 

@@ -8,6 +8,7 @@ import { listAttempts, type AttemptRow } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
 import { countBell, foreignMessages, lockMessages, type MessageRow } from '../store/messages.js';
 import type { RunRow } from '../store/runs.js';
+import { abandonedOutcome } from './attempts.js';
 import type { ActivityDeps } from './deps.js';
 import type { ArrivedValue } from './document.js';
 import type { Taken } from './persist.js';
@@ -166,19 +167,7 @@ function parseObject(text: string): JsonObject | null {
   }
 }
 
-/** No outcome will come any more. An attempt that was begun and did not end stays unknown. */
+/** No outcome will come any more. */
 function abandoned(attempts: readonly AttemptRow[], action: string, time: string): Event {
-  const last = attempts.at(-1);
-  const attempt = last?.attempt ?? 0;
-  const result =
-    last !== undefined && last.outcome === null
-      ? ({ status: 'unknown', message: 'the attempt was lost and its outcome is unknown', attempt } as const)
-      : ({
-          status: 'failed',
-          errorClass: 'permanent',
-          message:
-            last === undefined ? 'it ended before its first attempt' : 'it ended before its next attempt',
-          attempt,
-        } as const);
-  return { kind: 'outcome', time, action, result };
+  return { kind: 'outcome', time, action, result: abandonedOutcome(attempts) };
 }

@@ -1,6 +1,8 @@
 import type { Executing } from '../engine/state.js';
+import type { JsonObject } from '../model/json.js';
 import type { Fact } from '../model/records.js';
 import type { RunScope } from '../audit/index.js';
+import type { ExecutorResult } from '../executors/types.js';
 import type { RunRow } from '../store/runs.js';
 import type { AfterFailure, NextAttempt } from './attempts.js';
 
@@ -19,6 +21,26 @@ export function startData(
       : {}),
     ...(executing.action.requester === null ? {} : { requestedBy: executing.action.requester.id }),
   };
+}
+
+/** Where the answer is not what the target wrote: numbers kept as text, and values of references that are masked. */
+export function answerData(result: ExecutorResult): Fact['data'] {
+  if (result.status === 'failed') return result.isMasked === true ? { masked: ['/message'] } : {};
+  const { exact = [], masked = [], maskedResponse = [] } = result;
+  return {
+    ...listed('exact', exact),
+    ...listed('masked', masked),
+    ...listed('maskedResponse', maskedResponse),
+  };
+}
+
+/** A record is no place for a list as long as the answer: the first of it, and how many there are. */
+const maxPointers = 200;
+
+function listed(name: string, pointers: readonly string[]): JsonObject {
+  if (pointers.length === 0) return {};
+  const more = pointers.length > maxPointers ? { [`${name}Count`]: pointers.length } : {};
+  return { [name]: pointers.slice(0, maxPointers), ...more };
 }
 
 export function attemptFact(

@@ -1,6 +1,7 @@
 import type { Executor } from '../engine/plan.js';
-import type { Executing } from '../engine/state.js';
+import type { Executing, Outcome, RunState } from '../engine/state.js';
 import type { ErrorClass } from '../model/errors.js';
+import type { ExecutorResult } from '../executors/types.js';
 import type { AttemptRow } from '../store/actions.js';
 
 // Which attempt comes next, read off what is durable: a lost worker is not a failed attempt.
@@ -10,27 +11,51 @@ export type NextAttempt =
       readonly kind: 'attempt';
       readonly attempt: number;
       readonly executor: Executor;
+      /** 0 is the step's own executor, n its nth fallback. */
+      readonly position: number;
+      /** Begun before, by a worker that was lost: its effect may have happened. */
       readonly resumed: boolean;
     }
-  /** An attempt was lost after its start was recorded, and doing it again might do it twice. */
-  | { readonly kind: 'unknown'; readonly attempt: number };
+  /** Nobody can say what happened, so nothing is tried again by itself. */
+  | { readonly kind: 'unknown'; readonly attempt: number; readonly message: string };
+
+type Tried = Pick<AttemptRow, 'attempt' | 'executor'>;
 
 export function nextAttempt(executing: Executing, attempts: readonly AttemptRow[]): NextAttempt {
   const last = attempts.at(-1);
-  if (last !== undefined && last.outcome === null) {
-    const executor = executorAt(executing, last.attempt);
-    return repeatable(executing, executor)
-      ? { kind: 'attempt', attempt: last.attempt, executor, resumed: true }
-      : { kind: 'unknown', attempt: last.attempt };
+  if (last === undefined) return attemptOf(executing, 1, 0, false);
+  if (last.outcome === null) {
+    const executor = executorAt(executing, last.executor);
+    if (executor !== undefined && repeatable(executing, executor))
+      return attemptOf(executing, last.attempt, last.executor, true);
+    const message = 'the worker was lost during the call, and repeating it might do it twice';
+    return { kind: 'unknown', attempt: last.attempt, message };
   }
-  const attempt = attempts.length + 1;
-  return { kind: 'attempt', attempt, executor: executorAt(executing, attempt), resumed: false };
+  const then = followingFailure(executing, attempts, last);
+  if (then !== null) return attemptOf(executing, last.attempt + 1, then, false);
+  const message = 'the record of its attempts has no next one; check what the target did before a retry';
+  return { kind: 'unknown', attempt: last.attempt, message };
 }
 
-/** The main executor's attempts first, then one for each fallback. */
-function executorAt(executing: Executing, attempt: number): Executor {
-  const { reliability, executor } = executing;
-  return reliability.fallback[attempt - reliability.maxAttempts - 1] ?? executor;
+function attemptOf(executing: Executing, attempt: number, position: number, resumed: boolean): NextAttempt {
+  const executor = executorAt(executing, position);
+  if (executor !== undefined) return { kind: 'attempt', attempt, executor, position, resumed };
+  return { kind: 'unknown', attempt, message: `the step has no executor at position ${position}` };
+}
+
+function followingFailure(
+  executing: Executing,
+  attempts: readonly AttemptRow[],
+  last: AttemptRow,
+): number | null {
+  if (last.outcome !== 'failed' || last.errorClass === null) return null;
+  const then = afterFailure(executing, attempts, { errorClass: last.errorClass as ErrorClass });
+  if (then.kind === 'final') return null;
+  return then.kind === 'retry' ? last.executor : then.position;
+}
+
+function executorAt({ executor, reliability }: Executing, position: number): Executor | undefined {
+  return position === 0 ? executor : reliability.fallback[position - 1];
 }
 
 /** May a lost attempt be done again? With an idempotency key, or where nothing is changed by it. */
@@ -44,31 +69,84 @@ export function hasEffect(executing: Executing, executor: Executor): boolean {
   return !(executor.kind === 'rest' && (executor.method === 'GET' || executor.method === 'HEAD'));
 }
 
+// --- after a failure -----------------------------------------------------------------------------
+
 export type AfterFailure =
   | { readonly kind: 'retry'; readonly delayMs: number }
-  | { readonly kind: 'fallback' }
+  | { readonly kind: 'fallback'; readonly position: number }
   | { readonly kind: 'final' };
 
-/** `auth`, `permanent` and an unknown outcome are never tried again. */
+type Failed = Extract<ExecutorResult, { status: 'failed' }>;
+
+/** Longest wait that a target can ask for. */
+const maxWaitMs = 3_600_000;
+
+/**
+ * What follows the last of `attempts`, which has failed. Retries are the step's own executor's; a fallback has one
+ * attempt. `auth`, `permanent` and an unknown outcome are never tried again: the first two go to the next fallback,
+ * unless their effect may have happened. No wait is longer than `leftMs`, what is left of the run's time.
+ */
 export function afterFailure(
   executing: Executing,
-  attempt: number,
-  errorClass: ErrorClass,
-  retryAfterMs: number | undefined,
+  attempts: readonly Tried[],
+  { errorClass, retryAfterMs, effectPossible = false }: Partial<Failed> & Pick<Failed, 'errorClass'>,
+  leftMs: number | null = null,
 ): AfterFailure {
   const { reliability } = executing;
-  if (errorClass === 'unknown_outcome') return { kind: 'final' };
+  const position = attempts.at(-1)?.executor ?? 0;
   const retryable = (reliability.retryOn as readonly string[]).includes(errorClass);
-  if (attempt < reliability.maxAttempts && retryable) {
-    return { kind: 'retry', delayMs: Math.max(backoffMs(executing, attempt), retryAfterMs ?? 0) };
+  const over = leftMs !== null && leftMs <= 0;
+  if (errorClass === 'unknown_outcome' || over) return { kind: 'final' };
+  const own = attempts.filter((one) => one.executor === 0).length;
+  if (position === 0 && own < reliability.maxAttempts && retryable) {
+    const asked = Math.max(backoffMs(executing, own), retryAfterMs ?? 0);
+    const delayMs = Math.min(asked, reliability.maxDelayMs, maxWaitMs, leftMs ?? maxWaitMs);
+    return { kind: 'retry', delayMs };
   }
-  const tried = Math.max(attempt - reliability.maxAttempts, 0);
-  return tried < reliability.fallback.length ? { kind: 'fallback' } : { kind: 'final' };
+  if (effectPossible && neverRetried.includes(errorClass)) return { kind: 'final' };
+  return position < reliability.fallback.length
+    ? { kind: 'fallback', position: position + 1 }
+    : { kind: 'final' };
 }
 
-function backoffMs(executing: Executing, attempt: number): number {
-  const { backoff, initialDelayMs, maxDelayMs } = executing.reliability;
+const neverRetried: readonly ErrorClass[] = ['auth', 'permanent'];
+
+function backoffMs({ reliability }: Executing, attempt: number): number {
+  const { backoff, initialDelayMs } = reliability;
   if (backoff === 'none') return 0;
-  const delay = backoff === 'fixed' ? initialDelayMs : initialDelayMs * 2 ** (attempt - 1);
-  return Math.min(delay, maxDelayMs);
+  return backoff === 'fixed' ? initialDelayMs : initialDelayMs * 2 ** (attempt - 1);
+}
+
+/**
+ * What a failure means after earlier attempts under its key. A target that refuses says nothing about an attempt whose
+ * outcome nobody knows: after one, a definite refusal is an unknown outcome still.
+ */
+export function judgeFailure(result: Failed, earlierEffectPossible: boolean): Failed {
+  if (!earlierEffectPossible || !neverRetried.includes(result.errorClass)) return result;
+  return {
+    ...result,
+    errorClass: 'unknown_outcome',
+    message: `${result.message}; an earlier attempt under the same key may have had its effect, check it before a retry`,
+  };
+}
+
+// --- between two attempts ------------------------------------------------------------------------
+
+/** Has the run been cancelled, or its time run out, while the next attempt was waited for? */
+export function isCalledOff(run: RunState, attempts: readonly AttemptRow[], nowMs: number): boolean {
+  const last = attempts.at(-1);
+  if (last === undefined || last.outcome === null) return false;
+  return run.cancelRequested !== null || run.timeoutDue || (run.deadline !== null && run.deadline <= nowMs);
+}
+
+/** The outcome of an effect that ends before its next attempt. */
+export function abandonedOutcome(attempts: readonly AttemptRow[]): Exclude<Outcome, { status: 'succeeded' }> {
+  const last = attempts.at(-1);
+  const attempt = last?.attempt ?? 0;
+  if (last !== undefined && last.outcome === null)
+    return { status: 'unknown', message: 'the attempt was lost and its outcome is unknown', attempt };
+  const message = 'the run was cancelled or its time ran out before the next attempt';
+  if (!attempts.some((one) => one.effectPossible))
+    return { status: 'failed', errorClass: 'permanent', message, attempt };
+  return { status: 'unknown', message: `${message}, and an earlier one may have had its effect`, attempt };
 }

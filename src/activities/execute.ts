@@ -1,19 +1,34 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Executing, Outcome, RunState } from '../engine/state.js';
 import type { PayloadRef } from '../model/records.js';
-import { resolveConnection } from '../model/policy-set.js';
-import { buildCall, runCall } from '../executors/index.js';
-import type { ExecutorResult, RunContext } from '../executors/types.js';
+import type { ExecutorResult } from '../executors/types.js';
 import { appendRun } from '../audit/index.js';
 import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
-import { finishAttempt, listAttempts, startAttempt, type AttemptRow } from '../store/actions.js';
+import {
+  finishAttempt,
+  isEffectPossible,
+  listAttempts,
+  startAttempt,
+  type AttemptRow,
+} from '../store/actions.js';
 import { findStep, lockRun, type RunRow } from '../store/runs.js';
-import { afterFailure, hasEffect, nextAttempt, type AfterFailure, type NextAttempt } from './attempts.js';
-import { attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
+import {
+  abandonedOutcome,
+  afterFailure,
+  hasEffect,
+  isCalledOff,
+  judgeFailure,
+  nextAttempt,
+  type AfterFailure,
+  type NextAttempt,
+} from './attempts.js';
+import { answerData, attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
+import { perform, targetOf, type Target } from './call.js';
 import type { ActivityDeps } from './deps.js';
 import { loadRun, type LoadedRun } from './document.js';
 import { grantProblem } from './grants.js';
 import { keepable } from './keepable.js';
+import { makeKit } from './kit.js';
 import type { StoredStep } from './persist.js';
 import { settle } from './settle.js';
 import type { ExecuteInput, Stepped } from './types.js';
@@ -30,6 +45,7 @@ interface Begun {
   readonly loaded: LoadedRun;
   readonly executing: Executing;
   readonly next: Extract<NextAttempt, { kind: 'attempt' }>;
+  readonly target: Target;
   readonly startedAt: string;
 }
 
@@ -46,7 +62,10 @@ export async function execute(
   for (;;) {
     const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input));
     if (begun.kind === 'settled') return begun.result;
-    const result = keepable(await perform(deps, begun, around));
+    const result = keepable(
+      await perform({ ...begun, run: begun.loaded.state }, around.shutdown),
+      hasEffect(begun.executing, begun.next.executor),
+    );
     const ended: Ended = await persistently(around, () =>
       withTransaction(deps.pool, (tx) => end(deps, tx, begun, result)),
     );
@@ -82,94 +101,88 @@ async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<B
       );
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
-  const next = nextAttempt(executing, attempts);
   const startedAt = new Date().toISOString();
-  if (next.kind === 'unknown') return lost(deps, tx, { row, loaded, executing }, next.attempt, startedAt);
-  const refused = await grantProblem(deps, tx, row, loaded.state, executing, attempts.length);
-  if (refused !== null) return denied(deps, tx, { row, loaded, executing }, next.attempt, refused, startedAt);
+  const held: Held = { row, loaded, executing };
+  if (isCalledOff(loaded.state, attempts, Date.parse(startedAt)))
+    return {
+      kind: 'settled',
+      result: await settle(deps, tx, row, loaded, executing, abandonedOutcome(attempts), []),
+    };
+  const next = nextAttempt(executing, attempts);
+  if (next.kind === 'unknown') return lost(deps, tx, held, next, startedAt);
+  const policySet = await deps.policySet(tx);
+  const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
+  const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts.length);
+  if (refused !== null) return denied(deps, tx, held, next, refused, startedAt);
   if (!next.resumed) {
-    await startAttempt(tx, { action: input.action, attempt: next.attempt, startedAt });
-    const fact = attemptFact(
-      executing,
-      next.attempt,
-      'executor.started',
-      startedAt,
-      startData(executing, next),
-    );
-    await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
+    const { id: action, idempotencyKey, refs } = executing.action;
+    const { attempt, position: executor } = next;
+    await startAttempt(tx, { action, attempt, executor, idempotencyKey, startedAt });
+    const fact = attemptFact(executing, attempt, 'executor.started', startedAt, startData(executing, next));
+    await appendRun(tx, scopeOf(row), [{ ...fact, refs }]);
   }
-  return { kind: 'begun', row, loaded, executing, next, startedAt };
+  const target = targetOf(policySet, next.executor, row.environment);
+  return { kind: 'begun', ...held, next, target, startedAt };
 }
 
 type Held = Pick<Begun, 'row' | 'loaded' | 'executing'>;
 
 /** The worker was lost after the intent, and doing it again might do it twice: a person decides. */
-async function lost(deps: ActivityDeps, tx: Tx, held: Held, attempt: number, time: string): Promise<Settled> {
-  const { row, loaded, executing } = held;
-  const message = 'the worker was lost during the call, and repeating it might do it twice';
-  const { id: action } = executing.action;
-  await finishAttempt(tx, {
-    action,
-    attempt,
-    finishedAt: time,
-    outcome: 'unknown',
-    errorClass: 'unknown_outcome',
-  });
+async function lost(
+  deps: ActivityDeps,
+  tx: Tx,
+  { row, loaded, executing }: Held,
+  { attempt, message }: Extract<NextAttempt, { kind: 'unknown' }>,
+  time: string,
+): Promise<Settled> {
+  await finishAttempt(tx, { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time });
   const fact = attemptFact(executing, attempt, 'executor.unknown', time, { message });
   const outcome: Outcome = { status: 'unknown', message, attempt };
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
 }
 
+const unknownEnd = {
+  outcome: 'unknown',
+  errorClass: 'unknown_outcome',
+  effectPossible: true,
+  nextAt: null,
+} as const;
+
 async function denied(
   deps: ActivityDeps,
   tx: Tx,
   { row, loaded, executing }: Held,
-  attempt: number,
+  next: Begun['next'],
   message: string,
   time: string,
 ): Promise<Settled> {
+  const { attempt } = next;
+  const refusal = { status: 'failed', errorClass: 'permanent', message } as const;
+  const judged = judgeFailure(refusal, await isInDoubt(tx, executing, next));
+  if (next.resumed)
+    await finishAttempt(tx, { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time });
   const code = 'DIGEST_MISMATCH';
-  const fact = attemptFact(executing, attempt, 'executor.failed', time, { code, message });
-  const outcome: Outcome = { status: 'failed', errorClass: 'permanent', message, attempt, code };
+  const judgedOutcome = outcomeOf(judged, attempt);
+  const outcome = judgedOutcome.status === 'unknown' ? judgedOutcome : ({ ...judgedOutcome, code } as const);
+  const type = outcome.status === 'unknown' ? 'executor.unknown' : 'executor.failed';
+  const fact = attemptFact(executing, attempt, type, time, { code, message: judged.message });
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
 }
 
-async function perform(deps: ActivityDeps, begun: Begun, around: Surroundings): Promise<ExecutorResult> {
-  const { executing, next } = begun;
-  const run = begun.loaded.state;
-  const { action } = executing;
-  const built = buildCall(
-    next.executor,
-    { arguments: action.arguments, context: run.context, input: run.input },
-    executing.at,
-  );
-  if (built.status === 'unresolved')
-    return { status: 'failed', errorClass: 'permanent', message: built.message };
-  const effect = hasEffect(executing, next.executor);
-  if (run.mode === 'shadow' && effect)
-    return { status: 'succeeded', output: null, response: null, evidence: [] };
-  const policySet = await deps.policySet(deps.pool);
-  const connection =
-    'connection' in next.executor
-      ? resolveConnection(policySet, next.executor.connection, begun.row.environment)
-      : null;
-  if ('connection' in next.executor && connection === null) {
-    return {
-      status: 'failed',
-      errorClass: 'permanent',
-      message: `environment \`${begun.row.environment}\` has no connection \`${next.executor.connection}\``,
-    };
-  }
-  const context: RunContext = {
-    idempotencyKey:
-      'idempotencyKey' in next.executor && next.executor.idempotencyKey ? action.idempotencyKey : null,
-    timeoutMs: executing.reliability.timeoutMs,
-    signal: around.shutdown,
-    hasEffect: effect,
-    connection,
-    baseDirectory: policySet.baseDirectory,
-  };
-  return runCall(built.call, context);
+function outcomeOf(
+  { errorClass, message }: Extract<ExecutorResult, { status: 'failed' }>,
+  attempt: number,
+): Exclude<Outcome, { status: 'succeeded' }> {
+  return errorClass === 'unknown_outcome'
+    ? { status: 'unknown', message, attempt }
+    : { status: 'failed', errorClass, message, attempt };
+}
+
+/** May another attempt under the key of this one have had its effect, this one before it was resumed included? */
+async function isInDoubt(tx: Tx, executing: Executing, next: Begun['next']): Promise<boolean> {
+  if (next.resumed && hasEffect(executing, next.executor)) return true;
+  const { id: action, idempotencyKey } = executing.action;
+  return isEffectPossible(tx, idempotencyKey, { action, attempt: next.attempt });
 }
 
 type Ended = Settled | { readonly kind: 'again'; readonly delayMs: number };
@@ -190,8 +203,8 @@ async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorRes
   };
   const held: Held = { row, loaded, executing };
   return result.status === 'succeeded'
-    ? endWell(deps, tx, held, next.attempt, result, timing)
-    : endBadly(deps, tx, held, next.attempt, result, timing);
+    ? endWell(deps, tx, held, next, result, timing)
+    : endBadly(deps, tx, held, next, attempts, result, timing);
 }
 
 interface Timing {
@@ -204,14 +217,20 @@ async function endWell(
   deps: ActivityDeps,
   tx: Tx,
   { row, loaded, executing }: Held,
-  attempt: number,
+  { attempt, executor }: Begun['next'],
   result: Extract<ExecutorResult, { status: 'succeeded' }>,
   { finishedAt, ...timing }: Timing,
 ): Promise<Ended> {
   const { id: action } = executing.action;
   const outputRef = await putOutput(deps, tx, row.id, result.output);
-  await finishAttempt(tx, { action, attempt, finishedAt, outcome: 'succeeded', errorClass: null });
-  const data = { ...timing, ...(loaded.state.mode === 'shadow' ? { mode: 'shadow' } : {}) };
+  const effectPossible = hasEffect(executing, executor);
+  const end = { outcome: 'succeeded', errorClass: null, effectPossible, nextAt: null } as const;
+  await finishAttempt(tx, { ...end, action, attempt, finishedAt });
+  const data = {
+    ...timing,
+    ...answerData(result),
+    ...(loaded.state.mode === 'shadow' ? { mode: 'shadow' } : {}),
+  };
   const fact = attemptFact(executing, attempt, 'executor.succeeded', finishedAt, data);
   const { output, response, evidence } = result;
   const outcome: Outcome = { status: 'succeeded', output, response, evidence, attempt, outputRef };
@@ -223,36 +242,46 @@ async function endBadly(
   deps: ActivityDeps,
   tx: Tx,
   { row, loaded, executing }: Held,
-  attempt: number,
+  next: Begun['next'],
+  attempts: readonly AttemptRow[],
   result: Extract<ExecutorResult, { status: 'failed' }>,
   { finishedAt, ...timing }: Timing,
 ): Promise<Ended> {
-  const { errorClass, message } = result;
+  const { attempt } = next;
+  const judged = judgeFailure(result, await isInDoubt(tx, executing, next));
+  const { errorClass, message } = judged;
   const unknown = errorClass === 'unknown_outcome';
-  const { id: action } = executing.action;
+  const run = loaded.state;
+  const isOver = run.cancelRequested !== null || run.timeoutDue;
+  const finishedMs = Date.parse(finishedAt);
+  const leftMs = run.deadline === null ? null : run.deadline - finishedMs;
+  const then: AfterFailure = isOver ? { kind: 'final' } : afterFailure(executing, attempts, judged, leftMs);
+  const delayMs = then.kind === 'retry' ? then.delayMs : 0;
   await finishAttempt(tx, {
-    action,
+    action: executing.action.id,
     attempt,
     finishedAt,
     outcome: unknown ? 'unknown' : 'failed',
     errorClass,
+    effectPossible:
+      unknown || result.effectPossible === true || (next.resumed && hasEffect(executing, next.executor)),
+    nextAt: delayMs === 0 ? null : new Date(finishedMs + delayMs).toISOString(),
   });
-  const then: AfterFailure =
-    loaded.state.cancelRequested === null
-      ? afterFailure(executing, attempt, errorClass, result.retryAfterMs)
-      : { kind: 'final' };
   const type = unknown ? 'executor.unknown' : 'executor.failed';
   const facts = [
-    attemptFact(executing, attempt, type, finishedAt, { ...timing, errorClass, message }),
+    attemptFact(executing, attempt, type, finishedAt, {
+      ...timing,
+      errorClass,
+      message,
+      ...answerData(result),
+    }),
     ...retryFact(executing, attempt, finishedAt, then),
   ];
   if (then.kind !== 'final') {
     await appendRun(tx, scopeOf(row), facts);
-    return { kind: 'again', delayMs: then.kind === 'retry' ? then.delayMs : 0 };
+    return { kind: 'again', delayMs };
   }
-  const outcome: Outcome = unknown
-    ? { status: 'unknown', message, attempt }
-    : { status: 'failed', errorClass, message, attempt };
+  const outcome = outcomeOf(judged, attempt);
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
 }
 

@@ -13,23 +13,20 @@ import { approvedDigests } from '../audit/index.js';
 import type { Tx } from '../db/index.js';
 import { consumeGrant } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
-import type { RunRow } from '../store/runs.js';
 import type { ActivityDeps } from './deps.js';
-import { makeKit } from './kit.js';
 
 /**
  * Why an effect may not begin; null: it may. What would run is compared with the run's plan, its digest is computed
- * again, and its grant is used up by the first attempt.
+ * again, and its grant is used up by the first attempt. `kit` is made of the policies that the call will use.
  */
 export async function grantProblem(
   deps: ActivityDeps,
   tx: Tx,
-  row: RunRow,
+  kit: Kit,
   run: RunState,
   executing: Executing,
   attempts: number,
 ): Promise<string | null> {
-  const kit = makeKit(await deps.policySet(tx), row.environment, await deps.people(tx, row));
   const { action } = executing;
   const approval = run.approvals.find((one) => one.id === action.approval);
   if (action.approval !== null && approval === undefined)

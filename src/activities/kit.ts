@@ -1,11 +1,24 @@
-import type { PolicySet } from '../model/policy-set.js';
-import type { Kit } from '../engine/state.js';
 import { makeKit as makeKitWith, type FlowPeople } from '../schema/kit.js';
+import type { Kit } from '../engine/state.js';
+import { resolveConnection, withAddress, type Connection, type PolicySet } from '../model/policy-set.js';
 import { show } from './show.js';
 
 export { sha256 } from '../schema/kit.js';
 
-/** The kit that a simulation decides with, and what the approver gets: only here are there executors to say it. */
+/**
+ * The kit that a simulation decides with; with what the approver gets, since only here are there executors to say it,
+ * and with the addresses that this process calls.
+ */
 export function makeKit(policySet: PolicySet, environment: string, people: FlowPeople): Kit {
-  return makeKitWith(policySet, environment, people, show);
+  return makeKitWith(policySet, environment, people, { show, variables: process.env });
+}
+
+/** The connection that the kit's digest names: what a call uses. */
+export function addressedConnection(
+  policySet: PolicySet,
+  name: string,
+  environment: string,
+): Connection | null {
+  const found = resolveConnection(policySet, name, environment);
+  return found === null ? null : withAddress(found, process.env);
 }

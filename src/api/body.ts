@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { BodySpec, FlowText } from './call.js';
-import { parseJsonText } from './json-text.js';
-import { escapePointer, invalid, problem, type Problem } from './problem.js';
 import { truncate } from '../model/text.js';
+import { parseJsonText, type JsonText } from './json-text.js';
+import { escapePointer, firstTwice, invalid, problem, type Problem } from './problem.js';
 
 export const maxBytes = 1_048_576;
 /** A client that goes on sending beyond this is cut off instead of answered. */
@@ -15,6 +15,27 @@ export interface RawBody {
   readonly media: string;
 }
 
+const parsed = new WeakMap<RawBody, JsonText>();
+
+/** The body as JSON, read once for all who ask. */
+export function jsonOf(raw: RawBody): JsonText {
+  const known = parsed.get(raw);
+  if (known !== undefined) return known;
+  const read = parseJsonText(raw.bytes);
+  parsed.set(raw, read);
+  return read;
+}
+
+/** A page's form, and the text of one flow: what they are read with is slower than JSON. */
+const maxFormBytes = 131_072;
+const maxFlowBytes = 262_144;
+
+/** What a body of that kind may hold at most. */
+export function maxBytesOf({ kind }: BodySpec): number {
+  if (kind === 'form') return maxFormBytes;
+  return kind === 'flow' ? maxFlowBytes : maxBytes;
+}
+
 /** Reads what was sent; the type is checked before the size, and both before the content. */
 export async function readBody(request: IncomingMessage, spec: BodySpec): Promise<RawBody | Problem> {
   const media = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
@@ -22,8 +43,9 @@ export async function readBody(request: IncomingMessage, spec: BodySpec): Promis
   const sent = length > 0 || request.headers['transfer-encoding'] !== undefined;
   const mediaProblem = sent ? refuseMedia(request, spec, media) : null;
   if (mediaProblem !== null) return mediaProblem;
-  const bytes = length > maxBytes ? null : await collect(request);
-  if (bytes === null) return tooLarge(request);
+  const most = maxBytesOf(spec);
+  const bytes = length > most ? null : await collect(request, most);
+  if (bytes === null) return tooLarge(request, most);
   return { kind: 'raw', bytes, media };
 }
 
@@ -53,9 +75,9 @@ export function acceptedMedia(spec: BodySpec): readonly string[] {
   return spec.kind === 'flow' ? ['application/json', ...yamlMedia] : ['application/json'];
 }
 
-function tooLarge(request: IncomingMessage): Problem {
+function tooLarge(request: IncomingMessage, most: number): Problem {
   discard(request);
-  return problem('TOO_LARGE', `the body is over ${maxBytes} bytes: send less`);
+  return problem('TOO_LARGE', `the body is over ${most} bytes: send less`);
 }
 
 /** Whoever is still sending gets the answer, up to a point. */
@@ -69,7 +91,7 @@ function discard(request: IncomingMessage): void {
 }
 
 /** Null: more than the limit. */
-function collect(request: IncomingMessage): Promise<Buffer | null> {
+function collect(request: IncomingMessage, most: number): Promise<Buffer | null> {
   return new Promise((resolve, reject) => {
     // Gone already: no event will tell.
     if (request.destroyed && !request.complete) return reject(new ClientGone());
@@ -77,7 +99,7 @@ function collect(request: IncomingMessage): Promise<Buffer | null> {
     let size = 0;
     const take = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size <= maxBytes) return void chunks.push(chunk);
+      if (size <= most) return void chunks.push(chunk);
       request.off('data', take);
       resolve(null);
     };
@@ -110,19 +132,22 @@ export function parseBody(
   if (spec.kind === 'signed') return { kind: 'body', body: raw.bytes };
   if (spec.kind === 'form') return parseForm(raw.bytes);
   if (raw.bytes.length === 0) return { kind: 'body', body: {} };
-  const parsed = parseJsonText(raw.bytes);
-  if (parsed.status === 'malformed')
-    return problem('MALFORMED', `the body is not valid JSON: ${parsed.message}`);
-  if (parsed.status === 'refused')
-    return invalid(`the body ${parsed.errors[0]?.message ?? ''}`, parsed.errors);
-  return { kind: 'body', body: parsed.value };
+  const read = jsonOf(raw);
+  if (read.status === 'malformed') return problem('MALFORMED', `the body is not valid JSON: ${read.message}`);
+  if (read.status === 'too_large') return problem('TOO_LARGE', `the body ${read.message}: send less`);
+  if (read.status === 'refused') return invalid(`the body ${read.errors[0]?.message ?? ''}`, read.errors);
+  return { kind: 'body', body: read.value };
 }
 
+const maxFields = 100;
+
 function parseForm(bytes: Buffer): { readonly kind: 'body'; readonly body: unknown } | Problem {
-  const given = [...new URLSearchParams(bytes.toString('utf8'))];
-  const names = given.map(([name]) => name);
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined)
+  const text = bytes.toString('utf8');
+  if (text.split('&', maxFields + 1).length > maxFields)
+    return problem('TOO_LARGE', `the form has more than ${maxFields} fields: send less`);
+  const given = [...new URLSearchParams(text)];
+  const twice = firstTwice(given);
+  if (twice !== null)
     return invalid('a field of the form stands twice', [
       { pointer: `/${escapePointer(twice)}`, message: 'must stand once' },
     ]);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as inbox from '../model/api-inbox-answers.js';
+import { isBlank } from '../model/text.js';
 import { mayDecide } from '../engine/index.js';
 import { deleteClaim, insertDelegation, putClaim } from '../store/claims.js';
 import { bodyOf, visibleApproval, type FoundApproval } from './approval-body.js';
@@ -98,7 +99,7 @@ async function delegate(
   const why = await unfit(call, found, to);
   if (why !== null) return why;
   const { id: by } = principalOf(call);
-  const text = note === undefined || note.trim() === '' ? null : note;
+  const text = note === undefined || isBlank(note) ? null : note;
   await call.deps.transaction(async (tx) => {
     const noteRef =
       text === null ? null : await call.deps.payloads.put(tx, found.row.run, 'reason', 'text/plain', text);

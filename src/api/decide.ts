@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../model/json.js';
 import type { ErrorCode } from '../model/errors.js';
 import type { DecisionDoor } from '../model/message.js';
 import { canonical } from '../model/canonical.js';
+import { isBlank } from '../model/text.js';
 import { mayDecide } from '../engine/index.js';
 import type { ApprovalState, ApprovalStatus } from '../engine/state.js';
 import { approvalsOfRun, type ApprovalRow } from '../store/approvals.js';
@@ -52,7 +53,8 @@ async function attempt(call: Call, id: string, body: DecisionBody, via: Decision
     ...(via === 'slack' ? { waitMs: slackWaitMs } : {}),
   });
   const said = await refusal(call, found.row.run, outcome);
-  if (said !== null) return said;
+  if (said !== null)
+    return outcome.status === 'answered' && outcome.by === 'door' ? noted(call, id, body, said) : said;
   return outcome.status === 'answered' ? applied(call, id) : accepted(decisionId);
 }
 
@@ -74,7 +76,7 @@ export async function tellDecider(call: Call, id: string, refused: Problem): Pro
 }
 
 function reasonOf({ reason }: DecisionBody): string | null {
-  return reason === undefined || reason.trim() === '' ? null : reason;
+  return reason === undefined || isBlank(reason) ? null : reason;
 }
 
 /** The first attempt of this request got through: its effect is the answer. */

@@ -3,9 +3,8 @@ import { canonical } from '../model/canonical.js';
 import { claim, complete, release, type ClaimKey } from '../store/idempotency.js';
 import { principalOf, type Answer, type Call, type Reply } from './call.js';
 import { keyBudget, mostKeptBytes, mostKeys, noteKept, noteKey, type KeyBudget } from './key-use.js';
-import { parseJsonText } from './json-text.js';
 import { invalid, problem, problemBody, statusOf, type Problem } from './problem.js';
-import type { RawBody } from './body.js';
+import { jsonOf, type RawBody } from './body.js';
 import { traceIdOf } from './call.js';
 
 /** Others wait this long for a holder that may have died (API.md). */
@@ -71,9 +70,9 @@ function tooMany(call: Call, { keys, until }: KeyBudget): Problem {
 }
 
 /** Two texts of the same JSON are the same body. */
-function bodyHash({ bytes, media }: RawBody): string {
-  const parsed = media === 'application/json' ? parseJsonText(bytes) : null;
-  const content = parsed?.status === 'ok' ? canonical(parsed.value) : bytes;
+function bodyHash(raw: RawBody): string {
+  const parsed = raw.media === 'application/json' ? jsonOf(raw) : null;
+  const content = parsed?.status === 'ok' ? canonical(parsed.value) : raw.bytes;
   return createHash('sha256').update(content).digest('hex');
 }
 

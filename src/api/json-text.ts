@@ -5,13 +5,19 @@ import { escapePointer, type FieldError } from './problem.js';
 export type JsonText =
   | { readonly status: 'ok'; readonly value: Json }
   | { readonly status: 'malformed'; readonly message: string }
+  /** More parts than are read in a moment; its content was not looked at. */
+  | { readonly status: 'too_large'; readonly message: string }
   /** JSON, but what two readers could understand differently, or what the store cannot keep. */
   | { readonly status: 'refused'; readonly errors: readonly FieldError[] };
 
 export const maxDepth = 64;
+/** Values in one text, objects and arrays included: reading them is what takes time, not their bytes. */
+export const maxValues = 50_000;
+/** In one object. */
+const maxNames = 10_000;
 
 /**
- * JSON as this boundary takes it: UTF-8, nested 64 deep at most, no name twice in one object, no
+ * JSON as this boundary takes it: UTF-8, 50,000 values at most, 10,000 names in an object, nested 64 deep at most, no name twice in one object, no
  * integer beyond 2^53 - 1, no lone surrogate, no NUL. `__proto__` is a name like any other.
  */
 export function parseJsonText(bytes: Uint8Array): JsonText {
@@ -19,6 +25,8 @@ export function parseJsonText(bytes: Uint8Array): JsonText {
   let value: Json;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    if (countParts(text) > maxValues)
+      return { status: 'too_large', message: `holds more than ${maxValues} values` };
     value = JSON.parse(text) as Json;
   } catch (error) {
     return { status: 'malformed', message: error instanceof SyntaxError ? error.message : 'it is not UTF-8' };
@@ -28,72 +36,116 @@ export function parseJsonText(bytes: Uint8Array): JsonText {
   return found === null ? { status: 'ok', value } : { status: 'refused', errors: [found] };
 }
 
+const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a];
+const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
+
+/** Just behind the text that begins at `at` with its quote; the end of all where it does not end. */
+function behindText(text: string, at: number): number {
+  for (let end = at + 1; end < text.length; end += 1) {
+    const code = text.charCodeAt(end);
+    if (code === backslash) end += 1;
+    else if (code === quote) return end + 1;
+  }
+  return text.length;
+}
+
+/** Whatever the text is: commas and opening brackets that stand in no text. */
+function countParts(text: string): number {
+  let count = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === quote) at = behindText(text, at) - 1;
+    else if (code === comma || code === openBrace || code === openBracket) count += 1;
+  }
+  return count;
+}
+
 interface Level {
   /** Null in an array. */
   readonly names: Set<string> | null;
-  readonly pointer: string;
   /** Where the next value stands. */
-  at: string;
+  name: string;
   index: number;
+  expectsName: boolean;
 }
-
-const token = /"(?:[^"\\]|\\.)*"|[[\]{},]/gsy;
-const between = /[^"[\]{},]*/gsy;
 
 /** Over text that is known to be JSON: depth, and names that come twice, which a parsed value no longer shows. */
 function structureProblem(text: string): FieldError | null {
   const levels: Level[] = [];
-  for (let at = skip(text, 0); at < text.length;) {
-    token.lastIndex = at;
-    const found = token.exec(text)?.[0];
-    if (found === undefined) return null;
-    const end = at + found.length;
-    at = skip(text, end);
+  for (let at = 0; at < text.length; at += 1) {
     const level = levels.at(-1);
-    if (found === '{' || found === '[') {
-      const pointer = level === undefined ? '' : level.at;
-      if (levels.length >= maxDepth) return { pointer, message: `is nested deeper than ${maxDepth} levels` };
-      levels.push({ names: found === '{' ? new Set() : null, pointer, at: `${pointer}/0`, index: 0 });
-    } else if (found === '}' || found === ']') levels.pop();
-    else if (found === ',') nextItem(level);
-    else if (level !== undefined && level.names !== null && text.slice(end, at).includes(':')) {
-      const name = JSON.parse(found) as string;
-      level.at = `${level.pointer}/${escapePointer(name)}`;
-      if (level.names.has(name)) return { pointer: level.at, message: 'stands twice in one object' };
-      level.names.add(name);
+    switch (text.charCodeAt(at)) {
+      case quote: {
+        const end = behindText(text, at);
+        if (level !== undefined && level.names !== null && level.expectsName) {
+          level.name = nameOf(text.slice(at, end));
+          if (level.names.has(level.name))
+            return { pointer: pointerOf(levels), message: 'stands twice in one object' };
+          level.names.add(level.name);
+          if (level.names.size > maxNames)
+            return { pointer: pointerOf(levels.slice(0, -1)), message: `has more than ${maxNames} names` };
+        }
+        at = end - 1;
+        break;
+      }
+      case openBrace:
+      case openBracket: {
+        if (levels.length >= maxDepth)
+          return { pointer: pointerOf(levels), message: `is nested deeper than ${maxDepth} levels` };
+        const isObject = text.charCodeAt(at) === openBrace;
+        levels.push({ names: isObject ? new Set() : null, name: '', index: 0, expectsName: isObject });
+        break;
+      }
+      case closeBrace:
+      case closeBracket:
+        levels.pop();
+        break;
+      case comma:
+        if (level !== undefined) {
+          level.index += 1;
+          level.expectsName = true;
+        }
+        break;
+      case colon:
+        if (level !== undefined) level.expectsName = false;
     }
   }
   return null;
 }
 
-function nextItem(level: Level | undefined): void {
-  if (level === undefined || level.names !== null) return;
-  level.index += 1;
-  level.at = `${level.pointer}/${level.index}`;
+function nameOf(quoted: string): string {
+  return quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
 }
 
-function skip(text: string, from: number): number {
-  between.lastIndex = from;
-  return from + (between.exec(text)?.[0].length ?? 0);
+function pointerOf(levels: readonly Level[]): string {
+  return levels
+    .map(({ names, name, index }) => `/${names === null ? String(index) : escapePointer(name)}`)
+    .join('');
 }
 
 /** The first text that Postgres or canonical JSON cannot carry, or number that a double changes. */
 export function valueProblem(value: Json, pointer: string): FieldError | null {
-  if (typeof value === 'number') return numberProblem(value, pointer);
-  if (typeof value === 'string') return textProblem(value, pointer);
-  if (Array.isArray(value))
-    return first(value.entries(), ([index, one]) => valueProblem(one as Json, `${pointer}/${index}`));
-  if (!isObject(value)) return null;
-  return first(Object.entries(value), ([name, one]) => {
-    const at = `${pointer}/${escapePointer(name.toWellFormed())}`;
-    return textProblem(name, at) ?? valueProblem(one, at);
-  });
+  const found = firstProblem(value);
+  return found === null ? null : { pointer: `${pointer}${found.pointer}`, message: found.message };
 }
 
-function first<T>(items: Iterable<T>, check: (item: T) => FieldError | null): FieldError | null {
-  for (const item of items) {
-    const found = check(item);
-    if (found !== null) return found;
+/** The pointer is put together on the way back: most values have no problem. */
+function firstProblem(value: Json): FieldError | null {
+  if (typeof value === 'number') return numberProblem(value, '');
+  if (typeof value === 'string') return textProblem(value, '');
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1) {
+      const found = firstProblem(value[index] as Json);
+      if (found !== null) return { pointer: `/${index}${found.pointer}`, message: found.message };
+    }
+    return null;
+  }
+  if (!isObject(value)) return null;
+  for (const name of Object.keys(value)) {
+    const found = textProblem(name, '') ?? firstProblem(value[name] as Json);
+    if (found === null) continue;
+    const at = `/${escapePointer(name.toWellFormed())}`;
+    return { pointer: `${at}${found.pointer}`, message: found.message };
   }
   return null;
 }

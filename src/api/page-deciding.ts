@@ -4,6 +4,7 @@ import type { Call, Reply } from './call.js';
 import { approvalHtml, decisionForm } from './page-approval.js';
 import { html, page, problemPage } from './page-html.js';
 import type { SignedIn } from './page-session.js';
+import { isBlank } from '../model/text.js';
 
 // What the pages that decide have in common: the form, the page around it, and what it says afterwards.
 
@@ -43,7 +44,7 @@ export function fields({ decision, digest, reason }: DecisionFields): {
   digest: string;
   reason?: string;
 } {
-  return { decision, digest, ...(reason.trim() === '' ? {} : { reason }) };
+  return { decision, digest, ...(isBlank(reason) ? {} : { reason }) };
 }
 
 export function decided(reply: Reply, { decision }: DecisionFields): Reply {

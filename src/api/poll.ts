@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../model/json.js';
-import { getAction, type ActionRow } from '../store/actions.js';
+import { getAction, listAttempts, type ActionRow } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
 import { decisionsOf } from '../store/decisions.js';
 import { getMessage } from '../store/messages.js';
@@ -63,7 +63,13 @@ async function readAction(call: Call, id: string): Promise<Polled | Problem> {
       : { approval: row.approval, ...(await decidedOf(deps, row, row.approval)) }),
     ...output,
     ...(row.error === null ? {} : { error: row.error as unknown as Json }),
+    ...(row.status === 'executing' ? await nextAttemptOf(deps, row) : {}),
   });
+}
+
+async function nextAttemptOf({ pool }: ApiDeps, { id }: ActionRow): Promise<JsonObject> {
+  const at = (await listAttempts(pool, id)).at(-1)?.nextAt ?? null;
+  return at === null ? {} : { nextAttemptAt: at };
 }
 
 /** Who decided, and why it did not run where it did not. */

@@ -55,3 +55,13 @@ export function problemBody(
 export function escapePointer(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }
+
+/** The first name that comes a second time. */
+export function firstTwice(given: readonly (readonly [string, string])[]): string | null {
+  const names = new Set<string>();
+  for (const [name] of given) {
+    if (names.has(name)) return name;
+    names.add(name);
+  }
+  return null;
+}

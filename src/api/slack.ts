@@ -3,6 +3,7 @@ import { z } from 'zod';
 import * as api from '../model/api.js';
 import { isObject, type JsonObject } from '../model/json.js';
 import type { SlackChannel } from '../model/notifications.js';
+import { isBlank } from '../model/text.js';
 import {
   callSlack,
   line,
@@ -191,7 +192,7 @@ async function submit(
   call.principal = person.principal;
   call.effect = effectOf(view.id, person.principal.id, read.value);
   const reason = view.state.values[reasonInput.block]?.[reasonInput.action]?.value ?? '';
-  const body = { decision, digest, ...(reason.trim() === '' ? {} : { reason }) };
+  const body = { decision, digest, ...(isBlank(reason) ? {} : { reason }) };
   const reply = await decide(call, approval, body, 'slack');
   if (reply.kind === 'problem') return windowError(refusedHere(call, read.value, reply));
   const taken = reply.kind === 'answer' && reply.status === 200;

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { escapePointer, invalid, notFound, type FieldError, type Problem } from './problem.js';
 import { truncate } from '../model/text.js';
+import { escapePointer, firstTwice, invalid, notFound, type FieldError, type Problem } from './problem.js';
 
 export type Valid = { readonly kind: 'valid'; readonly value: unknown };
 
@@ -15,12 +15,18 @@ export function validateParams(
     : notFound('resource', truncate(Object.values(params).join('/'), 200));
 }
 
+const maxParameters = 100;
+
 export function validateQuery(schema: z.ZodType, search: URLSearchParams): Valid | Problem {
   const given: [string, string][] = [...search];
-  const twice = given.find(([name], index) => given.findIndex(([other]) => other === name) !== index);
-  if (twice !== undefined) {
-    const pointer = `/query/${escapePointer(twice[0])}`;
-    return invalid(`query parameter \`${twice[0]}\` stands twice`, [{ pointer, message: 'must stand once' }]);
+  if (given.length > maxParameters)
+    return invalid(`the query has more than ${maxParameters} parameters`, [
+      { pointer: '/query', message: `must have ${maxParameters} parameters at most` },
+    ]);
+  const twice = firstTwice(given);
+  if (twice !== null) {
+    const pointer = `/query/${escapePointer(twice)}`;
+    return invalid(`query parameter \`${twice}\` stands twice`, [{ pointer, message: 'must stand once' }]);
   }
   const odd = given.find(
     ([name, value]) => !`${name}${value}`.isWellFormed() || `${name}${value}`.includes('\u0000'),
@@ -55,7 +61,7 @@ function refuse(error: z.ZodError, base: string, detail: string): Problem {
 function fieldErrors(issue: z.core.$ZodIssue, base: string): FieldError[] {
   const pointer = base + issue.path.map((part) => `/${escapePointer(String(part))}`).join('');
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
+    return issue.keys.slice(0, maxErrors).map((key) => ({
       pointer: `${pointer}/${escapePointer(key)}`,
       message: 'is not known here: leave it out',
     }));

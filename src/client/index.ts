@@ -1,5 +1,7 @@
 import type { SealedMessage, SignedBody, SignedMessage } from '../model/message.js';
-import { isUnavailable } from '../db/index.js';
+import type { Refusal } from '../engine/state.js';
+import { isUnavailable, type Tx } from '../db/index.js';
+import { getApproval } from '../store/approvals.js';
 import { insertDecision } from '../store/decisions.js';
 import { textValue } from './attest.js';
 import type { DecideRequest, MessageOutcome, OperateRequest, RunClient } from './types.js';
@@ -68,6 +70,7 @@ async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest):
   const values = reason === null ? [] : [textValue('reason', reason)];
   return post(deps, waiter, {
     ...{ run, id, waitMs: request.waitMs ?? answerMs },
+    refuse: (tx) => refuseSettled(tx, run, approval),
     make: () => ({ principal, body, values }),
     beside: (tx, message, refs) =>
       insertDecision(tx, {
@@ -75,6 +78,25 @@ async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest):
         ...{ reasonRef: refs[0] ?? null, at: timeOf(message), status: 'accepted', code: null },
       }),
   });
+}
+
+/** Nobody keeps a decision about what has ended: no step would take it. */
+async function refuseSettled(tx: Tx, run: string, id: string): Promise<Refusal | null> {
+  const approval = await getApproval(tx, id);
+  const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
+  if (approval === null || approval.run !== run)
+    return no('NOT_FOUND', `run \`${run}\` has no approval \`${id}\``);
+  switch (approval.status) {
+    case 'open':
+    case 'escalated':
+      return null;
+    case 'expired':
+      return no('APPROVAL_EXPIRED', 'the approval is expired');
+    case 'revoked':
+      return no('APPROVAL_REVOKED', 'the approval is revoked');
+    default:
+      return no('ALREADY_DECIDED', `the approval is ${approval.status}`);
+  }
 }
 
 function timeOf({ text }: SealedMessage): string {

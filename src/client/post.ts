@@ -26,6 +26,8 @@ export interface Posting {
   ) => Promise<void>;
   /** The version that the caller has seen, for a submit. */
   readonly expectedVersion?: number | null;
+  /** What else the store knows against it, behind the lock on its run. */
+  readonly refuse?: (tx: Tx) => Promise<Refusal | null>;
 }
 
 type Kept =
@@ -62,6 +64,7 @@ async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<
   const asked = posting.make(row, id);
   const { kind } = asked.body;
   const refusal =
+    (await posting.refuse?.(tx)) ??
     refusalNow(row, kind, posting.expectedVersion ?? null) ??
     tooLarge(asked.values) ??
     (await noRoom(tx, row, kind, bytesOf(asked.values)));
@@ -94,7 +97,7 @@ function refusalNow(row: RunRow, kind: MessageKind, expectedVersion: number | nu
       );
 }
 
-/** Nothing that a run has taken is too much for it later. A decision, a cancel and a retry always have room. */
+/** Nothing that a run has taken is too much for it later. What a decision, a cancel and a retry bring is small. */
 async function noRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Promise<Refusal | null> {
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
   const waiting = await countUnanswered(tx, row.id);

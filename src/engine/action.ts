@@ -36,7 +36,7 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     recipe: 1,
     bound: fields.bound,
     n,
-    idempotencyKey: `${run.run}:${what}:${n}`,
+    idempotencyKey: `${run.run}:${asciiName(fields.transition)}:${plainDigest(kit.digest(fields.args))}:${n}`,
     stay: run.stay,
     requestedAt: draft.time,
     approval: null,
@@ -44,6 +44,11 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     refs: fields.refs ?? [],
   };
   return { ...action, digest: bindingDigest(kit, run, action, fields.gate) };
+}
+
+/** The key travels in headers: a name in another script is percent-encoded, and `%` too, so that two names stay two. */
+function asciiName(name: string): string {
+  return name.toWellFormed().replace(/[^!-~]+|%/gu, encodeURIComponent);
 }
 
 /** The same for every request to do exactly this, whoever asks. */

@@ -1,3 +1,4 @@
+import { isExactNumber } from '../model/json.js';
 import {
   operators,
   type Comparison,
@@ -144,7 +145,7 @@ function readNumber(written: string, start: number): Read<Literal> {
   if (!number.test(written))
     return invalid(start, `\`${shown(written)}\` is no number: write it as JSON does, such as \`-12.5e3\``);
   const value = Number(written);
-  if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value)))
+  if (!isExactNumber(written) || (Number.isInteger(value) && !Number.isSafeInteger(value)))
     return invalid(start, `the number \`${shown(written)}\` is beyond what is exact`);
   return { status: 'read', value: { kind: 'literal', value }, start, end: start + written.length };
 }

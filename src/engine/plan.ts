@@ -190,6 +190,8 @@ export type Executor =
       readonly connection: string;
       readonly args: readonly Template[];
       readonly stdin: Template | null;
+      /** Values may begin with `-`, also before a `--`. Absent: they may not. */
+      readonly allowDashes?: true;
       readonly idempotencyKey: boolean;
     }
   | { readonly kind: 'human'; readonly queue: string | null; readonly roles: readonly string[] }

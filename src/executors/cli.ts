@@ -2,9 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { isAbsolute, resolve as resolvePath } from 'node:path';
 import type { Executor } from '../engine/plan.js';
-import type { Json } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
 import { truncate, truncateStart } from '../model/text.js';
+import { parseExactly } from './exact-json.js';
 import { codeOf } from './network.js';
 import {
   failure,
@@ -12,10 +12,11 @@ import {
   maxOutputBytes,
   startDeadline,
   stoppedResult,
+  unusableAnswer,
   type Deadline,
 } from './outcome.js';
 import type { Built, Call, ExecutorDriver, ExecutorResult, RunContext, Scopes } from './types.js';
-import { resolveTextValue } from './values.js';
+import { pathText, resolveTextValue, unusable } from './values.js';
 
 type CliCall = Extract<Call, { kind: 'cli' }>;
 type CliConnection = Extract<Connection, { kind: 'cli' }>;
@@ -31,10 +32,21 @@ export const cli: ExecutorDriver<'cli'> = { kind: 'cli', build: buildCli, run: r
 
 function buildCli(executor: Extract<Executor, { kind: 'cli' }>, scopes: Scopes): Built {
   const args: string[] = [];
+  let optionsEnded = executor.allowDashes === true;
   for (const [index, template] of executor.args.entries()) {
-    const text = resolveTextValue(template, scopes, `argument ${index}`);
+    const where = `argument ${index}`;
+    const text = resolveTextValue(template, scopes, where);
     if (text.status === 'unresolved') return text;
-    if (text.status === 'text') args.push(text.value);
+    if (text.status !== 'text') continue;
+    // A literal is the author's word; a value is the caller's, and would become an option.
+    const isLiteral = template.kind === 'literal';
+    if (!isLiteral && !optionsEnded && text.value.startsWith('-')) {
+      const why =
+        'begins with `-` and would be read as an option; write `--` before it, or `allowDashes: true`';
+      return unusable(pathText(template), where, why);
+    }
+    optionsEnded ||= isLiteral && text.value === '--';
+    args.push(text.value);
   }
   const stdin = executor.stdin === null ? null : resolveTextValue(executor.stdin, scopes, 'stdin');
   if (stdin?.status === 'unresolved') return stdin;
@@ -191,22 +203,24 @@ function result(call: CliCall, ended: Ended, context: RunContext): ExecutorResul
     case 'stopped':
       return stoppedResult(context, ended.why, true, `the ${who}`);
     case 'too_large':
-      return failureAfterSending(
-        context,
-        'permanent',
-        `the ${who} wrote over ${maxOutputBytes} bytes and was ended`,
-      );
+      return unusableAnswer(context, `the ${who} wrote over ${maxOutputBytes} bytes and was ended`);
     case 'exited': {
       const { exitCode, stdout, stderr } = ended;
-      const output = { exitCode, stdout, stderr, json: parsed(stdout) };
-      if (exitCode === 0) return { status: 'succeeded', output, response: output, evidence: ['cli_output'] };
+      const json = parseExactly(stdout);
+      const { value, exact } = json.status === 'parsed' ? json : { value: null, exact: [] };
+      const output = { exitCode, stdout, stderr, json: value };
+      if (exitCode === 0)
+        return {
+          ...{ status: 'succeeded', output, response: output, evidence: ['cli_output'] },
+          ...(exact.length === 0 ? {} : { exact: exact.map((at) => `/json${at}`) }),
+        };
       if (exitCode === null)
         return failureAfterSending(
           context,
           'permanent',
           `the ${who} was ended by ${ended.signal ?? 'a signal'}`,
         );
-      return failure('permanent', `the ${who} exited with code ${exitCode}${lastWords(stderr)}`, {
+      return failure('permanent', `the ${who} exited with code ${exitCode}${lastWords(stderr, context)}`, {
         response: {
           ...output,
           stdout: truncate(stdout, maxFailedText, ''),
@@ -217,16 +231,8 @@ function result(call: CliCall, ended: Ended, context: RunContext): ExecutorResul
   }
 }
 
-function parsed(stdout: string): Json {
-  try {
-    return JSON.parse(stdout) as Json;
-  } catch {
-    return null;
-  }
-}
-
-/** The end of a command's standard error: that is where it says why. */
-export function lastWords(stderr: string): string {
-  const text = stderr.trim();
-  return text === '' ? '' : `: ${truncateStart(text, 500)}`;
+/** The end of a command's standard error: that is where it says why. Masked before it is cut. */
+export function lastWords(stderr: string, { maskText }: Pick<RunContext, 'maskText'>): string {
+  const text = (maskText?.(stderr) ?? stderr).trim();
+  return text === '' ? '' : `: ${text.length > 500 ? `...${text.slice(-500)}` : text}`;
 }

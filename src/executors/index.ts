@@ -3,6 +3,8 @@ import { cli } from './cli.js';
 import { mcp } from './mcp.js';
 import { closeStdioSessions } from './mcp-stdio.js';
 import { noop } from './noop.js';
+import { jsonTrouble } from '../model/json.js';
+import { maskedText, type Mask } from './mask.js';
 import { abortedError, failure, isExecutorAborted } from './outcome.js';
 import { processReferences, resolveConnectionReferences } from './references.js';
 import { rest } from './rest.js';
@@ -28,8 +30,8 @@ export function buildCall(executor: Executor, scopes: Scopes, at: 'transition' |
 }
 
 /**
- * Performs a call. References of its connection are resolved here, for this call, and no value of theirs is in what a
- * failure says. Rejects with `ExecutorAborted` when `context.signal` aborts; every other failure is a value.
+ * Performs a call. References of its connection are resolved here, for this call, and no value of theirs is in what it
+ * answers or a failure says. Rejects with `ExecutorAborted` when `context.signal` aborts; every other failure is a value.
  */
 export async function runCall(call: Call, context: RunContext): Promise<ExecutorResult> {
   if (context.signal.aborted) throw abortedError(false);
@@ -38,16 +40,40 @@ export async function runCall(call: Call, context: RunContext): Promise<Executor
     context.references ?? processReferences(),
   );
   if (resolved.status === 'missing') return failure('permanent', connectionMessage(call, resolved.message));
-  const { redact } = resolved;
+  const { mask, connection } = resolved;
   try {
-    const result = await perform(call, { ...context, connection: resolved.connection });
-    if (result.status === 'succeeded') return result;
-    const response = result.response === undefined ? {} : { response: redact.json(result.response) };
-    return { ...result, message: redact.text(result.message), ...response };
+    return maskResult(await perform(call, { ...context, connection, maskText: mask.text }), mask);
   } catch (error) {
     if (isExecutorAborted(error)) throw error;
-    throw new Error(redact.text(error instanceof Error ? (error.stack ?? error.message) : String(error)));
+    throw new Error(mask.text(error instanceof Error ? (error.stack ?? error.message) : String(error)));
   }
+}
+
+function maskResult(result: ExecutorResult, mask: Mask): ExecutorResult {
+  if (result.status === 'failed') {
+    const message = mask.text(result.message);
+    const response = result.response === undefined ? null : mask.json(result.response);
+    return {
+      ...result,
+      message,
+      ...(response === null ? {} : { response: response.value }),
+      ...(message.includes(maskedText) ? { isMasked: true } : {}),
+    };
+  }
+  // What no walk could follow to its end is refused as it is, and nothing of it is kept.
+  if (jsonTrouble(result.output) !== null || jsonTrouble(result.response) !== null) return result;
+  const output = mask.json(result.output);
+  const response = mask.json(result.response);
+  const sameValue = result.response === result.output;
+  const elsewhere = sameValue ? [] : response.at.filter((at) => !/^\/body(\/|$)/.test(at));
+  return {
+    ...result,
+    output: output.value,
+    response: sameValue ? output.value : response.value,
+    ...(result.exact === undefined ? {} : { exact: result.exact.map(mask.pointer) }),
+    ...(output.at.length === 0 ? {} : { masked: output.at }),
+    ...(elsewhere.length === 0 ? {} : { maskedResponse: elsewhere }),
+  };
 }
 
 function connectionMessage(call: Call, message: string): string {

@@ -1,14 +1,18 @@
 import type { IncomingMessage } from 'node:http';
-import { pipeline, Readable, Transform } from 'node:stream';
+import { PassThrough, pipeline, Readable, Transform } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Connection } from '../model/policy-set.js';
 import type { ErrorClass } from '../model/errors.js';
+import { unpackStreams } from './body.js';
+import { markInexact } from './exact-json.js';
 import { clientInfo, maxMessageBytes } from './mcp-limits.js';
+import { readableMessage } from './mcp-message.js';
 import { codeOf, exchange, retryAfterMs, type Exchange } from './network.js';
 import type { Deadline } from './outcome.js';
-import { classOfStatus } from './rest.js';
+import { classOfStatus, leavesOutcomeOpen } from './rest.js';
+import { asciiHeader } from './values.js';
 
 type HttpTransport = Extract<Extract<Connection, { kind: 'mcp' }>['transport'], { kind: 'http' }>;
 
@@ -18,6 +22,10 @@ export interface HttpProblem {
   readonly sent: boolean;
   readonly message: string;
   readonly retryAfterMs?: number;
+  /** What answered does not know what became of the message. */
+  readonly outcomeOpen?: boolean;
+  /** It answered as if it had done it, and the answer is none. */
+  readonly isUnreadable?: boolean;
 }
 
 export interface HttpSession {
@@ -43,7 +51,7 @@ export function httpSession(params: HttpTransport, url: URL, deadline: Deadline)
     setTimeout(() => void client.close().catch(() => undefined), settleMs).unref();
   };
   const transport = new StreamableHTTPClientTransport(url, {
-    requestInit: { headers: { 'user-agent': 'countersign', ...params.headers } },
+    requestInit: { headers: { 'user-agent': 'countersign', ...asciiHeaders(params.headers) } },
     fetch: (target, init) =>
       pinnedFetch(params, new URL(target), init ?? {}, deadline.signal, note, onBroken),
     reconnectionOptions: {
@@ -61,6 +69,20 @@ export function httpSession(params: HttpTransport, url: URL, deadline: Deadline)
     await client.close().catch(() => undefined);
   };
   return { client, transport, problem: () => problem, close };
+}
+
+function asciiHeaders(headers: HttpTransport['headers']): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, asciiHeader(value)]));
+}
+
+/** Why HTTP cannot carry one of the headers; null: it can carry all. */
+export function headersProblem(headers: HttpTransport['headers']): string | null {
+  try {
+    new Headers(asciiHeaders(headers));
+    return null;
+  } catch {
+    return 'one of its headers has a name or a value that HTTP cannot carry';
+  }
 }
 
 function pause(ms: number): Promise<void> {
@@ -102,6 +124,7 @@ async function pinnedFetch(
       sent: true,
       message,
       ...(after === undefined ? {} : { retryAfterMs: after }),
+      outcomeOpen: leavesOutcomeOpen(status),
     });
   }
   if (redirected) {
@@ -117,20 +140,66 @@ function asFetched(
   tell: (problem: HttpProblem) => void,
   onBroken: () => void,
 ): Response {
-  const body = pipeline(response, capped(tell), (error) => {
+  const unreadable = (message: string): void => {
+    tell({ errorClass: 'permanent', sent: true, message, isUnreadable: status < 300 });
+    onBroken();
+  };
+  const unpacked = unpackStreams(response.headers['content-encoding']);
+  if (unpacked === null) {
+    response.destroy();
+    unreadable('its answer has a content encoding that is not read here');
+    throw new Error('the answer cannot be read');
+  }
+  const type = response.headers['content-type'] ?? '';
+  const streams = [response, ...unpacked, capped(tell), messages(type, unreadable)];
+  const body = pipeline(streams, (error) => {
     // The SDK cancels what it need not read; only the other side's break is one.
     if (!error || ['ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'].includes(codeOf(error))) return;
+    if (codeOf(error).startsWith('Z_')) return unreadable(`its answer is packed wrongly (${codeOf(error)})`);
     tell({ errorClass: 'connection', sent: true, message: 'its answer broke off' });
     onBroken();
-  });
+  }) as unknown as Transform;
   const headers = Object.entries(response.headers).flatMap(([name, value]): [string, string][] =>
-    typeof value === 'string' ? [[name, value]] : [],
+    typeof value === 'string' && !['content-encoding', 'content-length'].includes(name)
+      ? [[name, value]]
+      : [],
   );
   if (status === 204 || status === 205) {
     body.resume();
     return new Response(null, { status, headers });
   }
   return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { status, headers });
+}
+
+/** Messages as the SDK may parse them: the whole of a JSON answer, each `data:` of a stream of events. */
+function messages(type: string, unreadable: (message: string) => void): Transform {
+  const isEvents = /^\s*text\/event-stream\b/i.test(type);
+  if (!isEvents && !/^\s*application\/json\b/i.test(type)) return new PassThrough();
+  const decoder = new TextDecoder();
+  let held = '';
+  const whole = (text: string): string => {
+    const readable = readableMessage(text);
+    if (readable === null) unreadable('its answer is not JSON');
+    return readable ?? text;
+  };
+  // A message may be spread over several lines, between two of its tokens.
+  const event = (line: string): string => {
+    const data = line.startsWith('data:') ? line.slice('data:'.length) : '';
+    return data.trim() === '' ? line : `data: ${readableMessage(data) ?? markInexact(data)}`;
+  };
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      held += decoder.decode(chunk, { stream: true });
+      if (!isEvents) return done();
+      const lines = held.split('\n');
+      held = lines.pop() ?? '';
+      done(null, lines.map((line) => `${event(line)}\n`).join(''));
+    },
+    flush(done) {
+      const rest = held + decoder.decode();
+      done(null, rest.trim() === '' ? rest : isEvents ? event(rest) : whole(rest));
+    },
+  });
 }
 
 function notDelivered(answer: Exclude<Exchange, { status: 'answered' }>): HttpProblem {

@@ -1,11 +1,12 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import type { Connection } from '../model/policy-set.js';
 import { truncateStart } from '../model/text.js';
 import { lastWords, workingDirectory } from './cli.js';
 import { clientInfo, maxMessageBytes } from './mcp-limits.js';
+import { makeStdioTransport } from './mcp-transport.js';
 import { codeOf } from './network.js';
 import { failure, type Failure } from './outcome.js';
+import type { RunContext } from './types.js';
 
 // A started server serves all calls of its connection, and is stopped when nobody has called it for a while.
 
@@ -15,10 +16,12 @@ const idleMs = 60_000;
 const connectTimeoutMs = 30_000;
 const maxStderrText = 8_192;
 
+/** Why the session ended, where its server said so. */
+type Problem = (context: Pick<RunContext, 'maskText'>) => string;
+
 export interface Session {
   readonly client: Client;
-  /** Why the session ended, where the transport said so. */
-  problem(): string;
+  readonly problem: Problem;
   /** The call is over. A session that is not `usable` any more serves nobody else. */
   release(usable: boolean): void;
 }
@@ -26,7 +29,7 @@ export interface Session {
 export type Opening = { readonly status: 'open'; readonly session: Session } | Failure;
 
 interface Pooled {
-  readonly opened: Promise<{ status: 'open'; client: Client; problem: () => string } | Failure>;
+  readonly opened: Promise<{ status: 'open'; client: Client; problem: Problem } | Failure>;
   users: number;
   retired: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -37,17 +40,17 @@ const pool = new Map<string, Pooled>();
 /** The session of a connection, started when there is none. Its key holds resolved secrets: it stays in memory. */
 export async function openStdio(
   transport: StdioTransport,
-  baseDirectory: string,
+  context: Pick<RunContext, 'baseDirectory' | 'maskText'>,
   name: string,
 ): Promise<Opening> {
-  const cwd = workingDirectory(baseDirectory, transport.workingDirectory);
+  const cwd = workingDirectory(context.baseDirectory, transport.workingDirectory);
   if (cwd === null)
     return failure(
       'permanent',
       `the working directory of connection \`${name}\` does not exist; create it or name another`,
     );
   const key = JSON.stringify([transport, cwd]);
-  const pooled = pool.get(key) ?? start(key, transport, cwd, name);
+  const pooled = pool.get(key) ?? start(key, transport, cwd, name, context);
   pooled.users += 1;
   clearTimeout(pooled.timer);
   const opened = await pooled.opened;
@@ -60,12 +63,18 @@ export async function openStdio(
   return { status: 'open', session };
 }
 
-function start(key: string, transport: StdioTransport, cwd: string, name: string): Pooled {
+function start(
+  key: string,
+  transport: StdioTransport,
+  cwd: string,
+  name: string,
+  context: Pick<RunContext, 'maskText'>,
+): Pooled {
   const forget = (): void => {
     if (pool.get(key) === pooled) pool.delete(key);
   };
   const pooled: Pooled = {
-    opened: connect(transport, cwd, name, forget),
+    opened: connect(transport, cwd, name, context, forget),
     users: 0,
     retired: false,
     timer: undefined,
@@ -78,27 +87,20 @@ async function connect(
   params: StdioTransport,
   cwd: string,
   name: string,
+  context: Pick<RunContext, 'maskText'>,
   onClose: () => void,
-): Promise<{ status: 'open'; client: Client; problem: () => string } | Failure> {
-  const transport = new StdioClientTransport({
-    command: params.command,
-    args: [...params.args],
-    env: { ...params.env },
-    cwd,
-    stderr: 'pipe',
-    maxBufferSize: maxMessageBytes,
-  });
+): Promise<{ status: 'open'; client: Client; problem: Problem } | Failure> {
   let stderr = '';
   let tooLarge = false;
-  transport.stderr?.on(
-    'data',
-    (chunk: Buffer) => (stderr = truncateStart(stderr + chunk.toString('utf8'), maxStderrText, '')),
-  );
+  const transport = makeStdioTransport({
+    ...{ command: params.command, args: params.args, env: params.env, cwd, maxMessageBytes },
+    onStderr: (text) => (stderr = truncateStart(stderr + text, maxStderrText, '')),
+    onTooLarge: () => (tooLarge = true),
+  });
   const client = new Client(clientInfo);
   client.onclose = onClose;
-  client.onerror = (error) => (tooLarge ||= error.message.includes('maximum size'));
-  const problem = (): string =>
-    tooLarge ? `: a message is over ${maxMessageBytes} bytes` : lastWords(stderr);
+  const problem: Problem = (context) =>
+    tooLarge ? `: a message is over ${maxMessageBytes} bytes` : lastWords(stderr, context);
   try {
     await client.connect(transport, { timeout: connectTimeoutMs });
     return { status: 'open', client, problem };
@@ -114,7 +116,7 @@ async function connect(
     }
     return failure(
       'connection',
-      `the MCP server of connection \`${name}\` did not start to answer${problem()}; nothing was sent`,
+      `the MCP server of connection \`${name}\` did not start to answer${problem(context)}; nothing was sent`,
     );
   }
 }

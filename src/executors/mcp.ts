@@ -1,13 +1,14 @@
-import { CallToolResultSchema, type CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { z } from 'zod';
 import { ErrorCode, McpError } from '@modelcontextprotocol/sdk/types.js';
 import type { Executor } from '../engine/plan.js';
 import { resolveTemplate } from '../engine/template.js';
-import type { Json, JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
 import { truncate } from '../model/text.js';
-import { httpSession, type HttpProblem } from './mcp-http.js';
+import { headersProblem, httpSession, type HttpProblem } from './mcp-http.js';
+import { readToolResult, takesArgument } from './mcp-message.js';
 import { openStdio } from './mcp-stdio.js';
 import {
   failure,
@@ -15,6 +16,7 @@ import {
   maxOutputBytes,
   startDeadline,
   stoppedResult,
+  unusableAnswer,
   type Deadline,
 } from './outcome.js';
 import { parseBase } from './rest.js';
@@ -72,7 +74,7 @@ async function overStdio(
   context: RunContext,
   deadline: Deadline,
 ): Promise<ExecutorResult> {
-  const opening = openStdio(transport, context.baseDirectory, call.connection);
+  const opening = openStdio(transport, context, call.connection);
   const opened = await Promise.race([opening, stopOf(deadline)]);
   if (opened === 'stopped') {
     // It may still open, for the next call.
@@ -82,14 +84,20 @@ async function overStdio(
   if (opened.status === 'failed') return opened;
   const { session } = opened;
   let usable = true;
+  let called = false;
   try {
-    return toResult(call, await callTool(session.client, call, context, deadline), context);
+    const params = await paramsOf(session.client, call, context, deadline);
+    called = true;
+    return toResult(call, await callTool(session.client, params, context, deadline), context);
   } catch (error) {
     const stopped = deadline.stopped();
     usable = stopped === null && isProtocolAnswer(error);
-    if (stopped !== null) return stoppedResult(context, stopped, true, who(call));
-    if (usable) return refusedByServer(call, error);
-    return failureAfterSending(context, 'connection', `${who(call)}: its server ended${session.problem()}`);
+    if (stopped !== null) return stoppedResult(context, stopped, called, who(call));
+    if (usable) return refusedByServer(call, error, context);
+    const message = `${who(call)}: its server ended${session.problem(context)}`;
+    return called
+      ? failureAfterSending(context, 'connection', message)
+      : failure('connection', `${message}; nothing was sent`);
   } finally {
     session.release(usable);
   }
@@ -113,6 +121,8 @@ async function overHttp(
     const rule = 'it needs an http or https address without credentials or fragment';
     return failure('permanent', `the url of connection \`${call.connection}\` cannot be used; ${rule}`);
   }
+  const wrong = headersProblem(transport.headers);
+  if (wrong !== null) return failure('permanent', `connection \`${call.connection}\`: ${wrong}`);
   const session = httpSession(transport, url, deadline);
   let called = false;
   try {
@@ -120,15 +130,16 @@ async function overHttp(
       signal: deadline.signal,
       timeout: context.timeoutMs + 1_000,
     });
+    const params = await paramsOf(session.client, call, context, deadline);
     called = true;
-    return toResult(call, await callTool(session.client, call, context, deadline), context);
+    return toResult(call, await callTool(session.client, params, context, deadline), context);
   } catch (error) {
     const problem = session.problem();
     const sent = called && problem?.sent !== false;
     const stopped = deadline.stopped();
     if (stopped !== null) return stoppedResult(context, stopped, sent, who(call));
     if (problem !== null) return httpFailure(call, problem, sent, context);
-    if (isProtocolAnswer(error)) return refusedByServer(call, error);
+    if (isProtocolAnswer(error)) return refusedByServer(call, error, context);
     const message = `${who(call)}: the connection broke off`;
     return sent
       ? failureAfterSending(context, 'connection', message)
@@ -145,27 +156,82 @@ function httpFailure(
   context: RunContext,
 ): ExecutorResult {
   const message = `${who(call)}: ${problem.message}`;
+  if (problem.isUnreadable === true && sent) return unusableAnswer(context, message);
   const lost = problem.errorClass === 'connection' && sent;
   if (lost) return failureAfterSending(context, 'connection', message);
-  return failure(
-    problem.errorClass,
-    message,
-    problem.retryAfterMs === undefined ? {} : { retryAfterMs: problem.retryAfterMs },
-  );
+  return failure(problem.errorClass, message, {
+    ...(problem.retryAfterMs === undefined ? {} : { retryAfterMs: problem.retryAfterMs }),
+    effectPossible: context.hasEffect && sent && problem.outcomeOpen === true,
+  });
 }
 
-async function callTool(
+type Params = { name: string; arguments: JsonObject; _meta?: JsonObject };
+
+const keyName = '_idempotencyKey';
+
+/** The key goes beside the arguments of a tool whose schema is closed: among them, the tool would refuse the call. */
+async function paramsOf(
   client: Client,
   call: McpCall,
   context: RunContext,
   deadline: Deadline,
-): Promise<CallToolResult> {
+): Promise<Params> {
   const key = context.idempotencyKey;
-  const args = { ...call.arguments, ...(key === null ? {} : { _idempotencyKey: key }) };
-  // The deadline is ours: the client's own must not come first.
-  const options = { signal: deadline.signal, timeout: Math.min(context.timeoutMs + 1_000, 2_147_483_647) };
-  const result = await client.callTool({ name: call.tool, arguments: args }, CallToolResultSchema, options);
-  return result as CallToolResult;
+  if (key === null) return { name: call.tool, arguments: call.arguments };
+  return (await takesKey(client, call.tool, context, deadline))
+    ? { name: call.tool, arguments: { ...call.arguments, [keyName]: key } }
+    : { name: call.tool, arguments: call.arguments, _meta: { [keyName]: key } };
+}
+
+/** For as long as the session is. */
+const knownTools = new WeakMap<Client, Map<string, boolean>>();
+const maxPages = 50;
+
+async function takesKey(
+  client: Client,
+  tool: string,
+  context: RunContext,
+  deadline: Deadline,
+): Promise<boolean> {
+  const known = knownTools.get(client)?.get(tool);
+  if (known !== undefined) return known;
+  const found = new Map<string, boolean>();
+  let cursor: string | undefined;
+  for (let page = 0; page < maxPages; page += 1) {
+    const params = cursor === undefined ? {} : { cursor };
+    const listed = await client
+      .request({ method: 'tools/list', params }, toolList, optionsOf(context, deadline))
+      // A server need not be able to list its tools.
+      .catch((error: unknown) => {
+        if (isProtocolAnswer(error) || error instanceof z.core.$ZodError) return { tools: [] };
+        throw error;
+      });
+    for (const one of listed.tools) found.set(one.name, takesArgument(one as JsonObject, keyName));
+    cursor = 'nextCursor' in listed ? listed.nextCursor : undefined;
+    if (cursor === undefined || found.has(tool)) break;
+  }
+  knownTools.set(client, found);
+  return found.get(tool) ?? true;
+}
+
+const toolList = z.looseObject({
+  tools: z.array(z.looseObject({ name: z.string() })),
+  nextCursor: z.string().optional(),
+});
+
+/** The deadline is ours: the client's own must not come first. */
+function optionsOf(context: RunContext, deadline: Deadline): { signal: AbortSignal; timeout: number } {
+  return { signal: deadline.signal, timeout: Math.min(context.timeoutMs + 1_000, 2_147_483_647) };
+}
+
+async function callTool(
+  client: Client,
+  params: Params,
+  context: RunContext,
+  deadline: Deadline,
+): Promise<JsonObject> {
+  const request = { method: 'tools/call', params } as const;
+  return (await client.request(request, z.looseObject({}), optionsOf(context, deadline))) as JsonObject;
 }
 
 /** The server answered, and said no: not a lost connection. */
@@ -174,40 +240,32 @@ function isProtocolAnswer(error: unknown): boolean {
   return error instanceof McpError && !lost.includes(error.code);
 }
 
-function refusedByServer(call: McpCall, error: unknown): ExecutorResult {
-  const said = error instanceof Error ? truncate(error.message, 500) : 'no reason given';
+function refusedByServer(call: McpCall, error: unknown, context: RunContext): ExecutorResult {
+  const said = error instanceof Error ? shorten(error.message, context) : 'no reason given';
   return failure('permanent', `${who(call)} was refused by its server: ${said}`);
 }
 
-function toResult(call: McpCall, result: CallToolResult, context: RunContext): ExecutorResult {
-  const output = outputOf(result);
-  if (Buffer.byteLength(JSON.stringify(output)) > maxOutputBytes) {
-    return failureAfterSending(
-      context,
-      'permanent',
-      `${who(call)}: the result is over ${maxOutputBytes} bytes; ask for less`,
-    );
-  }
-  if (result.isError === true)
-    return failure('permanent', `${who(call)} failed: ${textOf(result)}`, { response: output });
-  return { status: 'succeeded', output, response: output, evidence: ['mcp_tool_result'] };
+/** Masked before it is cut: half of a secret would be no longer known as one. */
+function shorten(text: string, { maskText }: RunContext): string {
+  return truncate(maskText?.(text) ?? text, 500);
 }
 
-/** What is structured, else a single text that is JSON, else the content as it came. */
-function outputOf(result: CallToolResult): Json {
-  if (result.structuredContent !== undefined) return result.structuredContent as JsonObject;
-  const only = result.content.length === 1 ? result.content[0] : undefined;
-  if (only?.type === 'text') {
-    try {
-      return JSON.parse(only.text) as Json;
-    } catch {
-      // Text that is no JSON is content like any other.
-    }
+function toResult(call: McpCall, said: JsonObject, context: RunContext): ExecutorResult {
+  const result = readToolResult(said);
+  // It answered, so it may well have done it: not tried again, and not elsewhere.
+  if (result.status === 'malformed')
+    return failure('permanent', `${who(call)} answered no tool result: ${result.why}`, {
+      effectPossible: context.hasEffect,
+    });
+  const { output, exact } = result;
+  if (Buffer.byteLength(JSON.stringify(output)) > maxOutputBytes)
+    return unusableAnswer(context, `${who(call)}: the result is over ${maxOutputBytes} bytes: ask for less`);
+  if (result.isError) {
+    const why = result.text === '' ? 'no reason given' : shorten(result.text, context);
+    return failure('permanent', `${who(call)} failed: ${why}`, { response: output });
   }
-  return { content: result.content as unknown as Json };
-}
-
-function textOf(result: CallToolResult): string {
-  const text = result.content.flatMap((item) => (item.type === 'text' ? [item.text] : [])).join(' ');
-  return text === '' ? 'no reason given' : truncate(text, 500);
+  return {
+    ...{ status: 'succeeded', output, response: output, evidence: ['mcp_tool_result'] },
+    ...(exact.length === 0 ? {} : { exact }),
+  };
 }

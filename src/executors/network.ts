@@ -220,11 +220,23 @@ export async function readCapped(stream: Readable, limit: number): Promise<Body>
   return { status: 'read', bytes: Buffer.concat(chunks) };
 }
 
-/** Seconds or an HTTP date, as milliseconds from now; undefined when absent or unreadable. */
+/** Longer than anybody waits, and short enough to be added to a time. */
+const longestAskedMs = 366 * 86_400_000;
+
+/** Seconds or an HTTP date, as milliseconds from now, a year at most; undefined when absent or unreadable. */
 export function retryAfterMs(header: string | undefined, now: number): number | undefined {
-  if (header === undefined) return undefined;
-  const text = header.trim();
-  if (/^[0-9]{1,9}$/.test(text)) return Number(text) * 1000;
-  const at = Date.parse(text);
-  return /[A-Za-z]/.test(text) && Number.isFinite(at) ? Math.max(0, at - now) : undefined;
+  const text = header?.trim() ?? '';
+  if (/^[0-9]+$/.test(text)) return Math.min(Number(text) * 1000, longestAskedMs);
+  const at = readDate(text);
+  return Number.isNaN(at) ? undefined : Math.min(Math.max(0, at - now), longestAskedMs);
 }
+
+/** The three forms of RFC 9110, `Sun, 06 Nov 1994 08:49:37 GMT` the usual one, and ISO 8601 with its zone. */
+function readDate(text: string): number {
+  if (httpDate.test(text) || isoDate.test(text)) return Date.parse(text);
+  return asctime.test(text) ? Date.parse(`${text} GMT`) : NaN;
+}
+
+const httpDate = /^[A-Za-z]{3,9}, [0-9]{2}[ -][A-Za-z]{3}[ -]([0-9]{2}|[0-9]{4}) [0-9:]{8} GMT$/;
+const asctime = /^[A-Za-z]{3} [A-Za-z]{3} [ 0-9][0-9] [0-9:]{8} [0-9]{4}$/;
+const isoDate = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})$/;

@@ -13,7 +13,11 @@ const maxTimerMs = 2_147_483_647;
 export function failure(
   errorClass: ErrorClass,
   message: string,
-  more: { readonly retryAfterMs?: number; readonly response?: Json } = {},
+  more: {
+    readonly retryAfterMs?: number;
+    readonly response?: Json;
+    readonly effectPossible?: boolean;
+  } = {},
 ): Failure {
   return { status: 'failed', errorClass, message, ...more };
 }
@@ -29,11 +33,21 @@ export function failureAfterSending(
   usual: ErrorClass,
   message: string,
 ): Failure {
-  if (!losesOutcome(context)) return failure(usual, message);
-  return failure(
-    'unknown_outcome',
-    `${message}; whether its effect happened is not known, check it before a retry`,
-  );
+  if (!losesOutcome(context)) return failure(usual, message, { effectPossible: context.hasEffect });
+  return unknownOutcome(`${message}; whether its effect happened is not known`);
+}
+
+/**
+ * The target has done what it was asked, or was at it, and its answer is of no use: nothing is tried again by itself, key
+ * or not, and no fallback does it elsewhere.
+ */
+export function unusableAnswer(context: Pick<RunContext, 'hasEffect'>, message: string): Failure {
+  if (!context.hasEffect) return failure('permanent', message);
+  return unknownOutcome(`${message}; its effect may have happened`);
+}
+
+function unknownOutcome(message: string): Failure {
+  return failure('unknown_outcome', `${message}, check it before a retry`, { effectPossible: true });
 }
 
 export function abortedError(unknownOutcome: boolean): ExecutorAborted {

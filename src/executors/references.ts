@@ -1,58 +1,56 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Json } from '../model/json.js';
-import { isObject } from '../model/json.js';
-import type { Connection } from '../model/policy-set.js';
+import { reservedVariables, type Connection } from '../model/policy-set.js';
+import { makeMask, type Mask } from './mask.js';
 import type { ReferenceSource } from './types.js';
 
 export type ResolvedConnection =
-  | { readonly status: 'resolved'; readonly connection: Connection; readonly redact: Redactor }
+  | { readonly status: 'resolved'; readonly connection: Connection; readonly mask: Mask }
   /** Names the reference, never a value. */
   | { readonly status: 'missing'; readonly message: string };
 
-export interface Redactor {
-  text(value: string): string;
-  json(value: Json): Json;
-}
-
-type Found = { readonly value: string; readonly secret: string | null } | { readonly missing: string };
+type Found = { readonly value: string } | { readonly missing: string };
+type Resolve = (text: string) => Promise<string>;
 
 const secretName = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 const maxSecretBytes = 65_536;
-/** The service's own keys: a connection that could send them away would end every promise. */
-const reserved = new Set(['COUNTERSIGN_SIGNING_KEY', 'COUNTERSIGN_KEK', 'COUNTERSIGN_PEPPER']);
 
 export function processReferences(): ReferenceSource {
   return { env: process.env, secretsDirectory: process.env['COUNTERSIGN_SECRETS'] || null };
 }
 
-/** Resolves every `env://NAME` and `secret://name` of a connection. Called at use, for one call. */
+/**
+ * Resolves every `env://NAME` and `secret://name` of a connection. Called at use, for one call. What stands in headers
+ * and `env` is masked in the answer; an address is shown to approvers and is not.
+ */
 export async function resolveConnectionReferences(
   connection: Connection | null,
   source: ReferenceSource,
 ): Promise<
-  | { status: 'resolved'; connection: Connection | null; redact: Redactor }
+  | { status: 'resolved'; connection: Connection | null; mask: Mask }
   | Extract<ResolvedConnection, { status: 'missing' }>
 > {
   const secrets: string[] = [];
   const problems: string[] = [];
-  const value = async (text: string): Promise<string> => {
+  const plain = async (text: string): Promise<string> => {
     const found = await lookUp(text, source);
-    if ('missing' in found) {
-      problems.push(found.missing);
-      return '';
-    }
-    if (found.secret !== null) secrets.push(found.secret);
-    return found.value;
+    if ('value' in found) return found.value;
+    problems.push(found.missing);
+    return '';
   };
-  const resolved = connection === null ? null : await resolveValues(connection, value);
+  const secret = async (text: string): Promise<string> => {
+    const value = await plain(text);
+    if (value !== text) secrets.push(value);
+    return value;
+  };
+  const resolved = connection === null ? null : await resolveValues(connection, plain, secret);
   const problem = problems[0];
   if (problem !== undefined) return { status: 'missing', message: problem };
-  return { status: 'resolved', connection: resolved, redact: makeRedactor(secrets) };
+  return { status: 'resolved', connection: resolved, mask: makeMask(secrets) };
 }
 
 export type ResolvedTexts =
-  | { readonly status: 'resolved'; readonly texts: readonly string[]; readonly redact: Redactor }
+  | { readonly status: 'resolved'; readonly texts: readonly string[]; readonly mask: Mask }
   | Extract<ResolvedConnection, { status: 'missing' }>;
 
 /** Each a reference or a plain text. Of references, whatever they hold is taken for a secret. */
@@ -68,31 +66,28 @@ export async function resolveTexts(
     if (found.value !== text) secrets.push(found.value);
     resolved.push(found.value);
   }
-  return { status: 'resolved', texts: resolved, redact: makeRedactor(secrets) };
+  return { status: 'resolved', texts: resolved, mask: makeMask(secrets) };
 }
 
-async function resolveValues(
-  connection: Connection,
-  value: (text: string) => Promise<string>,
-): Promise<Connection> {
+async function resolveValues(connection: Connection, address: Resolve, secret: Resolve): Promise<Connection> {
   switch (connection.kind) {
     case 'rest':
       return {
         ...connection,
-        baseUrl: await value(connection.baseUrl),
-        headers: await eachValue(connection.headers, value),
+        baseUrl: await address(connection.baseUrl),
+        headers: await eachValue(connection.headers, secret),
       };
     case 'cli':
-      return { ...connection, env: await eachValue(connection.env, value) };
+      return { ...connection, env: await eachValue(connection.env, secret) };
     case 'mcp': {
       const { transport } = connection;
       if (transport.kind === 'stdio') {
-        return { kind: 'mcp', transport: { ...transport, env: await eachValue(transport.env, value) } };
+        return { kind: 'mcp', transport: { ...transport, env: await eachValue(transport.env, secret) } };
       }
-      const url = await value(transport.url);
+      const url = await address(transport.url);
       return {
         kind: 'mcp',
-        transport: { ...transport, url, headers: await eachValue(transport.headers, value) },
+        transport: { ...transport, url, headers: await eachValue(transport.headers, secret) },
       };
     }
   }
@@ -100,7 +95,7 @@ async function resolveValues(
 
 async function eachValue(
   record: Readonly<Record<string, string>>,
-  value: (text: string) => Promise<string>,
+  value: Resolve,
 ): Promise<Record<string, string>> {
   const resolved: [string, string][] = [];
   for (const [key, text] of Object.entries(record)) resolved.push([key, await value(text)]);
@@ -110,12 +105,12 @@ async function eachValue(
 async function lookUp(text: string, source: ReferenceSource): Promise<Found> {
   if (text.startsWith('env://')) return lookUpVariable(text, source);
   if (text.startsWith('secret://')) return lookUpSecret(text, source);
-  return { value: text, secret: null };
+  return { value: text };
 }
 
 function lookUpVariable(reference: string, source: ReferenceSource): Found {
   const name = reference.slice('env://'.length);
-  if (reserved.has(name)) {
+  if (reservedVariables.has(name)) {
     return {
       missing: `reference \`${reference}\` names a key of the service itself; use a variable of your own`,
     };
@@ -126,8 +121,7 @@ function lookUpVariable(reference: string, source: ReferenceSource): Found {
       missing: `reference \`${reference}\` has no value; set that environment variable for the service`,
     };
   }
-  // Most variables are settings (a port, a level); what is shorter than a credential is not worth hiding.
-  return { value, secret: value.length >= 6 ? value : null };
+  return { value };
 }
 
 async function lookUpSecret(reference: string, source: ReferenceSource): Promise<Found> {
@@ -149,27 +143,5 @@ async function lookUpSecret(reference: string, source: ReferenceSource): Promise
     };
   }
   const value = bytes.toString('utf8').replace(/\r?\n$/, '');
-  return { value, secret: value };
-}
-
-/** Hides resolved references in what a failure says: a service or a command may echo what it was given. */
-function makeRedactor(secrets: readonly string[]): Redactor {
-  const forms = secrets.flatMap((secret) => [
-    secret,
-    JSON.stringify(secret).slice(1, -1),
-    encodeURIComponent(secret.toWellFormed()),
-    Buffer.from(secret).toString('base64'),
-    // The credential of `Bearer <credential>` alone.
-    ...secret.split(' ').filter((word) => word.length >= 6),
-  ]);
-  const hidden = [...new Set(forms)].filter((form) => form !== '').sort((a, b) => b.length - a.length);
-  const text = (value: string): string =>
-    hidden.reduce((shown, form) => shown.replaceAll(form, '[redacted]'), value);
-  const json = (value: Json): Json => {
-    if (typeof value === 'string') return text(value);
-    if (Array.isArray(value)) return value.map(json);
-    if (!isObject(value)) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [text(key), json(item)]));
-  };
-  return { text, json };
+  return { value };
 }

@@ -1,7 +1,7 @@
 import type { Executor, Template } from '../engine/plan.js';
 import { resolveTemplate, resolveText } from '../engine/template.js';
 import type { Built, Call, Scopes } from './types.js';
-import { resolveTextValue, unresolved, unusable, type Unresolved } from './values.js';
+import { asciiHeader, resolveTextValue, unresolved, unusable, type Unresolved } from './values.js';
 
 // A rest executor's templates become one request. Nothing here knows the connection.
 
@@ -9,7 +9,7 @@ type RestExecutor = Extract<Executor, { kind: 'rest' }>;
 type RestCall = Extract<Call, { kind: 'rest' }>;
 
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const headerText = /^[\t\x20-\x7e\x80-\xff]*$/;
+const headerText = /^[\t -~]*$/;
 /** These say where a request goes and where it ends; a template may not. */
 const reservedHeaders = new Set([
   'connection',
@@ -102,12 +102,13 @@ function buildPairs(
 function buildHeaders(executor: RestExecutor, scopes: Scopes): Pairs {
   const built = buildPairs(executor.headers, scopes, 'header');
   if (built.status === 'unresolved') return built;
-  for (const [key, value] of built.pairs) {
+  const pairs = built.pairs.map(([key, value]) => [key, asciiHeader(value)] as const);
+  for (const [key, value] of pairs) {
     const name = key.toLowerCase();
     if (!headerName.test(key)) return unusable(key, 'the headers', 'is no header name');
     if (reservedHeaders.has(name)) return unusable(key, 'the headers', 'is set by the service; leave it out');
     if (!headerText.test(value))
       return unusable(key, 'the headers', 'has a value that a header cannot carry');
   }
-  return built;
+  return { status: 'resolved', pairs };
 }

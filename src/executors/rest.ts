@@ -2,6 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Json, JsonObject } from '../model/json.js';
 import type { ErrorClass } from '../model/errors.js';
 import type { Connection } from '../model/policy-set.js';
+import { decodeBody, unpackBody } from './body.js';
+import { parseExactly } from './exact-json.js';
 import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from './network.js';
 import {
   failure,
@@ -9,11 +11,13 @@ import {
   maxOutputBytes,
   startDeadline,
   stoppedResult,
+  unusableAnswer,
   type Deadline,
   type Failure,
 } from './outcome.js';
 import { buildRestCall } from './rest-call.js';
 import type { Call, ExecutorDriver, ExecutorResult, RunContext } from './types.js';
+import { asciiHeader } from './values.js';
 
 type RestCall = Extract<Call, { kind: 'rest' }>;
 type RestConnection = Extract<Connection, { kind: 'rest' }>;
@@ -106,7 +110,7 @@ function composeHeaders(
     ...Object.entries(connection.headers),
     ...(key === null ? [] : ([['idempotency-key', key]] as const)),
   ];
-  return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), value]));
+  return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), asciiHeader(value)]));
 }
 
 function composeBody(body: Json | undefined, headers: Readonly<Record<string, string>>): string | null {
@@ -148,29 +152,22 @@ async function readAnswer(
   const who = `connection \`${call.connection}\``;
   // The status of a failure says enough, whatever became of its body.
   if (!good) {
-    const body = read.status === 'read' ? failedBody(read.bytes, response) : null;
-    return statusFailure(call, response, { status, headers, body });
+    const body = read.status === 'read' ? await failedBody(read.bytes, response) : null;
+    return statusFailure(call, response, { status, headers, body }, context);
   }
   const stopped = deadline.stopped();
   if (read.status === 'broken' && stopped !== null) return stoppedResult(context, stopped, true, who);
   if (read.status === 'broken')
     return failureAfterSending(context, 'connection', `${who}: the answer broke off (${read.message})`);
-  if (read.status === 'too_large') {
-    return failureAfterSending(
-      context,
-      'permanent',
-      `${who}: the answer is over ${maxOutputBytes} bytes; ask for less`,
-    );
-  }
-  const body = parseBody(read.bytes, response);
-  if (body.status === 'malformed') {
-    return failureAfterSending(context, 'permanent', `${who}: the answer says that it is JSON and is not`);
-  }
+  const body: ParsedBody = read.status === 'too_large' ? tooLarge : await parseBody(read.bytes, response);
+  if (body.status === 'unreadable')
+    return unusableAnswer(context, `${who} answered ${status}, and ${body.why}`);
   return {
     status: 'succeeded',
     output: body.value,
     response: { status, headers, body: body.value },
     evidence: ['rest_call'],
+    ...(body.exact.length === 0 ? {} : { exact: body.exact }),
   };
 }
 
@@ -181,17 +178,27 @@ export function classOfStatus(status: number): ErrorClass {
   return status >= 500 && status <= 599 ? 'transient' : 'permanent';
 }
 
+/** A gateway that lost its target, or gave up waiting for it, says nothing about what the target did. */
+export function leavesOutcomeOpen(status: number): boolean {
+  return status === 408 || status === 502 || status === 504;
+}
+
 function statusFailure(
   call: RestCall,
   response: IncomingMessage,
   shown: { status: number; headers: JsonObject; body: Json },
+  { hasEffect }: RunContext,
 ): Failure {
   const retryAfter = retryAfterMs(response.headers['retry-after'], Date.now());
   const hint = shown.status >= 300 && shown.status <= 399 ? ', and redirects are not followed' : '';
   return failure(
     classOfStatus(shown.status),
     `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.path}\`${hint}`,
-    { response: { ...shown }, ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }) },
+    {
+      response: { ...shown },
+      ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
+      effectPossible: hasEffect && leavesOutcomeOpen(shown.status),
+    },
   );
 }
 
@@ -205,21 +212,40 @@ function shownHeaders(response: IncomingMessage): JsonObject {
   return Object.fromEntries(entries);
 }
 
-type ParsedBody = { readonly status: 'parsed'; readonly value: Json } | { readonly status: 'malformed' };
+type ParsedBody =
+  | { readonly status: 'parsed'; readonly value: Json; readonly exact: readonly string[] }
+  | { readonly status: 'unreadable'; readonly why: string };
 
-function parseBody(bytes: Buffer, response: IncomingMessage): ParsedBody {
-  if (bytes.length === 0) return { status: 'parsed', value: null };
-  const text = bytes.toString('utf8');
-  if (!isJsonType(response.headers['content-type'])) return { status: 'parsed', value: text };
-  try {
-    return { status: 'parsed', value: JSON.parse(text) as Json };
-  } catch {
-    return { status: 'malformed' };
-  }
+const tooLarge: ParsedBody = {
+  status: 'unreadable',
+  why: `its answer is over ${maxOutputBytes} bytes: ask for less`,
+};
+
+async function parseBody(raw: Buffer, { headers }: IncomingMessage): Promise<ParsedBody> {
+  const isJson = isJsonType(headers['content-type']);
+  const unpacked = await unpackBody(raw, headers['content-encoding'] ?? sniffed(raw, isJson), maxOutputBytes);
+  if (unpacked.status === 'too_large') return tooLarge;
+  if (unpacked.status === 'unreadable') return unpacked;
+  const decoded = decodeBody(unpacked.bytes, headers['content-type'], isJson);
+  if (decoded.status === 'unreadable') return decoded;
+  const { text } = decoded;
+  if (text === '' || (isJson && text.trim() === '')) return { status: 'parsed', value: null, exact: [] };
+  if (!isJson) return { status: 'parsed', value: text, exact: [] };
+  const parsed = parseExactly(text);
+  if (parsed.status === 'parsed') return parsed;
+  return {
+    status: 'unreadable',
+    why: `its answer says that it is JSON and cannot be kept as that: ${parsed.why}`,
+  };
 }
 
-function failedBody(bytes: Buffer, response: IncomingMessage): Json {
-  const parsed = parseBody(bytes, response);
+/** No JSON begins like gzip: a proxy has dropped the header that says so. */
+function sniffed(bytes: Buffer, isJson: boolean): string | undefined {
+  return isJson && bytes[0] === 0x1f && bytes[1] === 0x8b ? 'gzip' : undefined;
+}
+
+async function failedBody(bytes: Buffer, response: IncomingMessage): Promise<Json> {
+  const parsed = await parseBody(bytes, response);
   if (parsed.status === 'parsed' && bytes.length <= maxFailedBodyText) return parsed.value;
   return bytes.toString('utf8', 0, maxFailedBodyText);
 }

@@ -49,6 +49,8 @@ export interface RunContext {
   readonly hasEffect: boolean;
   readonly connection: Connection | null;
   readonly baseDirectory: string;
+  /** Masks what was resolved for this call; for a text that is cut, before the cut. */
+  readonly maskText?: (text: string) => string;
   /** Where `env://` and `secret://` references are looked up; this process and `COUNTERSIGN_SECRETS` when absent. */
   readonly references?: ReferenceSource;
 }
@@ -68,6 +70,12 @@ export type ExecutorResult =
       readonly response: Json;
       /** Kinds of evidence that the executor records by itself: `rest_call`, `cli_output`, `mcp_tool_result`. */
       readonly evidence: readonly string[];
+      /** JSON pointers into `output`: numbers that no double holds, kept as text. */
+      readonly exact?: readonly string[];
+      /** JSON pointers into `output`: where a resolved reference came back and was masked. */
+      readonly masked?: readonly string[];
+      /** The same for what only `response` holds, such as headers. */
+      readonly maskedResponse?: readonly string[];
     }
   | {
       readonly status: 'failed';
@@ -76,6 +84,10 @@ export type ExecutorResult =
       readonly message: string;
       readonly retryAfterMs?: number;
       readonly response?: Json;
+      /** It was sent, has an effect, and nobody knows whether it happened. */
+      readonly effectPossible?: boolean;
+      /** A resolved reference stood in the message, and was masked. */
+      readonly isMasked?: boolean;
     };
 
 /**

@@ -56,3 +56,8 @@ function textValue(value: Json, template: Template, where: string): TextValue {
   }
   return { status: 'text', value: text };
 }
+
+/** A header's value: what is not ASCII is percent-encoded, which every server and proxy carries. */
+export function asciiHeader(value: string): string {
+  return value.toWellFormed().replace(/[\u0080-\u{10ffff}]+/gu, encodeURIComponent);
+}

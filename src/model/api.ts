@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isObject, type Json, type JsonObject } from './json.js';
 import { principalKinds } from './principal.js';
 import { recordTypes } from './records.js';
+import { isBlank } from './text.js';
 
 // Requests of the REST contract. OpenAPI is generated from the schemas that validate them.
 
@@ -147,7 +148,12 @@ export const submitBody = named(
   }),
 );
 
-export const reasonBody = named('Operate', z.strictObject({ reason: longText.min(1) }));
+/** One that somebody can read. */
+const reason = longText.min(1).refine((given) => !isBlank(given), {
+  error: 'holds nothing that can be read: say why',
+});
+
+export const reasonBody = named('Operate', z.strictObject({ reason }));
 
 // --- approvals ---------------------------------------------------------------------------------
 

@@ -46,3 +46,28 @@ export function utf8Length(text: string): number {
   }
   return bytes;
 }
+
+const decimal = /^([-+]?)([0-9]*)\.?([0-9]*)(?:[eE]([-+]?[0-9]+))?$/;
+
+/** Does the double of this number, written out again, have the same decimal value? True of what is no decimal number. */
+export function isExactNumber(literal: string): boolean {
+  const written = decimalValue(literal);
+  if (written === null) return true;
+  const value = Number(literal);
+  return Number.isFinite(value) && decimalValue(String(value)) === written;
+}
+
+/** A text that two numbers share only where their values are equal. */
+function decimalValue(literal: string): string | null {
+  const found = decimal.exec(literal);
+  if (found === null) return null;
+  const [, sign = '', whole = '', fraction = '', exponent = '0'] = found;
+  const digits = whole + fraction;
+  let from = 0;
+  let until = digits.length;
+  while (from < until && digits[from] === '0') from += 1;
+  while (until > from && digits[until - 1] === '0') until -= 1;
+  if (from === until) return '0';
+  const power = Number(exponent) - fraction.length + digits.length - until;
+  return `${sign === '-' ? '-' : ''}${digits.slice(from, until)}e${power}`;
+}

@@ -36,7 +36,7 @@ export interface ConnectionEntry {
   readonly targets: readonly { readonly environment: string | null; readonly connection: Connection }[];
 }
 
-/** Values may be one `env://NAME` or `secret://name` reference as a whole; resolved when used. */
+/** `headers` and `env` values may each be one `env://NAME` or `secret://name` reference as a whole, an address one `env://NAME`; resolved when used. */
 export type Connection =
   | {
       readonly kind: 'rest';
@@ -124,4 +124,30 @@ export function resolveConnection(
   const targets = policySet.connections.find((entry) => entry.name === name)?.targets ?? [];
   const own = targets.find((target) => target.environment === environment);
   return (own ?? targets.find((target) => target.environment === null))?.connection ?? null;
+}
+
+/** The service's own keys: a connection that could send them away would end every promise. */
+export const reservedVariables: ReadonlySet<string> = new Set([
+  'COUNTERSIGN_SIGNING_KEY',
+  'COUNTERSIGN_KEK',
+  'COUNTERSIGN_PEPPER',
+]);
+
+/**
+ * The connection with the address that its `env://` stands for, so that a digest of it binds the address itself.
+ * Headers and `env` stay references. A variable that is not set stays one too, which the call then refuses.
+ */
+export function withAddress(
+  connection: Connection,
+  variables: Readonly<Record<string, string | undefined>>,
+): Connection {
+  const address = (text: string): string => {
+    const name = text.startsWith('env://') ? text.slice('env://'.length) : '';
+    const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
+    return value === undefined || value === '' || reservedVariables.has(name) ? text : value;
+  };
+  if (connection.kind === 'rest') return { ...connection, baseUrl: address(connection.baseUrl) };
+  if (connection.kind !== 'mcp' || connection.transport.kind !== 'http') return connection;
+  const { transport } = connection;
+  return { ...connection, transport: { ...transport, url: address(transport.url) } };
 }

@@ -39,3 +39,12 @@ function wellFormedJson(value: unknown): unknown {
   const isSame = after.every(([name, item], at) => name === before[at]?.[0] && item === before[at][1]);
   return isSame ? value : Object.fromEntries(after);
 }
+
+/** What leaves ink: no space, control, format or filler character, and no accent without a letter. */
+const readable =
+  /[^\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{M}\u2800]/u;
+
+/** Nothing in it can be read: a reason or a note that is only spaces or zero-width characters is none. */
+export function isBlank(text: string): boolean {
+  return !readable.test(text);
+}

@@ -55,7 +55,7 @@ export async function callSlack(
     signal,
   });
   const answer = await judge(exchanged, signal, now().getTime());
-  return 'detail' in answer ? { ...answer, detail: resolved.redact.text(answer.detail) } : answer;
+  return 'detail' in answer ? { ...answer, detail: resolved.mask.text(answer.detail) } : answer;
 }
 
 async function judge(exchanged: Exchange, signal: AbortSignal, now: number): Promise<SlackAnswer> {

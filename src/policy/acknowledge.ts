@@ -1,4 +1,5 @@
 import { isObject, type Json } from '../model/json.js';
+import { maxProblems } from './context.js';
 import { findings, warningCodes, type FindingCode } from './findings.js';
 import { nearest, pointer, type Finding, type PathSegment } from './problems.js';
 import { problemAt, type Source } from './source.js';
@@ -51,7 +52,7 @@ export function acknowledged(known: Acknowledgements, warnings: readonly Finding
 
 /** An error cannot be accepted, and neither can what nobody has heard of. */
 export function wrongAcknowledgements({ source, entries }: Acknowledgements): readonly Finding[] {
-  return entries.flatMap(({ code, path }): Finding[] => {
+  return entries.slice(0, maxProblems).flatMap(({ code, path }): Finding[] => {
     const at = [...path, 'code'];
     if (!Object.hasOwn(findings, code))
       return [
@@ -81,6 +82,7 @@ export function wrongAcknowledgements({ source, entries }: Acknowledgements): re
 export function idleAcknowledgements({ source, entries, used }: Acknowledgements): readonly Finding[] {
   return entries
     .filter((one) => !used.has(one) && Object.hasOwn(findings, one.code))
+    .slice(0, maxProblems)
     .map(({ code, path }) =>
       problemAt(
         source,

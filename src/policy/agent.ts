@@ -24,10 +24,10 @@ export function compileAgent(to: Compiling, shape: AgentShape, path: Path): Plan
     listed: Array.isArray(shape.approval_gate),
     path: [...path, 'approval_gate'],
   };
-  const permitted = [...new Set([...charter.read, ...charter.execute])].filter(
-    (name) => !charter.deny.includes(name),
-  );
-  const tools = permitted.flatMap((name) => to.catalog.tools.find((one) => one.name === name) ?? []);
+  const denied = new Set(charter.deny);
+  const permitted = [...new Set([...charter.read, ...charter.execute])].filter((name) => !denied.has(name));
+  const byName = new Map(to.catalog.tools.map((one) => [one.name, one]));
+  const tools = permitted.flatMap((name) => byName.get(name) ?? []);
   if (permitted.includes('complete'))
     error(
       to,
@@ -36,10 +36,11 @@ export function compileAgent(to: Compiling, shape: AgentShape, path: Path): Plan
       'a tool named `complete` hides the transition that ends the run: give it another name',
       'key',
     );
-  const executed = tools.filter((tool) => charter.execute.includes(tool.name));
+  const executable = new Set(charter.execute);
+  const executed = tools.filter((tool) => executable.has(tool.name));
   checkCharterGates(to, gates, executed);
   const transitions = tools.map((tool) => {
-    const own = executed.includes(tool) ? charterGates(to, gates, tool) : [];
+    const own = executable.has(tool.name) ? charterGates(to, gates, tool) : [];
     warnUngated(to, tool.tier, [tool.gate, ...own], [...path, 'permissions'], tool.name);
     return toolTransition(tool, 'active', own);
   });

@@ -1,4 +1,5 @@
 import type { Guard, Path as PathOperand, Plan, State, Transition } from '../engine/plan.js';
+import { mayLook } from './analysis.js';
 import { casesOf, variablesOf, verdictOfAll, type Case } from './cases.js';
 import { warn, type Compiling, type Path } from './context.js';
 import {
@@ -42,7 +43,9 @@ function checkHole(to: Compiling, plan: Plan, state: State, at: Path): void {
   const arms = guarded(state);
   if (arms.length === 0) return;
   const byDefault = arms.length < state.transitions.length;
-  const found = casesAt(plan, state, byDefault)?.find((one) => {
+  const cases = casesAt(plan, state, byDefault) ?? [];
+  if (!mayLook(cases.length * arms.length)) return;
+  const found = cases.find((one) => {
     const verdicts = arms.map((arm) => verdictOfAll(arm.guards, one));
     return !verdicts.includes('pass') && (!byDefault || verdicts.includes('error'));
   });
@@ -61,20 +64,28 @@ function checkHole(to: Compiling, plan: Plan, state: State, at: Path): void {
 function checkOverlap(to: Compiling, plan: Plan, state: State, at: Path): void {
   const arms = guarded(state);
   const cases = casesAt(plan, state, false) ?? [];
+  const guards = arms.reduce((sum, arm) => sum + arm.guards.length, 0);
+  const told = mayLook(cases.length * guards) ? cases : [];
+  const firstOfCase = new Map<Case, number>();
+  const firstOfText = new Map<string, number>();
   for (const [index, arm] of arms.entries()) {
-    for (const other of arms.slice(0, index)) {
-      const found =
-        cases.find((one) => [arm, other].every((each) => verdictOfAll(each.guards, one) === 'pass')) ??
-        (JSON.stringify(arm.guards) === JSON.stringify(other.guards) ? new Map<string, Value>() : undefined);
-      if (found === undefined) continue;
+    const text = JSON.stringify(arm.guards);
+    const passing = told.filter((one) => verdictOfAll(arm.guards, one) === 'pass');
+    const shared = passing.filter((one) => firstOfCase.has(one));
+    const same = firstOfText.get(text);
+    const earliest = Math.min(same ?? Infinity, ...shared.map((one) => firstOfCase.get(one) ?? Infinity));
+    const other = arms[earliest];
+    if (other !== undefined) {
+      const found = shared.find((one) => firstOfCase.get(one) === earliest) ?? new Map<string, Value>();
       warn(
         to,
         'DETERMINISTIC_OVERLAP',
         [...at, arm.name],
         `\`${arm.name}\` and \`${other.name}\` both apply ${shown(arms, found)}: a run is stuck`,
       );
-      break;
     }
+    for (const one of passing) if (!firstOfCase.has(one)) firstOfCase.set(one, index);
+    if (same === undefined) firstOfText.set(text, index);
   }
 }
 

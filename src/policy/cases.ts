@@ -1,5 +1,6 @@
 import { compare } from '../engine/compare.js';
 import type { Guard, Operand, Path as PathOperand } from '../engine/plan.js';
+import { mayLook } from './analysis.js';
 import {
   comparedWith,
   isPath,
@@ -72,7 +73,8 @@ const mostCases = 4_096;
 
 /** Every combination; null where there are too many. */
 export function casesOf({ list }: Variables): readonly Case[] | null {
-  if (list.reduce((product, one) => product * one.options.length, 1) > mostCases) return null;
+  const count = list.reduce((product, one) => product * one.options.length, 1);
+  if (count > mostCases || !mayLook(count * (1 + list.length))) return null;
   return list.reduce<readonly Case[]>(
     (all, { key, options }) => all.flatMap((one) => options.map((value) => new Map([...one, [key, value]]))),
     [new Map()],

@@ -1,6 +1,6 @@
 import type { Charter, Gate, Guard, Path as PathOperand, Tier } from '../engine/plan.js';
 import type { JsonObject } from '../model/json.js';
-import { assertKnown, error, warn, type Compiling, type Path } from './context.js';
+import { assertKnown, error, maxProblems, warn, type Compiling, type Path } from './context.js';
 import { compileGate } from './gates.js';
 import { nearest } from './problems.js';
 import { declaredNames, declares, guardPaths, isClosed } from './reads.js';
@@ -27,9 +27,12 @@ export function compileCharter(
 ): Charter | null {
   if (permissions === undefined) return null;
   const deny = permissions.deny ?? [];
+  const names = to.catalog.tools.map((one) => one.name);
+  const known = new Set(names);
+  const permitted = new Set([...(permissions.read ?? []), ...(permissions.execute ?? [])]);
+  const tiers = new Map(to.catalog.tools.map((one) => [one.name, one.tier]));
   for (const [index, tool] of deny.entries()) {
-    const names = to.catalog.tools.map((one) => one.name);
-    const near = names.includes(tool) ? undefined : nearest(tool, names);
+    const near = known.has(tool) || to.warnings.length >= maxProblems ? undefined : nearest(tool, names);
     if (near !== undefined)
       warn(
         to,
@@ -38,7 +41,7 @@ export function compileCharter(
         `no tool is named \`${tool}\`: did you mean \`${near}\`?`,
         'value',
       );
-    if ([...(permissions.read ?? []), ...(permissions.execute ?? [])].includes(tool))
+    if (permitted.has(tool))
       warn(
         to,
         'DENIED_AND_PERMITTED',
@@ -50,9 +53,8 @@ export function compileCharter(
   for (const list of ['read', 'execute'] as const) {
     for (const [index, tool] of (permissions[list] ?? []).entries()) {
       const at = [...path, list, index];
-      const names = to.catalog.tools.map((one) => one.name);
       if (!assertKnown(to, 'UNKNOWN_TOOL', 'tool', tool, names, at)) continue;
-      const tier = to.catalog.tools.find((one) => one.name === tool)?.tier ?? null;
+      const tier = tiers.get(tool) ?? null;
       if (tier === null)
         error(
           to,
@@ -99,7 +101,7 @@ function concerning(to: Compiling, gate: Gate, { name, inputSchema }: Gated, pat
       [...path, 'on'],
       `\`${first.text}\` reads an argument that \`${name}\` does not declare, and it declares others of this gate: declare all of them`,
       'value',
-      nearest(first.segments[0] ?? '', declaredNames(inputSchema)),
+      () => nearest(first.segments[0] ?? '', declaredNames(inputSchema)),
     );
     return gate;
   }

@@ -6,6 +6,7 @@ import {
   idleAcknowledgements,
   wrongAcknowledgements,
 } from './acknowledge.js';
+import { beginAnalysis } from './analysis.js';
 import { compileAgent } from './agent.js';
 import { compileWorkflow } from './flows.js';
 import { error, type Catalog, type Compiling, type Path } from './context.js';
@@ -90,6 +91,7 @@ export function checkOne(
   value: Json,
   path: Path,
 ): FlowCheck {
+  beginAnalysis();
   const to: Compiling = { source, catalog, errors: [], warnings: [] };
   const flow = notation === 'agent' ? agentFlow(to, value, path) : workflowFlow(to, value, path);
   const environment = flow?.environment ?? defaultEnvironment;

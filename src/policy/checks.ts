@@ -27,7 +27,9 @@ export function checkPlan(to: Compiling, plan: Plan, path: Path): void {
     code: 'DANGLING_TARGET' | 'INITIAL_STATE' = 'DANGLING_TARGET',
   ): void => {
     if (!all.has(name))
-      error(to, code, at, `${what} \`${name}\` is no state of this flow`, 'value', nearest(name, names));
+      error(to, code, at, `${what} \`${name}\` is no state of this flow`, 'value', () =>
+        nearest(name, names),
+      );
   };
   if (plan.notation === 'states') {
     known(plan.initialState, [...path, 'initialState'], 'initial state', 'INITIAL_STATE');
@@ -125,7 +127,7 @@ function checkEvidence(to: Compiling, plan: Plan, path: Path): void {
           at,
           `nothing in this flow records evidence \`${kind}\`: name it with \`evidence:\` on the transition that does`,
           'key',
-          nearest(kind, [...produced]),
+          () => nearest(kind, [...produced]),
         );
     }
   }

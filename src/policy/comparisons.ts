@@ -1,6 +1,7 @@
 import type { Guard, Path as PathOperand, Plan } from '../engine/plan.js';
 import type { JsonObject } from '../model/json.js';
 import { casesOf, variablesOf, verdictOf } from './cases.js';
+import { mayLook } from './analysis.js';
 import { warn, type Compiling, type Path } from './context.js';
 import {
   anything,
@@ -23,10 +24,17 @@ export function argumentsDomain(schema: JsonObject | null): DomainOf {
   return ({ scope, segments }) => (scope === 'arguments' ? schemaDomain(schema, segments) : anything);
 }
 
+/** A key that more mappings write may hold anything. */
+const mostWriters = 50;
+
 /** What stands at a path anywhere in the flow. What nothing writes is told as such. */
 export function flowDomains(plan: Plan): (schema: JsonObject | null) => DomainOf {
   const written = new Map<string, Domain[]>();
-  const add = (key: string, one: Domain): void => void written.set(key, [...(written.get(key) ?? []), one]);
+  const add = (key: string, one: Domain): void => {
+    const known = written.get(key);
+    if (known === undefined) written.set(key, [one]);
+    else known.push(one);
+  };
   for (const { onEnter, transitions } of plan.states) {
     for (const one of onEnter?.output ?? []) add(one.key, writtenDomain(one, plan, null));
     for (const { output, inputSchema } of transitions)
@@ -40,6 +48,7 @@ export function flowDomains(plan: Plan): (schema: JsonObject | null) => DomainOf
     const starts = Object.hasOwn(plan.initialContext, key);
     const domains = written.get(key) ?? [];
     if (deeper.length > 0 || segments.length === 0 || (domains.length === 0 && !starts)) return anything;
+    if (domains.length > mostWriters) return anything;
     const first = starts ? plan.initialContext[key] : undefined;
     return {
       admits: (value) =>
@@ -149,8 +158,7 @@ const flat = ({ guard, path }: Placed): readonly Placed[] =>
 /** Conditions over the same values, none of which is impossible by itself. */
 function checkTogether(to: Compiling, guards: readonly Placed[], domainOf: DomainOf): void {
   const open = guards.flatMap(flat).filter(({ guard }) => canPass([guard], domainOf));
-  while (open.length > 0) {
-    const group = takeGroup(open);
+  for (const group of groupsOf(open)) {
     if (
       group.length < 2 ||
       canPass(
@@ -171,18 +179,33 @@ function checkTogether(to: Compiling, guards: readonly Placed[], domainOf: Domai
   }
 }
 
-/** Of those that are left, one and all that share a value with it. */
-function takeGroup(open: Placed[]): readonly Placed[] {
-  const group = open.splice(0, 1);
-  const keys = new Set(group.flatMap((one) => keysOf(one.guard)));
-  for (let at = 0; at < open.length; at += 1) {
-    const one = open[at];
-    if (one === undefined || !keysOf(one.guard).some((key) => keys.has(key))) continue;
-    for (const key of keysOf(one.guard)) keys.add(key);
-    group.push(...open.splice(at, 1));
-    at = -1;
+/** Those that share a value, directly or by way of others; in the order in which they are written. */
+function groupsOf(open: readonly Placed[]): readonly (readonly Placed[])[] {
+  const leader = open.map((_one, index) => index);
+  const first = (index: number): number => {
+    let at = index;
+    while (leader[at] !== at) at = leader[at] ?? at;
+    leader[index] = at;
+    return at;
+  };
+  const holders = new Map<string, number>();
+  for (const [index, { guard }] of open.entries())
+    for (const key of keysOf(guard)) {
+      const holder = holders.get(key);
+      if (holder === undefined) holders.set(key, index);
+      else {
+        const [one, other] = [first(holder), first(index)];
+        leader[Math.max(one, other)] = Math.min(one, other);
+      }
+    }
+  const groups = new Map<number, Placed[]>();
+  for (const [index, one] of open.entries()) {
+    const at = first(index);
+    const known = groups.get(at);
+    if (known === undefined) groups.set(at, [one]);
+    else known.push(one);
   }
-  return group;
+  return [...groups.values()];
 }
 
 function keysOf(guard: Guard): readonly string[] {
@@ -197,7 +220,8 @@ function keysOf(guard: Guard): readonly string[] {
 function canPass(guards: readonly Guard[], domainOf: DomainOf): boolean {
   const variables = variablesOf(guards, domainOf);
   const cases = variables === null ? null : casesOf(variables);
-  return cases === null || cases.some((one) => guards.every((guard) => verdictOf(guard, one) === 'pass'));
+  if (cases === null || !mayLook(cases.length * guards.length)) return true;
+  return cases.some((one) => guards.every((guard) => verdictOf(guard, one) === 'pass'));
 }
 
 function said(guard: Guard): string {

@@ -147,7 +147,7 @@ function validAddress(text: string, query: 'query' | 'no query' = 'no query'): b
 /** What looks like a reference, or as if a variable were filled in. */
 const referenceLike = /\b(env|envs|secret|secrets|file|vault|ssm|op):\/\/|\$\{[A-Za-z_]/i;
 
-/** Headers, `env` and addresses may each be one reference as a whole; half of one, or another kind, would be sent as it stands. */
+/** Headers, `env` and addresses (`env://` alone) may each be one reference as a whole; half of one, or another kind, would be sent as it stands. */
 function wrongReference(shape: TargetShape): Extract<Made, { status: 'invalid' }> | null {
   const wrong = (key: string, name: string): Extract<Made, { status: 'invalid' }> => ({
     status: 'invalid',
@@ -157,8 +157,15 @@ function wrongReference(shape: TargetShape): Extract<Made, { status: 'invalid' }
   });
   const bad = (text: string | undefined): boolean =>
     text !== undefined && referenceLike.test(text) && !reference.test(text);
-  for (const key of ['baseUrl', 'url'] as const)
-    if (bad((shape as Readonly<Record<string, unknown>>)[key] as string | undefined)) return wrong(key, key);
+  for (const key of ['baseUrl', 'url'] as const) {
+    const text = (shape as Readonly<Record<string, unknown>>)[key] as string | undefined;
+    if (text !== undefined && /^secret:\/\//i.test(text))
+      return {
+        ...wrong(key, key),
+        message: `\`${key}\` is shown and bound by approvals, so it is no secret: write \`env://NAME\` or the address, and the secret into \`headers\``,
+      };
+    if (bad(text)) return wrong(key, key);
+  }
   for (const [key, held] of [
     ['headers', 'headers' in shape ? shape.headers : undefined],
     ['env', 'env' in shape ? shape.env : undefined],

@@ -43,16 +43,21 @@ export type Path = readonly PathSegment[];
 /** More than these are not told at once: a document of a megabyte is answered as quickly as a small one. */
 export const maxProblems = 100;
 
+/** Looking for it takes time, so it is looked for where a problem is told, and not for the thousands after the last. */
+type Suggestion = string | undefined | (() => string | undefined);
+
+const suggested = (one: Suggestion): string | undefined => (typeof one === 'function' ? one() : one);
+
 export function error(
   to: Compiling,
   code: ErrorFinding,
   path: Path,
   message: string,
   at: Place = 'value',
-  suggestion?: string,
+  suggestion?: Suggestion,
 ): void {
   if (to.errors.length >= maxProblems) return;
-  to.errors.push(problemAt(to.source, code, path, message, at, suggestion));
+  to.errors.push(problemAt(to.source, code, path, message, at, suggested(suggestion)));
 }
 
 export function warn(
@@ -61,10 +66,10 @@ export function warn(
   path: Path,
   message: string,
   at: Place = 'key',
-  suggestion?: string,
+  suggestion?: Suggestion,
 ): void {
   if (to.warnings.length >= maxProblems) return;
-  to.warnings.push(problemAt(to.source, code, path, message, at, suggestion));
+  to.warnings.push(problemAt(to.source, code, path, message, at, suggested(suggestion)));
 }
 
 /** A reference to something that must exist. */
@@ -77,7 +82,6 @@ export function assertKnown(
   path: Path,
 ): boolean {
   if (names.includes(name)) return true;
-  if (to.errors.length < maxProblems)
-    error(to, code, path, `unknown ${what} \`${name}\``, 'value', nearest(name, names));
+  error(to, code, path, `unknown ${what} \`${name}\``, 'value', () => nearest(name, names));
   return false;
 }

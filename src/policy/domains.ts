@@ -1,5 +1,6 @@
 import type { Comparison, Guard, Mapping, Operand, Path as PathOperand, Plan } from '../engine/plan.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
+import { mayLook } from './analysis.js';
 
 // Which values may stand at a path, as far as schemas and mappings say: a few of each kind that guards can tell apart.
 
@@ -134,7 +135,7 @@ export function representatives(domain: Domain, compared: readonly Compared[]): 
   const parts = [
     ...new Set(compared.flatMap(({ operator, value }) => (operator === 'contains' ? [value] : []))),
   ];
-  if (parts.length > tooMany || all.length > 200) return null;
+  if (parts.length > tooMany || all.length > 200 || !mayLook(50 + all.length ** 2 / 4)) return null;
   const lists = parts.reduce<Json[][]>((some, one) => [...some, ...some.map((list) => [...list, one])], [[]]);
   const tails = lists.map((list) => list.filter((one) => typeof one === 'string').join(''));
   const texts = ['', ...all.filter((one) => typeof one === 'string')].flatMap((one) =>

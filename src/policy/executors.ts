@@ -97,6 +97,7 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
         connection: shape.connection,
         args,
         stdin: shape.stdin === undefined ? null : compileTemplate(to, shape.stdin, [...path, 'stdin']),
+        ...(shape.allowDashes === true ? { allowDashes: true } : {}),
         idempotencyKey,
       };
     }

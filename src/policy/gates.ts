@@ -24,7 +24,7 @@ export function assertQueue(to: Compiling, queue: string, path: Path, named: boo
       path,
       `queue \`${queue}\` is none of those that roles.yaml declares: declare it there, with its roles`,
       'value',
-      nearest(queue, names),
+      () => nearest(queue, names),
     );
   if (named) return;
   warn(
@@ -33,7 +33,7 @@ export function assertQueue(to: Compiling, queue: string, path: Path, named: boo
     path,
     `no file declares queue \`${queue}\`: humans with the permission \`approval.decide\` decide what waits in it`,
     'value',
-    nearest(queue, names),
+    () => nearest(queue, names),
   );
 }
 
@@ -132,7 +132,7 @@ function checkQuorum(to: Compiling, wanted: readonly string[], roles: readonly s
         [...path, role],
         `the quorum asks for the role \`${role}\`, by which nobody decides here: add it to \`roles\``,
         'key',
-        nearest(role, roles),
+        () => nearest(role, roles),
       );
   }
 }

@@ -1,6 +1,7 @@
 import type { Guard, Mapping, Plan, State, Transition } from '../engine/plan.js';
 import { compare } from '../engine/compare.js';
 import type { Json } from '../model/json.js';
+import { mayLook } from './analysis.js';
 import {
   anything,
   comparedTypes,
@@ -33,9 +34,27 @@ export function reachingValues(
   key: string,
   definite: boolean,
 ): ReadonlyMap<string, readonly Value[]> | null {
+  const known = reached.get(plan) ?? new Map<string, ReadonlyMap<string, readonly Value[]> | null>();
+  reached.set(plan, known);
+  const id = `${definite} ${key}`;
+  const found = known.get(id);
+  if (found !== undefined) return found;
+  const made = followKey(plan, key, definite);
+  known.set(id, made);
+  return made;
+}
+
+/** Several states ask the same of a plan. */
+const reached = new WeakMap<Plan, Map<string, ReadonlyMap<string, readonly Value[]> | null>>();
+const comparisons = new WeakMap<Plan, ReturnType<typeof comparedWith>>();
+
+function followKey(plan: Plan, key: string, definite: boolean): ReadonlyMap<string, readonly Value[]> | null {
+  const transitions = plan.states.flatMap((one) => one.transitions);
+  if (!mayLook(plan.states.length + transitions.length)) return null;
   const path = JSON.stringify(['context', key]);
-  const guards = plan.states.flatMap((one) => one.transitions.flatMap(guardsOf));
-  const compared = comparedWith(guards).get(path) ?? [];
+  const compares = comparisons.get(plan) ?? comparedWith(transitions.flatMap(guardsOf));
+  comparisons.set(plan, compares);
+  const compared = compares.get(path) ?? [];
   const initial: Value = Object.hasOwn(plan.initialContext, key) ? plan.initialContext[key] : null;
   const marks = [...(initial === undefined ? [] : [initial]), ...marksOf(plan, key)];
   const all = representatives({ ...anything, marks }, compared);
@@ -93,7 +112,7 @@ function follow(
     if (plan.onTimeout !== null && !state.terminal) enter(plan.onTimeout.target, [value]);
     for (const transition of state.transitions) {
       steps += 1;
-      if (steps > mostSteps) return null;
+      if (steps > mostSteps || !mayLook(1 + transition.guards.length)) return null;
       if (transition.onDeny !== null) enter(transition.onDeny, [value]);
       if (!taken(given, state, transition, value)) continue;
       const after = overwritten(given, transition.output, transition.inputSchema, [value], definite);

@@ -48,7 +48,7 @@ export function checkReads(to: Compiling, reader: Reader, path: Path): void {
         [...path, part],
         `\`${operand.text}\` reads an argument that the input schema of \`${reader.name}\` does not declare`,
         'key',
-        nearest(operand.segments[0] ?? '', declaredNames(reader.inputSchema)),
+        () => nearest(operand.segments[0] ?? '', declaredNames(reader.inputSchema)),
       );
     }
   }

@@ -107,6 +107,7 @@ export const executorShape = z.discriminatedUnion('kind', [
     connection: z.string(),
     args: z.array(z.union([z.string(), z.number(), z.boolean()])).optional(),
     stdin: json.optional(),
+    allowDashes: z.boolean().optional(),
     ...common,
   }),
   z.strictObject({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Json, JsonObject } from '../model/json.js';
+import { isBlank } from '../model/text.js';
 
 // The values that every policy file is made of.
 
@@ -51,7 +52,11 @@ export const warningCode = z.string().min(1);
 export const acknowledge = z.array(
   z.strictObject({
     code: warningCode,
-    reason: z.string().min(1).max(1_000),
+    reason: z
+      .string()
+      .min(1)
+      .max(1_000)
+      .refine((given) => !isBlank(given), { error: 'holds nothing that can be read: say why' }),
     at: z
       .string()
       .regex(/^\//, { error: 'starts with `/`: the way from here to what the warning is about' })

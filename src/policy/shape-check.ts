@@ -43,8 +43,17 @@ export function fit<T>(
   const fitting: Fitting = { source, shape, value, base };
   return {
     status: 'invalid',
-    problems: parsed.error.issues.slice(0, maxProblems).flatMap((issue) => explain(fitting, issue, [])),
+    problems: explained(fitting, parsed.error.issues),
   };
+}
+
+function explained(fitting: Fitting, issues: readonly Issue[]): readonly Finding[] {
+  const problems: Finding[] = [];
+  for (const issue of issues) {
+    problems.push(...explain(fitting, issue, []));
+    if (problems.length >= maxProblems) break;
+  }
+  return problems.slice(0, maxProblems);
 }
 
 /** `above` is where the issue's own path starts, inside the value. */

@@ -1,8 +1,18 @@
-import { isAlias, isMap, isScalar, isSeq, visit, type LineCounter, type Document, type Node } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  visit,
+  type Document,
+  type LineCounter,
+  type Node,
+  type Scalar,
+} from 'yaml';
 import type { Json } from '../model/json.js';
 import type { FindingCode } from './findings.js';
 import { pointer, type Finding, type PathSegment, type Problem } from './problems.js';
-import { composeText, lower } from './yaml-text.js';
+import { composeText, lower, numberTrouble } from './yaml-text.js';
 
 // Text to plain JSON, and from any path in it back to line and column.
 
@@ -114,7 +124,7 @@ function toJson(walk: Walk, node: unknown, at: At, depth: number): Json {
     return report(walk, 'MALFORMED', at, `\`${node.tag}\`: tags are not taken, write the value without one`);
   if (isMap(node)) return toObject(walk, node.items, at, depth);
   if (isSeq(node)) return node.items.map((one, index) => toJson(walk, one, [...at, index], depth + 1));
-  return isScalar(node) ? toScalar(walk, node.value, at) : null;
+  return isScalar(node) ? toScalar(walk, node, at) : null;
 }
 
 function toObject(
@@ -161,20 +171,14 @@ function secondKey(items: readonly { readonly key: unknown }[], name: string): P
   return isScalar(second) ? second : 'key';
 }
 
-function toScalar(walk: Walk, value: unknown, at: At): Json {
+function toScalar(walk: Walk, { value, source }: Pick<Scalar, 'value' | 'source'>, at: At): Json {
   if (typeof value === 'string') {
     const why = badText(value);
     return why === null ? value : report(walk, 'MALFORMED', at, `the text ${why}`);
   }
   if (typeof value === 'number') {
-    const exact = Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value));
-    if (exact) return value;
-    return report(
-      walk,
-      'MALFORMED',
-      at,
-      `the number \`${String(value)}\` is beyond what JSON holds exactly: write it as text`,
-    );
+    const why = numberTrouble(value, source ?? String(value));
+    return why === null ? value : report(walk, 'MALFORMED', at, why);
   }
   if (typeof value === 'boolean' || value === null || value === undefined) return value ?? null;
   return report(walk, 'MALFORMED', at, 'not a value that JSON has');

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../model/json.js';
 import { compileSchema } from '../schema/index.js';
+import { beginAnalysis } from './analysis.js';
 import { argumentsDomain, checkGuards } from './comparisons.js';
 import { error, type CompiledTool, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
@@ -39,6 +40,7 @@ export function sentencesOf(
 }
 
 export function compileTool(to: Compiling, shape: ToolShape, path: Path): CompiledTool {
+  beginAnalysis();
   const { executor, reliability, evidence } = compileExecutor(
     to,
     shape.executor,

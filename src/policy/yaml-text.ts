@@ -1,4 +1,5 @@
 import { Composer, Lexer, LineCounter, Parser, type CST, type Document, type ErrorCode } from 'yaml';
+import { isExactNumber } from '../model/json.js';
 import { truncate } from '../model/text.js';
 
 // Text to one YAML document. The bounds come before the tree is built: a thousand open brackets cost a recursive
@@ -105,4 +106,18 @@ function plain(code: ErrorCode, message: string): string {
 export function lower(message: string): string {
   const first = (message.split('\n')[0] ?? message).replace(/\s+$/, '');
   return first.slice(0, 1).toLowerCase() + first.slice(1);
+}
+
+/** Why a number is not what its author wrote: an account or a postal code reads like one, and loses its digits. */
+export function numberTrouble(value: number, source: string): string | null {
+  const written = source.length > 60 ? `${source.slice(0, 57)}...` : source;
+  const quote = `write it as text, \`"${written}"\``;
+  const digits = source.replace(/^[-+]/, '');
+  if (/^0[0-9]/.test(digits))
+    return `the number \`${written}\` begins with 0 and would lose that: ${quote}, or the number without it`;
+  const isExact =
+    Number.isFinite(value) &&
+    (!Number.isInteger(value) || Number.isSafeInteger(value)) &&
+    isExactNumber(source);
+  return isExact ? null : `the number \`${written}\` is beyond what JSON holds exactly: ${quote}`;
 }

@@ -271,9 +271,16 @@ async function clientDeps({
 
 function listening(server: Server, config: Config): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(config.port ?? defaultPort, config.host, () => {
-      server.off('error', reject);
+    const port = config.port ?? defaultPort;
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') return reject(error);
+      log(
+        `port ${port} on ${config.host} is taken or not to be had: stop what uses it, or set PORT to another one`,
+      );
+      process.exit(1);
+    });
+    server.listen(port, config.host, () => {
+      server.removeAllListeners('error');
       resolve();
     });
   });

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
+import { isBlank } from '../model/text.js';
 import type { CompiledFlow } from '../policy/index.js';
 import type { PathSegment } from '../policy/problems.js';
 import type { AnswerShape, CaseShape, ExpectationShape, StepShape } from '../policy/shape-tests.js';
@@ -222,7 +223,7 @@ function decideOf(from: From, shape: StepShape, verb: 'approve' | 'deny', path: 
   knownTransition(from, shape.approval, [...path, 'approval']);
   if (as === null) return null;
   const { approval = null, digest = null, reason } = shape;
-  const reasonGiven = reason !== undefined && reason !== '';
+  const reasonGiven = reason !== undefined && !isBlank(reason);
   return {
     act: { kind: 'decide', decision: verb, as, approval, digest, reasonGiven },
     title: `${verb} by \`${shape[verb] ?? ''}\``,

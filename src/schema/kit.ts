@@ -4,6 +4,7 @@ import type { Json } from '../model/json.js';
 import {
   defaultGateTimeoutMs,
   resolveConnection,
+  withAddress,
   type FloorEntry,
   type PolicySet,
 } from '../model/policy-set.js';
@@ -22,12 +23,18 @@ export interface FlowPeople {
   readonly promoter: string | null;
 }
 
+/** What only the service has: how a card is made, and what `env://` addresses of connections stand for. */
+export interface ServiceParts {
+  readonly show: Kit['show'];
+  readonly variables: Readonly<Record<string, string | undefined>>;
+}
+
 /** The engine's hands for one environment, in the service and in a simulation: hashing, JSON Schema, queues, floors, time. */
 export function makeKit(
   policySet: PolicySet,
   environment: string,
   people: FlowPeople,
-  show: Kit['show'] = showOnPaper,
+  { show, variables }: ServiceParts = { show: showOnPaper, variables: {} },
 ): Kit {
   const entry = policySet.environments.find((one) => one.name === environment);
   return {
@@ -50,7 +57,7 @@ export function makeKit(
     },
     connection: (name) => {
       const found = resolveConnection(policySet, name, environment);
-      return found === null ? null : sha256(canonical(found as unknown as Json));
+      return found === null ? null : sha256(canonical(withAddress(found, variables) as unknown as Json));
     },
     show,
   };

@@ -93,37 +93,72 @@ export async function consumeGrant(
 export interface AttemptRow {
   readonly action: string;
   readonly attempt: number;
+  /** 0 is the step's own executor, n its nth fallback. */
+  readonly executor: number;
+  readonly idempotencyKey: string;
   readonly startedAt: string;
   readonly finishedAt: string | null;
   /** Null: it was started, and nothing is known of its end. */
   readonly outcome: 'succeeded' | 'failed' | 'unknown' | null;
   readonly errorClass: string | null;
+  /** Its effect has happened, or nobody knows that it has not. */
+  readonly effectPossible: boolean;
+  /** When the next attempt is due; null where none is waited for. */
+  readonly nextAt: string | null;
 }
 
 export async function startAttempt(
   tx: Tx,
-  attempt: { readonly action: string; readonly attempt: number; readonly startedAt: string },
+  attempt: Pick<AttemptRow, 'action' | 'attempt' | 'executor' | 'idempotencyKey' | 'startedAt'>,
 ): Promise<void> {
-  await write(tx, 'insert into execution_attempt (action, attempt, started_at) values ($1, $2, $3)', [
-    attempt.action,
-    attempt.attempt,
-    attempt.startedAt,
-  ]);
-}
-
-export async function finishAttempt(tx: Tx, attempt: Omit<AttemptRow, 'startedAt'>): Promise<void> {
   await write(
     tx,
-    'update execution_attempt set finished_at = $3, outcome = $4, error_class = $5 where action = $1 and attempt = $2',
-    [attempt.action, attempt.attempt, attempt.finishedAt, attempt.outcome, attempt.errorClass],
+    'insert into execution_attempt (action, attempt, executor, idempotency_key, started_at) values ($1, $2, $3, $4, $5)',
+    [attempt.action, attempt.attempt, attempt.executor, attempt.idempotencyKey, attempt.startedAt],
+  );
+}
+
+export async function finishAttempt(
+  tx: Tx,
+  attempt: Omit<AttemptRow, 'startedAt' | 'executor' | 'idempotencyKey'>,
+): Promise<void> {
+  await write(
+    tx,
+    `update execution_attempt set finished_at = $3, outcome = $4, error_class = $5, effect_possible = $6, next_at = $7
+      where action = $1 and attempt = $2`,
+    [
+      attempt.action,
+      attempt.attempt,
+      attempt.finishedAt,
+      attempt.outcome,
+      attempt.errorClass,
+      attempt.effectPossible,
+      attempt.nextAt,
+    ],
   );
 }
 
 export async function listAttempts(q: Queryable, action: string): Promise<AttemptRow[]> {
   const { rows } = await q.query<AttemptRow>(
-    `select action, attempt, started_at as "startedAt", finished_at as "finishedAt", outcome, error_class as "errorClass"
+    `select action, attempt, executor, idempotency_key as "idempotencyKey", started_at as "startedAt",
+            finished_at as "finishedAt", outcome, error_class as "errorClass", effect_possible as "effectPossible",
+            next_at as "nextAt"
        from execution_attempt where action = $1 order by attempt`,
     [action],
   );
   return rows;
+}
+
+/** Has another attempt under this key had its effect, or may it have had it? Resubmissions share the key. */
+export async function isEffectPossible(
+  q: Queryable,
+  key: string,
+  except: Pick<AttemptRow, 'action' | 'attempt'>,
+): Promise<boolean> {
+  const { rows } = await q.query(
+    `select 1 from execution_attempt
+      where idempotency_key = $1 and effect_possible and not (action = $2 and attempt = $3) limit 1`,
+    [key, except.action, except.attempt],
+  );
+  return rows.length > 0;
 }

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { afterFailure, hasEffect, nextAttempt } from '../../src/activities/attempts.js';
+import {
+  abandonedOutcome,
+  afterFailure,
+  hasEffect,
+  isCalledOff,
+  judgeFailure,
+  nextAttempt,
+} from '../../src/activities/attempts.js';
 import { defaultReliability, type Executor, type Reliability } from '../../src/engine/plan.js';
-import type { Executing } from '../../src/engine/state.js';
+import type { Executing, RunState } from '../../src/engine/state.js';
+import type { ErrorClass } from '../../src/model/errors.js';
 import type { AttemptRow } from '../../src/store/actions.js';
 
 const rest = (fields: Partial<Extract<Executor, { kind: 'rest' }>> = {}): Executor => ({
@@ -27,24 +35,73 @@ function executing(
   return { action, executor, reliability: merged, at: 'transition' } as Executing;
 }
 
-const row = (attempt: number, outcome: AttemptRow['outcome']): AttemptRow => ({
+const row = (
+  attempt: number,
+  outcome: AttemptRow['outcome'],
+  more: Partial<AttemptRow> = {},
+): AttemptRow => ({
   action: 'act_1',
   attempt,
+  executor: 0,
+  idempotencyKey: 'k',
   startedAt: '',
   finishedAt: null,
   outcome,
-  errorClass: null,
+  errorClass: outcome === 'failed' ? 'transient' : null,
+  effectPossible: false,
+  nextAt: null,
+  ...more,
 });
+const failed = (attempt: number, errorClass: ErrorClass, executor = 0): AttemptRow =>
+  row(attempt, 'failed', { errorClass, executor });
 
 describe('the next attempt', () => {
+  const called = (of: Executing, rows: readonly AttemptRow[]): string | null => {
+    const next = nextAttempt(of, rows);
+    return next.kind === 'attempt' && 'connection' in next.executor ? next.executor.connection : null;
+  };
+  const second = rest({ connection: 'second' });
+  const third = rest({ connection: 'third' });
+
   it('follows the failed ones, then the fallbacks in their order', () => {
-    const fallback = rest({ connection: 'second' });
-    const of = executing(rest(), { maxAttempts: 2, fallback: [fallback] });
-    const connections = [[], [row(1, 'failed')], [row(1, 'failed'), row(2, 'failed')]].map((rows) => {
-      const next = nextAttempt(of, rows);
-      return next.kind === 'attempt' && 'connection' in next.executor ? next.executor.connection : null;
-    });
-    assert.deepEqual(connections, ['c', 'c', 'second']);
+    const of = executing(rest(), { maxAttempts: 2, fallback: [second] });
+    const rows = [failed(1, 'transient'), failed(2, 'timeout')];
+    assert.deepEqual(
+      [0, 1, 2].map((count) => called(of, rows.slice(0, count))),
+      ['c', 'c', 'second'],
+    );
+  });
+
+  it('is a fallback’s at once after a failure that is never retried, and each is called once', () => {
+    const of = executing(rest(), { maxAttempts: 4, fallback: [second, third] });
+    const rows = [failed(1, 'auth'), failed(2, 'timeout', 1), failed(3, 'permanent', 2)];
+    assert.deepEqual(
+      [1, 2, 3].map((count) => called(of, rows.slice(0, count))),
+      ['second', 'third', null],
+    );
+  });
+
+  it('is a fallback’s after some retries too, when one of them is refused for good', () => {
+    const of = executing(rest(), { maxAttempts: 4, fallback: [second] });
+    assert.equal(called(of, [failed(1, 'transient'), failed(2, 'permanent')]), 'second');
+  });
+
+  it('is nobody’s where the record of attempts has no next one', () => {
+    const of = executing(rest({ idempotencyKey: true }), { maxAttempts: 2 });
+    for (const rows of [
+      [failed(1, 'permanent')],
+      [failed(1, 'transient'), failed(2, 'transient')],
+      [row(1, 'succeeded')],
+      [row(1, 'unknown')],
+      [row(1, 'failed', { errorClass: null })],
+      [row(1, null, { executor: 7 })],
+    ])
+      assert.equal(nextAttempt(of, rows).kind, 'unknown', JSON.stringify(rows));
+  });
+
+  it('is the lost one again where that was a fallback’s', () => {
+    const of = executing(rest(), { fallback: [rest({ connection: 'second', idempotencyKey: true })] });
+    assert.equal(called(of, [failed(1, 'permanent'), row(2, null, { executor: 1 })]), 'second');
   });
 
   it('is the same one again after a lost worker, where repeating it is safe', () => {
@@ -60,7 +117,7 @@ describe('the next attempt', () => {
   });
 
   it('is nobody’s to make after a lost worker, where it might be done twice', () => {
-    assert.deepEqual(nextAttempt(executing(rest()), [row(1, null)]), { kind: 'unknown', attempt: 1 });
+    assert.equal(nextAttempt(executing(rest()), [row(1, null)]).kind, 'unknown');
     const cli: Executor = { kind: 'cli', connection: 'c', args: [], stdin: null, idempotencyKey: false };
     assert.equal(nextAttempt(executing(cli), [row(1, null)]).kind, 'unknown');
   });
@@ -68,26 +125,79 @@ describe('the next attempt', () => {
 
 describe('after a failure', () => {
   const retrying = (fields: Partial<Reliability>) => executing(rest(), { maxAttempts: 3, ...fields });
+  const tried = (...executors: readonly number[]) =>
+    executors.map((executor, index) => ({ attempt: index + 1, executor }));
 
-  it('waits longer each time, up to its limit, and as long as the target asks', () => {
+  it('waits longer each time, up to its limit', () => {
     const of = retrying({ backoff: 'exponential', initialDelayMs: 1_000, maxDelayMs: 1_500 });
-    assert.deepEqual(afterFailure(of, 1, 'transient', undefined), { kind: 'retry', delayMs: 1_000 });
-    assert.deepEqual(afterFailure(of, 2, 'transient', undefined), { kind: 'retry', delayMs: 1_500 });
-    assert.deepEqual(afterFailure(of, 1, 'rate_limited', 9_000), { kind: 'retry', delayMs: 9_000 });
+    const failure = { errorClass: 'transient' } as const;
+    assert.deepEqual(afterFailure(of, tried(0), failure), { kind: 'retry', delayMs: 1_000 });
+    assert.deepEqual(afterFailure(of, tried(0, 0), failure), { kind: 'retry', delayMs: 1_500 });
+  });
+
+  const waits: readonly (readonly [string, number, number, number | null, number])[] = [
+    ['as long as the target asks', 9_000, 60_000, null, 9_000],
+    ['no longer than `maxDelayMs`', 90_000, 60_000, null, 60_000],
+    ['no longer than an hour', 31_536_000_000, 31_536_000_000, null, 3_600_000],
+    ['no longer than the run has', 9_000, 60_000, 6_000, 6_000],
+    ['not at all where it asks for now', 0, 60_000, null, 0],
+  ];
+  for (const [how, asked, maxDelayMs, left, delayMs] of waits)
+    it(`waits ${how}`, () => {
+      const failure = { errorClass: 'rate_limited', retryAfterMs: asked } as const;
+      assert.deepEqual(afterFailure(retrying({ maxDelayMs }), tried(0), failure, left), {
+        kind: 'retry',
+        delayMs,
+      });
+    });
+
+  it('ends when the run’s time is up', () => {
+    const of = executing(rest(), { maxAttempts: 3, fallback: [rest()] });
+    for (const errorClass of ['transient', 'permanent'] as const)
+      assert.deepEqual(afterFailure(of, tried(0), { errorClass }, 0), { kind: 'final' });
   });
 
   it('never tries auth, permanent and unknown outcomes again', () => {
-    const of = retrying({});
-    for (const errorClass of ['auth', 'permanent', 'unknown_outcome'] as const) {
-      assert.deepEqual(afterFailure(of, 1, errorClass, undefined), { kind: 'final' });
-    }
+    for (const errorClass of ['auth', 'permanent', 'unknown_outcome'] as const)
+      assert.deepEqual(afterFailure(retrying({}), tried(0), { errorClass }), { kind: 'final' });
   });
 
   it('goes to the fallbacks after the last attempt, but not after an unknown outcome', () => {
     const of = executing(rest(), { fallback: [rest()] });
-    assert.deepEqual(afterFailure(of, 1, 'permanent', undefined), { kind: 'fallback' });
-    assert.deepEqual(afterFailure(of, 2, 'permanent', undefined), { kind: 'final' });
-    assert.deepEqual(afterFailure(of, 1, 'unknown_outcome', undefined), { kind: 'final' });
+    const permanent = { errorClass: 'permanent' } as const;
+    assert.deepEqual(afterFailure(of, tried(0), permanent), { kind: 'fallback', position: 1 });
+    assert.deepEqual(afterFailure(of, tried(0, 1), permanent), { kind: 'final' });
+    assert.deepEqual(afterFailure(of, tried(0), { errorClass: 'unknown_outcome' }), { kind: 'final' });
+    assert.deepEqual(afterFailure(of, tried(0), { ...permanent, effectPossible: true }), { kind: 'final' });
+  });
+
+  it('is an unknown outcome still when the target refuses after an attempt that nobody knows the outcome of', () => {
+    for (const errorClass of ['auth', 'permanent'] as const) {
+      const refused = { status: 'failed', errorClass, message: 'said no' } as const;
+      assert.equal(judgeFailure(refused, true).errorClass, 'unknown_outcome');
+      assert.equal(judgeFailure(refused, false).errorClass, errorClass);
+    }
+  });
+});
+
+describe('between two attempts', () => {
+  const run = (fields: object) =>
+    ({ cancelRequested: null, timeoutDue: false, deadline: null, ...fields }) as RunState;
+
+  it('ends what is cancelled or out of time, and nothing that is under way', () => {
+    const waiting = [failed(1, 'transient')];
+    assert.equal(isCalledOff(run({}), waiting, 5), false);
+    for (const fields of [{ cancelRequested: {} }, { timeoutDue: true }, { deadline: 5 }]) {
+      assert.equal(isCalledOff(run(fields), waiting, 5), true);
+      assert.equal(isCalledOff(run(fields), [row(1, null)], 5), false);
+    }
+  });
+
+  it('leaves the outcome unknown where an attempt may have had its effect', () => {
+    assert.equal(abandonedOutcome([failed(1, 'transient')]).status, 'failed');
+    const timedOut = { ...failed(1, 'timeout'), effectPossible: true };
+    assert.equal(abandonedOutcome([timedOut, failed(2, 'transient')]).status, 'unknown');
+    assert.equal(abandonedOutcome([row(1, null)]).status, 'unknown');
   });
 });
 

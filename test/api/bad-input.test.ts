@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { z } from 'zod';
+import { maxBytesOf, parseBody } from '../../src/api/body.js';
 import { parseJsonText } from '../../src/api/json-text.js';
+import { validateQuery } from '../../src/api/validate.js';
 import { codes, startApi, type Harness } from './harness.js';
 
 const parse = (text: string) => parseJsonText(Buffer.from(text));
@@ -48,7 +51,7 @@ describe('JSON at the boundary', () => {
   it('takes 64 levels and no more, however long the text', () => {
     assert.equal(parse(`${'['.repeat(64)}${']'.repeat(64)}`).status, 'ok');
     assert.equal(parse(`${'['.repeat(65)}${']'.repeat(65)}`).status, 'refused');
-    assert.equal(parse(`${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`).status, 'refused');
+    assert.equal(parse(`${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`).status, 'too_large');
   });
 
   it('refuses what is no JSON or no UTF-8', () => {
@@ -272,5 +275,43 @@ describe('bad requests of every kind', () => {
     });
     assert.match(answer, /^HTTP\/1\.1 400 /);
     assert.equal((await api.ask(null, 'GET', '/livez')).status, 200);
+  });
+});
+
+describe('a body', () => {
+  it('is measured by what it holds too, before it is read', () => {
+    const list = (count: number): string => `[${Array(count).fill('1').join(',')}]`;
+    assert.equal(parse(list(50_000)).status, 'ok');
+    assert.equal(parse(list(50_001)).status, 'too_large');
+    assert.equal(parse('['.repeat(500_000)).status, 'too_large');
+    assert.equal(parse(JSON.stringify(','.repeat(500_000))).status, 'ok', 'what stands in a text is text');
+    assert.equal(parse(JSON.stringify('{["\\'.repeat(100_000))).status, 'ok');
+    const names = (count: number): string =>
+      `{"a":{${Array.from({ length: count }, (_, n) => `"k${n}":1`).join(',')}}}`;
+    assert.equal(parse(names(10_000)).status, 'ok');
+    assert.deepEqual(parse(names(10_001)), {
+      status: 'refused',
+      errors: [{ pointer: '/a', message: 'has more than 10000 names' }],
+    });
+    assert.deepEqual(parse('{"a":[0,{"b/c":1,"b/c":2}]}'), {
+      status: 'refused',
+      errors: [{ pointer: '/a/1/b~1c', message: 'stands twice in one object' }],
+    });
+  });
+
+  it('of a form or a flow has bounds of its own, and a query too', () => {
+    const form = (bytes: Buffer) =>
+      parseBody({ kind: 'raw', bytes, media: '' }, { kind: 'form', schema: z.any() });
+    assert.equal(form(Buffer.from('a=1&b=2')).kind, 'body');
+    const many = form(Buffer.from(Array.from({ length: 60_000 }, (_, n) => `a${n}`).join('&')));
+    assert.equal(many.kind === 'problem' && many.code, 'TOO_LARGE');
+    assert.equal(maxBytesOf({ kind: 'form', schema: z.any() }), 131_072);
+    assert.equal(maxBytesOf({ kind: 'flow' }), 262_144);
+    const query = (count: number) =>
+      validateQuery(
+        z.any(),
+        new URLSearchParams(Array.from({ length: count }, (_, n) => `a${n}=`).join('&')),
+      );
+    assert.deepEqual([query(100).kind, query(101).kind], ['valid', 'problem']);
   });
 });

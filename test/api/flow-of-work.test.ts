@@ -140,7 +140,7 @@ describe('from a start to an executed action', () => {
     const mixed = await decide('finance', other.body.result.approval.id, { decision: 'approve', digest });
     assert.deepEqual(
       mixed.body.changed.map((one: { field: string }) => one.field),
-      ['digest', 'arguments'],
+      ['digest', 'arguments', 'shown'],
     );
     assert.deepEqual(mixed.body.changed[1].current, { amount: 900, currency: 'EUR' });
   });

@@ -176,6 +176,8 @@ describe('what is asked of an approver', () => {
     const rejected = await audit(stack, run, 'transition.rejected');
     assert.equal(rejected.at(-1)?.data['code'], 'HUMANS_ONLY');
 
+    const blank = await stack.fetchAs('admin', 'POST', `/v1/runs/${run}/retry`, { reason: '\u200b ' });
+    assert.deepEqual([blank.status, blank.body.code], [422, 'REQUEST_INVALID']);
     const sent = bank.keys.length;
     const asked = await retry(run, 'admin');
     assert.equal(asked.status, 200, JSON.stringify(asked.body));

@@ -75,6 +75,8 @@ const bad: readonly (readonly [marked: string, says: RegExp, suggestion?: string
   ['$.context.a == «.5', /no number/],
   ['$.context.a == «9007199254740993', /exact/],
   ['$.context.a == «1e999', /exact/],
+  ['$.context.a == «0.12345678901234567891', /exact/],
+  ['$.context.a == «1e-999', /exact/],
   ['$.context.a > «"5"', /two numbers/],
   ['$.context.a <= «true', /two numbers/],
   ['$.context.a < «null', /two numbers/],

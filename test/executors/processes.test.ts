@@ -1,9 +1,9 @@
 // What is particular to commands and MCP servers.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { buildCall, closeExecutors, runCall } from '../../src/executors/index.js';
 import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
-import type { Template } from '../../src/engine/plan.js';
+import type { Path, Template } from '../../src/engine/plan.js';
 import type { JsonObject } from '../../src/model/json.js';
 import { contextWith, makeWorld, root, type World } from './world.js';
 
@@ -219,4 +219,44 @@ test('over HTTP, a private address is refused where the connection does not allo
   assert.ok(result.status === 'failed');
   assert.equal(result.errorClass, 'permanent');
   assert.match(result.message, /allowPrivate/);
+});
+
+describe('a value that begins with a dash', () => {
+  const value = (name: string): Path => ({
+    ...{ kind: 'path', scope: 'arguments', segments: [name], optional: false },
+    text: `$.arguments.${name}`,
+  });
+  const literal = (text: string): Template => ({ kind: 'literal', value: text });
+  const built = (args: readonly Template[], allowDashes?: true): ReturnType<typeof buildCall> =>
+    buildCall(
+      {
+        ...{ kind: 'cli', connection: 'cli', args, stdin: null, idempotencyKey: false },
+        ...(allowDashes === undefined ? {} : { allowDashes }),
+      },
+      { arguments: { name: '--all', n: -5, plain: 'x-y', end: '--' }, context: {}, input: {} },
+      'transition',
+    );
+
+  test('is refused, a negative number and a bare `--` too', () => {
+    for (const args of [
+      [value('name')],
+      [value('n')],
+      [literal('-f'), value('name')],
+      [value('end'), value('name')],
+      [value('plain'), value('name'), literal('--')],
+    ]) {
+      const found = built(args);
+      assert.ok(found.status === 'unresolved', JSON.stringify(found));
+      assert.match(found.message, /begins with `-`.*allowDashes/);
+    }
+  });
+
+  test('is taken behind a `--` of the author’s, where the tool allows it, and as the author’s own', () => {
+    for (const found of [
+      built([literal('--'), value('name')]),
+      built([value('name'), value('n')], true),
+      built([literal('--all'), value('plain')]),
+    ])
+      assert.equal(found.status, 'built', JSON.stringify(found));
+  });
 });

@@ -156,6 +156,12 @@ test('a header cannot be smuggled, and the ones that steer a request cannot be s
     assert.equal(header(name, '1'), 'unresolved', name);
 });
 
+test('a header’s value is ASCII by the time that its approver sees it', () => {
+  const built = build({ headers: [{ key: 'X-Name', value: path('name') }] }, { name: 'Zoë 日本' });
+  assert.ok(built.status === 'built' && built.call.kind === 'rest');
+  assert.deepEqual(built.call.headers, [['X-Name', 'Zo%C3%AB %E6%97%A5%E6%9C%AC']]);
+});
+
 test("a connection's headers cannot be overridden, whatever their case, nor can the idempotency key", async () => {
   const headers = [
     ['AUTHORIZATION', 'mine'],

@@ -264,22 +264,26 @@ const executing = (executor: Executor, fields = {}): Executing => ({
 });
 const attempt = (outcome: 'failed' | null) => ({
   ...{ action: 'act_1', attempt: 1, startedAt: '', finishedAt: null },
-  ...{ outcome, errorClass: null },
+  ...{ outcome, errorClass: null, executor: 0, idempotencyKey: 'k', effectPossible: false, nextAt: null },
 });
+const tried = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ attempt: index + 1, executor: 0 }));
 
 failClosed('attempts', {
   error: () => {
     for (const errorClass of ['auth', 'permanent', 'unknown_outcome'] as const)
-      assert.deepEqual(afterFailure(executing(rest), 1, errorClass, undefined), { kind: 'final' });
-    assert.deepEqual(afterFailure(executing(rest), 3, 'transient', undefined), { kind: 'final' });
+      assert.deepEqual(afterFailure(executing(rest), tried(1), { errorClass }), { kind: 'final' });
+    assert.deepEqual(afterFailure(executing(rest), tried(3), { errorClass: 'transient' }), { kind: 'final' });
   },
   missing: () => assert.equal(nextAttempt(executing(rest), [attempt(null)]).kind, 'unknown'),
   malformed: () => {
-    assert.deepEqual(afterFailure(executing(rest), 1, odd('shrug'), undefined), { kind: 'final' });
+    assert.deepEqual(afterFailure(executing(rest), tried(1), { errorClass: odd('shrug') }), {
+      kind: 'final',
+    });
     assert.equal(hasEffect(executing(rest), odd({ kind: 'by-nobody' })), true);
   },
   empty: () =>
-    assert.deepEqual(afterFailure(executing(rest, { retryOn: [] }), 1, 'timeout', undefined), {
+    assert.deepEqual(afterFailure(executing(rest, { retryOn: [] }), tried(1), { errorClass: 'timeout' }), {
       kind: 'final',
     }),
 });

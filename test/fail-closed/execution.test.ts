@@ -48,10 +48,12 @@ describe('what would run', () => {
     },
     timeout: async () => void (await fails('hangs', 'timeout')),
     missing: async () => void (await fails('drops', 'connection')),
-    malformed: async () => void (await fails('garbles', 'permanent')),
+    malformed: async () => void (await fails('garbles', 'unknown_outcome', 'executor.unknown')),
   });
 
-  failClosed('executor.answer', { malformed: async () => void (await fails('nests', 'permanent')) });
+  failClosed('executor.answer', {
+    malformed: async () => void (await fails('nests', 'unknown_outcome', 'executor.unknown')),
+  });
   failClosed('executor.mcp', { error: async () => void (await fails('tool', 'transient')) });
   failClosed('executor.cli', { error: async () => void (await fails('command', 'permanent')) });
 
@@ -144,7 +146,8 @@ describe('what would run', () => {
         inDoc('{executing,executor,path,parts}', '["/status/200"]'),
         /not what the run's plan says/,
       ),
-    missing: () => refusesToRun(inDoc('{state}', '"gone"'), /not what the run's plan says/),
+    // The digest names the state, so that it is what says so.
+    missing: () => refusesToRun(inDoc('{state}', '"gone"'), /not what was checked and approved/),
     malformed: () =>
       refusesToRun(inDoc('{executing,executor,kind}', '"noop"'), /not what the run's plan says/),
     empty: () => refusesToRun(inDoc('{executing,executor}', '{}'), /not what the run's plan says/),

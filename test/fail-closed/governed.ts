@@ -31,7 +31,7 @@ export interface Governed {
   readonly deps: ActivityDeps;
   readonly keys: ServiceKeys;
   /** A run of the flow that has taken its start. */
-  start(flow: string, input?: JsonObject): Promise<Handle>;
+  start(flow: string, input?: JsonObject, deps?: ActivityDeps): Promise<Handle>;
   /** A run whose start is stored and not taken. */
   recordStart(flow: string, input?: JsonObject): Promise<SealedMessage>;
   /** The run as its own hands take it. */
@@ -96,9 +96,9 @@ export async function makeGoverned(files: Readonly<Record<string, string>>): Pro
   const handle = (run: string): Handle => makeHandle(deps, keys, run);
   return {
     ...{ database, deps, keys, recordStart: record, handle },
-    start: async (flow, input) => {
+    start: async (flow, input, hands = deps) => {
       const sealed = await record(flow, input);
-      const run = handle(sealed.run);
+      const run = makeHandle(hands, keys, sealed.run);
       await run.take(bell(sealed));
       return run;
     },

@@ -1,10 +1,24 @@
 import assert from 'node:assert/strict';
 import { decide } from '../../src/engine/index.js';
+import type { Transition } from '../../src/engine/plan.js';
 import type { Decision, Event } from '../../src/engine/state.js';
 import type { JsonObject } from '../../src/model/json.js';
 import { compileSchema } from '../../src/schema/index.js';
 import { makeKit } from '../../src/schema/kit.js';
-import { begin, message, plan, principal, state, time, transition, type Walk } from '../engine/build.js';
+import {
+  begin,
+  expr,
+  gate,
+  literal,
+  message,
+  path,
+  plan,
+  principal,
+  state,
+  time,
+  transition,
+  type Walk,
+} from '../engine/build.js';
 import { failClosed } from './cells.js';
 import { agent, answers, facing, isStuck, odd, recorded, refuses, rest } from './refused.js';
 
@@ -189,6 +203,52 @@ failClosed('operate', {
     refuses(walk, operate(walk, [], 'cancel'), 'FORBIDDEN', 'transition.rejected');
   },
 });
+
+/** Stuck on an effect whose outcome nobody knows. */
+function unknown(fields: Partial<Transition> = {}): Walk {
+  const walk = facing({ executor: rest, tier: 'irreversible', ...fields });
+  walk.submit(agent, 'go');
+  walk.outcome({ status: 'unknown', message: 'lost', attempt: 1 } as never);
+  assert.equal(walk.run.problem?.code, 'EXECUTOR_UNKNOWN');
+  return walk;
+}
+const retryAs = (walk: Walk, kind: string) => (): Decision =>
+  walk.send({
+    kind: 'message',
+    time,
+    message: message(principal('ops', kind as 'human', { permissions: ['run.operate'] }), { kind: 'retry' }),
+  });
+
+failClosed('operate.unknown', {
+  error: () => {
+    const errs = expr(path('context', 'n'), '<', literal(1));
+    const walk = unknown();
+    const guarded = facing({ executor: rest, guards: [errs] });
+    guarded.run = { ...guarded.run, ...pickStuck(walk) };
+    refuses(guarded, retryAs(guarded, 'human'), 'GUARD_REJECTED', 'transition.rejected');
+  },
+  missing: () => {
+    const walk = unknown();
+    walk.kit = { ...walk.kit, floors: [{ tiers: ['irreversible'], gate: gate() }] };
+    const decision = retryAs(walk, 'human')();
+    assert.equal(recorded(decision, 'human.approval.requested').length, 1);
+    assert.deepEqual([walk.run.status, walk.run.executing], ['stuck', null]);
+  },
+  malformed: () => {
+    for (const kind of ['agent', 'system', 'Human'])
+      refuses(unknown(), (walk) => retryAs(walk, kind)(), 'HUMANS_ONLY', 'transition.rejected');
+  },
+  empty: () => {
+    refuses(unknown(), (walk) => retryAs(walk, '')(), 'HUMANS_ONLY', 'transition.rejected');
+  },
+});
+
+/** What makes it stuck, as another run has it. */
+function pickStuck({
+  run: { status, problem, stuckOn },
+}: Walk): Pick<Walk['run'], 'status' | 'problem' | 'stuckOn'> {
+  return { status, problem, stuckOn };
+}
 
 failClosed('run.state', {
   error: () => {

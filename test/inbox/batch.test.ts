@@ -115,7 +115,15 @@ describe('a batch of decisions', () => {
       ['refused', 'BATCH_IRREVERSIBLE'],
       ['would_apply', undefined],
     ]);
-    assert.deepEqual(outcomes((await dryRun('carla', [item(there)])).body), [['refused', 'REASON_REQUIRED']]);
+    for (const reason of [undefined, ' ', '\u200b\u2060', '\u3164']) {
+      const unreasoned = { ...item(there), ...(reason === undefined ? {} : { reason }) };
+      assert.deepEqual(outcomes((await dryRun('carla', [unreasoned])).body), [
+        ['refused', 'REASON_REQUIRED'],
+      ]);
+    }
+    const blank = { decision: 'approve', digest: there.digest, reason: '\u200b \ufe0f' };
+    const path = `/v1/approvals/${there.id}/decision`;
+    assert.equal((await desk.as['carla']!('POST', path, blank)).body.code, 'REASON_REQUIRED');
     const { token } = mixed.body;
     const decisions = [reasoned(here), reasoned(there)];
     const made = await send('carla', { decisions, mode: 'each', dryRun: false, token });

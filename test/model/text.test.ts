@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { truncate, truncateStart, wellFormed } from '../../src/model/text.js';
+import { isBlank, truncate, truncateStart, wellFormed } from '../../src/model/text.js';
 
 const text = fc
   .array(fc.constantFrom('a', '\u{1f600}', '\ud83d', '\ude00', '\u0301'))
@@ -37,5 +37,44 @@ describe('JSON that holds halves of characters', () => {
   it('is not copied where it has none', () => {
     const whole = { a: [{ b: '\u{1f600}' }], __proto__: null };
     assert.equal(wellFormed(whole), whole);
+  });
+});
+
+describe('a reason', () => {
+  it('is none where nothing in it can be read, whatever its characters are called', () => {
+    const unseen = [
+      ' ',
+      '\t',
+      '\n',
+      '\u00a0',
+      '\u00ad',
+      '\u034f',
+      '\u115f',
+      '\u180e',
+      '\u200b',
+      '\u200d',
+      '\u202e',
+    ];
+    const more = [
+      '\u2060',
+      '\u2800',
+      '\u3000',
+      '\u3164',
+      '\ufe0f',
+      '\ufeff',
+      '\uffa0',
+      '\u{e0041}',
+      '\0',
+      '\ud800',
+    ];
+    for (const one of [...unseen, ...more, '\u0301', '\ue000', '\uffff'])
+      assert.ok(isBlank(one.repeat(3)), one.codePointAt(0)?.toString(16));
+    assert.ok(isBlank([...unseen, ...more].join('')));
+    assert.ok(isBlank(''));
+  });
+
+  it('is one where anything in it can be read', () => {
+    for (const one of ['a', '0', '.', '好', '\u{1f44d}', '\u200b-\u200b', 'é', 'e\u0301'])
+      assert.ok(!isBlank(one), one);
   });
 });

@@ -46,6 +46,9 @@ test('a default port that is taken gives the next free one, and a stop in the mi
     return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { api?: number }) : null;
   });
   assert.ok((kept.api ?? 0) > 8080, `port ${kept.api}`);
+  await product.line(
+    new RegExp(`^port 8080 on 127\\.0\\.0\\.1 is taken: the API listens on ${kept.api};`, 'm'),
+  );
   server?.close();
   await product.line(/creating the database/);
   assert.deepEqual(await product.stop(), { code: 0, signal: null });

@@ -145,6 +145,7 @@ describe('it is no acknowledgement', () => {
     ['of what nobody has heard of', '[{ code: «NO_OWNR, reason: r }]', 'UNKNOWN_VALUE', 'NO_OWNER'],
     ['without a reason', '[«{ code: NO_OWNER }]', 'REQUIRED'],
     ['with an empty reason', '[{ code: NO_OWNER, reason: «"" }]', 'WRONG_VALUE'],
+    ['with a reason that nobody can read', '[{ code: NO_OWNER, reason: «"\\u200b \\u3164" }]', 'WRONG_VALUE'],
     ['at what is no pointer', '[{ code: NO_OWNER, reason: r, at: «states }]', 'WRONG_VALUE'],
     ['with other words', '[{ code: NO_OWNER, «why: r, reason: r }]', 'UNKNOWN_KEY'],
   ];

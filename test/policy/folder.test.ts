@@ -234,6 +234,16 @@ describe('refused', () => {
       'connections.yaml:1:42 SECRET_REFERENCE /connections/x/baseUrl',
     ],
     [
+      'an address that is a secret',
+      { 'connections.yaml': `connections: { x: ${rest('secret://address')} }` },
+      'connections.yaml:1:42 SECRET_REFERENCE /connections/x/baseUrl',
+    ],
+    [
+      'an MCP address that is a secret',
+      { 'connections.yaml': 'connections: { x: { kind: mcp, url: "secret://address" } }' },
+      'connections.yaml:1:37 SECRET_REFERENCE /connections/x/url',
+    ],
+    [
       'an MCP server of both kinds',
       { 'connections.yaml': 'connections: { x: { kind: mcp, command: a, url: "https://b" } }' },
       'connections.yaml:1:27 CONNECTION_INVALID /connections/x/kind',

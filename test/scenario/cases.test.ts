@@ -112,6 +112,7 @@ describe('what can be told in a case', () => {
     - { submit: release, as: ann, expect: { verdict: pending, approval: { status: open, roles: [boss, deputy], quorum: 2 } } }
     - { approve: bot-for-bob, reason: fine, expect: { code: NOT_AN_APPROVER, why: not_direct } }
     - { approve: bob, expect: REASON_REQUIRED }
+    - { approve: bob, reason: "\\u200b\\u3164", expect: REASON_REQUIRED }
     - { approve: bob, reason: fine, expect: { verdict: accepted, approval: { status: open, decisions: 1 } } }
     - { approve: bob, reason: again, expect: { code: ALREADY_DECIDED, why: already_decided } }
     - { approve: cat, reason: fine, expect: { status: completed, state: done, evidence: { human_request: 2 } } }`,

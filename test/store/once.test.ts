@@ -5,6 +5,7 @@ import { listen, withTransaction } from '../../src/db/index.js';
 import {
   consumeGrant,
   finishAttempt,
+  isEffectPossible,
   listAttempts,
   putGrant,
   startAttempt,
@@ -121,10 +122,16 @@ describe('an execution', () => {
   });
 
   test('an attempt without an outcome can be seen, and one attempt is not started twice', async () => {
-    const start = { action: 'act_apr_grant', attempt: 1, startedAt: '2026-11-21T08:00:00.000Z' };
+    const start = {
+      ...{ action: 'act_apr_grant', attempt: 1, executor: 2, idempotencyKey: 'key' },
+      startedAt: '2026-11-21T08:00:00.000Z',
+    };
     await withTransaction(database.pool, (tx) => startAttempt(tx, start));
     assert.deepEqual(await listAttempts(database.pool, start.action), [
-      { ...start, finishedAt: null, outcome: null, errorClass: null },
+      {
+        ...start,
+        ...{ finishedAt: null, outcome: null, errorClass: null, effectPossible: false, nextAt: null },
+      },
     ]);
     await assert.rejects(
       withTransaction(database.pool, (tx) => startAttempt(tx, start)),
@@ -136,9 +143,15 @@ describe('an execution', () => {
       finishedAt: '2026-11-21T08:00:01.000Z',
       outcome: 'failed',
       errorClass: 'timeout',
+      effectPossible: true,
+      nextAt: '2026-11-21T08:00:05.000Z',
     } as const;
     await withTransaction(database.pool, (tx) => finishAttempt(tx, end));
     assert.deepEqual(await listAttempts(database.pool, start.action), [{ ...start, ...end }]);
+    const other = { action: 'act_other', attempt: 1 };
+    assert.equal(await isEffectPossible(database.pool, 'key', other), true);
+    assert.equal(await isEffectPossible(database.pool, 'key', start), false);
+    assert.equal(await isEffectPossible(database.pool, 'another key', other), false);
   });
 });
 

@@ -1,0 +1,108 @@
+import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
+import { isObject, type Json, type JsonObject } from '../model/json.js';
+import { markInexact, parseExactly, unmark, type ExactJson } from './exact-json.js';
+
+// What an MCP server says, before the SDK reads it and after: numbers as they were written, and results that are none.
+
+const notAResult = 'countersign/not-a-result';
+
+/** A message's text for the SDK's own parser, which drops an answer whose result it does not know: nobody would hear of it. */
+export function readableMessage(text: string): string | null {
+  const marked = markInexact(text.startsWith('\ufeff') ? text.slice(1) : text);
+  let message: unknown;
+  try {
+    message = JSON.parse(marked);
+  } catch {
+    return null;
+  }
+  if (!isObject(message) || !Object.hasOwn(message, 'result')) return marked;
+  if (JSONRPCMessageSchema.safeParse(message).success) return marked;
+  const why = isObject(message['result']) ? 'its result has a malformed `_meta`' : 'its result is no object';
+  return JSON.stringify({ jsonrpc: '2.0', id: message['id'], result: { [notAResult]: why } });
+}
+
+export type ToolResult =
+  | {
+      readonly status: 'read';
+      readonly output: Json;
+      readonly exact: readonly string[];
+      readonly isError: boolean;
+      /** What it says in words. */
+      readonly text: string;
+    }
+  | { readonly status: 'malformed'; readonly why: string };
+
+const blockKinds: Readonly<Record<string, readonly (readonly [string, 'string' | 'object'])[]>> = {
+  text: [['text', 'string']],
+  image: [
+    ['data', 'string'],
+    ['mimeType', 'string'],
+  ],
+  audio: [
+    ['data', 'string'],
+    ['mimeType', 'string'],
+  ],
+  resource: [['resource', 'object']],
+  resource_link: [
+    ['uri', 'string'],
+    ['name', 'string'],
+  ],
+};
+
+/** What is structured, else a single text that is JSON, else the content as it came. */
+export function readToolResult(result: JsonObject): ToolResult {
+  const malformed = (why: string): ToolResult => ({ status: 'malformed', why });
+  const why = result[notAResult];
+  if (typeof why === 'string') return malformed(why);
+  const { content = [], structuredContent, isError = false } = result;
+  if (typeof isError !== 'boolean') return malformed('`isError` is neither true nor false');
+  if (!Array.isArray(content)) return malformed('`content` is no array');
+  const blocks = content as readonly Json[];
+  const wrong = blocks.map(blockProblem).find((problem) => problem !== null);
+  if (wrong !== undefined) return malformed(wrong);
+  if (structuredContent !== undefined && !isObject(structuredContent))
+    return malformed('`structuredContent` is no object');
+  if (blocks.length === 0 && structuredContent === undefined && result['content'] === undefined)
+    return malformed('it has neither `content` nor `structuredContent`');
+  const output = outputOf(blocks, structuredContent);
+  if (output.status === 'malformed') return malformed(output.why);
+  return { status: 'read', output: output.value, exact: output.exact, isError, text: textOf(blocks) };
+}
+
+function blockProblem(block: Json, index: number): string | null {
+  if (!isObject(block)) return `block ${index} of \`content\` is no object`;
+  const { type } = block;
+  const fields = typeof type === 'string' && Object.hasOwn(blockKinds, type) ? blockKinds[type] : undefined;
+  if (fields === undefined)
+    return `block ${index} of \`content\` has the unknown type \`${String(JSON.stringify(type)).slice(0, 40)}\``;
+  const missing = fields.find(([name, kind]) =>
+    kind === 'string' ? typeof block[name] !== 'string' : !isObject(block[name]),
+  );
+  return missing === undefined ? null : `block ${index} of \`content\` has no \`${missing[0]}\``;
+}
+
+function outputOf(blocks: readonly Json[], structured: JsonObject | undefined): ExactJson {
+  if (structured !== undefined) return unmark(structured);
+  const only = blocks.length === 1 ? blocks[0] : undefined;
+  if (isObject(only) && only['type'] === 'text') {
+    const parsed = parseExactly(String(only['text']));
+    // Text that is no JSON is content like any other.
+    if (parsed.status === 'parsed') return parsed;
+  }
+  return unmark({ content: blocks });
+}
+
+function textOf(blocks: readonly Json[]): string {
+  return blocks
+    .flatMap((block) => (isObject(block) && block['type'] === 'text' ? [String(block['text'])] : []))
+    .join(' ');
+}
+
+/** May a tool be given an argument that its schema does not name? Only a schema that says so may not. */
+export function takesArgument(tool: Json, name: string): boolean {
+  const schema = isObject(tool) ? tool['inputSchema'] : undefined;
+  if (!isObject(schema)) return true;
+  const { properties, additionalProperties, unevaluatedProperties } = schema;
+  if (isObject(properties) && Object.hasOwn(properties, name)) return true;
+  return additionalProperties !== false && unevaluatedProperties !== false;
+}

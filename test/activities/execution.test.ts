@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { listAttempts } from '../../src/store/actions.js';
+import {
+  answersOf,
+  controller,
+  makeGoverned,
+  starter,
+  type Governed,
+  type Handle,
+} from '../fail-closed/governed.js';
+import { makeTarget, type Target, type TargetAnswer } from './target.js';
+
+// What is recorded of an effect, and what is called: a real Postgres, and a target that answers as it is told.
+
+const post = (connection: string, more = ''): string =>
+  `{ kind: rest, connection: ${connection}, method: POST, path: '/${connection}', idempotencyKey: true${more} }`;
+
+const policies = (url: string): Readonly<Record<string, string>> => ({
+  'roles.yaml': 'roles: { finance.controller: { permissions: [] } }\n',
+  'connections.yaml': `
+connections:
+  main: { kind: rest, baseUrl: '${url}', allowPrivate: true }
+  second: { kind: rest, baseUrl: '${url}', allowPrivate: true }
+  third: { kind: rest, baseUrl: '${url}', allowPrivate: true }
+  named: { kind: rest, baseUrl: 'env://COUNTERSIGN_TEST_ADDRESS', allowPrivate: true }
+`,
+  'flows/f.yaml': `
+workflows:
+  f:
+    owner: team
+    timeout: 1h
+    initialState: a
+    states:
+      a:
+        transitions:
+          'réserver ✓': { target: a, tier: reversible, executor: ${post('main')} }
+          'r%C3%A9server ✓': { target: a, tier: reversible, executor: ${post('main')} }
+          once: { target: a, tier: reversible, executor: ${post('main')} }
+          brief: { target: a, tier: reversible, executor: ${post('main')}, reliability: { timeout: 200ms } }
+          tries: { target: a, tier: reversible, executor: ${post('main')}, reliability: { timeout: 200ms, retry: { maxAttempts: 3 } } }
+          reads: { target: a, tier: read_only, executor: { kind: rest, connection: main, method: GET, path: /main }, reliability: { timeout: 200ms, retry: { maxAttempts: 3 } } }
+          backed:
+            target: done
+            tier: reversible
+            gate: { roles: [finance.controller] }
+            executor: ${post('main')}
+            reliability:
+              timeout: 200ms
+              retry: { maxAttempts: 4 }
+              fallback: { strategy: first_success, executors: [${post('second')}, ${post('third')}] }
+          moves: { target: done, tier: reversible, gate: { roles: [finance.controller] }, executor: ${post('named')} }
+          waits: { target: a, tier: reversible, executor: ${post('main')}, reliability: { retry: { maxAttempts: 3, maxDelayMs: 86400000 } } }
+      done: { terminal: true }
+`,
+});
+
+let target: Target;
+let governed: Governed;
+before(async () => {
+  target = await makeTarget();
+  governed = await makeGoverned(policies(target.url));
+});
+after(async () => {
+  await governed.stop();
+  await target.close();
+});
+
+const called = (): string[] => target.requests.map(({ path }) => path.slice(1));
+const keys = (): unknown[] => [...new Set(target.requests.map(({ headers }) => headers['idempotency-key']))];
+
+async function approve(run: Handle): Promise<void> {
+  const [open] = run.state.approvals;
+  assert.ok(open !== undefined);
+  const decision = { approval: open.id, decision: 'approve', digest: open.action.digest } as const;
+  const raw = run.sign(controller, { kind: 'decide', ...decision, reasonGiven: false });
+  await run.take({ kind: 'message', name: 'decide', raw });
+}
+
+/** What the caller is told of a transition whose target says these. */
+async function outcomeOf(
+  transition: string,
+  ...says: readonly TargetAnswer[]
+): Promise<readonly [unknown, Handle]> {
+  target.say(...says);
+  const run = await governed.start('f');
+  await run.submit(starter, transition);
+  const [said] = answersOf(await run.execute());
+  return [said?.status === 'refused' ? said.errorClass : said?.status, run];
+}
+
+describe('after an attempt whose outcome nobody knows', () => {
+  for (const refusal of [409, 401, 422, 302])
+    for (const lost of ['hang', 'drop', 504, 502] as const)
+      it(`${lost} and then ${refusal} is an unknown outcome`, async () => {
+        const [errorClass, run] = await outcomeOf('tries', lost, refusal);
+        assert.equal(errorClass, 'unknown_outcome');
+        assert.equal(run.state.status, 'stuck');
+        assert.equal(run.state.problem?.code, 'EXECUTOR_UNKNOWN');
+        assert.equal(target.requests.length, 2);
+        assert.ok((await run.records()).some((one) => one.type === 'executor.unknown'));
+      });
+
+  it('success is success', async () => {
+    const [status] = await outcomeOf('tries', 'hang', 200);
+    assert.equal(status, 'executed');
+  });
+
+  it('a refusal of the resubmission, under the same key, is an unknown outcome too', async () => {
+    const [errorClass, run] = await outcomeOf('brief', 'hang', 409);
+    assert.equal(errorClass, 'timeout');
+    await run.submit(starter, 'brief');
+    const [said] = answersOf(await run.execute());
+    assert.equal(said?.status === 'refused' ? said.errorClass : null, 'unknown_outcome');
+    assert.equal(keys().length, 1);
+  });
+
+  it('a refusal of something else is a refusal', async () => {
+    const [, run] = await outcomeOf('brief', 'hang', 409);
+    await run.submit(starter, 'once');
+    const [said] = answersOf(await run.execute());
+    assert.equal(said?.status === 'refused' ? said.errorClass : null, 'permanent');
+  });
+
+  it('a refusal is a refusal where nothing was changed, or where the target said that nothing was', async () => {
+    assert.equal((await outcomeOf('reads', 'hang', 404))[0], 'permanent');
+    assert.equal((await outcomeOf('tries', 503, 409))[0], 'permanent');
+    assert.equal((await outcomeOf('tries', 429, 401))[0], 'auth');
+  });
+
+  it('nothing of it is called by itself again, the fallbacks included', async () => {
+    target.say('hang', 422);
+    const run = await governed.start('f');
+    await run.submit(starter, 'backed');
+    await approve(run);
+    await run.execute();
+    assert.deepEqual(called(), ['main', 'main']);
+    assert.equal(run.state.status, 'stuck');
+  });
+});
+
+describe('one approval', () => {
+  const calls: readonly (readonly [string, readonly TargetAnswer[], readonly string[]])[] = [
+    ['a refusal goes to the fallback at once', [401, 200], ['main', 'second']],
+    ['a refusal after a retry does too', [503, 422, 200], ['main', 'main', 'second']],
+    ['each fallback is called once', [422, 503, 422], ['main', 'second', 'third']],
+    [
+      'fallbacks follow the last attempt',
+      [503, 503, 503, 503, 200],
+      ['main', 'main', 'main', 'main', 'second'],
+    ],
+  ];
+  for (const [how, says, expected] of calls)
+    it(`is no more calls than it says: ${how}`, async () => {
+      target.say(...says);
+      const run = await governed.start('f');
+      await run.submit(starter, 'backed');
+      await approve(run);
+      await run.execute();
+      assert.deepEqual(called(), expected);
+      assert.equal(keys().length, 1);
+      const started = (await run.records()).filter((one) => one.type === 'executor.started');
+      assert.deepEqual(
+        started.map((one) => one.data['connection']),
+        expected,
+      );
+    });
+});
+
+describe('a target that asks to wait', () => {
+  const later = (value: string) => ({ status: 429, headers: { 'retry-after': value } });
+  const waits: readonly (readonly [string, number])[] = [
+    ['120', 120_000],
+    ['1000000000', 3_600_000],
+    ['99999999999999999999999', 3_600_000],
+    ['Fri, 31 Dec 9999 23:59:59 GMT', 3_600_000],
+    ['Sun, 06 Nov 1994 08:49:37 GMT', 0],
+    ['-5', 0],
+    ['soon', 0],
+  ];
+  for (const [value, longestMs] of waits)
+    it(`\`${value}\` is heard, and never longer than an hour or the run`, async () => {
+      target.say(later(value));
+      const run = await governed.start('f');
+      await run.submit(starter, 'waits');
+      const tried = await run.execute().then(
+        () => null,
+        (error: unknown) => error as { readonly nextRetryDelay?: number },
+      );
+      const retrying = (await run.records()).find((one) => one.type === 'executor.retrying');
+      const delayMs = retrying?.data['delayMs'];
+      assert.ok(
+        typeof delayMs === 'number' && delayMs <= longestMs && delayMs >= longestMs - 60_000,
+        String(delayMs),
+      );
+      assert.equal(tried === null, longestMs === 0);
+    });
+
+  it('is asked again when its next attempt is due, which the store says', async () => {
+    target.say(later('120'));
+    const run = await governed.start('f');
+    await run.submit(starter, 'waits');
+    await assert.rejects(run.execute());
+    const action = run.state.executing?.action.id ?? '';
+    const [attempt] = await listAttempts(governed.deps.pool, action);
+    assert.ok(attempt?.nextAt !== null && attempt?.finishedAt !== null && attempt !== undefined);
+    assert.equal(Date.parse(attempt.nextAt) - Date.parse(attempt.finishedAt), 120_000);
+  });
+});
+
+describe('an approval is for what its connection stands for', () => {
+  after(() => delete process.env['COUNTERSIGN_TEST_ADDRESS']);
+
+  const approved = async (deps = governed.deps): Promise<Handle> => {
+    process.env['COUNTERSIGN_TEST_ADDRESS'] = target.url;
+    target.say();
+    const run = await governed.start('f', {}, deps);
+    await run.submit(starter, 'moves');
+    await approve(run);
+    return run;
+  };
+
+  it('executes at the address of `env://` that was approved', async () => {
+    await (await approved()).execute();
+    assert.deepEqual(called(), ['named']);
+  });
+
+  for (const [how, value] of [
+    ['another address', 'http://127.0.0.1:1'],
+    ['another path of the same host', '/v2'],
+    ['nothing', undefined],
+  ] as const)
+    it(`refuses when \`env://\` stands for ${how} by then`, async () => {
+      const run = await approved();
+      if (value === undefined) delete process.env['COUNTERSIGN_TEST_ADDRESS'];
+      else process.env['COUNTERSIGN_TEST_ADDRESS'] = value.startsWith('/') ? target.url + value : value;
+      await run.execute();
+      assert.deepEqual(called(), []);
+      const failed = (await run.records()).find((one) => one.type === 'executor.failed');
+      assert.match(String(failed?.data['message']), /connection .* is not the one that it was approved for/);
+    });
+
+  it('calls over the very connection that it compared, whatever is reloaded meanwhile', async () => {
+    const elsewhere = await makeTarget();
+    try {
+      const { deps } = governed;
+      let reads = 0;
+      let reloaded = false;
+      const run = await approved({
+        ...deps,
+        policySet: async (q) => {
+          const set = await deps.policySet(q);
+          if (reloaded) reads += 1;
+          if (reads < 2) return set;
+          const connection = {
+            kind: 'rest',
+            baseUrl: elsewhere.url,
+            allowPrivate: true,
+            headers: {},
+          } as const;
+          return { ...set, connections: [{ name: 'named', targets: [{ environment: null, connection }] }] };
+        },
+      });
+      reloaded = true;
+      await run.execute();
+      assert.deepEqual(called(), ['named']);
+      assert.equal(elsewhere.requests.length, 0);
+    } finally {
+      await elsewhere.close();
+    }
+  });
+});
+
+describe('the record of an answer', () => {
+  it('names the numbers that are kept as text, and the output holds them so', async () => {
+    const [, run] = await outcomeOf('once', { body: '{"id": 1234567890123456789, "n": 1.5}' });
+    const succeeded = (await run.records()).find((one) => one.type === 'executor.succeeded');
+    assert.deepEqual(succeeded?.data['exact'], ['/id']);
+  });
+});
+
+describe('a transition that is named in another script', () => {
+  it('runs, and its key is ASCII and its own', async () => {
+    const keyOf = async (transition: string): Promise<string> => {
+      const [status] = await outcomeOf(transition, 200);
+      assert.equal(status, 'executed');
+      return String(target.requests[0]?.headers['idempotency-key']);
+    };
+    const own = await keyOf('réserver ✓');
+    assert.match(own, /^[!-~]+$/);
+    assert.match(own, /:r%C3%A9server%20%E2%9C%93:/);
+    assert.match(await keyOf('r%C3%A9server ✓'), /:r%25C3%25A9server%20%E2%9C%93:/);
+  });
+});

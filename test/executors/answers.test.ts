@@ -1,0 +1,415 @@
+// What targets answer, over every kind of connection: numbers as they wrote them, nothing of our secrets, and every body
+// that can be read.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { runCall } from '../../src/executors/index.js';
+import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
+import type { Json, JsonObject } from '../../src/model/json.js';
+import type { Connection } from '../../src/model/policy-set.js';
+import { makeTarget, type Target, type TargetAnswer } from '../activities/target.js';
+import { contextWith, token } from './world.js';
+
+let target: Target;
+before(async () => {
+  target = await makeTarget();
+});
+after(() => target.close());
+
+const restCall: Call = {
+  ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/' },
+  ...{ query: [], headers: [], body: undefined },
+};
+const rest = (headers: Record<string, string> = {}): Connection => ({
+  kind: 'rest',
+  baseUrl: target.url,
+  allowPrivate: true,
+  headers,
+});
+const ask = (answer: TargetAnswer, more: Partial<RunContext> = {}): Promise<ExecutorResult> => {
+  target.say(answer);
+  return runCall(restCall, contextWith(rest(), more));
+};
+async function succeeded(
+  result: Promise<ExecutorResult>,
+): Promise<Extract<ExecutorResult, { status: 'succeeded' }>> {
+  const found = await result;
+  assert.ok(found.status === 'succeeded', JSON.stringify(found));
+  return found;
+}
+
+/** A command that prints, and an MCP server over stdio that answers a call with, what its environment says. */
+const printed = (text: string, env: Record<string, string> = {}): Promise<ExecutorResult> =>
+  runCall(
+    { kind: 'cli', connection: 'c', args: [], stdin: null },
+    contextWith({
+      ...{ kind: 'cli', command: process.execPath, workingDirectory: null },
+      args: ['-e', 'process.stdout.write(process.env.SAYS)'],
+      env: { ...env, SAYS: text },
+    }),
+  );
+const serverScript = `
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method, params } = JSON.parse(line);
+  const say = (text) => process.stdout.write('{"jsonrpc":"2.0","id":' + id + ',"result":' + text + '}\\n');
+  if (method === 'initialize') say(JSON.stringify({ protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 's', version: '1' } }));
+  else if (method === 'tools/list') say(process.env.TOOLS || '{"tools":[]}');
+  else if (method === 'tools/call') say(process.env.SAYS.replaceAll('<params>', JSON.stringify(params).replaceAll('"', '\\\\"')).replaceAll('<secret>', process.env.SECRET || ''));
+});`;
+const mcpCall: Call = { kind: 'mcp', connection: 'c', tool: 't', arguments: { a: 1 } };
+const answeredOverStdio = (
+  result: string,
+  env: Record<string, string> = {},
+  more: Partial<RunContext> = {},
+): Promise<ExecutorResult> =>
+  runCall(
+    mcpCall,
+    contextWith(
+      {
+        kind: 'mcp',
+        transport: {
+          ...{ kind: 'stdio', command: process.execPath, workingDirectory: null },
+          args: ['-e', serverScript],
+          env: { ...env, SAYS: result },
+        },
+      },
+      more,
+    ),
+  );
+const http = (headers: Record<string, string> = {}): Connection => ({
+  kind: 'mcp',
+  transport: { kind: 'http', url: `${target.url}/mcp`, allowPrivate: true, headers },
+});
+const initialized = {
+  body: JSON.stringify({
+    ...{ jsonrpc: '2.0', id: 0 },
+    result: {
+      ...{ protocolVersion: '2025-06-18', capabilities: { tools: {} } },
+      serverInfo: { name: 's', version: '1' },
+    },
+  }),
+};
+const overHttp = (
+  answer: Exclude<TargetAnswer, number | string>,
+  more: Partial<RunContext> = {},
+  headers: Record<string, string> = {},
+): Promise<ExecutorResult> => {
+  target.say(initialized, 202, answer);
+  return runCall(mcpCall, contextWith(http(headers), more));
+};
+const answeredOverHttp = (result: string): Promise<ExecutorResult> =>
+  overHttp({ body: `{"jsonrpc":"2.0","id":1,"result":${result}}` });
+const answeredAsEvents = (result: string): Promise<ExecutorResult> =>
+  overHttp({
+    headers: { 'content-type': 'text/event-stream' },
+    body: `event: message\ndata: {"jsonrpc":"2.0","id":1,\ndata: "result":${result}}\n\n`,
+  });
+
+const odd = `{"id": 1234567890123456789, "list": [9007199254740993, 1e400, 0.12345678901234567891], "plain": [0.1, 1.10, -0, 1e3, 9007199254740991]}`;
+const kept = {
+  id: '1234567890123456789',
+  list: ['9007199254740993', '1e400', '0.12345678901234567891'],
+  plain: [0.1, 1.1, 0, 1000, 9007199254740991],
+};
+const pointers = ['/id', '/list/0', '/list/1', '/list/2'];
+
+describe('a number that no double holds', () => {
+  const ways: readonly (readonly [string, () => Promise<ExecutorResult>, string])[] = [
+    ['rest', () => ask({ body: odd }), ''],
+    ['a command', () => printed(odd), '/json'],
+    ['MCP over stdio, structured', () => answeredOverStdio(`{"content":[],"structuredContent":${odd}}`), ''],
+    [
+      'MCP over stdio, JSON as text',
+      () => answeredOverStdio(JSON.stringify({ content: [{ type: 'text', text: odd }] })),
+      '',
+    ],
+    ['MCP over HTTP', () => answeredOverHttp(`{"content":[],"structuredContent":${odd}}`), ''],
+    ['MCP over HTTP as events', () => answeredAsEvents(`{"content":[],"structuredContent":${odd}}`), ''],
+  ];
+  for (const [name, way, below] of ways)
+    test(`is kept as it was written, and named: ${name}`, async () => {
+      const result = await succeeded(way());
+      const output = below === '' ? result.output : (result.output as JsonObject)['json'];
+      assert.equal(JSON.stringify(output), JSON.stringify(kept));
+      assert.deepEqual(
+        result.exact,
+        pointers.map((pointer) => below + pointer),
+      );
+    });
+
+  test('is nobody’s mark: a text that looks like one stays text, and other numbers stay numbers', async () => {
+    const result = await succeeded(ask({ body: '{"a": "12345678901234567890", "1e999": 5}' }));
+    assert.deepEqual(result.output, { a: '12345678901234567890', '1e999': 5 });
+    assert.equal(result.exact, undefined);
+  });
+});
+
+describe('a resolved reference that comes back', () => {
+  const bytes = (text: string): string => Buffer.from(text).toString('base64');
+  const echoes: readonly (readonly [string, Json])[] = [
+    ['as it is', token],
+    ['in a longer text', `you said ${token}!`],
+    ['in base64', bytes(token)],
+    ['in base64 of something longer', bytes(`user:${token}@host`)],
+    ['in base64 at another offset', bytes(`ab${token}`)],
+    ['percent-encoded', encodeURIComponent(`x ${token}`)],
+    ['percent-encoded more than it has to be', token.replace('t', '%74')],
+    ['in JSON in a text', JSON.stringify({ a: token })],
+    ['in hex', Buffer.from(token).toString('hex')],
+    ['deep in an answer', { a: [{ b: token }] }],
+    ['as a name', { [token]: 1 }],
+  ];
+  for (const [how, value] of echoes)
+    test(`is masked ${how}, and the record is told where`, async () => {
+      target.say({ body: JSON.stringify({ value }) });
+      const result = await succeeded(
+        runCall(restCall, contextWith(rest({ authorization: 'env://TEST_TOKEN' }))),
+      );
+      const said = JSON.stringify(result);
+      for (const form of [token, bytes(token).slice(0, 20), encodeURIComponent(token)])
+        assert.ok(!said.includes(form), said);
+      assert.equal(result.masked?.length, 1, said);
+      assert.match(result.masked[0] ?? '', /^\/value/);
+      assert.ok(!JSON.stringify(result.masked).includes(token));
+    });
+
+  test('is masked in headers of the answer, where they are told apart from its body', async () => {
+    target.say({ headers: { 'x-echo': `Bearer ${token}` } });
+    const result = await succeeded(
+      runCall(restCall, contextWith(rest({ authorization: 'env://TEST_TOKEN' }))),
+    );
+    assert.ok(!JSON.stringify(result).includes(token));
+    assert.deepEqual([result.masked, result.maskedResponse], [undefined, ['/headers/x-echo']]);
+  });
+
+  const parts: readonly (readonly [string, string, Json])[] = [
+    ['the credential of a scheme', 'Bearer abcdef123456', 'abcdef123456'],
+    [
+      'a header’s value split at its comma',
+      'key=abcdef123, user=zyxwvu987',
+      ['key=abcdef123', 'user=zyxwvu987'],
+    ],
+    [
+      'a header’s parameters taken apart',
+      'key="abcdef123"; user=zyxwvu987',
+      { key: 'abcdef123', user: 'zyxwvu987' },
+    ],
+    ['a basic credential, decoded', `Basic ${bytes('user:hunter2222')}`, { password: 'hunter2222' }],
+    ['a number', '123456789', { n: 123456789 }],
+    ['a value with quotes and line ends', 'quo"te\\slash', 'quo"te\\slash'],
+  ];
+  for (const [how, secret, value] of parts)
+    test(`is masked in parts: ${how}`, async () => {
+      target.say({ body: JSON.stringify(value) });
+      const references = { env: { TEST_TOKEN: secret }, secretsDirectory: null };
+      const result = await succeeded(
+        runCall(restCall, contextWith(rest({ authorization: 'env://TEST_TOKEN' }), { references })),
+      );
+      const said = JSON.stringify(result.output);
+      for (const part of ['abcdef123', 'zyxwvu987', 'hunter2222', '123456789', 'quo'])
+        assert.ok(!said.includes(part), said);
+    });
+
+  test('is masked in a command’s output and in an MCP result', async () => {
+    const env = { SECRET: 'env://TEST_TOKEN' };
+    for (const result of [
+      await succeeded(printed(`{"a": "${token}"}`, env)),
+      await succeeded(answeredOverStdio('{"content":[{"type":"text","text":"<secret>"}]}', env)),
+    ]) {
+      assert.ok(!JSON.stringify(result).includes(token));
+      assert.ok((result.masked?.length ?? 0) > 0);
+    }
+  });
+
+  test('is masked in a message before that is cut', async () => {
+    const text = `${'x'.repeat(490)}${token}`;
+    const result = await answeredOverStdio(
+      JSON.stringify({ isError: true, content: [{ type: 'text', text }] }),
+      { SECRET: 'env://TEST_TOKEN' },
+    );
+    assert.ok(result.status === 'failed' && result.isMasked === true, JSON.stringify(result));
+    assert.ok(!result.message.includes(token.slice(0, 8)), result.message);
+  });
+
+  test('leaves alone what is shorter than six characters, what nothing was resolved for, and the address', async () => {
+    target.say({ body: JSON.stringify({ a: 'short word', b: target.url }) });
+    const references = { env: { TEST_TOKEN: 'short', URL: target.url }, secretsDirectory: null };
+    const connection = { ...rest({ authorization: 'env://TEST_TOKEN' }), baseUrl: 'env://URL' } as Connection;
+    const result = await succeeded(runCall(restCall, contextWith(connection, { references })));
+    assert.deepEqual(result.output, { a: 'short word', b: target.url });
+    assert.equal(result.masked, undefined);
+  });
+});
+
+describe('a body', () => {
+  const json = '{"grün":"ja"}';
+  const value = { grün: 'ja' };
+  const utf16 = (text: string): Buffer =>
+    Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, 'utf16le')]);
+  const type = 'application/json';
+  const readable: readonly (readonly [string, Record<string, string>, Buffer | string, Json])[] = [
+    ['packed with gzip', { 'content-encoding': 'gzip' }, gzipSync(json), value],
+    ['packed with x-gzip, in capitals', { 'content-encoding': 'X-GZIP' }, gzipSync(json), value],
+    ['packed with deflate', { 'content-encoding': 'deflate' }, deflateSync(json), value],
+    [
+      'packed with deflate, without its frame',
+      { 'content-encoding': 'deflate' },
+      deflateRawSync(json),
+      value,
+    ],
+    ['packed with br', { 'content-encoding': 'br' }, brotliCompressSync(json), value],
+    ['packed twice', { 'content-encoding': 'gzip, br' }, brotliCompressSync(gzipSync(json)), value],
+    ['packed, and no header says so', {}, gzipSync(json), value],
+    ['packed and empty', { 'content-encoding': 'gzip' }, '', null],
+    ['after a byte order mark', {}, `\ufeff${json}`, value],
+    ['that is only a byte order mark', {}, '\ufeff', null],
+    ['of white space', {}, ' \n', null],
+    ['in UTF-16 that says so', {}, utf16(json), value],
+    [
+      'in latin-1 that says so',
+      { 'content-type': `${type}; charset=iso-8859-1` },
+      Buffer.from(json, 'latin1'),
+      value,
+    ],
+    [
+      'in a charset that nobody knows, and UTF-8 all the same',
+      { 'content-type': `${type}; charset=x-mine` },
+      json,
+      value,
+    ],
+    ['of text after a byte order mark', { 'content-type': 'text/plain' }, '\ufeffwords', 'words'],
+  ];
+  for (const [how, headers, body, expected] of readable)
+    test(`${how} is read`, async () => {
+      assert.deepEqual((await succeeded(ask({ headers, body }))).output, expected);
+    });
+
+  test('of MCP over HTTP that is packed, or begins with a byte order mark, is read', async () => {
+    const body = '{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"ok":true}}}';
+    for (const answer of [
+      { headers: { 'content-encoding': 'gzip' }, body: gzipSync(body) },
+      { body: `\ufeff${body}` },
+    ])
+      assert.deepEqual((await succeeded(overHttp(answer))).output, { ok: true });
+  });
+
+  const unreadable: readonly (readonly [string, Record<string, string>, Buffer | string, RegExp])[] = [
+    ['that is no gzip', { 'content-encoding': 'gzip' }, json, /no whole `gzip`/],
+    ['whose gzip is cut', { 'content-encoding': 'gzip' }, gzipSync(json).subarray(0, 20), /no whole `gzip`/],
+    ['packed in a way that is not read here', { 'content-encoding': 'zstd' }, json, /`zstd` is not read/],
+    [
+      'larger than it looks',
+      { 'content-encoding': 'gzip' },
+      gzipSync('x'.repeat(2_000_000)),
+      /over 1048576 bytes/,
+    ],
+    ['in another charset than it says', {}, Buffer.from(json, 'latin1'), /not in `utf-8`/],
+    ['that says it is JSON and is not', {}, '{"half":', /is not JSON/],
+    ['nested deeper than anything is kept', {}, '['.repeat(500) + ']'.repeat(500), /deeper than/],
+  ];
+  for (const [how, headers, body, says] of unreadable)
+    test(`${how} is a failure that says so; its effect may have happened, with a key too`, async () => {
+      for (const [more, errorClass] of [
+        [{ hasEffect: false }, 'permanent'],
+        [{ idempotencyKey: 'k' }, 'unknown_outcome'],
+        [{}, 'unknown_outcome'],
+      ] as const) {
+        const result = await ask({ headers, body }, more);
+        assert.ok(result.status === 'failed', JSON.stringify(result));
+        assert.equal(result.errorClass, errorClass);
+        assert.match(result.message, says);
+        assert.match(result.message, /answered 200/);
+      }
+    });
+});
+
+describe('an MCP result that is none', () => {
+  const results: readonly (readonly [string, RegExp])[] = [
+    ['{"content":"done"}', /`content` is no array/],
+    ['{"content":{"type":"text","text":"x"}}', /`content` is no array/],
+    ['{"content":[{"type":"hologram"}]}', /unknown type `"hologram"`/],
+    ['{"content":[null]}', /block 0 of `content` is no object/],
+    ['{"content":[{"type":"text"}]}', /has no `text`/],
+    ['{"content":[],"structuredContent":[1]}', /`structuredContent` is no object/],
+    ['{"content":[],"structuredContent":null}', /`structuredContent` is no object/],
+    ['{"content":[],"isError":"yes"}', /`isError`/],
+    ['{}', /neither `content` nor/],
+    ['[]', /its result is no object/],
+    ['"done"', /its result is no object/],
+    ['{"content":[],"_meta":7}', /malformed `_meta`/],
+  ];
+  for (const [result, says] of results)
+    test(`${result} is permanent, and says what was wrong`, async () => {
+      for (const said of [await answeredOverStdio(result), await answeredOverHttp(result)]) {
+        assert.ok(said.status === 'failed', JSON.stringify(said));
+        assert.equal(said.errorClass, 'permanent');
+        assert.match(said.message, says);
+        assert.doesNotMatch(said.message, /ended|broke off/);
+        assert.equal(said.effectPossible, true);
+      }
+    });
+
+  test('over HTTP, what is no JSON at all says so', async () => {
+    const said = await overHttp({ body: 'oh dear' }, { hasEffect: false });
+    assert.ok(said.status === 'failed');
+    assert.equal(said.errorClass, 'permanent');
+    assert.match(said.message, /is not JSON/);
+  });
+});
+
+describe('the key of an MCP call', () => {
+  const tool = (inputSchema: JsonObject): string => JSON.stringify({ tools: [{ name: 't', inputSchema }] });
+  const says = '{"content":[{"type":"text","text":"<params>"}]}';
+  const cases: readonly (readonly [string, string, 'argument' | 'meta'])[] = [
+    ['among the arguments where the schema is open', tool({ type: 'object' }), 'argument'],
+    ['beside them where it is closed', tool({ type: 'object', additionalProperties: false }), 'meta'],
+    ['beside them where it is closed in the newer way', tool({ unevaluatedProperties: false }), 'meta'],
+    [
+      'among them where the closed schema names it',
+      tool({ additionalProperties: false, properties: { _idempotencyKey: {} } }),
+      'argument',
+    ],
+    ['among them where the tool is not listed', '{"tools":[]}', 'argument'],
+    ['among them where the list is none', '{"tools":"none"}', 'argument'],
+  ];
+  for (const [where, tools, place] of cases)
+    test(`stands ${where}`, async () => {
+      const result = await succeeded(
+        answeredOverStdio(says, { TOOLS: tools }, { idempotencyKey: 'the key' }),
+      );
+      const params = result.output as JsonObject;
+      const sent = place === 'meta' ? params['_meta'] : params['arguments'];
+      assert.equal((sent as JsonObject)['_idempotencyKey'], 'the key');
+      assert.deepEqual(
+        params['arguments'],
+        place === 'meta' ? { a: 1 } : { a: 1, _idempotencyKey: 'the key' },
+      );
+    });
+});
+
+describe('a header', () => {
+  test('is ASCII, whatever its value is written in', async () => {
+    target.say(200);
+    const headers = [['x-name', 'Zoë 日本 100%']] as const;
+    await succeeded(
+      runCall(
+        { ...restCall, headers } as Call,
+        contextWith(rest({ 'x-own': 'Grüße' }), { idempotencyKey: 'schlüssel' }),
+      ),
+    );
+    const [request] = target.requests;
+    assert.equal(request?.headers['x-own'], 'Gr%C3%BC%C3%9Fe');
+    assert.equal(request?.headers['x-name'], 'Zo%C3%AB %E6%97%A5%E6%9C%AC 100%');
+    assert.equal(request?.headers['idempotency-key'], 'schl%C3%BCssel');
+  });
+
+  test('of an MCP connection too, and one that HTTP cannot carry is permanent', async () => {
+    const body = '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}';
+    await succeeded(overHttp({ body }, {}, { 'x-own': 'Grüße' }));
+    assert.equal(target.requests[0]?.headers['x-own'], 'Gr%C3%BC%C3%9Fe');
+    const said = await overHttp({ body }, {}, { 'x-own': 'two\nlines' });
+    assert.ok(said.status === 'failed');
+    assert.equal(said.errorClass, 'permanent');
+    assert.equal(target.requests.length, 0);
+  });
+});
