@@ -76,13 +76,9 @@ export async function submitReply(call: Call, request: Submitted, outcome: Messa
   const refused = await refusal(call, request.run, outcome);
   if (refused !== null) return refused;
   if (outcome.status === 'answered') return settled(call, request, outcome.answer);
-<<<<<<< HEAD
-  return executing(call, 'messageId' in outcome ? { ...request, messageId: outcome.messageId } : request);
-=======
   // After an attempt that was withdrawn, it has another id than the request first gave it.
   const messageId = outcome.status === 'executing' ? outcome.messageId : request.messageId;
   return executing(call, { ...request, messageId });
->>>>>>> main
 }
 
 async function settled(call: Call, request: Submitted, said: RunAnswer): Promise<Reply> {

@@ -225,7 +225,11 @@ test('a run’s row comes back as it was put, and each change of it is announced
   await insertRun(database.pool, row);
   assert.deepEqual(await getRun(database.pool, 'run_row'), row);
   const change = {
-    ...{ state: 'end', status: 'completed', version: 1, rev: 1, updatedAt: '2026-11-21T09:00:00.000Z' },
+    state: 'end',
+    status: 'completed',
+    version: 1,
+    rev: 1,
+    updatedAt: '2026-11-21T09:00:00.000Z',
     problem: { code: 'CHAIN_NO_MATCH', message: 'nul \0' },
     executing: 'act_1',
     doc: '{"nul":"\\u0000"}',
