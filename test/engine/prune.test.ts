@@ -107,7 +107,7 @@ describe('a run without what nothing can ask for again', () => {
 
   it('keeps who has approved, the latest of each human in each state', () => {
     const of = needing({ kind: 'human_request', count: 2, distinct: true });
-    const approved = (id: string, by: string, stay: number, at = 'a'): Evidence =>
+    const approved = (id: string, by: string | null, stay: number, at = 'a'): Evidence =>
       evidence('human_request', id, { by, stay, state: at });
     const items = [
       approved('1', 'ann', 1),
@@ -115,8 +115,10 @@ describe('a run without what nothing can ask for again', () => {
       approved('3', 'ann', 2, 'b'),
       approved('4', 'ann', 3),
       approved('5', 'ann', 3),
+      approved('6', null, 3),
+      approved('7', null, 3),
     ];
-    assert.deepEqual(idsOf(of, items), ['2', '3', '5']);
+    assert.deepEqual(idsOf(of, items), ['2', '3', '5', '7']);
   });
 
   it('keeps the approvals that are open, queued or being executed, and none that is settled', () => {
