@@ -95,8 +95,12 @@ function contextOf(facts: Facts): GuardContext {
   };
 }
 
+function envelope(id: number): Omit<Message, 'body'> {
+  return { v: 1, id: `msg_${id}`, run: 'run_1', time, principal: clerk, refs: [] };
+}
+
 function message(id: number, body: Message['body']): Message {
-  return { v: 1, id: `msg_${id}`, delivery: `d${id}`, run: 'run_1', time, principal: clerk, body, refs: [] };
+  return { ...envelope(id), body };
 }
 
 function submitted(id: number, transition: string, args: JsonObject): Event {
@@ -107,12 +111,9 @@ function submitted(id: number, transition: string, args: JsonObject): Event {
 /** One `decide` each, as the run's policy check does it: no database, no signature, no network. */
 function checks(engine: typeof EngineRoom, kit: Kit, pays: Plan, chains: Plan): readonly Subject[] {
   const fresh = started(engine, kit, pays);
-  const known = Array.from({ length: 500 }, (_, index) => ({
-    id: `old_${index}`,
-    deliveries: ['d'],
-    answer: { status: 'accepted' } as const,
-  }));
-  const old: RunState = { ...fresh, seen: known };
+  // What a run keeps of what it has done.
+  const done = Array.from({ length: 500 }, (_, index) => [`pay:sha256:${index}`, 1] as const);
+  const old: RunState = { ...fresh, successes: done };
   const good = Array.from({ length: 16 }, (_, index) =>
     submitted(index, 'pay', payment(1_000 + index, `INV-2${index}`).arguments),
   );
@@ -166,19 +167,17 @@ function started(engine: typeof EngineRoom, kit: Kit, plan: Plan): RunState {
 }
 
 async function signatureNs(calls: number): Promise<readonly number[]> {
-  const { signMessage, verifyAttested } = await dist<typeof AuthRoom>('auth/index.js');
+  const { sealMessage, openMessage } = await dist<typeof AuthRoom>('auth/index.js');
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const spki = publicKey.export({ format: 'der', type: 'spki' }).toString('base64');
   const signing = { keyId: 'bench', privateKey, publicKey: spki };
-  const body = { kind: 'submit', transition: 'pay', arguments: payment(1, 'INV-1').arguments } as const;
-  const attested = signMessage({ signing }, message(1, { ...body, expectedVersion: 0 }));
+  const submit = { kind: 'submit', transition: 'pay', expectedVersion: 0 } as const;
+  const sealed = sealMessage({ signing }, { ...envelope(1), environment: 'dev', body: submit });
+  const opening = { run: 'run_1', environment: 'dev', publicKey: () => Promise.resolve(publicKey) };
   const times: number[] = [];
   for (let left = 2 * calls; left > 0; left -= 1) {
     const from = performance.now();
-    const verified = await verifyAttested(attested, {
-      run: 'run_1',
-      publicKey: () => Promise.resolve(publicKey),
-    });
+    const verified = await openMessage(sealed, opening);
     // The first half warms up.
     if (left <= calls) times.push((performance.now() - from) * 1e6);
     if (verified.status !== 'ok') throw new Error('a signature that holds was refused');

@@ -29,11 +29,10 @@ export async function visibleApproval(call: Call, id: string): Promise<FoundAppr
   if (found.kind === 'problem') return notFound('approval', id);
   // The run is read after the approval: as the run has it is how it stands.
   const state = stateOf(found.row)?.approvals.find((one) => one.id === id) ?? null;
-  return {
-    kind: 'approval',
-    row: state === null ? row : { ...row, status: state.status, roles: state.roles },
-    state,
-  };
+  if (state !== null)
+    return { kind: 'approval', row: { ...row, status: state.status, roles: state.roles }, state };
+  // It has left the run's document, perhaps since its row was read: how it ended is in its row by now.
+  return { kind: 'approval', row: (await getApproval(call.deps.pool, id)) ?? row, state };
 }
 
 /** What stands beside an approval: what people did about it. */

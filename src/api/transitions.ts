@@ -4,13 +4,14 @@ import * as answers from '../model/api-answers.js';
 import type { Json } from '../model/json.js';
 import type { Answer as RunAnswer } from '../engine/state.js';
 import { getAction } from '../store/actions.js';
+import { getApproval } from '../store/approvals.js';
 import { submitErrors } from '../model/errors.js';
 import type { MessageOutcome, SubmitRequest } from '../client/types.js';
 import { answer, effectId, jsonBody, principalOf, route, type Call, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { pollAction, pollSeconds, readOutput } from './poll.js';
 import { refusal } from './refusal.js';
-import { currentBody, stateOf, visibleRun } from './run-body.js';
+import { currentBody, visibleRun } from './run-body.js';
 
 const transitionParams = z.object({ id: api.shortText, transition: api.shortText });
 
@@ -113,15 +114,13 @@ async function pending(
   said: Extract<RunAnswer, { status: 'pending' }>,
 ): Promise<Reply> {
   const poll = `/v1/actions/${said.action}`;
-  const { row: found, body } = await currentBody(call, run);
-  const opened = stateOf(found)?.approvals.find((one) => one.id === said.approval);
-  const approval = {
-    id: said.approval,
-    href: `/v1/approvals/${said.approval}`,
-    digest: opened?.action.digest ?? '',
-    roles: opened?.roles ?? [],
-    expiresAt: opened === undefined ? '' : new Date(opened.expiresAt).toISOString(),
-  };
+  const [{ body }, opened] = await Promise.all([
+    currentBody(call, run),
+    getApproval(call.deps.pool, said.approval),
+  ]);
+  if (opened === null) throw new Error(`approval ${said.approval} of run ${run} is not in the store`);
+  const { id, digest, roles, expiresAt } = opened;
+  const approval = { id, href: `/v1/approvals/${id}`, digest, roles, expiresAt: expiresAt ?? '' };
   const result = { status: 'pending', transition: said.transition, approval, poll };
   return answer(202, { result, ...body }, { Location: poll, 'Retry-After': pollSeconds });
 }

@@ -3,7 +3,7 @@ import type { SealedMessage, SignedBody } from '../model/message.js';
 import { bellOf } from '../auth/index.js';
 import { withTransaction, type Tx } from '../db/index.js';
 import { closeUnstarted, getRun, insertRun } from '../store/runs.js';
-import { jsonValue, keep, startMessageId, tooLarge, traceValues, type Value } from './attest.js';
+import { currentId, jsonValue, keep, startMessageId, tooLarge, traceValues, type Value } from './attest.js';
 import { waitForAnswer } from './post.js';
 import { submission, submit } from './submit.js';
 import type { MessageOutcome, StartOutcome, StartRequest, SubmitRequest } from './types.js';
@@ -48,7 +48,9 @@ export async function startWithSubmit(
     const started = await recordStart(deps, tx, request);
     if (started === null) return null;
     const { run, environment } = request;
-    const { message } = await keep(deps, tx, { ...asked, id: first.messageId, run, environment });
+    // An attempt that was answered with 503 has left its message withdrawn, and its run closed.
+    const { id } = await currentId(tx, first.messageId);
+    const { message } = await keep(deps, tx, { ...asked, id, run, environment });
     return { started, message };
   });
   if (made === null) return submit(deps, waiter, first);

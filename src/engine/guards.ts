@@ -161,8 +161,13 @@ function evaluateEvidence(guard: Extract<Guard, { kind: 'evidence' }>, at: Guard
   const judged = (verdict: Verdict, reason: string): Judged => ({
     verdict,
     reason: () => reason,
+    // Beyond what is asked for nothing is counted: a run does not keep it (`prune`).
     read: (into) =>
-      into.push(...counted.map(({ kind, have }) => ({ path: `evidence.${kind}`, value: have }))),
+      into.push(
+        ...counted.map(({ kind, count, have, enough }) => ({
+          ...{ path: `evidence.${kind}`, value: enough ? count : have },
+        })),
+      ),
   });
   if (guard.requires.length === 0) return judged('error', 'an evidence guard that requires nothing');
   return missing.length === 0

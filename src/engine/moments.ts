@@ -16,7 +16,8 @@ export function wakeTime(run: RunState): number | null {
 /** What time has to say by now, the earliest first; null: nothing yet. `now` is ISO 8601. */
 export function dueEvent(run: RunState, now: string): Event | null {
   const next = nextMoment(run);
-  if (next === null || next.at > Date.parse(now)) return null;
+  // A time that is none is before every other.
+  if (next === null || !(next.at <= Date.parse(now))) return null;
   return next.approval === null
     ? { kind: 'timeout', time: now }
     : { kind: 'deadline', time: now, approval: next.approval };

@@ -11,7 +11,7 @@ it('a policy check on a cold worker needs no second connection: as many as the p
     const chain = makeServiceChain({ pool, kind: 'worker' });
     const deps = makeDeps(pool, makePayloads({ kek: Buffer.alloc(32) }), chain);
     const found = await withTransaction(pool, async (tx) => ({
-      key: await deps.publicKey(tx, 'key_unknown'),
+      key: await deps.publicKey(tx, 'key_unknown', new Date().toISOString()),
       plan: await deps.plan(tx, 'sha256:unknown'),
     }));
     assert.deepEqual(found, { key: null, plan: null });

@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { listAttempts } from '../../src/store/actions.js';
-import {
-  answersOf,
-  controller,
-  makeGoverned,
-  starter,
-  type Governed,
-  type Handle,
-} from '../fail-closed/governed.js';
+import { controller, makeGoverned, starter, type Governed, type Handle } from '../fail-closed/governed.js';
 import { makeTarget, type Target, type TargetAnswer } from './target.js';
 
 // What is recorded of an effect, and what is called: a real Postgres, and a target that answers as it is told.
@@ -72,9 +65,7 @@ const keys = (): unknown[] => [...new Set(target.requests.map(({ headers }) => h
 async function approve(run: Handle): Promise<void> {
   const [open] = run.state.approvals;
   assert.ok(open !== undefined);
-  const decision = { approval: open.id, decision: 'approve', digest: open.action.digest } as const;
-  const raw = run.sign(controller, { kind: 'decide', ...decision, reasonGiven: false });
-  await run.take({ kind: 'message', name: 'decide', raw });
+  await run.decide(controller, open.id, 'approve');
 }
 
 /** What the caller is told of a transition whose target says these. */
@@ -85,7 +76,7 @@ async function outcomeOf(
   target.say(...says);
   const run = await governed.start('f');
   await run.submit(starter, transition);
-  const [said] = answersOf(await run.execute());
+  const said = await run.execute();
   return [said?.status === 'refused' ? said.errorClass : said?.status, run];
 }
 
@@ -110,7 +101,7 @@ describe('after an attempt whose outcome nobody knows', () => {
     const [errorClass, run] = await outcomeOf('brief', 'hang', 409);
     assert.equal(errorClass, 'timeout');
     await run.submit(starter, 'brief');
-    const [said] = answersOf(await run.execute());
+    const said = await run.execute();
     assert.equal(said?.status === 'refused' ? said.errorClass : null, 'unknown_outcome');
     assert.equal(keys().length, 1);
   });
@@ -118,7 +109,7 @@ describe('after an attempt whose outcome nobody knows', () => {
   it('a refusal of something else is a refusal', async () => {
     const [, run] = await outcomeOf('brief', 'hang', 409);
     await run.submit(starter, 'once');
-    const [said] = answersOf(await run.execute());
+    const said = await run.execute();
     assert.equal(said?.status === 'refused' ? said.errorClass : null, 'permanent');
   });
 

@@ -343,8 +343,9 @@ describe('when the audit store is away', () => {
     const nobody = `postgresql://nobody@127.0.0.1:${await freePort()}/none`;
     const pool = makePool({ url: nobody, applicationName: 'metrics', max: 1 });
     try {
-      const text = await makeMetrics(pool).text();
+      const text = await makeMetrics(pool, () => 7).text();
       assert.match(text, /^countersign_store_up 0$/m);
+      assert.match(text, /^countersign_internal_errors_total 7$/m);
       assert.doesNotMatch(text, /^countersign_(runs|approvals|notifications_undelivered)\{/m);
     } finally {
       await pool.end();

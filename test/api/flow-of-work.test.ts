@@ -313,17 +313,22 @@ describe('from a start to an executed action', () => {
       'ALREADY_DECIDED',
     ]);
     api.kernel.idle = false;
+    await api.kernel.settled();
+    assert.equal((await api.ask('finance', 'GET', taken.body.decision.href)).body.status, 'applied');
+    assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${approval}`)).body.status, 'consumed');
   });
 
   it('lets a submitted action be polled before the run has taken it', async () => {
     const run = await start();
     api.kernel.idle = true;
     const sent = await api.ask('agent', 'POST', `/v1/runs/${run}/transitions/bank.balance?wait=0`, {});
-    api.kernel.idle = false;
     assert.deepEqual([sent.status, sent.body.result.status], [202, 'executing'], sent.text);
     assert.equal(sent.headers.get('location'), sent.body.result.poll);
     assert.equal((await api.ask('agent', 'GET', sent.body.result.poll)).body.status, 'executing');
     assert.equal((await api.ask('employee', 'GET', sent.body.result.poll)).status, 404);
+    api.kernel.idle = false;
+    await api.kernel.settled();
+    assert.equal((await api.ask('agent', 'GET', sent.body.result.poll)).body.status, 'executed');
   });
 
   it('answers 503 when the engine is away, and such a start never runs', async () => {

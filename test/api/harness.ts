@@ -100,7 +100,7 @@ export interface Harness {
   stop(): Promise<void>;
 }
 
-/** The whole API over a real Postgres, with its runs kept in this process. */
+/** The whole API over a real Postgres; the product's own kernel keeps its runs in this process. */
 export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => deps): Promise<Harness> {
   const database = await makeDatabase();
   const home = mkdtempSync(join(tmpdir(), 'countersign-api-'));
@@ -160,7 +160,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     policies,
     feed,
     anonymous: makeAnonymous({ chain, now: () => new Date(), log: (line) => void logged.push(line) }),
-    metrics: makeMetrics(pool),
+    metrics: makeMetrics(pool, () => 0),
     references: { env: {}, secretsDirectory: null },
     now: () => new Date(),
     log: (line) => void logged.push(line),
@@ -206,6 +206,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
     await client.close();
+    await kernel.settled();
     await database.drop();
     rmSync(home, { recursive: true, force: true });
   };

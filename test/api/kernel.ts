@@ -1,135 +1,181 @@
-import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { createHash } from 'node:crypto';
+import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { ActivityDeps } from '../../src/activities/deps.js';
-import { execute } from '../../src/activities/execute.js';
-import { step } from '../../src/activities/step.js';
-import type { Arrival, Stepped, Taken } from '../../src/activities/types.js';
-import { canonical } from '../../src/engine/index.js';
-import type { Answer, RunState } from '../../src/engine/state.js';
-import type { RunInput } from '../../src/workflows/messages.js';
+import { wakeTime } from '../../src/engine/index.js';
+import { canonical } from '../../src/model/canonical.js';
+import type { Bell } from '../../src/model/message.js';
+import { documentOf, stateWithoutValues } from '../../src/store/document.js';
+import { getRun, getStep } from '../../src/store/runs.js';
+import type { Known, RunInput } from '../../src/workflows/messages.js';
+import { runKernel, type LocalKernel } from '../support/kernel.js';
 
-interface Kept {
-  state: RunState | null;
-  rev: number;
-  readonly answers: Map<string, Answer>;
-}
-
-/** What a worker does, in this process and without Temporal: the API's tests need real runs, not real histories. */
+/** Temporal and its worker, in this process: the API's tests need real runs, not real histories. */
 export interface Kernel {
   readonly client: Client;
   /** While true, Temporal does not answer. */
   away: boolean;
-  /** While true, no worker answers: updates are late. */
+  /** While true, no worker is up: what Temporal takes waits, and is done once this is false again. */
   idle: boolean;
   /** While true, what starts a run is taken, and the answer is lost. */
   lost: boolean;
-  /** The approval's timer fires, whatever the clock says. */
+  /** The approval's time is up. */
   fire(run: string, approval: string): Promise<void>;
+  /** Resolves once no run has anything left to do until something arrives. */
+  settled(): Promise<void>;
+}
+
+interface Started {
+  readonly input: RunInput;
+  readonly kernel: LocalKernel;
+  hasEnded: boolean;
 }
 
 export function makeKernel(deps: ActivityDeps): Kernel {
-  const runs = new Map<string, Kept>();
-  let turn: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
-    const next = turn.then(act, act);
-    turn = next;
-    return next;
+  const runs = new Map<string, Started>();
+  const switches = { away: false, idle: false, lost: false };
+  const waiting: (() => void)[] = [];
+  const work = (act: () => void): void => {
+    if (switches.idle) waiting.push(act);
+    else act();
   };
-  const apply = (kept: Kept, stepped: Stepped): Stepped['effects'] => {
-    kept.rev = stepped.rev;
-    kept.state = { ...(kept.state ?? {}), ...stepped.changed } as RunState;
-    for (const { id, answer } of stepped.answers) kept.answers.set(id, answer);
-    return stepped.effects;
+  const begin = (run: string, input: RunInput): void => {
+    const started: Started = { input, kernel: runKernel(deps, run, input), hasEnded: false };
+    runs.set(run, started);
+    void started.kernel.ended.finally(() => (started.hasEnded = true));
   };
-  const arrive = async (run: string, arrival: Arrival): Promise<Taken | undefined> => {
-    const kept = runs.get(run) ?? { state: null, rev: 0, answers: new Map() };
-    runs.set(run, kept);
-    const first = await step(deps, { run, rev: kept.rev + 1, state: kept.state, arrivals: [arrival] });
-    if (first.status !== 'stepped') throw new Error(`step: ${JSON.stringify(first)}`);
-    const effects = [...apply(kept, first)];
-    for (let effect = effects.shift(); effect !== undefined; effect = effects.shift()) {
-      if (effect.kind !== 'execute') continue;
-      const around = { shutdown: new AbortController().signal };
-      effects.push(...apply(kept, await execute(deps, { run, action: effect.action }, around)));
-    }
-    return first.taken[0];
+  const begun = new Set<string>();
+  const start = (run: string, input: RunInput): void => {
+    begun.add(run);
+    work(() => begin(run, input));
   };
-  const kernel: Kernel = {
-    ...{ client: {} as Client, away: false, idle: false, lost: false },
-    fire: async (run, approval) => {
-      const kept = runs.get(run);
-      const at = Date.now();
-      if (kept?.state) {
-        kept.state = brought(kept.state, approval, at);
-        await deps.pool.query('update run set doc = $2 where id = $1', [run, canonical(kept.state)]);
-      }
-      await inTurn(() => arrive(run, { kind: 'deadline', approval, at }));
+  const signal = (run: string, name: string, raw: unknown): void =>
+    work(() => {
+      const { kernel } = runs.get(run) ?? {};
+      if (name === 'wake') kernel?.onWake();
+      else kernel?.onSignal(name, raw);
+    });
+  const settled = async (): Promise<void> => {
+    for (const { kernel } of runs.values()) await kernel.settled();
+  };
+  const fire = async (run: string, approval: string): Promise<void> => {
+    const started = runs.get(run);
+    if (started === undefined) throw new Error(`run \`${run}\` has not begun`);
+    await settled();
+    const carried = await expire(deps, run, approval);
+    begin(run, { ...started.input, carried });
+    runs.get(run)?.kernel.onWake();
+    await settled();
+  };
+  const client = makeClient(switches, { begun, runs, start, signal, settled });
+  return {
+    client,
+    fire,
+    settled,
+    get away() {
+      return switches.away;
+    },
+    set away(away) {
+      switches.away = away;
+    },
+    get lost() {
+      return switches.lost;
+    },
+    set lost(lost) {
+      switches.lost = lost;
+    },
+    get idle() {
+      return switches.idle;
+    },
+    set idle(idle) {
+      switches.idle = idle;
+      if (!idle) for (const act of waiting.splice(0)) act();
     },
   };
+}
+
+interface Server {
+  readonly begun: ReadonlySet<string>;
+  readonly runs: ReadonlyMap<string, Started>;
+  start(run: string, input: RunInput): void;
+  signal(run: string, name: string, raw: unknown): void;
+  settled(): Promise<void>;
+}
+
+interface StartOptions {
+  readonly workflowId: string;
+  readonly args: readonly [RunInput];
+}
+
+/** What the product asks of Temporal's client. */
+function makeClient(switches: { readonly away: boolean; readonly lost: boolean }, server: Server): Client {
   const unavailable = (): Error =>
     Object.assign(new Error('unavailable'), { code: 14, details: '', metadata: {} });
-  const lose = (): void => {
-    if (kernel.lost) throw unavailable();
-  };
   const reach = (): void => {
-    if (kernel.away) throw unavailable();
-    if (kernel.idle) throw Object.assign(new Error('deadline'), { code: 4, details: '', metadata: {} });
+    if (switches.away) throw unavailable();
   };
-  const known = (run: string): void => {
-    if (!runs.has(run)) throw new WorkflowNotFoundError('workflow not found', run, undefined);
+  const lose = async (): Promise<void> => {
+    if (!switches.lost) return;
+    await server.settled();
+    throw unavailable();
   };
-  interface Update {
-    readonly updateId: string;
-    readonly args: [unknown];
-  }
-  const update = async (run: string, name: string, { updateId, args: [raw] }: Update): Promise<unknown> => {
-    reach();
-    known(run);
-    const taken = await inTurn(() => arrive(run, { kind: 'message', name, raw }));
-    if (taken?.kind === 'refused') return { status: 'message_refused', reason: taken.reason };
-    return runs.get(run)?.answers.get(updateId);
-  };
-  interface Start {
-    readonly workflowId: string;
-    readonly args: readonly [RunInput];
-  }
+  const hasEnded = (run: string): boolean => server.runs.get(run)?.hasEnded === true;
   const workflow = {
-    start: async (_name: string, { workflowId, args: [input] }: Start) => {
+    start: async (type: string, { workflowId, args: [input] }: StartOptions) => {
       reach();
-      await inTurn(() => arrive(workflowId, { kind: 'start', raw: input.start }));
-      lose();
+      if (server.begun.has(workflowId))
+        throw new WorkflowExecutionAlreadyStartedError('already started', workflowId, type);
+      server.start(workflowId, input);
+      await lose();
     },
-    executeUpdateWithStart: async (
-      name: string,
-      given: Update & { readonly startWorkflowOperation: { readonly options: Start } },
+    signalWithStart: async (
+      type: string,
+      given: StartOptions & { readonly signal: string; readonly signalArgs: readonly [Bell] },
     ) => {
-      const { options } = given.startWorkflowOperation;
+      const { workflowId: run } = given;
       reach();
-      await inTurn(() => arrive(options.workflowId, { kind: 'start', raw: options.args[0].start }));
-      const answer = await update(options.workflowId, name, given);
-      lose();
-      return answer;
+      if (hasEnded(run)) throw new WorkflowExecutionAlreadyStartedError('already started', run, type);
+      if (!server.begun.has(run)) server.start(run, given.args[0]);
+      server.signal(run, given.signal, given.signalArgs[0]);
+      await lose();
     },
     getHandle: (run: string) => ({
-      executeUpdate: (name: string, given: Update) => update(run, name, given),
       signal: async (name: string, raw: unknown) => {
-        if (kernel.away) reach();
-        known(run);
-        if (!kernel.idle) await inTurn(() => arrive(run, { kind: 'message', name, raw }));
+        reach();
+        if (!server.begun.has(run) || hasEnded(run))
+          throw new WorkflowNotFoundError('workflow not found', run, undefined);
+        server.signal(run, name, raw);
       },
       fetchHistory: () => Promise.resolve(reach()),
     }),
   };
-  Object.assign(kernel.client, {
-    workflow,
-    withDeadline: (_at: number, act: () => Promise<unknown>) => act(),
-  });
-  return kernel;
+  const withDeadline = (_at: number, act: () => Promise<unknown>): Promise<unknown> => act();
+  return { workflow, withDeadline } as unknown as Client;
 }
 
-/** As if the present stage of this approval's gates had been over by now: no test waits for an hour. */
-function brought(state: RunState, id: string, at: number): RunState {
-  const approvals = state.approvals.map((one) =>
-    one.id === id ? { ...one, timer: at, gates: one.gates.map((gate) => ({ ...gate, expiresAt: at })) } : one,
-  );
-  return { ...state, approvals };
+/** The same run whose approval's time is over, as another history would go on with it. */
+async function expire({ pool }: ActivityDeps, run: string, approval: string): Promise<Known> {
+  const row = await getRun(pool, run);
+  const document = row === null ? null : documentOf(row);
+  const step = row === null ? null : await getStep(pool, run, row.rev);
+  if (row === null || document === null || step === null) throw new Error(`run \`${run}\` has taken no step`);
+  const now = Date.now();
+  const over = {
+    ...document,
+    approvals: document.approvals.map((each) =>
+      each.id === approval
+        ? {
+            ...each,
+            timer: now - 1,
+            expiresAt: now - 1,
+            gates: each.gates.map((gate) => ({ ...gate, expiresAt: now - 1, reminders: [] })),
+          }
+        : each,
+    ),
+  };
+  const text = canonical(over);
+  const digest = `sha256:${createHash('sha256').update(text, 'utf8').digest('hex')}`;
+  await pool.query('update run set doc = $2, doc_digest = $3 where id = $1', [run, text, digest]);
+  const { rev, state, status, version } = row;
+  const wakeAt = wakeTime(stateWithoutValues(over));
+  return { rev, digest, head: step.head, state, status, version, wakeAt };
 }

@@ -6,6 +6,7 @@ import { withTransaction } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
 import type { Principal } from '../../src/model/principal.js';
 import { getFlow } from '../../src/store/flows.js';
+import { closeUnstarted } from '../../src/store/runs.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 // `POST /v1/flows/{name}/runs` with `submit`: the run, and the first thing that is asked of it.
@@ -83,12 +84,28 @@ describe('a start that carries its first submit', () => {
     const both = await start(pay(2));
     const alone = await api.ask('agent', 'POST', '/v1/flows/pay/runs', {});
     api.kernel.lost = false;
-    assert.deepEqual([both.status, both.body.result?.status], [202, 'executing'], both.text);
-    assert.equal((await api.ask('agent', 'GET', both.body.result.poll)).body.status, 'executed');
+    assert.deepEqual([both.status, both.body.result?.status], [200, 'executed'], both.text);
     assert.deepEqual([alone.status, alone.body.run?.status], [201, 'running'], alone.text);
   });
 
-  it('keeps a submit for a run whose start is kept and not sent yet', async () => {
+  it('keeps a submit for a run whose start is kept and not sent yet, and sends both', async () => {
+    const run = await keepStart();
+    const path = `/v1/runs/${run}/transitions/bank.pay`;
+    const sent = await api.ask('agent', 'POST', path, { arguments: { amount: 1 } });
+    assert.deepEqual([sent.status, sent.body.result?.status], [200, 'executed'], sent.text);
+  });
+
+  it('refuses a submit to a run whose start was withdrawn: nothing of that run is ever done', async () => {
+    const { pool } = api.database;
+    const run = await keepStart();
+    assert.ok(await withTransaction(pool, (tx) => closeUnstarted(tx, run)));
+    const path = `/v1/runs/${run}/transitions/bank.pay`;
+    const closed = await api.ask('agent', 'POST', path, { arguments: { amount: 1 } });
+    assert.deepEqual(codes(closed), [409, 'RUN_CLOSED']);
+  });
+
+  /** A run whose start is durable, and of which Temporal was not told. */
+  const keepStart = async (): Promise<string> => {
     const { pool } = api.database;
     const [flow] = await getFlow(pool, 'pay');
     assert.ok(flow);
@@ -98,21 +115,8 @@ describe('a start that carries its first submit', () => {
     const place = { initialState: 'open', environment: 'dev', mode: 'live', trace: null, waitMs: 0 } as const;
     const deps = { payloads: api.deps.payloads, keys: await loadKeys(api.home, {}) };
     await withTransaction(pool, (tx) => recordStart(deps, tx, { ...about, ...place, principal }));
-    const path = `/v1/runs/${run}/transitions/bank.pay`;
-    const sent = await api.ask('agent', 'POST', path, { arguments: { amount: 1 } });
-    assert.deepEqual([sent.status, sent.body.result?.status], [202, 'executing'], sent.text);
-    const { rows } = await pool.query<{ kind: string }>(
-      'select kind from outbox where run = $1 and delivered_at is null order by next_at',
-      [run],
-    );
-    assert.deepEqual(
-      rows.map((one) => one.kind),
-      ['start', 'submit'],
-    );
-    await pool.query('update outbox set delivered_at = now() where run = $1', [run]);
-    const closed = await api.ask('agent', 'POST', path, { arguments: { amount: 1 } });
-    assert.deepEqual(codes(closed), [409, 'RUN_CLOSED']);
-  });
+    return run;
+  };
 
   it('takes nothing but a transition, its arguments and its reasoning', async () => {
     for (const wrong of [{}, 'bank.pay', { transition: '' }, { ...pay(1), force: true }, []])

@@ -50,8 +50,25 @@ test('a database that a newer version has migrated is refused', async () => {
 
 test('a migration that was edited after it was applied is refused by name', async () => {
   await withDatabase(async ({ url, asSuperuser: run }) => {
-    await run(`update schema_migration set hash = 'edited' where name = '0001_init.sql'`);
-    await assert.rejects(migrate(url), /`0001_init.sql` is not the file that this database was made with/);
+    await run(`update schema_migration set hash = 'edited' where name = '0002_privileges.sql'`);
+    await assert.rejects(
+      migrate(url),
+      /`0002_privileges.sql` is not the file that this database was made with/,
+    );
+  });
+});
+
+test('a database from before the second kernel is refused with what to do, and left as it is', async () => {
+  await withDatabase(async ({ url, asSuperuser: run }) => {
+    await run(`update schema_migration set hash = 'kernel 1' where name = '0001_init.sql'`);
+    await run(`delete from schema_migration where name > '0001_init.sql'`);
+    const read = async (): Promise<unknown> => (await run('select * from schema_migration')).rows;
+    const before = await read();
+    await assert.rejects(
+      migrate(url),
+      /from before kernel 2.*left as it is: give DATABASE_URL an empty database/,
+    );
+    assert.deepEqual(await read(), before);
   });
 });
 

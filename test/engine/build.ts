@@ -146,7 +146,6 @@ export function message(by: Principal, body: MessageBody, fields: Partial<Messag
   return {
     v: 1,
     id: `msg_${counter}`,
-    delivery: `d${counter}`,
     run: 'run_1',
     time: '2026-01-01T00:00:00.000Z',
     principal: by,

@@ -226,29 +226,6 @@ describe('an approval', () => {
   });
 });
 
-describe('messages', () => {
-  it('count once: the same id gets the same answer, the same delivery is recorded as a replay', () => {
-    const walk = begin(plan([state('a', [transition('go', 'a')])]));
-    const sent = {
-      v: 1,
-      id: 'msg_x',
-      delivery: 'd1',
-      run: 'run_1',
-      time,
-      principal: agent,
-      refs: [],
-      body: { kind: 'submit', transition: 'go', arguments: {}, expectedVersion: null },
-    } as const;
-    walk.send({ kind: 'message', time, message: sent });
-    const first = walk.run.version;
-    const again = walk.send({ kind: 'message', time, message: { ...sent, delivery: 'd2' } });
-    assert.equal(answerOf(again)?.status, 'executed');
-    const replayed = walk.send({ kind: 'message', time, message: sent });
-    assert.equal(replayed.trace[0]?.type, 'message.refused');
-    assert.equal(walk.run.version, first);
-  });
-});
-
 describe('onEnter, chains and being stuck', () => {
   it('is stuck when onEnter fails, and an operator may retry or cancel', () => {
     const entering = state('a', [transition('go', 'b')], {
@@ -265,7 +242,6 @@ describe('onEnter, chains and being stuck', () => {
           message: {
             v: 1,
             id: 'msg_r1',
-            delivery: 'r',
             run: 'run_1',
             time,
             principal: agent,
@@ -282,7 +258,6 @@ describe('onEnter, chains and being stuck', () => {
       message: {
         v: 1,
         id: 'msg_r2',
-        delivery: 'r',
         run: 'run_1',
         time,
         principal: operator,
@@ -346,7 +321,6 @@ describe('onEnter, chains and being stuck', () => {
       message: {
         v: 1,
         id: 'msg_r3',
-        delivery: 'r',
         run: 'run_1',
         time,
         principal: operator,

@@ -71,13 +71,19 @@ describe('a start', () => {
 });
 
 describe('a message that nobody vouches for', () => {
-  it('is recorded with why, and changes nothing', () => {
+  it('is recorded with why and with what it named, and changes nothing', () => {
     const walk = one();
     const before = walk.run;
-    const fields = { name: 'submit', digest: 'sha256:x' };
-    const decision = walk.send({ kind: 'refused_message', time, reason: 'unsigned', ...fields });
-    assert.deepEqual([decision.state, decision.effects], [before, []]);
-    assert.deepEqual(decision.trace[0]?.data, { reason: 'unsigned', ...fields });
+    const refused = { kind: 'refused_message', time, reason: 'unsigned', name: 'submit' } as const;
+    const message = { id: 'msg_other', digest: 'sha256:x' };
+    const named = walk.send({ ...refused, message });
+    assert.deepEqual([named.state, named.effects], [before, []]);
+    assert.equal(named.trace[0]?.causation, 'msg_other');
+    assert.deepEqual(named.trace[0]?.data, { reason: 'unsigned', name: 'submit', digest: 'sha256:x' });
+    const nameless = walk.send({ ...refused, message: null });
+    assert.deepEqual([nameless.state, nameless.effects], [before, []]);
+    assert.equal(nameless.trace[0]?.causation, undefined);
+    assert.deepEqual(nameless.trace[0]?.data, { reason: 'unsigned', name: 'submit' });
   });
 });
 

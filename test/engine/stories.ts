@@ -44,7 +44,7 @@ export const kit: Kit = {
 
 export function opening({ plan, by, input }: Story): Message {
   return {
-    ...{ v: 1, id: 'msg_0', delivery: 'd0', run: 'run_1', time, principal: by, refs: [] },
+    ...{ v: 1, id: 'msg_0', run: 'run_1', time, principal: by, refs: [] },
     body: {
       ...{ kind: 'start', flow: plan.name, flowVersion: 1, planHash: 'sha256:p' },
       ...{ environment: 'dev', mode: 'live', traceId: 't', input },
@@ -91,10 +91,4 @@ export function answered(decision: Decision): { readonly messageId: string; read
 
 export function executed(decision: Decision): Extract<Decision['effects'][number], { kind: 'execute' }>[] {
   return decision.effects.flatMap((one) => (one.kind === 'execute' ? [one] : []));
-}
-
-/** What a run is, but for the messages that it remembers. */
-export function meaning(run: RunState): Omit<RunState, 'seen'> {
-  const { seen: _, ...rest } = run;
-  return rest;
 }

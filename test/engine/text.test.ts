@@ -101,7 +101,8 @@ describe('text that callers and targets send', () => {
         if (open !== undefined) canonical(walk.decide(controller, open.id, 'approve'));
         canonical(walk.submit(agent, 'ask', {}));
         canonical(walk.outcome(answer as never));
-        canonical(walk.send({ kind: 'refused_message', time, reason: 'unsigned', name: odd, digest: odd }));
+        const refused = { kind: 'refused_message', time, reason: 'unsigned', name: odd } as const;
+        canonical(walk.send({ ...refused, message: { id: odd, digest: odd } }));
         canonical(walk.send({ kind: odd, time: odd, message: { id: odd } } as never));
       }),
       { numRuns: 300 },

@@ -5,7 +5,7 @@ import type { Json } from '../../src/model/json.js';
 import { decide, links } from '../../src/engine/index.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { Decision, Event, RunState } from '../../src/engine/state.js';
-import { meaning, play, story, kit } from './stories.js';
+import { play, story, kit } from './stories.js';
 import { json, names, principal } from './generate.js';
 
 // Whatever a store gives back: one answer, in bounded time, and never a permission that nobody wrote.
@@ -161,7 +161,7 @@ describe('a name', () => {
         assert.deepEqual(told2, told1);
         assert.equal(two.at(-1)?.decision.state.state, plain.get(one.at(-1)?.decision.state.state ?? ''));
         assert.deepEqual(
-          Object.keys(meaning(renamed(one.at(-1)?.decision.state ?? assert.fail(), plain)).context).sort(),
+          Object.keys(renamed(one.at(-1)?.decision.state ?? assert.fail(), plain).context).sort(),
           Object.keys(two.at(-1)?.decision.state.context ?? {}).sort(),
         );
       }),

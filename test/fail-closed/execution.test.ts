@@ -1,16 +1,10 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, before, describe } from 'node:test';
+import { withTransaction } from '../../src/db/index.js';
 import { makeWorld, type World } from '../executors/world.js';
 import { failClosed } from './cells.js';
-import {
-  answersOf,
-  controller,
-  countRecords,
-  makeGoverned,
-  starter,
-  type Governed,
-  type Handle,
-} from './governed.js';
+import { controller, countRecords, makeGoverned, starter, type Governed, type Handle } from './governed.js';
 import { runPolicies } from './run-policies.js';
 
 // From the policy check to the effect, on a real Postgres and against real targets.
@@ -36,7 +30,7 @@ describe('what would run', () => {
     const run = await governed.start('calls');
     await run.submit(starter, transition);
     const { context, version } = run.state;
-    const [said] = answersOf(await run.execute());
+    const said = await run.execute();
     assert.ok(said?.status === 'refused', JSON.stringify(said));
     assert.deepEqual([said.code, said.errorClass], ['EXECUTOR_FAILED', errorClass]);
     assert.deepEqual([run.state.context, run.state.version, run.state.state], [context, version, 'a']);
@@ -102,10 +96,7 @@ describe('what would run', () => {
     await run.submit(starter, 'pay');
     const [approval] = run.state.approvals;
     assert.ok(approval !== undefined);
-    const { digest } = approval.action;
-    const decision = { approval: approval.id, decision: 'approve', digest, reasonGiven: false } as const;
-    const body = { kind: 'decide', ...decision } as const;
-    await run.take({ kind: 'message', name: 'decide', raw: run.sign(controller, body) });
+    await run.decide(controller, approval.id, 'approve');
     assert.ok(run.state.executing !== null);
     return run;
   };
@@ -117,7 +108,8 @@ describe('what would run', () => {
     const sent = world.seen.length;
     await run.execute();
     assert.equal(world.seen.length, sent, 'nothing was sent');
-    assert.deepEqual([run.state.state, run.state.version], ['a', 0]);
+    assert.equal(run.state.version, 0);
+    assert.equal(await countRecords(run, 'run.transitioned'), 0);
     const failed = (await run.records()).filter((one) => one.type === 'executor.failed');
     assert.equal(failed.length, 1);
     assert.match(String(failed[0]?.data['message']), says);
@@ -129,9 +121,19 @@ describe('what would run', () => {
       [path, value, run.id],
     );
 
+  /** The action holds other arguments, in a payload of the run that is what the document says of it. */
+  const otherArguments = async (run: Handle): Promise<void> => {
+    const { deps } = governed;
+    const text = '{"amount":1000000}';
+    const payload = await withTransaction(deps.pool, (tx) =>
+      deps.payloads.put(tx, run.id, 'args', 'application/json', text),
+    );
+    const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
+    await inDoc('{executing,action,held}', JSON.stringify({ payload, digest }))(run);
+  };
+
   failClosed('digest.execution', {
-    error: () =>
-      refusesToRun(inDoc('{executing,action,arguments}', '{"amount": 1000000}'), /is not what was checked/),
+    error: () => refusesToRun(otherArguments, /is not what was checked/),
     missing: () => refusesToRun(inDoc('{approvals}', '[]'), /approval that this action names does not exist/),
     malformed: () =>
       refusesToRun(inDoc('{executing,action,digest}', '"not a digest"'), /is not what was checked/),

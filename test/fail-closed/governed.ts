@@ -3,21 +3,25 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
+import { loadRun } from '../../src/activities/document.js';
 import { execute } from '../../src/activities/execute.js';
 import { step } from '../../src/activities/step.js';
-import type { Arrival, Stepped, StepResult } from '../../src/activities/types.js';
+import type { Arrival, Stepped, StepInput, StepResult } from '../../src/activities/types.js';
 import { makePolicies } from '../../src/api/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
-import { loadKeys, signMessage, type ServiceKeys } from '../../src/auth/index.js';
+import { bellOf, loadKeys, sealMessage, type ServiceKeys } from '../../src/auth/index.js';
+import { jsonValue, keep, textValue, type Value } from '../../src/client/attest.js';
 import { recordStart } from '../../src/client/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import type { Answer, RunState } from '../../src/engine/state.js';
 import { newId } from '../../src/model/ids.js';
 import type { JsonObject } from '../../src/model/json.js';
-import type { AttestedMessage, MessageBody } from '../../src/model/message.js';
+import type { SealedMessage, SignedBody, SignedMessage } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
 import { resolveVersion } from '../../src/store/flows.js';
+import { getMessage, insertMessage } from '../../src/store/messages.js';
+import { getRun, type RunRow } from '../../src/store/runs.js';
 import { makeDatabase, type Database } from '../support/database.js';
 
 // The hands of a run on a real Postgres, one step at a time: what a test forces lies between two of them.
@@ -29,23 +33,32 @@ export interface Governed {
   /** A run of the flow that has taken its start. */
   start(flow: string, input?: JsonObject, deps?: ActivityDeps): Promise<Handle>;
   /** A run whose start is stored and not taken. */
-  recordStart(flow: string): Promise<AttestedMessage>;
+  recordStart(flow: string, input?: JsonObject): Promise<SealedMessage>;
+  /** The run as its own hands take it. */
+  handle(run: string): Handle;
   stop(): Promise<void>;
 }
 
 export interface Handle {
   readonly id: string;
+  /** As the last step left it, with the values of callers. */
   readonly state: RunState;
   readonly rev: number;
-  /** One policy check over what arrives; the run goes on with what it answers. */
+  /** One policy check over what arrives; the run goes on with what it comes to. */
   take(...arrivals: readonly Arrival[]): Promise<Stepped>;
-  /** The same, and nothing of it is kept by the handle. */
+  /** The same, and the handle keeps nothing of it. */
   tryTo(...arrivals: readonly Arrival[]): Promise<StepResult>;
-  sign(by: Principal, body: MessageBody): AttestedMessage;
-  submit(by: Principal, transition: string, args?: JsonObject): Promise<Stepped>;
-  /** Runs what the last step has let run. */
-  execute(): Promise<Stepped>;
-  /** Types of the records of its own chain, in order, and of the service's records about it. */
+  /** The step that `tryTo` would take, otherwise asked. */
+  tryStep(change: Partial<StepInput>): Promise<StepResult>;
+  /** Kept by the store, as the API keeps what it is asked; not rung for. */
+  ask(by: Principal, body: SignedBody, values?: readonly Value[]): Promise<SealedMessage>;
+  submit(by: Principal, transition: string, args?: JsonObject): Promise<Answer | null>;
+  decide(by: Principal, approval: string, decision: 'approve' | 'deny'): Promise<Answer | null>;
+  answerTo(message: Pick<SealedMessage, 'id'>): Promise<Answer | null>;
+  /** Runs what the last step has let run. Gives what the last who asked was answered. */
+  execute(): Promise<Answer | null>;
+  row(): Promise<RunRow>;
+  /** The records of its own chain, in order, and the service's records about it. */
   records(): Promise<readonly { readonly type: string; readonly data: JsonObject }[]>;
 }
 
@@ -67,29 +80,27 @@ export async function makeGoverned(files: Readonly<Record<string, string>>): Pro
   await putSigningKey(pool, { ...keys.signing, sealed: null });
   const payloads = makePayloads({ kek: keys.kek });
   const deps = makeDeps(pool, payloads, chain);
-  const record = async (flow: string, input: JsonObject = {}): Promise<AttestedMessage> => {
+  const record = async (flow: string, input: JsonObject = {}): Promise<SealedMessage> => {
     const version = await resolveVersion(pool, flow, { version: undefined, environment: undefined });
     assert.ok(version !== null, flow);
     const { planHash, environment } = version;
-    const attested = await transaction((tx) =>
+    const sealed = await transaction((tx) =>
       recordStart({ payloads, keys }, tx, {
         ...{ run: newId('run'), flow, flowVersion: version.version, planHash, environment, mode: 'live' },
         ...{ initialState: 'a', input, principal: starter, trace: null, waitMs: 0 },
       }),
     );
-    assert.ok(attested !== null);
-    return attested;
+    assert.ok(sealed !== null);
+    return sealed;
   };
+  const handle = (run: string): Handle => makeHandle(deps, keys, run);
   return {
-    database,
-    deps,
-    keys,
-    recordStart: record,
+    ...{ database, deps, keys, recordStart: record, handle },
     start: async (flow, input, hands = deps) => {
-      const attested = await record(flow, input);
-      const handle = makeHandle(hands, keys, attested.message.run);
-      await handle.take({ kind: 'start', raw: attested });
-      return handle;
+      const sealed = await record(flow, input);
+      const run = makeHandle(hands, keys, sealed.run);
+      await run.take(bell(sealed));
+      return run;
     },
     stop: async () => {
       await database.drop();
@@ -103,28 +114,78 @@ export const controller: Principal = {
   ...{ id: 'fay', kind: 'human', permissions: ['approval.decide'] },
   roles: ['finance.controller'],
 };
+export const operator: Principal = { id: 'ops', kind: 'human', roles: [], permissions: ['run.operate'] };
+
+/** What a signal for the message is to its run. */
+export function bell(sealed: SealedMessage): Extract<Arrival, { kind: 'message' }> {
+  return { kind: 'message', bell: bellOf(sealed) };
+}
+
+/** What was signed, as it can be read. */
+export function contentOf({ text }: SealedMessage): SignedMessage {
+  return JSON.parse(text) as SignedMessage;
+}
+
+/** Stored as it is, whoever signed it. */
+export async function store({ deps }: Pick<Governed, 'deps'>, message: SealedMessage): Promise<void> {
+  assert.ok(await withTransaction(deps.pool, (tx) => insertMessage(tx, { message, bytes: 0 })));
+}
+
+/** A message that says what the given one does, but for the change, signed anew and not stored. */
+export function resealed(
+  keys: Pick<ServiceKeys, 'signing'>,
+  sealed: SealedMessage,
+  change: Partial<SignedMessage>,
+): SealedMessage {
+  return sealMessage(keys, { ...contentOf(sealed), ...change });
+}
 
 export function makeHandle(deps: ActivityDeps, keys: ServiceKeys, id: string): Handle {
   let state: RunState | null = null;
-  let rev = 0;
-  let effects: Stepped['effects'] = [];
-  const keep = (stepped: Stepped): Stepped => {
-    state = { ...(state ?? {}), ...stepped.changed } as RunState;
-    ({ rev, effects } = stepped);
+  let last: Stepped | null = null;
+  let asked: SealedMessage | null = null;
+  const row = async (): Promise<RunRow> => {
+    const found = await getRun(deps.pool, id);
+    assert.ok(found !== null, `no run \`${id}\``);
+    return found;
+  };
+  const goOn = async (stepped: Stepped): Promise<Stepped> => {
+    last = stepped;
+    const found = await row();
+    const loaded = await withTransaction(deps.pool, (tx) => loadRun(deps, tx, found));
+    state = loaded?.state ?? null;
     return stepped;
   };
-  const tryTo = (...arrivals: readonly Arrival[]): Promise<StepResult> =>
-    step(deps, { run: id, rev: rev + 1, state, arrivals: [...arrivals] });
-  const take = async (...arrivals: readonly Arrival[]): Promise<Stepped> => {
+  const inputOf = (arrivals: readonly Arrival[]): StepInput => ({
+    ...{ run: id, rev: (last?.rev ?? 0) + 1, builtOn: last?.digest ?? null, gaveUp: null },
+    arrivals,
+  });
+  const tryTo: Handle['tryTo'] = (...arrivals) => step(deps, inputOf(arrivals));
+  const take: Handle['take'] = async (...arrivals) => {
     const result = await tryTo(...arrivals);
     assert.ok(result.status === 'stepped', JSON.stringify(result));
-    return keep(result);
+    return goOn(result);
   };
-  const sign = (by: Principal, body: MessageBody): AttestedMessage =>
-    signMessage(keys, {
-      ...{ v: 1, id: newId('msg'), delivery: newId('msg'), run: id },
-      ...{ time: new Date().toISOString(), principal: by, body, refs: [] },
-    });
+  const ask: Handle['ask'] = async (by, body, values = []) => {
+    const { environment } = await row();
+    const given = { id: newId('msg'), run: id, environment, principal: by, body, values };
+    const { message } = await withTransaction(deps.pool, (tx) =>
+      keep({ payloads: deps.payloads, keys }, tx, given),
+    );
+    asked = message;
+    return message;
+  };
+  const answerTo: Handle['answerTo'] = async (message) =>
+    (await getMessage(deps.pool, message.id))?.answer ?? null;
+  const askFor = async (
+    by: Principal,
+    body: SignedBody,
+    values: readonly Value[],
+  ): Promise<Answer | null> => {
+    const message = await ask(by, body, values);
+    await take(bell(message));
+    return answerTo(message);
+  };
   return {
     id,
     get state() {
@@ -132,20 +193,23 @@ export function makeHandle(deps: ActivityDeps, keys: ServiceKeys, id: string): H
       return state;
     },
     get rev() {
-      return rev;
+      return last?.rev ?? 0;
     },
-    take,
-    tryTo,
-    sign,
-    submit: (by, transition, args = {}) => {
-      const body = { kind: 'submit', transition, arguments: args, expectedVersion: null } as const;
-      return take({ kind: 'message', name: 'submit', raw: sign(by, body) });
+    ...{ take, tryTo, ask, answerTo, row },
+    tryStep: (change) => step(deps, { ...inputOf([]), ...change }),
+    submit: (by, transition, args = {}) =>
+      askFor(by, { kind: 'submit', transition, expectedVersion: null }, [jsonValue('args', args)]),
+    decide: async (by, approval, decision) => {
+      const digest = state?.approvals.find((each) => each.id === approval)?.action.digest ?? '';
+      const reason = textValue('reason', 'seen');
+      return askFor(by, { kind: 'decide', approval, decision, digest, reasonGiven: true }, [reason]);
     },
     execute: async () => {
-      const next = effects.find((one) => one.kind === 'execute');
-      assert.ok(next?.kind === 'execute', 'nothing is to be executed');
+      const action = last?.execution?.action;
+      assert.ok(action !== undefined, 'nothing is to be executed');
       const around = { shutdown: new AbortController().signal };
-      return keep(await execute(deps, { run: id, action: next.action }, around));
+      await goOn(await execute(deps, { run: id, action }, around));
+      return asked === null ? null : answerTo(asked);
     },
     records: async () => {
       const { rows } = await deps.pool.query<{ body: Buffer }>(
@@ -157,11 +221,14 @@ export function makeHandle(deps: ActivityDeps, keys: ServiceKeys, id: string): H
   };
 }
 
-export function answersOf({ answers }: Stepped): Answer[] {
-  return answers.map((one) => one.answer);
-}
-
 /** How many records of the type the run has. */
 export async function countRecords(run: Handle, type: string): Promise<number> {
   return (await run.records()).filter((one) => one.type === type).length;
+}
+
+/** Why messages of the run were refused, in order. */
+export async function refusals(run: Handle): Promise<readonly unknown[]> {
+  return (await run.records()).flatMap(({ type, data }) =>
+    type === 'message.refused' ? [data['reason']] : [],
+  );
 }

@@ -2,13 +2,29 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { after, before, describe } from 'node:test';
 import pg from 'pg';
-import { signMessage } from '../../src/auth/index.js';
-import type { MessageBody } from '../../src/model/message.js';
+import type { Arrival } from '../../src/activities/types.js';
+import { bellOf } from '../../src/auth/index.js';
+import { jsonValue } from '../../src/client/attest.js';
+import { withTransaction } from '../../src/db/index.js';
+import { newId } from '../../src/model/ids.js';
+import type { SealedMessage, SignedBody, SignedMessage } from '../../src/model/message.js';
+import { closeUnstarted } from '../../src/store/runs.js';
+import { readSignal } from '../../src/workflows/bell.js';
 import { undecodable, payloadConverter } from '../../src/workflows/payload-converter.js';
 import { makeWorld, type World } from '../executors/world.js';
-import { until } from '../support/flows.js';
 import { failClosed } from './cells.js';
-import { countRecords, makeGoverned, makeHandle, starter, type Governed, type Handle } from './governed.js';
+import {
+  bell,
+  contentOf,
+  countRecords,
+  makeGoverned,
+  refusals,
+  resealed,
+  starter,
+  store,
+  type Governed,
+  type Handle,
+} from './governed.js';
 import { runPolicies } from './run-policies.js';
 
 // What arrives at a run, what it is checked against, and the record without which nothing happens.
@@ -25,67 +41,97 @@ describe('a policy check', () => {
     await world.close();
   });
 
-  const submitBody: MessageBody = {
-    kind: 'submit',
-    transition: 'fine',
-    arguments: {},
-    expectedVersion: null,
-  };
+  const submitBody: SignedBody = { kind: 'submit', transition: 'fine', expectedVersion: null };
+  const noArguments = [jsonValue('args', {})];
 
   /** Refused as a message, on record with the reason, and nothing else has happened. */
-  const refusesMessage = async (reason: string, raw: (run: Handle) => unknown): Promise<void> => {
+  const refusesMessage = async (
+    reason: string,
+    arrivalOf: (run: Handle) => Arrival | Promise<Arrival>,
+  ): Promise<Handle> => {
     const run = await governed.start('calls');
-    const before = { ...run.state, seen: [] };
-    const result = await run.take({ kind: 'message', name: 'submit', raw: raw(run) });
-    assert.deepEqual(result.taken, [{ kind: 'refused', reason }]);
-    assert.deepEqual({ ...run.state, seen: [] }, before);
-    const records = (await run.records()).filter((one) => one.type === 'message.refused');
-    assert.deepEqual(
-      records.map((one) => one.data['reason']),
-      [reason],
+    const before = run.state;
+    await run.take(await arrivalOf(run));
+    assert.deepEqual(run.state, before);
+    assert.deepEqual(await refusals(run), [reason]);
+    return run;
+  };
+  const ask = (run: Handle): Promise<SealedMessage> => run.ask(starter, submitBody, noArguments);
+  /** Whoever waits for an answer to it is told that it was refused, and it is never taken again. */
+  const refusesKept = async (
+    reason: string,
+    keptOf: (run: Handle) => SealedMessage | Promise<SealedMessage>,
+  ): Promise<void> => {
+    let kept: SealedMessage | null = null;
+    const run = await refusesMessage(reason, async (each) => bell((kept = await keptOf(each))));
+    assert.ok(kept !== null);
+    assert.match(
+      JSON.stringify(await run.answerTo(kept)),
+      /"refused","code":"INTERNAL".*refused the message/,
     );
+    await run.take({ kind: 'look' });
+    assert.deepEqual(await refusals(run), [reason]);
+  };
+  /** The run's own message, changed and kept under another id, whoever signed it. */
+  const kept = async (
+    run: Handle,
+    change: Partial<SignedMessage>,
+    with_: Partial<SealedMessage> = {},
+    keys: Pick<Governed['keys'], 'signing'> = governed.keys,
+  ): Promise<SealedMessage> => {
+    const sealed = { ...resealed(keys, await ask(run), { id: newId('msg'), ...change }), ...with_ };
+    await store(governed, sealed);
+    return sealed;
   };
 
   failClosed('message', {
     error: async () => {
-      await refusesMessage('wrong_run', (run) =>
-        makeHandle(governed.deps, governed.keys, `${run.id}0`).sign(starter, submitBody),
-      );
-      await refusesMessage('bad_signature', (run) => {
+      const other = await governed.start('calls');
+      await refusesMessage('wrong_run', async () => bell(await ask(other)));
+      await refusesKept('wrong_run', (run) => kept(run, { run: other.id }, { run: run.id }));
+      await refusesKept('wrong_run', (run) => kept(run, { environment: 'prod' }));
+      await refusesKept('bad_signature', (run) => {
         const { privateKey } = generateKeyPairSync('ed25519');
-        const forged = { ...governed.keys, signing: { ...governed.keys.signing, privateKey } };
-        return makeHandleSigned(forged, run, submitBody);
+        return kept(run, {}, {}, { signing: { ...governed.keys.signing, privateKey } });
       });
-      const run = await governed.start('calls');
-      const raw = run.sign(starter, { kind: 'cancel' });
-      await run.take({ kind: 'message', name: 'submit', raw });
-      assert.equal(await countRecords(run, 'message.refused'), 1);
+      await refusesMessage('unsigned', async (run) =>
+        readSignal('submit', bellOf(await run.ask(starter, { kind: 'cancel' }))),
+      );
     },
     timeout: async () => {
       const run = await governed.start('calls');
-      const raw = run.sign(starter, { ...submitBody, transition: 'nowhere' });
-      await run.take({ kind: 'message', name: 'submit', raw });
-      await run.take({ kind: 'message', name: 'submit', raw });
-      const [replayed] = (await run.records()).filter((one) => one.type === 'message.refused');
-      assert.equal(replayed?.data['reason'], 'replayed');
+      const sent = await run.ask(starter, { ...submitBody, transition: 'nowhere' }, noArguments);
+      for (let times = 0; times < 3; times += 1) await run.take(bell(sent));
+      assert.deepEqual(await refusals(run), ['replayed'], 'recorded once, however often it comes');
       assert.equal(await countRecords(run, 'transition.rejected'), 1);
     },
-    missing: () => refusesMessage('unsigned', (run) => ({ message: run.sign(starter, submitBody).message })),
+    missing: async () => {
+      await refusesMessage('unsigned', async (run) => {
+        const { id, kind, digest } = await ask(run);
+        return readSignal('submit', { id, kind, digest });
+      });
+      await refusesMessage('unknown_message', async (run) => {
+        const { bell: named } = bell(await ask(run));
+        return { kind: 'message', bell: { ...named, id: newId('msg') } };
+      });
+    },
     malformed: async () => {
-      await refusesMessage('undecodable', () => undecodable);
-      await refusesMessage('undecodable', () => ['a list']);
-      await refusesMessage('bad_signature', (run) => ({ ...run.sign(starter, submitBody), signature: 7 }));
+      await refusesMessage('undecodable', () => readSignal('submit', undecodable));
+      await refusesMessage('unsigned', () => readSignal('submit', ['a list']));
+      await refusesMessage('unsigned', async (run) =>
+        readSignal('submit', { ...bellOf(await ask(run)), signature: 7 }),
+      );
+      await refusesKept('undecodable', (run) =>
+        run.ask(starter, submitBody, [{ role: 'args', media: 'application/json', text: '{"half":' }]),
+      );
+      await refusesKept('undecodable', (run) => run.ask(starter, submitBody, [jsonValue('args', [1])]));
     },
     empty: async () => {
-      await refusesMessage('undecodable', () => null);
-      await refusesMessage('unsigned', () => ({}));
+      await refusesMessage('undecodable', () => readSignal('submit', null));
+      await refusesMessage('unsigned', () => readSignal('submit', {}));
+      await refusesKept('undecodable', (run) => run.ask(starter, submitBody));
     },
   });
-
-  const makeHandleSigned = (keys: Governed['keys'], run: Handle, body: MessageBody): unknown => {
-    const { message } = run.sign(starter, body);
-    return signMessage(keys, message);
-  };
 
   const text = new TextEncoder();
   const decoded = (encoding: string, data: string): unknown =>
@@ -103,37 +149,51 @@ describe('a policy check', () => {
 
   /** The start is refused: there is no run, and the service's chain says so. */
   const refusesStart = async (
-    change: (raw: Record<string, unknown>, run: string) => unknown,
+    arrivalOf: (start: SealedMessage, run: Handle) => Arrival | Promise<Arrival>,
     reason: string,
   ): Promise<void> => {
-    const attested = await governed.recordStart('calls');
-    const run = makeHandle(governed.deps, governed.keys, attested.message.run);
-    const raw = await change({ ...attested }, run.id);
-    const result = await run.tryTo({ kind: 'start', raw });
+    const start = await governed.recordStart('calls');
+    const run = governed.handle(start.run);
+    const result = await run.tryTo(await arrivalOf(start, run));
     assert.deepEqual(result, { status: 'refused', reason });
-    const records = await run.records();
     assert.deepEqual(
-      records.map((one) => [one.type, one.data['reason']]),
+      (await run.records()).map((record) => [record.type, record.data['reason']]),
       [['message.refused', reason]],
     );
+    assert.equal((await run.row()).rev, 0);
+  };
+  const otherStart = async (start: SealedMessage, change: object): Promise<Arrival> => {
+    const { body } = contentOf(start);
+    const other = resealed(governed.keys, start, {
+      id: newId('msg'),
+      body: { ...body, ...change } as SignedBody,
+    });
+    await store(governed, other);
+    return bell(other);
   };
 
   failClosed('message.start', {
-    error: () =>
-      refusesStart((raw) => {
-        const { message } = raw as { message: { body: object } };
-        const other = { ...message, body: { ...message.body, mode: 'shadow' } };
-        return signMessage(governed.keys, other as never);
-      }, 'wrong_run'),
+    error: async () => {
+      await refusesStart((start) => otherStart(start, { mode: 'shadow' }), 'wrong_run');
+      await refusesStart((start) => otherStart(start, { planHash: 'sha256:other' }), 'wrong_run');
+      await refusesStart((start) => otherStart(start, { flow: 'another' }), 'wrong_run');
+    },
     timeout: () =>
-      refusesStart(async (raw, run) => {
-        await governed.database.asSuperuser(`update run set status = 'failed' where id = $1`, [run]);
-        return raw;
+      refusesStart(async (start) => {
+        assert.ok(await withTransaction(governed.deps.pool, (tx) => closeUnstarted(tx, start.run)));
+        return bell(start);
       }, 'withdrawn'),
-    missing: () => refusesStart(({ message }) => ({ message }), 'unsigned'),
+    missing: () => refusesStart(async (_start, run) => bell(await ask(run)), 'unsigned'),
     malformed: () =>
-      refusesStart(() => ({ message: { kind: 'human' }, keyId: 'none', signature: 'AAAA' }), 'bad_signature'),
-    empty: () => refusesStart(() => null, 'undecodable'),
+      refusesStart((start) => {
+        const { bell: named } = bell(start);
+        return { kind: 'message', bell: { ...named, signature: 'AAAA' } };
+      }, 'bad_signature'),
+    empty: () =>
+      refusesStart((start) => {
+        const { bell: named } = bell(start);
+        return { kind: 'message', bell: { ...named, id: newId('msg') } };
+      }, 'unknown_message'),
   });
 
   /** The check itself cannot be made: it fails as a whole, and the run is as it was. */
@@ -146,8 +206,8 @@ describe('a policy check', () => {
     const records = await run.records();
     await change(run);
     try {
-      const raw = run.sign(starter, { ...submitBody, transition: 'command' });
-      await assert.rejects(run.tryTo({ kind: 'message', name: 'submit', raw }), says);
+      const asked = await run.ask(starter, { ...submitBody, transition: 'command' }, noArguments);
+      await assert.rejects(run.tryTo(bell(asked)), says);
     } finally {
       if (undo !== undefined) await governed.database.asSuperuser(undo);
     }
@@ -162,21 +222,40 @@ describe('a policy check', () => {
   const onRun = (assignment: string) => (run: Handle) =>
     governed.database.asSuperuser(`update run set ${assignment} where id = $1`, [run.id]);
 
+  /** Store and history tell of two pasts: the run is stuck, on record, and what arrived is still there to be answered. */
+  const forks = async (change: (run: Handle) => Promise<unknown>): Promise<void> => {
+    const run = await governed.start('calls');
+    const asked = await ask(run);
+    await change(run);
+    const forked = await run.take(bell(asked));
+    assert.deepEqual([forked.isForked, forked.left, forked.execution], [true, [0], null]);
+    assert.deepEqual([run.state.status, run.state.problem?.code], ['stuck', 'HISTORY_FORKED']);
+    const stuck = (await run.records()).filter(({ type }) => type === 'run.stuck');
+    assert.deepEqual(
+      stuck.map(({ data }) => data['code']),
+      ['HISTORY_FORKED'],
+    );
+    assert.equal(await run.answerTo(asked), null);
+    await run.take(bell(asked));
+    assert.match(JSON.stringify(await run.answerTo(asked)), /RUN_STUCK/);
+    assert.equal(await countRecords(run, 'action.executing'), 0);
+  };
+
   failClosed('run.history', {
-    error: () =>
-      cannotDecide(
-        onRun('rev = rev + 1, version = 7'),
-        /was one of them restored or reset/,
-        'update run set rev = 1 where version = 7',
-      ),
-    malformed: () =>
-      cannotDecide(
-        onRun(`doc = jsonb_set(doc::jsonb, '{context}', '{"seen": 1}')::text`),
-        /is not the one in the store/,
-      ),
+    error: async () => {
+      await forks(onRun('rev = rev + 1, version = 7'));
+      await forks(async (run) => {
+        const { rev, digest } = await run.take({ kind: 'garbage', name: 'x', reason: 'unsigned' });
+        const given = { rev, builtOn: 'sha256:another past', arrivals: [] };
+        const forked = await run.tryStep(given);
+        assert.ok(forked.status === 'stepped' && forked.isForked && forked.digest !== digest);
+      });
+    },
+    malformed: () => forks(onRun(`doc = jsonb_set(doc::jsonb, '{context}', '{"seen": 1}')::text`)),
     missing: async () => {
-      const run = makeHandle(governed.deps, governed.keys, 'run_of_nobody');
-      const result = await run.tryTo({ kind: 'start', raw: run.sign(starter, submitBody) });
+      const run = governed.handle('run_of_nobody');
+      const other = await governed.start('calls');
+      const result = await run.tryTo(bell(await ask(other)));
       assert.deepEqual(result, { status: 'refused', reason: 'wrong_run' });
       assert.equal(await countRecords(run, 'message.refused'), 1);
     },
@@ -221,20 +300,24 @@ describe('a policy check', () => {
         'grant insert on audit_record to countersign_app',
       ),
     timeout: async () => {
+      const run = await governed.start('calls');
+      const asked = await ask(run);
+      const records = await run.records();
       const holder = new pg.Client({ connectionString: governed.database.url });
       await holder.connect();
-      const cancelled = cannotDecide(async () => {
-        await holder.query('begin');
-        await holder.query('lock table audit_record in access exclusive mode');
-        void until('the check to wait for the record', async () => {
-          const { rows } = await governed.database.asSuperuser(
-            `select pg_cancel_backend(pid) as done from pg_stat_activity
-                where datname = current_database() and wait_event_type = 'Lock' and application_name = 'test'`,
-          );
-          return rows.length > 0;
-        }).finally(() => holder.query('rollback'));
-      }, /canceling statement/);
-      await cancelled.finally(() => holder.end());
+      await holder.query('begin');
+      await holder.query('lock table audit_record in access exclusive mode');
+      try {
+        assert.deepEqual(await run.tryTo(bell(asked)), { status: 'waiting' });
+        assert.equal((await run.row()).rev, run.rev);
+        assert.equal(await run.answerTo(asked), null);
+      } finally {
+        await holder.query('rollback');
+        await holder.end();
+      }
+      assert.deepEqual(await run.records(), records);
+      await run.take(bell(asked));
+      assert.equal(run.state.executing?.action.transition, 'fine', 'the same step, later');
     },
     missing: () =>
       cannotDecide(

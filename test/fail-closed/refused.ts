@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Decision, RunState } from '../../src/engine/state.js';
-import { begin, plan, principal, state, transition, type Walk, type Fields } from '../engine/build.js';
+import type { Decision } from '../../src/engine/state.js';
+import { begin, plan, principal, state, transition, type Fields, type Walk } from '../engine/build.js';
 import type { Executor, Guard, Plan } from '../../src/engine/plan.js';
 import type { JsonObject } from '../../src/model/json.js';
 
@@ -21,21 +21,16 @@ export function recorded(decision: Decision, type: string): Body[] {
   return decision.trace.filter((fact) => fact.type === type).map((fact) => fact as unknown as Body);
 }
 
-/** Nothing of a run but the messages that it remembers. */
-function meaning(run: RunState): RunState {
-  return { ...run, seen: [] };
-}
-
 /** Does it, and demands that it was refused with the code, changed nothing and left a record of the type. */
 export function refuses(walk: Walk, act: (walk: Walk) => Decision, code: string, type: string): Decision {
-  const before = meaning(walk.run);
+  const before = walk.run;
   const decision = act(walk);
   const said = answers(decision);
   assert.deepEqual(
     said.map((one) => [one['status'], one['code']]),
     [['refused', code]],
   );
-  assert.deepEqual(meaning(walk.run), before, 'a refusal changes nothing');
+  assert.deepEqual(walk.run, before, 'a refusal changes nothing');
   assert.equal(decision.effects.length, 1, 'a refusal has no effect but its answer');
   const records = recorded(decision, type);
   assert.equal(records.length, 1, `one record \`${type}\`, not ${JSON.stringify(decision.trace)}`);

@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { after, before, describe } from 'node:test';
-import { currentSigningKey, makeSigningKey, signMessage, type ServiceKeys } from '../../src/auth/index.js';
-import type { MessageBody } from '../../src/model/message.js';
+import { currentSigningKey, makeSigningKey, type ServiceKeys } from '../../src/auth/index.js';
+import { newId } from '../../src/model/ids.js';
+import type { SealedMessage, SignedBody } from '../../src/model/message.js';
 import { putSigningKey, retireSigningKeys, type NewSigningKey } from '../../src/store/signing-keys.js';
 import { startApi } from '../api/harness.js';
 import { failClosed } from './cells.js';
-import { makeGoverned, makeHandle, starter, type Governed } from './governed.js';
+import {
+  bell,
+  contentOf,
+  makeGoverned,
+  refusals,
+  resealed,
+  starter,
+  store,
+  type Governed,
+} from './governed.js';
 import { runPolicies } from './run-policies.js';
 
 // The keys with which the service signs what enters a run: which one signs now, and which are taken.
@@ -18,19 +28,20 @@ describe('a signing key', () => {
   });
   after(() => governed.stop());
 
-  const body: MessageBody = { kind: 'submit', transition: 'fine', arguments: {}, expectedVersion: null };
+  const body: SignedBody = { kind: 'cancel' };
 
-  /** Signed with that key, under that name; what has come of it. */
+  /** Signed with that key, under that name, and kept by the store; what has come of it. */
   const takenWith = async (signing: ServiceKeys['signing'], keyId = signing.keyId): Promise<unknown> => {
     const run = await governed.start('calls');
-    const { message } = run.sign(starter, body);
-    const result = await run.take({
-      kind: 'message',
-      name: 'submit',
-      raw: { ...signMessage({ signing }, message), keyId },
-    });
-    const [refused] = (await run.records()).filter((one) => one.type === 'message.refused');
-    return refused?.data['reason'] ?? result.taken[0]?.kind;
+    const asked = await run.ask(starter, body);
+    const sealed: SealedMessage = { ...resealed({ signing }, asked, { id: newId('msg') }), keyId };
+    await store(governed, sealed);
+    await run.take(bell(sealed));
+    const [refused] = await refusals(run);
+    const answer = await run.answerTo(sealed);
+    if (refused === undefined) return answer?.status === 'refused' ? answer.code : answer?.status;
+    assert.deepEqual([answer?.status, answer?.status === 'refused' && answer.code], ['refused', 'INTERNAL']);
+    return refused;
   };
   /** A key of the store, and its private half. */
   const known = async (change: Partial<NewSigningKey> = {}): Promise<ServiceKeys['signing']> => {
@@ -71,30 +82,34 @@ describe('a signing key', () => {
     },
     timeout: async () => {
       const key = await known();
-      assert.equal(await takenWith(key), 'message');
+      assert.equal(await takenWith(key), 'FORBIDDEN', 'the message was taken as it is');
       await retire(key, 600);
-      assert.equal(await takenWith(key), 'message');
+      assert.equal(await takenWith(key), 'FORBIDDEN');
       await retire(key, 0);
       assert.equal(await takenWith(key), 'retired_key');
       await retire(key, 600);
       assert.equal(await takenWith(key), 'retired_key');
 
       const waiting = await governed.recordStart('calls');
-      const run = makeHandle(governed.deps, governed.keys, waiting.message.run);
+      const run = governed.handle(waiting.run);
       const signer = await currentSigningKey(governed.database.pool, governed.keys);
       assert.equal(waiting.keyId, signer.keyId);
       await putSigningKey(governed.database.pool, makeSigningKey(governed.keys.kek));
       await retire(signer, 0);
-      const body = { ...waiting.message.body, input: { other: 1 } } as MessageBody;
-      const other = signMessage({ signing: signer }, { ...waiting.message, body });
-      const forged = await run.tryTo({ kind: 'start', raw: other });
-      assert.deepEqual(forged, { status: 'refused', reason: 'retired_key' });
-      const kept = await run.tryTo({ kind: 'start', raw: waiting });
-      assert.equal(kept.status, 'stepped', 'a start that waited for a worker is what the store kept');
+      const { principal } = contentOf(waiting);
+      const other = { ...principal, permissions: ['run.start', 'run.operate'] };
+      const forged = resealed({ signing: signer }, waiting, { id: newId('msg'), principal: other });
+      await store(governed, forged);
+      assert.deepEqual(await run.tryTo(bell(forged)), { status: 'refused', reason: 'retired_key' });
+      const kept = await run.tryTo(bell(waiting));
+      assert.equal(kept.status, 'stepped', 'what the store had before its key was retired is taken after it');
     },
     missing: async () => {
       assert.equal(await takenWith(await known(), 'sha256:none'), 'bad_signature');
-      assert.equal(await takenWith(await known(), 'nul\0'), 'bad_signature');
+      const run = await governed.start('calls');
+      const named = bell(await run.ask(starter, body));
+      await run.take({ ...named, bell: { ...named.bell, keyId: 'nul\0' } });
+      assert.deepEqual(await refusals(run), ['bad_signature']);
     },
     malformed: async () => {
       assert.equal(await takenWith(await known({ publicKey: 'no key' })), 'bad_signature');

@@ -29,10 +29,7 @@ function onRecord(run: RunState, event: Event): void {
 }
 
 failClosed('engine.input', {
-  error: () => {
-    unread((run) => ({ ...run, approvals: odd(null) }));
-    unread((run) => ({ ...run, seen: odd({}) }));
-  },
+  error: () => unread((run) => ({ ...run, approvals: odd(null) })),
   timeout: () => {
     const walk = facing({ executor: rest });
     walk.submit(agent, 'go');

@@ -107,6 +107,10 @@ describe('deciding from Slack', () => {
     );
     return (rows[0] as { record: any } | undefined)?.record;
   };
+  const decisionsOf = async ({ approval }: Parked): Promise<[string, string][]> => {
+    const { body } = await api.ask('finance', 'GET', `/v1/approvals/${approval}`);
+    return body.decisions.map((decision: any) => [decision.by.id, decision.status]);
+  };
   const told = (): string => slack.of('chat.postEphemeral').at(-1)?.text ?? '';
   const errorOf = (answer: { status: number; body: any }): string => {
     assert.deepEqual([answer.status, answer.body?.response_action], [200, 'errors']);
@@ -342,13 +346,11 @@ describe('deciding from Slack', () => {
     try {
       const answer = await submit('UANN', parked);
       assert.match(JSON.stringify(answer.body.view.blocks), /Your decision is kept/);
+      assert.deepEqual(await decisionsOf(parked), [['ann', 'accepted']]);
     } finally {
       api.kernel.idle = false;
     }
-    const kept = await api.ask('finance', 'GET', `/v1/approvals/${parked.approval}`);
-    assert.deepEqual(
-      kept.body.decisions.map((one: any) => [one.by.id, one.status]),
-      [['ann', 'accepted']],
-    );
+    await api.kernel.settled();
+    assert.deepEqual(await decisionsOf(parked), [['ann', 'applied']]);
   });
 });

@@ -25,8 +25,7 @@ export function runRow(id: string, change: Partial<RunRow> = {}): RunRow {
     startedByKind: 'human',
     startedAt: at,
     updatedAt: at,
-    problem: null,
-    doc: null,
+    ...{ problem: null, executing: null, doc: null, docDigest: null, openApprovals: 0, openBytes: 0 },
     ...change,
   };
 }

@@ -47,7 +47,7 @@ describe('who sees what', () => {
       digest: 'sha256:d',
       at: '2026-11-21T08:00:00.000Z',
     } as const;
-    await insertDecision(database.pool, { ...act, attested: {} as never, status, code: null });
+    await insertDecision(database.pool, { ...act, status, code: null });
   }
 
   async function sees(who: Principal): Promise<string[]> {

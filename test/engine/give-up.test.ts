@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { giveUp } from '../../src/engine/index.js';
+import type { Executor } from '../../src/engine/plan.js';
+import { closedStatuses, type Decision, type RunState } from '../../src/engine/state.js';
+import { canonical } from '../../src/model/canonical.js';
+import { begin, gate, message, plan, principal, state, time, transition, type Walk } from './build.js';
+import { answered, play, story } from './stories.js';
+
+// A run over which our own code failed waits for an operator: nothing of it is done, and nobody who asked waits for ever.
+
+const rest: Executor = {
+  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
+  ...{ query: [], headers: [], body: null, idempotencyKey: true },
+};
+const agent = principal('bot', 'agent');
+const operator = principal('ops', 'human', { permissions: ['run.operate'] });
+
+function give(
+  run: RunState,
+  messages: readonly string[] = [],
+  code: 'STEP_FAILED' | 'HISTORY_FORKED' = 'STEP_FAILED',
+): Decision {
+  return giveUp(run, { code, key: 's9.failed', time, why: 'it threw', messages });
+}
+
+function walking(): Walk {
+  return begin(
+    plan([
+      state('a', [
+        transition('go', 'b', { executor: rest }),
+        transition('pay', 'b', { gate: gate(), executor: rest }),
+      ]),
+      state('b'),
+    ]),
+  );
+}
+
+describe('giving up on a step', () => {
+  it('makes the run stuck with the code, on record once, and refuses whoever asked', () => {
+    for (const code of ['STEP_FAILED', 'HISTORY_FORKED'] as const) {
+      const decision = give(walking().run, ['msg_1', 'msg_2'], code);
+      assert.deepEqual([decision.state.status, decision.state.problem?.code], ['stuck', code]);
+      assert.match(String(decision.state.problem?.message), /it threw/);
+      assert.deepEqual(decision.state.stuckOn, { kind: 'chain' });
+      assert.deepEqual(
+        answered(decision).map(({ messageId, answer }) => [
+          messageId,
+          answer.status === 'refused' && answer.code,
+        ]),
+        [
+          ['msg_1', 'RUN_STUCK'],
+          ['msg_2', 'RUN_STUCK'],
+        ],
+      );
+      const [record, ...more] = decision.trace;
+      assert.deepEqual(
+        [record?.type, record?.key, record?.data['code'], more],
+        ['run.stuck', 's9.failed', code, []],
+      );
+    }
+  });
+
+  it('leaves what became of an effect to a person, tells whoever waits for it, and executes nothing', () => {
+    const walk = walking();
+    walk.submit(agent, 'go');
+    const { executing, waitingAnswer } = walk.run;
+    assert.ok(executing !== null && waitingAnswer !== null);
+    const decision = give(walk.run);
+    assert.equal(decision.state.executing, null);
+    assert.equal(decision.state.waitingAnswer, null);
+    assert.deepEqual(decision.state.stuckOn, { kind: 'action', action: executing.action });
+    assert.deepEqual(
+      decision.actions.map(({ action, status, error }) => [
+        action.id,
+        status,
+        error?.code,
+        error?.errorClass,
+      ]),
+      [[executing.action.id, 'unknown', 'EXECUTOR_UNKNOWN', 'unknown_outcome']],
+    );
+    assert.deepEqual(
+      answered(decision).map(({ messageId }) => messageId),
+      [waitingAnswer.messageId],
+    );
+  });
+
+  it('has an onEnter entered again on retry', () => {
+    const onEnter = {
+      executor: rest,
+      output: [],
+      reliability: transition('x', 'x').reliability,
+      evidence: null,
+    };
+    const walk = begin(plan([state('a', [transition('go', 'b')], { onEnter }), state('b')]));
+    assert.equal(walk.run.executing?.at, 'onEnter');
+    assert.deepEqual(give(walk.run).state.stuckOn, { kind: 'onEnter' });
+  });
+
+  it('changes nothing of a run that has ended, and answers all the same', () => {
+    const walk = walking();
+    for (const status of closedStatuses) {
+      const run = { ...walk.run, status };
+      const decision = give(run, ['msg_1']);
+      assert.equal(decision.state, run);
+      assert.deepEqual([decision.trace, decision.actions, answered(decision).length], [[], [], 1]);
+    }
+  });
+
+  it('keeps open approvals: once an operator retries, they are decided', () => {
+    const walk = walking();
+    walk.submit(agent, 'pay');
+    const [open] = walk.run.approvals;
+    walk.run = give(walk.run).state;
+    assert.deepEqual(walk.run.approvals, [open]);
+    walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+    assert.equal(walk.run.status, 'waiting');
+    walk.decide(principal('fay', 'human', { roles: ['finance.controller'] }), open?.id ?? '', 'approve');
+    assert.equal(walk.run.executing?.action.approval, open?.id);
+  });
+
+  it('can be stored, and is whole, whatever the run was', () => {
+    fc.assert(
+      fc.property(story, fc.string({ unit: 'grapheme' }), (told, why) => {
+        for (const { decision } of play(told)) {
+          const given = giveUp(decision.state, {
+            ...{ code: 'STEP_FAILED', key: 'k', time, messages: ['msg_x'] },
+            why: why.toWellFormed(),
+          });
+          assert.doesNotThrow(() => canonical(given.state));
+          const { status, executing, waitingAnswer, stuckOn } = given.state;
+          if (closedStatuses.includes(decision.state.status)) assert.equal(given.state, decision.state);
+          else
+            assert.deepEqual(
+              [status, executing, waitingAnswer, stuckOn !== null],
+              ['stuck', null, null, true],
+            );
+          assert.ok(given.effects.every((effect) => effect.kind === 'answer'));
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
