@@ -27,6 +27,11 @@ export interface LoadedRun {
   readonly holdings: Holdings;
 }
 
+/** Is the document the one that the run's last step wrote? Whoever may write to the store may have changed it since. */
+export function isAsWritten({ doc, docDigest }: Pick<RunRow, 'doc' | 'docDigest'>): boolean {
+  return doc === null ? docDigest === null : sha256(doc) === docDigest;
+}
+
 /** The run's state with its values, each compared with its digest. Null: it has taken no step. */
 export async function loadRun(
   deps: Pick<ActivityDeps, 'readValue'>,

@@ -11,7 +11,7 @@ import { findStep, lockRun, type RunRow } from '../store/runs.js';
 import { afterFailure, hasEffect, nextAttempt, type AfterFailure, type NextAttempt } from './attempts.js';
 import { attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
 import type { ActivityDeps } from './deps.js';
-import { loadRun, type LoadedRun } from './document.js';
+import { isAsWritten, loadRun, type LoadedRun } from './document.js';
 import { grantProblem } from './grants.js';
 import { keepable } from './keepable.js';
 import type { StoredStep } from './persist.js';
@@ -69,7 +69,7 @@ function retryLater(begun: Begun, delayMs: number): ApplicationFailure {
 
 async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<Begun | Settled> {
   const [row, attempts] = await Promise.all([lockRun(tx, input.run), listAttempts(tx, input.action)]);
-  const loaded = row === null ? null : await loadRun(deps, tx, row);
+  const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
   if (row === null || loaded === null)
     throw ApplicationFailure.nonRetryable(`no run \`${input.run}\` in the store`, 'UNKNOWN_RUN');
   const { executing } = loaded.state;
@@ -99,6 +99,13 @@ async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<B
     await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
   }
   return { kind: 'begun', row, loaded, executing, next, startedAt };
+}
+
+/** Nothing is built on a document that somebody has changed: the next step makes its run stuck. */
+async function loadUnchanged(deps: ActivityDeps, tx: Tx, row: RunRow): Promise<LoadedRun | null> {
+  if (isAsWritten(row)) return loadRun(deps, tx, row);
+  const message = `the document of run \`${row.id}\` is not the one that its step ${row.rev} wrote`;
+  throw ApplicationFailure.nonRetryable(message, 'DOCUMENT_CHANGED');
 }
 
 type Held = Pick<Begun, 'row' | 'loaded' | 'executing'>;
@@ -177,7 +184,7 @@ async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorRes
   const { executing, next } = begun;
   const action = executing.action.id;
   const [row, attempts] = await Promise.all([lockRun(tx, begun.row.id), listAttempts(tx, action)]);
-  const loaded = row === null ? null : await loadRun(deps, tx, row);
+  const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
   if (row === null || loaded === null) throw new Error(`run ${begun.row.id} is gone from the store`);
   const before = await alreadyEnded(tx, loaded.state, begun, attempts);
   if (before !== null) return before;

@@ -6,7 +6,7 @@ import { findStep, getStep, lockRun, type RunRow } from '../store/runs.js';
 import { readArrivals, type Incoming } from './arrivals.js';
 import { beginCourse, sweep, type Course } from './course.js';
 import type { ActivityDeps } from './deps.js';
-import { loadRun, type LoadedRun } from './document.js';
+import { isAsWritten, loadRun, type LoadedRun } from './document.js';
 import { makeKit, sha256 } from './kit.js';
 import { persist, resultOf, type StoredStep } from './persist.js';
 import type { Arrival, StepInput, StepResult, Stepped } from './types.js';
@@ -24,8 +24,7 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
   for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
     try {
       const result = await withTransaction(deps.pool, (tx) => stepIn(deps, tx, input));
-      if (result.status === 'refused') await recordRefusedStart(deps, input, result.reason);
-      return result;
+      return result.status === 'refused' ? await refuseStart(deps, input, result.reason) : result;
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       if (Date.now() > until) return { status: 'waiting' };
@@ -34,11 +33,12 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
   }
 }
 
-async function recordRefusedStart(
-  deps: ActivityDeps,
+/** A workflow of our type that may not exist ends with this answer, which is recorded. */
+export async function refuseStart(
+  deps: Pick<ActivityDeps, 'serviceChain'>,
   { run, arrivals }: StepInput,
   reason: string,
-): Promise<void> {
+): Promise<Extract<StepResult, { status: 'refused' }>> {
   await deps.serviceChain.append([
     {
       key: `${run}:start.refused:${sha256(JSON.stringify(arrivals)).slice(7, 39)}`,
@@ -49,6 +49,7 @@ async function recordRefusedStart(
       about: run,
     },
   ]);
+  return { status: 'refused', reason };
 }
 
 async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<StepResult> {
@@ -59,7 +60,7 @@ async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<Ste
   const stored = row.rev < input.rev ? null : await getStep(tx, input.run, input.rev);
   if (stored !== null && stored.builtOn === input.builtOn)
     return again(stored.eventKey, stored.result, input);
-  const isNext = row.rev === input.rev - 1 && row.docDigest === input.builtOn;
+  const isNext = row.rev === input.rev - 1 && row.docDigest === input.builtOn && isAsWritten(row);
   if (isNext || row.rev === 0) return take(deps, tx, row, valueOf(policies), input);
   return fork(deps, tx, row, valueOf(policies), input);
 }
@@ -205,7 +206,9 @@ async function fork(
     return { ...(JSON.parse(known.result) as StoredStep).result, left };
   const ground = await groundOf(deps, tx, row, policySet);
   if (ground.loaded === null) throw new Error(`run ${row.id} has steps and no document`);
-  const why = `the store has taken ${row.rev} steps of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
+  const why = isAsWritten(row)
+    ? `the store has taken ${row.rev} steps of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`
+    : `the run's document in the store is not the one that its step ${row.rev} wrote: who has changed it?`;
   const decision = giveUp(ground.loaded.state, {
     ...{ code: 'HISTORY_FORKED', key: `s${row.rev + 1}.forked`, time: new Date().toISOString(), why },
     messages: [],

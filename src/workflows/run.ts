@@ -15,7 +15,7 @@ import type { RunActivities } from '../activities/types.js';
 import { readBell } from './bell.js';
 import { makeKernel, type Ports, type Running, type Timer } from './kernel.js';
 import * as messages from './messages.js';
-import type { RunInput, RunResult } from './messages.js';
+import type { Known, RunInput, RunResult } from './messages.js';
 
 // Temporal's side of the kernel: signals, timers, activities, and a history that follows another.
 
@@ -71,9 +71,18 @@ function readInput(raw: unknown): RunInput {
   }
   const start = readBell(input.start);
   const carried = input.carried ?? null;
-  if (start === null || (carried !== null && !Number.isSafeInteger(carried.rev)))
+  if (start === null || (carried !== null && !isKnown(carried)))
     throw ApplicationFailure.nonRetryable('the input of this workflow is not one of ours', 'START_REFUSED');
   return { kernel: input.kernel, start, carried };
+}
+
+/** Is it what a history of ours hands to the next one? */
+function isKnown(raw: unknown): raw is Known {
+  if (typeof raw !== 'object' || raw === null) return false;
+  const { rev, digest, head, state, status, version, wakeAt } = raw as Readonly<Record<string, unknown>>;
+  const numbers = [rev, version, ...(wakeAt === null ? [] : [wakeAt])];
+  const texts = [digest, head, state, status];
+  return numbers.every(Number.isSafeInteger) && texts.every((text) => typeof text === 'string');
 }
 
 function ports(): Ports {
