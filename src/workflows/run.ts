@@ -81,7 +81,7 @@ function isKnown(raw: unknown): raw is Known {
   if (typeof raw !== 'object' || raw === null) return false;
   const { rev, digest, head, state, status, version, wakeAt } = raw as Readonly<Record<string, unknown>>;
   const numbers = [rev, version, ...(wakeAt === null ? [] : [wakeAt])];
-  const texts = [digest, head, state, status];
+  const texts = [head, state, status, ...(digest === null ? [] : [digest])];
   return numbers.every(Number.isSafeInteger) && texts.every((text) => typeof text === 'string');
 }
 
