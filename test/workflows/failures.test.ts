@@ -196,10 +196,7 @@ describe('a failure of the kernel itself', () => {
     const driver = await drive({ ports: broken(1) });
     await driver.step().give(stepped(1, { execution: effect }));
     const { input } = driver.step();
-    assert.deepEqual(
-      [input.rev, input.arrivals, input.gaveUp],
-      [2, [], 'no such activity'],
-    );
+    assert.deepEqual([input.rev, input.arrivals, input.gaveUp], [2, [], 'no such activity']);
     await driver.step().give(stepped(2, stuck));
     await driver.send((kernel) => kernel.onSignal('retry', bell('msg_1', 'retry')));
     assert.deepEqual(taken(driver.step()), ['msg_1']);
@@ -223,7 +220,12 @@ describe('a failure of the kernel itself', () => {
       await driver.send((kernel) => kernel.onWake());
       await driver.step().give(stepped(rev + 1, { execution: effect }));
     }
-    assert.match(JSON.stringify(driver.outcome(), (_, value: unknown) => (value instanceof Error ? value.message : value)), /no such activity/);
+    assert.match(
+      JSON.stringify(driver.outcome(), (_, value: unknown) =>
+        value instanceof Error ? value.message : value,
+      ),
+      /no such activity/,
+    );
   });
 });
 
@@ -236,7 +238,10 @@ describe('a payload that cannot be read', () => {
     ['with half a text', { metadata: encoding('json/plain'), data: bytes('{"id":') }],
     ['with no text', { metadata: encoding('json/plain'), data: new Uint8Array([0xff]) }],
     ['too large', { metadata: encoding('json/plain'), data: bytes(JSON.stringify('x'.repeat(70_000))) }],
-    ['nested too deep', { metadata: encoding('json/plain'), data: bytes(`${'['.repeat(200)}${']'.repeat(200)}`) }],
+    [
+      'nested too deep',
+      { metadata: encoding('json/plain'), data: bytes(`${'['.repeat(200)}${']'.repeat(200)}`) },
+    ],
   ] as const;
   for (const [name, payload] of payloads)
     it(`is garbage like any other, and recorded: ${name}`, async () => {

@@ -94,9 +94,11 @@ export function makeFakeStore(): FakeStore {
     restore: () => {
       past += 1;
       const kept = Math.max(line.length - 1, 1);
-      line = line.slice(0, kept).map((step, at) =>
-        at < kept - 1 ? step : { ...step, result: { ...step.result, digest: `sha256:${past}-${kept}` } },
-      );
+      line = line
+        .slice(0, kept)
+        .map((step, at) =>
+          at < kept - 1 ? step : { ...step, result: { ...step.result, digest: `sha256:${past}-${kept}` } },
+        );
     },
     answered,
     executing: () => executing?.action ?? null,

@@ -10,14 +10,25 @@ import { makeFakeStore, type FakeStore, type Wish } from './fake-store.js';
 type Happening =
   | { readonly kind: 'message' | 'again' | 'garbage' | 'look' | 'timer' | 'restore' | 'deliver' }
   | { readonly kind: 'history'; readonly length: 'long' | 'full' }
-  | { readonly kind: 'step'; readonly how: 'taken' | 'waiting' | 'throws' | 'taken, and throws'; readonly wish: Wish }
-  | { readonly kind: 'effect'; readonly how: 'told' | 'told later' | 'lost' | 'abandoned'; readonly wish: Wish };
+  | {
+      readonly kind: 'step';
+      readonly how: 'taken' | 'waiting' | 'throws' | 'taken, and throws';
+      readonly wish: Wish;
+    }
+  | {
+      readonly kind: 'effect';
+      readonly how: 'told' | 'told later' | 'lost' | 'abandoned';
+      readonly wish: Wish;
+    };
 
 const wish = fc.record({ starts: fc.boolean(), closes: fc.integer({ min: 0, max: 9 }).map((n) => n === 0) });
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('message', 'again', 'look') }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('garbage', 'timer', 'deliver', 'restore') }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('history'), length: fc.constantFrom('long', 'full') }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('history'), length: fc.constantFrom('long', 'full') }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -166,7 +177,11 @@ describe('whatever happens to a run, in whatever order', () => {
         assert.equal(driver.isStepping(), false);
         assert.equal(store.executing(), null, 'an effect is under way and nobody sees it through');
         // After the end of a run the service answers for it.
-        if (!isClosed(driver)) assert.deepEqual(sent.filter((id) => !store.answered.has(id)), []);
+        if (!isClosed(driver))
+          assert.deepEqual(
+            sent.filter((id) => !store.answered.has(id)),
+            [],
+          );
         if (store.isClosed()) assert.ok(isClosed(driver), 'a closed run does not end');
       }),
       { numRuns: 400 },
