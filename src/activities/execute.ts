@@ -272,7 +272,12 @@ async function alreadyEnded(
   const action = begun.executing.action.id;
   if (run.executing?.action.id !== action) {
     const stored = await findStep(tx, run.run, `outcome:${action}`);
-    if (stored === null) throw new Error(`run ${run.run} has moved on without the outcome of ${action}`);
+    // Its run was told that this attempt is lost, and has gone on without it: the outcome stays unknown.
+    if (stored === null)
+      throw ApplicationFailure.nonRetryable(
+        `run \`${run.run}\` has gone on without the outcome of \`${action}\``,
+        'NOT_EXECUTING',
+      );
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
   const ended = attempts.find((one) => one.attempt === begun.next.attempt)?.outcome ?? null;

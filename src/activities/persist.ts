@@ -25,7 +25,8 @@ import type { Stepped } from './types.js';
 
 export interface Step {
   readonly row: RunRow;
-  readonly plan: Plan;
+  /** Null: it could not be read, and the run is made stuck without it. */
+  readonly plan: Plan | null;
   readonly policySet: PolicySet;
   readonly before: LoadedRun | null;
   readonly after: RunState;
@@ -58,7 +59,7 @@ export interface StoredStep {
 
 export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<Stepped> {
   const { row, after, before } = step;
-  const kept = prune(step.plan, after);
+  const kept = step.plan === null ? after : prune(step.plan, after);
   const { text, digest, holdings } = await storeDocument(
     deps,
     tx,
@@ -148,6 +149,7 @@ async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise
   for (const approval of step.after.approvals) {
     const old = known.get(approval.id);
     if (old !== undefined && canonical(old) === canonical(approval)) continue;
+    if (step.plan === null) throw new Error(`approval \`${approval.id}\` has changed without its plan`);
     const held = holdings.actions.get(approval.action.id) ?? null;
     await upsertApproval(
       tx,

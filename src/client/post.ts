@@ -1,8 +1,9 @@
-import type { MessageKind, SealedMessage } from '../model/message.js';
+import type { MessageKind, SealedMessage, SignedBody } from '../model/message.js';
 import { mostDocumentBytes, mostOpenBytes, mostUnanswered } from '../model/limits.js';
 import { closedStatuses, type Refusal } from '../engine/state.js';
 import { bellOf } from '../auth/index.js';
 import { withTransaction, type Tx } from '../db/index.js';
+import { getApproval } from '../store/approvals.js';
 import { countUnanswered, getMessage, withdrawMessage } from '../store/messages.js';
 import { shareRun, type RunRow } from '../store/runs.js';
 import { bytesOf, currentId, keep, startMessageId, tooLarge, type Asked } from './attest.js';
@@ -63,6 +64,7 @@ async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<
   const { kind } = asked.body;
   const refusal =
     refusalNow(row, kind, posting.expectedVersion ?? null) ??
+    (await refusedDecision(tx, row, asked.body)) ??
     tooLarge(asked.values) ??
     (await noRoom(tx, row, kind, bytesOf(asked.values)));
   if (refusal !== null) return { kind: 'refused', refusal };
@@ -92,6 +94,19 @@ function refusalNow(row: RunRow, kind: MessageKind, expectedVersion: number | nu
         'STALE_VERSION',
         `the run is at version ${row.version}, not ${String(expectedVersion)}; read it again`,
       );
+}
+
+/** The run has ended since the approval was looked at: what is kept from here on is taken by nobody. */
+async function refusedDecision(tx: Tx, row: RunRow, body: SignedBody): Promise<Refusal | null> {
+  if (body.kind !== 'decide' || !closedStatuses.includes(row.status)) return null;
+  const status = (await getApproval(tx, body.approval))?.status;
+  const code =
+    status === 'expired'
+      ? 'APPROVAL_EXPIRED'
+      : status === 'consumed' || status === 'denied'
+        ? 'ALREADY_DECIDED'
+        : 'APPROVAL_REVOKED';
+  return { status: 'refused', code, message: `the run is ${row.status}: there is nothing left to decide` };
 }
 
 /** Nothing that a run has taken is too much for it later. A decision, a cancel and a retry always have room. */

@@ -11,9 +11,10 @@ import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
 import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
 import { closeExecutors } from '../executors/index.js';
+import { addInternalErrors } from '../store/internal-errors.js';
 import { currentPolicySet } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
-import { makeInternalErrors } from './internal-errors.js';
+import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
 
 // The composition root of a worker: one Temporal worker per environment's namespace, one pool, the
 // hands of the runs. Any number of these processes may run.
@@ -42,7 +43,10 @@ async function main(config: Config): Promise<void> {
     ...address,
     ...(typeof apiKey === 'string' ? { apiKey } : {}),
   } as NativeConnectionOptions);
-  const errors = makeInternalErrors((line) => void process.stderr.write(`${line}\n`));
+  const errors = makeInternalErrors(
+    (line) => void process.stderr.write(`${line}\n`),
+    makeCountKeeper((count) => addInternalErrors(pool, 'worker', count)),
+  );
   const activities = makeActivities(deps, errors.note);
   const workers = await Promise.all(
     environments.map((name) => makeWorker(config, connection, `countersign-${name}`, activities)),

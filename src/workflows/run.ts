@@ -21,7 +21,7 @@ import type { Known, RunInput, RunResult } from './messages.js';
 
 /** Over an executor's own timeout: its two transactions, and its clean-up. */
 const activityMarginMs = 20_000;
-/** The server takes 10,000 signals a run. */
+/** The server ends a run whose history has 51,200. */
 const mostEvents = 40_000;
 
 /** A step that throws three times on one input is given up; the store's absence is an answer, and no failure. */
@@ -48,7 +48,7 @@ export async function run(input: RunInput): Promise<RunResult> {
     case 'refused':
       throw ApplicationFailure.nonRetryable(ended.reason, 'START_REFUSED');
     case 'continue':
-      return continueAsNew<typeof run>({ ...input, carried: ended.known });
+      return continueAsNew<typeof run>({ ...input, carried: ended.carried });
   }
 }
 
@@ -93,9 +93,9 @@ function ports(): Ports {
     step,
     execute,
     startTimer,
-    isHistoryLong: () => {
+    historyLength: () => {
       const { continueAsNewSuggested, historyLength } = workflowInfo();
-      return continueAsNewSuggested || historyLength > mostEvents;
+      return historyLength > mostEvents ? 'full' : continueAsNewSuggested ? 'long' : 'short';
     },
   };
 }
