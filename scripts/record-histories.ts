@@ -20,6 +20,9 @@ import { startServices, type Services } from '../test/support/services.js';
 import { startStack, type Stack } from '../test/support/stack.js';
 import { kernelVersion } from '../src/workflows/messages.js';
 
+// `kernel-2-payment-delivered-in-parts` is made by hand: a server delivers so only when a task runs out of time while its
+// step is under way. It is such a run's, with the first of the steps of its second task given one of the twelve messages.
+//
 // `npm run record:histories [-- <name>…]`: records what test/replay/replay.test.ts replays. Files of older kernel
 // versions stay as they are; those of the present version are only recorded anew while no run of it
 // is in service.

@@ -95,8 +95,7 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     wakeAt: wakeTime(after),
     execution: executionOf(after),
     cancelling: after.cancelRequested !== null,
-    left: [],
-    isForked: step.isForked,
+    ...{ given: step.fingerprints.length, left: [], isForked: step.isForked },
   };
   const stored: StoredStep = { fingerprints: step.fingerprints, result };
   await putStep(tx, {
@@ -235,6 +234,6 @@ export function resultOf(row: RunRow, step: { readonly head: string }): Stepped 
     ...{ rev: row.rev, digest: row.docDigest, head: step.head },
     ...{ state: row.state, runStatus: row.status, version: row.version },
     ...{ wakeAt: wakeTime(bare), execution: executionOf(bare) },
-    ...{ cancelling: bare.cancelRequested !== null, left: [], isForked: false },
+    ...{ cancelling: bare.cancelRequested !== null, given: 0, left: [], isForked: false },
   };
 }

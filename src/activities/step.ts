@@ -27,7 +27,8 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
   for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
     try {
       const result = await withTransaction(deps.pool, (tx) => stepIn(deps, tx, input));
-      return result.status === 'refused' ? await refuseStart(deps, input, result.reason) : result;
+      if (result.status === 'refused') return await refuseStart(deps, input, result.reason);
+      return result.status === 'stepped' ? { ...result, given: input.arrivals.length } : result;
     } catch (error) {
       if (!isUnavailable(error)) {
         if (input.gaveUp === null || input.rev > 1) throw error;

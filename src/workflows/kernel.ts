@@ -54,8 +54,6 @@ export interface Kernel {
 
 /** Arrivals taken in one step: a flood costs one history event per so many. */
 const batchSize = 50;
-/** Arrivals kept while one step runs. Beyond it bells are dropped: the outbox rings again for what is in the store. */
-const queueLimit = 5_000;
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
 /** A timer that fired before the store's clock agreed is not set for a moment that has passed. */
@@ -121,35 +119,9 @@ function viewOf({ ports, known: { state, status, version, rev, head } }: Memory)
   return { run: ports.run, state, status, version, rev, head };
 }
 
+/** As many as the server takes signals of one history: no arrival is dropped, and so no two replays differ. */
 function push(memory: Memory, arrival: Arrival): void {
-  if (isQueued(memory, arrival)) return;
-  if (memory.queue.length < queueLimit) memory.queue = [...memory.queue, arrival];
-  else memory.overflowed = true;
-}
-
-/** The same once more while it waits adds nothing; garbage is recorded each time. */
-function isQueued({ queue }: Memory, arrival: Arrival): boolean {
-  switch (arrival.kind) {
-    case 'look':
-    case 'time':
-      return queue.some((queued) => queued.kind === arrival.kind);
-    case 'message':
-      return queue.some((queued) => queued.kind === 'message' && sameBell(queued.bell, arrival.bell));
-    default:
-      return false;
-  }
-}
-
-type Bell = Extract<Arrival, { kind: 'message' }>['bell'];
-
-function sameBell(a: Bell, b: Bell): boolean {
-  return (
-    a.id === b.id &&
-    a.kind === b.kind &&
-    a.digest === b.digest &&
-    a.keyId === b.keyId &&
-    a.signature === b.signature
-  );
+  memory.queue = [...memory.queue, arrival];
 }
 
 async function keep(memory: Memory): Promise<Ended> {
@@ -195,18 +167,27 @@ function isClosed({ status }: Known): boolean {
   return status === 'completed' || status === 'cancelled' || status === 'failed' || status === 'timed_out';
 }
 
-/** One step: an execution's own, or a policy check over what has arrived. */
+/** One step: a policy check over what has arrived, or where nothing has, an execution's own. */
 async function advance(memory: Memory): Promise<Ended | null> {
-  if (applySettled(memory)) return ended(memory);
+  if (memory.queue.length === 0 && applySettled(memory)) return ended(memory);
   const batch = takeBatch(memory);
   const result = await takeStep(memory, batch);
   if (result === null) return null;
   if (result.status === 'refused') return { kind: 'refused', reason: result.reason };
-  const left = result.left.flatMap((index) => batch[index] ?? []);
+  const left = leftOf(batch, result);
   memory.queue = [...left, ...memory.queue];
   memory.careful = Math.max(memory.careful - (batch.length - left.length), 0);
   apply(memory, result);
   return ended(memory);
+}
+
+/**
+ * What a step has not taken comes with the next one. Temporal delivers to a replay at once what it had delivered in
+ * parts, when a task ran out of time while its step was under way: the step says how many arrivals it was given, and the
+ * rest waits here as it waited there, so that the same steps follow.
+ */
+function leftOf(batch: readonly Arrival[], { left, given }: Stepped): readonly Arrival[] {
+  return [...left.flatMap((index) => batch[index] ?? []), ...batch.slice(given)];
 }
 
 function ended(memory: Memory): Ended | null {

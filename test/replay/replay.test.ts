@@ -93,4 +93,11 @@ describe('recorded histories', () => {
     for (const file of armed)
       await assert.rejects(replay(file, bundle), DeterminismViolationError, `${file} replayed`);
   });
+
+  it('fail on a kernel that takes what one step was given for all that a replay brings at once', async () => {
+    const rest = '...batch.slice(given)';
+    const bundle = await bundleChanged('forgetful', 'kernel.js', rest, '');
+    const file = 'kernel-2-payment-delivered-in-parts.json';
+    await assert.rejects(replay(file, bundle), DeterminismViolationError);
+  });
 });

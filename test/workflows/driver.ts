@@ -58,7 +58,8 @@ export function stepped(rev: number, fields: Partial<Stepped> = {}): Stepped {
   return {
     ...{ status: 'stepped', rev, digest: `sha256:doc${rev}`, head: `sha256:head${rev}`, state: 'open' },
     ...{ runStatus: 'running', version: rev, wakeAt: null, execution: null, cancelling: false },
-    ...{ left: [], isForked: false },
+    // A whole batch.
+    ...{ given: 50, left: [], isForked: false },
     ...fields,
   };
 }
