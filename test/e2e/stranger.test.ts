@@ -56,7 +56,9 @@ describe("a stranger's workflow that calls our activities through the task queue
       ...{ workflowId, taskQueue: taskQueue.name, args: [] },
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
     });
-    const task = await workflowService.pollWorkflowTaskQueue({ namespace, taskQueue, identity: 'stranger' });
+    const task = await connection.withDeadline(Date.now() + 60_000, () =>
+      workflowService.pollWorkflowTaskQueue({ namespace, taskQueue, identity: 'stranger' }),
+    );
     assert.ok(task.taskToken.length > 0, 'the stranger gets the task of their workflow');
     await workflowService.respondWorkflowTaskCompleted({
       ...{ namespace, taskToken: task.taskToken, identity: 'stranger' },

@@ -28,6 +28,11 @@ export async function rememberRun(databaseUrl: string, run: string): Promise<() 
       await client.query('begin');
       // Without triggers and without foreign keys: a restored store asks nobody.
       await client.query('set local session_replication_role = replica');
+      const guards = await client.query<{ table: string; trigger: string }>(
+        `select tgrelid::regclass::text as table, quote_ident(tgname) as trigger from pg_trigger where tgenabled = 'A'`,
+      );
+      for (const { table, trigger } of guards.rows)
+        await client.query(`alter table ${table} disable trigger ${trigger}`);
       await client.query(
         'delete from audit_pending where seq in (select seq from audit_record where chain = $1)',
         [run],
@@ -39,6 +44,13 @@ export async function rememberRun(databaseUrl: string, run: string): Promise<() 
           [saved.get(table)],
         );
       }
+      await client.query(
+        `insert into audit_pending select seq from audit_record r
+          where chain = $1 and not exists (select from audit_log l where l.seq = r.seq)`,
+        [run],
+      );
+      for (const { table, trigger } of guards.rows)
+        await client.query(`alter table ${table} enable always trigger ${trigger}`);
       await client.query('commit');
     });
 }
