@@ -4,7 +4,7 @@ import { Client, Connection } from '@temporalio/client';
 import { makePayloads, makeServiceChain } from '../src/audit/index.js';
 import { loadKeys } from '../src/auth/index.js';
 import { makeClient, type ClientDeps } from '../src/client/index.js';
-import type { StartRequest, SubmitRequest } from '../src/client/types.js';
+import type { RunClient, StartRequest, SubmitRequest } from '../src/client/types.js';
 import { makePool } from '../src/db/index.js';
 import { newId } from '../src/model/ids.js';
 import type { Principal } from '../src/model/principal.js';
@@ -37,6 +37,7 @@ export interface Parked {
 
 export interface Governed {
   readonly deps: ClientDeps;
+  readonly client: RunClient;
   startRequest(): StartRequest;
   submitRequest(run: string): SubmitRequest;
   /** Starts a run and submits until its gate is open. */
@@ -77,7 +78,7 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
     ...{ principal: agent, trace: null, waitMs: patienceMs },
   });
   return {
-    deps,
+    ...{ deps, client },
     startRequest,
     submitRequest,
     async park() {

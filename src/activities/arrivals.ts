@@ -1,13 +1,15 @@
-import type { Answer, ApprovalStatus, Event } from '../engine/state.js';
+import type { Answer, ApprovalStatus, Event, Outcome, RunState } from '../engine/state.js';
 import type { Bell, Message, MessageRefusal, SignedMessage } from '../model/message.js';
 import type { JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
+import type { Fact } from '../model/records.js';
 import { openMessage } from '../auth/index.js';
 import type { Tx } from '../db/index.js';
-import { listAttempts, type AttemptRow } from '../store/actions.js';
+import { finishAttempt, listAttempts, type AttemptRow } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
 import { countBell, foreignMessages, lockMessages, type MessageRow } from '../store/messages.js';
 import type { RunRow } from '../store/runs.js';
+import { attemptFact } from './attempt-facts.js';
 import { abandonedOutcome } from './attempts.js';
 import type { ActivityDeps } from './deps.js';
 import type { ArrivedValue } from './document.js';
@@ -24,6 +26,8 @@ export interface Incoming {
   /** What whoever sent a message that cannot be taken is told. */
   readonly answer: { readonly id: string; readonly said: Answer } | null;
   readonly values: readonly ArrivedValue[];
+  /** What the record says before the event is decided on. */
+  readonly facts?: (run: RunState, time: string) => readonly Fact[];
 }
 
 const nothing: Incoming = { event: () => null, taken: null, answer: null, values: [] };
@@ -45,7 +49,7 @@ export async function readArrivals(
   const read: Incoming[] = [];
   for (const arrival of arrivals) {
     if (arrival.kind !== 'message') {
-      read.push(await readOther(tx, arrival));
+      read.push(await readOther(tx, row, arrival));
       continue;
     }
     const { bell } = arrival;
@@ -60,22 +64,35 @@ export async function readArrivals(
   return read;
 }
 
+/** The messages that these bells name and that no step has taken; none of them is opened. */
+export async function takeUnread(tx: Tx, run: string, arrivals: readonly Arrival[]): Promise<Taken[]> {
+  const bells = arrivals.flatMap((arrival) => (arrival.kind === 'message' ? [arrival.bell] : []));
+  const ids = [...new Set(bells.map(({ id }) => id))];
+  const rows = ids.length === 0 ? [] : await lockMessages(tx, run, ids);
+  return rows
+    .filter((message) => message.rev === null && message.answer === null && !message.isWithdrawn)
+    .filter((message) => bells.some((bell) => bell.id === message.id && isNamedBy(message, bell)))
+    .map(({ id, kind }) => ({ id, kind, bells: 1 }));
+}
+
 function isNamedBy(message: MessageRow, bell: Bell): boolean {
   const { kind, digest, keyId, signature } = message;
   return kind === bell.kind && digest === bell.digest && keyId === bell.keyId && signature === bell.signature;
 }
 
-async function readOther(tx: Tx, arrival: Exclude<Arrival, { kind: 'message' }>): Promise<Incoming> {
+async function readOther(
+  tx: Tx,
+  row: RunRow,
+  arrival: Exclude<Arrival, { kind: 'message' }>,
+): Promise<Incoming> {
   switch (arrival.kind) {
     case 'garbage':
       return refusedSignal(arrival.name, arrival.reason, null);
     case 'look':
     case 'time':
       return nothing;
-    case 'abandoned': {
-      const attempts = await listAttempts(tx, arrival.action);
-      return { ...nothing, event: (time) => abandoned(attempts, arrival.action, time) };
-    }
+    case 'abandoned':
+      return row.executing === arrival.action ? readAbandoned(tx, arrival.action) : nothing;
   }
 }
 
@@ -167,7 +184,24 @@ function parseObject(text: string): JsonObject | null {
   }
 }
 
-/** No outcome will come any more. */
-function abandoned(attempts: readonly AttemptRow[], action: string, time: string): Event {
-  return { kind: 'outcome', time, action, result: abandonedOutcome(attempts) };
+/** No outcome will come any more. An attempt that was begun and did not end stays unknown. */
+async function readAbandoned(tx: Tx, action: string): Promise<Incoming> {
+  const attempts = await listAttempts(tx, action);
+  const result = abandonedOutcome(attempts);
+  const { status, attempt, message } = result;
+  if (attempts.at(-1)?.outcome === null) {
+    const finishedAt = new Date().toISOString();
+    await finishAttempt(tx, {
+      ...{ action, attempt, finishedAt, outcome: 'unknown', errorClass: 'unknown_outcome' },
+      ...{ effectPossible: true, nextAt: null },
+    });
+  }
+  return {
+    ...nothing,
+    event: (time) => ({ kind: 'outcome', time, action, result }),
+    facts: ({ executing }, time) =>
+      executing?.action.id === action
+        ? [attemptFact(executing, attempt, `executor.${status}`, time, { message })]
+        : [],
+  };
 }

@@ -85,7 +85,9 @@ export function beginCourse(
       if (incoming.answer !== null)
         effects.push({ kind: 'answer', messageId: incoming.answer.id, answer: incoming.answer.said });
       arrived.push(...incoming.values);
-      const event = incoming.event(new Date().toISOString());
+      const time = new Date().toISOString();
+      facts.push(...(incoming.facts?.(after, time) ?? []));
+      const event = incoming.event(time);
       if (event !== null) decideOn(event);
     },
     takeDue: () => {

@@ -27,6 +27,11 @@ export interface LoadedRun {
   readonly holdings: Holdings;
 }
 
+/** Is the document the one that the run's last step wrote? Whoever may write to the store may have changed it since. */
+export function isAsWritten({ doc, docDigest }: Pick<RunRow, 'doc' | 'docDigest'>): boolean {
+  return doc === null ? docDigest === null : sha256(doc) === docDigest;
+}
+
 /** The run's state with its values, each compared with its digest. Null: it has taken no step. */
 export async function loadRun(
   deps: Pick<ActivityDeps, 'readValue'>,
@@ -35,18 +40,22 @@ export async function loadRun(
 ): Promise<LoadedRun | null> {
   const document = documentOf(row);
   if (document === null) return null;
-  const actions = new Map(actionsIn(document).map((action) => [action.id, action.held]));
-  const holdings: Holdings = { input: document.heldInput, actions };
-  const bare = stateWithoutValues(document);
+  const { state: bare, holdings } = bareRun(document);
   // Nothing reads the values of a run that has ended, and they may have been erased.
   if (closedStatuses.includes(document.status)) return { state: bare, holdings };
   const read = async (held: HeldValue | null): Promise<JsonObject> =>
     held === null ? {} : deps.readValue(tx, held);
   const [input, ...values] = await Promise.all([
     read(document.heldInput),
-    ...[...actions].map(async ([id, held]) => [id, await read(held)] as const),
+    ...[...holdings.actions].map(async ([id, held]) => [id, await read(held)] as const),
   ]);
   return { state: withValues(bare, input, new Map(values)), holdings };
+}
+
+/** The run's state without its values: what can be read whatever became of those. */
+export function bareRun(document: RunDocument): LoadedRun {
+  const actions = new Map(actionsIn(document).map((action) => [action.id, action.held]));
+  return { state: stateWithoutValues(document), holdings: { input: document.heldInput, actions } };
 }
 
 function actionsIn({ approvals, executing, stuckOn }: RunDocument): StoredAction[] {

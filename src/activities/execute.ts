@@ -25,7 +25,7 @@ import {
 import { answerData, attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
 import { perform, targetOf, type Target } from './call.js';
 import type { ActivityDeps } from './deps.js';
-import { loadRun, type LoadedRun } from './document.js';
+import { isAsWritten, loadRun, type LoadedRun } from './document.js';
 import { grantProblem } from './grants.js';
 import { keepable } from './keepable.js';
 import { makeKit } from './kit.js';
@@ -88,7 +88,7 @@ function retryLater(begun: Begun, delayMs: number): ApplicationFailure {
 
 async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<Begun | Settled> {
   const [row, attempts] = await Promise.all([lockRun(tx, input.run), listAttempts(tx, input.action)]);
-  const loaded = row === null ? null : await loadRun(deps, tx, row);
+  const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
   if (row === null || loaded === null)
     throw ApplicationFailure.nonRetryable(`no run \`${input.run}\` in the store`, 'UNKNOWN_RUN');
   const { executing } = loaded.state;
@@ -123,6 +123,13 @@ async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<B
   }
   const target = targetOf(policySet, next.executor, row.environment);
   return { kind: 'begun', ...held, next, target, startedAt };
+}
+
+/** Nothing is built on a document that somebody has changed: the next step makes its run stuck. */
+async function loadUnchanged(deps: ActivityDeps, tx: Tx, row: RunRow): Promise<LoadedRun | null> {
+  if (isAsWritten(row)) return loadRun(deps, tx, row);
+  const message = `the document of run \`${row.id}\` is not the one that its step ${row.rev} wrote`;
+  throw ApplicationFailure.nonRetryable(message, 'DOCUMENT_CHANGED');
 }
 
 type Held = Pick<Begun, 'row' | 'loaded' | 'executing'>;
@@ -191,7 +198,7 @@ async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorRes
   const { executing, next } = begun;
   const action = executing.action.id;
   const [row, attempts] = await Promise.all([lockRun(tx, begun.row.id), listAttempts(tx, action)]);
-  const loaded = row === null ? null : await loadRun(deps, tx, row);
+  const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
   if (row === null || loaded === null) throw new Error(`run ${begun.row.id} is gone from the store`);
   const before = await alreadyEnded(tx, loaded.state, begun, attempts);
   if (before !== null) return before;
@@ -295,7 +302,12 @@ async function alreadyEnded(
   const action = begun.executing.action.id;
   if (run.executing?.action.id !== action) {
     const stored = await findStep(tx, run.run, `outcome:${action}`);
-    if (stored === null) throw new Error(`run ${run.run} has moved on without the outcome of ${action}`);
+    // Its run was told that this attempt is lost, and has gone on without it: the outcome stays unknown.
+    if (stored === null)
+      throw ApplicationFailure.nonRetryable(
+        `run \`${run.run}\` has gone on without the outcome of \`${action}\``,
+        'NOT_EXECUTING',
+      );
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
   const ended = attempts.find((one) => one.attempt === begun.next.attempt)?.outcome ?? null;

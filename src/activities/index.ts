@@ -3,7 +3,7 @@ import { isUnavailable } from '../db/index.js';
 import { getRun } from '../store/runs.js';
 import type { ActivityDeps } from './deps.js';
 import { execute } from './execute.js';
-import { step } from './step.js';
+import { refuseStart, step } from './step.js';
 import type { RunActivities } from './types.js';
 
 export { makeDeps, type ActivityDeps } from './deps.js';
@@ -23,9 +23,11 @@ export function makeActivities(deps: ActivityDeps, onInternalError: OnInternalEr
     step: async (input) => {
       const { info } = Context.current();
       // From here on its input is one that our own kernel made.
-      if (!info.isLocal || !(await isOwn(deps, input?.run)))
+      if (!info.isLocal || !isNamed(input?.run))
         throw ApplicationFailure.nonRetryable('a step is taken by its own run alone', 'NOT_THE_RUN');
       try {
+        // An answer, so that a workflow which is not the run's own ends with it.
+        if (!(await isInNamespace(deps, input.run))) return await refuseStart(deps, input, 'wrong_run');
         return await step(deps, input);
       } catch (error) {
         onInternalError(`a step of run \`${input.run}\``, error);
@@ -34,7 +36,8 @@ export function makeActivities(deps: ActivityDeps, onInternalError: OnInternalEr
     },
     execute: async (input) => {
       const context = Context.current();
-      if (context.info.isLocal || !(await isOwn(deps, input?.run)))
+      const run = input?.run;
+      if (context.info.isLocal || !isNamed(run) || !(await isInNamespace(deps, run)))
         throw ApplicationFailure.nonRetryable('an action is executed by its own run alone', 'NOT_THE_RUN');
       const beat = setInterval(() => context.heartbeat(), heartbeatMs);
       try {
@@ -51,17 +54,20 @@ export function makeActivities(deps: ActivityDeps, onInternalError: OnInternalEr
 }
 
 /**
- * It is the run's own workflow that asks, in the run's own namespace: whoever may write to Temporal can have any
- * workflow of theirs call an activity of ours, with anything.
+ * It is a workflow of our type and of the run's name that asks: whoever may write to Temporal can have any workflow of
+ * theirs call an activity of ours, with anything.
  */
-async function isOwn({ pool }: ActivityDeps, run: unknown): Promise<boolean> {
-  const { workflowExecution, workflowType, workflowNamespace } = Context.current().info;
-  if (typeof run !== 'string' || workflowType !== 'run' || workflowExecution?.workflowId !== run)
-    return false;
-  if (workflowNamespace === undefined) return false;
+function isNamed(run: unknown): run is string {
+  const { workflowExecution, workflowType } = Context.current().info;
+  return typeof run === 'string' && workflowType === 'run' && workflowExecution?.workflowId === run;
+}
+
+/** And in the run's own namespace. */
+async function isInNamespace({ pool }: ActivityDeps, run: string): Promise<boolean> {
+  const { workflowNamespace } = Context.current().info;
   const namespace = namespaces.get(run) ?? (await readNamespace(pool, run));
   // A run that the store does not know is refused by its first step, on record.
-  return namespace === null || namespace === workflowNamespace;
+  return workflowNamespace !== undefined && (namespace === null || namespace === workflowNamespace);
 }
 
 const namespaces = new Map<string, string>();

@@ -26,7 +26,8 @@ import type { Stepped } from './types.js';
 
 export interface Step {
   readonly row: RunRow;
-  readonly plan: Plan;
+  /** Null: it could not be read, and the run is made stuck without it. */
+  readonly plan: Plan | null;
   readonly policySet: PolicySet;
   readonly before: LoadedRun | null;
   readonly after: RunState;
@@ -59,7 +60,7 @@ export interface StoredStep {
 
 export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<Stepped> {
   const { row, after, before } = step;
-  const kept = prune(step.plan, after);
+  const kept = step.plan === null ? after : prune(step.plan, after);
   const { text, digest, holdings } = await storeDocument(
     deps,
     tx,
@@ -96,8 +97,7 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     wakeAt: wakeTime(after),
     execution: executionOf(after),
     isEnding: isEnding(after),
-    left: [],
-    isForked: step.isForked,
+    ...{ given: step.fingerprints.length, left: [], isForked: step.isForked },
   };
   const stored: StoredStep = { fingerprints: step.fingerprints, result };
   await putStep(tx, {
@@ -239,6 +239,6 @@ export function resultOf(row: RunRow, step: { readonly head: string }): Stepped 
     ...{ rev: row.rev, digest: row.docDigest, head: step.head },
     ...{ state: row.state, runStatus: row.status, version: row.version },
     ...{ wakeAt: wakeTime(bare), execution: executionOf(bare) },
-    ...{ isEnding: isEnding(bare), left: [], isForked: false },
+    ...{ isEnding: isEnding(bare), given: 0, left: [], isForked: false },
   };
 }

@@ -1,14 +1,17 @@
-import { closedStatuses, type Kit, type RunState } from '../engine/state.js';
+import { closedStatuses, type Answer, type Kit, type Problem, type RunState } from '../engine/state.js';
 import type { Plan } from '../engine/plan.js';
 import { giveUp, initialRun } from '../engine/index.js';
+import { canonical } from '../model/canonical.js';
 import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
-import { findStep, getStep, lockRun, type RunRow } from '../store/runs.js';
-import { readArrivals, type Incoming } from './arrivals.js';
+import { documentOf } from '../store/document.js';
+import { answerMessage, lockUntaken } from '../store/messages.js';
+import { closeUnstarted, findStep, getStep, lockRun, type RunRow } from '../store/runs.js';
+import { readArrivals, takeUnread, type Incoming } from './arrivals.js';
 import { beginCourse, sweep, type Course } from './course.js';
 import type { ActivityDeps } from './deps.js';
-import { loadRun, type LoadedRun } from './document.js';
+import { bareRun, isAsWritten, loadRun, type LoadedRun } from './document.js';
 import { makeKit, sha256 } from './kit.js';
-import { persist, resultOf, type StoredStep } from './persist.js';
+import { persist, resultOf, type StoredStep, type Taken } from './persist.js';
 import type { Arrival, StepInput, StepResult, Stepped } from './types.js';
 
 /** The store's absence is waited out here for so long; then the kernel waits, in its history. */
@@ -24,21 +27,43 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
   for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
     try {
       const result = await withTransaction(deps.pool, (tx) => stepIn(deps, tx, input));
-      if (result.status === 'refused') await recordRefusedStart(deps, input, result.reason);
-      return result;
+      if (result.status === 'refused') return await refuseStart(deps, input, result.reason);
+      return result.status === 'stepped' ? { ...result, given: input.arrivals.length } : result;
     } catch (error) {
-      if (!isUnavailable(error)) throw error;
+      if (!isUnavailable(error)) {
+        if (input.gaveUp === null || input.rev > 1) throw error;
+        return await neverBegin(deps, input, input.gaveUp);
+      }
       if (Date.now() > until) return { status: 'waiting' };
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
 }
 
-async function recordRefusedStart(
-  deps: ActivityDeps,
+const mostAsked = 100;
+
+/** A run whose first step can neither be taken nor given up has failed, and whoever asked it anything is told so. */
+async function neverBegin(deps: ActivityDeps, input: StepInput, why: string): Promise<StepResult> {
+  const message = `the run's first step failed three times in our own code: ${why}`;
+  const problem: Problem = { code: 'STEP_FAILED', message };
+  const answer: Answer = { status: 'refused', code: 'RUN_CLOSED', message };
+  await withTransaction(deps.pool, async (tx) => {
+    await lockRun(tx, input.run);
+    const asked = await lockUntaken(tx, input.run, { kind: null, except: [], limit: mostAsked });
+    if (!(await closeUnstarted(tx, input.run, problem)))
+      throw new Error(`run \`${input.run}\` has taken its first step`);
+    for (const { id } of asked) await answerMessage(tx, id, answer);
+  });
+  await refuseStart(deps, input, 'step_failed');
+  return { status: 'refused', reason: message };
+}
+
+/** A workflow of our type that may not exist ends with this answer, which is recorded. */
+export async function refuseStart(
+  deps: Pick<ActivityDeps, 'serviceChain'>,
   { run, arrivals }: StepInput,
   reason: string,
-): Promise<void> {
+): Promise<Extract<StepResult, { status: 'refused' }>> {
   await deps.serviceChain.append([
     {
       key: `${run}:start.refused:${sha256(JSON.stringify(arrivals)).slice(7, 39)}`,
@@ -49,6 +74,7 @@ async function recordRefusedStart(
       about: run,
     },
   ]);
+  return { status: 'refused', reason };
 }
 
 async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<StepResult> {
@@ -59,9 +85,7 @@ async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<Ste
   const stored = row.rev < input.rev ? null : await getStep(tx, input.run, input.rev);
   if (stored !== null && stored.builtOn === input.builtOn)
     return again(stored.eventKey, stored.result, input);
-  // The document itself, and not what stands beside it: a change of it is another past.
-  const found = row.doc === null ? null : sha256(row.doc);
-  const isNext = row.rev === input.rev - 1 && found === input.builtOn;
+  const isNext = row.rev === input.rev - 1 && row.docDigest === input.builtOn && isAsWritten(row);
   if (isNext || row.rev === 0) return take(deps, tx, row, valueOf(policies), input);
   return fork(deps, tx, row, valueOf(policies), input);
 }
@@ -113,6 +137,9 @@ async function take(
   policySet: Ground['policySet'],
   input: StepInput,
 ): Promise<StepResult> {
+  const document = documentOf(row);
+  if (input.gaveUp !== null && document !== null)
+    return giveUpOn(deps, tx, { row, policySet, before: bareRun(document) }, input, input.gaveUp);
   const ground = await groundOf(deps, tx, row, policySet);
   const incoming = await readArrivals(deps, tx, row, input.arrivals);
   const first = ground.loaded?.state ?? firstState(ground, incoming[0]);
@@ -120,9 +147,15 @@ async function take(
   const course =
     input.gaveUp === null
       ? await decideAll(deps, tx, ground, first, incoming, input)
-      : giveUpOn(first, incoming, input, input.gaveUp);
+      : giveUpWith(
+          first,
+          incoming.flatMap((each) => (each.taken === null ? [] : [each.taken])),
+          input,
+          input.gaveUp,
+        );
   // Nothing to decide, nothing to record: the run is as it was.
-  if (course.taken.length === 0 && course.facts.length === 0 && ground.loaded !== null)
+  const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
+  if (isIdle && ground.loaded !== null && canonical(course.after) === canonical(ground.loaded.state))
     return unchanged(tx, row);
   return persist(deps, tx, {
     ...{ row, plan: ground.plan, policySet, before: ground.loaded, ...course },
@@ -177,9 +210,39 @@ async function decideAll(
   return course.done();
 }
 
-/** The run is stuck over what it could not take, and whoever asked is told so: none of the code that failed runs again. */
-function giveUpOn(state: RunState, incoming: readonly Incoming[], { rev }: StepInput, why: string): Course {
-  const taken = incoming.flatMap((each) => (each.taken === null ? [] : [each.taken]));
+/**
+ * The run is stuck over what it could not take, and whoever asked is told so. None of the code that failed runs again:
+ * no message is opened, no value read, and a plan that is gone is done without.
+ */
+async function giveUpOn(
+  deps: ActivityDeps,
+  tx: Tx,
+  at: { readonly row: RunRow; readonly policySet: Ground['policySet']; readonly before: LoadedRun },
+  input: StepInput,
+  why: string,
+): Promise<Stepped> {
+  const taken = await takeUnread(tx, input.run, input.arrivals);
+  const plan = await planIfAny(deps, tx, at.row);
+  return persist(deps, tx, {
+    ...{ ...at, plan, ...giveUpWith(at.before.state, taken, input, why) },
+    rev: at.row.rev + 1,
+    eventKey: 'step',
+    fingerprints: input.arrivals.map(fingerprintOf),
+    isForked: false,
+    time: new Date().toISOString(),
+  });
+}
+
+async function planIfAny(deps: ActivityDeps, tx: Tx, { planHash }: RunRow): Promise<Plan | null> {
+  try {
+    return await deps.plan(tx, planHash);
+  } catch (error) {
+    if (isUnavailable(error)) throw error;
+    return null;
+  }
+}
+
+function giveUpWith(state: RunState, taken: readonly Taken[], { rev }: StepInput, why: string): Course {
   const decision = giveUp(state, {
     ...{ code: 'STEP_FAILED', key: `s${rev}.failed`, time: new Date().toISOString(), why },
     messages: taken.map(({ id }) => id),
@@ -205,19 +268,22 @@ async function fork(
   const known = await findStep(tx, row.id, eventKey);
   if (known !== null && known.rev === row.rev)
     return { ...(JSON.parse(known.result) as StoredStep).result, left };
-  const ground = await groundOf(deps, tx, row, policySet);
-  if (ground.loaded === null) throw new Error(`run ${row.id} has steps and no document`);
-  const why = `the store has taken ${row.rev} steps of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
-  const decision = giveUp(ground.loaded.state, {
+  const document = documentOf(row);
+  if (document === null) throw new Error(`run ${row.id} has steps and no document`);
+  const before = bareRun(document);
+  const why = isAsWritten(row)
+    ? `the store has taken ${row.rev} steps of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`
+    : `the run's document in the store is not the one that its step ${row.rev} wrote: who has changed it?`;
+  const decision = giveUp(before.state, {
     ...{ code: 'HISTORY_FORKED', key: `s${row.rev + 1}.forked`, time: new Date().toISOString(), why },
     messages: [],
   });
   const forked = await persist(deps, tx, {
     ...{
       row,
-      plan: ground.plan,
+      plan: await planIfAny(deps, tx, row),
       policySet,
-      before: ground.loaded,
+      before,
       eventKey,
       fingerprints: [],
       isForked: true,

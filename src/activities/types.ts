@@ -50,7 +50,9 @@ export interface Stepped {
   readonly execution: Execution | null;
   /** Cancelled, or out of time: no further attempt of its effect is waited for. */
   readonly isEnding: boolean;
-  /** Arrivals, by index, that this step had not taken when it ran before: they come with the next one. */
+  /** Arrivals that this step was given. */
+  readonly given: number;
+  /** Those of them, by index, that it had not taken when it ran before: they come with the next one. */
   readonly left: readonly number[];
   /** The store and the history told of two different pasts: the store's counts from here on, and the run is stuck. */
   readonly isForked: boolean;

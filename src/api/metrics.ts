@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { countApprovals } from '../store/approvals.js';
+import { countInternalErrors } from '../store/internal-errors.js';
 import { countUndelivered } from '../store/messages.js';
 import { countRuns } from '../store/runs.js';
 import type { Pool } from '../db/index.js';
@@ -18,7 +19,7 @@ export interface Metrics {
 
 const buckets = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-export function makeMetrics(pool: Pool, internalErrors: () => number): Metrics {
+export function makeMetrics(pool: Pool, internalErrors: () => number = () => 0): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -37,13 +38,20 @@ export function makeMetrics(pool: Pool, internalErrors: () => number): Metrics {
   });
   new Counter({
     name: 'countersign_internal_errors_total',
-    help: 'Failures in our own code that no request was told of',
+    help: 'Failures in our own code that no request was told of; of the workers, all since the store was made',
+    labelNames: ['process'],
     registers,
     collect() {
       this.reset();
-      this.inc(internalErrors());
+      this.inc({ process: 'api' }, internalErrors());
+      for (const { process, count } of elsewhere) this.inc({ process }, count);
     },
   });
+  let elsewhere: Awaited<ReturnType<typeof countInternalErrors>> = [];
+  const fillErrors = async (): Promise<void> => {
+    elsewhere = [];
+    elsewhere = await countInternalErrors(pool);
+  };
   const fillStored = makeStoredMetrics(pool, registry);
   const waiting = makeApprovalMetrics(pool, registry);
   const notifications = makeNotificationMetrics(pool, registry);
@@ -55,7 +63,7 @@ export function makeMetrics(pool: Pool, internalErrors: () => number): Metrics {
     },
     notified: notifications.count,
     text: async () => {
-      await fillStored([waiting.fill, notifications.fill]);
+      await fillStored([waiting.fill, notifications.fill, fillErrors]);
       return registry.metrics();
     },
   };

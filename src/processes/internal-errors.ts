@@ -9,14 +9,47 @@ export interface InternalErrors {
 }
 
 /** Also takes what nobody awaited: without this, Node ends the process over it. */
-export function makeInternalErrors(log: (line: string) => void): InternalErrors {
+export function makeInternalErrors(
+  log: (line: string) => void,
+  onNote: () => void = () => undefined,
+): InternalErrors {
   let count = 0;
   const note = (what: string, error: unknown): void => {
     count += 1;
     log(
       `internal error in ${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
     );
+    onNote();
   };
   process.on('unhandledRejection', (error) => note('a promise that nobody awaited', error));
   return { note, count: () => count };
+}
+
+const againMs = 5_000;
+
+/** Has the count kept by `add`, which may fail: one write at a time, and what could not be written comes with the next. */
+export function makeCountKeeper(add: (count: number) => Promise<void>): () => void {
+  let unwritten = 0;
+  let writing = false;
+  const write = (): void => {
+    if (writing || unwritten === 0) return;
+    const count = unwritten;
+    writing = true;
+    unwritten = 0;
+    add(count).then(
+      () => {
+        writing = false;
+        write();
+      },
+      () => {
+        writing = false;
+        unwritten += count;
+        setTimeout(write, againMs).unref();
+      },
+    );
+  };
+  return () => {
+    unwritten += 1;
+    write();
+  };
 }

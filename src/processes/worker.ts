@@ -13,9 +13,10 @@ import { loadKeys } from '../auth/index.js';
 import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
 import { closeExecutors } from '../executors/index.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
+import { addInternalErrors } from '../store/internal-errors.js';
 import { currentPolicySet, environmentsToServe, policySetSeq } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
-import { makeInternalErrors } from './internal-errors.js';
+import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
 import { watchEventLoop } from './loop-watch.js';
 
 // The composition root of a worker: one Temporal worker per environment's namespace, one pool, the
@@ -46,7 +47,10 @@ async function main(config: Config): Promise<void> {
     ...(typeof apiKey === 'string' ? { apiKey } : {}),
   } as NativeConnectionOptions);
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
-  const errors = makeInternalErrors(log);
+  const errors = makeInternalErrors(
+    log,
+    makeCountKeeper((count) => addInternalErrors(pool, 'worker', count)),
+  );
   const activities = makeActivities(deps, errors.note);
   watchEventLoop(log);
   await serve(pool, (environment) => makeWorker(config, connection, namespaceOf(environment), activities));

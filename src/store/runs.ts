@@ -140,13 +140,19 @@ export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<voi
  * The caller is told that nothing runs, so nothing may: should the start have got through, its first step ends it.
  * False: that step was taken before, so only the engine's answer was lost.
  */
-export async function closeUnstarted(tx: Tx, id: string): Promise<boolean> {
+export async function closeUnstarted(
+  tx: Tx,
+  id: string,
+  problem: Problem = {
+    code: 'ENGINE_UNAVAILABLE',
+    message: 'the workflow engine did not answer at the start; nothing ran',
+  },
+): Promise<boolean> {
   const row = await lockRun(tx, id);
   if (row === null || row.rev > 0) return false;
-  const message = 'the workflow engine did not answer at the start; nothing ran';
   await updateRun(tx, id, {
     ...{ state: row.state, status: 'failed', version: 0, rev: 0, updatedAt: new Date().toISOString() },
-    problem: { code: 'ENGINE_UNAVAILABLE', message },
+    problem,
     ...{ executing: null, doc: null, docDigest: null, openApprovals: 0, openBytes: 0 },
   });
   await tx.query(

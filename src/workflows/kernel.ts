@@ -7,7 +7,7 @@ import type {
   Stepped,
 } from '../activities/types.js';
 import { garbage, readSignal } from './bell.js';
-import type { Known, RunInput, RunResult, StateView } from './messages.js';
+import type { Carried, Known, RunInput, RunResult, StateView } from './messages.js';
 
 // The kernel: it orders what happens to one run and decides nothing. It knows no Temporal: `run.ts` gives it its ports,
 // and so do its tests. What can fail at each of its awaits, and what it does then, is docs/reliability.md's table.
@@ -21,8 +21,8 @@ export interface Ports {
   readonly step: (input: StepInput) => Promise<StepResult>;
   readonly execute: (input: ExecuteInput, timeoutMs: number) => Running;
   readonly startTimer: (ms: number, fire: () => void) => Timer;
-  /** The history has grown long enough for another to follow it. */
-  readonly isHistoryLong: () => boolean;
+  /** `long`: another may follow it once nothing waits; `full`: at once. */
+  readonly historyLength: () => 'short' | 'long' | 'full';
 }
 
 export interface Running {
@@ -40,7 +40,7 @@ export type Ended =
   | { readonly kind: 'closed'; readonly result: RunResult }
   | { readonly kind: 'refused'; readonly reason: string }
   /** Goes on in another history. */
-  | { readonly kind: 'continue'; readonly known: Known };
+  | { readonly kind: 'continue'; readonly carried: Carried };
 
 export interface Kernel {
   /** A signal of one of our names. Never throws. */
@@ -54,12 +54,12 @@ export interface Kernel {
 
 /** Arrivals taken in one step: a flood costs one history event per so many. */
 const batchSize = 50;
-/** Arrivals kept while one step runs. Beyond it bells are dropped: the outbox rings again for what is in the store. */
-const queueLimit = 5_000;
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
 /** A timer that fired before the store's clock agreed is not set for a moment that has passed. */
 const soonestAgainMs = 500;
+/** Temporal counts a timer's nanoseconds in 64 bits: a moment that is further away is looked at again on the way. */
+const longestTimerMs = 365 * 24 * 3_600_000;
 const longestReason = 300;
 /** Failures of the kernel's own code in a row before the workflow itself ends. */
 const mostFailures = 3;
@@ -91,12 +91,16 @@ const unborn: Known = {
 
 export function makeKernel(input: RunInput, ports: Ports): Kernel {
   const start: Arrival = { kind: 'message', bell: input.start };
+  const known = input.carried ?? unborn;
+  const dropped = input.carried?.dropped ?? false;
+  const first: Arrival[] = known.rev === 0 ? [start] : [];
   const memory: Memory = {
     ports,
-    known: input.carried ?? unborn,
+    known,
     // A run begins with its start, whatever came before its first task.
-    queue: input.carried === null ? [start] : [],
-    ...{ overflowed: false, careful: 0, running: null, settled: [], timer: null, firedFor: null, signals: 0 },
+    queue: dropped ? [...first, { kind: 'look' }] : first,
+    overflowed: dropped,
+    ...{ careful: 0, running: null, settled: [], timer: null, firedFor: null, signals: 0 },
   };
   const onSignal = (arrival: Arrival): void => {
     memory.signals += 1;
@@ -115,35 +119,9 @@ function viewOf({ ports, known: { state, status, version, rev, head } }: Memory)
   return { run: ports.run, state, status, version, rev, head };
 }
 
+/** As many as the server takes signals of one history: no arrival is dropped, and so no two replays differ. */
 function push(memory: Memory, arrival: Arrival): void {
-  if (isQueued(memory, arrival)) return;
-  if (memory.queue.length < queueLimit) memory.queue = [...memory.queue, arrival];
-  else memory.overflowed = true;
-}
-
-/** The same once more while it waits adds nothing; garbage is recorded each time. */
-function isQueued({ queue }: Memory, arrival: Arrival): boolean {
-  switch (arrival.kind) {
-    case 'look':
-    case 'time':
-      return queue.some((queued) => queued.kind === arrival.kind);
-    case 'message':
-      return queue.some((queued) => queued.kind === 'message' && sameBell(queued.bell, arrival.bell));
-    default:
-      return false;
-  }
-}
-
-type Bell = Extract<Arrival, { kind: 'message' }>['bell'];
-
-function sameBell(a: Bell, b: Bell): boolean {
-  return (
-    a.id === b.id &&
-    a.kind === b.kind &&
-    a.digest === b.digest &&
-    a.keyId === b.keyId &&
-    a.signature === b.signature
-  );
+  memory.queue = [...memory.queue, arrival];
 }
 
 async function keep(memory: Memory): Promise<Ended> {
@@ -151,9 +129,7 @@ async function keep(memory: Memory): Promise<Ended> {
   setTimer(memory);
   for (let failures = 0; ;) {
     await ports.until(() => hasWork(memory) || mayContinue(memory));
-    // What still waits is in the store, and rung for again.
-    if (mayContinue(memory) && (!hasWork(memory) || memory.signals >= mostSignals))
-      return { kind: 'continue', known: memory.known };
+    if (mayContinue(memory) && (!hasWork(memory) || isFull(memory))) return carryOver(memory);
     try {
       const ended = await advance(memory);
       if (ended !== null) return ended;
@@ -161,9 +137,15 @@ async function keep(memory: Memory): Promise<Ended> {
     } catch (error) {
       failures += 1;
       if (failures >= mostFailures) throw error;
-      await giveUp(memory, [], error);
+      const result = await giveUp(memory, [], error);
+      if (result?.status === 'stepped') apply(memory, result);
     }
   }
+}
+
+/** What was asked and still waits is in the store, where the next history looks first; that signals were left is recorded. */
+function carryOver({ known, queue, overflowed }: Memory): Ended {
+  return { kind: 'continue', carried: { ...known, dropped: overflowed || queue.length > 0 } };
 }
 
 function hasWork({ queue, settled, overflowed }: Memory): boolean {
@@ -172,31 +154,45 @@ function hasWork({ queue, settled, overflowed }: Memory): boolean {
 
 function mayContinue(memory: Memory): boolean {
   const { known, running, settled, signals, ports } = memory;
-  const isIdle = known.rev > 0 && !isClosed(known) && running === null && settled.length === 0;
-  return isIdle && (signals >= manySignals || ports.isHistoryLong());
+  // An effect under way is part of this history, however long it gets.
+  const isIdle = !isClosed(known) && running === null && settled.length === 0;
+  return isIdle && (signals >= manySignals || ports.historyLength() !== 'short');
+}
+
+function isFull(memory: Memory): boolean {
+  return mayContinue(memory) && (memory.signals >= mostSignals || memory.ports.historyLength() === 'full');
 }
 
 function isClosed({ status }: Known): boolean {
   return status === 'completed' || status === 'cancelled' || status === 'failed' || status === 'timed_out';
 }
 
-/** One step: an execution's own, or a policy check over what has arrived. */
+/** One step: a policy check over what has arrived, or where nothing has, an execution's own. */
 async function advance(memory: Memory): Promise<Ended | null> {
-  if (applySettled(memory)) return ended(memory);
+  if (memory.queue.length === 0 && applySettled(memory)) return ended(memory);
   const batch = takeBatch(memory);
   const result = await takeStep(memory, batch);
   if (result === null) return null;
   if (result.status === 'refused') return { kind: 'refused', reason: result.reason };
-  const left = result.left.flatMap((index) => batch[index] ?? []);
+  const left = leftOf(batch, result);
   memory.queue = [...left, ...memory.queue];
   memory.careful = Math.max(memory.careful - (batch.length - left.length), 0);
   apply(memory, result);
   return ended(memory);
 }
 
-function ended({ known, queue, settled }: Memory): Ended | null {
-  if (!isClosed(known) || queue.length > 0 || settled.length > 0) return null;
-  const { status, state, version, head } = known;
+/**
+ * What a step has not taken comes with the next one. Temporal delivers to a replay at once what it had delivered in
+ * parts, when a task ran out of time while its step was under way: the step says how many arrivals it was given, and the
+ * rest waits here as it waited there, so that the same steps follow.
+ */
+function leftOf(batch: readonly Arrival[], { left, given }: Stepped): readonly Arrival[] {
+  return [...left.flatMap((index) => batch[index] ?? []), ...batch.slice(given)];
+}
+
+function ended(memory: Memory): Ended | null {
+  if (!isClosed(memory.known) || hasWork(memory)) return null;
+  const { status, state, version, head } = memory.known;
   return { kind: 'closed', result: { status, state, version, head } };
 }
 
@@ -225,34 +221,32 @@ function applySettled(memory: Memory): boolean {
   return memory.settled.length === 0 && memory.queue.length === 0 && !memory.overflowed;
 }
 
-/** Null: a step over several arrivals failed, and they are taken one at a time from here on. */
-async function takeStep(
-  memory: Memory,
-  batch: readonly Arrival[],
-): Promise<Exclude<StepResult, { status: 'waiting' }> | null> {
+type Taken = Exclude<StepResult, { status: 'waiting' }>;
+
+/** Null: they are back in the queue. A step over several that failed is taken over one at a time from here on. */
+async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<Taken | null> {
+  let result: Taken | null;
   try {
-    return await patiently(memory, () => memory.ports.step(inputOf(memory, batch, null)));
+    result = await patiently(memory, () => memory.ports.step(inputOf(memory, batch, null)));
   } catch (error) {
-    if (batch.length === 1) return giveUp(memory, batch, error);
-    memory.queue = [...batch, ...memory.queue];
-    memory.careful = batch.length;
-    return null;
+    if (batch.length > 1) memory.careful = batch.length;
+    result = batch.length > 1 ? null : await giveUp(memory, batch, error);
   }
+  if (result === null) memory.queue = [...batch, ...memory.queue];
+  return result;
 }
 
-/** The run is made stuck over what cannot be taken: recorded, shown, and for an operator to go on with. */
-async function giveUp(
-  memory: Memory,
-  batch: readonly Arrival[],
-  error: unknown,
-): Promise<Exclude<StepResult, { status: 'waiting' }>> {
+/**
+ * The run is made stuck over what cannot be taken: recorded, shown, and for an operator to go on with. Where even that
+ * cannot be written it is tried again, each failure logged and counted by the worker, until a worker can.
+ */
+async function giveUp(memory: Memory, batch: readonly Arrival[], error: unknown): Promise<Taken | null> {
   const reason = reasonOf(error);
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
-      const result = await patiently(memory, () => memory.ports.step(inputOf(memory, batch, reason)));
-      if (batch.length === 0 && result.status === 'stepped') apply(memory, result);
-      return result;
+      return await patiently(memory, () => memory.ports.step(inputOf(memory, batch, reason)));
     } catch {
+      if (isFull(memory)) return null;
       await pause(memory, pauseMs);
     }
   }
@@ -267,14 +261,12 @@ function inputOf({ ports, known }: Memory, arrivals: readonly Arrival[], gaveUp:
   return { run: ports.run, rev: known.rev + 1, builtOn: known.digest, arrivals, gaveUp };
 }
 
-/** A store that does not answer is waited for while it lasts. */
-async function patiently(
-  memory: Memory,
-  step: () => Promise<StepResult>,
-): Promise<Exclude<StepResult, { status: 'waiting' }>> {
+/** A store that does not answer is waited for while it lasts. Null: in another history, since this one is full. */
+async function patiently(memory: Memory, step: () => Promise<StepResult>): Promise<Taken | null> {
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     const result = await step();
     if (result.status !== 'waiting') return result;
+    if (isFull(memory)) return null;
     await pause(memory, pauseMs);
   }
 }
@@ -303,7 +295,7 @@ function setTimer(memory: Memory): void {
   timer?.handle.cancel();
   memory.timer = null;
   if (at === null) return;
-  const ms = Math.max(at - ports.now(), at === firedFor ? soonestAgainMs : 1);
+  const ms = Math.min(Math.max(at - ports.now(), at === firedFor ? soonestAgainMs : 1), longestTimerMs);
   const fire = (): void => {
     memory.timer = null;
     memory.firedFor = at;
@@ -322,15 +314,16 @@ function seeThrough(memory: Memory, { execution, isEnding }: Stepped): void {
 
 function start(memory: Memory, execution: Execution): Execution & Running {
   const { action, timeoutMs } = execution;
-  const running = memory.ports.execute({ run: memory.ports.run, action }, timeoutMs);
+  const running = { ...execution, ...memory.ports.execute({ run: memory.ports.run, action }, timeoutMs) };
   running.result.then(
     (result) => {
       memory.settled = [...memory.settled, result];
     },
     () => {
-      // Whatever the reason: the store knows which attempt was begun, and so what can be said of the effect.
-      push(memory, { kind: 'abandoned', action });
+      // Whatever the reason: the store knows which attempt was begun, and so what can be said of the effect. Of one that
+      // the store has ended nothing more is to be said.
+      if (memory.running === running) push(memory, { kind: 'abandoned', action });
     },
   );
-  return { ...execution, ...running };
+  return running;
 }

@@ -15,7 +15,12 @@ export interface RunInput {
   readonly kernel: number;
   readonly start: Bell;
   /** What continue-as-new carries over; null: the run begins. */
-  readonly carried: Known | null;
+  readonly carried: Carried | null;
+}
+
+export interface Carried extends Known {
+  /** Signals that no step has taken were left behind. */
+  readonly dropped: boolean;
 }
 
 /** All that a workflow knows of its run: the store has the rest. */

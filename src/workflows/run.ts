@@ -15,13 +15,13 @@ import type { RunActivities } from '../activities/types.js';
 import { readBell } from './bell.js';
 import { makeKernel, type Ports, type Running, type Timer } from './kernel.js';
 import * as messages from './messages.js';
-import type { RunInput, RunResult } from './messages.js';
+import type { Known, RunInput, RunResult } from './messages.js';
 
 // Temporal's side of the kernel: signals, timers, activities, and a history that follows another.
 
 /** Over an executor's own timeout: its two transactions, and its clean-up. */
 const activityMarginMs = 20_000;
-/** The server takes 10,000 signals a run. */
+/** The server ends a run whose history has 51,200. */
 const mostEvents = 40_000;
 
 /** A step that throws three times on one input is given up; the store's absence is an answer, and no failure. */
@@ -48,7 +48,7 @@ export async function run(input: RunInput): Promise<RunResult> {
     case 'refused':
       throw ApplicationFailure.nonRetryable(ended.reason, 'START_REFUSED');
     case 'continue':
-      return continueAsNew<typeof run>({ ...input, carried: ended.known });
+      return continueAsNew<typeof run>({ ...input, carried: ended.carried });
   }
 }
 
@@ -71,9 +71,18 @@ function readInput(raw: unknown): RunInput {
   }
   const start = readBell(input.start);
   const carried = input.carried ?? null;
-  if (start === null || (carried !== null && !Number.isSafeInteger(carried.rev)))
+  if (start === null || (carried !== null && !isKnown(carried)))
     throw ApplicationFailure.nonRetryable('the input of this workflow is not one of ours', 'START_REFUSED');
   return { kernel: input.kernel, start, carried };
+}
+
+/** Is it what a history of ours hands to the next one? */
+function isKnown(raw: unknown): raw is Known {
+  if (typeof raw !== 'object' || raw === null) return false;
+  const { rev, digest, head, state, status, version, wakeAt } = raw as Readonly<Record<string, unknown>>;
+  const numbers = [rev, version, ...(wakeAt === null ? [] : [wakeAt])];
+  const texts = [head, state, status, ...(digest === null ? [] : [digest])];
+  return numbers.every(Number.isSafeInteger) && texts.every((text) => typeof text === 'string');
 }
 
 function ports(): Ports {
@@ -84,9 +93,9 @@ function ports(): Ports {
     step,
     execute,
     startTimer,
-    isHistoryLong: () => {
+    historyLength: () => {
       const { continueAsNewSuggested, historyLength } = workflowInfo();
-      return continueAsNewSuggested || historyLength > mostEvents;
+      return historyLength > mostEvents ? 'full' : continueAsNewSuggested ? 'long' : 'short';
     },
   };
 }

@@ -6,11 +6,14 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { canonical } from '../../src/model/canonical.js';
 import { bindingDigest } from '../../src/engine/index.js';
-import type { RunState } from '../../src/engine/state.js';
+import type { Action } from '../../src/engine/state.js';
+import type { JsonObject } from '../../src/model/json.js';
+import { stateWithoutValues, type RunDocument } from '../../src/store/document.js';
 import { sha256 } from '../../src/schema/kit.js';
 import { asSuperuser } from '../support/database.js';
 import { startStack, type Stack } from '../support/stack.js';
-import { audit, decide, startRun, submit, until } from '../support/flows.js';
+import { audit, decide, getRun, startRun, submit, until } from '../support/flows.js';
+import { lastBell, ring } from '../support/bells.js';
 
 // A payment to DE1 that a controller approves, and everything by which something else could be made of it.
 
@@ -154,9 +157,9 @@ describe('what an approver has approved, and something changes it', () => {
     await bank.close();
   });
 
-  const park = async (): Promise<Parked> => {
+  const park = async (amount = 5): Promise<Parked> => {
     const { run } = await startRun(stack, 'agent', 'bill', { invoice: 'A1' });
-    const { status, body } = await submit(stack, 'agent', run.id, 'pay', { arguments: { amount: 5 } });
+    const { status, body } = await submit(stack, 'agent', run.id, 'pay', { arguments: { amount } });
     assert.equal(status, 202, JSON.stringify(body));
     const { id, digest } = body.result.approval;
     return { run: run.id, approval: id, digest, poll: body.result.poll };
@@ -174,14 +177,19 @@ describe('what an approver has approved, and something changes it', () => {
     const { status, body } = await stack.fetchAs('admin', 'POST', '/v1/policies/reload', { confirm });
     assert.equal(status, 200, JSON.stringify(body));
   };
-  const edit = (statement: string, values: readonly unknown[]): Promise<unknown> =>
+  const edit = (statement: string, values: readonly unknown[]) =>
     asSuperuser(stack.databaseUrl, statement, values);
-  const inDoc = (run: string, change: (state: any) => void): Promise<void> =>
-    asSuperuser(stack.databaseUrl, 'select doc from run where id = $1', [run]).then(async ({ rows }) => {
-      const state = JSON.parse((rows[0] as { doc: string }).doc) as RunState;
-      change(state);
-      await edit('update run set doc = $2 where id = $1', [run, JSON.stringify(state)]);
-    });
+  /** The document, and with `isTold` its digest too, as who knows the product would. */
+  const inDoc = async (run: string, change: (document: any) => void, isTold = true): Promise<void> => {
+    const { rows } = await edit('select doc from run where id = $1', [run]);
+    const document = JSON.parse((rows[0] as { doc: string }).doc) as RunDocument;
+    change(document);
+    const text = canonical(document as unknown as JsonObject);
+    await edit(
+      'update run set doc = $2, doc_digest = case when $4 then $3 else doc_digest end where id = $1',
+      [run, text, sha256(text), isTold],
+    );
+  };
   /** Approved, and it waits for its turn; what is given happens meanwhile. */
   const approvedThen = async (
     meanwhile: (parked: Parked) => Promise<unknown>,
@@ -219,6 +227,12 @@ describe('what an approver has approved, and something changes it', () => {
     const said = await decide(stack, 'finance', parked.approval, 'approve');
     assert.equal(said.status, 200, JSON.stringify(said.body));
   };
+  const problemOf = async (run: string): Promise<string | undefined> =>
+    (await getRun(stack, 'admin', run)).run.problem?.code;
+  const refusals = async (run: string): Promise<string[]> =>
+    (await audit(stack, run, 'message.refused')).map(
+      ({ data }) => `${String(data['name'])}:${String(data['reason'])}`,
+    );
   const original = [{ amount: 5, to: 'DE1', for: 'A1' }];
   const bodies = (run: string) => paid(run).map((one) => one.body);
 
@@ -275,14 +289,20 @@ describe('what an approver has approved, and something changes it', () => {
   });
 
   it("somebody writes into the run's row: other arguments, with and without a digest that fits them", async () => {
-    const evil = (state: any): void => {
-      state.approvals[0].action.arguments = { amount: 5_000 };
+    const other = await park(5_000);
+    const { rows } = await edit('select doc from run where id = $1', [other.run]);
+    const held = (JSON.parse((rows[0] as { doc: string }).doc) as RunDocument).approvals[0]?.action.held;
+    assert.ok(held, 'the arguments of the other run are a payload');
+    const evil = (document: any): void => {
+      document.approvals[0].action.held = held;
     };
     await refused(await approvedThen(({ run }) => inDoc(run, evil)), /is not what was approved/);
-    const fitting = (state: any): void => {
-      evil(state);
-      const [{ action, gate }] = state.approvals;
-      action.digest = bindingDigest({ digest: (value) => sha256(canonical(value)) }, state, action, gate);
+    const fitting = (document: any): void => {
+      evil(document);
+      const [{ action, gate }] = document.approvals;
+      const digest = (value: JsonObject): string => sha256(canonical(value));
+      const whole: Action = { ...action, arguments: { amount: 5_000 } };
+      action.digest = bindingDigest({ digest }, stateWithoutValues(document), whole, gate);
     };
     await refused(
       await approvedThen(({ run }) => inDoc(run, fitting)),
@@ -292,10 +312,10 @@ describe('what an approver has approved, and something changes it', () => {
 
   it("somebody writes into the run's row: what the call reads besides its arguments", async () => {
     const context = await approvedThen(({ run }) =>
-      inDoc(run, (state) => (state.context = { iban: 'EVIL' })),
+      inDoc(run, (document) => (document.context = { iban: 'EVIL' })),
     );
     await refused(context, /`\$\.context\.iban` has changed/);
-    const input = await approvedThen(({ run }) => inDoc(run, (state) => (state.input = { invoice: 'B2' })));
+    const input = await approvedThen(({ run }) => inDoc(run, (document) => (document.heldInput = null)));
     await refused(input, /`\$\.workflow\.input\.invoice` has changed/);
   });
 
@@ -310,6 +330,28 @@ describe('what an approver has approved, and something changes it', () => {
     hold.release();
     await slow;
     await refused(parked, /names another action than the one that would run/);
+  });
+
+  it("somebody writes into the run's document while it waits: nothing is built on it, and the run says so", async () => {
+    const parked = await park();
+    await inDoc(parked.run, (document) => (document.context = { iban: 'EVIL' }), false);
+    const told = await decide(stack, 'finance', parked.approval, 'approve');
+    await until('the run to be stuck', async () => (await problemOf(parked.run)) === 'HISTORY_FORKED');
+    const [stuck] = await audit(stack, parked.run, 'run.stuck');
+    assert.match(String(stuck?.data['message']), /is not the one that its step 2 wrote/);
+    assert.deepEqual(paid(parked.run), [], JSON.stringify(told.body));
+  });
+
+  it("somebody writes into the run's document during an effect: what became of that is for a person to say", async () => {
+    const parked = await approvedThen(({ run }) =>
+      inDoc(run, (document) => (document.context = { iban: 'EVIL' }), false),
+    );
+    await until('the run to be stuck', async () => (await problemOf(parked.run)) === 'HISTORY_FORKED');
+    assert.deepEqual(paid(parked.run), []);
+    const { rows } = await edit(`select status, error from action where run = $1 and transition = 'slow'`, [
+      parked.run,
+    ]);
+    assert.equal((rows[0] as { status: string }).status, 'unknown');
   });
 
   it("somebody writes into the approval's row: the run knows what it has asked", async () => {
@@ -343,16 +385,26 @@ describe('what an approver has approved, and something changes it', () => {
     const source = await approvedThen(() => Promise.resolve());
     assert.equal((await ended(source)).status, 'executed');
     const target = await park();
-    const id = `${source.approval}_moved`;
+    // The message itself, as the store and the history have it.
+    const bell = await lastBell(stack, source.run, 'decide');
+    await ring(stack, target.run, bell, 'dev');
+    await until('its refusal', async () => (await refusals(target.run)).includes('decide:wrong_run'));
+    // And moved: what was signed names the run.
+    const id = `${bell.id}_moved`;
     await edit(
-      `insert into outbox (id, run, kind, payload) select $3, $2, 'decide', attested from decision where run = $1`,
-      [source.run, target.run, id],
+      `insert into message (id, run, kind, text, digest, key_id, signature, bytes)
+       select $3, $2, kind, text, digest, key_id, signature, bytes from message where id = $1`,
+      [bell.id, target.run, id],
     );
-    await until('its refusal', async () => {
-      const found = await audit(stack, target.run, 'message.refused');
-      return found.some(({ data }) => data['reason'] === 'wrong_run' && data['name'] === 'decide');
-    });
-    await edit('delete from outbox where id = $1', [id]);
+    await ring(stack, target.run, { ...bell, id }, 'dev');
+    await until('its refusal', async () => (await refusals(target.run)).includes('decide:bad_signature'));
+    await edit('delete from message where id = $1', [bell.id]);
+    await edit('update message set id = $1, rev = null, answer = null where id = $2', [bell.id, id]);
+    await ring(stack, target.run, bell, 'dev');
+    await until(
+      'its refusal',
+      async () => (await refusals(target.run)).filter((reason) => reason === 'decide:wrong_run').length === 2,
+    );
     assert.deepEqual([bodies(source.run), bodies(target.run)], [original, []]);
   });
 

@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import type { StateView } from '../../src/workflows/messages.js';
 import { startServices, type Services } from '../support/services.js';
 import { startStack, type Stack } from '../support/stack.js';
 import { action, audit, decide, getRun, parkedPayment, submit, until } from '../support/flows.js';
 
 // A long run is carried over to a new execution; here the server suggests it after a few events.
+
+/** Temporal's HTTP port writes JSON payloads as JSON. */
+function readQuery(result: unknown): StateView {
+  const [first] = Array.isArray(result) ? result : (result as { payloads: unknown[] }).payloads;
+  const { data } = first as { data?: string };
+  return (data === undefined ? first : JSON.parse(Buffer.from(data, 'base64').toString('utf8'))) as StateView;
+}
 
 describe('a run that continues as new', () => {
   let stack: Stack;
@@ -23,7 +31,20 @@ describe('a run that continues as new', () => {
     return body.events;
   };
 
-  it('keeps its open gate, its deadline, what it has seen, and its chain', async () => {
+  const state = async (run: string): Promise<StateView> => {
+    const path = `/api/v1/namespaces/countersign-staging/workflows/${run}/query/state`;
+    const response = await fetch(`${stack.temporalHttp}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query: { queryType: 'state' } }),
+    });
+    const text = await response.text();
+    assert.equal(response.status, 200, text);
+    const { queryResult } = JSON.parse(text) as { queryResult: unknown };
+    return readQuery(queryResult);
+  };
+
+  it('keeps its open gate, its deadline, what it was asked, and its chain, whose head its state has at once', async () => {
     const parked = await parkedPayment(stack);
     for (let vendor = 0; vendor < 6; vendor += 1) {
       const args = { arguments: { vendor: `V-${vendor}`, amount: 10 } };
@@ -34,14 +55,23 @@ describe('a run that continues as new', () => {
       return JSON.stringify(found[0]).includes('continuedExecutionRunId":"') && found.length < 60;
     });
     assert.equal((await getRun(stack, 'agent', parked.run)).run.version, 6);
+    // Nothing has happened in the new execution yet, and it knows what the one before it knew.
+    const own = async () => (await audit(stack, parked.run)).filter(({ chain }) => chain === 'run');
+    const queried = await state(parked.run);
+    assert.deepEqual(
+      [queried.run, queried.state, queried.status, queried.version],
+      [parked.run, 'active', 'waiting', 6],
+    );
+    assert.equal(queried.head, (await own()).at(-1)?.hash);
+    assert.ok(queried.rev > 6);
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
     await action(stack, 'agent', parked.poll, 'executed');
     const drafts = (await services.drafts()).filter((one) => one.key.startsWith(parked.run));
     assert.equal(drafts.length, 7);
-    const own = (await audit(stack, parked.run)).filter((one) => one.chain === 'run');
-    for (const [index, one] of own.entries()) {
-      assert.equal(one.runSeq, index);
-      assert.equal(one.prev, index === 0 ? null : own[index - 1]?.hash);
+    const records = await own();
+    for (const [index, record] of records.entries()) {
+      assert.equal(record.runSeq, index);
+      assert.equal(record.prev, index === 0 ? null : records[index - 1]?.hash);
     }
     assert.equal((await submit(stack, 'agent', parked.run, 'complete')).body.run.status, 'completed');
   });

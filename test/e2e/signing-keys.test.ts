@@ -4,10 +4,11 @@ import { createPublicKey, verify } from 'node:crypto';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { loadKeys, signMessage } from '../../src/auth/index.js';
+import { bellOf, loadKeys, sealMessage } from '../../src/auth/index.js';
 import { freePort } from '../../src/embedded/ports.js';
-import { canonical } from '../../src/model/canonical.js';
-import type { AttestedMessage, Message } from '../../src/model/message.js';
+import type { Bell, SealedMessage, SignedMessage } from '../../src/model/message.js';
+import { asSuperuser } from '../support/database.js';
+import { messagesOf, ring } from '../support/bells.js';
 import { action, audit, decide, getRun, parkedPayment, until } from '../support/flows.js';
 import { projectRoot } from '../support/paths.js';
 import { startServices, type Services } from '../support/services.js';
@@ -63,24 +64,28 @@ describe('a signing key that is rotated while approvals wait', () => {
 
   const keys = async (): Promise<readonly KeyBody[]> =>
     (await stack.fetchAs('auditor', 'GET', '/v1/signing-keys')).body.data;
-  /** Every decision that the run's history has, as it came. */
-  const decisionsIn = async (run: string): Promise<AttestedMessage[]> => {
+  /** Each decision that the run's history rings for, as the store has it. */
+  const decisionsIn = async (run: string): Promise<SealedMessage[]> => {
     const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${run}/history`);
     const text = JSON.stringify(body);
-    const payloads = [...text.matchAll(/"data":"([A-Za-z0-9+/=]+)"/g)].map(([, data = '']): unknown => {
-      try {
-        return JSON.parse(Buffer.from(data, 'base64').toString('utf8'));
-      } catch {
-        return null;
-      }
-    });
-    return payloads.filter(
-      (one): one is AttestedMessage =>
-        (one as Partial<AttestedMessage> | null)?.message?.body.kind === 'decide',
+    const bells = [...text.matchAll(/"data":"([A-Za-z0-9+/=]+)"/g)].map(
+      ([, data = '']): Partial<Bell> | null => {
+        try {
+          return JSON.parse(Buffer.from(data, 'base64').toString('utf8')) as Partial<Bell> | null;
+        } catch {
+          return null;
+        }
+      },
+    );
+    const stored = await messagesOf(stack, run);
+    return bells.flatMap((bell) =>
+      bell?.kind === 'decide'
+        ? stored.filter(({ id, digest }) => id === bell.id && digest === bell.digest)
+        : [],
     );
   };
   /** As a stranger does it: with what the API publishes, and node:crypto. */
-  const holds = async ({ message, keyId, signature }: AttestedMessage): Promise<boolean> => {
+  const holds = async ({ text, keyId, signature }: SealedMessage): Promise<boolean> => {
     const found = (await keys()).find((one) => one.keyId === keyId);
     assert.ok(found, `the service publishes ${keyId}`);
     const key = createPublicKey({
@@ -88,7 +93,7 @@ describe('a signing key that is rotated while approvals wait', () => {
       format: 'der',
       type: 'spki',
     });
-    return verify(null, Buffer.from(canonical(message)), key, Buffer.from(signature, 'base64url'));
+    return verify(null, Buffer.from(text), key, Buffer.from(signature, 'base64url'));
   };
   const decideAt = async (url: string, { approval, digest }: { approval: string; digest: string }) => {
     const response = await fetch(`${url}/v1/approvals/${approval}/decision`, {
@@ -101,21 +106,17 @@ describe('a signing key that is rotated while approvals wait', () => {
     });
     assert.equal(response.status, 200, await response.text());
   };
-  const forge = async (run: string, message: Message): Promise<void> => {
+  /** With the old key, into the store itself, after that key was retired. */
+  const forge = async (message: SignedMessage): Promise<void> => {
     const { signing } = await loadKeys(`${stack.home}-replica`, {});
-    const payloads = [
-      {
-        metadata: { encoding: Buffer.from('json/plain').toString('base64') },
-        data: Buffer.from(JSON.stringify(signMessage({ signing }, message))).toString('base64'),
-      },
-    ];
-    const path = `/api/v1/namespaces/countersign-staging/workflows/${run}/signal/decide`;
-    const response = await fetch(`${stack.temporalHttp}${path}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ input: { payloads } }),
-    });
-    assert.equal(response.status, 200, await response.text());
+    const sealed = sealMessage({ signing }, message);
+    const { id, run, kind, text, digest, keyId, signature } = sealed;
+    await asSuperuser(
+      stack.databaseUrl,
+      `insert into message (id, run, kind, text, digest, key_id, signature, bytes) values ($1, $2, $3, $4, $5, $6, $7, 0)`,
+      [id, run, kind, text, digest, keyId, signature],
+    );
+    await ring(stack, run, bellOf(sealed));
   };
 
   it('signs with the new one in every process at once; what the old one has signed stays, and what it signs is refused', async () => {
@@ -145,8 +146,8 @@ describe('a signing key that is rotated while approvals wait', () => {
     assert.ok(honest);
     const { approval, digest, run } = third;
     const body = { kind: 'decide', approval, decision: 'approve', digest, reasonGiven: false } as const;
-    const ids = { id: 'dec_forged', delivery: 'msg_forged', run };
-    await forge(run, { ...honest.message, ...ids, body: { ...body, via: 'rest' }, refs: [] });
+    const signed = JSON.parse(honest.text) as SignedMessage;
+    await forge({ ...signed, id: 'dec_forged', run, body: { ...body, via: 'rest' }, refs: [] });
     await until('the refusal', async () => (await audit(stack, run, 'message.refused')).length === 1);
     const [refused] = await audit(stack, run, 'message.refused');
     assert.deepEqual([refused?.data['name'], refused?.data['reason']], ['decide', 'retired_key']);

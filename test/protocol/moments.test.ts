@@ -2,17 +2,35 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { decideOn, meetPeople, park, type Parked, type People, type Reply } from '../../drill/caller.js';
+import {
+  decideOn,
+  meetPeople,
+  park,
+  type Parked,
+  type People,
+  type Person,
+  type Reply,
+} from '../../drill/caller.js';
 import { startTarget, type Target } from '../../drill/target.js';
+import { makeKit } from '../../src/activities/kit.js';
 import { verifyChain } from '../../src/audit/index.js';
+import { bellOf } from '../../src/auth/index.js';
+import { jsonValue } from '../../src/client/attest.js';
 import { makePool, type Pool } from '../../src/db/index.js';
-import type { MessageBody } from '../../src/model/message.js';
+import { decide } from '../../src/engine/index.js';
+import { newId } from '../../src/model/ids.js';
+import type { SealedMessage, SignedBody, SignedMessage } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
+import { insertDecision } from '../../src/store/decisions.js';
+import { documentOf, stateWithoutValues } from '../../src/store/document.js';
+import { getPlan } from '../../src/store/flows.js';
+import { currentPolicySet } from '../../src/store/policy.js';
+import { getRun as getRunRow } from '../../src/store/runs.js';
+import { keepMessages, ring } from '../support/bells.js';
 import { audit, getRun, startRun, until } from '../support/flows.js';
 import { holdRun } from '../support/locks.js';
 import { projectRoot } from '../support/paths.js';
 import { startStack, type Stack } from '../support/stack.js';
-import { lookAhead, type Ahead } from './ahead.js';
 
 // The moments in which a decision could be lost. In each it is honoured, or refused with a reason, and it is recorded.
 
@@ -59,14 +77,12 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
   let stack: Stack;
   let pool: Pool;
   let people: People;
-  let ahead: Ahead;
   before(async () => {
     target = await startTarget();
     const dynamicConfig = ['limit.historyCount.suggestContinueAsNew=12'];
     stack = await startStack({ own: true, dynamicConfig, env: { ERP_URL: target.url }, policies });
     pool = makePool({ url: stack.databaseUrl, applicationName: 'moments', max: 2 });
     people = await meetPeople(stack);
-    ahead = await lookAhead(stack, pool);
   });
   after(async () => {
     await pool.end();
@@ -74,6 +90,59 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
     await target.close();
   });
 
+  const keep = async (run: string, principal: Principal, body: SignedBody): Promise<SealedMessage> => {
+    const values = body.kind === 'submit' ? [jsonValue('args', payment)] : [];
+    const [message] = await keepMessages(stack, pool, run, [{ principal, body, values }]);
+    assert.ok(message);
+    return message;
+  };
+  const ringFor = (message: SealedMessage): Promise<void> => ring(stack, message.run, bellOf(message), 'dev');
+  const submission = { kind: 'submit', transition: 'pay', expectedVersion: null } as const;
+  /** The approval that this submit opens, when the run takes it as its next message but so many. */
+  const foresee = async (
+    run: string,
+    after: number,
+  ): Promise<{ readonly approval: string; readonly digest: string }> => {
+    const row = await getRunRow(pool, run);
+    const document = row === null ? null : documentOf(row);
+    const plan = row === null ? null : await getPlan(pool, row.planHash);
+    const set = await currentPolicySet(pool);
+    assert.ok(row !== null && document !== null && plan !== null && set !== null);
+    const kit = makeKit(set, row.environment, { author: null, promoter: null });
+    const time = new Date().toISOString();
+    const body = { ...submission, arguments: payment };
+    const message = { v: 1, id: newId('msg'), run, time, principal: agent, body, refs: [] } as const;
+    const key = `s${row.rev + 1}.${after}`;
+    const decided = decide(plan, stateWithoutValues(document), { kind: 'message', time, message }, kit, key);
+    const opened = decided.state.approvals.at(-1);
+    assert.ok(opened, 'it opens a gate');
+    return { approval: opened.id, digest: opened.action.digest };
+  };
+  const decisionOf = (
+    { approval, digest }: { approval: string; digest: string },
+    decision: 'approve' | 'deny',
+  ) => ({ kind: 'decide', approval, digest, decision, reasonGiven: false, via: 'rest' }) as const;
+  const asPrincipal = ({ id }: Person): Principal => ({
+    ...{ id, kind: 'human', roles: ['finance.controller'], permissions: [] },
+  });
+  /** Durable as the API makes it, and its run has not heard of it. */
+  const keepDecision = async (
+    by: Person,
+    to: { run: string; approval: string; digest: string },
+  ): Promise<SealedMessage> => {
+    const message = await keep(to.run, asPrincipal(by), decisionOf(to, 'approve'));
+    const { time } = JSON.parse(message.text) as SignedMessage;
+    const { run, approval, digest } = to;
+    await insertDecision(pool, {
+      ...{ id: message.id, approval, run, byId: by.id, byKind: 'human', decision: 'approve', digest },
+      ...{ reasonRef: null, at: time, status: 'accepted', code: null },
+    });
+    return message;
+  };
+  /** As whoever sent it is told to ask. */
+  const keptReply = ({ id }: SealedMessage): Reply => ({
+    ...{ status: 202, code: null, body: { decision: { href: `/v1/decisions/${id}` } } },
+  });
   const fateOf = async (first: Reply): Promise<Fate> => {
     if (first.code !== null) return { first, word: first.code };
     if (first.status === 200) return { first, word: 'applied' };
@@ -130,37 +199,21 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
     const [inTime, tooLate] = (await parkAll(['short', 'brief'])) as [Parked, Parked];
     await stack.worker.kill('SIGKILL');
 
-    const pay = async (run: string, after: number) => {
-      const submit: MessageBody = {
-        kind: 'submit',
-        transition: 'pay',
-        arguments: payment,
-        expectedVersion: null,
-      };
-      const attested = await ahead.sign(run, agent, submit);
-      return { attested, ...(await ahead.foresee(attested.message, after)) };
-    };
-    const approve = ({ approval, digest }: { approval: string; digest: string }, run: string) =>
-      ahead.sign(
-        run,
-        { id: a.id, kind: 'human', roles: ['finance.controller'], permissions: [] },
-        { kind: 'decide', approval, digest, decision: 'approve', reasonGiven: false },
-      );
     // An id that nobody could know yet, over REST.
-    const first = await pay(guessed, 0);
+    const first = await foresee(guessed, 0);
     const to = { ...approved, approval: first.approval, digest: first.digest };
     const noSuch = await decideOn(a, to, 'approve');
     assert.deepEqual([noSuch.status, noSuch.code], [404, 'NOT_FOUND']);
-    await ahead.signal(first.attested);
+    await ringFor(await keep(guessed, agent, submission));
     // Signed by the service itself, and in the run's history before what it is about.
-    const second = await pay(early, 1);
-    const decidedEarly = await approve(second, early);
-    await ahead.signal(decidedEarly);
-    await ahead.signal(second.attested);
+    const second = await foresee(early, 1);
+    const decidedEarly = await keep(early, asPrincipal(a), decisionOf(second, 'approve'));
+    await ringFor(decidedEarly);
+    await ringFor(await keep(early, agent, submission));
     // The same two messages the other way round.
-    const third = await pay(orderly, 0);
-    await ahead.signal(third.attested);
-    await ahead.signal(await approve(third, orderly));
+    const third = await foresee(orderly, 0);
+    await ringFor(await keep(orderly, agent, submission));
+    await ringFor(await keep(orderly, asPrincipal(a), decisionOf(third, 'approve')));
 
     // Within the time that the API waits for a worker before it leaves the decision to Temporal.
     const lastSeconds = until('its last two seconds', () =>
@@ -209,7 +262,7 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
     const [refused] = await audit(stack, early, 'approval.refused');
     assert.deepEqual(
       [refused?.data['code'], refused?.data['decisionId'], refused?.actor.id],
-      ['NOT_FOUND', decidedEarly.message.id, a.id],
+      ['NOT_FOUND', decidedEarly.id, a.id],
     );
     const called = await stack.fetchAs('auditor', 'GET', `/v1/audit?type=request.refused&limit=500`);
     assert.ok(
@@ -233,40 +286,43 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
       const [a] = people.controllers;
       const decisionFirst = async (): Promise<void> => {
         const { run, approval, ...parked } = await park(people.agent, 'short', 'pay');
+        const decision = await keepDecision(a, { run, approval, ...parked });
         const hold = await holdRun(stack.databaseUrl, run);
-        const replied = decideOn(a, { run, approval, ...parked }, 'approve');
+        await ringFor(decision);
         await until('the decision at the row', () => hold.someoneWaits());
         await until('its time to be up', () => Promise.resolve(Date.now() > parked.expiresAt));
         await hold.release();
-        assert.equal((await fateOf(await replied)).word, 'applied');
+        assert.equal((await fateOf(keptReply(decision))).word, 'applied');
         await ends(run, approval, 'consumed');
         assert.equal((await audit(stack, run, 'approval.expired')).length, 0);
       };
       const behind = async (
         name: 'brief' | 'long',
-        closing: (run: string) => Promise<unknown>,
+        closing: (run: string) => Promise<() => Promise<void>>,
         code: string,
         status: 'expired' | 'revoked',
       ): Promise<void> => {
         const parked = await park(people.agent, name, 'pay');
+        const close = await closing(parked.run);
         const hold = await holdRun(stack.databaseUrl, parked.run);
-        const closed = closing(parked.run);
+        await close();
         await until('what closes it at the row', () => hold.someoneWaits());
-        const replied = decideOn(a, parked, 'approve');
-        await until('the decision to be durable', async () => {
-          const found = await pool.query('select 1 from decision where approval = $1', [parked.approval]);
-          return found.rowCount === 1;
-        });
+        const decision = await keepDecision(a, parked);
+        await ringFor(decision);
         await hold.release();
-        await closed;
-        assert.equal((await fateOf(await replied)).word, code);
+        assert.equal((await fateOf(keptReply(decision))).word, code);
         await ends(parked.run, parked.approval, status);
         assert.deepEqual(await refusals(parked.run), [code]);
       };
-      const cancel = (run: string) => people.operator.post(`/v1/runs/${run}/cancel`, { reason: 'a moment' });
+      const operator: Principal = { id: 'admin', kind: 'human', roles: [], permissions: ['run.operate'] };
+      const cancel = async (run: string) => {
+        const message = await keep(run, operator, { kind: 'cancel' });
+        return () => ringFor(message);
+      };
+      const byTime = () => Promise.resolve(() => Promise.resolve());
       await Promise.all([
         decisionFirst(),
-        behind('brief', () => Promise.resolve(), 'APPROVAL_EXPIRED', 'expired'),
+        behind('brief', byTime, 'APPROVAL_EXPIRED', 'expired'),
         behind('long', cancel, 'APPROVAL_REVOKED', 'revoked'),
       ]);
     });

@@ -103,7 +103,7 @@ async function startProcesses({ options, home, policies, environments, servers }
   await prepareTemporal({
     connection: { address: servers.temporalAddress },
     namespaces: environments.map(namespaceOf),
-    signal: AbortSignal.timeout(60_000),
+    signal: AbortSignal.timeout(180_000),
     say: () => undefined,
   });
   const port = await freePort();
@@ -177,7 +177,7 @@ function readLog(home: string, name: string): string {
   }
 }
 
-const bootMs = 60_000;
+const bootMs = 180_000;
 
 /** How often it has said that it works. `/readyz` takes a worker that died a minute ago for one that works. */
 function bootsOf(name: 'api' | 'worker', home: string): number {

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { action, audit, decide, getRun, parkedPayment, submit, until } from '../support/flows.js';
+import { rememberRun } from '../support/restore.js';
+import { startServices, type Services } from '../support/services.js';
+import { startStack, type Stack } from '../support/stack.js';
+
+// A run has two memories: the store and Temporal's history. Where they tell of different pasts nothing goes on by itself.
+
+const namespace = 'countersign-staging';
+const draft = 'erp.payment.draft';
+
+describe('a run whose store and history tell of different pasts', () => {
+  let stack: Stack;
+  let services: Services;
+  let connection: Connection;
+  before(async () => {
+    services = await startServices();
+    stack = await startStack({ env: services.env });
+    connection = await Connection.connect({ address: stack.temporalAddress });
+  });
+  after(async () => {
+    await connection.close();
+    await stack.stop();
+    await services.stop();
+  });
+
+  const handleOf = (run: string): WorkflowHandle =>
+    new Client({ connection, namespace }).workflow.getHandle(run);
+  const drafts = async (run: string): Promise<number> =>
+    (await services.drafts()).filter(({ key }) => key.startsWith(run)).length;
+  const forked = (run: string): Promise<unknown> =>
+    until(`${run} to be stuck`, async () => {
+      const { run: now } = await getRun(stack, 'admin', run);
+      return now.status === 'stuck' && now.problem?.code === 'HISTORY_FORKED';
+    });
+  const wholeChain = async (run: string): Promise<void> => {
+    const own = (await audit(stack, run)).filter(({ chain }) => chain === 'run');
+    own.sort((a, b) => a.runSeq - b.runSeq);
+    for (const [index, record] of own.entries()) {
+      assert.equal(record.runSeq, index);
+      assert.equal(record.prev, index === 0 ? null : own[index - 1]?.hash);
+    }
+  };
+  const operate = (run: string, what: 'cancel' | 'retry') =>
+    stack.fetchAs('admin', 'POST', `/v1/runs/${run}/${what}`, { reason: 'seen' });
+
+  it('is stuck when its store was restored to an earlier step: HISTORY_FORKED, recorded, and for an operator to end', async () => {
+    const parked = await parkedPayment(stack);
+    const restore = await rememberRun(stack.databaseUrl, parked.run);
+    assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
+    await action(stack, 'agent', parked.poll, 'executed');
+    await restore();
+    assert.equal((await getRun(stack, 'agent', parked.run)).run.status, 'waiting');
+    // The store has forgotten that it was decided and done. The history has not.
+    const again = await decide(stack, 'finance', parked.approval, 'approve');
+    await forked(parked.run);
+    assert.equal(await drafts(parked.run), 1, JSON.stringify(again.body));
+    const [stuck] = await audit(stack, parked.run, 'run.stuck');
+    assert.equal(stuck?.data['code'], 'HISTORY_FORKED');
+    const refused = await submit(stack, 'agent', parked.run, draft, {
+      arguments: { vendor: 'MORE', amount: 10 },
+    });
+    assert.equal(refused.body.code, 'RUN_STUCK');
+    const cancelled = await operate(parked.run, 'cancel');
+    assert.equal(cancelled.body.run?.status, 'cancelled', JSON.stringify(cancelled.body));
+    assert.equal(await drafts(parked.run), 1);
+    await wholeChain(parked.run);
+    await handleOf(parked.run).result();
+  });
+
+  it('is stuck when its workflow goes on from a past that its store does not have, whoever started that', async () => {
+    const parked = await parkedPayment(stack);
+    await handleOf(parked.run).terminate('by a stranger');
+    const description = await handleOf(parked.run).fetchHistory();
+    const input = description.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0];
+    assert.ok(input?.data);
+    const own = JSON.parse(Buffer.from(input.data).toString('utf8')) as { kernel: number; start: object };
+    const zero = `sha256:${'0'.repeat(64)}`;
+    const carried = {
+      ...{ rev: 7, digest: zero, head: zero, state: 'active', status: 'waiting', version: 0 },
+      wakeAt: Date.now(),
+    };
+    await new Client({ connection, namespace }).workflow.start('run', {
+      ...{ workflowId: parked.run, taskQueue: stack.taskQueue, args: [{ ...own, carried }] },
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    });
+    await forked(parked.run);
+    assert.equal(await drafts(parked.run), 0);
+    const cancelled = await operate(parked.run, 'cancel');
+    assert.equal(cancelled.body.run?.status, 'cancelled', JSON.stringify(cancelled.body));
+    await wholeChain(parked.run);
+  });
+
+  it('takes the steps of its store again when its workflow is reset: nothing is decided or done twice, and it goes on', async () => {
+    const parked = await parkedPayment(stack);
+    assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
+    await action(stack, 'agent', parked.poll, 'executed');
+    const records = (await audit(stack, parked.run)).filter(({ chain }) => chain === 'run').length;
+    const { events } = await handleOf(parked.run).fetchHistory();
+    const first = events?.find(({ workflowTaskCompletedEventAttributes: completed }) => completed)?.eventId;
+    assert.ok(first);
+    const { runId } = await handleOf(parked.run).describe();
+    await connection.workflowService.resetWorkflowExecution({
+      ...{ namespace, reason: 'by an operator of Temporal', requestId: `${parked.run}-reset` },
+      workflowExecution: { workflowId: parked.run, runId },
+      workflowTaskFinishEventId: first,
+    });
+    const next = await until('the run to go on', async () => {
+      const sent = await submit(stack, 'agent', parked.run, draft, {
+        arguments: { vendor: 'NEXT', amount: 10 },
+      });
+      return sent.body.code === 'RUN_BUSY' ? null : sent;
+    });
+    assert.equal(next.body.result?.status, 'executed', JSON.stringify(next.body));
+    assert.equal(await drafts(parked.run), 2);
+    const own = (await audit(stack, parked.run)).filter(({ chain }) => chain === 'run');
+    const decided = own.filter(({ type }) => type === 'approval.decided');
+    assert.deepEqual([decided.length, own.filter(({ type }) => type === 'executor.started').length], [1, 2]);
+    assert.ok(own.length > records);
+    await wholeChain(parked.run);
+    assert.equal((await submit(stack, 'agent', parked.run, 'complete')).body.run?.status, 'completed');
+    await handleOf(parked.run).result();
+  });
+});

@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { startServices, type Services } from '../support/services.js';
+import { startStack, projectRoot, type Answer, type Stack } from '../support/stack.js';
+import { action, decide, getRun, startRun, submit, until } from '../support/flows.js';
+import { asSuperuser } from '../support/database.js';
+
+// What one agent's key may send: as much as is taken, a run can carry; what is more is refused before anything is stored.
+
+const kib = 1024;
+const flows = `
+version: 1
+workflows:
+  desk:
+    owner: test
+    inputSchema: { type: object, additionalProperties: false, properties: { note: { type: string } } }
+    initialState: open
+    states:
+      open:
+        transitions:
+          send:
+            target: open
+            tier: reversible
+            executor: { kind: noop, output: { sent: true } }
+            inputSchema: { type: object, additionalProperties: false, required: [text], properties: { text: { type: string } } }
+            gate: { roles: [finance.controller], timeout: { after: 24h } }
+          close: { target: closed }
+      closed: { terminal: true }
+`;
+
+describe('large values', () => {
+  let stack: Stack;
+  before(async () => {
+    stack = await startStack({
+      policies: {
+        'roles.yaml': 'version: 1\nroles: { finance.controller: { permissions: [] } }\n',
+        'flows/desk.yaml': flows,
+      },
+    });
+  });
+  after(() => stack.stop());
+
+  const open = async (): Promise<string> => (await startRun(stack, 'agent', 'desk', {})).run.id;
+  const send = (run: string, text: string, extra: object = {}): Promise<Answer> =>
+    stack.fetchAs('agent', 'POST', `/v1/runs/${run}/transitions/send`, { arguments: { text, ...extra } });
+  const text = (bytes: number, first: string): string => first.padEnd(bytes, 'x');
+  const messages = async (run: string): Promise<number> => {
+    const { rows } = await asSuperuser(
+      stack.databaseUrl,
+      'select count(*)::int as count from message where run = $1',
+      [run],
+    );
+    return (rows[0] as { count: number }).count;
+  };
+  const documentBytes = async (run: string): Promise<number> => {
+    const { rows } = await asSuperuser(
+      stack.databaseUrl,
+      'select length(doc) as bytes from run where id = $1',
+      [run],
+    );
+    return (rows[0] as { bytes: number }).bytes;
+  };
+  /** It is the process that was started, and it still takes the steps of other runs and of this one. */
+  const works = async (worker: number, run: string): Promise<void> => {
+    assert.equal(stack.worker.pid, worker);
+    assert.equal(stack.worker.running, true, stack.logs());
+    for (const other of [await open(), run]) {
+      const closed = await submit(stack, 'agent', other, 'close');
+      assert.deepEqual(
+        [closed.status, closed.body.run?.status],
+        [200, 'completed'],
+        JSON.stringify(closed.body),
+      );
+    }
+  };
+  const approve = async ({ body }: Answer): Promise<void> => {
+    const decided = await decide(stack, 'finance', body.result.approval.id, 'approve');
+    assert.equal(decided.status, 200, JSON.stringify(decided.body));
+    await action(stack, 'agent', body.result.poll, 'executed');
+  };
+
+  it('two submits of 900 KB each wait at their gates, and the history of their run is as short as for two words', async () => {
+    const { pid } = stack.worker;
+    const sizes: number[] = [];
+    let run = '';
+    for (const bytes of [900_000, 1]) {
+      run = await open();
+      const sent = await Promise.all(['a', 'b'].map((first) => send(run, text(bytes, first))));
+      for (const { status, body } of sent)
+        assert.deepEqual([status, body.result?.status], [202, 'pending'], JSON.stringify(body).slice(0, 500));
+      assert.equal((await getRun(stack, 'agent', run)).approvals.length, 2);
+      for (const each of sent) await approve(each);
+      const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${run}/history`);
+      for (const event of body.events as unknown[]) assert.ok(JSON.stringify(event).length < 4_000);
+      sizes.push(JSON.stringify(body).length);
+    }
+    // Grouped otherwise, they are some events more or fewer.
+    assert.ok(Math.abs((sizes[0] ?? 0) - (sizes[1] ?? 0)) < 20_000, JSON.stringify(sizes));
+    await works(pid, run);
+  });
+
+  it('eight submits at once of 950 KB that do not fit the schema are each refused, and nothing falls over', async () => {
+    const { pid } = stack.worker;
+    const run = await open();
+    const sent = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => send(run, `${index}`, { more: text(950_000, `${index}`) })),
+    );
+    for (const { status, body } of sent) {
+      assert.equal(status, 422, JSON.stringify(body).slice(0, 500));
+      // Those that came while the others waited for their answers may have found no room.
+      assert.ok(['INPUT_INVALID', 'RUN_FULL'].includes(body.code as string), body.code);
+      assert.ok(JSON.stringify(body).length < 20_000);
+    }
+    assert.ok(sent.some(({ body }) => body.code === 'INPUT_INVALID'));
+    const alone = await send(run, 'alone', { more: text(950_000, 'alone') });
+    assert.deepEqual([alone.status, alone.body.code], [422, 'INPUT_INVALID']);
+    await works(pid, run);
+  });
+
+  it('a run goes on after four open approvals of 400 KiB, and takes no more than it can carry', async () => {
+    const { pid } = stack.worker;
+    const run = await open();
+    const sent: Answer[] = [];
+    for (let index = 0; index < 4; index += 1) sent.push(await send(run, text(400 * kib, `${index}`)));
+    for (const { status, body } of sent) assert.equal(status, 202, JSON.stringify(body).slice(0, 500));
+    // 4 MiB is what a run's open approvals may hold together.
+    for (let index = 4; index < 10; index += 1) {
+      const { status, body } = await send(run, text(400 * kib, `${index}`));
+      assert.equal(status, 202, JSON.stringify(body).slice(0, 500));
+    }
+    const stored = await messages(run);
+    const over = await send(run, text(400 * kib, 'over'));
+    assert.deepEqual([over.status, over.body.code], [422, 'RUN_FULL']);
+    assert.match(over.body.detail as string, /\d+ bytes .*\d+/);
+    assert.equal(await messages(run), stored, 'nothing is stored of what is refused at the door');
+    assert.ok((await documentBytes(run)) < 100_000, 'the values stand once, outside the document');
+    for (const each of sent) await approve(each);
+    const again = await send(run, text(400 * kib, 'over'));
+    assert.equal(again.status, 202, JSON.stringify(again.body).slice(0, 500));
+    await approve(again);
+    await works(pid, run);
+  });
+
+  it('a run goes on after 47 approvals of 30 KiB that were each decided and executed, and holds none of them', async () => {
+    const { pid } = stack.worker;
+    const run = await open();
+    const first = await documentBytes(run);
+    for (let index = 0; index < 47; index += 1) {
+      const sent = await send(run, text(30 * kib, `${index}`));
+      assert.equal(sent.status, 202, JSON.stringify(sent.body).slice(0, 500));
+      await approve(sent);
+    }
+    const { run: last } = await getRun(stack, 'agent', run);
+    assert.deepEqual([last.version, last.status], [47, 'running']);
+    const grown = (await documentBytes(run)) - first;
+    assert.ok(grown < 10_000, `its document has grown by ${grown} bytes`);
+    await works(pid, run);
+  });
+
+  it('what is over a megabyte as canonical JSON is refused before a run or a message is stored', async () => {
+    // Escaped, a control character is one byte of the request's text and six of its canonical form: as 1e15 is.
+    const numbers = `[${'1e15,'.repeat(200_000)}1]`;
+    const run = await open();
+    const stored = await messages(run);
+    const path = `/v1/runs/${run}/transitions/send`;
+    const sent = await stack.fetchAs('agent', 'POST', path, `{"arguments":{"text":"","list":${numbers}}}`);
+    assert.deepEqual(
+      [sent.status, sent.body.code],
+      [413, 'TOO_LARGE'],
+      JSON.stringify(sent.body).slice(0, 500),
+    );
+    assert.equal(await messages(run), stored);
+    const reasoning = `{"arguments":{"text":"a"},"trace":{"parameters":{"list":${numbers}}}}`;
+    const traced = await stack.fetchAs('agent', 'POST', path, reasoning);
+    assert.deepEqual([traced.status, traced.body.code], [413, 'TOO_LARGE']);
+    assert.equal(await messages(run), stored);
+    const runs = async (): Promise<number> => {
+      const { rows } = await asSuperuser(stack.databaseUrl, 'select count(*)::int as count from run');
+      return (rows[0] as { count: number }).count;
+    };
+    const before = await runs();
+    const start = `{"input":{"note":""},"trace":{"parameters":{"list":${numbers}}}}`;
+    const started = await stack.fetchAs('agent', 'POST', '/v1/flows/desk/runs', start);
+    assert.deepEqual([started.status, started.body.code], [413, 'TOO_LARGE']);
+    const both = `{"submit":{"transition":"send","arguments":{"text":"","list":${numbers}}}}`;
+    const first = await stack.fetchAs('agent', 'POST', '/v1/flows/desk/runs', both);
+    assert.deepEqual(
+      [first.status, first.body.code],
+      [413, 'TOO_LARGE'],
+      JSON.stringify(first.body).slice(0, 500),
+    );
+    assert.equal(await runs(), before);
+  });
+});
+
+describe('large values with the shipped policies', () => {
+  let stack: Stack;
+  let services: Services;
+  before(async () => {
+    services = await startServices();
+    stack = await startStack({ env: services.env, policies: join(projectRoot, 'policies') });
+  });
+  after(async () => {
+    await stack.stop();
+    await services.stop();
+  });
+
+  it('a start with 900,000 characters and a submit of 700,000 are answered, and the worker lives', async () => {
+    const { pid } = stack.worker;
+    const input = { employee: 'e'.repeat(900_000), amount: 100, category: 'travel' };
+    const started = await stack.fetchAs('employee', 'POST', '/v1/flows/expense_approval/runs', { input });
+    assert.ok([201, 202, 422].includes(started.status), JSON.stringify(started.body).slice(0, 500));
+    const id = started.body.run?.id as string | undefined;
+    if (id !== undefined) {
+      await until('the start to settle', async () => (await getRun(stack, 'employee', id)).run.version > 0);
+      const sent = await submit(stack, 'employee', id, 'to_manager', {
+        arguments: { note: 'n'.repeat(700_000) },
+      });
+      assert.ok([200, 202, 422].includes(sent.status), JSON.stringify(sent.body).slice(0, 500));
+    }
+    assert.deepEqual([stack.worker.pid, stack.worker.running], [pid, true], stack.logs());
+    const next = await startRun(stack, 'employee', 'expense_approval', {
+      employee: 'e',
+      amount: 1,
+      category: 'travel',
+    });
+    assert.equal((await submit(stack, 'employee', next.run.id, 'to_manager')).status, 200);
+  });
+});

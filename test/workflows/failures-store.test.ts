@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { ActivityDeps } from '../../src/activities/deps.js';
+import { makePool } from '../../src/db/index.js';
+import { step } from '../../src/activities/step.js';
+import { until } from '../support/processes.js';
+import { agent, makeGround, operator, type Ground, type KeptRun } from './kept-run.js';
+
+// The failure table of docs/reliability.md: the rows in which the hands of a run fail, on a real Postgres.
+
+describe('on a real store', () => {
+  let ground: Ground;
+  before(async () => {
+    ground = await makeGround();
+    // What our own code writes and the store does not take stands here for a bug.
+    await ground.database.asSuperuser(
+      `alter table action add constraint poison check (transition <> 'poison')`,
+    );
+    await ground.database.asSuperuser(
+      `create function refuse_unstartable() returns trigger language plpgsql as $$ begin
+         if exists (select 1 from action where id = new.action and transition = 'unstartable') then
+           raise exception 'no attempt of it can be written';
+         end if;
+         return new;
+       end $$;
+       create trigger unstartable before insert on execution_attempt for each row execute function refuse_unstartable()`,
+    );
+  });
+  after(() => ground.stop());
+
+  const settled = (run: KeptRun, what: string, is: (row: Awaited<ReturnType<KeptRun['row']>>) => boolean) =>
+    until(what, 30_000, async () => ((await run.row().then(is)) ? true : null));
+  const begun = async (deps?: ActivityDeps): Promise<KeptRun> => {
+    const run = await ground.start(deps);
+    await settled(run, 'its first step', ({ rev, status }) => rev > 0 || status !== 'running');
+    return run;
+  };
+  const answered = (run: KeptRun, bell: { readonly id: string }) =>
+    until(`an answer of ${bell.id}`, 30_000, () => run.answerOf(bell));
+
+  it('a message over which a step fails makes its run stuck, is answered, and keeps no other from its answer', async () => {
+    const run = await begun();
+    const asked = [
+      await run.ask(agent, { submit: 'ask' }),
+      await run.ask(agent, { submit: 'poison' }),
+      await run.ask(agent, { submit: 'ask' }, { more: true }),
+    ];
+    run.ring(...asked);
+    const answers = await Promise.all(asked.map((bell) => answered(run, bell)));
+    assert.deepEqual(
+      answers.map((answer) => (answer.status === 'refused' ? answer.code : answer.status)),
+      ['pending', 'RUN_STUCK', 'RUN_STUCK'],
+    );
+    assert.match(JSON.stringify(answers[1]), /failed three times in our own code: .*poison/);
+    const row = await run.row();
+    assert.deepEqual([row.status, row.problem?.code], ['stuck', 'STEP_FAILED']);
+    assert.equal((await run.records()).filter((type) => type === 'run.stuck').length, 1);
+    // An operator goes on with it.
+    const retry = await run.ask(operator, { operate: 'retry' });
+    run.ring(retry);
+    assert.equal((await answered(run, retry)).status, 'accepted');
+    assert.equal((await run.row()).status, 'waiting');
+    await run.verify();
+  });
+
+  const broken: readonly (readonly [string, Partial<ActivityDeps>])[] = [
+    ['its plan is gone', { plan: () => Promise.resolve(null) }],
+    ['its plan cannot be read', { plan: () => Promise.reject(new Error('half a plan')) }],
+    ['a value that it holds is gone', { readValue: () => Promise.reject(new Error('erased')) }],
+    ['a key cannot be read', { publicKey: () => Promise.reject(new Error('half a key')) }],
+    ['who published its flow is unknown', { people: () => Promise.reject(new Error('nobody')) }],
+  ];
+  for (const [name, change] of broken)
+    it(`a run is stuck, and says so, when ${name}; and goes on once that is mended`, async () => {
+      let isBroken = false;
+      const hand =
+        <A extends unknown[], T>(good: (...given: A) => T, bad: (...given: A) => T) =>
+        (...given: A): T =>
+          isBroken ? bad(...given) : good(...given);
+      const { deps } = ground;
+      const run = await begun({
+        ...deps,
+        plan: hand(deps.plan, change.plan ?? deps.plan),
+        readValue: hand(deps.readValue, change.readValue ?? deps.readValue),
+        publicKey: hand(deps.publicKey, change.publicKey ?? deps.publicKey),
+        people: hand(deps.people, change.people ?? deps.people),
+      });
+      const gated = await run.ask(agent, { submit: 'ask' }, { amount: 1 });
+      run.ring(gated);
+      await answered(run, gated);
+      isBroken = true;
+      const bell = await run.ask(agent, { submit: 'look' });
+      run.ring(bell);
+      const answer = await answered(run, bell);
+      assert.equal(answer.status === 'refused' ? answer.code : '', 'RUN_STUCK');
+      assert.equal((await run.row()).problem?.code, 'STEP_FAILED');
+      isBroken = false;
+      const retry = await run.ask(operator, { operate: 'retry' });
+      run.ring(retry);
+      assert.equal((await answered(run, retry)).status, 'accepted');
+      const cancel = await run.ask(operator, { operate: 'cancel' });
+      run.ring(cancel);
+      assert.deepEqual((await run.kernel.ended).kind, 'closed');
+      await run.verify();
+    });
+
+  it('a run whose first step can neither be taken nor given up has failed, and whoever asked it is told', async () => {
+    const run = await ground.start({ ...ground.deps, people: () => Promise.reject(new Error('nobody')) });
+    const bell = await run.ask(agent, { submit: 'look' });
+    const ended = await run.kernel.ended;
+    assert.ok(ended.kind === 'refused');
+    assert.match(ended.reason, /first step failed three times in our own code: nobody/);
+    const row = await run.row();
+    assert.deepEqual([row.status, row.rev, row.problem?.code], ['failed', 0, 'STEP_FAILED']);
+    const answer = await run.answerOf(bell);
+    assert.equal(answer?.status === 'refused' ? answer.code : (answer?.status ?? null), 'RUN_CLOSED');
+    assert.ok((await run.records()).includes('message.refused'));
+  });
+
+  it('an effect that fails in our own code before its first attempt has failed, and the run goes on', async () => {
+    const run = await begun();
+    const bell = await run.ask(agent, { submit: 'unstartable' });
+    run.ring(bell);
+    const answer = await answered(run, bell);
+    assert.equal(answer.status === 'refused' ? answer.code : answer.status, 'EXECUTOR_FAILED');
+    assert.equal((await run.row()).executing, null);
+    assert.deepEqual(
+      (await run.records()).filter((type) => type.startsWith('executor.')),
+      ['executor.failed'],
+    );
+    await run.verify();
+  });
+
+  it('an effect whose outcome our own code cannot write is unknown: the run is stuck, and a person decides', async () => {
+    const { deps } = ground;
+    const run = await begun({
+      ...deps,
+      payloads: {
+        ...deps.payloads,
+        put: (tx, of, role, media, text) =>
+          role === 'output'
+            ? Promise.reject(new Error('no room'))
+            : deps.payloads.put(tx, of, role, media, text),
+      },
+    });
+    const bell = await run.ask(agent, { submit: 'look' });
+    run.ring(bell);
+    await answered(run, bell);
+    const row = await run.row();
+    assert.deepEqual([row.status, row.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
+    assert.ok((await run.records()).includes('executor.unknown'));
+    const { rows } = await ground.database.pool.query(
+      'select outcome from execution_attempt x join action a on a.id = x.action where a.run = $1',
+      [run.id],
+    );
+    assert.deepEqual(rows, [{ outcome: 'unknown' }]);
+    await run.verify();
+  });
+
+  it('a store that is away is no failure of a step: it says that it waits', async () => {
+    const pool = makePool({ url: 'postgres://nobody@127.0.0.1:1/none', applicationName: 'away', max: 1 });
+    const input = { run: 'run_1', rev: 2, builtOn: null, arrivals: [], gaveUp: null };
+    for (const gaveUp of [null, 'a bug'])
+      assert.deepEqual(await step({ ...ground.deps, pool }, { ...input, gaveUp }), { status: 'waiting' });
+    await pool.end();
+  });
+});

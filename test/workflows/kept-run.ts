@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
+import { makePolicies } from '../../src/api/index.js';
+import { makePayloads, makeServiceChain, verifyChain } from '../../src/audit/index.js';
+import { bellOf, loadKeys } from '../../src/auth/index.js';
+import { jsonValue, keep, textValue } from '../../src/client/attest.js';
+import { recordStart } from '../../src/client/index.js';
+import { withTransaction, type Tx } from '../../src/db/index.js';
+import type { Answer } from '../../src/engine/state.js';
+import { newId } from '../../src/model/ids.js';
+import type { JsonObject } from '../../src/model/json.js';
+import type { Bell } from '../../src/model/message.js';
+import type { Principal } from '../../src/model/principal.js';
+import { resolveVersion } from '../../src/store/flows.js';
+import { getMessage } from '../../src/store/messages.js';
+import { getRun, type RunRow } from '../../src/store/runs.js';
+import { putSigningKey } from '../../src/store/signing-keys.js';
+import { makeDatabase, type Database } from '../support/database.js';
+import { runKernel, type LocalKernel } from '../support/kernel.js';
+
+// Runs that the product's kernel keeps on the product's hands and a real Postgres, and no Temporal: a test breaks one hand.
+
+export interface Ground {
+  readonly database: Database;
+  readonly deps: ActivityDeps;
+  /** Its start is stored, and its kernel goes on `deps`. */
+  readonly start: (deps?: ActivityDeps) => Promise<KeptRun>;
+  readonly stop: () => Promise<void>;
+}
+
+export interface KeptRun {
+  readonly id: string;
+  readonly kernel: LocalKernel;
+  readonly ask: (by: Principal, body: Asked, args?: JsonObject) => Promise<Bell>;
+  readonly ring: (...bells: readonly Bell[]) => void;
+  readonly answerOf: (bell: Pick<Bell, 'id'>) => Promise<Answer | null>;
+  readonly row: () => Promise<RunRow>;
+  readonly records: () => Promise<readonly string[]>;
+  readonly verify: () => Promise<void>;
+}
+
+type Asked = { readonly submit: string } | { readonly operate: 'cancel' | 'retry' };
+
+export const agent: Principal = { id: 'bot', kind: 'agent', roles: [], permissions: ['run.start'] };
+export const operator: Principal = { id: 'ops', kind: 'human', roles: [], permissions: ['run.operate'] };
+
+const policies: Readonly<Record<string, string>> = {
+  'roles.yaml': 'version: 1\nroles: { finance.controller: { permissions: [] } }\n',
+  'environments.yaml': 'version: 1\nenvironments: { dev: {} }\n',
+  'tools/note.yaml': `version: 1
+tools:
+  - { name: note.read, tier: read_only, executor: { kind: noop, output: { read: true } } }
+  - name: note.write
+    tier: read_only
+    inputSchema: { type: object, properties: { amount: { type: number } } }
+    executor: { kind: noop }
+`,
+  'flows/kept.yaml': `version: 1
+workflows:
+  kept:
+    owner: test
+    initialState: open
+    states:
+      open:
+        transitions:
+          look: { target: open, tool: note.read }
+          poison: { target: open, tool: note.read }
+          unstartable: { target: open, tool: note.read }
+          ask: { target: open, tool: note.write, gate: { roles: [finance.controller] } }
+          end: { target: done }
+      done: { terminal: true }
+`,
+};
+
+export async function makeGround(): Promise<Ground> {
+  const database = await makeDatabase();
+  const home = mkdtempSync(join(tmpdir(), 'countersign-kept-'));
+  const folder = join(home, 'policies');
+  for (const [path, text] of Object.entries(policies)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  const { pool } = database;
+  const keys = await loadKeys(home, {});
+  const chain = makeServiceChain({ pool, kind: 'worker' });
+  const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
+  const loader = makePolicies({ pool, transaction, chain, folder, now: () => new Date() });
+  const loaded = await loader.reload({ kind: 'runtime', id: 'test' }, 'trc_boot');
+  assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
+  await putSigningKey(pool, { ...keys.signing, sealed: null });
+  const payloads = makePayloads({ kek: keys.kek });
+  const own = makeDeps(pool, payloads, chain);
+  const start = async (deps: ActivityDeps = own): Promise<KeptRun> => {
+    const id = newId('run');
+    const version = await resolveVersion(pool, 'kept', { version: undefined, environment: undefined });
+    assert.ok(version !== null);
+    const { planHash, environment } = version;
+    const message = await transaction((tx) =>
+      recordStart({ payloads, keys }, tx, {
+        ...{ run: id, flow: 'kept', flowVersion: version.version, planHash, environment, mode: 'live' },
+        ...{ initialState: 'open', input: {}, principal: agent, trace: null, waitMs: 0 },
+      }),
+    );
+    assert.ok(message !== null);
+    const kernel = runKernel(deps, id, { kernel: 2, start: bellOf(message), carried: null });
+    return {
+      ...{ id, kernel },
+      ask: async (by, asked, args = {}) => {
+        const submits = 'submit' in asked;
+        const { message: kept } = await transaction((tx) =>
+          keep({ payloads, keys }, tx, {
+            ...{ id: newId('msg'), run: id, environment, principal: by },
+            body: submits
+              ? { kind: 'submit', transition: asked.submit, expectedVersion: null }
+              : { kind: asked.operate },
+            values: submits ? [jsonValue('args', args)] : [textValue('reason', 'a test')],
+          }),
+        );
+        return bellOf(kept);
+      },
+      ring: (...bells) => {
+        for (const bell of bells) kernel.onSignal(bell.kind, bell);
+      },
+      answerOf: async ({ id: message }) => (await getMessage(pool, message))?.answer ?? null,
+      row: async () => {
+        const row = await getRun(pool, id);
+        assert.ok(row !== null);
+        return row;
+      },
+      records: async () => {
+        const { rows } = await pool.query<{ type: string }>(
+          'select type from audit_record where run = $1 or about = $1 order by seq',
+          [id],
+        );
+        return rows.map(({ type }) => type);
+      },
+      verify: async () => assert.equal((await verifyChain(pool, id)).ok, true),
+    };
+  };
+  return {
+    ...{ database, deps: own, start },
+    stop: async () => {
+      await database.drop();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
