@@ -1,11 +1,11 @@
-import type { Answer, ApprovalStatus, Event, Outcome, RunState } from '../engine/state.js';
+import type { Answer, ApprovalStatus, Event, RunState } from '../engine/state.js';
 import type { Bell, Message, MessageRefusal, SignedMessage } from '../model/message.js';
 import type { JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import type { Fact } from '../model/records.js';
 import { openMessage } from '../auth/index.js';
 import type { Tx } from '../db/index.js';
-import { finishAttempt, listAttempts, type AttemptRow } from '../store/actions.js';
+import { finishAttempt, listAttempts } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
 import { countBell, foreignMessages, lockMessages, type MessageRow } from '../store/messages.js';
 import type { RunRow } from '../store/runs.js';

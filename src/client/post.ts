@@ -3,7 +3,6 @@ import { mostDocumentBytes, mostOpenApprovals, mostOpenBytes, mostUnanswered } f
 import { closedStatuses, type Refusal } from '../engine/state.js';
 import { bellOf } from '../auth/index.js';
 import { withTransaction, type Tx } from '../db/index.js';
-import { getApproval } from '../store/approvals.js';
 import { countUnanswered, getMessage, withdrawMessage } from '../store/messages.js';
 import { shareRun, type RunRow } from '../store/runs.js';
 import { bytesOf, currentId, keep, startMessageId, tooLarge, type Asked } from './attest.js';

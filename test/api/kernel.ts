@@ -62,7 +62,7 @@ export function makeKernel(deps: ActivityDeps): Kernel {
     if (started === undefined) throw new Error(`run \`${run}\` has not begun`);
     await settled();
     const carried = await expire(deps, run, approval);
-    begin(run, { ...started.input, carried });
+    begin(run, { ...started.input, carried: { ...carried, dropped: false } });
     runs.get(run)?.kernel.onWake();
     await settled();
   };

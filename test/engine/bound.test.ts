@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { bindingDigest, shownDigest } from '../../src/engine/index.js';
+import { bindingDigest, boundRules, shownDigest } from '../../src/engine/index.js';
 import type { Executor, Transition } from '../../src/engine/plan.js';
+import type { Json } from '../../src/model/json.js';
 import type { Asking, Kit, Shown } from '../../src/engine/state.js';
 import {
   answerOf,
@@ -35,14 +36,14 @@ const rest: Executor = {
 const two = (pay: Partial<Transition>): ReturnType<typeof plan> =>
   plan([
     state('a', [
-      transition('pay', 'a', { gate: gate(), executor: rest, tier: 'irreversible', ...pay }),
+      transition('pay', 'a', { gates: [gate()], executor: rest, tier: 'irreversible', ...pay }),
       transition('slow', 'a', { executor: rest }),
       transition('leave', 'b', { executor: rest }),
       transition('note', 'a', {
         output: [{ key: 'n', spec: { kind: 'set', value: path('arguments', 'n') } }],
       }),
     ]),
-    state('b', [transition('pay', 'a', { title: 'other', gate: gate(), executor: rest })]),
+    state('b', [transition('pay', 'a', { title: 'other', gates: [gate()], executor: rest })]),
     state('denied', [transition('again', 'a')]),
   ]);
 const facing = (pay: Partial<Transition> = {}, hands: Kit = kit): Walk =>
@@ -73,7 +74,7 @@ describe('the digest of an action', () => {
   it('is the one that its parts give, and another one when any of them is another', () => {
     const { run } = walk;
     const { bound } = action;
-    const of = (more: object, moreOfRun: object = {}, by = approval.gate): string =>
+    const of = (more: object, moreOfRun: object = {}, by: Json = boundRules(approval.gates)): string =>
       bindingDigest(kit, { ...run, ...moreOfRun }, { ...action, ...more }, by);
     assert.equal(of({}), action.digest);
     const changed = [
@@ -87,7 +88,7 @@ describe('the digest of an action', () => {
       ...[{ run: 'run_2' }, { stay: 2 }, { state: 'b' }, { planHash: 'x' }, { environment: 'x' }],
       { successes: [[action.idempotencyKey.split(':').slice(1, 3).join(':'), 1]] },
     ].map((one) => of({}, one));
-    const all = [action.digest, ...changed, ...elsewhere, of({}, {}, gate({ because: ['x'] }))];
+    const all = [action.digest, ...changed, ...elsewhere, of({}, {}, boundRules([{ rule: gate({ because: ['x'] }) }]))];
     assert.deepEqual([...new Set(all)], all);
   });
 
@@ -178,7 +179,7 @@ describe('the same request by somebody else', () => {
 
   it('of a step that the runtime takes is named so', () => {
     const of = plan([
-      state('a', [transition('go', 'b', { actor: 'deterministic', gate: gate() })]),
+      state('a', [transition('go', 'b', { actor: 'deterministic', gates: [gate()] })]),
       state('b'),
     ]);
     const walk = begin(of);
@@ -197,8 +198,8 @@ describe('a denial', () => {
     for (const walk of [
       facing({ onDeny: 'denied' }),
       facing({ onDeny: 'denied', executor: null, tier: null }),
-      facing({ onDeny: 'denied', executor: human, gate: null }),
-      facing({ onDeny: 'denied', gate: null }, floored),
+      facing({ onDeny: 'denied', executor: human, gates: [] }),
+      facing({ onDeny: 'denied', gates: [] }, floored),
     ]) {
       walk.submit(agent, 'pay');
       deny(walk);
@@ -208,7 +209,7 @@ describe('a denial', () => {
 
   it('ends a run whose `onDeny` is a terminal state', () => {
     const walk = begin(
-      plan([state('a', [transition('pay', 'a', { gate: gate(), onDeny: 'no' })]), state('no')]),
+      plan([state('a', [transition('pay', 'a', { gates: [gate()], onDeny: 'no' })]), state('no')]),
     );
     walk.submit(agent, 'pay');
     deny(walk);
@@ -326,7 +327,7 @@ describe('a retry of an effect whose outcome is unknown', () => {
       ]),
     );
     onEnter.outcome(lost);
-    for (const walk of [stuck(), stuck({ gate: null }), onEnter])
+    for (const walk of [stuck(), stuck({ gates: [] }), onEnter])
       for (const who of [robot, principal('cron', 'system', { permissions: ['run.operate'] })]) {
         const { approvals, problem, stuckOn } = walk.run;
         assert.equal(answerOf(retry(walk, who))?.code, 'HUMANS_ONLY');
@@ -341,7 +342,7 @@ describe('a retry of an effect whose outcome is unknown', () => {
   });
 
   it('has its idempotency key, and runs at once where nothing asks for an approval', () => {
-    const walk = stuck({ gate: null });
+    const walk = stuck({ gates: [] });
     const key = walk.history.flatMap((one) => one.actions)[0]?.action.idempotencyKey;
     retry(walk);
     assert.equal(walk.run.executing?.action.idempotencyKey, key);
@@ -379,20 +380,20 @@ describe('a retry of an effect whose outcome is unknown', () => {
   });
 
   it('passes the floors, guards and charter that hold now', () => {
-    const floored = stuck({ gate: null });
+    const floored = stuck({ gates: [] });
     floored.kit = { ...kit, floors: [{ tiers: ['irreversible'], gate: gate() }] };
     retry(floored);
     assert.deepEqual([floored.run.executing, statuses(floored)], [null, ['open']]);
 
-    const guarded = stuck({ gate: null, guards: [expr(path('context', 'n'), '==', literal(null))] });
+    const guarded = stuck({ gates: [], guards: [expr(path('context', 'n'), '==', literal(null))] });
     guarded.run = { ...guarded.run, context: { n: 1 } };
     assert.equal(answerOf(retry(guarded))?.code, 'GUARD_REJECTED');
     assert.deepEqual([guarded.run.status, guarded.run.stuckOn?.kind], ['stuck', 'action']);
     assert.equal(recorded(guarded, 'guard.evaluated')[0]?.actor.id, 'bot');
 
     const charter = { read: [], execute: ['t'], deny: ['t'], unmapped: [] };
-    const denied = begin({ ...two({ gate: null, tool: 't' }), charter });
-    const { stuckOn } = stuck({ gate: null }).run;
+    const denied = begin({ ...two({ gates: [], tool: 't' }), charter });
+    const { stuckOn } = stuck({ gates: [] }).run;
     denied.run = { ...denied.run, status: 'stuck', stuckOn, problem: null };
     assert.equal(answerOf(retry(denied))?.code, 'BLOCKED');
     assert.equal(recorded(denied, 'transition.rejected')[0]?.policy?.rule, 'denied');

@@ -5,24 +5,24 @@ import { payment, protocolOf } from './flows.js';
 import { seeds } from './seeds.js';
 import { eventKinds } from './world.js';
 
-const events = 10;
+const events = 6;
 
 describe(`the gate's protocol, over every order of up to ${events} events`, () => {
   const walks = [
     { name: 'and the run ends with what it pays', target: 'paid', keyed: true, limit: events, reminders: [] },
-    { name: 'at a target without idempotency keys', target: 'paid', keyed: false, limit: 8, reminders: [] },
+    { name: 'at a target without idempotency keys', target: 'paid', keyed: false, limit: 5, reminders: [] },
     {
       name: 'where the run goes on after it has paid, or failed to',
       target: 'open',
       keyed: true,
-      limit: 8,
+      limit: 5,
       reminders: [],
     },
     {
       name: 'with a reminder on the way',
       target: 'paid',
       keyed: true,
-      limit: 8,
+      limit: 5,
       reminders: [0.5] as number[],
     },
   ] as const;
@@ -45,7 +45,7 @@ describe(`the gate's protocol, over every order of up to ${events} events`, () =
 describe('the walk sees', () => {
   for (const { name, protocol, says } of seeds) {
     it(name, (t) => {
-      const walk = explore(protocol(), 6, 1);
+      const walk = explore(protocol(), 4, 1);
       const fault = walk.faults.find(({ what }) => says.test(what));
       assert.ok(fault, walk.faults.map(showTrace)[0] ?? 'nothing at all');
       t.diagnostic(`shortest trace: ${showTrace(fault)}`);

@@ -113,16 +113,16 @@ function* endless(
   traceTo: (state: number) => Step[],
 ): Generator<Fault> {
   const ended = (world: World): boolean => closedStatuses.includes(rulings.state(world.store).status);
-  // The store has a step that the history lost with its message, and nobody is left to send that again: the walk found
-  // this after the death of everything. The next message brings both together; time does not, see docs/reliability.md.
-  const apart = ({ ahead, held, queue, timers }: World): boolean =>
-    ahead.length > 0 && !held && queue.length === 0 && timers.length === 0;
   const settled = (world: World): boolean =>
-    apart(world) ||
     rulings.state(world.store).approvals.every(({ status }) => status !== 'open' && status !== 'escalated');
+  const answered = (world: World): boolean =>
+    world.messages.every(({ at }) => at === 'answered' || at === 'withdrawn');
+  const alone = edges.filter((one) => one.idle);
   const kinds = [
     { what: 'nothing ends the run any more', goal: ended, along: edges },
-    { what: 'time alone does not settle the gate', goal: settled, along: edges.filter((one) => one.idle) },
+    { what: 'time alone does not settle the gate', goal: settled, along: alone },
+    { what: 'a message is never answered', goal: answered, along: alone },
+    { what: 'the workflow of a run never ends', goal: ({ closed }: World) => closed, along: edges },
   ];
   for (const { what, goal, along } of kinds) {
     const reaches = backwards(known, goal, along);

@@ -27,12 +27,14 @@ export function protocolOf(
   of: Plan,
   change: Partial<Protocol> = {},
   engine: typeof decide = decide,
+  believesTimers = false,
 ): Protocol {
   return {
-    rulings: makeRulings(of, engine),
+    rulings: makeRulings(of, engine, believesTimers),
     ...{ keyed: true, dedupes: true, mayFail: false, limits: { approvals: 1, inFlight: 1 } },
-    ...{ consumesGrant: true, remembersSteps: true, outboxFirst: true, settlesClosed: true, rearms: true },
-    carries: (one) => one,
+    ...{ consumesGrant: true, remembersSteps: true, takesOnce: true, answersWithStep: true },
+    ...{ withdrawsUntaken: true, ringsAgain: true, sweepsAtClose: true, refusesClosed: true },
+    ...{ takesAbandoned: true, adopts: true, rearms: true },
     ...change,
   };
 }

@@ -1,13 +1,6 @@
 import { moves } from './moves.js';
-import {
-  firstWorld,
-  isFlight,
-  isOver,
-  type EventKind,
-  type Move,
-  type Protocol,
-  type World,
-} from './world.js';
+import type { Flight } from './rulings.js';
+import { firstWorld, isOver, type EventKind, type Move, type Protocol, type World } from './world.js';
 
 // One walk at random through the model, and what it says of it where the run comes to rest after each event.
 
@@ -44,9 +37,9 @@ export function walkAtRandom(
     if (chosen === undefined) break;
     events.push(chosen.event);
     said.push(chosen.said);
-    const told = chosen.to.queue.at(-1)?.what;
-    if (chosen.said === 'taken' && told !== undefined && isFlight(told) && chosen.event !== 'duplicate')
-      if (told.kind === 'approve' || told.kind === 'deny') decided.push(`${told.by} ${told.kind}`);
+    const told = chosen.flight;
+    if (chosen.said === 'taken' && (told?.kind === 'approve' || told?.kind === 'deny'))
+      decided.push(`${told.by} ${told.kind}`);
     world = rest(protocol, chosen.to);
   }
   const state = protocol.rulings.state(world.store);
@@ -61,6 +54,8 @@ interface Step {
   readonly event: EventKind;
   readonly said: string;
   readonly to: World;
+  /** What was sent; null: nobody is told. */
+  readonly flight: Flight | null;
 }
 
 function steps(protocol: Protocol, world: World, before: readonly string[]): Step[] {
@@ -68,24 +63,26 @@ function steps(protocol: Protocol, world: World, before: readonly string[]): Ste
   for (const move of moves(protocol, world)) {
     const { event } = move;
     // Of the same event on several approvals the last, the open one. What is late cannot be sent by a real clock.
-    if (event === null || event === 'duplicate' || isDeath(move) || isLate(move)) continue;
-    found.set(event, { event, ...told(protocol, world, move) });
+    if (event === null || event === 'duplicate' || isDeath(move)) continue;
+    const step = told(protocol, world, move);
+    if (step.flight?.late !== true) found.set(event, { event, ...step });
   }
   const last = before.findLast((one) => one !== 'done');
   // The last request again gets its answer again. A worker may die at any time, which changes nothing.
-  if (last !== undefined) found.set('duplicate', { event: 'duplicate', said: last, to: world });
-  found.set('crash', { event: 'crash', said: 'done', to: world });
+  if (last !== undefined) found.set('duplicate', { event: 'duplicate', said: last, to: world, flight: null });
+  found.set('crash', { event: 'crash', said: 'done', to: world, flight: null });
   return [...found.values()];
 }
 
-const isDeath = ({ label }: Move): boolean => label.includes('dies');
-const isLate = ({ to }: Move): boolean => to.queue.some(({ what }) => isFlight(what) && what.late === true);
+const isDeath = ({ label }: Move): boolean =>
+  ['dies', 'does not answer', 'is lost', 'of a full history'].some((one) => label.includes(one));
 
-function told(protocol: Protocol, world: World, { to }: Move): { readonly said: string; readonly to: World } {
-  const what = to.queue.at(-1)?.what;
-  if (what === undefined || !isFlight(what)) return { said: 'done', to };
-  const { answer } = protocol.rulings.rule(world.store, { kind: 'message', flight: what });
-  return { said: answer?.status === 'refused' ? answer.code : 'taken', to };
+function told(protocol: Protocol, world: World, { to, event }: Move): Omit<Step, 'event'> {
+  const sent = event === 'continueAsNew' ? undefined : to.messages.at(-1);
+  if (sent === undefined || sent.at !== 'stored') return { said: 'done', to, flight: null };
+  const { flight } = sent;
+  const { answer } = protocol.rulings.rule(world.store, { kind: 'message', flight });
+  return { said: answer?.status === 'refused' ? answer.code : 'taken', to, flight };
 }
 
 function pick(choices: readonly Step[], random: () => number): Step | undefined {

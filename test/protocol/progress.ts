@@ -1,11 +1,11 @@
-import type { Happening } from './rulings.js';
+import { closedStatuses } from '../../src/engine/state.js';
+import type { Flight, Ruling } from './rulings.js';
 import {
   done,
   get,
-  isFlight,
-  isOver,
-  queuedAs,
+  isRung,
   set,
+  textOf,
   type Activity,
   type Ahead,
   type Attempt,
@@ -18,20 +18,31 @@ import {
 // What the run does by itself, each write a move of its own.
 
 export function* progress(protocol: Protocol, world: World): Generator<Move> {
-  const [first] = world.ahead;
-  if (first?.by === 'outcome' && world.activity?.at === 'ended') yield applied(protocol, world, first);
-  else if (first?.by === 'step' && world.held) yield applied(protocol, world, first);
-  else if (world.queue.length > 0 && first?.by !== 'outcome') yield checked(protocol, world);
-  for (const flight of world.outbox) {
-    const copies = queuedAs(world, flight.id);
-    if (isOver(world)) {
-      const outbox = world.outbox.filter((one) => one.id !== flight.id);
-      const owed = protocol.settlesClosed ? world.owed.filter((one) => one.id !== flight.id) : world.owed;
-      yield done(null, `the outbox learns that the run has ended (${flight.id})`, { ...world, outbox, owed });
-    } else if (copies.length === 0) {
-      const queue = [...world.queue, { what: flight, durable: true, taken: false }];
-      yield done(null, `the outbox sends ${flight.id}`, { ...world, queue });
-    }
+  if (!world.closed) yield* steps(protocol, world);
+  for (const kept of world.messages) {
+    const { flight, at, withdrawing } = kept;
+    const become = (to: Partial<typeof kept>): World => ({
+      ...world,
+      messages: world.messages.map((one) => (one === kept ? { ...one, ...to } : one)),
+    });
+    if (withdrawing && (at === 'stored' || !protocol.withdrawsUntaken))
+      yield done(
+        ...([
+          null,
+          `the API withdraws ${flight.id}`,
+          become({ at: 'withdrawn', withdrawing: false }),
+        ] as const),
+        at === 'stored' ? [] : [`${flight.id} was taken, and its caller is told that nothing runs`],
+      );
+    else if (withdrawing)
+      yield done(null, `the API finds ${flight.id} taken`, become({ withdrawing: false }));
+    if (at === 'taken' && world.held !== null)
+      yield done(null, `the worker answers ${flight.id}`, become({ at: 'answered' }));
+    if (protocol.ringsAgain && at === 'stored' && !world.closed && !isRung(world, flight.id))
+      yield done(null, `the outbox rings for ${flight.id}`, {
+        ...world,
+        queue: [...world.queue, { bell: flight.id }],
+      });
   }
   const { activity, zombies } = world;
   if (activity !== null) yield* works(protocol, world, activity);
@@ -41,86 +52,164 @@ export function* progress(protocol: Protocol, world: World): Generator<Move> {
   }
 }
 
-/** The policy check: one transaction over all that has arrived, or the answer that it has given before. */
-function checked(protocol: Protocol, world: World): Move {
-  const { rulings } = protocol;
-  const [before] = world.ahead;
-  if (before !== undefined && protocol.remembersSteps)
-    return done(null, 'the policy check gives its stored answer', { ...world, held: true });
-  const faults: string[] = [];
-  if (before !== undefined)
-    faults.push('a step that the store has is decided again: store and history differ');
-  let after = world.store;
-  let { said, owed, outbox, grants } = world;
-  let queue = world.queue;
-  const refused = new Set<string>();
-  const step = { arms: [] as number[], disarms: [] as number[], executes: null as number | null };
-  let closes = false;
-  for (const at of world.queue.keys()) {
-    const what = queue[at]?.what;
-    if (what === undefined) continue;
-    if (isFlight(what) && refused.has(what.id)) continue;
-    const happening = happeningOf(world, what);
-    const ruling = rulings.rule(after, happening);
-    faults.push(...ruling.faults);
-    if (isFlight(what)) {
-      const counts = ruling.answer?.status === 'accepted' && what.kind !== 'cancel';
-      if (counts) said = note(said, `${what.by} ${what.kind} ${what.on}`);
-      owed = owed.filter((one) => one.id !== what.id);
-      outbox = outbox.filter((one) => one.id !== what.id);
-      if (ruling.known === null) refused.add(what.id);
-      const name = ruling.known ?? what.id;
-      queue = queue.map((one) =>
-        isFlight(one.what) && one.what.id === what.id ? { ...one, what: { ...one.what, id: name } } : one,
-      );
-    }
-    after = ruling.next;
-    step.arms = [...step.arms.filter((one) => !ruling.disarms.includes(one)), ...ruling.arms];
-    step.disarms.push(...ruling.disarms);
-    step.executes = ruling.executes ?? step.executes;
-    if (ruling.executes !== null && get(grants, ruling.executes) === undefined)
-      grants = set(grants, ruling.executes, false);
-    closes ||= ruling.closes;
+function* steps(protocol: Protocol, world: World): Generator<Move> {
+  const [first] = world.ahead;
+  if (first?.by === 'outcome' && world.activity?.at === 'ended')
+    yield applied(protocol, world, first, 'the history has the outcome');
+  if (world.held !== null && first !== undefined) {
+    yield applied(protocol, world, first, 'the history has the step');
+    return;
   }
-  queue = queue.map((one) => ({ ...one, taken: true }));
-  const lasting = rulings.state(after).approvals.map(({ status }) => !over.includes(status));
-  said = said.filter((one) => lasting[Number(one.split(' ')[2])] === true);
-  const ahead: Ahead[] = [...world.ahead, { by: 'step', after, ...step, closes }];
-  const to: World = { ...world, store: after, said, owed, outbox, grants, queue, ahead, held: true };
-  return done(null, `the policy check commits ${world.queue.map(labelOf).join(' + ')}`, to, faults);
+  // A step that runs again may find fewer arrivals or more: signals come in any grouping.
+  const sizes = world.queue.length > 1 ? [1, world.queue.length] : [world.queue.length];
+  for (const size of sizes) {
+    if (size === 0) continue;
+    const batch = world.queue.slice(0, size);
+    if (first === undefined || !protocol.remembersSteps) yield checked(protocol, world, batch);
+    else if (first.by === 'step') yield again(world, batch, first);
+    else if (protocol.adopts)
+      yield applied(protocol, { ...world, held: [] }, first, 'a step finds the outcome');
+  }
+  // An execution ended upon a step of which only the store knows: the kernel looks there.
+  if (first?.by === 'step' && world.queue.length === 0 && world.activity?.at === 'ended')
+    yield done(null, 'the kernel looks at the store', { ...world, queue: [{ look: true }] });
+}
+
+function again(world: World, batch: readonly Queued[], { given }: Ahead): Move {
+  const left = [...given];
+  const held = batch.map(textOf).filter((text) => {
+    const at = left.indexOf(text);
+    if (at >= 0) left.splice(at, 1);
+    return at >= 0;
+  });
+  return done(null, 'the policy check gives its stored answer', { ...world, held });
+}
+
+interface Course {
+  world: World;
+  readonly faults: string[];
+  executes: number | null;
+}
+
+/** The policy check: one transaction over all that has arrived, what is due by now, and at the end all that was asked. */
+function checked(protocol: Protocol, world: World, batch: readonly Queued[]): Move {
+  const faults =
+    world.ahead.length > 0 ? ['a step that the store has is decided again: store and history differ'] : [];
+  const course: Course = { world, faults, executes: null };
+  const looks = batch.some((one) => 'look' in one);
+  const times = batch.flatMap((one) => ('time' in one ? [one.time] : []));
+  for (const one of batch) {
+    if ('bell' in one) ring(protocol, course, one.bell);
+    if ('abandoned' in one) abandon(protocol, course, one.abandoned);
+  }
+  if (looks || times.length > 0)
+    sweep(
+      protocol,
+      course,
+      ({ kind, late }) => looks || (kind !== 'submit' && kind !== 'cancel' && late !== true),
+    );
+  for (const at of times)
+    rule(protocol, course, (state) => protocol.rulings.rule(state, { kind: 'time', at }));
+  if (protocol.sweepsAtClose && isClosed(protocol, course.world)) sweep(protocol, course, () => true);
+  const given = batch.map(textOf);
+  const ahead: Ahead = { by: 'step', after: course.world.store, given, executes: course.executes };
+  const to = { ...course.world, ahead: [...course.world.ahead, ahead], held: given };
+  return done(null, `the policy check commits ${batch.map(labelOf).join(' + ')}`, to, faults);
+}
+
+const isClosed = ({ rulings }: Protocol, { store }: World): boolean =>
+  closedStatuses.includes(rulings.state(store).status);
+
+function labelOf(one: Queued): string {
+  if ('bell' in one) return one.bell;
+  if ('time' in one) return 'the timer';
+  return 'look' in one ? 'a look' : 'the abandoned execution';
+}
+
+/** A bell of a message that was taken, or withdrawn, changes nothing. */
+function ring(protocol: Protocol, course: Course, id: string): void {
+  const kept = course.world.messages.find(({ flight }) => flight.id === id);
+  if (kept === undefined || kept.at === 'withdrawn') return;
+  if (kept.at === 'stored') return take(protocol, course, kept.flight);
+  if (protocol.takesOnce) return;
+  course.faults.push(`${id} is taken twice`);
+  take(protocol, course, kept.flight);
+}
+
+function sweep(protocol: Protocol, course: Course, wants: (flight: Flight) => boolean): void {
+  for (const { flight, at } of course.world.messages)
+    if (at === 'stored' && wants(flight)) take(protocol, course, flight);
+}
+
+function take(protocol: Protocol, course: Course, flight: Flight): void {
+  const ruling = rule(protocol, course, (state) => protocol.rulings.rule(state, { kind: 'message', flight }));
+  const { world } = course;
+  const at = protocol.answersWithStep ? 'answered' : 'taken';
+  const messages = world.messages.map((one) =>
+    one.flight.id === flight.id ? ({ ...one, at } as const) : one,
+  );
+  const counts = ruling.answer?.status === 'accepted' && flight.kind !== 'cancel';
+  const said = counts ? note(world.said, `${flight.by} ${flight.kind} ${flight.on}`) : world.said;
+  course.world = { ...world, messages, said };
+}
+
+function abandon(protocol: Protocol, course: Course, on: number): void {
+  if (!protocol.takesAbandoned || !executes(protocol, course.world, on)) return;
+  const result = get(course.world.attempts, on) === null ? 'unknown' : 'failed';
+  rule(protocol, course, (state) => protocol.rulings.rule(state, { kind: 'outcome', on, result }));
+  course.world = { ...course.world, attempts: set(course.world.attempts, on, result) };
+}
+
+function rule(protocol: Protocol, course: Course, ask: (state: number) => Ruling): Ruling {
+  const ruling = ask(course.world.store);
+  course.faults.push(...ruling.faults);
+  const { executes: on, next: store } = ruling;
+  course.executes = on ?? course.executes;
+  const lasting = protocol.rulings.state(store).approvals.map(({ status }) => !over.includes(status));
+  const { grants, said } = course.world;
+  course.world = {
+    ...course.world,
+    ...{ store, said: said.filter((one) => lasting[Number(one.split(' ')[2])] === true) },
+    grants: on !== null && get(grants, on) === undefined ? set(grants, on, false) : grants,
+  };
+  return ruling;
 }
 
 const over = ['denied', 'expired', 'revoked'];
 const note = (said: readonly string[], what: string): readonly string[] =>
   [...new Set([...said, what])].sort();
 
-function labelOf({ what }: Queued): string {
-  return isFlight(what) ? what.id : 'deadline' in what ? `deadline ${what.deadline}` : 'the abandoned wait';
-}
-
-function happeningOf(world: World, what: Queued['what']): Happening {
-  if (isFlight(what)) return { kind: 'message', flight: what };
-  if ('deadline' in what) return { kind: 'deadline', on: what.deadline };
-  const outcome = get(world.attempts, what.abandoned);
-  return { kind: 'outcome', on: what.abandoned, result: outcome === null ? 'unknown' : 'failed' };
-}
-
-/** The step's result is in the history: the workflow acts on it, and who waits is answered. */
-function applied({ rulings }: Protocol, world: World, first: Ahead): Move {
-  const step = first.by === 'step';
-  const queue = step ? world.queue.filter((one) => !one.taken) : world.queue;
-  const timers = [...world.timers.filter((one) => !first.disarms.includes(one)), ...first.arms];
-  const kept = step ? world.activity : null;
-  const started: Activity | null =
-    first.executes === null ? kept : { on: first.executes, cancelled: false, at: 'scheduled' };
-  const cancelled = rulings.state(first.after).cancelRequested !== null;
-  const activity = started !== null && cancelled ? { ...started, cancelled } : started;
-  const to: World = {
+/** A step's result is in the history: the kernel goes on from it, with its one timer. */
+function applied(protocol: Protocol, world: World, first: Ahead, label: string): Move {
+  const { rulings } = protocol;
+  const taken = [...(world.held ?? [])];
+  const queue = world.queue.filter((one) => {
+    const at = taken.indexOf(textOf(one));
+    if (at >= 0) taken.splice(at, 1);
+    return at < 0;
+  });
+  const { executing, cancelRequested, status } = rulings.state(first.after);
+  const timer = queue.some((one) => 'time' in one) ? null : rulings.wakeAt(first.after);
+  const closed = closedStatuses.includes(status) && queue.length === 0 && world.ahead.length === 1;
+  return done(null, label, {
     ...world,
-    ...{ kernel: first.after, ahead: world.ahead.slice(1), closed: world.closed || first.closes, queue },
-    ...{ timers: [...new Set(timers)].sort(), held: step ? false : world.held, activity },
+    ...{ kernel: first.after, ahead: world.ahead.slice(1), closed, queue, timer, held: null },
+    ...seenThrough(world, executing?.action.approval ?? null, cancelRequested !== null),
+  });
+}
+
+/** The execution that the store says is under way; what the kernel waits for no more may live on. */
+function seenThrough(world: World, approval: string | null, cancelled: boolean): Partial<World> {
+  const { activity, zombies } = world;
+  const on = approval === null ? null : Number(approval.slice('apr_'.length));
+  if (activity !== null && activity.on === on)
+    return { activity: { ...activity, cancelled: activity.cancelled || cancelled } };
+  const started: Activity | null = on === null ? null : { on, cancelled, at: 'scheduled' };
+  const isOver = activity === null || activity.at === 'ended' || activity.at === 'lost';
+  return {
+    activity: started,
+    zombies: isOver || zombies.length > 0 ? zombies : [{ on: activity.on, at: activity.at }],
   };
-  return done(null, step ? 'the history has the step' : 'the history has the outcome', to);
 }
 
 function* works(protocol: Protocol, world: World, activity: Activity): Generator<Move> {
@@ -129,15 +218,16 @@ function* works(protocol: Protocol, world: World, activity: Activity): Generator
   if (at !== 'scheduled') return yield* acts(protocol, on, at, moved);
   yield begins(protocol, world, on, moved);
   if (!cancelled) return;
-  const queue = [...world.queue, { what: { abandoned: on }, durable: true, taken: false }];
-  yield done(null, 'the wait for the next attempt is cancelled', { ...world, activity: null, queue });
+  const queue = [...world.queue, { abandoned: on }];
+  yield done(null, 'the wait for the next attempt is cancelled', { ...moved('lost'), queue });
 }
 
 type Moved = (to: Attempt) => World;
 
 /** After the intent: the effect, then its outcome. */
 function* acts(protocol: Protocol, on: number, at: Attempt, moved: Moved): Generator<Move> {
-  if (at === 'begun') {
+  if (at === 'scheduled') yield begins(protocol, moved('scheduled'), on, moved);
+  else if (at === 'begun') {
     const next = moved('performed');
     const effects = set(next.effects, on, protocol.dedupes ? 1 : (get(next.effects, on) ?? 0) + 1);
     const to: World = { ...next, effects };
@@ -172,22 +262,23 @@ function ends(
 ): Move {
   const world = moved('ended');
   if (!executes(protocol, world, on)) return done(null, 'the outcome is there already', world);
-  const ruling = protocol.rulings.rule(world.store, { kind: 'outcome', on, result });
-  const { arms, disarms, closes } = ruling;
-  const step: Ahead = { by: 'outcome', after: ruling.next, arms, disarms, executes: ruling.executes, closes };
+  const course: Course = { world, faults: [], executes: null };
+  rule(protocol, course, (state) => protocol.rulings.rule(state, { kind: 'outcome', on, result }));
+  if (protocol.sweepsAtClose && isClosed(protocol, course.world)) sweep(protocol, course, () => true);
+  const { store: after } = course.world;
+  const step: Ahead = { by: 'outcome', after, given: [], executes: course.executes };
   const attempts = set(world.attempts, on, result);
-  const grants = ruling.executes === null ? world.grants : set(world.grants, ruling.executes, false);
-  const to: World = { ...world, store: ruling.next, attempts, grants, ahead: [...world.ahead, step] };
-  return done(null, `the outcome of approval ${on}: ${result}`, to, ruling.faults);
+  const to: World = { ...course.world, attempts, ahead: [...world.ahead, step] };
+  return done(null, `the outcome of approval ${on}: ${result}`, to, course.faults);
 }
 
 function* effectFaults({ rulings }: Protocol, world: World, on: number): Generator<string> {
   if ((get(world.effects, on) ?? 0) > 1) yield `approval ${on} has had its effect twice`;
   const approvers = ['A', 'B'].filter((who) => world.said.includes(`${who} approve ${on}`));
-  const gate = rulings.state(world.store).approvals[on]?.gates[0]?.rule;
-  if (approvers.length < (gate?.quorum.count ?? 2))
+  const approval = rulings.state(world.store).approvals[on];
+  if (approvers.length < Math.max(...(approval?.gates.map(({ rule }) => rule.quorum.count) ?? [2])))
     yield `approval ${on} has its effect, and only ${approvers.join() || 'nobody'} has approved it`;
-  const status = rulings.state(world.store).approvals[on]?.status ?? 'gone';
+  const status = approval?.status ?? 'gone';
   if (status !== 'approved' && status !== 'consumed')
     yield `approval ${on} has its effect, and it is ${status}`;
 }

@@ -1,9 +1,10 @@
 import { canonical } from '../../src/model/canonical.js';
 import type { MessageBody } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
-import { initialRun } from '../../src/engine/index.js';
+import { initialRun, prune } from '../../src/engine/index.js';
 import type { decide } from '../../src/engine/index.js';
 import { lastMoment } from '../../src/engine/standing.js';
+import { dueEvent, wakeTime } from '../../src/engine/moments.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { Answer, ApprovalState, Effect, Event, RunState } from '../../src/engine/state.js';
 import { kit, message, principal, time } from '../engine/build.js';
@@ -13,7 +14,7 @@ import { kit, message, principal, time } from '../engine/build.js';
 
 export type Who = 'agent' | 'A' | 'B' | 'operator';
 
-/** A message under way. Its id is one of `msg_x0`, `msg_x1`… until the run has taken it. */
+/** A message of the store, whose id is one of `msg_x0`, `msg_x1`…: what a run keeps of it has a name of its own. */
 export interface Flight {
   readonly id: string;
   readonly kind: 'submit' | 'approve' | 'deny' | 'cancel';
@@ -26,16 +27,13 @@ export interface Flight {
 
 export type Happening =
   | { readonly kind: 'message'; readonly flight: Flight }
-  | { readonly kind: 'deadline'; readonly on: number }
+  /** The timer has fired that was set for that moment. */
+  | { readonly kind: 'time'; readonly at: number }
   | { readonly kind: 'outcome'; readonly on: number; readonly result: 'succeeded' | 'failed' | 'unknown' };
 
 export interface Ruling {
   readonly next: number;
   readonly answer: Answer | null;
-  /** The name under which the run remembers the message from now on; null: nothing later depends on it. */
-  readonly known: string | null;
-  readonly arms: readonly number[];
-  readonly disarms: readonly number[];
   /** Index of the approval whose action is to be executed. */
   readonly executes: number | null;
   readonly closes: boolean;
@@ -44,7 +42,10 @@ export interface Ruling {
 
 export interface Rulings {
   readonly first: number;
+  /** With the approvals that have left the run's document: the store has them still. */
   state(id: number): RunState;
+  /** Epoch milliseconds; null: time has nothing to say to it. */
+  wakeAt(id: number): number | null;
   rule(id: number, happening: Happening): Ruling;
   /** The engine was asked so often; every other answer was remembered. */
   readonly asked: () => number;
@@ -69,7 +70,7 @@ const follows: Readonly<Record<string, readonly string[]>> = {
   consumed: [],
 };
 
-export function makeRulings(plan: Plan, engine: typeof decide): Rulings {
+export function makeRulings(plan: Plan, engine: typeof decide, believesTimers: boolean): Rulings {
   const states: RunState[] = [];
   const ids = new Map<string, number>();
   const rulings = new Map<string, Ruling>();
@@ -96,33 +97,47 @@ export function makeRulings(plan: Plan, engine: typeof decide): Rulings {
     const known = rulings.get(key);
     if (known !== undefined) return known;
     const before = state(id);
-    const event = eventOf(before, happening);
-    const decision = ask(before, event);
-    const faults = [...faultsBetween(before, decision.state)];
-    const answer = answerIn(decision.effects, event);
-    if (event.kind === 'message' && isLate(before, event) && answer?.status !== 'refused')
-      faults.push(`a decision counts that was made after the approval's last moment`);
-    if (event.kind === 'message') faults.push(...duplicateFaults(before, decision, event, answer, ask));
-    if (answer?.status === 'accepted' && happening.kind === 'message')
-      if (!before.seen.some((one) => one.id === happening.flight.id))
-        faults.push(...lostFaults(decision.state, happening.flight));
-    const name = happening.kind === 'message' ? lastingName(decision.state, happening.flight, answer) : null;
-    const at = (approval: string): number => decision.state.approvals.findIndex((one) => one.id === approval);
-    const execute = decision.effects.find((one) => one.kind === 'execute');
-    const ruling: Ruling = {
-      next: keep(tidy(decision.state, happening, name)),
-      answer,
-      known: name,
-      arms: decision.effects.flatMap((one) => (one.kind === 'arm' ? [at(one.approval)] : [])),
-      disarms: decision.effects.flatMap((one) => (one.kind === 'disarm' ? [at(one.approval)] : [])),
-      executes: execute?.kind === 'execute' ? at(execute.executing.action.approval ?? '') : null,
-      closes: decision.effects.some((one) => one.kind === 'close'),
-      faults,
-    };
+    const event = believesTimers ? believed(before, happening) : eventOf(before, happening);
+    const ruling = event === null ? unchanged(id) : ruleOn(before, happening, event);
     rulings.set(key, ruling);
     return ruling;
   };
-  return { first: keep(tidy(begun(plan, ask), null, null)), state, rule, asked: () => asked };
+  const ruleOn = (before: RunState, happening: Happening, event: Event): Ruling => {
+    const decision = ask(prune(plan, before), event);
+    const after = withOldApprovals(before, decision.state);
+    const answer = answerIn(decision.effects, event);
+    const faults = [...faultsBetween(before, after)];
+    if (event.kind === 'message' && isLate(before, event) && answer?.status !== 'refused')
+      faults.push(`a decision counts that was made after the approval's last moment`);
+    if (event.kind === 'message' && answer === null) faults.push(`a message has no answer`);
+    if (answer?.status === 'accepted' && happening.kind === 'message')
+      faults.push(...lostFaults(after, happening.flight));
+    const name = happening.kind === 'message' ? lastingName(after, happening.flight) : null;
+    const execute = decision.effects.find((one) => one.kind === 'execute');
+    const approval = execute?.kind === 'execute' ? (execute.executing.action.approval ?? '') : null;
+    return {
+      next: keep(tidy(after, happening, name)),
+      answer,
+      executes: approval === null ? null : after.approvals.findIndex((one) => one.id === approval),
+      closes: decision.effects.some((one) => one.kind === 'close'),
+      faults,
+    };
+  };
+  return {
+    first: keep(tidy(begun(plan, ask), null, null)),
+    ...{ state, rule, asked: () => asked, wakeAt: (id) => wakeTime(prune(plan, state(id))) },
+  };
+}
+
+const unchanged = (id: number): Ruling => ({
+  ...{ next: id, answer: null, executes: null, closes: false, faults: [] },
+});
+
+function withOldApprovals(before: RunState, after: RunState): RunState {
+  const now = new Map(after.approvals.map((one) => [one.id, one]));
+  const known = before.approvals.map((old) => now.get(old.id) ?? old);
+  const ids = new Set(known.map(({ id }) => id));
+  return { ...after, approvals: [...known, ...after.approvals.filter(({ id }) => !ids.has(id))] };
 }
 
 /** A run that has taken its start and waits for its first submit. */
@@ -143,25 +158,28 @@ function bodyOf(run: RunState, { kind, on }: Flight): MessageBody {
   return { kind: 'decide', approval: approval?.id ?? 'apr_none', decision: kind, digest, reasonGiven: false };
 }
 
-let deliveries = 0;
-
 function madeAt(run: RunState, { late, on }: Flight): string {
   const approval = run.approvals[on];
   const end = late === true && approval !== undefined ? lastMoment(approval, kit) : undefined;
   return end === undefined ? time : new Date(end + 1).toISOString();
 }
 
-function eventOf(run: RunState, happening: Happening): Event {
-  if (happening.kind === 'deadline') {
-    const approval = run.approvals[happening.on];
-    const due = new Date(approval === undefined ? 0 : approval.timer).toISOString();
-    return { kind: 'deadline', time: due, approval: approval?.id ?? '' };
-  }
+/** A timer that has fired is a deadline of the last approval, whatever the time. */
+function believed(run: RunState, happening: Happening): Event | null {
+  if (happening.kind !== 'time') return eventOf(run, happening);
+  const at = new Date(happening.at).toISOString();
+  return { kind: 'deadline', time: at, approval: run.approvals.at(-1)?.id ?? '' };
+}
+
+/** Null: there is nothing to decide. */
+function eventOf(run: RunState, happening: Happening): Event | null {
+  if (happening.kind === 'time') return dueEvent(run, new Date(happening.at).toISOString());
   if (happening.kind === 'message') {
-    deliveries += 1;
     const { flight } = happening;
-    const fields = { id: flight.id, delivery: `d${deliveries}`, time: madeAt(run, flight) };
-    return { kind: 'message', time, message: message(people[flight.by], bodyOf(run, flight), fields) };
+    const fields = { id: flight.id, time: madeAt(run, flight) };
+    const settledAs = run.approvals[flight.on]?.status ?? null;
+    const of = message(people[flight.by], bodyOf(run, flight), fields);
+    return { kind: 'message', time, message: of, settledAs };
   }
   const action = run.approvals[happening.on]?.action.id ?? '';
   const done = { output: {}, response: {}, evidence: [], attempt: 1, outputRef: null } as const;
@@ -183,8 +201,6 @@ function answerIn(effects: readonly Effect[], event: Event): Answer | null {
 // --- what must hold between one state and the next ------------------------------------------------
 
 function* faultsBetween(before: RunState, after: RunState): Generator<string> {
-  for (const { id } of before.seen)
-    if (!after.seen.some((one) => one.id === id)) yield `the run no longer knows ${id}`;
   for (const [index, old] of before.approvals.entries()) {
     const now = after.approvals[index];
     if (now === undefined) yield `approval ${index} is gone`;
@@ -205,25 +221,6 @@ function isLate(
   return end !== undefined && Date.parse(made) > end;
 }
 
-/** The same message again, by another delivery and by the same: the same answer, and nothing else changes. */
-function* duplicateFaults(
-  before: RunState,
-  { state }: { readonly state: RunState },
-  event: Extract<Event, { kind: 'message' }>,
-  answer: Answer | null,
-  ask: (run: RunState, event: Event) => ReturnType<typeof decide>,
-): Generator<string> {
-  if (before.seen.some((one) => one.id === event.message.id)) return;
-  for (const delivery of [`${event.message.delivery}-again`, event.message.delivery]) {
-    const again: Event = { ...event, message: { ...event.message, delivery } };
-    const second = ask(state, again);
-    if (canonical(answerIn(second.effects, again) as never) !== canonical(answer as never))
-      yield `a duplicate of ${event.message.id} was answered otherwise`;
-    const plain = (run: RunState): string => canonical({ ...run, seen: [] } as never);
-    if (plain(second.state) !== plain(state)) yield `a duplicate of ${event.message.id} changed the run`;
-  }
-}
-
 function* lostFaults(after: RunState, flight: Flight): Generator<string> {
   if (flight.kind !== 'approve' && flight.kind !== 'deny') return;
   const decisions = after.approvals[flight.on]?.decisions ?? [];
@@ -233,49 +230,24 @@ function* lostFaults(after: RunState, flight: Flight): Generator<string> {
 
 // --- one name for what is the same ----------------------------------------------------------------
 
-const lasts = ({ status }: Answer): boolean => status === 'accepted' || status === 'pending';
-
-function lastingName(state: RunState, flight: Flight, answer: Answer | null): string | null {
-  if (!flight.id.startsWith('msg_x')) return flight.id;
-  if (answer === null || !lasts(answer)) return null;
+function lastingName(state: RunState, flight: Flight): string | null {
   if (flight.kind === 'cancel') return 'msg_cancel';
   if (flight.kind === 'submit') {
     const opened = state.approvals.findIndex((one) => one.action.messageId === flight.id);
     return opened < 0 ? null : `msg_s${opened}`;
   }
-  const taken = state.seen.map((one) => one.id);
-  let name = `msg_${flight.kind === 'deny' ? 'd' : ''}${flight.by}${flight.on}`;
-  while (taken.includes(name)) name += 'x';
-  return name;
+  return `msg_${flight.kind === 'deny' ? 'd' : ''}${flight.by}${flight.on}`;
 }
 
 /** Drops what no later event can read, and names ids by what they belong to. */
 function tidy(state: RunState, happening: Happening | null, name: string | null): RunState {
-  const dropped = happening?.kind === 'message' && name === null ? happening.flight.id : null;
-  const seen = state.seen
-    .filter((one) => one.id !== dropped && one.answer !== null && lasts(one.answer))
-    .map((one) => ({ ...one, deliveries: [] }));
-  const small: RunState = {
-    ...state,
-    seen: seen.filter((one) => !/^msg_\d/.test(one.id) && !ofOver(state, one.id)),
-    evidence: [],
-    approvals: state.approvals.map(tidyApproval),
-  };
-  let text = JSON.stringify(small);
+  let text = JSON.stringify({ ...state, evidence: [], approvals: state.approvals.map(tidyApproval) });
   for (const [index, approval] of state.approvals.entries()) {
     text = text.replaceAll(approval.id, `apr_${index}`);
     text = text.replaceAll(approval.action.id, `act_${index}`);
   }
   if (happening?.kind === 'message' && name !== null) text = text.replaceAll(happening.flight.id, name);
-  const named = JSON.parse(text) as RunState;
-  const seenOnce = new Map(named.seen.map((one) => [one.id, one]));
-  return { ...named, seen: [...seenOnce.values()].sort((a, b) => (a.id < b.id ? -1 : 1)) };
-}
-
-/** Of an approval that is over: what a duplicate of it is answered was seen when it was taken. */
-function ofOver(state: RunState, id: string): boolean {
-  const on = /^msg_d?[AB](\d+)/.exec(id)?.[1];
-  return on !== undefined && over.includes(state.approvals[Number(on)]?.status ?? '');
+  return JSON.parse(text) as RunState;
 }
 
 const over = ['denied', 'expired', 'revoked'];

@@ -61,8 +61,8 @@ export const seeds: readonly Seed[] = [
     says: /only [AB] has approved it/,
   },
   {
-    name: 'a deadline that ignores a settled gate',
-    protocol: withEngine(deadlineIgnoresSettled),
+    name: 'a timer that is believed, and a deadline that ignores a settled gate',
+    protocol: () => protocolOf(payment('paid'), {}, deadlineIgnoresSettled, true),
     says: /two outcomes/,
   },
   {
@@ -82,14 +82,44 @@ export const seeds: readonly Seed[] = [
     says: /decided again/,
   },
   {
-    name: 'a decision that is kept and stands in no outbox',
-    protocol: withRule({ outboxFirst: false }),
-    says: /nothing sends it: lost/,
+    name: 'a message that is kept and that no outbox rings for',
+    protocol: withRule({ ringsAgain: false }),
+    says: /never answered/,
   },
   {
-    name: 'a decision that the outbox drops when the run has ended',
-    protocol: withRule({ settlesClosed: false }),
-    says: /nothing sends it: lost/,
+    name: 'a bell that is taken twice',
+    protocol: withRule({ takesOnce: false }),
+    says: /is taken twice/,
+  },
+  {
+    name: 'an answer that is not in the transaction of its step',
+    protocol: withRule({ answersWithStep: false }),
+    says: /was taken and is never answered/,
+  },
+  {
+    name: 'a withdrawal that does not lose to a step',
+    protocol: withRule({ withdrawsUntaken: false }),
+    says: /its caller is told that nothing runs/,
+  },
+  {
+    name: 'a run that ends without taking what it was asked besides',
+    protocol: withRule({ sweepsAtClose: false }),
+    says: /nobody answers it/,
+  },
+  {
+    name: 'a run that has ended and is asked all the same',
+    protocol: withRule({ refusesClosed: false }),
+    says: /nobody answers it/,
+  },
+  {
+    name: 'an execution that ended without an outcome and is not taken',
+    protocol: withRule({ takesAbandoned: false }),
+    says: /nothing ends the run|the workflow of a run never ends/,
+  },
+  {
+    name: 'a kernel that does not go on from an outcome at its own step',
+    protocol: withRule({ adopts: false }),
+    says: /never ends|nothing ends|never answered/,
   },
   {
     name: 'a continue-as-new that does not arm the timers again',

@@ -57,7 +57,7 @@ export function bell(id: string, kind: Bell['kind'] = 'submit'): Bell {
 export function stepped(rev: number, fields: Partial<Stepped> = {}): Stepped {
   return {
     ...{ status: 'stepped', rev, digest: `sha256:doc${rev}`, head: `sha256:head${rev}`, state: 'open' },
-    ...{ runStatus: 'running', version: rev, wakeAt: null, execution: null, cancelling: false },
+    ...{ runStatus: 'running', version: rev, wakeAt: null, execution: null, isEnding: false },
     // A whole batch.
     ...{ given: 50, left: [], isForked: false },
     ...fields,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { ActivityDeps } from '../../src/activities/deps.js';
+import { execute } from '../../src/activities/execute.js';
 import { makePool } from '../../src/db/index.js';
 import { step } from '../../src/activities/step.js';
 import { until } from '../support/processes.js';
@@ -154,6 +155,10 @@ describe('on a real store', () => {
       [run.id],
     );
     assert.deepEqual(rows, [{ outcome: 'unknown' }]);
+    // Temporal may try it again all the same.
+    const action = `act_${bell.id.slice('msg_'.length)}`;
+    const around = { shutdown: new AbortController().signal };
+    await assert.rejects(execute(deps, { run: run.id, action }, around), /does not execute/);
     await run.verify();
   });
 

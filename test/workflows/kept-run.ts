@@ -47,7 +47,7 @@ type Asked = { readonly submit: string } | { readonly operate: 'cancel' | 'retry
 export const agent: Principal = { id: 'bot', kind: 'agent', roles: [], permissions: ['run.start'] };
 export const operator: Principal = { id: 'ops', kind: 'human', roles: [], permissions: ['run.operate'] };
 
-const policies: Readonly<Record<string, string>> = {
+export const policies: Readonly<Record<string, string>> = {
   'roles.yaml': 'version: 1\nroles: { finance.controller: { permissions: [] } }\n',
   'environments.yaml': 'version: 1\nenvironments: { dev: {} }\n',
   'tools/note.yaml': `version: 1

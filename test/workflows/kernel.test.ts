@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { bell, begun, drive, stepped, taken } from './driver.js';
+import { bell, begun, drive, stepped, taken, type Driver } from './driver.js';
 
 // What the kernel does with what arrives: it orders, and decides nothing.
 
@@ -233,7 +233,7 @@ describe('an effect', () => {
     const driver = await begun({ execution: effect });
     await driver.send((kernel) => kernel.onSignal('cancel', bell('msg_1', 'cancel')));
     assert.equal(driver.executions[0]?.isCancelled, false);
-    await driver.step().give(stepped(2, { execution: effect, cancelling: true }));
+    await driver.step().give(stepped(2, { execution: effect, isEnding: true }));
     assert.equal(driver.executions[0]?.isCancelled, true);
     assert.equal(driver.outcome(), null);
   });

@@ -29,18 +29,16 @@ const other = (run: RunState, fields: Partial<ApprovalState>): RunState => {
 
 describe('a run wakes', () => {
   it('when the first of its approvals is to be reminded of or ends, or when its own time is up', () => {
-    const one = parked({ expiresAt: now + 5 * hour });
+    const one = parked({ timer: now + 5 * hour });
     assert.equal(wakeTime(one), now + 5 * hour);
     assert.equal(wakeTime({ ...one, deadline: now + hour }), now + hour);
     assert.equal(wakeTime({ ...one, deadline: now + 9 * hour }), now + 5 * hour);
-    assert.equal(wakeTime(other(one, { id: 'apr_2', expiresAt: now + 2 * hour })), now + 2 * hour);
-    const reminded = parked({ expiresAt: now + 5 * hour, reminders: [now + 3 * hour, now + 4 * hour] });
-    assert.equal(wakeTime(reminded), now + 3 * hour);
+    assert.equal(wakeTime(other(one, { id: 'apr_2', timer: now + 2 * hour })), now + 2 * hour);
   });
 
   it('for no approval that is settled, and for its own time once', () => {
     for (const status of ['approved', 'denied', 'expired', 'revoked', 'consumed'] as const)
-      assert.equal(wakeTime(parked({ status, expiresAt: now })), null, status);
+      assert.equal(wakeTime(parked({ status, timer: now })), null, status);
     assert.notEqual(wakeTime(parked({ status: 'escalated' })), null);
     const over = { deadline: now, timeoutDue: true };
     assert.equal(wakeTime(parked({ status: 'denied' }, over)), null, 'its timeout waits for its effect');
@@ -61,8 +59,8 @@ describe('a run wakes', () => {
 
 describe('what time has to say', () => {
   it('is nothing before its moment, and from then on whatever is earliest', () => {
-    const run = other(parked({ expiresAt: now + 2 * hour }, { deadline: now + 3 * hour }), {
-      ...{ id: 'apr_2', expiresAt: now + hour },
+    const run = other(parked({ timer: now + 2 * hour }, { deadline: now + 3 * hour }), {
+      ...{ id: 'apr_2', timer: now + hour },
     });
     assert.equal(dueEvent(run, iso(now + hour - 1)), null);
     for (const late of [0, 1, 10 * hour]) {
@@ -78,7 +76,7 @@ describe('what time has to say', () => {
   });
 
   it('is nothing at a time that is none', () => {
-    assert.equal(dueEvent(parked({ expiresAt: now }), 'not a time'), null);
+    assert.equal(dueEvent(parked({ timer: now }), 'not a time'), null);
     assert.equal(dueEvent(parked({ status: 'denied' }), time), null);
   });
 
