@@ -115,7 +115,7 @@ async function approvalBody(
     trace: trace === undefined ? null : await readJson(deps, trace),
     guards: doc.guards as unknown as Json,
     roles: [...row.roles],
-    quorum: quorumOf(row, state),
+    quorum: quorumOf(row, state, beside.decisions),
     decisions: await Promise.all(beside.decisions.map((one) => listedDecision(deps, one))),
     expiresAt: row.expiresAt,
     onTimeout: onTimeout(row, state),
@@ -143,12 +143,22 @@ async function peopleOf(deps: ApiDeps, { claims, delegations, onBehalfOf }: Besi
   };
 }
 
-function quorumOf({ doc }: ApprovalRow, state: ApprovalState | null): JsonObject {
-  const approving = (state?.decisions ?? []).filter((one) => one.decision === 'approve');
+/** Once the approval has left its run's document, the store knows whose decisions counted. */
+function quorumOf(
+  { doc }: ApprovalRow,
+  state: ApprovalState | null,
+  decisions: readonly DecisionRow[],
+): JsonObject {
+  const approving =
+    state === null
+      ? decisions.flatMap(({ decision, status, byId }) =>
+          decision === 'approve' && status === 'applied' ? [byId] : [],
+        )
+      : state.decisions.flatMap(({ decision, by }) => (decision === 'approve' ? [by.id] : []));
   const perRole = state === null ? [] : slotsFilled(state).map((slot) => ({ ...slot }));
   return {
     count: doc.quorum.count,
-    approved: new Set(approving.map((one) => one.by.id)).size,
+    approved: new Set(approving).size,
     ...(perRole.length === 0 ? {} : { perRole }),
   };
 }

@@ -90,9 +90,10 @@ async function show(call: Call, token: string): Promise<Reply> {
     return approvalPage(call, found, reader.who, again);
   }
   const shown = approvalHtml(await bodyOf(call.deps, found));
+  if (found.state === null) return page(200, 'Approval', shown);
   const below = needsSignIn(found)
     ? signInForm(again, 'What would run cannot be undone: sign in before you decide.')
-    : decisionForm(again, found.row.digest, '', found.state?.gate.reason === 'required');
+    : decisionForm(again, found.row.digest, '', found.state.gate.reason === 'required');
   return page(200, 'Approval', html`${shown}${below}`);
 }
 
@@ -104,8 +105,10 @@ async function approvalFor(call: Call, link: LinkRow, reader: Reader): Promise<F
   return found;
 }
 
+/** Of what is settled there is nothing to decide: whoever comes late is told how it ended. */
 function needsSignIn({ state }: FoundApproval): boolean {
-  return !tiersWithoutSignIn.includes(state?.action.tier ?? null) || state?.gate.direct === 'required';
+  if (state === null) return false;
+  return !tiersWithoutSignIn.includes(state.action.tier) || state.gate.direct === 'required';
 }
 
 async function decideByLink(call: Call, token: string, body: DecisionFields): Promise<Reply> {
