@@ -128,7 +128,7 @@ async function approvalBody(
     trace: trace === undefined ? null : await readJson(deps, trace),
     guards: doc.guards as unknown as Json,
     roles: [...row.roles],
-    ...gatesJson(shownGates(row, state, beside.around)),
+    ...gatesJson(shownGates(row, state, beside.around, beside.decisions)),
     ...(beside.reader === null ? {} : { may: mayOf(row, state, beside.reader, beside.around) }),
     decisions: await Promise.all(beside.decisions.map((one) => listedDecision(deps, one))),
     expiresAt: row.expiresAt,

@@ -5,6 +5,7 @@ import type { PolicySet } from '../model/policy-set.js';
 import { withRolePermissions, type Principal } from '../model/principal.js';
 import { queuesIn } from '../schema/kit.js';
 import type { ApprovalRow } from '../store/approvals.js';
+import type { DecisionRow } from '../store/decisions.js';
 import { humanCredentials, mostCredentials } from '../store/people.js';
 import { isOpen } from './approval-words.js';
 import type { ApiDeps } from './deps.js';
@@ -44,16 +45,22 @@ export function shownGates(
   { status, doc }: ApprovalRow,
   state: ApprovalState | null,
   { kit, people }: Around,
+  decisions: readonly DecisionRow[],
 ): readonly ShownGate[] {
-  if (state === null) return doc.gates.map((gate) => ({ ...asEnded(gate, status), outOfReach: false }));
+  if (state === null)
+    return doc.gates.map((gate) => ({ ...asEnded(gate, status, decisions), outOfReach: false }));
   const lost = people === null || !isOpen(status) ? [] : outOfReach(state, people, kit);
   return gateViews(state, kit).map((gate, index) => ({ ...gate, outOfReach: lost.includes(index) }));
 }
 
-/** What the run no longer holds is known by its end: approved means at every gate. */
-function asEnded(gate: GateView, status: ApprovalRow['status']): GateView {
-  if (status !== 'approved' && status !== 'consumed') return gate;
+/** What the run no longer holds is known by its end: approved means at every gate; else the store has who approved. */
+function asEnded(gate: GateView, status: ApprovalRow['status'], decisions: readonly DecisionRow[]): GateView {
   const { count, perRole } = gate.quorum;
+  if (status !== 'approved' && status !== 'consumed') {
+    const counted = decisions.filter((row) => row.decision === 'approve' && row.status === 'applied');
+    const approved = Math.min(new Set(counted.map(({ byId }) => byId)).size, count);
+    return { ...gate, quorum: { ...gate.quorum, approved } };
+  }
   const shares = perRole?.map((one) => ({ ...one, approved: one.count }));
   return {
     ...gate,

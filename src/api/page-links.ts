@@ -97,6 +97,7 @@ async function show(call: Call, token: string): Promise<Reply> {
     return approvalPage(call, found, reader.who, again);
   }
   const shown = approvalHtml(await bodyOf(call.deps, found, call.principal));
+  if (found.state === null) return page(200, 'Approval', shown);
   const below = needsSignIn(found)
     ? signInForm(again, 'What would run cannot be undone: sign in before you decide.')
     : decisionForm(again, found.row.digest, '', asksForReason(found.state));
@@ -111,10 +112,12 @@ async function approvalFor(call: Call, link: LinkRow, reader: Reader): Promise<F
   return found;
 }
 
+/** Of what is settled there is nothing to decide: whoever comes late is told how it ended. */
 function needsSignIn({ state }: FoundApproval): boolean {
+  if (state === null) return false;
   return (
-    !tiersWithoutSignIn.includes(state?.action.tier ?? null) ||
-    state?.gates.some(({ rule }) => rule.direct === 'required') === true
+    !tiersWithoutSignIn.includes(state.action.tier) ||
+    state.gates.some(({ rule }) => rule.direct === 'required')
   );
 }
 

@@ -147,7 +147,7 @@ export async function countUnanswered(q: Queryable, run: string): Promise<Unansw
 export async function dueMessages(tx: Tx, limit: number): Promise<(MessageRow & { attempts: number })[]> {
   const { rows } = await tx.query<StoredRow & { attempts: number }>(
     `update message set attempts = attempts + 1, next_at = clock_timestamp() + least(120, 2 ^ least(attempts + 1, 7)) * interval '1 second'
-      where id in (select id from message where rev is null and withdrawn_at is null and next_at <= clock_timestamp()
+      where id in (select id from message where rev is null and answer is null and withdrawn_at is null and next_at <= clock_timestamp()
                     order by next_at limit $1 for update skip locked)
       returning ${columns}, attempts`,
     [limit],

@@ -137,11 +137,17 @@ describe('a value that is not what the document says', () => {
       input: document.heldInput?.payload.payload ?? '',
     };
   };
-  const swap = (to: string, from: string): Promise<unknown> =>
+  /** By who owns the tables, and may switch their triggers off. */
+  const unguarded = (statement: string): Promise<unknown> =>
     governed.database.asSuperuser(
-      'update payload set ciphertext = (select ciphertext from payload where id = $2) where id = $1',
-      [to, from],
+      `alter table payload disable trigger user; ${statement}; alter table payload enable trigger user`,
     );
+  const swap = (to: string, from: string): Promise<unknown> =>
+    unguarded(
+      `update payload set ciphertext = (select ciphertext from payload where id = '${from}') where id = '${to}'`,
+    );
+  const erase = (...ids: string[]): Promise<unknown> =>
+    unguarded(`delete from payload where id in (${ids.map((id) => `'${id}'`).join()})`);
 
   for (const which of ['args', 'input'] as const) {
     it(`is refused when its payload was changed: ${which}`, async () => {
@@ -155,7 +161,7 @@ describe('a value that is not what the document says', () => {
 
     it(`is refused when its payload is gone: ${which}`, async () => {
       const run = await parked();
-      await governed.database.asSuperuser('delete from payload where id = $1', [(await heldIn(run))[which]]);
+      await erase((await heldIn(run))[which]);
       await assert.rejects(fresh(run), /was erased/);
     });
   }
@@ -178,7 +184,7 @@ describe('a value that is not what the document says', () => {
     const held = await heldIn(run);
     const operator = { ...controller, permissions: ['run.operate'] };
     await run.take(bell(await run.ask(operator, { kind: 'cancel' })));
-    await governed.database.asSuperuser('delete from payload where id = any($1)', [[held.args, held.input]]);
+    await erase(held.args, held.input);
     const result = await fresh(run);
     assert.equal((result as { status: string }).status, 'stepped');
   });

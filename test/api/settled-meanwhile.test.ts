@@ -64,6 +64,11 @@ describe('an approval that is settled while a request about it is under way', ()
     const { approval } = asked.body.result;
     const decided = (await api.ask('finance', 'GET', `/v1/approvals/${approval.id}`)).body;
     assert.equal(decided.status, 'consumed');
+    assert.deepEqual(
+      decided.quorum,
+      { count: 1, approved: 1 },
+      'what counted is told after it has left the run',
+    );
     assert.deepEqual([approval.digest, approval.roles], [decided.digest, decided.roles]);
     assert.notEqual(approval.digest, '');
   });

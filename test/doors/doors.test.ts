@@ -248,6 +248,7 @@ describe('one function decides who may decide, at every door', () => {
   }
 
   async function executions(run: string): Promise<number> {
+    await house.api.kernel.settled();
     const found = await house.api.ask('auditor', 'GET', `/v1/audit?run=${run}&type=executor.succeeded`);
     return found.body.data.length;
   }

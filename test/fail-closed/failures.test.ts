@@ -57,7 +57,7 @@ describe('a step that cannot be taken', () => {
       assert.ok(bad !== undefined && first !== undefined && last !== undefined);
       for (const each of [first, bad, last]) kernel.onSignal('submit', bellOf(each));
       await kernel.settled();
-      assert.equal(await codeOf(run, first), 'BLOCKED', 'what came beside it is taken');
+      assert.equal(await codeOf(run, first), 'UNKNOWN_TRANSITION', 'what came beside it is taken');
       assert.equal(await codeOf(run, bad), 'RUN_STUCK');
       assert.equal(await codeOf(run, last), 'RUN_STUCK');
       const { status, problem } = await run.row();

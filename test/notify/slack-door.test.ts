@@ -98,8 +98,10 @@ describe('deciding from Slack', () => {
     const found = await api.ask('auditor', 'GET', `/v1/audit?run=${about}&type=${type}`);
     return found.body.data;
   };
-  const executions = async ({ run }: Parked): Promise<number> =>
-    (await records('executor.succeeded', run)).length;
+  const executions = async ({ run }: Parked): Promise<number> => {
+    await api.kernel.settled();
+    return (await records('executor.succeeded', run)).length;
+  };
   const lastRecord = async (type: string): Promise<any> => {
     const { rows } = await api.database.asSuperuser(
       "select convert_from(body, 'utf8')::jsonb as record from audit_record where type = $1 order by seq desc limit 1",

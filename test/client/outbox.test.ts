@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Client } from '@temporalio/client';
+import { makeOutbox } from '../../src/client/outbox.js';
+import type { ClientDeps } from '../../src/client/index.js';
+import { withTransaction } from '../../src/db/index.js';
+import { newId } from '../../src/model/ids.js';
+import type { Bell, SealedMessage } from '../../src/model/message.js';
+import { getMessage, insertMessage, markTaken } from '../../src/store/messages.js';
+import { makeDatabase, type Database } from '../support/database.js';
+import { putRun } from '../store/rows.js';
+
+// What no run has taken is rung for again, each message for itself: none that fails is another's delay.
+
+let database: Database;
+before(async () => {
+  database = await makeDatabase();
+});
+after(() => database.drop());
+
+/** Overdue messages of a run of its own each, the first of which is the longest overdue. */
+async function overdue(count: number): Promise<SealedMessage[]> {
+  const made: SealedMessage[] = [];
+  for (let n = 0; n < count; n += 1) {
+    const run = newId('run');
+    await putRun(database.pool, run);
+    await database.pool.query('update run set rev = 1 where id = $1', [run]);
+    const message: SealedMessage = {
+      ...{ id: newId('msg'), run, kind: 'submit', text: '{}', digest: 'sha256:d', keyId: 'k' },
+      signature: 's',
+    };
+    await withTransaction(database.pool, (tx) => insertMessage(tx, { message, bytes: 0 }));
+    await database.pool.query(
+      `update message set next_at = clock_timestamp() - $2 * interval '1 minute' where id = $1`,
+      [message.id, count - n],
+    );
+    made.push(message);
+  }
+  return made;
+}
+
+/** A Temporal whose signals do what they are told to, and an outbox that rings there. */
+function outboxTo(signal: (run: string, bell: Bell) => Promise<void>): ReturnType<typeof makeOutbox> {
+  const client = {
+    withDeadline: (_at: number, act: () => Promise<unknown>) => act(),
+    workflow: { getHandle: (run: string) => ({ signal: (_name: string, bell: Bell) => signal(run, bell) }) },
+  } as unknown as Client;
+  return makeOutbox({ pool: database.pool, forNamespace: () => client } as unknown as ClientDeps);
+}
+
+test('a message that cannot be rung for, or whose ringing never ends, holds back no other', async () => {
+  const [spoilt, throwing, hanging, good, last] = await overdue(5);
+  assert.ok(spoilt && throwing && hanging && good && last);
+  await database.asSuperuser(`update message set answer = '{"half":' where id = $1`, [spoilt.id]);
+  let end = (): void => undefined;
+  const hangs = new Promise<void>((resolve) => (end = resolve));
+  const rung = new Set<string>();
+  let heard = (): void => undefined;
+  const both = new Promise<void>((resolve) => (heard = resolve));
+  const outbox = outboxTo(async (run, { id }) => {
+    if (run === hanging.run) return hangs;
+    if (run === throwing.run) throw new TypeError('a bug of ours');
+    rung.add(id);
+    if (rung.has(good.id) && rung.has(last.id)) heard();
+  });
+  outbox.start();
+  await both;
+  end();
+  await outbox.stop();
+  assert.deepEqual([...rung].sort(), [good.id, last.id].sort());
+});
+
+test('a message goes with its bell and nothing more, and no longer once a step has taken it', async () => {
+  const [taken, waiting] = await overdue(2);
+  assert.ok(taken && waiting);
+  await withTransaction(database.pool, (tx) => markTaken(tx, taken.id, 1, 1));
+  let resolve = (_given: readonly [string, Bell]): void => undefined;
+  const promise = new Promise<readonly [string, Bell]>((done) => (resolve = done));
+  const rung: string[] = [];
+  const outbox = outboxTo(async (run, bell) => {
+    rung.push(bell.id);
+    if (bell.id === waiting.id) resolve([run, bell]);
+  });
+  outbox.start();
+  const [run, bell] = await promise;
+  await outbox.stop();
+  const { id, kind, digest, keyId, signature } = waiting;
+  assert.deepEqual([run, bell], [waiting.run, { id, kind, digest, keyId, signature }]);
+  assert.ok(!rung.includes(taken.id));
+  assert.equal((await getMessage(database.pool, taken.id))?.rev, 1);
+});
