@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startServices, type Services } from '../support/services.js';
+import { bellOf } from '../../src/auth/index.js';
+import { makePool } from '../../src/db/index.js';
+import { keepDecision, ring } from '../support/bells.js';
 import { holdRun } from '../support/locks.js';
 import { startStack, type Stack } from '../support/stack.js';
 import { action, audit, decide, getRun, parkedPayment, startRun, submit, until } from '../support/flows.js';
@@ -108,13 +111,16 @@ describe('a run that is parked at its gate', () => {
 
   it('makes one record of a worker killed inside a policy check', async () => {
     const parked = await parkedPayment(stack);
+    const pool = makePool({ url: stack.databaseUrl, applicationName: 'restart', max: 2 });
+    const by = { id: 'finance', kind: 'human', roles: ['finance.controller'], permissions: [] } as const;
+    const decision = await keepDecision(stack, pool, by, parked);
+    await pool.end();
     const hold = await holdRun(stack.databaseUrl, parked.run);
-    const decided = decide(stack, 'finance', parked.approval, 'approve');
+    await ring(stack, parked.run, bellOf(decision));
     await until('the policy check at the row', () => hold.someoneWaits());
     await stack.worker.kill('SIGKILL');
     await hold.release();
     await stack.worker.restart();
-    await decided;
     await action(stack, 'agent', parked.poll, 'executed');
     assert.equal((await audit(stack, parked.run, 'approval.decided')).length, 1);
     assert.equal((await services.drafts()).filter((one) => one.key.startsWith(parked.run)).length, 1);

@@ -18,15 +18,13 @@ import { bellOf } from '../../src/auth/index.js';
 import { jsonValue } from '../../src/client/attest.js';
 import { makePool, type Pool } from '../../src/db/index.js';
 import { decide } from '../../src/engine/index.js';
-import { newId } from '../../src/model/ids.js';
 import type { SealedMessage, SignedBody, SignedMessage } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
-import { insertDecision } from '../../src/store/decisions.js';
 import { documentOf, stateWithoutValues } from '../../src/store/document.js';
 import { getPlan } from '../../src/store/flows.js';
 import { currentPolicySet } from '../../src/store/policy.js';
 import { getRun as getRunRow } from '../../src/store/runs.js';
-import { keepMessages, ring } from '../support/bells.js';
+import { keepDecision, keepMessages, ring } from '../support/bells.js';
 import { audit, getRun, startRun, until } from '../support/flows.js';
 import { holdRun } from '../support/locks.js';
 import { projectRoot } from '../support/paths.js';
@@ -81,7 +79,7 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
     target = await startTarget();
     const dynamicConfig = ['limit.historyCount.suggestContinueAsNew=12'];
     stack = await startStack({ own: true, dynamicConfig, env: { ERP_URL: target.url }, policies });
-    pool = makePool({ url: stack.databaseUrl, applicationName: 'moments', max: 2 });
+    pool = makePool({ url: stack.databaseUrl, applicationName: 'moments', max: 8 });
     people = await meetPeople(stack);
   });
   after(async () => {
@@ -94,13 +92,15 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
     const values = body.kind === 'submit' ? [jsonValue('args', payment)] : [];
     const [message] = await keepMessages(stack, pool, run, [{ principal, body, values }]);
     assert.ok(message);
+    // Rung for by the test alone, in an order of its own.
+    await pool.query(`update message set next_at = 'infinity' where id = $1`, [message.id]);
     return message;
   };
   const ringFor = (message: SealedMessage): Promise<void> => ring(stack, message.run, bellOf(message), 'dev');
   const submission = { kind: 'submit', transition: 'pay', expectedVersion: null } as const;
   /** The approval that this submit opens, when the run takes it as its next message but so many. */
   const foresee = async (
-    run: string,
+    { id, run, text }: SealedMessage,
     after: number,
   ): Promise<{ readonly approval: string; readonly digest: string }> => {
     const row = await getRunRow(pool, run);
@@ -109,9 +109,9 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
     const set = await currentPolicySet(pool);
     assert.ok(row !== null && document !== null && plan !== null && set !== null);
     const kit = makeKit(set, row.environment, { author: null, promoter: null });
-    const time = new Date().toISOString();
+    const { time, refs } = JSON.parse(text) as SignedMessage;
     const body = { ...submission, arguments: payment };
-    const message = { v: 1, id: newId('msg'), run, time, principal: agent, body, refs: [] } as const;
+    const message = { v: 1, id, run, time, principal: agent, body, refs } as const;
     const key = `s${row.rev + 1}.${after}`;
     const decided = decide(plan, stateWithoutValues(document), { kind: 'message', time, message }, kit, key);
     const opened = decided.state.approvals.at(-1);
@@ -125,20 +125,6 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
   const asPrincipal = ({ id }: Person): Principal => ({
     ...{ id, kind: 'human', roles: ['finance.controller'], permissions: [] },
   });
-  /** Durable as the API makes it, and its run has not heard of it. */
-  const keepDecision = async (
-    by: Person,
-    to: { run: string; approval: string; digest: string },
-  ): Promise<SealedMessage> => {
-    const message = await keep(to.run, asPrincipal(by), decisionOf(to, 'approve'));
-    const { time } = JSON.parse(message.text) as SignedMessage;
-    const { run, approval, digest } = to;
-    await insertDecision(pool, {
-      ...{ id: message.id, approval, run, byId: by.id, byKind: 'human', decision: 'approve', digest },
-      ...{ reasonRef: null, at: time, status: 'accepted', code: null },
-    });
-    return message;
-  };
   /** As whoever sent it is told to ask. */
   const keptReply = ({ id }: SealedMessage): Reply => ({
     ...{ status: 202, code: null, body: { decision: { href: `/v1/decisions/${id}` } } },
@@ -164,11 +150,12 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
   const refusals = async (run: string): Promise<unknown[]> =>
     (await audit(stack, run, 'approval.refused')).map(({ data }) => data['code']);
   const effects = (run: string): number => target.effects().filter((one) => one.run === run).length;
-  const timerFired = (run: string): Promise<unknown> =>
-    until(`the timer of ${run}`, async () => {
+  const inHistory = (run: string, event: string): Promise<unknown> =>
+    until(`${event} of ${run}`, async () => {
       const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${run}/history`);
-      return JSON.stringify(body).includes('EVENT_TYPE_TIMER_FIRED');
+      return JSON.stringify(body).includes(`EVENT_TYPE_${event}`);
     });
+  const timerFired = (run: string): Promise<unknown> => inHistory(run, 'TIMER_FIRED');
 
   /** The gate is settled as it says, its effect was or was not made, and the record is whole and agrees. */
   async function ends(run: string, approval: string, status: 'consumed' | 'denied' | 'expired' | 'revoked') {
@@ -197,22 +184,27 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
       Parked,
     ];
     const [inTime, tooLate] = (await parkAll(['short', 'brief'])) as [Parked, Parked];
+    // The API answers before the workflow's task is complete: only then is the timer Temporal's.
+    for (const { run } of [inTime, tooLate]) await inHistory(run, 'TIMER_STARTED');
     await stack.worker.kill('SIGKILL');
 
     // An id that nobody could know yet, over REST.
-    const first = await foresee(guessed, 0);
+    const guess = await keep(guessed, agent, submission);
+    const first = await foresee(guess, 0);
     const to = { ...approved, approval: first.approval, digest: first.digest };
     const noSuch = await decideOn(a, to, 'approve');
     assert.deepEqual([noSuch.status, noSuch.code], [404, 'NOT_FOUND']);
-    await ringFor(await keep(guessed, agent, submission));
+    await ringFor(guess);
     // Signed by the service itself, and in the run's history before what it is about.
-    const second = await foresee(early, 1);
+    const late = await keep(early, agent, submission);
+    const second = await foresee(late, 1);
     const decidedEarly = await keep(early, asPrincipal(a), decisionOf(second, 'approve'));
     await ringFor(decidedEarly);
-    await ringFor(await keep(early, agent, submission));
+    await ringFor(late);
     // The same two messages the other way round.
-    const third = await foresee(orderly, 0);
-    await ringFor(await keep(orderly, agent, submission));
+    const orderlySubmit = await keep(orderly, agent, submission);
+    const third = await foresee(orderlySubmit, 0);
+    await ringFor(orderlySubmit);
     await ringFor(await keep(orderly, asPrincipal(a), decisionOf(third, 'approve')));
 
     // Within the time that the API waits for a worker before it leaves the decision to Temporal.
@@ -286,7 +278,7 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
       const [a] = people.controllers;
       const decisionFirst = async (): Promise<void> => {
         const { run, approval, ...parked } = await park(people.agent, 'short', 'pay');
-        const decision = await keepDecision(a, { run, approval, ...parked });
+        const decision = await keepDecision(stack, pool, asPrincipal(a), { run, approval, ...parked });
         const hold = await holdRun(stack.databaseUrl, run);
         await ringFor(decision);
         await until('the decision at the row', () => hold.someoneWaits());
@@ -307,7 +299,7 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
         const hold = await holdRun(stack.databaseUrl, parked.run);
         await close();
         await until('what closes it at the row', () => hold.someoneWaits());
-        const decision = await keepDecision(a, parked);
+        const decision = await keepDecision(stack, pool, asPrincipal(a), parked);
         await ringFor(decision);
         await hold.release();
         assert.equal((await fateOf(keptReply(decision))).word, code);

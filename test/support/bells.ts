@@ -4,8 +4,9 @@ import { bellOf, loadKeys } from '../../src/auth/index.js';
 import { keep, type Value } from '../../src/client/attest.js';
 import { withTransaction, type Pool } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
-import type { Bell, SealedMessage, SignedBody } from '../../src/model/message.js';
+import type { Bell, SealedMessage, SignedBody, SignedMessage } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
+import { insertDecision } from '../../src/store/decisions.js';
 import { getRun } from '../../src/store/runs.js';
 import { asSuperuser } from './database.js';
 import type { Stack } from './stack.js';
@@ -99,4 +100,29 @@ export async function keepMessages(
     }
     return kept;
   });
+}
+
+/** A human's act as the API makes it durable, of which its run has not heard. */
+export async function keepDecision(
+  stack: Pick<Stack, 'home'>,
+  pool: Pool,
+  by: Principal,
+  { run, approval, digest }: { readonly run: string; readonly approval: string; readonly digest: string },
+): Promise<SealedMessage> {
+  const body = {
+    kind: 'decide',
+    approval,
+    digest,
+    decision: 'approve',
+    reasonGiven: false,
+    via: 'rest',
+  } as const;
+  const [message] = await keepMessages(stack, pool, run, [{ principal: by, body }]);
+  assert.ok(message);
+  const { time } = JSON.parse(message.text) as SignedMessage;
+  await insertDecision(pool, {
+    ...{ id: message.id, approval, run, byId: by.id, byKind: by.kind, decision: 'approve', digest },
+    ...{ reasonRef: null, at: time, status: 'accepted', code: null },
+  });
+  return message;
 }

@@ -1,6 +1,9 @@
 import pg from 'pg';
 
-/** Holds the row of a run, so that its next policy check waits inside its transaction. Others may hold other runs. */
+/**
+ * Holds the row of a run, so that its next policy check waits inside its transaction, and so does the API before it keeps
+ * a message. Others may hold other runs.
+ */
 export async function holdRun(
   databaseUrl: string,
   run: string,
@@ -8,7 +11,7 @@ export async function holdRun(
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   await client.query('begin');
-  await client.query('select 1 from run where id = $1 for update', [run]);
+  await client.query('select 1 from run where id = $1 for no key update', [run]);
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const watcher = new pg.Client({ connectionString: databaseUrl });
   await watcher.connect();
