@@ -6,7 +6,6 @@ import { decideOn, meetPeople, park, type Parked, type People, type Reply } from
 import { startTarget, type Target } from '../../drill/target.js';
 import { verifyChain } from '../../src/audit/index.js';
 import { makePool, type Pool } from '../../src/db/index.js';
-import type { MessageBody } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
 import { audit, getRun, startRun, until } from '../support/flows.js';
 import { holdRun } from '../support/locks.js';
@@ -95,11 +94,12 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
   const refusals = async (run: string): Promise<unknown[]> =>
     (await audit(stack, run, 'approval.refused')).map(({ data }) => data['code']);
   const effects = (run: string): number => target.effects().filter((one) => one.run === run).length;
-  const timerFired = (run: string): Promise<unknown> =>
+  const timerIs = (run: string, what: 'STARTED' | 'FIRED'): Promise<unknown> =>
     until(`the timer of ${run}`, async () => {
       const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${run}/history`);
-      return JSON.stringify(body).includes('EVENT_TYPE_TIMER_FIRED');
+      return JSON.stringify(body).includes(`EVENT_TYPE_TIMER_${what}`);
     });
+  const timerFired = (run: string): Promise<unknown> => timerIs(run, 'FIRED');
 
   /** The gate is settled as it says, its effect was or was not made, and the record is whole and agrees. */
   async function ends(run: string, approval: string, status: 'consumed' | 'denied' | 'expired' | 'revoked') {
@@ -128,39 +128,37 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
       Parked,
     ];
     const [inTime, tooLate] = (await parkAll(['short', 'brief'])) as [Parked, Parked];
+    // A caller is answered by the store, before Temporal has the step.
+    await Promise.all([inTime, tooLate].map(({ run }) => timerIs(run, 'STARTED')));
     await stack.worker.kill('SIGKILL');
 
     const pay = async (run: string, after: number) => {
-      const submit: MessageBody = {
-        kind: 'submit',
-        transition: 'pay',
-        arguments: payment,
-        expectedVersion: null,
-      };
-      const attested = await ahead.sign(run, agent, submit);
-      return { attested, ...(await ahead.foresee(attested.message, after)) };
+      const body = { kind: 'submit', transition: 'pay', expectedVersion: null } as const;
+      const asked = { run, by: agent, body, args: payment };
+      const bell = await ahead.store(asked);
+      return { bell, ...(await ahead.foresee(asked, bell, after)) };
     };
     const approve = ({ approval, digest }: { approval: string; digest: string }, run: string) =>
-      ahead.sign(
+      ahead.store({
         run,
-        { id: a.id, kind: 'human', roles: ['finance.controller'], permissions: [] },
-        { kind: 'decide', approval, digest, decision: 'approve', reasonGiven: false },
-      );
+        by: { id: a.id, kind: 'human', roles: ['finance.controller'], permissions: [] },
+        body: { kind: 'decide', approval, digest, decision: 'approve', reasonGiven: false },
+      });
     // An id that nobody could know yet, over REST.
     const first = await pay(guessed, 0);
     const to = { ...approved, approval: first.approval, digest: first.digest };
     const noSuch = await decideOn(a, to, 'approve');
     assert.deepEqual([noSuch.status, noSuch.code], [404, 'NOT_FOUND']);
-    await ahead.signal(first.attested);
+    await ahead.ring(guessed, first.bell);
     // Signed by the service itself, and in the run's history before what it is about.
     const second = await pay(early, 1);
     const decidedEarly = await approve(second, early);
-    await ahead.signal(decidedEarly);
-    await ahead.signal(second.attested);
+    await ahead.ring(early, decidedEarly);
+    await ahead.ring(early, second.bell);
     // The same two messages the other way round.
     const third = await pay(orderly, 0);
-    await ahead.signal(third.attested);
-    await ahead.signal(await approve(third, orderly));
+    await ahead.ring(orderly, third.bell);
+    await ahead.ring(orderly, await approve(third, orderly));
 
     // Within the time that the API waits for a worker before it leaves the decision to Temporal.
     const lastSeconds = until('its last two seconds', () =>
@@ -209,7 +207,7 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
     const [refused] = await audit(stack, early, 'approval.refused');
     assert.deepEqual(
       [refused?.data['code'], refused?.data['decisionId'], refused?.actor.id],
-      ['NOT_FOUND', decidedEarly.message.id, a.id],
+      ['NOT_FOUND', decidedEarly.id, a.id],
     );
     const called = await stack.fetchAs('auditor', 'GET', `/v1/audit?type=request.refused&limit=500`);
     assert.ok(
@@ -232,41 +230,47 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
     it('in the instant of closing: whichever the run takes first', async () => {
       const [a] = people.controllers;
       const decisionFirst = async (): Promise<void> => {
-        const { run, approval, ...parked } = await park(people.agent, 'short', 'pay');
+        const { run, approval, digest, expiresAt } = await park(people.agent, 'short', 'pay');
+        const bell = await ahead.store({
+          run,
+          by: { id: a.id, kind: 'human', roles: ['finance.controller'], permissions: [] },
+          body: { kind: 'decide', approval, digest, decision: 'approve', reasonGiven: false },
+        });
         const hold = await holdRun(stack.databaseUrl, run);
-        const replied = decideOn(a, { run, approval, ...parked }, 'approve');
+        await ahead.ring(run, bell);
         await until('the decision at the row', () => hold.someoneWaits());
-        await until('its time to be up', () => Promise.resolve(Date.now() > parked.expiresAt));
+        await until('its time to be up', () => Promise.resolve(Date.now() > expiresAt));
         await hold.release();
-        assert.equal((await fateOf(await replied)).word, 'applied');
         await ends(run, approval, 'consumed');
         assert.equal((await audit(stack, run, 'approval.expired')).length, 0);
       };
       const behind = async (
         name: 'brief' | 'long',
-        closing: (run: string) => Promise<unknown>,
+        prepare: (run: string) => Promise<() => Promise<unknown>>,
         code: string,
         status: 'expired' | 'revoked',
       ): Promise<void> => {
         const parked = await park(people.agent, name, 'pay');
+        const close = await prepare(parked.run);
         const hold = await holdRun(stack.databaseUrl, parked.run);
-        const closed = closing(parked.run);
+        const closed = close();
         await until('what closes it at the row', () => hold.someoneWaits());
         const replied = decideOn(a, parked, 'approve');
-        await until('the decision to be durable', async () => {
-          const found = await pool.query('select 1 from decision where approval = $1', [parked.approval]);
-          return found.rowCount === 1;
-        });
+        await until('the decision at the row as well', async () => (await hold.waiting()) >= 2);
         await hold.release();
         await closed;
         assert.equal((await fateOf(await replied)).word, code);
         await ends(parked.run, parked.approval, status);
         assert.deepEqual(await refusals(parked.run), [code]);
       };
-      const cancel = (run: string) => people.operator.post(`/v1/runs/${run}/cancel`, { reason: 'a moment' });
+      const operator: Principal = { id: 'ops', kind: 'human', roles: [], permissions: ['run.operate'] };
+      const cancel = async (run: string) => {
+        const bell = await ahead.store({ run, by: operator, body: { kind: 'cancel' } });
+        return () => ahead.ring(run, bell);
+      };
       await Promise.all([
         decisionFirst(),
-        behind('brief', () => Promise.resolve(), 'APPROVAL_EXPIRED', 'expired'),
+        behind('brief', () => Promise.resolve(() => Promise.resolve()), 'APPROVAL_EXPIRED', 'expired'),
         behind('long', cancel, 'APPROVAL_REVOKED', 'revoked'),
       ]);
     });
