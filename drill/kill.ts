@@ -21,12 +21,13 @@ import {
   type Stood,
   type Struck,
 } from './kill-phases.js';
+import { strikeUnderWay } from './kill-under-way.js';
 import { killTable } from './table.js';
 import { startTarget, type Target } from './target.js';
 
 // `npm run drill:kill [-- --parked 500]`: parks approvals; kills everything in turn, with a new build deployed, while all
 // of them wait; does it again, with another build, while people decide; has the rest decided, and counts what was lost,
-// executed without approval, or twice. JSON on stdout, or a table by `--markdown`; status 1 when any of it is not 0.
+// executed without approval, or twice; then kills what is under way in a run. JSON on stdout, or a table by `--markdown`; status 1 when any of it is not 0.
 
 const { values } = parseArgs({
   options: {
@@ -37,6 +38,8 @@ const { values } = parseArgs({
 const parkedCount = Math.max(Math.trunc(Number(values.parked)) || 0, 6);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const inFlight = 8;
+/** Runs of each class of what is under way when the worker dies. */
+const underWayCount = Math.min(Math.max(Math.floor(parkedCount / 10), 2), 20);
 
 interface Builds {
   readonly second: Build;
@@ -160,10 +163,15 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
   const calm = await decideAll(people, rest);
   say(`the remaining ${rest.length} decided`);
   const { counts, faulty, ...judged } = await judge(pool, target, cases);
-  const stayed = stood.every(({ waiting }) => waiting === cases.length) && effectsBeforeAnyDecision === 0;
-  const ok = stayed && faults.every((fault) => counts[fault] === 0);
-  const decided = (wanted: string): number => cases.filter(({ plan }) => plan.decision === wanted).length;
   const effects = target.effects();
+  const underWay = await strikeUnderWay({ stack, pool, people, target }, underWayCount);
+  for (const one of underWay) say(`${one.name}: ${JSON.stringify(one)}`);
+  const stayed = stood.every(({ waiting }) => waiting === cases.length) && effectsBeforeAnyDecision === 0;
+  const ok =
+    stayed &&
+    faults.every((fault) => counts[fault] === 0) &&
+    underWay.every((one) => one.faults.length === 0);
+  const decided = (wanted: string): number => cases.filter(({ plan }) => plan.decision === wanted).length;
   const report = {
     machine: machine(),
     builds: { first: buildOf(projectRoot).bundle, second: builds.second.bundle, third: builds.third.bundle },
@@ -176,6 +184,7 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
     requestsRepeatedUnderTheSameKey: effects.reduce((sum, one) => sum + one.requests - 1, 0),
     ...judged,
     ...counts,
+    underWay,
     ok,
     faulty: faulty.slice(0, 10),
   };

@@ -1,4 +1,5 @@
 import type { Stood, Struck } from './kill-phases.js';
+import type { UnderWay } from './kill-under-way.js';
 
 // What docs/reliability.md shows of a run of the kill drill.
 
@@ -9,6 +10,7 @@ export interface KillReport {
   readonly whileAllWait: readonly Stood[];
   readonly whilePeopleDecide: readonly Struck[];
   readonly rest: { readonly approvals: number };
+  readonly underWay: readonly UnderWay[];
   readonly executedOnce: number;
   readonly deniedUntouched: number;
   readonly requestsRepeatedUnderTheSameKey: number;
@@ -37,6 +39,11 @@ export function killTable(report: KillReport): string {
         ...[one.name, one.decisions, one.takenAtOnce, one.durableAtOnce, one.repeated, one.unanswered],
         ...[seconds(one.firstAcceptedMs), seconds(one.readyAgainMs)],
       ]),
+    ),
+    '',
+    ...table(
+      ['under way in a run', 'runs', 'faults'],
+      report.underWay.map((one) => [one.name, one.runs, one.faults.length]),
     ),
     '',
     ...table(

@@ -15,12 +15,20 @@ export interface Effect {
 export interface Target {
   readonly url: string;
   effects(): readonly Effect[];
+  /** Its requests act and get no answer before `release`; `arrived` once there is one. */
+  hold(run: string): Held;
   close(): Promise<void>;
+}
+
+export interface Held {
+  readonly arrived: Promise<void>;
+  readonly release: () => void;
 }
 
 /** `onEffect` is told of each request that acts, when it arrives. */
 export async function startTarget(onEffect: (run: string) => void = () => undefined): Promise<Target> {
   const effects = new Map<string, Effect>();
+  const held = new Map<string, { readonly arrive: () => void; readonly released: Promise<void> }>();
   const server = createServer((request, response) => {
     request.resume().on('end', () => {
       const given = request.headers['idempotency-key'];
@@ -31,14 +39,28 @@ export async function startTarget(onEffect: (run: string) => void = () => undefi
         effects.set(key, { key, run, requests: 1 });
         onEffect(run);
       } else known.requests += 1;
-      response.writeHead(201, { 'content-type': 'application/json' });
-      response.end(JSON.stringify({ id: key, status: 'draft' }));
+      const answer = (): void => {
+        response.writeHead(201, { 'content-type': 'application/json' });
+        response.end(JSON.stringify({ id: key, status: 'draft' }));
+      };
+      const hold = held.get(run);
+      if (hold === undefined) return answer();
+      hold.arrive();
+      void hold.released.then(answer);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     effects: () => [...effects.values()],
+    hold: (run) => {
+      let release = (): void => undefined;
+      const arrived = new Promise<void>((arrive) => {
+        const released = new Promise<void>((resolve) => (release = resolve));
+        held.set(run, { arrive, released });
+      });
+      return { arrived, release: () => release() };
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -54,8 +54,8 @@ async function attempt(call: Call, id: string, body: DecisionBody, via: Decision
     ...(via === 'slack' ? { waitMs: slackWaitMs } : {}),
   });
   const said = await refusal(call, found.row.run, outcome);
-  if (said !== null)
-    return outcome.status === 'answered' && outcome.by === 'door' ? noted(call, id, body, said) : said;
+  const isByDoor = outcome.status === 'answered' && outcome.by === 'door';
+  if (said !== null) return isByDoor ? noted(call, id, body, said) : said;
   return outcome.status === 'answered' ? applied(call, id) : accepted(decisionId);
 }
 

@@ -42,6 +42,15 @@ describe('the kill drill', () => {
       blows,
     );
     assert.equal(new Set(Object.values(report['builds'])).size, 3);
+    const underWay = [
+      'cancel under way, then kill -9 of the worker',
+      'deadline under way, then kill -9 of the worker',
+      '30 messages under way, the worker stopped and continued',
+    ];
+    assert.deepEqual(
+      (report['underWay'] as { name: string; faults: string[] }[]).map(({ name, faults }) => [name, faults]),
+      underWay.map((name) => [name, []]),
+    );
     const shown = killTable(report as unknown as KillReport);
     assert.match(shown, /executed exactly once \| 5 of 5 \|\n\| denied, and never executed \| 1 of 1 \|/);
     for (const name of blows) assert.equal(shown.split(`\n| ${name} |`).length, 3);

@@ -7,7 +7,7 @@ import pg from 'pg';
 export async function holdRun(
   databaseUrl: string,
   run: string,
-): Promise<{ someoneWaits(): Promise<boolean>; release(): Promise<void> }> {
+): Promise<{ someoneWaits(): Promise<boolean>; waiting(): Promise<number>; release(): Promise<void> }> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   await client.query('begin');
@@ -15,14 +15,20 @@ export async function holdRun(
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const watcher = new pg.Client({ connectionString: databaseUrl });
   await watcher.connect();
+  /** Also those that wait behind somebody who waits. */
+  const waiting = async (): Promise<number> => {
+    const { rowCount } = await watcher.query(
+      `with recursive waiter (pid) as (
+         select pid from pg_stat_activity where $1 = any(pg_blocking_pids(pid))
+         union select a.pid from pg_stat_activity a join waiter w on w.pid = any(pg_blocking_pids(a.pid)))
+       select 1 from waiter`,
+      [rows[0]?.pid],
+    );
+    return rowCount ?? 0;
+  };
   return {
-    someoneWaits: async () => {
-      const { rowCount } = await watcher.query(
-        'select 1 from pg_stat_activity where $1 = any(pg_blocking_pids(pid))',
-        [rows[0]?.pid],
-      );
-      return (rowCount ?? 0) > 0;
-    },
+    waiting,
+    someoneWaits: async () => (await waiting()) > 0,
     release: async () => {
       await client.query('commit');
       await Promise.all([client.end(), watcher.end()]);
