@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Principal } from '../../src/model/principal.js';
 import { after, before, describe, it } from 'node:test';
 import { startServices, type Services } from '../support/services.js';
 import { bellOf } from '../../src/auth/index.js';
@@ -112,7 +113,7 @@ describe('a run that is parked at its gate', () => {
   it('makes one record of a worker killed inside a policy check', async () => {
     const parked = await parkedPayment(stack);
     const pool = makePool({ url: stack.databaseUrl, applicationName: 'restart', max: 2 });
-    const by = { id: 'finance', kind: 'human', roles: ['finance.controller'], permissions: [] } as const;
+    const by: Principal = { id: 'finance', kind: 'human', roles: ['finance.controller'], permissions: [] };
     const decision = await keepDecision(stack, pool, by, parked);
     await pool.end();
     const hold = await holdRun(stack.databaseUrl, parked.run);

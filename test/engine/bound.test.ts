@@ -88,7 +88,12 @@ describe('the digest of an action', () => {
       ...[{ run: 'run_2' }, { stay: 2 }, { state: 'b' }, { planHash: 'x' }, { environment: 'x' }],
       { successes: [[action.idempotencyKey.split(':').slice(1, 3).join(':'), 1]] },
     ].map((one) => of({}, one));
-    const all = [action.digest, ...changed, ...elsewhere, of({}, {}, boundRules([{ rule: gate({ because: ['x'] }) }]))];
+    const all = [
+      action.digest,
+      ...changed,
+      ...elsewhere,
+      of({}, {}, boundRules([{ rule: gate({ because: ['x'] }) }])),
+    ];
     assert.deepEqual([...new Set(all)], all);
   });
 

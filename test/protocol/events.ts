@@ -58,7 +58,8 @@ function* ringsTwice(world: World): Generator<Move> {
 
 /** Where nothing comes after its time: the same decision, made when that was up. */
 function lateOne(flight: Flight, approval: ApprovalState | undefined): Flight[] {
-  if (approval === undefined || !isOpen(approval.status) || lastMoment(approval, noQueues) === undefined) return [];
+  if (approval === undefined || !isOpen(approval.status) || lastMoment(approval, noQueues) === undefined)
+    return [];
   return [{ ...flight, late: true }];
 }
 

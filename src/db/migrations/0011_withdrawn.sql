@@ -19,7 +19,7 @@ insert into flow_publication (name)
 
 create index idempotency_age on idempotency (created_at);
 
-create function grant_application_rights_0021() returns void language plpgsql as $$
+create function grant_application_rights_0011() returns void language plpgsql as $$
 begin
   grant select, insert, update, delete on flow_withdrawal, flow_publication to countersign_app;
   grant delete on folder_flow to countersign_app;
