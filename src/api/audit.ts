@@ -4,7 +4,7 @@ import * as answers from '../model/api-answers.js';
 import { readEntry, readRecords, type RecordFilter } from '../audit/index.js';
 import { decodeCursor, encodeCursor } from '../store/cursor.js';
 import { answer, route, type Call, type Reply, type Route } from './call.js';
-import { badCursor, notFound } from './problem.js';
+import { badCursor, notFound, problem, type Problem } from './problem.js';
 import { reconstruct } from './reconstruction.js';
 import { visibleRun } from './run-body.js';
 
@@ -98,10 +98,12 @@ export const auditRoutes: readonly Route[] = [
     params: runParams,
     query: api.noQuery,
     answers: { 200: { description: 'what was checked', schema: answers.replayed } },
-    errors: ['ENGINE_UNAVAILABLE'],
+    errors: ['ENGINE_UNAVAILABLE', 'RATE_LIMITED'],
     handle: async (call, { params }) => {
       const found = await visibleRun(call, params.id);
-      return found.kind === 'problem' ? found : answer(200, await call.deps.client.replay(params.id));
+      if (found.kind === 'problem') return found;
+      const report = await call.deps.client.replay(params.id);
+      return report === 'busy' ? tooManyReplays() : answer(200, report);
     },
   }),
 ];
@@ -137,4 +139,13 @@ async function page(
   const nextCursor =
     items.length > query.limit && last !== undefined ? encodeCursor([last.index, asOfSize]) : null;
   return answer(200, { data, nextCursor, asOfSize });
+}
+
+function tooManyReplays(): Problem {
+  return problem(
+    'RATE_LIMITED',
+    'as many replays wait as this process takes: try again',
+    {},
+    { 'Retry-After': '5' },
+  );
 }

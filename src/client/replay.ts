@@ -7,7 +7,8 @@ import { refusedMessages, verifyChain } from '../audit/index.js';
 import { payloadConverter, undecodable } from '../workflows/payload-converter.js';
 import type { ClientDeps } from './deps.js';
 import { rawHistory } from './history.js';
-import type { History } from '@temporalio/common/lib/proto-utils.js';
+import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
+import { replayKernel } from './replay-kernel.js';
 
 export interface ReplayReport {
   readonly ok: boolean;
@@ -17,14 +18,16 @@ export interface ReplayReport {
 /**
  * Replays a run's history against this build's kernel, then compares what stock replay does not look
  * at (TEMPORAL.md, trap 4): every recorded answer of policy checks and executors with the store's own,
- * and the run's chain, link by link.
+ * and the run's chain, link by link. `busy`: as many replays wait as this process takes.
  */
-export async function replayRun(deps: ClientDeps, run: string): Promise<ReplayReport> {
+export async function replayRun(deps: ClientDeps, run: string): Promise<ReplayReport | 'busy'> {
   const history = await rawHistory(deps, run);
   if (history === null)
     return report([{ name: 'history', ok: false, detail: 'Temporal has no history of this run' }]);
+  const kernel = await checkKernel(deps, run, history);
+  if (kernel === null) return 'busy';
   return report([
-    await replayKernel(deps, run, history),
+    kernel,
     await compareSteps(deps, run, history),
     await compareMessages(deps, run, history),
     await checkChain(deps, run),
@@ -37,17 +40,20 @@ function report(checks: ReplayReport['checks']): ReplayReport {
 
 type Check = ReplayReport['checks'][number];
 
-async function replayKernel(deps: ClientDeps, run: string, history: History): Promise<Check> {
-  const { Worker } = await import('@temporalio/worker');
-  try {
-    await Worker.runReplayHistory({ workflowBundle: { codePath: deps.workflowBundle } }, history, run);
-    return { name: 'kernel', ok: true, detail: `${history.events?.length ?? 0} events replay on this build` };
-  } catch (error) {
-    return {
-      name: 'kernel',
-      ok: false,
-      detail: error instanceof Error ? error.message : 'the history does not replay',
-    };
+async function checkKernel(deps: ClientDeps, run: string, history: History): Promise<Check | null> {
+  const asked = { bundle: deps.workflowBundle, run, history: JSON.parse(historyToJSON(history)) as unknown };
+  const replayed = await replayKernel(asked);
+  switch (replayed.status) {
+    case 'busy':
+      return null;
+    case 'differs':
+      return bad('kernel', replayed.detail);
+    case 'replayed':
+      return {
+        name: 'kernel',
+        ok: true,
+        detail: `${history.events?.length ?? 0} events replay on this build`,
+      };
   }
 }
 

@@ -93,11 +93,14 @@ export interface RunClient {
   ): Promise<void>;
   /** Temporal's own history as JSON, `{events}`; null when Temporal has none. */
   history(run: string): Promise<{ readonly events: readonly Json[] } | null>;
-  /** Replays that history against the current kernel and compares it with the chain's heads. */
-  replay(run: string): Promise<{
-    readonly ok: boolean;
-    readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[];
-  }>;
+  /** Replays that history against the current kernel and compares it with the store. `busy`: too many wait. */
+  replay(run: string): Promise<
+    | {
+        readonly ok: boolean;
+        readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[];
+      }
+    | 'busy'
+  >;
   /** Does Temporal answer, and does a worker poll? */
   health(): Promise<{ readonly temporal: boolean; readonly worker: boolean }>;
   close(): Promise<void>;
