@@ -188,8 +188,9 @@ async function changes(
   const digests = { field: 'digest', decided: digest.toWellFormed(), current: now.digest };
   if (seen === null) return [digests];
   const fieldsOf = async ({ transition, doc, requestedBy }: ApprovalRow): Promise<Record<string, Json>> => ({
-    ...{ transition, tool: doc.tool, requestedBy },
+    ...{ transition, tool: doc.tool, tier: doc.tier, requestedBy },
     arguments: (await readJson(deps, doc.argumentsRef)) ?? {},
+    shown: { summary: doc.summary, consequence: doc.consequence, preview: doc.preview },
   });
   const [old, current] = await Promise.all([fieldsOf(seen), fieldsOf(now)]);
   const differing = Object.keys(current).filter((key) => canonical(old[key]) !== canonical(current[key]));

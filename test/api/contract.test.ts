@@ -345,7 +345,7 @@ describe('when the audit store is away', () => {
     try {
       const text = await makeMetrics(pool, () => 7).text();
       assert.match(text, /^countersign_store_up 0$/m);
-      assert.match(text, /^countersign_internal_errors_total 7$/m);
+      assert.match(text, /^countersign_internal_errors_total\{process="api"\} 7$/m);
       assert.doesNotMatch(text, /^countersign_(runs|approvals|notifications_undelivered)\{/m);
     } finally {
       await pool.end();
