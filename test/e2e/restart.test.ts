@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { startServices, type Services } from '../support/services.js';
 import { bellOf } from '../../src/auth/index.js';
 import { makePool } from '../../src/db/index.js';
+import type { Principal } from '../../src/model/principal.js';
 import { keepDecision, ring } from '../support/bells.js';
 import { holdRun } from '../support/locks.js';
 import { startStack, type Stack } from '../support/stack.js';
@@ -112,7 +113,9 @@ describe('a run that is parked at its gate', () => {
   it('makes one record of a worker killed inside a policy check', async () => {
     const parked = await parkedPayment(stack);
     const pool = makePool({ url: stack.databaseUrl, applicationName: 'restart', max: 2 });
-    const by = { id: 'finance', kind: 'human', roles: ['finance.controller'], permissions: [] } as const;
+    const by: Principal = {
+      ...{ id: 'finance', kind: 'human', roles: ['finance.controller'], permissions: [] },
+    };
     const decision = await keepDecision(stack, pool, by, parked);
     await pool.end();
     const hold = await holdRun(stack.databaseUrl, parked.run);

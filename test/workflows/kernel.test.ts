@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { bell, begun, drive, stepped, taken } from './driver.js';
+import { bell, begun, drive, stepped, taken, type Driver } from './driver.js';
 
 // What the kernel does with what arrives: it orders, and decides nothing.
 
