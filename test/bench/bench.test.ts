@@ -19,7 +19,7 @@ const report = z.strictObject({
   machine: z.record(z.string(), z.unknown()),
   sizes: z.record(z.string(), z.number()),
   ratio: z.number().positive(),
-  events: z.strictObject({ governed: z.literal(26), bare: z.literal(15) }),
+  events: z.strictObject({ governed: z.literal(24), bare: z.literal(15) }),
   governed: side,
   bare: side,
   workerKill: z
