@@ -4,7 +4,6 @@ import { after, before, describe, it } from 'node:test';
 import { startServices, type Services } from '../support/services.js';
 import { bellOf } from '../../src/auth/index.js';
 import { makePool } from '../../src/db/index.js';
-import type { Principal } from '../../src/model/principal.js';
 import { keepDecision, ring } from '../support/bells.js';
 import { holdRun } from '../support/locks.js';
 import { startStack, type Stack } from '../support/stack.js';
