@@ -6,7 +6,7 @@ import { error, warn, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { defaultChainDepth, header } from './header.js';
 import { checkReadOnly } from './read-only.js';
-import { checkReads } from './reads.js';
+import { checkNoArguments, checkReads } from './reads.js';
 import type { OnEnterShape, StateShape, WorkflowShape } from './shapes.js';
 import { compileTransition, isGated } from './transitions.js';
 import { compileMapping } from './values.js';
@@ -88,6 +88,7 @@ function compileOnEnter(to: Compiling, shape: OnEnterShape, path: Path, charter:
   if ('connection' in compiled.executor) checkEntryTier(to, shape.tier, path, charter);
   const output = compileMapping(to, shape.output, [...path, 'output']);
   checkReads(to, { name: 'onEnter', inputSchema: null, ...compiled, output }, path);
+  checkNoArguments(to, output, path);
   const because = shape.readOnlyBecause;
   checkReadOnly(to, { ...compiled, tier: shape.tier ?? null, because }, path);
   return {

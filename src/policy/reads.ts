@@ -63,6 +63,20 @@ export function declaredNames(schema: JsonObject | null): readonly string[] {
   return isObject(properties) ? Object.keys(properties) : [];
 }
 
+/** Nobody submits an onEnter: there are no arguments, so not even all of them together can be read. */
+export function checkNoArguments(to: Compiling, output: readonly Mapping[], path: Path): void {
+  for (const { scope, segments, text } of mappingPaths(output)) {
+    if (scope === 'arguments' && segments.length === 0)
+      error(
+        to,
+        'UNDECLARED_ARGUMENT',
+        [...path, 'output'],
+        `\`${text}\` reads arguments, and an onEnter has none: read the context or the input`,
+        'key',
+      );
+  }
+}
+
 /** Also true of what is no argument, and of what a schema leaves open or says in a way that is not looked into. */
 export function declares(schema: JsonObject | null, { scope, segments }: PathOperand): boolean {
   const [name, ...rest] = segments;

@@ -41,7 +41,8 @@ describe('which flows and versions start', () => {
     (await api.ask('auditor', 'GET', `/v1/audit?limit=500&flow=${name}&type=${type}`)).body.data;
   const file = (): string => join(api.home, 'policies', 'flows', `${name}.json`);
   const reload = async (): Promise<any> => {
-    const reloaded = await api.ask('admin', 'POST', '/v1/policies/reload');
+    const confirm = ['staging', 'prod', 'lab'];
+    const reloaded = await api.ask('admin', 'POST', '/v1/policies/reload', { confirm });
     assert.equal(reloaded.status, 200, reloaded.text);
     return reloaded.body;
   };

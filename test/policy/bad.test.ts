@@ -543,6 +543,14 @@ const meaning: readonly Row[] = [
     `${S}/a/onEnter/output`,
   ],
   [
+    'all arguments in a mapping of onEnter',
+    withStates(
+      'a:\n  terminal: true\n  onEnter:\n    executor: { kind: noop }\n    «output: { x: $.arguments }',
+    ),
+    'UNDECLARED_ARGUMENT',
+    `${S}/a/onEnter/output`,
+  ],
+  [
     'a charter gate on what no tool declares',
     agent('permissions: { execute: [erp.payment.draft] }\napproval_gate: { on: «amuont > 50000 }'),
     'UNDECLARED_ARGUMENT',
