@@ -585,6 +585,23 @@ describe('what the runtime asks for by itself', () => {
     assert.deepEqual([refusal(walk, clerk), refusal(walk, other)], ['requester', 'may']);
   });
 
+  it('has no requester where the runtime itself started the run', () => {
+    const of = plan(
+      [
+        state('a', [transition('next', 'a')]),
+        state('late', [transition('on', 'c', { actor: 'deterministic', executor: rest })]),
+        state('c'),
+      ],
+      { timeoutMs: hour, onTimeout: { target: 'late' } },
+    );
+    const walk = begin(of, {}, clerk);
+    walk.run = { ...walk.run, startedBy: { id: 'countersign', kind: 'runtime' } };
+    walk.send({ kind: 'timeout', time: at(hour) });
+    assert.equal(walk.run.executing?.action.requester, null);
+    walk.outcome();
+    assert.equal(walk.run.status, 'timed_out');
+  });
+
   it('is judged and recorded as the runtime, whoever led there, and stays an operator matter when it fails', () => {
     const guards = [{ kind: 'not', guard: { kind: 'role', role: 'clerk' } }] as const;
     const on = expr(path('context', 'x'), '==', literal(null));
