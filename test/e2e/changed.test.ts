@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { canonical } from '../../src/model/canonical.js';
-import { bindingDigest } from '../../src/engine/index.js';
+import { bindingDigest, boundRules } from '../../src/engine/index.js';
 import type { Action } from '../../src/engine/state.js';
 import type { JsonObject } from '../../src/model/json.js';
 import { stateWithoutValues, type RunDocument } from '../../src/store/document.js';
@@ -299,10 +299,10 @@ describe('what an approver has approved, and something changes it', () => {
     await refused(await approvedThen(({ run }) => inDoc(run, evil)), /is not what was approved/);
     const fitting = (document: any): void => {
       evil(document);
-      const [{ action, gate }] = document.approvals;
+      const [{ action, gates }] = document.approvals;
       const digest = (value: JsonObject): string => sha256(canonical(value));
       const whole: Action = { ...action, arguments: { amount: 5_000 } };
-      action.digest = bindingDigest({ digest }, stateWithoutValues(document), whole, gate);
+      action.digest = bindingDigest({ digest }, stateWithoutValues(document), whole, boundRules(gates));
     };
     await refused(
       await approvedThen(({ run }) => inDoc(run, fitting)),
@@ -329,7 +329,7 @@ describe('what an approver has approved, and something changes it', () => {
     );
     hold.release();
     await slow;
-    await refused(parked, /names another action than the one that would run/);
+    await refused(parked, /somebody who approved it no longer decides where it waited/);
   });
 
   it("somebody writes into the run's document while it waits: nothing is built on it, and the run says so", async () => {
