@@ -144,9 +144,12 @@ export function isCalledOff(run: RunState, attempts: readonly AttemptRow[], nowM
 /** The outcome of an effect that ends before its next attempt. */
 export function abandonedOutcome(attempts: readonly AttemptRow[]): Exclude<Outcome, { status: 'succeeded' }> {
   const last = attempts.at(-1);
-  const attempt = last?.attempt ?? 0;
-  if (last !== undefined && last.outcome === null)
-    return { status: 'unknown', message: 'the attempt was lost and its outcome is unknown', attempt };
+  if (last !== undefined && last.outcome === null) {
+    const message = 'the attempt was lost and its outcome is unknown';
+    return { status: 'unknown', message, attempt: last.attempt };
+  }
+  // Of the attempt that is not begun: what the record says of the one before stays as it is.
+  const attempt = (last?.attempt ?? 0) + 1;
   const message = 'the run was cancelled or its time ran out before the next attempt';
   if (!attempts.some((one) => one.effectPossible))
     return { status: 'failed', errorClass: 'permanent', message, attempt };
