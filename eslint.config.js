@@ -67,6 +67,7 @@ const doors = {
       'audit',
       'store',
       'db',
+      'workflows/bell',
       'workflows/messages',
       'workflows/payload-converter',
     ],

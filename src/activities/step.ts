@@ -155,8 +155,7 @@ async function take(
         );
   // Nothing to decide, nothing to record: the run is as it was.
   const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
-  if (isIdle && ground.loaded !== null && canonical(course.after) === canonical(ground.loaded.state))
-    return unchanged(tx, row);
+  if (isIdle && ground.loaded !== null && isSame(course.after, ground.loaded.state)) return unchanged(tx, row);
   return persist(deps, tx, {
     ...{ row, plan: ground.plan, policySet, before: ground.loaded, ...course },
     rev: row.rev + 1,
@@ -165,6 +164,11 @@ async function take(
     isForked: false,
     time: new Date().toISOString(),
   });
+}
+
+/** A state may hold megabytes: what nothing has touched is not looked through. */
+function isSame(a: RunState, b: RunState): boolean {
+  return a === b || canonical(a) === canonical(b);
 }
 
 async function unchanged(tx: Tx, row: RunRow): Promise<Stepped> {

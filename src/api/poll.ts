@@ -116,7 +116,8 @@ async function inFlight(call: Call, id: string): Promise<Polled | Problem> {
   const base = { id, run, transition };
   const failed = (code: string, why: string): Polled =>
     polled(run, 'failed', { ...base, status: 'failed', error: { code, message: why } });
-  if (message.isWithdrawn) return failed('ENGINE_UNAVAILABLE', 'it was withdrawn: nothing came of it');
+  if (said === null && message.isWithdrawn)
+    return failed('ENGINE_UNAVAILABLE', 'it was withdrawn: nothing came of it');
   if (said === null) return polled(run, 'executing', { ...base, status: 'executing' });
   if (said.status === 'refused') return failed(said.code, said.message);
   // Attached to an action that was already open: that one is the answer.

@@ -27,8 +27,11 @@ export function retryHeaders(code: Refusal['code']): Record<string, string> {
 }
 
 export function unavailable(code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE'): Problem {
-  const what = code === 'AUDIT_UNAVAILABLE' ? 'the store of runs and records' : 'the workflow engine';
-  return problem(code, `${what} does not answer: try again`, {}, { 'Retry-After': '2' });
+  const detail =
+    code === 'AUDIT_UNAVAILABLE'
+      ? 'the store of runs and records does not answer, so nothing can be said: repeat the request under the same Idempotency-Key'
+      : 'the workflow engine does not answer, and nothing runs of what was asked: try again';
+  return problem(code, detail, {}, { 'Retry-After': '2' });
 }
 
 function fields({ guard, rule, why, errorClass, errors, action }: Refusal): object {

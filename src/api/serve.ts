@@ -141,7 +141,7 @@ function explain(call: Call, error: unknown): Reply {
   if (call.deps.isUnavailable(error)) {
     return problem(
       'AUDIT_UNAVAILABLE',
-      'the store of runs and records does not answer, so nothing runs: try again',
+      'the store of runs and records does not answer, so nothing can be said: repeat the request under the same Idempotency-Key',
       {},
       { 'Retry-After': '2' },
     );

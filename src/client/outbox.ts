@@ -1,5 +1,6 @@
 import { isUnavailable, withTransaction } from '../db/index.js';
 import { bellOf } from '../auth/index.js';
+import { closedStatuses } from '../engine/state.js';
 import { dueMessages, getMessage, type MessageRow } from '../store/messages.js';
 import { getRun } from '../store/runs.js';
 import { startMessageId } from './attest.js';
@@ -63,5 +64,7 @@ async function ringAgain(deps: ClientDeps, message: MessageRow): Promise<void> {
     return;
   }
   const start = row.rev > 0 ? null : await getMessage(deps.pool, startMessageId(row.id));
-  await temporal.ring(deps, row, bellOf(message), start === null ? null : bellOf(start));
+  const rung = await temporal.ring(deps, row, bellOf(message), start === null ? null : bellOf(start));
+  if (rung === 'gone' && !closedStatuses.includes(row.status))
+    console.error(`outbox: run \`${row.id}\` is ${row.status}, and Temporal has no open workflow of it`);
 }

@@ -1,10 +1,10 @@
 import type { MessageKind, SealedMessage } from '../model/message.js';
 import { mostDocumentBytes, mostOpenApprovals, mostOpenBytes, mostUnanswered } from '../model/limits.js';
-import { closedStatuses, type Refusal } from '../engine/state.js';
+import { closedStatuses, type Answer, type Refusal } from '../engine/state.js';
 import { bellOf } from '../auth/index.js';
-import { withTransaction, type Tx } from '../db/index.js';
+import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
 import { countUnanswered, getMessage, withdrawMessage } from '../store/messages.js';
-import { shareRun, type RunRow } from '../store/runs.js';
+import { lockDoor, shareRun, type RunRow } from '../store/runs.js';
 import { bytesOf, currentId, keep, startMessageId, tooLarge, type Asked } from './attest.js';
 import type { MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
@@ -39,12 +39,7 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   const answered = waitForAnswer(deps, waiter, kept.message, posting.waitMs);
   // Rung for by whoever stored it; what that one could not do, the outbox does.
-  const rung = kept.isNew ? await ring(deps, kept.row, kept.message) : 'rung';
-  if (
-    rung !== 'rung' &&
-    kept.message.kind !== 'decide' &&
-    (await withdrawMessage(deps.pool, kept.message.id))
-  ) {
+  if (kept.isNew && (await isWithdrawn(deps, kept.row, kept.message))) {
     answered.stop();
     await answered.outcome;
     return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
@@ -52,7 +47,23 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
   return answered.outcome;
 }
 
+/**
+ * The engine did not take it, and nobody will: only then may its caller be told so. A store that does not answer has
+ * not withdrawn it: it is kept, and may be taken.
+ */
+async function isWithdrawn(deps: ClientDeps, row: RunRow, message: SealedMessage): Promise<boolean> {
+  try {
+    const rung = await ring(deps, row, message);
+    if (rung === 'rung' || message.kind === 'decide') return false;
+    return await withdrawMessage(deps.pool, message.id);
+  } catch (error) {
+    if (isUnavailable(error)) return false;
+    throw error;
+  }
+}
+
 async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<Kept> {
+  await lockDoor(tx, posting.run);
   const row = await shareRun(tx, posting.run);
   if (row === null) return refused('NOT_FOUND', `no run \`${posting.run}\``);
   const { id, isKept } = await currentId(tx, posting.id);
@@ -101,16 +112,17 @@ function refusalNow(row: RunRow, kind: MessageKind, expectedVersion: number | nu
 async function noRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Promise<Refusal | null> {
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
   const waiting = await countUnanswered(tx, row.id);
-  if (waiting.count >= mostUnanswered)
+  // What programs ask for takes no room from what people decide, and neither from who stops the run.
+  if ((kind === 'submit' ? waiting.submits : waiting.others) >= mostUnanswered)
     return no(
       'RATE_LIMITED',
-      `the run has ${waiting.count} messages that it has not answered: ask again when it has`,
+      `the run has ${kind === 'submit' ? waiting.submits : waiting.others} messages of this kind that it has not answered: ask again when it has`,
     );
   if (kind !== 'submit') return null;
-  if (row.openApprovals + waiting.count >= mostOpenApprovals)
+  if (row.openApprovals + waiting.submits >= mostOpenApprovals)
     return no(
       'RUN_FULL',
-      `the run has ${row.openApprovals} open approvals and ${waiting.count} requests without an answer, and ${mostOpenApprovals} of both are the most: have some decided first`,
+      `the run has ${row.openApprovals} open approvals and ${waiting.submits} requests without an answer, and ${mostOpenApprovals} of both are the most: have some decided first`,
     );
   const open = row.openBytes + waiting.bytes + bytes;
   if (open > mostOpenBytes)
@@ -146,7 +158,7 @@ export function waitForAnswer(
     await waiter.watch(
       run,
       async () => {
-        const answer = (await getMessage(deps.pool, id))?.answer ?? null;
+        const answer = await answerNow(deps, id);
         if (answer === null) return false;
         found = { status: 'answered', answer, by: 'run' };
         return true;
@@ -159,4 +171,14 @@ export function waitForAnswer(
   // Whoever rings may fail first: the rejection is seen when it is awaited.
   outcome.catch(() => undefined);
   return { outcome, stop: () => stopping.abort() };
+}
+
+/** Null: none yet, or the store does not say. The message is kept: nothing is told of it that is not known. */
+async function answerNow({ pool }: Pick<ClientDeps, 'pool'>, id: string): Promise<Answer | null> {
+  try {
+    return (await getMessage(pool, id))?.answer ?? null;
+  } catch (error) {
+    if (isUnavailable(error)) return null;
+    throw error;
+  }
 }

@@ -4,6 +4,7 @@ import type { JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import { canonical } from '../model/canonical.js';
 import { refusedMessages, verifyChain } from '../audit/index.js';
+import { readBell } from '../workflows/bell.js';
 import { payloadConverter, undecodable } from '../workflows/payload-converter.js';
 import type { ClientDeps } from './deps.js';
 import { rawHistory } from './history.js';
@@ -106,10 +107,10 @@ async function compareMessages(deps: ClientDeps, run: string, history: History):
   const bells = valuesIn(
     history,
     (event) => event.workflowExecutionSignaledEventAttributes?.input?.payloads ?? [],
-  ).filter((value) => typeof value['id'] === 'string');
+  ).flatMap((value) => readBell(value) ?? []);
   const digests = await digestsOfMessages(deps.pool, run);
   const refused = await refusedMessages(deps.pool, run);
-  for (const { id, digest } of bells as unknown as readonly { id: string; digest: string }[]) {
+  for (const { id, digest } of bells) {
     if (digests.get(id) === digest || refused.has(id)) continue;
     return bad('messages', `the history has a bell for \`${id}\` that the store neither knows nor refused`);
   }

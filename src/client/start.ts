@@ -1,7 +1,7 @@
 import { newId } from '../model/ids.js';
 import type { SealedMessage, SignedBody } from '../model/message.js';
 import { bellOf } from '../auth/index.js';
-import { withTransaction, type Tx } from '../db/index.js';
+import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
 import { closeUnstarted, getRun, insertRun } from '../store/runs.js';
 import { currentId, jsonValue, keep, startMessageId, tooLarge, traceValues, type Value } from './attest.js';
 import { waitForAnswer } from './post.js';
@@ -25,7 +25,7 @@ export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequ
       mode: request.mode,
     };
     const rung = await temporal.startRun(deps, place, bellOf(message), null);
-    if (rung !== 'rung' && (await withTransaction(deps.pool, (tx) => closeUnstarted(tx, request.run))))
+    if (rung !== 'rung' && (await isClosedUnstarted(deps, request.run)))
       return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
   }
   return { status: await waiter.settled(deps.pool, request.run, request.waitMs) };
@@ -57,7 +57,7 @@ export async function startWithSubmit(
   const answered = waitForAnswer(deps, waiter, made.message, first.waitMs);
   const place = { id: request.run, namespace: namespaceOf(request), flow: request.flow, mode: request.mode };
   const rung = await temporal.startRun(deps, place, bellOf(made.started), bellOf(made.message));
-  if (rung !== 'rung' && (await withTransaction(deps.pool, (tx) => closeUnstarted(tx, request.run)))) {
+  if (rung !== 'rung' && (await isClosedUnstarted(deps, request.run))) {
     answered.stop();
     await answered.outcome;
     return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
@@ -95,4 +95,14 @@ export async function recordStart(
   const body: SignedBody = { kind: 'start', flow, flowVersion, planHash, mode, traceId };
   const asked = { id: startMessageId(run), run, environment, principal, body, values: startValues(request) };
   return (await keep(deps, tx, asked)).message;
+}
+
+/** Only what the store has closed never runs: where it does not answer, the start is kept and may be taken. */
+async function isClosedUnstarted({ pool }: ClientDeps, run: string): Promise<boolean> {
+  try {
+    return await withTransaction(pool, (tx) => closeUnstarted(tx, run));
+  } catch (error) {
+    if (isUnavailable(error)) return false;
+    throw error;
+  }
 }

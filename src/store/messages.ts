@@ -128,7 +128,9 @@ export async function withdrawMessage(q: Queryable, id: string): Promise<boolean
 }
 
 export interface Unanswered {
-  readonly count: number;
+  readonly submits: number;
+  /** Decisions, cancels and retries. */
+  readonly others: number;
   /** Canonical bytes of the values that they bring. */
   readonly bytes: number;
 }
@@ -136,11 +138,12 @@ export interface Unanswered {
 /** What a run has been asked and has not answered. */
 export async function countUnanswered(q: Queryable, run: string): Promise<Unanswered> {
   const { rows } = await q.query<Unanswered>(
-    `select count(*) as count, coalesce(sum(bytes), 0)::bigint as bytes from message
+    `select count(*) filter (where kind = 'submit') as submits, count(*) filter (where kind not in ('submit', 'start')) as others,
+            coalesce(sum(bytes), 0)::bigint as bytes from message
       where run = $1 and answer is null and withdrawn_at is null`,
     [run],
   );
-  return rows[0] ?? { count: 0, bytes: 0 };
+  return rows[0] ?? { submits: 0, others: 0, bytes: 0 };
 }
 
 /** Takes what is due to be rung for again, each once over all processes: after 2 s, doubling to 2 minutes. */

@@ -39,6 +39,9 @@ const columns = `r.id, r.flow, r.flow_version as "flowVersion", r.plan_hash as "
   r.updated_at as "updatedAt", r.problem, r.executing, r.doc, r.doc_digest as "docDigest",
   r.open_approvals as "openApprovals", r.open_bytes as "openBytes"`;
 
+/** Of a list: a run's document may be megabytes, and no list shows it. */
+const listed = columns.replace('r.doc,', 'null::text as doc,');
+
 /** A run that has taken no step. */
 export type NewRun = Omit<
   RunRow,
@@ -85,6 +88,11 @@ export async function getVisibleRun(q: Queryable, id: string, viewer: Viewer): P
 export async function lockRun(tx: Tx, id: string): Promise<RunRow | null> {
   const { rows } = await tx.query<RunRow>(`select ${columns} from run r where r.id = $1 for update`, [id]);
   return rows[0] ?? null;
+}
+
+/** One at a time asks a run for something, so that each is judged by what the one before has left. A step does not wait for it. */
+export async function lockDoor(tx: Tx, id: string): Promise<void> {
+  await write(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [`door:${findable(id)}`]);
 }
 
 /** Not changed until the transaction ends: a step waits for it, and it for a step. */
@@ -178,7 +186,7 @@ export async function listRuns(q: Queryable, filter: RunFilter): Promise<Page<Ru
   const before = filter.cursor === null ? [null, null] : decodeTimeCursor(filter.cursor);
   if (before === null) return null;
   const { rows } = await q.query<RunRow>(
-    `select ${columns} from run r
+    `select ${listed} from run r
       where ($1::text is null or r.flow = $1) and ($2::text is null or r.state = $2) and ($3::text is null or r.status = $3)
         and ($4::text is null or r.environment = $4) and ($5::text is null or r.started_by = $5)
         and ($6::timestamptz is null or (r.started_at, r.id) < ($6, $7))

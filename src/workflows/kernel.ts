@@ -70,9 +70,7 @@ const mostSignals = 9_000;
 interface Memory {
   readonly ports: Ports;
   known: Known;
-  queue: readonly Arrival[];
-  /** Bells were dropped, and that is not recorded yet. */
-  overflowed: boolean;
+  queue: Arrival[];
   /** Arrivals that are taken one at a time, since a step over several of them failed. */
   careful: number;
   running: (Execution & Running) | null;
@@ -97,9 +95,8 @@ export function makeKernel(input: RunInput, ports: Ports): Kernel {
   const memory: Memory = {
     ports,
     known,
-    // A run begins with its start, whatever came before its first task.
-    queue: dropped ? [...first, { kind: 'look' }] : first,
-    overflowed: dropped,
+    // A run begins with its start, whatever came before its first task. That signals were left behind is recorded.
+    queue: dropped ? [...first, { kind: 'look' }, garbage('overflow', 'unsigned')] : first,
     ...{ careful: 0, running: null, settled: [], timer: null, firedFor: null, signals: 0 },
   };
   const onSignal = (arrival: Arrival): void => {
@@ -121,7 +118,7 @@ function viewOf({ ports, known: { state, status, version, rev, head } }: Memory)
 
 /** As many as the server takes signals of one history: no arrival is dropped, and so no two replays differ. */
 function push(memory: Memory, arrival: Arrival): void {
-  memory.queue = [...memory.queue, arrival];
+  memory.queue.push(arrival);
 }
 
 async function keep(memory: Memory): Promise<Ended> {
@@ -144,12 +141,12 @@ async function keep(memory: Memory): Promise<Ended> {
 }
 
 /** What was asked and still waits is in the store, where the next history looks first; that signals were left is recorded. */
-function carryOver({ known, queue, overflowed }: Memory): Ended {
-  return { kind: 'continue', carried: { ...known, dropped: overflowed || queue.length > 0 } };
+function carryOver({ known, queue }: Memory): Ended {
+  return { kind: 'continue', carried: { ...known, dropped: queue.length > 0 } };
 }
 
-function hasWork({ queue, settled, overflowed }: Memory): boolean {
-  return queue.length > 0 || settled.length > 0 || overflowed;
+function hasWork({ queue, settled }: Memory): boolean {
+  return queue.length > 0 || settled.length > 0;
 }
 
 function mayContinue(memory: Memory): boolean {
@@ -174,9 +171,9 @@ async function advance(memory: Memory): Promise<Ended | null> {
   const result = await takeStep(memory, batch);
   if (result === null) return null;
   if (result.status === 'refused') return { kind: 'refused', reason: result.reason };
-  const left = leftOf(batch, result);
-  memory.queue = [...left, ...memory.queue];
-  memory.careful = Math.max(memory.careful - (batch.length - left.length), 0);
+  const waiting = [...batch, ...memory.queue];
+  memory.queue = leftOf(waiting, result);
+  memory.careful = Math.max(memory.careful - (waiting.length - memory.queue.length), 0);
   apply(memory, result);
   return ended(memory);
 }
@@ -184,10 +181,11 @@ async function advance(memory: Memory): Promise<Ended | null> {
 /**
  * What a step has not taken comes with the next one. Temporal delivers to a replay at once what it had delivered in
  * parts, when a task ran out of time while its step was under way: the step says how many arrivals it was given, and the
- * rest waits here as it waited there, so that the same steps follow.
+ * rest waits here as it waited there; where it was given more than one at a time here, they are taken with it. So the same
+ * steps follow.
  */
-function leftOf(batch: readonly Arrival[], { left, given }: Stepped): readonly Arrival[] {
-  return [...left.flatMap((index) => batch[index] ?? []), ...batch.slice(given)];
+function leftOf(waiting: readonly Arrival[], { left, given }: Stepped): Arrival[] {
+  return [...left.flatMap((index) => waiting[index] ?? []), ...waiting.slice(given)];
 }
 
 function ended(memory: Memory): Ended | null {
@@ -200,9 +198,7 @@ function takeBatch(memory: Memory): readonly Arrival[] {
   const size = memory.careful > 0 ? 1 : batchSize;
   const batch = memory.queue.slice(0, size);
   memory.queue = memory.queue.slice(size);
-  if (memory.queue.length > 0 || !memory.overflowed) return batch;
-  memory.overflowed = false;
-  return [...batch, garbage('overflow', 'unsigned')];
+  return batch;
 }
 
 /** An execution's result is the step that the store made of it: applied in its turn, once. */
@@ -218,7 +214,7 @@ function applySettled(memory: Memory): boolean {
   }
   // It builds on a step of which only the store knows: looking there brings that step.
   if (memory.settled.length > 0 && memory.queue.length === 0) push(memory, { kind: 'look' });
-  return memory.settled.length === 0 && memory.queue.length === 0 && !memory.overflowed;
+  return memory.settled.length === 0 && memory.queue.length === 0;
 }
 
 type Taken = Exclude<StepResult, { status: 'waiting' }>;

@@ -53,13 +53,15 @@ export function bell(id: string, kind: Bell['kind'] = 'submit'): Bell {
   return { id, kind, digest: `sha256:${id}`, keyId: 'key_1', signature: `signed-${id}` };
 }
 
+/** Stands for as many arrivals as the step was given. */
+const wholeBatch = -1;
+
 /** What a step leaves behind, where a test says nothing else. */
 export function stepped(rev: number, fields: Partial<Stepped> = {}): Stepped {
   return {
     ...{ status: 'stepped', rev, digest: `sha256:doc${rev}`, head: `sha256:head${rev}`, state: 'open' },
     ...{ runStatus: 'running', version: rev, wakeAt: null, execution: null, isEnding: false },
-    // A whole batch.
-    ...{ given: 50, left: [], isForked: false },
+    ...{ given: wholeBatch, left: [], isForked: false },
     ...fields,
   };
 }
@@ -122,7 +124,14 @@ export async function drive({ carried = null, ports: given = {} }: Beginning = {
       };
       const asked = {
         ...{ input, isOver: false },
-        give: (result: StepResult) => over(() => resolve(result)),
+        give: (result: StepResult) =>
+          over(() =>
+            resolve(
+              result.status === 'stepped' && result.given === wholeBatch
+                ? { ...result, given: input.arrivals.length }
+                : result,
+            ),
+          ),
         fail: (error: unknown) => over(() => reject(error)),
       };
       assert.ok(
