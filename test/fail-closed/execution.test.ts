@@ -117,7 +117,10 @@ describe('what would run', () => {
   };
   const inDoc = (path: string, value: string) => (run: Handle) =>
     governed.database.asSuperuser(
-      `update run set doc = jsonb_set(doc::jsonb, $1::text[], $2::jsonb)::text where id = $3`,
+      // With the digest that fits it: what stands beside a document proves nothing.
+      `with changed as (select jsonb_set(doc::jsonb, $1::text[], $2::jsonb)::text as doc from run where id = $3)
+       update run set doc = changed.doc, doc_digest = 'sha256:' || encode(sha256(convert_to(changed.doc, 'UTF8')), 'hex')
+         from changed where id = $3`,
       [path, value, run.id],
     );
 

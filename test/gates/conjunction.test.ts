@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { startStack, type Answer, type Stack } from '../support/stack.js';
@@ -126,6 +126,9 @@ describe('several gates before one action', () => {
     const [desk, vault] = [await parked('by.desk'), await parked('by.vault')];
     const changed = roles('desk: { roles: [boss] }, other: { roles: [clerk] }');
     writeFileSync(join(stack.policies, 'roles.yaml'), changed);
+    // Runs under way go on with the queue that their plans name.
+    const tools = join(stack.policies, 'tools', 'desk.yaml');
+    writeFileSync(tools, readFileSync(tools, 'utf8').replaceAll('queue: vault', 'queue: other'));
     const reloaded = await stack.fetchAs('admin', 'POST', '/v1/policies/reload', {});
     assert.equal(reloaded.status, 200, JSON.stringify(reloaded.body));
     assert.equal((await decide('cleo', desk)).body.why, 'role_missing');

@@ -183,13 +183,25 @@ describe('what a run has not taken', () => {
   test('is counted with its bytes until it is answered or withdrawn', async () => {
     const run = await makeRun();
     const made = [await put(run, {}, 10), await put(run, {}, 200), await put(run, {}, 3_000_000_000)];
-    assert.deepEqual(await countUnanswered(database.pool, run), { submits: 3, others: 0, bytes: 3_000_000_210 });
+    assert.deepEqual(await countUnanswered(database.pool, run), {
+      submits: 3,
+      others: 0,
+      bytes: 3_000_000_210,
+    });
     await take(made[0]?.id ?? '');
     assert.equal((await countUnanswered(database.pool, run)).submits, 3, 'taken is not answered');
     await answer(made[0]?.id ?? '', accepted);
     await withdrawMessage(database.pool, made[1]?.id ?? '');
-    assert.deepEqual(await countUnanswered(database.pool, run), { submits: 1, others: 0, bytes: 3_000_000_000 });
-    assert.deepEqual(await countUnanswered(database.pool, await makeRun()), { submits: 0, others: 0, bytes: 0 });
+    assert.deepEqual(await countUnanswered(database.pool, run), {
+      submits: 1,
+      others: 0,
+      bytes: 3_000_000_000,
+    });
+    assert.deepEqual(await countUnanswered(database.pool, await makeRun()), {
+      submits: 0,
+      others: 0,
+      bytes: 0,
+    });
   });
 });
 
