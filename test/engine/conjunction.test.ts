@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Message } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
 import type { Gate, GateTimeout, Transition } from '../../src/engine/plan.js';
-import { allApproved, gateViews, mayDecide, outOfReach } from '../../src/engine/index.js';
+import { allApproved, dueEvent, gateViews, mayDecide, outOfReach } from '../../src/engine/index.js';
 import { mayDecideAt } from '../../src/engine/deciders.js';
 import { humanGate } from '../../src/engine/gates.js';
 import { gateApproved } from '../../src/engine/quorum.js';
@@ -371,6 +371,54 @@ describe('a queue', () => {
     assert.equal(decideAt(walk, { ...dan, id: 'eve' }, 2), 'NOT_AN_APPROVER');
     for (const who of [clerk, holder('cora', 'clerk')]) assert.equal(decideAt(walk, who, 3), 'accepted');
     assert.ok(executes(walk));
+  });
+
+  /** Two of `desk` decide while each is out of it in turn; then it has both again, and nobody is left to decide. */
+  function widenedAgain(fields: Partial<Gate> = {}): Walk {
+    const walk = waiting([gate({ ...desk, quorum: { count: 2, perRole: [] }, ...fields })], {}, all);
+    decideAt(walk, clerk, 1);
+    Object.assign(walk, queues({ desk: ['cfo', 'sre'] }));
+    decideAt(walk, cfo, 2);
+    assert.equal(only(walk).status, 'open');
+    return Object.assign(walk, all);
+  }
+  const all = queues({ desk: ['clerk', 'cfo', 'sre'] });
+
+  it('that was narrowed and widened again approves at the approval’s moment, not denies', () => {
+    const walk = widenedAgain();
+    const { id, timer } = only(walk);
+    walk.send({ kind: 'deadline', time: new Date(timer).toISOString(), approval: id });
+    assert.deepEqual([only(walk).status, executes(walk)], ['approved', true]);
+  });
+
+  it('that was narrowed and widened again takes the next decision, whatever time would have done', () => {
+    for (const action of ['deny', 'approve'] as const) {
+      const walk = widenedAgain({ timeout: timeout(action, hour) });
+      assert.equal(decideAt(walk, sre, 3), 'accepted');
+      assert.deepEqual([only(walk).status, executes(walk)], ['approved', true]);
+    }
+  });
+
+  it('that settled what the timer was for moves it, so that nothing is due again', () => {
+    const walk = waiting(
+      [
+        gate({ ...desk, quorum: { count: 2, perRole: [] }, timeout: timeout('deny', hour) }),
+        gate({ roles: ['sox'], timeout: timeout('deny', 5 * hour) }),
+      ],
+      {},
+      all,
+    );
+    decideAt(walk, clerk, 1);
+    Object.assign(walk, queues({ desk: ['cfo', 'sre'] }));
+    decideAt(walk, cfo, 2);
+    Object.assign(walk, queues({ desk: ['clerk', 'cfo'] }));
+    assert.equal(only(walk).timer, start + hour);
+    walk.send({ kind: 'deadline', time: at(hour), approval: only(walk).id });
+    const { timer, expiresAt, roles, status } = only(walk);
+    assert.deepEqual([timer, expiresAt, status], [start + 5 * hour, start + 5 * hour, 'open']);
+    assert.deepEqual(roles, ['clerk', 'cfo', 'sox']);
+    assert.equal(armed(walk), 5 * hour);
+    assert.equal(dueEvent(walk.run, at(hour)), null);
   });
 
   it('that was narrowed between the decision and its execution stops it', () => {
