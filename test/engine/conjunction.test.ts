@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Message } from '../../src/model/message.js';
+import type { PolicySet } from '../../src/model/policy-set.js';
 import type { Principal } from '../../src/model/principal.js';
 import type { Gate, GateTimeout, Transition } from '../../src/engine/plan.js';
 import { allApproved, dueEvent, gateViews, mayDecide, outOfReach } from '../../src/engine/index.js';
@@ -10,6 +11,7 @@ import { humanGate } from '../../src/engine/gates.js';
 import { gateApproved } from '../../src/engine/quorum.js';
 import { momentOf } from '../../src/engine/standing.js';
 import type { ApprovalState } from '../../src/engine/state.js';
+import { queuesIn } from '../../src/schema/kit.js';
 import {
   answerOf,
   begin,
@@ -361,6 +363,20 @@ describe('a queue', () => {
     assert.ok(said.status === 'no' && said.message.startsWith('nobody decides this'));
     const view = gateViews(only(walk), walk.kit)[0];
     assert.deepEqual([view?.roles, view?.byPermission], [[], false]);
+  });
+
+  it('that is not declared while others are opens to nobody, also for what opens only now', () => {
+    const noPolicies: PolicySet = {
+      ...{ v: 1, baseDirectory: '/', connections: [], environments: [], roles: [], queues: [] },
+    };
+    const others = queuesIn({ ...noPolicies, queues: [{ name: 'else', roles: ['clerk'] }] });
+    const walk = waiting([desk], {}, { kit: { ...kit, ...others } });
+    assert.deepEqual([only(walk).gates[0]?.roles, only(walk).gates[0]?.byPermission], [[], false]);
+    for (const who of [clerk, dan]) assert.equal(decideAt(walk, who, 1), 'NOT_AN_APPROVER');
+    for (const none of [queuesIn(noPolicies), queuesIn(null)]) {
+      const label = waiting([desk], {}, { kit: { ...kit, ...none } });
+      assert.equal(decideAt(label, dan, 1), 'accepted');
+    }
   });
 
   it('that is a label is decided by permission, until it names roles', () => {
