@@ -92,7 +92,8 @@ export interface Executing {
 }
 
 export type StuckOn =
-  | { readonly kind: 'onEnter' }
+  /** `unknown`: what became of its effect is. */
+  | { readonly kind: 'onEnter'; readonly unknown?: true }
   | { readonly kind: 'chain' }
   | { readonly kind: 'action'; readonly action: Action };
 
