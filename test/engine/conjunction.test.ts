@@ -309,7 +309,9 @@ describe('gates that nobody wrote', () => {
     const human = { kind: 'human', queue: null, roles: ['clerk'] } as const;
     const count = (own: Partial<Gate>): number =>
       only(waiting([gate(own)], { executor: human, tier: 'reversible' })).gates.length;
-    assert.equal(count({ roles: ['clerk'], timeout: timeout('escalate', 9 * hour, 'sre') }), 1);
+    assert.equal(count({ roles: ['clerk'], timeout: timeout('deny', 9 * hour) }), 1);
+    assert.equal(count({ roles: ['clerk'], timeout: timeout('escalate', 9 * hour, 'sre') }), 2);
+    assert.equal(count({ roles: ['clerk'], timeout: timeout('approve', hour) }), 2);
     assert.equal(count({ roles: ['cfo'] }), 2);
     assert.equal(count({ roles: ['clerk', 'cfo'] }), 2);
     assert.equal(count({ roles: ['clerk'], queue: 'controllers' }), 2);
@@ -452,6 +454,49 @@ describe('a queue', () => {
     walk.outcome();
     assert.ok(!executes(walk));
     assert.match(walk.last.actions.at(-1)?.error?.message ?? '', /no longer decides where it waited/);
+  });
+});
+
+describe('a gate that was approved by others than its rule names', () => {
+  /** Approved while another effect is under way, which a new floor comes into force before the end of. */
+  function meanwhile(own: Gate, floor: Gate, approve: (walk: Walk) => void): string | undefined {
+    const other = transition('other', 'a', { executor: rest });
+    const go = transition('go', 'b', { executor: rest, tier: 'reversible', gates: [own] });
+    const walk = begin(plan([state('a', [go, other]), state('b')]));
+    walk.submit(agent, 'go');
+    walk.submit(agent, 'other');
+    approve(walk);
+    assert.equal(only(walk).status, 'approved');
+    walk.kit = { ...kit, floors: [{ tiers: ['reversible'], gate: floor }] };
+    walk.outcome();
+    return executes(walk) ? undefined : walk.last.actions.at(-1)?.error?.code;
+  }
+  const fire = (walk: Walk): void => void walk.fire(only(walk).id);
+  const because = ['environment'];
+
+  it('by time, or by whom an escalation added, answers for no floor that came since, but for its own rule', () => {
+    const byTime = gate({ roles: ['clerk'], timeout: timeout('approve', hour) });
+    const added = gate({ roles: ['clerk'], timeout: timeout('escalate', hour, 'sre') });
+    const bySre = (walk: Walk): void => {
+      fire(walk);
+      decideAt(walk, sre, hour + 1);
+    };
+    for (const [own, approve] of [
+      [byTime, fire],
+      [added, bySre],
+    ] as const) {
+      assert.equal(meanwhile(own, gate({ roles: ['clerk'], because }), approve), 'DIGEST_MISMATCH');
+      assert.equal(meanwhile(own, own, approve), undefined);
+    }
+  });
+
+  it('answers for it where those decided whom it names', () => {
+    const own = gate({ roles: ['clerk'], timeout: timeout('escalate', hour, 'sre') });
+    const floor = gate({ roles: ['clerk'], because });
+    assert.equal(
+      meanwhile(own, floor, (walk) => void decideAt(walk, clerk, 1)),
+      undefined,
+    );
   });
 });
 
