@@ -92,9 +92,13 @@ export function beginCourse(
     },
     takeDue: () => {
       const now = new Date().toISOString();
+      let last: string | null = null;
       for (let left = mostDue; left > 0; left -= 1) {
         const event = dueEvent(after, now);
-        if (event === null) return;
+        const moment = momentOf(after, event);
+        // What comes again as it was has nothing to say.
+        if (event === null || moment === last) return;
+        last = moment;
         const before = after;
         decideOn(event);
         if (after === before) return;
@@ -105,4 +109,11 @@ export function beginCourse(
     isClosed: () => closedStatuses.includes(after.status),
     done: () => ({ after, effects, facts, actions, taken, arrived }),
   };
+}
+
+/** Of what is due: whose it is, and for when its timer stands. */
+function momentOf({ approvals }: RunState, event: Event | null): string {
+  if (event?.kind !== 'deadline') return event?.kind ?? '';
+  const timers = approvals.flatMap(({ id, timer }) => (id === event.approval ? [timer] : []));
+  return `${event.approval} ${timers.join(' ')}`;
 }

@@ -2,7 +2,7 @@ import type { Transition } from './plan.js';
 import type { ApprovalState } from './state.js';
 import { bindingDigest, connectionsDigest } from './action.js';
 import { change, transitionOf } from './approvals.js';
-import { stricterThanAll } from './covers.js';
+import { stricterThanApproved } from './covers.js';
 import { actingPrincipal, actionFact, actorOf, derivedId, project, record, type Draft } from './draft.js';
 import { perform, remain } from './flow.js';
 import { boundRules, gatesFor } from './gates.js';
@@ -124,10 +124,9 @@ function changedSince(
   const reads = changedReads(bound.reads, readsOf(draft.kit, transition, draft.run));
   if (reads.length > 0) return readsProblem(reads);
   const now = gatesFor(transition, at, draft.kit)?.gates ?? [];
-  const then = approval.gates.map(({ rule }) => rule);
-  const more = stricterThanAll(
+  const more = stricterThanApproved(
     now.map(({ rule }) => rule),
-    then,
+    approval,
     draft.kit,
   );
   return more.length === 0

@@ -1,8 +1,9 @@
 import { canonical } from '../model/canonical.js';
 import type { Json } from '../model/json.js';
 import type { Gate } from './plan.js';
-import type { Kit } from './state.js';
+import type { ApprovalState, Kit } from './state.js';
 import { decidersOf } from './deciders.js';
+import { approvedByRule } from './quorum.js';
 
 // Gates of now beside those that something was approved under: does anybody ask for more?
 
@@ -17,10 +18,26 @@ export function stricterThanAll(now: readonly Gate[], then: readonly Gate[], kit
   return [...new Set(more)];
 }
 
+/**
+ * The same of gates that are approved. One that time approved, or that took people whom an escalation added, answers
+ * for its own rule only: nobody whom the rule names has stood for another.
+ */
+export function stricterThanApproved(now: readonly Gate[], approval: Approved, kit: QueueKit): string[] {
+  const kept = approval.gates.map(({ rule }) => rule);
+  const byRule = kept.filter((_rule, index) => approvedByRule(approval, index, kit));
+  const others = now.filter((gate) => !kept.some((one) => isSame(gate, one)));
+  return stricterThanAll(others, byRule, kit);
+}
+
+type Approved = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters'>;
+
+function isSame(one: Gate, other: Gate): boolean {
+  return canonical(one as unknown as Json) === canonical(other as unknown as Json);
+}
+
 /** The rules that `now` has and `then` has not, by name; none: whoever satisfied `then` satisfies `now`. */
 export function stricterThan(now: Gate, then: Gate, kit: QueueKit): string[] {
-  const same = canonical(now as unknown as Json) === canonical(then as unknown as Json);
-  if (same) return [];
+  if (isSame(now, then)) return [];
   const rules: readonly (readonly [string, boolean])[] = [
     ['roles', takesOthers(now, then, kit)],
     ['quorum', now.quorum.count > then.quorum.count || slotsMissing(now, then)],

@@ -11,10 +11,13 @@ export interface Deciders {
   readonly byPermission: boolean;
 }
 
-/** The gate's roles, else its queue's as they are now; where there are none either, the permission decides. */
+/**
+ * The gate's roles, else its queue's as they are now; where there are none either, the permission decides. A queue
+ * that policies with queues do not declare has been taken away: it opens to nobody.
+ */
 export function decidersOf({ roles, queue }: Pick<Gate, 'roles' | 'queue'>, kit: QueueKit): Deciders {
   const named = roles.length > 0 || queue === null ? roles : kit.queueRoles(queue);
-  return { roles: named, byPermission: named.length === 0 };
+  return { roles: named ?? [], byPermission: named?.length === 0 };
 }
 
 /** A queue that named roles when the gate opened, and names none now, opens to nobody. */

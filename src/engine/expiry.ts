@@ -7,7 +7,7 @@ import { actionFact, project, record, type Draft } from './draft.js';
 import { isOpen, remain } from './flow.js';
 import { ruleText } from './gates.js';
 import { allApproved, gateApproved } from './quorum.js';
-import { momentOf } from './standing.js';
+import { momentOf, standingOf } from './standing.js';
 
 // What time does to an open approval: remind, escalate, approve at a gate, expire.
 
@@ -26,7 +26,7 @@ export function deadline(draft: Draft, event: Deadline): void {
   if (approval === undefined || !isOpen(approval.status)) return;
   const now = momentMeant(draft, event);
   const due = [...approval.gates.keys()].filter((index) => momentOf(approval, index, kit) <= now);
-  if (due.length === 0) return waitOn(draft, approval, event);
+  if (due.length === 0) return settledMeanwhile(draft, approval, event);
   const denied = approval.gates.some(
     (gate, index) => due.includes(index) && denies(draft, approval, gate, index, now),
   );
@@ -45,8 +45,19 @@ function momentMeant({ time }: Draft, { at }: Deadline): number {
   return at === undefined ? now : Math.max(now, Math.min(at, now + skewMs));
 }
 
-/** A timer that was armed for what a decision has settled meanwhile, or too early: nothing is over yet. */
-function waitOn(draft: Draft, { id, timer }: ApprovalState, { at }: Deadline): void {
+/** Nothing is over: its timer came too early, or decisions, or queues as they are now, have settled what it was for. */
+function settledMeanwhile(draft: Draft, approval: ApprovalState, event: Deadline): void {
+  if (allApproved(approval, draft.kit)) return approved(draft, approval);
+  waitOn(draft, approval, event);
+}
+
+/** The timer goes on to what waits by now. */
+function waitOn(draft: Draft, approval: ApprovalState, { at }: Deadline): void {
+  const { id } = approval;
+  const gates = approval.gates.map((gate) => ({ ...gate, roles: decidersNow(gate, draft.kit).roles }));
+  const standing = standingOf({ ...approval, gates }, draft.kit);
+  const { timer } = standing;
+  change(draft, id, { gates, ...standing });
   const ahead = Math.max(0, (at ?? 0) - Date.parse(draft.time));
   // By the clock that fired too early, what is left begins so much later.
   draft.effects.push({ kind: 'arm', approval: id, at: timer + (ahead > skewMs ? ahead : 0) });

@@ -71,15 +71,13 @@ export function applying(gates: readonly Gate[], at: GuardContext): Applying | n
 /**
  * The default gate of what is irreversible (one approval by somebody else) is kept by every gate that keeps the
  * requester out. The gate of a `human` executor is kept by one that its author wrote for the same people, and that
- * time does not approve.
+ * time neither approves nor opens to others.
  */
 function answersFor({ rule, asked }: AskingGate, implied: AskingGate): boolean {
   if (asked.source === 'tier' || asked.source === 'executor' || rule.separation.requester === false)
     return asked.source === 'executor' && implied.asked.source === 'tier';
   if (implied.asked.source === 'tier') return true;
-  return (
-    implied.asked.source === 'executor' && samePeople(rule, implied.rule) && !approvesByTime(rule.timeout)
-  );
+  return implied.asked.source === 'executor' && samePeople(rule, implied.rule) && onlyDenies(rule.timeout);
 }
 
 function samePeople(one: Gate, other: Gate): boolean {
@@ -90,8 +88,9 @@ function samePeople(one: Gate, other: Gate): boolean {
   );
 }
 
-function approvesByTime(stage: GateTimeout | null | undefined): boolean {
-  return stage !== null && stage !== undefined && (stage.action === 'approve' || approvesByTime(stage.then));
+/** Time ends it and does nothing else, in any of its stages. */
+function onlyDenies(stage: GateTimeout | null | undefined): boolean {
+  return stage === null || stage === undefined || (stage.action === 'deny' && onlyDenies(stage.then));
 }
 
 /** The gate policy that a digest names: the rules of every gate that applies. Null: there is none. */

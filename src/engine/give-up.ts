@@ -1,4 +1,5 @@
 import type { Fact } from '../model/records.js';
+import { unknownOf } from './outcome.js';
 import { closedStatuses, type Answer, type Decision, type Problem, type RunState } from './state.js';
 
 export interface GivingUp {
@@ -37,12 +38,8 @@ export function giveUp(run: RunState, { code, key, time, why, messages }: Giving
     state: {
       ...run,
       ...{ status: 'stuck', problem, executing: null, waitingAnswer: null },
-      stuckOn:
-        executing === null
-          ? { kind: 'chain' }
-          : executing.at === 'onEnter'
-            ? { kind: 'onEnter' }
-            : { kind: 'action', action: executing.action },
+      // What it was stuck on already, and may be unknown, is so still.
+      stuckOn: executing === null ? (run.stuckOn ?? { kind: 'chain' }) : unknownOf(executing),
     },
     effects: [
       ...effects,

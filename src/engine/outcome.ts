@@ -1,6 +1,6 @@
 import { jsonTrouble, type JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
-import type { Executing, Outcome, Problem } from './state.js';
+import type { Executing, Outcome, Problem, StuckOn } from './state.js';
 import { project, record, refuse, type Draft } from './draft.js';
 import { moveDenied } from './approvals.js';
 import { consume, startApproved } from './approved.js';
@@ -86,8 +86,7 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
       action: action.id,
     });
   }
-  if (unknown)
-    return stick(draft, error, executing.at === 'onEnter' ? { kind: 'onEnter' } : { kind: 'action', action });
+  if (unknown) return stick(draft, error, unknownOf(executing));
   if (executing.at === 'onEnter') {
     return stick(
       draft,
@@ -101,6 +100,11 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
   }
   if (action.byRuntime === true) return stick(draft, error, { kind: 'chain' });
   remain(draft);
+}
+
+/** What a run is stuck on when nobody knows what became of this effect. */
+export function unknownOf({ at, action }: Executing): StuckOn {
+  return at === 'onEnter' ? { kind: 'onEnter', unknown: true } : { kind: 'action', action };
 }
 
 /** What had to wait while an effect was under way: cancel, the run's time-out, approved actions. */

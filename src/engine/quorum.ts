@@ -22,6 +22,12 @@ export function gateApproved(approval: Voted, index: number, kit: QueueKit): boo
   return enough(people.length, gate.rule.quorum.count) && fill(slots, people).size === slots.length;
 }
 
+/** Also without time, and without the people whom escalations added: by those whom its rule names. */
+export function approvedByRule(approval: Voted, index: number, kit: QueueKit): boolean {
+  const gates = approval.gates.map(({ byTime: _byTime, added: _added, ...gate }) => gate);
+  return gateApproved({ ...approval, gates }, index, kit);
+}
+
 export interface Share {
   /** Distinct humans whose approvals count at this gate. */
   readonly approved: number;

@@ -12,8 +12,9 @@ import { policyRefusal } from './submit.js';
 
 /** Why a stuck run's step is not done again; null: it is. What may have happened already is a human's to repeat. */
 export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'status'> | null {
-  const { stuckOn, problem } = draft.run;
-  if (stuckOn?.kind !== 'action' && problem?.code !== 'EXECUTOR_UNKNOWN') return null;
+  const { stuckOn } = draft.run;
+  const isUnknown = stuckOn?.kind === 'action' || (stuckOn?.kind === 'onEnter' && stuckOn.unknown === true);
+  if (!isUnknown) return null;
   const { principal } = message;
   if (principal.kind !== 'human')
     return {

@@ -62,13 +62,13 @@ function firstDenial(approval: Gated, kit: QueueKit): number | undefined {
 
 /**
  * Nobody's decision counts from then on: a gate has denied, or time has approved at all that still waited.
- * Undefined: there is a stage after this one.
+ * Undefined: there is a stage after this one, or all are approved and only what follows it has not come.
  */
 export function lastMoment(approval: Gated, kit: QueueKit): number | undefined {
   const left = waiting(approval, kit);
-  const byTime = left.every((gate) => endingOf(gate, approval.action.tier).action === 'approve')
-    ? Math.max(...left.map((gate) => gate.expiresAt))
-    : Infinity;
+  const endsByTime =
+    left.length > 0 && left.every((gate) => endingOf(gate, approval.action.tier).action === 'approve');
+  const byTime = endsByTime ? Math.max(...left.map((gate) => gate.expiresAt)) : Infinity;
   const last = Math.min(firstDenial(approval, kit) ?? Infinity, byTime);
   return last === Infinity ? undefined : last;
 }

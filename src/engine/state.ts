@@ -92,7 +92,8 @@ export interface Executing {
 }
 
 export type StuckOn =
-  | { readonly kind: 'onEnter' }
+  /** `unknown`: what became of its effect is. */
+  | { readonly kind: 'onEnter'; readonly unknown?: true }
   | { readonly kind: 'chain' }
   | { readonly kind: 'action'; readonly action: Action };
 
@@ -242,8 +243,8 @@ export interface Kit {
         readonly status: 'invalid';
         readonly errors: readonly { readonly pointer: string; readonly message: string }[];
       };
-  /** Roles of a queue; empty when there are none. */
-  queueRoles(queue: string): readonly string[];
+  /** Roles of a queue; empty: no queue is declared at all, and its name is a label. Null: others are, and it is not. */
+  queueRoles(queue: string): readonly string[] | null;
   /** The environment's default gate deadline, milliseconds. */
   readonly gateTimeoutMs: number;
   /** What the environment asks for, whatever the author wrote. */

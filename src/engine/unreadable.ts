@@ -1,6 +1,7 @@
 import { isObject } from '../model/json.js';
 import type { Fact } from '../model/records.js';
-import { closedStatuses, type Action, type Answer, type Decision, type RunState } from './state.js';
+import { unknownOf } from './outcome.js';
+import { closedStatuses, type Answer, type Decision, type Executing, type RunState } from './state.js';
 
 // Plans, states and events come out of stores. What is not what this engine reads decides nothing, and is on record.
 
@@ -45,7 +46,7 @@ export function unreadable(run: RunState, event: unknown, key: string, why: stri
     state: {
       ...run,
       ...{ executing: null, status: 'stuck', problem },
-      stuckOn: { kind: 'action', action: executing as Action },
+      stuckOn: unknownOf(at(run, 'executing') as Executing),
     },
     trace: [...nothing.trace, fact('run.stuck', { code: problem.code, message })],
   };

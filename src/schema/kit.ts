@@ -70,10 +70,13 @@ const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }
   preview: { arguments: args, denied: denied?.count ?? 0 },
 });
 
-/** Who decides in a queue, as far as policies say; where there are none, nobody is named. */
+/** Who decides in a queue, as far as policies say; where they declare none, nobody is named. */
 export function queuesIn(policySet: PolicySet | null): Pick<Kit, 'queueRoles'> {
   const queues = policySet?.queues ?? [];
-  return { queueRoles: (name) => queues.find((one) => one.name === name)?.roles ?? [] };
+  return {
+    queueRoles: (name) =>
+      queues.length === 0 ? [] : (queues.find((one) => one.name === name)?.roles ?? null),
+  };
 }
 
 /** What an environment asks for under effects, whatever their authors wrote. */

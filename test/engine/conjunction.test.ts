@@ -2,14 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Message } from '../../src/model/message.js';
+import type { PolicySet } from '../../src/model/policy-set.js';
 import type { Principal } from '../../src/model/principal.js';
 import type { Gate, GateTimeout, Transition } from '../../src/engine/plan.js';
-import { allApproved, gateViews, mayDecide, outOfReach } from '../../src/engine/index.js';
+import { allApproved, dueEvent, gateViews, mayDecide, outOfReach } from '../../src/engine/index.js';
 import { mayDecideAt } from '../../src/engine/deciders.js';
 import { humanGate } from '../../src/engine/gates.js';
 import { gateApproved } from '../../src/engine/quorum.js';
 import { momentOf } from '../../src/engine/standing.js';
 import type { ApprovalState } from '../../src/engine/state.js';
+import { queuesIn } from '../../src/schema/kit.js';
 import {
   answerOf,
   begin,
@@ -307,7 +309,9 @@ describe('gates that nobody wrote', () => {
     const human = { kind: 'human', queue: null, roles: ['clerk'] } as const;
     const count = (own: Partial<Gate>): number =>
       only(waiting([gate(own)], { executor: human, tier: 'reversible' })).gates.length;
-    assert.equal(count({ roles: ['clerk'], timeout: timeout('escalate', 9 * hour, 'sre') }), 1);
+    assert.equal(count({ roles: ['clerk'], timeout: timeout('deny', 9 * hour) }), 1);
+    assert.equal(count({ roles: ['clerk'], timeout: timeout('escalate', 9 * hour, 'sre') }), 2);
+    assert.equal(count({ roles: ['clerk'], timeout: timeout('approve', hour) }), 2);
     assert.equal(count({ roles: ['cfo'] }), 2);
     assert.equal(count({ roles: ['clerk', 'cfo'] }), 2);
     assert.equal(count({ roles: ['clerk'], queue: 'controllers' }), 2);
@@ -363,6 +367,20 @@ describe('a queue', () => {
     assert.deepEqual([view?.roles, view?.byPermission], [[], false]);
   });
 
+  it('that is not declared while others are opens to nobody, also for what opens only now', () => {
+    const noPolicies: PolicySet = {
+      ...{ v: 1, baseDirectory: '/', connections: [], environments: [], roles: [], queues: [] },
+    };
+    const others = queuesIn({ ...noPolicies, queues: [{ name: 'else', roles: ['clerk'] }] });
+    const walk = waiting([desk], {}, { kit: { ...kit, ...others } });
+    assert.deepEqual([only(walk).gates[0]?.roles, only(walk).gates[0]?.byPermission], [[], false]);
+    for (const who of [clerk, dan]) assert.equal(decideAt(walk, who, 1), 'NOT_AN_APPROVER');
+    for (const none of [queuesIn(noPolicies), queuesIn(null)]) {
+      const label = waiting([desk], {}, { kit: { ...kit, ...none } });
+      assert.equal(decideAt(label, dan, 1), 'accepted');
+    }
+  });
+
   it('that is a label is decided by permission, until it names roles', () => {
     const walk = waiting([gate({ ...desk, quorum: { count: 2, perRole: [] } })], {}, queues({}));
     assert.equal(decideAt(walk, clerk, 1), 'NOT_AN_APPROVER');
@@ -371,6 +389,54 @@ describe('a queue', () => {
     assert.equal(decideAt(walk, { ...dan, id: 'eve' }, 2), 'NOT_AN_APPROVER');
     for (const who of [clerk, holder('cora', 'clerk')]) assert.equal(decideAt(walk, who, 3), 'accepted');
     assert.ok(executes(walk));
+  });
+
+  /** Two of `desk` decide while each is out of it in turn; then it has both again, and nobody is left to decide. */
+  function widenedAgain(fields: Partial<Gate> = {}): Walk {
+    const walk = waiting([gate({ ...desk, quorum: { count: 2, perRole: [] }, ...fields })], {}, all);
+    decideAt(walk, clerk, 1);
+    Object.assign(walk, queues({ desk: ['cfo', 'sre'] }));
+    decideAt(walk, cfo, 2);
+    assert.equal(only(walk).status, 'open');
+    return Object.assign(walk, all);
+  }
+  const all = queues({ desk: ['clerk', 'cfo', 'sre'] });
+
+  it('that was narrowed and widened again approves at the approval’s moment, not denies', () => {
+    const walk = widenedAgain();
+    const { id, timer } = only(walk);
+    walk.send({ kind: 'deadline', time: new Date(timer).toISOString(), approval: id });
+    assert.deepEqual([only(walk).status, executes(walk)], ['approved', true]);
+  });
+
+  it('that was narrowed and widened again takes the next decision, whatever time would have done', () => {
+    for (const action of ['deny', 'approve'] as const) {
+      const walk = widenedAgain({ timeout: timeout(action, hour) });
+      assert.equal(decideAt(walk, sre, 3), 'accepted');
+      assert.deepEqual([only(walk).status, executes(walk)], ['approved', true]);
+    }
+  });
+
+  it('that settled what the timer was for moves it, so that nothing is due again', () => {
+    const walk = waiting(
+      [
+        gate({ ...desk, quorum: { count: 2, perRole: [] }, timeout: timeout('deny', hour) }),
+        gate({ roles: ['sox'], timeout: timeout('deny', 5 * hour) }),
+      ],
+      {},
+      all,
+    );
+    decideAt(walk, clerk, 1);
+    Object.assign(walk, queues({ desk: ['cfo', 'sre'] }));
+    decideAt(walk, cfo, 2);
+    Object.assign(walk, queues({ desk: ['clerk', 'cfo'] }));
+    assert.equal(only(walk).timer, start + hour);
+    walk.send({ kind: 'deadline', time: at(hour), approval: only(walk).id });
+    const { timer, expiresAt, roles, status } = only(walk);
+    assert.deepEqual([timer, expiresAt, status], [start + 5 * hour, start + 5 * hour, 'open']);
+    assert.deepEqual(roles, ['clerk', 'cfo', 'sox']);
+    assert.equal(armed(walk), 5 * hour);
+    assert.equal(dueEvent(walk.run, at(hour)), null);
   });
 
   it('that was narrowed between the decision and its execution stops it', () => {
@@ -388,6 +454,49 @@ describe('a queue', () => {
     walk.outcome();
     assert.ok(!executes(walk));
     assert.match(walk.last.actions.at(-1)?.error?.message ?? '', /no longer decides where it waited/);
+  });
+});
+
+describe('a gate that was approved by others than its rule names', () => {
+  /** Approved while another effect is under way, which a new floor comes into force before the end of. */
+  function meanwhile(own: Gate, floor: Gate, approve: (walk: Walk) => void): string | undefined {
+    const other = transition('other', 'a', { executor: rest });
+    const go = transition('go', 'b', { executor: rest, tier: 'reversible', gates: [own] });
+    const walk = begin(plan([state('a', [go, other]), state('b')]));
+    walk.submit(agent, 'go');
+    walk.submit(agent, 'other');
+    approve(walk);
+    assert.equal(only(walk).status, 'approved');
+    walk.kit = { ...kit, floors: [{ tiers: ['reversible'], gate: floor }] };
+    walk.outcome();
+    return executes(walk) ? undefined : walk.last.actions.at(-1)?.error?.code;
+  }
+  const fire = (walk: Walk): void => void walk.fire(only(walk).id);
+  const because = ['environment'];
+
+  it('by time, or by whom an escalation added, answers for no floor that came since, but for its own rule', () => {
+    const byTime = gate({ roles: ['clerk'], timeout: timeout('approve', hour) });
+    const added = gate({ roles: ['clerk'], timeout: timeout('escalate', hour, 'sre') });
+    const bySre = (walk: Walk): void => {
+      fire(walk);
+      decideAt(walk, sre, hour + 1);
+    };
+    for (const [own, approve] of [
+      [byTime, fire],
+      [added, bySre],
+    ] as const) {
+      assert.equal(meanwhile(own, gate({ roles: ['clerk'], because }), approve), 'DIGEST_MISMATCH');
+      assert.equal(meanwhile(own, own, approve), undefined);
+    }
+  });
+
+  it('answers for it where those decided whom it names', () => {
+    const own = gate({ roles: ['clerk'], timeout: timeout('escalate', hour, 'sre') });
+    const floor = gate({ roles: ['clerk'], because });
+    assert.equal(
+      meanwhile(own, floor, (walk) => void decideAt(walk, clerk, 1)),
+      undefined,
+    );
   });
 });
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { giveUp } from '../../src/engine/index.js';
 import type { Executor } from '../../src/engine/plan.js';
 import { closedStatuses, type Decision, type RunState } from '../../src/engine/state.js';
+import type { Principal } from '../../src/model/principal.js';
 import { canonical } from '../../src/model/canonical.js';
 import { begin, gate, message, plan, principal, state, time, transition, type Walk } from './build.js';
 import { answered, play, story } from './stories.js';
@@ -86,7 +87,7 @@ describe('giving up on a step', () => {
     );
   });
 
-  it('has an onEnter entered again on retry', () => {
+  it('has an onEnter entered again on retry, by a human only: what became of its effect is unknown', () => {
     const onEnter = {
       executor: rest,
       output: [],
@@ -95,7 +96,24 @@ describe('giving up on a step', () => {
     };
     const walk = begin(plan([state('a', [transition('go', 'b')], { onEnter }), state('b')]));
     assert.equal(walk.run.executing?.at, 'onEnter');
-    assert.deepEqual(give(walk.run).state.stuckOn, { kind: 'onEnter' });
+    const retried = (by: Principal): Walk['run'] =>
+      walk.send({ kind: 'message', time, message: message(by, { kind: 'retry' }) }).state;
+    for (const code of ['STEP_FAILED', 'HISTORY_FORKED'] as const) {
+      const given = give(walk.run, [], code).state;
+      assert.deepEqual(given.stuckOn, { kind: 'onEnter', unknown: true });
+      walk.run = given;
+      const robot = principal('bot', 'system', { permissions: ['run.operate'] });
+      assert.deepEqual(retried(robot), given);
+      assert.equal(answered(walk.last).find(() => true)?.answer.status, 'refused');
+      assert.equal(retried(operator).executing?.at, 'onEnter');
+    }
+  });
+
+  it('keeps what the run was stuck on before', () => {
+    const walk = walking();
+    walk.submit(agent, 'go');
+    const first = give(walk.run).state;
+    assert.deepEqual(give(first, [], 'HISTORY_FORKED').state.stuckOn, first.stuckOn);
   });
 
   it('changes nothing of a run that has ended, and answers all the same', () => {

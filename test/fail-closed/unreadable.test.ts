@@ -39,6 +39,11 @@ failClosed('engine.input', {
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
     assert.deepEqual(walk.run.stuckOn, { kind: 'action', action });
     assert.equal(recorded(decision, 'run.stuck').length, 1);
+    // An onEnter is not skipped by a retry, and is a human's to repeat.
+    const entering = { ...run, executing: { ...run.executing, at: 'onEnter' } as RunState['executing'] };
+    walk.run = entering;
+    walk.send({ kind: 'outcome', time, action: action?.id ?? '', result: odd(null) });
+    assert.deepEqual(walk.run.stuckOn, { kind: 'onEnter', unknown: true });
     // A run that has ended stays ended.
     onRecord(
       { ...run, status: 'completed' },
