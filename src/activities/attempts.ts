@@ -118,11 +118,17 @@ function backoffMs({ reliability }: Executing, attempt: number): number {
 }
 
 /**
- * What a failure means after earlier attempts under its key. A target that refuses says nothing about an attempt whose
- * outcome nobody knows: after one, a definite refusal is an unknown outcome still.
+ * What a failure means after earlier attempts under its key. A failure says nothing about an attempt before it whose
+ * outcome nobody knows: after one, a definite refusal is an unknown outcome still, and so is whatever fails last. What is
+ * tried again keeps its class.
  */
-export function judgeFailure(result: Failed, earlierEffectPossible: boolean): Failed {
-  if (!earlierEffectPossible || !neverRetried.includes(result.errorClass)) return result;
+export function judgeFailure(
+  result: Failed,
+  earlierEffectPossible: boolean,
+  then: AfterFailure['kind'],
+): Failed {
+  const isDefinite = then === 'final' || neverRetried.includes(result.errorClass);
+  if (!earlierEffectPossible || !isDefinite) return result;
   return {
     ...result,
     errorClass: 'unknown_outcome',

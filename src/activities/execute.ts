@@ -165,7 +165,7 @@ async function denied(
 ): Promise<Settled> {
   const { attempt } = next;
   const refusal = { status: 'failed', errorClass: 'permanent', message } as const;
-  const judged = judgeFailure(refusal, await isInDoubt(tx, executing, next));
+  const judged = judgeFailure(refusal, await isInDoubt(tx, executing, next), 'final');
   if (next.resumed)
     await finishAttempt(tx, { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time });
   const code = 'DIGEST_MISMATCH';
@@ -255,14 +255,11 @@ async function endBadly(
   { finishedAt, ...timing }: Timing,
 ): Promise<Ended> {
   const { attempt } = next;
-  const judged = judgeFailure(result, await isInDoubt(tx, executing, next));
+  const finishedMs = Date.parse(finishedAt);
+  const inDoubt = await isInDoubt(tx, executing, next);
+  const { judged, then } = ruleOn(loaded.state, executing, attempts, result, inDoubt, finishedMs);
   const { errorClass, message } = judged;
   const unknown = errorClass === 'unknown_outcome';
-  const run = loaded.state;
-  const isOver = run.cancelRequested !== null || run.timeoutDue;
-  const finishedMs = Date.parse(finishedAt);
-  const leftMs = run.deadline === null ? null : run.deadline - finishedMs;
-  const then: AfterFailure = isOver ? { kind: 'final' } : afterFailure(executing, attempts, judged, leftMs);
   const delayMs = then.kind === 'retry' ? then.delayMs : 0;
   await finishAttempt(tx, {
     action: executing.action.id,
@@ -290,6 +287,22 @@ async function endBadly(
   }
   const outcome = outcomeOf(judged, attempt);
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
+}
+
+function ruleOn(
+  run: RunState,
+  executing: Executing,
+  attempts: readonly AttemptRow[],
+  result: Extract<ExecutorResult, { status: 'failed' }>,
+  inDoubt: boolean,
+  nowMs: number,
+): { readonly judged: typeof result; readonly then: AfterFailure } {
+  const isOver = run.cancelRequested !== null || run.timeoutDue;
+  const leftMs = run.deadline === null ? null : run.deadline - nowMs;
+  // A refusal in doubt is tried nowhere else, so it is judged before.
+  const refused = judgeFailure(result, inDoubt, 'retry');
+  const then: AfterFailure = isOver ? { kind: 'final' } : afterFailure(executing, attempts, refused, leftMs);
+  return { judged: refused === result ? judgeFailure(result, inDoubt, then.kind) : refused, then };
 }
 
 /** The write is repeated when its acknowledgement was lost: what it had committed is its answer. */

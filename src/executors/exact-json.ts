@@ -18,26 +18,54 @@ export type ExactJson =
 const mark = `exact:${randomUUID()}:`;
 
 export function parseExactly(text: string): ExactJson {
+  const marked = markedJson(text);
+  return marked === null ? { status: 'malformed', why: 'it is not JSON' } : unmark(marked.value);
+}
+
+/**
+ * The text with its inexact numbers marked, and what that says; null: it is not JSON. Only what parsed is looked through,
+ * once from its beginning to its end: whoever writes the text decides how long that takes, and everybody waits.
+ */
+export function markedJson(text: string): { readonly text: string; readonly value: Json } | null {
   const plain = text.startsWith('\ufeff') ? text.slice(1) : text;
   try {
-    const parsed = JSON.parse(plain) as Json;
+    const value = JSON.parse(plain) as Json;
     const marked = markInexact(plain);
-    return unmark(marked === plain ? parsed : (JSON.parse(marked) as Json));
+    return { text: marked, value: marked === plain ? value : (JSON.parse(marked) as Json) };
   } catch {
-    return { status: 'malformed', why: 'it is not JSON' };
+    return null;
   }
 }
 
-const stringOrNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*(?=\s*(?:[,}\]]|$))/g;
+const isNumberStart = /[-0-9]/;
+const numberPart = /[0-9.eE+-]/;
 
-/** Any part of a JSON text that begins and ends between two tokens. */
-export function markInexact(text: string): string {
-  return text.replace(stringOrNumber, (token) =>
-    token.startsWith('"') || isExact(token) ? token : `"${mark}${token}"`,
-  );
+function markInexact(json: string): string {
+  const parts: string[] = [];
+  let kept = 0;
+  let at = 0;
+  while (at < json.length) {
+    const character = json.charAt(at);
+    const from = at;
+    if (character === '"') at = afterString(json, at);
+    else at += 1;
+    if (!isNumberStart.test(character)) continue;
+    while (numberPart.test(json.charAt(at))) at += 1;
+    const token = json.slice(from, at);
+    if (isExactNumber(token)) continue;
+    parts.push(json.slice(kept, from), `"${mark}${token}"`);
+    kept = at;
+  }
+  return [...parts, json.slice(kept)].join('');
 }
 
-/** A value of which `markInexact` has seen the text. */
+function afterString(json: string, start: number): number {
+  let at = start + 1;
+  while (json.charAt(at) !== '"') at += json.charAt(at) === '\\' ? 2 : 1;
+  return at + 1;
+}
+
+/** A value of which `markedJson` has seen the text. */
 export function unmark(value: Json): ExactJson {
   const trouble = jsonTrouble(value);
   if (trouble !== null) return { status: 'malformed', why: trouble };
@@ -59,11 +87,4 @@ export function unmark(value: Json): ExactJson {
 
 export function escapePointer(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1');
-}
-
-const jsonNumber = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
-
-/** True of what is no number of JSON's too: that stays as it is. */
-function isExact(token: string): boolean {
-  return !jsonNumber.test(token) || isExactNumber(token);
 }

@@ -77,7 +77,9 @@ function formsOf(part: string): string[] {
     percent,
     percent.replace(/%[0-9A-F]{2}/g, (hex) => hex.toLowerCase()),
     new URLSearchParams({ '': wellFormed }).toString().slice(1),
-    part.replace(/[&<>"']/g, (character) => entities[character] ?? character),
+    ...apostrophes.map((apostrophe) =>
+      part.replace(/[&<>"']/g, (character) => entities[character] ?? apostrophe),
+    ),
     Buffer.from(part).toString('hex'),
     Buffer.from(part).toString('hex').toUpperCase(),
     ...base64Forms(Buffer.from(part)),
@@ -89,8 +91,9 @@ const entities: Readonly<Record<string, string>> = {
   '<': '&lt;',
   '>': '&gt;',
   '"': '&quot;',
-  "'": '&#39;',
 };
+/** HTML has no one way to write it. */
+const apostrophes = ['&#39;', '&#x27;', '&apos;'];
 
 /** Wherever the secret stands in a longer encoded text: the characters that it alone decides, at each of three offsets. */
 function base64Forms(bytes: Buffer): string[] {
@@ -131,7 +134,8 @@ function maskJson(value: Json, text: (value: string) => string): Masked {
     if (typeof one === 'string') return changed(one, text(one), pointer);
     if (typeof one === 'number') {
       const written = String(one);
-      return text(written) === maskedText ? changed(written, maskedText, pointer) : one;
+      const masked = text(written);
+      return masked === written ? one : changed(written, masked, pointer);
     }
     if (Array.isArray(one)) return one.map((item: Json, index) => walk(item, `${pointer}/${index}`));
     if (!isObject(one)) return one;

@@ -6,9 +6,8 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Connection } from '../model/policy-set.js';
 import type { ErrorClass } from '../model/errors.js';
 import { unpackStreams } from './body.js';
-import { markInexact } from './exact-json.js';
 import { clientInfo, maxMessageBytes } from './mcp-limits.js';
-import { readableMessage } from './mcp-message.js';
+import { readableEvents, readableMessage } from './mcp-message.js';
 import { codeOf, exchange, retryAfterMs, type Exchange } from './network.js';
 import type { Deadline } from './outcome.js';
 import { classOfStatus, leavesOutcomeOpen } from './rest.js';
@@ -171,33 +170,29 @@ function asFetched(
   return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { status, headers });
 }
 
-/** Messages as the SDK may parse them: the whole of a JSON answer, each `data:` of a stream of events. */
+/** Messages as the SDK may parse them: the whole of a JSON answer, each event of a stream. */
 function messages(type: string, unreadable: (message: string) => void): Transform {
   const isEvents = /^\s*text\/event-stream\b/i.test(type);
   if (!isEvents && !/^\s*application\/json\b/i.test(type)) return new PassThrough();
   const decoder = new TextDecoder();
-  let held = '';
+  const events = readableEvents();
+  const held: string[] = [];
   const whole = (text: string): string => {
+    if (text.trim() === '') return text;
     const readable = readableMessage(text);
     if (readable === null) unreadable('its answer is not JSON');
     return readable ?? text;
   };
-  // A message may be spread over several lines, between two of its tokens.
-  const event = (line: string): string => {
-    const data = line.startsWith('data:') ? line.slice('data:'.length) : '';
-    return data.trim() === '' ? line : `data: ${readableMessage(data) ?? markInexact(data)}`;
-  };
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      held += decoder.decode(chunk, { stream: true });
-      if (!isEvents) return done();
-      const lines = held.split('\n');
-      held = lines.pop() ?? '';
-      done(null, lines.map((line) => `${event(line)}\n`).join(''));
+      const text = decoder.decode(chunk, { stream: true });
+      if (isEvents) return done(null, events(text));
+      held.push(text);
+      done();
     },
     flush(done) {
-      const rest = held + decoder.decode();
-      done(null, rest.trim() === '' ? rest : isEvents ? event(rest) : whole(rest));
+      const rest = decoder.decode();
+      done(null, isEvents ? events(rest) : whole(held.join('') + rest));
     },
   });
 }

@@ -1,6 +1,6 @@
 import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
-import { markInexact, parseExactly, unmark, type ExactJson } from './exact-json.js';
+import { markedJson, parseExactly, unmark, type ExactJson } from './exact-json.js';
 
 // What an MCP server says, before the SDK reads it and after: numbers as they were written, and results that are none.
 
@@ -8,17 +8,54 @@ const notAResult = 'countersign/not-a-result';
 
 /** A message's text for the SDK's own parser, which drops an answer whose result it does not know: nobody would hear of it. */
 export function readableMessage(text: string): string | null {
-  const marked = markInexact(text.startsWith('\ufeff') ? text.slice(1) : text);
-  let message: unknown;
-  try {
-    message = JSON.parse(marked);
-  } catch {
-    return null;
-  }
-  if (!isObject(message) || !Object.hasOwn(message, 'result')) return marked;
-  if (JSONRPCMessageSchema.safeParse(message).success) return marked;
+  const marked = markedJson(text);
+  if (marked === null) return null;
+  const { value: message } = marked;
+  if (!isObject(message) || !Object.hasOwn(message, 'result')) return marked.text;
+  if (JSONRPCMessageSchema.safeParse(message).success) return marked.text;
   const why = isObject(message['result']) ? 'its result has a malformed `_meta`' : 'its result is no object';
   return JSON.stringify({ jsonrpc: '2.0', id: message['id'], result: { [notAResult]: why } });
+}
+
+/**
+ * The text of a stream of events, which comes in any pieces, as the whole events that have ended by then: one that does not
+ * end is none. A message may be spread over several `data:` lines, between two of its tokens, and only all of them are JSON.
+ */
+export function readableEvents(): (text: string) => string {
+  let event: string[] = [];
+  let held: string[] = [];
+  let endedInReturn = false;
+  const endLine = (last: string): string => {
+    const line = held.join('') + last;
+    held = [];
+    if (line === '' && event.length === 0) return '';
+    event.push(line);
+    if (line !== '') return '';
+    const lines = readableEvent(event);
+    event = [];
+    return lines.map((one) => `${one}\n`).join('');
+  };
+  return (text) => {
+    if (text === '') return '';
+    const own = endedInReturn && text.startsWith('\n') ? text.slice(1) : text;
+    endedInReturn = text.endsWith('\r');
+    const lines = own.split(/\r\n|\r|\n/);
+    const rest = lines.pop() ?? '';
+    const ended = lines.map(endLine).join('');
+    held.push(rest);
+    return ended;
+  };
+}
+
+const dataLine = /^data(?::|$)/;
+
+function readableEvent(lines: readonly string[]): readonly string[] {
+  const data = lines.flatMap((line) => (line.startsWith('data:') ? [line.slice('data:'.length)] : []));
+  const text = data.join('\n');
+  const readable = text.trim() === '' ? null : readableMessage(text);
+  if (readable === null) return lines;
+  const others = lines.filter((line) => line !== '' && !dataLine.test(line));
+  return [...others, ...readable.split('\n').map((line) => `data: ${line}`), ''];
 }
 
 export type ToolResult =

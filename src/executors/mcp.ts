@@ -157,12 +157,11 @@ function httpFailure(
 ): ExecutorResult {
   const message = `${who(call)}: ${problem.message}`;
   if (problem.isUnreadable === true && sent) return unusableAnswer(context, message);
-  const lost = problem.errorClass === 'connection' && sent;
-  if (lost) return failureAfterSending(context, 'connection', message);
-  return failure(problem.errorClass, message, {
-    ...(problem.retryAfterMs === undefined ? {} : { retryAfterMs: problem.retryAfterMs }),
-    effectPossible: context.hasEffect && sent && problem.outcomeOpen === true,
-  });
+  const said = problem.retryAfterMs === undefined ? {} : { retryAfterMs: problem.retryAfterMs };
+  const isOpen = problem.errorClass === 'connection' || problem.outcomeOpen === true;
+  return isOpen && sent
+    ? failureAfterSending(context, problem.errorClass, message, said)
+    : failure(problem.errorClass, message, said);
 }
 
 type Params = { name: string; arguments: JsonObject; _meta?: JsonObject };

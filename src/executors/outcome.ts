@@ -10,14 +10,16 @@ export const maxOutputBytes = 1_048_576;
 /** Node's timers fire at once beyond this. */
 const maxTimerMs = 2_147_483_647;
 
+/** What the answer of a failed call said. */
+interface Said {
+  readonly retryAfterMs?: number;
+  readonly response?: Json;
+}
+
 export function failure(
   errorClass: ErrorClass,
   message: string,
-  more: {
-    readonly retryAfterMs?: number;
-    readonly response?: Json;
-    readonly effectPossible?: boolean;
-  } = {},
+  more: Said & { readonly effectPossible?: boolean } = {},
 ): Failure {
   return { status: 'failed', errorClass, message, ...more };
 }
@@ -32,9 +34,10 @@ export function failureAfterSending(
   context: Pick<RunContext, 'hasEffect' | 'idempotencyKey'>,
   usual: ErrorClass,
   message: string,
+  said: Said = {},
 ): Failure {
-  if (!losesOutcome(context)) return failure(usual, message, { effectPossible: context.hasEffect });
-  return unknownOutcome(`${message}; whether its effect happened is not known`);
+  if (!losesOutcome(context)) return failure(usual, message, { ...said, effectPossible: context.hasEffect });
+  return unknownOutcome(`${message}; whether its effect happened is not known`, said);
 }
 
 /**
@@ -46,8 +49,9 @@ export function unusableAnswer(context: Pick<RunContext, 'hasEffect'>, message: 
   return unknownOutcome(`${message}; its effect may have happened`);
 }
 
-function unknownOutcome(message: string): Failure {
-  return failure('unknown_outcome', `${message}, check it before a retry`, { effectPossible: true });
+function unknownOutcome(message: string, said: Said = {}): Failure {
+  const check = `${message}, check it before a retry`;
+  return failure('unknown_outcome', check, { ...said, effectPossible: true });
 }
 
 export function abortedError(unknownOutcome: boolean): ExecutorAborted {

@@ -178,28 +178,31 @@ export function classOfStatus(status: number): ErrorClass {
   return status >= 500 && status <= 599 ? 'transient' : 'permanent';
 }
 
+/** The last three are what networks of proxies say for 502 and 504. */
+const openStatuses = new Set([408, 502, 504, 520, 522, 524]);
+
 /** A gateway that lost its target, or gave up waiting for it, says nothing about what the target did. */
 export function leavesOutcomeOpen(status: number): boolean {
-  return status === 408 || status === 502 || status === 504;
+  return openStatuses.has(status);
 }
 
 function statusFailure(
   call: RestCall,
   response: IncomingMessage,
   shown: { status: number; headers: JsonObject; body: Json },
-  { hasEffect }: RunContext,
+  context: RunContext,
 ): Failure {
   const retryAfter = retryAfterMs(response.headers['retry-after'], Date.now());
   const hint = shown.status >= 300 && shown.status <= 399 ? ', and redirects are not followed' : '';
-  return failure(
-    classOfStatus(shown.status),
-    `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.path}\`${hint}`,
-    {
-      response: { ...shown },
-      ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
-      effectPossible: hasEffect && leavesOutcomeOpen(shown.status),
-    },
-  );
+  const message = `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.path}\`${hint}`;
+  const errorClass = classOfStatus(shown.status);
+  const said = {
+    response: { ...shown },
+    ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
+  };
+  return leavesOutcomeOpen(shown.status)
+    ? failureAfterSending(context, errorClass, message, said)
+    : failure(errorClass, message, said);
 }
 
 /** Cookies are credentials: they are not kept. */

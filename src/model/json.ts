@@ -47,7 +47,7 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
-const decimal = /^([-+]?)([0-9]*)\.?([0-9]*)(?:[eE]([-+]?[0-9]+))?$/;
+const decimal = /^([-+]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([-+]?[0-9]+))?$/;
 
 /** Does the double of this number, written out again, have the same decimal value? True of what is no decimal number. */
 export function isExactNumber(literal: string): boolean {

@@ -174,8 +174,20 @@ describe('after a failure', () => {
   it('is an unknown outcome still when the target refuses after an attempt that nobody knows the outcome of', () => {
     for (const errorClass of ['auth', 'permanent'] as const) {
       const refused = { status: 'failed', errorClass, message: 'said no' } as const;
-      assert.equal(judgeFailure(refused, true).errorClass, 'unknown_outcome');
-      assert.equal(judgeFailure(refused, false).errorClass, errorClass);
+      for (const then of ['retry', 'fallback', 'final'] as const) {
+        assert.equal(judgeFailure(refused, true, then).errorClass, 'unknown_outcome');
+        assert.equal(judgeFailure(refused, false, then).errorClass, errorClass);
+      }
+    }
+  });
+
+  it('is an unknown outcome, whatever its class, when nothing is tried after it', () => {
+    for (const errorClass of ['timeout', 'connection', 'rate_limited', 'transient'] as const) {
+      const last = { status: 'failed', errorClass, message: 'failed' } as const;
+      assert.equal(judgeFailure(last, true, 'final').errorClass, 'unknown_outcome');
+      assert.equal(judgeFailure(last, false, 'final').errorClass, errorClass);
+      for (const then of ['retry', 'fallback'] as const)
+        assert.equal(judgeFailure(last, true, then).errorClass, errorClass);
     }
   });
 });

@@ -92,6 +92,18 @@ describe('after an attempt whose outcome nobody knows', () => {
         assert.ok((await run.records()).some((one) => one.type === 'executor.unknown'));
       });
 
+  for (const last of [429, 503, 'drop'] as const)
+    it(`${last} is an unknown outcome when nothing follows, and keeps its class until then`, async () => {
+      const [errorClass, run] = await outcomeOf('tries', 'hang', 503, last);
+      assert.equal(errorClass, 'unknown_outcome');
+      assert.equal(run.state.problem?.code, 'EXECUTOR_UNKNOWN');
+      assert.equal(target.requests.length, 3);
+      const classes = (await run.records())
+        .filter((one) => one.type === 'executor.failed' || one.type === 'executor.unknown')
+        .map((one) => one.data['errorClass']);
+      assert.deepEqual(classes, ['timeout', 'transient', 'unknown_outcome']);
+    });
+
   it('success is success', async () => {
     const [status] = await outcomeOf('tries', 'hang', 200);
     assert.equal(status, 'executed');

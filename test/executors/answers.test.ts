@@ -196,6 +196,15 @@ describe('a resolved reference that comes back', () => {
     ],
     ['a basic credential, decoded', `Basic ${bytes('user:hunter2222')}`, { password: 'hunter2222' }],
     ['a number', '123456789', { n: 123456789 }],
+    ['a longer number', '123456789', { n: 1234567890, list: [-5123456789, 123456789.5] }],
+    ...['&#39;', '&#x27;', '&apos;'].map(
+      (apostrophe) =>
+        [
+          `in HTML with ${apostrophe}`,
+          "abcdef123'quo<x>",
+          `<b>abcdef123${apostrophe}quo&lt;x&gt;</b>`,
+        ] as const,
+    ),
     ['a value with quotes and line ends', 'quo"te\\slash', 'quo"te\\slash'],
   ];
   for (const [how, secret, value] of parts)

@@ -86,17 +86,56 @@ const classes: readonly (readonly [number, string])[] = [
   [502, 'transient'],
   [503, 'transient'],
   [504, 'timeout'],
+  [520, 'transient'],
+  [522, 'transient'],
+  [524, 'transient'],
 ];
 for (const [status, errorClass] of classes) {
   test(`status ${status} is \`${errorClass}\`, and nothing is followed`, async () => {
     const before = world.seen.length;
-    const result = await run(call({ path: `/status/${status}` }));
+    const result = await run(call({ path: `/status/${status}` }), { idempotencyKey: 'k' });
     assert.ok(result.status === 'failed');
     assert.equal(result.errorClass, errorClass);
     assert.equal(world.seen.length, before + 1);
     assert.equal((result.response as JsonObject)['status'], status);
   });
 }
+
+const openStatuses = [408, 502, 504, 520, 522, 524];
+for (const status of openStatuses)
+  test(`status ${status} is an unknown outcome with an effect and without a key, over MCP too`, async () => {
+    const tool = { kind: 'mcp', connection: 'mcp', tool: `status-${status}`, arguments: {} } as const;
+    const toolConnection = {
+      kind: 'mcp',
+      transport: {
+        kind: 'http',
+        url: `${world.url}/mcp`,
+        allowPrivate: true,
+        headers: { authorization: 'env://TEST_TOKEN' },
+      },
+    } as const;
+    const asked = (more: Partial<RunContext>): Promise<ExecutorResult>[] => [
+      run(call({ path: `/status/${status}` }), more),
+      runCall(tool, contextWith(toolConnection, more)),
+    ];
+    const usual = classes.find(([one]) => one === status)?.[1];
+    for (const [more, errorClass, effectPossible] of [
+      [{}, 'unknown_outcome', true],
+      [{ idempotencyKey: 'k' }, usual, true],
+      [{ hasEffect: false }, usual, false],
+    ] as const)
+      for (const result of await Promise.all(asked(more))) {
+        assert.ok(result.status === 'failed', JSON.stringify(result));
+        assert.deepEqual([result.errorClass, result.effectPossible], [errorClass, effectPossible]);
+        assert.match(result.message, new RegExp(`answered ${status}`));
+      }
+  });
+
+test('a status that leaves the outcome open is none for a GET', async () => {
+  const result = await run(call({ path: '/status/504', method: 'GET' }));
+  assert.ok(result.status === 'failed');
+  assert.deepEqual([result.errorClass, result.effectPossible], ['timeout', false]);
+});
 
 test('Retry-After is read as seconds and as a date', async () => {
   const result = await run(call({ path: '/status/429' }));
