@@ -49,13 +49,13 @@ export async function publishVersion(tx: Tx, flow: NewFlowVersion): Promise<Publ
     `insert into flow_publication (name) values ($1) on conflict (name) do update set published_at = now()`,
     [flow.name],
   );
-  return publishNewest(tx, flow);
+  return publishNewest(tx, flow, await endWithdrawal(tx, flow.name));
 }
 
 /**
  * What the policy folder holds of a flow. Where it has changed since it was loaded last, or was not there, it becomes the
  * newest version of its environment: whoever takes a change back means it. An unchanged folder publishes nothing over
- * what came by the API, and ends no withdrawal.
+ * what came by the API. Only another definition ends a withdrawal: a plan that tools have changed is stored, no more.
  */
 export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promise<Published> {
   await lockFlow(tx, flow.name);
@@ -73,14 +73,20 @@ export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promis
     const version = await versionOf(tx, flow);
     if (version !== null) return { version, created: false };
   }
-  return publishNewest(tx, flow);
+  const hasEnded = held?.hash !== flow.hash && (await endWithdrawal(tx, flow.name));
+  return publishNewest(tx, flow, hasEnded);
 }
 
-async function publishNewest(tx: Tx, flow: NewFlowVersion): Promise<Published> {
-  const { rowCount: ended } = await tx.query('delete from flow_withdrawal where name = $1', [flow.name]);
+/** False: it was not withdrawn. */
+async function endWithdrawal(tx: Tx, name: string): Promise<boolean> {
+  const { rowCount } = await tx.query('delete from flow_withdrawal where name = $1', [name]);
+  return rowCount === 1;
+}
+
+/** `isBack`: nothing held it until now, and what starts again is a new version even where it says the same. */
+async function publishNewest(tx: Tx, flow: NewFlowVersion, isBack: boolean): Promise<Published> {
   const newest = await resolveVersion(tx, flow.name, { environment: flow.environment });
-  if (ended === 0 && newest !== null && isSame(newest, flow))
-    return { version: newest.version, created: false };
+  if (!isBack && newest !== null && isSame(newest, flow)) return { version: newest.version, created: false };
   return insertVersion(tx, flow);
 }
 

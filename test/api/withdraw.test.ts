@@ -192,4 +192,23 @@ describe('which flows and versions start', () => {
       'the earlier publication ended with the withdrawal',
     );
   });
+
+  it('one that was withdrawn stays so when only a tool has changed', async () => {
+    const tools = join(api.home, 'policies', 'tools', 'bank.yaml');
+    const before = readFileSync(tools, 'utf8');
+    writeFileSync(file(), text(100));
+    await reload();
+    await withdraw();
+    writeFileSync(tools, before.replace('{ paid: true }', '{ paid: true, today: true }'));
+    assert.equal((await reload()).changed, true);
+    assert.equal((await listed()).version, 2, 'the plan is another one, and stored');
+    assert.deepEqual(codes(await start()), [409, 'FLOW_WITHDRAWN']);
+    assert.equal((await listed()).withdrawn.reason, 'the bank has closed');
+    writeFileSync(file(), text(300));
+    await reload();
+    assert.equal((await start()).status, 201);
+    rmSync(file());
+    writeFileSync(tools, before);
+    await reload();
+  });
 });
