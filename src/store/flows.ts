@@ -55,7 +55,8 @@ export async function publishVersion(tx: Tx, flow: NewFlowVersion): Promise<Publ
 /**
  * What the policy folder holds of a flow. Where it has changed since it was loaded last, or was not there, it becomes the
  * newest version of its environment: whoever takes a change back means it. An unchanged folder publishes nothing over
- * what came by the API. Only another definition ends a withdrawal: a plan that tools have changed is stored, no more.
+ * what came by the API; a changed one takes its place, and holds the flow alone. Only another definition ends a
+ * withdrawal: a plan that tools have changed is stored, no more.
  */
 export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promise<Published> {
   await lockFlow(tx, flow.name);
@@ -74,7 +75,9 @@ export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promis
     if (version !== null) return { version, created: false };
   }
   const hasEnded = held?.hash !== flow.hash && (await endWithdrawal(tx, flow.name));
-  return publishNewest(tx, flow, hasEnded);
+  const made = await publishNewest(tx, flow, hasEnded);
+  if (made.created) await tx.query('delete from flow_publication where name = $1', [flow.name]);
+  return made;
 }
 
 /** False: it was not withdrawn. */

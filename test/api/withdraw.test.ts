@@ -211,4 +211,18 @@ describe('which flows and versions start', () => {
     writeFileSync(tools, before);
     await reload();
   });
+
+  it('none of a flow whose file is gone, although it was published before that file replaced it', async () => {
+    await publish(100);
+    writeFileSync(file(), text(100));
+    await reload();
+    assert.equal((await listed()).version, 1, 'the file says what was published: both hold it');
+    writeFileSync(file(), text(200));
+    await reload();
+    assert.equal((await listed()).version, 2);
+    rmSync(file());
+    await reload();
+    assert.deepEqual(codes(await start()), [409, 'FLOW_WITHDRAWN']);
+    assert.equal((await recorded('flow.withdrawn'))[0].data.cause, 'folder');
+  });
 });
