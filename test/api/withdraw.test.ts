@@ -225,4 +225,31 @@ describe('which flows and versions start', () => {
     assert.deepEqual(codes(await start()), [409, 'FLOW_WITHDRAWN']);
     assert.equal((await recorded('flow.withdrawn'))[0].data.cause, 'folder');
   });
+
+  it('none in an environment that the file has left, until it is back or somebody publishes it there', async () => {
+    const inEnvironment = (environment: string): string =>
+      JSON.stringify({ ...JSON.parse(text(100)), environment });
+    const environments = join(api.home, 'policies', 'environments.yaml');
+    writeFileSync(environments, 'environments: { dev: {}, lab: {} }\n');
+    writeFileSync(file(), inEnvironment('dev'));
+    await reload();
+    assert.equal((await start()).body.run.environment, 'dev');
+    writeFileSync(file(), inEnvironment('lab'));
+    await reload();
+    for (const [as, body] of [
+      ['agent', { environment: 'dev' }],
+      ['admin', { version: 1 }],
+    ] as const)
+      assert.deepEqual(codes(await start(body, as)), [409, 'FLOW_WITHDRAWN']);
+    assert.equal((await start()).body.run.environment, 'lab');
+    await api.ask('admin', 'POST', '/v1/flows', inEnvironment('dev'));
+    assert.equal((await start({ environment: 'dev' })).body.run.flowVersion, 3, 'the same content again');
+    writeFileSync(file(), inEnvironment('dev'));
+    await reload();
+    assert.deepEqual(codes(await start({ environment: 'lab' })), [409, 'FLOW_WITHDRAWN']);
+    assert.equal((await start()).body.run.flowVersion, 3, 'both hold it');
+    rmSync(file());
+    rmSync(environments);
+    await reload();
+  });
 });
