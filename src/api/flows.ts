@@ -66,7 +66,7 @@ export const flowRoutes: readonly Route[] = [
     answers: { 200: { description: 'what the validation found', schema: answers.checked } },
     errors: ['RATE_LIMITED'],
     handle: async (call, { body }) => {
-      const found = await check(call, body);
+      const found = await check(call, body, 'check');
       if ('kind' in found) return found;
       const errors = found.status === 'invalid' ? found.errors : [];
       return answer(200, { valid: found.status === 'valid', errors, warnings: found.warnings });
@@ -146,7 +146,7 @@ export const flowRoutes: readonly Route[] = [
 ];
 
 async function publish(call: Call, body: FlowText): Promise<Reply> {
-  const checked = await check(call, body);
+  const checked = await check(call, body, 'publish');
   if ('kind' in checked) return checked;
   if (checked.status === 'invalid') return flowInvalid('FLOW_INVALID', 'the flow is not published', checked);
   const { name, version, hash, environment, created } = await call.deps.policies.publish(
@@ -169,12 +169,16 @@ export function flowInvalid(
   return problem(code, `${what}${where}`, { errors, warnings });
 }
 
-async function check(call: Call, { bytes, media }: FlowText): Promise<FlowCheck | Problem> {
+async function check(
+  call: Call,
+  { bytes, media }: FlowText,
+  to: 'check' | 'publish',
+): Promise<FlowCheck | Problem> {
   const text = decode(bytes);
   if (text === null) return refuseText('UNREADABLE', 'the text is not UTF-8');
   if (text.includes('\u0000'))
     return refuseText('MALFORMED', 'the text holds the character U+0000: take it out');
-  const checked = await call.deps.policies.check(text, media);
+  const checked = await call.deps.policies.check(text, media, { principal: actorOf(call).id, to });
   if (checked.status === 'late')
     return refuseText('TOO_LARGE', 'the flow takes too long to check: split it, or say less in one place');
   if (checked.status === 'busy') return tooMany();
@@ -184,7 +188,7 @@ async function check(call: Call, { bytes, media }: FlowText): Promise<FlowCheck 
 }
 
 export function tooMany(): Problem {
-  const detail = 'as many checks are waiting as this process takes: try again';
+  const detail = 'as many checks are waiting as this process takes, or takes of one principal: try again';
   return problem('RATE_LIMITED', detail, {}, { 'Retry-After': '2' });
 }
 

@@ -9,6 +9,7 @@ import {
   loadFolder,
   makeChecker,
   takenAway,
+  type Asker,
   type Catalog,
   type CompiledFlow,
   type Finding,
@@ -62,7 +63,7 @@ export interface Policies {
   catalog(): Promise<Catalog>;
   policySet(): Promise<PolicySet | null>;
   /** One flow against the catalog, in a thread of its own. */
-  check(text: string, media: 'json' | 'yaml'): Promise<FlowCheck | Unchecked>;
+  check(text: string, media: 'json' | 'yaml', asker: Asker): Promise<FlowCheck | Unchecked>;
   /**
    * Everything in the folder, or nothing of it: on an error the last good one stays. `confirm`: the names that may be
    * taken away.
@@ -97,7 +98,7 @@ export function makePolicies(deps: PoliciesDeps): Policies {
   return {
     policySet: async () => (await current())?.policySet ?? null,
     catalog,
-    check: async (text, media) => checker.flow(text, media, await catalog()),
+    check: async (text, media, asker) => checker.flow(text, media, await catalog(), asker),
     reload: async (by, traceId, confirm = []) => {
       const loaded = await checker.folder(deps.folder);
       if (loaded.status !== 'loaded') return loaded;

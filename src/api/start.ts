@@ -7,7 +7,7 @@ import type { JsonObject } from '../model/json.js';
 import type { Plan } from '../engine/plan.js';
 import type { StartRequest } from '../client/types.js';
 import { compileSchema } from '../schema/index.js';
-import { getWithdrawal, resolveVersion, type FlowVersionRow } from '../store/flows.js';
+import { getWithdrawal, isHeld, resolveVersion, type FlowVersionRow } from '../store/flows.js';
 import { getRun } from '../store/runs.js';
 import { answer, effectId, jsonBody, principalOf, route, type Call, type Reply, type Route } from './call.js';
 import { escapePointer, problem, type FieldError, type Problem } from './problem.js';
@@ -115,7 +115,7 @@ async function startAndSubmit(
   };
 }
 
-/** New runs are of the newest version of their environment, and of no flow that was withdrawn. */
+/** New runs are of the newest version of their environment, and of no flow that was withdrawn or given up there. */
 async function refuseStart(
   call: Call,
   { name, version, environment }: FlowVersionRow,
@@ -129,6 +129,11 @@ async function refuseStart(
   const declared = (await call.deps.policies.policySet())?.environments ?? [];
   if (!declared.some((one) => one.name === environment))
     return problem('NOT_FOUND', `the policies declare no environment \`${environment}\` any more`);
+  if (!(await isHeld(call.deps.pool, { name, environment })))
+    return problem(
+      'FLOW_WITHDRAWN',
+      `no file and no publication holds \`${name}\` in environment \`${environment}\` any more: it takes no new runs there`,
+    );
   const newest = await resolveVersion(call.deps.pool, name, { environment });
   if (newest === null || newest.version === version) return null;
   if (principalOf(call).permissions.includes('flow.publish')) return null;

@@ -7,11 +7,17 @@ import type { Media } from './source.js';
 // Checks in threads of their own: a text of a megabyte takes seconds, and a process that serves has none.
 
 export interface Checker {
-  flow(text: string, media: Media, catalog: Catalog): Promise<FlowCheck | Unchecked>;
+  flow(text: string, media: Media, catalog: Catalog, asker: Asker): Promise<FlowCheck | Unchecked>;
   folder(root: string): Promise<FolderResult | Unchecked>;
 }
 
-/** `late`: it took longer than a check may, and was ended. `busy`: as many are waiting as may. */
+/** Anybody may check, few may publish: those who check hold back nobody who publishes. */
+export interface Asker {
+  readonly principal: string;
+  readonly to: 'check' | 'publish';
+}
+
+/** `late`: it took longer than a check may, and was ended. `busy`: as many are waiting as may, or as many of this principal's. */
 export type Unchecked = { readonly status: 'late' } | { readonly status: 'busy' };
 
 export type Task =
@@ -22,22 +28,44 @@ export type Task =
 const deadlineMs = 10_000;
 const folderDeadlineMs = 60_000;
 const mostWaiting = 32;
+/** Waiting and running, for each of the two things to ask for: a principal alone does not fill a lane. */
+const mostOfOne = 2;
 /** Small texts do not wait behind large ones. */
 const smallText = 16_384;
 const memoryMb = 512;
 
 export function makeChecker({ withinMs = deadlineMs } = {}): Checker {
-  const [small, large, folders] = [makeLane(), makeLane(), makeLane()];
+  const [small, large, publishing, folders] = [makeLane(), makeLane(), makeLane(), makeLane()];
+  const seats = { check: makeSeats(), publish: makeSeats() };
   return {
-    flow: (text, media, catalog) => {
-      const lane = text.length > smallText ? large : small;
-      return lane.ask<FlowCheck>({ kind: 'flow', text, media }, withinMs, catalog);
+    flow: (text, media, catalog, { principal, to }) => {
+      const checking = text.length > smallText ? large : small;
+      const lane = to === 'publish' ? publishing : checking;
+      return seats[to](principal, () =>
+        lane.ask<FlowCheck>({ kind: 'flow', text, media }, withinMs, catalog),
+      );
     },
     folder: async (root) => {
       const found = await folders.ask<FolderResult>({ kind: 'folder', root }, folderDeadlineMs);
       folders.end();
       return found;
     },
+  };
+}
+
+type Seats = <T>(principal: string, ask: () => Promise<T | Unchecked>) => Promise<T | Unchecked>;
+
+function makeSeats(): Seats {
+  const taken = new Map<string, number>();
+  return async (principal, ask) => {
+    const before = taken.get(principal) ?? 0;
+    if (before >= mostOfOne) return { status: 'busy' };
+    taken.set(principal, before + 1);
+    return ask().finally(() => {
+      const left = (taken.get(principal) ?? 0) - 1;
+      if (left > 0) taken.set(principal, left);
+      else taken.delete(principal);
+    });
   };
 }
 

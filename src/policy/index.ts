@@ -1,4 +1,4 @@
-export { makeChecker, type Checker, type Unchecked } from './checker.js';
+export { makeChecker, type Asker, type Checker, type Unchecked } from './checker.js';
 export { checkFlowText, type CompiledFlow, type FlowCheck } from './check-text.js';
 export type { Catalog, CompiledTool } from './context.js';
 export { loadFolder, type FolderResult, type LoadedFolder } from './folder.js';

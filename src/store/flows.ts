@@ -42,20 +42,24 @@ export interface Published {
   readonly created: boolean;
 }
 
-/** By the API: what is not the newest of its environment, or was withdrawn, becomes a new version, older content too. */
+/** By the API: what is not the newest of its environment, or was not held there, becomes a new version, older content too. */
 export async function publishVersion(tx: Tx, flow: NewFlowVersion): Promise<Published> {
   await lockFlow(tx, flow.name);
+  const wasHeld = await isHeld(tx, flow);
   await tx.query(
-    `insert into flow_publication (name) values ($1) on conflict (name) do update set published_at = now()`,
-    [flow.name],
+    `insert into flow_publication (name, environment) values ($1, $2)
+     on conflict (name, environment) do update set published_at = now()`,
+    [flow.name, flow.environment],
   );
-  return publishNewest(tx, flow);
+  const hasEnded = await endWithdrawal(tx, flow.name);
+  return publishNewest(tx, flow, hasEnded || !wasHeld);
 }
 
 /**
  * What the policy folder holds of a flow. Where it has changed since it was loaded last, or was not there, it becomes the
  * newest version of its environment: whoever takes a change back means it. An unchanged folder publishes nothing over
- * what came by the API, and ends no withdrawal.
+ * what came by the API; a changed one takes its place, and holds the flow alone. Only another definition ends a
+ * withdrawal: a plan that tools have changed is stored, no more.
  */
 export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promise<Published> {
   await lockFlow(tx, flow.name);
@@ -63,24 +67,51 @@ export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promis
     'select hash, plan_hash as "planHash" from folder_flow where name = $1',
     [flow.name],
   );
+  const wasHeld = await isHeld(tx, flow);
   await tx.query(
-    `insert into folder_flow (name, hash, plan_hash) values ($1, $2, $3)
-     on conflict (name) do update set hash = excluded.hash, plan_hash = excluded.plan_hash`,
-    [flow.name, flow.hash, flow.planHash],
+    `insert into folder_flow (name, hash, plan_hash, environment) values ($1, $2, $3, $4)
+     on conflict (name) do update
+       set hash = excluded.hash, plan_hash = excluded.plan_hash, environment = excluded.environment`,
+    [flow.name, flow.hash, flow.planHash, flow.environment],
   );
   const held = last[0];
   if (held !== undefined && isSame(held, flow)) {
     const version = await versionOf(tx, flow);
     if (version !== null) return { version, created: false };
   }
-  return publishNewest(tx, flow);
+  const hasEnded = held?.hash !== flow.hash && (await endWithdrawal(tx, flow.name));
+  const made = await publishNewest(tx, flow, hasEnded || !wasHeld);
+  if (made.created)
+    await tx.query('delete from flow_publication where name = $1 and environment = $2', [
+      flow.name,
+      flow.environment,
+    ]);
+  return made;
 }
 
-async function publishNewest(tx: Tx, flow: NewFlowVersion): Promise<Published> {
-  const { rowCount: ended } = await tx.query('delete from flow_withdrawal where name = $1', [flow.name]);
+/** Whether a file of the folder, or a publication, holds the flow in that environment: else none starts there. */
+export async function isHeld(
+  q: Queryable,
+  { name, environment }: Pick<NewFlowVersion, 'name' | 'environment'>,
+): Promise<boolean> {
+  const { rows } = await q.query(
+    `select 1 from folder_flow where name = $1 and environment = $2
+     union all select 1 from flow_publication where name = $1 and environment = $2`,
+    [name, environment],
+  );
+  return rows.length > 0;
+}
+
+/** False: it was not withdrawn. */
+async function endWithdrawal(tx: Tx, name: string): Promise<boolean> {
+  const { rowCount } = await tx.query('delete from flow_withdrawal where name = $1', [name]);
+  return rowCount === 1;
+}
+
+/** `isBack`: nothing held it until now, and what starts again is a new version even where it says the same. */
+async function publishNewest(tx: Tx, flow: NewFlowVersion, isBack: boolean): Promise<Published> {
   const newest = await resolveVersion(tx, flow.name, { environment: flow.environment });
-  if (ended === 0 && newest !== null && isSame(newest, flow))
-    return { version: newest.version, created: false };
+  if (!isBack && newest !== null && isSame(newest, flow)) return { version: newest.version, created: false };
   return insertVersion(tx, flow);
 }
 

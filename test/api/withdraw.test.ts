@@ -192,4 +192,64 @@ describe('which flows and versions start', () => {
       'the earlier publication ended with the withdrawal',
     );
   });
+
+  it('one that was withdrawn stays so when only a tool has changed', async () => {
+    const tools = join(api.home, 'policies', 'tools', 'bank.yaml');
+    const before = readFileSync(tools, 'utf8');
+    writeFileSync(file(), text(100));
+    await reload();
+    await withdraw();
+    writeFileSync(tools, before.replace('{ paid: true }', '{ paid: true, today: true }'));
+    assert.equal((await reload()).changed, true);
+    assert.equal((await listed()).version, 2, 'the plan is another one, and stored');
+    assert.deepEqual(codes(await start()), [409, 'FLOW_WITHDRAWN']);
+    assert.equal((await listed()).withdrawn.reason, 'the bank has closed');
+    writeFileSync(file(), text(300));
+    await reload();
+    assert.equal((await start()).status, 201);
+    rmSync(file());
+    writeFileSync(tools, before);
+    await reload();
+  });
+
+  it('none of a flow whose file is gone, although it was published before that file replaced it', async () => {
+    await publish(100);
+    writeFileSync(file(), text(100));
+    await reload();
+    assert.equal((await listed()).version, 1, 'the file says what was published: both hold it');
+    writeFileSync(file(), text(200));
+    await reload();
+    assert.equal((await listed()).version, 2);
+    rmSync(file());
+    await reload();
+    assert.deepEqual(codes(await start()), [409, 'FLOW_WITHDRAWN']);
+    assert.equal((await recorded('flow.withdrawn'))[0].data.cause, 'folder');
+  });
+
+  it('none in an environment that the file has left, until it is back or somebody publishes it there', async () => {
+    const inEnvironment = (environment: string): string =>
+      JSON.stringify({ ...JSON.parse(text(100)), environment });
+    const environments = join(api.home, 'policies', 'environments.yaml');
+    writeFileSync(environments, 'environments: { dev: {}, lab: {} }\n');
+    writeFileSync(file(), inEnvironment('dev'));
+    await reload();
+    assert.equal((await start()).body.run.environment, 'dev');
+    writeFileSync(file(), inEnvironment('lab'));
+    await reload();
+    for (const [as, body] of [
+      ['agent', { environment: 'dev' }],
+      ['admin', { version: 1 }],
+    ] as const)
+      assert.deepEqual(codes(await start(body, as)), [409, 'FLOW_WITHDRAWN']);
+    assert.equal((await start()).body.run.environment, 'lab');
+    await api.ask('admin', 'POST', '/v1/flows', inEnvironment('dev'));
+    assert.equal((await start({ environment: 'dev' })).body.run.flowVersion, 3, 'the same content again');
+    writeFileSync(file(), inEnvironment('dev'));
+    await reload();
+    assert.deepEqual(codes(await start({ environment: 'lab' })), [409, 'FLOW_WITHDRAWN']);
+    assert.equal((await start()).body.run.flowVersion, 3, 'both hold it');
+    rmSync(file());
+    rmSync(environments);
+    await reload();
+  });
 });
