@@ -136,6 +136,26 @@ export function judgeFailure(
   };
 }
 
+/** What the last of `attempts` means that has failed, and what follows it. */
+export function ruleOn(
+  run: Pick<RunState, 'cancelRequested' | 'timeoutDue' | 'deadline'>,
+  executing: Executing,
+  attempts: readonly Tried[],
+  result: Failed,
+  earlierEffectPossible: boolean,
+  nowMs: number,
+): { readonly judged: Failed; readonly then: AfterFailure } {
+  const isOver = run.cancelRequested !== null || run.timeoutDue;
+  const leftMs = run.deadline === null ? null : run.deadline - nowMs;
+  // A refusal in doubt is tried nowhere else, so it is judged before.
+  const refused = judgeFailure(result, earlierEffectPossible, 'retry');
+  const then: AfterFailure = isOver ? { kind: 'final' } : afterFailure(executing, attempts, refused, leftMs);
+  return {
+    judged: refused === result ? judgeFailure(result, earlierEffectPossible, then.kind) : refused,
+    then,
+  };
+}
+
 // --- between two attempts ------------------------------------------------------------------------
 
 /** Has the run been cancelled, or its time run out, while the next attempt was waited for? */

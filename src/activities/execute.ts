@@ -14,12 +14,11 @@ import {
 import { findStep, lockRun, type RunRow } from '../store/runs.js';
 import {
   abandonedOutcome,
-  afterFailure,
   hasEffect,
   isCalledOff,
   judgeFailure,
   nextAttempt,
-  type AfterFailure,
+  ruleOn,
   type NextAttempt,
 } from './attempts.js';
 import { answerData, attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
@@ -287,22 +286,6 @@ async function endBadly(
   }
   const outcome = outcomeOf(judged, attempt);
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
-}
-
-function ruleOn(
-  run: RunState,
-  executing: Executing,
-  attempts: readonly AttemptRow[],
-  result: Extract<ExecutorResult, { status: 'failed' }>,
-  inDoubt: boolean,
-  nowMs: number,
-): { readonly judged: typeof result; readonly then: AfterFailure } {
-  const isOver = run.cancelRequested !== null || run.timeoutDue;
-  const leftMs = run.deadline === null ? null : run.deadline - nowMs;
-  // A refusal in doubt is tried nowhere else, so it is judged before.
-  const refused = judgeFailure(result, inDoubt, 'retry');
-  const then: AfterFailure = isOver ? { kind: 'final' } : afterFailure(executing, attempts, refused, leftMs);
-  return { judged: refused === result ? judgeFailure(result, inDoubt, then.kind) : refused, then };
 }
 
 /** The write is repeated when its acknowledgement was lost: what it had committed is its answer. */

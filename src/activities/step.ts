@@ -155,7 +155,8 @@ async function take(
         );
   // Nothing to decide, nothing to record: the run is as it was.
   const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
-  if (isIdle && ground.loaded !== null && isSame(course.after, ground.loaded.state)) return unchanged(tx, row);
+  if (isIdle && ground.loaded !== null && isSame(course.after, ground.loaded.state))
+    return unchanged(tx, row);
   return persist(deps, tx, {
     ...{ row, plan: ground.plan, policySet, before: ground.loaded, ...course },
     rev: row.rev + 1,

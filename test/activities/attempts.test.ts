@@ -7,6 +7,7 @@ import {
   isCalledOff,
   judgeFailure,
   nextAttempt,
+  ruleOn,
 } from '../../src/activities/attempts.js';
 import { defaultReliability, type Executor, type Reliability } from '../../src/engine/plan.js';
 import type { Executing, RunState } from '../../src/engine/state.js';
@@ -189,6 +190,30 @@ describe('after a failure', () => {
       for (const then of ['retry', 'fallback'] as const)
         assert.equal(judgeFailure(last, true, then).errorClass, errorClass);
     }
+  });
+});
+
+describe('a failure after an attempt that nobody knows the outcome of', () => {
+  const goesOn = { cancelRequested: null, timeoutDue: false, deadline: null };
+  const ruled = (attempts: number, errorClass: ErrorClass, run: object = {}) => {
+    const rows = Array.from({ length: attempts }, (_one, index) => failed(index + 1, errorClass));
+    const of = executing(rest({ idempotencyKey: true }), { maxAttempts: 3 });
+    const { judged, then } = ruleOn(
+      { ...goesOn, ...run },
+      ...([of, rows, { status: 'failed', errorClass, message: 'failed' }, true, 5] as const),
+    );
+    return [then.kind, judged.errorClass];
+  };
+
+  it('keeps its class while it is tried again, and is unknown when it is not', () => {
+    assert.deepEqual(ruled(2, 'transient'), ['retry', 'transient']);
+    assert.deepEqual(ruled(3, 'transient'), ['final', 'unknown_outcome']);
+    assert.deepEqual(ruled(2, 'permanent'), ['final', 'unknown_outcome']);
+  });
+
+  it('is unknown when the run is over', () => {
+    for (const run of [{ cancelRequested: {} }, { timeoutDue: true }, { deadline: 5 }])
+      assert.deepEqual(ruled(2, 'transient', run), ['final', 'unknown_outcome']);
   });
 });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { until } from '../support/flows.js';
 import { newId } from '../../src/model/ids.js';
 import { makeLink } from '../../src/api/links.js';
 import { startApi, type Harness } from '../api/harness.js';
@@ -73,7 +74,8 @@ describe('a link to an approval', () => {
     const both = await Promise.all([post(link.path, form), post(link.path, form)]);
     assert.deepEqual(both.map((one) => one.status).sort(), [200, 403]);
     assert.equal((await get(link.path)).status, 403);
-    assert.equal(await statusOf(parked.id), 'consumed');
+    // The decision is answered for, and its effect follows.
+    await until('it to have run', async () => (await statusOf(parked.id)) === 'consumed');
     const audit = await api.ask('auditor', 'GET', `/v1/audit?run=${parked.run}&type=approval.decided`);
     assert.deepEqual(
       audit.body.data.map((one: { actor: { id: string }; data: { via: string } }) => [

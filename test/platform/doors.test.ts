@@ -45,7 +45,10 @@ const open: readonly (readonly [file: string, text: string])[] = [
   ['src/engine/x.ts', `import type { Json } from '../model/json.js';\nexport type X = Json;\n`],
   ['src/engine/x.ts', `import { decide } from './decide.js';\ndecide();\n`],
   ['src/workflows/x.ts', `import type { Step } from '../activities/types.js';\nexport type X = Step;\n`],
-  ['src/client/x.ts', `import { submitSignal } from '../workflows/messages.js';\nsubmitUpdate();\n`],
+  [
+    'src/client/x.ts',
+    `import { submitSignal } from '../workflows/messages.js';\nexport const x = submitSignal;\n`,
+  ],
   ['src/processes/x.ts', `import { makePool } from '../db/pool.js';\nmakePool();\n`],
 ];
 
