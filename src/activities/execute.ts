@@ -3,7 +3,7 @@ import type { Executing, Outcome, RunState } from '../engine/state.js';
 import type { PayloadRef } from '../model/records.js';
 import type { ExecutorResult } from '../executors/types.js';
 import { appendRun } from '../audit/index.js';
-import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
+import { withTransaction, type Tx } from '../db/index.js';
 import {
   finishAttempt,
   isEffectPossible,
@@ -29,6 +29,7 @@ import { grantProblem } from './grants.js';
 import { keepable } from './keepable.js';
 import { makeKit } from './kit.js';
 import type { StoredStep } from './persist.js';
+import { persistently } from './persistently.js';
 import { settle } from './settle.js';
 import type { ExecuteInput, Stepped } from './types.js';
 
@@ -312,16 +313,4 @@ async function alreadyEnded(
 
 async function putOutput(deps: ActivityDeps, tx: Tx, run: string, output: unknown): Promise<PayloadRef> {
   return deps.payloads.put(tx, run, 'output', 'application/json', JSON.stringify(output ?? null));
-}
-
-/** Only the store's absence is waited out; anything else is a bug and ends the attempt. */
-async function persistently<T>(around: Surroundings, write: () => Promise<T>): Promise<T> {
-  for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 2_000)) {
-    try {
-      return await write();
-    } catch (error) {
-      if (!isUnavailable(error) || around.shutdown.aborted) throw error;
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
-    }
-  }
 }

@@ -96,7 +96,7 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     version: after.version,
     wakeAt: wakeTime(after),
     execution: executionOf(after),
-    isEnding: isEnding(after),
+    cancelling: isToEnd(after),
     ...{ given: step.fingerprints.length, left: [], isForked: step.isForked },
   };
   const stored: StoredStep = { fingerprints: step.fingerprints, result };
@@ -108,7 +108,7 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
 }
 
 /** The run ends, or moves on for want of time, when its effect has: no further attempt is waited for. */
-function isEnding({ cancelRequested, timeoutDue }: RunState): boolean {
+function isToEnd({ cancelRequested, timeoutDue }: RunState): boolean {
   return cancelRequested !== null || timeoutDue;
 }
 
@@ -239,6 +239,6 @@ export function resultOf(row: RunRow, step: { readonly head: string }): Stepped 
     ...{ rev: row.rev, digest: row.docDigest, head: step.head },
     ...{ state: row.state, runStatus: row.status, version: row.version },
     ...{ wakeAt: wakeTime(bare), execution: executionOf(bare) },
-    ...{ isEnding: isEnding(bare), given: 0, left: [], isForked: false },
+    ...{ cancelling: isToEnd(bare), given: 0, left: [], isForked: false },
   };
 }

@@ -49,7 +49,7 @@ export interface Stepped {
   /** The effect under way; null: none. */
   readonly execution: Execution | null;
   /** Cancelled, or out of time: no further attempt of its effect is waited for. */
-  readonly isEnding: boolean;
+  readonly cancelling: boolean;
   /** Arrivals that this step was given. */
   readonly given: number;
   /** Those of them, by index, that it had not taken when it ran before: they come with the next one. */

@@ -301,11 +301,11 @@ function setTimer(memory: Memory): void {
 }
 
 /** Starts the effect that the store says is under way; ends the wait between its attempts when the run is to end. */
-function seeThrough(memory: Memory, { execution, isEnding }: Stepped): void {
+function seeThrough(memory: Memory, { execution, cancelling }: Stepped): void {
   if (execution?.action !== memory.running?.action) {
     memory.running = execution === null ? null : start(memory, execution);
   }
-  if (isEnding) memory.running?.cancel();
+  if (cancelling) memory.running?.cancel();
 }
 
 function start(memory: Memory, execution: Execution): Execution & Running {

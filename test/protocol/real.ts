@@ -83,6 +83,7 @@ export async function happen(
   }
   await going.rising;
   const { status, approvals } = await settled(actors, run);
+  if (timed) overtaken ||= await isOvertaken(actors, going);
   const records = await audit(stack, run);
   const of = (type: string) => records.filter((each) => each.type === type);
   const names = [people.controllers[0].id, people.controllers[1].id];
@@ -195,12 +196,17 @@ async function wordOf({ stack }: Actors, going: Going, { status, code, body }: R
   });
 }
 
-/** Nothing is under way any more. */
+/** Nothing is under way any more: two looks in a row see the same, with nothing approved that has not run. */
 async function settled({ stack }: Actors, run: string): Promise<{ status: string; approvals: string[] }> {
+  let before = '';
   return until(`${run} to settle`, async () => {
     const { body } = await stack.fetchAs('admin', 'GET', `/v1/runs/${run}`);
-    const seen = body as { run: { status: string }; approvals: { status: string }[] };
+    const seen = body as { run: { status: string; updatedAt: string }; approvals: { status: string }[] };
     const approvals = seen.approvals.map((each) => each.status);
-    return approvals.includes('approved') ? null : { status: seen.run.status, approvals };
+    const { status, updatedAt } = seen.run;
+    const now = JSON.stringify([status, updatedAt, approvals]);
+    const isSame = now === before;
+    before = now;
+    return !isSame || approvals.includes('approved') ? null : { status, approvals };
   });
 }

@@ -15,10 +15,10 @@ import { flows, happen, stages, type Actors, type Happened } from './real.js';
 import { eventKinds, type EventKind } from './world.js';
 
 const seed = 20_261_121;
-const traces = 200;
+const traces = 80;
 /** Of these so many with a killed worker, and so many that wait for the gate's timers. */
-const killed = 16;
-const timed = 40;
+const killed = 8;
+const timed = 16;
 /** The worker dies once for so many of them. */
 const dyingTogether = 4;
 const longest = 10;

@@ -68,9 +68,12 @@ export async function putApproval(
       transition: 'approve',
       status: 'open',
       roles: [],
-      byPermission: true,
       ...who,
     } as const;
-    await upsertApproval(tx, { ...row, requestedAt: at, expiresAt: null, doc, updatedAt: at, ...change });
+    const byPermission = (change.roles ?? row.roles).length === 0;
+    await upsertApproval(tx, {
+      ...{ ...row, requestedAt: at, expiresAt: null, doc, updatedAt: at },
+      ...{ ...change, byPermission },
+    });
   });
 }

@@ -60,7 +60,7 @@ const wholeBatch = -1;
 export function stepped(rev: number, fields: Partial<Stepped> = {}): Stepped {
   return {
     ...{ status: 'stepped', rev, digest: `sha256:doc${rev}`, head: `sha256:head${rev}`, state: 'open' },
-    ...{ runStatus: 'running', version: rev, wakeAt: null, execution: null, isEnding: false },
+    ...{ runStatus: 'running', version: rev, wakeAt: null, execution: null, cancelling: false },
     ...{ given: wholeBatch, left: [], isForked: false },
     ...fields,
   };

@@ -106,8 +106,12 @@ describe('on a real store', () => {
     });
 
   it('a run whose first step can neither be taken nor given up has failed, and whoever asked it is told', async () => {
-    const run = await ground.start({ ...ground.deps, people: () => Promise.reject(new Error('nobody')) });
+    let fail = (): void => undefined;
+    const failing = new Promise<never>((_, reject) => (fail = () => reject(new Error('nobody'))));
+    failing.catch(() => undefined);
+    const run = await ground.start({ ...ground.deps, people: () => failing });
     const bell = await run.ask(agent, { submit: 'look' });
+    fail();
     const ended = await run.kernel.ended;
     assert.ok(ended.kind === 'refused');
     assert.match(ended.reason, /first step failed three times in our own code: nobody/);

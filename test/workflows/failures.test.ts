@@ -175,7 +175,7 @@ describe('an execution without an outcome', () => {
   it('when cancelled and then lost with its worker: the cancelled run ends', async () => {
     const driver = await begun({ execution: effect });
     await driver.send((kernel) => kernel.onSignal('cancel', bell('msg_1', 'cancel')));
-    await driver.step().give(stepped(2, { execution: effect, isEnding: true }));
+    await driver.step().give(stepped(2, { execution: effect, cancelling: true }));
     // Temporal tries no activity again whose cancel was asked for: its kernel hears of a time-out.
     await driver.executions[0]?.fail(new Error('heartbeat timeout'));
     await driver.step().give(stepped(3, { runStatus: 'cancelled' }));

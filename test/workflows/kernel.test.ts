@@ -233,7 +233,7 @@ describe('an effect', () => {
     const driver = await begun({ execution: effect });
     await driver.send((kernel) => kernel.onSignal('cancel', bell('msg_1', 'cancel')));
     assert.equal(driver.executions[0]?.isCancelled, false);
-    await driver.step().give(stepped(2, { execution: effect, isEnding: true }));
+    await driver.step().give(stepped(2, { execution: effect, cancelling: true }));
     assert.equal(driver.executions[0]?.isCancelled, true);
     assert.equal(driver.outcome(), null);
   });
