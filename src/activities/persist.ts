@@ -96,7 +96,7 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     version: after.version,
     wakeAt: wakeTime(after),
     execution: executionOf(after),
-    cancelling: isToEnd(after),
+    cancelling: after.cancelRequested !== null,
     ...{ given: step.fingerprints.length, left: [], isForked: step.isForked },
   };
   const stored: StoredStep = { fingerprints: step.fingerprints, result };
@@ -105,11 +105,6 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     result: JSON.stringify(stored),
   });
   return result;
-}
-
-/** The run ends, or moves on for want of time, when its effect has: no further attempt is waited for. */
-function isToEnd({ cancelRequested, timeoutDue }: RunState): boolean {
-  return cancelRequested !== null || timeoutDue;
 }
 
 function executionOf({ executing }: RunState): Stepped['execution'] {
@@ -239,6 +234,6 @@ export function resultOf(row: RunRow, step: { readonly head: string }): Stepped 
     ...{ rev: row.rev, digest: row.docDigest, head: step.head },
     ...{ state: row.state, runStatus: row.status, version: row.version },
     ...{ wakeAt: wakeTime(bare), execution: executionOf(bare) },
-    ...{ cancelling: isToEnd(bare), given: 0, left: [], isForked: false },
+    ...{ cancelling: bare.cancelRequested !== null, given: 0, left: [], isForked: false },
   };
 }

@@ -48,7 +48,7 @@ export interface Stepped {
   readonly wakeAt: number | null;
   /** The effect under way; null: none. */
   readonly execution: Execution | null;
-  /** Cancelled, or out of time: no further attempt of its effect is waited for. */
+  /** The run was cancelled: no further attempt of its effect is waited for. (No wait goes beyond the run's own time.) */
   readonly cancelling: boolean;
   /** Arrivals that this step was given. */
   readonly given: number;

@@ -45,7 +45,7 @@ export type Standing = KeyObject | 'retired' | null;
 export async function standingOf(q: Queryable, keyId: string, storedAt: string): Promise<Standing> {
   const row = await getSigningKey(q, keyId);
   if (row === null) return null;
-  const isRetired = row.retiredAt !== null && Date.parse(row.retiredAt) < Date.parse(storedAt);
+  const isRetired = row.retiredAt !== null && Date.parse(row.retiredAt) <= Date.parse(storedAt);
   return isRetired ? 'retired' : importPublicKey(row);
 }
 

@@ -95,7 +95,7 @@ describe('recorded histories', () => {
   });
 
   it('fail on a kernel that takes what one step was given for all that a replay brings at once', async () => {
-    const rest = '...batch.slice(given)';
+    const rest = '...waiting.slice(given)';
     const bundle = await bundleChanged('forgetful', 'kernel.js', rest, '');
     const file = 'kernel-2-payment-delivered-in-parts.json';
     await assert.rejects(replay(file, bundle), DeterminismViolationError);
