@@ -78,6 +78,8 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
   before(async () => {
     target = await startTarget();
     const dynamicConfig = ['limit.historyCount.suggestContinueAsNew=12'];
+    // The worker binds the address that the connection stands for, and so does what this test foresees.
+    process.env['ERP_URL'] = target.url;
     stack = await startStack({ own: true, dynamicConfig, env: { ERP_URL: target.url }, policies });
     pool = makePool({ url: stack.databaseUrl, applicationName: 'moments', max: 8 });
     people = await meetPeople(stack);
