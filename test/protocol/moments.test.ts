@@ -241,7 +241,6 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
       ends(twice.run, twice.approval, 'consumed'),
       ends(inTime.run, inTime.approval, 'consumed'),
       ends(tooLate.run, tooLate.approval, 'expired'),
-      ends(orderly, third.approval, 'consumed'),
     ]);
     for (const one of [both, twice]) assert.deepEqual(await refusals(one.run), ['ALREADY_DECIDED']);
     assert.deepEqual(await refusals(tooLate.run), ['APPROVAL_EXPIRED']);
