@@ -262,10 +262,11 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
       called.body.data.some((one: any) => one.actor.id === a.id && one.data.code === 'NOT_FOUND'),
       'the request for what does not exist yet is recorded',
     );
-    for (const [run, { approval, digest }] of [
+    for (const [run, { approval }] of [
       [guessed, first],
       [early, second],
     ] as const) {
+      const { digest } = (await stack.fetchAs('auditor', 'GET', `/v1/approvals/${approval}`)).body;
       assert.equal(
         (await fateOf(await decideOn(a, { ...approved, approval, digest }, 'approve'))).word,
         'applied',
