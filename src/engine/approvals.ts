@@ -66,7 +66,6 @@ export function openApproval(
       ...(action.byRuntime === true ? { requesters: [...approval.requesters] } : {}),
     },
   });
-  draft.effects.push({ kind: 'arm', approval: id, at: approval.timer });
   if (action.messageId !== null) {
     answer(draft, action.messageId, {
       status: 'pending',
@@ -112,7 +111,6 @@ export function setGates(
   const waits = !allApproved(changed, draft.kit);
   const next = waits ? { ...changed, ...standingOf(changed, draft.kit) } : changed;
   change(draft, approval.id, next);
-  if (waits) draft.effects.push({ kind: 'arm', approval: approval.id, at: next.timer });
   return next;
 }
 
@@ -275,7 +273,6 @@ function deny(draft: Draft, approval: ApprovalState, by: string): void {
   // While an effect is under way, or its outcome unknown, the move waits: it belongs to the run as that leaves it.
   const moves = onDeny !== null && approval.repeats !== true;
   change(draft, approval.id, { status: 'denied', queued: moves });
-  draft.effects.push({ kind: 'disarm', approval: approval.id });
   project(draft, approval.action, 'denied');
   if (!moveDenied(draft)) remain(draft);
 }
@@ -317,7 +314,6 @@ export function revokeOpen(
       continue;
     }
     change(draft, approval.id, { status: 'revoked', queued: false });
-    draft.effects.push({ kind: 'disarm', approval: approval.id });
     const error = { code: 'APPROVAL_REVOKED', message: why } as const;
     project(draft, approval.action, 'revoked', { error });
     record(draft, 'approval.revoked', {

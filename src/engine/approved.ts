@@ -15,7 +15,6 @@ import { changedReads, readsOf, readsProblem } from './reads.js';
 
 export function approved(draft: Draft, approval: ApprovalState): void {
   change(draft, approval.id, { status: 'approved', queued: true });
-  draft.effects.push({ kind: 'disarm', approval: approval.id });
   project(draft, approval.action, 'approved');
   for (const by of approversOf(approval, draft.kit)) addEvidence(draft, approval, by);
   startApproved(draft);

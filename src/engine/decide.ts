@@ -49,7 +49,7 @@ function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string)
       outcome(draft, event.action, event.result);
       break;
     case 'deadline':
-      if (!isClosed(run)) deadline(draft, event);
+      if (!isClosed(run)) deadline(draft, event.approval);
       break;
     case 'timeout':
       if (!isClosed(run)) timeout(draft);
@@ -110,10 +110,7 @@ function start(draft: Draft, message: Message, body: Start): void {
     });
   }
   if (checked?.status === 'valid') run.input = checked.value;
-  if (plan.timeoutMs !== null) {
-    run.deadline = Date.parse(draft.time) + plan.timeoutMs;
-    draft.effects.push({ kind: 'arm_run', at: run.deadline });
-  }
+  if (plan.timeoutMs !== null) run.deadline = Date.parse(draft.time) + plan.timeoutMs;
   enter(draft);
 }
 

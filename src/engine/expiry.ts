@@ -1,4 +1,4 @@
-import type { ApprovalState, Event, GateState } from './state.js';
+import type { ApprovalState, GateState } from './state.js';
 import { approved } from './approved.js';
 import { change, setGates } from './approvals.js';
 import { decidersNow } from './deciders.js';
@@ -11,22 +11,18 @@ import { momentOf, standingOf } from './standing.js';
 
 // What time does to an open approval: remind, escalate, approve at a gate, expire.
 
-type Deadline = Extract<Event, { kind: 'deadline' }>;
-
-/** A timer fires by the server's clock: this machine's may be behind it by so much. */
-const skewMs = 60_000;
-
 /**
- * The approval's timer has fired: every gate whose moment it was is asked what follows. The first that denies ends
- * it; an escalation adds people to its own gate, and an approval by time (reversible tools only) counts for its own.
+ * Time has something to say to the approval: every gate whose moment has come is asked what follows. The first that
+ * denies ends it; an escalation adds people to its own gate, and an approval by time (reversible tools only) counts for
+ * its own.
  */
-export function deadline(draft: Draft, event: Deadline): void {
+export function deadline(draft: Draft, id: string): void {
   const { kit } = draft;
-  const approval = draft.run.approvals.find((one) => one.id === event.approval);
+  const approval = draft.run.approvals.find((one) => one.id === id);
   if (approval === undefined || !isOpen(approval.status)) return;
-  const now = momentMeant(draft, event);
+  const now = Date.parse(draft.time);
   const due = [...approval.gates.keys()].filter((index) => momentOf(approval, index, kit) <= now);
-  if (due.length === 0) return settledMeanwhile(draft, approval, event);
+  if (due.length === 0) return settledMeanwhile(draft, approval);
   const denied = approval.gates.some(
     (gate, index) => due.includes(index) && denies(draft, approval, gate, index, now),
   );
@@ -39,28 +35,14 @@ export function deadline(draft: Draft, event: Deadline): void {
   if (allApproved(next, kit)) approved(draft, next);
 }
 
-/** The event's own time, or the moment that its timer was armed to, as far as two clocks may differ. */
-function momentMeant({ time }: Draft, { at }: Deadline): number {
-  const now = Date.parse(time);
-  return at === undefined ? now : Math.max(now, Math.min(at, now + skewMs));
-}
-
-/** Nothing is over: its timer came too early, or decisions, or queues as they are now, have settled what it was for. */
-function settledMeanwhile(draft: Draft, approval: ApprovalState, event: Deadline): void {
+/**
+ * Nothing is over: it was asked too early, or decisions, or queues as they are now, have settled what its moment was for.
+ * The timer goes on to what waits by now.
+ */
+function settledMeanwhile(draft: Draft, approval: ApprovalState): void {
   if (allApproved(approval, draft.kit)) return approved(draft, approval);
-  waitOn(draft, approval, event);
-}
-
-/** The timer goes on to what waits by now. */
-function waitOn(draft: Draft, approval: ApprovalState, { at }: Deadline): void {
-  const { id } = approval;
   const gates = approval.gates.map((gate) => ({ ...gate, roles: decidersNow(gate, draft.kit).roles }));
-  const standing = standingOf({ ...approval, gates }, draft.kit);
-  const { timer } = standing;
-  change(draft, id, { gates, ...standing });
-  const ahead = Math.max(0, (at ?? 0) - Date.parse(draft.time));
-  // By the clock that fired too early, what is left begins so much later.
-  draft.effects.push({ kind: 'arm', approval: id, at: timer + (ahead > skewMs ? ahead : 0) });
+  change(draft, approval.id, { gates, ...standingOf({ ...approval, gates }, draft.kit) });
 }
 
 function denies(

@@ -158,8 +158,7 @@ export type Event =
       readonly message: { readonly id: string; readonly digest: string } | null;
     }
   | { readonly kind: 'outcome'; readonly time: string; readonly action: string; readonly result: Outcome }
-  /** `at`: the moment that the timer was armed to, epoch milliseconds; without it `time` alone says what is over. */
-  | { readonly kind: 'deadline'; readonly time: string; readonly approval: string; readonly at?: number }
+  | { readonly kind: 'deadline'; readonly time: string; readonly approval: string }
   | { readonly kind: 'timeout'; readonly time: string };
 
 export type Outcome =
@@ -183,9 +182,6 @@ export type Outcome =
 
 export type Effect =
   | { readonly kind: 'execute'; readonly executing: Executing }
-  | { readonly kind: 'arm'; readonly approval: string; readonly at: number }
-  | { readonly kind: 'disarm'; readonly approval: string }
-  | { readonly kind: 'arm_run'; readonly at: number }
   | { readonly kind: 'answer'; readonly messageId: string; readonly answer: Answer }
   | { readonly kind: 'close'; readonly status: RunStatus };
 

@@ -210,7 +210,7 @@ function deadlinePasses(play: Play, transition: string | null): Happened | Impos
   const now = Math.max(play.now, at);
   return walk(
     { ...play, now },
-    { kind: 'deadline', time: new Date(now).toISOString(), approval: approval.id, at },
+    { kind: 'deadline', time: new Date(now).toISOString(), approval: approval.id },
     null,
   );
 }

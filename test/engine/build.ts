@@ -13,7 +13,7 @@ import {
   type State,
   type Transition,
 } from '../../src/engine/plan.js';
-import { decide, initialRun } from '../../src/engine/index.js';
+import { decide, initialRun, wakeTime } from '../../src/engine/index.js';
 import type { Decision, Event, Kit, RunState } from '../../src/engine/state.js';
 
 // Plans and events by hand: what the engine means, without the notation that usually writes them.
@@ -164,7 +164,7 @@ export interface Walk {
   send(event: Event): Decision;
   submit(by: Principal, name: string, args?: JsonObject, expectedVersion?: number | null): Decision;
   decide(by: Principal, approval: string, decision: 'approve' | 'deny', digest?: string): Decision;
-  /** The moment for which the approval's timer is armed has come. */
+  /** The moment at which time has something to say to the approval has come. */
   fire(approval: string): Decision;
   outcome(result?: Partial<Extract<Event, { kind: 'outcome' }>['result']> & object): Decision;
 }
@@ -225,7 +225,7 @@ export function begin(
     },
     fire(approval) {
       const at = walk.run.approvals.find((one) => one.id === approval)?.timer ?? 0;
-      return walk.send({ kind: 'deadline', time: new Date(at).toISOString(), approval, at });
+      return walk.send({ kind: 'deadline', time: new Date(at).toISOString(), approval });
     },
     outcome(result = {}) {
       const done = {
@@ -242,6 +242,12 @@ export function begin(
   };
   walk.send({ kind: 'message', time, message: start });
   return walk;
+}
+
+/** Milliseconds from `time` to when the run's timer goes; null: it has none. */
+export function wakesAfter({ run }: Pick<Walk, 'run'>): number | null {
+  const at = wakeTime(run);
+  return at === null ? null : at - Date.parse(time);
 }
 
 export function answerOf(decision: Decision): { status: string; code?: string } | undefined {

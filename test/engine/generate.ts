@@ -359,7 +359,7 @@ export function eventOf(
       const approval = approvalOf(run, happens.which);
       const at = approval?.timer ?? 0;
       return {
-        ...{ kind: 'deadline', time: new Date(at).toISOString(), at },
+        ...{ kind: 'deadline', time: new Date(at).toISOString() },
         approval: approval?.id ?? 'apr_none',
       };
     }

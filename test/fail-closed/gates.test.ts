@@ -128,7 +128,7 @@ failClosed('gate.conjunction', {
   timeout: () => {
     const both = beside({ timeout: after('approve', 1_000) }, {});
     const at = both.walk.run.approvals[0]?.timer ?? 0;
-    const fired = { kind: 'deadline', time: new Date(at).toISOString(), approval: both.id, at } as const;
+    const fired = { kind: 'deadline', time: new Date(at).toISOString(), approval: both.id } as const;
     waits(both, both.walk.send(fired));
     const denied = both.walk.decide(cfo, both.id, 'deny');
     assert.deepEqual([both.walk.run.approvals[0]?.status, denied.effects.length > 0], ['denied', true]);
@@ -173,7 +173,7 @@ failClosed('gate.end', {
 function expires(timeout: Gate['timeout']): void {
   const { walk, id } = parked({ timeout });
   const at = walk.run.approvals[0]?.timer ?? 0;
-  const decision = walk.send({ kind: 'deadline', time: new Date(at).toISOString(), approval: id, at });
+  const decision = walk.send({ kind: 'deadline', time: new Date(at).toISOString(), approval: id });
   assert.deepEqual([walk.run.approvals[0]?.status, walk.run.executing], ['expired', null]);
   assert.equal(recorded(decision, 'approval.expired').length, 1);
   assert.equal(recorded(decision, 'approval.decided').length, 0);
