@@ -130,6 +130,29 @@ describe('what arrives', () => {
     assert.deepEqual([lived.steps.length, replayed.steps.length, lived.isStepping()], [3, 3, false]);
   });
 
+  it('is given to the same steps when it is replayed, also where a step over it failed and it goes on one at a time', async () => {
+    const names = ['msg_1', 'msg_2', 'msg_3', 'msg_4'];
+    const [first, second] = [names.slice(0, 2), names.slice(2)];
+    const lived = await begun();
+    const replayed = await begun();
+    const ringOn = (driver: Driver, of: readonly string[]): Promise<void> =>
+      driver.send((kernel) => of.forEach((name) => kernel.onSignal('submit', bell(name))));
+    await ringOn(lived, first);
+    await ringOn(replayed, names);
+    for (const driver of [lived, replayed]) await driver.step().fail(new Error('it threw'));
+    await ringOn(lived, second);
+    // What came later is no part of what failed, and was taken together: the history says so to a replay, which had it all.
+    const results = [stepped(2, { given: 1 }), stepped(3, { given: 1 }), stepped(4, { given: 2 })];
+    for (const result of results) {
+      await lived.step().give(result);
+      await replayed.step().give(result);
+      assert.deepEqual(lived.kernel.view(), replayed.kernel.view());
+      assert.equal(lived.isStepping(), replayed.isStepping());
+    }
+    assert.deepEqual(taken(lived.steps.at(-1) ?? lived.step()), second);
+    assert.equal(replayed.isStepping(), false, 'what was taken together does not come again');
+  });
+
   it('is taken before an outcome is looked at, whichever of them a replay brings first', async () => {
     const driver = await begun({ execution: effect });
     await driver.send((kernel) => {
