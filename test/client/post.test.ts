@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { ServiceError, type Client } from '@temporalio/client';
+import { makePayloads } from '../../src/audit/index.js';
+import { loadKeys } from '../../src/auth/index.js';
+import type { ClientDeps } from '../../src/client/index.js';
+import { post } from '../../src/client/post.js';
+import { submission } from '../../src/client/submit.js';
+import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
+import type { MessageOutcome } from '../../src/client/types.js';
+import type { Pool } from '../../src/db/index.js';
+import { newId } from '../../src/model/ids.js';
+import { mostOpenBytes, mostUnanswered, mostValueBytes } from '../../src/model/limits.js';
+import type { Principal } from '../../src/model/principal.js';
+import { getMessage } from '../../src/store/messages.js';
+import { putSigningKey } from '../../src/store/signing-keys.js';
+import { makeDatabase, type Database } from '../support/database.js';
+import { putRun } from '../store/rows.js';
+
+// What a run is asked: kept or refused before anything is stored, and its caller is told what the store knows.
+
+const agent: Principal = { id: 'bot', kind: 'agent', roles: [], permissions: [] };
+
+let database: Database;
+let waiter: Waiter;
+let home: string;
+let deps: ClientDeps;
+before(async () => {
+  database = await makeDatabase();
+  waiter = await makeWaiter(database.url);
+  home = mkdtempSync(join(tmpdir(), 'countersign-post-'));
+  const keys = await loadKeys(home, {});
+  await putSigningKey(database.pool, { ...keys.signing, sealed: null });
+  deps = {
+    ...{ pool: database.pool, payloads: makePayloads({ kek: keys.kek }), keys },
+    forNamespace: () => temporal(async () => undefined),
+  } as unknown as ClientDeps;
+});
+after(async () => {
+  await waiter.close();
+  await database.drop();
+  rmSync(home, { recursive: true });
+});
+
+/** A Temporal whose signals do what they are told to. */
+function temporal(signal: () => Promise<void>): Client {
+  return {
+    withDeadline: (_at: number, act: () => Promise<unknown>) => act(),
+    workflow: { getHandle: () => ({ signal }) },
+  } as unknown as Client;
+}
+
+async function begunRun(): Promise<string> {
+  const run = newId('run');
+  await putRun(database.pool, run);
+  await database.pool.query('update run set rev = 1 where id = $1', [run]);
+  return run;
+}
+
+function ask(run: string, args: object, on: ClientDeps = deps, id = newId('msg')): Promise<MessageOutcome> {
+  const request = { transition: 'go', expectedVersion: null, principal: agent, trace: null };
+  return post(on, waiter, {
+    ...{ run, id, waitMs: 1 },
+    make: () => submission({ ...request, run, messageId: id, waitMs: 1, arguments: args as never }),
+  });
+}
+
+const codeOf = (outcome: MessageOutcome): string =>
+  outcome.status === 'answered' && outcome.answer.status === 'refused' ? outcome.answer.code : outcome.status;
+
+async function keptOf(run: string): Promise<{ count: number; bytes: number }> {
+  const { rows } = await database.pool.query<{ count: number; bytes: number }>(
+    'select count(*)::int as count, coalesce(sum(bytes), 0)::int as bytes from message where run = $1',
+    [run],
+  );
+  return rows[0] ?? assert.fail();
+}
+
+describe('what is asked at one instant is judged by what was kept before it', () => {
+  it('so a run has never more messages without an answer than it may', async () => {
+    const run = await begunRun();
+    const outcomes = await Promise.all(Array.from({ length: mostUnanswered + 15 }, () => ask(run, {})));
+    const refused = outcomes.map(codeOf).filter((code) => code !== 'executing');
+    assert.deepEqual([...new Set(refused)], ['RATE_LIMITED']);
+    assert.deepEqual([refused.length, (await keptOf(run)).count], [15, mostUnanswered]);
+  });
+
+  it('and never more bytes of arguments than it can hold', async () => {
+    const run = await begunRun();
+    const text = 'x'.repeat(mostValueBytes - 100);
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => ask(run, { text })));
+    const codes = outcomes.map(codeOf).sort();
+    const fitting = Math.floor(mostOpenBytes / (mostValueBytes - 100 + '{"text":""}'.length));
+    assert.equal(codes.filter((code) => code === 'executing').length, fitting);
+    assert.equal(codes.filter((code) => code === 'RUN_FULL').length, 8 - fitting);
+    const kept = await keptOf(run);
+    assert.ok(kept.count === fitting && kept.bytes <= mostOpenBytes);
+  });
+});
+
+describe('an engine that does not answer', () => {
+  /** A store that has gone away once the bell was tried, and an engine that was not there. */
+  function failing(storeStays: boolean): ClientDeps {
+    let isAway = false;
+    const query = (...args: Parameters<Pool['query']>): unknown =>
+      isAway
+        ? Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }))
+        : database.pool.query(...args);
+    const pool = new Proxy(database.pool, {
+      get: (target, name) => (name === 'query' ? query : Reflect.get(target, name, target)),
+    });
+    const signal = async (): Promise<void> => {
+      isAway = !storeStays;
+      throw unavailable();
+    };
+    return { ...deps, pool, forNamespace: () => temporal(signal) };
+  }
+
+  function unavailable(): Error {
+    const cause = Object.assign(new Error('14 UNAVAILABLE'), {
+      ...{ code: 14, details: '', metadata: {} },
+    });
+    return new ServiceError('failed to signal', { cause });
+  }
+
+  it('withdraws what it could not be rung for, and only then is its caller told that nothing comes of it', async () => {
+    const run = await begunRun();
+    const id = newId('msg');
+    assert.deepEqual(await ask(run, {}, failing(true), id), {
+      ...{ status: 'unavailable', code: 'ENGINE_UNAVAILABLE' },
+    });
+    assert.equal((await getMessage(database.pool, id))?.isWithdrawn, true);
+  });
+
+  it('is no reason to say so of what a store that went away has kept: it may be taken still', async () => {
+    const run = await begunRun();
+    const id = newId('msg');
+    assert.deepEqual(await ask(run, {}, failing(false), id), { status: 'executing', messageId: id });
+    const kept = await getMessage(database.pool, id);
+    assert.deepEqual([kept?.isWithdrawn, kept?.rev], [false, null]);
+  });
+});
