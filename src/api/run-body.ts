@@ -8,7 +8,7 @@ import { approvalsOfRun } from '../store/approvals.js';
 import { documentOf, stateWithoutValues, type HeldValue } from '../store/document.js';
 import { evidenceOf } from '../store/evidence.js';
 import { getPlan } from '../store/flows.js';
-import { getRun, getVisibleRun, type RunRow } from '../store/runs.js';
+import { getRun, getVisibleRun, type ListedRun, type RunRow } from '../store/runs.js';
 import { noteRun, principalOf, viewer, type Call } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { notFound, type Problem } from './problem.js';
@@ -47,7 +47,7 @@ export async function planOf(deps: ApiDeps, hash: string): Promise<Plan> {
   return plan;
 }
 
-export function runObject(row: RunRow): JsonObject {
+export function runObject(row: ListedRun): JsonObject {
   const {
     id,
     flow,
