@@ -152,7 +152,12 @@ describe('many messages of one run at once', () => {
     ]);
     await decisionsAreTrue(run, gated, replies);
     await allAnswered(run);
-    assert.equal((await getRun(stack, 'agent', run)).run.status, 'waiting');
+    // What was told `executing` is executed by now or soon; the run is open and waits again.
+    await until(
+      `${run} to wait`,
+      async () => (await getRun(stack, 'agent', run)).run.status === 'waiting',
+      120_000,
+    );
     const drafts = await draftsOf(run);
     for (const [index, reply] of submits.entries()) {
       const made = drafts.filter(({ body }) => body['vendor'] === `S-${index}`).length;

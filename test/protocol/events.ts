@@ -90,8 +90,10 @@ function* fires({ rulings }: Protocol, world: World): Generator<Move> {
         ({ rule, stage, expiresAt }) => expiresAt <= at && stageOf(rule, stage ?? 0)?.action === 'escalate',
       ),
   );
-  const queue = [...world.queue, { time: at }];
-  yield done(escalates ? 'escalate' : 'deadline', 'the timer fires', { ...world, queue, timer: null });
+  const kind = escalates ? 'escalate' : 'deadline';
+  const fired = (time: number): World => ({ ...world, queue: [...world.queue, { time }], timer: null });
+  yield done(kind, 'the timer fires', fired(at));
+  yield done(kind, `the timer fires, and the store's clock is behind the server's`, fired(at - 1));
 }
 
 function* crashes(world: World): Generator<Move> {

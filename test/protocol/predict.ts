@@ -63,7 +63,7 @@ function steps(protocol: Protocol, world: World, before: readonly string[]): Ste
   for (const move of moves(protocol, world)) {
     const { event } = move;
     // Of the same event on several approvals the last, the open one. What is late cannot be sent by a real clock.
-    if (event === null || event === 'duplicate' || isDeath(move)) continue;
+    if (event === null || event === 'duplicate' || isOfFaults(move)) continue;
     const step = told(protocol, world, move);
     if (step.flight?.late !== true) found.set(event, { event, ...step });
   }
@@ -74,8 +74,9 @@ function steps(protocol: Protocol, world: World, before: readonly string[]): Ste
   return [...found.values()];
 }
 
-const isDeath = ({ label }: Move): boolean =>
-  ['dies', 'does not answer', 'is lost', 'of a full history'].some((one) => label.includes(one));
+/** What a client cannot bring about: deaths, lost answers, a clock that is behind, a history that is full. */
+const isOfFaults = ({ label }: Move): boolean =>
+  ['dies', 'does not answer', 'is lost', 'is behind', 'of a full history'].some((one) => label.includes(one));
 
 function told(protocol: Protocol, world: World, { to, event }: Move): Omit<Step, 'event'> {
   const sent = event === 'continueAsNew' ? undefined : to.messages.at(-1);

@@ -107,6 +107,7 @@ export function makeRulings(plan: Plan, engine: typeof decide, believesTimers: b
     const after = withOldApprovals(before, decision.state);
     const answer = answerIn(decision.effects, event);
     const faults = [...faultsBetween(before, after)];
+    if (happening.kind === 'time') faults.push(...earlyFaults(before, after, happening.at));
     if (event.kind === 'message' && isLate(before, event) && answer?.status !== 'refused')
       faults.push(`a decision counts that was made after the approval's last moment`);
     if (event.kind === 'message' && answer === null) faults.push(`a message has no answer`);
@@ -164,7 +165,7 @@ function madeAt(run: RunState, { late, on }: Flight): string {
   return end === undefined ? time : new Date(end + 1).toISOString();
 }
 
-/** A timer that has fired is a deadline of the last approval, whatever the time. */
+/** A timer that has fired is a deadline of the last approval, and nobody looks at the time. */
 function believed(run: RunState, happening: Happening): Event | null {
   if (happening.kind !== 'time') return eventOf(run, happening);
   const at = new Date(happening.at).toISOString();
@@ -209,6 +210,13 @@ function* faultsBetween(before: RunState, after: RunState): Generator<string> {
     else if (!old.decisions.every((one) => now.decisions.some((other) => other.id === one.id)))
       yield `a decision on approval ${index} is no longer in the state: lost`;
   }
+}
+
+/** Time changes an open approval at its moment, and not before. */
+function* earlyFaults(before: RunState, after: RunState, at: number): Generator<string> {
+  for (const [index, { status, timer }] of before.approvals.entries())
+    if (after.approvals[index]?.status !== status && timer > at)
+      yield `approval ${index} was ${status} until its moment, and is changed by time before it`;
 }
 
 function isLate(

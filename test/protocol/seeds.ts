@@ -17,13 +17,12 @@ const quorumByRequests: Decide = (plan, run, event, kit, key) => {
   return JSON.parse(text) as typeof decision;
 };
 
-/** The time is up, whatever has been decided. */
-const deadlineIgnoresSettled: Decide = (plan, run, event, kit, key) => {
-  if (event.kind !== 'deadline') return decide(plan, run, event, kit, key);
-  const approvals = run.approvals.map((one) =>
-    one.id === event.approval && one.status !== 'expired' ? { ...one, status: 'escalated' as const } : one,
-  );
-  return decide(plan, { ...run, approvals }, event, kit, key);
+/** What a deadline says has happened, whatever time it is. */
+const deadlineBelieved: Decide = (plan, run, event, kit, key) => {
+  const approval = event.kind === 'deadline' && run.approvals.find(({ id }) => id === event.approval);
+  if (event.kind !== 'deadline' || !approval) return decide(plan, run, event, kit, key);
+  const time = new Date(Math.max(Date.parse(event.time), approval.timer)).toISOString();
+  return decide(plan, run, { ...event, time }, kit, key);
 };
 
 /** A denial is written down, and the gate stays as it was. */
@@ -61,9 +60,9 @@ export const seeds: readonly Seed[] = [
     says: /only [AB] has approved it/,
   },
   {
-    name: 'a timer that is believed, and a deadline that ignores a settled gate',
-    protocol: () => protocolOf(payment('paid'), {}, deadlineIgnoresSettled, true),
-    says: /two outcomes/,
+    name: 'a timer that is believed although its moment has not come',
+    protocol: () => protocolOf(payment('paid'), {}, deadlineBelieved, true),
+    says: /changed by time before it/,
   },
   {
     name: 'a grant that is not consumed',
