@@ -1,3 +1,4 @@
+import { canonical } from '../model/canonical.js';
 import type { Json } from '../model/json.js';
 import { truncate } from '../model/text.js';
 import { grouped } from '../engine/shown.js';
@@ -14,7 +15,9 @@ export function summary(transition: Transition, asking: Asking): string {
 
 function plainSummary({ title, name, tool }: Transition, asking: Asking): string {
   const who = asking.requester?.id ?? 'the runtime';
-  const values = Object.entries(asking.arguments).map(([key, value]) => `${key} ${short(value)}`);
+  // The digest covers this sentence: it says the same of the same arguments, in whatever order they came.
+  const keys = Object.keys(asking.arguments).sort();
+  const values = keys.map((key) => `${key} ${short(asking.arguments[key] ?? null)}`);
   const withValues = values.length === 0 ? '' : ` with ${values.join(', ')}`;
   return shown(`${who} asks for ${title} (${tool ?? name})${withValues}`);
 }
@@ -72,7 +75,7 @@ function hole(value: string | number | boolean): string {
 }
 
 function short(value: Json): string {
-  return truncate(JSON.stringify(value), 80);
+  return truncate(canonical(value), 80);
 }
 
 /** An argument must not hide, recolour or turn around what is about to be approved. */

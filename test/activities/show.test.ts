@@ -56,6 +56,14 @@ describe('what an approver gets', () => {
     assert.equal(show({ ...pay, summary }, asking()).summary, 'of 7');
   });
 
+  it('is the same of the same arguments, in whatever order they and what is in them came', () => {
+    const shownOf = (args: Asking['arguments']) => show(pay, asking({ arguments: args }));
+    assert.deepEqual(
+      shownOf({ to: { iban: 'X', bank: 'Y' }, amount: 5 }),
+      shownOf({ amount: 5, to: { bank: 'Y', iban: 'X' } }),
+    );
+  });
+
   it('is well-formed and hides nothing, whatever stands in arguments and names', () => {
     const odd = `${'x'.repeat(74)}${'\u{1f600}'.repeat(9)}\u202e`;
     const { summary } = show(pay, asking({ arguments: { text: odd }, requester: principal('b\u200bot') }));

@@ -241,6 +241,7 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
       ends(twice.run, twice.approval, 'consumed'),
       ends(inTime.run, inTime.approval, 'consumed'),
       ends(tooLate.run, tooLate.approval, 'expired'),
+      ends(orderly, third.approval, 'consumed'),
     ]);
     for (const one of [both, twice]) assert.deepEqual(await refusals(one.run), ['ALREADY_DECIDED']);
     assert.deepEqual(await refusals(tooLate.run), ['APPROVAL_EXPIRED']);
@@ -262,11 +263,10 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
       called.body.data.some((one: any) => one.actor.id === a.id && one.data.code === 'NOT_FOUND'),
       'the request for what does not exist yet is recorded',
     );
-    for (const [run, { approval }] of [
+    for (const [run, { approval, digest }] of [
       [guessed, first],
       [early, second],
     ] as const) {
-      const { digest } = (await stack.fetchAs('auditor', 'GET', `/v1/approvals/${approval}`)).body;
       assert.equal(
         (await fateOf(await decideOn(a, { ...approved, approval, digest }, 'approve'))).word,
         'applied',
