@@ -108,6 +108,7 @@ describe('from a start to an executed action', () => {
     });
     assert.equal(decided.status, 200, decided.text);
     assert.equal(decided.body.approval.decisions[0].reason, 'fine');
+    await api.kernel.settled();
     const executed = await api.ask('agent', 'GET', parked.poll);
     assert.deepEqual([executed.body.status, executed.body.output], ['executed', { paid: true }]);
   });

@@ -123,7 +123,8 @@ describe('traces of the walk, done to the real service', () => {
       try {
         assert.deepEqual({ said, status, approvals, decided, effects }, expected);
         assert.equal(executed, effects);
-        assert.equal((await verifyChain(pool, run)).ok, true, 'the chain verifies');
+        const { ok, problem } = await verifyChain(pool, run);
+        assert.equal(ok, true, problem);
         return null;
       } catch (error) {
         return `${trace} (${run}): ${String(error)}`;
