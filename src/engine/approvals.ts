@@ -27,7 +27,7 @@ import {
 import { noteDenial } from './denials.js';
 import { boundRules, ruleText, type Applying } from './gates.js';
 import { findState } from './links.js';
-import { newApproval } from './opening.js';
+import { newApproval, partiesTo } from './opening.js';
 import { allApproved } from './quorum.js';
 import { lastMoment, standingOf } from './standing.js';
 import { isOpen, moveTo, remain, settle, type From } from './flow.js';
@@ -79,7 +79,10 @@ export function openApproval(
 
 /** The same requester's same request joins the open approval: the digest names who asked. */
 function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedBy: string | undefined): void {
-  if (repeatedBy !== undefined) change(draft, approval.id, repeating(approval, repeatedBy));
+  const requesters = [...new Set([...approval.requesters, ...partiesTo(draft.run, action)])];
+  change(draft, approval.id, { requesters });
+  if (repeatedBy !== undefined)
+    change(draft, approval.id, repeating({ ...approval, requesters }, repeatedBy));
   if (action.messageId !== null) {
     answer(draft, action.messageId, {
       status: 'pending',
@@ -289,7 +292,8 @@ export function moveDenied(draft: Draft): boolean {
     if (onDeny === null) continue;
     run.chainDepth = 0;
     run.chain = [];
-    moveTo(draft, onDeny, next.action.transition, next.action);
+    const deniers = next.decisions.flatMap(({ by, decision }) => (decision === 'deny' ? [by.id] : []));
+    moveTo(draft, onDeny, next.action.transition, next.action, deniers);
     hasMoved = true;
   }
   return hasMoved;

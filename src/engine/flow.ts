@@ -217,14 +217,20 @@ function branchTarget(draft: Draft, transition: Transition, action: Action): str
 }
 
 /** Version + 1; a new stay, its approvals and its onEnter only when the state is another one. */
-export function moveTo(draft: Draft, target: string, transition: string, action: Action | null): void {
+export function moveTo(
+  draft: Draft,
+  target: string,
+  transition: string,
+  action: Action | null,
+  deniers: readonly string[] = [],
+): void {
   const { run } = draft;
   const from = run.state;
   run.version += 1;
   run.problem = null;
   run.stuckOn = null;
   run.state = target;
-  setLeader(run, action);
+  setLeader(run, action, deniers);
   record(draft, 'run.transitioned', {
     actor: actorOf(action === null ? null : actingPrincipal(action)),
     ...(action === null ? {} : { action: actionFact(action) }),
@@ -238,9 +244,13 @@ export function moveTo(draft: Draft, target: string, transition: string, action:
   enter(draft);
 }
 
-/** Who asked for the step that led here; after a time-out, who started the run. */
-function setLeader(run: Draft['run'], action: Action | null): void {
+/** Who asked for the step that led here, and who denied it; after a time-out, who started the run. */
+function setLeader(run: Draft['run'], action: Action | null, deniers: readonly string[]): void {
+  // A step that the runtime took was led to by whoever led to what was before it.
+  const before = action?.byRuntime === true ? (run.ledWith ?? []) : [];
   delete run.ledBy;
+  delete run.ledWith;
+  if (before.length + deniers.length > 0) run.ledWith = [...new Set([...before, ...deniers])];
   if (action?.requester === null || action?.requester === undefined) return;
   const { id, kind } = action.requester;
   run.ledBy = { id, kind, roles: [], permissions: [] };

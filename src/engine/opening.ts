@@ -1,5 +1,5 @@
 import type { Transition } from './plan.js';
-import type { Action, ApprovalState, Excluded, GateState } from './state.js';
+import type { Action, ApprovalState, Excluded, GateState, RunState } from './state.js';
 import { decidersOf } from './deciders.js';
 import { endOf, stageOf, stageTimes } from './deadlines.js';
 import { actingPrincipal, type Draft } from './draft.js';
@@ -22,7 +22,7 @@ export function newApproval(
     action,
     gates: gates.map((gate) => openGate(draft, gate, at)),
     decisions: [],
-    requesters: action.requester === null ? [] : [action.requester.id],
+    requesters: partiesTo(run, action),
   };
   return {
     ...opened,
@@ -38,6 +38,12 @@ export function newApproval(
       return { index, kind: guard.kind, verdict, reason };
     }),
   };
+}
+
+/** Ids of all who asked for it: of what the runtime starts, everyone whose message led there. */
+export function partiesTo({ ledWith = [] }: RunState, { requester, byRuntime }: Action): readonly string[] {
+  const asked = requester === null ? [] : [requester.id];
+  return byRuntime === true ? [...new Set([...asked, ...ledWith])] : asked;
 }
 
 function openGate(draft: Draft, { rule, asked }: AskingGate, at: GuardContext): GateState {

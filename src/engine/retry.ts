@@ -50,6 +50,7 @@ export function retry(draft: Draft, by: Principal): void {
   run.problem = null;
   run.stuckOn = null;
   run.chainDepth = 0;
+  run.ledWith = [...new Set([...(run.ledWith ?? []), by.id])];
   const transition = on?.kind === 'action' ? transitionOf(draft, on.action) : undefined;
   if (on?.kind === 'action' && transition !== undefined && transition.executor !== null) {
     const { arguments: args, refs } = on.action;

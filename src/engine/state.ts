@@ -54,6 +54,8 @@ export interface RunState {
   readonly approvers?: readonly string[];
   /** Whose message led to where the run stands, without rights: who asks for what the runtime starts there. Absent: who started it. */
   readonly ledBy?: Principal;
+  /** Ids of who denied what led there or had it gone on: they have a part in what the runtime asks for there. Absent: nobody. */
+  readonly ledWith?: readonly string[];
   /** `<transition>:<digest of arguments>` and how often it succeeded. */
   readonly successes: readonly (readonly [string, number])[];
   /** By transition: how often it was denied, and the last time, with the key of exactly what was asked. */

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Message } from '../../src/model/message.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
 import type { Principal } from '../../src/model/principal.js';
-import type { Gate, GateTimeout, Transition } from '../../src/engine/plan.js';
+import { defaultReliability, type Gate, type GateTimeout, type Transition } from '../../src/engine/plan.js';
 import { allApproved, dueEvent, gateViews, mayDecide, outOfReach } from '../../src/engine/index.js';
 import { mayDecideAt } from '../../src/engine/deciders.js';
 import { humanGate } from '../../src/engine/gates.js';
@@ -671,6 +671,47 @@ describe('what the runtime asks for by itself', () => {
     walk.submit(clerk, 'send');
     walk.decide(other, only(walk).id, 'approve');
     assert.deepEqual([refusal(walk, clerk), refusal(walk, other)], ['requester', 'may']);
+  });
+
+  it('is decided neither by who asked for what was denied nor by who denied it, over the steps between', () => {
+    const third = holder('cleve', 'clerk');
+    const of = plan([
+      state('a', [transition('send', 'c', { onDeny: 'b', gates: [gate({ roles: ['clerk'] })] })]),
+      state('b', [transition('on', 'c', { actor: 'deterministic', executor: rest })]),
+      state('c', [asks('go', 'd')]),
+      state('d', [asks('end', 'e')]),
+      state('e'),
+    ]);
+    const walk = begin(of, {}, third);
+    walk.submit(clerk, 'send');
+    walk.decide(other, only(walk).id, 'deny');
+    walk.outcome();
+    assert.deepEqual([refusal(walk, clerk), refusal(walk, other)], ['requester', 'requester']);
+    walk.decide(third, walk.run.approvals.at(-1)?.id ?? '', 'approve');
+    assert.equal(walk.run.state, 'd');
+    assert.deepEqual([refusal(walk, clerk), refusal(walk, other)], ['requester', 'requester']);
+    assert.equal(refusal(walk, third), 'may');
+  });
+
+  it('is not decided by who had the run go on to it, until somebody else has led it on', () => {
+    const onEnter = { executor: rest, output: [], reliability: defaultReliability, evidence: null };
+    const of = plan([
+      state('a', [transition('send', 'b')]),
+      state('b', [asks('go', 'c')], { onEnter }),
+      state('c', [transition('round', 'd')]),
+      state('d', [asks('end', 'e')]),
+      state('e'),
+    ]);
+    const walk = begin(of, {}, clerk);
+    walk.submit(clerk, 'send');
+    walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no' } as never);
+    const operator = principal('cora', 'human', { roles: ['clerk'], permissions: ['run.operate'] });
+    walk.send({ kind: 'message', time: at(0), message: message(operator, { kind: 'retry' }) });
+    walk.outcome();
+    assert.deepEqual([refusal(walk, clerk), refusal(walk, operator)], ['requester', 'requester']);
+    walk.decide(holder('cleve', 'clerk'), walk.run.approvals.at(-1)?.id ?? '', 'approve');
+    walk.submit(clerk, 'round');
+    assert.deepEqual([refusal(walk, clerk), refusal(walk, operator)], ['requester', 'may']);
   });
 
   it('has as its requester, after the time of the run is up, who started it', () => {
