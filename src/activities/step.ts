@@ -1,6 +1,7 @@
+import type { GivingUp } from '../engine/give-up.js';
 import { closedStatuses, type Answer, type Kit, type Problem, type RunState } from '../engine/state.js';
 import type { Plan } from '../engine/plan.js';
-import { giveUp, initialRun } from '../engine/index.js';
+import { giveUp, initialRun, unstarted } from '../engine/index.js';
 import { canonical } from '../model/canonical.js';
 import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
 import { documentOf } from '../store/document.js';
@@ -142,11 +143,11 @@ async function take(
     return giveUpOn(deps, tx, { row, policySet, before: bareRun(document) }, input, input.gaveUp);
   const ground = await groundOf(deps, tx, row, policySet);
   const incoming = await readArrivals(deps, tx, row, input.arrivals);
-  const first = ground.loaded?.state ?? firstState(ground, incoming[0]);
+  const first = ground.loaded ?? firstState(ground, incoming[0]);
   if (typeof first === 'string') return { status: 'refused', reason: first };
   const course =
     input.gaveUp === null
-      ? await decideAll(deps, tx, ground, first, incoming, input)
+      ? await decideAll(deps, tx, ground, first.state, incoming, input)
       : giveUpWith(
           first,
           incoming.flatMap((each) => (each.taken === null ? [] : [each.taken])),
@@ -178,8 +179,15 @@ async function unchanged(tx: Tx, row: RunRow): Promise<Stepped> {
   return resultOf(row, last);
 }
 
+/** A run as a step finds it, or as its first step makes it. */
+interface Beginning {
+  readonly state: RunState;
+  /** Absent: it has begun. */
+  readonly start?: GivingUp['start'];
+}
+
 /** The run's first state, when its start is attested, matches its row and was not withdrawn. */
-function firstState({ plan, row }: Ground, start: Incoming | undefined): RunState | string {
+function firstState({ plan, row }: Ground, start: Incoming | undefined): Beginning | string {
   const event = start?.event(new Date().toISOString());
   if (row.status === 'failed') return 'withdrawn';
   if (event?.kind !== 'message' || event.message.body.kind !== 'start')
@@ -192,7 +200,8 @@ function firstState({ plan, row }: Ground, start: Incoming | undefined): RunStat
     body.mode !== row.mode
   )
     return 'wrong_run';
-  return initialRun(plan, row.planHash, event.message) ?? 'unsigned';
+  const state = initialRun(plan, row.planHash, event.message);
+  return state === null ? 'unsigned' : { state, start: unstarted(event.message, body) };
 }
 
 /** What arrived, in its order; what is due by now; and, where the run ends, everything that it was asked besides. */
@@ -229,7 +238,7 @@ async function giveUpOn(
   const taken = await takeUnread(tx, input.run, input.arrivals);
   const plan = await planIfAny(deps, tx, at.row);
   return persist(deps, tx, {
-    ...{ ...at, plan, ...giveUpWith(at.before.state, taken, input, why) },
+    ...{ ...at, plan, ...giveUpWith(at.before, taken, input, why) },
     rev: at.row.rev + 1,
     eventKey: 'step',
     fingerprints: input.arrivals.map(fingerprintOf),
@@ -247,9 +256,14 @@ async function planIfAny(deps: ActivityDeps, tx: Tx, { planHash }: RunRow): Prom
   }
 }
 
-function giveUpWith(state: RunState, taken: readonly Taken[], { rev }: StepInput, why: string): Course {
+function giveUpWith(
+  { state, start = null }: Beginning,
+  taken: readonly Taken[],
+  { rev }: StepInput,
+  why: string,
+): Course {
   const decision = giveUp(state, {
-    ...{ code: 'STEP_FAILED', key: `s${rev}.failed`, time: new Date().toISOString(), why },
+    ...{ code: 'STEP_FAILED', key: `s${rev}.failed`, time: new Date().toISOString(), why, start },
     messages: taken.map(({ id }) => id),
   });
   const { state: after, effects, trace: facts, actions } = decision;
@@ -280,7 +294,13 @@ async function fork(
     ? `the store has taken ${row.rev} steps of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`
     : `the run's document in the store is not the one that its step ${row.rev} wrote: who has changed it?`;
   const decision = giveUp(before.state, {
-    ...{ code: 'HISTORY_FORKED', key: `s${row.rev + 1}.forked`, time: new Date().toISOString(), why },
+    ...{
+      code: 'HISTORY_FORKED',
+      key: `s${row.rev + 1}.forked`,
+      time: new Date().toISOString(),
+      why,
+      start: null,
+    },
     messages: [],
   });
   const forked = await persist(deps, tx, {

@@ -1,4 +1,3 @@
-import { jsonTrouble } from '../model/json.js';
 import type { Message } from '../model/message.js';
 import type { Plan } from './plan.js';
 import { closedStatuses, type Decision, type Event, type Kit, type Refusal, type RunState } from './state.js';
@@ -7,11 +6,9 @@ import { decideApproval } from './approvals.js';
 import { deadline } from './expiry.js';
 import { cancel, outcome, timeout } from './outcome.js';
 import { retry, retryRefusal } from './retry.js';
-import { close, enter } from './flow.js';
+import { start } from './start.js';
 import { submit } from './submit.js';
 import { isRun, unreadable } from './unreadable.js';
-
-type Start = Extract<Message['body'], { kind: 'start' }>;
 
 /**
  * The meaning of governance, pure: what one event does to a run. Used by the run's policy check, by
@@ -81,39 +78,6 @@ function dispatch(draft: Draft, { message, settledAs }: Extract<Event, { kind: '
   }
 }
 
-/** The initial state's state comes from `initialRun`; this records the start and enters it. */
-function start(draft: Draft, message: Message, body: Start): void {
-  const { run, plan } = draft;
-  record(draft, 'run.started', {
-    actor: actorOf(message.principal),
-    permission: 'run.start',
-    causation: message.id,
-    refs: message.refs,
-    data: { flow: plan.name, flowVersion: body.flowVersion, mode: run.mode, state: run.state },
-  });
-  answer(draft, message.id, { status: 'accepted' });
-  // Everything that a context is made of can be kept from here on: outputs and arguments are looked at as they come.
-  const trouble = jsonTrouble(run.input) ?? jsonTrouble(run.context);
-  if (trouble !== null) {
-    run.input = {};
-    run.context = {};
-    return close(draft, 'failed', null, {
-      code: 'START_REFUSED',
-      message: `the input or the initial context cannot be kept: ${trouble}`,
-    });
-  }
-  const checked = plan.inputSchema === null ? null : draft.kit.validate(plan.inputSchema, run.input);
-  if (checked?.status === 'invalid' || (checked === null && Object.keys(run.input).length > 0)) {
-    return close(draft, 'failed', null, {
-      code: 'START_REFUSED',
-      message: 'the input does not fit the input schema',
-    });
-  }
-  if (checked?.status === 'valid') run.input = checked.value;
-  if (plan.timeoutMs !== null) run.deadline = Date.parse(draft.time) + plan.timeoutMs;
-  enter(draft);
-}
-
 function operate(draft: Draft, message: Message, kind: 'cancel' | 'retry'): void {
   const { principal } = message;
   const refused = operateRefusal(draft, message, kind);
@@ -152,39 +116,4 @@ function operateRefusal(
   if (kind === 'cancel') return null;
   if (run.status !== 'stuck') return { code: 'NOT_STUCK', message: `the run is ${run.status}, not stuck` };
   return retryRefusal(draft, message);
-}
-
-/** The run before its first event. */
-export function initialRun(plan: Plan, planHash: string, message: Message): RunState | null {
-  const { body } = message;
-  if (body.kind !== 'start') return null;
-  return {
-    v: 1,
-    run: message.run,
-    environment: body.environment,
-    mode: body.mode,
-    traceId: body.traceId,
-    planHash,
-    startedBy: { id: message.principal.id, kind: message.principal.kind },
-    input: body.input,
-    status: 'running',
-    state: plan.initialState,
-    version: 0,
-    stay: 1,
-    context: plan.initialContext,
-    evidence: [],
-    approvals: [],
-    successes: [],
-    denials: [],
-    executing: null,
-    problem: null,
-    stuckOn: null,
-    chainDepth: 0,
-    chain: [],
-    cancelRequested: null,
-    deadline: null,
-    timeoutDue: false,
-    viaTimeout: false,
-    waitingAnswer: null,
-  };
 }

@@ -1,6 +1,13 @@
 import type { Fact } from '../model/records.js';
 import { unknownOf } from './outcome.js';
-import { closedStatuses, type Answer, type Decision, type Problem, type RunState } from './state.js';
+import {
+  closedStatuses,
+  type Answer,
+  type Decision,
+  type Problem,
+  type RunState,
+  type StuckOn,
+} from './state.js';
 
 export interface GivingUp {
   readonly code: 'STEP_FAILED' | 'HISTORY_FORKED';
@@ -10,6 +17,8 @@ export interface GivingUp {
   readonly time: string;
   /** Well-formed text. */
   readonly why: string;
+  /** What its first step was to begin; null: the run has begun. */
+  readonly start: Extract<StuckOn, { kind: 'start' }> | null;
   /** Ids of the messages that are refused with it. */
   readonly messages: readonly string[];
 }
@@ -18,7 +27,7 @@ export interface GivingUp {
  * The run waits for an operator, whatever it was about to do: for when the engine itself failed, so that nothing of it
  * is used here. An effect that was under way is left for a person to say what became of it.
  */
-export function giveUp(run: RunState, { code, key, time, why, messages }: GivingUp): Decision {
+export function giveUp(run: RunState, { code, key, time, why, start, messages }: GivingUp): Decision {
   const message =
     code === 'STEP_FAILED' ? `a step of this run failed three times in our own code: ${why}` : why;
   const answer: Answer = { status: 'refused', code: 'RUN_STUCK', message };
@@ -39,7 +48,7 @@ export function giveUp(run: RunState, { code, key, time, why, messages }: Giving
       ...run,
       ...{ status: 'stuck', problem, executing: null, waitingAnswer: null },
       // What it was stuck on already, and may be unknown, is so still.
-      stuckOn: executing === null ? (run.stuckOn ?? { kind: 'chain' }) : unknownOf(executing),
+      stuckOn: executing === null ? (run.stuckOn ?? start ?? { kind: 'chain' }) : unknownOf(executing),
     },
     effects: [
       ...effects,

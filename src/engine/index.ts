@@ -1,5 +1,6 @@
 export { canonical } from '../model/canonical.js';
-export { decide, initialRun } from './decide.js';
+export { decide } from './decide.js';
+export { initialRun, unstarted } from './start.js';
 export { bindingDigest, connectionsDigest, shownDigest } from './action.js';
 export { changedReads, readsOf, readsProblem } from './reads.js';
 export { mayDecide, wantsReason, type MayDecide } from './deciders.js';

@@ -6,6 +6,7 @@ import { actingPrincipal, actorOf, record, type Draft } from './draft.js';
 import { afterEnter, enter, take } from './flow.js';
 import { findState } from './links.js';
 import { afterwards } from './outcome.js';
+import { begin } from './start.js';
 import { policyRefusal } from './submit.js';
 
 // An operator's retry of a stuck run.
@@ -37,7 +38,7 @@ function transitionOf({ plan, run }: Draft, { transition }: Action): Transition 
   return findState(plan, run.state)?.transitions.find((one) => one.name === transition);
 }
 
-/** The same step again: an onEnter or a chain goes on, an effect has the same idempotency key. */
+/** The same step again: a start, an onEnter or a chain goes on, an effect has the same idempotency key. */
 export function retry(draft: Draft, by: Principal): void {
   const { run } = draft;
   const { stuckOn: on, problem } = run;
@@ -58,6 +59,7 @@ export function retry(draft: Draft, by: Principal): void {
     // It waits for an approval, and nothing else of the run goes on until somebody has decided.
     if (run.executing === null) return void Object.assign(run, { status: 'stuck', problem, stuckOn: on });
   } else if (on?.kind === 'onEnter') enter(draft);
+  else if (on?.kind === 'start') begin(draft, on);
   else afterEnter(draft);
   afterwards(draft);
 }

@@ -2,7 +2,7 @@ import type { ErrorClass, ErrorCode, ProblemCode } from '../model/errors.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Message, MessageRefusal } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
-import type { Fact, PayloadRef } from '../model/records.js';
+import type { Fact, PayloadRef, RecordActor } from '../model/records.js';
 import type { Action, ApprovalState, Asked, Evidence, Who } from './action-state.js';
 import type { Executor, Floor, GateSource, Reliability, Tier, Transition } from './plan.js';
 
@@ -94,6 +94,14 @@ export interface Executing {
 }
 
 export type StuckOn =
+  /** The run has not begun: its first step was given up. */
+  | {
+      readonly kind: 'start';
+      readonly message: string;
+      readonly by: RecordActor;
+      readonly refs: readonly PayloadRef[];
+      readonly flowVersion: number;
+    }
   /** `unknown`: what became of its effect is. */
   | { readonly kind: 'onEnter'; readonly unknown?: true }
   | { readonly kind: 'chain' }

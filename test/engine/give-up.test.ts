@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { giveUp } from '../../src/engine/index.js';
+import { decide, giveUp, initialRun, unstarted } from '../../src/engine/index.js';
+import type { JsonObject } from '../../src/model/json.js';
 import type { Executor } from '../../src/engine/plan.js';
-import { closedStatuses, type Decision, type RunState } from '../../src/engine/state.js';
+import { closedStatuses, type Decision, type Kit, type RunState } from '../../src/engine/state.js';
 import type { Principal } from '../../src/model/principal.js';
 import { canonical } from '../../src/model/canonical.js';
-import { begin, gate, message, plan, principal, state, time, transition, type Walk } from './build.js';
+import { begin, gate, kit, message, plan, principal, state, time, transition, type Walk } from './build.js';
 import { answered, play, story } from './stories.js';
 
 // A run over which our own code failed waits for an operator: nothing of it is done, and nobody who asked waits for ever.
@@ -18,12 +19,14 @@ const rest: Executor = {
 const agent = principal('bot', 'agent');
 const operator = principal('ops', 'human', { permissions: ['run.operate'] });
 
+const giving = { code: 'STEP_FAILED', key: 's1.failed', time, why: 'it threw' } as const;
+
 function give(
   run: RunState,
   messages: readonly string[] = [],
   code: 'STEP_FAILED' | 'HISTORY_FORKED' = 'STEP_FAILED',
 ): Decision {
-  return giveUp(run, { code, key: 's9.failed', time, why: 'it threw', messages });
+  return giveUp(run, { code, key: 's9.failed', time, why: 'it threw', start: null, messages });
 }
 
 function walking(): Walk {
@@ -109,6 +112,52 @@ describe('giving up on a step', () => {
     }
   });
 
+  it('has a run begin on retry whose first step was given up: its input is looked at, its clock starts, its onEnter runs', () => {
+    const onEnter = {
+      executor: rest,
+      output: [],
+      reliability: transition('x', 'x').reliability,
+      evidence: null,
+    };
+    const of = plan([state('a', [transition('go', 'b')], { onEnter }), state('b')], {
+      timeoutMs: 1_000,
+      inputSchema: {},
+    });
+    const validate: Kit['validate'] = (_schema, value) =>
+      Object.keys(value).length === 0
+        ? { status: 'valid', value: { copies: 2 } }
+        : { status: 'invalid', errors: [{ pointer: '', message: 'no' }] };
+    const body = {
+      kind: 'start',
+      mode: 'live',
+      ...{ flow: 'f', flowVersion: 3, planHash: 'sha256:p' },
+    } as const;
+    const startOf = (input: JsonObject) => {
+      const sent = message(agent, { ...body, input, environment: 'dev', traceId: 't' });
+      const before = initialRun(of, 'sha256:p', sent) ?? assert.fail();
+      const start = unstarted(sent, sent.body as never);
+      return { sent, given: giveUp(before, { ...giving, start, messages: [sent.id] }) };
+    };
+    const retried = (run: RunState): Decision => {
+      const event = { kind: 'message', time, message: message(operator, { kind: 'retry' }) } as const;
+      return decide(of, run, event, { ...kit, validate }, 'again');
+    };
+    const { sent, given } = startOf({});
+    assert.deepEqual([given.state.status, given.state.executing], ['stuck', null]);
+    const { state: begun, trace } = retried(given.state);
+    const started = trace.find(({ type }) => type === 'run.started');
+    assert.deepEqual(
+      [started?.actor.id, started?.causation, started?.data['flowVersion']],
+      ['bot', sent.id, 3],
+    );
+    assert.deepEqual([begun.input, begun.deadline], [{ copies: 2 }, Date.parse(time) + 1_000]);
+    assert.deepEqual([begun.executing?.at, begun.stuckOn], ['onEnter', null]);
+    // Given up once more it has still not begun.
+    assert.equal(giveUp(given.state, { ...giving, start: null, messages: [] }).state.stuckOn?.kind, 'start');
+    const { state: refused } = retried(startOf({ copies: 'x' }).given.state);
+    assert.deepEqual([refused.status, refused.problem?.code], ['failed', 'START_REFUSED']);
+  });
+
   it('keeps what the run was stuck on before', () => {
     const walk = walking();
     walk.submit(agent, 'go');
@@ -143,7 +192,7 @@ describe('giving up on a step', () => {
       fc.property(story, fc.string({ unit: 'grapheme' }), (told, why) => {
         for (const { decision } of play(told)) {
           const given = giveUp(decision.state, {
-            ...{ code: 'STEP_FAILED', key: 'k', time, messages: ['msg_x'] },
+            ...{ code: 'STEP_FAILED', key: 'k', time, start: null, messages: ['msg_x'] },
             why: why.toWellFormed(),
           });
           assert.doesNotThrow(() => canonical(given.state));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, describe } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import type { StepInput } from '../../src/activities/types.js';
 import { bellOf } from '../../src/auth/index.js';
 import { jsonValue } from '../../src/client/attest.js';
@@ -8,7 +8,15 @@ import { startApi, type Answer, type Harness } from '../api/harness.js';
 import { runKernel } from '../support/kernel.js';
 import { makeAsking } from './asking.js';
 import { failClosed } from './cells.js';
-import { bell, countRecords, makeGoverned, starter, type Governed, type Handle } from './governed.js';
+import {
+  bell,
+  countRecords,
+  makeGoverned,
+  operator,
+  starter,
+  type Governed,
+  type Handle,
+} from './governed.js';
 import { runPolicies } from './run-policies.js';
 
 // What our own code cannot take, and what a run has no room for: refused, on record, and nobody waits for ever.
@@ -74,6 +82,40 @@ describe('a step that cannot be taken', () => {
       assert.deepEqual(await run.records(), records);
       assert.equal(await run.answerTo(sent), null);
     },
+  });
+});
+
+describe('a first step that cannot be taken', () => {
+  let governed: Governed;
+  before(async () => {
+    governed = await makeGoverned(runPolicies('http://127.0.0.1:1'));
+  });
+  after(() => governed.stop());
+
+  it('leaves the run stuck before it has begun; a retry begins it', async () => {
+    const start = await governed.recordStart('calls');
+    const run = governed.handle(start.run);
+    let isMended = false;
+    const kernel = runKernel(
+      governed.deps,
+      run.id,
+      { kernel: 2, start: bellOf(start), carried: null },
+      {
+        step: (input, go) =>
+          isMended || input.gaveUp !== null ? go() : Promise.reject(new Error('a bug of ours')),
+      },
+    );
+    await kernel.settled();
+    const { status, problem } = await run.row();
+    assert.deepEqual([status, problem?.code], ['stuck', 'STEP_FAILED']);
+    assert.equal(await countRecords(run, 'run.started'), 0);
+    isMended = true;
+    const retry = await run.ask(operator, { kind: 'retry' });
+    kernel.onSignal('retry', bellOf(retry));
+    await kernel.settled();
+    assert.equal((await run.answerTo(retry))?.status, 'accepted');
+    assert.equal((await run.row()).status, 'running');
+    assert.equal(await countRecords(run, 'run.started'), 1);
   });
 });
 
