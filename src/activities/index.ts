@@ -3,7 +3,8 @@ import { isUnavailable } from '../db/index.js';
 import { getRun } from '../store/runs.js';
 import type { ActivityDeps } from './deps.js';
 import { execute } from './execute.js';
-import { refuseStart, step } from './step.js';
+import { refuseStart } from './giving-up.js';
+import { step } from './step.js';
 import type { RunActivities } from './types.js';
 
 export { makeDeps, type ActivityDeps } from './deps.js';
