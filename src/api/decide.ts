@@ -7,7 +7,7 @@ import { canonical } from '../model/canonical.js';
 import { isBlank } from '../model/text.js';
 import { mayDecide, wantsReason } from '../engine/index.js';
 import type { ApprovalState, ApprovalStatus } from '../engine/state.js';
-import { approvalsOfRun, type ApprovalRow } from '../store/approvals.js';
+import { approvalWithDigest, type ApprovalRow } from '../store/approvals.js';
 import { decisionsOf, getDecision, type DecisionRow } from '../store/decisions.js';
 import { getRun } from '../store/runs.js';
 import { bodyOf, readJson, visibleApproval, type FoundApproval } from './approval-body.js';
@@ -173,7 +173,7 @@ async function digestProblem(
     );
   }
   if (digest === state.action.digest) return null;
-  const seen = (await approvalsOfRun(call.deps.pool, row.run)).find((one) => one.digest === digest) ?? null;
+  const seen = await approvalWithDigest(call.deps.pool, row.run, digest);
   const detail = `the decision names another digest than the approval's: see what it asks for now at GET /v1/approvals/${state.id}`;
   return problem('DIGEST_MISMATCH', detail, { changed: await changes(call, digest, seen, row) });
 }

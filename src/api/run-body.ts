@@ -82,11 +82,14 @@ export function runObject(row: ListedRun): JsonObject {
   };
 }
 
+/** A run may live for years: of what it had, its body has the newest so many, and everything that is open. */
+const mostListed = 500;
+
 /** The run as this caller sees it: its links are the caller's own. */
 export async function runBody(deps: ApiDeps, row: RunRow, principal: Principal): Promise<JsonObject> {
   const [approvals, evidence, legal] = await Promise.all([
-    approvalsOfRun(deps.pool, row.id),
-    evidenceOf(deps.pool, row.id),
+    approvalsOfRun(deps.pool, row.id, mostListed),
+    evidenceOf(deps.pool, row.id, mostListed),
     linksOf(deps, row, principal),
   ]);
   return {

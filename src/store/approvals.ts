@@ -103,12 +103,32 @@ export async function getApproval(q: Queryable, id: string): Promise<ApprovalRow
   return rows[0] ?? null;
 }
 
-export async function approvalsOfRun(q: Queryable, run: string): Promise<ApprovalRow[]> {
-  const { rows } = await q.query<ApprovalRow>(
-    `select ${approvalColumns} from approval a where a.run = $1 order by a.requested_at, a.id`,
-    [run],
+export type ListedApproval = Pick<ApprovalRow, 'id' | 'transition' | 'status' | 'roles'>;
+
+/** Of the run's, all that are open and besides the newest `most`, in order of asking; without what they ask for, which may be large. */
+export async function approvalsOfRun(q: Queryable, run: string, most: number): Promise<ListedApproval[]> {
+  const { rows } = await q.query<ListedApproval>(
+    `select id, transition, status, array_remove(roles, '') as roles from (
+       (select id, transition, status, roles, requested_at from approval where run = $1 order by requested_at desc, id desc limit $2)
+       union
+       (select id, transition, status, roles, requested_at from approval where run = $1 and closed_at is null)
+     ) a order by requested_at, id`,
+    [run, most],
   );
   return rows;
+}
+
+/** The run's approval that has this digest; of several the newest. */
+export async function approvalWithDigest(
+  q: Queryable,
+  run: string,
+  digest: string,
+): Promise<ApprovalRow | null> {
+  const { rows } = await q.query<ApprovalRow>(
+    `select ${approvalColumns} from approval a where a.run = $1 and a.digest = $2 order by a.requested_at desc, a.id desc limit 1`,
+    [run, findable(digest)],
+  );
+  return rows[0] ?? null;
 }
 
 export async function countApprovals(

@@ -23,11 +23,11 @@ export async function putEvidence(tx: Tx, run: string, evidence: readonly Eviden
   );
 }
 
-/** All that was ever recorded for the run, in order. */
-export async function evidenceOf(q: Queryable, run: string): Promise<EvidenceRow[]> {
+/** The newest `most` of all that was ever recorded for the run, in order. */
+export async function evidenceOf(q: Queryable, run: string, most: number): Promise<EvidenceRow[]> {
   const { rows } = await q.query<EvidenceRow>(
-    'select kind, id, at from evidence where run = $1 order by seq',
-    [run],
+    `select kind, id, at from (select kind, id, at, seq from evidence where run = $1 order by seq desc limit $2) e order by seq`,
+    [run, most],
   );
   return rows;
 }

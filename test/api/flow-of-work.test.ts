@@ -113,6 +113,29 @@ describe('from a start to an executed action', () => {
     assert.deepEqual([executed.body.status, executed.body.output], ['executed', { paid: true }]);
   });
 
+  it('tells of a long run what is open and the newest of what is not, in order, and no large value with it', async () => {
+    const { run, approval } = await park();
+    await api.database.asSuperuser(
+      `insert into approval select 'apr_old' || n, run, action, flow, environment, transition, 'denied', roles, requested_by,
+         requested_at + n * interval '1 second', expires_at, digest, json_build_object('of', repeat('x', 20000)), updated_at,
+         tool, tier, risk, search, escalated_at, now(), 'denied' from approval, generate_series(1, 600) n where id = $1`,
+      [approval],
+    );
+    await api.database.asSuperuser(
+      `insert into evidence (id, run, kind, at) select 'evd_' || n, $1, 'k' || n, now() from generate_series(1, 600) n`,
+      [run],
+    );
+    const { body, text } = await api.ask('agent', 'GET', `/v1/runs/${run}`);
+    const ids = body.approvals.map((one: { id: string }) => one.id);
+    const newest = Array.from({ length: 500 }, (_, index) => `apr_old${index + 101}`);
+    assert.deepEqual(ids, [approval, ...newest]);
+    assert.deepEqual(
+      [body.evidence.length, body.evidence[0].kind, body.evidence.at(-1).kind],
+      [500, 'k101', 'k600'],
+    );
+    assert.ok(!text.includes('xxx'));
+  });
+
   it('checks a decision in order: visible, open, approver, digest', async () => {
     const { approval, digest } = await park();
     const approve = { decision: 'approve', digest };
