@@ -65,6 +65,7 @@ function approvalDoc(
     guards: approval.guards,
     asked: approval.asked.map(readable),
     state: approval.state,
+    requesters: approval.requesters,
     gates: gateViews(approval, kit),
     consequence: shown.consequence,
   };

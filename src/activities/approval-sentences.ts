@@ -10,7 +10,7 @@ import type { Asking } from '../engine/state.js';
 
 /** From the author's template; where a hole of it has no value, the plain sentence. */
 export function summary(transition: Transition, asking: Asking): string {
-  return `${fill(transition.summary, asking) ?? plainSummary(transition, asking)}${deniedBefore(asking)}`;
+  return `${fill(transition.summary, asking) ?? plainSummary(transition, asking)}${begunBefore(asking)}${deniedBefore(asking)}`;
 }
 
 function plainSummary({ title, name, tool }: Transition, asking: Asking): string {
@@ -20,6 +20,14 @@ function plainSummary({ title, name, tool }: Transition, asking: Asking): string
   const values = keys.map((key) => `${key} ${short(asking.arguments[key] ?? null)}`);
   const withValues = values.length === 0 ? '' : ` with ${values.join(', ')}`;
   return shown(`${who} asks for ${title} (${tool ?? name})${withValues}`);
+}
+
+/** Whoever lets an effect be done again is told that it may have happened already. */
+function begunBefore({ repeatedBy }: Asking): string {
+  if (repeatedBy === null) return '';
+  return shown(
+    `; AGAIN: it may have happened already, its outcome is unknown, and ${repeatedBy} had it retried`,
+  );
 }
 
 /** Whoever is asked after a colleague has said no is told so. */

@@ -122,7 +122,7 @@ async function approvalBody(
     digest: row.digest,
     requestedBy: { id: doc.requestedBy.id, kind: doc.requestedBy.kind },
     requestedAt: row.requestedAt,
-    requesters: [...(state?.requesters ?? [row.requestedBy])],
+    requesters: [...(state?.requesters ?? doc.requesters)],
     reason: reasonOf(because),
     because: listed(because),
     trace: trace === undefined ? null : await readJson(deps, trace),

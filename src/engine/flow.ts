@@ -145,7 +145,10 @@ export function take(
     );
   const { context, input } = run;
   const denied = deniedBefore(draft, transition.name, args);
-  const shown = kit.show(transition, { arguments: args, context, input, requester: asking, denied });
+  const repeatedBy = from.repeatedBy ?? null;
+  const shown = kit.show(transition, {
+    ...{ arguments: args, context, input, requester: asking, denied, repeatedBy },
+  });
   const bound = bind(kit, transition, run, shown);
   const action = makeAction(draft, { ...fields, gate: boundRules(applying.gates), bound });
   openApproval(draft, transition, action, { ...applying, ...from, shown });

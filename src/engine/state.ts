@@ -225,6 +225,8 @@ export interface Asking {
   readonly requester: Principal | null;
   /** The last time that a person said no to this transition in this run; null: nobody has. */
   readonly denied: Denied | null;
+  /** Who has an effect done again whose outcome is unknown; null: it was not begun before. */
+  readonly repeatedBy: string | null;
 }
 
 export interface Denied {
@@ -280,6 +282,8 @@ export interface ApprovalDoc {
   readonly asked: readonly Asked[];
   /** Of the run, in which it was asked for. */
   readonly state: string;
+  /** Ids of all who asked for it, as it opened. */
+  readonly requesters: readonly string[];
   /** As they stood when it opened. */
   readonly gates: readonly GateView[];
   readonly consequence: string;

@@ -11,7 +11,7 @@ const rest = (connection: string): Executor => ({
   ...{ query: [], headers: [], body: path('arguments', 'amount') as Path, idempotencyKey: true },
 });
 const asking = (more: Partial<Asking> = {}): Asking => ({
-  ...{ arguments: { amount: 5 }, context: { total: 7 }, input: {}, denied: null },
+  ...{ arguments: { amount: 5 }, context: { total: 7 }, input: {}, denied: null, repeatedBy: null },
   ...{ requester: principal('bot', 'agent'), ...more },
 });
 const pay = transition('pay', 'paid', { title: 'Pay', executor: rest('bank') });
@@ -54,6 +54,12 @@ describe('what an approver gets', () => {
       'of 7; asked again with other arguments: ann denied it on 2026-01-01T00:00:00.000Z, 3 times by now',
     );
     assert.equal(show({ ...pay, summary }, asking()).summary, 'of 7');
+  });
+
+  it('says that it may have happened already where an unknown outcome is repeated, and who has it repeated', () => {
+    const { summary } = show(pay, asking({ repeatedBy: 'ops' }));
+    assert.match(summary, /^bot asks for Pay .*; AGAIN: it may have happened already.* ops had it retried$/);
+    assert.notEqual(show(pay, asking()).summary, summary);
   });
 
   it('is the same of the same arguments, in whatever order they and what is in them came', () => {
