@@ -42,6 +42,7 @@ import { makeDeliverer } from '../notify/index.js';
 import { purge } from '../store/idempotency.js';
 import { notificationChannel } from '../store/notifications.js';
 import { putSigningKey } from '../store/signing-keys.js';
+import { forOperators } from './child.js';
 import { makeEngines } from './engines.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
@@ -208,9 +209,10 @@ async function boot(ground: Ground): Promise<void> {
       process.stderr.write(`the policies in \`${config.policies}\` have errors: mend them and start again\n`);
       process.exit(1);
     }
+    // On stdout it reaches whoever starts the product.
     for (const { kind, name } of loaded.removed)
-      process.stderr.write(
-        `the policies in \`${config.policies}\` take away what was there before: ${kind} ${name}\n`,
+      process.stdout.write(
+        `${forOperators}the policies in \`${config.policies}\` take away what was there before: ${kind} ${name}\n`,
       );
     if (config.devKeys)
       await ensureDevKeys({ pool, transaction, chain, pepper: keys.pepper, home: config.home });

@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { rotateLog, signalIfAlive } from '../embedded/system.js';
 import type { Running } from './supervisor.js';
 
+/** A child's line on stdout that begins like this is for the terminal of whoever started the product. */
+export const forOperators = 'operators: ';
+
 export interface ChildSpec {
   readonly name: string;
   /** Relative to dist/. */

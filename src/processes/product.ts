@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { tailOf } from '../embedded/system.js';
-import { startChild } from './child.js';
+import { forOperators, startChild } from './child.js';
 import type { Part } from './supervisor.js';
 import { BootFailure, type Boot } from './servers.js';
 
@@ -39,7 +39,10 @@ export async function bringUpProduct(boot: Boot, options: ProductOptions): Promi
   };
   signal.throwIfAborted();
   say('starting the API and a worker');
-  const api = { ...childPart(boot, 'api', 'processes/api.js', env, 10_500), port: options.port };
+  const tell = (line: string): void => {
+    if (line.startsWith(forOperators)) say(line.slice(forOperators.length));
+  };
+  const api = { ...childPart(boot, 'api', 'processes/api.js', env, 10_500, tell), port: options.port };
   const worker = childPart(boot, 'worker', 'processes/worker.js', env, 10_500);
   await Promise.all([house.add('product', api).started, house.add('product', worker).started]);
   const url = `http://${hostToCall(config.host)}:${options.port}`;
@@ -54,9 +57,11 @@ function childPart(
   script: string,
   env: NodeJS.ProcessEnv,
   graceMs: number,
+  onLine?: (line: string) => void,
 ): Part & { log: string } {
   const log = join(boot.config.home, 'logs', `${name}.log`);
-  return { name, log, start: () => startChild({ name, script, env, log, graceMs }) };
+  const lines = onLine === undefined ? {} : { onLine };
+  return { name, log, start: () => startChild({ name, script, env, log, graceMs, ...lines }) };
 }
 
 function isSame(one: string, other: string): boolean {

@@ -81,6 +81,26 @@ test('an option that is not there is refused', async () => {
   assert.match(product.output(), /unknown option `--no-dmeo`/);
 });
 
+test('a start says on the terminal which floor its policies take away, and begins all the same', async () => {
+  const parent = newHome();
+  const home = join(parent, 'home');
+  const policies = join(parent, 'policies');
+  cpSync(join(projectRoot, 'policies'), policies, { recursive: true });
+  const start = () => startProduct({ home, env: { COUNTERSIGN_POLICIES: policies } });
+  const file = join(policies, 'environments.yaml');
+  const floor = 'gates: [{ tiers: [irreversible], roles: [finance.controller] }]';
+  writeFileSync(file, `version: 1\nenvironments:\n  dev: {}\n  staging: {}\n  prod: { ${floor} }\n`);
+  const first = await start();
+  await first.ready();
+  assert.doesNotMatch(first.output(), /take away/);
+  assert.deepEqual(await first.stop(), { code: 0, signal: null });
+  writeFileSync(file, 'version: 1\nenvironments:\n  dev: {}\n  staging: {}\n  prod: {}\n');
+  const second = await start();
+  await second.ready();
+  assert.match(second.output(), /policies.* take away what was there before: floor prod: /);
+  assert.deepEqual(await second.stop(), { code: 0, signal: null });
+});
+
 const closed = process.getuid?.() === 0 ? {} : { skip: 'only root needs another user for postgres' };
 test('root: a data folder that others may not enter, with policies of its own', closed, async () => {
   const parent = newHome();
