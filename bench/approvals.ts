@@ -1,5 +1,4 @@
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { startBare } from './gates/bare.js';
 import { listenForEffects, type Arrivals } from './gates/arrivals.js';
 import { startGoverned } from './gates/governed.js';
@@ -9,13 +8,14 @@ import { installPeers, startDbos, startRestate } from './gates/peers.js';
 import { gatesTable, type SideReport } from './gates/report.js';
 import type { Side } from './gates/side.js';
 import { machine } from './machine.js';
+import { positiveNumber, readOptions, wholeNumber } from './options.js';
 
 // `npm run bench:approvals [-- --parked 10000,100000 --sides countersign,temporal --decisions 1000 --markdown …]`: start
 // -> wait for approval -> one HTTP effect -> done, with the product, a bare Temporal workflow, Restate and DBOS, one after
 // another, each on servers of its own. JSON on stdout (or tables for docs/performance.md), progress on stderr, with each
 // row as soon as it is measured. Ctrl-C stops what runs and prints what was measured.
 
-const { values } = parseArgs({
+const values = readOptions({
   allowNegative: true,
   options: {
     parked: { type: 'string', default: '10000,100000' },
@@ -34,21 +34,20 @@ const { values } = parseArgs({
     json: { type: 'string' },
   },
 });
-const number = (text: string): number => Math.max(Number(text) || 0, 1);
 const plan: Plan = {
   parked: values.parked
     .split(',')
-    .map(number)
+    .map((text) => wholeNumber('parked', text))
     .sort((a, b) => a - b),
-  decisions: number(values.decisions),
-  kills: number(values.kills),
-  inFlight: number(values['in-flight']),
-  minutes: number(values.minutes),
+  decisions: wholeNumber('decisions', values.decisions),
+  kills: wholeNumber('kills', values.kills),
+  inFlight: wholeNumber('in-flight', values['in-flight']),
+  minutes: positiveNumber('minutes', values.minutes),
   endsAt:
     values['all-minutes'] === undefined
       ? Infinity
-      : performance.now() + number(values['all-minutes']) * 60_000,
-  decidingMs: number(values['deciding-minutes']) * 60_000,
+      : performance.now() + positiveNumber('all-minutes', values['all-minutes']) * 60_000,
+  decidingMs: positiveNumber('deciding-minutes', values['deciding-minutes']) * 60_000,
 };
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 

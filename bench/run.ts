@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util';
 import type { Pool } from '../src/db/index.js';
 import { startStack, type Stack } from '../test/support/stack.js';
 import { connectBare, type Bare } from './bare/driver.js';
@@ -6,11 +5,12 @@ import { benchPolicies, connectGoverned, namespace, type Governed } from './gove
 import { machine } from './machine.js';
 import { processorMs, rounded, spread, together } from './measure.js';
 import { afterKill } from './recovery.js';
+import { readOptions, wholeNumber } from './options.js';
 
 // `npm run bench [-- --flows 100 --rounds 3 …]`: the governed flow against a hand-written one on the same servers, in
 // turn. JSON on stdout, progress on stderr.
 
-const { values } = parseArgs({
+const values = readOptions({
   options: {
     flows: { type: 'string', default: '200' },
     rounds: { type: 'string', default: '3' },
@@ -20,14 +20,13 @@ const { values } = parseArgs({
     parked: { type: 'string', default: '20' },
   },
 });
-const number = (text: string): number => Math.max(Number(text) || 0, 1);
 const sizes = {
-  flows: number(values.flows),
-  rounds: number(values.rounds),
-  inFlight: number(values['in-flight']),
-  single: number(values.single),
-  kills: number(values.kills),
-  parked: number(values.parked),
+  flows: wholeNumber('flows', values.flows),
+  rounds: wholeNumber('rounds', values.rounds),
+  inFlight: wholeNumber('in-flight', values['in-flight']),
+  single: wholeNumber('single', values.single),
+  kills: wholeNumber('kills', values.kills),
+  parked: wholeNumber('parked', values.parked),
 };
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 

@@ -1,27 +1,26 @@
 import assert from 'node:assert/strict';
-import { parseArgs } from 'node:util';
 import { getFlow } from '../src/store/flows.js';
 import { getRun } from '../src/store/runs.js';
 import { startStack, type Stack } from '../test/support/stack.js';
 import { benchPolicies, connectGoverned, type Governed } from './governed.js';
 import { machine } from './machine.js';
 import { rounded, spread, type Spread } from './measure.js';
+import { readOptions, wholeNumber } from './options.js';
 
 // `npm run bench:wake [-- --runs 30 --steps 10,100 --submits 1000]`: how long a run takes its next submit when no worker
 // has it in its cache, and what a submit leaves in Temporal's history. JSON on stdout, progress on stderr.
 
-const { values } = parseArgs({
+const values = readOptions({
   options: {
     runs: { type: 'string', default: '30' },
     steps: { type: 'string', default: '10,100' },
     submits: { type: 'string', default: '1000' },
   },
 });
-const number = (text: string): number => Math.max(Number(text) || 0, 1);
 const sizes = {
-  runs: number(values.runs),
-  steps: values.steps.split(',').map(number),
-  submits: number(values.submits),
+  runs: wholeNumber('runs', values.runs),
+  steps: values.steps.split(',').map((text) => wholeNumber('steps', text)),
+  submits: wholeNumber('submits', values.submits),
 };
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 /** The server knows after ten seconds without a poll that a worker's own queue has nobody. */

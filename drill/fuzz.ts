@@ -1,25 +1,29 @@
 import { readFileSync } from 'node:fs';
 import { Agent, request as send } from 'node:http';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { machine } from '../bench/machine.js';
 import { rounded, together } from '../bench/measure.js';
 import { startStack, type Stack } from '../test/support/stack.js';
 import { makeRandom, makeRequest, type FuzzRequest, type Known, type Operation } from './fuzz-requests.js';
+import { readOptions, wholeNumber } from '../bench/options.js';
 
 // `npm run drill:fuzz [-- --requests 200000 --seed 1]`: every route, every role's key, against a real API and worker.
 // JSON on stdout; status 1 when a process died, an answer was a 5xx that the contract does not name, a run answers no
 // more, or an event loop was blocked for longer than 250 ms.
 
-const { values } = parseArgs({
+const values = readOptions({
   options: {
     requests: { type: 'string', default: '200000' },
     seed: { type: 'string', default: '1' },
     'at-once': { type: 'string', default: '16' },
   },
 });
-const whole = (text: string): number => Math.max(Math.trunc(Number(text)) || 0, 1);
+const sizes = {
+  requests: wholeNumber('requests', values.requests),
+  seed: wholeNumber('seed', values.seed),
+  atOnce: wholeNumber('at-once', values['at-once']),
+};
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const policies = {
@@ -135,10 +139,9 @@ interface Findings {
 async function sendAll(stack: Stack, operations: readonly Operation[], known: Known): Promise<Findings> {
   const found: Findings = { statuses: {}, fiveHundreds: [], unanswered: [] };
   const roles = [...Object.keys(stack.keys), 'nobody'];
-  const requests = whole(values.requests);
-  const seed = whole(values.seed);
+  const { requests, seed, atOnce } = sizes;
   let next = 0;
-  const seconds = await together(requests, whole(values['at-once']), async () => {
+  const seconds = await together(requests, atOnce, async () => {
     const index = next;
     next += 1;
     const request = makeRequest(makeRandom(seed * 1_000_003 + index), operations, known, roles);
@@ -210,8 +213,8 @@ async function main(): Promise<boolean> {
     const report = {
       machine: machine(),
       ...{
-        requests: whole(values.requests),
-        seed: whole(values.seed),
+        requests: sizes.requests,
+        seed: sizes.seed,
         operations: operations.length,
         runs: known.runs.length,
       },

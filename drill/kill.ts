@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { rounded, together } from '../bench/measure.js';
 import { machine } from '../bench/machine.js';
 import { makePool, type Pool } from '../src/db/index.js';
@@ -24,18 +23,19 @@ import {
 import { strikeUnderWay } from './kill-under-way.js';
 import { killTable } from './table.js';
 import { startTarget, type Target } from './target.js';
+import { readOptions, wholeNumber } from '../bench/options.js';
 
 // `npm run drill:kill [-- --parked 500]`: parks approvals; kills everything in turn, with a new build deployed, while all
 // of them wait; does it again, with another build, while people decide; has the rest decided, and counts what was lost,
 // executed without approval, or twice; then kills what is under way in a run. JSON on stdout, or a table by `--markdown`; status 1 when any of it is not 0.
 
-const { values } = parseArgs({
+const values = readOptions({
   options: {
     parked: { type: 'string', default: '500' },
     markdown: { type: 'boolean', default: false },
   },
 });
-const parkedCount = Math.max(Math.trunc(Number(values.parked)) || 0, 6);
+const parkedCount = wholeNumber('parked', values.parked, 6);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const inFlight = 8;
 /** Runs of each class of what is under way when the worker dies. */

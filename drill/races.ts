@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { machine } from '../bench/machine.js';
 import { rounded, together } from '../bench/measure.js';
 import { makePool } from '../src/db/index.js';
@@ -11,12 +10,13 @@ import { raceKinds, run, type Ran } from './race.js';
 import { judgeRace, raceFaults, type RaceFault, type RaceVerdict } from './race-judge.js';
 import { racesTable, type KindReport } from './table.js';
 import { startTarget, type Target } from './target.js';
+import { readOptions, wholeNumber } from '../bench/options.js';
 
 // `npm run drill:races [-- --races 1000]`: approve, deny, cancel, duplicates and the deadline at the same gate in the
 // same instant, through real HTTP. JSON on stdout, or a table by `--markdown`; status 1 when a race has not exactly one
 // outcome that all agree on.
 
-const { values } = parseArgs({
+const values = readOptions({
   options: {
     races: { type: 'string', default: '1000' },
     'at-once': { type: 'string', default: '8' },
@@ -24,8 +24,9 @@ const { values } = parseArgs({
     markdown: { type: 'boolean', default: false },
   },
 });
-const whole = (text: string): number => Math.max(Math.trunc(Number(text)) || 0, 1);
-const races = whole(values.races);
+const races = wholeNumber('races', values.races);
+const seed = wholeNumber('seed', values.seed);
+const atOnce = wholeNumber('at-once', values['at-once']);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /** mulberry32: the same seed gives the same offsets from the deadline. */
@@ -41,10 +42,10 @@ function makeRandom(seed: number): () => number {
 
 async function runAll(stack: Stack): Promise<Ran[]> {
   const people = await meetPeople(stack);
-  const random = makeRandom(whole(values.seed));
+  const random = makeRandom(seed);
   const ran: Ran[] = [];
   let next = 0;
-  const seconds = await together(races, whole(values['at-once']), async () => {
+  const seconds = await together(races, atOnce, async () => {
     const kind = raceKinds[next % raceKinds.length];
     next += 1;
     if (kind === undefined) return;
@@ -115,7 +116,7 @@ async function main(): Promise<boolean> {
     const ok = faulty.length === 0;
     const report = {
       machine: machine(),
-      ...{ races, seed: whole(values.seed), effects: target.effects().length },
+      ...{ races, seed, effects: target.effects().length },
       ...{ kinds, ...faults, ok, faulty: faulty.slice(0, 10) },
     };
     process.stdout.write(

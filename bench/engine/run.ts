@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util';
 import { machine } from '../machine.js';
 import { spread } from '../measure.js';
 import { payment, prohibited, questions, type Facts, type Said } from './facts.js';
@@ -6,12 +5,13 @@ import { table } from './markdown.js';
 import { loadPeers, type Peer } from './peers.js';
 import { loadProduct, type Product } from './product.js';
 import { measure, type Subject } from './timing.js';
+import { readOptions, wholeNumber } from '../options.js';
 
 // `npm run bench:engine [-- --iterations 50000 --rounds 7 --no-peers --markdown]`: guards and policy checks of `dist`,
 // and one rule in our notation, in CEL and in Cedar, in turn. JSON on stdout (or a table), progress on stderr.
 // `--no-turbo-inline-js-wasm-calls`: without it, V8 of Node 20 dies in its deoptimizer after some thousand calls of Cedar.
 
-const { values } = parseArgs({
+const values = readOptions({
   allowNegative: true,
   options: {
     iterations: { type: 'string', default: '50000' },
@@ -20,8 +20,10 @@ const { values } = parseArgs({
     markdown: { type: 'boolean', default: false },
   },
 });
-const number = (text: string): number => Math.max(Math.round(Number(text)) || 0, 1);
-const sizes = { iterations: number(values.iterations), rounds: number(values.rounds) };
+const sizes = {
+  iterations: wholeNumber('iterations', values.iterations),
+  rounds: wholeNumber('rounds', values.rounds),
+};
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const ours = 'countersign';
