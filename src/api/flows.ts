@@ -165,7 +165,9 @@ export function flowInvalid(
   { errors, warnings }: Extract<FlowCheck, { status: 'invalid' }>,
 ): Problem {
   const first = errors[0];
-  const where = first === undefined ? '' : `: line ${first.line}, column ${first.column}: ${first.message}`;
+  const file = first?.file === null || first?.file === undefined ? '' : `\`${first.file}\`, `;
+  const where =
+    first === undefined ? '' : `: ${file}line ${first.line}, column ${first.column}: ${first.message}`;
   return problem(code, `${what}${where}`, { errors, warnings });
 }
 

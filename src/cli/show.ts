@@ -95,9 +95,10 @@ export function showRecord(item: JsonObject): string {
   return parts.filter((part) => part !== '').join('  ');
 }
 
+/** Of all its gates together: each that waits must approve, and whom it takes stands in the approval itself. */
 function roles(one: JsonObject): string {
   const names = Array.isArray(one['roles']) ? (one['roles'] as readonly Json[]).map(text) : [];
-  return names.length === 0 ? '' : ` for ${names.join(' or ')}`;
+  return names.length === 0 ? '' : ` for ${names.join(', ')}`;
 }
 
 export function list(value: Json | undefined): readonly JsonObject[] {

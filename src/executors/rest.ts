@@ -118,9 +118,10 @@ function composeBody(body: Json | undefined, headers: Readonly<Record<string, st
   return typeof body === 'string' && !isJsonType(headers['content-type']) ? body : JSON.stringify(body);
 }
 
+/** A proxy that repeats the header makes one of two, with a comma between. */
 function isJsonType(contentType: string | undefined): boolean {
-  const essence = (contentType ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-  return essence === 'application/json' || essence.endsWith('+json');
+  const essence = (contentType ?? '').split(/[;,]/)[0]?.trim().toLowerCase() ?? '';
+  return ['application/json', 'text/json'].includes(essence) || essence.endsWith('+json');
 }
 
 function notAnswered(

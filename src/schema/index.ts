@@ -104,6 +104,8 @@ function compile(schema: JsonObject, defaults: boolean): CompiledSchema {
     let telling: ValidateFunction | undefined;
     const explain = (): ValidateFunction =>
       (telling ??= prepared.subschemas > mostExplained ? check : compiled(prepared, true));
+    const misfitting = defaults ? misfitOfDefaults(explain()) : null;
+    if (misfitting !== null) return { status: 'invalid', message: misfitting };
     return { status: 'ok', validate: (value) => validate({ check, explain, defaults }, value) };
   } catch (error) {
     return {
@@ -140,9 +142,26 @@ function unknownPattern(text: string): never {
   throw new Error(`the pattern \`${text}\` was not prepared`);
 }
 
-/** ajv says `strict mode: unknown keyword: "foo"`. */
+/** What other values decide on. */
+const conditional = /^#\/(?:allOf|anyOf|oneOf|not|if|then|else|depend)/;
+
+/** A default that its own schema refuses makes every call that leaves it out a refused one. */
+function misfitOfDefaults(all: ValidateFunction): string | null {
+  if (withWork(mostWorkOnErrors, () => all({})) === null) return null;
+  const misfit = (all.errors ?? []).find(
+    ({ instancePath, schemaPath }) => instancePath !== '' && !conditional.test(schemaPath),
+  );
+  return misfit === undefined
+    ? null
+    : `the default of \`${misfit.instancePath}\` does not fit its own schema: it ${messageOf(misfit)}`;
+}
+
+/** ajv says `strict mode: unknown keyword: "foo"`, and `default is ignored for: data1.mode`. */
 function plain(message: string): string {
-  return message.replace(/^strict mode: /, '');
+  const ignored = /default is ignored for: data\d*(.*)$/.exec(message);
+  return ignored === null
+    ? message.replace(/^strict mode: /, '')
+    : `the \`default\` of \`${ignored[1] ?? ''}\` stands where none is filled in (under anyOf, oneOf, not or if): take it out there`;
 }
 
 interface Checks {

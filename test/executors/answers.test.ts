@@ -286,6 +286,8 @@ describe('a body', () => {
       json,
       value,
     ],
+    ['of the old name for JSON', { 'content-type': 'text/json' }, json, value],
+    ['whose header a proxy has doubled', { 'content-type': `${type}, ${type}` }, json, value],
     ['of text after a byte order mark', { 'content-type': 'text/plain' }, '\ufeffwords', 'words'],
   ];
   for (const [how, headers, body, expected] of readable)

@@ -99,6 +99,40 @@ describe('does not compile', () => {
     'another dialect': { $schema: 'http://json-schema.org/draft-04/schema#', type: 'object' },
     'a default that is never applied': { type: 'object', anyOf: [{ properties: { a: { default: 1 } } }] },
   };
+  test('a default that its own schema refuses, named with its place', () => {
+    for (const [property, place] of [
+      [{ note: { type: 'string', default: null } }, '/note'],
+      [{ urgent: { type: 'boolean', default: 'yes' } }, '/urgent'],
+      [
+        { to: { type: 'object', default: {}, properties: { n: { type: 'integer', default: 'x' } } } },
+        '/to/n',
+      ],
+      [{ a: { $ref: '#/$defs/a', default: 2 } }, '/a'],
+    ] as const) {
+      const compiled = compileSchema({
+        type: 'object',
+        $defs: { a: { type: 'string' } },
+        properties: property as unknown as JsonObject,
+      });
+      const message = compiled.status === 'invalid' ? compiled.message : 'it compiles';
+      assert.ok(message.includes(`the default of \`${place}\` does not fit its own schema`), message);
+    }
+    const fits = {
+      type: 'object',
+      required: ['b'],
+      properties: { a: { type: 'integer', default: 1 }, b: {} },
+    };
+    assert.equal(compileSchema(fits).status, 'ok');
+  });
+
+  test('a default that is never applied, with what to do', () => {
+    const compiled = compileSchema({ type: 'object', anyOf: [{ properties: { a: { default: 1 } } }] });
+    assert.match(
+      compiled.status === 'invalid' ? compiled.message : '',
+      /`default` of `.*a`.*take it out there/,
+    );
+  });
+
   for (const [title, schema] of Object.entries(schemas)) {
     test(title, () => {
       const compiled = compileSchema(schema);
