@@ -50,6 +50,7 @@ describe('npx countersign, beside a running service', () => {
     assert.match(approved.out, /"amount": 500/);
     assert.ok(approved.out.includes(approval.digest));
     assert.match(approved.out, /approved: run run_\w+ is running/);
+    await api.kernel.settled();
     assert.match((await as('agent', 'get', started.id)).out, /running in state active, version 1/);
     const records = await as('auditor', 'audit', started.id);
     assert.match(records.out, /approval\.decided\s+finance \(human\)/);
