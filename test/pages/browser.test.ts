@@ -62,6 +62,7 @@ describe('in a real browser', () => {
     await page.goto(`${api.url}${made.body.path}`);
     await page.click('button[value=approve]');
     assert.match((await page.textContent('h1')) ?? '', /You have approved this/);
+    await api.kernel.settled();
     assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.status, 'consumed');
     await page.close();
   });

@@ -109,7 +109,7 @@ describe('a link to an approval', () => {
     assert.equal((await post(link.path, form, cookie)).status, 403, 'a form without its token');
     const done = await post(link.path, { ...form, token }, cookie);
     assert.equal(done.status, 200, await done.text());
-    assert.equal(await statusOf(parked.id), 'consumed');
+    await until('it to have run', async () => (await statusOf(parked.id)) === 'consumed');
   });
 
   it('asks for a sign-in where the gate asks for the human itself, though it can be undone', async () => {
