@@ -14,8 +14,8 @@ export function businessEnd(hours: BusinessHours, from: number, ms: number): num
   for (let day = 0; day < longestDays; day += 1) {
     const midnight = first + day * dayMs;
     if (!hours.days.includes(weekday(midnight))) continue;
-    const opens = Math.max(instant(hours.zone, midnight + hours.from * minuteMs), from);
-    const closes = instant(hours.zone, midnight + hours.to * minuteMs);
+    const opens = Math.max(instant(hours.zone, midnight + hours.from * minuteMs, 'first'), from);
+    const closes = instant(hours.zone, midnight + hours.to * minuteMs, 'last');
     const open = Math.max(closes - opens, 0);
     if (open >= left) return opens + left;
     left -= open;
@@ -34,10 +34,21 @@ function localDay(zone: string, at: number): number {
   return local - (((local % dayMs) + dayMs) % dayMs);
 }
 
-/** The instant at which clocks in the zone show this local time. */
-function instant(zone: string, local: number): number {
-  const guess = local - offset(zone, local);
-  return local - offset(zone, guess);
+/**
+ * The instant at which clocks in the zone show this local time: of two, where clocks are set back, the first or the last;
+ * where they are set forward over it, the instant at which that is done.
+ */
+function instant(zone: string, local: number, which: 'first' | 'last'): number {
+  const [before, after] = [offset(zone, local - dayMs), offset(zone, local + dayMs)];
+  const shown = [local - before, local - after].filter((at) => at + offset(zone, at) === local);
+  if (shown.length > 0) return which === 'first' ? Math.min(...shown) : Math.max(...shown);
+  let [early, late] = [local - after, local - before];
+  while (late - early > 1) {
+    const middle = Math.floor((early + late) / 2);
+    if (offset(zone, middle) === after) late = middle;
+    else early = middle;
+  }
+  return late;
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();

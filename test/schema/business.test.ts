@@ -29,6 +29,52 @@ test('clocks that change keep the local hours', () => {
   assert.equal(end('2026-03-28T23:00:00Z', 23, sunday), '2026-03-29T22:00:00.000Z');
 });
 
+test('an edge in the hour that clocks skip or show twice is where a clock on the wall has it', () => {
+  const minute = 60_000;
+  const minutesOf = (text: string): number => {
+    const [hours, minutes] = text.split(':').map(Number);
+    return (hours ?? 0) * 60 + (minutes ?? 0);
+  };
+  /** Minute by minute, by what the wall shows. */
+  const byTheWall = (of: typeof berlin, from: number, minutes: number): number => {
+    const wall = new Intl.DateTimeFormat('en-GB', {
+      ...{ timeZone: of.zone, weekday: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' },
+    });
+    const names = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
+    let left = minutes;
+    for (let at = from; ; at += minute) {
+      if (left === 0) return at;
+      const parts = new Map(wall.formatToParts(at).map(({ type, value }) => [type, value]));
+      const shown = minutesOf(`${parts.get('hour')}:${parts.get('minute')}`);
+      const day = names.indexOf(parts.get('weekday') ?? '') + 1;
+      if (of.days.includes(day) && shown >= of.from && shown < of.to) left -= 1;
+    }
+  };
+  const daily = [1, 2, 3, 4, 5, 6, 7];
+  for (const [zone, from, to, start] of [
+    ['America/Santiago', 23 * 60, 24 * 60, '2027-09-03T18:15:00Z'],
+    ['America/Santiago', 0, 60, '2027-09-03T18:15:00Z'],
+    ['America/Santiago', 23 * 60, 24 * 60, '2027-04-02T18:15:00Z'],
+    ['America/Havana', 0, 60, '2027-03-13T22:15:00Z'],
+    ['America/Havana', 0, 60, '2027-11-06T22:15:00Z'],
+    ['Europe/Berlin', 120, 180, '2027-10-30T12:00:00Z'],
+    ['Europe/Berlin', 120, 180, '2027-03-27T12:00:00Z'],
+    ['Europe/Berlin', 150, 240, '2027-03-27T12:00:00Z'],
+  ] as const)
+    for (const minutes of [10, 70, 130]) {
+      const of = { zone, days: daily, from, to };
+      const at = Date.parse(start);
+      // The end of a day's hours and the beginning of the next one's are the same moment to those who wait.
+      const wall = byTheWall(of, at, minutes - 1) + minute;
+      const found = businessEnd(of, at, minutes * minute);
+      assert.equal(
+        new Date(found).toISOString(),
+        new Date(wall).toISOString(),
+        `${zone} ${from}-${to} ${minutes}`,
+      );
+    }
+});
+
 test('zones on the other side of the date line have their own days', () => {
   const auckland = { ...berlin, zone: 'Pacific/Auckland' };
   assert.equal(end('2026-11-20T05:00:00Z', 1, auckland), '2026-11-22T21:00:00.000Z');
