@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { execute } from '../../src/activities/execute.js';
 import { listAttempts } from '../../src/store/actions.js';
 import { controller, makeGoverned, starter, type Governed, type Handle } from '../fail-closed/governed.js';
 import { makeTarget, type Target, type TargetAnswer } from './target.js';
@@ -167,6 +168,28 @@ describe('one approval', () => {
         started.map((one) => one.data['connection']),
         expected,
       );
+    });
+});
+
+describe('one activity', () => {
+  const around = { shutdown: new AbortController().signal };
+
+  for (const [what, transition, gated] of [
+    ['a retry without delay', 'tries', false],
+    ['a fallback', 'backed', true],
+  ] as const)
+    it(`makes one call, since its time-out is that of one: ${what} is another try`, async () => {
+      target.say(transition === 'tries' ? 503 : 422, 200);
+      const run = await governed.start('f');
+      await run.submit(starter, transition);
+      if (gated) await approve(run);
+      const action = run.state.executing?.action.id ?? '';
+      const once = () => execute(governed.deps, { run: run.id, action }, around);
+      await assert.rejects(once(), { type: 'ATTEMPT_FAILED', nonRetryable: false, nextRetryDelay: 1 });
+      assert.equal(target.requests.length, 1);
+      await once();
+      assert.equal(target.requests.length, 2);
+      assert.equal(keys().length, 1);
     });
 });
 
