@@ -11,7 +11,7 @@ import type { Course } from './course.js';
 import type { ActivityDeps } from './deps.js';
 import { bareRun, isAsWritten, type LoadedRun } from './document.js';
 import { sha256 } from './kit.js';
-import { persist, type StoredStep, type Taken } from './persist.js';
+import { persist, type StoredStep } from './persist.js';
 import { fingerprintOf, unchanged } from './stored-step.js';
 import type { StepInput, StepResult, Stepped } from './types.js';
 
@@ -77,7 +77,7 @@ export async function giveUpOn(
   const taken = await takeUnread(tx, input.run, input.arrivals);
   const plan = await planIfAny(deps, tx, at.row);
   return persist(deps, tx, {
-    ...{ ...at, plan, ...giveUpWith(at.before, taken, input, why) },
+    ...{ ...at, plan, ...giveUpWith(at.before, { taken, arrived: [] }, input, why) },
     rev: at.row.rev + 1,
     eventKey: 'step',
     fingerprints: input.arrivals.map(fingerprintOf),
@@ -95,9 +95,10 @@ async function planIfAny(deps: ActivityDeps, tx: Tx, { planHash }: RunRow): Prom
   }
 }
 
+/** Its first step keeps the values of its start: a retry begins it with them. */
 export function giveUpWith(
   { state, start = null }: Beginning,
-  taken: readonly Taken[],
+  { taken, arrived }: Pick<Course, 'taken' | 'arrived'>,
   { rev }: StepInput,
   why: string,
 ): Course {
@@ -106,7 +107,7 @@ export function giveUpWith(
     messages: taken.map(({ id }) => id),
   });
   const { state: after, effects, trace: facts, actions } = decision;
-  return { after, effects, facts, actions, taken, arrived: [] };
+  return { after, effects, facts, actions, taken, arrived };
 }
 
 /**

@@ -98,7 +98,10 @@ async function take(
       ? await decideAll(deps, tx, ground, first.state, incoming, input)
       : giveUpWith(
           first,
-          incoming.flatMap((each) => (each.taken === null ? [] : [each.taken])),
+          {
+            taken: incoming.flatMap((each) => (each.taken === null ? [] : [each.taken])),
+            arrived: incoming.flatMap((each) => each.values),
+          },
           input,
           input.gaveUp,
         );
