@@ -86,7 +86,7 @@ export function beginCourse(
         effects.push({ kind: 'answer', messageId: incoming.answer.id, answer: incoming.answer.said });
       arrived.push(...incoming.values);
       const time = new Date().toISOString();
-      facts.push(...(incoming.facts?.(after, time) ?? []));
+      facts.push(...(incoming.facts?.(after) ?? []));
       const event = incoming.event(time);
       if (event !== null) decideOn(event);
     },

@@ -12,15 +12,8 @@ import {
   type AttemptRow,
 } from '../store/actions.js';
 import { findStep, lockRun, type RunRow } from '../store/runs.js';
-import {
-  abandonedOutcome,
-  hasEffect,
-  isCalledOff,
-  judgeFailure,
-  nextAttempt,
-  ruleOn,
-  type NextAttempt,
-} from './attempts.js';
+import { hasEffect, isCalledOff, judgeFailure, nextAttempt, ruleOn, type NextAttempt } from './attempts.js';
+import { abandon, unknownEnd } from './abandoned.js';
 import { answerData, attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
 import { perform, targetOf, type Target } from './call.js';
 import type { ActivityDeps } from './deps.js';
@@ -106,11 +99,11 @@ async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<B
   }
   const startedAt = new Date().toISOString();
   const held: Held = { row, loaded, executing };
-  if (isCalledOff(loaded.state, attempts, Date.parse(startedAt)))
-    return {
-      kind: 'settled',
-      result: await settle(deps, tx, row, loaded, executing, abandonedOutcome(attempts), []),
-    };
+  if (isCalledOff(loaded.state, attempts, Date.parse(startedAt))) {
+    const { result, fact } = await abandon(tx, input.action, attempts, null, startedAt);
+    const facts = [fact(executing)];
+    return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, result, facts) };
+  }
   const next = nextAttempt(executing, attempts);
   if (next.kind === 'unknown') return lost(deps, tx, held, next, startedAt);
   const policySet = await deps.policySet(tx);
@@ -150,13 +143,6 @@ async function lost(
   const outcome: Outcome = { status: 'unknown', message, attempt };
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
 }
-
-const unknownEnd = {
-  outcome: 'unknown',
-  errorClass: 'unknown_outcome',
-  effectPossible: true,
-  nextAt: null,
-} as const;
 
 async function denied(
   deps: ActivityDeps,

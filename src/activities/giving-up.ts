@@ -6,6 +6,7 @@ import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
 import { documentOf } from '../store/document.js';
 import { answerMessage, lockUntaken } from '../store/messages.js';
 import { closeUnstarted, findStep, lockRun, type RunRow } from '../store/runs.js';
+import { giveUpAttempt } from './abandoned.js';
 import { takeUnread } from './arrivals.js';
 import type { Course } from './course.js';
 import type { ActivityDeps } from './deps.js';
@@ -76,13 +77,15 @@ export async function giveUpOn(
 ): Promise<Stepped> {
   const taken = await takeUnread(tx, input.run, input.arrivals);
   const plan = await planIfAny(deps, tx, at.row);
+  const time = new Date().toISOString();
+  const lost = await giveUpAttempt(tx, at.before.state, 'its run was given up', time);
+  const course = giveUpWith(at.before, { taken, arrived: [] }, input, why);
   return persist(deps, tx, {
-    ...{ ...at, plan, ...giveUpWith(at.before, { taken, arrived: [] }, input, why) },
+    ...{ ...at, plan, ...course, facts: [...lost, ...course.facts], time },
     rev: at.row.rev + 1,
     eventKey: 'step',
     fingerprints: input.arrivals.map(fingerprintOf),
     isForked: false,
-    time: new Date().toISOString(),
   });
 }
 
@@ -133,14 +136,10 @@ export async function fork(
   const why = isAsWritten(row)
     ? `the store has taken ${row.rev} steps of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`
     : `the run's document in the store is not the one that its step ${row.rev} wrote: who has changed it?`;
+  const time = new Date().toISOString();
+  const lost = await giveUpAttempt(tx, before.state, 'its run was given up', time);
   const decision = giveUp(before.state, {
-    ...{
-      code: 'HISTORY_FORKED',
-      key: `s${row.rev + 1}.forked`,
-      time: new Date().toISOString(),
-      why,
-      start: null,
-    },
+    ...{ code: 'HISTORY_FORKED', key: `s${row.rev + 1}.forked`, time, why, start: null },
     messages: [],
   });
   const forked = await persist(deps, tx, {
@@ -153,8 +152,8 @@ export async function fork(
       fingerprints: [],
       isForked: true,
     },
-    ...{ after: decision.state, effects: decision.effects, facts: decision.trace, actions: decision.actions },
-    ...{ taken: [], arrived: [], rev: row.rev + 1, time: new Date().toISOString() },
+    ...{ after: decision.state, effects: decision.effects, actions: decision.actions },
+    ...{ facts: [...lost, ...decision.trace], taken: [], arrived: [], rev: row.rev + 1, time },
   });
   return { ...forked, left };
 }

@@ -253,6 +253,15 @@ function reasonOf(error: unknown): string {
   return (cause instanceof Error ? cause.message : String(cause)).slice(0, longestReason).toWellFormed();
 }
 
+/** Total: the run hears of it, whatever it was that was thrown. */
+function readable(error: unknown): string {
+  try {
+    return reasonOf(error);
+  } catch {
+    return 'an error that cannot be read';
+  }
+}
+
 function inputOf({ ports, known }: Memory, arrivals: readonly Arrival[], gaveUp: string | null): StepInput {
   return { run: ports.run, rev: known.rev + 1, builtOn: known.digest, arrivals, gaveUp };
 }
@@ -315,10 +324,10 @@ function start(memory: Memory, execution: Execution): Execution & Running {
     (result) => {
       memory.settled = [...memory.settled, result];
     },
-    () => {
+    (error: unknown) => {
       // Whatever the reason: the store knows which attempt was begun, and so what can be said of the effect. Of one that
       // the store has ended nothing more is to be said.
-      if (memory.running === running) push(memory, { kind: 'abandoned', action });
+      if (memory.running === running) push(memory, { kind: 'abandoned', action, reason: readable(error) });
     },
   );
   return running;

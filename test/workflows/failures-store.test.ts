@@ -126,6 +126,7 @@ describe('on a real store', () => {
     run.ring(bell);
     const answer = await answered(run, bell);
     assert.equal(answer.status === 'refused' ? answer.code : answer.status, 'EXECUTOR_FAILED');
+    assert.match(JSON.stringify(answer), /attempt 1 could not be begun: no attempt of it can be written/);
     assert.equal((await run.row()).executing, null);
     assert.deepEqual(
       (await run.records()).filter((type) => type.startsWith('executor.')),

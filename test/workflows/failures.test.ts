@@ -155,11 +155,17 @@ function carriedRun() {
 }
 
 describe('an execution without an outcome', () => {
-  for (const error of [new Error('heartbeat timeout'), undefined, 'EXECUTE_FAILED'])
-    it(`is told to the store, which knows what had been begun (${String(error)})`, async () => {
+  const unreadable: unknown = Object.create(null);
+  for (const [error, reason] of [
+    [new Error('activity failed', { cause: new Error('heartbeat timeout') }), 'heartbeat timeout'],
+    [undefined, 'undefined'],
+    ['x'.repeat(1_000), 'x'.repeat(300)],
+    [unreadable, 'an error that cannot be read'],
+  ] as const)
+    it(`is told to the store, which knows what had been begun, with its reason (${reason.slice(0, 40)})`, async () => {
       const driver = await begun({ execution: effect });
       await driver.executions[0]?.fail(error);
-      assert.deepEqual(taken(driver.step()), ['abandoned act_1']);
+      assert.deepEqual(driver.step().input.arrivals, [{ kind: 'abandoned', action: 'act_1', reason }]);
       await driver.step().give(stepped(2, stuck));
       assert.deepEqual([driver.executions.length, driver.isStepping(), driver.outcome()], [1, false, null]);
     });
