@@ -288,6 +288,7 @@ function apply(memory: Memory, result: Stepped): void {
   const { rev, digest, head, state, runStatus: status, version, wakeAt, isForked } = result;
   if (rev < memory.known.rev && !isForked) return;
   memory.known = { rev, digest, head, state, status, version, wakeAt };
+  if (isForked) memory.settled = [];
   setTimer(memory);
   seeThrough(memory, result);
 }
@@ -322,7 +323,8 @@ function start(memory: Memory, execution: Execution): Execution & Running {
   const running = { ...execution, ...memory.ports.execute({ run: memory.ports.run, action }, timeoutMs) };
   running.result.then(
     (result) => {
-      memory.settled = [...memory.settled, result];
+      // Of one that the store has ended, it has told what came of it: another past's outcome is none of this one's.
+      if (memory.running === running) memory.settled = [...memory.settled, result];
     },
     (error: unknown) => {
       // Whatever the reason: the store knows which attempt was begun, and so what can be said of the effect. Of one that
