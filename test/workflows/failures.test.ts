@@ -220,6 +220,31 @@ describe('a failure of the kernel itself', () => {
     assert.match(String(outcome.error), /no such activity/);
   });
 
+  it('three times, and not in a row, ends nothing', async () => {
+    let begins = 0;
+    const running = { result: new Promise<never>(() => undefined), cancel: () => undefined };
+    const execute = () => {
+      begins += 1;
+      if (begins % 2 === 1) throw new Error('no such activity');
+      return running;
+    };
+    const driver = await drive({ ports: { execute } });
+    await driver.step().give(stepped(1, { execution: effect }));
+    for (let rev = 2; begins < 5; rev += 3) {
+      // Made stuck, then what succeeds, then the next that fails.
+      await driver.step().give(stepped(rev, stuck));
+      for (const [next, action] of [
+        [rev + 1, 'good'],
+        [rev + 2, 'bad'],
+      ] as const) {
+        await driver.send((kernel) => kernel.onWake());
+        await driver.step().give(stepped(next, { execution: { action: `${action}_${rev}`, timeoutMs: 1 } }));
+      }
+    }
+    assert.deepEqual([begins, driver.outcome()], [5, null]);
+    assert.equal(driver.step().input.gaveUp, 'no such activity');
+  });
+
   it('three times in a row ends the workflow', async () => {
     const driver = await drive({ ports: broken(3) });
     await driver.step().give(stepped(1, { execution: effect }));
