@@ -191,6 +191,22 @@ describe('an attempt that will have no outcome', () => {
       assert.deepEqual([called().length, keys().length], [2, 1]);
     });
 
+  for (const code of ['40001', '40P01', '55P03', '57P01'])
+    it(`is not one whose success the store took at the second time only (${code}): the write is repeated, not the call`, async () => {
+      const { deps } = governed;
+      let left = 1;
+      const put: typeof deps.payloads.put = (tx, of, role, ...given) => {
+        if (role !== 'output' || left === 0) return deps.payloads.put(tx, of, role, ...given);
+        left -= 1;
+        return Promise.reject(Object.assign(new Error('not now'), { code }));
+      };
+      target.say(200);
+      const run = await governed.start('f', {}, { ...deps, payloads: { ...deps.payloads, put } });
+      await run.submit(starter, 'once');
+      assert.equal((await run.execute())?.status, 'executed');
+      assert.deepEqual([left, called().length], [0, 1]);
+    });
+
   it('has an end on record where it was called off before its next one', async () => {
     target.say({ status: 429, headers: { 'retry-after': '120' } });
     const run = await governed.start('f');
