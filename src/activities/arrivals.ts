@@ -4,7 +4,7 @@ import type { JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import type { Fact } from '../model/records.js';
 import { openMessage } from '../auth/index.js';
-import type { Tx } from '../db/index.js';
+import { isUnavailable, type Tx } from '../db/index.js';
 import { listAttempts } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
 import { documentOf } from '../store/document.js';
@@ -142,6 +142,31 @@ export async function readStored(
   const { message, values } = withValues;
   const settledAs = await settledApproval(tx, row, message);
   return { ...nothing, taken, values, event: (time) => ({ kind: 'message', time, message, settledAs }) };
+}
+
+/**
+ * Each of them, for a run that closes: one that our own code cannot read is taken as refused, on record, since no later
+ * step answers it. The store's absence alone fails them.
+ */
+export async function readEachAnyhow(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  waiting: readonly MessageRow[],
+): Promise<Incoming[]> {
+  const read: Incoming[] = [];
+  // One after the other: a statement that fails would take the whole transaction with it.
+  for (const sealed of waiting) {
+    await tx.query('savepoint swept');
+    try {
+      read.push(await readStored(deps, tx, row, sealed, 0));
+    } catch (error) {
+      if (isUnavailable(error)) throw error;
+      await tx.query('rollback to savepoint swept');
+      read.push(refusedMessage(sealed, { id: sealed.id, kind: sealed.kind, bells: 0 }, 'undecodable'));
+    }
+  }
+  return read;
 }
 
 function refusedMessage(sealed: MessageRow, taken: Taken, reason: MessageRefusal): Incoming {
