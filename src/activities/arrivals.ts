@@ -4,13 +4,13 @@ import type { JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import type { Fact } from '../model/records.js';
 import { openMessage } from '../auth/index.js';
-import type { Tx } from '../db/index.js';
-import { finishAttempt, listAttempts } from '../store/actions.js';
+import { isUnavailable, type Tx } from '../db/index.js';
+import { listAttempts } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
+import { documentOf } from '../store/document.js';
 import { countBell, foreignMessages, lockMessages, type MessageRow } from '../store/messages.js';
 import type { RunRow } from '../store/runs.js';
-import { attemptFact } from './attempt-facts.js';
-import { abandonedOutcome } from './attempts.js';
+import { abandon } from './abandoned.js';
 import type { ActivityDeps } from './deps.js';
 import type { ArrivedValue } from './document.js';
 import type { Taken } from './persist.js';
@@ -27,8 +27,11 @@ export interface Incoming {
   readonly answer: { readonly id: string; readonly said: Answer } | null;
   readonly values: readonly ArrivedValue[];
   /** What the record says before the event is decided on. */
-  readonly facts?: (run: RunState, time: string) => readonly Fact[];
+  readonly facts?: (run: RunState) => readonly Fact[];
 }
+
+/** Anybody may make a workflow of our type, and have it say why. */
+const longestReason = 300;
 
 const nothing: Incoming = { event: () => null, taken: null, answer: null, values: [] };
 
@@ -92,7 +95,9 @@ async function readOther(
     case 'time':
       return nothing;
     case 'abandoned':
-      return row.executing === arrival.action ? readAbandoned(tx, arrival.action) : nothing;
+      return row.executing === arrival.action
+        ? readAbandoned(tx, row, arrival.action, arrival.reason)
+        : nothing;
   }
 }
 
@@ -137,6 +142,31 @@ export async function readStored(
   const { message, values } = withValues;
   const settledAs = await settledApproval(tx, row, message);
   return { ...nothing, taken, values, event: (time) => ({ kind: 'message', time, message, settledAs }) };
+}
+
+/**
+ * Each of them, for a run that closes: one that our own code cannot read is taken as refused, on record, since no later
+ * step answers it. The store's absence alone fails them.
+ */
+export async function readEachAnyhow(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  waiting: readonly MessageRow[],
+): Promise<Incoming[]> {
+  const read: Incoming[] = [];
+  // One after the other: a statement that fails would take the whole transaction with it.
+  for (const sealed of waiting) {
+    await tx.query('savepoint swept');
+    try {
+      read.push(await readStored(deps, tx, row, sealed, 0));
+    } catch (error) {
+      if (isUnavailable(error)) throw error;
+      await tx.query('rollback to savepoint swept');
+      read.push(refusedMessage(sealed, { id: sealed.id, kind: sealed.kind, bells: 0 }, 'undecodable'));
+    }
+  }
+  return read;
 }
 
 function refusedMessage(sealed: MessageRow, taken: Taken, reason: MessageRefusal): Incoming {
@@ -184,24 +214,16 @@ function parseObject(text: string): JsonObject | null {
   }
 }
 
-/** No outcome will come any more. An attempt that was begun and did not end stays unknown. */
-async function readAbandoned(tx: Tx, action: string): Promise<Incoming> {
+/** No outcome will come any more. */
+async function readAbandoned(tx: Tx, row: RunRow, action: string, reason: unknown): Promise<Incoming> {
+  const document = documentOf(row);
+  const isToEnd = document !== null && (document.cancelRequested !== null || document.timeoutDue);
+  const why = isToEnd || reason === undefined ? null : String(reason).slice(0, longestReason).toWellFormed();
   const attempts = await listAttempts(tx, action);
-  const result = abandonedOutcome(attempts);
-  const { status, attempt, message } = result;
-  if (attempts.at(-1)?.outcome === null) {
-    const finishedAt = new Date().toISOString();
-    await finishAttempt(tx, {
-      ...{ action, attempt, finishedAt, outcome: 'unknown', errorClass: 'unknown_outcome' },
-      ...{ effectPossible: true, nextAt: null },
-    });
-  }
+  const { result, fact } = await abandon(tx, action, attempts, why, new Date().toISOString());
   return {
     ...nothing,
     event: (time) => ({ kind: 'outcome', time, action, result }),
-    facts: ({ executing }, time) =>
-      executing?.action.id === action
-        ? [attemptFact(executing, attempt, `executor.${status}`, time, { message })]
-        : [],
+    facts: ({ executing }) => (executing?.action.id === action ? [fact(executing)] : []),
   };
 }

@@ -167,16 +167,23 @@ export function isCalledOff(run: RunState, attempts: readonly AttemptRow[], nowM
   return run.cancelRequested !== null || run.timeoutDue || (run.deadline !== null && run.deadline <= nowMs);
 }
 
-/** The outcome of an effect that ends before its next attempt. */
-export function abandonedOutcome(attempts: readonly AttemptRow[]): Exclude<Outcome, { status: 'succeeded' }> {
+/** The outcome of an effect that ends before its next attempt. `why`: no further one is made; null: the run is to end. */
+export function abandonedOutcome(
+  attempts: readonly AttemptRow[],
+  why: string | null,
+): Exclude<Outcome, { status: 'succeeded' }> {
   const last = attempts.at(-1);
   if (last !== undefined && last.outcome === null) {
-    const message = 'the attempt was lost and its outcome is unknown';
+    const because = why === null ? '' : `: ${why}`;
+    const message = `the attempt was lost and its outcome is unknown${because}`;
     return { status: 'unknown', message, attempt: last.attempt };
   }
   // Of the attempt that is not begun: what the record says of the one before stays as it is.
   const attempt = (last?.attempt ?? 0) + 1;
-  const message = 'the run was cancelled or its time ran out before the next attempt';
+  const message =
+    why === null
+      ? 'the run was cancelled or its time ran out before the next attempt'
+      : `attempt ${attempt} could not be begun: ${why}`;
   if (!attempts.some((one) => one.effectPossible))
     return { status: 'failed', errorClass: 'permanent', message, attempt };
   return { status: 'unknown', message: `${message}, and an earlier one may have had its effect`, attempt };

@@ -10,15 +10,14 @@ import type { Plan } from '../engine/plan.js';
 import { decide, dueEvent } from '../engine/index.js';
 import type { Fact } from '../model/records.js';
 import type { Tx } from '../db/index.js';
+import { mostWaiting } from '../model/limits.js';
 import { lockUntaken } from '../store/messages.js';
 import type { RunRow } from '../store/runs.js';
-import { readStored, type Incoming } from './arrivals.js';
+import { readEachAnyhow, readStored, type Incoming } from './arrivals.js';
 import type { ActivityDeps } from './deps.js';
 import type { ArrivedValue } from './document.js';
 import type { Taken } from './persist.js';
 
-/** Messages taken from the store in one step beside those that were rung for. */
-const sweepSize = 50;
 /** Deadlines that one step may find due: more than any run has gates and stages. */
 const mostDue = 500;
 
@@ -32,16 +31,21 @@ export interface Course {
   readonly arrived: readonly ArrivedValue[];
 }
 
-/** Takes messages of the store that were not rung for. Gives how many there were. */
+/**
+ * Takes messages of the store that were not rung for. Gives how many there were. Where the run closes, none of them can
+ * undo what it came to.
+ */
 export async function sweep(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
-  course: Pick<OpenCourse, 'take' | 'takenIds'>,
+  course: Pick<OpenCourse, 'take' | 'takenIds' | 'isClosed'>,
   kind: 'decide' | null,
 ): Promise<number> {
-  const waiting = await lockUntaken(tx, row.id, { kind, except: course.takenIds(), limit: sweepSize });
-  const read = await Promise.all(waiting.map((message) => readStored(deps, tx, row, message, 0)));
+  const waiting = await lockUntaken(tx, row.id, { kind, except: course.takenIds(), limit: mostWaiting });
+  const read = course.isClosed()
+    ? await readEachAnyhow(deps, tx, row, waiting)
+    : await Promise.all(waiting.map((message) => readStored(deps, tx, row, message, 0)));
   for (const each of read) course.take(each);
   return read.length;
 }
@@ -86,7 +90,7 @@ export function beginCourse(
         effects.push({ kind: 'answer', messageId: incoming.answer.id, answer: incoming.answer.said });
       arrived.push(...incoming.values);
       const time = new Date().toISOString();
-      facts.push(...(incoming.facts?.(after, time) ?? []));
+      facts.push(...(incoming.facts?.(after) ?? []));
       const event = incoming.event(time);
       if (event !== null) decideOn(event);
     },

@@ -12,15 +12,8 @@ import {
   type AttemptRow,
 } from '../store/actions.js';
 import { findStep, lockRun, type RunRow } from '../store/runs.js';
-import {
-  abandonedOutcome,
-  hasEffect,
-  isCalledOff,
-  judgeFailure,
-  nextAttempt,
-  ruleOn,
-  type NextAttempt,
-} from './attempts.js';
+import { hasEffect, isCalledOff, judgeFailure, nextAttempt, ruleOn, type NextAttempt } from './attempts.js';
+import { abandon, unknownEnd } from './abandoned.js';
 import { answerData, attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
 import { perform, targetOf, type Target } from './call.js';
 import type { ActivityDeps } from './deps.js';
@@ -50,39 +43,42 @@ interface Begun {
 }
 
 /**
- * One intended effect, until its outcome is recorded: intent and single-use grant first, then the
- * effect, then outcome and the run's next state in one transaction. When only that last write fails,
- * the write is tried again, not the effect.
+ * One attempt of an intended effect: intent and single-use grant first, then the effect, then outcome and the run's
+ * next state in one transaction. When only that last write fails, the write is tried again, not the effect. It makes one
+ * call at most, since its time-out is that of one: the next attempt is another try of this activity.
  */
 export async function execute(
   deps: ActivityDeps,
   input: ExecuteInput,
   around: Surroundings,
 ): Promise<Stepped> {
-  for (;;) {
-    const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input));
-    if (begun.kind === 'settled') return begun.result;
-    const result = keepable(
-      await perform({ ...begun, run: begun.loaded.state }, around.shutdown),
-      hasEffect(begun.executing, begun.next.executor),
-    );
-    const ended: Ended = await persistently(around, () =>
-      withTransaction(deps.pool, (tx) => end(deps, tx, begun, result)),
-    );
-    if (ended.kind === 'settled') return ended.result;
-    if (ended.delayMs > 0) throw retryLater(begun, ended.delayMs);
-  }
+  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input));
+  if (begun.kind === 'settled') return begun.result;
+  const result = keepable(
+    await perform({ ...begun, run: begun.loaded.state }, around.shutdown),
+    hasEffect(begun.executing, begun.next.executor),
+  );
+  const ended: Ended = await persistently(around, () =>
+    withTransaction(deps.pool, (tx) => end(deps, tx, begun, result)),
+  );
+  if (ended.kind === 'settled') return ended.result;
+  throw retryLater(begun, ended.delayMs);
 }
 
 type Settled = { readonly kind: 'settled'; readonly result: Stepped };
+
+/** What Temporal is told when another attempt follows. */
+export const attemptFailed = 'ATTEMPT_FAILED';
+/** Without a delay of its own, a failure would wait as long as one of our own code. */
+const soonestMs = 1;
 
 /** Temporal's own retry carries the wait between attempts. */
 function retryLater(begun: Begun, delayMs: number): ApplicationFailure {
   return ApplicationFailure.create({
     message: `attempt ${begun.next.attempt} of \`${begun.executing.action.transition}\` failed; the next one follows`,
-    type: 'ATTEMPT_FAILED',
+    type: attemptFailed,
     nonRetryable: false,
-    nextRetryDelay: delayMs,
+    nextRetryDelay: Math.max(delayMs, soonestMs),
   });
 }
 
@@ -103,11 +99,11 @@ async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<B
   }
   const startedAt = new Date().toISOString();
   const held: Held = { row, loaded, executing };
-  if (isCalledOff(loaded.state, attempts, Date.parse(startedAt)))
-    return {
-      kind: 'settled',
-      result: await settle(deps, tx, row, loaded, executing, abandonedOutcome(attempts), []),
-    };
+  if (isCalledOff(loaded.state, attempts, Date.parse(startedAt))) {
+    const { result, fact } = await abandon(tx, input.action, attempts, null, startedAt);
+    const facts = [fact(executing)];
+    return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, result, facts) };
+  }
   const next = nextAttempt(executing, attempts);
   if (next.kind === 'unknown') return lost(deps, tx, held, next, startedAt);
   const policySet = await deps.policySet(tx);
@@ -147,13 +143,6 @@ async function lost(
   const outcome: Outcome = { status: 'unknown', message, attempt };
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
 }
-
-const unknownEnd = {
-  outcome: 'unknown',
-  errorClass: 'unknown_outcome',
-  effectPossible: true,
-  nextAt: null,
-} as const;
 
 async function denied(
   deps: ActivityDeps,
@@ -307,8 +296,9 @@ async function alreadyEnded(
       );
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
-  const ended = attempts.find((one) => one.attempt === begun.next.attempt)?.outcome ?? null;
-  return ended === null ? null : { kind: 'again', delayMs: 0 };
+  const ended = attempts.find((one) => one.attempt === begun.next.attempt);
+  if (ended === undefined || ended.outcome === null) return null;
+  return { kind: 'again', delayMs: ended.nextAt === null ? 0 : Date.parse(ended.nextAt) - Date.now() };
 }
 
 async function putOutput(deps: ActivityDeps, tx: Tx, run: string, output: unknown): Promise<PayloadRef> {

@@ -3,15 +3,18 @@ import type { GivingUp } from '../engine/give-up.js';
 import type { Plan } from '../engine/plan.js';
 import { closedStatuses, type Answer, type Problem, type RunState } from '../engine/state.js';
 import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
+import { mostWaiting } from '../model/limits.js';
 import { documentOf } from '../store/document.js';
-import { answerMessage, lockUntaken } from '../store/messages.js';
-import { closeUnstarted, findStep, lockRun, type RunRow } from '../store/runs.js';
+import { settleDecision } from '../store/decisions.js';
+import { answerMessage, lockUntaken, markTaken } from '../store/messages.js';
+import { closeUnstarted, findStep, getStep, lockRun, type RunRow } from '../store/runs.js';
+import { giveUpAttempt } from './abandoned.js';
 import { takeUnread } from './arrivals.js';
 import type { Course } from './course.js';
 import type { ActivityDeps } from './deps.js';
 import { bareRun, isAsWritten, type LoadedRun } from './document.js';
 import { sha256 } from './kit.js';
-import { persist, type StoredStep, type Taken } from './persist.js';
+import { persist, type StoredStep } from './persist.js';
 import { fingerprintOf, unchanged } from './stored-step.js';
 import type { StepInput, StepResult, Stepped } from './types.js';
 
@@ -26,22 +29,21 @@ export interface Beginning {
   readonly start?: GivingUp['start'];
 }
 
-const mostAsked = 100;
-
 /** A run whose first step can neither be taken nor given up has failed, and whoever asked it anything is told so. */
 export async function neverBegin(deps: ActivityDeps, input: StepInput, why: string): Promise<StepResult> {
   const message = `the run's first step failed three times in our own code: ${why}`;
-  const problem: Problem = { code: 'STEP_FAILED', message };
-  const answer: Answer = { status: 'refused', code: 'RUN_CLOSED', message };
-  await withTransaction(deps.pool, async (tx) => {
-    await lockRun(tx, input.run);
-    const asked = await lockUntaken(tx, input.run, { kind: null, except: [], limit: mostAsked });
-    if (!(await closeUnstarted(tx, input.run, problem)))
-      throw new Error(`run \`${input.run}\` has taken its first step`);
-    for (const { id } of asked) await answerMessage(tx, id, answer);
-  });
+  await withTransaction(deps.pool, (tx) => closeUnbegun(tx, input.run, { code: 'STEP_FAILED', message }));
   await refuseStart(deps, input, 'step_failed');
   return { status: 'refused', reason: message };
+}
+
+/** It has failed without a step, and whoever asked it anything is told so. */
+export async function closeUnbegun(tx: Tx, run: string, problem: Problem): Promise<void> {
+  await lockRun(tx, run);
+  const asked = await lockUntaken(tx, run, { kind: null, except: [], limit: mostWaiting });
+  if (!(await closeUnstarted(tx, run, problem))) throw new Error(`run \`${run}\` has taken its first step`);
+  const answer: Answer = { status: 'refused', code: 'RUN_CLOSED', message: problem.message };
+  for (const { id } of asked) await answerMessage(tx, id, answer);
 }
 
 /** A workflow of our type that may not exist ends with this answer, which is recorded. */
@@ -76,13 +78,15 @@ export async function giveUpOn(
 ): Promise<Stepped> {
   const taken = await takeUnread(tx, input.run, input.arrivals);
   const plan = await planIfAny(deps, tx, at.row);
+  const time = new Date().toISOString();
+  const lost = await giveUpAttempt(tx, at.before.state, 'its run was given up', time);
+  const course = giveUpWith(at.before, { taken, arrived: [] }, input, why);
   return persist(deps, tx, {
-    ...{ ...at, plan, ...giveUpWith(at.before, taken, input, why) },
+    ...{ ...at, plan, ...course, facts: [...lost, ...course.facts], time },
     rev: at.row.rev + 1,
     eventKey: 'step',
     fingerprints: input.arrivals.map(fingerprintOf),
     isForked: false,
-    time: new Date().toISOString(),
   });
 }
 
@@ -95,9 +99,10 @@ async function planIfAny(deps: ActivityDeps, tx: Tx, { planHash }: RunRow): Prom
   }
 }
 
+/** Its first step keeps the values of its start: a retry begins it with them. */
 export function giveUpWith(
   { state, start = null }: Beginning,
-  taken: readonly Taken[],
+  { taken, arrived }: Pick<Course, 'taken' | 'arrived'>,
   { rev }: StepInput,
   why: string,
 ): Course {
@@ -106,7 +111,7 @@ export function giveUpWith(
     messages: taken.map(({ id }) => id),
   });
   const { state: after, effects, trace: facts, actions } = decision;
-  return { after, effects, facts, actions, taken, arrived: [] };
+  return { after, effects, facts, actions, taken, arrived };
 }
 
 /**
@@ -121,9 +126,11 @@ export async function fork(
   input: StepInput,
 ): Promise<StepResult> {
   const left = input.arrivals.map((_, index) => index);
-  if (closedStatuses.includes(row.status)) return { ...(await unchanged(tx, row)), left, isForked: true };
-  const eventKey = `forked:${input.rev}:${input.builtOn ?? ''}`;
-  const known = await findStep(tx, row.id, eventKey);
+  if (closedStatuses.includes(row.status))
+    return isAsWritten(row)
+      ? { ...(await unchanged(tx, row)), left, isForked: true }
+      : refuseAll(tx, row, input);
+  const known = await findStep(tx, row.id, eventKeyOf(input));
   if (known !== null && known.rev === row.rev)
     return { ...(JSON.parse(known.result) as StoredStep).result, left };
   const document = documentOf(row);
@@ -132,28 +139,62 @@ export async function fork(
   const why = isAsWritten(row)
     ? `the store has taken ${row.rev} steps of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`
     : `the run's document in the store is not the one that its step ${row.rev} wrote: who has changed it?`;
-  const decision = giveUp(before.state, {
-    ...{
-      code: 'HISTORY_FORKED',
-      key: `s${row.rev + 1}.forked`,
-      time: new Date().toISOString(),
-      why,
-      start: null,
-    },
-    messages: [],
+  const at = { row, policySet, before, first: before, taken: [], arrived: [] };
+  return { ...(await forkFrom(deps, tx, at, input, why)), left };
+}
+
+const eventKeyOf = ({ rev, builtOn }: StepInput): string => `forked:${rev}:${builtOn ?? ''}`;
+
+/** Stuck over two pasts, where the store's has led. Its start is taken with it where the store has forgotten that it began. */
+export async function forkFrom(
+  deps: ActivityDeps,
+  tx: Tx,
+  {
+    first,
+    taken,
+    arrived,
+    ...at
+  }: {
+    readonly row: RunRow;
+    readonly policySet: Policies;
+    /** Null: it has taken no step. */
+    readonly before: LoadedRun | null;
+    readonly first: Beginning;
+  } & Pick<Course, 'taken' | 'arrived'>,
+  input: StepInput,
+  why: string,
+): Promise<Stepped> {
+  const rev = at.row.rev + 1;
+  const time = new Date().toISOString();
+  const lost = await giveUpAttempt(tx, first.state, 'its run was given up', time);
+  const decision = giveUp(first.state, {
+    ...{ code: 'HISTORY_FORKED', key: `s${rev}.forked`, time, why, start: first.start ?? null },
+    messages: taken.map(({ id }) => id),
   });
-  const forked = await persist(deps, tx, {
-    ...{
-      row,
-      plan: await planIfAny(deps, tx, row),
-      policySet,
-      before,
-      eventKey,
-      fingerprints: [],
-      isForked: true,
-    },
-    ...{ after: decision.state, effects: decision.effects, facts: decision.trace, actions: decision.actions },
-    ...{ taken: [], arrived: [], rev: row.rev + 1, time: new Date().toISOString() },
+  const { state: after, effects, actions, trace } = decision;
+  return persist(deps, tx, {
+    ...{ ...at, plan: await planIfAny(deps, tx, at.row), after, effects, actions, taken, arrived },
+    ...{ facts: [...lost, ...trace], eventKey: eventKeyOf(input), fingerprints: [] },
+    ...{ isForked: true, rev, time },
   });
-  return { ...forked, left };
+}
+
+/**
+ * A closed run whose document somebody has changed: there is nothing to make stuck and nothing to go on with, so that
+ * whoever asks is told by the row alone, and its workflow ends.
+ */
+async function refuseAll(tx: Tx, row: RunRow, { arrivals }: StepInput): Promise<Stepped> {
+  const code = 'RUN_CLOSED';
+  const message = `the run is ${row.status}`;
+  for (const { id, kind, bells } of await takeUnread(tx, row.id, arrivals)) {
+    await markTaken(tx, id, row.rev, bells);
+    await answerMessage(tx, id, { status: 'refused', code, message });
+    if (kind === 'decide') await settleDecision(tx, id, { status: 'refused', code });
+  }
+  const last = await getStep(tx, row.id, row.rev);
+  return {
+    ...{ status: 'stepped', rev: row.rev, digest: row.docDigest ?? '', head: last?.head ?? '' },
+    ...{ state: row.state, runStatus: row.status, version: row.version, wakeAt: null, execution: null },
+    ...{ cancelling: false, given: arrivals.length, left: [], isForked: true },
+  };
 }

@@ -31,6 +31,7 @@ export function makeActivities(deps: ActivityDeps, onInternalError: OnInternalEr
         if (!(await isInNamespace(deps, input.run))) return await refuseStart(deps, input, 'wrong_run');
         return await step(deps, input);
       } catch (error) {
+        if (isUnavailable(error)) return { status: 'waiting' };
         onInternalError(`a step of run \`${input.run}\``, error);
         throw error;
       }
@@ -63,7 +64,7 @@ function isNamed(run: unknown): run is string {
   return typeof run === 'string' && workflowType === 'run' && workflowExecution?.workflowId === run;
 }
 
-/** And in the run's own namespace. */
+/** And in the run's own namespace. Rejects while the store, which knows it, is away: nothing is done unasked. */
 async function isInNamespace({ pool }: ActivityDeps, run: string): Promise<boolean> {
   const { workflowNamespace } = Context.current().info;
   const namespace = namespaces.get(run) ?? (await readNamespace(pool, run));
@@ -75,12 +76,8 @@ const namespaces = new Map<string, string>();
 const rememberedRuns = 10_000;
 
 async function readNamespace(pool: ActivityDeps['pool'], run: string): Promise<string | null> {
-  const row = await getRun(pool, run).catch((error: unknown) => {
-    if (isUnavailable(error)) return undefined;
-    throw error;
-  });
-  // While the store is away nothing else can be done either.
-  if (row === undefined || row === null) return null;
+  const row = await getRun(pool, run);
+  if (row === null) return null;
   if (namespaces.size >= rememberedRuns) namespaces.clear();
   namespaces.set(run, row.namespace);
   return row.namespace;

@@ -1,14 +1,21 @@
 import { isUnavailable } from '../db/index.js';
 import type { Surroundings } from './execute.js';
 
-/** Only the store's absence is waited out; anything else is a bug and ends the attempt. */
+/** Postgres's: not serialisable, a deadlock, a lock that was not to be had. Nothing was written, and the same write can succeed. */
+const contended: readonly unknown[] = ['40001', '40P01', '55P03'];
+
+/** The store's absence is waited out, and others who write; anything else is a bug and ends the attempt. */
 export async function persistently<T>(around: Surroundings, write: () => Promise<T>): Promise<T> {
   for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 2_000)) {
     try {
       return await write();
     } catch (error) {
-      if (!isUnavailable(error) || around.shutdown.aborted) throw error;
+      if (!(isUnavailable(error) || isContended(error)) || around.shutdown.aborted) throw error;
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }
+}
+
+function isContended(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && contended.includes(error.code);
 }

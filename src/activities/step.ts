@@ -4,12 +4,22 @@ import { initialRun, unstarted } from '../engine/index.js';
 import { canonical } from '../model/canonical.js';
 import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
 import { documentOf } from '../store/document.js';
+import { lockUntaken } from '../store/messages.js';
 import { getStep, lockRun, type RunRow } from '../store/runs.js';
-import { readArrivals, type Incoming } from './arrivals.js';
+import { readArrivals, readStored, type Incoming } from './arrivals.js';
 import { beginCourse, sweep, type Course } from './course.js';
 import type { ActivityDeps } from './deps.js';
 import { bareRun, isAsWritten, loadRun, type LoadedRun } from './document.js';
-import { fork, giveUpOn, giveUpWith, neverBegin, refuseStart, type Beginning } from './giving-up.js';
+import {
+  closeUnbegun,
+  fork,
+  forkFrom,
+  giveUpOn,
+  giveUpWith,
+  neverBegin,
+  refuseStart,
+  type Beginning,
+} from './giving-up.js';
 import { makeKit } from './kit.js';
 import { persist } from './persist.js';
 import { again, fingerprintOf, unchanged } from './stored-step.js';
@@ -49,6 +59,7 @@ async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<Ste
   const stored = row.rev < input.rev ? null : await getStep(tx, input.run, input.rev);
   if (stored !== null && stored.builtOn === input.builtOn)
     return again(stored.eventKey, stored.result, input);
+  if (row.rev === 0 && input.rev > 1) return forkUnbegun(deps, tx, row, valueOf(policies), input);
   const isNext = row.rev === input.rev - 1 && row.docDigest === input.builtOn && isAsWritten(row);
   if (isNext || row.rev === 0) return take(deps, tx, row, valueOf(policies), input);
   return fork(deps, tx, row, valueOf(policies), input);
@@ -92,13 +103,16 @@ async function take(
   const ground = await groundOf(deps, tx, row, policySet);
   const incoming = await readArrivals(deps, tx, row, input.arrivals);
   const first = ground.loaded ?? firstState(ground, incoming[0]);
-  if (typeof first === 'string') return { status: 'refused', reason: first };
+  if (typeof first === 'string') return refuseFirst(tx, row, incoming[0], first);
   const course =
     input.gaveUp === null
       ? await decideAll(deps, tx, ground, first.state, incoming, input)
       : giveUpWith(
           first,
-          incoming.flatMap((each) => (each.taken === null ? [] : [each.taken])),
+          {
+            taken: incoming.flatMap((each) => (each.taken === null ? [] : [each.taken])),
+            arrived: incoming.flatMap((each) => each.values),
+          },
           input,
           input.gaveUp,
         );
@@ -114,6 +128,40 @@ async function take(
     isForked: false,
     time: new Date().toISOString(),
   });
+}
+
+/** Its own start is refused: no other workflow will ever begin it. A stranger's workflow says nothing of the run. */
+async function refuseFirst(
+  tx: Tx,
+  row: RunRow,
+  start: Incoming | undefined,
+  reason: string,
+): Promise<StepResult> {
+  if (start?.taken?.kind === 'start' && row.status !== 'failed')
+    await closeUnbegun(tx, row.id, {
+      code: 'START_REFUSED',
+      message: `the run's start was refused: ${reason}`,
+    });
+  return { status: 'refused', reason };
+}
+
+/** The store has forgotten that the run began, and the workflow has not: it is for an operator to begin it again. */
+async function forkUnbegun(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  policySet: Ground['policySet'],
+  input: StepInput,
+): Promise<StepResult> {
+  const [sealed] = await lockUntaken(tx, row.id, { kind: 'start', except: [], limit: 1 });
+  const start = sealed === undefined ? undefined : await readStored(deps, tx, row, sealed, 0);
+  const first = firstState(await groundOf(deps, tx, row, policySet), start);
+  if (typeof first === 'string') return refuseFirst(tx, row, start, first);
+  const why = `the store has taken no step of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
+  const taken = start?.taken === undefined || start.taken === null ? [] : [start.taken];
+  const at = { row, policySet, before: null, first, taken, arrived: start?.values ?? [] };
+  const left = input.arrivals.map((_, index) => index);
+  return { ...(await forkFrom(deps, tx, at, input, why)), left };
 }
 
 /** A state may hold megabytes: what nothing has touched is not looked through. */

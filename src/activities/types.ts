@@ -12,8 +12,11 @@ export type Arrival =
   | { readonly kind: 'look' }
   /** The run's timer has fired: whatever is due is found in the store. */
   | { readonly kind: 'time' }
-  /** An execution ended without an outcome: cancelled before its next attempt, lost with its worker, or failed in our own code. */
-  | { readonly kind: 'abandoned'; readonly action: string };
+  /**
+   * An execution ended without an outcome: cancelled before its next attempt, lost with its worker, or failed in our own
+   * code. `reason` of at most 300 characters; absent: a kernel said so that gave none.
+   */
+  | { readonly kind: 'abandoned'; readonly action: string; readonly reason?: string };
 
 export interface StepInput {
   readonly run: string;

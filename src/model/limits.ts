@@ -8,7 +8,9 @@ export const mostOpenBytes = 4 * 1024 * 1024;
 export const mostContextBytes = 512 * 1024;
 /** A run's document: context, open approvals without their arguments, and what it has done. */
 export const mostDocumentBytes = 2 * 1024 * 1024;
-/** Messages of a run that have no answer yet. */
+/** Messages of a run that have no answer yet: as many submits, and as many decisions, cancels and retries together. */
 export const mostUnanswered = 50;
+/** Messages of a run that wait at a time: its submits, its decisions, cancels and retries, and its start. */
+export const mostWaiting = 2 * mostUnanswered + 1;
 /** Approvals of a run that are open at a time. */
 export const mostOpenApprovals = 100;

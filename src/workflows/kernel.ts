@@ -253,6 +253,15 @@ function reasonOf(error: unknown): string {
   return (cause instanceof Error ? cause.message : String(cause)).slice(0, longestReason).toWellFormed();
 }
 
+/** Total: the run hears of it, whatever it was that was thrown. */
+function readable(error: unknown): string {
+  try {
+    return reasonOf(error);
+  } catch {
+    return 'an error that cannot be read';
+  }
+}
+
 function inputOf({ ports, known }: Memory, arrivals: readonly Arrival[], gaveUp: string | null): StepInput {
   return { run: ports.run, rev: known.rev + 1, builtOn: known.digest, arrivals, gaveUp };
 }
@@ -279,6 +288,7 @@ function apply(memory: Memory, result: Stepped): void {
   const { rev, digest, head, state, runStatus: status, version, wakeAt, isForked } = result;
   if (rev < memory.known.rev && !isForked) return;
   memory.known = { rev, digest, head, state, status, version, wakeAt };
+  if (isForked) memory.settled = [];
   setTimer(memory);
   seeThrough(memory, result);
 }
@@ -313,12 +323,13 @@ function start(memory: Memory, execution: Execution): Execution & Running {
   const running = { ...execution, ...memory.ports.execute({ run: memory.ports.run, action }, timeoutMs) };
   running.result.then(
     (result) => {
-      memory.settled = [...memory.settled, result];
+      // Of one that the store has ended, it has told what came of it: another past's outcome is none of this one's.
+      if (memory.running === running) memory.settled = [...memory.settled, result];
     },
-    () => {
+    (error: unknown) => {
       // Whatever the reason: the store knows which attempt was begun, and so what can be said of the effect. Of one that
       // the store has ended nothing more is to be said.
-      if (memory.running === running) push(memory, { kind: 'abandoned', action });
+      if (memory.running === running) push(memory, { kind: 'abandoned', action, reason: readable(error) });
     },
   );
   return running;

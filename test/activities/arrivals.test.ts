@@ -97,6 +97,49 @@ describe('a bell', () => {
   });
 });
 
+describe('a run whose past the store has lost', () => {
+  it('is stuck when it had begun by what its workflow says, and a retry begins it with its input', async () => {
+    const start = await governed.recordStart('needs', { amount: 7 });
+    const run = governed.handle(start.run);
+    const lost = { rev: 7, builtOn: `sha256:${'0'.repeat(64)}` };
+    const forked = await run.tryStep({ ...lost, arrivals: [{ kind: 'look' }] });
+    assert.ok(forked.status === 'stepped' && forked.isForked, JSON.stringify(forked));
+    assert.deepEqual([forked.rev, forked.left], [1, [0]]);
+    const { status, problem } = await run.row();
+    assert.deepEqual([status, problem?.code], ['stuck', 'HISTORY_FORKED']);
+    const answer = await run.answerTo(start);
+    assert.equal(answer?.status === 'refused' && answer.code, 'RUN_STUCK');
+    const retry = await run.ask(operator, { kind: 'retry' });
+    await run.tryStep({ rev: 2, builtOn: forked.digest, arrivals: [bell(retry)] });
+    assert.equal((await run.row()).status, 'running', 'its required input is there');
+    assert.equal(await countRecords(run, 'run.started'), 1);
+  });
+
+  it('is not ended by a workflow of its name whose start is none of its own', async () => {
+    const start = await governed.recordStart('calls');
+    const run = governed.handle(start.run);
+    const { bell: own } = bell(start);
+    for (const forged of [{ ...own, signature: 'AAAA' }, bell(await ask(run)).bell])
+      assert.equal((await run.tryTo({ kind: 'message', bell: forged })).status, 'refused');
+    assert.equal((await run.row()).status, 'running');
+    await run.take(bell(start));
+    assert.equal((await run.answerTo(start))?.status, 'accepted');
+  });
+
+  it('says so to whoever asks it once it is closed, opens nothing, and comes to rest', async () => {
+    const run = await governed.start('calls');
+    await run.take(bell(await run.ask(operator, { kind: 'cancel' })));
+    await governed.database.asSuperuser(`update run set doc = '{"half":' where id = $1`, [run.id]);
+    const sent = await ask(run);
+    const result = await run.tryTo(bell(sent));
+    assert.ok(result.status === 'stepped', JSON.stringify(result));
+    assert.deepEqual([result.runStatus, result.left, result.given], ['cancelled', [], 1]);
+    const answer = await run.answerTo(sent);
+    assert.equal(answer?.status === 'refused' && answer.code, 'RUN_CLOSED');
+    assert.equal(await revOf(sent), run.rev);
+  });
+});
+
 describe('a message', () => {
   it('that is rung for twice in one step is taken once, and is no replay', async () => {
     const run = await governed.start('calls');

@@ -231,10 +231,18 @@ describe('between two attempts', () => {
   });
 
   it('leaves the outcome unknown where an attempt may have had its effect', () => {
-    assert.equal(abandonedOutcome([failed(1, 'transient')]).status, 'failed');
+    assert.equal(abandonedOutcome([failed(1, 'transient')], null).status, 'failed');
     const timedOut = { ...failed(1, 'timeout'), effectPossible: true };
-    assert.equal(abandonedOutcome([timedOut, failed(2, 'transient')]).status, 'unknown');
-    assert.equal(abandonedOutcome([row(1, null)]).status, 'unknown');
+    assert.equal(abandonedOutcome([timedOut, failed(2, 'transient')], null).status, 'unknown');
+    assert.equal(abandonedOutcome([row(1, null)], null).status, 'unknown');
+  });
+
+  it('says why, and of a failure of our own never that the run was cancelled', () => {
+    const messageOf = (rows: readonly AttemptRow[], why: string | null): string =>
+      abandonedOutcome(rows, why).message;
+    assert.match(messageOf([failed(1, 'transient')], null), /cancelled or its time ran out/);
+    assert.equal(messageOf([failed(1, 'transient')], 'a bug'), 'attempt 2 could not be begun: a bug');
+    assert.match(messageOf([row(1, null)], 'a bug'), /outcome is unknown: a bug$/);
   });
 });
 

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { execute } from '../../src/activities/execute.js';
 import { listAttempts } from '../../src/store/actions.js';
-import { controller, makeGoverned, starter, type Governed, type Handle } from '../fail-closed/governed.js';
+import {
+  bell,
+  controller,
+  makeGoverned,
+  operator,
+  starter,
+  type Governed,
+  type Handle,
+} from '../fail-closed/governed.js';
 import { makeTarget, type Target, type TargetAnswer } from './target.js';
 
 // What is recorded of an effect, and what is called: a real Postgres, and a target that answers as it is told.
@@ -142,6 +151,80 @@ describe('after an attempt whose outcome nobody knows', () => {
   });
 });
 
+describe('an attempt that will have no outcome', () => {
+  /** Its call was made, and our own code could not write what it answered. */
+  const open = async (): Promise<Handle> => {
+    const { deps } = governed;
+    const put: typeof deps.payloads.put = (tx, of, role, ...given) =>
+      role === 'output' ? Promise.reject(new Error('no room')) : deps.payloads.put(tx, of, role, ...given);
+    target.say(200, 409);
+    const run = await governed.start('f', {}, { ...deps, payloads: { ...deps.payloads, put } });
+    await run.submit(starter, 'once');
+    await assert.rejects(run.execute(), /no room/);
+    return run;
+  };
+  const ends: readonly (readonly [string, (run: Handle) => Promise<unknown>, string])[] = [
+    ['is given up', (run) => run.tryStep({ gaveUp: 'a bug' }), 'STEP_FAILED'],
+    [
+      'tells of two pasts',
+      (run) => governed.database.asSuperuser(`update run set doc = doc || ' ' where id = $1`, [run.id]),
+      'HISTORY_FORKED',
+    ],
+  ];
+  for (const [how, end, code] of ends)
+    it(`is unknown, on record, when its run ${how}; and so is what is refused under its key later`, async () => {
+      const run = await open();
+      const action = run.state.executing?.action.id ?? '';
+      await end(run);
+      await run.take({ kind: 'look' });
+      assert.deepEqual([run.state.status, run.state.problem?.code], ['stuck', code]);
+      const [attempt] = await listAttempts(governed.deps.pool, action);
+      assert.deepEqual([attempt?.outcome, attempt?.effectPossible], ['unknown', true]);
+      const own = (await run.records()).filter(({ type }) => type.startsWith('executor.'));
+      assert.deepEqual(
+        own.map(({ type }) => type),
+        ['executor.started', 'executor.unknown'],
+      );
+      await run.take(bell(await run.ask(operator, { kind: 'retry' })));
+      await run.execute();
+      assert.equal(run.state.problem?.code, 'EXECUTOR_UNKNOWN');
+      assert.deepEqual([called().length, keys().length], [2, 1]);
+    });
+
+  for (const code of ['40001', '40P01', '55P03', '57P01'])
+    it(`is not one whose success the store took at the second time only (${code}): the write is repeated, not the call`, async () => {
+      const { deps } = governed;
+      let left = 1;
+      const put: typeof deps.payloads.put = (tx, of, role, ...given) => {
+        if (role !== 'output' || left === 0) return deps.payloads.put(tx, of, role, ...given);
+        left -= 1;
+        return Promise.reject(Object.assign(new Error('not now'), { code }));
+      };
+      target.say(200);
+      const run = await governed.start('f', {}, { ...deps, payloads: { ...deps.payloads, put } });
+      await run.submit(starter, 'once');
+      assert.equal((await run.execute())?.status, 'executed');
+      assert.deepEqual([left, called().length], [0, 1]);
+    });
+
+  it('has an end on record where it was called off before its next one', async () => {
+    target.say({ status: 429, headers: { 'retry-after': '120' } });
+    const run = await governed.start('f');
+    await run.submit(starter, 'waits');
+    await assert.rejects(run.execute());
+    await run.take(bell(await run.ask(operator, { kind: 'cancel' })));
+    await run.execute();
+    assert.equal(run.state.status, 'cancelled');
+    const own = (await run.records()).filter(({ type }) => type.startsWith('executor.'));
+    assert.deepEqual(
+      own.map(({ type }) => type),
+      ['executor.started', 'executor.failed', 'executor.retrying', 'executor.failed'],
+    );
+    assert.match(String(own.at(-1)?.data['message']), /cancelled or its time ran out/);
+    assert.equal(called().length, 1);
+  });
+});
+
 describe('one approval', () => {
   const calls: readonly (readonly [string, readonly TargetAnswer[], readonly string[]])[] = [
     ['a refusal goes to the fallback at once', [401, 200], ['main', 'second']],
@@ -167,6 +250,28 @@ describe('one approval', () => {
         started.map((one) => one.data['connection']),
         expected,
       );
+    });
+});
+
+describe('one activity', () => {
+  const around = { shutdown: new AbortController().signal };
+
+  for (const [what, transition, gated] of [
+    ['a retry without delay', 'tries', false],
+    ['a fallback', 'backed', true],
+  ] as const)
+    it(`makes one call, since its time-out is that of one: ${what} is another try`, async () => {
+      target.say(transition === 'tries' ? 503 : 422, 200);
+      const run = await governed.start('f');
+      await run.submit(starter, transition);
+      if (gated) await approve(run);
+      const action = run.state.executing?.action.id ?? '';
+      const once = () => execute(governed.deps, { run: run.id, action }, around);
+      await assert.rejects(once(), { type: 'ATTEMPT_FAILED', nonRetryable: false, nextRetryDelay: 1 });
+      assert.equal(target.requests.length, 1);
+      await once();
+      assert.equal(target.requests.length, 2);
+      assert.equal(keys().length, 1);
     });
 });
 

@@ -4,6 +4,7 @@ import type { StepInput } from '../../src/activities/types.js';
 import { bellOf } from '../../src/auth/index.js';
 import { jsonValue } from '../../src/client/attest.js';
 import type { SealedMessage } from '../../src/model/message.js';
+import type { RunDocument } from '../../src/store/document.js';
 import { startApi, type Answer, type Harness } from '../api/harness.js';
 import { runKernel } from '../support/kernel.js';
 import { makeAsking } from './asking.js';
@@ -93,7 +94,7 @@ describe('a first step that cannot be taken', () => {
   after(() => governed.stop());
 
   it('leaves the run stuck before it has begun; a retry begins it', async () => {
-    const start = await governed.recordStart('calls');
+    const start = await governed.recordStart('needs', { amount: 7 });
     const run = governed.handle(start.run);
     let isMended = false;
     const kernel = runKernel(
@@ -114,8 +115,10 @@ describe('a first step that cannot be taken', () => {
     kernel.onSignal('retry', bellOf(retry));
     await kernel.settled();
     assert.equal((await run.answerTo(retry))?.status, 'accepted');
-    assert.equal((await run.row()).status, 'running');
+    const { status: now, doc } = await run.row();
+    assert.equal(now, 'running', 'its required input is there');
     assert.equal(await countRecords(run, 'run.started'), 1);
+    assert.deepEqual((JSON.parse(doc ?? '{}') as RunDocument).context, { seen: 7 });
   });
 });
 

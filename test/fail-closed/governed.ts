@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { ApplicationFailure } from '@temporalio/activity';
 import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
 import { loadRun } from '../../src/activities/document.js';
-import { execute } from '../../src/activities/execute.js';
+import { attemptFailed, execute } from '../../src/activities/execute.js';
 import { step } from '../../src/activities/step.js';
-import type { Arrival, Stepped, StepInput, StepResult } from '../../src/activities/types.js';
+import type { Arrival, ExecuteInput, Stepped, StepInput, StepResult } from '../../src/activities/types.js';
 import { makePolicies } from '../../src/api/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import { bellOf, loadKeys, sealMessage, type ServiceKeys } from '../../src/auth/index.js';
@@ -55,7 +56,7 @@ export interface Handle {
   submit(by: Principal, transition: string, args?: JsonObject): Promise<Answer | null>;
   decide(by: Principal, approval: string, decision: 'approve' | 'deny'): Promise<Answer | null>;
   answerTo(message: Pick<SealedMessage, 'id'>): Promise<Answer | null>;
-  /** Runs what the last step has let run. Gives what the last who asked was answered. */
+  /** Runs what the last step has let run, as often as it is tried at once. Gives what the last who asked was answered. */
   execute(): Promise<Answer | null>;
   row(): Promise<RunRow>;
   /** The records of its own chain, in order, and the service's records about it. */
@@ -207,8 +208,7 @@ export function makeHandle(deps: ActivityDeps, keys: ServiceKeys, id: string): H
     execute: async () => {
       const action = last?.execution?.action;
       assert.ok(action !== undefined, 'nothing is to be executed');
-      const around = { shutdown: new AbortController().signal };
-      await goOn(await execute(deps, { run: id, action }, around));
+      await goOn(await attempts(deps, { run: id, action }));
       return asked === null ? null : answerTo(asked);
     },
     records: async () => {
@@ -219,6 +219,19 @@ export function makeHandle(deps: ActivityDeps, keys: ServiceKeys, id: string): H
       return rows.map(({ body }) => JSON.parse(body.toString('utf8')) as { type: string; data: JsonObject });
     },
   };
+}
+
+/** As Temporal does it: another try for each attempt that follows at once. Rejects where one is to be waited for. */
+async function attempts(deps: ActivityDeps, input: ExecuteInput): Promise<Stepped> {
+  const around = { shutdown: new AbortController().signal };
+  for (;;) {
+    try {
+      return await execute(deps, input, around);
+    } catch (error) {
+      if (!(error instanceof ApplicationFailure) || error.type !== attemptFailed) throw error;
+      if (error.nextRetryDelay !== 1) throw error;
+    }
+  }
 }
 
 /** How many records of the type the run has. */

@@ -34,4 +34,20 @@ ${call('fine', '/echo')}${call('fails', '/status/500')}${call('forbids', '/statu
             gate: { roles: [finance.controller] }
       done: { terminal: true }
 `,
+  'flows/needs.yaml': `
+workflows:
+  needs:
+    owner: team
+    initialState: a
+    initialContext: { seen: null }
+    inputSchema: { type: object, required: [amount], properties: { amount: { type: number } } }
+    states:
+      a:
+        onEnter:
+          executor: { kind: noop }
+          output: { seen: $.workflow.input.amount }
+        transitions:
+          end: { target: done }
+      done: { terminal: true }
+`,
 });

@@ -1,7 +1,9 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/activity';
 import type { ActivityDeps } from '../../src/activities/deps.js';
-import { execute } from '../../src/activities/execute.js';
+import { attemptFailed, execute } from '../../src/activities/execute.js';
 import { step } from '../../src/activities/step.js';
-import type { StepInput, StepResult } from '../../src/activities/types.js';
+import type { ExecuteInput, StepInput, StepResult, Stepped } from '../../src/activities/types.js';
 import { makeKernel, type Ended, type Kernel, type Ports } from '../../src/workflows/kernel.js';
 import type { RunInput } from '../../src/workflows/messages.js';
 
@@ -15,6 +17,19 @@ export interface LocalKernel extends Kernel {
 
 export interface Surroundings {
   readonly step?: (input: StepInput, go: () => Promise<StepResult>) => Promise<StepResult>;
+}
+
+/** As Temporal does it: another try for each attempt that follows, until its cancel was asked for. */
+async function attempts(deps: ActivityDeps, given: ExecuteInput, cancelled: AbortSignal): Promise<Stepped> {
+  const around = { shutdown: new AbortController().signal };
+  for (;;) {
+    try {
+      return await execute(deps, given, around);
+    } catch (error) {
+      if (!(error instanceof ApplicationFailure) || error.type !== attemptFailed) throw error;
+      await wait(Number(error.nextRetryDelay), undefined, { signal: cancelled });
+    }
+  }
 }
 
 export function runKernel(
@@ -52,10 +67,10 @@ export function runKernel(
       }),
     step: (given) => during(() => around.step?.(given, () => step(deps, given)) ?? step(deps, given)),
     execute: (given) => {
-      const stop = new AbortController();
+      const cancelled = new AbortController();
       return {
-        result: during(() => execute(deps, given, { shutdown: stop.signal })),
-        cancel: () => undefined,
+        result: during(() => attempts(deps, given, cancelled.signal)),
+        cancel: () => cancelled.abort(),
       };
     },
     startTimer: (ms, fire) => {

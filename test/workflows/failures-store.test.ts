@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import type { ActivityDeps } from '../../src/activities/deps.js';
 import { execute } from '../../src/activities/execute.js';
 import { startMessageId } from '../../src/client/attest.js';
+import type { SignedMessage } from '../../src/model/message.js';
 import { makePool } from '../../src/db/index.js';
 import { getMessage } from '../../src/store/messages.js';
 import { step } from '../../src/activities/step.js';
@@ -126,6 +127,7 @@ describe('on a real store', () => {
     run.ring(bell);
     const answer = await answered(run, bell);
     assert.equal(answer.status === 'refused' ? answer.code : answer.status, 'EXECUTOR_FAILED');
+    assert.match(JSON.stringify(answer), /attempt 1 could not be begun: no attempt of it can be written/);
     assert.equal((await run.row()).executing, null);
     assert.deepEqual(
       (await run.records()).filter((type) => type.startsWith('executor.')),
@@ -162,6 +164,57 @@ describe('on a real store', () => {
     const around = { shutdown: new AbortController().signal };
     await assert.rejects(execute(deps, { run: run.id, action }, around), /does not execute/);
     await run.verify();
+  });
+
+  for (const [how, closes, status, record] of [
+    ['the effect that closes its run', { submit: 'finish' }, 'completed', 'executor.succeeded'],
+    ['a cancel', { operate: 'cancel' }, 'cancelled', 'run.cancelled'],
+  ] as const)
+    it(`a message that cannot be read is refused on record beside ${how}, and undoes nothing`, async () => {
+      const { deps } = ground;
+      const unreadable = new Set<string>();
+      const run = await begun({
+        ...deps,
+        payloads: {
+          ...deps.payloads,
+          // A statement that fails, so that its transaction would too.
+          get: (q, ref) =>
+            unreadable.has(ref.payload)
+              ? q.query('select 1 / 0').then(() => null)
+              : deps.payloads.get(q, ref),
+        },
+      });
+      const poison = await run.ask(agent, { submit: 'look' }, { amount: 1 });
+      const other = await run.ask(agent, { submit: 'look' });
+      const { text = '{}' } = (await getMessage(deps.pool, poison.id)) ?? {};
+      for (const { payload } of (JSON.parse(text) as SignedMessage).refs) unreadable.add(payload);
+      const bell = await run.ask('submit' in closes ? agent : operator, closes);
+      run.ring(bell);
+      const answer = await answered(run, bell);
+      assert.equal(answer.status, 'submit' in closes ? 'executed' : 'accepted');
+      assert.equal((await run.row()).status, status);
+      const codeOf = async (asked: { readonly id: string }): Promise<unknown> => {
+        const said = await run.answerOf(asked);
+        return said?.status === 'refused' ? said.code : said;
+      };
+      assert.deepEqual([await codeOf(poison), await codeOf(other)], ['INTERNAL', 'RUN_CLOSED']);
+      const records = await run.records();
+      for (const type of [record, 'message.refused']) assert.ok(records.includes(type), records.join());
+      await run.verify();
+    });
+
+  it('a run whose start is refused has failed, and whoever asked it is told', async () => {
+    const run = await ground.start({
+      ...ground.deps,
+      publicKey: () => Promise.resolve(null),
+    });
+    const ended = await run.kernel.ended;
+    assert.equal(ended.kind, 'refused');
+    const { status, rev, problem } = await run.row();
+    assert.deepEqual([status, rev, problem?.code], ['failed', 0, 'START_REFUSED']);
+    const answer = await run.answerOf({ id: startMessageId(run.id) });
+    assert.equal(answer?.status === 'refused' ? answer.code : answer, 'RUN_CLOSED');
+    assert.ok((await run.records()).includes('message.refused'));
   });
 
   it('a store that is away is no failure of a step: it says that it waits', async () => {

@@ -155,11 +155,17 @@ function carriedRun() {
 }
 
 describe('an execution without an outcome', () => {
-  for (const error of [new Error('heartbeat timeout'), undefined, 'EXECUTE_FAILED'])
-    it(`is told to the store, which knows what had been begun (${String(error)})`, async () => {
+  const unreadable: unknown = Object.create(null);
+  for (const [error, reason] of [
+    [new Error('activity failed', { cause: new Error('heartbeat timeout') }), 'heartbeat timeout'],
+    [undefined, 'undefined'],
+    ['x'.repeat(1_000), 'x'.repeat(300)],
+    [unreadable, 'an error that cannot be read'],
+  ] as const)
+    it(`is told to the store, which knows what had been begun, with its reason (${reason.slice(0, 40)})`, async () => {
       const driver = await begun({ execution: effect });
       await driver.executions[0]?.fail(error);
-      assert.deepEqual(taken(driver.step()), ['abandoned act_1']);
+      assert.deepEqual(driver.step().input.arrivals, [{ kind: 'abandoned', action: 'act_1', reason }]);
       await driver.step().give(stepped(2, stuck));
       assert.deepEqual([driver.executions.length, driver.isStepping(), driver.outcome()], [1, false, null]);
     });
@@ -212,6 +218,31 @@ describe('a failure of the kernel itself', () => {
     const outcome = driver.outcome();
     assert.ok(outcome !== null && 'error' in outcome);
     assert.match(String(outcome.error), /no such activity/);
+  });
+
+  it('three times, and not in a row, ends nothing', async () => {
+    let begins = 0;
+    const running = { result: new Promise<never>(() => undefined), cancel: () => undefined };
+    const execute = () => {
+      begins += 1;
+      if (begins % 2 === 1) throw new Error('no such activity');
+      return running;
+    };
+    const driver = await drive({ ports: { execute } });
+    await driver.step().give(stepped(1, { execution: effect }));
+    for (let rev = 2; begins < 5; rev += 3) {
+      // Made stuck, then what succeeds, then the next that fails.
+      await driver.step().give(stepped(rev, stuck));
+      for (const [next, action] of [
+        [rev + 1, 'good'],
+        [rev + 2, 'bad'],
+      ] as const) {
+        await driver.send((kernel) => kernel.onWake());
+        await driver.step().give(stepped(next, { execution: { action: `${action}_${rev}`, timeoutMs: 1 } }));
+      }
+    }
+    assert.deepEqual([begins, driver.outcome()], [5, null]);
+    assert.equal(driver.step().input.gaveUp, 'no such activity');
   });
 
   it('three times in a row ends the workflow', async () => {

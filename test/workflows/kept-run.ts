@@ -70,6 +70,7 @@ workflows:
           poison: { target: open, tool: note.read }
           unstartable: { target: open, tool: note.read }
           ask: { target: open, tool: note.write, gate: { roles: [finance.controller] } }
+          finish: { target: done, tool: note.read }
           end: { target: done }
       done: { terminal: true }
 `,

@@ -405,6 +405,20 @@ describe('where store and history tell of two pasts', () => {
     assert.equal(driver.isStepping(), false);
   });
 
+  for (const told of ['after', 'before'] as const)
+    it(`what an effect of the other past came to, told ${told} the fork, is nothing to this one`, async () => {
+      const driver = await begun({ execution: effect });
+      await driver.send((kernel) => kernel.onSignal('submit', bell('msg_1')));
+      const tell = () =>
+        driver.executions[0]?.give(stepped(3, { runStatus: 'completed', digest: 'sha256:other past' }));
+      if (told === 'before') await tell();
+      await driver.step().give(stepped(2, { isForked: true, runStatus: 'stuck', digest: 'sha256:restored' }));
+      if (told === 'after') await tell();
+      assert.deepEqual([driver.outcome(), driver.kernel.view().rev], [null, 2]);
+      await driver.send((kernel) => kernel.onSignal('retry', bell('msg_2', 'retry')));
+      assert.deepEqual([driver.step().input.rev, driver.step().input.builtOn], [3, 'sha256:restored']);
+    });
+
   it('an older result than what is known changes nothing', async () => {
     const driver = await begun();
     await driver.send((kernel) => kernel.onWake());
