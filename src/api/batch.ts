@@ -3,11 +3,10 @@ import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as inbox from '../model/api-inbox-answers.js';
 import type { JsonObject } from '../model/json.js';
-import { getDecision } from '../store/decisions.js';
 import { visibleApproval, type FoundApproval } from './approval-body.js';
 import { issueToken, tokenHolds } from './batch-token.js';
-import { answer, effectId, jsonBody, route, type Call, type Reply, type Route } from './call.js';
-import { decide, refuse, tellDecider } from './decide.js';
+import { answer, jsonBody, route, type Call, type Reply, type Route } from './call.js';
+import { decide, judge, refuse, tellDecider } from './decide.js';
 import { invalid, problem, type Problem } from './problem.js';
 
 type Batch = z.output<typeof api.batchBody>;
@@ -67,10 +66,11 @@ async function check(call: Call, item: Item): Promise<Checked> {
   const own: Call = { ...call, effect: effectOf(call, item), about: null, visible: false, facts: [] };
   const found = await visibleApproval(own, item.approval);
   if (found.kind === 'problem') return { item, call: own, found: null, refused: found };
-  // A repeated request: what it has done already is not refused for having been done.
-  const done = (await getDecision(call.deps.pool, effectId(own, 'dec'))) !== null;
-  const refused = done ? null : ((await irreversible(own, found)) ?? (await refuse(own, found, item)));
-  const told = refused === null ? null : await tellDecider(own, item.approval, refused);
+  const judged = await judge(
+    own,
+    async () => (await irreversible(own, found)) ?? (await refuse(own, found, item)),
+  );
+  const told = judged.kind === 'problem' ? await tellDecider(own, item.approval, judged) : null;
   return { item, call: own, found, refused: told };
 }
 

@@ -38,10 +38,9 @@ async function attempt(call: Call, id: string, body: DecisionBody, via: Decision
   const found = await visibleApproval(call, id);
   if (found.kind === 'problem') return found;
   const decisionId = effectId(call, 'dec');
-  const earlier = await getDecision(call.deps.pool, decisionId);
-  if (earlier !== null && earlier.status !== 'accepted') return repeated(call, earlier);
-  const refused = earlier === null ? await refuse(call, found, body) : null;
-  if (refused !== null) return noted(call, id, body, refused);
+  const judged = await judge(call, () => refuse(call, found, body));
+  if (judged.kind === 'problem') return noted(call, id, body, judged);
+  if (judged.earlier !== null && judged.earlier.status !== 'accepted') return repeated(call, judged.earlier);
   const outcome = await call.deps.client.decide({
     run: found.row.run,
     decisionId,
@@ -57,6 +56,22 @@ async function attempt(call: Call, id: string, body: DecisionBody, via: Decision
   const isByDoor = outcome.status === 'answered' && outcome.by === 'door';
   if (said !== null) return isByDoor ? noted(call, id, body, said) : said;
   return outcome.status === 'answered' ? applied(call, id) : accepted(decisionId);
+}
+
+/**
+ * What the caller is refused with; or what this very request has decided before, which is never held against it: another
+ * attempt of it may do so while `refused` looks.
+ */
+export async function judge(
+  call: Call,
+  refused: () => Promise<Problem | null>,
+): Promise<{ readonly kind: 'may'; readonly earlier: DecisionRow | null } | Problem> {
+  const own = (): Promise<DecisionRow | null> => getDecision(call.deps.pool, effectId(call, 'dec'));
+  const earlier = await own();
+  const problem = earlier === null ? await refused() : null;
+  if (problem === null) return { kind: 'may', earlier };
+  const meanwhile = await own();
+  return meanwhile === null ? problem : { kind: 'may', earlier: meanwhile };
 }
 
 export async function tellDecider(call: Call, id: string, refused: Problem): Promise<Problem> {
