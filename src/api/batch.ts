@@ -7,6 +7,7 @@ import { visibleApproval, type FoundApproval } from './approval-body.js';
 import { issueToken, tokenHolds } from './batch-token.js';
 import { answer, jsonBody, route, type Call, type Reply, type Route } from './call.js';
 import { decide, judge, refuse, tellDecider } from './decide.js';
+import { inLanes } from './lanes.js';
 import { invalid, problem, type Problem } from './problem.js';
 
 type Batch = z.output<typeof api.batchBody>;
@@ -47,7 +48,7 @@ async function decideBatch(call: Call, batch: Batch): Promise<Reply> {
       'DRY_RUN_REQUIRED',
       'send `token`: the one that a dry run over exactly these decisions, in this mode, gave you within the last 15 minutes',
     );
-  const checked = await inLanes(batch.decisions, (item) => check(call, item));
+  const checked = await inLanes(batch.decisions, lanes, (item) => check(call, item));
   const ok = checked.every((one) => one.refused === null);
   if (batch.dryRun) return dryRun(call, batch, checked, ok);
   if (batch.mode === 'all' && !ok) return refuseAll(call, checked);
@@ -145,7 +146,7 @@ async function make(call: Call, batch: Batch, checked: readonly Checked[]): Prom
     byRun.set(run, [...(byRun.get(run) ?? []), one]);
   }
   const results = new Map<Checked, Fields>();
-  await inLanes([...byRun.values()], async (ofRun) => {
+  await inLanes([...byRun.values()], lanes, async (ofRun) => {
     for (const one of ofRun) results.set(one, await makeOne(call, one));
   });
   const told = checked.map((one) => results.get(one) ?? shown(one));
@@ -178,17 +179,4 @@ function leave(call: Call, one: Checked, { code }: Problem): void {
       data: { code, decision: one.item.decision, via: 'batch' },
     });
   call.facts.push(...own.map((fact) => ({ ...fact, place })));
-}
-
-async function inLanes<T, R>(items: readonly T[], act: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) {
-      const item = items[index];
-      if (item !== undefined) results[index] = await act(item);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(lanes, items.length) }, lane));
-  return results;
 }
