@@ -3,12 +3,13 @@ import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as inbox from '../model/api-inbox-answers.js';
 import type { JsonObject } from '../model/json.js';
+import { getDecision } from '../store/decisions.js';
 import { visibleApproval, type FoundApproval } from './approval-body.js';
 import { issueToken, tokenHolds } from './batch-token.js';
-import { answer, jsonBody, route, type Call, type Reply, type Route } from './call.js';
+import { answer, effectId, jsonBody, route, type Call, type Reply, type Route } from './call.js';
 import { decide, judge, refuse, tellDecider } from './decide.js';
 import { inLanes } from './lanes.js';
-import { invalid, problem, type Problem } from './problem.js';
+import { invalid, problem, statusOf, type Problem } from './problem.js';
 
 type Batch = z.output<typeof api.batchBody>;
 type Item = Batch['decisions'][number];
@@ -34,6 +35,9 @@ export const batchRoutes: readonly Route[] = [
 
 /** Runs at once; the approvals of one run go one after the other. */
 const lanes = 10;
+/** How long one decision waits for its run, and all of them together: what is not answered by then is kept, and `accepted`. */
+const itemMs = 3_000;
+const mostMs = 10_000;
 
 async function decideBatch(call: Call, batch: Batch): Promise<Reply> {
   const twice = batch.decisions.findIndex(
@@ -146,8 +150,15 @@ async function make(call: Call, batch: Batch, checked: readonly Checked[]): Prom
     byRun.set(run, [...(byRun.get(run) ?? []), one]);
   }
   const results = new Map<Checked, Fields>();
+  const until = call.deps.now().getTime() + mostMs;
   await inLanes([...byRun.values()], lanes, async (ofRun) => {
-    for (const one of ofRun) results.set(one, await makeOne(call, one));
+    let silent: Reply | null = null;
+    for (const one of ofRun) {
+      const leftMs: number = silent === null ? until - call.deps.now().getTime() : 0;
+      const reply: Reply = (await untried(one, silent)) ?? (await makeOne(one, Math.min(itemMs, leftMs)));
+      if (isSilent(reply)) silent = reply;
+      results.set(one, resultOf(call, one, reply));
+    }
   });
   const told = checked.map((one) => results.get(one) ?? shown(one));
   return answer(200, {
@@ -158,9 +169,23 @@ async function make(call: Call, batch: Batch, checked: readonly Checked[]): Prom
   });
 }
 
-async function makeOne(call: Call, one: Checked): Promise<Fields> {
-  // What was refused in advance is not asked of the run; all else is decided as a single decision is.
-  const reply = one.refused ?? (await decide(one.call, one.item.approval, one.item, 'batch'));
+/** A run that has not answered one decision, or could not be asked, is not waited for again. */
+function isSilent(reply: Reply): boolean {
+  return reply.kind === 'problem' ? statusOf(reply) === 503 : reply.kind === 'answer' && reply.status === 202;
+}
+
+/** Where the run could not be asked just now, it is not asked again, unless this request has stored the decision before. */
+async function untried({ call, refused }: Checked, silent: Reply | null): Promise<Problem | null> {
+  if (refused !== null || silent?.kind !== 'problem') return null;
+  return (await getDecision(call.deps.pool, effectId(call, 'dec'))) === null ? silent : null;
+}
+
+/** What was refused in advance is not asked of the run; all else is decided as a single decision is. */
+async function makeOne({ call, item, refused }: Checked, waitMs: number): Promise<Reply> {
+  return refused ?? (await decide(call, item.approval, item, 'batch', Math.max(waitMs, 1)));
+}
+
+function resultOf(call: Call, one: Checked, reply: Reply): Fields {
   if (reply.kind === 'problem') {
     leave(call, one, reply);
     return refusedItem(one, reply);

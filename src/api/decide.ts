@@ -28,13 +28,20 @@ export async function decide(
   id: string,
   body: DecisionBody,
   via: DecisionDoor = 'rest',
+  waitMs: number | null = via === 'slack' ? slackWaitMs : null,
 ): Promise<Reply> {
-  const reply = await attempt(call, id, body, via);
+  const reply = await attempt(call, id, body, via, waitMs);
   return reply.kind === 'problem' ? tellDecider(call, id, reply) : reply;
 }
 
 /** Checked in this order: visible, still open, approver, digest, reason (API.md). The run checks all of it again. */
-async function attempt(call: Call, id: string, body: DecisionBody, via: DecisionDoor): Promise<Reply> {
+async function attempt(
+  call: Call,
+  id: string,
+  body: DecisionBody,
+  via: DecisionDoor,
+  waitMs: number | null,
+): Promise<Reply> {
   const found = await visibleApproval(call, id);
   if (found.kind === 'problem') return found;
   const decisionId = effectId(call, 'dec');
@@ -50,7 +57,7 @@ async function attempt(call: Call, id: string, body: DecisionBody, via: Decision
     reason: reasonOf(body),
     principal: principalOf(call),
     via: principalOf(call).actedBy === undefined ? via : 'callback',
-    ...(via === 'slack' ? { waitMs: slackWaitMs } : {}),
+    ...(waitMs === null ? {} : { waitMs }),
   });
   const said = await refusal(call, found.row.run, outcome);
   const isByDoor = outcome.status === 'answered' && outcome.by === 'door';
