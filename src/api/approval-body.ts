@@ -1,4 +1,5 @@
 import type { ApprovalState } from '../engine/state.js';
+import { mostAnswerBytes } from '../model/limits.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
@@ -11,6 +12,7 @@ import { aroundNow, gatesJson, mayOf, shownGates, type Around } from './approval
 import type { Call } from './call.js';
 import { explainer, listed, reasonOf, type Explain } from './approval-because.js';
 import { onExpiry, onTimeout } from './approval-words.js';
+import { inLanes } from './lanes.js';
 import type { ApiDeps } from './deps.js';
 import { notFound, type Problem } from './problem.js';
 import { stateOf, visibleRun } from './run-body.js';
@@ -58,9 +60,15 @@ export async function bodyOf(
   return body;
 }
 
+/** Values that are read and opened at a time: as many connections at most, and as many values in memory twice. */
+const readers = 4;
+
+type Item = Pick<FoundApproval, 'row' | 'state'> & Pick<Beside, 'onBehalfOf'>;
+
+/** Of the first ones, as many as one answer carries; always of the first one. */
 export async function bodiesOf(
   deps: ApiDeps,
-  items: readonly (Pick<FoundApproval, 'row' | 'state'> & Pick<Beside, 'onBehalfOf'>)[],
+  items: readonly Item[],
   reader: Principal | null,
 ): Promise<JsonObject[]> {
   const ids = items.map(({ row }) => row.id);
@@ -77,19 +85,45 @@ export async function bodiesOf(
   const of = <T extends { readonly approval: string }>(all: readonly T[], id: string): T[] =>
     all.filter((one) => one.approval === id);
   const explain = explainer(deps);
-  return Promise.all(
-    items.map(({ row, state, onBehalfOf }) =>
-      approvalBody(deps, explain, row, state, {
-        decisions: of(decisions, row.id),
-        claims: of(claims, row.id),
-        delegations: of(delegations, row.id),
-        notifications: of(notifications, row.id),
-        onBehalfOf,
-        around,
-        reader,
-      }),
-    ),
+  const whole = items.map(({ row, state, onBehalfOf }) => ({
+    row,
+    state,
+    beside: {
+      decisions: of(decisions, row.id),
+      claims: of(claims, row.id),
+      delegations: of(delegations, row.id),
+      notifications: of(notifications, row.id),
+      onBehalfOf,
+      around,
+      reader,
+    },
+  }));
+  return inLanes(fitting(whole), readers, ({ row, state, beside }) =>
+    approvalBody(deps, explain, row, state, beside),
   );
+}
+
+function fitting<T extends { readonly row: ApprovalRow; readonly beside: Beside }>(items: readonly T[]): T[] {
+  let bytes = 0;
+  const end = items.findIndex(({ row, beside }, index) => {
+    const said = [
+      ...beside.decisions.map((one) => one.reasonRef),
+      ...beside.delegations.map((one) => one.noteRef),
+    ];
+    bytes += askedBytes(row) + bytesOf(said);
+    return bytes > mostAnswerBytes && index > 0;
+  });
+  return end === -1 ? [...items] : items.slice(0, end);
+}
+
+/** What an approval's body carries of what was asked, known before any of it is read. */
+export function askedBytes({ doc }: Pick<ApprovalRow, 'doc'>): number {
+  const shown = Buffer.byteLength(JSON.stringify([doc.preview, doc.guards, doc.gates, doc.asked]));
+  return shown + bytesOf([doc.argumentsRef, ...doc.refs.filter((ref) => ref.role === 'trace')]);
+}
+
+function bytesOf(refs: readonly (PayloadRef | null)[]): number {
+  return refs.reduce((sum, ref) => sum + (ref?.bytes ?? 0), 0);
 }
 
 /** Everything an approver needs: the exact action, why it waits, who may decide, and what follows. */
@@ -130,7 +164,7 @@ async function approvalBody(
     roles: [...row.roles],
     ...gatesJson(shownGates(row, state, beside.around, beside.decisions)),
     ...(beside.reader === null ? {} : { may: mayOf(row, state, beside.reader, beside.around) }),
-    decisions: await Promise.all(beside.decisions.map((one) => listedDecision(deps, one))),
+    decisions: await inLanes(beside.decisions, 1, (one) => listedDecision(deps, one)),
     expiresAt: row.expiresAt,
     onTimeout: onTimeout(row, state, kit),
     onExpiry: onExpiry(row, state, kit),
@@ -145,14 +179,12 @@ async function approvalBody(
 async function peopleOf(deps: ApiDeps, { claims, delegations, onBehalfOf }: Beside): Promise<JsonObject> {
   return {
     claims: claims.map(({ principal, claimedAt, until }) => ({ by: principal, since: claimedAt, until })),
-    delegations: await Promise.all(
-      delegations.map(async ({ delegatedBy, delegate, noteRef, at }) => ({
-        from: delegatedBy,
-        to: delegate,
-        note: await readText(deps, noteRef),
-        at,
-      })),
-    ),
+    delegations: await inLanes(delegations, 1, async ({ delegatedBy, delegate, noteRef, at }) => ({
+      from: delegatedBy,
+      to: delegate,
+      note: await readText(deps, noteRef),
+      at,
+    })),
     ...(onBehalfOf === null || onBehalfOf.length === 0 ? {} : { onBehalfOf: [...onBehalfOf] }),
   };
 }

@@ -7,8 +7,9 @@ import { getDecision } from '../store/decisions.js';
 import { visibleApproval, type FoundApproval } from './approval-body.js';
 import { issueToken, tokenHolds } from './batch-token.js';
 import { answer, effectId, jsonBody, route, type Call, type Reply, type Route } from './call.js';
-import { decide, refuse, tellDecider } from './decide.js';
-import { invalid, problem, type Problem } from './problem.js';
+import { decide, judge, refuse, tellDecider } from './decide.js';
+import { inLanes } from './lanes.js';
+import { invalid, problem, statusOf, type Problem } from './problem.js';
 
 type Batch = z.output<typeof api.batchBody>;
 type Item = Batch['decisions'][number];
@@ -34,6 +35,9 @@ export const batchRoutes: readonly Route[] = [
 
 /** Runs at once; the approvals of one run go one after the other. */
 const lanes = 10;
+/** How long one decision waits for its run, and all of them together: what is not answered by then is kept, and `accepted`. */
+const itemMs = 3_000;
+const mostMs = 10_000;
 
 async function decideBatch(call: Call, batch: Batch): Promise<Reply> {
   const twice = batch.decisions.findIndex(
@@ -48,7 +52,7 @@ async function decideBatch(call: Call, batch: Batch): Promise<Reply> {
       'DRY_RUN_REQUIRED',
       'send `token`: the one that a dry run over exactly these decisions, in this mode, gave you within the last 15 minutes',
     );
-  const checked = await inLanes(batch.decisions, (item) => check(call, item));
+  const checked = await inLanes(batch.decisions, lanes, (item) => check(call, item));
   const ok = checked.every((one) => one.refused === null);
   if (batch.dryRun) return dryRun(call, batch, checked, ok);
   if (batch.mode === 'all' && !ok) return refuseAll(call, checked);
@@ -67,10 +71,11 @@ async function check(call: Call, item: Item): Promise<Checked> {
   const own: Call = { ...call, effect: effectOf(call, item), about: null, visible: false, facts: [] };
   const found = await visibleApproval(own, item.approval);
   if (found.kind === 'problem') return { item, call: own, found: null, refused: found };
-  // A repeated request: what it has done already is not refused for having been done.
-  const done = (await getDecision(call.deps.pool, effectId(own, 'dec'))) !== null;
-  const refused = done ? null : ((await irreversible(own, found)) ?? (await refuse(own, found, item)));
-  const told = refused === null ? null : await tellDecider(own, item.approval, refused);
+  const judged = await judge(
+    own,
+    async () => (await irreversible(own, found)) ?? (await refuse(own, found, item)),
+  );
+  const told = judged.kind === 'problem' ? await tellDecider(own, item.approval, judged) : null;
   return { item, call: own, found, refused: told };
 }
 
@@ -145,8 +150,15 @@ async function make(call: Call, batch: Batch, checked: readonly Checked[]): Prom
     byRun.set(run, [...(byRun.get(run) ?? []), one]);
   }
   const results = new Map<Checked, Fields>();
-  await inLanes([...byRun.values()], async (ofRun) => {
-    for (const one of ofRun) results.set(one, await makeOne(call, one));
+  const until = call.deps.now().getTime() + mostMs;
+  await inLanes([...byRun.values()], lanes, async (ofRun) => {
+    let silent: Reply | null = null;
+    for (const one of ofRun) {
+      const leftMs: number = silent === null ? until - call.deps.now().getTime() : 0;
+      const reply: Reply = (await untried(one, silent)) ?? (await makeOne(one, Math.min(itemMs, leftMs)));
+      if (isSilent(reply)) silent = reply;
+      results.set(one, resultOf(call, one, reply));
+    }
   });
   const told = checked.map((one) => results.get(one) ?? shown(one));
   return answer(200, {
@@ -157,9 +169,23 @@ async function make(call: Call, batch: Batch, checked: readonly Checked[]): Prom
   });
 }
 
-async function makeOne(call: Call, one: Checked): Promise<Fields> {
-  // What was refused in advance is not asked of the run; all else is decided as a single decision is.
-  const reply = one.refused ?? (await decide(one.call, one.item.approval, one.item, 'batch'));
+/** A run that has not answered one decision, or could not be asked, is not waited for again. */
+function isSilent(reply: Reply): boolean {
+  return reply.kind === 'problem' ? statusOf(reply) === 503 : reply.kind === 'answer' && reply.status === 202;
+}
+
+/** Where the run could not be asked just now, it is not asked again, unless this request has stored the decision before. */
+async function untried({ call, refused }: Checked, silent: Reply | null): Promise<Problem | null> {
+  if (refused !== null || silent?.kind !== 'problem') return null;
+  return (await getDecision(call.deps.pool, effectId(call, 'dec'))) === null ? silent : null;
+}
+
+/** What was refused in advance is not asked of the run; all else is decided as a single decision is. */
+async function makeOne({ call, item, refused }: Checked, waitMs: number): Promise<Reply> {
+  return refused ?? (await decide(call, item.approval, item, 'batch', Math.max(waitMs, 1)));
+}
+
+function resultOf(call: Call, one: Checked, reply: Reply): Fields {
   if (reply.kind === 'problem') {
     leave(call, one, reply);
     return refusedItem(one, reply);
@@ -178,17 +204,4 @@ function leave(call: Call, one: Checked, { code }: Problem): void {
       data: { code, decision: one.item.decision, via: 'batch' },
     });
   call.facts.push(...own.map((fact) => ({ ...fact, place })));
-}
-
-async function inLanes<T, R>(items: readonly T[], act: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) {
-      const item = items[index];
-      if (item !== undefined) results[index] = await act(item);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(lanes, items.length) }, lane));
-  return results;
 }

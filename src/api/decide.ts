@@ -28,20 +28,26 @@ export async function decide(
   id: string,
   body: DecisionBody,
   via: DecisionDoor = 'rest',
+  waitMs: number | null = via === 'slack' ? slackWaitMs : null,
 ): Promise<Reply> {
-  const reply = await attempt(call, id, body, via);
+  const reply = await attempt(call, id, body, via, waitMs);
   return reply.kind === 'problem' ? tellDecider(call, id, reply) : reply;
 }
 
 /** Checked in this order: visible, still open, approver, digest, reason (API.md). The run checks all of it again. */
-async function attempt(call: Call, id: string, body: DecisionBody, via: DecisionDoor): Promise<Reply> {
+async function attempt(
+  call: Call,
+  id: string,
+  body: DecisionBody,
+  via: DecisionDoor,
+  waitMs: number | null,
+): Promise<Reply> {
   const found = await visibleApproval(call, id);
   if (found.kind === 'problem') return found;
   const decisionId = effectId(call, 'dec');
-  const earlier = await getDecision(call.deps.pool, decisionId);
-  if (earlier !== null && earlier.status !== 'accepted') return repeated(call, earlier);
-  const refused = earlier === null ? await refuse(call, found, body) : null;
-  if (refused !== null) return noted(call, id, body, refused);
+  const judged = await judge(call, () => refuse(call, found, body));
+  if (judged.kind === 'problem') return noted(call, id, body, judged);
+  if (judged.earlier !== null && judged.earlier.status !== 'accepted') return repeated(call, judged.earlier);
   const outcome = await call.deps.client.decide({
     run: found.row.run,
     decisionId,
@@ -51,12 +57,28 @@ async function attempt(call: Call, id: string, body: DecisionBody, via: Decision
     reason: reasonOf(body),
     principal: principalOf(call),
     via: principalOf(call).actedBy === undefined ? via : 'callback',
-    ...(via === 'slack' ? { waitMs: slackWaitMs } : {}),
+    ...(waitMs === null ? {} : { waitMs }),
   });
   const said = await refusal(call, found.row.run, outcome);
   const isByDoor = outcome.status === 'answered' && outcome.by === 'door';
   if (said !== null) return isByDoor ? noted(call, id, body, said) : said;
   return outcome.status === 'answered' ? applied(call, id) : accepted(decisionId);
+}
+
+/**
+ * What the caller is refused with; or what this very request has decided before, which is never held against it: another
+ * attempt of it may do so while `refused` looks.
+ */
+export async function judge(
+  call: Call,
+  refused: () => Promise<Problem | null>,
+): Promise<{ readonly kind: 'may'; readonly earlier: DecisionRow | null } | Problem> {
+  const own = (): Promise<DecisionRow | null> => getDecision(call.deps.pool, effectId(call, 'dec'));
+  const earlier = await own();
+  const problem = earlier === null ? await refused() : null;
+  if (problem === null) return { kind: 'may', earlier };
+  const meanwhile = await own();
+  return meanwhile === null ? problem : { kind: 'may', earlier: meanwhile };
 }
 
 export async function tellDecider(call: Call, id: string, refused: Problem): Promise<Problem> {

@@ -1,20 +1,24 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from 'node:crypto';
 import { canonical } from '../model/canonical.js';
-import { claim, complete, release, type ClaimKey } from '../store/idempotency.js';
+import { claim, complete, release, renew, type HeldKey } from '../store/idempotency.js';
 import { principalOf, type Answer, type Call, type Reply } from './call.js';
 import { keyBudget, mostKeptBytes, mostKeys, noteKept, noteKey, type KeyBudget } from './key-use.js';
 import { invalid, problem, problemBody, statusOf, type Problem } from './problem.js';
 import { jsonOf, type RawBody } from './body.js';
 import { traceIdOf } from './call.js';
+import type { Pool } from '../db/index.js';
 
-/** Others wait this long for a holder that may have died (API.md). */
+/** Others wait this long for a holder that may have died (API.md). One that lives renews its hold meanwhile. */
 const holdMs = 30_000;
+const renewMs = 10_000;
 // Printable ASCII, as HTTP has it in a header's value.
 const shape = /^[\x21-\x7e]{1,255}$/;
 
 export interface Held {
   readonly kind: 'held';
-  readonly key: ClaimKey;
+  readonly key: HeldKey;
+  /** Nobody handles the request any more: from here the hold runs out, unless it was settled. */
+  readonly end: () => void;
 }
 
 /** Takes the key for this call, or says what is to be answered instead. Null: the caller sent none. */
@@ -27,7 +31,10 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
       { pointer: '/headers/idempotency-key', message },
     ]);
   }
-  const held: ClaimKey = { principal: principalOf(call).id, method: call.request.method ?? '', path, key };
+  const held: HeldKey = {
+    ...{ principal: principalOf(call).id, method: call.request.method ?? '', path, key },
+    holder: randomUUID(),
+  };
   const { pool } = call.deps;
   const budget = await keyBudget(pool, held.principal, call.deps.now());
   const { mayAdd } = budget;
@@ -38,7 +45,7 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
     case 'claimed':
       noteKey(pool, held.principal);
       call.effect = found.effectId;
-      return { kind: 'held', key: held };
+      return { kind: 'held', key: held, end: keepHeld(pool, held) };
     case 'replay':
       call.replayed = true;
       return replay(call, found);
@@ -55,6 +62,19 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
         { 'Retry-After': '1' },
       );
   }
+}
+
+/** However long the request takes, nobody takes its key over while this process handles it. */
+function keepHeld(pool: Pool, key: HeldKey): () => void {
+  const timer = setInterval(() => {
+    // A store that is away may be back before the hold runs out: the next round tries again.
+    renew(pool, key, holdMs).then(
+      (isHeld) => (isHeld ? undefined : clearInterval(timer)),
+      () => undefined,
+    );
+  }, renewMs);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 /** Without a key the request may go on; with one it could not be told that it was done already. */
@@ -109,8 +129,8 @@ export async function settle(call: Call, { key }: Held, reply: Reply): Promise<v
   const media = reply.kind === 'problem' ? 'application/problem+json' : 'application/json';
   const headers = { ...reply.headers, ...(text === '' ? {} : { 'Content-Type': media }) };
   const response = seal(call.deps.answerKey, text);
-  await complete(call.deps.pool, key, { status, headers, response });
-  noteKept(call.deps.pool, key.principal, response.length);
+  if (await complete(call.deps.pool, key, { status, headers, response }))
+    noteKept(call.deps.pool, key.principal, response.length);
 }
 
 function bodyText(call: Call, reply: Answer | Problem): string {

@@ -2,13 +2,14 @@ import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as inbox from '../model/api-inbox-answers.js';
 import type { JsonObject } from '../model/json.js';
+import { mostAnswerBytes } from '../model/limits.js';
 import { mayDecide } from '../engine/index.js';
 import type { ApprovalState, Kit } from '../engine/state.js';
 import type { ApprovalRow } from '../store/approvals.js';
-import { listApprovals, type ApprovalFilter } from '../store/inbox.js';
+import { cursorAfter, listApprovals, type ApprovalFilter } from '../store/inbox.js';
 import { getRun } from '../store/runs.js';
 import { deleteView, getView, listViews, mostViews, putView, type ViewRow } from '../store/views.js';
-import { bodiesOf } from './approval-body.js';
+import { askedBytes, bodiesOf } from './approval-body.js';
 import { queuesNow } from './approval-gates.js';
 import { answer, jsonBody, principalOf, route, viewer, type Call, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
@@ -105,12 +106,13 @@ export async function listInbox(call: Call, query: z.output<typeof api.approvals
   const [absent, kit] = await Promise.all([mine ? standingIn(call) : [], queuesNow(call.deps)]);
   const found: Found[] = [];
   let next = cursor;
+  let bytes = 0;
   // Roles alone do not make an approver: who asked, or has decided, is left out, so a page may take several reads.
   do {
     const page = await listApprovals(call.deps.pool, {
       ...filter.value,
       viewer: viewer(call),
-      limit: limit - found.length,
+      limit: Math.min(limit - found.length, rowsAtOnce),
       cursor: next,
     });
     if (page === null) return badCursor();
@@ -121,9 +123,16 @@ export async function listInbox(call: Call, query: z.output<typeof api.approvals
         found.push({ row, state, onBehalfOf: mine ? behalf(absent, state, kit) : null });
     }
     next = page.nextCursor;
-  } while (next !== null && found.length < limit);
-  return answer(200, { data: await bodiesOf(call.deps, found, call.principal), nextCursor: next });
+    bytes = found.reduce((sum, { row }) => sum + askedBytes(row), 0);
+  } while (next !== null && found.length < limit && bytes < mostAnswerBytes);
+  const data = await bodiesOf(call.deps, found, call.principal);
+  const last = data.length < found.length ? found[data.length - 1] : undefined;
+  const nextCursor = last === undefined ? next : cursorAfter(last.row, filter.value.order);
+  return answer(200, { data, nextCursor });
 }
+
+/** Their documents may be large, and a page may end before all of them. */
+const rowsAtOnce = 100;
 
 type QueueKit = Pick<Kit, 'queueRoles'>;
 type Filter = Omit<ApprovalFilter, 'viewer' | 'limit' | 'cursor'>;

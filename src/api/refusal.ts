@@ -7,7 +7,7 @@ import { linksOf } from './run-body.js';
 
 /** What a run said no to, with the legal links and the version as they are now. Null: it did not refuse. */
 export async function refusal(call: Call, run: string, outcome: MessageOutcome): Promise<Problem | null> {
-  if (outcome.status === 'unavailable') return unavailable(outcome.code);
+  if (outcome.status === 'unavailable') return unavailable(outcome.code, outcome.message);
   if (outcome.status !== 'answered' || outcome.answer.status !== 'refused') return null;
   const { answer } = outcome;
   if (answer.code === 'NOT_FOUND') return notFound('run', run);
@@ -26,11 +26,12 @@ export function retryHeaders(code: Refusal['code']): Record<string, string> {
   return code === 'RATE_LIMITED' ? { 'Retry-After': '2' } : {};
 }
 
-export function unavailable(code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE'): Problem {
+export function unavailable(code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE', message?: string): Problem {
   const detail =
-    code === 'AUDIT_UNAVAILABLE'
+    message ??
+    (code === 'AUDIT_UNAVAILABLE'
       ? 'the store of runs and records does not answer, so nothing can be said: repeat the request under the same Idempotency-Key'
-      : 'the workflow engine does not answer, and nothing runs of what was asked: try again';
+      : 'the workflow engine does not answer, and nothing runs of what was asked: try again');
   return problem(code, detail, {}, { 'Retry-After': '2' });
 }
 

@@ -69,8 +69,12 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
   if (raw.kind === 'problem') return recorded(call, route, raw, startedAt);
   const held = route.idempotent ? await hold(call, arrived.path, raw) : null;
   if (held !== null && held.kind !== 'held') return recorded(call, route, held, startedAt);
-  const reply = await respond(call, route, arrived, raw).catch((error: unknown) => explain(call, error));
-  return settled(call, held, await recorded(call, route, reply, startedAt));
+  try {
+    const reply = await respond(call, route, arrived, raw).catch((error: unknown) => explain(call, error));
+    return await settled(call, held, await recorded(call, route, reply, startedAt));
+  } finally {
+    held?.end();
+  }
 }
 
 async function settled(call: Call, held: Held | null, reply: Reply): Promise<Reply> {

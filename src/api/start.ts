@@ -101,7 +101,7 @@ async function startAndSubmit(
   const about = { transition, arguments: given ?? {}, expectedVersion: null, trace: trace ?? null };
   const first = { run, messageId, principal, waitMs, ...about };
   const outcome = await call.deps.client.startWithSubmit(request, first);
-  if (outcome.status === 'unavailable') return unavailable(outcome.code);
+  if (outcome.status === 'unavailable') return unavailable(outcome.code, outcome.message);
   if (outcome.status === 'answered' && outcome.answer.status === 'refused' && outcome.by === 'door') {
     const { code, message: why } = outcome.answer;
     if ((await getRun(call.deps.pool, run)) === null) return problem(code, why);

@@ -7,7 +7,7 @@ import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Refusal } from '../engine/state.js';
 import { currentSigningKey, sealMessage } from '../auth/index.js';
-import type { Tx } from '../db/index.js';
+import type { Queryable, Tx } from '../db/index.js';
 import { getMessage, insertMessage } from '../store/messages.js';
 import type { Trace } from './types.js';
 import type { ClientDeps } from './deps.js';
@@ -94,9 +94,9 @@ export function startMessageId(run: string): string {
  * What a request calls its message. After an attempt of it was withdrawn, and its caller told so, the next has another
  * name of the same sequence: a message that was withdrawn is never taken.
  */
-export async function currentId(tx: Tx, id: string): Promise<{ id: string; isKept: boolean }> {
+export async function currentId(q: Queryable, id: string): Promise<{ id: string; isKept: boolean }> {
   for (let attempt = 0, name = id; ; attempt += 1, name = `${id.slice(0, 4)}${nextName(id, attempt)}`) {
-    const known = await getMessage(tx, name);
+    const known = await getMessage(q, name);
     if (known === null || !known.isWithdrawn) return { id: name, isKept: known !== null };
   }
 }

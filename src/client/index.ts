@@ -69,7 +69,7 @@ async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest):
   };
   const values = reason === null ? [] : [textValue('reason', reason)];
   return post(deps, waiter, {
-    ...{ run, id, waitMs: request.waitMs ?? answerMs },
+    ...{ run, id, kind: 'decide', waitMs: request.waitMs ?? answerMs },
     refuse: (tx) => refuseSettled(tx, run, approval),
     make: () => ({ principal, body, values }),
     beside: (tx, message, refs) =>
@@ -111,7 +111,7 @@ async function operate(
 ): Promise<MessageOutcome> {
   const values = [textValue('reason', reason)];
   const make = (): ReturnType<Posting['make']> => ({ principal, body: { kind }, values });
-  const posted = await post(deps, waiter, { run, id, waitMs: answerMs, make });
+  const posted = await post(deps, waiter, { run, id, kind, waitMs: answerMs, make });
   if (posted.status === 'answered' && posted.answer.status !== 'refused')
     await waiter.settled(deps.pool, run, waitMs);
   return posted;

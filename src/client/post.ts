@@ -2,12 +2,13 @@ import type { MessageKind, SealedMessage } from '../model/message.js';
 import { mostDocumentBytes, mostOpenApprovals, mostOpenBytes, mostUnanswered } from '../model/limits.js';
 import { closedStatuses, type Answer, type Refusal } from '../engine/state.js';
 import { bellOf } from '../auth/index.js';
-import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
+import { isUnavailable, withTransaction, type Pool, type Tx } from '../db/index.js';
 import { countUnanswered, getMessage, withdrawMessage } from '../store/messages.js';
-import { lockDoor, shareRun, type RunRow } from '../store/runs.js';
+import { getRun, lockDoor, shareRun, type RunRow } from '../store/runs.js';
 import { bytesOf, currentId, keep, startMessageId, tooLarge, type Asked } from './attest.js';
 import type { MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
+import { makeTurns, type Turns } from './turns.js';
 import type { Waiter } from './waiter.js';
 import * as temporal from './temporal.js';
 
@@ -16,6 +17,7 @@ import * as temporal from './temporal.js';
 export interface Posting {
   readonly run: string;
   readonly id: string;
+  readonly kind: MessageKind;
   readonly waitMs: number;
   readonly make: (row: RunRow, id: string) => Omit<Asked, 'id' | 'run' | 'environment'>;
   /** What else is durable with it. */
@@ -32,10 +34,29 @@ export interface Posting {
 
 type Kept =
   | { readonly kind: 'kept'; readonly row: RunRow; readonly message: SealedMessage; readonly isNew: boolean }
-  | { readonly kind: 'refused'; readonly refusal: Refusal };
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  /** Its turn did not come in time: nothing is stored of it. */
+  | { readonly kind: 'late' };
+
+const patienceMs = 10_000;
+const turnsOf = new WeakMap<Pool, Turns>();
+
+/** Who reads always finds a connection: at most three of five are for who asks a run for something. */
+function turnsAt(pool: Pool): Turns {
+  const atOnce = Math.max(1, Math.floor((pool.options.max * 3) / 5));
+  const limits = { perRun: 2, atOnce, mostWaiting: mostUnanswered, patienceMs };
+  const turns = turnsOf.get(pool) ?? makeTurns(limits);
+  turnsOf.set(pool, turns);
+  return turns;
+}
 
 export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {
-  const kept = await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting));
+  const kept = await keepInTurn(deps, posting);
+  if (kept.kind === 'late')
+    return {
+      ...{ status: 'unavailable', code: 'AUDIT_UNAVAILABLE' },
+      message: `the store did not get to this within ${patienceMs / 1_000} s, for others ask run \`${posting.run}\` too, and nothing of it is kept: try again`,
+    };
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   const answered = waitForAnswer(deps, waiter, kept.message, posting.waitMs);
   // Rung for by whoever stored it; what that one could not do, the outbox does.
@@ -60,6 +81,30 @@ async function isWithdrawn(deps: ClientDeps, row: RunRow, message: SealedMessage
     if (isUnavailable(error)) return false;
     throw error;
   }
+}
+
+async function keepInTurn(deps: ClientDeps, posting: Posting): Promise<Kept> {
+  const { run, kind } = posting;
+  const turn = await turnsAt(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others');
+  if (turn.kind !== 'turn') return (await keptBefore(deps.pool, posting)) ?? outOfTurn(turn.kind, run);
+  try {
+    return await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting));
+  } finally {
+    turn.end();
+  }
+}
+
+function outOfTurn(why: 'full' | 'late', run: string): Kept {
+  if (why === 'late') return { kind: 'late' };
+  const waiting = `${mostUnanswered} requests of this kind wait already until run \`${run}\` can be asked`;
+  return refused('RATE_LIMITED', `${waiting}: ask again when it has been`);
+}
+
+/** Nobody is told that nothing is kept of what an earlier attempt of the same request has stored. */
+async function keptBefore(pool: Pool, { run, id: asked }: Posting): Promise<Kept | null> {
+  const { id, isKept } = await currentId(pool, asked);
+  const [row, message] = isKept ? await Promise.all([getRun(pool, run), getMessage(pool, id)]) : [null, null];
+  return row === null || message === null ? null : { kind: 'kept', row, message, isNew: false };
 }
 
 async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<Kept> {

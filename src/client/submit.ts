@@ -7,7 +7,14 @@ import type { Waiter } from './waiter.js';
 
 export function submit(deps: ClientDeps, waiter: Waiter, request: SubmitRequest): Promise<MessageOutcome> {
   const { run, messageId: id, waitMs, expectedVersion } = request;
-  return post(deps, waiter, { run, id, waitMs, expectedVersion, make: () => submission(request) });
+  return post(deps, waiter, {
+    run,
+    id,
+    kind: 'submit',
+    waitMs,
+    expectedVersion,
+    make: () => submission(request),
+  });
 }
 
 /** What is asked for, with its arguments and its reasoning. */

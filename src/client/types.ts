@@ -50,7 +50,12 @@ export type MessageOutcome =
   | { readonly status: 'answered'; readonly answer: Answer; readonly by: 'run' | 'door' }
   /** Durable, and not answered within waitMs. */
   | { readonly status: 'executing'; readonly messageId: string }
-  | { readonly status: 'unavailable'; readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE' };
+  | {
+      readonly status: 'unavailable';
+      readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE';
+      /** Where more is known than that the store or the engine does not answer. */
+      readonly message?: string;
+    };
 
 export interface DecideRequest {
   readonly run: string;

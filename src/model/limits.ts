@@ -14,3 +14,5 @@ export const mostUnanswered = 50;
 export const mostWaiting = 2 * mostUnanswered + 1;
 /** Approvals of a run that are open at a time. */
 export const mostOpenApprovals = 100;
+/** The values that one answer carries: a page of a list ends there, though never before its first item. */
+export const mostAnswerBytes = 4 * 1024 * 1024;

@@ -7,6 +7,19 @@ export interface ClaimKey {
   readonly key: string;
 }
 
+/** A key, and the attempt that holds it: nobody else renews the hold, keeps an answer or lets the key go. */
+export interface HeldKey extends ClaimKey {
+  readonly holder: string;
+}
+
+interface Ask {
+  readonly bodyHash: string;
+  readonly effectId: string;
+  readonly holdMs: number;
+  /** False: only a key that is there already is answered. */
+  readonly mayAdd?: boolean;
+}
+
 export type Claim =
   /** `effectId` is the first attempt's, also when its holder died and this one took over. */
   | { readonly kind: 'claimed'; readonly effectId: string }
@@ -31,19 +44,11 @@ interface Row {
 
 const where = 'principal = $1 and method = $2 and path = $3 and key = $4';
 const values = (key: ClaimKey): string[] => [key.principal, key.method, key.path, key.key];
+const own = `${where} and holder = $5 and status is null`;
+const ownValues = (key: HeldKey): string[] => [...values(key), key.holder];
 
-/** One holder at a time. A holder that died is followed once `holdMs` have passed. */
-export async function claim(
-  q: Queryable,
-  key: ClaimKey,
-  ask: {
-    readonly bodyHash: string;
-    readonly effectId: string;
-    readonly holdMs: number;
-    /** False: only a key that is there already is answered. */
-    readonly mayAdd?: boolean;
-  },
-): Promise<Claim> {
+/** One holder at a time. One that has not renewed its hold for `holdMs` is taken for dead, and followed. */
+export async function claim(q: Queryable, key: HeldKey, ask: Ask): Promise<Claim> {
   await q.query(
     `delete from idempotency where ${where} and created_at < now() - interval '24 hours'`,
     values(key),
@@ -61,47 +66,53 @@ export async function claim(
   if (row.status !== null)
     return { kind: 'replay', status: row.status, headers: row.headers ?? {}, response: row.response ?? '' };
   const taken = await q.query(
-    `update idempotency set held_until = now() + $5 * interval '1 millisecond' where ${where} and status is null and held_until < now()`,
-    [...values(key), ask.holdMs],
+    `update idempotency set held_until = now() + $5 * interval '1 millisecond', holder = $6
+      where ${where} and status is null and held_until < now()`,
+    [...values(key), ask.holdMs, key.holder],
   );
   return taken.rowCount === 1 ? { kind: 'claimed', effectId: row.effectId } : { kind: 'in_progress' };
 }
 
-async function insert(
-  q: Queryable,
-  key: ClaimKey,
-  ask: { readonly bodyHash: string; readonly effectId: string; readonly holdMs: number },
-): Promise<boolean> {
+async function insert(q: Queryable, key: HeldKey, ask: Ask): Promise<boolean> {
   const { rowCount } = await q.query(
-    `insert into idempotency (principal, method, path, key, body_hash, effect_id, held_until)
-     values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond') on conflict do nothing`,
-    [...values(key), ask.bodyHash, ask.effectId, ask.holdMs],
+    `insert into idempotency (principal, method, path, key, body_hash, effect_id, held_until, holder)
+     values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond', $8) on conflict do nothing`,
+    [...values(key), ask.bodyHash, ask.effectId, ask.holdMs, key.holder],
   );
   return rowCount === 1;
 }
 
+/** The request is being handled still. False: another attempt has the key by now, or it is answered. */
+export async function renew(q: Queryable, key: HeldKey, holdMs: number): Promise<boolean> {
+  const { rowCount } = await q.query(
+    `update idempotency set held_until = now() + $6 * interval '1 millisecond' where ${own}`,
+    [...ownValues(key), holdMs],
+  );
+  return rowCount === 1;
+}
+
+/** False: another attempt took the key over, and its answer is the one that counts. */
 export async function complete(
   q: Queryable,
-  key: ClaimKey,
+  key: HeldKey,
   answer: {
     readonly status: number;
     readonly headers: Readonly<Record<string, string>>;
     readonly response: string;
   },
-): Promise<void> {
-  await q.query(`update idempotency set status = $5, headers = $6, response = $7 where ${where}`, [
-    ...values(key),
-    answer.status,
-    JSON.stringify(answer.headers),
-    answer.response,
-  ]);
+): Promise<boolean> {
+  const { rowCount } = await q.query(
+    `update idempotency set status = $6, headers = $7, response = $8 where ${own}`,
+    [...ownValues(key), answer.status, JSON.stringify(answer.headers), answer.response],
+  );
+  return rowCount === 1;
 }
 
 /** The answer is not kept: the next attempt may go on at once, with the same effect. */
-export async function release(q: Queryable, key: ClaimKey): Promise<void> {
+export async function release(q: Queryable, key: HeldKey): Promise<void> {
   await q.query(
-    `update idempotency set held_until = now() - interval '1 second' where ${where} and status is null`,
-    values(key),
+    `update idempotency set held_until = now() - interval '1 second' where ${own}`,
+    ownValues(key),
   );
 }
 

@@ -67,8 +67,16 @@ export async function listApprovals(q: Queryable, filter: ApprovalFilter): Promi
   const more = rows.length > filter.limit && last !== undefined;
   return {
     items,
-    nextCursor: more ? encodeCursor([order, last.risk, last.requestedAt, last.id]) : null,
+    nextCursor: more ? cursorAfter(last, order) : null,
   };
+}
+
+/** Where a page goes on that ends with this approval. */
+export function cursorAfter(
+  { risk, requestedAt, id }: Pick<ApprovalRow, 'risk' | 'requestedAt' | 'id'>,
+  order: InboxOrder = 'risk',
+): string {
+  return encodeCursor([order, risk, requestedAt, id]);
 }
 
 /** Of the viewer, `visibleRun(4)` has made $5 its id, $6 its roles and $7 whether it decides what names none. */

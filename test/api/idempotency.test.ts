@@ -1,11 +1,43 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { codes, startApi, type Harness } from './harness.js';
+import type { Pool } from '../../src/db/index.js';
+import { holdRun } from '../support/locks.js';
+import { until } from '../support/processes.js';
+import { codes, startApi, type Answer, type Harness } from './harness.js';
+
+/** A store in which the next look at a decision is answered, and its asker hears of it once `go` is called. */
+function slowOnce(pool: Pool): { pool: Pool; arm(): { looked: Promise<void>; go: () => void } } {
+  let armed: { looked: () => void; gone: Promise<void> } | null = null;
+  const query = async (...args: Parameters<Pool['query']>): Promise<unknown> => {
+    const isIt = typeof args[0] === 'string' && /from decision where id = \$1/.test(args[0]);
+    const slow = isIt ? armed : null;
+    if (slow !== null) armed = null;
+    const result: unknown = await (pool.query(...args) as unknown as Promise<unknown>);
+    slow?.looked();
+    await slow?.gone;
+    return result;
+  };
+  return {
+    pool: new Proxy(pool, {
+      get: (target, name) => (name === 'query' ? query : (Reflect.get(target, name, target) as unknown)),
+    }),
+    arm: () => {
+      let go = (): void => undefined;
+      const gone = new Promise<void>((resolve) => (go = resolve));
+      const looked = new Promise<void>((resolve) => (armed = { looked: resolve, gone }));
+      return { looked, go: () => go() };
+    },
+  };
+}
 
 describe('Idempotency-Key', () => {
   let api: Harness;
+  let store: ReturnType<typeof slowOnce>;
   before(async () => {
-    api = await startApi();
+    api = await startApi((deps) => {
+      store = slowOnce(deps.pool);
+      return { ...deps, pool: store.pool };
+    });
   });
   after(() => api.stop());
   const start = (key: string, body: unknown = {}, as = 'agent') =>
@@ -92,6 +124,70 @@ describe('Idempotency-Key', () => {
     const retried = await decide();
     assert.equal(retried.status, 200, retried.text);
     assert.equal(retried.body.approval.decisions.length, 1);
+  });
+
+  /** As if this much of the hold had passed. */
+  const pass = (key: string): Promise<unknown> =>
+    api.database.asSuperuser(
+      `update idempotency set held_until = now() - interval '1 second' where key = $1 and status is null`,
+      [key],
+    );
+  const parked = async (as: string): Promise<(headers: Record<string, string>) => Promise<Answer>> => {
+    const run = (await start(`parks-${as}-${Math.random()}`)).body.run.id;
+    const asked = await api.ask('agent', 'POST', `/v1/runs/${run}/transitions/bank.pay`, {
+      arguments: { amount: 500 },
+    });
+    const { id, digest } = asked.body.result.approval;
+    const body = { decision: 'approve', digest };
+    return (headers) => api.ask(as, 'POST', `/v1/approvals/${id}/decision`, body, headers);
+  };
+
+  it('stays with a request that is being handled, however long that takes', async (t) => {
+    const run = (await start('takes-long')).body.run.id;
+    const headers = { 'idempotency-key': 'long' };
+    const body = { arguments: { amount: 1 } };
+    const pay = () => api.ask('agent', 'POST', `/v1/runs/${run}/transitions/bank.pay`, body, headers);
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const lock = await holdRun(api.database.url, run);
+    const first = pay();
+    await until('a submit that waits for the run', 5_000, async () => (await lock.someoneWaits()) || null);
+    await pass('long');
+    t.mock.timers.tick(10_000);
+    await until('a renewed hold', 5_000, async () => {
+      const { rows } = await api.database.asSuperuser(
+        `select 1 from idempotency where key = 'long' and held_until > now() + interval '20 seconds'`,
+      );
+      return rows.length === 1 || null;
+    });
+    assert.deepEqual(codes(await pay()), [409, 'IDEMPOTENCY_IN_PROGRESS']);
+    await lock.release();
+    assert.equal((await first).status, 200);
+    assert.equal((await pay()).text, (await first).text);
+    await api.database.asSuperuser(`update idempotency set status = null where key = 'long'`);
+    await pass('long');
+    t.mock.timers.tick(60_000);
+    assert.equal((await pay()).headers.get('idempotency-replayed'), null, 'nobody holds it any more');
+  });
+
+  it('answers an attempt that was overtaken by another of the same request with what that one did', async () => {
+    const decide = await parked('finance');
+    const headers = { 'idempotency-key': 'overtaken' };
+    const slow = store.arm();
+    const first = decide(headers);
+    await slow.looked;
+    await pass('overtaken');
+    api.kernel.idle = true;
+    const overtaking = decide(headers);
+    await until('a decision that is stored and not taken', 5_000, async () => {
+      const { rows } = await api.database.asSuperuser(`select 1 from decision where status = 'accepted'`);
+      return rows.length === 1 || null;
+    });
+    slow.go();
+    const [late, second] = await Promise.all([first, overtaking]);
+    api.kernel.idle = false;
+    assert.deepEqual([late.status, second.status], [202, 202], late.text);
+    assert.deepEqual(late.body, second.body);
+    assert.equal((await decide(headers)).text, second.text, 'the answer that is kept is the holder’s');
   });
 
   it('keeps no answer readable that holds a new API key', async () => {

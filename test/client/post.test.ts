@@ -17,6 +17,7 @@ import { mostOpenBytes, mostUnanswered, mostValueBytes } from '../../src/model/l
 import type { Principal } from '../../src/model/principal.js';
 import { getMessage } from '../../src/store/messages.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
+import { holdRun } from '../support/locks.js';
 import { makeDatabase, type Database } from '../support/database.js';
 import { putRun } from '../store/rows.js';
 
@@ -63,7 +64,7 @@ async function begunRun(): Promise<string> {
 function ask(run: string, args: object, on: ClientDeps = deps, id = newId('msg')): Promise<MessageOutcome> {
   const request = { transition: 'go', expectedVersion: null, principal: agent, trace: null };
   return post(on, waiter, {
-    ...{ run, id, waitMs: 1 },
+    ...{ run, id, kind: 'submit', waitMs: 1 },
     make: () => submission({ ...request, run, messageId: id, waitMs: 1, arguments: args as never }),
   });
 }
@@ -98,6 +99,41 @@ describe('what is asked at one instant is judged by what was kept before it', ()
     assert.equal(codes.filter((code) => code === 'RUN_FULL').length, 8 - fitting);
     const kept = await keptOf(run);
     assert.ok(kept.count === fitting && kept.bytes <= mostOpenBytes);
+  });
+});
+
+describe('a run that is held up', () => {
+  it('holds two connections, however many ask it, and nobody who asks another', async () => {
+    const run = await begunRun();
+    const other = await begunRun();
+    const lock = await holdRun(database.url, run);
+    const asked = Array.from({ length: 25 }, () => ask(run, {}));
+    while ((await lock.waiting()) < 2) await database.pool.query('select 1');
+    assert.equal(codeOf(await ask(other, {})), 'executing');
+    assert.equal(await lock.waiting(), 2);
+    assert.ok(database.pool.totalCount - database.pool.idleCount <= 2);
+    await lock.release();
+    assert.deepEqual([...new Set((await Promise.all(asked)).map(codeOf))], ['executing']);
+    assert.equal((await keptOf(run)).count, 25);
+  });
+
+  it('keeps nothing of what waited too long, whose caller is told so; of what it has kept before nobody is', async (t) => {
+    const run = await begunRun();
+    const kept = newId('msg');
+    assert.equal(codeOf(await ask(run, {}, deps, kept)), 'executing');
+    const lock = await holdRun(database.url, run);
+    const atWork = [ask(run, {}), ask(run, {})];
+    while ((await lock.waiting()) < 2) await database.pool.query('select 1');
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const late = [ask(run, {}), ask(run, {}, deps, kept)];
+    t.mock.timers.tick(10_000);
+    t.mock.timers.reset();
+    const [first, again] = await Promise.all(late);
+    assert.ok(first?.status === 'unavailable' && /nothing of it is kept/.test(first.message ?? ''));
+    assert.deepEqual(again, { status: 'executing', messageId: kept });
+    await lock.release();
+    await Promise.all(atWork);
+    assert.equal((await keptOf(run)).count, 3);
   });
 });
 

@@ -12,7 +12,7 @@ import {
 } from '../../src/store/actions.js';
 import { getDecision, insertDecision, settleDecision, type DecisionRow } from '../../src/store/decisions.js';
 import { publishVersion, putPlan, resolveVersion } from '../../src/store/flows.js';
-import { claim, complete, purge, release } from '../../src/store/idempotency.js';
+import { claim, complete, purge, release, renew, type HeldKey } from '../../src/store/idempotency.js';
 import { insertPrincipal } from '../../src/store/keys.js';
 import { getRun, insertRun, updateRun } from '../../src/store/runs.js';
 import { makeDatabase, type Database } from '../support/database.js';
@@ -25,11 +25,12 @@ before(async () => {
 after(() => database.drop());
 
 describe('an idempotency key', () => {
-  const key = (): { principal: string; method: string; path: string; key: string } => ({
+  const key = (): HeldKey => ({
     principal: 'agent',
     method: 'POST',
     path: '/v1/flows/f/runs',
     key: newId('msg'),
+    holder: 'first attempt',
   });
   const ask = (
     effectId: string,
@@ -85,6 +86,27 @@ describe('an idempotency key', () => {
       kind: 'claimed',
       effectId: 'run_first',
     });
+  });
+
+  test('is renewed, answered and let go by its holder alone: who was taken over changes nothing any more', async () => {
+    const first = key();
+    const second = { ...first, holder: 'second attempt' };
+    const third = { ...first, holder: 'third attempt' };
+    const claimed = { kind: 'claimed', effectId: 'run_first' };
+    const late = { status: 409, headers: {}, response: 'late' };
+    const answer = { status: 200, headers: {}, response: 'done' };
+    assert.deepEqual(await claim(database.pool, first, ask('run_first', { holdMs: -1 })), claimed);
+    assert.equal(await renew(database.pool, first, 30_000), true);
+    assert.deepEqual(await claim(database.pool, second, ask('run_second')), { kind: 'in_progress' });
+    assert.equal(await renew(database.pool, first, -1), true);
+    assert.deepEqual(await claim(database.pool, second, ask('run_second')), claimed);
+    assert.equal(await renew(database.pool, first, 30_000), false);
+    assert.equal(await complete(database.pool, first, late), false);
+    await release(database.pool, first);
+    assert.deepEqual(await claim(database.pool, third, ask('run_third')), { kind: 'in_progress' });
+    assert.equal(await complete(database.pool, second, answer), true);
+    assert.equal(await complete(database.pool, second, late), false, 'an answer is kept once');
+    assert.deepEqual(await claim(database.pool, third, ask('run_third')), { kind: 'replay', ...answer });
   });
 
   test('is forgotten after 24 hours', async () => {

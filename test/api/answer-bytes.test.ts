@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { mostAnswerBytes } from '../../src/model/limits.js';
+import { startApi, type Harness } from './harness.js';
+
+describe('an answer is no larger than this service carries', () => {
+  let api: Harness;
+  before(async () => {
+    api = await startApi();
+  });
+  after(() => api.stop());
+  const large = 900_000;
+
+  async function park(run: string, currency: string): Promise<string> {
+    const asked = await api.ask('agent', 'POST', `/v1/runs/${run}/transitions/bank.pay`, {
+      arguments: { amount: 500, currency },
+    });
+    assert.equal(asked.status, 202, asked.text);
+    return asked.body.result.approval.id as string;
+  }
+  const start = async (): Promise<string> =>
+    (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id as string;
+
+  it('so a page of approvals ends where they are too many bytes, and the next goes on behind it', async () => {
+    const asked: string[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      const run = await start();
+      for (let m = 0; m < 3; m += 1) asked.push(await park(run, String(m).repeat(large)));
+      asked.push(await park(run, 'EUR'));
+    }
+    for (const query of ['limit=500', 'limit=500&order=age', 'limit=500&mine=true', 'limit=3']) {
+      const listed: string[] = [];
+      let pages = 0;
+      for (let cursor = ''; ; pages += 1) {
+        const page = await api.ask('finance', 'GET', `/v1/approvals?status=open&${query}${cursor}`);
+        assert.ok(page.body.data.length > 0);
+        assert.ok(page.text.length < mostAnswerBytes + 100_000, `${page.text.length} bytes`);
+        for (const { id, arguments: given } of page.body.data) {
+          assert.ok(given.currency.length > 0);
+          listed.push(id as string);
+        }
+        if (page.body.nextCursor === null) break;
+        cursor = `&cursor=${page.body.nextCursor as string}`;
+      }
+      assert.deepEqual(listed, asked, query);
+      assert.ok(pages >= 2 && pages <= 3, `${pages + 1} pages of ${query}`);
+    }
+  });
+});

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { makeTurns, type Queue, type Turn, type Turns } from '../../src/client/turns.js';
+
+const limits = { perRun: 2, atOnce: 3, mostWaiting: 2, patienceMs: 1_000 };
+
+/** Notes who was given a turn, in order. */
+function asking(turns: Turns): {
+  ask: (name: string, run: string, queue?: Queue) => Promise<Turn>;
+  served: string[];
+  end: (name: string) => Promise<void>;
+} {
+  const served: string[] = [];
+  const ends = new Map<string, () => void>();
+  const ask = async (name: string, run: string, queue: Queue = 'submits'): Promise<Turn> => {
+    const turn = await turns.take(run, queue);
+    if (turn.kind === 'turn') {
+      served.push(name);
+      ends.set(name, turn.end);
+    }
+    return turn;
+  };
+  const end = async (name: string): Promise<void> => {
+    ends.get(name)?.();
+    await new Promise(setImmediate);
+  };
+  return { ask, served, end };
+}
+
+describe('the turns of those who ask runs for something', () => {
+  it('are two at a time of one run, and three of all; a run that waits gets the next one', async () => {
+    const { ask, served, end } = asking(makeTurns(limits));
+    for (const name of ['a1', 'a2', 'a3', 'a4']) void ask(name, 'a');
+    for (const name of ['b1', 'b2']) void ask(name, 'b');
+    await new Promise(setImmediate);
+    assert.deepEqual(served, ['a1', 'a2', 'b1']);
+    await end('a1');
+    await end('a1');
+    assert.deepEqual(served, ['a1', 'a2', 'b1', 'a3'], 'a turn ends once');
+    await end('a2');
+    assert.deepEqual(served.slice(4), ['b2']);
+    for (const name of ['a3', 'b1', 'b2']) await end(name);
+    assert.deepEqual(served.slice(5), ['a4']);
+  });
+
+  it('come to decisions before submits', async () => {
+    const { ask, served, end } = asking(makeTurns({ ...limits, perRun: 1 }));
+    void ask('works', 'a');
+    void ask('submit', 'a');
+    void ask('decision', 'a', 'others');
+    await end('none');
+    await end('works');
+    await end('decision');
+    assert.deepEqual(served, ['works', 'decision', 'submit']);
+  });
+
+  it('are refused where as many of that kind wait as may, and not to those of another kind or run', async () => {
+    const { ask, served } = asking(makeTurns(limits));
+    for (let n = 0; n < 4; n += 1) void ask(`a${n}`, 'a');
+    assert.deepEqual(await ask('too many', 'a'), { kind: 'full' });
+    void ask('decision', 'a', 'others');
+    assert.equal((await ask('b', 'b')).kind, 'turn');
+    assert.deepEqual(served, ['a0', 'a1', 'b']);
+  });
+
+  it('are waited for so long and no longer; who has left is not served', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { ask, served, end } = asking(makeTurns(limits));
+    void ask('a1', 'a');
+    void ask('a2', 'a');
+    const waiting = ask('a3', 'a');
+    t.mock.timers.tick(999);
+    void ask('a4', 'a');
+    t.mock.timers.tick(1);
+    assert.deepEqual(await waiting, { kind: 'late' });
+    await end('a1');
+    assert.deepEqual(served, ['a1', 'a2', 'a4']);
+    t.mock.timers.tick(2_000);
+    await end('a2');
+    assert.equal((await ask('a5', 'a')).kind, 'turn');
+  });
+});
