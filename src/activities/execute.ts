@@ -1,6 +1,5 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Executing, Outcome, RunState } from '../engine/state.js';
-import type { PayloadRef } from '../model/records.js';
 import type { ExecutorResult } from '../executors/types.js';
 import { appendRun } from '../audit/index.js';
 import { withTransaction, type Tx } from '../db/index.js';
@@ -22,15 +21,9 @@ import { grantProblem } from './grants.js';
 import { keepable } from './keepable.js';
 import { makeKit } from './kit.js';
 import type { StoredStep } from './persist.js';
-import { persistently } from './persistently.js';
+import { persistently, type Surroundings } from './persistently.js';
 import { settle } from './settle.js';
 import type { ExecuteInput, Stepped } from './types.js';
-
-/** What the activity's surroundings give: signs of life, and the end of this worker. */
-export interface Surroundings {
-  /** Aborts when the worker shuts down; never because the run was cancelled: an outcome comes first. */
-  readonly shutdown: AbortSignal;
-}
 
 interface Begun {
   readonly kind: 'begun';
@@ -218,7 +211,8 @@ async function endWell(
   { finishedAt, ...timing }: Timing,
 ): Promise<Ended> {
   const { id: action } = executing.action;
-  const outputRef = await putOutput(deps, tx, row.id, result.output);
+  const text = JSON.stringify(result.output ?? null);
+  const outputRef = await deps.payloads.put(tx, row.id, 'output', 'application/json', text);
   const effectPossible = hasEffect(executing, executor);
   const end = { outcome: 'succeeded', errorClass: null, effectPossible, nextAt: null } as const;
   await finishAttempt(tx, { ...end, action, attempt, finishedAt });
@@ -299,8 +293,4 @@ async function alreadyEnded(
   const ended = attempts.find((one) => one.attempt === begun.next.attempt);
   if (ended === undefined || ended.outcome === null) return null;
   return { kind: 'again', delayMs: ended.nextAt === null ? 0 : Date.parse(ended.nextAt) - Date.now() };
-}
-
-async function putOutput(deps: ActivityDeps, tx: Tx, run: string, output: unknown): Promise<PayloadRef> {
-  return deps.payloads.put(tx, run, 'output', 'application/json', JSON.stringify(output ?? null));
 }

@@ -1,5 +1,10 @@
 import { isUnavailable } from '../db/index.js';
-import type { Surroundings } from './execute.js';
+
+/** What the activity's surroundings give: the end of this worker. */
+export interface Surroundings {
+  /** Aborts when the worker shuts down; never because the run was cancelled: an outcome comes first. */
+  readonly shutdown: AbortSignal;
+}
 
 /** Postgres's: not serialisable, a deadlock, a lock that was not to be had. Nothing was written, and the same write can succeed. */
 const contended: readonly unknown[] = ['40001', '40P01', '55P03'];

@@ -12,7 +12,12 @@ interface Asked {
 }
 
 const { bundle, run, history } = JSON.parse(await text(process.stdin)) as Asked;
-Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+// Temporal's core would log to this process's output, where the answer alone belongs.
+const logging = { filter: 'off', forward: {} };
+Runtime.install({
+  ...{ logger: new DefaultLogger('ERROR'), shutdownSignals: [] },
+  telemetryOptions: { logging },
+});
 const problem = await Worker.runReplayHistory(
   { workflowBundle: { codePath: bundle } },
   historyFromJSON(history),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { jsonValue } from '../../src/client/attest.js';
 import { newId } from '../../src/model/ids.js';
+import { mostUnanswered } from '../../src/model/limits.js';
 import type { SealedMessage } from '../../src/model/message.js';
 import { getMessage, withdrawMessage } from '../../src/store/messages.js';
 import {
@@ -183,6 +184,16 @@ describe('a message', () => {
     await run.take(bell(sent));
     assert.deepEqual(await refusals(run), []);
     assert.equal(await taken(run), 1);
+  });
+
+  it('is found by one look at the store, beside as many others as a run can have waiting', async () => {
+    const start = await governed.recordStart('calls');
+    const run = governed.handle(start.run);
+    const sent: SealedMessage[] = [];
+    for (let n = 0; n < mostUnanswered; n += 1)
+      sent.push(await ask(run), await run.ask(operator, { kind: 'retry' }));
+    await run.take(bell(start), { kind: 'look' });
+    for (const each of sent) assert.equal(await revOf(each), 1);
   });
 
   it('that was withdrawn is never taken: not by its bell, not by a look, not when the run ends', async () => {

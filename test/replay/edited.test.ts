@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { after, before, describe, it } from 'node:test';
+import type { Client } from '@temporalio/client';
+import type { History } from '@temporalio/common/lib/proto-utils.js';
+import { benchPolicies, connectGoverned, type Governed } from '../../bench/governed.js';
+import type * as Replay from '../../src/client/replay.js';
+import { asSuperuser } from '../support/database.js';
+import { projectRoot } from '../support/paths.js';
+import { startStack, type Stack } from '../support/stack.js';
+
+// A replay tells a history that is not the run's own from the one that is: one lie for each thing that it compares.
+
+const dist = join(projectRoot, 'dist');
+type Event = NonNullable<History['events']>[number];
+type Payload = { data?: Uint8Array | null };
+
+/** Replaces a value of the first payload that has it. */
+function edit(payloads: readonly Payload[], name: string, value: unknown): void {
+  for (const payload of payloads) {
+    const text = Buffer.from(payload.data ?? []).toString('utf8');
+    if (!text.includes(`"${name}":`)) continue;
+    payload.data = Buffer.from(JSON.stringify({ ...(JSON.parse(text) as object), [name]: value }));
+    return;
+  }
+  assert.fail(`no payload has \`${name}\``);
+}
+
+const eventsOf = ({ events }: History): Event[] => [...(events ?? [])];
+const stepResults = (history: History): Payload[] =>
+  eventsOf(history)
+    .flatMap((event) => event.markerRecordedEventAttributes?.details?.['result']?.payloads ?? [])
+    .reverse();
+const bells = (history: History): Payload[] =>
+  eventsOf(history).flatMap((event) => event.workflowExecutionSignaledEventAttributes?.input?.payloads ?? []);
+
+describe('a replay', () => {
+  let stack: Stack;
+  let governed: Governed;
+  let run: string;
+  let replayRun: typeof Replay.replayRun;
+  before(async () => {
+    // Built, since it replays in a process of its own.
+    const built: unknown = await import(pathToFileURL(join(dist, 'client', 'replay.js')).href);
+    ({ replayRun } = built as typeof Replay);
+    stack = await startStack({ policies: benchPolicies });
+    governed = await connectGoverned(stack);
+    const parked = await governed.park();
+    await governed.approve(parked);
+    await governed.ended(parked.run);
+    run = parked.run;
+  });
+  after(async () => {
+    await governed.close();
+    await stack.stop();
+  });
+
+  const replayed = async (change: (history: History) => void): Promise<Replay.ReplayReport> => {
+    const { deps } = governed;
+    const history = await deps.temporal.workflow.getHandle(run).fetchHistory();
+    change(history);
+    const workflow = { getHandle: () => ({ fetchHistory: () => Promise.resolve(history) }) };
+    const told = { workflow } as unknown as Client;
+    const workflowBundle = join(dist, 'workflow-bundle.js');
+    const report = await replayRun({ ...deps, workflowBundle, forNamespace: () => told }, run);
+    assert.ok(report !== 'busy');
+    return report;
+  };
+  const failing = async (change: (history: History) => void): Promise<readonly string[]> => {
+    const { ok, checks } = await replayed(change);
+    const names = checks.flatMap((check) => (check.ok ? [] : [check.name]));
+    assert.equal(ok, names.length === 0);
+    return names;
+  };
+
+  it('of its own history finds nothing', async () => {
+    assert.deepEqual(await failing(() => undefined), []);
+  });
+
+  it('says that the kernel goes another way than the history', async () => {
+    const names = await failing((history) => {
+      const scheduled = eventsOf(history).find((event) => event.activityTaskScheduledEventAttributes);
+      const { activityType } = scheduled?.activityTaskScheduledEventAttributes ?? {};
+      assert.ok(activityType);
+      activityType.name = 'another';
+    });
+    assert.deepEqual(names, ['kernel']);
+  });
+
+  for (const [name, value] of [
+    ['digest', `sha256:${'0'.repeat(64)}`],
+    ['head', `sha256:${'0'.repeat(64)}`],
+    ['state', 'elsewhere'],
+    ['runStatus', 'stuck'],
+    ['version', 99],
+  ] as const)
+    it(`says that a step of the history is not the store's: \`${name}\``, async () => {
+      const names = await failing((history) => edit(stepResults(history), name, value));
+      assert.ok(names.includes('steps'), names.join());
+    });
+
+  it('says that a bell of the history is of no message', async () => {
+    const names = await failing((history) => edit(bells(history), 'digest', 'sha256:another'));
+    assert.deepEqual(names, ['messages']);
+  });
+
+  it('says that a link of the chain does not hold', async () => {
+    await asSuperuser(
+      stack.databaseUrl,
+      `alter table audit_record disable trigger user;
+       update audit_record set body = convert_to(replace(convert_from(body, 'UTF8'), '"run.started"', '"run.retried"'), 'UTF8')
+        where run = '${run}';
+       alter table audit_record enable trigger user`,
+    );
+    assert.deepEqual(await failing(() => undefined), ['chain']);
+  });
+});
