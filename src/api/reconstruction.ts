@@ -1,8 +1,9 @@
 import { readRecords, type AuditItem } from '../audit/index.js';
-import { isObject, type Json, type JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/json.js';
 import type { PayloadRef } from '../model/records.js';
 import type { RunRow } from '../store/runs.js';
 import type { ApiDeps } from './deps.js';
+import { showAll } from './reconstruction-values.js';
 
 /** One action as the record tells it; payloads by reference until they are read. */
 export interface Told {
@@ -45,7 +46,8 @@ export async function reconstruct(deps: ApiDeps, row: RunRow): Promise<JsonObjec
     items.push(...more);
     if (more.length < pageSize) break;
   }
-  const actions = await Promise.all(tell(items).map((one) => show(deps, one)));
+  const actions = await showAll(deps, tell(items));
+  const omitted = actions.reduce((sum, one) => sum + one.omitted, 0);
   const expected = actions.reduce((sum, one) => sum + one.expected, 0);
   const missing = actions.reduce((sum, one) => sum + one.missing, 0);
   const score = expected === 0 ? 1 : Math.round(((expected - missing) / expected) * 1_000) / 1_000;
@@ -54,6 +56,7 @@ export async function reconstruct(deps: ApiDeps, row: RunRow): Promise<JsonObjec
     traceId: row.traceId,
     complete: missing === 0,
     score,
+    ...(omitted === 0 ? {} : { omitted }),
     actions: actions.map((one) => one.body),
   };
 }
@@ -195,59 +198,4 @@ function refsOf(item: AuditItem): PayloadRef[] {
 function textOf(value: JsonObject | null, key: string): string {
   const found = value?.[key];
   return typeof found === 'string' ? found : '';
-}
-
-interface Shown {
-  readonly body: JsonObject;
-  readonly expected: number;
-  readonly missing: number;
-}
-
-/** The eight parts, and which of those that there should be are not there. */
-async function show(deps: ApiDeps, told: Told): Promise<Shown> {
-  const read = (role: PayloadRef['role']): Promise<string | null> =>
-    readText(deps, told.refs.find((ref) => ref.role === role) ?? null);
-  const [prompt, response, args, output, reason] = await Promise.all([
-    read('prompt'),
-    read('response'),
-    read('args'),
-    readText(deps, told.output),
-    readText(deps, told.approval?.reason ?? null),
-  ]);
-  const input = args === null ? null : (JSON.parse(args) as Json);
-  const requested = told.refs.some((ref) => ref.role === 'args');
-  const parts: readonly (readonly [string, boolean, boolean])[] = [
-    ['prompt', told.byAgent, prompt !== null],
-    ['response', told.byAgent, response !== null],
-    ['input', requested, input !== null],
-    ['approval', told.gated && told.outcome !== 'none', told.approval !== null],
-    ['output', told.output !== null, output !== null],
-    ['timing', told.started !== null, told.settledAt !== null],
-  ];
-  const missing = parts.flatMap(([name, wanted, there]) => (wanted && !there ? [name] : []));
-  const { approval } = told;
-  const body: JsonObject = {
-    id: told.id,
-    transition: told.transition,
-    tool: told.tool,
-    prompt,
-    response,
-    input: isObject(input) ? input : null,
-    policy: told.policy,
-    approval:
-      approval === null
-        ? null
-        : { decision: approval.decision, by: approval.by, at: approval.at, reason, digest: approval.digest },
-    output: output === null ? null : (JSON.parse(output) as Json),
-    timing: { requestedAt: told.requestedAt, startedAt: told.started, settledAt: told.settledAt },
-    attempts: told.attempts,
-    errors: told.errors,
-    missing,
-  };
-  return { body, expected: parts.filter(([, wanted]) => wanted).length, missing: missing.length };
-}
-
-async function readText(deps: ApiDeps, ref: PayloadRef | null): Promise<string | null> {
-  const bytes = ref === null ? null : await deps.payloads.get(deps.pool, ref);
-  return bytes === null ? null : bytes.toString('utf8');
 }

@@ -87,6 +87,15 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
   };
 }
 
+/** Those of the payloads that are there and not erased, without reading one. */
+export async function keptPayloads(q: Queryable, refs: readonly PayloadRef[]): Promise<ReadonlySet<string>> {
+  const { rows } = await q.query<{ id: string }>(
+    'select p.id from payload p join payload_key k on k.run = p.run where p.id = any($1) and k.wrapped is not null',
+    [refs.map((ref) => ref.payload)],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
 /** Only under the key that the store has for the run: anything else could never be read again. */
 async function insert(
   q: Queryable,

@@ -235,6 +235,7 @@ export const auditPage = named(
   'AuditPage',
   z.strictObject({ data: z.array(auditItem), nextCursor: textOrNull, asOfSize: count }),
 );
+const omittedValue = z.strictObject({ part: text, bytes: count, commit: text, payload: text });
 export const reconstruction = named(
   'Reconstruction',
   z.strictObject({
@@ -242,7 +243,11 @@ export const reconstruction = named(
     traceId: text,
     complete: z.boolean(),
     score: z.number(),
-    actions: z.array(z.looseObject({ transition: text, missing: z.array(text) })),
+    /** How many values are named and not carried, because the answer would be too large. */
+    omitted: count.optional(),
+    actions: z.array(
+      z.looseObject({ transition: text, missing: z.array(text), omitted: z.array(omittedValue).optional() }),
+    ),
   }),
 );
 export const history = named('History', z.strictObject({ events: z.array(json) }));

@@ -46,4 +46,34 @@ describe('an answer is no larger than this service carries', () => {
       assert.ok(pages >= 2 && pages <= 3, `${pages + 1} pages of ${query}`);
     }
   });
+
+  it('so a reconstruction names the values that are too many bytes, and misses none of them', async () => {
+    const run = await start();
+    for (let n = 0; n < 6; n += 1)
+      await api.ask('agent', 'POST', `/v1/runs/${run}/transitions/bank.pay`, {
+        arguments: { amount: 1, currency: String(n).repeat(large) },
+        trace: { prompt: `pay ${n}`, response: 'paid' },
+      });
+    const path = `/v1/runs/${run}/reconstruction`;
+    const { body, text } = await api.ask('auditor', 'GET', path);
+    assert.ok(text.length < mostAnswerBytes + 100_000, `${text.length} bytes`);
+    const told = body.actions.map((one: any) => [
+      one.input?.currency.length ?? null,
+      one.omitted?.map(({ part, bytes }: { part: string; bytes: number }) => [part, bytes]) ?? null,
+    ]);
+    const bytes = JSON.stringify({ amount: 1, currency: '0'.repeat(large) }).length;
+    assert.deepEqual(told, [
+      ...Array<unknown>(4).fill([large, null]),
+      ...Array<unknown>(2).fill([null, [['input', bytes]]]),
+    ]);
+    assert.deepEqual([body.omitted, body.complete, body.actions[5].prompt], [2, true, 'pay 5']);
+    const { rows } = await api.database.asSuperuser('select commit from payload where id = $1', [
+      body.actions[5].omitted[0].payload,
+    ]);
+    assert.deepEqual(rows, [{ commit: body.actions[5].omitted[0].commit }]);
+    await api.database.asSuperuser('update payload_key set wrapped = null where run = $1', [run]);
+    const erased = (await api.ask('auditor', 'GET', path)).body;
+    assert.deepEqual([erased.omitted, erased.complete], [undefined, false]);
+    assert.ok(erased.actions[5].missing.includes('input'));
+  });
 });
