@@ -1,5 +1,6 @@
 import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
+import type { Told } from './mask.js';
 import { markedJson, parseExactly, unmark, type ExactJson } from './exact-json.js';
 
 // What an MCP server says, before the SDK reads it and after: numbers as they were written, and results that are none.
@@ -87,7 +88,7 @@ const blockKinds: Readonly<Record<string, readonly (readonly [string, 'string' |
 };
 
 /** What is structured, else a single text that is JSON, else the content as it came. */
-export function readToolResult(result: JsonObject): ToolResult {
+export function readToolResult(result: JsonObject, told: Told): ToolResult {
   const malformed = (why: string): ToolResult => ({ status: 'malformed', why });
   const why = result[notAResult];
   if (typeof why === 'string') return malformed(why);
@@ -95,7 +96,9 @@ export function readToolResult(result: JsonObject): ToolResult {
   if (typeof isError !== 'boolean') return malformed('`isError` is neither true nor false');
   if (!Array.isArray(content)) return malformed('`content` is no array');
   const blocks = content as readonly Json[];
-  const wrong = blocks.map(blockProblem).find((problem) => problem !== null);
+  const wrong = blocks
+    .map((block, index) => blockProblem(block, index, told))
+    .find((problem) => problem !== null);
   if (wrong !== undefined) return malformed(wrong);
   if (structuredContent !== undefined && !isObject(structuredContent))
     return malformed('`structuredContent` is no object');
@@ -106,12 +109,14 @@ export function readToolResult(result: JsonObject): ToolResult {
   return { status: 'read', output: output.value, exact: output.exact, isError, text: textOf(blocks) };
 }
 
-function blockProblem(block: Json, index: number): string | null {
+function blockProblem(block: Json, index: number, told: Told): string | null {
   if (!isObject(block)) return `block ${index} of \`content\` is no object`;
   const { type } = block;
   const fields = typeof type === 'string' && Object.hasOwn(blockKinds, type) ? blockKinds[type] : undefined;
-  if (fields === undefined)
-    return `block ${index} of \`content\` has the unknown type \`${String(JSON.stringify(type)).slice(0, 40)}\``;
+  if (fields === undefined) {
+    const shown = told.start(String(JSON.stringify(type)), 40);
+    return `block ${index} of \`content\` has the unknown type \`${shown}\``;
+  }
   const missing = fields.find(([name, kind]) =>
     kind === 'string' ? typeof block[name] !== 'string' : !isObject(block[name]),
   );

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
-import { runCall } from '../../src/executors/index.js';
+import { closeExecutors, runCall } from '../../src/executors/index.js';
 import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import type { Connection } from '../../src/model/policy-set.js';
@@ -14,7 +14,10 @@ let target: Target;
 before(async () => {
   target = await makeTarget();
 });
-after(() => target.close());
+after(async () => {
+  await closeExecutors();
+  await target.close();
+});
 
 const restCall: Call = {
   ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/' },

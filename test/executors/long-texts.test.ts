@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseExactly } from '../../src/executors/exact-json.js';
+import { makeMask } from '../../src/executors/mask.js';
 import { readableEvents, readableMessage, readToolResult } from '../../src/executors/mcp-message.js';
 import { isExactNumber } from '../../src/model/json.js';
 
@@ -26,7 +27,7 @@ describe('a mebibyte', { timeout }, () => {
       assert.equal(parseExactly(text).status, 'malformed');
       assert.equal(readableMessage(text), null);
       const content = [{ type: 'text', text }];
-      const read = readToolResult({ content });
+      const read = readToolResult({ content }, makeMask([]));
       assert.ok(read.status === 'read');
       assert.deepEqual(read.output, { content });
     });
