@@ -1,21 +1,52 @@
-import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
+import { randomUUID } from 'node:crypto';
+import { JSONRPCMessageSchema, McpError } from '@modelcontextprotocol/sdk/types.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import type { Told } from './mask.js';
-import { markedJson, parseExactly, unmark, type ExactJson } from './exact-json.js';
+import { isMarked, markedJson, parseExactly, unmark, type ExactJson } from './exact-json.js';
 
 // What an MCP server says, before the SDK reads it and after: numbers as they were written, and results that are none.
 
-const notAResult = 'countersign/not-a-result';
+/** Nobody outside knows it, so no server can say it. */
+const ours = randomUUID();
+const notAResult = `not-a-result:${ours}`;
+/** In the data of an error that a server answered: the SDK's own have the same codes. */
+const saidByServer = `said-by-server:${ours}`;
 
-/** A message's text for the SDK's own parser, which drops an answer whose result it does not know: nobody would hear of it. */
+/** A message's text for the SDK's own parser, which drops an answer that it does not know: nobody would hear of it. */
 export function readableMessage(text: string): string | null {
   const marked = markedJson(text);
   if (marked === null) return null;
-  const { value: message } = marked;
-  if (!isObject(message) || !Object.hasOwn(message, 'result')) return marked.text;
-  if (JSONRPCMessageSchema.safeParse(message).success) return marked.text;
-  const why = isObject(message['result']) ? 'its result has a malformed `_meta`' : 'its result is no object';
-  return JSON.stringify({ jsonrpc: '2.0', id: message['id'], result: { [notAResult]: why } });
+  const { value } = marked;
+  const readable = Array.isArray(value)
+    ? value.map((one: Json) => readableAnswer(one))
+    : readableAnswer(value);
+  const isSame = Array.isArray(value)
+    ? value.every((one: Json, index) => (readable as Json[])[index] === one)
+    : readable === value;
+  return isSame ? marked.text : JSON.stringify(readable);
+}
+
+function readableAnswer(message: Json): Json {
+  if (!isObject(message)) return message;
+  const broken = (why: string): Json => ({
+    jsonrpc: '2.0',
+    id: message['id'] ?? null,
+    result: { [notAResult]: why },
+  });
+  const { result, error } = message;
+  if (error !== undefined && result === undefined && message['method'] === undefined) {
+    const { code = null, message: words = null } = isObject(error) ? error : {};
+    const isError = Number.isSafeInteger(code) && typeof words === 'string' && !isMarked(words);
+    if (!isError) return broken('it is an error without a code or a message');
+    return { ...message, error: { code, message: words, data: saidByServer } };
+  }
+  if (result === undefined || JSONRPCMessageSchema.safeParse(message).success) return message;
+  return broken(isObject(result) ? 'its result has a malformed `_meta`' : 'its result is no object');
+}
+
+/** The server answered, and said no. An error of the SDK itself is none: a lost connection, a time that ran out. */
+export function isServersWord(error: unknown): error is McpError {
+  return error instanceof McpError && error.data === saidByServer;
 }
 
 /**
@@ -114,13 +145,19 @@ function blockProblem(block: Json, index: number, told: Told): string | null {
   const { type } = block;
   const fields = typeof type === 'string' && Object.hasOwn(blockKinds, type) ? blockKinds[type] : undefined;
   if (fields === undefined) {
-    const shown = told.start(String(JSON.stringify(type)), 40);
+    const plain = type === undefined ? null : unmark(type);
+    const shown = told.start(plain?.status === 'parsed' ? JSON.stringify(plain.value) : 'none', 40);
     return `block ${index} of \`content\` has the unknown type \`${shown}\``;
   }
   const missing = fields.find(([name, kind]) =>
-    kind === 'string' ? typeof block[name] !== 'string' : !isObject(block[name]),
+    kind === 'string' ? !isText(block[name]) : !isObject(block[name]),
   );
   return missing === undefined ? null : `block ${index} of \`content\` has no \`${missing[0]}\``;
+}
+
+/** A number that is kept as text was none. */
+function isText(value: Json | undefined): boolean {
+  return typeof value === 'string' && !isMarked(value);
 }
 
 function outputOf(blocks: readonly Json[], structured: JsonObject | undefined): ExactJson {

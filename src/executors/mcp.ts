@@ -1,13 +1,12 @@
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { z } from 'zod';
-import { ErrorCode, McpError } from '@modelcontextprotocol/sdk/types.js';
 import type { Executor } from '../engine/plan.js';
 import { resolveTemplate } from '../engine/template.js';
 import type { JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
 import { headersProblem, httpSession, type HttpProblem } from './mcp-http.js';
-import { readToolResult, takesArgument } from './mcp-message.js';
+import { isServersWord, readToolResult, takesArgument } from './mcp-message.js';
 import { openStdio } from './mcp-stdio.js';
 import {
   failure,
@@ -90,7 +89,7 @@ async function overStdio(
     return toResult(call, await callTool(session.client, params, context, deadline), context);
   } catch (error) {
     const stopped = deadline.stopped();
-    usable = stopped === null && isProtocolAnswer(error);
+    usable = stopped === null && isServersWord(error);
     if (stopped !== null) return stoppedResult(context, stopped, called, who(call));
     if (usable) return refusedByServer(call, error, context);
     const message = `${who(call)}: its server ended${session.problem(context.told)}`;
@@ -138,7 +137,7 @@ async function overHttp(
     const stopped = deadline.stopped();
     if (stopped !== null) return stoppedResult(context, stopped, sent, who(call));
     if (problem !== null) return httpFailure(call, problem, sent, context);
-    if (isProtocolAnswer(error)) return refusedByServer(call, error, context);
+    if (isServersWord(error)) return refusedByServer(call, error, context);
     const message = `${who(call)}: the connection broke off`;
     return sent
       ? failureAfterSending(context, 'connection', message)
@@ -203,7 +202,7 @@ async function takesKey(
       .request({ method: 'tools/list', params }, toolList, optionsOf(context, deadline))
       // A server need not be able to list its tools.
       .catch((error: unknown) => {
-        if (isProtocolAnswer(error) || error instanceof z.core.$ZodError) return { tools: [] };
+        if (isServersWord(error) || error instanceof z.core.$ZodError) return { tools: [] };
         throw error;
       });
     for (const one of listed.tools) found.set(one.name, takesArgument(one as JsonObject, keyName));
@@ -232,12 +231,6 @@ async function callTool(
 ): Promise<JsonObject> {
   const request = { method: 'tools/call', params } as const;
   return (await client.request(request, z.looseObject({}), optionsOf(context, deadline))) as JsonObject;
-}
-
-/** The server answered, and said no: not a lost connection. */
-function isProtocolAnswer(error: unknown): boolean {
-  const lost: readonly number[] = [ErrorCode.ConnectionClosed, ErrorCode.RequestTimeout];
-  return error instanceof McpError && !lost.includes(error.code);
 }
 
 function refusedByServer(call: McpCall, error: unknown, context: DriverContext): ExecutorResult {

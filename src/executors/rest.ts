@@ -196,7 +196,7 @@ function statusFailure(
 ): Failure {
   const retryAfter = retryAfterMs(response.headers['retry-after'], Date.now());
   const hint = shown.status >= 300 && shown.status <= 399 ? ', and redirects are not followed' : '';
-  const message = `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.path}\`${hint}`;
+  const message = `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.writtenPath}\`${hint}`;
   const errorClass = classOfStatus(shown.status);
   const said = {
     response: { ...shown },

@@ -18,6 +18,8 @@ export type Call =
       readonly connection: string;
       readonly method: string;
       readonly path: string;
+      /** As it is written, holes and all: what a message names. Arguments can be erased, and messages stay. */
+      readonly writtenPath: string;
       readonly query: readonly (readonly [string, string])[];
       readonly headers: readonly (readonly [string, string])[];
       readonly body: Json | undefined;

@@ -26,7 +26,7 @@ const ask = (answer: TargetAnswer): Promise<ExecutorResult> => {
     headers: { authorization: 'env://TEST_TOKEN' },
   };
   const call: Call = {
-    ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/' },
+    ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/', writtenPath: '/' },
     ...{ query: [], headers: [], body: undefined },
   };
   return runCall(call, contextWith(connection, { references }));
