@@ -50,10 +50,10 @@ export function isServersWord(error: unknown): error is McpError {
 }
 
 /**
- * The text of a stream of events, which comes in any pieces, as the whole events that have ended by then: one that does not
+ * The text of a stream of events, which comes in any pieces, as what each of its lines ends: an event or nothing. One that does not
  * end is none. A message may be spread over several `data:` lines, between two of its tokens, and only all of them are JSON.
  */
-export function readableEvents(): (text: string) => string {
+export function readableEvents(): (text: string) => Generator<string> {
   let event: string[] = [];
   let held: string[] = [];
   let endedInReturn = false;
@@ -67,15 +67,14 @@ export function readableEvents(): (text: string) => string {
     event = [];
     return lines.map((one) => `${one}\n`).join('');
   };
-  return (text) => {
-    if (text === '') return '';
+  return function* (text) {
+    if (text === '') return;
     const own = endedInReturn && text.startsWith('\n') ? text.slice(1) : text;
     endedInReturn = text.endsWith('\r');
     const lines = own.split(/\r\n|\r|\n/);
     const rest = lines.pop() ?? '';
-    const ended = lines.map(endLine).join('');
+    for (const line of lines) yield endLine(line);
     held.push(rest);
-    return ended;
   };
 }
 
