@@ -179,6 +179,21 @@ const purity = [
   { files: ['src/workflows/**/*.ts'], rules: { 'no-restricted-syntax': ['error', locales] } },
 ];
 
+/** What a target wrote is masked before it is cut, and one file does both. */
+const cuts = {
+  files: ['src/executors/**/*.ts'],
+  ignores: ['src/executors/mask.ts'],
+  rules: {
+    'no-restricted-syntax': [
+      'error',
+      ...[
+        'CallExpression[callee.property.name=/^(slice|substring|substr)$/][arguments.0.value=0]',
+        'ImportSpecifier[imported.name=/^truncate/]',
+      ].map((selector) => ({ selector, message: 'cut a target’s text with `told`, which masks it first' })),
+    ],
+  },
+};
+
 /** Files beyond the limits, each named here with its reason. */
 const longerFiles = [];
 
@@ -223,6 +238,7 @@ export default tseslint.config(
   { files: longerFiles.length === 0 ? ['src/none'] : longerFiles, rules: { 'max-lines': 'off' } },
   ...Object.entries(doors).map(([room, door]) => doorRules(room, door)),
   ...purity,
+  cuts,
   {
     files: ['test/**/*.ts'],
     rules: {

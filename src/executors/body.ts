@@ -9,6 +9,7 @@ import {
   inflateRaw,
 } from 'node:zlib';
 import type { Transform } from 'node:stream';
+import type { Told } from './mask.js';
 import { codeOf } from './network.js';
 
 // The bytes of an answer to its text: content encodings that nobody asked for, byte order marks and charsets. What a
@@ -33,29 +34,37 @@ const unpackers: Readonly<Record<string, Unpack>> = {
   deflate: (bytes, options) => ((bytes[0] ?? 0) % 16 === 8 ? inflateBytes : inflateRawBytes)(bytes, options),
 };
 
+/** In the order of undoing. */
 function encodingsOf(header: string | undefined): string[] {
-  const names = (header ?? '').split(',').map((name) => name.trim().toLowerCase());
-  return names.filter((name) => name !== '' && name !== 'identity').reverse();
+  const names = (header ?? '').split(',').map((name) => name.trim());
+  return names.filter((name) => name !== '' && name.toLowerCase() !== 'identity').reverse();
 }
+
+/** Of a name that the target gave to something. */
+const longestName = 40;
 
 /** Undoes the content encodings; `limit` is for what comes out of each. */
 export async function unpackBody(
   bytes: Buffer,
   encoding: string | undefined,
   limit: number,
+  told: Told,
 ): Promise<Unpacked> {
   let unpacked = bytes;
   for (const name of encodingsOf(encoding)) {
     if (unpacked.length === 0) break;
-    const unpack = Object.hasOwn(unpackers, name) ? unpackers[name] : undefined;
-    if (unpack === undefined)
-      return { status: 'unreadable', why: `its content encoding \`${name.slice(0, 40)}\` is not read here` };
+    const known = name.toLowerCase();
+    const unpack = Object.hasOwn(unpackers, known) ? unpackers[known] : undefined;
+    if (unpack === undefined) {
+      const shown = told.start(name, longestName);
+      return { status: 'unreadable', why: `its content encoding \`${shown}\` is not read here` };
+    }
     try {
       unpacked = await unpack(unpacked, { maxOutputLength: limit });
     } catch (error) {
       const code = codeOf(error);
       if (code === 'ERR_BUFFER_TOO_LARGE') return { status: 'too_large' };
-      return { status: 'unreadable', why: `its body is no whole \`${name}\` (${code})` };
+      return { status: 'unreadable', why: `its body is no whole \`${known}\` (${code})` };
     }
   }
   return { status: 'unpacked', bytes: unpacked };
@@ -63,7 +72,8 @@ export async function unpackBody(
 
 /** The same for an answer that is read as it comes; null where one of its encodings is not read here. */
 export function unpackStreams(encoding: string | undefined): Transform[] | null {
-  const streams = encodingsOf(encoding).map((name) => {
+  const streams = encodingsOf(encoding).map((written) => {
+    const name = written.toLowerCase();
     if (name === 'gzip' || name === 'x-gzip') return createGunzip();
     if (name === 'deflate') return createInflate();
     return name === 'br' ? createBrotliDecompress() : null;
@@ -77,15 +87,21 @@ export type Decoded =
   | { readonly status: 'unreadable'; readonly why: string };
 
 /** A byte order mark says more than the content type; without either it is UTF-8. `strict`: nothing is replaced. */
-export function decodeBody(bytes: Buffer, contentType: string | undefined, strict: boolean): Decoded {
+export function decodeBody(
+  bytes: Buffer,
+  contentType: string | undefined,
+  strict: boolean,
+  told: Told,
+): Decoded {
   const named = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType ?? '')?.[1];
   const charset = markedCharset(bytes) ?? named ?? 'utf-8';
   try {
     return { status: 'text', text: new TextDecoder(charset, { fatal: strict }).decode(bytes) };
   } catch (error) {
+    const shown = told.start(charset, longestName);
     if (error instanceof RangeError)
-      return decodeUnnamed(bytes, strict, `its charset \`${charset.slice(0, 40)}\` is not known here`);
-    return { status: 'unreadable', why: `its body is not in \`${charset.slice(0, 40)}\`` };
+      return decodeUnnamed(bytes, strict, `its charset \`${shown}\` is not known here`);
+    return { status: 'unreadable', why: `its body is not in \`${shown}\`` };
   }
 }
 

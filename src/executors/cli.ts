@@ -3,8 +3,8 @@ import { statSync } from 'node:fs';
 import { isAbsolute, resolve as resolvePath } from 'node:path';
 import type { Executor } from '../engine/plan.js';
 import type { Connection } from '../model/policy-set.js';
-import { truncate, truncateStart } from '../model/text.js';
 import { parseExactly } from './exact-json.js';
+import type { Told } from './mask.js';
 import { codeOf } from './network.js';
 import {
   failure,
@@ -15,7 +15,15 @@ import {
   unusableAnswer,
   type Deadline,
 } from './outcome.js';
-import type { Built, Call, ExecutorDriver, ExecutorResult, RunContext, Scopes } from './types.js';
+import type {
+  Built,
+  Call,
+  DriverContext,
+  ExecutorDriver,
+  ExecutorResult,
+  RunContext,
+  Scopes,
+} from './types.js';
 import { pathText, resolveTextValue, unusable } from './values.js';
 
 type CliCall = Extract<Call, { kind: 'cli' }>;
@@ -54,7 +62,7 @@ function buildCli(executor: Extract<Executor, { kind: 'cli' }>, scopes: Scopes):
   return { status: 'built', call: { kind: 'cli', connection: executor.connection, args, stdin: given } };
 }
 
-async function runCli(call: CliCall, context: RunContext): Promise<ExecutorResult> {
+async function runCli(call: CliCall, context: DriverContext): Promise<ExecutorResult> {
   const { connection } = context;
   if (connection?.kind !== 'cli') {
     return failure(
@@ -195,7 +203,8 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-function result(call: CliCall, ended: Ended, context: RunContext): ExecutorResult {
+function result(call: CliCall, ended: Ended, context: DriverContext): ExecutorResult {
+  const { told } = context;
   const who = `command of connection \`${call.connection}\``;
   switch (ended.kind) {
     case 'not_started':
@@ -220,19 +229,19 @@ function result(call: CliCall, ended: Ended, context: RunContext): ExecutorResul
           'permanent',
           `the ${who} was ended by ${ended.signal ?? 'a signal'}`,
         );
-      return failure('permanent', `the ${who} exited with code ${exitCode}${lastWords(stderr, context)}`, {
+      return failure('permanent', `the ${who} exited with code ${exitCode}${lastWords(stderr, told)}`, {
         response: {
           ...output,
-          stdout: truncate(stdout, maxFailedText, ''),
-          stderr: truncateStart(stderr, maxFailedText, ''),
+          stdout: told.start(stdout, maxFailedText, ''),
+          stderr: told.end(stderr, maxFailedText, ''),
         },
       });
     }
   }
 }
 
-/** The end of a command's standard error: that is where it says why. Masked before it is cut. */
-export function lastWords(stderr: string, { maskText }: Pick<RunContext, 'maskText'>): string {
-  const text = (maskText?.(stderr) ?? stderr).trim();
-  return text === '' ? '' : `: ${text.length > 500 ? `...${text.slice(-500)}` : text}`;
+/** The end of a command's standard error: that is where it says why. */
+export function lastWords(stderr: string, told: Told, kept: 'whole' | 'tail' = 'whole'): string {
+  const text = told.end(stderr.trim(), 500, '...', kept);
+  return text === '' ? '' : `: ${text}`;
 }

@@ -65,6 +65,11 @@ function afterString(json: string, start: number): number {
   return at + 1;
 }
 
+/** A text that was a number. */
+export function isMarked(text: string): boolean {
+  return text.startsWith(mark);
+}
+
 /** A value of which `markedJson` has seen the text. */
 export function unmark(value: Json): ExactJson {
   const trouble = jsonTrouble(value);
@@ -72,7 +77,7 @@ export function unmark(value: Json): ExactJson {
   const exact: string[] = [];
   const walk = (one: Json, at: string): Json => {
     if (typeof one === 'string') {
-      if (!one.startsWith(mark)) return one;
+      if (!isMarked(one)) return one;
       exact.push(at);
       return one.slice(mark.length);
     }

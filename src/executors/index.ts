@@ -8,7 +8,7 @@ import { maskedText, type Mask } from './mask.js';
 import { abortedError, failure, isExecutorAborted } from './outcome.js';
 import { processReferences, resolveConnectionReferences } from './references.js';
 import { rest } from './rest.js';
-import type { Built, Call, ExecutorResult, RunContext, Scopes } from './types.js';
+import type { Built, Call, DriverContext, ExecutorResult, RunContext, Scopes } from './types.js';
 
 export { describeCall } from './describe.js';
 export { isExecutorAborted } from './outcome.js';
@@ -42,7 +42,7 @@ export async function runCall(call: Call, context: RunContext): Promise<Executor
   if (resolved.status === 'missing') return failure('permanent', connectionMessage(call, resolved.message));
   const { mask, connection } = resolved;
   try {
-    return maskResult(await perform(call, { ...context, connection, maskText: mask.text }), mask);
+    return maskResult(await perform(call, { ...context, connection, told: mask }), mask);
   } catch (error) {
     if (isExecutorAborted(error)) throw error;
     throw new Error(mask.text(error instanceof Error ? (error.stack ?? error.message) : String(error)));
@@ -80,7 +80,7 @@ function connectionMessage(call: Call, message: string): string {
   return 'connection' in call ? `connection \`${call.connection}\`: ${message}` : message;
 }
 
-function perform(call: Call, context: RunContext): Promise<ExecutorResult> {
+function perform(call: Call, context: DriverContext): Promise<ExecutorResult> {
   switch (call.kind) {
     case 'rest':
       return rest.run(call, context);

@@ -6,7 +6,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Connection } from '../model/policy-set.js';
 import type { ErrorClass } from '../model/errors.js';
 import { unpackStreams } from './body.js';
-import { clientInfo, maxMessageBytes } from './mcp-limits.js';
+import { clientInfo, makeTurns, maxLines, maxMessageBytes, maxMessages } from './mcp-limits.js';
 import { readableEvents, readableMessage } from './mcp-message.js';
 import { codeOf, exchange, retryAfterMs, type Exchange } from './network.js';
 import type { Deadline } from './outcome.js';
@@ -177,6 +177,23 @@ function messages(type: string, unreadable: (message: string) => void): Transfor
   const decoder = new TextDecoder();
   const events = readableEvents();
   const held: string[] = [];
+  let [lines, count] = [0, 0];
+  // The SDK reads what it is given at once: it is given little, and others have their turn after it.
+  const pushAll = async (to: Transform, text: string): Promise<undefined> => {
+    const turn = makeTurns();
+    for (const ended of events(text)) {
+      lines += 1;
+      if (ended !== '') count += 1;
+      if (lines > maxLines || count > maxMessages) {
+        const message = `its answer has over ${maxMessages} events or ${maxLines} lines`;
+        unreadable(message);
+        throw new Error(message);
+      }
+      if (ended !== '') to.push(ended);
+      if (ended !== '' && count % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
+      await turn();
+    }
+  };
   const whole = (text: string): string => {
     if (text.trim() === '') return text;
     const readable = readableMessage(text);
@@ -186,13 +203,14 @@ function messages(type: string, unreadable: (message: string) => void): Transfor
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       const text = decoder.decode(chunk, { stream: true });
-      if (isEvents) return done(null, events(text));
+      if (isEvents) return void pushAll(this, text).then(done, done);
       held.push(text);
       done();
     },
     flush(done) {
       const rest = decoder.decode();
-      done(null, isEvents ? events(rest) : whole(held.join('') + rest));
+      if (isEvents) void pushAll(this, rest).then(done, done);
+      else done(null, whole(held.join('') + rest));
     },
   });
 }

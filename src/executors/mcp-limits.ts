@@ -4,3 +4,21 @@ export const clientInfo = { name: 'countersign', version: '0.1.0' };
 
 /** A result may come twice in one message, structured and as text; the result itself is capped after it. */
 export const maxMessageBytes = 4 * maxOutputBytes;
+
+/** How much a server may write for one call, and until the next: its session is ended over it. */
+export const maxMessages = 10_000;
+export const maxLines = 10 * maxMessages;
+export const maxSessionBytes = 4 * maxMessageBytes;
+
+/** How long what a server writes may keep everybody else waiting, in milliseconds. */
+const turnMs = 10;
+
+/** Waits for everybody else's turn when its own has been long enough: timers fire, and other calls go on. */
+export function makeTurns(): () => Promise<void> {
+  let since = performance.now();
+  return async () => {
+    if (performance.now() - since < turnMs) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    since = performance.now();
+  };
+}

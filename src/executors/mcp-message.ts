@@ -1,27 +1,59 @@
-import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
+import { randomUUID } from 'node:crypto';
+import { JSONRPCMessageSchema, McpError } from '@modelcontextprotocol/sdk/types.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
-import { markedJson, parseExactly, unmark, type ExactJson } from './exact-json.js';
+import type { Told } from './mask.js';
+import { isMarked, markedJson, parseExactly, unmark, type ExactJson } from './exact-json.js';
 
 // What an MCP server says, before the SDK reads it and after: numbers as they were written, and results that are none.
 
-const notAResult = 'countersign/not-a-result';
+/** Nobody outside knows it, so no server can say it. */
+const ours = randomUUID();
+const notAResult = `not-a-result:${ours}`;
+/** In the data of an error that a server answered: the SDK's own have the same codes. */
+const saidByServer = `said-by-server:${ours}`;
 
-/** A message's text for the SDK's own parser, which drops an answer whose result it does not know: nobody would hear of it. */
+/** A message's text for the SDK's own parser, which drops an answer that it does not know: nobody would hear of it. */
 export function readableMessage(text: string): string | null {
   const marked = markedJson(text);
   if (marked === null) return null;
-  const { value: message } = marked;
-  if (!isObject(message) || !Object.hasOwn(message, 'result')) return marked.text;
-  if (JSONRPCMessageSchema.safeParse(message).success) return marked.text;
-  const why = isObject(message['result']) ? 'its result has a malformed `_meta`' : 'its result is no object';
-  return JSON.stringify({ jsonrpc: '2.0', id: message['id'], result: { [notAResult]: why } });
+  const { value } = marked;
+  const readable = Array.isArray(value)
+    ? value.map((one: Json) => readableAnswer(one))
+    : readableAnswer(value);
+  const isSame = Array.isArray(value)
+    ? value.every((one: Json, index) => (readable as Json[])[index] === one)
+    : readable === value;
+  return isSame ? marked.text : JSON.stringify(readable);
+}
+
+function readableAnswer(message: Json): Json {
+  if (!isObject(message)) return message;
+  const broken = (why: string): Json => ({
+    jsonrpc: '2.0',
+    id: message['id'] ?? null,
+    result: { [notAResult]: why },
+  });
+  const { result, error } = message;
+  if (error !== undefined && result === undefined && message['method'] === undefined) {
+    const { code = null, message: words = null } = isObject(error) ? error : {};
+    const isError = Number.isSafeInteger(code) && typeof words === 'string' && !isMarked(words);
+    if (!isError) return broken('it is an error without a code or a message');
+    return { ...message, error: { code, message: words, data: saidByServer } };
+  }
+  if (result === undefined || JSONRPCMessageSchema.safeParse(message).success) return message;
+  return broken(isObject(result) ? 'its result has a malformed `_meta`' : 'its result is no object');
+}
+
+/** The server answered, and said no. An error of the SDK itself is none: a lost connection, a time that ran out. */
+export function isServersWord(error: unknown): error is McpError {
+  return error instanceof McpError && error.data === saidByServer;
 }
 
 /**
- * The text of a stream of events, which comes in any pieces, as the whole events that have ended by then: one that does not
+ * The text of a stream of events, which comes in any pieces, as what each of its lines ends: an event or nothing. One that does not
  * end is none. A message may be spread over several `data:` lines, between two of its tokens, and only all of them are JSON.
  */
-export function readableEvents(): (text: string) => string {
+export function readableEvents(): (text: string) => Generator<string> {
   let event: string[] = [];
   let held: string[] = [];
   let endedInReturn = false;
@@ -35,15 +67,14 @@ export function readableEvents(): (text: string) => string {
     event = [];
     return lines.map((one) => `${one}\n`).join('');
   };
-  return (text) => {
-    if (text === '') return '';
+  return function* (text) {
+    if (text === '') return;
     const own = endedInReturn && text.startsWith('\n') ? text.slice(1) : text;
     endedInReturn = text.endsWith('\r');
     const lines = own.split(/\r\n|\r|\n/);
     const rest = lines.pop() ?? '';
-    const ended = lines.map(endLine).join('');
+    for (const line of lines) yield endLine(line);
     held.push(rest);
-    return ended;
   };
 }
 
@@ -87,7 +118,7 @@ const blockKinds: Readonly<Record<string, readonly (readonly [string, 'string' |
 };
 
 /** What is structured, else a single text that is JSON, else the content as it came. */
-export function readToolResult(result: JsonObject): ToolResult {
+export function readToolResult(result: JsonObject, told: Told): ToolResult {
   const malformed = (why: string): ToolResult => ({ status: 'malformed', why });
   const why = result[notAResult];
   if (typeof why === 'string') return malformed(why);
@@ -95,7 +126,9 @@ export function readToolResult(result: JsonObject): ToolResult {
   if (typeof isError !== 'boolean') return malformed('`isError` is neither true nor false');
   if (!Array.isArray(content)) return malformed('`content` is no array');
   const blocks = content as readonly Json[];
-  const wrong = blocks.map(blockProblem).find((problem) => problem !== null);
+  const wrong = blocks
+    .map((block, index) => blockProblem(block, index, told))
+    .find((problem) => problem !== null);
   if (wrong !== undefined) return malformed(wrong);
   if (structuredContent !== undefined && !isObject(structuredContent))
     return malformed('`structuredContent` is no object');
@@ -106,16 +139,24 @@ export function readToolResult(result: JsonObject): ToolResult {
   return { status: 'read', output: output.value, exact: output.exact, isError, text: textOf(blocks) };
 }
 
-function blockProblem(block: Json, index: number): string | null {
+function blockProblem(block: Json, index: number, told: Told): string | null {
   if (!isObject(block)) return `block ${index} of \`content\` is no object`;
   const { type } = block;
   const fields = typeof type === 'string' && Object.hasOwn(blockKinds, type) ? blockKinds[type] : undefined;
-  if (fields === undefined)
-    return `block ${index} of \`content\` has the unknown type \`${String(JSON.stringify(type)).slice(0, 40)}\``;
+  if (fields === undefined) {
+    const plain = type === undefined ? null : unmark(type);
+    const shown = told.start(plain?.status === 'parsed' ? JSON.stringify(plain.value) : 'none', 40);
+    return `block ${index} of \`content\` has the unknown type \`${shown}\``;
+  }
   const missing = fields.find(([name, kind]) =>
-    kind === 'string' ? typeof block[name] !== 'string' : !isObject(block[name]),
+    kind === 'string' ? !isText(block[name]) : !isObject(block[name]),
   );
   return missing === undefined ? null : `block ${index} of \`content\` has no \`${missing[0]}\``;
+}
+
+/** A number that is kept as text was none. */
+function isText(value: Json | undefined): boolean {
+  return typeof value === 'string' && !isMarked(value);
 }
 
 function outputOf(blocks: readonly Json[], structured: JsonObject | undefined): ExactJson {

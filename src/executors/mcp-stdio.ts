@@ -1,12 +1,12 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import type { Connection } from '../model/policy-set.js';
-import { truncateStart } from '../model/text.js';
 import { lastWords, workingDirectory } from './cli.js';
+import type { Told } from './mask.js';
 import { clientInfo, maxMessageBytes } from './mcp-limits.js';
 import { makeStdioTransport } from './mcp-transport.js';
 import { codeOf } from './network.js';
 import { failure, type Failure } from './outcome.js';
-import type { RunContext } from './types.js';
+import type { DriverContext } from './types.js';
 
 // A started server serves all calls of its connection, and is stopped when nobody has called it for a while.
 
@@ -14,10 +14,11 @@ type StdioTransport = Extract<Extract<Connection, { kind: 'mcp' }>['transport'],
 
 const idleMs = 60_000;
 const connectTimeoutMs = 30_000;
-const maxStderrText = 8_192;
+/** Far more than is told of it, so that what is masked makes the rest no shorter than that. */
+const maxStderrBytes = 65_536;
 
 /** Why the session ended, where its server said so. */
-type Problem = (context: Pick<RunContext, 'maskText'>) => string;
+type Problem = (told: Told) => string;
 
 export interface Session {
   readonly client: Client;
@@ -40,7 +41,7 @@ const pool = new Map<string, Pooled>();
 /** The session of a connection, started when there is none. Its key holds resolved secrets: it stays in memory. */
 export async function openStdio(
   transport: StdioTransport,
-  context: Pick<RunContext, 'baseDirectory' | 'maskText'>,
+  context: Pick<DriverContext, 'baseDirectory' | 'told'>,
   name: string,
 ): Promise<Opening> {
   const cwd = workingDirectory(context.baseDirectory, transport.workingDirectory);
@@ -50,7 +51,7 @@ export async function openStdio(
       `the working directory of connection \`${name}\` does not exist; create it or name another`,
     );
   const key = JSON.stringify([transport, cwd]);
-  const pooled = pool.get(key) ?? start(key, transport, cwd, name, context);
+  const pooled = pool.get(key) ?? start(key, transport, cwd, name, context.told);
   pooled.users += 1;
   clearTimeout(pooled.timer);
   const opened = await pooled.opened;
@@ -63,18 +64,12 @@ export async function openStdio(
   return { status: 'open', session };
 }
 
-function start(
-  key: string,
-  transport: StdioTransport,
-  cwd: string,
-  name: string,
-  context: Pick<RunContext, 'maskText'>,
-): Pooled {
+function start(key: string, transport: StdioTransport, cwd: string, name: string, told: Told): Pooled {
   const forget = (): void => {
     if (pool.get(key) === pooled) pool.delete(key);
   };
   const pooled: Pooled = {
-    opened: connect(transport, cwd, name, context, forget),
+    opened: connect(transport, cwd, name, told, forget),
     users: 0,
     retired: false,
     timer: undefined,
@@ -87,20 +82,22 @@ async function connect(
   params: StdioTransport,
   cwd: string,
   name: string,
-  context: Pick<RunContext, 'maskText'>,
+  told: Told,
   onClose: () => void,
 ): Promise<{ status: 'open'; client: Client; problem: Problem } | Failure> {
-  let stderr = '';
+  const stderr = keepTail(maxStderrBytes);
   let tooLarge = false;
   const transport = makeStdioTransport({
     ...{ command: params.command, args: params.args, env: params.env, cwd, maxMessageBytes },
-    onStderr: (text) => (stderr = truncateStart(stderr + text, maxStderrText, '')),
+    onStderr: stderr.add,
     onTooLarge: () => (tooLarge = true),
   });
   const client = new Client(clientInfo);
   client.onclose = onClose;
-  const problem: Problem = (context) =>
-    tooLarge ? `: a message is over ${maxMessageBytes} bytes` : lastWords(stderr, context);
+  const problem: Problem = (told) =>
+    tooLarge
+      ? `: a message is over ${maxMessageBytes} bytes`
+      : lastWords(stderr.text(), told, stderr.isWhole() ? 'whole' : 'tail');
   try {
     await client.connect(transport, { timeout: connectTimeoutMs });
     return { status: 'open', client, problem };
@@ -116,9 +113,25 @@ async function connect(
     }
     return failure(
       'connection',
-      `the MCP server of connection \`${name}\` did not start to answer${problem(context)}; nothing was sent`,
+      `the MCP server of connection \`${name}\` did not start to answer${problem(told)}; nothing was sent`,
     );
   }
+}
+
+/** The last bytes of what comes in pieces, decoded when all are together: a piece may end within a character. */
+function keepTail(limit: number): { add(chunk: Buffer): void; text(): string; isWhole(): boolean } {
+  let bytes = Buffer.alloc(0);
+  let isWhole = true;
+  return {
+    add: (chunk) => {
+      const all = Buffer.concat([bytes, chunk]);
+      isWhole &&= all.length <= limit;
+      bytes = all.subarray(Math.max(0, all.length - limit));
+    },
+    // Of a character that the cut went through, nothing is left.
+    text: () => bytes.subarray(isWhole ? 0 : bytes.findIndex((byte) => byte >> 6 !== 2)).toString('utf8'),
+    isWhole: () => isWhole,
+  };
 }
 
 function release(key: string, pooled: Pooled, usable: boolean): void {

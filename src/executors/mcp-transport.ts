@@ -16,7 +16,7 @@ export interface StdioParameters {
   readonly cwd: string;
   /** Of one message, in bytes. */
   readonly maxMessageBytes: number;
-  readonly onStderr: (text: string) => void;
+  readonly onStderr: (chunk: Buffer) => void;
   readonly onTooLarge: () => void;
 }
 
@@ -45,7 +45,7 @@ export function makeStdioTransport(params: StdioParameters): Transport {
         transport.onclose?.();
       });
       started.stdin.on('error', (error) => transport.onerror?.(error));
-      started.stderr.on('data', (chunk: Buffer) => params.onStderr(chunk.toString('utf8')));
+      started.stderr.on('data', params.onStderr);
       const read = readLines(params.maxMessageBytes, (line) => deliver(transport, line));
       started.stdout.on('data', (chunk: Buffer) => {
         if (read(chunk)) return;

@@ -1,14 +1,12 @@
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { z } from 'zod';
-import { ErrorCode, McpError } from '@modelcontextprotocol/sdk/types.js';
 import type { Executor } from '../engine/plan.js';
 import { resolveTemplate } from '../engine/template.js';
 import type { JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
-import { truncate } from '../model/text.js';
 import { headersProblem, httpSession, type HttpProblem } from './mcp-http.js';
-import { readToolResult, takesArgument } from './mcp-message.js';
+import { isServersWord, readToolResult, takesArgument } from './mcp-message.js';
 import { openStdio } from './mcp-stdio.js';
 import {
   failure,
@@ -20,7 +18,7 @@ import {
   type Deadline,
 } from './outcome.js';
 import { parseBase } from './rest.js';
-import type { Built, Call, ExecutorDriver, ExecutorResult, RunContext, Scopes } from './types.js';
+import type { Built, Call, ExecutorDriver, ExecutorResult, DriverContext, Scopes } from './types.js';
 import { pathText, unresolved, unusable } from './values.js';
 
 type McpCall = Extract<Call, { kind: 'mcp' }>;
@@ -46,7 +44,7 @@ function buildMcp(
   return call(resolved.value);
 }
 
-async function runMcp(call: McpCall, context: RunContext): Promise<ExecutorResult> {
+async function runMcp(call: McpCall, context: DriverContext): Promise<ExecutorResult> {
   if (context.connection?.kind !== 'mcp') {
     return failure(
       'permanent',
@@ -71,7 +69,7 @@ function who(call: McpCall): string {
 async function overStdio(
   call: McpCall,
   transport: Extract<Transport, { kind: 'stdio' }>,
-  context: RunContext,
+  context: DriverContext,
   deadline: Deadline,
 ): Promise<ExecutorResult> {
   const opening = openStdio(transport, context, call.connection);
@@ -91,10 +89,10 @@ async function overStdio(
     return toResult(call, await callTool(session.client, params, context, deadline), context);
   } catch (error) {
     const stopped = deadline.stopped();
-    usable = stopped === null && isProtocolAnswer(error);
+    usable = stopped === null && isServersWord(error);
     if (stopped !== null) return stoppedResult(context, stopped, called, who(call));
     if (usable) return refusedByServer(call, error, context);
-    const message = `${who(call)}: its server ended${session.problem(context)}`;
+    const message = `${who(call)}: its server ended${session.problem(context.told)}`;
     return called
       ? failureAfterSending(context, 'connection', message)
       : failure('connection', `${message}; nothing was sent`);
@@ -113,7 +111,7 @@ function stopOf(deadline: Deadline): Promise<'stopped'> {
 async function overHttp(
   call: McpCall,
   transport: Extract<Transport, { kind: 'http' }>,
-  context: RunContext,
+  context: DriverContext,
   deadline: Deadline,
 ): Promise<ExecutorResult> {
   const url = parseBase(transport.url, 'query');
@@ -139,7 +137,7 @@ async function overHttp(
     const stopped = deadline.stopped();
     if (stopped !== null) return stoppedResult(context, stopped, sent, who(call));
     if (problem !== null) return httpFailure(call, problem, sent, context);
-    if (isProtocolAnswer(error)) return refusedByServer(call, error, context);
+    if (isServersWord(error)) return refusedByServer(call, error, context);
     const message = `${who(call)}: the connection broke off`;
     return sent
       ? failureAfterSending(context, 'connection', message)
@@ -153,7 +151,7 @@ function httpFailure(
   call: McpCall,
   problem: HttpProblem,
   sent: boolean,
-  context: RunContext,
+  context: DriverContext,
 ): ExecutorResult {
   const message = `${who(call)}: ${problem.message}`;
   if (problem.isUnreadable === true && sent) return unusableAnswer(context, message);
@@ -166,13 +164,15 @@ function httpFailure(
 
 type Params = { name: string; arguments: JsonObject; _meta?: JsonObject };
 
+/** Of a server, in a message. */
+const longestWords = 500;
 const keyName = '_idempotencyKey';
 
 /** The key goes beside the arguments of a tool whose schema is closed: among them, the tool would refuse the call. */
 async function paramsOf(
   client: Client,
   call: McpCall,
-  context: RunContext,
+  context: DriverContext,
   deadline: Deadline,
 ): Promise<Params> {
   const key = context.idempotencyKey;
@@ -189,7 +189,7 @@ const maxPages = 50;
 async function takesKey(
   client: Client,
   tool: string,
-  context: RunContext,
+  context: DriverContext,
   deadline: Deadline,
 ): Promise<boolean> {
   const known = knownTools.get(client)?.get(tool);
@@ -202,7 +202,7 @@ async function takesKey(
       .request({ method: 'tools/list', params }, toolList, optionsOf(context, deadline))
       // A server need not be able to list its tools.
       .catch((error: unknown) => {
-        if (isProtocolAnswer(error) || error instanceof z.core.$ZodError) return { tools: [] };
+        if (isServersWord(error) || error instanceof z.core.$ZodError) return { tools: [] };
         throw error;
       });
     for (const one of listed.tools) found.set(one.name, takesArgument(one as JsonObject, keyName));
@@ -219,38 +219,27 @@ const toolList = z.looseObject({
 });
 
 /** The deadline is ours: the client's own must not come first. */
-function optionsOf(context: RunContext, deadline: Deadline): { signal: AbortSignal; timeout: number } {
+function optionsOf(context: DriverContext, deadline: Deadline): { signal: AbortSignal; timeout: number } {
   return { signal: deadline.signal, timeout: Math.min(context.timeoutMs + 1_000, 2_147_483_647) };
 }
 
 async function callTool(
   client: Client,
   params: Params,
-  context: RunContext,
+  context: DriverContext,
   deadline: Deadline,
 ): Promise<JsonObject> {
   const request = { method: 'tools/call', params } as const;
   return (await client.request(request, z.looseObject({}), optionsOf(context, deadline))) as JsonObject;
 }
 
-/** The server answered, and said no: not a lost connection. */
-function isProtocolAnswer(error: unknown): boolean {
-  const lost: readonly number[] = [ErrorCode.ConnectionClosed, ErrorCode.RequestTimeout];
-  return error instanceof McpError && !lost.includes(error.code);
-}
-
-function refusedByServer(call: McpCall, error: unknown, context: RunContext): ExecutorResult {
-  const said = error instanceof Error ? shorten(error.message, context) : 'no reason given';
+function refusedByServer(call: McpCall, error: unknown, context: DriverContext): ExecutorResult {
+  const said = error instanceof Error ? context.told.start(error.message, longestWords) : 'no reason given';
   return failure('permanent', `${who(call)} was refused by its server: ${said}`);
 }
 
-/** Masked before it is cut: half of a secret would be no longer known as one. */
-function shorten(text: string, { maskText }: RunContext): string {
-  return truncate(maskText?.(text) ?? text, 500);
-}
-
-function toResult(call: McpCall, said: JsonObject, context: RunContext): ExecutorResult {
-  const result = readToolResult(said);
+function toResult(call: McpCall, said: JsonObject, context: DriverContext): ExecutorResult {
+  const result = readToolResult(said, context.told);
   // It answered, so it may well have done it: not tried again, and not elsewhere.
   if (result.status === 'malformed')
     return failure('permanent', `${who(call)} answered no tool result: ${result.why}`, {
@@ -260,7 +249,7 @@ function toResult(call: McpCall, said: JsonObject, context: RunContext): Executo
   if (Buffer.byteLength(JSON.stringify(output)) > maxOutputBytes)
     return unusableAnswer(context, `${who(call)}: the result is over ${maxOutputBytes} bytes: ask for less`);
   if (result.isError) {
-    const why = result.text === '' ? 'no reason given' : shorten(result.text, context);
+    const why = result.text === '' ? 'no reason given' : context.told.start(result.text, longestWords);
     return failure('permanent', `${who(call)} failed: ${why}`, { response: output });
   }
   return {

@@ -39,6 +39,7 @@ export function buildRestCall(executor: RestExecutor, scopes: Scopes): Built {
     connection: executor.connection,
     method: executor.method,
     path: path.value,
+    writtenPath: writtenPath(executor.path.parts),
     query: query.pairs,
     headers: headers.pairs,
     body: body?.value,
@@ -60,9 +61,7 @@ function buildPath(
   const parts = executor.path.parts.map((part) => (typeof part === 'string' ? encodeLiteral(part) : part));
   const resolved = resolveText(parts, scopes, encodeHole);
   if (resolved.status === 'unresolved') return unresolved(resolved.path, 'the path');
-  const written = executor.path.parts
-    .map((part) => (typeof part === 'string' ? part : `{${part.text}}`))
-    .join('');
+  const written = writtenPath(executor.path.parts);
   if (refused !== null) return unusable(written, 'the path', `has a value that ${String(refused)}`);
   if (hasDotSegment(resolved.value))
     return unusable(written, 'the path', 'would have the segment `.` or `..`; a path goes down only');
@@ -70,6 +69,10 @@ function buildPath(
     status: 'resolved',
     value: resolved.value.startsWith('/') ? resolved.value : `/${resolved.value}`,
   };
+}
+
+function writtenPath(parts: RestExecutor['path']['parts']): string {
+  return parts.map((part) => (typeof part === 'string' ? part : `{${part.text}}`)).join('');
 }
 
 function encodeLiteral(text: string): string {

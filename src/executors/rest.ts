@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Json, JsonObject } from '../model/json.js';
 import type { ErrorClass } from '../model/errors.js';
 import type { Connection } from '../model/policy-set.js';
-import { decodeBody, unpackBody } from './body.js';
+import { decodeBody, unpackBody, type Decoded } from './body.js';
 import { parseExactly } from './exact-json.js';
+import type { Told } from './mask.js';
 import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from './network.js';
 import {
   failure,
@@ -16,7 +17,7 @@ import {
   type Failure,
 } from './outcome.js';
 import { buildRestCall } from './rest-call.js';
-import type { Call, ExecutorDriver, ExecutorResult, RunContext } from './types.js';
+import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from './types.js';
 import { asciiHeader } from './values.js';
 
 type RestCall = Extract<Call, { kind: 'rest' }>;
@@ -33,7 +34,7 @@ export const rest: ExecutorDriver<'rest'> = {
   run: runRest,
 };
 
-async function runRest(call: RestCall, given: RunContext): Promise<ExecutorResult> {
+async function runRest(call: RestCall, given: DriverContext): Promise<ExecutorResult> {
   const context = { ...given, hasEffect: given.hasEffect && !safeMethods.has(call.method) };
   if (context.connection?.kind !== 'rest') {
     return failure(
@@ -143,7 +144,7 @@ function notAnswered(
 async function readAnswer(
   call: RestCall,
   response: IncomingMessage,
-  context: RunContext,
+  context: DriverContext,
   deadline: Deadline,
 ): Promise<ExecutorResult> {
   const status = response.statusCode ?? 0;
@@ -153,14 +154,15 @@ async function readAnswer(
   const who = `connection \`${call.connection}\``;
   // The status of a failure says enough, whatever became of its body.
   if (!good) {
-    const body = read.status === 'read' ? await failedBody(read.bytes, response) : null;
+    const body = read.status === 'read' ? await failedBody(read.bytes, response, context.told) : null;
     return statusFailure(call, response, { status, headers, body }, context);
   }
   const stopped = deadline.stopped();
   if (read.status === 'broken' && stopped !== null) return stoppedResult(context, stopped, true, who);
   if (read.status === 'broken')
     return failureAfterSending(context, 'connection', `${who}: the answer broke off (${read.message})`);
-  const body: ParsedBody = read.status === 'too_large' ? tooLarge : await parseBody(read.bytes, response);
+  const body: ParsedBody =
+    read.status === 'too_large' ? tooLarge : await parseBody(read.bytes, response, context.told);
   if (body.status === 'unreadable')
     return unusableAnswer(context, `${who} answered ${status}, and ${body.why}`);
   return {
@@ -195,7 +197,7 @@ function statusFailure(
 ): Failure {
   const retryAfter = retryAfterMs(response.headers['retry-after'], Date.now());
   const hint = shown.status >= 300 && shown.status <= 399 ? ', and redirects are not followed' : '';
-  const message = `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.path}\`${hint}`;
+  const message = `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.writtenPath}\`${hint}`;
   const errorClass = classOfStatus(shown.status);
   const said = {
     response: { ...shown },
@@ -225,13 +227,10 @@ const tooLarge: ParsedBody = {
   why: `its answer is over ${maxOutputBytes} bytes: ask for less`,
 };
 
-async function parseBody(raw: Buffer, { headers }: IncomingMessage): Promise<ParsedBody> {
-  const isJson = isJsonType(headers['content-type']);
-  const unpacked = await unpackBody(raw, headers['content-encoding'] ?? sniffed(raw, isJson), maxOutputBytes);
-  if (unpacked.status === 'too_large') return tooLarge;
-  if (unpacked.status === 'unreadable') return unpacked;
-  const decoded = decodeBody(unpacked.bytes, headers['content-type'], isJson);
-  if (decoded.status === 'unreadable') return decoded;
+async function parseBody(raw: Buffer, response: IncomingMessage, told: Told): Promise<ParsedBody> {
+  const isJson = isJsonType(response.headers['content-type']);
+  const decoded = await readText(raw, response, told, isJson);
+  if (decoded.status !== 'text') return decoded.status === 'too_large' ? tooLarge : decoded;
   const { text } = decoded;
   if (text === '' || (isJson && text.trim() === '')) return { status: 'parsed', value: null, exact: [] };
   if (!isJson) return { status: 'parsed', value: text, exact: [] };
@@ -243,13 +242,29 @@ async function parseBody(raw: Buffer, { headers }: IncomingMessage): Promise<Par
   };
 }
 
+async function readText(
+  raw: Buffer,
+  { headers }: IncomingMessage,
+  told: Told,
+  strict: boolean,
+): Promise<Decoded | { readonly status: 'too_large' }> {
+  const encoding = headers['content-encoding'] ?? sniffed(raw, strict);
+  const unpacked = await unpackBody(raw, encoding, maxOutputBytes, told);
+  return unpacked.status === 'unpacked'
+    ? decodeBody(unpacked.bytes, headers['content-type'], strict, told)
+    : unpacked;
+}
+
 /** No JSON begins like gzip: a proxy has dropped the header that says so. */
 function sniffed(bytes: Buffer, isJson: boolean): string | undefined {
   return isJson && bytes[0] === 0x1f && bytes[1] === 0x8b ? 'gzip' : undefined;
 }
 
-async function failedBody(bytes: Buffer, response: IncomingMessage): Promise<Json> {
-  const parsed = await parseBody(bytes, response);
-  if (parsed.status === 'parsed' && bytes.length <= maxFailedBodyText) return parsed.value;
-  return bytes.toString('utf8', 0, maxFailedBodyText);
+/** What is short and can be read as it is, else the beginning of its text. */
+async function failedBody(bytes: Buffer, response: IncomingMessage, told: Told): Promise<Json> {
+  const parsed = await parseBody(bytes, response, told);
+  if (parsed.status === 'parsed' && JSON.stringify(parsed.value).length <= maxFailedBodyText)
+    return parsed.value;
+  const read = await readText(bytes, response, told, false);
+  return told.start(read.status === 'text' ? read.text : bytes.toString('utf8'), maxFailedBodyText, '');
 }

@@ -2,6 +2,7 @@ import type { Executor } from '../engine/plan.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { ErrorClass } from '../model/errors.js';
 import type { Connection } from '../model/policy-set.js';
+import type { Told } from './mask.js';
 
 /** What a template may read when a call is built. */
 export interface Scopes {
@@ -17,6 +18,8 @@ export type Call =
       readonly connection: string;
       readonly method: string;
       readonly path: string;
+      /** As it is written, holes and all: what a message names. Arguments can be erased, and messages stay. */
+      readonly writtenPath: string;
       readonly query: readonly (readonly [string, string])[];
       readonly headers: readonly (readonly [string, string])[];
       readonly body: Json | undefined;
@@ -49,10 +52,13 @@ export interface RunContext {
   readonly hasEffect: boolean;
   readonly connection: Connection | null;
   readonly baseDirectory: string;
-  /** Masks what was resolved for this call; for a text that is cut, before the cut. */
-  readonly maskText?: (text: string) => string;
   /** Where `env://` and `secret://` references are looked up; this process and `COUNTERSIGN_SECRETS` when absent. */
   readonly references?: ReferenceSource;
+}
+
+/** What a driver gets: the references of its connection are resolved, and it can tell what a target wrote. */
+export interface DriverContext extends RunContext {
+  readonly told: Told;
 }
 
 export interface ReferenceSource {
@@ -104,5 +110,5 @@ export interface ExecutorAborted extends Error {
 export interface ExecutorDriver<K extends Executor['kind'] = Executor['kind']> {
   readonly kind: K;
   build(executor: Extract<Executor, { kind: K }>, scopes: Scopes, at: 'transition' | 'onEnter'): Built;
-  run(call: Extract<Call, { kind: K }>, context: RunContext): Promise<ExecutorResult>;
+  run(call: Extract<Call, { kind: K }>, context: DriverContext): Promise<ExecutorResult>;
 }

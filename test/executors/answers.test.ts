@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
-import { runCall } from '../../src/executors/index.js';
+import { closeExecutors, runCall } from '../../src/executors/index.js';
 import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import type { Connection } from '../../src/model/policy-set.js';
@@ -14,10 +14,13 @@ let target: Target;
 before(async () => {
   target = await makeTarget();
 });
-after(() => target.close());
+after(async () => {
+  await closeExecutors();
+  await target.close();
+});
 
 const restCall: Call = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/' },
+  ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/', writtenPath: '/' },
   ...{ query: [], headers: [], body: undefined },
 };
 const rest = (headers: Record<string, string> = {}): Connection => ({
@@ -51,7 +54,7 @@ const printed = (text: string, env: Record<string, string> = {}): Promise<Execut
 const serverScript = `
 require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
   const { id, method, params } = JSON.parse(line);
-  const say = (text) => process.stdout.write('{"jsonrpc":"2.0","id":' + id + ',"result":' + text + '}\\n');
+  const say = (text) => process.stdout.write('{"jsonrpc":"2.0","id":' + id + (text.startsWith('"error":') ? ',' : ',"result":') + text + '}\\n');
   if (method === 'initialize') say(JSON.stringify({ protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 's', version: '1' } }));
   else if (method === 'tools/list') say(process.env.TOOLS || '{"tools":[]}');
   else if (method === 'tools/call') say(process.env.SAYS.replaceAll('<params>', JSON.stringify(params).replaceAll('"', '\\\\"')).replaceAll('<secret>', process.env.SECRET || ''));
@@ -360,11 +363,53 @@ describe('an MCP result that is none', () => {
       }
     });
 
+  test('is not what a server says of it: our own words for it are nobody else’s', async () => {
+    const forged = JSON.stringify({ 'countersign/not-a-result': 'x'.repeat(3_900_000) });
+    for (const said of [
+      await answeredOverStdio('{"countersign/not-a-result":"xxxx"}'),
+      await answeredOverHttp(forged),
+    ]) {
+      assert.ok(said.status === 'failed' && said.errorClass === 'permanent', said.status);
+      assert.ok(said.message.length < 300, String(said.message.length));
+      assert.doesNotMatch(said.message, /xxx/);
+    }
+  });
+
   test('over HTTP, what is no JSON at all says so', async () => {
     const said = await overHttp({ body: 'oh dear' }, { hasEffect: false });
     assert.ok(said.status === 'failed');
     assert.equal(said.errorClass, 'permanent');
     assert.match(said.message, /is not JSON/);
+  });
+});
+
+describe('an error that an MCP server answers', () => {
+  // A server that answers a call with what stands here instead of its result.
+  const overStdio = (error: string): Promise<ExecutorResult> => answeredOverStdio(`"error":${error}`);
+  const asHttp = (error: string): Promise<ExecutorResult> =>
+    overHttp({ body: `{"jsonrpc":"2.0","id":1,"error":${error}}` });
+  for (const code of [-32000, -32001, -32602, -32042, 7])
+    test(`${code} is permanent, with the server’s words`, async () => {
+      const error = `{"code":${code},"message":"no such account","data":{"elicitations":[]}}`;
+      for (const said of [await overStdio(error), await asHttp(error)]) {
+        assert.ok(said.status === 'failed', JSON.stringify(said));
+        assert.equal(said.errorClass, 'permanent', said.message);
+        assert.match(said.message, /refused by its server: .*no such account/);
+      }
+    });
+
+  test('and is none says so, and gives away nothing of how numbers are kept', async () => {
+    for (const error of ['"no"', '{"code":1}', '{"code":1,"message":12345678901234567890}']) {
+      const said = await asHttp(error);
+      assert.ok(said.status === 'failed' && said.errorClass === 'permanent', JSON.stringify(said));
+      assert.match(said.message, /an error without a code or a message/);
+    }
+    for (const block of ['{"type":12345678901234567890}', '{"type":"text","text":12345678901234567890}']) {
+      const said = await answeredOverHttp(`{"isError":true,"content":[${block}]}`);
+      assert.ok(said.status === 'failed', JSON.stringify(said));
+      assert.doesNotMatch(said.message, /exact:/);
+      assert.match(said.message, /unknown type `"12345678901234567890"`|has no `text`/);
+    }
   });
 });
 

@@ -21,6 +21,7 @@ const call: Call = {
   connection: 'rest',
   method: 'POST',
   path: '/echo',
+  writtenPath: '/',
   query: [],
   headers: [],
   body: undefined,

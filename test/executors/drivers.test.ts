@@ -53,6 +53,7 @@ const drivers: readonly Driver[] = [
       connection: 'rest',
       method: 'POST',
       path: `/${what}`,
+      writtenPath: '/{$.arguments.what}',
       query: [],
       headers: [],
       body: { n: 1 },

@@ -3,12 +3,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseExactly } from '../../src/executors/exact-json.js';
+import { makeMask } from '../../src/executors/mask.js';
 import { readableEvents, readableMessage, readToolResult } from '../../src/executors/mcp-message.js';
 import { isExactNumber } from '../../src/model/json.js';
 
 const size = 1_048_576;
 const timeout = 30_000;
 const digits = '1'.repeat(size);
+const eventsRead = (): ((text: string) => string) => {
+  const read = readableEvents();
+  return (text) => [...read(text)].join('');
+};
 const quotes = '\\"'.repeat(size / 2);
 
 describe('a mebibyte', { timeout }, () => {
@@ -26,7 +31,7 @@ describe('a mebibyte', { timeout }, () => {
       assert.equal(parseExactly(text).status, 'malformed');
       assert.equal(readableMessage(text), null);
       const content = [{ type: 'text', text }];
-      const read = readToolResult({ content });
+      const read = readToolResult({ content }, makeMask([]));
       assert.ok(read.status === 'read');
       assert.deepEqual(read.output, { content });
     });
@@ -50,7 +55,7 @@ describe('a mebibyte', { timeout }, () => {
   });
 
   test('of an event that comes in pieces of one character is read once', () => {
-    const read = readableEvents();
+    const read = eventsRead();
     const text = `data: {"a": "${'x'.repeat(size)}",\ndata: "n": 1}\n\n`;
     let said = '';
     for (const character of text) said += read(character);
@@ -59,8 +64,8 @@ describe('a mebibyte', { timeout }, () => {
 
   test('of broken events is passed on as it is, and nothing but the ends of events is nothing', () => {
     for (const text of [`data: ${digits}x\n\n`, `data: ${quotes}\n\n`])
-      assert.equal(readableEvents()(text), text);
-    assert.equal(readableEvents()('\n'.repeat(size)), '');
+      assert.equal(eventsRead()(text), text);
+    assert.equal(eventsRead()('\n'.repeat(size)), '');
   });
 });
 
@@ -75,17 +80,17 @@ describe('a stream of events', () => {
   ] as const)
     test(`is read with ${name}, whole and in pieces`, () => {
       const text = message.replaceAll('\n', end);
-      assert.match(readableEvents()(text), marked);
-      const read = readableEvents();
+      assert.match(eventsRead()(text), marked);
+      const read = eventsRead();
       assert.match([...text].map((one) => read(one)).join(''), marked);
     });
 
   test('has no event that was not ended', () => {
-    assert.equal(readableEvents()('data: {"n": 1}\n'), '');
+    assert.equal(eventsRead()('data: {"n": 1}\n'), '');
   });
 
   test('keeps what is no message', () => {
     const text = 'id: 7\ndata:\n\n: ping\n\ndata: words\n\n';
-    assert.equal(readableEvents()(text), text);
+    assert.equal(eventsRead()(text), text);
   });
 });

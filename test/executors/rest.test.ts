@@ -43,6 +43,7 @@ const call = (more: Partial<Extract<Call, { kind: 'rest' }>>): Call => ({
   connection: 'rest',
   method: 'POST',
   path: '/echo',
+  writtenPath: '/echo',
   query: [],
   headers: [],
   body: undefined,
@@ -160,6 +161,21 @@ test('a value in a path stays in its segment', () => {
   for (const escaping of ['..', '.', '../admin', '..\\admin', '', '\ud800', null, {}, ['a']]) {
     assert.equal(at(escaping), 'unresolved', JSON.stringify(escaping));
   }
+});
+
+test('a failure names the path as it is written: no argument stands in what is kept for good', async () => {
+  const hole: Path = {
+    ...{ kind: 'path', scope: 'arguments', segments: ['id'], optional: false },
+    text: '$.arguments.id',
+  };
+  const path = { kind: 'text', parts: ['/status/400/', hole] } as const;
+  const query: Rest['query'] = [{ key: 'q', value: hole }];
+  const built = build({ path, query, headers: [{ key: 'x-id', value: hole }] }, { id: 'SSN-123-45-6789' });
+  assert.ok(built.status === 'built');
+  const result = await run(built.call);
+  assert.match(lastSeen().url, /SSN-123-45-6789/);
+  assert.ok(result.status === 'failed');
+  assert.equal(result.message, 'connection `rest` answered 400 to `GET /status/400/{$.arguments.id}`');
 });
 
 test('a path can neither name another host nor lose its base', async () => {

@@ -197,7 +197,7 @@ describe('before a process works', () => {
 });
 
 const call: Call = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/' },
+  ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/', writtenPath: '/' },
   ...{ query: [], headers: [], body: undefined },
 };
 

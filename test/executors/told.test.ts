@@ -1,0 +1,175 @@
+// What is told of a target's words is masked before it is cut: a secret that stands across the cut leaves no half behind.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { makeMask } from '../../src/executors/mask.js';
+import { closeExecutors, runCall } from '../../src/executors/index.js';
+import type { Call, ExecutorResult } from '../../src/executors/types.js';
+import type { Connection } from '../../src/model/policy-set.js';
+import { makeTarget, type Target, type TargetAnswer } from '../activities/target.js';
+import { contextWith } from './world.js';
+
+const token = `Tok-${'0123456789abcdef'.repeat(4)}`;
+const references = { env: { TEST_TOKEN: token }, secretsDirectory: null };
+let target: Target;
+before(async () => {
+  target = await makeTarget();
+});
+after(async () => {
+  await closeExecutors();
+  await target.close();
+});
+
+const ask = (answer: TargetAnswer): Promise<ExecutorResult> => {
+  target.say(answer);
+  const connection: Connection = {
+    ...{ kind: 'rest', baseUrl: target.url, allowPrivate: true },
+    headers: { authorization: 'env://TEST_TOKEN' },
+  };
+  const call: Call = {
+    ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/', writtenPath: '/' },
+    ...{ query: [], headers: [], body: undefined },
+  };
+  return runCall(call, contextWith(connection, { references }));
+};
+const child = (
+  script: string,
+): { command: string; args: string[]; env: Record<string, string>; workingDirectory: null } => ({
+  ...{ command: process.execPath, args: ['-e', script], env: { TOKEN: 'env://TEST_TOKEN' } },
+  workingDirectory: null,
+});
+const run = (script: string): Promise<ExecutorResult> =>
+  runCall(
+    { kind: 'cli', connection: 'c', args: [], stdin: null },
+    contextWith({ kind: 'cli', ...child(script) }, { references }),
+  );
+/** An MCP server of which `call` is what a call makes it do. */
+const serve = (call: string): Promise<ExecutorResult> =>
+  runCall(
+    { kind: 'mcp', connection: 'c', tool: 't', arguments: {} },
+    contextWith(
+      {
+        kind: 'mcp',
+        transport: {
+          kind: 'stdio',
+          ...child(`
+const { TOKEN } = process.env;
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method, params } = JSON.parse(line);
+  const say = (result) => console.log(JSON.stringify({ jsonrpc: '2.0', id, result }));
+  if (method === 'initialize') say({ protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 's', version: '1' } });
+  else if (method === 'tools/call') { ${call} }
+});`),
+        },
+      },
+      { references },
+    ),
+  );
+
+/** No eight characters of the secret that follow each other, in whatever case. */
+function assertNothingOf(secret: string, result: ExecutorResult): void {
+  assert.equal(result.status, 'failed');
+  const said = JSON.stringify(result).toLowerCase();
+  assert.match(said, /\[redacted\]/);
+  for (let at = 0; at + 8 <= secret.length; at += 1) {
+    const piece = secret.slice(at, at + 8).toLowerCase();
+    assert.ok(!said.includes(piece), `\`${piece}\` in ${said.slice(0, 500)}`);
+  }
+}
+
+describe('a secret across the place where a text is cut leaves nothing of it', () => {
+  const bad = Buffer.from([0xff, 0x80]);
+  const json = 'application/json';
+  const ways: readonly (readonly [string, () => Promise<ExecutorResult>])[] = [
+    ['a charset', () => ask({ headers: { 'content-type': `${json}; charset=${token}` }, body: bad })],
+    ['a content encoding', () => ask({ headers: { 'content-encoding': token } })],
+    [
+      'the body of a failure',
+      () => ask({ status: 400, headers: { 'content-type': 'text/plain' }, body: 'x'.repeat(16_360) + token }),
+    ],
+    ['the body of a failure that is no JSON', () => ask({ status: 400, body: 'x'.repeat(16_360) + token })],
+    [
+      'a command’s output',
+      () => run("process.stdout.write('x'.repeat(16360) + process.env.TOKEN); process.exitCode = 1"),
+    ],
+    [
+      'a command’s errors',
+      () => run("console.error(process.env.TOKEN + 'x'.repeat(16360)); process.exitCode = 1"),
+    ],
+    ['the kind of a block', () => serve('say({ content: [{ type: TOKEN }] })')],
+    [
+      'an MCP server’s errors, in pieces',
+      () =>
+        serve(
+          'for (let at = 0; at < 1200; at += 1) process.stderr.write(TOKEN.slice(9) + TOKEN.slice(0, 9)); process.stderr.write(TOKEN.slice(9)); process.exit(1)',
+        ),
+    ],
+  ];
+  for (const [what, way] of ways) test(`in ${what}`, async () => assertNothingOf(token, await way()));
+
+  test('in a text that its writer could not end', () => {
+    const told = makeMask([token]);
+    for (let to = 4; to < token.length; to += 1)
+      assert.equal(told.end(`x${token}${token.slice(0, to)}`, 500), 'x[redacted][redacted]');
+    assert.equal(told.end('plain words', 500), 'plain words');
+  });
+
+  test('in a text of which only the end was kept', () => {
+    const told = makeMask([token]);
+    for (let from = 0; from < token.length - 4; from += 1) {
+      const kept = `${token.slice(from)}${token}x`;
+      assert.equal(told.end(kept, 500, '...', 'tail'), '[redacted][redacted]x');
+    }
+    assert.equal(told.end('plain words', 500, '...', 'tail'), 'plain words');
+  });
+});
+
+test('a failure’s body that is too long is told as its text, not as its packing', async () => {
+  const { gzipSync } = await import('node:zlib');
+  const body = gzipSync(JSON.stringify({ why: 'x'.repeat(20_000) }));
+  const result = await ask({ status: 400, headers: { 'content-encoding': 'gzip' }, body });
+  assert.ok(result.status === 'failed');
+  const shown = (result.response as { body: string }).body;
+  assert.match(shown, /^\{"why":"x+$/);
+  assert.equal(shown.length, 16_384);
+});
+
+describe('a secret is known', () => {
+  const bytes = Buffer.from(token);
+  const wrapped = (text: string): string => text.replace(/(.{20})/g, '$1\n');
+  const writings: readonly (readonly [string, string])[] = [
+    ['in capitals', token.toUpperCase()],
+    ['in small letters', token.toLowerCase()],
+    ['in hex of mixed case', bytes.toString('hex').replace(/[a-f]/, (one) => one.toUpperCase())],
+    ['broken into lines', wrapped(token)],
+    ['in base64 that is broken into lines', wrapped(Buffer.from(`ab${token}`).toString('base64'))],
+    ['in base64 with lines, in JSON in a text', JSON.stringify({ a: wrapped(bytes.toString('base64')) })],
+    ['percent-encoded twice', [...bytes].map((byte) => `%25${byte.toString(16)}`).join('')],
+    ['with a null after each character', [...token].join('\0')],
+  ];
+  for (const [how, text] of writings)
+    test(how, () => {
+      const masked = makeMask([token]).text(text);
+      assert.match(masked, /\[redacted\]/);
+      assert.ok(!masked.includes(text.slice(0, 10)), masked);
+    });
+
+  const parts: readonly (readonly [string, string, string])[] = [
+    ['as the password of an address', 'postgres://app:hun%2Fter2222@db:5432/x', 'login hun/ter2222 failed'],
+    ['as it is written there', 'postgres://app:hun%2Fter2222@db:5432/x', 'login hun%2Fter2222 failed'],
+    ['as a value of a JSON credential', '{"user":"invoices","password":"hunter2222"}', 'not hunter2222'],
+    [
+      'as a line of a key in a JSON credential',
+      JSON.stringify({ private_key: `-----BEGIN-----\nMIIEvQIBADANBgkq\n-----END-----` }),
+      'bad MIIEvQIBADANBgkq',
+    ],
+  ];
+  for (const [how, secret, text] of parts)
+    test(how, () => assert.match(makeMask([secret]).text(text), /^(login|not|bad) \[redacted\]( failed)?$/));
+
+  test('and a setting beside it is none', () => {
+    const { text } = makeMask([
+      '{ "user": "invoices", "uri": "https://auth.example.com/token", "password": "hunter2222" }',
+    ]);
+    assert.equal(text('invoices of auth.example.com'), 'invoices of auth.example.com');
+  });
+});
