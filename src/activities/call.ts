@@ -39,8 +39,7 @@ export async function perform(
     { arguments: action.arguments, context: run.context, input: run.input },
     executing.at,
   );
-  if (built.status === 'unresolved')
-    return { status: 'failed', errorClass: 'permanent', message: built.message };
+  if (built.status !== 'built') return { status: 'failed', errorClass: 'permanent', message: built.message };
   const effect = hasEffect(executing, next.executor);
   if (run.mode === 'shadow' && effect)
     return { status: 'succeeded', output: null, response: null, evidence: [] };

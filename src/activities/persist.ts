@@ -113,9 +113,12 @@ function executionOf({ executing }: RunState): Stepped['execution'] {
     : { action: executing.action.id, timeoutMs: executing.reliability.timeoutMs };
 }
 
-/** What the arguments of open approvals take of the run's room. */
+/** What the arguments and the previews of open approvals take of the run's room. */
 function openBytes({ approvals }: RunState, { actions }: Holdings): number {
-  return approvals.reduce((sum, { action }) => sum + (actions.get(action.id)?.payload.bytes ?? 0), 0);
+  return approvals.reduce(
+    (sum, { action, previewBytes = 0 }) => sum + (actions.get(action.id)?.payload.bytes ?? 0) + previewBytes,
+    0,
+  );
 }
 
 async function projectActions(tx: Tx, step: Step): Promise<void> {

@@ -123,6 +123,8 @@ export interface ApprovalState {
   readonly queued: boolean;
   /** true: it is about doing an effect again whose outcome is unknown; the run stays stuck until it runs. */
   readonly repeats?: true;
+  /** Bytes of canonical JSON that its approvers are shown of its calls; absent: it opened before that was counted. */
+  readonly previewBytes?: number;
   /** Guards as they passed when it parked, for the approver. */
   readonly guards: readonly GuardReport[];
 }

@@ -27,7 +27,7 @@ import {
 import { noteDenial } from './denials.js';
 import { boundRules, ruleText, type Applying } from './gates.js';
 import { findState } from './links.js';
-import { newApproval, partiesTo } from './opening.js';
+import { newApproval, partiesTo, previewBytesOf, refuseShowing, repeating } from './opening.js';
 import { allApproved } from './quorum.js';
 import { lastMoment, standingOf } from './standing.js';
 import { isOpen, moveTo, remain, settle, type From } from './flow.js';
@@ -48,9 +48,11 @@ export function openApproval(
     (approval) => isOpen(approval.status) && asksTheSame(draft.kit, run, action, rules, approval),
   );
   if (same !== undefined) return attach(draft, same, action, repeatedBy);
+  const previewBytes = previewBytesOf(run, shown);
+  if (previewBytes === null) return refuseShowing(draft, transition, action);
   const id = derivedId(draft, 'apr', action.id);
   const parked = { ...action, approval: id };
-  const approval = newApproval(draft, transition, parked, applying);
+  const approval = { ...newApproval(draft, transition, parked, applying), previewBytes };
   run.approvals = [...run.approvals, repeatedBy === undefined ? approval : repeating(approval, repeatedBy)];
   project(draft, parked, 'pending', { shown });
   record(draft, 'human.approval.requested', {
@@ -91,11 +93,6 @@ function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedB
       approval: approval.id,
     });
   }
-}
-
-/** Whoever has it done again has a part in it, like who asked for it at first. */
-function repeating(approval: ApprovalState, by: string): ApprovalState {
-  return { ...approval, repeats: true, requesters: [...new Set([...approval.requesters, by])] };
 }
 
 export function change(draft: Draft, id: string, fields: Partial<ApprovalState>): ApprovalState | undefined {

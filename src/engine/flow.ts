@@ -12,7 +12,7 @@ import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { consume } from './approved.js';
 import { chainStep } from './chain.js';
-import { refuseEnd, unreadableEnd } from './unreadable-end.js';
+import { refuseAsking, unreadableEnd } from './unreadable-end.js';
 import { nothingCalled, write } from './written.js';
 
 // How a run moves: entering states, deterministic chains, executing, settling, closing.
@@ -125,7 +125,11 @@ export function take(
   const at = guardContext(run, requester, args);
   const applying = gatesFor(transition, at, kit);
   const endless = unreadableEnd(applying?.gates ?? [], at);
-  if (endless !== null) return refuseEnd(draft, transition, requester, endless, from.messageId);
+  if (endless !== null)
+    return refuseAsking(draft, transition, requester, from.messageId, {
+      code: 'INPUT_INVALID',
+      message: endless,
+    });
   const asking = requester ?? leader(run);
   const fields = {
     transition: transition.name,
@@ -149,6 +153,12 @@ export function take(
   const shown = kit.show(transition, {
     ...{ arguments: args, context, input, requester: asking, denied, repeatedBy },
   });
+  const refused = shown.refused ?? null;
+  if (refused !== null)
+    return refuseAsking(draft, transition, requester, from.messageId, {
+      code: 'TOO_LARGE',
+      message: refused,
+    });
   const bound = bind(kit, transition, run, shown);
   const action = makeAction(draft, { ...fields, gate: boundRules(applying.gates), bound });
   openApproval(draft, transition, action, { ...applying, ...from, shown });

@@ -1,10 +1,11 @@
 import type { JsonObject } from '../model/json.js';
+import type { Room } from './room.js';
 import type { Principal, PrincipalKind } from '../model/principal.js';
 import type { Actor, Gate, Plan, State, Transition } from './plan.js';
 import { closedStatuses, type Kit, type Link, type RunState } from './state.js';
 import { gatesOf, whenAsked } from './gates.js';
 import { readsArguments, verdictOf, type GuardContext } from './guards.js';
-import { resolveTemplate } from './template.js';
+import { callRoom, resolveTemplate } from './template.js';
 
 const noArguments: JsonObject = { type: 'object', properties: {}, additionalProperties: false };
 
@@ -28,7 +29,9 @@ function legal(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, '
     (state.linkFilter ?? plan.linkFilter) === 'byGuards'
       ? offered.filter((one) => open(plan, one, run, principal))
       : offered;
-  return shown.map((one) => link(one, run, gatesOf(one, kit)));
+  // A prefill that has no room among the others is left out.
+  const room = callRoom();
+  return shown.map((one) => link(one, run, gatesOf(one, kit), room));
 }
 
 /** Would a submit of this transition pass actor, charter and guards? Guards that read arguments cannot promise it. */
@@ -39,11 +42,11 @@ function open(plan: Plan, transition: Transition, run: RunState, principal: Prin
   return transition.guards.every((guard) => !readsArguments(guard) && verdictOf(guard, at) === 'pass');
 }
 
-function link(transition: Transition, run: RunState, gates: readonly Gate[]): Link {
+function link(transition: Transition, run: RunState, gates: readonly Gate[], room: Room): Link {
   const gateOn = whenAsked(gates);
   const scopes = { arguments: {}, context: run.context, input: run.input };
   const prefill = transition.prefill.flatMap(({ key, value }) => {
-    const resolved = resolveTemplate(value, scopes);
+    const resolved = resolveTemplate(value, scopes, room);
     return resolved.status === 'resolved' ? [[key, resolved.value] as const] : [];
   });
   return {

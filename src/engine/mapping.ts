@@ -1,4 +1,6 @@
 import type { Json, JsonObject } from '../model/json.js';
+import { mostContextBytes } from '../model/limits.js';
+import { quotedBytes, roomOf, takeBytes, takeValue, type Room } from './room.js';
 import type { Mapping, Operand } from './plan.js';
 import { readPath } from './template.js';
 
@@ -11,7 +13,8 @@ export interface MappingScopes {
 }
 
 export interface Mapped {
-  readonly context: JsonObject;
+  /** Null: what would be written is more than a context may be, and was not made. */
+  readonly context: JsonObject | null;
   /** Paths that did not resolve: they wrote null, and that is recorded. */
   readonly unresolved: readonly string[];
 }
@@ -25,13 +28,41 @@ export function applyMapping(mappings: readonly Mapping[], scopes: MappingScopes
     if (!found.found) unresolved.push(operand.text);
     return found.found ? found.value : null;
   };
-  const written = mappings.map(({ key, spec }): readonly [string, Json] => {
-    if (spec.kind === 'set') return [key, spec.value.kind === 'json' ? spec.value.value : read(spec.value)];
-    const values = spec.operands.map(read);
-    return [key, spec.kind === 'concat' ? values.map(asText).join('') : arithmetic(spec.kind, values)];
-  });
+  const room = roomOf(mostContextBytes);
+  const written: (readonly [string, Json])[] = [];
+  for (const { key, spec } of mappings) {
+    const value = made(spec, read, room);
+    if (value === undefined) return { context: null, unresolved };
+    written.push([key, value]);
+  }
   if (written.length === 0) return { context: scopes.context, unresolved };
   return { context: Object.fromEntries([...Object.entries(scopes.context), ...written]), unresolved };
+}
+
+/** What a spec writes; undefined: the room is too small for it. */
+function made(spec: Mapping['spec'], read: (operand: Operand) => Json, room: Room): Json | undefined {
+  if (spec.kind === 'concat') return joined(spec.operands, read, room);
+  const value =
+    spec.kind !== 'set'
+      ? arithmetic(spec.kind, spec.operands.map(read))
+      : spec.value.kind === 'json'
+        ? spec.value.value
+        : read(spec.value);
+  return takeValue(room, value) ? value : undefined;
+}
+
+function joined(
+  operands: readonly Operand[],
+  read: (operand: Operand) => Json,
+  room: Room,
+): string | undefined {
+  let text = '';
+  for (const operand of operands) {
+    const more = asText(read(operand));
+    if (!takeBytes(room, quotedBytes(more) - 2)) return undefined;
+    text += more;
+  }
+  return text;
 }
 
 function asText(value: Json): string {

@@ -1,12 +1,15 @@
 import type { Transition } from './plan.js';
-import type { Action, ApprovalState, Excluded, GateState, RunState } from './state.js';
+import type { Action, ApprovalState, Excluded, GateState, RunState, Shown } from './state.js';
+import { mostOpenBytes } from '../model/limits.js';
 import { decidersOf } from './deciders.js';
 import { endOf, stageOf, stageTimes } from './deadlines.js';
 import { actingPrincipal, type Draft } from './draft.js';
 import type { Applying, AskingGate } from './gates.js';
 import { evaluateGuard, type GuardContext } from './guards.js';
 import { guardContext } from './links.js';
+import { roomOf, takeValue } from './room.js';
 import { standingOf } from './standing.js';
+import { refuseAsking } from './unreadable-end.js';
 
 // An approval as it opens: each gate with its own people and its own time.
 
@@ -38,6 +41,26 @@ export function newApproval(
       return { index, kind: guard.kind, verdict, reason };
     }),
   };
+}
+
+export function refuseShowing(draft: Draft, transition: Transition, action: Action): void {
+  const message = `what its open approvals show would take more than ${mostOpenBytes} bytes, which are the most of a run: have some decided first`;
+  refuseAsking(draft, transition, actingPrincipal(action), action.messageId, { code: 'RUN_FULL', message });
+}
+
+/** Bytes of a preview; null: with it the approvals of the run would show more than is kept for them. */
+export function previewBytesOf(
+  { approvals }: Pick<RunState, 'approvals'>,
+  { preview }: Shown,
+): number | null {
+  const left = approvals.reduce((sum, one) => sum - (one.previewBytes ?? 0), mostOpenBytes);
+  const room = roomOf(left);
+  return takeValue(room, preview) ? left - room.left : null;
+}
+
+/** Whoever has it done again has a part in it, like who asked for it at first. */
+export function repeating(approval: ApprovalState, by: string): ApprovalState {
+  return { ...approval, repeats: true, requesters: [...new Set([...approval.requesters, by])] };
 }
 
 /** Ids of all who asked for it: of what the runtime starts, everyone whose message led there. */

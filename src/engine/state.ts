@@ -215,6 +215,8 @@ export interface Shown {
   readonly summary: string;
   readonly consequence: string;
   readonly preview: Json;
+  /** Why nobody can be asked: its calls are larger than what is shown and sent. */
+  readonly refused?: string;
 }
 
 /** A request that waits for an approval, as its sentences and its preview are made. */

@@ -1,5 +1,7 @@
 import type { Json } from '../model/json.js';
 import { isObject } from '../model/json.js';
+import { mostCallBytes } from '../model/limits.js';
+import { quotedBytes, roomOf, takeBytes, takeValue, type Room } from './room.js';
 import type { Path, Scope, Template } from './plan.js';
 
 /** What a path may read: a scope that is absent here is not found. */
@@ -10,13 +12,19 @@ export type PathRead = { readonly found: true; readonly value: Json } | { readon
 export type ResolvedTemplate =
   | { readonly status: 'resolved'; readonly value: Json }
   /** The path that did not resolve, as written. */
-  | { readonly status: 'unresolved'; readonly path: string };
+  | { readonly status: 'unresolved'; readonly path: string }
+  /** It would be larger than its room, so it was not made. */
+  | { readonly status: 'too_large' };
 
-export type ResolvedText =
-  | { readonly status: 'resolved'; readonly value: string }
-  | Extract<ResolvedTemplate, { status: 'unresolved' }>;
+export type NotResolved = Exclude<ResolvedTemplate, { status: 'resolved' }>;
+export type ResolvedText = { readonly status: 'resolved'; readonly value: string } | NotResolved;
 
+const tooLarge: NotResolved = { status: 'too_large' };
 const notFound: PathRead = { found: false };
+/** For all that the templates of one call make. */
+export const callRoom = (): Room => roomOf(mostCallBytes);
+
+const asIs = (hole: string): string => hole;
 const decimalIndex = /^(0|[1-9][0-9]*)$/;
 
 /** Own properties only; arrays by decimal index; nothing below a string, number, boolean or null. */
@@ -45,28 +53,40 @@ function child(value: Json, segment: string): Json | undefined {
 /** A template is as deep as the policy that it was written in; what a store gives back may be deeper. */
 const maxTemplateDepth = 100;
 
-/** All or nothing: one path that does not resolve, and is not optional, leaves the whole unresolved. */
-export function resolveTemplate(template: Template, scopes: PathScopes, depth = 0): ResolvedTemplate {
+/**
+ * All or nothing: one path that does not resolve, and is not optional, leaves the whole unresolved. What would take more
+ * bytes of canonical JSON than the room has left is not made.
+ */
+export function resolveTemplate(
+  template: Template,
+  scopes: PathScopes,
+  room: Room = callRoom(),
+  depth = 0,
+): ResolvedTemplate {
   if (depth > maxTemplateDepth)
     return { status: 'unresolved', path: `a template nested deeper than ${maxTemplateDepth}` };
   switch (template.kind) {
     case 'literal':
-      return { status: 'resolved', value: template.value };
+      return within(room, template.value);
     case 'path':
-      return resolvePath(template, scopes);
+      return resolvePath(template, scopes, room);
     case 'text':
-      return resolveText(template.parts, scopes);
+      return resolveText(template.parts, scopes, asIs, room);
     case 'object':
-      return resolveObject(template.entries, scopes, depth);
+      return resolveObject(template.entries, scopes, room, depth);
     case 'array':
-      return resolveArray(template.items, scopes, depth);
+      return resolveArray(template.items, scopes, room, depth);
   }
 }
 
-function resolvePath(path: Path, scopes: PathScopes): ResolvedTemplate {
+function within(room: Room, value: Json): ResolvedTemplate {
+  return takeValue(room, value) ? { status: 'resolved', value } : tooLarge;
+}
+
+function resolvePath(path: Path, scopes: PathScopes, room: Room): ResolvedTemplate {
   const read = readPath(scopes, path);
-  if (read.found) return { status: 'resolved', value: read.value };
-  return path.optional ? { status: 'resolved', value: null } : { status: 'unresolved', path: path.text };
+  if (!read.found && !path.optional) return { status: 'unresolved', path: path.text };
+  return within(room, read.found ? read.value : null);
 }
 
 /**
@@ -76,19 +96,25 @@ function resolvePath(path: Path, scopes: PathScopes): ResolvedTemplate {
 export function resolveText(
   parts: readonly (string | Path)[],
   scopes: PathScopes,
-  encode: (hole: string) => string = (hole) => hole,
+  encode: (hole: string) => string,
+  room: Room = callRoom(),
 ): ResolvedText {
   let text = '';
+  const add = (more: string): boolean => {
+    const fits = takeBytes(room, quotedBytes(more) - 2);
+    if (fits) text += more;
+    return fits;
+  };
   for (const part of parts) {
     if (typeof part === 'string') {
-      text += part;
+      if (!add(part)) return tooLarge;
       continue;
     }
     const read = readPath(scopes, part);
     const value = read.found ? read.value : null;
     if (value === null && part.optional) continue;
     if (value === null || typeof value === 'object') return { status: 'unresolved', path: part.text };
-    text += encode(String(value));
+    if (!add(encode(String(value)))) return tooLarge;
   }
   return { status: 'resolved', value: text };
 }
@@ -96,22 +122,30 @@ export function resolveText(
 function resolveObject(
   entries: readonly { readonly key: string; readonly value: Template }[],
   scopes: PathScopes,
+  room: Room,
   depth: number,
 ): ResolvedTemplate {
   const resolved: [string, Json][] = [];
   for (const { key, value } of entries) {
-    const result = resolveTemplate(value, scopes, depth + 1);
-    if (result.status === 'unresolved') return result;
+    if (!takeBytes(room, quotedBytes(key) + 2)) return tooLarge;
+    const result = resolveTemplate(value, scopes, room, depth + 1);
+    if (result.status !== 'resolved') return result;
     resolved.push([key, result.value]);
   }
   return { status: 'resolved', value: Object.fromEntries(resolved) };
 }
 
-function resolveArray(items: readonly Template[], scopes: PathScopes, depth: number): ResolvedTemplate {
+function resolveArray(
+  items: readonly Template[],
+  scopes: PathScopes,
+  room: Room,
+  depth: number,
+): ResolvedTemplate {
   const resolved: Json[] = [];
   for (const item of items) {
-    const result = resolveTemplate(item, scopes, depth + 1);
-    if (result.status === 'unresolved') return result;
+    takeBytes(room, 1);
+    const result = resolveTemplate(item, scopes, room, depth + 1);
+    if (result.status !== 'resolved') return result;
     resolved.push(result.value);
   }
   return { status: 'resolved', value: resolved };

@@ -3,6 +3,7 @@ import type { Transition } from './plan.js';
 import { endOf } from './deadlines.js';
 import { actorOf, record, refuse, type Draft } from './draft.js';
 import { stick } from './flow.js';
+import type { Refusal } from './state.js';
 import type { AskingGate } from './gates.js';
 import type { GuardContext } from './guards.js';
 
@@ -17,15 +18,14 @@ export function unreadableEnd(gates: readonly AskingGate[], at: GuardContext): s
   return null;
 }
 
-/** Nobody knows until when it could be decided, so nobody is asked. */
-export function refuseEnd(
+/** Nobody knows until when it could be decided, or could be shown it whole: so nobody is asked. */
+export function refuseAsking(
   draft: Draft,
   { name }: Transition,
   requester: Principal | null,
-  message: string,
   messageId: string | null,
+  { code, message }: Pick<Refusal, 'code' | 'message'>,
 ): void {
-  const code = 'INPUT_INVALID';
   if (messageId === null) return stick(draft, { code, message }, { kind: 'chain' });
   record(draft, 'transition.rejected', {
     actor: actorOf(requester),

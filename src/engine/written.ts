@@ -33,6 +33,10 @@ export function write(
   });
   for (const path of unresolved)
     record(draft, 'mapping.unresolved', { action: actionFact(action), data: { path } });
+  if (context === null) {
+    const message = `what the mapping writes takes more than ${mostContextBytes} bytes, which are the most that a context takes; map less of it`;
+    return { code: 'STATE_TOO_LARGE', message };
+  }
   const message = contextProblem(context);
   if (message !== null) return { code: 'STATE_TOO_LARGE', message };
   run.context = context;

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { isAbsolute, resolve as resolvePath } from 'node:path';
 import type { Executor } from '../engine/plan.js';
 import type { Connection } from '../model/policy-set.js';
+import type { Room } from '../engine/room.js';
 import { parseExactly } from './exact-json.js';
 import type { Told } from './mask.js';
 import { codeOf } from './network.js';
@@ -38,14 +39,19 @@ const maxFailedText = 16_384;
 
 export const cli: ExecutorDriver<'cli'> = { kind: 'cli', build: buildCli, run: runCli };
 
-function buildCli(executor: Extract<Executor, { kind: 'cli' }>, scopes: Scopes): Built {
+function buildCli(
+  executor: Extract<Executor, { kind: 'cli' }>,
+  scopes: Scopes,
+  _at: 'transition' | 'onEnter',
+  room: Room,
+): Built {
   const args: string[] = [];
   let optionsEnded = executor.allowDashes === true;
   for (const [index, template] of executor.args.entries()) {
     const where = `argument ${index}`;
-    const text = resolveTextValue(template, scopes, where);
-    if (text.status === 'unresolved') return text;
-    if (text.status !== 'text') continue;
+    const text = resolveTextValue(template, scopes, room, where);
+    if (text.status === 'absent') continue;
+    if (text.status !== 'text') return text;
     // A literal is the author's word; a value is the caller's, and would become an option.
     const isLiteral = template.kind === 'literal';
     if (!isLiteral && !optionsEnded && text.value.startsWith('-')) {
@@ -56,8 +62,8 @@ function buildCli(executor: Extract<Executor, { kind: 'cli' }>, scopes: Scopes):
     optionsEnded ||= isLiteral && text.value === '--';
     args.push(text.value);
   }
-  const stdin = executor.stdin === null ? null : resolveTextValue(executor.stdin, scopes, 'stdin');
-  if (stdin?.status === 'unresolved') return stdin;
+  const stdin = executor.stdin === null ? null : resolveTextValue(executor.stdin, scopes, room, 'stdin');
+  if (stdin?.status === 'unresolved' || stdin?.status === 'too_large') return stdin;
   const given = stdin?.status === 'text' ? stdin.value : null;
   return { status: 'built', call: { kind: 'cli', connection: executor.connection, args, stdin: given } };
 }

@@ -4,6 +4,8 @@ import { mcp } from './mcp.js';
 import { closeStdioSessions } from './mcp-stdio.js';
 import { noop } from './noop.js';
 import { jsonTrouble } from '../model/json.js';
+import type { Room } from '../engine/room.js';
+import { callRoom } from '../engine/template.js';
 import { maskedText, type Mask } from './mask.js';
 import { abortedError, failure, isExecutorAborted } from './outcome.js';
 import { processReferences, resolveConnectionReferences } from './references.js';
@@ -13,17 +15,22 @@ import type { Built, Call, DriverContext, ExecutorResult, RunContext, Scopes } f
 export { describeCall } from './describe.js';
 export { isExecutorAborted } from './outcome.js';
 
-/** Resolves an executor's templates. `human` is an approval, not a call: asking for one is a bug. */
-export function buildCall(executor: Executor, scopes: Scopes, at: 'transition' | 'onEnter'): Built {
+/** Resolves an executor's templates, within a call's room. `human` is an approval, not a call: asking for one is a bug. */
+export function buildCall(
+  executor: Executor,
+  scopes: Scopes,
+  at: 'transition' | 'onEnter',
+  room: Room = callRoom(),
+): Built {
   switch (executor.kind) {
     case 'rest':
-      return rest.build(executor, scopes, at);
+      return rest.build(executor, scopes, at, room);
     case 'mcp':
-      return mcp.build(executor, scopes, at);
+      return mcp.build(executor, scopes, at, room);
     case 'cli':
-      return cli.build(executor, scopes, at);
+      return cli.build(executor, scopes, at, room);
     case 'noop':
-      return noop.build(executor, scopes, at);
+      return noop.build(executor, scopes, at, room);
     case 'human':
       throw new Error('a human executor opens an approval; it makes no call');
   }

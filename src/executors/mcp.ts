@@ -5,6 +5,7 @@ import { resolveTemplate } from '../engine/template.js';
 import type { JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
+import type { Room } from '../engine/room.js';
 import { headersProblem, httpSession, type HttpProblem } from './mcp-http.js';
 import { isServersWord, readToolResult, takesArgument } from './mcp-message.js';
 import { openStdio } from './mcp-stdio.js';
@@ -30,15 +31,15 @@ function buildMcp(
   executor: Extract<Executor, { kind: 'mcp' }>,
   scopes: Scopes,
   at: 'transition' | 'onEnter',
+  room: Room,
 ): Built {
   const call = (args: JsonObject): Built => ({
     status: 'built',
     call: { kind: 'mcp', connection: executor.connection, tool: executor.tool, arguments: args },
   });
   if (executor.map === null) return call(at === 'onEnter' ? scopes.input : scopes.arguments);
-  const resolved = resolveTemplate(executor.map, scopes);
-  if (resolved.status === 'unresolved')
-    return unresolved(resolved.path, `\`map\` for tool \`${executor.tool}\``);
+  const resolved = resolveTemplate(executor.map, scopes, room);
+  if (resolved.status !== 'resolved') return unresolved(resolved, `\`map\` for tool \`${executor.tool}\``);
   if (!isObject(resolved.value))
     return unusable(pathText(executor.map), '`map`', 'is no object, and a tool takes named arguments');
   return call(resolved.value);

@@ -1,5 +1,6 @@
 import type { Executor, Template } from '../engine/plan.js';
 import { resolveTemplate, resolveText } from '../engine/template.js';
+import type { Room } from '../engine/room.js';
 import type { Built, Call, Scopes } from './types.js';
 import { asciiHeader, resolveTextValue, unresolved, unusable, type Unresolved } from './values.js';
 
@@ -25,15 +26,15 @@ const reservedHeaders = new Set([
   'upgrade',
 ]);
 
-export function buildRestCall(executor: RestExecutor, scopes: Scopes): Built {
-  const path = buildPath(executor, scopes);
-  if (path.status === 'unresolved') return path;
-  const query = buildPairs(executor.query, scopes, 'query parameter');
-  if (query.status === 'unresolved') return query;
-  const headers = buildHeaders(executor, scopes);
-  if (headers.status === 'unresolved') return headers;
-  const body = executor.body === null ? undefined : resolveTemplate(executor.body, scopes);
-  if (body?.status === 'unresolved') return unresolved(body.path, 'the body');
+export function buildRestCall(executor: RestExecutor, scopes: Scopes, room: Room): Built {
+  const path = buildPath(executor, scopes, room);
+  if (path.status !== 'resolved') return path;
+  const query = buildPairs(executor.query, scopes, room, 'query parameter');
+  if (query.status !== 'resolved') return query;
+  const headers = buildHeaders(executor, scopes, room);
+  if (headers.status !== 'resolved') return headers;
+  const body = executor.body === null ? undefined : resolveTemplate(executor.body, scopes, room);
+  if (body !== undefined && body.status !== 'resolved') return unresolved(body, 'the body');
   const call: RestCall = {
     kind: 'rest',
     connection: executor.connection,
@@ -51,6 +52,7 @@ export function buildRestCall(executor: RestExecutor, scopes: Scopes): Built {
 function buildPath(
   executor: RestExecutor,
   scopes: Scopes,
+  room: Room,
 ): { status: 'resolved'; value: string } | Unresolved {
   let refused: string | null = null;
   const encodeHole = (hole: string): string => {
@@ -59,8 +61,8 @@ function buildPath(
     return refused === null ? encodeURIComponent(hole) : '';
   };
   const parts = executor.path.parts.map((part) => (typeof part === 'string' ? encodeLiteral(part) : part));
-  const resolved = resolveText(parts, scopes, encodeHole);
-  if (resolved.status === 'unresolved') return unresolved(resolved.path, 'the path');
+  const resolved = resolveText(parts, scopes, encodeHole, room);
+  if (resolved.status !== 'resolved') return unresolved(resolved, 'the path');
   const written = writtenPath(executor.path.parts);
   if (refused !== null) return unusable(written, 'the path', `has a value that ${String(refused)}`);
   if (hasDotSegment(resolved.value))
@@ -91,20 +93,21 @@ type Pairs = { status: 'resolved'; pairs: (readonly [string, string])[] } | Unre
 function buildPairs(
   entries: readonly { key: string; value: Template }[],
   scopes: Scopes,
+  room: Room,
   what: string,
 ): Pairs {
   const pairs: (readonly [string, string])[] = [];
   for (const { key, value } of entries) {
-    const text = resolveTextValue(value, scopes, `${what} \`${key}\``);
-    if (text.status === 'unresolved') return text;
+    const text = resolveTextValue(value, scopes, room, `${what} \`${key}\``);
     if (text.status === 'text') pairs.push([key, text.value]);
+    else if (text.status !== 'absent') return text;
   }
   return { status: 'resolved', pairs };
 }
 
-function buildHeaders(executor: RestExecutor, scopes: Scopes): Pairs {
-  const built = buildPairs(executor.headers, scopes, 'header');
-  if (built.status === 'unresolved') return built;
+function buildHeaders(executor: RestExecutor, scopes: Scopes, room: Room): Pairs {
+  const built = buildPairs(executor.headers, scopes, room, 'header');
+  if (built.status !== 'resolved') return built;
   const pairs = built.pairs.map(([key, value]) => [key, asciiHeader(value)] as const);
   for (const [key, value] of pairs) {
     const name = key.toLowerCase();

@@ -30,7 +30,7 @@ const safeMethods = new Set(['GET', 'HEAD']);
 
 export const rest: ExecutorDriver<'rest'> = {
   kind: 'rest',
-  build: (executor, scopes) => buildRestCall(executor, scopes),
+  build: (executor, scopes, _at, room) => buildRestCall(executor, scopes, room),
   run: runRest,
 };
 

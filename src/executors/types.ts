@@ -1,6 +1,7 @@
 import type { Executor } from '../engine/plan.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { ErrorClass } from '../model/errors.js';
+import type { Room } from '../engine/room.js';
 import type { Connection } from '../model/policy-set.js';
 import type { Told } from './mask.js';
 
@@ -41,7 +42,9 @@ export type Call =
 export type Built =
   | { readonly status: 'built'; readonly call: Call }
   /** A path did not resolve: the call fails `permanent`, before anything is sent. */
-  | { readonly status: 'unresolved'; readonly path: string; readonly message: string };
+  | { readonly status: 'unresolved'; readonly path: string; readonly message: string }
+  /** It would be larger than its room, and was not made: it fails `permanent` like the other. */
+  | { readonly status: 'too_large'; readonly message: string };
 
 export interface RunContext {
   /** Null where the executor declares none. */
@@ -109,6 +112,11 @@ export interface ExecutorAborted extends Error {
 /** One per kind, behind one shared test suite. */
 export interface ExecutorDriver<K extends Executor['kind'] = Executor['kind']> {
   readonly kind: K;
-  build(executor: Extract<Executor, { kind: K }>, scopes: Scopes, at: 'transition' | 'onEnter'): Built;
+  build(
+    executor: Extract<Executor, { kind: K }>,
+    scopes: Scopes,
+    at: 'transition' | 'onEnter',
+    room: Room,
+  ): Built;
   run(call: Extract<Call, { kind: K }>, context: DriverContext): Promise<ExecutorResult>;
 }

@@ -1,11 +1,20 @@
 import type { Path, Template } from '../engine/plan.js';
-import { resolveTemplate } from '../engine/template.js';
+import { resolveTemplate, type NotResolved } from '../engine/template.js';
 import type { Json } from '../model/json.js';
+import { mostCallBytes } from '../model/limits.js';
+import type { Room } from '../engine/room.js';
 import type { Built, Scopes } from './types.js';
 
-export type Unresolved = Extract<Built, { status: 'unresolved' }>;
+export type Unresolved = Exclude<Built, { status: 'built' }>;
 
-export function unresolved(path: string, where: string): Unresolved {
+/** What a template lacks, or that it would make more than a call takes. */
+export function unresolved(not: NotResolved, where: string): Unresolved {
+  if (not.status === 'too_large')
+    return {
+      status: 'too_large',
+      message: `the call would take more than ${mostCallBytes} bytes, which are the most: ${where} does not fit; send less, or name fewer values in it`,
+    };
+  const { path } = not;
   return {
     status: 'unresolved',
     path,
@@ -40,9 +49,9 @@ export type TextValue =
   | Unresolved;
 
 /** A value that has to be text: strings, numbers and booleans are; objects and arrays are not. */
-export function resolveTextValue(template: Template, scopes: Scopes, where: string): TextValue {
-  const resolved = resolveTemplate(template, scopes);
-  if (resolved.status === 'unresolved') return unresolved(resolved.path, where);
+export function resolveTextValue(template: Template, scopes: Scopes, room: Room, where: string): TextValue {
+  const resolved = resolveTemplate(template, scopes, room);
+  if (resolved.status !== 'resolved') return unresolved(resolved, where);
   return textValue(resolved.value, template, where);
 }
 

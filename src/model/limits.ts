@@ -2,8 +2,10 @@
 
 /** A start's input, a submit's arguments, the reasoning that comes with either. */
 export const mostValueBytes = 1024 * 1024;
-/** The arguments of a run's open approvals, and of what it has been asked and has not answered. */
+/** The arguments and previews of a run's open approvals, and of what it has been asked and has not answered. */
 export const mostOpenBytes = 4 * 1024 * 1024;
+/** What the templates of one call make: path, query, headers, body, arguments. With its fallbacks, for an approver to see. */
+export const mostCallBytes = 2 * 1024 * 1024;
 /** A run's context: what its mappings have written. */
 export const mostContextBytes = 512 * 1024;
 /** A run's document: context, open approvals without their arguments, and what it has done. */

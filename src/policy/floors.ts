@@ -1,6 +1,6 @@
 import type { FloorEntry, PolicySet } from '../model/policy-set.js';
 import type { Compiling, Path } from './context.js';
-import { assertQueue, compileRules } from './gates.js';
+import { assertDeclaredQueue, compileRules } from './gates.js';
 import type { PolicyFile } from './policy-set.js';
 import type { Reading } from './reading.js';
 import { warnUnknownRoles } from './roles.js';
@@ -38,7 +38,8 @@ export function withFloors(reading: Reading, files: readonly PolicyFile[], polic
 function compileFloor(to: Compiling, shape: FloorShape, path: Path): FloorEntry {
   const tiers = [...new Set(shape.tiers ?? tiersWithEffect)];
   const roles = shape.roles ?? [];
-  if (shape.queue !== undefined) assertQueue(to, shape.queue, [...path, 'queue'], roles.length > 0);
+  // No label: what an environment demands is not decided by whoever holds `approval.decide`, unless it says nobody.
+  if (shape.queue !== undefined) assertDeclaredQueue(to, shape.queue, [...path, 'queue']);
   warnUnknownRoles(to, roles, [...path, 'roles']);
   // Time approves reversible effects only, so only a floor for those alone may say so.
   const tier = tiers.every((one) => one === 'reversible') ? 'reversible' : 'irreversible';

@@ -15,16 +15,7 @@ import { compileExpression, compileGuard, compilePath } from './values.js';
  */
 export function assertQueue(to: Compiling, queue: string, path: Path, named: boolean): void {
   const names = to.catalog.policySet.queues.map((one) => one.name);
-  if (names.includes(queue)) return;
-  if (names.length > 0)
-    return error(
-      to,
-      'UNDECLARED_QUEUE',
-      path,
-      `queue \`${queue}\` is none of those that roles.yaml declares: declare it there, with its roles`,
-      'value',
-      () => nearest(queue, names),
-    );
+  if (names.length > 0) return assertDeclaredQueue(to, queue, path);
   if (named) return;
   warn(
     to,
@@ -34,6 +25,20 @@ export function assertQueue(to: Compiling, queue: string, path: Path, named: boo
     'value',
     () => nearest(queue, names),
   );
+}
+
+/** Of what an environment asks for a queue is never a label: it is declared, or does not load. */
+export function assertDeclaredQueue(to: Compiling, queue: string, path: Path): void {
+  const names = to.catalog.policySet.queues.map((one) => one.name);
+  if (!names.includes(queue))
+    error(
+      to,
+      'UNDECLARED_QUEUE',
+      path,
+      `queue \`${queue}\` is none of those that roles.yaml declares: declare it there, with its roles`,
+      'value',
+      () => nearest(queue, names),
+    );
 }
 
 interface GateOrigin {

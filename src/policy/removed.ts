@@ -33,7 +33,7 @@ export function takenAway(before: Held, after: Held): readonly Removed[] {
     })),
     ...was.environments.flatMap((old) => {
       const now = is.environments.find((one) => one.name === old.name);
-      return [...removedFloors(old, now), ...removedRules(old, now)];
+      return [...removedFloors(was, is, old, now), ...removedRules(old, now)];
     }),
     ...plain('connection', names(was.connections), names(is.connections)),
     ...plain('tool', names(before.catalog.tools), names(after.catalog.tools)),
@@ -53,19 +53,47 @@ function missing(old: readonly string[], now: readonly string[]): readonly strin
   return old.filter((name) => !left.has(name));
 }
 
-/** A floor that reads otherwise is another one, and the one that was there is gone. */
-function removedFloors(old: EnvironmentEntry, now: EnvironmentEntry | undefined): readonly Removed[] {
-  const kept = new Set((now?.floors ?? []).map(textOf));
-  const gone = (old.floors ?? []).filter((floor) => !kept.has(textOf(floor)));
-  return gone.map((floor) => ({ kind: 'floor', name: floorName(old.name, floor), confirm: true }));
+/** A floor that reads otherwise, or that others decide, is another one, and the one that was there is gone. */
+function removedFloors(
+  was: PolicySet,
+  is: PolicySet,
+  old: EnvironmentEntry,
+  now: EnvironmentEntry | undefined,
+): readonly Removed[] {
+  const kept = new Set((now?.floors ?? []).map((floor) => textOf(is, floor)));
+  const floors = old.floors ?? [];
+  const names = floorNames(old.name, floors);
+  return floors.flatMap((floor, index): readonly Removed[] =>
+    kept.has(textOf(was, floor)) ? [] : [{ kind: 'floor', name: names[index] ?? '', confirm: true }],
+  );
 }
 
-const textOf = (floor: FloorEntry): string => canonical(floor as unknown as Json);
+/** What it says, and who decides at it: its own roles, else its queue's; of a queue that is not declared it is null. */
+function textOf({ queues }: PolicySet, floor: FloorEntry): string {
+  const queued = queues.find((one) => one.name === floor.queue)?.roles ?? null;
+  const deciders = floor.roles.length > 0 || queued === null ? null : [...new Set(queued)].sort();
+  return canonical([floor as unknown as Json, deciders]);
+}
 
-/** What may be told apart by who decides: `prod: irreversible by finance.controller`. */
-export function floorName(environment: string, { tiers, roles, queue }: FloorEntry): string {
+/** A name for each, and no two the same: who confirms one confirms that floor. */
+function floorNames(environment: string, floors: readonly FloorEntry[]): readonly string[] {
+  const plain = floors.map((floor) => floorName(environment, floor));
+  return plain.map((name, index) => {
+    const before = plain.slice(0, index).filter((one) => one === name).length;
+    return before === 0 ? name : `${name} (${before + 1})`;
+  });
+}
+
+/** Who decides, and what else it asks for where that is not the default: `prod: irreversible by finance.controller`. */
+function floorName(environment: string, { tiers, roles, queue, quorum, reason }: FloorEntry): string {
   const who = roles.length > 0 ? roles.join(', ') : (queue ?? 'approval.decide');
-  return `${environment}: ${tiers.join(', ')} by ${who}`;
+  const shares = quorum.perRole.map(({ role, count }) => `${count} of ${role}`);
+  const asks = [
+    ...(quorum.count === 1 ? [] : [`quorum ${quorum.count}`]),
+    ...(shares.length === 0 ? [] : [`quorum ${shares.join(' and ')}`]),
+    ...(reason === 'required' ? ['reason required'] : []),
+  ];
+  return [`${environment}: ${tiers.join(', ')} by ${who}`, ...asks].join(', ');
 }
 
 /** What an environment demands besides: a name and what it was. */

@@ -1,7 +1,14 @@
 import type { Executor } from '../engine/plan.js';
 import type { RunState } from '../engine/state.js';
-import { resolveTemplate, resolveText, type PathScopes } from '../engine/template.js';
+import {
+  callRoom,
+  resolveTemplate,
+  resolveText,
+  type NotResolved,
+  type PathScopes,
+} from '../engine/template.js';
 import type { Json, JsonObject } from '../model/json.js';
+import { mostCallBytes } from '../model/limits.js';
 
 /** What would be asked of the world, and is not: who reads it says what was answered. */
 export interface Executing {
@@ -37,16 +44,17 @@ type Call = Pick<Executing, 'call' | 'sends' | 'unresolved'>;
 function callOf(executor: Executor, scopes: PathScopes, own: JsonObject): Call {
   switch (executor.kind) {
     case 'rest': {
-      const path = resolveText(executor.path.parts, scopes, encodeURIComponent);
+      const room = callRoom();
+      const path = resolveText(executor.path.parts, scopes, encodeURIComponent, room);
       const body =
         executor.body === null
           ? ({ status: 'resolved', value: null } as const)
-          : resolveTemplate(executor.body, scopes);
+          : resolveTemplate(executor.body, scopes, room);
       return {
         call: `${executor.method} ${path.status === 'resolved' ? path.value : '?'}`,
         sends: body.status === 'resolved' ? body.value : null,
         unresolved:
-          path.status === 'unresolved' ? path.path : body.status === 'unresolved' ? body.path : null,
+          path.status !== 'resolved' ? lacking(path) : body.status !== 'resolved' ? lacking(body) : null,
       };
     }
     case 'mcp': {
@@ -57,16 +65,20 @@ function callOf(executor: Executor, scopes: PathScopes, own: JsonObject): Call {
       const call = executor.tool;
       return args.status === 'resolved'
         ? { call, sends: args.value, unresolved: null }
-        : { call, sends: null, unresolved: args.path };
+        : { call, sends: null, unresolved: lacking(args) };
     }
     case 'cli': {
       const args = resolveTemplate({ kind: 'array', items: executor.args }, scopes);
       const call = 'the command';
       return args.status === 'resolved'
         ? { call, sends: args.value, unresolved: null }
-        : { call, sends: null, unresolved: args.path };
+        : { call, sends: null, unresolved: lacking(args) };
     }
     default:
       return { call: executor.kind, sends: null, unresolved: null };
   }
+}
+
+function lacking(one: NotResolved): string {
+  return one.status === 'unresolved' ? one.path : `a call of more than ${mostCallBytes} bytes`;
 }

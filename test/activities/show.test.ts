@@ -35,6 +35,15 @@ describe('what an approver gets', () => {
     assert.ok(!('fallbacks' in (show(pay, asking()).preview as object)));
   });
 
+  it('is refused where the calls together are more than one may be, and holds nothing of them', () => {
+    const reliability = { ...defaultReliability, fallback: [rest('other'), rest('third')] };
+    const big = asking({ arguments: { amount: 'q'.repeat(900_000) } });
+    const { refused, preview } = show({ ...pay, reliability }, big);
+    assert.ok(refused?.includes('2097152'), refused);
+    assert.ok(JSON.stringify(preview).length < 2_000_000);
+    assert.ok(!('refused' in show({ ...pay, reliability: { ...reliability, fallback: [] } }, big)));
+  });
+
   it('shows what a call lacks, of a fallback too', () => {
     const reliability = { ...defaultReliability, fallback: [rest('other')] };
     const { preview } = show({ ...pay, reliability }, asking({ arguments: {} }));

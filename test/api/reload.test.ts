@@ -79,6 +79,62 @@ describe('POST /v1/policies/reload', () => {
     }
   });
 
+  it('takes nobody who decides a floor away, and adds none, unless its name is confirmed', async () => {
+    const roles = readFileSync(file('roles.yaml'), 'utf8');
+    const queue = (of: string) =>
+      writeFileSync(file('roles.yaml'), `${roles}\nqueues: { money: { roles: [${of}] } }\n`);
+    writeFileSync(
+      file('environments.yaml'),
+      'environments: { dev: , live: { gates: [{ queue: money }] } }\n',
+    );
+    queue('cfo');
+    assert.equal((await restart()).status, 'loaded');
+    const name = 'live: reversible, irreversible, none by money';
+    for (const of of ['cfo, clerk', 'clerk', '']) {
+      queue(of);
+      const refused = await reload();
+      if (of === '' && refused.status === 422) continue;
+      assert.deepEqual([refused.status, refused.body.code], [409, 'CONFIRM_REQUIRED'], refused.text);
+      assert.deepEqual(refused.body.removed, [{ kind: 'floor', name, confirm: true }]);
+    }
+    queue('cfo, cfo');
+    assert.deepEqual((await reload()).body.removed, []);
+    writeFileSync(file('roles.yaml'), roles);
+    const gone = await reload({ confirm: [name] });
+    assert.deepEqual([gone.status, gone.body.code], [422, 'POLICY_INVALID'], gone.text);
+    assert.equal(gone.body.errors[0].code, 'UNDECLARED_QUEUE');
+    writeFileSync(file('environments.yaml'), strict);
+    assert.equal((await restart()).status, 'loaded');
+  });
+
+  it('takes with a confirmed name that one floor, and no other by the same people', async () => {
+    const all = [
+      'roles: [cfo]',
+      'roles: [cfo], quorum: { count: 3 }, reason: required',
+      'roles: [cfo], timeout: { after: 2d }',
+    ];
+    const live = (...which: readonly string[]) =>
+      writeFileSync(
+        file('environments.yaml'),
+        `environments: { dev: , live: { gates: [${which.map((one) => `{ tiers: [irreversible], ${one} }`).join(', ')}] } }\n`,
+      );
+    live(...all);
+    assert.equal((await restart()).status, 'loaded');
+    writeFileSync(file('environments.yaml'), 'environments: { dev: , live: }\n');
+    const { body } = await reload({ confirm: ['live: irreversible by cfo'] });
+    assert.equal(body.code, 'CONFIRM_REQUIRED');
+    assert.deepEqual(
+      body.removed.map((one: { name: string }) => one.name),
+      [
+        'live: irreversible by cfo',
+        'live: irreversible by cfo, quorum 3, reason required',
+        'live: irreversible by cfo (2)',
+      ],
+    );
+    writeFileSync(file('environments.yaml'), strict);
+    assert.equal((await restart()).status, 'loaded');
+  });
+
   it('without its file, the environments are the usual ones, and the others need their names', async () => {
     rmSync(file('environments.yaml'));
     const refused = await reload();

@@ -135,6 +135,44 @@ describe('the digest of an action', () => {
   });
 });
 
+describe('what cannot be shown', () => {
+  const shows = (more: Partial<Shown>): Kit => ({
+    ...kit,
+    show: () => ({ summary: '', consequence: '', preview: null, ...more }),
+  });
+
+  it('is asked of nobody: the submit is refused, and no approval is opened', () => {
+    const walk = facing({}, shows({ refused: 'too much' }));
+    const said = answerOf(walk.submit(agent, 'pay', { amount: 5 }));
+    assert.equal(said?.code, 'TOO_LARGE');
+    assert.equal(walk.run.approvals.length, 0);
+    assert.equal(recorded(walk, 'transition.rejected').length, 1);
+  });
+
+  it('is also what is more than a run keeps for all of its open approvals together', () => {
+    const walk = facing({}, shows({ preview: 'q'.repeat(2_000_000) }));
+    const codes = [1, 2, 3].map((amount) => answerOf(walk.submit(agent, 'pay', { amount }))?.code);
+    assert.deepEqual(codes, [undefined, undefined, 'RUN_FULL']);
+    assert.deepEqual(
+      walk.run.approvals.map((one) => one.previewBytes),
+      [2_000_002, 2_000_002],
+    );
+    // One that opened before they were counted takes no room.
+    const [{ previewBytes: _counted, ...old } = assert.fail(), ...others] = walk.run.approvals;
+    walk.run = { ...walk.run, approvals: [old, ...others] };
+    assert.equal(answerOf(walk.submit(agent, 'pay', { amount: 3 }))?.status, 'pending');
+  });
+
+  it('nor is a context made that no run may have', () => {
+    const operands = Array.from({ length: 3 }, () => path('arguments', 'n'));
+    const note = transition('note', 'a', { output: [{ key: 'n', spec: { kind: 'concat', operands } }] });
+    const walk = begin(plan([state('a', [note])]));
+    walk.submit(agent, 'note', { n: 'q'.repeat(200_000) });
+    assert.equal(walk.run.problem?.code, 'STATE_TOO_LARGE');
+    assert.deepEqual(walk.run.context, {});
+  });
+});
+
 describe('the same request by somebody else', () => {
   it('opens an approval of its own, which its own decision alone lets through', () => {
     const walk = facing();
@@ -369,6 +407,24 @@ describe('a retry of an effect whose outcome is unknown', () => {
     assert.deepEqual([walk.run.status, walk.run.problem, walk.run.stuckOn], ['running', null, null]);
     walk.outcome();
     assert.deepEqual([walk.run.state, walk.run.status, statuses(walk)[1]], ['a', 'running', 'consumed']);
+  });
+
+  it('does not count the approval of who asked for it to be done again after having approved it', () => {
+    const walk = stuck({ gates: [gate({ quorum: { count: 1, perRole: [] } })] });
+    const [first, second] = [ann, { ...ann, id: 'bea' }];
+    walk.kit = {
+      ...kit,
+      floors: [{ tiers: ['irreversible'], gate: gate({ quorum: { count: 2, perRole: [] } }) }],
+    };
+    retry(walk);
+    const late = { ...operator, id: 'late' };
+    walk.decide(late, idOf(walk), 'approve');
+    retry(walk, late);
+    assert.ok(walk.run.approvals.at(-1)?.requesters.includes('late'));
+    walk.decide(first, idOf(walk), 'approve');
+    assert.equal(walk.run.executing, null);
+    walk.decide(second, idOf(walk), 'approve');
+    assert.notEqual(walk.run.executing, null);
   });
 
   it('leaves the run stuck when it is denied, and starts nothing else that was approved', () => {

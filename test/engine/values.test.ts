@@ -6,6 +6,7 @@ import { compare } from '../../src/engine/compare.js';
 import { evaluateGuard } from '../../src/engine/guards.js';
 import { applyMapping } from '../../src/engine/mapping.js';
 import type { Mapping, Operand, Path, Template } from '../../src/engine/plan.js';
+import { roomOf } from '../../src/engine/room.js';
 import { readPath, resolveTemplate, resolveText } from '../../src/engine/template.js';
 import { expr, literal, path } from './build.js';
 import { json, names } from './generate.js';
@@ -98,6 +99,33 @@ describe('a template', () => {
     const resolved = resolveTemplate(deep, scopes);
     assert.ok(resolved.status === 'unresolved' && resolved.path.includes('nested deeper'));
   });
+  it('is not made where it would be larger than a call takes, however few values it names', () => {
+    const big = { arguments: { x: 'q'.repeat(900_000) } };
+    const x = hole('arguments', ['x']);
+    const many = <T>(one: T, of = 3): T[] => Array.from({ length: of }, () => one);
+    const all: readonly Template[] = [
+      { kind: 'array', items: many(x) },
+      { kind: 'object', entries: many(x).map((value, at) => ({ key: `k${at}`, value })) },
+      { kind: 'text', parts: many(x) },
+      { kind: 'array', items: many<Template>({ kind: 'text', parts: [x] }) },
+      { kind: 'text', parts: many('q'.repeat(900_000)) },
+      { kind: 'array', items: many<Template>({ kind: 'literal', value: many('q'.repeat(450_000), 2) }) },
+      { kind: 'object', entries: [{ key: 'k'.repeat(2 ** 21), value: x }] },
+    ];
+    for (const one of all) assert.deepEqual(resolveTemplate(one, big), { status: 'too_large' });
+    for (const items of [many(x, 2), many(x, 1)])
+      assert.equal(resolveTemplate({ kind: 'array', items }, big).status, 'resolved');
+  });
+  it('is measured as the canonical JSON that it makes', () => {
+    fc.assert(
+      fc.property(json, (value) => {
+        const bytes = Buffer.byteLength(JSON.stringify(value));
+        const whole = hole('context', []);
+        assert.equal(resolveTemplate(whole, { context: value }, roomOf(bytes)).status, 'resolved');
+        assert.equal(resolveTemplate(whole, { context: value }, roomOf(bytes - 1)).status, 'too_large');
+      }),
+    );
+  });
   it('in text takes what has a text, encoded, and nothing else', () => {
     const text = (...parts: (string | Path)[]) => resolveText(parts, scopes, encodeURIComponent);
     const own = (name: string, optional = false): Path => hole('context', [name], optional);
@@ -119,7 +147,7 @@ describe('a mapping', () => {
   };
   const out = (name: string): Operand => hole('output', [name]);
   const written = (spec: Mapping['spec']): Json | undefined =>
-    applyMapping([{ key: 'r', spec }], scopes).context['r'];
+    applyMapping([{ key: 'r', spec }], scopes).context?.['r'];
   const sums: readonly (readonly [
     kind: 'add' | 'subtract' | 'multiply' | 'divide' | 'concat',
     operands: readonly Operand[],
@@ -153,13 +181,22 @@ describe('a mapping', () => {
     );
     assert.deepEqual([context, unresolved], [{ n: 1, kept: 'k', r: null }, ['$.output.nobody']]);
   });
+  it('makes nothing that is more than a context may be', () => {
+    const x = path('context', 'big');
+    const big = { ...scopes, context: { big: 'q'.repeat(200_000) } };
+    const many = Array.from({ length: 3 }, () => x);
+    const sets = many.map((value, at): Mapping => ({ key: `k${at}`, spec: { kind: 'set', value } }));
+    const concat: Mapping = { key: 'k', spec: { kind: 'concat', operands: many } };
+    for (const one of [sets, [concat]]) assert.equal(applyMapping(one, big).context, null);
+    assert.notEqual(applyMapping(sets.slice(1), big).context, null);
+  });
   it('reads the context as it was, and changes nothing but what it writes', () => {
     const swap: readonly Mapping[] = [
       { key: 'n', spec: { kind: 'set', value: path('context', 'kept') } },
       { key: '__proto__', spec: { kind: 'set', value: path('context', 'n') } },
     ];
     const { context } = applyMapping(swap, scopes);
-    assert.deepEqual(Object.entries(context), [
+    assert.deepEqual(Object.entries(context ?? {}), [
       ['n', 'k'],
       ['kept', 'k'],
       ['__proto__', 1],
