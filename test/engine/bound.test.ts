@@ -170,6 +170,16 @@ describe('what cannot be shown', () => {
     walk.submit(agent, 'note', { n: 'q'.repeat(200_000) });
     assert.equal(walk.run.problem?.code, 'STATE_TOO_LARGE');
     assert.deepEqual(walk.run.context, {});
+    // Nor one that is too large with what was there before.
+    const keep = transition('keep', 'a', {
+      output: [{ key: 'k', spec: { kind: 'set', value: operands[0] ?? assert.fail() } }],
+    });
+    const kept = begin(plan([state('a', [keep])]));
+    const before = { old: 'q'.repeat(400_000) };
+    kept.run = { ...kept.run, context: before };
+    kept.submit(agent, 'keep', { n: 'q'.repeat(200_000) });
+    assert.match(kept.run.problem?.message ?? '', /the context would take 6\d{5} bytes/);
+    assert.deepEqual(kept.run.context, before);
   });
 });
 

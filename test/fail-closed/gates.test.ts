@@ -169,6 +169,20 @@ failClosed('gate.end', {
   empty: () => endless({ until: '' }),
 });
 
+failClosed('gate.shown', {
+  error: () => {
+    for (const [shown, code] of [
+      [{ refused: 'it is more than can be shown' }, 'TOO_LARGE'],
+      [{ preview: 'q'.repeat(4_200_000) }, 'RUN_FULL'],
+    ] as const) {
+      const walk = facing({ executor: rest, gate: gate() });
+      walk.kit = { ...walk.kit, show: () => ({ summary: '', consequence: '', preview: null, ...shown }) };
+      refuses(walk, () => walk.submit(agent, 'go'), code, 'transition.rejected');
+      assert.deepEqual(walk.run.approvals, []);
+    }
+  },
+});
+
 /** The time is up and nobody decided: the action never ran, and the record says that it expired. */
 function expires(timeout: Gate['timeout']): void {
   const { walk, id } = parked({ timeout });
