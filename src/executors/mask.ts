@@ -72,6 +72,7 @@ const minBroken = 4;
 
 /** Without the end of a secret, or of another writing of it, or all of it, with which the text begins. */
 function withoutBrokenStart(text: string, forms: readonly string[]): string {
+  if (text.length < minBroken) return text;
   const first = text.slice(0, minBroken).toLowerCase();
   let longest = 0;
   for (const form of forms.map((one) => one.toLowerCase()))

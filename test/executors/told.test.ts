@@ -113,6 +113,12 @@ describe('a secret across the place where a text is cut leaves nothing of it', (
     assert.equal(told.end('plain words', 500), 'plain words');
   });
 
+  test('and a text of nothing, or of next to nothing, stays as it is', () => {
+    for (const text of ['', 'a', 'abc'])
+      for (const kept of ['whole', 'tail'] as const)
+        assert.equal(makeMask(['abcdefgh-secret']).end(text, 100, '', kept), text);
+  });
+
   test('in a text of which only the end was kept', () => {
     const told = makeMask([token]);
     for (let from = 0; from < token.length - 4; from += 1) {
