@@ -30,7 +30,7 @@ export interface Session {
 export type Opening = { readonly status: 'open'; readonly session: Session } | Failure;
 
 interface Pooled {
-  readonly opened: Promise<{ status: 'open'; client: Client; problem: Problem } | Failure>;
+  readonly opened: Promise<{ status: 'open'; client: Client; problem: Problem; renew: () => void } | Failure>;
   users: number;
   retired: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -56,6 +56,7 @@ export async function openStdio(
   clearTimeout(pooled.timer);
   const opened = await pooled.opened;
   if (opened.status === 'failed') return opened;
+  opened.renew();
   const session: Session = {
     client: opened.client,
     problem: opened.problem,
@@ -84,23 +85,21 @@ async function connect(
   name: string,
   told: Told,
   onClose: () => void,
-): Promise<{ status: 'open'; client: Client; problem: Problem } | Failure> {
+): Promise<{ status: 'open'; client: Client; problem: Problem; renew: () => void } | Failure> {
   const stderr = keepTail(maxStderrBytes);
-  let tooLarge = false;
-  const transport = makeStdioTransport({
+  let tooMuch: string | null = null;
+  const { transport, renew } = makeStdioTransport({
     ...{ command: params.command, args: params.args, env: params.env, cwd, maxMessageBytes },
     onStderr: stderr.add,
-    onTooLarge: () => (tooLarge = true),
+    onTooMuch: (why) => (tooMuch = why),
   });
   const client = new Client(clientInfo);
   client.onclose = onClose;
   const problem: Problem = (told) =>
-    tooLarge
-      ? `: a message is over ${maxMessageBytes} bytes`
-      : lastWords(stderr.text(), told, stderr.isWhole() ? 'whole' : 'tail');
+    tooMuch !== null ? `: ${tooMuch}` : lastWords(stderr.text(), told, stderr.isWhole() ? 'whole' : 'tail');
   try {
     await client.connect(transport, { timeout: connectTimeoutMs });
-    return { status: 'open', client, problem };
+    return { status: 'open', client, problem, renew };
   } catch (error) {
     onClose();
     await client.close().catch(() => undefined);

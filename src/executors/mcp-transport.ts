@@ -1,9 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
+import { makeTurns, maxMessages, maxSessionBytes } from './mcp-limits.js';
 import { readableMessage } from './mcp-message.js';
 
 // MCP over the standard streams of a process. Not the SDK's transport, whose parser has rounded every number of an answer
@@ -17,13 +19,25 @@ export interface StdioParameters {
   /** Of one message, in bytes. */
   readonly maxMessageBytes: number;
   readonly onStderr: (chunk: Buffer) => void;
-  readonly onTooLarge: () => void;
+  readonly onTooMuch: (why: string) => void;
+}
+
+export interface StdioServer {
+  readonly transport: Transport;
+  /** A call begins: the server may write as much again. */
+  renew(): void;
+}
+
+interface Written {
+  bytes: number;
+  messages: number;
 }
 
 /** Between the end of its input, SIGTERM and SIGKILL. */
 const graceMs = 2_000;
 
-export function makeStdioTransport(params: StdioParameters): Transport {
+export function makeStdioTransport(params: StdioParameters): StdioServer {
+  let written: Written = { bytes: 0, messages: 0 };
   let child: ChildProcess | null = null;
   const close = async (): Promise<void> => {
     const closing = child;
@@ -46,12 +60,13 @@ export function makeStdioTransport(params: StdioParameters): Transport {
       });
       started.stdin.on('error', (error) => transport.onerror?.(error));
       started.stderr.on('data', params.onStderr);
-      const read = readLines(params.maxMessageBytes, (line) => deliver(transport, line));
-      started.stdout.on('data', (chunk: Buffer) => {
-        if (read(chunk)) return;
-        params.onTooLarge();
-        started.stdout.removeAllListeners('data').resume();
+      const isOpen = (): boolean => child === started;
+      void readAll(started.stdout, params.maxMessageBytes, transport, isOpen, () => written).then((why) => {
+        if (why === null) return;
+        params.onTooMuch(why);
         void close();
+        // Whoever waits for an answer learns it now, and not when the server has been ended.
+        transport.onclose?.();
       });
       await once(started, 'spawn');
     },
@@ -61,26 +76,49 @@ export function makeStdioTransport(params: StdioParameters): Transport {
     },
     close,
   };
-  return transport;
+  return { transport, renew: () => (written = { bytes: 0, messages: 0 }) };
 }
 
-/** False once a line is longer than the limit. */
-function readLines(limit: number, onLine: (line: string) => void): (chunk: Buffer) => boolean {
-  let parts: Buffer[] = [];
+/**
+ * Delivers each line to its end, a turn at a time, and reads no more than it has delivered: what waits, waits in the pipe.
+ * Says why where the server wrote more than it may; null: it has ended. Of a session that is closed nothing is delivered.
+ */
+async function readAll(
+  stdout: Readable,
+  limit: number,
+  transport: Transport,
+  isOpen: () => boolean,
+  written: () => Written,
+): Promise<string | null> {
+  const turn = makeTurns();
+  let held: Buffer[] = [];
   let size = 0;
-  return (chunk) => {
-    let rest = chunk;
-    for (let at = rest.indexOf(10); at !== -1; at = rest.indexOf(10)) {
-      if (size + at > limit) return false;
-      onLine(Buffer.concat([...parts, rest.subarray(0, at)]).toString('utf8'));
-      rest = rest.subarray(at + 1);
-      parts = [];
-      size = 0;
+  try {
+    for await (const chunk of stdout as AsyncIterable<Buffer>) {
+      let from = 0;
+      written().bytes += chunk.length;
+      if (written().bytes > maxSessionBytes) return `it wrote over ${maxSessionBytes} bytes for one call`;
+      for (let at = chunk.indexOf(10); isOpen() && at !== -1; at = chunk.indexOf(10, from)) {
+        if (size + at - from > limit) return `a message is over ${limit} bytes`;
+        const line = Buffer.concat([...held, chunk.subarray(from, at)]).toString('utf8');
+        [from, held, size] = [at + 1, [], 0];
+        while (chunk[from] === 10) from += 1;
+        await turn();
+        if (line.trim() === '') continue;
+        written().messages += 1;
+        if (written().messages > maxMessages) return `it wrote over ${maxMessages} messages for one call`;
+        deliver(transport, line);
+      }
+      held.push(chunk.subarray(from));
+      size = isOpen() ? size + chunk.length - from : 0;
+      if (!isOpen()) held = [];
+      if (size > limit) return `a message is over ${limit} bytes`;
+      await turn();
     }
-    parts.push(rest);
-    size += rest.length;
-    return size <= limit;
-  };
+  } catch (error) {
+    transport.onerror?.(error instanceof Error ? error : new Error('its output cannot be read'));
+  }
+  return null;
 }
 
 function deliver(transport: Transport, line: string): void {
