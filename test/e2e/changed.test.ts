@@ -285,7 +285,9 @@ describe('what an approver has approved, and something changes it', () => {
       ),
     );
     await refused(strict, /asks for more than what it was approved under: quorum/);
-    await reload('environments.yaml', environments(''), ['dev: irreversible by finance.controller, quorum 2']);
+    await reload('environments.yaml', environments(''), [
+      'dev: irreversible by finance.controller, quorum 2',
+    ]);
   });
 
   it("somebody writes into the run's row: other arguments, with and without a digest that fits them", async () => {
