@@ -2,6 +2,7 @@ import type { Plan } from '../engine/plan.js';
 import type { Kit, RunState } from '../engine/state.js';
 import { initialRun, unstarted } from '../engine/index.js';
 import { canonical } from '../model/canonical.js';
+import { startMessageId } from '../model/ids.js';
 import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
 import { documentOf } from '../store/document.js';
 import { lockUntaken } from '../store/messages.js';
@@ -130,14 +131,14 @@ async function take(
   });
 }
 
-/** Its own start is refused: no other workflow will ever begin it. A stranger's workflow says nothing of the run. */
+/** Its own start is refused: no other workflow will ever begin it. Another message, or a stranger's workflow, says nothing of the run. */
 async function refuseFirst(
   tx: Tx,
   row: RunRow,
   start: Incoming | undefined,
   reason: string,
 ): Promise<StepResult> {
-  if (start?.taken?.kind === 'start' && row.status !== 'failed')
+  if (start?.taken?.id === startMessageId(row.id) && row.status !== 'failed')
     await closeUnbegun(tx, row.id, {
       code: 'START_REFUSED',
       message: `the run's start was refused: ${reason}`,

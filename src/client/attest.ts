@@ -85,11 +85,6 @@ export async function keep(
   return { message, refs };
 }
 
-/** Deterministic: a start that is repeated is the same message. */
-export function startMessageId(run: string): string {
-  return `msg_${run.slice('run_'.length)}`;
-}
-
 /**
  * What a request calls its message. After an attempt of it was withdrawn, and its caller told so, the next has another
  * name of the same sequence: a message that was withdrawn is never taken.

@@ -1,9 +1,9 @@
 import { isUnavailable, withTransaction } from '../db/index.js';
 import { bellOf } from '../auth/index.js';
 import { closedStatuses } from '../engine/state.js';
+import { startMessageId } from '../model/ids.js';
 import { dueMessages, getMessage, type MessageRow } from '../store/messages.js';
 import { getRun } from '../store/runs.js';
-import { startMessageId } from './attest.js';
 import type { ClientDeps } from './deps.js';
 import * as temporal from './temporal.js';
 

@@ -5,3 +5,8 @@ export type IdPrefix =
 export function newId(prefix: IdPrefix): string {
   return `${prefix}_${globalThis.crypto.randomUUID().replaceAll('-', '')}`;
 }
+
+/** Deterministic: a start that is repeated is the same message. */
+export function startMessageId(run: string): string {
+  return `msg_${run.slice('run_'.length)}`;
+}
