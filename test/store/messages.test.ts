@@ -117,6 +117,8 @@ describe('a message that is withdrawn', () => {
     const taking = new Promise<void>((resolve) => (begun = resolve));
     const step = inTransaction(async (tx) => {
       await markTaken(tx, id, 1, 1);
+      // Writes are sent without waiting for them: what answers after it says that the row is locked.
+      await tx.query('select 1');
       begun();
       await held;
     });
