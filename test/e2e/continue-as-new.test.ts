@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { Client, Connection } from '@temporalio/client';
 import type { StateView } from '../../src/workflows/messages.js';
 import { startServices, type Services } from '../support/services.js';
 import { startStack, type Stack } from '../support/stack.js';
@@ -43,6 +44,36 @@ describe('a run that continues as new', () => {
     const { queryResult } = JSON.parse(text) as { queryResult: unknown };
     return readQuery(queryResult);
   };
+
+  /** Of each execution of a run that another has followed: how many events it has. */
+  const followed = async (client: Client, run: string): Promise<readonly number[]> => {
+    const { raw } = await client.workflow.getHandle(run).describe();
+    let id = raw.workflowExecutionInfo?.firstRunId ?? '';
+    for (const found: number[] = []; ;) {
+      const { events } = await client.workflow.getHandle(run, id).fetchHistory();
+      id = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? '';
+      if (id === '') return found;
+      found.push(events?.length ?? 0);
+    }
+  };
+
+  it('does so as soon as it may, also when it is signalled without a pause', async () => {
+    const connection = await Connection.connect({ address: stack.temporalAddress });
+    try {
+      const client = new Client({ connection, namespace: 'countersign-staging' });
+      const { run } = await parkedPayment(stack);
+      const signal = async (): Promise<void> => {
+        for (let left = 100; left > 0; left -= 1) await client.workflow.getHandle(run).signal('wake');
+      };
+      await Promise.all([signal(), signal(), signal()]);
+      const executions = await followed(client, run);
+      // The server takes no end of a history beside a signal that has just come: the task after it ends the history.
+      assert.ok(executions.length > 0 && Math.max(...executions) < 100, executions.join(', '));
+      assert.equal((await submit(stack, 'agent', run, 'complete')).body.run.status, 'completed');
+    } finally {
+      await connection.close();
+    }
+  });
 
   it('keeps its open gate, its deadline, what it was asked, and its chain, whose head its state has at once', async () => {
     const parked = await parkedPayment(stack);
