@@ -64,6 +64,7 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
     forNamespace: () => temporal,
     taskQueue: stack.taskQueue,
     workflowBundle: '',
+    onLostWorkflow: ({ id }) => assert.fail(`run \`${id}\` has lost its workflow`),
   };
   const client = await makeClient(deps);
   const [flow] = await getFlow(pool, 'bench');

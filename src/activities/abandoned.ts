@@ -27,18 +27,22 @@ export async function abandon(
   attempts: readonly AttemptRow[],
   why: string | null,
   time: string,
+  call: Parameters<typeof finishAttempt>[2] = 'over',
 ): Promise<Abandoned> {
   const result = abandonedOutcome(attempts, why);
   const { status, attempt, message } = result;
   if (attempts.at(-1)?.outcome === null)
-    await finishAttempt(tx, { ...unknownEnd, action, attempt, finishedAt: time });
+    await finishAttempt(tx, { ...unknownEnd, action, attempt, finishedAt: time }, call);
   return {
     result,
     fact: (executing) => attemptFact(executing, attempt, `executor.${status}`, time, { message }),
   };
 }
 
-/** Of what a run executes that is given up: its attempt under way is unknown from here on, and whatever fails under its key later. */
+/**
+ * Of what a run executes that is given up: its attempt under way is unknown from here on, and whatever fails under its key
+ * later. Nobody has ended its call: no other attempt is made beside it.
+ */
 export async function giveUpAttempt(
   tx: Tx,
   { executing }: RunState,
@@ -49,5 +53,5 @@ export async function giveUpAttempt(
   const { id } = executing.action;
   const attempts = await listAttempts(tx, id);
   if (attempts.at(-1)?.outcome !== null) return [];
-  return [(await abandon(tx, id, attempts, why, time)).fact(executing)];
+  return [(await abandon(tx, id, attempts, why, time, 'maybe under way')).fact(executing)];
 }

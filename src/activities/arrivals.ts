@@ -145,8 +145,8 @@ export async function readStored(
 }
 
 /**
- * Each of them, for a run that closes: one that our own code cannot read is taken as refused, on record, since no later
- * step answers it. The store's absence alone fails them.
+ * Each of them, where a step finds them beside what it takes: one that our own code cannot read is taken as refused, on
+ * record, since every later step would find it again. The store's absence alone fails them.
  */
 export async function readEachAnyhow(
   deps: ActivityDeps,

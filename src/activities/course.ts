@@ -13,7 +13,7 @@ import type { Tx } from '../db/index.js';
 import { mostWaiting } from '../model/limits.js';
 import { lockUntaken } from '../store/messages.js';
 import type { RunRow } from '../store/runs.js';
-import { readEachAnyhow, readStored, type Incoming } from './arrivals.js';
+import { readEachAnyhow, type Incoming } from './arrivals.js';
 import type { ActivityDeps } from './deps.js';
 import type { ArrivedValue } from './document.js';
 import type { Taken } from './persist.js';
@@ -32,20 +32,18 @@ export interface Course {
 }
 
 /**
- * Takes messages of the store that were not rung for. Gives how many there were. Where the run closes, none of them can
- * undo what it came to.
+ * Takes messages of the store that were not rung for. Gives how many there were. None of them can undo what the step came
+ * to besides: one that cannot be read is refused.
  */
 export async function sweep(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
-  course: Pick<OpenCourse, 'take' | 'takenIds' | 'isClosed'>,
+  course: Pick<OpenCourse, 'take' | 'takenIds'>,
   kind: 'decide' | null,
 ): Promise<number> {
   const waiting = await lockUntaken(tx, row.id, { kind, except: course.takenIds(), limit: mostWaiting });
-  const read = course.isClosed()
-    ? await readEachAnyhow(deps, tx, row, waiting)
-    : await Promise.all(waiting.map((message) => readStored(deps, tx, row, message, 0)));
+  const read = await readEachAnyhow(deps, tx, row, waiting);
   for (const each of read) course.take(each);
   return read.length;
 }

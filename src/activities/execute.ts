@@ -4,10 +4,10 @@ import type { ExecutorResult } from '../executors/types.js';
 import { appendRun } from '../audit/index.js';
 import { withTransaction, type Tx } from '../db/index.js';
 import {
+  endLease,
   finishAttempt,
   isEffectPossible,
   listAttempts,
-  startAttempt,
   type AttemptRow,
 } from '../store/actions.js';
 import { findStep, lockRun, type RunRow } from '../store/runs.js';
@@ -20,6 +20,7 @@ import { isAsWritten, loadRun, type LoadedRun } from './document.js';
 import { grantProblem } from './grants.js';
 import { keepable } from './keepable.js';
 import { makeKit } from './kit.js';
+import { leaseAttempt, leaseMs, otherUnderWay } from './leases.js';
 import type { StoredStep } from './persist.js';
 import { persistently, type Surroundings } from './persistently.js';
 import { settle } from './settle.js';
@@ -33,6 +34,7 @@ interface Begun {
   readonly next: Extract<NextAttempt, { kind: 'attempt' }>;
   readonly target: Target;
   readonly startedAt: string;
+  readonly owner: string;
 }
 
 /**
@@ -45,8 +47,9 @@ export async function execute(
   input: ExecuteInput,
   around: Surroundings,
 ): Promise<Stepped> {
-  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input));
+  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input, around.owner));
   if (begun.kind === 'settled') return begun.result;
+  around.allow(leaseMs(begun.executing));
   const result = keepable(
     await perform({ ...begun, run: begun.loaded.state }, around.shutdown),
     hasEffect(begun.executing, begun.next.executor),
@@ -55,6 +58,7 @@ export async function execute(
     withTransaction(deps.pool, (tx) => end(deps, tx, begun, result)),
   );
   if (ended.kind === 'settled') return ended.result;
+  if (ended.kind === 'late') throw notExecuting(begun.row.id, begun.executing.action.id);
   throw retryLater(begun, ended.delayMs);
 }
 
@@ -75,7 +79,12 @@ function retryLater(begun: Begun, delayMs: number): ApplicationFailure {
   });
 }
 
-async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<Begun | Settled> {
+async function begin(
+  deps: ActivityDeps,
+  tx: Tx,
+  input: ExecuteInput,
+  owner: string,
+): Promise<Begun | Settled> {
   const [row, attempts] = await Promise.all([lockRun(tx, input.run), listAttempts(tx, input.action)]);
   const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
   if (row === null || loaded === null)
@@ -83,13 +92,11 @@ async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<B
   const { executing } = loaded.state;
   if (executing === null || executing.action.id !== input.action) {
     const stored = await findStep(tx, input.run, `outcome:${input.action}`);
-    if (stored === null)
-      throw ApplicationFailure.nonRetryable(
-        `run \`${input.run}\` does not execute \`${input.action}\``,
-        'NOT_EXECUTING',
-      );
+    if (stored === null) throw notExecuting(input.run, input.action);
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
+  const other = await otherUnderWay(tx, executing, owner);
+  if (other !== null) throw other;
   const startedAt = new Date().toISOString();
   const held: Held = { row, loaded, executing };
   if (isCalledOff(loaded.state, attempts, Date.parse(startedAt))) {
@@ -103,15 +110,14 @@ async function begin(deps: ActivityDeps, tx: Tx, input: ExecuteInput): Promise<B
   const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
   const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts.length);
   if (refused !== null) return denied(deps, tx, held, next, refused, startedAt);
+  await leaseAttempt(tx, executing, next, { owner, startedAt });
   if (!next.resumed) {
-    const { id: action, idempotencyKey, refs } = executing.action;
-    const { attempt, position: executor } = next;
-    await startAttempt(tx, { action, attempt, executor, idempotencyKey, startedAt });
-    const fact = attemptFact(executing, attempt, 'executor.started', startedAt, startData(executing, next));
-    await appendRun(tx, scopeOf(row), [{ ...fact, refs }]);
+    const data = startData(executing, next);
+    const fact = attemptFact(executing, next.attempt, 'executor.started', startedAt, data);
+    await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
   }
   const target = targetOf(policySet, next.executor, row.environment);
-  return { kind: 'begun', ...held, next, target, startedAt };
+  return { kind: 'begun', ...held, next, target, startedAt, owner };
 }
 
 /** Nothing is built on a document that somebody has changed: the next step makes its run stuck. */
@@ -174,7 +180,15 @@ async function isInDoubt(tx: Tx, executing: Executing, next: Begun['next']): Pro
   return isEffectPossible(tx, idempotencyKey, { action, attempt: next.attempt });
 }
 
-type Ended = Settled | { readonly kind: 'again'; readonly delayMs: number };
+type Ended =
+  | Settled
+  | { readonly kind: 'again'; readonly delayMs: number }
+  /** Its run was told that this attempt is lost, and has gone on without it: the outcome stays unknown. */
+  | { readonly kind: 'late' };
+
+function notExecuting(run: string, action: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(`run \`${run}\` does not execute \`${action}\``, 'NOT_EXECUTING');
+}
 
 async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorResult): Promise<Ended> {
   const { executing, next } = begun;
@@ -183,6 +197,7 @@ async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorRes
   const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
   if (row === null || loaded === null) throw new Error(`run ${begun.row.id} is gone from the store`);
   const before = await alreadyEnded(tx, loaded.state, begun, attempts);
+  if (before?.kind === 'late') await endLease(tx, { action, attempt: next.attempt }, begun.owner);
   if (before !== null) return before;
   const finishedAt = new Date().toISOString();
   const timing: Timing = {
@@ -282,12 +297,7 @@ async function alreadyEnded(
   const action = begun.executing.action.id;
   if (run.executing?.action.id !== action) {
     const stored = await findStep(tx, run.run, `outcome:${action}`);
-    // Its run was told that this attempt is lost, and has gone on without it: the outcome stays unknown.
-    if (stored === null)
-      throw ApplicationFailure.nonRetryable(
-        `run \`${run.run}\` has gone on without the outcome of \`${action}\``,
-        'NOT_EXECUTING',
-      );
+    if (stored === null) return { kind: 'late' };
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
   const ended = attempts.find((one) => one.attempt === begun.next.attempt);

@@ -136,11 +136,18 @@ export async function fork(
   const document = documentOf(row);
   if (document === null) throw new Error(`run ${row.id} has steps and no document`);
   const before = bareRun(document);
-  const why = isAsWritten(row)
-    ? `the store has taken ${row.rev} steps of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`
-    : `the run's document in the store is not the one that its step ${row.rev} wrote: who has changed it?`;
+  const why = !isAsWritten(row)
+    ? `the run's document in the store is not the one that its step ${row.rev} wrote: who has changed it?`
+    : input.builtOn === null
+      ? lostWorkflow(row)
+      : `the store has taken ${row.rev} steps of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
   const at = { row, policySet, before, first: before, taken: [], arrived: [] };
   return { ...(await forkFrom(deps, tx, at, input, why)), left };
+}
+
+/** Only a workflow that the outbox has started for a run which had lost its own builds on nothing after a first step. */
+function lostWorkflow({ rev }: RunRow): string {
+  return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
 }
 
 const eventKeyOf = ({ rev, builtOn }: StepInput): string => `forked:${rev}:${builtOn ?? ''}`;

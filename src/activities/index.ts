@@ -3,13 +3,13 @@ import { isUnavailable } from '../db/index.js';
 import { getRun } from '../store/runs.js';
 import type { ActivityDeps } from './deps.js';
 import { execute } from './execute.js';
+import { beatWhileAllowed } from './heartbeats.js';
 import { refuseStart } from './giving-up.js';
 import { step } from './step.js';
 import type { RunActivities } from './types.js';
 
 export { makeDeps, type ActivityDeps } from './deps.js';
 
-const heartbeatMs = 1_000;
 /** Failures of our own code over one action in one process, before its effect is left for a person to settle. */
 const mostFailures = 3;
 const rememberedActions = 1_000;
@@ -41,18 +41,27 @@ export function makeActivities(deps: ActivityDeps, onInternalError: OnInternalEr
       const run = input?.run;
       if (context.info.isLocal || !isNamed(run) || !(await isInNamespace(deps, run)))
         throw ApplicationFailure.nonRetryable('an action is executed by its own run alone', 'NOT_THE_RUN');
-      const beat = setInterval(() => context.heartbeat(), heartbeatMs);
+      const beat = beatWhileAllowed(() => context.heartbeat());
       try {
-        return await execute(deps, input, { shutdown: shutdownSignal(context) });
+        return await execute(deps, input, {
+          owner: ownerOf(context),
+          shutdown: shutdownSignal(context),
+          allow: beat.allow,
+        });
       } catch (error) {
         if (error instanceof ApplicationFailure || isUnavailable(error)) throw error;
         onInternalError(`action \`${input.action}\` of run \`${input.run}\``, error);
         throw countFailure(failures, input.action, error);
       } finally {
-        clearInterval(beat);
+        beat.stop();
       }
     },
   };
+}
+
+/** The tries of one activity are one execution: Temporal makes another only when the one before has ended or is lost. */
+function ownerOf({ info: { workflowExecution, activityId } }: Context): string {
+  return `${workflowExecution?.runId ?? ''}/${activityId}`;
 }
 
 /**

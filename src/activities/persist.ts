@@ -18,6 +18,7 @@ import { approvalRow, shownBefore } from './approval-doc.js';
 import type { ActivityDeps } from './deps.js';
 import { storeDocument, type ArrivedValue, type Holdings, type LoadedRun } from './document.js';
 import { queuesIn } from './kit.js';
+import { leaseMs } from './leases.js';
 import { projectNotifications } from './notifications.js';
 import type { Stepped } from './types.js';
 
@@ -80,6 +81,7 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     docDigest: digest,
     openApprovals: kept.approvals.length,
     openBytes: openBytes(kept, holdings),
+    checkAt: checkTime(after, step.time),
   });
   await projectActions(tx, step);
   await projectApprovals(tx, step, holdings);
@@ -111,6 +113,16 @@ function executionOf({ executing }: RunState): Stepped['execution'] {
   return executing === null
     ? null
     : { action: executing.action.id, timeoutMs: executing.reliability.timeoutMs };
+}
+
+/** When what is due of the run by itself has happened, as long as it has a workflow: its next moment, the end of its attempt. */
+function checkTime(run: RunState, time: string): number | null {
+  const wakeAt = wakeTime(run);
+  const moments = [
+    ...(wakeAt === null ? [] : [wakeAt]),
+    ...(run.executing === null ? [] : [Date.parse(time) + leaseMs(run.executing)]),
+  ].filter(Number.isFinite);
+  return moments.length === 0 ? null : Math.min(...moments);
 }
 
 /** What the arguments and the previews of open approvals take of the run's room. */

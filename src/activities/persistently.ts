@@ -1,10 +1,17 @@
 import { isUnavailable } from '../db/index.js';
 
-/** What the activity's surroundings give: the end of this worker. */
+/** What the activity's surroundings give: whose execution it is, and the end of this worker. */
 export interface Surroundings {
+  /** Of all executions, also under one run id: tries of one activity are one execution. */
+  readonly owner: string;
   /** Aborts when the worker shuts down; never because the run was cancelled: an outcome comes first. */
   readonly shutdown: AbortSignal;
+  /** What follows takes no longer than this: after it the execution counts as lost. */
+  readonly allow: (ms: number) => void;
 }
+
+/** One write of an outcome: its statements end before, or the store is away. */
+const writeMs = 60_000;
 
 /** Postgres's: not serialisable, a deadlock, a lock that was not to be had. Nothing was written, and the same write can succeed. */
 const contended: readonly unknown[] = ['40001', '40P01', '55P03'];
@@ -12,6 +19,7 @@ const contended: readonly unknown[] = ['40001', '40P01', '55P03'];
 /** The store's absence is waited out, and others who write; anything else is a bug and ends the attempt. */
 export async function persistently<T>(around: Surroundings, write: () => Promise<T>): Promise<T> {
   for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 2_000)) {
+    around.allow(writeMs);
     try {
       return await write();
     } catch (error) {

@@ -19,7 +19,15 @@ export interface Metrics {
 
 const buckets = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-export function makeMetrics(pool: Pool, internalErrors: () => number = () => 0): Metrics {
+/** What this process has counted since it began. */
+export interface Counts {
+  readonly internalErrors: () => number;
+  readonly lostWorkflows: () => number;
+}
+
+const nothing: Counts = { internalErrors: () => 0, lostWorkflows: () => 0 };
+
+export function makeMetrics(pool: Pool, counts: Counts = nothing): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -43,8 +51,17 @@ export function makeMetrics(pool: Pool, internalErrors: () => number = () => 0):
     registers,
     collect() {
       this.reset();
-      this.inc({ process: 'api' }, internalErrors());
+      this.inc({ process: 'api' }, counts.internalErrors());
       for (const { process, count } of elsewhere) this.inc({ process }, count);
+    },
+  });
+  new Counter({
+    name: 'countersign_workflows_lost_total',
+    help: 'Open runs of which Temporal had no open workflow any more; this process has started another one',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(counts.lostWorkflows());
     },
   });
   let elsewhere: Awaited<ReturnType<typeof countInternalErrors>> = [];

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { Payloads, ServiceChain } from '../audit/index.js';
 import type { ServiceKeys } from '../auth/index.js';
 import type { Pool } from '../db/index.js';
+import type { RunRow } from '../store/runs.js';
 
 export interface ClientDeps {
   readonly pool: Pool;
@@ -16,4 +17,6 @@ export interface ClientDeps {
   readonly forNamespace: (namespace: string) => Client;
   readonly taskQueue: string;
   readonly workflowBundle: string;
+  /** Told of each open run whose workflow was gone, once it has another: to log and to count it. */
+  readonly onLostWorkflow: (run: Pick<RunRow, 'id' | 'status' | 'rev'>) => void;
 }

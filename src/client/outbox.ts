@@ -1,24 +1,32 @@
 import { isUnavailable, withTransaction } from '../db/index.js';
-import { bellOf } from '../auth/index.js';
-import { closedStatuses } from '../engine/state.js';
-import { startMessageId } from '../model/ids.js';
-import { dueMessages, getMessage, type MessageRow } from '../store/messages.js';
+import { dueMessages, type MessageRow } from '../store/messages.js';
+import { takeOverdueRuns } from '../store/overdue.js';
 import { getRun } from '../store/runs.js';
+import { lookAfter, ringFor } from './bells.js';
 import type { ClientDeps } from './deps.js';
 import * as temporal from './temporal.js';
 
 const intervalMs = 500;
 const batch = 50;
+/** Rounds from one look for runs that time should have moved to the next. */
+const roundsBetweenLooks = 10;
+/** How long ago time should have moved a run whose workflow is looked for; and how long until it is looked for again. */
+const graceMs = 2 * 60_000;
+const againMs = 10 * 60_000;
 
-/** Rings again for what no step has taken, until one has: with backoff, each message for itself, counted and shown. */
+/**
+ * Rings again for what no step has taken, until one has: with backoff, each message for itself, counted and shown. And
+ * looks after runs of which nobody asks anything, where time should have moved them.
+ */
 export function makeOutbox(deps: ClientDeps): { start(): void; stop(): Promise<void> } {
   let stopped = false;
   let wake = (): void => undefined;
   let running: Promise<void> = Promise.resolve();
   const loop = async (): Promise<void> => {
-    while (!stopped) {
+    for (let rounds = 0; !stopped; rounds += 1) {
       try {
         await round(deps);
+        if (rounds % roundsBetweenLooks === 0) await lookAfterOverdue(deps);
       } catch (error) {
         if (!isUnavailable(error)) console.error('outbox:', error);
       }
@@ -58,13 +66,19 @@ async function round(deps: ClientDeps): Promise<void> {
 
 async function ringAgain(deps: ClientDeps, message: MessageRow): Promise<void> {
   const row = await getRun(deps.pool, message.run);
-  if (row === null) return;
-  if (message.kind === 'start') {
-    await temporal.startRun(deps, row, bellOf(message), null);
-    return;
-  }
-  const start = row.rev > 0 ? null : await getMessage(deps.pool, startMessageId(row.id));
-  const rung = await temporal.ring(deps, row, bellOf(message), start === null ? null : bellOf(start));
-  if (rung === 'gone' && !closedStatuses.includes(row.status))
-    console.error(`outbox: run \`${row.id}\` is ${row.status}, and Temporal has no open workflow of it`);
+  if (row !== null) await ringFor(deps, row, message);
+}
+
+async function lookAfterOverdue(deps: ClientDeps): Promise<void> {
+  const overdue = await withTransaction(deps.pool, (tx) =>
+    takeOverdueRuns(tx, { graceMs, againMs, limit: batch }),
+  );
+  await Promise.all(
+    overdue.map((run) =>
+      lookAfter(deps, run).catch((error: unknown) => {
+        if (!isUnavailable(error) && !temporal.isUnavailable(error))
+          console.error(`outbox: the workflow of run \`${run.id}\` cannot be looked for:`, error);
+      }),
+    ),
+  );
 }

@@ -1,17 +1,15 @@
 import type { MessageKind, SealedMessage } from '../model/message.js';
 import { mostDocumentBytes, mostOpenApprovals, mostOpenBytes, mostUnanswered } from '../model/limits.js';
 import { closedStatuses, type Answer, type Refusal } from '../engine/state.js';
-import { bellOf } from '../auth/index.js';
 import { isUnavailable, withTransaction, type Pool, type Tx } from '../db/index.js';
 import { countUnanswered, getMessage, withdrawMessage } from '../store/messages.js';
 import { getRun, lockDoor, shareRun, type RunRow } from '../store/runs.js';
-import { startMessageId } from '../model/ids.js';
 import { bytesOf, currentId, keep, tooLarge, type Asked } from './attest.js';
+import { ringFor } from './bells.js';
 import type { MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
 import { makeTurns, type Turns } from './turns.js';
 import type { Waiter } from './waiter.js';
-import * as temporal from './temporal.js';
 
 // One way for everything that a run is asked: judged by what the store knows, kept, rung for, and its answer waited for.
 
@@ -75,7 +73,7 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
  */
 async function isWithdrawn(deps: ClientDeps, row: RunRow, message: SealedMessage): Promise<boolean> {
   try {
-    const rung = await ring(deps, row, message);
+    const rung = await ringFor(deps, row, message);
     if (rung === 'rung' || message.kind === 'decide') return false;
     return await withdrawMessage(deps.pool, message.id);
   } catch (error) {
@@ -183,12 +181,6 @@ async function noRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Pr
         `what the run carries takes ${document} bytes, and ${mostDocumentBytes} are the most: start another run`,
       )
     : null;
-}
-
-/** A run that has taken no step may not be started yet: its bell starts it too. */
-async function ring(deps: ClientDeps, row: RunRow, message: SealedMessage): Promise<temporal.Rung> {
-  const start = row.rev > 0 ? null : await getMessage(deps.pool, startMessageId(row.id));
-  return temporal.ring(deps, row, bellOf(message), start === null ? null : bellOf(start));
 }
 
 /** The store's answer, as soon as the step that gives it has committed; or that there is none within its time. */

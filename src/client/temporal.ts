@@ -1,4 +1,5 @@
 import {
+  type Client,
   isGrpcServiceError,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
@@ -15,6 +16,8 @@ const modeKey = defineSearchAttributeKey('CountersignMode', 'KEYWORD');
 /** gRPC status codes: deadline exceeded, unavailable. */
 const lostCodes: readonly number[] = [4, 14];
 const deadlineMs = 5_000;
+/** The signal that has a run look at the store. */
+const wake = 'wake';
 
 export function isUnavailable(error: unknown): boolean {
   if (isGrpcServiceError(error)) return lostCodes.includes(error.code);
@@ -44,7 +47,7 @@ export function startOptions(taskQueue: string, { id, flow, mode }: Place, start
 
 /**
  * What became of a bell. An error of Temporal's says nothing of the run: the store alone does. `unsure`: it may have
- * reached it.
+ * reached it. `gone`: there is no open workflow.
  */
 export type Rung = 'rung' | 'unsure' | 'unavailable' | 'gone';
 
@@ -59,12 +62,63 @@ export async function startRun(
   const options = startOptions(deps.taskQueue, place, start);
   return rung(() =>
     client.withDeadline(Date.now() + deadlineMs, async () => {
-      if (first === null)
-        await client.workflow.start('run', { ...options, workflowIdConflictPolicy: 'FAIL' });
+      if (first === null) await startOnce(client, options);
       else
         await client.workflow.signalWithStart('run', { ...options, signal: first.kind, signalArgs: [first] });
     }),
   );
+}
+
+/** The outbox of another process may have been faster; whether that workflow is open, a signal that asks for nothing tells. */
+async function startOnce(client: Client, options: ReturnType<typeof startOptions>): Promise<void> {
+  try {
+    await client.workflow.start('run', { ...options, workflowIdConflictPolicy: 'FAIL' });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    await client.workflow.getHandle(options.workflowId).signal(wake);
+  }
+}
+
+/**
+ * A workflow for an open run that has none, or the bell alone where somebody else has started it meanwhile. It knows how
+ * far the store is and nothing of how that came about.
+ */
+export async function startAgain(
+  deps: ClientDeps,
+  row: RunRow,
+  start: Bell,
+  bell: Bell | null,
+): Promise<Rung> {
+  const client = deps.forNamespace(row.namespace);
+  const { rev, state, status, version } = row;
+  const known = { rev, digest: null, head: '', state, status, version, wakeAt: null, dropped: false };
+  const input: RunInput = { kernel: kernelVersion, start, carried: rev === 0 ? null : known };
+  const bells: Bell[] = bell === null ? [] : [bell];
+  return rung(() =>
+    client.withDeadline(Date.now() + deadlineMs, () =>
+      client.workflow.signalWithStart('run', {
+        ...startOptions(deps.taskQueue, row, start),
+        args: [input],
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        signal: bell?.kind ?? wake,
+        signalArgs: bells,
+      }),
+    ),
+  );
+}
+
+/** Rejects where Temporal does not say. */
+export async function hasOpenWorkflow(deps: ClientDeps, { id, namespace }: Place): Promise<boolean> {
+  const client = deps.forNamespace(namespace);
+  try {
+    const { closeTime } = await client.withDeadline(Date.now() + deadlineMs, () =>
+      client.workflow.getHandle(id).describe(),
+    );
+    return closeTime === undefined;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
 }
 
 /** Rings for a message of the store; with `start`, of a run whose workflow may not be started yet. */
@@ -83,8 +137,8 @@ async function rung(send: () => Promise<unknown>): Promise<Rung> {
     await send();
     return 'rung';
   } catch (error) {
-    // The outbox of another process was faster, or the run has ended meanwhile: the store knows.
-    if (error instanceof WorkflowExecutionAlreadyStartedError) return 'rung';
+    // A signal that starts is refused for a workflow that has ended.
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return 'gone';
     if (error instanceof WorkflowNotFoundError) return 'gone';
     if (isUnavailable(error)) return isGrpcServiceError(error) && error.code === 4 ? 'unsure' : 'unavailable';
     console.error('temporal refuses a bell:', error);

@@ -93,5 +93,6 @@ export const messageRefusals = [
   'retired_key',
   'replayed',
   'wrong_run',
+  'unread',
 ] as const;
 export type MessageRefusal = (typeof messageRefusals)[number];

@@ -48,6 +48,7 @@ import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
 import { watchEventLoop } from './loop-watch.js';
+import { makeLostWorkflows, type LostWorkflows } from './lost-workflows.js';
 
 // The composition root of an API process. Any number of them may run, and start at the same time.
 
@@ -80,7 +81,8 @@ async function main(config: Config): Promise<void> {
   const policies = makePolicies({ pool, transaction, chain, folder: config.policies, now: () => new Date() });
   const ground: Ground = { config, databaseUrl, pool, keys, chain, transaction, policies };
   await patiently(() => boot(ground));
-  const client = await makeClient(await clientDeps(ground));
+  const lost = makeLostWorkflows(log);
+  const client = await makeClient(await clientDeps(ground, lost.note));
   const feed = await makeFeed({
     pool,
     listen: (channels, onNotify) => listen(databaseUrl, channels, onNotify),
@@ -89,9 +91,7 @@ async function main(config: Config): Promise<void> {
   const anonymous = makeAnonymous({ chain, now: () => new Date(), log });
   const engines = enginesOf(config);
   const deps: ApiDeps = {
-    pool,
-    transaction,
-    isUnavailable,
+    ...{ pool, transaction, isUnavailable },
     payloads: makePayloads({ kek: keys.kek }),
     chain,
     client,
@@ -108,7 +108,7 @@ async function main(config: Config): Promise<void> {
     policies,
     feed,
     anonymous,
-    metrics: makeMetrics(pool, errors.count),
+    metrics: makeMetrics(pool, { internalErrors: errors.count, lostWorkflows: lost.count }),
     references: { env: process.env, secretsDirectory: config.secrets },
     now: () => new Date(),
     log,
@@ -243,14 +243,10 @@ async function patiently<T>(act: () => Promise<T>): Promise<T> {
   }
 }
 
-async function clientDeps({
-  config,
-  databaseUrl,
-  pool,
-  keys,
-  policies,
-  chain,
-}: Ground): Promise<Parameters<typeof makeClient>[0]> {
+async function clientDeps(
+  { config, databaseUrl, pool, keys, policies, chain }: Ground,
+  onLostWorkflow: LostWorkflows['note'],
+): Promise<Parameters<typeof makeClient>[0]> {
   // Lazy: an API without Temporal still answers, and says so.
   const connection = Connection.lazy(required(config.temporal, 'TEMPORAL_ADDRESS'));
   const clients = new Map<string, Client>();
@@ -270,6 +266,7 @@ async function clientDeps({
     forNamespace,
     taskQueue: config.taskQueue,
     workflowBundle: fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)),
+    onLostWorkflow,
   };
 }
 

@@ -107,24 +107,81 @@ export interface AttemptRow {
   readonly nextAt: string | null;
 }
 
+/** Whose an attempt is that is under way, and for how long nobody else makes one under its key. */
+export interface Lease {
+  /** The execution: Temporal's run id and activity id. */
+  readonly owner: string;
+  readonly leaseMs: number;
+}
+
 export async function startAttempt(
   tx: Tx,
   attempt: Pick<AttemptRow, 'action' | 'attempt' | 'executor' | 'idempotencyKey' | 'startedAt'>,
+  { owner, leaseMs }: Lease,
 ): Promise<void> {
   await write(
     tx,
-    'insert into execution_attempt (action, attempt, executor, idempotency_key, started_at) values ($1, $2, $3, $4, $5)',
-    [attempt.action, attempt.attempt, attempt.executor, attempt.idempotencyKey, attempt.startedAt],
+    `insert into execution_attempt (action, attempt, executor, idempotency_key, started_at, owner, lease_until)
+     values ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7 * interval '1 millisecond')`,
+    [
+      attempt.action,
+      attempt.attempt,
+      attempt.executor,
+      attempt.idempotencyKey,
+      attempt.startedAt,
+      owner,
+      leaseMs,
+    ],
   );
 }
 
-export async function finishAttempt(
+/** An attempt that its worker was lost with is made again, by this execution. */
+export async function takeOverAttempt(
   tx: Tx,
-  attempt: Omit<AttemptRow, 'startedAt' | 'executor' | 'idempotencyKey'>,
+  { action, attempt }: Pick<AttemptRow, 'action' | 'attempt'>,
+  { owner, leaseMs }: Lease,
 ): Promise<void> {
   await write(
     tx,
-    `update execution_attempt set finished_at = $3, outcome = $4, error_class = $5, effect_possible = $6, next_at = $7
+    `update execution_attempt set owner = $3, lease_until = clock_timestamp() + $4 * interval '1 millisecond'
+      where action = $1 and attempt = $2`,
+    [action, attempt, owner, leaseMs],
+  );
+}
+
+/** Milliseconds until no other execution's attempt under this key can be under way any more; null: none is. */
+export async function leasedFor(q: Queryable, key: string, owner: string): Promise<number | null> {
+  const { rows } = await q.query<{ ms: number | null }>(
+    `select ceil(extract(epoch from max(lease_until) - clock_timestamp()) * 1000)::double precision as ms from execution_attempt
+      where idempotency_key = $1 and owner <> $2 and lease_until > clock_timestamp()`,
+    [key, owner],
+  );
+  return rows[0]?.ms ?? null;
+}
+
+/** Its call is over, whatever its run has been told of it meanwhile. Another execution's attempt stays as it is. */
+export async function endLease(
+  tx: Tx,
+  { action, attempt }: Pick<AttemptRow, 'action' | 'attempt'>,
+  owner: string,
+): Promise<void> {
+  await write(
+    tx,
+    'update execution_attempt set lease_until = null where action = $1 and attempt = $2 and owner = $3',
+    [action, attempt, owner],
+  );
+}
+
+/** `call`: whether it can be under way still, so that its lease stands. */
+export async function finishAttempt(
+  tx: Tx,
+  attempt: Omit<AttemptRow, 'startedAt' | 'executor' | 'idempotencyKey'>,
+  call: 'over' | 'maybe under way' = 'over',
+): Promise<void> {
+  await write(
+    tx,
+    `update execution_attempt set finished_at = $3, outcome = $4, error_class = $5, effect_possible = $6, next_at = $7,
+            lease_until = case when $8 then lease_until end
       where action = $1 and attempt = $2`,
     [
       attempt.action,
@@ -134,6 +191,7 @@ export async function finishAttempt(
       attempt.errorClass,
       attempt.effectPossible,
       attempt.nextAt,
+      call === 'maybe under way',
     ],
   );
 }

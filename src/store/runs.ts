@@ -119,6 +119,8 @@ export type RunChange = Pick<
   | 'openBytes'
 > & {
   readonly problem: { readonly code: string; readonly message: string } | null;
+  /** Epoch milliseconds: what is due of the run by itself has happened by then; null: nothing is. */
+  readonly checkAt: number | null;
 };
 
 /** Announces itself on `countersign_run`. */
@@ -127,7 +129,7 @@ export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<voi
     tx,
     `with changed as (
        update run set state = $2, status = $3, version = $4, rev = $5, updated_at = $6, problem = $7, executing = $8, doc = $9,
-              doc_digest = $10, open_approvals = $11, open_bytes = $12 where id = $1 returning id)
+              doc_digest = $10, open_approvals = $11, open_bytes = $12, check_at = $13 where id = $1 returning id)
      select pg_notify('countersign_run', id) from changed`,
     [
       id,
@@ -142,6 +144,7 @@ export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<voi
       run.docDigest,
       run.openApprovals,
       run.openBytes,
+      run.checkAt,
     ],
   );
 }
@@ -163,7 +166,7 @@ export async function closeUnstarted(
   await updateRun(tx, id, {
     ...{ state: row.state, status: 'failed', version: 0, rev: 0, updatedAt: new Date().toISOString() },
     problem,
-    ...{ executing: null, doc: null, docDigest: null, openApprovals: 0, openBytes: 0 },
+    ...{ executing: null, doc: null, docDigest: null, openApprovals: 0, openBytes: 0, checkAt: null },
   });
   await tx.query(
     'update message set withdrawn_at = clock_timestamp() where run = $1 and rev is null and withdrawn_at is null',

@@ -5,6 +5,8 @@ import { undecodable } from './payload-converter.js';
 const field = /^[\x21-\x7e]{1,120}$/;
 const fields = ['id', 'kind', 'digest', 'keyId', 'signature'] as const;
 const longestName = 40;
+/** Of those that one history leaves to the next, whose input is small: a bell takes 700 bytes at most. */
+export const mostCarriedBells = 50;
 
 /** Total: a signal's argument as what it is to the run, whoever sent it. */
 export function readSignal(name: string, raw: unknown): Arrival {
@@ -13,7 +15,7 @@ export function readSignal(name: string, raw: unknown): Arrival {
   return garbage(name, isUndecodable(raw) ? 'undecodable' : 'unsigned');
 }
 
-export function garbage(name: string, reason: 'undecodable' | 'unsigned'): Arrival {
+export function garbage(name: string, reason: 'undecodable' | 'unsigned' | 'unread'): Arrival {
   return { kind: 'garbage', name: name.slice(0, longestName), reason };
 }
 
@@ -27,6 +29,10 @@ export function readBell(raw: unknown): Bell | null {
     if (typeof value !== 'string' || !field.test(value)) return null;
   }
   return given as unknown as Bell;
+}
+
+export function areCarriedBells(raw: unknown): raw is readonly Bell[] {
+  return Array.isArray(raw) && raw.length <= mostCarriedBells && raw.every((each) => readBell(each) !== null);
 }
 
 function isUndecodable(raw: unknown): boolean {

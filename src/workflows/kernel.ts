@@ -6,7 +6,8 @@ import type {
   StepResult,
   Stepped,
 } from '../activities/types.js';
-import { garbage, readSignal } from './bell.js';
+import type { Bell } from '../model/message.js';
+import { garbage, mostCarriedBells, readSignal } from './bell.js';
 import type { Carried, Known, RunInput, RunResult, StateView } from './messages.js';
 
 // The kernel: it orders what happens to one run and decides nothing. It knows no Temporal: `run.ts` gives it its ports,
@@ -90,13 +91,12 @@ const unborn: Known = {
 export function makeKernel(input: RunInput, ports: Ports): Kernel {
   const start: Arrival = { kind: 'message', bell: input.start };
   const known = input.carried ?? unborn;
-  const dropped = input.carried?.dropped ?? false;
   const first: Arrival[] = known.rev === 0 ? [start] : [];
   const memory: Memory = {
     ports,
     known,
-    // A run begins with its start, whatever came before its first task. That signals were left behind is recorded.
-    queue: dropped ? [...first, { kind: 'look' }, garbage('overflow', 'unsigned')] : first,
+    // A run begins with its start, whatever came before its first task.
+    queue: [...first, ...leftBehind(input.carried)],
     ...{ careful: 0, running: null, settled: [], timer: null, firedFor: null, signals: 0 },
   };
   const onSignal = (arrival: Arrival): void => {
@@ -140,9 +140,25 @@ async function keep(memory: Memory): Promise<Ended> {
   }
 }
 
-/** What was asked and still waits is in the store, where the next history looks first; that signals were left is recorded. */
+/** What was asked and still waits is in the store, where the next history looks first. A bell of nothing there is refused there. */
 function carryOver({ known, queue }: Memory): Ended {
-  return { kind: 'continue', carried: { ...known, dropped: queue.length > 0 } };
+  const dropped = queue.length > 0;
+  if (!dropped) return { kind: 'continue', carried: { ...known, dropped } };
+  const distinct = new Map<string, Bell>();
+  // A run that has not begun finds its start again by itself.
+  for (const arrival of queue)
+    if (arrival.kind === 'message' && arrival.bell.kind !== 'start')
+      distinct.set(JSON.stringify(arrival.bell), arrival.bell);
+  const bells = [...distinct.values()].slice(0, mostCarriedBells);
+  const unread = bells.length < distinct.size || queue.some(({ kind }) => kind === 'garbage');
+  return { kind: 'continue', carried: { ...known, dropped, bells, unread } };
+}
+
+/** With what the history before has left: that some of it was read by nobody is recorded. One of an earlier build does not say. */
+function leftBehind(carried: Carried | null): Arrival[] {
+  if (carried === null || !carried.dropped) return [];
+  const bells = (carried.bells ?? []).map((bell) => ({ kind: 'message', bell }) as const);
+  return [{ kind: 'look' }, ...bells, ...(carried.unread === false ? [] : [garbage('overflow', 'unread')])];
 }
 
 function hasWork({ queue, settled }: Memory): boolean {

@@ -19,8 +19,12 @@ export interface RunInput {
 }
 
 export interface Carried extends Known {
-  /** Signals that no step has taken were left behind. */
+  /** Signals that no step has taken were left behind: what the service has asked is in the store. */
   readonly dropped: boolean;
+  /** Of those, the first bells, each once; at most `mostCarriedBells`. */
+  readonly bells?: readonly Bell[];
+  /** There were others, whatever they were; absent: an earlier build does not say. */
+  readonly unread?: boolean;
 }
 
 /** All that a workflow knows of its run: the store has the rest. */

@@ -12,15 +12,18 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { RunActivities } from '../activities/types.js';
-import { readBell } from './bell.js';
+import { areCarriedBells, readBell } from './bell.js';
 import { makeKernel, type Ports, type Running, type Timer } from './kernel.js';
 import * as messages from './messages.js';
 import type { Known, RunInput, RunResult } from './messages.js';
 
 // Temporal's side of the kernel: signals, timers, activities, and a history that follows another.
 
-/** Over an executor's own timeout: its two transactions, and its clean-up. */
-const activityMarginMs = 20_000;
+/**
+ * How long an execution may wait for the store once its effect is made: its call ends by itself, and a worker that is lost
+ * is known by its heartbeats, which stop as well when an execution takes longer than it may.
+ */
+const storeAwayMs = 24 * 3_600_000;
 /** The server ends a run whose history has 51,200. */
 const mostEvents = 40_000;
 
@@ -79,10 +82,16 @@ function readInput(raw: unknown): RunInput {
 /** Is it what a history of ours hands to the next one? */
 function isKnown(raw: unknown): raw is Known {
   if (typeof raw !== 'object' || raw === null) return false;
-  const { rev, digest, head, state, status, version, wakeAt } = raw as Readonly<Record<string, unknown>>;
+  const { rev, digest, head, state, status, version, wakeAt, bells } = raw as Readonly<
+    Record<string, unknown>
+  >;
   const numbers = [rev, version, ...(wakeAt === null ? [] : [wakeAt])];
   const texts = [head, state, status, ...(digest === null ? [] : [digest])];
-  return numbers.every(Number.isSafeInteger) && texts.every((text) => typeof text === 'string');
+  return (
+    numbers.every(Number.isSafeInteger) &&
+    texts.every((text) => typeof text === 'string') &&
+    (bells === undefined || areCarriedBells(bells))
+  );
 }
 
 function ports(): Ports {
@@ -106,7 +115,7 @@ function ports(): Ports {
  */
 function execute(input: Parameters<RunActivities['execute']>[0], timeoutMs: number): Running {
   const { execute: act } = proxyActivities<RunActivities>({
-    startToCloseTimeout: timeoutMs + activityMarginMs,
+    startToCloseTimeout: timeoutMs + storeAwayMs,
     heartbeatTimeout: '5s',
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry: { initialInterval: '250ms', backoffCoefficient: 2, maximumInterval: '5s' },

@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { execute } from '../../src/activities/execute.js';
 import { listAttempts } from '../../src/store/actions.js';
 import {
+  aroundExecution,
   bell,
   controller,
   makeGoverned,
@@ -254,7 +255,7 @@ describe('one approval', () => {
 });
 
 describe('one activity', () => {
-  const around = { shutdown: new AbortController().signal };
+  const around = aroundExecution();
 
   for (const [what, transition, gated] of [
     ['a retry without delay', 'tries', false],

@@ -9,6 +9,8 @@ export type TargetAnswer =
   | 'hang'
   /** Takes the request and breaks the connection. */
   | 'drop'
+  /** Answers with that status once it is known. */
+  | Promise<number>
   | {
       readonly status?: number;
       readonly headers?: Readonly<Record<string, string | string[]>>;
@@ -62,6 +64,8 @@ export async function makeTarget(): Promise<Target> {
 function give(answer: TargetAnswer, request: IncomingMessage, response: ServerResponse): void {
   if (answer === 'hang') return;
   if (answer === 'drop') return void request.socket.destroy();
+  if (answer instanceof Promise)
+    return void answer.then((status) => give(status, request, response)).catch(() => undefined);
   const {
     status = 200,
     headers = {},

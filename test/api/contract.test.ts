@@ -343,9 +343,11 @@ describe('when the audit store is away', () => {
     const nobody = `postgresql://nobody@127.0.0.1:${await freePort()}/none`;
     const pool = makePool({ url: nobody, applicationName: 'metrics', max: 1 });
     try {
-      const text = await makeMetrics(pool, () => 7).text();
+      const counts = { internalErrors: () => 7, lostWorkflows: () => 2 };
+      const text = await makeMetrics(pool, counts).text();
       assert.match(text, /^countersign_store_up 0$/m);
       assert.match(text, /^countersign_internal_errors_total\{process="api"\} 7$/m);
+      assert.match(text, /^countersign_workflows_lost_total 2$/m);
       assert.doesNotMatch(text, /^countersign_(runs|approvals|notifications_undelivered)\{/m);
     } finally {
       await pool.end();

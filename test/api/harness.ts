@@ -130,6 +130,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     forNamespace: () => kernel.client,
     taskQueue: 'test',
     workflowBundle: '',
+    onLostWorkflow: () => undefined,
   });
   const feed = await makeFeed({
     pool,
@@ -160,7 +161,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     policies,
     feed,
     anonymous: makeAnonymous({ chain, now: () => new Date(), log: (line) => void logged.push(line) }),
-    metrics: makeMetrics(pool, () => 0),
+    metrics: makeMetrics(pool),
     references: { env: {}, secretsDirectory: null },
     now: () => new Date(),
     log: (line) => void logged.push(line),

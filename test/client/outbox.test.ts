@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { makeOutbox } from '../../src/client/outbox.js';
 import type { ClientDeps } from '../../src/client/index.js';
 import { withTransaction } from '../../src/db/index.js';
-import { newId } from '../../src/model/ids.js';
+import { newId, startMessageId } from '../../src/model/ids.js';
 import type { Bell, SealedMessage } from '../../src/model/message.js';
 import { getMessage, insertMessage, markTaken } from '../../src/store/messages.js';
 import { makeDatabase, type Database } from '../support/database.js';
@@ -88,4 +89,87 @@ test('a message goes with its bell and nothing more, and no longer once a step h
   assert.deepEqual([run, bell], [waiting.run, { id, kind, digest, keyId, signature }]);
   assert.ok(!rung.includes(taken.id));
   assert.equal((await getMessage(database.pool, taken.id))?.rev, 1);
+});
+
+interface StartedAgain {
+  readonly workflowId: string;
+  readonly signal: string;
+  readonly workflowIdReusePolicy: string;
+  readonly args: readonly [{ readonly carried: unknown }];
+}
+
+test('a run that time should have moved gets a workflow where it is open and has none, and no other does', async () => {
+  const lost = newId('run');
+  const unbegun = newId('run');
+  const kept = newId('run');
+  const closed = newId('run');
+  const early = newId('run');
+  for (const run of [lost, unbegun, kept, closed, early]) {
+    await putRun(database.pool, run);
+    const message: SealedMessage = {
+      ...{ id: startMessageId(run), run, kind: 'start', text: '{}', digest: 'sha256:d', keyId: 'k' },
+      signature: 's',
+    };
+    await withTransaction(database.pool, (tx) => insertMessage(tx, { message, bytes: 0 }));
+    await withTransaction(database.pool, (tx) => markTaken(tx, message.id, 1, 1));
+  }
+  const set = (change: string, run: string): Promise<unknown> =>
+    database.pool.query(`update run set ${change} where id = $1`, [run]);
+  const ago = (minutes: number): string => `extract(epoch from now()) * 1000 - ${minutes * 60_000}`;
+  await set(`rev = 4, state = 'open', status = 'waiting', version = 2, check_at = ${ago(30)}`, lost);
+  await set(`check_at = ${ago(20)}`, unbegun);
+  await set(`rev = 4, check_at = ${ago(10)}`, kept);
+  await set(`rev = 4, status = 'completed', check_at = ${ago(10)}`, closed);
+  await set(`rev = 4, check_at = ${ago(1)}`, early);
+  const started = new Map<string, StartedAgain>();
+  const described: string[] = [];
+  const told: string[] = [];
+  let done = (): void => undefined;
+  const all = new Promise<void>((resolve) => (done = resolve));
+  const client = {
+    withDeadline: (_at: number, act: () => Promise<unknown>) => act(),
+    workflow: {
+      getHandle: (run: string) => ({
+        describe: () => {
+          described.push(run);
+          if (run === lost) return Promise.reject(new WorkflowNotFoundError('gone', run, undefined));
+          return Promise.resolve({ closeTime: run === unbegun ? new Date() : undefined });
+        },
+      }),
+      signalWithStart: (_type: string, given: StartedAgain) => {
+        started.set(given.workflowId, given);
+        return Promise.resolve();
+      },
+    },
+  } as unknown as Client;
+  const outbox = makeOutbox({
+    ...{ pool: database.pool, forNamespace: () => client, taskQueue: 'q' },
+    onLostWorkflow: ({ id }: { readonly id: string }) => {
+      told.push(id);
+      if (told.length === 2) done();
+    },
+  } as unknown as ClientDeps);
+  outbox.start();
+  await all;
+  await outbox.stop();
+  assert.deepEqual(described.sort(), [lost, unbegun, kept].sort());
+  assert.deepEqual([...told].sort(), [lost, unbegun].sort());
+  const again = started.get(lost);
+  assert.deepEqual(
+    [again?.signal, again?.workflowIdReusePolicy, again?.args[0].carried],
+    [
+      'wake',
+      'ALLOW_DUPLICATE',
+      {
+        ...{ rev: 4, digest: null, head: '', state: 'open', status: 'waiting', version: 2, wakeAt: null },
+        dropped: false,
+      },
+    ],
+  );
+  assert.equal(started.get(unbegun)?.args[0].carried, null);
+  const { rows } = await database.pool.query<{ later: boolean }>(
+    `select check_at > extract(epoch from now()) * 1000 as later from run where id = $1`,
+    [kept],
+  );
+  assert.deepEqual(rows, [{ later: true }]);
 });

@@ -205,4 +205,21 @@ describe("a stranger's workflow that calls our activities through the task queue
     assert.equal(requests, 1);
     assert.equal(stack.worker.running, true);
   });
+
+  it('does not execute beside the execution that is under way', async () => {
+    const parked = await parkedPayment(stack);
+    await services.holdErp(15_000);
+    assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
+    const drafts = async (): Promise<number> =>
+      (await services.drafts()).filter(({ key }) => key.startsWith(parked.run)).length;
+    await until('the effect', async () => (await drafts()) === 1);
+    await new Client({ connection, namespace }).workflow.getHandle(parked.run).terminate('by a stranger');
+    const given = [payload({ run: parked.run, action: parked.poll.split('/').at(-1) ?? '' })];
+    const forged = { workflowType: 'run', workflowId: parked.run, activity: 'execute', input: given };
+    const refused = await call(forged);
+    assert.ok(refused !== 'completed' && refused.type === 'ATTEMPT_UNDER_WAY', JSON.stringify(refused));
+    // What the target answers is recorded, whatever became of the workflow that asked for it.
+    await action(stack, 'agent', parked.poll, 'executed');
+    assert.equal((await audit(stack, parked.run, 'executor.started')).length, 1);
+  });
 });

@@ -6,6 +6,7 @@ import { ApplicationFailure } from '@temporalio/activity';
 import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
 import { loadRun } from '../../src/activities/document.js';
 import { attemptFailed, execute } from '../../src/activities/execute.js';
+import type { Surroundings } from '../../src/activities/persistently.js';
 import { step } from '../../src/activities/step.js';
 import type { Arrival, ExecuteInput, Stepped, StepInput, StepResult } from '../../src/activities/types.js';
 import { makePolicies } from '../../src/api/index.js';
@@ -221,12 +222,16 @@ export function makeHandle(deps: ActivityDeps, keys: ServiceKeys, id: string): H
   };
 }
 
+/** What an activity gives to its execution: another owner is another activity. */
+export function aroundExecution(owner = 'test'): Surroundings {
+  return { owner, shutdown: new AbortController().signal, allow: () => undefined };
+}
+
 /** As Temporal does it: another try for each attempt that follows at once. Rejects where one is to be waited for. */
 async function attempts(deps: ActivityDeps, input: ExecuteInput): Promise<Stepped> {
-  const around = { shutdown: new AbortController().signal };
   for (;;) {
     try {
-      return await execute(deps, input, around);
+      return await execute(deps, input, aroundExecution());
     } catch (error) {
       if (!(error instanceof ApplicationFailure) || error.type !== attemptFailed) throw error;
       if (error.nextRetryDelay !== 1) throw error;

@@ -148,7 +148,8 @@ describe('an execution', () => {
       ...{ action: 'act_apr_grant', attempt: 1, executor: 2, idempotencyKey: 'key' },
       startedAt: '2026-11-21T08:00:00.000Z',
     };
-    await withTransaction(database.pool, (tx) => startAttempt(tx, start));
+    const lease = { owner: 'run/1', leaseMs: 60_000 };
+    await withTransaction(database.pool, (tx) => startAttempt(tx, start, lease));
     assert.deepEqual(await listAttempts(database.pool, start.action), [
       {
         ...start,
@@ -156,7 +157,7 @@ describe('an execution', () => {
       },
     ]);
     await assert.rejects(
-      withTransaction(database.pool, (tx) => startAttempt(tx, start)),
+      withTransaction(database.pool, (tx) => startAttempt(tx, start, lease)),
       { code: '23505' },
     );
     const end = {
@@ -261,7 +262,7 @@ test('a run’s row comes back as it was put, and each change of it is announced
   } as const;
   const announced = new Promise<string>((resolve) => {
     void listen(database.url, ['countersign_run'], (_channel, run) => resolve(run)).then(async (listener) => {
-      await withTransaction(database.pool, (tx) => updateRun(tx, 'run_row', change));
+      await withTransaction(database.pool, (tx) => updateRun(tx, 'run_row', { ...change, checkAt: null }));
       await announcedDone;
       await listener.close();
     });

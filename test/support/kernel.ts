@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/activity';
 import type { ActivityDeps } from '../../src/activities/deps.js';
 import { attemptFailed, execute } from '../../src/activities/execute.js';
+import { attemptUnderWay } from '../../src/activities/leases.js';
 import { step } from '../../src/activities/step.js';
 import type { ExecuteInput, StepInput, StepResult, Stepped } from '../../src/activities/types.js';
 import { makeKernel, type Ended, type Kernel, type Ports } from '../../src/workflows/kernel.js';
@@ -19,14 +21,17 @@ export interface Surroundings {
   readonly step?: (input: StepInput, go: () => Promise<StepResult>) => Promise<StepResult>;
 }
 
+const followed: readonly string[] = [attemptFailed, attemptUnderWay];
+
 /** As Temporal does it: another try for each attempt that follows, until its cancel was asked for. */
 async function attempts(deps: ActivityDeps, given: ExecuteInput, cancelled: AbortSignal): Promise<Stepped> {
-  const around = { shutdown: new AbortController().signal };
+  const owner = randomUUID();
+  const around = { owner, shutdown: new AbortController().signal, allow: () => undefined };
   for (;;) {
     try {
       return await execute(deps, given, around);
     } catch (error) {
-      if (!(error instanceof ApplicationFailure) || error.type !== attemptFailed) throw error;
+      if (!(error instanceof ApplicationFailure) || !followed.includes(error.type ?? '')) throw error;
       await wait(Number(error.nextRetryDelay), undefined, { signal: cancelled });
     }
   }

@@ -7,6 +7,7 @@ import type { SignedMessage } from '../../src/model/message.js';
 import { makePool } from '../../src/db/index.js';
 import { getMessage } from '../../src/store/messages.js';
 import { step } from '../../src/activities/step.js';
+import { aroundExecution } from '../fail-closed/governed.js';
 import { until } from '../support/processes.js';
 import { agent, makeGround, operator, type Ground, type KeptRun } from './kept-run.js';
 
@@ -161,8 +162,7 @@ describe('on a real store', () => {
     assert.deepEqual(rows, [{ outcome: 'unknown' }]);
     // Temporal may try it again all the same.
     const action = `act_${bell.id.slice('msg_'.length)}`;
-    const around = { shutdown: new AbortController().signal };
-    await assert.rejects(execute(deps, { run: run.id, action }, around), /does not execute/);
+    await assert.rejects(execute(deps, { run: run.id, action }, aroundExecution()), /does not execute/);
     await run.verify();
   });
 
@@ -202,6 +202,30 @@ describe('on a real store', () => {
       for (const type of [record, 'message.refused']) assert.ok(records.includes(type), records.join());
       await run.verify();
     });
+
+  it('a message that cannot be read is refused on record where a look finds it, and its run goes on', async () => {
+    const { deps } = ground;
+    const unreadable = new Set<string>();
+    const run = await begun({
+      ...deps,
+      payloads: {
+        ...deps.payloads,
+        get: (q, ref) =>
+          unreadable.has(ref.payload) ? q.query('select 1 / 0').then(() => null) : deps.payloads.get(q, ref),
+      },
+    });
+    const poison = await run.ask(agent, { submit: 'look' }, { amount: 1 });
+    const other = await run.ask(agent, { submit: 'ask' });
+    const { text = '{}' } = (await getMessage(deps.pool, poison.id)) ?? {};
+    for (const { payload } of (JSON.parse(text) as SignedMessage).refs) unreadable.add(payload);
+    run.kernel.onWake();
+    const said = await answered(run, poison);
+    assert.equal(said.status === 'refused' ? said.code : said.status, 'INTERNAL');
+    assert.equal((await answered(run, other)).status, 'pending');
+    assert.equal((await run.row()).status, 'waiting');
+    assert.ok((await run.records()).includes('message.refused'));
+    await run.verify();
+  });
 
   it('a run whose start is refused has failed, and whoever asked it is told', async () => {
     const run = await ground.start({

@@ -24,6 +24,8 @@ export interface FakeStore {
   readonly settle: (action: string, wish: Wish) => Stepped | null;
   /** Its history is another one from here on. */
   readonly restore: () => void;
+  /** Steps that it has. */
+  readonly rev: () => number;
   readonly answered: ReadonlySet<string>;
   readonly executing: () => string | null;
   readonly isClosed: () => boolean;
@@ -100,6 +102,7 @@ export function makeFakeStore(): FakeStore {
           at < kept - 1 ? step : { ...step, result: { ...step.result, digest: `sha256:${past}-${kept}` } },
         );
     },
+    rev: () => line.length,
     answered,
     executing: () => executing?.action ?? null,
     isClosed: () => status === 'completed',

@@ -8,7 +8,7 @@ import { makeFakeStore, type FakeStore, type Wish } from './fake-store.js';
 // always ends or waits.
 
 type Happening =
-  | { readonly kind: 'message' | 'again' | 'garbage' | 'look' | 'timer' | 'restore' | 'deliver' }
+  | { readonly kind: 'message' | 'again' | 'garbage' | 'look' | 'timer' | 'restore' | 'deliver' | 'lose' }
   | { readonly kind: 'history'; readonly length: 'long' | 'full' }
   | {
       readonly kind: 'step';
@@ -24,7 +24,10 @@ type Happening =
 const wish = fc.record({ starts: fc.boolean(), closes: fc.integer({ min: 0, max: 9 }).map((n) => n === 0) });
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('message', 'again', 'look') }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('garbage', 'timer', 'deliver', 'restore') }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constantFrom('garbage', 'timer', 'deliver', 'restore', 'lose') }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('history'), length: fc.constantFrom('long', 'full') }),
@@ -49,7 +52,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
 
 interface Course {
   driver: Driver;
-  /** A history was full and left signals behind: only the outbox rings for their messages. */
+  /** A history was full, or its workflow was lost, and left signals behind: only the outbox rings for their messages. */
   leftBehind: boolean;
   readonly store: FakeStore;
   readonly sent: string[];
@@ -91,6 +94,8 @@ async function happen(course: Course, what: Happening): Promise<void> {
       return store.restore();
     case 'deliver':
       return late.shift()?.();
+    case 'lose':
+      return store.isClosed() ? undefined : startAgain(course);
     case 'history':
       return driver.setHistory(what.length);
     case 'step':
@@ -98,6 +103,15 @@ async function happen(course: Course, what: Happening): Promise<void> {
     case 'effect':
       return effect(course, what.how, what.wish);
   }
+}
+
+/** Its workflow is gone from Temporal, and the outbox has started another one (src/client/bells.ts). */
+async function startAgain(course: Course): Promise<void> {
+  const rev = course.store.rev();
+  const known = { rev, digest: null, head: '', state: 'open', version: 0, wakeAt: null, dropped: false };
+  course.leftBehind = true;
+  course.driver = await drive({ carried: rev === 0 ? null : { ...known, status: 'running' } });
+  await course.driver.send((kernel) => kernel.onWake());
 }
 
 async function step({ driver, store }: Course, how: string, wanted: Wish): Promise<void> {

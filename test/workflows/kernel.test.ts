@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Kernel } from '../../src/workflows/kernel.js';
 import { bell, begun, drive, stepped, taken, type Driver } from './driver.js';
 
 // What the kernel does with what arrives: it orders, and decides nothing.
@@ -42,6 +43,10 @@ const known = (rev: number) => ({
   ...{ rev, digest: `sha256:doc${rev}`, head: `sha256:head${rev}`, state: 'open' },
   ...{ status: 'running' as const, version: rev, wakeAt: null },
 });
+
+const ring = (kernel: Kernel, ...ids: readonly string[]): void => {
+  for (const id of ids) kernel.onSignal('submit', bell(id));
+};
 
 describe('what arrives', () => {
   it('is taken in its order, together with all that came meanwhile, each step upon the one before', async () => {
@@ -367,10 +372,49 @@ describe('a history that has grown long', () => {
     await flooded.send((kernel) => kernel.onSignal('submit', bell('msg_2')));
     await flooded.step().give(stepped(3));
     assert.deepEqual(flooded.outcome(), {
-      ended: { kind: 'continue', carried: { ...known(3), dropped: true } },
+      ended: {
+        kind: 'continue',
+        carried: { ...known(3), dropped: true, bells: [bell('msg_2')], unread: false },
+      },
     });
+  });
+
+  const left: readonly (readonly [string, (kernel: Kernel) => void, readonly string[]])[] = [
+    ['bells, each once', (kernel) => ring(kernel, 'msg_1', 'msg_2', 'msg_1'), ['msg_1', 'msg_2']],
+    [
+      'what is no bell: that nobody has read it',
+      (kernel) => kernel.onSignal('submit', 7),
+      ['garbage overflow'],
+    ],
+    ['nothing that asks for nothing', (kernel) => kernel.onWake(), []],
+    [
+      'as many bells as its input holds, and that there were others',
+      (kernel) => ring(kernel, ...Array.from({ length: 51 }, (_, n) => `msg_${n}`)),
+      [...Array.from({ length: 50 }, (_, n) => `msg_${n}`), 'garbage overflow'],
+    ],
+  ];
+  for (const [what, send, expected] of left)
+    it(`leaves to the next one, where it is full: ${what}`, async () => {
+      const driver = await begun();
+      await driver.send((kernel) => kernel.onWake());
+      await driver.send(send);
+      await driver.setHistory('full');
+      await driver.step().give({ status: 'waiting' });
+      const outcome = driver.outcome();
+      assert.ok(outcome !== null && 'ended' in outcome && outcome.ended.kind === 'continue');
+      const { carried } = outcome.ended;
+      assert.ok(JSON.stringify(carried).length < 48 * 1024);
+      const next = await drive({ carried });
+      const first = taken(next.step());
+      await next.step().give(stepped(2));
+      const second = next.isStepping() ? taken(next.step()) : [];
+      assert.deepEqual([...first, ...second], ['look', ...expected]);
+    });
+
+  it('of an earlier build, which does not say what it has left, is taken to have left something unread', async () => {
     const next = await drive({ carried: { ...known(3), dropped: true } });
-    assert.deepEqual(taken(next.step()), ['look', 'garbage overflow']);
+    const [, garbage] = next.step().input.arrivals;
+    assert.deepEqual(garbage, { kind: 'garbage', name: 'overflow', reason: 'unread' });
   });
 
   it('does not end a run before what it was asked at its close is taken', async () => {

@@ -1,0 +1,50 @@
+import { ApplicationFailure } from '@temporalio/activity';
+import type { Executing } from '../engine/state.js';
+import type { Tx } from '../db/index.js';
+import { leasedFor, startAttempt, takeOverAttempt, type Lease } from '../store/actions.js';
+import type { NextAttempt } from './attempts.js';
+
+// One attempt of an effect at a time, whoever asks for it: the one under way is leased to the execution that makes it,
+// behind the lock on its run. Temporal alone does not see to that: who may write to it can have another workflow of the
+// run's name ask, and a reset asks again beside what the workflow before had begun.
+
+/** Over an executor's own time-out: what its end, and its two transactions, may take. */
+const marginMs = 20_000;
+/** How often another execution looks whether the one under way has ended. */
+const lookAgainMs = 2_000;
+
+/** What another execution is told: it is tried again until the attempt has ended or its lease has. */
+export const attemptUnderWay = 'ATTEMPT_UNDER_WAY';
+
+export function leaseMs({ reliability }: Executing): number {
+  return reliability.timeoutMs + marginMs;
+}
+
+/** Null: this execution may make an attempt. Its own one, of a worker that was lost, is no other's. */
+export async function otherUnderWay(
+  tx: Tx,
+  { action }: Executing,
+  owner: string,
+): Promise<ApplicationFailure | null> {
+  const ms = await leasedFor(tx, action.idempotencyKey, owner);
+  if (ms === null) return null;
+  return ApplicationFailure.create({
+    message: `another execution makes an attempt of \`${action.transition}\`, for ${ms} ms at most`,
+    type: attemptUnderWay,
+    nonRetryable: false,
+    nextRetryDelay: Math.max(Math.min(ms, lookAgainMs), 1),
+  });
+}
+
+/** Recorded before the call: the attempt, and whose it is. */
+export async function leaseAttempt(
+  tx: Tx,
+  executing: Executing,
+  { attempt, position: executor, resumed }: Extract<NextAttempt, { kind: 'attempt' }>,
+  { owner, startedAt }: { readonly owner: string; readonly startedAt: string },
+): Promise<void> {
+  const { id: action, idempotencyKey } = executing.action;
+  const lease: Lease = { owner, leaseMs: leaseMs(executing) };
+  if (resumed) await takeOverAttempt(tx, { action, attempt }, lease);
+  else await startAttempt(tx, { action, attempt, executor, idempotencyKey, startedAt }, lease);
+}

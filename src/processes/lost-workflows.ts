@@ -1,0 +1,30 @@
+import type { ClientDeps } from '../client/index.js';
+
+// Open runs of which Temporal had no open workflow any more: each is told to an operator, and counted.
+
+const rememberedLosses = 1_000;
+
+export interface LostWorkflows {
+  readonly note: ClientDeps['onLostWorkflow'];
+  /** Since the process began, for `countersign_workflows_lost_total`. */
+  readonly count: () => number;
+}
+
+export function makeLostWorkflows(log: (line: string) => void): LostWorkflows {
+  // Several who ask one run at once may each find that its workflow is gone.
+  const losses = new Set<string>();
+  let count = 0;
+  return {
+    note: ({ id, status, rev }) => {
+      const loss = `${id} ${rev}`;
+      if (losses.has(loss)) return;
+      if (losses.size >= rememberedLosses) losses.clear();
+      losses.add(loss);
+      count += 1;
+      log(
+        `run \`${id}\` is ${status}, and Temporal had no open workflow of it: it has another one now, and ${rev === 0 ? 'begins' : 'is stuck until somebody retries or cancels it'}`,
+      );
+    },
+    count: () => count,
+  };
+}

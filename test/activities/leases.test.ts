@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { execute } from '../../src/activities/execute.js';
+import type { Stepped } from '../../src/activities/types.js';
+import {
+  aroundExecution,
+  bell,
+  makeGoverned,
+  operator,
+  starter,
+  type Governed,
+  type Handle,
+} from '../fail-closed/governed.js';
+import { until } from '../support/processes.js';
+import { makeTarget, type Target } from './target.js';
+
+// One attempt of an effect at a time, whoever has Temporal ask for it: a real Postgres, and a target that answers when it
+// is told to.
+
+const transition = (name: string, more: string): string =>
+  `${name}: { target: a, tier: reversible, executor: { kind: rest, connection: main, method: POST, path: /${name}${more} } }`;
+const policies = (url: string): Readonly<Record<string, string>> => ({
+  'connections.yaml': `connections: { main: { kind: rest, baseUrl: '${url}', allowPrivate: true } }\n`,
+  'flows/f.yaml': `
+workflows:
+  f:
+    owner: team
+    timeout: 1h
+    initialState: a
+    states:
+      a:
+        transitions:
+          ${transition('keyed', ', idempotencyKey: true')}
+          ${transition('bare', '')}
+      done: { terminal: true }
+`,
+});
+
+let target: Target;
+let governed: Governed;
+before(async () => {
+  target = await makeTarget();
+  governed = await makeGoverned(policies(target.url));
+});
+after(async () => {
+  await governed.stop();
+  await target.close();
+});
+
+const underWay = { type: 'ATTEMPT_UNDER_WAY', nonRetryable: false };
+const keys = (): number => new Set(target.requests.map(({ headers }) => headers['idempotency-key'])).size;
+const called = (times: number): Promise<unknown> =>
+  until(`${times} calls`, 10_000, () => (target.requests.length === times ? true : null));
+const executionOf = (run: Handle, owner: string, deps = governed.deps): Promise<Stepped> =>
+  execute(deps, { run: run.id, action: run.state.executing?.action.id ?? '' }, aroundExecution(owner));
+const endLeases = (): Promise<unknown> =>
+  governed.database.asSuperuser(
+    `update execution_attempt set lease_until = clock_timestamp() - interval '1 second' where lease_until is not null`,
+  );
+
+function promised(): { readonly comes: Promise<number>; readonly give: (status: number) => void } {
+  let give = (_status: number): void => undefined;
+  const comes = new Promise<number>((resolve) => (give = resolve));
+  return { comes, give: (status) => give(status) };
+}
+
+async function asked(name = 'keyed'): Promise<Handle> {
+  const run = await governed.start('f');
+  await run.submit(starter, name);
+  return run;
+}
+
+/** Its call was made, and its worker was lost before it could write what was answered. */
+async function lost(name = 'keyed'): Promise<Handle> {
+  const { deps } = governed;
+  const put: typeof deps.payloads.put = (tx, of, role, ...given) =>
+    role === 'output' ? Promise.reject(new Error('lost')) : deps.payloads.put(tx, of, role, ...given);
+  target.say();
+  const run = await asked(name);
+  await assert.rejects(executionOf(run, 'first', { ...deps, payloads: { ...deps.payloads, put } }), /lost/);
+  return run;
+}
+
+describe('while an execution has its call under way', () => {
+  it('another one makes none, and is told the outcome of the first once that is written', async () => {
+    const answer = promised();
+    target.say(answer.comes);
+    const run = await asked();
+    const first = executionOf(run, 'first');
+    await called(1);
+    for (const owner of ['second', 'third']) await assert.rejects(executionOf(run, owner), underWay);
+    answer.give(200);
+    const result = await first;
+    assert.deepEqual(await executionOf(run, 'second'), result);
+    assert.equal(target.requests.length, 1);
+  });
+
+  it('and its run is given up, what is retried waits until the call is over, and then has the same key', async () => {
+    const answer = promised();
+    target.say(answer.comes);
+    const run = await asked();
+    const first = executionOf(run, 'first');
+    await called(1);
+    await run.tryStep({ gaveUp: 'a bug' });
+    await run.take({ kind: 'look' });
+    assert.equal(run.state.status, 'stuck');
+    await run.take(bell(await run.ask(operator, { kind: 'retry' })));
+    await assert.rejects(executionOf(run, 'second'), underWay);
+    assert.equal(target.requests.length, 1);
+    answer.give(200);
+    await assert.rejects(first, { type: 'NOT_EXECUTING' });
+    assert.equal((await executionOf(run, 'second')).runStatus, 'running');
+    assert.deepEqual([target.requests.length, keys()], [2, 1]);
+  });
+});
+
+describe('an attempt whose worker was lost', () => {
+  it('is made again by another try of the same activity at once, under its key', async () => {
+    const run = await lost();
+    await executionOf(run, 'first');
+    assert.deepEqual([target.requests.length, keys()], [2, 1]);
+  });
+
+  it('is made again by another activity only once its lease has ended, under its key', async () => {
+    const run = await lost();
+    await assert.rejects(executionOf(run, 'second'), underWay);
+    assert.equal(target.requests.length, 1);
+    await endLeases();
+    await executionOf(run, 'second');
+    assert.deepEqual([target.requests.length, keys()], [2, 1]);
+  });
+
+  it('is nobody’s to make again where that might do it twice: unknown, and not before its lease has ended', async () => {
+    const run = await lost('bare');
+    await assert.rejects(executionOf(run, 'second'), underWay);
+    await endLeases();
+    await executionOf(run, 'second');
+    const { status, problem } = await run.row();
+    assert.deepEqual([status, problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
+    assert.equal(target.requests.length, 1);
+  });
+
+  it('is over with the activity that Temporal has given up, so that a retry waits for nobody', async () => {
+    const run = await lost();
+    const action = run.state.executing?.action.id ?? '';
+    await run.take({ kind: 'abandoned', action, reason: 'its worker was lost' });
+    assert.equal(run.state.problem?.code, 'EXECUTOR_UNKNOWN');
+    await run.take(bell(await run.ask(operator, { kind: 'retry' })));
+    await executionOf(run, 'second');
+    assert.deepEqual([target.requests.length, keys()], [2, 1]);
+  });
+});
