@@ -1,3 +1,4 @@
+import { isRepeatable } from '../engine/effects.js';
 import type { Executor } from '../engine/plan.js';
 import type { Executing, Outcome, RunState } from '../engine/state.js';
 import type { ErrorClass } from '../model/errors.js';
@@ -26,7 +27,7 @@ export function nextAttempt(executing: Executing, attempts: readonly AttemptRow[
   if (last === undefined) return attemptOf(executing, 1, 0, false);
   if (last.outcome === null) {
     const executor = executorAt(executing, last.executor);
-    if (executor !== undefined && repeatable(executing, executor))
+    if (executor !== undefined && isRepeatable(executing, executor))
       return attemptOf(executing, last.attempt, last.executor, true);
     const message = 'the worker was lost during the call, and repeating it might do it twice';
     return { kind: 'unknown', attempt: last.attempt, message };
@@ -56,17 +57,6 @@ function followingFailure(
 
 function executorAt({ executor, reliability }: Executing, position: number): Executor | undefined {
   return position === 0 ? executor : reliability.fallback[position - 1];
-}
-
-/** May a lost attempt be done again? With an idempotency key, or where nothing is changed by it. */
-function repeatable(executing: Executing, executor: Executor): boolean {
-  return !hasEffect(executing, executor) || ('idempotencyKey' in executor && executor.idempotencyKey);
-}
-
-/** Fail closed: without a tier, everything but a GET or HEAD and a noop is taken to change something. */
-export function hasEffect(executing: Executing, executor: Executor): boolean {
-  if (executor.kind === 'noop' || executing.action.tier === 'read_only') return false;
-  return !(executor.kind === 'rest' && (executor.method === 'GET' || executor.method === 'HEAD'));
 }
 
 // --- after a failure -----------------------------------------------------------------------------

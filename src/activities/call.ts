@@ -1,10 +1,11 @@
+import { hasEffect } from '../engine/effects.js';
 import type { Executor } from '../engine/plan.js';
 import type { Executing, RunState } from '../engine/state.js';
 import { buildCall, runCall } from '../executors/index.js';
 import type { ExecutorResult, RunContext } from '../executors/types.js';
 import type { Connection, PolicySet } from '../model/policy-set.js';
 import type { RunRow } from '../store/runs.js';
-import { hasEffect, type NextAttempt } from './attempts.js';
+import type { NextAttempt } from './attempts.js';
 import { addressedConnection } from './kit.js';
 
 /** What was compared with the approval is what the call uses, whatever is reloaded meanwhile. */

@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/activity';
+import { hasEffect } from '../engine/effects.js';
 import type { Executing, Outcome, RunState } from '../engine/state.js';
 import type { ExecutorResult } from '../executors/types.js';
 import { appendRun } from '../audit/index.js';
@@ -11,7 +12,7 @@ import {
   type AttemptRow,
 } from '../store/actions.js';
 import { findStep, lockRun, type RunRow } from '../store/runs.js';
-import { hasEffect, isCalledOff, judgeFailure, nextAttempt, ruleOn, type NextAttempt } from './attempts.js';
+import { isCalledOff, judgeFailure, nextAttempt, ruleOn, type NextAttempt } from './attempts.js';
 import { abandon, unknownEnd } from './abandoned.js';
 import { answerData, attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
 import { perform, targetOf, type Target } from './call.js';

@@ -40,6 +40,8 @@ export async function settle(
   });
 }
 
+const refused: ReadonlySet<string> = new Set(['failed', 'unknown']);
+
 /** The call succeeded and what it answered was refused: the record says so, whether or not somebody waits for it. */
 function refusedOutput(
   { action }: Executing,
@@ -48,7 +50,7 @@ function refusedOutput(
   time: string,
   rev: number,
 ): Fact[] {
-  const error = decision.actions.find((one) => one.action.id === action.id && one.status === 'failed')?.error;
+  const error = decision.actions.find((one) => one.action.id === action.id && refused.has(one.status))?.error;
   if (outcome.status !== 'succeeded' || error === undefined || error === null) return [];
   return [
     {

@@ -2,6 +2,7 @@ import { jsonTrouble, type JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Executing, Outcome, Problem, StuckOn } from './state.js';
 import { project, record, refuse, type Draft } from './draft.js';
+import { isRepeatable } from './effects.js';
 import { moveDenied } from './approvals.js';
 import { consume, startApproved } from './approved.js';
 import { findState } from './links.js';
@@ -37,19 +38,27 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
       attempt: result.attempt,
     });
   const malformed = outputProblem(draft, transition?.outputSchema ?? null, result);
-  if (malformed !== null)
-    return failed(draft, executing, {
-      status: 'failed',
-      errorClass: 'permanent',
-      message: malformed,
-      attempt: result.attempt,
-    });
+  if (malformed !== null) return failed(draft, executing, unfit(draft, executing, malformed, result.attempt));
   succeed(draft, action, result.outputRef);
   const problem = write(draft, step, action, result);
   if (problem !== null) return stick(draft, problem, { kind: 'chain' });
   if (transition !== undefined) return complete(draft, transition, action);
   draft.run.version += 1;
   afterEnter(draft);
+}
+
+/** The effect has happened. Without a key it would happen again for whoever asks again, so a person looks first. */
+function unfit(
+  { run }: Draft,
+  executing: Executing,
+  message: string,
+  attempt: number,
+): Exclude<Outcome, Succeeded> {
+  const executors = [executing.executor, ...executing.reliability.fallback];
+  if (run.mode === 'shadow' || executors.every((one) => isRepeatable(executing, one)))
+    return { status: 'failed', errorClass: 'permanent', message, attempt };
+  const check = 'its effect has happened, and a retry would do it again';
+  return { status: 'unknown', message: `${message}; ${check}`, attempt };
 }
 
 function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeeded): string | null {

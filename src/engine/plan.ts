@@ -82,7 +82,7 @@ export interface Transition {
   /** Sentences for the approver, over arguments, context and input: who asks for what, and what follows from it. */
   readonly summary?: TextTemplate;
   readonly consequence?: TextTemplate;
-  /** Why its POST of tier `read_only` changes nothing, in its author's words. */
+  /** Why its call of tier `read_only` changes nothing where its kind does not show it, in its author's words. */
   readonly readOnlyBecause?: string;
 }
 

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { isAbsolute, resolve as resolvePath } from 'node:path';
 import type { Executor } from '../engine/plan.js';
@@ -16,6 +16,7 @@ import {
   unusableAnswer,
   type Deadline,
 } from './outcome.js';
+import { killGraceMs, signalGroup, startGroup } from './process-group.js';
 import type {
   Built,
   Call,
@@ -30,8 +31,6 @@ import { pathText, resolveTextValue, unusable } from './values.js';
 type CliCall = Extract<Call, { kind: 'cli' }>;
 type CliConnection = Extract<Connection, { kind: 'cli' }>;
 
-/** Between SIGTERM and SIGKILL. */
-const killGraceMs = 2_000;
 /** How long a command's children may hold its output open after it ended. */
 const drainMs = 1_000;
 /** How much of a failed command's output is kept for whoever looks into it. */
@@ -122,14 +121,8 @@ function runCommand(
   const stdin = call.stdin === null ? 'ignore' : 'pipe';
   let child: ChildProcess;
   try {
-    // Its own process group, so that a timeout ends its children too.
-    child = spawn(connection.command, argv, {
-      cwd,
-      env,
-      stdio: [stdin, 'pipe', 'pipe'],
-      shell: false,
-      detached: true,
-    });
+    // A timeout ends its children too.
+    child = startGroup(connection.command, argv, { cwd, env, stdio: [stdin, 'pipe', 'pipe'] });
   } catch (error) {
     return Promise.resolve({ kind: 'not_started', code: codeOf(error) });
   }
@@ -198,15 +191,6 @@ function collect(stream: NodeJS.ReadableStream | null, tooLarge: () => void): ()
     else chunks.push(chunk);
   });
   return () => Buffer.concat(chunks).toString('utf8');
-}
-
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, signal);
-  } catch {
-    // The group is gone already.
-  }
 }
 
 function result(call: CliCall, ended: Ended, context: DriverContext): ExecutorResult {

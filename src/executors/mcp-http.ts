@@ -7,7 +7,7 @@ import type { Connection } from '../model/policy-set.js';
 import type { ErrorClass } from '../model/errors.js';
 import { unpackStreams } from './body.js';
 import { clientInfo, makeTurns, maxLines, maxMessageBytes, maxMessages } from './mcp-limits.js';
-import { readableEvents, readableMessage } from './mcp-message.js';
+import { readableBody, readableEvents } from './mcp-message.js';
 import { codeOf, exchange, retryAfterMs, type Exchange } from './network.js';
 import type { Deadline } from './outcome.js';
 import { classOfStatus, leavesOutcomeOpen } from './rest.js';
@@ -130,19 +130,33 @@ async function pinnedFetch(
     response.destroy();
     throw new Error('redirects are not followed');
   }
-  return asFetched(response, status, tell, method === 'POST' ? onBroken : (): void => undefined);
+  // What is said to a notification is not read, so nothing is wrong with it.
+  return method === 'POST' && isRequest(init.body)
+    ? asFetched(response, status, note, onBroken)
+    : asFetched(response, status, null, (): void => undefined);
 }
 
+function isRequest(body: unknown): boolean {
+  const message: unknown = typeof body === 'string' ? JSON.parse(body) : null;
+  return typeof message === 'object' && message !== null && 'id' in message && 'method' in message;
+}
+
+const isJsonType = (type: string): boolean => /^\s*application\/json\b/i.test(type);
+const isEventsType = (type: string): boolean => /^\s*text\/event-stream\b/i.test(type);
+
+/** What the SDK reads of it. `note` null: nobody waits for this answer. */
 function asFetched(
   response: IncomingMessage,
   status: number,
-  tell: (problem: HttpProblem) => void,
+  note: ((problem: HttpProblem) => void) | null,
   onBroken: () => void,
 ): Response {
-  const unreadable = (message: string): void => {
-    tell({ errorClass: 'permanent', sent: true, message, isUnreadable: status < 300 });
+  const broken = (problem: Omit<HttpProblem, 'sent'>): void => {
+    note?.({ ...problem, sent: true });
     onBroken();
   };
+  const unreadable = (message: string): void =>
+    broken({ errorClass: 'permanent', message, isUnreadable: status < 300 });
   const unpacked = unpackStreams(response.headers['content-encoding']);
   if (unpacked === null) {
     response.destroy();
@@ -150,13 +164,18 @@ function asFetched(
     throw new Error('the answer cannot be read');
   }
   const type = response.headers['content-type'] ?? '';
-  const streams = [response, ...unpacked, capped(tell), messages(type, unreadable)];
+  // 202 has no answer in it, and one that says so is waited for elsewhere.
+  if (status !== 202 && !isJsonType(type) && !isEventsType(type))
+    unreadable('its answer is neither JSON nor a stream of events');
+  const unanswered = (): void =>
+    broken({ errorClass: 'connection', message: 'its stream of events ended without the answer' });
+  const streams = [response, ...unpacked, capped(unreadable), messages(type, unreadable, unanswered)];
   const body = pipeline(streams, (error) => {
     // The SDK cancels what it need not read; only the other side's break is one.
     if (!error || ['ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'].includes(codeOf(error))) return;
-    if (codeOf(error).startsWith('Z_')) return unreadable(`its answer is packed wrongly (${codeOf(error)})`);
-    tell({ errorClass: 'connection', sent: true, message: 'its answer broke off' });
-    onBroken();
+    if (/^(Z_|ERR__ERROR_)/.test(codeOf(error)))
+      return unreadable(`its answer is packed wrongly (${codeOf(error)})`);
+    broken({ errorClass: 'connection', message: 'its answer broke off' });
   }) as unknown as Transform;
   const headers = Object.entries(response.headers).flatMap(([name, value]): [string, string][] =>
     typeof value === 'string' && !['content-encoding', 'content-length'].includes(name)
@@ -171,13 +190,14 @@ function asFetched(
 }
 
 /** Messages as the SDK may parse them: the whole of a JSON answer, each event of a stream. */
-function messages(type: string, unreadable: (message: string) => void): Transform {
-  const isEvents = /^\s*text\/event-stream\b/i.test(type);
-  if (!isEvents && !/^\s*application\/json\b/i.test(type)) return new PassThrough();
+function messages(type: string, unreadable: (message: string) => void, unanswered: () => void): Transform {
+  const isEvents = isEventsType(type);
+  if (!isEvents && !isJsonType(type)) return new PassThrough();
   const decoder = new TextDecoder();
   const events = readableEvents();
   const held: string[] = [];
   let [lines, count] = [0, 0];
+  let mayBeAnswered = false;
   // The SDK reads what it is given at once: it is given little, and others have their turn after it.
   const pushAll = async (to: Transform, text: string): Promise<undefined> => {
     const turn = makeTurns();
@@ -189,16 +209,17 @@ function messages(type: string, unreadable: (message: string) => void): Transfor
         unreadable(message);
         throw new Error(message);
       }
+      // A notification may have these words too: then the call waits until its deadline.
+      mayBeAnswered ||= /"(result|error)"/.test(ended);
       if (ended !== '') to.push(ended);
       if (ended !== '' && count % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
       await turn();
     }
   };
   const whole = (text: string): string => {
-    if (text.trim() === '') return text;
-    const readable = readableMessage(text);
-    if (readable === null) unreadable('its answer is not JSON');
-    return readable ?? text;
+    const readable = readableBody(text);
+    if (readable.status === 'unreadable') unreadable(`its answer ${readable.why}`);
+    return readable.status === 'unreadable' ? '' : readable.text;
   };
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
@@ -209,8 +230,11 @@ function messages(type: string, unreadable: (message: string) => void): Transfor
     },
     flush(done) {
       const rest = decoder.decode();
-      if (isEvents) void pushAll(this, rest).then(done, done);
-      else done(null, whole(held.join('') + rest));
+      if (!isEvents) return done(null, whole(held.join('') + rest));
+      void pushAll(this, rest).then(() => {
+        if (!mayBeAnswered) unanswered();
+        done();
+      }, done);
     },
   });
 }
@@ -220,13 +244,13 @@ function notDelivered(answer: Exclude<Exchange, { status: 'answered' }>): HttpPr
   return { errorClass: 'connection', sent: answer.sent, message: answer.message };
 }
 
-function capped(tell: (problem: HttpProblem) => void): Transform {
+function capped(unreadable: (message: string) => void): Transform {
   let size = 0;
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       size += chunk.length;
       if (size <= maxMessageBytes) return done(null, chunk);
-      tell({ errorClass: 'permanent', sent: true, message: `its answer is over ${maxMessageBytes} bytes` });
+      unreadable(`its answer is over ${maxMessageBytes} bytes`);
       done(new Error('the answer is too large'));
     },
   });

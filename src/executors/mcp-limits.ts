@@ -10,6 +10,9 @@ export const maxMessages = 10_000;
 export const maxLines = 10 * maxMessages;
 export const maxSessionBytes = 4 * maxMessageBytes;
 
+/** Messages of one JSON answer over HTTP, of which one is asked for. */
+export const maxBatch = 100;
+
 /** How long what a server writes may keep everybody else waiting, in milliseconds. */
 const turnMs = 10;
 

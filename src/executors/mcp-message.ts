@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { JSONRPCMessageSchema, McpError } from '@modelcontextprotocol/sdk/types.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import type { Told } from './mask.js';
+import { maxBatch } from './mcp-limits.js';
 import { isMarked, markedJson, parseExactly, unmark, type ExactJson } from './exact-json.js';
 
 // What an MCP server says, before the SDK reads it and after: numbers as they were written, and results that are none.
@@ -16,32 +17,49 @@ const saidByServer = `said-by-server:${ours}`;
 export function readableMessage(text: string): string | null {
   const marked = markedJson(text);
   if (marked === null) return null;
+  const readable = readableAnswer(marked.value);
+  return readable === marked.value ? marked.text : JSON.stringify(readable);
+}
+
+export type ReadableBody =
+  | { readonly status: 'readable'; readonly text: string }
+  | { readonly status: 'unreadable'; readonly why: string };
+
+/** The same for the whole body of an HTTP answer, which may be several messages: the SDK takes them all at once. */
+export function readableBody(text: string): ReadableBody {
+  const marked = markedJson(text);
+  if (marked === null) return { status: 'unreadable', why: 'is not JSON' };
   const { value } = marked;
-  const readable = Array.isArray(value)
-    ? value.map((one: Json) => readableAnswer(one))
-    : readableAnswer(value);
-  const isSame = Array.isArray(value)
-    ? value.every((one: Json, index) => (readable as Json[])[index] === one)
-    : readable === value;
-  return isSame ? marked.text : JSON.stringify(readable);
+  const messages = Array.isArray(value) ? (value as readonly Json[]) : [value];
+  if (messages.length > maxBatch) return { status: 'unreadable', why: `has over ${maxBatch} messages` };
+  const readable = messages.map(readableAnswer);
+  if (readable.every((one, index) => one === messages[index]))
+    return { status: 'readable', text: marked.text };
+  return { status: 'readable', text: JSON.stringify(Array.isArray(value) ? readable : readable[0]) };
 }
 
 function readableAnswer(message: Json): Json {
   if (!isObject(message)) return message;
-  const broken = (why: string): Json => ({
-    jsonrpc: '2.0',
-    id: message['id'] ?? null,
-    result: { [notAResult]: why },
-  });
-  const { result, error } = message;
-  if (error !== undefined && result === undefined && message['method'] === undefined) {
-    const { code = null, message: words = null } = isObject(error) ? error : {};
-    const isError = Number.isSafeInteger(code) && typeof words === 'string' && !isMarked(words);
-    if (!isError) return broken('it is an error without a code or a message');
-    return { ...message, error: { code, message: words, data: saidByServer } };
-  }
-  if (result === undefined || JSONRPCMessageSchema.safeParse(message).success) return message;
-  return broken(isObject(result) ? 'its result has a malformed `_meta`' : 'its result is no object');
+  const { jsonrpc = null, id = null, method, result, error } = message;
+  if (result === undefined && (error === undefined || method !== undefined)) return message;
+  const broken = (why: string): Json => ({ jsonrpc: '2.0', id, result: { [notAResult]: why } });
+  if (method !== undefined) return broken('it has both a `result` and a `method`');
+  // Servers of JSON-RPC 1.0 write both, and null for the one that they do not mean.
+  const isError = error !== undefined && (error !== null || (result ?? null) === null);
+  if (isError && (result ?? null) !== null) return broken('it has both a `result` and an `error`');
+  if (isError) return readableError(message, error) ?? broken('it is an error without a code or a message');
+  if (!isObject(result)) return broken('its result is no object');
+  const answer = { jsonrpc, id, result };
+  if (jsonrpc !== '2.0') return broken('its `jsonrpc` is not `2.0`');
+  if (!JSONRPCMessageSchema.safeParse(answer).success) return broken('its result has a malformed `_meta`');
+  // The SDK takes no answer with more than these.
+  return Object.keys(message).length === Object.keys(answer).length ? message : answer;
+}
+
+function readableError({ id = null }: JsonObject, error: Json): Json | null {
+  const { code = null, message = null } = isObject(error) ? error : {};
+  if (!Number.isSafeInteger(code) || typeof message !== 'string' || isMarked(message)) return null;
+  return { jsonrpc: '2.0', id, error: { code, message, data: saidByServer } };
 }
 
 /** The server answered, and said no. An error of the SDK itself is none: a lost connection, a time that ran out. */

@@ -23,14 +23,21 @@ type Problem = (told: Told) => string;
 export interface Session {
   readonly client: Client;
   readonly problem: Problem;
+  /** It was ended because it wrote more than is read. */
+  wroteTooMuch(): boolean;
   /** The call is over. A session that is not `usable` any more serves nobody else. */
   release(usable: boolean): void;
 }
 
 export type Opening = { readonly status: 'open'; readonly session: Session } | Failure;
 
+interface Opened extends Pick<Session, 'client' | 'problem' | 'wroteTooMuch'> {
+  readonly status: 'open';
+  renew(): void;
+}
+
 interface Pooled {
-  readonly opened: Promise<{ status: 'open'; client: Client; problem: Problem; renew: () => void } | Failure>;
+  readonly opened: Promise<Opened | Failure>;
   users: number;
   retired: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -60,6 +67,7 @@ export async function openStdio(
   const session: Session = {
     client: opened.client,
     problem: opened.problem,
+    wroteTooMuch: opened.wroteTooMuch,
     release: (usable) => release(key, pooled, usable),
   };
   return { status: 'open', session };
@@ -85,7 +93,7 @@ async function connect(
   name: string,
   told: Told,
   onClose: () => void,
-): Promise<{ status: 'open'; client: Client; problem: Problem; renew: () => void } | Failure> {
+): Promise<Opened | Failure> {
   const stderr = keepTail(maxStderrBytes);
   let tooMuch: string | null = null;
   const { transport, renew } = makeStdioTransport({
@@ -99,7 +107,7 @@ async function connect(
     tooMuch !== null ? `: ${tooMuch}` : lastWords(stderr.text(), told, stderr.isWhole() ? 'whole' : 'tail');
   try {
     await client.connect(transport, { timeout: connectTimeoutMs });
-    return { status: 'open', client, problem, renew };
+    return { status: 'open', client, problem, renew, wroteTooMuch: () => tooMuch !== null };
   } catch (error) {
     onClose();
     await client.close().catch(() => undefined);

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
@@ -7,6 +7,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
 import { makeTurns, maxMessages, maxSessionBytes } from './mcp-limits.js';
 import { readableMessage } from './mcp-message.js';
+import { endGroup, signalGroup, startGroup } from './process-group.js';
 
 // MCP over the standard streams of a process. Not the SDK's transport, whose parser has rounded every number of an answer
 // before anybody else sees it.
@@ -33,35 +34,35 @@ interface Written {
   messages: number;
 }
 
-/** Between the end of its input, SIGTERM and SIGKILL. */
-const graceMs = 2_000;
-
 export function makeStdioTransport(params: StdioParameters): StdioServer {
   let written: Written = { bytes: 0, messages: 0 };
   let child: ChildProcess | null = null;
   const close = async (): Promise<void> => {
     const closing = child;
     child = null;
-    if (closing !== null) await end(closing);
+    if (closing !== null) await endGroup(closing);
   };
   const transport: Transport = {
     start: async () => {
-      const started = spawn(params.command, [...params.args], {
+      const started = startGroup(params.command, params.args, {
         env: { ...getDefaultEnvironment(), ...params.env },
         cwd: params.cwd,
         stdio: ['pipe', 'pipe', 'pipe'],
-        shell: false,
       });
+      const { stdin, stdout, stderr } = started;
+      if (stdin === null || stdout === null || stderr === null) throw new Error('it has no streams');
       child = started;
       started.on('error', (error) => transport.onerror?.(error));
       started.on('close', () => {
         child = null;
+        // Whoever of its group is left, a helper of the server, has nobody to serve.
+        signalGroup(started, 'SIGKILL');
         transport.onclose?.();
       });
-      started.stdin.on('error', (error) => transport.onerror?.(error));
-      started.stderr.on('data', params.onStderr);
+      stdin.on('error', (error) => transport.onerror?.(error));
+      stderr.on('data', params.onStderr);
       const isOpen = (): boolean => child === started;
-      void readAll(started.stdout, params.maxMessageBytes, transport, isOpen, () => written).then((why) => {
+      void readAll(stdout, params.maxMessageBytes, transport, isOpen, () => written).then((why) => {
         if (why === null) return;
         params.onTooMuch(why);
         void close();
@@ -132,18 +133,4 @@ function deliver(transport: Transport, line: string): void {
 async function drained({ stdin }: ChildProcess): Promise<void> {
   if (stdin === null) return;
   await Promise.race([once(stdin, 'drain'), once(stdin, 'close')]);
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  child.stdin?.end();
-  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-    await Promise.race([closed, pause()]);
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill(signal);
-  }
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, graceMs).unref());
 }

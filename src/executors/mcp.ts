@@ -7,7 +7,8 @@ import { isObject } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
 import type { Room } from '../engine/room.js';
 import { headersProblem, httpSession, type HttpProblem } from './mcp-http.js';
-import { isServersWord, readToolResult, takesArgument } from './mcp-message.js';
+import { placeKey, type ToolParams } from './mcp-key.js';
+import { isServersWord, readToolResult } from './mcp-message.js';
 import { openStdio } from './mcp-stdio.js';
 import {
   failure,
@@ -15,8 +16,10 @@ import {
   maxOutputBytes,
   startDeadline,
   stoppedResult,
+  unfitAnswer,
   unusableAnswer,
   type Deadline,
+  type Failure,
 } from './outcome.js';
 import { parseBase } from './rest.js';
 import type { Built, Call, ExecutorDriver, ExecutorResult, DriverContext, Scopes } from './types.js';
@@ -86,6 +89,7 @@ async function overStdio(
   let called = false;
   try {
     const params = await paramsOf(session.client, call, context, deadline);
+    if ('status' in params) return params;
     called = true;
     return toResult(call, await callTool(session.client, params, context, deadline), context);
   } catch (error) {
@@ -94,6 +98,7 @@ async function overStdio(
     if (stopped !== null) return stoppedResult(context, stopped, called, who(call));
     if (usable) return refusedByServer(call, error, context);
     const message = `${who(call)}: its server ended${session.problem(context.told)}`;
+    if (called && session.wroteTooMuch()) return unusableAnswer(context, message);
     return called
       ? failureAfterSending(context, 'connection', message)
       : failure('connection', `${message}; nothing was sent`);
@@ -130,6 +135,7 @@ async function overHttp(
       timeout: context.timeoutMs + 1_000,
     });
     const params = await paramsOf(session.client, call, context, deadline);
+    if ('status' in params) return params;
     called = true;
     return toResult(call, await callTool(session.client, params, context, deadline), context);
   } catch (error) {
@@ -163,61 +169,21 @@ function httpFailure(
     : failure(problem.errorClass, message, said);
 }
 
-type Params = { name: string; arguments: JsonObject; _meta?: JsonObject };
-
 /** Of a server, in a message. */
 const longestWords = 500;
-const keyName = '_idempotencyKey';
 
-/** The key goes beside the arguments of a tool whose schema is closed: among them, the tool would refuse the call. */
 async function paramsOf(
   client: Client,
   call: McpCall,
   context: DriverContext,
   deadline: Deadline,
-): Promise<Params> {
-  const key = context.idempotencyKey;
-  if (key === null) return { name: call.tool, arguments: call.arguments };
-  return (await takesKey(client, call.tool, context, deadline))
-    ? { name: call.tool, arguments: { ...call.arguments, [keyName]: key } }
-    : { name: call.tool, arguments: call.arguments, _meta: { [keyName]: key } };
+): Promise<ToolParams | Failure> {
+  const { idempotencyKey: key, told } = context;
+  const placed = await placeKey(client, call, key, optionsOf(context, deadline));
+  if (placed.status === 'placed') return placed.params;
+  const said = placed.words === undefined ? '' : `: ${told.start(placed.words, longestWords)}`;
+  return failure(placed.errorClass, `${who(call)}: ${placed.why}${said}; nothing was sent`);
 }
-
-/** For as long as the session is. */
-const knownTools = new WeakMap<Client, Map<string, boolean>>();
-const maxPages = 50;
-
-async function takesKey(
-  client: Client,
-  tool: string,
-  context: DriverContext,
-  deadline: Deadline,
-): Promise<boolean> {
-  const known = knownTools.get(client)?.get(tool);
-  if (known !== undefined) return known;
-  const found = new Map<string, boolean>();
-  let cursor: string | undefined;
-  for (let page = 0; page < maxPages; page += 1) {
-    const params = cursor === undefined ? {} : { cursor };
-    const listed = await client
-      .request({ method: 'tools/list', params }, toolList, optionsOf(context, deadline))
-      // A server need not be able to list its tools.
-      .catch((error: unknown) => {
-        if (isServersWord(error) || error instanceof z.core.$ZodError) return { tools: [] };
-        throw error;
-      });
-    for (const one of listed.tools) found.set(one.name, takesArgument(one as JsonObject, keyName));
-    cursor = 'nextCursor' in listed ? listed.nextCursor : undefined;
-    if (cursor === undefined || found.has(tool)) break;
-  }
-  knownTools.set(client, found);
-  return found.get(tool) ?? true;
-}
-
-const toolList = z.looseObject({
-  tools: z.array(z.looseObject({ name: z.string() })),
-  nextCursor: z.string().optional(),
-});
 
 /** The deadline is ours: the client's own must not come first. */
 function optionsOf(context: DriverContext, deadline: Deadline): { signal: AbortSignal; timeout: number } {
@@ -226,7 +192,7 @@ function optionsOf(context: DriverContext, deadline: Deadline): { signal: AbortS
 
 async function callTool(
   client: Client,
-  params: Params,
+  params: ToolParams,
   context: DriverContext,
   deadline: Deadline,
 ): Promise<JsonObject> {
@@ -243,9 +209,7 @@ function toResult(call: McpCall, said: JsonObject, context: DriverContext): Exec
   const result = readToolResult(said, context.told);
   // It answered, so it may well have done it: not tried again, and not elsewhere.
   if (result.status === 'malformed')
-    return failure('permanent', `${who(call)} answered no tool result: ${result.why}`, {
-      effectPossible: context.hasEffect,
-    });
+    return unfitAnswer(context, `${who(call)} answered no tool result: ${result.why}`);
   const { output, exact } = result;
   if (Buffer.byteLength(JSON.stringify(output)) > maxOutputBytes)
     return unusableAnswer(context, `${who(call)}: the result is over ${maxOutputBytes} bytes: ask for less`);

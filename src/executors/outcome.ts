@@ -41,12 +41,25 @@ export function failureAfterSending(
 }
 
 /**
- * The target has done what it was asked, or was at it, and its answer is of no use: nothing is tried again by itself, key
- * or not, and no fallback does it elsewhere.
+ * The target has done what it was asked, or was at it, and its answer cannot be read: too large, cut, packed wrongly, in no
+ * language of its kind. Nothing is tried again by itself, key or not, and no fallback does it elsewhere.
  */
 export function unusableAnswer(context: Pick<RunContext, 'hasEffect'>, message: string): Failure {
   if (!context.hasEffect) return failure('permanent', message);
   return unknownOutcome(`${message}; its effect may have happened`);
+}
+
+/**
+ * The target has answered in good order, and what it answered is none of what it may answer. With a key, asking again is
+ * safe for whoever wants to; without one it would be done again, so the outcome counts as unknown and a person looks.
+ */
+export function unfitAnswer(
+  context: Pick<RunContext, 'hasEffect' | 'idempotencyKey'>,
+  message: string,
+): Failure {
+  if (!context.hasEffect) return failure('permanent', message);
+  const told = `${message}; its effect may have happened`;
+  return losesOutcome(context) ? unknownOutcome(told) : failure('permanent', told, { effectPossible: true });
 }
 
 function unknownOutcome(message: string, said: Said = {}): Failure {

@@ -83,6 +83,10 @@ export const findings = {
   DENIED_AND_PERMITTED: { severity: 'warning', title: 'a tool that a charter permits and denies' },
   BLOCKED_BY_CHARTER: { severity: 'warning', title: 'a transition that its charter always refuses' },
   READ_ONLY_WRITES: { severity: 'error', title: 'an effect that calls itself a read' },
+  READ_ONLY_UNEXPLAINED: {
+    severity: 'warning',
+    title: 'a call that may change something, and calls itself a read without a reason',
+  },
   RETRY_NOT_IDEMPOTENT: { severity: 'warning', title: 'an effect that is tried again without a key' },
   SUB_FLOW: { severity: 'error', title: 'a flow inside a flow, which could be wider than its parent' },
   // Gates

@@ -3,12 +3,12 @@ import { describe, it } from 'node:test';
 import {
   abandonedOutcome,
   afterFailure,
-  hasEffect,
   isCalledOff,
   judgeFailure,
   nextAttempt,
   ruleOn,
 } from '../../src/activities/attempts.js';
+import { hasEffect } from '../../src/engine/effects.js';
 import { defaultReliability, type Executor, type Reliability } from '../../src/engine/plan.js';
 import type { Executing, RunState } from '../../src/engine/state.js';
 import type { ErrorClass } from '../../src/model/errors.js';

@@ -71,6 +71,17 @@ describe('what an approver gets', () => {
     assert.notEqual(show(pay, asking()).summary, summary);
   });
 
+  it('says why a call whose kind does not show it is taken for a read', () => {
+    const tool: Executor = { kind: 'mcp', connection: 'c', tool: 't', map: null, idempotencyKey: false };
+    const shell: Executor = { kind: 'cli', connection: 'c', args: [], stdin: null, idempotencyKey: false };
+    for (const executor of [rest('bank'), tool, shell]) {
+      const read = { ...pay, tier: 'read_only' as const, executor };
+      const { consequence } = show({ ...read, readOnlyBecause: 'its key reads only' }, asking());
+      assert.match(consequence, /; it is called a read because: its key reads only$/);
+      assert.doesNotMatch(show(read, asking()).consequence, /called a read/);
+    }
+  });
+
   it('is the same of the same arguments, in whatever order they and what is in them came', () => {
     const shownOf = (args: Asking['arguments']) => show(pay, asking({ arguments: args }));
     assert.deepEqual(

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import { initialRun } from '../../src/engine/index.js';
 import { defaultReliability, type Executor, type State } from '../../src/engine/plan.js';
-import type { Decision } from '../../src/engine/state.js';
+import type { Decision, RunState } from '../../src/engine/state.js';
 import {
   answerOf,
   begin,
@@ -113,6 +113,30 @@ describe('an outcome', () => {
     assert.deepEqual(answered(executing(schema), {}), ['b', 1, undefined]);
     assert.deepEqual(answered(executing(), '\ud800'), ['a', 0, 'EXECUTOR_FAILED']);
     assert.deepEqual(answered(executing(), {}, { response: { a: '\ud800' } }), ['a', 0, 'EXECUTOR_FAILED']);
+  });
+  it('that no schema takes is not known where the effect has happened and a retry would do it again', () => {
+    const keyless = { ...rest, idempotencyKey: false } as Executor;
+    const schema = { outputSchema: { type: 'object' } };
+    const errorClassAfter = (fields: Fields, mode: RunState['mode'] = 'live'): unknown => {
+      const walk = executing({ ...schema, ...fields });
+      walk.run = { ...walk.run, mode };
+      walk.outcome({ output: null } as object);
+      assert.deepEqual([walk.run.state, walk.run.version], ['a', 0]);
+      const { errorClass } = answerOf(walk.last) as { errorClass?: string };
+      assert.equal(walk.run.status, errorClass === 'unknown_outcome' ? 'stuck' : 'running');
+      return errorClass;
+    };
+    const fallback = (executor: Executor) => ({ ...defaultReliability, fallback: [executor] });
+    assert.equal(errorClassAfter({ executor: keyless }), 'unknown_outcome');
+    assert.equal(errorClassAfter({ reliability: fallback(keyless) }), 'unknown_outcome');
+    assert.equal(errorClassAfter({ reliability: fallback(rest) }), 'permanent');
+    assert.equal(errorClassAfter({ executor: keyless, tier: 'read_only' }), 'permanent');
+    assert.equal(errorClassAfter({ executor: keyless }, 'shadow'), 'permanent');
+    assert.equal(errorClassAfter({ executor: { kind: 'noop', output: null } }), 'permanent');
+    for (const method of ['GET', 'HEAD'] as const)
+      assert.equal(errorClassAfter({ executor: { ...keyless, method } as Executor }), 'permanent');
+    const stranger = { kind: 'mystery' } as unknown as Executor;
+    assert.equal(errorClassAfter({ executor: stranger }), 'unknown_outcome');
   });
   it('that does not fit its schema is a failure that says where', () => {
     const errors = [{ pointer: '/id', message: 'must be a number' }];

@@ -52,12 +52,14 @@ const printed = (text: string, env: Record<string, string> = {}): Promise<Execut
     }),
   );
 const serverScript = `
+let listed = 0;
 require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
   const { id, method, params } = JSON.parse(line);
   const say = (text) => process.stdout.write('{"jsonrpc":"2.0","id":' + id + (text.startsWith('"error":') ? ',' : ',"result":') + text + '}\\n');
   if (method === 'initialize') say(JSON.stringify({ protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 's', version: '1' } }));
-  else if (method === 'tools/list') say(process.env.TOOLS || '{"tools":[]}');
-  else if (method === 'tools/call') say(process.env.SAYS.replaceAll('<params>', JSON.stringify(params).replaceAll('"', '\\\\"')).replaceAll('<secret>', process.env.SECRET || ''));
+  else if (method === 'tools/list') say((listed += 1) === 1 && process.env.ONCE || process.env.TOOLS || '{"tools":[]}');
+  else if (method === 'tools/call' && process.env.CHANGES) process.stdout.write('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\\n');
+  if (method === 'tools/call') say(process.env.SAYS.replace('<five million>', 'x'.repeat(5e6)).replaceAll('<params>', JSON.stringify(params).replaceAll('"', '\\\\"')).replaceAll('<secret>', process.env.SECRET || ''));
 });`;
 const mcpCall: Call = { kind: 'mcp', connection: 'c', tool: 't', arguments: { a: 1 } };
 const answeredOverStdio = (
@@ -92,16 +94,19 @@ const initialized = {
     },
   }),
 };
+/** With a key, the tools are listed before the call. */
+const idOfCall = (more: Partial<RunContext>): number => (more.idempotencyKey ? 2 : 1);
 const overHttp = (
   answer: Exclude<TargetAnswer, number | string>,
   more: Partial<RunContext> = {},
   headers: Record<string, string> = {},
 ): Promise<ExecutorResult> => {
-  target.say(initialized, 202, answer);
+  const listed = more.idempotencyKey ? [{ body: '{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}' }] : [];
+  target.say(initialized, 202, ...listed, answer);
   return runCall(mcpCall, contextWith(http(headers), more));
 };
-const answeredOverHttp = (result: string): Promise<ExecutorResult> =>
-  overHttp({ body: `{"jsonrpc":"2.0","id":1,"result":${result}}` });
+const answeredOverHttp = (result: string, more: Partial<RunContext> = {}): Promise<ExecutorResult> =>
+  overHttp({ body: `{"jsonrpc":"2.0","id":${idOfCall(more)},"result":${result}}` }, more);
 const answeredAsEvents = (result: string): Promise<ExecutorResult> =>
   overHttp({
     headers: { 'content-type': 'text/event-stream' },
@@ -351,16 +356,28 @@ describe('an MCP result that is none', () => {
     ['[]', /its result is no object/],
     ['"done"', /its result is no object/],
     ['{"content":[],"_meta":7}', /malformed `_meta`/],
+    ['{"content":[]},"error":{"code":1,"message":"no"}', /both a `result` and an `error`/],
+    ['{"content":[]},"method":"tools/call"', /both a `result` and a `method`/],
+    ['null,"error":null', /an error without a code or a message/],
   ];
+  const contexts = [
+    [{ hasEffect: false }, 'permanent', undefined],
+    [{ idempotencyKey: 'k' }, 'permanent', true],
+    [{}, 'unknown_outcome', true],
+  ] as const;
   for (const [result, says] of results)
-    test(`${result} is permanent, and says what was wrong`, async () => {
-      for (const said of [await answeredOverStdio(result), await answeredOverHttp(result)]) {
-        assert.ok(said.status === 'failed', JSON.stringify(said));
-        assert.equal(said.errorClass, 'permanent');
-        assert.match(said.message, says);
-        assert.doesNotMatch(said.message, /ended|broke off/);
-        assert.equal(said.effectPossible, true);
-      }
+    test(`${result} says what was wrong; its effect may have happened, and without a key nobody knows`, async () => {
+      for (const [more, errorClass, effectPossible] of contexts)
+        for (const said of [
+          await answeredOverStdio(result, {}, more),
+          await answeredOverHttp(result, more),
+        ]) {
+          assert.ok(said.status === 'failed', JSON.stringify(said));
+          assert.deepEqual([said.errorClass, said.effectPossible], [errorClass, effectPossible]);
+          assert.match(said.message, says);
+          assert.doesNotMatch(said.message, /ended|broke off/);
+          assert.equal(/effect may have happened/.test(said.message), effectPossible === true);
+        }
     });
 
   test('is not what a server says of it: our own words for it are nobody else’s', async () => {
@@ -369,9 +386,26 @@ describe('an MCP result that is none', () => {
       await answeredOverStdio('{"countersign/not-a-result":"xxxx"}'),
       await answeredOverHttp(forged),
     ]) {
-      assert.ok(said.status === 'failed' && said.errorClass === 'permanent', said.status);
+      assert.ok(said.status === 'failed' && said.errorClass === 'unknown_outcome', said.status);
       assert.ok(said.message.length < 300, String(said.message.length));
       assert.doesNotMatch(said.message, /xxx/);
+    }
+  });
+
+  test('is none where an answer only says more than it needs to, such as that there is no error', async () => {
+    for (const more of ['"error":null', '"extra":[1]', '"error":null,"id2":7'])
+      for (const said of [
+        await answeredOverStdio(`{"content":[],"structuredContent":{"ok":true}},${more}`),
+        await answeredOverHttp(`{"content":[],"structuredContent":{"ok":true}},${more}`),
+      ])
+        assert.deepEqual((await succeeded(Promise.resolve(said))).output, { ok: true });
+  });
+
+  test('over HTTP, an answer of another protocol says so, and not that `_meta` is wrong', async () => {
+    for (const version of ['', '"jsonrpc":"1.0",']) {
+      const said = await overHttp({ body: `{${version}"id":1,"result":{"content":[]}}` });
+      assert.ok(said.status === 'failed' && said.errorClass === 'unknown_outcome', JSON.stringify(said));
+      assert.match(said.message, /its `jsonrpc` is not `2\.0`/);
     }
   });
 
@@ -380,6 +414,93 @@ describe('an MCP result that is none', () => {
     assert.ok(said.status === 'failed');
     assert.equal(said.errorClass, 'permanent');
     assert.match(said.message, /is not JSON/);
+  });
+});
+
+describe('an MCP answer that cannot be read', () => {
+  const bodies = (id: number): readonly (readonly [string, RegExp, TargetAnswer & object])[] => {
+    const result = (text: string): string =>
+      `{"jsonrpc":"2.0","id":${id},"result":{"content":[{"type":"text","text":"${text}"}]}}`;
+    const big = result('x'.repeat(5_000_000));
+    const events = { 'content-type': 'text/event-stream' };
+    return [
+      ['over four megabytes', /over 4194304 bytes/, { body: big }],
+      [
+        'over four megabytes, as an event',
+        /over 4194304 bytes/,
+        { headers: events, body: `data: ${big}\n\n` },
+      ],
+      ['larger than it looks', /over 4194304 bytes/, { headers: gzip, body: gzipSync(big) }],
+      ['that is no gzip', /packed wrongly/, { headers: gzip, body: result('x') }],
+      ['whose gzip is cut', /packed wrongly/, { headers: gzip, body: gzipSync(result('x')).subarray(0, 30) }],
+      [
+        'packed in a way that is not read here',
+        /content encoding/,
+        { headers: { 'content-encoding': 'zstd' } },
+      ],
+      [
+        'that is a page',
+        /neither JSON nor/,
+        { headers: { 'content-type': 'text/html' }, body: '<p>done</p>' },
+      ],
+      ['that is nothing', /is not JSON/, { body: '' }],
+      ['that has no body', /neither JSON nor/, { status: 204, headers: { 'content-type': 'x' }, body: '' }],
+      ['that is cut', /is not JSON/, { body: result('x').slice(0, -2) }],
+      [
+        'of more messages than one',
+        /over 100 messages/,
+        { body: `[${`${result('x')},`.repeat(100)}${result('x')}]` },
+      ],
+    ];
+  };
+  const gzip = { 'content-encoding': 'gzip' };
+  const contexts = [
+    [{ hasEffect: false }, 'permanent'],
+    [{ idempotencyKey: 'k' }, 'unknown_outcome'],
+    [{}, 'unknown_outcome'],
+  ] as const;
+  for (const [index, [how]] of bodies(1).entries())
+    test(`${how}, over HTTP, is a failure that says so; its effect may have happened, with a key too`, async () => {
+      for (const [more, errorClass] of contexts) {
+        const [, says, answer] = bodies(idOfCall(more))[index] ?? assert.fail();
+        const said = await overHttp(answer as Exclude<TargetAnswer, number | string>, more);
+        assert.ok(said.status === 'failed', JSON.stringify(said).slice(0, 500));
+        assert.equal(said.errorClass, errorClass, said.message);
+        assert.match(said.message, says);
+      }
+    });
+
+  test('over four megabytes, over stdio, is the same', async () => {
+    const result = '{"content":[{"type":"text","text":"<five million>"}]}';
+    for (const [more, errorClass] of contexts) {
+      const said = await answeredOverStdio(result, {}, more);
+      assert.ok(said.status === 'failed', JSON.stringify(said).slice(0, 500));
+      assert.equal(said.errorClass, errorClass, said.message);
+      assert.match(said.message, /a message is over 4194304 bytes/);
+    }
+  });
+
+  test('because its events ended before it came is a lost connection, told at once', async () => {
+    const headers = { 'content-type': 'text/event-stream' };
+    const body = ': ping\n\nid: 7\ndata: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n';
+    for (const [more, errorClass] of [
+      [{ hasEffect: false }, 'connection'],
+      [{ idempotencyKey: 'k' }, 'connection'],
+      [{}, 'unknown_outcome'],
+    ] as const) {
+      const said = await overHttp({ headers, body }, more);
+      assert.ok(said.status === 'failed', JSON.stringify(said));
+      assert.equal(said.errorClass, errorClass, said.message);
+      assert.match(said.message, /ended without the answer/);
+    }
+  });
+
+  test('is none of a notification: whatever is said to that, the call goes on', async () => {
+    const body = '{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"ok":true}}}';
+    for (const odd of [{ body: 'ok' }, { headers: { 'content-type': 'text/html' }, body: '<p>ok</p>' }]) {
+      target.say(initialized, odd, { body });
+      assert.deepEqual((await succeeded(runCall(mcpCall, contextWith(http())))).output, { ok: true });
+    }
   });
 });
 
@@ -398,10 +519,20 @@ describe('an error that an MCP server answers', () => {
       }
     });
 
+  test('counts beside a result that is null', async () => {
+    for (const said of [
+      await answeredOverStdio('null,"error":{"code":7,"message":"no such account"}'),
+      await answeredOverHttp('null,"error":{"code":7,"message":"no such account"}'),
+    ]) {
+      assert.ok(said.status === 'failed' && said.errorClass === 'permanent', JSON.stringify(said));
+      assert.match(said.message, /refused by its server: .*no such account/);
+    }
+  });
+
   test('and is none says so, and gives away nothing of how numbers are kept', async () => {
     for (const error of ['"no"', '{"code":1}', '{"code":1,"message":12345678901234567890}']) {
       const said = await asHttp(error);
-      assert.ok(said.status === 'failed' && said.errorClass === 'permanent', JSON.stringify(said));
+      assert.ok(said.status === 'failed' && said.errorClass === 'unknown_outcome', JSON.stringify(said));
       assert.match(said.message, /an error without a code or a message/);
     }
     for (const block of ['{"type":12345678901234567890}', '{"type":"text","text":12345678901234567890}']) {
@@ -426,7 +557,6 @@ describe('the key of an MCP call', () => {
       'argument',
     ],
     ['among them where the tool is not listed', '{"tools":[]}', 'argument'],
-    ['among them where the list is none', '{"tools":"none"}', 'argument'],
   ];
   for (const [where, tools, place] of cases)
     test(`stands ${where}`, async () => {
@@ -441,6 +571,50 @@ describe('the key of an MCP call', () => {
         place === 'meta' ? { a: 1 } : { a: 1, _idempotencyKey: 'the key' },
       );
     });
+});
+
+describe('a server that does not say where the key goes', () => {
+  test('is not called: an error is none of its tools, and neither is a list that is none', async () => {
+    const result = '{"content":[]}';
+    for (const [tools, errorClass, says] of [
+      ['"error":{"code":-32603,"message":"out of order"}', 'transient', /answered an error: .*out of order/],
+      ['{"tools":"none"}', 'permanent', /answered no list/],
+      ['{"tools":[{}]}', 'permanent', /answered no list/],
+      ['[]', 'permanent', /answered no list/],
+    ] as const) {
+      const said = await answeredOverStdio(result, { TOOLS: tools }, { idempotencyKey: 'k' });
+      assert.ok(said.status === 'failed', JSON.stringify(said));
+      assert.equal(said.errorClass, errorClass, said.message);
+      assert.match(said.message, says);
+      assert.match(said.message, /nothing was sent/);
+      assert.notEqual(said.effectPossible, true);
+      await succeeded(answeredOverStdio(result, { TOOLS: tools }));
+    }
+  });
+
+  test('is asked again, once it could not say', async () => {
+    const once = `"error":{"code":1,"message":"starting"}`;
+    const asked = (): Promise<ExecutorResult> =>
+      answeredOverStdio('{"content":[]}', { ONCE: once }, { idempotencyKey: 'k' });
+    const first = await asked();
+    assert.ok(first.status === 'failed' && first.errorClass === 'transient', JSON.stringify(first));
+    await succeeded(asked());
+  });
+
+  test('is asked again where it says that its tools have changed', async () => {
+    const tools = (inputSchema: JsonObject): string =>
+      JSON.stringify({ tools: [{ name: 't', inputSchema }] });
+    const env = {
+      TOOLS: tools({ type: 'object', additionalProperties: false }),
+      ONCE: tools({}),
+      CHANGES: '1',
+    };
+    const says = '{"content":[{"type":"text","text":"<params>"}]}';
+    const call = async (): Promise<JsonObject> =>
+      (await succeeded(answeredOverStdio(says, env, { idempotencyKey: 'k' }))).output as JsonObject;
+    assert.deepEqual((await call())['arguments'], { a: 1, _idempotencyKey: 'k' });
+    assert.deepEqual((await call())['arguments'], { a: 1 });
+  });
 });
 
 describe('a header', () => {

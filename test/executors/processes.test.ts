@@ -5,7 +5,7 @@ import { buildCall, closeExecutors, runCall } from '../../src/executors/index.js
 import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Path, Template } from '../../src/engine/plan.js';
 import type { JsonObject } from '../../src/model/json.js';
-import { contextWith, makeWorld, root, type World } from './world.js';
+import { contextWith, isGone, makeWorld, root, type World } from './world.js';
 
 let world: World;
 before(async () => {
@@ -35,18 +35,6 @@ const output = (result: ExecutorResult): JsonObject => {
   assert.ok(result.status === 'succeeded', JSON.stringify(result));
   return result.output as JsonObject;
 };
-
-async function isGone(pid: number): Promise<boolean> {
-  for (let tries = 0; tries < 100; tries += 1) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return true;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return false;
-}
 
 test('a command gets its arguments as they are, without a shell', async () => {
   const odd = ['a b', '$(id)', '; rm -rf /', '*', "'", ''];

@@ -72,6 +72,19 @@ export function contextWith(connection: Connection | null, more: Partial<RunCont
   };
 }
 
+/** Whether a process ends, within ten seconds. */
+export async function isGone(pid: number): Promise<boolean> {
+  for (let tries = 0; tries < 500; tries += 1) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return true;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return false;
+}
+
 async function closeServer(server: Server): Promise<void> {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));

@@ -58,18 +58,22 @@ describe('what would run', () => {
   failClosed('executor.cli', { error: async () => void (await fails('command', 'permanent')) });
 
   /** The effect happened and what it answered is refused: the run stays, and both are on record. */
-  const refusesOutput = async (transition: string): Promise<void> => {
-    const run = await fails(transition, 'permanent', 'executor.succeeded');
+  const refusesOutput = async (transition: string, isUnknown = false): Promise<void> => {
+    const run = await fails(transition, isUnknown ? 'unknown_outcome' : 'permanent', 'executor.succeeded');
     const rejected = (await run.records()).filter((one) => one.type === 'transition.rejected');
     assert.deepEqual(
       rejected.map((one) => one.data['code']),
-      ['EXECUTOR_FAILED'],
+      [isUnknown ? 'EXECUTOR_UNKNOWN' : 'EXECUTOR_FAILED'],
     );
     assert.equal(await countRecords(run, 'evidence.recorded'), 0);
+    assert.equal(run.state.status, isUnknown ? 'stuck' : 'running');
   };
 
   failClosed('submit.output', {
-    missing: () => refusesOutput('lacks'),
+    missing: async () => {
+      await refusesOutput('lacks');
+      await refusesOutput('loses', true);
+    },
     malformed: () => refusesOutput('unfit'),
     empty: () => refusesOutput('silent'),
   });

@@ -23,6 +23,7 @@ workflows:
       a:
         transitions:
 ${call('fine', '/echo')}${call('fails', '/status/500')}${call('forbids', '/status/401')}${call('moves', '/status/302')}${call('limits', '/status/429')}${call('garbles', '/malformed')}${call('nests', '/nested')}${call('drops', '/drop')}${call('hangs', '/hang', ', reliability: { timeout: 300ms }')}${call('speaks', '/text', ', output: { seen: $.output.n }')}${call('lacks', '/echo', ', outputSchema: { type: object, required: [n] }')}${call('unfit', '/text', ', outputSchema: { type: object }')}${call('silent', '/echo', ', outputSchema: { type: object }').replace('POST', 'HEAD')}
+${call('loses', '/echo', ', outputSchema: { type: object, required: [n] }').replace(', idempotencyKey: true', '')}
           private: { target: a, tier: reversible, executor: { kind: rest, connection: closed, method: POST, path: /echo } }
           unset: { target: a, tier: reversible, executor: { kind: rest, connection: unset, method: POST, path: /echo } }
           tool: { target: a, tier: reversible, executor: { kind: mcp, connection: tool, tool: t, idempotencyKey: true } }

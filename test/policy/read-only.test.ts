@@ -13,7 +13,8 @@ after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true }
 function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
   const root = join(mkdtempSync(join(tmpdir(), 'countersign-read-only-')), 'policies');
   made.push(dirname(root));
-  const erp = 'connections: { erp: { kind: rest, baseUrl: https://erp.example } }';
+  const erp =
+    'connections: { erp: { kind: rest, baseUrl: https://erp.example }, tools: { kind: mcp, url: https://erp.example }, shell: { kind: cli, command: ls } }';
   for (const [path, text] of Object.entries({ 'connections.yaml': erp, ...files })) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);
@@ -21,8 +22,14 @@ function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
   return loadFolder(root);
 }
 
-type Place = (method: string, more: string) => Readonly<Record<string, string>>;
-const call = (method: string): string => `{ kind: rest, connection: erp, method: ${method}, path: /x }`;
+/** `what`: a method, or another kind of executor. */
+type Place = (what: string, more: string) => Readonly<Record<string, string>>;
+const others: Readonly<Record<string, string>> = {
+  'an MCP tool': '{ kind: mcp, connection: tools, tool: x }',
+  'a command': '{ kind: cli, connection: shell, args: [x] }',
+};
+const call = (what: string): string =>
+  others[what] ?? `{ kind: rest, connection: erp, method: ${what}, path: /x }`;
 const fallback = (method: string): string =>
   `{ kind: rest, connection: erp, method: GET, path: /x, reliability: { fallback: { strategy: first_success, executors: [${call(method)}] } } }`;
 const flow = (open: string): Readonly<Record<string, string>> => ({
@@ -54,6 +61,12 @@ const because = 'readOnlyBecause: a search,';
 const codes = (result: FolderResult): readonly string[] =>
   result.status === 'invalid' ? result.errors.map((one) => one.code) : [];
 
+/** What is told of reads, with the end of where. */
+const warnings = (result: Extract<FolderResult, { status: 'loaded' }>): readonly string[] =>
+  result.warnings
+    .filter((one) => one.code === 'READ_ONLY_UNEXPLAINED')
+    .map((one) => `${one.code} ${one.path.slice(one.path.lastIndexOf('/'))}`);
+
 for (const [place, files] of Object.entries(places))
   describe(`tier: read_only on ${place}`, () => {
     for (const method of ['PUT', 'PATCH', 'DELETE'])
@@ -71,6 +84,24 @@ for (const [place, files] of Object.entries(places))
       const told = JSON.stringify([result.catalog.tools, result.flows.map((one) => one.plan)]);
       assert.match(told, /"readOnlyBecause":"a search"/);
     });
+
+    for (const what of Object.keys(others))
+      it(`takes ${what} with a reason, which stands in the plan, and warns without one`, async () => {
+        const bare = await load(files(what, ''));
+        assert.ok(bare.status === 'loaded', JSON.stringify(bare));
+        assert.deepEqual(warnings(bare), ['READ_ONLY_UNEXPLAINED /tier']);
+        assert.deepEqual(codes(await load(files(what, "readOnlyBecause: ' ',"))), ['WRONG_VALUE']);
+        const result = await load(files(what, because));
+        assert.ok(result.status === 'loaded', JSON.stringify(result));
+        assert.deepEqual(warnings(result), []);
+        const told = JSON.stringify([result.catalog.tools, result.flows.map((one) => one.plan)]);
+        assert.match(told, /"readOnlyBecause":"a search"/);
+        const changes = Object.entries(files(what, because)).map(([path, text]) => [
+          path,
+          text.replaceAll('tier: read_only', 'tier: reversible'),
+        ]);
+        assert.deepEqual(codes(await load(Object.fromEntries(changes))), ['WRONG_VALUE']);
+      });
 
     it('takes GET and HEAD, and no reason for them', async () => {
       for (const method of ['GET', 'HEAD']) {

@@ -1,0 +1,102 @@
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { codeOf } from './network.js';
+
+// Commands that this process starts. Each is the head of a process group, so that what it has started ends with it: the
+// server behind `npx`, the children of a script. What leaves its group (`setsid`) is out of reach.
+
+/** Between SIGTERM and SIGKILL. */
+export const killGraceMs = 2_000;
+
+/** It and its group do not outlive this process, whatever ends that. */
+export function startGroup(
+  command: string,
+  args: readonly string[],
+  options: Pick<SpawnOptions, 'cwd' | 'env' | 'stdio'>,
+): ChildProcess {
+  const child = spawn(command, [...args], { ...options, shell: false, detached: true });
+  const { pid } = child;
+  if (pid === undefined) return child;
+  groups.add(pid);
+  tell(`start ${pid}`);
+  child.once('close', () => {
+    groups.delete(pid);
+    tell(`end ${pid}`);
+  });
+  return child;
+}
+
+export function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // The group is gone already.
+  }
+}
+
+/** The end of its input asks the head to end; whoever of the group is left then is signalled. */
+export async function endGroup(child: ChildProcess): Promise<void> {
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  child.stdin?.end();
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    await Promise.race([closed, pause(killGraceMs)]);
+    if (!isGroupAlive(child)) break;
+    signalGroup(child, signal);
+  }
+  // Whoever has left the group may hold them open.
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+}
+
+function isGroupAlive({ pid }: ChildProcess): boolean {
+  if (pid === undefined) return false;
+  try {
+    process.kill(-pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
+
+// --- the watchdog --------------------------------------------------------------------------------
+
+/** A shell that is told which groups there are. Its input ends with this process; then it ends the groups that are left. */
+const script = `
+groups=' '
+while read -r what group; do
+  case $what in
+    start) groups="$groups$group " ;;
+    end) groups="\${groups%% $group *} \${groups#* $group }" ;;
+  esac
+done
+case $groups in *[0-9]*) ;; *) exit ;; esac
+for signal in TERM KILL; do
+  for group in $groups; do kill -s $signal -- "-$group"; done
+  sleep ${killGraceMs / 1_000}
+done
+`;
+
+const groups = new Set<number>();
+let watchdog: ChildProcess | null = null;
+
+function tell(line: string): void {
+  if (watchdog !== null) return void watchdog.stdin?.write(`${line}\n`);
+  if (groups.size === 0) return;
+  const started = spawn('/bin/sh', ['-c', script, 'countersign-watchdog'], {
+    ...{ cwd: '/', env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' }, detached: true },
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  watchdog = started;
+  const forget = (): void => {
+    if (watchdog === started) watchdog = null;
+  };
+  started.on('error', forget).on('exit', forget);
+  started.stdin.on('error', forget);
+  started.stdin.write([...groups].map((pid) => `start ${pid}\n`).join(''));
+  // It waits for this process, and not this process for it.
+  started.unref();
+}
