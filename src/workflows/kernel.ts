@@ -22,7 +22,7 @@ export interface Ports {
   readonly step: (input: StepInput) => Promise<StepResult>;
   readonly execute: (input: ExecuteInput, timeoutMs: number) => Running;
   readonly startTimer: (ms: number, fire: () => void) => Timer;
-  /** `long`: another may follow it once nothing waits; `full`: at once. */
+  /** `long`: another may follow it once what waits can be left to it; `full`: at once. */
   readonly historyLength: () => 'short' | 'long' | 'full';
 }
 
@@ -64,7 +64,7 @@ const longestTimerMs = 365 * 24 * 3_600_000;
 const longestReason = 300;
 /** Failures of the kernel's own code in a row before the workflow itself ends. */
 const mostFailures = 3;
-/** The server takes 10,000 signals a history. From the first number on another history follows once nothing waits; from the second at once. */
+/** The server takes 10,000 signals a history. From the first number on another history follows once what waits can be left to it; from the second at once. */
 const manySignals = 8_000;
 const mostSignals = 9_000;
 
@@ -126,7 +126,7 @@ async function keep(memory: Memory): Promise<Ended> {
   setTimer(memory);
   for (let failures = 0; ;) {
     await ports.until(() => hasWork(memory) || mayContinue(memory));
-    if (mayContinue(memory) && (!hasWork(memory) || isFull(memory))) return carryOver(memory);
+    if (mayContinue(memory) && (isHandedOver(memory) || isFull(memory))) return carryOver(memory);
     try {
       const ended = await advance(memory);
       if (ended !== null) return ended;
@@ -170,6 +170,14 @@ function mayContinue(memory: Memory): boolean {
   // An effect under way is part of this history, however long it gets.
   const isIdle = !isClosed(known) && running === null && settled.length === 0;
   return isIdle && (signals >= manySignals || ports.historyLength() !== 'short');
+}
+
+/**
+ * All that waits is carried to the next history. The server takes no end of a history beside a signal that has just come,
+ * and the task after it replays all of it: a run that is asked without a pause would pay that with each request.
+ */
+function isHandedOver({ queue }: Memory): boolean {
+  return queue.length <= mostCarriedBells && queue.every(({ kind }) => kind !== 'garbage');
 }
 
 function isFull(memory: Memory): boolean {

@@ -334,20 +334,34 @@ describe('a history that has grown long', () => {
     });
   });
 
-  it('takes what waits first, unless it is full', async () => {
+  it('leaves what waits to the next one, so that a run that is asked without a pause goes on in it at once', async () => {
+    const driver = await begun();
+    await driver.send((kernel) => kernel.onWake());
+    await driver.setHistory('long');
+    await driver.send((kernel) => ring(kernel, 'msg_1', 'msg_2'));
+    await driver.step().give(stepped(2));
+    assert.deepEqual(driver.outcome(), {
+      ended: {
+        kind: 'continue',
+        carried: { ...known(2), dropped: true, bells: [bell('msg_1'), bell('msg_2')], unread: false },
+      },
+    });
+  });
+
+  it('takes first what it cannot leave to the next one, unless it is full', async () => {
     const long = await begun();
     await long.send((kernel) => kernel.onWake());
     await long.setHistory('long');
-    await long.send((kernel) => kernel.onSignal('submit', bell('msg_1')));
+    await long.send((kernel) => kernel.onSignal('submit', 7));
     await long.step().give(stepped(2));
-    assert.deepEqual(taken(long.step()), ['msg_1']);
+    assert.deepEqual(taken(long.step()), ['garbage submit']);
     await long.setHistory('full');
     await long.send((kernel) => kernel.onSignal('submit', bell('msg_2')));
     await long.step().give(stepped(3));
     assert.ok(isContinued(long.outcome()));
   });
 
-  it('is followed after 8,000 signals once nothing waits, and after 9,000 at once; what was left behind is recorded', async () => {
+  it('is followed after 8,000 signals once what waits can be left to the next one, and after 9,000 at once; what was left behind is recorded', async () => {
     const driver = await begun();
     const wake = (to: Driver, count: number) =>
       to.send((kernel) => {
@@ -363,7 +377,7 @@ describe('a history that has grown long', () => {
     await wake(driver, 1);
     await takeAll();
     assert.deepEqual(driver.outcome(), {
-      ended: { kind: 'continue', carried: { ...known(rev), dropped: false } },
+      ended: { kind: 'continue', carried: { ...known(rev), dropped: true, bells: [], unread: false } },
     });
     const flooded = await begun();
     await wake(flooded, 8_999);
