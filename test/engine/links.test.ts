@@ -50,6 +50,27 @@ describe('a link', () => {
       ...{ type: 'object', properties: {}, additionalProperties: false },
     });
   });
+  it('offers, all of them together, no more values than one call takes', () => {
+    const prefill = [{ key: 'who', value: path('input', 'who') as never }];
+    const names = ['go', 'come', 'stay'];
+    const of = plan([
+      state(
+        'a',
+        names.map((name) => transition(name, 'b', { prefill })),
+      ),
+      state('b'),
+    ]);
+    const walk = begin(of, { who: 'q'.repeat(900_000) });
+    const offer = links(of, walk.run, agent, { floors: [] });
+    assert.deepEqual(
+      offer.map((one) => [one.rel, one.prefill !== undefined]),
+      [
+        ['go', true],
+        ['come', true],
+        ['stay', false],
+      ],
+    );
+  });
   it('offers the values that resolve, and leaves out those that do not', () => {
     const value = (scope: 'input', ...segments: string[]) => path(scope, ...segments) as never;
     const prefill = [

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Path, Template } from '../../src/engine/plan.js';
+import type { Executor, Path, Template } from '../../src/engine/plan.js';
 import { readPath, resolveTemplate } from '../../src/engine/template.js';
+import { buildCall } from '../../src/executors/index.js';
 
 const scopes = {
   arguments: JSON.parse(
@@ -68,3 +69,38 @@ test('a template resolves wholly or not at all, and names the path that is missi
     path: '$.arguments.gone',
   });
 });
+
+/** Where a call has templates, and a call that has them only where it is told to, each of 900,000 bytes. */
+const places: Readonly<Record<string, readonly string[]>> = {
+  rest: ['path', 'query', 'header', 'body'],
+  cli: ['first argument', 'second argument', 'stdin'],
+  mcp: ['first', 'second', 'third'],
+};
+function callOf(kind: string, used: readonly string[]): Executor {
+  const big = path(['big']);
+  const at = (place: string): Template => (used.includes(place) ? big : { kind: 'literal', value: 'x' });
+  const common = { connection: 'c', idempotencyKey: false };
+  if (kind === 'cli')
+    return { kind, ...common, args: [at('first argument'), at('second argument')], stdin: at('stdin') };
+  if (kind === 'mcp') {
+    const entries = ['first', 'second', 'third'].map((key) => ({ key, value: at(key) }));
+    return { kind, ...common, tool: 't', map: { kind: 'object', entries } };
+  }
+  return {
+    ...{ kind: 'rest', method: 'POST', ...common },
+    path: { kind: 'text', parts: ['/', ...(used.includes('path') ? [big] : [])] },
+    query: [{ key: 'q', value: at('query') }],
+    headers: [{ key: 'h', value: at('header') }],
+    body: at('body'),
+  };
+}
+for (const [kind, all] of Object.entries(places))
+  for (const three of all.length === 3 ? [all] : all.map((left) => all.filter((one) => one !== left)))
+    test(`all templates of a ${kind} call have one room: two of ${three.join(', ')} fit, and three do not`, () => {
+      const big = { arguments: { big: 'q'.repeat(900_000) }, context: {}, input: {} };
+      assert.equal(buildCall(callOf(kind, three), big, 'transition').status, 'too_large');
+      for (const left of three) {
+        const two = three.filter((one) => one !== left);
+        assert.equal(buildCall(callOf(kind, two), big, 'transition').status, 'built');
+      }
+    });
