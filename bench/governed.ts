@@ -64,6 +64,7 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
     forNamespace: () => temporal,
     taskQueue: stack.taskQueue,
     workflowBundle: '',
+    onInternalError: (what, error) => console.error(what, error),
   };
   const client = await makeClient(deps);
   const [flow] = await getFlow(pool, 'bench');

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { Payloads, ServiceChain } from '../audit/index.js';
 import type { ServiceKeys } from '../auth/index.js';
 import type { Pool } from '../db/index.js';
+import type { OnInternalError } from '../model/internal-error.js';
 
 export interface ClientDeps {
   readonly pool: Pool;
@@ -16,4 +17,5 @@ export interface ClientDeps {
   readonly forNamespace: (namespace: string) => Client;
   readonly taskQueue: string;
   readonly workflowBundle: string;
+  readonly onInternalError: OnInternalError;
 }

@@ -20,7 +20,7 @@ export function makeOutbox(deps: ClientDeps): { start(): void; stop(): Promise<v
       try {
         await round(deps);
       } catch (error) {
-        if (!isUnavailable(error)) console.error('outbox:', error);
+        if (!isUnavailable(error)) deps.onInternalError('the outbox', error);
       }
       await new Promise<void>((resolve) => {
         wake = resolve;
@@ -47,8 +47,8 @@ async function round(deps: ClientDeps): Promise<void> {
     due.map((message) =>
       ringAgain(deps, message).catch((error: unknown) => {
         if (!isUnavailable(error))
-          console.error(
-            `outbox: message \`${message.id}\` of run \`${message.run}\` cannot be rung for:`,
+          deps.onInternalError(
+            `the outbox: message \`${message.id}\` of run \`${message.run}\` cannot be rung for`,
             error,
           );
       }),

@@ -57,7 +57,7 @@ export async function startRun(
 ): Promise<Rung> {
   const client = deps.forNamespace(place.namespace);
   const options = startOptions(deps.taskQueue, place, start);
-  return rung(() =>
+  return rung(deps, () =>
     client.withDeadline(Date.now() + deadlineMs, async () => {
       if (first === null)
         await client.workflow.start('run', { ...options, workflowIdConflictPolicy: 'FAIL' });
@@ -71,14 +71,14 @@ export async function startRun(
 export async function ring(deps: ClientDeps, place: Place, bell: Bell, start: Bell | null): Promise<Rung> {
   if (start !== null) return startRun(deps, place, start, bell);
   const client = deps.forNamespace(place.namespace);
-  return rung(() =>
+  return rung(deps, () =>
     client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.getHandle(place.id).signal<[unknown]>(bell.kind, bell),
     ),
   );
 }
 
-async function rung(send: () => Promise<unknown>): Promise<Rung> {
+async function rung(deps: ClientDeps, send: () => Promise<unknown>): Promise<Rung> {
   try {
     await send();
     return 'rung';
@@ -87,7 +87,7 @@ async function rung(send: () => Promise<unknown>): Promise<Rung> {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return 'rung';
     if (error instanceof WorkflowNotFoundError) return 'gone';
     if (isUnavailable(error)) return isGrpcServiceError(error) && error.code === 4 ? 'unsure' : 'unavailable';
-    console.error('temporal refuses a bell:', error);
+    deps.onInternalError('a bell, which Temporal refuses', error);
     return 'unsure';
   }
 }
