@@ -6,8 +6,8 @@ import type { Json, JsonObject } from '../../src/model/json.js';
 import { truncate } from '../../src/model/text.js';
 import { compare } from '../../src/engine/compare.js';
 import { beginning } from '../../src/engine/shown.js';
-import { links } from '../../src/engine/index.js';
-import type { Guard, Mapping, Plan } from '../../src/engine/plan.js';
+import { links, readsOf } from '../../src/engine/index.js';
+import type { Executor, Guard, Mapping, Path, Plan } from '../../src/engine/plan.js';
 import type { Kit } from '../../src/engine/state.js';
 import {
   begin,
@@ -194,6 +194,24 @@ describe('a decision', () => {
       return digested;
     };
     for (const open of [1, 40]) assert.ok(taken(open) < 400_000, `${taken(open)}`);
+  });
+});
+
+describe('what a call reads of its run', () => {
+  it('is digested once for each path, however often the call names it', () => {
+    let digests = 0;
+    const digest: Kit['digest'] = (value) => {
+      digests += 1;
+      return kit.digest(value);
+    };
+    const hole = path('context', 'big') as Path;
+    const executor: Executor = {
+      ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/', hole, hole] } },
+      ...{ query: [], headers: [], body: hole, idempotencyKey: true },
+    };
+    const { reliability } = transition('go', 'a');
+    const reads = readsOf({ digest }, { executor, reliability }, { context: { big: 'x' }, input: {} });
+    assert.deepEqual([reads, digests], [{ '$.context.big': kit.digest('x') }, 1]);
   });
 });
 
