@@ -65,6 +65,7 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
     taskQueue: stack.taskQueue,
     workflowBundle: '',
     onLostWorkflow: ({ id }) => assert.fail(`run \`${id}\` has lost its workflow`),
+    onInternalError: (what, error) => console.error(what, error),
   };
   const client = await makeClient(deps);
   const [flow] = await getFlow(pool, 'bench');

@@ -162,6 +162,7 @@ export async function readEachAnyhow(
       read.push(await readStored(deps, tx, row, sealed, 0));
     } catch (error) {
       if (isUnavailable(error)) throw error;
+      deps.onInternalError(`message \`${sealed.id}\` of run \`${row.id}\`, which is refused`, error);
       await tx.query('rollback to savepoint swept');
       read.push(refusedMessage(sealed, { id: sealed.id, kind: sealed.kind, bells: 0 }, 'undecodable'));
     }

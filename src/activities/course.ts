@@ -8,18 +8,27 @@ import {
 } from '../engine/state.js';
 import type { Plan } from '../engine/plan.js';
 import { decide, dueEvent } from '../engine/index.js';
+import { canonical } from '../model/canonical.js';
 import type { Fact } from '../model/records.js';
 import type { Tx } from '../db/index.js';
+import type { OnInternalError } from '../model/internal-error.js';
 import { mostWaiting } from '../model/limits.js';
 import { lockUntaken } from '../store/messages.js';
 import type { RunRow } from '../store/runs.js';
 import { readEachAnyhow, type Incoming } from './arrivals.js';
 import type { ActivityDeps } from './deps.js';
 import type { ArrivedValue } from './document.js';
+import { makeHandOver } from './hand-over.js';
 import type { Taken } from './persist.js';
 
 /** Deadlines that one step may find due: more than any run has gates and stages. */
 const mostDue = 500;
+
+export interface Means {
+  readonly plan: Plan;
+  readonly kit: Kit;
+  readonly onInternalError: OnInternalError;
+}
 
 /** What one step comes to. */
 export interface Course {
@@ -43,9 +52,12 @@ export async function sweep(
   kind: 'decide' | null,
 ): Promise<number> {
   const waiting = await lockUntaken(tx, row.id, { kind, except: course.takenIds(), limit: mostWaiting });
-  const read = await readEachAnyhow(deps, tx, row, waiting);
-  for (const each of read) course.take(each);
-  return read.length;
+  const handOver = makeHandOver();
+  for (const each of await readEachAnyhow(deps, tx, row, waiting)) {
+    course.take(each);
+    await handOver();
+  }
+  return waiting.length;
 }
 
 export interface OpenCourse {
@@ -58,9 +70,13 @@ export interface OpenCourse {
   done(): Course;
 }
 
-/** The events of one step, one after the other: each decided on what the one before left. */
+/**
+ * The events of one step, one after the other: each decided on what the one before left. Where the engine fails over one,
+ * whoever asked is refused and `onInternalError` is told; but the step throws where nobody is there to be refused, so that
+ * it is given up at last: time, which would come again for ever, and a start, whose run would pass for begun.
+ */
 export function beginCourse(
-  { plan, kit }: { readonly plan: Plan; readonly kit: Kit },
+  { plan, kit, onInternalError }: Means,
   first: RunState,
   rev: number,
   from = '',
@@ -74,6 +90,11 @@ export function beginCourse(
   const arrived: ArrivedValue[] = [];
   const decideOn = (event: Event): Decision => {
     const decision = decide(plan, after, event, kit, `s${rev}.${from}${count}`);
+    const { failure } = decision;
+    if (failure !== undefined) {
+      if (!isRefusable(event)) throw failure;
+      onInternalError(`an event of run \`${first.run}\` (${nameOf(event)}), which is refused`, failure);
+    }
     count += 1;
     facts.push(...decision.trace);
     after = decision.state;
@@ -97,13 +118,12 @@ export function beginCourse(
       let last: string | null = null;
       for (let left = mostDue; left > 0; left -= 1) {
         const event = dueEvent(after, now);
+        if (event === null) return;
         const moment = momentOf(after, event);
-        // What comes again as it was has nothing to say.
-        if (event === null || moment === last) return;
+        // Its timer would fire for it for ever.
+        if (moment === last) throw new Error(`what is due stays due, and nothing comes of it: ${moment}`);
         last = moment;
-        const before = after;
         decideOn(event);
-        if (after === before) return;
       }
     },
     decide: decideOn,
@@ -113,9 +133,20 @@ export function beginCourse(
   };
 }
 
-/** Of what is due: whose it is, and for when its timer stands. */
-function momentOf({ approvals }: RunState, event: Event | null): string {
-  if (event?.kind !== 'deadline') return event?.kind ?? '';
-  const timers = approvals.flatMap(({ id, timer }) => (id === event.approval ? [timer] : []));
-  return `${event.approval} ${timers.join(' ')}`;
+function isRefusable(event: Event): boolean {
+  if (event.kind === 'message') return event.message.body.kind !== 'start';
+  return event.kind === 'refused_message' || event.kind === 'outcome';
+}
+
+function nameOf(event: Event): string {
+  return event.kind === 'message' ? event.message.body.kind : event.kind;
+}
+
+/** Of what is due: whose it is, for when its timer stands, and how far its gates have come. */
+function momentOf({ approvals }: RunState, event: Event): string {
+  if (event.kind !== 'deadline') return event.kind;
+  const stands = approvals.flatMap(({ id, timer, gates }) =>
+    id === event.approval ? [{ timer, gates }] : [],
+  );
+  return `${event.approval} ${canonical(stands)}`;
 }

@@ -1,3 +1,4 @@
+import type { OnInternalError } from '../model/internal-error.js';
 import type { JsonObject } from '../model/json.js';
 import type { Plan } from '../engine/plan.js';
 import type { PolicySet } from '../model/policy-set.js';
@@ -28,12 +29,18 @@ export interface ActivityDeps {
   readonly publicKey: (q: Queryable, keyId: string, storedAt: string) => Promise<Standing>;
   /** A value of a caller, compared with its digest. Rejects where it was erased or changed. */
   readonly readValue: (q: Queryable, held: HeldValue) => Promise<JsonObject>;
+  readonly onInternalError: OnInternalError;
 }
 
 const cachedPlans = 200;
 
 /** Plans never change under their hash; the policy set is read again when another one was loaded. */
-export function makeDeps(pool: Pool, payloads: Payloads, serviceChain: ServiceChain): ActivityDeps {
+export function makeDeps(
+  pool: Pool,
+  payloads: Payloads,
+  serviceChain: ServiceChain,
+  onInternalError: OnInternalError,
+): ActivityDeps {
   const plans = new Map<string, Plan>();
   const publishers = new Map<string, string | null>();
   let policies: { seq: number; set: PolicySet } | null = null;
@@ -41,6 +48,7 @@ export function makeDeps(pool: Pool, payloads: Payloads, serviceChain: ServiceCh
     pool,
     payloads,
     serviceChain,
+    onInternalError,
     plan: async (q, hash) => {
       const known = plans.get(hash);
       if (known !== undefined) return known;

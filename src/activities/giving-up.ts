@@ -90,11 +90,12 @@ export async function giveUpOn(
   });
 }
 
-async function planIfAny(deps: ActivityDeps, tx: Tx, { planHash }: RunRow): Promise<Plan | null> {
+async function planIfAny(deps: ActivityDeps, tx: Tx, { id, planHash }: RunRow): Promise<Plan | null> {
   try {
     return await deps.plan(tx, planHash);
   } catch (error) {
     if (isUnavailable(error)) throw error;
+    deps.onInternalError(`the plan of run \`${id}\`, which is given up without it`, error);
     return null;
   }
 }

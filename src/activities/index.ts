@@ -14,11 +14,9 @@ export { makeDeps, type ActivityDeps } from './deps.js';
 const mostFailures = 3;
 const rememberedActions = 1_000;
 
-/** Told of what failed in our own code, to log and to count it. */
-export type OnInternalError = (what: string, error: unknown) => void;
-
 /** Binds the hands of a run to Temporal's activity context. */
-export function makeActivities(deps: ActivityDeps, onInternalError: OnInternalError): RunActivities {
+export function makeActivities(deps: ActivityDeps): RunActivities {
+  const { onInternalError } = deps;
   const failures = new Map<string, number>();
   return {
     step: async (input) => {
@@ -29,7 +27,10 @@ export function makeActivities(deps: ActivityDeps, onInternalError: OnInternalEr
       try {
         // An answer, so that a workflow which is not the run's own ends with it.
         if (!(await isInNamespace(deps, input.run))) return await refuseStart(deps, input, 'wrong_run');
-        return await step(deps, input);
+        const result = await step(deps, input);
+        // Of what the kernel itself threw this is the only word.
+        if (input.gaveUp !== null) onInternalError(`run \`${input.run}\`, which is given up`, input.gaveUp);
+        return result;
       } catch (error) {
         if (isUnavailable(error)) return { status: 'waiting' };
         onInternalError(`a step of run \`${input.run}\``, error);

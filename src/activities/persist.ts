@@ -1,4 +1,4 @@
-import { canonical } from '../model/canonical.js';
+import { sameJson } from '../model/canonical.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { Fact } from '../model/records.js';
 import type { MessageKind } from '../model/message.js';
@@ -165,7 +165,7 @@ async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise
   const known = new Map((step.before?.state.approvals ?? []).map((one) => [one.id, one]));
   for (const approval of step.after.approvals) {
     const old = known.get(approval.id);
-    if (old !== undefined && (old === approval || canonical(old) === canonical(approval))) continue;
+    if (old !== undefined && sameJson(old, approval)) continue;
     const argumentsRef = holdings.actions.get(approval.action.id)?.payload ?? null;
     const shown = step.actions.find((one) => one.action.approval === approval.id)?.shown ?? shownBefore;
     await upsertApproval(tx, approvalRow(step.row, approval, shown, { time: step.time, kit, argumentsRef }));

@@ -25,7 +25,7 @@ export async function settle(
   const policySet = await deps.policySet(tx);
   const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
   const rev = row.rev + 1;
-  const course = beginCourse({ plan, kit }, loaded.state, rev, 'o');
+  const course = beginCourse({ plan, kit, onInternalError: deps.onInternalError }, loaded.state, rev, 'o');
   const decision = course.decide({ kind: 'outcome', time, action: executing.action.id, result: outcome });
   while (course.isClosed() && (await sweep(deps, tx, row, course, null)) > 0);
   const { facts: decided, ...rest } = course.done();

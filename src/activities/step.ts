@@ -1,7 +1,7 @@
 import type { Plan } from '../engine/plan.js';
 import type { Kit, RunState } from '../engine/state.js';
 import { initialRun, unstarted } from '../engine/index.js';
-import { canonical } from '../model/canonical.js';
+import { sameJson } from '../model/canonical.js';
 import { startMessageId } from '../model/ids.js';
 import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
 import { documentOf } from '../store/document.js';
@@ -10,6 +10,7 @@ import { getStep, lockRun, type RunRow } from '../store/runs.js';
 import { readArrivals, readStored, type Incoming } from './arrivals.js';
 import { beginCourse, sweep, type Course } from './course.js';
 import type { ActivityDeps } from './deps.js';
+import { makeHandOver } from './hand-over.js';
 import { bareRun, isAsWritten, loadRun, type LoadedRun } from './document.js';
 import {
   closeUnbegun,
@@ -76,7 +77,10 @@ interface Ground {
   readonly plan: Plan;
   readonly policySet: Awaited<ReturnType<ActivityDeps['policySet']>>;
   readonly kit: Kit;
+  /** Null: it has taken no step. */
   readonly loaded: LoadedRun | null;
+  /** What the step goes on from, or begins with; a text: why the start that it would begin with is refused. */
+  readonly first: Beginning | string;
 }
 
 async function groundOf(
@@ -84,11 +88,13 @@ async function groundOf(
   tx: Tx,
   row: RunRow,
   policySet: Ground['policySet'],
+  start: Incoming | undefined,
 ): Promise<Ground> {
   const plan = await deps.plan(tx, row.planHash);
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
   const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
-  return { row, plan, policySet, kit, loaded: await loadRun(deps, tx, row) };
+  const loaded = await loadRun(deps, tx, row);
+  return { row, plan, policySet, kit, loaded, first: loaded ?? firstState({ row, plan }, start) };
 }
 
 async function take(
@@ -101,9 +107,9 @@ async function take(
   const document = documentOf(row);
   if (input.gaveUp !== null && document !== null)
     return giveUpOn(deps, tx, { row, policySet, before: bareRun(document) }, input, input.gaveUp);
-  const ground = await groundOf(deps, tx, row, policySet);
   const incoming = await readArrivals(deps, tx, row, input.arrivals);
-  const first = ground.loaded ?? firstState(ground, incoming[0]);
+  const ground = await groundOf(deps, tx, row, policySet, incoming[0]);
+  const { first } = ground;
   if (typeof first === 'string') return refuseFirst(tx, row, incoming[0], first);
   const course =
     input.gaveUp === null
@@ -119,7 +125,7 @@ async function take(
         );
   // Nothing to decide, nothing to record: the run is as it was.
   const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
-  if (isIdle && ground.loaded !== null && isSame(course.after, ground.loaded.state))
+  if (isIdle && ground.loaded !== null && sameJson(course.after, ground.loaded.state))
     return unchanged(tx, row);
   return persist(deps, tx, {
     ...{ row, plan: ground.plan, policySet, before: ground.loaded, ...course },
@@ -156,7 +162,7 @@ async function forkUnbegun(
 ): Promise<StepResult> {
   const [sealed] = await lockUntaken(tx, row.id, { kind: 'start', except: [], limit: 1 });
   const start = sealed === undefined ? undefined : await readStored(deps, tx, row, sealed, 0);
-  const first = firstState(await groundOf(deps, tx, row, policySet), start);
+  const { first } = await groundOf(deps, tx, row, policySet, start);
   if (typeof first === 'string') return refuseFirst(tx, row, start, first);
   const why = `the store has taken no step of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
   const taken = start?.taken === undefined || start.taken === null ? [] : [start.taken];
@@ -165,13 +171,11 @@ async function forkUnbegun(
   return { ...(await forkFrom(deps, tx, at, input, why)), left };
 }
 
-/** A state may hold megabytes: what nothing has touched is not looked through. */
-function isSame(a: RunState, b: RunState): boolean {
-  return a === b || canonical(a) === canonical(b);
-}
-
 /** The run's first state, when its start is attested, matches its row and was not withdrawn. */
-function firstState({ plan, row }: Ground, start: Incoming | undefined): Beginning | string {
+function firstState(
+  { plan, row }: Pick<Ground, 'plan' | 'row'>,
+  start: Incoming | undefined,
+): Beginning | string {
   const event = start?.event(new Date().toISOString());
   if (row.status === 'failed') return 'withdrawn';
   if (event?.kind !== 'message' || event.message.body.kind !== 'start')
@@ -197,8 +201,12 @@ async function decideAll(
   incoming: readonly Incoming[],
   input: StepInput,
 ): Promise<Course> {
-  const course = beginCourse(ground, first, input.rev);
-  for (const each of incoming) course.take(each);
+  const course = beginCourse({ ...ground, onInternalError: deps.onInternalError }, first, input.rev);
+  const handOver = makeHandOver();
+  for (const each of incoming) {
+    course.take(each);
+    await handOver();
+  }
   const kinds = new Set(input.arrivals.map((arrival) => arrival.kind));
   // A decision that was made in time is in the store, wherever its bell is.
   if (kinds.has('look') || kinds.has('time'))

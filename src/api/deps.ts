@@ -2,6 +2,7 @@ import type { Payloads, ServiceChain } from '../audit/index.js';
 import type { Authenticator, Sessions } from '../auth/index.js';
 import type { RunClient } from '../client/types.js';
 import type { Pool, Tx } from '../db/index.js';
+import type { OnInternalError } from '../model/internal-error.js';
 import type { ReferenceSource } from '../executors/types.js';
 import type { NewSigningKey } from '../store/signing-keys.js';
 import type { Anonymous } from './anonymous.js';
@@ -46,4 +47,5 @@ export interface ApiDeps {
   readonly references: ReferenceSource;
   readonly now: () => Date;
   readonly log: (line: string) => void;
+  readonly onInternalError: OnInternalError;
 }

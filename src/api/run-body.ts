@@ -112,7 +112,8 @@ export async function linksOf(deps: ApiDeps, row: RunRow, principal: Principal):
     floorsIn(deps, row.environment),
     readHeld(deps, document.heldInput),
   ]);
-  return links(plan, { ...stateWithoutValues(document), input }, principal, { floors });
+  const failed = (error: unknown): void => deps.onInternalError(`the links of run \`${row.id}\``, error);
+  return links(plan, { ...stateWithoutValues(document), input }, principal, { floors }, failed);
 }
 
 async function readHeld(deps: ApiDeps, held: HeldValue | null): Promise<JsonObject> {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Fact } from '../model/records.js';
 import { truncate } from '../model/text.js';
 import { write, type Tx } from '../db/index.js';
@@ -88,7 +89,7 @@ export async function appendChain(tx: Tx, chain: Chain, placed: readonly Placed[
       `audit chain \`${chain.id}\` is closed: \`${beyond.fact.type}\` (\`${beyond.fact.key}\`) cannot be appended to it`,
     );
   }
-  const made = link(chain, row, fresh);
+  const made = await link(chain, row, fresh);
   const last = made.at(-1);
   if (last === undefined) throw new Error('a batch that is not empty made no records');
   const size = last.runseq + 1;
@@ -153,9 +154,14 @@ function withoutKnown(known: Map<string, Buffer>, placed: readonly Placed[]): Pl
   });
 }
 
-function link(chain: Chain, { size, head, now }: ChainRow, placed: readonly Placed[]): Row[] {
+/** Records that are made in one go: whoever else waits for this process goes on between them. */
+const atOnce = 200;
+
+async function link(chain: Chain, { size, head, now }: ChainRow, placed: readonly Placed[]): Promise<Row[]> {
   let prev = head === null ? null : hashText(head);
-  return placed.map((one, at): Row => {
+  const made: Row[] = [];
+  for (const [at, one] of placed.entries()) {
+    if (at > 0 && at % atOnce === 0) await setImmediate();
     const { place } = one;
     const runseq = size + at;
     const fact = ends(chain, one)
@@ -164,7 +170,7 @@ function link(chain: Chain, { size, head, now }: ChainRow, placed: readonly Plac
     const body = bytesOf(fact, place, { runseq, prev, recordedtime: now });
     const hash = leafHash(body);
     prev = hashText(hash);
-    return {
+    made.push({
       id: recordId(place, fact),
       runseq,
       key: eventKey(place, fact),
@@ -172,8 +178,9 @@ function link(chain: Chain, { size, head, now }: ChainRow, placed: readonly Plac
       body,
       hash,
       placed: one,
-    };
-  });
+    });
+  }
+  return made;
 }
 
 /** What is stored beside the bytes for queries: text that Postgres takes and an index carries. */

@@ -3,6 +3,7 @@ import type { Payloads, ServiceChain } from '../audit/index.js';
 import type { ServiceKeys } from '../auth/index.js';
 import type { Pool } from '../db/index.js';
 import type { RunRow } from '../store/runs.js';
+import type { OnInternalError } from '../model/internal-error.js';
 
 export interface ClientDeps {
   readonly pool: Pool;
@@ -19,4 +20,5 @@ export interface ClientDeps {
   readonly workflowBundle: string;
   /** Told of each open run whose workflow was gone, once it has another: to log and to count it. */
   readonly onLostWorkflow: (run: Pick<RunRow, 'id' | 'status' | 'rev'>) => void;
+  readonly onInternalError: OnInternalError;
 }

@@ -28,7 +28,7 @@ export function makeOutbox(deps: ClientDeps): { start(): void; stop(): Promise<v
         await round(deps);
         if (rounds % roundsBetweenLooks === 0) await lookAfterOverdue(deps);
       } catch (error) {
-        if (!isUnavailable(error)) console.error('outbox:', error);
+        if (!isUnavailable(error)) deps.onInternalError('the outbox', error);
       }
       await new Promise<void>((resolve) => {
         wake = resolve;
@@ -55,8 +55,8 @@ async function round(deps: ClientDeps): Promise<void> {
     due.map((message) =>
       ringAgain(deps, message).catch((error: unknown) => {
         if (!isUnavailable(error))
-          console.error(
-            `outbox: message \`${message.id}\` of run \`${message.run}\` cannot be rung for:`,
+          deps.onInternalError(
+            `the outbox: message \`${message.id}\` of run \`${message.run}\` cannot be rung for`,
             error,
           );
       }),

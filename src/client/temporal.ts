@@ -60,7 +60,7 @@ export async function startRun(
 ): Promise<Rung> {
   const client = deps.forNamespace(place.namespace);
   const options = startOptions(deps.taskQueue, place, start);
-  return rung(() =>
+  return rung(deps, () =>
     client.withDeadline(Date.now() + deadlineMs, async () => {
       if (first === null) await startOnce(client, options);
       else
@@ -94,7 +94,7 @@ export async function startAgain(
   const known = { rev, digest: null, head: '', state, status, version, wakeAt: null, dropped: false };
   const input: RunInput = { kernel: kernelVersion, start, carried: rev === 0 ? null : known };
   const bells: Bell[] = bell === null ? [] : [bell];
-  return rung(() =>
+  return rung(deps, () =>
     client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.signalWithStart('run', {
         ...startOptions(deps.taskQueue, row, start),
@@ -125,14 +125,14 @@ export async function hasOpenWorkflow(deps: ClientDeps, { id, namespace }: Place
 export async function ring(deps: ClientDeps, place: Place, bell: Bell, start: Bell | null): Promise<Rung> {
   if (start !== null) return startRun(deps, place, start, bell);
   const client = deps.forNamespace(place.namespace);
-  return rung(() =>
+  return rung(deps, () =>
     client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.getHandle(place.id).signal<[unknown]>(bell.kind, bell),
     ),
   );
 }
 
-async function rung(send: () => Promise<unknown>): Promise<Rung> {
+async function rung(deps: ClientDeps, send: () => Promise<unknown>): Promise<Rung> {
   try {
     await send();
     return 'rung';
@@ -141,7 +141,7 @@ async function rung(send: () => Promise<unknown>): Promise<Rung> {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return 'gone';
     if (error instanceof WorkflowNotFoundError) return 'gone';
     if (isUnavailable(error)) return isGrpcServiceError(error) && error.code === 4 ? 'unsure' : 'unavailable';
-    console.error('temporal refuses a bell:', error);
+    deps.onInternalError('a bell, which Temporal refuses', error);
     return 'unsure';
   }
 }

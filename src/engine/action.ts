@@ -114,6 +114,9 @@ export function asksTheSame(
   gate: Json,
   { action: open }: ApprovalState,
 ): boolean {
+  // The key names run, transition and arguments, and the digest covers them and who asks: most are told apart without it.
+  if (action.idempotencyKey !== open.idempotencyKey || action.requester?.id !== open.requester?.id)
+    return false;
   const bound = { ...action.bound, shown: open.bound.shown };
   return bindingDigest(kit, run, { ...action, bound }, gate) === open.digest;
 }

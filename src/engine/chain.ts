@@ -1,8 +1,10 @@
+import { mostChainBytes } from '../model/limits.js';
 import type { Transition } from './plan.js';
-import { record, type Draft } from './draft.js';
+import { readsOnRecord, record, type Draft } from './draft.js';
 import { evaluateGuard } from './guards.js';
 import { guardContext } from './links.js';
 import { stick, take } from './flow.js';
+import { countConditions } from './work.js';
 
 // Steps that the runtime takes by itself.
 
@@ -12,17 +14,8 @@ const longestChain = 500;
 /** Exactly one guarded transition passes, else the unguarded default; anything else waits for an operator. */
 export function chainStep(draft: Draft, transitions: readonly Transition[]): void {
   const { run } = draft;
-  const longest = Math.min(draft.plan.maxChainDepth, longestChain);
-  if (run.chainDepth >= longest) {
-    return stick(
-      draft,
-      {
-        code: 'CHAIN_TOO_LONG',
-        message: `the deterministic chain is longer than ${longest} steps`,
-      },
-      { kind: 'chain' },
-    );
-  }
+  const tooLong = whyTooLong(draft);
+  if (tooLong !== null) return stick(draft, { code: 'CHAIN_TOO_LONG', message: tooLong }, { kind: 'chain' });
   const guarded = transitions
     .filter((one) => one.guards.length > 0)
     .map((one) => ({ one, ...passes(draft, one) }));
@@ -56,7 +49,17 @@ export function chainStep(draft: Draft, transitions: readonly Transition[]): voi
     action: { transition: chosen.name },
     data: { from: run.state, depth: run.chainDepth },
   });
+  countConditions(draft.work, chosen.gates.length + chosen.branches.length);
   take(draft, chosen, {}, null, { messageId: null, refs: [] });
+}
+
+/** Null: another step may be taken. */
+function whyTooLong({ plan, run, work }: Draft): string | null {
+  const longest = Math.min(plan.maxChainDepth, longestChain);
+  if (run.chainDepth >= longest) return `the deterministic chain is longer than ${longest} steps`;
+  return work.chain.left < 0
+    ? `after ${run.chainDepth} steps the deterministic chain has read and written more than the ${mostChainBytes} bytes that it may at a time: keep less in the context, or retry to go on`
+    : null;
 }
 
 function passes(
@@ -66,6 +69,11 @@ function passes(
   const at = guardContext(draft.run, null, {});
   for (const [index, guard] of transition.guards.entries()) {
     const { verdict, reason, reads } = evaluateGuard(guard, at);
+    countConditions(
+      draft.work,
+      1,
+      reads.map(({ value }) => value),
+    );
     record(draft, 'guard.evaluated', {
       action: { transition: transition.name },
       policy: { rule: `guards/${index}`, verdict, reason },
@@ -74,7 +82,7 @@ function passes(
         kind: guard.kind,
         verdict,
         reason,
-        reads: reads.map(({ path, value }) => ({ path, value })),
+        reads: readsOnRecord(draft, reads),
       },
     });
     if (verdict !== 'pass') return { verdict, reason };

@@ -1,6 +1,7 @@
 import { sameJson } from '../model/canonical.js';
 import { jsonTrouble, type Json } from '../model/json.js';
 import type { Operator } from './plan.js';
+import { includesText } from './search.js';
 
 type Compared = { readonly verdict: 'pass' | 'fail' | 'error'; readonly reason: string };
 
@@ -58,9 +59,19 @@ function equality(left: Json, right: Json, wanted: boolean): Compared {
   }
   if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null)
     return verdict((left === right) === wanted);
-  const trouble = jsonTrouble(left) ?? jsonTrouble(right);
+  const trouble = troubleOf(left) ?? troubleOf(right);
   if (trouble !== null) return { verdict: 'error', reason: `a value cannot be compared: ${trouble}` };
   return verdict(sameJson(left, right) === wanted);
+}
+
+/** Values never change: one that can be compared always can. */
+const comparable = new WeakSet<object>();
+
+function troubleOf(value: object): string | null {
+  if (comparable.has(value)) return null;
+  const trouble = jsonTrouble(value);
+  if (trouble === null) comparable.add(value);
+  return trouble;
 }
 
 function ordering(
@@ -77,7 +88,7 @@ function ordering(
 }
 
 function contains(left: Json | undefined, right: Json | undefined): Compared {
-  if (typeof left === 'string' && typeof right === 'string') return verdict(left.includes(right));
+  if (typeof left === 'string' && typeof right === 'string') return verdict(includesText(left, right));
   const scalar = typeof right === 'string' || typeof right === 'number' || typeof right === 'boolean';
   if (Array.isArray(left) && scalar) return verdict(left.includes(right));
   return mismatch('contains', 'a string in a string or a scalar in an array', left, right);

@@ -1,5 +1,7 @@
+import type { Json } from '../model/json.js';
 import type { Gate, GateTimeout, Path, Tier } from './plan.js';
 import type { GateState, Kit } from './state.js';
+import { beginning } from './shown.js';
 import { readPath, type PathScopes } from './template.js';
 import { readTime } from './time.js';
 
@@ -71,10 +73,8 @@ export function endOf({ expiresWith = [] }: Pick<Gate, 'expiresWith'>, scopes: P
 
 const longestValue = 60;
 
-function unreadable({ text }: Path, value: unknown): string {
-  const whole = JSON.stringify(value);
-  const shown = whole.length > longestValue ? `${whole.slice(0, longestValue - 3).toWellFormed()}...` : whole;
-  return `the approval would end with \`${text}\`, and \`${shown}\` is no time with a zone: write it as \`2026-12-24T18:00:00+01:00\``;
+function unreadable({ text }: Path, value: Json): string {
+  return `the approval would end with \`${text}\`, and \`${beginning(value, longestValue)}\` is no time with a zone: write it as \`2026-12-24T18:00:00+01:00\``;
 }
 
 export const deny: Pick<GateTimeout, 'action' | 'to'> = { action: 'deny', to: [] };

@@ -13,15 +13,16 @@ import { isRun, unreadable } from './unreadable.js';
 /**
  * The meaning of governance, pure: what one event does to a run. Used by the run's policy check, by
  * links, by the checker, by the simulator and by the audit's replay. Time, ids and `key` (unique for
- * the event within the run) come in with the event; refusals are answers, never exceptions.
+ * the event within the run) come in with the event; refusals are answers, never exceptions. What is thrown comes back as
+ * `failure`, beside the refusal: whoever keeps a run says and counts it, and does not let time ask for it again for ever.
  */
 export function decide(plan: Plan, run: RunState, event: Event, kit: Kit, key: string): Decision {
   try {
     if (isRun(run)) return decided(plan, run, event, kit, key);
-    return unreadable(run, event, key, 'the run has no status, version, stay or depth');
+    return unreadable(run, event, key, new Error('the run has no status, version, stay or depth'));
   } catch (error) {
-    // Only JavaScript itself throws here. Types end at the store: whatever is missing or nested there must not keep a run from answering, nor let it pass.
-    return unreadable(run, event, key, (error as Error).message);
+    // Types end at the store: whatever is missing or nested there, or wrong here, must not keep a run from answering, nor let it pass.
+    return unreadable(run, event, key, error as Error);
   }
 }
 
@@ -52,7 +53,7 @@ function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string)
       if (!isClosed(run)) timeout(draft);
       break;
     default:
-      return unreadable(run, event, key, 'there is no such event');
+      return unreadable(run, event, key, new Error('there is no such event'));
   }
   return finish(draft, run);
 }

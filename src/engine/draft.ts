@@ -3,7 +3,9 @@ import { wellFormed } from '../model/text.js';
 import type { Principal } from '../model/principal.js';
 import type { Fact, RecordActor, RecordType } from '../model/records.js';
 import type { Plan } from './plan.js';
+import type { Seen } from './guards.js';
 import type { Action, ActionStatus, Answer, Decision, Effect, Kit, RunState } from './state.js';
+import { makeWork, remembering, type Work } from './work.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -12,6 +14,7 @@ export interface Draft {
   readonly plan: Plan;
   readonly run: Mutable<RunState>;
   readonly kit: Kit;
+  readonly work: Work;
   /** ISO 8601 UTC of the event. */
   readonly time: string;
   /** Deterministic, unique for the event within the run. */
@@ -24,7 +27,11 @@ export interface Draft {
 export const runtimeActor: RecordActor = { kind: 'runtime', id: 'countersign' };
 
 export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key: string): Draft {
-  return { plan, run: { ...run }, kit, time, key, effects: [], facts: [], actions: [] };
+  const hands = remembering(kit);
+  return {
+    ...{ plan, run: { ...run }, kit: hands, work: makeWork(), time, key },
+    ...{ effects: [], facts: [], actions: [] },
+  };
 }
 
 /**
@@ -33,12 +40,36 @@ export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key
  */
 export function finish(draft: Draft, before: RunState): Decision {
   const changed = Object.entries(draft.run).filter(([key, value]) => before[key as keyof RunState] !== value);
+  const known = new Set([...keptIn(before), ...draft.work.sound]);
   return {
-    state: { ...draft.run, ...wellFormed(Object.fromEntries(changed)) },
-    effects: wellFormed(draft.effects),
-    trace: wellFormed(draft.facts),
-    actions: wellFormed(draft.actions),
+    state: { ...draft.run, ...wellFormed(Object.fromEntries(changed), known) },
+    effects: wellFormed(draft.effects, known),
+    trace: wellFormed(draft.facts, known),
+    actions: wellFormed(draft.actions, known),
   };
+}
+
+/** Its large values: what is under way and open, with its arguments, and what the context holds. */
+function keptIn({ context, input, approvals, executing }: RunState): readonly unknown[] {
+  const actions = [
+    ...approvals.map(({ action }) => action),
+    ...(executing === null ? [] : [executing.action]),
+  ];
+  return [
+    ...[context, input, executing, ...Object.values(context), ...approvals, ...actions],
+    ...actions.map((action) => action.arguments),
+  ];
+}
+
+/** Longer values are on record by their size and digest. */
+const longestRead = 4_096;
+
+/** What a guard read, as a record has it. */
+export function readsOnRecord({ kit, work }: Draft, reads: readonly Seen[]): Json {
+  return reads.map(({ path, value }): Json => {
+    const { bytes } = work.measure(value);
+    return bytes <= longestRead ? { path, value } : { path, bytes, digest: kit.digest(value) };
+  });
 }
 
 export function actorOf(principal: Principal | null): RecordActor {

@@ -206,7 +206,9 @@ export function succeed(draft: Draft, action: Action, outputRef: PayloadRef | nu
   project(draft, action, 'executed', { outputRef });
   const by = action.requester?.id ?? 'the runtime';
   const why = `superseded: \`${action.transition}\` with these arguments was done as \`${by}\` asked`;
-  revokeOpen(draft, why, (other) => other.status !== 'denied' && effectKey(draft.kit, other.action) === what);
+  const isSame = (other: Action): boolean =>
+    other.transition === action.transition && effectKey(draft.kit, other) === what;
+  revokeOpen(draft, why, (other) => other.status !== 'denied' && isSame(other.action));
 }
 
 /** The transition's effect is done and its context written: branch, move, enter. */

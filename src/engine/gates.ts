@@ -1,9 +1,8 @@
 import type { Json } from '../model/json.js';
-import { truncate } from '../model/text.js';
 import type { Executor, Gate, GateTimeout, Guard, Operand, Tier, Transition } from './plan.js';
 import type { Asked, Kit } from './state.js';
 import { evaluateGuard, verdictOf, type GuardContext } from './guards.js';
-import { grouped } from './shown.js';
+import { beginning, grouped } from './shown.js';
 import { valueAt } from './template.js';
 
 // Which gates stand before a step, and which of them ask.
@@ -147,7 +146,6 @@ const longestValue = 120;
 
 function side(operand: Operand, at: GuardContext): string {
   const value = operand.kind === 'literal' ? operand.value : (valueAt(at, operand) ?? null);
-  const text = typeof value === 'number' ? grouped(value) : JSON.stringify(value);
-  const cut = truncate(text, longestValue);
+  const cut = typeof value === 'number' ? grouped(value) : beginning(value, longestValue);
   return operand.kind === 'literal' ? cut : `${operand.text} ${cut}`;
 }

@@ -1,9 +1,9 @@
 import type { Json, JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
-import { truncate } from '../model/text.js';
 import type { Comparison, Guard, Operand } from './plan.js';
 import type { Evidence } from './state.js';
 import { compare } from './compare.js';
+import { beginning } from './shown.js';
 import { valueAt } from './template.js';
 
 export type Verdict = 'pass' | 'fail' | 'error';
@@ -18,7 +18,7 @@ export interface GuardContext {
   readonly stay: number;
 }
 
-interface Seen {
+export interface Seen {
   readonly path: string;
   readonly value: Json;
 }
@@ -146,8 +146,7 @@ function valueOf(operand: Operand, at: GuardContext): Json | undefined {
 }
 
 function shown(value: Json): string {
-  const text = JSON.stringify(value);
-  return `\`${truncate(text, 120)}\``;
+  return `\`${beginning(value, 120)}\``;
 }
 
 function evaluateEvidence(guard: Extract<Guard, { kind: 'evidence' }>, at: GuardContext): Judged {

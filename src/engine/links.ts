@@ -4,19 +4,27 @@ import type { Principal, PrincipalKind } from '../model/principal.js';
 import type { Actor, Gate, Plan, State, Transition } from './plan.js';
 import { closedStatuses, type Kit, type Link, type RunState } from './state.js';
 import { gatesOf, whenAsked } from './gates.js';
-import { readsArguments, verdictOf, type GuardContext } from './guards.js';
+import { evaluateGuard, readsArguments, type GuardContext } from './guards.js';
 import { callRoom, resolveTemplate } from './template.js';
+import { countConditions, makeWork, type Work } from './work.js';
 
 const noArguments: JsonObject = { type: 'object', properties: {}, additionalProperties: false };
 
 /**
  * The legal next steps of a run for one principal, at its current version. Evaluating them records nothing; of what
- * cannot be read (types end at the store) nothing is offered.
+ * cannot be read (types end at the store) nothing is offered, and `onFailure` is told why.
  */
-export function links(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, 'floors'>): Link[] {
+export function links(
+  plan: Plan,
+  run: RunState,
+  principal: Principal,
+  kit: Pick<Kit, 'floors'>,
+  onFailure: (error: unknown) => void = () => undefined,
+): Link[] {
   try {
     return legal(plan, run, principal, kit);
-  } catch {
+  } catch (error) {
+    onFailure(error);
     return [];
   }
 }
@@ -25,21 +33,34 @@ function legal(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, '
   const state = plan.states.find((one) => one.name === run.state);
   if (state === undefined || closedStatuses.includes(run.status) || run.status === 'stuck') return [];
   const offered = state.transitions.filter((one) => one.actor !== 'deterministic');
+  const work = makeWork();
   const shown =
     (state.linkFilter ?? plan.linkFilter) === 'byGuards'
-      ? offered.filter((one) => open(plan, one, run, principal))
+      ? offered.filter((one) => open(plan, one, run, principal, work))
       : offered;
   // A prefill that has no room among the others is left out.
   const room = callRoom();
   return shown.map((one) => link(one, run, gatesOf(one, kit), room));
 }
 
-/** Would a submit of this transition pass actor, charter and guards? Guards that read arguments cannot promise it. */
-function open(plan: Plan, transition: Transition, run: RunState, principal: Principal): boolean {
+/**
+ * Would a submit of this transition pass actor, charter and guards? Guards that read arguments cannot promise it, nor what
+ * takes more work than looking may take.
+ */
+function open(plan: Plan, transition: Transition, run: RunState, principal: Principal, work: Work): boolean {
   if (!actorAllows(transition.actor, principal.kind)) return false;
   if (blockedBy(plan, transition) !== null) return false;
   const at = guardContext(run, principal, {});
-  return transition.guards.every((guard) => !readsArguments(guard) && verdictOf(guard, at) === 'pass');
+  return transition.guards.every((guard) => {
+    if (readsArguments(guard) || work.chain.left < 0) return false;
+    const { verdict, reads } = evaluateGuard(guard, at);
+    countConditions(
+      work,
+      0,
+      reads.map(({ value }) => value),
+    );
+    return verdict === 'pass';
+  });
 }
 
 function link(transition: Transition, run: RunState, gates: readonly Gate[], room: Room): Link {

@@ -1,8 +1,9 @@
 import type { Json, JsonObject } from '../model/json.js';
 import { mostContextBytes } from '../model/limits.js';
-import { quotedBytes, roomOf, takeBytes, takeValue, type Room } from './room.js';
+import { roomOf, takeBytes, type Room } from './room.js';
 import type { Mapping, Operand } from './plan.js';
 import { readPath } from './template.js';
+import { countMade, makeWork, type Work } from './work.js';
 
 export interface MappingScopes {
   readonly arguments: JsonObject;
@@ -15,12 +16,18 @@ export interface MappingScopes {
 export interface Mapped {
   /** Null: what would be written is more than a context may be, and was not made. */
   readonly context: JsonObject | null;
+  /** What is new in it. */
+  readonly written: ReadonlyMap<string, Json>;
   /** Paths that did not resolve: they wrote null, and that is recorded. */
   readonly unresolved: readonly string[];
 }
 
 /** Applies an output mapping. All specs read the old context; the keys they write are its only change. */
-export function applyMapping(mappings: readonly Mapping[], scopes: MappingScopes): Mapped {
+export function applyMapping(
+  mappings: readonly Mapping[],
+  scopes: MappingScopes,
+  work: Work = makeWork(),
+): Mapped {
   const unresolved: string[] = [];
   const read = (operand: Operand): Json => {
     if (operand.kind === 'literal') return operand.value;
@@ -29,37 +36,46 @@ export function applyMapping(mappings: readonly Mapping[], scopes: MappingScopes
     return found.found ? found.value : null;
   };
   const room = roomOf(mostContextBytes);
-  const written: (readonly [string, Json])[] = [];
+  const written = new Map<string, Json>();
   for (const { key, spec } of mappings) {
-    const value = made(spec, read, room);
-    if (value === undefined) return { context: null, unresolved };
-    written.push([key, value]);
+    const value = made(spec, read, room, work);
+    if (value === undefined) return { context: null, written, unresolved };
+    written.set(key, value);
   }
-  if (written.length === 0) return { context: scopes.context, unresolved };
-  return { context: Object.fromEntries([...Object.entries(scopes.context), ...written]), unresolved };
+  if (written.size === 0) return { context: scopes.context, written, unresolved };
+  const entries = [...Object.entries(scopes.context), ...written];
+  countMade(work, 0, entries.length);
+  return { context: Object.fromEntries(entries), written, unresolved };
 }
 
 /** What a spec writes; undefined: the room is too small for it. */
-function made(spec: Mapping['spec'], read: (operand: Operand) => Json, room: Room): Json | undefined {
-  if (spec.kind === 'concat') return joined(spec.operands, read, room);
+function made(
+  spec: Mapping['spec'],
+  read: (operand: Operand) => Json,
+  room: Room,
+  work: Work,
+): Json | undefined {
+  if (spec.kind === 'concat') return joined(spec.operands, read, room, work);
   const value =
     spec.kind !== 'set'
       ? arithmetic(spec.kind, spec.operands.map(read))
       : spec.value.kind === 'json'
         ? spec.value.value
         : read(spec.value);
-  return takeValue(room, value) ? value : undefined;
+  return takeBytes(room, work.measure(value).bytes) ? value : undefined;
 }
 
 function joined(
   operands: readonly Operand[],
   read: (operand: Operand) => Json,
   room: Room,
+  work: Work,
 ): string | undefined {
   let text = '';
   for (const operand of operands) {
     const more = asText(read(operand));
-    if (!takeBytes(room, quotedBytes(more) - 2)) return undefined;
+    countMade(work, more.length);
+    if (!takeBytes(room, work.measure(more).bytes - 2)) return undefined;
     text += more;
   }
   return text;

@@ -16,6 +16,7 @@ export function readsOf(
   const calls = executor === null ? [] : [executor, ...reliability.fallback];
   const found: Record<string, string> = {};
   for (const path of pathsIn(calls as unknown as Json)) {
+    if (Object.hasOwn(found, path.text)) continue;
     const read = readPath({ context, input }, path);
     if (read.found) found[path.text] = kit.digest(read.value);
   }

@@ -208,6 +208,8 @@ export interface Decision {
     /** With the action that opens an approval: what the approver gets, which `bound.shown` is the digest of. */
     readonly shown?: Shown;
   }[];
+  /** Why nothing was decided: what our own code threw, or found where no plan, run or event of its own was. Absent: it was decided. */
+  readonly failure?: Error;
 }
 
 /** What an approver reads and then decides about. */

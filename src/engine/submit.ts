@@ -3,7 +3,7 @@ import type { Message } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import { closedStatuses, type Refusal } from './state.js';
-import { actorOf, record, refuse, type Draft } from './draft.js';
+import { actorOf, readsOnRecord, record, refuse, type Draft } from './draft.js';
 import { evaluateGuard } from './guards.js';
 import { actorAllows, blockedBy, charterRule, findState, guardContext, type BlockRule } from './links.js';
 import { take } from './flow.js';
@@ -27,6 +27,7 @@ export function submit(draft: Draft, message: Message, body: Submit): void {
   });
   const checked = check(draft, message, body);
   if ('code' in checked) return reject(draft, message, body, checked);
+  draft.work.sound.add(checked.arguments);
   draft.run.chainDepth = 0;
   draft.run.chain = [];
   take(draft, checked.transition, checked.arguments, message.principal, {
@@ -188,7 +189,7 @@ function checkGuards(draft: Draft, asker: Asker, transition: Transition, args: J
         kind: guard.kind,
         verdict,
         reason,
-        reads: reads.map(({ path, value }) => ({ path, value })),
+        reads: readsOnRecord(draft, reads),
       },
     });
     if (verdict === 'pass') continue;

@@ -20,9 +20,9 @@ export function isRun({ status, version, stay, chainDepth }: RunState): boolean 
  * Nothing has happened: whoever asked is refused, and the run is as it was. Only where an effect is done, and what
  * came of it cannot be read, does the run wait for an operator instead of waiting for ever.
  */
-export function unreadable(run: RunState, event: unknown, key: string, why: string): Decision {
+export function unreadable(run: RunState, event: unknown, key: string, failure: Error): Decision {
   const name = text(at(event, 'kind')) ?? 'unknown';
-  const message = `the plan, the run or the event is not what this engine reads: ${why.toWellFormed()}`;
+  const message = `the plan, the run or the event is not what this engine reads: ${failure.message.toWellFormed()}`;
   const id = text(at(at(event, 'message'), 'id'));
   const fact = (type: Fact['type'], data: Fact['data']): Fact => ({
     key: `${key}#${type}`,
@@ -34,6 +34,7 @@ export function unreadable(run: RunState, event: unknown, key: string, why: stri
     effects: id === null ? [] : [{ kind: 'answer', messageId: id, answer: refusal }],
     trace: [fact('message.refused', { reason: 'undecodable', name, message })],
     actions: [],
+    failure,
   };
   const executing = at(at(run, 'executing'), 'action');
   const waitsFor = (closedStatuses as readonly unknown[]).includes(at(run, 'status'))

@@ -1,9 +1,11 @@
-import { jsonTrouble, utf8Length, type Json, type JsonObject } from '../model/json.js';
+import { jsonTrouble, type Json, type JsonObject } from '../model/json.js';
 import { mostContextBytes } from '../model/limits.js';
 import type { Action, Problem } from './state.js';
 import type { Mapping } from './plan.js';
 import { actionFact, derivedId, record, type Draft } from './draft.js';
 import { applyMapping } from './mapping.js';
+import { quotedBytes } from './room.js';
+import { measuredContext, type Measured, type Work } from './work.js';
 
 // What a step that is done leaves in its run: context and evidence.
 
@@ -24,34 +26,55 @@ export function write(
   { output, response, evidence }: Done,
 ): Problem | null {
   const { run } = draft;
-  const { context, unresolved } = applyMapping(step.output, {
-    arguments: action.arguments,
-    context: run.context,
-    input: run.input,
-    output,
-    response,
-  });
+  const scopes = { arguments: action.arguments, context: run.context, input: run.input, output, response };
+  const { context, written, unresolved } = applyMapping(step.output, scopes, draft.work);
   for (const path of unresolved)
     record(draft, 'mapping.unresolved', { action: actionFact(action), data: { path } });
   if (context === null) {
     const message = `what the mapping writes takes more than ${mostContextBytes} bytes, which are the most that a context takes; map less of it`;
     return { code: 'STATE_TOO_LARGE', message };
   }
-  const message = contextProblem(context);
+  const message = context === run.context ? null : contextProblem(draft.work, run.context, context, written);
   if (message !== null) return { code: 'STATE_TOO_LARGE', message };
   run.context = context;
+  draft.work.sound.add(context);
   addEvidence(draft, action, [...evidence, ...(step.evidence === null ? [] : [step.evidence])]);
   return null;
 }
 
 /** A mapping may nest the context in itself, time and again: too deep is found before anything recurses into it. */
-function contextProblem(context: JsonObject): string | null {
-  const trouble = jsonTrouble(context);
+function contextProblem(
+  work: Work,
+  before: JsonObject,
+  context: JsonObject,
+  written: ReadonlyMap<string, Json>,
+): string | null {
+  const measured = withWritten(work, measuredContext(work, before), before, written);
+  work.contexts.set(context, measured);
+  const { bytes, trouble } = measured;
   if (trouble !== null) return `the context cannot be kept: ${trouble}; map less of it`;
-  const bytes = utf8Length(JSON.stringify(context));
   return bytes > mostContextBytes
     ? `the context would take ${bytes} bytes, and ${mostContextBytes} are the most; map less of the output`
     : null;
+}
+
+/** Only what is written is looked through: a chain writes little of a large context, time and again. */
+function withWritten(
+  { measure }: Work,
+  { bytes, trouble }: Measured,
+  before: JsonObject,
+  written: ReadonlyMap<string, Json>,
+): Measured {
+  const isEmpty = Object.keys(before).length === 0;
+  let more = isEmpty ? -1 : 0;
+  let found = trouble;
+  for (const [name, value] of written) {
+    const now = measure(value);
+    found ??= jsonTrouble(name) ?? now.trouble;
+    const old = Object.hasOwn(before, name) ? before[name] : undefined;
+    more += now.bytes + (old === undefined ? quotedBytes(name) + 2 : -measure(old).bytes);
+  }
+  return { bytes: bytes + more, trouble: found };
 }
 
 function addEvidence(draft: Draft, action: Action, kinds: readonly string[]): void {

@@ -8,6 +8,8 @@ export const mostOpenBytes = 4 * 1024 * 1024;
 export const mostCallBytes = 2 * 1024 * 1024;
 /** A run's context: what its mappings have written. */
 export const mostContextBytes = 512 * 1024;
+/** What the deterministic chain of one decision makes and compares, so that it keeps no other run waiting. */
+export const mostChainBytes = 16 * 1024 * 1024;
 /** A run's document: context, open approvals without their arguments, and what it has done. */
 export const mostDocumentBytes = 2 * 1024 * 1024;
 /** Messages of a run that have no answer yet: as many submits, and as many decisions, cancels and retries together. */

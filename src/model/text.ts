@@ -22,20 +22,26 @@ function characterStart(text: string, at: number): number {
   return before >= 0xd800 && before <= 0xdbff ? at - 1 : at;
 }
 
-/** The same JSON with every text in it well-formed: names and values. What is well-formed already is not copied. */
-export function wellFormed<T>(value: T): T {
-  return wellFormedJson(value) as T;
+/**
+ * The same JSON with every text in it well-formed: names and values. What is well-formed already is not copied; `known` to
+ * be is not looked through.
+ */
+export function wellFormed<T>(value: T, known: ReadonlySet<unknown> = new Set()): T {
+  return wellFormedJson(value, known) as T;
 }
 
-function wellFormedJson(value: unknown): unknown {
+function wellFormedJson(value: unknown, known: ReadonlySet<unknown>): unknown {
   if (typeof value === 'string') return value.toWellFormed();
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || known.has(value)) return value;
   if (Array.isArray(value)) {
-    const items = (value as readonly unknown[]).map(wellFormedJson);
+    const items = (value as readonly unknown[]).map((item) => wellFormedJson(item, known));
     return items.every((item, index) => item === value[index]) ? value : items;
   }
   const before = Object.entries(value);
-  const after = before.map(([name, item]): [string, unknown] => [name.toWellFormed(), wellFormedJson(item)]);
+  const after = before.map(([name, item]): [string, unknown] => [
+    name.toWellFormed(),
+    wellFormedJson(item, known),
+  ]);
   const isSame = after.every(([name, item], at) => name === before[at]?.[0] && item === before[at][1]);
   return isSame ? value : Object.fromEntries(after);
 }

@@ -1,4 +1,5 @@
 import type { Channel, NotificationPolicy } from '../model/notifications.js';
+import type { OnInternalError } from '../model/internal-error.js';
 import type { JsonObject } from '../model/json.js';
 import { truncate } from '../model/text.js';
 import type { ServiceChain } from '../audit/index.js';
@@ -31,7 +32,7 @@ export interface DelivererDeps {
   readonly webhookKey: WebhookKey;
   readonly now: () => Date;
   readonly observe: (channel: string, outcome: Outcome) => void;
-  readonly log: (line: string) => void;
+  readonly onInternalError: OnInternalError;
   /** How long one attempt may take. */
   readonly attemptMs?: number;
   /** Who claimed a message and said nothing for so long is taken for dead. */
@@ -133,8 +134,8 @@ async function round(going: Going): Promise<void> {
   if (rows.length === limit) going.wake();
 }
 
-function complain({ isUnavailable, log }: DelivererDeps, error: unknown): void {
-  if (!isUnavailable(error)) log(`notifications: ${error instanceof Error ? error.stack : String(error)}`);
+function complain({ isUnavailable, onInternalError }: DelivererDeps, error: unknown): void {
+  if (!isUnavailable(error)) onInternalError('notifications', error);
 }
 
 interface Told {
@@ -144,8 +145,23 @@ interface Told {
 }
 
 async function attemptOne(going: Going, row: NotificationRow): Promise<void> {
-  const told = await tell(going, row);
+  const told = await tellOrRetry(going, row);
   await settle(going, row, told);
+}
+
+/** What our own code throws is tried again like any other failure, and as often; the store's absence waits for the lease's end. */
+async function tellOrRetry(going: Going, row: NotificationRow): Promise<Told> {
+  try {
+    return await tell(going, row);
+  } catch (error) {
+    const { deps } = going;
+    if (deps.isUnavailable(error)) throw error;
+    // What was thrown may carry what was sent: its name is all that may be kept.
+    const name = error instanceof Error ? error.name : 'unknown';
+    deps.onInternalError(`notification \`${row.id}\` by channel \`${row.channel}\``, name);
+    const delivered = { status: 'retry', detail: `the attempt broke off (${name})` } as const;
+    return { channel: null, body: null, delivered };
+  }
 }
 
 async function tell({ deps, stopping }: Going, row: NotificationRow): Promise<Told> {
@@ -184,21 +200,14 @@ async function tell({ deps, stopping }: Going, row: NotificationRow): Promise<To
     earlier: await lastMemo(deps.pool, row),
   };
   const { references, now, webhookKey } = deps;
-  try {
-    return {
-      channel,
-      body,
-      delivered: await deliver(channel, notification, {
-        ...{ references, signal, now, webhookKey },
-        gone: () => goneAddresses(deps.pool, row.channel),
-      }),
-    };
-  } catch (error) {
-    // What was thrown may carry what was sent: its name is all that may be kept.
-    const name = error instanceof Error ? error.name : 'unknown';
-    deps.log(`notifications: ${row.id} by channel ${row.channel} threw ${name}`);
-    return { channel, body, delivered: { status: 'retry', detail: `the attempt broke off (${name})` } };
-  }
+  return {
+    channel,
+    body,
+    delivered: await deliver(channel, notification, {
+      ...{ references, signal, now, webhookKey },
+      gone: () => goneAddresses(deps.pool, row.channel),
+    }),
+  };
 }
 
 /** People are not asked for what is settled; programs are told all, in their own time. */

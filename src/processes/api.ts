@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { newId } from '../model/ids.js';
+import type { OnInternalError } from '../model/internal-error.js';
 import {
   makeAnonymous,
   makeFeed,
@@ -82,11 +83,8 @@ async function main(config: Config): Promise<void> {
   const ground: Ground = { config, databaseUrl, pool, keys, chain, transaction, policies };
   await patiently(() => boot(ground));
   const lost = makeLostWorkflows(log);
-  const client = await makeClient(await clientDeps(ground, lost.note));
-  const feed = await makeFeed({
-    pool,
-    listen: (channels, onNotify) => listen(databaseUrl, channels, onNotify),
-  });
+  const client = await makeClient(await clientDeps(ground, { ...lost, onInternalError: errors.note }));
+  const feed = await makeFeed({ pool, listen: (...asked) => listen(databaseUrl, ...asked) });
   const webhookKey = makeWebhookKey(keys.signing);
   const anonymous = makeAnonymous({ chain, now: () => new Date(), log });
   const engines = enginesOf(config);
@@ -112,6 +110,7 @@ async function main(config: Config): Promise<void> {
     references: { env: process.env, secretsDirectory: config.secrets },
     now: () => new Date(),
     log,
+    onInternalError: errors.note,
   };
   const server = makeServer(deps);
   const notifier = await startNotifier(ground, deps, webhookKey);
@@ -125,7 +124,7 @@ async function main(config: Config): Promise<void> {
   await listening(server, config);
   watchEventLoop(deps.log);
   client.startOutbox();
-  forgetOldKeys(pool);
+  forgetOldKeys(pool, errors.note);
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
 }
 
@@ -146,8 +145,11 @@ function madeOf({
 }
 
 /** Idempotency keys of more than a day ago, now and every hour. */
-function forgetOldKeys(pool: Pool): void {
-  const forget = (): void => void purge(pool).catch(() => undefined);
+function forgetOldKeys(pool: Pool, onInternalError: OnInternalError): void {
+  const failed = (error: unknown): void => {
+    if (!isUnavailable(error)) onInternalError('the removal of old idempotency keys', error);
+  };
+  const forget = (): void => void purge(pool).catch(failed);
   forget();
   setInterval(forget, purgeMs).unref();
 }
@@ -158,7 +160,7 @@ async function startNotifier(
   deps: ApiDeps,
   webhookKey: WebhookKey,
 ): Promise<{ stop(): Promise<void> }> {
-  const { pool, transaction, chain, policies, metrics, references, now, log } = deps;
+  const { pool, transaction, chain, policies, metrics, references, now, onInternalError } = deps;
   const deliverer = makeDeliverer({
     pool,
     transaction,
@@ -170,7 +172,7 @@ async function startNotifier(
     webhookKey,
     now,
     observe: metrics.notified,
-    log,
+    onInternalError,
   });
   const listener = await listen(databaseUrl, [notificationChannel], deliverer.wake, deliverer.wake);
   deliverer.start();
@@ -245,7 +247,10 @@ async function patiently<T>(act: () => Promise<T>): Promise<T> {
 
 async function clientDeps(
   { config, databaseUrl, pool, keys, policies, chain }: Ground,
-  onLostWorkflow: LostWorkflows['note'],
+  {
+    note: onLostWorkflow,
+    onInternalError,
+  }: Pick<LostWorkflows, 'note'> & { readonly onInternalError: OnInternalError },
 ): Promise<Parameters<typeof makeClient>[0]> {
   // Lazy: an API without Temporal still answers, and says so.
   const connection = Connection.lazy(required(config.temporal, 'TEMPORAL_ADDRESS'));
@@ -267,6 +272,7 @@ async function clientDeps(
     taskQueue: config.taskQueue,
     workflowBundle: fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)),
     onLostWorkflow,
+    onInternalError,
   };
 }
 

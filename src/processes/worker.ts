@@ -38,7 +38,13 @@ async function main(config: Config): Promise<void> {
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign worker', max: 12 });
   pool.on('error', () => undefined);
   const keys = await loadKeys(config.home, process.env);
-  const deps = makeDeps(pool, makePayloads({ kek: keys.kek }), makeServiceChain({ pool, kind: 'worker' }));
+  const log = (line: string): void => void process.stderr.write(`${line}\n`);
+  const errors = makeInternalErrors(
+    log,
+    makeCountKeeper((count) => addInternalErrors(pool, 'worker', count)),
+  );
+  const chain = makeServiceChain({ pool, kind: 'worker' });
+  const deps = makeDeps(pool, makePayloads({ kek: keys.kek }), chain, errors.note);
   await loadedPolicies(pool);
   await assertAppendOnly(pool);
   const { apiKey, ...address } = temporal;
@@ -46,12 +52,7 @@ async function main(config: Config): Promise<void> {
     ...address,
     ...(typeof apiKey === 'string' ? { apiKey } : {}),
   } as NativeConnectionOptions);
-  const log = (line: string): void => void process.stderr.write(`${line}\n`);
-  const errors = makeInternalErrors(
-    log,
-    makeCountKeeper((count) => addInternalErrors(pool, 'worker', count)),
-  );
-  const activities = makeActivities(deps, errors.note);
+  const activities = makeActivities(deps);
   watchEventLoop(log);
   await serve(pool, (environment) => makeWorker(config, connection, namespaceOf(environment), activities));
   await closeExecutors();

@@ -9,7 +9,7 @@ it('a policy check on a cold worker needs no second connection: as many as the p
   await withDatabase(async ({ url }) => {
     const pool = makePool({ url, applicationName: 'test', max: 1 });
     const chain = makeServiceChain({ pool, kind: 'worker' });
-    const deps = makeDeps(pool, makePayloads({ kek: Buffer.alloc(32) }), chain);
+    const deps = makeDeps(pool, makePayloads({ kek: Buffer.alloc(32) }), chain, assert.fail);
     const found = await withTransaction(pool, async (tx) => ({
       key: await deps.publicKey(tx, 'key_unknown', new Date().toISOString()),
       plan: await deps.plan(tx, 'sha256:unknown'),

@@ -122,8 +122,9 @@ describe('the stored document', () => {
 describe('a value that is not what the document says', () => {
   /** The same store, read by a process that remembers nothing. */
   const fresh = (run: Handle): Promise<unknown> => {
-    const { pool, payloads: stored, serviceChain } = governed.deps;
-    const hands = makeHandle(makeDeps(pool, stored, serviceChain), governed.keys, run.id);
+    const { pool, payloads: stored, serviceChain, onInternalError } = governed.deps;
+    const own = makeDeps(pool, stored, serviceChain, onInternalError);
+    const hands = makeHandle(own, governed.keys, run.id);
     return run
       .row()
       .then(({ rev, docDigest }) => hands.tryStep({ rev: rev + 1, builtOn: docDigest, arrivals: [garbage] }));

@@ -25,7 +25,8 @@ function asked<T>(isLocal: boolean, act: () => Promise<T>): Promise<T> {
 
 describe('while the store cannot say whose a workflow is', () => {
   const failed: unknown[] = [];
-  const hands = makeActivities({ pool } as unknown as ActivityDeps, (_what, error) => failed.push(error));
+  const onInternalError: ActivityDeps['onInternalError'] = (_what, error) => failed.push(error);
+  const hands = makeActivities({ pool, onInternalError } as unknown as ActivityDeps);
 
   it('a step waits', async () => {
     const input = { run, rev: 1, builtOn: null, arrivals: [], gaveUp: null };

@@ -119,7 +119,10 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
   await putSigningKey(pool, { ...keys.signing, sealed: null });
   await ensureDevKeys({ pool, transaction, chain, pepper: keys.pepper, home });
   const payloads = makePayloads({ kek: keys.kek });
-  const kernel = makeKernel(makeDeps(pool, payloads, chain));
+  const logged: string[] = [];
+  const onInternalError = (what: string, error: unknown): void =>
+    void logged.push(`${what}: ${String(error)}`);
+  const kernel = makeKernel(makeDeps(pool, payloads, chain, onInternalError));
   const client = await makeClient({
     pool,
     databaseUrl: database.url,
@@ -131,12 +134,12 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     taskQueue: 'test',
     workflowBundle: '',
     onLostWorkflow: () => undefined,
+    onInternalError,
   });
   const feed = await makeFeed({
     pool,
     listen: (channels, onNotify) => listen(database.url, channels, onNotify),
   });
-  const logged: string[] = [];
   const verifyJwt = () => Promise.resolve({ status: 'refused', reason: 'unknown_issuer' } as const);
   const deps = change({
     pool,
@@ -165,6 +168,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     references: { env: {}, secretsDirectory: null },
     now: () => new Date(),
     log: (line) => void logged.push(line),
+    onInternalError,
   });
   const server = makeServer(deps);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -40,16 +40,21 @@ async function overdue(count: number): Promise<SealedMessage[]> {
   return made;
 }
 
-/** A Temporal whose signals do what they are told to, and an outbox that rings there. */
-function outboxTo(signal: (run: string, bell: Bell) => Promise<void>): ReturnType<typeof makeOutbox> {
+/** A Temporal whose signals do what they are told to, and an outbox that rings there. `failed`: its internal errors. */
+function outboxTo(
+  signal: (run: string, bell: Bell) => Promise<void>,
+  failed: unknown[] = [],
+): ReturnType<typeof makeOutbox> {
   const client = {
     withDeadline: (_at: number, act: () => Promise<unknown>) => act(),
     workflow: { getHandle: (run: string) => ({ signal: (_name: string, bell: Bell) => signal(run, bell) }) },
   } as unknown as Client;
-  return makeOutbox({ pool: database.pool, forNamespace: () => client } as unknown as ClientDeps);
+  const onInternalError: ClientDeps['onInternalError'] = (_what, error) => failed.push(error);
+  const deps = { pool: database.pool, forNamespace: () => client, onInternalError };
+  return makeOutbox(deps as unknown as ClientDeps);
 }
 
-test('a message that cannot be rung for, or whose ringing never ends, holds back no other', async () => {
+test('a message that cannot be rung for, or whose ringing never ends, holds back no other, and is counted', async () => {
   const [spoilt, throwing, hanging, good, last] = await overdue(5);
   assert.ok(spoilt && throwing && hanging && good && last);
   await database.asSuperuser(`update message set answer = '{"half":' where id = $1`, [spoilt.id]);
@@ -58,17 +63,22 @@ test('a message that cannot be rung for, or whose ringing never ends, holds back
   const rung = new Set<string>();
   let heard = (): void => undefined;
   const both = new Promise<void>((resolve) => (heard = resolve));
+  const failed: unknown[] = [];
   const outbox = outboxTo(async (run, { id }) => {
     if (run === hanging.run) return hangs;
     if (run === throwing.run) throw new TypeError('a bug of ours');
     rung.add(id);
     if (rung.has(good.id) && rung.has(last.id)) heard();
-  });
+  }, failed);
   outbox.start();
   await both;
   end();
   await outbox.stop();
   assert.deepEqual([...rung].sort(), [good.id, last.id].sort());
+  assert.ok(
+    failed.some((error) => String(error).includes('a bug of ours')),
+    String(failed),
+  );
 });
 
 test('a message goes with its bell and nothing more, and no longer once a step has taken it', async () => {

@@ -38,6 +38,7 @@ before(async () => {
   deps = {
     ...{ pool: database.pool, payloads: makePayloads({ kek: keys.kek }), keys },
     forNamespace: () => temporal(async () => undefined),
+    onInternalError: assert.fail,
   } as unknown as ClientDeps;
 });
 after(async () => {

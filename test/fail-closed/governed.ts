@@ -32,6 +32,8 @@ export interface Governed {
   readonly database: Database;
   readonly deps: ActivityDeps;
   readonly keys: ServiceKeys;
+  /** What its hands called internal errors. */
+  readonly internalErrors: readonly string[];
   /** A run of the flow that has taken its start. */
   start(flow: string, input?: JsonObject, deps?: ActivityDeps): Promise<Handle>;
   /** A run whose start is stored and not taken. */
@@ -81,7 +83,10 @@ export async function makeGoverned(files: Readonly<Record<string, string>>): Pro
   assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
   await putSigningKey(pool, { ...keys.signing, sealed: null });
   const payloads = makePayloads({ kek: keys.kek });
-  const deps = makeDeps(pool, payloads, chain);
+  const internalErrors: string[] = [];
+  const deps = makeDeps(pool, payloads, chain, (what, error) => {
+    internalErrors.push(`${what}: ${String(error)}`);
+  });
   const record = async (flow: string, input: JsonObject = {}): Promise<SealedMessage> => {
     const version = await resolveVersion(pool, flow, { version: undefined, environment: undefined });
     assert.ok(version !== null, flow);
@@ -97,7 +102,7 @@ export async function makeGoverned(files: Readonly<Record<string, string>>): Pro
   };
   const handle = (run: string): Handle => makeHandle(deps, keys, run);
   return {
-    ...{ database, deps, keys, recordStart: record, handle },
+    ...{ database, deps, keys, internalErrors, recordStart: record, handle },
     start: async (flow, input, hands = deps) => {
       const sealed = await record(flow, input);
       const run = makeHandle(hands, keys, sealed.run);

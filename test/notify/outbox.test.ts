@@ -6,6 +6,7 @@ import { projectNotifications } from '../../src/activities/notifications.js';
 import type { Step } from '../../src/activities/persist.js';
 import { makePolicies } from '../../src/api/index.js';
 import { withTransaction } from '../../src/db/index.js';
+import { mostAttempts } from '../../src/notify/schedule.js';
 import { claimNotifications, notificationsOf, settleNotification } from '../../src/store/notifications.js';
 import { projectRoot } from '../support/paths.js';
 import { openOffice, startReceiver, type Office, type Receiver } from './support.js';
@@ -174,6 +175,25 @@ describe('the outbox of notifications', () => {
     const [record] = await office.recorded(parked.run, 'failed');
     assert.match(record.data.detail, /no policy declares channel `second`/);
     assert.equal(receiver.received.length, 0);
+  });
+
+  it('tries a message again over which our own code fails, as often as any other: counted, on record, and not for ever', async () => {
+    await office.route(`${channels()}routes: [{ events: [requested], to: [hook] }]\n`);
+    const parked = await office.park();
+    const before = office.logged.length;
+    await office.deliver({ body: () => Promise.reject(new TypeError('whose text may hold a secret')) });
+    for (let attempt = 1; attempt < mostAttempts; attempt += 1) {
+      await office.recorded(parked.run, 'retry', attempt);
+      await office.hurry();
+    }
+    const [record] = await office.recorded(parked.run, 'failed');
+    assert.equal(record.data.detail, 'the attempt broke off (TypeError)');
+    const told = office.logged.slice(before);
+    assert.equal(told.length, mostAttempts, told.join());
+    assert.ok(
+      told.every((one) => /notification `\w+` by channel `hook`: TypeError$/.test(one)),
+      told.join(),
+    );
   });
 
   it('keeps a receiver that never answers from holding up the others', async () => {

@@ -21,7 +21,7 @@ makeDeliverer({
   webhookKey: { published: '', sign: (bytes) => bytes },
   now: () => new Date(),
   observe: () => undefined,
-  log: (line) => void process.stderr.write(`${line}\n`),
+  onInternalError: (what, error) => void process.stderr.write(`${what}: ${String(error)}\n`),
 }).start();
 // Its timers do not hold a process; this one stays until it is killed.
 setInterval(() => undefined, 60_000);

@@ -73,7 +73,7 @@ export async function openOffice(change?: (deps: ApiDeps) => ApiDeps): Promise<O
         webhookKey,
         now,
         observe: metrics.notified,
-        log: (line) => void logged.push(line),
+        onInternalError: (what, error) => void logged.push(`${what}: ${String(error)}`),
         ...change,
       });
       const listener = await listen(api.database.url, [notificationChannel], deliverer.wake);

@@ -26,8 +26,10 @@ import { runKernel, type LocalKernel } from '../support/kernel.js';
 export interface Ground {
   readonly database: Database;
   readonly deps: ActivityDeps;
+  /** What the hands called internal errors. */
+  readonly internalErrors: readonly string[];
   /** Its start is stored, and its kernel goes on `deps`. */
-  readonly start: (deps?: ActivityDeps) => Promise<KeptRun>;
+  readonly start: (deps?: ActivityDeps, flow?: string) => Promise<KeptRun>;
   readonly stop: () => Promise<void>;
 }
 
@@ -74,6 +76,28 @@ workflows:
           end: { target: done }
       done: { terminal: true }
 `,
+  'flows/timed.yaml': `version: 1
+workflows:
+  timed:
+    owner: test
+    timeout: 1s
+    initialState: open
+    states:
+      open: { transitions: { end: { target: done } } }
+      done: { terminal: true }
+`,
+  'flows/gated.yaml': `version: 1
+workflows:
+  gated:
+    owner: test
+    initialState: open
+    states:
+      open:
+        transitions:
+          ask: { target: open, tool: note.write, gate: { queue: clerks, timeout: { after: 6s, action: deny } } }
+          end: { target: done }
+      done: { terminal: true }
+`,
 };
 
 export async function makeGround(): Promise<Ground> {
@@ -93,15 +117,18 @@ export async function makeGround(): Promise<Ground> {
   assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
   await putSigningKey(pool, { ...keys.signing, sealed: null });
   const payloads = makePayloads({ kek: keys.kek });
-  const own = makeDeps(pool, payloads, chain);
-  const start = async (deps: ActivityDeps = own): Promise<KeptRun> => {
+  const internalErrors: string[] = [];
+  const own = makeDeps(pool, payloads, chain, (what, error) => {
+    internalErrors.push(`${what}: ${String(error)}`);
+  });
+  const start = async (deps: ActivityDeps = own, flow = 'kept'): Promise<KeptRun> => {
     const id = newId('run');
-    const version = await resolveVersion(pool, 'kept', { version: undefined, environment: undefined });
+    const version = await resolveVersion(pool, flow, { version: undefined, environment: undefined });
     assert.ok(version !== null);
     const { planHash, environment } = version;
     const message = await transaction((tx) =>
       recordStart({ payloads, keys }, tx, {
-        ...{ run: id, flow: 'kept', flowVersion: version.version, planHash, environment, mode: 'live' },
+        ...{ run: id, flow, flowVersion: version.version, planHash, environment, mode: 'live' },
         ...{ initialState: 'open', input: {}, principal: agent, trace: null, waitMs: 0 },
       }),
     );
@@ -142,7 +169,7 @@ export async function makeGround(): Promise<Ground> {
     };
   };
   return {
-    ...{ database, deps: own, start },
+    ...{ database, deps: own, internalErrors, start },
     stop: async () => {
       await database.drop();
       rmSync(home, { recursive: true, force: true });

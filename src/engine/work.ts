@@ -1,0 +1,77 @@
+import { jsonTrouble, type Json, type JsonObject } from '../model/json.js';
+import { mostChainBytes } from '../model/limits.js';
+import { roomOf, takeBytes, takeValue, type Room } from './room.js';
+import type { Kit } from './state.js';
+
+// What one decision works out of a value is worked out once: a chain meets the same context at each of its steps, and
+// nothing of it changes while the decision lasts. What is new at each step has a bound.
+
+/** What a condition counts as that is asked, and a name of a context that is copied. */
+const conditionBytes = 4_096;
+const nameBytes = 64;
+
+export interface Measured {
+  /** Of its canonical form. */
+  readonly bytes: number;
+  /** Why a context cannot hold it; null: it can. */
+  readonly trouble: string | null;
+}
+
+export interface Work {
+  readonly measure: (value: Json) => Measured;
+  /** Of whole contexts. */
+  readonly contexts: Map<JsonObject, Measured>;
+  /** Values that were looked through: a record can hold each of them as it is. */
+  readonly sound: Set<unknown>;
+  /** What the chain may still do. */
+  readonly chain: Room;
+}
+
+export function makeWork(): Work {
+  const known = new Map<Json, Measured>();
+  const measure = (value: Json): Measured =>
+    once(known, value, (one) => ({ bytes: bytesOf(one), trouble: jsonTrouble([one]) }));
+  return { measure, contexts: new Map(), sound: new Set(), chain: roomOf(mostChainBytes) };
+}
+
+/** The same kit, asked once for the digest of each large value. */
+export function remembering(kit: Kit): Kit {
+  const known = new Map<Json, string>();
+  return { ...kit, digest: (value) => once(known, value, (one) => kit.digest(one)) };
+}
+
+const longText = 1_000;
+
+function once<T>(known: Map<Json, T>, value: Json, work: (value: Json) => T): T {
+  const isLarge = typeof value === 'string' ? value.length > longText : typeof value === 'object';
+  const before = isLarge ? known.get(value) : undefined;
+  if (before !== undefined) return before;
+  const made = work(value);
+  if (isLarge) known.set(value, made);
+  return made;
+}
+
+function bytesOf(value: Json): number {
+  const room = roomOf(Number.MAX_SAFE_INTEGER);
+  takeValue(room, value);
+  return Number.MAX_SAFE_INTEGER - room.left;
+}
+
+/** What a context takes that its run has. */
+export function measuredContext({ contexts }: Work, context: JsonObject): Measured {
+  const known = contexts.get(context) ?? { bytes: bytesOf(context), trouble: jsonTrouble(context) };
+  contexts.set(context, known);
+  return known;
+}
+
+/** So many conditions were asked, on these values. */
+export function countConditions({ chain, measure }: Work, count: number, reads: readonly Json[] = []): void {
+  // A text is compared where it stands; of an object or a list all may be.
+  const compared = reads.filter((value) => typeof value === 'object').map((value) => measure(value).bytes);
+  takeBytes(chain, count * conditionBytes + compared.reduce((sum, bytes) => sum + bytes, 0));
+}
+
+/** A text of so many bytes was made, or a context of so many names. */
+export function countMade({ chain }: Work, bytes: number, names = 0): void {
+  takeBytes(chain, bytes + names * nameBytes);
+}
