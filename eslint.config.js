@@ -97,7 +97,12 @@ const doors = {
     types: ['db'],
     packages: ['zod', '@modelcontextprotocol/sdk', 'node:'],
   },
-  cli: { uses: ['model', 'policy', 'scenario'], types: [], packages: ['zod', 'yaml', 'node:'] },
+  // Of the executors, how references are looked up: a check says which have no value here.
+  cli: {
+    uses: ['model', 'policy', 'scenario', 'executors/references'],
+    types: [],
+    packages: ['zod', 'yaml', 'node:'],
+  },
   embedded: { uses: [], types: [], packages: ['pg', '@temporalio/client', '@temporalio/common', 'node:'] },
   processes: { uses: rooms, types: [], packages: null },
 };

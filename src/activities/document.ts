@@ -54,15 +54,22 @@ export async function loadRun(
 
 /** The run's state without its values: what can be read whatever became of those. */
 export function bareRun(document: RunDocument): LoadedRun {
-  const actions = new Map(actionsIn(document).map((action) => [action.id, action.held]));
+  const actions = new Map(actionsIn<StoredAction>(document).map((action) => [action.id, action.held]));
   return { state: stateWithoutValues(document), holdings: { input: document.heldInput, actions } };
 }
 
-function actionsIn({ approvals, executing, stuckOn }: RunDocument): StoredAction[] {
+/** What a state and a document have in common: where actions stand in them. */
+interface HoldsActions<A> {
+  readonly approvals: readonly { readonly action: A }[];
+  readonly executing: { readonly action: A } | null;
+  readonly stuckOn: { readonly kind: string; readonly action?: A } | null;
+}
+
+function actionsIn<A>({ approvals, executing, stuckOn }: HoldsActions<A>): A[] {
   return [
     ...approvals.map((approval) => approval.action),
     ...(executing === null ? [] : [executing.action]),
-    ...(stuckOn?.kind === 'action' ? [stuckOn.action] : []),
+    ...(stuckOn?.action === undefined ? [] : [stuckOn.action]),
   ];
 }
 
@@ -117,7 +124,7 @@ export async function storeDocument(
     return { payload, digest };
   };
   const actions = new Map<string, HeldValue | null>();
-  for (const action of actionsOf(state)) {
+  for (const action of actionsIn<Action>(state)) {
     const held = known.actions.get(action.id);
     actions.set(
       action.id,
@@ -129,14 +136,6 @@ export async function storeDocument(
   const holdings: Holdings = { input, actions };
   const text = canonical(documentFrom(state, holdings));
   return { text, digest: sha256(text), holdings };
-}
-
-function actionsOf({ approvals, executing, stuckOn }: RunState): Action[] {
-  return [
-    ...approvals.map((approval) => approval.action),
-    ...(executing === null ? [] : [executing.action]),
-    ...(stuckOn?.kind === 'action' ? [stuckOn.action] : []),
-  ];
 }
 
 function documentFrom({ input: _input, ...state }: RunState, { input, actions }: Holdings): RunDocument {

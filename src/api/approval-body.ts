@@ -163,7 +163,7 @@ async function approvalBody(
     guards: doc.guards as unknown as Json,
     roles: [...row.roles],
     ...gatesJson(shownGates(row, state, beside.around, beside.decisions)),
-    ...(beside.reader === null ? {} : { may: mayOf(row, state, beside.reader, beside.around) }),
+    ...(beside.reader === null ? {} : { may: mayOf(row, state, beside.reader, beside) }),
     decisions: await inLanes(beside.decisions, 1, (one) => listedDecision(deps, one)),
     expiresAt: row.expiresAt,
     onTimeout: onTimeout(row, state, kit),

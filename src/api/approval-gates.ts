@@ -1,4 +1,4 @@
-import { gateViews, mayDecide, outOfReach } from '../engine/index.js';
+import { gateViews, outOfReach } from '../engine/index.js';
 import type { ApprovalState, GateView, Kit } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { PolicySet } from '../model/policy-set.js';
@@ -9,6 +9,7 @@ import type { DecisionRow } from '../store/decisions.js';
 import { humanCredentials, mostCredentials } from '../store/people.js';
 import { isOpen } from './approval-words.js';
 import type { ApiDeps } from './deps.js';
+import { mayDecideNow } from './may-decide.js';
 
 // The gates of an approval as its body tells of them, and what its reader may do about it.
 
@@ -103,12 +104,15 @@ function gateText(gate: Omit<ShownGate, 'byPermission'> & { readonly byPermissio
   return `${decides}; ${share}${lost ? '; nobody who is known here could, so it waits for people who are not' : ''}`;
 }
 
-/** The engine's answer for who reads it. */
+/** What who reads it may do about it now. */
 export function mayOf(
   { status }: Pick<ApprovalRow, 'status'>,
   state: ApprovalState | null,
   principal: Principal,
-  { kit }: Pick<Around, 'kit'>,
+  {
+    around: { kit },
+    decisions,
+  }: { readonly around: Pick<Around, 'kit'>; readonly decisions: readonly DecisionRow[] },
 ): JsonObject {
   if (!isOpen(status) || state === null)
     return {
@@ -117,7 +121,7 @@ export function mayOf(
       why: 'closed',
       message: `the approval is ${status}: there is nothing left to decide`,
     };
-  const may = mayDecide(state, principal, kit);
+  const may = mayDecideNow(state, principal, kit, decisions);
   return may.status === 'yes'
     ? { decide: true, verbs: ['approve', 'deny'], why: null, message: null }
     : { decide: false, verbs: [], why: may.why, message: may.message };

@@ -2,13 +2,14 @@ import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as inbox from '../model/api-inbox-answers.js';
 import { isBlank } from '../model/text.js';
-import { mayDecide } from '../engine/index.js';
 import { deleteClaim, insertDelegation, putClaim } from '../store/claims.js';
+import { decisionsOf } from '../store/decisions.js';
 import { bodyOf, visibleApproval, type FoundApproval } from './approval-body.js';
 import { queuesNow } from './approval-gates.js';
 import { recordAbout } from './approval-view.js';
 import { answer, jsonBody, principalOf, route, type Call, type Reply, type Route } from './call.js';
 import { notDecidable, tellDecider } from './decide.js';
+import { mayDecideNow } from './may-decide.js';
 import { knownPerson } from './people.js';
 import { problem, type Problem } from './problem.js';
 
@@ -128,8 +129,8 @@ async function unfit(call: Call, { state }: FoundApproval, to: string): Promise<
       'no key of this person is valid, and it has not signed in within a day',
     );
   if (state === null) return refusedDelegate(to, 'closed', 'the run no longer holds this approval');
-  const kit = await queuesNow(call.deps);
-  const asked = person.credentials.map((one) => mayDecide(state, one, kit));
+  const [kit, decisions] = await Promise.all([queuesNow(call.deps), decisionsOf(call.deps.pool, [state.id])]);
+  const asked = person.credentials.map((one) => mayDecideNow(state, one, kit, decisions));
   const no = asked.find((one) => one.status === 'no');
   if (asked.some((one) => one.status === 'yes') || no === undefined) return null;
   return refusedDelegate(to, no.why, no.message);

@@ -5,7 +5,7 @@ import type { ErrorCode } from '../model/errors.js';
 import type { DecisionDoor } from '../model/message.js';
 import { canonical } from '../model/canonical.js';
 import { isBlank } from '../model/text.js';
-import { mayDecide, wantsReason } from '../engine/index.js';
+import { wantsReason } from '../engine/index.js';
 import type { ApprovalState, ApprovalStatus } from '../engine/state.js';
 import { approvalWithDigest, type ApprovalRow } from '../store/approvals.js';
 import { decisionsOf, getDecision, type DecisionRow } from '../store/decisions.js';
@@ -13,6 +13,7 @@ import { getRun } from '../store/runs.js';
 import { bodyOf, readJson, visibleApproval, type FoundApproval } from './approval-body.js';
 import { queuesNow } from './approval-gates.js';
 import { answer, effectId, principalOf, type Call, type Reply } from './call.js';
+import { mayDecideNow, ownDecision, ownDecisionText, verdict } from './may-decide.js';
 import { problem, type Problem } from './problem.js';
 import { refusal } from './refusal.js';
 import { runObject } from './run-body.js';
@@ -84,18 +85,19 @@ export async function judge(
 export async function tellDecider(call: Call, id: string, refused: Problem): Promise<Problem> {
   if (refused.code !== 'ALREADY_DECIDED') return refused;
   const taken = (await decisionsOf(call.deps.pool, [id])).filter((one) => one.status !== 'refused');
-  const own = refused.extra['why'] === 'already_decided';
-  const by = own ? taken.filter((one) => one.byId === principalOf(call).id) : taken;
-  const last = by.at(-1);
-  const told: JsonObject =
-    last === undefined
-      ? { decidedBy: { id: 'countersign', kind: 'runtime' }, decidedAt: null }
-      : {
-          decidedBy: { id: last.byId, kind: last.byKind },
-          decidedAt: last.at,
-          decision: last.decision,
-        };
-  return { ...refused, extra: { ...refused.extra, ...told } };
+  const isOwn = refused.extra['why'] === 'already_decided';
+  const last = isOwn ? ownDecision(taken, principalOf(call).id) : (taken.at(-1) ?? null);
+  if (last === null)
+    return {
+      ...refused,
+      extra: { ...refused.extra, decidedBy: { id: 'countersign', kind: 'runtime' }, decidedAt: null },
+    };
+  const { byId, byKind, at, decision } = last;
+  const detail = isOwn
+    ? ownDecisionText(last)
+    : `${refused.detail}; \`${byId}\` ${verdict[decision]} it at ${at}`;
+  const told: JsonObject = { decidedBy: { id: byId, kind: byKind }, decidedAt: at, decision };
+  return { ...refused, detail, extra: { ...refused.extra, ...told } };
 }
 
 function reasonOf({ reason }: DecisionBody): string | null {
@@ -166,20 +168,13 @@ export async function notDecidable(call: Call, { row, state }: FoundApproval): P
 
 async function notApprover(call: Call, state: ApprovalState): Promise<Problem | null> {
   const principal = principalOf(call);
-  const may = mayDecide(state, principal, await queuesNow(call.deps));
-  if (may.status === 'no')
-    return problem(may.why === 'already_decided' ? 'ALREADY_DECIDED' : 'NOT_AN_APPROVER', may.message, {
-      why: may.why,
-    });
-  // Durable, and not yet taken by the run: it counts all the same.
-  const waiting = (await decisionsOf(call.deps.pool, [state.id])).some(
-    (one) => one.byId === principal.id && one.status === 'accepted',
-  );
-  return waiting
-    ? problem('ALREADY_DECIDED', `\`${principal.id}\` has already decided this approval`, {
-        why: 'already_decided',
-      })
-    : null;
+  const [kit, decisions] = await Promise.all([queuesNow(call.deps), decisionsOf(call.deps.pool, [state.id])]);
+  const may = mayDecideNow(state, principal, kit, decisions);
+  return may.status === 'yes'
+    ? null
+    : problem(may.why === 'already_decided' ? 'ALREADY_DECIDED' : 'NOT_AN_APPROVER', may.message, {
+        why: may.why,
+      });
 }
 
 async function digestProblem(

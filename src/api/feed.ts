@@ -39,6 +39,11 @@ const batch = 200;
 /** What is kept for those who follow; who is further behind reads from the store, in turn. */
 const keptRecords = 1_000;
 const turnsAtOnce = 4;
+/** Of one principal, and of all together, in one process. */
+const mostStreamsOfOne = 20;
+const mostStreams = 500;
+const mostLongPollsOfOne = 100;
+const mostLongPolls = 1_000;
 
 /** `countersign_run` is sent by each step of a run, `countersign_feed` when records got their index. */
 export async function makeFeed({ pool, listen }: FeedDeps): Promise<Feed> {
@@ -56,8 +61,8 @@ export async function makeFeed({ pool, listen }: FeedDeps): Promise<Feed> {
     follow: (index) => follow(pool, turns, tail, index),
     sights,
     turns,
-    streams: makeSeats({ each: 20, all: 500 }),
-    longPolls: makeSeats({ each: 100, all: 1_000 }),
+    streams: makeSeats({ each: mostStreamsOfOne, all: mostStreams }),
+    longPolls: makeSeats({ each: mostLongPollsOfOne, all: mostLongPolls }),
     closing: closing.signal,
     close: async () => {
       closing.abort();

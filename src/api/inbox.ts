@@ -3,9 +3,10 @@ import * as api from '../model/api.js';
 import * as inbox from '../model/api-inbox-answers.js';
 import type { JsonObject } from '../model/json.js';
 import { mostAnswerBytes } from '../model/limits.js';
-import { mayDecide } from '../engine/index.js';
+import type { Principal } from '../model/principal.js';
 import type { ApprovalState, Kit } from '../engine/state.js';
 import type { ApprovalRow } from '../store/approvals.js';
+import { decisionsOf, type DecisionRow } from '../store/decisions.js';
 import { cursorAfter, listApprovals, type ApprovalFilter } from '../store/inbox.js';
 import { getRun } from '../store/runs.js';
 import { deleteView, getView, listViews, mostViews, putView, type ViewRow } from '../store/views.js';
@@ -13,6 +14,7 @@ import { askedBytes, bodiesOf } from './approval-body.js';
 import { queuesNow } from './approval-gates.js';
 import { answer, jsonBody, principalOf, route, viewer, type Call, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
+import { mayDecideNow } from './may-decide.js';
 import { standingIn, type StandIn } from './people.js';
 import { badCursor, invalid, notFound, type Problem } from './problem.js';
 import { stateOf } from './run-body.js';
@@ -117,10 +119,12 @@ export async function listInbox(call: Call, query: z.output<typeof api.approvals
     });
     if (page === null) return badCursor();
     const states = await statesOf(call.deps, page.items);
+    const decisions = mine ? await decisionsOf(call.deps.pool, page.items.map(idOf)) : [];
     for (const row of page.items) {
       const state = states.get(row.id) ?? null;
-      if (!mine || decidable(call, state, kit))
-        found.push({ row, state, onBehalfOf: mine ? behalf(absent, state, kit) : null });
+      const asked = { state, kit, decisions: decisions.filter(({ approval }) => approval === row.id) };
+      if (!mine || decidable(principalOf(call), asked))
+        found.push({ row, state, onBehalfOf: mine ? behalf(absent, asked) : null });
     }
     next = page.nextCursor;
     bytes = found.reduce((sum, { row }) => sum + askedBytes(row), 0);
@@ -161,16 +165,25 @@ export function storable(instant: string): string {
   return new Date(Math.min(Math.max(Date.parse(instant), 0), latest)).toISOString();
 }
 
-function decidable(call: Call, state: ApprovalState | null, kit: QueueKit): boolean {
-  return state !== null && mayDecide(state, principalOf(call), kit).status === 'yes';
+interface Asked {
+  readonly state: ApprovalState | null;
+  readonly kit: QueueKit;
+  readonly decisions: readonly DecisionRow[];
+}
+
+function decidable(principal: Principal, { state, kit, decisions }: Asked): boolean {
+  return state !== null && mayDecideNow(state, principal, kit, decisions).status === 'yes';
 }
 
 /** Those of the absent who could decide it: the caller sees it for them, with no right but its own. */
-function behalf(absent: readonly StandIn[], state: ApprovalState | null, kit: QueueKit): readonly string[] {
-  if (state === null) return [];
+function behalf(absent: readonly StandIn[], asked: Asked): readonly string[] {
   return absent
-    .filter((one) => one.credentials.some((principal) => mayDecide(state, principal, kit).status === 'yes'))
+    .filter((one) => one.credentials.some((principal) => decidable(principal, asked)))
     .map((one) => one.id);
+}
+
+function idOf({ id }: ApprovalRow): string {
+  return id;
 }
 
 async function statesOf(deps: ApiDeps, rows: readonly ApprovalRow[]): Promise<Map<string, ApprovalState>> {

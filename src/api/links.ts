@@ -1,15 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { hashApiKey } from '../auth/index.js';
-import { mayDecide } from '../engine/index.js';
 import type { Queryable } from '../db/index.js';
 import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
 import { newId } from '../model/ids.js';
 import { insertLink, linksOf, openLinks, revokeLink, type LinkRow } from '../store/links.js';
 import { visibleApproval } from './approval-body.js';
-import { queuesNow } from './approval-gates.js';
 import { answer, jsonBody, principalOf, route, type Call, type Reply, type Route } from './call.js';
+import { notDecidable, tellDecider } from './decide.js';
 import { notFound, problem } from './problem.js';
 
 // Links are credentials of one person for one approval. They are shown to that person alone, or sent to that person's own
@@ -29,7 +28,7 @@ export const approvalLinkRoutes: readonly Route[] = [
     query: api.noQuery,
     body: jsonBody(api.linkBody),
     answers: { 201: { description: 'the link', schema: answers.madeLink } },
-    errors: ['NOT_AN_APPROVER', 'ALREADY_DECIDED', 'RATE_LIMITED'],
+    errors: ['NOT_AN_APPROVER', 'ALREADY_DECIDED', 'APPROVAL_EXPIRED', 'APPROVAL_REVOKED', 'RATE_LIMITED'],
     handle: (call, { params, body }) => make(call, params.id, body.minutes),
   }),
   route({
@@ -72,12 +71,9 @@ const mostOpenLinks = 20;
 async function make(call: Call, id: string, minutes: number): Promise<Reply> {
   const found = await visibleApproval(call, id);
   if (found.kind === 'problem') return found;
-  const { state } = found;
-  if (state === null || (state.status !== 'open' && state.status !== 'escalated'))
-    return problem('ALREADY_DECIDED', `the approval is ${found.row.status}: there is nothing left to decide`);
+  const refused = await notDecidable(call, found);
+  if (refused !== null) return tellDecider(call, id, refused);
   const person = principalOf(call);
-  const may = mayDecide(state, person, await queuesNow(call.deps));
-  if (may.status === 'no') return problem('NOT_AN_APPROVER', may.message, { why: may.why });
   const open = await openLinks(call.deps.pool, id, person.id);
   if (open >= mostOpenLinks)
     return problem(
@@ -91,7 +87,7 @@ async function make(call: Call, id: string, minutes: number): Promise<Reply> {
     recipient: person.id,
     createdBy: person.id,
     expiresAt: new Date(
-      Math.min(call.deps.now().getTime() + minutes * 60_000, state.expiresAt),
+      Math.min(call.deps.now().getTime() + minutes * 60_000, found.state?.expiresAt ?? 0),
     ).toISOString(),
   });
   call.facts.push({ type: 'credential.issued', approval: id, data: { link: link.id, recipient: person.id } });

@@ -1,15 +1,16 @@
-import { mayDecide } from '../engine/index.js';
 import type { ApprovalState } from '../engine/state.js';
 import type { JsonObject } from '../model/json.js';
 import { withRolePermissions } from '../model/principal.js';
 import { queuesIn } from '../schema/kit.js';
 import { getApproval, type ApprovalRow } from '../store/approvals.js';
+import { decisionsOf } from '../store/decisions.js';
 import { findPerson } from '../store/people.js';
 import { getRun } from '../store/runs.js';
 import { bodyOf } from './approval-body.js';
 import { isOpen } from './approval-words.js';
 import type { ApiDeps } from './deps.js';
 import { makeLink } from './links.js';
+import { mayDecideNow } from './may-decide.js';
 import { stateOf } from './run-body.js';
 
 /** What the notifier asks of the API: the same words, and links only for those who may decide. */
@@ -47,14 +48,18 @@ export function makeNotices(deps: ApiDeps): Notices {
 
 /** With the rights that are known of this person now; what counts is asked again when the link is used. */
 async function mayPersonDecide(deps: ApiDeps, state: ApprovalState, id: string): Promise<boolean> {
-  const [person, policySet] = await Promise.all([findPerson(deps.pool, id), deps.policies.policySet()]);
+  const [person, policySet, decisions] = await Promise.all([
+    findPerson(deps.pool, id),
+    deps.policies.policySet(),
+    decisionsOf(deps.pool, [state.id]),
+  ]);
   if (person === null) return false;
   const { kind } = person;
-  return person.credentials.some(
-    ({ roles, permissions }) =>
-      mayDecide(state, withRolePermissions(policySet, { id, kind, roles, permissions }), queuesIn(policySet))
-        .status === 'yes',
-  );
+  const kit = queuesIn(policySet);
+  return person.credentials.some(({ roles, permissions }) => {
+    const principal = withRolePermissions(policySet, { id, kind, roles, permissions });
+    return mayDecideNow(state, principal, kit, decisions).status === 'yes';
+  });
 }
 
 async function issueLink(

@@ -6,6 +6,7 @@ import { answer, route, type Call, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { docsPage, docsPolicy } from './docs.js';
 import { openApi } from './openapi.js';
+import { warnings } from './warnings.js';
 
 const open = {
   access: 'public',
@@ -94,7 +95,7 @@ function documentRoutes(contract: () => readonly Route[]): readonly Route[] {
 const patienceMs = 3_000;
 
 async function ready({ deps }: Call): Promise<Reply> {
-  const [postgres, engine, unserved] = await Promise.all([
+  const [postgres, engine, unserved, told] = await Promise.all([
     within(
       policySetSeq(deps.pool).then(
         (seq) => seq !== null,
@@ -110,6 +111,10 @@ async function ready({ deps }: Call): Promise<Reply> {
       unservedEnvironments(deps).catch(() => null),
       null,
     ),
+    within(
+      warnings(deps).catch(() => []),
+      [],
+    ),
   ]);
   const worker = engine.worker && unserved !== null && unserved.length === 0;
   const body = {
@@ -118,6 +123,7 @@ async function ready({ deps }: Call): Promise<Reply> {
     temporal: engine.temporal,
     worker,
     ...(unserved === null || unserved.length === 0 ? {} : { unserved }),
+    ...(told.length === 0 ? {} : { warnings: told }),
   };
   return answer(postgres && engine.temporal ? 200 : 503, body);
 }

@@ -17,7 +17,7 @@ export function approvalHtml(body: JsonObject): Html {
     ['why it is asked', text(body['reason'])],
     ...gates(body['gates']),
     ...notTold(body['delivery']).map((one) => ['not told', one] as const),
-    ['expires', `${text(body['expiresAt'])}, then: ${text(body['onTimeout'])}`],
+    ['if nobody decides', text(body['onExpiry'])],
     ['run', text(body['run'])],
     ['digest', html`<code>${text(body['digest'])}</code>`],
   ];

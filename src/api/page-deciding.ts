@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { bodyOf, type FoundApproval } from './approval-body.js';
 import type { Call, Reply } from './call.js';
 import { approvalHtml, decisionForm } from './page-approval.js';
-import { html, page, problemPage } from './page-html.js';
+import { html, page, problemPage, type Html } from './page-html.js';
 import type { SignedIn } from './page-session.js';
+import { isObject } from '../model/json.js';
+import type { Principal } from '../model/principal.js';
 import { isBlank } from '../model/text.js';
 
 // What the pages that decide have in common: the form, the page around it, and what it says afterwards.
@@ -22,21 +24,32 @@ export async function approvalPage(
   who: SignedIn,
   action: string,
 ): Promise<Reply> {
-  const { row, state } = found;
-  const open = row.status === 'open' || row.status === 'escalated';
+  const { row } = found;
   const token = call.deps.sessions.formToken(who.session, `${row.id}:${row.digest}`);
-  const form = open
-    ? decisionForm(action, row.digest, token, asksForReason(state))
-    : html`<p>This approval is ${row.status}: there is nothing left to decide.</p>`;
-  const shown = approvalHtml(await bodyOf(call.deps, found, call.principal));
+  const shown = await shownTo(call, found, who.principal, () =>
+    decisionForm(action, row.digest, token, asksForReason(found.state)),
+  );
   return page(
     200,
     'Approval',
-    html`${shown}${form}
+    html`${shown}
       <form method="post" action="/sign-out">
         <p>Signed in as ${who.principal.id}. <button>Sign out</button></p>
       </form>`,
   );
+}
+
+/** The approval, and below it how its reader decides it; or why that reader cannot, now. */
+export async function shownTo(
+  call: Call,
+  found: FoundApproval,
+  reader: Principal,
+  below: () => Html,
+): Promise<Html> {
+  const body = await bodyOf(call.deps, found, reader);
+  const may = isObject(body['may']) ? body['may'] : {};
+  const why = typeof may['message'] === 'string' ? may['message'] : 'you may not decide it';
+  return html`${approvalHtml(body)}${may['decide'] === true ? below() : html`<p>Nothing to decide here: ${why}.</p>`}`;
 }
 
 /** One of its gates asks for one. */

@@ -3,19 +3,20 @@ import { hashApiKey, withRolePermissions } from '../auth/index.js';
 import * as api from '../model/api.js';
 import type { Principal } from '../model/principal.js';
 import { findLink, giveLinkBack, principalByKeys, takeLink, type LinkRow } from '../store/links.js';
-import { bodyOf, visibleApproval, type FoundApproval } from './approval-body.js';
+import { visibleApproval, type FoundApproval } from './approval-body.js';
 import { noteView } from './approval-view.js';
 import { formBody, route, type Call, type Reply, type Route } from './call.js';
 import { decide } from './decide.js';
 import { problem, type Problem } from './problem.js';
-import { approvalHtml, decisionForm, signInForm } from './page-approval.js';
-import { html, page, problemPage } from './page-html.js';
+import { decisionForm, signInForm } from './page-approval.js';
+import { page, problemPage } from './page-html.js';
 import {
   asksForReason,
   approvalPage,
   decided,
   decisionFields,
   fields,
+  shownTo,
   type DecisionFields,
 } from './page-deciding.js';
 import { signedIn, type SignedIn } from './page-session.js';
@@ -96,12 +97,12 @@ async function show(call: Call, token: string): Promise<Reply> {
     await noteView(call, found);
     return approvalPage(call, found, reader.who, again);
   }
-  const shown = approvalHtml(await bodyOf(call.deps, found, call.principal));
-  if (found.state === null) return page(200, 'Approval', shown);
-  const below = needsSignIn(found)
-    ? signInForm(again, 'What would run cannot be undone: sign in before you decide.')
-    : decisionForm(again, found.row.digest, '', asksForReason(found.state));
-  return page(200, 'Approval', html`${shown}${below}`);
+  const shown = await shownTo(call, found, reader.person, () =>
+    needsSignIn(found)
+      ? signInForm(again, 'What would run cannot be undone: sign in before you decide.')
+      : decisionForm(again, found.row.digest, '', asksForReason(found.state)),
+  );
+  return page(200, 'Approval', shown);
 }
 
 /** Seen with the rights of the link's person; the record of a mere reading names nobody, for a scanner reads too. */

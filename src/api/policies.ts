@@ -16,6 +16,7 @@ import {
   type FlowCheck,
   type Held,
   type LoadedFolder,
+  type ReferencePlace,
   type Removed,
   type Unchecked,
 } from '../policy/index.js';
@@ -72,6 +73,8 @@ export interface Policies {
   /** The same at the start of a process, which serves nobody yet: what is gone is taken away, told and recorded. */
   start(by: RecordActor, traceId: string): Promise<StartResult>;
   publish(flow: CompiledFlow, by: RecordActor, traceId: string): Promise<PublishedFlow>;
+  /** Where the folder names values that it does not hold, as this process has read it last. */
+  references(): readonly ReferencePlace[];
 }
 
 interface Current {
@@ -82,6 +85,7 @@ interface Current {
 
 export function makePolicies(deps: PoliciesDeps): Policies {
   let cached: Current | null = null;
+  let references: readonly ReferencePlace[] = [];
   const current = async (): Promise<Current | null> => {
     const seq = await policySetSeq(deps.pool);
     if (seq === null || cached?.seq === seq) return cached;
@@ -102,16 +106,19 @@ export function makePolicies(deps: PoliciesDeps): Policies {
     reload: async (by, traceId, confirm = []) => {
       const loaded = await checker.folder(deps.folder);
       if (loaded.status !== 'loaded') return loaded;
-      return deps.transaction(async (tx) => {
+      const result = await deps.transaction(async (tx): Promise<ReloadResult> => {
         const { held, removed } = await changes(tx, loaded);
         if (removed.some((one) => one.confirm && !confirm.includes(one.name)))
           return { status: 'unconfirmed', removed };
         return store(deps, tx, loaded, { held, removed, by, traceId });
       });
+      if (result.status === 'loaded') ({ references } = loaded);
+      return result;
     },
     start: async (by, traceId) => {
       const loaded = await loadFolder(deps.folder);
       if (loaded.status === 'invalid') return loaded;
+      ({ references } = loaded);
       return deps.transaction(async (tx) =>
         store(deps, tx, loaded, { ...(await changes(tx, loaded)), by, traceId }),
       );
@@ -122,6 +129,7 @@ export function makePolicies(deps: PoliciesDeps): Policies {
         if (made.created) await deps.chain.appendIn(tx, [publishedFact(deps, made, by, traceId)]);
         return made;
       }),
+    references: () => references,
   };
 }
 

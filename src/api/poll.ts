@@ -89,7 +89,7 @@ async function decidedOf(deps: ApiDeps, { status, error }: ActionRow, approval: 
       return { reason: denied?.reason ?? null, decisions };
     case 'expired': {
       const row = await getApproval(deps.pool, approval);
-      return { reason: `nobody decided it until ${row?.expiresAt ?? 'its time was up'}`, decisions };
+      return { reason: `it was not decided by ${row?.expiresAt ?? 'its time'}`, decisions };
     }
     case 'revoked':
       return { reason: error?.message ?? 'it was revoked', decisions };

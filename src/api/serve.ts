@@ -7,6 +7,7 @@ import type { ApiDeps } from './deps.js';
 import { hold, settle, type Held } from './idempotency.js';
 import { problem, problemBody, statusOf } from './problem.js';
 import { clientGone, hasGone, recordCall, recordGone } from './record.js';
+import { uncertain } from './refusal.js';
 import { validateBody, validateParams, validateQuery } from './validate.js';
 
 export interface Arrived {
@@ -30,7 +31,7 @@ export async function serve(
     send(call, reply, response);
   } catch (error) {
     if (error instanceof ClientGone) await gone(call, route, startedAt);
-    else send(call, explain(call, error), response);
+    else send(call, explain(call, route, error), response);
   }
   const status = hasGone(call) ? clientGone : response.statusCode;
   deps.metrics.observe(route, request.method ?? '', status, performance.now() - startedAt);
@@ -70,7 +71,9 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
   const held = route.idempotent ? await hold(call, arrived.path, raw) : null;
   if (held !== null && held.kind !== 'held') return recorded(call, route, held, startedAt);
   try {
-    const reply = await respond(call, route, arrived, raw).catch((error: unknown) => explain(call, error));
+    const reply = await respond(call, route, arrived, raw).catch((error: unknown) =>
+      explain(call, route, error),
+    );
     return await settled(call, held, await recorded(call, route, reply, startedAt));
   } finally {
     held?.end();
@@ -141,26 +144,20 @@ async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody 
 }
 
 /** An unexpected failure, said without its inside. The log has the rest under the same trace id. */
-function explain(call: Call, error: unknown): Reply {
+function explain(call: Call, { idempotent }: Route, error: unknown): Reply {
   if (call.deps.isUnavailable(error)) {
-    return problem(
-      'AUDIT_UNAVAILABLE',
-      'the store of runs and records does not answer, so nothing can be said: repeat the request under the same Idempotency-Key',
-      {},
-      { 'Retry-After': '2' },
-    );
+    const detail = uncertain(call, 'the store of runs and records does not answer', idempotent);
+    return problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
   }
-  if (isEngineAway(error))
-    return problem(
-      'ENGINE_UNAVAILABLE',
-      'the workflow engine does not answer: try again',
-      {},
-      { 'Retry-After': '2' },
-    );
+  if (isEngineAway(error)) {
+    const detail = uncertain(call, 'the workflow engine does not answer', idempotent);
+    return problem('ENGINE_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
+  }
   call.deps.log(
     `${call.requestId}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
   );
-  return problem('INTERNAL', 'something unexpected failed; the log has it under this trace id');
+  const failed = 'something unexpected failed, which the log has under this trace id';
+  return problem('INTERNAL', uncertain(call, failed, idempotent));
 }
 
 /** gRPC: deadline exceeded, unavailable. Known by shape, for the engine's client is not ours to import. */

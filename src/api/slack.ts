@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import * as api from '../model/api.js';
-import { isObject, type JsonObject } from '../model/json.js';
 import type { SlackChannel } from '../model/notifications.js';
 import { isBlank } from '../model/text.js';
 import {
@@ -19,7 +18,7 @@ import { bodyOf, visibleApproval, type FoundApproval } from './approval-body.js'
 import { noteView } from './approval-view.js';
 import { answer, route, signedForm, type Answer, type Call, type Reply, type Route } from './call.js';
 import { decide, noted, refuse, tellDecider } from './decide.js';
-import { problem, type Problem } from './problem.js';
+import { problem, statusOf, type Problem } from './problem.js';
 import {
   buttonValue,
   decisionOf,
@@ -199,7 +198,7 @@ async function submit(
   return answer(200, {
     response_action: 'update',
     view: saidModal(
-      decision === 'approve' ? 'Approved' : 'Denied',
+      taken ? (decision === 'approve' ? 'Approved' : 'Denied') : 'Not applied yet',
       taken
         ? `You have ${decision === 'approve' ? 'approved' : 'denied'} this. The run has taken your decision.`
         : 'Your decision is kept. The run takes it as soon as it can be reached.',
@@ -236,11 +235,10 @@ function refusedHere(call: Call, { approval, decision }: WindowMetadata, refused
   return refused;
 }
 
-function refusalText({ detail, extra }: Problem): string {
-  const by = extra['decidedBy'];
-  const who: JsonObject = isObject(by) ? by : {};
-  const [id, at] = [who['id'], extra['decidedAt']];
-  const already =
-    typeof id === 'string' && typeof at === 'string' ? ` (${id} at ${at}: ${String(extra['decision'])})` : '';
-  return line(`Nothing was decided: ${detail}${already}`, 1_000);
+/** Of what could not be asked, the detail says whether it is kept; and whoever has decided before has decided. */
+function refusalText(refused: Problem): string {
+  const { detail, extra } = refused;
+  if (statusOf(refused) === 503) return line(detail, 1_000);
+  const more = extra['why'] === 'already_decided' ? 'Nothing more' : 'Nothing';
+  return line(`${more} was decided: ${detail}`, 1_000);
 }

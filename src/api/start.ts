@@ -78,7 +78,7 @@ async function start(
   };
   if (body.submit !== undefined) return startAndSubmit(call, request, body.submit);
   const outcome = await call.deps.client.start(request);
-  if (outcome.status === 'unavailable') return unavailable(outcome.code);
+  if (outcome.status === 'unavailable') return unavailable(call, outcome.code);
   if (outcome.status === 'refused') return problem(outcome.refusal.code, outcome.refusal.message);
   const { body: run } = await currentBody(call, request.run);
   const location = `/v1/runs/${request.run}`;
@@ -101,7 +101,7 @@ async function startAndSubmit(
   const about = { transition, arguments: given ?? {}, expectedVersion: null, trace: trace ?? null };
   const first = { run, messageId, principal, waitMs, ...about };
   const outcome = await call.deps.client.startWithSubmit(request, first);
-  if (outcome.status === 'unavailable') return unavailable(outcome.code, outcome.message);
+  if (outcome.status === 'unavailable') return unavailable(call, outcome.code, outcome.message);
   if (outcome.status === 'answered' && outcome.answer.status === 'refused' && outcome.by === 'door') {
     const { code, message: why } = outcome.answer;
     if ((await getRun(call.deps.pool, run)) === null) return problem(code, why);

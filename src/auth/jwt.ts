@@ -9,6 +9,7 @@ import {
 import { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { principalKinds, type PrincipalKind } from '../model/principal.js';
+import { nameTrouble } from '../model/text.js';
 
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
 const jwksUri = z.url().refine((text) => {
@@ -131,6 +132,7 @@ function identityOf(issuer: JwtIssuer, payload: JWTPayload): JwtResult {
   if (typeof subject !== 'string' || subject === '' || subject.length + issuer.prefix.length > 200) {
     return { status: 'refused', reason: 'no_subject' };
   }
+  if (nameTrouble(subject) !== null) return { status: 'refused', reason: 'unclear_subject' };
   const kind = kindOf(issuer, claims);
   if (kind === null) return { status: 'refused', reason: 'no_kind' };
   const roles = names(issuer.rolesClaim === undefined ? undefined : claimAt(claims, issuer.rolesClaim));

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { defaultGateTimeoutMs } from '../model/policy-set.js';
-import { checkFlowText, loadFolder, type Catalog, type Finding } from '../policy/index.js';
+import { whyUnset } from '../executors/references.js';
+import { checkFlowText, loadFolder, unsetWarnings, type Catalog, type Finding } from '../policy/index.js';
 import type { Command } from './options.js';
 import { CliError } from './rest.js';
 import { sarif } from './sarif.js';
@@ -40,19 +41,19 @@ export const checkCommand: Command = {
 export async function check(paths: readonly string[], env: NodeJS.ProcessEnv): Promise<Checked[]> {
   const folder = env['COUNTERSIGN_POLICIES'] ?? 'policies';
   const wanted = paths.length === 0 ? [folder] : paths;
-  return Promise.all(wanted.map((path) => checkPath(path, folder)));
+  return Promise.all(wanted.map((path) => checkPath(path, folder, env)));
 }
 
-async function checkPath(path: string, folder: string): Promise<Checked> {
+async function checkPath(path: string, folder: string, env: NodeJS.ProcessEnv): Promise<Checked> {
   if (!existsSync(path)) throw new CliError(`there is no file or folder \`${path}\``, 2);
   const isFolder = statSync(path).isDirectory();
   const within = relative(resolve(folder), resolve(path)).replaceAll('\\', '/');
   const inside = within !== '' && !within.startsWith('..') && !isAbsolute(within) && existsSync(folder);
   if (inside)
-    return folderResult(path, folder, ({ file = '' }) =>
+    return folderResult(path, folder, env, ({ file = '' }) =>
       isFolder ? file.startsWith(`${within}/`) : file === within,
     );
-  if (isFolder) return folderResult(path, path, () => true);
+  if (isFolder) return folderResult(path, path, env, () => true);
   const media = /\.json$/i.test(path) ? 'json' : 'yaml';
   const catalog = await catalogOf(folder);
   const found = checkFlowText(readFileSync(path, 'utf8'), { catalog, file: path, media });
@@ -67,11 +68,17 @@ async function checkPath(path: string, folder: string): Promise<Checked> {
 async function folderResult(
   path: string,
   folder: string,
+  env: NodeJS.ProcessEnv,
   about: (one: Finding) => boolean,
 ): Promise<Checked> {
   const loaded = await loadFolder(folder);
+  const values = { env, secretsDirectory: env['COUNTERSIGN_SECRETS'] || null };
+  const unset =
+    loaded.status === 'loaded'
+      ? await unsetWarnings(loaded.references, (reference) => whyUnset(reference, values))
+      : [];
   const errors = (loaded.status === 'invalid' ? loaded.errors : []).filter(about).map(fromHere(folder));
-  const warnings = loaded.warnings.filter(about).map(fromHere(folder));
+  const warnings = [...loaded.warnings, ...unset].filter(about).map(fromHere(folder));
   return { path, valid: errors.length === 0, errors, warnings };
 }
 

@@ -1,8 +1,9 @@
 import type { JsonObject } from '../model/json.js';
-import type { Command, Shown, Terminal, Values } from './options.js';
+import { decide, showAction, showDecision } from './decide.js';
+import type { Command, Shown, Values } from './options.js';
 import { all, remote } from './remote.js';
 import { CliError, type Api } from './rest.js';
-import { list, object, showApproval, text } from './show.js';
+import { list, text } from './show.js';
 
 // What a person does with approvals.
 
@@ -36,15 +37,22 @@ export const inboxCommands: Readonly<Record<string, Command>> = {
   },
   approve: {
     takes: ['approval'],
-    options: ['reason'],
-    what: 'approve exactly what is shown',
+    options: ['reason', 'wait'],
+    what: 'approve exactly what is shown, and say what became of it',
     run: remote((api, args, values, terminal) => decide('approve', api, args, values, terminal)),
   },
   deny: {
     takes: ['approval'],
-    options: ['reason'],
+    options: ['reason', 'wait'],
     what: 'deny it',
     run: remote((api, args, values, terminal) => decide('deny', api, args, values, terminal)),
+  },
+  action: { takes: ['action'], options: [], what: 'say what became of an action', run: remote(showAction) },
+  decision: {
+    takes: ['decision'],
+    options: [],
+    what: 'say what became of a decision',
+    run: remote(showDecision),
   },
   batch: {
     takes: ['approve|deny', '…approvals'],
@@ -121,32 +129,6 @@ function shownPeople(one: JsonObject): Shown {
   return { json: one, lines: [line(one), ...claims, ...handed] };
 }
 
-async function decide(
-  decision: 'approve' | 'deny',
-  api: Api,
-  [id = '']: readonly string[],
-  values: Values,
-  terminal: Terminal,
-): Promise<Shown> {
-  const path = `/v1/approvals/${encodeURIComponent(id)}`;
-  const seen = await api.get(path);
-  if (!values.json) showApproval(seen).forEach(terminal.out);
-  const { reason } = values;
-  const body = await api.post(`${path}/decision`, {
-    decision,
-    digest: seen['digest'] ?? '',
-    ...(reason === undefined ? {} : { reason }),
-  });
-  const accepted = object(body['decision']);
-  const run = object(body['run']);
-  const said = decision === 'approve' ? 'approved' : 'denied';
-  const told =
-    body['run'] === undefined
-      ? `${said}: decision ${text(accepted['id'])} is durable, the run takes it as soon as a worker answers`
-      : `${said}: run ${text(run['id'])} is ${text(run['status'])}`;
-  return { json: body, lines: [told] };
-}
-
 const path = '/v1/approvals/batch';
 
 /** Always the dry run first; `--yes` then names its token. */
@@ -172,9 +154,19 @@ async function batch(api: Api, [decision = '', ...ids]: readonly string[], value
   return { json: made, lines: results(made), exitCode: made['ok'] === true ? 0 : 1 };
 }
 
+/** What the words of a result do not say by themselves. */
+const notes: Readonly<Record<string, string>> = { accepted: '(durable, not applied yet)' };
+
 function results(body: JsonObject): string[] {
   return list(body['results']).map((one) =>
-    [text(one['approval']), text(one['status']), text(one['summary']), text(one['code']), text(one['detail'])]
+    [
+      text(one['approval']),
+      text(one['status']),
+      notes[text(one['status'])] ?? '',
+      text(one['summary']),
+      text(one['code']),
+      text(one['detail']),
+    ]
       .filter((part) => part !== '')
       .join('  '),
   );

@@ -42,6 +42,7 @@ export const options = {
   each: { type: 'boolean', default: false },
   yes: { type: 'boolean', default: false },
   reason: { type: 'string' },
+  wait: { type: 'string' },
   type: { type: 'string' },
   window: { type: 'string' },
 } as const;

@@ -60,22 +60,39 @@ async function request(
   if (!URL.canParse(path, url))
     throw new CliError(`\`${url}\` is no address: give --url or COUNTERSIGN_URL as http://host:port`, 2);
   let response: Response;
+  let text: string;
   try {
     response = await fetch(new URL(path, url), { ...init, signal: AbortSignal.timeout(timeoutMs) });
+    text = await response.text();
   } catch (error) {
-    const cause =
-      error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    throw new CliError(
-      `cannot reach \`${url}\` (${cause}): is it running? \`npm start\` starts it, --url says where it is`,
-      1,
-    );
+    throw new CliError(unanswered(url, init.method === 'GET', error), 1);
   }
-  const text = await response.text();
   try {
     return { status: response.status, body: JSON.parse(text) as JsonObject };
   } catch {
     throw new CliError(`\`${url}\` answered ${response.status} without JSON: is it Countersign?`, 1);
   }
+}
+
+/** Codes of a request that never left: nothing listens there, or nobody knows the way. */
+const unsent: readonly unknown[] = [
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+];
+
+/** What was sent may have been done, whatever became of its answer. */
+function unanswered(url: string, isRead: boolean, error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (unsent.includes(code) || why === 'bad port')
+    return `cannot reach \`${url}\` (${why}): is it running? \`npm start\` starts it, --url says where it is`;
+  const doubt = isRead ? '' : ', and what was asked may be done all the same: look before you ask again';
+  return `\`${url}\` did not answer (${why})${doubt}`;
 }
 
 function explain(status: number, body: JsonObject): string {

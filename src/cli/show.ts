@@ -1,4 +1,5 @@
 import { isObject, type Json, type JsonObject } from '../model/json.js';
+import { unseenCharacters } from '../model/text.js';
 
 // Answers as lines for people. `--json` shows the answers themselves.
 
@@ -115,8 +116,5 @@ export function text(value: Json | undefined): string {
 
 /** What others wrote must not move the cursor, recolour or hide anything of what is about to be approved. */
 function clean(value: string): string {
-  return value.replaceAll(
-    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-    (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`,
-  );
+  return value.replaceAll(unseenCharacters, (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`);
 }

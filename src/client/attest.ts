@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { newId } from '../model/ids.js';
 import { canonical } from '../model/canonical.js';
 import { mostValueBytes } from '../model/limits.js';
 import type { SealedMessage, SignedBody } from '../model/message.js';
@@ -99,5 +98,3 @@ export async function currentId(q: Queryable, id: string): Promise<{ id: string;
 function nextName(id: string, attempt: number): string {
   return createHash('sha256').update(`${id}#${attempt}`).digest('hex').slice(0, 32);
 }
-
-export { newId };

@@ -54,7 +54,7 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
   if (kept.kind === 'late')
     return {
       ...{ status: 'unavailable', code: 'AUDIT_UNAVAILABLE' },
-      message: `the store did not get to this within ${patienceMs / 1_000} s, for others ask run \`${posting.run}\` too, and nothing of it is kept: try again`,
+      message: `others were before this, and its turn did not come within ${patienceMs / 1_000} s: nothing of it is kept for run \`${posting.run}\`, try again`,
     };
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   const answered = waitForAnswer(deps, waiter, kept.message, posting.waitMs);

@@ -90,7 +90,9 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
     draft.run.waitingAnswer = null;
     refuse(draft, waiting.messageId, {
       code: 'EXECUTOR_FAILED',
-      message: `\`${action.transition}\` failed: ${result.message}`,
+      message: unknown
+        ? `whether \`${action.transition}\` was done is not known: ${result.message}`
+        : `\`${action.transition}\` failed: ${result.message}`,
       errorClass,
       action: action.id,
     });

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { reservedVariables, type Connection } from '../model/policy-set.js';
+import { reservedVariables, type Connection, type ConnectionEntry } from '../model/policy-set.js';
 import { makeMask, type Mask } from './mask.js';
 import type { ReferenceSource } from './types.js';
 
@@ -100,6 +100,50 @@ async function eachValue(
   const resolved: [string, string][] = [];
   for (const [key, text] of Object.entries(record)) resolved.push([key, await value(text)]);
   return Object.fromEntries(resolved);
+}
+
+/** Why a reference has no value here; null where it has one, and of a text that is none. */
+export async function whyUnset(text: string, source: ReferenceSource): Promise<string | null> {
+  const found = await lookUp(text, source);
+  return 'missing' in found ? found.missing : null;
+}
+
+export interface UnsetReference {
+  readonly connection: string;
+  readonly environment: string | null;
+  readonly reference: string;
+  readonly why: string;
+}
+
+/** Of all connections, what has no value in this process: a call over one of them is refused before anything is sent. */
+export async function unsetReferences(
+  connections: readonly ConnectionEntry[],
+  source: ReferenceSource,
+): Promise<readonly UnsetReference[]> {
+  const unset: UnsetReference[] = [];
+  for (const { name, targets } of connections)
+    for (const { environment, connection } of targets)
+      for (const reference of textsOf(connection)) {
+        const why = await whyUnset(reference, source);
+        if (why !== null) unset.push({ connection: name, environment, reference, why });
+      }
+  return unset;
+}
+
+/** What may be a reference. */
+function textsOf(connection: Connection): readonly string[] {
+  switch (connection.kind) {
+    case 'rest':
+      return [connection.baseUrl, ...Object.values(connection.headers)];
+    case 'cli':
+      return Object.values(connection.env);
+    case 'mcp': {
+      const { transport } = connection;
+      return transport.kind === 'stdio'
+        ? Object.values(transport.env)
+        : [transport.url, ...Object.values(transport.headers)];
+    }
+  }
 }
 
 async function lookUp(text: string, source: ReferenceSource): Promise<Found> {

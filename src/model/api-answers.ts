@@ -208,7 +208,7 @@ export const action = named(
     transition: text,
     tool: text.optional(),
     approval: text.optional(),
-    /** Why it was denied, as the approver wrote it, or why nobody decided it. */
+    /** Why it was denied, as the approver wrote it, or that it was not decided in time. */
     reason: textOrNull.optional(),
     decisions: z
       .array(z.strictObject({ by: who, decision: z.enum(['approve', 'deny']), reason: textOrNull, at: text }))
@@ -309,9 +309,11 @@ export const ready = named(
     api: z.boolean(),
     postgres: z.boolean(),
     temporal: z.boolean(),
-    /** A worker polls every environment. */
+    /** A worker serves every environment, and was heard of within five seconds. */
     worker: z.boolean(),
-    /** The environments that none polls, where there are such. */
+    /** The environments that none serves, where there are such. */
     unserved: z.array(text).optional(),
+    /** What is not as it should be and stops nothing: references of connections and channels that have no value. */
+    warnings: z.array(text).optional(),
   }),
 );

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { isObject, type Json, type JsonObject } from './json.js';
 import { principalKinds } from './principal.js';
 import { recordTypes } from './records.js';
-import { isBlank } from './text.js';
+import { isBlank, nameTrouble } from './text.js';
 
 // Requests of the REST contract. OpenAPI is generated from the schemas that validate them.
 
@@ -36,6 +36,10 @@ const printable = /^[^\u0000-\u001f\u007f]*$/;
 export const shortText = z.string().min(1).max(200).regex(printable, 'must not contain control characters');
 export const longText = z.string().max(4_000);
 const name = shortText;
+/** One that is given here first: others are compared with it, by eye and by character. */
+const newName = shortText.refine((given) => nameTrouble(given) === null, {
+  error: ({ input }) => nameTrouble(String(input)) ?? 'is no name',
+});
 
 const whole = (text: string): boolean => /^\d{1,15}$/.test(text);
 const wholeNumber = z.string().refine(whole, 'must be a whole number').transform(Number);
@@ -276,10 +280,10 @@ export const eventsQuery = z.strictObject({ run: name.optional(), type: types.op
 export const keyBody = named(
   'CreateKey',
   z.strictObject({
-    id: name,
+    id: newName,
     kind: z.enum(principalKinds),
-    roles: z.array(name).max(100).optional(),
-    permissions: z.array(name).max(100).optional(),
+    roles: z.array(newName).max(100).optional(),
+    permissions: z.array(newName).max(100).optional(),
     expiresAt: instant.optional(),
   }),
 );

@@ -19,7 +19,7 @@ export const errorTable = {
   FLOW_WITHDRAWN: { status: 409, title: 'the flow takes no new runs' },
   VERSION_SUPERSEDED: { status: 409, title: 'there is a newer version of the flow' },
   NOT_STUCK: { status: 409, title: 'the run is not stuck' },
-  ALREADY_DECIDED: { status: 409, title: 'the approval is already decided' },
+  ALREADY_DECIDED: { status: 409, title: "the approval, or this person's part of it, is decided already" },
   DIGEST_MISMATCH: { status: 409, title: 'the digest is not the one of this approval' },
   APPROVAL_REVOKED: { status: 409, title: 'the approval was revoked' },
   BATCH_REFUSED: { status: 409, title: 'one of the decisions would be refused, so none was made' },
@@ -43,7 +43,7 @@ export const errorTable = {
   RATE_LIMITED: { status: 429, title: 'more than this service takes of this kind now' },
   INTERNAL: { status: 500, title: 'something unexpected failed here' },
   EXECUTOR_FAILED: { status: 502, title: 'the executor failed' },
-  AUDIT_UNAVAILABLE: { status: 503, title: 'the audit store does not answer, so nothing runs' },
+  AUDIT_UNAVAILABLE: { status: 503, title: 'the store of runs and records does not answer' },
   ENGINE_UNAVAILABLE: { status: 503, title: 'the workflow engine does not answer' },
 } as const;
 

@@ -54,3 +54,32 @@ const readable =
 export function isBlank(text: string): boolean {
   return !readable.test(text);
 }
+
+const unseen = String.raw`\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\u2028\u2029\u2800`;
+/** What is drawn as nothing, turns the text around it or begins another line. */
+export const unseenCharacters = new RegExp(`[${unseen}]`, 'gu');
+const unseenCharacter = new RegExp(`[${unseen}]`, 'u');
+
+/** Why two texts that are shown alike could be different ones, one of them this; null: that cannot be. */
+export function hiddenTrouble(text: string): string | null {
+  if (!text.isWellFormed()) return 'holds half of a surrogate pair';
+  const hidden = unseenCharacter.exec(text)?.[0];
+  if (hidden !== undefined) return `holds ${codePointOf(hidden)}, which nobody sees: take it out`;
+  return text.normalize('NFC') === text
+    ? null
+    : 'is not in Unicode normalization form C: one that is would look the same and be another, so write it in that form';
+}
+
+/** The same of a name, which people compare by eye and the service by its characters. */
+export function nameTrouble(name: string): string | null {
+  const hidden = hiddenTrouble(name);
+  if (hidden !== null) return hidden;
+  const space = /[^\S ]/u.exec(name)?.[0];
+  if (space !== undefined)
+    return `holds ${codePointOf(space)}, which looks like a space and is another: write a space`;
+  return /^ | $| {2}/.test(name) ? 'begins or ends with a space, or holds two in a row: take them out' : null;
+}
+
+function codePointOf(char: string): string {
+  return `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
+}

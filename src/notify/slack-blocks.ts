@@ -217,8 +217,8 @@ function outcome(approval: SlackApproval): readonly JsonObject[] {
   const decided = ['approved', 'consumed', 'denied'].includes(status) && people !== '';
   const when = closedAt === null ? '' : ` at ${line(closedAt, 40)}`;
   const reasons: Readonly<Record<string, string>> = {
-    expired: 'nobody decided in time, so nothing runs',
-    revoked: 'the run ended, or left the state in which it was asked for',
+    expired: 'it was not decided in time, so nothing runs',
+    revoked: 'the run ended or left the state in which it was asked for, or the same was done meanwhile',
   };
   const word = outcomeWord(approval);
   const reason = reasons[status];

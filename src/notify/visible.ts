@@ -1,17 +1,18 @@
 import type { Json } from '../model/json.js';
+import { unseenCharacters } from '../model/text.js';
 
 // What agents write is read by people who decide on it: no character in it is drawn as nothing, turns the line around or
 // begins another one.
 
-const unseen = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2028\u2029]/gu;
-
 export function isUnseen(char: string): boolean {
-  return char.search(unseen) === 0;
+  return char.search(unseenCharacters) === 0;
 }
 
 /** One line of prose, in which such characters stand as `\u{…}`. */
 export function visible(text: string): string {
-  return text.toWellFormed().replaceAll(unseen, (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`);
+  return text
+    .toWellFormed()
+    .replaceAll(unseenCharacters, (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`);
 }
 
 /** JSON that is the same value: such characters, which only strings can hold, stand as `\uXXXX`. */

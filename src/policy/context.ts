@@ -72,6 +72,16 @@ export function warn(
   to.warnings.push(problemAt(to.source, code, path, message, at, suggested(suggestion)));
 }
 
+/** `timeout` and `timeoutMs` are two ways to say one thing. */
+export function assertOneTimeout(
+  to: Compiling,
+  { timeout, timeoutMs }: { readonly timeout?: number | undefined; readonly timeoutMs?: number | undefined },
+  path: Path,
+): void {
+  if (timeout === undefined || timeoutMs === undefined) return;
+  error(to, 'BOTH_PLACES', [...path, 'timeoutMs'], '`timeout` and `timeoutMs` say the same: keep one', 'key');
+}
+
 /** A reference to something that must exist. */
 export function assertKnown(
   to: Compiling,

@@ -1,5 +1,5 @@
 import { defaultReliability, type Executor, type Reliability, type Tier } from '../engine/plan.js';
-import { error, warn, type Compiling, type Path } from './context.js';
+import { assertOneTimeout, error, warn, type Compiling, type Path } from './context.js';
 import { assertQueue } from './gates.js';
 import { checkConnection, checkRest } from './rest.js';
 import { warnUnknownRoles } from './roles.js';
@@ -118,14 +118,7 @@ function compileReliability(
   path: Path,
 ): Reliability {
   if (shape === undefined) return defaultReliability;
-  if (shape.timeout !== undefined && shape.timeoutMs !== undefined)
-    error(
-      to,
-      'BOTH_PLACES',
-      [...path, 'timeoutMs'],
-      '`timeout` and `timeoutMs` say the same: keep one',
-      'key',
-    );
+  assertOneTimeout(to, shape, path);
   const { retry } = shape;
   return {
     timeoutMs: Math.max(shape.timeout ?? shape.timeoutMs ?? defaultReliability.timeoutMs, 1),

@@ -19,6 +19,7 @@ import { compileNotifications } from './notifications.js';
 import { assemble, type PolicyFile } from './policy-set.js';
 import type { Finding, PathSegment } from './problems.js';
 import { emptyFile, readFiles, unique, type Reading } from './reading.js';
+import { referencesOf, type ReferencePlace } from './references.js';
 import { fit } from './shape-check.js';
 import { fileShape, notificationsShape, toolShape, type ToolShape } from './shapes.js';
 import { testsShape } from './shape-tests.js';
@@ -30,6 +31,7 @@ export interface LoadedFolder {
   readonly policySet: PolicySet;
   readonly catalog: Catalog;
   readonly flows: readonly CompiledFlow[];
+  readonly references: readonly ReferencePlace[];
   readonly warnings: readonly Finding[];
 }
 
@@ -79,6 +81,7 @@ export async function loadFolder(
     policySet: whole,
     catalog: { ...catalog, policySet: whole },
     flows,
+    references: referencesOf(reading.sources),
     warnings: byFile(reading.warnings),
   };
 }

@@ -1,5 +1,5 @@
 import type { Plan } from '../engine/plan.js';
-import { assertKnown, error, warn, type Compiling, type Path } from './context.js';
+import { assertKnown, assertOneTimeout, warn, type Compiling, type Path } from './context.js';
 import type { AgentShape, WorkflowShape } from './shapes.js';
 import { checkSchema } from './tools.js';
 
@@ -23,14 +23,7 @@ export function header(to: Compiling, name: string, shape: WorkflowShape | Agent
       [...path, 'environment'],
     );
   if (shape.owner === undefined) warn(to, 'NO_OWNER', path, `flow \`${name}\` has no \`owner\``);
-  if (shape.timeout !== undefined && shape.timeoutMs !== undefined)
-    error(
-      to,
-      'BOTH_PLACES',
-      [...path, 'timeoutMs'],
-      '`timeout` and `timeoutMs` say the same: keep one',
-      'key',
-    );
+  assertOneTimeout(to, shape, path);
   return {
     v: 1,
     name,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, json, positiveMs, values, wholeMs } from './shape-basics.js';
+import { duration, identifier, json, positiveMs, values, wholeMs } from './shape-basics.js';
 
 // Guards, executors, gates and mappings.
 
@@ -15,17 +15,17 @@ export type GuardShape =
   | { kind: 'not'; guard: GuardShape };
 
 const requirement = z.union([
-  z.string().min(1),
+  identifier,
   z.strictObject({
-    kind: z.string().min(1),
+    kind: identifier,
     count: z.int().min(1).optional(),
     distinct: z.boolean().optional(),
   }),
 ]);
 export const guardShape: z.ZodType<GuardShape> = z.lazy(() =>
   z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('permission'), permission: z.string().min(1) }),
-    z.strictObject({ kind: z.literal('role'), role: z.string().min(1) }),
+    z.strictObject({ kind: z.literal('permission'), permission: identifier }),
+    z.strictObject({ kind: z.literal('role'), role: identifier }),
     z.strictObject({ kind: z.literal('expr'), expr: z.string().min(1) }),
     z.strictObject({
       kind: z.literal('evidence'),
@@ -70,13 +70,9 @@ export const reliability: z.ZodType<ReliabilityShape> = z.lazy(() =>
 );
 
 /** Approvals are counted by who gave them: nothing else may record that kind. */
-export const evidenceKind = z
-  .string()
-  .min(1)
-  .max(128)
-  .refine((kind) => kind !== 'human_request', {
-    error: 'is recorded by approvals alone: choose another name',
-  });
+export const evidenceKind = identifier.max(128).refine((kind) => kind !== 'human_request', {
+  error: 'is recorded by approvals alone: choose another name',
+});
 
 const common = {
   idempotencyKey: z.boolean().optional(),
@@ -87,7 +83,7 @@ const common = {
 export const executorShape = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('rest'),
-    connection: z.string(),
+    connection: identifier,
     method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD']),
     path: z.string().regex(/^\//, { error: 'starts with `/`: the connection holds the rest of the address' }),
     query: values.optional(),
@@ -97,14 +93,14 @@ export const executorShape = z.discriminatedUnion('kind', [
   }),
   z.strictObject({
     kind: z.literal('mcp'),
-    connection: z.string(),
+    connection: identifier,
     tool: z.string().min(1),
     map: values.optional(),
     ...common,
   }),
   z.strictObject({
     kind: z.literal('cli'),
-    connection: z.string(),
+    connection: identifier,
     args: z.array(z.union([z.string(), z.number(), z.boolean()])).optional(),
     stdin: json.optional(),
     allowDashes: z.boolean().optional(),
@@ -112,8 +108,8 @@ export const executorShape = z.discriminatedUnion('kind', [
   }),
   z.strictObject({
     kind: z.literal('human'),
-    queue: z.string().min(1).optional(),
-    roles: z.array(z.string().min(1)).min(1).optional(),
+    queue: identifier.optional(),
+    roles: z.array(identifier).min(1).optional(),
     reliability: reliability.optional(),
     evidence: evidenceKind.optional(),
   }),
@@ -140,5 +136,5 @@ const mappingSpec = z.union([
   z.strictObject({ divide: pair }),
   z.strictObject({ concat: z.array(operation).min(1) }),
 ]);
-export const mappingShape = z.record(z.string(), mappingSpec);
+export const mappingShape = z.record(identifier, mappingSpec);
 export type MappingShape = z.infer<typeof mappingShape>;

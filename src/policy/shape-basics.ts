@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import type { Json, JsonObject } from '../model/json.js';
-import { isBlank } from '../model/text.js';
+import { isBlank, nameTrouble } from '../model/text.js';
 
 // The values that every policy file is made of.
 
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /** 366 days. */
-export const longestMs = 366 * units.d;
+export const longestMs = 366 * 86_400_000;
 
 /** `200ms`, `30s`, `5m`, `2h`, `3d` to milliseconds. */
 export function durationMs(text: string): number | null {
@@ -25,8 +25,16 @@ export const duration = z
   .transform((text) => durationMs(text) ?? 0);
 export const wholeMs = z.int().min(0).max(longestMs);
 export const positiveMs = z.int().min(1).max(longestMs);
+/** Whatever is named: roles, queues, permissions, kinds of evidence. Compared character by character, and read by eye. */
+export const identifier = z
+  .string()
+  .min(1)
+  .refine((name) => nameTrouble(name) === null, {
+    error: ({ input }) => nameTrouble(String(input)) ?? 'is no name',
+    params: { finding: 'NAME_INVALID' },
+  });
 /** States and transitions: what a person can read and an address can carry. */
-export const labelShape = z.string().regex(/^(?!\s|\.{1,2}$)[^\p{Cc}\p{Cf}\p{Cs}]{1,128}(?<!\s)$/u, {
+export const labelShape = identifier.regex(/^(?!\s|\.{1,2}$)[^\p{Cc}\p{Cf}\p{Cs}]{1,128}(?<!\s)$/u, {
   error: 'is no name: 128 characters at most, no control characters, no space at either end, not `.` or `..`',
 });
 export const text = z.string().max(20_000);

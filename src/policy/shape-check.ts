@@ -88,11 +88,14 @@ function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]):
       const message = (shown: string): string =>
         own ? `${shown} ${issue.message}` : `${shown}: ${issue.message}`;
       const names = path.at(-1) === 'zone' ? Intl.supportedValuesOf('timeZone') : [];
-      return [
-        misfit(fitting, path, isEmptyGuard(issue, path) ? 'EMPTY_GUARD' : 'WRONG_VALUE', message, names),
-      ];
+      return [misfit(fitting, path, codeOf(issue, path), message, names)];
     }
   }
+}
+
+function codeOf(issue: Issue, path: readonly PathSegment[]): FindingCode {
+  if (issue.code === 'custom' && issue.params?.['finding'] === 'NAME_INVALID') return 'NAME_INVALID';
+  return isEmptyGuard(issue, path) ? 'EMPTY_GUARD' : 'WRONG_VALUE';
 }
 
 function isEmptyGuard(issue: Issue, path: readonly PathSegment[]): boolean {

@@ -10,6 +10,7 @@ import {
 import {
   acknowledge,
   duration,
+  identifier,
   labelShape,
   nameShape,
   positiveMs,
@@ -31,12 +32,12 @@ const transition = z.strictObject({
   title: text.optional(),
   description: text.optional(),
   ...sentences,
-  target: z.string(),
-  onDeny: z.string().optional(),
+  target: identifier,
+  onDeny: identifier.optional(),
   actor: z.enum(['agent', 'human', 'system', 'deterministic']).optional(),
   tier: tier.optional(),
   readOnlyBecause: reason.optional(),
-  tool: z.string().optional(),
+  tool: identifier.optional(),
   inputSchema: schema.optional(),
   outputSchema: schema.optional(),
   prefill: values.optional(),
@@ -44,7 +45,7 @@ const transition = z.strictObject({
   gate: gateShape.optional(),
   executor: executorShape.optional(),
   output: mappingShape.optional(),
-  branches: z.array(z.strictObject({ when: guardShape, target: z.string() })).optional(),
+  branches: z.array(z.strictObject({ when: guardShape, target: identifier })).optional(),
   evidence: evidenceKind.optional(),
   reliability: reliability.optional(),
   idempotencyKey: z.boolean().optional(),
@@ -74,9 +75,9 @@ const stateShape = z.strictObject({
 export type StateShape = z.infer<typeof stateShape>;
 
 const permissions = z.strictObject({
-  read: z.array(z.string()).optional(),
-  execute: z.array(z.string()).optional(),
-  deny: z.array(z.string()).optional(),
+  read: z.array(identifier).optional(),
+  execute: z.array(identifier).optional(),
+  deny: z.array(identifier).optional(),
 });
 const gates = z.union([gateShape, z.array(gateShape).min(1).max(20)]);
 
@@ -85,14 +86,14 @@ export const workflowShape = z.strictObject({
   description: text.optional(),
   tags: z.array(z.string()).optional(),
   owner: z.string().min(1).optional(),
-  environment: z.string().min(1).optional(),
+  environment: identifier.optional(),
   inputSchema: schema.optional(),
-  initialState: z.string(),
+  initialState: identifier,
   initialContext: values.optional(),
   linkFilter: z.enum(['all', 'byGuards']).optional(),
   timeout: duration.optional(),
   timeoutMs: positiveMs.optional(),
-  onTimeout: z.strictObject({ target: z.string() }).optional(),
+  onTimeout: z.strictObject({ target: identifier }).optional(),
   maxChainDepth: z.int().min(1).max(500).optional(),
   charter: z
     .strictObject({ permissions: permissions.optional(), approval_gate: gates.optional() })
@@ -108,7 +109,7 @@ export const agentShape = z.strictObject({
   title: text.optional(),
   description: text.optional(),
   tags: z.array(z.string()).optional(),
-  environment: z.string().min(1).optional(),
+  environment: identifier.optional(),
   owner: z.string().min(1).optional(),
   inputSchema: schema.optional(),
   timeout: duration.optional(),

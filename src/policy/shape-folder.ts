@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { acknowledge, duration, nameShape } from './shape-basics.js';
+import { acknowledge, duration, identifier, nameShape } from './shape-basics.js';
 import { floorShape, hoursShape } from './shape-gates.js';
 
 // What a policy file holds at its top, and what it declares besides flows and tools.
@@ -53,16 +53,14 @@ export const fileShape = z.strictObject({
   environments: z.record(nameShape, z.union([environmentShape, z.null()])).optional(),
   roles: z
     .record(
-      z.string().min(1),
+      identifier,
       z.union([
-        z.strictObject({ permissions: z.array(z.string()).optional(), hours: hoursShape.optional() }),
+        z.strictObject({ permissions: z.array(identifier).optional(), hours: hoursShape.optional() }),
         z.null(),
       ]),
     )
     .optional(),
-  queues: z
-    .record(z.string().min(1), z.strictObject({ roles: z.array(z.string().min(1)).min(1) }))
-    .optional(),
+  queues: z.record(identifier, z.strictObject({ roles: z.array(identifier).min(1) })).optional(),
   tools: z.array(z.unknown()).optional(),
   proxy: z.strictObject({ expose: z.array(z.unknown()) }).optional(),
   workflows: z.record(nameShape, z.unknown()).optional(),

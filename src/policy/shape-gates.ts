@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { readTime } from '../engine/index.js';
 import { guardShape } from './shape-actions.js';
-import { duration, tier } from './shape-basics.js';
+import { duration, identifier, tier } from './shape-basics.js';
 
 // What an effect waits for, and when people work.
 
-const roleNames = z.array(z.string().min(1)).min(1);
+const roleNames = z.array(identifier).min(1);
 
 const noTime = 'is no time: write it as `2026-12-24T18:00:00+01:00`';
 
@@ -41,11 +41,11 @@ const fraction = z
 
 const common = {
   roles: roleNames.optional(),
-  queue: z.string().min(1).optional(),
+  queue: identifier.optional(),
   quorum: z
     .strictObject({
       count: z.int().min(1).optional(),
-      perRole: z.record(z.string(), z.int().min(1).max(100)).optional(),
+      perRole: z.record(identifier, z.int().min(1).max(100)).optional(),
     })
     .optional(),
   separation: z
@@ -64,7 +64,7 @@ const common = {
 
 export const gateShape = z.strictObject({
   on: z.union([z.string().min(1), guardShape]).optional(),
-  approver_role: z.string().min(1).optional(),
+  approver_role: identifier.optional(),
   ...common,
   expiresWith: z.string().min(1).optional(),
 });

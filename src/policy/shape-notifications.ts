@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { notificationEvents } from '../model/notifications.js';
-import { acknowledge, nameShape } from './shape-basics.js';
+import { acknowledge, identifier, nameShape } from './shape-basics.js';
 
 // `notifications.yaml`: channels, and who is told through which of them.
 
@@ -30,7 +30,7 @@ const slackShape = z.strictObject({
     error: 'is no id of a Slack conversation: write `C0123456789`, not its name',
   }),
   signingSecret: secretReference,
-  users: z.record(z.string().regex(/^[A-Z0-9]{2,40}$/), z.string().min(1)).optional(),
+  users: z.record(z.string().regex(/^[A-Z0-9]{2,40}$/), identifier).optional(),
   api: z.string().min(1).optional(),
   allowPrivate: z.boolean().optional(),
 });
@@ -39,7 +39,7 @@ const emailShape = z.strictObject({
   smtp: secretReference,
   from: z.string().min(3).max(320),
   to: z
-    .array(z.union([address, z.strictObject({ address, principal: z.string().min(1) })]))
+    .array(z.union([address, z.strictObject({ address, principal: identifier })]))
     .min(1)
     .max(100),
   allowPrivate: z.boolean().optional(),
@@ -48,12 +48,12 @@ export const channelShape = z.discriminatedUnion('kind', [webhookShape, slackSha
 export type ChannelShape = z.infer<typeof channelShape>;
 
 export const routeShape = z.strictObject({
-  queue: z.string().min(1).optional(),
-  role: z.string().min(1).optional(),
-  flow: z.string().min(1).optional(),
-  environment: z.string().min(1).optional(),
+  queue: identifier.optional(),
+  role: identifier.optional(),
+  flow: identifier.optional(),
+  environment: identifier.optional(),
   events: z.array(event).min(1).optional(),
-  to: z.array(z.string().min(1)).min(1),
+  to: z.array(identifier).min(1),
 });
 
 export const notificationsShape = z.strictObject({

@@ -10,6 +10,7 @@ import {
   type Scalar,
 } from 'yaml';
 import type { Json } from '../model/json.js';
+import { hiddenTrouble } from '../model/text.js';
 import type { FindingCode } from './findings.js';
 import { pointer, type Finding, type PathSegment, type Problem } from './problems.js';
 import { composeText, lower, numberTrouble } from './yaml-text.js';
@@ -155,7 +156,7 @@ function badName(name: string): string | null {
   if (name === '__proto__') return 'cannot be a name here: choose another one';
   if (name === '') return 'is empty: a name has at least one character';
   if (name === '<<') return 'merges nothing here: write the keys out';
-  return badText(name);
+  return badText(name) ?? hiddenTrouble(name);
 }
 
 /** What neither canonical JSON nor Postgres can carry. */

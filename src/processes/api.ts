@@ -87,7 +87,7 @@ async function main(config: Config): Promise<void> {
   const feed = await makeFeed({ pool, listen: (...asked) => listen(databaseUrl, ...asked) });
   const webhookKey = makeWebhookKey(keys.signing);
   const anonymous = makeAnonymous({ chain, now: () => new Date(), log });
-  const engines = enginesOf(config);
+  const engines = enginesOf(config, pool);
   const deps: ApiDeps = {
     ...{ pool, transaction, isUnavailable },
     payloads: makePayloads({ kek: keys.kek }),
@@ -128,8 +128,8 @@ async function main(config: Config): Promise<void> {
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
 }
 
-function enginesOf({ temporal, taskQueue }: Config): ReturnType<typeof makeEngines> {
-  return makeEngines({ connection: required(temporal, 'TEMPORAL_ADDRESS'), taskQueue, log });
+function enginesOf({ temporal, taskQueue }: Config, pool: Pool): ReturnType<typeof makeEngines> {
+  return makeEngines({ connection: required(temporal, 'TEMPORAL_ADDRESS'), taskQueue, pool, log });
 }
 
 function madeOf({

@@ -1,13 +1,16 @@
 import { Connection, type ConnectionOptions } from '@temporalio/client';
 import type { Engines } from '../api/index.js';
+import type { Pool } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal-prepare.js';
+import { liveWorkers } from '../store/workers.js';
 
 // An environment is a namespace of Temporal, with our search attributes, and workers that poll it. A reload may add one.
 
 export interface EnginesOptions {
   readonly connection: ConnectionOptions;
   readonly taskQueue: string;
+  readonly pool: Pool;
   readonly log: (line: string) => void;
 }
 
@@ -22,6 +25,7 @@ const workflowTasks = 1;
 export function makeEngines({
   connection: options,
   taskQueue,
+  pool,
   log,
 }: EnginesOptions): Engines & { close(): Promise<void> } {
   const closing = new AbortController();
@@ -57,11 +61,14 @@ export function makeEngines({
       await within(prepare(namespace), patienceMs);
       return ready.has(namespace);
     },
+    // Temporal knows that somebody polled within the last minute, the store that a worker lives now: both are asked.
     unserved: async (environments) => {
-      const polled = await Promise.all(
-        environments.map((one) => isPolled(connection, namespaceOf(one), taskQueue).catch(() => false)),
-      );
-      return environments.filter((_, index) => polled[index] !== true);
+      const [workers, ...polled] = await Promise.all([
+        liveWorkers(pool),
+        ...environments.map((one) => isPolled(connection, namespaceOf(one), taskQueue).catch(() => false)),
+      ]);
+      const served = new Set(workers.flatMap((one) => one.environments));
+      return environments.filter((one, index) => polled[index] !== true || !served.has(one));
     },
     close: async () => {
       closing.abort();

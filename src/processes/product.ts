@@ -46,7 +46,7 @@ export async function bringUpProduct(boot: Boot, options: ProductOptions): Promi
   const worker = childPart(boot, 'worker', 'processes/worker.js', env, 10_500);
   await Promise.all([house.add('product', api).started, house.add('product', worker).started]);
   const url = `http://${hostToCall(config.host)}:${options.port}`;
-  await becomesReady(boot, url);
+  for (const warning of await becomesReady(boot, url)) say(`warning: ${warning}`);
   announce(boot, url);
   if (shipped && options.demo) startAgent(boot, url);
 }
@@ -82,13 +82,15 @@ async function startExamples(boot: Boot): Promise<Record<string, string>> {
 
 const hostToCall = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host);
 
-const readiness = z.looseObject({ worker: z.boolean() });
+const readiness = z.looseObject({ worker: z.boolean(), warnings: z.array(z.string()).default([]) });
 
-/** `/readyz` says that API, Postgres and Temporal answer, and its body that a worker does. */
-async function becomesReady({ config, house, say, signal }: Boot, url: string): Promise<void> {
+/** `/readyz` says that API, Postgres and Temporal answer, and its body that a worker does, and what it warns of. */
+async function becomesReady({ config, house, say, signal }: Boot, url: string): Promise<readonly string[]> {
   const started = Date.now();
   let said = started;
-  while (!(await isReady(url))) {
+  for (;;) {
+    const found = await readinessOf(url);
+    if (found !== null) return found.warnings;
     signal.throwIfAborted();
     for (const name of ['api', 'worker']) {
       if (house.deaths(name) < deathsWhileBooting) continue;
@@ -103,13 +105,14 @@ async function becomesReady({ config, house, say, signal }: Boot, url: string): 
   }
 }
 
-async function isReady(url: string): Promise<boolean> {
+/** Null: not ready. */
+async function readinessOf(url: string): Promise<z.output<typeof readiness> | null> {
   try {
     const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(3_000) });
     const body = readiness.safeParse(await response.json());
-    return response.status === 200 && body.success && body.data.worker;
+    return response.status === 200 && body.success && body.data.worker ? body.data : null;
   } catch {
-    return false;
+    return null;
   }
 }
 

@@ -12,10 +12,12 @@ import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
 import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
 import { closeExecutors } from '../executors/index.js';
+import { processReferences, unsetReferences } from '../executors/references.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { addInternalErrors } from '../store/internal-errors.js';
 import { currentPolicySet, environmentsToServe, policySetSeq } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
+import { startHeartbeat, type HeartbeatOptions } from './heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
 import { watchEventLoop } from './loop-watch.js';
 
@@ -54,7 +56,11 @@ async function main(config: Config): Promise<void> {
   } as NativeConnectionOptions);
   const activities = makeActivities(deps);
   watchEventLoop(log);
-  await serve(pool, (environment) => makeWorker(config, connection, namespaceOf(environment), activities));
+  const unset: HeartbeatOptions['unset'] = async () =>
+    unsetReferences((await deps.policySet(pool)).connections, processReferences());
+  const make = (environment: string): Promise<Worker> =>
+    makeWorker(config, connection, namespaceOf(environment), activities);
+  await serve({ pool, unset, log }, make);
   await closeExecutors();
   await connection.close();
   await pool.end();
@@ -64,13 +70,18 @@ async function main(config: Config): Promise<void> {
 const lookMs = 1_000;
 
 /** A Temporal worker for each environment, also for those that a reload adds. Ends when it is told to, or when one fails. */
-async function serve(pool: Pool, make: (environment: string) => Promise<Worker>): Promise<void> {
+async function serve(
+  { pool, unset, log }: Omit<HeartbeatOptions, 'environments'>,
+  make: (environment: string) => Promise<Worker>,
+): Promise<void> {
   const stopping = new AbortController();
   const workers = new Map<string, Worker>();
-  const running: Promise<void>[] = [];
+  const runs: Promise<void>[] = [];
   const failures: unknown[] = [];
-  const shutDown = (): void =>
-    workers.forEach((worker) => worker.getState() === 'RUNNING' && worker.shutdown());
+  const isRunning = (worker: Worker): boolean => worker.getState() === 'RUNNING';
+  const shutDown = (): void => workers.forEach((worker) => isRunning(worker) && worker.shutdown());
+  const running = (): string[] => [...workers].filter(([, one]) => isRunning(one)).map(([name]) => name);
+  const heartbeat = startHeartbeat({ pool, unset, log, environments: running });
   stop.now = () => {
     stopping.abort();
     shutDown();
@@ -83,7 +94,8 @@ async function serve(pool: Pool, make: (environment: string) => Promise<Worker>)
       failures.push(error);
       stop.now();
     };
-    running.push(worker.run().catch(failed));
+    runs.push(worker.run().catch(failed));
+    heartbeat.beat();
   };
   const look = makeLook(pool, workers, begin);
   while (!stopping.signal.aborted) {
@@ -91,7 +103,7 @@ async function serve(pool: Pool, make: (environment: string) => Promise<Worker>)
     await delay(lookMs, undefined, { signal: stopping.signal }).catch(() => undefined);
   }
   shutDown();
-  await Promise.all(running);
+  await Promise.all([heartbeat.stop(), ...runs]);
   if (failures.length > 0) throw failures[0];
 }
 

@@ -181,6 +181,7 @@ describe('from a start to an executed action', () => {
     await decide('finance', approval, { decision: 'deny', digest });
     assert.ok(!(await ids('finance')).includes(approval));
     const denied = await api.ask('finance', 'GET', '/v1/approvals?status=denied&limit=1');
+    assert.equal(denied.status, 200, denied.text);
     assert.equal(denied.body.data.length, 1);
   });
 

@@ -40,6 +40,29 @@ describe('keys are made and taken away by humans', () => {
     return key;
   };
 
+  it('names that look like others are refused, of principals, roles and permissions alike', async () => {
+    const before = await keys();
+    for (const [name, why] of [
+      ['pru\u0308fer', /normalization form C/],
+      ['prü\u200bfer', /U\+200B/],
+      ['pr\u00fcfer\u00a0', /U\+00A0/],
+      ['prüfer ', /space/],
+    ] as const)
+      for (const [field, body] of [
+        ['/id', { id: name, kind: 'human' }],
+        ['/roles/0', { id: 'p', kind: 'human', roles: [name] }],
+        ['/permissions/1', { id: 'p', kind: 'human', permissions: ['run.start', name] }],
+      ] as const) {
+        const refused = await make('admin', body);
+        assert.deepEqual(codes(refused), [422, 'REQUEST_INVALID'], refused.text);
+        assert.equal(refused.body.errors[0].pointer, field);
+        assert.match(refused.body.errors[0].message, why);
+      }
+    assert.equal(await keys(), before);
+    const plain = await make('admin', { id: 'Prüferin 2', kind: 'human', roles: ['prüfer'] });
+    assert.equal(plain.status, 201, plain.text);
+  });
+
   it('an agent or a system that holds the permission makes none, revokes none and rotates none', async () => {
     const { keyId } = (await make('admin', { id: 'victim', kind: 'human' })).body;
     for (const kind of ['agent', 'system'] as const) {

@@ -172,6 +172,55 @@ describe('countersign check', () => {
     );
   });
 
+  it('says which references have no value here, with file, line and owner, and still that the folder is valid', async () => {
+    const folder = join(root, 'referring');
+    mkdirSync(folder);
+    writeFileSync(
+      join(folder, 'connections.yaml'),
+      `connections:
+  pay: { kind: rest, baseUrl: "env://PAY_URL", headers: { Authorization: "secret://pay" } }
+  run: { kind: cli, command: run, env: { TOKEN: "env://RUN_TOKEN" } }
+`,
+    );
+    writeFileSync(
+      join(folder, 'notifications.yaml'),
+      'channels:\n  hook: { kind: webhook, url: "https://a.example", secret: "env://HOOK" }\n',
+    );
+    const secrets = mkdtempSync(join(root, 'secrets-'));
+    const warned = async (env: NodeJS.ProcessEnv): Promise<readonly string[]> => {
+      const out: string[] = [];
+      const code = await run(['check', folder], {
+        out: (line) => void out.push(line),
+        err: assert.fail,
+        env,
+      });
+      assert.equal(code, 0);
+      assert.ok(out.some((line) => line.endsWith('referring: valid')));
+      return out.filter((line) => line.includes('warning REFERENCE_UNSET'));
+    };
+    const all = await warned({ COUNTERSIGN_SECRETS: secrets });
+    assert.equal(all.length, 4, all.join('\n'));
+    for (const [at, told] of [
+      ['connections.yaml:2:', 'connection `pay`: reference `env://PAY_URL` has no value'],
+      ['connections.yaml:2:', 'connection `pay`: reference `secret://pay` cannot be read'],
+      ['connections.yaml:3:', 'connection `run`: reference `env://RUN_TOKEN` has no value'],
+      ['notifications.yaml:2:', 'channel `hook`: reference `env://HOOK` has no value'],
+    ] as const)
+      assert.ok(
+        all.some((line) => line.includes(at) && line.includes(told)),
+        `${told}\n${all.join('\n')}`,
+      );
+    writeFileSync(join(secrets, 'pay'), 'a token\n');
+    const values = {
+      PAY_URL: 'https://pay.example',
+      RUN_TOKEN: 'x',
+      HOOK: 'y',
+      COUNTERSIGN_SECRETS: secrets,
+    };
+    assert.deepEqual(await warned(values), []);
+    assert.equal((await warned({ ...values, HOOK: '' })).length, 1, 'an empty one is none');
+  });
+
   it('takes a single JSON file for JSON, wherever it is', async () => {
     const path = join(root, 'flow.json');
     writeFileSync(path, '{ "workflows": {}, } # no JSON');

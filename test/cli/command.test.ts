@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -49,8 +51,10 @@ describe('npx countersign, beside a running service', () => {
     assert.equal(approved.code, 0, approved.err);
     assert.match(approved.out, /"amount": 500/);
     assert.ok(approved.out.includes(approval.digest));
-    assert.match(approved.out, /approved: run run_\w+ is running/);
-    await api.kernel.settled();
+    assert.match(
+      approved.out,
+      /approved and executed\naction act_\w+ of bank\.pay: executed: \{"paid":true\}\nrun run_\w+ is running in state active$/,
+    );
     assert.match((await as('agent', 'get', started.id)).out, /running in state active, version 1/);
     const records = await as('auditor', 'audit', started.id);
     assert.match(records.out, /approval\.decided\s+finance \(human\)/);
@@ -64,7 +68,7 @@ describe('npx countersign, beside a running service', () => {
     const agent = await as('agent', 'approve', id);
     assert.equal(agent.code, 1);
     assert.match(agent.err, /^NOT_AN_APPROVER: only a human decides/);
-    assert.match((await as('finance', 'deny', id)).out, /denied: run/);
+    assert.match((await as('finance', 'deny', id)).out, /denied and applied: nothing runs of it$/);
     const again = await as('finance', 'approve', id, '--json');
     assert.deepEqual([again.code, JSON.parse(again.out).code], [1, 'ALREADY_DECIDED']);
     const invalid = await as('agent', 'submit', started.id, 'bank.pay', '--arguments', '{"amount": "x"}');
@@ -110,6 +114,20 @@ describe('npx countersign, beside a running service', () => {
     const ran = await countersign({ COUNTERSIGN_URL: 'http://127.0.0.1:1' }, 'get', 'a', '--key', 'x');
     assert.equal(ran.code, 1);
     assert.match(ran.err, /cannot reach .*is it running/);
+  });
+
+  it('says that what was sent may have been done, where no answer came', async () => {
+    const silent = createServer((request) => void request.socket.destroy());
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const ask = (...argv: string[]) => countersign({ COUNTERSIGN_URL: url }, ...argv, '--key', 'x');
+    const written = await ask('start', 'pay');
+    assert.equal(written.code, 1);
+    assert.match(written.err, /did not answer .*may be done all the same: look before you ask again/);
+    const read = await ask('get', 'a');
+    assert.match(read.err, /did not answer/);
+    assert.doesNotMatch(read.err, /may be done/);
+    silent.close();
   });
 
   it('finds the service of the data folder by itself', async () => {

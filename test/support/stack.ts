@@ -179,7 +179,7 @@ function readLog(home: string, name: string): string {
 
 const bootMs = 180_000;
 
-/** How often it has said that it works. `/readyz` takes a worker that died a minute ago for one that works. */
+/** How often it has said that it works. `/readyz` takes a worker that died some seconds ago for one that works. */
 function bootsOf(name: 'api' | 'worker', home: string): number {
   const line = { api: /^listening on /gm, worker: /^working on /gm }[name];
   try {

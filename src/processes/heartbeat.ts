@@ -1,0 +1,59 @@
+import { newId } from '../model/ids.js';
+import type { Pool } from '../db/index.js';
+import { deleteWorker, putWorker, type UnsetRow } from '../store/workers.js';
+
+export interface Heartbeat {
+  /** Says at once what has changed. */
+  beat(): void;
+  /** Says that this process serves nothing any more. */
+  stop(): Promise<void>;
+}
+
+export interface HeartbeatOptions {
+  readonly pool: Pool;
+  /** That this process polls now. */
+  readonly environments: () => readonly string[];
+  readonly unset: () => Promise<readonly UnsetRow[]>;
+  readonly log: (line: string) => void;
+}
+
+const beatMs = 1_000;
+
+/** Tells the store that this worker lives, and what it serves. What the store cannot take is said again a second later. */
+export function startHeartbeat({ pool, environments, unset, log }: HeartbeatOptions): Heartbeat {
+  const id = newId('svc');
+  let stopping = false;
+  let wake: () => void = () => undefined;
+  let said = '';
+  const once = async (): Promise<void> => {
+    const missing = await unset();
+    await putWorker(pool, { id, environments: environments(), unset: missing });
+    const lines = missing.map(({ connection, why }) => `connection \`${connection}\`: ${why}`).join('\n');
+    if (lines !== said && lines !== '') log(lines);
+    said = lines;
+  };
+  const pause = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, beatMs);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  const beating = (async () => {
+    while (!stopping) {
+      // The store is away: then nobody reads it either.
+      await once().catch(() => undefined);
+      if (!stopping) await pause();
+    }
+    await deleteWorker(pool, id).catch(() => undefined);
+  })();
+  return {
+    beat: () => wake(),
+    stop: async () => {
+      stopping = true;
+      wake();
+      await beating;
+    },
+  };
+}

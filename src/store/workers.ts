@@ -1,0 +1,42 @@
+import type { Json } from '../model/json.js';
+import type { Queryable } from '../db/index.js';
+
+// Each worker process says again and again that it lives. By the database's own clock.
+
+export interface WorkerRow {
+  readonly id: string;
+  readonly environments: readonly string[];
+  /** References that have no value in that process. */
+  readonly unset: readonly UnsetRow[];
+}
+
+export interface UnsetRow {
+  readonly connection: string;
+  readonly environment: string | null;
+  readonly reference: string;
+  readonly why: string;
+}
+
+/** Who has not been heard of for so long is taken for gone. */
+const goneAfter = '5 seconds';
+const forgottenAfter = '1 hour';
+
+export async function putWorker(q: Queryable, { id, environments, unset }: WorkerRow): Promise<void> {
+  await q.query(
+    `with forgotten as (delete from worker_process where seen_at < now() - interval '${forgottenAfter}' and id <> $1)
+     insert into worker_process (id, environments, unset) values ($1, $2, $3)
+     on conflict (id) do update set environments = excluded.environments, unset = excluded.unset, seen_at = now()`,
+    [id, environments, JSON.stringify(unset as unknown as Json)],
+  );
+}
+
+export async function deleteWorker(q: Queryable, id: string): Promise<void> {
+  await q.query('delete from worker_process where id = $1', [id]);
+}
+
+export async function liveWorkers(q: Queryable): Promise<readonly WorkerRow[]> {
+  const { rows } = await q.query<WorkerRow>(
+    `select id, environments, unset from worker_process where seen_at > now() - interval '${goneAfter}' order by id`,
+  );
+  return rows;
+}

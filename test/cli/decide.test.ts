@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { run } from '../../src/cli/command.js';
+import { startApi, type Harness } from '../api/harness.js';
+
+// `countersign approve` and `deny` say what became of the decision, and of what was approved: never more than the store.
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+describe('npx countersign approve', () => {
+  let api: Harness;
+  let target: Server;
+  /** Calls that wait for their answer. */
+  const asked: ServerResponse[] = [];
+  before(async () => {
+    api = await startApi();
+    target = createServer((request, response) => {
+      if (request.url === '/bad') return response.writeHead(422).end('{"why": "no such account"}');
+      asked.push(response);
+      return target.emit('asked');
+    });
+    await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve));
+    const baseUrl = `http://127.0.0.1:${(target.address() as AddressInfo).port}`;
+    const effect = (path: string, more = ''): string => `{
+            target: done, tier: reversible, ${more}
+            executor: { kind: rest, connection: bank, method: POST, path: ${path} },
+            gate: { roles: [finance.controller], timeout: { after: 1h } } }`;
+    const files: Readonly<Record<string, string>> = {
+      'connections.yaml': `connections: { bank: { kind: rest, baseUrl: "${baseUrl}", allowPrivate: true } }\n`,
+      'flows/wire.yaml': `workflows:
+  wire:
+    owner: team
+    initialState: open
+    initialContext: { level: 0 }
+    states:
+      open:
+        transitions:
+          hold: ${effect('/hold')}
+          fail: ${effect('/bad')}
+          lose: ${effect('/hold', 'reliability: { timeout: 200ms },')}
+          sink: { target: sunk, executor: { kind: noop }, tier: reversible, gate: { roles: [finance.controller], timeout: { after: 1h } } }
+          both: { target: done, executor: { kind: noop }, tier: reversible, gate: { roles: [finance.controller], quorum: { count: 2 }, timeout: { after: 1h } } }
+      sunk:
+        transitions:
+          up: { target: done, actor: deterministic, guards: [{ kind: expr, expr: "$.context.level > 1" }] }
+          down: { target: done, actor: deterministic, guards: [{ kind: expr, expr: "$.context.level < 0" }] }
+      done: { terminal: true }
+`,
+    };
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(api.home, 'policies', path)), { recursive: true });
+      writeFileSync(join(api.home, 'policies', path), text);
+    }
+    const reloaded = await api.ask('admin', 'POST', '/v1/policies/reload', {});
+    assert.equal(reloaded.status, 200, reloaded.text);
+  });
+  after(async () => {
+    target.closeAllConnections();
+    target.close();
+    await api.stop();
+  });
+
+  async function countersign(...argv: string[]): Promise<Ran> {
+    const [out, err]: [string[], string[]] = [[], []];
+    const env = { COUNTERSIGN_HOME: api.home, COUNTERSIGN_URL: api.url };
+    const terminal = {
+      ...{ out: (line: string) => void out.push(line), err: (line: string) => void err.push(line) },
+      env,
+    };
+    const code = await run([...argv, '--as', 'finance'], terminal);
+    return { code, out: out.join('\n'), err: err.join('\n') };
+  }
+
+  async function park(transition: string): Promise<{ approval: string; run: string }> {
+    const started = await api.ask('agent', 'POST', '/v1/flows/wire/runs', {});
+    assert.equal(started.status, 201, started.text);
+    const path = `/v1/runs/${started.body.run.id}/transitions/${transition}`;
+    const parked = await api.ask('agent', 'POST', path, {});
+    assert.equal(parked.status, 202, parked.text);
+    return { approval: parked.body.result.approval.id, run: started.body.run.id };
+  }
+
+  it('says that it is executing still, and where to look; and then what came of it', async () => {
+    const { approval } = await park('hold');
+    const called = once(target, 'asked');
+    const ran = await countersign('approve', approval, '--wait', '0');
+    assert.equal(ran.code, 0, ran.err);
+    assert.match(ran.out, /approved and applied, and under way still\naction act_\w+ of hold: still /);
+    const look = /look with `countersign (action) (act_\w+)`/.exec(ran.out)?.slice(1) ?? [];
+    await called;
+    assert.match((await countersign(...look)).out, /of hold: still executing/);
+    asked.pop()?.end('{"ok": true}');
+    await api.kernel.settled();
+    assert.match((await countersign(...look)).out, /of hold: executed: /);
+  });
+
+  it('waits for the outcome, and says that it was executed', async () => {
+    const { approval } = await park('hold');
+    void once(target, 'asked').then(() => asked.pop()?.end('{"ok": true}'));
+    const ran = await countersign('approve', approval);
+    assert.equal(ran.code, 0, ran.err);
+    assert.match(ran.out, /approved and executed\naction act_\w+ of hold: executed: [^\n]*ok/);
+    assert.match(ran.out, /run run_\w+ is completed in state done$/);
+  });
+
+  it('says that it failed afterwards, and why, with exit code 1', async () => {
+    const { approval } = await park('fail');
+    const ran = await countersign('approve', approval);
+    assert.equal(ran.code, 1, ran.out);
+    assert.match(
+      ran.out,
+      /approved, and then failed\naction act_\w+ of fail: failed: EXECUTOR_FAILED: .*422.*\(permanent\)/,
+    );
+    const asJson = await countersign('approve', (await park('fail')).approval, '--json');
+    const { action, approval: decided } = JSON.parse(asJson.out);
+    assert.deepEqual([asJson.code, action.status, decided.decisions[0].status], [1, 'failed', 'applied']);
+  });
+
+  it('says that nobody knows its outcome and that the run is stuck, with exit code 1', async () => {
+    const { approval } = await park('lose');
+    const ran = await countersign('approve', approval);
+    asked.pop()?.end();
+    assert.equal(ran.code, 1, ran.out);
+    assert.match(
+      ran.out,
+      /approved, and nobody knows what came of it\naction act_\w+ of lose: its outcome is unknown/,
+    );
+    assert.match(ran.out, /run run_\w+ is stuck in state open: EXECUTOR_UNKNOWN: /);
+  });
+
+  it('says that what was approved was done where the run is stuck after it', async () => {
+    const { approval } = await park('sink');
+    const ran = await countersign('approve', approval);
+    assert.equal(ran.code, 0, ran.out);
+    assert.match(ran.out, /approved and executed\n[^]*run run_\w+ is stuck in state sunk: CHAIN_NO_MATCH: /);
+  });
+
+  it('says who else it waits for, where one approval is not enough', async () => {
+    const { approval } = await park('both');
+    const ran = await countersign('approve', approval);
+    assert.equal(ran.code, 0, ran.err);
+    assert.match(
+      ran.out,
+      /your approval is applied, and the approval waits for others:\n.*1 of 2 have approved/,
+    );
+    const again = await countersign('approve', approval);
+    assert.equal(again.code, 1);
+    assert.match(
+      again.err,
+      /^ALREADY_DECIDED: `finance` has already approved this, at .*: the run has applied it$/,
+    );
+  });
+
+  it('says that a decision is durable and not applied yet, never that it is approved', async () => {
+    const [{ approval }, denied] = [await park('both'), await park('both')];
+    api.kernel.idle = true;
+    const ran = await countersign('approve', approval, '--wait', '0');
+    assert.equal(ran.code, 0, ran.err);
+    assert.match(
+      ran.out,
+      /decision dec_\w+ \(approve, by finance at [^)]+\) is durable, and not applied yet/,
+    );
+    assert.doesNotMatch(ran.out, /^approved|is applied$/m);
+    const look = /look with `countersign (decision) (dec_\w+)`/.exec(ran.out)?.slice(1) ?? [];
+    assert.match((await countersign(...look)).out, /not applied yet/);
+    // While somebody waits for it, the run takes it.
+    const waiting = countersign('deny', denied.approval);
+    api.kernel.idle = false;
+    assert.match((await waiting).out, /denied and applied: nothing runs of it$/);
+    await api.kernel.settled();
+    assert.match((await countersign(...look)).out, /dec_\w+ \(approve, .*\) is applied$/);
+  });
+
+  it('says that a decision was kept and then refused, with exit code 1', async () => {
+    const { approval, run: id } = await park('both');
+    api.kernel.idle = true;
+    const cancelled = await api.ask('admin', 'POST', `/v1/runs/${id}/cancel`, { reason: 'not wanted' });
+    assert.equal(cancelled.status, 202, cancelled.text);
+    const ran = countersign('approve', approval);
+    setImmediate(() => (api.kernel.idle = false));
+    const { code, out, err } = await ran;
+    assert.equal(code, 1, out);
+    assert.match(`${out}${err}`, /APPROVAL_REVOKED/);
+    assert.doesNotMatch(out, /approved, and|approved and/);
+  });
+
+  it('takes whole seconds to wait, and nothing else', async () => {
+    for (const wait of ['x', '-1', '1.5', '1000']) {
+      const ran = await countersign('approve', 'apr_x', `--wait=${wait}`);
+      assert.deepEqual([ran.code, /--wait is whole seconds/.test(ran.err)], [2, true], ran.err);
+    }
+  });
+});

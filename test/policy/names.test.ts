@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { checkFlowText, loadFolder, type Catalog, type Finding } from '../../src/policy/index.js';
+import { shipped } from './documents.js';
+
+// Names are compared character by character and read by eye: one that looks like another is refused where it is written.
+
+/** What is read as `prüfer` or `x y`, and is another name. */
+const odd: Readonly<Record<string, string>> = {
+  'is not in Unicode normalization form C': 'pru\u0308fer',
+  'holds U+200B': 'prü\u200bfer',
+  'holds U+202E': 'prü\u202efer',
+  'holds U+3164': 'prüfer\u3164',
+  'holds U+2800': '\u2800prüfer',
+  'holds U+FE0F': 'prüfer\ufe0f',
+};
+/** Only where it stands for a name, not for a key of somebody's data. */
+const oddSpaces: Readonly<Record<string, string>> = {
+  'holds U+00A0': 'x\u00a0y',
+  'holds U+3000': 'x\u3000y',
+  'begins or ends with a space': 'prüfer ',
+  'two in a row': 'x  y',
+};
+
+const flow = (transition: string, more = ''): string => `workflows:
+  f:
+    owner: team
+    initialState: a
+    ${more}
+    states:
+      a:
+        transitions:
+          go: { target: b, ${transition} }
+      b: { terminal: true }
+`;
+const q = (name: string): string => JSON.stringify(name);
+
+/** Every place in a flow that holds a name of somebody's choice. */
+const inFlows: Readonly<Record<string, (name: string) => string>> = {
+  'a state': (name) =>
+    `workflows: { f: { owner: t, initialState: ${q(name)}, states: { ${q(name)}: { terminal: true } } } }`,
+  'a transition': (name) =>
+    `workflows: { f: { owner: t, initialState: a, states: { a: { transitions: { ${q(name)}: { target: b } } }, b: { terminal: true } } } }`,
+  'a role of a guard': (name) => flow(`guards: [{ kind: role, role: ${q(name)} }]`),
+  'a permission of a guard': (name) => flow(`guards: [{ kind: permission, permission: ${q(name)} }]`),
+  'a kind of evidence that is recorded': (name) =>
+    flow(`tier: read_only, executor: { kind: noop }, evidence: ${q(name)}`),
+  'a kind of evidence that is asked for': (name) =>
+    flow(
+      `tier: read_only, executor: { kind: noop }, evidence: ${q(name)}, guards: [{ kind: evidence, requires: [${q(name)}] }]`,
+    ),
+  'a role of a gate': (name) => flow(`gate: { roles: [${q(name)}], timeout: { after: 1h } }`),
+  'a role of a share of a quorum': (name) =>
+    flow(`gate: { roles: [${q(name)}], quorum: { perRole: { ${q(name)}: 1 } }, timeout: { after: 1h } }`),
+  'a role of an escalation': (name) =>
+    flow(`gate: { roles: [x], timeout: { after: 1h, action: escalate, to: [${q(name)}] } }`),
+  'a queue': (name) => flow(`executor: { kind: human, queue: ${q(name)} }`),
+  'a value of the context': (name) => flow(`output: { ${q(name)}: 1 }`, `initialContext: { ${q(name)}: 0 }`),
+  'an argument': (name) =>
+    flow(`inputSchema: { type: object, properties: { ${q(name)}: { type: string } } }`),
+};
+/** Keys of data: their spaces are the author's affair. */
+const dataKeys = ['an argument'];
+
+let catalog: Catalog;
+before(async () => {
+  ({ catalog } = await shipped());
+});
+
+const errorsOf = (text: string): readonly Finding[] => {
+  const checked = checkFlowText(text, { catalog, file: 'f.yaml' });
+  return checked.status === 'invalid' ? checked.errors : [];
+};
+
+for (const [place, document] of Object.entries(inFlows))
+  describe(`a name that looks like another one, for ${place},`, () => {
+    test('is taken as it is where everybody can read it', () => {
+      for (const name of ['prüfer', 'x y', '\u7ecf\u7406', 'naïve-1'])
+        assert.deepEqual(
+          errorsOf(document(name)).filter((one) => one.code === 'NAME_INVALID'),
+          [],
+          name,
+        );
+    });
+    const refused = { ...odd, ...(dataKeys.includes(place) ? {} : oddSpaces) };
+    for (const [why, name] of Object.entries(refused))
+      test(`is refused, for it ${why}`, () => {
+        const found = errorsOf(document(name));
+        const told = found.filter((one) => one.code === 'NAME_INVALID');
+        assert.ok(told.length > 0, JSON.stringify(found, null, 1));
+        assert.ok(
+          told.every((one) => one.message.includes(why) || place === 'a state' || place === 'a transition'),
+          JSON.stringify(told),
+        );
+      });
+  });
+
+describe('a folder with such a name', () => {
+  const made: string[] = [];
+  after(() => Promise.all(made.map((path) => rm(path, { recursive: true, force: true }))));
+
+  async function load(files: Readonly<Record<string, string>>): ReturnType<typeof loadFolder> {
+    const root = await mkdtemp(join(tmpdir(), 'countersign-names-'));
+    made.push(root);
+    for (const [path, text] of Object.entries(files)) {
+      await mkdir(dirname(join(root, path)), { recursive: true });
+      await writeFile(join(root, path), text);
+    }
+    return loadFolder(root);
+  }
+
+  const inFolders: Readonly<Record<string, (name: string) => Readonly<Record<string, string>>>> = {
+    'a role': (name) => ({ 'roles.yaml': `roles: { ${q(name)}: { permissions: [] } }\n` }),
+    'a permission of a role': (name) => ({ 'roles.yaml': `roles: { r: { permissions: [${q(name)}] } }\n` }),
+    'a queue': (name) => ({ 'roles.yaml': `queues: { ${q(name)}: { roles: [r] } }\n` }),
+    'a role of a queue': (name) => ({ 'roles.yaml': `queues: { q: { roles: [${q(name)}] } }\n` }),
+    'a role of a floor': (name) => ({
+      'environments.yaml': `environments: { dev: { gates: [{ roles: [${q(name)}] }] } }\n`,
+    }),
+    'a person of a channel': (name) => ({
+      'notifications.yaml': `channels: { s: { kind: slack, token: env://T, channel: C01, signingSecret: env://S, users: { U01: ${q(name)} } } }\nroutes: []\n`,
+    }),
+  };
+  for (const [place, files] of Object.entries(inFolders))
+    test(`does not load, and says so: ${place}`, async () => {
+      const right = await load(files('prüfer'));
+      assert.equal(right.status, 'loaded', JSON.stringify(right));
+      for (const [why, name] of Object.entries({ ...odd, ...oddSpaces })) {
+        const wrong = await load(files(name));
+        assert.equal(wrong.status, 'invalid', why);
+        const errors = wrong.status === 'invalid' ? wrong.errors : [];
+        assert.ok(
+          errors.some((one) => one.code === 'NAME_INVALID' && one.message.includes(why)),
+          JSON.stringify(errors),
+        );
+      }
+    });
+});
