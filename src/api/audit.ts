@@ -4,6 +4,7 @@ import * as answers from '../model/api-answers.js';
 import { readEntry, readRecords, type RecordFilter } from '../audit/index.js';
 import { decodeCursor, encodeCursor } from '../store/cursor.js';
 import { answer, route, type Call, type Reply, type Route } from './call.js';
+import { storable } from './inbox.js';
 import { badCursor, notFound, problem, type Problem } from './problem.js';
 import { reconstruct } from './reconstruction.js';
 import { visibleRun } from './run-body.js';
@@ -123,21 +124,23 @@ async function page(
   const [afterIndex, asOf] = from ?? [];
   if (typeof afterIndex !== 'number' || typeof asOf !== 'number') return badCursor();
   const { actor, type, verdict } = query;
-  const { items, asOfSize } = await readRecords(call.deps.pool, {
+  const {
+    items: data,
+    asOfSize,
+    more,
+  } = await readRecords(call.deps.pool, {
     ...scope,
     ...(actor === undefined ? {} : { actor }),
     ...(type === undefined ? { notType: unlisted } : { type }),
     ...(verdict === undefined ? {} : { verdict }),
-    ...(query.from === undefined ? {} : { from: query.from }),
-    ...(query.to === undefined ? {} : { to: query.to }),
+    ...(query.from === undefined ? {} : { from: storable(query.from) }),
+    ...(query.to === undefined ? {} : { to: storable(query.to) }),
     afterIndex,
     ...(asOf < 0 ? {} : { asOfSize: asOf }),
-    limit: query.limit + 1,
+    limit: query.limit,
   });
-  const data = items.slice(0, query.limit);
   const last = data.at(-1);
-  const nextCursor =
-    items.length > query.limit && last !== undefined ? encodeCursor([last.index, asOfSize]) : null;
+  const nextCursor = more && last !== undefined ? encodeCursor([last.index, asOfSize]) : null;
   return answer(200, { data, nextCursor, asOfSize });
 }
 

@@ -99,7 +99,7 @@ function makeTail(pool: Pool, onGrowth: (items: readonly AuditItem[]) => void, o
       return bell.ring();
     }
     const from = end;
-    const { items } = await readRecords(pool, { afterIndex: from - 1, limit: batch });
+    const { items, more } = await readRecords(pool, { afterIndex: from - 1, limit: batch });
     // All had left meanwhile, and others may have come.
     if (end !== from) return void (again = true);
     if (items.length === 0) return;
@@ -107,7 +107,7 @@ function makeTail(pool: Pool, onGrowth: (items: readonly AuditItem[]) => void, o
     kept.push(...items);
     kept.splice(0, Math.max(0, kept.length - keptRecords));
     end = from + items.length;
-    again ||= items.length === batch;
+    again ||= more;
     bell.ring();
   };
   const wake = (): void => {

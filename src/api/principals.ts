@@ -26,6 +26,7 @@ import {
   type Reply,
   type Route,
 } from './call.js';
+import { storable } from './inbox.js';
 import { badCursor, invalid, notFound, problem } from './problem.js';
 
 export const principalRoutes: readonly Route[] = [
@@ -90,7 +91,7 @@ export const principalRoutes: readonly Route[] = [
 ];
 
 async function create(call: Call, body: z.output<typeof api.keyBody>): Promise<Reply> {
-  const expiresAt = body.expiresAt === undefined ? null : new Date(body.expiresAt).toISOString();
+  const expiresAt = body.expiresAt === undefined ? null : storable(body.expiresAt);
   if (expiresAt !== null && Date.parse(expiresAt) <= call.deps.now().getTime()) {
     return invalid('`expiresAt` is in the past', [
       { pointer: '/expiresAt', message: 'must be in the future' },

@@ -1,8 +1,10 @@
 import { readRecords, type AuditItem } from '../audit/index.js';
 import type { Json, JsonObject } from '../model/json.js';
+import { mostAnswerBytes } from '../model/limits.js';
 import type { PayloadRef } from '../model/records.js';
 import type { RunRow } from '../store/runs.js';
 import type { ApiDeps } from './deps.js';
+import { makeLimit } from './lanes.js';
 import { showAll } from './reconstruction-values.js';
 
 /** One action as the record tells it; payloads by reference until they are read. */
@@ -33,56 +35,97 @@ export interface Told {
 }
 
 const pageSize = 500;
+/** Read at a time by one process, since each takes as much memory as some answers. */
+const readers = makeLimit(4);
 
 /** Rebuilt from the record alone, in its own order (EVIDENCE.md, "Reading"). */
-export async function reconstruct(deps: ApiDeps, row: RunRow): Promise<JsonObject> {
-  const items: AuditItem[] = [];
-  for (;;) {
-    const { items: more } = await readRecords(deps.pool, {
+export function reconstruct(deps: ApiDeps, row: RunRow): Promise<JsonObject> {
+  return readers(async () => {
+    const telling = beginTelling();
+    for (let afterIndex = -1; ;) {
+      const { items, more } = await readRecords(deps.pool, { run: row.id, afterIndex, limit: pageSize });
+      for (const item of items) telling.take(item);
+      afterIndex = items.at(-1)?.index ?? afterIndex;
+      if (!more) break;
+    }
+    const actions = await showAll(deps, telling.told);
+    const sum = (of: 'omitted' | 'expected' | 'missing'): number =>
+      actions.reduce((total, action) => total + action[of], 0);
+    const [expected, missing] = [sum('expected'), sum('missing')];
+    const omitted = sum('omitted') + telling.omitted();
+    return {
       run: row.id,
-      afterIndex: items.at(-1)?.index ?? -1,
-      limit: pageSize,
-    });
-    items.push(...more);
-    if (more.length < pageSize) break;
-  }
-  const actions = await showAll(deps, tell(items));
-  const omitted = actions.reduce((sum, one) => sum + one.omitted, 0);
-  const expected = actions.reduce((sum, one) => sum + one.expected, 0);
-  const missing = actions.reduce((sum, one) => sum + one.missing, 0);
-  const score = expected === 0 ? 1 : Math.round(((expected - missing) / expected) * 1_000) / 1_000;
-  return {
-    run: row.id,
-    traceId: row.traceId,
-    complete: missing === 0,
-    score,
-    ...(omitted === 0 ? {} : { omitted }),
-    actions: actions.map((one) => one.body),
-  };
+      traceId: row.traceId,
+      complete: missing === 0,
+      score: expected === 0 ? 1 : Math.round(((expected - missing) / expected) * 1_000) / 1_000,
+      ...(omitted === 0 ? {} : { omitted }),
+      actions: actions.map(({ body }) => body),
+    };
+  });
 }
 
-/** Pure: records of one run, in the order of its chain, to the actions that they are about. */
-export function tell(items: readonly AuditItem[]): Told[] {
+interface Telling {
+  /** Records of one run, in the order of its chain. */
+  take(item: AuditItem): void;
+  readonly told: readonly Told[];
+  /** Verdicts that stand without what they read: it is in their records. */
+  omitted(): number;
+}
+
+/** To the actions that the records are about. */
+function beginTelling(): Telling {
   const told: Told[] = [];
+  const byId = new Map<string, Told>();
+  /** Requests of which no record has named the action yet, by transition. */
+  const unnamed = new Map<string, Set<Told>>();
+  const verdictOf = withinBudget();
   let current: Told | null = null;
   let loose: JsonObject[] = [];
-  for (const item of items) {
+  const add = (item: AuditItem, transition: string): Told => {
+    const added = begin(item, transition);
+    told.push(added);
+    unnamed.set(transition, (unnamed.get(transition) ?? new Set()).add(added));
+    return added;
+  };
+  /** By its id; else the request that it belongs to; else one that nobody requested, such as an onEnter. */
+  const find = (item: AuditItem, id: string, transition: string): Told => {
+    const known = byId.get(id);
+    if (known !== undefined) return known;
+    const open = [...(unnamed.get(transition) ?? [])].filter(({ errors }) => errors.length === 0);
+    const asked = open.find(({ refs }) => isSame(refs, refsOf(item)));
+    const found = asked ?? open.find((each) => each === current) ?? add(item, transition);
+    unnamed.get(transition)?.delete(found);
+    found.id = id;
+    byId.set(id, found);
+    return found;
+  };
+  const take = (item: AuditItem): void => {
     const transition = textOf(item.action, 'transition');
     const id = textOf(item.action, 'id');
-    if (item.type === 'transition.requested') told.push((current = begin(item, transition)));
+    if (item.type === 'transition.requested') current = add(item, transition);
     else if (item.type === 'chain.step') {
-      told.push((current = begin(item, transition)));
+      current = add(item, transition);
       current.policy.push(...loose);
       loose = [];
-    } else if (transition === '') continue;
+    } else if (transition === '') return;
     else if (id === '' && item.type === 'guard.evaluated' && item.actor['kind'] === 'runtime')
       loose.push(verdictOf(item));
     else {
-      const about: Told | null = id === '' ? current : find(told, current, item, id, transition);
-      if (about !== null) note(about, item);
+      const about = id === '' ? current : find(item, id, transition);
+      if (about === null) return;
+      note(about, item, verdictOf);
+      if (about.errors.length > 0) unnamed.get(transition)?.delete(about);
     }
-  }
-  return told;
+  };
+  return { take, told, omitted: verdictOf.omitted };
+}
+
+/** Of the same values: each request has payloads of its own. */
+function isSame(some: readonly PayloadRef[], others: readonly PayloadRef[]): boolean {
+  return (
+    some.length > 0 &&
+    some.every(({ payload, role }) => others.some((o) => o.payload === payload && o.role === role))
+  );
 }
 
 function begin(item: AuditItem, transition: string): Told {
@@ -105,19 +148,7 @@ function begin(item: AuditItem, transition: string): Told {
   };
 }
 
-/** By its id; else the request that it belongs to; else one that nobody requested, such as an onEnter. */
-function find(told: Told[], current: Told | null, item: AuditItem, id: string, transition: string): Told {
-  const known = told.find((one) => one.id === id);
-  if (known !== undefined) return known;
-  const open =
-    current?.id === null && current.transition === transition && current.errors.length === 0 ? current : null;
-  const found = open ?? begin(item, transition);
-  if (open === null) told.push(found);
-  found.id = id;
-  return found;
-}
-
-function note(told: Told, item: AuditItem): void {
+function note(told: Told, item: AuditItem, verdictOf: (item: AuditItem) => JsonObject): void {
   told.tool = told.tool ?? (textOf(item.action, 'tool') || null);
   switch (item.type) {
     case 'guard.evaluated':
@@ -149,6 +180,7 @@ function note(told: Told, item: AuditItem): void {
         digest: textOf(item.data, 'digest'),
         reason: refsOf(item).find((ref) => ref.role === 'reason') ?? null,
       };
+      if (told.approval.decision === 'deny') told.settledAt = item.time;
       return;
     case 'run.transitioned':
       told.settledAt = told.settledAt ?? item.time;
@@ -181,14 +213,23 @@ function noteExecution(told: Told, item: AuditItem): void {
   } else if (item.type === 'approval.expired' || item.type === 'approval.revoked') told.settledAt = item.time;
 }
 
-function verdictOf(item: AuditItem): JsonObject {
-  return {
-    rule: textOf(item.policy, 'rule'),
-    verdict: textOf(item.policy, 'verdict'),
-    reason: textOf(item.policy, 'reason'),
-    ...item.data,
-    at: item.time,
+/** With what it read, as far as one answer carries it; from there on its record has that, and is named. */
+function withinBudget(): { (item: AuditItem): JsonObject; omitted: () => number } {
+  let left = mostAnswerBytes;
+  let omitted = 0;
+  const verdictOf = (item: AuditItem): JsonObject => {
+    const verdict = {
+      rule: textOf(item.policy, 'rule'),
+      verdict: textOf(item.policy, 'verdict'),
+      reason: textOf(item.policy, 'reason'),
+      at: item.time,
+    };
+    left -= Buffer.byteLength(JSON.stringify(item.data));
+    if (left >= 0) return { ...verdict, ...item.data, at: item.time };
+    omitted += 1;
+    return { ...verdict, record: item.id };
   };
+  return Object.assign(verdictOf, { omitted: () => omitted });
 }
 
 function refsOf(item: AuditItem): PayloadRef[] {

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../model/json.js';
+import { mostAnswerBytes } from '../model/limits.js';
 import type { Pool } from '../db/index.js';
 import { storedText } from './append.js';
 import { sequence } from './sequencer.js';
@@ -42,21 +43,30 @@ export interface RecordFilter {
   readonly limit: number;
 }
 
+export interface RecordPage {
+  readonly items: AuditItem[];
+  readonly asOfSize: number;
+  /** Others follow: the page ends at its limit, or where its records would be more than one answer carries. */
+  readonly more: boolean;
+}
+
 interface Row {
   readonly index: number;
   readonly body: Buffer;
   readonly hash: Buffer;
+  readonly found: number;
 }
 
 /** Records by global index. What is durable is indexed first, so a caller finds what it has just done. */
-export async function readRecords(
-  pool: Pool,
-  filter: RecordFilter,
-): Promise<{ items: AuditItem[]; asOfSize: number }> {
+export async function readRecords(pool: Pool, filter: RecordFilter): Promise<RecordPage> {
   const size = await sequence(pool);
   const asOfSize = Math.min(filter.asOfSize ?? size, size);
   const { rows } = await pool.query<Row>(
-    `select l.index, r.body, r.hash
+    `select index, body, hash, found from (
+     select index, body, hash, count(*) over ()::int as found,
+            sum(octet_length(body)) over (order by index) - octet_length(body) as before,
+            row_number() over (order by index) as place from (
+     select l.index, r.body, r.hash
        from audit_log l join audit_record r on r.seq = l.seq
       where l.index > $1 and l.index < $2
         and ($3::text is null or r.run = $3 or ($4 and r.about = $3))
@@ -68,7 +78,9 @@ export async function readRecords(
         and ($10::timestamptz is null or r.time >= $10)
         and ($11::timestamptz is null or r.time <= $11)
       order by l.index
-      limit $12`,
+      limit $12 + 1) as matching) as counted
+      where place <= $12 and (place = 1 or before + octet_length(body) <= $13)
+      order by index`,
     [
       filter.afterIndex ?? -1,
       asOfSize,
@@ -82,9 +94,10 @@ export async function readRecords(
       filter.from ?? null,
       filter.to ?? null,
       filter.limit,
+      mostAnswerBytes,
     ],
   );
-  return { items: rows.map(toItem), asOfSize };
+  return { items: rows.map(toItem), asOfSize, more: (rows[0]?.found ?? 0) > rows.length };
 }
 
 /** The exact bytes of one record; null where the log is shorter. */

@@ -20,7 +20,8 @@ export function decodeTimeCursor(cursor: string): readonly [time: string, id: st
 
 /** As this service writes times. */
 export function isTime(text: string): boolean {
-  return isoTime.test(text) && !Number.isNaN(Date.parse(text));
+  // Postgres has no year 0.
+  return isoTime.test(text) && !text.startsWith('0000') && !Number.isNaN(Date.parse(text));
 }
 
 const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { appendRun } from '../../src/audit/index.js';
+import { withTransaction } from '../../src/db/index.js';
 import { mostAnswerBytes } from '../../src/model/limits.js';
+import { getRun } from '../../src/store/runs.js';
+import { scopeOf } from '../../src/activities/attempt-facts.js';
+import { fact } from '../audit/facts.js';
 import { startApi, type Harness } from './harness.js';
 
 describe('an answer is no larger than this service carries', () => {
@@ -75,5 +80,48 @@ describe('an answer is no larger than this service carries', () => {
     const erased = (await api.ask('auditor', 'GET', path)).body;
     assert.deepEqual([erased.omitted, erased.complete], [undefined, false]);
     assert.ok(erased.actions[5].missing.includes('input'));
+  });
+
+  it('so neither a page of records nor a reconstruction is, whatever its guards have read', async () => {
+    const run = await start();
+    const row = await getRun(api.database.pool, run);
+    assert.ok(row);
+    const reads = Array.from({ length: 25 }, (_, n) => ({
+      path: `$.arguments.${n}`,
+      value: 'x'.repeat(1_900),
+    }));
+    const count = 120;
+    const guards = Array.from({ length: count }, (_, n) =>
+      fact(`guard ${n}`, {
+        type: 'guard.evaluated',
+        action: { transition: 'bank.pay' },
+        policy: { rule: `guard ${n}`, verdict: 'fail', reason: 'too much' },
+        data: { index: n, reads },
+      }),
+    );
+    const asked = fact('asked', { type: 'transition.requested', action: { transition: 'bank.pay' } });
+    await withTransaction(api.database.pool, (tx) => appendRun(tx, scopeOf(row), [asked, ...guards]));
+    const rebuilt = await api.ask('auditor', 'GET', `/v1/runs/${run}/reconstruction`);
+    assert.ok(rebuilt.text.length < mostAnswerBytes + 100_000, `${rebuilt.text.length} bytes`);
+    const { policy } = rebuilt.body.actions.at(-1);
+    const whole = policy.filter((verdict: any) => verdict.reads !== undefined);
+    assert.equal(policy.length, count);
+    assert.ok(whole.length > 50 && whole.length < count, `${whole.length} with what they read`);
+    assert.equal(rebuilt.body.omitted, count - whole.length);
+    const last = policy.at(-1);
+    assert.deepEqual([last.rule, last.verdict, last.reason], ['guard 119', 'fail', 'too much']);
+
+    const listed: string[] = [];
+    let pages = 0;
+    for (let cursor = ''; ; pages += 1) {
+      const page = await api.ask('auditor', 'GET', `/v1/runs/${run}/audit?limit=500${cursor}`);
+      assert.ok(page.text.length < mostAnswerBytes + 100_000, `${page.text.length} bytes`);
+      listed.push(...page.body.data.map((item: any) => item.id as string));
+      if (page.body.nextCursor === null) break;
+      cursor = `&cursor=${page.body.nextCursor as string}`;
+    }
+    assert.ok(pages >= 1 && listed.includes(last.record));
+    assert.equal(new Set(listed).size, listed.length);
+    assert.ok(listed.length > count);
   });
 });

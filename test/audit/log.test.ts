@@ -114,6 +114,7 @@ describe('reading', () => {
 
   test('pages by index, pinned to a size', async () => {
     const first = await readRecords(database.pool, { limit: 2 });
+    assert.deepEqual([first.items.length, first.more], [2, true]);
     const second = await readRecords(database.pool, {
       limit: 50,
       afterIndex: first.items.at(-1)?.index ?? 0,
@@ -123,6 +124,7 @@ describe('reading', () => {
       [...first.items, ...second.items].map((one) => one.index),
       [0, 1, 2, 3, 4],
     );
+    assert.equal(second.more, false);
     await withTransaction(database.pool, (tx) => appendRun(tx, scope('run_c'), [fact('1')]));
     assert.equal((await readRecords(database.pool, { limit: 50, asOfSize: first.asOfSize })).items.length, 5);
     assert.equal((await readRecords(database.pool, { limit: 50 })).items.length, 6);
