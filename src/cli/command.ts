@@ -4,8 +4,8 @@ import { inboxCommands } from './inbox.js';
 import { keyCommands } from './keys.js';
 import { options, parse, type Command, type Shown, type Terminal, type Values } from './options.js';
 import { all, remote } from './remote.js';
-import { CliError, type Api } from './rest.js';
-import { showRecord, showRun } from './show.js';
+import { CliError, type Api, type JsonText } from './rest.js';
+import { harmlessLine, showRecord, showRun } from './show.js';
 import { simulateCommand } from './simulate.js';
 import { testCommand } from './test.js';
 
@@ -37,7 +37,8 @@ const commands: Readonly<Record<string, Command>> = {
 };
 
 /** Exit codes: 0 it worked, 1 it did not, 2 it was not asked rightly. */
-export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
+export async function run(argv: readonly string[], raw: Terminal): Promise<number> {
+  const terminal = harmless(raw);
   const [name = '', ...rest] = argv;
   if (['', 'help', '--help', '-h'].includes(name)) {
     (name === '' ? terminal.err : terminal.out)(usage());
@@ -77,6 +78,13 @@ async function runCommand(name: string, rest: readonly string[], terminal: Termi
   return shown.exitCode ?? 0;
 }
 
+/** Whatever others wrote, a target or a service: it moves no cursor and turns no text around. */
+function harmless({ out, err, env }: Terminal): Terminal {
+  const cleaned = (write: (line: string) => void) => (text: string) =>
+    write(text.split('\n').map(harmlessLine).join('\n'));
+  return { out: cleaned(out), err: cleaned(err), env };
+}
+
 const everywhere: readonly string[] = ['url', 'key', 'as', 'json', 'help'];
 
 function allowed(command: Command, option: string): boolean {
@@ -111,12 +119,15 @@ function shownRun(body: JsonObject): Shown {
 async function start(api: Api, [flow = '']: readonly string[], values: Values): Promise<Shown> {
   const { environment, version, mode } = values;
   return shownRun(
-    await api.post(`/v1/flows/${encodeURIComponent(flow)}/runs`, {
-      input: jsonOption('input', values.input),
-      ...(environment === undefined ? {} : { environment }),
-      ...(version === undefined ? {} : { version: numberOption('version', version) }),
-      ...(mode === undefined ? {} : { mode }),
-    }),
+    await api.post(
+      `/v1/flows/${encodeURIComponent(flow)}/runs`,
+      {
+        ...(environment === undefined ? {} : { environment }),
+        ...(version === undefined ? {} : { version: numberOption('version', version) }),
+        ...(mode === undefined ? {} : { mode }),
+      },
+      { input: jsonOption('input', values.input) },
+    ),
   );
 }
 
@@ -127,22 +138,27 @@ async function submit(
 ): Promise<Shown> {
   const expected = values['expected-version'];
   return shownRun(
-    await api.post(`/v1/runs/${encodeURIComponent(run)}/transitions/${encodeURIComponent(transition)}`, {
-      arguments: jsonOption('arguments', values.arguments),
-      ...(expected === undefined ? {} : { expectedVersion: numberOption('expected-version', expected) }),
-    }),
+    await api.post(
+      `/v1/runs/${encodeURIComponent(run)}/transitions/${encodeURIComponent(transition)}`,
+      expected === undefined ? {} : { expectedVersion: numberOption('expected-version', expected) },
+      { arguments: jsonOption('arguments', values.arguments) },
+    ),
   );
 }
 
-function jsonOption(name: string, given: string | undefined): JsonObject {
+/**
+ * The text as it was given, once it is known to be one JSON object: the service reads it, and refuses what two readers could
+ * understand differently. Reading it here would round its numbers and drop names that stand twice.
+ */
+function jsonOption(name: string, given = '{}'): JsonText {
   let value: Json;
   try {
-    value = JSON.parse(given ?? '{}') as Json;
+    value = JSON.parse(given) as Json;
   } catch (error) {
     throw new CliError(`--${name} is not JSON: ${error instanceof Error ? error.message : String(error)}`, 2);
   }
-  if (!isObject(value)) throw new CliError(`--${name} must be a JSON object, it is \`${given ?? ''}\``, 2);
-  return value;
+  if (!isObject(value)) throw new CliError(`--${name} must be a JSON object, it is \`${given}\``, 2);
+  return { text: given };
 }
 
 function numberOption(name: string, given: string): number {

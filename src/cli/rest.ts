@@ -25,7 +25,13 @@ export interface Target {
 
 export interface Api {
   get(path: string): Promise<JsonObject>;
-  post(path: string, body: JsonObject): Promise<JsonObject>;
+  /** `texts` are sent as they were written. */
+  post(path: string, body: JsonObject, texts?: Readonly<Record<string, JsonText>>): Promise<JsonObject>;
+}
+
+/** One JSON object, in the words of whoever wrote it. */
+export interface JsonText {
+  readonly text: string;
 }
 
 const timeoutMs = 60_000;
@@ -43,13 +49,19 @@ export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
   };
   return {
     get: (path) => call(path, { method: 'GET' }),
-    post: (path, body) =>
+    post: (path, body, texts = {}) =>
       call(path, {
         method: 'POST',
         headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
-        body: JSON.stringify(body),
+        body: bodyText(body, texts),
       }),
   };
+}
+
+function bodyText(body: JsonObject, texts: Readonly<Record<string, JsonText>>): string {
+  const values = Object.entries(body).map(([name, value]) => [name, JSON.stringify(value)]);
+  const written = Object.entries(texts).map(([name, { text }]) => [name, text]);
+  return `{${[...values, ...written].map(([name, text]) => `${JSON.stringify(name)}:${text ?? 'null'}`).join(',')}}`;
 }
 
 async function request(

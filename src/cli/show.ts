@@ -118,3 +118,13 @@ export function text(value: Json | undefined): string {
 function clean(value: string): string {
   return value.replaceAll(unseenCharacters, (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`);
 }
+
+/** What a terminal would obey, or draws as nothing, as JSON writes it: JSON stays the JSON that it was. */
+export function harmlessLine(line: string): string {
+  return line.replaceAll(unseenCharacters, (char) =>
+    Array.from(
+      { length: char.length },
+      (_, at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );
+}

@@ -75,6 +75,34 @@ describe('npx countersign, beside a running service', () => {
     assert.match(invalid.err, /INPUT_INVALID[^]*\/arguments\/amount/);
   });
 
+  it('asks for exactly what was written, and leaves it to the service to refuse it', async () => {
+    const { run: started } = await json('agent', 'start', 'pay');
+    for (const [given, told] of [
+      ['{"amount": 1e400}', /MALFORMED|REQUEST_INVALID|INPUT_INVALID/],
+      ['{"amount": 500, "amount": 2}', /REQUEST_INVALID/],
+      ['{"amount": 9007199254740993}', /REQUEST_INVALID/],
+    ] as const) {
+      const ran = await as('agent', 'submit', started.id, 'bank.pay', '--arguments', given);
+      assert.deepEqual([ran.code, told.test(ran.err)], [1, true], ran.err);
+    }
+    const twice = await as('agent', 'start', 'pay', '--input', '{"a": 1, "a": 2}');
+    assert.match(twice.err, /REQUEST_INVALID/);
+    const two = await as('agent', 'submit', started.id, 'bank.pay', '--arguments', '{"amount": 1}, "x": {}');
+    assert.deepEqual([two.code, /is not JSON/.test(two.err)], [2, true], two.err);
+  });
+
+  it('prints nothing that a terminal obeys, whoever wrote it', async () => {
+    const { run: started } = await json('agent', 'start', 'pay');
+    const dressed = 'EUR\u009b2K\u202e';
+    for (const flags of [[], ['--json']]) {
+      const args = JSON.stringify({ amount: 1, currency: dressed });
+      const ran = await as('agent', 'submit', started.id, 'bank.pay', '--arguments', args, ...flags);
+      const refused = await as('agent', 'submit', started.id, `bank${dressed}`, ...flags);
+      for (const text of [ran.out, ran.err, refused.out, refused.err])
+        assert.doesNotMatch(text, /[\p{Cf}\u007f-\u009f]/u);
+    }
+  });
+
   it('shows the signing keys, makes a new one and retires the others, for operators alone', async () => {
     const [before] = (await json('auditor', 'keys', 'list')).data;
     assert.match((await as('agent', 'keys', 'rotate')).err, /^FORBIDDEN/);
