@@ -117,7 +117,7 @@ describe('from a start to an executed action', () => {
     const { run, approval } = await park();
     await api.database.asSuperuser(
       `insert into approval select 'apr_old' || n, run, action, flow, environment, transition, 'denied', roles, requested_by,
-         requested_at + n * interval '1 second', expires_at, digest, json_build_object('of', repeat('x', 20000)), updated_at,
+         requested_at + n * interval '1 second', expires_at, digest, (doc::jsonb || jsonb_build_object('of', repeat('x', 20000)))::json, updated_at,
          tool, tier, risk, search, escalated_at, now(), 'denied' from approval, generate_series(1, 600) n where id = $1`,
       [approval],
     );

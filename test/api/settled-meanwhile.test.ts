@@ -62,6 +62,7 @@ describe('an approval that is settled while a request about it is under way', ()
     assert.equal(meanwhile, null);
     assert.equal(asked.status, 202, asked.text);
     const { approval } = asked.body.result;
+    await api.kernel.settled();
     const decided = (await api.ask('finance', 'GET', `/v1/approvals/${approval.id}`)).body;
     assert.equal(decided.status, 'consumed');
     assert.deepEqual(
