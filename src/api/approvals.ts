@@ -101,11 +101,11 @@ async function read(call: Call, id: string, wait: number | undefined): Promise<R
   await noteView(call, first);
   const patience = patienceOf(call, wait);
   if (patience.ms === 0) return answer(200, await bodyOf(call.deps, first, call.principal));
-  await watchRun(call, first.row.run, patience, async () => {
+  const denied = await watchRun(call, first.row.run, patience, async () => {
     const now = await visibleApproval(call, id);
     return now.kind === 'problem' || !isOpen(now.row.status);
   });
-  const found = await visibleApproval(call, id);
+  const found = denied ?? (await visibleApproval(call, id));
   if (found.kind === 'problem') return found;
   return answer(200, await bodyOf(call.deps, found, call.principal), patience.headers);
 }

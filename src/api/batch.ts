@@ -8,6 +8,7 @@ import { visibleApproval, type FoundApproval } from './approval-body.js';
 import { issueToken, tokenHolds } from './batch-token.js';
 import { answer, effectId, jsonBody, route, type Call, type Reply, type Route } from './call.js';
 import { decide, judge, refuse, tellDecider } from './decide.js';
+import { authenticate } from './identify.js';
 import { inLanes } from './lanes.js';
 import { invalid, problem, statusOf, type Problem } from './problem.js';
 
@@ -180,9 +181,16 @@ async function untried({ call, refused }: Checked, silent: Reply | null): Promis
   return (await getDecision(call.deps.pool, effectId(call, 'dec'))) === null ? silent : null;
 }
 
-/** What was refused in advance is not asked of the run; all else is decided as a single decision is. */
+/**
+ * What was refused in advance is not asked of the run; all else is decided as a single decision is, by who the credential
+ * names when its turn has come.
+ */
 async function makeOne({ call, item, refused }: Checked, waitMs: number): Promise<Reply> {
-  return refused ?? (await decide(call, item.approval, item, 'batch', Math.max(waitMs, 1)));
+  return (
+    refused ??
+    (await authenticate(call)) ??
+    (await decide(call, item.approval, item, 'batch', Math.max(waitMs, 1)))
+  );
 }
 
 function resultOf(call: Call, one: Checked, reply: Reply): Fields {

@@ -13,6 +13,10 @@ import type { Seat } from './seats.js';
 import { runOf } from './sight.js';
 
 const heartbeatMs = 15_000;
+/** With what the credential gave so long ago nothing is shown any more. */
+const trustedMs = 5_000;
+/** Records after which a credential may give something else. */
+const changing: readonly string[] = ['key.revoked', 'policy.reloaded'];
 /** A reader that takes nothing for so long is cut off; it comes back with `Last-Event-ID`. */
 const stalledMs = 30_000;
 /** Between its answer being decided and its first byte. */
@@ -86,7 +90,7 @@ async function open(call: Call, query: Query): Promise<Reply> {
 function stream(call: Call, query: Query, from: number, response: ServerResponse, seat: Seat): void {
   const { feed } = call.deps;
   const gone = new AbortController();
-  const reader = { principal: principalOf(call) };
+  const reader = { principal: principalOf(call), at: call.deps.now().getTime() };
   const follower = feed.follow(from);
   const end = (): void => void response.end();
   feed.closing.addEventListener('abort', end);
@@ -107,8 +111,8 @@ function stream(call: Call, query: Query, from: number, response: ServerResponse
 }
 
 interface Telling {
-  /** Who reads, with the rights of now. */
-  readonly reader: { principal: Principal };
+  /** Who reads, with the rights of `at`. */
+  readonly reader: { principal: Principal; at: number };
   readonly follower: Follower;
   readonly response: ServerResponse;
   readonly gone: AbortSignal;
@@ -122,8 +126,13 @@ async function tell(call: Call, query: Query, { reader, follower, response, gone
       ? !unlisted.some((type) => type === item.type)
       : query.type.some((type) => type === item.type));
   while (!gone.aborted) {
-    const items = (await follower.next(gone)).filter(wanted);
+    const came = await follower.next(gone);
+    const items = came.filter(wanted);
     if (items.length === 0) continue;
+    const isOld = call.deps.now().getTime() - reader.at > trustedMs;
+    if (isOld || came.some(({ type }) => changing.includes(type))) {
+      if (!(await patiently(() => readsStill(call, reader), gone))) return void response.end();
+    }
     const visible = await patiently(() => call.deps.feed.sights.visible(reader.principal, items), gone);
     for (const item of visible ?? []) if (!gone.aborted) await write(response, item, gone);
   }
@@ -151,13 +160,20 @@ async function write(response: ServerResponse, item: AuditItem, gone: AbortSigna
 
 /** A credential that was revoked ends the stream; rights that changed hold from here on. */
 async function heartbeat(call: Call, reader: Telling['reader'], response: ServerResponse): Promise<void> {
-  const { feed, authenticate } = call.deps;
   try {
-    const found = await feed.turns(() => authenticate(call.request.headers.authorization));
-    if (found.status === 'refused') return void response.end();
-    reader.principal = found.principal;
+    if (!(await readsStill(call, reader))) return void response.end();
     if (!response.writableNeedDrain) response.write(': heartbeat\n\n');
   } catch {
     response.end();
   }
+}
+
+async function readsStill(call: Call, reader: Telling['reader']): Promise<boolean> {
+  const { feed, authenticate, now } = call.deps;
+  const at = now().getTime();
+  const found = await feed.turns(() => authenticate(call.request.headers.authorization));
+  if (found.status === 'refused') return false;
+  reader.principal = found.principal;
+  reader.at = at;
+  return true;
 }

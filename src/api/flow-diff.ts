@@ -1,7 +1,17 @@
 import { canonical } from '../model/canonical.js';
 import { isObject, type Json } from '../model/json.js';
-import type { Actor, Gate, Guard, Plan, Tier, Transition } from '../engine/plan.js';
-import { stricterThanAll } from '../engine/covers.js';
+import type { Actor, Plan, Tier, Transition } from '../engine/plan.js';
+import { becameText, moves, planChanges, reliabilityChange, tierText } from './flow-diff-course.js';
+import { gateChange } from './flow-diff-gates.js';
+import {
+  noteOthers,
+  tierEffect,
+  weigh,
+  type Note,
+  type PermissionChange,
+  type Weighed,
+} from './flow-diff-weigh.js';
+import { actors, does, executorText, gateText, guardText } from './flow-words.js';
 import { escapePointer } from './problem.js';
 
 export interface Change {
@@ -13,18 +23,17 @@ export interface Change {
   readonly to: Json;
 }
 
-export interface PermissionChange {
-  readonly effect: 'wider' | 'narrower' | 'other';
-  readonly sentence: string;
-}
-
 /** What changed, and what it newly permits or forbids, as sentences: the widest first. */
 export function diffPlans(
   before: Plan,
   after: Plan,
 ): { readonly structural: readonly Change[]; readonly permissions: readonly PermissionChange[] } {
   const structural = structure(keyed(before as unknown as Json), keyed(after as unknown as Json), '', 'flow');
-  const weighed = [...charterChanges(before, after), ...transitionChanges(before, after)];
+  const weighed = [
+    ...charterChanges(before, after),
+    ...planChanges(before, after),
+    ...transitionChanges(before, after),
+  ];
   weighed.sort((a, b) => b.weight - a.weight);
   return { structural, permissions: weighed.map(({ effect, sentence }) => ({ effect, sentence })) };
 }
@@ -60,22 +69,6 @@ function structure(a: Json, b: Json, path: string, what: string): Change[] {
     if (other === undefined) return [{ change: 'removed', what: key, path: at, from: one, to: null }];
     return structure(one, other, at, key);
   });
-}
-
-interface Weighed extends PermissionChange {
-  readonly weight: number;
-}
-
-const tierWeight: Readonly<Record<Tier | 'none', number>> = {
-  irreversible: 40,
-  none: 35,
-  reversible: 20,
-  read_only: 10,
-};
-
-function weigh(effect: PermissionChange['effect'], tier: Tier | null, sentence: string, extra = 0): Weighed {
-  const direction = { wider: 200, other: 100, narrower: 0 }[effect];
-  return { effect, sentence, weight: direction + tierWeight[tier ?? 'none'] + extra };
 }
 
 function charterChanges(before: Plan, after: Plan): Weighed[] {
@@ -147,9 +140,21 @@ function transitions(plan: Plan): Map<string, Transition> {
   );
 }
 
+const others = [
+  'inputSchema',
+  'outputSchema',
+  'prefill',
+  'output',
+  'branches',
+  'evidence',
+  'summary',
+  'consequence',
+  'readOnlyBecause',
+] as const;
+
 function changed(key: string, one: Transition, other: Transition): Weighed[] {
   const found: Weighed[] = [];
-  const note = (effect: PermissionChange['effect'], sentence: string, extra = 0): void =>
+  const note: Note = (effect, sentence, extra = 0) =>
     void found.push(weigh(effect, other.tier, sentence, extra));
   if (one.actor !== other.actor)
     note(
@@ -160,7 +165,7 @@ function changed(key: string, one: Transition, other: Transition): Weighed[] {
   if (one.tier !== other.tier)
     note(
       tierEffect(one.tier, other.tier),
-      `${key} was ${one.tier ?? 'without a tier'} and is ${other.tier ?? 'without a tier'}`,
+      `${key} was ${tierText(one.tier)} and is ${tierText(other.tier)}`,
       4,
     );
   gateChange(key, one.gates, other.gates, note);
@@ -168,31 +173,24 @@ function changed(key: string, one: Transition, other: Transition): Weighed[] {
   const gained = missing(other.guards.map(guardText), one.guards.map(guardText));
   for (const guard of lost) note('wider', `${key} is no longer guarded by ${guard}`, 5);
   for (const guard of gained) note('narrower', `${key} is guarded by ${guard} now`, 5);
-  if (canonical(one.executor) !== canonical(other.executor))
-    note('other', `${key} does something else: ${does(one)} became ${does(other)}`, 3);
-  if (canonical(one.inputSchema) !== canonical(other.inputSchema))
-    note('other', `${key} takes other arguments`);
+  if (one.tool !== other.tool || canonical(one.executor) !== canonical(other.executor))
+    note('other', `${key} does something else: ${becameText(calls(one), calls(other))}`, 3);
+  reliabilityChange(key, one.reliability, other.reliability, note);
   if (one.target !== other.target)
     note('other', `${key} leads to \`${other.target}\` instead of \`${one.target}\``);
+  if (one.onDeny !== other.onDeny) note(moves(one.onDeny, other.onDeny), deniedText(key, one, other), 3);
+  noteOthers(key, one, other, others, note);
   return found;
 }
 
-type Note = (effect: PermissionChange['effect'], sentence: string, extra?: number) => void;
+function calls({ tool, executor }: Transition): string {
+  return tool === null ? executorText(executor) : `runs \`${tool}\`, which ${executorText(executor)}`;
+}
 
-/** A queue stands for itself: who is in it, no version of a flow says. */
-const byName = { queueRoles: (queue: string): readonly string[] => [`queue:${queue}`] };
-
-function gateChange(key: string, before: readonly Gate[], after: readonly Gate[], note: Note): void {
-  if (canonical(before) === canonical(after)) return;
-  if (after.length === 0) return note('wider', `${key} no longer waits for an approval`, 9);
-  if (before.length === 0) return note('narrower', `${key} now waits: ${gateText(after)}`, 9);
-  const asksAlways = (gates: readonly Gate[]): boolean => gates.some(({ on }) => on === null);
-  const fewer =
-    stricterThanAll(before, after, byName).length > 0 || (asksAlways(before) && !asksAlways(after));
-  const more =
-    stricterThanAll(after, before, byName).length > 0 || (!asksAlways(before) && asksAlways(after));
-  const effect = fewer === more ? 'other' : fewer ? 'wider' : 'narrower';
-  note(effect, `the approval of ${key} changed: ${gateText(before)} became ${gateText(after)}`, 7);
+function deniedText(key: string, { onDeny: one }: Transition, { onDeny: other }: Transition): string {
+  const was = one === null ? 'left the run where it is' : `moved the run to \`${one}\``;
+  const is = other === null ? 'leaves the run where it is' : `moves the run to \`${other}\``;
+  return `a denial of ${key} ${is}, where it ${was}`;
 }
 
 const reach: Readonly<Record<Actor, number>> = { agent: 3, human: 2, system: 1, deterministic: 1 };
@@ -200,58 +198,4 @@ const reach: Readonly<Record<Actor, number>> = { agent: 3, human: 2, system: 1, 
 function actorEffect(one: Actor, other: Actor): PermissionChange['effect'] {
   if (reach[one] === reach[other]) return 'other';
   return reach[other] > reach[one] ? 'wider' : 'narrower';
-}
-
-/** A lower tier asks for less: that is the wider one. */
-function tierEffect(one: Tier | null, other: Tier | null): PermissionChange['effect'] {
-  return tierWeight[other ?? 'none'] < tierWeight[one ?? 'none'] ? 'wider' : 'narrower';
-}
-
-function actors(actor: Actor): string {
-  return {
-    agent: 'agents and humans',
-    human: 'humans',
-    system: 'system principals',
-    deterministic: 'the runtime alone',
-  }[actor];
-}
-
-function does({ executor, tool, tier }: Transition): string {
-  const what =
-    tool === null
-      ? executor === null
-        ? 'only moves the run'
-        : `calls ${executor.kind}`
-      : `runs \`${tool}\``;
-  return tier === null ? what : `${what} (${tier.replace('_', ' ')})`;
-}
-
-function gateText(gates: readonly Gate[]): string {
-  if (gates.length === 0) return 'without approval';
-  return `with ${gates.map(oneGateText).join(', and ')}`;
-}
-
-function oneGateText({ roles, quorum, on }: Gate): string {
-  const who =
-    roles.length > 0 ? `of ${roles.map((role) => `\`${role}\``).join(' or ')}` : 'of who may decide';
-  const when = on === null ? '' : ` when ${guardText(on)}`;
-  return `${quorum.count} approval${quorum.count === 1 ? '' : 's'} ${who}${when}`;
-}
-
-function guardText(guard: Guard): string {
-  switch (guard.kind) {
-    case 'permission':
-      return `the permission \`${guard.permission}\``;
-    case 'role':
-      return `the role \`${guard.role}\``;
-    case 'expr':
-      return `\`${guard.expr.text}\``;
-    case 'evidence':
-      return `evidence ${guard.requires.map((one) => `\`${one.kind}\` × ${one.count}`).join(', ')}`;
-    case 'not':
-      return `not ${guardText(guard.guard)}`;
-    case 'allOf':
-    case 'anyOf':
-      return `${guard.kind === 'allOf' ? 'all' : 'any'} of (${guard.guards.map(guardText).join('; ')})`;
-  }
 }

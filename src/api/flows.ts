@@ -234,7 +234,7 @@ async function withdraw(call: Call, name: string, reason: string): Promise<Reply
   if ((await getFlow(deps.pool, name)).length === 0) return notFound('flow', name);
   const [time, actor] = [deps.now().toISOString(), actorOf(call)];
   const isDone = await deps.transaction(async (tx) => {
-    if ((await getWithdrawal(tx, name)) !== null) return false;
+    if (((await getWithdrawal(tx, name))?.reasonRef ?? null) !== null) return false;
     const reasonRef = await deps.payloads.put(tx, '', 'reason', 'text/plain', reason);
     if (!(await withdrawFlow(tx, name, { reasonRef, by: actor.id, at: time }))) return false;
     const traceId = call.requestId;

@@ -1,4 +1,6 @@
 import { principalOf, type Call } from './call.js';
+import { authenticate } from './identify.js';
+import type { Problem } from './problem.js';
 
 export const longestWaitSeconds = 25;
 
@@ -17,16 +19,19 @@ export function patienceOf(call: Call, wait: number | undefined): Patience {
   return { ms: seconds * 1_000, headers: { 'Preference-Applied': `wait=${seconds}`, Vary: 'Prefer' } };
 }
 
-/** Until `look` finds what is waited for, the time is up, the process stops or nobody listens any more. */
+/**
+ * Until `look` finds what is waited for, the time is up, the process stops or nobody listens any more. Whoever waited is
+ * authenticated again: what is shown then is for the caller to read anew, with the rights of then.
+ */
 export async function watchRun(
   call: Call,
   run: string,
   { ms }: Patience,
   look: () => Promise<boolean>,
-): Promise<void> {
+): Promise<Problem | null> {
   const seat = call.deps.feed.longPolls.take(principalOf(call).id);
   // As many wait as may: this one is answered as things stand.
-  if (seat === null) return;
+  if (seat === null) return null;
   const gone = new AbortController();
   const { socket } = call.request;
   const leave = (): void => gone.abort();
@@ -36,6 +41,7 @@ export async function watchRun(
   if (closing.aborted || socket.destroyed) leave();
   try {
     await call.deps.client.watch(run, look, { waitMs: ms, signal: gone.signal });
+    return await authenticate(call);
   } finally {
     seat.leave();
     socket.off('close', leave);

@@ -6,8 +6,11 @@ import type { RecordActor } from '../model/records.js';
 import type { ServiceChain, ServiceFact } from '../audit/index.js';
 import type { Pool, Tx } from '../db/index.js';
 import {
+  formerQueues,
+  knownQueues,
   loadFolder,
   makeChecker,
+  queuesNamed,
   takenAway,
   type Asker,
   type Catalog,
@@ -21,7 +24,7 @@ import {
   type Unchecked,
 } from '../policy/index.js';
 import { publishFolderVersion, publishVersion, putPlan, withdrawMissing } from '../store/flows.js';
-import { currentPolicies, policySetSeq, putPolicies } from '../store/policy.js';
+import { currentPolicies, lockPolicies, plansInForce, policySetSeq, putPolicies } from '../store/policy.js';
 
 export interface PoliciesDeps {
   readonly pool: Pool;
@@ -104,9 +107,11 @@ export function makePolicies(deps: PoliciesDeps): Policies {
     catalog,
     check: async (text, media, asker) => checker.flow(text, media, await catalog(), asker),
     reload: async (by, traceId, confirm = []) => {
-      const loaded = await checker.folder(deps.folder);
+      const before = (await currentPolicies(deps.pool))?.policySet ?? null;
+      const loaded = await checker.folder(deps.folder, knownQueues(before));
       if (loaded.status !== 'loaded') return loaded;
       const result = await deps.transaction(async (tx): Promise<ReloadResult> => {
+        await lockPolicies(tx);
         const { held, removed } = await changes(tx, loaded);
         if (removed.some((one) => one.confirm && !confirm.includes(one.name)))
           return { status: 'unconfirmed', removed };
@@ -116,17 +121,20 @@ export function makePolicies(deps: PoliciesDeps): Policies {
       return result;
     },
     start: async (by, traceId) => {
-      const loaded = await loadFolder(deps.folder);
+      const before = (await currentPolicies(deps.pool))?.policySet ?? null;
+      const loaded = await loadFolder(deps.folder, { knownQueues: knownQueues(before) });
       if (loaded.status === 'invalid') return loaded;
       ({ references } = loaded);
-      return deps.transaction(async (tx) =>
-        store(deps, tx, loaded, { ...(await changes(tx, loaded)), by, traceId }),
-      );
+      return deps.transaction(async (tx) => {
+        await lockPolicies(tx);
+        return store(deps, tx, loaded, { ...(await changes(tx, loaded)), by, traceId });
+      });
     },
     publish: (flow, by, traceId) =>
       deps.transaction(async (tx) => {
         const made = await publishIn(tx, flow, by.id, publishVersion);
-        if (made.created) await deps.chain.appendIn(tx, [publishedFact(deps, made, by, traceId)]);
+        const fact = publishedFact(deps, made, { actor: by, permission: 'flow.publish' }, traceId);
+        if (made.created) await deps.chain.appendIn(tx, [fact]);
         return made;
       }),
     references: () => references,
@@ -138,12 +146,18 @@ interface Changes {
   readonly removed: readonly Removed[];
 }
 
-async function changes(tx: Tx, { policySet, catalog, flows }: LoadedFolder): Promise<Changes> {
-  const held: Held = { policySet, catalog, flows: flows.map((one) => one.name).sort() };
+/** For who holds the policies' lock: what is compared with stays in force until this transaction ends. */
+async function changes(tx: Tx, { policySet: loaded, catalog, flows }: LoadedFolder): Promise<Changes> {
   const before = await currentPolicies(tx);
+  const { formerQueues: _asRead, ...declared } = loaded;
+  const policySet = { ...declared, ...formerQueues(declared.queues, knownQueues(before?.policySet ?? null)) };
+  const names = flows.map((one) => one.name).sort();
+  const held: Held = { policySet, catalog: { ...catalog, policySet }, flows: names };
   if (before === null) return { held, removed: [] };
   const was: Held = { flows: [], ...before, catalog: before.catalog as Catalog };
-  return { held, removed: takenAway(was, held) };
+  const isQueueGone = was.policySet.queues.some(({ name }) => policySet.formerQueues?.includes(name));
+  const plans = isQueueGone ? [...(await plansInForce(tx)), ...flows.map(({ plan }) => plan)] : [];
+  return { held, removed: takenAway(was, held, plans.flatMap(queuesNamed)) };
 }
 
 async function store(
@@ -162,7 +176,7 @@ async function store(
   const names = byName.map((flow) => flow.name);
   const withdrawn = await withdrawMissing(tx, names, { by: by.id, at });
   const facts = [
-    ...created.map((flow) => publishedFact(deps, flow, by, traceId)),
+    ...created.map((flow) => publishedFact(deps, flow, { actor: by, permission: 'policy.reload' }, traceId)),
     ...withdrawn.map((name) => withdrawnFact({ name, time: at, actor: by, traceId, cause: 'folder' })),
   ];
   const isNew = changed || created.length > 0 || withdrawn.length > 0;
@@ -204,17 +218,16 @@ async function publishIn(
 
 function publishedFact(
   deps: PoliciesDeps,
-  flow: PublishedFlow,
-  actor: RecordActor,
+  { name, version, hash, environment }: PublishedFlow,
+  { actor, permission }: Required<Pick<ServiceFact, 'actor' | 'permission'>>,
   traceId: string,
 ): ServiceFact {
-  const { name, version, hash, environment } = flow;
   return {
     key: `flow.published:${name}:${version}`,
     type: 'flow.published',
     time: deps.now().toISOString(),
     actor,
-    permission: 'flow.publish',
+    permission,
     flow: name,
     environment,
     traceId,

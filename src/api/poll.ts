@@ -26,12 +26,11 @@ export async function pollAction(call: Call, id: string, wait: number | undefine
   const first = await readAction(call, id);
   const patience = patienceOf(call, wait);
   if (first.kind === 'problem' || first.settled || patience.ms === 0) return shown(first, patience.headers);
-  let found: Polled | Problem = first;
-  await watchRun(call, first.run, patience, async () => {
-    found = await readAction(call, id);
+  const denied = await watchRun(call, first.run, patience, async () => {
+    const found = await readAction(call, id);
     return found.kind === 'problem' || found.settled;
   });
-  return shown(found, patience.headers);
+  return denied ?? shown(await readAction(call, id), patience.headers);
 }
 
 function shown(found: Polled | Problem, headers: Readonly<Record<string, string>>): Reply {

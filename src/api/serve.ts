@@ -5,7 +5,8 @@ import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
 import { actorOf, traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { hold, settle, type Held } from './idempotency.js';
-import { problem, problemBody, statusOf } from './problem.js';
+import { authenticate } from './identify.js';
+import { problem, problemBody, statusOf, type Problem } from './problem.js';
 import { clientGone, hasGone, recordCall, recordGone } from './record.js';
 import { uncertain } from './refusal.js';
 import { validateBody, validateParams, validateQuery } from './validate.js';
@@ -64,9 +65,7 @@ function newCall(deps: ApiDeps, request: IncomingMessage): Call {
 /** The answer, once everything about it is durable. */
 async function through(call: Call, route: Route, arrived: Arrived, startedAt: number): Promise<Reply> {
   if (!route.recorded) return respond(call, route, arrived, null);
-  const denied = route.access === 'public' ? null : await authenticate(call);
-  if (denied !== null) return recorded(call, route, denied, startedAt);
-  const raw = await readBody(call.request, route.body);
+  const raw = await received(call, route);
   if (raw.kind === 'problem') return recorded(call, route, raw, startedAt);
   const held = route.idempotent ? await hold(call, arrived.path, raw) : null;
   if (held !== null && held.kind !== 'held') return recorded(call, route, held, startedAt);
@@ -80,6 +79,20 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
   }
 }
 
+/**
+ * Nobody without a credential makes us read a body, and nobody acts with one that was good only when the body began: who
+ * still had to send is authenticated again when all of it is there.
+ */
+async function received(call: Call, route: Route): Promise<RawBody | Problem> {
+  const isPublic = route.access === 'public';
+  const denied = isPublic ? null : await authenticate(call);
+  if (denied !== null) return denied;
+  const hadCome = call.request.complete;
+  const raw = await readBody(call.request, route.body);
+  if (raw.kind === 'problem' || hadCome || isPublic) return raw;
+  return (await authenticate(call)) ?? raw;
+}
+
 async function settled(call: Call, held: Held | null, reply: Reply): Promise<Reply> {
   if (held !== null) await settle(call, held, reply);
   return reply;
@@ -88,25 +101,6 @@ async function settled(call: Call, held: Held | null, reply: Reply): Promise<Rep
 async function recorded(call: Call, route: Route, reply: Reply, startedAt: number): Promise<Reply> {
   await recordCall(call, route, reply, startedAt);
   return reply;
-}
-
-async function authenticate(call: Call): Promise<Reply | null> {
-  const found = await call.deps.authenticate(call.request.headers.authorization);
-  if (found.status === 'ok') {
-    call.principal = found.principal;
-    return null;
-  }
-  call.facts.push({
-    type: 'authn.failed',
-    data: { reason: found.reason, remote: call.request.socket.remoteAddress ?? '' },
-  });
-  const headers = { 'WWW-Authenticate': 'Bearer realm="countersign"' };
-  return problem(
-    'UNAUTHENTICATED',
-    'send `Authorization: Bearer <key or JWT>` with a credential that is valid now',
-    {},
-    headers,
-  );
 }
 
 /** Permission before existence, the contract before the handler. */

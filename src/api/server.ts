@@ -48,9 +48,19 @@ export const routes: readonly Route[] = [
   ...operationRoutes(() => routes),
 ];
 
+/** How long the head of a request may take, and all of it; how often that is looked at. */
+export interface Haste {
+  readonly headMs: number;
+  readonly requestMs: number;
+  readonly lookMs: number;
+}
+
+const haste: Haste = { headMs: 15_000, requestMs: 30_000, lookMs: 2_000 };
+
 /** The HTTP server over everything that `deps` gives. Not listening yet. */
-export function makeServer(deps: ApiDeps): Server {
-  const server = createServer(makeApp(deps));
+export function makeServer(deps: ApiDeps, { headMs, requestMs, lookMs } = haste): Server {
+  const times = { headersTimeout: headMs, requestTimeout: requestMs, connectionsCheckingInterval: lookMs };
+  const server = createServer(times, makeApp(deps));
   server.keepAliveTimeout = 65_000;
   server.on('clientError', refuseGarbage);
   return server;
@@ -142,9 +152,14 @@ function unknownPath(access: Route['access']): Route {
   });
 }
 
-/** What is not HTTP never reaches a route. */
+/** What is not HTTP, and what does not come to its end in time, goes no further. */
 function refuseGarbage(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  // A route may wait for the rest of it: it is told that nobody sends any more, and records that.
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return void socket.end('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n', () =>
+      socket.destroy(),
+    );
   const status =
     error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
   const body = JSON.stringify({

@@ -3,7 +3,7 @@ export { decide } from './decide.js';
 export { initialRun, unstarted } from './start.js';
 export { bindingDigest, connectionsDigest, shownDigest } from './action.js';
 export { changedReads, readsOf, readsProblem } from './reads.js';
-export { mayDecide, wantsReason, type MayDecide } from './deciders.js';
+export { decidersOf, mayDecide, wantsReason, type MayDecide } from './deciders.js';
 export { boundRules } from './gates.js';
 export { allApproved } from './quorum.js';
 export { gateViews, outOfReach } from './gate-view.js';

@@ -255,7 +255,7 @@ export interface Kit {
         readonly status: 'invalid';
         readonly errors: readonly { readonly pointer: string; readonly message: string }[];
       };
-  /** Roles of a queue; empty: no queue is declared at all, and its name is a label. Null: others are, and it is not. */
+  /** Roles of a queue; empty: no queue is or was declared, and its name is a label. Null: it was, or others are. */
   queueRoles(queue: string): readonly string[] | null;
   /** The environment's default gate deadline, milliseconds. */
   readonly gateTimeoutMs: number;

@@ -9,6 +9,8 @@ export interface PolicySet {
   readonly environments: readonly EnvironmentEntry[];
   readonly roles: readonly RoleEntry[];
   readonly queues: readonly { readonly name: string; readonly roles: readonly string[] }[];
+  /** Names of queues that were declared once and are not any more: no labels, they open to nobody. Absent: none. */
+  readonly formerQueues?: readonly string[];
   /** Absent: nobody is told, and each approval says so. */
   readonly notifications?: NotificationPolicy;
 }

@@ -9,7 +9,7 @@ import { loadFolder } from './folder.js';
 let catalog: Catalog | null = null;
 
 async function answer(task: Exclude<Task, { readonly kind: 'catalog' }>): Promise<unknown> {
-  if (task.kind === 'folder') return loadFolder(task.root);
+  if (task.kind === 'folder') return loadFolder(task.root, task);
   if (catalog === null) throw new Error('there is no catalog to check against');
   return checkFlowText(task.text, { catalog, media: task.media });
 }

@@ -8,7 +8,7 @@ import type { Media } from './source.js';
 
 export interface Checker {
   flow(text: string, media: Media, catalog: Catalog, asker: Asker): Promise<FlowCheck | Unchecked>;
-  folder(root: string): Promise<FolderResult | Unchecked>;
+  folder(root: string, knownQueues: readonly string[]): Promise<FolderResult | Unchecked>;
 }
 
 /** Anybody may check, few may publish: those who check hold back nobody who publishes. */
@@ -23,7 +23,7 @@ export type Unchecked = { readonly status: 'late' } | { readonly status: 'busy' 
 export type Task =
   | { readonly kind: 'catalog'; readonly catalog: Catalog }
   | { readonly kind: 'flow'; readonly text: string; readonly media: Media }
-  | { readonly kind: 'folder'; readonly root: string };
+  | { readonly kind: 'folder'; readonly root: string; readonly knownQueues: readonly string[] };
 
 const deadlineMs = 10_000;
 const folderDeadlineMs = 60_000;
@@ -45,8 +45,9 @@ export function makeChecker({ withinMs = deadlineMs } = {}): Checker {
         lane.ask<FlowCheck>({ kind: 'flow', text, media }, withinMs, catalog),
       );
     },
-    folder: async (root) => {
-      const found = await folders.ask<FolderResult>({ kind: 'folder', root }, folderDeadlineMs);
+    folder: async (root, knownQueues) => {
+      const task = { kind: 'folder', root, knownQueues } as const;
+      const found = await folders.ask<FolderResult>(task, folderDeadlineMs);
       folders.end();
       return found;
     },

@@ -49,7 +49,10 @@ export type FolderResult =
  */
 export async function loadFolder(
   root: string,
-  { cases = 'checked' }: { readonly cases?: 'checked' | 'left' } = {},
+  {
+    cases = 'checked',
+    knownQueues = [],
+  }: { readonly cases?: 'checked' | 'left'; readonly knownQueues?: readonly string[] } = {},
 ): Promise<FolderResult> {
   const reading: Reading = {
     root: resolve(root),
@@ -64,7 +67,7 @@ export async function loadFolder(
   const files = reading.sources.flatMap((source) =>
     cases === 'left' && isCases(source) ? [] : shapeOf(reading, source),
   );
-  const policySet = withFloors(reading, files, assemble(reading, files));
+  const policySet = withFloors(reading, files, assemble(reading, files, knownQueues));
   const tools = files.flatMap((file) => toolsOf(reading, file, policySet));
   const catalog: Catalog = { policySet, tools: tools.map((one) => one.tool) };
   const flows = [

@@ -17,6 +17,14 @@ export function assertQueue(to: Compiling, queue: string, path: Path, named: boo
   const names = to.catalog.policySet.queues.map((one) => one.name);
   if (names.length > 0) return assertDeclaredQueue(to, queue, path);
   if (named) return;
+  if (to.catalog.policySet.formerQueues?.includes(queue) === true)
+    return warn(
+      to,
+      'UNKNOWN_QUEUE',
+      path,
+      `no file declares queue \`${queue}\` any more: nobody decides what waits in it, until one does`,
+      'value',
+    );
   warn(
     to,
     'UNKNOWN_QUEUE',

@@ -18,7 +18,12 @@ export interface PolicyFile {
   readonly shape: FileShape | null;
 }
 
-export function assemble(reading: Reading, files: readonly PolicyFile[]): PolicySet {
+/** `knownQueues`: those that were declared before, now or once. */
+export function assemble(
+  reading: Reading,
+  files: readonly PolicyFile[],
+  knownQueues: readonly string[],
+): PolicySet {
   const environments = files.flatMap(({ source, shape }) =>
     Object.entries(shape?.environments ?? {}).flatMap(([name, one]) =>
       unique(reading, source, 'environment', name, ['environments', name])
@@ -29,6 +34,11 @@ export function assemble(reading: Reading, files: readonly PolicyFile[]): Policy
   const all =
     environments.length > 0 ? environments : ['dev', 'staging', 'prod'].map((name) => environment(name, {}));
   const names = all.map((one) => one.name);
+  const queues = files.flatMap(({ source, shape }) =>
+    Object.entries(shape?.queues ?? {}).flatMap(([name, one]) =>
+      unique(reading, source, 'queue', name, ['queues', name]) ? [{ name, roles: one.roles }] : [],
+    ),
+  );
   return {
     v: 1,
     baseDirectory: dirname(reading.root),
@@ -39,12 +49,23 @@ export function assemble(reading: Reading, files: readonly PolicyFile[]): Policy
         unique(reading, source, 'role', name, ['roles', name]) ? [role(name, one ?? {})] : [],
       ),
     ),
-    queues: files.flatMap(({ source, shape }) =>
-      Object.entries(shape?.queues ?? {}).flatMap(([name, one]) =>
-        unique(reading, source, 'queue', name, ['queues', name]) ? [{ name, roles: one.roles }] : [],
-      ),
-    ),
+    queues,
+    ...formerQueues(queues, knownQueues),
   };
+}
+
+/** Once declared, and taken away since: no label again, or whoever holds `approval.decide` would decide in it. */
+export function formerQueues(
+  queues: PolicySet['queues'],
+  known: readonly string[],
+): Pick<PolicySet, 'formerQueues'> {
+  const former = known.filter((name) => !queues.some((one) => one.name === name));
+  return former.length === 0 ? {} : { formerQueues: [...new Set(former)].sort() };
+}
+
+/** Those that it declares, and those that were declared before. */
+export function knownQueues(policySet: Pick<PolicySet, 'queues' | 'formerQueues'> | null): readonly string[] {
+  return [...(policySet?.queues ?? []).map(({ name }) => name), ...(policySet?.formerQueues ?? [])];
 }
 
 function role(

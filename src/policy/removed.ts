@@ -1,6 +1,9 @@
 import { canonical } from '../model/canonical.js';
 import type { Json } from '../model/json.js';
-import type { EnvironmentEntry, FloorEntry, PolicySet } from '../model/policy-set.js';
+import { decidersOf } from '../engine/index.js';
+import type { Plan } from '../engine/plan.js';
+import type { EnvironmentEntry, FloorEntry, FloorTimeout, PolicySet } from '../model/policy-set.js';
+import { queuesIn } from '../schema/kit.js';
 import type { Catalog } from './context.js';
 
 // What one set of policies had and the next has no more: a file that was cut off says nothing, and loads.
@@ -20,7 +23,8 @@ export interface Removed {
   readonly confirm: boolean;
 }
 
-export function takenAway(before: Held, after: Held): readonly Removed[] {
+/** `named`: queues in which gates of flows in force wait. A queue among them holds back as a floor does. */
+export function takenAway(before: Held, after: Held, named: readonly string[]): readonly Removed[] {
   const [was, is] = [before.policySet, after.policySet];
   const plain = (kind: Removed['kind'], old: readonly string[], now: readonly string[]): Removed[] =>
     missing(old, now).map((name) => ({ kind, name, confirm: false }));
@@ -39,7 +43,11 @@ export function takenAway(before: Held, after: Held): readonly Removed[] {
     ...plain('tool', names(before.catalog.tools), names(after.catalog.tools)),
     ...plain('flow', before.flows, after.flows),
     ...plain('role', names(was.roles), names(is.roles)),
-    ...plain('queue', names(was.queues), names(is.queues)),
+    ...missing(names(was.queues), names(is.queues)).map((name): Removed => ({
+      kind: 'queue',
+      name,
+      confirm: named.includes(name),
+    })),
     ...plain(
       'notifications',
       was.notifications ? ['notifications'] : [],
@@ -68,11 +76,34 @@ function removedFloors(
   );
 }
 
-/** What it says, and who decides at it: its own roles, else its queue's; of a queue that is not declared it is null. */
-function textOf({ queues }: PolicySet, floor: FloorEntry): string {
-  const queued = queues.find((one) => one.name === floor.queue)?.roles ?? null;
-  const deciders = floor.roles.length > 0 || queued === null ? null : [...new Set(queued)].sort();
-  return canonical([floor as unknown as Json, deciders]);
+/**
+ * What it says, and who decides at it: holders of roles, or of a permission, which roles give too. When they work counts
+ * where its time does.
+ */
+function textOf(policySet: PolicySet, floor: FloorEntry): string {
+  const { roles, byPermission } = decidersOf(floor, queuesIn(policySet));
+  const giving = policySet.roles.filter((one) => one.permissions.includes('approval.decide'));
+  const givers = byPermission ? giving.map((one) => one.name).sort() : [];
+  const hours = hoursOf(policySet, floor.timeout, roles);
+  return canonical([floor, [...new Set(roles)].sort(), byPermission, givers, hours] as unknown as Json);
+}
+
+/** Of those who decide and those whom it escalates to; none where its time counts all hours. */
+function hoursOf(policySet: PolicySet, timeout: FloorTimeout | null, deciding: readonly string[]): Json {
+  const stages: FloorTimeout[] = [];
+  for (let stage = timeout ?? undefined; stage !== undefined; stage = stage.then) stages.push(stage);
+  if (!stages.some((one) => one.hours === 'business')) return [];
+  const names = new Set([...deciding, ...stages.flatMap(({ to }) => to)]);
+  const found = policySet.roles.filter((one) => names.has(one.name));
+  return found.map(({ name, hours }) => [name, (hours ?? null) as unknown as Json]).sort();
+}
+
+/** Queues that decide what waits in them: of gates, and of people's own steps, that name no role besides. */
+export function queuesNamed({ states }: Pick<Plan, 'states'>): readonly string[] {
+  const named = states
+    .flatMap(({ transitions }) => transitions)
+    .flatMap(({ gates, executor }) => [...gates, ...(executor?.kind === 'human' ? [executor] : [])]);
+  return named.flatMap(({ queue, roles }) => (queue === null || roles.length > 0 ? [] : [queue]));
 }
 
 /** A name for each, and no two the same: who confirms one confirms that floor. */

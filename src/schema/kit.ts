@@ -70,12 +70,21 @@ const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }
   preview: { arguments: args, denied: denied?.count ?? 0 },
 });
 
-/** Who decides in a queue, as far as policies say; where they declare none, nobody is named. */
-export function queuesIn(policySet: PolicySet | null): Pick<Kit, 'queueRoles'> {
+/**
+ * Who decides in a queue, as far as policies say; where they declare none, and never declared this one, it is a label and
+ * nobody is named. One that was taken away is none.
+ */
+export function queuesIn(
+  policySet: Pick<PolicySet, 'queues' | 'formerQueues'> | null,
+): Pick<Kit, 'queueRoles'> {
   const queues = policySet?.queues ?? [];
+  const former = policySet?.formerQueues ?? [];
   return {
-    queueRoles: (name) =>
-      queues.length === 0 ? [] : (queues.find((one) => one.name === name)?.roles ?? null),
+    queueRoles: (name) => {
+      const declared = queues.find((one) => one.name === name);
+      if (declared !== undefined) return declared.roles;
+      return queues.length === 0 && !former.includes(name) ? [] : null;
+    },
   };
 }
 

@@ -58,8 +58,8 @@ export async function publishVersion(tx: Tx, flow: NewFlowVersion): Promise<Publ
 /**
  * What the policy folder holds of a flow. Where it has changed since it was loaded last, or was not there, it becomes the
  * newest version of its environment: whoever takes a change back means it. An unchanged folder publishes nothing over
- * what came by the API; a changed one takes its place, and holds the flow alone. Only another definition ends a
- * withdrawal: a plan that tools have changed is stored, no more.
+ * what came by the API; a changed one takes its place, and holds the flow alone. A file that is back ends the withdrawal
+ * that its absence was; what somebody withdrew by hand is stored, no more, until somebody publishes it.
  */
 export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promise<Published> {
   await lockFlow(tx, flow.name);
@@ -79,8 +79,9 @@ export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promis
     const version = await versionOf(tx, flow);
     if (version !== null) return { version, created: false };
   }
-  const hasEnded = held?.hash !== flow.hash && (await endWithdrawal(tx, flow.name));
-  const made = await publishNewest(tx, flow, hasEnded || !wasHeld);
+  const hasEnded = await endFolderWithdrawal(tx, flow.name);
+  const isWithdrawn = (await getWithdrawal(tx, flow.name)) !== null;
+  const made = await publishNewest(tx, flow, hasEnded || (!wasHeld && !isWithdrawn));
   if (made.created)
     await tx.query('delete from flow_publication where name = $1 and environment = $2', [
       flow.name,
@@ -108,6 +109,13 @@ async function endWithdrawal(tx: Tx, name: string): Promise<boolean> {
   return rowCount === 1;
 }
 
+async function endFolderWithdrawal(tx: Tx, name: string): Promise<boolean> {
+  const { rowCount } = await tx.query('delete from flow_withdrawal where name = $1 and reason_ref is null', [
+    name,
+  ]);
+  return rowCount === 1;
+}
+
 /** `isBack`: nothing held it until now, and what starts again is a new version even where it says the same. */
 async function publishNewest(tx: Tx, flow: NewFlowVersion, isBack: boolean): Promise<Published> {
   const newest = await resolveVersion(tx, flow.name, { environment: flow.environment });
@@ -131,13 +139,13 @@ async function versionOf(tx: Tx, { name, hash, planHash }: NewFlowVersion): Prom
 }
 
 export interface Withdrawal {
-  /** Null where the folder gave the flow up, or its payload was erased. */
+  /** Null where the folder gave the flow up: whoever withdraws one by hand says why. */
   readonly reasonRef: PayloadRef | null;
   readonly by: string;
   readonly at: string;
 }
 
-/** False: it was withdrawn before. */
+/** False: it was withdrawn before. By hand counts more than by the folder, and takes its place. */
 export async function withdrawFlow(
   tx: Tx,
   name: string,
@@ -146,7 +154,9 @@ export async function withdrawFlow(
   await lockFlow(tx, name);
   const { rowCount } = await tx.query(
     `insert into flow_withdrawal (name, reason_ref, withdrawn_by, withdrawn_at) values ($1, $2, $3, $4)
-     on conflict (name) do nothing`,
+     on conflict (name) do update
+       set reason_ref = excluded.reason_ref, withdrawn_by = excluded.withdrawn_by, withdrawn_at = excluded.withdrawn_at
+     where flow_withdrawal.reason_ref is null and excluded.reason_ref is not null`,
     [name, reasonRef === null ? null : JSON.stringify(reasonRef), by, at],
   );
   await tx.query('delete from flow_publication where name = $1', [name]);

@@ -1,6 +1,7 @@
 import { canonical } from '../model/canonical.js';
 import type { PolicySet } from '../model/policy-set.js';
-import type { Queryable } from '../db/index.js';
+import type { Plan } from '../engine/plan.js';
+import type { Queryable, Tx } from '../db/index.js';
 import { assertHash, sha256Text } from './text.js';
 
 /** What was loaded: the policy set, and what the policy room needs to compile single flows against it. */
@@ -9,6 +10,27 @@ export interface LoadedPolicies {
   readonly catalog: unknown;
   /** Names of the folder's flows. */
   readonly flows?: readonly string[];
+}
+
+/**
+ * Whoever is to put another set in force compares and stores it alone: a second one compares with what the first has
+ * stored.
+ */
+export async function lockPolicies(tx: Tx): Promise<void> {
+  await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', ['policies']);
+}
+
+/** Plans that flows begin with now, and those that runs are under way with. */
+export async function plansInForce(q: Queryable): Promise<readonly Plan[]> {
+  const { rows } = await q.query<{ body: string }>(
+    `select body from plan where hash in (
+       select plan_hash from run where status in ('running', 'waiting', 'stuck')
+       union
+       select plan_hash from (
+         select distinct on (name, environment) name, plan_hash from flow_version order by name, environment, version desc) v
+        where not exists (select 1 from flow_withdrawal w where w.name = v.name))`,
+  );
+  return rows.map(({ body }) => JSON.parse(body) as Plan);
 }
 
 /** Stores it when it differs from the current one; tells whether it did. */

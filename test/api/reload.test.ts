@@ -107,6 +107,49 @@ describe('POST /v1/policies/reload', () => {
     assert.equal((await restart()).status, 'loaded');
   });
 
+  it('widens who decides a floor only when its name is confirmed: by a role, by its permission, by its hours', async () => {
+    const roles = readFileSync(file('roles.yaml'), 'utf8');
+    const declare = (text: string) => writeFileSync(file('roles.yaml'), text);
+    const gated = (gate: string) =>
+      writeFileSync(file('environments.yaml'), `environments: { dev: , live: { gates: [${gate}] } }\n`);
+    const decides =
+      'roles: { cfo: { permissions: [approval.decide] }, clerk: { permissions: [run.read] } }\n';
+    declare(decides);
+    gated('{ tiers: [irreversible] }');
+    assert.equal((await restart()).status, 'loaded');
+    const name = 'live: irreversible by approval.decide';
+    for (const text of [
+      decides.replace('[run.read]', '[run.read, approval.decide]'),
+      decides.replace('clerk: { permissions: [run.read] }', 'intern: { permissions: [approval.decide] }'),
+      decides.replace('[approval.decide]', '[]'),
+    ]) {
+      declare(text);
+      const refused = await reload();
+      assert.deepEqual([refused.status, refused.body.code], [409, 'CONFIRM_REQUIRED'], text);
+      const floors = refused.body.removed.filter((one: { kind: string }) => one.kind === 'floor');
+      assert.deepEqual(floors, [{ kind: 'floor', name, confirm: true }]);
+    }
+    declare(decides.replace('[run.read]', '[run.read, run.start]'));
+    assert.deepEqual((await reload()).body.removed, [], 'what does not decide does not matter');
+
+    const hours = (to: string) =>
+      declare(`roles: { cfo: { hours: { zone: UTC, days: [mon], from: "09:00", to: "${to}" } } }\n`);
+    hours('10:00');
+    gated('{ tiers: [reversible], roles: [cfo], timeout: { after: 8h, hours: business, action: approve } }');
+    const set = await restart();
+    assert.equal(set.status, 'loaded', JSON.stringify(set));
+    hours('23:00');
+    const refused = await reload();
+    assert.equal(refused.body.code, 'CONFIRM_REQUIRED', refused.text);
+    assert.deepEqual(
+      refused.body.removed.map((one: { name: string }) => one.name),
+      ['live: reversible by cfo'],
+    );
+    declare(roles);
+    writeFileSync(file('environments.yaml'), strict);
+    assert.equal((await restart()).status, 'loaded');
+  });
+
   it('takes with a confirmed name that one floor, and no other by the same people', async () => {
     const all = [
       'roles: [cfo]',

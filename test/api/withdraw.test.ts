@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { newId } from '../../src/model/ids.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 describe('which flows and versions start', () => {
@@ -183,14 +184,63 @@ describe('which flows and versions start', () => {
     assert.deepEqual(codes(await start()), [409, 'FLOW_WITHDRAWN']);
     writeFileSync(file(), readFileSync(file(), 'utf8').replace('> 100', '> 300'));
     await reload();
-    assert.equal((await start()).status, 201, 'a changed file is a publication');
+    assert.deepEqual(codes(await start()), [409, 'FLOW_WITHDRAWN'], 'a changed file is stored, no more');
+    assert.equal((await publish(300)).status, 201);
+    assert.equal((await start()).status, 201);
     rmSync(file());
     await reload();
+  });
+
+  it('none that somebody withdrew, whatever the folder does, until somebody publishes it by the API', async () => {
+    writeFileSync(file(), text(100));
+    await reload();
+    await withdraw();
+    const refused = async (what: string): Promise<void> => {
+      assert.deepEqual(codes(await start()), [409, 'FLOW_WITHDRAWN'], what);
+      assert.equal((await listed()).withdrawn.reason, 'the bank has closed', what);
+    };
+    rmSync(file());
+    await reload();
+    await refused('its file is gone');
+    writeFileSync(file(), text(100));
+    await reload();
+    await refused('its file is back');
+    writeFileSync(file(), JSON.stringify({ ...JSON.parse(text(100)), description: 'pays bills' }));
+    await reload();
+    await refused('its description has changed');
+    await api.deps.policies.start({ kind: 'runtime', id: 'countersign' }, newId('trc'));
+    await refused('the service has started anew');
+    assert.equal((await publish(100)).status, 201);
+    assert.equal((await start()).status, 201);
+    rmSync(file());
+    await reload();
+  });
+
+  it('none that the folder had given up and somebody withdrew then, although its file is back', async () => {
+    writeFileSync(file(), text(100));
+    await reload();
+    rmSync(file());
+    await reload();
+    assert.equal((await withdraw()).status, 200);
+    assert.equal((await listed()).withdrawn.reason, 'the bank has closed');
+    writeFileSync(file(), text(100));
+    await reload();
+    assert.deepEqual(codes(await start()), [409, 'FLOW_WITHDRAWN']);
+    rmSync(file());
+    await reload();
+  });
+
+  it('each by the permission that was used: one that the folder publishes is no publication by `flow.publish`', async () => {
+    writeFileSync(file(), text(100));
+    await reload();
+    await publish(200);
+    const records = await recorded('flow.published');
     assert.deepEqual(
-      codes(await start()),
-      [409, 'FLOW_WITHDRAWN'],
-      'the earlier publication ended with the withdrawal',
+      records.map((one) => one.permission),
+      ['policy.reload', 'flow.publish'],
     );
+    rmSync(file());
+    await reload();
   });
 
   it('one that was withdrawn stays so when only a tool has changed', async () => {
@@ -204,8 +254,7 @@ describe('which flows and versions start', () => {
     assert.equal((await listed()).version, 2, 'the plan is another one, and stored');
     assert.deepEqual(codes(await start()), [409, 'FLOW_WITHDRAWN']);
     assert.equal((await listed()).withdrawn.reason, 'the bank has closed');
-    writeFileSync(file(), text(300));
-    await reload();
+    assert.equal((await publish(100)).status, 201);
     assert.equal((await start()).status, 201);
     rmSync(file());
     writeFileSync(tools, before);

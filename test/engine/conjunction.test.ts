@@ -376,6 +376,15 @@ describe('a queue', () => {
     }
   });
 
+  it('that was declared once is no label, though no queue is declared any more', () => {
+    const left = queuesIn({ queues: [], formerQueues: ['desk'] });
+    const walk = waiting([desk], {}, { kit: { ...kit, ...left } });
+    assert.deepEqual([only(walk).gates[0]?.roles, only(walk).gates[0]?.byPermission], [[], false]);
+    for (const who of [clerk, dan]) assert.equal(decideAt(walk, who, 1), 'NOT_AN_APPROVER');
+    const other = waiting([gate({ ...desk, queue: 'hall' })], {}, { kit: { ...kit, ...left } });
+    assert.equal(decideAt(other, dan, 1), 'accepted');
+  });
+
   it('that is a label is decided by permission, until it names roles', () => {
     const walk = waiting([gate({ ...desk, quorum: { count: 2, perRole: [] } })], {}, queues({}));
     assert.equal(decideAt(walk, clerk, 1), 'NOT_AN_APPROVER');

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { makePolicies, type Policies } from '../../src/api/policies.js';
+import { makeServiceChain } from '../../src/audit/index.js';
+import { withTransaction, type Tx } from '../../src/db/index.js';
+import { newId } from '../../src/model/ids.js';
+import { makeDatabase, type Database } from '../support/database.js';
+import { until } from '../support/processes.js';
+
+// Two processes load at the same instant: each compares with what is in force when its own comes into force.
+
+describe('two that load policies at once', () => {
+  let database: Database;
+  const folders: string[] = [];
+  /** Runs before the first set in force is stored by `slow`, once its folder has been compared with what is there. */
+  let beforeStoring: () => Promise<void> = () => Promise.resolve();
+  let slow: Policies;
+  let quick: Policies;
+  before(async () => {
+    database = await makeDatabase();
+    const chain = makeServiceChain({ pool: database.pool, kind: 'api' });
+    const make = (transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>): Policies => {
+      const folder = mkdtempSync(join(tmpdir(), 'countersign-together-'));
+      folders.push(folder);
+      return makePolicies({ pool: database.pool, transaction, chain, folder, now: () => new Date() });
+    };
+    slow = make((fn) =>
+      withTransaction(database.pool, async (tx) => {
+        const query = tx.query.bind(tx) as (...given: unknown[]) => Promise<unknown>;
+        const waiting = async (...given: unknown[]): Promise<unknown> => {
+          if (String(given[0]).startsWith('insert into policy_set')) await beforeStoring();
+          return query(...given);
+        };
+        Object.assign(tx, { query: waiting });
+        try {
+          return await fn(tx);
+        } finally {
+          Object.assign(tx, { query });
+        }
+      }),
+    );
+    quick = make((fn) => withTransaction(database.pool, fn));
+  });
+  after(async () => {
+    await database.drop();
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  });
+
+  const write = (which: 0 | 1, hours: number, floor: string): void =>
+    writeFileSync(
+      join(folders[which] ?? '', 'environments.yaml'),
+      `environments: { dev: { gateTimeout: ${hours}h${floor} } }\n`,
+    );
+  const floor = ', gates: [{ tiers: [irreversible], roles: [cfo] }]';
+  const load = (policies: Policies, how: 'reload' | 'start') =>
+    policies[how]({ kind: 'human', id: 'admin' }, newId('trc'));
+  const floorsInForce = async (): Promise<number | undefined> =>
+    (await quick.policySet())?.environments[0]?.floors?.length ?? 0;
+
+  for (const how of ['reload', 'start'] as const)
+    it(`take no floor away that nobody has confirmed: ${how}`, async () => {
+      write(0, how === 'reload' ? 10 : 20, '');
+      assert.equal((await slow.start({ kind: 'human', id: 'admin' }, newId('trc'))).status, 'loaded');
+      write(0, 30, '');
+      write(1, 40, floor);
+      let other: Promise<unknown> = Promise.resolve();
+      beforeStoring = async () => {
+        beforeStoring = () => Promise.resolve();
+        let isOver = false;
+        other = load(quick, 'reload').finally(() => (isOver = true));
+        await until('the other has loaded, or waits for this one', 15_000, async () => {
+          const { rows } = await database.asSuperuser(
+            `select 1 from pg_locks l join pg_database d on d.oid = l.database
+              where not l.granted and l.locktype = 'advisory' and d.datname = current_database()`,
+          );
+          return isOver || rows.length > 0 || null;
+        });
+      };
+      const result = await load(slow, how);
+      assert.equal(result.status, 'loaded');
+      assert.deepEqual('removed' in result ? result.removed : null, []);
+      assert.equal(((await other) as { status: string }).status, 'loaded');
+      assert.equal(await floorsInForce(), 1);
+      const again = await load(slow, 'reload');
+      assert.equal(again.status, 'unconfirmed');
+    });
+});

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
+import net, { type AddressInfo } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { makeServer } from '../../src/api/index.js';
+import type { DecideRequest } from '../../src/client/types.js';
+import { until } from '../support/processes.js';
+import { startApi, type Harness } from './harness.js';
+
+describe('a key that is revoked while its request is under way', () => {
+  let api: Harness;
+  const authenticated = new EventEmitter();
+  let beforeDeciding: (request: DecideRequest) => Promise<void> = () => Promise.resolve();
+  before(async () => {
+    api = await startApi((deps) => ({
+      ...deps,
+      authenticate: async (header) => {
+        const found = await deps.authenticate(header);
+        authenticated.emit(header ?? '');
+        return found;
+      },
+      client: {
+        ...deps.client,
+        decide: async (request) => {
+          await beforeDeciding(request);
+          return deps.client.decide(request);
+        },
+      },
+    }));
+  });
+  after(() => api.stop());
+
+  let made = 0;
+  interface Key {
+    readonly id: string;
+    readonly key: string;
+    readonly keyId: string;
+  }
+  const keyOf = async (roles: string[], permissions: string[], extra = {}): Promise<Key> => {
+    const body = { id: `leaver-${(made += 1)}`, kind: 'human', roles, permissions, ...extra };
+    const answer = await api.ask('admin', 'POST', '/v1/keys', body);
+    assert.equal(answer.status, 201, answer.text);
+    return { id: body.id, key: answer.body.key, keyId: answer.body.keyId };
+  };
+  const revoke = async ({ keyId }: Key): Promise<void> =>
+    assert.equal((await api.ask('admin', 'DELETE', `/v1/keys/${keyId}`)).status, 204);
+  const approval = async (amount = 500): Promise<{ id: string; digest: string }> => {
+    const run = (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id as string;
+    const path = `/v1/runs/${run}/transitions/bank.pay`;
+    const parked = await api.ask('agent', 'POST', path, { arguments: { amount } });
+    return parked.body.result.approval;
+  };
+
+  /** Sends the head and a beginning of the body; `meanwhile` passes before the rest is sent. */
+  const slowly = async (
+    { key }: Key,
+    path: string,
+    body: object,
+    meanwhile: () => Promise<void>,
+  ): Promise<string> => {
+    const text = JSON.stringify(body);
+    const { hostname, port } = new URL(api.url);
+    const socket = net.connect(Number(port), hostname);
+    const begun = once(authenticated, `Bearer ${key}`);
+    const head = `authorization: Bearer ${key}\r\ncontent-type: application/json\r\ncontent-length: ${text.length}`;
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n${head}\r\n\r\n${text.slice(0, 3)}`,
+    );
+    await begun;
+    await meanwhile();
+    socket.write(text.slice(3));
+    let said = '';
+    for await (const chunk of socket) said += String(chunk);
+    return said;
+  };
+
+  it('decides nothing, although the request began before', async () => {
+    const key = await keyOf(['finance.controller'], []);
+    const { id, digest } = await approval();
+    const body = { decision: 'approve', digest, reason: 'late' };
+    const said = await slowly(key, `/v1/approvals/${id}/decision`, body, () => revoke(key));
+    assert.match(said, /^HTTP\/1\.1 401 /);
+    assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.status, 'open');
+    const path = '/v1/audit?type=authn.failed&limit=500';
+    const failed: { data: { reason: string } }[] = (await api.ask('admin', 'GET', path)).body.data;
+    assert.ok(failed.some(({ data }) => data.reason === 'revoked_key'));
+  });
+
+  it('makes no key', async () => {
+    const key = await keyOf([], ['key.manage']);
+    const body = { id: 'ghost', kind: 'human', roles: ['finance.controller'], permissions: ['key.manage'] };
+    const said = await slowly(key, '/v1/keys', body, () => revoke(key));
+    assert.match(said, /^HTTP\/1\.1 401 /);
+    const keys: { principal: string }[] = (await api.ask('admin', 'GET', '/v1/keys?limit=500')).body.data;
+    assert.ok(!JSON.stringify(keys).includes('ghost'));
+  });
+
+  it('acts where it is valid still when the rest has come', async () => {
+    const key = await keyOf([], ['key.manage']);
+    const said = await slowly(key, '/v1/keys', { id: 'colleague', kind: 'human' }, () => Promise.resolve());
+    assert.match(said, /^HTTP\/1\.1 201 /);
+  });
+
+  it('is shown nothing more by a request that waits', async () => {
+    const key = await keyOf(['finance.controller'], []);
+    const { id, digest } = await approval();
+    const waiting = api.ask(key.key, 'GET', `/v1/approvals/${id}?wait=20`);
+    await until('a waiting request', 5_000, () =>
+      Promise.resolve(api.deps.feed.longPolls.taken() > 0 || null),
+    );
+    await revoke(key);
+    const decision = { decision: 'approve', digest, reason: 'seen' };
+    await api.ask('finance', 'POST', `/v1/approvals/${id}/decision`, decision);
+    assert.equal((await waiting).status, 401);
+  });
+
+  it('is shown nothing more on an event stream, which ends', async () => {
+    const key = await keyOf([], ['audit.read', 'run.read']);
+    const headers = { authorization: `Bearer ${key.key}` };
+    const signal = AbortSignal.timeout(10_000);
+    const response = await fetch(`${api.url}/v1/events?type=run.started,api.called`, { headers, signal });
+    await revoke(key);
+    const run = (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id as string;
+    const text = await response.text();
+    assert.ok(!text.includes(run), text);
+  });
+
+  it('makes no more of the decisions of its batch', async () => {
+    const key = await keyOf(['finance.controller'], []);
+    const decisions: object[] = [];
+    const run = (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id as string;
+    for (const amount of [500, 501]) {
+      const path = `/v1/runs/${run}/transitions/bank.pay`;
+      const parked = await api.ask('agent', 'POST', path, { arguments: { amount } });
+      const { id, digest } = parked.body.result.approval;
+      decisions.push({ approval: id, decision: 'approve', digest });
+    }
+    const batch = { decisions, mode: 'each' };
+    const tried = await api.ask(key.key, 'POST', '/v1/approvals/batch', { ...batch, dryRun: true });
+    beforeDeciding = async () => {
+      beforeDeciding = () => Promise.resolve();
+      await revoke(key);
+    };
+    const real = { ...batch, dryRun: false, token: tried.body.token };
+    const results: { status: string; code?: string }[] = (
+      await api.ask(key.key, 'POST', '/v1/approvals/batch', real)
+    ).body.results;
+    assert.deepEqual(
+      results.map(({ status, code }) => code ?? status),
+      ['applied', 'UNAUTHENTICATED'],
+    );
+  });
+
+  it('has so long for its request and no longer: 408, nothing is done, and that is on record', async () => {
+    const key = await keyOf([], ['key.manage']);
+    const server = makeServer(api.deps, { headMs: 200, requestMs: 400, lookMs: 50 });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const heads = {
+      'in its head': 'authorization: Bearer ',
+      'in its body': `authorization: Bearer ${key.key}\r\ncontent-type: application/json\r\ncontent-length: 90\r\n\r\n{"id"`,
+    };
+    for (const [where, head] of Object.entries(heads)) {
+      const socket = net.connect(port, '127.0.0.1');
+      socket.write(`POST /v1/keys HTTP/1.1\r\nhost: x\r\n${head}`);
+      let said = '';
+      for await (const chunk of socket) said += String(chunk);
+      assert.match(said, /^HTTP\/1\.1 408 Request Timeout\r\n/, where);
+    }
+    await new Promise((resolve) => server.close(resolve));
+    const path = '/v1/audit?type=request.refused&limit=500';
+    await until('the record of it', 5_000, async () => {
+      const { body } = await api.ask('admin', 'GET', path);
+      const refused: { data: { why?: string; route?: string } }[] = body.data;
+      return refused.some(({ data }) => data.why === 'client_gone' && data.route === '/v1/keys') || null;
+    });
+  });
+});
