@@ -75,6 +75,7 @@ function operation(name: 'cancel' | 'retry', summary: string): Route {
       name === 'retry'
         ? [
             'NOT_STUCK',
+            'RUN_STUCK',
             'HUMANS_ONLY',
             'BLOCKED',
             'GUARD_REJECTED',

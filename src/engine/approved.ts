@@ -10,6 +10,7 @@ import { evaluateGuard, type GuardContext } from './guards.js';
 import { guardContext } from './links.js';
 import { allApproved, approversOf } from './quorum.js';
 import { changedReads, readsOf, readsProblem } from './reads.js';
+import { contextProblem } from './written.js';
 
 // What was approved, up to its start: everything that it was approved on is checked once more.
 
@@ -67,7 +68,7 @@ function begin(draft: Draft, transition: Transition, { id, human, action }: Appr
 
 /** Why what was approved does not run: something of it changed, or a guard no longer passes. */
 interface Stop {
-  readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED';
+  readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED' | 'RUN_FULL';
   readonly message: string;
 }
 
@@ -107,7 +108,8 @@ function recheck(draft: Draft, transition: Transition, approval: ApprovalState):
     if (verdict === 'pass') continue;
     return { code: 'GUARD_REJECTED', message: `guard ${index} (${guard.kind}) no longer passes: ${reason}` };
   }
-  return null;
+  const full = contextProblem(draft.run, transition, action.arguments);
+  return full === null ? null : { code: 'RUN_FULL', message: full };
 }
 
 /** What around the action is not as it was when it was approved; null: nothing that would have asked for more. */

@@ -13,7 +13,7 @@ import { deniedBefore } from './denials.js';
 import { consume } from './approved.js';
 import { chainStep } from './chain.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
-import { nothingCalled, write } from './written.js';
+import { contextProblem, nothingCalled, write } from './written.js';
 
 // How a run moves: entering states, deterministic chains, executing, settling, closing.
 
@@ -27,6 +27,8 @@ export function enter(draft: Draft): void {
     const message = `the environment asks for an approval of what onEnter of \`${state.name}\` does: make it a transition`;
     return stick(draft, { code: 'ON_ENTER_FAILED', message }, { kind: 'onEnter' });
   }
+  const full = contextProblem(draft.run, onEnter, {});
+  if (full !== null) return stick(draft, { code: 'RUN_FULL', message: full }, { kind: 'onEnter' });
   const action = makeAction(draft, {
     transition: `onEnter:${state.name}`,
     tool: null,
@@ -122,6 +124,9 @@ export function take(
   from: From,
 ): void {
   const { run, kit } = draft;
+  const full = contextProblem(run, transition, args);
+  if (full !== null)
+    return refuseAsking(draft, transition, requester, from.messageId, { code: 'RUN_FULL', message: full });
   const at = guardContext(run, requester, args);
   const applying = gatesFor(transition, at, kit);
   const endless = unreadableEnd(applying?.gates ?? [], at);
@@ -180,7 +185,7 @@ export function perform(draft: Draft, transition: Transition, action: Action): v
     if (transition.executor === null && action.approval !== null) consume(draft, action.approval);
     succeed(draft, action, null);
     const problem = write(draft, transition, action, nothingCalled);
-    if (problem !== null) return stick(draft, problem, { kind: 'chain' });
+    if (problem !== null) return stick(draft, problem, { kind: 'done', transition: transition.name });
     return complete(draft, transition, action);
   }
   execute(draft, {

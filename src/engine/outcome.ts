@@ -41,7 +41,7 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
   if (malformed !== null) return failed(draft, executing, unfit(draft, executing, malformed, result.attempt));
   succeed(draft, action, result.outputRef);
   const problem = write(draft, step, action, result);
-  if (problem !== null) return stick(draft, problem, { kind: 'chain' });
+  if (problem !== null) return stick(draft, problem, { kind: 'done', transition: action.transition });
   if (transition !== undefined) return complete(draft, transition, action);
   draft.run.version += 1;
   afterEnter(draft);

@@ -13,7 +13,13 @@ import { policyRefusal } from './submit.js';
 
 /** Why a stuck run's step is not done again; null: it is. What may have happened already is a human's to repeat. */
 export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'status'> | null {
-  const { stuckOn } = draft.run;
+  const { stuckOn, problem } = draft.run;
+  // Earlier engines said `chain` of it: the problem tells.
+  if (stuckOn?.kind === 'done' || problem?.code === 'STATE_TOO_LARGE')
+    return {
+      code: 'RUN_STUCK',
+      message: `the step has happened, and a retry would do it a second time (${problem?.message ?? 'no problem is kept'}): cancel the run`,
+    };
   const isUnknown = stuckOn?.kind === 'action' || (stuckOn?.kind === 'onEnter' && stuckOn.unknown === true);
   if (!isUnknown) return null;
   const { principal } = message;

@@ -105,6 +105,8 @@ export type StuckOn =
   /** `unknown`: what became of its effect is. */
   | { readonly kind: 'onEnter'; readonly unknown?: true }
   | { readonly kind: 'chain' }
+  /** It has happened, and the context cannot keep what it writes: nothing is left to be done again. */
+  | { readonly kind: 'done'; readonly transition: string }
   | { readonly kind: 'action'; readonly action: Action };
 
 export interface ChainStep {

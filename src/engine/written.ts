@@ -1,9 +1,9 @@
 import { jsonTrouble, utf8Length, type Json, type JsonObject } from '../model/json.js';
 import { mostContextBytes } from '../model/limits.js';
-import type { Action, Problem } from './state.js';
+import type { Action, Problem, RunState } from './state.js';
 import type { Mapping } from './plan.js';
 import { actionFact, derivedId, record, type Draft } from './draft.js';
-import { applyMapping } from './mapping.js';
+import { applyMapping, withoutAnswer } from './mapping.js';
 
 // What a step that is done leaves in its run: context and evidence.
 
@@ -33,25 +33,34 @@ export function write(
   });
   for (const path of unresolved)
     record(draft, 'mapping.unresolved', { action: actionFact(action), data: { path } });
-  if (context === null) {
-    const message = `what the mapping writes takes more than ${mostContextBytes} bytes, which are the most that a context takes; map less of it`;
-    return { code: 'STATE_TOO_LARGE', message };
-  }
-  const message = contextProblem(context);
-  if (message !== null) return { code: 'STATE_TOO_LARGE', message };
-  run.context = context;
+  const kept = keptContext(context);
+  if (typeof kept === 'string') return { code: 'STATE_TOO_LARGE', message: `${kept}; map less of it` };
+  run.context = kept;
   addEvidence(draft, action, [...evidence, ...(step.evidence === null ? [] : [step.evidence])]);
   return null;
 }
 
+/** Why the context cannot keep what a step writes, whatever its call answers: asked before anything is called. */
+export function contextProblem(
+  { context, input }: Pick<RunState, 'context' | 'input'>,
+  step: { readonly output: readonly Mapping[] },
+  args: JsonObject,
+): string | null {
+  const scopes = { arguments: args, context, input, output: null, response: null };
+  const kept = keptContext(applyMapping(withoutAnswer(step.output), scopes).context);
+  return typeof kept === 'string' ? `${kept}: send less, or map less of it` : null;
+}
+
 /** A mapping may nest the context in itself, time and again: too deep is found before anything recurses into it. */
-function contextProblem(context: JsonObject): string | null {
+function keptContext(context: JsonObject | null): JsonObject | string {
+  if (context === null)
+    return `what the mapping writes takes more than ${mostContextBytes} bytes, which are the most that a context takes`;
   const trouble = jsonTrouble(context);
-  if (trouble !== null) return `the context cannot be kept: ${trouble}; map less of it`;
+  if (trouble !== null) return `the context cannot be kept: ${trouble}`;
   const bytes = utf8Length(JSON.stringify(context));
   return bytes > mostContextBytes
-    ? `the context would take ${bytes} bytes, and ${mostContextBytes} are the most; map less of the output`
-    : null;
+    ? `the context would take ${bytes} bytes, and ${mostContextBytes} are the most`
+    : context;
 }
 
 function addEvidence(draft: Draft, action: Action, kinds: readonly string[]): void {
