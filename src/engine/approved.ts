@@ -4,6 +4,7 @@ import { bindingDigest, connectionsDigest } from './action.js';
 import { change, transitionOf } from './approvals.js';
 import { stricterThanApproved } from './covers.js';
 import { actingPrincipal, actionFact, actorOf, derivedId, project, record, type Draft } from './draft.js';
+import { isEnding, isOver } from './ending.js';
 import { perform, remain } from './flow.js';
 import { boundRules, gatesFor } from './gates.js';
 import { evaluateGuard, type GuardContext } from './guards.js';
@@ -40,7 +41,7 @@ function addEvidence(draft: Draft, approval: ApprovalState, by: string): void {
 /** Starts the oldest approved action that may still run, when nothing else does. Guards and digest are checked once more. */
 export function startApproved(draft: Draft): void {
   const { run } = draft;
-  while (run.executing === null && run.cancelRequested === null && !run.timeoutDue) {
+  while (run.executing === null && !isEnding(run) && !isOver(run, draft.time)) {
     // Of a stuck run only what it is stuck on is done again.
     const next = run.approvals.find(
       (one) => one.queued && one.status === 'approved' && (run.status !== 'stuck' || one.repeats === true),

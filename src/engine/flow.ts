@@ -12,16 +12,18 @@ import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { consume } from './approved.js';
 import { chainStep } from './chain.js';
+import { isEnding, noteLateCancel } from './ending.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
 import { contextProblem, nothingCalled, write } from './written.js';
 
 // How a run moves: entering states, deterministic chains, executing, settling, closing.
 
-/** A state was entered: run its onEnter, or go on to what follows it. */
+/** A state was entered: run its onEnter, or go on to what follows it; of a run that is to end, neither. */
 export function enter(draft: Draft): void {
   const state = findState(draft.plan, draft.run.state);
   const onEnter = state?.onEnter ?? null;
   if (state === undefined || onEnter === null) return afterEnter(draft);
+  if (isEnding(draft.run)) return;
   // Nobody can be asked on the way into a state: what the environment wants approved does not run there.
   if (floorsFor({ executor: onEnter.executor, tier: onEnter.tier ?? null }, draft.kit).length > 0) {
     const message = `the environment asks for an approval of what onEnter of \`${state.name}\` does: make it a transition`;
@@ -54,6 +56,7 @@ export function afterEnter(draft: Draft): void {
       { kind: 'chain' },
     );
   if (state.terminal) return close(draft, terminalStatus(run, state.outcome));
+  if (isEnding(run)) return;
   if (state.transitions.length > 0 && state.transitions.every((one) => one.actor === 'deterministic')) {
     return chainStep(draft, state.transitions);
   }
@@ -335,6 +338,7 @@ export function close(
   };
   run.problem = problem ?? (status === 'failed' ? failure : null);
   answerWaiting(draft);
+  if (status !== 'cancelled') noteLateCancel(draft);
   record(draft, closing[status], { actor: actorOf(by), data: { state: run.state, version: run.version } });
   draft.effects.push({ kind: 'close', status });
 }
