@@ -76,6 +76,7 @@ function operation(name: 'cancel' | 'retry', summary: string): Route {
         ? [
             'NOT_STUCK',
             'RUN_STUCK',
+            'STALE_VERSION',
             'HUMANS_ONLY',
             'BLOCKED',
             'GUARD_REJECTED',

@@ -3,7 +3,7 @@ import type { Plan } from './plan.js';
 import { closedStatuses, type Decision, type Event, type Kit, type Refusal, type RunState } from './state.js';
 import { actorOf, answer, finish, makeDraft, record, refuse, type Draft } from './draft.js';
 import { decideApproval } from './approvals.js';
-import { endsBefore } from './ending.js';
+import { endsBefore, isOver } from './ending.js';
 import { deadline } from './expiry.js';
 import { cancel, outcome, timeout } from './outcome.js';
 import { retry, retryRefusal } from './retry.js';
@@ -49,6 +49,7 @@ function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string)
       break;
     case 'deadline':
       if (!isClosed(run)) deadline(draft, event.approval);
+      if (!isClosed(draft.run) && isOver(draft.run, event.time)) timeout(draft);
       break;
     case 'timeout':
       if (!isClosed(run)) timeout(draft);

@@ -15,7 +15,7 @@ export function isOver({ deadline }: Pick<RunState, 'deadline'>, time: string): 
 
 /**
  * Does the run's time end before this event, whether or not its timer has gone? What could begin something finds it ended.
- * A cancel begins nothing, and an approval's own deadline comes before a later one of its run.
+ * A cancel begins nothing, and what time says to an approval comes before what it says to the run.
  */
 export function endsBefore(run: RunState, event: Event): boolean {
   if (!isOver(run, event.time)) return false;

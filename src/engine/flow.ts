@@ -303,6 +303,7 @@ export function stick(draft: Draft, problem: Problem, on: StuckOn): void {
   run.status = 'stuck';
   run.problem = problem;
   run.stuckOn = on;
+  run.stuckAt = draft.key;
   record(draft, 'run.stuck', {
     data: {
       code: problem.code,

@@ -456,11 +456,36 @@ describe('an operator', () => {
     walk.outcome();
     assert.equal(walk.run.status, 'completed');
   });
+  it('has done again only the problem that stood when the retry was asked', () => {
+    const retryAbout = (walk: Walk, about: string | null): string | undefined =>
+      answerOf(walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry', about }) }))
+        ?.code;
+    for (const again of [lost, broken]) {
+      const walk = begin(plan([state('a', [transition('go', 'b')], onEnter()), state('b')]));
+      assert.equal(retryAbout(walk, null), 'NOT_STUCK');
+      walk.outcome(lost);
+      const about = walk.run.stuckAt ?? assert.fail();
+      assert.equal(retryAbout(walk, null), 'NOT_STUCK', 'it was asked before there was a problem');
+      // A refusal of something else changes nothing of the problem.
+      walk.submit(agent, 'go');
+      assert.equal(retryAbout(walk, about), undefined);
+      walk.outcome(again);
+      const said = retryAbout(walk, about);
+      assert.deepEqual([said, walk.run.executing, walk.run.status], ['STALE_VERSION', null, 'stuck']);
+      assert.ok(types(walk.last).includes('transition.rejected'));
+      walk.run = { ...walk.run, problem: null };
+      assert.equal(retryAbout(walk, about), 'STALE_VERSION');
+      assert.equal(retryAbout(walk, walk.run.stuckAt ?? ''), undefined);
+    }
+  });
   it('may retry and cancel what is stuck for reasons that a store has lost', () => {
     const walk = one();
     walk.run = { ...walk.run, status: 'stuck' };
     assert.equal(answerOf(walk.submit(agent, 'go'))?.code, 'RUN_STUCK');
     operate(walk, 'retry');
+    assert.equal(walk.run.status, 'running');
+    walk.run = { ...walk.run, status: 'stuck' };
+    walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry', about: '' }) });
     assert.equal(walk.run.status, 'running');
     walk.run = { ...walk.run, status: 'stuck' };
     operate(walk, 'cancel');
