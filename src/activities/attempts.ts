@@ -148,12 +148,10 @@ export function ruleOn(
 
 // --- between two attempts ------------------------------------------------------------------------
 
-/** Has the run been cancelled, or its time run out, while the next attempt was waited for? */
+/** Has the run been cancelled, or its time run out, before the attempt that would come now? */
 export function isCalledOff(run: RunState, attempts: readonly AttemptRow[], nowMs: number): boolean {
-  const last = attempts.at(-1);
-  // Its intent is not recorded yet: a cancel stops it. One under way is not cut off.
-  if (last === undefined) return run.cancelRequested !== null;
-  if (last.outcome === null) return false;
+  // One under way is not cut off. Before the first, no intent is recorded yet.
+  if (attempts.at(-1)?.outcome === null) return false;
   return run.cancelRequested !== null || run.timeoutDue || (run.deadline !== null && run.deadline <= nowMs);
 }
 
@@ -172,7 +170,7 @@ export function abandonedOutcome(
   const attempt = (last?.attempt ?? 0) + 1;
   const message =
     why === null
-      ? 'the run was cancelled or its time ran out before the next attempt'
+      ? `the run was cancelled or its time ran out before ${last === undefined ? 'it was begun' : 'the next attempt'}`
       : `attempt ${attempt} could not be begun: ${why}`;
   if (!attempts.some((one) => one.effectPossible))
     return { status: 'failed', errorClass: 'permanent', message, attempt };

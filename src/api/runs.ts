@@ -75,6 +75,8 @@ function operation(name: 'cancel' | 'retry', summary: string): Route {
       name === 'retry'
         ? [
             'NOT_STUCK',
+            'RUN_STUCK',
+            'STALE_VERSION',
             'HUMANS_ONLY',
             'BLOCKED',
             'GUARD_REJECTED',

@@ -133,7 +133,7 @@ const body = z.discriminatedUnion('kind', [
     via: z.enum(decisionDoors).optional(),
   }),
   z.strictObject({ kind: z.literal('cancel') }),
-  z.strictObject({ kind: z.literal('retry') }),
+  z.strictObject({ kind: z.literal('retry'), about: short.nullable().optional() }),
 ]);
 
 const signedSchema = z.strictObject({

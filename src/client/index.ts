@@ -3,6 +3,8 @@ import type { Refusal } from '../engine/state.js';
 import { isUnavailable, type Tx } from '../db/index.js';
 import { getApproval } from '../store/approvals.js';
 import { insertDecision } from '../store/decisions.js';
+import { documentOf } from '../store/document.js';
+import type { RunRow } from '../store/runs.js';
 import { textValue } from './attest.js';
 import type { DecideRequest, MessageOutcome, OperateRequest, RunClient } from './types.js';
 import type { ClientDeps } from './deps.js';
@@ -110,9 +112,18 @@ async function operate(
   kind: 'cancel' | 'retry',
 ): Promise<MessageOutcome> {
   const values = [textValue('reason', reason)];
-  const make = (): ReturnType<Posting['make']> => ({ principal, body: { kind }, values });
+  const make: Posting['make'] = (row) => ({
+    principal,
+    body: kind === 'retry' ? { kind, about: problemAt(row) } : { kind },
+    values,
+  });
   const posted = await post(deps, waiter, { run, id, kind, waitMs: answerMs, make });
   if (posted.status === 'answered' && posted.answer.status !== 'refused')
     await waiter.settled(deps.pool, run, waitMs);
   return posted;
+}
+
+/** Which problem whoever asks for a retry now has before them; null: the run is not stuck. */
+function problemAt(row: RunRow): string | null {
+  return row.status === 'stuck' ? (documentOf(row)?.stuckAt ?? '') : null;
 }

@@ -4,12 +4,14 @@ import { bindingDigest, connectionsDigest } from './action.js';
 import { change, transitionOf } from './approvals.js';
 import { stricterThanApproved } from './covers.js';
 import { actingPrincipal, actionFact, actorOf, derivedId, project, record, type Draft } from './draft.js';
+import { isEnding, isOver } from './ending.js';
 import { perform, remain } from './flow.js';
 import { boundRules, gatesFor } from './gates.js';
 import { evaluateGuard, type GuardContext } from './guards.js';
 import { guardContext } from './links.js';
 import { allApproved, approversOf } from './quorum.js';
 import { changedReads, readsOf, readsProblem } from './reads.js';
+import { contextProblem } from './written.js';
 
 // What was approved, up to its start: everything that it was approved on is checked once more.
 
@@ -39,7 +41,7 @@ function addEvidence(draft: Draft, approval: ApprovalState, by: string): void {
 /** Starts the oldest approved action that may still run, when nothing else does. Guards and digest are checked once more. */
 export function startApproved(draft: Draft): void {
   const { run } = draft;
-  while (run.executing === null && run.cancelRequested === null && !run.timeoutDue) {
+  while (run.executing === null && !isEnding(run) && !isOver(run, draft.time)) {
     // Of a stuck run only what it is stuck on is done again.
     const next = run.approvals.find(
       (one) => one.queued && one.status === 'approved' && (run.status !== 'stuck' || one.repeats === true),
@@ -67,7 +69,7 @@ function begin(draft: Draft, transition: Transition, { id, human, action }: Appr
 
 /** Why what was approved does not run: something of it changed, or a guard no longer passes. */
 interface Stop {
-  readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED';
+  readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED' | 'RUN_FULL';
   readonly message: string;
 }
 
@@ -107,7 +109,8 @@ function recheck(draft: Draft, transition: Transition, approval: ApprovalState):
     if (verdict === 'pass') continue;
     return { code: 'GUARD_REJECTED', message: `guard ${index} (${guard.kind}) no longer passes: ${reason}` };
   }
-  return null;
+  const full = contextProblem(draft, transition, action.arguments);
+  return full === null ? null : { code: 'RUN_FULL', message: full };
 }
 
 /** What around the action is not as it was when it was approved; null: nothing that would have asked for more. */

@@ -3,6 +3,7 @@ import type { Plan } from './plan.js';
 import { closedStatuses, type Decision, type Event, type Kit, type Refusal, type RunState } from './state.js';
 import { actorOf, answer, finish, makeDraft, record, refuse, type Draft } from './draft.js';
 import { decideApproval } from './approvals.js';
+import { endsBefore, isOver } from './ending.js';
 import { deadline } from './expiry.js';
 import { cancel, outcome, timeout } from './outcome.js';
 import { retry, retryRefusal } from './retry.js';
@@ -28,6 +29,7 @@ export function decide(plan: Plan, run: RunState, event: Event, kit: Kit, key: s
 
 function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string): Decision {
   const draft = makeDraft(plan, run, kit, event.time, key);
+  if (!isClosed(run) && endsBefore(run, event)) timeout(draft);
   switch (event.kind) {
     case 'message':
       dispatch(draft, event);
@@ -48,6 +50,7 @@ function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string)
       break;
     case 'deadline':
       if (!isClosed(run)) deadline(draft, event.approval);
+      if (!isClosed(draft.run) && isOver(draft.run, event.time)) timeout(draft);
       break;
     case 'timeout':
       if (!isClosed(run)) timeout(draft);

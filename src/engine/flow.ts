@@ -12,21 +12,25 @@ import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { consume } from './approved.js';
 import { chainStep } from './chain.js';
+import { isEnding, noteLateCancel } from './ending.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
-import { nothingCalled, write } from './written.js';
+import { contextProblem, nothingCalled, write } from './written.js';
 
 // How a run moves: entering states, deterministic chains, executing, settling, closing.
 
-/** A state was entered: run its onEnter, or go on to what follows it. */
+/** A state was entered: run its onEnter, or go on to what follows it; of a run that is to end, neither. */
 export function enter(draft: Draft): void {
   const state = findState(draft.plan, draft.run.state);
   const onEnter = state?.onEnter ?? null;
   if (state === undefined || onEnter === null) return afterEnter(draft);
+  if (isEnding(draft.run)) return;
   // Nobody can be asked on the way into a state: what the environment wants approved does not run there.
   if (floorsFor({ executor: onEnter.executor, tier: onEnter.tier ?? null }, draft.kit).length > 0) {
     const message = `the environment asks for an approval of what onEnter of \`${state.name}\` does: make it a transition`;
     return stick(draft, { code: 'ON_ENTER_FAILED', message }, { kind: 'onEnter' });
   }
+  const full = contextProblem(draft, onEnter, {});
+  if (full !== null) return stick(draft, { code: 'RUN_FULL', message: full }, { kind: 'onEnter' });
   const action = makeAction(draft, {
     transition: `onEnter:${state.name}`,
     tool: null,
@@ -52,6 +56,7 @@ export function afterEnter(draft: Draft): void {
       { kind: 'chain' },
     );
   if (state.terminal) return close(draft, terminalStatus(run, state.outcome));
+  if (isEnding(run)) return;
   if (state.transitions.length > 0 && state.transitions.every((one) => one.actor === 'deterministic')) {
     return chainStep(draft, state.transitions);
   }
@@ -122,6 +127,9 @@ export function take(
   from: From,
 ): void {
   const { run, kit } = draft;
+  const full = contextProblem(draft, transition, args);
+  if (full !== null)
+    return refuseAsking(draft, transition, requester, from.messageId, { code: 'RUN_FULL', message: full });
   const at = guardContext(run, requester, args);
   const applying = gatesFor(transition, at, kit);
   const endless = unreadableEnd(applying?.gates ?? [], at);
@@ -180,7 +188,7 @@ export function perform(draft: Draft, transition: Transition, action: Action): v
     if (transition.executor === null && action.approval !== null) consume(draft, action.approval);
     succeed(draft, action, null);
     const problem = write(draft, transition, action, nothingCalled);
-    if (problem !== null) return stick(draft, problem, { kind: 'chain' });
+    if (problem !== null) return stick(draft, problem, { kind: 'done', transition: transition.name });
     return complete(draft, transition, action);
   }
   execute(draft, {
@@ -297,6 +305,7 @@ export function stick(draft: Draft, problem: Problem, on: StuckOn): void {
   run.status = 'stuck';
   run.problem = problem;
   run.stuckOn = on;
+  run.stuckAt = draft.key;
   record(draft, 'run.stuck', {
     data: {
       code: problem.code,
@@ -332,6 +341,7 @@ export function close(
   };
   run.problem = problem ?? (status === 'failed' ? failure : null);
   answerWaiting(draft);
+  if (status !== 'cancelled') noteLateCancel(draft);
   record(draft, closing[status], { actor: actorOf(by), data: { state: run.state, version: run.version } });
   draft.effects.push({ kind: 'close', status });
 }

@@ -47,6 +47,7 @@ export function giveUp(run: RunState, { code, key, time, why, start, messages }:
     state: {
       ...run,
       ...{ status: 'stuck', problem, executing: null, waitingAnswer: null },
+      ...(executing === null && run.status === 'stuck' ? {} : { stuckAt: key }),
       // What it was stuck on already, and may be unknown, is so still.
       stuckOn: executing === null ? (run.stuckOn ?? start ?? { kind: 'chain' }) : unknownOf(executing),
     },

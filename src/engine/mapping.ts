@@ -48,6 +48,24 @@ export function applyMapping(
   return { context: Object.fromEntries(entries), written, unresolved };
 }
 
+/** The same with the least in place of whatever only the answer of a call can tell: no answer makes it write less. */
+export function withoutAnswer(mappings: readonly Mapping[]): Mapping[] {
+  return mappings.map(({ key, spec }) => ({ key, spec: leastOf(spec) }));
+}
+
+const least: Mapping['spec'] = { kind: 'set', value: { kind: 'json', value: 0 } };
+
+function leastOf(spec: Mapping['spec']): Mapping['spec'] {
+  if (spec.kind === 'set') return spec.value.kind === 'path' && isOfAnswer(spec.value) ? least : spec;
+  if (!spec.operands.some(isOfAnswer)) return spec;
+  if (spec.kind !== 'concat') return least;
+  return { ...spec, operands: spec.operands.filter((one) => !isOfAnswer(one)) };
+}
+
+function isOfAnswer(operand: Operand): boolean {
+  return operand.kind === 'path' && (operand.scope === 'output' || operand.scope === 'response');
+}
+
 /** What a spec writes; undefined: the room is too small for it. */
 function made(
   spec: Mapping['spec'],

@@ -3,7 +3,7 @@ import type { Principal } from '../model/principal.js';
 import type { Executing, Outcome, Problem, StuckOn } from './state.js';
 import { project, record, refuse, type Draft } from './draft.js';
 import { isRepeatable } from './effects.js';
-import { moveDenied } from './approvals.js';
+import { moveDenied, revokeOpen } from './approvals.js';
 import { consume, startApproved } from './approved.js';
 import { findState } from './links.js';
 import { afterEnter, close, complete, moveTo, remain, stick, succeed } from './flow.js';
@@ -41,7 +41,7 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
   if (malformed !== null) return failed(draft, executing, unfit(draft, executing, malformed, result.attempt));
   succeed(draft, action, result.outputRef);
   const problem = write(draft, step, action, result);
-  if (problem !== null) return stick(draft, problem, { kind: 'chain' });
+  if (problem !== null) return stick(draft, problem, { kind: 'done', transition: action.transition });
   if (transition !== undefined) return complete(draft, transition, action);
   draft.run.version += 1;
   afterEnter(draft);
@@ -137,7 +137,7 @@ export function timeout(draft: Draft): void {
   const { run } = draft;
   if (run.executing !== null) {
     run.timeoutDue = true;
-    return;
+    return revokeOpen(draft, "the run's time is up");
   }
   run.timeoutDue = false;
   run.deadline = null;
@@ -150,12 +150,14 @@ export function timeout(draft: Draft): void {
   run.viaTimeout = true;
   run.chainDepth = 0;
   moveTo(draft, target, 'timeout', null);
+  // Where it led to the state that the run was in, what was approved there is still to be begun.
+  afterwards(draft);
 }
 
 export function cancel(draft: Draft, by: Principal, messageId: string): void {
   if (draft.run.executing !== null) {
     draft.run.cancelRequested = { by, messageId };
-    return;
+    return revokeOpen(draft, 'the run is being cancelled');
   }
   close(draft, 'cancelled', by);
 }

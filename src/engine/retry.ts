@@ -13,7 +13,15 @@ import { policyRefusal } from './submit.js';
 
 /** Why a stuck run's step is not done again; null: it is. What may have happened already is a human's to repeat. */
 export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'status'> | null {
-  const { stuckOn } = draft.run;
+  const { stuckOn, problem } = draft.run;
+  const other = aboutAnother(draft, message);
+  if (other !== null) return other;
+  // Earlier engines said `chain` of it: the problem tells.
+  if (stuckOn?.kind === 'done' || problem?.code === 'STATE_TOO_LARGE')
+    return {
+      code: 'RUN_STUCK',
+      message: `the step has happened, and a retry would do it a second time (${problem?.message ?? 'no problem is kept'}): cancel the run`,
+    };
   const isUnknown = stuckOn?.kind === 'action' || (stuckOn?.kind === 'onEnter' && stuckOn.unknown === true);
   if (!isUnknown) return null;
   const { principal } = message;
@@ -32,6 +40,19 @@ export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'sta
     transition,
     action.arguments,
   );
+}
+
+/** Whoever asked has looked at the problem that stood then, and has not seen what came of it since. */
+function aboutAnother({ run }: Draft, { body }: Message): Omit<Refusal, 'status'> | null {
+  const about = 'about' in body ? body.about : undefined;
+  if (about === undefined || about === (run.stuckAt ?? '')) return null;
+  if (about === null)
+    return { code: 'NOT_STUCK', message: 'the run was not stuck when this retry was asked' };
+  const now = run.problem?.message ?? 'unknown problem';
+  return {
+    code: 'STALE_VERSION',
+    message: `this retry is about a problem that the run has left since, and it is stuck on another one: ${now}. Look at it, and ask again`,
+  };
 }
 
 function transitionOf({ plan, run }: Draft, { transition }: Action): Transition | undefined {

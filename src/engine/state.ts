@@ -70,6 +70,8 @@ export interface RunState {
   readonly problem: Problem | null;
   /** What to do again on retry of a stuck run. */
   readonly stuckOn: StuckOn | null;
+  /** Names the problem that it is, or was last, stuck on: no other has the same. Absent: it was not, or before that was kept. */
+  readonly stuckAt?: string;
   readonly chainDepth: number;
   readonly chain: readonly { readonly transition: string; readonly from: string; readonly to: string }[];
   readonly cancelRequested: { readonly by: Principal; readonly messageId: string } | null;
@@ -105,6 +107,8 @@ export type StuckOn =
   /** `unknown`: what became of its effect is. */
   | { readonly kind: 'onEnter'; readonly unknown?: true }
   | { readonly kind: 'chain' }
+  /** It has happened, and the context cannot keep what it writes: nothing is left to be done again. */
+  | { readonly kind: 'done'; readonly transition: string }
   | { readonly kind: 'action'; readonly action: Action };
 
 export interface ChainStep {

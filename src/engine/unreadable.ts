@@ -46,7 +46,7 @@ export function unreadable(run: RunState, event: unknown, key: string, failure: 
     ...nothing,
     state: {
       ...run,
-      ...{ executing: null, status: 'stuck', problem },
+      ...{ executing: null, status: 'stuck', problem, stuckAt: key },
       stuckOn: unknownOf(at(run, 'executing') as Executing),
     },
     trace: [...nothing.trace, fact('run.stuck', { code: problem.code, message })],

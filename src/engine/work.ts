@@ -34,6 +34,11 @@ export function makeWork(): Work {
   return { measure, contexts: new Map(), sound: new Set(), chain: roomOf(mostChainBytes) };
 }
 
+/** The same, for what is only asked and not done. */
+export function freshChain(work: Work): Work {
+  return { ...work, chain: roomOf(mostChainBytes) };
+}
+
 /** The same kit, asked once for the digest of each large value. */
 export function remembering(kit: Kit): Kit {
   const known = new Map<Json, string>();

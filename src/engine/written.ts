@@ -3,9 +3,9 @@ import { mostContextBytes } from '../model/limits.js';
 import type { Action, Problem } from './state.js';
 import type { Mapping } from './plan.js';
 import { actionFact, derivedId, record, type Draft } from './draft.js';
-import { applyMapping } from './mapping.js';
+import { applyMapping, withoutAnswer, type Mapped } from './mapping.js';
 import { quotedBytes } from './room.js';
-import { measuredContext, type Measured, type Work } from './work.js';
+import { freshChain, measuredContext, type Measured, type Work } from './work.js';
 
 // What a step that is done leaves in its run: context and evidence.
 
@@ -30,31 +30,43 @@ export function write(
   const { context, written, unresolved } = applyMapping(step.output, scopes, draft.work);
   for (const path of unresolved)
     record(draft, 'mapping.unresolved', { action: actionFact(action), data: { path } });
-  if (context === null) {
-    const message = `what the mapping writes takes more than ${mostContextBytes} bytes, which are the most that a context takes; map less of it`;
-    return { code: 'STATE_TOO_LARGE', message };
-  }
-  const message = context === run.context ? null : contextProblem(draft.work, run.context, context, written);
-  if (message !== null) return { code: 'STATE_TOO_LARGE', message };
-  run.context = context;
-  draft.work.sound.add(context);
+  const problem = unkept(draft.work, run.context, { context, written });
+  if (problem !== null) return { code: 'STATE_TOO_LARGE', message: `${problem}; map less of it` };
+  if (context !== null) run.context = context;
+  draft.work.sound.add(run.context);
   addEvidence(draft, action, [...evidence, ...(step.evidence === null ? [] : [step.evidence])]);
   return null;
 }
 
+/** Why the context cannot keep what a step writes, whatever its call answers: asked before anything is called. */
+export function contextProblem(
+  { run, work }: Pick<Draft, 'run' | 'work'>,
+  step: { readonly output: readonly Mapping[] },
+  args: JsonObject,
+): string | null {
+  const { context, input } = run;
+  const scopes = { arguments: args, context, input, output: null, response: null };
+  // The step itself counts against the chain.
+  const asked = freshChain(work);
+  const problem = unkept(asked, context, applyMapping(withoutAnswer(step.output), scopes, asked));
+  return problem === null ? null : `${problem}: send less, or map less of it`;
+}
+
 /** A mapping may nest the context in itself, time and again: too deep is found before anything recurses into it. */
-function contextProblem(
+function unkept(
   work: Work,
   before: JsonObject,
-  context: JsonObject,
-  written: ReadonlyMap<string, Json>,
+  { context, written }: Pick<Mapped, 'context' | 'written'>,
 ): string | null {
+  if (context === null)
+    return `what the mapping writes takes more than ${mostContextBytes} bytes, which are the most that a context takes`;
+  if (context === before) return null;
   const measured = withWritten(work, measuredContext(work, before), before, written);
   work.contexts.set(context, measured);
   const { bytes, trouble } = measured;
-  if (trouble !== null) return `the context cannot be kept: ${trouble}; map less of it`;
+  if (trouble !== null) return `the context cannot be kept: ${trouble}`;
   return bytes > mostContextBytes
-    ? `the context would take ${bytes} bytes, and ${mostContextBytes} are the most; map less of the output`
+    ? `the context would take ${bytes} bytes, and ${mostContextBytes} are the most`
     : null;
 }
 

@@ -37,6 +37,8 @@ interface DecideBody {
 
 interface OperateBody {
   readonly kind: 'cancel' | 'retry';
+  /** Of a retry: `stuckAt` of the run when it was asked, null where it was not stuck. Absent: asked before that was kept. */
+  readonly about?: string | null | undefined;
 }
 
 /** What is signed: the values of callers are payloads, which `refs` commit to. */

@@ -224,8 +224,10 @@ describe('between two attempts', () => {
   it('ends what is cancelled or out of time, and nothing that is under way', () => {
     const waiting = [failed(1, 'transient')];
     assert.equal(isCalledOff(run({}), waiting, 5), false);
+    assert.equal(isCalledOff(run({}), [], 5), false);
     for (const fields of [{ cancelRequested: {} }, { timeoutDue: true }, { deadline: 5 }]) {
       assert.equal(isCalledOff(run(fields), waiting, 5), true);
+      assert.equal(isCalledOff(run(fields), [], 5), true, 'the first begins as little as the next');
       assert.equal(isCalledOff(run(fields), [row(1, null)], 5), false);
     }
   });
@@ -240,7 +242,8 @@ describe('between two attempts', () => {
   it('says why, and of a failure of our own never that the run was cancelled', () => {
     const messageOf = (rows: readonly AttemptRow[], why: string | null): string =>
       abandonedOutcome(rows, why).message;
-    assert.match(messageOf([failed(1, 'transient')], null), /cancelled or its time ran out/);
+    assert.match(messageOf([failed(1, 'transient')], null), /cancelled or its time ran out before the next/);
+    assert.match(messageOf([], null), /cancelled or its time ran out before it was begun/);
     assert.equal(messageOf([failed(1, 'transient')], 'a bug'), 'attempt 2 could not be begun: a bug');
     assert.match(messageOf([row(1, null)], 'a bug'), /outcome is unknown: a bug$/);
   });

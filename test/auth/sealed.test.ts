@@ -35,7 +35,7 @@ const bodies: Readonly<Record<SignedBody['kind'], SignedBody>> = {
     ...{ reasonGiven: true, via: 'page' },
   },
   cancel: { kind: 'cancel' },
-  retry: { kind: 'retry' },
+  retry: { kind: 'retry', about: 's3.0' },
 };
 
 /** Of a text, as the store keeps it. */

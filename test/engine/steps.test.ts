@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import { initialRun } from '../../src/engine/index.js';
-import { defaultReliability, type Executor, type State } from '../../src/engine/plan.js';
+import {
+  defaultReliability,
+  type Executor,
+  type Mapping,
+  type Operand,
+  type State,
+} from '../../src/engine/plan.js';
 import type { Decision, RunState } from '../../src/engine/state.js';
 import {
   answerOf,
@@ -203,12 +209,13 @@ describe('an outcome', () => {
         ]),
       ]),
     );
-    for (let times = 0; times < 300 && walk.run.status !== 'stuck'; times += 1) {
-      walk.submit(agent, 'nest');
-      walk.outcome();
+    let said = walk.last;
+    for (let times = 0; times < 300 && answerOf(said)?.status !== 'refused'; times += 1) {
+      said = walk.submit(agent, 'nest');
+      if (walk.run.executing !== null) walk.outcome();
     }
-    assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'STATE_TOO_LARGE']);
-    assert.ok(walk.run.problem?.message.includes('nested deeper'));
+    assert.deepEqual([answerOf(said)?.code, walk.run.executing], ['RUN_FULL', null]);
+    assert.match(JSON.stringify(answerOf(said)), /nested deeper/);
   });
   it('of a step that calls nothing is its mapping and its evidence', () => {
     const note = path('arguments', 'note');
@@ -225,8 +232,8 @@ describe('an outcome', () => {
       assert.ok(walk.run.evidence.some(({ kind }) => kind === 'noted'));
     }
     const large = one({ output: [{ key: 'c', spec: { kind: 'set', value: note } }] });
-    large.submit(agent, 'go', { note: 'x'.repeat(600_000) });
-    assert.deepEqual([large.run.state, large.run.problem?.code], ['a', 'STATE_TOO_LARGE']);
+    assert.equal(answerOf(large.submit(agent, 'go', { note: 'x'.repeat(600_000) }))?.code, 'RUN_FULL');
+    assert.deepEqual([large.run.state, large.run.problem], ['a', null]);
   });
   it('of a step that the plan has not is for a person to look at', () => {
     for (const walk of [
@@ -241,6 +248,113 @@ describe('an outcome', () => {
       operate(walk, 'retry');
       assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'NO_ELIGIBLE_TRANSITION']);
     }
+  });
+});
+
+describe('a step whose mapping writes more than a context takes', () => {
+  const output = (...segments: string[]) => ({ ...path('context', ...segments), scope: 'output' }) as Operand;
+  const large = 'x'.repeat(600_000);
+  const writes = (...specs: Mapping['spec'][]): Fields => ({
+    executor: rest,
+    output: specs.map((spec, index) => ({ key: `k${index}`, spec })),
+  });
+  const copies = writes({ kind: 'set', value: path('arguments', 'note') });
+
+  it('is refused before anything is called, where no answer could make it less', () => {
+    const joined = { kind: 'concat', operands: [output('a'), path('arguments', 'note')] } as const;
+    for (const fields of [copies, writes(joined), { ...copies, gate: gate() }]) {
+      const walk = one(fields);
+      const said = walk.submit(agent, 'go', { note: large });
+      assert.equal(answerOf(said)?.code, 'RUN_FULL');
+      assert.deepEqual([walk.run.executing, walk.run.approvals, walk.run.problem], [null, [], null]);
+      assert.ok(types(said).includes('transition.rejected'));
+    }
+  });
+  it('is asked about as if the answer were the least, so that none is refused that would fit', () => {
+    const sum = { kind: 'add', operands: [output('n'), literal(1)] } as const;
+    const own = { kind: 'add', operands: [literal(1), literal(1)] } as const;
+    const answer = { kind: 'concat', operands: [output('a'), path('arguments', 'note')] } as const;
+    const walk = one(
+      writes({ kind: 'set', value: output('a') }, { kind: 'set', value: literal(1) }, sum, own, answer),
+    );
+    walk.submit(agent, 'go', { note: 'x' });
+    walk.outcome({ output: { a: 'b', n: 2 } });
+    assert.deepEqual(walk.run.context, { k0: 'b', k1: 1, k2: 3, k3: 2, k4: 'bx' });
+  });
+  it('is not begun after its approval where the context has grown meanwhile', () => {
+    const keep = transition('keep', 'a', {
+      output: [{ key: 'k', spec: { kind: 'set', value: path('arguments', 'note') } }],
+    });
+    const walk = begin(
+      plan([state('a', [transition('go', 'b', { ...copies, gate: gate() }), keep]), state('b')]),
+    );
+    const half = large.slice(0, 300_000);
+    walk.submit(agent, 'go', { note: half });
+    walk.submit(agent, 'keep', { note: half });
+    walk.decide(
+      principal('fay', 'human', { roles: ['finance.controller'] }),
+      walk.run.approvals[0]?.id ?? '',
+      'approve',
+    );
+    assert.deepEqual([walk.run.executing, walk.last.actions.at(-1)?.error?.code], [null, 'RUN_FULL']);
+  });
+  it('has a state wait for an operator whose onEnter would do so, and nothing is called', () => {
+    const enters = onEnter({ output: [{ key: 'k', spec: { kind: 'set', value: path('input', 'note') } }] });
+    const walk = begin(plan([state('a', [transition('go', 'b')], enters), state('b')]), { note: large });
+    assert.deepEqual(
+      [walk.run.executing, walk.run.status, walk.run.problem?.code],
+      [null, 'stuck', 'RUN_FULL'],
+    );
+    assert.deepEqual(walk.run.stuckOn, { kind: 'onEnter' });
+  });
+  it('keeps its success where its answer alone tells, and no retry and no submit does it again', () => {
+    const answered = writes({ kind: 'set', value: output('a') });
+    const entered = onEnter({ output: answered.output ?? [] });
+    for (const walk of [
+      one(answered),
+      one({ ...answered, actor: 'human' }),
+      begin(plan([state('a', [transition('go', 'b')], entered), state('b')])),
+    ]) {
+      if (walk.run.executing === null) walk.submit(principal('ann'), 'go');
+      walk.outcome({ output: { a: large } });
+      assert.equal(walk.last.actions.at(-1)?.status, 'executed');
+      const before = walk.run;
+      assert.deepEqual([before.status, before.problem?.code], ['stuck', 'STATE_TOO_LARGE']);
+      // A run that an earlier engine made stuck so, and one that was given up since, are no different.
+      const stored: Partial<RunState>[] = [
+        {},
+        { stuckOn: { kind: 'chain' } },
+        { problem: { code: 'STEP_FAILED', message: 'no' } },
+        { problem: null },
+      ];
+      for (const fields of stored) {
+        walk.run = { ...before, ...fields };
+        assert.equal(answerOf(operate(walk, 'retry'))?.code, 'RUN_STUCK');
+        assert.deepEqual([walk.run.executing, walk.run.state], [null, 'a']);
+        assert.equal(answerOf(walk.submit(principal('ann'), 'go'))?.code, 'RUN_STUCK');
+      }
+      operate(walk, 'cancel');
+      assert.equal(walk.run.status, 'cancelled');
+    }
+  });
+  it('and calls nothing is for an operator too, where it is a path into an answer that makes it too large', () => {
+    // Two bytes are left, and the null that no answer leaves takes four.
+    const filled = 512 * 1024 - '{"c":"","k0":0}'.length;
+    const walk = begin(
+      plan(
+        [
+          state('a', [
+            transition('go', 'b', { ...writes({ kind: 'set', value: output('a') }), executor: null }),
+          ]),
+          state('b'),
+        ],
+        {
+          initialContext: { c: 'x'.repeat(filled) },
+        },
+      ),
+    );
+    walk.submit(agent, 'go');
+    assert.deepEqual(walk.run.stuckOn, { kind: 'done', transition: 'go' });
   });
 });
 
@@ -342,11 +456,36 @@ describe('an operator', () => {
     walk.outcome();
     assert.equal(walk.run.status, 'completed');
   });
+  it('has done again only the problem that stood when the retry was asked', () => {
+    const retryAbout = (walk: Walk, about: string | null): string | undefined =>
+      answerOf(walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry', about }) }))
+        ?.code;
+    for (const again of [lost, broken]) {
+      const walk = begin(plan([state('a', [transition('go', 'b')], onEnter()), state('b')]));
+      assert.equal(retryAbout(walk, null), 'NOT_STUCK');
+      walk.outcome(lost);
+      const about = walk.run.stuckAt ?? assert.fail();
+      assert.equal(retryAbout(walk, null), 'NOT_STUCK', 'it was asked before there was a problem');
+      // A refusal of something else changes nothing of the problem.
+      walk.submit(agent, 'go');
+      assert.equal(retryAbout(walk, about), undefined);
+      walk.outcome(again);
+      const said = retryAbout(walk, about);
+      assert.deepEqual([said, walk.run.executing, walk.run.status], ['STALE_VERSION', null, 'stuck']);
+      assert.ok(types(walk.last).includes('transition.rejected'));
+      walk.run = { ...walk.run, problem: null };
+      assert.equal(retryAbout(walk, about), 'STALE_VERSION');
+      assert.equal(retryAbout(walk, walk.run.stuckAt ?? ''), undefined);
+    }
+  });
   it('may retry and cancel what is stuck for reasons that a store has lost', () => {
     const walk = one();
     walk.run = { ...walk.run, status: 'stuck' };
     assert.equal(answerOf(walk.submit(agent, 'go'))?.code, 'RUN_STUCK');
     operate(walk, 'retry');
+    assert.equal(walk.run.status, 'running');
+    walk.run = { ...walk.run, status: 'stuck' };
+    walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry', about: '' }) });
     assert.equal(walk.run.status, 'running');
     walk.run = { ...walk.run, status: 'stuck' };
     operate(walk, 'cancel');

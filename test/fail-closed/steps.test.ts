@@ -124,6 +124,11 @@ failClosed('context.size', {
     walk.outcome({ output: { n: 'x'.repeat(600_000) } } as object);
     isStuck(walk, 'STATE_TOO_LARGE');
     assert.deepEqual([walk.run.context, walk.run.state], [{}, 'a']);
+    const fields = { executor: rest, output: maps(set(path('arguments', 'n'))) };
+    const early = begin(plan([state('a', [transition('go', 'b', fields)]), state('b')]));
+    const said = early.submit(agent, 'go', { n: 'x'.repeat(600_000) });
+    assert.equal(answers(said)[0]?.['code'], 'RUN_FULL');
+    assert.deepEqual([early.run.executing, early.run.context, early.run.state], [null, {}, 'a']);
   },
 });
 
