@@ -1,7 +1,8 @@
 import type { Transition } from './plan.js';
 import { record, type Draft } from './draft.js';
 import { evaluateGuard } from './guards.js';
-import { guardContext } from './links.js';
+import { blockedBy, guardContext, type BlockRule } from './links.js';
+import { blocked } from './submit.js';
 import { stick, take } from './flow.js';
 
 // Steps that the runtime takes by itself.
@@ -51,12 +52,25 @@ export function chainStep(draft: Draft, transitions: readonly Transition[]): voi
       { kind: 'chain' },
     );
   }
+  const rule = blockedBy(draft.plan, chosen);
+  if (rule !== null) return stickBlocked(draft, chosen, rule);
   run.chainDepth += 1;
   record(draft, 'chain.step', {
     action: { transition: chosen.name },
     data: { from: run.state, depth: run.chainDepth },
   });
   take(draft, chosen, {}, null, { messageId: null, refs: [] });
+}
+
+/** The charter is asked of what the runtime takes by itself, too. */
+function stickBlocked(draft: Draft, { name, tool }: Transition, rule: BlockRule): void {
+  const { code, message } = blocked(tool ?? name, rule);
+  record(draft, 'policy.blocked', {
+    action: { transition: name, ...(tool === null ? {} : { tool }) },
+    policy: { rule, verdict: 'refused', reason: message },
+    data: { code, rule },
+  });
+  stick(draft, { code, message }, { kind: 'chain' });
 }
 
 function passes(

@@ -1,12 +1,12 @@
 import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
-import type { Transition } from './plan.js';
+import type { OnEnter, Transition } from './plan.js';
 import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
 import { actingPrincipal, actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
 import { evaluateGuard, possible } from './guards.js';
 import { blockedBy, findState, guardContext } from './links.js';
-import { boundRules, floorsFor, gatesFor } from './gates.js';
+import { boundRules, entryStep, gatesFor } from './gates.js';
 import { bind, effectKey, makeAction, nothingBound } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
@@ -22,13 +22,12 @@ export function enter(draft: Draft): void {
   const state = findState(draft.plan, draft.run.state);
   const onEnter = state?.onEnter ?? null;
   if (state === undefined || onEnter === null) return afterEnter(draft);
-  // Nobody can be asked on the way into a state: what the environment wants approved does not run there.
-  if (floorsFor({ executor: onEnter.executor, tier: onEnter.tier ?? null }, draft.kit).length > 0) {
-    const message = `the environment asks for an approval of what onEnter of \`${state.name}\` does: make it a transition`;
-    return stick(draft, { code: 'ON_ENTER_FAILED', message }, { kind: 'onEnter' });
-  }
+  const name = `onEnter:${state.name}`;
+  const refused = whyNotEntered(draft, name, onEnter);
+  if (refused !== null)
+    return stick(draft, { code: 'ON_ENTER_FAILED', message: refused }, { kind: 'onEnter' });
   const action = makeAction(draft, {
-    transition: `onEnter:${state.name}`,
+    transition: name,
     tool: null,
     tier: null,
     args: {},
@@ -39,6 +38,17 @@ export function enter(draft: Draft): void {
     bound: nothingBound,
   });
   execute(draft, { action, executor: onEnter.executor, reliability: onEnter.reliability, at: 'onEnter' });
+}
+
+/** What charter and gates say of an onEnter as of a transition; nobody can be asked on the way into a state. Null: it runs. */
+function whyNotEntered({ plan, run, kit }: Draft, name: string, onEnter: OnEnter): string | null {
+  const step = entryStep(plan, onEnter);
+  const rule = blockedBy(plan, { ...step, name, tool: null });
+  if (rule !== null) return `the charter blocks what \`${name}\` does (${rule})`;
+  const applying = gatesFor(step, guardContext(run, null, {}), kit);
+  if (applying === null) return null;
+  const asking = [...new Set(applying.asked.map(({ source, rule: text }) => `${source} (${text})`))];
+  return `an approval is asked for of what \`${name}\` does: ${asking.join(', ')}; make it a transition`;
 }
 
 /** After onEnter: close in a terminal state, take a deterministic step, or wait for a caller. */
