@@ -109,7 +109,7 @@ async function begin(
   if (next.kind === 'unknown') return lost(deps, tx, held, next, startedAt);
   const policySet = await deps.policySet(tx);
   const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
-  const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts.length);
+  const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts);
   if (refused !== null) return denied(deps, tx, held, next, refused, startedAt);
   await leaseAttempt(tx, executing, next, { owner, startedAt });
   if (!next.resumed) {

@@ -160,7 +160,7 @@ export function whenAsked(gates: readonly Gate[]): string | null {
 }
 
 /** What the digest binds: the rules, and not where they are written. */
-function ruleOf({ origin: _origin, ...rules }: Gate): Gate {
+export function ruleOf({ origin: _origin, ...rules }: Gate): Gate {
   return rules;
 }
 

@@ -4,7 +4,7 @@ import type { Message } from '../../src/model/message.js';
 import type { Executor, Floor, Gate, GateTimeout, OnEnter, Plan, Template } from '../../src/engine/plan.js';
 import { mayDecide } from '../../src/engine/index.js';
 import { defaultReliability } from '../../src/engine/plan.js';
-import { stricterThan } from '../../src/engine/covers.js';
+import { missingUnderFloors, stricterThan } from '../../src/engine/covers.js';
 import { isGated } from '../../src/engine/gates.js';
 import { gateApproved, shareAt } from '../../src/engine/quorum.js';
 import type { ApprovalState, GateState } from '../../src/engine/state.js';
@@ -115,6 +115,21 @@ describe('a gate of several places', () => {
     assert.equal(walk.run.executing, null);
     assert.deepEqual(walk.run.approvals[0]?.roles, ['sre']);
     assert.equal(walk.run.approvals[0]?.asked?.[0]?.source, 'environment');
+  });
+
+  it('says of what was granted whether its floors ask for more by now', () => {
+    const step = { executor: rest, tier: null };
+    const missing = (floors: readonly Floor[], roles?: readonly string[]): string | null => {
+      if (roles === undefined) return missingUnderFloors(step, undefined, { ...kit, floors });
+      const { walk, approval } = parked({ roles });
+      walk.decide(principal('dee', 'human', { roles }), approval().id, 'approve');
+      return missingUnderFloors(step, approval(), { ...kit, floors });
+    };
+    assert.equal(missing([]), null);
+    assert.equal(missing([floor({}, ['irreversible'])]), null);
+    assert.match(missing([floor({})]) ?? '', /`environment prod: none` asks for an approval .*: ask again/u);
+    assert.equal(missing([floor({ roles: ['cfo'] })], ['cfo']), null);
+    assert.match(missing([floor({ roles: ['cfo'] })], ['clerk']) ?? '', /more by now .*: roles; ask again/u);
   });
 
   it('has no floor under what it is not for', () => {
