@@ -58,9 +58,12 @@ export interface OpenCourse {
   done(): Course;
 }
 
-/** The events of one step, one after the other: each decided on what the one before left. */
+/**
+ * The events of one step, one after the other: each decided on what the one before left. `time` is the store's, whatever
+ * the clock of this worker says.
+ */
 export function beginCourse(
-  { plan, kit }: { readonly plan: Plan; readonly kit: Kit },
+  { plan, kit, time }: { readonly plan: Plan; readonly kit: Kit; readonly time: string },
   first: RunState,
   rev: number,
   from = '',
@@ -87,16 +90,14 @@ export function beginCourse(
       if (incoming.answer !== null)
         effects.push({ kind: 'answer', messageId: incoming.answer.id, answer: incoming.answer.said });
       arrived.push(...incoming.values);
-      const time = new Date().toISOString();
       facts.push(...(incoming.facts?.(after) ?? []));
       const event = incoming.event(time);
       if (event !== null) decideOn(event);
     },
     takeDue: () => {
-      const now = new Date().toISOString();
       let last: string | null = null;
       for (let left = mostDue; left > 0; left -= 1) {
-        const event = dueEvent(after, now);
+        const event = dueEvent(after, time);
         const moment = momentOf(after, event);
         // What comes again as it was has nothing to say.
         if (event === null || moment === last) return;

@@ -17,7 +17,11 @@ function parked(): RunState {
 describe('what is due in a step', () => {
   it('is decided, and the step goes on to what is due next', () => {
     const run = parked();
-    const course = beginCourse({ plan: of, kit }, { ...run, deadline: 1 }, 2);
+    const course = beginCourse(
+      { plan: of, kit, time: '2026-12-31T00:00:00.000Z' },
+      { ...run, deadline: 1 },
+      2,
+    );
     course.takeDue();
     assert.equal(course.done().after.status, 'timed_out');
   });
@@ -35,7 +39,7 @@ describe('what is due in a step', () => {
       },
     };
     const course = beginCourse(
-      { plan: of, kit },
+      { plan: of, kit, time: '2026-12-31T00:00:00.000Z' },
       { ...run, approvals: [{ ...approval, status: 'denied' }, twin] },
       2,
     );

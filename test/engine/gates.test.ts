@@ -119,7 +119,7 @@ describe('a gate of several places', () => {
 
   it('says of what was granted whether its floors ask for more by now', () => {
     const step = { executor: rest, tier: null };
-    const missing = (floors: readonly Floor[], roles?: readonly string[]): string | null => {
+    const missing = (floors: readonly Floor[], roles?: string[]): string | null => {
       if (roles === undefined) return missingUnderFloors(step, undefined, { ...kit, floors });
       const { walk, approval } = parked({ roles });
       walk.decide(principal('dee', 'human', { roles }), approval().id, 'approve');
