@@ -4,7 +4,7 @@ import type { JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import type { Fact } from '../model/records.js';
 import { openMessage } from '../auth/index.js';
-import { isUnavailable, type Tx } from '../db/index.js';
+import { isUnavailable, storeTime, type Tx } from '../db/index.js';
 import { listAttempts } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
 import { documentOf } from '../store/document.js';
@@ -221,7 +221,7 @@ async function readAbandoned(tx: Tx, row: RunRow, action: string, reason: unknow
   const isToEnd = document !== null && (document.cancelRequested !== null || document.timeoutDue);
   const why = isToEnd || reason === undefined ? null : String(reason).slice(0, longestReason).toWellFormed();
   const attempts = await listAttempts(tx, action);
-  const { result, fact } = await abandon(tx, action, attempts, why, new Date().toISOString());
+  const { result, fact } = await abandon(tx, action, attempts, why, await storeTime(tx));
   return {
     ...nothing,
     event: (time) => ({ kind: 'outcome', time, action, result }),

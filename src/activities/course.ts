@@ -27,6 +27,8 @@ const mostDue = 500;
 export interface Means {
   readonly plan: Plan;
   readonly kit: Kit;
+  /** Of the store, whatever the clock of this worker says. */
+  readonly time: string;
   readonly onInternalError: OnInternalError;
 }
 
@@ -76,7 +78,7 @@ export interface OpenCourse {
  * it is given up at last: time, which would come again for ever, and a start, whose run would pass for begun.
  */
 export function beginCourse(
-  { plan, kit, onInternalError }: Means,
+  { plan, kit, time, onInternalError }: Means,
   first: RunState,
   rev: number,
   from = '',
@@ -108,16 +110,14 @@ export function beginCourse(
       if (incoming.answer !== null)
         effects.push({ kind: 'answer', messageId: incoming.answer.id, answer: incoming.answer.said });
       arrived.push(...incoming.values);
-      const time = new Date().toISOString();
       facts.push(...(incoming.facts?.(after) ?? []));
       const event = incoming.event(time);
       if (event !== null) decideOn(event);
     },
     takeDue: () => {
-      const now = new Date().toISOString();
       let last: string | null = null;
       for (let left = mostDue; left > 0; left -= 1) {
-        const event = dueEvent(after, now);
+        const event = dueEvent(after, time);
         if (event === null) return;
         const moment = momentOf(after, event);
         // Its timer would fire for it for ever.

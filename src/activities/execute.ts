@@ -3,7 +3,7 @@ import { hasEffect } from '../engine/effects.js';
 import type { Executing, Outcome, RunState } from '../engine/state.js';
 import type { ExecutorResult } from '../executors/types.js';
 import { appendRun } from '../audit/index.js';
-import { withTransaction, type Tx } from '../db/index.js';
+import { storeTime, withTransaction, type Tx } from '../db/index.js';
 import {
   endLease,
   finishAttempt,
@@ -98,7 +98,7 @@ async function begin(
   }
   const other = await otherUnderWay(tx, executing, owner);
   if (other !== null) throw other;
-  const startedAt = new Date().toISOString();
+  const startedAt = await storeTime(tx);
   const held: Held = { row, loaded, executing };
   if (isCalledOff(loaded.state, attempts, Date.parse(startedAt))) {
     const { result, fact } = await abandon(tx, input.action, attempts, null, startedAt);
@@ -109,7 +109,7 @@ async function begin(
   if (next.kind === 'unknown') return lost(deps, tx, held, next, startedAt);
   const policySet = await deps.policySet(tx);
   const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
-  const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts.length);
+  const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts);
   if (refused !== null) return denied(deps, tx, held, next, refused, startedAt);
   await leaseAttempt(tx, executing, next, { owner, startedAt });
   if (!next.resumed) {
@@ -197,10 +197,10 @@ async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorRes
   const [row, attempts] = await Promise.all([lockRun(tx, begun.row.id), listAttempts(tx, action)]);
   const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
   if (row === null || loaded === null) throw new Error(`run ${begun.row.id} is gone from the store`);
-  const before = await alreadyEnded(tx, loaded.state, begun, attempts);
+  const finishedAt = await storeTime(tx);
+  const before = await alreadyEnded(tx, loaded.state, begun, attempts, finishedAt);
   if (before?.kind === 'late') await endLease(tx, { action, attempt: next.attempt }, begun.owner);
   if (before !== null) return before;
-  const finishedAt = new Date().toISOString();
   const timing: Timing = {
     startedAt: begun.startedAt,
     finishedAt,
@@ -294,6 +294,7 @@ async function alreadyEnded(
   run: RunState,
   begun: Begun,
   attempts: readonly AttemptRow[],
+  now: string,
 ): Promise<Ended | null> {
   const action = begun.executing.action.id;
   if (run.executing?.action.id !== action) {
@@ -303,5 +304,5 @@ async function alreadyEnded(
   }
   const ended = attempts.find((one) => one.attempt === begun.next.attempt);
   if (ended === undefined || ended.outcome === null) return null;
-  return { kind: 'again', delayMs: ended.nextAt === null ? 0 : Date.parse(ended.nextAt) - Date.now() };
+  return { kind: 'again', delayMs: ended.nextAt === null ? 0 : Date.parse(ended.nextAt) - Date.parse(now) };
 }

@@ -2,7 +2,7 @@ import { giveUp } from '../engine/index.js';
 import type { GivingUp } from '../engine/give-up.js';
 import type { Plan } from '../engine/plan.js';
 import { closedStatuses, type Answer, type Problem, type RunState } from '../engine/state.js';
-import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
+import { isUnavailable, storeTime, withTransaction, type Tx } from '../db/index.js';
 import { mostWaiting } from '../model/limits.js';
 import { documentOf } from '../store/document.js';
 import { settleDecision } from '../store/decisions.js';
@@ -48,7 +48,7 @@ export async function closeUnbegun(tx: Tx, run: string, problem: Problem): Promi
 
 /** A workflow of our type that may not exist ends with this answer, which is recorded. */
 export async function refuseStart(
-  deps: Pick<ActivityDeps, 'serviceChain'>,
+  deps: Pick<ActivityDeps, 'serviceChain' | 'pool'>,
   { run, arrivals }: StepInput,
   reason: string,
 ): Promise<Extract<StepResult, { status: 'refused' }>> {
@@ -56,7 +56,7 @@ export async function refuseStart(
     {
       key: `${run}:start.refused:${sha256(JSON.stringify(arrivals)).slice(7, 39)}`,
       type: 'message.refused',
-      time: new Date().toISOString(),
+      time: await storeTime(deps.pool),
       actor: { kind: 'anonymous', id: 'unknown' },
       data: { reason, name: 'start' },
       about: run,
@@ -78,9 +78,9 @@ export async function giveUpOn(
 ): Promise<Stepped> {
   const taken = await takeUnread(tx, input.run, input.arrivals);
   const plan = await planIfAny(deps, tx, at.row);
-  const time = new Date().toISOString();
+  const time = await storeTime(tx);
   const lost = await giveUpAttempt(tx, at.before.state, 'its run was given up', time);
-  const course = giveUpWith(at.before, { taken, arrived: [] }, input, why);
+  const course = giveUpWith(at.before, { taken, arrived: [] }, input, { why, time });
   return persist(deps, tx, {
     ...{ ...at, plan, ...course, facts: [...lost, ...course.facts], time },
     rev: at.row.rev + 1,
@@ -105,10 +105,10 @@ export function giveUpWith(
   { state, start = null }: Beginning,
   { taken, arrived }: Pick<Course, 'taken' | 'arrived'>,
   { rev }: StepInput,
-  why: string,
+  { why, time }: { readonly why: string; readonly time: string },
 ): Course {
   const decision = giveUp(state, {
-    ...{ code: 'STEP_FAILED', key: `s${rev}.failed`, time: new Date().toISOString(), why, start },
+    ...{ code: 'STEP_FAILED', key: `s${rev}.failed`, time, why, start },
     messages: taken.map(({ id }) => id),
   });
   const { state: after, effects, trace: facts, actions } = decision;
@@ -173,7 +173,7 @@ export async function forkFrom(
   why: string,
 ): Promise<Stepped> {
   const rev = at.row.rev + 1;
-  const time = new Date().toISOString();
+  const time = await storeTime(tx);
   const lost = await giveUpAttempt(tx, first.state, 'its run was given up', time);
   const decision = giveUp(first.state, {
     ...{ code: 'HISTORY_FORKED', key: `s${rev}.forked`, time, why, start: first.start ?? null },

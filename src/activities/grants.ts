@@ -5,21 +5,23 @@ import {
   boundRules,
   changedReads,
   connectionsDigest,
+  missingUnderFloors,
   readsOf,
   readsProblem,
   shownDigest,
 } from '../engine/index.js';
-import type { Plan } from '../engine/plan.js';
+import type { OnEnter, Plan, Transition } from '../engine/plan.js';
 import type { ApprovalState, Executing, Kit, RunState } from '../engine/state.js';
 import { approvedDigests } from '../audit/index.js';
 import type { Tx } from '../db/index.js';
-import { consumeGrant } from '../store/actions.js';
+import { consumeGrant, type AttemptRow } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
 import type { ActivityDeps } from './deps.js';
 
 /**
  * Why an effect may not begin; null: it may. What would run is compared with the run's plan, its digest is computed
- * again, and its grant is used up by the first attempt. `kit` is made of the policies that the call will use.
+ * again, and its grant is used up by the first attempt. Who approved it, and the floors, are asked again for as long as
+ * nothing of it can have happened. `kit` is made of the policies that the call will use.
  */
 export async function grantProblem(
   deps: ActivityDeps,
@@ -27,7 +29,7 @@ export async function grantProblem(
   kit: Kit,
   run: RunState,
   executing: Executing,
-  attempts: number,
+  attempts: readonly AttemptRow[],
 ): Promise<string | null> {
   const { action } = executing;
   const approval = run.approvals.find((one) => one.id === action.approval);
@@ -39,13 +41,15 @@ export async function grantProblem(
     return 'the record of its decisions names another action than the one that would run';
   // The digest names the plan, and the plan the call: the copy of it in the run's state is not taken at its word.
   const plan = await deps.plan(tx, run.planHash);
-  if (plan === null || !isPlanned(plan, run, executing))
-    return "what would run is not what the run's plan says";
+  const planned = plan === null ? null : plannedStep(plan, run, executing);
+  if (planned === null) return "what would run is not what the run's plan says";
   const changed = approval === undefined ? null : await changedSince(tx, kit, run, executing, approval);
   if (changed !== null) return changed;
-  if (attempts > 0) return null;
+  if (attempts.some((one) => one.outcome === null || one.effectPossible)) return null;
   if (approval !== undefined && !allApproved(approval, kit))
     return 'somebody who approved it no longer decides where it waited';
+  const missing = missingUnderFloors({ ...planned, tier: planned.tier ?? null }, approval, kit);
+  if (missing !== null || attempts.length > 0) return missing;
   const grant = await consumeGrant(tx, action.id, digest);
   return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
 }
@@ -75,11 +79,16 @@ async function wasApproved(tx: Tx, { run }: RunState, approval: string, digest: 
   return named.length > 0 && named.every((one) => one === digest);
 }
 
-function isPlanned(plan: Plan, run: RunState, { action, at, executor, reliability }: Executing): boolean {
+/** The step of the plan whose call would be made; null: the plan has none, or another call. */
+function plannedStep(
+  plan: Plan,
+  run: RunState,
+  { action, at, executor, reliability }: Executing,
+): Transition | OnEnter | null {
   const state = plan.states.find((one) => one.name === run.state);
   const planned =
     at === 'onEnter' ? state?.onEnter : state?.transitions.find((one) => one.name === action.transition);
-  if (planned === undefined || planned === null || planned.executor === null) return false;
+  if (planned === undefined || planned === null || planned.executor === null) return null;
   const call = { executor: planned.executor, reliability: planned.reliability };
-  return canonical(call) === canonical({ executor, reliability });
+  return canonical(call) === canonical({ executor, reliability }) ? planned : null;
 }

@@ -1,6 +1,6 @@
 import type { Decision, Executing, Outcome } from '../engine/state.js';
 import type { Fact } from '../model/records.js';
-import type { Tx } from '../db/index.js';
+import { storeTime, type Tx } from '../db/index.js';
 import type { RunRow } from '../store/runs.js';
 import { beginCourse, sweep } from './course.js';
 import type { ActivityDeps } from './deps.js';
@@ -21,11 +21,16 @@ export async function settle(
 ): Promise<Stepped> {
   const plan = await deps.plan(tx, row.planHash);
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
-  const time = new Date().toISOString();
+  const time = await storeTime(tx);
   const policySet = await deps.policySet(tx);
   const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
   const rev = row.rev + 1;
-  const course = beginCourse({ plan, kit, onInternalError: deps.onInternalError }, loaded.state, rev, 'o');
+  const course = beginCourse(
+    { plan, kit, time, onInternalError: deps.onInternalError },
+    loaded.state,
+    rev,
+    'o',
+  );
   const decision = course.decide({ kind: 'outcome', time, action: executing.action.id, result: outcome });
   while (course.isClosed() && (await sweep(deps, tx, row, course, null)) > 0);
   const { facts: decided, ...rest } = course.done();

@@ -3,7 +3,7 @@ import type { Kit, RunState } from '../engine/state.js';
 import { initialRun, unstarted } from '../engine/index.js';
 import { sameJson } from '../model/canonical.js';
 import { startMessageId } from '../model/ids.js';
-import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
+import { isUnavailable, storeTime, withTransaction, type Tx } from '../db/index.js';
 import { documentOf } from '../store/document.js';
 import { lockUntaken } from '../store/messages.js';
 import { getStep, lockRun, type RunRow } from '../store/runs.js';
@@ -77,6 +77,8 @@ interface Ground {
   readonly plan: Plan;
   readonly policySet: Awaited<ReturnType<ActivityDeps['policySet']>>;
   readonly kit: Kit;
+  /** Of the store, behind the lock on the run. */
+  readonly time: string;
   /** Null: it has taken no step. */
   readonly loaded: LoadedRun | null;
   /** What the step goes on from, or begins with; a text: why the start that it would begin with is refused. */
@@ -93,8 +95,9 @@ async function groundOf(
   const plan = await deps.plan(tx, row.planHash);
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
   const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
+  const time = await storeTime(tx);
   const loaded = await loadRun(deps, tx, row);
-  return { row, plan, policySet, kit, loaded, first: loaded ?? firstState({ row, plan }, start) };
+  return { row, plan, policySet, kit, time, loaded, first: loaded ?? firstState({ row, plan, time }, start) };
 }
 
 async function take(
@@ -121,7 +124,7 @@ async function take(
             arrived: incoming.flatMap((each) => each.values),
           },
           input,
-          input.gaveUp,
+          { why: input.gaveUp, time: ground.time },
         );
   // Nothing to decide, nothing to record: the run is as it was.
   const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
@@ -133,7 +136,7 @@ async function take(
     eventKey: 'step',
     fingerprints: input.arrivals.map(fingerprintOf),
     isForked: false,
-    time: new Date().toISOString(),
+    time: ground.time,
   });
 }
 
@@ -173,10 +176,10 @@ async function forkUnbegun(
 
 /** The run's first state, when its start is attested, matches its row and was not withdrawn. */
 function firstState(
-  { plan, row }: Pick<Ground, 'plan' | 'row'>,
+  { plan, row, time }: Pick<Ground, 'plan' | 'row' | 'time'>,
   start: Incoming | undefined,
 ): Beginning | string {
-  const event = start?.event(new Date().toISOString());
+  const event = start?.event(time);
   if (row.status === 'failed') return 'withdrawn';
   if (event?.kind !== 'message' || event.message.body.kind !== 'start')
     return event?.kind === 'refused_message' ? event.reason : 'unsigned';

@@ -6,7 +6,7 @@ import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Refusal } from '../engine/state.js';
 import { currentSigningKey, sealMessage } from '../auth/index.js';
-import type { Queryable, Tx } from '../db/index.js';
+import { storeTime, type Queryable, type Tx } from '../db/index.js';
 import { getMessage, insertMessage } from '../store/messages.js';
 import type { Trace } from './types.js';
 import type { ClientDeps } from './deps.js';
@@ -77,7 +77,7 @@ export async function keep(
   for (const { role, media, text } of values)
     refs.push(await deps.payloads.put(tx, asked.run, role, media, text));
   const signing = await currentSigningKey(tx, deps.keys);
-  const time = new Date().toISOString();
+  const time = await storeTime(tx);
   const message = sealMessage({ signing }, { v: 1, ...asked, time, refs });
   if (!(await insertMessage(tx, { message, bytes: bytesOf(values) })))
     throw new Error(`message \`${message.id}\` was stored by another request meanwhile`);

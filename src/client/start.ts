@@ -1,7 +1,7 @@
 import { newId } from '../model/ids.js';
 import type { SealedMessage, SignedBody } from '../model/message.js';
 import { bellOf } from '../auth/index.js';
-import { isUnavailable, withTransaction, type Tx } from '../db/index.js';
+import { isUnavailable, storeTime, withTransaction, type Tx } from '../db/index.js';
 import { closeUnstarted, getRun, insertRun } from '../store/runs.js';
 import { startMessageId } from '../model/ids.js';
 import { currentId, jsonValue, keep, tooLarge, traceValues, type Value } from './attest.js';
@@ -83,7 +83,7 @@ export async function recordStart(
   const { run, flow, flowVersion, planHash, environment, mode, principal } = request;
   if ((await getRun(tx, run)) !== null) return null;
   const traceId = newId('trc');
-  const time = new Date().toISOString();
+  const time = await storeTime(tx);
   await insertRun(tx, {
     ...{ id: run, flow, flowVersion, planHash, environment, mode, traceId },
     namespace: namespaceOf(request),

@@ -2,7 +2,8 @@ import { mostChainBytes } from '../model/limits.js';
 import type { Transition } from './plan.js';
 import { readsOnRecord, record, type Draft } from './draft.js';
 import { evaluateGuard } from './guards.js';
-import { guardContext } from './links.js';
+import { blockedBy, guardContext, type BlockRule } from './links.js';
+import { blocked } from './submit.js';
 import { stick, take } from './flow.js';
 import { countConditions } from './work.js';
 
@@ -44,6 +45,8 @@ export function chainStep(draft: Draft, transitions: readonly Transition[]): voi
       { kind: 'chain' },
     );
   }
+  const rule = blockedBy(draft.plan, chosen);
+  if (rule !== null) return stickBlocked(draft, chosen, rule);
   run.chainDepth += 1;
   record(draft, 'chain.step', {
     action: { transition: chosen.name },
@@ -60,6 +63,17 @@ function whyTooLong({ plan, run, work }: Draft): string | null {
   return work.chain.left < 0
     ? `after ${run.chainDepth} steps the deterministic chain has read and written more than the ${mostChainBytes} bytes that it may at a time: keep less in the context, or retry to go on`
     : null;
+}
+
+/** The charter is asked of what the runtime takes by itself, too. */
+function stickBlocked(draft: Draft, { name, tool }: Transition, rule: BlockRule): void {
+  const { code, message } = blocked(tool ?? name, rule);
+  record(draft, 'policy.blocked', {
+    action: { transition: name, ...(tool === null ? {} : { tool }) },
+    policy: { rule, verdict: 'refused', reason: message },
+    data: { code, rule },
+  });
+  stick(draft, { code, message }, { kind: 'chain' });
 }
 
 function passes(

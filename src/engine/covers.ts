@@ -3,6 +3,7 @@ import type { Json } from '../model/json.js';
 import type { Gate } from './plan.js';
 import type { ApprovalState, Kit } from './state.js';
 import { decidersOf } from './deciders.js';
+import { floorsFor, ruleOf, ruleText, type Step } from './gates.js';
 import { approvedByRule } from './quorum.js';
 
 // Gates of now beside those that something was approved under: does anybody ask for more?
@@ -27,6 +28,26 @@ export function stricterThanApproved(now: readonly Gate[], approval: Approved, k
   const byRule = kept.filter((_rule, index) => approvedByRule(approval, index, kit));
   const others = now.filter((gate) => !kept.some((one) => isSame(gate, one)));
   return stricterThanAll(others, byRule, kit);
+}
+
+/**
+ * Why an effect may not begin under the floors that stand now; null: they ask for no more than what it was granted under.
+ * Without an approval nobody was asked.
+ */
+export function missingUnderFloors(
+  step: Pick<Step, 'executor' | 'tier'>,
+  approval: Approved | undefined,
+  kit: QueueKit & Pick<Kit, 'floors'>,
+): string | null {
+  const floors = floorsFor(step, kit);
+  if (floors.length === 0) return null;
+  const names = floors.map((one) => `\`${ruleText(one)}\``).join(', ');
+  if (approval === undefined)
+    return `${names} asks for an approval of it by now, and it was granted without one: ask again`;
+  const more = stricterThanApproved(floors.map(ruleOf), approval, kit);
+  return more.length === 0
+    ? null
+    : `${names} asks for more by now than what it was approved under: ${more.join(', ')}; ask again`;
 }
 
 type Approved = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters'>;

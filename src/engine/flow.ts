@@ -6,13 +6,14 @@ import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
 import { actingPrincipal, actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
 import { evaluateGuard, possible } from './guards.js';
 import { blockedBy, findState, guardContext } from './links.js';
-import { boundRules, floorsFor, gatesFor } from './gates.js';
+import { boundRules, gatesFor } from './gates.js';
 import { bind, effectKey, makeAction, nothingBound } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { consume } from './approved.js';
 import { chainStep } from './chain.js';
 import { isEnding, noteLateCancel } from './ending.js';
+import { whyNotEntered } from './entry.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
 import { contextProblem, nothingCalled, write } from './written.js';
 
@@ -24,15 +25,11 @@ export function enter(draft: Draft): void {
   const onEnter = state?.onEnter ?? null;
   if (state === undefined || onEnter === null) return afterEnter(draft);
   if (isEnding(draft.run)) return;
-  // Nobody can be asked on the way into a state: what the environment wants approved does not run there.
-  if (floorsFor({ executor: onEnter.executor, tier: onEnter.tier ?? null }, draft.kit).length > 0) {
-    const message = `the environment asks for an approval of what onEnter of \`${state.name}\` does: make it a transition`;
-    return stick(draft, { code: 'ON_ENTER_FAILED', message }, { kind: 'onEnter' });
-  }
-  const full = contextProblem(draft, onEnter, {});
-  if (full !== null) return stick(draft, { code: 'RUN_FULL', message: full }, { kind: 'onEnter' });
+  const name = `onEnter:${state.name}`;
+  const problem = whyNotEntered(draft, name, onEnter);
+  if (problem !== null) return stick(draft, problem, { kind: 'onEnter' });
   const action = makeAction(draft, {
-    transition: `onEnter:${state.name}`,
+    transition: name,
     tool: null,
     tier: null,
     args: {},

@@ -1,7 +1,18 @@
 import type { Json } from '../model/json.js';
-import type { Executor, Gate, GateTimeout, Guard, Operand, Tier, Transition } from './plan.js';
+import type {
+  Charter,
+  Executor,
+  Gate,
+  GateTimeout,
+  Guard,
+  OnEnter,
+  Operand,
+  Plan,
+  Tier,
+  Transition,
+} from './plan.js';
 import type { Asked, Kit } from './state.js';
-import { evaluateGuard, verdictOf, type GuardContext } from './guards.js';
+import { evaluateGuard, readsArguments, verdictOf, type GuardContext } from './guards.js';
 import { beginning, grouped } from './shown.js';
 import { valueAt } from './template.js';
 
@@ -22,6 +33,55 @@ export function humanGate(roles: readonly string[], queue: string | null): Gate 
   };
 }
 
+const irreversibleGate: Gate = {
+  on: null,
+  roles: [],
+  queue: null,
+  quorum: { count: 1, perRole: [] },
+  separation: { requester: true, author: false, promoter: false },
+  reason: 'optional',
+  timeout: null,
+  because: ['the tool is irreversible'],
+  origin: { source: 'tier', path: null },
+};
+
+/** Every gate that stands before a step by its own flow: each is asked on its own. */
+export function gatesBefore(gates: readonly (Gate | null)[], tier: Tier | null): readonly Gate[] {
+  const own = gates.filter((one) => one !== null);
+  return tier === 'irreversible' ? [...own, irreversibleGate] : own;
+}
+
+/** What a charter's gates are for: the tools under `execute`, and what runs in place and is no read. */
+export function isGated(
+  charter: Charter | null,
+  { tool, executor, tier }: Pick<Transition, 'tool' | 'executor' | 'tier'>,
+): boolean {
+  if (charter === null) return false;
+  if (tool !== null) return charter.execute.includes(tool);
+  return executor !== null && 'connection' in executor && tier !== 'read_only';
+}
+
+/** An action as its gates are asked for, whoever starts it. */
+export type Step = Pick<Transition, 'gates' | 'executor' | 'tier'>;
+
+/**
+ * An onEnter, to be asked what a transition is asked. A plan that was compiled before its gates were written down has
+ * those of its charter at its transitions.
+ */
+export function entryStep(plan: Pick<Plan, 'charter' | 'states'>, onEnter: OnEnter): Step {
+  const { executor, tier = null, gates } = onEnter;
+  const isChartered = isGated(plan.charter, { tool: null, executor, tier });
+  return { executor, tier, gates: gates ?? gatesBefore(isChartered ? charterGatesIn(plan) : [], tier) };
+}
+
+/** Entering a state has no arguments: a gate that reads some is not for it. */
+function charterGatesIn({ states }: Pick<Plan, 'states'>): Gate[] {
+  const gates = states.flatMap(({ transitions }) => transitions.flatMap((one) => one.gates));
+  return gates.filter(
+    ({ origin, on }) => origin?.source === 'charter' && (on === null || !readsArguments(on)),
+  );
+}
+
 /** A gate that applies, with what asked for it. */
 export interface AskingGate {
   readonly rule: Gate;
@@ -36,22 +96,15 @@ export interface Applying {
 }
 
 /** Every gate that may stand before it: its author's, its executor's, its environment's. */
-export function gatesOf(
-  transition: Pick<Transition, 'gates' | 'executor' | 'tier'>,
-  kit: Pick<Kit, 'floors'>,
-): Gate[] {
-  const { executor } = transition;
+export function gatesOf(step: Step, kit: Pick<Kit, 'floors'>): Gate[] {
+  const { executor } = step;
   const human = executor?.kind === 'human' ? [humanGate(executor.roles, executor.queue)] : [];
-  return [...transition.gates, ...human, ...floorsFor(transition, kit)];
+  return [...step.gates, ...human, ...floorsFor(step, kit)];
 }
 
-/** The gates that apply to this submit; null: none. An error in `on` means that it applies. */
-export function gatesFor(
-  transition: Transition,
-  at: GuardContext,
-  kit: Pick<Kit, 'floors'>,
-): Applying | null {
-  return applying(gatesOf(transition, kit), at);
+/** The gates that apply to this action; null: none. An error in `on` means that it applies. */
+export function gatesFor(step: Step, at: GuardContext, kit: Pick<Kit, 'floors'>): Applying | null {
+  return applying(gatesOf(step, kit), at);
 }
 
 /** Of these gates, those that ask; without the ones that nobody wrote and that another one answers for. */
@@ -106,7 +159,7 @@ export function whenAsked(gates: readonly Gate[]): string | null {
 }
 
 /** What the digest binds: the rules, and not where they are written. */
-function ruleOf({ origin: _origin, ...rules }: Gate): Gate {
+export function ruleOf({ origin: _origin, ...rules }: Gate): Gate {
   return rules;
 }
 

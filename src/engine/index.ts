@@ -4,6 +4,7 @@ export { initialRun, unstarted } from './start.js';
 export { bindingDigest, connectionsDigest, shownDigest } from './action.js';
 export { changedReads, readsOf, readsProblem } from './reads.js';
 export { decidersOf, mayDecide, wantsReason, type MayDecide } from './deciders.js';
+export { missingUnderFloors } from './covers.js';
 export { boundRules } from './gates.js';
 export { allApproved } from './quorum.js';
 export { gateViews, outOfReach } from './gate-view.js';

@@ -101,15 +101,17 @@ export function actorAllows(actor: Actor, kind: PrincipalKind): boolean {
 
 export type BlockRule = 'denied' | 'undeclared' | 'unmapped';
 
+type Blockable = Pick<Transition, 'name' | 'tool' | 'tier' | 'executor'>;
+
 /** Deny wins. Under a charter only a declared tool with a tier runs. */
-export function blockedBy(plan: Plan, transition: Transition): BlockRule | null {
+export function blockedBy(plan: Plan, transition: Blockable): BlockRule | null {
   if (plan.charter === null || transition.tool === null) return untooled(plan, transition);
   const rule = charterRule(plan, transition.tool);
   return rule ?? (transition.tier === null ? 'unmapped' : null);
 }
 
 /** An inline executor under a charter has no declared name: only a tier can map it. */
-function untooled(plan: Plan, transition: Transition): BlockRule | null {
+function untooled(plan: Plan, transition: Blockable): BlockRule | null {
   if (plan.charter === null) return null;
   if (plan.charter.deny.includes(transition.name)) return 'denied';
   const acts =

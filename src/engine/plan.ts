@@ -49,6 +49,8 @@ export interface State {
 export interface OnEnter {
   /** Absent: none was written. */
   readonly tier?: Tier;
+  /** Those that a transition would wait at here: with one, it does not load. Absent: none was found, or it was compiled before they were looked for. */
+  readonly gates?: readonly Gate[];
   readonly executor: Executor;
   readonly output: readonly Mapping[];
   readonly reliability: Reliability;

@@ -129,7 +129,7 @@ function unknown(draft: Draft, name: string): Said {
   };
 }
 
-function blocked(tool: string, rule: BlockRule): Said {
+export function blocked(tool: string, rule: BlockRule): Said {
   const why = {
     denied: 'the charter denies it',
     undeclared: 'the charter does not declare it',

@@ -1,3 +1,4 @@
+import { gatesBefore } from '../engine/gates.js';
 import { defaultReliability, type Gate, type Plan, type State, type Transition } from '../engine/plan.js';
 import {
   charterGates,
@@ -9,7 +10,7 @@ import {
 } from './charter.js';
 import { checkPlan } from './checks.js';
 import { error, type CompiledTool, type Compiling, type Path } from './context.js';
-import { gatesBefore, warnUngated } from './gates.js';
+import { warnUngated } from './gates.js';
 import { defaultChainDepth, header } from './header.js';
 import { sentencesOf } from './tools.js';
 import type { AgentShape } from './shapes.js';

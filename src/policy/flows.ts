@@ -1,14 +1,22 @@
-import type { Charter, OnEnter, Plan, State, Tier } from '../engine/plan.js';
+import { gatesBefore, isGated } from '../engine/gates.js';
+import type { Charter, OnEnter, Plan, State } from '../engine/plan.js';
 import { isObject } from '../model/json.js';
-import { checkCharterGates, compileCharter, emptyCharter, gateList, type CharterGates } from './charter.js';
+import {
+  charterGates,
+  checkCharterGates,
+  compileCharter,
+  emptyCharter,
+  gateList,
+  type CharterGates,
+} from './charter.js';
 import { checkPlan } from './checks.js';
-import { error, warn, type Compiling, type Path } from './context.js';
+import { error, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { defaultChainDepth, header } from './header.js';
 import { checkReadOnly } from './read-only.js';
 import { checkNoArguments, checkReads } from './reads.js';
 import type { OnEnterShape, StateShape, WorkflowShape } from './shapes.js';
-import { compileTransition, isGated } from './transitions.js';
+import { checkTier, compileTransition } from './transitions.js';
 import { compileMapping } from './values.js';
 
 // The state machine notation.
@@ -17,16 +25,16 @@ export function compileWorkflow(to: Compiling, name: string, shape: WorkflowShap
   const declared = compileCharter(to, shape.charter?.permissions, [...path, 'charter', 'permissions']);
   const charter = shape.charter === undefined ? null : (declared ?? emptyCharter);
   const gates = gateList(shape.charter?.approval_gate);
-  const charterGates: CharterGates = {
+  const chartered: CharterGates = {
     shapes: gates,
     listed: Array.isArray(shape.charter?.approval_gate),
     path: [...path, 'charter', 'approval_gate'],
   };
   const states = Object.entries(shape.states).map(([state, one]) =>
-    compileState(to, state, one, [...path, 'states', state], charter, charterGates),
+    compileState(to, state, one, [...path, 'states', state], charter, chartered),
   );
   const gated = states.flatMap((state) => state.transitions.filter((one) => isGated(charter, one)));
-  checkCharterGates(to, charterGates, gated);
+  checkCharterGates(to, chartered, gated);
   const plan: Plan = {
     ...header(to, name, shape, path),
     notation: 'states',
@@ -68,7 +76,9 @@ function compileState(
     terminal: shape.terminal ?? false,
     outcome: shape.outcome ?? null,
     onEnter:
-      shape.onEnter === undefined ? null : compileOnEnter(to, shape.onEnter, [...path, 'onEnter'], charter),
+      shape.onEnter === undefined
+        ? null
+        : compileOnEnter(to, name, shape.onEnter, [...path, 'onEnter'], charter, gates),
     linkFilter: shape.linkFilter ?? null,
     transitions: transitions.map(([key, one]) =>
       compileTransition(to, key, one, [...path, 'transitions', key], charter, gates),
@@ -76,7 +86,14 @@ function compileState(
   };
 }
 
-function compileOnEnter(to: Compiling, shape: OnEnterShape, path: Path, charter: Charter | null): OnEnter {
+function compileOnEnter(
+  to: Compiling,
+  state: string,
+  shape: OnEnterShape,
+  path: Path,
+  charter: Charter | null,
+  chartered: CharterGates,
+): OnEnter {
   if (shape.executor.kind === 'human')
     error(
       to,
@@ -85,28 +102,24 @@ function compileOnEnter(to: Compiling, shape: OnEnterShape, path: Path, charter:
       'entering a state cannot wait for a human: put the executor on a transition',
     );
   const compiled = compileExecutor(to, shape.executor, shape, [...path, 'executor'], shape.tier);
-  if ('connection' in compiled.executor) checkEntryTier(to, shape.tier, path, charter);
+  const { tier = null } = shape;
+  const { executor } = compiled;
+  checkTier(to, { executor: executor.kind, tier, charter, path });
+  const action = { name: `onEnter of ${state}`, tier, inputSchema: null };
+  const fromCharter = isGated(charter, { tool: null, executor, tier })
+    ? charterGates(to, chartered, action)
+    : [];
+  const gates = gatesBefore(fromCharter, tier);
   const output = compileMapping(to, shape.output, [...path, 'output']);
   checkReads(to, { name: 'onEnter', inputSchema: null, ...compiled, output }, path);
   checkNoArguments(to, output, path);
   const because = shape.readOnlyBecause;
-  checkReadOnly(to, { ...compiled, tier: shape.tier ?? null, because }, path);
+  checkReadOnly(to, { ...compiled, tier, because }, path);
   return {
     ...compiled,
     output,
-    ...(shape.tier === undefined ? {} : { tier: shape.tier }),
+    ...(tier === null ? {} : { tier }),
+    ...(gates.length === 0 ? {} : { gates }),
     ...(because === undefined ? {} : { readOnlyBecause: because }),
   };
-}
-
-/** Entering a state waits at no gate, so under a charter it does nothing that would have to. */
-function checkEntryTier(to: Compiling, tier: Tier | undefined, path: Path, charter: Charter | null): void {
-  if (tier === undefined) warn(to, 'TIER_MISSING', path, 'the executor has no `tier`');
-  if (charter !== null && tier === 'irreversible')
-    error(
-      to,
-      'GATE_IMPOSSIBLE',
-      [...path, 'tier'],
-      'what entering a state does waits at no gate: put an irreversible effect on a transition',
-    );
 }

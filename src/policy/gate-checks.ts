@@ -1,5 +1,5 @@
-import { floorsFor, gatesOf } from '../engine/gates.js';
-import type { Floor, Gate, Plan, State, Transition } from '../engine/plan.js';
+import { entryStep, gatesOf } from '../engine/gates.js';
+import type { Floor, Gate, GateSource, Plan, State, Transition } from '../engine/plan.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 
 // Steps that wait at gates, the environment's too, and that nobody could take again, or that cannot wait at all.
@@ -11,16 +11,17 @@ export function checkGates(to: Compiling, plan: Plan, path: Path, pathOf: PathOf
   const entry = to.catalog.policySet.environments.find((one) => one.name === environment);
   const floors = (entry?.floors ?? []).map(({ tiers, ...rules }): Floor => ({
     tiers,
-    gate: { on: null, ...rules, because: [] },
+    gate: { on: null, ...rules, because: [], origin: { source: 'environment', path: null } },
   }));
   for (const state of plan.states) {
     const { name, onEnter } = state;
-    if (onEnter !== null && floorsFor({ ...onEnter, tier: onEnter.tier ?? null }, { floors }).length > 0)
+    const [first] = onEnter === null ? [] : gatesOf(entryStep(plan, onEnter), { floors });
+    if (first !== undefined)
       error(
         to,
         'GATE_IMPOSSIBLE',
         [...path, 'states', name, 'onEnter'],
-        `\`${environment}\` asks for an approval of this effect, and what entering a state does waits at no gate: put it on a transition`,
+        `${whoAsks(first, environment)} asks for an approval of this effect, and what entering a state does waits at no gate: put it on a transition`,
         'key',
       );
     for (const transition of state.transitions) {
@@ -28,6 +29,12 @@ export function checkGates(to: Compiling, plan: Plan, path: Path, pathOf: PathOf
       warnNoWayOn(to, plan, transition, gatesOf(transition, { floors }), at);
     }
   }
+}
+
+function whoAsks({ origin }: Gate, environment: string): string {
+  const source: GateSource | undefined = origin?.source;
+  if (source === 'charter') return 'the charter';
+  return source === 'tier' ? 'the tier `irreversible`' : `\`${environment}\``;
 }
 
 /** Nobody submits it again: denied, or out of time, the run is stuck. */

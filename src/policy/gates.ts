@@ -172,24 +172,6 @@ export function warnUngated(
     );
 }
 
-const irreversibleGate: Gate = {
-  on: null,
-  roles: [],
-  queue: null,
-  quorum: { count: 1, perRole: [] },
-  separation: { requester: true, author: false, promoter: false },
-  reason: 'optional',
-  timeout: null,
-  because: ['the tool is irreversible'],
-  origin: { source: 'tier', path: null },
-};
-
-/** Every gate that stands before a step by its own flow: each is asked on its own. */
-export function gatesBefore(gates: readonly (Gate | null)[], tier: Tier | null): readonly Gate[] {
-  const own = gates.filter((one) => one !== null);
-  return tier === 'irreversible' ? [...own, irreversibleGate] : own;
-}
-
 /** A gate on a `human` executor that names nobody is for the executor's own people. */
 export function withPeople(gate: Gate | null, executor: Executor | null): Gate | null {
   if (gate === null || executor?.kind !== 'human' || gate.roles.length > 0 || gate.queue !== null)

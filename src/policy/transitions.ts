@@ -1,9 +1,10 @@
 import { defaultReliability, type Charter, type Gate, type Tier, type Transition } from '../engine/plan.js';
+import { gatesBefore, isGated } from '../engine/gates.js';
 import { charterGates, type CharterGates } from './charter.js';
 import { argumentsDomain, checkGuards } from './comparisons.js';
 import { assertKnown, error, warn, type CompiledTool, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
-import { compileGate, gatesBefore, warnUngated, withPeople } from './gates.js';
+import { compileGate, warnUngated, withPeople } from './gates.js';
 import { checkReadOnly } from './read-only.js';
 import { checkReads } from './reads.js';
 import type { TransitionShape } from './shapes.js';
@@ -94,16 +95,6 @@ export function compileTransition(
   return compiled;
 }
 
-/** What a charter's gates are for: the tools under `execute`, and what runs in place and is no read. */
-export function isGated(
-  charter: Charter | null,
-  { tool, executor, tier }: Pick<Transition, 'tool' | 'executor' | 'tier'>,
-): boolean {
-  if (charter === null) return false;
-  if (tool !== null) return charter.execute.includes(tool);
-  return executor !== null && 'connection' in executor && tier !== 'read_only';
-}
-
 /** It loads: at run time the transition is refused, and the refusal recorded. */
 function warnBlocked(to: Compiling, charter: Charter, tool: string, path: Path): void {
   const permitted = charter.read.includes(tool) || charter.execute.includes(tool);
@@ -164,7 +155,7 @@ interface TierCheck {
   readonly path: Path;
 }
 
-function checkTier(to: Compiling, { executor, tier, charter, path }: TierCheck): void {
+export function checkTier(to: Compiling, { executor, tier, charter, path }: TierCheck): void {
   if (executor === null || executor === 'human' || executor === 'noop' || tier !== null) return;
   if (charter !== null)
     error(

@@ -1,5 +1,5 @@
 import type { Problem, RunStatus } from '../engine/state.js';
-import { write, type Queryable, type Tx } from '../db/index.js';
+import { storeTime, write, type Queryable, type Tx } from '../db/index.js';
 import { decodeTimeCursor, page, type Page } from './cursor.js';
 import { viewerValues, visibleRun, type Viewer } from './visibility.js';
 import { findable, findableOrNull } from './text.js';
@@ -164,7 +164,7 @@ export async function closeUnstarted(
   const row = await lockRun(tx, id);
   if (row === null || row.rev > 0) return false;
   await updateRun(tx, id, {
-    ...{ state: row.state, status: 'failed', version: 0, rev: 0, updatedAt: new Date().toISOString() },
+    ...{ state: row.state, status: 'failed', version: 0, rev: 0, updatedAt: await storeTime(tx) },
     problem,
     ...{ executing: null, doc: null, docDigest: null, openApprovals: 0, openBytes: 0, checkAt: null },
   });

@@ -48,7 +48,14 @@ function courseOf(first: RunState, hands: Kit = kit, by: Plan = of): Told {
   const failed: string[] = [];
   const onInternalError = (what: string, error: unknown): void =>
     void failed.push(`${what}: ${String(error)}`);
-  return { course: beginCourse({ plan: by, kit: hands, onInternalError }, first, 2), failed };
+  return {
+    course: beginCourse(
+      { plan: by, kit: hands, time: '2026-12-31T00:00:00.000Z', onInternalError },
+      first,
+      2,
+    ),
+    failed,
+  };
 }
 
 function incoming(event: Event): Incoming {

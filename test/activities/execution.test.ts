@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { execute } from '../../src/activities/execute.js';
+import type { ActivityDeps } from '../../src/activities/deps.js';
+import type { FloorEntry } from '../../src/model/policy-set.js';
 import { listAttempts } from '../../src/store/actions.js';
 import {
   aroundExecution,
@@ -377,6 +379,96 @@ describe('an approval is for what its connection stands for', () => {
     } finally {
       await elsewhere.close();
     }
+  });
+});
+
+describe('a floor that was added since it was granted', () => {
+  const floor = (roles: readonly string[]): FloorEntry => ({
+    ...{ tiers: ['reversible'], roles, queue: null, quorum: { count: 1, perRole: [] }, reason: 'optional' },
+    ...{ separation: { requester: true, author: false, promoter: false } },
+    timeout: { afterMs: 3_600_000, action: 'deny', to: [] },
+  });
+  /** A run whose policies have these floors from when it is told. */
+  const floored = async (
+    ...floors: readonly FloorEntry[]
+  ): Promise<{ readonly run: Handle; readonly hands: ActivityDeps; readonly add: () => void }> => {
+    const { deps } = governed;
+    let added = false;
+    const policySet: typeof deps.policySet = async (q) => {
+      const set = await deps.policySet(q);
+      const dev = {
+        name: 'dev',
+        requireTiers: false,
+        refuseWarnings: false,
+        gateTimeoutMs: 3_600_000,
+        floors,
+      };
+      return added ? { ...set, environments: [dev] } : set;
+    };
+    process.env['COUNTERSIGN_TEST_ADDRESS'] = target.url;
+    const hands = { ...deps, policySet };
+    return {
+      ...{ hands, run: await governed.start('f', {}, hands) },
+      add: () => {
+        added = true;
+      },
+    };
+  };
+  const isRefused = async (run: Handle, says: RegExp, calls: number): Promise<void> => {
+    await run.execute();
+    assert.equal(called().length, calls);
+    const failed = (await run.records()).filter((one) => one.type === 'executor.failed').at(-1);
+    assert.equal(failed?.data['code'], 'DIGEST_MISMATCH');
+    assert.match(String(failed.data['message']), says);
+    assert.deepEqual([run.state.state, run.state.executing], ['a', null]);
+  };
+  after(() => delete process.env['COUNTERSIGN_TEST_ADDRESS']);
+
+  it('is asked of what was granted without a gate, before it begins', async () => {
+    target.say(200);
+    const { run, add } = await floored(floor(['finance.controller']));
+    await run.submit(starter, 'once');
+    add();
+    await isRefused(run, /environment dev: reversible.* approval .*ask again/u, 0);
+    // Asked again, it waits.
+    await run.submit(starter, 'once');
+    assert.deepEqual([run.state.executing, run.state.approvals.length], [null, 1]);
+  });
+
+  it('is asked of what others approved than it names, and not of what its own people did', async () => {
+    for (const [roles, isEnough] of [
+      [['boss'], false],
+      [['finance.controller'], true],
+    ] as const) {
+      target.say(200);
+      const { run, add } = await floored(floor(roles));
+      await run.submit(starter, 'moves');
+      await approve(run);
+      add();
+      if (isEnough) assert.equal((await run.execute(), run.state.state), 'done');
+      else await isRefused(run, /more by now .*roles.*ask again/u, 0);
+    }
+  });
+
+  it('is asked before each further attempt while nothing of it can have happened', async () => {
+    const { run, add } = await floored(floor(['finance.controller']));
+    target.say({ status: 429, headers: { 'retry-after': '120' } }, 200);
+    await run.submit(starter, 'waits');
+    await assert.rejects(run.execute());
+    add();
+    await isRefused(run, /ask again/u, 1);
+  });
+
+  it('is not asked where the outcome of an attempt is unknown: what was begun is brought to its end', async () => {
+    const { run, hands, add } = await floored(floor(['finance.controller']));
+    target.say('hang', 200);
+    await run.submit(starter, 'tries');
+    const action = run.state.executing?.action.id ?? '';
+    const once = () => execute(hands, { run: run.id, action }, aroundExecution());
+    await assert.rejects(once(), { type: 'ATTEMPT_FAILED' });
+    add();
+    await once();
+    assert.equal(called().length, 2);
   });
 });
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Message } from '../../src/model/message.js';
-import type { Executor, Floor, Gate, GateTimeout, Template } from '../../src/engine/plan.js';
+import type { Executor, Floor, Gate, GateTimeout, OnEnter, Plan, Template } from '../../src/engine/plan.js';
 import { mayDecide } from '../../src/engine/index.js';
 import { defaultReliability } from '../../src/engine/plan.js';
-import { stricterThan } from '../../src/engine/covers.js';
+import { missingUnderFloors, stricterThan } from '../../src/engine/covers.js';
+import { isGated } from '../../src/engine/gates.js';
 import { gateApproved, shareAt } from '../../src/engine/quorum.js';
 import type { ApprovalState, GateState } from '../../src/engine/state.js';
 import {
@@ -116,6 +117,21 @@ describe('a gate of several places', () => {
     assert.equal(walk.run.approvals[0]?.asked?.[0]?.source, 'environment');
   });
 
+  it('says of what was granted whether its floors ask for more by now', () => {
+    const step = { executor: rest, tier: null };
+    const missing = (floors: readonly Floor[], roles?: string[]): string | null => {
+      if (roles === undefined) return missingUnderFloors(step, undefined, { ...kit, floors });
+      const { walk, approval } = parked({ roles });
+      walk.decide(principal('dee', 'human', { roles }), approval().id, 'approve');
+      return missingUnderFloors(step, approval(), { ...kit, floors });
+    };
+    assert.equal(missing([]), null);
+    assert.equal(missing([floor({}, ['irreversible'])]), null);
+    assert.match(missing([floor({})]) ?? '', /`environment prod: none` asks for an approval .*: ask again/u);
+    assert.equal(missing([floor({ roles: ['cfo'] })], ['cfo']), null);
+    assert.match(missing([floor({ roles: ['cfo'] })], ['clerk']) ?? '', /more by now .*: roles; ask again/u);
+  });
+
   it('has no floor under what it is not for', () => {
     for (const fields of [
       { tier: 'read_only' as const },
@@ -151,6 +167,99 @@ describe('a gate of several places', () => {
       plan([{ ...(of.states[1] ?? assert.fail()), onEnter: { ...onEnter, tier: 'read_only' } }, state('c')]),
     );
     assert.equal(reading.run.executing?.at, 'onEnter');
+  });
+});
+
+describe('what the runtime does by itself is asked what an action is asked', () => {
+  const entered = (
+    fields: Partial<OnEnter>,
+    charter: object | null = {},
+    gates: readonly Gate[] = [],
+    of: Partial<Plan> = {},
+  ): Walk => {
+    const onEnter = {
+      executor: rest,
+      output: [],
+      reliability: defaultReliability,
+      evidence: null,
+      ...fields,
+    };
+    const own = charter === null ? null : { read: [], execute: [], deny: [], unmapped: [], ...charter };
+    const on = transition('on', 'c', { executor: rest, tier: 'reversible', gates });
+    const states = [state('a', [transition('go', 'b')]), state('b', [on], { onEnter }), state('c')];
+    const walk = begin(plan(states, { ...of, charter: own }));
+    walk.submit(agent, 'go');
+    return walk;
+  };
+  const isStuck = (walk: Walk, said: RegExp): void => {
+    const { executing, status, problem, stuckOn } = walk.run;
+    assert.deepEqual([executing, status, problem?.code], [null, 'stuck', 'ON_ENTER_FAILED']);
+    assert.deepEqual(stuckOn, { kind: 'onEnter' });
+    assert.match(problem?.message ?? '', said);
+  };
+  const runs = (walk: Walk): void => assert.equal(walk.run.executing?.at, 'onEnter');
+  const fromCharter = (fields: Partial<Gate> = {}): Gate =>
+    gate({ ...fields, because: ['charter: x'], origin: { source: 'charter', path: null } });
+
+  it('what is irreversible does not run on entering, with a charter or without', () => {
+    isStuck(entered({ tier: 'irreversible' }, null), /approval.*irreversible/u);
+    isStuck(entered({ tier: 'irreversible' }), /approval.*irreversible/u);
+    runs(entered({}, null));
+    runs(entered({ tier: 'reversible' }, null));
+  });
+
+  it('what no tier maps does not run on entering under a charter', () => {
+    isStuck(entered({}), /charter.*unmapped/u);
+    runs(entered({ tier: 'reversible' }));
+    runs(entered({ executor: { kind: 'noop', output: {} } }));
+  });
+
+  it('does not run on entering where its charter has a gate for it, in a plan of an earlier release too', () => {
+    isStuck(entered({ tier: 'reversible' }, {}, [fromCharter()]), /charter \(charter: x\)/u);
+    isStuck(entered({ tier: 'reversible', gates: [fromCharter()] }), /charter \(charter: x\)/u);
+    runs(entered({ tier: 'read_only' }, {}, [fromCharter()]));
+    runs(entered({ tier: 'reversible' }, {}, [gate()]));
+    runs(
+      entered({ tier: 'reversible' }, {}, [
+        fromCharter({ on: expr(path('arguments', 'x'), '>', literal(1)) }),
+      ]),
+    );
+    const on = expr(path('context', 'x'), '>', literal(1));
+    const within = (x: number | string): Walk =>
+      entered({ tier: 'reversible' }, {}, [fromCharter({ on })], { initialContext: { x } });
+    runs(within(1));
+    isStuck(within(2), /charter/u);
+    isStuck(within('no number'), /charter/u);
+  });
+
+  it("has its charter's gates for a tool under `execute`, and for no other", () => {
+    const charter = { read: ['r'], execute: ['t'], deny: [], unmapped: [] };
+    const gated = (tool: string): boolean => isGated(charter, { tool, executor: rest, tier: 'reversible' });
+    assert.deepEqual([gated('t'), gated('r')], [true, false]);
+  });
+
+  it('what the charter blocks is not taken by a chain', () => {
+    const chained = (fields: Fields): Walk =>
+      begin(
+        plan(
+          [
+            state('a', [transition('on', 'b', { actor: 'deterministic', executor: rest, ...fields })]),
+            state('b'),
+          ],
+          { charter: { read: [], execute: ['t'], deny: ['d'], unmapped: [] } },
+        ),
+      );
+    for (const [rule, fields] of [
+      ['denied', { tool: 'd', tier: 'reversible' }],
+      ['undeclared', { tool: 'x', tier: 'reversible' }],
+      ['unmapped', { tier: null }],
+    ] as const) {
+      const { run, last } = chained(fields);
+      assert.deepEqual([run.status, run.problem?.code, run.executing], ['stuck', 'BLOCKED', null]);
+      const blocked = last.trace.find((one) => one.type === 'policy.blocked');
+      assert.deepEqual([blocked?.policy?.rule, blocked?.actor.kind], [rule, 'runtime']);
+    }
+    assert.equal(chained({ tool: 't', tier: 'reversible' }).run.status, 'running');
   });
 });
 

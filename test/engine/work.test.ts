@@ -141,7 +141,7 @@ describe('a chain', () => {
 
   it('counts what it writes as the context would be counted: nothing more fits than before', () => {
     const walk = begin(chain(20, { text: 'x'.repeat(1_000) }, [], [doubled('text')]));
-    assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'STATE_TOO_LARGE']);
+    assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'RUN_FULL']);
     assert.equal((walk.run.context['text'] as string).length, 512_000);
   });
 });

@@ -44,6 +44,14 @@ const bare = `workflows:
       a: { transitions: { go: { target: b, tier: reversible, ${rest} } } }
       b: { terminal: true }
 `;
+/** A flow under a charter with an effect on a transition and one on entering. */
+const entering = (charter: string, tier: string): string =>
+  bare
+    .replace(
+      '    initialState',
+      `    charter: { permissions: { read: [] }, ${charter} }\n    initialContext: { x: 1 }\n    initialState`,
+    )
+    .replace('b: { terminal: true }', `b: { terminal: true, «onEnter: { ${tier}${rest} } }`);
 const floor = (gate: string): string => `environments:\n  dev:\n    gates:\n      - ${gate}\n`;
 
 async function found(files: Readonly<Record<string, string>>): Promise<readonly Finding[]> {
@@ -307,6 +315,25 @@ const bad: readonly Row[] = [
     null,
     { [E]: floor(`{ ${time} }`) },
   ],
+  [
+    'an effect on entering that is irreversible, without a charter',
+    F,
+    bare.replace('b: { terminal: true }', `b: { terminal: true, «onEnter: { tier: irreversible, ${rest} } }`),
+    'GATE_IMPOSSIBLE',
+  ],
+  [
+    'an effect on entering, under a gate of its charter',
+    F,
+    entering(`approval_gate: { roles: [chief], ${time} }`, 'tier: reversible, '),
+    'GATE_IMPOSSIBLE',
+  ],
+  [
+    'an effect on entering, under a gate of its charter that may ask',
+    F,
+    entering(`approval_gate: [{ on: $.context.x > 5, roles: [chief], ${time} }]`, 'tier: reversible, '),
+    'GATE_IMPOSSIBLE',
+  ],
+  ['an effect on entering without a tier, under a charter', F, entering('', ''), 'TIER_REQUIRED'],
   [
     'a step that nobody submits, under a floor',
     F,
