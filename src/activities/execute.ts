@@ -21,7 +21,7 @@ import { isAsWritten, loadRun, type LoadedRun } from './document.js';
 import { grantProblem } from './grants.js';
 import { keepable } from './keepable.js';
 import { makeKit } from './kit.js';
-import { leaseAttempt, leaseMs, otherUnderWay } from './leases.js';
+import { aloneHere, leaseAttempt, leaseMs, otherUnderWay } from './leases.js';
 import type { StoredStep } from './persist.js';
 import { persistently, type Surroundings } from './persistently.js';
 import { settle } from './settle.js';
@@ -48,6 +48,10 @@ export async function execute(
   input: ExecuteInput,
   around: Surroundings,
 ): Promise<Stepped> {
+  return aloneHere(input.action, () => executeAlone(deps, input, around));
+}
+
+async function executeAlone(deps: ActivityDeps, input: ExecuteInput, around: Surroundings): Promise<Stepped> {
   const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input, around.owner));
   if (begun.kind === 'settled') return begun.result;
   around.allow(leaseMs(begun.executing));

@@ -27,9 +27,28 @@ export async function otherUnderWay(
   owner: string,
 ): Promise<ApplicationFailure | null> {
   const ms = await leasedFor(tx, action.idempotencyKey, owner);
-  if (ms === null) return null;
+  return ms === null ? null : underWay(action.transition, ms);
+}
+
+const here = new Set<string>();
+
+/**
+ * One try at a time of an action in this process. Temporal makes another of the same execution when it has not heard of the
+ * one before, and a process that was busy has not lost what it had begun.
+ */
+export async function aloneHere<T>(action: string, run: () => Promise<T>): Promise<T> {
+  if (here.has(action)) throw underWay(action, lookAgainMs);
+  here.add(action);
+  try {
+    return await run();
+  } finally {
+    here.delete(action);
+  }
+}
+
+function underWay(what: string, ms: number): ApplicationFailure {
   return ApplicationFailure.create({
-    message: `another execution makes an attempt of \`${action.transition}\`, for ${ms} ms at most`,
+    message: `another execution makes an attempt of \`${what}\`, for ${ms} ms at most`,
     type: attemptUnderWay,
     nonRetryable: false,
     nextRetryDelay: Math.max(Math.min(ms, lookAgainMs), 1),

@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto';
-import { isExactNumber, isObject, jsonTrouble, type Json } from '../model/json.js';
+import { randomBytes } from 'node:crypto';
+import { isExactNumber, jsonTrouble, type Json } from '../model/json.js';
 
 // JSON whose numbers are what the target wrote. A number that no double holds, an id of 19 digits for one, would come
 // out of `JSON.parse` as its neighbour; here it becomes the text of its digits. `JSON.parse` still does the reading:
@@ -14,8 +14,8 @@ export type ExactJson =
     }
   | { readonly status: 'malformed'; readonly why: string };
 
-/** Nobody outside knows it, so no text of a target begins with it. */
-const mark = `exact:${randomUUID()}:`;
+/** Nobody outside knows it, so no text of a target begins with it. Short, since an answer may be nothing but numbers. */
+const mark = `exact:${randomBytes(12).toString('base64url')}:`;
 
 export function parseExactly(text: string): ExactJson {
   const marked = markedJson(text);
@@ -37,31 +37,47 @@ export function markedJson(text: string): { readonly text: string; readonly valu
   }
 }
 
-const isNumberStart = /[-0-9]/;
-const numberPart = /[0-9.eE+-]/;
+const [quote, backslash, minus, zero, nine] = [0x22, 0x5c, 0x2d, 0x30, 0x39];
 
 function markInexact(json: string): string {
   const parts: string[] = [];
   let kept = 0;
   let at = 0;
   while (at < json.length) {
-    const character = json.charAt(at);
-    const from = at;
-    if (character === '"') at = afterString(json, at);
-    else at += 1;
-    if (!isNumberStart.test(character)) continue;
-    while (numberPart.test(json.charAt(at))) at += 1;
-    const token = json.slice(from, at);
-    if (isExactNumber(token)) continue;
-    parts.push(json.slice(kept, from), `"${mark}${token}"`);
-    kept = at;
+    const unit = json.charCodeAt(at);
+    if (unit === quote) {
+      at = afterString(json, at);
+    } else if (unit === minus || (unit >= zero && unit <= nine)) {
+      const end = afterNumber(json, at);
+      // One character is a digit.
+      if (end > at + 1 && !isExactNumber(json.slice(at, end))) {
+        parts.push(json.slice(kept, at), `"${mark}${json.slice(at, end)}"`);
+        kept = end;
+      }
+      at = end;
+    } else {
+      at += 1;
+    }
   }
-  return [...parts, json.slice(kept)].join('');
+  return kept === 0 ? json : [...parts, json.slice(kept)].join('');
+}
+
+function afterNumber(json: string, start: number): number {
+  let at = start + 1;
+  while (isNumberPart(json.charCodeAt(at))) at += 1;
+  return at;
+}
+
+/** `0-9`, `.`, `e`, `E`, `+` and `-`. */
+function isNumberPart(unit: number): boolean {
+  if (unit >= zero && unit <= nine) return true;
+  return unit === 0x2e || unit === minus || unit === 0x65 || unit === 0x45 || unit === 0x2b;
 }
 
 function afterString(json: string, start: number): number {
   let at = start + 1;
-  while (json.charAt(at) !== '"') at += json.charAt(at) === '\\' ? 2 : 1;
+  for (let unit = json.charCodeAt(at); unit !== quote; unit = json.charCodeAt(at))
+    at += unit === backslash ? 2 : 1;
   return at + 1;
 }
 
@@ -74,20 +90,35 @@ export function isMarked(text: string): boolean {
 export function unmark(value: Json): ExactJson {
   const trouble = jsonTrouble(value);
   if (trouble !== null) return { status: 'malformed', why: trouble };
+  if (!holdsMarked(value)) return { status: 'parsed', value, exact: [] };
   const exact: string[] = [];
-  const walk = (one: Json, at: string): Json => {
-    if (typeof one === 'string') {
-      if (!isMarked(one)) return one;
-      exact.push(at);
+  // Only what may be marked has its place written: an answer may be half a million plain numbers.
+  const walk = (one: Json, at: () => string): Json => {
+    if (typeof one === 'string' && isMarked(one)) {
+      exact.push(at());
       return one.slice(mark.length);
     }
-    if (Array.isArray(one)) return one.map((item: Json, index) => walk(item, `${at}/${index}`));
-    if (!isObject(one)) return one;
+    if (typeof one !== 'object' || one === null) return one;
+    const own = at();
+    if (Array.isArray(one)) return one.map((item: Json, index) => walk(item, () => `${own}/${index}`));
     return Object.fromEntries(
-      Object.entries(one).map(([name, item]) => [name, walk(item, `${at}/${escapePointer(name)}`)]),
+      Object.entries(one).map(([name, item]) => [name, walk(item, () => `${own}/${escapePointer(name)}`)]),
     );
   };
-  return { status: 'parsed', value: walk(value, ''), exact };
+  return { status: 'parsed', value: walk(value, () => ''), exact };
+}
+
+function holdsMarked(value: Json): boolean {
+  const open: Json[] = [value];
+  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+    if (typeof one === 'string') {
+      if (isMarked(one)) return true;
+    } else if (typeof one === 'object' && one !== null) {
+      for (const item of Array.isArray(one) ? (one as readonly Json[]) : Object.values(one))
+        if (typeof item === 'string' || typeof item === 'object') open.push(item);
+    }
+  }
+  return false;
 }
 
 export function escapePointer(name: string): string {

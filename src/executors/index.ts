@@ -3,13 +3,14 @@ import { cli } from './cli.js';
 import { mcp } from './mcp.js';
 import { closeStdioSessions } from './mcp-stdio.js';
 import { noop } from './noop.js';
-import { jsonTrouble } from '../model/json.js';
+import { isObject, jsonTrouble, type Json, type JsonObject } from '../model/json.js';
 import type { Room } from '../engine/room.js';
 import { callRoom } from '../engine/template.js';
 import { maskedText, type Mask } from './mask.js';
 import { abortedError, failure, isExecutorAborted } from './outcome.js';
 import { processReferences, resolveConnectionReferences } from './references.js';
 import { rest } from './rest.js';
+import { makeTurns, type Turn } from './turns.js';
 import type { Built, Call, DriverContext, ExecutorResult, RunContext, Scopes } from './types.js';
 
 export { describeCall } from './describe.js';
@@ -49,17 +50,19 @@ export async function runCall(call: Call, context: RunContext): Promise<Executor
   if (resolved.status === 'missing') return failure('permanent', connectionMessage(call, resolved.message));
   const { mask, connection } = resolved;
   try {
-    return maskResult(await perform(call, { ...context, connection, told: mask }), mask);
+    const result = await perform(call, { ...context, connection, told: mask });
+    return await maskResult(result, mask, makeTurns());
   } catch (error) {
     if (isExecutorAborted(error)) throw error;
     throw new Error(mask.text(error instanceof Error ? (error.stack ?? error.message) : String(error)));
   }
 }
 
-function maskResult(result: ExecutorResult, mask: Mask): ExecutorResult {
+/** The body of an answer stands in its output and in its response, and is looked through once. */
+async function maskResult(result: ExecutorResult, mask: Mask, turn: Turn): Promise<ExecutorResult> {
   if (result.status === 'failed') {
     const message = mask.text(result.message);
-    const response = result.response === undefined ? null : mask.json(result.response);
+    const response = result.response === undefined ? null : await mask.json(result.response, turn);
     return {
       ...result,
       message,
@@ -67,20 +70,29 @@ function maskResult(result: ExecutorResult, mask: Mask): ExecutorResult {
       ...(message.includes(maskedText) ? { isMasked: true } : {}),
     };
   }
+  const { output, response, exact = [] } = result;
+  const beside = besideOutput(output, response);
   // What no walk could follow to its end is refused as it is, and nothing of it is kept.
-  if (jsonTrouble(result.output) !== null || jsonTrouble(result.response) !== null) return result;
-  const output = mask.json(result.output);
-  const response = mask.json(result.response);
-  const sameValue = result.response === result.output;
-  const elsewhere = sameValue ? [] : response.at.filter((at) => !/^\/body(\/|$)/.test(at));
+  if (jsonTrouble(output) !== null || jsonTrouble(beside) !== null) return result;
+  const masked = await mask.json(output, turn);
+  const others = await mask.json(beside, turn);
+  // Where nothing of the output is masked, no name of it is.
+  const pointers = masked.at.length === 0 ? exact : await mask.pointers(exact, turn);
   return {
     ...result,
-    output: output.value,
-    response: sameValue ? output.value : response.value,
-    ...(result.exact === undefined ? {} : { exact: result.exact.map(mask.pointer) }),
-    ...(output.at.length === 0 ? {} : { masked: output.at }),
-    ...(elsewhere.length === 0 ? {} : { maskedResponse: elsewhere }),
+    output: masked.value,
+    response: isObject(others.value) ? { ...others.value, body: masked.value } : masked.value,
+    ...(exact.length === 0 ? {} : { exact: pointers }),
+    ...(masked.at.length === 0 ? {} : { masked: masked.at }),
+    ...(others.at.length === 0 ? {} : { maskedResponse: others.at }),
   };
+}
+
+/** What a response has beside its body, which is the output; null: it is the output itself. */
+function besideOutput(output: Json, response: Json): JsonObject | null {
+  if (response === output || !isObject(response)) return null;
+  const { body: _body, ...beside } = response;
+  return beside;
 }
 
 function connectionMessage(call: Call, message: string): string {

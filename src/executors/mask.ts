@@ -1,14 +1,18 @@
 import { isObject, type Json } from '../model/json.js';
 import { truncate, truncateStart } from '../model/text.js';
-import { escapePointer, parseExactly } from './exact-json.js';
+import { escapePointer } from './exact-json.js';
+import { makeFinder, type Finder } from './find.js';
+import { formsOf, partsOf } from './forms.js';
+import type { Turn } from './turns.js';
 
 // What was resolved for a call and comes back in its answer is not handed on: whoever reads the run's output may not
 // read the secrets of its connections.
 
 export interface Mask extends Told {
   text(value: string): string;
-  json(value: Json): Masked;
-  pointer(value: string): string;
+  /** The same value where nothing of it is masked. */
+  json(value: Json, turn: Turn): Promise<Masked>;
+  pointers(values: readonly string[], turn: Turn): Promise<readonly string[]>;
 }
 
 /**
@@ -36,35 +40,56 @@ const minLength = 6;
 export function makeMask(secrets: readonly string[]): Mask {
   const parts = [...new Set(secrets.flatMap(partsOf))].filter((part) => part.length >= minLength);
   const forms = [...new Set(parts.flatMap(formsOf))].filter((form) => form.length >= minLength);
-  const text = parts.length === 0 ? (value: string): string => value : maskText(forms);
+  const finder = makeFinder(forms);
+  const text = (value: string): string => maskText(value, finder);
   return {
     text,
-    json: (value) => (parts.length === 0 ? { value, at: [] } : maskJson(value, text)),
-    pointer: (value) =>
-      value
-        .split('/')
-        .map((step) => escapePointer(text(unescapePointer(step))))
-        .join('/'),
-    start: (value, longest, end) => truncate(text(value), longest, end),
-    end: (value, longest, mark, kept = 'whole') =>
-      truncateStart(
-        text(withoutBrokenEnd(kept === 'tail' ? withoutBrokenStart(value, forms) : value, forms)),
-        longest,
-        mark,
-      ),
+    json: (value, turn) => maskJson(value, finder, turn),
+    pointers: async (values, turn) => {
+      const masked: string[] = [];
+      for (const value of values) {
+        await turn();
+        masked.push(maskPointer(value, text));
+      }
+      return masked;
+    },
+    start: (value, longest, end) => {
+      const most = readFor(longest, finder);
+      if (value.length <= most) return truncate(text(value), longest, end);
+      return shown(text(withoutBrokenEnd(value.slice(0, most), forms)), longest, truncate, end);
+    },
+    end: (value, longest, mark, kept = 'whole') => {
+      const most = readFor(longest, finder);
+      const isCut = value.length > most;
+      const own = isCut ? value.slice(-most) : value;
+      const begun = isCut || kept === 'tail' ? withoutBrokenStart(own, forms) : own;
+      const masked = text(withoutBrokenEnd(begun, forms));
+      return isCut ? shown(masked, longest, truncateStart, mark) : truncateStart(masked, longest, mark);
+    },
   };
 }
 
-/** Capitals count for nothing: a header's name comes back in small letters, and hex is written either way. */
-function maskText(forms: readonly string[]): (value: string) => string {
-  const longestFirst = [...forms].sort((a, b) => b.length - a.length).map(escapeRegExp);
-  const any = new RegExp(longestFirst.join('|'), 'gi');
-  return (value) => {
-    const masked = value.replace(any, maskedText);
-    // Another writing of the same characters: encoded or escaped more than it had to be, or broken into lines.
-    const isWritten = decodings(masked).some((one) => one.search(any) !== -1);
-    return isWritten ? maskedText : masked;
-  };
+/** So much of a long text is read to tell so much of it: a secret of it is whole, escaped as often as is undone. */
+function readFor(longest: number, finder: Finder): number {
+  return 8 * longest + 16 * finder.longest;
+}
+
+/** Of a text that was cut before it was masked. One that is nearly nothing but secrets would be told up to where it was cut. */
+function shown(masked: string, longest: number, cut: typeof truncate, mark: string | undefined): string {
+  return masked.length <= longest ? maskedText : cut(masked, longest, mark);
+}
+
+function maskText(value: string, finder: Finder): string {
+  const masked = finder.replace(value, maskedText);
+  // Another writing of the same characters: encoded or escaped more than it had to be, or broken into lines.
+  return finder.isWritten(masked) ? maskedText : masked;
+}
+
+function maskPointer(pointer: string, text: (value: string) => string): string {
+  return pointer
+    .split('/')
+    .map((step) => escapePointer(text(unescapePointer(step))))
+    .join('/');
 }
 
 /** Fewer characters of a secret give nothing away. */
@@ -94,170 +119,94 @@ function withoutBrokenEnd(text: string, forms: readonly string[]): string {
     : text;
 }
 
-/** The secret, and what a target makes of it that takes a header or a setting apart. */
-function partsOf(secret: string): string[] {
-  const trimmed = secret.trim();
-  const credentials = credentialsIn(trimmed);
-  if (credentials !== null) return [secret, trimmed, ...credentials];
-  const words = trimmed.split(/[\s,;]+/);
-  // `Bearer` alone is no secret.
-  const own = words.length > 1 && /^[A-Za-z-]+$/.test(words[0] ?? '') ? words.slice(1) : words;
-  const values = own.flatMap((word) => [word, unquoted(word), unquoted(word.replace(/^[^=]*=/, ''))]);
-  const decoded = values.flatMap((one) => [...decodedCredential(one), ...passwordOf(one)]);
-  return [secret, trimmed, ...values, ...decoded];
-}
+/** No secret has it, and no decoding of a text reaches beyond it. */
+const separator = '\u0001';
 
-/** Of `scheme://user:password@host`, as it is written there and as a target reads it. */
-function passwordOf(word: string): string[] {
-  const written = /^[a-z][a-z0-9+.-]*:\/\/[^/?#:@]*:([^/?#]+)@/i.exec(word)?.[1];
-  return written === undefined ? [] : [written, percentDecoded(written)];
-}
-
-/** A value by itself says that it is one, or its name does: other parts of a JSON credential are settings. */
-const secretLength = 16;
-const secretNames = /key|secret|token|pass|pwd|credential/i;
-
-/** Null: it is no JSON object or array. */
-function credentialsIn(text: string): string[] | null {
-  if (!text.startsWith('{') && !text.startsWith('[')) return null;
-  const parsed = parseExactly(text);
-  if (parsed.status === 'malformed') return null;
-  const leaves = (value: Json, name: string): string[] => {
-    if (typeof value === 'string') {
-      const isSecret = secretNames.test(name) || value.length >= secretLength;
-      if (/^https?:\/\//i.test(value)) return passwordOf(value);
-      return isSecret ? [value, ...value.split(/\r?\n/), ...passwordOf(value)] : passwordOf(value);
-    }
-    if (Array.isArray(value)) return value.flatMap((item: Json) => leaves(item, name));
-    return isObject(value) ? Object.entries(value).flatMap(([below, item]) => leaves(item, below)) : [];
+/** Nearly no answer has a secret in it: all of its texts are looked through at once, before each is by itself. */
+async function maskJson(value: Json, finder: Finder, turn: Turn): Promise<Masked> {
+  const texts = await longTexts(value, finder.shortest, turn);
+  if (!(await finder.stands(texts.join(separator), turn))) return { value, at: [] };
+  const each = async (text: string): Promise<string> => {
+    if (text.length <= longText) return maskText(text, finder);
+    const masked = finder.replace(text, maskedText);
+    return (await finder.stands(masked, turn)) ? maskedText : masked;
   };
-  return leaves(parsed.value, '');
+  return maskEach(value, each, turn);
 }
 
-function unquoted(text: string): string {
-  return text.replace(/^["']|["']$/g, '');
-}
+/** A text of more characters is looked through in turns. */
+const longText = 16_384;
 
-/** `user:password` of a basic credential, and the password alone. */
-function decodedCredential(word: string): string[] {
-  if (!/^[A-Za-z0-9+/]{8,}={0,2}$/.test(word)) return [];
-  const text = Buffer.from(word, 'base64').toString('utf8');
-  if (!/^[\x20-\x7e]+$/.test(text) || !text.includes(':')) return [];
-  return [text, text.slice(text.indexOf(':') + 1)];
-}
+/** How many values are looked at between two looks at the clock. */
+const atOnce = 64;
 
-function formsOf(part: string): string[] {
-  const wellFormed = part.toWellFormed();
-  const escaped = JSON.stringify(part).slice(1, -1);
-  const percent = encodeURIComponent(wellFormed);
-  return [
-    part,
-    escaped,
-    JSON.stringify(escaped).slice(1, -1),
-    percent,
-    new URLSearchParams({ '': wellFormed }).toString().slice(1),
-    ...apostrophes.map((apostrophe) =>
-      part.replace(/[&<>"']/g, (character) => entities[character] ?? apostrophe),
-    ),
-    Buffer.from(part).toString('hex'),
-    ...base64Forms(Buffer.from(part)),
-  ];
-}
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-};
-/** HTML has no one way to write it. */
-const apostrophes = ['&#39;', '&#x27;', '&apos;'];
-
-/** Wherever the secret stands in a longer encoded text: the characters that it alone decides, at each of three offsets. */
-function base64Forms(bytes: Buffer): string[] {
-  return [0, 1, 2].flatMap((before) => {
-    const encoded = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
-    const own = encoded.slice(Math.ceil((before * 8) / 6), Math.floor(((before + bytes.length) * 8) / 6));
-    return [own, own.replaceAll('+', '-').replaceAll('/', '_')];
-  });
-}
-
-/** How often a text is decoded again: `%2541` is `%41`, and that is `A`. */
-const maxDecodings = 3;
-
-function decodings(text: string): string[] {
-  const found = new Set([text]);
-  let fresh = [text];
-  for (let round = 0; round < maxDecodings && fresh.length > 0; round += 1) {
-    fresh = [...new Set(fresh.flatMap(decodedOnce))].filter((one) => !found.has(one));
-    for (const one of fresh) found.add(one);
+async function longTexts(value: Json, shortest: number, turn: Turn): Promise<string[]> {
+  const texts: string[] = [];
+  const see = (text: string): void => {
+    if (text.length >= shortest) texts.push(text);
+  };
+  const open: Json[] = [value];
+  let seen = 0;
+  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+    seen += 1;
+    if (seen % atOnce === 0) await turn();
+    if (typeof one === 'string' || typeof one === 'number') see(String(one));
+    else if (Array.isArray(one)) for (const item of one as readonly Json[]) open.push(item);
+    else if (isObject(one))
+      for (const name of Object.keys(one)) {
+        see(name);
+        open.push(one[name] ?? null);
+      }
   }
-  found.delete(text);
-  return [...found];
+  return texts;
 }
 
-function decodedOnce(text: string): string[] {
-  const found: string[] = [];
-  if (text.includes('%')) found.push(percentDecoded(text));
-  if (text.includes('%') && text.includes('+')) found.push(percentDecoded(text.replaceAll('+', ' ')));
-  if (text.includes('\\')) found.push(text.replace(escapes, unescaped));
-  if (/[\r\n\0]/.test(text)) found.push(text.replace(/[\r\n\0]+[ \t]*/g, ''));
-  return found;
-}
-
-const escapes = /\\u([0-9a-fA-F]{4})|\\(.)/gs;
-
-function unescaped(_whole: string, hex: string | undefined, one: string | undefined): string {
-  if (hex !== undefined) return String.fromCharCode(parseInt(hex, 16));
-  return lineEnds[one ?? ''] ?? one ?? '';
-}
-
-const lineEnds: Readonly<Record<string, string>> = { n: '\n', r: '\r' };
-
-function percentDecoded(text: string): string {
-  return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) =>
-    Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
-  );
-}
-
-function maskJson(value: Json, text: (value: string) => string): Masked {
+async function maskEach(value: Json, text: (value: string) => Promise<string>, turn: Turn): Promise<Masked> {
   const at: string[] = [];
-  const changed = (before: string, after: string, pointer: string): string => {
-    if (before !== after) at.push(pointer);
-    return after;
-  };
-  const walk = (one: Json, pointer: string): Json => {
-    if (typeof one === 'string') return changed(one, text(one), pointer);
-    if (typeof one === 'number') {
-      const written = String(one);
-      const masked = text(written);
-      return masked === written ? one : changed(written, masked, pointer);
+  let seen = 0;
+  const walk = async (one: Json, pointer: string): Promise<Json> => {
+    seen += 1;
+    if (seen % atOnce === 0) await turn();
+    if (Array.isArray(one)) {
+      const items: Json[] = [];
+      for (const item of one as readonly Json[]) items.push(await walk(item, `${pointer}/${items.length}`));
+      return items;
     }
-    if (Array.isArray(one)) return one.map((item: Json, index) => walk(item, `${pointer}/${index}`));
-    if (!isObject(one)) return one;
-    const entries = new Map<string, Json>();
-    for (const [name, item] of Object.entries(one)) {
-      const masked = unique(text(name), entries);
-      const below = `${pointer}/${escapePointer(masked)}`;
-      if (masked !== name) at.push(below);
-      entries.set(masked, walk(item, below));
+    if (isObject(one)) {
+      const named: [string, Json][] = [];
+      const free = makeUnique();
+      for (const [name, item] of Object.entries(one)) {
+        const masked = free(await text(name));
+        const below = `${pointer}/${escapePointer(masked)}`;
+        if (masked !== name) at.push(below);
+        named.push([masked, await walk(item, below)]);
+      }
+      return Object.fromEntries(named);
     }
-    return Object.fromEntries(entries);
+    if (typeof one !== 'string' && typeof one !== 'number') return one;
+    const written = String(one);
+    const masked = await text(written);
+    if (masked === written) return one;
+    at.push(pointer);
+    return masked;
   };
-  return { value: walk(value, ''), at: [...new Set(at)] };
+  return { value: await walk(value, ''), at: [...new Set(at)] };
 }
 
 /** Two names that are masked stay two. */
-function unique(name: string, taken: ReadonlyMap<string, Json>): string {
-  let free = name;
-  for (let count = 2; taken.has(free); count += 1) free = `${name} ${count}`;
-  return free;
+function makeUnique(): (name: string) => string {
+  const taken = new Set<string>();
+  const counts = new Map<string, number>();
+  return (name) => {
+    let free = name;
+    let count = counts.get(name) ?? 1;
+    while (taken.has(free)) free = `${name} ${(count += 1)}`;
+    counts.set(name, count);
+    taken.add(free);
+    return free;
+  };
 }
 
 function unescapePointer(step: string): string {
   return step.replaceAll('~1', '/').replaceAll('~0', '~');
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
 }

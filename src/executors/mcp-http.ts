@@ -6,11 +6,12 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Connection } from '../model/policy-set.js';
 import type { ErrorClass } from '../model/errors.js';
 import { unpackStreams } from './body.js';
-import { clientInfo, makeTurns, maxLines, maxMessageBytes, maxMessages } from './mcp-limits.js';
+import { clientInfo, maxLines, maxMessageBytes, maxMessages } from './mcp-limits.js';
 import { readableBody, readableEvents } from './mcp-message.js';
 import { codeOf, exchange, retryAfterMs, type Exchange } from './network.js';
 import type { Deadline } from './outcome.js';
 import { classOfStatus, leavesOutcomeOpen } from './rest.js';
+import { makeTurns } from './turns.js';
 import { asciiHeader } from './values.js';
 
 type HttpTransport = Extract<Extract<Connection, { kind: 'mcp' }>['transport'], { kind: 'http' }>;

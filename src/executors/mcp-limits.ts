@@ -12,16 +12,3 @@ export const maxSessionBytes = 4 * maxMessageBytes;
 
 /** Messages of one JSON answer over HTTP, of which one is asked for. */
 export const maxBatch = 100;
-
-/** How long what a server writes may keep everybody else waiting, in milliseconds. */
-const turnMs = 10;
-
-/** Waits for everybody else's turn when its own has been long enough: timers fire, and other calls go on. */
-export function makeTurns(): () => Promise<void> {
-  let since = performance.now();
-  return async () => {
-    if (performance.now() - since < turnMs) return;
-    await new Promise((resolve) => setImmediate(resolve));
-    since = performance.now();
-  };
-}

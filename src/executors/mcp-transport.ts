@@ -5,9 +5,10 @@ import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js
 import { serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
-import { makeTurns, maxMessages, maxSessionBytes } from './mcp-limits.js';
+import { maxMessages, maxSessionBytes } from './mcp-limits.js';
 import { readableMessage } from './mcp-message.js';
 import { endGroup, signalGroup, startGroup } from './process-group.js';
+import { makeTurns } from './turns.js';
 
 // MCP over the standard streams of a process. Not the SDK's transport, whose parser has rounded every number of an answer
 // before anybody else sees it.

@@ -14,24 +14,48 @@ export const maxJsonDepth = 200;
 
 /** Why a parsed value cannot be kept as canonical JSON; null when it can. Never recurses. */
 export function jsonTrouble(value: unknown): string | null {
-  const open: { readonly value: unknown; readonly depth: number }[] = [{ value, depth: 0 }];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { value: one, depth } = next;
-    if (depth > maxJsonDepth) return `it is nested deeper than ${maxJsonDepth} levels`;
-    if (typeof one === 'string') {
-      if (!one.isWellFormed()) return 'it holds half of a character (a lone surrogate)';
-    } else if (typeof one === 'number') {
-      if (!Number.isFinite(one)) return 'it holds a number that is not finite';
-    } else if (Array.isArray(one)) {
-      for (const item of one as readonly unknown[]) open.push({ value: item, depth: depth + 1 });
-    } else if (isObject(one)) {
-      for (const [name, item] of Object.entries(one)) {
-        if (!name.isWellFormed()) return 'it holds half of a character (a lone surrogate)';
-        open.push({ value: item, depth: depth + 1 });
+  const atTop = leafTrouble(value);
+  if (atTop !== null || !isContainer(value)) return atTop;
+  const open: object[] = [value];
+  const depths = [0];
+  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+    const depth = (depths.pop() ?? 0) + 1;
+    const names = Array.isArray(one) ? null : Object.keys(one);
+    const items = names === null ? (one as readonly unknown[]) : Object.values(one);
+    if (items.length > 0 && depth > maxJsonDepth) return `it is nested deeper than ${maxJsonDepth} levels`;
+    if (names?.every((name) => name.isWellFormed()) === false) return halfCharacter;
+    // Numbers by the hundred thousand: only what has more in it is kept for later.
+    for (const item of items) {
+      if (isContainer(item)) {
+        open.push(item);
+        depths.push(depth);
+        continue;
       }
-    } else if (one !== null && typeof one !== 'boolean') return `it holds a value of type ${typeof one}`;
+      const trouble = leafTrouble(item);
+      if (trouble !== null) return trouble;
+    }
   }
   return null;
+}
+
+const halfCharacter = 'it holds half of a character (a lone surrogate)';
+
+function isContainer(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function leafTrouble(value: unknown): string | null {
+  switch (typeof value) {
+    case 'string':
+      return value.isWellFormed() ? null : halfCharacter;
+    case 'number':
+      return Number.isFinite(value) ? null : 'it holds a number that is not finite';
+    case 'boolean':
+    case 'object':
+      return null;
+    default:
+      return `it holds a value of type ${typeof value}`;
+  }
 }
 
 /** Bytes of a well-formed text in UTF-8. */
@@ -51,10 +75,15 @@ const decimal = /^([-+]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([-+]?[0-9]+))?$/;
 
 /** Does the double of this number, written out again, have the same decimal value? True of what is no decimal number. */
 export function isExactNumber(literal: string): boolean {
-  const written = decimalValue(literal);
-  if (written === null) return true;
   const value = Number(literal);
-  return Number.isFinite(value) && decimalValue(String(value)) === written;
+  const size = Math.abs(value);
+  // A double has fifteen digits of every number of its range.
+  if (literal.length <= 15 && size >= 1e-300 && size <= 1e300) return true;
+  // Up to here whole numbers are written as they are.
+  if (size < 1e21 && /^-?[1-9][0-9]*$/.test(literal)) return String(value) === literal;
+  if (!Number.isFinite(value)) return !decimal.test(literal);
+  const written = decimalValue(literal);
+  return written === null || decimalValue(String(value)) === written;
 }
 
 /** A text that two numbers share only where their values are equal. */

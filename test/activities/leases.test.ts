@@ -95,6 +95,21 @@ describe('while an execution has its call under way', () => {
     assert.equal(target.requests.length, 1);
   });
 
+  for (const name of ['keyed', 'bare'])
+    it(`another try of its own makes none, where nothing was heard of a process that lives: ${name}`, async () => {
+      const answer = promised();
+      target.say(answer.comes);
+      const run = await asked(name);
+      const first = executionOf(run, 'first');
+      await called(1);
+      for (let again = 0; again < 2; again += 1) await assert.rejects(executionOf(run, 'first'), underWay);
+      answer.give(200);
+      const result = await first;
+      assert.equal(result.runStatus, 'running');
+      assert.deepEqual(await executionOf(run, 'first'), result);
+      assert.equal(target.requests.length, 1);
+    });
+
   it('and its run is given up, what is retried waits until the call is over, and then has the same key', async () => {
     const answer = promised();
     target.say(answer.comes);

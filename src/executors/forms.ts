@@ -1,0 +1,103 @@
+import { isObject, type Json } from '../model/json.js';
+import { parseExactly } from './exact-json.js';
+
+// What of a secret is looked for in an answer: what a target makes of it that takes it apart, and how that may be written.
+
+/** The secret, and what a target makes of it that takes a header or a setting apart. */
+export function partsOf(secret: string): string[] {
+  const trimmed = secret.trim();
+  const credentials = credentialsIn(trimmed);
+  if (credentials !== null) return [secret, trimmed, ...credentials];
+  const words = trimmed.split(/[\s,;]+/);
+  // `Bearer` alone is no secret.
+  const own = words.length > 1 && /^[A-Za-z-]+$/.test(words[0] ?? '') ? words.slice(1) : words;
+  const values = own.flatMap((word) => [word, unquoted(word), unquoted(word.replace(/^[^=]*=/, ''))]);
+  const decoded = values.flatMap((one) => [...decodedCredential(one), ...passwordOf(one)]);
+  return [secret, trimmed, ...values, ...decoded];
+}
+
+/** Of `scheme://user:password@host`, as it is written there and as a target reads it. */
+function passwordOf(word: string): string[] {
+  const written = /^[a-z][a-z0-9+.-]*:\/\/[^/?#:@]*:([^/?#]+)@/i.exec(word)?.[1];
+  return written === undefined ? [] : [written, percentDecoded(written)];
+}
+
+/** A value by itself says that it is one, or its name does: other parts of a JSON credential are settings. */
+const secretLength = 16;
+const secretNames = /key|secret|token|pass|pwd|credential/i;
+
+/** Null: it is no JSON object or array. */
+function credentialsIn(text: string): string[] | null {
+  if (!text.startsWith('{') && !text.startsWith('[')) return null;
+  const parsed = parseExactly(text);
+  if (parsed.status === 'malformed') return null;
+  const leaves = (value: Json, name: string): string[] => {
+    if (typeof value === 'string') {
+      const isSecret = secretNames.test(name) || value.length >= secretLength;
+      if (/^https?:\/\//i.test(value)) return passwordOf(value);
+      return isSecret ? [value, ...value.split(/\r?\n/), ...passwordOf(value)] : passwordOf(value);
+    }
+    if (Array.isArray(value)) return value.flatMap((item: Json) => leaves(item, name));
+    return isObject(value) ? Object.entries(value).flatMap(([below, item]) => leaves(item, below)) : [];
+  };
+  return leaves(parsed.value, '');
+}
+
+function unquoted(text: string): string {
+  return text.replace(/^["']|["']$/g, '');
+}
+
+/** `user:password` of a basic credential, and the password alone. */
+function decodedCredential(word: string): string[] {
+  if (!/^[A-Za-z0-9+/]{8,}={0,2}$/.test(word)) return [];
+  const text = Buffer.from(word, 'base64').toString('utf8');
+  if (!/^[\x20-\x7e]+$/.test(text) || !text.includes(':')) return [];
+  return [text, text.slice(text.indexOf(':') + 1)];
+}
+
+export function formsOf(part: string): string[] {
+  const wellFormed = part.toWellFormed();
+  const escaped = JSON.stringify(part).slice(1, -1);
+  const percent = encodeURIComponent(wellFormed);
+  return [
+    part,
+    escaped,
+    JSON.stringify(escaped).slice(1, -1),
+    percent,
+    new URLSearchParams({ '': wellFormed }).toString().slice(1),
+    ...apostrophes.map((apostrophe) =>
+      part.replace(/[&<>"']/g, (character) => entities[character] ?? apostrophe),
+    ),
+    Buffer.from(part).toString('hex'),
+    ...base64Forms(Buffer.from(part)),
+    // Where capitals count for nothing, as they do in headers.
+    part.toUpperCase(),
+    part.toLowerCase(),
+    // What is decoded has no line breaks left.
+    part.replace(/[\r\n\0]+[ \t]*/g, ''),
+  ];
+}
+
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+};
+/** HTML has no one way to write it. */
+const apostrophes = ['&#39;', '&#x27;', '&apos;'];
+
+/** Wherever the secret stands in a longer encoded text: the characters that it alone decides, at each of three offsets. */
+function base64Forms(bytes: Buffer): string[] {
+  return [0, 1, 2].flatMap((before) => {
+    const encoded = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
+    const own = encoded.slice(Math.ceil((before * 8) / 6), Math.floor(((before + bytes.length) * 8) / 6));
+    return [own, own.replaceAll('+', '-').replaceAll('/', '_')];
+  });
+}
+
+function percentDecoded(text: string): string {
+  return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) =>
+    Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
+  );
+}

@@ -1,0 +1,139 @@
+// Masking costs what its text is long, and finds what the exhaustive search finds that it stands for.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { makeMask } from '../../src/executors/mask.js';
+import type { Json } from '../../src/model/json.js';
+import { standsSlowly } from './slow-mask.js';
+
+const now = (): Promise<void> => Promise.resolve();
+
+/** The same numbers each time. */
+function dice(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+const hex = (text: string, width: number, mark: string): string =>
+  [...text].map((one) => mark + one.charCodeAt(0).toString(16).padStart(width, '0')).join('');
+const secrets = [
+  'S3CR3T-planted-tgt-value-0001',
+  'Bearer T0KEN/planted+auth=value',
+  'hunter2!',
+  'rootpassword!&"it\'s"',
+  'pa%41ss\\word 12',
+  'deadbeefcafe',
+  'Zürich-Schlüssel',
+  'postgres://app:hun%2Fter2222@db:5432/x',
+];
+
+type Write = (text: string, roll: (below: number) => number) => string;
+const some: (write: Write) => Write = (write) => (text, roll) =>
+  [...text].map((one) => (roll(2) === 0 ? write(one, roll) : one)).join('');
+const writers: readonly Write[] = [
+  (text) => encodeURIComponent(text),
+  (text) => JSON.stringify(text).slice(1, -1),
+  (text) => new URLSearchParams({ '': text }).toString().slice(1),
+  (text) => Buffer.from(text).toString('base64'),
+  (text) => Buffer.from(text).toString('hex'),
+  (text) => text.toUpperCase(),
+  (text) => text.replace(/(.{4})/g, '$1\n  '),
+  (text) => text.replace(/(.{6})/g, '$1\r\n'),
+  some((one) => (one < '\x7f' ? hex(one, 2, '%') : one)),
+  some((one) => hex(one, 4, '\\u')),
+  some((one) => `\\${one}`),
+];
+const around = ['', 'x', '100%', 'DOMAIN\\', ' words ', '\\\\', '%25', 'a\nb', '{"a":"', '+', '%4', '\\u00'];
+
+describe('a secret that the exhaustive search finds is masked', () => {
+  for (const secret of secrets)
+    test(`\`${secret}\` in a thousand writings`, () => {
+      const roll = dice(secret.length);
+      const mask = makeMask([secret]);
+      let found = 0;
+      for (let round = 0; round < 1_000; round += 1) {
+        let text = secret;
+        for (let depth = roll(4); depth > 0; depth -= 1)
+          text = writers[roll(writers.length)]?.(text, roll) ?? text;
+        text = `${around[roll(around.length)] ?? ''}${text}${around[roll(around.length)] ?? ''}`;
+        if (!standsSlowly([secret], text)) continue;
+        found += 1;
+        const masked = mask.text(text);
+        assert.match(masked, /\[redacted\]/, JSON.stringify(text));
+        assert.ok(!standsSlowly([secret], masked), `${JSON.stringify(text)}: ${JSON.stringify(masked)}`);
+      }
+      assert.ok(found > 300, `only ${found}`);
+    });
+});
+
+describe('an answer is masked', () => {
+  const secret = 'S3CR3T-planted-tgt-value-0001';
+  const odd: readonly Json[] = Array.from({ length: 72_000 }, () => '%2525\\+\n');
+
+  test('and is itself where it has no secret, so that nothing is made of it', async () => {
+    const mask = makeMask([secret]);
+    for (const value of [odd, odd.join(' '), { a: [1e21, null, true, { b: '%41' }] }, 7, ''] as Json[])
+      assert.equal((await mask.json(value, now)).value, value);
+    assert.equal((await makeMask([]).json(odd, now)).value, odd);
+  });
+
+  test('wherever in it the secret is written, beside texts that are none', async () => {
+    const written = encodeURIComponent(secret).replaceAll('-', '%252d');
+    const value = [...odd.slice(0, 500), { [secret]: 1, [written]: { 'a/b': [written, `x ${secret}`] } }];
+    const masked = await makeMask([secret]).json(value, now);
+    assert.deepEqual(masked.value, [
+      ...odd.slice(0, 500),
+      { '[redacted]': 1, '[redacted] 2': { 'a/b': ['[redacted]', 'x [redacted]'] } },
+    ]);
+    const below = '/500/[redacted] 2';
+    assert.deepEqual(masked.at, ['/500/[redacted]', below, `${below}/a~1b/0`, `${below}/a~1b/1`]);
+  });
+
+  test('in each of ten thousand names', async () => {
+    const value = Object.fromEntries(odd.slice(0, 10_000).map((_, at) => [`${secret}%2${at}\\u`, at]));
+    const masked = await makeMask([secret]).json(value, now);
+    assert.equal(masked.at.length, 10_000);
+    assert.equal(new Set(Object.keys(masked.value as object)).size, 10_000);
+  });
+
+  test('as a number', async () => {
+    const masked = await makeMask(['1234567']).json([1234567, 123456, 12345678, -0], now);
+    assert.deepEqual(masked.value, ['[redacted]', 123456, '[redacted]8', -0]);
+  });
+
+  test('with a turn for everybody else all along: between values, and between looks through one text', async () => {
+    const turnsFor = async (value: Json): Promise<number> => {
+      let turns = 0;
+      await makeMask([secret]).json(value, () => {
+        turns += 1;
+        return now();
+      });
+      return turns;
+    };
+    const values = Array.from({ length: 6_400 }, (_, at) => `value ${at}`);
+    assert.ok((await turnsFor(values)) >= 100);
+    assert.ok((await turnsFor([...values, secret])) >= 200);
+    assert.ok((await turnsFor('%2525\\\\u0025 \n'.repeat(1_000))) >= 6);
+  });
+});
+
+describe('what is told of a long text is masked', () => {
+  const secret = 'S3CR3T-planted-tgt-value-0001';
+  const told = makeMask([secret]);
+
+  test('as if all of it had been', () => {
+    assert.equal(told.start(`${secret} ${'x'.repeat(100_000)}`, 20), '[redacted] xxxxxx...');
+    assert.equal(told.end(`${'x'.repeat(100_000)} ${secret}`, 20), '...xxxxxx [redacted]');
+  });
+
+  test('where it is nothing but secrets, up to where it was cut', () => {
+    for (let extra = 0; extra < 30; extra += 1) {
+      const text = 'x'.repeat(extra) + secret.repeat(10_000);
+      for (const shown of [told.start(text, 500), told.end(text, 500)])
+        for (let at = 0; at + 4 <= secret.length; at += 1)
+          assert.ok(!shown.includes(secret.slice(at, at + 4)), shown);
+    }
+  });
+});
