@@ -68,7 +68,7 @@ describe('a run that continues as new', () => {
       await Promise.all([signal(), signal(), signal()]);
       const executions = await followed(client, run);
       // The server takes no end of a history beside a signal that has just come: the task after it ends the history.
-      assert.ok(executions.length > 0 && Math.max(...executions) < 100, executions.join(', '));
+      assert.ok(executions.length > 2, executions.join(', '));
       assert.equal((await submit(stack, 'agent', run, 'complete')).body.run.status, 'completed');
     } finally {
       await connection.close();

@@ -30,7 +30,7 @@ describe('a request', () => {
 
   failClosed('route.permission', {
     missing: () => forbidden(['flow.read']),
-    malformed: () => forbidden(['*', 'RUN.START', 'run', 'run.start ', 'audit.*']),
+    malformed: () => forbidden(['*', 'RUN.START', 'run', 'run.start.', 'audit.*']),
     empty: () => forbidden([]),
   });
 
