@@ -48,7 +48,9 @@ export async function execute(
   input: ExecuteInput,
   around: Surroundings,
 ): Promise<Stepped> {
-  return aloneHere(input.action, () => executeAlone(deps, input, around));
+  const lost = new Error('its call has taken longer than it may, and its outcome is not waited for');
+  const onLost = (): void => deps.onInternalError(`action \`${input.action}\` of run \`${input.run}\``, lost);
+  return aloneHere(input.action, { isLate: around.isLate, onLost }, () => executeAlone(deps, input, around));
 }
 
 async function executeAlone(deps: ActivityDeps, input: ExecuteInput, around: Surroundings): Promise<Stepped> {

@@ -5,6 +5,7 @@ const beginMs = 60_000;
 export interface Heartbeats {
   /** What follows takes no longer than this. */
   readonly allow: (ms: number) => void;
+  readonly isLate: () => boolean;
   readonly stop: () => void;
 }
 
@@ -14,13 +15,15 @@ export interface Heartbeats {
  */
 export function beatWhileAllowed(heartbeat: () => void): Heartbeats {
   let until = Date.now() + beginMs;
+  const isLate = (): boolean => Date.now() > until;
   const beat = setInterval(() => {
-    if (Date.now() <= until) heartbeat();
+    if (!isLate()) heartbeat();
   }, everyMs);
   return {
     allow: (ms) => {
       until = Date.now() + ms;
     },
+    isLate,
     stop: () => clearInterval(beat),
   };
 }

@@ -48,6 +48,7 @@ export function makeActivities(deps: ActivityDeps): RunActivities {
           owner: ownerOf(context),
           shutdown: shutdownSignal(context),
           allow: beat.allow,
+          isLate: beat.isLate,
         });
       } catch (error) {
         if (error instanceof ApplicationFailure || isUnavailable(error)) throw error;

@@ -30,19 +30,27 @@ export async function otherUnderWay(
   return ms === null ? null : underWay(action.transition, ms);
 }
 
-const here = new Set<string>();
+/** Of those under way in this process: has it taken longer than it may? */
+const here = new Map<string, () => boolean>();
 
 /**
  * One try at a time of an action in this process. Temporal makes another of the same execution when it has not heard of the
- * one before, and a process that was busy has not lost what it had begun.
+ * one before, and a process that was busy has not lost what it had begun. One that takes longer than it may counts as lost:
+ * `onLost` is told, and the next try goes on as after the death of a worker.
  */
-export async function aloneHere<T>(action: string, run: () => Promise<T>): Promise<T> {
-  if (here.has(action)) throw underWay(action, lookAgainMs);
-  here.add(action);
+export async function aloneHere<T>(
+  action: string,
+  { isLate, onLost }: { readonly isLate: () => boolean; readonly onLost: () => void },
+  run: () => Promise<T>,
+): Promise<T> {
+  const before = here.get(action);
+  if (before?.() === false) throw underWay(action, lookAgainMs);
+  if (before !== undefined) onLost();
+  here.set(action, isLate);
   try {
     return await run();
   } finally {
-    here.delete(action);
+    if (here.get(action) === isLate) here.delete(action);
   }
 }
 

@@ -8,6 +8,8 @@ export interface Surroundings {
   readonly shutdown: AbortSignal;
   /** What follows takes no longer than this: after it the execution counts as lost. */
   readonly allow: (ms: number) => void;
+  /** It has taken longer. */
+  readonly isLate: () => boolean;
 }
 
 /** One write of an outcome: its statements end before, or the store is away. */

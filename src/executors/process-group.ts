@@ -83,14 +83,21 @@ done
 const groups = new Set<number>();
 let watchdog: ChildProcess | null = null;
 
+/** Whether a command has started, and how it ended, is no matter of the watchdog's: where there can be none, the log says so. */
 function tell(line: string): void {
-  if (watchdog !== null) return void watchdog.stdin?.write(`${line}\n`);
-  if (groups.size === 0) return;
+  try {
+    if (watchdog !== null) return void watchdog.stdin?.write(`${line}\n`);
+    if (groups.size > 0) watchdog = startWatchdog();
+  } catch (error) {
+    console.error('no watchdog ends what this process has started, should it be killed:', error);
+  }
+}
+
+function startWatchdog(): ChildProcess {
   const started = spawn('/bin/sh', ['-c', script, 'countersign-watchdog'], {
     ...{ cwd: '/', env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' }, detached: true },
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  watchdog = started;
   const forget = (): void => {
     if (watchdog === started) watchdog = null;
   };
@@ -99,4 +106,5 @@ function tell(line: string): void {
   started.stdin.write([...groups].map((pid) => `start ${pid}\n`).join(''));
   // It waits for this process, and not this process for it.
   started.unref();
+  return started;
 }

@@ -126,10 +126,12 @@ async function keep(memory: Memory): Promise<Ended> {
   setTimer(memory);
   for (let failures = 0; ;) {
     await ports.until(() => hasWork(memory) || mayContinue(memory));
-    if (mayContinue(memory) && (isHandedOver(memory) || isFull(memory))) return carryOver(memory);
+    if (mayContinue(memory) && (!hasWork(memory) || isFull(memory))) return carryOver(memory);
     try {
       const ended = await advance(memory);
       if (ended !== null) return ended;
+      // Only here: while a step goes on, tasks come and go, and a replay sees the length that the last of them saw.
+      if (mayContinue(memory) && isHandedOver(memory)) return carryOver(memory);
       failures = 0;
     } catch (error) {
       failures += 1;

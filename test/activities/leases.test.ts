@@ -110,6 +110,25 @@ describe('while an execution has its call under way', () => {
       assert.equal(target.requests.length, 1);
     });
 
+  it('is lost when it takes longer than it may: the next try of its own leaves the outcome to a person, and it is told', async () => {
+    const answer = promised();
+    target.say(answer.comes);
+    const run = await asked('bare');
+    let isLate = false;
+    const told: string[] = [];
+    const deps = { ...governed.deps, onInternalError: (what: string) => void told.push(what) };
+    const input = { run: run.id, action: run.state.executing?.action.id ?? '' };
+    const first = execute(deps, input, { ...aroundExecution('first'), isLate: () => isLate });
+    await called(1);
+    await assert.rejects(execute(deps, input, aroundExecution('first')), underWay);
+    isLate = true;
+    const result = await execute(deps, input, aroundExecution('first'));
+    assert.equal(result.runStatus, 'stuck');
+    assert.deepEqual([told.length, target.requests.length], [1, 1]);
+    answer.give(200);
+    assert.deepEqual(await first, result);
+  });
+
   it('and its run is given up, what is retried waits until the call is over, and then has the same key', async () => {
     const answer = promised();
     target.say(answer.comes);

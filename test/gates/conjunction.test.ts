@@ -129,7 +129,7 @@ describe('several gates before one action', () => {
     // Runs under way go on with the queue that their plans name.
     const tools = join(stack.policies, 'tools', 'desk.yaml');
     writeFileSync(tools, readFileSync(tools, 'utf8').replaceAll('queue: vault', 'queue: other'));
-    const reloaded = await stack.fetchAs('admin', 'POST', '/v1/policies/reload', {});
+    const reloaded = await stack.fetchAs('admin', 'POST', '/v1/policies/reload', { confirm: ['vault'] });
     assert.equal(reloaded.status, 200, JSON.stringify(reloaded.body));
     assert.equal((await decide('cleo', desk)).body.why, 'role_missing');
     for (const who of ['cleo', 'dan'] as const)
