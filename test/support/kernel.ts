@@ -26,7 +26,12 @@ const followed: readonly string[] = [attemptFailed, attemptUnderWay];
 /** As Temporal does it: another try for each attempt that follows, until its cancel was asked for. */
 async function attempts(deps: ActivityDeps, given: ExecuteInput, cancelled: AbortSignal): Promise<Stepped> {
   const owner = randomUUID();
-  const around = { owner, shutdown: new AbortController().signal, allow: () => undefined, isLate: () => false };
+  const around = {
+    owner,
+    shutdown: new AbortController().signal,
+    allow: () => undefined,
+    isLate: () => false,
+  };
   for (;;) {
     try {
       return await execute(deps, given, around);
