@@ -127,6 +127,7 @@ async function maskJson(value: Json, finder: Finder, turn: Turn): Promise<Masked
   const texts = await longTexts(value, finder.shortest, turn);
   if (!(await finder.stands(texts.join(separator), turn))) return { value, at: [] };
   const each = async (text: string): Promise<string> => {
+    if (text.length > shortText) await turn();
     if (text.length <= longText) return maskText(text, finder);
     const masked = finder.replace(text, maskedText);
     return (await finder.stands(masked, turn)) ? maskedText : masked;
@@ -136,6 +137,9 @@ async function maskJson(value: Json, finder: Finder, turn: Turn): Promise<Masked
 
 /** A text of more characters is looked through in turns. */
 const longText = 16_384;
+
+/** One of more takes long enough by itself. */
+const shortText = 1_000;
 
 /** How many values are looked at between two looks at the clock. */
 const atOnce = 64;
