@@ -170,7 +170,7 @@ function hasWork({ queue, settled }: Memory): boolean {
 function mayContinue(memory: Memory): boolean {
   const { known, running, settled, signals, ports } = memory;
   // An effect under way is part of this history, however long it gets.
-  const isIdle = !isClosed(known) && running === null && settled.length === 0;
+  const isIdle = !isClosed(known) && running === null && settled.every(({ rev }) => rev <= known.rev);
   return isIdle && (signals >= manySignals || ports.historyLength() !== 'short');
 }
 
