@@ -13,20 +13,3 @@ export async function inLanes<T, R>(
   await Promise.all(Array.from({ length: Math.min(lanes, items.length) }, lane));
   return results;
 }
-
-/** No more than `most` of them at a time; the others wait, in their order. */
-export function makeLimit(most: number): <R>(act: () => Promise<R>) => Promise<R> {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (act) => {
-    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running += 1;
-    try {
-      return await act();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
-  };
-}

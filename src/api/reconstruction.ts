@@ -4,8 +4,8 @@ import { mostAnswerBytes } from '../model/limits.js';
 import type { PayloadRef } from '../model/records.js';
 import type { RunRow } from '../store/runs.js';
 import type { ApiDeps } from './deps.js';
-import { makeLimit } from './lanes.js';
 import { showAll } from './reconstruction-values.js';
+import { makeTurns } from './seats.js';
 
 /** One action as the record tells it; payloads by reference until they are read. */
 export interface Told {
@@ -36,7 +36,7 @@ export interface Told {
 
 const pageSize = 500;
 /** Read at a time by one process, since each takes as much memory as some answers. */
-const readers = makeLimit(4);
+const readers = makeTurns(4);
 
 /** Rebuilt from the record alone, in its own order (EVIDENCE.md, "Reading"). */
 export function reconstruct(deps: ApiDeps, row: RunRow): Promise<JsonObject> {

@@ -77,7 +77,7 @@ async function lookAfterOverdue(deps: ClientDeps): Promise<void> {
     overdue.map((run) =>
       lookAfter(deps, run).catch((error: unknown) => {
         if (!isUnavailable(error) && !temporal.isUnavailable(error))
-          console.error(`outbox: the workflow of run \`${run.id}\` cannot be looked for:`, error);
+          deps.onInternalError(`the workflow of run \`${run.id}\`, which cannot be looked for`, error);
       }),
     ),
   );
