@@ -8,6 +8,7 @@ import type {
 } from '../activities/types.js';
 import type { Bell } from '../model/message.js';
 import { garbage, mostCarriedBells, readSignal } from './bell.js';
+import type { HistoryLength } from './history.js';
 import type { Carried, Known, RunInput, RunResult, StateView } from './messages.js';
 
 // The kernel: it orders what happens to one run and decides nothing. It knows no Temporal: `run.ts` gives it its ports,
@@ -22,8 +23,7 @@ export interface Ports {
   readonly step: (input: StepInput) => Promise<StepResult>;
   readonly execute: (input: ExecuteInput, timeoutMs: number) => Running;
   readonly startTimer: (ms: number, fire: () => void) => Timer;
-  /** `long`: another may follow it once what waits can be left to it; `full`: at once. */
-  readonly historyLength: () => 'short' | 'long' | 'full';
+  readonly historyLength: () => HistoryLength;
 }
 
 export interface Running {

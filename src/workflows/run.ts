@@ -13,6 +13,7 @@ import {
 } from '@temporalio/workflow';
 import type { RunActivities } from '../activities/types.js';
 import { areCarriedBells, readBell } from './bell.js';
+import { measureHistory } from './history.js';
 import { makeKernel, type Ports, type Running, type Timer } from './kernel.js';
 import * as messages from './messages.js';
 import type { Known, RunInput, RunResult } from './messages.js';
@@ -24,8 +25,6 @@ import type { Known, RunInput, RunResult } from './messages.js';
  * is known by its heartbeats, which stop as well when an execution takes longer than it may.
  */
 const storeAwayMs = 24 * 3_600_000;
-/** The server ends a run whose history has 51,200. */
-const mostEvents = 40_000;
 
 /** A step that throws three times on one input is given up; the store's absence is an answer, and no failure. */
 const { step } = proxyLocalActivities<RunActivities>({
@@ -104,7 +103,7 @@ function ports(): Ports {
     startTimer,
     historyLength: () => {
       const { continueAsNewSuggested, historyLength } = workflowInfo();
-      return historyLength > mostEvents ? 'full' : continueAsNewSuggested ? 'long' : 'short';
+      return measureHistory(historyLength, continueAsNewSuggested);
     },
   };
 }

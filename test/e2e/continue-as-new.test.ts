@@ -15,6 +15,18 @@ function readQuery(result: unknown): StateView {
   return (data === undefined ? first : JSON.parse(Buffer.from(data, 'base64').toString('utf8'))) as StateView;
 }
 
+/** Of each execution of a run that another has followed: how many events it has. */
+async function followed(client: Client, run: string): Promise<readonly number[]> {
+  const { raw } = await client.workflow.getHandle(run).describe();
+  let id = raw.workflowExecutionInfo?.firstRunId ?? '';
+  for (const found: number[] = []; ;) {
+    const { events } = await client.workflow.getHandle(run, id).fetchHistory();
+    id = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? '';
+    if (id === '') return found;
+    found.push(events?.length ?? 0);
+  }
+}
+
 describe('a run that continues as new', () => {
   let stack: Stack;
   let services: Services;
@@ -43,18 +55,6 @@ describe('a run that continues as new', () => {
     assert.equal(response.status, 200, text);
     const { queryResult } = JSON.parse(text) as { queryResult: unknown };
     return readQuery(queryResult);
-  };
-
-  /** Of each execution of a run that another has followed: how many events it has. */
-  const followed = async (client: Client, run: string): Promise<readonly number[]> => {
-    const { raw } = await client.workflow.getHandle(run).describe();
-    let id = raw.workflowExecutionInfo?.firstRunId ?? '';
-    for (const found: number[] = []; ;) {
-      const { events } = await client.workflow.getHandle(run, id).fetchHistory();
-      id = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? '';
-      if (id === '') return found;
-      found.push(events?.length ?? 0);
-    }
   };
 
   it('does so as soon as it may, also when it is signalled without a pause', async () => {
@@ -105,5 +105,28 @@ describe('a run that continues as new', () => {
       assert.equal(record.prev, index === 0 ? null : records[index - 1]?.hash);
     }
     assert.equal((await submit(stack, 'agent', parked.run, 'complete')).body.run.status, 'completed');
+  });
+});
+
+describe('a run whose server suggests nothing', () => {
+  let stack: Stack;
+  before(async () => {
+    stack = await startStack();
+  });
+  after(() => stack.stop());
+
+  it('continues as new after about a thousand events, so that no worker replays more of it than that', async () => {
+    const connection = await Connection.connect({ address: stack.temporalAddress });
+    try {
+      const client = new Client({ connection, namespace: 'countersign-staging' });
+      const { run } = await parkedPayment(stack);
+      while ((await followed(client, run)).length === 0)
+        for (let left = 25; left > 0; left -= 1) await client.workflow.getHandle(run).signal('wake');
+      const [events = 0] = await followed(client, run);
+      assert.ok(events >= 1_000 && events < 1_500, String(events));
+      assert.equal((await submit(stack, 'agent', run, 'complete')).body.run.status, 'completed');
+    } finally {
+      await connection.close();
+    }
   });
 });
