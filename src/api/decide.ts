@@ -35,7 +35,7 @@ export async function decide(
   return reply.kind === 'problem' ? tellDecider(call, id, reply) : reply;
 }
 
-/** Checked in this order: visible, still open, approver, digest, reason (API.md). The run checks all of it again. */
+/** Checked in this order: visible, still open, approver, digest, reason (docs/spec/api.md). The run checks all of it again. */
 async function attempt(
   call: Call,
   id: string,

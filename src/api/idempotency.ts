@@ -8,7 +8,7 @@ import { jsonOf, type RawBody } from './body.js';
 import { traceIdOf } from './call.js';
 import type { Pool } from '../db/index.js';
 
-/** Others wait this long for a holder that may have died (API.md). One that lives renews its hold meanwhile. */
+/** Others wait this long for a holder that may have died (docs/spec/api.md). One that lives renews its hold meanwhile. */
 const holdMs = 30_000;
 const renewMs = 10_000;
 // Printable ASCII, as HTTP has it in a header's value.
@@ -113,7 +113,7 @@ function replay(
   };
 }
 
-/** Not kept: what the next attempt may answer differently (API.md). */
+/** Not kept: what the next attempt may answer differently (docs/spec/api.md). */
 function isKept(status: number): boolean {
   return (
     (status >= 200 && status < 300) || (status >= 400 && status < 500 && ![401, 408, 429].includes(status))

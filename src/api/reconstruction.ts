@@ -38,7 +38,7 @@ const pageSize = 500;
 /** Read at a time by one process, since each takes as much memory as some answers. */
 const readers = makeTurns(4);
 
-/** Rebuilt from the record alone, in its own order (EVIDENCE.md, "Reading"). */
+/** Rebuilt from the record alone, in its own order (docs/spec/evidence.md, "Reading"). */
 export function reconstruct(deps: ApiDeps, row: RunRow): Promise<JsonObject> {
   return readers(async () => {
     const telling = beginTelling();

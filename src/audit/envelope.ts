@@ -4,7 +4,7 @@ import type { Json, JsonObject } from '../model/json.js';
 import type { Fact } from '../model/records.js';
 import { truncate } from '../model/text.js';
 
-// The envelope of EVIDENCE.md: canonical JSON of strings and integers, small, without free text.
+// The envelope of docs/spec/evidence.md: canonical JSON of strings and integers, small, without free text.
 
 export interface Place {
   readonly chain: string;

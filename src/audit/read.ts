@@ -4,7 +4,7 @@ import type { Pool } from '../db/index.js';
 import { storedText } from './append.js';
 import { sequence } from './sequencer.js';
 
-/** API.md's audit item: read from the exact bytes. */
+/** docs/spec/api.md's audit item: read from the exact bytes. */
 export interface AuditItem {
   readonly index: number;
   readonly chain: 'run' | 'service';

@@ -18,7 +18,7 @@ export interface ReplayReport {
 
 /**
  * Replays a run's history against this build's kernel, then compares what stock replay does not look
- * at (TEMPORAL.md, trap 4): every recorded answer of policy checks and executors with the store's own,
+ * at (docs/spec/temporal.md, trap 4): every recorded answer of policy checks and executors with the store's own,
  * and the run's chain, link by link. `busy`: as many replays wait as this process takes.
  */
 export async function replayRun(deps: ClientDeps, run: string): Promise<ReplayReport | 'busy'> {

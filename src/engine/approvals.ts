@@ -122,7 +122,7 @@ const settled: Readonly<Record<Exclude<ApprovalStatus, 'open' | 'escalated'>, Re
   revoked: 'APPROVAL_REVOKED',
 };
 
-/** Still open, approver, digest, reason: in this order (API.md). Null: the decision counts. */
+/** Still open, approver, digest, reason: in this order (docs/spec/api.md). Null: the decision counts. */
 function refusalOf(
   { kit }: Draft,
   approval: ApprovalState,

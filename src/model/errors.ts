@@ -1,4 +1,4 @@
-/** The one table of refusals: code, HTTP status, and a title. API.md fixes the codes. */
+/** The one table of refusals: code, HTTP status, and a title. docs/spec/api.md fixes the codes. */
 export const errorTable = {
   MALFORMED: { status: 400, title: 'the request body is not valid JSON or YAML' },
   UNAUTHENTICATED: { status: 401, title: 'no valid credential' },

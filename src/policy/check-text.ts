@@ -41,7 +41,7 @@ export type FlowCheck =
 
 const defaultEnvironment = 'dev';
 
-/** Exactly one flow, in either notation, and nothing else (API.md, `POST /v1/flows`). */
+/** Exactly one flow, in either notation, and nothing else (docs/spec/api.md, `POST /v1/flows`). */
 export function checkFlowText(
   text: string,
   options: { readonly catalog: Catalog; readonly file?: string; readonly media?: Media },

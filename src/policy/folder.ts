@@ -44,7 +44,7 @@ export type FolderResult =
     };
 
 /**
- * The folder of POLICIES.md: everything in it is right, or nothing of it is used. Who plays its cases tells about
+ * The folder of docs/spec/policies.md: everything in it is right, or nothing of it is used. Who plays its cases tells about
  * each of their files: then they are `left` to that.
  */
 export async function loadFolder(

@@ -20,7 +20,7 @@ const human = (permissions: readonly string[], roles: readonly string[] = []): D
   roles,
 });
 
-/** API.md, "Principals". */
+/** docs/spec/api.md, "Principals". */
 const devKeys: Readonly<Record<string, DevKey>> = {
   agent: { kind: 'agent', permissions: ['flow.read', 'run.start'], roles: [] },
   employee: human(['run.start']),

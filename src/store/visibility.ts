@@ -4,7 +4,7 @@ import { findable } from './text.js';
 
 /**
  * A run is visible to who started it, to holders of `run.read` or `audit.read`, and to those whose
- * role lets them decide one of its approvals, open or closed, or who did (API.md).
+ * role lets them decide one of its approvals, open or closed, or who did (docs/spec/api.md).
  */
 export interface Viewer {
   readonly id: string;

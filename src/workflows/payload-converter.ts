@@ -3,7 +3,7 @@ import type { Payload, PayloadConverter } from '@temporalio/common';
 /**
  * A total payload converter: nothing that arrives can make it throw. In TypeScript a payload that
  * cannot be decoded fails every workflow task of its run, so one garbage signal would block the run
- * for ever (TEMPORAL.md, trap 1). What cannot be read becomes this sentinel, and the run's policy
+ * for ever (docs/spec/temporal.md, trap 1). What cannot be read becomes this sentinel, and the run's policy
  * check refuses and records it.
  */
 export const undecodable = Object.freeze({ countersign: 'undecodable' });

@@ -8,7 +8,7 @@ import { makePool } from '../../src/db/index.js';
 import { freePort } from '../../src/embedded/ports.js';
 import { codes, startApi, type Harness } from './harness.js';
 
-/** API.md's list, checkpoint, proof and tile left out: they come with the global log. */
+/** docs/spec/api.md's list, checkpoint, proof and tile left out: they come with the global log. */
 const contract = `
 POST /v1/flows
 POST /v1/flows/check
@@ -89,7 +89,7 @@ POST /sign-out
 const slack = 'POST /slack/interactions';
 
 describe('the contract', () => {
-  it('has every call of API.md, and no other', () => {
+  it('has every call of docs/spec/api.md, and no other', () => {
     const offered = routes.map((one) => `${one.method} ${one.path}`).sort();
     assert.deepEqual(
       offered,

@@ -12,7 +12,7 @@ import {
 } from '../../src/policy/index.js';
 import { withStates, withTransition } from './documents.js';
 
-// POLICIES.md: the layout of a folder, and that everything in it is right or nothing of it is used.
+// docs/spec/policies.md: the layout of a folder, and that everything in it is right or nothing of it is used.
 
 const made: string[] = [];
 after(async () => {
