@@ -1,5 +1,6 @@
 import { entryStep, gatesOf } from '../engine/gates.js';
-import type { Floor, Gate, GateSource, Plan, State, Transition } from '../engine/plan.js';
+import type { Gate, GateSource, Plan, State, Transition } from '../engine/plan.js';
+import { floorsOf } from '../schema/kit.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 
 // Steps that wait at gates, the environment's too, and that nobody could take again, or that cannot wait at all.
@@ -8,11 +9,7 @@ type PathOf = (plan: Plan, path: Path, state: State, transition: Transition) => 
 
 export function checkGates(to: Compiling, plan: Plan, path: Path, pathOf: PathOf): void {
   const environment = plan.environment ?? 'dev';
-  const entry = to.catalog.policySet.environments.find((one) => one.name === environment);
-  const floors = (entry?.floors ?? []).map(({ tiers, ...rules }): Floor => ({
-    tiers,
-    gate: { on: null, ...rules, because: [], origin: { source: 'environment', path: null } },
-  }));
+  const floors = floorsOf(to.catalog.policySet, environment);
   for (const state of plan.states) {
     const { name, onEnter } = state;
     const [first] = onEnter === null ? [] : gatesOf(entryStep(plan, onEnter), { floors });
