@@ -1,23 +1,83 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 import type { Json } from '../model/json.js';
 import { getRun } from '../store/runs.js';
 import type { ClientDeps } from './deps.js';
 
-/** Temporal's own history of a run; null when Temporal has none. */
-export async function rawHistory(deps: ClientDeps, run: string): Promise<History | null> {
+/** One of a run's histories: it has several where it continued as new, and where another workflow took its place. */
+export interface RunHistory {
+  /** Temporal's own id of the execution. */
+  readonly execution: string;
+  readonly history: History;
+  /** As JSON, in Temporal's notation. */
+  readonly json: string;
+}
+
+export interface Histories {
+  /** Oldest first. */
+  readonly histories: readonly RunHistory[];
+  /** How many older ones were not read: all together are more than is read at once. */
+  readonly unread: number;
+}
+
+/** JSON of all histories that are read at once; the newest is always one of them. */
+const mostBytes = 16 * 1024 * 1024;
+/** Each is a question to the server. */
+const mostHistories = 500;
+
+/** Every history that Temporal has under the run's id, whoever began it; null where it has none. */
+export async function readHistories(deps: ClientDeps, run: string): Promise<Histories | null> {
   const row = await getRun(deps.pool, run);
   if (row === null) return null;
+  const client = deps.forNamespace(row.namespace);
+  const executions = await listExecutions(client, run);
+  const histories: RunHistory[] = [];
+  let bytes = 0;
+  for (const execution of executions.slice(0, mostHistories)) {
+    const history = await fetchHistory(client, run, execution);
+    if (history === null) continue;
+    const json = historyToJSON(history);
+    bytes += json.length;
+    if (bytes > mostBytes && histories.length > 0) break;
+    histories.unshift({ execution, history, json });
+  }
+  if (histories.length === 0) return null;
+  return { histories, unread: Math.max(executions.length - histories.length, 0) };
+}
+
+/** Newest first. The server lists a new one some time after it began: the newest is asked for by the run's id. */
+async function listExecutions(client: Client, run: string): Promise<readonly string[]> {
+  const found = new Map<string, number>();
+  for await (const { runId, startTime } of client.workflow.list({ query: `WorkflowId = '${run}'` }))
+    found.set(runId, startTime.getTime());
   try {
-    return await deps.forNamespace(row.namespace).workflow.getHandle(run).fetchHistory();
+    const { runId, startTime } = await client.workflow.getHandle(run).describe();
+    found.set(runId, startTime.getTime());
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+  return [...found].sort(([, a], [, b]) => b - a).map(([execution]) => execution);
+}
+
+/** Null: the server has deleted it meanwhile. */
+async function fetchHistory(client: Client, run: string, execution: string): Promise<History | null> {
+  try {
+    return await client.workflow.getHandle(run, execution).fetchHistory();
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return null;
     throw error;
   }
 }
 
-export async function historyOf(deps: ClientDeps, run: string): Promise<{ events: readonly Json[] } | null> {
-  const history = await rawHistory(deps, run);
-  if (history === null) return null;
-  return JSON.parse(historyToJSON(history)) as { events: readonly Json[] };
+/** Temporal's own events, of one history after the other; `omitted`: of how many older histories none is among them. */
+export async function historyOf(
+  deps: ClientDeps,
+  run: string,
+): Promise<{ events: readonly Json[]; omitted?: number } | null> {
+  const read = await readHistories(deps, run);
+  if (read === null) return null;
+  const events = read.histories.flatMap(
+    ({ json }) => (JSON.parse(json) as { events: readonly Json[] }).events,
+  );
+  return read.unread === 0 ? { events } : { events, omitted: read.unread };
 }

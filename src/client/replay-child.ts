@@ -3,27 +3,33 @@ import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 
 // A process of its own: replaying takes the event loop for as long as the history is, and the API answers others.
-// Reads `{bundle, run, history}` as JSON from its input and writes `{problem}`: null where the history replays.
+// Reads `{bundle, run, histories}` as JSON from its input and writes `{index, problem}`: of the first history that does
+// not replay, or null where all do.
 
 interface Asked {
   readonly bundle: string;
   readonly run: string;
-  readonly history: unknown;
+  readonly histories: readonly string[];
 }
 
-const { bundle, run, history } = JSON.parse(await text(process.stdin)) as Asked;
+const { bundle, run, histories } = JSON.parse(await text(process.stdin)) as Asked;
 // Temporal's core would log to this process's output, where the answer alone belongs.
 const logging = { filter: 'off', forward: {} };
 Runtime.install({
   ...{ logger: new DefaultLogger('ERROR'), shutdownSignals: [] },
   telemetryOptions: { logging },
 });
-const problem = await Worker.runReplayHistory(
-  { workflowBundle: { codePath: bundle } },
-  historyFromJSON(history),
-  run,
-).then(
-  () => null,
-  (error: unknown) => (error instanceof Error ? error.message : 'the history does not replay'),
-);
-process.stdout.write(JSON.stringify({ problem }), () => process.exit(0));
+let said: { index: number; problem: string | null } = { index: 0, problem: null };
+for (const [index, history] of histories.entries()) {
+  const problem = await Worker.runReplayHistory(
+    { workflowBundle: { codePath: bundle } },
+    historyFromJSON(JSON.parse(history)),
+    run,
+  ).then(
+    () => null,
+    (error: unknown) => (error instanceof Error ? error.message : 'the history does not replay'),
+  );
+  said = { index, problem };
+  if (problem !== null) break;
+}
+process.stdout.write(JSON.stringify(said), () => process.exit(0));

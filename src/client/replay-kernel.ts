@@ -10,13 +10,14 @@ const longestMs = 120_000;
 export interface Replaying {
   readonly bundle: string;
   readonly run: string;
-  /** Temporal's JSON of a history. */
-  readonly history: unknown;
+  /** Each in Temporal's JSON. */
+  readonly histories: readonly string[];
 }
 
 export type Replayed =
   | { readonly status: 'replayed' }
-  | { readonly status: 'differs'; readonly detail: string }
+  /** `index`: of the first history that does not replay. */
+  | { readonly status: 'differs'; readonly index: number; readonly detail: string }
   /** As many wait as this process takes. */
   | { readonly status: 'busy' };
 
@@ -33,14 +34,19 @@ export async function replayKernel(asked: Replaying): Promise<Replayed> {
   );
   turn = mine;
   try {
-    const { problem } = await mine;
-    return problem === null ? { status: 'replayed' } : { status: 'differs', detail: problem };
+    const { index, problem } = await mine;
+    return problem === null ? { status: 'replayed' } : { status: 'differs', index, detail: problem };
   } finally {
     waiting -= 1;
   }
 }
 
-async function runChild(asked: Replaying): Promise<{ readonly problem: string | null }> {
+interface Said {
+  readonly index: number;
+  readonly problem: string | null;
+}
+
+async function runChild(asked: Replaying): Promise<Said> {
   const child = spawn(process.execPath, [entry], {
     stdio: ['pipe', 'pipe', 'ignore'],
     timeout: longestMs,
@@ -55,6 +61,6 @@ async function runChild(asked: Replaying): Promise<{ readonly problem: string | 
   child.stdin.end(JSON.stringify(asked));
   const said = await text(child.stdout);
   await ended;
-  if (said === '') return { problem: 'the replay ended without a result' };
-  return JSON.parse(said) as { problem: string | null };
+  if (said === '') return { index: 0, problem: 'the replay ended without a result' };
+  return JSON.parse(said) as Said;
 }

@@ -7,8 +7,8 @@ import { refusedMessages, verifyChain } from '../audit/index.js';
 import { readBell } from '../workflows/bell.js';
 import { payloadConverter, undecodable } from '../workflows/payload-converter.js';
 import type { ClientDeps } from './deps.js';
-import { rawHistory } from './history.js';
-import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
+import { readHistories, type Histories } from './history.js';
+import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { replayKernel } from './replay-kernel.js';
 
 export interface ReplayReport {
@@ -17,20 +17,19 @@ export interface ReplayReport {
 }
 
 /**
- * Replays a run's history against this build's kernel, then compares what stock replay does not look
+ * Replays a run's histories against this build's kernel, then compares what stock replay does not look
  * at (docs/spec/temporal.md, trap 4): every recorded answer of policy checks and executors with the store's own,
  * and the run's chain, link by link. `busy`: as many replays wait as this process takes.
  */
 export async function replayRun(deps: ClientDeps, run: string): Promise<ReplayReport | 'busy'> {
-  const history = await rawHistory(deps, run);
-  if (history === null)
-    return report([{ name: 'history', ok: false, detail: 'Temporal has no history of this run' }]);
-  const kernel = await checkKernel(deps, run, history);
+  const read = await readHistories(deps, run);
+  if (read === null) return report([bad('history', 'Temporal has no history of this run')]);
+  const kernel = await checkKernel(deps, run, read);
   if (kernel === null) return 'busy';
   return report([
     kernel,
-    await compareSteps(deps, run, history),
-    await compareMessages(deps, run, history),
+    await compareSteps(deps, run, read),
+    await compareMessages(deps, run, read),
     await checkChain(deps, run),
   ]);
 }
@@ -41,26 +40,33 @@ function report(checks: ReplayReport['checks']): ReplayReport {
 
 type Check = ReplayReport['checks'][number];
 
-async function checkKernel(deps: ClientDeps, run: string, history: History): Promise<Check | null> {
-  const asked = { bundle: deps.workflowBundle, run, history: JSON.parse(historyToJSON(history)) as unknown };
-  const replayed = await replayKernel(asked);
+async function checkKernel(
+  deps: ClientDeps,
+  run: string,
+  { histories, unread }: Histories,
+): Promise<Check | null> {
+  const { workflowBundle: bundle } = deps;
+  const replayed = await replayKernel({ bundle, run, histories: histories.map(({ json }) => json) });
   switch (replayed.status) {
     case 'busy':
       return null;
-    case 'differs':
-      return bad('kernel', replayed.detail);
-    case 'replayed':
-      return {
-        name: 'kernel',
-        ok: true,
-        detail: `${history.events?.length ?? 0} events replay on this build`,
-      };
+    case 'differs': {
+      const differing = histories[replayed.index];
+      const which = histories.length > 1 && differing ? `execution ${differing.execution}: ` : '';
+      return bad('kernel', `${which}${replayed.detail}`);
+    }
+    case 'replayed': {
+      const events = histories.reduce((total, { history }) => total + (history.events?.length ?? 0), 0);
+      const several = histories.length > 1 ? ` of ${histories.length} executions` : '';
+      const older = unread > 0 ? `; ${unread} older executions were not read` : '';
+      return good('kernel', `${events} events${several} replay on this build${older}`);
+    }
   }
 }
 
-/** Results as they stand in the history. */
-function recordedSteps(history: History): JsonObject[] {
-  return valuesIn(history, (event) => [
+/** Results as they stand in the histories. */
+function recordedSteps(read: Histories): JsonObject[] {
+  return valuesIn(read, (event) => [
     ...(event.markerRecordedEventAttributes?.details?.['result']?.payloads ?? []),
     ...(event.activityTaskCompletedEventAttributes?.result?.payloads ?? []),
   ]).filter((value) => value['status'] === 'stepped');
@@ -69,11 +75,12 @@ function recordedSteps(history: History): JsonObject[] {
 type HistoryEvent = NonNullable<History['events']>[number];
 
 function valuesIn(
-  history: History,
+  { histories }: Histories,
   payloadsOf: (event: HistoryEvent) => Parameters<typeof payloadConverter.fromPayload>[0][],
 ): JsonObject[] {
   const found: JsonObject[] = [];
-  for (const payload of (history.events ?? []).flatMap(payloadsOf)) {
+  const events = histories.flatMap(({ history }) => history.events ?? []);
+  for (const payload of events.flatMap(payloadsOf)) {
     const value: unknown = payloadConverter.fromPayload(payload);
     if (value !== undecodable && isObject(value)) found.push(value);
   }
@@ -83,9 +90,9 @@ function valuesIn(
 /** What the kernel went by, against what the store says that each step came to. */
 const compared = ['digest', 'head', 'state', 'runStatus', 'version'] as const;
 
-async function compareSteps(deps: ClientDeps, run: string, history: History): Promise<Check> {
+async function compareSteps(deps: ClientDeps, run: string, read: Histories): Promise<Check> {
   const stored = new Map((await getStepResults(deps.pool, run)).map((row) => [row.rev, row.result]));
-  const recorded = recordedSteps(history);
+  const recorded = recordedSteps(read);
   for (const step of recorded) {
     const rev = Number(step['rev']);
     const own = stored.get(rev);
@@ -95,17 +102,17 @@ async function compareSteps(deps: ClientDeps, run: string, history: History): Pr
     if (differs !== undefined)
       return bad('steps', `step ${rev}: \`${differs}\` in the history is not what the store recorded`);
   }
-  return {
-    name: 'steps',
-    ok: true,
-    detail: `${recorded.length} steps of the history are those of the store`,
-  };
+  const told = new Set(recorded.map((step) => Number(step['rev'])));
+  const untold = [...stored.keys()].filter((rev) => !told.has(rev)).length;
+  // A worker that died after its step had committed, a workflow that was deleted, an execution past its retention.
+  const alone = untold > 0 ? `; ${untold} more of the store stand in no history that was read` : '';
+  return good('steps', `${told.size} steps of the history are those of the store${alone}`);
 }
 
 /** Each bell of the history names a message of the store and its digest, or was refused on record. */
-async function compareMessages(deps: ClientDeps, run: string, history: History): Promise<Check> {
+async function compareMessages(deps: ClientDeps, run: string, read: Histories): Promise<Check> {
   const bells = valuesIn(
-    history,
+    read,
     (event) => event.workflowExecutionSignaledEventAttributes?.input?.payloads ?? [],
   ).flatMap((value) => readBell(value) ?? []);
   const digests = await digestsOfMessages(deps.pool, run);
@@ -114,11 +121,11 @@ async function compareMessages(deps: ClientDeps, run: string, history: History):
     if (digests.get(id) === digest || refused.has(id)) continue;
     return bad('messages', `the history has a bell for \`${id}\` that the store neither knows nor refused`);
   }
-  return {
-    name: 'messages',
-    ok: true,
-    detail: `${bells.length} bells, each of a message of the store or refused`,
-  };
+  return good('messages', `${bells.length} bells, each of a message of the store or refused`);
+}
+
+function good(name: string, detail: string): Check {
+  return { name, ok: true, detail };
 }
 
 function bad(name: string, detail: string): Check {

@@ -250,7 +250,7 @@ export const reconstruction = named(
     ),
   }),
 );
-export const history = named('History', z.strictObject({ events: z.array(json) }));
+export const history = named('History', z.strictObject({ events: z.array(json), omitted: count.optional() }));
 export const replayed = named(
   'Replayed',
   z.strictObject({

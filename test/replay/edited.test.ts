@@ -56,36 +56,69 @@ describe('a replay', () => {
     await stack.stop();
   });
 
-  const replayed = async (change: (history: History) => void): Promise<Replay.ReplayReport> => {
+  type Change = (history: History) => void;
+  /** What a replay says where Temporal has, under the run's id, the run's own history and before it those that were changed. */
+  const replayed = async (...changes: readonly Change[]): Promise<Replay.ReplayReport> => {
     const { deps } = governed;
-    const history = await deps.temporal.workflow.getHandle(run).fetchHistory();
-    change(history);
-    const workflow = { getHandle: () => ({ fetchHistory: () => Promise.resolve(history) }) };
+    const handle = deps.temporal.workflow.getHandle(run);
+    const histories = new Map<string, History>();
+    for (const [index, change] of changes.entries()) {
+      const history = await handle.fetchHistory();
+      change(history);
+      histories.set(`execution-${index}`, history);
+    }
+    const listed = [...histories.keys()].map((runId, index) => ({ runId, startTime: new Date(index) }));
+    const workflow = {
+      list: () => listed,
+      getHandle: (_: string, execution: string) => ({
+        describe: () => Promise.resolve(listed.at(-1)),
+        fetchHistory: () => Promise.resolve(histories.get(execution)),
+      }),
+    };
     const told = { workflow } as unknown as Client;
     const workflowBundle = join(dist, 'workflow-bundle.js');
     const report = await replayRun({ ...deps, workflowBundle, forNamespace: () => told }, run);
     assert.ok(report !== 'busy');
     return report;
   };
-  const failing = async (change: (history: History) => void): Promise<readonly string[]> => {
-    const { ok, checks } = await replayed(change);
+  const failing = async (...changes: readonly Change[]): Promise<readonly string[]> => {
+    const { ok, checks } = await replayed(...changes);
     const names = checks.flatMap((check) => (check.ok ? [] : [check.name]));
     assert.equal(ok, names.length === 0);
     return names;
   };
+  const nothing: Change = () => undefined;
+  const anotherActivity: Change = (history) => {
+    const scheduled = eventsOf(history).find((event) => event.activityTaskScheduledEventAttributes);
+    const { activityType } = scheduled?.activityTaskScheduledEventAttributes ?? {};
+    assert.ok(activityType);
+    activityType.name = 'another';
+  };
 
   it('of its own history finds nothing', async () => {
-    assert.deepEqual(await failing(() => undefined), []);
+    assert.deepEqual(await failing(nothing), []);
   });
 
   it('says that the kernel goes another way than the history', async () => {
-    const names = await failing((history) => {
-      const scheduled = eventsOf(history).find((event) => event.activityTaskScheduledEventAttributes);
-      const { activityType } = scheduled?.activityTaskScheduledEventAttributes ?? {};
-      assert.ok(activityType);
-      activityType.name = 'another';
+    assert.deepEqual(await failing(anotherActivity), ['kernel']);
+  });
+
+  it("says so of an older history under the run's id too, and of which", async () => {
+    assert.deepEqual(await failing(nothing, nothing), []);
+    const { checks } = await replayed(nothing, anotherActivity, nothing);
+    assert.match(checks.find(({ name }) => name === 'kernel')?.detail ?? '', /^execution execution-1: /u);
+    const names = await failing((history) => edit(stepResults(history), 'state', 'elsewhere'), nothing);
+    assert.ok(names.includes('steps'), names.join());
+  });
+
+  it('says how many steps of the store no history has', async () => {
+    const { ok, checks } = await replayed((history) => {
+      const last = eventsOf(history).findLastIndex((event) => event.markerRecordedEventAttributes);
+      history.events = eventsOf(history).slice(0, last);
     });
-    assert.deepEqual(names, ['kernel']);
+    const steps = checks.find(({ name }) => name === 'steps');
+    assert.match(steps?.detail ?? '', /; [1-9]\d* more of the store stand in no history that was read$/u);
+    assert.ok(ok || checks.some((check) => !check.ok && check.name === 'kernel'));
   });
 
   for (const [name, value] of [
@@ -113,6 +146,6 @@ describe('a replay', () => {
         where run = '${run}';
        alter table audit_record enable trigger user`,
     );
-    assert.deepEqual(await failing(() => undefined), ['chain']);
+    assert.deepEqual(await failing(nothing), ['chain']);
   });
 });
