@@ -199,6 +199,20 @@ const cuts = {
   },
 };
 
+/** The store's clock decides, and is handed in: a host's own may be hours off. Durations are taken from it all the same. */
+const storeClock = {
+  files: ['src/api/**/*.ts', 'src/auth/**/*.ts', 'src/notify/**/*.ts', 'src/processes/api.ts'],
+  rules: {
+    'no-restricted-syntax': [
+      'error',
+      ...[
+        'NewExpression[callee.name=Date][arguments.length=0]',
+        'CallExpression[callee.object.name=Date][callee.property.name=now]',
+      ].map((selector) => ({ selector, message: 'take the time from the store’s clock (`now`)' })),
+    ],
+  },
+};
+
 /** Files beyond the limits, each named here with its reason. */
 const longerFiles = [];
 
@@ -244,6 +258,7 @@ export default tseslint.config(
   ...Object.entries(doors).map(([room, door]) => doorRules(room, door)),
   ...purity,
   cuts,
+  storeClock,
   {
     files: ['test/**/*.ts'],
     rules: {

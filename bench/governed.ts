@@ -66,6 +66,7 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
     workflowBundle: '',
     onLostWorkflow: ({ id }) => assert.fail(`run \`${id}\` has lost its workflow`),
     onInternalError: (what, error) => console.error(what, error),
+    now: () => new Date(),
   };
   const client = await makeClient(deps);
   const [flow] = await getFlow(pool, 'bench');

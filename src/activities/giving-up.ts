@@ -146,9 +146,9 @@ export async function fork(
   return { ...(await forkFrom(deps, tx, at, input, why)), left };
 }
 
-/** Only a workflow that the outbox has started for a run which had lost its own builds on nothing after a first step. */
+/** Only a workflow that the outbox has started for a run which had lost its own, or that of others in its place, builds on nothing after a first step. */
 function lostWorkflow({ rev }: RunRow): string {
-  return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
+  return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or ended because it was paused, pinned to other workers or not ours, or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
 }
 
 const eventKeyOf = ({ rev, builtOn }: StepInput): string => `forked:${rev}:${builtOn ?? ''}`;

@@ -4,6 +4,7 @@ import {
   bindingDigest,
   boundRules,
   changedReads,
+  connectionChanged,
   connectionsDigest,
   missingUnderFloors,
   readsOf,
@@ -63,8 +64,7 @@ async function changedSince(
   { id }: ApprovalState,
 ): Promise<string | null> {
   const { bound } = executing.action;
-  if (connectionsDigest(kit, executing) !== bound.connections)
-    return 'the connection that it would use is not the one that it was approved for';
+  if (connectionsDigest(kit, executing) !== bound.connections) return connectionChanged;
   const reads = changedReads(bound.reads, readsOf(kit, executing, run));
   if (reads.length > 0) return readsProblem(reads);
   const row = await getApproval(tx, id);

@@ -22,7 +22,7 @@ export interface ApprovalMetrics {
  * From the rows at each scrape, over the approvals of the last 24 hours: every API process tells the same
  * numbers, so take the maximum over them and not the sum.
  */
-export function makeApprovalMetrics(pool: Pool, registry: Registry): ApprovalMetrics {
+export function makeApprovalMetrics(pool: Pool, now: () => Date, registry: Registry): ApprovalMetrics {
   const registers = [registry];
   const of = ['flow', 'role'] as const;
   const gauge = (name: string, help: string, labelNames: readonly string[]): Gauge =>
@@ -43,7 +43,7 @@ export function makeApprovalMetrics(pool: Pool, registry: Registry): ApprovalMet
   const reset = (): void => Object.values(gauges).forEach((one) => one.reset());
   return {
     fill: async () => {
-      const to = new Date();
+      const to = now();
       const filter = {
         from: new Date(to.getTime() - windowMs).toISOString(),
         to: new Date(to.getTime() + 1_000).toISOString(),

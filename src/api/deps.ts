@@ -45,6 +45,7 @@ export interface ApiDeps {
   readonly metrics: Metrics;
   /** For `env://` and `secret://` of channels whose requests come in here. */
   readonly references: ReferenceSource;
+  /** The store's clock: what is over for a person is what the store says is over. */
   readonly now: () => Date;
   readonly log: (line: string) => void;
   readonly onInternalError: OnInternalError;

@@ -27,7 +27,7 @@ export interface Counts {
 
 const nothing: Counts = { internalErrors: () => 0, lostWorkflows: () => 0 };
 
-export function makeMetrics(pool: Pool, counts: Counts = nothing): Metrics {
+export function makeMetrics(pool: Pool, now: () => Date, counts: Counts = nothing): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -70,7 +70,7 @@ export function makeMetrics(pool: Pool, counts: Counts = nothing): Metrics {
     elsewhere = await countInternalErrors(pool);
   };
   const fillStored = makeStoredMetrics(pool, registry);
-  const waiting = makeApprovalMetrics(pool, registry);
+  const waiting = makeApprovalMetrics(pool, now, registry);
   const notifications = makeNotificationMetrics(pool, registry);
   return {
     media: registry.contentType,

@@ -79,7 +79,11 @@ export type JwtVerifier = (token: string) => Promise<JwtResult>;
 /** Signatures by key pairs only: a shared secret would let every holder of it be anybody. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 
-export function makeJwtVerifier(issuers: readonly JwtIssuer[], keysOf = remoteKeys): JwtVerifier {
+export function makeJwtVerifier(
+  issuers: readonly JwtIssuer[],
+  now: () => Date,
+  keysOf = remoteKeys,
+): JwtVerifier {
   const known = issuers.map((issuer) => ({ issuer, keys: keysOf(issuer.jwksUri) }));
   return async (token) => {
     const named = issuerOf(token);
@@ -87,7 +91,7 @@ export function makeJwtVerifier(issuers: readonly JwtIssuer[], keysOf = remoteKe
     if (candidates.length === 0) return { status: 'refused', reason: 'unknown_issuer' };
     let reason = 'invalid_token';
     for (const { issuer, keys } of candidates) {
-      const result = await verifyWith(token, issuer, keys);
+      const result = await verifyWith(token, issuer, keys, now());
       if (result.status === 'ok') return result;
       reason = result.reason;
     }
@@ -107,12 +111,18 @@ function issuerOf(token: string): string | null {
   }
 }
 
-async function verifyWith(token: string, issuer: JwtIssuer, keys: JWTVerifyGetKey): Promise<JwtResult> {
+async function verifyWith(
+  token: string,
+  issuer: JwtIssuer,
+  keys: JWTVerifyGetKey,
+  currentDate: Date,
+): Promise<JwtResult> {
   try {
     const { payload } = await jwtVerify(token, keys, {
       issuer: issuer.issuer,
       audience: issuer.audience,
       algorithms,
+      currentDate,
       clockTolerance: 30,
       requiredClaims: ['exp'],
     });

@@ -22,18 +22,31 @@ export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMess
   return rung === 'gone' ? startAgain(deps, row.id, bell) : rung;
 }
 
-/** Has the run no open workflow, though the store says that it is open? Then it gets one. */
+/**
+ * Has the run no open workflow that our workers serve, though the store says that it is open? Then it gets one, and what
+ * stands in its place under its id is ended.
+ */
 export async function lookAfter(deps: ClientDeps, run: temporal.Place): Promise<void> {
-  if (!(await temporal.hasOpenWorkflow(deps, run))) await startAgain(deps, run.id, null);
+  const unserved = await temporal.whyUnserved(deps, run);
+  if (unserved === null) return;
+  const { why, execution } = unserved;
+  if (execution !== null)
+    await temporal.endExecution(deps, run, execution, `no worker of run ${run.id} takes it (${why})`);
+  await startAgain(deps, run.id, null, why);
 }
 
 /** `gone`: the store knows why, which is read after Temporal has said so. */
-async function startAgain(deps: ClientDeps, run: string, bell: Bell | null): Promise<temporal.Rung> {
+async function startAgain(
+  deps: ClientDeps,
+  run: string,
+  bell: Bell | null,
+  why: temporal.Unserved = 'gone',
+): Promise<temporal.Rung> {
   const row = await getRun(deps.pool, run);
   const start = await getMessage(deps.pool, startMessageId(run));
   if (row === null || closedStatuses.includes(row.status) || start === null || start.isWithdrawn)
     return 'gone';
   const rung = await temporal.startAgain(deps, row, bellOf(start), bell);
-  if (rung === 'rung') deps.onLostWorkflow(row);
+  if (rung === 'rung') deps.onLostWorkflow(row, why);
   return rung;
 }

@@ -4,6 +4,7 @@ import type { ServiceKeys } from '../auth/index.js';
 import type { Pool } from '../db/index.js';
 import type { RunRow } from '../store/runs.js';
 import type { OnInternalError } from '../model/internal-error.js';
+import type { Unserved } from './temporal.js';
 
 export interface ClientDeps {
   readonly pool: Pool;
@@ -18,7 +19,9 @@ export interface ClientDeps {
   readonly forNamespace: (namespace: string) => Client;
   readonly taskQueue: string;
   readonly workflowBundle: string;
-  /** Told of each open run whose workflow was gone, once it has another: to log and to count it. */
-  readonly onLostWorkflow: (run: Pick<RunRow, 'id' | 'status' | 'rev'>) => void;
+  /** Told of each open run whose workflow was gone, or served by nobody of ours, once it has another: to log and to count it. */
+  readonly onLostWorkflow: (run: Pick<RunRow, 'id' | 'status' | 'rev'>, why: Unserved) => void;
   readonly onInternalError: OnInternalError;
+  /** The store's clock. */
+  readonly now: () => Date;
 }

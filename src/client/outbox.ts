@@ -1,5 +1,5 @@
 import { isUnavailable, withTransaction } from '../db/index.js';
-import { dueMessages, type MessageRow } from '../store/messages.js';
+import { dueMessages } from '../store/messages.js';
 import { takeOverdueRuns } from '../store/overdue.js';
 import { getRun } from '../store/runs.js';
 import { lookAfter, ringFor } from './bells.js';
@@ -10,6 +10,9 @@ const intervalMs = 500;
 const batch = 50;
 /** Rounds from one look for runs that time should have moved to the next. */
 const roundsBetweenLooks = 10;
+/** Bells in vain, over half a minute, after which the run's workflow is looked for. */
+const unheard = 4;
+type Due = Awaited<ReturnType<typeof dueMessages>>[number];
 /** How long ago time should have moved a run whose workflow is looked for; and how long until it is looked for again. */
 const graceMs = 2 * 60_000;
 const againMs = 10 * 60_000;
@@ -54,7 +57,7 @@ async function round(deps: ClientDeps): Promise<void> {
   await Promise.all(
     due.map((message) =>
       ringAgain(deps, message).catch((error: unknown) => {
-        if (!isUnavailable(error))
+        if (!isUnavailable(error) && !temporal.isUnavailable(error))
           deps.onInternalError(
             `the outbox: message \`${message.id}\` of run \`${message.run}\` cannot be rung for`,
             error,
@@ -64,9 +67,12 @@ async function round(deps: ClientDeps): Promise<void> {
   );
 }
 
-async function ringAgain(deps: ClientDeps, message: MessageRow): Promise<void> {
+async function ringAgain(deps: ClientDeps, message: Due): Promise<void> {
   const row = await getRun(deps.pool, message.run);
-  if (row !== null) await ringFor(deps, row, message);
+  if (row === null) return;
+  // Whoever holds its workflow hears the bells too, and no step of the run is taken.
+  if (message.attempts >= unheard) await lookAfter(deps, row);
+  await ringFor(deps, row, message);
 }
 
 async function lookAfterOverdue(deps: ClientDeps): Promise<void> {

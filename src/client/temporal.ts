@@ -1,6 +1,7 @@
 import {
   type Client,
   isGrpcServiceError,
+  type WorkflowExecutionDescription,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
 } from '@temporalio/client';
@@ -107,17 +108,64 @@ export async function startAgain(
   );
 }
 
-/** Rejects where Temporal does not say. */
-export async function hasOpenWorkflow(deps: ClientDeps, { id, namespace }: Place): Promise<boolean> {
+/**
+ * Why our workers take nothing of a run from Temporal: no workflow is open under its id, or the one that is is a stranger's,
+ * or was paused, or pinned to other workers, by somebody who may write to the namespace.
+ */
+export type Unserved = 'gone' | 'foreign' | 'paused' | 'pinned';
+
+/** Null: they take it. `execution`: which one is open all the same. Rejects where Temporal does not say. */
+export async function whyUnserved(
+  deps: ClientDeps,
+  { id, namespace }: Place,
+): Promise<{ readonly why: Unserved; readonly execution: string | null } | null> {
   const client = deps.forNamespace(namespace);
   try {
-    const { closeTime } = await client.withDeadline(Date.now() + deadlineMs, () =>
+    const found = await client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.getHandle(id).describe(),
     );
-    return closeTime === undefined;
+    if (found.closeTime !== undefined) return { why: 'gone', execution: null };
+    const why = whyHeld(deps, found);
+    return why === null ? null : { why, execution: found.runId };
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
+    if (error instanceof WorkflowNotFoundError) return { why: 'gone', execution: null };
     throw error;
+  }
+}
+
+const pausedStatus = 8;
+const pinnedBehavior = 1;
+
+function whyHeld(
+  { taskQueue }: ClientDeps,
+  found: WorkflowExecutionDescription,
+): Exclude<Unserved, 'gone'> | null {
+  if (found.type !== 'run' || found.taskQueue !== taskQueue) return 'foreign';
+  const { workflowExecutionInfo: info, pendingActivities } = found.raw;
+  if (Number(info?.status) === pausedStatus || pendingActivities?.some((one) => one.paused === true) === true)
+    return 'paused';
+  const override = info?.versioningInfo?.versioningOverride ?? null;
+  if (override === null) return null;
+  const { pinned, behavior, pinnedVersion } = override;
+  return (pinned ?? null) !== null || behavior === pinnedBehavior || (pinnedVersion ?? '') !== ''
+    ? 'pinned'
+    : null;
+}
+
+/** Ends that very execution, and no other that may have followed it. Rejects where Temporal does not. */
+export async function endExecution(
+  deps: ClientDeps,
+  { id, namespace }: Place,
+  execution: string,
+  reason: string,
+): Promise<void> {
+  const client = deps.forNamespace(namespace);
+  try {
+    await client.withDeadline(Date.now() + deadlineMs, () =>
+      client.workflow.getHandle(id, execution).terminate(reason),
+    );
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
   }
 }
 
@@ -157,7 +205,10 @@ export async function health(deps: ClientDeps): Promise<{ temporal: boolean; wor
         taskQueue: { name: deps.taskQueue },
         taskQueueType: 1,
       });
-      return { temporal: true, worker: described.pollers.some((one) => recent(one.lastAccessTime)) };
+      return {
+        temporal: true,
+        worker: described.pollers.some((one) => recent(one.lastAccessTime, deps.now())),
+      };
     });
   } catch {
     return { temporal: false, worker: false };
@@ -166,10 +217,11 @@ export async function health(deps: ClientDeps): Promise<{ temporal: boolean; wor
 
 const pollerAgeMs = 70_000;
 
-function recent(time: { seconds?: unknown } | null | undefined): boolean {
+/** Of clocks that others look after: this host's own counts for nothing. */
+function recent(time: { seconds?: unknown } | null | undefined, now: Date): boolean {
   return (
     time !== null &&
     time !== undefined &&
-    Date.now() - Number(String(time.seconds ?? 0)) * 1_000 < pollerAgeMs
+    now.getTime() - Number(String(time.seconds ?? 0)) * 1_000 < pollerAgeMs
   );
 }

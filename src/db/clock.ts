@@ -10,3 +10,31 @@ export async function storeTime(q: Queryable): Promise<string> {
   if (row === undefined) throw new Error('the store does not say what time it is');
   return row.now;
 }
+
+export interface StoreClock {
+  /** The store's time as its last answer has it, counted on from there by a clock that nobody sets. */
+  readonly now: () => Date;
+  stop(): void;
+}
+
+const askEveryMs = 10_000;
+
+/**
+ * What a process goes by that serves people: whatever its own clock says, a key, a link or a claim is over for them when it
+ * is over for the store. Rejects where the store does not answer at the beginning; later, time goes on without it.
+ */
+export async function makeStoreClock(q: Queryable, everyMs = askEveryMs): Promise<StoreClock> {
+  let ahead = -Infinity;
+  const ask = async (): Promise<void> => {
+    const asked = performance.now();
+    const told = Date.parse(await storeTime(q));
+    // It said so at some time between the question and the answer.
+    ahead = Math.min(Math.max(ahead, told - performance.now()), told - asked);
+  };
+  await ask();
+  const timer = setInterval(() => void ask().catch(() => undefined), everyMs).unref();
+  return {
+    now: () => new Date(Math.floor(performance.now() + ahead)),
+    stop: () => clearInterval(timer),
+  };
+}

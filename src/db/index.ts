@@ -1,5 +1,5 @@
 export { assertAppendOnly } from './append-only.js';
-export { storeTime } from './clock.js';
+export { makeStoreClock, storeTime, type StoreClock } from './clock.js';
 export { listen, type Listener } from './listen.js';
 export { migrate, type Migrated } from './migrate.js';
 export { makePool, withTransaction, type PoolOptions } from './pool.js';

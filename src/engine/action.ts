@@ -134,6 +134,9 @@ export function shownDigest(kit: Pick<Kit, 'digest'>, { summary, consequence, pr
   return kit.digest({ summary, consequence, preview });
 }
 
+export const connectionChanged =
+  'the connection that it would use is not the one that it was approved for: its address, or the program or the folder of its command, is another one now; ask again';
+
 /** What the names of the connections stand for that a transition's call and its fallbacks use; null: it uses none. */
 export function connectionsDigest(
   kit: Pick<Kit, 'digest' | 'connection'>,

@@ -1,6 +1,6 @@
 import type { Transition } from './plan.js';
 import type { ApprovalState } from './state.js';
-import { bindingDigest, connectionsDigest } from './action.js';
+import { bindingDigest, connectionChanged, connectionsDigest } from './action.js';
 import { change, transitionOf } from './approvals.js';
 import { stricterThanApproved } from './covers.js';
 import { actingPrincipal, actionFact, actorOf, derivedId, project, record, type Draft } from './draft.js';
@@ -121,8 +121,7 @@ function changedSince(
   at: GuardContext,
 ): string | null {
   const { bound } = approval.action;
-  if (connectionsDigest(draft.kit, transition) !== bound.connections)
-    return 'the connection that it would use is not the one that it was approved for';
+  if (connectionsDigest(draft.kit, transition) !== bound.connections) return connectionChanged;
   const reads = changedReads(bound.reads, readsOf(draft.kit, transition, draft.run));
   if (reads.length > 0) return readsProblem(reads);
   const now = gatesFor(transition, at, draft.kit)?.gates ?? [];

@@ -1,7 +1,7 @@
 export { canonical } from '../model/canonical.js';
 export { decide } from './decide.js';
 export { initialRun, unstarted } from './start.js';
-export { bindingDigest, connectionsDigest, shownDigest } from './action.js';
+export { bindingDigest, connectionChanged, connectionsDigest, shownDigest } from './action.js';
 export { changedReads, readsOf, readsProblem } from './reads.js';
 export { decidersOf, mayDecide, wantsReason, type MayDecide } from './deciders.js';
 export { missingUnderFloors } from './covers.js';

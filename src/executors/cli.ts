@@ -1,6 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { isAbsolute, resolve as resolvePath } from 'node:path';
 import type { Executor } from '../engine/plan.js';
 import type { Connection } from '../model/policy-set.js';
 import type { Room } from '../engine/room.js';
@@ -16,6 +15,7 @@ import {
   unusableAnswer,
   type Deadline,
 } from './outcome.js';
+import { searchPath, workingPath } from './place.js';
 import { killGraceMs, signalGroup, startGroup } from './process-group.js';
 import type {
   Built,
@@ -93,7 +93,7 @@ async function runCli(call: CliCall, context: DriverContext): Promise<ExecutorRe
 
 /** Null when there is no such folder: spawn would blame the command. */
 export function workingDirectory(baseDirectory: string, named: string | null): string | null {
-  const path = named !== null && isAbsolute(named) ? named : resolvePath(baseDirectory, named ?? '.');
+  const path = workingPath(baseDirectory, named);
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? path : null;
 }
 
@@ -138,7 +138,7 @@ function childEnvironment(
   key: string | null,
 ): Record<string, string> {
   return {
-    PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+    PATH: searchPath(),
     ...declared,
     ...(key === null ? {} : { IDEMPOTENCY_KEY: key }),
   };

@@ -15,6 +15,7 @@ import type { Built, Call, DriverContext, ExecutorResult, RunContext, Scopes } f
 
 export { describeCall } from './describe.js';
 export { isExecutorAborted } from './outcome.js';
+export { placed, type Placed } from './place.js';
 
 /** Resolves an executor's templates, within a call's room. `human` is an approval, not a call: asking for one is a bug. */
 export function buildCall(

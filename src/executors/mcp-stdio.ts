@@ -6,6 +6,7 @@ import { clientInfo, maxMessageBytes } from './mcp-limits.js';
 import { makeStdioTransport } from './mcp-transport.js';
 import { codeOf } from './network.js';
 import { failure, type Failure } from './outcome.js';
+import { realPath } from './place.js';
 import type { DriverContext } from './types.js';
 
 // A started server serves all calls of its connection, and is stopped when nobody has called it for a while.
@@ -57,7 +58,8 @@ export async function openStdio(
       'permanent',
       `the working directory of connection \`${name}\` does not exist; create it or name another`,
     );
-  const key = JSON.stringify([transport, cwd]);
+  // A server of another program is another one, though it is reached by the same link.
+  const key = JSON.stringify([transport, cwd, realPath(transport.command)]);
   const pooled = pool.get(key) ?? start(key, transport, cwd, name, context.told);
   pooled.users += 1;
   clearTimeout(pooled.timer);

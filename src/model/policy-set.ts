@@ -136,8 +136,8 @@ export const reservedVariables: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The connection with the address that its `env://` stands for, so that a digest of it binds the address itself.
- * Headers and `env` stay references. A variable that is not set stays one too, which the call then refuses.
+ * The connection with the address that its `env://` stands for, so that a digest of it binds the address itself; the same
+ * of its command's `PATH`. Headers and other `env` stay references. A variable that is not set stays one too, which the call then refuses.
  */
 export function withAddress(
   connection: Connection,
@@ -148,8 +148,13 @@ export function withAddress(
     const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
     return value === undefined || value === '' || reservedVariables.has(name) ? text : value;
   };
+  const withPath = <T extends { readonly env: Readonly<Record<string, string>> }>(one: T): T => {
+    const path = one.env['PATH'];
+    return path === undefined ? one : { ...one, env: { ...one.env, PATH: address(path) } };
+  };
   if (connection.kind === 'rest') return { ...connection, baseUrl: address(connection.baseUrl) };
-  if (connection.kind !== 'mcp' || connection.transport.kind !== 'http') return connection;
+  if (connection.kind === 'cli') return withPath(connection);
   const { transport } = connection;
+  if (transport.kind === 'stdio') return { ...connection, transport: withPath(transport) };
   return { ...connection, transport: { ...transport, url: address(transport.url) } };
 }

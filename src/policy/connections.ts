@@ -171,6 +171,12 @@ function wrongReference(shape: TargetShape): Extract<Made, { status: 'invalid' }
     ['env', 'env' in shape ? shape.env : undefined],
   ] as const)
     for (const [name, text] of Object.entries(held ?? {})) if (bad(text)) return wrong(key, name);
+  if ('env' in shape && /^secret:\/\//i.test(shape.env?.['PATH'] ?? ''))
+    return {
+      ...wrong('env/PATH', 'PATH'),
+      message:
+        '`PATH` says which program runs and is bound by approvals, so it is no secret: write `env://NAME` or the path',
+    };
   const unresolved = 'args' in shape ? (shape.args ?? []).findIndex((one) => reference.test(one)) : -1;
   return unresolved === -1
     ? null

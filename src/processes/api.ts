@@ -33,6 +33,7 @@ import {
   isUnavailable,
   listen,
   makePool,
+  makeStoreClock,
   migrate,
   withTransaction,
   type Pool,
@@ -62,6 +63,7 @@ interface Ground {
   readonly config: Config;
   readonly databaseUrl: string;
   readonly pool: Pool;
+  readonly now: () => Date;
   readonly keys: ServiceKeys;
   readonly chain: ServiceChain;
   readonly transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>;
@@ -79,15 +81,16 @@ async function main(config: Config): Promise<void> {
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const chain = makeServiceChain({ pool, kind: 'api' });
-  const policies = makePolicies({ pool, transaction, chain, folder: config.policies, now: () => new Date() });
-  const ground: Ground = { config, databaseUrl, pool, keys, chain, transaction, policies };
+  const { now } = await patiently(() => makeStoreClock(pool));
+  const policies = makePolicies({ pool, transaction, chain, folder: config.policies, now });
+  const ground: Ground = { config, databaseUrl, pool, now, keys, chain, transaction, policies };
   await patiently(() => boot(ground));
   const lost = makeLostWorkflows(log);
   const client = await makeClient(await clientDeps(ground, { ...lost, onInternalError: errors.note }));
   const feed = await makeFeed({ pool, listen: (...asked) => listen(databaseUrl, ...asked) });
   const webhookKey = makeWebhookKey(keys.signing);
-  const anonymous = makeAnonymous({ chain, now: () => new Date(), log });
-  const engines = enginesOf(config, pool);
+  const anonymous = makeAnonymous({ chain, now, log });
+  const engines = enginesOf(ground);
   const deps: ApiDeps = {
     ...{ pool, transaction, isUnavailable },
     payloads: makePayloads({ kek: keys.kek }),
@@ -97,18 +100,18 @@ async function main(config: Config): Promise<void> {
     authenticate: makeAuthenticator({
       pool,
       pepper: keys.pepper,
-      verifyJwt: makeJwtVerifier(issuers),
+      verifyJwt: makeJwtVerifier(issuers, now),
       policySet: policies.policySet,
-      now: () => new Date(),
+      now,
     }),
-    ...madeOf(keys),
+    ...madeOf(keys, now),
     webhookKey: webhookKey.published,
     policies,
     feed,
     anonymous,
-    metrics: makeMetrics(pool, { internalErrors: errors.count, lostWorkflows: lost.count }),
+    metrics: makeMetrics(pool, now, { internalErrors: errors.count, lostWorkflows: lost.count }),
     references: { env: process.env, secretsDirectory: config.secrets },
-    now: () => new Date(),
+    now,
     log,
     onInternalError: errors.note,
   };
@@ -128,18 +131,19 @@ async function main(config: Config): Promise<void> {
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
 }
 
-function enginesOf({ temporal, taskQueue }: Config, pool: Pool): ReturnType<typeof makeEngines> {
-  return makeEngines({ connection: required(temporal, 'TEMPORAL_ADDRESS'), taskQueue, pool, log });
+function enginesOf({ config, pool, now }: Ground): ReturnType<typeof makeEngines> {
+  const { temporal, taskQueue } = config;
+  return makeEngines({ connection: required(temporal, 'TEMPORAL_ADDRESS'), taskQueue, pool, now, log });
 }
 
-function madeOf({
-  kek,
-  pepper,
-}: ServiceKeys): Pick<ApiDeps, 'pepper' | 'makeSigningKey' | 'sessions' | 'answerKey'> {
+function madeOf(
+  { kek, pepper }: ServiceKeys,
+  now: () => Date,
+): Pick<ApiDeps, 'pepper' | 'makeSigningKey' | 'sessions' | 'answerKey'> {
   return {
     pepper,
     makeSigningKey: () => makeSigningKey(kek),
-    sessions: makeSessions(pepper, () => new Date()),
+    sessions: makeSessions(pepper, now),
     answerKey: Buffer.from(hkdfSync('sha256', kek, Buffer.alloc(0), 'countersign idempotent answers', 32)),
   };
 }
@@ -197,7 +201,7 @@ async function migrateWhereAllowed(databaseUrl: string): Promise<void> {
 
 /** One process at a time: what two of them would make twice is made once. */
 async function boot(ground: Ground): Promise<void> {
-  const { pool, keys, chain, transaction, policies, config } = ground;
+  const { pool, now, keys, chain, transaction, policies, config } = ground;
   await transaction(async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [bootLock]);
     await assertAppendOnly(pool);
@@ -223,7 +227,7 @@ async function boot(ground: Ground): Promise<void> {
       {
         key: `service.started:${startId}`,
         type: 'service.started',
-        time: new Date().toISOString(),
+        time: now().toISOString(),
         actor: runtime,
         traceId: startId,
         data,
@@ -246,7 +250,7 @@ async function patiently<T>(act: () => Promise<T>): Promise<T> {
 }
 
 async function clientDeps(
-  { config, databaseUrl, pool, keys, policies, chain }: Ground,
+  { config, databaseUrl, pool, now, keys, policies, chain }: Ground,
   {
     note: onLostWorkflow,
     onInternalError,
@@ -262,11 +266,8 @@ async function clientDeps(
   };
   const [first] = (await policies.policySet())?.environments ?? [];
   return {
-    pool,
-    databaseUrl,
+    ...{ pool, databaseUrl, chain, keys, now },
     payloads: makePayloads({ kek: keys.kek }),
-    chain,
-    keys,
     temporal: forNamespace(namespaceOf(first?.name ?? 'dev')),
     forNamespace,
     taskQueue: config.taskQueue,

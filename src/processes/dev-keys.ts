@@ -5,7 +5,7 @@ import { newId } from '../model/ids.js';
 import { builtInPermissions, type PrincipalKind } from '../model/principal.js';
 import type { ServiceChain } from '../audit/index.js';
 import { hashApiKey, newApiKey } from '../auth/index.js';
-import type { Pool, Tx } from '../db/index.js';
+import { storeTime, type Pool, type Tx } from '../db/index.js';
 import { findKeyByHash, insertKey, insertPrincipal, revokeKey } from '../store/keys.js';
 
 interface DevKey {
@@ -104,7 +104,7 @@ async function makeKey(deps: DevKeysDeps, id: string, { kind, roles, permissions
       createdBy: 'countersign',
     });
     const data = { keyId, principal: id, kind, roles, permissions, development: 'true' };
-    const time = new Date().toISOString();
+    const time = await storeTime(tx);
     await deps.chain.appendIn(tx, [
       {
         key: `key.created:${keyId}`,

@@ -11,6 +11,8 @@ export interface EnginesOptions {
   readonly connection: ConnectionOptions;
   readonly taskQueue: string;
   readonly pool: Pool;
+  /** The store's clock. */
+  readonly now: () => Date;
   readonly log: (line: string) => void;
 }
 
@@ -26,6 +28,7 @@ export function makeEngines({
   connection: options,
   taskQueue,
   pool,
+  now,
   log,
 }: EnginesOptions): Engines & { close(): Promise<void> } {
   const closing = new AbortController();
@@ -65,7 +68,9 @@ export function makeEngines({
     unserved: async (environments) => {
       const [workers, ...polled] = await Promise.all([
         liveWorkers(pool),
-        ...environments.map((one) => isPolled(connection, namespaceOf(one), taskQueue).catch(() => false)),
+        ...environments.map((one) =>
+          isPolled(connection, namespaceOf(one), taskQueue, now).catch(() => false),
+        ),
       ]);
       const served = new Set(workers.flatMap((one) => one.environments));
       return environments.filter((one, index) => polled[index] !== true || !served.has(one));
@@ -77,7 +82,12 @@ export function makeEngines({
   };
 }
 
-async function isPolled(connection: Connection, namespace: string, taskQueue: string): Promise<boolean> {
+async function isPolled(
+  connection: Connection,
+  namespace: string,
+  taskQueue: string,
+  now: () => Date,
+): Promise<boolean> {
   const described = await connection.withDeadline(Date.now() + askMs, () =>
     connection.workflowService.describeTaskQueue({
       namespace,
@@ -85,8 +95,9 @@ async function isPolled(connection: Connection, namespace: string, taskQueue: st
       taskQueueType: workflowTasks,
     }),
   );
+  const at = now().getTime();
   return described.pollers.some(
-    ({ lastAccessTime }) => Date.now() - Number(String(lastAccessTime?.seconds ?? 0)) * 1_000 < pollerAgeMs,
+    ({ lastAccessTime }) => at - Number(String(lastAccessTime?.seconds ?? 0)) * 1_000 < pollerAgeMs,
   );
 }
 

@@ -1,8 +1,15 @@
 import type { ClientDeps } from '../client/index.js';
 
-// Open runs of which Temporal had no open workflow any more: each is told to an operator, and counted.
+// Open runs of which Temporal had no open workflow any more, or one that no worker of ours served: each is told to an operator, and counted.
 
 const rememberedLosses = 1_000;
+
+const happened = {
+  gone: 'Temporal had no open workflow of it',
+  foreign: 'its open workflow in Temporal was not ours, and was ended',
+  paused: 'its workflow was paused in Temporal, and was ended',
+  pinned: 'its workflow was pinned to other workers in Temporal, and was ended',
+} as const;
 
 export interface LostWorkflows {
   readonly note: ClientDeps['onLostWorkflow'];
@@ -15,14 +22,14 @@ export function makeLostWorkflows(log: (line: string) => void): LostWorkflows {
   const losses = new Set<string>();
   let count = 0;
   return {
-    note: ({ id, status, rev }) => {
+    note: ({ id, status, rev }, why) => {
       const loss = `${id} ${rev}`;
       if (losses.has(loss)) return;
       if (losses.size >= rememberedLosses) losses.clear();
       losses.add(loss);
       count += 1;
       log(
-        `run \`${id}\` is ${status}, and Temporal had no open workflow of it: it has another one now, and ${rev === 0 ? 'begins' : 'is stuck until somebody retries or cancels it'}`,
+        `run \`${id}\` is ${status}, and ${happened[why]}: it has another one now, and ${rev === 0 ? 'begins' : 'is stuck until somebody retries or cancels it'}`,
       );
     },
     count: () => count,

@@ -4,7 +4,7 @@ import type { Json } from '../model/json.js';
 import {
   defaultGateTimeoutMs,
   resolveConnection,
-  withAddress,
+  type Connection,
   type FloorEntry,
   type PolicySet,
 } from '../model/policy-set.js';
@@ -23,10 +23,10 @@ export interface FlowPeople {
   readonly promoter: string | null;
 }
 
-/** What only the service has: how a card is made, and what `env://` addresses of connections stand for. */
+/** What only the service has: how a card is made, and what a connection stands for where it is used. */
 export interface ServiceParts {
   readonly show: Kit['show'];
-  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly standsFor: (connection: Connection, baseDirectory: string) => Json;
 }
 
 /** The engine's hands for one environment, in the service and in a simulation: hashing, JSON Schema, queues, floors, time. */
@@ -34,7 +34,7 @@ export function makeKit(
   policySet: PolicySet,
   environment: string,
   people: FlowPeople,
-  { show, variables }: ServiceParts = { show: showOnPaper, variables: {} },
+  { show, standsFor }: ServiceParts = { show: showOnPaper, standsFor: asWritten },
 ): Kit {
   const entry = policySet.environments.find((one) => one.name === environment);
   return {
@@ -57,11 +57,13 @@ export function makeKit(
     },
     connection: (name) => {
       const found = resolveConnection(policySet, name, environment);
-      return found === null ? null : sha256(canonical(withAddress(found, variables) as unknown as Json));
+      return found === null ? null : sha256(canonical(standsFor(found, policySet.baseDirectory)));
     },
     show,
   };
 }
+
+const asWritten: ServiceParts['standsFor'] = (connection) => connection as unknown as Json;
 
 /** Of a run on paper nobody reads a card; its digest still tells one request from another. */
 const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }) => ({

@@ -94,6 +94,8 @@ describe('the next attempt', () => {
       [failed(1, 'transient'), failed(2, 'transient')],
       [row(1, 'succeeded')],
       [row(1, 'unknown')],
+      [row(1, 'unknown', { errorClass: 'timeout' })],
+      [row(1, 'succeeded', { errorClass: 'timeout' })],
       [row(1, 'failed', { errorClass: null })],
       [row(1, null, { executor: 7 })],
     ])

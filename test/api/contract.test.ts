@@ -344,7 +344,7 @@ describe('when the audit store is away', () => {
     const pool = makePool({ url: nobody, applicationName: 'metrics', max: 1 });
     try {
       const counts = { internalErrors: () => 7, lostWorkflows: () => 2 };
-      const text = await makeMetrics(pool, counts).text();
+      const text = await makeMetrics(pool, () => new Date(), counts).text();
       assert.match(text, /^countersign_store_up 0$/m);
       assert.match(text, /^countersign_internal_errors_total\{process="api"\} 7$/m);
       assert.match(text, /^countersign_workflows_lost_total 2$/m);

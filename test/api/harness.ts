@@ -22,7 +22,7 @@ import {
   makeWebhookKey,
 } from '../../src/auth/index.js';
 import { makeClient } from '../../src/client/index.js';
-import { isUnavailable, listen, withTransaction, type Tx } from '../../src/db/index.js';
+import { isUnavailable, listen, makeStoreClock, withTransaction, type Tx } from '../../src/db/index.js';
 import { errorTable } from '../../src/model/errors.js';
 import { problem } from '../../src/model/api-answers.js';
 import { ensureDevKeys } from '../../src/processes/dev-keys.js';
@@ -113,7 +113,8 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
   const keys = await loadKeys(home, {});
   const chain = makeServiceChain({ pool, kind: 'api' });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
-  const policies = makePolicies({ pool, transaction, chain, folder, now: () => new Date() });
+  const { now, stop: stopClock } = await makeStoreClock(pool);
+  const policies = makePolicies({ pool, transaction, chain, folder, now });
   const loaded = await policies.start({ kind: 'runtime', id: 'countersign' }, 'trc_boot');
   assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
   await putSigningKey(pool, { ...keys.signing, sealed: null });
@@ -135,6 +136,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     workflowBundle: '',
     onLostWorkflow: () => undefined,
     onInternalError,
+    now,
   });
   const feed = await makeFeed({
     pool,
@@ -154,19 +156,19 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
       pepper: keys.pepper,
       verifyJwt,
       policySet: policies.policySet,
-      now: () => new Date(),
+      now,
     }),
     pepper: keys.pepper,
     webhookKey: makeWebhookKey(keys.signing).published,
     makeSigningKey: () => makeSigningKey(keys.kek),
-    sessions: makeSessions(keys.pepper, () => new Date()),
+    sessions: makeSessions(keys.pepper, now),
     answerKey: Buffer.alloc(32, 1),
     policies,
     feed,
-    anonymous: makeAnonymous({ chain, now: () => new Date(), log: (line) => void logged.push(line) }),
-    metrics: makeMetrics(pool),
+    anonymous: makeAnonymous({ chain, now, log: (line) => void logged.push(line) }),
+    metrics: makeMetrics(pool, now),
     references: { env: {}, secretsDirectory: null },
-    now: () => new Date(),
+    now,
     log: (line) => void logged.push(line),
     onInternalError,
   });
@@ -212,6 +214,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     await new Promise((resolve) => server.close(resolve));
     await client.close();
     await kernel.settled();
+    stopClock();
     await database.drop();
     rmSync(home, { recursive: true, force: true });
   };

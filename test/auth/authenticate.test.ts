@@ -71,7 +71,7 @@ describe('a principal comes from its credential', () => {
     authenticate = makeAuthenticator({
       pool: database.pool,
       pepper,
-      verifyJwt: makeJwtVerifier(issuers),
+      verifyJwt: makeJwtVerifier(issuers, () => now),
       policySet: () => Promise.resolve(policySet),
       now: () => now,
     });

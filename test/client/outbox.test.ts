@@ -40,6 +40,12 @@ async function overdue(count: number): Promise<SealedMessage[]> {
   return made;
 }
 
+/** On a slow machine, what an earlier test has left is due again by now. */
+async function forgetEarlier(): Promise<void> {
+  await database.asSuperuser('update message set answer = null, rev = 1 where rev is null');
+  await database.asSuperuser(`update run set status = 'completed'`);
+}
+
 /** A Temporal whose signals do what they are told to, and an outbox that rings there. `failed`: its internal errors. */
 function outboxTo(
   signal: (run: string, bell: Bell) => Promise<void>,
@@ -109,6 +115,7 @@ interface StartedAgain {
 }
 
 test('a run that time should have moved gets a workflow where it is open and has none, and no other does', async () => {
+  await forgetEarlier();
   const lost = newId('run');
   const unbegun = newId('run');
   const kept = newId('run');
@@ -143,7 +150,8 @@ test('a run that time should have moved gets a workflow where it is open and has
         describe: () => {
           described.push(run);
           if (run === lost) return Promise.reject(new WorkflowNotFoundError('gone', run, undefined));
-          return Promise.resolve({ closeTime: run === unbegun ? new Date() : undefined });
+          const ours = { type: 'run', taskQueue: 'q', runId: 'r', raw: {} };
+          return Promise.resolve({ ...ours, closeTime: run === unbegun ? new Date() : undefined });
         },
       }),
       signalWithStart: (_type: string, given: StartedAgain) => {
@@ -183,3 +191,82 @@ test('a run that time should have moved gets a workflow where it is open and has
   );
   assert.deepEqual(rows, [{ later: true }]);
 });
+
+interface Described {
+  readonly type?: string;
+  readonly taskQueue?: string;
+  readonly raw?: object;
+}
+
+const raw = (info: object, pendingActivities: readonly object[] = []): Described => ({
+  raw: { workflowExecutionInfo: info, pendingActivities },
+});
+const overridden = (versioningOverride: object | null): Described =>
+  raw({ versioningInfo: { versioningOverride } });
+
+const held: readonly (readonly [string, Described, string | null])[] = [
+  ['of another type', { type: 'theirs' }, 'foreign'],
+  ['of another task queue', { taskQueue: 'theirs' }, 'foreign'],
+  ['that is paused', raw({ status: 8 }), 'paused'],
+  ['with a paused activity', raw({ status: 1 }, [{ paused: false }, { paused: true }]), 'paused'],
+  ['that is pinned to a version', overridden({ pinned: { version: {} } }), 'pinned'],
+  ['that is pinned as an older server says it', overridden({ behavior: 1 }), 'pinned'],
+  ['that is pinned as the oldest says it', overridden({ pinnedVersion: 'theirs.1' }), 'pinned'],
+  ['that follows upgrades', overridden({ autoUpgrade: true, behavior: 2, pinnedVersion: '' }), null],
+  ['that nobody holds', raw({ status: 1, versioningInfo: { versioningOverride: null } }, [{}]), null],
+];
+
+for (const [what, found, why] of held)
+  test(`an open workflow ${what} is ${why === null ? 'left alone' : `ended, and its run has another (${why})`}, after a few bells in vain`, async () => {
+    await forgetEarlier();
+    const [message] = await overdue(1);
+    assert.ok(message);
+    const { run } = message;
+    const start = { ...message, id: startMessageId(run), kind: 'start' as const };
+    await withTransaction(database.pool, (tx) => insertMessage(tx, { message: start, bytes: 0 }));
+    await withTransaction(database.pool, (tx) => markTaken(tx, start.id, 1, 1));
+    const done: string[] = [];
+    let end = (): void => undefined;
+    const client = {
+      withDeadline: (_at: number, act: () => Promise<unknown>) => act(),
+      workflow: {
+        getHandle: (id: string, execution?: string) => ({
+          describe: () => {
+            done.push('looked');
+            return Promise.resolve({ type: 'run', taskQueue: 'q', runId: 'held', raw: {}, ...found });
+          },
+          terminate: () => {
+            assert.equal(id, run);
+            done.push(`ended ${execution}`);
+            return Promise.resolve();
+          },
+          signal: () => {
+            done.push('rung');
+            end();
+            return Promise.resolve();
+          },
+        }),
+        signalWithStart: () => {
+          done.push('started');
+          return Promise.resolve();
+        },
+      },
+    } as unknown as Client;
+    const deps = {
+      ...{ pool: database.pool, forNamespace: () => client, taskQueue: 'q', onInternalError: assert.fail },
+      onLostWorkflow: (_run: unknown, given: string) => done.push(given),
+    } as unknown as ClientDeps;
+    for (const attempts of [0, 3]) {
+      await database.pool.query(
+        'update message set attempts = $2, next_at = clock_timestamp() where id = $1',
+        [message.id, attempts],
+      );
+      const rung = new Promise<void>((resolve) => (end = resolve));
+      const outbox = makeOutbox(deps);
+      outbox.start();
+      await rung;
+      await outbox.stop();
+    }
+    const looked = why === null ? ['looked'] : ['looked', 'ended held', 'started', why];
+    assert.deepEqual(done, ['rung', ...looked, 'rung']);
+  });

@@ -69,9 +69,9 @@ export async function openHouse(): Promise<House> {
     authenticate: makeAuthenticator({
       pool: deps.pool,
       pepper: deps.pepper,
-      verifyJwt: makeJwtVerifier(issuers),
+      verifyJwt: makeJwtVerifier(issuers, deps.now),
       policySet: deps.policies.policySet,
-      now: () => new Date(),
+      now: deps.now,
     }),
   }));
   const acting = (who: Person): Promise<string> =>

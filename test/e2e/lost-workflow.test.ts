@@ -212,6 +212,46 @@ describe('an open run whose workflow is gone from Temporal', () => {
     await action(stack, 'agent', kept.poll, 'executed');
   });
 
+  const strangers = (type: string, taskQueue: string) => async (run: string) => {
+    await handleOf(run).terminate('by somebody');
+    const { workflow } = new Client({ connection, namespace });
+    await workflow.start(type, {
+      ...{ workflowId: run, taskQueue, args: [], workflowIdReusePolicy: 'ALLOW_DUPLICATE' },
+    });
+  };
+  const held: Record<string, (run: string) => Promise<unknown>> = {
+    'is open in the name of a stranger': strangers('other', 'elsewhere'),
+    'is open on another task queue': strangers('run', 'elsewhere'),
+    'is pinned to other workers': (run) =>
+      connection.workflowService.updateWorkflowExecutionOptions({
+        namespace,
+        workflowExecution: { workflowId: run },
+        workflowExecutionOptions: {
+          versioningOverride: { behavior: 1, pinnedVersion: 'theirs.1' },
+        },
+        updateMask: { paths: ['versioning_override'] },
+      }),
+  };
+  for (const [how, hold] of Object.entries(held))
+    it(`is found where its workflow ${how}: it is stuck, a retry goes on, and a decision made meanwhile counts`, async () => {
+      const { run, approval, poll } = await parked();
+      const before = await counted();
+      await hold(run);
+      const decided = await decide(stack, 'finance', approval, 'approve');
+      assert.equal(decided.status, 202, JSON.stringify(decided.body));
+      assert.equal(target.calls(run), 0);
+      await overdue(run);
+      await stuck(run);
+      assert.equal(await counted(), before + 1);
+      const retried = await operate(run, 'retry');
+      assert.equal(retried.status, 200, JSON.stringify(retried.body));
+      await action(stack, 'agent', poll, 'executed');
+      assert.equal(target.calls(run), 1);
+      assert.equal((await submit(stack, 'agent', run, 'end')).body.run?.status, 'completed');
+      await isVerified(run);
+      await handleOf(run).result();
+    });
+
   it('that has taken no step begins as if nothing had been', async () => {
     await stack.worker.kill('SIGTERM');
     const sent = await stack.fetchAs('agent', 'POST', '/v1/flows/pay/runs?wait=0', { input: {} });

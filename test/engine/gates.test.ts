@@ -755,6 +755,11 @@ describe('what was approved', () => {
     assert.deepEqual(compared(gate({ roles: [] })), ['roles']);
     const slot = { count: 1, perRole: [{ role: 'b', count: 1 }] };
     assert.deepEqual(compared(gate({ roles: ['a', 'b'], quorum: slot })), ['quorum']);
+    const more = { count: 1, perRole: [{ role: 'a', count: 2 }] };
+    assert.deepEqual(compared(gate({ roles: ['a', 'b'], quorum: more })), ['quorum']);
+    // Those whom a permission names are others than those whom a role does, either way.
+    const byPermission = gate({ roles: [] });
+    assert.deepEqual(stricterThan(gate({ roles: ['a'] }), byPermission, kit), ['roles']);
     assert.deepEqual(compared({ ...gate({ roles: ['a', 'b'] }), direct: 'required' }), ['direct']);
     for (const who of ['author', 'promoter', 'approvers'] as const) {
       const separation = { requester: true, author: false, promoter: false, [who]: true };

@@ -35,7 +35,11 @@ describe('a credential', () => {
         .sign(privateKey);
     // Fresh keys each time, and a short patience: a cached key set would hide that its source is away.
     const verifyJwt = (token: string) =>
-      makeJwtVerifier(issuers, (uri) => createRemoteJWKSet(new URL(uri), { timeoutDuration: 200 }))(token);
+      makeJwtVerifier(
+        issuers,
+        () => new Date(),
+        (uri) => createRemoteJWKSet(new URL(uri), { timeoutDuration: 200 }),
+      )(token);
     api = await startApi((deps) => ({
       ...deps,
       authenticate: makeAuthenticator({

@@ -244,6 +244,16 @@ describe('refused', () => {
       'connections.yaml:1:37 SECRET_REFERENCE /connections/x/url',
     ],
     [
+      'a path of programs that is a secret',
+      { 'connections.yaml': 'connections: { x: { kind: cli, command: a, env: { PATH: "secret://path" } } }' },
+      'connections.yaml:1:57 SECRET_REFERENCE /connections/x/env/PATH',
+    ],
+    [
+      'the path of programs of an MCP server that is a secret',
+      { 'connections.yaml': 'connections: { x: { kind: mcp, command: a, env: { PATH: "secret://path" } } }' },
+      'connections.yaml:1:57 SECRET_REFERENCE /connections/x/env/PATH',
+    ],
+    [
       'an MCP server of both kinds',
       { 'connections.yaml': 'connections: { x: { kind: mcp, command: a, url: "https://b" } }' },
       'connections.yaml:1:27 CONNECTION_INVALID /connections/x/kind',
