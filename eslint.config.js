@@ -160,6 +160,8 @@ const clock = 'time comes in with the event';
 const purity = [
   {
     files: ['src/engine/**/*.ts', 'src/model/**/*.ts'],
+    // When work goes on, and nothing of what it comes to.
+    ignores: ['src/model/give-way.ts'],
     rules: {
       'no-restricted-globals': ['error', ...impureGlobals],
       'no-restricted-properties': [

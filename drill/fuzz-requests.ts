@@ -1,18 +1,10 @@
 // What the fuzzer sends: nonsense, extremes, and real requests that were changed. The same seed gives the same requests,
 // as far as the ids of what earlier ones made do.
 
-export type Random = () => number;
+import { shapeRequest, shapesOf } from './fuzz-shapes.js';
+import { chance, pick, type Random } from './random.js';
 
-/** mulberry32 */
-export function makeRandom(seed: number): Random {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+export { makeRandom } from './random.js';
 
 export interface Operation {
   readonly method: string;
@@ -39,9 +31,6 @@ export interface FuzzRequest {
   readonly truncated: boolean;
   readonly by: string;
 }
-
-const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
-const chance = (random: Random, of: number): boolean => random() < of;
 
 const strange = [
   '',
@@ -255,6 +244,7 @@ export function makeRequest(
   known: Known,
   roles: readonly string[],
 ): FuzzRequest {
+  if (chance(random, shapesOf)) return shapeRequest(random, known, roles);
   const operation = pick(random, operations);
   const headers: Record<string, string> = {};
   const base = honest(random, operation, known);

@@ -6,11 +6,13 @@ import { machine } from '../bench/machine.js';
 import { rounded, together } from '../bench/measure.js';
 import { startStack, type Stack } from '../test/support/stack.js';
 import { makeRandom, makeRequest, type FuzzRequest, type Known, type Operation } from './fuzz-requests.js';
+import { startShapesTarget, type ShapesTarget } from './fuzz-shapes.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
 
 // `npm run drill:fuzz [-- --requests 200000 --seed 1]`: every route, every role's key, against a real API and worker.
 // JSON on stdout; status 1 when a process died, an answer was a 5xx that the contract does not name, a run answers no
-// more, or an event loop was blocked for longer than 250 ms.
+// more, or an event loop was blocked for longer than 250 ms by what its process did itself: what a busy machine adds is
+// told beside it.
 
 const values = readOptions({
   options: {
@@ -26,7 +28,11 @@ const sizes = {
 };
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-const policies = {
+/** What is sent stands so often in what an approver is shown. */
+const shown = Array.from({ length: 200 }, (_, index) => `k${index}: $.arguments.big`).join(', ');
+
+const policiesFor = (target: ShapesTarget): Record<string, string> => ({
+  'connections.yaml': `connections: { target: { kind: rest, baseUrl: '${target.url}', allowPrivate: true } }\n`,
   'roles.yaml': 'roles: { finance.controller: }\n',
   'flows/fuzz.yaml': `workflows:
   fuzz:
@@ -48,10 +54,25 @@ const policies = {
             inputSchema: { type: object, additionalProperties: false, required: [amount], properties: { text: { type: string }, amount: { type: number } } }
             gate: { roles: [finance.controller], timeout: { after: 1d } }
             executor: { kind: noop, output: { paid: true } }
+          keep:
+            target: open
+            inputSchema: { type: object, properties: { big: {}, mode: { type: string, default: x } } }
+            output: { last: $.arguments.mode, kept: $.arguments.big }
+          card:
+            target: open
+            tier: reversible
+            inputSchema: { type: object, properties: { big: {} } }
+            gate: { roles: [finance.controller], timeout: { after: 1d } }
+            executor: { kind: rest, connection: target, method: POST, path: /answers/none, body: { ${shown} } }
+          call:
+            target: open
+            inputSchema: { type: object, required: [shape], properties: { shape: { type: string } } }
+            executor: { kind: rest, connection: target, method: GET, path: '/answers/{$.arguments.shape}' }
+            output: { answered: $.output }
           end: { target: done, actor: human }
       done: { terminal: true }
 `,
-};
+});
 
 interface Told {
   /** 0: no answer. */
@@ -188,14 +209,20 @@ async function silentRuns(stack: Stack, runs: readonly string[]): Promise<string
   return silent;
 }
 
-function blocked(stack: Stack, name: 'api' | 'worker'): number[] {
+const promisedMs = 250;
+
+/** The longest block of its event loop, and the most that it worked itself in one: on a busy machine others do the rest. */
+function blocked(stack: Stack, name: 'api' | 'worker'): { readonly ms: number; readonly workedMs: number } {
   const text = readFileSync(join(stack.home, `${name}.log`), 'utf8');
-  return [...text.matchAll(/event loop was blocked for (\d+) ms/g)].map((one) => Number(one[1]));
+  const found = [...text.matchAll(/event loop was blocked for (\d+) ms, and worked (\d+) ms/g)];
+  const most = (group: 1 | 2): number => Math.max(0, ...found.map((one) => Number(one[group])));
+  return { ms: most(1), workedMs: most(2) };
 }
 
 async function main(): Promise<boolean> {
   say('starting Postgres, Temporal, API and worker');
-  const stack = await startStack({ own: true, policies });
+  const target = await startShapesTarget();
+  const stack = await startStack({ own: true, policies: policiesFor(target) });
   try {
     const pids = { api: stack.api.pid, worker: stack.worker.pid };
     const operations = await operationsOf(stack);
@@ -203,13 +230,10 @@ async function main(): Promise<boolean> {
     const found = await sendAll(stack, operations, known);
     const deaths = { api: stack.api.running ? 0 : 1, worker: stack.worker.running ? 0 : 1 };
     const silent = await silentRuns(stack, known.runs);
-    const blocks = {
-      api: Math.max(0, ...blocked(stack, 'api')),
-      worker: Math.max(0, ...blocked(stack, 'worker')),
-    };
+    const blocks = { api: blocked(stack, 'api'), worker: blocked(stack, 'worker') };
     const alive = deaths.api + deaths.worker === 0 && stack.api.running && stack.worker.running;
     const answers = found.fiveHundreds.length + found.unanswered.length + silent.length === 0;
-    const ok = alive && answers && blocks.api === 0 && blocks.worker === 0;
+    const ok = alive && answers && blocks.api.workedMs <= promisedMs && blocks.worker.workedMs <= promisedMs;
     const report = {
       machine: machine(),
       ...{
@@ -218,7 +242,7 @@ async function main(): Promise<boolean> {
         operations: operations.length,
         runs: known.runs.length,
       },
-      ...{ statuses: found.statuses, pids, deaths, silentRuns: silent.slice(0, 10), blockedMs: blocks },
+      ...{ statuses: found.statuses, pids, deaths, silentRuns: silent.slice(0, 10), blocked: blocks },
       undocumented: found.fiveHundreds.length,
       unanswered: found.unanswered.length,
       ok,
@@ -229,6 +253,7 @@ async function main(): Promise<boolean> {
     return ok;
   } finally {
     agent.destroy();
+    target.close();
     await stack.stop();
   }
 }

@@ -12,13 +12,13 @@ import { canonical } from '../model/canonical.js';
 import type { Fact } from '../model/records.js';
 import type { Tx } from '../db/index.js';
 import type { OnInternalError } from '../model/internal-error.js';
+import { makeTurns } from '../model/give-way.js';
 import { mostWaiting } from '../model/limits.js';
 import { lockUntaken } from '../store/messages.js';
 import type { RunRow } from '../store/runs.js';
 import { readEachAnyhow, type Incoming } from './arrivals.js';
 import type { ActivityDeps } from './deps.js';
 import type { ArrivedValue } from './document.js';
-import { makeHandOver } from './hand-over.js';
 import type { Taken } from './persist.js';
 
 /** Deadlines that one step may find due: more than any run has gates and stages. */
@@ -54,10 +54,10 @@ export async function sweep(
   kind: 'decide' | null,
 ): Promise<number> {
   const waiting = await lockUntaken(tx, row.id, { kind, except: course.takenIds(), limit: mostWaiting });
-  const handOver = makeHandOver();
+  const turn = makeTurns();
   for (const each of await readEachAnyhow(deps, tx, row, waiting)) {
     course.take(each);
-    await handOver();
+    await turn();
   }
   return waiting.length;
 }

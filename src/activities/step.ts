@@ -2,6 +2,7 @@ import type { Plan } from '../engine/plan.js';
 import type { Kit, RunState } from '../engine/state.js';
 import { initialRun, unstarted } from '../engine/index.js';
 import { sameJson } from '../model/canonical.js';
+import { makeTurns } from '../model/give-way.js';
 import { startMessageId } from '../model/ids.js';
 import { isUnavailable, storeTime, withTransaction, type Tx } from '../db/index.js';
 import { documentOf } from '../store/document.js';
@@ -10,7 +11,6 @@ import { getStep, lockRun, type RunRow } from '../store/runs.js';
 import { readArrivals, readStored, type Incoming } from './arrivals.js';
 import { beginCourse, sweep, type Course } from './course.js';
 import type { ActivityDeps } from './deps.js';
-import { makeHandOver } from './hand-over.js';
 import { bareRun, isAsWritten, loadRun, type LoadedRun } from './document.js';
 import {
   closeUnbegun,
@@ -205,10 +205,10 @@ async function decideAll(
   input: StepInput,
 ): Promise<Course> {
   const course = beginCourse({ ...ground, onInternalError: deps.onInternalError }, first, input.rev);
-  const handOver = makeHandOver();
+  const turn = makeTurns();
   for (const each of incoming) {
     course.take(each);
-    await handOver();
+    await turn();
   }
   const kinds = new Set(input.arrivals.map((arrival) => arrival.kind));
   // A decision that was made in time is in the store, wherever its bell is.

@@ -1,5 +1,5 @@
 import type { Json } from '../model/json.js';
-import { isObject } from '../model/json.js';
+import { behindString, countParts, isObject } from '../model/json.js';
 import { escapePointer, type FieldError } from './problem.js';
 
 export type JsonText =
@@ -36,29 +36,8 @@ export function parseJsonText(bytes: Uint8Array): JsonText {
   return found === null ? { status: 'ok', value } : { status: 'refused', errors: [found] };
 }
 
-const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a];
+const [quote, comma, colon] = [0x22, 0x2c, 0x3a];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
-
-/** Just behind the text that begins at `at` with its quote; the end of all where it does not end. */
-function behindText(text: string, at: number): number {
-  for (let end = at + 1; end < text.length; end += 1) {
-    const code = text.charCodeAt(end);
-    if (code === backslash) end += 1;
-    else if (code === quote) return end + 1;
-  }
-  return text.length;
-}
-
-/** Whatever the text is: commas and opening brackets that stand in no text. */
-function countParts(text: string): number {
-  let count = 0;
-  for (let at = 0; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code === quote) at = behindText(text, at) - 1;
-    else if (code === comma || code === openBrace || code === openBracket) count += 1;
-  }
-  return count;
-}
 
 interface Level {
   /** Null in an array. */
@@ -76,7 +55,7 @@ function structureProblem(text: string): FieldError | null {
     const level = levels.at(-1);
     switch (text.charCodeAt(at)) {
       case quote: {
-        const end = behindText(text, at);
+        const end = behindString(text, at);
         if (level !== undefined && level.names !== null && level.expectsName) {
           level.name = nameOf(text.slice(at, end));
           if (level.names.has(level.name))

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { makeTurns } from '../model/give-way.js';
 import type { Fact } from '../model/records.js';
 import { truncate } from '../model/text.js';
 import { write, type Tx } from '../db/index.js';
@@ -154,14 +154,12 @@ function withoutKnown(known: Map<string, Buffer>, placed: readonly Placed[]): Pl
   });
 }
 
-/** Records that are made in one go: whoever else waits for this process goes on between them. */
-const atOnce = 200;
-
 async function link(chain: Chain, { size, head, now }: ChainRow, placed: readonly Placed[]): Promise<Row[]> {
   let prev = head === null ? null : hashText(head);
   const made: Row[] = [];
+  const turn = makeTurns();
   for (const [at, one] of placed.entries()) {
-    if (at > 0 && at % atOnce === 0) await setImmediate();
+    await turn();
     const { place } = one;
     const runseq = size + at;
     const fact = ends(chain, one)

@@ -1,4 +1,4 @@
-import { jsonTrouble, type JsonObject } from '../model/json.js';
+import { answerTrouble, type JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Executing, Outcome, Problem, StuckOn } from './state.js';
 import { project, record, refuse, type Draft } from './draft.js';
@@ -62,7 +62,7 @@ function unfit(
 }
 
 function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeeded): string | null {
-  const trouble = jsonTrouble(result.output) ?? jsonTrouble(result.response);
+  const trouble = answerTrouble(result.output, result.response);
   if (trouble !== null) return `the output cannot be kept: ${trouble}`;
   if (schema === null) return null;
   const output = result.output;

@@ -1,6 +1,6 @@
 import type { Json } from '../model/json.js';
 import { isObject } from '../model/json.js';
-import { mostCallBytes } from '../model/limits.js';
+import { mostCallBytes, mostCallValues } from '../model/limits.js';
 import { quotedBytes, roomOf, takeBytes, takeValue, type Room } from './room.js';
 import type { Path, Scope, Template } from './plan.js';
 
@@ -22,7 +22,7 @@ export type ResolvedText = { readonly status: 'resolved'; readonly value: string
 const tooLarge: NotResolved = { status: 'too_large' };
 const notFound: PathRead = { found: false };
 /** For all that the templates of one call make. */
-export const callRoom = (): Room => roomOf(mostCallBytes);
+export const callRoom = (): Room => roomOf(mostCallBytes, mostCallValues);
 
 const asIs = (hole: string): string => hole;
 const decimalIndex = /^(0|[1-9][0-9]*)$/;

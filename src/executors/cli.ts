@@ -206,6 +206,8 @@ function result(call: CliCall, ended: Ended, context: DriverContext): ExecutorRe
     case 'exited': {
       const { exitCode, stdout, stderr } = ended;
       const json = parseExactly(stdout);
+      if (json.status === 'too_large' && exitCode === 0)
+        return unusableAnswer(context, `the ${who} wrote JSON that cannot be read: ${json.why}`);
       const { value, exact } = json.status === 'parsed' ? json : { value: null, exact: [] };
       const output = { exitCode, stdout, stderr, json: value };
       if (exitCode === 0)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { isExactNumber, jsonTrouble, type Json } from '../model/json.js';
+import { behindString, countParts, isExactNumber, jsonTrouble, type Json } from '../model/json.js';
 
 // JSON whose numbers are what the target wrote. A number that no double holds, an id of 19 digits for one, would come
 // out of `JSON.parse` as its neighbour; here it becomes the text of its digits. `JSON.parse` still does the reading:
@@ -12,47 +12,100 @@ export type ExactJson =
       /** JSON pointers to the numbers that are kept as text. */
       readonly exact: readonly string[];
     }
-  | { readonly status: 'malformed'; readonly why: string };
+  | { readonly status: 'malformed'; readonly why: string }
+  | TooLarge;
+
+/** JSON that nobody reads: whoever writes it decides how long that would take, and everybody waits. */
+export interface TooLarge {
+  readonly status: 'too_large';
+  readonly why: string;
+}
+
+/** Values of one answer, or of one message that brings it, objects and lists included. */
+export const maxValues = 50_000;
+/** Numbers in it that no double holds. */
+export const maxInexact = 10_000;
+
+const tooMany = (count: number, what: string): TooLarge => ({
+  status: 'too_large',
+  why: `it holds over ${count} ${what}: ask for less`,
+});
+const tooManyValues = tooMany(maxValues, 'values');
+const tooManyInexact = tooMany(
+  maxInexact,
+  'numbers that no double holds, such as 12345678901234567890 or 1e999',
+);
 
 /** Nobody outside knows it, so no text of a target begins with it. Short, since an answer may be nothing but numbers. */
 const mark = `exact:${randomBytes(12).toString('base64url')}:`;
 
 export function parseExactly(text: string): ExactJson {
   const marked = markedJson(text);
-  return marked === null ? { status: 'malformed', why: 'it is not JSON' } : unmark(marked.value);
+  if (marked.status === 'marked') return marked.isPlain ? plainJson(marked.value) : unmark(marked.value);
+  // What is no JSON has commas as it likes.
+  return marked.status === 'too_large' && isJson(text)
+    ? marked
+    : { status: 'malformed', why: 'it is not JSON' };
 }
 
-/**
- * The text with its inexact numbers marked, and what that says; null: it is not JSON. Only what parsed is looked through,
- * once from its beginning to its end: whoever writes the text decides how long that takes, and everybody waits.
- */
-export function markedJson(text: string): { readonly text: string; readonly value: Json } | null {
-  const plain = text.startsWith('\ufeff') ? text.slice(1) : text;
+function isJson(text: string): boolean {
   try {
-    const value = JSON.parse(plain) as Json;
-    const marked = markInexact(plain);
-    return { text: marked, value: marked === plain ? value : (JSON.parse(marked) as Json) };
+    JSON.parse(plainText(text));
+    return true;
   } catch {
-    return null;
+    return false;
   }
 }
 
-const [quote, backslash, minus, zero, nine] = [0x22, 0x5c, 0x2d, 0x30, 0x39];
+function plainText(text: string): string {
+  return text.startsWith('\ufeff') ? text.slice(1) : text;
+}
 
-function markInexact(json: string): string {
+export type MarkedJson =
+  /** `isPlain`: it has no inexact number. */
+  | { readonly status: 'marked'; readonly text: string; readonly value: Json; readonly isPlain: boolean }
+  | { readonly status: 'malformed' }
+  | TooLarge;
+
+/**
+ * The text with its inexact numbers marked, and what that says. What has too many values is not parsed, and only what
+ * parsed is looked through, once from its beginning to its end. It may be no JSON where it is too large.
+ */
+export function markedJson(text: string): MarkedJson {
+  const plain = plainText(text);
+  if (countParts(plain) > maxValues) return begins.test(plain) ? tooManyValues : { status: 'malformed' };
+  try {
+    const value = JSON.parse(plain) as Json;
+    const marked = markInexact(plain);
+    if (marked === null) return tooManyInexact;
+    const isPlain = marked === plain;
+    return { status: 'marked', text: marked, value: isPlain ? value : (JSON.parse(marked) as Json), isPlain };
+  } catch {
+    return { status: 'malformed' };
+  }
+}
+
+/** As an object or a list does. */
+const begins = /^\s*[[{]/;
+
+const [quote, minus, zero, nine] = [0x22, 0x2d, 0x30, 0x39];
+
+/** Null: they are too many. */
+function markInexact(json: string): string | null {
   const parts: string[] = [];
   let kept = 0;
   let at = 0;
   while (at < json.length) {
     const unit = json.charCodeAt(at);
     if (unit === quote) {
-      at = afterString(json, at);
+      at = behindString(json, at);
     } else if (unit === minus || (unit >= zero && unit <= nine)) {
       const end = afterNumber(json, at);
       // One character is a digit.
       if (end > at + 1 && !isExactNumber(json.slice(at, end))) {
         parts.push(json.slice(kept, at), `"${mark}${json.slice(at, end)}"`);
         kept = end;
+        if (parts.length > 2 * maxInexact) return null;
       }
       at = end;
     } else {
@@ -74,13 +127,6 @@ function isNumberPart(unit: number): boolean {
   return unit === 0x2e || unit === minus || unit === 0x65 || unit === 0x45 || unit === 0x2b;
 }
 
-function afterString(json: string, start: number): number {
-  let at = start + 1;
-  for (let unit = json.charCodeAt(at); unit !== quote; unit = json.charCodeAt(at))
-    at += unit === backslash ? 2 : 1;
-  return at + 1;
-}
-
 /** A text that was a number. */
 export function isMarked(text: string): boolean {
   return text.startsWith(mark);
@@ -88,11 +134,10 @@ export function isMarked(text: string): boolean {
 
 /** A value of which `markedJson` has seen the text. */
 export function unmark(value: Json): ExactJson {
-  const trouble = jsonTrouble(value);
-  if (trouble !== null) return { status: 'malformed', why: trouble };
-  if (!holdsMarked(value)) return { status: 'parsed', value, exact: [] };
+  const plain = plainJson(value);
+  if (plain.status !== 'parsed' || !holdsMarked(value)) return plain;
   const exact: string[] = [];
-  // Only what may be marked has its place written: an answer may be half a million plain numbers.
+  // Only what may be marked has its place written: an answer may be plain numbers by the ten thousand.
   const walk = (one: Json, at: () => string): Json => {
     if (typeof one === 'string' && isMarked(one)) {
       exact.push(at());
@@ -106,6 +151,11 @@ export function unmark(value: Json): ExactJson {
     );
   };
   return { status: 'parsed', value: walk(value, () => ''), exact };
+}
+
+function plainJson(value: Json): ExactJson {
+  const trouble = jsonTrouble(value);
+  return trouble === null ? { status: 'parsed', value, exact: [] } : { status: 'malformed', why: trouble };
 }
 
 function holdsMarked(value: Json): boolean {

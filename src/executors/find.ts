@@ -1,5 +1,5 @@
 import { joinLines, undoBackslash, undoForm, undoPercent, type Undo } from './decode.js';
-import type { Turn } from './turns.js';
+import type { Turn } from '../model/give-way.js';
 
 // Where one of many words stands in a text, in a time that grows with the text and not with the words: an answer is
 // looked through for every writing of every secret of its connection.
@@ -9,6 +9,8 @@ export interface Finder {
   readonly shortest: number;
   readonly longest: number;
   replace(text: string, by: string): string;
+  /** The same with turns, since the text may be long. */
+  replaceIn(turn: Turn, text: string, by: string): Promise<string>;
   /** Does one stand in what the text says when it is decoded? */
   isWritten(text: string): boolean;
   /** Does one stand in it as it is, or when it is decoded? With turns, since the text may be long. */
@@ -51,13 +53,29 @@ export function makeFinder(words: readonly string[]): Finder {
       if (text.length < shortest) return text;
       const [units] = copies(text);
       load(units, text);
-      return replaced(index, text, units, by);
+      const making = replaced(index, text, units, by);
+      for (;;) {
+        const made = making.next();
+        if (made.done === true) return made.value;
+      }
+    },
+    replaceIn: async (turn, text, by) => {
+      if (text.length < shortest) return text;
+      const units = new Uint16Array(text.length);
+      load(units, text);
+      const making = replaced(index, text, units, by);
+      for (;;) {
+        await turn();
+        const made = making.next();
+        if (made.done === true) return made.value;
+      }
     },
     isWritten: (text) => {
       if (text.length < shortest || !hasEscapes.test(text)) return false;
       const own = copies(text);
       load(own[0], text);
-      for (const stands of decoded(index, own, text.length)) if (stands) return true;
+      for (const units of decoded(index, own, text.length))
+        for (const found of finds(index, units)) if (found !== null) return true;
       return false;
     },
     stands: async (text, turn) => {
@@ -66,12 +84,16 @@ export function makeFinder(words: readonly string[]): Finder {
       // Its own: others read their texts between its turns.
       const own = copiesFor(text.length);
       load(own[0], text);
-      if (find(index, own[0], text.length, 0) !== null) return true;
+      const standsIn = async (units: Uint16Array): Promise<boolean> => {
+        for (const found of finds(index, units)) {
+          if (found !== null) return true;
+          await turn();
+        }
+        return false;
+      };
+      if (await standsIn(own[0])) return true;
       if (!hasEscapes.test(text)) return false;
-      for (const stands of decoded(index, own, text.length)) {
-        if (stands) return true;
-        await turn();
-      }
+      for (const units of decoded(index, own, text.length)) if (await standsIn(units)) return true;
       return false;
     },
   };
@@ -92,15 +114,15 @@ function load(units: Uint16Array, text: string): void {
   for (let at = 0; at < text.length; at += 1) units[at] = text.charCodeAt(at);
 }
 
-/** Does a word stand in the text, after each undoing and each order of them? One that undoes nothing is left out. */
-function* decoded(index: Index, copies: Copies, length: number, depth = 0): Generator<boolean> {
+/** What the text says after each undoing, in each order of them. One that undoes nothing is left out. */
+function* decoded(index: Index, copies: Copies, length: number, depth = 0): Generator<Uint16Array> {
   const [text, own] = [copies[depth], copies[depth + 1]];
   if (text === undefined || own === undefined) return;
   for (const undo of undoings) {
     own.set(text.subarray(0, length));
     const after = undo(own, length);
     if (after === length || after < index.shortest) continue;
-    yield find(index, own, after, 0) !== null;
+    yield own.subarray(0, after);
     yield* decoded(index, copies, after, depth + 1);
   }
 }
@@ -134,10 +156,25 @@ interface Found {
   readonly end: number;
 }
 
-/** The first one from `from` on, and of those that begin there the longest. */
-function find({ byStart, isStart }: Index, units: Uint16Array, length: number, from: number): Found | null {
+/** How much of a text is looked through at a time. */
+const pieceUnits = 32_768;
+
+/** All of them, one after the other; null: a piece of the text has been looked through, and others may have their turn. */
+function* finds(index: Index, units: Uint16Array): Generator<Found | null> {
+  for (let from = 0; from < units.length;) {
+    const until = Math.min(units.length, from + pieceUnits);
+    const found = find(index, units, from, until);
+    from = found === null ? until : found.end;
+    yield found;
+  }
+}
+
+/** The first one that begins from `from` on and before `until`, and of those that begin there the longest. */
+function find({ byStart, isStart }: Index, units: Uint16Array, from: number, until: number): Found | null {
+  const { length } = units;
+  const end = Math.min(length, until + startLength - 1);
   let hash = 0;
-  for (let next = from; next < length; next += 1) {
+  for (let next = from; next < end; next += 1) {
     hash = roll(hash, fold(units[next] ?? 0));
     const at = next - startLength + 1;
     if (isStart[hash] === 0 || at < from) continue;
@@ -154,13 +191,16 @@ function standsAt(word: string, units: Uint16Array, at: number, length: number):
   return true;
 }
 
-function replaced(index: Index, text: string, units: Uint16Array, by: string): string {
+/** With a pause after each piece. `units`: those of the text, and perhaps more. */
+function* replaced(index: Index, text: string, units: Uint16Array, by: string): Generator<undefined, string> {
   const parts: string[] = [];
   let kept = 0;
-  for (let found = find(index, units, text.length, 0); found !== null;) {
-    parts.push(text.slice(kept, found.at), by);
-    kept = found.end;
-    found = find(index, units, text.length, kept);
+  for (const found of finds(index, units.subarray(0, text.length))) {
+    if (found !== null) {
+      parts.push(text.slice(kept, found.at), by);
+      kept = found.end;
+    }
+    yield;
   }
   return kept === 0 ? text : [...parts, text.slice(kept)].join('');
 }

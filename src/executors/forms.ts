@@ -30,7 +30,7 @@ const secretNames = /key|secret|token|pass|pwd|credential/i;
 function credentialsIn(text: string): string[] | null {
   if (!text.startsWith('{') && !text.startsWith('[')) return null;
   const parsed = parseExactly(text);
-  if (parsed.status === 'malformed') return null;
+  if (parsed.status !== 'parsed') return null;
   const leaves = (value: Json, name: string): string[] => {
     if (typeof value === 'string') {
       const isSecret = secretNames.test(name) || value.length >= secretLength;

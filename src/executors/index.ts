@@ -3,14 +3,14 @@ import { cli } from './cli.js';
 import { mcp } from './mcp.js';
 import { closeStdioSessions } from './mcp-stdio.js';
 import { noop } from './noop.js';
-import { isObject, jsonTrouble, type Json, type JsonObject } from '../model/json.js';
+import { answerTrouble, isObject, type Json, type JsonObject } from '../model/json.js';
 import type { Room } from '../engine/room.js';
 import { callRoom } from '../engine/template.js';
 import { maskedText, type Mask } from './mask.js';
-import { abortedError, failure, isExecutorAborted } from './outcome.js';
+import { abortedError, failure, isExecutorAborted, unusableAnswer } from './outcome.js';
 import { processReferences, resolveConnectionReferences } from './references.js';
 import { rest } from './rest.js';
-import { makeTurns, type Turn } from './turns.js';
+import { makeTurns, WorkTooLong, type Turn } from '../model/give-way.js';
 import type { Built, Call, DriverContext, ExecutorResult, RunContext, Scopes } from './types.js';
 
 export { describeCall } from './describe.js';
@@ -52,10 +52,26 @@ export async function runCall(call: Call, context: RunContext): Promise<Executor
   const { mask, connection } = resolved;
   try {
     const result = await perform(call, { ...context, connection, told: mask });
-    return await maskResult(result, mask, makeTurns());
+    return await maskInTime(result, mask, context);
   } catch (error) {
     if (isExecutorAborted(error)) throw error;
     throw new Error(mask.text(error instanceof Error ? (error.stack ?? error.message) : String(error)));
+  }
+}
+
+/** How much work it may be to look through one answer, without what others do in between. */
+const mostLookedMs = 10_000;
+
+/** What took too long to look through is not handed on. */
+async function maskInTime(result: ExecutorResult, mask: Mask, context: RunContext): Promise<ExecutorResult> {
+  try {
+    return await maskResult(result, mask, makeTurns(mostLookedMs));
+  } catch (error) {
+    if (!(error instanceof WorkTooLong)) throw error;
+    const why = `its answer takes more than ${mostLookedMs} ms to look through: ask for less`;
+    if (result.status === 'succeeded') return unusableAnswer(context, `the target has answered, and ${why}`);
+    const { response: _response, ...rest } = result;
+    return { ...rest, message: mask.text(result.message) };
   }
 }
 
@@ -72,9 +88,9 @@ async function maskResult(result: ExecutorResult, mask: Mask, turn: Turn): Promi
     };
   }
   const { output, response, exact = [] } = result;
-  const beside = besideOutput(output, response);
   // What no walk could follow to its end is refused as it is, and nothing of it is kept.
-  if (jsonTrouble(output) !== null || jsonTrouble(beside) !== null) return result;
+  if (answerTrouble(output, response) !== null) return result;
+  const beside = besideOutput(output, response);
   const masked = await mask.json(output, turn);
   const others = await mask.json(beside, turn);
   // Where nothing of the output is masked, no name of it is.

@@ -3,7 +3,7 @@ import { truncate, truncateStart } from '../model/text.js';
 import { escapePointer } from './exact-json.js';
 import { makeFinder, type Finder } from './find.js';
 import { formsOf, partsOf } from './forms.js';
-import type { Turn } from './turns.js';
+import type { Turn } from '../model/give-way.js';
 
 // What was resolved for a call and comes back in its answer is not handed on: whoever reads the run's output may not
 // read the secrets of its connections.
@@ -129,14 +129,14 @@ async function maskJson(value: Json, finder: Finder, turn: Turn): Promise<Masked
   const each = async (text: string): Promise<string> => {
     if (text.length > shortText) await turn();
     if (text.length <= longText) return maskText(text, finder);
-    const masked = finder.replace(text, maskedText);
+    const masked = await finder.replaceIn(turn, text, maskedText);
     return (await finder.stands(masked, turn)) ? maskedText : masked;
   };
   return maskEach(value, each, turn);
 }
 
 /** A text of more characters is looked through in turns. */
-const longText = 16_384;
+const longText = 2_048;
 
 /** One of more takes long enough by itself. */
 const shortText = 1_000;

@@ -3,6 +3,7 @@ import { PassThrough, pipeline, Readable, Transform } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { giveWay, makeTurns } from '../model/give-way.js';
 import type { Connection } from '../model/policy-set.js';
 import type { ErrorClass } from '../model/errors.js';
 import { unpackStreams } from './body.js';
@@ -11,7 +12,6 @@ import { readableBody, readableEvents } from './mcp-message.js';
 import { codeOf, exchange, retryAfterMs, type Exchange } from './network.js';
 import type { Deadline } from './outcome.js';
 import { classOfStatus, leavesOutcomeOpen } from './rest.js';
-import { makeTurns } from './turns.js';
 import { asciiHeader } from './values.js';
 
 type HttpTransport = Extract<Extract<Connection, { kind: 'mcp' }>['transport'], { kind: 'http' }>;
@@ -199,21 +199,24 @@ function messages(type: string, unreadable: (message: string) => void, unanswere
   const held: string[] = [];
   let [lines, count] = [0, 0];
   let mayBeAnswered = false;
+  const refused = (why: string): Error => {
+    unreadable(why);
+    return new Error(why);
+  };
   // The SDK reads what it is given at once: it is given little, and others have their turn after it.
   const pushAll = async (to: Transform, text: string): Promise<undefined> => {
     const turn = makeTurns();
     for (const ended of events(text)) {
+      if (typeof ended !== 'string') throw refused(`an event of its answer cannot be read: ${ended.why}`);
       lines += 1;
       if (ended !== '') count += 1;
       if (lines > maxLines || count > maxMessages) {
-        const message = `its answer has over ${maxMessages} events or ${maxLines} lines`;
-        unreadable(message);
-        throw new Error(message);
+        throw refused(`its answer has over ${maxMessages} events or ${maxLines} lines`);
       }
       // A notification may have these words too: then the call waits until its deadline.
       mayBeAnswered ||= /"(result|error)"/.test(ended);
       if (ended !== '') to.push(ended);
-      if (ended !== '' && count % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (ended !== '' && count % 64 === 0) await giveWay();
       await turn();
     }
   };

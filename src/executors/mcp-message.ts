@@ -3,7 +3,7 @@ import { JSONRPCMessageSchema, McpError } from '@modelcontextprotocol/sdk/types.
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import type { Told } from './mask.js';
 import { maxBatch } from './mcp-limits.js';
-import { isMarked, markedJson, parseExactly, unmark, type ExactJson } from './exact-json.js';
+import { isMarked, markedJson, parseExactly, unmark, type ExactJson, type TooLarge } from './exact-json.js';
 
 // What an MCP server says, before the SDK reads it and after: numbers as they were written, and results that are none.
 
@@ -13,12 +13,16 @@ const notAResult = `not-a-result:${ours}`;
 /** In the data of an error that a server answered: the SDK's own have the same codes. */
 const saidByServer = `said-by-server:${ours}`;
 
+export type ReadableMessage =
+  { readonly status: 'readable'; readonly text: string } | { readonly status: 'no_message' } | TooLarge;
+
 /** A message's text for the SDK's own parser, which drops an answer that it does not know: nobody would hear of it. */
-export function readableMessage(text: string): string | null {
+export function readableMessage(text: string): ReadableMessage {
   const marked = markedJson(text);
-  if (marked === null) return null;
+  if (marked.status === 'malformed') return { status: 'no_message' };
+  if (marked.status === 'too_large') return marked;
   const readable = readableAnswer(marked.value);
-  return readable === marked.value ? marked.text : JSON.stringify(readable);
+  return { status: 'readable', text: readable === marked.value ? marked.text : JSON.stringify(readable) };
 }
 
 export type ReadableBody =
@@ -28,7 +32,8 @@ export type ReadableBody =
 /** The same for the whole body of an HTTP answer, which may be several messages: the SDK takes them all at once. */
 export function readableBody(text: string): ReadableBody {
   const marked = markedJson(text);
-  if (marked === null) return { status: 'unreadable', why: 'is not JSON' };
+  if (marked.status === 'malformed') return { status: 'unreadable', why: 'is not JSON' };
+  if (marked.status === 'too_large') return { status: 'unreadable', why: `cannot be read: ${marked.why}` };
   const { value } = marked;
   const messages = Array.isArray(value) ? (value as readonly Json[]) : [value];
   if (messages.length > maxBatch) return { status: 'unreadable', why: `has over ${maxBatch} messages` };
@@ -69,13 +74,13 @@ export function isServersWord(error: unknown): error is McpError {
 
 /**
  * The text of a stream of events, which comes in any pieces, as what each of its lines ends: an event or nothing. One that does not
- * end is none. A message may be spread over several `data:` lines, between two of its tokens, and only all of them are JSON.
+ * end is none. A message may be spread over several `data:` lines, between two of its tokens, and only all of them are JSON. An event that is too large is only said to be.
  */
-export function readableEvents(): (text: string) => Generator<string> {
+export function readableEvents(): (text: string) => Generator<string | TooLarge> {
   let event: string[] = [];
   let held: string[] = [];
   let endedInReturn = false;
-  const endLine = (last: string): string => {
+  const endLine = (last: string): string | TooLarge => {
     const line = held.join('') + last;
     held = [];
     if (line === '' && event.length === 0) return '';
@@ -83,7 +88,7 @@ export function readableEvents(): (text: string) => Generator<string> {
     if (line !== '') return '';
     const lines = readableEvent(event);
     event = [];
-    return lines.map((one) => `${one}\n`).join('');
+    return 'status' in lines ? lines : lines.map((one) => `${one}\n`).join('');
   };
   return function* (text) {
     if (text === '') return;
@@ -98,13 +103,14 @@ export function readableEvents(): (text: string) => Generator<string> {
 
 const dataLine = /^data(?::|$)/;
 
-function readableEvent(lines: readonly string[]): readonly string[] {
+function readableEvent(lines: readonly string[]): readonly string[] | TooLarge {
   const data = lines.flatMap((line) => (line.startsWith('data:') ? [line.slice('data:'.length)] : []));
   const text = data.join('\n');
   const readable = text.trim() === '' ? null : readableMessage(text);
-  if (readable === null) return lines;
+  if (readable?.status === 'too_large') return readable;
+  if (readable?.status !== 'readable') return lines;
   const others = lines.filter((line) => line !== '' && !dataLine.test(line));
-  return [...others, ...readable.split('\n').map((line) => `data: ${line}`), ''];
+  return [...others, ...readable.text.split('\n').map((line) => `data: ${line}`), ''];
 }
 
 export type ToolResult =
@@ -116,7 +122,8 @@ export type ToolResult =
       /** What it says in words. */
       readonly text: string;
     }
-  | { readonly status: 'malformed'; readonly why: string };
+  | { readonly status: 'malformed'; readonly why: string }
+  | TooLarge;
 
 const blockKinds: Readonly<Record<string, readonly (readonly [string, 'string' | 'object'])[]>> = {
   text: [['text', 'string']],
@@ -154,6 +161,7 @@ export function readToolResult(result: JsonObject, told: Told): ToolResult {
     return malformed('it has neither `content` nor `structuredContent`');
   const output = outputOf(blocks, structuredContent);
   if (output.status === 'malformed') return malformed(output.why);
+  if (output.status === 'too_large') return output;
   return { status: 'read', output: output.value, exact: output.exact, isError, text: textOf(blocks) };
 }
 
@@ -183,7 +191,7 @@ function outputOf(blocks: readonly Json[], structured: JsonObject | undefined): 
   if (isObject(only) && only['type'] === 'text') {
     const parsed = parseExactly(String(only['text']));
     // Text that is no JSON is content like any other.
-    if (parsed.status === 'parsed') return parsed;
+    if (parsed.status !== 'malformed') return parsed;
   }
   return unmark({ content: blocks });
 }

@@ -5,10 +5,10 @@ import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js
 import { serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
+import { makeTurns } from '../model/give-way.js';
 import { maxMessages, maxSessionBytes } from './mcp-limits.js';
 import { readableMessage } from './mcp-message.js';
 import { endGroup, signalGroup, startGroup } from './process-group.js';
-import { makeTurns } from './turns.js';
 
 // MCP over the standard streams of a process. Not the SDK's transport, whose parser has rounded every number of an answer
 // before anybody else sees it.
@@ -109,7 +109,8 @@ async function readAll(
         if (line.trim() === '') continue;
         written().messages += 1;
         if (written().messages > maxMessages) return `it wrote over ${maxMessages} messages for one call`;
-        deliver(transport, line);
+        const why = deliver(transport, line);
+        if (why !== null) return why;
       }
       held.push(chunk.subarray(from));
       size = isOpen() ? size + chunk.length - from : 0;
@@ -123,12 +124,15 @@ async function readAll(
   return null;
 }
 
-function deliver(transport: Transport, line: string): void {
-  const text = readableMessage(line);
-  const message = text === null ? null : JSONRPCMessageSchema.safeParse(JSON.parse(text));
+/** Says why the session cannot go on; null: it can. */
+function deliver(transport: Transport, line: string): string | null {
+  const read = readableMessage(line);
+  if (read.status === 'too_large') return `a message cannot be read: ${read.why}`;
+  const message = read.status === 'readable' ? JSONRPCMessageSchema.safeParse(JSON.parse(read.text)) : null;
   // Many servers write a line of their log to the standard output.
   if (message === null || !message.success) transport.onerror?.(new Error('a line is no message'));
   else transport.onmessage?.(message.data);
+  return null;
 }
 
 async function drained({ stdin }: ChildProcess): Promise<void> {

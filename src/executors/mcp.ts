@@ -210,6 +210,8 @@ function toResult(call: McpCall, said: JsonObject, context: DriverContext): Exec
   // It answered, so it may well have done it: not tried again, and not elsewhere.
   if (result.status === 'malformed')
     return unfitAnswer(context, `${who(call)} answered no tool result: ${result.why}`);
+  if (result.status === 'too_large')
+    return unusableAnswer(context, `${who(call)}: the result cannot be read: ${result.why}`);
   const { output, exact } = result;
   if (Buffer.byteLength(JSON.stringify(output)) > maxOutputBytes)
     return unusableAnswer(context, `${who(call)}: the result is over ${maxOutputBytes} bytes: ask for less`);

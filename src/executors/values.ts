@@ -1,7 +1,7 @@
 import type { Path, Template } from '../engine/plan.js';
 import { resolveTemplate, type NotResolved } from '../engine/template.js';
 import type { Json } from '../model/json.js';
-import { mostCallBytes } from '../model/limits.js';
+import { mostCallBytes, mostCallValues } from '../model/limits.js';
 import type { Room } from '../engine/room.js';
 import type { Built, Scopes } from './types.js';
 
@@ -12,7 +12,7 @@ export function unresolved(not: NotResolved, where: string): Unresolved {
   if (not.status === 'too_large')
     return {
       status: 'too_large',
-      message: `the call would take more than ${mostCallBytes} bytes, which are the most: ${where} does not fit; send less, or name fewer values in it`,
+      message: `the call would take more than ${mostCallBytes} bytes or ${mostCallValues} values, which are the most: ${where} does not fit; send less, or name fewer values in it`,
     };
   const { path } = not;
   return {

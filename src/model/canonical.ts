@@ -10,7 +10,13 @@ export function canonical(value: unknown): string {
     return String(value);
   }
   if (typeof value === 'string') return quoted(value);
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (Array.isArray(value)) {
+    // Not joined: each level would copy all that is in it.
+    let text = '';
+    for (let index = 0; index < value.length; index += 1)
+      text += `${index === 0 ? '' : ','}${canonical(value[index])}`;
+    return `[${text}]`;
+  }
   if (typeof value === 'object') {
     // Every digest passes here: no pairs, no callbacks.
     const object = value as Readonly<Record<string, unknown>>;

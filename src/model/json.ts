@@ -58,6 +58,39 @@ function leafTrouble(value: unknown): string | null {
   }
 }
 
+/**
+ * The same for what a call answered: its output, and the response that it mostly is a part of. What stands in both is
+ * looked through once.
+ */
+export function answerTrouble(output: Json, response: Json): string | null {
+  const isWithin = response === output || (isObject(response) && response['body'] === output);
+  return isWithin ? jsonTrouble(response) : (jsonTrouble(output) ?? jsonTrouble(response));
+}
+
+const [quote, backslash, comma] = [0x22, 0x5c, 0x2c];
+const [openBrace, openBracket] = [0x7b, 0x5b];
+
+/** How many values a JSON text holds at most, objects and lists included: commas and opening brackets that stand in no string. Whatever the text is. */
+export function countParts(text: string): number {
+  let count = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === quote) at = behindString(text, at) - 1;
+    else if (code === comma || code === openBrace || code === openBracket) count += 1;
+  }
+  return count;
+}
+
+/** Just behind the string that begins at `at` with its quote; the end of all where it does not end. */
+export function behindString(text: string, at: number): number {
+  for (let end = at + 1; end < text.length; end += 1) {
+    const code = text.charCodeAt(end);
+    if (code === backslash) end += 1;
+    else if (code === quote) return end + 1;
+  }
+  return text.length;
+}
+
 /** Bytes of a well-formed text in UTF-8. */
 export function utf8Length(text: string): number {
   let bytes = text.length;

@@ -6,6 +6,8 @@ export const mostValueBytes = 1024 * 1024;
 export const mostOpenBytes = 4 * 1024 * 1024;
 /** What the templates of one call make: path, query, headers, body, arguments. With its fallbacks, for an approver to see. */
 export const mostCallBytes = 2 * 1024 * 1024;
+/** The same in values, objects and lists included: as two requests may have. */
+export const mostCallValues = 100_000;
 /** A run's context: what its mappings have written. */
 export const mostContextBytes = 512 * 1024;
 /** What the deterministic chain of one decision makes and compares, so that it keeps no other run waiting. */

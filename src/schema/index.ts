@@ -173,7 +173,7 @@ interface Checks {
 }
 
 function validate({ check, explain, defaults }: Checks, given: JsonObject): SchemaCheck {
-  const copy = (): JsonObject => (defaults ? structuredClone(given) : given);
+  const copy = (): JsonObject => (defaults ? copyOf(given) : given);
   const value = copy();
   try {
     const checked = withWork(mostWork, () => check(value));
@@ -190,6 +190,11 @@ function validate({ check, explain, defaults }: Checks, given: JsonObject): Sche
     if (!(error instanceof RangeError)) throw error;
     return invalid('is nested too deeply for its schema');
   }
+}
+
+/** `structuredClone`, and every copy that is made name by name, takes ten times as long for objects of many names. */
+function copyOf(value: JsonObject): JsonObject {
+  return JSON.parse(JSON.stringify(value)) as JsonObject;
 }
 
 function invalid(message: string): SchemaCheck {

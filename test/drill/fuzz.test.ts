@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { makeRandom, makeRequest } from '../../drill/fuzz-requests.js';
+import { shapeRequest, shapes, shapeText } from '../../drill/fuzz-shapes.js';
 import { projectRoot } from '../support/paths.js';
 
 // A small size of `npm run drill:fuzz`. How long an event loop was blocked depends on what else the machine does, so that
@@ -27,4 +28,17 @@ it('the same seed makes the same requests', () => {
     makeRequest(makeRandom(seed), operations, known, ['agent', 'admin']);
   for (let seed = 0; seed < 200; seed += 1) assert.deepEqual(made(seed), made(seed));
   assert.notDeepEqual(made(1), made(2));
+});
+
+it('what takes long for its bytes is sent and answered in every shape, as JSON of a request’s size for the most part', () => {
+  const known = { runs: ['run_1'], approvals: [], digests: [], actions: [] };
+  const sent = new Set<string>();
+  for (let seed = 0; seed < 2_000; seed += 1) {
+    const { path, body } = shapeRequest(makeRandom(seed), known, ['agent']);
+    if (path.endsWith('/call')) sent.add(String(body));
+  }
+  assert.equal(sent.size, shapes.length, [...sent].join(' '));
+  const fitting = shapes.filter((shape) => Buffer.byteLength(shapeText(shape)) <= 1_048_576);
+  assert.ok(fitting.length >= shapes.length - 2, fitting.join(' '));
+  for (const shape of shapes) JSON.parse(shapeText(shape));
 });

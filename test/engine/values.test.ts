@@ -116,13 +116,29 @@ describe('a template', () => {
     for (const items of [many(x, 2), many(x, 1)])
       assert.equal(resolveTemplate({ kind: 'array', items }, big).status, 'resolved');
   });
-  it('is measured as the canonical JSON that it makes', () => {
+  it('is not made where it would hold more values than a call takes, however few bytes they are', () => {
+    const of = { arguments: { some: Array.from({ length: 40_000 }, () => 1) } };
+    const some = hole('arguments', ['some']);
+    const times = (count: number): Template => ({
+      kind: 'array',
+      items: Array(count).fill(some) as Template[],
+    });
+    assert.equal(resolveTemplate(times(2), of).status, 'resolved');
+    assert.deepEqual(resolveTemplate(times(3), of), { status: 'too_large' });
+    const more = { arguments: { some: Array.from({ length: 100_001 }, () => 1) } };
+    assert.deepEqual(resolveTemplate(times(1), more), { status: 'too_large' });
+  });
+  it('is measured as the canonical JSON that it makes, also where it names a value twice', () => {
     fc.assert(
       fc.property(json, (value) => {
         const bytes = Buffer.byteLength(JSON.stringify(value));
         const whole = hole('context', []);
         assert.equal(resolveTemplate(whole, { context: value }, roomOf(bytes)).status, 'resolved');
         assert.equal(resolveTemplate(whole, { context: value }, roomOf(bytes - 1)).status, 'too_large');
+        const twice: Template = { kind: 'array', items: [whole, whole] };
+        const all = 2 * bytes + 2;
+        assert.equal(resolveTemplate(twice, { context: value }, roomOf(all)).status, 'resolved');
+        assert.equal(resolveTemplate(twice, { context: value }, roomOf(all - 1)).status, 'too_large');
       }),
     );
   });

@@ -29,7 +29,7 @@ describe('a mebibyte', { timeout }, () => {
   for (const [name, text] of broken)
     test(`of ${name} is not JSON`, () => {
       assert.equal(parseExactly(text).status, 'malformed');
-      assert.equal(readableMessage(text), null);
+      assert.equal(readableMessage(text).status, 'no_message');
       const content = [{ type: 'text', text }];
       const read = readToolResult({ content }, makeMask([]));
       assert.ok(read.status === 'read');
