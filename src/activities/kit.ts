@@ -7,10 +7,15 @@ export { queuesIn, sha256 } from '../schema/kit.js';
 
 /**
  * The kit that a simulation decides with; with what the approver gets, since only here are there executors to say it,
- * and with the addresses that this process calls.
+ * with the addresses that this process calls, and with what callers hold now.
  */
-export function makeKit(policySet: PolicySet, environment: string, people: FlowPeople): Kit {
-  return makeKitWith(policySet, environment, people, { show, variables: process.env });
+export function makeKit(
+  policySet: PolicySet,
+  environment: string,
+  people: FlowPeople,
+  rightsNow: Kit['rightsNow'],
+): Kit {
+  return makeKitWith(policySet, environment, people, { show, variables: process.env, rightsNow });
 }
 
 /** The connection that the kit's digest names: what a call uses. */

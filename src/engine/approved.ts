@@ -3,7 +3,7 @@ import type { ApprovalState } from './state.js';
 import { bindingDigest, connectionsDigest } from './action.js';
 import { change, transitionOf } from './approvals.js';
 import { stricterThanApproved } from './covers.js';
-import { actingPrincipal, actionFact, actorOf, derivedId, project, record, type Draft } from './draft.js';
+import { actingNow, actingPrincipal, actionFact, actorOf, derivedId, project, record, type Draft } from './draft.js';
 import { isEnding, isOver } from './ending.js';
 import { perform, remain } from './flow.js';
 import { boundRules, gatesFor } from './gates.js';
@@ -95,7 +95,7 @@ function recheck(draft: Draft, transition: Transition, approval: ApprovalState):
     return mismatch('what would run is not what was approved');
   if (!allApproved(approval, draft.kit))
     return mismatch('somebody who approved it no longer decides where it waited: ask again');
-  const at = guardContext(draft.run, actingPrincipal(action), action.arguments);
+  const at = guardContext(draft.run, actingNow(draft.kit, action), action.arguments);
   const changed = changedSince(draft, transition, approval, at);
   if (changed !== null) return mismatch(changed);
   for (const [index, guard] of transition.guards.entries()) {

@@ -3,7 +3,7 @@ import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Transition } from './plan.js';
 import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
-import { actingPrincipal, actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
+import { actingNow, actingPrincipal, actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
 import { evaluateGuard, possible } from './guards.js';
 import { blockedBy, findState, guardContext } from './links.js';
 import { boundRules, gatesFor } from './gates.js';
@@ -223,7 +223,7 @@ export function complete(draft: Draft, transition: Transition, action: Action): 
 }
 
 function branchTarget(draft: Draft, transition: Transition, action: Action): string {
-  const at = guardContext(draft.run, actingPrincipal(action), action.arguments);
+  const at = guardContext(draft.run, actingNow(draft.kit, action), action.arguments);
   for (const [index, branch] of transition.branches.entries()) {
     const { verdict, reason } = evaluateGuard(branch.when, at);
     if (verdict !== 'pass') continue;

@@ -23,10 +23,11 @@ export interface FlowPeople {
   readonly promoter: string | null;
 }
 
-/** What only the service has: how a card is made, and what `env://` addresses of connections stand for. */
+/** What only the service has: how a card is made, what `env://` addresses of connections stand for, who holds what now. */
 export interface ServiceParts {
   readonly show: Kit['show'];
   readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly rightsNow: Kit['rightsNow'];
 }
 
 /** The engine's hands for one environment, in the service and in a simulation: hashing, JSON Schema, queues, floors, time. */
@@ -34,7 +35,7 @@ export function makeKit(
   policySet: PolicySet,
   environment: string,
   people: FlowPeople,
-  { show, variables }: ServiceParts = { show: showOnPaper, variables: {} },
+  { show, variables, rightsNow }: ServiceParts = onPaper,
 ): Kit {
   const entry = policySet.environments.find((one) => one.name === environment);
   return {
@@ -59,9 +60,13 @@ export function makeKit(
       const found = resolveConnection(policySet, name, environment);
       return found === null ? null : sha256(canonical(withAddress(found, variables) as unknown as Json));
     },
+    rightsNow,
     show,
   };
 }
+
+/** On paper everybody keeps what it had. */
+export const asAsked: Kit['rightsNow'] = (asked) => asked;
 
 /** Of a run on paper nobody reads a card; its digest still tells one request from another. */
 const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }) => ({
@@ -69,6 +74,8 @@ const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }
   consequence: target,
   preview: { arguments: args, denied: denied?.count ?? 0 },
 });
+
+const onPaper: ServiceParts = { show: showOnPaper, variables: {}, rightsNow: asAsked };
 
 /**
  * Who decides in a queue, as far as policies say; where they declare none, and never declared this one, it is a label and
