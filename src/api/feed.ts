@@ -51,6 +51,7 @@ const mostLongPolls = 1_000;
 const mostLongPollsAtRun = 20;
 /** Those that are behind read the log from the store: so many at once, and of one principal one after the other. */
 const catchUpsAtOnce = 2;
+const catchUpsOfOne = 1;
 
 /** `countersign_run` is sent by each step of a run, `countersign_feed` when records got their index. */
 export async function makeFeed({ pool, listen }: FeedDeps): Promise<Feed> {
@@ -87,7 +88,7 @@ function makeCatchUps(): <T>(principal: string, act: () => Promise<T>) => Promis
   const all = makeTurns(catchUpsAtOnce);
   const each = new Map<string, { readonly turns: Turns; users: number }>();
   return async (principal, act) => {
-    const own = each.get(principal) ?? { turns: makeTurns(1), users: 0 };
+    const own = each.get(principal) ?? { turns: makeTurns(catchUpsOfOne), users: 0 };
     each.set(principal, own);
     own.users += 1;
     try {
