@@ -3,13 +3,14 @@ import type { ApprovalState } from './state.js';
 import { bindingDigest, connectionsDigest } from './action.js';
 import { change, transitionOf } from './approvals.js';
 import { stricterThanApproved } from './covers.js';
-import { actingNow, actingPrincipal, actionFact, actorOf, derivedId, project, record, type Draft } from './draft.js';
+import { actingPrincipal, actionFact, actorOf, derivedId, project, record, type Draft } from './draft.js';
 import { isEnding, isOver } from './ending.js';
 import { perform, remain } from './flow.js';
 import { boundRules, gatesFor } from './gates.js';
 import { evaluateGuard, type GuardContext } from './guards.js';
 import { guardContext } from './links.js';
 import { allApproved, approversOf } from './quorum.js';
+import { actingNow } from './rights.js';
 import { changedReads, readsOf, readsProblem } from './reads.js';
 import { contextProblem } from './written.js';
 

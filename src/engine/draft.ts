@@ -83,12 +83,6 @@ export function actingPrincipal({ byRuntime, requester }: Action): Principal | n
   return byRuntime === true ? null : requester;
 }
 
-/** In whose name a step is judged, with what it holds now; null: the runtime, which takes it by itself. */
-export function actingNow(kit: Pick<Kit, 'rightsNow'>, action: Action): Principal | null {
-  const asked = actingPrincipal(action);
-  return asked === null ? null : kit.rightsNow(asked, action.requestedAt);
-}
-
 type FactFields = Omit<Fact, 'key' | 'type' | 'time' | 'data' | 'actor'> & {
   readonly actor?: RecordActor;
   readonly data?: { readonly [key: string]: Json };

@@ -3,7 +3,7 @@ import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Transition } from './plan.js';
 import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
-import { actingNow, actingPrincipal, actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
+import { actingPrincipal, actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
 import { evaluateGuard, possible } from './guards.js';
 import { blockedBy, findState, guardContext } from './links.js';
 import { boundRules, gatesFor } from './gates.js';
@@ -14,6 +14,7 @@ import { consume } from './approved.js';
 import { chainStep } from './chain.js';
 import { isEnding, noteLateCancel } from './ending.js';
 import { whyNotEntered } from './entry.js';
+import { actingNow } from './rights.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
 import { contextProblem, nothingCalled, write } from './written.js';
 
@@ -70,7 +71,7 @@ export function remain(draft: Draft): void {
 /** The run waits for a caller or a decision; where nobody could come, for an operator. */
 function waitForSomebody(draft: Draft, transitions: readonly Transition[]): void {
   const decided = draft.run.approvals.every((one) => !isOpen(one.status) && !one.queued);
-  if (!decided || transitions.some((one) => couldBeTaken(draft, one))) return settle(draft);
+  if (!decided || transitions.some((one) => whyNobody(draft, one) === null)) return settle(draft);
   stick(draft, { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, transitions) }, { kind: 'chain' });
 }
 
@@ -84,10 +85,6 @@ function terminalStatus(
 
 export function isOpen(status: string): boolean {
   return status === 'open' || status === 'escalated';
-}
-
-function couldBeTaken(draft: Draft, transition: Transition): boolean {
-  return whyNobody(draft, transition) === null;
 }
 
 /** Why no principal could take it, whatever the arguments; null: somebody could. */

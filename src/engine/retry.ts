@@ -2,10 +2,11 @@ import type { Message } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import type { Action, Refusal } from './state.js';
-import { actingNow, actorOf, record, type Draft } from './draft.js';
+import { actorOf, record, type Draft } from './draft.js';
 import { afterEnter, enter, take } from './flow.js';
 import { findState } from './links.js';
 import { afterwards } from './outcome.js';
+import { actingNow } from './rights.js';
 import { begin } from './start.js';
 import { policyRefusal } from './submit.js';
 

@@ -1,10 +1,17 @@
+import type { Principal } from '../model/principal.js';
 import type { Guard, Plan, Transition } from './plan.js';
 import type { Action, GuardReport, Kit, RunState } from './state.js';
-import { actingNow } from './draft.js';
+import { actingPrincipal } from './draft.js';
 import { evaluateGuard, isTooLarge } from './guards.js';
 import { guardContext } from './links.js';
 
 // What a caller held when it asked may be gone when it is executed: its key revoked, its role taken away.
+
+/** In whose name a step is judged, with what it holds now; null: the runtime, which takes it by itself. */
+export function actingNow(kit: Pick<Kit, 'rightsNow'>, action: Action): Principal | null {
+  const asked = actingPrincipal(action);
+  return asked === null ? null : kit.rightsNow(asked, action.requestedAt);
+}
 
 /** The first guard that does not pass for what is about to be executed; null: each passes. */
 export function guardRefusing(
