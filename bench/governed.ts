@@ -9,7 +9,7 @@ import { makePool } from '../src/db/index.js';
 import { newId } from '../src/model/ids.js';
 import type { Principal } from '../src/model/principal.js';
 import { getApproval } from '../src/store/approvals.js';
-import { getFlow } from '../src/store/flows.js';
+import { resolveVersion } from '../src/store/flows.js';
 import { projectRoot } from '../test/support/paths.js';
 import type { Stack } from '../test/support/stack.js';
 
@@ -69,7 +69,7 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
     now: () => new Date(),
   };
   const client = await makeClient(deps);
-  const [flow] = await getFlow(pool, 'bench');
+  const flow = await resolveVersion(pool, 'bench', {});
   assert.ok(flow, 'the flow `bench` is published');
   const startRequest = (): StartRequest => ({
     ...{ run: newId('run'), flow: flow.name, flowVersion: flow.version, planHash: flow.planHash },

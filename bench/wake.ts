@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { getFlow } from '../src/store/flows.js';
+import { resolveVersion } from '../src/store/flows.js';
 import { getRun } from '../src/store/runs.js';
 import { until } from '../test/support/flows.js';
 import { startStack, type Stack } from '../test/support/stack.js';
@@ -34,7 +34,7 @@ interface Open {
 }
 
 async function open({ client, deps, ...governed }: Governed): Promise<Open> {
-  const [flow] = await getFlow(deps.pool, 'steps');
+  const flow = await resolveVersion(deps.pool, 'steps', {});
   assert.ok(flow, 'the flow `steps` is published');
   const { name, version, planHash } = flow;
   const request = { ...governed.startRequest(), flow: name, flowVersion: version, planHash };

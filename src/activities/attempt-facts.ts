@@ -1,4 +1,4 @@
-import type { Executing } from '../engine/state.js';
+import type { Executing, GuardReport } from '../engine/state.js';
 import type { JsonObject } from '../model/json.js';
 import type { Fact } from '../model/records.js';
 import type { RunScope } from '../audit/index.js';
@@ -67,6 +67,18 @@ export function attemptFact(
     attempt,
     data,
   };
+}
+
+/** A guard that passed when its transition was asked for, and refuses its effect. */
+export function guardFact(
+  executing: Executing,
+  attempt: number,
+  time: string,
+  { index, kind, verdict, reason }: GuardReport,
+): Fact {
+  const data = { index, kind, verdict, reason };
+  const fact = attemptFact(executing, attempt, 'guard.evaluated', time, data);
+  return { ...fact, policy: { rule: `guards/${index}`, verdict, reason } };
 }
 
 export function scopeOf(row: RunRow): RunScope {

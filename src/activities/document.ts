@@ -65,7 +65,7 @@ interface HoldsActions<A> {
   readonly stuckOn: { readonly kind: string; readonly action?: A } | null;
 }
 
-function actionsIn<A>({ approvals, executing, stuckOn }: HoldsActions<A>): A[] {
+export function actionsIn<A>({ approvals, executing, stuckOn }: HoldsActions<A>): A[] {
   return [
     ...approvals.map((approval) => approval.action),
     ...(executing === null ? [] : [executing.action]),

@@ -1,7 +1,8 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { hasEffect } from '../engine/effects.js';
-import type { Executing, Outcome, RunState } from '../engine/state.js';
+import type { Executing, Kit, Outcome, RunState } from '../engine/state.js';
 import type { ExecutorResult } from '../executors/types.js';
+import type { PolicySet } from '../model/policy-set.js';
 import { appendRun } from '../audit/index.js';
 import { storeTime, withTransaction, type Tx } from '../db/index.js';
 import {
@@ -14,16 +15,17 @@ import {
 import { findStep, lockRun, type RunRow } from '../store/runs.js';
 import { isCalledOff, judgeFailure, nextAttempt, ruleOn, type NextAttempt } from './attempts.js';
 import { abandon, unknownEnd } from './abandoned.js';
-import { answerData, attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
+import { answerData, attemptFact, guardFact, retryFact, scopeOf, startData } from './attempt-facts.js';
 import { perform, targetOf, type Target } from './call.js';
 import type { ActivityDeps } from './deps.js';
 import { isAsWritten, loadRun, type LoadedRun } from './document.js';
-import { grantProblem } from './grants.js';
+import { grantProblem, type GrantProblem } from './grants.js';
 import { keepable } from './keepable.js';
 import { makeKit } from './kit.js';
 import { aloneHere, leaseAttempt, leaseMs, otherUnderWay } from './leases.js';
 import type { StoredStep } from './persist.js';
 import { persistently, type Surroundings } from './persistently.js';
+import { presentRights } from './rights.js';
 import { settle } from './settle.js';
 import type { ExecuteInput, Stepped } from './types.js';
 
@@ -114,7 +116,7 @@ async function begin(
   const next = nextAttempt(executing, attempts);
   if (next.kind === 'unknown') return lost(deps, tx, held, next, startedAt);
   const policySet = await deps.policySet(tx);
-  const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
+  const kit = await kitOf(deps, tx, held, policySet);
   const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts);
   if (refused !== null) return denied(deps, tx, held, next, refused, startedAt);
   await leaseAttempt(tx, executing, next, { owner, startedAt });
@@ -125,6 +127,13 @@ async function begin(
   }
   const target = targetOf(policySet, next.executor, row.environment);
   return { kind: 'begun', ...held, next, target, startedAt, owner };
+}
+
+async function kitOf(deps: ActivityDeps, tx: Tx, { row, loaded }: Held, policySet: PolicySet): Promise<Kit> {
+  const plan = await deps.plan(tx, row.planHash);
+  if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
+  const rights = await presentRights(tx, policySet, plan, loaded.state);
+  return makeKit(policySet, row.environment, await deps.people(tx, row), rights);
 }
 
 /** Nothing is built on a document that somebody has changed: the next step makes its run stuck. */
@@ -155,7 +164,7 @@ async function denied(
   tx: Tx,
   { row, loaded, executing }: Held,
   next: Begun['next'],
-  message: string,
+  { code, message, guard }: GrantProblem,
   time: string,
 ): Promise<Settled> {
   const { attempt } = next;
@@ -163,12 +172,14 @@ async function denied(
   const judged = judgeFailure(refusal, await isInDoubt(tx, executing, next), 'final');
   if (next.resumed)
     await finishAttempt(tx, { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time });
-  const code = 'DIGEST_MISMATCH';
   const judgedOutcome = outcomeOf(judged, attempt);
   const outcome = judgedOutcome.status === 'unknown' ? judgedOutcome : ({ ...judgedOutcome, code } as const);
   const type = outcome.status === 'unknown' ? 'executor.unknown' : 'executor.failed';
-  const fact = attemptFact(executing, attempt, type, time, { code, message: judged.message });
-  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
+  const facts = [
+    ...(guard === null ? [] : [guardFact(executing, attempt, time, guard)]),
+    attemptFact(executing, attempt, type, time, { code, message: judged.message }),
+  ];
+  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
 }
 
 function outcomeOf(

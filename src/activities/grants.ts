@@ -6,23 +6,30 @@ import {
   changedReads,
   connectionChanged,
   connectionsDigest,
+  guardRefusing,
   missingUnderFloors,
   readsOf,
   readsProblem,
   shownDigest,
 } from '../engine/index.js';
 import type { OnEnter, Plan, Transition } from '../engine/plan.js';
-import type { ApprovalState, Executing, Kit, RunState } from '../engine/state.js';
+import type { ApprovalState, Executing, GuardReport, Kit, RunState } from '../engine/state.js';
 import { approvedDigests } from '../audit/index.js';
 import type { Tx } from '../db/index.js';
 import { consumeGrant, type AttemptRow } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
 import type { ActivityDeps } from './deps.js';
 
+export interface GrantProblem {
+  readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED';
+  readonly message: string;
+  readonly guard: GuardReport | null;
+}
+
 /**
  * Why an effect may not begin; null: it may. What would run is compared with the run's plan, its digest is computed
- * again, and its grant is used up by the first attempt. Who approved it, and the floors, are asked again for as long as
- * nothing of it can have happened. `kit` is made of the policies that the call will use.
+ * again, and its grant is used up by the first attempt. Who approved it, the guards and the floors are asked again for as
+ * long as nothing of it can have happened. `kit` is made of the policies that the call will use.
  */
 export async function grantProblem(
   deps: ActivityDeps,
@@ -31,7 +38,22 @@ export async function grantProblem(
   run: RunState,
   executing: Executing,
   attempts: readonly AttemptRow[],
-): Promise<string | null> {
+): Promise<GrantProblem | null> {
+  const found = await findProblem(deps, tx, kit, run, executing, attempts);
+  if (found === null) return null;
+  if (typeof found === 'string') return { code: 'DIGEST_MISMATCH', message: found, guard: null };
+  const message = `guard ${found.index} (${found.kind}) no longer passes: ${found.reason}`;
+  return { code: 'GUARD_REJECTED', message, guard: found };
+}
+
+async function findProblem(
+  deps: ActivityDeps,
+  tx: Tx,
+  kit: Kit,
+  run: RunState,
+  executing: Executing,
+  attempts: readonly AttemptRow[],
+): Promise<string | GuardReport | null> {
   const { action } = executing;
   const approval = run.approvals.find((one) => one.id === action.approval);
   if (action.approval !== null && approval === undefined)
@@ -47,6 +69,8 @@ export async function grantProblem(
   const changed = approval === undefined ? null : await changedSince(tx, kit, run, executing, approval);
   if (changed !== null) return changed;
   if (attempts.some((one) => one.outcome === null || one.effectPossible)) return null;
+  const refusing = 'guards' in planned ? guardRefusing(kit, run, planned, action) : null;
+  if (refusing !== null) return refusing;
   if (approval !== undefined && !allApproved(approval, kit))
     return 'somebody who approved it no longer decides where it waited';
   const missing = missingUnderFloors({ ...planned, tier: planned.tier ?? null }, approval, kit);

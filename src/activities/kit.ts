@@ -9,12 +9,18 @@ export { queuesIn, sha256 } from '../schema/kit.js';
 
 /**
  * The kit that a simulation decides with; with what the approver gets, since only here are there executors to say it,
- * and with the addresses that this process calls and the programs that it starts.
+ * with the addresses that this process calls and the programs that it starts, and with what callers hold now.
  */
-export function makeKit(policySet: PolicySet, environment: string, people: FlowPeople): Kit {
+export function makeKit(
+  policySet: PolicySet,
+  environment: string,
+  people: FlowPeople,
+  rightsNow: Kit['rightsNow'],
+): Kit {
   return makeKitWith(policySet, environment, people, {
     show,
     standsFor: (connection, baseDirectory) => usedHere(connection, baseDirectory) as unknown as Json,
+    rightsNow,
   });
 }
 

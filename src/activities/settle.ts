@@ -7,6 +7,7 @@ import type { ActivityDeps } from './deps.js';
 import type { LoadedRun } from './document.js';
 import { makeKit } from './kit.js';
 import { persist } from './persist.js';
+import { presentRights } from './rights.js';
 import type { Stepped } from './types.js';
 
 /** The outcome's own step: the engine says what it means, and one transaction makes all of it durable. */
@@ -23,7 +24,8 @@ export async function settle(
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
   const time = await storeTime(tx);
   const policySet = await deps.policySet(tx);
-  const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
+  const rights = await presentRights(tx, policySet, plan, loaded.state);
+  const kit = makeKit(policySet, row.environment, await deps.people(tx, row), rights);
   const rev = row.rev + 1;
   const course = beginCourse(
     { plan, kit, time, onInternalError: deps.onInternalError },

@@ -24,6 +24,7 @@ import {
 } from './giving-up.js';
 import { makeKit } from './kit.js';
 import { persist } from './persist.js';
+import { presentRights } from './rights.js';
 import { again, fingerprintOf, unchanged } from './stored-step.js';
 import type { StepInput, StepResult } from './types.js';
 
@@ -94,9 +95,10 @@ async function groundOf(
 ): Promise<Ground> {
   const plan = await deps.plan(tx, row.planHash);
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
-  const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
   const time = await storeTime(tx);
   const loaded = await loadRun(deps, tx, row);
+  const rights = await presentRights(tx, policySet, plan, loaded?.state ?? null);
+  const kit = makeKit(policySet, row.environment, await deps.people(tx, row), rights);
   return { row, plan, policySet, kit, time, loaded, first: loaded ?? firstState({ row, plan, time }, start) };
 }
 

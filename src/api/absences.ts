@@ -4,9 +4,9 @@ import * as inbox from '../model/api-inbox-answers.js';
 import type { JsonObject } from '../model/json.js';
 import type { Tx } from '../db/index.js';
 import { deleteAbsence, getAbsence, putAbsence, type AbsenceRow } from '../store/absences.js';
+import { storable } from '../store/instant.js';
 import { actorOf, answer, jsonBody, principalOf, route, type Call, type Reply, type Route } from './call.js';
 import { refusedDelegate } from './claims.js';
-import { storable } from './inbox.js';
 import { knownPerson } from './people.js';
 import { invalid, notFound, problem, type Problem } from './problem.js';
 

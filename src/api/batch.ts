@@ -23,7 +23,7 @@ export const batchRoutes: readonly Route[] = [
     path: '/v1/approvals/batch',
     tag: 'Approvals',
     summary:
-      'Decide up to 100 approvals: a dry run first, whose `token` the real call names. `mode: all` decides nothing unless each would be taken',
+      'Decide up to 100 approvals: a dry run first, whose `token` the real call names. `mode: all` decides nothing unless each would be taken, and stops at the first that is refused after all',
     idempotent: true,
     params: z.object({}),
     query: api.noQuery,
@@ -144,30 +144,76 @@ function refuseAll(call: Call, checked: readonly Checked[]): Problem {
   );
 }
 
+/** How far a batch has come. */
+interface Making {
+  /** Nothing is decided any more once one is refused. */
+  readonly isAll: boolean;
+  readonly until: number;
+  hasRefused: boolean;
+  /** The credential is not valid any more, so that it decides nothing more; and how often that was found after the first time. */
+  denied: { readonly why: Problem; again: number } | null;
+}
+
 async function make(call: Call, batch: Batch, checked: readonly Checked[]): Promise<Reply> {
   const byRun = new Map<string, Checked[]>();
   for (const one of checked) {
     const run = one.found?.row.run ?? one.item.approval;
     byRun.set(run, [...(byRun.get(run) ?? []), one]);
   }
-  const results = new Map<Checked, Fields>();
+  const isAll = batch.mode === 'all';
   const until = call.deps.now().getTime() + mostMs;
-  await inLanes([...byRun.values()], lanes, async (ofRun) => {
-    let silent: Reply | null = null;
-    for (const one of ofRun) {
-      const leftMs: number = silent === null ? until - call.deps.now().getTime() : 0;
-      const reply: Reply = (await untried(one, silent)) ?? (await makeOne(one, Math.min(itemMs, leftMs)));
-      if (isSilent(reply)) silent = reply;
-      results.set(one, resultOf(call, one, reply));
-    }
-  });
+  const making: Making = { isAll, until, hasRefused: false, denied: null };
+  const results = new Map<Checked, Fields>();
+  await inLanes([...byRun.values()], isAll ? 1 : lanes, (ofRun) => makeOf(call, ofRun, making, results));
+  noteDenied(call, making);
   const told = checked.map((one) => results.get(one) ?? shown(one));
-  return answer(200, {
-    dryRun: false,
-    mode: batch.mode,
-    ok: told.every((one) => one['status'] !== 'refused'),
-    results: told,
-  });
+  const isNone = told.every(({ status }) => status === 'refused' || status === 'not_made');
+  if (isAll && making.hasRefused && isNone) return noneMade(told);
+  const ok = told.every(({ status }) => status === 'applied' || status === 'accepted');
+  return answer(200, { dryRun: false, mode: batch.mode, ok, results: told });
+}
+
+/** The decisions of one run, one after the other. */
+async function makeOf(
+  call: Call,
+  ofRun: readonly Checked[],
+  making: Making,
+  results: Map<Checked, Fields>,
+): Promise<void> {
+  let silent: Reply | null = null;
+  for (const one of ofRun) {
+    if (making.isAll && making.hasRefused) {
+      results.set(one, {
+        ...shown(one),
+        status: 'not_made',
+        detail: 'another of this batch was refused before its turn',
+      });
+      continue;
+    }
+    const leftMs: number = silent === null ? making.until - call.deps.now().getTime() : 0;
+    const waitMs = Math.min(itemMs, leftMs);
+    const reply: Reply = (await untried(one, silent)) ?? (await makeOne(one, making, waitMs));
+    if (isSilent(reply)) silent = reply;
+    if (reply.kind === 'problem') making.hasRefused = true;
+    results.set(one, resultOf(call, one, reply, making));
+  }
+}
+
+function noneMade(results: readonly Fields[]): Problem {
+  const first = results.find(({ status }) => status === 'refused');
+  return problem(
+    'BATCH_REFUSED',
+    `the decision about \`${String(first?.['approval'])}\` was refused (${String(first?.['code'])}), so none was made: see \`results\`, and begin with a dry run again`,
+    { results: [...results] },
+  );
+}
+
+/** The first time is on record as it came; those after it by their count. */
+function noteDenied(call: Call, { denied }: Making): void {
+  if (denied === null || denied.again === 0) return;
+  const first = call.facts.find(({ type }) => type === 'authn.failed');
+  if (first === undefined) return;
+  call.facts.push({ ...first, data: { ...first.data, count: denied.again } });
 }
 
 /** A run that has not answered one decision, or could not be asked, is not waited for again. */
@@ -185,17 +231,23 @@ async function untried({ call, refused }: Checked, silent: Reply | null): Promis
  * What was refused in advance is not asked of the run; all else is decided as a single decision is, by who the credential
  * names when its turn has come.
  */
-async function makeOne({ call, item, refused }: Checked, waitMs: number): Promise<Reply> {
+async function makeOne({ call, item, refused }: Checked, making: Making, waitMs: number): Promise<Reply> {
   return (
     refused ??
+    making.denied?.why ??
     (await authenticate(call)) ??
     (await decide(call, item.approval, item, 'batch', Math.max(waitMs, 1)))
   );
 }
 
-function resultOf(call: Call, one: Checked, reply: Reply): Fields {
+function resultOf(call: Call, one: Checked, reply: Reply, making: Making): Fields {
   if (reply.kind === 'problem') {
-    leave(call, one, reply);
+    if (reply.code !== 'UNAUTHENTICATED') leave(call, one, reply);
+    else if (making.denied !== null) making.denied.again += 1;
+    else {
+      making.denied = { why: reply, again: 0 };
+      leave(call, one, reply);
+    }
     return refusedItem(one, reply);
   }
   return { ...shown(one), status: reply.kind === 'answer' && reply.status === 202 ? 'accepted' : 'applied' };

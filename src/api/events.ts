@@ -91,7 +91,7 @@ function stream(call: Call, query: Query, from: number, response: ServerResponse
   const { feed } = call.deps;
   const gone = new AbortController();
   const reader = { principal: principalOf(call), at: call.deps.now().getTime() };
-  const follower = feed.follow(from);
+  const follower = feed.follow(from, principalOf(call).id);
   const end = (): void => void response.end();
   feed.closing.addEventListener('abort', end);
   const beat = setInterval(() => void heartbeat(call, reader, response), heartbeatMs);

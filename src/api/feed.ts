@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readRecords, sequence, type AuditItem } from '../audit/index.js';
 import type { Pool } from '../db/index.js';
-import { makeSeats, makeTurns, type Seats, type Turns } from './seats.js';
+import { makeSeats, makeShared, makeTurns, type Seats, type Shared, type Turns } from './seats.js';
 import { makeSights, type Sights } from './sight.js';
 
 /** The log as it grows, read once for all who follow it. */
@@ -10,13 +10,17 @@ export interface Feed {
   /** The log's size now. */
   size(): Promise<number>;
   /** What comes after `index`, for one who reads it piece by piece. */
-  follow(index: number): Follower;
+  follow(index: number, principal: string): Follower;
   /** Who sees what of it. */
   readonly sights: Sights;
   /** Questions of streams to the store take turns, so that they never take the connections of requests. */
   readonly turns: Turns;
   readonly streams: Seats;
   readonly longPolls: Seats;
+  /** Of one principal at one run. */
+  readonly longPollsOfRun: Seats;
+  /** What several long polls look for is looked for once. */
+  readonly looks: Shared;
   /** Aborted when the process stops: who reads is to be let go. */
   readonly closing: AbortSignal;
   close(): Promise<void>;
@@ -44,6 +48,10 @@ const mostStreamsOfOne = 20;
 const mostStreams = 500;
 const mostLongPollsOfOne = 100;
 const mostLongPolls = 1_000;
+const mostLongPollsAtRun = 20;
+/** Those that are behind read the log from the store: so many at once, and of one principal one after the other. */
+const catchUpsAtOnce = 2;
+const catchUpsOfOne = 1;
 
 /** `countersign_run` is sent by each step of a run, `countersign_feed` when records got their index. */
 export async function makeFeed({ pool, listen }: FeedDeps): Promise<Feed> {
@@ -52,23 +60,43 @@ export async function makeFeed({ pool, listen }: FeedDeps): Promise<Feed> {
   setMaxListeners(0, closing.signal);
   const turns = makeTurns(turnsAtOnce);
   const sights = makeSights({ pool, turns });
+  const catchUps = makeCatchUps();
   const tail = makeTail(pool, sights.changed, sights.forget);
   const listener = await listen(['countersign_run', 'countersign_feed'], tail.wake);
   const timer = setInterval(tail.wake, tickMs);
   timer.unref();
   return {
     size: () => sequence(pool),
-    follow: (index) => follow(pool, turns, tail, index),
+    follow: (index, principal) => follow(pool, (act) => catchUps(principal, act), tail, index),
     sights,
     turns,
     streams: makeSeats({ each: mostStreamsOfOne, all: mostStreams }),
     longPolls: makeSeats({ each: mostLongPollsOfOne, all: mostLongPolls }),
+    longPollsOfRun: makeSeats({ each: mostLongPollsAtRun, all: mostLongPolls }),
+    looks: makeShared(),
     closing: closing.signal,
     close: async () => {
       closing.abort();
       clearInterval(timer);
       await listener.close();
     },
+  };
+}
+
+/** Whoever reads the log from its beginning, on as many streams as it may, takes the place of one reader. */
+function makeCatchUps(): <T>(principal: string, act: () => Promise<T>) => Promise<T> {
+  const all = makeTurns(catchUpsAtOnce);
+  const each = new Map<string, { readonly turns: Turns; users: number }>();
+  return async (principal, act) => {
+    const own = each.get(principal) ?? { turns: makeTurns(catchUpsOfOne), users: 0 };
+    each.set(principal, own);
+    own.users += 1;
+    try {
+      return await own.turns(() => all(act));
+    } finally {
+      own.users -= 1;
+      if (own.users === 0) each.delete(principal);
+    }
   };
 }
 

@@ -4,10 +4,11 @@ import * as answers from '../model/api-answers.js';
 import type { JsonObject } from '../model/json.js';
 import type { FlowCheck, Finding } from '../policy/index.js';
 import {
-  getFlow,
+  describeFlow,
   getFlowVersion,
   getWithdrawal,
   listFlows,
+  listVersions,
   withdrawFlow,
   type FlowVersionRow,
   type Withdrawal,
@@ -209,9 +210,9 @@ function refuseText(code: 'MALFORMED' | 'UNREADABLE' | 'TOO_LARGE', message: str
 
 /** `versions` come newest first; who owns it and what it does is what the newest says. */
 async function readFlow(call: Call, name: string): Promise<Reply> {
-  const rows = await getFlow(call.deps.pool, name);
-  const newest = rows[0];
-  if (newest === undefined) return notFound('flow', name);
+  const { pool } = call.deps;
+  const [newest, rows] = await Promise.all([describeFlow(pool, name), listVersions(pool, name)]);
+  if (newest === null) return notFound('flow', name);
   const versions = rows.map(({ version, hash, environment, publishedAt, publishedBy }) => ({
     version,
     hash,
@@ -231,7 +232,7 @@ async function withdrawalBody(call: Call, withdrawn: Withdrawal | null): Promise
 
 async function withdraw(call: Call, name: string, reason: string): Promise<Reply> {
   const { deps } = call;
-  if ((await getFlow(deps.pool, name)).length === 0) return notFound('flow', name);
+  if ((await describeFlow(deps.pool, name)) === null) return notFound('flow', name);
   const [time, actor] = [deps.now().toISOString(), actorOf(call)];
   const isDone = await deps.transaction(async (tx) => {
     if (((await getWithdrawal(tx, name))?.reasonRef ?? null) !== null) return false;

@@ -8,6 +8,7 @@ import type { ApprovalState, Kit } from '../engine/state.js';
 import type { ApprovalRow } from '../store/approvals.js';
 import { decisionsOf, type DecisionRow } from '../store/decisions.js';
 import { cursorAfter, listApprovals, type ApprovalFilter } from '../store/inbox.js';
+import { storable } from '../store/instant.js';
 import { getRun } from '../store/runs.js';
 import { deleteView, getView, listViews, mostViews, putView, type ViewRow } from '../store/views.js';
 import { askedBytes, bodiesOf } from './approval-body.js';
@@ -156,13 +157,6 @@ async function filterOf(
     kind: 'filter',
     value: expiringBefore === undefined ? merged : { ...merged, expiringBefore: storable(expiringBefore) },
   };
-}
-
-const latest = Date.parse('9999-12-31T00:00:00.000Z');
-
-/** Any time that the contract takes, as one that the store can hold. */
-export function storable(instant: string): string {
-  return new Date(Math.min(Math.max(Date.parse(instant), 0), latest)).toISOString();
 }
 
 interface Asked {

@@ -1,6 +1,7 @@
 import { principalOf, type Call } from './call.js';
 import { authenticate } from './identify.js';
 import type { Problem } from './problem.js';
+import type { Seat } from './seats.js';
 
 export const longestWaitSeconds = 25;
 
@@ -29,7 +30,7 @@ export async function watchRun(
   { ms }: Patience,
   look: () => Promise<boolean>,
 ): Promise<Problem | null> {
-  const seat = call.deps.feed.longPolls.take(principalOf(call).id);
+  const seat = seatAt(call, run);
   // As many wait as may: this one is answered as things stand.
   if (seat === null) return null;
   const gone = new AbortController();
@@ -40,11 +41,36 @@ export async function watchRun(
   closing.addEventListener('abort', leave);
   if (closing.aborted || socket.destroyed) leave();
   try {
-    await call.deps.client.watch(run, look, { waitMs: ms, signal: gone.signal });
+    const key = JSON.stringify([principalOf(call).id, pathOf(call)]);
+    const shared = (): Promise<boolean> => call.deps.feed.looks(key, look);
+    await call.deps.client.watch(run, shared, { waitMs: ms, signal: gone.signal });
     return await authenticate(call);
   } finally {
     seat.leave();
     socket.off('close', leave);
     closing.removeEventListener('abort', leave);
   }
+}
+
+/** One of the principal's own, and one of those that it may have at this run. */
+function seatAt(call: Call, run: string): Seat | null {
+  const { longPolls, longPollsOfRun } = call.deps.feed;
+  const { id } = principalOf(call);
+  const atRun = longPollsOfRun.take(JSON.stringify([id, run]));
+  const seat = atRun === null ? null : longPolls.take(id);
+  if (seat === null || atRun === null) {
+    atRun?.leave();
+    return null;
+  }
+  return {
+    leave: () => {
+      seat.leave();
+      atRun.leave();
+    },
+  };
+}
+
+function pathOf({ request: { url = '' } }: Call): string {
+  const at = url.indexOf('?');
+  return at === -1 ? url : url.slice(0, at);
 }

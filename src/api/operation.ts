@@ -6,7 +6,7 @@ import { answer, route, type Call, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { docsPage, docsPolicy } from './docs.js';
 import { openApi } from './openapi.js';
-import { warnings } from './warnings.js';
+import { inNumbers, inWords, warnings } from './warnings.js';
 
 const open = {
   access: 'public',
@@ -94,8 +94,9 @@ function documentRoutes(contract: () => readonly Route[]): readonly Route[] {
 
 const patienceMs = 3_000;
 
-async function ready({ deps }: Call): Promise<Reply> {
-  const [postgres, engine, unserved, told] = await Promise.all([
+async function ready(call: Call): Promise<Reply> {
+  const { deps } = call;
+  const [postgres, engine, unserved, warned] = await Promise.all([
     within(
       policySetSeq(deps.pool).then(
         (seq) => seq !== null,
@@ -112,7 +113,7 @@ async function ready({ deps }: Call): Promise<Reply> {
       null,
     ),
     within(
-      warnings(deps).catch(() => []),
+      told(call).catch(() => []),
       [],
     ),
   ]);
@@ -123,9 +124,19 @@ async function ready({ deps }: Call): Promise<Reply> {
     temporal: engine.temporal,
     worker,
     ...(unserved === null || unserved.length === 0 ? {} : { unserved }),
-    ...(told.length === 0 ? {} : { warnings: told }),
+    ...(warned.length === 0 ? {} : { warnings: warned }),
   };
   return answer(postgres && engine.temporal ? 200 : 503, body);
+}
+
+/** Anybody may know how many references have no value; which, who holds `run.operate`. */
+async function told({ deps, request }: Call): Promise<readonly string[]> {
+  const found = await warnings(deps);
+  const { authorization } = request.headers;
+  if (authorization === undefined) return inNumbers(found);
+  const caller = await deps.authenticate(authorization);
+  const operates = caller.status === 'ok' && caller.principal.permissions.includes('run.operate');
+  return operates ? inWords(found) : inNumbers(found);
 }
 
 async function unservedEnvironments({ policies, engines }: ApiDeps): Promise<readonly string[]> {

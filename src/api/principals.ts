@@ -15,6 +15,7 @@ import {
   type NewKey,
 } from '../store/keys.js';
 import type { Tx } from '../db/index.js';
+import { storable } from '../store/instant.js';
 import {
   actorOf,
   answer,
@@ -26,7 +27,6 @@ import {
   type Reply,
   type Route,
 } from './call.js';
-import { storable } from './inbox.js';
 import { badCursor, invalid, notFound, problem } from './problem.js';
 
 export const principalRoutes: readonly Route[] = [

@@ -40,6 +40,37 @@ export function makeSeats({ each, all }: { readonly each: number; readonly all: 
   };
 }
 
+export type Shared = <T>(key: string, ask: () => Promise<T>) => Promise<T>;
+
+/**
+ * Who asks the same while it is being asked shares the asking after that one: it begins later than each of its askers, so
+ * what it finds is never older than their question. All that have one key must want one type.
+ */
+export function makeShared(): Shared {
+  interface Asking {
+    readonly now: Promise<unknown>;
+    next: Promise<unknown> | null;
+  }
+  const asked = new Map<string, Asking>();
+  const begin = async <T>(key: string, ask: () => Promise<T>): Promise<T> => {
+    const now = ask();
+    const asking: Asking = { now, next: null };
+    asked.set(key, asking);
+    try {
+      return await now;
+    } finally {
+      if (asking.next === null) asked.delete(key);
+    }
+  };
+  return <T>(key: string, ask: () => Promise<T>): Promise<T> => {
+    const asking = asked.get(key);
+    if (asking === undefined) return begin(key, ask);
+    const after = (): Promise<T> => begin(key, ask);
+    asking.next ??= asking.now.then(after, after);
+    return asking.next as Promise<T>;
+  };
+}
+
 export type Turns = <T>(act: () => Promise<T>) => Promise<T>;
 
 /** At most `most` at once; the others wait in the order in which they came. */

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newId } from '../model/ids.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
-import { actorOf, traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
+import { traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { hold, settle, type Held } from './idempotency.js';
 import { authenticate } from './identify.js';
+import { notPermitted, withheld } from './permitted.js';
 import { problem, problemBody, statusOf, type Problem } from './problem.js';
 import { clientGone, hasGone, recordCall, recordGone } from './record.js';
 import { uncertain } from './refusal.js';
@@ -43,7 +44,9 @@ async function gone(call: Call, route: Route, startedAt: number): Promise<void> 
   try {
     if (route.recorded) await recordGone(call, route, startedAt);
   } catch (error) {
-    call.deps.log(`${call.requestId}: a client that went away is not on record: ${String(error)}`);
+    const what = `${call.requestId}: a client that went away, which is not on record`;
+    if (call.deps.isUnavailable(error)) call.deps.log(`${what}: ${String(error)}`);
+    else call.deps.onInternalError(what, error);
   }
 }
 
@@ -68,7 +71,8 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
   const raw = await received(call, route);
   if (raw.kind === 'problem') return recorded(call, route, raw, startedAt);
   const held = route.idempotent ? await hold(call, arrived.path, raw) : null;
-  if (held !== null && held.kind !== 'held') return recorded(call, route, held, startedAt);
+  if (held !== null && held.kind !== 'held')
+    return recorded(call, route, await withheld(call, route, arrived, held), startedAt);
   try {
     const reply = await respond(call, route, arrived, raw).catch((error: unknown) =>
       explain(call, route, error),
@@ -105,20 +109,8 @@ async function recorded(call: Call, route: Route, reply: Reply, startedAt: numbe
 
 /** Permission before existence, the contract before the handler. */
 async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody | null): Promise<Reply> {
-  const { permission } = route;
-  if (call.principal?.actedBy !== undefined && !route.delegated)
-    return problem(
-      'FORBIDDEN',
-      `\`${call.principal.actedBy}\` acts for \`${call.principal.id}\`: it may read and decide approvals, and nothing else`,
-    );
-  if (permission !== null && call.principal?.permissions.includes(permission) !== true) {
-    return problem('FORBIDDEN', `this needs the permission \`${permission}\``, { permission });
-  }
-  if (route.humansOnly && call.principal?.kind !== 'human')
-    return problem(
-      'HUMANS_ONLY',
-      `only a human may do this; \`${actorOf(call).id}\` is of kind ${actorOf(call).kind}`,
-    );
+  const denied = notPermitted(call, route);
+  if (denied !== null) return denied;
   const params = validateParams(route.params, arrived.params);
   if (params.kind === 'problem') return params;
   const query = validateQuery(route.query, arrived.search);
@@ -138,7 +130,7 @@ async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody 
 }
 
 /** An unexpected failure, said without its inside. The log has the rest under the same trace id. */
-function explain(call: Call, { idempotent }: Route, error: unknown): Reply {
+function explain(call: Call, { idempotent, path }: Route, error: unknown): Reply {
   if (call.deps.isUnavailable(error)) {
     const detail = uncertain(call, 'the store of runs and records does not answer', idempotent);
     return problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
@@ -147,9 +139,7 @@ function explain(call: Call, { idempotent }: Route, error: unknown): Reply {
     const detail = uncertain(call, 'the workflow engine does not answer', idempotent);
     return problem('ENGINE_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
   }
-  call.deps.log(
-    `${call.requestId}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-  );
+  call.deps.onInternalError(`${traceIdOf(call)}: ${call.request.method ?? ''} ${path}`, error);
   const failed = 'something unexpected failed, which the log has under this trace id';
   return problem('INTERNAL', uncertain(call, failed, idempotent));
 }

@@ -3,8 +3,8 @@ import * as api from '../model/api.js';
 import * as inbox from '../model/api-inbox-answers.js';
 import type { JsonObject } from '../model/json.js';
 import { ageNames, measureApprovals, openByAge, type Measures } from '../store/measures.js';
+import { storable } from '../store/instant.js';
 import { answer, route, viewer, type Call, type Reply, type Route } from './call.js';
-import { storable } from './inbox.js';
 import { invalid } from './problem.js';
 
 export const statsRoutes: readonly Route[] = [

@@ -6,20 +6,44 @@ import type { ApiDeps } from './deps.js';
 /** More are not told at once. */
 const most = 50;
 
+export interface Warning {
+  readonly of: ReferencePlace['of'];
+  readonly line: string;
+}
+
 type Unset = Pick<ReferencePlace, 'of' | 'name' | 'environment' | 'reference'> & { readonly why: string };
 
 /**
  * References without a value where they would be used: those of connections in a worker, those of channels here. Nothing
  * stops for it; what needs one is refused before it is sent.
  */
-export async function warnings(deps: ApiDeps): Promise<readonly string[]> {
+export async function warnings(deps: ApiDeps): Promise<readonly Warning[]> {
   const [workers, ofChannels] = await Promise.all([liveWorkers(deps.pool), unsetOfChannels(deps)]);
   const ofConnections = workers.flatMap(({ unset }) =>
     unset.map((one): Unset => ({ ...one, of: 'connection', name: one.connection })),
   );
   const places = deps.policies.references();
-  const lines = [...ofConnections, ...ofChannels].map((one) => line(one, places));
-  return [...new Set(lines)].slice(0, most);
+  const all = [...ofConnections, ...ofChannels].map(({ of, ...one }) => ({
+    of,
+    line: line({ of, ...one }, places),
+  }));
+  return [...new Map(all.map((one) => [one.line, one])).values()];
+}
+
+/** For who operates the service: each with its name and its place. */
+export function inWords(found: readonly Warning[]): readonly string[] {
+  return found.slice(0, most).map((one) => one.line);
+}
+
+/** For anybody: how many, of what kind. */
+export function inNumbers(found: readonly Warning[]): readonly string[] {
+  return (['connection', 'channel'] as const).flatMap((kind) => {
+    const { length } = found.filter(({ of }) => of === kind);
+    const what = length === 1 ? `1 reference of a ${kind} has` : `${length} references of ${kind}s have`;
+    return length === 0
+      ? []
+      : [`${what} no value; without it nothing is sent: ask with a key that holds \`run.operate\` which`];
+  });
 }
 
 async function unsetOfChannels({ policies, references }: ApiDeps): Promise<Unset[]> {

@@ -59,12 +59,12 @@ async function byKey(deps: AuthenticatorDeps, credential: string): Promise<Authe
 async function byJwt(deps: AuthenticatorDeps, seen: Seen, token: string): Promise<Authentication> {
   const result = await deps.verifyJwt(token);
   if (result.status === 'refused') return result;
-  const { identity } = result;
-  if (!(await sameKind(deps, seen, identity))) return { status: 'refused', reason: 'kind_conflict' };
-  const permissions = identity.permissions.filter(
-    (one) => identity.kind === 'human' || !humanPermissions.includes(one),
+  const permissions = result.identity.permissions.filter(
+    (one) => result.identity.kind === 'human' || !humanPermissions.includes(one),
   );
-  const principal = withRolePermissions(await deps.policySet(), { ...identity, permissions });
+  const identity = { ...result.identity, permissions };
+  if (!(await sameKind(deps, seen, identity))) return { status: 'refused', reason: 'kind_conflict' };
+  const principal = withRolePermissions(await deps.policySet(), identity);
   return { status: 'ok', principal, keyId: null };
 }
 
@@ -74,7 +74,7 @@ const sightMs = 3_600_000;
 
 type Seen = Map<string, { readonly kind: JwtIdentity['kind']; readonly rights: string; readonly at: number }>;
 
-/** One id is one principal of one kind, whichever credential names it. What it holds is noted, for who names it. */
+/** One id is one principal of one kind, whichever credential names it. What it holds is noted: for who names it, and for what it asked. */
 async function sameKind(deps: AuthenticatorDeps, seen: Seen, identity: JwtIdentity): Promise<boolean> {
   const { id, kind, roles, permissions } = identity;
   const known = seen.get(id);
@@ -84,7 +84,7 @@ async function sameKind(deps: AuthenticatorDeps, seen: Seen, identity: JwtIdenti
   if (known?.rights === rights && at - known.at < sightMs) return true;
   const inserted = await insertPrincipal(deps.pool, { id, kind });
   if (inserted.status === 'kind_conflict') return false;
-  if (kind === 'human') await putSight(deps.pool, { id, roles, permissions });
+  await putSight(deps.pool, { id, roles, permissions });
   if (seen.size >= seenLimit) seen.clear();
   seen.set(id, { kind, rights, at });
   return true;

@@ -10,6 +10,7 @@ import { boundRules, gatesFor } from './gates.js';
 import { evaluateGuard, type GuardContext } from './guards.js';
 import { guardContext } from './links.js';
 import { allApproved, approversOf } from './quorum.js';
+import { actingNow } from './rights.js';
 import { changedReads, readsOf, readsProblem } from './reads.js';
 import { contextProblem } from './written.js';
 
@@ -95,7 +96,7 @@ function recheck(draft: Draft, transition: Transition, approval: ApprovalState):
     return mismatch('what would run is not what was approved');
   if (!allApproved(approval, draft.kit))
     return mismatch('somebody who approved it no longer decides where it waited: ask again');
-  const at = guardContext(draft.run, actingPrincipal(action), action.arguments);
+  const at = guardContext(draft.run, actingNow(draft.kit, action), action.arguments);
   const changed = changedSince(draft, transition, approval, at);
   if (changed !== null) return mismatch(changed);
   for (const [index, guard] of transition.guards.entries()) {

@@ -14,6 +14,7 @@ import { consume } from './approved.js';
 import { chainStep } from './chain.js';
 import { isEnding, noteLateCancel } from './ending.js';
 import { whyNotEntered } from './entry.js';
+import { actingNow } from './rights.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
 import { contextProblem, nothingCalled, write } from './written.js';
 
@@ -70,7 +71,7 @@ export function remain(draft: Draft): void {
 /** The run waits for a caller or a decision; where nobody could come, for an operator. */
 function waitForSomebody(draft: Draft, transitions: readonly Transition[]): void {
   const decided = draft.run.approvals.every((one) => !isOpen(one.status) && !one.queued);
-  if (!decided || transitions.some((one) => couldBeTaken(draft, one))) return settle(draft);
+  if (!decided || transitions.some((one) => whyNobody(draft, one) === null)) return settle(draft);
   stick(draft, { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, transitions) }, { kind: 'chain' });
 }
 
@@ -84,10 +85,6 @@ function terminalStatus(
 
 export function isOpen(status: string): boolean {
   return status === 'open' || status === 'escalated';
-}
-
-function couldBeTaken(draft: Draft, transition: Transition): boolean {
-  return whyNobody(draft, transition) === null;
 }
 
 /** Why no principal could take it, whatever the arguments; null: somebody could. */
@@ -223,7 +220,7 @@ export function complete(draft: Draft, transition: Transition, action: Action): 
 }
 
 function branchTarget(draft: Draft, transition: Transition, action: Action): string {
-  const at = guardContext(draft.run, actingPrincipal(action), action.arguments);
+  const at = guardContext(draft.run, actingNow(draft.kit, action), action.arguments);
   for (const [index, branch] of transition.branches.entries()) {
     const { verdict, reason } = evaluateGuard(branch.when, at);
     if (verdict !== 'pass') continue;

@@ -47,13 +47,14 @@ function partsOf(guard: Guard, depth: number): number {
   return parts;
 }
 
-function tooLarge(guard: Guard): boolean {
+/** Of so many parts, or nested so deeply, that it is not evaluated: an error. */
+export function isTooLarge(guard: Guard): boolean {
   return partsOf(guard, 0) > maxGuards;
 }
 
 /** Three-valued: error denies everywhere, also under `not` (SEMANTICS §3). */
 export function evaluateGuard(guard: Guard, at: GuardContext): Evaluation {
-  const { verdict, reason, read } = tooLarge(guard) ? oversized : evaluate(guard, at);
+  const { verdict, reason, read } = isTooLarge(guard) ? oversized : evaluate(guard, at);
   const reads: Seen[] = [];
   read(reads);
   return { verdict, reason: reason(), reads };
@@ -61,7 +62,7 @@ export function evaluateGuard(guard: Guard, at: GuardContext): Evaluation {
 
 /** What `evaluateGuard` says, for whoever records no reason. */
 export function verdictOf(guard: Guard, at: GuardContext): Verdict {
-  return tooLarge(guard) ? 'error' : evaluate(guard, at).verdict;
+  return isTooLarge(guard) ? 'error' : evaluate(guard, at).verdict;
 }
 
 /** A verdict, and what it rests on: worked out only where somebody asks. */
@@ -218,7 +219,7 @@ function negate(inner: Judged): Judged {
 
 /** Does the guard read what only a submit brings? Then a link cannot promise it. */
 export function readsArguments(guard: Guard): boolean {
-  return tooLarge(guard) || readsBelow(guard);
+  return isTooLarge(guard) || readsBelow(guard);
 }
 
 function readsBelow(guard: Guard): boolean {
@@ -239,7 +240,7 @@ function readsBelow(guard: Guard): boolean {
 
 /** What a guard could still say, whatever the caller and the arguments are. */
 export function possible(guard: Guard, at: GuardContext): Possible {
-  return tooLarge(guard) ? { pass: false, fail: false } : possibleBelow(guard, at);
+  return isTooLarge(guard) ? { pass: false, fail: false } : possibleBelow(guard, at);
 }
 
 interface Possible {

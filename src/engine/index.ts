@@ -12,5 +12,6 @@ export { readTime } from './time.js';
 export { evaluateGuard, verdictOf } from './guards.js';
 export { giveUp } from './give-up.js';
 export { links } from './links.js';
+export { guardRefusing, readsRights } from './rights.js';
 export { prune } from './prune.js';
 export { dueEvent, wakeTime } from './moments.js';

@@ -2,10 +2,11 @@ import type { Message } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import type { Action, Refusal } from './state.js';
-import { actingPrincipal, actorOf, record, type Draft } from './draft.js';
+import { actorOf, record, type Draft } from './draft.js';
 import { afterEnter, enter, take } from './flow.js';
 import { findState } from './links.js';
 import { afterwards } from './outcome.js';
+import { actingNow } from './rights.js';
 import { begin } from './start.js';
 import { policyRefusal } from './submit.js';
 
@@ -36,7 +37,7 @@ export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'sta
   if (transition === undefined) return null;
   return policyRefusal(
     draft,
-    { id: message.id, principal: actingPrincipal(action) },
+    { id: message.id, principal: actingNow(draft.kit, action) },
     transition,
     action.arguments,
   );
@@ -76,7 +77,8 @@ export function retry(draft: Draft, by: Principal): void {
   const transition = on?.kind === 'action' ? transitionOf(draft, on.action) : undefined;
   if (on?.kind === 'action' && transition !== undefined && transition.executor !== null) {
     const { arguments: args, refs } = on.action;
-    take(draft, transition, args, actingPrincipal(on.action), { messageId: null, refs, repeatedBy: by.id });
+    const requester = actingNow(draft.kit, on.action);
+    take(draft, transition, args, requester, { messageId: null, refs, repeatedBy: by.id });
     // It waits for an approval, and nothing else of the run goes on until somebody has decided.
     if (run.executing === null) return void Object.assign(run, { status: 'stuck', problem, stuckOn: on });
   } else if (on?.kind === 'onEnter') enter(draft);

@@ -189,8 +189,8 @@ export type Outcome =
       readonly errorClass: ErrorClass;
       readonly message: string;
       readonly attempt: number;
-      /** Nothing was called: what would have run is not what was approved. */
-      readonly code?: 'DIGEST_MISMATCH';
+      /** Nothing was called: what would have run is not what was approved, or may not run any more. */
+      readonly code?: 'DIGEST_MISMATCH' | 'GUARD_REJECTED';
     }
   | { readonly status: 'unknown'; readonly message: string; readonly attempt: number };
 
@@ -272,6 +272,8 @@ export interface Kit {
   businessEnd(from: number, ms: number, roles: readonly string[]): number;
   /** Digest of what the connection's name stands for in this environment; null: it has none. */
   connection(name: string): string | null;
+  /** The same caller with what it holds now, of what was asked at that time. */
+  rightsNow(asked: Principal, at: string): Principal;
   /** What the approver of this transition gets; made once, when the approval opens. */
   show(transition: Transition, asking: Asking): Shown;
 }

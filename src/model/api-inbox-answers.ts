@@ -147,7 +147,8 @@ export const batch = named(
       z.strictObject({
         approval: text,
         decision: z.enum(['approve', 'deny']),
-        status: z.enum(['would_apply', 'applied', 'accepted', 'refused']),
+        /** `not_made`: in mode `all`, another was refused before its turn. */
+        status: z.enum(['would_apply', 'applied', 'accepted', 'refused', 'not_made']),
         code: text.optional(),
         detail: text.optional(),
         decidedBy: who.optional(),

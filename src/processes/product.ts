@@ -89,7 +89,7 @@ async function becomesReady({ config, house, say, signal }: Boot, url: string): 
   const started = Date.now();
   let said = started;
   for (;;) {
-    const found = await readinessOf(url);
+    const found = await readinessOf(url, join(config.home, 'dev-keys.json'));
     if (found !== null) return found.warnings;
     signal.throwIfAborted();
     for (const name of ['api', 'worker']) {
@@ -105,10 +105,12 @@ async function becomesReady({ config, house, say, signal }: Boot, url: string): 
   }
 }
 
-/** Null: not ready. */
-async function readinessOf(url: string): Promise<z.output<typeof readiness> | null> {
+/** Null: not ready. Which references have no value is said to who operates the service. */
+async function readinessOf(url: string, keyFile: string): Promise<z.output<typeof readiness> | null> {
   try {
-    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(3_000) });
+    const { admin } = devKeys.parse(existsSync(keyFile) ? JSON.parse(readFileSync(keyFile, 'utf8')) : {});
+    const headers = admin === undefined ? {} : { authorization: `Bearer ${admin}` };
+    const response = await fetch(`${url}/readyz`, { headers, signal: AbortSignal.timeout(3_000) });
     const body = readiness.safeParse(await response.json());
     return response.status === 200 && body.success && body.data.worker ? body.data : null;
   } catch {

@@ -23,10 +23,11 @@ export interface FlowPeople {
   readonly promoter: string | null;
 }
 
-/** What only the service has: how a card is made, and what a connection stands for where it is used. */
+/** What only the service has: how a card is made, what a connection stands for where it is used, who holds what now. */
 export interface ServiceParts {
   readonly show: Kit['show'];
   readonly standsFor: (connection: Connection, baseDirectory: string) => Json;
+  readonly rightsNow: Kit['rightsNow'];
 }
 
 /** The engine's hands for one environment, in the service and in a simulation: hashing, JSON Schema, queues, floors, time. */
@@ -34,7 +35,7 @@ export function makeKit(
   policySet: PolicySet,
   environment: string,
   people: FlowPeople,
-  { show, standsFor }: ServiceParts = { show: showOnPaper, standsFor: asWritten },
+  { show, standsFor, rightsNow }: ServiceParts = onPaper,
 ): Kit {
   const entry = policySet.environments.find((one) => one.name === environment);
   return {
@@ -59,11 +60,15 @@ export function makeKit(
       const found = resolveConnection(policySet, name, environment);
       return found === null ? null : sha256(canonical(standsFor(found, policySet.baseDirectory)));
     },
+    rightsNow,
     show,
   };
 }
 
 const asWritten: ServiceParts['standsFor'] = (connection) => connection as unknown as Json;
+
+/** On paper everybody keeps what it had. */
+export const asAsked: Kit['rightsNow'] = (asked) => asked;
 
 /** Of a run on paper nobody reads a card; its digest still tells one request from another. */
 const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }) => ({
@@ -71,6 +76,8 @@ const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }
   consequence: target,
   preview: { arguments: args, denied: denied?.count ?? 0 },
 });
+
+const onPaper: ServiceParts = { show: showOnPaper, standsFor: asWritten, rightsNow: asAsked };
 
 /**
  * Who decides in a queue, as far as policies say; where they declare none, and never declared this one, it is a label and

@@ -249,13 +249,31 @@ export async function listFlows(
   return page(summaries, limit, (row) => [row.name]);
 }
 
-/** All versions, newest first; empty when the name is unknown. */
-export async function getFlow(q: Queryable, name: string): Promise<FlowVersionRow[]> {
-  const { rows } = await q.query<FlowVersionRow>(
-    `select ${columns} from flow_version where name = $1 order by version desc`,
+export type VersionSummary = Pick<
+  FlowVersionRow,
+  'version' | 'hash' | 'environment' | 'publishedAt' | 'publishedBy'
+>;
+
+/** All versions, newest first, without what they say; empty when the name is unknown. */
+export async function listVersions(q: Queryable, name: string): Promise<VersionSummary[]> {
+  const { rows } = await q.query<VersionSummary>(
+    `select version, hash, environment, published_at as "publishedAt", published_by as "publishedBy"
+       from flow_version where name = $1 order by version desc`,
     [findable(name)],
   );
   return rows;
+}
+
+/** What the newest version says of itself; null: the name is unknown. */
+export async function describeFlow(
+  q: Queryable,
+  name: string,
+): Promise<Pick<FlowVersionRow, 'owner' | 'description'> | null> {
+  const { rows } = await q.query<Pick<FlowVersionRow, 'owner' | 'description'>>(
+    'select owner, description from flow_version where name = $1 order by version desc limit 1',
+    [findable(name)],
+  );
+  return rows[0] ?? null;
 }
 
 export async function getFlowVersion(

@@ -17,7 +17,7 @@ export interface Person {
 }
 
 /** How long roles that came with a token are taken for still held. Nothing is decided by them: see `mayDecide`. */
-const sightHours = 24;
+export const sightHours = 24;
 
 export async function findPerson(q: Queryable, id: string): Promise<Person | null> {
   const { rows } = await q.query<{ kind: PrincipalKind }>('select kind from principal where id = $1', [
@@ -31,6 +31,23 @@ export async function findPerson(q: Queryable, id: string): Promise<Person | nul
     [findable(id)],
   );
   return { id, kind: found.kind, credentials: credentials.rows };
+}
+
+export interface HeldCredential extends Credential {
+  readonly id: string;
+  /** When the token was seen that it came with; null: of a key, which is valid now. */
+  readonly seenAt: string | null;
+}
+
+/** What these principals hold now: by keys that are valid, and by the last token that each came with. */
+export async function credentialsOf(q: Queryable, ids: readonly string[]): Promise<HeldCredential[]> {
+  const { rows } = await q.query<HeldCredential>(
+    `select principal_id as id, roles, permissions, null::timestamptz as "seenAt" from api_key
+       where principal_id = any($1) and revoked_at is null and (expires_at is null or expires_at > now())
+     union all select principal, roles, permissions, seen_at from principal_sight where principal = any($1)`,
+    [ids.map(findable)],
+  );
+  return rows;
 }
 
 /** So many credentials are looked through for who could decide; beyond that nobody is said to be missing. */

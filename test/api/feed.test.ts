@@ -56,7 +56,7 @@ describe('the log as it grows', () => {
   it('is read once for all who follow it, however many they are', async () => {
     await note('before');
     const size = await feed.size();
-    const followers = Array.from({ length: 300 }, () => feed.follow(size - 1));
+    const followers = Array.from({ length: 300 }, () => feed.follow(size - 1, 'reader'));
     const got = Promise.all(followers.map((one) => one.next(never)));
     await new Promise((resolve) => setImmediate(resolve));
     const earlier = readings();
@@ -69,8 +69,8 @@ describe('the log as it grows', () => {
   it('goes on where each of them was, also for one who is far behind', async () => {
     const size = await feed.size();
     for (let n = 0; n < 5; n += 1) await note(`more ${n}`);
-    const live = feed.follow((await feed.size()) - 1);
-    const behind = feed.follow(size - 1);
+    const live = feed.follow((await feed.size()) - 1, 'reader');
+    const behind = feed.follow(size - 1, 'reader');
     const found: unknown[] = [];
     while (found.length < 5) found.push(...keysOf(await behind.next(never)));
     assert.deepEqual(found, ['more 0', 'more 1', 'more 2', 'more 3', 'more 4']);
@@ -79,7 +79,7 @@ describe('the log as it grows', () => {
     assert.deepEqual((await both).map(keysOf), [['for both'], ['for both']]);
     live.leave();
     behind.leave();
-    assert.deepEqual(await feed.follow(size).next(AbortSignal.abort()), []);
+    assert.deepEqual(await feed.follow(size, 'reader').next(AbortSignal.abort()), []);
   });
 
   it('asks once whether somebody sees a run, yes or no, and again when that may have changed', async () => {

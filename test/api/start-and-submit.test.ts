@@ -5,7 +5,7 @@ import { recordStart } from '../../src/client/index.js';
 import { withTransaction } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
 import type { Principal } from '../../src/model/principal.js';
-import { getFlow } from '../../src/store/flows.js';
+import { resolveVersion } from '../../src/store/flows.js';
 import { closeUnstarted } from '../../src/store/runs.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
@@ -107,7 +107,7 @@ describe('a start that carries its first submit', () => {
   /** A run whose start is durable, and of which Temporal was not told. */
   const keepStart = async (): Promise<string> => {
     const { pool } = api.database;
-    const [flow] = await getFlow(pool, 'pay');
+    const flow = await resolveVersion(pool, 'pay', {});
     assert.ok(flow);
     const run = newId('run');
     const about = { run, flow: flow.name, flowVersion: flow.version, planHash: flow.planHash, input: {} };

@@ -28,6 +28,7 @@ export const kit: Kit = {
   promoter: null,
   businessEnd: (from, ms) => from + ms,
   connection: (name) => `sha256:${name}`,
+  rightsNow: (asked) => asked,
   show: ({ title, target }, { arguments: args, denied }) => ({
     summary: title,
     consequence: target,

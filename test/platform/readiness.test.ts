@@ -34,8 +34,9 @@ describe('/readyz', () => {
     until(`worker: ${worker}`, 20_000, async () => ((await ready()).worker === worker ? true : null));
 
   it('warns of references without a value, with file, line and owner, and is ready all the same', async () => {
-    const { warnings, worker } = await ready();
+    const { worker } = await ready();
     assert.equal(worker, true);
+    const { warnings } = (await stack.fetchAs('admin', 'GET', '/readyz')).body;
     assert.equal(warnings.length, 2, JSON.stringify(warnings));
     assert.match(
       warnings[0],
@@ -45,6 +46,21 @@ describe('/readyz', () => {
       warnings[1],
       /^notifications\.yaml:2: channel `hook`: reference `env:\/\/READINESS_MISSING` has no value/,
     );
+  });
+
+  it('says how many they are, and not which, to who may not operate it', async () => {
+    const answers = [
+      stack.fetchAs(null, 'GET', '/readyz'),
+      stack.fetchAs('agent', 'GET', '/readyz'),
+      stack.fetchAs('auditor', 'GET', '/readyz'),
+      stack.fetchAs(null, 'GET', '/readyz', undefined, { authorization: 'Bearer cs_nobody' }),
+    ];
+    for (const { body } of await Promise.all(answers)) {
+      const { warnings } = body;
+      assert.match(warnings[0], /^1 reference of a connection has no value/);
+      assert.match(warnings[1], /^1 reference of a channel has no value/);
+      assert.doesNotMatch(JSON.stringify(warnings), /missing|env:|secret:|yaml/i);
+    }
   });
 
   it('says that no worker serves anything soon after it was frozen, and that one does when it goes on', async () => {

@@ -110,7 +110,7 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
     const plan = row === null ? null : await getPlan(pool, row.planHash);
     const set = await currentPolicySet(pool);
     assert.ok(row !== null && document !== null && plan !== null && set !== null);
-    const kit = makeKit(set, row.environment, { author: null, promoter: null });
+    const kit = makeKit(set, row.environment, { author: null, promoter: null }, (asked) => asked);
     const { time, refs } = JSON.parse(text) as SignedMessage;
     const body = { ...submission, arguments: payment };
     const message = { v: 1, id, run, time, principal: agent, body, refs } as const;

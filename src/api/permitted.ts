@@ -1,0 +1,52 @@
+import { visibleApproval } from './approval-body.js';
+import { actorOf, type Call, type Reply, type Route } from './call.js';
+import { problem, type Problem } from './problem.js';
+import { visibleRun } from './run-body.js';
+
+// What a route asks of whoever calls, before anything of the call is looked at.
+
+/** Why this caller may not ask for this at all; null: it may. */
+export function notPermitted(call: Call, route: Route): Problem | null {
+  const { principal } = call;
+  const { permission } = route;
+  if (principal?.actedBy !== undefined && !route.delegated)
+    return problem(
+      'FORBIDDEN',
+      `\`${principal.actedBy}\` acts for \`${principal.id}\`: it may read and decide approvals, and nothing else`,
+    );
+  if (permission !== null && principal?.permissions.includes(permission) !== true) {
+    return problem('FORBIDDEN', `this needs the permission \`${permission}\``, { permission });
+  }
+  if (route.humansOnly && principal?.kind !== 'human') {
+    const { id, kind } = actorOf(call);
+    return problem('HUMANS_ONLY', `only a human may do this; \`${id}\` is of kind ${kind}`);
+  }
+  return null;
+}
+
+/**
+ * What the idempotency key has kept is for whoever may ask for it now: without the permission, or the sight of the run or
+ * the approval that the path names, it is refused as if it had not been asked before.
+ */
+export async function withheld(
+  call: Call,
+  route: Route,
+  { params: { id } }: { readonly params: Readonly<Record<string, string>> },
+  kept: Reply,
+): Promise<Reply> {
+  const denied = notPermitted(call, route) ?? (await hidden(call, route, id));
+  if (denied === null) return kept;
+  call.replayed = false;
+  return denied;
+}
+
+async function hidden(call: Call, { path }: Route, id: string | undefined): Promise<Problem | null> {
+  if (id === undefined) return null;
+  const look = path.startsWith('/v1/runs/')
+    ? visibleRun
+    : path.startsWith('/v1/approvals/')
+      ? visibleApproval
+      : null;
+  const found = look === null ? null : await look(call, id);
+  return found?.kind === 'problem' ? found : null;
+}

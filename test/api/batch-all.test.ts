@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { DecideRequest, MessageOutcome } from '../../src/client/types.js';
+import { codes, startApi, type Answer, type Harness } from './harness.js';
+
+type Instead = (request: DecideRequest, turn: number) => Promise<MessageOutcome | null>;
+
+describe('a batch in which one is refused after all', () => {
+  let api: Harness;
+  let turns = 0;
+  /** What happens when a decision's turn has come; what it gives is said instead of asking the run. */
+  let atTurn: Instead = () => Promise.resolve(null);
+  let beforeAuthenticating: () => Promise<void> = () => Promise.resolve();
+  before(async () => {
+    api = await startApi((deps) => ({
+      ...deps,
+      authenticate: async (header) => {
+        await beforeAuthenticating();
+        return deps.authenticate(header);
+      },
+      client: {
+        ...deps.client,
+        decide: async (request) => (await atTurn(request, (turns += 1))) ?? deps.client.decide(request),
+      },
+    }));
+  });
+  after(() => api.stop());
+
+  let made = 0;
+  const decider = async (): Promise<{ key: string; keyId: string }> => {
+    const body = { id: `decider-${(made += 1)}`, kind: 'human', roles: ['finance.controller'] };
+    const { key, keyId } = (await api.ask('admin', 'POST', '/v1/keys', body)).body;
+    return { key, keyId };
+  };
+  const revoke = async (keyId: string): Promise<void> => {
+    await api.database.pool.query('update api_key set revoked_at = now() where key_id = $1', [keyId]);
+  };
+  const park = async (count: number): Promise<object[]> => {
+    const decisions: object[] = [];
+    for (let n = 0; n < count; n += 1) {
+      const run: string = (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id;
+      const path = `/v1/runs/${run}/transitions/bank.pay`;
+      const { id, digest } = (await api.ask('agent', 'POST', path, { arguments: { amount: 500 } })).body
+        .result.approval;
+      decisions.push({ approval: id, decision: 'approve', digest });
+    }
+    return decisions;
+  };
+  const make = async (key: string, decisions: object[], mode: string, instead: Instead): Promise<Answer> => {
+    const batch = { decisions, mode };
+    const { token } = (await api.ask(key, 'POST', '/v1/approvals/batch', { ...batch, dryRun: true })).body;
+    assert.ok(token);
+    turns = 0;
+    atTurn = instead;
+    const answer = await api.ask(key, 'POST', '/v1/approvals/batch', { ...batch, dryRun: false, token });
+    atTurn = () => Promise.resolve(null);
+    return answer;
+  };
+  const statuses = ({ body }: Answer): string[] =>
+    body.results.map(({ status, code }: { status: string; code?: string }) => code ?? status);
+  const open = async (decisions: object[]): Promise<boolean[]> => {
+    const ids = decisions.map((one) => (one as { approval: string }).approval);
+    const found = await Promise.all(ids.map((id) => api.ask('finance', 'GET', `/v1/approvals/${id}`)));
+    return found.map(({ body }) => body.status === 'open');
+  };
+  const full: MessageOutcome = {
+    status: 'answered',
+    by: 'door',
+    answer: { status: 'refused', code: 'RATE_LIMITED', message: 'the run is asked too much' },
+  };
+
+  it('makes all of them where none is', async () => {
+    const { key } = await decider();
+    const answer = await make(key, await park(3), 'all', () => Promise.resolve(null));
+    assert.deepEqual([answer.body.ok, statuses(answer)], [true, ['applied', 'applied', 'applied']]);
+  });
+
+  it('makes nothing more once one is refused, and says what stands', async () => {
+    const { key } = await decider();
+    const decisions = await park(4);
+    const answer = await make(key, decisions, 'all', (_, turn) => Promise.resolve(turn === 2 ? full : null));
+    assert.equal(answer.status, 200);
+    assert.equal(answer.body.ok, false);
+    assert.deepEqual(statuses(answer), ['applied', 'RATE_LIMITED', 'not_made', 'not_made']);
+    assert.deepEqual(await open(decisions), [false, true, true, true]);
+  });
+
+  it('says that none was made where the first is', async () => {
+    const { key } = await decider();
+    const decisions = await park(3);
+    const answer = await make(key, decisions, 'all', () => Promise.resolve(full));
+    assert.deepEqual(codes(answer), [409, 'BATCH_REFUSED']);
+    assert.deepEqual(statuses(answer), ['RATE_LIMITED', 'not_made', 'not_made']);
+    assert.deepEqual(await open(decisions), [true, true, true]);
+  });
+
+  it('makes nothing more once the key is revoked', async () => {
+    const { key, keyId } = await decider();
+    const decisions = await park(3);
+    const answer = await make(key, decisions, 'all', async (_, turn) => {
+      if (turn === 1) await revoke(keyId);
+      return null;
+    });
+    assert.deepEqual(statuses(answer), ['applied', 'UNAUTHENTICATED', 'not_made']);
+    assert.deepEqual(await open(decisions), [false, true, true]);
+  });
+
+  it('goes on with the others in mode each', async () => {
+    const { key } = await decider();
+    const answer = await make(key, await park(3), 'each', (_, turn) =>
+      Promise.resolve(turn === 1 ? full : null),
+    );
+    assert.equal(statuses(answer).filter((one) => one === 'applied').length, 2);
+  });
+
+  it('records that its key was revoked once, with the count of what it decided no more', async () => {
+    const { key, keyId } = await decider();
+    const decisions = await park(12);
+    const failed = async (): Promise<{ data: { reason: string; count?: number } }[]> =>
+      (await api.ask('admin', 'GET', '/v1/audit?type=authn.failed&limit=500')).body.data;
+    const before = (await failed()).length;
+    let asked = 0;
+    beforeAuthenticating = async () => {
+      // The dry run, the request itself, and then the first turn.
+      if ((asked += 1) === 3) await revoke(keyId);
+    };
+    const answer = await make(key, decisions, 'each', () => Promise.resolve(null));
+    beforeAuthenticating = () => Promise.resolve();
+    assert.ok(
+      statuses(answer).every((one) => one === 'UNAUTHENTICATED'),
+      JSON.stringify(statuses(answer)),
+    );
+    const facts = (await failed()).slice(before).map(({ data }) => [data.reason, data.count]);
+    assert.deepEqual(facts, [
+      ['revoked_key', undefined],
+      ['revoked_key', 11],
+    ]);
+    assert.ok((await open(decisions)).every(Boolean));
+  });
+});

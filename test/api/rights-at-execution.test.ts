@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { until } from '../support/processes.js';
+import { startApi, type Answer, type Harness } from './harness.js';
+
+const flow = (guard: object, gate: object | null): object => ({
+  owner: 'team',
+  initialState: 'open',
+  states: {
+    open: {
+      transitions: {
+        pay: {
+          target: 'paid',
+          tier: 'reversible',
+          guards: [guard],
+          ...(gate === null ? {} : { gate }),
+          executor: { kind: 'rest', connection: 'bank', method: 'POST', path: '/pay', idempotencyKey: true },
+          reliability: { retry: { maxAttempts: 3, backoff: 'fixed', initialDelayMs: 100 } },
+        },
+        give_up: { target: 'paid' },
+      },
+    },
+    paid: { terminal: true },
+  },
+});
+const controllers = { roles: ['finance.controller'] };
+const roles = (ofTreasurer: readonly string[]): string =>
+  `roles: { finance.controller: { permissions: [] }, payer: { permissions: [] }, treasurer: { permissions: ${JSON.stringify(ofTreasurer)} } }\n`;
+
+describe('what a requester held when it asked', () => {
+  let api: Harness;
+  let onPay: () => Promise<number> = () => Promise.resolve(200);
+  let paid = 0;
+  const bank = createServer((request, response) => {
+    request.resume();
+    void onPay().then((status) => {
+      if (status === 200) paid += 1;
+      response.writeHead(status, { 'content-type': 'application/json' }).end('{}');
+    });
+  });
+  const reload = async (): Promise<void> => {
+    const answer = await api.ask('admin', 'POST', '/v1/policies/reload', {});
+    assert.equal(answer.status, 200, answer.text);
+  };
+  before(async () => {
+    api = await startApi();
+    await new Promise<void>((resolve) => bank.listen(0, '127.0.0.1', resolve));
+    const baseUrl = `http://127.0.0.1:${(bank.address() as AddressInfo).port}`;
+    const folder = join(api.home, 'policies');
+    const connections = { bank: { kind: 'rest', baseUrl, allowPrivate: true } };
+    writeFileSync(join(folder, 'connections.yaml'), JSON.stringify({ connections }));
+    writeFileSync(join(folder, 'roles.yaml'), roles(['pay.large']));
+    const workflows = {
+      by_role: flow({ kind: 'role', role: 'payer' }, controllers),
+      by_permission: flow(
+        { kind: 'allOf', guards: [{ kind: 'permission', permission: 'pay.large' }] },
+        controllers,
+      ),
+      not_watched: flow({ kind: 'not', guard: { kind: 'role', role: 'watched' } }, controllers),
+      at_once: flow({ kind: 'role', role: 'payer' }, null),
+    };
+    writeFileSync(join(folder, 'flows', 'rights.yaml'), JSON.stringify({ workflows }));
+    await reload();
+  });
+  after(async () => {
+    await api.stop();
+    bank.close();
+  });
+
+  let made = 0;
+  interface Key {
+    readonly id: string;
+    readonly key: string;
+    readonly keyId: string;
+  }
+  const keyOf = async (held: readonly string[], id = `asker-${(made += 1)}`, extra = {}): Promise<Key> => {
+    const body = { id, kind: 'agent', roles: held, permissions: ['run.start'], ...extra };
+    const answer = await api.ask('admin', 'POST', '/v1/keys', body);
+    assert.equal(answer.status, 201, answer.text);
+    return { id, key: answer.body.key, keyId: answer.body.keyId };
+  };
+  const revoke = async ({ keyId }: Key): Promise<void> =>
+    assert.equal((await api.ask('admin', 'DELETE', `/v1/keys/${keyId}`)).status, 204);
+
+  interface Asked {
+    readonly run: string;
+    readonly action: string;
+  }
+  /** Asked for by that key and approved, while no worker is up; `meanwhile` passes before one is. */
+  const approvedThen = async (
+    name: string,
+    { key }: Key,
+    meanwhile: () => Promise<unknown>,
+  ): Promise<Asked> => {
+    const run: string = (await api.ask(key, 'POST', `/v1/flows/${name}/runs`, {})).body.run.id;
+    const parked = await api.ask(key, 'POST', `/v1/runs/${run}/transitions/pay`, {});
+    assert.equal(parked.status, 202, parked.text);
+    const { approval, ...result } = parked.body.result;
+    api.kernel.idle = true;
+    const decision = { decision: 'approve', digest: approval.digest, reason: 'fine' };
+    const decided = api.ask('finance', 'POST', `/v1/approvals/${approval.id}/decision`, decision);
+    await until('a kept decision', 10_000, async () => {
+      const kept = `select 1 from message where run = $1 and kind = 'decide'`;
+      return (await api.database.pool.query(kept, [run])).rowCount || null;
+    });
+    await meanwhile();
+    api.kernel.idle = false;
+    assert.ok([200, 202].includes((await decided).status));
+    return { run, action: result.poll.split('/').at(-1) };
+  };
+  const settledAs = ({ action }: Asked): Promise<Answer> =>
+    until('a settled action', 15_000, async () => {
+      const found = await api.ask('manager', 'GET', `/v1/actions/${action}`);
+      return ['executed', 'failed', 'unknown'].includes(found.body?.status) ? found : null;
+    });
+  const isRefused = async (asked: Asked, why: RegExp): Promise<void> => {
+    const before = paid;
+    const { body } = await settledAs(asked);
+    assert.equal(body.status, 'failed');
+    assert.equal(body.error.code, 'GUARD_REJECTED');
+    assert.match(body.error.message, why);
+    assert.equal(paid, before);
+    const path = `/v1/runs/${asked.run}/audit?type=guard.evaluated&limit=500`;
+    const last = (await api.ask('auditor', 'GET', path)).body.data.at(-1);
+    assert.equal(last.data.verdict, 'fail');
+    const { run } = (await api.ask('manager', 'GET', `/v1/runs/${asked.run}`)).body;
+    assert.deepEqual([run.state, run.status], ['open', 'running']);
+  };
+
+  it('executes what it asked for, where it holds it still', async () => {
+    const key = await keyOf(['payer']);
+    const asked = await approvedThen('by_role', key, () => Promise.resolve());
+    assert.equal((await settledAs(asked)).body.status, 'executed');
+  });
+
+  it('executes nothing once its key is revoked', async () => {
+    const key = await keyOf(['payer']);
+    const asked = await approvedThen('by_role', key, () => revoke(key));
+    await isRefused(asked, /does not hold role `payer`/);
+  });
+
+  it('executes nothing once its key has expired', async () => {
+    const key = await keyOf(['payer']);
+    const asked = await approvedThen('by_role', key, () =>
+      api.database.pool.query(
+        `update api_key set expires_at = now() - interval '1 second' where key_id = $1`,
+        [key.keyId],
+      ),
+    );
+    await isRefused(asked, /does not hold role `payer`/);
+  });
+
+  it('executes nothing once another key of it has the role no more, and executes where another has it', async () => {
+    const [lesser, old] = [await keyOf([], 'rotated'), await keyOf(['payer'], 'rotated')];
+    await isRefused(await approvedThen('by_role', old, () => revoke(old)), /does not hold role `payer`/);
+    const next = await keyOf(['payer'], 'rotated');
+    const asked = await approvedThen('by_role', next, async () => {
+      await keyOf(['payer'], 'rotated');
+      await revoke(next);
+    });
+    assert.equal((await settledAs(asked)).body.status, 'executed');
+    await revoke(lesser);
+  });
+
+  it('executes nothing once it holds what the guard forbids', async () => {
+    const key = await keyOf([]);
+    const asked = await approvedThen('not_watched', key, () => keyOf(['watched'], key.id));
+    await isRefused(asked, /not: the caller holds role `watched`/);
+  });
+
+  it('executes nothing once its role gives the permission no more, and executes while it does', async () => {
+    const key = await keyOf(['treasurer']);
+    const held = await approvedThen('by_permission', key, () => Promise.resolve());
+    assert.equal((await settledAs(held)).body.status, 'executed');
+    const asked = await approvedThen('by_permission', key, async () => {
+      writeFileSync(join(api.home, 'policies', 'roles.yaml'), roles([]));
+      await reload();
+    });
+    await isRefused(asked, /does not hold permission `pay\.large`/);
+  });
+
+  it('makes no second attempt once its key is revoked, also of what nobody approved', async () => {
+    const key = await keyOf(['payer']);
+    onPay = async () => {
+      await revoke(key);
+      return 429;
+    };
+    const run: string = (await api.ask(key.key, 'POST', '/v1/flows/at_once/runs', {})).body.run.id;
+    void api.ask(key.key, 'POST', `/v1/runs/${run}/transitions/pay?wait=0`, {});
+    const action = await until('its action', 10_000, async () => {
+      const { rows } = await api.database.pool.query<{ id: string }>('select id from action where run = $1', [
+        run,
+      ]);
+      return rows[0]?.id ?? null;
+    });
+    await isRefused({ run, action }, /does not hold role `payer`/);
+    onPay = () => Promise.resolve(200);
+  });
+
+  it('makes a second attempt while it holds it', async () => {
+    const key = await keyOf(['payer']);
+    const answers = [429, 200];
+    onPay = () => Promise.resolve(answers.shift() ?? 500);
+    const run: string = (await api.ask(key.key, 'POST', '/v1/flows/at_once/runs', {})).body.run.id;
+    const done = await api.ask(key.key, 'POST', `/v1/runs/${run}/transitions/pay?wait=10`, {});
+    assert.equal(done.body.result.status, 'executed', done.text);
+    onPay = () => Promise.resolve(200);
+  });
+});
