@@ -148,6 +148,12 @@ export function ruleOn(
 
 // --- between two attempts ------------------------------------------------------------------------
 
+/** Milliseconds until the next attempt may be made, whatever has Temporal try before. */
+export function waitOf(attempts: readonly Pick<AttemptRow, 'nextAt'>[], nowMs: number): number {
+  const nextAt = attempts.at(-1)?.nextAt ?? null;
+  return nextAt === null ? 0 : Math.max(Date.parse(nextAt) - nowMs, 0);
+}
+
 /** Has the run been cancelled, or its time run out, before the attempt that would come now? */
 export function isCalledOff(run: RunState, attempts: readonly AttemptRow[], nowMs: number): boolean {
   // One under way is not cut off. Before the first, no intent is recorded yet.

@@ -10,9 +10,10 @@ import {
   isEffectPossible,
   listAttempts,
   type AttemptRow,
+  type Holder,
 } from '../store/actions.js';
 import { findStep, lockRun, type RunRow } from '../store/runs.js';
-import { isCalledOff, judgeFailure, nextAttempt, ruleOn, type NextAttempt } from './attempts.js';
+import { isCalledOff, judgeFailure, nextAttempt, ruleOn, waitOf, type NextAttempt } from './attempts.js';
 import { abandon, unknownEnd } from './abandoned.js';
 import { answerData, attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
 import { perform, targetOf, type Target } from './call.js';
@@ -21,7 +22,7 @@ import { isAsWritten, loadRun, type LoadedRun } from './document.js';
 import { grantProblem } from './grants.js';
 import { keepable } from './keepable.js';
 import { makeKit } from './kit.js';
-import { aloneHere, leaseAttempt, leaseMs, otherUnderWay } from './leases.js';
+import { aloneHere, leaseAttempt, leaseMs, marginMs, otherUnderWay } from './leases.js';
 import type { StoredStep } from './persist.js';
 import { persistently, type Surroundings } from './persistently.js';
 import { settle } from './settle.js';
@@ -35,7 +36,7 @@ interface Begun {
   readonly next: Extract<NextAttempt, { kind: 'attempt' }>;
   readonly target: Target;
   readonly startedAt: string;
-  readonly owner: string;
+  readonly holder: Holder;
 }
 
 /**
@@ -50,12 +51,14 @@ export async function execute(
 ): Promise<Stepped> {
   const lost = new Error('its call has taken longer than it may, and its outcome is not waited for');
   const onLost = (): void => deps.onInternalError(`action \`${input.action}\` of run \`${input.run}\``, lost);
-  return aloneHere(input.action, { isLate: around.isLate, onLost }, () => executeAlone(deps, input, around));
+  return aloneHere(input.action, around, onLost, () => executeAlone(deps, input, around));
 }
 
 async function executeAlone(deps: ActivityDeps, input: ExecuteInput, around: Surroundings): Promise<Stepped> {
-  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input, around.owner));
+  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input, around));
   if (begun.kind === 'settled') return begun.result;
+  // It stood still since, and the call would go on after its lease.
+  if (around.isLate()) throw begunTooLate(begun);
   around.allow(leaseMs(begun.executing));
   const result = keepable(
     await perform({ ...begun, run: begun.loaded.state }, around.shutdown),
@@ -66,7 +69,7 @@ async function executeAlone(deps: ActivityDeps, input: ExecuteInput, around: Sur
   );
   if (ended.kind === 'settled') return ended.result;
   if (ended.kind === 'late') throw notExecuting(begun.row.id, begun.executing.action.id);
-  throw retryLater(begun, ended.delayMs);
+  throw retryLater(begun.executing, begun.next.attempt, ended.delayMs);
 }
 
 type Settled = { readonly kind: 'settled'; readonly result: Stepped };
@@ -77,21 +80,28 @@ export const attemptFailed = 'ATTEMPT_FAILED';
 const soonestMs = 1;
 
 /** Temporal's own retry carries the wait between attempts. */
-function retryLater(begun: Begun, delayMs: number): ApplicationFailure {
+function retryLater({ action }: Executing, attempt: number, delayMs: number): ApplicationFailure {
   return ApplicationFailure.create({
-    message: `attempt ${begun.next.attempt} of \`${begun.executing.action.transition}\` failed; the next one follows`,
+    message: `attempt ${attempt} of \`${action.transition}\` failed; the next one follows`,
     type: attemptFailed,
     nonRetryable: false,
     nextRetryDelay: Math.max(delayMs, soonestMs),
   });
 }
 
+function begunTooLate({ executing: { action }, next }: Begun): ApplicationFailure {
+  const message = `attempt ${next.attempt} of \`${action.transition}\` was not made: the process stood still for too long before it`;
+  return ApplicationFailure.create({ message, type: 'BEGUN_TOO_LATE', nonRetryable: false });
+}
+
 async function begin(
   deps: ActivityDeps,
   tx: Tx,
   input: ExecuteInput,
-  owner: string,
+  around: Surroundings,
 ): Promise<Begun | Settled> {
+  const { owner, process } = around;
+  const holder: Holder = { owner, process };
   const [row, attempts] = await Promise.all([lockRun(tx, input.run), listAttempts(tx, input.action)]);
   const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
   if (row === null || loaded === null)
@@ -102,29 +112,33 @@ async function begin(
     if (stored === null) throw notExecuting(input.run, input.action);
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
-  const other = await otherUnderWay(tx, executing, owner);
+  const other = await otherUnderWay(tx, executing, holder);
   if (other !== null) throw other;
   const startedAt = await storeTime(tx);
+  const now = Date.parse(startedAt);
   const held: Held = { row, loaded, executing };
-  if (isCalledOff(loaded.state, attempts, Date.parse(startedAt))) {
+  if (isCalledOff(loaded.state, attempts, now)) {
     const { result, fact } = await abandon(tx, input.action, attempts, null, startedAt);
     const facts = [fact(executing)];
     return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, result, facts) };
   }
+  const waitMs = waitOf(attempts, now);
+  if (waitMs > 0) throw retryLater(executing, attempts.length, waitMs);
   const next = nextAttempt(executing, attempts);
   if (next.kind === 'unknown') return lost(deps, tx, held, next, startedAt);
   const policySet = await deps.policySet(tx);
   const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
   const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts);
   if (refused !== null) return denied(deps, tx, held, next, refused, startedAt);
-  await leaseAttempt(tx, executing, next, { owner, startedAt });
+  around.allow(marginMs);
+  await leaseAttempt(tx, executing, next, holder, startedAt);
   if (!next.resumed) {
     const data = startData(executing, next);
     const fact = attemptFact(executing, next.attempt, 'executor.started', startedAt, data);
     await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
   }
   const target = targetOf(policySet, next.executor, row.environment);
-  return { kind: 'begun', ...held, next, target, startedAt, owner };
+  return { kind: 'begun', ...held, next, target, startedAt, holder };
 }
 
 /** Nothing is built on a document that somebody has changed: the next step makes its run stuck. */
@@ -144,7 +158,8 @@ async function lost(
   { attempt, message }: Extract<NextAttempt, { kind: 'unknown' }>,
   time: string,
 ): Promise<Settled> {
-  await finishAttempt(tx, { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time });
+  const end = { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time };
+  await finishAttempt(tx, end, null);
   const fact = attemptFact(executing, attempt, 'executor.unknown', time, { message });
   const outcome: Outcome = { status: 'unknown', message, attempt };
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
@@ -161,8 +176,8 @@ async function denied(
   const { attempt } = next;
   const refusal = { status: 'failed', errorClass: 'permanent', message } as const;
   const judged = judgeFailure(refusal, await isInDoubt(tx, executing, next), 'final');
-  if (next.resumed)
-    await finishAttempt(tx, { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time });
+  const end = { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time };
+  if (next.resumed) await finishAttempt(tx, end, null);
   const code = 'DIGEST_MISMATCH';
   const judgedOutcome = outcomeOf(judged, attempt);
   const outcome = judgedOutcome.status === 'unknown' ? judgedOutcome : ({ ...judgedOutcome, code } as const);
@@ -190,7 +205,7 @@ async function isInDoubt(tx: Tx, executing: Executing, next: Begun['next']): Pro
 type Ended =
   | Settled
   | { readonly kind: 'again'; readonly delayMs: number }
-  /** Its run was told that this attempt is lost, and has gone on without it: the outcome stays unknown. */
+  /** This attempt counts as lost: its run has gone on without it, or another process makes it. */
   | { readonly kind: 'late' };
 
 function notExecuting(run: string, action: string): ApplicationFailure {
@@ -204,15 +219,18 @@ async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorRes
   const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
   if (row === null || loaded === null) throw new Error(`run ${begun.row.id} is gone from the store`);
   const finishedAt = await storeTime(tx);
-  const before = await alreadyEnded(tx, loaded.state, begun, attempts, finishedAt);
-  if (before?.kind === 'late') await endLease(tx, { action, attempt: next.attempt }, begun.owner);
-  if (before !== null) return before;
+  const before = await alreadyEnded(tx, loaded.state, begun, result, attempts, finishedAt);
+  if (before !== null) {
+    // Whatever its run was told meanwhile: the call is over.
+    await endLease(tx, { action, attempt: next.attempt }, begun.holder);
+    return before;
+  }
   const timing: Timing = {
     startedAt: begun.startedAt,
     finishedAt,
     durationMs: Date.parse(finishedAt) - Date.parse(begun.startedAt),
   };
-  const held: Held = { row, loaded, executing };
+  const held: Held & Pick<Begun, 'holder'> = { row, loaded, executing, holder: begun.holder };
   return result.status === 'succeeded'
     ? endWell(deps, tx, held, next, result, timing)
     : endBadly(deps, tx, held, next, attempts, result, timing);
@@ -227,7 +245,7 @@ interface Timing {
 async function endWell(
   deps: ActivityDeps,
   tx: Tx,
-  { row, loaded, executing }: Held,
+  { row, loaded, executing, holder }: Held & Pick<Begun, 'holder'>,
   { attempt, executor }: Begun['next'],
   result: Extract<ExecutorResult, { status: 'succeeded' }>,
   { finishedAt, ...timing }: Timing,
@@ -237,7 +255,7 @@ async function endWell(
   const outputRef = await deps.payloads.put(tx, row.id, 'output', 'application/json', text);
   const effectPossible = hasEffect(executing, executor);
   const end = { outcome: 'succeeded', errorClass: null, effectPossible, nextAt: null } as const;
-  await finishAttempt(tx, { ...end, action, attempt, finishedAt });
+  await finishAttempt(tx, { ...end, action, attempt, finishedAt }, holder);
   const data = {
     ...timing,
     ...answerData(result),
@@ -253,7 +271,7 @@ async function endWell(
 async function endBadly(
   deps: ActivityDeps,
   tx: Tx,
-  { row, loaded, executing }: Held,
+  { row, loaded, executing, holder }: Held & Pick<Begun, 'holder'>,
   next: Begun['next'],
   attempts: readonly AttemptRow[],
   result: Extract<ExecutorResult, { status: 'failed' }>,
@@ -266,7 +284,7 @@ async function endBadly(
   const { errorClass, message } = judged;
   const unknown = errorClass === 'unknown_outcome';
   const delayMs = then.kind === 'retry' ? then.delayMs : 0;
-  await finishAttempt(tx, {
+  const ended = {
     action: executing.action.id,
     attempt,
     finishedAt,
@@ -275,7 +293,8 @@ async function endBadly(
     effectPossible:
       unknown || result.effectPossible === true || (next.resumed && hasEffect(executing, next.executor)),
     nextAt: delayMs === 0 ? null : new Date(finishedMs + delayMs).toISOString(),
-  });
+  } as const;
+  await finishAttempt(tx, ended, holder);
   const type = unknown ? 'executor.unknown' : 'executor.failed';
   const facts = [
     attemptFact(executing, attempt, type, finishedAt, {
@@ -294,11 +313,17 @@ async function endBadly(
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
 }
 
+/** Another process has the same attempt under way by now: that this one's call has failed does not say that it will. */
+function isTakenOver({ owner, process }: AttemptRow, { holder }: Begun): boolean {
+  return owner !== holder.owner || process !== holder.process;
+}
+
 /** The write is repeated when its acknowledgement was lost: what it had committed is its answer. */
 async function alreadyEnded(
   tx: Tx,
   run: RunState,
   begun: Begun,
+  result: ExecutorResult,
   attempts: readonly AttemptRow[],
   now: string,
 ): Promise<Ended | null> {
@@ -309,6 +334,8 @@ async function alreadyEnded(
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
   const ended = attempts.find((one) => one.attempt === begun.next.attempt);
-  if (ended === undefined || ended.outcome === null) return null;
-  return { kind: 'again', delayMs: ended.nextAt === null ? 0 : Date.parse(ended.nextAt) - Date.parse(now) };
+  if (ended === undefined) return null;
+  if (ended.outcome === null)
+    return isTakenOver(ended, begun) && result.status === 'failed' ? { kind: 'late' } : null;
+  return { kind: 'again', delayMs: waitOf([ended], Date.parse(now)) };
 }

@@ -14,8 +14,8 @@ export { makeDeps, type ActivityDeps } from './deps.js';
 const mostFailures = 3;
 const rememberedActions = 1_000;
 
-/** Binds the hands of a run to Temporal's activity context. */
-export function makeActivities(deps: ActivityDeps): RunActivities {
+/** Binds the hands of a run to Temporal's activity context, in the process that the store knows by this id. */
+export function makeActivities(deps: ActivityDeps, process: string): RunActivities {
   const { onInternalError } = deps;
   const failures = new Map<string, number>();
   return {
@@ -46,6 +46,7 @@ export function makeActivities(deps: ActivityDeps): RunActivities {
       try {
         return await execute(deps, input, {
           owner: ownerOf(context),
+          process,
           shutdown: shutdownSignal(context),
           allow: beat.allow,
           isLate: beat.isLate,

@@ -14,6 +14,7 @@ import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/inde
 import { closeExecutors } from '../executors/index.js';
 import { processReferences, unsetReferences } from '../executors/references.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
+import { newId } from '../model/ids.js';
 import { addInternalErrors } from '../store/internal-errors.js';
 import { currentPolicySet, environmentsToServe, policySetSeq } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
@@ -54,13 +55,14 @@ async function main(config: Config): Promise<void> {
     ...address,
     ...(typeof apiKey === 'string' ? { apiKey } : {}),
   } as NativeConnectionOptions);
-  const activities = makeActivities(deps);
+  const id = newId('svc');
+  const activities = makeActivities(deps, id);
   watchEventLoop(log);
   const unset: HeartbeatOptions['unset'] = async () =>
     unsetReferences((await deps.policySet(pool)).connections, processReferences());
   const make = (environment: string): Promise<Worker> =>
     makeWorker(config, connection, namespaceOf(environment), activities);
-  await serve({ pool, unset, log }, make);
+  await serve({ id, pool, unset, log }, make);
   await closeExecutors();
   await connection.close();
   await pool.end();
@@ -71,7 +73,7 @@ const lookMs = 1_000;
 
 /** A Temporal worker for each environment, also for those that a reload adds. Ends when it is told to, or when one fails. */
 async function serve(
-  { pool, unset, log }: Omit<HeartbeatOptions, 'environments'>,
+  { id, pool, unset, log }: Omit<HeartbeatOptions, 'environments'>,
   make: (environment: string) => Promise<Worker>,
 ): Promise<void> {
   const stopping = new AbortController();
@@ -81,7 +83,7 @@ async function serve(
   const isRunning = (worker: Worker): boolean => worker.getState() === 'RUNNING';
   const shutDown = (): void => workers.forEach((worker) => isRunning(worker) && worker.shutdown());
   const running = (): string[] => [...workers].filter(([, one]) => isRunning(one)).map(([name]) => name);
-  const heartbeat = startHeartbeat({ pool, unset, log, environments: running });
+  const heartbeat = startHeartbeat({ id, pool, unset, log, environments: running });
   stop.now = () => {
     stopping.abort();
     shutDown();

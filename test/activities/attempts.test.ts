@@ -51,6 +51,7 @@ const row = (
   errorClass: outcome === 'failed' ? 'transient' : null,
   effectPossible: false,
   nextAt: null,
+  ...{ owner: 'run/1', process: 'svc_1' },
   ...more,
 });
 const failed = (attempt: number, errorClass: ErrorClass, executor = 0): AttemptRow =>

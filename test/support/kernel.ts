@@ -28,6 +28,7 @@ async function attempts(deps: ActivityDeps, given: ExecuteInput, cancelled: Abor
   const owner = randomUUID();
   const around = {
     owner,
+    process: 'here',
     shutdown: new AbortController().signal,
     allow: () => undefined,
     isLate: () => false,
