@@ -26,6 +26,7 @@ import { aloneHere, leaseAttempt, leaseMs, marginMs, otherUnderWay } from './lea
 import type { StoredStep } from './persist.js';
 import { persistently, type Surroundings } from './persistently.js';
 import { settle } from './settle.js';
+import { makeTurn, type Turn } from './turns.js';
 import type { ExecuteInput, Stepped } from './types.js';
 
 interface Begun {
@@ -55,7 +56,21 @@ export async function execute(
 }
 
 async function executeAlone(deps: ActivityDeps, input: ExecuteInput, around: Surroundings): Promise<Stepped> {
-  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input, around));
+  const turn = makeTurn(around);
+  try {
+    return await executeInTurn(deps, input, around, turn);
+  } finally {
+    turn.leave();
+  }
+}
+
+async function executeInTurn(
+  deps: ActivityDeps,
+  input: ExecuteInput,
+  around: Surroundings,
+  turn: Turn,
+): Promise<Stepped> {
+  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input, around, turn));
   if (begun.kind === 'settled') return begun.result;
   // It stood still since, and the call would go on after its lease.
   if (around.isLate()) throw begunTooLate(begun);
@@ -99,6 +114,7 @@ async function begin(
   tx: Tx,
   input: ExecuteInput,
   around: Surroundings,
+  turn: Turn,
 ): Promise<Begun | Settled> {
   const { owner, process } = around;
   const holder: Holder = { owner, process };
@@ -126,6 +142,7 @@ async function begin(
   if (waitMs > 0) throw retryLater(executing, attempts.length, waitMs);
   const next = nextAttempt(executing, attempts);
   if (next.kind === 'unknown') return lost(deps, tx, held, next, startedAt);
+  turn.take(executing, next.executor, row.environment);
   const policySet = await deps.policySet(tx);
   const kit = makeKit(policySet, row.environment, await deps.people(tx, row));
   const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts);
@@ -187,12 +204,18 @@ async function denied(
 }
 
 function outcomeOf(
-  { errorClass, message }: Extract<ExecutorResult, { status: 'failed' }>,
+  { errorClass, message, effectPossible }: Extract<ExecutorResult, { status: 'failed' }>,
   attempt: number,
 ): Exclude<Outcome, { status: 'succeeded' }> {
   return errorClass === 'unknown_outcome'
     ? { status: 'unknown', message, attempt }
-    : { status: 'failed', errorClass, message, attempt };
+    : {
+        status: 'failed',
+        errorClass,
+        message,
+        attempt,
+        ...(effectPossible === true ? { effectPossible } : {}),
+      };
 }
 
 /** May another attempt under the key of this one have had its effect, this one before it was resumed included? */

@@ -9,6 +9,7 @@ import { step } from './step.js';
 import type { RunActivities } from './types.js';
 
 export { makeDeps, type ActivityDeps } from './deps.js';
+export { callSlots } from './turns.js';
 
 /** Failures of our own code over one action in one process, before its effect is left for a person to settle. */
 const mostFailures = 3;
@@ -47,6 +48,7 @@ export function makeActivities(deps: ActivityDeps, process: string): RunActiviti
         return await execute(deps, input, {
           owner: ownerOf(context),
           process,
+          tries: context.info.attempt,
           shutdown: shutdownSignal(context),
           allow: beat.allow,
           isLate: beat.isLate,

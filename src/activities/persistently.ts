@@ -6,6 +6,8 @@ export interface Surroundings {
   readonly owner: string;
   /** This worker process, by its id in the store. */
   readonly process: string;
+  /** How often Temporal has begun it, this time included. */
+  readonly tries: number;
   /** Aborts when the worker shuts down; never because the run was cancelled: an outcome comes first. */
   readonly shutdown: AbortSignal;
   /** What follows takes no longer than this: after it the execution counts as lost. */

@@ -7,7 +7,7 @@ import {
   Worker,
   type NativeConnectionOptions,
 } from '@temporalio/worker';
-import { makeActivities, makeDeps } from '../activities/index.js';
+import { callSlots, makeActivities, makeDeps } from '../activities/index.js';
 import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
 import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
@@ -172,7 +172,7 @@ function makeWorker(
     workflowThreadPoolSize: 1,
     maxConcurrentWorkflowTaskExecutions: 16,
     maxConcurrentLocalActivityExecutions: 32,
-    maxConcurrentActivityTaskExecutions: 32,
+    maxConcurrentActivityTaskExecutions: callSlots,
     workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 2, maximum: 8 },
     activityTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 2, maximum: 8 },
     maxCachedWorkflows: 2_000,

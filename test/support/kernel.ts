@@ -29,6 +29,7 @@ async function attempts(deps: ActivityDeps, given: ExecuteInput, cancelled: Abor
   const around = {
     owner,
     process: 'here',
+    tries: 1,
     shutdown: new AbortController().signal,
     allow: () => undefined,
     isLate: () => false,
