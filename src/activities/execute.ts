@@ -1,24 +1,15 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { hasEffect } from '../engine/effects.js';
-import type { Executing, Outcome, RunState } from '../engine/state.js';
-import type { ExecutorResult } from '../executors/types.js';
+import type { Executing, Outcome } from '../engine/state.js';
 import { appendRun } from '../audit/index.js';
 import { storeTime, withTransaction, type Tx } from '../db/index.js';
-import {
-  endLease,
-  finishAttempt,
-  isEffectPossible,
-  listAttempts,
-  type AttemptRow,
-  type Holder,
-} from '../store/actions.js';
-import { findStep, lockRun, type RunRow } from '../store/runs.js';
-import { isCalledOff, judgeFailure, nextAttempt, ruleOn, waitOf, type NextAttempt } from './attempts.js';
+import { finishAttempt, listAttempts, type Holder } from '../store/actions.js';
+import { findStep, lockRun } from '../store/runs.js';
+import { isCalledOff, judgeFailure, nextAttempt, waitOf, type NextAttempt } from './attempts.js';
 import { abandon, unknownEnd } from './abandoned.js';
-import { answerData, attemptFact, retryFact, scopeOf, startData } from './attempt-facts.js';
-import { perform, targetOf, type Target } from './call.js';
+import { attemptFact, scopeOf, startData } from './attempt-facts.js';
+import { perform, targetOf } from './call.js';
 import type { ActivityDeps } from './deps.js';
-import { isAsWritten, loadRun, type LoadedRun } from './document.js';
 import { grantProblem } from './grants.js';
 import { keepable } from './keepable.js';
 import { makeKit } from './kit.js';
@@ -27,18 +18,17 @@ import type { StoredStep } from './persist.js';
 import { persistently, type Surroundings } from './persistently.js';
 import { settle } from './settle.js';
 import { makeTurn, type Turn } from './turns.js';
+import {
+  isInDoubt,
+  loadUnchanged,
+  notExecuting,
+  outcomeOf,
+  type Begun,
+  type Held,
+  type Settled,
+} from './begun.js';
+import { end, type Ended } from './end.js';
 import type { ExecuteInput, Stepped } from './types.js';
-
-interface Begun {
-  readonly kind: 'begun';
-  readonly row: RunRow;
-  readonly loaded: LoadedRun;
-  readonly executing: Executing;
-  readonly next: Extract<NextAttempt, { kind: 'attempt' }>;
-  readonly target: Target;
-  readonly startedAt: string;
-  readonly holder: Holder;
-}
 
 /**
  * One attempt of an intended effect: intent and single-use grant first, then the effect, then outcome and the run's
@@ -86,8 +76,6 @@ async function executeInTurn(
   if (ended.kind === 'late') throw notExecuting(begun.row.id, begun.executing.action.id);
   throw retryLater(begun.executing, begun.next.attempt, ended.delayMs);
 }
-
-type Settled = { readonly kind: 'settled'; readonly result: Stepped };
 
 /** What Temporal is told when another attempt follows. */
 export const attemptFailed = 'ATTEMPT_FAILED';
@@ -158,15 +146,6 @@ async function begin(
   return { kind: 'begun', ...held, next, target, startedAt, holder };
 }
 
-/** Nothing is built on a document that somebody has changed: the next step makes its run stuck. */
-async function loadUnchanged(deps: ActivityDeps, tx: Tx, row: RunRow): Promise<LoadedRun | null> {
-  if (isAsWritten(row)) return loadRun(deps, tx, row);
-  const message = `the document of run \`${row.id}\` is not the one that its step ${row.rev} wrote`;
-  throw ApplicationFailure.nonRetryable(message, 'DOCUMENT_CHANGED');
-}
-
-type Held = Pick<Begun, 'row' | 'loaded' | 'executing'>;
-
 /** The worker was lost after the intent, and doing it again might do it twice: a person decides. */
 async function lost(
   deps: ActivityDeps,
@@ -201,164 +180,4 @@ async function denied(
   const type = outcome.status === 'unknown' ? 'executor.unknown' : 'executor.failed';
   const fact = attemptFact(executing, attempt, type, time, { code, message: judged.message });
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
-}
-
-function outcomeOf(
-  { errorClass, message, effectPossible }: Extract<ExecutorResult, { status: 'failed' }>,
-  attempt: number,
-): Exclude<Outcome, { status: 'succeeded' }> {
-  return errorClass === 'unknown_outcome'
-    ? { status: 'unknown', message, attempt }
-    : {
-        status: 'failed',
-        errorClass,
-        message,
-        attempt,
-        ...(effectPossible === true ? { effectPossible } : {}),
-      };
-}
-
-/** May another attempt under the key of this one have had its effect, this one before it was resumed included? */
-async function isInDoubt(tx: Tx, executing: Executing, next: Begun['next']): Promise<boolean> {
-  if (next.resumed && hasEffect(executing, next.executor)) return true;
-  const { id: action, idempotencyKey } = executing.action;
-  return isEffectPossible(tx, idempotencyKey, { action, attempt: next.attempt });
-}
-
-type Ended =
-  | Settled
-  | { readonly kind: 'again'; readonly delayMs: number }
-  /** This attempt counts as lost: its run has gone on without it, or another process makes it. */
-  | { readonly kind: 'late' };
-
-function notExecuting(run: string, action: string): ApplicationFailure {
-  return ApplicationFailure.nonRetryable(`run \`${run}\` does not execute \`${action}\``, 'NOT_EXECUTING');
-}
-
-async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorResult): Promise<Ended> {
-  const { executing, next } = begun;
-  const action = executing.action.id;
-  const [row, attempts] = await Promise.all([lockRun(tx, begun.row.id), listAttempts(tx, action)]);
-  const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
-  if (row === null || loaded === null) throw new Error(`run ${begun.row.id} is gone from the store`);
-  const finishedAt = await storeTime(tx);
-  const before = await alreadyEnded(tx, loaded.state, begun, result, attempts, finishedAt);
-  if (before !== null) {
-    // Whatever its run was told meanwhile: the call is over.
-    await endLease(tx, { action, attempt: next.attempt }, begun.holder);
-    return before;
-  }
-  const timing: Timing = {
-    startedAt: begun.startedAt,
-    finishedAt,
-    durationMs: Date.parse(finishedAt) - Date.parse(begun.startedAt),
-  };
-  const held: Held & Pick<Begun, 'holder'> = { row, loaded, executing, holder: begun.holder };
-  return result.status === 'succeeded'
-    ? endWell(deps, tx, held, next, result, timing)
-    : endBadly(deps, tx, held, next, attempts, result, timing);
-}
-
-interface Timing {
-  readonly startedAt: string;
-  readonly finishedAt: string;
-  readonly durationMs: number;
-}
-
-async function endWell(
-  deps: ActivityDeps,
-  tx: Tx,
-  { row, loaded, executing, holder }: Held & Pick<Begun, 'holder'>,
-  { attempt, executor }: Begun['next'],
-  result: Extract<ExecutorResult, { status: 'succeeded' }>,
-  { finishedAt, ...timing }: Timing,
-): Promise<Ended> {
-  const { id: action } = executing.action;
-  const text = JSON.stringify(result.output ?? null);
-  const outputRef = await deps.payloads.put(tx, row.id, 'output', 'application/json', text);
-  const effectPossible = hasEffect(executing, executor);
-  const end = { outcome: 'succeeded', errorClass: null, effectPossible, nextAt: null } as const;
-  await finishAttempt(tx, { ...end, action, attempt, finishedAt }, holder);
-  const data = {
-    ...timing,
-    ...answerData(result),
-    ...(loaded.state.mode === 'shadow' ? { mode: 'shadow' } : {}),
-  };
-  const fact = attemptFact(executing, attempt, 'executor.succeeded', finishedAt, data);
-  const { output, response, evidence } = result;
-  const outcome: Outcome = { status: 'succeeded', output, response, evidence, attempt, outputRef };
-  const facts = [{ ...fact, refs: [outputRef] }];
-  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
-}
-
-async function endBadly(
-  deps: ActivityDeps,
-  tx: Tx,
-  { row, loaded, executing, holder }: Held & Pick<Begun, 'holder'>,
-  next: Begun['next'],
-  attempts: readonly AttemptRow[],
-  result: Extract<ExecutorResult, { status: 'failed' }>,
-  { finishedAt, ...timing }: Timing,
-): Promise<Ended> {
-  const { attempt } = next;
-  const finishedMs = Date.parse(finishedAt);
-  const inDoubt = await isInDoubt(tx, executing, next);
-  const { judged, then } = ruleOn(loaded.state, executing, attempts, result, inDoubt, finishedMs);
-  const { errorClass, message } = judged;
-  const unknown = errorClass === 'unknown_outcome';
-  const delayMs = then.kind === 'retry' ? then.delayMs : 0;
-  const ended = {
-    action: executing.action.id,
-    attempt,
-    finishedAt,
-    outcome: unknown ? 'unknown' : 'failed',
-    errorClass,
-    effectPossible:
-      unknown || result.effectPossible === true || (next.resumed && hasEffect(executing, next.executor)),
-    nextAt: delayMs === 0 ? null : new Date(finishedMs + delayMs).toISOString(),
-  } as const;
-  await finishAttempt(tx, ended, holder);
-  const type = unknown ? 'executor.unknown' : 'executor.failed';
-  const facts = [
-    attemptFact(executing, attempt, type, finishedAt, {
-      ...timing,
-      errorClass,
-      message,
-      ...answerData(result),
-    }),
-    ...retryFact(executing, attempt, finishedAt, then),
-  ];
-  if (then.kind !== 'final') {
-    await appendRun(tx, scopeOf(row), facts);
-    return { kind: 'again', delayMs };
-  }
-  const outcome = outcomeOf(judged, attempt);
-  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
-}
-
-/** Another process has the same attempt under way by now: that this one's call has failed does not say that it will. */
-function isTakenOver({ owner, process }: AttemptRow, { holder }: Begun): boolean {
-  return owner !== holder.owner || process !== holder.process;
-}
-
-/** The write is repeated when its acknowledgement was lost: what it had committed is its answer. */
-async function alreadyEnded(
-  tx: Tx,
-  run: RunState,
-  begun: Begun,
-  result: ExecutorResult,
-  attempts: readonly AttemptRow[],
-  now: string,
-): Promise<Ended | null> {
-  const action = begun.executing.action.id;
-  if (run.executing?.action.id !== action) {
-    const stored = await findStep(tx, run.run, `outcome:${action}`);
-    if (stored === null) return { kind: 'late' };
-    return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
-  }
-  const ended = attempts.find((one) => one.attempt === begun.next.attempt);
-  if (ended === undefined) return null;
-  if (ended.outcome === null)
-    return isTakenOver(ended, begun) && result.status === 'failed' ? { kind: 'late' } : null;
-  return { kind: 'again', delayMs: waitOf([ended], Date.parse(now)) };
 }

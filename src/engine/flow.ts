@@ -15,6 +15,7 @@ import { consume } from './approved.js';
 import { chainStep } from './chain.js';
 import { isEnding, noteLateCancel, noteUnentered } from './ending.js';
 import { whyNotEntered } from './entry.js';
+import { leader, setLeader } from './leader.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
 import { contextProblem, nothingCalled, write } from './written.js';
 
@@ -179,13 +180,6 @@ export function take(
   openApproval(draft, transition, action, { ...applying, ...from, shown });
 }
 
-/** Whose message led to where the run stands. */
-function leader({ ledBy, startedBy }: RunState): Principal | null {
-  if (ledBy !== undefined) return ledBy;
-  const { id, kind } = startedBy;
-  return kind === 'runtime' ? null : { id, kind, roles: [], permissions: [] };
-}
-
 /** Runs the action's executor, or moves at once where there is none. */
 export function perform(draft: Draft, transition: Transition, action: Action): void {
   if (action.messageId !== null && action.approval === null) {
@@ -273,18 +267,6 @@ export function moveTo(
   run.stay += 1;
   revokeOpen(draft, `the run left state \`${from}\``);
   enter(draft);
-}
-
-/** Who asked for the step that led here, and who denied it; after a time-out, who started the run. */
-function setLeader(run: Draft['run'], action: Action | null, deniers: readonly string[]): void {
-  // A step that the runtime took was led to by whoever led to what was before it.
-  const before = action?.byRuntime === true ? (run.ledWith ?? []) : [];
-  delete run.ledBy;
-  delete run.ledWith;
-  if (before.length + deniers.length > 0) run.ledWith = [...new Set([...before, ...deniers])];
-  if (action?.requester === null || action?.requester === undefined) return;
-  const { id, kind } = action.requester;
-  run.ledBy = { id, kind, roles: [], permissions: [] };
 }
 
 /** Nothing executes: the run waits for a caller or a decision, and whoever waited for it is answered. */
