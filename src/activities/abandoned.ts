@@ -20,29 +20,28 @@ export const unknownEnd = {
   nextAt: null,
 } as const;
 
-/** An attempt that was begun and did not end stays unknown. `why`: no further one was made; null: the run is to end. */
+/**
+ * An attempt that was begun and did not end stays unknown. Nobody has ended its call: it is leased as long as its process
+ * lives. `why`: no further one was made; null: the run is to end.
+ */
 export async function abandon(
   tx: Tx,
   action: string,
   attempts: readonly AttemptRow[],
   why: string | null,
   time: string,
-  call: Parameters<typeof finishAttempt>[2] = 'over',
 ): Promise<Abandoned> {
   const result = abandonedOutcome(attempts, why);
   const { status, attempt, message } = result;
   if (attempts.at(-1)?.outcome === null)
-    await finishAttempt(tx, { ...unknownEnd, action, attempt, finishedAt: time }, call);
+    await finishAttempt(tx, { ...unknownEnd, action, attempt, finishedAt: time }, null);
   return {
     result,
     fact: (executing) => attemptFact(executing, attempt, `executor.${status}`, time, { message }),
   };
 }
 
-/**
- * Of what a run executes that is given up: its attempt under way is unknown from here on, and whatever fails under its key
- * later. Nobody has ended its call: no other attempt is made beside it.
- */
+/** Of what a run executes that is given up: its attempt under way is unknown from here on, and whatever fails under its key later. */
 export async function giveUpAttempt(
   tx: Tx,
   { executing }: RunState,
@@ -53,5 +52,5 @@ export async function giveUpAttempt(
   const { id } = executing.action;
   const attempts = await listAttempts(tx, id);
   if (attempts.at(-1)?.outcome !== null) return [];
-  return [(await abandon(tx, id, attempts, why, time, 'maybe under way')).fact(executing)];
+  return [(await abandon(tx, id, attempts, why, time)).fact(executing)];
 }

@@ -23,11 +23,10 @@ function plainSummary({ title, name, tool }: Transition, asking: Asking): string
 }
 
 /** Whoever lets an effect be done again is told that it may have happened already. */
-function begunBefore({ repeatedBy }: Asking): string {
-  if (repeatedBy === null) return '';
-  return shown(
-    `; AGAIN: it may have happened already, its outcome is unknown, and ${repeatedBy} had it retried`,
-  );
+function begunBefore({ repeatedBy, inDoubt }: Asking): string {
+  if (repeatedBy === null && !inDoubt) return '';
+  const who = repeatedBy === null ? '' : `, and ${repeatedBy} had it retried`;
+  return shown(`; AGAIN: it may have happened already, its outcome is unknown${who}`);
 }
 
 /** Whoever is asked after a colleague has said no is told so. */

@@ -126,6 +126,13 @@ export function judgeFailure(
   };
 }
 
+/** A run that is to end asks for nothing again under the key, so that what came of its last call stays unknown. */
+function judgeLast(result: Failed): Failed {
+  if (result.effectPossible !== true) return result;
+  const message = `${result.message}; its effect may have happened, and its run is to end: check it`;
+  return { ...result, errorClass: 'unknown_outcome', message };
+}
+
 /** What the last of `attempts` means that has failed, and what follows it. */
 export function ruleOn(
   run: Pick<RunState, 'cancelRequested' | 'timeoutDue' | 'deadline'>,
@@ -135,18 +142,22 @@ export function ruleOn(
   earlierEffectPossible: boolean,
   nowMs: number,
 ): { readonly judged: Failed; readonly then: AfterFailure } {
-  const isOver = run.cancelRequested !== null || run.timeoutDue;
   const leftMs = run.deadline === null ? null : run.deadline - nowMs;
+  const isOver = run.cancelRequested !== null || run.timeoutDue || (leftMs !== null && leftMs <= 0);
   // A refusal in doubt is tried nowhere else, so it is judged before.
   const refused = judgeFailure(result, earlierEffectPossible, 'retry');
   const then: AfterFailure = isOver ? { kind: 'final' } : afterFailure(executing, attempts, refused, leftMs);
-  return {
-    judged: refused === result ? judgeFailure(result, earlierEffectPossible, then.kind) : refused,
-    then,
-  };
+  const judged = refused === result ? judgeFailure(result, earlierEffectPossible, then.kind) : refused;
+  return { judged: isOver && judged === result ? judgeLast(result) : judged, then };
 }
 
 // --- between two attempts ------------------------------------------------------------------------
+
+/** Milliseconds until the next attempt may be made, whatever has Temporal try before. */
+export function waitOf(attempts: readonly Pick<AttemptRow, 'nextAt'>[], nowMs: number): number {
+  const nextAt = attempts.at(-1)?.nextAt ?? null;
+  return nextAt === null ? 0 : Math.max(Date.parse(nextAt) - nowMs, 0);
+}
 
 /** Has the run been cancelled, or its time run out, before the attempt that would come now? */
 export function isCalledOff(run: RunState, attempts: readonly AttemptRow[], nowMs: number): boolean {

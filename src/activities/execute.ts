@@ -1,44 +1,36 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { hasEffect } from '../engine/effects.js';
-import type { Executing, Kit, Outcome, RunState } from '../engine/state.js';
-import type { ExecutorResult } from '../executors/types.js';
+import type { Executing, Kit, Outcome } from '../engine/state.js';
 import type { PolicySet } from '../model/policy-set.js';
 import { appendRun } from '../audit/index.js';
 import { storeTime, withTransaction, type Tx } from '../db/index.js';
-import {
-  endLease,
-  finishAttempt,
-  isEffectPossible,
-  listAttempts,
-  type AttemptRow,
-} from '../store/actions.js';
-import { findStep, lockRun, type RunRow } from '../store/runs.js';
-import { isCalledOff, judgeFailure, nextAttempt, ruleOn, type NextAttempt } from './attempts.js';
+import { finishAttempt, listAttempts, type Holder } from '../store/actions.js';
+import { findStep, lockRun } from '../store/runs.js';
+import { isCalledOff, judgeFailure, nextAttempt, waitOf, type NextAttempt } from './attempts.js';
 import { abandon, unknownEnd } from './abandoned.js';
-import { answerData, attemptFact, guardFact, retryFact, scopeOf, startData } from './attempt-facts.js';
-import { perform, targetOf, type Target } from './call.js';
+import { attemptFact, guardFact, scopeOf, startData } from './attempt-facts.js';
+import { perform, targetOf } from './call.js';
 import type { ActivityDeps } from './deps.js';
-import { isAsWritten, loadRun, type LoadedRun } from './document.js';
 import { grantProblem, type GrantProblem } from './grants.js';
 import { keepable } from './keepable.js';
 import { makeKit } from './kit.js';
-import { aloneHere, leaseAttempt, leaseMs, otherUnderWay } from './leases.js';
+import { aloneHere, leaseAttempt, leaseMs, marginMs, otherUnderWay } from './leases.js';
 import type { StoredStep } from './persist.js';
 import { persistently, type Surroundings } from './persistently.js';
 import { presentRights } from './rights.js';
 import { settle } from './settle.js';
+import { makeTurn, type Turn } from './turns.js';
+import {
+  isInDoubt,
+  loadUnchanged,
+  notExecuting,
+  outcomeOf,
+  type Begun,
+  type Held,
+  type Settled,
+} from './begun.js';
+import { end, type Ended } from './end.js';
 import type { ExecuteInput, Stepped } from './types.js';
-
-interface Begun {
-  readonly kind: 'begun';
-  readonly row: RunRow;
-  readonly loaded: LoadedRun;
-  readonly executing: Executing;
-  readonly next: Extract<NextAttempt, { kind: 'attempt' }>;
-  readonly target: Target;
-  readonly startedAt: string;
-  readonly owner: string;
-}
 
 /**
  * One attempt of an intended effect: intent and single-use grant first, then the effect, then outcome and the run's
@@ -52,12 +44,28 @@ export async function execute(
 ): Promise<Stepped> {
   const lost = new Error('its call has taken longer than it may, and its outcome is not waited for');
   const onLost = (): void => deps.onInternalError(`action \`${input.action}\` of run \`${input.run}\``, lost);
-  return aloneHere(input.action, { isLate: around.isLate, onLost }, () => executeAlone(deps, input, around));
+  return aloneHere(input.action, around, onLost, () => executeAlone(deps, input, around));
 }
 
 async function executeAlone(deps: ActivityDeps, input: ExecuteInput, around: Surroundings): Promise<Stepped> {
-  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input, around.owner));
+  const turn = makeTurn(around);
+  try {
+    return await executeInTurn(deps, input, around, turn);
+  } finally {
+    turn.leave();
+  }
+}
+
+async function executeInTurn(
+  deps: ActivityDeps,
+  input: ExecuteInput,
+  around: Surroundings,
+  turn: Turn,
+): Promise<Stepped> {
+  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input, around, turn));
   if (begun.kind === 'settled') return begun.result;
+  // It stood still since, and the call would go on after its lease.
+  if (around.isLate()) throw begunTooLate(begun);
   around.allow(leaseMs(begun.executing));
   const result = keepable(
     await perform({ ...begun, run: begun.loaded.state }, around.shutdown),
@@ -68,10 +76,8 @@ async function executeAlone(deps: ActivityDeps, input: ExecuteInput, around: Sur
   );
   if (ended.kind === 'settled') return ended.result;
   if (ended.kind === 'late') throw notExecuting(begun.row.id, begun.executing.action.id);
-  throw retryLater(begun, ended.delayMs);
+  throw retryLater(begun.executing, begun.next.attempt, ended.delayMs);
 }
-
-type Settled = { readonly kind: 'settled'; readonly result: Stepped };
 
 /** What Temporal is told when another attempt follows. */
 export const attemptFailed = 'ATTEMPT_FAILED';
@@ -79,21 +85,29 @@ export const attemptFailed = 'ATTEMPT_FAILED';
 const soonestMs = 1;
 
 /** Temporal's own retry carries the wait between attempts. */
-function retryLater(begun: Begun, delayMs: number): ApplicationFailure {
+function retryLater({ action }: Executing, attempt: number, delayMs: number): ApplicationFailure {
   return ApplicationFailure.create({
-    message: `attempt ${begun.next.attempt} of \`${begun.executing.action.transition}\` failed; the next one follows`,
+    message: `attempt ${attempt} of \`${action.transition}\` failed; the next one follows`,
     type: attemptFailed,
     nonRetryable: false,
     nextRetryDelay: Math.max(delayMs, soonestMs),
   });
 }
 
+function begunTooLate({ executing: { action }, next }: Begun): ApplicationFailure {
+  const message = `attempt ${next.attempt} of \`${action.transition}\` was not made: the process stood still for too long before it`;
+  return ApplicationFailure.create({ message, type: 'BEGUN_TOO_LATE', nonRetryable: false });
+}
+
 async function begin(
   deps: ActivityDeps,
   tx: Tx,
   input: ExecuteInput,
-  owner: string,
+  around: Surroundings,
+  turn: Turn,
 ): Promise<Begun | Settled> {
+  const { owner, process } = around;
+  const holder: Holder = { owner, process };
   const [row, attempts] = await Promise.all([lockRun(tx, input.run), listAttempts(tx, input.action)]);
   const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
   if (row === null || loaded === null)
@@ -104,29 +118,34 @@ async function begin(
     if (stored === null) throw notExecuting(input.run, input.action);
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
-  const other = await otherUnderWay(tx, executing, owner);
+  const other = await otherUnderWay(tx, executing, holder);
   if (other !== null) throw other;
   const startedAt = await storeTime(tx);
+  const now = Date.parse(startedAt);
   const held: Held = { row, loaded, executing };
-  if (isCalledOff(loaded.state, attempts, Date.parse(startedAt))) {
+  if (isCalledOff(loaded.state, attempts, now)) {
     const { result, fact } = await abandon(tx, input.action, attempts, null, startedAt);
     const facts = [fact(executing)];
     return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, result, facts) };
   }
+  const waitMs = waitOf(attempts, now);
+  if (waitMs > 0) throw retryLater(executing, attempts.length, waitMs);
   const next = nextAttempt(executing, attempts);
   if (next.kind === 'unknown') return lost(deps, tx, held, next, startedAt);
+  turn.take(executing, next.executor, row.environment);
   const policySet = await deps.policySet(tx);
   const kit = await kitOf(deps, tx, held, policySet);
   const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts);
   if (refused !== null) return denied(deps, tx, held, next, refused, startedAt);
-  await leaseAttempt(tx, executing, next, { owner, startedAt });
+  around.allow(marginMs);
+  await leaseAttempt(tx, executing, next, holder, startedAt);
   if (!next.resumed) {
     const data = startData(executing, next);
     const fact = attemptFact(executing, next.attempt, 'executor.started', startedAt, data);
     await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
   }
   const target = targetOf(policySet, next.executor, row.environment);
-  return { kind: 'begun', ...held, next, target, startedAt, owner };
+  return { kind: 'begun', ...held, next, target, startedAt, holder };
 }
 
 async function kitOf(deps: ActivityDeps, tx: Tx, { row, loaded }: Held, policySet: PolicySet): Promise<Kit> {
@@ -136,15 +155,6 @@ async function kitOf(deps: ActivityDeps, tx: Tx, { row, loaded }: Held, policySe
   return makeKit(policySet, row.environment, await deps.people(tx, row), rights);
 }
 
-/** Nothing is built on a document that somebody has changed: the next step makes its run stuck. */
-async function loadUnchanged(deps: ActivityDeps, tx: Tx, row: RunRow): Promise<LoadedRun | null> {
-  if (isAsWritten(row)) return loadRun(deps, tx, row);
-  const message = `the document of run \`${row.id}\` is not the one that its step ${row.rev} wrote`;
-  throw ApplicationFailure.nonRetryable(message, 'DOCUMENT_CHANGED');
-}
-
-type Held = Pick<Begun, 'row' | 'loaded' | 'executing'>;
-
 /** The worker was lost after the intent, and doing it again might do it twice: a person decides. */
 async function lost(
   deps: ActivityDeps,
@@ -153,7 +163,8 @@ async function lost(
   { attempt, message }: Extract<NextAttempt, { kind: 'unknown' }>,
   time: string,
 ): Promise<Settled> {
-  await finishAttempt(tx, { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time });
+  const end = { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time };
+  await finishAttempt(tx, end, null);
   const fact = attemptFact(executing, attempt, 'executor.unknown', time, { message });
   const outcome: Outcome = { status: 'unknown', message, attempt };
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
@@ -170,8 +181,8 @@ async function denied(
   const { attempt } = next;
   const refusal = { status: 'failed', errorClass: 'permanent', message } as const;
   const judged = judgeFailure(refusal, await isInDoubt(tx, executing, next), 'final');
-  if (next.resumed)
-    await finishAttempt(tx, { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time });
+  const end = { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time };
+  if (next.resumed) await finishAttempt(tx, end, null);
   const judgedOutcome = outcomeOf(judged, attempt);
   const outcome = judgedOutcome.status === 'unknown' ? judgedOutcome : ({ ...judgedOutcome, code } as const);
   const type = outcome.status === 'unknown' ? 'executor.unknown' : 'executor.failed';
@@ -180,146 +191,4 @@ async function denied(
     attemptFact(executing, attempt, type, time, { code, message: judged.message }),
   ];
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
-}
-
-function outcomeOf(
-  { errorClass, message }: Extract<ExecutorResult, { status: 'failed' }>,
-  attempt: number,
-): Exclude<Outcome, { status: 'succeeded' }> {
-  return errorClass === 'unknown_outcome'
-    ? { status: 'unknown', message, attempt }
-    : { status: 'failed', errorClass, message, attempt };
-}
-
-/** May another attempt under the key of this one have had its effect, this one before it was resumed included? */
-async function isInDoubt(tx: Tx, executing: Executing, next: Begun['next']): Promise<boolean> {
-  if (next.resumed && hasEffect(executing, next.executor)) return true;
-  const { id: action, idempotencyKey } = executing.action;
-  return isEffectPossible(tx, idempotencyKey, { action, attempt: next.attempt });
-}
-
-type Ended =
-  | Settled
-  | { readonly kind: 'again'; readonly delayMs: number }
-  /** Its run was told that this attempt is lost, and has gone on without it: the outcome stays unknown. */
-  | { readonly kind: 'late' };
-
-function notExecuting(run: string, action: string): ApplicationFailure {
-  return ApplicationFailure.nonRetryable(`run \`${run}\` does not execute \`${action}\``, 'NOT_EXECUTING');
-}
-
-async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorResult): Promise<Ended> {
-  const { executing, next } = begun;
-  const action = executing.action.id;
-  const [row, attempts] = await Promise.all([lockRun(tx, begun.row.id), listAttempts(tx, action)]);
-  const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
-  if (row === null || loaded === null) throw new Error(`run ${begun.row.id} is gone from the store`);
-  const finishedAt = await storeTime(tx);
-  const before = await alreadyEnded(tx, loaded.state, begun, attempts, finishedAt);
-  if (before?.kind === 'late') await endLease(tx, { action, attempt: next.attempt }, begun.owner);
-  if (before !== null) return before;
-  const timing: Timing = {
-    startedAt: begun.startedAt,
-    finishedAt,
-    durationMs: Date.parse(finishedAt) - Date.parse(begun.startedAt),
-  };
-  const held: Held = { row, loaded, executing };
-  return result.status === 'succeeded'
-    ? endWell(deps, tx, held, next, result, timing)
-    : endBadly(deps, tx, held, next, attempts, result, timing);
-}
-
-interface Timing {
-  readonly startedAt: string;
-  readonly finishedAt: string;
-  readonly durationMs: number;
-}
-
-async function endWell(
-  deps: ActivityDeps,
-  tx: Tx,
-  { row, loaded, executing }: Held,
-  { attempt, executor }: Begun['next'],
-  result: Extract<ExecutorResult, { status: 'succeeded' }>,
-  { finishedAt, ...timing }: Timing,
-): Promise<Ended> {
-  const { id: action } = executing.action;
-  const text = JSON.stringify(result.output ?? null);
-  const outputRef = await deps.payloads.put(tx, row.id, 'output', 'application/json', text);
-  const effectPossible = hasEffect(executing, executor);
-  const end = { outcome: 'succeeded', errorClass: null, effectPossible, nextAt: null } as const;
-  await finishAttempt(tx, { ...end, action, attempt, finishedAt });
-  const data = {
-    ...timing,
-    ...answerData(result),
-    ...(loaded.state.mode === 'shadow' ? { mode: 'shadow' } : {}),
-  };
-  const fact = attemptFact(executing, attempt, 'executor.succeeded', finishedAt, data);
-  const { output, response, evidence } = result;
-  const outcome: Outcome = { status: 'succeeded', output, response, evidence, attempt, outputRef };
-  const facts = [{ ...fact, refs: [outputRef] }];
-  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
-}
-
-async function endBadly(
-  deps: ActivityDeps,
-  tx: Tx,
-  { row, loaded, executing }: Held,
-  next: Begun['next'],
-  attempts: readonly AttemptRow[],
-  result: Extract<ExecutorResult, { status: 'failed' }>,
-  { finishedAt, ...timing }: Timing,
-): Promise<Ended> {
-  const { attempt } = next;
-  const finishedMs = Date.parse(finishedAt);
-  const inDoubt = await isInDoubt(tx, executing, next);
-  const { judged, then } = ruleOn(loaded.state, executing, attempts, result, inDoubt, finishedMs);
-  const { errorClass, message } = judged;
-  const unknown = errorClass === 'unknown_outcome';
-  const delayMs = then.kind === 'retry' ? then.delayMs : 0;
-  await finishAttempt(tx, {
-    action: executing.action.id,
-    attempt,
-    finishedAt,
-    outcome: unknown ? 'unknown' : 'failed',
-    errorClass,
-    effectPossible:
-      unknown || result.effectPossible === true || (next.resumed && hasEffect(executing, next.executor)),
-    nextAt: delayMs === 0 ? null : new Date(finishedMs + delayMs).toISOString(),
-  });
-  const type = unknown ? 'executor.unknown' : 'executor.failed';
-  const facts = [
-    attemptFact(executing, attempt, type, finishedAt, {
-      ...timing,
-      errorClass,
-      message,
-      ...answerData(result),
-    }),
-    ...retryFact(executing, attempt, finishedAt, then),
-  ];
-  if (then.kind !== 'final') {
-    await appendRun(tx, scopeOf(row), facts);
-    return { kind: 'again', delayMs };
-  }
-  const outcome = outcomeOf(judged, attempt);
-  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
-}
-
-/** The write is repeated when its acknowledgement was lost: what it had committed is its answer. */
-async function alreadyEnded(
-  tx: Tx,
-  run: RunState,
-  begun: Begun,
-  attempts: readonly AttemptRow[],
-  now: string,
-): Promise<Ended | null> {
-  const action = begun.executing.action.id;
-  if (run.executing?.action.id !== action) {
-    const stored = await findStep(tx, run.run, `outcome:${action}`);
-    if (stored === null) return { kind: 'late' };
-    return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
-  }
-  const ended = attempts.find((one) => one.attempt === begun.next.attempt);
-  if (ended === undefined || ended.outcome === null) return null;
-  return { kind: 'again', delayMs: ended.nextAt === null ? 0 : Date.parse(ended.nextAt) - Date.parse(now) };
 }

@@ -9,13 +9,14 @@ import { step } from './step.js';
 import type { RunActivities } from './types.js';
 
 export { makeDeps, type ActivityDeps } from './deps.js';
+export { callSlots } from './turns.js';
 
 /** Failures of our own code over one action in one process, before its effect is left for a person to settle. */
 const mostFailures = 3;
 const rememberedActions = 1_000;
 
-/** Binds the hands of a run to Temporal's activity context. */
-export function makeActivities(deps: ActivityDeps): RunActivities {
+/** Binds the hands of a run to Temporal's activity context, in the process that the store knows by this id. */
+export function makeActivities(deps: ActivityDeps, process: string): RunActivities {
   const { onInternalError } = deps;
   const failures = new Map<string, number>();
   return {
@@ -46,6 +47,8 @@ export function makeActivities(deps: ActivityDeps): RunActivities {
       try {
         return await execute(deps, input, {
           owner: ownerOf(context),
+          process,
+          tries: context.info.attempt,
           shutdown: shutdownSignal(context),
           allow: beat.allow,
           isLate: beat.isLate,

@@ -1,15 +1,16 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Executing } from '../engine/state.js';
 import type { Tx } from '../db/index.js';
-import { leasedFor, startAttempt, takeOverAttempt, type Lease } from '../store/actions.js';
+import { leasedFor, startAttempt, takeOverAttempt, type Holder, type Lease } from '../store/actions.js';
 import type { NextAttempt } from './attempts.js';
+import type { Surroundings } from './persistently.js';
 
 // One attempt of an effect at a time, whoever asks for it: the one under way is leased to the execution that makes it,
 // behind the lock on its run. Temporal alone does not see to that: who may write to it can have another workflow of the
 // run's name ask, and a reset asks again beside what the workflow before had begun.
 
 /** Over an executor's own time-out: what its end, and its two transactions, may take. */
-const marginMs = 20_000;
+export const marginMs = 20_000;
 /** How often another execution looks whether the one under way has ended. */
 const lookAgainMs = 2_000;
 
@@ -20,17 +21,20 @@ export function leaseMs({ reliability }: Executing): number {
   return reliability.timeoutMs + marginMs;
 }
 
-/** Null: this execution may make an attempt. Its own one, of a worker that was lost, is no other's. */
+/**
+ * Null: this execution may make an attempt. Its own one is another's while the process lives that makes it, whatever
+ * Temporal has not heard of that process.
+ */
 export async function otherUnderWay(
   tx: Tx,
   { action }: Executing,
-  owner: string,
+  holder: Holder,
 ): Promise<ApplicationFailure | null> {
-  const ms = await leasedFor(tx, action.idempotencyKey, owner);
+  const ms = await leasedFor(tx, action.idempotencyKey, holder);
   return ms === null ? null : underWay(action.transition, ms);
 }
 
-/** Of those under way in this process: has it taken longer than it may? */
+/** Of those under way in this process, by process and action: has it taken longer than it may? */
 const here = new Map<string, () => boolean>();
 
 /**
@@ -40,17 +44,19 @@ const here = new Map<string, () => boolean>();
  */
 export async function aloneHere<T>(
   action: string,
-  { isLate, onLost }: { readonly isLate: () => boolean; readonly onLost: () => void },
+  { process, isLate }: Pick<Surroundings, 'process' | 'isLate'>,
+  onLost: () => void,
   run: () => Promise<T>,
 ): Promise<T> {
-  const before = here.get(action);
+  const own = `${process} ${action}`;
+  const before = here.get(own);
   if (before?.() === false) throw underWay(action, lookAgainMs);
   if (before !== undefined) onLost();
-  here.set(action, isLate);
+  here.set(own, isLate);
   try {
     return await run();
   } finally {
-    if (here.get(action) === isLate) here.delete(action);
+    if (here.get(own) === isLate) here.delete(own);
   }
 }
 
@@ -68,10 +74,11 @@ export async function leaseAttempt(
   tx: Tx,
   executing: Executing,
   { attempt, position: executor, resumed }: Extract<NextAttempt, { kind: 'attempt' }>,
-  { owner, startedAt }: { readonly owner: string; readonly startedAt: string },
+  { owner, process }: Holder,
+  startedAt: string,
 ): Promise<void> {
   const { id: action, idempotencyKey } = executing.action;
-  const lease: Lease = { owner, leaseMs: leaseMs(executing) };
+  const lease: Lease = { owner, process, leaseMs: leaseMs(executing) };
   if (resumed) await takeOverAttempt(tx, { action, attempt }, lease);
   else await startAttempt(tx, { action, attempt, executor, idempotencyKey, startedAt }, lease);
 }

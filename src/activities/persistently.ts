@@ -4,6 +4,10 @@ import { isUnavailable } from '../db/index.js';
 export interface Surroundings {
   /** Of all executions, also under one run id: tries of one activity are one execution. */
   readonly owner: string;
+  /** This worker process, by its id in the store. */
+  readonly process: string;
+  /** How often Temporal has begun it, this time included. */
+  readonly tries: number;
   /** Aborts when the worker shuts down; never because the run was cancelled: an outcome comes first. */
   readonly shutdown: AbortSignal;
   /** What follows takes no longer than this: after it the execution counts as lost. */

@@ -62,13 +62,15 @@ async function readAction(call: Call, id: string): Promise<Polled | Problem> {
       : { approval: row.approval, ...(await decidedOf(deps, row, row.approval)) }),
     ...output,
     ...(row.error === null ? {} : { error: row.error as unknown as Json }),
-    ...(row.status === 'executing' ? await nextAttemptOf(deps, row) : {}),
+    ...(row.status === 'executing' ? await attemptsOf(deps, row) : {}),
   });
 }
 
-async function nextAttemptOf({ pool }: ApiDeps, { id }: ActionRow): Promise<JsonObject> {
-  const at = (await listAttempts(pool, id)).at(-1)?.nextAt ?? null;
-  return at === null ? {} : { nextAttemptAt: at };
+/** Without a call under way it waits: for the time that is named, for its turn, or for a worker. */
+async function attemptsOf({ pool }: ApiDeps, { id }: ActionRow): Promise<JsonObject> {
+  const last = (await listAttempts(pool, id)).at(-1);
+  const at = last?.nextAt ?? null;
+  return { callUnderWay: last?.outcome === null, ...(at === null ? {} : { nextAttemptAt: at }) };
 }
 
 /** Who decided, and why it did not run where it did not. */

@@ -149,6 +149,8 @@ function standing(action: JsonObject, run: JsonObject): string {
       return 'waits for its approval';
     default:
       if (run['status'] === 'stuck') return 'approved, and not done: the run is stuck';
+      if (action['callUnderWay'] === false && action['nextAttemptAt'] === undefined)
+        return 'still executing, without a call under way: it waits for its turn, or for a worker';
       return action['nextAttemptAt'] === undefined
         ? `still ${status === 'approved' ? 'approved and not begun' : 'executing'}`
         : `still executing: its next attempt is due at ${text(action['nextAttemptAt'])}`;

@@ -38,7 +38,7 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     recipe: 1,
     bound: fields.bound,
     n,
-    idempotencyKey: `${run.run}:${asciiName(fields.transition)}:${plainDigest(kit.digest(fields.args))}:${n}`,
+    idempotencyKey: nextKey(draft, { transition: fields.transition, arguments: fields.args }),
     stay: run.stay,
     requestedAt: draft.time,
     approval: null,
@@ -46,6 +46,15 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     refs: fields.refs ?? [],
   };
   return { ...action, digest: bindingDigest(kit, run, action, fields.gate) };
+}
+
+/** The idempotency key of what is asked for now. */
+export function nextKey(
+  { run, kit }: Pick<Draft, 'run' | 'kit'>,
+  asked: Pick<Action, 'transition' | 'arguments'>,
+): string {
+  const n = timesDone(run, effectKey(kit, asked));
+  return `${run.run}:${asciiName(asked.transition)}:${plainDigest(kit.digest(asked.arguments))}:${n}`;
 }
 
 /** The key travels in headers: a name in another script is percent-encoded, and `%` too, so that two names stay two. */

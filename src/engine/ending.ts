@@ -35,3 +35,15 @@ export function noteLateCancel(draft: Draft): void {
     data: { code: 'RUN_CLOSED', message: reason },
   });
 }
+
+/** What a terminal state does on entry was not begun: the run was to end before. */
+export function noteUnentered(draft: Draft, onEnter: string): void {
+  const { cancelRequested, state } = draft.run;
+  const why = cancelRequested === null ? 'its time was up' : 'it was cancelled';
+  const reason = `\`${onEnter}\` was not begun: ${why} before the run came to state \`${state}\``;
+  record(draft, 'transition.rejected', {
+    action: { transition: onEnter },
+    policy: { rule: 'RUN_CLOSED', verdict: 'refused', reason },
+    data: { code: 'RUN_CLOSED', message: reason },
+  });
+}

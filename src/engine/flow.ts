@@ -7,26 +7,28 @@ import { actingPrincipal, actionFact, actorOf, answer, project, record, type Dra
 import { evaluateGuard, possible } from './guards.js';
 import { blockedBy, findState, guardContext } from './links.js';
 import { boundRules, gatesFor } from './gates.js';
-import { bind, effectKey, makeAction, nothingBound } from './action.js';
+import { bind, effectKey, makeAction, nextKey, nothingBound } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
+import { settleDoubt } from './doubts.js';
 import { consume } from './approved.js';
 import { chainStep } from './chain.js';
-import { isEnding, noteLateCancel } from './ending.js';
+import { isEnding, noteLateCancel, noteUnentered } from './ending.js';
 import { whyNotEntered } from './entry.js';
 import { actingNow } from './rights.js';
+import { leader, setLeader } from './leader.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
 import { contextProblem, nothingCalled, write } from './written.js';
 
 // How a run moves: entering states, deterministic chains, executing, settling, closing.
 
-/** A state was entered: run its onEnter, or go on to what follows it; of a run that is to end, neither. */
+/** A state was entered: run its onEnter, or go on to what follows it; of a run that is to end, neither. Nothing leaves a terminal state. */
 export function enter(draft: Draft): void {
   const state = findState(draft.plan, draft.run.state);
   const onEnter = state?.onEnter ?? null;
   if (state === undefined || onEnter === null) return afterEnter(draft);
-  if (isEnding(draft.run)) return;
   const name = `onEnter:${state.name}`;
+  if (isEnding(draft.run)) return state.terminal ? closeUnentered(draft, name) : undefined;
   const problem = whyNotEntered(draft, name, onEnter);
   if (problem !== null) return stick(draft, problem, { kind: 'onEnter' });
   const action = makeAction(draft, {
@@ -41,6 +43,14 @@ export function enter(draft: Draft): void {
     bound: nothingBound,
   });
   execute(draft, { action, executor: onEnter.executor, reliability: onEnter.reliability, at: 'onEnter' });
+}
+
+function closeUnentered(draft: Draft, onEnter: string): void {
+  const { cancelRequested, state } = draft.run;
+  noteUnentered(draft, onEnter);
+  if (cancelRequested !== null) return close(draft, 'cancelled', cancelRequested.by);
+  record(draft, 'timeout.fired', { data: { state } });
+  close(draft, 'timed_out');
 }
 
 /** After onEnter: close in a terminal state, take a deterministic step, or wait for a caller. */
@@ -154,6 +164,7 @@ export function take(
   const repeatedBy = from.repeatedBy ?? null;
   const shown = kit.show(transition, {
     ...{ arguments: args, context, input, requester: asking, denied, repeatedBy },
+    inDoubt: run.doubts?.includes(nextKey(draft, { transition: transition.name, arguments: args })) === true,
   });
   const refused = shown.refused ?? null;
   if (refused !== null)
@@ -164,13 +175,6 @@ export function take(
   const bound = bind(kit, transition, run, shown);
   const action = makeAction(draft, { ...fields, gate: boundRules(applying.gates), bound });
   openApproval(draft, transition, action, { ...applying, ...from, shown });
-}
-
-/** Whose message led to where the run stands. */
-function leader({ ledBy, startedBy }: RunState): Principal | null {
-  if (ledBy !== undefined) return ledBy;
-  const { id, kind } = startedBy;
-  return kind === 'runtime' ? null : { id, kind, roles: [], permissions: [] };
 }
 
 /** Runs the action's executor, or moves at once where there is none. */
@@ -205,6 +209,7 @@ export function succeed(draft: Draft, action: Action, outputRef: PayloadRef | nu
   const what = effectKey(draft.kit, action);
   const others = draft.run.successes.filter(([key]) => key !== what);
   draft.run.successes = [...others, [what, action.n + 1]];
+  settleDoubt(draft, action);
   project(draft, action, 'executed', { outputRef });
   const by = action.requester?.id ?? 'the runtime';
   const why = `superseded: \`${action.transition}\` with these arguments was done as \`${by}\` asked`;
@@ -259,18 +264,6 @@ export function moveTo(
   run.stay += 1;
   revokeOpen(draft, `the run left state \`${from}\``);
   enter(draft);
-}
-
-/** Who asked for the step that led here, and who denied it; after a time-out, who started the run. */
-function setLeader(run: Draft['run'], action: Action | null, deniers: readonly string[]): void {
-  // A step that the runtime took was led to by whoever led to what was before it.
-  const before = action?.byRuntime === true ? (run.ledWith ?? []) : [];
-  delete run.ledBy;
-  delete run.ledWith;
-  if (before.length + deniers.length > 0) run.ledWith = [...new Set([...before, ...deniers])];
-  if (action?.requester === null || action?.requester === undefined) return;
-  const { id, kind } = action.requester;
-  run.ledBy = { id, kind, roles: [], permissions: [] };
 }
 
 /** Nothing executes: the run waits for a caller or a decision, and whoever waited for it is answered. */

@@ -1,4 +1,5 @@
 import type { Fact } from '../model/records.js';
+import { withDoubt } from './doubts.js';
 import { unknownOf } from './outcome.js';
 import {
   closedStatuses,
@@ -46,8 +47,8 @@ export function giveUp(run: RunState, { code, key, time, why, start, messages }:
   return {
     state: {
       ...run,
-      ...{ status: 'stuck', problem, executing: null, waitingAnswer: null },
-      ...(executing === null && run.status === 'stuck' ? {} : { stuckAt: key }),
+      ...(executing === null ? {} : { doubts: withDoubt(run, executing.action.idempotencyKey) }),
+      ...{ status: 'stuck', problem, stuckAt: key, executing: null, waitingAnswer: null },
       // What it was stuck on already, and may be unknown, is so still.
       stuckOn: executing === null ? (run.stuckOn ?? start ?? { kind: 'chain' }) : unknownOf(executing),
     },

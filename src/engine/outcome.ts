@@ -2,7 +2,8 @@ import { answerTrouble, type JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Executing, Outcome, Problem, StuckOn } from './state.js';
 import { project, record, refuse, type Draft } from './draft.js';
-import { isRepeatable } from './effects.js';
+import { noteDoubt } from './doubts.js';
+import { hasEffect, isRepeatable } from './effects.js';
 import { moveDenied, revokeOpen } from './approvals.js';
 import { consume, startApproved } from './approved.js';
 import { findState } from './links.js';
@@ -55,8 +56,9 @@ function unfit(
   attempt: number,
 ): Exclude<Outcome, Succeeded> {
   const executors = [executing.executor, ...executing.reliability.fallback];
-  if (run.mode === 'shadow' || executors.every((one) => isRepeatable(executing, one)))
-    return { status: 'failed', errorClass: 'permanent', message, attempt };
+  const failed = { status: 'failed', errorClass: 'permanent', message, attempt } as const;
+  if (run.mode === 'shadow' || executors.every((one) => !hasEffect(executing, one))) return failed;
+  if (executors.every((one) => isRepeatable(executing, one))) return { ...failed, effectPossible: true };
   const check = 'its effect has happened, and a retry would do it again';
   return { status: 'unknown', message: `${message}; ${check}`, attempt };
 }
@@ -85,6 +87,7 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
     errorClass,
   };
   project(draft, action, unknown ? 'unknown' : 'failed', { error });
+  if (unknown || (result.status === 'failed' && result.effectPossible === true)) noteDoubt(draft, action);
   const waiting = draft.run.waitingAnswer;
   if (waiting?.action === action.id) {
     draft.run.waitingAnswer = null;

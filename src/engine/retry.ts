@@ -2,7 +2,7 @@ import type { Message } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import type { Action, Refusal } from './state.js';
-import { actorOf, record, type Draft } from './draft.js';
+import { actorOf, makeDraft, record, type Draft } from './draft.js';
 import { afterEnter, enter, take } from './flow.js';
 import { findState } from './links.js';
 import { afterwards } from './outcome.js';
@@ -35,12 +35,28 @@ export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'sta
   const { action } = stuckOn;
   const transition = transitionOf(draft, action);
   if (transition === undefined) return null;
-  return policyRefusal(
-    draft,
-    { id: message.id, principal: actingNow(draft.kit, action) },
-    transition,
-    action.arguments,
+  const asker = { id: message.id, principal: actingNow(draft.kit, action) };
+  return (
+    policyRefusal(draft, asker, transition, action.arguments) ??
+    askingRefusal(draft, message, transition, action)
   );
+}
+
+/** Why it cannot be asked for once more, though nothing forbids it: found by asking, on a draft that is thrown away. */
+function askingRefusal(
+  { plan, run, kit, time, key }: Draft,
+  { id, principal }: Message,
+  transition: Transition,
+  action: Action,
+): Omit<Refusal, 'status'> | null {
+  const trial = makeDraft(plan, run, kit, time, key);
+  take(trial, transition, action.arguments, actingNow(kit, action), {
+    ...{ messageId: id, refs: action.refs, repeatedBy: principal.id },
+  });
+  for (const effect of trial.effects)
+    if (effect.kind === 'answer' && effect.messageId === id && effect.answer.status === 'refused')
+      return effect.answer;
+  return null;
 }
 
 /** Whoever asked has looked at the problem that stood then, and has not seen what came of it since. */

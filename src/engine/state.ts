@@ -58,6 +58,8 @@ export interface RunState {
   readonly ledWith?: readonly string[];
   /** `<transition>:<digest of arguments>` and how often it succeeded. */
   readonly successes: readonly (readonly [string, number])[];
+  /** Idempotency keys of what may have happened, and nobody knows; absent: none. */
+  readonly doubts?: readonly string[];
   /** By transition: how often it was denied, and the last time, with the key of exactly what was asked. */
   readonly denials: readonly {
     readonly transition: string;
@@ -189,6 +191,8 @@ export type Outcome =
       readonly errorClass: ErrorClass;
       readonly message: string;
       readonly attempt: number;
+      /** Its effect may have happened; it is asked for again under the same key, or not at all. */
+      readonly effectPossible?: true;
       /** Nothing was called: what would have run is not what was approved, or may not run any more. */
       readonly code?: 'DIGEST_MISMATCH' | 'GUARD_REJECTED';
     }
@@ -235,6 +239,8 @@ export interface Asking {
   readonly denied: Denied | null;
   /** Who has an effect done again whose outcome is unknown; null: it was not begun before. */
   readonly repeatedBy: string | null;
+  /** It may have happened already, and nobody knows. */
+  readonly inDoubt: boolean;
 }
 
 export interface Denied {

@@ -1,4 +1,3 @@
-import { newId } from '../model/ids.js';
 import type { Pool } from '../db/index.js';
 import { deleteWorker, putWorker, type UnsetRow } from '../store/workers.js';
 
@@ -10,6 +9,8 @@ export interface Heartbeat {
 }
 
 export interface HeartbeatOptions {
+  /** Of this process, in the store. */
+  readonly id: string;
   readonly pool: Pool;
   /** That this process polls now. */
   readonly environments: () => readonly string[];
@@ -20,8 +21,7 @@ export interface HeartbeatOptions {
 const beatMs = 1_000;
 
 /** Tells the store that this worker lives, and what it serves. What the store cannot take is said again a second later. */
-export function startHeartbeat({ pool, environments, unset, log }: HeartbeatOptions): Heartbeat {
-  const id = newId('svc');
+export function startHeartbeat({ id, pool, environments, unset, log }: HeartbeatOptions): Heartbeat {
   let stopping = false;
   let wake: () => void = () => undefined;
   let said = '';

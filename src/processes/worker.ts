@@ -7,13 +7,14 @@ import {
   Worker,
   type NativeConnectionOptions,
 } from '@temporalio/worker';
-import { makeActivities, makeDeps } from '../activities/index.js';
+import { callSlots, makeActivities, makeDeps } from '../activities/index.js';
 import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
 import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
 import { closeExecutors } from '../executors/index.js';
 import { processReferences, unsetReferences } from '../executors/references.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
+import { newId } from '../model/ids.js';
 import { addInternalErrors } from '../store/internal-errors.js';
 import { currentPolicySet, environmentsToServe, policySetSeq } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
@@ -54,13 +55,14 @@ async function main(config: Config): Promise<void> {
     ...address,
     ...(typeof apiKey === 'string' ? { apiKey } : {}),
   } as NativeConnectionOptions);
-  const activities = makeActivities(deps);
+  const id = newId('svc');
+  const activities = makeActivities(deps, id);
   watchEventLoop(log);
   const unset: HeartbeatOptions['unset'] = async () =>
     unsetReferences((await deps.policySet(pool)).connections, processReferences());
   const make = (environment: string): Promise<Worker> =>
     makeWorker(config, connection, namespaceOf(environment), activities);
-  await serve({ pool, unset, log }, make);
+  await serve({ id, pool, unset, log }, make);
   await closeExecutors();
   await connection.close();
   await pool.end();
@@ -71,7 +73,7 @@ const lookMs = 1_000;
 
 /** A Temporal worker for each environment, also for those that a reload adds. Ends when it is told to, or when one fails. */
 async function serve(
-  { pool, unset, log }: Omit<HeartbeatOptions, 'environments'>,
+  { id, pool, unset, log }: Omit<HeartbeatOptions, 'environments'>,
   make: (environment: string) => Promise<Worker>,
 ): Promise<void> {
   const stopping = new AbortController();
@@ -81,7 +83,7 @@ async function serve(
   const isRunning = (worker: Worker): boolean => worker.getState() === 'RUNNING';
   const shutDown = (): void => workers.forEach((worker) => isRunning(worker) && worker.shutdown());
   const running = (): string[] => [...workers].filter(([, one]) => isRunning(one)).map(([name]) => name);
-  const heartbeat = startHeartbeat({ pool, unset, log, environments: running });
+  const heartbeat = startHeartbeat({ id, pool, unset, log, environments: running });
   stop.now = () => {
     stopping.abort();
     shutDown();
@@ -170,7 +172,7 @@ function makeWorker(
     workflowThreadPoolSize: 1,
     maxConcurrentWorkflowTaskExecutions: 16,
     maxConcurrentLocalActivityExecutions: 32,
-    maxConcurrentActivityTaskExecutions: 32,
+    maxConcurrentActivityTaskExecutions: callSlots,
     workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 2, maximum: 8 },
     activityTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 2, maximum: 8 },
     maxCachedWorkflows: 2_000,

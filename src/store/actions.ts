@@ -2,6 +2,7 @@ import type { ActionStatus, Problem } from '../engine/state.js';
 import type { PayloadRef } from '../model/records.js';
 import { write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
+import { liveProcesses } from './workers.js';
 
 export interface ActionRow {
   readonly id: string;
@@ -90,7 +91,15 @@ export async function consumeGrant(
 
 // --- attempts: intent before, outcome after -------------------------------------------------------
 
-export interface AttemptRow {
+/** Who makes an attempt. */
+export interface Holder {
+  /** The execution: Temporal's run id and activity id. */
+  readonly owner: string;
+  /** The worker process that makes the call, by its id in `worker_process`. */
+  readonly process: string;
+}
+
+export interface AttemptRow extends Holder {
   readonly action: string;
   readonly attempt: number;
   /** 0 is the step's own executor, n its nth fallback. */
@@ -108,21 +117,19 @@ export interface AttemptRow {
 }
 
 /** Whose an attempt is that is under way, and for how long nobody else makes one under its key. */
-export interface Lease {
-  /** The execution: Temporal's run id and activity id. */
-  readonly owner: string;
+export interface Lease extends Holder {
   readonly leaseMs: number;
 }
 
 export async function startAttempt(
   tx: Tx,
   attempt: Pick<AttemptRow, 'action' | 'attempt' | 'executor' | 'idempotencyKey' | 'startedAt'>,
-  { owner, leaseMs }: Lease,
+  { owner, process, leaseMs }: Lease,
 ): Promise<void> {
   await write(
     tx,
-    `insert into execution_attempt (action, attempt, executor, idempotency_key, started_at, owner, lease_until)
-     values ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7 * interval '1 millisecond')`,
+    `insert into execution_attempt (action, attempt, executor, idempotency_key, started_at, owner, process, lease_until)
+     values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8 * interval '1 millisecond')`,
     [
       attempt.action,
       attempt.attempt,
@@ -130,6 +137,7 @@ export async function startAttempt(
       attempt.idempotencyKey,
       attempt.startedAt,
       owner,
+      process,
       leaseMs,
     ],
   );
@@ -139,22 +147,31 @@ export async function startAttempt(
 export async function takeOverAttempt(
   tx: Tx,
   { action, attempt }: Pick<AttemptRow, 'action' | 'attempt'>,
-  { owner, leaseMs }: Lease,
+  { owner, process, leaseMs }: Lease,
 ): Promise<void> {
   await write(
     tx,
-    `update execution_attempt set owner = $3, lease_until = clock_timestamp() + $4 * interval '1 millisecond'
+    `update execution_attempt set owner = $3, process = $4, lease_until = clock_timestamp() + $5 * interval '1 millisecond'
       where action = $1 and attempt = $2`,
-    [action, attempt, owner, leaseMs],
+    [action, attempt, owner, process, leaseMs],
   );
 }
 
-/** Milliseconds until no other execution's attempt under this key can be under way any more; null: none is. */
-export async function leasedFor(q: Queryable, key: string, owner: string): Promise<number | null> {
+/**
+ * Milliseconds until nobody else's call under this key can be under way any more; null: none is. A lease ends before its
+ * time with a process that is not heard of, but for an attempt of another execution that has no end on record yet: of
+ * that one Temporal has not said that it is lost.
+ */
+export async function leasedFor(
+  q: Queryable,
+  key: string,
+  { owner, process }: Holder,
+): Promise<number | null> {
   const { rows } = await q.query<{ ms: number | null }>(
     `select ceil(extract(epoch from max(lease_until) - clock_timestamp()) * 1000)::double precision as ms from execution_attempt
-      where idempotency_key = $1 and owner <> $2 and lease_until > clock_timestamp()`,
-    [key, owner],
+      where idempotency_key = $1 and lease_until > clock_timestamp() and not (owner = $2 and process = $3)
+        and ((outcome is null and owner <> $2) or process in (${liveProcesses}))`,
+    [key, owner, process],
   );
   return rows[0]?.ms ?? null;
 }
@@ -163,25 +180,26 @@ export async function leasedFor(q: Queryable, key: string, owner: string): Promi
 export async function endLease(
   tx: Tx,
   { action, attempt }: Pick<AttemptRow, 'action' | 'attempt'>,
-  owner: string,
+  { owner, process }: Holder,
 ): Promise<void> {
   await write(
     tx,
-    'update execution_attempt set lease_until = null where action = $1 and attempt = $2 and owner = $3',
-    [action, attempt, owner],
+    `update execution_attempt set lease_until = null
+      where action = $1 and attempt = $2 and owner = $3 and process = $4`,
+    [action, attempt, owner, process],
   );
 }
 
-/** `call`: whether it can be under way still, so that its lease stands. */
+/** `over`: whose call has ended with it; null: it can be under way still, and its lease stands. */
 export async function finishAttempt(
   tx: Tx,
-  attempt: Omit<AttemptRow, 'startedAt' | 'executor' | 'idempotencyKey'>,
-  call: 'over' | 'maybe under way' = 'over',
+  attempt: Omit<AttemptRow, 'startedAt' | 'executor' | 'idempotencyKey' | 'owner' | 'process'>,
+  over: Holder | null,
 ): Promise<void> {
   await write(
     tx,
     `update execution_attempt set finished_at = $3, outcome = $4, error_class = $5, effect_possible = $6, next_at = $7,
-            lease_until = case when $8 then lease_until end
+            lease_until = case when owner = $8 and process = $9 then null else lease_until end
       where action = $1 and attempt = $2`,
     [
       attempt.action,
@@ -191,7 +209,8 @@ export async function finishAttempt(
       attempt.errorClass,
       attempt.effectPossible,
       attempt.nextAt,
-      call === 'maybe under way',
+      over?.owner ?? null,
+      over?.process ?? null,
     ],
   );
 }
@@ -200,7 +219,7 @@ export async function listAttempts(q: Queryable, action: string): Promise<Attemp
   const { rows } = await q.query<AttemptRow>(
     `select action, attempt, executor, idempotency_key as "idempotencyKey", started_at as "startedAt",
             finished_at as "finishedAt", outcome, error_class as "errorClass", effect_possible as "effectPossible",
-            next_at as "nextAt"
+            next_at as "nextAt", owner, process
        from execution_attempt where action = $1 order by attempt`,
     [action],
   );

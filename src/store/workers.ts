@@ -21,6 +21,10 @@ export interface UnsetRow {
 const goneAfter = '5 seconds';
 const forgottenAfter = '1 hour';
 
+const isLive = `seen_at > now() - interval '${goneAfter}'`;
+/** The ids of the processes that live, as a subquery. */
+export const liveProcesses = `select id from worker_process where ${isLive}`;
+
 export async function putWorker(q: Queryable, { id, environments, unset }: WorkerRow): Promise<void> {
   await q.query(
     `with forgotten as (delete from worker_process where seen_at < now() - interval '${forgottenAfter}' and id <> $1)
@@ -36,7 +40,7 @@ export async function deleteWorker(q: Queryable, id: string): Promise<void> {
 
 export async function liveWorkers(q: Queryable): Promise<readonly WorkerRow[]> {
   const { rows } = await q.query<WorkerRow>(
-    `select id, environments, unset from worker_process where seen_at > now() - interval '${goneAfter}' order by id`,
+    `select id, environments, unset from worker_process where ${isLive} order by id`,
   );
   return rows;
 }

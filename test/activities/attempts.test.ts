@@ -51,6 +51,7 @@ const row = (
   errorClass: outcome === 'failed' ? 'transient' : null,
   effectPossible: false,
   nextAt: null,
+  ...{ owner: 'run/1', process: 'svc_1' },
   ...more,
 });
 const failed = (attempt: number, errorClass: ErrorClass, executor = 0): AttemptRow =>
@@ -192,6 +193,28 @@ describe('after a failure', () => {
       for (const then of ['retry', 'fallback'] as const)
         assert.equal(judgeFailure(last, true, then).errorClass, errorClass);
     }
+  });
+});
+
+describe('the last failure of a run that is to end', () => {
+  it('is an unknown outcome where the target may have done it, since nobody asks again', () => {
+    const of = executing(rest({ idempotencyKey: true }), { maxAttempts: 3 });
+    const goesOn = { cancelRequested: null, timeoutDue: false, deadline: null };
+    const ends: readonly object[] = [{ cancelRequested: {} }, { timeoutDue: true }, { deadline: 5 }];
+    for (const errorClass of ['timeout', 'connection', 'transient', 'permanent'] as const)
+      for (const run of [{}, ...ends]) {
+        const of5 = (effectPossible: boolean) =>
+          ruleOn(
+            { ...goesOn, ...run },
+            ...([of, [failed(1, errorClass)]] as const),
+            ...([{ status: 'failed', errorClass, message: 'no answer', effectPossible }, false, 5] as const),
+          ).judged;
+        const isUnknown = run !== undefined && ends.includes(run);
+        assert.equal(of5(true).errorClass, isUnknown ? 'unknown_outcome' : errorClass);
+        assert.equal(of5(false).errorClass, errorClass);
+        if (isUnknown)
+          assert.match(of5(true).message, /^no answer; its effect may have happened, .*check it$/);
+      }
   });
 });
 

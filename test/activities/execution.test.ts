@@ -455,6 +455,10 @@ describe('a floor that was added since it was granted', () => {
     target.say({ status: 429, headers: { 'retry-after': '120' } }, 200);
     await run.submit(starter, 'waits');
     await assert.rejects(run.execute());
+    const action = run.state.executing?.action.id ?? '';
+    await governed.database.asSuperuser(
+      `update execution_attempt set next_at = clock_timestamp() where action = '${action}'`,
+    );
     add();
     await isRefused(run, /ask again/u, 1);
   });

@@ -32,6 +32,7 @@ workflows:
         transitions:
           ${transition('keyed', ', idempotencyKey: true')}
           ${transition('bare', '')}
+          ${transition('again', ', idempotencyKey: true, reliability: { retry: { maxAttempts: 3, maxDelayMs: 60000 } }')}
       done: { terminal: true }
 `,
 });
@@ -41,6 +42,7 @@ let governed: Governed;
 before(async () => {
   target = await makeTarget();
   governed = await makeGoverned(policies(target.url));
+  await hear('svc_one', 'always');
 });
 after(async () => {
   await governed.stop();
@@ -51,8 +53,21 @@ const underWay = { type: 'ATTEMPT_UNDER_WAY', nonRetryable: false };
 const keys = (): number => new Set(target.requests.map(({ headers }) => headers['idempotency-key'])).size;
 const called = (times: number): Promise<unknown> =>
   until(`${times} calls`, 10_000, () => (target.requests.length === times ? true : null));
-const executionOf = (run: Handle, owner: string, deps = governed.deps): Promise<Stepped> =>
-  execute(deps, { run: run.id, action: run.state.executing?.action.id ?? '' }, aroundExecution(owner));
+const executionOf = (
+  run: Handle,
+  owner: string,
+  deps = governed.deps,
+  process = 'svc_one',
+): Promise<Stepped> => {
+  const input = { run: run.id, action: run.state.executing?.action.id ?? '' };
+  return execute(deps, input, aroundExecution(owner, process));
+};
+/** What the store hears of a worker process, from here on. */
+const hear = (process: string, of: 'always' | 'no more'): Promise<unknown> =>
+  governed.database.asSuperuser(
+    `insert into worker_process (id, environments, unset, seen_at) values ('${process}', '{}', '[]', '${of === 'always' ? 'infinity' : '-infinity'}')
+     on conflict (id) do update set seen_at = excluded.seen_at`,
+  );
 const endLeases = (): Promise<unknown> =>
   governed.database.asSuperuser(
     `update execution_attempt set lease_until = clock_timestamp() - interval '1 second' where lease_until is not null`,
@@ -71,13 +86,16 @@ async function asked(name = 'keyed'): Promise<Handle> {
 }
 
 /** Its call was made, and its worker was lost before it could write what was answered. */
-async function lost(name = 'keyed'): Promise<Handle> {
+async function lost(name = 'keyed', process = 'svc_lost'): Promise<Handle> {
   const { deps } = governed;
   const put: typeof deps.payloads.put = (tx, of, role, ...given) =>
     role === 'output' ? Promise.reject(new Error('lost')) : deps.payloads.put(tx, of, role, ...given);
   target.say();
   const run = await asked(name);
-  await assert.rejects(executionOf(run, 'first', { ...deps, payloads: { ...deps.payloads, put } }), /lost/);
+  await assert.rejects(
+    executionOf(run, 'first', { ...deps, payloads: { ...deps.payloads, put } }, process),
+    /lost/,
+  );
   return run;
 }
 
@@ -129,6 +147,59 @@ describe('while an execution has its call under way', () => {
     assert.deepEqual(await first, result);
   });
 
+  for (const name of ['keyed', 'bare'])
+    it(`another try of its own in another process makes none while the store hears of the first, and is told its outcome: ${name}`, async () => {
+      const answer = promised();
+      target.say(answer.comes);
+      const run = await asked(name);
+      const first = executionOf(run, 'first');
+      await called(1);
+      const second = (): Promise<Stepped> => executionOf(run, 'first', governed.deps, 'svc_two');
+      await assert.rejects(second(), underWay);
+      assert.equal(run.state.status, 'running');
+      answer.give(200);
+      const result = await first;
+      assert.deepEqual(await second(), result);
+      assert.equal(target.requests.length, 1);
+    });
+
+  it('and nobody hears of its process any more, another makes it; what fails in the first then says nothing, and ends no lease', async () => {
+    const [answer, again] = [promised(), promised()];
+    target.say(answer.comes, again.comes);
+    const run = await asked();
+    await hear('svc_frozen', 'no more');
+    const first = executionOf(run, 'first', governed.deps, 'svc_frozen');
+    await called(1);
+    const second = executionOf(run, 'first');
+    await called(2);
+    answer.give(404);
+    await assert.rejects(first, { type: 'NOT_EXECUTING' });
+    await assert.rejects(executionOf(run, 'another', governed.deps, 'svc_two'), underWay);
+    again.give(200);
+    assert.equal((await second).runStatus, 'running');
+    assert.deepEqual([run.state.state, target.requests.length, keys()], ['a', 2, 1]);
+  });
+
+  it('and its run is told that it is lost, a retry waits while the store hears of its process', async () => {
+    const answer = promised();
+    target.say(answer.comes);
+    const run = await asked('bare');
+    const action = run.state.executing?.action.id ?? '';
+    await hear('svc_frozen', 'no more');
+    const first = executionOf(run, 'first', governed.deps, 'svc_frozen');
+    await called(1);
+    assert.equal((await executionOf(run, 'first')).runStatus, 'stuck');
+    await hear('svc_frozen', 'always');
+    await run.take({ kind: 'look' });
+    await run.take(bell(await run.ask(operator, { kind: 'retry' })));
+    assert.notEqual(run.state.executing?.action.id, action);
+    await assert.rejects(executionOf(run, 'second'), underWay);
+    answer.give(200);
+    assert.equal((await first).runStatus, 'stuck');
+    assert.equal((await executionOf(run, 'second')).runStatus, 'running');
+    assert.equal(target.requests.length, 2);
+  });
+
   it('and its run is given up, what is retried waits until the call is over, and then has the same key', async () => {
     const answer = promised();
     target.say(answer.comes);
@@ -145,6 +216,47 @@ describe('while an execution has its call under way', () => {
     await assert.rejects(first, { type: 'NOT_EXECUTING' });
     assert.equal((await executionOf(run, 'second')).runStatus, 'running');
     assert.deepEqual([target.requests.length, keys()], [2, 1]);
+  });
+});
+
+describe('an attempt that was begun and not made in time', () => {
+  it('is not made any more: the process stood still, and its lease would end before its call', async () => {
+    for (const [name, status] of [
+      ['keyed', 'running'],
+      ['bare', 'stuck'],
+    ] as const) {
+      target.say(200);
+      const run = await asked(name);
+      const input = { run: run.id, action: run.state.executing?.action.id ?? '' };
+      const around = { ...aroundExecution('first'), isLate: () => true };
+      await assert.rejects(execute(governed.deps, input, around), {
+        type: 'BEGUN_TOO_LATE',
+        nonRetryable: false,
+      });
+      assert.equal(target.requests.length, 0);
+      assert.equal((await executionOf(run, 'first')).runStatus, status);
+    }
+  });
+});
+
+describe('a try that Temporal makes before the next attempt is due', () => {
+  it('makes none, and is told to come when it is', async () => {
+    target.say({ status: 429, headers: { 'retry-after': '20' } }, 200);
+    const run = await asked('again');
+    await assert.rejects(executionOf(run, 'first'), { type: 'ATTEMPT_FAILED' });
+    // Of what the first said nothing has come to Temporal: its worker was lost.
+    const early = await executionOf(run, 'first').then(
+      () => null,
+      (error: unknown) => error as { readonly type: string; readonly nextRetryDelay: number },
+    );
+    assert.equal(early?.type, 'ATTEMPT_FAILED');
+    assert.ok(early.nextRetryDelay > 1_000 && early.nextRetryDelay <= 20_000, String(early.nextRetryDelay));
+    assert.equal(target.requests.length, 1);
+    await governed.database.asSuperuser(
+      'update execution_attempt set next_at = clock_timestamp() where next_at is not null',
+    );
+    assert.equal((await executionOf(run, 'first')).runStatus, 'running');
+    assert.equal(target.requests.length, 2);
   });
 });
 

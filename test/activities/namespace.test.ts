@@ -26,7 +26,7 @@ function asked<T>(isLocal: boolean, act: () => Promise<T>): Promise<T> {
 describe('while the store cannot say whose a workflow is', () => {
   const failed: unknown[] = [];
   const onInternalError: ActivityDeps['onInternalError'] = (_what, error) => failed.push(error);
-  const hands = makeActivities({ pool, onInternalError } as unknown as ActivityDeps);
+  const hands = makeActivities({ pool, onInternalError } as unknown as ActivityDeps, 'here');
 
   it('a step waits', async () => {
     const input = { run, rev: 1, builtOn: null, arrivals: [], gaveUp: null };

@@ -11,7 +11,14 @@ const rest = (connection: string): Executor => ({
   ...{ query: [], headers: [], body: path('arguments', 'amount') as Path, idempotencyKey: true },
 });
 const asking = (more: Partial<Asking> = {}): Asking => ({
-  ...{ arguments: { amount: 5 }, context: { total: 7 }, input: {}, denied: null, repeatedBy: null },
+  ...{
+    arguments: { amount: 5 },
+    context: { total: 7 },
+    input: {},
+    denied: null,
+    repeatedBy: null,
+    inDoubt: false,
+  },
   ...{ requester: principal('bot', 'agent'), ...more },
 });
 const pay = transition('pay', 'paid', { title: 'Pay', executor: rest('bank') });
@@ -68,6 +75,8 @@ describe('what an approver gets', () => {
   it('says that it may have happened already where an unknown outcome is repeated, and who has it repeated', () => {
     const { summary } = show(pay, asking({ repeatedBy: 'ops' }));
     assert.match(summary, /^bot asks for Pay .*; AGAIN: it may have happened already.* ops had it retried$/);
+    const doubted = show(pay, asking({ inDoubt: true })).summary;
+    assert.match(doubted, /; AGAIN: it may have happened already, its outcome is unknown$/);
     assert.notEqual(show(pay, asking()).summary, summary);
   });
 

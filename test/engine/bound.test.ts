@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { bindingDigest, boundRules, shownDigest } from '../../src/engine/index.js';
 import type { Executor, Transition } from '../../src/engine/plan.js';
 import type { Json } from '../../src/model/json.js';
+import { mostContextBytes, mostOpenBytes } from '../../src/model/limits.js';
 import type { Asking, Kit, Shown } from '../../src/engine/state.js';
 import {
   answerOf,
@@ -447,6 +448,87 @@ describe('a retry of an effect whose outcome is unknown', () => {
     walk.decide(ann, idOf(walk), 'deny');
     assert.deepEqual([walk.run.state, walk.run.status, walk.run.executing], ['a', 'stuck', null]);
     assert.deepEqual(statuses(walk), ['consumed', 'approved', 'denied']);
+  });
+
+  it('is refused, on record, where it cannot be asked for by now, and the run stays stuck on what it was', () => {
+    const shown = { summary: '', consequence: '', preview: null };
+    const endless = gate({
+      expiresWith: [
+        { kind: 'path', scope: 'context', segments: ['until'], optional: false, text: '$.context.until' },
+      ],
+    });
+    const ways: Record<string, (walk: Walk) => void> = {
+      TOO_LARGE: (walk) => (walk.kit = { ...kit, show: () => ({ ...shown, refused: 'too large' }) }),
+      INPUT_INVALID: (walk) => (walk.kit = { ...kit, floors: [{ tiers: ['irreversible'], gate: endless }] }),
+      RUN_FULL: (walk) => (walk.run = { ...walk.run, context: { large: 'x'.repeat(mostContextBytes) } }),
+    };
+    const full = (walk: Walk): void => {
+      const [first = assert.fail()] = walk.run.approvals;
+      const action = { ...first.action, idempotencyKey: 'another' };
+      const open = { ...first, action, id: 'apr_open', status: 'open', previewBytes: mostOpenBytes } as const;
+      walk.run = { ...walk.run, approvals: [open] };
+    };
+    const cases = [...Object.entries(ways), ['RUN_FULL', full] as const];
+    for (const [code, change] of cases) {
+      const output = [{ key: 'n', spec: { kind: 'set', value: path('arguments', 'amount') } }] as const;
+      const walk = stuck({ output });
+      change(walk);
+      const { problem, stuckOn, approvals } = walk.run;
+      const said = retry(walk);
+      assert.deepEqual([answerOf(said)?.status, answerOf(said)?.code], ['refused', code]);
+      assert.deepEqual(
+        [walk.run.status, walk.run.problem, walk.run.stuckOn, walk.run.approvals],
+        ['stuck', problem, stuckOn, approvals],
+      );
+      assert.deepEqual(
+        said.trace.map(({ type, data }) => [type, data['code']]),
+        [['transition.rejected', code]],
+      );
+    }
+  });
+
+  it('is told to whoever is asked, also after a failure that may have had its effect, until it has succeeded', () => {
+    const { hands, asked } = showing();
+    const walk = facing({}, hands);
+    const told = (): boolean | undefined => asked.at(-1)?.asking.inDoubt;
+    const failing = { status: 'failed', errorClass: 'timeout', message: 'no answer', attempt: 1 };
+    const askAnd = (result: object): void => {
+      walk.submit(agent, 'pay', { amount: 5 });
+      walk.decide(ann, idOf(walk), 'approve');
+      walk.outcome(result as never);
+    };
+    askAnd(failing);
+    walk.submit(other, 'pay', { amount: 6 });
+    askAnd({ ...failing, effectPossible: true });
+    assert.equal(told(), false);
+    walk.submit(agent, 'pay', { amount: 7 });
+    assert.equal(told(), false);
+    askAnd({ ...failing, errorClass: 'permanent' });
+    assert.equal(told(), true);
+    askAnd({ status: 'succeeded', output: {}, response: {}, evidence: [], attempt: 1, outputRef: null });
+    assert.equal(told(), true);
+    walk.submit(agent, 'pay', { amount: 5 });
+    assert.equal(told(), false);
+  });
+
+  it('leaves no approval of the same action open, whose card does not say it', () => {
+    for (const result of [
+      lost,
+      { status: 'failed', errorClass: 'timeout', message: '', attempt: 1, effectPossible: true },
+    ]) {
+      const walk = facing();
+      for (const who of [agent, other]) walk.submit(who, 'pay', { amount: 5 });
+      walk.submit(agent, 'pay', { amount: 6 });
+      walk.decide(ann, idOf(walk, 0), 'approve');
+      walk.decide(ann, idOf(walk, 1), 'approve');
+      walk.outcome(result as never);
+      assert.deepEqual(statuses(walk), ['consumed', 'revoked', 'open']);
+      assert.equal(walk.run.executing, null);
+      assert.match(
+        String(recorded(walk, 'approval.revoked')[0]?.data['reason']),
+        /has happened is not known: ask again/,
+      );
+    }
   });
 
   it('passes the floors, guards and charter that hold now', () => {

@@ -70,6 +70,11 @@ function succeeds(walk: Walk, at: string): Decision {
   const action = walk.run.executing?.action.id ?? '';
   return walk.send({ kind: 'outcome', time: at, action, result: { status: 'succeeded', ...done } });
 }
+/** What the record says was not begun, since the run was to end. */
+const unbegun = ({ trace }: Decision): unknown[] =>
+  trace.flatMap(({ type, action, policy }) =>
+    type === 'transition.rejected' && policy?.rule === 'RUN_CLOSED' ? [action?.transition] : [],
+  );
 const begins = (decision: Decision): boolean => decision.effects.some((one) => one.kind === 'execute');
 
 describe("after a run's time, though no timer has gone", () => {
@@ -104,7 +109,10 @@ describe("after a run's time, though no timer has gone", () => {
         assert.equal(begins(said), false);
         assert.equal(said.actions[0]?.status, 'executed');
         assert.ok(types(said).indexOf('run.transitioned') < types(said).indexOf('timeout.fired'));
-        assert.deepEqual([walk.run.status, walk.run.state], ['timed_out', onTimeout?.target ?? 'next']);
+        const left = next === endsEntering ? null : onTimeout;
+        assert.deepEqual([walk.run.status, walk.run.state], ['timed_out', left?.target ?? 'next']);
+        assert.equal(types(said).filter((type) => type === 'timeout.fired').length, 1);
+        assert.deepEqual(unbegun(said), next === endsEntering ? ['onEnter:next'] : []);
         assert.equal(answerOf(said)?.status, 'executed');
       }
     }
@@ -166,8 +174,11 @@ describe('after a cancel that waits for an effect', () => {
       const walk = begin(flow(next));
       submit(walk, 'go', time);
       operate(walk, 'cancel');
-      assert.equal(begins(succeeds(walk, time)), false);
+      const said = succeeds(walk, time);
+      assert.equal(begins(said), false);
       assert.deepEqual([walk.run.status, walk.run.state], ['cancelled', 'next']);
+      assert.deepEqual(unbegun(said), next === endsEntering ? ['onEnter:next'] : []);
+      assert.equal(types(said).at(-1), 'run.cancelled');
     }
   });
   it('no approval is given any more', () => {

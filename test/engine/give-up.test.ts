@@ -25,8 +25,9 @@ function give(
   run: RunState,
   messages: readonly string[] = [],
   code: 'STEP_FAILED' | 'HISTORY_FORKED' = 'STEP_FAILED',
+  key = 's9.failed',
 ): Decision {
-  return giveUp(run, { code, key: 's9.failed', time, why: 'it threw', start: null, messages });
+  return giveUp(run, { code, key, time, why: 'it threw', start: null, messages });
 }
 
 function walking(): Walk {
@@ -158,11 +159,22 @@ describe('giving up on a step', () => {
     assert.deepEqual([refused.status, refused.problem?.code], ['failed', 'START_REFUSED']);
   });
 
+  it('remembers that it may have happened, for whoever is asked for it again', () => {
+    const walk = walking();
+    walk.submit(agent, 'go');
+    const key = walk.run.executing?.action.idempotencyKey ?? '';
+    assert.deepEqual(give(walk.run).state.doubts, [key]);
+    assert.equal(give(walking().run).state.doubts, undefined);
+  });
+
   it('keeps what the run was stuck on before', () => {
     const walk = walking();
     walk.submit(agent, 'go');
     const first = give(walk.run).state;
-    assert.deepEqual(give(first, [], 'HISTORY_FORKED').state.stuckOn, first.stuckOn);
+    const second = give(first, [], 'HISTORY_FORKED', 's10.forked').state;
+    assert.deepEqual(second.stuckOn, first.stuckOn);
+    // Whoever has a retry under way has looked at the first problem.
+    assert.deepEqual([first.stuckAt, second.stuckAt], ['s9.failed', 's10.forked']);
   });
 
   it('changes nothing of a run that has ended, and answers all the same', () => {

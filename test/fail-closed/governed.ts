@@ -227,9 +227,10 @@ export function makeHandle(deps: ActivityDeps, keys: ServiceKeys, id: string): H
   };
 }
 
-/** What an activity gives to its execution: another owner is another activity. */
-export function aroundExecution(owner = 'test'): Surroundings {
-  return { owner, shutdown: new AbortController().signal, allow: () => undefined, isLate: () => false };
+/** What an activity gives to its execution: another owner is another activity. The store hears nothing of its process. */
+export function aroundExecution(owner = 'test', process = 'nobody'): Surroundings {
+  const shutdown = new AbortController().signal;
+  return { owner, process, tries: 1, shutdown, allow: () => undefined, isLate: () => false };
 }
 
 /** As Temporal does it: another try for each attempt that follows at once. Rejects where one is to be waited for. */

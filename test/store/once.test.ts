@@ -148,11 +148,13 @@ describe('an execution', () => {
       ...{ action: 'act_apr_grant', attempt: 1, executor: 2, idempotencyKey: 'key' },
       startedAt: '2026-11-21T08:00:00.000Z',
     };
-    const lease = { owner: 'run/1', leaseMs: 60_000 };
+    const holder = { owner: 'run/1', process: 'svc_1' };
+    const lease = { ...holder, leaseMs: 60_000 };
     await withTransaction(database.pool, (tx) => startAttempt(tx, start, lease));
     assert.deepEqual(await listAttempts(database.pool, start.action), [
       {
         ...start,
+        ...holder,
         ...{ finishedAt: null, outcome: null, errorClass: null, effectPossible: false, nextAt: null },
       },
     ]);
@@ -169,8 +171,8 @@ describe('an execution', () => {
       effectPossible: true,
       nextAt: '2026-11-21T08:00:05.000Z',
     } as const;
-    await withTransaction(database.pool, (tx) => finishAttempt(tx, end));
-    assert.deepEqual(await listAttempts(database.pool, start.action), [{ ...start, ...end }]);
+    await withTransaction(database.pool, (tx) => finishAttempt(tx, end, holder));
+    assert.deepEqual(await listAttempts(database.pool, start.action), [{ ...start, ...holder, ...end }]);
     const other = { action: 'act_other', attempt: 1 };
     assert.equal(await isEffectPossible(database.pool, 'key', other), true);
     assert.equal(await isEffectPossible(database.pool, 'key', start), false);

@@ -28,6 +28,8 @@ async function attempts(deps: ActivityDeps, given: ExecuteInput, cancelled: Abor
   const owner = randomUUID();
   const around = {
     owner,
+    process: 'here',
+    tries: 1,
     shutdown: new AbortController().signal,
     allow: () => undefined,
     isLate: () => false,

@@ -1,0 +1,62 @@
+import { ApplicationFailure } from '@temporalio/activity';
+import { hasEffect } from '../engine/effects.js';
+import type { Executing, Outcome } from '../engine/state.js';
+import type { ExecutorResult } from '../executors/types.js';
+import type { Tx } from '../db/index.js';
+import { isEffectPossible, type Holder } from '../store/actions.js';
+import type { RunRow } from '../store/runs.js';
+import type { NextAttempt } from './attempts.js';
+import type { Target } from './call.js';
+import type { ActivityDeps } from './deps.js';
+import { isAsWritten, loadRun, type LoadedRun } from './document.js';
+import type { Stepped } from './types.js';
+
+// What an attempt's beginning and its end have in common.
+
+export interface Begun {
+  readonly kind: 'begun';
+  readonly row: RunRow;
+  readonly loaded: LoadedRun;
+  readonly executing: Executing;
+  readonly next: Extract<NextAttempt, { kind: 'attempt' }>;
+  readonly target: Target;
+  readonly startedAt: string;
+  readonly holder: Holder;
+}
+
+export type Held = Pick<Begun, 'row' | 'loaded' | 'executing'>;
+
+export type Settled = { readonly kind: 'settled'; readonly result: Stepped };
+
+/** Nothing is built on a document that somebody has changed: the next step makes its run stuck. */
+export async function loadUnchanged(deps: ActivityDeps, tx: Tx, row: RunRow): Promise<LoadedRun | null> {
+  if (isAsWritten(row)) return loadRun(deps, tx, row);
+  const message = `the document of run \`${row.id}\` is not the one that its step ${row.rev} wrote`;
+  throw ApplicationFailure.nonRetryable(message, 'DOCUMENT_CHANGED');
+}
+
+export function outcomeOf(
+  { errorClass, message, effectPossible }: Extract<ExecutorResult, { status: 'failed' }>,
+  attempt: number,
+): Exclude<Outcome, { status: 'succeeded' }> {
+  return errorClass === 'unknown_outcome'
+    ? { status: 'unknown', message, attempt }
+    : {
+        status: 'failed',
+        errorClass,
+        message,
+        attempt,
+        ...(effectPossible === true ? { effectPossible } : {}),
+      };
+}
+
+/** May another attempt under the key of this one have had its effect, this one before it was resumed included? */
+export async function isInDoubt(tx: Tx, executing: Executing, next: Begun['next']): Promise<boolean> {
+  if (next.resumed && hasEffect(executing, next.executor)) return true;
+  const { id: action, idempotencyKey } = executing.action;
+  return isEffectPossible(tx, idempotencyKey, { action, attempt: next.attempt });
+}
+
+export function notExecuting(run: string, action: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(`run \`${run}\` does not execute \`${action}\``, 'NOT_EXECUTING');
+}
