@@ -11,6 +11,7 @@ import { bind, effectKey, makeAction, nothingBound } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { consume } from './approved.js';
+import { problemLeft } from './doubt.js';
 import { chainStep } from './chain.js';
 import { isEnding, noteLateCancel } from './ending.js';
 import { whyNotEntered } from './entry.js';
@@ -250,6 +251,8 @@ export function moveTo(
   run.problem = null;
   run.stuckOn = null;
   run.state = target;
+  // Time alone moves a run without an action.
+  run.viaTimeout = action === null;
   setLeader(run, action, deniers);
   record(draft, 'run.transitioned', {
     actor: actorOf(action === null ? null : actingPrincipal(action)),
@@ -329,6 +332,7 @@ export function close(
 ): void {
   const { run } = draft;
   revokeOpen(draft, `the run is ${status.replace('_', ' ')}`);
+  const left = problemLeft(run);
   run.executing = null;
   run.status = status;
   run.stuckOn = null;
@@ -336,9 +340,15 @@ export function close(
     code: 'OUTCOME_FAILURE',
     message: `the run ended in state \`${run.state}\`, whose outcome is failure`,
   };
-  run.problem = problem ?? (status === 'failed' ? failure : null);
+  run.problem = problem ?? left ?? (status === 'failed' ? failure : null);
   answerWaiting(draft);
   if (status !== 'cancelled') noteLateCancel(draft);
-  record(draft, closing[status], { actor: actorOf(by), data: { state: run.state, version: run.version } });
+  record(draft, closing[status], {
+    actor: actorOf(by),
+    data: {
+      ...{ state: run.state, version: run.version },
+      ...(left === null ? {} : { code: left.code, message: left.message }),
+    },
+  });
   draft.effects.push({ kind: 'close', status });
 }

@@ -5,6 +5,7 @@ import { project, record, refuse, type Draft } from './draft.js';
 import { isRepeatable } from './effects.js';
 import { moveDenied, revokeOpen } from './approvals.js';
 import { consume, startApproved } from './approved.js';
+import { doubtOf, waitForWord } from './doubt.js';
 import { findState } from './links.js';
 import { afterEnter, close, complete, moveTo, remain, stick, succeed } from './flow.js';
 import { write } from './written.js';
@@ -16,6 +17,8 @@ export function outcome(draft: Draft, actionId: string, result: Outcome): void {
   const executing = draft.run.executing;
   if (executing === null || executing.action.id !== actionId) return;
   draft.run.executing = null;
+  // What a person had repeated after the run's time was up was the last of it.
+  if (draft.run.overdue === true) draft.run.timeoutDue = true;
   if (executing.action.approval !== null) consume(draft, executing.action.approval);
   if (result.status === 'succeeded') succeeded(draft, executing, result);
   else failed(draft, executing, result);
@@ -123,7 +126,7 @@ export function afterwards(draft: Draft): void {
   const { run } = draft;
   if (run.executing !== null || isClosed(draft)) return;
   if (run.cancelRequested !== null) return close(draft, 'cancelled', run.cancelRequested.by);
-  if (run.timeoutDue) return timeout(draft);
+  if (run.timeoutDue || (run.overdue === true && doubtOf(run) === null)) return timeout(draft);
   moveDenied(draft);
   startApproved(draft);
 }
@@ -132,7 +135,7 @@ function isClosed(draft: Draft): boolean {
   return draft.effects.some((one) => one.kind === 'close');
 }
 
-/** The run's own deadline: it moves to its target, or ends. */
+/** The run's own deadline: it moves to its target, or ends. What is in doubt of it comes first. */
 export function timeout(draft: Draft): void {
   const { run } = draft;
   if (run.executing !== null) {
@@ -141,13 +144,15 @@ export function timeout(draft: Draft): void {
   }
   run.timeoutDue = false;
   run.deadline = null;
-  record(draft, 'timeout.fired', { data: { state: run.state } });
   const target = draft.plan.onTimeout?.target ?? null;
+  const doubt = doubtOf(run);
+  if (target !== null && doubt !== null) return waitForWord(draft, doubt, target);
+  if (run.overdue !== true) record(draft, 'timeout.fired', { data: { state: run.state } });
+  delete run.overdue;
   if (target === null) {
     run.version += 1;
     return close(draft, 'timed_out');
   }
-  run.viaTimeout = true;
   run.chainDepth = 0;
   moveTo(draft, target, 'timeout', null);
   // Where it led to the state that the run was in, what was approved there is still to be begun.
