@@ -3,12 +3,15 @@ import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import type { Action, ApprovalState, Bound, Kit, RunState, Shown } from './state.js';
 import { derivedId, plainDigest, type Draft } from './draft.js';
+import { keyLabel } from './key-label.js';
 import { readsOf } from './reads.js';
 
 // One intended effect: its identity, its idempotency key, and the digest that binds it.
 
 interface ActionFields {
   readonly transition: string;
+  /** In its idempotency key; absent: a transition's. */
+  readonly label?: string;
   readonly tool: string | null;
   readonly tier: Action['tier'];
   readonly args: JsonObject;
@@ -38,7 +41,7 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     recipe: 1,
     bound: fields.bound,
     n,
-    idempotencyKey: `${run.run}:${asciiName(fields.transition)}:${plainDigest(kit.digest(fields.args))}:${n}`,
+    idempotencyKey: `${run.run}:${fields.label ?? keyLabel(draft, fields.transition)}:${plainDigest(kit.digest(fields.args))}:${n}`,
     stay: run.stay,
     requestedAt: draft.time,
     approval: null,
@@ -46,11 +49,6 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     refs: fields.refs ?? [],
   };
   return { ...action, digest: bindingDigest(kit, run, action, fields.gate) };
-}
-
-/** The key travels in headers: a name in another script is percent-encoded, and `%` too, so that two names stay two. */
-function asciiName(name: string): string {
-  return name.toWellFormed().replace(/[^!-~]+|%/gu, encodeURIComponent);
 }
 
 /** The same for every request to do exactly this, whoever asks. */

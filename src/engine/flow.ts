@@ -15,6 +15,7 @@ import { problemLeft } from './doubt.js';
 import { chainStep } from './chain.js';
 import { isEnding, noteLateCancel } from './ending.js';
 import { whyNotEntered } from './entry.js';
+import { entryLabel } from './key-label.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
 import { contextProblem, nothingCalled, write } from './written.js';
 
@@ -31,6 +32,7 @@ export function enter(draft: Draft): void {
   if (problem !== null) return stick(draft, problem, { kind: 'onEnter' });
   const action = makeAction(draft, {
     transition: name,
+    label: entryLabel(state.name),
     tool: null,
     tier: null,
     args: {},

@@ -86,7 +86,7 @@ describe('the digest of an action', () => {
     ].map((one) => of(one));
     const elsewhere = [
       ...[{ run: 'run_2' }, { stay: 2 }, { state: 'b' }, { planHash: 'x' }, { environment: 'x' }],
-      { successes: [[action.idempotencyKey.split(':').slice(1, 3).join(':'), 1]] },
+      { successes: [[`pay:${action.idempotencyKey.split(':')[2]}`, 1]] },
     ].map((one) => of({}, one));
     const all = [
       action.digest,
