@@ -53,7 +53,10 @@ export function openApproval(
   const id = derivedId(draft, 'apr', action.id);
   const parked = { ...action, approval: id };
   const approval = { ...newApproval(draft, transition, parked, applying), previewBytes };
-  run.approvals = [...run.approvals, repeatedBy === undefined ? approval : repeating(approval, repeatedBy)];
+  run.approvals = [
+    ...run.approvals,
+    repeatedBy === undefined ? approval : repeating(draft, approval, repeatedBy),
+  ];
   project(draft, parked, 'pending', { shown });
   record(draft, 'human.approval.requested', {
     actor: actorOf(actingPrincipal(action)),
@@ -84,7 +87,7 @@ function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedB
   const requesters = [...new Set([...approval.requesters, ...partiesTo(draft.run, action)])];
   change(draft, approval.id, { requesters });
   if (repeatedBy !== undefined)
-    change(draft, approval.id, repeating({ ...approval, requesters }, repeatedBy));
+    change(draft, approval.id, repeating(draft, { ...approval, requesters }, repeatedBy));
   if (action.messageId !== null) {
     answer(draft, action.messageId, {
       status: 'pending',

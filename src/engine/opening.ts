@@ -26,6 +26,7 @@ export function newApproval(
     gates: gates.map((gate) => openGate(draft, gate, at)),
     decisions: [],
     requesters: partiesTo(run, action),
+    ...runEnd(draft, false),
   };
   return {
     ...opened,
@@ -59,8 +60,24 @@ export function previewBytesOf(
 }
 
 /** Whoever has it done again has a part in it, like who asked for it at first. */
-export function repeating(approval: ApprovalState, by: string): ApprovalState {
-  return { ...approval, repeats: true, requesters: [...new Set([...approval.requesters, by])] };
+export function repeating(
+  draft: Draft,
+  { runEndsAt: _earlier, ...approval }: ApprovalState,
+  by: string,
+): ApprovalState {
+  const requesters = [...new Set([...approval.requesters, by])];
+  const asked = { ...approval, ...runEnd(draft, true), repeats: true, requesters } as const;
+  return { ...asked, ...standingOf(asked, draft.kit) };
+}
+
+/** The run's own time ends what waits in it, unless the run stays where it is: by its target, or until a person has said what happened. */
+function runEnd(
+  { plan, run: { deadline, state } }: Draft,
+  repeats: boolean,
+): Pick<ApprovalState, 'runEndsAt'> {
+  const target = plan.onTimeout?.target ?? null;
+  const stays = target === state || (repeats && target !== null);
+  return deadline === null || stays ? {} : { runEndsAt: deadline };
 }
 
 /** Ids of all who asked for it: of what the runtime starts, everyone whose message led there. */

@@ -313,7 +313,7 @@ export interface GateView {
   };
   /** Whom it waits for: so many people with one of these roles; without roles, whoever holds `approval.decide`. */
   readonly missing: readonly Missing[];
-  /** ISO 8601: when its present stage ends. */
+  /** ISO 8601: when its present stage ends, or the run's own time does, which denies. */
   readonly expiresAt: string;
   readonly onTimeout: 'deny' | 'escalate' | 'approve';
   readonly reasonRequired: boolean;
