@@ -127,6 +127,8 @@ export interface ApprovalState {
   readonly repeats?: true;
   /** Bytes of canonical JSON that its approvers are shown of its calls; absent: it opened before that was counted. */
   readonly previewBytes?: number;
+  /** Bytes of canonical JSON of its arguments; absent: it opened before that was counted. */
+  readonly argumentBytes?: number;
   /** Guards as they passed when it parked, for the approver. */
   readonly guards: readonly GuardReport[];
 }

@@ -27,7 +27,7 @@ import {
 import { noteDenial } from './denials.js';
 import { boundRules, ruleText, type Applying } from './gates.js';
 import { findState } from './links.js';
-import { newApproval, partiesTo, previewBytesOf, refuseShowing, repeating } from './opening.js';
+import { newApproval, partiesTo, refuseShowing, repeating, roomTaken } from './opening.js';
 import { allApproved } from './quorum.js';
 import { lastMoment, standingOf } from './standing.js';
 import { isOpen, moveTo, remain, settle, type From } from './flow.js';
@@ -48,11 +48,11 @@ export function openApproval(
     (approval) => isOpen(approval.status) && asksTheSame(draft.kit, run, action, rules, approval),
   );
   if (same !== undefined) return attach(draft, same, action, repeatedBy);
-  const previewBytes = previewBytesOf(run, shown);
-  if (previewBytes === null) return refuseShowing(draft, transition, action);
+  const taken = roomTaken(draft, action, shown);
+  if (taken === null) return refuseShowing(draft, transition, action);
   const id = derivedId(draft, 'apr', action.id);
   const parked = { ...action, approval: id };
-  const approval = { ...newApproval(draft, transition, parked, applying), previewBytes };
+  const approval = { ...newApproval(draft, transition, parked, applying), ...taken };
   run.approvals = [
     ...run.approvals,
     repeatedBy === undefined ? approval : repeating(draft, approval, repeatedBy),
