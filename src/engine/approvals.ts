@@ -53,10 +53,7 @@ export function openApproval(
   const id = derivedId(draft, 'apr', action.id);
   const parked = { ...action, approval: id };
   const approval = { ...newApproval(draft, transition, parked, applying), ...taken };
-  run.approvals = [
-    ...run.approvals,
-    repeatedBy === undefined ? approval : repeating(draft, approval, repeatedBy),
-  ];
+  run.approvals = [...run.approvals, repeating(draft, approval, repeatedBy)];
   project(draft, parked, 'pending', { shown });
   record(draft, 'human.approval.requested', {
     actor: actorOf(actingPrincipal(action)),
@@ -85,9 +82,7 @@ export function openApproval(
 /** The same requester's same request joins the open approval: the digest names who asked. */
 function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedBy: string | undefined): void {
   const requesters = [...new Set([...approval.requesters, ...partiesTo(draft.run, action)])];
-  change(draft, approval.id, { requesters });
-  if (repeatedBy !== undefined)
-    change(draft, approval.id, repeating(draft, { ...approval, requesters }, repeatedBy));
+  change(draft, approval.id, repeating(draft, { ...approval, requesters }, repeatedBy));
   if (action.messageId !== null) {
     answer(draft, action.messageId, {
       status: 'pending',

@@ -11,9 +11,9 @@ import { bind, effectKey, makeAction, nothingBound } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { consume } from './approved.js';
-import { problemLeft } from './doubt.js';
+import { close } from './closing.js';
 import { chainStep } from './chain.js';
-import { isEnding, noteLateCancel } from './ending.js';
+import { isEnding } from './ending.js';
 import { whyNotEntered } from './entry.js';
 import { entryLabel } from './key-label.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
@@ -317,40 +317,4 @@ export function stick(draft: Draft, problem: Problem, on: StuckOn): void {
     },
   });
   answerWaiting(draft);
-}
-
-const closing = {
-  completed: 'run.completed',
-  cancelled: 'run.cancelled',
-  failed: 'run.failed',
-  timed_out: 'run.timed_out',
-} as const;
-
-export function close(
-  draft: Draft,
-  status: keyof typeof closing,
-  by: Principal | null = null,
-  problem: Problem | null = null,
-): void {
-  const { run } = draft;
-  revokeOpen(draft, `the run is ${status.replace('_', ' ')}`);
-  const left = problemLeft(run);
-  run.executing = null;
-  run.status = status;
-  run.stuckOn = null;
-  const failure: Problem = {
-    code: 'OUTCOME_FAILURE',
-    message: `the run ended in state \`${run.state}\`, whose outcome is failure`,
-  };
-  run.problem = problem ?? left ?? (status === 'failed' ? failure : null);
-  answerWaiting(draft);
-  if (status !== 'cancelled') noteLateCancel(draft);
-  record(draft, closing[status], {
-    actor: actorOf(by),
-    data: {
-      ...{ state: run.state, version: run.version },
-      ...(left === null ? {} : { code: left.code, message: left.message }),
-    },
-  });
-  draft.effects.push({ kind: 'close', status });
 }

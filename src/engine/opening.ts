@@ -67,14 +67,12 @@ export function roomTaken(
   return fits ? { argumentBytes, previewBytes: left - room.left } : null;
 }
 
-/** Whoever has it done again has a part in it, like who asked for it at first. */
-export function repeating(
-  draft: Draft,
-  { runEndsAt: _earlier, ...approval }: ApprovalState,
-  by: string,
-): ApprovalState {
+/** Whoever has it done again has a part in it, like who asked for it at first. `by`: undefined where nobody does. */
+export function repeating(draft: Draft, approval: ApprovalState, by: string | undefined): ApprovalState {
+  if (by === undefined) return approval;
+  const { runEndsAt: _earlier, ...others } = approval;
   const requesters = [...new Set([...approval.requesters, by])];
-  const asked = { ...approval, ...runEnd(draft, true), repeats: true, requesters } as const;
+  const asked = { ...others, ...runEnd(draft, true), repeats: true, requesters } as const;
   return { ...asked, ...standingOf(asked, draft.kit) };
 }
 

@@ -7,7 +7,8 @@ import { moveDenied, revokeOpen } from './approvals.js';
 import { consume, startApproved } from './approved.js';
 import { doubtOf, waitForWord } from './doubt.js';
 import { findState } from './links.js';
-import { afterEnter, close, complete, moveTo, remain, stick, succeed } from './flow.js';
+import { close } from './closing.js';
+import { afterEnter, complete, moveTo, remain, stick, succeed } from './flow.js';
 import { write } from './written.js';
 
 type Succeeded = Extract<Outcome, { status: 'succeeded' }>;
