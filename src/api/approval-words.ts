@@ -19,6 +19,8 @@ export function onTimeout(
   return actions.includes('deny') ? 'deny' : (actions[0] ?? 'deny');
 }
 
+const denied: Pick<NextEnd, 'action' | 'to' | 'byRun'> = { action: 'deny', to: [] };
+
 /** What happens when nobody decides; of a closed one, what happened. */
 export function onExpiry(
   { status, expiresAt, roles }: ApprovalRow,
@@ -27,7 +29,9 @@ export function onExpiry(
 ): string {
   const at = expiresAt ?? 'an unknown time';
   if (!isOpen(status)) return `nothing more: it is ${status}`;
-  const { action, to } = state === null ? { action: 'deny', to: [] } : nextEnd(state, kit);
+  const { action, to, byRun } = state === null ? denied : nextEnd(state, kit);
+  if (byRun === true)
+    return `at ${at} the run's own time is up: the run leaves its state or ends, this can no longer be approved, and nothing of it runs`;
   if (action === 'escalate') {
     const added = to.filter((role) => !roles.includes(role)).map((role) => `\`${role}\``);
     return `at ${at} it also goes to ${added.length === 0 ? 'the same roles again' : added.join(', ')}, and stays open`;

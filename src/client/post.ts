@@ -163,22 +163,38 @@ async function noRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Pr
       `the run has ${kind === 'submit' ? waiting.submits : waiting.others} messages of this kind that it has not answered: ask again when it has`,
     );
   if (kind !== 'submit') return null;
-  if (row.openApprovals + waiting.submits >= mostOpenApprovals)
-    return no(
-      'RUN_FULL',
-      `the run has ${row.openApprovals} open approvals and ${waiting.submits} requests without an answer, and ${mostOpenApprovals} of both are the most: have some decided first`,
-    );
-  const open = row.openBytes + waiting.bytes + bytes;
-  if (open > mostOpenBytes)
-    return no(
-      'RUN_FULL',
-      `with this the run would hold ${open} bytes of arguments that wait for an answer or a decision, and it can hold ${mostOpenBytes}: have its approvals decided first, or send less`,
-    );
+  // What has no arguments takes no room here, and may be what ends the run or makes room: the run looks whether it opens an approval.
+  if (bytes > emptyBytes) {
+    const full = noOpenRoom(row, waiting, bytes);
+    if (full !== null) return full;
+  }
   const document = row.doc === null ? 0 : Buffer.byteLength(row.doc);
   return document > mostDocumentBytes
     ? no(
         'RUN_FULL',
         `what the run carries takes ${document} bytes, and ${mostDocumentBytes} are the most: start another run`,
+      )
+    : null;
+}
+
+/** Of arguments that name nothing. */
+const emptyBytes = Buffer.byteLength('{}');
+
+/** Why what waits for people in a run leaves no room for these arguments; null: it does. */
+function noOpenRoom(
+  row: Pick<RunRow, 'openApprovals' | 'openBytes'>,
+  waiting: { readonly submits: number; readonly bytes: number },
+  bytes: number,
+): Refusal | null {
+  const no = (message: string): Refusal => ({ status: 'refused', code: 'RUN_FULL', message });
+  if (row.openApprovals + waiting.submits >= mostOpenApprovals)
+    return no(
+      `the run has ${row.openApprovals} open approvals and ${waiting.submits} requests without an answer, and ${mostOpenApprovals} of both are the most: have some decided first`,
+    );
+  const open = row.openBytes + waiting.bytes + bytes;
+  return open > mostOpenBytes
+    ? no(
+        `with this the run would hold ${open} bytes of arguments that wait for an answer or a decision, and it can hold ${mostOpenBytes}: have its approvals decided first, or send less`,
       )
     : null;
 }

@@ -109,8 +109,10 @@ export interface ApprovalState {
   /** Of all gates together. */
   readonly roles: readonly string[];
   readonly decisions: readonly ApprovalDecision[];
-  /** Epoch milliseconds: the first end that denies; where no present stage does, the first end of a stage. */
+  /** Epoch milliseconds: the first end that denies, or the run's own; where no present stage does, the first end of a stage. */
   readonly expiresAt: number;
+  /** Epoch milliseconds: when the run's own time is up, and that ends the approval. Absent: it does not. */
+  readonly runEndsAt?: number;
   /** Epoch milliseconds: when time has something to say at one of its gates next. Its one timer goes then. */
   readonly timer: number;
   /** Which rules asked for it, with what they read. */
@@ -125,6 +127,8 @@ export interface ApprovalState {
   readonly repeats?: true;
   /** Bytes of canonical JSON that its approvers are shown of its calls; absent: it opened before that was counted. */
   readonly previewBytes?: number;
+  /** Bytes of canonical JSON of its arguments; absent: it opened before that was counted. */
+  readonly argumentBytes?: number;
   /** Guards as they passed when it parked, for the approver. */
   readonly guards: readonly GuardReport[];
 }

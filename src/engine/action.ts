@@ -3,12 +3,15 @@ import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import type { Action, ApprovalState, Bound, Kit, RunState, Shown } from './state.js';
 import { derivedId, plainDigest, type Draft } from './draft.js';
+import { keyLabel } from './key-label.js';
 import { readsOf } from './reads.js';
 
 // One intended effect: its identity, its idempotency key, and the digest that binds it.
 
 interface ActionFields {
   readonly transition: string;
+  /** In its idempotency key; absent: a transition's. */
+  readonly label?: string;
   readonly tool: string | null;
   readonly tier: Action['tier'];
   readonly args: JsonObject;
@@ -38,7 +41,7 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     recipe: 1,
     bound: fields.bound,
     n,
-    idempotencyKey: nextKey(draft, { transition: fields.transition, arguments: fields.args }),
+    idempotencyKey: nextKey(draft, { transition: fields.transition, arguments: fields.args }, fields.label),
     stay: run.stay,
     requestedAt: draft.time,
     approval: null,
@@ -48,18 +51,15 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
   return { ...action, digest: bindingDigest(kit, run, action, fields.gate) };
 }
 
-/** The idempotency key of what is asked for now. */
+/** The idempotency key of what is asked for now. `label`: what it is called there, where that is no transition of the state. */
 export function nextKey(
-  { run, kit }: Pick<Draft, 'run' | 'kit'>,
+  draft: Pick<Draft, 'plan' | 'run' | 'kit'>,
   asked: Pick<Action, 'transition' | 'arguments'>,
+  label = keyLabel(draft, asked.transition),
 ): string {
+  const { run, kit } = draft;
   const n = timesDone(run, effectKey(kit, asked));
-  return `${run.run}:${asciiName(asked.transition)}:${plainDigest(kit.digest(asked.arguments))}:${n}`;
-}
-
-/** The key travels in headers: a name in another script is percent-encoded, and `%` too, so that two names stay two. */
-function asciiName(name: string): string {
-  return name.toWellFormed().replace(/[^!-~]+|%/gu, encodeURIComponent);
+  return `${run.run}:${label}:${plainDigest(kit.digest(asked.arguments))}:${n}`;
 }
 
 /** The same for every request to do exactly this, whoever asks. */

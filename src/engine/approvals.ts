@@ -27,7 +27,7 @@ import {
 import { noteDenial } from './denials.js';
 import { boundRules, ruleText, type Applying } from './gates.js';
 import { findState } from './links.js';
-import { newApproval, partiesTo, previewBytesOf, refuseShowing, repeating } from './opening.js';
+import { newApproval, partiesTo, refuseShowing, repeating, roomTaken } from './opening.js';
 import { allApproved } from './quorum.js';
 import { lastMoment, standingOf } from './standing.js';
 import { isOpen, moveTo, remain, settle, type From } from './flow.js';
@@ -48,12 +48,12 @@ export function openApproval(
     (approval) => isOpen(approval.status) && asksTheSame(draft.kit, run, action, rules, approval),
   );
   if (same !== undefined) return attach(draft, same, action, repeatedBy);
-  const previewBytes = previewBytesOf(run, shown);
-  if (previewBytes === null) return refuseShowing(draft, transition, action);
+  const taken = roomTaken(draft, action, shown);
+  if (taken === null) return refuseShowing(draft, transition, action);
   const id = derivedId(draft, 'apr', action.id);
   const parked = { ...action, approval: id };
-  const approval = { ...newApproval(draft, transition, parked, applying), previewBytes };
-  run.approvals = [...run.approvals, repeatedBy === undefined ? approval : repeating(approval, repeatedBy)];
+  const approval = { ...newApproval(draft, transition, parked, applying), ...taken };
+  run.approvals = [...run.approvals, repeating(draft, approval, repeatedBy)];
   project(draft, parked, 'pending', { shown });
   record(draft, 'human.approval.requested', {
     actor: actorOf(actingPrincipal(action)),
@@ -82,9 +82,7 @@ export function openApproval(
 /** The same requester's same request joins the open approval: the digest names who asked. */
 function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedBy: string | undefined): void {
   const requesters = [...new Set([...approval.requesters, ...partiesTo(draft.run, action)])];
-  change(draft, approval.id, { requesters });
-  if (repeatedBy !== undefined)
-    change(draft, approval.id, repeating({ ...approval, requesters }, repeatedBy));
+  change(draft, approval.id, repeating(draft, { ...approval, requesters }, repeatedBy));
   if (action.messageId !== null) {
     answer(draft, action.messageId, {
       status: 'pending',

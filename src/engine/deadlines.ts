@@ -11,13 +11,20 @@ import { readTime } from './time.js';
 export function stageOf(gate: Gate, escalations: number): GateTimeout | null {
   let stage = gate.timeout;
   for (let left = escalations; left > 0 && stage !== null; left -= 1) {
-    if (stage.then === undefined) return last(stage);
+    if (stage.then === undefined) return endsAtTimeOnly(stage) ? null : last(stage);
     stage = stage.then;
   }
   return stage;
 }
 
-/** After an escalation that names no stage after it. */
+/** What a plan says of a stage that has an `at` and no `after`. A moment does not come again. */
+export const noTimeMs = 366 * 86_400_000;
+
+function endsAtTimeOnly({ afterMs, atMs }: GateTimeout): boolean {
+  return atMs !== undefined && afterMs >= noTimeMs;
+}
+
+/** After an escalation that names no stage after it: the same time again. */
 function last(stage: GateTimeout): GateTimeout {
   const { afterMs, hours } = stage;
   return { afterMs, action: 'deny', to: [], ...(hours === undefined ? {} : { hours }) };

@@ -12,11 +12,13 @@ import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { settleDoubt } from './doubts.js';
 import { consume } from './approved.js';
+import { close } from './closing.js';
 import { chainStep } from './chain.js';
-import { isEnding, noteLateCancel, noteUnentered } from './ending.js';
+import { isEnding, noteUnentered } from './ending.js';
 import { whyNotEntered } from './entry.js';
-import { actingNow } from './rights.js';
+import { entryLabel } from './key-label.js';
 import { leader, setLeader } from './leader.js';
+import { actingNow } from './rights.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
 import { contextProblem, nothingCalled, write } from './written.js';
 
@@ -33,6 +35,7 @@ export function enter(draft: Draft): void {
   if (problem !== null) return stick(draft, problem, { kind: 'onEnter' });
   const action = makeAction(draft, {
     transition: name,
+    label: entryLabel(state.name),
     tool: null,
     tier: null,
     args: {},
@@ -49,7 +52,7 @@ function closeUnentered(draft: Draft, onEnter: string): void {
   const { cancelRequested, state } = draft.run;
   noteUnentered(draft, onEnter);
   if (cancelRequested !== null) return close(draft, 'cancelled', cancelRequested.by);
-  record(draft, 'timeout.fired', { data: { state } });
+  if (draft.run.overdue !== true) record(draft, 'timeout.fired', { data: { state } });
   close(draft, 'timed_out');
 }
 
@@ -252,6 +255,8 @@ export function moveTo(
   run.problem = null;
   run.stuckOn = null;
   run.state = target;
+  // Time alone moves a run without an action.
+  run.viaTimeout = action === null;
   setLeader(run, action, deniers);
   record(draft, 'run.transitioned', {
     actor: actorOf(action === null ? null : actingPrincipal(action)),
@@ -302,33 +307,4 @@ export function stick(draft: Draft, problem: Problem, on: StuckOn): void {
     },
   });
   answerWaiting(draft);
-}
-
-const closing = {
-  completed: 'run.completed',
-  cancelled: 'run.cancelled',
-  failed: 'run.failed',
-  timed_out: 'run.timed_out',
-} as const;
-
-export function close(
-  draft: Draft,
-  status: keyof typeof closing,
-  by: Principal | null = null,
-  problem: Problem | null = null,
-): void {
-  const { run } = draft;
-  revokeOpen(draft, `the run is ${status.replace('_', ' ')}`);
-  run.executing = null;
-  run.status = status;
-  run.stuckOn = null;
-  const failure: Problem = {
-    code: 'OUTCOME_FAILURE',
-    message: `the run ended in state \`${run.state}\`, whose outcome is failure`,
-  };
-  run.problem = problem ?? (status === 'failed' ? failure : null);
-  answerWaiting(draft);
-  if (status !== 'cancelled') noteLateCancel(draft);
-  record(draft, closing[status], { actor: actorOf(by), data: { state: run.state, version: run.version } });
-  draft.effects.push({ kind: 'close', status });
 }

@@ -8,11 +8,13 @@ import { gateApproved, shareAt } from './quorum.js';
 // The gates of an approval, as an approver is told of them.
 
 type QueueKit = Pick<Kit, 'queueRoles'>;
-type Shown = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters' | 'action'>;
+type Shown = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters' | 'action' | 'runEndsAt'>;
 
 export function gateViews(approval: Shown, kit: QueueKit): GateView[] {
+  const { runEndsAt = Infinity } = approval;
   return approval.gates.map((gate, index) => {
     const { rule, source, expiresAt } = gate;
+    const isEarlier = runEndsAt < expiresAt;
     const { approved, perRole } = shareAt(approval, gate, index, kit);
     return {
       source,
@@ -20,8 +22,8 @@ export function gateViews(approval: Shown, kit: QueueKit): GateView[] {
       ...decidersNow(gate, kit),
       quorum: { count: rule.quorum.count, approved, ...(perRole.length === 0 ? {} : { perRole }) },
       missing: gateApproved(approval, index, kit) ? [] : missingAt(approval, gate, index, kit),
-      expiresAt: new Date(expiresAt).toISOString(),
-      onTimeout: endingOf(gate, approval.action.tier).action,
+      expiresAt: new Date(isEarlier ? runEndsAt : expiresAt).toISOString(),
+      onTimeout: isEarlier ? 'deny' : endingOf(gate, approval.action.tier).action,
       reasonRequired: rule.reason !== 'optional',
     };
   });

@@ -1,9 +1,10 @@
 import type { Transition } from './plan.js';
 import type { Action, ApprovalState, Excluded, GateState, RunState, Shown } from './state.js';
-import { mostOpenBytes } from '../model/limits.js';
+import { mostOpenApprovals, mostOpenBytes } from '../model/limits.js';
 import { decidersOf } from './deciders.js';
 import { endOf, stageOf, stageTimes } from './deadlines.js';
 import { actingPrincipal, type Draft } from './draft.js';
+import { isOpen } from './flow.js';
 import type { Applying, AskingGate } from './gates.js';
 import { evaluateGuard, type GuardContext } from './guards.js';
 import { guardContext } from './links.js';
@@ -26,6 +27,7 @@ export function newApproval(
     gates: gates.map((gate) => openGate(draft, gate, at)),
     decisions: [],
     requesters: partiesTo(run, action),
+    ...runEnd(draft, false),
   };
   return {
     ...opened,
@@ -44,23 +46,44 @@ export function newApproval(
 }
 
 export function refuseShowing(draft: Draft, transition: Transition, action: Action): void {
-  const message = `what its open approvals show would take more than ${mostOpenBytes} bytes, which are the most of a run: have some decided first`;
+  const message = `with this the run would have more than ${mostOpenApprovals} open approvals, or their arguments and what they show would take more than ${mostOpenBytes} bytes, which are the most of a run: have some decided first`;
   refuseAsking(draft, transition, actingPrincipal(action), action.messageId, { code: 'RUN_FULL', message });
 }
 
-/** Bytes of a preview; null: with it the approvals of the run would show more than is kept for them. */
-export function previewBytesOf(
-  { approvals }: Pick<RunState, 'approvals'>,
+/** What an approval takes of its run's room; null: with it the open approvals would take more than there is. */
+export function roomTaken(
+  { run: { approvals }, work }: Draft,
+  action: Action,
   { preview }: Shown,
-): number | null {
-  const left = approvals.reduce((sum, one) => sum - (one.previewBytes ?? 0), mostOpenBytes);
+): Required<Pick<ApprovalState, 'previewBytes' | 'argumentBytes'>> | null {
+  const argumentBytes = work.measure(action.arguments).bytes;
+  const left = approvals.reduce(
+    (sum, one) => sum - (one.previewBytes ?? 0) - (one.argumentBytes ?? 0),
+    mostOpenBytes - argumentBytes,
+  );
   const room = roomOf(left);
-  return takeValue(room, preview) ? left - room.left : null;
+  const waiting = approvals.filter(({ status, queued }) => isOpen(status) || queued).length;
+  const fits = waiting < mostOpenApprovals && takeValue(room, preview);
+  return fits ? { argumentBytes, previewBytes: left - room.left } : null;
 }
 
-/** Whoever has it done again has a part in it, like who asked for it at first. */
-export function repeating(approval: ApprovalState, by: string): ApprovalState {
-  return { ...approval, repeats: true, requesters: [...new Set([...approval.requesters, by])] };
+/** Whoever has it done again has a part in it, like who asked for it at first. `by`: undefined where nobody does. */
+export function repeating(draft: Draft, approval: ApprovalState, by: string | undefined): ApprovalState {
+  if (by === undefined) return approval;
+  const { runEndsAt: _earlier, ...others } = approval;
+  const requesters = [...new Set([...approval.requesters, by])];
+  const asked = { ...others, ...runEnd(draft, true), repeats: true, requesters } as const;
+  return { ...asked, ...standingOf(asked, draft.kit) };
+}
+
+/** The run's own time ends what waits in it, unless the run stays where it is: by its target, or until a person has said what happened. */
+function runEnd(
+  { plan, run: { deadline, state } }: Draft,
+  repeats: boolean,
+): Pick<ApprovalState, 'runEndsAt'> {
+  const target = plan.onTimeout?.target ?? null;
+  const stays = target === state || (repeats && target !== null);
+  return deadline === null || stays ? {} : { runEndsAt: deadline };
 }
 
 /** Ids of all who asked for it: of what the runtime starts, everyone whose message led there. */

@@ -6,8 +6,10 @@ import { noteDoubt } from './doubts.js';
 import { hasEffect, isRepeatable } from './effects.js';
 import { moveDenied, revokeOpen } from './approvals.js';
 import { consume, startApproved } from './approved.js';
+import { doubtOf, waitForWord } from './doubt.js';
 import { findState } from './links.js';
-import { afterEnter, close, complete, moveTo, remain, stick, succeed } from './flow.js';
+import { close } from './closing.js';
+import { afterEnter, complete, moveTo, remain, stick, succeed } from './flow.js';
 import { write } from './written.js';
 
 type Succeeded = Extract<Outcome, { status: 'succeeded' }>;
@@ -17,6 +19,8 @@ export function outcome(draft: Draft, actionId: string, result: Outcome): void {
   const executing = draft.run.executing;
   if (executing === null || executing.action.id !== actionId) return;
   draft.run.executing = null;
+  // What a person had repeated after the run's time was up was the last of it.
+  if (draft.run.overdue === true) draft.run.timeoutDue = true;
   if (executing.action.approval !== null) consume(draft, executing.action.approval);
   if (result.status === 'succeeded') succeeded(draft, executing, result);
   else failed(draft, executing, result);
@@ -126,7 +130,7 @@ export function afterwards(draft: Draft): void {
   const { run } = draft;
   if (run.executing !== null || isClosed(draft)) return;
   if (run.cancelRequested !== null) return close(draft, 'cancelled', run.cancelRequested.by);
-  if (run.timeoutDue) return timeout(draft);
+  if (run.timeoutDue || (run.overdue === true && doubtOf(run) === null)) return timeout(draft);
   moveDenied(draft);
   startApproved(draft);
 }
@@ -135,7 +139,7 @@ function isClosed(draft: Draft): boolean {
   return draft.effects.some((one) => one.kind === 'close');
 }
 
-/** The run's own deadline: it moves to its target, or ends. */
+/** The run's own deadline: it moves to its target, or ends. What is in doubt of it comes first. */
 export function timeout(draft: Draft): void {
   const { run } = draft;
   if (run.executing !== null) {
@@ -144,13 +148,15 @@ export function timeout(draft: Draft): void {
   }
   run.timeoutDue = false;
   run.deadline = null;
-  record(draft, 'timeout.fired', { data: { state: run.state } });
   const target = draft.plan.onTimeout?.target ?? null;
+  const doubt = doubtOf(run);
+  if (target !== null && doubt !== null) return waitForWord(draft, doubt, target);
+  if (run.overdue !== true) record(draft, 'timeout.fired', { data: { state: run.state } });
+  delete run.overdue;
   if (target === null) {
     run.version += 1;
     return close(draft, 'timed_out');
   }
-  run.viaTimeout = true;
   run.chainDepth = 0;
   moveTo(draft, target, 'timeout', null);
   // Where it led to the state that the run was in, what was approved there is still to be begun.

@@ -225,7 +225,7 @@ export interface GateTimeout {
   readonly atMs?: number;
   /** `business`: only the hours in which the gate's roles work count. Absent: all hours do. */
   readonly hours?: 'business';
-  /** Absent after an escalation: the same time again, and then it denies. */
+  /** Absent after an escalation: the same time again, the environment's where it had a moment only, and then it denies. */
   readonly then?: GateTimeout;
 }
 

@@ -3,6 +3,7 @@ import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import type { Action, Refusal } from './state.js';
 import { actorOf, makeDraft, record, type Draft } from './draft.js';
+import { doubtOf } from './doubt.js';
 import { afterEnter, enter, take } from './flow.js';
 import { findState } from './links.js';
 import { afterwards } from './outcome.js';
@@ -14,22 +15,21 @@ import { policyRefusal } from './submit.js';
 
 /** Why a stuck run's step is not done again; null: it is. What may have happened already is a human's to repeat. */
 export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'status'> | null {
-  const { stuckOn, problem } = draft.run;
+  const { stuckOn, problem, overdue } = draft.run;
   const other = aboutAnother(draft, message);
   if (other !== null) return other;
-  // Earlier engines said `chain` of it: the problem tells.
-  if (stuckOn?.kind === 'done' || problem?.code === 'STATE_TOO_LARGE')
+  // Earlier engines said `chain` of it: the problem tells. Of a run whose time is up it is a person's word, and does nothing again.
+  if ((stuckOn?.kind === 'done' || problem?.code === 'STATE_TOO_LARGE') && overdue !== true)
     return {
       code: 'RUN_STUCK',
       message: `the step has happened, and a retry would do it a second time (${problem?.message ?? 'no problem is kept'}): cancel the run`,
     };
-  const isUnknown = stuckOn?.kind === 'action' || (stuckOn?.kind === 'onEnter' && stuckOn.unknown === true);
-  if (!isUnknown) return null;
+  if (doubtOf(draft.run) === null) return null;
   const { principal } = message;
   if (principal.kind !== 'human')
     return {
       code: 'HUMANS_ONLY',
-      message: `the outcome of the effect is unknown, and \`${principal.id}\` (${principal.kind}) is no human: look whether it happened, and let a human retry or cancel`,
+      message: `${stuckOn?.kind === 'done' ? 'the effect has happened, and is not written' : 'the outcome of the effect is unknown'}, and \`${principal.id}\` (${principal.kind}) is no human: look whether it happened, and let a human retry or cancel`,
     };
   if (stuckOn?.kind !== 'action') return null;
   const { action } = stuckOn;
@@ -97,8 +97,11 @@ export function retry(draft: Draft, by: Principal): void {
     take(draft, transition, args, requester, { messageId: null, refs, repeatedBy: by.id });
     // It waits for an approval, and nothing else of the run goes on until somebody has decided.
     if (run.executing === null) return void Object.assign(run, { status: 'stuck', problem, stuckOn: on });
-  } else if (on?.kind === 'onEnter') enter(draft);
-  else if (on?.kind === 'start') begin(draft, on);
-  else afterEnter(draft);
+  } else if (on?.kind === 'onEnter') {
+    enter(draft);
+    // Where it may not be entered now, what may have happened is still not known.
+    if (on.unknown === true && draft.run.status === 'stuck') run.stuckOn = on;
+  } else if (on?.kind === 'start') begin(draft, on);
+  else if (on?.kind !== 'done') afterEnter(draft);
   afterwards(draft);
 }

@@ -6,7 +6,7 @@ import { gateApproved } from './quorum.js';
 // What an approval's gates come to together: who decides, until when, and when time has something to say next.
 
 type QueueKit = Pick<Kit, 'queueRoles'>;
-type Gated = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters' | 'action'>;
+type Gated = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters' | 'action' | 'runEndsAt'>;
 
 export type Standing = Pick<ApprovalState, 'roles' | 'expiresAt' | 'timer'>;
 
@@ -22,10 +22,18 @@ export function standingOf(approval: Gated, kit: QueueKit): Standing {
 
 export interface NextEnd extends Pick<GateTimeout, 'action' | 'to'> {
   readonly at: number;
+  /** It is the run's own time that is up then. */
+  readonly byRun?: true;
 }
 
-/** The first end that denies; where no present stage does, the first end of a stage. */
+/** The first end that denies, or the run's own; where no present stage does, the first end of a stage. */
 export function nextEnd(approval: Gated, kit: QueueKit): NextEnd {
+  const { runEndsAt = Infinity } = approval;
+  const next = nextEndOfGates(approval, kit);
+  return runEndsAt < next.at ? { ...deny, at: runEndsAt, byRun: true } : next;
+}
+
+function nextEndOfGates(approval: Gated, kit: QueueKit): NextEnd {
   const denial = firstDenial(approval, kit);
   // An end that had passed when it was asked for is over at once.
   if (denial !== undefined) return { ...deny, at: Math.max(denial, Date.parse(approval.action.requestedAt)) };

@@ -3,7 +3,8 @@ import type { Message } from '../model/message.js';
 import type { Plan } from './plan.js';
 import type { RunState, StuckOn } from './state.js';
 import { actorOf, answer, record, type Draft } from './draft.js';
-import { close, enter } from './flow.js';
+import { close } from './closing.js';
+import { enter } from './flow.js';
 
 // How a run begins: its start is on record, its input is looked at, and its first state is entered.
 

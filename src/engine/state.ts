@@ -80,7 +80,9 @@ export interface RunState {
   /** Epoch milliseconds of the run's own deadline; null without one. */
   readonly deadline: number | null;
   readonly timeoutDue: boolean;
-  /** The run left its last state because its time was up: a terminal state then closes it `timed_out`. */
+  /** Its time is up, and a person has yet to say what became of what it is stuck on. Absent: no. */
+  readonly overdue?: true;
+  /** The run came to its state because its time was up: where that is terminal it ends `timed_out`. */
   readonly viaTimeout: boolean;
   /** Whose submit waits until the run has settled. */
   readonly waitingAnswer: {
@@ -319,7 +321,7 @@ export interface GateView {
   };
   /** Whom it waits for: so many people with one of these roles; without roles, whoever holds `approval.decide`. */
   readonly missing: readonly Missing[];
-  /** ISO 8601: when its present stage ends. */
+  /** ISO 8601: when its present stage ends, or the run's own time does, which denies. */
   readonly expiresAt: string;
   readonly onTimeout: 'deny' | 'escalate' | 'approve';
   readonly reasonRequired: boolean;

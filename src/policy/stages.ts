@@ -1,7 +1,7 @@
+import { noTimeMs } from '../engine/deadlines.js';
 import type { GateTimeout, Tier } from '../engine/plan.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import { warnUnknownRoles } from './roles.js';
-import { longestMs } from './shape-basics.js';
 import type { TimeoutShape } from './shapes.js';
 
 // What time does to a gate that waits, stage by stage.
@@ -34,7 +34,7 @@ function compileStage(to: Compiling, shape: TimeoutShape, { path, tier, deciding
   warnAllHours(to, shape, deciding, path);
   const next = { path: [...path, 'then'], tier, deciding: [...deciding, ...(shape.to ?? [])] };
   return {
-    afterMs: Math.max(shape.after ?? longestMs, 1),
+    afterMs: Math.max(shape.after ?? noTimeMs, 1),
     action,
     to: shape.to ?? [],
     ...(shape.at === undefined ? {} : { atMs: Date.parse(shape.at) }),

@@ -13,7 +13,7 @@ import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
 import type { MessageOutcome } from '../../src/client/types.js';
 import type { Pool } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
-import { mostOpenBytes, mostUnanswered, mostValueBytes } from '../../src/model/limits.js';
+import { mostOpenApprovals, mostOpenBytes, mostUnanswered, mostValueBytes } from '../../src/model/limits.js';
 import type { Principal } from '../../src/model/principal.js';
 import { getMessage } from '../../src/store/messages.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
@@ -100,6 +100,22 @@ describe('what is asked at one instant is judged by what was kept before it', ()
     assert.equal(codes.filter((code) => code === 'RUN_FULL').length, 8 - fitting);
     const kept = await keptOf(run);
     assert.ok(kept.count === fitting && kept.bytes <= mostOpenBytes);
+  });
+});
+
+describe('a run that is full of what waits for people', () => {
+  it('takes what has no arguments, which may end it or make room, and nothing that takes room', async () => {
+    const full = [
+      ['open_bytes', mostOpenBytes],
+      ['open_approvals', mostOpenApprovals],
+    ] as const;
+    for (const [column, most] of full) {
+      const run = await begunRun();
+      await database.pool.query(`update run set ${column} = $2 where id = $1`, [run, most]);
+      assert.equal(codeOf(await ask(run, { n: 1 })), 'RUN_FULL');
+      assert.equal(codeOf(await ask(run, {})), 'executing');
+      assert.equal(codeOf(await ask(run, { n: 1 })), 'RUN_FULL');
+    }
   });
 });
 

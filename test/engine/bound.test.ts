@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { bindingDigest, boundRules, shownDigest } from '../../src/engine/index.js';
 import type { Executor, Transition } from '../../src/engine/plan.js';
 import type { Json } from '../../src/model/json.js';
-import { mostContextBytes, mostOpenBytes } from '../../src/model/limits.js';
+import { mostContextBytes, mostOpenApprovals, mostOpenBytes } from '../../src/model/limits.js';
 import type { Asking, Kit, Shown } from '../../src/engine/state.js';
 import {
   answerOf,
@@ -87,7 +87,7 @@ describe('the digest of an action', () => {
     ].map((one) => of(one));
     const elsewhere = [
       ...[{ run: 'run_2' }, { stay: 2 }, { state: 'b' }, { planHash: 'x' }, { environment: 'x' }],
-      { successes: [[action.idempotencyKey.split(':').slice(1, 3).join(':'), 1]] },
+      { successes: [[`pay:${action.idempotencyKey.split(':')[2]}`, 1]] },
     ].map((one) => of({}, one));
     const all = [
       action.digest,
@@ -162,6 +162,30 @@ describe('what cannot be shown', () => {
     const [{ previewBytes: _counted, ...old } = assert.fail(), ...others] = walk.run.approvals;
     walk.run = { ...walk.run, approvals: [old, ...others] };
     assert.equal(answerOf(walk.submit(agent, 'pay', { amount: 3 }))?.status, 'pending');
+  });
+
+  it('counts their arguments with what they show, so that what is kept of both is never more than a run may hold', () => {
+    const walk = facing({}, shows({ preview: 'q'.repeat(1_000_000) }));
+    const big = 'x'.repeat(1_000_000);
+    const codes = [1, 2, 3].map((amount) => answerOf(walk.submit(agent, 'pay', { amount, big }))?.code);
+    assert.deepEqual(codes, [undefined, undefined, 'RUN_FULL']);
+    const taken = walk.run.approvals.map((one) => (one.argumentBytes ?? 0) + (one.previewBytes ?? 0));
+    assert.deepEqual(taken, [2_000_021 + 2, 2_000_021 + 2]);
+    // One that opened before they were counted takes no room.
+    const [{ argumentBytes: _counted, ...old } = assert.fail(), ...others] = walk.run.approvals;
+    walk.run = { ...walk.run, approvals: [{ ...old, previewBytes: 0 }, ...others] };
+    assert.equal(answerOf(walk.submit(agent, 'pay', { amount: 3, big }))?.status, 'pending');
+  });
+
+  it('is also one approval more than a run may have open, and what asks nobody goes on', () => {
+    const walk = facing({}, shows({}));
+    for (let amount = 0; amount < mostOpenApprovals; amount += 1) walk.submit(agent, 'pay', { amount });
+    assert.equal(walk.run.approvals.length, mostOpenApprovals);
+    assert.equal(answerOf(walk.submit(agent, 'pay', {}))?.code, 'RUN_FULL');
+    walk.submit(agent, 'leave');
+    assert.notEqual(walk.run.executing, null);
+    walk.outcome();
+    assert.equal(walk.run.approvals.filter(({ status }) => status === 'open').length, 0);
   });
 
   it('nor is a context made that no run may have', () => {

@@ -133,7 +133,9 @@ describe("after a run's time, though no timer has gone", () => {
     const stuck = (): Walk => {
       const walk = begin(flow(chained));
       submit(walk, 'go', time);
-      walk.outcome({ status: 'unknown', message: 'lost' } as object);
+      succeeds(walk, time);
+      walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no' } as object);
+      assert.equal(walk.run.stuckOn?.kind, 'chain');
       return walk;
     };
     const retried = stuck();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Message } from '../../src/model/message.js';
 import type { Executor, Floor, Gate, GateTimeout, OnEnter, Plan, Template } from '../../src/engine/plan.js';
+import { noTimeMs } from '../../src/engine/deadlines.js';
 import { mayDecide } from '../../src/engine/index.js';
 import { defaultReliability } from '../../src/engine/plan.js';
 import { missingUnderFloors, stricterThan } from '../../src/engine/covers.js';
@@ -577,6 +578,25 @@ describe("an approval's time", () => {
     );
     assert.equal(ending('2025-01-01T00:00:00Z').expiresAt, start);
     assert.equal(ending('2026-01-02T00:00:00+01:00').status, 'escalated');
+  });
+
+  it('after an escalation at a moment, with nothing said of what follows, is the one of the environment, and denies', () => {
+    const at = { action: 'escalate', to: ['cfo'], atMs: start + hour } as const;
+    const ends = [
+      [{ ...at, afterMs: noTimeMs }, hour + kit.gateTimeoutMs],
+      [{ ...at, afterMs: 10 * hour }, 11 * hour],
+      [{ action: 'escalate', to: ['cfo'], afterMs: hour, then: { ...at, afterMs: noTimeMs } }, hour],
+    ] as const;
+    for (const [timeout, after] of ends) {
+      const { walk, approval } = parked({ timeout });
+      assert.equal(approval().expiresAt, start + hour);
+      late(walk, hour);
+      assert.deepEqual([approval().status, approval().expiresAt], ['escalated', start + after]);
+    }
+    const { walk, approval } = parked({ timeout: ends[0][0] });
+    late(walk, hour);
+    late(walk, hour + kit.gateTimeoutMs);
+    assert.equal(approval().status, 'expired');
   });
 
   it('is asked of nobody where the time that ends it cannot be read: a form, a day or a zone that is none', () => {

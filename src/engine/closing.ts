@@ -1,0 +1,45 @@
+import type { Principal } from '../model/principal.js';
+import { revokeOpen } from './approvals.js';
+import { problemLeft } from './doubt.js';
+import { actorOf, record, type Draft } from './draft.js';
+import { noteLateCancel } from './ending.js';
+import { answerWaiting } from './flow.js';
+import type { Problem } from './state.js';
+
+// How a run ends.
+
+const closing = {
+  completed: 'run.completed',
+  cancelled: 'run.cancelled',
+  failed: 'run.failed',
+  timed_out: 'run.timed_out',
+} as const;
+
+export function close(
+  draft: Draft,
+  status: keyof typeof closing,
+  by: Principal | null = null,
+  problem: Problem | null = null,
+): void {
+  const { run } = draft;
+  revokeOpen(draft, `the run is ${status.replace('_', ' ')}`);
+  const left = problemLeft(run);
+  run.executing = null;
+  run.status = status;
+  run.stuckOn = null;
+  const failure: Problem = {
+    code: 'OUTCOME_FAILURE',
+    message: `the run ended in state \`${run.state}\`, whose outcome is failure`,
+  };
+  run.problem = problem ?? left ?? (status === 'failed' ? failure : null);
+  answerWaiting(draft);
+  if (status !== 'cancelled') noteLateCancel(draft);
+  record(draft, closing[status], {
+    actor: actorOf(by),
+    data: {
+      ...{ state: run.state, version: run.version },
+      ...(left === null ? {} : { code: left.code, message: left.message }),
+    },
+  });
+  draft.effects.push({ kind: 'close', status });
+}
