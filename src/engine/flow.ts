@@ -158,12 +158,8 @@ export function take(
   const shown = kit.show(transition, {
     ...{ arguments: args, context, input, requester: asking, denied, repeatedBy },
   });
-  const refused = shown.refused ?? null;
-  if (refused !== null)
-    return refuseAsking(draft, transition, requester, from.messageId, {
-      code: 'TOO_LARGE',
-      message: refused,
-    });
+  if (shown.refused !== undefined)
+    return refuseAsking(draft, transition, requester, from.messageId, shown.refused);
   const bound = bind(kit, transition, run, shown);
   const action = makeAction(draft, { ...fields, gate: boundRules(applying.gates), bound });
   openApproval(draft, transition, action, { ...applying, ...from, shown });

@@ -221,8 +221,8 @@ export interface Shown {
   readonly summary: string;
   readonly consequence: string;
   readonly preview: Json;
-  /** Why nobody can be asked: its calls are larger than what is shown and sent. */
-  readonly refused?: string;
+  /** Why nobody can be asked: its calls are larger than what is shown and sent, or none of them can be made. */
+  readonly refused?: Pick<Refusal, 'code' | 'message'>;
 }
 
 /** A request that waits for an approval, as its sentences and its preview are made. */

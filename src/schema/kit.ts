@@ -64,7 +64,7 @@ export function makeKit(
 }
 
 /** Of a run on paper nobody reads a card; its digest still tells one request from another. */
-const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }) => ({
+export const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }) => ({
   summary: title,
   consequence: target,
   preview: { arguments: args, denied: denied?.count ?? 0 },

@@ -39,16 +39,34 @@ describe('what an approver gets', () => {
     const reliability = { ...defaultReliability, fallback: [rest('other'), rest('third')] };
     const big = asking({ arguments: { amount: 'q'.repeat(900_000) } });
     const { refused, preview } = show({ ...pay, reliability }, big);
-    assert.ok(refused?.includes('2097152'), refused);
+    assert.equal(refused?.code, 'TOO_LARGE');
+    assert.ok(refused.message.includes('2097152'), refused.message);
     assert.ok(JSON.stringify(preview).length < 2_000_000);
     assert.ok(!('refused' in show({ ...pay, reliability: { ...reliability, fallback: [] } }, big)));
   });
 
-  it('shows what a call lacks, of a fallback too', () => {
+  it('is refused where no call of it can be made, and shows what one lacks where another can', () => {
     const reliability = { ...defaultReliability, fallback: [rest('other')] };
-    const { preview } = show({ ...pay, reliability }, asking({ arguments: {} }));
-    const unresolved = { kind: 'rest', unresolved: '$.arguments.amount' };
-    assert.deepEqual(preview, { ...unresolved, fallbacks: [unresolved] });
+    const { refused } = show({ ...pay, reliability }, asking({ arguments: {} }));
+    assert.equal(refused?.code, 'INPUT_INVALID');
+    assert.match(
+      refused.message,
+      /^its call can never be made: `\$\.arguments\.amount` in the body does not/,
+    );
+    const fixed: Executor = { ...rest('other'), body: null } as Executor;
+    const shown = show(
+      { ...pay, reliability: { ...reliability, fallback: [fixed] } },
+      asking({ arguments: {} }),
+    );
+    assert.ok(!('refused' in shown));
+    const preview = shown.preview as Record<string, unknown>;
+    assert.deepEqual([preview['kind'], preview['unresolved']], ['rest', '$.arguments.amount']);
+    assert.match(String(preview['message']), /does not resolve: it got nothing/);
+    const other = show(
+      { ...pay, executor: fixed, reliability: { ...reliability, fallback: [rest('third')] } },
+      asking({ arguments: {} }),
+    );
+    assert.ok(!('refused' in other), 'what is tried in its stead may fail');
   });
 
   it('says in the summary, also in an author’s, who has denied it before, and whether it was the same', () => {

@@ -142,11 +142,13 @@ describe('what cannot be shown', () => {
   });
 
   it('is asked of nobody: the submit is refused, and no approval is opened', () => {
-    const walk = facing({}, shows({ refused: 'too much' }));
-    const said = answerOf(walk.submit(agent, 'pay', { amount: 5 }));
-    assert.equal(said?.code, 'TOO_LARGE');
-    assert.equal(walk.run.approvals.length, 0);
-    assert.equal(recorded(walk, 'transition.rejected').length, 1);
+    for (const code of ['TOO_LARGE', 'INPUT_INVALID'] as const) {
+      const walk = facing({}, shows({ refused: { code, message: 'too much' } }));
+      const said = answerOf(walk.submit(agent, 'pay', { amount: 5 }));
+      assert.deepEqual([said?.code, said?.message], [code, '`pay` cannot be asked for: too much']);
+      assert.equal(walk.run.approvals.length, 0);
+      assert.equal(recorded(walk, 'transition.rejected').length, 1);
+    }
   });
 
   it('is also what is more than a run keeps for all of its open approvals together', () => {
