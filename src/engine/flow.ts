@@ -7,7 +7,7 @@ import { actingPrincipal, actionFact, actorOf, answer, project, record, type Dra
 import { evaluateGuard, possible } from './guards.js';
 import { blockedBy, findState, guardContext } from './links.js';
 import { boundRules, gatesFor } from './gates.js';
-import { bind, effectKey, makeAction, nothingBound } from './action.js';
+import { bind, effectKey, makeAction, nothingBound, timesDone } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { consume } from './approved.js';
@@ -155,8 +155,9 @@ export function take(
   const { context, input } = run;
   const denied = deniedBefore(draft, transition.name, args);
   const repeatedBy = from.repeatedBy ?? null;
+  const done = timesDone(run, effectKey(kit, { transition: transition.name, arguments: args }));
   const shown = kit.show(transition, {
-    ...{ arguments: args, context, input, requester: asking, denied, repeatedBy },
+    ...{ arguments: args, context, input, requester: asking, denied, repeatedBy, done },
   });
   if (shown.refused !== undefined)
     return refuseAsking(draft, transition, requester, from.messageId, shown.refused);

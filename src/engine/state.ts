@@ -235,6 +235,8 @@ export interface Asking {
   readonly denied: Denied | null;
   /** Who has an effect done again whose outcome is unknown; null: it was not begun before. */
   readonly repeatedBy: string | null;
+  /** How often the run has done this transition with these arguments, successfully. */
+  readonly done: number;
 }
 
 export interface Denied {

@@ -125,7 +125,7 @@ export function resolveText(
     const value = read.found ? read.value : null;
     if (value === null && part.optional) continue;
     if (value === null || typeof value === 'object')
-      return { status: 'unresolved', path: part.text, got: read.found ? kindOf(read.value) : 'nothing' };
+      return { status: 'unresolved', path: part.text, got: read.found ? kindOf(value) : 'nothing' };
     if (!add(encode(String(value)))) return tooLarge;
   }
   return { status: 'resolved', value: text };

@@ -11,7 +11,7 @@ const rest = (connection: string): Executor => ({
   ...{ query: [], headers: [], body: path('arguments', 'amount') as Path, idempotencyKey: true },
 });
 const asking = (more: Partial<Asking> = {}): Asking => ({
-  ...{ arguments: { amount: 5 }, context: { total: 7 }, input: {}, denied: null, repeatedBy: null },
+  ...{ arguments: { amount: 5 }, context: { total: 7 }, input: {}, denied: null, repeatedBy: null, done: 0 },
   ...{ requester: principal('bot', 'agent'), ...more },
 });
 const pay = transition('pay', 'paid', { title: 'Pay', executor: rest('bank') });
@@ -87,6 +87,16 @@ describe('what an approver gets', () => {
     const { summary } = show(pay, asking({ repeatedBy: 'ops' }));
     assert.match(summary, /^bot asks for Pay .*; AGAIN: it may have happened already.* ops had it retried$/);
     assert.notEqual(show(pay, asking()).summary, summary);
+  });
+
+  it('says that it was done before, and how often, in the summary and also in an author’s', () => {
+    const summary = { kind: 'text' as const, parts: ['of ', path('context', 'total') as Path] };
+    const once = show(pay, asking({ done: 1 }));
+    const before = '; ONCE MORE: this run has done pay with exactly these arguments';
+    assert.equal(once.summary, `bot asks for Pay (pay) with amount 5${before} once already`);
+    assert.match(once.consequence, /^when approved, `pay` runs once more, with exactly these arguments/);
+    assert.equal(show({ ...pay, summary }, asking({ done: 3 })).summary, `of 7${before} 3 times already`);
+    assert.match(show(pay, asking()).consequence, /^when approved, `pay` runs once, with exactly these/);
   });
 
   it('says why a call whose kind does not show it is taken for a read', () => {
