@@ -56,6 +56,7 @@ describe('delivery to Slack', () => {
     now: () => new Date(),
     webhookKey: { published: '', sign: (bytes) => bytes },
     gone: () => Promise.resolve([]),
+    longer: (ms) => AbortSignal.timeout(ms),
     ...more,
   });
   const deliver = (
