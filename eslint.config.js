@@ -39,7 +39,12 @@ const doors = {
   },
   schema: { uses: ['model'], types: ['engine'], packages: ['ajv', 'ajv-formats', 're2js', 'node:'] },
   policy: { uses: ['model', 'engine', 'schema'], types: [], packages: ['zod', 'yaml', 'ajv', 'node:'] },
-  scenario: { uses: ['model', 'engine', 'schema', 'policy'], types: [], packages: ['zod'] },
+  // Of the executors, what a call would be: no file of it touches the world.
+  scenario: {
+    uses: ['model', 'engine', 'schema', 'policy', 'executors/build', 'executors/preview'],
+    types: ['executors'],
+    packages: ['zod'],
+  },
   workflows: {
     uses: ['engine'],
     types: ['model', 'activities'],

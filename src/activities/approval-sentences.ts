@@ -10,7 +10,7 @@ import type { Asking } from '../engine/state.js';
 
 /** From the author's template; where a hole of it has no value, the plain sentence. */
 export function summary(transition: Transition, asking: Asking): string {
-  return `${fill(transition.summary, asking) ?? plainSummary(transition, asking)}${begunBefore(asking)}${deniedBefore(asking)}`;
+  return `${fill(transition.summary, asking) ?? plainSummary(transition, asking)}${begunBefore(asking)}${doneBefore(transition, asking)}${deniedBefore(asking)}`;
 }
 
 function plainSummary({ title, name, tool }: Transition, asking: Asking): string {
@@ -27,6 +27,13 @@ function begunBefore({ repeatedBy, inDoubt }: Asking): string {
   if (repeatedBy === null && !inDoubt) return '';
   const who = repeatedBy === null ? '' : `, and ${repeatedBy} had it retried`;
   return shown(`; AGAIN: it may have happened already, its outcome is unknown${who}`);
+}
+
+/** Whoever is asked for what was asked for, approved and done before is told so: what asks may have begun anew. */
+function doneBefore({ name }: Transition, { done }: Asking): string {
+  if (done === 0) return '';
+  const often = done === 1 ? 'once' : `${done} times`;
+  return shown(`; ONCE MORE: this run has done ${name} with exactly these arguments ${often} already`);
 }
 
 /** Whoever is asked after a colleague has said no is told so. */
@@ -47,7 +54,7 @@ export function consequence(transition: Transition, asking: Asking): string {
   const next =
     executor?.kind === 'human'
       ? `the run goes on to state \`${target}\``
-      : `\`${tool ?? name}\` runs once, with exactly these arguments`;
+      : `\`${tool ?? name}\` runs once${asking.done === 0 ? '' : ' more'}, with exactly these arguments`;
   return `${shown(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`)}${readOnly}`;
 }
 

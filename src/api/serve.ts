@@ -13,6 +13,7 @@ import { uncertain } from './refusal.js';
 import { validateBody, validateParams, validateQuery } from './validate.js';
 
 export interface Arrived {
+  /** The route's with its parameters, however the request spelled them: two requests for the same have the same. */
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
   readonly search: URLSearchParams;

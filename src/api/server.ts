@@ -8,6 +8,7 @@ import { absenceRoutes } from './absences.js';
 import { approvalRoutes } from './approvals.js';
 import { auditRoutes } from './audit.js';
 import { batchRoutes } from './batch.js';
+import { calledPath } from './called-path.js';
 import { claimRoutes } from './claims.js';
 import { answer, route, type Method, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
@@ -95,18 +96,19 @@ function pattern(path: string): string {
 
 function handler(deps: ApiDeps, one: Route): (request: Request, response: Response) => void {
   return (request, response) => {
-    const at = request.originalUrl.indexOf('?');
-    const path = at === -1 ? request.originalUrl : request.originalUrl.slice(0, at);
-    const search = new URLSearchParams(at === -1 ? '' : request.originalUrl.slice(at + 1));
-    const found = one.id === '' && !path.startsWith('/v1') ? { ...one, access: 'public' as const } : one;
-    void serve(
-      deps,
-      found,
-      { path, params: { ...request.params } as Record<string, string>, search },
-      request,
-      response,
-    );
+    // The path as the routes are looked up by it: of an address in absolute form it is a part.
+    const isOpen = one.id === '' && !request.path.startsWith('/v1');
+    const found = isOpen ? { ...one, access: 'public' as const } : one;
+    const params = { ...request.params } as Record<string, string>;
+    const arrived = { path: calledPath(one.path, params), params, search: queryOf(request.originalUrl) };
+    void serve(deps, found, arrived, request, response);
   };
+}
+
+function queryOf(target: string): URLSearchParams {
+  const [sent = ''] = target.split('#', 1);
+  const at = sent.indexOf('?');
+  return new URLSearchParams(at === -1 ? '' : sent.slice(at + 1));
 }
 
 const anyQuery = z.record(z.string(), z.unknown());

@@ -39,6 +39,12 @@ const timeoutMs = 60_000;
 export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
   const url = target.url ?? value(env['COUNTERSIGN_URL']) ?? runningUrl(homeOf(env));
   const key = keyOf(target, env);
+  const odd = /[^\x21-\x7e]/u.exec(key)?.[0];
+  if (odd !== undefined)
+    throw new CliError(
+      `the key holds ${JSON.stringify(odd)}, which no key does, so nothing was sent: was it copied with quotes or blanks?`,
+      2,
+    );
   const call = async (path: string, init: RequestInit): Promise<JsonObject> => {
     const { status, body } = await request(url, path, {
       ...init,
@@ -71,20 +77,62 @@ async function request(
 ): Promise<{ status: number; body: JsonObject }> {
   if (!URL.canParse(path, url))
     throw new CliError(`\`${url}\` is no address: give --url or COUNTERSIGN_URL as http://host:port`, 2);
+  const isRead = init.method === 'GET';
+  const sent = requestOf(url, path, init);
   let response: Response;
   let text: string;
   try {
-    response = await fetch(new URL(path, url), { ...init, signal: AbortSignal.timeout(timeoutMs) });
+    response = await fetch(sent);
     text = await response.text();
   } catch (error) {
-    throw new CliError(unanswered(url, init.method === 'GET', error), 1);
+    throw new CliError(unanswered(url, isRead, error), 1);
   }
+  const { status } = response;
+  // A redirect followed would be another request, to another place, without what this one asked.
+  if (status >= 300 && status < 400)
+    throw new CliError(
+      `\`${url}\` answered ${status}, a redirect, which Countersign never does: give --url the address itself${isRead ? '' : doubt}`,
+      1,
+    );
+  const body = objectOf(text);
+  if (body === null)
+    throw new CliError(
+      `\`${url}\` answered ${status} without JSON: is it Countersign?${isRead ? '' : doubt}`,
+      1,
+    );
+  // Whatever stands before the service knows nothing of what the service did.
+  if (status >= 500 && typeof body['code'] !== 'string')
+    throw new CliError(
+      `\`${url}\` answered ${status}, and not in Countersign's words: is there a proxy?${isRead ? '' : doubt}`,
+      1,
+      body,
+    );
+  return { status, body };
+}
+
+/** What cannot even be made was never sent. */
+function requestOf(url: string, path: string, init: RequestInit): Request {
   try {
-    return { status: response.status, body: JSON.parse(text) as JsonObject };
-  } catch {
-    throw new CliError(`\`${url}\` answered ${response.status} without JSON: is it Countersign?`, 1);
+    const signal = AbortSignal.timeout(timeoutMs);
+    return new Request(new URL(path, url), { ...init, redirect: 'manual', signal });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CliError(`nothing was sent: the request cannot be made (${why}): look at --url and the key`, 2);
   }
 }
+
+function objectOf(text: string): JsonObject | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as JsonObject)
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+const doubt = ', and what was asked may be done all the same: look before you ask again';
 
 /** Codes of a request that never left: nothing listens there, or nobody knows the way. */
 const unsent: readonly unknown[] = [
@@ -96,6 +144,10 @@ const unsent: readonly unknown[] = [
   'UND_ERR_CONNECT_TIMEOUT',
 ];
 
+/** What ends a handshake: the request itself goes only after it. */
+const handshake =
+  /^(CERT_|DEPTH_ZERO_SELF_SIGNED_CERT$|SELF_SIGNED_CERT_IN_CHAIN$|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_INVALID$|ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|UNSUPPORTED_PROTOCOL)$)/;
+
 /** What was sent may have been done, whatever became of its answer. */
 function unanswered(url: string, isRead: boolean, error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
@@ -103,8 +155,14 @@ function unanswered(url: string, isRead: boolean, error: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   if (unsent.includes(code) || why === 'bad port')
     return `cannot reach \`${url}\` (${why}): is it running? \`npm start\` starts it, --url says where it is`;
-  const doubt = isRead ? '' : ', and what was asked may be done all the same: look before you ask again';
-  return `\`${url}\` did not answer (${why})${doubt}`;
+  if (isHandshake(code, why))
+    return `cannot reach \`${url}\` over TLS, so nothing was sent (${why}): is it http, and is its certificate one that is trusted here?`;
+  return `\`${url}\` did not answer (${why})${isRead ? '' : doubt}`;
+}
+
+function isHandshake(code: unknown, why: string): boolean {
+  if (typeof code !== 'string') return false;
+  return handshake.test(code) || (code === 'EPROTO' && why.includes('wrong version number'));
 }
 
 function explain(status: number, body: JsonObject): string {

@@ -71,7 +71,7 @@ export function effectKey(
 }
 
 /** How often the run has done exactly this successfully. */
-function timesDone({ successes }: Pick<RunState, 'successes'>, what: string): number {
+export function timesDone({ successes }: Pick<RunState, 'successes'>, what: string): number {
   return successes.find(([key]) => key === what)?.[1] ?? 0;
 }
 

@@ -7,7 +7,7 @@ import { actingPrincipal, actionFact, actorOf, answer, project, record, type Dra
 import { evaluateGuard, possible } from './guards.js';
 import { blockedBy, findState, guardContext } from './links.js';
 import { boundRules, gatesFor } from './gates.js';
-import { bind, effectKey, makeAction, nextKey, nothingBound } from './action.js';
+import { bind, effectKey, makeAction, nextKey, nothingBound, timesDone } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { settleDoubt } from './doubts.js';
@@ -165,16 +165,13 @@ export function take(
   const { context, input } = run;
   const denied = deniedBefore(draft, transition.name, args);
   const repeatedBy = from.repeatedBy ?? null;
+  const done = timesDone(run, effectKey(kit, { transition: transition.name, arguments: args }));
   const shown = kit.show(transition, {
-    ...{ arguments: args, context, input, requester: asking, denied, repeatedBy },
+    ...{ arguments: args, context, input, requester: asking, denied, repeatedBy, done },
     inDoubt: run.doubts?.includes(nextKey(draft, { transition: transition.name, arguments: args })) === true,
   });
-  const refused = shown.refused ?? null;
-  if (refused !== null)
-    return refuseAsking(draft, transition, requester, from.messageId, {
-      code: 'TOO_LARGE',
-      message: refused,
-    });
+  if (shown.refused !== undefined)
+    return refuseAsking(draft, transition, requester, from.messageId, shown.refused);
   const bound = bind(kit, transition, run, shown);
   const action = makeAction(draft, { ...fields, gate: boundRules(applying.gates), bound });
   openApproval(draft, transition, action, { ...applying, ...from, shown });

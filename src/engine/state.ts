@@ -227,8 +227,8 @@ export interface Shown {
   readonly summary: string;
   readonly consequence: string;
   readonly preview: Json;
-  /** Why nobody can be asked: its calls are larger than what is shown and sent. */
-  readonly refused?: string;
+  /** Why nobody can be asked: its calls are larger than what is shown and sent, or none of them can be made. */
+  readonly refused?: Pick<Refusal, 'code' | 'message'>;
 }
 
 /** A request that waits for an approval, as its sentences and its preview are made. */
@@ -243,6 +243,8 @@ export interface Asking {
   readonly repeatedBy: string | null;
   /** It may have happened already, and nobody knows. */
   readonly inDoubt: boolean;
+  /** How often the run has done this transition with these arguments, successfully. */
+  readonly done: number;
 }
 
 export interface Denied {

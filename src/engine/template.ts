@@ -1,4 +1,4 @@
-import type { Json } from '../model/json.js';
+import type { Json, JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import { mostCallBytes, mostCallValues } from '../model/limits.js';
 import { quotedBytes, roomOf, takeBytes, takeValue, type Room } from './room.js';
@@ -11,8 +11,8 @@ export type PathRead = { readonly found: true; readonly value: Json } | { readon
 
 export type ResolvedTemplate =
   | { readonly status: 'resolved'; readonly value: Json }
-  /** The path that did not resolve, as written. */
-  | { readonly status: 'unresolved'; readonly path: string }
+  /** The path that did not resolve, as written; `got` says what is there instead of a value that it takes. */
+  | { readonly status: 'unresolved'; readonly path: string; readonly got: string }
   /** It would be larger than its room, so it was not made. */
   | { readonly status: 'too_large' };
 
@@ -23,6 +23,13 @@ const tooLarge: NotResolved = { status: 'too_large' };
 const notFound: PathRead = { found: false };
 /** For all that the templates of one call make. */
 export const callRoom = (): Room => roomOf(mostCallBytes, mostCallValues);
+
+/** What a value is that has no text, for a message that must not repeat it. */
+export function kindOf(value: null | JsonObject | readonly Json[]): string {
+  if (value === null) return 'null';
+  if (!Array.isArray(value)) return 'an object';
+  return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
+}
 
 const asIs = (hole: string): string => hole;
 const decimalIndex = /^(0|[1-9][0-9]*)$/;
@@ -64,7 +71,11 @@ export function resolveTemplate(
   depth = 0,
 ): ResolvedTemplate {
   if (depth > maxTemplateDepth)
-    return { status: 'unresolved', path: `a template nested deeper than ${maxTemplateDepth}` };
+    return {
+      status: 'unresolved',
+      path: `a template nested deeper than ${maxTemplateDepth}`,
+      got: 'nothing',
+    };
   switch (template.kind) {
     case 'literal':
       return within(room, template.value);
@@ -85,7 +96,7 @@ function within(room: Room, value: Json): ResolvedTemplate {
 
 function resolvePath(path: Path, scopes: PathScopes, room: Room): ResolvedTemplate {
   const read = readPath(scopes, path);
-  if (!read.found && !path.optional) return { status: 'unresolved', path: path.text };
+  if (!read.found && !path.optional) return { status: 'unresolved', path: path.text, got: 'nothing' };
   return within(room, read.found ? read.value : null);
 }
 
@@ -113,7 +124,8 @@ export function resolveText(
     const read = readPath(scopes, part);
     const value = read.found ? read.value : null;
     if (value === null && part.optional) continue;
-    if (value === null || typeof value === 'object') return { status: 'unresolved', path: part.text };
+    if (value === null || typeof value === 'object')
+      return { status: 'unresolved', path: part.text, got: read.found ? kindOf(value) : 'nothing' };
     if (!add(encode(String(value)))) return tooLarge;
   }
   return { status: 'resolved', value: text };

@@ -18,7 +18,7 @@ export function unreadableEnd(gates: readonly AskingGate[], at: GuardContext): s
   return null;
 }
 
-/** Nobody knows until when it could be decided, or could be shown it whole: so nobody is asked. */
+/** Nobody knows until when it could be decided, could be shown it whole, or could have it done: so nobody is asked. */
 export function refuseAsking(
   draft: Draft,
   { name }: Transition,

@@ -1,8 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
-import type { Executor } from '../engine/plan.js';
 import type { Connection } from '../model/policy-set.js';
-import type { Room } from '../engine/room.js';
 import { parseExactly } from './exact-json.js';
 import type { Told } from './mask.js';
 import { codeOf } from './network.js';
@@ -17,16 +15,7 @@ import {
 } from './outcome.js';
 import { searchPath, workingPath } from './place.js';
 import { killGraceMs, signalGroup, startGroup } from './process-group.js';
-import type {
-  Built,
-  Call,
-  DriverContext,
-  ExecutorDriver,
-  ExecutorResult,
-  RunContext,
-  Scopes,
-} from './types.js';
-import { pathText, resolveTextValue, unusable } from './values.js';
+import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from './types.js';
 
 type CliCall = Extract<Call, { kind: 'cli' }>;
 type CliConnection = Extract<Connection, { kind: 'cli' }>;
@@ -36,36 +25,7 @@ const drainMs = 1_000;
 /** How much of a failed command's output is kept for whoever looks into it. */
 const maxFailedText = 16_384;
 
-export const cli: ExecutorDriver<'cli'> = { kind: 'cli', build: buildCli, run: runCli };
-
-function buildCli(
-  executor: Extract<Executor, { kind: 'cli' }>,
-  scopes: Scopes,
-  _at: 'transition' | 'onEnter',
-  room: Room,
-): Built {
-  const args: string[] = [];
-  let optionsEnded = executor.allowDashes === true;
-  for (const [index, template] of executor.args.entries()) {
-    const where = `argument ${index}`;
-    const text = resolveTextValue(template, scopes, room, where);
-    if (text.status === 'absent') continue;
-    if (text.status !== 'text') return text;
-    // A literal is the author's word; a value is the caller's, and would become an option.
-    const isLiteral = template.kind === 'literal';
-    if (!isLiteral && !optionsEnded && text.value.startsWith('-')) {
-      const why =
-        'begins with `-` and would be read as an option; write `--` before it, or `allowDashes: true`';
-      return unusable(pathText(template), where, why);
-    }
-    optionsEnded ||= isLiteral && text.value === '--';
-    args.push(text.value);
-  }
-  const stdin = executor.stdin === null ? null : resolveTextValue(executor.stdin, scopes, room, 'stdin');
-  if (stdin?.status === 'unresolved' || stdin?.status === 'too_large') return stdin;
-  const given = stdin?.status === 'text' ? stdin.value : null;
-  return { status: 'built', call: { kind: 'cli', connection: executor.connection, args, stdin: given } };
-}
+export const cli: ExecutorDriver<'cli'> = { kind: 'cli', run: runCli };
 
 async function runCli(call: CliCall, context: DriverContext): Promise<ExecutorResult> {
   const { connection } = context;

@@ -1,42 +1,20 @@
-import type { Executor } from '../engine/plan.js';
 import { cli } from './cli.js';
 import { mcp } from './mcp.js';
 import { closeStdioSessions } from './mcp-stdio.js';
 import { noop } from './noop.js';
 import { answerTrouble, isObject, type Json, type JsonObject } from '../model/json.js';
-import type { Room } from '../engine/room.js';
-import { callRoom } from '../engine/template.js';
 import { maskedText, type Mask } from './mask.js';
 import { abortedError, failure, isExecutorAborted, unusableAnswer } from './outcome.js';
 import { processReferences, resolveConnectionReferences } from './references.js';
 import { rest } from './rest.js';
 import { makeTurns, WorkTooLong, type Turn } from '../model/give-way.js';
-import type { Built, Call, DriverContext, ExecutorResult, RunContext, Scopes } from './types.js';
+import type { Call, DriverContext, ExecutorResult, RunContext } from './types.js';
 
+export { buildCall } from './build.js';
 export { describeCall } from './describe.js';
+export { previewCalls } from './preview.js';
 export { isExecutorAborted } from './outcome.js';
 export { placed, type Placed } from './place.js';
-
-/** Resolves an executor's templates, within a call's room. `human` is an approval, not a call: asking for one is a bug. */
-export function buildCall(
-  executor: Executor,
-  scopes: Scopes,
-  at: 'transition' | 'onEnter',
-  room: Room = callRoom(),
-): Built {
-  switch (executor.kind) {
-    case 'rest':
-      return rest.build(executor, scopes, at, room);
-    case 'mcp':
-      return mcp.build(executor, scopes, at, room);
-    case 'cli':
-      return cli.build(executor, scopes, at, room);
-    case 'noop':
-      return noop.build(executor, scopes, at, room);
-    case 'human':
-      throw new Error('a human executor opens an approval; it makes no call');
-  }
-}
 
 /**
  * Performs a call. References of its connection are resolved here, for this call, and no value of theirs is in what it

@@ -1,11 +1,7 @@
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { z } from 'zod';
-import type { Executor } from '../engine/plan.js';
-import { resolveTemplate } from '../engine/template.js';
 import type { JsonObject } from '../model/json.js';
-import { isObject } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
-import type { Room } from '../engine/room.js';
 import { headersProblem, httpSession, type HttpProblem } from './mcp-http.js';
 import { placeKey, type ToolParams } from './mcp-key.js';
 import { isServersWord, readToolResult } from './mcp-message.js';
@@ -22,31 +18,12 @@ import {
   type Failure,
 } from './outcome.js';
 import { parseBase } from './rest.js';
-import type { Built, Call, ExecutorDriver, ExecutorResult, DriverContext, Scopes } from './types.js';
-import { pathText, unresolved, unusable } from './values.js';
+import type { Call, ExecutorDriver, ExecutorResult, DriverContext } from './types.js';
 
 type McpCall = Extract<Call, { kind: 'mcp' }>;
 type Transport = Extract<Connection, { kind: 'mcp' }>['transport'];
 
-export const mcp: ExecutorDriver<'mcp'> = { kind: 'mcp', build: buildMcp, run: runMcp };
-
-function buildMcp(
-  executor: Extract<Executor, { kind: 'mcp' }>,
-  scopes: Scopes,
-  at: 'transition' | 'onEnter',
-  room: Room,
-): Built {
-  const call = (args: JsonObject): Built => ({
-    status: 'built',
-    call: { kind: 'mcp', connection: executor.connection, tool: executor.tool, arguments: args },
-  });
-  if (executor.map === null) return call(at === 'onEnter' ? scopes.input : scopes.arguments);
-  const resolved = resolveTemplate(executor.map, scopes, room);
-  if (resolved.status !== 'resolved') return unresolved(resolved, `\`map\` for tool \`${executor.tool}\``);
-  if (!isObject(resolved.value))
-    return unusable(pathText(executor.map), '`map`', 'is no object, and a tool takes named arguments');
-  return call(resolved.value);
-}
+export const mcp: ExecutorDriver<'mcp'> = { kind: 'mcp', run: runMcp };
 
 async function runMcp(call: McpCall, context: DriverContext): Promise<ExecutorResult> {
   if (context.connection?.kind !== 'mcp') {

@@ -56,8 +56,8 @@ function buildPath(
 ): { status: 'resolved'; value: string } | Unresolved {
   let refused: string | null = null;
   const encodeHole = (hole: string): string => {
-    if (hole === '') refused = 'is empty';
-    if (!hole.isWellFormed()) refused = 'holds characters that cannot be sent';
+    if (hole === '') refused = 'is empty; give it one';
+    if (!hole.isWellFormed()) refused = 'holds characters that cannot be sent; leave them out';
     return refused === null ? encodeURIComponent(hole) : '';
   };
   const parts = executor.path.parts.map((part) => (typeof part === 'string' ? encodeLiteral(part) : part));
@@ -66,7 +66,11 @@ function buildPath(
   const written = writtenPath(executor.path.parts);
   if (refused !== null) return unusable(written, 'the path', `has a value that ${String(refused)}`);
   if (hasDotSegment(resolved.value))
-    return unusable(written, 'the path', 'would have the segment `.` or `..`; a path goes down only');
+    return unusable(
+      written,
+      'the path',
+      'would have the segment `.` or `..`; a path goes down only, so give it a name',
+    );
   return {
     status: 'resolved',
     value: resolved.value.startsWith('/') ? resolved.value : `/${resolved.value}`,
@@ -114,7 +118,11 @@ function buildHeaders(executor: RestExecutor, scopes: Scopes, room: Room): Pairs
     if (!headerName.test(key)) return unusable(key, 'the headers', 'is no header name');
     if (reservedHeaders.has(name)) return unusable(key, 'the headers', 'is set by the service; leave it out');
     if (!headerText.test(value))
-      return unusable(key, 'the headers', 'has a value that a header cannot carry');
+      return unusable(
+        key,
+        'the headers',
+        'has a value that a header cannot carry; leave out what is not printable',
+      );
   }
   return { status: 'resolved', pairs };
 }

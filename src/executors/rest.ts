@@ -16,7 +16,6 @@ import {
   type Deadline,
   type Failure,
 } from './outcome.js';
-import { buildRestCall } from './rest-call.js';
 import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from './types.js';
 import { asciiHeader } from './values.js';
 
@@ -28,11 +27,7 @@ const maxFailedBodyText = 16_384;
 /** HTTP calls these safe: an answer that was lost loses no effect. */
 const safeMethods = new Set(['GET', 'HEAD']);
 
-export const rest: ExecutorDriver<'rest'> = {
-  kind: 'rest',
-  build: (executor, scopes, _at, room) => buildRestCall(executor, scopes, room),
-  run: runRest,
-};
+export const rest: ExecutorDriver<'rest'> = { kind: 'rest', run: runRest };
 
 async function runRest(call: RestCall, given: DriverContext): Promise<ExecutorResult> {
   const context = { ...given, hasEffect: given.hasEffect && !safeMethods.has(call.method) };

@@ -1,7 +1,6 @@
 import type { Executor } from '../engine/plan.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { ErrorClass } from '../model/errors.js';
-import type { Room } from '../engine/room.js';
 import type { Connection } from '../model/policy-set.js';
 import type { Told } from './mask.js';
 
@@ -112,11 +111,5 @@ export interface ExecutorAborted extends Error {
 /** One per kind, behind one shared test suite. */
 export interface ExecutorDriver<K extends Executor['kind'] = Executor['kind']> {
   readonly kind: K;
-  build(
-    executor: Extract<Executor, { kind: K }>,
-    scopes: Scopes,
-    at: 'transition' | 'onEnter',
-    room: Room,
-  ): Built;
   run(call: Extract<Call, { kind: K }>, context: DriverContext): Promise<ExecutorResult>;
 }

@@ -1,5 +1,5 @@
 import type { Path, Template } from '../engine/plan.js';
-import { resolveTemplate, type NotResolved } from '../engine/template.js';
+import { kindOf, resolveTemplate, type NotResolved } from '../engine/template.js';
 import type { Json } from '../model/json.js';
 import { mostCallBytes, mostCallValues } from '../model/limits.js';
 import type { Room } from '../engine/room.js';
@@ -14,13 +14,17 @@ export function unresolved(not: NotResolved, where: string): Unresolved {
       status: 'too_large',
       message: `the call would take more than ${mostCallBytes} bytes or ${mostCallValues} values, which are the most: ${where} does not fit; send less, or name fewer values in it`,
     };
-  const { path } = not;
+  const { path, got } = not;
+  const isMissing = got === 'nothing' || got === 'null';
+  const what = isMissing ? 'give it a value, or end it with `?` where it may be missing' : plainValue;
   return {
     status: 'unresolved',
     path,
-    message: `\`${path}\` in ${where} does not resolve; give it a value, or end it with \`?\` where it may be missing`,
+    message: `\`${path}\` in ${where} does not resolve: it got ${got}; ${what}`,
   };
 }
+
+const plainValue = 'give it a text, a number, or true or false: it may name one of the values in there';
 
 export function unusable(path: string, where: string, why: string): Unresolved {
   return { status: 'unresolved', path, message: `\`${path}\` in ${where} ${why}` };
@@ -58,10 +62,10 @@ export function resolveTextValue(template: Template, scopes: Scopes, room: Room,
 function textValue(value: Json, template: Template, where: string): TextValue {
   if (value === null) return { status: 'absent' };
   if (typeof value === 'object')
-    return unusable(pathText(template), where, 'is an object or array; name one of its values');
+    return unusable(pathText(template), where, `is ${kindOf(value)}; ${plainValue}`);
   const text = String(value);
   if (!text.isWellFormed() || text.includes('\0')) {
-    return unusable(pathText(template), where, 'holds characters that cannot be sent');
+    return unusable(pathText(template), where, 'holds characters that cannot be sent; leave them out');
   }
   return { status: 'text', value: text };
 }

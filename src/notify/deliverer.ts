@@ -8,6 +8,7 @@ import type { ReferenceSource } from '../executors/types.js';
 import {
   claimNotifications,
   goneAddresses,
+  keepNotification,
   lastMemo,
   settleNotification,
   type NotificationRow,
@@ -205,6 +206,11 @@ async function tell({ deps, stopping }: Going, row: NotificationRow): Promise<To
     body,
     delivered: await deliver(channel, notification, {
       ...{ references, signal, now, webhookKey },
+      longer: (ms) => {
+        const kept = keepNotification(deps.pool, row, ms + (deps.leaseMs ?? leaseMs));
+        void kept.catch((error: unknown) => complain(deps, error));
+        return AbortSignal.any([AbortSignal.timeout(ms), stopping]);
+      },
       gone: () => goneAddresses(deps.pool, row.channel),
     }),
   };

@@ -31,7 +31,7 @@ export async function deliverEmail(
   const address = found.status === 'resolved' ? found.addresses[0]?.address : undefined;
   if (address === undefined)
     return { status: 'retry', detail: found.status === 'failed' ? found.message : 'its host has no address' };
-  return send(channel, notification, relay, address, around.signal);
+  return send(channel, notification, relay, address, around);
 }
 
 function relayOf(text: string): Relay | null {
@@ -57,15 +57,18 @@ function relayOf(text: string): Relay | null {
 }
 
 const stepMs = 10_000;
+/** RFC 5321 4.5.3.2.6: a server that has all of a message has so long to say that it has taken it. */
+const takenMs = 600_000;
 
 async function send(
   { from }: EmailChannel,
   notification: Notification,
   { base, secure, port, auth }: Relay,
   address: string,
-  signal: AbortSignal,
+  { signal, longer }: Around,
 ): Promise<Delivered> {
   const host = base.hostname.replace(/^\[|\]$/g, '');
+  const told = untilTold(signal, longer);
   const transport = createTransport({
     // The address that was judged, under the name that its certificate must have.
     host: address,
@@ -77,15 +80,13 @@ async function send(
     tls: isIP(host) === 0 ? { servername: host } : {},
     connectionTimeout: stepMs,
     greetingTimeout: stepMs,
-    socketTimeout: stepMs,
+    // What comes before the message is ended by `signal`.
+    socketTimeout: takenMs,
+    logger: told.logger,
     disableFileAccess: true,
     disableUrlAccess: true,
   });
   const { subject, text, html } = emailText(notification);
-  const aborted = new Promise<'aborted'>((resolve) => {
-    if (signal.aborted) resolve('aborted');
-    signal.addEventListener('abort', () => resolve('aborted'), { once: true });
-  });
   try {
     const sent = await Promise.race([
       transport.sendMail({
@@ -97,26 +98,70 @@ async function send(
         messageId: `<${notification.id}@countersign>`,
         headers: { 'X-Countersign-Message': notification.id, 'Auto-Submitted': 'auto-generated' },
       }),
-      aborted,
+      told.over,
     ]);
-    return sent === 'aborted'
-      ? { status: 'retry', detail: 'no answer in time' }
+    return sent === 'over'
+      ? { status: 'retry', detail: unsaid('no answer in time', told.hasAll()) }
       : { status: 'delivered', detail: 'the mail server has taken it' };
   } catch (error) {
-    return judge(error);
+    return judge(error, told.hasAll());
   } finally {
     transport.close();
   }
 }
 
+interface Told {
+  /** The time for what is under way is over. */
+  readonly over: Promise<'over'>;
+  /** The server has all of the message. */
+  readonly hasAll: () => boolean;
+  readonly logger: Readonly<
+    Record<'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal', (entry: unknown) => void>
+  >;
+}
+
+/** As long as an attempt may take, until the server has all of the message; from then on as long as it may take to say so. */
+function untilTold(signal: AbortSignal, longer: Around['longer']): Told {
+  let hasAll = false;
+  const ignore = (): void => undefined;
+  let handedOver = ignore;
+  const over = new Promise<'over'>((resolve) => {
+    const end = (): void => resolve('over');
+    if (signal.aborted) end();
+    signal.addEventListener('abort', end, { once: true });
+    handedOver = () => {
+      if (hasAll) return;
+      hasAll = true;
+      signal.removeEventListener('abort', end);
+      const later = longer(takenMs);
+      if (later.aborted) end();
+      later.addEventListener('abort', end, { once: true });
+    };
+  });
+  // The client tells it in no other way: of its log, only that entry is looked at, and nothing is written.
+  const info = (entry: unknown): void => {
+    if (typeof entry === 'object' && entry !== null && 'tnx' in entry && entry.tnx === 'message')
+      handedOver();
+  };
+  const logger = { trace: ignore, debug: ignore, info, warn: ignore, error: ignore, fatal: ignore };
+  return { over, hasAll: () => hasAll, logger };
+}
+
+/** Why there was no answer, and whether the mail may have been delivered. */
+function unsaid(why: string, hasAll: boolean): string {
+  return hasAll
+    ? `${why}: the mail server has all of the message and did not say that it took it, so it may be delivered; it is sent again under the same Message-ID`
+    : `${why}: the mail server was not given the message`;
+}
+
 /** What the server says may hold addresses and names: its code is enough. */
-function judge(error: unknown): Delivered {
+function judge(error: unknown, hasAll: boolean): Delivered {
   const code = codeOf(error);
   const said =
     error instanceof Error && 'responseCode' in error && typeof error.responseCode === 'number'
       ? error.responseCode
       : null;
-  if (said === null) return { status: 'retry', detail: `the mail server was not reached (${code})` };
+  if (said === null) return { status: 'retry', detail: unsaid(`no answer (${code})`, hasAll) };
   const detail = `the mail server answered ${said} (${code})`;
   // 5xx to an envelope or a message is about this mail; to a sign-in it is about a setting that can be mended.
   const final = said >= 500 && ['EENVELOPE', 'EMESSAGE'].includes(code);

@@ -26,6 +26,20 @@ const passing: readonly string[] = [
   'service_unavailable',
   'request_timeout',
 ];
+/** What it says of this very message; all else an operator can mend: who was invited, what a token may, a channel's name. */
+const ofTheMessage: readonly string[] = [
+  'message_not_found',
+  'cant_update_message',
+  'edit_window_closed',
+  'thread_not_found',
+  'cannot_reply_to_message',
+  'msg_too_long',
+  'msg_blocks_too_long',
+  'invalid_blocks',
+  'invalid_blocks_format',
+  'invalid_arguments',
+  'no_text',
+];
 
 export async function callSlack(
   channel: SlackChannel,
@@ -73,8 +87,7 @@ async function judge(exchanged: Exchange, signal: AbortSignal, now: number): Pro
   );
   const read = await readCapped(response, longestAnswer);
   if (status === 429) return { status: 'retry', detail: 'Slack asks to wait (429)', afterMs };
-  if (status >= 500 || status === 408) return { status: 'retry', detail: `Slack answered ${status}` };
-  if (status !== 200) return { status: 'failed', detail: `Slack answered ${status}` };
+  if (status !== 200) return { status: 'retry', detail: `Slack answered ${status}` };
   if (read.status !== 'read') return { status: 'retry', detail: "Slack's answer broke off" };
   return said(read.bytes, afterMs);
 }
@@ -86,10 +99,12 @@ function said(bytes: Buffer, afterMs: number): SlackAnswer {
   const error = body['error'];
   // Anything but a plain word could carry what was sent.
   if (typeof error !== 'string' || !/^[a-z0-9_]{1,80}$/.test(error))
-    return { status: 'failed', detail: 'Slack refused it and did not say why' };
-  return passing.includes(error)
-    ? { status: 'retry', detail: `Slack said \`${error}\``, afterMs }
-    : { status: 'failed', detail: `Slack said \`${error}\``, error };
+    return { status: 'retry', detail: 'Slack refused it and did not say why' };
+  const detail = `Slack said \`${error}\``;
+  if (passing.includes(error)) return { status: 'retry', detail, afterMs };
+  return ofTheMessage.includes(error)
+    ? { status: 'failed', detail, error }
+    : { status: 'retry', detail: `${detail}: see to it, it is tried again` };
 }
 
 function parsed(bytes: Buffer): JsonObject | null {

@@ -31,6 +31,11 @@ export interface Around {
   readonly references: ReferenceSource;
   /** Ends with the time of the attempt, and when the process stops. */
   readonly signal: AbortSignal;
+  /**
+   * For a receiver that has all of the message and may take so long to say that it took it: nobody else tries meanwhile.
+   * What it gives ends with that time, and when the process stops.
+   */
+  readonly longer: (ms: number) => AbortSignal;
   readonly now: () => Date;
   readonly webhookKey: WebhookKey;
   /** Addresses of this channel, as `gone` marked them, that want no more. */

@@ -108,7 +108,9 @@ function could(play: Play, transition: Transition, principal: Principal): Could 
   });
   if ('status' in tried || tried.answer?.status !== 'refused') return { status: 'yes' };
   const { code, message, guard = null } = tried.answer;
-  if (code === 'INPUT_INVALID') return withArguments(play, transition, principal);
+  // One that takes no arguments is not refused for any: what it reads of its run is.
+  if (code === 'INPUT_INVALID' && transition.inputSchema !== null)
+    return withArguments(play, transition, principal);
   const read = guard === null ? undefined : transition.guards[guard.index];
   if (code === 'GUARD_REJECTED' && read !== undefined && readsArguments(read))
     return withArguments(play, transition, principal);

@@ -9,7 +9,8 @@ import type { Principal } from '../model/principal.js';
 import type { Fact } from '../model/records.js';
 import type { CompiledFlow } from '../policy/index.js';
 import type { AnswerShape } from '../policy/shape-tests.js';
-import { makeKit } from '../schema/kit.js';
+import { previewCalls } from '../executors/preview.js';
+import { makeKit, onPaper, showOnPaper } from '../schema/kit.js';
 
 // One run on paper: the engine decides as in the service, and nothing is executed. The clock and the ids are made up,
 // so that the same steps always give the same run.
@@ -76,19 +77,27 @@ export type Act =
   | { readonly kind: 'cancel' | 'retry'; readonly as: Principal }
   | { readonly kind: 'look' };
 
+const nobodys = { author: null, promoter: null };
+
+/** Nobody reads its card; whether anybody would be asked is found as in the service. */
+const show: Kit['show'] = (transition, asking) => {
+  const { refused } = previewCalls(transition, asking);
+  return { ...showOnPaper(transition, asking), ...(refused === undefined ? {} : { refused }) };
+};
+
 const firstMoment = Date.parse('2026-01-01T00:00:00.000Z');
 /** A flow that answers itself without end is stopped here; chains are bounded by the engine already. */
 const maxAnswers = 1_000;
 
 /** The run after its start: state entered, chain walked, as far as the answers reach. */
 export function begin(setup: Setup): Happened {
-  const play = onPaper(setup);
+  const play = layOut(setup);
   return follow(play, startMessage(play, setup));
 }
 
 /** A run that stands in a state without having walked there. */
 export function place(setup: Setup, { state, context, recorded }: Place): Play {
-  const play = onPaper(setup);
+  const play = layOut(setup);
   const at = new Date(play.now).toISOString();
   const evidence = recorded.map(({ kind, by }, index): Evidence => ({
     id: `evd_${index}`,
@@ -112,9 +121,9 @@ export function place(setup: Setup, { state, context, recorded }: Place): Play {
   };
 }
 
-function onPaper(setup: Setup): Play {
+function layOut(setup: Setup): Play {
   const { plan } = setup.flow;
-  const kit = makeKit(setup.policySet, setup.flow.environment, { author: null, promoter: null });
+  const kit = makeKit(setup.policySet, setup.flow.environment, nobodys, { ...onPaper, show });
   const empty = { plan, kit, now: firstMoment, count: 0, answers: setup.answers };
   const planHash = kit.digest(plan as unknown as Json);
   const message = startMessage(empty, setup);

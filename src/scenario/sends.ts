@@ -1,14 +1,8 @@
 import type { Executor } from '../engine/plan.js';
 import type { RunState } from '../engine/state.js';
-import {
-  callRoom,
-  resolveTemplate,
-  resolveText,
-  type NotResolved,
-  type PathScopes,
-} from '../engine/template.js';
-import type { Json, JsonObject } from '../model/json.js';
-import { mostCallBytes } from '../model/limits.js';
+import { buildCall } from '../executors/build.js';
+import type { Call } from '../executors/types.js';
+import type { Json } from '../model/json.js';
 
 /** What would be asked of the world, and is not: who reads it says what was answered. */
 export interface Executing {
@@ -19,7 +13,7 @@ export interface Executing {
   readonly call: string;
   /** Body or arguments; null where there are none. */
   readonly sends: Json;
-  /** A path that does not resolve: the call would fail before anything is sent. */
+  /** Why the call would fail before anything is sent; null: it would be sent. */
   readonly unresolved: string | null;
   readonly idempotencyKey: string | null;
 }
@@ -27,58 +21,36 @@ export interface Executing {
 export function executingOf(run: RunState): Executing | null {
   if (run.executing === null) return null;
   const { action, executor, at } = run.executing;
-  const scopes: PathScopes = { arguments: action.arguments, context: run.context, input: run.input };
-  const own = at === 'onEnter' ? run.input : action.arguments;
+  const scopes = { arguments: action.arguments, context: run.context, input: run.input };
+  const built = buildCall(executor, scopes, at);
   const keyed = 'idempotencyKey' in executor && executor.idempotencyKey;
   return {
     transition: action.transition,
     kind: executor.kind,
     connection: 'connection' in executor ? executor.connection : null,
-    ...callOf(executor, scopes, own),
+    ...(built.status === 'built'
+      ? { ...callOf(built.call), unresolved: null }
+      : { call: nameOf(executor), sends: null, unresolved: built.message }),
     idempotencyKey: keyed ? action.idempotencyKey : null,
   };
 }
 
-type Call = Pick<Executing, 'call' | 'sends' | 'unresolved'>;
-
-function callOf(executor: Executor, scopes: PathScopes, own: JsonObject): Call {
-  switch (executor.kind) {
-    case 'rest': {
-      const room = callRoom();
-      const path = resolveText(executor.path.parts, scopes, encodeURIComponent, room);
-      const body =
-        executor.body === null
-          ? ({ status: 'resolved', value: null } as const)
-          : resolveTemplate(executor.body, scopes, room);
-      return {
-        call: `${executor.method} ${path.status === 'resolved' ? path.value : '?'}`,
-        sends: body.status === 'resolved' ? body.value : null,
-        unresolved:
-          path.status !== 'resolved' ? lacking(path) : body.status !== 'resolved' ? lacking(body) : null,
-      };
-    }
-    case 'mcp': {
-      const args =
-        executor.map === null
-          ? ({ status: 'resolved', value: own } as const)
-          : resolveTemplate(executor.map, scopes);
-      const call = executor.tool;
-      return args.status === 'resolved'
-        ? { call, sends: args.value, unresolved: null }
-        : { call, sends: null, unresolved: lacking(args) };
-    }
-    case 'cli': {
-      const args = resolveTemplate({ kind: 'array', items: executor.args }, scopes);
-      const call = 'the command';
-      return args.status === 'resolved'
-        ? { call, sends: args.value, unresolved: null }
-        : { call, sends: null, unresolved: lacking(args) };
-    }
-    default:
-      return { call: executor.kind, sends: null, unresolved: null };
+function callOf(call: Call): Pick<Executing, 'call' | 'sends'> {
+  switch (call.kind) {
+    case 'rest':
+      return { call: `${call.method} ${call.path}`, sends: call.body ?? null };
+    case 'mcp':
+      return { call: call.tool, sends: call.arguments };
+    case 'cli':
+      return { call: 'the command', sends: call.args };
+    case 'noop':
+      return { call: call.kind, sends: null };
   }
 }
 
-function lacking(one: NotResolved): string {
-  return one.status === 'unresolved' ? one.path : `a call of more than ${mostCallBytes} bytes`;
+/** Of a call that cannot be made. */
+function nameOf(executor: Executor): string {
+  if (executor.kind === 'rest') return `${executor.method} ?`;
+  if (executor.kind === 'mcp') return executor.tool;
+  return executor.kind === 'cli' ? 'the command' : executor.kind;
 }

@@ -30,9 +30,7 @@ function executingLines(one: Executing): string[] {
   return [
     `  would run ${one.transition}: ${one.kind}${one.connection === null ? '' : ` ${one.connection}`}, ${one.call}${key}`,
     ...(one.sends === null ? [] : [`            ${JSON.stringify(one.sends)}`]),
-    ...(one.unresolved === null
-      ? []
-      : [`            but \`${one.unresolved}\` does not resolve: the call would fail`]),
+    ...(one.unresolved === null ? [] : [`            but the call would fail: ${one.unresolved}`]),
     "            say what it answered: --do 'answered {…}' or --do 'failed timeout'",
   ];
 }

@@ -71,13 +71,14 @@ const asWritten: ServiceParts['standsFor'] = (connection) => connection as unkno
 export const asAsked: Kit['rightsNow'] = (asked) => asked;
 
 /** Of a run on paper nobody reads a card; its digest still tells one request from another. */
-const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }) => ({
+export const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }) => ({
   summary: title,
   consequence: target,
   preview: { arguments: args, denied: denied?.count ?? 0 },
 });
 
-const onPaper: ServiceParts = { show: showOnPaper, standsFor: asWritten, rightsNow: asAsked };
+/** What a run on paper has of the service. */
+export const onPaper: ServiceParts = { show: showOnPaper, standsFor: asWritten, rightsNow: asAsked };
 
 /**
  * Who decides in a queue, as far as policies say; where they declare none, and never declared this one, it is a label and

@@ -57,6 +57,19 @@ export async function claimNotifications(
   return rows;
 }
 
+/** Its lease goes on for so long; not where it has ended and somebody else has taken it since. */
+export async function keepNotification(
+  q: Queryable,
+  { id, attempts }: Pick<NotificationRow, 'id' | 'attempts'>,
+  leaseMs: number,
+): Promise<void> {
+  await q.query(
+    `update notification set next_at = now() + $3 * interval '1 millisecond'
+      where id = $1 and attempts = $2 and status = 'waiting'`,
+    [id, attempts, leaseMs],
+  );
+}
+
 export interface Settlement {
   readonly status: NotificationStatus;
   readonly detail: string;

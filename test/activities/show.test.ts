@@ -11,14 +11,8 @@ const rest = (connection: string): Executor => ({
   ...{ query: [], headers: [], body: path('arguments', 'amount') as Path, idempotencyKey: true },
 });
 const asking = (more: Partial<Asking> = {}): Asking => ({
-  ...{
-    arguments: { amount: 5 },
-    context: { total: 7 },
-    input: {},
-    denied: null,
-    repeatedBy: null,
-    inDoubt: false,
-  },
+  ...{ arguments: { amount: 5 }, context: { total: 7 }, input: {}, denied: null, repeatedBy: null },
+  ...{ inDoubt: false, done: 0 },
   ...{ requester: principal('bot', 'agent'), ...more },
 });
 const pay = transition('pay', 'paid', { title: 'Pay', executor: rest('bank') });
@@ -46,16 +40,34 @@ describe('what an approver gets', () => {
     const reliability = { ...defaultReliability, fallback: [rest('other'), rest('third')] };
     const big = asking({ arguments: { amount: 'q'.repeat(900_000) } });
     const { refused, preview } = show({ ...pay, reliability }, big);
-    assert.ok(refused?.includes('2097152'), refused);
+    assert.equal(refused?.code, 'TOO_LARGE');
+    assert.ok(refused.message.includes('2097152'), refused.message);
     assert.ok(JSON.stringify(preview).length < 2_000_000);
     assert.ok(!('refused' in show({ ...pay, reliability: { ...reliability, fallback: [] } }, big)));
   });
 
-  it('shows what a call lacks, of a fallback too', () => {
+  it('is refused where no call of it can be made, and shows what one lacks where another can', () => {
     const reliability = { ...defaultReliability, fallback: [rest('other')] };
-    const { preview } = show({ ...pay, reliability }, asking({ arguments: {} }));
-    const unresolved = { kind: 'rest', unresolved: '$.arguments.amount' };
-    assert.deepEqual(preview, { ...unresolved, fallbacks: [unresolved] });
+    const { refused } = show({ ...pay, reliability }, asking({ arguments: {} }));
+    assert.equal(refused?.code, 'INPUT_INVALID');
+    assert.match(
+      refused.message,
+      /^its call can never be made: `\$\.arguments\.amount` in the body does not/,
+    );
+    const fixed: Executor = { ...rest('other'), body: null } as Executor;
+    const shown = show(
+      { ...pay, reliability: { ...reliability, fallback: [fixed] } },
+      asking({ arguments: {} }),
+    );
+    assert.ok(!('refused' in shown));
+    const preview = shown.preview as Record<string, unknown>;
+    assert.deepEqual([preview['kind'], preview['unresolved']], ['rest', '$.arguments.amount']);
+    assert.match(String(preview['message']), /does not resolve: it got nothing/);
+    const other = show(
+      { ...pay, executor: fixed, reliability: { ...reliability, fallback: [rest('third')] } },
+      asking({ arguments: {} }),
+    );
+    assert.ok(!('refused' in other), 'what is tried in its stead may fail');
   });
 
   it('says in the summary, also in an author’s, who has denied it before, and whether it was the same', () => {
@@ -78,6 +90,16 @@ describe('what an approver gets', () => {
     const doubted = show(pay, asking({ inDoubt: true })).summary;
     assert.match(doubted, /; AGAIN: it may have happened already, its outcome is unknown$/);
     assert.notEqual(show(pay, asking()).summary, summary);
+  });
+
+  it('says that it was done before, and how often, in the summary and also in an author’s', () => {
+    const summary = { kind: 'text' as const, parts: ['of ', path('context', 'total') as Path] };
+    const once = show(pay, asking({ done: 1 }));
+    const before = '; ONCE MORE: this run has done pay with exactly these arguments';
+    assert.equal(once.summary, `bot asks for Pay (pay) with amount 5${before} once already`);
+    assert.match(once.consequence, /^when approved, `pay` runs once more, with exactly these arguments/);
+    assert.equal(show({ ...pay, summary }, asking({ done: 3 })).summary, `of 7${before} 3 times already`);
+    assert.match(show(pay, asking()).consequence, /^when approved, `pay` runs once, with exactly these/);
   });
 
   it('says why a call whose kind does not show it is taken for a read', () => {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
+import { routes } from '../../src/api/index.js';
 import type { Pool } from '../../src/db/index.js';
 import { holdRun } from '../support/locks.js';
 import { until } from '../support/processes.js';
@@ -91,6 +94,91 @@ describe('Idempotency-Key', () => {
     const replayed = await api.ask('agent', 'POST', path, body, headers);
     assert.equal(replayed.body.run.version, 1);
     assert.equal((await api.ask('agent', 'GET', `/v1/runs/${run}`)).body.run.version, 1);
+  });
+
+  /** A POST whose request line says exactly this; `fetch` would write it in its own way. */
+  const post = (target: string, body: unknown, key: string, as = 'agent') =>
+    new Promise<{ status: number; replayed: string | undefined; text: string }>((resolve, reject) => {
+      const { hostname, port } = new URL(api.url);
+      const headers = {
+        authorization: `Bearer ${api.keys[as] ?? ''}`,
+        'content-type': 'application/json',
+        ...(key === '' ? {} : { 'idempotency-key': key }),
+      };
+      const sent = request({ hostname, port, path: target, method: 'POST', headers }, (came) => {
+        let text = '';
+        came.setEncoding('utf8').on('data', (part: string) => (text += part));
+        came.on('end', () => {
+          const replayed = came.headers['idempotency-replayed'] as string | undefined;
+          resolve({ status: came.statusCode ?? 0, replayed, text });
+        });
+      });
+      sent.on('error', reject).end(JSON.stringify(body));
+    });
+  const every = (text: string, form: (byte: string) => string): string =>
+    Buffer.from(text).reduce((written, byte) => written + form(byte.toString(16)), '');
+
+  it('is the key of what is called, however its path is spelled', async () => {
+    const run = (await start('spelled')).body.run.id as string;
+    const path = `/v1/runs/${run}/transitions/`;
+    const body = { arguments: { amount: 2 } };
+    const first = await post(`${path}bank.pay`, body, 'one-payment');
+    assert.equal(first.status, 200, first.text);
+    const otherwise = [
+      `${path}b%61nk.pay`,
+      `${path}bank%2epay`,
+      `${path}bank%2Epay`,
+      `${path}${every('bank.pay', (byte) => `%${byte}`)}`,
+      `/v1/runs/${every(run, (byte) => `%${byte.toUpperCase()}`)}/transitions/bank.pay`,
+      `http://proxy.example${path}bank.pay`,
+      `${path}bank.pay?wait=1`,
+      `${path}bank.pay#there`,
+    ];
+    for (const target of otherwise) {
+      const again = await post(target, body, 'one-payment');
+      assert.deepEqual([again.status, again.replayed, again.text], [200, 'true', first.text], target);
+    }
+    assert.equal((await api.ask('agent', 'GET', `/v1/runs/${run}`)).body.run.version, 1);
+    const names = await Promise.all(
+      ['%C3%BCber', '%c3%bcber', '%C3%BCb%65r'].map((name) => post(`${path}${name}`, {}, 'no-ascii')),
+    );
+    const known = names.filter(({ status }) => status !== 409);
+    assert.equal(new Set(known.map(({ text }) => text)).size, 1, 'one answer for one name');
+  });
+
+  it('is one for each thing called, and two routes are never meant by one path', async () => {
+    const run = (await start('apart')).body.run.id as string;
+    const other = (await start('apart-too')).body.run.id as string;
+    const body = { arguments: { amount: 3 } };
+    for (const id of [run, other]) {
+      const paid = await post(`/v1/runs/${id}/transitions/bank.pay`, body, 'apart');
+      assert.deepEqual([paid.status, paid.replayed], [200, undefined], paid.text);
+    }
+    const keyed = routes.filter((one) => one.idempotent).map((one) => one.path.split('/'));
+    const isHole = (part: string | undefined): boolean => part?.startsWith('{') === true;
+    for (const [index, path] of keyed.entries())
+      for (const twin of keyed.slice(index + 1)) {
+        const meet =
+          path.length === twin.length &&
+          path.every((part, at) => part === twin[at] || isHole(part) || isHole(twin[at]));
+        assert.ok(!meet, `${path.join('/')} and ${twin.join('/')}`);
+      }
+  });
+
+  it('takes a path of any length for what is not there', async () => {
+    const long = randomBytes(6_000).toString('hex');
+    const first = await post(`/v1/flows/${long}/runs`, {}, 'long-name');
+    const again = await post(
+      `/v1/flows/%${long.charCodeAt(0).toString(16)}${long.slice(1)}/runs`,
+      {},
+      'long-name',
+    );
+    assert.deepEqual([first.status, again.status, again.replayed], [404, 404, 'true'], first.text);
+  });
+
+  it('asks for a credential below /v1 in whatever form an address comes', async () => {
+    for (const target of ['/v1/nothing', 'http://proxy.example/v1/nothing'])
+      assert.equal((await post(target, {}, '', 'nobody')).status, 401, target);
   });
 
   it("gives the first attempt's effect to the retry when its process died", async () => {

@@ -158,6 +158,63 @@ describe('npx countersign, beside a running service', () => {
     silent.close();
   });
 
+  it('says that nothing was sent where nothing was, and that it may be done where something between answered', async () => {
+    const replies: Readonly<Record<string, readonly [number, string, Record<string, string>]>> = {
+      gateway: [502, '<html>bad gateway</html>', {}],
+      json: [503, '{"message":"no upstream"}', { 'content-type': 'application/json' }],
+      moved: [302, '', { location: '/elsewhere' }],
+      kept: [308, '', { location: '/elsewhere' }],
+      fine: [200, 'ok', {}],
+      list: [200, '[]', { 'content-type': 'application/json' }],
+      own: [502, '{"code":"EXECUTOR_FAILED","detail":"it said no"}', { 'content-type': 'application/json' }],
+    };
+    const asked: string[] = [];
+    const between = createServer((request, response) => {
+      asked.push(request.url ?? '');
+      const name = /\/v1\/(?:flows|runs)\/(\w+)/.exec(request.url ?? '')?.[1] ?? '';
+      const [status, text, headers] = replies[name] ?? [404, '{}', {}];
+      response.writeHead(status, headers).end(text);
+    });
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    const { port } = between.address() as AddressInfo;
+    const ask = (url: string, key: string, ...argv: string[]) =>
+      countersign({ COUNTERSIGN_URL: url }, ...argv, '--key', key);
+    const url = `http://127.0.0.1:${port}`;
+    for (const [flow, why] of [
+      ['gateway', /answered 502 without JSON/],
+      ['json', /answered 503, and not in Countersign's words: is there a proxy/],
+      ['moved', /answered 302, a redirect/],
+      ['kept', /answered 308, a redirect/],
+      ['fine', /answered 200 without JSON/],
+      ['list', /answered 200 without JSON/],
+    ] as const) {
+      const written = await ask(url, 'x', 'start', flow);
+      assert.deepEqual([written.code, written.err.includes('may be done all the same')], [1, true], flow);
+      assert.match(written.err, why);
+      const read = await ask(url, 'x', 'get', flow);
+      assert.match(read.err, why);
+      assert.doesNotMatch(read.err, /may be done/);
+    }
+    assert.ok(!asked.includes('/elsewhere'), 'a redirect is not followed');
+    const own = await ask(url, 'x', 'start', 'own');
+    assert.match(own.err, /^EXECUTOR_FAILED: it said no$/);
+    const { length } = asked;
+    for (const [address, key, why] of [
+      [url.replace('http:', 'https:'), 'x', /cannot reach .* over TLS, so nothing was sent/],
+      [url, '\u2018x\u2019', /the key holds "\u2018", .*nothing was sent/],
+      [url, 'x y', /the key holds " ", /],
+      [url.replace('://', '://me:pw@'), 'x', /nothing was sent: the request cannot be made/],
+    ] as const) {
+      const ran = await ask(address, key, 'start', 'pay');
+      assert.notEqual(ran.code, 0);
+      assert.match(ran.err, why);
+      assert.doesNotMatch(ran.err, /may be done/);
+    }
+    assert.equal(asked.length, length);
+    between.closeAllConnections();
+    between.close();
+  });
+
   it('finds the service of the data folder by itself', async () => {
     writeFileSync(
       join(api.home, 'processes.json'),

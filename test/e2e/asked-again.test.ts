@@ -158,6 +158,18 @@ describe('what is asked of an approver', () => {
     assert.match(again.summary, /^the bill of 5; asked again: finance denied it on 20/);
   });
 
+  it('says of what the run has done already that it would be done once more', async () => {
+    const { run } = await startRun(stack, 'agent', 'bill', {});
+    const first = await pay(run.id);
+    assert.equal((await card(first)).summary, 'a draft of 5');
+    assert.equal((await decide(stack, 'finance', first, 'approve')).status, 200);
+    await reaches(run.id, 'a draft that is sent', (body) => body.run.version === 1);
+    const again = await card(await pay(run.id));
+    const more = '; ONCE MORE: this run has done pay with exactly these arguments once already';
+    assert.equal(again.summary, `a draft of 5${more}`);
+    assert.equal((await card(await pay(run.id, { amount: 6 }))).summary, 'a draft of 6');
+  });
+
   it('is asked again before an effect of unknown outcome is repeated, which only a human can have done', async () => {
     const run = await open();
     bank.breaks = 1;

@@ -143,11 +143,13 @@ describe('what cannot be shown', () => {
   });
 
   it('is asked of nobody: the submit is refused, and no approval is opened', () => {
-    const walk = facing({}, shows({ refused: 'too much' }));
-    const said = answerOf(walk.submit(agent, 'pay', { amount: 5 }));
-    assert.equal(said?.code, 'TOO_LARGE');
-    assert.equal(walk.run.approvals.length, 0);
-    assert.equal(recorded(walk, 'transition.rejected').length, 1);
+    for (const code of ['TOO_LARGE', 'INPUT_INVALID'] as const) {
+      const walk = facing({}, shows({ refused: { code, message: 'too much' } }));
+      const said = answerOf(walk.submit(agent, 'pay', { amount: 5 }));
+      assert.equal(said?.code, code);
+      assert.equal(walk.run.approvals.length, 0);
+      assert.equal(recorded(walk, 'transition.rejected').length, 1);
+    }
   });
 
   it('is also what is more than a run keeps for all of its open approvals together', () => {
@@ -379,6 +381,33 @@ describe('a denial', () => {
   });
 });
 
+describe('what was done before', () => {
+  it('is told to whoever is asked for it again, of the same arguments alone and whoever asked', () => {
+    const { hands, asked } = showing();
+    const walk = facing({}, hands);
+    const done = (args: object): number | undefined => {
+      walk.submit(agent, 'pay', args as never);
+      return asked.at(-1)?.asking.done;
+    };
+    const approve = (): void => {
+      walk.decide(ann, idOf(walk), 'approve');
+      walk.outcome();
+    };
+    assert.equal(done({ amount: 5 }), 0);
+    assert.equal(done({ amount: 5 }), 0, 'asked for is not done');
+    approve();
+    assert.equal(done({ amount: 6 }), 0);
+    assert.equal(done({ amount: 5 }), 1);
+    approve();
+    walk.submit(other, 'pay', { amount: 5 });
+    assert.equal(asked.at(-1)?.asking.done, 2);
+    // What failed was not done.
+    walk.decide(ann, idOf(walk), 'approve');
+    walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no', attempt: 1 } as never);
+    assert.equal(done({ amount: 5 }), 2);
+  });
+});
+
 describe('a retry of an effect whose outcome is unknown', () => {
   const lost = { status: 'unknown', message: 'lost', attempt: 1 } as never;
   const stuck = (pay: Partial<Transition> = {}, hands: Kit = kit): Walk => {
@@ -482,7 +511,11 @@ describe('a retry of an effect whose outcome is unknown', () => {
       ],
     });
     const ways: Record<string, (walk: Walk) => void> = {
-      TOO_LARGE: (walk) => (walk.kit = { ...kit, show: () => ({ ...shown, refused: 'too large' }) }),
+      TOO_LARGE: (walk) =>
+        (walk.kit = {
+          ...kit,
+          show: () => ({ ...shown, refused: { code: 'TOO_LARGE', message: 'too large' } }),
+        }),
       INPUT_INVALID: (walk) => (walk.kit = { ...kit, floors: [{ tiers: ['irreversible'], gate: endless }] }),
       RUN_FULL: (walk) => (walk.run = { ...walk.run, context: { large: 'x'.repeat(mostContextBytes) } }),
     };

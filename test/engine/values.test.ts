@@ -61,7 +61,7 @@ describe('a path', () => {
 });
 
 describe('a template', () => {
-  const scopes = { context: { id: 7, name: 'a b', yes: true, none: null, list: [1] } };
+  const scopes = { context: { id: 7, name: 'a b', yes: true, none: null, list: [1], no: [], it: {} } };
   const all: Template = {
     kind: 'object',
     entries: [
@@ -91,7 +91,9 @@ describe('a template', () => {
       { kind: 'text', parts: ['x', missing] },
     ];
     for (const one of around)
-      assert.deepEqual(resolveTemplate(one, scopes), { status: 'unresolved', path: missing.text });
+      assert.deepEqual(resolveTemplate(one, scopes), {
+        ...{ status: 'unresolved', path: missing.text, got: 'nothing' },
+      });
   });
   it('is not resolved where it is deeper than any policy is written', () => {
     let deep: Template = { kind: 'literal', value: 1 };
@@ -150,8 +152,14 @@ describe('a template', () => {
       value: '/a/a%20b/true',
     });
     assert.deepEqual(text('/', own('none', true), own('nobody', true)), { status: 'resolved', value: '/' });
-    for (const name of ['none', 'list', 'nobody'])
-      assert.deepEqual(text(own(name)), { status: 'unresolved', path: own(name).text });
+    for (const [name, got] of [
+      ['none', 'null'],
+      ['list', 'a list of 1'],
+      ['no', 'an empty list'],
+      ['it', 'an object'],
+      ['nobody', 'nothing'],
+    ] as const)
+      assert.deepEqual(text(own(name)), { status: 'unresolved', path: own(name).text, got });
     assert.equal(text(own('list', true)).status, 'unresolved');
   });
 });

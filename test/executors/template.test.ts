@@ -58,15 +58,17 @@ test('a template resolves wholly or not at all, and names the path that is missi
   const resolved = resolveTemplate(template, scopes);
   assert.ok(resolved.status === 'resolved');
   assert.equal(JSON.stringify(resolved.value), '{"__proto__":0,"list":[false,null],"text":"n=0 f=false g="}');
-  for (const hole of [path(['gone']), path(['a']), path(['a', 'b', '1', 'c'])]) {
+  for (const [hole, got] of [
+    [path(['gone']), 'nothing'],
+    [path(['a']), 'an object'],
+    [path(['a', 'b', '1', 'c']), 'null'],
+  ] as const) {
     assert.deepEqual(resolveTemplate({ kind: 'text', parts: ['x', hole] }, scopes), {
-      status: 'unresolved',
-      path: hole.text,
+      ...{ status: 'unresolved', path: hole.text, got },
     });
   }
   assert.deepEqual(resolveTemplate({ kind: 'array', items: [path(['gone'])] }, scopes), {
-    status: 'unresolved',
-    path: '$.arguments.gone',
+    ...{ status: 'unresolved', path: '$.arguments.gone', got: 'nothing' },
   });
 });
 

@@ -4,6 +4,7 @@ import type { Gate, Guard, Path } from '../../src/engine/plan.js';
 import type { Decision } from '../../src/engine/state.js';
 import type { Principal } from '../../src/model/principal.js';
 import { expr, gate, literal, path, principal, time, type Walk } from '../engine/build.js';
+import { previewCalls } from '../../src/executors/index.js';
 import { failClosed } from './cells.js';
 import { agent, answers, facing, odd, recorded, refuses, rest } from './refused.js';
 
@@ -172,7 +173,7 @@ failClosed('gate.end', {
 failClosed('gate.shown', {
   error: () => {
     for (const [shown, code] of [
-      [{ refused: 'it is more than can be shown' }, 'TOO_LARGE'],
+      [{ refused: { code: 'TOO_LARGE', message: 'it is more than can be shown' } }, 'TOO_LARGE'],
       [{ preview: 'q'.repeat(4_200_000) }, 'RUN_FULL'],
     ] as const) {
       const walk = facing({ executor: rest, gate: gate() });
@@ -181,7 +182,35 @@ failClosed('gate.shown', {
       assert.deepEqual(walk.run.approvals, []);
     }
   },
+  missing: () => {
+    for (const args of [{}, { name: 'a' }, { name: null, q: 1 }]) neverMade(args);
+  },
+  malformed: () => {
+    for (const [name, q] of [
+      ['..', 1],
+      ['.', 1],
+      ['a', []],
+      ['a', [1, 2]],
+      ['a', {}],
+      [{}, 1],
+    ] as const)
+      neverMade({ name, q });
+  },
+  empty: () => neverMade({ name: '', q: 1 }),
 });
+
+/** Nobody is asked, as the service asks, for a call of these arguments. */
+function neverMade(args: JsonObject, query = path('arguments', 'q')): void {
+  const parts = ['/files/', path('arguments', 'name') as Path];
+  const executor = { ...rest, path: { kind: 'text', parts }, query: [{ key: 'q', value: query }] } as const;
+  const walk = facing({ executor, gate: gate() });
+  walk.kit = {
+    ...walk.kit,
+    show: (transition, asking) => ({ summary: '', consequence: '', ...previewCalls(transition, asking) }),
+  };
+  refuses(walk, () => walk.submit(agent, 'go', args), 'INPUT_INVALID', 'transition.rejected');
+  assert.deepEqual([walk.run.approvals, walk.run.executing], [[], null]);
+}
 
 /** The time is up and nobody decided: the action never ran, and the record says that it expired. */
 function expires(timeout: Gate['timeout']): void {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { SMTPServer } from 'smtp-server';
 import type { EmailChannel } from '../../src/model/notifications.js';
 import { deliverEmail } from '../../src/notify/email.js';
 import type { Notification } from '../../src/notify/types.js';
+import { until } from '../support/processes.js';
 import { openOffice, type Office } from './support.js';
 
 interface Mail {
@@ -15,6 +16,11 @@ interface Mail {
 
 interface Mailbox {
   readonly port: number;
+  /** Whether it says that it has a mail only when told to. */
+  slow: boolean;
+  go(): void;
+  /** Ends every connection. */
+  hangUp(): void;
   readonly mails: Mail[];
   /** Addresses that it refuses for good. */
   readonly unknown: Set<string>;
@@ -35,6 +41,7 @@ async function startMailbox(): Promise<Mailbox> {
   const mails: Mail[] = [];
   const unknown = new Set<string>();
   const signedIn: string[] = [];
+  const held = { slow: false, go: (): void => undefined };
   let changed = (): void => undefined;
   const server = new SMTPServer({
     disabledCommands: ['STARTTLS'],
@@ -53,13 +60,24 @@ async function startMailbox(): Promise<Mailbox> {
       stream.on('end', () => {
         const text = decoded(Buffer.concat(chunks).toString('utf8'));
         mails.push({ to: session.envelope.rcptTo.map((one) => one.address).join(','), text });
-        done();
+        if (held.slow) held.go = () => done();
+        else done();
         changed();
       });
     },
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
+    get slow() {
+      return held.slow;
+    },
+    set slow(slow) {
+      held.slow = slow;
+    },
+    go: () => held.go(),
+    hangUp: () => {
+      for (const one of server.connections as Set<{ _socket: Socket }>) one._socket.destroy();
+    },
     port: (server.server.address() as AddressInfo).port,
     mails,
     unknown,
@@ -85,6 +103,7 @@ describe('an e-mail', () => {
     await office.rest();
     mailbox.mails.length = 0;
     mailbox.unknown.clear();
+    mailbox.slow = false;
   });
   after(async () => {
     await office.stop();
@@ -179,6 +198,7 @@ describe('an e-mail', () => {
       now: () => new Date(),
       webhookKey: { published: '', sign: (bytes) => bytes },
       gone: () => Promise.resolve([]),
+      longer: (ms) => AbortSignal.timeout(ms),
     });
     assert.equal(delivered.status, 'delivered', JSON.stringify(delivered));
     const [mail_] = await mailbox.count(1);
@@ -200,6 +220,79 @@ describe('an e-mail', () => {
     assert.ok(!/\xe2\x80[\xae\x8b]/.test(mail_.text), mail_.text);
     assert.ok(!shown.slice(shown.indexOf('<!doctype')).includes('<b>'), shown);
     assert.ok(shown.includes('pay\\u{d}\\u{a}Bcc: evil@example.com') && shown.includes('\\u202e'), shown);
+  });
+
+  it('is sent once where the mail server takes longer than an attempt to say that it has it', async () => {
+    await office.route(`${mail('[desk@example.com]')}routes: [{ events: [requested], to: [mail] }]\n`);
+    mailbox.slow = true;
+    const brief = { attemptMs: 1_000, leaseMs: 1_500 };
+    await Promise.all([office.deliver(brief), office.deliver(brief)]);
+    const parked = await office.park();
+    await mailbox.count(1);
+    const ofParked = (what: string): Promise<any> =>
+      until('a lease that goes on', 20_000, async () => {
+        const { rows } = await office.api.database.asSuperuser(
+          `select attempts from notification where run = $1 and ${what}`,
+          [parked.run],
+        );
+        return rows[0] ?? null;
+      });
+    await ofParked(`next_at > now() + interval '9 minutes'`);
+    // Longer than the attempt and its first lease.
+    await ofParked(`created_at < now() - interval '3 seconds'`);
+    mailbox.go();
+    const [record] = await office.recorded(parked.run, 'delivered');
+    assert.equal(record.data.detail, 'the mail server has taken it');
+    assert.equal((await ofParked('true')).attempts, 1);
+    assert.equal(mailbox.mails.length, 1);
+  });
+
+  it('says that it may be delivered where the mail server has all of it and says nothing', async () => {
+    mailbox.slow = true;
+    const channel: EmailChannel = {
+      ...{
+        kind: 'email',
+        name: 'mail',
+        smtp: 'env://SMTP',
+        from: 'no-reply@example.com',
+        allowPrivate: true,
+      },
+      to: [{ address: 'desk@example.com', principal: null }],
+    };
+    const body = await office.approval((await office.park()).id);
+    const delivering = (over: AbortController) =>
+      deliverEmail(
+        channel,
+        {
+          ...{ id: 'ntf_2', event: 'requested', approval: 'apr_1', run: 'run_1', at: '', attempt: 1, body },
+          ...{ recipient: 'desk@example.com', url: null, link: null, earlier: null },
+        },
+        {
+          references: { env: office.env, secretsDirectory: null },
+          signal: new AbortController().signal,
+          now: () => new Date(),
+          webhookKey: { published: '', sign: (bytes) => bytes },
+          gone: () => Promise.resolve([]),
+          longer: () => over.signal,
+        },
+      );
+    const over = new AbortController();
+    const silent = delivering(over);
+    await mailbox.count(1);
+    over.abort();
+    const told = await silent;
+    assert.equal(told.status, 'retry');
+    assert.match(
+      told.detail,
+      /^no answer in time: the mail server has all of the message .* may be delivered; .* same Message-ID$/,
+    );
+    mailbox.slow = true;
+    const broken = delivering(new AbortController());
+    await mailbox.count(2);
+    mailbox.hangUp();
+    const lost = await broken;
+    assert.equal(lost.status, 'retry');
+    assert.match(lost.detail, /^no answer \(\w+\): the mail server has all of the message/);
   });
 
   it('is not sent any more when the approval was settled before it could be', async () => {
@@ -228,7 +321,7 @@ describe('an e-mail', () => {
     office.env['AWAY'] = `smtp://relay:${password}@127.0.0.1:9`;
     const waiting = await office.park();
     const [retry] = await office.recorded(waiting.run, 'retry');
-    assert.match(retry.data.detail, /^the mail server was not reached \(\w+\)$/);
+    assert.match(retry.data.detail, /^no answer \(\w+\): the mail server was not given the message$/);
     office.env['AWAY'] = 'http://127.0.0.1/';
     await office.hurry();
     const [none] = await office.recorded(waiting.run, 'failed');

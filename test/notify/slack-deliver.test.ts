@@ -56,6 +56,7 @@ describe('delivery to Slack', () => {
     now: () => new Date(),
     webhookKey: { published: '', sign: (bytes) => bytes },
     gone: () => Promise.resolve([]),
+    longer: (ms) => AbortSignal.timeout(ms),
     ...more,
   });
   const deliver = (
@@ -122,7 +123,7 @@ describe('delivery to Slack', () => {
     assert.deepEqual(methods(), ['chat.update']);
   });
 
-  it('tries again later when Slack asks to wait or fails, and not when it refuses', async () => {
+  it('tries again later what Slack or an operator can mend, and not a message that it refuses', async () => {
     const cases: readonly [SlackStub['next'][number], object][] = [
       [
         { status: 429, headers: { 'retry-after': '7' }, body: {} },
@@ -138,19 +139,31 @@ describe('delivery to Slack', () => {
       ],
       [
         { body: { ok: false, error: 'channel_not_found' } },
-        { status: 'failed', detail: 'Slack said `channel_not_found`' },
+        { status: 'retry', detail: 'Slack said `channel_not_found`: see to it, it is tried again' },
       ],
       [
         { body: { ok: false, error: 'invalid_auth' } },
-        { status: 'failed', detail: 'Slack said `invalid_auth`' },
+        { status: 'retry', detail: 'Slack said `invalid_auth`: see to it, it is tried again' },
+      ],
+      [
+        { body: { ok: false, error: 'not_in_channel' } },
+        { status: 'retry', detail: 'Slack said `not_in_channel`: see to it, it is tried again' },
+      ],
+      [
+        { body: { ok: false, error: 'invalid_blocks' } },
+        { status: 'failed', detail: 'Slack said `invalid_blocks`' },
+      ],
+      [
+        { status: 403, body: {} },
+        { status: 'retry', detail: 'Slack answered 403' },
       ],
       [
         { status: 302, headers: { location: 'http://127.0.0.1:1/' }, body: {} },
-        { status: 'failed', detail: 'Slack answered 302' },
+        { status: 'retry', detail: 'Slack answered 302' },
       ],
       [
         { body: { ok: false, error: `the token ${token} is bad` } },
-        { status: 'failed', detail: 'Slack refused it and did not say why' },
+        { status: 'retry', detail: 'Slack refused it and did not say why' },
       ],
     ];
     for (const [planned, expected] of cases) {

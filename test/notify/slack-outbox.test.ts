@@ -79,10 +79,10 @@ describe('an approval in a Slack channel', () => {
     await office.hurry();
     await office.recorded(late.run, 'delivered');
 
-    slack.next.push({ body: { ok: false, error: 'invalid_auth' } });
+    slack.next.push({ body: { ok: false, error: 'invalid_blocks' } });
     const lost = await office.park();
     const [record] = await office.recorded(lost.run, 'failed');
-    assert.equal(record.data.detail, 'Slack said `invalid_auth`');
+    assert.equal(record.data.detail, 'Slack said `invalid_blocks`');
     assert.equal((await office.approval(lost.id)).delivery.status, 'failed');
   });
 });

@@ -127,6 +127,69 @@ describe('npx countersign simulate', () => {
   });
 });
 
+describe('a call that can never be made', () => {
+  let folder: Folder;
+  before(() => {
+    folder = makeFolder();
+    folder.write('roles.yaml', 'roles: { boss: { permissions: [] } }\n');
+    folder.write(
+      'connections.yaml',
+      'connections: { files: { kind: rest, baseUrl: "https://a.example" } }\n',
+    );
+    const call = (path: string) =>
+      `executor: { kind: rest, connection: files, method: POST, path: "${path}", query: { tag: "$.arguments.tag?" } }`;
+    const schema =
+      'inputSchema: { type: object, additionalProperties: false, properties: { tag: {}, id: {} } }';
+    const gate = 'gate: { roles: [boss], timeout: { after: 1h } }';
+    folder.write(
+      'flows/desk.yaml',
+      `workflows:
+  desk:
+    owner: team
+    initialState: open
+    states:
+      open:
+        transitions:
+          asked: { target: open, tier: reversible, ${schema}, ${gate}, ${call('/f/{$.arguments.id}')} }
+          plain: { target: open, tier: reversible, ${schema}, ${call('/f/{$.arguments.id}')} }
+          never: { target: open, tier: reversible, ${gate}, ${call('/f/{$.context.id}').replace(/, query.*/, ' }')} }
+          close: { target: closed }
+      closed: { terminal: true }
+`,
+    );
+  });
+  after(() => folder.remove());
+
+  it('is refused on paper as it is in the service, and an outlook says so', async () => {
+    const asked = (args: string) => ['--do', `asked as bot with ${args}`];
+    const argv = ['simulate', 'desk', '--as', 'agent:bot', '--json'];
+    const ran = await countersign(
+      [...argv, ...asked('{id: a, tag: []}'), ...asked('{id: ".."}'), ...asked('{id: a}')],
+      folder.root,
+    );
+    assert.equal(ran.code, 0, ran.out + ran.err);
+    const [start, list, dots, waits] = JSON.parse(ran.out).stops;
+    const could = optionsOf(start, 'bot');
+    assert.deepEqual([could['never'].could.status, could['never'].could.code], ['no', 'INPUT_INVALID']);
+    assert.match(could['never'].could.message, /`\$\.context\.id` in the path does not resolve/);
+    assert.equal(could['asked'].could.status, 'depends');
+    for (const { answer, approvals } of [list, dots])
+      assert.deepEqual([answer.status, answer.code, approvals], ['refused', 'INPUT_INVALID', []]);
+    assert.match(list.answer.message, /query parameter `tag` is an empty list/);
+    assert.match(dots.answer.message, /would have the segment/);
+    assert.equal(waits.answer.status, 'pending');
+  });
+
+  it('is shown as one that would fail where nobody is asked', async () => {
+    const argv = ['simulate', 'desk', '--as', 'agent:bot', '--do', 'plain as bot with {id: a, tag: {b: 1}}'];
+    const { out } = await countersign(argv, folder.root);
+    assert.match(
+      out,
+      /but the call would fail: `\$\.arguments\.tag\?` in query parameter `tag` is an object/,
+    );
+  });
+});
+
 describe('who walks', () => {
   let folder: Folder;
   before(() => void (folder = makeFolder({ shipped: true })));

@@ -1,0 +1,42 @@
+import type { Executor, Transition } from '../engine/plan.js';
+import type { Asking, Shown } from '../engine/state.js';
+import { callRoom } from '../engine/template.js';
+import type { JsonObject } from '../model/json.js';
+import { buildCall } from './build.js';
+import { describeCall } from './describe.js';
+import type { Built } from './types.js';
+
+/**
+ * The call that an approver is asked about, and what is tried in its stead when it fails; all of them in the room of one
+ * call. All that their templates read is bound by the approval, so what cannot be made now never can: where that is all of
+ * them, or together they are more than a person is shown, nobody is asked.
+ */
+export function previewCalls(
+  { executor, reliability, target }: Transition,
+  { arguments: args, context, input }: Asking,
+): Pick<Shown, 'preview' | 'refused'> {
+  if (executor === null || executor.kind === 'human') return { preview: { kind: 'human', target } };
+  const room = callRoom();
+  const calls = [executor, ...reliability.fallback].map((one) => ({
+    kind: one.kind,
+    built: buildCall(one, { arguments: args, context, input }, 'transition', room),
+  }));
+  const refused = refusalOf(calls.map(({ built }) => built));
+  const [own, ...others] = calls.map(({ kind, built }) => described(kind, built));
+  return {
+    preview: { ...own, ...(others.length === 0 ? {} : { fallbacks: others }) },
+    ...(refused === null ? {} : { refused }),
+  };
+}
+
+function refusalOf(calls: readonly Built[]): NonNullable<Shown['refused']> | null {
+  for (const one of calls) if (one.status === 'too_large') return { code: 'TOO_LARGE', message: one.message };
+  const [own] = calls;
+  if (own?.status !== 'unresolved' || calls.some((one) => one.status === 'built')) return null;
+  return { code: 'INPUT_INVALID', message: `its call can never be made: ${own.message}` };
+}
+
+function described(kind: Executor['kind'], built: Built): JsonObject {
+  if (built.status === 'built') return describeCall(built.call);
+  return built.status === 'unresolved' ? { kind, unresolved: built.path, message: built.message } : { kind };
+}
