@@ -6,6 +6,7 @@ import type { RecordActor } from '../model/records.js';
 import type { ServiceChain, ServiceFact } from '../audit/index.js';
 import type { Pool, Tx } from '../db/index.js';
 import {
+  formerEnvironments,
   formerQueues,
   knownQueues,
   loadFolder,
@@ -150,7 +151,12 @@ interface Changes {
 async function changes(tx: Tx, { policySet: loaded, catalog, flows }: LoadedFolder): Promise<Changes> {
   const before = await currentPolicies(tx);
   const { formerQueues: _asRead, ...declared } = loaded;
-  const policySet = { ...declared, ...formerQueues(declared.queues, knownQueues(before?.policySet ?? null)) };
+  const last = before?.policySet ?? null;
+  const policySet = {
+    ...declared,
+    ...formerQueues(declared.queues, knownQueues(last)),
+    ...formerEnvironments(declared.environments, last),
+  };
   const names = flows.map((one) => one.name).sort();
   const held: Held = { policySet, catalog: { ...catalog, policySet }, flows: names };
   if (before === null) return { held, removed: [] };

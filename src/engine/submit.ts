@@ -7,6 +7,7 @@ import { actorOf, readsOnRecord, record, refuse, type Draft } from './draft.js';
 import { evaluateGuard } from './guards.js';
 import { actorAllows, blockedBy, charterRule, findState, guardContext, type BlockRule } from './links.js';
 import { take } from './flow.js';
+import { environmentUnknown } from './gates.js';
 
 type Submit = Extract<Message['body'], { kind: 'submit' }>;
 type Said = Omit<Refusal, 'status'>;
@@ -85,14 +86,14 @@ interface Asker {
   readonly principal: Principal | null;
 }
 
-/** What charter and guards say now; null: nothing against it. */
+/** What environment, charter and guards say now; null: nothing against it. */
 export function policyRefusal(
   draft: Draft,
   asker: Asker,
   transition: Transition,
   args: JsonObject,
 ): Said | null {
-  const rule = blockedBy(draft.plan, transition);
+  const rule = blockedBy(draft.plan, transition, draft.kit);
   if (rule !== null) return blocked(transition.tool ?? transition.name, rule);
   return checkGuards(draft, asker, transition, args);
 }
@@ -134,6 +135,7 @@ export function blocked(tool: string, rule: BlockRule): Said {
     denied: 'the charter denies it',
     undeclared: 'the charter does not declare it',
     unmapped: 'it has no risk tier',
+    environment: environmentUnknown,
   }[rule];
   return { code: 'BLOCKED', rule, message: `\`${tool}\` is blocked: ${why}` };
 }

@@ -5,6 +5,6 @@ export { loadFolder, type FolderResult, type LoadedFolder } from './folder.js';
 export { findingCodes, findings, helpOf, type FindingCode } from './findings.js';
 export type { Finding, Problem } from './problems.js';
 export { linesOfGates } from './places.js';
-export { formerQueues, knownQueues } from './policy-set.js';
+export { formerEnvironments, formerQueues, knownQueues } from './policy-set.js';
 export { referenceOwner, unsetWarnings, type ReferencePlace } from './references.js';
 export { queuesNamed, takenAway, type Held, type Removed } from './removed.js';
