@@ -41,8 +41,8 @@ async function reload(call: Call, confirm: readonly string[]): Promise<Reply> {
     ({ name, version, created }) =>
       ({ name, version, change: created ? 'published' : 'unchanged' }) satisfies Json,
   );
-  const { changed, hash, removed, warnings } = result;
-  return answer(200, { changed, policySet: hash, flows, removed, warnings });
+  const { changed, hash, removed, withdrawn, warnings } = result;
+  return answer(200, { changed, policySet: hash, flows, removed, withdrawn, warnings });
 }
 
 function unconfirmed(removed: readonly Removed[]): Problem {

@@ -163,12 +163,24 @@ function checkInput(
     return { code: 'INPUT_INVALID', message: `\`${transition.name}\` takes no arguments`, errors };
   }
   const result = draft.kit.validate(transition.inputSchema, args);
-  if (result.status === 'valid') return { arguments: result.value };
-  const errors = result.errors.map(({ pointer, message }) => ({ pointer: `/arguments${pointer}`, message }));
+  if (result.status === 'invalid') return misfit(transition, 'its schema', result.errors);
+  // A transition narrows what its tool takes, and widens nothing.
+  const { toolSchema } = transition;
+  const ofTool = toolSchema === undefined ? result : draft.kit.validate(toolSchema, result.value);
+  return ofTool.status === 'invalid'
+    ? misfit(transition, `the schema of its tool \`${String(transition.tool)}\``, ofTool.errors)
+    : { arguments: result.value };
+}
+
+function misfit(
+  { name }: Transition,
+  schema: string,
+  errors: readonly { readonly pointer: string; readonly message: string }[],
+): Said {
   return {
     code: 'INPUT_INVALID',
-    message: `the arguments of \`${transition.name}\` do not fit its schema`,
-    errors,
+    message: `the arguments of \`${name}\` do not fit ${schema}`,
+    errors: errors.map(({ pointer, message }) => ({ pointer: `/arguments${pointer}`, message })),
   };
 }
 

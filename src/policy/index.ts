@@ -4,6 +4,7 @@ export type { Catalog, CompiledTool } from './context.js';
 export { loadFolder, type FolderResult, type LoadedFolder } from './folder.js';
 export { findingCodes, findings, helpOf, type FindingCode } from './findings.js';
 export type { Finding, Problem } from './problems.js';
+export { loadWith, type FolderLoad } from './published.js';
 export { linesOfGates } from './places.js';
 export { formerEnvironments, formerQueues, knownQueues } from './policy-set.js';
 export { referenceOwner, unsetWarnings, type ReferencePlace } from './references.js';
