@@ -12,6 +12,7 @@ import {
   takenAway,
   type Asker,
   type Catalog,
+  type Checker,
   type CompiledFlow,
   type Finding,
   type FlowCheck,
@@ -103,15 +104,8 @@ interface Current {
 }
 
 export function makePolicies(deps: PoliciesDeps): Policies {
-  let cached: Current | null = null;
   let references: readonly ReferencePlace[] = [];
-  const current = async (): Promise<Current | null> => {
-    const seq = await policySetSeq(deps.pool);
-    if (seq === null || cached?.seq === seq) return cached;
-    const loaded = await currentPolicies(deps.pool);
-    if (loaded !== null) cached = { seq, policySet: loaded.policySet, catalog: loaded.catalog as Catalog };
-    return cached;
-  };
+  const current = makeCurrent(deps);
   const checker = makeChecker();
   /** Of each flow that was checked: the policies that it was compiled against. */
   const compiledAgainst = new WeakMap<CompiledFlow, number>();
@@ -119,29 +113,6 @@ export function makePolicies(deps: PoliciesDeps): Policies {
     const found = await current();
     if (found === null) throw new Error('no policies are loaded');
     return found;
-  };
-  /** Null: somebody has published a flow meanwhile, and it was not compiled with the others. */
-  const take = async (
-    load: (given: Given) => Promise<FolderLoad | Unchecked>,
-    putIn: (
-      tx: Tx,
-      loaded: Extract<FolderLoad, { status: 'loaded' }>,
-      again: readonly Recompiled[],
-    ) => Promise<ReloadResult>,
-  ): Promise<ReloadResult | null> => {
-    const [before, rows] = [await currentPolicySet(deps.pool), await publishedFlows(deps.pool)];
-    const loaded = await load({
-      knownQueues: knownQueues(before),
-      published: rows.map((one) => one.definition),
-    });
-    if (loaded.status !== 'loaded') return loaded;
-    const result = await deps.transaction(async (tx) => {
-      await lockPolicies(tx);
-      if (!sameVersions(rows, await publishedFlows(tx))) return null;
-      return putIn(tx, loaded, recompiled(rows, loaded));
-    });
-    if (result?.status === 'loaded') ({ references } = loaded);
-    return result;
   };
   return {
     policySet: async () => (await current())?.policySet ?? null,
@@ -152,6 +123,58 @@ export function makePolicies(deps: PoliciesDeps): Policies {
       if (found.status === 'valid') compiledAgainst.set(found.flow, seq);
       return found;
     },
+    ...makeLoading(deps, checker, (loaded) => ({ references } = loaded)),
+    publish: (flow, by, traceId) =>
+      deps.transaction(async (tx) => {
+        await lockPolicies(tx);
+        if (compiledAgainst.get(flow) !== (await policySetSeq(tx))) return null;
+        const made = await publishIn(tx, flow, by.id, publishVersion);
+        const fact = publishedFact(deps, made, { actor: by, permission: 'flow.publish' }, traceId);
+        if (made.created) await deps.chain.appendIn(tx, [fact]);
+        return made;
+      }),
+    references: () => references,
+  };
+}
+
+/** What the store has, read again when another set has come into force. */
+function makeCurrent({ pool }: PoliciesDeps): () => Promise<Current | null> {
+  let cached: Current | null = null;
+  return async () => {
+    const seq = await policySetSeq(pool);
+    if (seq === null || cached?.seq === seq) return cached;
+    const loaded = await currentPolicies(pool);
+    if (loaded !== null) cached = { seq, policySet: loaded.policySet, catalog: loaded.catalog as Catalog };
+    return cached;
+  };
+}
+
+type Loaded = Extract<FolderLoad, { status: 'loaded' }>;
+
+/** `onLoaded`: of what has come into force. */
+function makeLoading(
+  deps: PoliciesDeps,
+  checker: Checker,
+  onLoaded: (loaded: Loaded) => void,
+): Pick<Policies, 'reload' | 'start'> {
+  /** Null: somebody has published a flow meanwhile, and it was not compiled with the others. */
+  const take = async (
+    load: (given: Given) => Promise<FolderLoad | Unchecked>,
+    putIn: (tx: Tx, loaded: Loaded, again: readonly Recompiled[]) => Promise<ReloadResult>,
+  ): Promise<ReloadResult | null> => {
+    const [before, rows] = [await currentPolicySet(deps.pool), await publishedFlows(deps.pool)];
+    const published = rows.map((one) => one.definition);
+    const loaded = await load({ knownQueues: knownQueues(before), published });
+    if (loaded.status !== 'loaded') return loaded;
+    const result = await deps.transaction(async (tx) => {
+      await lockPolicies(tx);
+      if (!sameVersions(rows, await publishedFlows(tx))) return null;
+      return putIn(tx, loaded, recompiled(rows, loaded));
+    });
+    if (result?.status === 'loaded') onLoaded(loaded);
+    return result;
+  };
+  return {
     reload: async (by, traceId, confirm = []) => {
       for (let turn = 0; turn < mostTurns; turn += 1) {
         const result = await take(
@@ -177,16 +200,6 @@ export function makePolicies(deps: PoliciesDeps): Policies {
         if (result?.status === 'loaded' || result?.status === 'invalid') return result;
       }
     },
-    publish: (flow, by, traceId) =>
-      deps.transaction(async (tx) => {
-        await lockPolicies(tx);
-        if (compiledAgainst.get(flow) !== (await policySetSeq(tx))) return null;
-        const made = await publishIn(tx, flow, by.id, publishVersion);
-        const fact = publishedFact(deps, made, { actor: by, permission: 'flow.publish' }, traceId);
-        if (made.created) await deps.chain.appendIn(tx, [fact]);
-        return made;
-      }),
-    references: () => references,
   };
 }
 
@@ -208,7 +221,7 @@ function sameVersions(before: readonly FlowVersionRow[], now: readonly FlowVersi
 /** In an environment that is not declared nothing starts: what is published there is looked at when it comes back. */
 function recompiled(
   rows: readonly FlowVersionRow[],
-  { published, policySet }: Extract<FolderLoad, { status: 'loaded' }>,
+  { published, policySet }: Loaded,
 ): readonly Recompiled[] {
   const declared = new Set(policySet.environments.map(({ name }) => name));
   return rows.flatMap((row, index) => {
