@@ -53,11 +53,23 @@ describe('an environment of which nothing is known', () => {
     assert.match(JSON.stringify(walk.run.executing), /"transition":"note"/);
   });
 
-  it('offers no call', () => {
+  it('offers no call where only what can be taken is shown', () => {
     const offered = (floors: Kit['floors']): string[] =>
       links(flow, begin(flow).run, agent, { floors }).map((one) => one.rel);
     assert.deepEqual(offered(null), ['note', 'into', 'along']);
     assert.deepEqual(offered([]), ['send', 'wait', 'note', 'into', 'along']);
+    const all = links({ ...flow, linkFilter: 'all' }, begin(flow).run, agent, { floors: null });
+    assert.deepEqual(
+      all.map((one) => [one.rel, one.gated]),
+      [
+        ['send', false],
+        ['wait', true],
+        ['note', false],
+        ['into', false],
+        ['along', false],
+      ],
+      'a flow that shows everything shows what will be refused, too',
+    );
   });
 
   it('stops what the runtime would call by itself: on the way into a state, and in a chain', () => {
