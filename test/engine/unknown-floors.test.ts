@@ -27,7 +27,7 @@ const flow: Plan = plan(
         executor: rest,
         reliability: transition('x', 'a').reliability,
         output: [],
-      evidence: null,
+        evidence: null,
         tier: 'read_only',
       },
     }),
