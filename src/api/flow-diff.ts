@@ -142,6 +142,7 @@ function transitions(plan: Plan): Map<string, Transition> {
 
 const others = [
   'inputSchema',
+  'toolSchema',
   'outputSchema',
   'prefill',
   'output',

@@ -7,7 +7,7 @@ export interface Graph {
 }
 
 /** States and transitions as nodes and edges; a transition with branches has an edge for each target. */
-export function graphOf(plan: Plan, floors: readonly Floor[]): Graph {
+export function graphOf(plan: Plan, floors: readonly Floor[] | null): Graph {
   return {
     nodes: plan.states.map((state) => ({
       id: state.name,
@@ -24,7 +24,7 @@ export function graphOf(plan: Plan, floors: readonly Floor[]): Graph {
   };
 }
 
-function edgesOf(state: State, transition: Transition, floors: readonly Floor[]): object[] {
+function edgesOf(state: State, transition: Transition, floors: readonly Floor[] | null): object[] {
   const { name, title, actor, tier, tool, guards } = transition;
   const gated = gatesOf(transition, { floors }).length > 0;
   const edge = (to: string, when: string): object => ({

@@ -1,30 +1,52 @@
-import { createHash } from 'node:crypto';
-import { canonical } from '../model/canonical.js';
-import type { Json } from '../model/json.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { RecordActor } from '../model/records.js';
 import type { ServiceChain, ServiceFact } from '../audit/index.js';
 import type { Pool, Tx } from '../db/index.js';
 import {
+  formerEnvironments,
   formerQueues,
   knownQueues,
-  loadFolder,
+  loadWith,
   makeChecker,
   queuesNamed,
   takenAway,
   type Asker,
   type Catalog,
+  type Checker,
   type CompiledFlow,
   type Finding,
   type FlowCheck,
   type Held,
+  type FolderLoad,
   type LoadedFolder,
   type ReferencePlace,
   type Removed,
   type Unchecked,
 } from '../policy/index.js';
-import { publishFolderVersion, publishVersion, putPlan, withdrawMissing } from '../store/flows.js';
-import { currentPolicies, lockPolicies, plansInForce, policySetSeq, putPolicies } from '../store/policy.js';
+import {
+  publishFolderVersion,
+  publishVersion,
+  withdrawMissing,
+  type FlowVersionRow,
+} from '../store/flows.js';
+import {
+  currentPolicies,
+  currentPolicySet,
+  lockPolicies,
+  plansInForce,
+  policySetSeq,
+  putPolicies,
+} from '../store/policy.js';
+import { publishedFlows } from '../store/publications.js';
+import { publishedFact, reloadedFact, withdrawnFact } from './policy-facts.js';
+import {
+  publishIn,
+  republish,
+  type PublishedFlow,
+  type Recompiled,
+  type Republished,
+  type WithdrawnFlow,
+} from './publish.js';
 
 export interface PoliciesDeps {
   readonly pool: Pool;
@@ -34,14 +56,6 @@ export interface PoliciesDeps {
   readonly now: () => Date;
 }
 
-export interface PublishedFlow {
-  readonly name: string;
-  readonly version: number;
-  readonly hash: string;
-  readonly environment: string;
-  readonly created: boolean;
-}
-
 export type ReloadResult =
   | {
       readonly status: 'loaded';
@@ -49,6 +63,8 @@ export type ReloadResult =
       readonly hash: string;
       readonly flows: readonly PublishedFlow[];
       readonly removed: readonly Removed[];
+      /** Published by the API, and with an error under these policies. */
+      readonly withdrawn: readonly WithdrawnFlow[];
       readonly warnings: readonly Finding[];
     }
   /** Something is taken away that was not confirmed by its name: the last set stays. */
@@ -75,7 +91,8 @@ export interface Policies {
   reload(by: RecordActor, traceId: string, confirm?: readonly string[]): Promise<ReloadResult>;
   /** The same at the start of a process, which serves nobody yet: what is gone is taken away, told and recorded. */
   start(by: RecordActor, traceId: string): Promise<StartResult>;
-  publish(flow: CompiledFlow, by: RecordActor, traceId: string): Promise<PublishedFlow>;
+  /** Null: other policies have come into force since it was checked, and it is to be checked against those. */
+  publish(flow: CompiledFlow, by: RecordActor, traceId: string): Promise<PublishedFlow | null>;
   /** Where the folder names values that it does not hold, as this process has read it last. */
   references(): readonly ReferencePlace[];
 }
@@ -87,51 +104,30 @@ interface Current {
 }
 
 export function makePolicies(deps: PoliciesDeps): Policies {
-  let cached: Current | null = null;
   let references: readonly ReferencePlace[] = [];
-  const current = async (): Promise<Current | null> => {
-    const seq = await policySetSeq(deps.pool);
-    if (seq === null || cached?.seq === seq) return cached;
-    const loaded = await currentPolicies(deps.pool);
-    if (loaded !== null) cached = { seq, policySet: loaded.policySet, catalog: loaded.catalog as Catalog };
-    return cached;
-  };
+  const current = makeCurrent(deps);
   const checker = makeChecker();
-  const catalog = async (): Promise<Catalog> => {
+  /** Of each flow that was checked: the policies that it was compiled against. */
+  const compiledAgainst = new WeakMap<CompiledFlow, number>();
+  const inForce = async (): Promise<Current> => {
     const found = await current();
     if (found === null) throw new Error('no policies are loaded');
-    return found.catalog;
+    return found;
   };
   return {
     policySet: async () => (await current())?.policySet ?? null,
-    catalog,
-    check: async (text, media, asker) => checker.flow(text, media, await catalog(), asker),
-    reload: async (by, traceId, confirm = []) => {
-      const before = (await currentPolicies(deps.pool))?.policySet ?? null;
-      const loaded = await checker.folder(deps.folder, knownQueues(before));
-      if (loaded.status !== 'loaded') return loaded;
-      const result = await deps.transaction(async (tx): Promise<ReloadResult> => {
-        await lockPolicies(tx);
-        const { held, removed } = await changes(tx, loaded);
-        if (removed.some((one) => one.confirm && !confirm.includes(one.name)))
-          return { status: 'unconfirmed', removed };
-        return store(deps, tx, loaded, { held, removed, by, traceId });
-      });
-      if (result.status === 'loaded') ({ references } = loaded);
-      return result;
+    catalog: async () => (await inForce()).catalog,
+    check: async (text, media, asker) => {
+      const { seq, catalog } = await inForce();
+      const found = await checker.flow(text, media, catalog, asker);
+      if (found.status === 'valid') compiledAgainst.set(found.flow, seq);
+      return found;
     },
-    start: async (by, traceId) => {
-      const before = (await currentPolicies(deps.pool))?.policySet ?? null;
-      const loaded = await loadFolder(deps.folder, { knownQueues: knownQueues(before) });
-      if (loaded.status === 'invalid') return loaded;
-      ({ references } = loaded);
-      return deps.transaction(async (tx) => {
-        await lockPolicies(tx);
-        return store(deps, tx, loaded, { ...(await changes(tx, loaded)), by, traceId });
-      });
-    },
+    ...makeLoading(deps, checker, (loaded) => ({ references } = loaded)),
     publish: (flow, by, traceId) =>
       deps.transaction(async (tx) => {
+        await lockPolicies(tx);
+        if (compiledAgainst.get(flow) !== (await policySetSeq(tx))) return null;
         const made = await publishIn(tx, flow, by.id, publishVersion);
         const fact = publishedFact(deps, made, { actor: by, permission: 'flow.publish' }, traceId);
         if (made.created) await deps.chain.appendIn(tx, [fact]);
@@ -139,6 +135,99 @@ export function makePolicies(deps: PoliciesDeps): Policies {
       }),
     references: () => references,
   };
+}
+
+/** What the store has, read again when another set has come into force. */
+function makeCurrent({ pool }: PoliciesDeps): () => Promise<Current | null> {
+  let cached: Current | null = null;
+  return async () => {
+    const seq = await policySetSeq(pool);
+    if (seq === null || cached?.seq === seq) return cached;
+    const loaded = await currentPolicies(pool);
+    if (loaded !== null) cached = { seq, policySet: loaded.policySet, catalog: loaded.catalog as Catalog };
+    return cached;
+  };
+}
+
+type Loaded = Extract<FolderLoad, { status: 'loaded' }>;
+
+/** `onLoaded`: of what has come into force. */
+function makeLoading(
+  deps: PoliciesDeps,
+  checker: Checker,
+  onLoaded: (loaded: Loaded) => void,
+): Pick<Policies, 'reload' | 'start'> {
+  /** Null: somebody has published a flow meanwhile, and it was not compiled with the others. */
+  const take = async (
+    load: (given: Given) => Promise<FolderLoad | Unchecked>,
+    putIn: (tx: Tx, loaded: Loaded, again: readonly Recompiled[]) => Promise<ReloadResult>,
+  ): Promise<ReloadResult | null> => {
+    const [before, rows] = [await currentPolicySet(deps.pool), await publishedFlows(deps.pool)];
+    const published = rows.map((one) => one.definition);
+    const loaded = await load({ knownQueues: knownQueues(before), published });
+    if (loaded.status !== 'loaded') return loaded;
+    const result = await deps.transaction(async (tx) => {
+      await lockPolicies(tx);
+      if (!sameVersions(rows, await publishedFlows(tx))) return null;
+      return putIn(tx, loaded, recompiled(rows, loaded));
+    });
+    if (result?.status === 'loaded') onLoaded(loaded);
+    return result;
+  };
+  return {
+    reload: async (by, traceId, confirm = []) => {
+      for (let turn = 0; turn < mostTurns; turn += 1) {
+        const result = await take(
+          (given) => checker.folder(deps.folder, given),
+          async (tx, loaded, again) => {
+            const { held, removed } = await changes(tx, loaded);
+            if (removed.some((one) => one.confirm && !confirm.includes(one.name)))
+              return { status: 'unconfirmed', removed };
+            return store(deps, tx, { loaded, again }, { held, removed, by, traceId });
+          },
+        );
+        if (result !== null) return result;
+      }
+      return { status: 'busy' };
+    },
+    start: async (by, traceId) => {
+      for (;;) {
+        const result = await take(
+          (given) => loadWith(deps.folder, given),
+          async (tx, loaded, again) =>
+            store(deps, tx, { loaded, again }, { ...(await changes(tx, loaded)), by, traceId }),
+        );
+        if (result?.status === 'loaded' || result?.status === 'invalid') return result;
+      }
+    },
+  };
+}
+
+/** A reload begins again so often where flows are published as it goes on. */
+const mostTurns = 5;
+
+interface Given {
+  readonly knownQueues: readonly string[];
+  /** Definitions of flows that were published by the API. */
+  readonly published: readonly string[];
+}
+
+function sameVersions(before: readonly FlowVersionRow[], now: readonly FlowVersionRow[]): boolean {
+  const text = (rows: readonly FlowVersionRow[]): string =>
+    JSON.stringify(rows.map(({ name, environment, version }) => [name, environment, version]));
+  return text(before) === text(now);
+}
+
+/** In an environment that is not declared nothing starts: what is published there is looked at when it comes back. */
+function recompiled(
+  rows: readonly FlowVersionRow[],
+  { published, policySet }: Loaded,
+): readonly Recompiled[] {
+  const declared = new Set(policySet.environments.map(({ name }) => name));
+  return rows.flatMap((row, index) => {
+    const check = published[index];
+    return check === undefined || !declared.has(row.environment) ? [] : [{ row, check }];
+  });
 }
 
 interface Changes {
@@ -150,7 +239,12 @@ interface Changes {
 async function changes(tx: Tx, { policySet: loaded, catalog, flows }: LoadedFolder): Promise<Changes> {
   const before = await currentPolicies(tx);
   const { formerQueues: _asRead, ...declared } = loaded;
-  const policySet = { ...declared, ...formerQueues(declared.queues, knownQueues(before?.policySet ?? null)) };
+  const last = before?.policySet ?? null;
+  const policySet = {
+    ...declared,
+    ...formerQueues(declared.queues, knownQueues(last)),
+    ...formerEnvironments(declared.environments, last),
+  };
   const names = flows.map((one) => one.name).sort();
   const held: Held = { policySet, catalog: { ...catalog, policySet }, flows: names };
   if (before === null) return { held, removed: [] };
@@ -163,7 +257,7 @@ async function changes(tx: Tx, { policySet: loaded, catalog, flows }: LoadedFold
 async function store(
   deps: PoliciesDeps,
   tx: Tx,
-  loaded: LoadedFolder,
+  { loaded, again }: { readonly loaded: LoadedFolder; readonly again: readonly Recompiled[] },
   { held, removed, by, traceId }: Changes & { readonly by: RecordActor; readonly traceId: string },
 ): Promise<StartResult> {
   // In one order everywhere, and the chain last: two that publish at once must not wait for each other.
@@ -174,118 +268,35 @@ async function store(
   const created = flows.filter((flow) => flow.created);
   const at = deps.now().toISOString();
   const names = byName.map((flow) => flow.name);
-  const withdrawn = await withdrawMissing(tx, names, { by: by.id, at });
+  const missing = await withdrawMissing(tx, names, { by: by.id, at });
+  const republished = await republish(tx, again, byName, { by: by.id, at });
+  const { made, withdrawn } = republished;
   const facts = [
     ...created.map((flow) => publishedFact(deps, flow, { actor: by, permission: 'policy.reload' }, traceId)),
-    ...withdrawn.map((name) => withdrawnFact({ name, time: at, actor: by, traceId, cause: 'folder' })),
+    ...missing.map((name) => withdrawnFact({ name, time: at, actor: by, traceId, cause: 'folder' })),
+    ...republishedFacts(deps, republished, by, traceId),
   ];
-  const isNew = changed || created.length > 0 || withdrawn.length > 0;
-  if (isNew) facts.push(reloadedFact(deps, { hash, created, removed }, by, traceId));
+  const isNew = changed || facts.length > 0;
+  if (isNew) facts.push(reloadedFact(deps, { hash, created: [...created, ...made], removed }, by, traceId));
   if (facts.length > 0) await deps.chain.appendIn(tx, facts);
-  return { status: 'loaded', changed: isNew, hash, flows, removed, warnings: loaded.warnings };
+  const { warnings } = loaded;
+  return { status: 'loaded', changed: isNew, hash, flows: [...flows, ...made], removed, withdrawn, warnings };
 }
 
-export function hashOf(text: string): string {
-  return `sha256:${createHash('sha256').update(text).digest('hex')}`;
-}
-
-async function publishIn(
-  tx: Tx,
-  flow: CompiledFlow,
-  publishedBy: string,
-  publish: typeof publishVersion,
-): Promise<PublishedFlow> {
-  const definition = canonical(flow.definition);
-  const plan = canonical(flow.plan);
-  const [hash, planHash] = [hashOf(definition), hashOf(plan)];
-  await putPlan(tx, planHash, plan);
-  const { name, environment, source, owner, description } = flow;
-  const warnings = flow.warnings as unknown as Json;
-  const made = await publish(tx, {
-    name,
-    hash,
-    planHash,
-    environment,
-    definition,
-    source,
-    owner,
-    description,
-    warnings,
-    publishedBy,
-  });
-  return { name, version: made.version, hash, environment, created: made.created };
-}
-
-function publishedFact(
+function republishedFacts(
   deps: PoliciesDeps,
-  { name, version, hash, environment }: PublishedFlow,
-  { actor, permission }: Required<Pick<ServiceFact, 'actor' | 'permission'>>,
-  traceId: string,
-): ServiceFact {
-  return {
-    key: `flow.published:${name}:${version}`,
-    type: 'flow.published',
-    time: deps.now().toISOString(),
-    actor,
-    permission,
-    flow: name,
-    environment,
-    traceId,
-    data: { name, version, hash },
-  };
-}
-
-/** `folder`: no file holds it any more, and nobody published it by the API. */
-export function withdrawnFact({
-  name,
-  time,
-  actor,
-  traceId,
-  cause,
-  refs = [],
-}: Pick<ServiceFact, 'time' | 'actor' | 'refs'> & {
-  readonly name: string;
-  readonly traceId: string;
-  readonly cause: 'asked' | 'folder';
-}): ServiceFact {
-  return {
-    key: `flow.withdrawn:${name}:${traceId}`,
-    type: 'flow.withdrawn',
-    time,
-    actor,
-    permission: cause === 'asked' ? 'flow.publish' : 'policy.reload',
-    flow: name,
-    traceId,
-    data: { name, cause },
-    refs,
-  };
-}
-
-function reloadedFact(
-  deps: PoliciesDeps,
-  {
-    hash,
-    created,
-    removed,
-  }: {
-    readonly hash: string;
-    readonly created: readonly PublishedFlow[];
-    readonly removed: readonly Removed[];
-  },
+  { made, withdrawn }: Republished,
   actor: RecordActor,
   traceId: string,
-): ServiceFact {
-  return {
-    key: `policy.reloaded:${traceId}`,
-    type: 'policy.reloaded',
-    time: deps.now().toISOString(),
-    actor,
-    permission: 'policy.reload',
-    traceId,
-    data: {
-      hash,
-      flows: created.map(({ name, version }) => `${name}@${version}`),
-      removed: removed.map(({ kind, name }) => `${kind} ${name}`),
-    },
-  };
+): ServiceFact[] {
+  const why = 'the policies compile it to another plan than when it was published';
+  const time = deps.now().toISOString();
+  return [
+    ...withdrawn.map(({ name, environment, reason }) =>
+      withdrawnFact({ name, environment, time, actor, traceId, cause: 'policies', why: reason }),
+    ),
+    ...made.map((flow) =>
+      publishedFact(deps, { ...flow, why }, { actor, permission: 'policy.reload' }, traceId),
+    ),
+  ];
 }

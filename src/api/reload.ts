@@ -3,7 +3,7 @@ import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
 import type { Json } from '../model/json.js';
 import type { Removed } from '../policy/index.js';
-import { actorOf, answer, jsonBody, route, type Call, type Reply } from './call.js';
+import { actorOf, answer, jsonBody, principalOf, route, type Call, type Reply } from './call.js';
 import { flowInvalid, tooMany } from './flows.js';
 import { problem, type Problem } from './problem.js';
 
@@ -18,7 +18,7 @@ export const reloadRoute = route({
   query: api.noQuery,
   body: jsonBody(api.reloadBody),
   answers: { 200: { description: 'what changed', schema: answers.reloaded } },
-  errors: ['POLICY_INVALID', 'CONFIRM_REQUIRED', 'RATE_LIMITED'],
+  errors: ['POLICY_INVALID', 'CONFIRM_REQUIRED', 'HUMANS_ONLY', 'RATE_LIMITED'],
   handle: (call, { body }) => reload(call, body.confirm ?? []),
 });
 
@@ -29,6 +29,12 @@ async function readyAll({ deps }: Call): Promise<void> {
 }
 
 async function reload(call: Call, confirm: readonly string[]): Promise<Reply> {
+  const { id, kind } = principalOf(call);
+  if (confirm.length > 0 && kind !== 'human')
+    return problem(
+      'HUMANS_ONLY',
+      `\`${id}\` (${kind}) confirms nothing: only a human takes away what holds authors and agents back; leave \`confirm\` out, or let a human reload`,
+    );
   const result = await call.deps.policies.reload(actorOf(call), call.requestId, confirm);
   if (result.status === 'busy') return tooMany();
   if (result.status === 'late')
@@ -41,8 +47,8 @@ async function reload(call: Call, confirm: readonly string[]): Promise<Reply> {
     ({ name, version, created }) =>
       ({ name, version, change: created ? 'published' : 'unchanged' }) satisfies Json,
   );
-  const { changed, hash, removed, warnings } = result;
-  return answer(200, { changed, policySet: hash, flows, removed, warnings });
+  const { changed, hash, removed, withdrawn, warnings } = result;
+  return answer(200, { changed, policySet: hash, flows, removed, withdrawn, warnings });
 }
 
 function unconfirmed(removed: readonly Removed[]): Problem {

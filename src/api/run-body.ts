@@ -121,9 +121,9 @@ async function readHeld(deps: ApiDeps, held: HeldValue | null): Promise<JsonObje
   return bytes === null ? {} : (JSON.parse(bytes.toString('utf8')) as JsonObject);
 }
 
-export async function floorsIn({ policies }: ApiDeps, environment: string): Promise<Floor[]> {
+export async function floorsIn({ policies }: ApiDeps, environment: string): Promise<Floor[] | null> {
   const policySet = await policies.policySet();
-  return policySet === null ? [] : floorsOf(policySet, environment);
+  return policySet === null ? null : floorsOf(policySet, environment);
 }
 
 /** The run as it stands after the call. */

@@ -6,7 +6,7 @@ import { stricterThanApproved } from './covers.js';
 import { actingPrincipal, actionFact, actorOf, derivedId, project, record, type Draft } from './draft.js';
 import { isEnding, isOver } from './ending.js';
 import { perform, remain } from './flow.js';
-import { boundRules, gatesFor } from './gates.js';
+import { boundRules, gatesFor, unknownFloors } from './gates.js';
 import { evaluateGuard, type GuardContext } from './guards.js';
 import { guardContext } from './links.js';
 import { allApproved, approversOf } from './quorum.js';
@@ -121,6 +121,8 @@ function changedSince(
   approval: ApprovalState,
   at: GuardContext,
 ): string | null {
+  const unknown = unknownFloors(transition, draft.kit);
+  if (unknown !== null) return unknown;
   const { bound } = approval.action;
   if (connectionsDigest(draft.kit, transition) !== bound.connections) return connectionChanged;
   const reads = changedReads(bound.reads, readsOf(draft.kit, transition, draft.run));

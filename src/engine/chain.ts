@@ -45,7 +45,7 @@ export function chainStep(draft: Draft, transitions: readonly Transition[]): voi
       { kind: 'chain' },
     );
   }
-  const rule = blockedBy(draft.plan, chosen);
+  const rule = blockedBy(draft.plan, chosen, draft.kit);
   if (rule !== null) return stickBlocked(draft, chosen, rule);
   run.chainDepth += 1;
   record(draft, 'chain.step', {

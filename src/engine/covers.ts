@@ -3,7 +3,7 @@ import type { Json } from '../model/json.js';
 import type { Gate } from './plan.js';
 import type { ApprovalState, Kit } from './state.js';
 import { decidersOf } from './deciders.js';
-import { floorsFor, ruleOf, ruleText, type Step } from './gates.js';
+import { floorsFor, ruleOf, ruleText, unknownFloors, type Step } from './gates.js';
 import { approvedByRule } from './quorum.js';
 
 // Gates of now beside those that something was approved under: does anybody ask for more?
@@ -39,6 +39,8 @@ export function missingUnderFloors(
   approval: Approved | undefined,
   kit: QueueKit & Pick<Kit, 'floors'>,
 ): string | null {
+  const unknown = unknownFloors(step, kit);
+  if (unknown !== null) return unknown;
   const floors = floorsFor(step, kit);
   if (floors.length === 0) return null;
   const names = floors.map((one) => `\`${ruleText(one)}\``).join(', ');

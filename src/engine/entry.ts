@@ -1,7 +1,7 @@
 import type { OnEnter } from './plan.js';
 import type { Problem } from './state.js';
 import type { Draft } from './draft.js';
-import { entryStep, gatesFor } from './gates.js';
+import { entryStep, environmentUnknown, gatesFor } from './gates.js';
 import { blockedBy, guardContext } from './links.js';
 import { contextProblem } from './written.js';
 
@@ -16,7 +16,8 @@ export function whyNotEntered(draft: Draft, name: string, onEnter: OnEnter): Pro
 /** What charter and gates say of it, as of a transition; nobody can be asked on the way into a state. */
 function refusal({ plan, run, kit }: Draft, name: string, onEnter: OnEnter): string | null {
   const step = entryStep(plan, onEnter);
-  const rule = blockedBy(plan, { ...step, name, tool: null });
+  const rule = blockedBy(plan, { ...step, name, tool: null }, kit);
+  if (rule === 'environment') return `\`${name}\` is blocked: ${environmentUnknown}`;
   if (rule !== null) return `the charter blocks what \`${name}\` does (${rule})`;
   const applying = gatesFor(step, guardContext(run, null, {}), kit);
   if (applying === null) return null;

@@ -5,7 +5,7 @@ import type { Transition } from './plan.js';
 import type { Action, Executing, Problem, RunState, StuckOn } from './state.js';
 import { actingPrincipal, actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
 import { evaluateGuard, possible } from './guards.js';
-import { blockedBy, findState, guardContext } from './links.js';
+import { blockedBy, blockText, findState, guardContext } from './links.js';
 import { boundRules, gatesFor } from './gates.js';
 import { bind, effectKey, makeAction, nextKey, nothingBound, timesDone } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
@@ -103,8 +103,8 @@ export function isOpen(status: string): boolean {
 /** Why no principal could take it, whatever the arguments; null: somebody could. */
 function whyNobody(draft: Draft, transition: Transition): string | null {
   if (transition.actor === 'deterministic') return 'only the runtime takes it';
-  const rule = blockedBy(draft.plan, transition);
-  if (rule !== null) return `the charter blocks it (${rule})`;
+  const rule = blockedBy(draft.plan, transition, draft.kit);
+  if (rule !== null) return blockText(rule);
   const at = guardContext(draft.run, null, {});
   const refusing = transition.guards.find((guard) => !possible(guard, at).pass);
   return refusing === undefined ? null : evaluateGuard(refusing, at).reason;

@@ -168,9 +168,24 @@ export function floorsFor(
   { executor, tier }: { readonly executor: Executor | null; readonly tier: Tier | null },
   { floors }: Pick<Kit, 'floors'>,
 ): Gate[] {
-  if (executor === null || executor.kind === 'human' || executor.kind === 'noop') return [];
-  return floors.flatMap((one) => (one.tiers.includes(tier ?? 'none') ? [one.gate] : []));
+  if (!isCall(executor)) return [];
+  return (floors ?? []).flatMap((one) => (one.tiers.includes(tier ?? 'none') ? [one.gate] : []));
 }
+
+function isCall(executor: Executor | null): boolean {
+  return executor !== null && executor.kind !== 'human' && executor.kind !== 'noop';
+}
+
+/** Why nothing may be called there: nobody knows what the environment asks for. Null: it is known, or nothing is called. */
+export function unknownFloors(
+  { executor }: Pick<Step, 'executor'>,
+  { floors }: Pick<Kit, 'floors'>,
+): string | null {
+  return floors === null && isCall(executor) ? environmentUnknown : null;
+}
+
+export const environmentUnknown =
+  'the policies declare its environment no more, and what that asks for is not known: declare it again in environments.yaml';
 
 function askedBy(gate: Gate, at: GuardContext): Asked | null {
   if (gate.on !== null && verdictOf(gate.on, at) === 'fail') return null;

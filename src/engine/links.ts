@@ -3,7 +3,7 @@ import type { Room } from './room.js';
 import type { Principal, PrincipalKind } from '../model/principal.js';
 import type { Actor, Gate, Plan, State, Transition } from './plan.js';
 import { closedStatuses, type Kit, type Link, type RunState } from './state.js';
-import { gatesOf, whenAsked } from './gates.js';
+import { environmentUnknown, gatesOf, unknownFloors, whenAsked } from './gates.js';
 import { evaluateGuard, readsArguments, type GuardContext } from './guards.js';
 import { callRoom, resolveTemplate } from './template.js';
 import { countConditions, makeWork, type Work } from './work.js';
@@ -36,7 +36,7 @@ function legal(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, '
   const work = makeWork();
   const shown =
     (state.linkFilter ?? plan.linkFilter) === 'byGuards'
-      ? offered.filter((one) => open(plan, one, run, principal, work))
+      ? offered.filter((one) => open(plan, one, run, principal, { work, kit }))
       : offered;
   // A prefill that has no room among the others is left out.
   const room = callRoom();
@@ -47,9 +47,15 @@ function legal(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, '
  * Would a submit of this transition pass actor, charter and guards? Guards that read arguments cannot promise it, nor what
  * takes more work than looking may take.
  */
-function open(plan: Plan, transition: Transition, run: RunState, principal: Principal, work: Work): boolean {
+function open(
+  plan: Plan,
+  transition: Transition,
+  run: RunState,
+  principal: Principal,
+  { work, kit }: { readonly work: Work; readonly kit: Pick<Kit, 'floors'> },
+): boolean {
   if (!actorAllows(transition.actor, principal.kind)) return false;
-  if (blockedBy(plan, transition) !== null) return false;
+  if (blockedBy(plan, transition, kit) !== null) return false;
   const at = guardContext(run, principal, {});
   return transition.guards.every((guard) => {
     if (readsArguments(guard) || work.chain.left < 0) return false;
@@ -99,12 +105,23 @@ export function actorAllows(actor: Actor, kind: PrincipalKind): boolean {
   }
 }
 
-export type BlockRule = 'denied' | 'undeclared' | 'unmapped';
+/** `environment`: what it asks for is not known; the others are the charter's. */
+export type BlockRule = 'denied' | 'undeclared' | 'unmapped' | 'environment';
 
 type Blockable = Pick<Transition, 'name' | 'tool' | 'tier' | 'executor'>;
 
+/** Nothing is called in an environment of which nothing is known; then the charter. */
+export function blockedBy(plan: Plan, transition: Blockable, kit: Pick<Kit, 'floors'>): BlockRule | null {
+  return unknownFloors(transition, kit) === null ? charterBlock(plan, transition) : 'environment';
+}
+
+/** What the rule says of what it blocks. */
+export function blockText(rule: BlockRule): string {
+  return rule === 'environment' ? environmentUnknown : `the charter blocks it (${rule})`;
+}
+
 /** Deny wins. Under a charter only a declared tool with a tier runs. */
-export function blockedBy(plan: Plan, transition: Blockable): BlockRule | null {
+function charterBlock(plan: Plan, transition: Blockable): BlockRule | null {
   if (plan.charter === null || transition.tool === null) return untooled(plan, transition);
   const rule = charterRule(plan, transition.tool);
   return rule ?? (transition.tier === null ? 'unmapped' : null);

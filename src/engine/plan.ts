@@ -70,6 +70,8 @@ export interface Transition {
   readonly tool: string | null;
   /** JSON Schema 2020-12; null means no arguments are accepted. */
   readonly inputSchema: JsonObject | null;
+  /** Its tool's, where the transition has one of its own: arguments fit both. Absent: `inputSchema` is all. */
+  readonly toolSchema?: JsonObject;
   readonly outputSchema: JsonObject | null;
   /** Values that the link offers for its arguments. */
   readonly prefill: readonly { readonly key: string; readonly value: Template }[];

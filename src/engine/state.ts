@@ -273,8 +273,8 @@ export interface Kit {
   queueRoles(queue: string): readonly string[] | null;
   /** The environment's default gate deadline, milliseconds. */
   readonly gateTimeoutMs: number;
-  /** What the environment asks for, whatever the author wrote. */
-  readonly floors: readonly Floor[];
+  /** What the environment asks for, whatever the author wrote. Null: nothing is known of it, and nothing is called there. */
+  readonly floors: readonly Floor[] | null;
   /** Who wrote the run's flow version, and who brought it into this environment; null: no person of ours. */
   readonly author: string | null;
   readonly promoter: string | null;

@@ -7,6 +7,7 @@ import { actorOf, readsOnRecord, record, refuse, type Draft } from './draft.js';
 import { evaluateGuard } from './guards.js';
 import { actorAllows, blockedBy, charterRule, findState, guardContext, type BlockRule } from './links.js';
 import { take } from './flow.js';
+import { environmentUnknown } from './gates.js';
 
 type Submit = Extract<Message['body'], { kind: 'submit' }>;
 type Said = Omit<Refusal, 'status'>;
@@ -85,14 +86,14 @@ interface Asker {
   readonly principal: Principal | null;
 }
 
-/** What charter and guards say now; null: nothing against it. */
+/** What environment, charter and guards say now; null: nothing against it. */
 export function policyRefusal(
   draft: Draft,
   asker: Asker,
   transition: Transition,
   args: JsonObject,
 ): Said | null {
-  const rule = blockedBy(draft.plan, transition);
+  const rule = blockedBy(draft.plan, transition, draft.kit);
   if (rule !== null) return blocked(transition.tool ?? transition.name, rule);
   return checkGuards(draft, asker, transition, args);
 }
@@ -134,6 +135,7 @@ export function blocked(tool: string, rule: BlockRule): Said {
     denied: 'the charter denies it',
     undeclared: 'the charter does not declare it',
     unmapped: 'it has no risk tier',
+    environment: environmentUnknown,
   }[rule];
   return { code: 'BLOCKED', rule, message: `\`${tool}\` is blocked: ${why}` };
 }
@@ -161,12 +163,24 @@ function checkInput(
     return { code: 'INPUT_INVALID', message: `\`${transition.name}\` takes no arguments`, errors };
   }
   const result = draft.kit.validate(transition.inputSchema, args);
-  if (result.status === 'valid') return { arguments: result.value };
-  const errors = result.errors.map(({ pointer, message }) => ({ pointer: `/arguments${pointer}`, message }));
+  if (result.status === 'invalid') return misfit(transition, 'its schema', result.errors);
+  // A transition narrows what its tool takes, and widens nothing.
+  const { toolSchema } = transition;
+  const ofTool = toolSchema === undefined ? result : draft.kit.validate(toolSchema, result.value);
+  return ofTool.status === 'invalid'
+    ? misfit(transition, `the schema of its tool \`${String(transition.tool)}\``, ofTool.errors)
+    : { arguments: result.value };
+}
+
+function misfit(
+  { name }: Transition,
+  schema: string,
+  errors: readonly { readonly pointer: string; readonly message: string }[],
+): Said {
   return {
     code: 'INPUT_INVALID',
-    message: `the arguments of \`${transition.name}\` do not fit its schema`,
-    errors,
+    message: `the arguments of \`${name}\` do not fit ${schema}`,
+    errors: errors.map(({ pointer, message }) => ({ pointer: `/arguments${pointer}`, message })),
   };
 }
 

@@ -160,7 +160,7 @@ function lookUpVariable(reference: string, source: ReferenceSource): Found {
     };
   }
   const value = Object.hasOwn(source.env, name) ? source.env[name] : undefined;
-  if (value === undefined || value === '') {
+  if (value === undefined || value.trim() === '') {
     return {
       missing: `reference \`${reference}\` has no value; set that environment variable for the service`,
     };
@@ -187,5 +187,9 @@ async function lookUpSecret(reference: string, source: ReferenceSource): Promise
     };
   }
   const value = bytes.toString('utf8').replace(/\r?\n$/, '');
+  if (value.trim() === '')
+    return {
+      missing: `reference \`${reference}\` has no value: its file in COUNTERSIGN_SECRETS holds nothing but space`,
+    };
   return { value };
 }

@@ -129,6 +129,7 @@ export const reloaded = named(
       z.strictObject({ name: text, version: count, change: z.enum(['published', 'unchanged']) }),
     ),
     removed: z.array(removed),
+    withdrawn: z.array(z.strictObject({ name: text, environment: text, reason: text })),
     warnings: z.array(flowProblem),
   }),
 );

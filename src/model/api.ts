@@ -116,9 +116,12 @@ export const firstSubmit = named(
   z.strictObject({ transition: name, arguments: jsonObject.optional(), trace: trace.optional() }),
 );
 
+/** As `removed` writes it: a floor's names everybody who decides there, and the body's own size bounds it. */
+const removedName = z.string().min(1).regex(printable, 'must not contain control characters');
+
 export const reloadBody = named(
   'Reload',
-  z.strictObject({ confirm: z.array(shortText).max(200).optional() }),
+  z.strictObject({ confirm: z.array(removedName).max(10_000).optional() }),
 );
 
 export const startBody = named(

@@ -5,7 +5,7 @@ export const errorTable = {
   FORBIDDEN: { status: 403, title: 'a permission is missing' },
   GUARD_REJECTED: { status: 403, title: 'a guard refused the transition' },
   ACTOR_MISMATCH: { status: 403, title: 'this kind of principal may not take the transition' },
-  BLOCKED: { status: 403, title: 'the charter blocks this action' },
+  BLOCKED: { status: 403, title: 'the policies block this action' },
   NOT_AN_APPROVER: { status: 403, title: 'this principal may not decide this approval' },
   HUMANS_ONLY: { status: 403, title: 'only a human may do this' },
   BATCH_IRREVERSIBLE: { status: 403, title: 'what cannot be undone is decided one by one' },

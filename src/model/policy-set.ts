@@ -7,6 +7,8 @@ export interface PolicySet {
   readonly baseDirectory: string;
   readonly connections: readonly ConnectionEntry[];
   readonly environments: readonly EnvironmentEntry[];
+  /** As they were declared last, of those that are not any more: what runs under way there are held to. Absent: none. */
+  readonly formerEnvironments?: readonly EnvironmentEntry[];
   readonly roles: readonly RoleEntry[];
   readonly queues: readonly { readonly name: string; readonly roles: readonly string[] }[];
   /** Names of queues that were declared once and are not any more: no labels, they open to nobody. Absent: none. */
@@ -116,6 +118,14 @@ export interface FloorTimeout {
 }
 
 export const defaultGateTimeoutMs = 72 * 3_600_000;
+
+/** As it is declared, else as it was last; null: nothing is known of it. */
+export function environmentOf(
+  { environments, formerEnvironments = [] }: Pick<PolicySet, 'environments' | 'formerEnvironments'>,
+  name: string,
+): EnvironmentEntry | null {
+  return [...environments, ...formerEnvironments].find((one) => one.name === name) ?? null;
+}
 
 /** The target for an environment: its own, else the one that serves all; null where there is none. */
 export function resolveConnection(

@@ -1,14 +1,15 @@
 import { Worker } from 'node:worker_threads';
 import type { FlowCheck } from './check-text.js';
 import type { Catalog } from './context.js';
-import type { FolderResult } from './folder.js';
+import type { FolderLoad } from './published.js';
 import type { Media } from './source.js';
 
 // Checks in threads of their own: a text of a megabyte takes seconds, and a process that serves has none.
 
 export interface Checker {
   flow(text: string, media: Media, catalog: Catalog, asker: Asker): Promise<FlowCheck | Unchecked>;
-  folder(root: string, knownQueues: readonly string[]): Promise<FolderResult | Unchecked>;
+  /** With it, flows that were published apart: their definitions. */
+  folder(root: string, given: FolderGiven): Promise<FolderLoad | Unchecked>;
 }
 
 /** Anybody may check, few may publish: those who check hold back nobody who publishes. */
@@ -23,7 +24,12 @@ export type Unchecked = { readonly status: 'late' } | { readonly status: 'busy' 
 export type Task =
   | { readonly kind: 'catalog'; readonly catalog: Catalog }
   | { readonly kind: 'flow'; readonly text: string; readonly media: Media }
-  | { readonly kind: 'folder'; readonly root: string; readonly knownQueues: readonly string[] };
+  | ({ readonly kind: 'folder'; readonly root: string } & FolderGiven);
+
+interface FolderGiven {
+  readonly knownQueues: readonly string[];
+  readonly published: readonly string[];
+}
 
 const deadlineMs = 10_000;
 const folderDeadlineMs = 60_000;
@@ -45,9 +51,10 @@ export function makeChecker({ withinMs = deadlineMs } = {}): Checker {
         lane.ask<FlowCheck>({ kind: 'flow', text, media }, withinMs, catalog),
       );
     },
-    folder: async (root, knownQueues) => {
-      const task = { kind: 'folder', root, knownQueues } as const;
-      const found = await folders.ask<FolderResult>(task, folderDeadlineMs);
+    folder: async (root, given) => {
+      const task = { kind: 'folder', root, ...given } as const;
+      const deadline = folderDeadlineMs + given.published.length * withinMs;
+      const found = await folders.ask<FolderLoad>(task, deadline);
       folders.end();
       return found;
     },

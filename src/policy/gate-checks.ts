@@ -9,7 +9,7 @@ type PathOf = (plan: Plan, path: Path, state: State, transition: Transition) => 
 
 export function checkGates(to: Compiling, plan: Plan, path: Path, pathOf: PathOf): void {
   const environment = plan.environment ?? 'dev';
-  const floors = floorsOf(to.catalog.policySet, environment);
+  const floors = floorsOf(to.catalog.policySet, environment) ?? [];
   for (const state of plan.states) {
     const { name, onEnter } = state;
     const [first] = onEnter === null ? [] : gatesOf(entryStep(plan, onEnter), { floors });

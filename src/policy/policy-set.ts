@@ -68,6 +68,16 @@ export function knownQueues(policySet: Pick<PolicySet, 'queues' | 'formerQueues'
   return [...(policySet?.queues ?? []).map(({ name }) => name), ...(policySet?.formerQueues ?? [])];
 }
 
+/** Once declared, and taken away since: runs under way there keep the floors that they began under. */
+export function formerEnvironments(
+  environments: PolicySet['environments'],
+  before: Pick<PolicySet, 'environments' | 'formerEnvironments'> | null,
+): Pick<PolicySet, 'formerEnvironments'> {
+  const known = [...(before?.environments ?? []), ...(before?.formerEnvironments ?? [])];
+  const former = known.filter(({ name }) => !environments.some((one) => one.name === name));
+  return former.length === 0 ? {} : { formerEnvironments: former };
+}
+
 function role(
   name: string,
   { permissions, hours }: { permissions?: string[] | undefined; hours?: HoursShape | undefined },

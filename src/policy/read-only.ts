@@ -19,6 +19,34 @@ function undecidedKind(executor: Executor | null): string | null {
   return executor?.kind === 'rest' && executor.method === 'POST' ? '`POST`' : null;
 }
 
+/** What frameworks take for the method of a call, whatever its request line says. */
+const overrides = new Set([
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+  '_method',
+  '$httpmethod',
+  'x-original-method',
+]);
+
+/** The header, of the call or of its connection, or the query that makes it another method; null: it has none. */
+function overrideOf({ catalog }: Compiling, executor: Executor | null): string | null {
+  if (executor?.kind !== 'rest') return null;
+  const entry = catalog.policySet.connections.find((one) => one.name === executor.connection);
+  const shared = (entry?.targets ?? []).flatMap(({ connection }) =>
+    connection.kind === 'rest' ? Object.keys(connection.headers) : [],
+  );
+  const own = [...executor.headers, ...executor.query].map(({ key }) => key);
+  return [...own, ...shared].find((name) => overrides.has(name.toLowerCase())) ?? inPath(executor);
+}
+
+/** A path may have a query of its own. */
+function inPath({ path }: Extract<Executor, { kind: 'rest' }>): string | null {
+  const written = path.parts.map((one) => (typeof one === 'string' ? one : 'x')).join('');
+  const [, query = ''] = written.split(/\?(.*)/s);
+  return [...new URLSearchParams(query).keys()].find((name) => overrides.has(name.toLowerCase())) ?? null;
+}
+
 /** A method that changes what it names is no read. What may be one needs its author's reason, for approvers to see. */
 export function checkReadOnly(
   to: Compiling,
@@ -38,6 +66,14 @@ export function checkReadOnly(
     );
   if (tier !== 'read_only') return;
   const at = [...path, 'tier'];
+  const overriding = executors.map((one) => overrideOf(to, one)).find((one) => one !== null);
+  if (overriding !== undefined)
+    return error(
+      to,
+      'READ_ONLY_WRITES',
+      at,
+      `\`${overriding}\` makes the call another method than the one that is looked at: write that as its \`method\`, and leave \`${overriding}\` out`,
+    );
   const changing = methods.find((one) => one === 'PUT' || one === 'PATCH' || one === 'DELETE');
   if (changing !== undefined)
     error(

@@ -2,7 +2,13 @@ import { canonical } from '../model/canonical.js';
 import type { Json } from '../model/json.js';
 import { decidersOf } from '../engine/index.js';
 import type { Plan } from '../engine/plan.js';
-import type { EnvironmentEntry, FloorEntry, FloorTimeout, PolicySet } from '../model/policy-set.js';
+import {
+  environmentOf,
+  type EnvironmentEntry,
+  type FloorEntry,
+  type FloorTimeout,
+  type PolicySet,
+} from '../model/policy-set.js';
 import { queuesIn } from '../schema/kit.js';
 import type { Catalog } from './context.js';
 
@@ -37,6 +43,11 @@ export function takenAway(before: Held, after: Held, named: readonly string[]): 
     })),
     ...was.environments.flatMap((old) => {
       const now = is.environments.find((one) => one.name === old.name);
+      return [...removedFloors(was, is, old, now), ...removedRules(old, now)];
+    }),
+    // Runs under way are held to them: whoever declares the environment again takes none of that away unseen.
+    ...(was.formerEnvironments ?? []).flatMap((old) => {
+      const now = environmentOf(is, old.name) ?? undefined;
       return [...removedFloors(was, is, old, now), ...removedRules(old, now)];
     }),
     ...plain('connection', names(was.connections), names(is.connections)),

@@ -49,7 +49,7 @@ export const tier = z.enum(['read_only', 'reversible', 'irreversible']);
 export const reason = z
   .string()
   .max(500)
-  .refine((one) => one.trim() !== '', { error: 'is empty: say why' });
+  .refine((one) => !isBlank(one), { error: 'holds nothing that can be read: say why' });
 
 export const values = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>;
 

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../model/json.js';
 import { defaultReliability, type Charter, type Gate, type Tier, type Transition } from '../engine/plan.js';
 import { gatesBefore, isGated } from '../engine/gates.js';
 import { charterGates, type CharterGates } from './charter.js';
@@ -32,6 +33,9 @@ function toolOf(to: Compiling, shape: TransitionShape, path: Path): CompiledTool
   return known ? (to.catalog.tools.find((one) => one.name === shape.tool) ?? null) : null;
 }
 
+/** What a tool takes that has no schema. */
+const noArguments: JsonObject = { type: 'object', additionalProperties: false };
+
 const ownGate = { source: 'transition', bareNames: true } as const;
 
 export function compileTransition(
@@ -52,8 +56,8 @@ export function compileTransition(
   const tier = tierOf(to, shape, tool, path);
   checkTier(to, { executor: executor?.kind ?? null, tier, charter, path });
   const gate = compileGate(to, shape.gate, [...path, 'gate'], { ...ownGate, name, tier });
-  const inputSchema =
-    checkSchema(to, shape.inputSchema, [...path, 'inputSchema']) ?? tool?.inputSchema ?? null;
+  const ownSchema = checkSchema(to, shape.inputSchema, [...path, 'inputSchema']);
+  const inputSchema = ownSchema ?? tool?.inputSchema ?? null;
   const chartered = isGated(charter, { tool: tool?.name ?? null, executor, tier });
   const fromCharter = chartered ? charterGates(to, gates, { name, tier, inputSchema }) : [];
   if (charter !== null && tool !== null) warnBlocked(to, charter, tool.name, path);
@@ -67,6 +71,7 @@ export function compileTransition(
     tier,
     tool: tool?.name ?? null,
     inputSchema,
+    ...(ownSchema === null || tool === null ? {} : { toolSchema: tool.inputSchema ?? noArguments }),
     outputSchema:
       checkSchema(to, shape.outputSchema, [...path, 'outputSchema'], 'output') ?? tool?.outputSchema ?? null,
     prefill: compileEntries(to, shape.prefill, [...path, 'prefill'], ['context', 'input']),

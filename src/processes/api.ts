@@ -220,6 +220,10 @@ async function boot(ground: Ground): Promise<void> {
       process.stdout.write(
         `${forOperators}the policies in \`${config.policies}\` take away what was there before: ${kind} ${name}\n`,
       );
+    for (const { name, environment, reason } of loaded.withdrawn)
+      process.stdout.write(
+        `${forOperators}flow ${name} starts no more in ${environment}, since these policies do not take it: ${reason}\n`,
+      );
     if (config.devKeys)
       await ensureDevKeys({ pool, transaction, chain, pepper: keys.pepper, home: config.home });
     const data = { process: 'api', policySet: loaded.hash, signingKey: signing.keyId };

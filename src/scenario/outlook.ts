@@ -128,7 +128,7 @@ function withArguments(play: Play, transition: Transition, principal: Principal)
   });
   if (!actorAllows(transition.actor, principal.kind))
     return no('ACTOR_MISMATCH', `it takes a principal of kind ${transition.actor}`);
-  const rule = blockedBy(play.plan, transition);
+  const rule = blockedBy(play.plan, transition, play.kit);
   if (rule !== null) return no('BLOCKED', `the charter blocks it: ${rule}`);
   const at = guardContext(play.run, principal, {});
   const open: number[] = [];

@@ -3,6 +3,7 @@ import { canonical } from '../model/canonical.js';
 import type { Json } from '../model/json.js';
 import {
   defaultGateTimeoutMs,
+  environmentOf,
   resolveConnection,
   type Connection,
   type FloorEntry,
@@ -37,7 +38,7 @@ export function makeKit(
   people: FlowPeople,
   { show, standsFor, rightsNow }: ServiceParts = onPaper,
 ): Kit {
-  const entry = policySet.environments.find((one) => one.name === environment);
+  const entry = environmentOf(policySet, environment);
   return {
     ...people,
     digest: (value) => sha256(canonical(value)),
@@ -98,10 +99,13 @@ export function queuesIn(
   };
 }
 
-/** What an environment asks for under effects, whatever their authors wrote. */
-export function floorsOf(policySet: PolicySet, environment: string): Floor[] {
-  const entry = policySet.environments.find((one) => one.name === environment);
-  return (entry?.floors ?? []).map((one) => floor(environment, one));
+/**
+ * What an environment asks for under effects, whatever their authors wrote; of one that is not declared any more, what it
+ * asked for last. Null: nothing is known of it.
+ */
+export function floorsOf(policySet: PolicySet, environment: string): Floor[] | null {
+  const entry = environmentOf(policySet, environment);
+  return entry === null ? null : (entry.floors ?? []).map((one) => floor(environment, one));
 }
 
 function floor(environment: string, { tiers, ...gate }: FloorEntry): Floor {

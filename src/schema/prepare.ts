@@ -16,6 +16,8 @@ export type Prepared =
 
 /** Compiling one takes ajv up to a millisecond. */
 const mostSubschemas = 300;
+/** Microseconds that compiling its patterns may take: what first uses a schema waits for it, and so does everybody else. */
+const mostPatternCost = 80_000;
 /** Names, allowed values and the like, all together. */
 const mostValues = 20_000;
 const deepest = 64;
@@ -33,6 +35,7 @@ interface Preparing {
   readonly anchors: Set<string>;
   readonly references: string[];
   readonly patterns: Map<string, Pattern>;
+  patternCost: number;
 }
 
 const one = ['not', 'if', 'then', 'else', 'items', 'contains', 'propertyNames'];
@@ -64,6 +67,7 @@ export function prepare(schema: JsonObject): Prepared {
     anchors: new Set(),
     references: [],
     patterns: new Map(),
+    patternCost: 0,
   };
   try {
     if (countValues(schema) > mostValues)
@@ -150,8 +154,9 @@ function checkKeywords(to: Preparing, schema: JsonObject, at: string): void {
     else if (key !== '$id') to.references.push(value);
   }
   const { pattern, patternProperties } = schema;
-  if (typeof pattern === 'string') addPattern(to, pattern);
-  if (isObject(patternProperties)) for (const key of Object.keys(patternProperties)) addPattern(to, key);
+  if (typeof pattern === 'string') addPattern(to, pattern, where);
+  if (isObject(patternProperties))
+    for (const key of Object.keys(patternProperties)) addPattern(to, key, where);
 }
 
 /** `nullable: true` is OpenAPI 3.0's way to say `type: [string, "null"]`. */
@@ -166,10 +171,15 @@ function checkNull(schema: JsonObject, where: string): void {
     );
 }
 
-function addPattern(to: Preparing, text: string): void {
+function addPattern(to: Preparing, text: string, where: string): void {
   if (to.patterns.has(text)) return;
   const compiled = compilePattern(text);
   if (compiled.status === 'invalid') throw new Unfit(compiled.message);
+  to.patternCost += compiled.cost;
+  if (to.patternCost > mostPatternCost)
+    throw new Unfit(
+      `its patterns, up to that of ${where}, take too long to compile: bound lengths with \`maxLength\` instead of counts, list words with \`enum\`, or write one pattern where several say the same`,
+    );
   to.patterns.set(text, compiled.pattern);
 }
 

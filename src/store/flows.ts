@@ -34,7 +34,7 @@ export interface FlowVersionRow extends NewFlowVersion {
   readonly publishedAt: string;
 }
 
-const columns = `name, version, hash, plan_hash as "planHash", environment, definition, source, owner, description, warnings,
+export const versionColumns = `name, version, hash, plan_hash as "planHash", environment, definition, source, owner, description, warnings,
   published_at as "publishedAt", published_by as "publishedBy"`;
 
 export interface Published {
@@ -117,7 +117,7 @@ async function endFolderWithdrawal(tx: Tx, name: string): Promise<boolean> {
 }
 
 /** `isBack`: nothing held it until now, and what starts again is a new version even where it says the same. */
-async function publishNewest(tx: Tx, flow: NewFlowVersion, isBack: boolean): Promise<Published> {
+export async function publishNewest(tx: Tx, flow: NewFlowVersion, isBack: boolean): Promise<Published> {
   const newest = await resolveVersion(tx, flow.name, { environment: flow.environment });
   if (!isBack && newest !== null && isSame(newest, flow)) return { version: newest.version, created: false };
   return insertVersion(tx, flow);
@@ -192,7 +192,7 @@ export async function getWithdrawal(q: Queryable, name: string): Promise<Withdra
 }
 
 /** Whoever publishes a name waits for whoever is publishing it. */
-async function lockFlow(tx: Tx, name: string): Promise<void> {
+export async function lockFlow(tx: Tx, name: string): Promise<void> {
   await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`flow:${name}`]);
 }
 
@@ -282,7 +282,7 @@ export async function getFlowVersion(
   version: number,
 ): Promise<FlowVersionRow | null> {
   const { rows } = await q.query<FlowVersionRow>(
-    `select ${columns} from flow_version where name = $1 and version = $2`,
+    `select ${versionColumns} from flow_version where name = $1 and version = $2`,
     [findable(name), version],
   );
   return rows[0] ?? null;
@@ -304,7 +304,7 @@ export async function resolveVersion(
   by: { readonly version?: number | undefined; readonly environment?: string | undefined },
 ): Promise<FlowVersionRow | null> {
   const { rows } = await q.query<FlowVersionRow>(
-    `select ${columns} from flow_version
+    `select ${versionColumns} from flow_version
       where name = $1 and ($2::integer is null or version = $2) and ($3::text is null or environment = $3) order by version desc limit 1`,
     [findable(name), by.version ?? null, findableOrNull(by.environment)],
   );

@@ -178,6 +178,48 @@ describe('POST /v1/policies/reload', () => {
     assert.equal((await restart()).status, 'loaded');
   });
 
+  it('takes a name away that is as long as it is, and as many as there are', async () => {
+    const roles = Array.from({ length: 8 }, (_, index) => `finance.controller.of.the.region.${index}`);
+    const declared = readFileSync(file('roles.yaml'), 'utf8');
+    writeFileSync(
+      file('roles.yaml'),
+      `roles: { finance.controller: , ${roles.map((one) => `${one}: `).join(', ')} }\n`,
+    );
+    const many = Array.from({ length: 250 }, (_, index) => `e${index}: `).join(', ');
+    writeFileSync(
+      file('environments.yaml'),
+      `environments: { dev: , ${many}, live: { gates: [{ roles: [${roles.join(', ')}] }] } }\n`,
+    );
+    assert.equal((await restart()).status, 'loaded');
+    writeFileSync(file('environments.yaml'), 'environments: { dev: , live: }\n');
+    const { body } = await reload();
+    const names = body.removed.map((one: { name: string }) => one.name) as string[];
+    assert.ok(names.length > 250 && names.some((one) => one.length > 250), String(names.length));
+    assert.equal((await reload({ confirm: names })).status, 200);
+    writeFileSync(file('roles.yaml'), declared);
+    writeFileSync(file('environments.yaml'), strict);
+    assert.equal((await restart()).status, 'loaded');
+  });
+
+  it('takes no confirmation from anything but a human, and reloads for it what takes nothing away', async () => {
+    for (const kind of ['agent', 'system']) {
+      const given = { id: `reloader-${kind}`, kind, roles: [], permissions: ['policy.reload'] };
+      const { key } = (await api.ask('admin', 'POST', '/v1/keys', given)).body;
+      const ask = (body: object) => api.ask(key, 'POST', '/v1/policies/reload', body);
+      writeFileSync(file('environments.yaml'), strict.replace(`, gates: [${floor}]`, ''));
+      assert.equal((await ask({})).body.code, 'CONFIRM_REQUIRED');
+      const refused = await ask({ confirm: ['live: irreversible by finance.controller'] });
+      assert.deepEqual([refused.status, refused.body.code], [403, 'HUMANS_ONLY'], refused.text);
+      assert.deepEqual(await floors(), [
+        ['dev', 0],
+        ['live', 1],
+      ]);
+      writeFileSync(file('environments.yaml'), strict);
+      assert.equal((await ask({})).status, 200);
+      assert.equal((await ask({ confirm: [] })).status, 200);
+    }
+  });
+
   it('without its file, the environments are the usual ones, and the others need their names', async () => {
     rmSync(file('environments.yaml'));
     const refused = await reload();

@@ -135,7 +135,7 @@ describe('an actor', () => {
 
 describe('a charter', () => {
   const rule = (fields: Fields, of: Charter | null = charter()) =>
-    blockedBy(plan([state('a')], { charter: of }), transition('t', 'a', fields));
+    blockedBy(plan([state('a')], { charter: of }), transition('t', 'a', fields), { floors: [] });
   it('permits a declared tool that has a tier, and nothing else', () => {
     assert.equal(rule({ tool: 'r', tier: 'read_only' }), null);
     assert.equal(rule({ tool: 'x', tier: 'irreversible' }), null);

@@ -101,6 +101,8 @@ test('a base address with credentials or another protocol is refused without sho
 test('a secret is a file of its folder, read when used; its name cannot leave the folder', async () => {
   const secretsDirectory = mkdtempSync(join(tmpdir(), 'secrets-'));
   writeFileSync(join(secretsDirectory, 'api-token'), 'from-the-file\n');
+  writeFileSync(join(secretsDirectory, 'newline'), '\n');
+  writeFileSync(join(secretsDirectory, 'blank'), ' \t\r\n');
   const using = (reference: string): Promise<ExecutorResult> => {
     const connection = {
       ...world.connections.rest,
@@ -108,13 +110,18 @@ test('a secret is a file of its folder, read when used; its name cannot leave th
     } as RunContext['connection'];
     return runCall(
       call,
-      contextWith(connection, { references: { env: { COUNTERSIGN_KEK: 'k' }, secretsDirectory } }),
+      contextWith(connection, {
+        references: { env: { COUNTERSIGN_KEK: 'k', BLANK: '  ' }, secretsDirectory },
+      }),
     );
   };
   assert.equal((await using('secret://api-token')).status, 'succeeded');
   assert.equal(world.seen.at(-1)?.headers.authorization, 'from-the-file');
   for (const reference of [
     'secret://gone',
+    'secret://newline',
+    'secret://blank',
+    'env://BLANK',
     'secret://../etc/passwd',
     'secret://',
     'env://GONE',

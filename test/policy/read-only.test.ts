@@ -103,6 +103,33 @@ for (const [place, files] of Object.entries(places))
         assert.deepEqual(codes(await load(Object.fromEntries(changes))), ['WRONG_VALUE']);
       });
 
+    it('takes no reason that nobody can read', async () => {
+      for (const blank of ['\\u2060', '\\u200b \\u00a0', '\\u3164'])
+        assert.deepEqual(codes(await load(files('POST', `readOnlyBecause: "${blank}",`))), ['WRONG_VALUE']);
+    });
+
+    it('refuses what makes a GET another method', async () => {
+      const ways = [
+        ['path: /x', 'path: /x, headers: { X-HTTP-Method-Override: DELETE }'],
+        ['path: /x', 'path: /x, headers: { x-http-method: $.context.m }'],
+        ['path: /x', 'path: /x, query: { _method: delete }'],
+        ['path: /x', 'path: "/x?a=1&_METHOD=delete"'],
+      ] as const;
+      for (const [plain, written] of ways) {
+        const changed = Object.entries(files('GET', '')).map(([path, text]) => [
+          path,
+          text.replaceAll(plain, written),
+        ]);
+        const found = codes(await load(Object.fromEntries(changed)));
+        assert.ok(found.includes('READ_ONLY_WRITES'), `${written}: ${found.join()}`);
+      }
+      const shared = {
+        'connections.yaml':
+          'connections: { erp: { kind: rest, baseUrl: https://erp.example, headers: { X-Method-Override: PUT } } }',
+      };
+      assert.ok(codes(await load({ ...files('GET', ''), ...shared })).includes('READ_ONLY_WRITES'));
+    });
+
     it('takes GET and HEAD, and no reason for them', async () => {
       for (const method of ['GET', 'HEAD']) {
         assert.deepEqual(codes(await load(files(method, ''))), []);

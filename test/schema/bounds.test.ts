@@ -24,7 +24,7 @@ function refusal(schema: JsonObject): string {
 }
 
 const tooMuch = /too much work/;
-const times = (count: number, make: (index: number) => Json): Json[] =>
+const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 
 describe('patterns', () => {
@@ -112,6 +112,44 @@ describe('patterns', () => {
     '\\ud83d': /surrogate/,
     '(': /no regular expression/,
   };
+  const many = (count: number, pattern: (index: number) => string): JsonObject => ({
+    type: 'object',
+    properties: Object.fromEntries(
+      times(count, (index) => ({ type: 'string', pattern: pattern(index) })).map((one, index) => [
+        `p${index}`,
+        one,
+      ]),
+    ),
+  });
+  const costly: Readonly<Record<string, (index: number) => string>> = {
+    'counted classes': (index) => `^[a-z]{1,480}[a-y]{0,480}k${index}$`,
+    'properties of Unicode': (index) => `${'[\\p{L}\\p{N}\\p{S}\\p{P}]'.repeat(60)}k${index}`,
+    'long lists of words': (index) => `^(?:${'abcdefgh|'.repeat(300)}${index})$`,
+  };
+  for (const [what, pattern] of Object.entries(costly))
+    it(`are refused where there are so many that whoever first uses them would wait: ${what}`, () => {
+      const message =
+        /up to that of `\/properties\/a\/properties\/p\d+`, take too long to compile: .*`maxLength`/;
+      assert.match(refusal(many(60, pattern)), message);
+      const byName = times(60, (index) => [pattern(index), {}] as const);
+      assert.match(
+        refusal({ type: 'object', patternProperties: Object.fromEntries(byName) }),
+        /take too long/,
+      );
+      const same = many(60, () => pattern(0));
+      assert.equal(check(same, {}), 'valid', 'one pattern is compiled once, wherever it stands');
+    });
+
+  it('are taken where there are many plain ones', () => {
+    assert.equal(
+      check(
+        many(200, (index) => `^[A-Z]{2}-[0-9]{1,12}-(?:open|closed|k${index})$`),
+        {},
+      ),
+      'valid',
+    );
+  });
+
   for (const [pattern, message] of Object.entries(refused))
     it(`say what to write instead of \`${pattern}\``, () => {
       assert.match(refusal({ type: 'string', pattern }), message);
