@@ -1,5 +1,4 @@
 import { hkdfSync } from 'node:crypto';
-import type { Server } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { newId } from '../model/ids.js';
@@ -12,7 +11,6 @@ import {
   makePolicies,
   makeServer,
   type ApiDeps,
-  type Feed,
 } from '../api/index.js';
 import { makePayloads, makeServiceChain, type ServiceChain } from '../audit/index.js';
 import {
@@ -45,6 +43,7 @@ import { purge } from '../store/idempotency.js';
 import { notificationChannel } from '../store/notifications.js';
 import { putSigningKey } from '../store/signing-keys.js';
 import { forOperators } from './child.js';
+import { listening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
@@ -54,7 +53,6 @@ import { makeLostWorkflows, type LostWorkflows } from './lost-workflows.js';
 
 // The composition root of an API process. Any number of them may run, and start at the same time.
 
-const graceMs = 8_000;
 const bootLock = 7_202_611_211;
 const purgeMs = 3_600_000;
 const runtime = { kind: 'runtime', id: 'countersign' } as const;
@@ -279,42 +277,6 @@ async function clientDeps(
     onLostWorkflow,
     onInternalError,
   };
-}
-
-function listening(server: Server, config: Config): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const port = config.port ?? defaultPort;
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') return reject(error);
-      log(
-        `port ${port} on ${config.host} is taken or not to be had: stop what uses it, or set PORT to another one`,
-      );
-      process.exit(1);
-    });
-    server.listen(port, config.host, () => {
-      server.removeAllListeners('error');
-      resolve();
-    });
-  });
-}
-
-/** What is under way is finished and answered; who only listens is let go. */
-function stopOnSignals(server: Server, feed: Feed, close: () => Promise<void>): void {
-  let stopping = false;
-  const stop = (): void => {
-    if (stopping) return;
-    stopping = true;
-    setTimeout(() => process.exit(1), graceMs).unref();
-    void (async () => {
-      const closed = new Promise((resolve) => server.close(resolve));
-      await feed.close();
-      server.closeIdleConnections();
-      await closed;
-      await close();
-      process.exit(0);
-    })();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
 }
 
 process.title = 'countersign api';

@@ -1,0 +1,44 @@
+import type { Server } from 'node:http';
+import type { Feed } from '../api/index.js';
+import { defaultPort, type Config } from './config.js';
+
+// How the API begins to listen, and how it ends.
+
+const graceMs = 8_000;
+
+/** Ends the process where the port is not to be had, and says so. */
+export function listening(server: Server, config: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const port = config.port ?? defaultPort;
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') return reject(error);
+      process.stderr.write(
+        `port ${port} on ${config.host} is taken or not to be had: stop what uses it, or set PORT to another one\n`,
+      );
+      process.exit(1);
+    });
+    server.listen(port, config.host, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+/** What is under way is finished and answered; who only listens is let go. */
+export function stopOnSignals(server: Server, feed: Feed, close: () => Promise<void>): void {
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) return;
+    stopping = true;
+    setTimeout(() => process.exit(1), graceMs).unref();
+    void (async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      await feed.close();
+      server.closeIdleConnections();
+      await closed;
+      await close();
+      process.exit(0);
+    })();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+}
