@@ -5,11 +5,12 @@ import type { ExecutorResult } from '../executors/types.js';
 import { appendRun } from '../audit/index.js';
 import { storeTime, withTransaction, type Tx } from '../db/index.js';
 import {
+  earlierEffect,
   endLease,
   finishAttempt,
-  isEffectPossible,
   listAttempts,
   type AttemptRow,
+  type EarlierEffect,
 } from '../store/actions.js';
 import { findStep, lockRun, type RunRow } from '../store/runs.js';
 import { isCalledOff, judgeFailure, nextAttempt, ruleOn, type NextAttempt } from './attempts.js';
@@ -160,7 +161,7 @@ async function denied(
 ): Promise<Settled> {
   const { attempt } = next;
   const refusal = { status: 'failed', errorClass: 'permanent', message } as const;
-  const judged = judgeFailure(refusal, await isInDoubt(tx, executing, next), 'final');
+  const judged = judgeFailure(refusal, await doneBefore(tx, executing, next), 'final');
   if (next.resumed)
     await finishAttempt(tx, { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time });
   const code = 'DIGEST_MISMATCH';
@@ -180,11 +181,11 @@ function outcomeOf(
     : { status: 'failed', errorClass, message, attempt };
 }
 
-/** May another attempt under the key of this one have had its effect, this one before it was resumed included? */
-async function isInDoubt(tx: Tx, executing: Executing, next: Begun['next']): Promise<boolean> {
-  if (next.resumed && hasEffect(executing, next.executor)) return true;
+/** What other attempts under the key of this one may have done, this one before it was resumed included. */
+async function doneBefore(tx: Tx, executing: Executing, next: Begun['next']): Promise<EarlierEffect> {
+  if (next.resumed && hasEffect(executing, next.executor)) return 'possible';
   const { id: action, idempotencyKey } = executing.action;
-  return isEffectPossible(tx, idempotencyKey, { action, attempt: next.attempt });
+  return earlierEffect(tx, idempotencyKey, { action, attempt: next.attempt });
 }
 
 type Ended =
@@ -261,8 +262,8 @@ async function endBadly(
 ): Promise<Ended> {
   const { attempt } = next;
   const finishedMs = Date.parse(finishedAt);
-  const inDoubt = await isInDoubt(tx, executing, next);
-  const { judged, then } = ruleOn(loaded.state, executing, attempts, result, inDoubt, finishedMs);
+  const before = await doneBefore(tx, executing, next);
+  const { judged, then } = ruleOn(loaded.state, executing, attempts, result, before, finishedMs);
   const { errorClass, message } = judged;
   const unknown = errorClass === 'unknown_outcome';
   const delayMs = then.kind === 'retry' ? then.delayMs : 0;
@@ -274,6 +275,7 @@ async function endBadly(
     errorClass,
     effectPossible:
       unknown || result.effectPossible === true || (next.resumed && hasEffect(executing, next.executor)),
+    effectInDoubt: result.effectInDoubt === true,
     nextAt: delayMs === 0 ? null : new Date(finishedMs + delayMs).toISOString(),
   });
   const type = unknown ? 'executor.unknown' : 'executor.failed';

@@ -50,6 +50,7 @@ const row = (
   outcome,
   errorClass: outcome === 'failed' ? 'transient' : null,
   effectPossible: false,
+  effectInDoubt: false,
   nextAt: null,
   ...more,
 });
@@ -176,8 +177,9 @@ describe('after a failure', () => {
     for (const errorClass of ['auth', 'permanent'] as const) {
       const refused = { status: 'failed', errorClass, message: 'said no' } as const;
       for (const then of ['retry', 'fallback', 'final'] as const) {
-        assert.equal(judgeFailure(refused, true, then).errorClass, 'unknown_outcome');
-        assert.equal(judgeFailure(refused, false, then).errorClass, errorClass);
+        for (const before of ['possible', 'in_doubt'] as const)
+          assert.equal(judgeFailure(refused, before, then).errorClass, 'unknown_outcome');
+        assert.equal(judgeFailure(refused, 'none', then).errorClass, errorClass);
       }
     }
   });
@@ -185,10 +187,11 @@ describe('after a failure', () => {
   it('is an unknown outcome, whatever its class, when nothing is tried after it', () => {
     for (const errorClass of ['timeout', 'connection', 'rate_limited', 'transient'] as const) {
       const last = { status: 'failed', errorClass, message: 'failed' } as const;
-      assert.equal(judgeFailure(last, true, 'final').errorClass, 'unknown_outcome');
-      assert.equal(judgeFailure(last, false, 'final').errorClass, errorClass);
+      assert.equal(judgeFailure(last, 'possible', 'final').errorClass, 'unknown_outcome');
+      for (const before of ['none', 'in_doubt'] as const)
+        assert.equal(judgeFailure(last, before, 'final').errorClass, errorClass);
       for (const then of ['retry', 'fallback'] as const)
-        assert.equal(judgeFailure(last, true, then).errorClass, errorClass);
+        assert.equal(judgeFailure(last, 'possible', then).errorClass, errorClass);
     }
   });
 });
@@ -200,7 +203,7 @@ describe('a failure after an attempt that nobody knows the outcome of', () => {
     const of = executing(rest({ idempotencyKey: true }), { maxAttempts: 3 });
     const { judged, then } = ruleOn(
       { ...goesOn, ...run },
-      ...([of, rows, { status: 'failed', errorClass, message: 'failed' }, true, 5] as const),
+      ...([of, rows, { status: 'failed', errorClass, message: 'failed' }, 'possible', 5] as const),
     );
     return [then.kind, judged.errorClass];
   };
@@ -236,6 +239,8 @@ describe('between two attempts', () => {
     assert.equal(abandonedOutcome([failed(1, 'transient')], null).status, 'failed');
     const timedOut = { ...failed(1, 'timeout'), effectPossible: true };
     assert.equal(abandonedOutcome([timedOut, failed(2, 'transient')], null).status, 'unknown');
+    const answered503 = { ...failed(1, 'transient'), effectInDoubt: true };
+    assert.equal(abandonedOutcome([answered503], null).status, 'unknown');
     assert.equal(abandonedOutcome([row(1, null)], null).status, 'unknown');
   });
 

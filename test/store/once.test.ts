@@ -4,8 +4,8 @@ import { newId } from '../../src/model/ids.js';
 import { listen, withTransaction } from '../../src/db/index.js';
 import {
   consumeGrant,
+  earlierEffect,
   finishAttempt,
-  isEffectPossible,
   listAttempts,
   putGrant,
   startAttempt,
@@ -153,7 +153,8 @@ describe('an execution', () => {
     assert.deepEqual(await listAttempts(database.pool, start.action), [
       {
         ...start,
-        ...{ finishedAt: null, outcome: null, errorClass: null, effectPossible: false, nextAt: null },
+        ...{ finishedAt: null, outcome: null, errorClass: null, effectPossible: false },
+        ...{ effectInDoubt: false, nextAt: null },
       },
     ]);
     await assert.rejects(
@@ -166,15 +167,20 @@ describe('an execution', () => {
       finishedAt: '2026-11-21T08:00:01.000Z',
       outcome: 'failed',
       errorClass: 'timeout',
-      effectPossible: true,
+      ...{ effectPossible: true, effectInDoubt: false },
       nextAt: '2026-11-21T08:00:05.000Z',
     } as const;
     await withTransaction(database.pool, (tx) => finishAttempt(tx, end));
     assert.deepEqual(await listAttempts(database.pool, start.action), [{ ...start, ...end }]);
     const other = { action: 'act_other', attempt: 1 };
-    assert.equal(await isEffectPossible(database.pool, 'key', other), true);
-    assert.equal(await isEffectPossible(database.pool, 'key', start), false);
-    assert.equal(await isEffectPossible(database.pool, 'another key', other), false);
+    assert.equal(await earlierEffect(database.pool, 'key', other), 'possible');
+    assert.equal(await earlierEffect(database.pool, 'key', start), 'none');
+    assert.equal(await earlierEffect(database.pool, 'another key', other), 'none');
+    const doubtful = { ...end, effectPossible: false, effectInDoubt: true } as const;
+    await withTransaction(database.pool, (tx) => finishAttempt(tx, doubtful));
+    assert.equal(await earlierEffect(database.pool, 'key', other), 'in_doubt');
+    await withTransaction(database.pool, (tx) => finishAttempt(tx, { ...end, effectPossible: false }));
+    assert.equal(await earlierEffect(database.pool, 'key', other), 'none');
   });
 });
 
