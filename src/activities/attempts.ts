@@ -171,7 +171,10 @@ export function abandonedOutcome(
     why === null
       ? `the run was cancelled or its time ran out before ${last === undefined ? 'it was begun' : 'the next attempt'}`
       : `attempt ${attempt} could not be begun: ${why}`;
-  if (!attempts.some((one) => one.effectPossible || one.effectInDoubt))
-    return { status: 'failed', errorClass: 'permanent', message, attempt };
+  if (!attempts.some((one) => one.effectPossible)) {
+    const doubt = 'its target failed at an earlier one, which does not say that nothing happened';
+    const told = attempts.some((one) => one.effectInDoubt) ? `${message}; ${doubt}` : message;
+    return { status: 'failed', errorClass: 'permanent', message: told, attempt };
+  }
   return { status: 'unknown', message: `${message}, and an earlier one may have had its effect`, attempt };
 }

@@ -240,7 +240,9 @@ describe('between two attempts', () => {
     const timedOut = { ...failed(1, 'timeout'), effectPossible: true };
     assert.equal(abandonedOutcome([timedOut, failed(2, 'transient')], null).status, 'unknown');
     const answered503 = { ...failed(1, 'transient'), effectInDoubt: true };
-    assert.equal(abandonedOutcome([answered503], null).status, 'unknown');
+    const { status, message } = abandonedOutcome([answered503], null);
+    assert.equal(status, 'failed', 'as 503 is where nothing follows it');
+    assert.match(message, /does not say that nothing happened/);
     assert.equal(abandonedOutcome([row(1, null)], null).status, 'unknown');
   });
 
