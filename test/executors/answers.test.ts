@@ -654,6 +654,16 @@ describe('a header', () => {
     const said = await overHttp({ body }, {}, { 'x-own': 'two\nlines' });
     assert.ok(said.status === 'failed');
     assert.equal(said.errorClass, 'permanent');
+    assert.match(said.message, /header `x-own`: .*line break/);
+    assert.equal(target.requests.length, 0);
+  });
+
+  test('that REST cannot carry is permanent too, and named without what it holds', async () => {
+    target.say(200);
+    const said = await runCall(restCall, contextWith(rest({ 'x-own': 'two\nlines' })));
+    assert.ok(said.status === 'failed' && said.errorClass === 'permanent', JSON.stringify(said));
+    assert.match(said.message, /header `x-own`: .*line break/);
+    assert.doesNotMatch(said.message, /lines/);
     assert.equal(target.requests.length, 0);
   });
 });
