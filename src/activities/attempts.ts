@@ -3,7 +3,7 @@ import type { Executor } from '../engine/plan.js';
 import type { Executing, Outcome, RunState } from '../engine/state.js';
 import type { ErrorClass } from '../model/errors.js';
 import type { ExecutorResult } from '../executors/types.js';
-import type { AttemptRow } from '../store/actions.js';
+import type { AttemptRow, EarlierEffect } from '../store/actions.js';
 
 // Which attempt comes next, read off what is durable: a lost worker is not a failed attempt.
 
@@ -110,20 +110,31 @@ function backoffMs({ reliability }: Executing, attempt: number): number {
 /**
  * What a failure means after earlier attempts under its key. A failure says nothing about an attempt before it whose
  * outcome nobody knows: after one, a definite refusal is an unknown outcome still, and so is whatever fails last. What is
- * tried again keeps its class.
+ * tried again keeps its class. After one that its target failed at (5xx), a definite refusal is an unknown outcome too; the
+ * same failure again is that failure.
  */
-export function judgeFailure(
-  result: Failed,
-  earlierEffectPossible: boolean,
-  then: AfterFailure['kind'],
-): Failed {
-  const isDefinite = then === 'final' || neverRetried.includes(result.errorClass);
-  if (!earlierEffectPossible || !isDefinite) return result;
+export function judgeFailure(result: Failed, before: EarlierEffect, then: AfterFailure['kind']): Failed {
+  const isRefusal = neverRetried.includes(result.errorClass);
+  const isUnknown =
+    before === 'possible' ? isRefusal || then === 'final' : before === 'in_doubt' && isRefusal;
+  if (!isUnknown) return result;
   return {
     ...result,
     errorClass: 'unknown_outcome',
     message: `${result.message}; an earlier attempt under the same key may have had its effect, check it before a retry`,
   };
+}
+
+const doubt = 'its target failed at an earlier attempt, which does not say that nothing happened';
+
+/**
+ * What it means that the next attempt is refused here, and not by its target: after an attempt that its target failed at
+ * (5xx), nothing more is known of that one than before, and the message says so.
+ */
+export function judgeDenial(message: string, before: EarlierEffect): Failed {
+  const denial = { status: 'failed', errorClass: 'permanent' } as const;
+  if (before === 'in_doubt') return { ...denial, message: `${message}; ${doubt}` };
+  return judgeFailure({ ...denial, message }, before, 'final');
 }
 
 /** A run that is to end asks for nothing again under the key, so that what came of its last call stays unknown. */
@@ -139,15 +150,15 @@ export function ruleOn(
   executing: Executing,
   attempts: readonly Tried[],
   result: Failed,
-  earlierEffectPossible: boolean,
+  before: EarlierEffect,
   nowMs: number,
 ): { readonly judged: Failed; readonly then: AfterFailure } {
   const leftMs = run.deadline === null ? null : run.deadline - nowMs;
   const isOver = run.cancelRequested !== null || run.timeoutDue || (leftMs !== null && leftMs <= 0);
   // A refusal in doubt is tried nowhere else, so it is judged before.
-  const refused = judgeFailure(result, earlierEffectPossible, 'retry');
+  const refused = judgeFailure(result, before, 'retry');
   const then: AfterFailure = isOver ? { kind: 'final' } : afterFailure(executing, attempts, refused, leftMs);
-  const judged = refused === result ? judgeFailure(result, earlierEffectPossible, then.kind) : refused;
+  const judged = refused === result ? judgeFailure(result, before, then.kind) : refused;
   return { judged: isOver && judged === result ? judgeLast(result) : judged, then };
 }
 
@@ -183,7 +194,9 @@ export function abandonedOutcome(
     why === null
       ? `the run was cancelled or its time ran out before ${last === undefined ? 'it was begun' : 'the next attempt'}`
       : `attempt ${attempt} could not be begun: ${why}`;
-  if (!attempts.some((one) => one.effectPossible))
-    return { status: 'failed', errorClass: 'permanent', message, attempt };
+  if (!attempts.some((one) => one.effectPossible)) {
+    const told = attempts.some((one) => one.effectInDoubt) ? `${message}; ${doubt}` : message;
+    return { status: 'failed', errorClass: 'permanent', message: told, attempt };
+  }
   return { status: 'unknown', message: `${message}, and an earlier one may have had its effect`, attempt };
 }

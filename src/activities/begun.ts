@@ -3,7 +3,7 @@ import { hasEffect } from '../engine/effects.js';
 import type { Executing, Outcome } from '../engine/state.js';
 import type { ExecutorResult } from '../executors/types.js';
 import type { Tx } from '../db/index.js';
-import { isEffectPossible, type Holder } from '../store/actions.js';
+import { earlierEffect, type EarlierEffect, type Holder } from '../store/actions.js';
 import type { RunRow } from '../store/runs.js';
 import type { NextAttempt } from './attempts.js';
 import type { Target } from './call.js';
@@ -50,11 +50,11 @@ export function outcomeOf(
       };
 }
 
-/** May another attempt under the key of this one have had its effect, this one before it was resumed included? */
-export async function isInDoubt(tx: Tx, executing: Executing, next: Begun['next']): Promise<boolean> {
-  if (next.resumed && hasEffect(executing, next.executor)) return true;
+/** What other attempts under the key of this one may have done, this one before it was resumed included. */
+export async function doneBefore(tx: Tx, executing: Executing, next: Begun['next']): Promise<EarlierEffect> {
+  if (next.resumed && hasEffect(executing, next.executor)) return 'possible';
   const { id: action, idempotencyKey } = executing.action;
-  return isEffectPossible(tx, idempotencyKey, { action, attempt: next.attempt });
+  return earlierEffect(tx, idempotencyKey, { action, attempt: next.attempt });
 }
 
 export function notExecuting(run: string, action: string): ApplicationFailure {

@@ -7,7 +7,7 @@ import { endLease, finishAttempt, listAttempts, type AttemptRow } from '../store
 import { findStep, lockRun } from '../store/runs.js';
 import { answerData, attemptFact, retryFact, scopeOf } from './attempt-facts.js';
 import { ruleOn, waitOf } from './attempts.js';
-import { isInDoubt, loadUnchanged, outcomeOf, type Begun, type Held, type Settled } from './begun.js';
+import { doneBefore, loadUnchanged, outcomeOf, type Begun, type Held, type Settled } from './begun.js';
 import type { ActivityDeps } from './deps.js';
 import type { StoredStep } from './persist.js';
 import { settle } from './settle.js';
@@ -88,8 +88,8 @@ async function endBadly(
 ): Promise<Ended> {
   const { attempt } = next;
   const finishedMs = Date.parse(finishedAt);
-  const inDoubt = await isInDoubt(tx, executing, next);
-  const { judged, then } = ruleOn(loaded.state, executing, attempts, result, inDoubt, finishedMs);
+  const before = await doneBefore(tx, executing, next);
+  const { judged, then } = ruleOn(loaded.state, executing, attempts, result, before, finishedMs);
   const { errorClass, message } = judged;
   const unknown = errorClass === 'unknown_outcome';
   const delayMs = then.kind === 'retry' ? then.delayMs : 0;
@@ -101,6 +101,7 @@ async function endBadly(
     errorClass,
     effectPossible:
       unknown || result.effectPossible === true || (next.resumed && hasEffect(executing, next.executor)),
+    effectInDoubt: result.effectInDoubt === true,
     nextAt: delayMs === 0 ? null : new Date(finishedMs + delayMs).toISOString(),
   } as const;
   await finishAttempt(tx, ended, holder);

@@ -6,7 +6,7 @@ import { appendRun } from '../audit/index.js';
 import { storeTime, withTransaction, type Tx } from '../db/index.js';
 import { finishAttempt, listAttempts, type Holder } from '../store/actions.js';
 import { findStep, lockRun } from '../store/runs.js';
-import { isCalledOff, judgeFailure, nextAttempt, waitOf, type NextAttempt } from './attempts.js';
+import { isCalledOff, judgeDenial, nextAttempt, waitOf, type NextAttempt } from './attempts.js';
 import { abandon, unknownEnd } from './abandoned.js';
 import { attemptFact, guardFact, scopeOf, startData } from './attempt-facts.js';
 import { perform, targetOf } from './call.js';
@@ -21,7 +21,7 @@ import { presentRights } from './rights.js';
 import { settle } from './settle.js';
 import { makeTurn, type Turn } from './turns.js';
 import {
-  isInDoubt,
+  doneBefore,
   loadUnchanged,
   notExecuting,
   outcomeOf,
@@ -179,8 +179,7 @@ async function denied(
   time: string,
 ): Promise<Settled> {
   const { attempt } = next;
-  const refusal = { status: 'failed', errorClass: 'permanent', message } as const;
-  const judged = judgeFailure(refusal, await isInDoubt(tx, executing, next), 'final');
+  const judged = judgeDenial(message, await doneBefore(tx, executing, next));
   const end = { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time };
   if (next.resumed) await finishAttempt(tx, end, null);
   const judgedOutcome = outcomeOf(judged, attempt);

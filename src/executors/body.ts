@@ -34,10 +34,13 @@ const unpackers: Readonly<Record<string, Unpack>> = {
   deflate: (bytes, options) => ((bytes[0] ?? 0) % 16 === 8 ? inflateBytes : inflateRawBytes)(bytes, options),
 };
 
+/** What servers write for a body that is packed in no way, charsets and the encodings of mail among it. */
+const noEncodings = /^(identity|none|null|utf-?8|us-ascii|ascii|iso-8859-1|7bit|8bit|binary|)$/i;
+
 /** In the order of undoing. */
 function encodingsOf(header: string | undefined): string[] {
   const names = (header ?? '').split(',').map((name) => name.trim());
-  return names.filter((name) => name !== '' && name.toLowerCase() !== 'identity').reverse();
+  return names.filter((name) => !noEncodings.test(name)).reverse();
 }
 
 /** Of a name that the target gave to something. */

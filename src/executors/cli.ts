@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
 import type { Connection } from '../model/policy-set.js';
+import { decodeBody } from './body.js';
 import { parseExactly } from './exact-json.js';
 import type { Told } from './mask.js';
 import { codeOf } from './network.js';
@@ -12,6 +13,7 @@ import {
   stoppedResult,
   unusableAnswer,
   type Deadline,
+  type Failure,
 } from './outcome.js';
 import { searchPath, workingPath } from './place.js';
 import { killGraceMs, signalGroup, startGroup } from './process-group.js';
@@ -65,8 +67,8 @@ type Ended =
       readonly kind: 'exited';
       readonly exitCode: number | null;
       readonly signal: string | null;
-      readonly stdout: string;
-      readonly stderr: string;
+      readonly stdout: Buffer;
+      readonly stderr: Buffer;
     };
 
 function runCommand(
@@ -142,7 +144,7 @@ function watch(child: ChildProcess, deadline: Deadline): Promise<Ended> {
   });
 }
 
-function collect(stream: NodeJS.ReadableStream | null, tooLarge: () => void): () => string {
+function collect(stream: NodeJS.ReadableStream | null, tooLarge: () => void): () => Buffer {
   const chunks: Buffer[] = [];
   let size = 0;
   stream?.on('data', (chunk: Buffer) => {
@@ -150,11 +152,10 @@ function collect(stream: NodeJS.ReadableStream | null, tooLarge: () => void): ()
     if (size > maxOutputBytes) tooLarge();
     else chunks.push(chunk);
   });
-  return () => Buffer.concat(chunks).toString('utf8');
+  return () => Buffer.concat(chunks);
 }
 
 function result(call: CliCall, ended: Ended, context: DriverContext): ExecutorResult {
-  const { told } = context;
   const who = `command of connection \`${call.connection}\``;
   switch (ended.kind) {
     case 'not_started':
@@ -163,33 +164,50 @@ function result(call: CliCall, ended: Ended, context: DriverContext): ExecutorRe
       return stoppedResult(context, ended.why, true, `the ${who}`);
     case 'too_large':
       return unusableAnswer(context, `the ${who} wrote over ${maxOutputBytes} bytes and was ended`);
-    case 'exited': {
-      const { exitCode, stdout, stderr } = ended;
-      const json = parseExactly(stdout);
-      if (json.status === 'too_large' && exitCode === 0)
-        return unusableAnswer(context, `the ${who} wrote JSON that cannot be read: ${json.why}`);
-      const { value, exact } = json.status === 'parsed' ? json : { value: null, exact: [] };
-      const output = { exitCode, stdout, stderr, json: value };
-      if (exitCode === 0)
-        return {
-          ...{ status: 'succeeded', output, response: output, evidence: ['cli_output'] },
-          ...(exact.length === 0 ? {} : { exact: exact.map((at) => `/json${at}`) }),
-        };
-      if (exitCode === null)
-        return failureAfterSending(
-          context,
-          'permanent',
-          `the ${who} was ended by ${ended.signal ?? 'a signal'}`,
-        );
-      return failure('permanent', `the ${who} exited with code ${exitCode}${lastWords(stderr, told)}`, {
-        response: {
-          ...output,
-          stdout: told.start(stdout, maxFailedText, ''),
-          stderr: told.end(stderr, maxFailedText, ''),
-        },
-      });
-    }
+    case 'exited':
+      return ended.exitCode === 0 ? success(ended, context, who) : exitFailure(ended, context, who);
   }
+}
+
+type Exited = Extract<Ended, { kind: 'exited' }>;
+
+/** What it printed is what mappings read: of bytes that are no text, two values could become one. */
+function success({ stdout, stderr }: Exited, context: DriverContext, who: string): ExecutorResult {
+  const read = decodeBody(stdout, undefined, true, context.told);
+  if (read.status === 'unreadable')
+    return unusableAnswer(context, `what the ${who} wrote to its standard output is not UTF-8`);
+  const json = parseExactly(read.text);
+  if (json.status === 'too_large')
+    return unusableAnswer(context, `the ${who} wrote JSON that cannot be read: ${json.why}`);
+  const { value, exact } = json.status === 'parsed' ? json : { value: null, exact: [] };
+  const output = { exitCode: 0, stdout: read.text, stderr: stderr.toString('utf8'), json: value };
+  return {
+    ...{ status: 'succeeded', output, response: output, evidence: ['cli_output'] },
+    ...(exact.length === 0 ? {} : { exact: exact.map((at) => `/json${at}`) }),
+  };
+}
+
+/** `timeout` exits with 124 where it ended its command, and a shell with 128 and its number where a signal did. */
+function wasEnded(exitCode: number): boolean {
+  return exitCode === 124 || (exitCode > 128 && exitCode < 160);
+}
+
+function exitFailure({ exitCode, signal, ...ended }: Exited, context: DriverContext, who: string): Failure {
+  if (exitCode === null)
+    return failureAfterSending(context, 'permanent', `the ${who} was ended by ${signal ?? 'a signal'}`);
+  const { told } = context;
+  const [stdout, stderr] = [ended.stdout.toString('utf8'), ended.stderr.toString('utf8')];
+  const json = parseExactly(stdout);
+  const message = `the ${who} exited with code ${exitCode}${lastWords(stderr, told)}`;
+  const response = {
+    exitCode,
+    stdout: told.start(stdout, maxFailedText, ''),
+    stderr: told.end(stderr, maxFailedText, ''),
+    json: json.status === 'parsed' ? json.value : null,
+  };
+  if (!wasEnded(exitCode)) return failure('permanent', message, { response });
+  const means = 'which says that what it had started was ended before its own end';
+  return failureAfterSending(context, 'permanent', `${message}; ${means}`, { response });
 }
 
 /** The end of a command's standard error: that is where it says why. */

@@ -3,7 +3,7 @@ import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/typ
 import { z } from 'zod';
 import type { ErrorClass } from '../model/errors.js';
 import type { JsonObject } from '../model/json.js';
-import { isServersWord, takesArgument } from './mcp-message.js';
+import { isNoAnswer, isServersWord, takesArgument } from './mcp-message.js';
 
 // Where the idempotency key of a call stands. It goes beside the arguments of a tool whose schema is closed: among them,
 // the tool would refuse the call.
@@ -53,8 +53,7 @@ function unplaced(error: unknown): Placed {
   const why = 'to `tools/list`, which says where the idempotency key goes, its server answered';
   if (isServersWord(error))
     return { status: 'unplaced', errorClass: 'transient', why: `${why} an error`, words: error.message };
-  if (error instanceof z.core.$ZodError)
-    return { status: 'unplaced', errorClass: 'permanent', why: `${why} no list` };
+  if (isNoAnswer(error)) return { status: 'unplaced', errorClass: 'permanent', why: `${why} no list` };
   throw error;
 }
 
@@ -84,12 +83,13 @@ async function listTools(
     const params = cursor === undefined ? {} : { cursor };
     const listed = await client.request({ method: 'tools/list', params }, toolList, options);
     for (const one of listed.tools) tools.set(one.name, takesArgument(one as JsonObject, keyName));
-    cursor = listed.nextCursor;
+    // Servers write null or nothing for the end.
+    cursor = listed.nextCursor || undefined;
     if (cursor === undefined || tools.has(tool)) return;
   }
 }
 
 const toolList = z.looseObject({
   tools: z.array(z.looseObject({ name: z.string() })),
-  nextCursor: z.string().optional(),
+  nextCursor: z.string().nullish(),
 });

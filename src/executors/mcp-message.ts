@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { JSONRPCMessageSchema, McpError } from '@modelcontextprotocol/sdk/types.js';
+import { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import type { Told } from './mask.js';
 import { maxBatch } from './mcp-limits.js';
@@ -10,18 +11,22 @@ import { isMarked, markedJson, parseExactly, unmark, type ExactJson, type TooLar
 /** Nobody outside knows it, so no server can say it. */
 const ours = randomUUID();
 const notAResult = `not-a-result:${ours}`;
+const notReadable = `not-readable:${ours}`;
 /** In the data of an error that a server answered: the SDK's own have the same codes. */
 const saidByServer = `said-by-server:${ours}`;
 
 export type ReadableMessage =
   { readonly status: 'readable'; readonly text: string } | { readonly status: 'no_message' } | TooLarge;
 
-/** A message's text for the SDK's own parser, which drops an answer that it does not know: nobody would hear of it. */
-export function readableMessage(text: string): ReadableMessage {
+/**
+ * A message's text for the SDK's own parser, which drops an answer that it does not know: nobody would hear of it. `asked`: the
+ * id of the one request that it can be the answer to. `isExact` false: its bytes were not UTF-8, so it is not what was written.
+ */
+export function readableMessage(text: string, asked: Json = null, isExact = true): ReadableMessage {
   const marked = markedJson(text);
   if (marked.status === 'malformed') return { status: 'no_message' };
   if (marked.status === 'too_large') return marked;
-  const readable = readableAnswer(marked.value);
+  const readable = readableAnswer(marked.value, asked, isExact);
   return { status: 'readable', text: readable === marked.value ? marked.text : JSON.stringify(readable) };
 }
 
@@ -30,20 +35,20 @@ export type ReadableBody =
   | { readonly status: 'unreadable'; readonly why: string };
 
 /** The same for the whole body of an HTTP answer, which may be several messages: the SDK takes them all at once. */
-export function readableBody(text: string): ReadableBody {
+export function readableBody(text: string, asked: Json = null): ReadableBody {
   const marked = markedJson(text);
   if (marked.status === 'malformed') return { status: 'unreadable', why: 'is not JSON' };
   if (marked.status === 'too_large') return { status: 'unreadable', why: `cannot be read: ${marked.why}` };
   const { value } = marked;
   const messages = Array.isArray(value) ? (value as readonly Json[]) : [value];
   if (messages.length > maxBatch) return { status: 'unreadable', why: `has over ${maxBatch} messages` };
-  const readable = messages.map(readableAnswer);
+  const readable = messages.map((one) => readableAnswer(one, asked, true));
   if (readable.every((one, index) => one === messages[index]))
     return { status: 'readable', text: marked.text };
   return { status: 'readable', text: JSON.stringify(Array.isArray(value) ? readable : readable[0]) };
 }
 
-function readableAnswer(message: Json): Json {
+function readableAnswer(message: Json, asked: Json, isExact: boolean): Json {
   if (!isObject(message)) return message;
   const { jsonrpc = null, id = null, method, result, error } = message;
   if (result === undefined && (error === undefined || method !== undefined)) return message;
@@ -52,19 +57,47 @@ function readableAnswer(message: Json): Json {
   // Servers of JSON-RPC 1.0 write both, and null for the one that they do not mean.
   const isError = error !== undefined && (error !== null || (result ?? null) === null);
   if (isError && (result ?? null) !== null) return broken('it has both a `result` and an `error`');
-  if (isError) return readableError(message, error) ?? broken('it is an error without a code or a message');
+  if (isError)
+    return readableError(message, error, asked) ?? broken('it is an error without a code or a message');
   if (!isObject(result)) return broken('its result is no object');
-  const answer = { jsonrpc, id, result };
+  if (!isExact) return { jsonrpc: '2.0', id, result: { [notReadable]: 'it is not UTF-8' } };
+  const answer = { jsonrpc, id, result: readableResult(result) };
   if (jsonrpc !== '2.0') return broken('its `jsonrpc` is not `2.0`');
   if (!JSONRPCMessageSchema.safeParse(answer).success) return broken('its result has a malformed `_meta`');
   // The SDK takes no answer with more than these.
-  return Object.keys(message).length === Object.keys(answer).length ? message : answer;
+  return answer.result === result && Object.keys(message).length === Object.keys(answer).length
+    ? message
+    : answer;
 }
 
-function readableError({ id = null }: JsonObject, error: Json): Json | null {
+/** Many servers write null for what they leave out. */
+function readableResult(result: JsonObject): JsonObject {
+  const isOpening =
+    Object.hasOwn(result, 'protocolVersion') &&
+    !['content', 'structuredContent'].some((one) => Object.hasOwn(result, one));
+  if (!isOpening) return Object.values(result).includes(null) ? withoutNulls(result, 1) : result;
+  const { capabilities = {}, serverInfo = {}, ...others } = withoutNulls(result, maxOpeningDepth);
+  // Nothing is read of who the server says that it is.
+  const named = isObject(serverInfo) ? { name: '', version: '', ...serverInfo } : serverInfo;
+  return { ...others, capabilities, serverInfo: named };
+}
+
+/** Deeper than anything stands in an answer to `initialize` that is read. */
+const maxOpeningDepth = 5;
+
+function withoutNulls(object: JsonObject, depth: number): JsonObject {
+  const kept = Object.entries(object).flatMap(([name, value]): [string, Json][] => {
+    if (value === null) return [];
+    return [[name, depth > 1 && isObject(value) ? withoutNulls(value, depth - 1) : value]];
+  });
+  return Object.fromEntries(kept);
+}
+
+/** An error without an id is the answer to what was asked: the server could not even read whose it was. */
+function readableError({ id = null }: JsonObject, error: Json, asked: Json): Json | null {
   const { code = null, message = null } = isObject(error) ? error : {};
   if (!Number.isSafeInteger(code) || typeof message !== 'string' || isMarked(message)) return null;
-  return { jsonrpc: '2.0', id, error: { code, message, data: saidByServer } };
+  return { jsonrpc: '2.0', id: id ?? asked, error: { code, message, data: saidByServer } };
 }
 
 /** The server answered, and said no. An error of the SDK itself is none: a lost connection, a time that ran out. */
@@ -72,11 +105,27 @@ export function isServersWord(error: unknown): error is McpError {
   return error instanceof McpError && error.data === saidByServer;
 }
 
+/** The server answered, and not with what was asked for: no message of the protocol, or a result that is none of its kind. */
+export function isNoAnswer(error: unknown): boolean {
+  return error instanceof z.core.$ZodError;
+}
+
+/** Why a server that answered `initialize` cannot be called; null: it did not answer. */
+export function whyNotOpened(error: unknown, told: Told): string | null {
+  if (isNoAnswer(error)) return 'what its server answered to `initialize` is none of what it may answer';
+  const version = /protocol version is not supported: (.*)$/s.exec(
+    error instanceof Error ? error.message : '',
+  );
+  if (version === null) return null;
+  return `its server speaks version \`${told.start(version[1] ?? '', 40)}\` of MCP, which is not spoken here`;
+}
+
 /**
  * The text of a stream of events, which comes in any pieces, as what each of its lines ends: an event or nothing. One that does not
- * end is none. A message may be spread over several `data:` lines, between two of its tokens, and only all of them are JSON. An event that is too large is only said to be.
+ * end is none. A message may be spread over several `data:` lines, between two of its tokens, and only all of them are JSON.
+ * An event that is too large is only said to be.
  */
-export function readableEvents(): (text: string) => Generator<string | TooLarge> {
+export function readableEvents(asked: Json = null): (text: string) => Generator<string | TooLarge> {
   let event: string[] = [];
   let held: string[] = [];
   let endedInReturn = false;
@@ -86,7 +135,7 @@ export function readableEvents(): (text: string) => Generator<string | TooLarge>
     if (line === '' && event.length === 0) return '';
     event.push(line);
     if (line !== '') return '';
-    const lines = readableEvent(event);
+    const lines = readableEvent(event, asked);
     event = [];
     return 'status' in lines ? lines : lines.map((one) => `${one}\n`).join('');
   };
@@ -103,10 +152,10 @@ export function readableEvents(): (text: string) => Generator<string | TooLarge>
 
 const dataLine = /^data(?::|$)/;
 
-function readableEvent(lines: readonly string[]): readonly string[] | TooLarge {
+function readableEvent(lines: readonly string[], asked: Json): readonly string[] | TooLarge {
   const data = lines.flatMap((line) => (line.startsWith('data:') ? [line.slice('data:'.length)] : []));
   const text = data.join('\n');
-  const readable = text.trim() === '' ? null : readableMessage(text);
+  const readable = text.trim() === '' ? null : readableMessage(text, asked);
   if (readable?.status === 'too_large') return readable;
   if (readable?.status !== 'readable') return lines;
   const others = lines.filter((line) => line !== '' && !dataLine.test(line));
@@ -123,6 +172,7 @@ export type ToolResult =
       readonly text: string;
     }
   | { readonly status: 'malformed'; readonly why: string }
+  | { readonly status: 'unreadable'; readonly why: string }
   | TooLarge;
 
 const blockKinds: Readonly<Record<string, readonly (readonly [string, 'string' | 'object'])[]>> = {
@@ -147,6 +197,8 @@ export function readToolResult(result: JsonObject, told: Told): ToolResult {
   const malformed = (why: string): ToolResult => ({ status: 'malformed', why });
   const why = result[notAResult];
   if (typeof why === 'string') return malformed(why);
+  const unread = result[notReadable];
+  if (typeof unread === 'string') return { status: 'unreadable', why: unread };
   const { content = [], structuredContent, isError = false } = result;
   if (typeof isError !== 'boolean') return malformed('`isError` is neither true nor false');
   if (!Array.isArray(content)) return malformed('`content` is no array');
@@ -162,7 +214,9 @@ export function readToolResult(result: JsonObject, told: Told): ToolResult {
   const output = outputOf(blocks, structuredContent);
   if (output.status === 'malformed') return malformed(output.why);
   if (output.status === 'too_large') return output;
-  return { status: 'read', output: output.value, exact: output.exact, isError, text: textOf(blocks) };
+  const words = textOf(blocks);
+  const text = words === '' && structuredContent !== undefined ? JSON.stringify(output.value) : words;
+  return { status: 'read', output: output.value, exact: output.exact, isError, text };
 }
 
 function blockProblem(block: Json, index: number, told: Told): string | null {

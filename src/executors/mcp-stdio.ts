@@ -3,6 +3,7 @@ import type { Connection } from '../model/policy-set.js';
 import { lastWords, workingDirectory } from './cli.js';
 import type { Told } from './mask.js';
 import { clientInfo, maxMessageBytes } from './mcp-limits.js';
+import { whyNotOpened } from './mcp-message.js';
 import { makeStdioTransport } from './mcp-transport.js';
 import { codeOf } from './network.js';
 import { failure, type Failure } from './outcome.js';
@@ -120,6 +121,9 @@ async function connect(
         `the MCP server of connection \`${name}\` could not be started (${code}); check \`command\``,
       );
     }
+    const why = whyNotOpened(error, told);
+    if (why !== null)
+      return failure('permanent', `the MCP server of connection \`${name}\`: ${why}; nothing was sent`);
     return failure(
       'connection',
       `the MCP server of connection \`${name}\` did not start to answer${problem(told)}; nothing was sent`,

@@ -1,10 +1,17 @@
+import { isUtf8 } from 'node:buffer';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
+import {
+  CancelledNotificationSchema,
+  isJSONRPCRequest,
+  JSONRPCMessageSchema,
+  type JSONRPCMessage,
+  type RequestId,
+} from '@modelcontextprotocol/sdk/types.js';
 import { makeTurns } from '../model/give-way.js';
 import { maxMessages, maxSessionBytes } from './mcp-limits.js';
 import { readableMessage } from './mcp-message.js';
@@ -38,6 +45,7 @@ interface Written {
 export function makeStdioTransport(params: StdioParameters): StdioServer {
   let written: Written = { bytes: 0, messages: 0 };
   let child: ChildProcess | null = null;
+  const asked = new Set<RequestId>();
   const close = async (): Promise<void> => {
     const closing = child;
     child = null;
@@ -63,7 +71,14 @@ export function makeStdioTransport(params: StdioParameters): StdioServer {
       stdin.on('error', (error) => transport.onerror?.(error));
       stderr.on('data', params.onStderr);
       const isOpen = (): boolean => child === started;
-      void readAll(stdout, params.maxMessageBytes, transport, isOpen, () => written).then((why) => {
+      void readAll(
+        stdout,
+        params.maxMessageBytes,
+        delivering(transport, asked),
+        isOpen,
+        () => written,
+        transport,
+      ).then((why) => {
         if (why === null) return;
         params.onTooMuch(why);
         void close();
@@ -74,6 +89,7 @@ export function makeStdioTransport(params: StdioParameters): StdioServer {
     },
     send: async (message) => {
       if (child?.stdin?.writable !== true) throw new Error('the server has ended');
+      noteAsked(asked, message);
       if (!child.stdin.write(serializeMessage(message))) await drained(child);
     },
     close,
@@ -88,9 +104,10 @@ export function makeStdioTransport(params: StdioParameters): StdioServer {
 async function readAll(
   stdout: Readable,
   limit: number,
-  transport: Transport,
+  deliver: Deliver,
   isOpen: () => boolean,
   written: () => Written,
+  transport: Pick<Transport, 'onerror'>,
 ): Promise<string | null> {
   const turn = makeTurns();
   let held: Buffer[] = [];
@@ -102,14 +119,15 @@ async function readAll(
       if (written().bytes > maxSessionBytes) return `it wrote over ${maxSessionBytes} bytes for one call`;
       for (let at = chunk.indexOf(10); isOpen() && at !== -1; at = chunk.indexOf(10, from)) {
         if (size + at - from > limit) return `a message is over ${limit} bytes`;
-        const line = Buffer.concat([...held, chunk.subarray(from, at)]).toString('utf8');
+        const bytes = Buffer.concat([...held, chunk.subarray(from, at)]);
+        const line = bytes.toString('utf8');
         [from, held, size] = [at + 1, [], 0];
         while (chunk[from] === 10) from += 1;
         await turn();
         if (line.trim() === '') continue;
         written().messages += 1;
         if (written().messages > maxMessages) return `it wrote over ${maxMessages} messages for one call`;
-        const why = deliver(transport, line);
+        const why = deliver(line, isUtf8(bytes));
         if (why !== null) return why;
       }
       held.push(chunk.subarray(from));
@@ -125,14 +143,32 @@ async function readAll(
 }
 
 /** Says why the session cannot go on; null: it can. */
-function deliver(transport: Transport, line: string): string | null {
-  const read = readableMessage(line);
-  if (read.status === 'too_large') return `a message cannot be read: ${read.why}`;
-  const message = read.status === 'readable' ? JSONRPCMessageSchema.safeParse(JSON.parse(read.text)) : null;
-  // Many servers write a line of their log to the standard output.
-  if (message === null || !message.success) transport.onerror?.(new Error('a line is no message'));
-  else transport.onmessage?.(message.data);
-  return null;
+type Deliver = (line: string, isExact: boolean) => string | null;
+
+function delivering(transport: Transport, asked: Set<RequestId>): Deliver {
+  return (line, isExact) => {
+    const [only = null] = asked.size === 1 ? asked : [];
+    const read = readableMessage(line, only, isExact);
+    if (read.status === 'too_large') return `a message cannot be read: ${read.why}`;
+    const message = read.status === 'readable' ? JSONRPCMessageSchema.safeParse(JSON.parse(read.text)) : null;
+    // Many servers write a line of their log to the standard output.
+    if (message === null || !message.success) {
+      transport.onerror?.(new Error('a line is no message'));
+      return null;
+    }
+    if ('id' in message.data && !('method' in message.data) && message.data.id !== undefined)
+      asked.delete(message.data.id);
+    transport.onmessage?.(message.data);
+    return null;
+  };
+}
+
+/** Notes which requests wait for an answer. */
+function noteAsked(asked: Set<RequestId>, message: JSONRPCMessage): void {
+  if (isJSONRPCRequest(message)) asked.add(message.id);
+  const cancelled = CancelledNotificationSchema.safeParse(message);
+  if (cancelled.success && cancelled.data.params.requestId !== undefined)
+    asked.delete(cancelled.data.params.requestId);
 }
 
 async function drained({ stdin }: ChildProcess): Promise<void> {

@@ -4,7 +4,7 @@ import type { JsonObject } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
 import { headersProblem, httpSession, type HttpProblem } from './mcp-http.js';
 import { placeKey, type ToolParams } from './mcp-key.js';
-import { isServersWord, readToolResult } from './mcp-message.js';
+import { isNoAnswer, isServersWord, readToolResult, whyNotOpened } from './mcp-message.js';
 import { openStdio } from './mcp-stdio.js';
 import {
   failure,
@@ -18,6 +18,7 @@ import {
   type Failure,
 } from './outcome.js';
 import { parseBase } from './rest.js';
+import { failureOfStatus } from './status.js';
 import type { Call, ExecutorDriver, ExecutorResult, DriverContext } from './types.js';
 
 type McpCall = Extract<Call, { kind: 'mcp' }>;
@@ -104,7 +105,26 @@ async function overHttp(
   }
   const wrong = headersProblem(transport.headers);
   if (wrong !== null) return failure('permanent', `connection \`${call.connection}\`: ${wrong}`);
-  const session = httpSession(transport, url, deadline);
+  const first = await inSession(call, transport, url, context, deadline);
+  if ('status' in first) return first;
+  // The protocol's word for a session that the server has ended is no word on the call: it has not taken it.
+  const second = await inSession(call, transport, url, context, deadline);
+  if ('status' in second) return second;
+  const { lost } = second;
+  const errorClass = lost.status === 404 ? 'connection' : lost.errorClass;
+  const message = `${lost.message} in two sessions that it had opened itself, and has not taken the call`;
+  return httpFailure(call, { ...lost, errorClass, message }, false, context);
+}
+
+/** The call in a session of its own. `lost`: the server does not know that session any more, and has taken nothing. */
+async function inSession(
+  call: McpCall,
+  transport: Extract<Transport, { kind: 'http' }>,
+  url: URL,
+  context: DriverContext,
+  deadline: Deadline,
+): Promise<ExecutorResult | { readonly lost: HttpProblem }> {
+  const session = httpSession(transport, url, deadline, context);
   let called = false;
   try {
     await session.client.connect(session.transport, {
@@ -120,12 +140,9 @@ async function overHttp(
     const sent = called && problem?.sent !== false;
     const stopped = deadline.stopped();
     if (stopped !== null) return stoppedResult(context, stopped, sent, who(call));
+    if (problem?.sessionLost === true) return { lost: problem };
     if (problem !== null) return httpFailure(call, problem, sent, context);
-    if (isServersWord(error)) return refusedByServer(call, error, context);
-    const message = `${who(call)}: the connection broke off`;
-    return sent
-      ? failureAfterSending(context, 'connection', message)
-      : failure('connection', `${message}; nothing was sent`);
+    return sdkFailure(call, error, sent, context);
   } finally {
     await session.close();
   }
@@ -133,17 +150,32 @@ async function overHttp(
 
 function httpFailure(
   call: McpCall,
-  problem: HttpProblem,
+  { words = '', status, retryAfterMs, errorClass, ...problem }: HttpProblem,
   sent: boolean,
   context: DriverContext,
-): ExecutorResult {
-  const message = `${who(call)}: ${problem.message}`;
-  if (problem.isUnreadable === true && sent) return unusableAnswer(context, message);
-  const said = problem.retryAfterMs === undefined ? {} : { retryAfterMs: problem.retryAfterMs };
-  const isOpen = problem.errorClass === 'connection' || problem.outcomeOpen === true;
-  return isOpen && sent
-    ? failureAfterSending(context, problem.errorClass, message, said)
-    : failure(problem.errorClass, message, said);
+): Failure {
+  const reason = words === '' ? '' : `: ${context.told.start(words, longestWords)}`;
+  const message = `${who(call)}: ${problem.message}${reason}`;
+  const said = retryAfterMs === undefined ? {} : { retryAfterMs };
+  if (!sent) return failure(errorClass, message, said);
+  if (problem.isUnreadable === true) return unusableAnswer(context, message);
+  if (status !== undefined) return failureOfStatus(context, status, message, said);
+  return errorClass === 'connection'
+    ? failureAfterSending(context, errorClass, message, said)
+    : failure(errorClass, message, said);
+}
+
+/** What the SDK made of an answer, or of none. */
+function sdkFailure(call: McpCall, error: unknown, sent: boolean, context: DriverContext): Failure {
+  if (isServersWord(error)) return refusedByServer(call, error, context);
+  const why = sent ? null : whyNotOpened(error, context.told);
+  if (why !== null) return failure('permanent', `${who(call)}: ${why}; nothing was sent`);
+  if (sent && isNoAnswer(error))
+    return unusableAnswer(context, `${who(call)}: what its server answered is no message of the protocol`);
+  const message = `${who(call)}: the connection broke off`;
+  return sent
+    ? failureAfterSending(context, 'connection', message)
+    : failure('connection', `${message}; nothing was sent`);
 }
 
 /** Of a server, in a message. */
@@ -177,13 +209,15 @@ async function callTool(
   return (await client.request(request, z.looseObject({}), optionsOf(context, deadline))) as JsonObject;
 }
 
-function refusedByServer(call: McpCall, error: unknown, context: DriverContext): ExecutorResult {
+function refusedByServer(call: McpCall, error: unknown, context: DriverContext): Failure {
   const said = error instanceof Error ? context.told.start(error.message, longestWords) : 'no reason given';
   return failure('permanent', `${who(call)} was refused by its server: ${said}`);
 }
 
 function toResult(call: McpCall, said: JsonObject, context: DriverContext): ExecutorResult {
   const result = readToolResult(said, context.told);
+  if (result.status === 'unreadable')
+    return unusableAnswer(context, `${who(call)}: what it answered cannot be read: ${result.why}`);
   // It answered, so it may well have done it: not tried again, and not elsewhere.
   if (result.status === 'malformed')
     return unfitAnswer(context, `${who(call)} answered no tool result: ${result.why}`);

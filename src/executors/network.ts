@@ -1,6 +1,12 @@
 import { lookup } from 'node:dns/promises';
 import type { LookupAddress, LookupOptions } from 'node:dns';
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import {
+  request as httpRequest,
+  validateHeaderName,
+  validateHeaderValue,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { BlockList, isIP, isIPv4 } from 'node:net';
 import type { Readable } from 'node:stream';
@@ -123,10 +129,30 @@ export async function exchange(outgoing: Outgoing): Promise<Exchange> {
   if (outgoing.base.protocol !== 'http:' && outgoing.base.protocol !== 'https:') {
     return { status: 'refused', message: 'its address is neither http nor https' };
   }
+  const odd = unsendable(outgoing.headers);
+  if (odd !== null) {
+    const why = 'its name, or a line break or control character in its value, cannot be sent';
+    return { status: 'refused', message: `header \`${odd}\`: ${why}` };
+  }
   const resolved = await resolveAddresses(outgoing.base, outgoing.allowPrivate, outgoing.signal);
   if (resolved.status === 'refused') return resolved;
   if (resolved.status === 'failed') return { ...resolved, sent: false };
   return await send(outgoing, resolved.addresses);
+}
+
+/** The name of a header that Node would not send, without what it holds. */
+function unsendable(headers: Outgoing['headers']): string | null {
+  return Object.keys(headers).find((name) => !isSendable(name, headers[name] ?? '')) ?? null;
+}
+
+function isSendable(name: string, value: string): boolean {
+  try {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function send(outgoing: Outgoing, addresses: readonly LookupAddress[]): Promise<Exchange> {
@@ -168,7 +194,7 @@ function send(outgoing: Outgoing, addresses: readonly LookupAddress[]): Promise<
       });
       request.end(body ?? undefined);
     } catch (error) {
-      // Node refuses a header or a path that HTTP cannot carry.
+      // Node refuses a path that HTTP cannot carry.
       resolve({ status: 'refused', message: `the request cannot be sent (${codeOf(error)})` });
     }
   });
@@ -226,17 +252,18 @@ const longestAskedMs = 366 * 86_400_000;
 /** Seconds or an HTTP date, as milliseconds from now, a year at most; undefined when absent or unreadable. */
 export function retryAfterMs(header: string | undefined, now: number): number | undefined {
   const text = header?.trim() ?? '';
-  if (/^[0-9]+$/.test(text)) return Math.min(Number(text) * 1000, longestAskedMs);
+  if (/^[0-9]+(\.[0-9]+)?$/.test(text)) return Math.min(Math.ceil(Number(text) * 1000), longestAskedMs);
   const at = readDate(text);
   return Number.isNaN(at) ? undefined : Math.min(Math.max(0, at - now), longestAskedMs);
 }
 
-/** The three forms of RFC 9110, `Sun, 06 Nov 1994 08:49:37 GMT` the usual one, and ISO 8601 with its zone. */
+/** The three forms of RFC 9110, `Sun, 06 Nov 1994 08:49:37 GMT` the usual one, GMT also as mail writes it, and ISO 8601 with its zone. */
 function readDate(text: string): number {
   if (httpDate.test(text) || isoDate.test(text)) return Date.parse(text);
   return asctime.test(text) ? Date.parse(`${text} GMT`) : NaN;
 }
 
-const httpDate = /^[A-Za-z]{3,9}, [0-9]{2}[ -][A-Za-z]{3}[ -]([0-9]{2}|[0-9]{4}) [0-9:]{8} GMT$/;
+const httpDate =
+  /^[A-Za-z]{3,9}, [0-9]{2}[ -][A-Za-z]{3}[ -]([0-9]{2}|[0-9]{4}) [0-9:]{8} (GMT|UTC|[+-]0000)$/;
 const asctime = /^[A-Za-z]{3} [A-Za-z]{3} [ 0-9][0-9] [0-9:]{8} [0-9]{4}$/;
 const isoDate = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})$/;

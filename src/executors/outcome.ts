@@ -11,7 +11,7 @@ export const maxOutputBytes = 1_048_576;
 const maxTimerMs = 2_147_483_647;
 
 /** What the answer of a failed call said. */
-interface Said {
+export interface Said {
   readonly retryAfterMs?: number;
   readonly response?: Json;
 }
@@ -19,7 +19,7 @@ interface Said {
 export function failure(
   errorClass: ErrorClass,
   message: string,
-  more: Said & { readonly effectPossible?: boolean } = {},
+  more: Said & Pick<Failure, 'effectPossible' | 'effectInDoubt'> = {},
 ): Failure {
   return { status: 'failed', errorClass, message, ...more };
 }
@@ -56,10 +56,12 @@ export function unusableAnswer(context: Pick<RunContext, 'hasEffect'>, message: 
 export function unfitAnswer(
   context: Pick<RunContext, 'hasEffect' | 'idempotencyKey'>,
   message: string,
+  said: Said = {},
 ): Failure {
-  if (!context.hasEffect) return failure('permanent', message);
+  if (!context.hasEffect) return failure('permanent', message, said);
   const told = `${message}; its effect may have happened`;
-  return losesOutcome(context) ? unknownOutcome(told) : failure('permanent', told, { effectPossible: true });
+  if (losesOutcome(context)) return unknownOutcome(told, said);
+  return failure('permanent', told, { ...said, effectPossible: true });
 }
 
 function unknownOutcome(message: string, said: Said = {}): Failure {

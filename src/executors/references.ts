@@ -1,8 +1,10 @@
+import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reservedVariables, type Connection, type ConnectionEntry } from '../model/policy-set.js';
 import { makeMask, type Mask } from './mask.js';
 import type { ReferenceSource } from './types.js';
+import { isHeaderValue } from './values.js';
 
 export type ResolvedConnection =
   | { readonly status: 'resolved'; readonly connection: Connection; readonly mask: Mask }
@@ -10,7 +12,8 @@ export type ResolvedConnection =
   | { readonly status: 'missing'; readonly message: string };
 
 type Found = { readonly value: string } | { readonly missing: string };
-type Resolve = (text: string) => Promise<string>;
+/** `carrier`: the header that the value will stand in. */
+type Resolve = (text: string, carrier?: string) => Promise<string>;
 
 const secretName = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 const maxSecretBytes = 65_536;
@@ -32,14 +35,15 @@ export async function resolveConnectionReferences(
 > {
   const secrets: string[] = [];
   const problems: string[] = [];
-  const plain = async (text: string): Promise<string> => {
+  const plain = async (text: string, carrier?: string): Promise<string> => {
     const found = await lookUp(text, source);
-    if ('value' in found) return found.value;
-    problems.push(found.missing);
+    const problem = 'missing' in found ? found.missing : carrierProblem(text, found.value, carrier);
+    if (problem === null && 'value' in found) return found.value;
+    problems.push(problem ?? '');
     return '';
   };
-  const secret = async (text: string): Promise<string> => {
-    const value = await plain(text);
+  const secret = async (text: string, carrier?: string): Promise<string> => {
+    const value = await plain(text, carrier);
     if (value !== text) secrets.push(value);
     return value;
   };
@@ -75,7 +79,7 @@ async function resolveValues(connection: Connection, address: Resolve, secret: R
       return {
         ...connection,
         baseUrl: await address(connection.baseUrl),
-        headers: await eachValue(connection.headers, secret),
+        headers: await eachHeader(connection.headers, secret),
       };
     case 'cli':
       return { ...connection, env: await eachValue(connection.env, secret) };
@@ -87,7 +91,7 @@ async function resolveValues(connection: Connection, address: Resolve, secret: R
       const url = await address(transport.url);
       return {
         kind: 'mcp',
-        transport: { ...transport, url, headers: await eachValue(transport.headers, secret) },
+        transport: { ...transport, url, headers: await eachHeader(transport.headers, secret) },
       };
     }
   }
@@ -100,6 +104,21 @@ async function eachValue(
   const resolved: [string, string][] = [];
   for (const [key, text] of Object.entries(record)) resolved.push([key, await value(text)]);
   return Object.fromEntries(resolved);
+}
+
+async function eachHeader(
+  record: Readonly<Record<string, string>>,
+  value: Resolve,
+): Promise<Record<string, string>> {
+  const resolved: [string, string][] = [];
+  for (const [name, text] of Object.entries(record)) resolved.push([name, await value(text, name)]);
+  return Object.fromEntries(resolved);
+}
+
+/** Why a header cannot carry what a reference holds, by the name of the reference; null: it can, or the text is the author's own. */
+function carrierProblem(reference: string, value: string, header: string | undefined): string | null {
+  if (header === undefined || reference === value || isHeaderValue(value)) return null;
+  return `reference \`${reference}\` holds a line break or a control character, which header \`${header}\` cannot carry; take it out of its value (two line ends at the end of a file are one too many)`;
 }
 
 /** Why a reference has no value here; null where it has one, and of a text that is none. */
@@ -168,6 +187,10 @@ function lookUpVariable(reference: string, source: ReferenceSource): Found {
   return { value };
 }
 
+function noSecret(reference: string): string {
+  return `reference \`${reference}\` cannot be read; put one secret into a file of that name in COUNTERSIGN_SECRETS`;
+}
+
 async function lookUpSecret(reference: string, source: ReferenceSource): Promise<Found> {
   const name = reference.slice('secret://'.length);
   if (!secretName.test(name)) {
@@ -182,11 +205,15 @@ async function lookUpSecret(reference: string, source: ReferenceSource): Promise
   }
   const bytes = await readFile(join(source.secretsDirectory, name)).catch(() => null);
   if (bytes === null || bytes.length === 0 || bytes.length > maxSecretBytes) {
+    return { missing: noSecret(reference) };
+  }
+  if (!isUtf8(bytes)) {
     return {
-      missing: `reference \`${reference}\` cannot be read; put one secret into a file of that name in COUNTERSIGN_SECRETS`,
+      missing: `reference \`${reference}\` is not UTF-8 in its file in COUNTERSIGN_SECRETS; write it in that`,
     };
   }
-  const value = bytes.toString('utf8').replace(/\r?\n$/, '');
+  // A byte order mark is the editor's, and no part of a secret.
+  const value = new TextDecoder().decode(bytes).replace(/\r?\n$/, '');
   if (value.trim() === '')
     return {
       missing: `reference \`${reference}\` has no value: its file in COUNTERSIGN_SECRETS holds nothing but space`,

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import type { Json, JsonObject } from '../model/json.js';
-import type { ErrorClass } from '../model/errors.js';
 import type { Connection } from '../model/policy-set.js';
 import { decodeBody, unpackBody, type Decoded } from './body.js';
 import { parseExactly } from './exact-json.js';
@@ -16,6 +15,7 @@ import {
   type Deadline,
   type Failure,
 } from './outcome.js';
+import { failureOfStatus, redirectHint } from './status.js';
 import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from './types.js';
 import { asciiHeader } from './values.js';
 
@@ -169,21 +169,6 @@ async function readAnswer(
   };
 }
 
-export function classOfStatus(status: number): ErrorClass {
-  if (status === 408 || status === 504) return 'timeout';
-  if (status === 429) return 'rate_limited';
-  if (status === 401 || status === 403) return 'auth';
-  return status >= 500 && status <= 599 ? 'transient' : 'permanent';
-}
-
-/** The last three are what networks of proxies say for 502 and 504. */
-const openStatuses = new Set([408, 502, 504, 520, 522, 524]);
-
-/** A gateway that lost its target, or gave up waiting for it, says nothing about what the target did. */
-export function leavesOutcomeOpen(status: number): boolean {
-  return openStatuses.has(status);
-}
-
 function statusFailure(
   call: RestCall,
   response: IncomingMessage,
@@ -191,16 +176,11 @@ function statusFailure(
   context: RunContext,
 ): Failure {
   const retryAfter = retryAfterMs(response.headers['retry-after'], Date.now());
-  const hint = shown.status >= 300 && shown.status <= 399 ? ', and redirects are not followed' : '';
-  const message = `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.writtenPath}\`${hint}`;
-  const errorClass = classOfStatus(shown.status);
-  const said = {
+  const message = `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.writtenPath}\`${redirectHint(shown.status)}`;
+  return failureOfStatus(context, shown.status, message, {
     response: { ...shown },
     ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
-  };
-  return leavesOutcomeOpen(shown.status)
-    ? failureAfterSending(context, errorClass, message, said)
-    : failure(errorClass, message, said);
+  });
 }
 
 /** Cookies are credentials: they are not kept. */

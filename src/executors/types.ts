@@ -94,6 +94,8 @@ export type ExecutorResult =
       readonly response?: Json;
       /** It was sent, has an effect, and nobody knows whether it happened. */
       readonly effectPossible?: boolean;
+      /** The target answered with a failure of its own (5xx) that does not say that nothing happened. */
+      readonly effectInDoubt?: boolean;
       /** A resolved reference stood in the message, and was masked. */
       readonly isMasked?: boolean;
     };

@@ -70,6 +70,11 @@ function textValue(value: Json, template: Template, where: string): TextValue {
   return { status: 'text', value: text };
 }
 
+/** May it stand in a header? No line break, and of the control characters only a tab. */
+export function isHeaderValue(value: string): boolean {
+  return !/[\0-\x08\x0a-\x1f\x7f]/.test(value);
+}
+
 /** A header's value: what is not ASCII is percent-encoded, which every server and proxy carries. */
 export function asciiHeader(value: string): string {
   return value.toWellFormed().replace(/[\u0080-\u{10ffff}]+/gu, encodeURIComponent);

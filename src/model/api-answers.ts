@@ -216,6 +216,8 @@ export const action = named(
       .optional(),
     output: json.optional(),
     error: problemOfRun.optional(),
+    /** While it executes. False: it waits for its next attempt, for its turn, or for a worker. */
+    callUnderWay: z.boolean().optional(),
     /** While it waits for its next attempt: when that is due. */
     nextAttemptAt: text.optional(),
   }),

@@ -55,11 +55,17 @@ export function compileExecutor(
     !executor.idempotencyKey &&
     !(executor.kind === 'rest' && (executor.method === 'GET' || executor.method === 'HEAD'))
   ) {
+    const how =
+      reliability.fallback.length === 0
+        ? 'is tried again'
+        : reliability.maxAttempts > 1
+          ? 'is tried again, and by a fallback'
+          : 'is tried by a fallback too';
     warn(
       to,
       'RETRY_NOT_IDEMPOTENT',
       path,
-      'an effect without an `idempotencyKey` is tried again: a lost answer then waits for a person',
+      `an effect without an \`idempotencyKey\` ${how}: after an answer such as 500 or 503 it may happen twice, and a lost answer waits for a person`,
     );
   }
   return { executor, reliability, evidence: inside.evidence ?? beside.evidence ?? null };

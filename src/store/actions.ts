@@ -112,6 +112,8 @@ export interface AttemptRow extends Holder {
   readonly errorClass: string | null;
   /** Its effect has happened, or nobody knows that it has not. */
   readonly effectPossible: boolean;
+  /** Its target answered with a failure of its own, which may have come after the effect. */
+  readonly effectInDoubt: boolean;
   /** When the next attempt is due; null where none is waited for. */
   readonly nextAt: string | null;
 }
@@ -193,12 +195,17 @@ export async function endLease(
 /** `over`: whose call has ended with it; null: it can be under way still, and its lease stands. */
 export async function finishAttempt(
   tx: Tx,
-  attempt: Omit<AttemptRow, 'startedAt' | 'executor' | 'idempotencyKey' | 'owner' | 'process'>,
+  attempt: Omit<
+    AttemptRow,
+    'startedAt' | 'executor' | 'idempotencyKey' | 'owner' | 'process' | 'effectInDoubt'
+  > &
+    Partial<Pick<AttemptRow, 'effectInDoubt'>>,
   over: Holder | null,
 ): Promise<void> {
   await write(
     tx,
     `update execution_attempt set finished_at = $3, outcome = $4, error_class = $5, effect_possible = $6, next_at = $7,
+            effect_in_doubt = $10,
             lease_until = case when owner = $8 and process = $9 then null else lease_until end
       where action = $1 and attempt = $2`,
     [
@@ -211,6 +218,7 @@ export async function finishAttempt(
       attempt.nextAt,
       over?.owner ?? null,
       over?.process ?? null,
+      attempt.effectInDoubt ?? false,
     ],
   );
 }
@@ -219,23 +227,31 @@ export async function listAttempts(q: Queryable, action: string): Promise<Attemp
   const { rows } = await q.query<AttemptRow>(
     `select action, attempt, executor, idempotency_key as "idempotencyKey", started_at as "startedAt",
             finished_at as "finishedAt", outcome, error_class as "errorClass", effect_possible as "effectPossible",
-            next_at as "nextAt", owner, process
+            effect_in_doubt as "effectInDoubt", next_at as "nextAt", owner, process
        from execution_attempt where action = $1 order by attempt`,
     [action],
   );
   return rows;
 }
 
-/** Has another attempt under this key had its effect, or may it have had it? Resubmissions share the key. */
-export async function isEffectPossible(
+/**
+ * What is known of the effects of other attempts: that none has happened, that a target failed in a way that does not say
+ * so, or that one has happened, or nobody knows that it has not.
+ */
+export type EarlierEffect = 'none' | 'in_doubt' | 'possible';
+
+/** Of the attempts under this key, which resubmissions share. */
+export async function earlierEffect(
   q: Queryable,
   key: string,
   except: Pick<AttemptRow, 'action' | 'attempt'>,
-): Promise<boolean> {
-  const { rows } = await q.query(
-    `select 1 from execution_attempt
-      where idempotency_key = $1 and effect_possible and not (action = $2 and attempt = $3) limit 1`,
+): Promise<EarlierEffect> {
+  const { rows } = await q.query<{ possible: boolean | null }>(
+    `select bool_or(effect_possible) as possible from execution_attempt
+      where idempotency_key = $1 and (effect_possible or effect_in_doubt) and not (action = $2 and attempt = $3)`,
     [key, except.action, except.attempt],
   );
-  return rows.length > 0;
+  const possible = rows[0]?.possible ?? null;
+  if (possible === null) return 'none';
+  return possible ? 'possible' : 'in_doubt';
 }

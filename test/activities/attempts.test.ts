@@ -4,6 +4,7 @@ import {
   abandonedOutcome,
   afterFailure,
   isCalledOff,
+  judgeDenial,
   judgeFailure,
   nextAttempt,
   ruleOn,
@@ -50,6 +51,7 @@ const row = (
   outcome,
   errorClass: outcome === 'failed' ? 'transient' : null,
   effectPossible: false,
+  effectInDoubt: false,
   nextAt: null,
   ...{ owner: 'run/1', process: 'svc_1' },
   ...more,
@@ -179,19 +181,31 @@ describe('after a failure', () => {
     for (const errorClass of ['auth', 'permanent'] as const) {
       const refused = { status: 'failed', errorClass, message: 'said no' } as const;
       for (const then of ['retry', 'fallback', 'final'] as const) {
-        assert.equal(judgeFailure(refused, true, then).errorClass, 'unknown_outcome');
-        assert.equal(judgeFailure(refused, false, then).errorClass, errorClass);
+        for (const before of ['possible', 'in_doubt'] as const)
+          assert.equal(judgeFailure(refused, before, then).errorClass, 'unknown_outcome');
+        assert.equal(judgeFailure(refused, 'none', then).errorClass, errorClass);
       }
     }
+  });
+
+  it('says what a 5xx leaves open, and stays failed, when the next attempt is refused here and not by the target', () => {
+    assert.equal(judgeDenial('no right', 'possible').errorClass, 'unknown_outcome');
+    assert.deepEqual(judgeDenial('no right', 'none'), {
+      ...{ status: 'failed', errorClass: 'permanent', message: 'no right' },
+    });
+    const { errorClass, message } = judgeDenial('no right', 'in_doubt');
+    assert.equal(errorClass, 'permanent');
+    assert.match(message, /^no right; .*does not say that nothing happened$/);
   });
 
   it('is an unknown outcome, whatever its class, when nothing is tried after it', () => {
     for (const errorClass of ['timeout', 'connection', 'rate_limited', 'transient'] as const) {
       const last = { status: 'failed', errorClass, message: 'failed' } as const;
-      assert.equal(judgeFailure(last, true, 'final').errorClass, 'unknown_outcome');
-      assert.equal(judgeFailure(last, false, 'final').errorClass, errorClass);
+      assert.equal(judgeFailure(last, 'possible', 'final').errorClass, 'unknown_outcome');
+      for (const before of ['none', 'in_doubt'] as const)
+        assert.equal(judgeFailure(last, before, 'final').errorClass, errorClass);
       for (const then of ['retry', 'fallback'] as const)
-        assert.equal(judgeFailure(last, true, then).errorClass, errorClass);
+        assert.equal(judgeFailure(last, 'possible', then).errorClass, errorClass);
     }
   });
 });
@@ -207,7 +221,7 @@ describe('the last failure of a run that is to end', () => {
           ruleOn(
             { ...goesOn, ...run },
             ...([of, [failed(1, errorClass)]] as const),
-            ...([{ status: 'failed', errorClass, message: 'no answer', effectPossible }, false, 5] as const),
+            ...([{ status: 'failed', errorClass, message: 'no answer', effectPossible }, 'none', 5] as const),
           ).judged;
         const isUnknown = run !== undefined && ends.includes(run);
         assert.equal(of5(true).errorClass, isUnknown ? 'unknown_outcome' : errorClass);
@@ -225,7 +239,7 @@ describe('a failure after an attempt that nobody knows the outcome of', () => {
     const of = executing(rest({ idempotencyKey: true }), { maxAttempts: 3 });
     const { judged, then } = ruleOn(
       { ...goesOn, ...run },
-      ...([of, rows, { status: 'failed', errorClass, message: 'failed' }, true, 5] as const),
+      ...([of, rows, { status: 'failed', errorClass, message: 'failed' }, 'possible', 5] as const),
     );
     return [then.kind, judged.errorClass];
   };
@@ -261,6 +275,10 @@ describe('between two attempts', () => {
     assert.equal(abandonedOutcome([failed(1, 'transient')], null).status, 'failed');
     const timedOut = { ...failed(1, 'timeout'), effectPossible: true };
     assert.equal(abandonedOutcome([timedOut, failed(2, 'transient')], null).status, 'unknown');
+    const answered503 = { ...failed(1, 'transient'), effectInDoubt: true };
+    const { status, message } = abandonedOutcome([answered503], null);
+    assert.equal(status, 'failed', 'as 503 is where nothing follows it');
+    assert.match(message, /does not say that nothing happened/);
     assert.equal(abandonedOutcome([row(1, null)], null).status, 'unknown');
   });
 

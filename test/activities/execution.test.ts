@@ -55,6 +55,7 @@ workflows:
               retry: { maxAttempts: 4 }
               fallback: { strategy: first_success, executors: [${post('second')}, ${post('third')}] }
           moves: { target: done, tier: reversible, gate: { roles: [finance.controller] }, executor: ${post('named')} }
+          bare: { target: a, tier: reversible, executor: { kind: rest, connection: main, method: POST, path: /main }, reliability: { retry: { maxAttempts: 2 } } }
           waits: { target: a, tier: reversible, executor: ${post('main')}, reliability: { retry: { maxAttempts: 3, maxDelayMs: 86400000 } } }
       done: { terminal: true }
 `,
@@ -94,7 +95,7 @@ async function outcomeOf(
 
 describe('after an attempt whose outcome nobody knows', () => {
   for (const refusal of [409, 401, 422, 302])
-    for (const lost of ['hang', 'drop', 504, 502] as const)
+    for (const lost of ['hang', 'drop', 504, 502, 500, 503] as const)
       it(`${lost} and then ${refusal} is an unknown outcome`, async () => {
         const [errorClass, run] = await outcomeOf('tries', lost, refusal);
         assert.equal(errorClass, 'unknown_outcome');
@@ -130,6 +131,36 @@ describe('after an attempt whose outcome nobody knows', () => {
     assert.equal(keys().length, 1);
   });
 
+  it('a refusal of the resubmission after 503, under the same key, is an unknown outcome, and 503 again is 503', async () => {
+    const [errorClass, run] = await outcomeOf('brief', 503, 503, 409);
+    assert.equal(errorClass, 'transient');
+    const again = async (): Promise<unknown> => {
+      await run.submit(starter, 'brief');
+      const said = await run.execute();
+      return said?.status === 'refused' ? said.errorClass : null;
+    };
+    assert.deepEqual([await again(), await again()], ['transient', 'unknown_outcome']);
+    assert.equal(keys().length, 1);
+    assert.equal((await outcomeOf('tries', 503, 500, 503))[0], 'transient');
+  });
+
+  it('503 without a key is tried again where its author said so, and a refusal after it is an unknown outcome', async () => {
+    assert.equal((await outcomeOf('bare', 503, 200))[0], 'executed');
+    assert.equal((await outcomeOf('bare', 503, 503))[0], 'transient');
+    assert.equal((await outcomeOf('bare', 500, 409))[0], 'unknown_outcome');
+    assert.equal((await outcomeOf('bare', 409))[0], 'permanent');
+    assert.equal((await outcomeOf('bare', 303, 200))[0], 'unknown_outcome');
+    assert.equal(target.requests.length, 1);
+  });
+
+  it('“still in progress” is asked again, for as long as the target says', async () => {
+    const busy = { status: 409, headers: { 'retry-after': '0' } };
+    const [status] = await outcomeOf('tries', 'hang', busy, 200);
+    assert.equal(status, 'executed');
+    assert.equal(target.requests.length, 3);
+    assert.equal((await outcomeOf('tries', 'hang', busy, busy))[0], 'unknown_outcome');
+  });
+
   it('a refusal of something else is a refusal', async () => {
     const [, run] = await outcomeOf('brief', 'hang', 409);
     await run.submit(starter, 'once');
@@ -139,7 +170,6 @@ describe('after an attempt whose outcome nobody knows', () => {
 
   it('a refusal is a refusal where nothing was changed, or where the target said that nothing was', async () => {
     assert.equal((await outcomeOf('reads', 'hang', 404))[0], 'permanent');
-    assert.equal((await outcomeOf('tries', 503, 409))[0], 'permanent');
     assert.equal((await outcomeOf('tries', 429, 401))[0], 'auth');
   });
 
@@ -231,7 +261,7 @@ describe('an attempt that will have no outcome', () => {
 describe('one approval', () => {
   const calls: readonly (readonly [string, readonly TargetAnswer[], readonly string[]])[] = [
     ['a refusal goes to the fallback at once', [401, 200], ['main', 'second']],
-    ['a refusal after a retry does too', [503, 422, 200], ['main', 'main', 'second']],
+    ['a refusal after a retry does too', [429, 422, 200], ['main', 'main', 'second']],
     ['each fallback is called once', [422, 503, 422], ['main', 'second', 'third']],
     [
       'fallbacks follow the last attempt',

@@ -183,11 +183,11 @@ describe('what a requester held when it asked', () => {
     await isRefused(asked, /does not hold permission `pay\.large`/);
   });
 
-  it('makes no second attempt once its key is revoked, also of what nobody approved', async () => {
+  const revokedBetween = async (answer: number): Promise<Asked> => {
     const key = await keyOf(['payer']);
     onPay = async () => {
       await revoke(key);
-      return 429;
+      return answer;
     };
     const run: string = (await api.ask(key.key, 'POST', '/v1/flows/at_once/runs', {})).body.run.id;
     void api.ask(key.key, 'POST', `/v1/runs/${run}/transitions/pay?wait=0`, {});
@@ -197,7 +197,17 @@ describe('what a requester held when it asked', () => {
       ]);
       return rows[0]?.id ?? null;
     });
-    await isRefused({ run, action }, /does not hold role `payer`/);
+    return { run, action };
+  };
+
+  it('makes no second attempt once its key is revoked, also of what nobody approved', async () => {
+    await isRefused(await revokedBetween(429), /does not hold role `payer`/);
+    onPay = () => Promise.resolve(200);
+  });
+
+  it('makes no second attempt once its key is revoked, and says what a 503 before leaves open', async () => {
+    const asked = await revokedBetween(503);
+    await isRefused(asked, /does not hold role `payer`.*does not say that nothing happened/);
     onPay = () => Promise.resolve(200);
   });
 

@@ -294,6 +294,10 @@ describe('a body', () => {
       json,
       value,
     ],
+    ...['none', 'UTF-8', 'utf8', 'identity, binary'].map(
+      (encoding) =>
+        [`that says it is packed as ${encoding}`, { 'content-encoding': encoding }, json, value] as const,
+    ),
     ['of the old name for JSON', { 'content-type': 'text/json' }, json, value],
     ['whose header a proxy has doubled', { 'content-type': `${type}, ${type}` }, json, value],
     ['of text after a byte order mark', { 'content-type': 'text/plain' }, '\ufeffwords', 'words'],
@@ -308,6 +312,9 @@ describe('a body', () => {
     for (const answer of [
       { headers: { 'content-encoding': 'gzip' }, body: gzipSync(body) },
       { body: `\ufeff${body}` },
+      { headers: { 'content-encoding': 'none' }, body },
+      { headers: { 'content-encoding': 'UTF-8' }, body },
+      { headers: { 'content-type': 'application/json-rpc; charset=utf-8' }, body },
     ])
       assert.deepEqual((await succeeded(overHttp(answer))).output, { ok: true });
   });
@@ -350,7 +357,7 @@ describe('an MCP result that is none', () => {
     ['{"content":[null]}', /block 0 of `content` is no object/],
     ['{"content":[{"type":"text"}]}', /has no `text`/],
     ['{"content":[],"structuredContent":[1]}', /`structuredContent` is no object/],
-    ['{"content":[],"structuredContent":null}', /`structuredContent` is no object/],
+    ['{"content":null}', /neither `content` nor/],
     ['{"content":[],"isError":"yes"}', /`isError`/],
     ['{}', /neither `content` nor/],
     ['[]', /its result is no object/],
@@ -444,6 +451,13 @@ describe('an MCP answer that cannot be read', () => {
         { headers: { 'content-type': 'text/html' }, body: '<p>done</p>' },
       ],
       ['that is nothing', /is not JSON/, { body: '' }],
+      ['that is no message', /no message of the protocol/, { body: '{"ok":true}' }],
+      ['that is not UTF-8', /not UTF-8/, { body: Buffer.from(result('\u00fc'), 'latin1') }],
+      [
+        'that is not UTF-8, as an event',
+        /not UTF-8/,
+        { headers: events, body: Buffer.from(`data: ${result('\u00fc')}\n\n`, 'latin1') },
+      ],
       ['that has no body', /neither JSON nor/, { status: 204, headers: { 'content-type': 'x' }, body: '' }],
       ['that is cut', /is not JSON/, { body: result('x').slice(0, -2) }],
       [
@@ -640,6 +654,16 @@ describe('a header', () => {
     const said = await overHttp({ body }, {}, { 'x-own': 'two\nlines' });
     assert.ok(said.status === 'failed');
     assert.equal(said.errorClass, 'permanent');
+    assert.match(said.message, /header `x-own`: .*line break/);
+    assert.equal(target.requests.length, 0);
+  });
+
+  test('that REST cannot carry is permanent too, and named without what it holds', async () => {
+    target.say(200);
+    const said = await runCall(restCall, contextWith(rest({ 'x-own': 'two\nlines' })));
+    assert.ok(said.status === 'failed' && said.errorClass === 'permanent', JSON.stringify(said));
+    assert.match(said.message, /header `x-own`: .*line break/);
+    assert.doesNotMatch(said.message, /lines/);
     assert.equal(target.requests.length, 0);
   });
 });

@@ -156,3 +156,53 @@ test("an environment's own connection comes before the one that serves all", () 
   assert.equal(resolveConnection(set, 'b', 'dev'), null);
   assert.equal(resolveConnection(set, 'c', 'dev'), null);
 });
+
+test('a secret is the text of its file: no byte order mark, no other charset, and nothing that its header cannot carry', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'secrets-'));
+  const put = (name: string, bytes: Buffer | string): void => writeFileSync(join(folder, name), bytes);
+  put('marked', '\ufeffhush-marked\n');
+  put('latin', Buffer.from('tök', 'latin1'));
+  put('two-ends', 'hush-two-ends\n\n');
+  put('only-mark', '\ufeff\n');
+  const references = { env: { BROKEN: 'hush\r\nx-evil: 1' }, secretsDirectory: folder };
+  const headersOf = (reference: string) => ({ 'x-token': reference });
+  const over = (reference: string): Promise<ExecutorResult>[] => [
+    runCall(
+      call,
+      contextWith(
+        { kind: 'rest', baseUrl: world.url, allowPrivate: true, headers: headersOf(reference) },
+        { references },
+      ),
+    ),
+    runCall(
+      { kind: 'mcp', connection: 'm', tool: 't', arguments: {} },
+      contextWith(
+        {
+          kind: 'mcp',
+          transport: {
+            kind: 'http',
+            url: `${world.url}/mcp`,
+            allowPrivate: true,
+            headers: headersOf(reference),
+          },
+        },
+        { references },
+      ),
+    ),
+  ];
+  await Promise.all(over('secret://marked'));
+  assert.equal(world.seen.at(-1)?.headers['x-token'], 'hush-marked');
+  const before = world.seen.length;
+  for (const [reference, says] of [
+    ['secret://latin', /`secret:\/\/latin` is not UTF-8/],
+    ['secret://only-mark', /`secret:\/\/only-mark` cannot be read/],
+    ['secret://two-ends', /`secret:\/\/two-ends` holds a line break.*header `x-token`/],
+    ['env://BROKEN', /`env:\/\/BROKEN` holds a line break.*header `x-token`/],
+  ] as const)
+    for (const result of await Promise.all(over(reference))) {
+      assert.ok(result.status === 'failed' && result.errorClass === 'permanent', JSON.stringify(result));
+      assert.match(result.message, says);
+      assert.ok(!result.message.includes('hush'), result.message);
+    }
+  assert.equal(world.seen.length, before);
+});

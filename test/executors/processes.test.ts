@@ -248,3 +248,49 @@ describe('a value that begins with a dash', () => {
       assert.equal(found.status, 'built', JSON.stringify(found));
   });
 });
+
+describe('a command', () => {
+  const ran = (script: string, more: Partial<RunContext> = {}): Promise<ExecutorResult> =>
+    runCall(
+      { kind: 'cli', connection: 'cli', args: [], stdin: null },
+      contextWith(
+        { kind: 'cli', command: '/bin/sh', args: ['-c', script], env: {}, workingDirectory: null },
+        more,
+      ),
+    );
+
+  test('whose output is not UTF-8 is a failure that says so, and no other text is read instead', async () => {
+    for (const [more, errorClass] of [
+      [{}, 'unknown_outcome'],
+      [{ idempotencyKey: 'k' }, 'unknown_outcome'],
+      [{ hasEffect: false }, 'permanent'],
+    ] as const) {
+      const said = await ran(`printf '{"id":"\\374"}'`, more);
+      assert.ok(said.status === 'failed' && said.errorClass === errorClass, JSON.stringify(said));
+      assert.match(said.message, /standard output is not UTF-8/);
+    }
+  });
+
+  test('whose output begins with a byte order mark, in UTF-16 too, is read; its standard error may be anything', async () => {
+    for (const bytes of [`\\357\\273\\277{"a":1}`, `\\377\\376{\\000"\\000a\\000"\\000:\\0001\\000}\\000`])
+      assert.deepEqual(output(await ran(`printf '${bytes}'; printf '\\374' >&2`))['json'], { a: 1 });
+  });
+
+  test('that a shell or `timeout` says was ended has an unknown outcome, as one that a signal ended', async () => {
+    for (const script of ['sh -c "kill -9 $$"; exit 137', 'exit 143', 'exit 124', 'kill -9 $$'])
+      for (const [more, errorClass, effectPossible] of [
+        [{}, 'unknown_outcome', true],
+        [{ idempotencyKey: 'k' }, 'permanent', true],
+        [{ hasEffect: false }, 'permanent', false],
+      ] as const) {
+        const said = await ran(script.replace('kill -9 $$"', 'kill -9 \\$\\$"'), more);
+        assert.ok(said.status === 'failed', script);
+        assert.deepEqual([said.errorClass, said.effectPossible], [errorClass, effectPossible], said.message);
+      }
+    for (const code of [1, 2, 123, 125, 126, 127, 128, 255]) {
+      const said = await ran(`exit ${code}`);
+      assert.ok(said.status === 'failed' && said.errorClass === 'permanent', JSON.stringify(said));
+      assert.equal(said.effectPossible, undefined);
+    }
+  });
+});

@@ -82,6 +82,7 @@ const classes: readonly (readonly [number, string])[] = [
   [404, 'permanent'],
   [408, 'timeout'],
   [409, 'permanent'],
+  [499, 'permanent'],
   [429, 'rate_limited'],
   [500, 'transient'],
   [502, 'transient'],
@@ -90,11 +91,12 @@ const classes: readonly (readonly [number, string])[] = [
   [520, 'transient'],
   [522, 'transient'],
   [524, 'transient'],
+  [598, 'transient'],
 ];
 for (const [status, errorClass] of classes) {
   test(`status ${status} is \`${errorClass}\`, and nothing is followed`, async () => {
     const before = world.seen.length;
-    const result = await run(call({ path: `/status/${status}` }), { idempotencyKey: 'k' });
+    const result = await run(call({ path: `/status/${status}?after=soon` }), { idempotencyKey: 'k' });
     assert.ok(result.status === 'failed');
     assert.equal(result.errorClass, errorClass);
     assert.equal(world.seen.length, before + 1);
@@ -102,7 +104,7 @@ for (const [status, errorClass] of classes) {
   });
 }
 
-const openStatuses = [408, 502, 504, 520, 522, 524];
+const openStatuses = [408, 499, 502, 504, 520, 522, 524, 598];
 for (const status of openStatuses)
   test(`status ${status} is an unknown outcome with an effect and without a key, over MCP too`, async () => {
     const tool = { kind: 'mcp', connection: 'mcp', tool: `status-${status}`, arguments: {} } as const;
@@ -132,6 +134,74 @@ for (const status of openStatuses)
       }
   });
 
+/** Over REST and over MCP. */
+const answeredWith = (status: number, more: Partial<RunContext>, headers = {}): Promise<ExecutorResult>[] => {
+  const after = 'retry-after' in headers ? '9' : 'soon';
+  const tool = { kind: 'mcp', connection: 'mcp', tool: `status-${status}-${after}`, arguments: {} } as const;
+  return [
+    run(call({ path: `/status/${status}?after=${after}` }), more),
+    runCall(tool, contextWith(world.connections.http, more)),
+  ];
+};
+
+test('another 5xx keeps its class, and that its effect may have happened is kept with it, over MCP too', async () => {
+  for (const status of [500, 501, 503, 529])
+    for (const [more, inDoubt] of [
+      [{}, true],
+      [{ idempotencyKey: 'k' }, true],
+      [{ hasEffect: false }, undefined],
+    ] as const)
+      for (const result of await Promise.all(answeredWith(status, more))) {
+        assert.ok(result.status === 'failed', JSON.stringify(result));
+        assert.deepEqual(
+          [result.errorClass, result.effectInDoubt, result.effectPossible],
+          ['transient', inDoubt, undefined],
+        );
+      }
+});
+
+test('303 is how a service answers what it has done: an unknown outcome without a key, over MCP too', async () => {
+  for (const [more, errorClass, effectPossible] of [
+    [{}, 'unknown_outcome', true],
+    [{ idempotencyKey: 'k' }, 'permanent', true],
+    [{ hasEffect: false }, 'permanent', undefined],
+  ] as const)
+    for (const result of await Promise.all(answeredWith(303, more))) {
+      assert.ok(result.status === 'failed', JSON.stringify(result));
+      assert.deepEqual([result.errorClass, result.effectPossible], [errorClass, effectPossible]);
+      assert.match(result.message, /answered 303.*redirects are not followed/);
+    }
+  for (const status of [301, 302, 307, 308])
+    for (const result of await Promise.all(answeredWith(status, {}))) {
+      assert.ok(result.status === 'failed', JSON.stringify(result));
+      assert.deepEqual([result.errorClass, result.effectPossible], ['permanent', undefined]);
+      assert.match(result.message, /redirects are not followed/);
+    }
+  const read = await run(call({ path: '/status/303', method: 'GET' }));
+  assert.ok(read.status === 'failed' && read.errorClass === 'permanent', JSON.stringify(read));
+});
+
+test('Retry-After says of 403 that it is a limit, and of 409 and 425 under a key that they pass, over MCP too', async () => {
+  const rows: readonly (readonly [number, Partial<RunContext>, string, string])[] = [
+    [403, {}, 'rate_limited', 'auth'],
+    [401, {}, 'auth', 'auth'],
+    [409, { idempotencyKey: 'k' }, 'transient', 'permanent'],
+    [425, { idempotencyKey: 'k' }, 'transient', 'permanent'],
+    [409, {}, 'permanent', 'permanent'],
+    [422, { idempotencyKey: 'k' }, 'permanent', 'permanent'],
+  ];
+  for (const [status, more, withIt, without] of rows)
+    for (const [headers, errorClass] of [
+      [{ 'retry-after': '9' }, withIt],
+      [{}, without],
+    ] as const)
+      for (const result of await Promise.all(answeredWith(status, more, headers))) {
+        assert.ok(result.status === 'failed', JSON.stringify(result));
+        assert.equal(result.errorClass, errorClass, result.message);
+        assert.equal(result.retryAfterMs, 'retry-after' in headers ? 9_000 : undefined);
+      }
+});
+
 test('a status that leaves the outcome open is none for a GET', async () => {
   const result = await run(call({ path: '/status/504', method: 'GET' }));
   assert.ok(result.status === 'failed');
@@ -145,7 +215,10 @@ test('Retry-After is read as seconds and as a date', async () => {
   const now = Date.parse('2026-11-21T10:00:00Z');
   assert.equal(retryAfterMs('Sat, 21 Nov 2026 10:00:09 GMT', now), 9000);
   assert.equal(retryAfterMs('Sat, 21 Nov 2026 09:00:00 GMT', now), 0);
-  for (const unreadable of ['soon', '-5', '', '1e3'])
+  for (const zone of ['UTC', '+0000', '-0000'])
+    assert.equal(retryAfterMs(`Sat, 21 Nov 2026 10:00:09 ${zone}`, now), 9000, zone);
+  assert.equal(retryAfterMs('1.5', now), 1500);
+  for (const unreadable of ['soon', '-5', '', '1e3', '1.', '1.5.2', 'Sat, 21 Nov 2026 10:00:09 +0200'])
     assert.equal(retryAfterMs(unreadable, now), undefined, unreadable);
 });
 

@@ -161,8 +161,8 @@ async function answerMcp(request: IncomingMessage, response: ServerResponse, han
     return;
   }
   if (message.params?.name === 'busy') return void response.writeHead(503, { 'retry-after': '3' }).end();
-  const [, status] = /^status-(\d+)$/.exec(message.params?.name ?? '') ?? [];
-  if (status !== undefined) return void response.writeHead(Number(status)).end();
+  const [, status, after = 'soon'] = /^status-(\d+)(?:-(\w+))?$/.exec(message.params?.name ?? '') ?? [];
+  if (status !== undefined) return void response.writeHead(Number(status), { 'retry-after': after }).end();
   if (message.params?.name === 'moved') return void response.writeHead(307, { location: '/mcp' }).end();
   process.env['TOKEN'] = token;
   const server = toolServer(hangUrl);

@@ -265,8 +265,8 @@ const executing = (executor: Executor, fields = {}): Executing => ({
 });
 const attempt = (outcome: 'failed' | null) => ({
   ...{ action: 'act_1', attempt: 1, startedAt: '', finishedAt: null },
-  ...{ outcome, errorClass: null, executor: 0, idempotencyKey: 'k', effectPossible: false, nextAt: null },
-  ...{ owner: 'run/1', process: 'svc_1' },
+  ...{ outcome, errorClass: null, executor: 0, idempotencyKey: 'k', effectPossible: false },
+  ...{ effectInDoubt: false, nextAt: null, owner: 'run/1', process: 'svc_1' },
 });
 const tried = (count: number) =>
   Array.from({ length: count }, (_, index) => ({ attempt: index + 1, executor: 0 }));

@@ -530,6 +530,12 @@ describe('warnings', () => {
         'tier: reversible\nexecutor: { kind: rest, connection: erp, method: POST, path: /, reliability: { retry: { maxAttempts: 2 } } }',
       ),
     ],
+    [
+      'RETRY_NOT_IDEMPOTENT',
+      withTransition(
+        'tier: reversible\nexecutor: { kind: rest, connection: erp, method: POST, path: /, reliability: { fallback: { strategy: first_success, executors: [{ kind: rest, connection: erp, method: POST, path: /b }] } } }',
+      ),
+    ],
   ];
   for (const [code, text] of rows) {
     test(code, async () => {

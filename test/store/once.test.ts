@@ -4,8 +4,8 @@ import { newId } from '../../src/model/ids.js';
 import { listen, withTransaction } from '../../src/db/index.js';
 import {
   consumeGrant,
+  earlierEffect,
   finishAttempt,
-  isEffectPossible,
   listAttempts,
   putGrant,
   startAttempt,
@@ -155,7 +155,8 @@ describe('an execution', () => {
       {
         ...start,
         ...holder,
-        ...{ finishedAt: null, outcome: null, errorClass: null, effectPossible: false, nextAt: null },
+        ...{ finishedAt: null, outcome: null, errorClass: null, effectPossible: false },
+        ...{ effectInDoubt: false, nextAt: null },
       },
     ]);
     await assert.rejects(
@@ -168,15 +169,22 @@ describe('an execution', () => {
       finishedAt: '2026-11-21T08:00:01.000Z',
       outcome: 'failed',
       errorClass: 'timeout',
-      effectPossible: true,
+      ...{ effectPossible: true, effectInDoubt: false },
       nextAt: '2026-11-21T08:00:05.000Z',
     } as const;
     await withTransaction(database.pool, (tx) => finishAttempt(tx, end, holder));
     assert.deepEqual(await listAttempts(database.pool, start.action), [{ ...start, ...holder, ...end }]);
     const other = { action: 'act_other', attempt: 1 };
-    assert.equal(await isEffectPossible(database.pool, 'key', other), true);
-    assert.equal(await isEffectPossible(database.pool, 'key', start), false);
-    assert.equal(await isEffectPossible(database.pool, 'another key', other), false);
+    assert.equal(await earlierEffect(database.pool, 'key', other), 'possible');
+    assert.equal(await earlierEffect(database.pool, 'key', start), 'none');
+    assert.equal(await earlierEffect(database.pool, 'another key', other), 'none');
+    const doubtful = { ...end, effectPossible: false, effectInDoubt: true } as const;
+    await withTransaction(database.pool, (tx) => finishAttempt(tx, doubtful, holder));
+    assert.equal(await earlierEffect(database.pool, 'key', other), 'in_doubt');
+    await withTransaction(database.pool, (tx) =>
+      finishAttempt(tx, { ...end, effectPossible: false }, holder),
+    );
+    assert.equal(await earlierEffect(database.pool, 'key', other), 'none');
   });
 });
 

@@ -1,0 +1,245 @@
+// What MCP servers do that the protocol permits, or that many of them do all the same: none of it ends an approved action,
+// and what cannot be used says why.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { closeExecutors, runCall } from '../../src/executors/index.js';
+import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
+import type { Json, JsonObject } from '../../src/model/json.js';
+import type { Connection } from '../../src/model/policy-set.js';
+import { makeTarget, type Target, type TargetAnswer } from '../activities/target.js';
+import { contextWith } from './world.js';
+
+let target: Target;
+before(async () => {
+  target = await makeTarget();
+});
+after(async () => {
+  await closeExecutors();
+  await target.close();
+});
+
+type Answer = Exclude<TargetAnswer, number | string>;
+type Failed = Extract<ExecutorResult, { status: 'failed' }>;
+const call: Call = { kind: 'mcp', connection: 'c', tool: 't', arguments: { a: 1 } };
+const fine: JsonObject = {
+  ...{ protocolVersion: '2025-06-18', capabilities: { tools: {} } },
+  serverInfo: { name: 's', version: '1' },
+};
+const result = (id: number, of: Json, headers = {}): Answer => ({
+  headers,
+  body: JSON.stringify({ jsonrpc: '2.0', id, result: of }),
+});
+const good = { content: [], structuredContent: { ok: true } };
+const opened = (session?: string): readonly TargetAnswer[] => [
+  result(0, fine, session === undefined ? {} : { 'mcp-session-id': session }),
+  202,
+];
+const overHttp = (says: readonly TargetAnswer[], more: Partial<RunContext> = {}): Promise<ExecutorResult> => {
+  target.say(...says);
+  const url = `${target.url}/mcp`;
+  const transport = { kind: 'http', url, allowPrivate: true, headers: {} } as const;
+  return runCall(call, contextWith({ kind: 'mcp', transport }, more));
+};
+
+/** Answers `initialize` and a call with what its environment says, in bytes. */
+const script = `
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method } = JSON.parse(line);
+  const say = (hex) => process.stdout.write(Buffer.concat([Buffer.from(Buffer.from(hex, 'hex').toString('latin1').replace('<id>', id), 'latin1'), Buffer.from('\\n')]));
+  if (method === 'initialize') say(process.env.OPENS);
+  if (method === 'tools/list') say(process.env.LISTS);
+  if (method === 'tools/call') say(process.env.SAYS);
+});`;
+const message = (of: Json): Buffer =>
+  Buffer.from(`{"jsonrpc":"2.0","id":<id>,"result":${JSON.stringify(of)}}`);
+interface Says {
+  readonly opens?: Json;
+  readonly lists?: Json;
+  readonly says?: Buffer;
+}
+const overStdio = (
+  { opens = fine, lists = { tools: [] }, says = message(good) }: Says,
+  more: Partial<RunContext> = {},
+): Promise<ExecutorResult> => {
+  const env = {
+    OPENS: message(opens).toString('hex'),
+    LISTS: message(lists).toString('hex'),
+    SAYS: says.toString('hex'),
+  };
+  const transport = {
+    kind: 'stdio',
+    command: process.execPath,
+    args: ['-e', script],
+    env,
+    workingDirectory: null,
+  } as const;
+  return runCall(call, contextWith({ kind: 'mcp', transport } satisfies Connection, more));
+};
+
+async function outputOf(given: Promise<ExecutorResult>): Promise<Json> {
+  const found = await given;
+  assert.ok(found.status === 'succeeded', JSON.stringify(found));
+  return found.output;
+}
+async function failed(given: Promise<ExecutorResult>): Promise<Failed> {
+  const found = await given;
+  assert.ok(found.status === 'failed', JSON.stringify(found));
+  return found;
+}
+
+describe('a session that its server has ended', () => {
+  const gone: readonly (readonly [string, Answer])[] = [
+    [
+      '404',
+      {
+        status: 404,
+        body: '{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}',
+      },
+    ],
+    ['404 without a word', { status: 404, body: '' }],
+    [
+      '400 that names it',
+      {
+        status: 400,
+        body: '{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}',
+      },
+    ],
+  ];
+  for (const [how, lost] of gone) {
+    test(`is begun anew, and the call is made in the new one: ${how}`, async () => {
+      const says = [...opened('one'), lost, ...opened('two'), result(1, good)];
+      assert.deepEqual(await outputOf(overHttp(says)), { ok: true });
+      const sessions = target.requests.map(({ headers }) => headers['mcp-session-id'] ?? null);
+      assert.deepEqual(sessions, [null, 'one', 'one', null, 'two', 'two']);
+    });
+
+    test(`is begun anew where it was gone before the tools were listed: ${how}`, async () => {
+      const lists = result(1, { tools: [] });
+      const says = [...opened('one'), lost, ...opened('two'), lists, result(2, good)];
+      assert.deepEqual(await outputOf(overHttp(says, { idempotencyKey: 'k' })), { ok: true });
+    });
+  }
+
+  test('twice is a lost connection, and the call was not taken', async () => {
+    const lost = { status: 404, body: '' };
+    const said = await failed(overHttp([...opened('one'), lost, ...opened('two'), lost]));
+    assert.deepEqual([said.errorClass, said.effectPossible], ['connection', undefined]);
+    assert.match(said.message, /answered 404 in two sessions.*has not taken the call/);
+  });
+
+  test('is none where there was no session: 404 is a refusal', async () => {
+    const said = await failed(overHttp([...opened(), { status: 404, body: '' }]));
+    assert.equal(said.errorClass, 'permanent');
+    assert.equal(target.requests.length, 3);
+  });
+
+  test('is none where the server refuses the call itself, and its words are told', async () => {
+    const refusal = {
+      status: 400,
+      body: '{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"amount is missing"}}',
+    };
+    const said = await failed(overHttp([...opened('one'), refusal]));
+    assert.equal(said.errorClass, 'permanent');
+    assert.match(said.message, /it answered 400: amount is missing/);
+    assert.equal(target.requests.length, 3);
+  });
+});
+
+describe('null for what is left out', () => {
+  const results: readonly JsonObject[] = [
+    { ...good, isError: null, _meta: null },
+    { content: null, structuredContent: { ok: true } },
+    { content: [{ type: 'text', text: '{"ok":true}' }], structuredContent: null, isError: null },
+  ];
+  for (const one of results)
+    test(`is read in a result: ${JSON.stringify(one)}`, async () => {
+      for (const more of [{}, { idempotencyKey: 'k' }]) {
+        const lists = 'idempotencyKey' in more ? [result(1, { tools: [] })] : [];
+        const says = [...opened(), ...lists, result(lists.length + 1, one)];
+        assert.deepEqual(await outputOf(overHttp(says, more)), { ok: true });
+        assert.deepEqual(await outputOf(overStdio({ says: message(one) }, more)), { ok: true });
+      }
+    });
+
+  for (const nextCursor of [null, ''])
+    test(`is read as the end of the tools: ${JSON.stringify(nextCursor)}`, async () => {
+      const lists = { tools: [{ name: 'other', inputSchema: {} }], nextCursor, _meta: null };
+      const more = { idempotencyKey: 'k' };
+      assert.deepEqual(await outputOf(overHttp([...opened(), result(1, lists), result(2, good)], more)), {
+        ok: true,
+      });
+      assert.deepEqual(await outputOf(overStdio({ lists }, more)), { ok: true });
+    });
+
+  const openings: readonly JsonObject[] = [
+    { ...fine, instructions: null, _meta: null },
+    { ...fine, capabilities: { tools: { listChanged: null }, prompts: null, logging: null } },
+    { ...fine, serverInfo: { name: 's', version: '1', title: null } },
+    { ...fine, serverInfo: { name: 's' } },
+    { protocolVersion: '2025-06-18', capabilities: null, serverInfo: null },
+  ];
+  for (const opens of openings)
+    test(`is read in what opens a session: ${JSON.stringify(opens)}`, async () => {
+      assert.deepEqual(await outputOf(overHttp([result(0, opens), 202, result(1, good)])), { ok: true });
+      assert.deepEqual(await outputOf(overStdio({ opens })), { ok: true });
+    });
+});
+
+describe('a server that cannot be used', () => {
+  const openings: readonly (readonly [JsonObject, RegExp])[] = [
+    [{ ...fine, protocolVersion: '2031-01-01' }, /speaks version `2031-01-01` of MCP/],
+    [{ ...fine, protocolVersion: 7 }, /answered to `initialize` is none of what it may answer/],
+    [{ ...fine, capabilities: 'all' }, /answered to `initialize` is none of what it may answer/],
+    [{}, /answered to `initialize` is none of what it may answer/],
+  ];
+  for (const [opens, says] of openings)
+    test(`says why, and is not asked again: ${JSON.stringify(opens)}`, async () => {
+      for (const said of [await failed(overHttp([result(0, opens)])), await failed(overStdio({ opens }))]) {
+        assert.deepEqual([said.errorClass, said.effectPossible], ['permanent', undefined]);
+        assert.match(said.message, says);
+        assert.match(said.message, /nothing was sent/);
+      }
+    });
+});
+
+describe('the words of a server', () => {
+  test('are told where an error has only a structure', async () => {
+    const one = { isError: true, content: [], structuredContent: { reason: 'account is closed' } };
+    for (const said of [
+      await failed(overHttp([...opened(), result(1, one)])),
+      await failed(overStdio({ says: message(one) })),
+    ]) {
+      assert.equal(said.errorClass, 'permanent');
+      assert.match(said.message, /failed: \{"reason":"account is closed"\}/);
+    }
+  });
+
+  test('are told of an error whose id is null: it is the answer to what was asked', async () => {
+    const error = '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"cannot parse that"}}';
+    const headers = { 'content-type': 'text/event-stream' };
+    for (const said of [
+      await failed(overHttp([...opened(), { body: error }])),
+      await failed(overHttp([...opened(), { headers, body: `data: ${error}\n\n` }])),
+      await failed(overStdio({ says: Buffer.from(error) })),
+    ]) {
+      assert.equal(said.errorClass, 'permanent');
+      assert.match(said.message, /refused by its server: .*cannot parse that/);
+    }
+  });
+});
+
+test('a result over stdio that is not UTF-8 is not read as another one', async () => {
+  const says = Buffer.from(
+    '{"jsonrpc":"2.0","id":<id>,"result":{"content":[{"type":"text","text":"\u00fc"}]}}',
+    'latin1',
+  );
+  for (const [more, errorClass] of [
+    [{}, 'unknown_outcome'],
+    [{ idempotencyKey: 'k' }, 'unknown_outcome'],
+    [{ hasEffect: false }, 'permanent'],
+  ] as const) {
+    const said = await failed(overStdio({ says }, more));
+    assert.equal(said.errorClass, errorClass);
+    assert.match(said.message, /not UTF-8/);
+  }
+});
