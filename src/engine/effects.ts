@@ -6,7 +6,40 @@ import type { Executing } from './state.js';
 /** Fail closed: without a tier, everything but a GET or HEAD and a noop is taken to change something. */
 export function hasEffect({ action }: Pick<Executing, 'action'>, executor: Executor): boolean {
   if (executor.kind === 'noop' || action.tier === 'read_only') return false;
-  return !(executor.kind === 'rest' && (executor.method === 'GET' || executor.method === 'HEAD'));
+  const isRead = executor.kind === 'rest' && (executor.method === 'GET' || executor.method === 'HEAD');
+  return !isRead || overrideOf(executor) !== null;
+}
+
+/** What frameworks take for the method of a call, whatever its request line says. */
+const overrides = new Set([
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+  '_method',
+  '$httpmethod',
+  'x-original-method',
+]);
+
+export function isMethodOverride(name: string): boolean {
+  return overrides.has(name.toLowerCase());
+}
+
+/** The call's own header or query that makes it another method; null: it has none. */
+export function overrideOf({ headers, query, path }: Extract<Executor, { kind: 'rest' }>): string | null {
+  const own = [...headers, ...query].map(({ key }) => key);
+  return [...own, ...namesInPath(path)].find(isMethodOverride) ?? null;
+}
+
+/** A path may have a query of its own. */
+function namesInPath({ parts }: Extract<Executor, { kind: 'rest' }>['path']): readonly string[] {
+  const written = parts.map((part) => (typeof part === 'string' ? part : 'x')).join('');
+  const [, ...query] = written.split('?');
+  return query
+    .join('?')
+    .split('&')
+    .map((pair) =>
+      pair.replace(/=.*$/su, '').replaceAll('%24', '$').replaceAll('%5F', '_').replaceAll('%5f', '_'),
+    );
 }
 
 /** With an idempotency key, or where nothing is changed by it. */

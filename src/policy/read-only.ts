@@ -1,3 +1,4 @@
+import { isMethodOverride, overrideOf as ownOverride } from '../engine/effects.js';
 import type { Executor, Reliability, Tier } from '../engine/plan.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 
@@ -19,16 +20,6 @@ function undecidedKind(executor: Executor | null): string | null {
   return executor?.kind === 'rest' && executor.method === 'POST' ? '`POST`' : null;
 }
 
-/** What frameworks take for the method of a call, whatever its request line says. */
-const overrides = new Set([
-  'x-http-method-override',
-  'x-http-method',
-  'x-method-override',
-  '_method',
-  '$httpmethod',
-  'x-original-method',
-]);
-
 /** The header, of the call or of its connection, or the query that makes it another method; null: it has none. */
 function overrideOf({ catalog }: Compiling, executor: Executor | null): string | null {
   if (executor?.kind !== 'rest') return null;
@@ -36,15 +27,7 @@ function overrideOf({ catalog }: Compiling, executor: Executor | null): string |
   const shared = (entry?.targets ?? []).flatMap(({ connection }) =>
     connection.kind === 'rest' ? Object.keys(connection.headers) : [],
   );
-  const own = [...executor.headers, ...executor.query].map(({ key }) => key);
-  return [...own, ...shared].find((name) => overrides.has(name.toLowerCase())) ?? inPath(executor);
-}
-
-/** A path may have a query of its own. */
-function inPath({ path }: Extract<Executor, { kind: 'rest' }>): string | null {
-  const written = path.parts.map((one) => (typeof one === 'string' ? one : 'x')).join('');
-  const [, query = ''] = written.split(/\?(.*)/s);
-  return [...new URLSearchParams(query).keys()].find((name) => overrides.has(name.toLowerCase())) ?? null;
+  return ownOverride(executor) ?? shared.find(isMethodOverride) ?? null;
 }
 
 /** A method that changes what it names is no read. What may be one needs its author's reason, for approvers to see. */

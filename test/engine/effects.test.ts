@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { hasEffect, isRepeatable } from '../../src/engine/effects.js';
+import type { Executor } from '../../src/engine/plan.js';
+import type { Executing } from '../../src/engine/state.js';
+
+type Rest = Extract<Executor, { kind: 'rest' }>;
+
+const rest = (more: Partial<Rest> = {}): Rest => ({
+  ...{ kind: 'rest', connection: 'bank', method: 'GET', path: { kind: 'text', parts: ['/payments'] } },
+  ...{ query: [], headers: [], body: null, idempotencyKey: false, ...more },
+});
+const path = (...parts: Rest['path']['parts']): Pick<Rest, 'path'> => ({ path: { kind: 'text', parts } });
+const hole = {
+  kind: 'path',
+  scope: 'arguments',
+  segments: ['id'],
+  optional: false,
+  text: '$.arguments.id',
+} as const;
+const literal = (value: string) => ({ kind: 'literal', value }) as const;
+const executing = { action: { tier: null } } as unknown as Pick<Executing, 'action'>;
+
+describe('a call without a tier', () => {
+  for (const [what, more] of [
+    ['a GET', {}],
+    ['a HEAD', { method: 'HEAD' }],
+    ['a GET with a query in its path', path('/payments?page=1&size=', hole)],
+    [
+      'a GET with headers and a query',
+      { headers: [{ key: 'Accept', value: literal('x') }], query: [{ key: 'q', value: literal('x') }] },
+    ],
+  ] as const)
+    it(`is a read where it is ${what}`, () => {
+      assert.equal(hasEffect(executing, rest(more)), false);
+    });
+
+  for (const [what, more] of [
+    ['a POST', { method: 'POST' }],
+    [
+      'a GET whose header says another method',
+      { headers: [{ key: 'X-HTTP-Method-Override', value: literal('DELETE') }] },
+    ],
+    ['a GET whose query says another method', { query: [{ key: '_method', value: literal('delete') }] }],
+    ['a GET whose path says another method', path('/payments/', hole, '?page=1&_method=delete')],
+    ['a GET whose path says it encoded', path('/payments?%5Fmethod=delete')],
+    ['a GET whose path says it after another question mark', path('/payments?x=?&%24httpmethod=DELETE')],
+  ] as const)
+    it(`may change something where it is ${what}, and is not made again by itself`, () => {
+      assert.equal(hasEffect(executing, rest(more)), true);
+      assert.equal(isRepeatable(executing, rest(more)), false);
+      assert.equal(isRepeatable(executing, rest({ ...more, idempotencyKey: true })), true);
+    });
+});
