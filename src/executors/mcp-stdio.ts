@@ -10,7 +10,8 @@ import { failure, type Failure } from './outcome.js';
 import { realPath } from './place.js';
 import type { DriverContext } from './types.js';
 
-// A started server serves all calls of its connection, and is stopped when nobody has called it for a while.
+// A started server serves the calls of its connection, one at a time: what it writes is one call's, and where it breaks or
+// writes more than is read, it is one call that hears of it. It is stopped when nobody has called it for a while.
 
 type StdioTransport = Extract<Extract<Connection, { kind: 'mcp' }>['transport'], { kind: 'stdio' }>;
 
@@ -40,14 +41,14 @@ interface Opened extends Pick<Session, 'client' | 'problem' | 'wroteTooMuch'> {
 
 interface Pooled {
   readonly opened: Promise<Opened | Failure>;
-  users: number;
-  retired: boolean;
+  inUse: boolean;
   timer: NodeJS.Timeout | undefined;
 }
 
-const pool = new Map<string, Pooled>();
+/** Servers by their keys, which hold resolved secrets: they stay in memory. */
+const pool = new Map<string, Set<Pooled>>();
 
-/** The session of a connection, started when there is none. Its key holds resolved secrets: it stays in memory. */
+/** A session of the connection that nobody uses, started when there is none. */
 export async function openStdio(
   transport: StdioTransport,
   context: Pick<DriverContext, 'baseDirectory' | 'told'>,
@@ -61,8 +62,9 @@ export async function openStdio(
     );
   // A server of another program is another one, though it is reached by the same link.
   const key = JSON.stringify([transport, cwd, realPath(transport.command)]);
-  const pooled = pool.get(key) ?? start(key, transport, cwd, name, context.told);
-  pooled.users += 1;
+  const idle = [...(pool.get(key) ?? [])].find(({ inUse }) => !inUse);
+  const pooled = idle ?? start(key, transport, cwd, name, context.told);
+  pooled.inUse = true;
   clearTimeout(pooled.timer);
   const opened = await pooled.opened;
   if (opened.status === 'failed') return opened;
@@ -77,17 +79,20 @@ export async function openStdio(
 }
 
 function start(key: string, transport: StdioTransport, cwd: string, name: string, told: Told): Pooled {
-  const forget = (): void => {
-    if (pool.get(key) === pooled) pool.delete(key);
-  };
   const pooled: Pooled = {
-    opened: connect(transport, cwd, name, told, forget),
-    users: 0,
-    retired: false,
+    opened: connect(transport, cwd, name, told, () => forget(key, pooled)),
+    inUse: true,
     timer: undefined,
   };
-  pool.set(key, pooled);
+  const kept = pool.get(key) ?? new Set();
+  pool.set(key, kept.add(pooled));
   return pooled;
+}
+
+function forget(key: string, pooled: Pooled): void {
+  const kept = pool.get(key);
+  kept?.delete(pooled);
+  if (kept?.size === 0) pool.delete(key);
 }
 
 async function connect(
@@ -148,18 +153,14 @@ function keepTail(limit: number): { add(chunk: Buffer): void; text(): string; is
 }
 
 function release(key: string, pooled: Pooled, usable: boolean): void {
-  pooled.users -= 1;
-  if (!usable && pool.get(key) === pooled) pool.delete(key);
-  pooled.retired ||= !usable;
-  if (pooled.users > 0) return;
-  if (pooled.retired) void close(pooled);
-  else {
-    pooled.timer = setTimeout(() => {
-      if (pool.get(key) === pooled) pool.delete(key);
-      void close(pooled);
-    }, idleMs);
-    pooled.timer.unref();
-  }
+  const end = (): void => {
+    forget(key, pooled);
+    void close(pooled);
+  };
+  if (!usable) return end();
+  pooled.inUse = false;
+  pooled.timer = setTimeout(end, idleMs);
+  pooled.timer.unref();
 }
 
 async function close(pooled: Pooled): Promise<void> {
@@ -170,7 +171,7 @@ async function close(pooled: Pooled): Promise<void> {
 
 /** Stops every server that is kept. For the end of a worker, and of a test. */
 export async function closeStdioSessions(): Promise<void> {
-  const all = [...pool.values()];
+  const all = [...pool.values()].flatMap((kept) => [...kept]);
   pool.clear();
   await Promise.all(all.map(close));
 }

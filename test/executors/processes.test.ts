@@ -1,7 +1,7 @@
 // What is particular to commands and MCP servers.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { buildCall, closeExecutors, runCall } from '../../src/executors/index.js';
+import { buildCall, closeExecutors, isExecutorAborted, runCall } from '../../src/executors/index.js';
 import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Path, Template } from '../../src/engine/plan.js';
 import type { JsonObject } from '../../src/model/json.js';
@@ -146,10 +146,9 @@ for (const over of ['stdio', 'http'] as const) {
   });
 }
 
-test('calls of one connection share a server, and a new one is started when it dies', async () => {
-  const both = await Promise.all([runTool('echo', 'stdio'), runTool('echo', 'stdio')]);
-  const [first, second] = both.map((result) => output(result)['pid']);
-  assert.equal(first, second);
+test('calls of one connection that follow one another share a server, and a new one is started when it dies', async () => {
+  const first = output(await runTool('echo', 'stdio'))['pid'];
+  assert.equal(output(await runTool('echo', 'stdio'))['pid'], first);
   const died = await runTool('die', 'stdio');
   assert.ok(died.status === 'failed');
   assert.equal(died.errorClass, 'unknown_outcome');
@@ -158,6 +157,20 @@ test('calls of one connection share a server, and a new one is started when it d
   assert.equal(third['home'], null, 'the environment of the worker leaked');
   await closeExecutors();
   assert.ok(await isGone(Number(third['pid'])));
+});
+
+test('calls of one connection at the same time have a server each: what one does to its server, the other does not hear of', async () => {
+  const both = await Promise.all([runTool('echo', 'stdio'), runTool('echo', 'stdio')]);
+  const [first, second] = both.map((result) => output(result)['pid']);
+  assert.notEqual(first, second);
+  const controller = new AbortController();
+  const hanging = world.hanging();
+  const hangs = runTool('hang', 'stdio', { signal: controller.signal });
+  await hanging;
+  for (const ends of ['die', 'flood']) assert.equal((await runTool(ends, 'stdio')).status, 'failed');
+  // It is ended by nobody but its own caller.
+  controller.abort();
+  await assert.rejects(hangs, isExecutorAborted);
 });
 
 test('an MCP server that cannot be started is permanent, one that does not speak is a connection failure', async () => {
