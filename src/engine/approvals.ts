@@ -91,6 +91,8 @@ function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedB
       approval: approval.id,
     });
   }
+  // What led here may be an effect of the runtime, and whoever waits for it.
+  settle(draft);
 }
 
 export function change(draft: Draft, id: string, fields: Partial<ApprovalState>): ApprovalState | undefined {
