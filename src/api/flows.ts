@@ -159,7 +159,7 @@ async function publish(call: Call, body: FlowText): Promise<Reply> {
     const found = { name, version, hash, environment, warnings: checked.warnings };
     return answer(created ? 201 : 200, found, { Location: location });
   }
-  return tooMany();
+  return tooMany('other policies come into force again and again: try again');
 }
 
 /** A flow is checked again so often where other policies come into force as it is. */
@@ -195,8 +195,9 @@ async function check(
   return odd === null ? checked : refuseText('MALFORMED', `\`${odd.pointer}\` ${odd.message}`, odd.pointer);
 }
 
-export function tooMany(): Problem {
-  const detail = 'as many checks are waiting as this process takes, or takes of one principal: try again';
+export function tooMany(
+  detail = 'as many checks are waiting as this process takes, or takes of one principal: try again',
+): Problem {
   return problem('RATE_LIMITED', detail, {}, { 'Retry-After': '2' });
 }
 

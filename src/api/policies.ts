@@ -157,39 +157,40 @@ function makeLoading(
   checker: Checker,
   onLoaded: (loaded: Loaded) => void,
 ): Pick<Policies, 'reload' | 'start'> {
-  /** Null: somebody has published a flow meanwhile, and it was not compiled with the others. */
   const take = async (
     load: (given: Given) => Promise<FolderLoad | Unchecked>,
     putIn: (tx: Tx, loaded: Loaded, again: readonly Recompiled[]) => Promise<ReloadResult>,
-  ): Promise<ReloadResult | null> => {
+  ): Promise<ReloadResult> => {
     const [before, rows] = [await currentPolicySet(deps.pool), await publishedFlows(deps.pool)];
-    const published = rows.map((one) => one.definition);
-    const loaded = await load({ knownQueues: knownQueues(before), published });
+    const given = (of: readonly FlowVersionRow[]): Given => ({
+      knownQueues: knownQueues(before),
+      published: of.map(({ source, definition }) => source ?? definition),
+    });
+    const loaded = await load(given(rows));
     if (loaded.status !== 'loaded') return loaded;
     const result = await deps.transaction(async (tx) => {
       await lockPolicies(tx);
-      if (!sameVersions(rows, await publishedFlows(tx))) return null;
-      return putIn(tx, loaded, recompiled(rows, loaded));
+      // What was published meanwhile is compiled while nothing else can be.
+      const meanwhile = (await publishedFlows(tx)).filter((row) => !rows.some((one) => isSame(one, row)));
+      const later = meanwhile.length === 0 ? null : await load(given(meanwhile));
+      if (later !== null && later.status !== 'loaded') return later;
+      const others = later === null ? [] : recompiled(meanwhile, later);
+      return putIn(tx, loaded, [...recompiled(rows, loaded), ...others]);
     });
-    if (result?.status === 'loaded') onLoaded(loaded);
+    if (result.status === 'loaded') onLoaded(loaded);
     return result;
   };
   return {
-    reload: async (by, traceId, confirm = []) => {
-      for (let turn = 0; turn < mostTurns; turn += 1) {
-        const result = await take(
-          (given) => checker.folder(deps.folder, given),
-          async (tx, loaded, again) => {
-            const { held, removed } = await changes(tx, loaded);
-            if (removed.some((one) => one.confirm && !confirm.includes(one.name)))
-              return { status: 'unconfirmed', removed };
-            return store(deps, tx, { loaded, again }, { held, removed, by, traceId });
-          },
-        );
-        if (result !== null) return result;
-      }
-      return { status: 'busy' };
-    },
+    reload: (by, traceId, confirm = []) =>
+      take(
+        (given) => checker.folder(deps.folder, given),
+        async (tx, loaded, again) => {
+          const { held, removed } = await changes(tx, loaded);
+          if (removed.some((one) => one.confirm && !confirm.includes(one.name)))
+            return { status: 'unconfirmed', removed };
+          return store(deps, tx, { loaded, again }, { held, removed, by, traceId });
+        },
+      ),
     start: async (by, traceId) => {
       for (;;) {
         const result = await take(
@@ -197,25 +198,20 @@ function makeLoading(
           async (tx, loaded, again) =>
             store(deps, tx, { loaded, again }, { ...(await changes(tx, loaded)), by, traceId }),
         );
-        if (result?.status === 'loaded' || result?.status === 'invalid') return result;
+        if (result.status === 'loaded' || result.status === 'invalid') return result;
       }
     },
   };
 }
 
-/** A reload begins again so often where flows are published as it goes on. */
-const mostTurns = 5;
-
 interface Given {
   readonly knownQueues: readonly string[];
-  /** Definitions of flows that were published by the API. */
+  /** Texts of flows that were published by the API, as their authors sent them. */
   readonly published: readonly string[];
 }
 
-function sameVersions(before: readonly FlowVersionRow[], now: readonly FlowVersionRow[]): boolean {
-  const text = (rows: readonly FlowVersionRow[]): string =>
-    JSON.stringify(rows.map(({ name, environment, version }) => [name, environment, version]));
-  return text(before) === text(now);
+function isSame(one: FlowVersionRow, { name, environment, version }: FlowVersionRow): boolean {
+  return one.name === name && one.environment === environment && one.version === version;
 }
 
 /** In an environment that is not declared nothing starts: what is published there is looked at when it comes back. */

@@ -32,17 +32,16 @@ export async function readHistories(deps: ClientDeps, run: string): Promise<Hist
   const client = deps.forNamespace(row.namespace);
   const executions = await listExecutions(client, run);
   const histories: RunHistory[] = [];
-  let bytes = 0;
+  let [read, bytes] = [0, 0];
   for (const execution of executions.slice(0, mostHistories)) {
     const history = await fetchHistory(client, run, execution);
-    if (history === null) continue;
-    const json = historyToJSON(history);
-    bytes += json.length;
+    const json = history === null ? '' : historyToJSON(history);
+    bytes += Buffer.byteLength(json);
     if (bytes > mostBytes && histories.length > 0) break;
-    histories.unshift({ execution, history, json });
+    read += 1;
+    if (history !== null) histories.unshift({ execution, history, json });
   }
-  if (histories.length === 0) return null;
-  return { histories, unread: Math.max(executions.length - histories.length, 0) };
+  return histories.length === 0 ? null : { histories, unread: executions.length - read };
 }
 
 /** Newest first. The server lists a new one some time after it began: the newest is asked for by the run's id. */

@@ -34,12 +34,13 @@ export function overrideOf({ headers, query, path }: Extract<Executor, { kind: '
 function namesInPath({ parts }: Extract<Executor, { kind: 'rest' }>['path']): readonly string[] {
   const written = parts.map((part) => (typeof part === 'string' ? part : 'x')).join('');
   const [, ...query] = written.split('?');
-  return query
-    .join('?')
-    .split('&')
-    .map((pair) =>
-      pair.replace(/=.*$/su, '').replaceAll('%24', '$').replaceAll('%5F', '_').replaceAll('%5f', '_'),
-    );
+  const names = query.join('?').split('&');
+  return names.map((pair) => decoded(pair.replace(/=.*$/su, '')));
+}
+
+/** What is no encoding stands for itself. */
+function decoded(name: string): string {
+  return name.replace(/%[0-7][0-9a-f]/giu, decodeURIComponent);
 }
 
 /** With an idempotency key, or where nothing is changed by it. */

@@ -16,7 +16,7 @@ import { close } from './closing.js';
 import { chainStep } from './chain.js';
 import { isEnding, noteUnentered } from './ending.js';
 import { whyNotEntered } from './entry.js';
-import { entryLabel } from './key-label.js';
+import { entryLabel, isSharedName } from './key-label.js';
 import { leader, setLeader } from './leader.js';
 import { actingNow } from './rights.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
@@ -165,7 +165,10 @@ export function take(
   const { context, input } = run;
   const denied = deniedBefore(draft, transition.name, args);
   const repeatedBy = from.repeatedBy ?? null;
-  const done = timesDone(run, effectKey(kit, { transition: transition.name, arguments: args }));
+  // Where another state has a transition of that name, what was done may have been that one.
+  const done = isSharedName(draft.plan, transition.name)
+    ? 0
+    : timesDone(run, effectKey(kit, { transition: transition.name, arguments: args }));
   const shown = kit.show(transition, {
     ...{ arguments: args, context, input, requester: asking, denied, repeatedBy, done },
     inDoubt: run.doubts?.includes(nextKey(draft, { transition: transition.name, arguments: args })) === true,

@@ -1,11 +1,18 @@
 import type { Draft } from './draft.js';
+import type { Plan } from './plan.js';
 
 // What an effect is called in its idempotency key: no two steps of a plan have the same.
 
+/** Do several states have a transition of that name? */
+export function isSharedName({ states }: Pick<Plan, 'states'>, transition: string): boolean {
+  const having = states.filter(({ transitions }) => transitions.some(({ name }) => name === transition));
+  return having.length > 1;
+}
+
 /** A transition's own name, and its state's before it where several states have one of that name. */
 export function keyLabel({ plan, run }: Pick<Draft, 'plan' | 'run'>, transition: string): string {
-  const having = plan.states.filter(({ transitions }) => transitions.some((one) => one.name === transition));
-  return having.length > 1 ? `${asciiName(run.state)}/${asciiName(transition)}` : asciiName(transition);
+  const own = asciiName(transition);
+  return isSharedName(plan, transition) ? `${asciiName(run.state)}/${own}` : own;
 }
 
 export function entryLabel(state: string): string {

@@ -9,6 +9,7 @@ import { consume, startApproved } from './approved.js';
 import { doubtOf, waitForWord } from './doubt.js';
 import { findState } from './links.js';
 import { close } from './closing.js';
+import { isEnding } from './ending.js';
 import { afterEnter, complete, moveTo, remain, stick, succeed } from './flow.js';
 import { write } from './written.js';
 
@@ -52,7 +53,10 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
   afterEnter(draft);
 }
 
-/** The effect has happened. Without a key it would happen again for whoever asks again, so a person looks first. */
+/**
+ * The effect has happened. Without a key it would happen again for whoever asks again, so a person looks first; and a run
+ * that is to end says at its end that it has happened.
+ */
 function unfit(
   { run }: Draft,
   executing: Executing,
@@ -62,8 +66,13 @@ function unfit(
   const executors = [executing.executor, ...executing.reliability.fallback];
   const failed = { status: 'failed', errorClass: 'permanent', message, attempt } as const;
   if (run.mode === 'shadow' || executors.every((one) => !hasEffect(executing, one))) return failed;
-  if (executors.every((one) => isRepeatable(executing, one))) return { ...failed, effectPossible: true };
-  const check = 'its effect has happened, and a retry would do it again';
+  // A run that is to end asks for it no more.
+  const isAskedAgain = !isEnding(run);
+  if (isAskedAgain && executors.every((one) => isRepeatable(executing, one)))
+    return { ...failed, effectPossible: true };
+  const check = isAskedAgain
+    ? 'its effect has happened, and a retry would do it again'
+    : 'its effect has happened, and the run is to end';
   return { status: 'unknown', message: `${message}; ${check}`, attempt };
 }
 

@@ -49,20 +49,23 @@ async function maskInTime(result: ExecutorResult, mask: Mask, context: RunContex
     const why = `its answer takes more than ${mostLookedMs} ms to look through: ask for less`;
     if (result.status === 'succeeded') return unusableAnswer(context, `the target has answered, and ${why}`);
     const { response: _response, ...rest } = result;
-    return { ...rest, message: mask.text(result.message) };
+    return { ...rest, ...maskedMessage(result.message, mask) };
   }
+}
+
+function maskedMessage(text: string, mask: Mask): { message: string; isMasked?: true } {
+  const message = mask.text(text);
+  return { message, ...(message.includes(maskedText) ? { isMasked: true as const } : {}) };
 }
 
 /** The body of an answer stands in its output and in its response, and is looked through once. */
 async function maskResult(result: ExecutorResult, mask: Mask, turn: Turn): Promise<ExecutorResult> {
   if (result.status === 'failed') {
-    const message = mask.text(result.message);
     const response = result.response === undefined ? null : await mask.json(result.response, turn);
     return {
       ...result,
-      message,
+      ...maskedMessage(result.message, mask),
       ...(response === null ? {} : { response: response.value }),
-      ...(message.includes(maskedText) ? { isMasked: true } : {}),
     };
   }
   const { output, response, exact = [] } = result;

@@ -55,7 +55,7 @@ export function makeChecker({ withinMs = deadlineMs } = {}): Checker {
       const task = { kind: 'folder', root, ...given } as const;
       const deadline = folderDeadlineMs + given.published.length * withinMs;
       const found = await folders.ask<FolderLoad>(task, deadline);
-      folders.end();
+      folders.endIdle();
       return found;
     },
   };
@@ -79,8 +79,8 @@ function makeSeats(): Seats {
 
 interface Lane {
   ask<T>(task: Task, withinMs: number, catalog?: Catalog): Promise<T | Unchecked>;
-  /** The thread goes, and comes again with the next task. */
-  end(): void;
+  /** The thread goes where nobody else waits for it, and comes again with the next task. */
+  endIdle(): void;
 }
 
 /** One thread, one task at a time, in the order of asking. */
@@ -110,7 +110,9 @@ function makeLane(): Lane {
     return answer;
   };
   return {
-    end,
+    endIdle: () => {
+      if (waiting === 0) end();
+    },
     ask: async (task, withinMs, catalog) => {
       if (waiting >= mostWaiting) return { status: 'busy' };
       waiting += 1;

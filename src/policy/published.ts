@@ -1,4 +1,5 @@
 import { checkFlowText, type FlowCheck } from './check-text.js';
+import type { Media } from './source.js';
 import { loadFolder, type FolderResult, type LoadedFolder } from './folder.js';
 
 /** A folder that is invalid says nothing of what was published. */
@@ -6,7 +7,7 @@ export type FolderLoad =
   | (LoadedFolder & { readonly published: readonly FlowCheck[] })
   | Extract<FolderResult, { readonly status: 'invalid' }>;
 
-/** The folder, and `published`: definitions of flows that stand in no file, compiled against what it declares, in order. */
+/** The folder, and `published`: texts of flows that stand in no file, as their authors sent them, compiled against what it declares, in order. */
 export async function loadWith(
   root: string,
   {
@@ -17,5 +18,9 @@ export async function loadWith(
   const loaded = await loadFolder(root, { knownQueues });
   if (loaded.status === 'invalid') return loaded;
   const { catalog } = loaded;
-  return { ...loaded, published: published.map((text) => checkFlowText(text, { catalog, media: 'json' })) };
+  const media = (text: string): Media => (/^\s*[{[]/u.test(text) ? 'json' : 'yaml');
+  return {
+    ...loaded,
+    published: published.map((text) => checkFlowText(text, { catalog, media: media(text) })),
+  };
 }

@@ -12,8 +12,8 @@ const mostEvents = 40_000;
 /** `long`: another may follow it once what waits can be left to it; `full`: at once. */
 export type HistoryLength = 'short' | 'long' | 'full';
 
-/** `isSuggested`: the server says that another history should follow. */
-export function measureHistory(events: number, isSuggested: boolean): HistoryLength {
-  if (events >= mostEvents) return 'full';
-  return isSuggested || events >= manyEvents ? 'long' : 'short';
+/** `isSuggested`: the server says that another history should follow. `kernel`: the version that the history was begun with. */
+export function measureHistory(events: number, isSuggested: boolean, kernel: number): HistoryLength {
+  if (events > mostEvents) return 'full';
+  return isSuggested || (kernel > 2 && events >= manyEvents) ? 'long' : 'short';
 }

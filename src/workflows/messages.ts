@@ -8,8 +8,10 @@ import type { Bell } from '../model/message.js';
 export const signalNames = ['submit', 'decide', 'cancel', 'retry'] as const;
 export type SignalName = (typeof signalNames)[number];
 
-/** Version of the kernel that a run was started with; from here on old branches stay. */
-export const kernelVersion = 2;
+/** Version of the kernel that a history is begun with; the branches of older ones stay. */
+export const kernelVersion = 3;
+/** 2 goes on in another history only where the server suggests it (ADR 16); its next history is begun with the newest. */
+export const oldestKernelVersion = 2;
 
 export interface RunInput {
   readonly kernel: number;

@@ -34,7 +34,8 @@ const { step } = proxyLocalActivities<RunActivities>({
 });
 
 export async function run(input: RunInput): Promise<RunResult> {
-  const kernel = makeKernel(readInput(input), ports());
+  const known = readInput(input);
+  const kernel = makeKernel(known, ports(known.kernel));
   const signals = [messages.submitSignal, messages.decideSignal, messages.cancelSignal, messages.retrySignal];
   for (const signal of signals)
     setHandler(signal, (raw: unknown) => {
@@ -50,7 +51,11 @@ export async function run(input: RunInput): Promise<RunResult> {
     case 'refused':
       throw ApplicationFailure.nonRetryable(ended.reason, 'START_REFUSED');
     case 'continue':
-      return continueAsNew<typeof run>({ ...input, carried: ended.carried });
+      return continueAsNew<typeof run>({
+        ...known,
+        kernel: messages.kernelVersion,
+        carried: ended.carried,
+      });
   }
 }
 
@@ -65,9 +70,10 @@ function failed(error: unknown): never {
 /** Total: anybody who may write to the namespace can start a workflow of this type with anything. */
 function readInput(raw: unknown): RunInput {
   const input = (typeof raw === 'object' && raw !== null ? raw : {}) as Partial<RunInput>;
-  if (input.kernel !== messages.kernelVersion) {
+  const { kernel } = input;
+  if (kernel !== messages.kernelVersion && kernel !== messages.oldestKernelVersion) {
     throw ApplicationFailure.nonRetryable(
-      `this worker has no kernel of version ${String(input.kernel).slice(0, 40)}`,
+      `this worker has no kernel of version ${String(kernel).slice(0, 40)}`,
       'KERNEL_VERSION',
     );
   }
@@ -75,7 +81,7 @@ function readInput(raw: unknown): RunInput {
   const carried = input.carried ?? null;
   if (start === null || (carried !== null && !isKnown(carried)))
     throw ApplicationFailure.nonRetryable('the input of this workflow is not one of ours', 'START_REFUSED');
-  return { kernel: input.kernel, start, carried };
+  return { kernel, start, carried };
 }
 
 /** Is it what a history of ours hands to the next one? */
@@ -93,7 +99,7 @@ function isKnown(raw: unknown): raw is Known {
   );
 }
 
-function ports(): Ports {
+function ports(version: number): Ports {
   return {
     run: workflowInfo().workflowId,
     now: () => Date.now(),
@@ -103,7 +109,7 @@ function ports(): Ports {
     startTimer,
     historyLength: () => {
       const { continueAsNewSuggested, historyLength } = workflowInfo();
-      return measureHistory(historyLength, continueAsNewSuggested);
+      return measureHistory(historyLength, continueAsNewSuggested, version);
     },
   };
 }

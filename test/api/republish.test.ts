@@ -85,6 +85,39 @@ describe('flows that were published by the API, when the policies change', () =>
     assert.equal((await reload()).changed, false);
   });
 
+  it('are the same version as long as the policies are, in whatever order and notation they were written', async () => {
+    const shouted = (name: string): string =>
+      `workflows:\n  ${name}:\n    states:\n      open: { transitions: { z: { target: open, tier: reversible, executor: { kind: noop, output: { z: 1, a: 2 } } }, a: { target: done, tier: reversible } } }\n      done: { terminal: true }\n    owner: team\n    initialState: open\n`;
+    const headers = { 'content-type': 'application/yaml' };
+    await publish('ordered', {
+      z: { target: 'open', tool: 'desk.send' },
+      a: { target: 'done', tier: 'reversible' },
+    });
+    const published = await api.ask(author, 'POST', '/v1/flows', shouted('shouted'), headers);
+    assert.equal(published.status, 201, published.text);
+    await reload();
+    await restart();
+    for (const name of ['ordered', 'shouted'])
+      assert.equal((await recorded(name, 'flow.published')).length, 1, name);
+    const again = await api.ask(author, 'POST', '/v1/flows', shouted('shouted'), headers);
+    assert.deepEqual([again.status, again.body.version], [200, 1]);
+  });
+
+  it('come into force with a reload, also those that are published as it goes on', async () => {
+    const reloading = [];
+    for (let round = 0; round < 3; round += 1) {
+      tool('irreversible', 100 + round);
+      reloading.push(reload());
+      await publish(`meanwhile_${round}`);
+    }
+    await Promise.all(reloading);
+    await reload();
+    for (let round = 0; round < 3; round += 1) {
+      const { run } = (await begin(`meanwhile_${round}`)).body;
+      assert.equal((await send(run.id, 1)).status, 202, 'it waits for a person');
+    }
+  });
+
   for (const how of ['reload', 'restart'] as const)
     it(`are withdrawn where they have an error now, and it says which: ${how}`, async () => {
       const name = `orphan_${how}`;

@@ -384,7 +384,8 @@ describe('a denial', () => {
 describe('what was done before', () => {
   it('is told to whoever is asked for it again, of the same arguments alone and whoever asked', () => {
     const { hands, asked } = showing();
-    const walk = facing({}, hands);
+    const only = plan([state('a', [transition('pay', 'a', { gates: [gate()], executor: rest })])]);
+    const walk = begin(only, {}, principal('starter'), hands);
     const done = (args: object): number | undefined => {
       walk.submit(agent, 'pay', args as never);
       return asked.at(-1)?.asking.done;
@@ -405,6 +406,21 @@ describe('what was done before', () => {
     walk.decide(ann, idOf(walk), 'approve');
     walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no', attempt: 1 } as never);
     assert.equal(done({ amount: 5 }), 2);
+  });
+
+  it('is not told of what a transition of the same name in another state has done, nor that it was denied', () => {
+    const { hands, asked } = showing();
+    const walk = facing({}, hands);
+    walk.submit(agent, 'pay', { amount: 5 });
+    walk.decide(ann, idOf(walk), 'approve');
+    walk.outcome();
+    walk.submit(agent, 'pay', { amount: 5 });
+    walk.decide(ann, idOf(walk), 'deny');
+    walk.submit(agent, 'leave');
+    walk.outcome();
+    walk.submit(agent, 'pay', { amount: 5 });
+    const { asking } = asked.at(-1) ?? assert.fail();
+    assert.deepEqual([walk.run.state, asking.done, asking.denied], ['b', 0, null]);
   });
 });
 

@@ -308,3 +308,27 @@ describe('a run that its time-out led on', () => {
     assert.equal(chained.run.status, 'failed');
   });
 });
+
+describe('a run that is to end while the effect of its last call has happened', () => {
+  const keyed: Executor = { ...keyless, idempotencyKey: true };
+  const ended = (isCancelled: boolean): Walk => {
+    const fields = { executor: keyed, outputSchema: { output: true } };
+    const walk = begin(paying(null, fields), {}, agent);
+    walk.submit(agent, 'pay');
+    if (isCancelled) operate(walk, 'cancel', time);
+    outcomeAt(walk, { output: 'none that fits' }, time);
+    return walk;
+  };
+
+  it('says at its end that it may have happened, where what was answered cannot be used', () => {
+    const { run } = ended(true);
+    assert.equal(run.status, 'cancelled');
+    assert.match(run.problem?.message ?? '', /whether `pay` was done is not known/u);
+    assert.match(run.problem?.message ?? '', /its effect has happened, and the run is to end/u);
+  });
+
+  it('is not what a run is told that goes on: the same key makes it safe to ask again', () => {
+    const { run } = ended(false);
+    assert.deepEqual([run.status, run.problem], ['running', null]);
+  });
+});

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { historyFromJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 import { DefaultLogger, Runtime, Worker, bundleWorkflowCode } from '@temporalio/worker';
-import { kernelVersion } from '../../src/workflows/messages.js';
+import { kernelVersion, oldestKernelVersion } from '../../src/workflows/messages.js';
 import { projectRoot } from '../support/paths.js';
 import { temporaryFolder } from '../support/servers.js';
 
@@ -17,7 +17,7 @@ const dist = join(projectRoot, 'dist');
 const files = readdirSync(folder).filter((name) => name.endsWith('.json'));
 
 /** Of the first kernel nothing was ever in service. */
-const firstVersion = 2;
+const firstVersion = oldestKernelVersion;
 
 function recorded(file: string): History {
   return historyFromJSON(JSON.parse(readFileSync(join(folder, file), 'utf8')));
@@ -70,7 +70,7 @@ describe('recorded histories', () => {
     return bundle;
   }
 
-  const hands = 'const kernel = makeKernel(readInput(input), ports());';
+  const hands = 'const kernel = makeKernel(known, ports(known.kernel));';
 
   it('replay on a kernel that was changed in words only', async () => {
     const bundle = await bundleChanged('same', 'run.js', hands, `void 'other words';\n${hands}`);
