@@ -1,4 +1,4 @@
-// Lint limits, and the doors between rooms: ARCHITECTURE.md §3 as rules. A room that is not named for another is shut.
+// Lint limits, and the doors between rooms: ARCHITECTURE.md, "Rooms and doors" as rules. A room that is not named for another is shut.
 import tseslint from 'typescript-eslint';
 
 const restricted = '@typescript-eslint/no-restricted-imports';
@@ -121,12 +121,12 @@ function doorRules(room, { uses, types, packages }) {
   const patterns = [
     {
       regex: others([...open, ...types]),
-      message: `the room src/${room} has no door there (ARCHITECTURE.md §3)`,
+      message: `the room src/${room} has no door there (ARCHITECTURE.md, "Rooms and doors")`,
     },
     ...types.map((name) => ({
       regex: `^(\\.\\./)+${escape(name)}/`,
       allowTypeImports: true,
-      message: `src/${room} may import types of src/${name} only (ARCHITECTURE.md §3)`,
+      message: `src/${room} may import types of src/${name} only (ARCHITECTURE.md, "Rooms and doors")`,
     })),
   ];
   // A type-only room of which one file may be used: the file's own door wins.
@@ -138,7 +138,10 @@ function doorRules(room, { uses, types, packages }) {
   if (packages !== null) {
     const allowed = packages.map((name) => (name === 'node:' ? 'node:' : `${escape(name)}(/|$)`));
     const shut = allowed.length === 0 ? '^[^.]' : `^(?!${allowed.join('|')})[^.]`;
-    patterns.push({ regex: shut, message: `src/${room} may not use this package (ARCHITECTURE.md §3)` });
+    patterns.push({
+      regex: shut,
+      message: `src/${room} may not use this package (ARCHITECTURE.md, "Rooms and doors")`,
+    });
   }
   return {
     files: [`src/${room}/**/*.ts`],

@@ -82,7 +82,7 @@ type BoundAction = Pick<
 >;
 
 /**
- * What the approver saw, the decision signs and the executor computes again, of the run as it is now (SEMANTICS §6).
+ * What the approver saw, the decision signs and the executor computes again, of the run as it is now (docs/spec/semantics.md §6).
  * A recipe that this engine does not know gives what no digest is.
  */
 export function bindingDigest(

@@ -5,7 +5,7 @@ import { includesText } from './search.js';
 
 type Compared = { readonly verdict: 'pass' | 'fail' | 'error'; readonly reason: string };
 
-/** One comparison (SEMANTICS §3). `undefined` is a path that does not resolve: null for `==` and `!=`, else an error. */
+/** One comparison (docs/spec/semantics.md §3). `undefined` is a path that does not resolve: null for `==` and `!=`, else an error. */
 export function compare(left: Json | undefined, operator: Operator, right: Json | undefined): Compared {
   switch (operator) {
     case '==':

@@ -42,7 +42,7 @@ export type MayDecide =
     };
 type Refused = Extract<MayDecide, { status: 'no' }>;
 
-/** Who may decide this approval now (SEMANTICS §6), which is at one of its gates at least: one function for every door. */
+/** Who may decide this approval now (docs/spec/semantics.md §6), which is at one of its gates at least: one function for every door. */
 export function mayDecide(approval: Deciding, principal: Principal, kit: QueueKit): MayDecide {
   if (principal.kind !== 'human') {
     return {

@@ -10,7 +10,7 @@ import {
 } from './plan.js';
 import { truncate } from '../model/text.js';
 
-// The expression notation of SEMANTICS §3: exactly one comparison, with the position of whatever is none.
+// The expression notation of docs/spec/semantics.md §3: exactly one comparison, with the position of whatever is none.
 
 export interface Invalid {
   readonly status: 'invalid';

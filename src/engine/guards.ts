@@ -52,7 +52,7 @@ export function isTooLarge(guard: Guard): boolean {
   return partsOf(guard, 0) > maxGuards;
 }
 
-/** Three-valued: error denies everywhere, also under `not` (SEMANTICS §3). */
+/** Three-valued: error denies everywhere, also under `not` (docs/spec/semantics.md §3). */
 export function evaluateGuard(guard: Guard, at: GuardContext): Evaluation {
   const { verdict, reason, read } = isTooLarge(guard) ? oversized : evaluate(guard, at);
   const reads: Seen[] = [];

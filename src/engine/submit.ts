@@ -12,7 +12,7 @@ import { environmentUnknown } from './gates.js';
 type Submit = Extract<Message['body'], { kind: 'submit' }>;
 type Said = Omit<Refusal, 'status'>;
 
-/** SEMANTICS §2, in its order. A refusal never changes state, version or context. */
+/** docs/spec/semantics.md §2, in its order. A refusal never changes state, version or context. */
 export function submit(draft: Draft, message: Message, body: Submit): void {
   const tool = findTransition(draft, body.transition)?.tool ?? null;
   record(draft, 'transition.requested', {

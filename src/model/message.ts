@@ -64,7 +64,7 @@ interface Envelope<Body> {
   readonly refs: readonly PayloadRef[];
 }
 
-/** Of which the service signs the canonical form (SEMANTICS §7). */
+/** Of which the service signs the canonical form (docs/spec/semantics.md §7). */
 export type SignedMessage = Envelope<SignedBody> & { readonly environment: string };
 
 /** What enters the engine, once its signature and its payloads have been verified. */

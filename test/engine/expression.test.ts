@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { guardScopes, parseComparison, parsePath } from '../../src/engine/expression.js';
 import type { Operand, Scope } from '../../src/engine/plan.js';
 
-// SEMANTICS §3: exactly one comparison, its operands, its operators, and where it went wrong.
+// docs/spec/semantics.md §3: exactly one comparison, its operands, its operators, and where it went wrong.
 
 /** An operand as a short text: `arguments:a/0`, or the JSON of a literal. */
 function brief(operand: Operand): string {

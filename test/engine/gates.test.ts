@@ -28,7 +28,7 @@ import {
 } from './build.js';
 import { rest } from '../fail-closed/refused.js';
 
-// Gates of several places, who decides, and time: SEMANTICS §6 and docs/adr/0008.
+// Gates of several places, who decides, and time: docs/spec/semantics.md §6 and docs/adr/0008.
 
 const agent = principal('bot', 'agent');
 const ann = principal('ann', 'human', { roles: ['finance.controller'] });

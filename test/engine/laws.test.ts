@@ -36,7 +36,7 @@ const check = <T>(property: fc.IProperty<T>, numRuns = 2_000): void => {
   fc.assert(property, { numRuns });
 };
 
-/** The three-valued tables of SEMANTICS §3, written a second time. */
+/** The three-valued tables of docs/spec/semantics.md §3, written a second time. */
 function reference(of: Guard, at: GuardContext): Verdict {
   switch (of.kind) {
     case 'not': {
