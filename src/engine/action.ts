@@ -3,7 +3,7 @@ import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import type { Action, ApprovalState, Bound, Kit, RunState, Shown } from './state.js';
 import { derivedId, plainDigest, type Draft } from './draft.js';
-import { keyLabel } from './key-label.js';
+import { isSharedName, keyLabel } from './key-label.js';
 import { readsOf } from './reads.js';
 
 // One intended effect: its identity, its idempotency key, and the digest that binds it.
@@ -73,6 +73,18 @@ export function effectKey(
 /** How often the run has done exactly this successfully. */
 export function timesDone({ successes }: Pick<RunState, 'successes'>, what: string): number {
   return successes.find(([key]) => key === what)?.[1] ?? 0;
+}
+
+/** The same of what this state's transition has done: others of its name are other effects. */
+export function timesDoneHere(draft: Draft, asked: Pick<Action, 'transition' | 'arguments'>): number {
+  const { plan, run, kit } = draft;
+  if (!isSharedName(plan, asked.transition)) return timesDone(run, effectKey(kit, asked));
+  return timesDone(run, keyStem({ idempotencyKey: nextKey(draft, asked) }));
+}
+
+/** An idempotency key without its count. */
+export function keyStem({ idempotencyKey }: Pick<Action, 'idempotencyKey'>): string {
+  return idempotencyKey.slice(0, idempotencyKey.lastIndexOf(':'));
 }
 
 type BoundRun = Pick<RunState, 'run' | 'stay' | 'state' | 'successes' | 'planHash' | 'environment'>;

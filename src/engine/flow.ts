@@ -7,7 +7,16 @@ import { actingPrincipal, actionFact, actorOf, answer, project, record, type Dra
 import { evaluateGuard, possible } from './guards.js';
 import { blockedBy, blockText, findState, guardContext } from './links.js';
 import { boundRules, gatesFor } from './gates.js';
-import { bind, effectKey, makeAction, nextKey, nothingBound, timesDone } from './action.js';
+import {
+  bind,
+  effectKey,
+  keyStem,
+  makeAction,
+  nextKey,
+  nothingBound,
+  timesDone,
+  timesDoneHere,
+} from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { settleDoubt } from './doubts.js';
@@ -165,10 +174,7 @@ export function take(
   const { context, input } = run;
   const denied = deniedBefore(draft, transition.name, args);
   const repeatedBy = from.repeatedBy ?? null;
-  // Where another state has a transition of that name, what was done may have been that one.
-  const done = isSharedName(draft.plan, transition.name)
-    ? 0
-    : timesDone(run, effectKey(kit, { transition: transition.name, arguments: args }));
+  const done = timesDoneHere(draft, { transition: transition.name, arguments: args });
   const shown = kit.show(transition, {
     ...{ arguments: args, context, input, requester: asking, denied, repeatedBy, done },
     inDoubt: run.doubts?.includes(nextKey(draft, { transition: transition.name, arguments: args })) === true,
@@ -210,8 +216,10 @@ function execute(draft: Draft, executing: Executing): void {
 /** Counts the success: the next identical action gets a new idempotency key, and what was asked under this one is done. */
 export function succeed(draft: Draft, action: Action, outputRef: PayloadRef | null): void {
   const what = effectKey(draft.kit, action);
-  const others = draft.run.successes.filter(([key]) => key !== what);
-  draft.run.successes = [...others, [what, action.n + 1]];
+  const own = isSharedName(draft.plan, action.transition) ? [keyStem(action)] : [];
+  const done = [what, ...own].map((key): [string, number] => [key, timesDone(draft.run, key) + 1]);
+  const others = draft.run.successes.filter(([key]) => key !== what && !own.includes(key));
+  draft.run.successes = [...others, ...done];
   settleDoubt(draft, action);
   project(draft, action, 'executed', { outputRef });
   const by = action.requester?.id ?? 'the runtime';

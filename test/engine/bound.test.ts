@@ -415,6 +415,7 @@ describe('what was done before', () => {
     walk.decide(ann, idOf(walk), 'approve');
     walk.outcome();
     walk.submit(agent, 'pay', { amount: 5 });
+    assert.equal(asked.at(-1)?.asking.done, 1);
     walk.decide(ann, idOf(walk), 'deny');
     walk.submit(agent, 'leave');
     walk.outcome();
