@@ -195,7 +195,7 @@ test('a secret is the text of its file: no byte order mark, no other charset, an
   const before = world.seen.length;
   for (const [reference, says] of [
     ['secret://latin', /`secret:\/\/latin` is not UTF-8/],
-    ['secret://only-mark', /`secret:\/\/only-mark` cannot be read/],
+    ['secret://only-mark', /`secret:\/\/only-mark` has no value/],
     ['secret://two-ends', /`secret:\/\/two-ends` holds a line break.*header `x-token`/],
     ['env://BROKEN', /`env:\/\/BROKEN` holds a line break.*header `x-token`/],
   ] as const)
