@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { after, before, describe, it } from 'node:test';
-import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { benchPolicies, connectGoverned, type Governed } from '../../bench/governed.js';
 import type * as Replay from '../../src/client/replay.js';
@@ -56,6 +56,8 @@ describe('a replay', () => {
     await stack.stop();
   });
 
+  /** Executions that are listed before those, and deleted. */
+  let olderOnes = 0;
   type Change = (history: History) => void;
   /** What a replay says where Temporal has, under the run's id, the run's own history and before it those that were changed. */
   const replayed = async (...changes: readonly Change[]): Promise<Replay.ReplayReport> => {
@@ -67,12 +69,18 @@ describe('a replay', () => {
       change(history);
       histories.set(`execution-${index}`, history);
     }
-    const listed = [...histories.keys()].map((runId, index) => ({ runId, startTime: new Date(index) }));
+    const older = Array.from({ length: olderOnes }, (_, index) => `older-${index}`);
+    const names = [...older, ...histories.keys()];
+    const listed = names.map((runId, index) => ({ runId, startTime: new Date(index) }));
     const workflow = {
       list: () => listed,
       getHandle: (_: string, execution: string) => ({
         describe: () => Promise.resolve(listed.at(-1)),
-        fetchHistory: () => Promise.resolve(histories.get(execution)),
+        fetchHistory: () => {
+          const history = histories.get(execution);
+          const gone = new WorkflowNotFoundError('deleted', run, execution);
+          return history === undefined ? Promise.reject(gone) : Promise.resolve(history);
+        },
       }),
     };
     const told = { workflow } as unknown as Client;
@@ -109,6 +117,20 @@ describe('a replay', () => {
     assert.match(checks.find(({ name }) => name === 'kernel')?.detail ?? '', /^execution execution-1: /u);
     const names = await failing((history) => edit(stepResults(history), 'state', 'elsewhere'), nothing);
     assert.ok(names.includes('steps'), names.join());
+  });
+
+  it('is not content with a part: what is more than it reads is said, and is no yes', async () => {
+    try {
+      for (const [listed, names] of [
+        [499, []],
+        [500, ['kernel']],
+      ] as const) {
+        olderOnes = listed;
+        assert.deepEqual(await failing(nothing), names);
+      }
+    } finally {
+      olderOnes = 0;
+    }
   });
 
   it('says how many steps of the store no history has', async () => {
