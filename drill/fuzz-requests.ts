@@ -1,7 +1,7 @@
 // What the fuzzer sends: nonsense, extremes, and real requests that were changed. The same seed gives the same requests,
 // as far as the ids of what earlier ones made do.
 
-import { shapeRequest, shapesOf } from './fuzz-shapes.js';
+import { shapeRequest } from './fuzz-shapes.js';
 import { chance, pick, type Random } from './random.js';
 
 export { makeRandom } from './random.js';
@@ -243,6 +243,7 @@ export function makeRequest(
   operations: readonly Operation[],
   known: Known,
   roles: readonly string[],
+  shapesOf: number,
 ): FuzzRequest {
   if (chance(random, shapesOf)) return shapeRequest(random, known, roles);
   const operation = pick(random, operations);

@@ -51,9 +51,6 @@ export function shapeText(shape: Shape): string {
   return text;
 }
 
-/** So many requests carry, or have a target answer, what takes long for its bytes. */
-export const shapesOf = 0.004;
-
 /** As a start's input, as arguments that are kept, as arguments that a card shows many times, and as a target's answer. */
 export function shapeRequest(random: Random, { runs }: Known, roles: readonly string[]): FuzzRequest {
   // Whoever may, for the most part.

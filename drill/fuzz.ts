@@ -10,6 +10,7 @@ import { startShapesTarget, type ShapesTarget } from './fuzz-shapes.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
 
 // `npm run drill:fuzz [-- --requests 200000 --seed 1]`: every route, every role's key, against a real API and worker.
+// `--shapes 0.004` of them carry, or have a target answer, what takes long for its bytes.
 // JSON on stdout; status 1 when a process died, an answer was a 5xx that the contract does not name, a run answers no
 // more, or an event loop was blocked for longer than 250 ms by what its process did itself: what a busy machine adds is
 // told beside it.
@@ -19,12 +20,14 @@ const values = readOptions({
     requests: { type: 'string', default: '200000' },
     seed: { type: 'string', default: '1' },
     'at-once': { type: 'string', default: '16' },
+    shapes: { type: 'string', default: '0.004' },
   },
 });
 const sizes = {
   requests: wholeNumber('requests', values.requests),
   seed: wholeNumber('seed', values.seed),
   atOnce: wholeNumber('at-once', values['at-once']),
+  shapes: Number(values.shapes),
 };
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -155,17 +158,19 @@ interface Findings {
   readonly statuses: Record<string, number>;
   readonly fiveHundreds: object[];
   readonly unanswered: object[];
+  readonly sent: Sent[];
 }
 
 async function sendAll(stack: Stack, operations: readonly Operation[], known: Known): Promise<Findings> {
-  const found: Findings = { statuses: {}, fiveHundreds: [], unanswered: [] };
+  const found: Findings = { statuses: {}, fiveHundreds: [], unanswered: [], sent: [] };
   const roles = [...Object.keys(stack.keys), 'nobody'];
-  const { requests, seed, atOnce } = sizes;
+  const { requests, seed, atOnce, shapes } = sizes;
   let next = 0;
   const seconds = await together(requests, atOnce, async () => {
     const index = next;
     next += 1;
-    const request = makeRequest(makeRandom(seed * 1_000_003 + index), operations, known, roles);
+    const request = makeRequest(makeRandom(seed * 1_000_003 + index), operations, known, roles, shapes);
+    const from = Date.now();
     const told = await ask(stack, request);
     found.statuses[told.status] = (found.statuses[told.status] ?? 0) + 1;
     const about = {
@@ -179,6 +184,11 @@ async function sendAll(stack: Stack, operations: readonly Operation[], known: Kn
       found.fiveHundreds.push({ ...about, status: told.status, text: told.text.slice(0, 300) });
     if (told.status === 0 && /in time|ECONN/.test(told.text) && !request.truncated)
       found.unanswered.push({ ...about, text: told.text });
+    found.sent.push({
+      ...{ index, from, until: Date.now(), bytes: request.body?.length ?? 0, status: told.status },
+      what: `${request.method} ${request.path.slice(0, 120)}`,
+      begins: request.body?.toString('utf8', 0, 60) ?? '',
+    });
     learn(known, told);
     if (index % 5_000 === 4_999) say(`${index + 1} requests`);
   });
@@ -211,12 +221,50 @@ async function silentRuns(stack: Stack, runs: readonly string[]): Promise<string
 
 const promisedMs = 250;
 
+interface Sent {
+  readonly index: number;
+  /** Milliseconds since 1970. */
+  readonly from: number;
+  readonly until: number;
+  readonly bytes: number;
+  readonly status: number;
+  readonly what: string;
+  readonly begins: string;
+}
+
+interface Blocked {
+  readonly ms: number;
+  readonly workedMs: number;
+  /** The longest ones by their own work, and the largest requests that were under way or had ended within a minute. */
+  readonly longest: readonly object[];
+}
+
 /** The longest block of its event loop, and the most that it worked itself in one: on a busy machine others do the rest. */
-function blocked(stack: Stack, name: 'api' | 'worker'): { readonly ms: number; readonly workedMs: number } {
+function blocked(stack: Stack, name: 'api' | 'worker', sent: readonly Sent[]): Blocked {
   const text = readFileSync(join(stack.home, `${name}.log`), 'utf8');
-  const found = [...text.matchAll(/event loop was blocked for (\d+) ms, and worked (\d+) ms/g)];
-  const most = (group: 1 | 2): number => Math.max(0, ...found.map((one) => Number(one[group])));
-  return { ms: most(1), workedMs: most(2) };
+  const line = /event loop was blocked for (\d+) ms until (\S+), and worked (\d+) ms/g;
+  const found = [...text.matchAll(line)].map(([, ms, until, own]) => ({
+    ...{ ms: Number(ms), workedMs: Number(own), until: Date.parse(String(until)) },
+  }));
+  const longest = found.toSorted((a, b) => b.workedMs - a.workedMs).slice(0, 10);
+  return {
+    ms: Math.max(0, ...found.map(({ ms }) => ms)),
+    workedMs: longest[0]?.workedMs ?? 0,
+    longest: longest.map((block) => ({
+      ...block,
+      beside: underWay(sent, block.until - block.ms, block.until),
+    })),
+  };
+}
+
+/** What a worker does for a request may come after its answer. */
+const afterMs = 60_000;
+
+function underWay(sent: readonly Sent[], from: number, until: number): readonly Sent[] {
+  const near = sent.filter(
+    (one) => one.status > 0 && one.status < 300 && one.from <= until && one.until >= from - afterMs,
+  );
+  return near.toSorted((a, b) => b.bytes - a.bytes).slice(0, 8);
 }
 
 async function main(): Promise<boolean> {
@@ -230,7 +278,7 @@ async function main(): Promise<boolean> {
     const found = await sendAll(stack, operations, known);
     const deaths = { api: stack.api.running ? 0 : 1, worker: stack.worker.running ? 0 : 1 };
     const silent = await silentRuns(stack, known.runs);
-    const blocks = { api: blocked(stack, 'api'), worker: blocked(stack, 'worker') };
+    const blocks = { api: blocked(stack, 'api', found.sent), worker: blocked(stack, 'worker', found.sent) };
     const alive = deaths.api + deaths.worker === 0 && stack.api.running && stack.worker.running;
     const answers = found.fiveHundreds.length + found.unanswered.length + silent.length === 0;
     const ok = alive && answers && blocks.api.workedMs <= promisedMs && blocks.worker.workedMs <= promisedMs;

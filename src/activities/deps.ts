@@ -1,3 +1,4 @@
+import { giveWayBefore } from '../model/give-way.js';
 import type { OnInternalError } from '../model/internal-error.js';
 import type { JsonObject } from '../model/json.js';
 import type { Plan } from '../engine/plan.js';
@@ -105,6 +106,7 @@ function makeValueReader(payloads: Payloads): ActivityDeps['readValue'] {
         throw new Error(`payload \`${payload.payload}\` is not what the run holds`);
       remember(payload.payload, text);
     }
+    await giveWayBefore(text.length);
     return JSON.parse(text) as JsonObject;
   };
 }

@@ -1,4 +1,5 @@
 import { canonical } from '../model/canonical.js';
+import { giveWayBefore } from '../model/give-way.js';
 import type { JsonObject } from '../model/json.js';
 import type { PayloadRef } from '../model/records.js';
 import { closedStatuses, type Action, type RunState } from '../engine/state.js';
@@ -38,6 +39,7 @@ export async function loadRun(
   tx: Tx,
   row: Pick<RunRow, 'doc'>,
 ): Promise<LoadedRun | null> {
+  await giveWayBefore(row.doc?.length ?? 0);
   const document = documentOf(row);
   if (document === null) return null;
   const { state: bare, holdings } = bareRun(document);

@@ -1,4 +1,5 @@
 import { sameJson } from '../model/canonical.js';
+import { giveWayBefore } from '../model/give-way.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { Fact } from '../model/records.js';
 import type { MessageKind } from '../model/message.js';
@@ -62,6 +63,7 @@ export interface StoredStep {
 export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<Stepped> {
   const { row, after, before } = step;
   const kept = step.plan === null ? after : prune(step.plan, after);
+  await giveWayBefore(row.doc?.length ?? 0);
   const { text, digest, holdings } = await storeDocument(
     deps,
     tx,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { giveWayBefore } from '../model/give-way.js';
 import { newId } from '../model/ids.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
 import { traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
@@ -116,6 +117,7 @@ async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody 
   if (params.kind === 'problem') return params;
   const query = validateQuery(route.query, arrived.search);
   if (query.kind === 'problem') return query;
+  await giveWayBefore(raw?.bytes.length ?? 0);
   const body = raw === null ? { kind: 'body' as const, body: undefined } : parseBody(raw, route.body);
   if (body.kind === 'problem') return body;
   const valid =

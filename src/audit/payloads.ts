@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import { giveWayBefore } from '../model/give-way.js';
 import { newId } from '../model/ids.js';
 import type { PayloadRef } from '../model/records.js';
 import { write, type Queryable } from '../db/index.js';
@@ -77,6 +78,7 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
       );
       const row = rows[0];
       if (row === undefined || row.wrapped === null) return null;
+      await giveWayBefore(row.ciphertext.length);
       const sealed = open(unwrap(row.run, row.wrapped).key, row.ciphertext, ref.payload);
       const data = sealed.subarray(saltBytes);
       if (commitment(sealed.subarray(0, saltBytes), data) !== ref.commit) {

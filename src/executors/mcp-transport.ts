@@ -12,7 +12,7 @@ import {
   type JSONRPCMessage,
   type RequestId,
 } from '@modelcontextprotocol/sdk/types.js';
-import { makeTurns } from '../model/give-way.js';
+import { giveWayBefore, makeTurns } from '../model/give-way.js';
 import { maxMessages, maxSessionBytes } from './mcp-limits.js';
 import { readableMessage } from './mcp-message.js';
 import { endGroup, signalGroup, startGroup } from './process-group.js';
@@ -127,6 +127,7 @@ async function readAll(
         if (line.trim() === '') continue;
         written().messages += 1;
         if (written().messages > maxMessages) return `it wrote over ${maxMessages} messages for one call`;
+        await giveWayBefore(line.length);
         const why = deliver(line, isUtf8(bytes));
         if (why !== null) return why;
       }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { giveWayBefore } from '../model/give-way.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
 import { decodeBody, unpackBody, type Decoded } from './body.js';
@@ -209,6 +210,7 @@ async function parseBody(raw: Buffer, response: IncomingMessage, told: Told): Pr
   const { text } = decoded;
   if (text === '' || (isJson && text.trim() === '')) return { status: 'parsed', value: null, exact: [] };
   if (!isJson) return { status: 'parsed', value: text, exact: [] };
+  await giveWayBefore(text.length);
   const parsed = parseExactly(text);
   if (parsed.status === 'parsed') return parsed;
   return {

@@ -1,8 +1,33 @@
+import { workedMs } from './thread-clock.js';
+
 // Work that is long gives way: whoever else waits for this process goes on between its pieces.
 
-/** Everybody goes on who can by now: timers fire, and what was received is read. */
+const waiting: (() => void)[] = [];
+
+/**
+ * Everybody else goes on who can by now: timers fire, and what was received is read. Where several works give way, one goes
+ * on, and then everybody else again: their pieces do not add up.
+ */
 export function giveWay(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    if (waiting.length === 1) setImmediate(goOn);
+  });
+}
+
+function goOn(): void {
+  const [next] = waiting;
+  next?.();
+  waiting.shift();
+  if (waiting.length > 0) setImmediate(goOn);
+}
+
+/** To read or write less at once is short enough to be done beside anything. */
+const shortBytes = 32_768;
+
+/** To be awaited before so many bytes, or characters, are read or written in one piece. */
+export async function giveWayBefore(bytes: number): Promise<void> {
+  if (bytes > shortBytes) await giveWay();
 }
 
 /** How long one piece of work may keep everybody else waiting, in milliseconds. */
@@ -18,17 +43,11 @@ export class WorkTooLong extends Error {
 
 export interface Clock {
   now(): number;
-  /** What this process has worked: on a busy machine, or one that slept, less time than has passed. */
+  /** What this thread has worked: on a busy machine, or one that slept, less time than has passed. */
   worked(): number;
 }
 
-const clockHere: Clock = {
-  now: () => performance.now(),
-  worked: () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1_000;
-  },
-};
+const clockHere: Clock = { now: () => performance.now(), worked: workedMs };
 
 /**
  * Gives way where the piece before was long enough. Rejects with `WorkTooLong` once the pieces have taken more than

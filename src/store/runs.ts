@@ -1,3 +1,4 @@
+import { giveWayBefore } from '../model/give-way.js';
 import type { Problem, RunStatus } from '../engine/state.js';
 import { storeTime, write, type Queryable, type Tx } from '../db/index.js';
 import { decodeTimeCursor, page, type Page } from './cursor.js';
@@ -75,7 +76,13 @@ export async function insertRun(q: Queryable, run: NewRun): Promise<void> {
 
 export async function getRun(q: Queryable, id: string): Promise<RunRow | null> {
   const { rows } = await q.query<RunRow>(`select ${columns} from run r where r.id = $1`, [findable(id)]);
-  return rows[0] ?? null;
+  return firstOf(rows);
+}
+
+/** A document may be long to read for whoever asked. */
+async function firstOf([row]: readonly RunRow[]): Promise<RunRow | null> {
+  await giveWayBefore(row?.doc?.length ?? 0);
+  return row ?? null;
 }
 
 /** Null: unknown, or not for this viewer to see. */
@@ -84,12 +91,12 @@ export async function getVisibleRun(q: Queryable, id: string, viewer: Viewer): P
     `select ${columns} from run r where r.id = $1 and ${visibleRun(2)}`,
     [findable(id), ...viewerValues(viewer)],
   );
-  return rows[0] ?? null;
+  return firstOf(rows);
 }
 
 export async function lockRun(tx: Tx, id: string): Promise<RunRow | null> {
   const { rows } = await tx.query<RunRow>(`select ${columns} from run r where r.id = $1 for update`, [id]);
-  return rows[0] ?? null;
+  return firstOf(rows);
 }
 
 /** One at a time asks a run for something, so that each is judged by what the one before has left. A step does not wait for it. */
@@ -102,7 +109,7 @@ export async function shareRun(tx: Tx, id: string): Promise<RunRow | null> {
   const { rows } = await tx.query<RunRow>(`select ${columns} from run r where r.id = $1 for share`, [
     findable(id),
   ]);
-  return rows[0] ?? null;
+  return firstOf(rows);
 }
 
 export type RunChange = Pick<

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { giveWay, makeTurns, WorkTooLong, type Clock } from '../../src/model/give-way.js';
+import { giveWay, giveWayBefore, makeTurns, WorkTooLong, type Clock } from '../../src/model/give-way.js';
 
 interface Hands extends Clock {
   pass(ms: number, worked?: number): void;
@@ -34,6 +34,21 @@ async function turnsOf(work: () => Promise<void>): Promise<number> {
 
 test('who gives way lets everybody go on', async () => {
   assert.equal(await turnsOf(giveWay), 1);
+});
+
+test('where several give way at once, everybody else goes on before each of them', async () => {
+  const works = (): Promise<void[]> => Promise.all(Array.from({ length: 5 }, () => giveWay()));
+  assert.equal(await turnsOf(() => works().then(() => undefined)), 5);
+  const order: number[] = [];
+  await Promise.all([1, 2, 3].map(async (each) => giveWay().then(() => order.push(each))));
+  assert.deepEqual(order, [1, 2, 3]);
+  // Whoever gives way again while others wait comes after them.
+  assert.equal(await turnsOf(async () => void (await Promise.all([giveWay().then(giveWay), giveWay()]))), 3);
+});
+
+test('who reads much in one piece gives way before, and who reads little does not', async () => {
+  assert.equal(await turnsOf(() => giveWayBefore(1_000_000)), 1);
+  assert.equal(await turnsOf(() => giveWayBefore(1_000)), 0);
 });
 
 test('a turn is given after each piece that was long enough, and not before', async () => {
