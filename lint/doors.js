@@ -1,0 +1,148 @@
+// Rooms and their doors. ESLint refuses what is not named here (`lint/door-rule.js`), and ARCHITECTURE.md shows this table
+// (`npm run doors`).
+
+/**
+ * By room, a folder below `src`; a folder in a room may have doors of its own. What it holds; the rooms, folders or files that
+ * it may use (`null`: any), those whose types alone it may name, and the packages that it may use (`null`: any; `node:`
+ * stands for all of Node). Its own files are open to it. Whatever stands nowhere is refused.
+ */
+export const doors = {
+  model: {
+    holds:
+      'vocabulary, pure: zod schemas, the error table, ids, canonical JSON; and how long work gives way to others',
+    uses: [],
+    types: [],
+    packages: ['zod'],
+  },
+  // Of the model, the files that are pure functions over JSON, text or numbers, and cost the workflow bundle nothing.
+  engine: {
+    holds: 'what governance means, pure',
+    uses: ['model/canonical', 'model/json', 'model/limits', 'model/text'],
+    types: ['model'],
+    packages: [],
+  },
+  // How much a thread has worked is asked of the machine.
+  'model/thread-clock': { holds: null, uses: [], types: [], packages: ['node:'] },
+  schema: {
+    holds: 'JSON Schema validation, and the kit that the engine decides with',
+    uses: ['model'],
+    types: ['engine'],
+    packages: ['ajv', 'ajv-formats', 're2js', 'node:'],
+  },
+  policy: {
+    holds: 'YAML text to located problems or a plan; the policies folder',
+    uses: ['model', 'engine', 'schema'],
+    types: [],
+    packages: ['zod', 'yaml', 'ajv', 'node:'],
+  },
+  // Of the executors, what a call would be: no file of it touches the world.
+  scenario: {
+    holds: 'runs on paper: policy cases and the simulator, pure: what a case proves, no executor was run for',
+    uses: ['model', 'engine', 'schema', 'policy', 'executors/build', 'executors/preview'],
+    types: ['executors'],
+    packages: ['zod'],
+  },
+  workflows: {
+    holds: 'the kernel, message definitions, the payload converter',
+    uses: ['engine'],
+    types: ['model', 'activities'],
+    packages: ['@temporalio/workflow', '@temporalio/common'],
+  },
+  activities: {
+    holds: 'the hands: step and execute',
+    uses: ['model', 'engine', 'schema', 'auth', 'audit', 'store', 'executors', 'db'],
+    types: ['workflows'],
+    packages: ['zod', 'pg', '@temporalio/activity', '@temporalio/common', 'node:'],
+  },
+  executors: {
+    holds: 'one driver a kind: `rest`, `mcp`, `cli`, `noop`; connections and secrets, resolved when used',
+    uses: ['model', 'engine/template'],
+    types: ['engine'],
+    packages: ['zod', '@modelcontextprotocol/sdk', 'node:'],
+  },
+  auth: {
+    holds: 'credential to principal, signing and verifying messages',
+    uses: ['model', 'store'],
+    types: ['engine', 'db'],
+    packages: ['zod', 'jose', 'pg', 'node:'],
+  },
+  audit: {
+    holds: 'envelope, chain, payloads, sequencer, verifier',
+    uses: ['model', 'db'],
+    types: ['engine'],
+    packages: ['zod', 'pg', 'node:'],
+  },
+  db: {
+    holds: 'pool, transactions, numbered migrations',
+    uses: [],
+    types: ['model'],
+    packages: ['pg', 'zod', 'node:'],
+  },
+  store: {
+    holds: 'all other SQL, one family a file',
+    uses: ['model', 'db'],
+    types: ['engine'],
+    packages: ['zod', 'pg', 'node:'],
+  },
+  client: {
+    holds: 'start, submit, decide, cancel, retry: kept, rung for, answered from the store; hides Temporal',
+    uses: [
+      'model',
+      'engine/state',
+      'auth',
+      'audit',
+      'store',
+      'db',
+      'workflows/bell',
+      'workflows/messages',
+      'workflows/payload-converter',
+    ],
+    types: ['engine', 'workflows'],
+    packages: [
+      'zod',
+      '@temporalio/client',
+      '@temporalio/common',
+      '@temporalio/worker',
+      '@temporalio/proto',
+      'node:',
+    ],
+  },
+  // Of the executors, the two files that hold the rules of going out: private addresses, references, redaction.
+  notify: {
+    holds: 'delivers what the store’s outbox of notifications holds: webhooks, e-mail, Slack',
+    uses: ['model', 'store', 'audit', 'db', 'executors/network', 'executors/references'],
+    types: ['executors'],
+    packages: ['zod', 'pg', 'nodemailer', 'node:'],
+  },
+  api: {
+    holds: 'outside words into client calls and store reads',
+    uses: ['model', 'engine', 'schema', 'policy', 'client', 'store', 'auth', 'audit', 'executors', 'notify'],
+    types: ['db'],
+    packages: ['zod', 'yaml', 'express', 'prom-client', 'node:'],
+  },
+  mcp: {
+    holds: 'the MCP door, to come',
+    uses: ['model', 'engine', 'client', 'store', 'auth'],
+    types: ['db'],
+    packages: ['zod', '@modelcontextprotocol/sdk', 'node:'],
+  },
+  // Of the executors, how references are looked up: a check says which have no value here.
+  cli: {
+    holds: 'the CLI: it speaks REST; its `check`, `test` and `simulate` ask no server',
+    uses: ['model', 'policy', 'scenario', 'executors/references'],
+    types: [],
+    packages: ['zod', 'yaml', 'node:'],
+  },
+  embedded: {
+    holds: 'the one-command Postgres and Temporal',
+    uses: [],
+    types: [],
+    packages: ['pg', '@temporalio/client', '@temporalio/common', 'node:'],
+  },
+  processes: {
+    holds: 'composition roots: `up`, `api`, `worker`, `migrate`',
+    uses: null,
+    types: [],
+    packages: null,
+  },
+};
