@@ -45,6 +45,7 @@ import { putSigningKey } from '../store/signing-keys.js';
 import { forOperators } from './child.js';
 import { listening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
+import { makeBelonging, namespaceIdOf, type Belonging } from './temporal-home.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
@@ -260,23 +261,45 @@ async function clientDeps(
 ): Promise<Parameters<typeof makeClient>[0]> {
   // Lazy: an API without Temporal still answers, and says so.
   const connection = Connection.lazy(required(config.temporal, 'TEMPORAL_ADDRESS'));
+  const { environments = [] } = (await policies.policySet()) ?? {};
+  const { isOurs } = await belongingOf({ config, pool }, connection, environments);
   const clients = new Map<string, Client>();
   const forNamespace = (namespace: string): Client => {
     const known = clients.get(namespace) ?? new Client({ connection, namespace });
     clients.set(namespace, known);
     return known;
   };
-  const [first] = (await policies.policySet())?.environments ?? [];
+  const [first] = environments;
   return {
     ...{ pool, databaseUrl, chain, keys, now },
     payloads: makePayloads({ kek: keys.kek }),
     temporal: forNamespace(namespaceOf(first?.name ?? 'dev')),
     forNamespace,
     taskQueue: config.taskQueue,
+    isOurs,
     workflowBundle: fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)),
     onLostWorkflow,
     onInternalError,
   };
+}
+
+const askMs = 3_000;
+
+/** Ends the process where the store is another deployment's. */
+async function belongingOf(
+  { config, pool }: Pick<Ground, 'config' | 'pool'>,
+  connection: Connection,
+  environments: readonly { readonly name: string }[],
+): Promise<Belonging> {
+  const belonging = makeBelonging({
+    ...{ store: pool, taskQueue: config.taskQueue, alone: config.ownServers, onForeign: log },
+    namespaceId: (namespace) =>
+      connection.withDeadline(Date.now() + askMs, () => namespaceIdOf(connection.workflowService, namespace)),
+  });
+  const trouble = await belonging.trouble(environments.map(({ name }) => namespaceOf(name)));
+  if (trouble === null) return belonging;
+  process.stderr.write(`${trouble}\n`);
+  process.exit(1);
 }
 
 process.title = 'countersign api';

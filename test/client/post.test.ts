@@ -39,6 +39,7 @@ before(async () => {
     ...{ pool: database.pool, payloads: makePayloads({ kek: keys.kek }), keys },
     forNamespace: () => temporal(async () => undefined),
     onInternalError: assert.fail,
+    isOurs: () => Promise.resolve(true),
   } as unknown as ClientDeps;
 });
 after(async () => {
