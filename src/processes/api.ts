@@ -45,7 +45,7 @@ import { putSigningKey } from '../store/signing-keys.js';
 import { forOperators } from './child.js';
 import { listening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
-import { makeBelonging, namespaceIdOf, type Belonging } from './temporal-home.js';
+import { makeBelonging, namespaceIdInTime, type Belonging } from './temporal-home.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
@@ -283,8 +283,6 @@ async function clientDeps(
   };
 }
 
-const askMs = 3_000;
-
 /** Ends the process where the store is another deployment's. */
 async function belongingOf(
   { config, pool }: Pick<Ground, 'config' | 'pool'>,
@@ -293,8 +291,7 @@ async function belongingOf(
 ): Promise<Belonging> {
   const belonging = makeBelonging({
     ...{ store: pool, taskQueue: config.taskQueue, alone: config.ownServers, onForeign: log },
-    namespaceId: (namespace) =>
-      connection.withDeadline(Date.now() + askMs, () => namespaceIdOf(connection.workflowService, namespace)),
+    namespaceId: (namespace) => namespaceIdInTime(connection, namespace),
   });
   const trouble = await belonging.trouble(environments.map(({ name }) => namespaceOf(name)));
   if (trouble === null) return belonging;

@@ -1,3 +1,4 @@
+import type { Connection } from '@temporalio/client';
 import type { Queryable } from '../db/index.js';
 import { claimTemporal, otherQueue, type TemporalHome } from '../store/temporal-home.js';
 
@@ -94,6 +95,13 @@ export async function namespaceIdOf(
     if (error instanceof Error && 'code' in error && error.code === notFound) return null;
     throw error;
   }
+}
+
+/** The same, with an end: a connection that is made when it is used waits for its server. */
+export function namespaceIdInTime(connection: Connection, namespace: string): Promise<string | null> {
+  return connection.withDeadline(Date.now() + patienceMs, () =>
+    namespaceIdOf(connection.workflowService, namespace),
+  );
 }
 
 /** gRPC's status. */

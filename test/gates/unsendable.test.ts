@@ -166,6 +166,12 @@ describe('a call that can never be made', () => {
     assert.match(body.detail, /`\$\.context\.id` in the path does not resolve: it got nothing/);
     const { run: stopped } = await startRun(stack, 'agent', 'chain', { id: '..' });
     assert.deepEqual([stopped.status, stopped.problem?.code], ['stuck', 'INPUT_INVALID']);
+    const now = await getRun(stack, 'agent', stopped.id);
+    const onlyCancel = /^a retry would come to the same: only a cancel helps$/;
+    assert.match(String((now.run.problem as { next?: string }).next), onlyCancel);
+    const later = await submit(stack, 'agent', stopped.id, 'erase');
+    assert.equal(later.body.code, 'RUN_STUCK');
+    assert.match(later.body.detail, /in the path .*: only a cancel helps$/);
     const { run: waits, approvals } = await startRun(stack, 'agent', 'chain', { id: 'a' });
     assert.deepEqual([waits.status, approvals.length], ['waiting', 1]);
   });
