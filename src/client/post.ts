@@ -176,7 +176,7 @@ async function noRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Pr
   return document > mostDocumentBytes
     ? no(
         'RUN_FULL',
-        `what the run carries takes ${document} bytes, and ${mostDocumentBytes} are the most: start another run`,
+        `what the run carries takes ${document} bytes, and ${mostDocumentBytes} are the most: it is asked for nothing more, what waits in it can still be decided, and a cancel ends it; go on in another run`,
       )
     : null;
 }

@@ -80,7 +80,7 @@ async function main(config: Config): Promise<void> {
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const chain = makeServiceChain({ pool, kind: 'api' });
-  const { now } = await patiently(() => makeStoreClock(pool));
+  const { now, stop: stopClock } = await patiently(() => makeStoreClock(pool));
   const policies = makePolicies({ pool, transaction, chain, folder: config.policies, now });
   const ground: Ground = { config, databaseUrl, pool, now, keys, chain, transaction, policies };
   await patiently(() => boot(ground));
@@ -121,6 +121,7 @@ async function main(config: Config): Promise<void> {
     await anonymous.close();
     await client.close();
     await engines.close();
+    stopClock();
     await pool.end();
   });
   await listening(server, config);
