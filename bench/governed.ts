@@ -63,6 +63,7 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
     temporal,
     forNamespace: () => temporal,
     taskQueue: stack.taskQueue,
+    isOurs: () => Promise.resolve(true),
     workflowBundle: '',
     onLostWorkflow: ({ id }) => assert.fail(`run \`${id}\` has lost its workflow`),
     onInternalError: (what, error) => console.error(what, error),

@@ -4,8 +4,15 @@ import type { PolicySet } from '../model/policy-set.js';
 import type { Fact } from '../model/records.js';
 import type { MessageKind } from '../model/message.js';
 import type { Plan } from '../engine/plan.js';
-import { prune, wakeTime } from '../engine/index.js';
-import { closedStatuses, type Answer, type Decision, type Effect, type RunState } from '../engine/state.js';
+import { prune, wakeTime, wayOn } from '../engine/index.js';
+import {
+  closedStatuses,
+  type Answer,
+  type Decision,
+  type Effect,
+  type RunState,
+  type ShownProblem,
+} from '../engine/state.js';
 import { appendRun, type RunScope } from '../audit/index.js';
 import type { Tx } from '../db/index.js';
 import { putGrant, upsertAction } from '../store/actions.js';
@@ -55,6 +62,12 @@ export interface Taken {
   readonly bells: number;
 }
 
+/** With what a person can do about it, while the run is stuck. */
+function asShown(run: RunState): ShownProblem | null {
+  const next = wayOn(run);
+  return run.problem === null || next === null ? run.problem : { ...run.problem, next };
+}
+
 export interface StoredStep {
   readonly fingerprints: readonly string[];
   readonly result: Stepped;
@@ -77,7 +90,7 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     version: after.version,
     rev: step.rev,
     updatedAt: step.time,
-    problem: after.problem,
+    problem: asShown(after),
     executing: after.executing?.action.id ?? null,
     doc: text,
     docDigest: digest,

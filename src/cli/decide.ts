@@ -124,7 +124,7 @@ export function actionLines(action: JsonObject, run: JsonObject): string[] {
     `action ${id} of ${text(action['transition'])}: ${standing(action, run)}`,
     `run ${text(run['id'])} is ${text(run['status'])} in state ${text(run['state'])}${
       run['problem'] === undefined ? '' : `: ${text(problem['code'])}: ${text(problem['message'])}`
-    }`,
+    }${problem['next'] === undefined ? '' : `; ${text(problem['next'])}`}`,
     ...(isSettled(action) || run['status'] === 'stuck' ? [] : [`look with \`countersign action ${id}\``]),
   ];
 }

@@ -27,6 +27,8 @@ export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMess
  * stands in its place under its id is ended.
  */
 export async function lookAfter(deps: ClientDeps, run: temporal.Place): Promise<void> {
+  // What another deployment's Temporal knows nothing of is not lost.
+  if (!(await deps.isOurs(run.namespace, 'now'))) return;
   const unserved = await temporal.whyUnserved(deps, run);
   if (unserved === null) return;
   const { why, execution } = unserved;

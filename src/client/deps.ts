@@ -18,6 +18,11 @@ export interface ClientDeps {
   /** One client per namespace `countersign-<environment>`, from the same connection. */
   readonly forNamespace: (namespace: string) => Client;
   readonly taskQueue: string;
+  /**
+   * Do the store's runs of that namespace belong to this Temporal and task queue? Where they do not, none is started, rung
+   * for or taken for lost here. Rejects where Temporal does not say. `now`: as it is at this moment.
+   */
+  readonly isOurs: (namespace: string, when?: 'lately' | 'now') => Promise<boolean>;
   readonly workflowBundle: string;
   /** Told of each open run whose workflow was gone, or served by nobody of ours, once it has another: to log and to count it. */
   readonly onLostWorkflow: (run: Pick<RunRow, 'id' | 'status' | 'rev'>, why: Unserved) => void;

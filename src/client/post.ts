@@ -133,6 +133,11 @@ function refused(code: Refusal['code'], message: string): Extract<Kept, { kind: 
   return { kind: 'refused', refusal: { status: 'refused', code, message } };
 }
 
+function stuckBecause({ problem }: RunRow): string {
+  if (problem === null) return 'unknown problem';
+  return problem.next === undefined ? problem.message : `${problem.message}; ${problem.next}`;
+}
+
 /** What the run would refuse whatever else it is asked meanwhile; null: that is the run's to say. */
 function refusalNow(row: RunRow, kind: MessageKind, expectedVersion: number | null): Refusal | null {
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
@@ -141,8 +146,7 @@ function refusalNow(row: RunRow, kind: MessageKind, expectedVersion: number | nu
   if (kind === 'retry' && row.rev > 0 && row.status !== 'stuck' && row.executing === null)
     return no('NOT_STUCK', `the run is ${row.status}, not stuck`);
   if (kind !== 'submit') return null;
-  if (row.status === 'stuck')
-    return no('RUN_STUCK', `the run waits for an operator: ${row.problem?.message ?? 'unknown problem'}`);
+  if (row.status === 'stuck') return no('RUN_STUCK', `the run waits for an operator: ${stuckBecause(row)}`);
   if (row.executing === null) return null;
   return expectedVersion === null || expectedVersion === row.version
     ? no('RUN_BUSY', 'another step of the run is executing; try again when it has settled')
@@ -172,7 +176,7 @@ async function noRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Pr
   return document > mostDocumentBytes
     ? no(
         'RUN_FULL',
-        `what the run carries takes ${document} bytes, and ${mostDocumentBytes} are the most: start another run`,
+        `what the run carries takes ${document} bytes, and ${mostDocumentBytes} are the most: it is asked for nothing more, what waits in it can still be decided, and a cancel ends it; go on in another run`,
       )
     : null;
 }

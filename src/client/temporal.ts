@@ -61,7 +61,7 @@ export async function startRun(
 ): Promise<Rung> {
   const client = deps.forNamespace(place.namespace);
   const options = startOptions(deps.taskQueue, place, start);
-  return rung(deps, () =>
+  return rung(deps, place.namespace, () =>
     client.withDeadline(Date.now() + deadlineMs, async () => {
       if (first === null) await startOnce(client, options);
       else
@@ -95,7 +95,7 @@ export async function startAgain(
   const known = { rev, digest: null, head: '', state, status, version, wakeAt: null, dropped: false };
   const input: RunInput = { kernel: kernelVersion, start, carried: rev === 0 ? null : known };
   const bells: Bell[] = bell === null ? [] : [bell];
-  return rung(deps, () =>
+  return rung(deps, row.namespace, () =>
     client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.signalWithStart('run', {
         ...startOptions(deps.taskQueue, row, start),
@@ -173,14 +173,15 @@ export async function endExecution(
 export async function ring(deps: ClientDeps, place: Place, bell: Bell, start: Bell | null): Promise<Rung> {
   if (start !== null) return startRun(deps, place, start, bell);
   const client = deps.forNamespace(place.namespace);
-  return rung(deps, () =>
+  return rung(deps, place.namespace, () =>
     client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.getHandle(place.id).signal<[unknown]>(bell.kind, bell),
     ),
   );
 }
 
-async function rung(deps: ClientDeps, send: () => Promise<unknown>): Promise<Rung> {
+async function rung(deps: ClientDeps, namespace: string, send: () => Promise<unknown>): Promise<Rung> {
+  if (!(await isOurs(deps, namespace))) return 'unavailable';
   try {
     await send();
     return 'rung';
@@ -191,6 +192,16 @@ async function rung(deps: ClientDeps, send: () => Promise<unknown>): Promise<Run
     if (isUnavailable(error)) return isGrpcServiceError(error) && error.code === 4 ? 'unsure' : 'unavailable';
     deps.onInternalError('a bell, which Temporal refuses', error);
     return 'unsure';
+  }
+}
+
+/** Where nobody can tell, nothing is sent. */
+async function isOurs(deps: ClientDeps, namespace: string): Promise<boolean> {
+  try {
+    return await deps.isOurs(namespace);
+  } catch (error) {
+    if (!isUnavailable(error)) deps.onInternalError('whose the runs of the store are', error);
+    return false;
   }
 }
 

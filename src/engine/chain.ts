@@ -73,7 +73,7 @@ function stickBlocked(draft: Draft, { name, tool }: Transition, rule: BlockRule)
     policy: { rule, verdict: 'refused', reason: message },
     data: { code, rule },
   });
-  stick(draft, { code, message }, { kind: 'chain' });
+  stick(draft, { code, message }, { kind: 'chain', until: rule === 'environment' ? 'policies' : 'never' });
 }
 
 function passes(

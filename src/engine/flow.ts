@@ -40,8 +40,8 @@ export function enter(draft: Draft): void {
   if (state === undefined || onEnter === null) return afterEnter(draft);
   const name = `onEnter:${state.name}`;
   if (isEnding(draft.run)) return state.terminal ? closeUnentered(draft, name) : undefined;
-  const problem = whyNotEntered(draft, name, onEnter);
-  if (problem !== null) return stick(draft, problem, { kind: 'onEnter' });
+  const not = whyNotEntered(draft, name, onEnter);
+  if (not !== null) return stick(draft, not.problem, { kind: 'onEnter', until: not.until });
   const action = makeAction(draft, {
     transition: name,
     label: entryLabel(state.name),
@@ -94,7 +94,14 @@ export function remain(draft: Draft): void {
 function waitForSomebody(draft: Draft, transitions: readonly Transition[]): void {
   const decided = draft.run.approvals.every((one) => !isOpen(one.status) && !one.queued);
   if (!decided || transitions.some((one) => whyNobody(draft, one) === null)) return settle(draft);
-  stick(draft, { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, transitions) }, { kind: 'chain' });
+  const isOfPolicies = transitions.some(
+    (one) => one.actor !== 'deterministic' && blockedBy(draft.plan, one, draft.kit) === 'environment',
+  );
+  stick(
+    draft,
+    { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, transitions) },
+    { kind: 'chain', until: isOfPolicies ? 'policies' : 'never' },
+  );
 }
 
 function terminalStatus(

@@ -14,4 +14,5 @@ export { giveUp } from './give-up.js';
 export { links } from './links.js';
 export { guardRefusing, readsRights } from './rights.js';
 export { prune } from './prune.js';
+export { wayOn } from './way-on.js';
 export { dueEvent, wakeTime } from './moments.js';

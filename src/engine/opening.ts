@@ -47,7 +47,8 @@ export function newApproval(
 
 export function refuseShowing(draft: Draft, transition: Transition, action: Action): void {
   const message = `with this the run would have more than ${mostOpenApprovals} open approvals, or their arguments and what they show would take more than ${mostOpenBytes} bytes, which are the most of a run: have some decided first`;
-  refuseAsking(draft, transition, actingPrincipal(action), action.messageId, { code: 'RUN_FULL', message });
+  const said = { code: 'RUN_FULL', message } as const;
+  refuseAsking(draft, transition, actingPrincipal(action), action.messageId, said, 'decisions');
 }
 
 /** What an approval takes of its run's room; null: with it the open approvals would take more than there is. */

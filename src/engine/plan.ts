@@ -201,8 +201,6 @@ export type Executor =
   | { readonly kind: 'human'; readonly queue: string | null; readonly roles: readonly string[] }
   | { readonly kind: 'noop'; readonly output: Json };
 
-export type ExecutorKind = Executor['kind'];
-
 export interface Reliability {
   /** Milliseconds for one attempt. */
   readonly timeoutMs: number;

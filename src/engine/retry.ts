@@ -1,15 +1,16 @@
 import type { Message } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
-import type { Action, Refusal } from './state.js';
+import type { Action, Refusal, RunState } from './state.js';
 import { actorOf, makeDraft, record, type Draft } from './draft.js';
 import { doubtOf } from './doubt.js';
-import { afterEnter, enter, take } from './flow.js';
+import { afterEnter, enter, isOpen, take } from './flow.js';
 import { findState } from './links.js';
 import { afterwards } from './outcome.js';
 import { actingNow } from './rights.js';
 import { begin } from './start.js';
 import { policyRefusal } from './submit.js';
+import { wayOfUntil, type Until } from './way-on.js';
 
 // An operator's retry of a stuck run.
 
@@ -36,10 +37,34 @@ export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'sta
   const transition = transitionOf(draft, action);
   if (transition === undefined) return null;
   const asker = { id: message.id, principal: actingNow(draft.kit, action) };
-  return (
+  const refused =
     policyRefusal(draft, asker, transition, action.arguments) ??
-    askingRefusal(draft, message, transition, action)
-  );
+    askingRefusal(draft, message, transition, action);
+  return refused === null ? null : { ...refused, message: forOperator(draft, message, action, refused) };
+}
+
+/** It is judged for who asked for it at first, whoever retries; and whoever retries is told whether another retry can help. */
+function forOperator(
+  { run }: Draft,
+  { principal }: Message,
+  { requester, transition }: Action,
+  { code, message, rule }: Omit<Refusal, 'status'>,
+): string {
+  const asked = requester?.id ?? 'the runtime';
+  const whose =
+    code === 'GUARD_REJECTED'
+      ? `\`${transition}\` is done for \`${asked}\`, who asked for it and is the caller meant here, not for \`${principal.id}\`: `
+      : '';
+  const next =
+    code === 'GUARD_REJECTED'
+      ? `a retry helps once the guard passes for \`${asked}\`; a cancel ends the run`
+      : wayOfUntil(untilOf(run, code, rule));
+  return `${whose}${message}; ${next}`;
+}
+
+function untilOf({ approvals }: RunState, code: Refusal['code'], rule: string | undefined): Until {
+  if (code === 'BLOCKED') return rule === 'environment' ? 'policies' : 'never';
+  return code === 'RUN_FULL' && approvals.some(({ status }) => isOpen(status)) ? 'decisions' : 'never';
 }
 
 /** Why it cannot be asked for once more, though nothing forbids it: found by asking, on a draft that is thrown away. */

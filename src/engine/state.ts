@@ -1,3 +1,4 @@
+import type { Until } from './way-on.js';
 import type { ErrorClass, ErrorCode, ProblemCode } from '../model/errors.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Message, MessageRefusal } from '../model/message.js';
@@ -30,6 +31,11 @@ export interface Problem {
   readonly code: ProblemCode | ErrorCode;
   readonly message: string;
   readonly errorClass?: ErrorClass;
+}
+
+/** As it is shown of a run that is stuck: with what a person can do about it. */
+export interface ShownProblem extends Problem {
+  readonly next?: string;
 }
 
 /** Everything a run is, between steps. Plain JSON; the kernel keeps it, the projection stores it. */
@@ -109,8 +115,8 @@ export type StuckOn =
       readonly flowVersion: number;
     }
   /** `unknown`: what became of its effect is. */
-  | { readonly kind: 'onEnter'; readonly unknown?: true }
-  | { readonly kind: 'chain' }
+  | { readonly kind: 'onEnter'; readonly unknown?: true; readonly until?: Until }
+  | { readonly kind: 'chain'; readonly until?: Until }
   /** It has happened, and the context cannot keep what it writes: nothing is left to be done again. */
   | { readonly kind: 'done'; readonly transition: string }
   | { readonly kind: 'action'; readonly action: Action };

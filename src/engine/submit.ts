@@ -8,6 +8,7 @@ import { evaluateGuard } from './guards.js';
 import { actorAllows, blockedBy, charterRule, findState, guardContext, type BlockRule } from './links.js';
 import { take } from './flow.js';
 import { environmentUnknown } from './gates.js';
+import { wayOn } from './way-on.js';
 
 type Submit = Extract<Message['body'], { kind: 'submit' }>;
 type Said = Omit<Refusal, 'status'>;
@@ -105,7 +106,7 @@ function runRefusal(draft: Draft, expectedVersion: number | null): Said | null {
   if (run.status === 'stuck')
     return {
       code: 'RUN_STUCK',
-      message: `the run waits for an operator: ${run.problem?.message ?? 'unknown problem'}`,
+      message: `the run waits for an operator: ${run.problem?.message ?? 'unknown problem'}; ${String(wayOn(run))}`,
     };
   if (run.executing !== null && !stale) {
     return {

@@ -4,6 +4,7 @@ import { endOf } from './deadlines.js';
 import { actorOf, record, refuse, type Draft } from './draft.js';
 import { stick } from './flow.js';
 import type { Refusal } from './state.js';
+import type { Until } from './way-on.js';
 import type { AskingGate } from './gates.js';
 import type { GuardContext } from './guards.js';
 
@@ -25,8 +26,9 @@ export function refuseAsking(
   requester: Principal | null,
   messageId: string | null,
   { code, message }: Pick<Refusal, 'code' | 'message'>,
+  until: Until = 'never',
 ): void {
-  if (messageId === null) return stick(draft, { code, message }, { kind: 'chain' });
+  if (messageId === null) return stick(draft, { code, message }, { kind: 'chain', until });
   record(draft, 'transition.rejected', {
     actor: actorOf(requester),
     causation: messageId,

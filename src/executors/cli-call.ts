@@ -1,5 +1,6 @@
-import type { Executor } from '../engine/plan.js';
+import type { Executor, Template } from '../engine/plan.js';
 import type { Room } from '../engine/room.js';
+import { mostArgumentsBytes, passedBytes, passingTrouble } from '../model/command-line.js';
 import type { Built, Scopes } from './types.js';
 import { pathText, resolveTextValue, unusable } from './values.js';
 
@@ -24,11 +25,24 @@ export function buildCliCall(
         'begins with `-` and would be read as an option; write `--` before it, or `allowDashes: true`';
       return unusable(pathText(template), where, why);
     }
+    const trouble = passingTrouble(text.value);
+    if (trouble !== null) return unusable(pathText(template), where, `${trouble}; ${less}`);
     optionsEnded ||= isLiteral && text.value === '--';
     args.push(text.value);
   }
+  const bytes = passedBytes(args);
+  if (bytes > mostArgumentsBytes) return tooMuch(executor.args, bytes);
   const stdin = executor.stdin === null ? null : resolveTextValue(executor.stdin, scopes, room, 'stdin');
   if (stdin?.status === 'unresolved' || stdin?.status === 'too_large') return stdin;
   const given = stdin?.status === 'text' ? stdin.value : null;
   return { status: 'built', call: { kind: 'cli', connection: executor.connection, args, stdin: given } };
+}
+
+const less = 'send less, or have the tool hand it over as `stdin`';
+
+/** Each may be passed, and all of them together may not. */
+function tooMuch(templates: readonly Template[], bytes: number): Built {
+  const path = templates.map(pathText).join(', ');
+  const most = `the arguments of the command take ${bytes} bytes together, and ${mostArgumentsBytes} are the most`;
+  return { status: 'unresolved', path, message: `${most}; ${less}` };
 }

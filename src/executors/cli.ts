@@ -159,7 +159,10 @@ function result(call: CliCall, ended: Ended, context: DriverContext): ExecutorRe
   const who = `command of connection \`${call.connection}\``;
   switch (ended.kind) {
     case 'not_started':
-      return failure('permanent', `the ${who} could not be started (${ended.code}); check \`command\``);
+      return failure(
+        'permanent',
+        `the ${who} could not be started (${ended.code}); ${startAdvice(ended.code)}`,
+      );
     case 'stopped':
       return stoppedResult(context, ended.why, true, `the ${who}`);
     case 'too_large':
@@ -167,6 +170,13 @@ function result(call: CliCall, ended: Ended, context: DriverContext): ExecutorRe
     case 'exited':
       return ended.exitCode === 0 ? success(ended, context, who) : exitFailure(ended, context, who);
   }
+}
+
+/** What may be wrong where a command does not start. */
+export function startAdvice(code: string): string {
+  return code === 'E2BIG'
+    ? 'this system passes less to a command than its arguments and `env` take: send less, or raise the stack limit of the worker (`ulimit -s`)'
+    : 'check `command`';
 }
 
 type Exited = Extract<Ended, { kind: 'exited' }>;

@@ -1,6 +1,6 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import type { Connection } from '../model/policy-set.js';
-import { lastWords, workingDirectory } from './cli.js';
+import { lastWords, startAdvice, workingDirectory } from './cli.js';
 import type { Told } from './mask.js';
 import { clientInfo, maxMessageBytes } from './mcp-limits.js';
 import { whyNotOpened } from './mcp-message.js';
@@ -120,10 +120,10 @@ async function connect(
     onClose();
     await client.close().catch(() => undefined);
     const code = codeOf(error);
-    if (code === 'ENOENT' || code === 'EACCES') {
+    if (code === 'ENOENT' || code === 'EACCES' || code === 'E2BIG') {
       return failure(
         'permanent',
-        `the MCP server of connection \`${name}\` could not be started (${code}); check \`command\``,
+        `the MCP server of connection \`${name}\` could not be started (${code}); ${startAdvice(code)}`,
       );
     }
     const why = whyNotOpened(error, told);

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { mostEnvironmentBytes, passedBytes, passingTrouble, variable } from '../model/command-line.js';
 import { reservedVariables, type Connection, type ConnectionEntry } from '../model/policy-set.js';
 import { makeMask, type Mask } from './mask.js';
 import type { ReferenceSource } from './types.js';
@@ -12,8 +13,9 @@ export type ResolvedConnection =
   | { readonly status: 'missing'; readonly message: string };
 
 type Found = { readonly value: string } | { readonly missing: string };
-/** `carrier`: the header that the value will stand in. */
-type Resolve = (text: string, carrier?: string) => Promise<string>;
+/** What the value will stand in, by its name. */
+type Carrier = { readonly header: string } | { readonly variable: string };
+type Resolve = (text: string, carrier?: Carrier) => Promise<string>;
 
 const secretName = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 const maxSecretBytes = 65_536;
@@ -35,21 +37,21 @@ export async function resolveConnectionReferences(
 > {
   const secrets: string[] = [];
   const problems: string[] = [];
-  const plain = async (text: string, carrier?: string): Promise<string> => {
+  const plain = async (text: string, carrier?: Carrier): Promise<string> => {
     const found = await lookUp(text, source);
     const problem = 'missing' in found ? found.missing : carrierProblem(text, found.value, carrier);
     if (problem === null && 'value' in found) return found.value;
     problems.push(problem ?? '');
     return '';
   };
-  const secret = async (text: string, carrier?: string): Promise<string> => {
+  const secret = async (text: string, carrier?: Carrier): Promise<string> => {
     const value = await plain(text, carrier);
     if (value !== text) secrets.push(value);
     return value;
   };
   const resolved = connection === null ? null : await resolveValues(connection, plain, secret);
-  const problem = problems[0];
-  if (problem !== undefined) return { status: 'missing', message: problem };
+  const problem = problems[0] ?? environmentProblem(resolved);
+  if (problem !== null) return { status: 'missing', message: problem };
   return { status: 'resolved', connection: resolved, mask: makeMask(secrets) };
 }
 
@@ -102,7 +104,8 @@ async function eachValue(
   value: Resolve,
 ): Promise<Record<string, string>> {
   const resolved: [string, string][] = [];
-  for (const [key, text] of Object.entries(record)) resolved.push([key, await value(text)]);
+  for (const [key, text] of Object.entries(record))
+    resolved.push([key, await value(text, { variable: key })]);
   return Object.fromEntries(resolved);
 }
 
@@ -111,14 +114,34 @@ async function eachHeader(
   value: Resolve,
 ): Promise<Record<string, string>> {
   const resolved: [string, string][] = [];
-  for (const [name, text] of Object.entries(record)) resolved.push([name, await value(text, name)]);
+  for (const [name, text] of Object.entries(record))
+    resolved.push([name, await value(text, { header: name })]);
   return Object.fromEntries(resolved);
 }
 
-/** Why a header cannot carry what a reference holds, by the name of the reference; null: it can, or the text is the author's own. */
-function carrierProblem(reference: string, value: string, header: string | undefined): string | null {
-  if (header === undefined || reference === value || isHeaderValue(value)) return null;
-  return `reference \`${reference}\` holds a line break or a control character, which header \`${header}\` cannot carry; take it out of its value (two line ends at the end of a file are one too many)`;
+/** Why a header or a variable cannot carry what a reference holds, by the name of the reference; null: it can, or the text is the author's own. */
+function carrierProblem(reference: string, value: string, carrier: Carrier | undefined): string | null {
+  if (carrier === undefined || reference === value) return null;
+  if ('variable' in carrier) {
+    const trouble = passingTrouble(variable([carrier.variable, value]));
+    return trouble === null
+      ? null
+      : `variable \`${carrier.variable}\`, with what reference \`${reference}\` holds, ${trouble}`;
+  }
+  if (isHeaderValue(value)) return null;
+  return `reference \`${reference}\` holds a line break or a control character, which header \`${carrier.header}\` cannot carry; take it out of its value (two line ends at the end of a file are one too many)`;
+}
+
+/** Each variable may be passed, and all of them together may not. */
+function environmentProblem(connection: Connection | null): string | null {
+  const bytes = passedBytes(Object.entries(environmentOf(connection)).map(variable));
+  if (bytes <= mostEnvironmentBytes) return null;
+  return `its environment takes ${bytes} bytes, and ${mostEnvironmentBytes} are the most; hand over less in \`env\``;
+}
+
+function environmentOf(connection: Connection | null): Readonly<Record<string, string>> {
+  if (connection?.kind === 'cli') return connection.env;
+  return connection?.kind === 'mcp' && connection.transport.kind === 'stdio' ? connection.transport.env : {};
 }
 
 /** Why a reference has no value here; null where it has one, and of a text that is none. */

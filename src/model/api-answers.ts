@@ -153,7 +153,8 @@ export const run = named(
     startedBy: text,
     startedAt: text,
     updatedAt: text,
-    problem: problemOfRun.optional(),
+    /** `next`: which of retry and cancel helps, while the run is stuck. */
+    problem: problemOfRun.extend({ next: text.optional() }).optional(),
   }),
 );
 const link = named('Link', z.looseObject({ rel: text, title: text, method: text, href: text, actor: text }));

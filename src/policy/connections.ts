@@ -1,4 +1,12 @@
 import type { Connection, ConnectionEntry } from '../model/policy-set.js';
+import {
+  mostEnvironmentBytes,
+  mostFixedArgumentsBytes,
+  passedBytes,
+  passingTrouble,
+  variable,
+} from '../model/command-line.js';
+import { holeTrouble } from './holes.js';
 import { nearest, type PathSegment } from './problems.js';
 import { unique, type Reading } from './reading.js';
 import { fit } from './shape-check.js';
@@ -61,7 +69,7 @@ function target(
   shape: TargetShape,
   path: readonly PathSegment[],
 ): { environment: string | null; connection: Connection }[] {
-  const made = wrongReference(shape) ?? connectionOf(shape);
+  const made = wrongReference(shape) ?? unfilled(shape) ?? unpassable(shape) ?? connectionOf(shape);
   if (made.status === 'made') return [{ environment, connection: made.connection }];
   reading.errors.push(
     problemAt(source, made.code ?? 'CONNECTION_INVALID', [...path, ...made.key.split('/')], made.message),
@@ -185,4 +193,53 @@ function wrongReference(shape: TargetShape): Extract<Made, { status: 'invalid' }
         message:
           'references are not resolved in `args`, which others can read: hand the secret over in `env`',
       };
+}
+
+/** Its texts by where they stand. A connection is the same for every call: no value of one is filled in. */
+function textsOf(shape: TargetShape): (readonly [key: string, text: string])[] {
+  return Object.entries(shape).flatMap(([key, held]: [string, unknown]): [string, string][] => {
+    if (typeof held === 'string') return [[key, held]];
+    if (typeof held !== 'object' || held === null) return [];
+    return Object.entries(held).map(([name, text]) => [`${key}/${name}`, String(text)]);
+  });
+}
+
+function unfilled(shape: TargetShape): Made | null {
+  for (const [key, text] of textsOf(shape)) {
+    const message = holeTrouble(text, 'nothing');
+    if (message !== null) return { status: 'invalid', key, message };
+  }
+  return null;
+}
+
+/** What no system would pass to a command. */
+function unpassable(shape: TargetShape): Made | null {
+  if (shape.kind === 'rest') return null;
+  const { command = '', workingDirectory = '', args = [], env = {} } = shape;
+  const texts: [string, string][] = [
+    ['command', command],
+    ['workingDirectory', workingDirectory],
+    ...args.map((text, index): [string, string] => [`args/${index}`, text]),
+    ...Object.entries(env).map((one): [string, string] => [`env/${one[0]}`, variable(one)]),
+  ];
+  for (const [key, text] of texts) {
+    const trouble = passingTrouble(text);
+    if (trouble !== null) return { status: 'invalid', key, message: `\`${key}\` ${trouble}` };
+  }
+  const odd = Object.keys(env).find((name) => name === '' || name.includes('='));
+  if (odd !== undefined)
+    return {
+      status: 'invalid',
+      key: 'env',
+      message: `\`${odd}\` is no name of a variable: it is empty or holds \`=\``,
+    };
+  return (
+    tooMuch('args', passedBytes(args), mostFixedArgumentsBytes) ??
+    tooMuch('env', passedBytes(Object.entries(env).map(variable)), mostEnvironmentBytes)
+  );
+}
+
+function tooMuch(key: string, bytes: number, most: number): Made | null {
+  if (bytes <= most) return null;
+  return { status: 'invalid', key, message: `\`${key}\` takes ${bytes} bytes, and ${most} are the most` };
 }

@@ -1,7 +1,15 @@
-import { defaultReliability, type Executor, type Reliability, type Tier } from '../engine/plan.js';
+import {
+  defaultReliability,
+  type Executor,
+  type Reliability,
+  type Template,
+  type Tier,
+} from '../engine/plan.js';
 import { assertOneTimeout, error, warn, type Compiling, type Path } from './context.js';
 import { assertQueue } from './gates.js';
 import { checkConnection, checkRest } from './rest.js';
+import { mostArgumentsBytes, passedBytes, passingTrouble } from '../model/command-line.js';
+import { refuseHoles } from './holes.js';
 import { warnUnknownRoles } from './roles.js';
 import type { ExecutorShape, ReliabilityShape } from './shapes.js';
 import { compileEntries, compileTemplate, compileText } from './values.js';
@@ -87,6 +95,7 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
         idempotencyKey,
       };
     case 'mcp':
+      refuseHoles(to, shape.tool, [...path, 'tool'], 'nothing');
       return {
         kind: 'mcp',
         connection: shape.connection,
@@ -98,6 +107,7 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
       const args = (shape.args ?? []).map((one, index) =>
         compileTemplate(to, typeof one === 'string' ? one : String(one), [...path, 'args', index]),
       );
+      checkPassed(to, args, [...path, 'args']);
       return {
         kind: 'cli',
         connection: shape.connection,
@@ -113,8 +123,27 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
       warnUnknownRoles(to, shape.roles ?? [], [...path, 'roles']);
       return { kind: 'human', queue: shape.queue ?? null, roles: shape.roles ?? [] };
     case 'noop':
+      refuseHoles(to, shape.output ?? null, [...path, 'output'], 'nothing');
       return { kind: 'noop', output: shape.output ?? null };
   }
+}
+
+/** What the author has written himself, and no system would pass to a command. */
+function checkPassed(to: Compiling, args: readonly Template[], path: Path): void {
+  const written = args.map((one) => (one.kind === 'literal' ? String(one.value) : ''));
+  for (const [index, text] of written.entries()) {
+    const trouble = passingTrouble(text);
+    if (trouble !== null) error(to, 'WRONG_VALUE', [...path, index], `the argument ${trouble}`);
+  }
+  const bytes = passedBytes(written);
+  if (bytes > mostArgumentsBytes)
+    error(
+      to,
+      'WRONG_VALUE',
+      path,
+      `the arguments take ${bytes} bytes together, and ${mostArgumentsBytes} are the most`,
+      'key',
+    );
 }
 
 function compileReliability(

@@ -13,6 +13,7 @@ import { checkPlan } from './checks.js';
 import { error, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { defaultChainDepth, header } from './header.js';
+import { refuseHoles } from './holes.js';
 import { checkReadOnly } from './read-only.js';
 import { checkNoArguments, checkReads } from './reads.js';
 import type { OnEnterShape, StateShape, WorkflowShape } from './shapes.js';
@@ -30,6 +31,7 @@ export function compileWorkflow(to: Compiling, name: string, shape: WorkflowShap
     listed: Array.isArray(shape.charter?.approval_gate),
     path: [...path, 'charter', 'approval_gate'],
   };
+  refuseHoles(to, shape.initialContext ?? null, [...path, 'initialContext'], 'nothing');
   const states = Object.entries(shape.states).map(([state, one]) =>
     compileState(to, state, one, [...path, 'states', state], charter, chartered),
   );

@@ -32,6 +32,10 @@ export const identifier = z
   .refine((name) => nameTrouble(name) === null, {
     error: ({ input }) => nameTrouble(String(input)) ?? 'is no name',
     params: { finding: 'NAME_INVALID' },
+  })
+  .refine((name) => !name.includes('{$.'), {
+    error: 'is no name: nothing is filled in here, so write the name itself',
+    params: { finding: 'NAME_INVALID' },
   });
 /** States and transitions: what a person can read and an address can carry. */
 export const labelShape = identifier.regex(/^(?!\s|\.{1,2}$)[^\p{Cc}\p{Cf}\p{Cs}]{1,128}(?<!\s)$/u, {

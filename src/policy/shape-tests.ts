@@ -187,7 +187,6 @@ export type ExpectShape = z.infer<typeof expectShape>;
 
 /** One word says most: what the answer was, why it was refused, or what became of the run. */
 export const expectWords = [...verdicts, ...runStatuses, ...problemCodes, ...codes] as const;
-export type ExpectWord = (typeof expectWords)[number];
 const expectation = z.union([z.enum(expectWords), expectShape]);
 export type ExpectationShape = z.infer<typeof expectation>;
 

@@ -12,6 +12,7 @@ import { isObject, type Json } from '../model/json.js';
 import { truncate } from '../model/text.js';
 import type { ErrorFinding } from './findings.js';
 import { error, maxProblems, type Compiling, type Path } from './context.js';
+import { holeTrouble, refuseHoles, refuseHolesInName } from './holes.js';
 import type { GuardShape, MappingShape } from './shapes.js';
 import { problemAt } from './source.js';
 
@@ -65,7 +66,15 @@ const never: Guard = { kind: 'anyOf', guards: [] };
 
 export function compileExpression(to: Compiling, text: string, path: Path, bareNames: boolean): Guard {
   const parsed = parseComparison(text, { scopes: guardScopes, bareNames });
-  if (parsed.status === 'parsed') return { kind: 'expr', expr: parsed.comparison };
+  if (parsed.status === 'parsed') {
+    const { left, right } = parsed.comparison;
+    for (const one of [left, right])
+      if (one.kind === 'literal' && typeof one.value === 'string') {
+        const trouble = holeTrouble(one.value, 'path');
+        if (trouble !== null) error(to, 'EXPRESSION_INVALID', path, trouble);
+      }
+    return { kind: 'expr', expr: parsed.comparison };
+  }
   unreadable(to, 'EXPRESSION_INVALID', text, parsed, path, 0);
   return never;
 }
@@ -116,7 +125,10 @@ export function compileTemplate(
         path,
         `\`${value}\` is resolved in connections only: put it into the connection's \`headers\` or \`env\``,
       );
-    if (!value.startsWith('$.')) return { kind: 'literal', value };
+    if (!value.startsWith('$.')) {
+      refuseHoles(to, value, path, 'path');
+      return { kind: 'literal', value };
+    }
     return compilePath(to, value, path, scopes, true) ?? { kind: 'literal', value: null };
   }
   if (Array.isArray(value))
@@ -134,21 +146,23 @@ export function compileEntries(
   path: Path,
   scopes: readonly Scope[] = guardScopes,
 ): { key: string; value: Template }[] {
-  return Object.entries(value ?? {}).map(([key, one]) => ({
-    key,
-    value: compileTemplate(to, one, [...path, key], scopes),
-  }));
+  return Object.entries(value ?? {}).map(([key, one]) => {
+    refuseHolesInName(to, key, [...path, key]);
+    return { key, value: compileTemplate(to, one, [...path, key], scopes) };
+  });
 }
 
 /** What a transition or a tool tells its approver; a transition's own words come before its tool's. */
 export function compileSentences(
   to: Compiling,
   {
+    title,
     summary,
     consequence,
-  }: { readonly summary?: string | undefined; readonly consequence?: string | undefined },
+  }: Readonly<Partial<Record<'title' | 'summary' | 'consequence', string | undefined>>>,
   path: Path,
 ): { summary?: TextTemplate; consequence?: TextTemplate } {
+  refuseHoles(to, title ?? null, [...path, 'title'], 'nothing');
   return {
     ...(summary === undefined ? {} : { summary: compileText(to, summary, [...path, 'summary']) }),
     ...(consequence === undefined
@@ -208,12 +222,15 @@ function setValue(
   value: Json,
   path: Path,
 ): Operand | { readonly kind: 'json'; readonly value: Json } {
-  return typeof value === 'object' && value !== null
-    ? { kind: 'json', value }
-    : mappingOperand(to, value, path);
+  if (typeof value !== 'object' || value === null) return mappingOperand(to, value, path);
+  refuseHoles(to, value, path, 'nothing');
+  return { kind: 'json', value };
 }
 
 function mappingOperand(to: Compiling, value: string | number | boolean | null, path: Path): Operand {
-  if (typeof value !== 'string' || !value.startsWith('$.')) return { kind: 'literal', value };
+  if (typeof value !== 'string' || !value.startsWith('$.')) {
+    refuseHoles(to, value, path, 'path');
+    return { kind: 'literal', value };
+  }
   return compilePath(to, value, path, mappingScopes, false) ?? { kind: 'literal', value: null };
 }

@@ -45,6 +45,7 @@ import { putSigningKey } from '../store/signing-keys.js';
 import { forOperators } from './child.js';
 import { listening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
+import { makeBelonging, namespaceIdInTime, type Belonging } from './temporal-home.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
@@ -79,7 +80,7 @@ async function main(config: Config): Promise<void> {
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const chain = makeServiceChain({ pool, kind: 'api' });
-  const { now } = await patiently(() => makeStoreClock(pool));
+  const { now, stop: stopClock } = await patiently(() => makeStoreClock(pool));
   const policies = makePolicies({ pool, transaction, chain, folder: config.policies, now });
   const ground: Ground = { config, databaseUrl, pool, now, keys, chain, transaction, policies };
   await patiently(() => boot(ground));
@@ -120,6 +121,7 @@ async function main(config: Config): Promise<void> {
     await anonymous.close();
     await client.close();
     await engines.close();
+    stopClock();
     await pool.end();
   });
   await listening(server, config);
@@ -260,23 +262,42 @@ async function clientDeps(
 ): Promise<Parameters<typeof makeClient>[0]> {
   // Lazy: an API without Temporal still answers, and says so.
   const connection = Connection.lazy(required(config.temporal, 'TEMPORAL_ADDRESS'));
+  const { environments = [] } = (await policies.policySet()) ?? {};
+  const { isOurs } = await belongingOf({ config, pool }, connection, environments);
   const clients = new Map<string, Client>();
   const forNamespace = (namespace: string): Client => {
     const known = clients.get(namespace) ?? new Client({ connection, namespace });
     clients.set(namespace, known);
     return known;
   };
-  const [first] = (await policies.policySet())?.environments ?? [];
+  const [first] = environments;
   return {
     ...{ pool, databaseUrl, chain, keys, now },
     payloads: makePayloads({ kek: keys.kek }),
     temporal: forNamespace(namespaceOf(first?.name ?? 'dev')),
     forNamespace,
     taskQueue: config.taskQueue,
+    isOurs,
     workflowBundle: fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)),
     onLostWorkflow,
     onInternalError,
   };
+}
+
+/** Ends the process where the store is another deployment's. */
+async function belongingOf(
+  { config, pool }: Pick<Ground, 'config' | 'pool'>,
+  connection: Connection,
+  environments: readonly { readonly name: string }[],
+): Promise<Belonging> {
+  const belonging = makeBelonging({
+    ...{ store: pool, taskQueue: config.taskQueue, alone: config.ownServers, onForeign: log },
+    namespaceId: (namespace) => namespaceIdInTime(connection, namespace),
+  });
+  const trouble = await belonging.trouble(environments.map(({ name }) => namespaceOf(name)));
+  if (trouble === null) return belonging;
+  process.stderr.write(`${trouble}\n`);
+  process.exit(1);
 }
 
 process.title = 'countersign api';

@@ -54,6 +54,7 @@ const environment = z.object({
   COUNTERSIGN_KEK: z.string().optional(),
   COUNTERSIGN_PEPPER: z.string().optional(),
   COUNTERSIGN_JWT_ISSUERS: jwtIssuers.optional(),
+  COUNTERSIGN_OWN_SERVERS: flag.default(false),
   COUNTERSIGN_DEV_KEYS: flag.default(false),
 });
 
@@ -70,6 +71,8 @@ export interface Config {
   /** Null: the supervisor's own server. */
   readonly temporal: (ConnectionOptions & { readonly address: string }) | null;
   readonly taskQueue: string;
+  /** The supervisor has started Postgres and Temporal itself, both of this data folder. */
+  readonly ownServers: boolean;
   /** Keys given by the environment; null where the file in `home`/keys is used. */
   readonly signingKey: string | null;
   readonly kek: string | null;
@@ -126,6 +129,7 @@ function toConfig(values: z.infer<typeof environment>): Config {
     databaseUrl: values.DATABASE_URL ?? null,
     temporal: temporalOf(values),
     taskQueue: values.COUNTERSIGN_TASK_QUEUE,
+    ownServers: values.COUNTERSIGN_OWN_SERVERS,
     signingKey: values.COUNTERSIGN_SIGNING_KEY ?? null,
     kek: values.COUNTERSIGN_KEK ?? null,
     pepper: values.COUNTERSIGN_PEPPER ?? null,

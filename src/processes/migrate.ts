@@ -1,8 +1,10 @@
 import { loadKeys } from '../auth/index.js';
-import { migrate } from '../db/index.js';
+import { makePool, migrate } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal-prepare.js';
 import { loadFolder } from '../policy/index.js';
+import { forgetTemporal } from '../store/temporal-home.js';
+import { liveWorkers } from '../store/workers.js';
 import { configOrExit, required } from './config.js';
 
 // `countersign migrate`: everything that a Postgres server and a Temporal cluster need before API and worker start, and
@@ -16,6 +18,7 @@ const { applied, notices } = await migrate(required(config.databaseUrl, 'DATABAS
 notices.forEach(say);
 say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
 
+if (process.argv.includes('--forget-temporal')) await forget();
 await loadKeys(config.home, process.env);
 const connection = required(config.temporal, 'TEMPORAL_ADDRESS');
 const policies = await loadFolder(config.policies);
@@ -27,3 +30,22 @@ const namespaces = policies.policySet.environments.map(({ name }) => namespaceOf
 await prepareTemporal({ connection, namespaces, signal: AbortSignal.timeout(300_000), say });
 say(`temporal: ${namespaces.join(', ')} ready`);
 process.exit(0);
+
+/** Moves the deployment: the next one that starts has the store. */
+async function forget(): Promise<void> {
+  const pool = makePool({
+    url: required(config.databaseUrl, 'DATABASE_URL'),
+    applicationName: 'countersign migrate',
+    max: 1,
+  });
+  const { length } = await liveWorkers(pool);
+  if (length > 0) {
+    say(
+      `the store is not given to another Temporal: ${length} worker processes still work with it; stop all processes`,
+    );
+    process.exit(1);
+  }
+  await forgetTemporal(pool);
+  await pool.end();
+  say('the store belongs to no Temporal now: the deployment that starts next has it');
+}

@@ -20,6 +20,7 @@ import { currentPolicySet, environmentsToServe, policySetSeq } from '../store/po
 import { configOrExit, required, type Config } from './config.js';
 import { startHeartbeat, type HeartbeatOptions } from './heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
+import { makeBelonging, namespaceIdOf } from './temporal-home.js';
 import { watchEventLoop } from './loop-watch.js';
 
 // The composition root of a worker: one Temporal worker per environment's namespace, one pool, the
@@ -60,14 +61,28 @@ async function main(config: Config): Promise<void> {
   watchEventLoop(log);
   const unset: HeartbeatOptions['unset'] = async () =>
     unsetReferences((await deps.policySet(pool)).connections, processReferences());
-  const make = (environment: string): Promise<Worker> =>
-    makeWorker(config, connection, namespaceOf(environment), activities);
+  const belonging = makeBelonging({
+    ...{ store: pool, taskQueue: config.taskQueue, alone: config.ownServers, onForeign: log },
+    namespaceId: (namespace) => namespaceIdOf(connection.workflowService, namespace),
+  });
+  const foreign = await belonging.trouble([]);
+  if (foreign !== null) throw new ForeignStore(foreign);
+  const make = async (environment: string): Promise<Worker> => {
+    const trouble = await belonging.trouble([namespaceOf(environment)]);
+    if (trouble !== null) throw new ForeignStore(trouble);
+    if (!(await belonging.isOurs(namespaceOf(environment))))
+      throw new Error(`temporal has no namespace \`${namespaceOf(environment)}\``);
+    return makeWorker(config, connection, namespaceOf(environment), activities);
+  };
   await serve({ id, pool, unset, log }, make);
   await closeExecutors();
   await connection.close();
   await pool.end();
   clearInterval(alive);
 }
+
+/** For the operator; it ends the process. */
+class ForeignStore extends Error {}
 
 const lookMs = 1_000;
 
@@ -128,6 +143,7 @@ function makeLook(
       servedSeq = seq;
       if (added.length > 0) process.stdout.write(`working on ${added.map(namespaceOf).join(', ')}\n`);
     } catch (error) {
+      if (error instanceof ForeignStore) throw error;
       // The store is away, or the API has not made the namespace yet.
       const why = error instanceof Error ? error.message : String(error);
       if (why !== said) console.error(`not all environments have a worker yet: ${why}`);
@@ -196,7 +212,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 main(configOrExit()).then(
   () => process.exit(0),
   (error: unknown) => {
-    console.error('the worker ends:', error);
+    if (error instanceof ForeignStore) console.error(error.message);
+    else console.error('the worker ends:', error);
     process.exit(1);
   },
 );

@@ -51,14 +51,6 @@ export async function getAction(q: Queryable, id: string): Promise<ActionRow | n
   return rows[0] ?? null;
 }
 
-export async function listActions(q: Queryable, run: string): Promise<ActionRow[]> {
-  const { rows } = await q.query<ActionRow>(
-    `select ${columns} from action where run = $1 order by created_at, id`,
-    [run],
-  );
-  return rows;
-}
-
 // --- grants: single use, for exactly one digest ---------------------------------------------------
 
 export async function putGrant(

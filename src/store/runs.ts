@@ -1,5 +1,5 @@
 import { giveWayBefore } from '../model/give-way.js';
-import type { Problem, RunStatus } from '../engine/state.js';
+import type { Problem, RunStatus, ShownProblem } from '../engine/state.js';
 import { storeTime, write, type Queryable, type Tx } from '../db/index.js';
 import { decodeTimeCursor, page, type Page } from './cursor.js';
 import { viewerValues, visibleRun, type Viewer } from './visibility.js';
@@ -23,7 +23,7 @@ export interface RunRow {
   readonly startedByKind: string;
   readonly startedAt: string;
   readonly updatedAt: string;
-  readonly problem: Problem | null;
+  readonly problem: ShownProblem | null;
   /** The action whose effect is under way. */
   readonly executing: string | null;
   /** Canonical JSON of the run's document; null before the first step. */

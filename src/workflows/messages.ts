@@ -6,7 +6,6 @@ import type { Bell } from '../model/message.js';
 // and what it is answered (docs/spec/temporal.md). There are no updates.
 
 export const signalNames = ['submit', 'decide', 'cancel', 'retry'] as const;
-export type SignalName = (typeof signalNames)[number];
 
 /** Version of the kernel that a history is begun with; the branches of older ones stay. */
 export const kernelVersion = 3;

@@ -133,6 +133,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     temporal: kernel.client,
     forNamespace: () => kernel.client,
     taskQueue: 'test',
+    isOurs: () => Promise.resolve(true),
     workflowBundle: '',
     onLostWorkflow: () => undefined,
     onInternalError,

@@ -56,7 +56,10 @@ function outboxTo(
     workflow: { getHandle: (run: string) => ({ signal: (_name: string, bell: Bell) => signal(run, bell) }) },
   } as unknown as Client;
   const onInternalError: ClientDeps['onInternalError'] = (_what, error) => failed.push(error);
-  const deps = { pool: database.pool, forNamespace: () => client, onInternalError };
+  const deps = {
+    ...{ pool: database.pool, forNamespace: () => client, onInternalError },
+    isOurs: () => Promise.resolve(true),
+  };
   return makeOutbox(deps as unknown as ClientDeps);
 }
 
@@ -162,6 +165,7 @@ test('a run that time should have moved gets a workflow where it is open and has
   } as unknown as Client;
   const outbox = makeOutbox({
     ...{ pool: database.pool, forNamespace: () => client, taskQueue: 'q' },
+    isOurs: () => Promise.resolve(true),
     onLostWorkflow: ({ id }: { readonly id: string }) => {
       told.push(id);
       if (told.length === 2) done();
@@ -255,6 +259,7 @@ for (const [what, found, why] of held)
     const deps = {
       ...{ pool: database.pool, forNamespace: () => client, taskQueue: 'q', onInternalError: assert.fail },
       onLostWorkflow: (_run: unknown, given: string) => done.push(given),
+      isOurs: () => Promise.resolve(true),
     } as unknown as ClientDeps;
     for (const attempts of [0, 3]) {
       await database.pool.query(
@@ -269,4 +274,37 @@ for (const [what, found, why] of held)
     }
     const looked = why === null ? ['looked'] : ['looked', 'ended held', 'started', why];
     assert.deepEqual(done, ['rung', ...looked, 'rung']);
+  });
+
+for (const [what, isOurs] of [
+  ['belong to another deployment', () => Promise.resolve(false)],
+  ['may belong to another deployment, for Temporal does not say', () => Promise.reject(new Error('away'))],
+] as const)
+  test(`runs that ${what} are not looked for, started, rung for or ended`, async () => {
+    await forgetEarlier();
+    const [message] = await overdue(1);
+    assert.ok(message);
+    await database.pool.query(`update run set check_at = 1 where id = $1`, [message.run]);
+    await database.pool.query(`update message set attempts = 9, next_at = clock_timestamp() where id = $1`, [
+      message.id,
+    ]);
+    const asked: string[] = [];
+    let end = (): void => undefined;
+    const both = new Promise<void>((resolve) => (end = resolve));
+    const outbox = makeOutbox({
+      pool: database.pool,
+      taskQueue: 'q',
+      forNamespace: () => assert.fail('Temporal was asked'),
+      onLostWorkflow: () => assert.fail('it was taken for lost'),
+      onInternalError: () => undefined,
+      isOurs: (_namespace: string, when = 'lately') => {
+        asked.push(when);
+        if (asked.length >= 2) end();
+        return isOurs();
+      },
+    } as unknown as ClientDeps);
+    outbox.start();
+    await both;
+    await outbox.stop();
+    assert.ok(asked.includes('now'), asked.join());
   });

@@ -13,7 +13,13 @@ import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
 import type { MessageOutcome } from '../../src/client/types.js';
 import type { Pool } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
-import { mostOpenApprovals, mostOpenBytes, mostUnanswered, mostValueBytes } from '../../src/model/limits.js';
+import {
+  mostDocumentBytes,
+  mostOpenApprovals,
+  mostOpenBytes,
+  mostUnanswered,
+  mostValueBytes,
+} from '../../src/model/limits.js';
 import type { Principal } from '../../src/model/principal.js';
 import { getMessage } from '../../src/store/messages.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
@@ -39,6 +45,7 @@ before(async () => {
     ...{ pool: database.pool, payloads: makePayloads({ kek: keys.kek }), keys },
     forNamespace: () => temporal(async () => undefined),
     onInternalError: assert.fail,
+    isOurs: () => Promise.resolve(true),
   } as unknown as ClientDeps;
 });
 after(async () => {
@@ -115,6 +122,24 @@ describe('a run that is full of what waits for people', () => {
       assert.equal(codeOf(await ask(run, { n: 1 })), 'RUN_FULL');
       assert.equal(codeOf(await ask(run, {})), 'executing');
       assert.equal(codeOf(await ask(run, { n: 1 })), 'RUN_FULL');
+    }
+  });
+});
+
+describe('a run whose document is as large as it may be', () => {
+  it('is asked for nothing more, with or without arguments, and is said to be cancelled or left to end by what waits', async () => {
+    const run = await begunRun();
+    await database.pool.query('update run set doc = $2 where id = $1', [
+      run,
+      'x'.repeat(mostDocumentBytes + 1),
+    ]);
+    for (const args of [{}, { n: 1 }]) {
+      const said = await ask(run, args);
+      assert.equal(codeOf(said), 'RUN_FULL');
+      assert.match(
+        said.status === 'answered' && said.answer.status === 'refused' ? said.answer.message : '',
+        /takes 2097153 bytes, and 2097152 are the most: .* can still be decided, and a cancel ends it/,
+      );
     }
   });
 });

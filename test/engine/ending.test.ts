@@ -161,6 +161,38 @@ describe("after a run's time, though no timer has gone", () => {
       assert.deepEqual([begins(said), walk.run.state], [target === 'a', target]);
     }
   });
+  it('a denial moves nowhere: neither one that comes then, nor one that has waited for an effect', () => {
+    const pay = transition('pay', 'done', { executor: rest, gate: gate(), onDeny: 'next' });
+    const go = transition('go', 'a', { executor: rest });
+    const made = (): Walk => {
+      const of = plan([state('a', [pay, go]), entered, state('done'), state('gone')], {
+        ...{ timeoutMs: lasting, onTimeout: { target: 'gone' } },
+      });
+      const walk = begin(of);
+      submit(walk, 'pay', time);
+      return walk;
+    };
+    const deny = (walk: Walk, at: string): Decision => {
+      const { id = '', action } = walk.run.approvals[0] ?? {};
+      const body = { kind: 'decide', approval: id, decision: 'deny', reasonGiven: false } as const;
+      return walk.send({
+        kind: 'message',
+        time: at,
+        message: message(finance, { ...body, digest: action?.digest ?? '' }),
+      });
+    };
+    const early = made();
+    assert.ok(begins(deny(early, justBefore)));
+    assert.equal(early.run.state, 'next');
+    const late = made();
+    assert.equal(begins(deny(late, end)), false);
+    assert.deepEqual([late.run.state, late.run.status], ['gone', 'timed_out']);
+    const waiting = made();
+    submit(waiting, 'go', time);
+    deny(waiting, justBefore);
+    assert.equal(begins(succeeds(waiting, end)), false);
+    assert.deepEqual([waiting.run.state, waiting.run.status], ['gone', 'timed_out']);
+  });
   it('what is under way goes on, and nothing else is asked of anybody meanwhile', () => {
     const walk = begin(flow(chained));
     submit(walk, 'pay', time);

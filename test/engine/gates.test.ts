@@ -195,7 +195,7 @@ describe('what the runtime does by itself is asked what an action is asked', () 
   const isStuck = (walk: Walk, said: RegExp): void => {
     const { executing, status, problem, stuckOn } = walk.run;
     assert.deepEqual([executing, status, problem?.code], [null, 'stuck', 'ON_ENTER_FAILED']);
-    assert.deepEqual(stuckOn, { kind: 'onEnter' });
+    assert.deepEqual(stuckOn, { kind: 'onEnter', until: 'never' });
     assert.match(problem?.message ?? '', said);
   };
   const runs = (walk: Walk): void => assert.equal(walk.run.executing?.at, 'onEnter');

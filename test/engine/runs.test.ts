@@ -34,6 +34,29 @@ describe('every run', () => {
     });
   });
 
+  it('begins nothing by whatever comes at the moment at which its time is up, or later, but what its `onTimeout` leads to', () => {
+    let comes = 0;
+    always((steps, { plan }) => {
+      for (const { before, event, key } of steps) {
+        if (before.deadline === null || closed(before)) continue;
+        for (const late of [0, 1]) {
+          const at = new Date(before.deadline + late).toISOString();
+          const { trace, effects } = decide(plan, before, { ...event, time: at }, kit, key);
+          const begun = effects.filter((one) => one.kind === 'execute');
+          const target = plan.onTimeout?.target ?? null;
+          const moved = trace.some(
+            ({ type, data }) =>
+              type === 'run.transitioned' && data['transition'] === 'timeout' && data['to'] === target,
+          );
+          comes += 1;
+          assert.ok(begun.length === 0 || moved, JSON.stringify([event.kind, begun]));
+          assert.ok(moved || trace.every(({ type }) => type !== 'human.approval.requested'));
+        }
+      }
+    });
+    assert.ok(comes > 500, `${comes}`);
+  });
+
   it('is changed by a refusal in nothing', () => {
     always((steps) => {
       for (const { before, event, decision } of steps) {

@@ -305,7 +305,7 @@ describe('a step whose mapping writes more than a context takes', () => {
       [walk.run.executing, walk.run.status, walk.run.problem?.code],
       [null, 'stuck', 'RUN_FULL'],
     );
-    assert.deepEqual(walk.run.stuckOn, { kind: 'onEnter' });
+    assert.deepEqual(walk.run.stuckOn, { kind: 'onEnter', until: 'never' });
   });
   it('keeps its success where its answer alone tells, and no retry and no submit does it again', () => {
     const answered = writes({ kind: 'set', value: output('a') });

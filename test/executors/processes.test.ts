@@ -1,10 +1,21 @@
 // What is particular to commands and MCP servers.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildCall, closeExecutors, isExecutorAborted, runCall } from '../../src/executors/index.js';
 import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Path, Template } from '../../src/engine/plan.js';
+import {
+  mostArgumentBytes,
+  mostArgumentsBytes,
+  mostEnvironmentBytes,
+  passedBytes,
+  variable,
+} from '../../src/model/command-line.js';
 import type { JsonObject } from '../../src/model/json.js';
+import type { Connection } from '../../src/model/policy-set.js';
 import { contextWith, isGone, makeWorld, root, type World } from './world.js';
 
 let world: World;
@@ -31,6 +42,11 @@ const runTool = (
   over: 'stdio' | 'http',
   more: Partial<RunContext> = {},
 ): Promise<ExecutorResult> => runCall(tool(name), contextWith(world.connections[over], more));
+const cliConnection = (): Extract<Connection, { kind: 'cli' }> => {
+  const { cli } = world.connections;
+  assert.ok(cli.kind === 'cli');
+  return cli;
+};
 const output = (result: ExecutorResult): JsonObject => {
   assert.ok(result.status === 'succeeded', JSON.stringify(result));
   return result.output as JsonObject;
@@ -55,6 +71,69 @@ test('a command gets PATH and what is declared, and nothing of the worker', asyn
 test('a command reads its stdin; output that is no JSON is text', async () => {
   const given = output(await runCommand(command(['stdin'], 'hello')));
   assert.deepEqual([given['stdout'], given['json']], ['hello', null]);
+});
+
+test('what its limits let through is really passed to a command, all of it together', async () => {
+  const big = 'x'.repeat(mostArgumentBytes);
+  // Of each kind as much as is taken: eight arguments of a call, two of its connection, and nearly 512 KiB of variables.
+  const args = ['echo', ...Array.from({ length: 7 }, () => big), 'x'.repeat(120_000)];
+  assert.ok(passedBytes(args) > 0.98 * mostArgumentsBytes && passedBytes(args) <= mostArgumentsBytes);
+  const env = Object.fromEntries(
+    Array.from({ length: 4 }, (_, at) => [`A${at}`, 'x'.repeat(mostArgumentBytes - 20)]),
+  );
+  assert.ok(passedBytes(Object.entries(env).map(variable)) > 0.98 * mostEnvironmentBytes);
+  const connection: Connection = { ...cliConnection(), env };
+  const given = output(await runCall(command(args), contextWith(connection)));
+  assert.equal(((given['json'] as JsonObject)['rest'] as readonly string[])[0]?.length, mostArgumentBytes);
+});
+
+test('what a reference holds and no system passes is told before anything is started', async () => {
+  const secretsDirectory = mkdtempSync(join(tmpdir(), 'countersign-secrets-'));
+  writeFileSync(join(secretsDirectory, 'odd'), 'a\0b');
+  writeFileSync(join(secretsDirectory, 'large'), 'x'.repeat(60_000));
+  const references = { env: { LONG: 'x'.repeat(mostArgumentBytes - 1) }, secretsDirectory };
+  const many = Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`A${at}`, 'secret://large']));
+  const cases: readonly (readonly [Readonly<Record<string, string>>, RegExp])[] = [
+    [{ A: 'env://LONG' }, /variable `A`, with what reference `env:\/\/LONG` holds, is 131072 bytes/],
+    [
+      { A: 'secret://odd' },
+      /variable `A`, with what reference `secret:\/\/odd` holds, holds a NUL character/,
+    ],
+    [many, /its environment takes 540108 bytes, and 524288 are the most/],
+  ];
+  for (const [env, why] of cases)
+    for (const [call, connection] of [
+      [command(['echo']), { ...cliConnection(), env }],
+      [tool('ok'), { kind: 'mcp', transport: { ...cliConnection(), kind: 'stdio', env } }],
+    ] as const) {
+      const result = await runCall(call, contextWith(connection, { references }));
+      assert.ok(result.status === 'failed', JSON.stringify(env));
+      assert.equal(result.errorClass, 'permanent');
+      assert.match(result.message, why);
+      assert.equal(result.effectPossible, undefined);
+    }
+  rmSync(secretsDirectory, { recursive: true });
+});
+
+test('a command that takes more than this system passes is told so, and what to do', async () => {
+  for (const [call, connection] of [
+    [command([...Array.from({ length: 40 }, () => 'x'.repeat(mostArgumentBytes))]), cliConnection()],
+    [
+      tool('ok'),
+      {
+        kind: 'mcp',
+        transport: {
+          ...cliConnection(),
+          kind: 'stdio',
+          args: Array.from({ length: 60 }, () => 'x'.repeat(mostArgumentBytes)),
+        },
+      },
+    ],
+  ] as const) {
+    const result = await runCall(call, contextWith(connection));
+    assert.ok(result.status === 'failed');
+    assert.match(result.message, /could not be started \(E2BIG\); this system passes less .* send less/);
+  }
 });
 
 test('an exit code that is not 0 is permanent and tells the end of stderr', async () => {

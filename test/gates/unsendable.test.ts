@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { audit, getRun, startRun, submit } from '../support/flows.js';
+import { action, audit, decide, getRun, startRun, submit } from '../support/flows.js';
 import { startStack, type Stack } from '../support/stack.js';
 
 // Nobody is asked to approve a call that can never be made: what it would be made of is bound by the approval.
@@ -32,6 +32,13 @@ tools:
     tier: irreversible
     inputSchema: { type: object, additionalProperties: false, properties: { text: {} } }
     executor: { kind: cli, connection: echo, args: ["$.arguments.text"] }
+  - name: note.pair
+    tier: irreversible
+    inputSchema: { type: object, additionalProperties: false, properties: { text: {} } }
+    executor:
+      kind: cli
+      connection: echo
+      args: ["$.arguments.text", "$.arguments.text", "$.arguments.text", "$.arguments.text", "$.arguments.text", "$.arguments.text", "$.arguments.text", "$.arguments.text", "$.arguments.text"]
   - name: board.pin
     tier: irreversible
     inputSchema: { type: object, additionalProperties: false, properties: { text: {} } }
@@ -49,7 +56,7 @@ tools:
     name: 'desk',
     owner: 'team',
     permissions: {
-      execute: ['file.find', 'file.remove', 'file.mark', 'note.say', 'board.pin', 'note.either'],
+      execute: ['file.find', 'file.remove', 'file.mark', 'note.say', 'note.pair', 'board.pin', 'note.either'],
     },
   }),
   'flows/chain.yaml': `
@@ -109,6 +116,17 @@ describe('a call that can never be made', () => {
       /has a value that a header cannot carry; leave out what is not printable/,
     ],
     ['note.say', { text: '-x' }, /argument 0 begins with `-` and would be read as an option/],
+    [
+      'note.say',
+      { text: 'x'.repeat(131_072) },
+      /`\$\.arguments\.text` in argument 0 is 131072 bytes, and a system passes 131071 at most in one; send less/,
+    ],
+    ['note.say', { text: 'é'.repeat(65_536) }, /argument 0 is 131072 bytes/],
+    [
+      'note.pair',
+      { text: 'x'.repeat(120_000) },
+      /the arguments of the command take 1080081 bytes together, and 1048576 are the most; send less/,
+    ],
     ['board.pin', {}, /in `map` for tool `pin` does not resolve: it got nothing/],
   ];
 
@@ -148,7 +166,25 @@ describe('a call that can never be made', () => {
     assert.match(body.detail, /`\$\.context\.id` in the path does not resolve: it got nothing/);
     const { run: stopped } = await startRun(stack, 'agent', 'chain', { id: '..' });
     assert.deepEqual([stopped.status, stopped.problem?.code], ['stuck', 'INPUT_INVALID']);
+    const now = await getRun(stack, 'agent', stopped.id);
+    const onlyCancel = /^a retry would come to the same: only a cancel helps$/;
+    assert.match(String((now.run.problem as { next?: string }).next), onlyCancel);
+    const later = await submit(stack, 'agent', stopped.id, 'erase');
+    assert.equal(later.body.code, 'RUN_STUCK');
+    assert.match(later.body.detail, /in the path .*: only a cancel helps$/);
     const { run: waits, approvals } = await startRun(stack, 'agent', 'chain', { id: 'a' });
     assert.deepEqual([waits.status, approvals.length], ['waiting', 1]);
+  });
+
+  it('is not the longest one that a system passes: that is asked for, approved and done', async () => {
+    const { run } = await startRun(stack, 'agent', 'desk', {});
+    const { status, body } = await submit(stack, 'agent', run.id, 'note.say', {
+      arguments: { text: 'x'.repeat(131_071) },
+    });
+    assert.equal(status, 202, JSON.stringify(body));
+    const { approval, poll } = body.result;
+    const decided = await decide(stack, 'finance', approval.id, 'approve');
+    assert.equal(decided.status, 200, JSON.stringify(decided.body));
+    await action(stack, 'agent', poll, 'executed');
   });
 });

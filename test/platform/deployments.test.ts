@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { makePool } from '../../src/db/index.js';
+import { makeBelonging } from '../../src/processes/temporal-home.js';
+import { makeDatabase, type Database } from '../support/database.js';
+import { action, decide, getRun, startRun, submit } from '../support/flows.js';
+import { projectRoot } from '../support/paths.js';
+import { startStack, type Stack } from '../support/stack.js';
+
+// A store and a Temporal belong together. Another deployment's processes would find none of its runs in their own Temporal or
+// on their own task queue, and would take them for lost.
+
+const policies = {
+  'roles.yaml': 'version: 1\nroles: { finance.controller: { permissions: [] } }\n',
+  'flows/f.yaml': `
+version: 1
+workflows:
+  f:
+    owner: test
+    initialState: open
+    states:
+      open:
+        transitions:
+          go: { target: done, gate: { roles: [finance.controller] }, executor: { kind: noop } }
+      done: { terminal: true }
+`,
+};
+
+/** A run that waits for its approval. */
+async function parked(stack: Stack): Promise<{ run: string; approval: string; poll: string }> {
+  const { run } = await startRun(stack, 'agent', 'f', {});
+  const { status, body } = await submit(stack, 'agent', run.id, 'go');
+  assert.equal(status, 202, JSON.stringify(body));
+  return { run: run.id, approval: body.result.approval.id, poll: body.result.poll };
+}
+
+async function isDone(stack: Stack, { approval, poll }: { approval: string; poll: string }): Promise<void> {
+  const { status, body } = await decide(stack, 'finance', approval, 'approve');
+  assert.equal(status, 200, JSON.stringify(body));
+  await action(stack, 'agent', poll, 'executed');
+}
+
+interface Ended {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+/** A process of the product with the stack's settings and others instead, to its end. */
+function run(
+  stack: Stack,
+  name: string,
+  env: Readonly<Record<string, string>>,
+  args: string[] = [],
+): Promise<Ended> {
+  const child = spawn(process.execPath, [join(projectRoot, `dist/processes/${name}.js`), ...args], {
+    cwd: projectRoot,
+    env: {
+      ...process.env,
+      DATABASE_URL: stack.databaseUrl,
+      TEMPORAL_ADDRESS: stack.temporalAddress,
+      COUNTERSIGN_HOME: stack.home,
+      COUNTERSIGN_POLICIES: stack.policies,
+      COUNTERSIGN_TASK_QUEUE: stack.taskQueue,
+      PORT: '0',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, output })));
+}
+
+describe('a store that belongs to one deployment', () => {
+  let stack: Stack;
+  before(async () => {
+    stack = await startStack({ policies });
+  });
+  after(() => stack.stop());
+
+  for (const name of ['api', 'worker'])
+    it(`is not taken by the ${name} of another task queue, which says what to do and touches no run`, async () => {
+      const waiting = await parked(stack);
+      const { code, output } = await run(stack, name, { COUNTERSIGN_TASK_QUEUE: 'other' });
+      assert.equal(code, 1, output);
+      assert.match(
+        output,
+        /this store belongs to another deployment: its runs are on the task queue `queue-/,
+      );
+      assert.match(output, /COUNTERSIGN_TASK_QUEUE says `other`; nothing of them is touched/);
+      assert.match(output, /run `countersign migrate --forget-temporal` once/);
+      assert.equal((await getRun(stack, 'agent', waiting.run)).run.status, 'waiting');
+      await isDone(stack, waiting);
+    });
+
+  it('is not given away while a worker works with it, and is once none does', async () => {
+    const waiting = await parked(stack);
+    const busy = await run(stack, 'migrate', {}, ['--forget-temporal']);
+    assert.equal(busy.code, 1, busy.output);
+    assert.match(busy.output, /worker processes still work with it; stop all processes/);
+    await Promise.all([stack.api.kill('SIGTERM'), stack.worker.kill('SIGTERM')]);
+    const { code, output } = await run(stack, 'migrate', {}, ['--forget-temporal']);
+    assert.equal(code, 0, output);
+    await Promise.all([stack.api.restart(), stack.worker.restart()]);
+    await isDone(stack, waiting);
+  });
+});
+
+describe('whose a store is', () => {
+  let database: Database;
+  before(async () => {
+    database = await makeDatabase();
+  });
+  after(() => database.drop());
+
+  const told: string[] = [];
+  const belonging = (taskQueue: string, id: () => Promise<string | null>, alone = false) =>
+    makeBelonging({
+      ...{ store: database.pool, taskQueue, alone, namespaceId: id },
+      onForeign: (message) => told.push(message),
+    });
+  const is = (id: string | null) => () => Promise.resolve(id);
+  const away = () => Promise.reject(new Error('unavailable'));
+
+  it('says who came first, at whatever address that Temporal is by now', async () => {
+    const first = belonging('q', is('id-1'));
+    assert.equal(await first.trouble(['countersign-dev']), null);
+    assert.equal(await belonging('q', is('id-1')).isOurs('countersign-dev'), true);
+    const other = belonging('q', is('id-2'));
+    const sentence = await other.trouble(['countersign-dev']);
+    assert.match(
+      sentence ?? '',
+      /its runs are in the Temporal whose namespace `countersign-dev` has the id `id-1`, and TEMPORAL_ADDRESS leads to one where it has `id-2`/,
+    );
+    assert.equal(await other.isOurs('countersign-dev', 'now'), false);
+    assert.deepEqual(told, [sentence]);
+    assert.equal(await first.isOurs('countersign-dev', 'now'), true);
+  });
+
+  it('belongs to nobody where Temporal does not say, and stays whose it was lately', async () => {
+    assert.equal(await belonging('q', away).trouble(['countersign-dev']), null);
+    await assert.rejects(belonging('q', away).isOurs('countersign-dev'), /unavailable/);
+    assert.equal(await belonging('q', is(null)).isOurs('countersign-none'), false);
+    let id = is('id-1');
+    const one = belonging('q', () => id());
+    assert.equal(await one.isOurs('countersign-dev'), true);
+    id = away;
+    assert.equal(await one.isOurs('countersign-dev'), true);
+    await assert.rejects(one.isOurs('countersign-dev', 'now'), /unavailable/);
+    id = is('id-2');
+    assert.equal(await one.isOurs('countersign-dev', 'now'), false);
+  });
+
+  it('is told of the queue without Temporal, and is taken anew where both are of one folder', async () => {
+    assert.match((await belonging('r', away).trouble([])) ?? '', /on the task queue `q` of Temporal/);
+    const alone = belonging('r', is('id-3'), true);
+    assert.equal(await alone.trouble(['countersign-dev']), null);
+    assert.equal(await alone.isOurs('countersign-dev'), true);
+    assert.equal(await belonging('q', is('id-1')).isOurs('countersign-dev'), false);
+  });
+
+  it('is one of two who come to an empty store at once', async () => {
+    const pools = [1, 2].map((at) => makePool({ url: database.url, applicationName: `test ${at}`, max: 1 }));
+    const both = await Promise.all(
+      pools.map((store, at) =>
+        makeBelonging({
+          ...{ store, taskQueue: 'q', alone: false, onForeign: () => undefined },
+          namespaceId: is(`id-${at}`),
+        }).isOurs('countersign-both'),
+      ),
+    );
+    assert.deepEqual(both.filter(Boolean).length, 1);
+    await Promise.all(pools.map((pool) => pool.end()));
+  });
+});
