@@ -43,7 +43,8 @@ failClosed('engine.input', {
     const entering = { ...run, executing: { ...run.executing, at: 'onEnter' } as RunState['executing'] };
     walk.run = entering;
     walk.send({ kind: 'outcome', time, action: action?.id ?? '', result: odd(null) });
-    assert.deepEqual(walk.run.stuckOn, { kind: 'onEnter', unknown: true });
+    const { idempotencyKey, n } = action ?? assert.fail();
+    assert.deepEqual(walk.run.stuckOn, { kind: 'onEnter', unknown: true, again: { idempotencyKey, n } });
     // A run that has ended stays ended.
     onRecord(
       { ...run, status: 'completed' },
