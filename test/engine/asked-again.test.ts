@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defaultReliability, type Executor, type Plan } from '../../src/engine/plan.js';
 import type { Asking, Kit, RunState } from '../../src/engine/state.js';
+import { giveUp } from '../../src/engine/index.js';
 import {
   answerOf,
   begin,
@@ -228,6 +229,25 @@ describe('what becomes of a card that does not say that it may have happened', (
     assert.deepEqual([told?.status, told?.error?.code], ['unknown', 'EXECUTOR_UNKNOWN']);
     retry(run);
     assert.equal(run.run.approvals.filter(({ status }) => status === 'open').length, 1);
+  });
+
+  it('is revoked, on record, where the run is given up', () => {
+    const walk = begin(twice());
+    walk.submit(other, 'pay');
+    walk.submit(agent, 'pay');
+    approve(walk);
+    const given = giveUp(walk.run, {
+      ...{ code: 'STEP_FAILED', key: 's9.failed', time, why: 'it threw', start: null, messages: [] },
+    });
+    assert.equal(given.state.approvals[0]?.status, 'revoked');
+    assert.deepEqual(
+      given.trace.map(({ type }) => type),
+      ['approval.revoked', 'run.stuck'],
+    );
+    assert.deepEqual(
+      given.actions.map(({ status }) => status),
+      ['revoked', 'unknown'],
+    );
   });
 
   it('of an outcome that cannot be read leaves nobody waiting', () => {
