@@ -26,9 +26,10 @@ export function unreadable(run: RunState, event: unknown, key: string, failure: 
   const name = text(at(event, 'kind')) ?? 'unknown';
   const message = `the plan, the run or the event is not what this engine reads: ${failure.message.toWellFormed()}`;
   const id = text(at(at(event, 'message'), 'id'));
+  const time = text(at(event, 'time')) ?? epoch;
   const fact = (type: Fact['type'], data: Fact['data']): Fact => ({
     key: `${key}#${type}`,
-    ...{ type, time: text(at(event, 'time')) ?? epoch, actor: { kind: 'runtime', id: 'countersign' }, data },
+    ...{ type, time, actor: { kind: 'runtime', id: 'countersign' }, data },
   });
   const refusal: Answer = { status: 'refused', code: 'INTERNAL', message };
   const nothing: Decision = {
@@ -46,7 +47,7 @@ export function unreadable(run: RunState, event: unknown, key: string, failure: 
   return {
     ...nothing,
     ...leftToAPerson(run, at(run, 'executing') as Executing, nothing, {
-      ...{ key, message, time: text(at(event, 'time')) ?? epoch },
+      ...{ key, message, time },
       stuck: fact('run.stuck', { code: 'EXECUTOR_UNKNOWN', message }),
     }),
   };
