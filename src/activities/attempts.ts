@@ -195,8 +195,9 @@ export function abandonedOutcome(
       ? `the run was cancelled or its time ran out before ${last === undefined ? 'it was begun' : 'the next attempt'}`
       : `attempt ${attempt} could not be begun: ${why}`;
   if (!attempts.some((one) => one.effectPossible)) {
-    const told = attempts.some((one) => one.effectInDoubt) ? `${message}; ${doubt}` : message;
-    return { status: 'failed', errorClass: 'permanent', message: told, attempt };
+    const failed = { status: 'failed', errorClass: 'permanent', attempt } as const;
+    if (!attempts.some((one) => one.effectInDoubt)) return { ...failed, message };
+    return { ...failed, message: `${message}; ${doubt}`, effectPossible: true };
   }
   return { status: 'unknown', message: `${message}, and an earlier one may have had its effect`, attempt };
 }

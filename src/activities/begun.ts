@@ -35,10 +35,13 @@ export async function loadUnchanged(deps: ActivityDeps, tx: Tx, row: RunRow): Pr
   throw ApplicationFailure.nonRetryable(message, 'DOCUMENT_CHANGED');
 }
 
+/** `before`: what other attempts under its key may have done, of which this one says nothing. */
 export function outcomeOf(
-  { errorClass, message, effectPossible }: Extract<ExecutorResult, { status: 'failed' }>,
+  { errorClass, message, effectPossible, effectInDoubt }: Extract<ExecutorResult, { status: 'failed' }>,
   attempt: number,
+  before: EarlierEffect,
 ): Exclude<Outcome, { status: 'succeeded' }> {
+  const isPossible = effectPossible === true || effectInDoubt === true || before !== 'none';
   return errorClass === 'unknown_outcome'
     ? { status: 'unknown', message, attempt }
     : {
@@ -46,7 +49,7 @@ export function outcomeOf(
         errorClass,
         message,
         attempt,
-        ...(effectPossible === true ? { effectPossible } : {}),
+        ...(isPossible ? { effectPossible: true } : {}),
       };
 }
 

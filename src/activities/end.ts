@@ -119,7 +119,7 @@ async function endBadly(
     await appendRun(tx, scopeOf(row), facts);
     return { kind: 'again', delayMs };
   }
-  const outcome = outcomeOf(judged, attempt);
+  const outcome = outcomeOf(judged, attempt, before);
   return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
 }
 

@@ -179,10 +179,11 @@ async function denied(
   time: string,
 ): Promise<Settled> {
   const { attempt } = next;
-  const judged = judgeDenial(message, await doneBefore(tx, executing, next));
+  const before = await doneBefore(tx, executing, next);
+  const judged = judgeDenial(message, before);
   const end = { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time };
   if (next.resumed) await finishAttempt(tx, end, null);
-  const judgedOutcome = outcomeOf(judged, attempt);
+  const judgedOutcome = outcomeOf(judged, attempt, before);
   const outcome = judgedOutcome.status === 'unknown' ? judgedOutcome : ({ ...judgedOutcome, code } as const);
   const type = outcome.status === 'unknown' ? 'executor.unknown' : 'executor.failed';
   const facts = [

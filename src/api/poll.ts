@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../model/json.js';
-import { getAction, listAttempts, type ActionRow } from '../store/actions.js';
+import { callOf, getAction, listAttempts, type ActionRow } from '../store/actions.js';
 import { getApproval } from '../store/approvals.js';
 import { decisionsOf } from '../store/decisions.js';
 import { getMessage } from '../store/messages.js';
@@ -68,9 +68,13 @@ async function readAction(call: Call, id: string): Promise<Polled | Problem> {
 
 /** Without a call under way it waits: for the time that is named, for its turn, or for a worker. */
 async function attemptsOf({ pool }: ApiDeps, { id }: ActionRow): Promise<JsonObject> {
-  const last = (await listAttempts(pool, id)).at(-1);
-  const at = last?.nextAt ?? null;
-  return { callUnderWay: last?.outcome === null, ...(at === null ? {} : { nextAttemptAt: at }) };
+  const [attempts, call] = await Promise.all([listAttempts(pool, id), callOf(pool, id)]);
+  const at = attempts.at(-1)?.nextAt ?? null;
+  return {
+    callUnderWay: call === 'under_way',
+    ...(call === 'lost' ? { callLost: true } : {}),
+    ...(at === null ? {} : { nextAttemptAt: at }),
+  };
 }
 
 /** Who decided, and why it did not run where it did not. */

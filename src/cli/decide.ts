@@ -149,6 +149,8 @@ function standing(action: JsonObject, run: JsonObject): string {
       return 'waits for its approval';
     default:
       if (run['status'] === 'stuck') return 'approved, and not done: the run is stuck';
+      if (action['callLost'] === true)
+        return 'still executing: the worker of its call is not heard of any more, so it may have happened; it waits to be called again, or to be taken for unknown';
       if (action['callUnderWay'] === false && action['nextAttemptAt'] === undefined)
         return 'still executing, without a call under way: it waits for its turn, or for a worker';
       return action['nextAttemptAt'] === undefined

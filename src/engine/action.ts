@@ -3,7 +3,7 @@ import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import type { Action, ApprovalState, Bound, Kit, RunState, Shown } from './state.js';
 import { derivedId, plainDigest, type Draft } from './draft.js';
-import { isSharedName, keyLabel } from './key-label.js';
+import { keyLabel } from './key-label.js';
 import { readsOf } from './reads.js';
 
 // One intended effect: its identity, its idempotency key, and the digest that binds it.
@@ -21,12 +21,19 @@ interface ActionFields {
   readonly gate: Json;
   readonly bound: Bound;
   readonly refs?: Action['refs'];
+  /** Of the effect that is done again, whatever it would be now; absent: it is asked for anew. */
+  readonly again?: Again;
 }
+
+/** What a repeated effect has of the one whose outcome is unknown: its target knows it by that. */
+export type Again = Pick<Action, 'idempotencyKey' | 'n'>;
 
 export function makeAction(draft: Draft, fields: ActionFields): Action {
   const { run, kit } = draft;
-  const what = effectKey(kit, { transition: fields.transition, arguments: fields.args });
-  const n = timesDone(run, what);
+  const asked = { transition: fields.transition, arguments: fields.args };
+  const what = effectKey(kit, asked);
+  const done = doneKey(draft, asked, fields.label);
+  const n = timesDone(run, done);
   const action: Omit<Action, 'digest'> = {
     id:
       fields.messageId === null
@@ -40,8 +47,7 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     ...(fields.byRuntime === true ? { byRuntime: true } : {}),
     recipe: 1,
     bound: fields.bound,
-    n,
-    idempotencyKey: nextKey(draft, { transition: fields.transition, arguments: fields.args }, fields.label),
+    ...{ n, idempotencyKey: `${run.run}:${done}:${n}`, ...fields.again },
     stay: run.stay,
     requestedAt: draft.time,
     approval: null,
@@ -51,15 +57,16 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
   return { ...action, digest: bindingDigest(kit, run, action, fields.gate) };
 }
 
-/** The idempotency key of what is asked for now. `label`: what it is called there, where that is no transition of the state. */
-export function nextKey(
+/**
+ * What its successes are counted under: the middle of its idempotency key. `label`: what it is called there, where that is
+ * no transition of the state.
+ */
+export function doneKey(
   draft: Pick<Draft, 'plan' | 'run' | 'kit'>,
-  asked: Pick<Action, 'transition' | 'arguments'>,
-  label = keyLabel(draft, asked.transition),
+  { transition, arguments: args }: Pick<Action, 'transition' | 'arguments'>,
+  label = keyLabel(draft, transition),
 ): string {
-  const { run, kit } = draft;
-  const n = timesDone(run, effectKey(kit, asked));
-  return `${run.run}:${label}:${plainDigest(kit.digest(asked.arguments))}:${n}`;
+  return `${label}:${plainDigest(draft.kit.digest(args))}`;
 }
 
 /** The same for every request to do exactly this, whoever asks. */
@@ -71,26 +78,19 @@ export function effectKey(
 }
 
 /** How often the run has done exactly this successfully. */
-export function timesDone({ successes }: Pick<RunState, 'successes'>, what: string): number {
-  return successes.find(([key]) => key === what)?.[1] ?? 0;
+export function timesDone({ successes }: Pick<RunState, 'successes'>, done: string): number {
+  return successes.find(([key]) => key === done)?.[1] ?? 0;
 }
 
-/** The same of what this state's transition has done: others of its name are other effects. */
-export function timesDoneHere(draft: Draft, asked: Pick<Action, 'transition' | 'arguments'>): number {
-  const { plan, run, kit } = draft;
-  if (!isSharedName(plan, asked.transition)) return timesDone(run, effectKey(kit, asked));
-  return timesDone(run, keyStem({ idempotencyKey: nextKey(draft, asked) }));
-}
-
-/** An idempotency key without its count. */
-export function keyStem({ idempotencyKey }: Pick<Action, 'idempotencyKey'>): string {
-  return idempotencyKey.slice(0, idempotencyKey.lastIndexOf(':'));
+/** An idempotency key without its run and its count. */
+function doneKeyIn({ idempotencyKey }: Pick<Action, 'idempotencyKey'>): string {
+  return idempotencyKey.slice(idempotencyKey.indexOf(':') + 1, idempotencyKey.lastIndexOf(':'));
 }
 
 type BoundRun = Pick<RunState, 'run' | 'stay' | 'state' | 'successes' | 'planHash' | 'environment'>;
 type BoundAction = Pick<
   Action,
-  'recipe' | 'transition' | 'tool' | 'tier' | 'arguments' | 'requester' | 'bound'
+  'recipe' | 'transition' | 'tool' | 'tier' | 'arguments' | 'requester' | 'bound' | 'idempotencyKey'
 >;
 
 /**
@@ -114,7 +114,7 @@ export function bindingDigest(
     tier: action.tier,
     arguments: action.arguments,
     requester: requester === null ? null : { id: requester.id, kind: requester.kind },
-    n: timesDone(run, effectKey(kit, action)),
+    n: timesDone(run, doneKeyIn(action)),
     plan: run.planHash,
     environment: run.environment,
     gate,

@@ -23,6 +23,7 @@ import {
   record,
   refuse,
   type Draft,
+  type Notes,
 } from './draft.js';
 import { noteDenial } from './denials.js';
 import { boundRules, ruleText, type Applying } from './gates.js';
@@ -95,7 +96,7 @@ function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedB
   settle(draft);
 }
 
-export function change(draft: Draft, id: string, fields: Partial<ApprovalState>): ApprovalState | undefined {
+export function change(draft: Notes, id: string, fields: Partial<ApprovalState>): ApprovalState | undefined {
   draft.run.approvals = draft.run.approvals.map((one) => (one.id === id ? { ...one, ...fields } : one));
   return draft.run.approvals.find((one) => one.id === id);
 }
@@ -304,7 +305,7 @@ export function transitionOf(draft: Draft, approval: ApprovalState): Transition 
 
 /** Of these, what waits can no longer be decided, or no longer run: the run left the state or ended, or it is done already. */
 export function revokeOpen(
-  draft: Draft,
+  draft: Notes,
   why: string,
   which: (approval: ApprovalState) => boolean = () => true,
 ): void {

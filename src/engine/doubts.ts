@@ -1,12 +1,12 @@
 import { revokeOpen } from './approvals.js';
-import type { Draft } from './draft.js';
-import type { Action, RunState } from './state.js';
+import type { Draft, Notes } from './draft.js';
+import type { Action } from './state.js';
 
 // What may have happened, and nobody knows: whoever is asked for it again is told.
 
 /** What was asked of people before does not count: their cards do not say it. */
-export function noteDoubt(draft: Draft, { transition, idempotencyKey }: Action): void {
-  draft.run.doubts = withDoubt(draft.run, idempotencyKey);
+export function noteDoubt(draft: Notes, { transition, idempotencyKey }: Action): void {
+  draft.run.doubts = [...new Set([...(draft.run.doubts ?? []), idempotencyKey])];
   const why = `whether \`${transition}\` with these arguments has happened is not known: ask again`;
   revokeOpen(
     draft,
@@ -15,11 +15,9 @@ export function noteDoubt(draft: Draft, { transition, idempotencyKey }: Action):
   );
 }
 
-export function withDoubt({ doubts = [] }: Pick<RunState, 'doubts'>, key: string): readonly string[] {
-  return [...new Set([...doubts, key])];
-}
-
 /** It has succeeded: what is asked for from here on has another key. */
 export function settleDoubt({ run }: Draft, { idempotencyKey }: Action): void {
-  if (run.doubts !== undefined) run.doubts = run.doubts.filter((key) => key !== idempotencyKey);
+  const left = (run.doubts ?? []).filter((key) => key !== idempotencyKey);
+  if (left.length > 0) run.doubts = left;
+  else delete run.doubts;
 }

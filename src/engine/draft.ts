@@ -24,6 +24,13 @@ export interface Draft {
   readonly actions: Decision['actions'][number][];
 }
 
+/** What can be said of a run without its plan, and without asking anything of the world. */
+export type Notes = Pick<Draft, 'run' | 'time' | 'key' | 'facts' | 'actions'>;
+
+export function makeNotes(run: RunState, time: string, key: string): Notes {
+  return { run: { ...run }, time, key, facts: [], actions: [] };
+}
+
 export const runtimeActor: RecordActor = { kind: 'runtime', id: 'countersign' };
 
 export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key: string): Draft {
@@ -88,7 +95,11 @@ type FactFields = Omit<Fact, 'key' | 'type' | 'time' | 'data' | 'actor'> & {
   readonly data?: { readonly [key: string]: Json };
 };
 
-export function record(draft: Draft, type: RecordType, fields: FactFields): void {
+export function record(
+  draft: Pick<Draft, 'key' | 'time' | 'facts'>,
+  type: RecordType,
+  fields: FactFields,
+): void {
   const { actor = runtimeActor, data = {}, ...rest } = fields;
   draft.facts.push({
     key: `${draft.key}#${draft.facts.length}`,
@@ -101,7 +112,7 @@ export function record(draft: Draft, type: RecordType, fields: FactFields): void
 }
 
 export function project(
-  draft: Draft,
+  draft: Pick<Draft, 'actions'>,
   action: Action,
   status: ActionStatus,
   more: Partial<Omit<Decision['actions'][number], 'action' | 'status'>> = {},

@@ -7,16 +7,7 @@ import { actingPrincipal, actionFact, actorOf, answer, project, record, type Dra
 import { evaluateGuard, possible } from './guards.js';
 import { blockedBy, blockText, findState, guardContext } from './links.js';
 import { boundRules, gatesFor } from './gates.js';
-import {
-  bind,
-  effectKey,
-  keyStem,
-  makeAction,
-  nextKey,
-  nothingBound,
-  timesDone,
-  timesDoneHere,
-} from './action.js';
+import { bind, doneKey, effectKey, makeAction, nothingBound, timesDone, type Again } from './action.js';
 import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { settleDoubt } from './doubts.js';
@@ -25,7 +16,7 @@ import { close } from './closing.js';
 import { chainStep } from './chain.js';
 import { isEnding, noteUnentered } from './ending.js';
 import { whyNotEntered } from './entry.js';
-import { entryLabel, isSharedName } from './key-label.js';
+import { entryLabel, keyLabel } from './key-label.js';
 import { leader, setLeader } from './leader.js';
 import { actingNow } from './rights.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
@@ -34,7 +25,7 @@ import { contextProblem, nothingCalled, write } from './written.js';
 // How a run moves: entering states, deterministic chains, executing, settling, closing.
 
 /** A state was entered: run its onEnter, or go on to what follows it; of a run that is to end, neither. Nothing leaves a terminal state. */
-export function enter(draft: Draft): void {
+export function enter(draft: Draft, again?: Again): void {
   const state = findState(draft.plan, draft.run.state);
   const onEnter = state?.onEnter ?? null;
   if (state === undefined || onEnter === null) return afterEnter(draft);
@@ -53,6 +44,7 @@ export function enter(draft: Draft): void {
     messageId: null,
     gate: null,
     bound: nothingBound,
+    ...(again === undefined ? {} : { again }),
   });
   execute(draft, { action, executor: onEnter.executor, reliability: onEnter.reliability, at: 'onEnter' });
 }
@@ -139,6 +131,8 @@ export interface From {
   readonly refs: Action['refs'];
   /** Who has an effect done again whose outcome is unknown. */
   readonly repeatedBy?: string;
+  /** What that effect was sent with. */
+  readonly again?: Again;
 }
 
 /** Takes a transition that has passed every check before its gates: park, execute, or just move. */
@@ -171,6 +165,7 @@ export function take(
     byRuntime: requester === null,
     messageId: from.messageId,
     refs: from.refs,
+    ...(from.again === undefined ? {} : { again: from.again }),
   };
   if (applying === null)
     return perform(
@@ -181,10 +176,12 @@ export function take(
   const { context, input } = run;
   const denied = deniedBefore(draft, transition.name, args);
   const repeatedBy = from.repeatedBy ?? null;
-  const done = timesDoneHere(draft, { transition: transition.name, arguments: args });
+  const what = doneKey(draft, { transition: transition.name, arguments: args });
+  const done = timesDone(run, what);
+  const key = from.again?.idempotencyKey ?? `${run.run}:${what}:${done}`;
   const shown = kit.show(transition, {
     ...{ arguments: args, context, input, requester: asking, denied, repeatedBy, done },
-    inDoubt: run.doubts?.includes(nextKey(draft, { transition: transition.name, arguments: args })) === true,
+    inDoubt: run.doubts?.includes(key) === true,
   });
   if (shown.refused !== undefined)
     return refuseAsking(draft, transition, requester, from.messageId, shown.refused);
@@ -200,7 +197,7 @@ export function perform(draft: Draft, transition: Transition, action: Action): v
   }
   if (transition.executor === null || transition.executor.kind === 'human') {
     if (transition.executor === null && action.approval !== null) consume(draft, action.approval);
-    succeed(draft, action, null);
+    succeed(draft, action, keyLabel(draft, transition.name), null);
     const problem = write(draft, transition, action, nothingCalled);
     if (problem !== null) return stick(draft, problem, { kind: 'done', transition: transition.name });
     return complete(draft, transition, action);
@@ -221,18 +218,18 @@ function execute(draft: Draft, executing: Executing): void {
 }
 
 /** Counts the success: the next identical action gets a new idempotency key, and what was asked under this one is done. */
-export function succeed(draft: Draft, action: Action, outputRef: PayloadRef | null): void {
-  const what = effectKey(draft.kit, action);
-  const own = isSharedName(draft.plan, action.transition) ? [keyStem(action)] : [];
-  const done = [what, ...own].map((key): [string, number] => [key, timesDone(draft.run, key) + 1]);
-  const others = draft.run.successes.filter(([key]) => key !== what && !own.includes(key));
-  draft.run.successes = [...others, ...done];
+export function succeed(draft: Draft, action: Action, label: string, outputRef: PayloadRef | null): void {
+  const done = doneKey(draft, action, label);
+  const others = draft.run.successes.filter(([key]) => key !== done);
+  // What was done again may have a key of another count: none that was used up comes again.
+  const times = Math.max(timesDone(draft.run, done), action.n) + 1;
+  draft.run.successes = [...others, [done, times]];
   settleDoubt(draft, action);
   project(draft, action, 'executed', { outputRef });
   const by = action.requester?.id ?? 'the runtime';
   const why = `superseded: \`${action.transition}\` with these arguments was done as \`${by}\` asked`;
   const isSame = (other: Action): boolean =>
-    other.transition === action.transition && effectKey(draft.kit, other) === what;
+    other.transition === action.transition && effectKey(draft.kit, other) === effectKey(draft.kit, action);
   revokeOpen(draft, why, (other) => other.status !== 'denied' && isSame(other.action));
 }
 

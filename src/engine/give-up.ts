@@ -1,5 +1,6 @@
 import type { Fact } from '../model/records.js';
-import { withDoubt } from './doubts.js';
+import { noteDoubt } from './doubts.js';
+import { makeNotes } from './draft.js';
 import { unknownOf } from './outcome.js';
 import {
   closedStatuses,
@@ -26,7 +27,8 @@ export interface GivingUp {
 
 /**
  * The run waits for an operator, whatever it was about to do: for when the engine itself failed, so that nothing of it
- * is used here. An effect that was under way is left for a person to say what became of it.
+ * is used here but notes. An effect that was under way is left for a person to say what became of it, and who was asked
+ * for it before is asked again.
  */
 export function giveUp(run: RunState, { code, key, time, why, start, messages }: GivingUp): Decision {
   const message =
@@ -44,10 +46,11 @@ export function giveUp(run: RunState, { code, key, time, why, start, messages }:
     ...{ code: 'EXECUTOR_UNKNOWN', errorClass: 'unknown_outcome' },
     message: `what became of its effect is unknown: ${message}`,
   };
+  const noted = makeNotes(run, time, key);
+  if (executing !== null) noteDoubt(noted, executing.action);
   return {
     state: {
-      ...run,
-      ...(executing === null ? {} : { doubts: withDoubt(run, executing.action.idempotencyKey) }),
+      ...noted.run,
       ...{ status: 'stuck', problem, stuckAt: key, executing: null, waitingAnswer: null },
       // What it was stuck on already, and may be unknown, is so still.
       stuckOn: executing === null ? (run.stuckOn ?? start ?? { kind: 'chain' }) : unknownOf(executing),
@@ -58,10 +61,12 @@ export function giveUp(run: RunState, { code, key, time, why, start, messages }:
         ? []
         : [{ kind: 'answer', messageId: run.waitingAnswer.messageId, answer } as const]),
     ],
-    trace: [stuck],
-    actions:
-      executing === null
+    trace: [...noted.facts, stuck],
+    actions: [
+      ...noted.actions,
+      ...(executing === null
         ? []
-        : [{ action: executing.action, status: 'unknown', error: unknown, outputRef: null }],
+        : [{ action: executing.action, status: 'unknown', error: unknown, outputRef: null } as const]),
+    ],
   };
 }

@@ -10,6 +10,7 @@ import { doubtOf, waitForWord } from './doubt.js';
 import { findState } from './links.js';
 import { close } from './closing.js';
 import { isEnding } from './ending.js';
+import { entryLabel, keyLabel } from './key-label.js';
 import { afterEnter, complete, moveTo, remain, stick, succeed } from './flow.js';
 import { write } from './written.js';
 
@@ -45,7 +46,8 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
     });
   const malformed = outputProblem(draft, transition?.outputSchema ?? null, result);
   if (malformed !== null) return failed(draft, executing, unfit(draft, executing, malformed, result.attempt));
-  succeed(draft, action, result.outputRef);
+  const label = transition === undefined ? entryLabel(draft.run.state) : keyLabel(draft, transition.name);
+  succeed(draft, action, label, result.outputRef);
   const problem = write(draft, step, action, result);
   if (problem !== null) return stick(draft, problem, { kind: 'done', transition: action.transition });
   if (transition !== undefined) return complete(draft, transition, action);
@@ -131,7 +133,9 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
 
 /** What a run is stuck on when nobody knows what became of this effect. */
 export function unknownOf({ at, action }: Executing): StuckOn {
-  return at === 'onEnter' ? { kind: 'onEnter', unknown: true } : { kind: 'action', action };
+  if (at === 'transition') return { kind: 'action', action };
+  const { idempotencyKey, n } = action;
+  return { kind: 'onEnter', unknown: true, again: { idempotencyKey, n } };
 }
 
 /** What had to wait while an effect was under way: cancel, the run's time-out, approved actions. */

@@ -74,9 +74,10 @@ function askingRefusal(
   transition: Transition,
   action: Action,
 ): Omit<Refusal, 'status'> | null {
+  const { idempotencyKey, n } = action;
   const trial = makeDraft(plan, run, kit, time, key);
   take(trial, transition, action.arguments, actingNow(kit, action), {
-    ...{ messageId: id, refs: action.refs, repeatedBy: principal.id },
+    ...{ messageId: id, refs: action.refs, repeatedBy: principal.id, again: { idempotencyKey, n } },
   });
   for (const effect of trial.effects)
     if (effect.kind === 'answer' && effect.messageId === id && effect.answer.status === 'refused')
@@ -117,13 +118,14 @@ export function retry(draft: Draft, by: Principal): void {
   run.ledWith = [...new Set([...(run.ledWith ?? []), by.id])];
   const transition = on?.kind === 'action' ? transitionOf(draft, on.action) : undefined;
   if (on?.kind === 'action' && transition !== undefined && transition.executor !== null) {
-    const { arguments: args, refs } = on.action;
+    const { arguments: args, refs, idempotencyKey, n } = on.action;
     const requester = actingNow(draft.kit, on.action);
-    take(draft, transition, args, requester, { messageId: null, refs, repeatedBy: by.id });
+    const again = { idempotencyKey, n };
+    take(draft, transition, args, requester, { messageId: null, refs, repeatedBy: by.id, again });
     // It waits for an approval, and nothing else of the run goes on until somebody has decided.
     if (run.executing === null) return void Object.assign(run, { status: 'stuck', problem, stuckOn: on });
   } else if (on?.kind === 'onEnter') {
-    enter(draft);
+    enter(draft, on.again);
     // Where it may not be entered now, what may have happened is still not known.
     if (on.unknown === true && draft.run.status === 'stuck') run.stuckOn = on;
   } else if (on?.kind === 'start') begin(draft, on);

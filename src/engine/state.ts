@@ -62,7 +62,7 @@ export interface RunState {
   readonly ledBy?: Principal;
   /** Ids of who denied what led there or had it gone on: they have a part in what the runtime asks for there. Absent: nobody. */
   readonly ledWith?: readonly string[];
-  /** `<transition>:<digest of arguments>` and how often it succeeded. */
+  /** `<transition, named as in its idempotency key>:<digest of arguments>` and how often it succeeded. */
   readonly successes: readonly (readonly [string, number])[];
   /** Idempotency keys of what may have happened, and nobody knows; absent: none. */
   readonly doubts?: readonly string[];
@@ -114,8 +114,13 @@ export type StuckOn =
       readonly refs: readonly PayloadRef[];
       readonly flowVersion: number;
     }
-  /** `unknown`: what became of its effect is. */
-  | { readonly kind: 'onEnter'; readonly unknown?: true; readonly until?: Until }
+  /** `unknown`: what became of its effect is; `again`: what it is sent with again. */
+  | {
+      readonly kind: 'onEnter';
+      readonly unknown?: true;
+      readonly again?: Pick<Action, 'idempotencyKey' | 'n'>;
+      readonly until?: Until;
+    }
   | { readonly kind: 'chain'; readonly until?: Until }
   /** It has happened, and the context cannot keep what it writes: nothing is left to be done again. */
   | { readonly kind: 'done'; readonly transition: string }
@@ -199,7 +204,7 @@ export type Outcome =
       readonly errorClass: ErrorClass;
       readonly message: string;
       readonly attempt: number;
-      /** Its effect may have happened; it is asked for again under the same key, or not at all. */
+      /** Its effect may have happened, by this attempt or by one before: whoever is asked for it again is told. */
       readonly effectPossible?: true;
       /** Nothing was called: what would have run is not what was approved, or may not run any more. */
       readonly code?: 'DIGEST_MISMATCH' | 'GUARD_REJECTED';

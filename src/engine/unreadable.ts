@@ -1,5 +1,7 @@
 import { isObject } from '../model/json.js';
 import type { Fact } from '../model/records.js';
+import { noteDoubt } from './doubts.js';
+import { makeNotes } from './draft.js';
 import { unknownOf } from './outcome.js';
 import { closedStatuses, type Answer, type Decision, type Executing, type RunState } from './state.js';
 
@@ -24,9 +26,10 @@ export function unreadable(run: RunState, event: unknown, key: string, failure: 
   const name = text(at(event, 'kind')) ?? 'unknown';
   const message = `the plan, the run or the event is not what this engine reads: ${failure.message.toWellFormed()}`;
   const id = text(at(at(event, 'message'), 'id'));
+  const time = text(at(event, 'time')) ?? epoch;
   const fact = (type: Fact['type'], data: Fact['data']): Fact => ({
     key: `${key}#${type}`,
-    ...{ type, time: text(at(event, 'time')) ?? epoch, actor: { kind: 'runtime', id: 'countersign' }, data },
+    ...{ type, time, actor: { kind: 'runtime', id: 'countersign' }, data },
   });
   const refusal: Answer = { status: 'refused', code: 'INTERNAL', message };
   const nothing: Decision = {
@@ -41,15 +44,52 @@ export function unreadable(run: RunState, event: unknown, key: string, failure: 
     ? null
     : text(at(executing, 'id'));
   if (name !== 'outcome' || waitsFor === null || waitsFor !== at(event, 'action')) return nothing;
-  const problem = { code: 'EXECUTOR_UNKNOWN', message, errorClass: 'unknown_outcome' } as const;
   return {
     ...nothing,
+    ...leftToAPerson(run, at(run, 'executing') as Executing, nothing, {
+      ...{ key, message, time },
+      stuck: fact('run.stuck', { code: 'EXECUTOR_UNKNOWN', message }),
+    }),
+  };
+}
+
+/** As where the outcome itself is unknown: whoever waits is told, and whoever is asked for it again. */
+function leftToAPerson(
+  run: RunState,
+  executing: Executing,
+  { effects, trace }: Decision,
+  {
+    key,
+    time,
+    message,
+    stuck,
+  }: Readonly<Record<'key' | 'time' | 'message', string>> & { readonly stuck: Fact },
+): Pick<Decision, 'state' | 'effects' | 'trace' | 'actions'> {
+  const { action } = executing;
+  const problem = { code: 'EXECUTOR_UNKNOWN', message, errorClass: 'unknown_outcome' } as const;
+  const noted = makeNotes(run, time, key);
+  try {
+    if (text(at(action, 'idempotencyKey')) !== null) noteDoubt(noted, action);
+  } catch {
+    // Approvals that cannot be read are decided by nobody.
+  }
+  const waiting = text(at(at(run, 'waitingAnswer'), 'messageId'));
+  const told: Answer = {
+    ...{ status: 'refused', code: 'EXECUTOR_FAILED', errorClass: 'unknown_outcome', action: action.id },
+    message: `whether \`${action.transition}\` was done is not known: ${message}`,
+  };
+  return {
     state: {
-      ...run,
-      ...{ executing: null, status: 'stuck', problem, stuckAt: key },
-      stuckOn: unknownOf(at(run, 'executing') as Executing),
+      ...noted.run,
+      ...{ executing: null, waitingAnswer: null, status: 'stuck', problem, stuckAt: key },
+      stuckOn: unknownOf(executing),
     },
-    trace: [...nothing.trace, fact('run.stuck', { code: problem.code, message })],
+    effects: [
+      ...effects,
+      ...(waiting === null ? [] : [{ kind: 'answer', messageId: waiting, answer: told } as const]),
+    ],
+    trace: [...trace, ...noted.facts, stuck],
+    actions: [...noted.actions, { action, status: 'unknown', error: problem, outputRef: null }],
   };
 }
 

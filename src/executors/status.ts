@@ -20,6 +20,17 @@ export function classOfStatus(status: number, asksToWait: boolean, isKeyed: bool
   return status >= 500 && status <= 599 ? 'transient' : 'permanent';
 }
 
+/** These two say that nothing was done at this address, and that the same call is to be made at another (RFC 9110, 15.4.8 and 15.4.9). */
+const sentOn: ReadonlySet<number> = new Set([307, 308]);
+
+/**
+ * Any other 3xx: 303 says that it was done, and with 301 and 302 most services and frameworks say the same of what was
+ * posted, though they may also mean that it is done elsewhere. Which, nobody can tell from here.
+ */
+function mayAnswerWhatIsDone(status: number): boolean {
+  return status >= 300 && status <= 399 && !sentOn.has(status);
+}
+
 /** What a redirect's message ends with; empty for any other status. */
 export function redirectHint(status: number): string {
   return status >= 300 && status <= 399 ? ', and redirects are not followed' : '';
@@ -27,12 +38,12 @@ export function redirectHint(status: number): string {
 
 /**
  * The failure of a call that was sent and got this status. A gateway that lost its target, or gave up waiting for it, says
- * nothing about what the target did. 303 is how services answer what they have done. Any other 5xx is a failure of the
- * target's own, which may have come after the effect: its class stays, and the doubt is kept.
+ * nothing about what the target did. A redirect is how services answer what they have done. Any other 5xx is a failure of
+ * the target's own, which may have come after the effect: its class stays, and the doubt is kept.
  */
 export function failureOfStatus(context: Context, status: number, message: string, said: Said): Failure {
-  if (status === 303)
-    return unfitAnswer(context, `${message}; 303 is how a service answers what it has done`, said);
+  if (mayAnswerWhatIsDone(status))
+    return unfitAnswer(context, `${message}; ${status} is how services answer what they have done`, said);
   const errorClass = classOfStatus(status, said.retryAfterMs !== undefined, context.idempotencyKey !== null);
   if (openStatuses.has(status)) return failureAfterSending(context, errorClass, message, said);
   const inDoubt = context.hasEffect && status >= 500;

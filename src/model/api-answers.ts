@@ -219,6 +219,8 @@ export const action = named(
     error: problemOfRun.optional(),
     /** While it executes. False: it waits for its next attempt, for its turn, or for a worker. */
     callUnderWay: z.boolean().optional(),
+    /** Its call was begun, and its worker is not heard of any more: it may have happened, and waits to be made again, or to be taken for unknown. */
+    callLost: z.literal(true).optional(),
     /** While it waits for its next attempt: when that is due. */
     nextAttemptAt: text.optional(),
   }),

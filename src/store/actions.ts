@@ -227,6 +227,21 @@ export async function listAttempts(q: Queryable, action: string): Promise<Attemp
 }
 
 /**
+ * Of the attempt without an end: its worker lives and its time is not over; or it was lost, so that it waits to be made
+ * again, or to be taken for unknown. None: no attempt of the action is without an end.
+ */
+export async function callOf(q: Queryable, action: string): Promise<'under_way' | 'lost' | 'none'> {
+  const { rows } = await q.query<{ lives: boolean | null }>(
+    `select bool_or(coalesce(lease_until > clock_timestamp(), false) and process in (${liveProcesses})) as lives
+       from execution_attempt where action = $1 and outcome is null`,
+    [action],
+  );
+  const lives = rows[0]?.lives ?? null;
+  if (lives === null) return 'none';
+  return lives ? 'under_way' : 'lost';
+}
+
+/**
  * What is known of the effects of other attempts: that none has happened, that a target failed in a way that does not say
  * so, or that one has happened, or nobody knows that it has not.
  */

@@ -149,8 +149,12 @@ describe('after an attempt whose outcome nobody knows', () => {
     assert.equal((await outcomeOf('bare', 503, 503))[0], 'transient');
     assert.equal((await outcomeOf('bare', 500, 409))[0], 'unknown_outcome');
     assert.equal((await outcomeOf('bare', 409))[0], 'permanent');
-    assert.equal((await outcomeOf('bare', 303, 200))[0], 'unknown_outcome');
-    assert.equal(target.requests.length, 1);
+    for (const redirect of [301, 302, 303]) {
+      const [errorClass, run] = await outcomeOf('bare', redirect, 200);
+      assert.deepEqual([errorClass, run.state.status], ['unknown_outcome', 'stuck']);
+      assert.equal(target.requests.length, 1);
+    }
+    assert.equal((await outcomeOf('bare', 307))[0], 'permanent');
   });
 
   it('“still in progress” is asked again, for as long as the target says', async () => {
@@ -262,6 +266,8 @@ describe('one approval', () => {
   const calls: readonly (readonly [string, readonly TargetAnswer[], readonly string[]])[] = [
     ['a refusal goes to the fallback at once', [401, 200], ['main', 'second']],
     ['a refusal after a retry does too', [429, 422, 200], ['main', 'main', 'second']],
+    ['so does being sent on to another address', [308, 200], ['main', 'second']],
+    ['a redirect that may answer what is done goes nowhere', [302, 200], ['main']],
     ['each fallback is called once', [422, 503, 422], ['main', 'second', 'third']],
     [
       'fallbacks follow the last attempt',

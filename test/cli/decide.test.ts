@@ -97,7 +97,30 @@ describe('npx countersign approve', () => {
     assert.match(ran.out, /approved and applied, and under way still\naction act_\w+ of hold: still /);
     const look = /look with `countersign (action) (act_\w+)`/.exec(ran.out)?.slice(1) ?? [];
     await called;
-    assert.match((await countersign(...look)).out, /of hold: still executing/);
+    const read = async (): Promise<unknown[]> => {
+      const { body } = await api.ask('agent', 'GET', `/v1/actions/${look[1] ?? ''}`);
+      return [body.status, body.callUnderWay, body.callLost];
+    };
+    for (const [seenAt, lease, callUnderWay, callLost, said] of [
+      ['infinity', '10 seconds', true, undefined, /of hold: still executing\n/],
+      [
+        '-infinity',
+        '10 seconds',
+        false,
+        true,
+        /of hold: still executing: the worker of its call is not heard of/,
+      ],
+      ['infinity', '-1 seconds', false, true, /it may have happened; it waits to be called again/],
+    ] as const) {
+      await api.database.asSuperuser(
+        `insert into worker_process (id, environments, unset, seen_at)
+           select process, '{}', '[]', '${seenAt}' from execution_attempt where action = '${look[1] ?? ''}'
+           on conflict (id) do update set seen_at = excluded.seen_at;
+         update execution_attempt set lease_until = clock_timestamp() + interval '${lease}' where action = '${look[1] ?? ''}'`,
+      );
+      assert.deepEqual(await read(), ['executing', callUnderWay, callLost]);
+      assert.match((await countersign(...look)).out, said);
+    }
     asked.pop()?.end('{"ok": true}');
     await api.kernel.settled();
     assert.match((await countersign(...look)).out, /of hold: executed: /);

@@ -87,7 +87,7 @@ describe('the digest of an action', () => {
     ].map((one) => of(one));
     const elsewhere = [
       ...[{ run: 'run_2' }, { stay: 2 }, { state: 'b' }, { planHash: 'x' }, { environment: 'x' }],
-      { successes: [[`pay:${action.idempotencyKey.split(':')[2]}`, 1]] },
+      { successes: [[action.idempotencyKey.split(':').slice(1, -1).join(':'), 1]] },
     ].map((one) => of({}, one));
     const all = [
       action.digest,

@@ -100,11 +100,12 @@ describe('giving up on a step', () => {
     };
     const walk = begin(plan([state('a', [transition('go', 'b')], { onEnter }), state('b')]));
     assert.equal(walk.run.executing?.at, 'onEnter');
+    const { idempotencyKey, n } = walk.run.executing.action;
     const retried = (by: Principal): Walk['run'] =>
       walk.send({ kind: 'message', time, message: message(by, { kind: 'retry' }) }).state;
     for (const code of ['STEP_FAILED', 'HISTORY_FORKED'] as const) {
       const given = give(walk.run, [], code).state;
-      assert.deepEqual(given.stuckOn, { kind: 'onEnter', unknown: true });
+      assert.deepEqual(given.stuckOn, { kind: 'onEnter', unknown: true, again: { idempotencyKey, n } });
       walk.run = given;
       const robot = principal('bot', 'system', { permissions: ['run.operate'] });
       assert.deepEqual(retried(robot), given);

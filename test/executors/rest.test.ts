@@ -160,25 +160,29 @@ test('another 5xx keeps its class, and that its effect may have happened is kept
       }
 });
 
-test('303 is how a service answers what it has done: an unknown outcome without a key, over MCP too', async () => {
-  for (const [more, errorClass, effectPossible] of [
-    [{}, 'unknown_outcome', true],
-    [{ idempotencyKey: 'k' }, 'permanent', true],
-    [{ hasEffect: false }, 'permanent', undefined],
-  ] as const)
-    for (const result of await Promise.all(answeredWith(303, more))) {
-      assert.ok(result.status === 'failed', JSON.stringify(result));
-      assert.deepEqual([result.errorClass, result.effectPossible], [errorClass, effectPossible]);
-      assert.match(result.message, /answered 303.*redirects are not followed/);
-    }
-  for (const status of [301, 302, 307, 308])
+test('a redirect is how services answer what they have done: an unknown outcome without a key, over MCP too', async () => {
+  for (const status of [300, 301, 302, 303, 304])
+    for (const [more, errorClass, effectPossible] of [
+      [{}, 'unknown_outcome', true],
+      [{ idempotencyKey: 'k' }, 'permanent', true],
+      [{ hasEffect: false }, 'permanent', undefined],
+    ] as const)
+      for (const result of await Promise.all(answeredWith(status, more))) {
+        assert.ok(result.status === 'failed', JSON.stringify(result));
+        assert.deepEqual([result.errorClass, result.effectPossible], [errorClass, effectPossible]);
+        assert.match(result.message, new RegExp(`answered ${status}.*redirects are not followed`));
+      }
+  // These say that nothing was done at this address.
+  for (const status of [307, 308])
     for (const result of await Promise.all(answeredWith(status, {}))) {
       assert.ok(result.status === 'failed', JSON.stringify(result));
       assert.deepEqual([result.errorClass, result.effectPossible], ['permanent', undefined]);
       assert.match(result.message, /redirects are not followed/);
     }
-  const read = await run(call({ path: '/status/303', method: 'GET' }));
-  assert.ok(read.status === 'failed' && read.errorClass === 'permanent', JSON.stringify(read));
+  for (const status of [302, 303]) {
+    const read = await run(call({ path: `/status/${status}`, method: 'GET' }));
+    assert.ok(read.status === 'failed' && read.errorClass === 'permanent', JSON.stringify(read));
+  }
 });
 
 test('Retry-After says of 403 that it is a limit, and of 409 and 425 under a key that they pass, over MCP too', async () => {

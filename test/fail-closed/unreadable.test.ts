@@ -39,11 +39,19 @@ failClosed('engine.input', {
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
     assert.deepEqual(walk.run.stuckOn, { kind: 'action', action });
     assert.equal(recorded(decision, 'run.stuck').length, 1);
+    assert.deepEqual(
+      decision.actions.map((one) => [one.action.id, one.status]),
+      [[action?.id, 'unknown']],
+    );
+    const [said, ...more] = decision.effects.map((one) => (one.kind === 'answer' ? one.answer : null));
+    assert.ok(said?.status === 'refused' && more.length === 0);
+    assert.deepEqual([said.code, said.errorClass], ['EXECUTOR_FAILED', 'unknown_outcome']);
     // An onEnter is not skipped by a retry, and is a human's to repeat.
     const entering = { ...run, executing: { ...run.executing, at: 'onEnter' } as RunState['executing'] };
     walk.run = entering;
     walk.send({ kind: 'outcome', time, action: action?.id ?? '', result: odd(null) });
-    assert.deepEqual(walk.run.stuckOn, { kind: 'onEnter', unknown: true });
+    const { idempotencyKey, n } = action ?? assert.fail();
+    assert.deepEqual(walk.run.stuckOn, { kind: 'onEnter', unknown: true, again: { idempotencyKey, n } });
     // A run that has ended stays ended.
     onRecord(
       { ...run, status: 'completed' },

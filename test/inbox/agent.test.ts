@@ -67,7 +67,7 @@ describe('an agent that waits', () => {
 
       const slow = await park(desk, 'slow.call');
       await decide(desk, 'clark', slow, 'approve');
-      await until('executing', async () => (await poll(slow.poll)).body.status === 'executing');
+      await until('its call is under way', async () => (await poll(slow.poll)).body.callUnderWay === true);
       assert.equal((await poll(`${slow.poll}?wait=25s`)).body.status, 'executed');
     },
   );
