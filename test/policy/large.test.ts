@@ -160,3 +160,31 @@ test('a flow whose transitions carry the schemas of their tool a thousand times 
   assert.match(refused.errors[0]?.message ?? '', /the schemas of its tool/);
   rmSync(root, { recursive: true });
 });
+
+test("a transition whose schema and whose tool's take too long to compile together says so", async () => {
+  const root = mkdtempSync(join(tmpdir(), 'countersign-large-'));
+  mkdirSync(join(root, 'tools'));
+  const costing = (count: number, word: string): object => ({
+    type: 'object',
+    properties: many(count, (index) => [
+      `${word}${index}`,
+      { type: 'string', pattern: `^(?:${'abcdefgh|'.repeat(300)}${word}${index})$` },
+    ]),
+  });
+  const using = async (count: number) => {
+    const noop = { name: 'desk.send', tier: 'reversible', executor: { kind: 'noop' } };
+    const tools = [{ ...noop, inputSchema: costing(count, 'tool') }];
+    writeFileSync(join(root, 'tools/desk.json'), JSON.stringify({ tools }));
+    const loaded = await loadFolder(root);
+    if (loaded.status !== 'loaded') return 'the tool alone';
+    const send = { target: 'done', tool: 'desk.send', inputSchema: costing(count, 'own') };
+    const text = flow({ open: { transitions: { send } } });
+    const checked = checkFlowText(text, { catalog: loaded.catalog, media: 'json' });
+    return checked.status === 'valid' ? 'valid' : checked.errors.map(({ message }) => message).join();
+  };
+  const found: string[] = [];
+  for (let count = 1; count <= 64; count *= 2) found.push(await using(count));
+  assert.equal(found[0], 'valid');
+  assert.match(found.find((one) => one !== 'valid') ?? '', /does not go with that of its tool `desk\.send`/);
+  rmSync(root, { recursive: true });
+});
