@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import * as api from '../model/api.js';
 import * as answers from '../model/api-answers.js';
-import type { JsonObject } from '../model/json.js';
-import type { FlowCheck, Finding } from '../policy/index.js';
+import type { Json, JsonObject } from '../model/json.js';
+import type { Finding, ReadyCheck } from '../policy/index.js';
 import {
   describeFlow,
   getFlowVersion,
@@ -70,7 +70,8 @@ export const flowRoutes: readonly Route[] = [
       const found = await check(call, body, 'check');
       if ('kind' in found) return found;
       const errors = found.status === 'invalid' ? found.errors : [];
-      return answer(200, { valid: found.status === 'valid', errors, warnings: found.warnings });
+      const { warnings } = found.status === 'invalid' ? found : found.flow;
+      return answer(200, { valid: found.status === 'valid', errors, warnings });
     },
   }),
   route({
@@ -154,9 +155,10 @@ async function publish(call: Call, body: FlowText): Promise<Reply> {
       return flowInvalid('FLOW_INVALID', 'the flow is not published', checked);
     const made = await call.deps.policies.publish(checked.flow, actorOf(call), call.requestId);
     if (made === null) continue;
+    if ('tooMany' in made) return problem('TOO_LARGE', made.tooMany);
     const { name, version, hash, environment, created } = made;
     const location = `/v1/flows/${encodeURIComponent(name)}/versions/${version}`;
-    const found = { name, version, hash, environment, warnings: checked.warnings };
+    const found = { name, version, hash, environment, warnings: checked.flow.warnings };
     return answer(created ? 201 : 200, found, { Location: location });
   }
   return tooMany('other policies come into force again and again: try again');
@@ -165,10 +167,12 @@ async function publish(call: Call, body: FlowText): Promise<Reply> {
 /** A flow is checked again so often where other policies come into force as it is. */
 const mostTurns = 3;
 
+type Invalid = Extract<ReadyCheck, { status: 'invalid' }>;
+
 export function flowInvalid(
   code: 'FLOW_INVALID' | 'POLICY_INVALID',
   what: string,
-  { errors, warnings }: Extract<FlowCheck, { status: 'invalid' }>,
+  { errors, warnings }: Invalid,
 ): Problem {
   const first = errors[0];
   const file = first?.file === null || first?.file === undefined ? '' : `\`${first.file}\`, `;
@@ -181,7 +185,7 @@ async function check(
   call: Call,
   { bytes, media }: FlowText,
   to: 'check' | 'publish',
-): Promise<FlowCheck | Problem> {
+): Promise<ReadyCheck | Problem> {
   const text = decode(bytes);
   if (text === null) return refuseText('UNREADABLE', 'the text is not UTF-8');
   if (text.includes('\u0000'))
@@ -191,7 +195,7 @@ async function check(
     return refuseText('TOO_LARGE', 'the flow takes too long to check: split it, or say less in one place');
   if (checked.status === 'busy') return tooMany();
   if (checked.status === 'invalid') return checked;
-  const odd = valueProblem(checked.flow.definition, '');
+  const odd = valueProblem(JSON.parse(checked.flow.definition) as Json, '');
   return odd === null ? checked : refuseText('MALFORMED', `\`${odd.pointer}\` ${odd.message}`, odd.pointer);
 }
 
@@ -209,7 +213,7 @@ function decode(bytes: Buffer): string | null {
   }
 }
 
-function refuseText(code: 'MALFORMED' | 'UNREADABLE' | 'TOO_LARGE', message: string, path = ''): FlowCheck {
+function refuseText(code: 'MALFORMED' | 'UNREADABLE' | 'TOO_LARGE', message: string, path = ''): Invalid {
   const found: Finding = { code, path, line: 1, column: 1, message };
   return { status: 'invalid', errors: [found], warnings: [] };
 }

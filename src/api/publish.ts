@@ -1,18 +1,16 @@
-import { createHash } from 'node:crypto';
-import { canonical } from '../model/canonical.js';
 import type { Json } from '../model/json.js';
-import type { Tx } from '../db/index.js';
-import type { CompiledFlow, FlowCheck } from '../policy/index.js';
+import type { Queryable, Tx } from '../db/index.js';
+import type { ReadyFlow } from '../policy/index.js';
+import { lockFlow, publishNewest, putPlan, withdrawFlow, type publishVersion } from '../store/flows.js';
 import {
-  lockFlow,
-  publishNewest,
-  putPlan,
-  resolveVersion,
-  withdrawFlow,
-  type FlowVersionRow,
-  type publishVersion,
-} from '../store/flows.js';
-import { endPublication, isHeldAnywhere, isPublished } from '../store/publications.js';
+  endPublication,
+  isHeldAnywhere,
+  keepResult,
+  newestPublication,
+  publishedBy,
+  sourceOf,
+} from '../store/publications.js';
+import type { Recompiled } from './recompile.js';
 
 // Flows become versions: sent by somebody, read from the folder, or compiled again with other policies.
 
@@ -30,24 +28,23 @@ export interface WithdrawnFlow {
   readonly reason: string;
 }
 
-export function hashOf(text: string): string {
-  return `sha256:${createHash('sha256').update(text).digest('hex')}`;
-}
+/** What is kept of a flow beside its plan and the text that its author sent. */
+export type StoredFlow = Omit<ReadyFlow, 'plan' | 'source'>;
 
 /** Its plan and its version, as `publish` numbers it. */
 export async function publishIn(
   tx: Tx,
-  flow: CompiledFlow,
-  publishedBy: string,
+  { plan, source, ...flow }: ReadyFlow,
+  by: string,
   publish: typeof publishVersion,
 ): Promise<PublishedFlow> {
-  const definition = canonical(flow.definition);
-  const plan = canonical(flow.plan);
-  const [hash, planHash] = [hashOf(definition), hashOf(plan)];
-  await putPlan(tx, planHash, plan);
-  const { name, environment, source, owner, description } = flow;
-  const warnings = flow.warnings as unknown as Json;
-  const made = await publish(tx, {
+  await putPlan(tx, flow.planHash, plan);
+  return publishStored(tx, { ...flow, source }, by, publish);
+}
+
+async function publishStored(
+  tx: Tx,
+  {
     name,
     hash,
     planHash,
@@ -56,16 +53,34 @@ export async function publishIn(
     source,
     owner,
     description,
-    warnings,
-    publishedBy,
-  });
+    ...flow
+  }: Omit<ReadyFlow, 'plan'>,
+  by: string,
+  publish: typeof publishVersion,
+): Promise<PublishedFlow> {
+  const warnings = flow.warnings as unknown as Json;
+  const about = { environment, definition, source, owner, description, warnings };
+  const made = await publish(tx, { name, hash, planHash, ...about, publishedBy: by });
   return { name, version: made.version, hash, environment, created: made.created };
 }
 
-/** What somebody published by the API, as the folder's policies compile it now. */
-export interface Recompiled {
-  readonly row: FlowVersionRow;
-  readonly check: FlowCheck;
+/** What one principal's published flows may be together: each reload and start compiles them where policies have changed. */
+const mostPublishedBytes = 4 * 1024 * 1024;
+const mostPublishedFlows = 1_000;
+
+/** Why this flow is one too many for who publishes it; null: it is not. One that takes less than what it replaces never is. */
+export async function tooManyPublished(
+  q: Queryable,
+  { name, environment, source }: ReadyFlow,
+  by: string,
+): Promise<string | null> {
+  const held = await publishedBy(q, by);
+  const others = held.filter((one) => one.name !== name || one.environment !== environment);
+  const replaced = held.find((one) => !others.includes(one));
+  const [bytes, kept] = [Buffer.byteLength(source), others.reduce((sum, one) => sum + one.bytes, 0)];
+  if (replaced !== undefined && bytes <= replaced.bytes) return null;
+  if (kept + bytes <= mostPublishedBytes && others.length < mostPublishedFlows) return null;
+  return `\`${by}\` holds ${others.length} other published flows of ${kept} bytes, and this one has ${bytes}: at most ${mostPublishedFlows} flows and ${mostPublishedBytes} bytes together; withdraw some that are no longer wanted, or bring them into the policies folder`;
 }
 
 export interface Republished {
@@ -80,21 +95,27 @@ export interface Republished {
 export async function republish(
   tx: Tx,
   recompiled: readonly Recompiled[],
-  flows: readonly CompiledFlow[],
+  { flows, basis }: { readonly flows: readonly ReadyFlow[]; readonly basis: string },
   by: { readonly by: string; readonly at: string },
 ): Promise<Republished> {
   const made: PublishedFlow[] = [];
   const withdrawn: WithdrawnFlow[] = [];
-  for (const { row, check } of recompiled) {
+  for (const { row, compiled } of recompiled) {
     await lockFlow(tx, row.name);
-    if (!(await isInForce(tx, row))) continue;
-    if (check.status === 'valid') {
-      const flow = { ...check.flow, source: row.source };
-      made.push(await publishIn(tx, flow, row.publishedBy, (q, one) => publishNewest(q, one, false)));
+    const newest = await newestPublication(tx, row);
+    // Withdrawn meanwhile, or something newer has taken its place.
+    if (newest?.version !== row.version) continue;
+    if (compiled.status === 'valid') {
+      const { hash, planHash } = compiled.flow;
+      if (newest.hash === hash && newest.planHash === planHash) continue;
+      const flow = { ...compiled.flow, source: await sourceOf(tx, row) };
+      const again = await publishStored(tx, flow, row.publishedBy, (q, one) => publishNewest(q, one, false));
+      await keepResult(tx, again, basis, compiled as unknown as Json);
+      made.push(again);
       continue;
     }
     const { name, environment } = row;
-    withdrawn.push({ name, environment, reason: reasonOf(check) });
+    withdrawn.push({ name, environment, reason: compiled.reason });
     await endPublication(tx, row);
     const own = flows.find((one) => one.name === name && one.environment === environment);
     if (own !== undefined)
@@ -102,20 +123,4 @@ export async function republish(
     else if (!(await isHeldAnywhere(tx, name))) await withdrawFlow(tx, name, { reasonRef: null, ...by });
   }
   return { made: made.filter((one) => one.created), withdrawn };
-}
-
-/** Still published, and nothing newer has taken its place. */
-async function isInForce(tx: Tx, { name, environment, version }: FlowVersionRow): Promise<boolean> {
-  if (!(await isPublished(tx, { name, environment }))) return false;
-  return (await resolveVersion(tx, name, { environment }))?.version === version;
-}
-
-const longestReason = 1_000;
-
-/** The first error, as it stands in the flow, and how many more there are. */
-function reasonOf({ errors }: Extract<FlowCheck, { status: 'invalid' }>): string {
-  const [first, ...others] = errors;
-  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
-  const text = `${first?.code ?? 'INVALID'}: \`${first?.path ?? ''}\` ${first?.message ?? ''}`;
-  return `${text.slice(0, longestReason).toWellFormed()}${more}: publish it again as the policies have it now`;
 }

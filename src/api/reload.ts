@@ -38,7 +38,7 @@ async function reload(call: Call, confirm: readonly string[]): Promise<Reply> {
   const result = await call.deps.policies.reload(actorOf(call), call.requestId, confirm);
   if (result.status === 'busy') return tooMany();
   if (result.status === 'late')
-    return problem('POLICY_INVALID', 'the policies stay as they were: the folder takes too long to read');
+    return problem('POLICY_INVALID', `the policies stay as they were: ${tooLong(result.flow)}`);
   if (result.status === 'unconfirmed') return unconfirmed(result.removed);
   if (result.status === 'invalid')
     return flowInvalid('POLICY_INVALID', 'the policies stay as they were', result);
@@ -49,6 +49,12 @@ async function reload(call: Call, confirm: readonly string[]): Promise<Reply> {
   );
   const { changed, hash, removed, withdrawn, warnings } = result;
   return answer(200, { changed, policySet: hash, flows, removed, withdrawn, warnings });
+}
+
+function tooLong(flow: string | undefined): string {
+  return flow === undefined
+    ? 'the folder takes too long to read'
+    : `\`${flow}\`, which was published by the API, takes too long to compile against them: reload again, or withdraw it before`;
 }
 
 function unconfirmed(removed: readonly Removed[]): Problem {

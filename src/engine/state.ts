@@ -271,9 +271,11 @@ export interface Denied {
 export interface Kit {
   /** `sha256:<hex>` of the canonical form. */
   digest(value: Json): string;
+  /** `among`: of so many that one step makes of the value; they share the work that one may take. */
   validate(
     schema: JsonObject,
     value: JsonObject,
+    among?: number,
   ):
     | { readonly status: 'valid'; readonly value: JsonObject }
     | {

@@ -163,11 +163,12 @@ function checkInput(
     }));
     return { code: 'INPUT_INVALID', message: `\`${transition.name}\` takes no arguments`, errors };
   }
-  const result = draft.kit.validate(transition.inputSchema, args);
+  const { toolSchema } = transition;
+  const among = toolSchema === undefined ? 1 : 2;
+  const result = draft.kit.validate(transition.inputSchema, args, among);
   if (result.status === 'invalid') return misfit(transition, 'its schema', result.errors);
   // A transition narrows what its tool takes, and widens nothing.
-  const { toolSchema } = transition;
-  const ofTool = toolSchema === undefined ? result : draft.kit.validate(toolSchema, result.value);
+  const ofTool = toolSchema === undefined ? result : draft.kit.validate(toolSchema, result.value, among);
   return ofTool.status === 'invalid'
     ? misfit(transition, `the schema of its tool \`${String(transition.tool)}\``, ofTool.errors)
     : { arguments: result.value };

@@ -205,7 +205,7 @@ const tooLarge: ParsedBody = {
 
 async function parseBody(raw: Buffer, response: IncomingMessage, told: Told): Promise<ParsedBody> {
   const isJson = isJsonType(response.headers['content-type']);
-  const decoded = await readText(raw, response, told, isJson);
+  const decoded = await readText(raw, response, told, { isJson, strict: true });
   if (decoded.status !== 'text') return decoded.status === 'too_large' ? tooLarge : decoded;
   const { text } = decoded;
   if (text === '' || (isJson && text.trim() === '')) return { status: 'parsed', value: null, exact: [] };
@@ -223,9 +223,9 @@ async function readText(
   raw: Buffer,
   { headers }: IncomingMessage,
   told: Told,
-  strict: boolean,
+  { isJson, strict }: { readonly isJson: boolean; readonly strict: boolean },
 ): Promise<Decoded | { readonly status: 'too_large' }> {
-  const encoding = headers['content-encoding'] ?? sniffed(raw, strict);
+  const encoding = headers['content-encoding'] ?? sniffed(raw, isJson);
   const unpacked = await unpackBody(raw, encoding, maxOutputBytes, told);
   return unpacked.status === 'unpacked'
     ? decodeBody(unpacked.bytes, headers['content-type'], strict, told)
@@ -237,11 +237,11 @@ function sniffed(bytes: Buffer, isJson: boolean): string | undefined {
   return isJson && bytes[0] === 0x1f && bytes[1] === 0x8b ? 'gzip' : undefined;
 }
 
-/** What is short and can be read as it is, else the beginning of its text. */
+/** What is short and can be read as it is, else the beginning of its text: for people, so what cannot be read is replaced. */
 async function failedBody(bytes: Buffer, response: IncomingMessage, told: Told): Promise<Json> {
   const parsed = await parseBody(bytes, response, told);
   if (parsed.status === 'parsed' && JSON.stringify(parsed.value).length <= maxFailedBodyText)
     return parsed.value;
-  const read = await readText(bytes, response, told, false);
+  const read = await readText(bytes, response, told, { isJson: false, strict: false });
   return told.start(read.status === 'text' ? read.text : bytes.toString('utf8'), maxFailedBodyText, '');
 }

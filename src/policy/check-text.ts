@@ -40,6 +40,8 @@ export type FlowCheck =
     };
 
 const defaultEnvironment = 'dev';
+/** Whoever starts, shows or continues a run reads the plan in one piece, and keeps everybody else waiting meanwhile. */
+const mostPlanLength = 6_291_456;
 
 /** Exactly one flow, in either notation, and nothing else (docs/spec/api.md, `POST /v1/flows`). */
 export function checkFlowText(
@@ -94,6 +96,7 @@ export function checkOne(
   beginAnalysis();
   const to: Compiling = { source, catalog, errors: [], warnings: [] };
   const flow = notation === 'agent' ? agentFlow(to, value, path) : workflowFlow(to, value, path);
+  if (flow !== null) assertPlanSize(to, flow.plan, path);
   const environment = flow?.environment ?? defaultEnvironment;
   const known = catalog.policySet.environments.find((one) => one.name === environment);
   if (flow !== null && flow.environment === null && known === undefined)
@@ -121,6 +124,18 @@ export function checkOne(
     flow: { ...flow, environment, warnings: inOrder(warnings) },
     warnings: inOrder(warnings),
   };
+}
+
+/** Each transition carries its tool, schemas and all: a short text may say the same megabyte a thousand times. */
+function assertPlanSize(to: Compiling, { states, ...header }: Plan, path: Path): void {
+  let size = JSON.stringify(header).length;
+  for (const state of states)
+    for (const transition of state.transitions) {
+      size += JSON.stringify(transition).length;
+      if (size <= mostPlanLength) continue;
+      const message = `the flow's plan would be longer than ${mostPlanLength} characters, since each transition carries the schemas of its tool: have fewer transitions, or smaller schemas`;
+      return error(to, 'TOO_LARGE', path, message, 'key');
+    }
 }
 
 type Made = Omit<CompiledFlow, 'environment' | 'warnings'> & { readonly environment: string | null };

@@ -1,15 +1,36 @@
 import { Worker } from 'node:worker_threads';
-import type { FlowCheck } from './check-text.js';
 import type { Catalog } from './context.js';
 import type { FolderLoad } from './published.js';
+import type { ReadyCheck, ReadyFlow } from './ready.js';
 import type { Media } from './source.js';
 
 // Checks in threads of their own: a text of a megabyte takes seconds, and a process that serves has none.
 
 export interface Checker {
-  flow(text: string, media: Media, catalog: Catalog, asker: Asker): Promise<FlowCheck | Unchecked>;
-  /** With it, flows that were published apart: their definitions. */
-  folder(root: string, given: FolderGiven): Promise<FolderLoad | Unchecked>;
+  flow(text: string, media: Media, catalog: Catalog, asker: Asker): Promise<Checked | Unchecked>;
+  /**
+   * Reads the folder; `use` then has the thread to itself, to compile what was published apart against that folder.
+   * Patient: for who serves nobody yet, without a deadline.
+   */
+  folder<T>(
+    given: FolderGiven,
+    use: (loaded: FolderLoad, compile: Compile) => Promise<T>,
+  ): Promise<T | Unchecked>;
+}
+
+/** `basis`: what it was compiled against. */
+export type Checked =
+  | (Extract<ReadyCheck, { readonly status: 'valid' }> & { readonly basis: string })
+  | Extract<ReadyCheck, { readonly status: 'invalid' }>;
+
+/** One text that was published apart. Hasty: it has its deadline, however patient the others are. */
+export type Compile = (text: string, hasty?: 'hasty') => Promise<ReadyCheck | Unchecked>;
+
+export interface FolderGiven {
+  readonly root: string;
+  /** Asked once the thread is free. */
+  readonly knownQueues: () => Promise<readonly string[]>;
+  readonly patient: boolean;
 }
 
 /** Anybody may check, few may publish: those who check hold back nobody who publishes. */
@@ -24,23 +45,23 @@ export type Unchecked = { readonly status: 'late' } | { readonly status: 'busy' 
 export type Task =
   | { readonly kind: 'catalog'; readonly catalog: Catalog }
   | { readonly kind: 'flow'; readonly text: string; readonly media: Media }
-  | ({ readonly kind: 'folder'; readonly root: string } & FolderGiven);
-
-interface FolderGiven {
-  readonly knownQueues: readonly string[];
-  readonly published: readonly string[];
-}
+  | { readonly kind: 'folder'; readonly root: string; readonly knownQueues: readonly string[] }
+  | { readonly kind: 'published'; readonly text: string };
 
 const deadlineMs = 10_000;
 const folderDeadlineMs = 60_000;
+/** Below the 30 seconds that a transaction may be idle: one is compiled while policies come into force. */
+const publishedDeadlineMs = 20_000;
 const mostWaiting = 32;
 /** Waiting and running, for each of the two things to ask for: a principal alone does not fill a lane. */
 const mostOfOne = 2;
 /** Small texts do not wait behind large ones. */
 const smallText = 16_384;
 const memoryMb = 512;
+/** Who is asked to confirm something comes back soon. */
+const idleMs = 10_000;
 
-export function makeChecker({ withinMs = deadlineMs } = {}): Checker {
+export function makeChecker({ withinMs = deadlineMs, publishedMs = publishedDeadlineMs } = {}): Checker {
   const [small, large, publishing, folders] = [makeLane(), makeLane(), makeLane(), makeLane()];
   const seats = { check: makeSeats(), publish: makeSeats() };
   return {
@@ -48,13 +69,23 @@ export function makeChecker({ withinMs = deadlineMs } = {}): Checker {
       const checking = text.length > smallText ? large : small;
       const lane = to === 'publish' ? publishing : checking;
       return seats[to](principal, () =>
-        lane.ask<FlowCheck>({ kind: 'flow', text, media }, withinMs, catalog),
+        lane.hold((ask) => ask<Checked>({ kind: 'flow', text, media }, { withinMs, catalog })),
       );
     },
-    folder: async (root, given) => {
-      const task = { kind: 'folder', root, ...given } as const;
-      const deadline = folderDeadlineMs + given.published.length * withinMs;
-      const found = await folders.ask<FolderLoad>(task, deadline);
+    folder: async ({ root, knownQueues, patient }, use) => {
+      const found = await folders.hold(async (ask) => {
+        const flows: ReadyFlow[] = [];
+        const onPart = (flow: unknown): void => void flows.push(flow as ReadyFlow);
+        const task = { kind: 'folder', root, knownQueues: await knownQueues() } as const;
+        const loaded = await ask<FolderLoad>(task, { withinMs: patient ? null : folderDeadlineMs, onPart });
+        if (loaded.status === 'late' || loaded.status === 'busy') return loaded;
+        if (loaded.status === 'invalid') return use(loaded, () => Promise.resolve({ status: 'late' }));
+        const { catalog } = loaded;
+        return use({ ...loaded, flows }, (text, hasty) => {
+          const mostMs = patient && hasty === undefined ? null : publishedMs;
+          return ask<ReadyCheck>({ kind: 'published', text }, { withinMs: mostMs, catalog });
+        });
+      });
       folders.endIdle();
       return found;
     },
@@ -77,13 +108,24 @@ function makeSeats(): Seats {
   };
 }
 
+interface Asked {
+  /** Null: as long as it takes. */
+  readonly withinMs: number | null;
+  readonly catalog?: Catalog;
+  /** What comes before the answer. */
+  readonly onPart?: (value: unknown) => void;
+}
+
+type Ask = <T>(task: Task, asked: Asked) => Promise<T | Unchecked>;
+
 interface Lane {
-  ask<T>(task: Task, withinMs: number, catalog?: Catalog): Promise<T | Unchecked>;
-  /** The thread goes where nobody else waits for it, and comes again with the next task. */
+  /** `use` has the thread to itself. */
+  hold<T>(use: (ask: Ask) => Promise<T>): Promise<T | Unchecked>;
+  /** The thread goes soon, where nobody waits for it by then, and comes again with the next task. */
   endIdle(): void;
 }
 
-/** One thread, one task at a time, in the order of asking. */
+/** One thread, one holder at a time, in the order of asking. */
 function makeLane(): Lane {
   let thread: Worker | null = null;
   let known: Catalog | undefined;
@@ -94,14 +136,14 @@ function makeLane(): Lane {
     thread = null;
     known = undefined;
   };
-  const run = async <T>(task: Task, withinMs: number, catalog?: Catalog): Promise<T | Unchecked> => {
+  const ask = async <T>(task: Task, { catalog, ...asked }: Asked): Promise<T | Unchecked> => {
     thread ??= startThread();
     thread.ref();
     if (catalog !== undefined && catalog !== known) {
       thread.postMessage({ kind: 'catalog', catalog } satisfies Task);
       known = catalog;
     }
-    const answer = await answerOf<T>(thread, task, withinMs);
+    const answer = await answerOf<T>(thread, task, asked);
     if (answer === null) {
       end();
       return { status: 'late' };
@@ -111,12 +153,15 @@ function makeLane(): Lane {
   };
   return {
     endIdle: () => {
-      if (waiting === 0) end();
+      const endNow = (): void => {
+        if (waiting === 0) end();
+      };
+      setTimeout(endNow, idleMs).unref();
     },
-    ask: async (task, withinMs, catalog) => {
+    hold: async (use) => {
       if (waiting >= mostWaiting) return { status: 'busy' };
       waiting += 1;
-      const turn = last.then(() => run<never>(task, withinMs, catalog));
+      const turn = last.then(() => use(ask));
       last = turn.catch(() => undefined);
       return turn.finally(() => {
         waiting -= 1;
@@ -146,12 +191,19 @@ function fromSource(): string {
 }
 
 type FromThread<T> =
-  { readonly status: 'done'; readonly value: T } | { readonly status: 'failed'; readonly why: string };
+  | { readonly status: 'part'; readonly value: unknown }
+  | { readonly status: 'done'; readonly value: T }
+  | { readonly status: 'failed'; readonly why: string };
 
 /** Null: no answer in time, or the thread ended, as it does when it needs more memory than it may. */
-function answerOf<T>(thread: Worker, task: Task, withinMs: number): Promise<T | null> {
+function answerOf<T>(
+  thread: Worker,
+  task: Task,
+  { withinMs, onPart }: Omit<Asked, 'catalog'>,
+): Promise<T | null> {
   return new Promise((resolve, reject) => {
     const settle = (reply: FromThread<T> | null): void => {
+      if (reply?.status === 'part') return onPart?.(reply.value);
       clearTimeout(timer);
       thread.off('message', settle);
       thread.off('exit', gone);
@@ -159,7 +211,7 @@ function answerOf<T>(thread: Worker, task: Task, withinMs: number): Promise<T | 
       else resolve(reply === null ? null : reply.value);
     };
     const gone = (): void => settle(null);
-    const timer = setTimeout(gone, withinMs);
+    const timer = withinMs === null ? undefined : setTimeout(gone, withinMs);
     thread.on('message', settle);
     thread.on('exit', gone);
     thread.postMessage(task);

@@ -1,26 +1,33 @@
-import { checkFlowText, type FlowCheck } from './check-text.js';
-import type { Media } from './source.js';
+import { basisOf } from './basis.js';
+import { checkFlowText } from './check-text.js';
+import type { Catalog } from './context.js';
 import { loadFolder, type FolderResult, type LoadedFolder } from './folder.js';
+import { readyCheck, readyFlow, type ReadyCheck, type ReadyFlow } from './ready.js';
+import type { Media } from './source.js';
 
-/** A folder that is invalid says nothing of what was published. */
-export type FolderLoad =
-  | (LoadedFolder & { readonly published: readonly FlowCheck[] })
-  | Extract<FolderResult, { readonly status: 'invalid' }>;
+/** A folder whose flows are ready to be stored. `basis`: what else is compiled against it follows from that. */
+export interface ReadyFolder extends Omit<LoadedFolder, 'flows'> {
+  readonly flows: readonly ReadyFlow[];
+  readonly basis: string;
+}
 
-/** The folder, and `published`: texts of flows that stand in no file, as their authors sent them, compiled against what it declares, in order. */
-export async function loadWith(
+export type FolderLoad = ReadyFolder | Extract<FolderResult, { readonly status: 'invalid' }>;
+
+/** Each of its flows is handed on as soon as it is ready. */
+export async function loadReady(
   root: string,
-  {
-    knownQueues,
-    published,
-  }: { readonly knownQueues: readonly string[]; readonly published: readonly string[] },
-): Promise<FolderLoad> {
+  knownQueues: readonly string[],
+  onFlow: (flow: ReadyFlow) => void,
+): Promise<Omit<ReadyFolder, 'flows'> | Extract<FolderResult, { readonly status: 'invalid' }>> {
   const loaded = await loadFolder(root, { knownQueues });
   if (loaded.status === 'invalid') return loaded;
-  const { catalog } = loaded;
-  const media = (text: string): Media => (/^\s*[{[]/u.test(text) ? 'json' : 'yaml');
-  return {
-    ...loaded,
-    published: published.map((text) => checkFlowText(text, { catalog, media: media(text) })),
-  };
+  const { flows, ...others } = loaded;
+  for (const flow of flows) onFlow(readyFlow(flow));
+  return { ...others, basis: basisOf(loaded.catalog) };
+}
+
+/** A flow that stands in no file, from the text that its author sent. */
+export function compilePublished(text: string, catalog: Catalog): ReadyCheck {
+  const media: Media = /^\s*[{[]/u.test(text) ? 'json' : 'yaml';
+  return readyCheck(checkFlowText(text, { catalog, media }));
 }

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../model/json.js';
 import { defaultReliability, type Charter, type Gate, type Tier, type Transition } from '../engine/plan.js';
 import { gatesBefore, isGated } from '../engine/gates.js';
+import { tooMuchTogether } from '../schema/index.js';
 import { charterGates, type CharterGates } from './charter.js';
 import { argumentsDomain, checkGuards } from './comparisons.js';
 import { assertKnown, error, warn, type CompiledTool, type Compiling, type Path } from './context.js';
@@ -33,6 +34,20 @@ function toolOf(to: Compiling, shape: TransitionShape, path: Path): CompiledTool
   return known ? (to.catalog.tools.find((one) => one.name === shape.tool) ?? null) : null;
 }
 
+/** Its own, or its tool's. One submit is checked by both. */
+function schemaOf(
+  to: Compiling,
+  own: JsonObject | null,
+  tool: CompiledTool | null,
+  path: Path,
+): JsonObject | null {
+  const ofTool = tool?.inputSchema ?? null;
+  const why = own === null || ofTool === null ? null : tooMuchTogether(own, ofTool);
+  const message = `the schema does not go with that of its tool \`${String(tool?.name)}\`: ${String(why)}`;
+  if (why !== null) error(to, 'SCHEMA_INVALID', [...path, 'inputSchema'], message, 'key');
+  return own ?? ofTool;
+}
+
 /** What a tool takes that has no schema. */
 const noArguments: JsonObject = { type: 'object', additionalProperties: false };
 
@@ -57,7 +72,7 @@ export function compileTransition(
   checkTier(to, { executor: executor?.kind ?? null, tier, charter, path });
   const gate = compileGate(to, shape.gate, [...path, 'gate'], { ...ownGate, name, tier });
   const ownSchema = checkSchema(to, shape.inputSchema, [...path, 'inputSchema']);
-  const inputSchema = ownSchema ?? tool?.inputSchema ?? null;
+  const inputSchema = schemaOf(to, ownSchema, tool, path);
   const chartered = isGated(charter, { tool: tool?.name ?? null, executor, tier });
   const fromCharter = chartered ? charterGates(to, gates, { name, tier, inputSchema }) : [];
   if (charter !== null && tool !== null) warnBlocked(to, charter, tool.name, path);

@@ -70,6 +70,8 @@ interface Ground {
 }
 
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
+/** On stdout it reaches whoever starts the product. */
+const say = (line: string): void => void process.stdout.write(`${forOperators}${line}\n`);
 
 async function main(config: Config): Promise<void> {
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
@@ -81,7 +83,7 @@ async function main(config: Config): Promise<void> {
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const chain = makeServiceChain({ pool, kind: 'api' });
   const { now, stop: stopClock } = await patiently(() => makeStoreClock(pool));
-  const policies = makePolicies({ pool, transaction, chain, folder: config.policies, now });
+  const policies = makePolicies({ ...{ pool, transaction, chain, now }, folder: config.policies, say });
   const ground: Ground = { config, databaseUrl, pool, now, keys, chain, transaction, policies };
   await patiently(() => boot(ground));
   const lost = makeLostWorkflows(log);
@@ -199,34 +201,20 @@ async function migrateWhereAllowed(databaseUrl: string): Promise<void> {
   }
 }
 
-/** One process at a time: what two of them would make twice is made once. */
 async function boot(ground: Ground): Promise<void> {
-  const { pool, now, keys, chain, transaction, policies, config } = ground;
+  const { pool, now, keys, chain, transaction, config } = ground;
+  await assertAppendOnly(pool);
+  const startId = newId('trc');
+  // Before the lock: it may take longer than a transaction may be idle.
+  const policySet = await loadPolicies(ground, startId);
+  // One process at a time: what two of them would make twice is made once.
   await transaction(async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [bootLock]);
-    await assertAppendOnly(pool);
     await putSigningKey(tx, { ...keys.signing, sealed: null });
     const signing = await currentSigningKey(tx, keys);
-    const startId = newId('trc');
-    const loaded = await policies.start(runtime, startId);
-    if (loaded.status === 'invalid') {
-      for (const { file, line, column, message } of loaded.errors)
-        process.stderr.write(`${file ?? config.policies}:${line}:${column}: ${message}\n`);
-      process.stderr.write(`the policies in \`${config.policies}\` have errors: mend them and start again\n`);
-      process.exit(1);
-    }
-    // On stdout it reaches whoever starts the product.
-    for (const { kind, name } of loaded.removed)
-      process.stdout.write(
-        `${forOperators}the policies in \`${config.policies}\` take away what was there before: ${kind} ${name}\n`,
-      );
-    for (const { name, environment, reason } of loaded.withdrawn)
-      process.stdout.write(
-        `${forOperators}flow ${name} starts no more in ${environment}, since these policies do not take it: ${reason}\n`,
-      );
     if (config.devKeys)
       await ensureDevKeys({ pool, transaction, chain, pepper: keys.pepper, home: config.home });
-    const data = { process: 'api', policySet: loaded.hash, signingKey: signing.keyId };
+    const data = { process: 'api', policySet, signingKey: signing.keyId };
     await chain.append([
       {
         key: `service.started:${startId}`,
@@ -238,6 +226,22 @@ async function boot(ground: Ground): Promise<void> {
       },
     ]);
   });
+}
+
+/** Ends the process where the folder has errors. Gives the hash of what is in force. */
+async function loadPolicies({ policies, config }: Ground, startId: string): Promise<string> {
+  const loaded = await policies.start(runtime, startId);
+  if (loaded.status === 'invalid') {
+    for (const { file, line, column, message } of loaded.errors)
+      process.stderr.write(`${file ?? config.policies}:${line}:${column}: ${message}\n`);
+    process.stderr.write(`the policies in \`${config.policies}\` have errors: mend them and start again\n`);
+    process.exit(1);
+  }
+  for (const { kind, name } of loaded.removed)
+    say(`the policies in \`${config.policies}\` take away what was there before: ${kind} ${name}`);
+  for (const { name, environment, reason } of loaded.withdrawn)
+    say(`flow ${name} starts no more in ${environment}, since these policies do not take it: ${reason}`);
+  return loaded.hash;
 }
 
 /** The store may still be starting. */

@@ -4,7 +4,7 @@ import type { JsonObject } from '../model/json.js';
 import { formats } from './formats.js';
 import { keywords } from './keywords.js';
 import type { Pattern } from './pattern.js';
-import { prepare, type Prepared } from './prepare.js';
+import { mostPatternCost, prepare, type Prepared } from './prepare.js';
 import { withWork } from './work.js';
 
 export type SchemaCheck =
@@ -15,7 +15,12 @@ export type SchemaCheck =
     };
 
 export type CompiledSchema =
-  | { readonly status: 'ok'; validate(value: JsonObject): SchemaCheck }
+  | {
+      readonly status: 'ok';
+      readonly patternCost: number;
+      /** `among`: so many validations share what one may take. */
+      validate(value: JsonObject, among?: number): SchemaCheck;
+    }
   | { readonly status: 'invalid'; readonly message: string };
 
 const cached = 500;
@@ -44,6 +49,15 @@ export function compileSchema(schema: JsonObject): CompiledSchema {
   const compiled = byText(schema);
   known.set(schema, compiled);
   return compiled;
+}
+
+/** Why two schemas cannot hold for one value: its first check compiles both, and everybody waits. Null: they can. */
+export function tooMuchTogether(one: JsonObject, other: JsonObject): string | null {
+  const [first, second] = [compileSchema(one), compileSchema(other)];
+  if (first.status === 'invalid' || second.status === 'invalid') return null;
+  return first.patternCost + second.patternCost <= mostPatternCost
+    ? null
+    : 'their patterns take too long to compile: bound lengths with `maxLength` instead of counts, or list words with `enum`';
 }
 
 function byText(schema: JsonObject): CompiledSchema {
@@ -106,7 +120,11 @@ function compile(schema: JsonObject, defaults: boolean): CompiledSchema {
       (telling ??= prepared.subschemas > mostExplained ? check : compiled(prepared, true));
     const misfitting = defaults ? misfitOfDefaults(explain()) : null;
     if (misfitting !== null) return { status: 'invalid', message: misfitting };
-    return { status: 'ok', validate: (value) => validate({ check, explain, defaults }, value) };
+    return {
+      status: 'ok',
+      patternCost: prepared.patternCost,
+      validate: (value, among = 1) => validate({ check, explain, defaults }, value, mostWork / among),
+    };
   } catch (error) {
     return {
       status: 'invalid',
@@ -172,11 +190,11 @@ interface Checks {
   readonly defaults: boolean;
 }
 
-function validate({ check, explain, defaults }: Checks, given: JsonObject): SchemaCheck {
+function validate({ check, explain, defaults }: Checks, given: JsonObject, most: number): SchemaCheck {
   const copy = (): JsonObject => (defaults ? copyOf(given) : given);
   const value = copy();
   try {
-    const checked = withWork(mostWork, () => check(value));
+    const checked = withWork(most, () => check(value));
     if (checked === null) return invalid('takes too much work to check: send less, or simplify its schema');
     if (checked.value === true) return { status: 'valid', value };
     const errors = check.errors ?? [];

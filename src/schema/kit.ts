@@ -42,11 +42,11 @@ export function makeKit(
   return {
     ...people,
     digest: (value) => sha256(canonical(value)),
-    validate: (schema, value) => {
+    validate: (schema, value, among) => {
       const compiled = compileSchema(schema);
       if (compiled.status === 'invalid')
         return { status: 'invalid', errors: [{ pointer: '', message: compiled.message }] };
-      const checked = compiled.validate(value);
+      const checked = compiled.validate(value, among);
       return checked.status === 'valid' ? { status: 'valid', value: checked.value } : checked;
     },
     ...queuesIn(policySet),

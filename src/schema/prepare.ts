@@ -11,13 +11,15 @@ export type Prepared =
       readonly schema: JsonObject;
       readonly patterns: ReadonlyMap<string, Pattern>;
       readonly subschemas: number;
+      /** In microseconds, as counted. */
+      readonly patternCost: number;
     }
   | { readonly status: 'invalid'; readonly message: string };
 
 /** Compiling one takes ajv up to a millisecond. */
 const mostSubschemas = 300;
 /** Microseconds that compiling its patterns may take: what first uses a schema waits for it, and so does everybody else. */
-const mostPatternCost = 80_000;
+export const mostPatternCost = 80_000;
 /** Names, allowed values and the like, all together. */
 const mostValues = 20_000;
 const deepest = 64;
@@ -78,7 +80,8 @@ export function prepare(schema: JsonObject): Prepared {
     if (dialect !== undefined) checkDialect(dialect);
     const prepared = prepareObject(to, rest, { at: '', depth: 0, isCounted: false }, schema);
     for (const reference of to.references) checkReference(to, schema, reference);
-    return { status: 'prepared', schema: prepared, patterns: to.patterns, subschemas: to.found.size };
+    const { patterns, patternCost } = to;
+    return { status: 'prepared', schema: prepared, patterns, subschemas: to.found.size, patternCost };
   } catch (error) {
     if (error instanceof Unfit) return { status: 'invalid', message: error.message };
     throw error;

@@ -34,7 +34,7 @@ export interface FlowVersionRow extends NewFlowVersion {
   readonly publishedAt: string;
 }
 
-export const versionColumns = `name, version, hash, plan_hash as "planHash", environment, definition, source, owner, description, warnings,
+const versionColumns = `name, version, hash, plan_hash as "planHash", environment, definition, source, owner, description, warnings,
   published_at as "publishedAt", published_by as "publishedBy"`;
 
 export interface Published {

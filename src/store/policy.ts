@@ -20,17 +20,23 @@ export async function lockPolicies(tx: Tx): Promise<void> {
   await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', ['policies']);
 }
 
-/** Plans that flows begin with now, and those that runs are under way with. */
-export async function plansInForce(q: Queryable): Promise<readonly Plan[]> {
-  const { rows } = await q.query<{ body: string }>(
-    `select body from plan where hash in (
+/**
+ * Plans that flows begin with now, and those that runs are under way with: one after the other, since each may be
+ * megabytes.
+ */
+export async function* plansInForce(q: Queryable): AsyncGenerator<Plan> {
+  const { rows } = await q.query<{ hash: string }>(
+    `select hash from plan where hash in (
        select plan_hash from run where status in ('running', 'waiting', 'stuck')
        union
        select plan_hash from (
          select distinct on (name, environment) name, plan_hash from flow_version order by name, environment, version desc) v
         where not exists (select 1 from flow_withdrawal w where w.name = v.name))`,
   );
-  return rows.map(({ body }) => JSON.parse(body) as Plan);
+  for (const { hash } of rows) {
+    const { rows: found } = await q.query<{ body: string }>('select body from plan where hash = $1', [hash]);
+    if (found[0] !== undefined) yield JSON.parse(found[0].body) as Plan;
+  }
 }
 
 /** Stores it when it differs from the current one; tells whether it did. */

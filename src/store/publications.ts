@@ -1,26 +1,90 @@
+import type { Json } from '../model/json.js';
 import type { Queryable, Tx } from '../db/index.js';
-import { versionColumns, type FlowVersionRow, type NewFlowVersion } from './flows.js';
+import type { FlowVersionRow, NewFlowVersion } from './flows.js';
 
 // Flows that somebody published by the API: what holds one in an environment beside, or without, a file of the folder.
 
 type Held = Pick<NewFlowVersion, 'name' | 'environment'>;
 
-/** The newest version of each, by name and environment. */
-export async function publishedFlows(q: Queryable): Promise<readonly FlowVersionRow[]> {
-  const { rows } = await q.query<FlowVersionRow>(
-    `select distinct on (name, environment) ${versionColumns} from flow_version
+export type Publication = Pick<FlowVersionRow, 'name' | 'environment' | 'version' | 'publishedBy'>;
+type Version = Pick<FlowVersionRow, 'name' | 'version'>;
+
+/** The newest version of each, by name and environment, without what they say. */
+export async function publications(q: Queryable): Promise<readonly Publication[]> {
+  const { rows } = await q.query<Publication>(
+    `select distinct on (name, environment) name, environment, version, published_by as "publishedBy" from flow_version
       where (name, environment) in (select name, environment from flow_publication)
       order by name, environment, version desc`,
   );
   return rows;
 }
 
-export async function isPublished(q: Queryable, { name, environment }: Held): Promise<boolean> {
-  const { rows } = await q.query('select 1 from flow_publication where name = $1 and environment = $2', [
-    name,
-    environment,
-  ]);
-  return rows.length > 0;
+/** As its author sent it. */
+export async function sourceOf(q: Queryable, { name, version }: Version): Promise<string> {
+  const { rows } = await q.query<{ source: string }>(
+    'select source from flow_version where name = $1 and version = $2',
+    [name, version],
+  );
+  if (rows[0] === undefined) throw new Error(`there is no version ${version} of \`${name}\``);
+  return rows[0].source;
+}
+
+/** What the version compiles to on that basis; null: nobody has compiled it. */
+export async function keptResult(q: Queryable, { name, version }: Version, basis: string): Promise<Json> {
+  const { rows } = await q.query<{ result: Json }>(
+    'select result from publication_compiled where name = $1 and version = $2 and basis = $3',
+    [name, version, basis],
+  );
+  return rows[0]?.result ?? null;
+}
+
+export async function keepResult(
+  q: Queryable,
+  { name, version }: Version,
+  basis: string,
+  result: Json,
+): Promise<void> {
+  await q.query(
+    `insert into publication_compiled (name, version, basis, result) values ($1, $2, $3, $4)
+     on conflict (name, version, basis) do nothing`,
+    [name, version, basis, JSON.stringify(result)],
+  );
+}
+
+/** Of policies that are in force no more. */
+export async function forgetResults(q: Queryable, basis: string): Promise<void> {
+  await q.query('delete from publication_compiled where basis <> $1', [basis]);
+}
+
+/** What a principal's publications are together: their newest versions, as texts. */
+export async function publishedBy(
+  q: Queryable,
+  principal: string,
+): Promise<readonly (Held & { readonly bytes: number })[]> {
+  const { rows } = await q.query<Held & { bytes: number }>(
+    `select name, environment, octet_length(source) as bytes from (
+       select distinct on (name, environment) name, environment, source, published_by from flow_version
+        where (name, environment) in (select name, environment from flow_publication)
+        order by name, environment, version desc) v
+      where published_by = $1`,
+    [principal],
+  );
+  return rows;
+}
+
+/** Null: nobody's publication holds it there. */
+export async function newestPublication(
+  q: Queryable,
+  { name, environment }: Held,
+): Promise<Pick<FlowVersionRow, 'version' | 'hash' | 'planHash'> | null> {
+  const { rows } = await q.query<Pick<FlowVersionRow, 'version' | 'hash' | 'planHash'>>(
+    `select version, hash, plan_hash as "planHash" from flow_version v
+      where name = $1 and environment = $2
+        and exists (select 1 from flow_publication p where p.name = v.name and p.environment = v.environment)
+      order by version desc limit 1`,
+    [name, environment],
+  );
+  return rows[0] ?? null;
 }
 
 export async function endPublication(tx: Tx, { name, environment }: Held): Promise<void> {

@@ -181,6 +181,33 @@ describe('Idempotency-Key', () => {
       assert.equal((await post(target, {}, '', 'nobody')).status, 401, target);
   });
 
+  it('serves nothing at a path that is spelled as no route is, to nobody and to who may', async () => {
+    const run = (await start('spelled-otherwise')).body.run.id as string;
+    const path = `/v1/runs/${run}/transitions/bank.pay`;
+    const spellings = [
+      `/V1${path.slice(3)}`,
+      path.replace('/runs/', '/RUNS/'),
+      `/${path}`,
+      path.replace('/runs/', '//runs/'),
+      path.replace('/runs/', '/runs%2F'),
+      path.replace('/v1/', '/%76%31/'),
+      path.replace('/runs/', '/./runs/'),
+      path.replace('/runs/', '/approvals/../runs/'),
+      path.replace('/runs/', '/%2e%2e/v1/runs/'),
+      `${path}/`,
+      `${path}/.`,
+    ];
+    for (const target of spellings)
+      for (const who of ['nobody', 'agent']) {
+        const { status, text } = await post(target, { arguments: { amount: 2 } }, '', who);
+        assert.ok(
+          status === 404 || (who === 'nobody' && status === 401),
+          `${who} ${target}: ${status} ${text}`,
+        );
+      }
+    assert.equal((await api.ask('agent', 'GET', `/v1/runs/${run}`)).body.run.version, 0);
+  });
+
   it("gives the first attempt's effect to the retry when its process died", async () => {
     const first = await start('died');
     // As the store stands when the process dies between the effect and its answer.

@@ -17,6 +17,8 @@ describe('two that load policies at once', () => {
   const folders: string[] = [];
   /** Runs before the first set in force is stored by `slow`, once its folder has been compared with what is there. */
   let beforeStoring: () => Promise<void> = () => Promise.resolve();
+  /** The same before `slow` locks the policies, once it has read and compared its folder for the first time. */
+  let beforeLocking: () => Promise<void> = () => Promise.resolve();
   let slow: Policies;
   let quick: Policies;
   before(async () => {
@@ -32,6 +34,8 @@ describe('two that load policies at once', () => {
         const query = tx.query.bind(tx) as (...given: unknown[]) => Promise<unknown>;
         const waiting = async (...given: unknown[]): Promise<unknown> => {
           if (String(given[0]).startsWith('insert into policy_set')) await beforeStoring();
+          if (String(given[0]).includes('pg_advisory_xact_lock') && String(given[1]) === 'policies')
+            await beforeLocking();
           return query(...given);
         };
         Object.assign(tx, { query: waiting });
@@ -87,4 +91,17 @@ describe('two that load policies at once', () => {
       const again = await load(slow, 'reload');
       assert.equal(again.status, 'unconfirmed');
     });
+
+  it('take no floor away that has come into force since the folder was read', async () => {
+    write(0, 50, '');
+    assert.equal((await load(slow, 'start')).status, 'loaded');
+    write(0, 60, '');
+    write(1, 70, floor);
+    beforeLocking = async () => {
+      beforeLocking = () => Promise.resolve();
+      assert.equal((await load(quick, 'reload')).status, 'loaded');
+    };
+    assert.equal((await load(slow, 'reload')).status, 'unconfirmed');
+    assert.equal(await floorsInForce(), 1);
+  });
 });

@@ -301,6 +301,13 @@ describe('a body', () => {
     ['of the old name for JSON', { 'content-type': 'text/json' }, json, value],
     ['whose header a proxy has doubled', { 'content-type': `${type}, ${type}` }, json, value],
     ['of text after a byte order mark', { 'content-type': 'text/plain' }, '\ufeffwords', 'words'],
+    [
+      'of text in the charset that it says',
+      { 'content-type': 'text/plain; charset=iso-8859-1' },
+      Buffer.from('Grüße', 'latin1'),
+      'Grüße',
+    ],
+    ['of text that holds U+FFFD itself', { 'content-type': 'text/plain' }, 'a\ufffdb', 'a\ufffdb'],
   ];
   for (const [how, headers, body, expected] of readable)
     test(`${how} is read`, async () => {
@@ -330,6 +337,21 @@ describe('a body', () => {
       /over 1048576 bytes/,
     ],
     ['in another charset than it says', {}, Buffer.from(json, 'latin1'), /not in `utf-8`/],
+    ...['text/plain', 'text/csv; charset=utf-8', 'application/octet-stream'].map(
+      (type) =>
+        [
+          `of ${type} that is not UTF-8`,
+          { 'content-type': type },
+          Buffer.from('Grüße', 'latin1'),
+          /not in `utf-8`/,
+        ] as const,
+    ),
+    [
+      'of text in a charset that nobody knows',
+      { 'content-type': 'text/plain; charset=x-mine' },
+      Buffer.from('Grüße', 'latin1'),
+      /charset `x-mine` is not known/,
+    ],
     ['that says it is JSON and is not', {}, '{"half":', /is not JSON/],
     ['nested deeper than anything is kept', {}, '['.repeat(500) + ']'.repeat(500), /deeper than/],
   ];

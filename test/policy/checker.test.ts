@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeChecker, type Asker, type Catalog } from '../../src/policy/index.js';
 
@@ -83,4 +86,33 @@ test('checks hold back nobody who publishes, whoever asks for them', async () =>
   assert.ok(done.length < 32, 'most checks are waiting still');
   await Promise.all(checks);
   assert.equal(done.filter((one) => one === 'valid').length, 32);
+});
+
+test('a flow beside the folder that takes too long is ended, and the next one is compiled; who is patient waits', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'countersign-checker-'));
+  const given = (patient: boolean) => ({ root, patient, knownQueues: () => Promise.resolve([]) });
+  const checker = makeChecker({ publishedMs: 1 });
+  const compiled = (patient: boolean, hasty?: 'hasty') =>
+    checker.folder(given(patient), async (loaded, compile) => {
+      assert.equal(loaded.status, 'loaded');
+      const large = await compile(flow(8_000), hasty);
+      return [large.status, (await checker.flow(flow(2), 'json', catalog, asker)).status];
+    });
+  assert.deepEqual(await compiled(false), ['late', 'valid']);
+  assert.deepEqual(await compiled(true), ['valid', 'valid']);
+  assert.deepEqual(await compiled(true, 'hasty'), ['late', 'valid']);
+  const patient = makeChecker();
+  const both = await patient.folder(given(false), async (_loaded, compile) => [
+    await compile(flow(3)),
+    await compile('workflows: ['),
+  ]);
+  assert.ok(Array.isArray(both));
+  assert.deepEqual(
+    both.map(({ status }) => status),
+    ['valid', 'invalid'],
+  );
+  const [first] = both;
+  assert.ok(first?.status === 'valid');
+  assert.equal(typeof first.flow.plan, 'string', 'a plan of megabytes is passed on as text');
+  rmSync(root, { recursive: true });
 });

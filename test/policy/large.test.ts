@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkFlowText, type Catalog } from '../../src/policy/index.js';
+import { checkFlowText, loadFolder, type Catalog } from '../../src/policy/index.js';
 
 // A flow as large as may be sent is checked as quickly, in its size, as a small one. Where a check grows with the square
 // of something, a test here does not end.
@@ -127,3 +130,61 @@ for (const [title, text] of Object.entries(texts))
     const checked = checkFlowText(text, { catalog, media: 'json' });
     assert.ok(['valid', 'invalid'].includes(checked.status));
   });
+
+test('a flow whose transitions carry the schemas of their tool a thousand times is too large', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'countersign-large-'));
+  mkdirSync(join(root, 'tools'));
+  const properties = many(150, (index) => [
+    `property_${index}`,
+    { type: 'string', description: 'x'.repeat(40) },
+  ]);
+  const tool = {
+    ...{ name: 'desk.send', tier: 'reversible', executor: { kind: 'noop' } },
+    inputSchema: { type: 'object', properties },
+  };
+  writeFileSync(join(root, 'tools/desk.json'), JSON.stringify({ tools: [tool] }));
+  const loaded = await loadFolder(root);
+  assert.ok(loaded.status === 'loaded');
+  const uses = (count: number): string =>
+    flow({
+      open: { transitions: many(count, (index) => [`t${index}`, { target: 'done', tool: tool.name }]) },
+    });
+  const check = (count: number) => checkFlowText(uses(count), { catalog: loaded.catalog, media: 'json' });
+  assert.equal(check(100).status, 'valid');
+  const refused = check(2_000);
+  assert.ok(refused.status === 'invalid');
+  assert.deepEqual(
+    refused.errors.map(({ code }) => code),
+    ['TOO_LARGE'],
+  );
+  assert.match(refused.errors[0]?.message ?? '', /the schemas of its tool/);
+  rmSync(root, { recursive: true });
+});
+
+test("a transition whose schema and whose tool's take too long to compile together says so", async () => {
+  const root = mkdtempSync(join(tmpdir(), 'countersign-large-'));
+  mkdirSync(join(root, 'tools'));
+  const costing = (count: number, word: string): object => ({
+    type: 'object',
+    properties: many(count, (index) => [
+      `${word}${index}`,
+      { type: 'string', pattern: `^(?:${'abcdefgh|'.repeat(300)}${word}${index})$` },
+    ]),
+  });
+  const using = async (count: number) => {
+    const noop = { name: 'desk.send', tier: 'reversible', executor: { kind: 'noop' } };
+    const tools = [{ ...noop, inputSchema: costing(count, 'tool') }];
+    writeFileSync(join(root, 'tools/desk.json'), JSON.stringify({ tools }));
+    const loaded = await loadFolder(root);
+    if (loaded.status !== 'loaded') return 'the tool alone';
+    const send = { target: 'done', tool: 'desk.send', inputSchema: costing(count, 'own') };
+    const text = flow({ open: { transitions: { send } } });
+    const checked = checkFlowText(text, { catalog: loaded.catalog, media: 'json' });
+    return checked.status === 'valid' ? 'valid' : checked.errors.map(({ message }) => message).join();
+  };
+  const found: string[] = [];
+  for (let count = 1; count <= 64; count *= 2) found.push(await using(count));
+  assert.equal(found[0], 'valid');
+  assert.match(found.find((one) => one !== 'valid') ?? '', /does not go with that of its tool `desk\.send`/);
+  rmSync(root, { recursive: true });
+});

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Json, JsonObject } from '../../src/model/json.js';
-import { compileSchema } from '../../src/schema/index.js';
+import { compileSchema, tooMuchTogether } from '../../src/schema/index.js';
 import { compilePattern } from '../../src/schema/pattern.js';
 
 // Whatever a schema or a value is made of, compiling and validating end soon: by construction, so nothing here is timed.
@@ -150,6 +150,18 @@ describe('patterns', () => {
     );
   });
 
+  it('of two schemas of one value cost no more together than those of one may', () => {
+    const costing = (from: number, count: number) =>
+      many(count, (index) => `^(?:${'abcdefgh|'.repeat(300)}${from + index})$`);
+    const most = times(60, (count) => count + 1).findLast(
+      (count) => compileSchema(costing(1_000, count)).status === 'ok',
+    );
+    assert.ok(most !== undefined && most > 2, String(most));
+    const few = Math.floor(most / 2) - 1;
+    assert.equal(tooMuchTogether(costing(1_000, few), costing(2_000, few)), null);
+    assert.match(tooMuchTogether(costing(1_000, most), costing(2_000, few + 1)) ?? '', /too long to compile/);
+  });
+
   for (const [pattern, message] of Object.entries(refused))
     it(`say what to write instead of \`${pattern}\``, () => {
       assert.match(refusal({ type: 'string', pattern }), message);
@@ -158,6 +170,21 @@ describe('patterns', () => {
 });
 
 describe('a validation', () => {
+  it('that shares a value with another has half of the work for it', () => {
+    const compiled = compileSchema(property({ type: 'array', items: { type: 'number', minimum: 0 } }));
+    assert.ok(compiled.status === 'ok');
+    const a = times(1_600_000, (index) => index);
+    const long = [400_000, 800_000, 1_600_000].find(
+      (count) => compiled.validate({ a: a.slice(0, count) }, 2).status === 'invalid',
+    );
+    assert.ok(long !== undefined);
+    assert.equal(compiled.validate({ a: a.slice(0, long) }).status, 'valid', 'alone it has all of it');
+    const shared = compiled.validate({ a: a.slice(0, long) }, 2);
+    assert.ok(shared.status === 'invalid');
+    assert.match(shared.errors[0]?.message ?? '', tooMuch);
+    assert.equal(compiled.validate({ a: a.slice(0, 100_000) }, 2).status, 'valid');
+  });
+
   it('of what a megabyte can hold is done', () => {
     const numbers = { type: 'array', items: { type: 'number', minimum: 0 } };
     assert.equal(
