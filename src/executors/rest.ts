@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { giveWayBefore } from '../model/give-way.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
-import { decodeBody, unpackBody, type Decoded } from './body.js';
+import { decodeBody, unpackBody, type Unpacked } from './body.js';
 import { parseExactly } from './exact-json.js';
 import type { Told } from './mask.js';
 import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from './network.js';
@@ -205,8 +205,11 @@ const tooLarge: ParsedBody = {
 
 async function parseBody(raw: Buffer, response: IncomingMessage, told: Told): Promise<ParsedBody> {
   const isJson = isJsonType(response.headers['content-type']);
-  const decoded = await readText(raw, response, told, { isJson, strict: true });
-  if (decoded.status !== 'text') return decoded.status === 'too_large' ? tooLarge : decoded;
+  const unpacked = await unpackAnswer(raw, response, told, isJson);
+  if (unpacked.status !== 'unpacked') return unpacked.status === 'too_large' ? tooLarge : unpacked;
+  const type = response.headers['content-type'];
+  const decoded = decodeBody(unpacked.bytes, type, true, told);
+  if (decoded.status !== 'text') return isJson ? decoded : keepBytes(unpacked.bytes, type);
   const { text } = decoded;
   if (text === '' || (isJson && text.trim() === '')) return { status: 'parsed', value: null, exact: [] };
   if (!isJson) return { status: 'parsed', value: text, exact: [] };
@@ -219,17 +222,20 @@ async function parseBody(raw: Buffer, response: IncomingMessage, told: Told): Pr
   };
 }
 
-async function readText(
+/** What is no text, an image or text in a charset that it does not say, is kept byte for byte, as a data URL (RFC 2397). */
+function keepBytes(bytes: Buffer, type = ''): ParsedBody {
+  const media = /^[\w.+-]+\/[\w.+-]+/.exec(type)?.[0] ?? 'application/octet-stream';
+  const value = `data:${media};base64,${bytes.toString('base64')}`;
+  return value.length > maxOutputBytes ? tooLarge : { status: 'parsed', value, exact: [] };
+}
+
+function unpackAnswer(
   raw: Buffer,
   { headers }: IncomingMessage,
   told: Told,
-  { isJson, strict }: { readonly isJson: boolean; readonly strict: boolean },
-): Promise<Decoded | { readonly status: 'too_large' }> {
-  const encoding = headers['content-encoding'] ?? sniffed(raw, isJson);
-  const unpacked = await unpackBody(raw, encoding, maxOutputBytes, told);
-  return unpacked.status === 'unpacked'
-    ? decodeBody(unpacked.bytes, headers['content-type'], strict, told)
-    : unpacked;
+  isJson: boolean,
+): Promise<Unpacked> {
+  return unpackBody(raw, headers['content-encoding'] ?? sniffed(raw, isJson), maxOutputBytes, told);
 }
 
 /** No JSON begins like gzip: a proxy has dropped the header that says so. */
@@ -242,6 +248,10 @@ async function failedBody(bytes: Buffer, response: IncomingMessage, told: Told):
   const parsed = await parseBody(bytes, response, told);
   if (parsed.status === 'parsed' && JSON.stringify(parsed.value).length <= maxFailedBodyText)
     return parsed.value;
-  const read = await readText(bytes, response, told, { isJson: false, strict: false });
-  return told.start(read.status === 'text' ? read.text : bytes.toString('utf8'), maxFailedBodyText, '');
+  const unpacked = await unpackAnswer(bytes, response, told, false);
+  const read =
+    unpacked.status === 'unpacked'
+      ? decodeBody(unpacked.bytes, response.headers['content-type'], false, told)
+      : null;
+  return told.start(read?.status === 'text' ? read.text : bytes.toString('utf8'), maxFailedBodyText, '');
 }

@@ -307,6 +307,24 @@ describe('a body', () => {
       Buffer.from('Grüße', 'latin1'),
       'Grüße',
     ],
+    // What is no text is kept byte for byte.
+    ...(
+      [
+        ['text/plain', 'text/plain'],
+        ['text/csv; charset=utf-8', 'text/csv'],
+        ['text/plain; charset=x-mine', 'text/plain'],
+        ['application/pdf', 'application/pdf'],
+        ['no type;', 'application/octet-stream'],
+      ] as const
+    ).map(
+      ([said, media]) =>
+        [
+          `of ${said} that is no text in its charset`,
+          { 'content-type': said },
+          Buffer.from('Grüße', 'latin1'),
+          `data:${media};base64,${Buffer.from('Grüße', 'latin1').toString('base64')}`,
+        ] as const,
+    ),
     ['of text that holds U+FFFD itself', { 'content-type': 'text/plain' }, 'a\ufffdb', 'a\ufffdb'],
   ];
   for (const [how, headers, body, expected] of readable)
@@ -337,20 +355,11 @@ describe('a body', () => {
       /over 1048576 bytes/,
     ],
     ['in another charset than it says', {}, Buffer.from(json, 'latin1'), /not in `utf-8`/],
-    ...['text/plain', 'text/csv; charset=utf-8', 'application/octet-stream'].map(
-      (type) =>
-        [
-          `of ${type} that is not UTF-8`,
-          { 'content-type': type },
-          Buffer.from('Grüße', 'latin1'),
-          /not in `utf-8`/,
-        ] as const,
-    ),
     [
-      'of text in a charset that nobody knows',
-      { 'content-type': 'text/plain; charset=x-mine' },
-      Buffer.from('Grüße', 'latin1'),
-      /charset `x-mine` is not known/,
+      'of bytes that are too many as a data URL',
+      { 'content-type': 'application/pdf' },
+      Buffer.alloc(800_000, 0xff),
+      /over 1048576 bytes/,
     ],
     ['that says it is JSON and is not', {}, '{"half":', /is not JSON/],
     ['nested deeper than anything is kept', {}, '['.repeat(500) + ']'.repeat(500), /deeper than/],
