@@ -22,7 +22,9 @@ function compiler(): string {
 
 function codeOf(room: string): string[] {
   const folder = new URL(`../${room}/`, import.meta.url);
-  const names = readdirSync(folder).filter((name) => /\.(ts|js)$/.test(name));
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /\.(ts|js)$/.test(name),
+  );
   return names.sort().map((name) => `${room}/${name} ${sha256(readFileSync(new URL(name, folder), 'utf8'))}`);
 }
 
