@@ -44,7 +44,12 @@ export function makeActivities(deps: ActivityDeps, process: string): RunActiviti
     execute: async (input) => {
       const context = Context.current();
       const run = input?.run;
-      if (context.info.isLocal || !isNamed(run) || !(await isInNamespace(deps, run)))
+      const isOwn = async (id: string): Promise<boolean> =>
+        isInNamespace(deps, id).catch((error: unknown) => {
+          if (isUnavailable(error)) onStoreWait();
+          throw error;
+        });
+      if (context.info.isLocal || !isNamed(run) || !(await isOwn(run)))
         throw ApplicationFailure.nonRetryable('an action is executed by its own run alone', 'NOT_THE_RUN');
       const beat = beatWhileAllowed(() => context.heartbeat());
       try {

@@ -24,7 +24,7 @@ const named: ReadonlyMap<string, number> = new Map([
 
 const [ampersand, hash, semicolon, letterX] = [0x26, 0x23, 0x3b, 0x78];
 /** No name is longer, and no number needs more digits. */
-const longest = 16;
+const entityWidth = 16;
 
 export const undoEntities: Undo = (units, length) => {
   let to = 0;
@@ -50,7 +50,7 @@ function entityAt(units: Uint16Array, at: number, length: number): Entity | null
   const isHex = ((units[at + 1] ?? 0) | 0x20) === letterX;
   const base = isHex ? 16 : 10;
   const start = at + (isHex ? 2 : 1);
-  const most = Math.min(length, start + longest);
+  const most = Math.min(length, start + entityWidth);
   let code = 0;
   let end = start;
   for (; end < most; end += 1) {
@@ -64,7 +64,7 @@ function entityAt(units: Uint16Array, at: number, length: number): Entity | null
 }
 
 function nameAt(units: Uint16Array, start: number, length: number): Entity | null {
-  const most = Math.min(length, start + longest);
+  const most = Math.min(length, start + entityWidth);
   let end = start;
   while (end < most && digitOf(units[end] ?? 0, 36) !== -1) end += 1;
   if (end === start || end >= length || units[end] !== semicolon) return null;

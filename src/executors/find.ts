@@ -41,7 +41,7 @@ const everywhere: readonly Undo[] = [undoPercent, undoForm, undoBackslash, joinL
 const outside: readonly Undo[] = [...everywhere, undoEntities, undoQuotedPrintable];
 /** How often a text is decoded again, in any order of the kinds: `%2541` is `%41`, and that is `A`. */
 const maxDecodings = 3;
-const maxOutside = 2;
+const outsideRounds = 2;
 
 /** `words` of four characters or more, each. */
 export function makeFinder(words: readonly string[]): Finder {
@@ -122,7 +122,7 @@ function load(units: Uint16Array, text: string): void {
 function* decoded(index: Index, copies: Copies, length: number, depth = 0): Generator<Uint16Array> {
   const [text, own] = [copies[depth], copies[depth + 1]];
   if (text === undefined || own === undefined) return;
-  for (const undo of depth < maxOutside ? outside : everywhere) {
+  for (const undo of depth < outsideRounds ? outside : everywhere) {
     own.set(text.subarray(0, length));
     const after = undo(own, length);
     if (after === length || after < index.shortest) continue;
