@@ -53,16 +53,19 @@ export interface Told {
   readonly first: Reply;
   readonly tries: number;
   readonly at: number;
+  /** When it was sent first, by the clock. */
+  readonly sentAt: number;
 }
 
 /** The same request with the same Idempotency-Key until an answer is final, as clients are told to do. */
 export async function insist(send: () => Promise<Reply>, limitMs = 120_000): Promise<Told> {
   const end = Date.now() + limitMs;
+  const sentAt = Date.now();
   let first: Reply | null = null;
   for (let tries = 1; ; tries += 1) {
     const reply = await send();
     first ??= reply;
-    if (isFinal(reply) || Date.now() > end) return { reply, first, tries, at: performance.now() };
+    if (isFinal(reply) || Date.now() > end) return { reply, first, tries, at: performance.now(), sentAt };
     await sleep(100);
   }
 }
@@ -74,19 +77,28 @@ export interface People {
   readonly operator: Person;
   /** Humans who hold the gate's role, each with a key of its own. */
   readonly controllers: readonly [Person, Person, Person];
+  /** Holds the other role, `finance.cfo`. */
+  readonly cfo: Person;
+  /** Another agent, which may ask in the first one's runs. */
+  readonly otherAgent: Person;
 }
 
 export async function meetPeople(stack: Stack): Promise<People> {
   const known = (name: string): Person => person(stack.url, name, stack.keys[name] ?? '');
   const operator = known('admin');
-  const controller = async (id: string): Promise<Person> => {
-    const made = await operator.post('/v1/keys', { id, kind: 'human', roles: ['finance.controller'] });
+  const meet = async (id: string, fields: object): Promise<Person> => {
+    const made = await operator.post('/v1/keys', { id, ...fields });
     if (made.status !== 201) throw new Error(`no key for \`${id}\`: ${JSON.stringify(made)}`);
     return person(stack.url, id, keyBody.parse(made.body).key);
   };
+  const controller = (id: string): Promise<Person> =>
+    meet(id, { kind: 'human', roles: ['finance.controller'] });
   const ids = ['drill.controller.a', 'drill.controller.b', 'drill.controller.c'] as const;
   const [a, b, c] = [await controller(ids[0]), await controller(ids[1]), await controller(ids[2])];
-  return { agent: known('agent'), operator, controllers: [a, b, c] };
+  const cfo = await meet('drill.cfo', { kind: 'human', roles: ['finance.cfo'] });
+  const asks = { kind: 'agent', permissions: ['run.start', 'run.read'] };
+  const otherAgent = await meet('drill.other.agent', asks);
+  return { agent: known('agent'), operator, controllers: [a, b, c], cfo, otherAgent };
 }
 
 const started = z.object({ run: z.object({ id: z.string() }) });
@@ -107,9 +119,12 @@ export interface Parked {
 
 const parkingMs = 120_000;
 
+/** What everybody asks for. */
+export const payment = { arguments: { vendor: 'ACME', amount: 60_000 } };
+
 /** Starts a run with a payment of 60,000 that waits at its gate, in one request. */
 export async function park(agent: Person, flow: string, transition: string): Promise<Parked> {
-  const body = { arguments: { vendor: 'ACME', amount: 60_000 } };
+  const body = payment;
   let sent = await agent.post(`/v1/flows/${flow}/runs`, { submit: { transition, ...body } });
   const run = started.safeParse(sent.body);
   if (!run.success) throw new Error(`\`${flow}\` did not start: ${JSON.stringify(sent)}`);

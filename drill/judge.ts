@@ -19,7 +19,9 @@ export interface Found {
   readonly actionStatus: string;
   readonly decisions: readonly { by: string; decision: string; status: string; code: string | null }[];
   /** Of the run's chain, in its order. */
-  readonly records: readonly { type: string; actor: string; decision: string | null }[];
+  readonly records: readonly { type: string; actor: string; decision: string | null; at: number }[];
+  /** Of the run's other approvals: each with its action. */
+  readonly others: readonly { approval: string; action: string }[];
   readonly effects: readonly Effect[];
   /** Null: the chain verifies. */
   readonly chainProblem: string | null;
@@ -105,6 +107,12 @@ async function findPage(
        from approval join action on action.id = approval.action where approval.id = any($1)`,
     [approvals.map((one) => one.approval)],
   );
+  const { rows: others } = await pool.query<Found['others'][number] & { run: string }>(
+    `select approval.run, approval.status as approval, action.status as action
+       from approval join action on action.id = approval.action
+      where approval.run = any($1) and not approval.id = any($2)`,
+    [runs, approvals.map((one) => one.approval)],
+  );
   const { rows: decisions } = await pool.query<Found['decisions'][number] & { run: string }>(
     'select run, by_id as by, decision, status, code from decision where run = any($1) order by at',
     [runs],
@@ -122,6 +130,7 @@ async function findPage(
       actionStatus: action,
       decisions: decisions.filter((one) => one.run === run),
       records: records.filter((one) => one.chain === run).map(recordOf),
+      others: others.filter((one) => one.run === run),
       effects: effects.filter((one) => one.run === run),
       chainProblem: chain.ok ? null : (chain.problem ?? 'the chain does not verify'),
     });
@@ -130,8 +139,17 @@ async function findPage(
 }
 
 function recordOf({ type, body }: RecordRow): Found['records'][number] {
-  const envelope = JSON.parse(body) as { actor: { id: string }; data: { decision?: string } };
-  return { type, actor: envelope.actor.id, decision: envelope.data.decision ?? null };
+  const envelope = JSON.parse(body) as {
+    actor: { id: string };
+    recordedtime: string;
+    data: { decision?: string };
+  };
+  return {
+    type,
+    actor: envelope.actor.id,
+    decision: envelope.data.decision ?? null,
+    at: Date.parse(envelope.recordedtime),
+  };
 }
 
 /** How many of these wait for people. */

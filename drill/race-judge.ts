@@ -69,6 +69,27 @@ export function judgeRace({ kind, finishers }: Ran, found: Found): RaceVerdict {
   };
 }
 
+/**
+ * Who asks for the same is never covered by the decision about somebody else's request: an approval of their own, which
+ * ends with the run, or a refusal that says that the run executes or has ended.
+ */
+function isAsked(status: number, code: string | null, others: Found['others']): boolean {
+  if (status === 409) return code === 'RUN_CLOSED' || code === 'RUN_BUSY';
+  return status === 202 && others.every((one) => one.approval === 'revoked' && one.action === 'revoked');
+}
+
+/** Between a record and the end of its transaction. */
+const writeMs = 1_000;
+
+/** Told to whom a gate does not ask, who sees its approval or does not. */
+const notAsked = ['NOT_AN_APPROVER', 'NOT_FOUND'];
+
+/** Whom an escalation adds may be told so only before it. */
+function isLateToSaySo(sentAt: number, records: Found['records']): boolean {
+  const escalated = records.find((one) => one.type === 'approval.escalated');
+  return escalated !== undefined && sentAt > escalated.at + writeMs;
+}
+
 /** Decisions that the store calls applied are those of the record, and none is left hanging. */
 function winnersAgree({ decisions }: Found, approvals: number, denials: number): boolean {
   const applied = (decision: string): number =>
@@ -78,8 +99,11 @@ function winnersAgree({ decisions }: Found, approvals: number, denials: number):
 }
 
 /** Who was told yes has counted; who has not counted was told no, by a code that says why. */
-function isTold({ by, act, told }: Finisher, { records, decisions }: Found): boolean {
+function isTold({ by, act, told }: Finisher, { records, decisions, others }: Found): boolean {
   const { status, code } = told.reply;
+  if (act === 'submit') return isAsked(status, code, others);
+  if (status === 403 || status === 404)
+    return notAsked.includes(code ?? '') && !isLateToSaySo(told.sentAt, records);
   if (status === 409 || status === 410) return losersCodes.includes(code ?? '');
   if (act === 'cancel') return status === 200 || status === 202;
   const own = decisions.filter((one) => one.by === by.id && one.decision === act);

@@ -1,20 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { decideOn, insist, park, type Parked, type People, type Person, type Told } from './caller.js';
+import {
+  decideOn,
+  insist,
+  park,
+  payment,
+  type Parked,
+  type People,
+  type Person,
+  type Told,
+} from './caller.js';
 
 // One race: everybody at the same gate in the same instant.
 
-export type Act = 'approve' | 'deny' | 'cancel';
+export type Act = 'approve' | 'deny' | 'cancel' | 'submit';
 
 export interface Runner {
   readonly by: Person;
   readonly act: Act;
   /** Twice with this one: the same request, sent again before the first is answered. */
   readonly idempotencyKey?: string;
+  /** So much later than the others. */
+  readonly laterMs?: number;
 }
 
 export interface RaceKind {
   readonly name: string;
-  readonly flow: 'one' | 'two' | 'one_brief' | 'two_brief';
+  readonly flow: 'one' | 'two' | 'both' | 'one_brief' | 'two_brief' | 'escalates_brief';
   /** Distinct approvals that open the gate. */
   readonly quorum: 1 | 2;
   runners(people: People, race: string): readonly Runner[];
@@ -82,6 +93,30 @@ export const raceKinds: readonly RaceKind[] = [
       return [...twice(approve(a), race), approve(b), deny(c), cancel(people)];
     },
   },
+  {
+    name: 'two gates of one approval, each with its people, against a denial',
+    ...{ flow: 'both', quorum: 2 },
+    runners: ({ controllers: [a, b], cfo }) => [approve(a), approve(cfo), deny(b)],
+  },
+  {
+    name: 'two gates of one approval: many of one gate, one of the other',
+    ...{ flow: 'both', quorum: 2 },
+    runners: ({ controllers: [a], cfo }, race) => [...twice(approve(a), race), approve(a), approve(cfo)],
+  },
+  {
+    name: 'the time of an escalation, those who were asked, and those whom it adds',
+    ...{ flow: 'escalates_brief', quorum: 1 },
+    runners: ({ controllers: [a], cfo }) => [
+      approve(cfo),
+      { ...approve(cfo), laterMs: 1_500 },
+      { ...approve(a), laterMs: 1_500 },
+    ],
+  },
+  {
+    name: 'approve what one agent asks for, while another asks for the same',
+    ...{ flow: 'one', quorum: 1 },
+    runners: ({ controllers: [a], otherAgent }) => [approve(a), { by: otherAgent, act: 'submit' }],
+  },
 ];
 
 export interface Finisher extends Runner {
@@ -105,7 +140,7 @@ export async function run(kind: RaceKind, people: People, random: () => number):
     runners.map(async (runner): Promise<Finisher> => {
       const offset = brief ? random() * (spreadMs.before + spreadMs.after) - spreadMs.before : 0;
       const wait = brief ? parked.expiresAt + offset - Date.now() : random() * spreadMs.without;
-      await sleep(Math.max(wait, 0));
+      await sleep(Math.max(wait, 0) + (runner.laterMs ?? 0));
       return { ...runner, told: await insist(() => send(runner, parked)) };
     }),
   );
@@ -114,5 +149,6 @@ export async function run(kind: RaceKind, people: People, random: () => number):
 
 function send({ by, act, idempotencyKey }: Runner, parked: Parked): ReturnType<Person['post']> {
   if (act === 'cancel') return by.post(`/v1/runs/${parked.run}/cancel`, { reason: 'a race' });
+  if (act === 'submit') return by.post(`/v1/runs/${parked.run}/transitions/pay`, payment);
   return decideOn(by, parked, act, idempotencyKey);
 }

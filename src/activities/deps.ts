@@ -31,6 +31,8 @@ export interface ActivityDeps {
   /** A value of a caller, compared with its digest. Rejects where it was erased or changed. */
   readonly readValue: (q: Queryable, held: HeldValue) => Promise<JsonObject>;
   readonly onInternalError: OnInternalError;
+  /** A step or an action waits for the store, which is away: told once for each. */
+  readonly onStoreWait: () => void;
 }
 
 const cachedPlans = 200;
@@ -41,6 +43,7 @@ export function makeDeps(
   payloads: Payloads,
   serviceChain: ServiceChain,
   onInternalError: OnInternalError,
+  onStoreWait: () => void = () => undefined,
 ): ActivityDeps {
   const plans = new Map<string, Plan>();
   const publishers = new Map<string, string | null>();
@@ -50,6 +53,7 @@ export function makeDeps(
     payloads,
     serviceChain,
     onInternalError,
+    onStoreWait,
     plan: async (q, hash) => {
       const known = plans.get(hash);
       if (known !== undefined) return known;

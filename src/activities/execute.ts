@@ -71,7 +71,7 @@ async function executeInTurn(
     await perform({ ...begun, run: begun.loaded.state }, around.shutdown),
     hasEffect(begun.executing, begun.next.executor),
   );
-  const ended: Ended = await persistently(around, () =>
+  const ended: Ended = await persistently(around, deps.onStoreWait, () =>
     withTransaction(deps.pool, (tx) => end(deps, tx, begun, result)),
   );
   if (ended.kind === 'settled') return ended.result;

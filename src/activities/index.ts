@@ -17,7 +17,7 @@ const rememberedActions = 1_000;
 
 /** Binds the hands of a run to Temporal's activity context, in the process that the store knows by this id. */
 export function makeActivities(deps: ActivityDeps, process: string): RunActivities {
-  const { onInternalError } = deps;
+  const { onInternalError, onStoreWait } = deps;
   const failures = new Map<string, number>();
   return {
     step: async (input) => {
@@ -33,7 +33,10 @@ export function makeActivities(deps: ActivityDeps, process: string): RunActiviti
         if (input.gaveUp !== null) onInternalError(`run \`${input.run}\`, which is given up`, input.gaveUp);
         return result;
       } catch (error) {
-        if (isUnavailable(error)) return { status: 'waiting' };
+        if (isUnavailable(error)) {
+          onStoreWait();
+          return { status: 'waiting' };
+        }
         onInternalError(`a step of run \`${input.run}\``, error);
         throw error;
       }
@@ -41,7 +44,12 @@ export function makeActivities(deps: ActivityDeps, process: string): RunActiviti
     execute: async (input) => {
       const context = Context.current();
       const run = input?.run;
-      if (context.info.isLocal || !isNamed(run) || !(await isInNamespace(deps, run)))
+      const isOwn = async (id: string): Promise<boolean> =>
+        isInNamespace(deps, id).catch((error: unknown) => {
+          if (isUnavailable(error)) onStoreWait();
+          throw error;
+        });
+      if (context.info.isLocal || !isNamed(run) || !(await isOwn(run)))
         throw ApplicationFailure.nonRetryable('an action is executed by its own run alone', 'NOT_THE_RUN');
       const beat = beatWhileAllowed(() => context.heartbeat());
       try {
@@ -54,7 +62,11 @@ export function makeActivities(deps: ActivityDeps, process: string): RunActiviti
           isLate: beat.isLate,
         });
       } catch (error) {
-        if (error instanceof ApplicationFailure || isUnavailable(error)) throw error;
+        if (error instanceof ApplicationFailure) throw error;
+        if (isUnavailable(error)) {
+          onStoreWait();
+          throw error;
+        }
         onInternalError(`action \`${input.action}\` of run \`${input.run}\``, error);
         throw countFailure(failures, input.action, error);
       } finally {

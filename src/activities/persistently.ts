@@ -22,14 +22,23 @@ const writeMs = 60_000;
 /** Postgres's: not serialisable, a deadlock, a lock that was not to be had. Nothing was written, and the same write can succeed. */
 const contended: readonly unknown[] = ['40001', '40P01', '55P03'];
 
-/** The store's absence is waited out, and others who write; anything else is a bug and ends the attempt. */
-export async function persistently<T>(around: Surroundings, write: () => Promise<T>): Promise<T> {
+/** The store's absence is waited out, which `onStoreWait` is told once, and others who write; anything else is a bug and ends the attempt. */
+export async function persistently<T>(
+  around: Surroundings,
+  onStoreWait: () => void,
+  write: () => Promise<T>,
+): Promise<T> {
+  let waits = false;
   for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 2_000)) {
     around.allow(writeMs);
     try {
       return await write();
     } catch (error) {
       if (!(isUnavailable(error) || isContended(error)) || around.shutdown.aborted) throw error;
+      if (!waits && isUnavailable(error)) {
+        onStoreWait();
+        waits = true;
+      }
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }

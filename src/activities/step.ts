@@ -38,6 +38,7 @@ const patienceMs = 8_000;
  */
 export async function step(deps: ActivityDeps, input: StepInput): Promise<StepResult> {
   const until = Date.now() + patienceMs;
+  let waits = false;
   for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
     try {
       const result = await withTransaction(deps.pool, (tx) => stepIn(deps, tx, input));
@@ -48,6 +49,8 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
         if (input.gaveUp === null || input.rev > 1) throw error;
         return await neverBegin(deps, input, input.gaveUp);
       }
+      if (!waits) deps.onStoreWait();
+      waits = true;
       if (Date.now() > until) return { status: 'waiting' };
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }

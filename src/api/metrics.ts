@@ -3,6 +3,7 @@ import { countApprovals } from '../store/approvals.js';
 import { countInternalErrors } from '../store/internal-errors.js';
 import { countUndelivered } from '../store/messages.js';
 import { countRuns } from '../store/runs.js';
+import { countStoreWaits } from '../store/store-waits.js';
 import type { Pool } from '../db/index.js';
 import { makeApprovalMetrics } from './approval-metrics.js';
 import type { Route } from './call.js';
@@ -69,6 +70,7 @@ export function makeMetrics(pool: Pool, now: () => Date, counts: Counts = nothin
     elsewhere = [];
     elsewhere = await countInternalErrors(pool);
   };
+  const fillWaits = makeStoreWaitMetrics(pool, registry);
   const fillStored = makeStoredMetrics(pool, registry);
   const waiting = makeApprovalMetrics(pool, now, registry);
   const notifications = makeNotificationMetrics(pool, registry);
@@ -80,9 +82,33 @@ export function makeMetrics(pool: Pool, now: () => Date, counts: Counts = nothin
     },
     notified: notifications.count,
     text: async () => {
-      await fillStored([waiting.fill, notifications.fill, fillErrors]);
+      await fillStored([waiting.fill, notifications.fill, fillErrors, fillWaits]);
       return registry.metrics();
     },
+  };
+}
+
+/** Spells in which workers could not reach the store; those of the API show in `countersign_store_up`. */
+function makeStoreWaitMetrics(pool: Pool, registry: Registry): () => Promise<void> {
+  let waits: Awaited<ReturnType<typeof countStoreWaits>> = [];
+  const make = (name: string, help: string, of: 'count' | 'seconds'): void => {
+    new Counter({
+      name,
+      help,
+      labelNames: ['process'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const one of waits) this.inc({ process: one.process }, one[of]);
+      },
+    });
+  };
+  const since = 'since the store was made; told once it answers again';
+  make('countersign_store_waits_total', `How often a worker could not reach the store, ${since}`, 'count');
+  make('countersign_store_wait_seconds_total', `For how long, ${since}`, 'seconds');
+  return async () => {
+    waits = [];
+    waits = await countStoreWaits(pool);
   };
 }
 

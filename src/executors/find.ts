@@ -1,4 +1,5 @@
-import { joinLines, undoBackslash, undoForm, undoPercent, type Undo } from './decode.js';
+import { joinLines, undoBackslash, undoForm, undoPercent, undoQuotedPrintable, type Undo } from './decode.js';
+import { undoEntities } from './entities.js';
 import type { Turn } from '../model/give-way.js';
 
 // Where one of many words stands in a text, in a time that grows with the text and not with the words: an answer is
@@ -22,12 +23,12 @@ const startLength = 4;
 const buckets = 0x10000;
 
 /** Capitals count for nothing: a header's name comes back in small letters, and hex is written either way. A `+` may be a blank. */
-const folded = Uint16Array.from({ length: 128 }, (_, unit) =>
+const folded = Uint16Array.from({ length: 256 }, (_, unit) =>
   unit === 0x2b ? 0x20 : String.fromCharCode(unit).toLowerCase().charCodeAt(0),
 );
 
 function fold(unit: number): number {
-  return unit < 128 ? (folded[unit] ?? unit) : unit;
+  return unit < 256 ? (folded[unit] ?? unit) : unit;
 }
 
 /** Each shift drops the unit that is `startLength` back. */
@@ -35,9 +36,12 @@ function roll(hash: number, unit: number): number {
   return ((hash << 4) ^ unit) & (buckets - 1);
 }
 
-const undoings: readonly Undo[] = [undoPercent, undoForm, undoBackslash, joinLines];
+const everywhere: readonly Undo[] = [undoPercent, undoForm, undoBackslash, joinLines];
+/** Of a page or a mail, which is seldom inside of much else: undone among the first ones only, so that the orders stay few. */
+const outside: readonly Undo[] = [...everywhere, undoEntities, undoQuotedPrintable];
 /** How often a text is decoded again, in any order of the kinds: `%2541` is `%41`, and that is `A`. */
 const maxDecodings = 3;
+const outsideRounds = 2;
 
 /** `words` of four characters or more, each. */
 export function makeFinder(words: readonly string[]): Finder {
@@ -99,7 +103,7 @@ export function makeFinder(words: readonly string[]): Finder {
   };
 }
 
-const hasEscapes = /[%\\\r\n\0]/;
+const hasEscapes = /[%\\\r\n\0]|&[#a-z]|=[\da-f]{2}/i;
 const mostShared = 4096;
 
 /** A text, and what it says after each undoing. */
@@ -118,7 +122,7 @@ function load(units: Uint16Array, text: string): void {
 function* decoded(index: Index, copies: Copies, length: number, depth = 0): Generator<Uint16Array> {
   const [text, own] = [copies[depth], copies[depth + 1]];
   if (text === undefined || own === undefined) return;
-  for (const undo of undoings) {
+  for (const undo of depth < outsideRounds ? outside : everywhere) {
     own.set(text.subarray(0, length));
     const after = undo(own, length);
     if (after === length || after < index.shortest) continue;
@@ -148,7 +152,7 @@ function indexOf(words: readonly string[]): Index {
 }
 
 function foldText(text: string): string {
-  return text.replace(/[A-Z+]/g, (one) => String.fromCharCode(fold(one.charCodeAt(0))));
+  return text.replace(/[A-Z+\u00c0-\u00de]/g, (one) => String.fromCharCode(fold(one.charCodeAt(0))));
 }
 
 interface Found {

@@ -68,8 +68,8 @@ export function formsOf(part: string): string[] {
     ...apostrophes.map((apostrophe) =>
       part.replace(/[&<>"']/g, (character) => entities[character] ?? apostrophe),
     ),
-    Buffer.from(part).toString('hex'),
-    ...base64Forms(Buffer.from(part)),
+    ...bytesOf(part).flatMap((bytes) => [bytes.toString('hex'), ...base64Forms(bytes)]),
+    ...misread(part),
     // Where capitals count for nothing, as they do in headers.
     part.toUpperCase(),
     part.toLowerCase(),
@@ -86,6 +86,25 @@ const entities: Readonly<Record<string, string>> = {
 };
 /** HTML has no one way to write it. */
 const apostrophes = ['&#39;', '&#x27;', '&apos;'];
+
+const isAscii = /^[\x00-\x7f]*$/;
+const isLatin = /^[\x00-\xff]*$/;
+
+/** As UTF-8, and as Latin-1 where that has all of its characters and others bytes for them. */
+function bytesOf(part: string): Buffer[] {
+  const own = Buffer.from(part);
+  return isAscii.test(part) || !isLatin.test(part) ? [own] : [own, Buffer.from(part, 'latin1')];
+}
+
+/** What Windows' Latin-1 has from 0x80 to 0x9f. */
+const windows = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
+
+/** Its UTF-8 read as Latin-1: `Ã¼` for `ü`. */
+function misread(part: string): string[] {
+  if (isAscii.test(part)) return [];
+  const latin = Buffer.from(part).toString('latin1');
+  return [latin, latin.replace(/[\x80-\x9f]/g, (one) => windows.charAt(one.charCodeAt(0) - 0x80))];
+}
 
 /** Wherever the secret stands in a longer encoded text: the characters that it alone decides, at each of three offsets. */
 function base64Forms(bytes: Buffer): string[] {

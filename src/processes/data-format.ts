@@ -6,7 +6,7 @@ import { join } from 'node:path';
 const format = 2;
 const file = 'format.json';
 /** Files of a data folder that was used: with one of them and without a format, it is of before there was one. */
-const signsOfUse = ['postgres.json', 'temporal', 'processes.json'];
+const signsOfUse = ['postgres.json', 'postgres', 'temporal', 'processes.json'];
 
 /** Why a data folder may not be used, in a sentence that says what to do; null: it may. Nothing in it is touched. */
 export function dataFormatProblem(home: string): string | null {
@@ -19,14 +19,17 @@ export function dataFormatProblem(home: string): string | null {
   }
   const found = readFormat(path);
   if (found === format) return null;
-  return `the data folder \`${home}\` has format \`${String(found)}\`, and this version reads ${format}; ${wayOut}`;
+  const has =
+    found === undefined ? `a \`${file}\` that cannot be read` : `format \`${JSON.stringify(found)}\``;
+  return `the data folder \`${home}\` has ${has}, and this version reads ${format}; ${wayOut}`;
 }
 
+/** Undefined: it does not say one. */
 function readFormat(path: string): unknown {
   try {
     return (JSON.parse(readFileSync(path, 'utf8')) as { readonly format?: unknown }).format;
   } catch {
-    return 'unreadable';
+    return undefined;
   }
 }
 

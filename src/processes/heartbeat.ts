@@ -1,5 +1,6 @@
-import type { Pool } from '../db/index.js';
+import { isUnavailable, type Pool } from '../db/index.js';
 import { deleteWorker, putWorker, type UnsetRow } from '../store/workers.js';
+import type { StoreWatch } from './store-waits.js';
 
 export interface Heartbeat {
   /** Says at once what has changed. */
@@ -16,12 +17,14 @@ export interface HeartbeatOptions {
   readonly environments: () => readonly string[];
   readonly unset: () => Promise<readonly UnsetRow[]>;
   readonly log: (line: string) => void;
+  /** Told of each beat whether the store answered. */
+  readonly store: Pick<StoreWatch, 'away' | 'answered'>;
 }
 
 const beatMs = 1_000;
 
 /** Tells the store that this worker lives, and what it serves. What the store cannot take is said again a second later. */
-export function startHeartbeat({ id, pool, environments, unset, log }: HeartbeatOptions): Heartbeat {
+export function startHeartbeat({ id, pool, environments, unset, log, store }: HeartbeatOptions): Heartbeat {
   let stopping = false;
   let wake: () => void = () => undefined;
   let said = '';
@@ -31,6 +34,7 @@ export function startHeartbeat({ id, pool, environments, unset, log }: Heartbeat
     const lines = missing.map(({ connection, why }) => `connection \`${connection}\`: ${why}`).join('\n');
     if (lines !== said && lines !== '') log(lines);
     said = lines;
+    await store.answered();
   };
   const pause = (): Promise<void> =>
     new Promise((resolve) => {
@@ -43,7 +47,9 @@ export function startHeartbeat({ id, pool, environments, unset, log }: Heartbeat
   const beating = (async () => {
     while (!stopping) {
       // The store is away: then nobody reads it either.
-      await once().catch(() => undefined);
+      await once().catch((error: unknown) => {
+        if (isUnavailable(error)) store.away();
+      });
       if (!stopping) await pause();
     }
     await deleteWorker(pool, id).catch(() => undefined);

@@ -16,12 +16,14 @@ import { processReferences, unsetReferences } from '../executors/references.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { newId } from '../model/ids.js';
 import { addInternalErrors } from '../store/internal-errors.js';
+import { addStoreWaits } from '../store/store-waits.js';
 import { currentPolicySet, environmentsToServe, policySetSeq } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
 import { startHeartbeat, type HeartbeatOptions } from './heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
 import { makeBelonging, namespaceIdOf } from './temporal-home.js';
 import { watchEventLoop } from './loop-watch.js';
+import { makeStoreWatch } from './store-waits.js';
 
 // The composition root of a worker: one Temporal worker per environment's namespace, one pool, the
 // hands of the runs. Any number of these processes may run.
@@ -47,8 +49,9 @@ async function main(config: Config): Promise<void> {
     log,
     makeCountKeeper((count) => addInternalErrors(pool, 'worker', count)),
   );
+  const store = makeStoreWatch(log, (waits) => addStoreWaits(pool, 'worker', waits));
   const chain = makeServiceChain({ pool, kind: 'worker' });
-  const deps = makeDeps(pool, makePayloads({ kek: keys.kek }), chain, errors.note);
+  const deps = makeDeps(pool, makePayloads({ kek: keys.kek }), chain, errors.note, store.waited);
   await loadedPolicies(pool);
   await assertAppendOnly(pool);
   const { apiKey, ...address } = temporal;
@@ -74,7 +77,7 @@ async function main(config: Config): Promise<void> {
       throw new Error(`temporal has no namespace \`${namespaceOf(environment)}\``);
     return makeWorker(config, connection, namespaceOf(environment), activities);
   };
-  await serve({ id, pool, unset, log }, make);
+  await serve({ id, pool, unset, log, store }, make);
   await closeExecutors();
   await connection.close();
   await pool.end();
@@ -88,7 +91,7 @@ const lookMs = 1_000;
 
 /** A Temporal worker for each environment, also for those that a reload adds. Ends when it is told to, or when one fails. */
 async function serve(
-  { id, pool, unset, log }: Omit<HeartbeatOptions, 'environments'>,
+  beating: Omit<HeartbeatOptions, 'environments'>,
   make: (environment: string) => Promise<Worker>,
 ): Promise<void> {
   const stopping = new AbortController();
@@ -98,7 +101,7 @@ async function serve(
   const isRunning = (worker: Worker): boolean => worker.getState() === 'RUNNING';
   const shutDown = (): void => workers.forEach((worker) => isRunning(worker) && worker.shutdown());
   const running = (): string[] => [...workers].filter(([, one]) => isRunning(one)).map(([name]) => name);
-  const heartbeat = startHeartbeat({ id, pool, unset, log, environments: running });
+  const heartbeat = startHeartbeat({ ...beating, environments: running });
   stop.now = () => {
     stopping.abort();
     shutDown();
@@ -114,7 +117,7 @@ async function serve(
     runs.push(worker.run().catch(failed));
     heartbeat.beat();
   };
-  const look = makeLook(pool, workers, begin);
+  const look = makeLook(beating.pool, workers, begin);
   while (!stopping.signal.aborted) {
     await look();
     await delay(lookMs, undefined, { signal: stopping.signal }).catch(() => undefined);

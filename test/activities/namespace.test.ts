@@ -26,11 +26,14 @@ function asked<T>(isLocal: boolean, act: () => Promise<T>): Promise<T> {
 describe('while the store cannot say whose a workflow is', () => {
   const failed: unknown[] = [];
   const onInternalError: ActivityDeps['onInternalError'] = (_what, error) => failed.push(error);
-  const hands = makeActivities({ pool, onInternalError } as unknown as ActivityDeps, 'here');
+  let waits = 0;
+  const onStoreWait = (): void => void (waits += 1);
+  const hands = makeActivities({ pool, onInternalError, onStoreWait } as unknown as ActivityDeps, 'here');
 
   it('a step waits', async () => {
     const input = { run, rev: 1, builtOn: null, arrivals: [], gaveUp: null };
     assert.deepEqual(await asked(true, () => hands.step(input)), { status: 'waiting' });
+    assert.equal(waits, 1);
   });
 
   it('an effect is tried again, and is no failure of ours', async () => {
@@ -39,5 +42,6 @@ describe('while the store cannot say whose a workflow is', () => {
       (error) => !(error instanceof ApplicationFailure) && error === away,
     );
     assert.deepEqual(failed, []);
+    assert.equal(waits, 2);
   });
 });

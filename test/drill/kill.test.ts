@@ -73,6 +73,7 @@ describe('the kill drill', () => {
       record('executor.started'),
       record('executor.succeeded'),
     ],
+    others: [],
     effects: [effect],
     chainProblem: null,
   };

@@ -27,7 +27,26 @@ const secrets = [
   'deadbeefcafe',
   'Zürich-Schlüssel',
   'postgres://app:hun%2Fter2222@db:5432/x',
+  'key=Größe=über',
 ];
+
+/** Lines of `width` at most, each but the last with a soft break. */
+function quotedPrintable(bytes: Buffer, width: number): string {
+  const written = [...bytes].map((byte) =>
+    byte > 0x20 && byte < 0x7f && byte !== 0x3d
+      ? String.fromCharCode(byte)
+      : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+  let line = 0;
+  return written
+    .map((one) => {
+      line += one.length;
+      if (line < width) return one;
+      line = one.length;
+      return `=\r\n${one}`;
+    })
+    .join('');
+}
 
 type Write = (text: string, roll: (below: number) => number) => string;
 const some: (write: Write) => Write = (write) => (text, roll) =>
@@ -44,6 +63,11 @@ const writers: readonly Write[] = [
   some((one) => (one < '\x7f' ? hex(one, 2, '%') : one)),
   some((one) => hex(one, 4, '\\u')),
   some((one) => `\\${one}`),
+  some((one) => `&#${one.charCodeAt(0)};`),
+  some((one) => `&#x${one.charCodeAt(0).toString(16)};`),
+  (text) => quotedPrintable(Buffer.from(text), 76),
+  (text) => Buffer.from(text).toString('latin1'),
+  (text) => Buffer.from(text, 'latin1').toString('base64'),
 ];
 const around = ['', 'x', '100%', 'DOMAIN\\', ' words ', '\\\\', '%25', 'a\nb', '{"a":"', '+', '%4', '\\u00'];
 
@@ -66,6 +90,80 @@ describe('a secret that the exhaustive search finds is masked', () => {
       }
       assert.ok(found > 300, `only ${found}`);
     });
+});
+
+describe('a secret with characters that pages, mails and old programs write otherwise is masked', () => {
+  const each = (text: string, write: (code: number, one: string) => string, of = /[^A-Za-z0-9]/g): string =>
+    text.replace(of, (one) => write(one.charCodeAt(0), one));
+  const names: Readonly<Record<string, string>> = {
+    '=': 'equals',
+    ü: 'uuml',
+    '&': 'amp',
+    '+': 'plus',
+    '/': 'sol',
+  };
+  const latin = (text: string): Buffer => Buffer.from(text, 'latin1');
+  const misread = (text: string): string => Buffer.from(text).toString('latin1');
+  const writings: readonly [string, (text: string) => string][] = [
+    ['as decimal entities', (text) => each(text, (code) => `&#${code};`)],
+    ['as decimal entities with zeros before', (text) => each(text, (code) => `&#0000${code};`)],
+    ['as decimal entities, each character', (text) => each(text, (code) => `&#${code};`, /./g)],
+    [
+      'as entities without their semicolons',
+      (text) => each(text, (code) => `&#${code}`, /[^A-Za-z0-9](?!\d)/g),
+    ],
+    ['as hexadecimal entities', (text) => each(text, (code) => `&#x${code.toString(16).toUpperCase()};`)],
+    ['as entities with a name', (text) => each(text, (code, one) => `&${names[one] ?? `#${code}`};`)],
+    ['as entities, written twice', (text) => each(text, (code) => `&amp;#X${code.toString(16)};`)],
+    ['as entities in JSON', (text) => each(text, (code) => `\\u0026#${code};`)],
+    ['as quoted-printable', (text) => quotedPrintable(Buffer.from(text), 1_000)],
+    ['as quoted-printable in short lines', (text) => quotedPrintable(Buffer.from(text), 7)],
+    ['as quoted-printable Latin-1', (text) => quotedPrintable(latin(text), 1_000)],
+    [
+      'as quoted-printable in JSON',
+      (text) => JSON.stringify(quotedPrintable(Buffer.from(text), 9)).slice(1, -1),
+    ],
+    ['as UTF-8 read as Latin-1', misread],
+    ['as UTF-8 read as Latin-1, in a page', (text) => each(misread(text), (code) => `&#${code};`)],
+    ['as UTF-8 read as Windows does', (text) => new TextDecoder('windows-1252').decode(Buffer.from(text))],
+    ['as base64 of Latin-1', (text) => latin(text).toString('base64')],
+    ['as base64url of Latin-1 in the middle', (text) => latin(`xy${text}z`).toString('base64url')],
+    ['as hex of Latin-1', (text) => latin(text).toString('hex')],
+    [
+      'as percent escapes of Latin-1',
+      (text) => each(text, (code) => `%${code.toString(16).padStart(2, '0')}`),
+    ],
+  ];
+  for (const secret of ['k3y=va/lue+tail==', 'Zürich-Schlüssel-7', 'PÜ=ÄÖ&ß-cafe'])
+    for (const [how, write] of writings)
+      test(`\`${secret}\` ${how}`, () => {
+        const text = `before ${write(secret)} after`;
+        const masked = makeMask([secret]).text(text);
+        assert.match(masked, /\[redacted\]/, text);
+        assert.ok(!standsSlowly([secret], masked), masked);
+      });
+
+  test('and what is none stays as it is', () => {
+    const mask = makeMask(['k3y=va/lue+tail==', 'Zürich-Schlüssel-7']);
+    for (const text of [
+      '&#61;',
+      'a=3Db',
+      '&;&#;&#x;&#99999999;&nobody;&',
+      '=',
+      '=3',
+      'Ã¼',
+      'x=\r\ny',
+      '%fc%',
+      '&#61',
+    ])
+      assert.equal(mask.text(text), text);
+  });
+
+  test('also beside bytes that are no text in its escapes', () => {
+    const mask = makeMask(['Zürich-Schlüssel-7']);
+    for (const odd of ['%ff', '%c3', '%f0%9f', '%80%80'])
+      assert.equal(mask.text(`${odd}Z%c3%bcrich%2dSchl%c3%bcssel-7${odd}`), '[redacted]');
+  });
 });
 
 describe('an answer is masked', () => {

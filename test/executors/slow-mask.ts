@@ -1,5 +1,6 @@
 // How a text was masked at first: every order of undoing its escapes, three deep, each with a copy of its own. Far too slow for
 // what a target may answer, and what is quick must find whatever this finds.
+import { textOf } from '../../src/executors/decode.js';
 import { formsOf, partsOf } from '../../src/executors/forms.js';
 
 export function standsSlowly(secrets: readonly string[], text: string): boolean {
@@ -13,7 +14,9 @@ function decodings(text: string): string[] {
   const found = new Set([text]);
   let fresh = [text];
   for (let round = 0; round < 3 && fresh.length > 0; round += 1) {
-    fresh = [...new Set(fresh.flatMap(decodedOnce))].filter((one) => !found.has(one));
+    fresh = [
+      ...new Set(fresh.flatMap((one) => [...decodedOnce(one), ...(round < 2 ? undressed(one) : [])])),
+    ].filter((one) => !found.has(one));
     for (const one of fresh) found.add(one);
   }
   return [...found];
@@ -33,7 +36,31 @@ function unescaped(_whole: string, hex: string | undefined, one = ''): string {
 }
 
 function percentDecoded(text: string): string {
-  return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) =>
-    Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
+  return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) => textOf(Buffer.from(run.replaceAll('%', ''), 'hex')));
+}
+
+/** Of a page, and of a mail. */
+function undressed(text: string): string[] {
+  const named: Readonly<Record<string, string>> = {
+    amp: '&',
+    lt: '<',
+    gt: '>',
+    quot: '"',
+    apos: "'",
+    equals: '=',
+  };
+  const numbered = (digits: string, base: number): string => String.fromCodePoint(parseInt(digits, base));
+  const page = text.replace(
+    /&(?:#x([0-9a-f]{1,5});?|#([0-9]{1,6});?|([a-z0-9]+);)/gi,
+    (whole, hex: string | undefined, decimal: string | undefined, name: string | undefined) =>
+      hex !== undefined
+        ? numbered(hex, 16)
+        : decimal !== undefined
+          ? numbered(decimal, 10)
+          : (named[name ?? ''] ?? whole),
   );
+  const mail = text
+    .replace(/=\r?\n/g, '')
+    .replace(/(?:=[0-9a-fA-F]{2})+/g, (run) => textOf(Buffer.from(run.replaceAll('=', ''), 'hex')));
+  return [page, mail];
 }

@@ -48,6 +48,12 @@ const keys: readonly Row[] = [
     `${T}/guards/0/expr`,
   ],
   [
+    'where a denial leads as a key of an executor, which nothing would read',
+    withTransition('tier: reversible\nexecutor: { kind: noop, «onDeny: a }'),
+    'UNKNOWN_KEY',
+    `${T}/executor/onDeny`,
+  ],
+  [
     'a misspelt key of an executor',
     withTransition(rest('method: GET, path: /, «bdoy: {}')),
     'UNKNOWN_KEY',

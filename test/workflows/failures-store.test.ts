@@ -244,8 +244,11 @@ describe('on a real store', () => {
   it('a store that is away is no failure of a step: it says that it waits', async () => {
     const pool = makePool({ url: 'postgres://nobody@127.0.0.1:1/none', applicationName: 'away', max: 1 });
     const input = { run: 'run_1', rev: 2, builtOn: null, arrivals: [], gaveUp: null };
+    let waits = 0;
+    const deps = { ...ground.deps, pool, onStoreWait: () => void (waits += 1) };
     for (const gaveUp of [null, 'a bug'])
-      assert.deepEqual(await step({ ...ground.deps, pool }, { ...input, gaveUp }), { status: 'waiting' });
+      assert.deepEqual(await step(deps, { ...input, gaveUp }), { status: 'waiting' });
+    assert.equal(waits, 2, 'once for each, however often it asks');
     await pool.end();
   });
 });
