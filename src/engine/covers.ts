@@ -34,7 +34,7 @@ export function stricterThanApproved(now: readonly Gate[], approval: Approved, k
  * Without an approval nobody was asked.
  */
 export function missingUnderFloors(
-  step: Pick<Step, 'executor' | 'tier'>,
+  step: Omit<Step, 'gates'>,
   approval: Approved | undefined,
   kit: QueueKit & Pick<Kit, 'floors'>,
 ): string | null {

@@ -7,6 +7,7 @@ import type {
   State,
   Transition,
 } from '../engine/plan.js';
+import { callsOf } from '../engine/effects.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import { checkArms } from './arms.js';
 import { checkGuards, flowDomains, type DomainOf, type Placed } from './comparisons.js';
@@ -84,7 +85,7 @@ function checkTransition(
     );
   const { gates, executor, inputSchema, summary } = transition;
   const waits = plan.notation !== 'agent' && (gates.length > 0 || executor?.kind === 'human');
-  const acts = executor !== null && 'connection' in executor;
+  const acts = callsOf(transition).length > 0;
   if (waits && !acts && inputSchema === null && summary === undefined)
     warn(
       to,

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../model/json.js';
 import { defaultReliability, type Charter, type Gate, type Tier, type Transition } from '../engine/plan.js';
+import { callsOf, type Calling } from '../engine/effects.js';
 import { gatesBefore, isGated } from '../engine/gates.js';
 import { charterGates, type CharterGates } from './charter.js';
 import { argumentsDomain, checkGuards } from './comparisons.js';
@@ -54,11 +55,12 @@ export function compileTransition(
   if (shape.executor === undefined) refuseIdle(to, shape, path);
   const executor = own?.executor ?? tool?.executor ?? null;
   const tier = tierOf(to, shape, tool, path);
-  checkTier(to, { executor: executor?.kind ?? null, tier, charter, path });
+  const reliability = own?.reliability ?? tool?.reliability ?? defaultReliability;
+  checkTier(to, { executor, reliability, tier, charter, path });
   const gate = compileGate(to, shape.gate, [...path, 'gate'], { ...ownGate, name, tier });
   const ownSchema = checkSchema(to, shape.inputSchema, [...path, 'inputSchema']);
   const inputSchema = ownSchema ?? tool?.inputSchema ?? null;
-  const chartered = isGated(charter, { tool: tool?.name ?? null, executor, tier });
+  const chartered = isGated(charter, { tool: tool?.name ?? null, executor, reliability, tier });
   const fromCharter = chartered ? charterGates(to, gates, { name, tier, inputSchema }) : [];
   if (charter !== null && tool !== null) warnBlocked(to, charter, tool.name, path);
   const compiled: Transition = {
@@ -87,7 +89,7 @@ export function compileTransition(
       target: one.target,
     })),
     evidence: own?.evidence ?? shape.evidence ?? tool?.evidence ?? null,
-    reliability: own?.reliability ?? tool?.reliability ?? defaultReliability,
+    reliability,
     ...sentencesOf(tool),
     ...compileSentences(to, shape, path),
     ...(shape.readOnlyBecause === undefined ? {} : { readOnlyBecause: shape.readOnlyBecause }),
@@ -153,15 +155,14 @@ function tierOf(to: Compiling, shape: TransitionShape, tool: CompiledTool | null
   return own ?? tools;
 }
 
-interface TierCheck {
-  readonly executor: string | null;
+interface TierCheck extends Calling {
   readonly tier: Transition['tier'];
   readonly charter: Charter | null;
   readonly path: Path;
 }
 
-export function checkTier(to: Compiling, { executor, tier, charter, path }: TierCheck): void {
-  if (executor === null || executor === 'human' || executor === 'noop' || tier !== null) return;
+export function checkTier(to: Compiling, { tier, charter, path, ...calling }: TierCheck): void {
+  if (callsOf(calling).length === 0 || tier !== null) return;
   if (charter !== null)
     error(
       to,
