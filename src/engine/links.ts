@@ -1,5 +1,5 @@
 import type { JsonObject } from '../model/json.js';
-import type { Room } from './room.js';
+import { isLeft, type Room } from './room.js';
 import type { Principal, PrincipalKind } from '../model/principal.js';
 import type { Actor, Gate, Plan, State, Transition } from './plan.js';
 import { closedStatuses, type Kit, type Link, type RunState } from './state.js';
@@ -59,7 +59,7 @@ function open(
   if (blockedBy(plan, transition, kit) !== null) return false;
   const at = guardContext(run, principal, {});
   return transition.guards.every((guard) => {
-    if (readsArguments(guard) || work.chain.left < 0) return false;
+    if (readsArguments(guard) || !isLeft(work.chain)) return false;
     const { verdict, reads } = evaluateGuard(guard, at);
     countConditions(
       work,

@@ -13,6 +13,7 @@ import { checkArms } from './arms.js';
 import { checkGuards, flowDomains, type DomainOf, type Placed } from './comparisons.js';
 import { checkGates } from './gate-checks.js';
 import { checkCase, checkGraph } from './graph.js';
+import { checkConditionsIn, checkConditionsOf } from './conditions.js';
 import { nearest } from './problems.js';
 import { declares, executorPaths, gatePaths, guardPaths, mappingPaths } from './reads.js';
 
@@ -48,6 +49,7 @@ export function checkPlan(to: Compiling, plan: Plan, path: Path): void {
   for (const state of plan.states) {
     for (const transition of state.transitions)
       checkTransition(to, plan, transition, transitionPath(plan, path, state, transition), known);
+    if (plan.notation === 'states') checkConditionsIn(to, state, [...path, 'states', state.name]);
   }
   if (plan.notation === 'states') checkGraph(to, plan, path);
   checkCase(to, names, [...path, 'states']);
@@ -71,6 +73,7 @@ function checkTransition(
   known: (name: string, at: Path, what: string) => void,
 ): void {
   known(transition.target, [...path, 'target'], 'target');
+  checkConditionsOf(to, transition, path);
   if (transition.onDeny !== null) known(transition.onDeny, [...path, 'onDeny'], 'onDeny');
   transition.branches.forEach((one, index) =>
     known(one.target, [...path, 'branches', index, 'target'], 'target'),

@@ -37,6 +37,8 @@ function toolOf(to: Compiling, shape: TransitionShape, path: Path): CompiledTool
 /** What a tool takes that has no schema. */
 const noArguments: JsonObject = { type: 'object', additionalProperties: false };
 
+const noCall: Calling = { executor: null, reliability: defaultReliability };
+
 const ownGate = { source: 'transition', bareNames: true } as const;
 
 export function compileTransition(
@@ -53,9 +55,8 @@ export function compileTransition(
       ? null
       : compileExecutor(to, shape.executor, shape, [...path, 'executor'], shape.tier);
   if (shape.executor === undefined) refuseIdle(to, shape, path);
-  const executor = own?.executor ?? tool?.executor ?? null;
   const tier = tierOf(to, shape, tool, path);
-  const reliability = own?.reliability ?? tool?.reliability ?? defaultReliability;
+  const { executor, reliability } = own ?? tool ?? noCall;
   checkTier(to, { executor, reliability, tier, charter, path });
   const gate = compileGate(to, shape.gate, [...path, 'gate'], { ...ownGate, name, tier });
   const ownSchema = checkSchema(to, shape.inputSchema, [...path, 'inputSchema']);
