@@ -1,12 +1,20 @@
 import type { OnEnter, Plan, Reliability, State, Tier } from '../engine/plan.js';
-import { canonical } from '../model/canonical.js';
+import { canonical, sameJson } from '../model/canonical.js';
 import type { Json } from '../model/json.js';
-import { effectOf, noteOthers, tierEffect, weigh, type Note, type Weighed } from './flow-diff-weigh.js';
+import {
+  effectOf,
+  missing,
+  noteOthers,
+  tierEffect,
+  weigh,
+  type Note,
+  type Weighed,
+} from './flow-diff-weigh.js';
 import { does, duration, executorText } from './flow-words.js';
 
 // What a run does without anybody taking a transition: on entering a state, when something fails, when its time is up.
 
-export function planChanges(before: Plan, after: Plan): Weighed[] {
+export function* planChanges(before: Plan, after: Plan): Generator<readonly Weighed[]> {
   const found: Weighed[] = [];
   const note: Note = (effect, sentence, extra = 0) => void found.push(weigh(effect, null, sentence, extra));
   const [was, is] = [timeOf(before), timeOf(after)];
@@ -19,7 +27,8 @@ export function planChanges(before: Plan, after: Plan): Weighed[] {
     );
   const others = ['environment', 'initialState', 'initialContext', 'inputSchema', 'linkFilter'] as const;
   noteOthers('the flow', before, after, others, note);
-  return [...found, ...stateChanges(before, after)];
+  yield found;
+  yield* stateChanges(before, after);
 }
 
 function timeOf({ timeoutMs, onTimeout }: Plan): string {
@@ -33,12 +42,12 @@ export function moves<T>(one: T | null, other: T | null): 'wider' | 'narrower' |
   return effectOf(one === null && other !== null, one !== null && other === null);
 }
 
-function stateChanges(before: Plan, after: Plan): Weighed[] {
+function* stateChanges(before: Plan, after: Plan): Generator<readonly Weighed[]> {
   const [old, now] = [before, after].map(
     ({ states }) => new Map(states.map((one) => [one.name, one] as const)),
   );
-  const names = [...new Set([...(old?.keys() ?? []), ...(now?.keys() ?? [])])];
-  return names.flatMap((name) => stateChange(name, old?.get(name), now?.get(name)));
+  for (const name of new Set([...(old?.keys() ?? []), ...(now?.keys() ?? [])]))
+    yield stateChange(name, old?.get(name), now?.get(name));
 }
 
 function stateChange(name: string, one: State | undefined, other: State | undefined): Weighed[] {
@@ -62,7 +71,7 @@ function doesOf(onEnter: OnEnter): string {
 function enterChange(entering: string, one: OnEnter, other: OnEnter, note: Note): void {
   const [was, is] = [one.tier ?? null, other.tier ?? null];
   if (was !== is) note(tierEffect(was, is), `${entering} was ${tierText(was)} and is ${tierText(is)}`, 4);
-  if (canonical(one.executor as unknown as Json) !== canonical(other.executor as unknown as Json))
+  if (!sameJson(one.executor, other.executor))
     note(
       'other',
       `${entering} does something else: ${becameText(executorText(one.executor), executorText(other.executor))}`,
@@ -90,17 +99,18 @@ export function reliabilityChange(key: string, one: Reliability, other: Reliabil
       `${key} may be tried ${other.maxAttempts} times, where it was ${one.maxAttempts}`,
       3,
     );
-  const [was, is] = [one, other].map(({ fallback }) =>
+  const [was = [], is = []] = [one, other].map(({ fallback }) =>
     fallback.map((each) => canonical(each as unknown as Json)),
   );
-  const added = other.fallback.filter((_, index) => !was?.includes(is?.[index] ?? ''));
-  const gone = one.fallback.filter((_, index) => !is?.includes(was?.[index] ?? ''));
+  const [known, kept] = [new Set(was), new Set(is)];
+  const added = other.fallback.filter((_, index) => !known.has(is[index] ?? ''));
+  const gone = one.fallback.filter((_, index) => !kept.has(was[index] ?? ''));
   for (const each of added) note('wider', `where ${key} fails, it now ${executorText(each)}`, 5);
   for (const each of gone) note('narrower', `where ${key} fails, it no longer ${executorText(each)}`, 5);
-  if (added.length + gone.length === 0 && canonical(was ?? []) !== canonical(is ?? []))
+  if (added.length + gone.length === 0 && !sameJson(was, is))
     note('other', `where ${key} fails, what it does instead comes in another order`, 1);
-  const retried = other.retryOn.filter((why) => !one.retryOn.includes(why));
-  const spared = one.retryOn.filter((why) => !other.retryOn.includes(why));
+  const retried = missing(other.retryOn, one.retryOn);
+  const spared = missing(one.retryOn, other.retryOn);
   for (const why of retried) note('wider', `${key} is tried again after \`${why}\``, 2);
   for (const why of spared) note('narrower', `${key} is no longer tried again after \`${why}\``, 2);
   noteOthers(key, one, other, ['timeoutMs', 'backoff', 'initialDelayMs', 'maxDelayMs'], note);

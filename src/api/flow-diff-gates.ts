@@ -2,7 +2,7 @@ import { stricterThanAll } from '../engine/covers.js';
 import type { Gate, GateTimeout } from '../engine/plan.js';
 import { canonical } from '../model/canonical.js';
 import type { Json } from '../model/json.js';
-import { effectOf, type Note } from './flow-diff-weigh.js';
+import { effectOf, missing, type Note } from './flow-diff-weigh.js';
 import { gateText } from './flow-words.js';
 
 // What another version of a flow asks for before a step: of whom, and of nobody where time answers instead.
@@ -26,11 +26,25 @@ function rules(gates: readonly Gate[]): string {
 function asksLess(before: readonly Gate[], after: readonly Gate[]): boolean {
   const asksAlways = (gates: readonly Gate[]): boolean => gates.some(({ on }) => on === null);
   return (
-    stricterThanAll(before, after, byName).length > 0 ||
+    someStricter(before, after) ||
     (asksAlways(before) && !asksAlways(after)) ||
     timeGivesMore(before, after) ||
-    endsOf(before).some((end) => !endsOf(after).includes(end))
+    missing(endsOf(before), endsOf(after)).length > 0
   );
+}
+
+/** Each of the gates that changed is held against all others: beyond so many pairs, both ask for more. */
+const mostPairs = 2_500;
+
+function someStricter(now: readonly Gate[], then: readonly Gate[]): boolean {
+  if (then.length === 0) return now.length > 0;
+  const kept = new Set(then.map(textOf));
+  const others = now.filter((one) => !kept.has(textOf(one)));
+  return others.length * then.length > mostPairs || stricterThanAll(others, then, byName).length > 0;
+}
+
+function textOf(gate: Gate): string {
+  return canonical(gate as unknown as Json);
 }
 
 /** Time approves where it did not, or sooner; or it opens a gate to others, or sooner. */
@@ -40,10 +54,16 @@ function timeGivesMore(before: readonly Gate[], after: readonly Gate[]): boolean
     lines.map(({ approvedMs }) => approvedMs).sort((a, b) => a - b);
   const [was, is] = [approvals(old), approvals(now)];
   if (is.some((ms, index) => ms < (was[index] ?? Infinity))) return true;
-  const opened = (lines: readonly TimeLine[] = [], role: string): number =>
-    Math.min(...lines.map(({ opensMs }) => opensMs.get(role) ?? Infinity));
-  const roles = (now ?? []).flatMap(({ opensMs }) => [...opensMs.keys()]);
-  return roles.some((role) => opened(now, role) < opened(old, role));
+  const opened = firstOpened(old);
+  return [...firstOpened(now)].some(([role, ms]) => ms < (opened.get(role) ?? Infinity));
+}
+
+/** When a role may decide at the first of the gates that time opens to it. */
+function firstOpened(lines: readonly TimeLine[] = []): ReadonlyMap<string, number> {
+  const first = new Map<string, number>();
+  for (const { opensMs } of lines)
+    for (const [role, ms] of opensMs) first.set(role, Math.min(ms, first.get(role) ?? Infinity));
+  return first;
 }
 
 interface TimeLine {

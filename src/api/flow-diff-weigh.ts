@@ -1,6 +1,5 @@
 import type { Tier } from '../engine/plan.js';
-import { canonical } from '../model/canonical.js';
-import type { Json } from '../model/json.js';
+import { sameJson } from '../model/canonical.js';
 
 // Changes by what they permit: the widest of the gravest first.
 
@@ -52,6 +51,12 @@ export function noteOthers<T extends object>(
   note: Note,
 ): void {
   for (const field of fields)
-    if (canonical((one[field] ?? null) as Json) !== canonical((other[field] ?? null) as Json))
+    if (!sameJson(one[field] ?? null, other[field] ?? null))
       note('other', `${what} has another \`${field}\``);
+}
+
+/** In their order: those of one list that the other has not. */
+export function missing(from: readonly string[], inList: readonly string[]): string[] {
+  const there = new Set(inList);
+  return from.filter((one) => !there.has(one));
 }

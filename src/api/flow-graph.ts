@@ -1,4 +1,5 @@
 import { gatesOf } from '../engine/gates.js';
+import { makeTurns } from '../model/give-way.js';
 import type { Floor, Plan, State, Transition } from '../engine/plan.js';
 
 export interface Graph {
@@ -7,7 +8,14 @@ export interface Graph {
 }
 
 /** States and transitions as nodes and edges; a transition with branches has an edge for each target. */
-export function graphOf(plan: Plan, floors: readonly Floor[] | null): Graph {
+export async function graphOf(plan: Plan, floors: readonly Floor[] | null): Promise<Graph> {
+  const turn = makeTurns();
+  const edges: object[] = [];
+  for (const state of plan.states)
+    for (const one of state.transitions) {
+      await turn();
+      for (const edge of edgesOf(state, one, floors)) edges.push(edge);
+    }
   return {
     nodes: plan.states.map((state) => ({
       id: state.name,
@@ -17,10 +25,7 @@ export function graphOf(plan: Plan, floors: readonly Floor[] | null): Graph {
       onEnter: state.onEnter?.executor.kind ?? null,
       description: state.description,
     })),
-    edges: [
-      ...plan.states.flatMap((state) => state.transitions.flatMap((one) => edgesOf(state, one, floors))),
-      ...timeoutEdges(plan),
-    ],
+    edges: [...edges, ...timeoutEdges(plan)],
   };
 }
 

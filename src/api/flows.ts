@@ -287,7 +287,7 @@ async function readVersion(call: Call, { name, version }: z.output<typeof versio
     ...fields,
     definition: JSON.parse(row.definition) as JsonObject,
     plan,
-    graph: graphOf(plan, await floorsIn(call.deps, environment)),
+    graph: await graphOf(plan, await floorsIn(call.deps, environment)),
   });
 }
 
@@ -298,5 +298,5 @@ async function diff(call: Call, name: string, { from, to }: z.output<typeof api.
     planOf(call.deps, one.planHash),
     planOf(call.deps, other.planHash),
   ]);
-  return answer(200, { name, from, to, ...diffPlans(before, after) });
+  return answer(200, { name, from, to, ...(await diffPlans(before, after)) });
 }

@@ -7,7 +7,8 @@ import { actingPrincipal, actionFact, actorOf, derivedId, project, record, type 
 import { isEnding, isOver } from './ending.js';
 import { perform, remain } from './flow.js';
 import { boundRules, gatesFor, unknownFloors } from './gates.js';
-import { evaluateGuard, type GuardContext } from './guards.js';
+import type { GuardContext } from './guards.js';
+import { makeAsking } from './asking.js';
 import { guardContext } from './links.js';
 import { allApproved, approversOf } from './quorum.js';
 import { actingNow } from './rights.js';
@@ -99,8 +100,9 @@ function recheck(draft: Draft, transition: Transition, approval: ApprovalState):
   const at = guardContext(draft.run, actingNow(draft.kit, action), action.arguments);
   const changed = changedSince(draft, transition, approval, at);
   if (changed !== null) return mismatch(changed);
+  const ask = makeAsking(draft.work, transition.guards, at);
   for (const [index, guard] of transition.guards.entries()) {
-    const { verdict, reason } = evaluateGuard(guard, at);
+    const { verdict, reason } = ask(guard);
     record(draft, 'guard.evaluated', {
       actor: actorOf(actingPrincipal(action)),
       action: actionFact(action),

@@ -1,11 +1,12 @@
-import { mostChainBytes } from '../model/limits.js';
+import { mostChainBytes, mostChainFacts } from '../model/limits.js';
 import type { Transition } from './plan.js';
 import { readsOnRecord, record, type Draft } from './draft.js';
-import { evaluateGuard } from './guards.js';
+import { conditionsOf, evaluateGuard } from './guards.js';
 import { blockedBy, guardContext, type BlockRule } from './links.js';
 import { blocked } from './submit.js';
 import { stick, take } from './flow.js';
-import { countConditions } from './work.js';
+import { isLeft } from './room.js';
+import { countConditions, countStep } from './work.js';
 
 // Steps that the runtime takes by itself.
 
@@ -20,6 +21,8 @@ export function chainStep(draft: Draft, transitions: readonly Transition[]): voi
   const guarded = transitions
     .filter((one) => one.guards.length > 0)
     .map((one) => ({ one, ...passes(draft, one) }));
+  if (guarded.some((each) => each.verdict === 'late'))
+    return stick(draft, { code: 'CHAIN_TOO_LONG', message: tooMuch(run.chainDepth) }, { kind: 'chain' });
   const passing = guarded.filter((each) => each.verdict === 'pass');
   const fallback = transitions.filter((one) => one.guards.length === 0);
   const failed = guarded.find((each) => each.verdict === 'error');
@@ -52,6 +55,7 @@ export function chainStep(draft: Draft, transitions: readonly Transition[]): voi
     action: { transition: chosen.name },
     data: { from: run.state, depth: run.chainDepth },
   });
+  countStep(draft.work);
   countConditions(draft.work, chosen.gates.length + chosen.branches.length);
   take(draft, chosen, {}, null, { messageId: null, refs: [] });
 }
@@ -60,9 +64,11 @@ export function chainStep(draft: Draft, transitions: readonly Transition[]): voi
 function whyTooLong({ plan, run, work }: Draft): string | null {
   const longest = Math.min(plan.maxChainDepth, longestChain);
   if (run.chainDepth >= longest) return `the deterministic chain is longer than ${longest} steps`;
-  return work.chain.left < 0
-    ? `after ${run.chainDepth} steps the deterministic chain has read and written more than the ${mostChainBytes} bytes that it may at a time: keep less in the context, or retry to go on`
-    : null;
+  return isLeft(work.chain) ? null : tooMuch(run.chainDepth);
+}
+
+function tooMuch(steps: number): string {
+  return `after ${steps} steps the deterministic chain has read and written more than the ${mostChainBytes} bytes that it may at a time, or taken and asked more than ${mostChainFacts} steps and conditions: keep less in the context, or retry to go on`;
 }
 
 /** The charter is asked of what the runtime takes by itself, too. */
@@ -79,13 +85,15 @@ function stickBlocked(draft: Draft, { name, tool }: Transition, rule: BlockRule)
 function passes(
   draft: Draft,
   transition: Transition,
-): { verdict: 'pass' | 'fail' | 'error'; reason: string } {
+): { verdict: 'pass' | 'fail' | 'error' | 'late'; reason: string } {
   const at = guardContext(draft.run, null, {});
   for (const [index, guard] of transition.guards.entries()) {
+    // The next step would be too late to see it: a state may have thousands of transitions.
+    if (!isLeft(draft.work.chain)) return { verdict: 'late', reason: '' };
     const { verdict, reason, reads } = evaluateGuard(guard, at);
     countConditions(
       draft.work,
-      1,
+      conditionsOf([guard]),
       reads.map(({ value }) => value),
     );
     record(draft, 'guard.evaluated', {

@@ -1,5 +1,4 @@
-import { canonical } from '../model/canonical.js';
-import type { Json } from '../model/json.js';
+import { sameJson } from '../model/canonical.js';
 import type { Gate } from './plan.js';
 import type { ApprovalState, Kit } from './state.js';
 import { decidersOf } from './deciders.js';
@@ -35,7 +34,7 @@ export function stricterThanApproved(now: readonly Gate[], approval: Approved, k
  * Without an approval nobody was asked.
  */
 export function missingUnderFloors(
-  step: Pick<Step, 'executor' | 'tier'>,
+  step: Omit<Step, 'gates'>,
   approval: Approved | undefined,
   kit: QueueKit & Pick<Kit, 'floors'>,
 ): string | null {
@@ -55,7 +54,7 @@ export function missingUnderFloors(
 type Approved = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters'>;
 
 function isSame(one: Gate, other: Gate): boolean {
-  return canonical(one as unknown as Json) === canonical(other as unknown as Json);
+  return sameJson(one, other);
 }
 
 /** The rules that `now` has and `then` has not, by name; none: whoever satisfied `then` satisfies `now`. */
@@ -74,7 +73,8 @@ export function stricterThan(now: Gate, then: Gate, kit: QueueKit): string[] {
 /** Somebody decides at `then` who does not at `now`. */
 function takesOthers(now: Gate, then: Gate, kit: QueueKit): boolean {
   const [here, there] = [decidersOf(now, kit), decidersOf(then, kit)];
-  return here.byPermission !== there.byPermission || there.roles.some((role) => !here.roles.includes(role));
+  const roles = new Set(here.roles);
+  return here.byPermission !== there.byPermission || there.roles.some((role) => !roles.has(role));
 }
 
 function slotsMissing(now: Gate, then: Gate): boolean {

@@ -1,7 +1,16 @@
-import type { Executor } from './plan.js';
+import type { Executor, Transition } from './plan.js';
 import type { Executing } from './state.js';
 
-// Whether a call changes something outside, and whether it may be made again by itself.
+// What a step calls outside, whether that changes something there, and whether it may be made again by itself.
+
+/** What may be called, and what is called instead where it fails. */
+export type Calling = Pick<Transition, 'executor' | 'reliability'>;
+
+/** Every executor of a step that calls something outside, fallbacks included; none: the step calls nothing. */
+export function callsOf({ executor, reliability }: Calling): readonly Executor[] {
+  if (executor === null || executor.kind === 'human') return [];
+  return [executor, ...reliability.fallback].filter(({ kind }) => kind !== 'noop' && kind !== 'human');
+}
 
 /** Fail closed: without a tier, everything but a GET or HEAD and a noop is taken to change something. */
 export function hasEffect({ action }: Pick<Executing, 'action'>, executor: Executor): boolean {

@@ -1,17 +1,7 @@
 import type { Json } from '../model/json.js';
-import type {
-  Charter,
-  Executor,
-  Gate,
-  GateTimeout,
-  Guard,
-  OnEnter,
-  Operand,
-  Plan,
-  Tier,
-  Transition,
-} from './plan.js';
+import type { Charter, Gate, GateTimeout, Guard, OnEnter, Operand, Plan, Tier, Transition } from './plan.js';
 import type { Asked, Kit } from './state.js';
+import { callsOf, type Calling } from './effects.js';
 import { evaluateGuard, readsArguments, verdictOf, type GuardContext } from './guards.js';
 import { beginning, grouped } from './shown.js';
 import { valueAt } from './template.js';
@@ -52,26 +42,28 @@ export function gatesBefore(gates: readonly (Gate | null)[], tier: Tier | null):
 }
 
 /** What a charter's gates are for: the tools under `execute`, and what runs in place and is no read. */
-export function isGated(
-  charter: Charter | null,
-  { tool, executor, tier }: Pick<Transition, 'tool' | 'executor' | 'tier'>,
-): boolean {
+export function isGated(charter: Charter | null, step: Calling & Pick<Transition, 'tool' | 'tier'>): boolean {
   if (charter === null) return false;
-  if (tool !== null) return charter.execute.includes(tool);
-  return executor !== null && 'connection' in executor && tier !== 'read_only';
+  if (step.tool !== null) return charter.execute.includes(step.tool);
+  return callsOf(step).length > 0 && step.tier !== 'read_only';
 }
 
 /** An action as its gates are asked for, whoever starts it. */
-export type Step = Pick<Transition, 'gates' | 'executor' | 'tier'>;
+export type Step = Calling & Pick<Transition, 'gates' | 'tier'>;
 
 /**
  * An onEnter, to be asked what a transition is asked. A plan that was compiled before its gates were written down has
  * those of its charter at its transitions.
  */
 export function entryStep(plan: Pick<Plan, 'charter' | 'states'>, onEnter: OnEnter): Step {
-  const { executor, tier = null, gates } = onEnter;
-  const isChartered = isGated(plan.charter, { tool: null, executor, tier });
-  return { executor, tier, gates: gates ?? gatesBefore(isChartered ? charterGatesIn(plan) : [], tier) };
+  const { executor, reliability, tier = null, gates } = onEnter;
+  const isChartered = isGated(plan.charter, { tool: null, executor, reliability, tier });
+  return {
+    executor,
+    reliability,
+    tier,
+    gates: gates ?? gatesBefore(isChartered ? charterGatesIn(plan) : [], tier),
+  };
 }
 
 /** Entering a state has no arguments: a gate that reads some is not for it. */
@@ -164,24 +156,14 @@ export function ruleOf({ origin: _origin, ...rules }: Gate): Gate {
 }
 
 /** The environment's floor under an effect; a step without one, and a person's own, have none. */
-export function floorsFor(
-  { executor, tier }: { readonly executor: Executor | null; readonly tier: Tier | null },
-  { floors }: Pick<Kit, 'floors'>,
-): Gate[] {
-  if (!isCall(executor)) return [];
-  return (floors ?? []).flatMap((one) => (one.tiers.includes(tier ?? 'none') ? [one.gate] : []));
-}
-
-function isCall(executor: Executor | null): boolean {
-  return executor !== null && executor.kind !== 'human' && executor.kind !== 'noop';
+export function floorsFor(step: Calling & Pick<Transition, 'tier'>, { floors }: Pick<Kit, 'floors'>): Gate[] {
+  if (callsOf(step).length === 0) return [];
+  return (floors ?? []).flatMap((one) => (one.tiers.includes(step.tier ?? 'none') ? [one.gate] : []));
 }
 
 /** Why nothing may be called there: nobody knows what the environment asks for. Null: it is known, or nothing is called. */
-export function unknownFloors(
-  { executor }: Pick<Step, 'executor'>,
-  { floors }: Pick<Kit, 'floors'>,
-): string | null {
-  return floors === null && isCall(executor) ? environmentUnknown : null;
+export function unknownFloors(step: Calling, { floors }: Pick<Kit, 'floors'>): string | null {
+  return floors === null && callsOf(step).length > 0 ? environmentUnknown : null;
 }
 
 export const environmentUnknown =

@@ -52,6 +52,11 @@ export function isTooLarge(guard: Guard): boolean {
   return partsOf(guard, 0) > maxGuards;
 }
 
+/** How many conditions are asked with these; of one guard, counted no further than it may have. */
+export function conditionsOf(guards: readonly Guard[]): number {
+  return guards.reduce((sum, guard) => sum + partsOf(guard, 0), 0);
+}
+
 /** Three-valued: error denies everywhere, also under `not` (docs/spec/semantics.md §3). */
 export function evaluateGuard(guard: Guard, at: GuardContext): Evaluation {
   const { verdict, reason, read } = isTooLarge(guard) ? oversized : evaluate(guard, at);

@@ -1,8 +1,9 @@
 import type { JsonObject } from '../model/json.js';
-import type { Room } from './room.js';
+import { isLeft, type Room } from './room.js';
 import type { Principal, PrincipalKind } from '../model/principal.js';
 import type { Actor, Gate, Plan, State, Transition } from './plan.js';
 import { closedStatuses, type Kit, type Link, type RunState } from './state.js';
+import { callsOf, type Calling } from './effects.js';
 import { environmentUnknown, gatesOf, unknownFloors, whenAsked } from './gates.js';
 import { evaluateGuard, readsArguments, type GuardContext } from './guards.js';
 import { callRoom, resolveTemplate } from './template.js';
@@ -58,7 +59,7 @@ function open(
   if (blockedBy(plan, transition, kit) !== null) return false;
   const at = guardContext(run, principal, {});
   return transition.guards.every((guard) => {
-    if (readsArguments(guard) || work.chain.left < 0) return false;
+    if (readsArguments(guard) || !isLeft(work.chain)) return false;
     const { verdict, reads } = evaluateGuard(guard, at);
     countConditions(
       work,
@@ -108,7 +109,7 @@ export function actorAllows(actor: Actor, kind: PrincipalKind): boolean {
 /** `environment`: what it asks for is not known; the others are the charter's. */
 export type BlockRule = 'denied' | 'undeclared' | 'unmapped' | 'environment';
 
-type Blockable = Pick<Transition, 'name' | 'tool' | 'tier' | 'executor'>;
+type Blockable = Calling & Pick<Transition, 'name' | 'tool' | 'tier'>;
 
 /** Nothing is called in an environment of which nothing is known; then the charter. */
 export function blockedBy(plan: Plan, transition: Blockable, kit: Pick<Kit, 'floors'>): BlockRule | null {
@@ -131,11 +132,7 @@ function charterBlock(plan: Plan, transition: Blockable): BlockRule | null {
 function untooled(plan: Plan, transition: Blockable): BlockRule | null {
   if (plan.charter === null) return null;
   if (plan.charter.deny.includes(transition.name)) return 'denied';
-  const acts =
-    transition.executor !== null &&
-    transition.executor.kind !== 'noop' &&
-    transition.executor.kind !== 'human';
-  return acts && transition.tier === null ? 'unmapped' : null;
+  return callsOf(transition).length > 0 && transition.tier === null ? 'unmapped' : null;
 }
 
 /** What the charter says of a tool's name; null: permitted. */

@@ -6,7 +6,8 @@ import { endOf, stageOf, stageTimes } from './deadlines.js';
 import { actingPrincipal, type Draft } from './draft.js';
 import { isOpen } from './flow.js';
 import type { Applying, AskingGate } from './gates.js';
-import { evaluateGuard, type GuardContext } from './guards.js';
+import { makeAsking } from './asking.js';
+import type { GuardContext } from './guards.js';
 import { guardContext } from './links.js';
 import { roomOf, takeValue } from './room.js';
 import { standingOf } from './standing.js';
@@ -22,6 +23,7 @@ export function newApproval(
 ): ApprovalState {
   const { run, kit } = draft;
   const at = guardContext(run, actingPrincipal(action), action.arguments);
+  const ask = makeAsking(draft.work, transition.guards, at);
   const opened = {
     action,
     gates: gates.map((gate) => openGate(draft, gate, at)),
@@ -39,7 +41,7 @@ export function newApproval(
     human: transition.executor?.kind === 'human',
     queued: false,
     guards: transition.guards.map((guard, index) => {
-      const { verdict, reason } = evaluateGuard(guard, at);
+      const { verdict, reason } = ask(guard);
       return { index, kind: guard.kind, verdict, reason };
     }),
   };

@@ -21,7 +21,8 @@ export const roomOf = (bytes: number, values = Number.MAX_SAFE_INTEGER): Room =>
   known: new Map(),
 });
 
-const isLeft = ({ left, values }: Room): boolean => left >= 0 && values >= 0;
+/** Whether no more was taken than there was. */
+export const isLeft = ({ left, values }: Room): boolean => left >= 0 && values >= 0;
 
 /** Takes the bytes out of the room; false: they are more than it has left, and nothing more fits from now on. */
 export function takeBytes(room: Room, bytes: number): boolean {

@@ -4,7 +4,7 @@ import type { Principal } from '../model/principal.js';
 import type { Transition } from './plan.js';
 import { closedStatuses, type Refusal } from './state.js';
 import { actorOf, readsOnRecord, record, refuse, type Draft } from './draft.js';
-import { evaluateGuard } from './guards.js';
+import { makeAsking } from './asking.js';
 import { actorAllows, blockedBy, charterRule, findState, guardContext, type BlockRule } from './links.js';
 import { take } from './flow.js';
 import { environmentUnknown } from './gates.js';
@@ -193,8 +193,9 @@ export function escapePointer(name: string): string {
 /** In declaration order; the first that does not pass stops. Each evaluated guard is a record. */
 function checkGuards(draft: Draft, asker: Asker, transition: Transition, args: JsonObject): Said | null {
   const at = guardContext(draft.run, asker.principal, args);
+  const ask = makeAsking(draft.work, transition.guards, at);
   for (const [index, guard] of transition.guards.entries()) {
-    const { verdict, reason, reads } = evaluateGuard(guard, at);
+    const { verdict, reason, reads } = ask(guard);
     record(draft, 'guard.evaluated', {
       actor: actorOf(asker.principal),
       causation: asker.id,

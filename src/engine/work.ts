@@ -1,5 +1,5 @@
 import { jsonTrouble, type Json, type JsonObject } from '../model/json.js';
-import { mostChainBytes } from '../model/limits.js';
+import { mostChainBytes, mostChainFacts } from '../model/limits.js';
 import { roomOf, takeBytes, takeValue, type Room } from './room.js';
 import type { Kit } from './state.js';
 
@@ -27,16 +27,19 @@ export interface Work {
   readonly chain: Room;
 }
 
+/** In bytes; and in what goes on record for each that is asked or taken. */
+const chainRoom = (): Room => roomOf(mostChainBytes, mostChainFacts);
+
 export function makeWork(): Work {
   const known = new Map<Json, Measured>();
   const measure = (value: Json): Measured =>
     once(known, value, (one) => ({ bytes: bytesOf(one), trouble: jsonTrouble([one]) }));
-  return { measure, contexts: new Map(), sound: new Set(), chain: roomOf(mostChainBytes) };
+  return { measure, contexts: new Map(), sound: new Set(), chain: chainRoom() };
 }
 
 /** The same, for what is only asked and not done. */
 export function freshChain(work: Work): Work {
-  return { ...work, chain: roomOf(mostChainBytes) };
+  return { ...work, chain: chainRoom() };
 }
 
 /** The same kit, asked once for the digest of each large value. */
@@ -73,7 +76,13 @@ export function measuredContext({ contexts }: Work, context: JsonObject): Measur
 export function countConditions({ chain, measure }: Work, count: number, reads: readonly Json[] = []): void {
   // A text is compared where it stands; of an object or a list all may be.
   const compared = reads.filter((value) => typeof value === 'object').map((value) => measure(value).bytes);
+  chain.values -= count;
   takeBytes(chain, count * conditionBytes + compared.reduce((sum, bytes) => sum + bytes, 0));
+}
+
+/** A step of the chain was taken. */
+export function countStep({ chain }: Work): void {
+  chain.values -= 1;
 }
 
 /** A text of so many bytes was made, or a context of so many names. */

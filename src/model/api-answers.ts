@@ -116,6 +116,7 @@ export const flowDiff = named(
     to: count,
     structural: z.array(z.strictObject({ change: text, what: text, path: text, from: json, to: json })),
     permissions: z.array(z.strictObject({ effect: z.enum(['wider', 'narrower', 'other']), sentence: text })),
+    more: z.strictObject({ structural: count, permissions: count }),
   }),
 );
 const removed = z.strictObject({ kind: text, name: text, confirm: z.boolean() });

@@ -10,8 +10,14 @@ export const mostCallBytes = 2 * 1024 * 1024;
 export const mostCallValues = 100_000;
 /** A run's context: what its mappings have written. */
 export const mostContextBytes = 512 * 1024;
+/** Conditions that one step asks, parts of a condition included: its guards, its branches, what its gates ask. */
+export const mostConditions = 256;
+/** Conditions that the deterministic transitions of one state ask together: they are asked at once. */
+export const mostStateConditions = 1_000;
 /** What the deterministic chain of one decision makes and compares, so that it keeps no other run waiting. */
 export const mostChainBytes = 16 * 1024 * 1024;
+/** Steps and conditions of the deterministic chain in one decision: each is on record. */
+export const mostChainFacts = 1_500;
 /** A run's document: context, open approvals without their arguments, and what it has done. */
 export const mostDocumentBytes = 2 * 1024 * 1024;
 /** Messages of a run that have no answer yet: as many submits, and as many decisions, cancels and retries together. */

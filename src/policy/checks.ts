@@ -7,11 +7,13 @@ import type {
   State,
   Transition,
 } from '../engine/plan.js';
+import { callsOf } from '../engine/effects.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import { checkArms } from './arms.js';
 import { checkGuards, flowDomains, type DomainOf, type Placed } from './comparisons.js';
 import { checkGates } from './gate-checks.js';
 import { checkCase, checkGraph } from './graph.js';
+import { checkConditionsIn, checkConditionsOf } from './conditions.js';
 import { nearest } from './problems.js';
 import { declares, executorPaths, gatePaths, guardPaths, mappingPaths } from './reads.js';
 
@@ -47,6 +49,7 @@ export function checkPlan(to: Compiling, plan: Plan, path: Path): void {
   for (const state of plan.states) {
     for (const transition of state.transitions)
       checkTransition(to, plan, transition, transitionPath(plan, path, state, transition), known);
+    if (plan.notation === 'states') checkConditionsIn(to, state, [...path, 'states', state.name]);
   }
   if (plan.notation === 'states') checkGraph(to, plan, path);
   checkCase(to, names, [...path, 'states']);
@@ -70,6 +73,7 @@ function checkTransition(
   known: (name: string, at: Path, what: string) => void,
 ): void {
   known(transition.target, [...path, 'target'], 'target');
+  checkConditionsOf(to, transition, path);
   if (transition.onDeny !== null) known(transition.onDeny, [...path, 'onDeny'], 'onDeny');
   transition.branches.forEach((one, index) =>
     known(one.target, [...path, 'branches', index, 'target'], 'target'),
@@ -84,7 +88,7 @@ function checkTransition(
     );
   const { gates, executor, inputSchema, summary } = transition;
   const waits = plan.notation !== 'agent' && (gates.length > 0 || executor?.kind === 'human');
-  const acts = executor !== null && 'connection' in executor;
+  const acts = callsOf(transition).length > 0;
   if (waits && !acts && inputSchema === null && summary === undefined)
     warn(
       to,

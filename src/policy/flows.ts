@@ -105,10 +105,10 @@ function compileOnEnter(
     );
   const compiled = compileExecutor(to, shape.executor, shape, [...path, 'executor'], shape.tier);
   const { tier = null } = shape;
-  const { executor } = compiled;
-  checkTier(to, { executor: executor.kind, tier, charter, path });
+  const { executor, reliability } = compiled;
+  checkTier(to, { executor, reliability, tier, charter, path });
   const action = { name: `onEnter of ${state}`, tier, inputSchema: null };
-  const fromCharter = isGated(charter, { tool: null, executor, tier })
+  const fromCharter = isGated(charter, { tool: null, executor, reliability, tier })
     ? charterGates(to, chartered, action)
     : [];
   const gates = gatesBefore(fromCharter, tier);

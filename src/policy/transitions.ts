@@ -1,5 +1,6 @@
 import type { JsonObject } from '../model/json.js';
 import { defaultReliability, type Charter, type Gate, type Tier, type Transition } from '../engine/plan.js';
+import { callsOf, type Calling } from '../engine/effects.js';
 import { gatesBefore, isGated } from '../engine/gates.js';
 import { tooMuchTogether } from '../schema/index.js';
 import { charterGates, type CharterGates } from './charter.js';
@@ -51,6 +52,8 @@ function schemaOf(
 /** What a tool takes that has no schema. */
 const noArguments: JsonObject = { type: 'object', additionalProperties: false };
 
+const noCall: Calling = { executor: null, reliability: defaultReliability };
+
 const ownGate = { source: 'transition', bareNames: true } as const;
 
 export function compileTransition(
@@ -67,13 +70,13 @@ export function compileTransition(
       ? null
       : compileExecutor(to, shape.executor, shape, [...path, 'executor'], shape.tier);
   if (shape.executor === undefined) refuseIdle(to, shape, path);
-  const executor = own?.executor ?? tool?.executor ?? null;
   const tier = tierOf(to, shape, tool, path);
-  checkTier(to, { executor: executor?.kind ?? null, tier, charter, path });
+  const { executor, reliability } = own ?? tool ?? noCall;
+  checkTier(to, { executor, reliability, tier, charter, path });
   const gate = compileGate(to, shape.gate, [...path, 'gate'], { ...ownGate, name, tier });
   const ownSchema = checkSchema(to, shape.inputSchema, [...path, 'inputSchema']);
   const inputSchema = schemaOf(to, ownSchema, tool, path);
-  const chartered = isGated(charter, { tool: tool?.name ?? null, executor, tier });
+  const chartered = isGated(charter, { tool: tool?.name ?? null, executor, reliability, tier });
   const fromCharter = chartered ? charterGates(to, gates, { name, tier, inputSchema }) : [];
   if (charter !== null && tool !== null) warnBlocked(to, charter, tool.name, path);
   const compiled: Transition = {
@@ -102,7 +105,7 @@ export function compileTransition(
       target: one.target,
     })),
     evidence: own?.evidence ?? shape.evidence ?? tool?.evidence ?? null,
-    reliability: own?.reliability ?? tool?.reliability ?? defaultReliability,
+    reliability,
     ...sentencesOf(tool),
     ...compileSentences(to, shape, path),
     ...(shape.readOnlyBecause === undefined ? {} : { readOnlyBecause: shape.readOnlyBecause }),
@@ -168,15 +171,14 @@ function tierOf(to: Compiling, shape: TransitionShape, tool: CompiledTool | null
   return own ?? tools;
 }
 
-interface TierCheck {
-  readonly executor: string | null;
+interface TierCheck extends Calling {
   readonly tier: Transition['tier'];
   readonly charter: Charter | null;
   readonly path: Path;
 }
 
-export function checkTier(to: Compiling, { executor, tier, charter, path }: TierCheck): void {
-  if (executor === null || executor === 'human' || executor === 'noop' || tier !== null) return;
+export function checkTier(to: Compiling, { tier, charter, path, ...calling }: TierCheck): void {
+  if (callsOf(calling).length === 0 || tier !== null) return;
   if (charter !== null)
     error(
       to,

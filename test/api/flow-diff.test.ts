@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { diffPlans } from '../../src/api/flow-diff.js';
+import { diffPlans, type Diff } from '../../src/api/flow-diff.js';
+import { graphOf } from '../../src/api/flow-graph.js';
 import type { PermissionChange } from '../../src/api/flow-diff-weigh.js';
 import {
   defaultReliability,
   type Executor,
   type Gate,
+  type Guard,
   type OnEnter,
   type Plan,
 } from '../../src/engine/plan.js';
@@ -22,9 +24,10 @@ const withPay = (fields: Fields, of: Partial<Plan> = {}): Plan =>
     ],
     of,
   );
-const told = (before: Plan, after: Plan): readonly PermissionChange[] => diffPlans(before, after).permissions;
-const one = (before: Plan, after: Plan): PermissionChange => {
-  const all = told(before, after);
+const told = async (before: Plan, after: Plan): Promise<readonly PermissionChange[]> =>
+  (await diffPlans(before, after)).permissions;
+const one = async (before: Plan, after: Plan): Promise<PermissionChange> => {
+  const all = await told(before, after);
   assert.equal(all.length, 1, JSON.stringify(all));
   return all[0] as PermissionChange;
 };
@@ -50,27 +53,27 @@ describe('what another version permits', () => {
     ],
   };
   for (const [what, [timeout, sentence]] of Object.entries(timeouts))
-    it(`is wider where ${what}, and narrower the other way round`, () => {
+    it(`is wider where ${what}, and narrower the other way round`, async () => {
       const [before, after] = [withPay({}), withPay({ gate: gate({ timeout }) })];
-      const change = one(before, after);
+      const change = await one(before, after);
       assert.equal(change.effect, 'wider');
       assert.match(change.sentence, sentence);
-      assert.equal(one(after, before).effect, 'narrower');
+      assert.equal((await one(after, before)).effect, 'narrower');
     });
 
-  it('is wider where time approves sooner than it did', () => {
+  it('is wider where time approves sooner than it did', async () => {
     const after = (afterMs: number) =>
       withPay({ gate: gate({ timeout: { afterMs, action: 'approve', to: [] } }) });
-    assert.equal(one(after(86_400_000), after(1_000)).effect, 'wider');
-    assert.equal(one(after(1_000), after(86_400_000)).effect, 'narrower');
+    assert.equal((await one(after(86_400_000), after(1_000))).effect, 'wider');
+    assert.equal((await one(after(1_000), after(86_400_000))).effect, 'narrower');
   });
 
-  it('is no change where a gate has only been moved or explained otherwise', () => {
+  it('is no change where a gate has only been moved or explained otherwise', async () => {
     const moved = gate({ because: ['charter: always'], origin: { source: 'charter', path: ['x'] } });
-    assert.deepEqual(told(withPay({}), withPay({ gate: moved })), []);
+    assert.deepEqual(await told(withPay({}), withPay({ gate: moved })), []);
   });
 
-  it('never says of a gate that it became what it was', () => {
+  it('never says of a gate that it became what it was', async () => {
     const others: Partial<Gate>[] = [
       { queue: 'desk', roles: [] },
       { quorum: { count: 2, perRole: [{ role: 'finance.controller', count: 1 }] } },
@@ -89,7 +92,9 @@ describe('what another version permits', () => {
         ],
       },
     ];
-    const sentences = others.map((other) => one(withPay({}), withPay({ gate: gate(other) })).sentence);
+    const sentences: string[] = [];
+    for (const other of others)
+      sentences.push((await one(withPay({}), withPay({ gate: gate(other) }))).sentence);
     for (const sentence of sentences) {
       const [, was, is] = /changed: (.*) became (.*)$/.exec(sentence) ?? [];
       assert.notEqual(was, is, sentence);
@@ -97,7 +102,7 @@ describe('what another version permits', () => {
     assert.equal(new Set(sentences).size, sentences.length);
   });
 
-  it('names what entering a state does, and that it asks nobody', () => {
+  it('names what entering a state does, and that it asks nobody', async () => {
     const onEnter: OnEnter = {
       tier: 'irreversible',
       executor: rest('/wire'),
@@ -107,53 +112,53 @@ describe('what another version permits', () => {
     };
     const entered = (of: Partial<Plan['states'][number]>): Plan =>
       plan([state('open', [transition('pay', 'done', base)]), state('done', [], { terminal: true, ...of })]);
-    const added = one(entered({}), entered({ onEnter }));
+    const added = await one(entered({}), entered({ onEnter }));
     assert.equal(added.effect, 'wider');
     assert.equal(
       added.sentence,
       'entering `done` now calls POST /wire of `bank` (irreversible), and asks nobody',
     );
-    assert.equal(one(entered({ onEnter }), entered({})).effect, 'narrower');
+    assert.equal((await one(entered({ onEnter }), entered({}))).effect, 'narrower');
     const other = { ...onEnter, executor: rest('/refund') };
     assert.match(
-      one(entered({ onEnter }), entered({ onEnter: other })).sentence,
+      (await one(entered({ onEnter }), entered({ onEnter: other }))).sentence,
       /POST \/wire .* became .* \/refund/,
     );
     const again = { ...onEnter, reliability: { ...defaultReliability, maxAttempts: 3 } };
-    assert.equal(one(entered({ onEnter }), entered({ onEnter: again })).effect, 'wider');
+    assert.equal((await one(entered({ onEnter }), entered({ onEnter: again }))).effect, 'wider');
     const known = plan([state('open', [transition('pay', 'open', base)])]);
     const inNew = plan([...known.states, state('sent', [], { onEnter })]);
-    assert.match(JSON.stringify(told(known, inNew)), /entering `sent` now calls POST \/wire/);
+    assert.match(JSON.stringify(await told(known, inNew)), /entering `sent` now calls POST \/wire/);
   });
 
-  it('names what is done where something fails, and how often it is tried', () => {
+  it('names what is done where something fails, and how often it is tried', async () => {
     const reliably = (fields: Partial<typeof defaultReliability>): Plan =>
       withPay({ reliability: { ...defaultReliability, ...fields } });
-    const fallback = one(withPay({}), reliably({ fallback: [rest('/wire')] }));
+    const fallback = await one(withPay({}), reliably({ fallback: [rest('/wire')] }));
     assert.deepEqual(fallback, {
       effect: 'wider',
       sentence: 'where `pay` in `open` fails, it now calls POST /wire of `bank`',
     });
-    assert.equal(one(reliably({ fallback: [rest('/wire')] }), withPay({})).effect, 'narrower');
-    assert.equal(one(withPay({}), reliably({ maxAttempts: 5 })).effect, 'wider');
-    assert.equal(one(reliably({ retryOn: [] }), reliably({ retryOn: ['timeout'] })).effect, 'wider');
-    assert.match(one(withPay({}), reliably({ timeoutMs: 1 })).sentence, /`timeoutMs`/);
+    assert.equal((await one(reliably({ fallback: [rest('/wire')] }), withPay({}))).effect, 'narrower');
+    assert.equal((await one(withPay({}), reliably({ maxAttempts: 5 }))).effect, 'wider');
+    assert.equal((await one(reliably({ retryOn: [] }), reliably({ retryOn: ['timeout'] }))).effect, 'wider');
+    assert.match((await one(withPay({}), reliably({ timeoutMs: 1 }))).sentence, /`timeoutMs`/);
   });
 
-  it('names where a denial and the end of time lead', () => {
-    const denied = one(withPay({}), withPay({ onDeny: 'done' }));
+  it('names where a denial and the end of time lead', async () => {
+    const denied = await one(withPay({}), withPay({ onDeny: 'done' }));
     assert.deepEqual(denied, {
       effect: 'wider',
       sentence: 'a denial of `pay` in `open` moves the run to `done`, where it left the run where it is',
     });
     const timed = withPay({}, { timeoutMs: 60_000, onTimeout: { target: 'done' } });
-    assert.deepEqual(one(withPay({}, { timeoutMs: 60_000 }), timed), {
+    assert.deepEqual(await one(withPay({}, { timeoutMs: 60_000 }), timed), {
       effect: 'wider',
       sentence: 'a run goes to `done` after 1 min, where until now a run ends after 1 min',
     });
   });
 
-  it('leaves no other change of what is done unsaid', () => {
+  it('leaves no other change of what is done unsaid', async () => {
     const path = {
       kind: 'path',
       scope: 'arguments',
@@ -171,7 +176,97 @@ describe('what another version permits', () => {
       { evidence: 'receipt' },
     ];
     for (const fields of changes)
-      assert.equal(told(withPay({}), withPay(fields)).length, 1, JSON.stringify(fields));
-    assert.deepEqual(told(withPay({}), withPay({ title: 'Pay', description: 'pays' })), []);
+      assert.equal((await told(withPay({}), withPay(fields))).length, 1, JSON.stringify(fields));
+    assert.deepEqual(await told(withPay({}), withPay({ title: 'Pay', description: 'pays' })), []);
+  });
+});
+
+describe('the differences of two versions as large as they may be', () => {
+  const roles = (prefix: string): Guard[] =>
+    Array.from({ length: 20_000 }, (_, index) => ({ kind: 'role', role: `${prefix}${index}` }));
+  const many = (prefix: string, fields: Fields = base): Plan =>
+    plan([
+      state(
+        'open',
+        Array.from({ length: 5_000 }, (_, index) => transition(`${prefix}${index}`, 'done', fields)),
+      ),
+      state('done', [], { terminal: true }),
+    ]);
+  const gated = (role: string): Plan =>
+    withPay({ gates: Array.from({ length: 500 }, (_, index) => gate({ roles: [`${role}${index}`] })) });
+  const tools = (prefix: string): Plan =>
+    withPay(
+      {},
+      {
+        charter: {
+          ...{ read: [], unmapped: [] },
+          execute: Array.from({ length: 20_000 }, (_, index) => `${prefix}${index}`),
+          deny: Array.from({ length: 20_000 }, (_, index) => `no-${prefix}${index}`),
+        },
+      },
+    );
+
+  /** How often others went on meanwhile. */
+  async function compared(
+    before: Plan,
+    after: Plan,
+  ): Promise<{ readonly diff: Diff; readonly turns: number }> {
+    let [turns, goesOn] = [0, true];
+    const count = (): void => {
+      turns += 1;
+      if (goesOn) setImmediate(count);
+    };
+    setImmediate(count);
+    const diff = await diffPlans(before, after);
+    goesOn = false;
+    return { diff, turns };
+  }
+
+  // A comparison of each with each other takes minutes here.
+  const inTime = { timeout: 20_000 };
+
+  it('are found with each guard, gate, tool and transition looked at once', inTime, async () => {
+    const guards = await diffPlans(withPay({ guards: roles('a') }), withPay({ guards: roles('b') }));
+    assert.equal(guards.permissions.length + guards.more.permissions, 40_000);
+    assert.ok(
+      guards.permissions.every(({ effect }) => effect === 'wider'),
+      'the widest are told',
+    );
+    const charters = await diffPlans(tools('a'), tools('b'));
+    assert.equal(charters.permissions.length + charters.more.permissions, 80_000);
+    const gates = await diffPlans(gated('a'), gated('b'));
+    assert.equal(gates.permissions[0]?.effect ?? 'none', 'other');
+    const same = await diffPlans(many('a'), many('a'));
+    assert.deepEqual(same, { structural: [], permissions: [], more: { structural: 0, permissions: 0 } });
+  });
+
+  it('are found in pieces, and told as far as one answer goes', inTime, async () => {
+    const { diff, turns } = await compared(many('a'), many('b', { ...base, guards: roles('r').slice(0, 5) }));
+    assert.ok(turns > 3, `others went on ${turns} times`);
+    assert.equal(diff.structural.length + diff.more.structural, 10_000);
+    assert.equal(diff.permissions.length + diff.more.permissions, 10_000);
+    assert.ok(diff.structural.length > 100 && diff.structural.length <= 1_000);
+    assert.ok(JSON.stringify(diff).length < 2.1 * 1024 * 1024);
+  });
+
+  it('leave out a change that is larger than an answer, and count it', inTime, async () => {
+    const long = 'x'.repeat(2 * 1024 * 1024);
+    const diff = await diffPlans(withPay({}), withPay({ description: long }));
+    assert.deepEqual([diff.structural, diff.more.structural], [[], 1]);
+  });
+
+  it('draw a version in pieces, too', inTime, async () => {
+    let [goesOn, turns] = [true, 0];
+    const count = (): void => {
+      turns += 1;
+      if (goesOn) setImmediate(count);
+    };
+    setImmediate(count);
+    const floors = Array.from({ length: 50 }, () => ({ tiers: ['reversible' as const], gate: gate() }));
+    const calling = { ...base, executor: rest('/wire') };
+    const { edges } = await graphOf(many('a', calling), floors);
+    goesOn = false;
+    assert.equal(edges.length, 5_000);
+    assert.ok(turns > 0, 'others went on');
   });
 });

@@ -59,9 +59,7 @@ describe('the kill drill', () => {
   const plan: Plan = { run: 'run_1', approval: 'apr_1', decision: 'approve', people: 1 };
   const effect = { key: 'run_1:pay:x:0', run: 'run_1', requests: 1 };
   const record = (type: string, actor = 'runtime', decision: string | null = null) => ({
-    type,
-    actor,
-    decision,
+    ...{ type, actor, decision, at: 0 },
   });
   const good: Found = {
     run: 'run_1',

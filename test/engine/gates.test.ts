@@ -7,6 +7,7 @@ import { mayDecide } from '../../src/engine/index.js';
 import { defaultReliability } from '../../src/engine/plan.js';
 import { missingUnderFloors, stricterThan } from '../../src/engine/covers.js';
 import { isGated } from '../../src/engine/gates.js';
+import { blockedBy } from '../../src/engine/links.js';
 import { gateApproved, shareAt } from '../../src/engine/quorum.js';
 import type { ApprovalState, GateState } from '../../src/engine/state.js';
 import {
@@ -118,8 +119,40 @@ describe('a gate of several places', () => {
     assert.equal(walk.run.approvals[0]?.asked?.[0]?.source, 'environment');
   });
 
+  it('asks of a step what it may call in place of its own executor', () => {
+    const reliability = { ...defaultReliability, fallback: [rest] };
+    const [noop, human]: Executor[] = [
+      { kind: 'noop', output: null },
+      { kind: 'human', queue: null, roles: ['sre'] },
+    ];
+    const fields: Fields = { gate: null, executor: noop ?? null, reliability };
+    const walk = facing(fields);
+    walk.kit = { ...walk.kit, floors: [floor({ roles: ['sre'] })] };
+    walk.submit(agent, 'go');
+    assert.equal(walk.run.executing, null);
+    assert.equal(walk.run.approvals[0]?.asked?.[0]?.source, 'environment');
+    const charter = { read: [], execute: [], deny: [], unmapped: [] };
+    const inCharter = (more: Fields): readonly unknown[] => {
+      const step = transition('t', 'a', { ...fields, ...more });
+      const at = plan([state('a')], { charter });
+      return [
+        isGated(charter, step),
+        blockedBy(at, step, { floors: [] }),
+        blockedBy(at, step, { floors: null }),
+      ];
+    };
+    assert.deepEqual(inCharter({}), [true, 'unmapped', 'environment']);
+    assert.deepEqual(inCharter({ tier: 'read_only' }), [false, null, 'environment']);
+    assert.deepEqual(inCharter({ reliability: defaultReliability }), [false, null, null]);
+    assert.deepEqual(
+      inCharter({ executor: human ?? null }),
+      [false, null, null],
+      'nothing is called after it',
+    );
+  });
+
   it('says of what was granted whether its floors ask for more by now', () => {
-    const step = { executor: rest, tier: null };
+    const step = { executor: rest, reliability: defaultReliability, tier: null };
     const missing = (floors: readonly Floor[], roles?: string[]): string | null => {
       if (roles === undefined) return missingUnderFloors(step, undefined, { ...kit, floors });
       const { walk, approval } = parked({ roles });
@@ -235,7 +268,8 @@ describe('what the runtime does by itself is asked what an action is asked', () 
 
   it("has its charter's gates for a tool under `execute`, and for no other", () => {
     const charter = { read: ['r'], execute: ['t'], deny: [], unmapped: [] };
-    const gated = (tool: string): boolean => isGated(charter, { tool, executor: rest, tier: 'reversible' });
+    const calling = { executor: rest, reliability: defaultReliability };
+    const gated = (tool: string): boolean => isGated(charter, { tool, ...calling, tier: 'reversible' });
     assert.deepEqual([gated('t'), gated('r')], [true, false]);
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { links, missingUnderFloors } from '../../src/engine/index.js';
-import type { Plan } from '../../src/engine/plan.js';
+import { defaultReliability, type Plan } from '../../src/engine/plan.js';
 import type { Kit } from '../../src/engine/state.js';
 import { begin, gate, kit, plan, principal, state, transition, type Walk } from './build.js';
 import { rest } from '../fail-closed/refused.js';
@@ -95,8 +95,18 @@ describe('an environment of which nothing is known', () => {
   });
 
   it('stops what was granted before, as its call begins', () => {
-    assert.match(missingUnderFloors({ executor: rest, tier: 'reversible' }, undefined, unknown) ?? '', told);
-    assert.equal(missingUnderFloors({ executor: null, tier: null }, undefined, unknown), null);
+    assert.match(
+      missingUnderFloors(
+        { executor: rest, reliability: defaultReliability, tier: 'reversible' },
+        undefined,
+        unknown,
+      ) ?? '',
+      told,
+    );
+    assert.equal(
+      missingUnderFloors({ executor: null, reliability: defaultReliability, tier: null }, undefined, unknown),
+      null,
+    );
   });
 
   it('says of a state whose every step calls something that nobody can take one', () => {

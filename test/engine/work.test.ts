@@ -139,6 +139,25 @@ describe('a chain', () => {
       assert.equal(begin(of).run.problem?.code, 'CHAIN_TOO_LONG');
   });
 
+  it('is ended within a step that asks very much, and where it asks little at each of very many', () => {
+    const asks = (count: number): Guard[] =>
+      Array.from({ length: count }, () => expr(literal(1), '==', literal(1)));
+    const wide = plan([
+      state(
+        'a',
+        Array.from({ length: 6_000 }, (_, n) =>
+          transition(`t${n}`, 'b', { actor: 'deterministic', guards: asks(1) }),
+        ),
+      ),
+      state('b'),
+    ]);
+    for (const of of [chain(400, {}, asks(5), []), wide]) {
+      const { run, last } = begin(of);
+      assert.equal(run.problem?.code, 'CHAIN_TOO_LONG');
+      assert.ok(last.trace.length < 2_500, `${last.trace.length} records`);
+    }
+  });
+
   it('counts what it writes as the context would be counted: nothing more fits than before', () => {
     const walk = begin(chain(20, { text: 'x'.repeat(1_000) }, [], [doubled('text')]));
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'RUN_FULL']);
@@ -194,6 +213,37 @@ describe('a decision', () => {
       return digested;
     };
     for (const open of [1, 40]) assert.ok(taken(open) < 400_000, `${taken(open)}`);
+  });
+});
+
+describe('the guards of one step', () => {
+  const going = (guards: readonly Guard[], initialContext: JsonObject = {}) => {
+    const walk = begin(plan([state('a', [transition('go', 'a', { guards })])], { initialContext }));
+    const decided = walk.submit(agent, 'go');
+    const records = decided.trace.filter(({ type }) => type === 'guard.evaluated').length;
+    return { records, answer: decided.effects };
+  };
+  const passing = expr(literal(1), '==', literal(1));
+
+  it('are an error where they are more than one step asks, apart or in one', () => {
+    const many = Array.from({ length: 257 }, () => passing);
+    for (const guards of [many, [passing, { kind: 'allOf' as const, guards: many }]]) {
+      const { records, answer } = going(guards);
+      assert.equal(records, 1);
+      assert.match(JSON.stringify(answer), /GUARD_REJECTED.*more than 256 conditions/);
+    }
+    assert.equal(going(many.slice(1)).records, 256);
+  });
+
+  it('are an error where they compare more than one step may', () => {
+    const list = Array.from({ length: 100_000 }, (_, n) => n % 10);
+    const same = expr(path('context', 'a'), '==', path('context', 'b'));
+    const { records, answer } = going(
+      Array.from({ length: 250 }, () => same),
+      { a: list, b: [...list] },
+    );
+    assert.ok(records < 100, `${records}`);
+    assert.match(JSON.stringify(answer), /GUARD_REJECTED.*compare more than/);
   });
 });
 

@@ -137,6 +137,34 @@ describe('an environment', () => {
   });
 });
 
+describe('what is called only where something else fails', () => {
+  const fallback =
+    '{ kind: noop, reliability: { fallback: { strategy: first_success, executors: [{ kind: noop }, { kind: rest, connection: c, method: POST, path: / }] } } }';
+  const open = (states: string, charter: string): ReturnType<typeof load> =>
+    load({
+      'environments.yaml': 'environments: { dev: { requireTiers: true, gates: [{ roles: [x] }] } }\n',
+      'connections.yaml': 'connections: { c: { kind: rest, baseUrl: "https://c.example" } }',
+      'flows/f.yaml': `workflows: { f: { owner: t, ${charter} initialState: a, states: { ${states}, b: { terminal: true } } } }`,
+    });
+  const go = (more = ''): string =>
+    `a: { transitions: { go: { target: b, ${more} executor: ${fallback} } } }`;
+  const enter = (more = ''): string =>
+    `a: { onEnter: { ${more} executor: ${fallback} }, transitions: { go: { target: b } } }`;
+  const charter = 'charter: { permissions: { read: [], execute: [] } },';
+  const rows: readonly (readonly [string, string, string, readonly string[]])[] = [
+    ['a tier where tiers are required', go(), '', ['TIER_MISSING']],
+    ['a tier under a charter', go(), charter, ['TIER_REQUIRED']],
+    ['no more than that', go('tier: reversible,'), charter, []],
+    ['no gate on entering a state', enter('tier: reversible,'), '', ['GATE_IMPOSSIBLE']],
+    ['a tier on entering a state', enter(), charter, ['TIER_REQUIRED', 'GATE_IMPOSSIBLE']],
+  ];
+  for (const [title, states, more, codes] of rows)
+    test(`needs ${title}`, async () => {
+      const { errors } = await open(states, more);
+      assert.deepEqual(errors.map((one) => one.code).sort(), [...codes].sort());
+    });
+});
+
 describe('it is no acknowledgement', () => {
   const rows: readonly (readonly [title: string, list: string, code: string, suggestion?: string])[] = [
     ['of what is not there', '[«{ code: DEAD_END, reason: r }]', 'ACKNOWLEDGED_NOTHING'],

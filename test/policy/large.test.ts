@@ -188,3 +188,33 @@ test("a transition whose schema and whose tool's take too long to compile togeth
   assert.match(found.find((one) => one !== 'valid') ?? '', /does not go with that of its tool `desk\.send`/);
   rmSync(root, { recursive: true });
 });
+
+/** Where `TOO_LARGE` is found. */
+function tooLarge(states: Parameters<typeof flow>[0]): readonly string[] {
+  const { errors } = { errors: [], ...checkFlowText(flow(states), { catalog, media: 'json' }) };
+  return errors
+    .filter(({ code }: { code: string }) => code === 'TOO_LARGE')
+    .map(({ path }: { path: string }) => path);
+}
+
+test('a step that asks more conditions than one may does not load, and is named', () => {
+  const asks = (count: number): object[] => Array.from({ length: count }, () => guard('$.context.x == 1'));
+  const go = (fields: object): Parameters<typeof flow>[0] => ({
+    open: { transitions: { go: { target: 'done', ...fields } } },
+  });
+  const at = ['/workflows/f/states/open/transitions/go'];
+  assert.deepEqual(tooLarge(go({ guards: asks(256) })), []);
+  assert.deepEqual(tooLarge(go({ guards: asks(257) })), at);
+  assert.deepEqual(tooLarge(go({ guards: [{ kind: 'allOf', guards: asks(256) }] })), at);
+  assert.deepEqual(
+    tooLarge(go({ guards: asks(200), branches: asks(57).map((when) => ({ when, target: 'done' })) })),
+    at,
+  );
+  const wide = {
+    transitions: many(1_001, (index) => [
+      `t${index}`,
+      { target: 'done', actor: 'deterministic', guards: asks(1) },
+    ]),
+  };
+  assert.deepEqual(tooLarge({ open: wide }), ['/workflows/f/states/open']);
+});
