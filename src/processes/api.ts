@@ -45,7 +45,8 @@ import { putSigningKey } from '../store/signing-keys.js';
 import { forOperators } from './child.js';
 import { listening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
-import { makeBelonging, namespaceIdInTime, type Belonging } from './temporal-home.js';
+import { assertOurs, belongingOf } from './own-store.js';
+import { ForeignStore } from './temporal-home.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
@@ -61,6 +62,7 @@ const runtime = { kind: 'runtime', id: 'countersign' } as const;
 interface Ground {
   readonly config: Config;
   readonly databaseUrl: string;
+  readonly temporal: Connection;
   readonly pool: Pool;
   readonly now: () => Date;
   readonly keys: ServiceKeys;
@@ -76,15 +78,17 @@ const say = (line: string): void => void process.stdout.write(`${forOperators}${
 async function main(config: Config): Promise<void> {
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const issuers = parseJwtIssuers(config.jwtIssuers);
-  const errors = makeInternalErrors((line) => void process.stderr.write(`${line}\n`));
-  await patiently(() => migrateWhereAllowed(databaseUrl));
+  const errors = makeInternalErrors(log);
+  // Lazy: an API without Temporal still answers, and says so.
+  const temporal = Connection.lazy(required(config.temporal, 'TEMPORAL_ADDRESS'));
+  await patiently(() => prepareStore({ config, temporal }, databaseUrl));
   const keys = await loadKeys(config.home, process.env);
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const chain = makeServiceChain({ pool, kind: 'api' });
   const { now, stop: stopClock } = await patiently(() => makeStoreClock(pool));
   const policies = makePolicies({ ...{ pool, transaction, chain, now }, folder: config.policies, say });
-  const ground: Ground = { config, databaseUrl, pool, now, keys, chain, transaction, policies };
+  const ground: Ground = { config, databaseUrl, temporal, pool, now, keys, chain, transaction, policies };
   await patiently(() => boot(ground));
   const lost = makeLostWorkflows(log);
   const client = await makeClient(await clientDeps(ground, { ...lost, onInternalError: errors.note }));
@@ -131,6 +135,12 @@ async function main(config: Config): Promise<void> {
   client.startOutbox();
   forgetOldKeys(pool, errors.note);
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
+}
+
+/** Of another deployment's store, nothing is changed. */
+async function prepareStore(given: Pick<Ground, 'config' | 'temporal'>, databaseUrl: string): Promise<void> {
+  await assertOurs(given, databaseUrl, log);
+  await migrateWhereAllowed(databaseUrl);
 }
 
 function enginesOf({ config, pool, now }: Ground): ReturnType<typeof makeEngines> {
@@ -258,16 +268,17 @@ async function patiently<T>(act: () => Promise<T>): Promise<T> {
 }
 
 async function clientDeps(
-  { config, databaseUrl, pool, now, keys, policies, chain }: Ground,
+  { config, databaseUrl, pool, now, keys, policies, chain, temporal: connection }: Ground,
   {
     note: onLostWorkflow,
     onInternalError,
   }: Pick<LostWorkflows, 'note'> & { readonly onInternalError: OnInternalError },
 ): Promise<Parameters<typeof makeClient>[0]> {
-  // Lazy: an API without Temporal still answers, and says so.
-  const connection = Connection.lazy(required(config.temporal, 'TEMPORAL_ADDRESS'));
   const { environments = [] } = (await policies.policySet()) ?? {};
-  const { isOurs } = await belongingOf({ config, pool }, connection, environments);
+  const belonging = belongingOf({ config, temporal: connection }, pool, log);
+  const trouble = await belonging.trouble(environments.map(({ name }) => namespaceOf(name)));
+  if (trouble !== null) throw new ForeignStore(trouble);
+  const { isOurs } = belonging;
   const clients = new Map<string, Client>();
   const forNamespace = (namespace: string): Client => {
     const known = clients.get(namespace) ?? new Client({ connection, namespace });
@@ -288,26 +299,9 @@ async function clientDeps(
   };
 }
 
-/** Ends the process where the store is another deployment's. */
-async function belongingOf(
-  { config, pool }: Pick<Ground, 'config' | 'pool'>,
-  connection: Connection,
-  environments: readonly { readonly name: string }[],
-): Promise<Belonging> {
-  const belonging = makeBelonging({
-    ...{ store: pool, taskQueue: config.taskQueue, alone: config.ownServers, onForeign: log },
-    namespaceId: (namespace) => namespaceIdInTime(connection, namespace),
-  });
-  const trouble = await belonging.trouble(environments.map(({ name }) => namespaceOf(name)));
-  if (trouble === null) return belonging;
-  process.stderr.write(`${trouble}\n`);
-  process.exit(1);
-}
-
 process.title = 'countersign api';
 main(configOrExit()).catch((error: unknown) => {
-  process.stderr.write(
-    `the API ends: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-  );
+  const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(error instanceof ForeignStore ? `${error.message}\n` : `the API ends: ${why}\n`);
   process.exit(1);
 });

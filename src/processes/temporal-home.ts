@@ -1,6 +1,6 @@
 import type { Connection } from '@temporalio/client';
 import type { Queryable } from '../db/index.js';
-import { claimTemporal, otherQueue, type TemporalHome } from '../store/temporal-home.js';
+import { claimTemporal, temporalHomes, type TemporalHome } from '../store/temporal-home.js';
 
 // A store and a Temporal belong together. Where another deployment's process came to this store, it would find none of the
 // runs' workflows in its own Temporal or on its own queue, and take them for lost: so it leaves them alone, and does not start.
@@ -8,12 +8,22 @@ import { claimTemporal, otherQueue, type TemporalHome } from '../store/temporal-
 export interface Belonging {
   /** Ends in an answer where Temporal and the store give one. `now`: no answer of a moment ago will do. */
   isOurs(namespace: string, when?: 'lately' | 'now'): Promise<boolean>;
+  /** Asked before anything is written to the store, also before it is migrated. */
+  whole(): Promise<Whole>;
   /** Why this process must not work with the store, for its operator; null: it may, as far as can be told now. */
   trouble(namespaces: readonly string[]): Promise<string | null>;
 }
 
+export type Whole =
+  | { readonly status: 'ours' }
+  /** Temporal does not answer, and this is not the address at which the store's was last met. */
+  | { readonly status: 'unknown' }
+  | { readonly status: 'foreign'; readonly message: string };
+
 export interface BelongingOptions {
   readonly store: Queryable;
+  /** Of Temporal, as `TEMPORAL_ADDRESS` says it. */
+  readonly address: string;
   readonly taskQueue: string;
   /** Temporal's id of a namespace; null: it has none of that name. */
   readonly namespaceId: (namespace: string) => Promise<string | null>;
@@ -33,16 +43,28 @@ function late(): Promise<'unknown'> {
 }
 
 export function makeBelonging(options: BelongingOptions): Belonging {
-  const { store, taskQueue, alone, onForeign } = options;
+  const { store, address, taskQueue, alone, onForeign } = options;
+  let wasOurs = false;
   const known = new Map<string, { readonly isOurs: boolean; readonly at: number }>();
   const claim = async (namespace: string): Promise<string | null> => {
     const namespaceId = await options.namespaceId(namespace);
     if (namespaceId === null) return null;
-    const mine = { namespace, namespaceId, taskQueue };
-    const found = await claimTemporal(store, mine, alone ? 'always' : 'where free');
-    const isOurs = found.namespaceId === namespaceId && found.taskQueue === taskQueue;
+    const mine = { namespace, namespaceId, taskQueue, address };
+    const found = await claimTemporal(store, mine, alone ? 'always' : await takeOf());
+    const isOurs = found?.namespaceId === namespaceId && found.taskQueue === taskQueue;
     known.set(namespace, { isOurs, at: performance.now() });
-    return isOurs ? null : sentence(found, mine);
+    if (isOurs) return null;
+    return found === null ? givenAway : sentence(found, mine);
+  };
+  /** What this process has had and lost was given to another deployment, that of every other namespace with it. */
+  const takeOf = async (): Promise<'where free' | 'never'> => {
+    const had = [...known].filter(([, { isOurs }]) => isOurs).map(([namespace]) => namespace);
+    if (had.length === 0) return wasOurs ? 'never' : 'where free';
+    wasOurs = true;
+    const homes = await temporalHomes(store);
+    return had.every((namespace) => homes.some((home) => home.namespace === namespace))
+      ? 'where free'
+      : 'never';
   };
   return {
     isOurs: async (namespace, when = 'lately') => {
@@ -57,9 +79,10 @@ export function makeBelonging(options: BelongingOptions): Belonging {
       }
       return known.get(namespace)?.isOurs ?? false;
     },
+    whole: () => whoseStore(options),
     trouble: async (namespaces) => {
-      const other = alone ? null : await otherQueue(store, taskQueue);
-      if (other !== null) return sentence(other, { ...other, taskQueue });
+      const found = await whoseStore(options);
+      if (found.status === 'foreign') return found.message;
       for (const namespace of namespaces) {
         // A Temporal that does not answer says nothing: before anything is asked of it later, it is asked this.
         const message = await Promise.race([claim(namespace), late()]).catch(() => 'unknown' as const);
@@ -71,10 +94,37 @@ export function makeBelonging(options: BelongingOptions): Belonging {
   };
 }
 
-function sentence(theirs: TemporalHome, mine: TemporalHome): string {
+async function whoseStore({
+  store,
+  address,
+  taskQueue,
+  alone,
+  namespaceId,
+}: BelongingOptions): Promise<Whole> {
+  const homes = alone ? [] : await temporalHomes(store);
+  const [first] = homes;
+  if (first === undefined) return { status: 'ours' };
+  const other = homes.find((home) => home.taskQueue !== taskQueue);
+  if (other !== undefined) return { status: 'foreign', message: sentence(other, { ...other, taskQueue }) };
+  const idOf = (namespace: string): Promise<string | null | 'unknown'> =>
+    Promise.race([namespaceId(namespace), late()]).catch(() => 'unknown' as const);
+  const ids = await Promise.all(homes.map(({ namespace }) => idOf(namespace)));
+  if (homes.some((home, at) => ids[at] === home.namespaceId)) return { status: 'ours' };
+  if (ids.includes('unknown'))
+    return { status: homes.every((home) => home.address === address) ? 'ours' : 'unknown' };
+  return { status: 'foreign', message: sentence(first, { ...first, namespaceId: ids[0] ?? null }) };
+}
+
+const givenAway =
+  'this store was given to another deployment (`countersign migrate --forget-temporal`) while this process worked with it: nothing is done here any more; stop this process';
+
+function sentence(
+  theirs: TemporalHome,
+  mine: Pick<TemporalHome, 'taskQueue'> & { readonly namespaceId: string | null },
+): string {
   const what =
     theirs.taskQueue === mine.taskQueue
-      ? `are in the Temporal whose namespace \`${theirs.namespace}\` has the id \`${theirs.namespaceId}\`, and TEMPORAL_ADDRESS leads to one where it has \`${mine.namespaceId}\``
+      ? `are in the Temporal whose namespace \`${theirs.namespace}\` has the id \`${theirs.namespaceId}\`, and TEMPORAL_ADDRESS leads to one ${mine.namespaceId === null ? 'without it' : `where it has \`${mine.namespaceId}\``}`
       : `are on the task queue \`${theirs.taskQueue}\` of Temporal, and COUNTERSIGN_TASK_QUEUE says \`${mine.taskQueue}\``;
   return `this store belongs to another deployment: its runs ${what}; nothing of them is touched. Give this process that deployment's settings, or a database of its own; where the deployment is to move here, stop all its processes and run \`countersign migrate --forget-temporal\` once`;
 }
@@ -106,3 +156,28 @@ export function namespaceIdInTime(connection: Connection, namespace: string): Pr
 
 /** gRPC's status. */
 const notFound = 5;
+
+/**
+ * Ends once this process may write to the store: nothing of another deployment's is migrated, reloaded or signed. Where
+ * Temporal does not say whose the store is, it is waited for. Throws `ForeignStore`.
+ */
+export async function waitUntilOurs(
+  { whole }: Pick<Belonging, 'whole'>,
+  say: (line: string) => void,
+): Promise<void> {
+  for (let said = false; ; said = true) {
+    const found = await whole();
+    if (found.status === 'ours') return;
+    if (found.status === 'foreign') throw new ForeignStore(found.message);
+    if (!said)
+      say(
+        'waiting for Temporal to say whether this store is of this deployment: nothing is written to it before',
+      );
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+}
+
+/** For the operator; it ends the process. */
+export class ForeignStore extends Error {
+  override readonly name = 'ForeignStore';
+}

@@ -21,7 +21,7 @@ import { currentPolicySet, environmentsToServe, policySetSeq } from '../store/po
 import { configOrExit, required, type Config } from './config.js';
 import { startHeartbeat, type HeartbeatOptions } from './heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
-import { makeBelonging, namespaceIdOf } from './temporal-home.js';
+import { ForeignStore, makeBelonging, namespaceIdOf, waitUntilOurs } from './temporal-home.js';
 import { watchEventLoop } from './loop-watch.js';
 import { makeStoreWatch } from './store-waits.js';
 
@@ -66,10 +66,10 @@ async function main(config: Config): Promise<void> {
     unsetReferences((await deps.policySet(pool)).connections, processReferences());
   const belonging = makeBelonging({
     ...{ store: pool, taskQueue: config.taskQueue, alone: config.ownServers, onForeign: log },
+    address: address.address ?? '',
     namespaceId: (namespace) => namespaceIdOf(connection.workflowService, namespace),
   });
-  const foreign = await belonging.trouble([]);
-  if (foreign !== null) throw new ForeignStore(foreign);
+  await waitUntilOurs(belonging, log);
   const make = async (environment: string): Promise<Worker> => {
     const trouble = await belonging.trouble([namespaceOf(environment)]);
     if (trouble !== null) throw new ForeignStore(trouble);
@@ -83,9 +83,6 @@ async function main(config: Config): Promise<void> {
   await pool.end();
   clearInterval(alive);
 }
-
-/** For the operator; it ends the process. */
-class ForeignStore extends Error {}
 
 const lookMs = 1_000;
 

@@ -6,37 +6,61 @@ export interface TemporalHome {
   readonly namespace: string;
   readonly namespaceId: string;
   readonly taskQueue: string;
+  /** Where that Temporal was last met; null: before that was kept. */
+  readonly address: string | null;
 }
 
-const columns = 'namespace, namespace_id as "namespaceId", task_queue as "taskQueue"';
+/** `never`: a process that had it before does not come back to what was given away. */
+export type Take = 'where free' | 'always' | 'never';
 
-/** Whose the store's runs of that namespace are: `mine`, where nobody has come before. `take`: mine whoever has. */
+const columns = 'namespace, namespace_id as "namespaceId", task_queue as "taskQueue", address';
+
+/** Whose the store's runs of that namespace are; null: nobody's. `always`: mine whoever has. */
 export async function claimTemporal(
   q: Queryable,
   mine: TemporalHome,
-  take: 'where free' | 'always',
-): Promise<TemporalHome> {
-  const { namespace, namespaceId, taskQueue } = mine;
-  const taken = take === 'always' ? 'update set namespace_id = $2, task_queue = $3' : 'nothing';
+  take: Take,
+): Promise<TemporalHome | null> {
+  const { namespace, namespaceId, taskQueue, address } = mine;
+  const values = [namespace, namespaceId, taskQueue, address];
+  if (take !== 'never')
+    await write(
+      q,
+      `insert into temporal_home (namespace, namespace_id, task_queue, address) values ($1, $2, $3, $4)
+       on conflict (namespace) do ${take === 'always' ? 'update set namespace_id = $2, task_queue = $3' : 'nothing'}`,
+      values,
+    );
   await write(
     q,
-    `insert into temporal_home (namespace, namespace_id, task_queue) values ($1, $2, $3)
-     on conflict (namespace) do ${taken}`,
-    [namespace, namespaceId, taskQueue],
+    `update temporal_home set address = $4
+     where namespace = $1 and namespace_id = $2 and task_queue = $3 and address is distinct from $4`,
+    values,
   );
   const { rows } = await q.query<TemporalHome>(`select ${columns} from temporal_home where namespace = $1`, [
     namespace,
   ]);
-  return rows[0] ?? mine;
+  return rows[0] ?? null;
 }
 
-/** One namespace of a deployment with another task queue; null: there is none. */
-export async function otherQueue(q: Queryable, taskQueue: string): Promise<TemporalHome | null> {
-  const { rows } = await q.query<TemporalHome>(
-    `select ${columns} from temporal_home where task_queue <> $1 order by namespace limit 1`,
-    [taskQueue],
+interface HomeRow {
+  readonly namespace: string;
+  readonly namespace_id: string;
+  readonly task_queue: string;
+  /** Not there before migration 20. */
+  readonly address?: string | null;
+}
+
+/** Read as far as this database has been migrated. Empty: the store is nobody's yet. */
+export async function temporalHomes(q: Queryable): Promise<readonly TemporalHome[]> {
+  const { rows: found } = await q.query<{ table: string | null }>(
+    "select to_regclass('temporal_home')::text as table",
+    [],
   );
-  return rows[0] ?? null;
+  if ((found[0]?.table ?? null) === null) return [];
+  const { rows } = await q.query<HomeRow>('select * from temporal_home order by namespace', []);
+  return rows.map(({ namespace, namespace_id: namespaceId, task_queue: taskQueue, address = null }) => ({
+    ...{ namespace, namespaceId, taskQueue, address },
+  }));
 }
 
 /** The next deployment that starts has the store. */

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { makePool } from '../../src/db/index.js';
-import { makeBelonging } from '../../src/processes/temporal-home.js';
+import { makePool, type Pool } from '../../src/db/index.js';
+import { makeBelonging, waitUntilOurs, type Whole } from '../../src/processes/temporal-home.js';
+import { forgetTemporal } from '../../src/store/temporal-home.js';
 import { makeDatabase, type Database } from '../support/database.js';
 import { action, decide, getRun, startRun, submit } from '../support/flows.js';
 import { projectRoot } from '../support/paths.js';
@@ -53,6 +55,8 @@ function run(
   name: string,
   env: Readonly<Record<string, string>>,
   args: string[] = [],
+  /** It is ended once it has said this. */
+  until: RegExp | null = null,
 ): Promise<Ended> {
   const child = spawn(process.execPath, [join(projectRoot, `dist/processes/${name}.js`), ...args], {
     cwd: projectRoot,
@@ -74,16 +78,22 @@ function run(
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => {
       output += chunk.toString();
+      if (until?.test(output) === true) child.kill('SIGTERM');
     });
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, output })));
 }
 
 describe('a store that belongs to one deployment', () => {
   let stack: Stack;
+  let admin: Pool;
   before(async () => {
     stack = await startStack({ policies });
+    admin = makePool({ url: stack.databaseUrl, applicationName: 'test', max: 1 });
   });
-  after(() => stack.stop());
+  after(async () => {
+    await admin.end();
+    await stack.stop();
+  });
 
   for (const name of ['api', 'worker'])
     it(`is not taken by the ${name} of another task queue, which says what to do and touches no run`, async () => {
@@ -99,6 +109,40 @@ describe('a store that belongs to one deployment', () => {
       assert.equal((await getRun(stack, 'agent', waiting.run)).run.status, 'waiting');
       await isDone(stack, waiting);
     });
+
+  it('has nothing of its policies, keys or flows changed by the start of another deployment’s API', async () => {
+    const kept = async (): Promise<unknown> => {
+      const { rows } = await admin.query(
+        `select (select json_agg(hash order by seq) from policy_set) as policies, (select count(*) from signing_key) as signing,
+                (select count(*) from api_key) as keys, (select json_agg(f.* order by name, version) from flow_version f) as flows`,
+      );
+      return rows[0];
+    };
+    const before = await kept();
+    const elsewhere = { 'environments.yaml': 'environments: { qa: {} }\n', ...policies };
+    const folder = join(stack.home, 'strange');
+    for (const [name, text] of Object.entries(elsewhere)) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true });
+      writeFileSync(join(folder, name), text);
+    }
+    const strange = {
+      COUNTERSIGN_POLICIES: folder,
+      COUNTERSIGN_DEV_KEYS: '1',
+      COUNTERSIGN_HOME: join(stack.home, 'strange-home'),
+    };
+    const other = await run(stack, 'api', { ...strange, COUNTERSIGN_TASK_QUEUE: 'other' });
+    assert.equal(other.code, 1, other.output);
+    const away = await run(
+      stack,
+      'api',
+      { ...strange, TEMPORAL_ADDRESS: '127.0.0.1:9' },
+      [],
+      /waiting for Temporal to say/,
+    );
+    assert.match(away.output, /waiting for Temporal to say/);
+    assert.doesNotMatch(away.output, /listening/);
+    assert.deepEqual(await kept(), before);
+  });
 
   it('is not given away while a worker works with it, and is once none does', async () => {
     const waiting = await parked(stack);
@@ -121,9 +165,14 @@ describe('whose a store is', () => {
   after(() => database.drop());
 
   const told: string[] = [];
-  const belonging = (taskQueue: string, id: () => Promise<string | null>, alone = false) =>
+  const belonging = (
+    taskQueue: string,
+    id: (namespace: string) => Promise<string | null>,
+    alone = false,
+    address = 'here:1',
+  ) =>
     makeBelonging({
-      ...{ store: database.pool, taskQueue, alone, namespaceId: id },
+      ...{ store: database.pool, taskQueue, alone, namespaceId: id, address },
       onForeign: (message) => told.push(message),
     });
   const is = (id: string | null) => () => Promise.resolve(id);
@@ -166,12 +215,54 @@ describe('whose a store is', () => {
     assert.equal(await belonging('q', is('id-1')).isOurs('countersign-dev'), false);
   });
 
+  /** `countersign-dev` is that of the Temporal with `id-1`, and of the queue `q`. */
+  async function takenAnew(): Promise<void> {
+    await forgetTemporal(database.pool);
+    assert.equal(await belonging('q', is('id-1')).isOurs('countersign-dev'), true);
+  }
+
+  it('is, as a whole, of whom one of its namespaces is, whatever environments there are', async () => {
+    await takenAnew();
+    const ours = belonging('q', (name) => Promise.resolve(name === 'countersign-dev' ? 'id-1' : null));
+    assert.deepEqual(await ours.whole(), { status: 'ours' });
+    const stranger = await belonging('q', is(null)).whole();
+    assert.equal(stranger.status, 'foreign');
+    assert.match(JSON.stringify(stranger), /leads to one without it/);
+    assert.equal((await belonging('r', away).whole()).status, 'foreign');
+  });
+
+  it('is waited for where Temporal does not say whose it is, but where it was last met at this address', async () => {
+    await takenAnew();
+    assert.deepEqual(await belonging('q', away).whole(), { status: 'ours' });
+    const elsewhere = belonging('q', away, false, 'elsewhere:1');
+    assert.deepEqual(await elsewhere.whole(), { status: 'unknown' });
+    const answers: Whole[] = [await elsewhere.whole(), { status: 'foreign', message: 'theirs' }];
+    const said: string[] = [];
+    const asked = waitUntilOurs({ whole: () => Promise.resolve(answers.shift() as Whole) }, (line) =>
+      said.push(line),
+    );
+    await assert.rejects(asked, /theirs/);
+    assert.match(said.join(), /waiting for Temporal to say whether this store is of this deployment/);
+  });
+
+  it('is not taken back by a process that had it when it was given away', async () => {
+    await takenAnew();
+    const old = belonging('q', is('id-1'));
+    assert.equal(await old.isOurs('countersign-dev', 'now'), true);
+    await forgetTemporal(database.pool);
+    assert.equal(await old.isOurs('countersign-dev', 'now'), false);
+    assert.equal(await old.isOurs('countersign-dev', 'now'), false);
+    assert.equal(await old.isOurs('countersign-staging', 'now'), false);
+    assert.match(told.at(-1) ?? '', /was given to another deployment .* while this process worked with it/);
+    assert.equal(await belonging('moved', is('id-9')).isOurs('countersign-dev'), true);
+  });
+
   it('is one of two who come to an empty store at once', async () => {
     const pools = [1, 2].map((at) => makePool({ url: database.url, applicationName: `test ${at}`, max: 1 }));
     const both = await Promise.all(
       pools.map((store, at) =>
         makeBelonging({
-          ...{ store, taskQueue: 'q', alone: false, onForeign: () => undefined },
+          ...{ store, taskQueue: 'q', alone: false, onForeign: () => undefined, address: 'here:1' },
           namespaceId: is(`id-${at}`),
         }).isOurs('countersign-both'),
       ),
