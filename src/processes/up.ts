@@ -39,7 +39,8 @@ export async function up({ args, signal }: UpOptions): Promise<number> {
   const home = realpathSync(config.home);
   const result = await tryLock(`home:${home}`);
   if (result.status === 'taken') {
-    complain(`data folder \`${home}\` is in use by process ${result.pid ?? 'unknown'}`);
+    const other = `data folder \`${home}\` is in use by process ${result.pid ?? 'unknown'}`;
+    complain(`${other}: stop that one (Ctrl-C), or start this one with another COUNTERSIGN_HOME`);
     return exitCodes.inUse;
   }
   try {

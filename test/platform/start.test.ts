@@ -55,7 +55,10 @@ test('development keys and the database password are for their owner only', () =
 test('a second start on the same data folder is refused with exit code 2 and the process that has it', async () => {
   const second = await startProduct({ home, args: ['--no-demo'] });
   assert.deepEqual(await second.exited, { code: 2, signal: null });
-  assert.match(second.output(), new RegExp(`data folder \`${home}\` is in use by process ${product.pid}\n`));
+  assert.match(
+    second.output(),
+    new RegExp(`data folder \`${home}\` is in use by process ${product.pid}: stop that one`),
+  );
   assert.ok(isRunning(product.pid));
 });
 
