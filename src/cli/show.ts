@@ -13,6 +13,7 @@ export function showRun(body: JsonObject): string[] {
     ...(run['problem'] === undefined
       ? []
       : [`problem ${text(problem['code'])}: ${text(problem['message'])}`]),
+    ...(problem['next'] === undefined ? [] : [`next    ${text(problem['next'])}`]),
     ...list(body['approvals']).map(
       (one) =>
         `approval ${text(one['id'])} of ${text(one['transition'])}: ${text(one['status'])}${roles(one)}`,
