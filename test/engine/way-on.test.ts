@@ -101,6 +101,15 @@ const setsLarge: Fields['output'] = [{ key: 'k', spec: { kind: 'set', value: pat
 const setsOutput: Fields['output'] = [
   { key: 'k', spec: { kind: 'set', value: { ...path('context', 'large'), scope: 'output' } as never } },
 ];
+/** The runtime has asked for its step, and that was denied, or its time was up. */
+const unapproved = (by: 'denial' | 'expiry'): Walk => {
+  const walk = chain(gated);
+  const approval = walk.run.approvals[0]?.id ?? '';
+  const fay = principal('fay', 'human', { roles: ['finance.controller'] });
+  if (by === 'denial') walk.decide(fay, approval, 'deny');
+  else while (walk.run.approvals[0]?.status === 'open') walk.fire(approval);
+  return walk;
+};
 const given = (walk: Walk, code: 'STEP_FAILED' | 'HISTORY_FORKED'): Walk => {
   walk.run = giveUp(walk.run, { code, key: 'k', time, why: 'it threw', start: null, messages: [] }).state;
   return walk;
@@ -151,6 +160,18 @@ const cases: readonly (readonly [Code, RegExp, Truth, () => Walk])[] = [
     /only a cancel helps/,
     'same',
     () => begin(plan([state('a', [transition('x', 'done', { guards: [isFalse] })]), state('done')])),
+  ],
+  [
+    'NO_ELIGIBLE_TRANSITION',
+    /a retry has the runtime take its step again/,
+    'goes',
+    () => unapproved('denial'),
+  ],
+  [
+    'NO_ELIGIBLE_TRANSITION',
+    /a retry has the runtime take its step again/,
+    'goes',
+    () => unapproved('expiry'),
   ],
   [
     'NO_ELIGIBLE_TRANSITION',
