@@ -36,6 +36,7 @@ const retry = (walk: Walk, by = operator): Decision =>
   walk.send({ kind: 'message', time, message: message(by, { kind: 'retry' }) });
 const begins = ({ effects }: Decision): boolean => effects.some((one) => one.kind === 'execute');
 const no: Partial<Outcome> = { status: 'failed', errorClass: 'permanent', message: 'no' };
+const possibly = { ...no, errorClass: 'transient', message: '500', effectPossible: true } as object;
 const lost: Partial<Outcome> = { status: 'unknown', message: 'the connection was lost' };
 const isFalse = expr(literal(1), '==', literal(2));
 const isTrue = expr(literal(1), '==', literal(1));
@@ -123,6 +124,13 @@ const cases: readonly (readonly [Code, RegExp, Truth, () => Walk])[] = [
   ['ON_ENTER_FAILED', /only a cancel helps/, 'same', () => entering({ tier: 'irreversible' })],
   ['ON_ENTER_FAILED', /once the policies/, 'policies', () => entering({ tier: 'reversible' }, floored)],
   ['ON_ENTER_FAILED', /once the policies/, 'policies', () => entering({}, unknown)],
+  ['ON_ENTER_FAILED', /a retry by a human does it again/, 'human', () => after(entering(), possibly)],
+  [
+    'EXECUTOR_FAILED',
+    /a retry by a human does it again/,
+    'human',
+    () => after(chain({ executor: rest }), possibly),
+  ],
   ['EXECUTOR_UNKNOWN', /a retry by a human does it again/, 'human', () => after(asked(), lost)],
   ['EXECUTOR_UNKNOWN', /a retry by a human does it again/, 'human', () => after(entering(), lost)],
   ['EXECUTOR_FAILED', /a retry tries it again/, 'goes', () => after(chain({ executor: rest }), no)],
