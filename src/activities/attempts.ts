@@ -121,7 +121,7 @@ export function judgeFailure(result: Failed, before: EarlierEffect, then: AfterF
   return {
     ...result,
     errorClass: 'unknown_outcome',
-    message: `${result.message}; an earlier attempt under the same key may have had its effect, check it before a retry`,
+    message: `${result.message}; an earlier attempt may have had its effect, check it before a retry`,
   };
 }
 

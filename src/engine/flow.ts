@@ -20,6 +20,7 @@ import { entryLabel, keyLabel } from './key-label.js';
 import { leader, setLeader } from './leader.js';
 import { actingNow } from './rights.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
+import type { Until } from './way-on.js';
 import { contextProblem, nothingCalled, write } from './written.js';
 
 // How a run moves: entering states, deterministic chains, executing, settling, closing.
@@ -69,10 +70,13 @@ export function afterEnter(draft: Draft): void {
     );
   if (state.terminal) return close(draft, terminalStatus(run, state.outcome));
   if (isEnding(run)) return;
-  if (state.transitions.length > 0 && state.transitions.every((one) => one.actor === 'deterministic')) {
-    return chainStep(draft, state.transitions);
-  }
+  if (isOfRuntime(state.transitions)) return chainStep(draft, state.transitions);
   waitForSomebody(draft, state.transitions);
+}
+
+/** The runtime takes one of them by itself. */
+function isOfRuntime(transitions: readonly Transition[]): boolean {
+  return transitions.length > 0 && transitions.every((one) => one.actor === 'deterministic');
 }
 
 /** What was asked for is not done, and the run stays where it is: nothing of it may have become nobody's turn. */
@@ -86,14 +90,20 @@ export function remain(draft: Draft): void {
 function waitForSomebody(draft: Draft, transitions: readonly Transition[]): void {
   const decided = draft.run.approvals.every((one) => !isOpen(one.status) && !one.queued);
   if (!decided || transitions.some((one) => whyNobody(draft, one) === null)) return settle(draft);
-  const isOfPolicies = transitions.some(
-    (one) => one.actor !== 'deterministic' && blockedBy(draft.plan, one, draft.kit) === 'environment',
-  );
   stick(
     draft,
     { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, transitions) },
-    { kind: 'chain', until: isOfPolicies ? 'policies' : 'never' },
+    { kind: 'chain', until: untilSomebody(draft, transitions) },
   );
+}
+
+/** What a retry needs that is to come to anything else. */
+function untilSomebody({ plan, kit }: Draft, transitions: readonly Transition[]): Until {
+  if (isOfRuntime(transitions)) return 'asks';
+  const isOfPolicies = transitions.some(
+    (one) => one.actor !== 'deterministic' && blockedBy(plan, one, kit) === 'environment',
+  );
+  return isOfPolicies ? 'policies' : 'never';
 }
 
 function terminalStatus(

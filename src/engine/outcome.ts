@@ -102,7 +102,8 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
     errorClass,
   };
   project(draft, action, unknown ? 'unknown' : 'failed', { error });
-  if (unknown || (result.status === 'failed' && result.effectPossible === true)) noteDoubt(draft, action);
+  const isPossible = result.status === 'failed' && result.effectPossible === true;
+  if (unknown || isPossible) noteDoubt(draft, action);
   const waiting = draft.run.waitingAnswer;
   if (waiting?.action === action.id) {
     draft.run.waitingAnswer = null;
@@ -116,22 +117,20 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
     });
   }
   if (unknown) return stick(draft, error, unknownOf(executing));
-  if (executing.at === 'onEnter') {
-    return stick(
-      draft,
-      {
-        code: 'ON_ENTER_FAILED',
-        message: `onEnter of state \`${draft.run.state}\` failed: ${result.message}`,
-        errorClass,
-      },
-      { kind: 'onEnter' },
-    );
-  }
-  if (action.byRuntime === true) return stick(draft, error, { kind: 'chain' });
-  remain(draft);
+  if (executing.at === 'transition' && action.byRuntime !== true) return remain(draft);
+  const failure = executing.at === 'transition' ? error : entryProblem(draft, error);
+  if (!isPossible) return stick(draft, failure, { kind: executing.at === 'onEnter' ? 'onEnter' : 'chain' });
+  // Nobody but the runtime asks for it again, so a person says whether it is done again.
+  const message = `${failure.message}; it may have happened all the same, look before a retry`;
+  stick(draft, { ...failure, message }, unknownOf(executing));
 }
 
-/** What a run is stuck on when nobody knows what became of this effect. */
+function entryProblem({ run }: Draft, error: Problem): Problem {
+  const message = `onEnter of state \`${run.state}\` failed: ${error.message}`;
+  return { ...error, code: 'ON_ENTER_FAILED', message };
+}
+
+/** What a run is stuck on when nobody knows whether this effect has happened. */
 export function unknownOf({ at, action }: Executing): StuckOn {
   if (at === 'transition') return { kind: 'action', action };
   const { idempotencyKey, n } = action;

@@ -5,8 +5,8 @@ import type { Problem, RunState } from './state.js';
 
 // What a person can do about a run that is stuck: which of retry and cancel helps, said wherever its problem is.
 
-/** What has to change before a retry comes to anything else. */
-export type Until = 'policies' | 'decisions' | 'never';
+/** What has to change before a retry comes to anything else; `asks`: nothing, the runtime asks again. */
+export type Until = 'policies' | 'decisions' | 'asks' | 'never';
 
 const ways = {
   again: 'a retry tries it again, which helps once its cause is gone; a cancel ends the run',
@@ -16,6 +16,7 @@ const ways = {
     'a retry helps once the policies of the environment no longer stand against it; a cancel ends the run',
   decisions:
     'a retry helps once approvals of this run that are open have been decided; a cancel ends the run',
+  asks: 'a retry has the runtime take its step again, and asks again for what that needs; a cancel ends the run',
   human: 'look whether it happened: a retry by a human does it again, and a cancel ends the run as it is',
   decide: 'an approval for doing it again is open: it goes on once that is decided; a cancel ends the run',
   done: 'the step has happened, and a retry would do it a second time: only a cancel helps',

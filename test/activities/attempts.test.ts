@@ -201,7 +201,13 @@ describe('after a failure', () => {
   it('is an unknown outcome, whatever its class, when nothing is tried after it', () => {
     for (const errorClass of ['timeout', 'connection', 'rate_limited', 'transient'] as const) {
       const last = { status: 'failed', errorClass, message: 'failed' } as const;
-      assert.equal(judgeFailure(last, 'possible', 'final').errorClass, 'unknown_outcome');
+      const judged = judgeFailure(last, 'possible', 'final');
+      assert.equal(judged.errorClass, 'unknown_outcome');
+      // Whether a key was sent is not said here.
+      assert.equal(
+        judged.message,
+        'failed; an earlier attempt may have had its effect, check it before a retry',
+      );
       for (const before of ['none', 'in_doubt'] as const)
         assert.equal(judgeFailure(last, before, 'final').errorClass, errorClass);
       for (const then of ['retry', 'fallback'] as const)

@@ -65,6 +65,87 @@ const isWaiting = ({ run }: Walk, at: string): void => {
   assert.equal(wakeTime(run), null);
 };
 
+const failing = { status: 'failed', errorClass: 'transient', message: 'the target answered 500' } as object;
+/** What the runtime begins by itself: on the way into a state, and as a step of its own. */
+const begun: readonly { name: string; walk: (executor: Executor, onTimeout: Target) => Walk }[] = [
+  {
+    name: 'onEnter:a',
+    walk: (executor, onTimeout) =>
+      begin(
+        plan([state('a', [transition('go', 'done')], { onEnter: { ...onEnter, executor } }), state('done')], {
+          timeoutMs: lasting,
+          onTimeout,
+        }),
+      ),
+  },
+  {
+    name: 'pay',
+    walk: (executor, onTimeout) =>
+      begin(
+        plan([state('a', [transition('pay', 'done', { actor: 'deterministic', executor })]), state('done')], {
+          timeoutMs: lasting,
+          onTimeout,
+        }),
+      ),
+  },
+];
+
+describe('what the runtime began and has failed, and may have happened all the same', () => {
+  const possible = { ...failing, effectPossible: true };
+  const each = begun.flatMap((one) =>
+    [keyless, { ...keyless, idempotencyKey: true }].map((executor) => ({ ...one, executor })),
+  );
+
+  it('is said to, is repeated for a human alone, under its own key, and is settled by a success', () => {
+    for (const { walk: make, executor } of each) {
+      const walk = make(executor, null);
+      const key = walk.run.executing?.action.idempotencyKey;
+      outcomeAt(walk, possible, time);
+      assert.match(
+        walk.run.problem?.message ?? '',
+        /answered 500; it may have happened all the same, look before a retry$/,
+      );
+      assert.equal(answerOf(operate(walk, 'retry', time, agent))?.code, 'HUMANS_ONLY');
+      assert.equal(begins(operate(walk, 'retry', time)), true);
+      assert.equal(walk.run.executing?.action.idempotencyKey, key);
+      outcomeAt(walk, {}, time);
+      assert.deepEqual([walk.run.doubts, walk.run.stuckOn], [undefined, null]);
+    }
+  });
+
+  it('is named by the end of its run, by a cancel and by time, and time moves the run nowhere before', () => {
+    for (const { name, walk: make, executor } of each) {
+      for (const ends of [(walk: Walk) => operate(walk, 'cancel', time), timeUp]) {
+        const walk = make(executor, null);
+        outcomeAt(walk, possible, time);
+        ends(walk);
+        assert.match(
+          walk.run.problem?.message ?? '',
+          new RegExp(
+            `^the run has ended, and whether \`${name}\` was done is not known: .*answered 500`,
+            'u',
+          ),
+        );
+      }
+      const walk = make(executor, { target: 'done' });
+      outcomeAt(walk, possible, time);
+      timeUp(walk);
+      isWaiting(walk, 'a');
+    }
+  });
+
+  it('is no more than a failure where nothing can have happened', () => {
+    for (const { walk: make, executor } of each) {
+      const walk = make(executor, null);
+      outcomeAt(walk, failing, time);
+      assert.equal(begins(operate(walk, 'retry', time, agent)), true);
+      outcomeAt(walk, failing, time);
+      operate(walk, 'cancel', time);
+      assert.equal(walk.run.problem, null);
+    }
+  });
+});
+
 /** Stuck on an effect that may have happened, before the time of the run is up. */
 const ways: readonly { name: string; at: string; walk: (onTimeout: Target) => Walk }[] = [
   {

@@ -36,6 +36,7 @@ const retry = (walk: Walk, by = operator): Decision =>
   walk.send({ kind: 'message', time, message: message(by, { kind: 'retry' }) });
 const begins = ({ effects }: Decision): boolean => effects.some((one) => one.kind === 'execute');
 const no: Partial<Outcome> = { status: 'failed', errorClass: 'permanent', message: 'no' };
+const possibly = { ...no, errorClass: 'transient', message: '500', effectPossible: true } as object;
 const lost: Partial<Outcome> = { status: 'unknown', message: 'the connection was lost' };
 const isFalse = expr(literal(1), '==', literal(2));
 const isTrue = expr(literal(1), '==', literal(1));
@@ -101,6 +102,15 @@ const setsLarge: Fields['output'] = [{ key: 'k', spec: { kind: 'set', value: pat
 const setsOutput: Fields['output'] = [
   { key: 'k', spec: { kind: 'set', value: { ...path('context', 'large'), scope: 'output' } as never } },
 ];
+/** The runtime has asked for its step, and that was denied, or its time was up. */
+const unapproved = (by: 'denial' | 'expiry'): Walk => {
+  const walk = chain(gated);
+  const approval = walk.run.approvals[0]?.id ?? '';
+  const fay = principal('fay', 'human', { roles: ['finance.controller'] });
+  if (by === 'denial') walk.decide(fay, approval, 'deny');
+  else while (walk.run.approvals[0]?.status === 'open') walk.fire(approval);
+  return walk;
+};
 const given = (walk: Walk, code: 'STEP_FAILED' | 'HISTORY_FORKED'): Walk => {
   walk.run = giveUp(walk.run, { code, key: 'k', time, why: 'it threw', start: null, messages: [] }).state;
   return walk;
@@ -114,6 +124,13 @@ const cases: readonly (readonly [Code, RegExp, Truth, () => Walk])[] = [
   ['ON_ENTER_FAILED', /only a cancel helps/, 'same', () => entering({ tier: 'irreversible' })],
   ['ON_ENTER_FAILED', /once the policies/, 'policies', () => entering({ tier: 'reversible' }, floored)],
   ['ON_ENTER_FAILED', /once the policies/, 'policies', () => entering({}, unknown)],
+  ['ON_ENTER_FAILED', /a retry by a human does it again/, 'human', () => after(entering(), possibly)],
+  [
+    'EXECUTOR_FAILED',
+    /a retry by a human does it again/,
+    'human',
+    () => after(chain({ executor: rest }), possibly),
+  ],
   ['EXECUTOR_UNKNOWN', /a retry by a human does it again/, 'human', () => after(asked(), lost)],
   ['EXECUTOR_UNKNOWN', /a retry by a human does it again/, 'human', () => after(entering(), lost)],
   ['EXECUTOR_FAILED', /a retry tries it again/, 'goes', () => after(chain({ executor: rest }), no)],
@@ -151,6 +168,18 @@ const cases: readonly (readonly [Code, RegExp, Truth, () => Walk])[] = [
     /only a cancel helps/,
     'same',
     () => begin(plan([state('a', [transition('x', 'done', { guards: [isFalse] })]), state('done')])),
+  ],
+  [
+    'NO_ELIGIBLE_TRANSITION',
+    /a retry has the runtime take its step again/,
+    'goes',
+    () => unapproved('denial'),
+  ],
+  [
+    'NO_ELIGIBLE_TRANSITION',
+    /a retry has the runtime take its step again/,
+    'goes',
+    () => unapproved('expiry'),
   ],
   [
     'NO_ELIGIBLE_TRANSITION',
