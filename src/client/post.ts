@@ -198,7 +198,7 @@ function noOpenRoom(
   const open = row.openBytes + waiting.bytes + bytes;
   return open > mostOpenBytes
     ? no(
-        `with this the run would hold ${open} bytes of arguments that wait for an answer or a decision, and it can hold ${mostOpenBytes}: have its approvals decided first, or send less`,
+        `with this the run would hold ${open} bytes of arguments that wait for an answer or a decision, and of what its open approvals say, and it can hold ${mostOpenBytes}: have its approvals decided first, or send less`,
       )
     : null;
 }
