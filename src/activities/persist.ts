@@ -140,10 +140,11 @@ function checkTime(run: RunState, time: string): number | null {
   return moments.length === 0 ? null : Math.min(...moments);
 }
 
-/** What the arguments and the previews of open approvals take of the run's room. */
+/** What open approvals take of the run's room: arguments, previews, and what the document has of them besides. */
 function openBytes({ approvals }: RunState, { actions }: Holdings): number {
   return approvals.reduce(
-    (sum, { action, previewBytes = 0 }) => sum + (actions.get(action.id)?.payload.bytes ?? 0) + previewBytes,
+    (sum, { action, previewBytes = 0, documentBytes = 0 }) =>
+      sum + (actions.get(action.id)?.payload.bytes ?? 0) + previewBytes + documentBytes,
     0,
   );
 }

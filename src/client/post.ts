@@ -173,12 +173,16 @@ async function noRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Pr
     if (full !== null) return full;
   }
   const document = row.doc === null ? 0 : Buffer.byteLength(row.doc);
-  return document > mostDocumentBytes
-    ? no(
-        'RUN_FULL',
-        `what the run carries takes ${document} bytes, and ${mostDocumentBytes} are the most: it is asked for nothing more, what waits in it can still be decided, and a cancel ends it; go on in another run`,
-      )
-    : null;
+  return document > mostDocumentBytes ? no('RUN_FULL', documentFull(document, row.openApprovals)) : null;
+}
+
+/** What it has done stays as long as the run: asked for once more, it needs an idempotency key that was never used. */
+function documentFull(bytes: number, openApprovals: number): string {
+  const next =
+    openApprovals === 0
+      ? 'go on in another run'
+      : `decide its ${openApprovals} open approvals, which may make room, or go on in another run`;
+  return `what the run carries (its context, its open approvals, and a count of each different request that it has done, which stays until it ends) takes ${bytes} bytes, and ${mostDocumentBytes} are the most: it takes no submit now, what waits in it can still be decided, and a cancel ends it; ${next}`;
 }
 
 /** Of arguments that name nothing. */
@@ -198,7 +202,7 @@ function noOpenRoom(
   const open = row.openBytes + waiting.bytes + bytes;
   return open > mostOpenBytes
     ? no(
-        `with this the run would hold ${open} bytes of arguments that wait for an answer or a decision, and it can hold ${mostOpenBytes}: have its approvals decided first, or send less`,
+        `with this the run would hold ${open} bytes of arguments that wait for an answer or a decision, and of what its open approvals say, and it can hold ${mostOpenBytes}: have its approvals decided first, or send less`,
       )
     : null;
 }

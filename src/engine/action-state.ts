@@ -129,6 +129,8 @@ export interface ApprovalState {
   readonly previewBytes?: number;
   /** Bytes of canonical JSON of its arguments; absent: it opened before that was counted. */
   readonly argumentBytes?: number;
+  /** Bytes of canonical JSON that it took of the run's document as it opened, its arguments left out; absent: it opened before that was counted. */
+  readonly documentBytes?: number;
   /** Guards as they passed when it parked, for the approver. */
   readonly guards: readonly GuardReport[];
 }

@@ -49,12 +49,13 @@ export function openApproval(
     (approval) => isOpen(approval.status) && asksTheSame(draft.kit, run, action, rules, approval),
   );
   if (same !== undefined) return attach(draft, same, action, repeatedBy);
-  const taken = roomTaken(draft, action, shown);
-  if (taken === null) return refuseShowing(draft, transition, action);
   const id = derivedId(draft, 'apr', action.id);
   const parked = { ...action, approval: id };
-  const approval = { ...newApproval(draft, transition, parked, applying), ...taken };
-  run.approvals = [...run.approvals, repeating(draft, approval, repeatedBy)];
+  const opening = repeating(draft, newApproval(draft, transition, parked, applying), repeatedBy);
+  const room = roomTaken(draft, opening, shown);
+  if (room.status === 'full') return refuseShowing(draft, transition, action, room.message);
+  const approval = { ...opening, ...room.taken };
+  run.approvals = [...run.approvals, approval];
   project(draft, parked, 'pending', { shown });
   record(draft, 'human.approval.requested', {
     actor: actorOf(actingPrincipal(action)),

@@ -1,6 +1,7 @@
 import type { Transition } from './plan.js';
 import type { Action, ApprovalState, Excluded, GateState, RunState, Shown } from './state.js';
-import { mostOpenApprovals, mostOpenBytes } from '../model/limits.js';
+import { utf8Length } from '../model/json.js';
+import { mostApprovalsBytes, mostOpenApprovals, mostOpenBytes } from '../model/limits.js';
 import { decidersOf } from './deciders.js';
 import { endOf, stageOf, stageTimes } from './deadlines.js';
 import { actingPrincipal, type Draft } from './draft.js';
@@ -47,27 +48,54 @@ export function newApproval(
   };
 }
 
-export function refuseShowing(draft: Draft, transition: Transition, action: Action): void {
-  const message = `with this the run would have more than ${mostOpenApprovals} open approvals, or their arguments and what they show would take more than ${mostOpenBytes} bytes, which are the most of a run: have some decided first`;
+export function refuseShowing(draft: Draft, transition: Transition, action: Action, message: string): void {
   const said = { code: 'RUN_FULL', message } as const;
   refuseAsking(draft, transition, actingPrincipal(action), action.messageId, said, 'decisions');
 }
 
-/** What an approval takes of its run's room; null: with it the open approvals would take more than there is. */
+type Taken = Required<Pick<ApprovalState, 'previewBytes' | 'argumentBytes' | 'documentBytes'>>;
+
+/** What an approval takes of its run's room; or why the open approvals would take more with it than there is. */
 export function roomTaken(
   { run: { approvals }, work }: Draft,
-  action: Action,
+  opening: ApprovalState,
   { preview }: Shown,
-): Required<Pick<ApprovalState, 'previewBytes' | 'argumentBytes'>> | null {
-  const argumentBytes = work.measure(action.arguments).bytes;
+):
+  { readonly status: 'fits'; readonly taken: Taken } | { readonly status: 'full'; readonly message: string } {
+  const waiting = approvals.filter(({ status, queued }) => isOpen(status) || queued).length;
+  if (waiting >= mostOpenApprovals)
+    return full(`the run has ${waiting} open approvals, and ${mostOpenApprovals} are the most of a run`);
+  const documentBytes = bytesInDocument(opening);
+  const before = approvals.reduce((sum, one) => sum + (one.documentBytes ?? 0), 0);
+  if (before + documentBytes > mostApprovalsBytes)
+    return full(
+      `what the run carries of its open approvals (guards, gates, roles) takes ${before} bytes, with this one ${before + documentBytes}, and ${mostApprovalsBytes} are the most of a run`,
+      before === 0 ? 'no run can have it: shorten its guards and gates in the flow' : undefined,
+    );
+  const argumentBytes = work.measure(opening.action.arguments).bytes;
   const left = approvals.reduce(
     (sum, one) => sum - (one.previewBytes ?? 0) - (one.argumentBytes ?? 0),
-    mostOpenBytes - argumentBytes,
+    mostOpenBytes - before - documentBytes - argumentBytes,
   );
   const room = roomOf(left);
-  const waiting = approvals.filter(({ status, queued }) => isOpen(status) || queued).length;
-  const fits = waiting < mostOpenApprovals && takeValue(room, preview);
-  return fits ? { argumentBytes, previewBytes: left - room.left } : null;
+  if (!takeValue(room, preview))
+    return full(
+      `with this the arguments of the open approvals, what they show and what the run carries of them would take more than ${mostOpenBytes} bytes, which are the most of a run`,
+    );
+  return { status: 'fits', taken: { argumentBytes, documentBytes, previewBytes: left - room.left } };
+}
+
+function full(
+  why: string,
+  next = 'have some decided first',
+): { readonly status: 'full'; readonly message: string } {
+  return { status: 'full', message: `${why}: ${next}` };
+}
+
+/** Of canonical JSON: the document names the payload of the arguments in their place. */
+function bytesInDocument(approval: ApprovalState): number {
+  const { arguments: _held, ...action } = approval.action;
+  return utf8Length(JSON.stringify({ ...approval, action }));
 }
 
 /** Whoever has it done again has a part in it, like who asked for it at first. `by`: undefined where nobody does. */

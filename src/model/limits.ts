@@ -2,7 +2,7 @@
 
 /** A start's input, a submit's arguments, the reasoning that comes with either. */
 export const mostValueBytes = 1024 * 1024;
-/** The arguments and previews of a run's open approvals, and of what it has been asked and has not answered. */
+/** The arguments and previews of a run's open approvals, what its document has of them besides, and the arguments of what it has been asked and has not answered. */
 export const mostOpenBytes = 4 * 1024 * 1024;
 /** What the templates of one call make: path, query, headers, body, arguments. With its fallbacks, for an approver to see. */
 export const mostCallBytes = 2 * 1024 * 1024;
@@ -18,6 +18,8 @@ export const mostStateConditions = 1_000;
 export const mostChainBytes = 16 * 1024 * 1024;
 /** Steps and conditions of the deterministic chain in one decision: each is on record. */
 export const mostChainFacts = 1_500;
+/** What the open approvals of a run take of its document, as they open: guards, gates, roles, who asked. */
+export const mostApprovalsBytes = 1024 * 1024;
 /** A run's document: context, open approvals without their arguments, and what it has done. */
 export const mostDocumentBytes = 2 * 1024 * 1024;
 /** Messages of a run that have no answer yet: as many submits, and as many decisions, cancels and retries together. */

@@ -192,6 +192,16 @@ describe('a value that is not what the document says', () => {
 });
 
 describe('a run', () => {
+  it('is said to hold the arguments of its open approvals, what they show, and what the document has of them', async () => {
+    const run = await parked();
+    const [approval] = (await documentIn(run)).document.approvals;
+    const { documentBytes = 0, previewBytes = 0, action } = approval ?? assert.fail();
+    const stored = Buffer.byteLength(JSON.stringify({ ...approval, action: { ...action, held: undefined } }));
+    assert.ok(documentBytes > 500 && stored - documentBytes < 100, `${documentBytes} of ${stored}`);
+    const { openBytes } = await run.row();
+    assert.equal(openBytes, (action.held?.payload.bytes ?? 0) + previewBytes + documentBytes);
+  });
+
   it('carries no more after a hundred settled approvals and two hundred answered messages than after three', async () => {
     const run = await governed.start('pay', input);
     const settle = async (n: number): Promise<number> => {

@@ -127,19 +127,42 @@ describe('a run that is full of what waits for people', () => {
 });
 
 describe('a run whose document is as large as it may be', () => {
-  it('is asked for nothing more, with or without arguments, and is said to be cancelled or left to end by what waits', async () => {
-    const run = await begunRun();
-    await database.pool.query('update run set doc = $2 where id = $1', [
-      run,
-      'x'.repeat(mostDocumentBytes + 1),
-    ]);
-    for (const args of [{}, { n: 1 }]) {
-      const said = await ask(run, args);
-      assert.equal(codeOf(said), 'RUN_FULL');
-      assert.match(
-        said.status === 'answered' && said.answer.status === 'refused' ? said.answer.message : '',
-        /takes 2097153 bytes, and 2097152 are the most: .* can still be decided, and a cancel ends it/,
-      );
+  it('takes no submit, with or without arguments, and is said to be cancelled or left to end by what waits', async () => {
+    // Each different request that a run has done is counted for as long as it lasts.
+    const done = (at: number): [string, number] => [`go:${at.toString(16).padStart(64, '0')}`, 1];
+    const successes = Array.from({ length: 29_000 }, (_one, at) => done(at));
+    const doc = JSON.stringify({ successes });
+    assert.ok(doc.length > mostDocumentBytes);
+    for (const [open, next] of [
+      [0, 'ends it; go on in another run'],
+      [3, 'decide its 3 open approvals, which may make room, or go on in another run'],
+    ] as const) {
+      const run = await begunRun();
+      await database.pool.query('update run set doc = $2, open_approvals = $3 where id = $1', [
+        run,
+        doc,
+        open,
+      ]);
+      for (const args of [{}, { n: 1 }]) {
+        const said = await ask(run, args);
+        assert.equal(codeOf(said), 'RUN_FULL');
+        const { message } =
+          said.status === 'answered' && said.answer.status === 'refused' ? said.answer : assert.fail();
+        assert.ok(
+          message.includes(
+            `takes ${doc.length} bytes, and ${mostDocumentBytes} are the most: it takes no submit now`,
+          ),
+          message,
+        );
+        assert.match(
+          message,
+          /a count of each different request that it has done, which stays until it ends/,
+        );
+        assert.ok(
+          message.includes('can still be decided, and a cancel ends it') && message.endsWith(next),
+          message,
+        );
+      }
     }
   });
 });
