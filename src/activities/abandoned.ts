@@ -1,7 +1,7 @@
 import type { Executing, Outcome, RunState } from '../engine/state.js';
 import type { Fact } from '../model/records.js';
 import type { Tx } from '../db/index.js';
-import { finishAttempt, listAttempts, type AttemptRow } from '../store/actions.js';
+import { earlierEffect, finishAttempt, listAttempts, type AttemptRow } from '../store/actions.js';
 import { attemptFact } from './attempt-facts.js';
 import { abandonedOutcome } from './attempts.js';
 
@@ -13,6 +13,10 @@ export interface Abandoned {
   readonly fact: (executing: Executing) => Fact;
 }
 
+export function effectOf({ action }: Executing): Effect {
+  return { action: action.id, key: action.idempotencyKey };
+}
+
 export const unknownEnd = {
   outcome: 'unknown',
   errorClass: 'unknown_outcome',
@@ -20,18 +24,25 @@ export const unknownEnd = {
   nextAt: null,
 } as const;
 
+/** `key`: of idempotency, which other actions had before this one where it is done again; null: the run no longer says. */
+export interface Effect {
+  readonly action: string;
+  readonly key: string | null;
+}
+
 /**
  * An attempt that was begun and did not end stays unknown. Nobody has ended its call: it is leased as long as its process
  * lives. `why`: no further one was made; null: the run is to end.
  */
 export async function abandon(
   tx: Tx,
-  action: string,
+  { action, key }: Effect,
   attempts: readonly AttemptRow[],
   why: string | null,
   time: string,
 ): Promise<Abandoned> {
-  const result = abandonedOutcome(attempts, why);
+  const earlier = key === null ? 'none' : await earlierEffect(tx, key, { action, attempt: 0 });
+  const result = abandonedOutcome(attempts, why, earlier);
   const { status, attempt, message } = result;
   if (attempts.at(-1)?.outcome === null)
     await finishAttempt(tx, { ...unknownEnd, action, attempt, finishedAt: time }, null);
@@ -49,8 +60,7 @@ export async function giveUpAttempt(
   time: string,
 ): Promise<Fact[]> {
   if (executing === null) return [];
-  const { id } = executing.action;
-  const attempts = await listAttempts(tx, id);
+  const attempts = await listAttempts(tx, executing.action.id);
   if (attempts.at(-1)?.outcome !== null) return [];
-  return [(await abandon(tx, id, attempts, why, time)).fact(executing)];
+  return [(await abandon(tx, effectOf(executing), attempts, why, time)).fact(executing)];
 }

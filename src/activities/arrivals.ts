@@ -221,7 +221,9 @@ async function readAbandoned(tx: Tx, row: RunRow, action: string, reason: unknow
   const isToEnd = document !== null && (document.cancelRequested !== null || document.timeoutDue);
   const why = isToEnd || reason === undefined ? null : String(reason).slice(0, longestReason).toWellFormed();
   const attempts = await listAttempts(tx, action);
-  const { result, fact } = await abandon(tx, action, attempts, why, await storeTime(tx));
+  const under = document?.executing?.action;
+  const key = under?.id === action ? under.idempotencyKey : null;
+  const { result, fact } = await abandon(tx, { action, key }, attempts, why, await storeTime(tx));
   return {
     ...nothing,
     event: (time) => ({ kind: 'outcome', time, action, result }),

@@ -177,10 +177,11 @@ export function isCalledOff(run: RunState, attempts: readonly AttemptRow[], nowM
   return run.cancelRequested !== null || run.timeoutDue || (run.deadline !== null && run.deadline <= nowMs);
 }
 
-/** The outcome of an effect that ends before its next attempt. `why`: no further one is made; null: the run is to end. */
+/** The outcome of an effect that ends before its next attempt. `earlier`: what attempts of others under its key may have done. `why`: no further one is made; null: the run is to end. */
 export function abandonedOutcome(
   attempts: readonly AttemptRow[],
   why: string | null,
+  earlier: EarlierEffect,
 ): Exclude<Outcome, { status: 'succeeded' }> {
   const last = attempts.at(-1);
   if (last !== undefined && last.outcome === null) {
@@ -194,9 +195,9 @@ export function abandonedOutcome(
     why === null
       ? `the run was cancelled or its time ran out before ${last === undefined ? 'it was begun' : 'the next attempt'}`
       : `attempt ${attempt} could not be begun: ${why}`;
-  if (!attempts.some((one) => one.effectPossible)) {
+  if (earlier !== 'possible' && !attempts.some((one) => one.effectPossible)) {
     const failed = { status: 'failed', errorClass: 'permanent', attempt } as const;
-    if (!attempts.some((one) => one.effectInDoubt)) return { ...failed, message };
+    if (earlier === 'none' && !attempts.some((one) => one.effectInDoubt)) return { ...failed, message };
     return { ...failed, message: `${message}; ${doubt}`, effectPossible: true };
   }
   return { status: 'unknown', message: `${message}, and an earlier one may have had its effect`, attempt };

@@ -7,7 +7,7 @@ import { storeTime, withTransaction, type Tx } from '../db/index.js';
 import { finishAttempt, listAttempts, type Holder } from '../store/actions.js';
 import { findStep, lockRun } from '../store/runs.js';
 import { isCalledOff, judgeDenial, nextAttempt, waitOf, type NextAttempt } from './attempts.js';
-import { abandon, unknownEnd } from './abandoned.js';
+import { abandon, unknownEnd, effectOf } from './abandoned.js';
 import { attemptFact, guardFact, scopeOf, startData } from './attempt-facts.js';
 import { perform, targetOf } from './call.js';
 import type { ActivityDeps } from './deps.js';
@@ -124,7 +124,7 @@ async function begin(
   const now = Date.parse(startedAt);
   const held: Held = { row, loaded, executing };
   if (isCalledOff(loaded.state, attempts, now)) {
-    const { result, fact } = await abandon(tx, input.action, attempts, null, startedAt);
+    const { result, fact } = await abandon(tx, effectOf(executing), attempts, null, startedAt);
     const facts = [fact(executing)];
     return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, result, facts) };
   }

@@ -8,6 +8,7 @@ import { actingPrincipal, type Draft } from './draft.js';
 import { isOpen } from './flow.js';
 import type { Applying, AskingGate } from './gates.js';
 import { makeAsking } from './asking.js';
+import { keptApprovals } from './prune.js';
 import type { GuardContext } from './guards.js';
 import { guardContext } from './links.js';
 import { roomOf, takeValue } from './room.js';
@@ -57,11 +58,13 @@ type Taken = Required<Pick<ApprovalState, 'previewBytes' | 'argumentBytes' | 'do
 
 /** What an approval takes of its run's room; or why the open approvals would take more with it than there is. */
 export function roomTaken(
-  { run: { approvals }, work }: Draft,
+  { run, work }: Draft,
   opening: ApprovalState,
   { preview }: Shown,
 ):
   { readonly status: 'fits'; readonly taken: Taken } | { readonly status: 'full'; readonly message: string } {
+  // What has ended in this very step is in the run still, and in no document any more.
+  const approvals = keptApprovals(run);
   const waiting = approvals.filter(({ status, queued }) => isOpen(status) || queued).length;
   if (waiting >= mostOpenApprovals)
     return full(`the run has ${waiting} open approvals, and ${mostOpenApprovals} are the most of a run`);

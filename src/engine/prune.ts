@@ -1,16 +1,21 @@
 import type { Guard, Plan } from './plan.js';
-import type { Evidence, RunState } from './state.js';
+import type { ApprovalState, Evidence, RunState } from './state.js';
 import { isOpen } from './flow.js';
 
 // What a run's document need not hold any more: the store and the record keep all of it.
 
 /** The same run without what no guard, gate or decision can ask for again. */
 export function prune(plan: Plan, run: RunState): RunState {
-  const executing = run.executing?.action.approval ?? null;
-  const approvals = run.approvals.filter(
-    ({ id, status, queued }) => isOpen(status) || queued || id === executing,
-  );
-  return { ...run, approvals, evidence: neededEvidence(plan, run.evidence) };
+  return { ...run, approvals: keptApprovals(run), evidence: neededEvidence(plan, run.evidence) };
+}
+
+/** Those that the run still carries. */
+export function keptApprovals({
+  approvals,
+  executing,
+}: Pick<RunState, 'approvals' | 'executing'>): ApprovalState[] {
+  const under = executing?.action.approval ?? null;
+  return approvals.filter(({ id, status, queued }) => isOpen(status) || queued || id === under);
 }
 
 /** By kind, as many as the largest count of a guard; of approvals, the latest of each human in each state. */

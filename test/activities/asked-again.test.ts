@@ -171,3 +171,27 @@ describe('a card that does not say it yet', () => {
       assert.match(await cardOf(newest(run)), again);
     });
 });
+
+describe('an effect of which nobody knows, that is to be done again', () => {
+  it('stays unknown where the run is cancelled before it begins again, and its end says so', async () => {
+    const run = await after1('bare', [302]);
+    assert.equal(run.state.problem?.code, 'EXECUTOR_UNKNOWN');
+    await run.take(bell(await run.ask(operator, { kind: 'retry' })));
+    await run.decide(controller, newest(run).id, 'approve');
+    assert.ok(run.state.executing !== null);
+    await run.take(bell(await run.ask(operator, { kind: 'cancel' })));
+    await run.execute();
+    assert.equal(run.state.status, 'cancelled');
+    assert.equal(run.state.problem?.code, 'EXECUTOR_UNKNOWN');
+  });
+
+  it('stays unknown where it could not be begun again: an agent does not have it done', async () => {
+    const run = await after1('bare', [302]);
+    await run.take(bell(await run.ask(operator, { kind: 'retry' })));
+    await run.decide(controller, newest(run).id, 'approve');
+    const action = run.state.executing?.action.id ?? '';
+    await run.take({ kind: 'abandoned', action, reason: 'a failure of ours' });
+    assert.equal(run.state.status, 'stuck');
+    assert.equal(run.state.problem?.code, 'EXECUTOR_UNKNOWN');
+  });
+});

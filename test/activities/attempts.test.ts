@@ -278,19 +278,23 @@ describe('between two attempts', () => {
   });
 
   it('leaves the outcome unknown where an attempt may have had its effect', () => {
-    assert.equal(abandonedOutcome([failed(1, 'transient')], null).status, 'failed');
+    assert.equal(abandonedOutcome([failed(1, 'transient')], null, 'none').status, 'failed');
     const timedOut = { ...failed(1, 'timeout'), effectPossible: true };
-    assert.equal(abandonedOutcome([timedOut, failed(2, 'transient')], null).status, 'unknown');
+    assert.equal(abandonedOutcome([timedOut, failed(2, 'transient')], null, 'none').status, 'unknown');
     const answered503 = { ...failed(1, 'transient'), effectInDoubt: true };
-    const { status, message } = abandonedOutcome([answered503], null);
+    const { status, message } = abandonedOutcome([answered503], null, 'none');
     assert.equal(status, 'failed', 'as 503 is where nothing follows it');
     assert.match(message, /does not say that nothing happened/);
-    assert.equal(abandonedOutcome([row(1, null)], null).status, 'unknown');
+    assert.equal(abandonedOutcome([row(1, null)], null, 'none').status, 'unknown');
+    // Another action's under the same key, which this one does again.
+    assert.equal(abandonedOutcome([], null, 'possible').status, 'unknown');
+    assert.deepEqual(Object.keys(abandonedOutcome([], null, 'in_doubt')).includes('effectPossible'), true);
+    assert.equal('effectPossible' in abandonedOutcome([], null, 'none'), false);
   });
 
   it('says why, and of a failure of our own never that the run was cancelled', () => {
     const messageOf = (rows: readonly AttemptRow[], why: string | null): string =>
-      abandonedOutcome(rows, why).message;
+      abandonedOutcome(rows, why, 'none').message;
     assert.match(messageOf([failed(1, 'transient')], null), /cancelled or its time ran out before the next/);
     assert.match(messageOf([], null), /cancelled or its time ran out before it was begun/);
     assert.equal(messageOf([failed(1, 'transient')], 'a bug'), 'attempt 2 could not be begun: a bug');

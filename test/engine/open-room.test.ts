@@ -82,7 +82,7 @@ describe('what open approvals take of the document of their run', () => {
       assert.ok(documentBytes(walk) < mostDocumentBytes);
 
       walk.decide(ann, walk.run.approvals[0]?.id ?? '', 'deny');
-      walk.run = { ...walk.run, approvals: walk.run.approvals.filter(({ status }) => status === 'open') };
+      // What was denied in this very step takes no room any more.
       assert.equal(answerOf(walk.submit(agent, 'pay', { amount: 200, what: 'w' }))?.status, 'pending');
     });
   }
