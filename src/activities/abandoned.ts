@@ -13,7 +13,7 @@ export interface Abandoned {
   readonly fact: (executing: Executing) => Fact;
 }
 
-export function effectOf({ action }: Executing): Effect {
+export function effectOf({ action }: Executing): KeyedEffect {
   return { action: action.id, key: action.idempotencyKey };
 }
 
@@ -25,7 +25,7 @@ export const unknownEnd = {
 } as const;
 
 /** `key`: of idempotency, which other actions had before this one where it is done again; null: the run no longer says. */
-export interface Effect {
+export interface KeyedEffect {
   readonly action: string;
   readonly key: string | null;
 }
@@ -36,7 +36,7 @@ export interface Effect {
  */
 export async function abandon(
   tx: Tx,
-  { action, key }: Effect,
+  { action, key }: KeyedEffect,
   attempts: readonly AttemptRow[],
   why: string | null,
   time: string,

@@ -81,8 +81,8 @@ async function main(config: Config): Promise<void> {
   const errors = makeInternalErrors(log);
   // Lazy: an API without Temporal still answers, and says so.
   const temporal = Connection.lazy(required(config.temporal, 'TEMPORAL_ADDRESS'));
-  await patiently(() => prepareStore({ config, temporal }, databaseUrl));
   const keys = await loadKeys(config.home, process.env);
+  await patiently(() => prepareStore({ config, keys, temporal }, databaseUrl));
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const chain = makeServiceChain({ pool, kind: 'api' });
@@ -138,7 +138,10 @@ async function main(config: Config): Promise<void> {
 }
 
 /** Of another deployment's store, nothing is changed. */
-async function prepareStore(given: Pick<Ground, 'config' | 'temporal'>, databaseUrl: string): Promise<void> {
+async function prepareStore(
+  given: Pick<Ground, 'config' | 'keys' | 'temporal'>,
+  databaseUrl: string,
+): Promise<void> {
   await assertOurs(given, databaseUrl, log);
   await migrateWhereAllowed(databaseUrl);
 }
@@ -275,7 +278,7 @@ async function clientDeps(
   }: Pick<LostWorkflows, 'note'> & { readonly onInternalError: OnInternalError },
 ): Promise<Parameters<typeof makeClient>[0]> {
   const { environments = [] } = (await policies.policySet()) ?? {};
-  const belonging = belongingOf({ config, temporal: connection }, pool, log);
+  const belonging = belongingOf({ config, keys, temporal: connection }, pool, log);
   const trouble = await belonging.trouble(environments.map(({ name }) => namespaceOf(name)));
   if (trouble !== null) throw new ForeignStore(trouble);
   const { isOurs } = belonging;

@@ -1,4 +1,5 @@
 import type { Connection } from '@temporalio/client';
+import type { ServiceKeys } from '../auth/keys.js';
 import { makePool, type Pool } from '../db/index.js';
 import type { Config } from './config.js';
 import { makeBelonging, namespaceIdInTime, waitUntilOurs, type Belonging } from './temporal-home.js';
@@ -7,15 +8,17 @@ import { makeBelonging, namespaceIdInTime, waitUntilOurs, type Belonging } from 
 
 interface Given {
   readonly config: Config;
+  readonly keys: Pick<ServiceKeys, 'signing'>;
   readonly temporal: Connection;
 }
 
 type Say = (line: string) => void;
 
-export function belongingOf({ config, temporal }: Given, store: Pool, say: Say): Belonging {
+export function belongingOf({ config, keys, temporal }: Given, store: Pool, say: Say): Belonging {
   return makeBelonging({
     ...{ store, taskQueue: config.taskQueue, alone: config.ownServers, onForeign: say },
     address: config.temporal?.address ?? '',
+    signingKey: keys.signing.keyId,
     namespaceId: (namespace) => namespaceIdInTime(temporal, namespace),
   });
 }

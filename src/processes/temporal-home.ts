@@ -1,5 +1,6 @@
 import type { Connection } from '@temporalio/client';
 import type { Queryable } from '../db/index.js';
+import { getSigningKey } from '../store/signing-keys.js';
 import { claimTemporal, temporalHomes, type TemporalHome } from '../store/temporal-home.js';
 
 // A store and a Temporal belong together. Where another deployment's process came to this store, it would find none of the
@@ -16,14 +17,16 @@ export interface Belonging {
 
 export type Whole =
   | { readonly status: 'ours' }
-  /** Temporal does not answer, and this is not the address at which the store's was last met. */
-  | { readonly status: 'unknown' }
+  /** Temporal does not answer, and nothing else shows that this deployment has worked with the store. */
+  | { readonly status: 'unknown'; readonly why: string }
   | { readonly status: 'foreign'; readonly message: string };
 
 export interface BelongingOptions {
   readonly store: Queryable;
   /** Of Temporal, as `TEMPORAL_ADDRESS` says it. */
   readonly address: string;
+  /** Id of the key with which this deployment signs: a store that has it has been worked with by this deployment. */
+  readonly signingKey: string;
   readonly taskQueue: string;
   /** Temporal's id of a namespace; null: it has none of that name. */
   readonly namespaceId: (namespace: string) => Promise<string | null>;
@@ -94,25 +97,46 @@ export function makeBelonging(options: BelongingOptions): Belonging {
   };
 }
 
-async function whoseStore({
-  store,
-  address,
-  taskQueue,
-  alone,
-  namespaceId,
-}: BelongingOptions): Promise<Whole> {
+async function whoseStore(options: BelongingOptions): Promise<Whole> {
+  const { store, taskQueue, alone } = options;
   const homes = alone ? [] : await temporalHomes(store);
   const [first] = homes;
   if (first === undefined) return { status: 'ours' };
   const other = homes.find((home) => home.taskQueue !== taskQueue);
   if (other !== undefined) return { status: 'foreign', message: sentence(other, { ...other, taskQueue }) };
-  const idOf = (namespace: string): Promise<string | null | 'unknown'> =>
-    Promise.race([namespaceId(namespace), late()]).catch(() => 'unknown' as const);
-  const ids = await Promise.all(homes.map(({ namespace }) => idOf(namespace)));
-  if (homes.some((home, at) => ids[at] === home.namespaceId)) return { status: 'ours' };
-  if (ids.includes('unknown'))
-    return { status: homes.every((home) => home.address === address) ? 'ours' : 'unknown' };
-  return { status: 'foreign', message: sentence(first, { ...first, namespaceId: ids[0] ?? null }) };
+  const found = await Promise.all(homes.map(async (home) => ({ home, id: await idIn(options, home) })));
+  if (found.some(({ home, id }) => id.status === 'known' && id.id === home.namespaceId))
+    return { status: 'ours' };
+  const wrong = found.find(({ id }) => id.status === 'known' && id.id !== null) ?? found[0];
+  const unknown = found.find(({ id }) => id.status === 'unknown')?.id;
+  const theirs = wrong?.id.status === 'known' ? wrong.id.id : null;
+  if (theirs === null && unknown?.status === 'unknown')
+    return (await hasWorkedHere(options, homes)) ? { status: 'ours' } : unknown;
+  return { status: 'foreign', message: sentence(wrong?.home ?? first, { ...first, namespaceId: theirs }) };
+}
+
+type Id =
+  | { readonly status: 'known'; readonly id: string | null }
+  | { readonly status: 'unknown'; readonly why: string };
+
+async function idIn({ namespaceId }: BelongingOptions, { namespace }: TemporalHome): Promise<Id> {
+  try {
+    const id = await Promise.race([namespaceId(namespace), late()]);
+    return id === 'unknown'
+      ? { status: 'unknown', why: `no answer within ${patienceMs} ms` }
+      : { status: 'known', id };
+  } catch (error) {
+    return { status: 'unknown', why: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** With the settings of now. Two deployments may have the same words for their Temporal's address, but not one signing key. */
+async function hasWorkedHere(
+  { store, address, signingKey }: BelongingOptions,
+  homes: readonly TemporalHome[],
+): Promise<boolean> {
+  if (!homes.some((home) => home.address === null || home.address === address)) return false;
+  return (await getSigningKey(store, signingKey)) !== null;
 }
 
 const givenAway =
@@ -171,7 +195,7 @@ export async function waitUntilOurs(
     if (found.status === 'foreign') throw new ForeignStore(found.message);
     if (!said)
       say(
-        'waiting for Temporal to say whether this store is of this deployment: nothing is written to it before',
+        `waiting for Temporal (${found.why}) to say whether this store is of this deployment: nothing is written to it before`,
       );
     await new Promise((resolve) => setTimeout(resolve, 1_000));
   }

@@ -67,6 +67,7 @@ async function main(config: Config): Promise<void> {
   const belonging = makeBelonging({
     ...{ store: pool, taskQueue: config.taskQueue, alone: config.ownServers, onForeign: log },
     address: address.address ?? '',
+    signingKey: keys.signing.keyId,
     namespaceId: (namespace) => namespaceIdOf(connection.workflowService, namespace),
   });
   await waitUntilOurs(belonging, log);

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { makePool, type Pool } from '../../src/db/index.js';
 import { makeBelonging, waitUntilOurs, type Whole } from '../../src/processes/temporal-home.js';
+import { putSigningKey } from '../../src/store/signing-keys.js';
 import { forgetTemporal } from '../../src/store/temporal-home.js';
 import { makeDatabase, type Database } from '../support/database.js';
 import { action, decide, getRun, startRun, submit } from '../support/flows.js';
@@ -137,9 +138,9 @@ describe('a store that belongs to one deployment', () => {
       'api',
       { ...strange, TEMPORAL_ADDRESS: '127.0.0.1:9' },
       [],
-      /waiting for Temporal to say/,
+      /waiting for Temporal \(.+\) to say/,
     );
-    assert.match(away.output, /waiting for Temporal to say/);
+    assert.match(away.output, /waiting for Temporal \(.+\) to say/);
     assert.doesNotMatch(away.output, /listening/);
     assert.deepEqual(await kept(), before);
   });
@@ -170,13 +171,14 @@ describe('whose a store is', () => {
     id: (namespace: string) => Promise<string | null>,
     alone = false,
     address = 'here:1',
+    signingKey = 'stranger',
   ) =>
     makeBelonging({
-      ...{ store: database.pool, taskQueue, alone, namespaceId: id, address },
+      ...{ store: database.pool, taskQueue, alone, namespaceId: id, address, signingKey },
       onForeign: (message) => told.push(message),
     });
   const is = (id: string | null) => () => Promise.resolve(id);
-  const away = () => Promise.reject(new Error('unavailable'));
+  const away = (): Promise<string | null> => Promise.reject(new Error('unavailable'));
 
   it('says who came first, at whatever address that Temporal is by now', async () => {
     const first = belonging('q', is('id-1'));
@@ -233,16 +235,26 @@ describe('whose a store is', () => {
 
   it('is waited for where Temporal does not say whose it is, but where it was last met at this address', async () => {
     await takenAnew();
-    assert.deepEqual(await belonging('q', away).whole(), { status: 'ours' });
-    const elsewhere = belonging('q', away, false, 'elsewhere:1');
-    assert.deepEqual(await elsewhere.whole(), { status: 'unknown' });
-    const answers: Whole[] = [await elsewhere.whole(), { status: 'foreign', message: 'theirs' }];
+    await putSigningKey(database.pool, { keyId: 'ours', publicKey: 'x', sealed: null });
+    const at = (address: string, key: string, id: (name: string) => Promise<string | null> = away) =>
+      belonging('q', id, false, address, key);
+    assert.deepEqual(await at('here:1', 'ours').whole(), { status: 'ours' });
+    for (const elsewhere of [at('elsewhere:1', 'ours'), at('here:1', 'stranger')])
+      assert.deepEqual(await elsewhere.whole(), { status: 'unknown', why: 'unavailable' });
+    // One namespace that is another Temporal's shows it, whatever the others do.
+    assert.equal(await belonging('q', is('id-s')).isOurs('countersign-staging'), true);
+    const half = (name: string) => (name === 'countersign-dev' ? Promise.resolve('id-9') : away());
+    assert.equal((await at('here:1', 'ours', half).whole()).status, 'foreign');
+    const answers: Whole[] = [
+      await at('here:1', 'stranger').whole(),
+      { status: 'foreign', message: 'theirs' },
+    ];
     const said: string[] = [];
     const asked = waitUntilOurs({ whole: () => Promise.resolve(answers.shift() as Whole) }, (line) =>
       said.push(line),
     );
     await assert.rejects(asked, /theirs/);
-    assert.match(said.join(), /waiting for Temporal to say whether this store is of this deployment/);
+    assert.match(said.join(), /waiting for Temporal \(.+\) to say whether this store is of this deployment/);
   });
 
   it('is not taken back by a process that had it when it was given away', async () => {
@@ -262,7 +274,14 @@ describe('whose a store is', () => {
     const both = await Promise.all(
       pools.map((store, at) =>
         makeBelonging({
-          ...{ store, taskQueue: 'q', alone: false, onForeign: () => undefined, address: 'here:1' },
+          ...{
+            store,
+            taskQueue: 'q',
+            alone: false,
+            onForeign: () => undefined,
+            address: 'here:1',
+            signingKey: 'k',
+          },
           namespaceId: is(`id-${at}`),
         }).isOurs('countersign-both'),
       ),
