@@ -122,3 +122,16 @@ function markedCharset(bytes: Buffer): string | null {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
   return bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : null;
 }
+
+/** RFC 2397. */
+export function dataUrl(media: string, bytes: Buffer): string {
+  return `data:${media};base64,${bytes.toString('base64')}`;
+}
+
+/** What the bytes of a data URL say to whoever reads them as text; empty: it is none. */
+export function textsInDataUrl(text: string): readonly string[] {
+  const base64 = /^data:[\w.+-]+\/[\w.+-]+;base64,/.exec(text)?.[0];
+  if (base64 === undefined) return [];
+  const bytes = Buffer.from(text.slice(base64.length), 'base64');
+  return [bytes.toString('latin1'), bytes.toString('utf16le').toWellFormed()];
+}

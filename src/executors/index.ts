@@ -3,7 +3,8 @@ import { mcp } from './mcp.js';
 import { closeStdioSessions } from './mcp-stdio.js';
 import { noop } from './noop.js';
 import { answerTrouble, isObject, type Json, type JsonObject } from '../model/json.js';
-import { maskedText, type Mask } from './mask.js';
+import { textsInDataUrl } from './body.js';
+import { maskedText, type Mask, type Masked } from './mask.js';
 import { abortedError, failure, isExecutorAborted, unusableAnswer } from './outcome.js';
 import { processReferences, resolveConnectionReferences } from './references.js';
 import { rest } from './rest.js';
@@ -72,7 +73,7 @@ async function maskResult(result: ExecutorResult, mask: Mask, turn: Turn): Promi
   // What no walk could follow to its end is refused as it is, and nothing of it is kept.
   if (answerTrouble(output, response) !== null) return result;
   const beside = besideOutput(output, response);
-  const masked = await mask.json(output, turn);
+  const masked = await maskOutput(output, mask, turn);
   const others = await mask.json(beside, turn);
   // Where nothing of the output is masked, no name of it is.
   const pointers = masked.at.length === 0 ? exact : await mask.pointers(exact, turn);
@@ -84,6 +85,13 @@ async function maskResult(result: ExecutorResult, mask: Mask, turn: Turn): Promi
     ...(masked.at.length === 0 ? {} : { masked: masked.at }),
     ...(others.at.length === 0 ? {} : { maskedResponse: others.at }),
   };
+}
+
+/** Of bytes that are kept as a data URL, nothing can be cut out: where a secret stands in them, none of them is kept. */
+async function maskOutput(output: Json, mask: Mask, turn: Turn): Promise<Masked> {
+  for (const text of typeof output === 'string' ? textsInDataUrl(output) : [])
+    if ((await mask.json(text, turn)).at.length > 0) return { value: maskedText, at: [''] };
+  return mask.json(output, turn);
 }
 
 /** What a response has beside its body, which is the output; null: it is the output itself. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { giveWayBefore } from '../model/give-way.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
-import { decodeBody, unpackBody, type Unpacked } from './body.js';
+import { dataUrl, decodeBody, unpackBody, type Unpacked } from './body.js';
 import { parseExactly } from './exact-json.js';
 import type { Told } from './mask.js';
 import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from './network.js';
@@ -203,13 +203,19 @@ const tooLarge: ParsedBody = {
   why: `its answer is over ${maxOutputBytes} bytes: ask for less`,
 };
 
-async function parseBody(raw: Buffer, response: IncomingMessage, told: Told): Promise<ParsedBody> {
+async function parseBody(
+  raw: Buffer,
+  response: IncomingMessage,
+  told: Told,
+  noText: 'kept' | 'unreadable' = 'kept',
+): Promise<ParsedBody> {
   const isJson = isJsonType(response.headers['content-type']);
   const unpacked = await unpackAnswer(raw, response, told, isJson);
   if (unpacked.status !== 'unpacked') return unpacked.status === 'too_large' ? tooLarge : unpacked;
   const type = response.headers['content-type'];
   const decoded = decodeBody(unpacked.bytes, type, true, told);
-  if (decoded.status !== 'text') return isJson ? decoded : keepBytes(unpacked.bytes, type);
+  if (decoded.status !== 'text')
+    return isJson || noText === 'unreadable' ? decoded : keepBytes(unpacked.bytes, type);
   const { text } = decoded;
   if (text === '' || (isJson && text.trim() === '')) return { status: 'parsed', value: null, exact: [] };
   if (!isJson) return { status: 'parsed', value: text, exact: [] };
@@ -225,7 +231,7 @@ async function parseBody(raw: Buffer, response: IncomingMessage, told: Told): Pr
 /** What is no text, an image or text in a charset that it does not say, is kept byte for byte, as a data URL (RFC 2397). */
 function keepBytes(bytes: Buffer, type = ''): ParsedBody {
   const media = /^[\w.+-]+\/[\w.+-]+/.exec(type)?.[0] ?? 'application/octet-stream';
-  const value = `data:${media};base64,${bytes.toString('base64')}`;
+  const value = dataUrl(media, bytes);
   return value.length > maxOutputBytes ? tooLarge : { status: 'parsed', value, exact: [] };
 }
 
@@ -245,7 +251,7 @@ function sniffed(bytes: Buffer, isJson: boolean): string | undefined {
 
 /** What is short and can be read as it is, else the beginning of its text: for people, so what cannot be read is replaced. */
 async function failedBody(bytes: Buffer, response: IncomingMessage, told: Told): Promise<Json> {
-  const parsed = await parseBody(bytes, response, told);
+  const parsed = await parseBody(bytes, response, told, 'unreadable');
   if (parsed.status === 'parsed' && JSON.stringify(parsed.value).length <= maxFailedBodyText)
     return parsed.value;
   const unpacked = await unpackAnswer(bytes, response, told, false);

@@ -181,6 +181,26 @@ describe('a resolved reference that comes back', () => {
       assert.ok(!JSON.stringify(result.masked).includes(token));
     });
 
+  const written: readonly (readonly [string, Buffer])[] = [
+    ['as it is', Buffer.from(`café ${token}`, 'latin1')],
+    ['percent-encoded', Buffer.from(`café ${token.replace('t', '%74')}`, 'latin1')],
+    ['in capitals', Buffer.from(`café ${token.toUpperCase()}`, 'latin1')],
+    ['in base64', Buffer.from(`café ${bytes(token)}`, 'latin1')],
+    [
+      'in UTF-16',
+      Buffer.concat([Buffer.from([0xc3, 0x28]), Buffer.from(token, 'utf16le'), Buffer.from([0x00, 0xd8])]),
+    ],
+  ];
+  for (const [how, body] of written)
+    test(`leaves nothing of a body that is kept byte for byte: ${how}`, async () => {
+      target.say({ headers: { 'content-type': 'text/html; charset=utf-8' }, body });
+      const result = await succeeded(
+        runCall(restCall, contextWith(rest({ authorization: 'env://TEST_TOKEN' }))),
+      );
+      assert.deepEqual([result.output, result.masked], ['[redacted]', ['']]);
+      assert.ok(!JSON.stringify(result).includes('base64'), JSON.stringify(result));
+    });
+
   test('is masked in headers of the answer, where they are told apart from its body', async () => {
     target.say({ headers: { 'x-echo': `Bearer ${token}` } });
     const result = await succeeded(
