@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { newId } from '../../src/model/ids.js';
@@ -22,12 +22,18 @@ describe('flows that were published by the API, when the policies change', () =>
   after(() => api.stop());
 
   const file = (name: string): string => join(api.home, 'policies', name);
+  /** Whole at once: a reload may read it meanwhile. */
+  const replace = (name: string, text: string): void => {
+    const draft = join(api.home, 'draft');
+    writeFileSync(draft, text);
+    renameSync(draft, file(name));
+  };
   const tool = (tier = 'reversible', limit = 100): void =>
-    writeFileSync(
-      file('tools/desk.yaml'),
+    replace(
+      'tools/desk.yaml',
       `tools: [{ name: desk.send, tier: ${tier}, executor: { kind: noop }, inputSchema: { type: object, properties: { x: { type: number, maximum: ${limit} } } } }]\n`,
     );
-  const noTool = (): void => writeFileSync(file('tools/desk.yaml'), 'tools: []\n');
+  const noTool = (): void => replace('tools/desk.yaml', 'tools: []\n');
   const reload = async (): Promise<any> => {
     const reloaded = await api.ask('admin', 'POST', '/v1/policies/reload', {});
     assert.equal(reloaded.status, 200, reloaded.text);
