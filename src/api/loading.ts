@@ -1,3 +1,4 @@
+import type { PolicySet } from '../model/policy-set.js';
 import type { RecordActor } from '../model/records.js';
 import type { ServiceChain, ServiceFact } from '../audit/index.js';
 import type { Pool, Queryable, Tx } from '../db/index.js';
@@ -38,6 +39,8 @@ export interface PoliciesDeps {
   readonly checker?: Checker;
   /** To who waits for a start. */
   readonly say?: (line: string) => void;
+  /** At a start, before anything is stored. Throws where the store is another deployment's. */
+  readonly assertOurs?: (policySet: PolicySet) => Promise<void>;
 }
 
 export type ReloadResult =
@@ -92,6 +95,7 @@ export async function load(
     const compilers = { pool, transaction, compile, loaded, onCompile, patient };
     const known = await compileBefore(compilers);
     if ('status' in known) return known;
+    if (patient) await deps.assertOurs?.(loaded.policySet);
     const result = await transaction(async (tx): Promise<ReloadResult> => {
       await lockPolicies(tx);
       // What was published meanwhile is compiled while nothing else can be.

@@ -45,8 +45,8 @@ import { putSigningKey } from '../store/signing-keys.js';
 import { forOperators } from './child.js';
 import { listening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
-import { assertOurs, belongingOf } from './own-store.js';
-import { ForeignStore } from './temporal-home.js';
+import { assertOurs, belongingOf, takeStore } from './own-store.js';
+import { ForeignStore, type Belonging } from './temporal-home.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
@@ -69,6 +69,7 @@ interface Ground {
   readonly chain: ServiceChain;
   readonly transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>;
   readonly policies: ReturnType<typeof makePolicies>;
+  readonly isOurs: Belonging['isOurs'];
 }
 
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -87,8 +88,16 @@ async function main(config: Config): Promise<void> {
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const chain = makeServiceChain({ pool, kind: 'api' });
   const { now, stop: stopClock } = await patiently(() => makeStoreClock(pool));
-  const policies = makePolicies({ ...{ pool, transaction, chain, now }, folder: config.policies, say });
-  const ground: Ground = { config, databaseUrl, temporal, pool, now, keys, chain, transaction, policies };
+  const belonging = belongingOf({ config, keys, temporal }, pool, log);
+  const policies = makePolicies({
+    ...{ pool, transaction, chain, now, say },
+    folder: config.policies,
+    assertOurs: (policySet) => takeStore(pool, belonging, policySet),
+  });
+  const ground: Ground = {
+    ...{ config, databaseUrl, temporal, pool, now, keys, chain, transaction, policies },
+    isOurs: belonging.isOurs,
+  };
   await patiently(() => boot(ground));
   const lost = makeLostWorkflows(log);
   const client = await makeClient(await clientDeps(ground, { ...lost, onInternalError: errors.note }));
@@ -271,17 +280,13 @@ async function patiently<T>(act: () => Promise<T>): Promise<T> {
 }
 
 async function clientDeps(
-  { config, databaseUrl, pool, now, keys, policies, chain, temporal: connection }: Ground,
+  { config, databaseUrl, pool, now, keys, policies, chain, isOurs, temporal: connection }: Ground,
   {
     note: onLostWorkflow,
     onInternalError,
   }: Pick<LostWorkflows, 'note'> & { readonly onInternalError: OnInternalError },
 ): Promise<Parameters<typeof makeClient>[0]> {
   const { environments = [] } = (await policies.policySet()) ?? {};
-  const belonging = belongingOf({ config, keys, temporal: connection }, pool, log);
-  const trouble = await belonging.trouble(environments.map(({ name }) => namespaceOf(name)));
-  if (trouble !== null) throw new ForeignStore(trouble);
-  const { isOurs } = belonging;
   const clients = new Map<string, Client>();
   const forNamespace = (namespace: string): Client => {
     const known = clients.get(namespace) ?? new Client({ connection, namespace });

@@ -3,7 +3,7 @@ import { makePool, migrate } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal-prepare.js';
 import { loadFolder } from '../policy/index.js';
-import { forgetTemporal } from '../store/temporal-home.js';
+import { connectedProcesses, forgetTemporal } from '../store/temporal-home.js';
 import { liveWorkers } from '../store/workers.js';
 import { configOrExit, required } from './config.js';
 
@@ -14,13 +14,13 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 process.title = 'countersign migrate';
 const config = configOrExit();
+const connection = required(config.temporal, 'TEMPORAL_ADDRESS');
 const { applied, notices } = await migrate(required(config.databaseUrl, 'DATABASE_URL'));
 notices.forEach(say);
 say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
 
 if (process.argv.includes('--forget-temporal')) await forget();
 await loadKeys(config.home, process.env);
-const connection = required(config.temporal, 'TEMPORAL_ADDRESS');
 const policies = await loadFolder(config.policies);
 if (policies.status === 'invalid') {
   policies.errors.forEach((error) => say(`${error.file ?? config.policies}:${error.line}: ${error.message}`));
@@ -39,10 +39,10 @@ async function forget(): Promise<void> {
     max: 1,
   });
   const { length } = await liveWorkers(pool);
-  if (length > 0) {
-    say(
-      `the store is not given to another Temporal: ${length} worker processes still work with it; stop all processes`,
-    );
+  const connected = await connectedProcesses(pool);
+  if (length > 0 || connected.length > 0) {
+    const who = [...(length > 0 ? [`${length} worker processes`] : []), ...connected].join(', ');
+    say(`the store is not given to another Temporal: it is still worked with (${who}); stop all processes`);
     process.exit(1);
   }
   await forgetTemporal(pool);

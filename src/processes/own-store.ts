@@ -1,8 +1,17 @@
 import type { Connection } from '@temporalio/client';
 import type { ServiceKeys } from '../auth/keys.js';
-import { makePool, type Pool } from '../db/index.js';
+import { makePool, withTransaction, type Pool } from '../db/index.js';
+import { namespaceOf } from '../embedded/temporal-names.js';
+import type { PolicySet } from '../model/policy-set.js';
+import { lockTemporalHome } from '../store/temporal-home.js';
 import type { Config } from './config.js';
-import { makeBelonging, namespaceIdInTime, waitUntilOurs, type Belonging } from './temporal-home.js';
+import {
+  ForeignStore,
+  makeBelonging,
+  namespaceIdInTime,
+  waitUntilOurs,
+  type Belonging,
+} from './temporal-home.js';
 
 // Of the API: is the store that it was given its deployment's?
 
@@ -31,4 +40,20 @@ export async function assertOurs(given: Given, url: string, say: Say): Promise<v
   } finally {
     await pool.end();
   }
+}
+
+/**
+ * Takes a store that is nobody's for this deployment: of two that come at one instant, one has it, and only that one's
+ * policies come into force. Throws `ForeignStore`.
+ */
+export async function takeStore(
+  pool: Pool,
+  { trouble }: Pick<Belonging, 'trouble'>,
+  { environments }: PolicySet,
+): Promise<void> {
+  const message = await withTransaction(pool, async (tx) => {
+    await lockTemporalHome(tx);
+    return trouble(environments.map(({ name }) => namespaceOf(name)));
+  });
+  if (message !== null) throw new ForeignStore(message);
 }

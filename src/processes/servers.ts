@@ -24,9 +24,11 @@ export interface Boot {
 /** An expected failure: its message is for the user. */
 export class BootFailure extends Error {}
 
-/** A database with its tables up to date: the one that was given, or our own. */
+/** A database: the one that was given, or our own with its tables up to date. */
 export async function bringUpDatabase(boot: Boot): Promise<string> {
-  const url = boot.config.databaseUrl ?? (await embeddedDatabase(boot));
+  // Whose the given one is, the API asks before it migrates it.
+  if (boot.config.databaseUrl !== null) return boot.config.databaseUrl;
+  const url = await embeddedDatabase(boot);
   const { applied, notices } = await migrate(url);
   notices.forEach(boot.say);
   if (applied.length > 0) boot.say(`database: applied ${applied.join(', ')}`);

@@ -1,4 +1,4 @@
-import { write, type Queryable } from '../db/index.js';
+import { write, type Queryable, type Tx } from '../db/index.js';
 
 // Which Temporal the runs of this store belong to: each namespace, by Temporal's own id of it, and the task queue.
 
@@ -48,6 +48,22 @@ interface HomeRow {
   readonly task_queue: string;
   /** Not there before migration 20. */
   readonly address?: string | null;
+}
+
+/** Whoever takes a store that is nobody's looks and takes alone: two deployments may name other namespaces. */
+export async function lockTemporalHome(tx: Tx): Promise<void> {
+  await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', ['temporal home']);
+}
+
+/** Processes of the product that work with this database now, by their names. */
+export async function connectedProcesses(q: Queryable): Promise<readonly string[]> {
+  const { rows } = await q.query<{ name: string }>(
+    `select distinct application_name as name from pg_stat_activity
+      where datname = current_database() and application_name like 'countersign %' and application_name <> 'countersign migrate'
+      order by 1`,
+    [],
+  );
+  return rows.map(({ name }) => name);
 }
 
 /** Read as far as this database has been migrated. Empty: the store is nobody's yet. */

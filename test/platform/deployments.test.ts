@@ -145,16 +145,71 @@ describe('a store that belongs to one deployment', () => {
     assert.deepEqual(await kept(), before);
   });
 
-  it('is not given away while a worker works with it, and is once none does', async () => {
+  it('is not given away while a process works with it, and is once none does', async () => {
     const waiting = await parked(stack);
-    const busy = await run(stack, 'migrate', {}, ['--forget-temporal']);
-    assert.equal(busy.code, 1, busy.output);
-    assert.match(busy.output, /worker processes still work with it; stop all processes/);
-    await Promise.all([stack.api.kill('SIGTERM'), stack.worker.kill('SIGTERM')]);
-    const { code, output } = await run(stack, 'migrate', {}, ['--forget-temporal']);
+    const forget = (): Promise<Ended> => run(stack, 'migrate', {}, ['--forget-temporal']);
+    for (const [stop, who] of [
+      [null, /it is still worked with \(1 worker processes, countersign api/],
+      [stack.worker, /it is still worked with \(countersign api/],
+    ] as const) {
+      await stop?.kill('SIGTERM');
+      const { code, output } = await forget();
+      assert.equal(code, 1, output);
+      assert.match(output, who);
+    }
+    await stack.api.kill('SIGTERM');
+    const { code, output } = await forget();
     assert.equal(code, 0, output);
     await Promise.all([stack.api.restart(), stack.worker.restart()]);
     await isDone(stack, waiting);
+  });
+});
+
+describe('a store that is nobody’s', () => {
+  let stack: Stack;
+  let database: Database;
+  before(async () => {
+    const both = { 'environments.yaml': 'environments: { dev: {}, staging: {} }\n' };
+    [stack, database] = await Promise.all([startStack({ policies: both }), makeDatabase()]);
+  });
+  after(() => Promise.all([stack.stop(), database.drop()]));
+
+  it('is had by one of two deployments that come at once, and only that one’s policies come into force', async () => {
+    const environments = { one: 'dev', two: 'staging' };
+    const started = (['one', 'two'] as const).map((queue) => {
+      const folder = join(stack.home, queue);
+      // Of its own, so that the two take no namespace from each other.
+      const files = {
+        ...policies,
+        'environments.yaml': `environments: { ${environments[queue]}: {} }\n`,
+        'flows/f.yaml': policies['flows/f.yaml'].replace(
+          '    owner',
+          `    environment: ${environments[queue]}\n    owner`,
+        ),
+      };
+      for (const [name, text] of Object.entries(files)) {
+        mkdirSync(dirname(join(folder, name)), { recursive: true });
+        writeFileSync(join(folder, name), text);
+      }
+      const env = {
+        DATABASE_URL: database.url,
+        COUNTERSIGN_HOME: join(stack.home, `${queue}-home`),
+        COUNTERSIGN_POLICIES: folder,
+        COUNTERSIGN_TASK_QUEUE: queue,
+      };
+      return run(stack, 'api', env, [], /listening on/);
+    });
+    const [one, two] = await Promise.all(started);
+    assert.ok(one !== undefined && two !== undefined);
+    const had = [one, two].filter(({ output }) => output.includes('listening on'));
+    assert.equal(had.length, 1, `${one.output}\n${two.output}`);
+    const left = had[0] === one ? two : one;
+    assert.equal(left.code, 1, left.output);
+    assert.match(left.output, /this store belongs to another deployment/);
+    const { rows } = await database.pool.query<{ sets: number; queue: string }>(
+      'select (select count(*)::int from policy_set) as sets, task_queue as queue from temporal_home',
+    );
+    assert.deepEqual(rows, [{ sets: 1, queue: had[0] === one ? 'one' : 'two' }]);
   });
 });
 
