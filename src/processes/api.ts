@@ -76,10 +76,9 @@ const log = (line: string): void => void process.stderr.write(`${line}\n`);
 /** On stdout it reaches whoever starts the product. */
 const say = (line: string): void => void process.stdout.write(`${forOperators}${line}\n`);
 
-async function main(config: Config): Promise<void> {
+/** What everything else stands on. Nothing is written to a store that is another deployment's. */
+async function layGround(config: Config): Promise<Ground & { readonly stopClock: () => void }> {
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
-  const issuers = parseJwtIssuers(config.jwtIssuers);
-  const errors = makeInternalErrors(log);
   // Lazy: an API without Temporal still answers, and says so.
   const temporal = Connection.lazy(required(config.temporal, 'TEMPORAL_ADDRESS'));
   const keys = await loadKeys(config.home, process.env);
@@ -94,10 +93,15 @@ async function main(config: Config): Promise<void> {
     folder: config.policies,
     assertOurs: (policySet) => takeStore(pool, belonging, policySet),
   });
-  const ground: Ground = {
-    ...{ config, databaseUrl, temporal, pool, now, keys, chain, transaction, policies },
-    isOurs: belonging.isOurs,
-  };
+  const { isOurs } = belonging;
+  return { config, databaseUrl, temporal, pool, now, keys, chain, transaction, policies, isOurs, stopClock };
+}
+
+async function main(config: Config): Promise<void> {
+  const issuers = parseJwtIssuers(config.jwtIssuers);
+  const errors = makeInternalErrors(log);
+  const { stopClock, ...ground } = await layGround(config);
+  const { databaseUrl, pool, now, keys, chain, transaction, policies } = ground;
   await patiently(() => boot(ground));
   const lost = makeLostWorkflows(log);
   const client = await makeClient(await clientDeps(ground, { ...lost, onInternalError: errors.note }));
