@@ -41,12 +41,18 @@ const mark = `exact:${randomBytes(12).toString('base64url')}:`;
 
 export function parseExactly(text: string): ExactJson {
   const marked = markedJson(text);
-  if (marked.status === 'marked') return marked.isPlain ? plainJson(marked.value) : unmark(marked.value);
+  if (marked.status === 'marked') {
+    if (marked.repeats) return { status: 'malformed', why: `in it, ${repeated}` };
+    return marked.isPlain ? plainJson(marked.value) : unmark(marked.value);
+  }
   // What is no JSON has commas as it likes.
   return marked.status === 'too_large' && isJson(text)
     ? marked
     : { status: 'malformed', why: 'it is not JSON' };
 }
+
+/** Two readers would understand it differently: one takes the first, another the last. */
+export const repeated = 'an object has a name twice';
 
 function isJson(text: string): boolean {
   try {
@@ -62,8 +68,15 @@ function plainText(text: string): string {
 }
 
 export type MarkedJson =
-  /** `isPlain`: it has no inexact number. */
-  | { readonly status: 'marked'; readonly text: string; readonly value: Json; readonly isPlain: boolean }
+  | {
+      readonly status: 'marked';
+      readonly text: string;
+      readonly value: Json;
+      /** It has no inexact number. */
+      readonly isPlain: boolean;
+      /** An object in it has a name twice. */
+      readonly repeats: boolean;
+    }
   | { readonly status: 'malformed' }
   | TooLarge;
 
@@ -73,16 +86,33 @@ export type MarkedJson =
  */
 export function markedJson(text: string): MarkedJson {
   const plain = plainText(text);
-  if (countParts(plain) > maxValues) return begins.test(plain) ? tooManyValues : { status: 'malformed' };
+  const parts = countParts(plain);
+  if (parts > maxValues) return begins.test(plain) ? tooManyValues : { status: 'malformed' };
   try {
     const value = JSON.parse(plain) as Json;
     const marked = markInexact(plain);
     if (marked === null) return tooManyInexact;
     const isPlain = marked === plain;
-    return { status: 'marked', text: marked, value: isPlain ? value : (JSON.parse(marked) as Json), isPlain };
+    return {
+      ...{ status: 'marked', text: marked, isPlain, repeats: partsOf(value) < parts },
+      value: isPlain ? value : (JSON.parse(marked) as Json),
+    };
   } catch {
     return { status: 'malformed' };
   }
+}
+
+/** What `countParts` counts, of the parsed value: it has lost what stood under a name that came again. */
+function partsOf(value: Json): number {
+  let count = 0;
+  const open: Json[] = [value];
+  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+    if (typeof one !== 'object' || one === null) continue;
+    const items = Array.isArray(one) ? (one as readonly Json[]) : Object.values(one);
+    count += Math.max(1, items.length);
+    for (const item of items) if (typeof item === 'object' && item !== null) open.push(item);
+  }
+  return count;
 }
 
 /** As an object or a list does. */

@@ -4,7 +4,15 @@ import { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import type { Told } from './mask.js';
 import { maxBatch } from './mcp-limits.js';
-import { isMarked, markedJson, parseExactly, unmark, type ExactJson, type TooLarge } from './exact-json.js';
+import {
+  isMarked,
+  markedJson,
+  parseExactly,
+  repeated,
+  unmark,
+  type ExactJson,
+  type TooLarge,
+} from './exact-json.js';
 
 // What an MCP server says, before the SDK reads it and after: numbers as they were written, and results that are none.
 
@@ -26,7 +34,8 @@ export function readableMessage(text: string, asked: Json = null, isExact = true
   const marked = markedJson(text);
   if (marked.status === 'malformed') return { status: 'no_message' };
   if (marked.status === 'too_large') return marked;
-  const readable = readableAnswer(marked.value, asked, isExact);
+  const why = isExact ? (marked.repeats ? repeated : null) : 'it is not UTF-8';
+  const readable = readableAnswer(marked.value, asked, why);
   return { status: 'readable', text: readable === marked.value ? marked.text : JSON.stringify(readable) };
 }
 
@@ -42,13 +51,14 @@ export function readableBody(text: string, asked: Json = null): ReadableBody {
   const { value } = marked;
   const messages = Array.isArray(value) ? (value as readonly Json[]) : [value];
   if (messages.length > maxBatch) return { status: 'unreadable', why: `has over ${maxBatch} messages` };
-  const readable = messages.map((one) => readableAnswer(one, asked, true));
+  const readable = messages.map((one) => readableAnswer(one, asked, marked.repeats ? repeated : null));
   if (readable.every((one, index) => one === messages[index]))
     return { status: 'readable', text: marked.text };
   return { status: 'readable', text: JSON.stringify(Array.isArray(value) ? readable : readable[0]) };
 }
 
-function readableAnswer(message: Json, asked: Json, isExact: boolean): Json {
+/** `unread`: why its result cannot be taken as what the server wrote. */
+function readableAnswer(message: Json, asked: Json, unread: string | null): Json {
   if (!isObject(message)) return message;
   const { jsonrpc = null, id = null, method, result, error } = message;
   if (result === undefined && (error === undefined || method !== undefined)) return message;
@@ -60,7 +70,7 @@ function readableAnswer(message: Json, asked: Json, isExact: boolean): Json {
   if (isError)
     return readableError(message, error, asked) ?? broken('it is an error without a code or a message');
   if (!isObject(result)) return broken('its result is no object');
-  if (!isExact) return { jsonrpc: '2.0', id, result: { [notReadable]: 'it is not UTF-8' } };
+  if (unread !== null) return { jsonrpc: '2.0', id, result: { [notReadable]: unread } };
   const answer = { jsonrpc, id, result: readableResult(result) };
   if (jsonrpc !== '2.0') return broken('its `jsonrpc` is not `2.0`');
   if (!JSONRPCMessageSchema.safeParse(answer).success) return broken('its result has a malformed `_meta`');

@@ -4,6 +4,7 @@ import {
   request as httpRequest,
   validateHeaderName,
   validateHeaderValue,
+  type ClientRequest,
   type IncomingMessage,
   type RequestOptions,
 } from 'node:http';
@@ -185,9 +186,11 @@ function send(outgoing: Outgoing, addresses: readonly LookupAddress[]): Promise<
         if (!encrypted && !socket.connecting) sent = true;
         else socket.once(encrypted ? 'secureConnect' : 'connect', () => (sent = true));
       });
-      // Stays after the answer has begun: a connection that breaks later is told by the body's stream.
       request.on('error', fail);
-      request.on('response', (response) => resolve({ status: 'answered', response }));
+      request.on('response', (response) => {
+        noteBreak(response, request, outgoing.signal);
+        resolve({ status: 'answered', response });
+      });
       request.on('upgrade', (_response, socket) => {
         socket.destroy();
         resolve({ status: 'failed', sent, message: 'the service asked to change the protocol' });
@@ -198,6 +201,23 @@ function send(outgoing: Outgoing, addresses: readonly LookupAddress[]): Promise<
       resolve({ status: 'refused', message: `the request cannot be sent (${codeOf(error)})` });
     }
   });
+}
+
+/** Why the body of an answer is not whole, whatever its stream says. */
+const brokenOff = new WeakMap<Readable, string>();
+
+/**
+ * A body whose end is the connection's ends well for Node also when the connection is reset or the request aborted: only the
+ * request says so.
+ */
+function noteBreak(response: IncomingMessage, request: ClientRequest, signal: AbortSignal): void {
+  const note = (why: string): void => {
+    if (!response.complete) brokenOff.set(response, why);
+  };
+  const onAbort = (): void => note('aborted');
+  request.on('error', (error) => note(codeOf(error)));
+  signal.addEventListener('abort', onAbort, { once: true });
+  response.once('close', () => signal.removeEventListener('abort', onAbort));
 }
 
 type LookupDone = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
@@ -231,6 +251,7 @@ export type Body =
   | { readonly status: 'too_large' }
   | { readonly status: 'broken'; readonly message: string };
 
+/** Of an answer of `exchange`, or of anything else that ends or breaks. */
 export async function readCapped(stream: Readable, limit: number): Promise<Body> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -243,7 +264,10 @@ export async function readCapped(stream: Readable, limit: number): Promise<Body>
   } catch (error) {
     return { status: 'broken', message: codeOf(error) };
   }
-  return { status: 'read', bytes: Buffer.concat(chunks) };
+  const why = brokenOff.get(stream);
+  return why === undefined
+    ? { status: 'read', bytes: Buffer.concat(chunks) }
+    : { status: 'broken', message: why };
 }
 
 /** Longer than anybody waits, and short enough to be added to a time. */

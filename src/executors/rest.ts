@@ -218,6 +218,7 @@ async function parseBody(
     return isJson || noText === 'unreadable' ? decoded : keepBytes(unpacked.bytes, type);
   const { text } = decoded;
   if (text === '' || (isJson && text.trim() === '')) return { status: 'parsed', value: null, exact: [] };
+  if (!isJson && (type ?? '').trim() === '' && /^\s*[[{]/.test(text)) return ofNoType(text);
   if (!isJson) return { status: 'parsed', value: text, exact: [] };
   await giveWayBefore(text.length);
   const parsed = parseExactly(text);
@@ -226,6 +227,13 @@ async function parseBody(
     status: 'unreadable',
     why: `its answer says that it is JSON and cannot be kept as that: ${parsed.why}`,
   };
+}
+
+/** Many servers leave the type away, and mean JSON: an object or a list is taken as that where it is one. */
+async function ofNoType(text: string): Promise<ParsedBody> {
+  await giveWayBefore(text.length);
+  const parsed = parseExactly(text);
+  return parsed.status === 'parsed' ? parsed : { status: 'parsed', value: text, exact: [] };
 }
 
 /** What is no text, an image or text in a charset that it does not say, is kept byte for byte, as a data URL (RFC 2397). */

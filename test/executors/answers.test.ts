@@ -121,6 +121,61 @@ const kept = {
 };
 const pointers = ['/id', '/list/0', '/list/1', '/list/2'];
 
+describe('a body whose type nobody says', () => {
+  const none = { 'content-type': '' };
+  test('is JSON where it is an object or a list', async () => {
+    for (const body of [' {"id": 1234567890123456789, "status": "blocked"}', '[1, {"a": null}]']) {
+      const { output } = await succeeded(ask({ headers: none, body }));
+      assert.deepEqual(
+        output,
+        body.includes('id') ? { id: '1234567890123456789', status: 'blocked' } : [1, { a: null }],
+      );
+    }
+  });
+  test('is its text else, as one is that says another type', async () => {
+    for (const body of ['12e5', 'true', '{"a":', '{"a":1,"a":2}'])
+      assert.equal((await succeeded(ask({ headers: none, body }))).output, body);
+    const { output } = await succeeded(ask({ headers: { 'content-type': 'text/html' }, body: '{"a":1}' }));
+    assert.equal(output, '{"a":1}');
+  });
+});
+
+describe('an answer in which an object has a name twice', () => {
+  const twice = [
+    '{"id":"A1","id":"A2","status":"approved","status":"rejected"}',
+    '{"a":[{"b":{},"b":{"c":1}}]}',
+    '{"id":1,"\\u0069d":2}',
+  ];
+  test('is none that anybody could act on: what it did is unknown, over every connection', async () => {
+    for (const body of twice) {
+      const overMcp = `{"content":[],"structuredContent":${body}}`;
+      const ways = [
+        () => ask({ body }),
+        () => answeredOverStdio(overMcp),
+        () => answeredOverHttp(overMcp),
+        () => answeredAsEvents(overMcp),
+      ];
+      for (const way of ways) {
+        const result = await way();
+        assert.ok(result.status === 'failed', JSON.stringify(result));
+        assert.equal(result.errorClass, 'unknown_outcome');
+        assert.match(result.message, /an object has a name twice/);
+      }
+    }
+    const error = await answeredOverStdio('{"content":[],"isError":true,"isError":false}');
+    assert.ok(error.status === 'failed', JSON.stringify(error));
+  });
+  test('is text where a command prints it', async () => {
+    const { output } = await succeeded(printed(twice[0] ?? ''));
+    assert.equal((output as JsonObject)['json'], null);
+  });
+  test('is none where the same name stands in two objects', async () => {
+    assert.deepEqual((await succeeded(ask({ body: '{"a":{"a":[{"a":1},{"a":2}]}}' }))).output, {
+      a: { a: [{ a: 1 }, { a: 2 }] },
+    });
+  });
+});
+
 describe('a number that no double holds', () => {
   const ways: readonly (readonly [string, () => Promise<ExecutorResult>, string])[] = [
     ['rest', () => ask({ body: odd }), ''],
