@@ -1,11 +1,13 @@
+import { Connection } from '@temporalio/client';
 import { loadKeys } from '../auth/index.js';
-import { makePool, migrate } from '../db/index.js';
+import { makePool, migrate, type Pool } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal-prepare.js';
 import { loadFolder } from '../policy/index.js';
-import { connectedProcesses, forgetTemporal } from '../store/temporal-home.js';
+import { connectedProcesses, forgetTemporal, storeIdentity } from '../store/temporal-home.js';
 import { liveWorkers } from '../store/workers.js';
 import { configOrExit, required } from './config.js';
+import { forgetQueue, isPolled, queueHolder } from './queue-holder.js';
 
 // `countersign migrate`: everything that a Postgres server and a Temporal cluster need before API and worker start, and
 // the service's keys where the environment gives none.
@@ -19,7 +21,8 @@ const { applied, notices } = await migrate(required(config.databaseUrl, 'DATABAS
 notices.forEach(say);
 say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
 
-if (process.argv.includes('--forget-temporal')) await forget();
+const isMove = process.argv.includes('--forget-temporal');
+if (isMove) await forget();
 await loadKeys(config.home, process.env);
 const policies = await loadFolder(config.policies);
 if (policies.status === 'invalid') {
@@ -29,15 +32,24 @@ if (policies.status === 'invalid') {
 const namespaces = policies.policySet.environments.map(({ name }) => namespaceOf(name));
 await prepareTemporal({ connection, namespaces, signal: AbortSignal.timeout(300_000), say });
 say(`temporal: ${namespaces.join(', ')} ready`);
+if (isMove) await forgetQueues();
 process.exit(0);
+
+function openPool(): Pool {
+  const url = required(config.databaseUrl, 'DATABASE_URL');
+  return makePool({ url, applicationName: 'countersign migrate', max: 1 });
+}
+
+async function ownIdentity(): Promise<string> {
+  const pool = openPool();
+  const own = await storeIdentity(pool);
+  await pool.end();
+  return own;
+}
 
 /** Moves the deployment: the next one that starts has the store. */
 async function forget(): Promise<void> {
-  const pool = makePool({
-    url: required(config.databaseUrl, 'DATABASE_URL'),
-    applicationName: 'countersign migrate',
-    max: 1,
-  });
+  const pool = openPool();
   const { length } = await liveWorkers(pool);
   const connected = await connectedProcesses(pool);
   if (length > 0 || connected.length > 0) {
@@ -48,4 +60,25 @@ async function forget(): Promise<void> {
   await forgetTemporal(pool);
   await pool.end();
   say('the store belongs to no Temporal now: the deployment that starts next has it');
+}
+
+/** The queue that this one is to work on, where a deployment that is gone had it. */
+async function forgetQueues(): Promise<void> {
+  const temporal = await Connection.connect(connection);
+  const own = await ownIdentity();
+  const { taskQueue } = config;
+  for (const namespace of namespaces) {
+    const queue = { namespace, taskQueue };
+    const holder = await queueHolder(temporal, queue, own, 'never');
+    if (holder === null) continue;
+    if (holder !== own && (await isPolled(temporal, queue))) {
+      say(
+        `the task queue \`${taskQueue}\` of \`${namespace}\` is not given to another store: workers poll it, or did a moment ago; stop them and try again in two minutes`,
+      );
+      process.exit(1);
+    }
+    await forgetQueue(temporal, queue);
+    say(`the task queue \`${taskQueue}\` of \`${namespace}\` belongs to no store now`);
+  }
+  await temporal.close();
 }

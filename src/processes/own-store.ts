@@ -5,8 +5,10 @@ import { namespaceOf } from '../embedded/temporal-names.js';
 import type { PolicySet } from '../model/policy-set.js';
 import { lockTemporalHome } from '../store/temporal-home.js';
 import type { Config } from './config.js';
+import { queueHolder } from './queue-holder.js';
 import {
   ForeignStore,
+  inTime,
   makeBelonging,
   namespaceIdInTime,
   waitUntilOurs,
@@ -29,6 +31,8 @@ export function belongingOf({ config, keys, temporal }: Given, store: Pool, say:
     address: config.temporal?.address ?? '',
     signingKey: keys.signing.keyId,
     namespaceId: (namespace) => namespaceIdInTime(temporal, namespace),
+    queueHolder: (namespace, own, take) =>
+      inTime(temporal, () => queueHolder(temporal, { namespace, taskQueue: config.taskQueue }, own, take)),
   });
 }
 

@@ -1,9 +1,15 @@
 import type { Connection } from '@temporalio/client';
 import type { Queryable } from '../db/index.js';
 import { getSigningKey } from '../store/signing-keys.js';
-import { claimTemporal, temporalHomes, type TemporalHome } from '../store/temporal-home.js';
+import {
+  claimTemporal,
+  storeIdentity,
+  temporalHomes,
+  type Take,
+  type TemporalHome,
+} from '../store/temporal-home.js';
 
-// A store and a Temporal belong together. Where another deployment's process came to this store, it would find none of the
+// A store and a task queue of a Temporal belong together. Where another deployment's process came to this store, it would find none of the
 // runs' workflows in its own Temporal or on its own queue, and take them for lost: so it leaves them alone, and does not start.
 
 export interface Belonging {
@@ -30,6 +36,8 @@ export interface BelongingOptions {
   readonly taskQueue: string;
   /** Temporal's id of a namespace; null: it has none of that name. */
   readonly namespaceId: (namespace: string) => Promise<string | null>;
+  /** The id of the store that the task queue is worked for, once this one has asked for it; null: nobody's. */
+  readonly queueHolder: (namespace: string, store: string, take: Take) => Promise<string | null>;
   /** Nobody else can have come to this store: it and Temporal are of one data folder. */
   readonly alone: boolean;
   /** Told of a namespace that is another deployment's. */
@@ -53,11 +61,21 @@ export function makeBelonging(options: BelongingOptions): Belonging {
     const namespaceId = await options.namespaceId(namespace);
     if (namespaceId === null) return null;
     const mine = { namespace, namespaceId, taskQueue, address };
-    const found = await claimTemporal(store, mine, alone ? 'always' : await takeOf());
-    const isOurs = found?.namespaceId === namespaceId && found.taskQueue === taskQueue;
-    known.set(namespace, { isOurs, at: performance.now() });
-    if (isOurs) return null;
-    return found === null ? givenAway : sentence(found, mine);
+    const take = alone ? 'always' : await takeOf();
+    const found = take === 'always' ? null : await homeOf(store, namespace);
+    const message =
+      found === null || isSame(found, mine) ? await claimBoth(mine, take) : sentence(found, mine);
+    known.set(namespace, { isOurs: message === null, at: performance.now() });
+    return message;
+  };
+  /** The queue first: a store is nobody's still where another store has the queue. */
+  const claimBoth = async (mine: TemporalHome, take: Take): Promise<string | null> => {
+    const own = await storeIdentity(store);
+    const holder = await options.queueHolder(mine.namespace, own, take);
+    if (holder !== null && holder !== own) return queueTaken(mine, holder);
+    const found = await claimTemporal(store, mine, take);
+    if (found === null) return givenAway;
+    return isSame(found, mine) ? null : sentence(found, mine);
   };
   /** What this process has had and lost was given to another deployment, that of every other namespace with it. */
   const takeOf = async (): Promise<'where free' | 'never'> => {
@@ -95,6 +113,14 @@ export function makeBelonging(options: BelongingOptions): Belonging {
       return null;
     },
   };
+}
+
+async function homeOf(store: Queryable, namespace: string): Promise<TemporalHome | null> {
+  return (await temporalHomes(store)).find((home) => home.namespace === namespace) ?? null;
+}
+
+function isSame(one: TemporalHome, other: TemporalHome): boolean {
+  return one.namespaceId === other.namespaceId && one.taskQueue === other.taskQueue;
 }
 
 async function whoseStore(options: BelongingOptions): Promise<Whole> {
@@ -142,6 +168,10 @@ async function hasWorkedHere(
 const givenAway =
   'this store was given to another deployment (`countersign migrate --forget-temporal`) while this process worked with it: nothing is done here any more; stop this process';
 
+function queueTaken({ namespace, taskQueue }: TemporalHome, holder: string): string {
+  return `the task queue \`${taskQueue}\` of this Temporal (namespace \`${namespace}\`) belongs to another deployment, whose store is \`${holder}\`: each would be given the other's runs. Give this one a task queue of its own (COUNTERSIGN_TASK_QUEUE); where the other one is gone, run \`countersign migrate --forget-temporal\` once`;
+}
+
 function sentence(
   theirs: TemporalHome,
   mine: Pick<TemporalHome, 'taskQueue'> & { readonly namespaceId: string | null },
@@ -171,11 +201,13 @@ export async function namespaceIdOf(
   }
 }
 
-/** The same, with an end: a connection that is made when it is used waits for its server. */
+/** With an end: a connection that is made when it is used waits for its server. */
+export function inTime<T>(connection: Connection, ask: () => Promise<T>): Promise<T> {
+  return connection.withDeadline(Date.now() + patienceMs, ask);
+}
+
 export function namespaceIdInTime(connection: Connection, namespace: string): Promise<string | null> {
-  return connection.withDeadline(Date.now() + patienceMs, () =>
-    namespaceIdOf(connection.workflowService, namespace),
-  );
+  return inTime(connection, () => namespaceIdOf(connection.workflowService, namespace));
 }
 
 /** gRPC's status. */

@@ -21,6 +21,7 @@ import { currentPolicySet, environmentsToServe, policySetSeq } from '../store/po
 import { configOrExit, required, type Config } from './config.js';
 import { startHeartbeat, type HeartbeatOptions } from './heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
+import { queueHolder } from './queue-holder.js';
 import { ForeignStore, makeBelonging, namespaceIdOf, waitUntilOurs } from './temporal-home.js';
 import { watchEventLoop } from './loop-watch.js';
 import { makeStoreWatch } from './store-waits.js';
@@ -69,6 +70,8 @@ async function main(config: Config): Promise<void> {
     address: address.address ?? '',
     signingKey: keys.signing.keyId,
     namespaceId: (namespace) => namespaceIdOf(connection.workflowService, namespace),
+    queueHolder: (namespace, own, take) =>
+      queueHolder(connection, { namespace, taskQueue: config.taskQueue }, own, take),
   });
   await waitUntilOurs(belonging, log);
   const make = async (environment: string): Promise<Worker> => {

@@ -83,3 +83,10 @@ export async function temporalHomes(q: Queryable): Promise<readonly TemporalHome
 export async function forgetTemporal(q: Queryable): Promise<void> {
   await write(q, 'delete from temporal_home', []);
 }
+
+/** The store's own name, which Temporal holds for the task queue that is worked for it. */
+export async function storeIdentity(q: Queryable): Promise<string> {
+  const { rows } = await q.query<{ id: string }>('select id from store_identity', []);
+  if (rows[0] === undefined) throw new Error('the store has lost its identity');
+  return rows[0].id;
+}

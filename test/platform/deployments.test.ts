@@ -3,13 +3,17 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { Connection } from '@temporalio/client';
 import { makePool, type Pool } from '../../src/db/index.js';
+import { newId } from '../../src/model/ids.js';
+import { forgetQueue, isPolled, queueHolder, type Queue } from '../../src/processes/queue-holder.js';
 import { makeBelonging, waitUntilOurs, type Whole } from '../../src/processes/temporal-home.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
 import { forgetTemporal } from '../../src/store/temporal-home.js';
 import { makeDatabase, type Database } from '../support/database.js';
 import { action, decide, getRun, startRun, submit } from '../support/flows.js';
 import { projectRoot } from '../support/paths.js';
+import { testVariable } from '../support/servers.js';
 import { startStack, type Stack } from '../support/stack.js';
 
 // A store and a Temporal belong together. Another deployment's processes would find none of its runs in their own Temporal or
@@ -213,6 +217,81 @@ describe('a store that is nobody’s', () => {
   });
 });
 
+describe('a task queue of a Temporal that is worked for a store', () => {
+  let stack: Stack;
+  let database: Database;
+  before(async () => {
+    [stack, database] = await Promise.all([startStack({ policies }), makeDatabase()]);
+  });
+  after(() => Promise.all([stack.stop(), database.drop()]));
+
+  const elsewhere = () => ({
+    DATABASE_URL: database.url,
+    COUNTERSIGN_HOME: join(stack.home, 'elsewhere'),
+  });
+  const empty = async (): Promise<void> => {
+    const { rows } = await database.pool.query<{ sets: number; homes: number }>(
+      'select (select count(*)::int from policy_set) as sets, (select count(*)::int from temporal_home) as homes',
+    );
+    assert.deepEqual(rows, [{ sets: 0, homes: 0 }]);
+  };
+
+  it('is not taken by a deployment with another store, which says what to do; what waits there is done', async () => {
+    const waiting = await parked(stack);
+    const { code, output } = await run(stack, 'api', elsewhere());
+    assert.equal(code, 1, output);
+    assert.match(
+      output,
+      /the task queue `queue-.+` of this Temporal \(namespace `countersign-dev`\) belongs to/,
+    );
+    assert.match(output, /COUNTERSIGN_TASK_QUEUE.+run `countersign migrate --forget-temporal` once/);
+    await empty();
+    // A worker waits until an API has loaded policies: here one that has a queue of its own.
+    const own = { COUNTERSIGN_TASK_QUEUE: 'own', ...elsewhere() };
+    assert.match((await run(stack, 'api', own, [], /listening on/)).output, /listening on/);
+    await database.pool.query('delete from temporal_home', []);
+    const worker = await run(stack, 'worker', elsewhere());
+    assert.equal(worker.code, 1, worker.output);
+    assert.match(worker.output, /belongs to another deployment, whose store is/);
+    await isDone(stack, waiting);
+  });
+
+  it('is not given to another store while it is polled', async () => {
+    const { code, output } = await run(stack, 'migrate', elsewhere(), ['--forget-temporal']);
+    assert.equal(code, 1, output);
+    assert.match(output, /is not given to another store: workers poll it/);
+  });
+});
+
+describe('whose a task queue is', () => {
+  let connection: Connection;
+  let database: Database;
+  before(async () => {
+    connection = await Connection.connect({ address: testVariable('TEST_TEMPORAL_ADDRESS') });
+    database = await makeDatabase();
+  });
+  after(() => Promise.all([connection.close(), database.drop()]));
+
+  const queue = (): Queue => ({ namespace: 'countersign-dev', taskQueue: newId('svc') });
+
+  it('is one of many who come at once, until it is forgotten', async () => {
+    const at = queue();
+    const stores = ['a', 'b', 'c', 'd'];
+    const held = await Promise.all(stores.map((store) => queueHolder(connection, at, store, 'where free')));
+    assert.equal(new Set(held).size, 1, String(held));
+    const [holder] = held;
+    assert.ok(typeof holder === 'string');
+    assert.equal(await queueHolder(connection, at, 'e', 'where free'), holder);
+    assert.equal(await queueHolder(connection, at, 'e', 'never'), holder);
+    assert.equal(await isPolled(connection, at), false);
+    await forgetQueue(connection, at);
+    assert.equal(await queueHolder(connection, at, 'e', 'never'), null);
+    assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'e');
+    assert.equal(await queueHolder(connection, at, 'f', 'always'), 'f');
+    assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'f');
+  });
+});
+
 describe('whose a store is', () => {
   let database: Database;
   before(async () => {
@@ -230,6 +309,7 @@ describe('whose a store is', () => {
   ) =>
     makeBelonging({
       ...{ store: database.pool, taskQueue, alone, namespaceId: id, address, signingKey },
+      queueHolder: (_namespace, own) => Promise.resolve(own),
       onForeign: (message) => told.push(message),
     });
   const is = (id: string | null) => () => Promise.resolve(id);
@@ -338,6 +418,7 @@ describe('whose a store is', () => {
             signingKey: 'k',
           },
           namespaceId: is(`id-${at}`),
+          queueHolder: (_namespace, own) => Promise.resolve(own),
         }).isOurs('countersign-both'),
       ),
     );
