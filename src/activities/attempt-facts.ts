@@ -36,11 +36,20 @@ export function answerData(result: ExecutorResult): Fact['data'] {
 
 /** A record is no place for a list as long as the answer: the first of it, and how many there are. */
 const maxPointers = 200;
+/** Nor for names as long as the answer, which each pointer below them repeats. */
+const maxPointerCharacters = 32_768;
 
 function listed(name: string, pointers: readonly string[]): JsonObject {
   if (pointers.length === 0) return {};
-  const more = pointers.length > maxPointers ? { [`${name}Count`]: pointers.length } : {};
-  return { [name]: pointers.slice(0, maxPointers), ...more };
+  const first: string[] = [];
+  let left = maxPointerCharacters;
+  for (const pointer of pointers.slice(0, maxPointers)) {
+    left -= pointer.length;
+    if (left < 0) break;
+    first.push(pointer);
+  }
+  const more = pointers.length > first.length ? { [`${name}Count`]: pointers.length } : {};
+  return { [name]: first, ...more };
 }
 
 export function attemptFact(

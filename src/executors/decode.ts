@@ -1,7 +1,5 @@
-import { isUtf8 } from 'node:buffer';
-
 // What a text says when its escapes of one kind are undone once, in place: everybody waits for it, and whoever wrote the text
-// decides how often it is done.
+// decides how often it is done. Each reads a unit a fixed number of times, whatever stands beside it.
 
 /** Returns how long the text is after it: as long as before only where it had nothing to undo. */
 export type Undo = (units: Uint16Array, length: number) => number;
@@ -11,36 +9,57 @@ const [percent, equals, backslash, blank, tab, lineFeed, carriageReturn] = [
 ];
 const [letterN, letterR, letterU, plus] = [0x6e, 0x72, 0x75, 0x2b];
 
-export const undoPercent: Undo = (units, length) => undoBytes(units, length, percent);
-
-/** As in mail: bytes are written `=3D`, and a line that ends with `=` goes on. */
-export const undoQuotedPrintable: Undo = (units, length) =>
-  undoBytes(units, joinSoftBreaks(units, length), equals);
-
-function undoBytes(units: Uint16Array, length: number, mark: number): number {
+/** `%41`, and `%u0041` as old scripts write it. */
+export const undoPercent: Undo = (units, length) => {
   let to = 0;
   for (let at = 0; at < length;) {
-    if (byteAt(units, at, length, mark) === -1) {
-      units[to++] = units[at++] ?? 0;
+    const unit =
+      units[at + 1] === letterU && units[at] === percent ? hexAt(units, at + 2, at + 6, length) : -1;
+    if (unit !== -1) {
+      units[to++] = unit;
+      at += 6;
       continue;
     }
-    const end = afterBytes(units, at, length, mark);
-    to = writeBytes(units, at, end, to);
-    at = end;
+    const end = afterBytes(units, at, length, percent);
+    if (end === at) units[to++] = units[at++] ?? 0;
+    else to = writeBytes(units, at, end, to);
+    at = Math.max(at, end);
   }
   return to;
-}
+};
 
+/** As in mail: bytes are written `=3D`, and a line that ends with `=` goes on. */
+export const undoQuotedPrintable: Undo = (units, given) => {
+  const length = joinSoftBreaks(units, given);
+  let to = 0;
+  for (let at = 0; at < length;) {
+    const end = afterBytes(units, at, length, equals);
+    if (end === at) units[to++] = units[at++] ?? 0;
+    else to = writeBytes(units, at, end, to);
+    at = Math.max(at, end);
+  }
+  return to;
+};
+
+/** What carries mail may leave blanks at the end of its lines. */
 function joinSoftBreaks(units: Uint16Array, length: number): number {
   let to = 0;
   for (let at = 0; at < length;) {
-    const breaks = units[at + 1] === carriageReturn ? 2 : 1;
-    if (units[at] === equals && at + breaks < length && units[at + breaks] === lineFeed) at += breaks + 1;
-    else units[to++] = units[at++] ?? 0;
+    const end = units[at] === equals ? afterSoftBreak(units, at, length) : at;
+    if (end === at) units[to++] = units[at++] ?? 0;
+    else at = end;
   }
   return to;
 }
 
+function afterSoftBreak(units: Uint16Array, start: number, length: number): number {
+  let at = start + 1;
+  while (at < length && (units[at] === blank || units[at] === tab)) at += 1;
+  if (at + 1 < length && units[at] === carriageReturn) at += 1;
+  return at < length && units[at] === lineFeed ? at + 1 : start;
+}
+
+/** As in JSON and in a shell: `\u0041`, and any other character behind a backslash is itself. */
 export const undoBackslash: Undo = (units, length) => {
   let to = 0;
   for (let at = 0; at < length;) {
@@ -64,7 +83,7 @@ export const undoForm: Undo = (units, length) => {
   return undoPercent(units, length);
 };
 
-/** Takes out what breaks a text into lines, and the blanks after it. */
+/** Takes out what breaks a text into lines, the blanks after it, and what a stream of events writes before each. */
 export const joinLines: Undo = (units, length) => {
   let to = 0;
   for (let at = 0; at < length;) {
@@ -72,13 +91,23 @@ export const joinLines: Undo = (units, length) => {
       units[to++] = units[at++] ?? 0;
       continue;
     }
-    while (at < length && isBreak(units[at] ?? -1)) at += 1;
-    while (at < length && (units[at] === blank || units[at] === tab)) at += 1;
+    at = afterBreak(units, at, length);
   }
   return to;
 };
 
-function isBreak(unit: number): boolean {
+const data = Uint16Array.from('data:', (one) => one.charCodeAt(0));
+
+export function afterBreak(units: Uint16Array, start: number, length: number): number {
+  let at = start;
+  while (at < length && isBreak(units[at] ?? -1)) at += 1;
+  if (at + data.length <= length && data.every((unit, index) => units[at + index] === unit))
+    at += data.length;
+  while (at < length && (units[at] === blank || units[at] === tab)) at += 1;
+  return at;
+}
+
+export function isBreak(unit: number): boolean {
   return unit === lineFeed || unit === carriageReturn || unit === 0;
 }
 
@@ -87,12 +116,8 @@ function escaped(unit: number): number {
   return unit === letterR ? carriageReturn : unit;
 }
 
-/** The byte that a `%41` says, or another mark before it; -1: there is none at this place. */
-function byteAt(units: Uint16Array, at: number, length: number, mark: number): number {
-  return units[at] === mark ? hexAt(units, at + 1, at + 3, length) : -1;
-}
-
-function hexAt(units: Uint16Array, from: number, until: number, length: number): number {
+/** -1: not all of them are digits. */
+export function hexAt(units: Uint16Array, from: number, until: number, length: number): number {
   if (until > length) return -1;
   let value = 0;
   for (let at = from; at < until; at += 1) {
@@ -103,57 +128,65 @@ function hexAt(units: Uint16Array, from: number, until: number, length: number):
   return value;
 }
 
-function hexDigit(unit: number): number {
+export function hexDigit(unit: number): number {
   if (unit >= 0x30 && unit <= 0x39) return unit - 0x30;
   const small = unit | 0x20;
   return small >= 0x61 && small <= 0x66 ? small - 0x57 : -1;
 }
 
+/** Behind all bytes that are written there one after the other, as `%41` or with another mark. */
 function afterBytes(units: Uint16Array, start: number, length: number, mark: number): number {
   let at = start;
-  while (byteAt(units, at, length, mark) !== -1) at += 3;
+  while (at < length && units[at] === mark && hexAt(units, at + 1, at + 3, length) !== -1) at += 3;
   return at;
 }
 
-/** Bytes that stand together are UTF-8 together; those that are not UTF-8 are Latin-1, each. */
 function writeBytes(units: Uint16Array, from: number, end: number, start: number): number {
   let to = start;
-  for (let at = from; at < end; at += 3) {
-    const byte = hexAt(units, at + 1, at + 3, end);
-    if (byte > 0x7f) return writeText(units, at, end, to);
-    units[to++] = byte;
+  for (let at = from; at < end; at += 3) units[to++] = hexAt(units, at + 1, at + 3, end);
+  return readBytes(units, start, to);
+}
+
+/**
+ * Of bytes that stand in the units, one in each, what somebody wrote with them, in their place: those that are UTF-8 are
+ * UTF-8, and each other one is Latin-1. Returns where that ends.
+ */
+export function readBytes(units: Uint16Array, from: number, end: number): number {
+  let to = from;
+  for (let at = from; at < end;) {
+    const size = sizeAt(units, at, end);
+    to = writeCode(units, codeOf(units, at, size), to);
+    at += size;
   }
   return to;
 }
 
-function writeText(units: Uint16Array, from: number, end: number, start: number): number {
-  const bytes = Buffer.allocUnsafe((end - from) / 3);
-  for (let at = 0; at < bytes.length; at += 1)
-    bytes[at] = hexAt(units, from + at * 3 + 1, from + at * 3 + 3, end);
-  const text = textOf(bytes);
-  for (let at = 0; at < text.length; at += 1) units[start + at] = text.charCodeAt(at);
-  return start + text.length;
+/** How many bytes stand for one character there. */
+function sizeAt(units: Uint16Array, at: number, end: number): number {
+  const first = units[at] ?? 0;
+  const size = first < 0xc2 || first > 0xf4 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  if (size === 1 || at + size > end) return 1;
+  for (let next = at + 1; next < at + size; next += 1) if (((units[next] ?? 0) & 0xc0) !== 0x80) return 1;
+  const code = codeOf(units, at, size);
+  const isTooLong = code < (size === 2 ? 0x80 : size === 3 ? 0x800 : 0x10000);
+  return isTooLong || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) ? 1 : size;
 }
 
-/** What bytes say that somebody wrote as UTF-8 or as Latin-1: never more units than bytes. */
-export function textOf(bytes: Buffer): string {
-  if (isUtf8(bytes)) return bytes.toString('utf8');
-  const parts: string[] = [];
-  let from = 0;
-  for (let at = 0; at < bytes.length;) {
-    const size = sequenceAt(bytes, at);
-    if (size === 0) {
-      parts.push(bytes.toString('utf8', from, at), bytes.toString('latin1', at, at + 1));
-      from = at + 1;
-    }
-    at += Math.max(size, 1);
+function codeOf(units: Uint16Array, at: number, size: number): number {
+  const first = units[at] ?? 0;
+  if (size === 1) return first;
+  let code = first & (0xff >> (size + 1));
+  for (let next = at + 1; next < at + size; next += 1) code = (code << 6) | ((units[next] ?? 0) & 0x3f);
+  return code;
+}
+
+/** Never more units than its bytes are, or its entity. */
+export function writeCode(units: Uint16Array, code: number, to: number): number {
+  if (code < 0x10000) {
+    units[to] = code;
+    return to + 1;
   }
-  return [...parts, bytes.toString('utf8', from)].join('');
-}
-
-/** How many bytes of UTF-8 stand for one character there; 0: it is none. */
-function sequenceAt(bytes: Buffer, at: number): number {
-  const first = bytes[at] ?? 0;
-  const size = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-  return isUtf8(bytes.subarray(at, at + size)) && at + size <= bytes.length ? size : 0;
+  units[to] = 0xd800 + ((code - 0x10000) >> 10);
+  units[to + 1] = 0xdc00 + ((code - 0x10000) & 0x3ff);
+  return to + 2;
 }

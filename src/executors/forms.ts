@@ -1,10 +1,17 @@
 import { isObject, type Json } from '../model/json.js';
+import { windows } from './entities.js';
 import { parseExactly } from './exact-json.js';
+import { asciiHeader } from './values.js';
 
 // What of a secret is looked for in an answer: what a target makes of it that takes it apart, and how that may be written.
 
-/** The secret, and what a target makes of it that takes a header or a setting apart. */
+/** The secret as it is and as a header carries it, and what a target makes of it that takes a header or a setting apart. */
 export function partsOf(secret: string): string[] {
+  const carried = asciiHeader(secret);
+  return carried === secret ? partsIn(secret) : [...partsIn(secret), ...partsIn(carried)];
+}
+
+function partsIn(secret: string): string[] {
   const trimmed = secret.trim();
   const credentials = credentialsIn(trimmed);
   if (credentials !== null) return [secret, trimmed, ...credentials];
@@ -55,27 +62,38 @@ function decodedCredential(word: string): string[] {
   return [text, text.slice(text.indexOf(':') + 1)];
 }
 
+/** Nothing in it is written otherwise by JSON, addresses, forms or pages. */
+const isPlain = /^[A-Za-z0-9_.-]*$/;
+
 export function formsOf(part: string): string[] {
+  return [part, ...packedForms(part), ...(isPlain.test(part) ? [] : otherForms(part))];
+}
+
+function otherForms(part: string): string[] {
   const wellFormed = part.toWellFormed();
   const escaped = JSON.stringify(part).slice(1, -1);
-  const percent = encodeURIComponent(wellFormed);
   return [
-    part,
     escaped,
     JSON.stringify(escaped).slice(1, -1),
-    percent,
+    encodeURIComponent(wellFormed),
     new URLSearchParams({ '': wellFormed }).toString().slice(1),
     ...apostrophes.map((apostrophe) =>
       part.replace(/[&<>"']/g, (character) => entities[character] ?? apostrophe),
     ),
-    ...bytesOf(part).flatMap((bytes) => [bytes.toString('hex'), ...base64Forms(bytes)]),
     ...misread(part),
     // Where capitals count for nothing, as they do in headers.
     part.toUpperCase(),
     part.toLowerCase(),
+    // As others compose the same characters.
+    part.normalize('NFC'),
+    part.normalize('NFD'),
     // What is decoded has no line breaks left.
     part.replace(/[\r\n\0]+[ \t]*/g, ''),
   ];
+}
+
+function packedForms(part: string): string[] {
+  return bytesOf(part).flatMap((bytes) => [bytes.toString('hex'), ...base64Forms(bytes)]);
 }
 
 const entities: Readonly<Record<string, string>> = {
@@ -96,9 +114,6 @@ function bytesOf(part: string): Buffer[] {
   return isAscii.test(part) || !isLatin.test(part) ? [own] : [own, Buffer.from(part, 'latin1')];
 }
 
-/** What Windows' Latin-1 has from 0x80 to 0x9f. */
-const windows = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
-
 /** Its UTF-8 read as Latin-1: `Ã¼` for `ü`. */
 function misread(part: string): string[] {
   if (isAscii.test(part)) return [];
@@ -111,7 +126,7 @@ function base64Forms(bytes: Buffer): string[] {
   return [0, 1, 2].flatMap((before) => {
     const encoded = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
     const own = encoded.slice(Math.ceil((before * 8) / 6), Math.floor(((before + bytes.length) * 8) / 6));
-    return [own, own.replaceAll('+', '-').replaceAll('/', '_')];
+    return /[+/]/.test(own) ? [own, own.replaceAll('+', '-').replaceAll('/', '_')] : [own];
   });
 }
 

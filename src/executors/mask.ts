@@ -1,14 +1,19 @@
-import { isObject, type Json } from '../model/json.js';
+import type { Json } from '../model/json.js';
 import { truncate, truncateStart } from '../model/text.js';
 import { escapePointer } from './exact-json.js';
-import { makeFinder, type Finder } from './find.js';
+import { drained, makeFinder, type Finder } from './find.js';
 import { formsOf, partsOf } from './forms.js';
+import { maskedText, maskJson, maskText, maskTextIn, type Masked } from './mask-json.js';
+import { brokenEnd, brokenStart, foldText, indexing, type Count } from './words.js';
 import type { Turn } from '../model/give-way.js';
+
+export { maskedText, type Masked };
 
 // What was resolved for a call and comes back in its answer is not handed on: whoever reads the run's output may not
 // read the secrets of its connections.
 
 export interface Mask extends Told {
+  /** Of a text of ours. A long one is told as `start` would, since nobody else has a turn meanwhile. */
   text(value: string): string;
   /** The same value where nothing of it is masked. */
   json(value: Json, turn: Turn): Promise<Masked>;
@@ -16,8 +21,8 @@ export interface Mask extends Told {
 }
 
 /**
- * A target's text as it may be told: masked first, then cut, since half of a secret is no longer known as one. Nothing
- * else in this folder cuts what a target wrote.
+ * A target's text as it may be told: masked first, then cut, since half of a secret is no longer known as one. Nothing else
+ * in this folder cuts what a target wrote. However long the text and the secrets are, little more is looked through than told.
  */
 export interface Told {
   /** Its first `longest` characters; `end` says that there were more. */
@@ -26,191 +31,126 @@ export interface Told {
   end(text: string, longest: number, mark?: string, kept?: 'whole' | 'tail'): string;
 }
 
-export interface Masked {
-  readonly value: Json;
-  /** JSON pointers to what was masked, a name of it included. */
-  readonly at: readonly string[];
-}
-
-/** What stands where something was masked. */
-export const maskedText = '[redacted]';
 /** Shorter ones are settings, and would be found everywhere. */
 const minLength = 6;
+/** A text is masked in one piece up to this length. */
+const mostAtOnce = 16_384;
 
-export function makeMask(secrets: readonly string[]): Mask {
-  const parts = [...new Set(secrets.flatMap(partsOf))].filter((part) => part.length >= minLength);
-  const forms = [...new Set(parts.flatMap(formsOf))].filter((form) => form.length >= minLength);
-  const finder = makeFinder(forms);
-  const text = (value: string): string => maskText(value, finder);
+/** `count` is told how many characters are looked at. */
+export function makeMask(secrets: readonly string[], count?: Count): Mask {
+  return drained(making(secrets, count));
+}
+
+/** The same with turns: secrets may be long, and there is much that each may be written as. */
+export async function makeMaskIn(turn: Turn, secrets: readonly string[]): Promise<Mask> {
+  const steps = making(secrets);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await turn();
+  }
+}
+
+function* making(secrets: readonly string[], count?: Count): Generator<undefined, Mask> {
+  const parts = new Set<string>();
+  for (const secret of secrets) {
+    for (const part of partsOf(secret)) if (part.length >= minLength) parts.add(part);
+    yield;
+  }
+  const forms = new Set<string>();
+  for (const part of parts) {
+    for (const form of formsOf(part)) if (form.length >= minLength) forms.add(foldText(form));
+    yield;
+  }
+  const finder = makeFinder(yield* indexing([...forms]), count);
+  return maskOf(makeCutting([...forms], finder, count), finder);
+}
+
+function maskOf(told: Told, finder: Finder): Mask {
   return {
-    text,
+    ...told,
+    text: (value) => (value.length <= mostAtOnce ? maskText(value, finder) : told.start(value, mostAtOnce)),
     json: (value, turn) => maskJson(value, finder, turn),
     pointers: async (values, turn) => {
       const masked: string[] = [];
       for (const value of values) {
         await turn();
-        masked.push(maskPointer(value, text));
+        masked.push(await maskPointer(value, (step) => maskTextIn(turn, step, finder)));
       }
       return masked;
     },
-    start: (value, longest, end) => {
-      const most = readFor(longest, finder);
-      if (value.length <= most) return truncate(text(value), longest, end);
-      return shown(text(withoutBrokenEnd(value.slice(0, most), forms)), longest, truncate, end);
-    },
-    end: (value, longest, mark, kept = 'whole') => {
-      const most = readFor(longest, finder);
-      const isCut = value.length > most;
-      const own = isCut ? value.slice(-most) : value;
-      const begun = isCut || kept === 'tail' ? withoutBrokenStart(own, forms) : own;
-      const masked = text(withoutBrokenEnd(begun, forms));
-      return isCut ? shown(masked, longest, truncateStart, mark) : truncateStart(masked, longest, mark);
-    },
   };
 }
 
-/** So much of a long text is read to tell so much of it: a secret of it is whole, escaped as often as is undone. */
-function readFor(longest: number, finder: Finder): number {
-  return 8 * longest + 16 * finder.longest;
-}
-
-/** Of a text that was cut before it was masked. One that is nearly nothing but secrets would be told up to where it was cut. */
-function shown(masked: string, longest: number, cut: typeof truncate, mark: string | undefined): string {
-  return masked.length <= longest ? maskedText : cut(masked, longest, mark);
-}
-
-function maskText(value: string, finder: Finder): string {
-  const masked = finder.replace(value, maskedText);
-  // Another writing of the same characters: encoded or escaped more than it had to be, or broken into lines.
-  return finder.isWritten(masked) ? maskedText : masked;
-}
-
-function maskPointer(pointer: string, text: (value: string) => string): string {
-  return pointer
-    .split('/')
-    .map((step) => escapePointer(text(unescapePointer(step))))
-    .join('/');
-}
-
-/** Fewer characters of a secret give nothing away. */
-const minBroken = 4;
-
-/** Without the end of a secret, or of another writing of it, or all of it, with which the text begins. */
-function withoutBrokenStart(text: string, forms: readonly string[]): string {
-  if (text.length < minBroken) return text;
-  const first = text.slice(0, minBroken).toLowerCase();
-  let longest = 0;
-  for (const form of forms.map((one) => one.toLowerCase()))
-    for (let at = form.indexOf(first); at !== -1; at = form.indexOf(first, at + 1)) {
-      const end = form.slice(at);
-      if (end.length > longest && text.slice(0, end.length).toLowerCase() === end) longest = end.length;
-    }
-  return longest < minBroken ? text : maskedText + text.slice(longest);
-}
-
-/** The same for its end: a program that ends may lose what it has written last. */
-function withoutBrokenEnd(text: string, forms: readonly string[]): string {
-  const reversed = (one: string): string => [...one].reverse().join('');
-  const longest = Math.max(0, ...forms.map((form) => form.length));
-  const at = Math.max(0, text.length - longest);
-  const end = withoutBrokenStart(reversed(text.slice(at)), forms.map(reversed));
-  return end.startsWith(maskedText)
-    ? text.slice(0, at) + reversed(end.slice(maskedText.length)) + maskedText
-    : text;
-}
-
-/** No secret has it, and no decoding of a text reaches beyond it. */
-const separator = '\u0001';
-
-/** Nearly no answer has a secret in it: all of its texts are looked through at once, before each is by itself. */
-async function maskJson(value: Json, finder: Finder, turn: Turn): Promise<Masked> {
-  const texts = await longTexts(value, finder.shortest, turn);
-  if (!(await finder.stands(texts.join(separator), turn))) return { value, at: [] };
-  const each = async (text: string): Promise<string> => {
-    if (text.length > shortText) await turn();
-    if (text.length <= longText) return maskText(text, finder);
-    const masked = await finder.replaceIn(turn, text, maskedText);
-    return (await finder.stands(masked, turn)) ? maskedText : masked;
-  };
-  return maskEach(value, each, turn);
-}
-
-/** A text of more characters is looked through in turns. */
-const longText = 2_048;
-
-/** One of more takes long enough by itself. */
-const shortText = 1_000;
-
-/** How many values are looked at between two looks at the clock. */
-const atOnce = 64;
-
-async function longTexts(value: Json, shortest: number, turn: Turn): Promise<string[]> {
-  const texts: string[] = [];
-  const see = (text: string): void => {
-    if (text.length >= shortest) texts.push(text);
-  };
-  const open: Json[] = [value];
-  let seen = 0;
-  for (let one = open.pop(); one !== undefined; one = open.pop()) {
-    seen += 1;
-    if (seen % atOnce === 0) await turn();
-    if (typeof one === 'string' || typeof one === 'number') see(String(one));
-    else if (Array.isArray(one)) for (const item of one as readonly Json[]) open.push(item);
-    else if (isObject(one))
-      for (const name of Object.keys(one)) {
-        see(name);
-        open.push(one[name] ?? null);
-      }
-  }
-  return texts;
-}
-
-async function maskEach(value: Json, text: (value: string) => Promise<string>, turn: Turn): Promise<Masked> {
-  const at: string[] = [];
-  let seen = 0;
-  const walk = async (one: Json, pointer: string): Promise<Json> => {
-    seen += 1;
-    if (seen % atOnce === 0) await turn();
-    if (Array.isArray(one)) {
-      const items: Json[] = [];
-      for (const item of one as readonly Json[]) items.push(await walk(item, `${pointer}/${items.length}`));
-      return items;
-    }
-    if (isObject(one)) {
-      const named: [string, Json][] = [];
-      const free = makeUnique();
-      for (const [name, item] of Object.entries(one)) {
-        const masked = free(await text(name));
-        const below = `${pointer}/${escapePointer(masked)}`;
-        if (masked !== name) at.push(below);
-        named.push([masked, await walk(item, below)]);
-      }
-      return Object.fromEntries(named);
-    }
-    if (typeof one !== 'string' && typeof one !== 'number') return one;
-    const written = String(one);
-    const masked = await text(written);
-    if (masked === written) return one;
-    at.push(pointer);
-    return masked;
-  };
-  return { value: await walk(value, ''), at: [...new Set(at)] };
-}
-
-/** Two names that are masked stay two. */
-function makeUnique(): (name: string) => string {
-  const taken = new Set<string>();
-  const counts = new Map<string, number>();
-  return (name) => {
-    let free = name;
-    let count = counts.get(name) ?? 1;
-    while (taken.has(free)) free = `${name} ${(count += 1)}`;
-    counts.set(name, count);
-    taken.add(free);
-    return free;
-  };
+async function maskPointer(pointer: string, text: (value: string) => Promise<string>): Promise<string> {
+  const steps: string[] = [];
+  for (const step of pointer.split('/')) steps.push(escapePointer(await text(unescapePointer(step))));
+  return steps.join('/');
 }
 
 function unescapePointer(step: string): string {
   return step.replaceAll('~1', '/').replaceAll('~0', '~');
+}
+
+/** So many characters of a secret at the place where a text was cut say that it stands there. */
+const edge = 64;
+/** What is read besides what is told: that much of a secret, escaped as often as is undone, is whole in it. */
+const margin = 16 * edge;
+/** Fewer characters of a secret give nothing away. */
+const minBroken = 4;
+
+/** Of a long one, what is read besides: it is masked in one piece. */
+const mostBesides = 4_096;
+
+/** So much of a long text is read to tell so much of it: what is masked makes the rest no shorter, as a rule. */
+function readFor(longest: number): number {
+  return Math.min(8 * longest, longest + mostBesides) + margin;
+}
+
+function makeCutting(forms: readonly string[], finder: Finder, count?: Count): Told {
+  const whole = (text: string): string => maskText(text, finder);
+  const edges = (cut: (form: string) => string): Finder => {
+    const cuts = forms.filter((form) => form.length > edge).map(cut);
+    return makeFinder(drained(indexing([...new Set(cuts)])), count);
+  };
+  const first = lazily(() => edges((form) => form.slice(0, edge)));
+  const last = lazily(() => edges((form) => form.slice(-edge)));
+  const withoutBrokenEnd = (text: string): string => {
+    const broken = brokenEnd(text, forms, count);
+    return broken < minBroken ? text : text.slice(0, text.length - broken) + maskedText;
+  };
+  const withoutBrokenStart = (text: string): string => {
+    const broken = brokenStart(text, forms, count);
+    return broken < minBroken ? text : maskedText + text.slice(broken);
+  };
+  /** Of a text that was cut before it was masked. One that is nearly nothing but secrets would be told up to where it was cut. */
+  const shown = (masked: string, longest: number, cut: () => string): string =>
+    masked.length < longest + margin ? maskedText : cut();
+  return {
+    start: (value, longest, end) => {
+      const most = readFor(longest);
+      if (value.length <= most) return truncate(whole(value), longest, end);
+      const masked = whole(withoutBrokenEnd(value.slice(0, most)));
+      const found = first().within(masked);
+      if (first().isWritten(masked)) return maskedText;
+      // Whatever stands behind it may be more of the same secret.
+      if (found !== null) return truncate(masked.slice(0, found.at) + maskedText, longest, end);
+      return shown(masked, longest, () => truncate(masked, longest, end));
+    },
+    end: (value, longest, mark, kept = 'whole') => {
+      const most = readFor(longest);
+      const begun = withoutBrokenEnd(kept === 'tail' ? withoutBrokenStart(value) : value);
+      if (begun.length <= most) return truncateStart(whole(begun), longest, mark);
+      const masked = whole(begun.slice(-most));
+      const found = last().within(masked);
+      if (last().isWritten(masked)) return maskedText;
+      if (found !== null) return truncateStart(maskedText + masked.slice(found.end), longest, mark);
+      return shown(masked, longest, () => truncateStart(masked, longest, mark));
+    },
+  };
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
 }

@@ -178,7 +178,7 @@ export type ToolResult =
       readonly output: Json;
       readonly exact: readonly string[];
       readonly isError: boolean;
-      /** What it says in words. */
+      /** What it says in words, a null between two blocks: whoever tells it masks it first, and writes a blank there. */
       readonly text: string;
     }
   | { readonly status: 'malformed'; readonly why: string }
@@ -263,7 +263,7 @@ function outputOf(blocks: readonly Json[], structured: JsonObject | undefined): 
 function textOf(blocks: readonly Json[]): string {
   return blocks
     .flatMap((block) => (isObject(block) && block['type'] === 'text' ? [String(block['text'])] : []))
-    .join(' ');
+    .join('\0');
 }
 
 /** May a tool be given an argument that its schema does not name? Only a schema that says so may not. */

@@ -227,7 +227,9 @@ function toResult(call: McpCall, said: JsonObject, context: DriverContext): Exec
   if (Buffer.byteLength(JSON.stringify(output)) > maxOutputBytes)
     return unusableAnswer(context, `${who(call)}: the result is over ${maxOutputBytes} bytes: ask for less`);
   if (result.isError) {
-    const why = result.text === '' ? 'no reason given' : context.told.start(result.text, longestWords);
+    // A secret may be cut by the end of a block.
+    const words = context.told.start(result.text, longestWords).replaceAll('\0', ' ');
+    const why = words === '' ? 'no reason given' : words;
     return failure('permanent', `${who(call)} failed: ${why}`, { response: output });
   }
   return {

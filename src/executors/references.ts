@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mostEnvironmentBytes, passedBytes, passingTrouble, variable } from '../model/command-line.js';
 import { reservedVariables, type Connection, type ConnectionEntry } from '../model/policy-set.js';
-import { makeMask, type Mask } from './mask.js';
+import { makeMaskIn, type Mask } from './mask.js';
+import { makeTurns } from '../model/give-way.js';
 import type { ReferenceSource } from './types.js';
 import { isHeaderValue } from './values.js';
 
@@ -52,7 +53,7 @@ export async function resolveConnectionReferences(
   const resolved = connection === null ? null : await resolveValues(connection, plain, secret);
   const problem = problems[0] ?? environmentProblem(resolved);
   if (problem !== null) return { status: 'missing', message: problem };
-  return { status: 'resolved', connection: resolved, mask: makeMask(secrets) };
+  return { status: 'resolved', connection: resolved, mask: await makeMaskIn(makeTurns(), secrets) };
 }
 
 export type ResolvedTexts =
@@ -72,7 +73,7 @@ export async function resolveTexts(
     if (found.value !== text) secrets.push(found.value);
     resolved.push(found.value);
   }
-  return { status: 'resolved', texts: resolved, mask: makeMask(secrets) };
+  return { status: 'resolved', texts: resolved, mask: await makeMaskIn(makeTurns(), secrets) };
 }
 
 async function resolveValues(connection: Connection, address: Resolve, secret: Resolve): Promise<Connection> {

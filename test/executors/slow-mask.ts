@@ -1,6 +1,6 @@
 // How a text was masked at first: every order of undoing its escapes, three deep, each with a copy of its own. Far too slow for
 // what a target may answer, and what is quick must find whatever this finds.
-import { textOf } from '../../src/executors/decode.js';
+import { isUtf8 } from 'node:buffer';
 import { formsOf, partsOf } from '../../src/executors/forms.js';
 
 export function standsSlowly(secrets: readonly string[], text: string): boolean {
@@ -63,4 +63,22 @@ function undressed(text: string): string[] {
     .replace(/=\r?\n/g, '')
     .replace(/(?:=[0-9a-fA-F]{2})+/g, (run) => textOf(Buffer.from(run.replaceAll('=', ''), 'hex')));
   return [page, mail];
+}
+
+/** What bytes say that somebody wrote as UTF-8 or as Latin-1. */
+function textOf(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  const parts: string[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const size = [4, 3, 2, 1].find(
+      (one) => at + one <= bytes.length && isCharacter(bytes.subarray(at, at + one)),
+    );
+    parts.push(bytes.toString(size === undefined ? 'latin1' : 'utf8', at, at + (size ?? 1)));
+    at += size ?? 1;
+  }
+  return parts.join('');
+}
+
+function isCharacter(bytes: Buffer): boolean {
+  return isUtf8(bytes) && [...bytes.toString('utf8')].length === 1;
 }

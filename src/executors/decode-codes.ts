@@ -1,0 +1,159 @@
+import { afterBreak, hexAt, hexDigit, isBreak, readBytes, writeCode, type Undo } from './decode.js';
+
+// Escapes of programs, and texts that are packed as others: looked for in a text that is not unpacked often.
+
+const [backslash, zero, three, seven, openBrace, closeBrace] = [0x5c, 0x30, 0x33, 0x37, 0x7b, 0x7d];
+const [letterU, capitalU, letterX] = [0x75, 0x55, 0x78];
+
+/** What a letter behind a backslash stands for, besides itself. */
+const letters: ReadonlyMap<number, number> = new Map(
+  Object.entries({ n: '\n', r: '\r', t: '\t', b: '\b', f: '\f', v: '\v', a: '\x07', e: '\x1b' }).map(
+    ([name, one]) => [name.charCodeAt(0), one.charCodeAt(0)],
+  ),
+);
+
+/** As in C, Python, JavaScript and what prints bytes: `\x41`, `\101`, `\u{41}`, `\U00000041`. Bytes that stand together are read together. */
+export const undoCodes: Undo = (units, length) => {
+  let to = 0;
+  for (let at = 0; at < length;) {
+    if (units[at] !== backslash || at + 1 >= length) {
+      units[to++] = units[at++] ?? 0;
+      continue;
+    }
+    const start = to;
+    for (let end = afterByte(units, at, length); end !== at; end = afterByte(units, at, length)) {
+      units[to++] = byteOf(units, at, end);
+      at = end;
+    }
+    if (to > start) {
+      to = readBytes(units, start, to);
+      continue;
+    }
+    const end = afterPoint(units, at, length);
+    if (end === at) {
+      const next = units[at + 1] ?? 0;
+      units[to++] = letters.get(next) ?? next;
+      at += 2;
+    } else {
+      to = writeCode(units, pointOf(units, at, end), to);
+      at = end;
+    }
+  }
+  return to;
+};
+
+/** Behind `\x41` or `\101`; the place itself where none of them stands there. */
+function afterByte(units: Uint16Array, at: number, length: number): number {
+  if (units[at] !== backslash) return at;
+  if (units[at + 1] === letterX) return hexAt(units, at + 2, at + 4, length) === -1 ? at : at + 4;
+  const most = at + ((units[at + 1] ?? 0) <= three ? 4 : 3);
+  let end = at + 1;
+  while (end < most && end < length && isOctal(units[end] ?? 0)) end += 1;
+  return end === at + 1 ? at : end;
+}
+
+function isOctal(unit: number): boolean {
+  return unit >= zero && unit <= seven;
+}
+
+function byteOf(units: Uint16Array, at: number, end: number): number {
+  if (units[at + 1] === letterX) return hexAt(units, at + 2, end, end);
+  let value = 0;
+  for (let digit = at + 1; digit < end; digit += 1) value = value * 8 + (units[digit] ?? 0) - zero;
+  return value;
+}
+
+/** Behind `\u0041`, `\u{41}` or `\U00000041`. */
+function afterPoint(units: Uint16Array, at: number, length: number): number {
+  const kind = units[at + 1];
+  if (kind === capitalU) return isPoint(hexAt(units, at + 2, at + 10, length)) ? at + 10 : at;
+  if (kind !== letterU) return at;
+  if (units[at + 2] !== openBrace) return hexAt(units, at + 2, at + 6, length) === -1 ? at : at + 6;
+  let end = at + 3;
+  while (end < length && hexDigit(units[end] ?? 0) !== -1) end += 1;
+  if (end === at + 3 || end >= length || units[end] !== closeBrace) return at;
+  return isPoint(hexAt(units, at + 3, end, length)) ? end + 1 : at;
+}
+
+function isPoint(code: number): boolean {
+  return code >= 0 && code <= 0x10ffff;
+}
+
+function pointOf(units: Uint16Array, at: number, end: number): number {
+  if (units[at + 1] === capitalU || units[at + 2] !== openBrace) return hexAt(units, at + 2, end, end);
+  return hexAt(units, at + 3, end - 1, end);
+}
+
+/** Between two runs, and two texts that were unpacked. No secret has it. */
+const between = 1;
+/** Less of it says less than six characters. */
+const minRun = 8;
+
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+/** What each unit says in base64, of either alphabet; -1: nothing. */
+const base64Digits = Int8Array.from({ length: 256 }, (_, unit) => {
+  const at = alphabet.indexOf(String.fromCharCode(unit));
+  return at !== -1 ? at : unit === 0x2d ? 62 : unit === 0x5f ? 63 : -1;
+});
+
+function base64Digit(unit: number): number {
+  return unit < 256 ? (base64Digits[unit] ?? -1) : -1;
+}
+
+/** Keeps what may be base64 or hex, and nothing else of the text. A run of it goes on behind a break into lines. */
+export const gatherRuns: Undo = (units, length) => {
+  let to = 0;
+  for (let at = 0; at < length;) {
+    const start = to;
+    for (; at < length; at += 1) {
+      const unit = units[at] ?? 0;
+      if (base64Digit(unit) !== -1) units[to++] = unit;
+      else if (to === start || !isBreak(unit)) break;
+      else at = afterBreak(units, at, length) - 1;
+    }
+    if (to - start < minRun) to = start;
+    else if (at < length) units[to++] = between;
+    at += 1;
+  }
+  return to;
+};
+
+/** What each run says as base64, where it is read from its character number `from` on (0 to 3). */
+export function unpackBase64(from: number): Undo {
+  return (units, length) => {
+    let to = 0;
+    for (let at = 0; at < length; at += 1) {
+      const start = to;
+      let [bits, held] = [0, 0];
+      for (at += from; at < length && units[at] !== between; at += 1) {
+        held = ((held << 6) | base64Digit(units[at] ?? 0)) & 0xfff;
+        bits += 6;
+        if (bits < 8) continue;
+        bits -= 8;
+        units[to++] = (held >> bits) & 0xff;
+      }
+      to = readBytes(units, start, to);
+      units[to++] = between;
+    }
+    return to;
+  };
+}
+
+/** The same of hex, from its digit number 0 or 1 on, as far as it is some. */
+export function unpackHex(from: number): Undo {
+  return (units, length) => {
+    let to = 0;
+    for (let at = 0; at < length; at += 1) {
+      const start = to;
+      for (at += from; at < length && units[at] !== between; at += 2) {
+        const byte = hexAt(units, at, at + 2, length);
+        if (byte !== -1) units[to++] = byte;
+        else if (units[at + 1] === between) break;
+      }
+      while (at < length && units[at] !== between) at += 1;
+      to = readBytes(units, start, to);
+      units[to++] = between;
+    }
+    return to;
+  };
+}

@@ -1,0 +1,146 @@
+import { joinLines, undoBackslash, undoForm, undoPercent, undoQuotedPrintable, type Undo } from './decode.js';
+import { gatherRuns, undoCodes, unpackBase64, unpackHex } from './decode-codes.js';
+import { undoEntities } from './entities.js';
+import type { Count } from './words.js';
+
+// What a text says when it is decoded, in every order of the ways of writing that its reader may undo.
+
+/** `marks` are the units without one of which a text has nothing of it. */
+interface Writing {
+  readonly marks: readonly number[];
+  readonly undo: Undo;
+}
+
+const code = (mark: string): number => mark.charCodeAt(0);
+const everywhere: readonly Writing[] = [
+  { marks: [code('%')], undo: undoPercent },
+  { marks: [code('+')], undo: undoForm },
+  { marks: [code('\\')], undo: undoBackslash },
+  { marks: [code('\n'), code('\r'), 0], undo: joinLines },
+];
+/** Of a page, a mail or a program, which is seldom inside of much else: undone among the first ones only, so that the orders stay few. */
+const outside: readonly Writing[] = [
+  ...everywhere,
+  { marks: [code('\\')], undo: undoCodes },
+  { marks: [code('&')], undo: undoEntities },
+  { marks: [code('=')], undo: undoQuotedPrintable },
+];
+/** A text of its own, in which others are written: once among the first, and from wherever it may begin in its run. */
+const packed: readonly Undo[] = [...[0, 1, 2, 3].map(unpackBase64), ...[0, 1].map(unpackHex)];
+/** How often a text is decoded again: `%2541` is `%41`, and that is `A`. */
+const maxDecodings = 3;
+const outsideRounds = 2;
+
+/** A text, what it says after each undoing, and room for whoever looks through one of them. */
+export interface Copies {
+  readonly texts: readonly [Uint16Array, ...Uint16Array[]];
+  readonly room: Int32Array;
+}
+
+export function copiesFor(length: number): Copies {
+  const copy = (): Uint16Array => new Uint16Array(length);
+  return { texts: [copy(), ...Array.from({ length: maxDecodings }, copy)], room: new Int32Array(length + 1) };
+}
+
+export function load({ texts }: Copies, text: string): void {
+  const [units] = texts;
+  for (let at = 0; at < text.length; at += 1) units[at] = text.charCodeAt(at);
+}
+
+/** What is alike for all of a text's decodings. */
+interface Decoding {
+  readonly copies: Copies;
+  readonly shortest: number;
+  readonly count: Count;
+  /** The most undoings that each text had before it. */
+  readonly seen: Map<string, number>;
+}
+
+/** Where the text stands among the copies, how often it was undone before, and how often it is to be. */
+interface Place {
+  readonly copy: number;
+  readonly round: number;
+  readonly left: number;
+}
+
+/**
+ * What the text says after each undoing, in each order of them, once; null: nothing new, and others may have their turn.
+ * `shortest`: what is shorter is of no use.
+ */
+export function decodings(
+  copies: Copies,
+  length: number,
+  shortest: number,
+  count: Count,
+): Generator<Uint16Array | null> {
+  const decoding = { copies, shortest, count, seen: new Map<string, number>() };
+  return decoded(decoding, length, { copy: 0, round: 0, left: maxDecodings });
+}
+
+function* decoded(decoding: Decoding, length: number, place: Place): Generator<Uint16Array | null> {
+  const { copy, round, left } = place;
+  const text = decoding.copies.texts[copy]?.subarray(0, length);
+  if (text === undefined || left === 0) return;
+  const next = { copy: copy + 1, round: round + 1, left: left - 1 };
+  for (const { marks, undo } of round < outsideRounds ? outside : everywhere)
+    if (marks.some((mark) => text.includes(mark))) yield* undone(decoding, text, undo, next, length);
+  const isUnpacked = left < maxDecodings - round;
+  if (round >= outsideRounds || isUnpacked) return;
+  const runs = copyTo(decoding, text, gatherRuns, next.copy);
+  yield null;
+  if (runs === null || runs.length < decoding.shortest) return;
+  // After it one other is undone at most.
+  const behind = { copy: copy + 2, round: round + 1, left: outsideRounds - round - 1 };
+  for (const undo of packed) yield* undone(decoding, runs, undo, behind, Infinity);
+}
+
+/** What it makes of the text, and what others make of that. `unchanged`: a text that is as long after it had nothing to undo. */
+function* undone(
+  decoding: Decoding,
+  text: Uint16Array,
+  undo: Undo,
+  place: Place,
+  unchanged: number,
+): Generator<Uint16Array | null> {
+  const own = copyTo(decoding, text, undo, place.copy);
+  const isNew = own !== null && own.length !== unchanged && own.length >= decoding.shortest;
+  if (!isNew || !isFirst(decoding, own, place)) return yield null;
+  yield own;
+  yield* decoded(decoding, own.length, place);
+}
+
+function copyTo(
+  { copies, count }: Decoding,
+  text: Uint16Array,
+  undo: Undo,
+  copy: number,
+): Uint16Array | null {
+  const own = copies.texts[copy];
+  if (own === undefined) return null;
+  own.set(text);
+  count(text.length);
+  return own.subarray(0, undo(own, text.length));
+}
+
+/** In two orders a text often comes to the same: it is looked at again only where more is to be undone. */
+function isFirst({ seen, count }: Decoding, text: Uint16Array, { round, left }: Place): boolean {
+  count(text.length);
+  const name = `${left === 0 ? 'end' : round} ${digest(text)}`;
+  if ((seen.get(name) ?? -1) >= left) return false;
+  seen.set(name, left);
+  return true;
+}
+
+/** Nobody's outside: no text can be written so that it passes for another. */
+const [seedA, seedB] = [0, 1].map(() => Math.floor(Math.random() * 2 ** 32));
+
+function digest(text: Uint16Array): string {
+  let [a, b] = [seedA ?? 0, seedB ?? 0];
+  for (let at = 0; at < text.length; at += 1) {
+    const unit = text[at] ?? 0;
+    a = Math.imul(a ^ unit, 0x9e3779b1);
+    a ^= a >>> 15;
+    b = Math.imul((b << 7) ^ (b >>> 25) ^ unit, 0x85ebca6b);
+  }
+  return `${text.length} ${a} ${b}`;
+}

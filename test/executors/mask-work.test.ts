@@ -1,0 +1,73 @@
+// What looking for secrets costs: so many looks at each character, whatever a target writes and however long the secrets
+// are. Characters are counted, and no time is taken.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { createHash } from 'node:crypto';
+import { makeMask, makeMaskIn } from '../../src/executors/mask.js';
+
+const now = (): Promise<void> => Promise.resolve();
+const size = 200_000;
+const filled = (unit: string): string => unit.repeat(Math.ceil(size / unit.length)).slice(0, size);
+
+/** The same each time, and of no pattern. */
+function noise(length: number): string {
+  const blocks = Array.from({ length: Math.ceil(length / 43) }, (_, at) =>
+    createHash('sha256').update(`${at}`).digest('base64url'),
+  );
+  return blocks.join('').slice(0, length);
+}
+
+const secrets: readonly (readonly [string, string])[] = [
+  ['of 64 characters', noise(64)],
+  ['of 2 KB', noise(2_048)],
+  ['of 8 KB', noise(8_192)],
+  ['of 8 KB that repeats itself', `${'ab'.repeat(4_096)}!`],
+  ['of 8 KB with characters that all write otherwise', noise(8_192).replace(/[a-m]/g, '"')],
+  ['of 500 settings', Array.from({ length: 500 }, (_, at) => `key=${noise(9)}${at}`).join(' ')],
+];
+const texts: readonly (readonly [string, (secret: string) => string])[] = [
+  ['of escapes in escapes', () => filled('%2525\\\\u0025 \n=3D&amp;#37;+')],
+  ['of bytes that are no UTF-8', () => filled('%ff%fe%c3%28')],
+  ['of such bytes in mail', () => filled('=ff=fe=c3=28')],
+  ['of entities that do not end', () => filled('&#0000000000&#x')],
+  ['of what may be base64', () => filled(noise(5_000))],
+  ['of beginnings of the secret', (secret) => filled(secret.slice(0, -1))],
+  ['of the first characters of the secret', (secret) => filled(secret.slice(0, 4))],
+];
+
+/** What is read to tell 500 characters, looked at in every order of undoing; and each writing of a secret once or twice. */
+const mostLooksToTell = 3_000_000;
+const mostLooksAtEach = 400;
+
+for (const [whose, secret] of secrets)
+  describe(`beside a secret ${whose}`, () => {
+    for (const [what, write] of texts)
+      test(`a text ${what} is looked through a bounded number of times`, async () => {
+        const text = write(secret);
+        let looked = 0;
+        const mask = makeMask([secret], (units) => (looked += units));
+        for (const tell of [mask.start, mask.end]) {
+          looked = 0;
+          tell(text, 500);
+          assert.ok(looked < mostLooksToTell, `${looked} to tell 500 characters`);
+        }
+        let [most, since] = [0, 0];
+        looked = 0;
+        await mask.json(text, () => {
+          [most, since] = [Math.max(most, looked - since), looked];
+          return now();
+        });
+        assert.ok(looked < mostLooksAtEach * size, `${looked / size} looks at each`);
+        // Between two turns it is undone once, or one piece of it is looked through.
+        assert.ok(most < 4 * size, `${most / size} looks at each between two turns`);
+      });
+  });
+
+test('the writings of long secrets are made in turns', async () => {
+  let turns = 0;
+  await makeMaskIn(() => {
+    turns += 1;
+    return now();
+  }, [Array.from({ length: 5_000 }, (_, at) => `key=${noise(9)}${at}`).join(' ')]);
+  assert.ok(turns > 1_000, `${turns}`);
+});
