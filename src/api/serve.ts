@@ -74,7 +74,7 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
   if (raw.kind === 'problem') return recorded(call, route, raw, startedAt);
   const held = route.idempotent ? await hold(call, arrived.path, raw) : null;
   if (held !== null && held.kind !== 'held')
-    return recorded(call, route, await withheld(call, route, arrived, held), startedAt);
+    return recorded(call, route, await withheld(call, route, arrived, raw, held), startedAt);
   try {
     const reply = await respond(call, route, arrived, raw).catch((error: unknown) =>
       explain(call, route, error),
