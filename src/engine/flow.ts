@@ -1,4 +1,5 @@
 import type { JsonObject } from '../model/json.js';
+import { truncate } from '../model/text.js';
 import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Transition } from './plan.js';
@@ -327,8 +328,12 @@ export function answerWaiting(draft: Draft): void {
   });
 }
 
-export function stick(draft: Draft, problem: Problem, on: StuckOn): void {
+/** A state may have thousands of transitions, each with its reason: lists of runs carry their problems. */
+const longestProblem = 8_000;
+
+export function stick(draft: Draft, full: Problem, on: StuckOn): void {
   const { run } = draft;
+  const problem = { ...full, message: truncate(full.message, longestProblem) };
   run.executing = null;
   run.status = 'stuck';
   run.problem = problem;

@@ -354,6 +354,28 @@ describe('the guards of one step', () => {
   });
 });
 
+describe('the problem of a state with thousands of transitions', () => {
+  it('is as long as lists of runs can carry', () => {
+    const never = expr(path('context', 'n'), '==', literal(2));
+    const states = (actor: 'agent' | 'deterministic', count: number) =>
+      plan(
+        [
+          state(
+            'a',
+            Array.from({ length: count }, (_, n) => transition(`t${n}`, 'a', { actor, guards: [never] })),
+          ),
+        ],
+        { initialContext: { n: 1 } },
+      );
+    for (const of of [states('agent', 6_000), states('deterministic', 1_000)]) {
+      const { run, last } = begin(of);
+      assert.match(run.problem?.message ?? '', /`t0`: .*is false.*\.\.\.$/s);
+      assert.ok((run.problem?.message.length ?? 0) <= 8_000);
+      assert.equal(last.trace.at(-1)?.data['message'], run.problem?.message);
+    }
+  });
+});
+
 describe('what a call reads of its run', () => {
   it('is digested once for each path, however often the call names it', () => {
     let digests = 0;
