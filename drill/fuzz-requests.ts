@@ -1,6 +1,7 @@
 // What the fuzzer sends: nonsense, extremes, and real requests that were changed. The same seed gives the same requests,
 // as far as the ids of what earlier ones made do.
 
+import { largeFlowRequest } from './fuzz-flows.js';
 import { shapeRequest } from './fuzz-shapes.js';
 import { chance, pick, type Random } from './random.js';
 
@@ -245,7 +246,8 @@ export function makeRequest(
   roles: readonly string[],
   shapesOf: number,
 ): FuzzRequest {
-  if (chance(random, shapesOf)) return shapeRequest(random, known, roles);
+  if (chance(random, shapesOf))
+    return chance(random, 0.4) ? largeFlowRequest(random) : shapeRequest(random, known, roles);
   const operation = pick(random, operations);
   const headers: Record<string, string> = {};
   const base = honest(random, operation, known);

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { machine } from '../bench/machine.js';
 import { rounded, together } from '../bench/measure.js';
 import { startStack, type Stack } from '../test/support/stack.js';
+import { flowText, largeFlows } from './fuzz-flows.js';
 import { makeRandom, makeRequest, type FuzzRequest, type Known, type Operation } from './fuzz-requests.js';
 import { startShapesTarget, type ShapesTarget } from './fuzz-shapes.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
@@ -37,6 +38,7 @@ const shown = Array.from({ length: 200 }, (_, index) => `k${index}: $.arguments.
 const policiesFor = (target: ShapesTarget): Record<string, string> => ({
   'connections.yaml': `connections: { target: { kind: rest, baseUrl: '${target.url}', allowPrivate: true } }\n`,
   'roles.yaml': 'roles: { finance.controller: }\n',
+  ...Object.fromEntries(largeFlows.map((one) => [`flows/${one}.yaml`, flowText(one, one)])),
   'flows/fuzz.yaml': `workflows:
   fuzz:
     owner: drill

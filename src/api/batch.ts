@@ -28,11 +28,17 @@ export const batchRoutes: readonly Route[] = [
     params: z.object({}),
     query: api.noQuery,
     body: jsonBody(api.batchBody),
+    approvalsIn,
     answers: { 200: { description: 'one result each, in the same order', schema: inbox.batch } },
     errors: ['DRY_RUN_REQUIRED', 'BATCH_REFUSED'],
     handle: (call, { body }) => decideBatch(call, body),
   }),
 ];
+
+function approvalsIn(body: unknown): readonly string[] {
+  const read = api.batchBody.safeParse(body);
+  return read.success ? read.data.decisions.map(({ approval }) => approval) : [];
+}
 
 /** Runs at once; the approvals of one run go one after the other. */
 const lanes = 10;

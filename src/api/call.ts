@@ -150,6 +150,8 @@ export interface Route {
   readonly answers: Readonly<Record<number, AnswerSpec>>;
   /** Beyond those that every route may give. */
   readonly errors: readonly ErrorCode[];
+  /** Approvals that a body names, where the path names none. */
+  readonly approvalsIn?: (body: unknown) => readonly string[];
   readonly handle: (call: Call, input: Input<never, never, never>) => Promise<Reply>;
 }
 

@@ -135,7 +135,8 @@ export async function settle(call: Call, { key }: Held, reply: Reply): Promise<v
 
 function bodyText(call: Call, reply: Answer | Problem): string {
   if (reply.kind === 'problem') return JSON.stringify(problemBody(reply, traceIdOf(call)));
-  return reply.body === undefined ? '' : JSON.stringify(reply.body);
+  // It has been written as text by now.
+  return reply.body === undefined ? '' : String(reply.body);
 }
 
 function seal(key: Buffer, text: string): string {

@@ -1,5 +1,7 @@
 import { visibleApproval } from './approval-body.js';
+import { parseBody, type RawBody } from './body.js';
 import { actorOf, type Call, type Reply, type Route } from './call.js';
+import { inLanes } from './lanes.js';
 import { problem, type Problem } from './problem.js';
 import { visibleRun } from './run-body.js';
 
@@ -26,15 +28,17 @@ export function notPermitted(call: Call, route: Route): Problem | null {
 
 /**
  * What the idempotency key has kept is for whoever may ask for it now: without the permission, or the sight of the run or
- * the approval that the path names, it is refused as if it had not been asked before.
+ * the approvals that the path or the body names, it is refused as if it had not been asked before.
  */
 export async function withheld(
   call: Call,
   route: Route,
   { params: { id } }: { readonly params: Readonly<Record<string, string>> },
+  raw: RawBody,
   kept: Reply,
 ): Promise<Reply> {
-  const denied = notPermitted(call, route) ?? (await hidden(call, route, id));
+  const denied =
+    notPermitted(call, route) ?? (await hidden(call, route, id)) ?? (await hiddenIn(call, route, raw));
   if (denied === null) return kept;
   call.replayed = false;
   return denied;
@@ -49,4 +53,17 @@ async function hidden(call: Call, { path }: Route, id: string | undefined): Prom
       : null;
   const found = look === null ? null : await look(call, id);
   return found?.kind === 'problem' ? found : null;
+}
+
+const lookedAtOnce = 10;
+
+/** The first of the approvals that the body names and that this caller does not see any more. */
+async function hiddenIn(call: Call, { approvalsIn, body }: Route, raw: RawBody): Promise<Problem | null> {
+  const read = approvalsIn === undefined ? null : parseBody(raw, body);
+  if (approvalsIn === undefined || read?.kind !== 'body') return null;
+  // Each in a call of its own: the answer is about none of them.
+  const found = await inLanes(approvalsIn(read.body), lookedAtOnce, (id) =>
+    visibleApproval({ ...call, facts: [] }, id),
+  );
+  return found.find((one) => one.kind === 'problem') ?? null;
 }

@@ -9,6 +9,7 @@ import { hold, settle, type Held } from './idempotency.js';
 import { authenticate } from './identify.js';
 import { notPermitted, withheld } from './permitted.js';
 import { problem, problemBody, statusOf, type Problem } from './problem.js';
+import { jsonText } from './json-writing.js';
 import { clientGone, hasGone, recordCall, recordGone } from './record.js';
 import { uncertain } from './refusal.js';
 import { validateBody, validateParams, validateQuery } from './validate.js';
@@ -69,20 +70,28 @@ function newCall(deps: ApiDeps, request: IncomingMessage): Call {
 
 /** The answer, once everything about it is durable. */
 async function through(call: Call, route: Route, arrived: Arrived, startedAt: number): Promise<Reply> {
-  if (!route.recorded) return respond(call, route, arrived, null);
+  if (!route.recorded) return written(await respond(call, route, arrived, null));
   const raw = await received(call, route);
   if (raw.kind === 'problem') return recorded(call, route, raw, startedAt);
   const held = route.idempotent ? await hold(call, arrived.path, raw) : null;
   if (held !== null && held.kind !== 'held')
-    return recorded(call, route, await withheld(call, route, arrived, held), startedAt);
+    return recorded(call, route, await withheld(call, route, arrived, raw, held), startedAt);
   try {
-    const reply = await respond(call, route, arrived, raw).catch((error: unknown) =>
-      explain(call, route, error),
-    );
+    const reply = await respond(call, route, arrived, raw)
+      .then(written)
+      .catch((error: unknown) => explain(call, route, error));
     return await settled(call, held, await recorded(call, route, reply, startedAt));
   } finally {
     held?.end();
   }
+}
+
+const json = 'application/json; charset=utf-8';
+
+/** Once, and in pieces, for whoever asked and for its idempotency key. */
+async function written(reply: Reply): Promise<Reply> {
+  if (reply.kind !== 'answer' || reply.body === undefined || reply.media !== undefined) return reply;
+  return { ...reply, body: await jsonText(reply.body), media: json };
 }
 
 /**
@@ -180,9 +189,7 @@ function send(call: Call, reply: Reply, response: ServerResponse): void {
       JSON.stringify(problemBody(reply, traceIdOf(call))),
     );
   if (reply.body === undefined) return end(response, reply.status, null, '');
-  if (reply.media !== undefined)
-    return end(response, reply.status, reply.media, reply.body as string | Buffer);
-  end(response, reply.status, 'application/json; charset=utf-8', JSON.stringify(reply.body));
+  end(response, reply.status, reply.media ?? json, reply.body as string | Buffer);
 }
 
 function end(response: ServerResponse, status: number, media: string | null, body: string | Buffer): void {

@@ -1,5 +1,6 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
+import { makeTurns, type Turn } from '../model/give-way.js';
 import type { Json } from '../model/json.js';
 import { getRun } from '../store/runs.js';
 import type { ClientDeps } from './deps.js';
@@ -9,8 +10,8 @@ export interface RunHistory {
   /** Temporal's own id of the execution. */
   readonly execution: string;
   readonly history: History;
-  /** As JSON, in Temporal's notation. */
-  readonly json: string;
+  /** Its events, each as JSON in Temporal's notation. */
+  readonly events: readonly string[];
 }
 
 export interface Histories {
@@ -32,16 +33,32 @@ export async function readHistories(deps: ClientDeps, run: string): Promise<Hist
   const client = deps.forNamespace(row.namespace);
   const executions = await listExecutions(client, run);
   const histories: RunHistory[] = [];
+  const turn = makeTurns();
   let [read, bytes] = [0, 0];
   for (const execution of executions.slice(0, mostHistories)) {
     const history = await fetchHistory(client, run, execution);
-    const json = history === null ? '' : historyToJSON(history);
-    bytes += Buffer.byteLength(json);
+    const events = await eventsOf(history, turn);
+    bytes += events.reduce((sum, one) => sum + Buffer.byteLength(one), 0);
     if (bytes > mostBytes && histories.length > 0) break;
     read += 1;
-    if (history !== null) histories.unshift({ execution, history, json });
+    if (history !== null) histories.unshift({ execution, history, events });
   }
   return histories.length === 0 ? null : { histories, unread: executions.length - read };
+}
+
+interface Events {
+  readonly events: readonly Json[];
+}
+
+/** One after the other: a history is megabytes, and one event of it 2 MiB, which are the most that the server takes. */
+async function eventsOf(history: History | null, turn: Turn): Promise<string[]> {
+  const events: string[] = [];
+  for (const event of history?.events ?? []) {
+    const [read] = (JSON.parse(historyToJSON({ events: [event] })) as Events).events;
+    events.push(JSON.stringify(read));
+    await turn();
+  }
+  return events;
 }
 
 /** Newest first. The server lists a new one some time after it began: the newest is asked for by the run's id. */
@@ -75,8 +92,11 @@ export async function historyOf(
 ): Promise<{ events: readonly Json[]; omitted?: number } | null> {
   const read = await readHistories(deps, run);
   if (read === null) return null;
-  const events = read.histories.flatMap(
-    ({ json }) => (JSON.parse(json) as { events: readonly Json[] }).events,
-  );
+  const turn = makeTurns();
+  const events: Json[] = [];
+  for (const text of read.histories.flatMap((one) => one.events)) {
+    events.push(JSON.parse(text) as Json);
+    await turn();
+  }
   return read.unread === 0 ? { events } : { events, omitted: read.unread };
 }

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
+import type { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { makeTurns } from '../model/give-way.js';
 
 const entry = fileURLToPath(new URL('./replay-child.js', import.meta.url));
 /** Each takes a core and some hundred megabytes while it lasts. */
@@ -10,8 +12,8 @@ const longestMs = 120_000;
 export interface Replaying {
   readonly bundle: string;
   readonly run: string;
-  /** Each in Temporal's JSON. */
-  readonly histories: readonly string[];
+  /** Of each the events, in Temporal's JSON. */
+  readonly histories: readonly (readonly string[])[];
 }
 
 export type Replayed =
@@ -58,9 +60,26 @@ async function runChild(asked: Replaying): Promise<Said> {
   });
   // A child that ends early closes its input: what it wrote says why.
   child.stdin.on('error', () => undefined);
-  child.stdin.end(JSON.stringify(asked));
+  await tell(child.stdin, asked);
   const said = await text(child.stdout);
   await ended;
   if (said === '') return { index: 0, problem: 'the replay ended without a result' };
   return JSON.parse(said) as Said;
 }
+
+/** As JSON, in which each history is a text of JSON again: event by event, since all of them are megabytes. */
+async function tell(input: Writable, { bundle, run, histories }: Replaying): Promise<void> {
+  const turn = makeTurns();
+  input.write(`{"bundle":${JSON.stringify(bundle)},"run":${JSON.stringify(run)},"histories":[`);
+  for (const [at, events] of histories.entries()) {
+    input.write(`${at === 0 ? '' : ','}"${quoted('{"events":[')}`);
+    for (const [index, event] of events.entries()) {
+      input.write(`${index === 0 ? '' : ','}${quoted(event)}`);
+      await turn();
+    }
+    input.write(`]}"`);
+  }
+  input.end(']}');
+}
+
+const quoted = (part: string): string => JSON.stringify(part).slice(1, -1);

@@ -1,5 +1,6 @@
 import { digestsOfMessages } from '../store/messages.js';
 import { getStepResults } from '../store/runs.js';
+import { makeTurns } from '../model/give-way.js';
 import type { JsonObject } from '../model/json.js';
 import { isObject } from '../model/json.js';
 import { canonical } from '../model/canonical.js';
@@ -46,7 +47,7 @@ async function checkKernel(
   { histories, unread }: Histories,
 ): Promise<Check | null> {
   const { workflowBundle: bundle } = deps;
-  const replayed = await replayKernel({ bundle, run, histories: histories.map(({ json }) => json) });
+  const replayed = await replayKernel({ bundle, run, histories: histories.map(({ events }) => events) });
   switch (replayed.status) {
     case 'busy':
       return null;
@@ -71,24 +72,27 @@ async function checkKernel(
 }
 
 /** Results as they stand in the histories. */
-function recordedSteps(read: Histories): JsonObject[] {
-  return valuesIn(read, (event) => [
+async function recordedSteps(read: Histories): Promise<JsonObject[]> {
+  const values = await valuesIn(read, (event) => [
     ...(event.markerRecordedEventAttributes?.details?.['result']?.payloads ?? []),
     ...(event.activityTaskCompletedEventAttributes?.result?.payloads ?? []),
-  ]).filter((value) => value['status'] === 'stepped');
+  ]);
+  return values.filter((value) => value['status'] === 'stepped');
 }
 
 type HistoryEvent = NonNullable<History['events']>[number];
 
-function valuesIn(
+async function valuesIn(
   { histories }: Histories,
   payloadsOf: (event: HistoryEvent) => Parameters<typeof payloadConverter.fromPayload>[0][],
-): JsonObject[] {
+): Promise<JsonObject[]> {
   const found: JsonObject[] = [];
+  const turn = makeTurns();
   const events = histories.flatMap(({ history }) => history.events ?? []);
   for (const payload of events.flatMap(payloadsOf)) {
     const value: unknown = payloadConverter.fromPayload(payload);
     if (value !== undecodable && isObject(value)) found.push(value);
+    await turn();
   }
   return found;
 }
@@ -98,7 +102,8 @@ const compared = ['digest', 'head', 'state', 'runStatus', 'version'] as const;
 
 async function compareSteps(deps: ClientDeps, run: string, read: Histories): Promise<Check> {
   const stored = new Map((await getStepResults(deps.pool, run)).map((row) => [row.rev, row.result]));
-  const recorded = recordedSteps(read);
+  const recorded = await recordedSteps(read);
+  const turn = makeTurns();
   for (const step of recorded) {
     const rev = Number(step['rev']);
     const own = stored.get(rev);
@@ -107,6 +112,7 @@ async function compareSteps(deps: ClientDeps, run: string, read: Histories): Pro
     const differs = compared.find((key) => canonical(result[key] ?? null) !== canonical(step[key] ?? null));
     if (differs !== undefined)
       return bad('steps', `step ${rev}: \`${differs}\` in the history is not what the store recorded`);
+    await turn();
   }
   const told = new Set(recorded.map((step) => Number(step['rev'])));
   const untold = [...stored.keys()].filter((rev) => !told.has(rev)).length;
@@ -117,10 +123,11 @@ async function compareSteps(deps: ClientDeps, run: string, read: Histories): Pro
 
 /** Each bell of the history names a message of the store and its digest, or was refused on record. */
 async function compareMessages(deps: ClientDeps, run: string, read: Histories): Promise<Check> {
-  const bells = valuesIn(
+  const values = await valuesIn(
     read,
     (event) => event.workflowExecutionSignaledEventAttributes?.input?.payloads ?? [],
-  ).flatMap((value) => readBell(value) ?? []);
+  );
+  const bells = values.flatMap((value) => readBell(value) ?? []);
   const digests = await digestsOfMessages(deps.pool, run);
   const refused = await refusedMessages(deps.pool, run);
   for (const { id, digest } of bells) {

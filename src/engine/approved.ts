@@ -10,6 +10,7 @@ import { boundRules, gatesFor, unknownFloors } from './gates.js';
 import type { GuardContext } from './guards.js';
 import { makeAsking } from './asking.js';
 import { guardContext } from './links.js';
+import { stepMeter } from './meter.js';
 import { allApproved, approversOf } from './quorum.js';
 import { actingNow } from './rights.js';
 import { changedReads, readsOf, readsProblem } from './reads.js';
@@ -129,7 +130,8 @@ function changedSince(
   if (connectionsDigest(draft.kit, transition) !== bound.connections) return connectionChanged;
   const reads = changedReads(bound.reads, readsOf(draft.kit, transition, draft.run));
   if (reads.length > 0) return readsProblem(reads);
-  const now = gatesFor(transition, at, draft.kit)?.gates ?? [];
+  const meter = stepMeter(draft.work);
+  const now = gatesFor(transition, { ...at, meter }, draft.kit)?.gates ?? [];
   const more = stricterThanApproved(
     now.map(({ rule }) => rule),
     approval,

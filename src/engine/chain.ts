@@ -1,12 +1,14 @@
 import { mostChainBytes, mostChainFacts } from '../model/limits.js';
-import type { Transition } from './plan.js';
+import type { Guard, Transition } from './plan.js';
+import type { RunState } from './state.js';
 import { readsOnRecord, record, type Draft } from './draft.js';
-import { conditionsOf, evaluateGuard } from './guards.js';
+import { conditionsOf, evaluateGuard, type Evaluation } from './guards.js';
 import { blockedBy, guardContext, type BlockRule } from './links.js';
 import { blocked } from './submit.js';
 import { stick, take } from './flow.js';
+import { chainMeter } from './meter.js';
 import { isLeft } from './room.js';
-import { countConditions, countStep } from './work.js';
+import { countConditions, countStep, freshChain, type Work } from './work.js';
 
 // Steps that the runtime takes by itself.
 
@@ -21,8 +23,7 @@ export function chainStep(draft: Draft, transitions: readonly Transition[]): voi
   const guarded = transitions
     .filter((one) => one.guards.length > 0)
     .map((one) => ({ one, ...passes(draft, one) }));
-  if (guarded.some((each) => each.verdict === 'late'))
-    return stick(draft, { code: 'CHAIN_TOO_LONG', message: tooMuch(run.chainDepth) }, { kind: 'chain' });
+  if (guarded.some((each) => each.verdict === 'late')) return stickLate(draft, transitions);
   const passing = guarded.filter((each) => each.verdict === 'pass');
   const fallback = transitions.filter((one) => one.guards.length === 0);
   const failed = guarded.find((each) => each.verdict === 'error');
@@ -71,6 +72,43 @@ function tooMuch(steps: number): string {
   return `after ${steps} steps the deterministic chain has read and written more than the ${mostChainBytes} bytes that it may at a time, or taken and asked more than ${mostChainFacts} steps and conditions: keep less in the context, or retry to go on`;
 }
 
+/** Where the conditions of the state are too much by themselves, nothing that goes on from here comes any further. */
+function stickLate(draft: Draft, transitions: readonly Transition[]): void {
+  const { state, chainDepth } = draft.run;
+  const isTooMuchAlone = !fitsAlone(draft, transitions);
+  const message = isTooMuchAlone
+    ? `the conditions of the deterministic transitions of \`${state}\` compare more than the ${mostChainBytes} bytes that they may at a time, or are more than ${mostChainFacts}: have a version of the flow compare less of what the run carries, and start anew under it`
+    : tooMuch(chainDepth);
+  stick(
+    draft,
+    { code: 'CHAIN_TOO_LONG', message },
+    { kind: 'chain', ...(isTooMuchAlone ? { until: 'never' } : {}) },
+  );
+}
+
+/** What a retry would find, with nothing of the chain before it. */
+function fitsAlone({ run, work }: Draft, transitions: readonly Transition[]): boolean {
+  const ask = askingIn(run, freshChain(work));
+  for (const { guards } of transitions)
+    for (const guard of guards) {
+      const asked = ask(guard);
+      if (asked === null) return false;
+      if (asked.verdict !== 'pass') break;
+    }
+  return true;
+}
+
+/** Null: the chain may ask no more. A state may have thousands of transitions, so that the next step would be too late to see it. */
+function askingIn(run: RunState, work: Work): (guard: Guard) => Evaluation | null {
+  const at = { ...guardContext(run, null, {}), meter: chainMeter(work) };
+  return (guard) => {
+    if (!isLeft(work.chain)) return null;
+    countConditions(work, conditionsOf([guard]));
+    const evaluation = evaluateGuard(guard, at);
+    return evaluation.verdict === 'error' && !isLeft(work.chain) ? null : evaluation;
+  };
+}
+
 /** The charter is asked of what the runtime takes by itself, too. */
 function stickBlocked(draft: Draft, { name, tool }: Transition, rule: BlockRule): void {
   const { code, message } = blocked(tool ?? name, rule);
@@ -86,16 +124,11 @@ function passes(
   draft: Draft,
   transition: Transition,
 ): { verdict: 'pass' | 'fail' | 'error' | 'late'; reason: string } {
-  const at = guardContext(draft.run, null, {});
+  const ask = askingIn(draft.run, draft.work);
   for (const [index, guard] of transition.guards.entries()) {
-    // The next step would be too late to see it: a state may have thousands of transitions.
-    if (!isLeft(draft.work.chain)) return { verdict: 'late', reason: '' };
-    const { verdict, reason, reads } = evaluateGuard(guard, at);
-    countConditions(
-      draft.work,
-      conditionsOf([guard]),
-      reads.map(({ value }) => value),
-    );
+    const asked = ask(guard);
+    if (asked === null) return { verdict: 'late', reason: '' };
+    const { verdict, reason, reads } = asked;
     record(draft, 'guard.evaluated', {
       action: { transition: transition.name },
       policy: { rule: `guards/${index}`, verdict, reason },

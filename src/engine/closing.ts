@@ -27,11 +27,7 @@ export function close(
   run.executing = null;
   run.status = status;
   run.stuckOn = null;
-  const failure: Problem = {
-    code: 'OUTCOME_FAILURE',
-    message: `the run ended in state \`${run.state}\`, whose outcome is failure`,
-  };
-  run.problem = problem ?? left ?? (status === 'failed' ? failure : null);
+  run.problem = problem ?? left ?? (status === 'failed' ? failureOf(run) : null);
   answerWaiting(draft);
   if (status !== 'cancelled') noteLateCancel(draft);
   record(draft, closing[status], {
@@ -42,4 +38,9 @@ export function close(
     },
   });
   draft.effects.push({ kind: 'close', status });
+}
+
+function failureOf({ state }: Draft['run']): Problem {
+  const message = `the run ended in state \`${state}\`, whose outcome is failure`;
+  return { code: 'OUTCOME_FAILURE', message };
 }

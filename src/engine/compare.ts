@@ -1,17 +1,23 @@
 import { sameJson } from '../model/canonical.js';
 import { jsonTrouble, type Json } from '../model/json.js';
+import { unmetered, type Meter } from './meter.js';
 import type { Operator } from './plan.js';
-import { includesText } from './search.js';
+import { includesText, searchUnits } from './search.js';
 
 type Compared = { readonly verdict: 'pass' | 'fail' | 'error'; readonly reason: string };
 
 /** One comparison (docs/spec/semantics.md §3). `undefined` is a path that does not resolve: null for `==` and `!=`, else an error. */
-export function compare(left: Json | undefined, operator: Operator, right: Json | undefined): Compared {
+export function compare(
+  left: Json | undefined,
+  operator: Operator,
+  right: Json | undefined,
+  meter = unmetered,
+): Compared {
   switch (operator) {
     case '==':
-      return equality(left ?? null, right ?? null, true);
+      return equality(left ?? null, right ?? null, true, meter);
     case '!=':
-      return equality(left ?? null, right ?? null, false);
+      return equality(left ?? null, right ?? null, false, meter);
     case '<':
     case '<=':
     case '>':
@@ -22,7 +28,7 @@ export function compare(left: Json | undefined, operator: Operator, right: Json 
         ? verdict(left.startsWith(right))
         : mismatch(operator, 'two strings', left, right);
     case 'contains':
-      return contains(left, right);
+      return contains(left, right, meter);
     default:
       return { verdict: 'error', reason: `unknown operator \`${String(operator)}\`` };
   }
@@ -53,15 +59,23 @@ function mismatch(
   };
 }
 
-function equality(left: Json, right: Json, wanted: boolean): Compared {
+function equality(left: Json, right: Json, wanted: boolean, meter: Meter): Compared {
   if (left !== null && right !== null && typeName(left) !== typeName(right)) {
     return mismatch(wanted ? '==' : '!=', 'two values of one type', left, right);
   }
-  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null)
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) {
+    meter.take(comparedUnits(left));
     return verdict((left === right) === wanted);
+  }
   const trouble = troubleOf(left) ?? troubleOf(right);
   if (trouble !== null) return { verdict: 'error', reason: `a value cannot be compared: ${trouble}` };
-  return verdict(sameJson(left, right) === wanted);
+  const same = sameJson(left, right, (one) => meter.take(comparedUnits(one)));
+  return verdict(same === wanted);
+}
+
+/** Of one value that is compared with another, without what it holds. */
+function comparedUnits(value: unknown): number {
+  return 32 + (typeof value === 'string' ? Math.ceil(value.length / 16) : 0);
 }
 
 /** Values never change: one that can be compared always can. */
@@ -87,9 +101,21 @@ function ordering(
   return verdict(left >= right);
 }
 
-function contains(left: Json | undefined, right: Json | undefined): Compared {
-  if (typeof left === 'string' && typeof right === 'string') return verdict(includesText(left, right));
+function contains(left: Json | undefined, right: Json | undefined, meter: Meter): Compared {
+  if (typeof left === 'string' && typeof right === 'string') {
+    meter.take(searchUnits(left, right));
+    return verdict(includesText(left, right));
+  }
   const scalar = typeof right === 'string' || typeof right === 'number' || typeof right === 'boolean';
-  if (Array.isArray(left) && scalar) return verdict(left.includes(right));
+  if (Array.isArray(left) && scalar) return lookThrough(left as readonly Json[], right, meter);
   return mismatch('contains', 'a string in a string or a scalar in an array', left, right);
+}
+
+/** Only the items up to the one that is found: a list in which a text of the same length is looked for is compared with it. */
+function lookThrough(items: readonly Json[], wanted: Json, meter: Meter): Compared {
+  const at = items.indexOf(wanted);
+  const looked = at === -1 ? items.length : at + 1;
+  const bytes = typeof wanted === 'string' ? meter.bytesOf(items) / 4 : 0;
+  meter.take(looked + Math.ceil((bytes * looked) / Math.max(1, items.length)));
+  return verdict(at !== -1);
 }

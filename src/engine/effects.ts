@@ -12,8 +12,13 @@ export function callsOf({ executor, reliability }: Calling): readonly Executor[]
   return [executor, ...reliability.fallback].filter(({ kind }) => kind !== 'noop' && kind !== 'human');
 }
 
+/** A step by its tier. */
+interface Tiered {
+  readonly action: Pick<Executing['action'], 'tier'>;
+}
+
 /** Fail closed: without a tier, everything but a GET or HEAD and a noop is taken to change something. */
-export function hasEffect({ action }: Pick<Executing, 'action'>, executor: Executor): boolean {
+export function hasEffect({ action }: Tiered, executor: Executor): boolean {
   if (executor.kind === 'noop' || action.tier === 'read_only') return false;
   const isRead = executor.kind === 'rest' && (executor.method === 'GET' || executor.method === 'HEAD');
   return !isRead || overrideOf(executor) !== null;
@@ -53,6 +58,6 @@ function decoded(name: string): string {
 }
 
 /** With an idempotency key, or where nothing is changed by it. */
-export function isRepeatable(executing: Pick<Executing, 'action'>, executor: Executor): boolean {
+export function isRepeatable(executing: Tiered, executor: Executor): boolean {
   return !hasEffect(executing, executor) || ('idempotencyKey' in executor && executor.idempotencyKey);
 }

@@ -4,6 +4,7 @@ import type { Until } from './way-on.js';
 import type { Draft } from './draft.js';
 import { entryStep, environmentUnknown, gatesFor } from './gates.js';
 import { blockedBy, guardContext } from './links.js';
+import { stepMeter } from './meter.js';
 import { contextProblem } from './written.js';
 
 export interface NotEntered {
@@ -22,7 +23,7 @@ export function whyNotEntered(draft: Draft, name: string, onEnter: OnEnter): Not
 
 /** What charter and gates say of it, as of a transition; nobody can be asked on the way into a state. */
 function refusal(
-  { plan, run, kit }: Draft,
+  { plan, run, kit, work }: Draft,
   name: string,
   onEnter: OnEnter,
 ): { readonly message: string; readonly until: Until } | null {
@@ -31,7 +32,8 @@ function refusal(
   if (rule === 'environment')
     return { message: `\`${name}\` is blocked: ${environmentUnknown}`, until: 'policies' };
   if (rule !== null) return { message: `the charter blocks what \`${name}\` does (${rule})`, until: 'never' };
-  const applying = gatesFor(step, guardContext(run, null, {}), kit);
+  const at = { ...guardContext(run, null, {}), meter: stepMeter(work) };
+  const applying = gatesFor(step, at, kit);
   if (applying === null) return null;
   const asking = [...new Set(applying.asked.map(({ source, rule: text }) => `${source} (${text})`))];
   const isOfEnvironment = applying.asked.every(({ source }) => source === 'environment');

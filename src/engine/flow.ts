@@ -1,4 +1,5 @@
 import type { JsonObject } from '../model/json.js';
+import { truncate } from '../model/text.js';
 import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Transition } from './plan.js';
@@ -18,6 +19,7 @@ import { isEnding, noteUnentered } from './ending.js';
 import { whyNotEntered } from './entry.js';
 import { entryLabel, keyLabel } from './key-label.js';
 import { leader, setLeader } from './leader.js';
+import { stepMeter, type Meter } from './meter.js';
 import { actingNow } from './rights.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
 import type { Until } from './way-on.js';
@@ -89,7 +91,7 @@ export function remain(draft: Draft): void {
 /** The run waits for a caller or a decision; where nobody could come, for an operator. */
 function waitForSomebody(draft: Draft, transitions: readonly Transition[]): void {
   const decided = draft.run.approvals.every((one) => !isOpen(one.status) && !one.queued);
-  if (!decided || transitions.some((one) => whyNobody(draft, one) === null)) return settle(draft);
+  if (!decided || isForSomebody(draft, transitions)) return settle(draft);
   stick(
     draft,
     { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, transitions) },
@@ -118,18 +120,25 @@ export function isOpen(status: string): boolean {
   return status === 'open' || status === 'escalated';
 }
 
+/** Also where that takes more work to tell than one step may: then a person finds out, whose submit is refused. */
+function isForSomebody(draft: Draft, transitions: readonly Transition[]): boolean {
+  const meter = stepMeter(draft.work);
+  return transitions.some((one) => whyNobody(draft, one, meter) === null || !meter.isLeft());
+}
+
 /** Why no principal could take it, whatever the arguments; null: somebody could. */
-function whyNobody(draft: Draft, transition: Transition): string | null {
+function whyNobody(draft: Draft, transition: Transition, meter: Meter): string | null {
   if (transition.actor === 'deterministic') return 'only the runtime takes it';
   const rule = blockedBy(draft.plan, transition, draft.kit);
   if (rule !== null) return blockText(rule);
-  const at = guardContext(draft.run, null, {});
+  const at = { ...guardContext(draft.run, null, {}), meter };
   const refusing = transition.guards.find((guard) => !possible(guard, at).pass);
   return refusing === undefined ? null : evaluateGuard(refusing, at).reason;
 }
 
 function whyNone(draft: Draft, transitions: readonly Transition[]): string {
-  const reasons = transitions.map((one) => `\`${one.name}\`: ${whyNobody(draft, one)}`);
+  const meter = stepMeter(draft.work);
+  const reasons = transitions.map((one) => `\`${one.name}\`: ${whyNobody(draft, one, meter)}`);
   const why = reasons.length === 0 ? 'it has no transition' : reasons.join('; ');
   return `no principal can take any transition of state \`${draft.run.state}\`: ${why}`;
 }
@@ -157,7 +166,10 @@ export function take(
   const full = contextProblem(draft, transition, args);
   if (full !== null)
     return refuseAsking(draft, transition, requester, from.messageId, { code: 'RUN_FULL', message: full });
-  const at = guardContext(run, requester, args);
+  const at = {
+    ...guardContext(run, requester, args),
+    meter: stepMeter(draft.work, requester === null),
+  };
   const applying = gatesFor(transition, at, kit);
   const endless = unreadableEnd(applying?.gates ?? [], at);
   if (endless !== null)
@@ -250,7 +262,10 @@ export function complete(draft: Draft, transition: Transition, action: Action): 
 }
 
 function branchTarget(draft: Draft, transition: Transition, action: Action): string {
-  const at = guardContext(draft.run, actingNow(draft.kit, action), action.arguments);
+  const at = {
+    ...guardContext(draft.run, actingNow(draft.kit, action), action.arguments),
+    meter: stepMeter(draft.work, action.byRuntime === true),
+  };
   for (const [index, branch] of transition.branches.entries()) {
     const { verdict, reason } = evaluateGuard(branch.when, at);
     if (verdict !== 'pass') continue;
@@ -313,8 +328,12 @@ export function answerWaiting(draft: Draft): void {
   });
 }
 
-export function stick(draft: Draft, problem: Problem, on: StuckOn): void {
+/** A state may have thousands of transitions, each with its reason: lists of runs carry their problems. */
+const longestProblem = 8_000;
+
+export function stick(draft: Draft, full: Problem, on: StuckOn): void {
   const { run } = draft;
+  const problem = { ...full, message: truncate(full.message, longestProblem) };
   run.executing = null;
   run.status = 'stuck';
   run.problem = problem;

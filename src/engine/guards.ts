@@ -2,7 +2,9 @@ import type { Json, JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Comparison, Guard, Operand } from './plan.js';
 import type { Evidence } from './state.js';
+import { mostChainBytes } from '../model/limits.js';
 import { compare } from './compare.js';
+import { unmetered, type Meter } from './meter.js';
 import { beginning } from './shown.js';
 import { valueAt } from './template.js';
 
@@ -16,6 +18,8 @@ export interface GuardContext {
   readonly evidence: readonly Evidence[];
   readonly state: string;
   readonly stay: number;
+  /** What it may take, together with what else is asked in the same piece. Absent: nobody waits for it. */
+  readonly meter?: Meter;
 }
 
 export interface Seen {
@@ -85,6 +89,11 @@ const oversized: Judged = {
   read: nothing,
 };
 
+/** Also for whoever asks for guards one after the other. */
+export const tooMuchCompared = `the conditions before it compare more than the ${mostChainBytes} bytes that they may`;
+
+const exhausted: Judged = { verdict: 'error', reason: () => tooMuchCompared, read: nothing };
+
 function evaluate(guard: Guard, at: GuardContext): Judged {
   switch (guard.kind) {
     case 'permission':
@@ -125,7 +134,12 @@ function membership(what: string, name: string, held: readonly string[] | undefi
 }
 
 function evaluateComparison(expr: Comparison, at: GuardContext): Judged {
-  const compared = compare(valueOf(expr.left, at), expr.operator, valueOf(expr.right, at));
+  const { meter = unmetered } = at;
+  if (!meter.isLeft()) return exhausted;
+  const [left, right] = [valueOf(expr.left, at), valueOf(expr.right, at)];
+  // A record has of each its size and digest.
+  for (const value of [left, right]) if (value !== undefined) meter.look(value);
+  const compared = compare(left, expr.operator, right, meter);
   const read = (into: Seen[]): void => {
     for (const operand of [expr.left, expr.right])
       if (operand.kind === 'path') into.push({ path: operand.text, value: valueAt(at, operand) ?? null });

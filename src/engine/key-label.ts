@@ -19,6 +19,11 @@ export function entryLabel(state: string): string {
   return `onEnter:${asciiName(state)}`;
 }
 
+/** The same of a key, as its names are written. */
+export function labelIn(idempotencyKey: string): string {
+  return idempotencyKey.split(':').slice(1, -2).map(decodeURIComponent).join(':');
+}
+
 /** The key travels in headers, and `:` and `/` stand between its parts: they are percent-encoded in names, as is another script. */
 function asciiName(name: string): string {
   return name.toWellFormed().replace(/[^!-~]+|[%:/]/gu, encodeURIComponent);

@@ -1,13 +1,14 @@
 import type { JsonObject } from '../model/json.js';
-import { isLeft, type Room } from './room.js';
+import { stepMeter, type Meter } from './meter.js';
+import type { Room } from './room.js';
 import type { Principal, PrincipalKind } from '../model/principal.js';
 import type { Actor, Gate, Plan, State, Transition } from './plan.js';
 import { closedStatuses, type Kit, type Link, type RunState } from './state.js';
 import { callsOf, type Calling } from './effects.js';
 import { environmentUnknown, gatesOf, unknownFloors, whenAsked } from './gates.js';
-import { evaluateGuard, readsArguments, type GuardContext } from './guards.js';
+import { readsArguments, verdictOf, type GuardContext } from './guards.js';
 import { callRoom, resolveTemplate } from './template.js';
-import { countConditions, makeWork, type Work } from './work.js';
+import { makeWork } from './work.js';
 
 const noArguments: JsonObject = { type: 'object', properties: {}, additionalProperties: false };
 
@@ -34,10 +35,10 @@ function legal(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, '
   const state = plan.states.find((one) => one.name === run.state);
   if (state === undefined || closedStatuses.includes(run.status) || run.status === 'stuck') return [];
   const offered = state.transitions.filter((one) => one.actor !== 'deterministic');
-  const work = makeWork();
+  const meter = stepMeter(makeWork());
   const shown =
     (state.linkFilter ?? plan.linkFilter) === 'byGuards'
-      ? offered.filter((one) => open(plan, one, run, principal, { work, kit }))
+      ? offered.filter((one) => open(plan, one, run, principal, { meter, kit }))
       : offered;
   // A prefill that has no room among the others is left out.
   const room = callRoom();
@@ -53,21 +54,12 @@ function open(
   transition: Transition,
   run: RunState,
   principal: Principal,
-  { work, kit }: { readonly work: Work; readonly kit: Pick<Kit, 'floors'> },
+  { meter, kit }: { readonly meter: Meter; readonly kit: Pick<Kit, 'floors'> },
 ): boolean {
   if (!actorAllows(transition.actor, principal.kind)) return false;
   if (blockedBy(plan, transition, kit) !== null) return false;
-  const at = guardContext(run, principal, {});
-  return transition.guards.every((guard) => {
-    if (readsArguments(guard) || !isLeft(work.chain)) return false;
-    const { verdict, reads } = evaluateGuard(guard, at);
-    countConditions(
-      work,
-      0,
-      reads.map(({ value }) => value),
-    );
-    return verdict === 'pass';
-  });
+  const at = { ...guardContext(run, principal, {}), meter };
+  return transition.guards.every((guard) => !readsArguments(guard) && verdictOf(guard, at) === 'pass');
 }
 
 function link(transition: Transition, run: RunState, gates: readonly Gate[], room: Room): Link {

@@ -2,8 +2,10 @@ import type { Principal } from '../model/principal.js';
 import type { Guard, Plan, Transition } from './plan.js';
 import type { Action, GuardReport, Kit, RunState } from './state.js';
 import { actingPrincipal } from './draft.js';
-import { evaluateGuard, isTooLarge } from './guards.js';
+import { makeAsking } from './asking.js';
+import { isTooLarge } from './guards.js';
 import { guardContext } from './links.js';
+import { makeWork } from './work.js';
 
 // What a caller held when it asked may be gone when it is executed: its key revoked, its role taken away.
 
@@ -21,8 +23,9 @@ export function guardRefusing(
   action: Action,
 ): GuardReport | null {
   const at = guardContext(run, actingNow(kit, action), action.arguments);
+  const ask = makeAsking(makeWork(), guards, at);
   for (const [index, guard] of guards.entries()) {
-    const { verdict, reason } = evaluateGuard(guard, at);
+    const { verdict, reason } = ask(guard);
     if (verdict !== 'pass') return { index, kind: guard.kind, verdict, reason };
   }
   return null;

@@ -17,29 +17,36 @@ export interface Measured {
   readonly trouble: string | null;
 }
 
+/** Of a value: how many it holds too, objects and lists included. */
+export interface Size extends Measured {
+  readonly values: number;
+}
+
 export interface Work {
-  readonly measure: (value: Json) => Measured;
+  readonly measure: (value: Json) => Size;
   /** Of whole contexts. */
   readonly contexts: Map<JsonObject, Measured>;
   /** Values that were looked through: a record can hold each of them as it is. */
   readonly sound: Set<unknown>;
   /** What the chain may still do. */
   readonly chain: Room;
+  /** What its conditions have looked through. */
+  readonly seen: Set<Json>;
 }
 
 /** In bytes; and in what goes on record for each that is asked or taken. */
-const chainRoom = (): Room => roomOf(mostChainBytes, mostChainFacts);
+export const chainRoom = (): Room => roomOf(mostChainBytes, mostChainFacts);
 
 export function makeWork(): Work {
-  const known = new Map<Json, Measured>();
-  const measure = (value: Json): Measured =>
-    once(known, value, (one) => ({ bytes: bytesOf(one), trouble: jsonTrouble([one]) }));
-  return { measure, contexts: new Map(), sound: new Set(), chain: chainRoom() };
+  const known = new Map<Json, Size>();
+  const measure = (value: Json): Size =>
+    once(known, value, (one) => ({ ...sizeOf(one), trouble: jsonTrouble([one]) }));
+  return { measure, contexts: new Map(), sound: new Set(), chain: chainRoom(), seen: new Set() };
 }
 
 /** The same, for what is only asked and not done. */
 export function freshChain(work: Work): Work {
-  return { ...work, chain: chainRoom() };
+  return { ...work, chain: chainRoom(), seen: new Set() };
 }
 
 /** The same kit, asked once for the digest of each large value. */
@@ -59,29 +66,23 @@ function once<T>(known: Map<Json, T>, value: Json, work: (value: Json) => T): T 
   return made;
 }
 
-function bytesOf(value: Json): number {
+function sizeOf(value: Json): Omit<Size, 'trouble'> {
   const room = roomOf(Number.MAX_SAFE_INTEGER);
   takeValue(room, value);
-  return Number.MAX_SAFE_INTEGER - room.left;
+  return { bytes: Number.MAX_SAFE_INTEGER - room.left, values: Number.MAX_SAFE_INTEGER - room.values };
 }
 
 /** What a context takes that its run has. */
 export function measuredContext({ contexts }: Work, context: JsonObject): Measured {
-  const known = contexts.get(context) ?? { bytes: bytesOf(context), trouble: jsonTrouble(context) };
+  const known = contexts.get(context) ?? { bytes: sizeOf(context).bytes, trouble: jsonTrouble(context) };
   contexts.set(context, known);
   return known;
 }
 
-/** To look through a list for one item takes a part of what comparing all of it does (measured: a fiftieth, at most). */
-const lookedThrough = 16;
-
-/** So many conditions were asked, on these values. */
-export function countConditions({ chain, measure }: Work, count: number, reads: readonly Json[] = []): void {
-  // A text is compared where it stands; of two objects or lists all may be, and of one its items are looked through.
-  const compared = reads.filter((value) => typeof value === 'object').map((value) => measure(value).bytes);
-  const bytes = compared.reduce((sum, each) => sum + each, 0);
+/** So many conditions are asked of the chain. */
+export function countConditions({ chain }: Work, count: number): void {
   chain.values -= count;
-  takeBytes(chain, count * conditionBytes + (compared.length > 1 ? bytes : Math.ceil(bytes / lookedThrough)));
+  takeBytes(chain, count * conditionBytes);
 }
 
 /** A step of the chain was taken. */

@@ -36,23 +36,30 @@ function quoted(text: string): string {
 }
 
 /** Deep equality of two JSON values, as their canonical forms compare. What they have in common is not looked through. */
-export function sameJson(a: unknown, b: unknown): boolean {
+export function sameJson(a: unknown, b: unknown, compared: (one: unknown) => void = nothing): boolean {
+  compared(a);
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a) && Array.isArray(b))
-    return a.length === b.length && a.every((item, index) => sameJson(item, b[index]));
+    return a.length === b.length && a.every((item, index) => sameJson(item, b[index], compared));
   if (Array.isArray(a) || Array.isArray(b)) return false;
-  return sameObject(a as Readonly<Record<string, unknown>>, b as Readonly<Record<string, unknown>>);
+  return sameObject(a as Readonly<Record<string, unknown>>, b as Readonly<Record<string, unknown>>, compared);
 }
 
+const nothing = (): void => undefined;
+
 /** A name whose value is undefined is no name. */
-function sameObject(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
+function sameObject(
+  a: Readonly<Record<string, unknown>>,
+  b: Readonly<Record<string, unknown>>,
+  compared: (one: unknown) => void,
+): boolean {
   let left = 0;
   for (const name of Object.keys(a)) {
     const item = a[name];
     if (item === undefined) continue;
     left += 1;
-    if (!Object.hasOwn(b, name) || !sameJson(item, b[name])) return false;
+    if (!Object.hasOwn(b, name) || !sameJson(item, b[name], compared)) return false;
   }
   for (const name of Object.keys(b)) if (b[name] !== undefined) left -= 1;
   return left === 0;

@@ -7,6 +7,7 @@ import {
 } from '../engine/plan.js';
 import { assertOneTimeout, error, warn, type Compiling, type Path } from './context.js';
 import { assertQueue } from './gates.js';
+import { hasEffect, isRepeatable } from '../engine/effects.js';
 import { checkConnection, checkRest } from './rest.js';
 import { mostArgumentsBytes, passedBytes, passingTrouble } from '../model/command-line.js';
 import { refuseHoles } from './holes.js';
@@ -56,27 +57,38 @@ export function compileExecutor(
     ...at,
     'reliability',
   ]);
-  if (
-    (reliability.maxAttempts > 1 || reliability.fallback.length > 0) &&
-    'connection' in executor &&
-    tier !== 'read_only' &&
-    !executor.idempotencyKey &&
-    !(executor.kind === 'rest' && (executor.method === 'GET' || executor.method === 'HEAD'))
-  ) {
-    const how =
-      reliability.fallback.length === 0
-        ? 'is tried again'
-        : reliability.maxAttempts > 1
-          ? 'is tried again, and by a fallback'
-          : 'is tried by a fallback too';
-    warn(
-      to,
-      'RETRY_NOT_IDEMPOTENT',
-      path,
-      `an effect without an \`idempotencyKey\` ${how}: after an answer such as 500 or 503 it may happen twice, and a lost answer waits for a person`,
-    );
-  }
+  checkRepeats(to, tier, { executor, reliability }, path);
   return { executor, reliability, evidence: inside.evidence ?? beside.evidence ?? null };
+}
+
+/**
+ * An effect without a key that is made again by itself: the same executor is, or another one of the step has an effect before
+ * or after it. A fallback has one attempt, and its key is what the target that it calls knows.
+ */
+function checkRepeats(
+  to: Compiling,
+  tier: Tier | null,
+  { executor, reliability }: { readonly executor: Executor; readonly reliability: Reliability },
+  path: Path,
+): void {
+  const step = { action: { tier } };
+  const calls: readonly Executor[] = [executor, ...reliability.fallback].filter((one) => 'connection' in one);
+  const effects = calls.filter((one) => hasEffect(step, one));
+  const keyless = effects.filter((one) => !isRepeatable(step, one));
+  const isTriedAgain = reliability.maxAttempts > 1 && keyless.includes(executor);
+  if (!isTriedAgain && (keyless.length === 0 || effects.length === 1)) return;
+  const isByFallback = effects.length > 1;
+  const how = isTriedAgain
+    ? `is tried again${isByFallback ? ', and by a fallback' : ''}`
+    : keyless.includes(executor)
+      ? 'is tried by a fallback too'
+      : 'is a fallback of another one';
+  warn(
+    to,
+    'RETRY_NOT_IDEMPOTENT',
+    path,
+    `an effect without an \`idempotencyKey\` ${how}: after an answer such as 500 or 503 it may happen twice, and a lost answer waits for a person`,
+  );
 }
 
 function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {

@@ -1,5 +1,6 @@
 import { isUnavailable, type Pool } from '../db/index.js';
 import { deleteWorker, putWorker, type UnsetRow } from '../store/workers.js';
+import type { InternalErrors } from './internal-errors.js';
 import type { StoreWatch } from './store-waits.js';
 
 export interface Heartbeat {
@@ -19,12 +20,16 @@ export interface HeartbeatOptions {
   readonly log: (line: string) => void;
   /** Told of each beat whether the store answered. */
   readonly store: Pick<StoreWatch, 'away' | 'answered'>;
+  /** Told of what fails otherwise, once until it fails in another way or has gone well in between. */
+  readonly onInternalError: InternalErrors['note'];
 }
 
 const beatMs = 1_000;
 
 /** Tells the store that this worker lives, and what it serves. What the store cannot take is said again a second later. */
-export function startHeartbeat({ id, pool, environments, unset, log, store }: HeartbeatOptions): Heartbeat {
+export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
+  const { id, pool, environments, unset, log, store } = options;
+  const failed = makeFailed(options);
   let stopping = false;
   let wake: () => void = () => undefined;
   let said = '';
@@ -47,12 +52,10 @@ export function startHeartbeat({ id, pool, environments, unset, log, store }: He
   const beating = (async () => {
     while (!stopping) {
       // The store is away: then nobody reads it either.
-      await once().catch((error: unknown) => {
-        if (isUnavailable(error)) store.away();
-      });
+      await once().then(() => failed(null), failed);
       if (!stopping) await pause();
     }
-    await deleteWorker(pool, id).catch(() => undefined);
+    await deleteWorker(pool, id).catch(failed);
   })();
   return {
     beat: () => wake(),
@@ -61,5 +64,16 @@ export function startHeartbeat({ id, pool, environments, unset, log, store }: He
       wake();
       await beating;
     },
+  };
+}
+
+/** A beat has failed, or with null gone well. What fails alike beat after beat is one failure. */
+function makeFailed({ store, onInternalError }: Pick<HeartbeatOptions, 'store' | 'onInternalError'>) {
+  let noted: string | null = null;
+  return (error: unknown): void => {
+    if (isUnavailable(error)) return store.away();
+    const now = error === null ? null : String(error);
+    if (error !== null && now !== noted) onInternalError('the heartbeat of this process', error);
+    noted = now;
   };
 }

@@ -81,7 +81,7 @@ async function main(config: Config): Promise<void> {
       throw new Error(`temporal has no namespace \`${namespaceOf(environment)}\``);
     return makeWorker(config, connection, namespaceOf(environment), activities);
   };
-  await serve({ id, pool, unset, log, store }, make);
+  await serve({ id, pool, unset, log, store, onInternalError: errors.note }, make);
   await closeExecutors();
   await connection.close();
   await pool.end();

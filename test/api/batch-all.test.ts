@@ -138,4 +138,26 @@ describe('a batch in which one is refused after all', () => {
     ]);
     assert.ok((await open(decisions)).every(Boolean));
   });
+
+  it('is told again under its key only to who still sees all of its approvals', async () => {
+    const { key, keyId } = await decider();
+    const [first, ...others] = await park(3);
+    for (const decisions of [[first, ...others], others]) {
+      const dry = { decisions, mode: 'each', dryRun: true };
+      const headers = { 'idempotency-key': `dry-${decisions.length}` };
+      const ask = (): Promise<Answer> => api.ask(key, 'POST', '/v1/approvals/batch', dry, headers);
+      const asked = await ask();
+      assert.equal(asked.status, 200, asked.text);
+      const again = await ask();
+      assert.deepEqual([again.text, again.headers.get('idempotency-replayed')], [asked.text, 'true']);
+      await api.database.pool.query(`update api_key set roles = '{}' where key_id = $1`, [keyId]);
+      const hidden = await ask();
+      assert.deepEqual(codes(hidden), [404, 'NOT_FOUND']);
+      assert.equal(hidden.headers.get('idempotency-replayed'), null);
+      await api.database.pool.query(`update api_key set roles = '{finance.controller}' where key_id = $1`, [
+        keyId,
+      ]);
+      assert.equal((await ask()).text, asked.text);
+    }
+  });
 });

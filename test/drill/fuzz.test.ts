@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { makeRandom, makeRequest } from '../../drill/fuzz-requests.js';
+import { flowText, largeFlows } from '../../drill/fuzz-flows.js';
+import { checkFlowText, loadFolder, type Catalog } from '../../src/policy/index.js';
 import { shapeRequest, shapes, shapeText } from '../../drill/fuzz-shapes.js';
 import { projectRoot } from '../support/paths.js';
 
@@ -42,3 +46,35 @@ it('what takes long for its bytes is sent and answered in every shape, as JSON o
   assert.ok(fitting.length >= shapes.length - 2, fitting.join(' '));
   for (const shape of shapes) JSON.parse(shapeText(shape));
 });
+
+it('flows at the limits of what loads do load: a thousand deterministic transitions, six thousand guards', async () => {
+  const catalog = await catalogOf();
+  const count = (text: string, part: string): number => text.split(part).length - 1;
+  const texts = largeFlows.map((one) => flowText(one, one));
+  for (const text of texts) {
+    assert.ok(Buffer.byteLength(text) <= 262_144, `${text.length}`);
+    const checked = checkFlowText(text, { catalog });
+    assert.equal(checked.status, 'valid', JSON.stringify(checked).slice(0, 2_000));
+  }
+  assert.deepEqual(
+    texts.map((text) => [count(text, '"deterministic"') >= 990, count(text, '"expr":') >= 6_000]),
+    [
+      [true, false],
+      [true, false],
+      [false, true],
+      [false, false],
+    ],
+  );
+});
+
+async function catalogOf(): Promise<Catalog> {
+  const folder = await mkdtemp(join(tmpdir(), 'fuzz-'));
+  try {
+    await writeFile(join(folder, 'roles.yaml'), 'roles: { any: }\n');
+    const loaded = await loadFolder(folder);
+    if (loaded.status === 'invalid') throw new Error(JSON.stringify(loaded.errors));
+    return loaded.catalog;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}

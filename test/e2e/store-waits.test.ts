@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { makeStoreWatch } from '../../src/processes/store-waits.js';
+import { startHeartbeat } from '../../src/processes/heartbeat.js';
+import type { Pool } from '../../src/db/index.js';
 import type { StoreWaits } from '../../src/store/store-waits.js';
 import { action, startRun, submit, until } from '../support/flows.js';
 import { startStack, type Stack } from '../support/stack.js';
@@ -117,5 +119,42 @@ describe('the spells without a store', () => {
       'the store does not answer: what runs ask for waits for it',
       'the store answers again after 1.5 s, in which 0 steps and actions of runs waited for it',
     ]);
+  });
+});
+
+describe('a beat that fails otherwise than for want of the store', () => {
+  it('is an internal error, said once while it fails alike and again when it fails anew', async () => {
+    const refused = (name: string): Error => new Error(`permission denied for table ${name}`);
+    const beats = [
+      () => Promise.reject(refused('store_wait')),
+      () => Promise.reject(refused('store_wait')),
+      () => Promise.resolve(),
+      () => Promise.reject(refused('store_wait')),
+      () => Promise.reject(refused('worker')),
+      () => Promise.reject(Object.assign(new Error('gone'), { code: 'ECONNREFUSED' })),
+    ];
+    const noted: string[] = [];
+    let away = 0;
+    let beaten = (): void => undefined;
+    const all = new Promise<void>((resolve) => (beaten = resolve));
+    const heartbeat = startHeartbeat({
+      ...{ id: 'svc_x', environments: () => [], unset: () => Promise.resolve([]), log: () => undefined },
+      pool: { query: () => Promise.resolve({ rows: [], rowCount: 0 }) } as unknown as Pool,
+      store: {
+        away: () => void (away += 1),
+        answered: () => {
+          const next = beats.shift() ?? (() => Promise.resolve());
+          if (beats.length === 0) beaten();
+          else setImmediate(() => heartbeat.beat());
+          return next();
+        },
+      },
+      onInternalError: (what, error) => void noted.push(`${what}: ${(error as Error).message}`),
+    });
+    await all;
+    await heartbeat.stop();
+    const said = 'the heartbeat of this process: permission denied for table';
+    assert.deepEqual(noted, [`${said} store_wait`, `${said} store_wait`, `${said} worker`]);
+    assert.equal(away, 1);
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defaultReliability, type Executor, type Plan } from '../../src/engine/plan.js';
 import type { Decision } from '../../src/engine/state.js';
-import { wakeTime } from '../../src/engine/index.js';
+import { giveUp, wakeTime } from '../../src/engine/index.js';
 import {
   answerOf,
   begin,
@@ -413,5 +413,98 @@ describe('a run that is to end while the effect of its last call has happened', 
   it('is not what a run is told that goes on: the same key makes it safe to ask again', () => {
     const { run } = ended(false);
     assert.deepEqual([run.status, run.problem], ['running', null]);
+  });
+});
+
+describe('what a caller asked for, and failed, and may have happened all the same', () => {
+  const possible = { ...failing, effectPossible: true };
+  const keyed: Executor = { ...keyless, idempotencyKey: true };
+  const failedOnce = (onTimeout: Target, executor = keyed): Walk => {
+    const pay = transition('zahle für', 'a', { executor });
+    const walk = begin(
+      plan(
+        [
+          state('a', [pay, transition('finish', 'done'), transition('fail', 'failed')]),
+          state('done'),
+          state('failed', [], { outcome: 'failure' }),
+        ],
+        { timeoutMs: lasting, onTimeout },
+      ),
+    );
+    walk.submit(agent, 'zahle für');
+    outcomeAt(walk, possible, time);
+    assert.deepEqual([walk.run.status, walk.run.problem], ['running', null]);
+    return walk;
+  };
+  const ends: readonly (readonly [status: string, onTimeout: Target, end: (walk: Walk) => Decision])[] = [
+    ['cancelled', null, (walk) => operate(walk, 'cancel', time)],
+    ['timed_out', null, timeUp],
+    ['timed_out', { target: 'done' }, timeUp],
+    ['completed', null, (walk) => walk.submit(agent, 'finish')],
+    ['failed', null, (walk) => walk.submit(agent, 'fail')],
+  ];
+
+  it('is named by the end of its run, whatever ends it', () => {
+    for (const executor of [keyed, keyless])
+      for (const [status, onTimeout, end] of ends) {
+        const walk = failedOnce(onTimeout, executor);
+        const said = end(walk);
+        const message =
+          'the run has ended, and whether `zahle für` was done is not known: it failed, and may have happened all the same';
+        assert.equal(walk.run.status, status);
+        assert.deepEqual(walk.run.problem, {
+          ...{ code: 'EXECUTOR_UNKNOWN', message, errorClass: 'unknown_outcome' },
+        });
+        const last = said.trace.at(-1);
+        assert.deepEqual([last?.data['code'], last?.data['message']], ['EXECUTOR_UNKNOWN', message]);
+      }
+  });
+
+  it('is not, once it has been done under its key', () => {
+    for (const [status, onTimeout, end] of ends) {
+      const walk = failedOnce(onTimeout);
+      walk.submit(agent, 'zahle für');
+      outcomeAt(walk, {}, time);
+      end(walk);
+      assert.equal(walk.run.status, status);
+      assert.equal(walk.run.problem?.code, status === 'failed' ? 'OUTCOME_FAILURE' : undefined);
+    }
+  });
+
+  it('is named beside what the run is stuck on, each once, and no more of them than a sentence can hold', () => {
+    const names = Array.from({ length: 12 }, (_, n) => `pay${n}`);
+    const walk = begin(
+      plan([
+        state(
+          'a',
+          names.map((name) => transition(name, 'a', { executor: keyed })),
+        ),
+      ]),
+    );
+    for (const name of [...names.slice(1), 'pay1']) {
+      walk.submit(agent, name, { n: walk.history.length });
+      outcomeAt(walk, possible, time);
+    }
+    walk.submit(agent, 'pay0');
+    outcomeAt(walk, lost, time);
+    operate(walk, 'cancel', time);
+    const listed = names
+      .slice(1, 11)
+      .map((name) => `\`${name}\``)
+      .join(', ');
+    assert.equal(
+      walk.run.problem?.message,
+      `the run has ended, and whether \`pay0\` was done is not known: the connection was lost; nor is known whether ${listed} and 1 more was done`,
+    );
+  });
+
+  it('is named where the run is given up, stuck on something else, and then cancelled', () => {
+    const walk = failedOnce(null);
+    const { state: stuck } = giveUp(walk.run, {
+      ...{ code: 'STEP_FAILED', key: 'k', time, why: 'a bug', start: null, messages: [] },
+    });
+    walk.run = stuck;
+    operate(walk, 'cancel', time);
+    assert.match(walk.run.problem?.message ?? '', /whether `zahle für` was done is not known/u);
   });
 });

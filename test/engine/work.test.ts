@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '../../src/model/json.js';
 import { truncate } from '../../src/model/text.js';
 import { compare } from '../../src/engine/compare.js';
 import { beginning } from '../../src/engine/shown.js';
-import { links, readsOf } from '../../src/engine/index.js';
+import { links, readsOf, wayOn } from '../../src/engine/index.js';
 import type { Executor, Guard, Mapping, Path, Plan } from '../../src/engine/plan.js';
 import type { Kit } from '../../src/engine/state.js';
 import {
@@ -139,6 +139,26 @@ describe('a chain', () => {
       assert.equal(begin(of).run.problem?.code, 'CHAIN_TOO_LONG');
   });
 
+  it('goes on by a retry where it is ended among the conditions of a state that are not too much by themselves', () => {
+    const list = Array.from({ length: 100_000 }, (_, n) => n % 10);
+    const same = expr(path('context', 'a'), '==', path('context', 'b'));
+    const states = Array.from({ length: 40 }, (_, at) =>
+      state(`s${at}`, [
+        transition('other', 'end', { actor: 'deterministic', guards: [{ kind: 'not', guard: same }] }),
+        transition('next', at === 39 ? 'end' : `s${at + 1}`, { actor: 'deterministic', guards: [same] }),
+      ]),
+    );
+    const walk = begin(plan([...states, state('end')], { initialContext: { a: list, b: [...list] } }));
+    const operator = principal('ops', 'human', { permissions: ['run.operate'] });
+    while (walk.run.status !== 'completed') {
+      const at = walk.run.state;
+      assert.match(walk.run.problem?.message ?? '', /read and written more than/);
+      assert.match(wayOn(walk.run) ?? '', /a retry goes on from here/);
+      walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+      assert.notEqual(walk.run.state, at);
+    }
+  });
+
   it('is ended within a step that asks very much, and where it asks little at each of very many', () => {
     const asks = (count: number): Guard[] =>
       Array.from({ length: count }, () => expr(literal(1), '==', literal(1)));
@@ -156,6 +176,37 @@ describe('a chain', () => {
       assert.equal(run.problem?.code, 'CHAIN_TOO_LONG');
       assert.ok(last.trace.length < 2_500, `${last.trace.length} records`);
     }
+  });
+
+  it('is ended where one state alone compares too much: a retry is not what helps, and comes to the same', () => {
+    const list = Array.from({ length: 100_000 }, (_, n) => n % 10);
+    const same = expr(path('context', 'a'), '==', path('context', 'b'));
+    const operator = principal('ops', 'human', { permissions: ['run.operate'] });
+    const first = Array.from({ length: 30 }, () => same);
+    const inOne: Guard = { kind: 'allOf', guards: first };
+    for (const guards of [first, [inOne]])
+      for (const before of [0, 3]) {
+        const states = Array.from({ length: before }, (_, at) =>
+          state(`s${at}`, [transition('next', `s${at + 1}`, { actor: 'deterministic' })]),
+        );
+        const last = state(`s${before}`, [transition('next', 'end', { actor: 'deterministic', guards })]);
+        const walk = begin(
+          plan([...states, last, state('end')], { initialContext: { a: list, b: [...list] } }),
+        );
+        const is = (): void => {
+          assert.equal(walk.run.problem?.code, 'CHAIN_TOO_LONG');
+          assert.match(
+            walk.run.problem?.message ?? '',
+            new RegExp(`transitions of \`s${before}\` compare more`, 'u'),
+          );
+          assert.match(wayOn(walk.run) ?? '', /a retry would come to the same: only a cancel helps/);
+        };
+        is();
+        walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+        is();
+        walk.send({ kind: 'message', time, message: message(operator, { kind: 'cancel' }) });
+        assert.equal(walk.run.status, 'cancelled');
+      }
   });
 
   it('counts what it writes as the context would be counted: nothing more fits than before', () => {
@@ -244,6 +295,84 @@ describe('the guards of one step', () => {
     );
     assert.ok(records < 100, `${records}`);
     assert.match(JSON.stringify(answer), /GUARD_REJECTED.*compare more than/);
+  });
+
+  it('are ended within one guard too, and so are the conditions of gates and branches', () => {
+    const list = Array.from({ length: 20_000 }, (_, n) => n % 10);
+    const initialContext = { a: [0, list], b: [0, list.with(19_999, -1)] };
+    const big = counted(initialContext.a[1] as number[]);
+    const same = expr(path('context', 'a'), '==', path('context', 'b'));
+    const none: Guard = { kind: 'anyOf', guards: Array.from({ length: 250 }, () => same) };
+    const context = { ...initialContext, a: [0, big.value] };
+    const refused = going([none], context);
+    assert.match(JSON.stringify(refused.answer), /GUARD_REJECTED.*compare more than/);
+    const mine = going([{ kind: 'not', guard: same }], context);
+    assert.equal(mine.records, 1);
+    const walked = (fields: object) => {
+      const walk = begin(
+        plan([state('a', [transition('go', 'b', fields)]), state('b')], { initialContext: context }),
+      );
+      walk.submit(agent, 'go');
+      return walk.run;
+    };
+    // An error in a gate's condition asks.
+    const gated = walked({ gates: [gate({ on: none })] });
+    assert.match(gated.approvals[0]?.asked[0]?.reason ?? '', /compare more than/);
+    const branches = Array.from({ length: 250 }, () => ({ when: same, target: 'a' }));
+    assert.equal(walked({ branches }).status, 'completed');
+    const whole = 2 * list.length * 250;
+    assert.ok(big.reads() < whole, `${big.reads()} of ${whole}`);
+  });
+
+  it('may look for many things in one large list: what is charged is what is done', () => {
+    const list = Array.from({ length: 2_000 }, (_, n) => `an item of some length, number ${n}`);
+    const looks = Array.from({ length: 30 }, (_, n) =>
+      expr(path('context', 'list'), 'contains', literal(list[n * 60] ?? '')),
+    );
+    const words = Array.from({ length: 30 }, (_, n) =>
+      expr(path('context', 'text'), 'contains', literal(`number ${n}`)),
+    );
+    const context = { list, text: list.join('. ') };
+    for (const guards of [looks, words])
+      for (const asked of [guards, [{ kind: 'allOf' as const, guards }]]) {
+        const walk = begin(
+          plan([state('a', [transition('go', 'a', { guards: asked })])], { initialContext: context }),
+        );
+        for (let times = 0; times < 3; times += 1)
+          assert.match(JSON.stringify(walk.submit(agent, 'go').effects), /"executed"/);
+        assert.equal(begin(chain(3, context, asked, [])).run.status, 'completed');
+      }
+  });
+
+  it('are an error where they look for too much in long texts', () => {
+    const text = 'ab'.repeat(250_000);
+    const asked = Array.from({ length: 250 }, () =>
+      expr(path('context', 'text'), 'contains', literal(`${'ab'.repeat(30)}c`)),
+    );
+    const { answer } = going([{ kind: 'anyOf', guards: asked }], { text });
+    assert.match(JSON.stringify(answer), /GUARD_REJECTED.*compare more than/);
+  });
+});
+
+describe('the problem of a state with thousands of transitions', () => {
+  it('is as long as lists of runs can carry', () => {
+    const never = expr(path('context', 'n'), '==', literal(2));
+    const states = (actor: 'agent' | 'deterministic', count: number) =>
+      plan(
+        [
+          state(
+            'a',
+            Array.from({ length: count }, (_, n) => transition(`t${n}`, 'a', { actor, guards: [never] })),
+          ),
+        ],
+        { initialContext: { n: 1 } },
+      );
+    for (const of of [states('agent', 6_000), states('deterministic', 1_000)]) {
+      const { run, last } = begin(of);
+      assert.match(run.problem?.message ?? '', /`t0`: .*is false.*\.\.\.$/s);
+      assert.ok((run.problem?.message.length ?? 0) <= 8_000);
+      assert.equal(last.trace.at(-1)?.data['message'], run.problem?.message);
+    }
   });
 });
 

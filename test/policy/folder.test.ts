@@ -537,6 +537,28 @@ describe('warnings', () => {
       ),
     ],
   ];
+  test('RETRY_NOT_IDEMPOTENT: of each executor of a step, whichever has no key', async () => {
+    const { catalog } = await loaded({ 'connections.yaml': erp });
+    const call = (method: string, key?: boolean): string =>
+      `kind: rest, connection: erp, method: ${method}, path: /${key === undefined ? '' : `, idempotencyKey: ${key}`}`;
+    const warns = (first: string, ...fallbacks: string[]): boolean => {
+      const executors = fallbacks.map((one) => `{ ${one} }`).join(', ');
+      const text = withTransition(
+        `tier: reversible\nexecutor: { ${first}, reliability: { retry: { maxAttempts: 1 }, fallback: { strategy: first_success, executors: [${executors}] } } }`,
+      );
+      const checked = checkFlowText(text, { catalog });
+      assert.equal(checked.status, 'valid', JSON.stringify(checked));
+      return checked.warnings.some((one) => one.code === 'RETRY_NOT_IDEMPOTENT');
+    };
+    assert.equal(warns(call('POST', true), call('POST', false)), true);
+    assert.equal(warns(call('GET'), call('POST'), call('PUT')), true);
+    assert.equal(warns(call('POST'), call('POST', true)), true);
+    assert.equal(warns(call('POST', true), call('GET')), false);
+    assert.equal(warns(call('POST', true), call('POST')), false);
+    assert.equal(warns(call('GET'), call('POST', false)), false);
+    assert.equal(warns(call('POST'), call('GET')), false);
+  });
+
   for (const [code, text] of rows) {
     test(code, async () => {
       const { catalog } = await loaded({ 'connections.yaml': erp });
