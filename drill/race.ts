@@ -158,40 +158,39 @@ export interface GateGround {
 }
 
 export async function run(kind: RaceKind, ground: GateGround, random: () => number): Promise<Ran> {
-  const { people, desk, pool } = ground;
+  const { desk, pool } = ground;
   if (!kind.flow.startsWith('desk')) return race(kind, ground, random);
-  const parked = await park(people.agent, kind.flow, 'pay');
   return desk.alone(async () => {
-    const ran = await race(kind, ground, random, parked);
+    const ran = await race(kind, ground, random);
     // Whether it may be executed is asked under the narrowed policies.
-    await settle(pool, [parked.approval], 60_000);
+    await settle(pool, [ran.parked.approval], 60_000);
     return ran;
   });
 }
 
-async function race(
-  kind: RaceKind,
-  { people, desk }: GateGround,
-  random: () => number,
-  given?: Parked,
-): Promise<Ran> {
-  const parked = given ?? (await park(people.agent, kind.flow, 'pay'));
+async function race(kind: RaceKind, { people, desk }: GateGround, random: () => number): Promise<Ran> {
+  const parked = await park(people.agent, kind.flow, 'pay');
   const runners = kind.runners(people, `race-${parked.approval}`);
   const brief = kind.flow.endsWith('_brief');
-  const narrows = runners.some(({ act }) => act === 'narrow');
+  const isNarrowed = runners.some(({ act }) => act === 'narrow');
   const finishers = await Promise.all(
     runners.map(async (runner): Promise<Finisher> => {
       const offset = brief ? random() * (spreadMs.before + spreadMs.after) - spreadMs.before : 0;
-      // A reload takes effect at its end, so others start anywhere in it and shortly after.
-      const spread =
-        narrows && runner.act !== 'narrow' ? spreadMs.without + desk.lastMs * 1.2 : spreadMs.without;
+      const spread = isNarrowed ? spreadOf(runner, desk) : spreadMs.without;
       const wait = brief ? parked.expiresAt + offset - Date.now() : random() * spread;
       await sleep(Math.max(wait, 0) + (runner.laterMs ?? 0));
       const told = await (runner.act === 'narrow' ? desk.narrow() : insist(() => send(runner, parked)));
+      if (runner.losesRole === true && told.reply.status === 200)
+        desk.pace.decisionMs = told.answeredAt - told.sentAt;
       return { ...runner, told };
     }),
   );
   return { kind, parked, finishers };
+}
+
+/** A reload takes effect at its end, and a decision when the run takes it: each waits for some of what the other takes. */
+function spreadOf({ act }: Runner, { pace }: Desk): number {
+  return spreadMs.without + (act === 'narrow' ? pace.decisionMs / 2 : pace.reloadMs);
 }
 
 async function send({ by, act, idempotencyKey }: Runner, parked: Parked): Promise<Reply> {
