@@ -47,7 +47,7 @@ export const runRaceKinds: readonly RunRaceKind[] = [
     race: (ground, random) => repeatAgainstCancel(ground, random, false),
   },
   {
-    name: 'the same where the repetition is to be approved',
+    name: 'retry of an unknown outcome, to be approved anew, twice, against cancel',
     judgedAs: 'repetition',
     race: (ground, random) => repeatAgainstCancel(ground, random, true),
   },
