@@ -53,8 +53,9 @@ export interface Told {
   readonly first: Reply;
   readonly tries: number;
   readonly at: number;
-  /** When it was sent first, by the clock. */
+  /** When it was sent first, and when this answer came, by the clock. */
   readonly sentAt: number;
+  readonly answeredAt: number;
 }
 
 /** The same request with the same Idempotency-Key until an answer is final, as clients are told to do. */
@@ -65,7 +66,9 @@ export async function insist(send: () => Promise<Reply>, limitMs = 120_000): Pro
   for (let tries = 1; ; tries += 1) {
     const reply = await send();
     first ??= reply;
-    if (isFinal(reply) || Date.now() > end) return { reply, first, tries, at: performance.now(), sentAt };
+    const answeredAt = Date.now();
+    if (isFinal(reply) || answeredAt > end)
+      return { reply, first, tries, at: performance.now(), sentAt, answeredAt };
     await sleep(100);
   }
 }
@@ -79,6 +82,8 @@ export interface People {
   readonly controllers: readonly [Person, Person, Person];
   /** Holds the other role, `finance.cfo`. */
   readonly cfo: Person;
+  /** Holds `finance.clerk`, which decides in the queue `desk` as long as policies say so. */
+  readonly clerk: Person;
   /** Another agent, which may ask in the first one's runs. */
   readonly otherAgent: Person;
 }
@@ -96,9 +101,10 @@ export async function meetPeople(stack: Stack): Promise<People> {
   const ids = ['drill.controller.a', 'drill.controller.b', 'drill.controller.c'] as const;
   const [a, b, c] = [await controller(ids[0]), await controller(ids[1]), await controller(ids[2])];
   const cfo = await meet('drill.cfo', { kind: 'human', roles: ['finance.cfo'] });
+  const clerk = await meet('drill.clerk', { kind: 'human', roles: ['finance.clerk'] });
   const asks = { kind: 'agent', permissions: ['run.start', 'run.read'] };
   const otherAgent = await meet('drill.other.agent', asks);
-  return { agent: known('agent'), operator, controllers: [a, b, c], cfo, otherAgent };
+  return { agent: known('agent'), operator, controllers: [a, b, c], cfo, clerk, otherAgent };
 }
 
 const started = z.object({ run: z.object({ id: z.string() }) });
@@ -123,8 +129,12 @@ const parkingMs = 120_000;
 export const payment = { arguments: { vendor: 'ACME', amount: 60_000 } };
 
 /** Starts a run with a payment of 60,000 that waits at its gate, in one request. */
-export async function park(agent: Person, flow: string, transition: string): Promise<Parked> {
-  const body = payment;
+export async function park(
+  agent: Person,
+  flow: string,
+  transition: string,
+  body: typeof payment = payment,
+): Promise<Parked> {
   let sent = await agent.post(`/v1/flows/${flow}/runs`, { submit: { transition, ...body } });
   const run = started.safeParse(sent.body);
   if (!run.success) throw new Error(`\`${flow}\` did not start: ${JSON.stringify(sent)}`);

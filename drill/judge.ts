@@ -13,13 +13,31 @@ export interface Plan {
   readonly people: number;
 }
 
+export interface Decided {
+  readonly by: string;
+  readonly decision: string;
+  readonly status: string;
+  readonly code: string | null;
+  /** When the store has it as made. */
+  readonly at?: number;
+}
+
+export interface Recorded {
+  readonly type: string;
+  readonly actor: string;
+  readonly decision: string | null;
+  readonly at: number;
+  /** What gave the actor the right to it, such as `role:finance.controller`. */
+  readonly permission?: string | null;
+}
+
 export interface Found {
   readonly run: string;
   readonly approvalStatus: string;
   readonly actionStatus: string;
-  readonly decisions: readonly { by: string; decision: string; status: string; code: string | null }[];
+  readonly decisions: readonly Decided[];
   /** Of the run's chain, in its order. */
-  readonly records: readonly { type: string; actor: string; decision: string | null; at: number }[];
+  readonly records: readonly Recorded[];
   /** Of the run's other approvals: each with its action. */
   readonly others: readonly { approval: string; action: string }[];
   readonly effects: readonly Effect[];
@@ -114,13 +132,11 @@ async function findPage(
     [runs, approvals.map((one) => one.approval)],
   );
   const { rows: decisions } = await pool.query<Found['decisions'][number] & { run: string }>(
-    'select run, by_id as by, decision, status, code from decision where run = any($1) order by at',
+    `select run, by_id as by, decision, status, code, (extract(epoch from at) * 1000)::float8 as at
+       from decision where run = any($1) order by decision.at`,
     [runs],
   );
-  const { rows: records } = await pool.query<RecordRow>(
-    `select chain, type, convert_from(body, 'utf8') as body from audit_record where chain = any($1) order by chain, runseq`,
-    [runs],
-  );
+  const records = await recordsOf(pool, runs);
   const found: Found[] = [];
   for (const { run, approval, action } of statuses) {
     const chain = await verifyChain(pool, run);
@@ -129,7 +145,7 @@ async function findPage(
       approvalStatus: approval,
       actionStatus: action,
       decisions: decisions.filter((one) => one.run === run),
-      records: records.filter((one) => one.chain === run).map(recordOf),
+      records: records.get(run) ?? [],
       others: others.filter((one) => one.run === run),
       effects: effects.filter((one) => one.run === run),
       chainProblem: chain.ok ? null : (chain.problem ?? 'the chain does not verify'),
@@ -138,10 +154,26 @@ async function findPage(
   return found;
 }
 
+/** Each run's chain, in its order. */
+export async function recordsOf(pool: Pool, runs: readonly string[]): Promise<Map<string, Recorded[]>> {
+  const { rows } = await pool.query<RecordRow>(
+    `select chain, type, convert_from(body, 'utf8') as body from audit_record where chain = any($1) order by chain, runseq`,
+    [runs],
+  );
+  const found = new Map<string, Recorded[]>();
+  for (const row of rows) {
+    const of = found.get(row.chain);
+    if (of === undefined) found.set(row.chain, [recordOf(row)]);
+    else of.push(recordOf(row));
+  }
+  return found;
+}
+
 function recordOf({ type, body }: RecordRow): Found['records'][number] {
   const envelope = JSON.parse(body) as {
     actor: { id: string };
     recordedtime: string;
+    permission?: string;
     data: { decision?: string };
   };
   return {
@@ -149,6 +181,7 @@ function recordOf({ type, body }: RecordRow): Found['records'][number] {
     actor: envelope.actor.id,
     decision: envelope.data.decision ?? null,
     at: Date.parse(envelope.recordedtime),
+    permission: envelope.permission ?? null,
   };
 }
 
@@ -167,7 +200,7 @@ export async function settle(pool: Pool, approvals: readonly string[], limitMs: 
   for (;;) {
     const { rows } = await pool.query<{ open: number }>(
       `select count(*)::int as open from approval join action on action.id = approval.action
-        where approval.id = any($1) and (approval.status in ('open', 'escalated', 'approved')
+        where approval.id = any($1) and (approval.status in ('open', 'escalated')
           or action.status in ('pending', 'approved', 'executing'))`,
       [approvals],
     );

@@ -4,21 +4,28 @@ import type { Finisher, Ran } from './race.js';
 // What a race must be: one outcome, everybody told the truth about it, one effect at most, and a record that agrees.
 // Pure, so that the tests can show it a bad race.
 
-export type Outcome = 'executed' | 'denied' | 'expired' | 'cancelled';
+export type Outcome = 'executed' | 'denied' | 'expired' | 'cancelled' | 'stopped';
 
 export type RaceFault =
-  'noSingleOutcome' | 'effectsDisagree' | 'recordDisagrees' | 'wrongWinner' | 'loserNotTold' | 'chainBroken';
+  | 'noSingleOutcome'
+  | 'effectsDisagree'
+  | 'recordDisagrees'
+  | 'wrongWinner'
+  | 'wrongDecider'
+  | 'loserNotTold'
+  | 'chainBroken';
 export const raceFaults: readonly RaceFault[] = [
   'noSingleOutcome',
   'effectsDisagree',
   'recordDisagrees',
   'wrongWinner',
+  'wrongDecider',
   'loserNotTold',
   'chainBroken',
 ];
 
 export interface RaceVerdict {
-  readonly outcome: Outcome | null;
+  readonly outcome: string | null;
   readonly faults: readonly RaceFault[];
   /** Each refused runner's code, such as `409 ALREADY_DECIDED`. */
   readonly refused: readonly string[];
@@ -31,32 +38,46 @@ const outcomes: Readonly<Record<string, Outcome>> = {
   'revoked revoked': 'cancelled',
   // Approved, and cancelled before anything ran.
   'approved revoked': 'cancelled',
-  // Handed to the executor, and cancelled before it was called: no start in the record, no effect.
-  'consumed failed': 'cancelled',
 };
+
+/** Handed to the executor, and never called: no start in the record, no effect. */
+const uncalled = ['approved failed', 'consumed failed'];
+
+/** Approved, and then either the run was cancelled, or one of those who approved lost the role before it was called. */
+function outcomeOf({ finishers }: Ran, { approvalStatus, actionStatus, records }: Found): Outcome | null {
+  const status = `${approvalStatus} ${actionStatus}`;
+  if (!uncalled.includes(status)) return outcomes[status] ?? null;
+  if (records.some((one) => one.type === 'run.cancelled')) return 'cancelled';
+  return finishers.some((one) => one.losesRole === true) ? 'stopped' : null;
+}
+
 const losersCodes = ['ALREADY_DECIDED', 'APPROVAL_REVOKED', 'APPROVAL_EXPIRED', 'RUN_CLOSED'];
 
-export function judgeRace({ kind, finishers }: Ran, found: Found): RaceVerdict {
-  const outcome = outcomes[`${found.approvalStatus} ${found.actionStatus}`] ?? null;
+export function judgeRace(ran: Ran, found: Found): RaceVerdict {
+  const { kind, finishers } = ran;
+  const outcome = outcomeOf(ran, found);
   const count = (type: string, decision?: string): number =>
     found.records.filter((one) => one.type === type && (decision === undefined || one.decision === decision))
       .length;
   const approvals = count('approval.decided', 'approve');
   const denials = count('approval.decided', 'deny');
   const executed = outcome === 'executed' ? 1 : 0;
+  const isToldWhy = count('transition.rejected') + count('executor.failed') === 1;
   const agrees =
     count('executor.succeeded') === executed &&
     count('executor.started') === executed &&
     denials === (outcome === 'denied' ? 1 : 0) &&
     count('approval.expired') === (outcome === 'expired' ? 1 : 0) &&
-    (outcome !== 'executed' || approvals === kind.quorum) &&
-    (outcome === 'executed' || outcome === 'cancelled' || approvals < kind.quorum) &&
+    (outcome !== 'executed' || isEnough(ran, approvals)) &&
+    (outcome !== 'stopped' || (approvals === kind.quorum && isToldWhy)) &&
+    (outcome === 'executed' || outcome === 'stopped' || outcome === 'cancelled' || approvals < kind.quorum) &&
     (outcome !== 'cancelled' || count('run.cancelled') === 1);
   const has: Record<RaceFault, boolean> = {
     noSingleOutcome: outcome === null,
     effectsDisagree: found.effects.length !== executed,
     recordDisagrees: !agrees,
     wrongWinner: !winnersAgree(found, approvals, denials),
+    wrongDecider: !decidersAgree(ran, found),
     loserNotTold: finishers.some((one) => !isTold(one, found)),
     chainBroken: found.chainProblem !== null,
   };
@@ -67,6 +88,37 @@ export function judgeRace({ kind, finishers }: Ran, found: Found): RaceVerdict {
       .filter(({ told }) => told.reply.status >= 400)
       .map(({ told }) => `${told.reply.status} ${told.reply.code ?? ''}`),
   };
+}
+
+/** Who has lost the role may have approved besides those who were enough. */
+function isEnough({ kind, finishers }: Ran, approvals: number): boolean {
+  const leaving = finishers.filter((one) => one.losesRole === true).length;
+  return approvals >= kind.quorum && approvals <= kind.quorum + leaving;
+}
+
+/**
+ * Of a reload that takes a role away: who loses it has decided before the reload was answered, and under that role, or has
+ * not decided; nobody was refused for it before it was asked; and what was executed had enough people who decided then.
+ */
+function decidersAgree({ kind, finishers }: Ran, { decisions, records }: Found): boolean {
+  const leaver = finishers.find((one) => one.losesRole === true);
+  const narrowing = finishers.find((one) => one.act === 'narrow')?.told;
+  if (leaver === undefined || narrowing === undefined) return true;
+  const { told, by } = leaver;
+  const own = decisions.filter((one) => one.by === by.id && one.status === 'applied');
+  const start = records.findIndex((one) => one.type === 'executor.started');
+  const approvals = records.filter((one) => one.type === 'approval.decided' && one.decision === 'approve');
+  const before = approvals.filter((one) => start >= 0 && records.indexOf(one) < start);
+  const staying = new Set(before.filter((one) => one.actor !== by.id).map((one) => one.actor));
+  return (
+    own.every(({ at = Infinity }) => at <= narrowing.answeredAt) &&
+    (own.length === 0) === !approvals.some((one) => one.actor === by.id) &&
+    approvals.every((one) => one.actor !== by.id || one.permission === 'role:finance.clerk') &&
+    (told.reply.status < 400 || own.length === 0) &&
+    (!notAsked.includes(told.reply.code ?? '') || told.answeredAt >= narrowing.sentAt) &&
+    // What was approved after it needs enough of those who stay; it was executed later still.
+    (start < 0 || staying.size >= kind.quorum || before.every(({ at }) => at <= narrowing.answeredAt))
+  );
 }
 
 /**
@@ -102,6 +154,7 @@ function winnersAgree({ decisions }: Found, approvals: number, denials: number):
 function isTold({ by, act, told }: Finisher, { records, decisions, others }: Found): boolean {
   const { status, code } = told.reply;
   if (act === 'submit') return isAsked(status, code, others);
+  if (act === 'narrow') return status === 200;
   if (status === 403 || status === 404)
     return notAsked.includes(code ?? '') && !isLateToSaySo(told.sentAt, records);
   if (status === 409 || status === 410) return losersCodes.includes(code ?? '');

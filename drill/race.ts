@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pool } from '../src/db/index.js';
 import {
   decideOn,
   insist,
@@ -7,12 +8,15 @@ import {
   type Parked,
   type People,
   type Person,
+  type Reply,
   type Told,
 } from './caller.js';
+import type { Desk } from './desk.js';
+import { settle } from './judge.js';
 
 // One race: everybody at the same gate in the same instant.
 
-export type Act = 'approve' | 'deny' | 'cancel' | 'submit';
+export type Act = 'approve' | 'deny' | 'cancel' | 'submit' | 'narrow';
 
 export interface Runner {
   readonly by: Person;
@@ -21,11 +25,13 @@ export interface Runner {
   readonly idempotencyKey?: string;
   /** So much later than the others. */
   readonly laterMs?: number;
+  /** A reload takes away the role with which it decides. */
+  readonly losesRole?: true;
 }
 
 export interface RaceKind {
   readonly name: string;
-  readonly flow: 'one' | 'two' | 'both' | 'one_brief' | 'two_brief' | 'escalates_brief';
+  readonly flow: 'one' | 'two' | 'both' | 'desk' | 'desk_two' | 'one_brief' | 'two_brief' | 'escalates_brief';
   /** Distinct approvals that open the gate. */
   readonly quorum: 1 | 2;
   runners(people: People, race: string): readonly Runner[];
@@ -34,6 +40,10 @@ export interface RaceKind {
 const approve = (by: Person): Runner => ({ by, act: 'approve' });
 const deny = (by: Person): Runner => ({ by, act: 'deny' });
 const cancel = ({ operator }: People): Runner => ({ by: operator, act: 'cancel' });
+/** Those who keep the role decide late, so that the approval ends whatever became of who lost it. */
+const later = (runner: Runner): Runner => ({ ...runner, laterMs: 1_500 });
+const leaving = ({ clerk }: People): Runner => ({ ...approve(clerk), losesRole: true });
+const narrow = ({ operator }: People): Runner => ({ by: operator, act: 'narrow' });
 const twice = (runner: Runner, idempotencyKey: string): readonly Runner[] => [
   { ...runner, idempotencyKey },
   { ...runner, idempotencyKey },
@@ -106,16 +116,25 @@ export const raceKinds: readonly RaceKind[] = [
   {
     name: 'the time of an escalation, those who were asked, and those whom it adds',
     ...{ flow: 'escalates_brief', quorum: 1 },
-    runners: ({ controllers: [a], cfo }) => [
-      approve(cfo),
-      { ...approve(cfo), laterMs: 1_500 },
-      { ...approve(a), laterMs: 1_500 },
-    ],
+    runners: ({ controllers: [a], cfo }) => [approve(cfo), later(approve(cfo)), later(approve(a))],
   },
   {
     name: 'approve what one agent asks for, while another asks for the same',
     ...{ flow: 'one', quorum: 1 },
     runners: ({ controllers: [a], otherAgent }) => [approve(a), { by: otherAgent, act: 'submit' }],
+  },
+  {
+    name: 'approve against a reload that takes the role away',
+    ...{ flow: 'desk', quorum: 1 },
+    runners: (people) => [leaving(people), narrow(people), later(approve(people.controllers[0]))],
+  },
+  {
+    name: 'two of two against a reload that takes the role of one away',
+    ...{ flow: 'desk_two', quorum: 2 },
+    runners: (people) => {
+      const [a, b] = people.controllers;
+      return [leaving(people), approve(a), narrow(people), later(approve(b))];
+    },
   },
 ];
 
@@ -132,23 +151,57 @@ export interface Ran {
 /** Around the deadline; without one, as far apart as the requests of a race take, so that anybody may be first. */
 const spreadMs = { before: 100, after: 140, without: 60 };
 
-export async function run(kind: RaceKind, people: People, random: () => number): Promise<Ran> {
+export interface GateGround {
+  readonly people: People;
+  readonly desk: Desk;
+  readonly pool: Pool;
+}
+
+export async function run(kind: RaceKind, ground: GateGround, random: () => number): Promise<Ran> {
+  const { desk, pool } = ground;
+  if (!kind.flow.startsWith('desk')) return race(kind, ground, random);
+  return desk.alone(async () => {
+    const ran = await race(kind, ground, random);
+    // Whether it may be executed is asked under the narrowed policies.
+    await settle(pool, [ran.parked.approval], 60_000);
+    return ran;
+  });
+}
+
+async function race(kind: RaceKind, { people, desk }: GateGround, random: () => number): Promise<Ran> {
   const parked = await park(people.agent, kind.flow, 'pay');
   const runners = kind.runners(people, `race-${parked.approval}`);
   const brief = kind.flow.endsWith('_brief');
+  const isNarrowed = runners.some(({ act }) => act === 'narrow');
   const finishers = await Promise.all(
     runners.map(async (runner): Promise<Finisher> => {
       const offset = brief ? random() * (spreadMs.before + spreadMs.after) - spreadMs.before : 0;
-      const wait = brief ? parked.expiresAt + offset - Date.now() : random() * spreadMs.without;
+      const spread = isNarrowed ? spreadOf(runner, desk) : spreadMs.without;
+      const wait = brief ? parked.expiresAt + offset - Date.now() : random() * spread;
       await sleep(Math.max(wait, 0) + (runner.laterMs ?? 0));
-      return { ...runner, told: await insist(() => send(runner, parked)) };
+      const told = await (runner.act === 'narrow' ? desk.narrow() : insist(() => send(runner, parked)));
+      if (runner.losesRole === true && told.reply.status === 200)
+        desk.pace.decisionMs = told.answeredAt - told.sentAt;
+      return { ...runner, told };
     }),
   );
   return { kind, parked, finishers };
 }
 
-function send({ by, act, idempotencyKey }: Runner, parked: Parked): ReturnType<Person['post']> {
-  if (act === 'cancel') return by.post(`/v1/runs/${parked.run}/cancel`, { reason: 'a race' });
-  if (act === 'submit') return by.post(`/v1/runs/${parked.run}/transitions/pay`, payment);
-  return decideOn(by, parked, act, idempotencyKey);
+/** A reload takes effect at its end, and a decision when the run takes it: each waits for some of what the other takes. */
+function spreadOf({ act }: Runner, { pace }: Desk): number {
+  return spreadMs.without + (act === 'narrow' ? pace.decisionMs / 2 : pace.reloadMs);
+}
+
+async function send({ by, act, idempotencyKey }: Runner, parked: Parked): Promise<Reply> {
+  switch (act) {
+    case 'cancel':
+      return by.post(`/v1/runs/${parked.run}/cancel`, { reason: 'a race' });
+    case 'submit':
+      return by.post(`/v1/runs/${parked.run}/transitions/pay`, payment);
+    case 'narrow':
+      throw new Error('a reload is not sent to a gate');
+    default:
+      return decideOn(by, parked, act, idempotencyKey);
+  }
 }

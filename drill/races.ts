@@ -1,19 +1,24 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { machine } from '../bench/machine.js';
 import { rounded, together } from '../bench/measure.js';
-import { makePool } from '../src/db/index.js';
+import { makePool, type Pool } from '../src/db/index.js';
 import { projectRoot } from '../test/support/paths.js';
 import { startStack, type Stack } from '../test/support/stack.js';
 import { meetPeople } from './caller.js';
+import { makeDesk } from './desk.js';
 import { findRuns, settle } from './judge.js';
 import { raceKinds, run, type Ran } from './race.js';
 import { judgeRace, raceFaults, type RaceFault, type RaceVerdict } from './race-judge.js';
+import { judgeRunRace } from './run-race-judge.js';
+import { runRace, runRaceKinds, type RunRan } from './run-race.js';
 import { racesTable, type KindReport } from './table.js';
-import { startTarget, type Target } from './target.js';
+import { startTarget, type Effect, type Target } from './target.js';
+import { findWholeRun, settleRuns } from './whole-run.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
 
-// `npm run drill:races [-- --races 1000]`: approve, deny, cancel, duplicates and the deadline at the same gate in the
-// same instant, through real HTTP. JSON on stdout, or a table by `--markdown`; status 1 when a race has not exactly one
+// `npm run drill:races [-- --races 1000]`: approve, deny, cancel, duplicates, the deadline and a reload at the same gate, and
+// many messages at the same run, in the same instant, through real HTTP. JSON on stdout, or a table by `--markdown`; status 1 when a race has not exactly one
 // outcome that all agree on.
 
 const values = readOptions({
@@ -40,20 +45,41 @@ function makeRandom(seed: number): () => number {
   };
 }
 
-async function runAll(stack: Stack): Promise<Ran[]> {
+interface Ground {
+  readonly stack: Stack;
+  readonly target: Target;
+  readonly pool: Pool;
+}
+
+interface AllRan {
+  readonly atGates: readonly Ran[];
+  readonly inRuns: readonly RunRan[];
+}
+
+async function runAll({ stack, target, pool }: Ground): Promise<AllRan> {
   const people = await meetPeople(stack);
   const random = makeRandom(seed);
-  const ran: Ran[] = [];
+  const desk = makeDesk(stack.policies, people.operator);
+  const atGates: Ran[] = [];
+  const inRuns: RunRan[] = [];
+  const kinds = [
+    ...raceKinds.map(
+      (kind) => async () => void atGates.push(await run(kind, { people, desk, pool }, random)),
+    ),
+    ...runRaceKinds.map(
+      (kind) => async () => void inRuns.push(await runRace(kind, { stack, people, target }, random)),
+    ),
+  ];
   let next = 0;
   const seconds = await together(races, atOnce, async () => {
-    const kind = raceKinds[next % raceKinds.length];
+    const race = kinds[next % kinds.length];
     next += 1;
-    if (kind === undefined) return;
-    ran.push(await run(kind, people, random));
-    if (ran.length % 100 === 0) say(`${ran.length} races`);
+    await race?.();
+    const ran = atGates.length + inRuns.length;
+    if (ran % 100 === 0) say(`${ran} races`);
   });
-  say(`${ran.length} races run in ${rounded(seconds)} s`);
-  return ran;
+  say(`${atGates.length + inRuns.length} races run in ${rounded(seconds)} s`);
+  return { atGates, inRuns };
 }
 
 interface Counts extends KindReport {
@@ -72,47 +98,73 @@ interface Judged {
   readonly faulty: object[];
 }
 
-async function judgeAll(stack: Stack, target: Target, ran: readonly Ran[]): Promise<Judged> {
-  const pool = makePool({ url: stack.databaseUrl, applicationName: 'drill', max: 4 });
+const lost: RaceVerdict = { outcome: null, faults: ['noSingleOutcome'], refused: [] };
+const settleMs = 60_000;
+
+async function judgeAll({ target, pool }: Ground, { atGates, inRuns }: AllRan): Promise<Judged> {
   const kinds: Record<string, Counts> = {};
   const faults = Object.fromEntries(raceFaults.map((fault) => [fault, 0])) as Record<RaceFault, number>;
   const faulty: object[] = [];
-  try {
-    const approvals = ran.map(({ parked }) => parked);
-    await settle(
-      pool,
-      approvals.map((one) => one.approval),
-      60_000,
-    );
-    const found = await findRuns(pool, approvals, target.effects());
-    for (const one of ran) {
-      const of = found.get(one.parked.run);
-      const verdict: RaceVerdict =
-        of === undefined ? { outcome: null, faults: ['noSingleOutcome'], refused: [] } : judgeRace(one, of);
-      const report = (kinds[one.kind.name] ??= { races: 0, outcomes: {}, refused: {} });
-      report.races += 1;
-      count(report.outcomes, verdict.outcome ?? 'none');
-      for (const refused of verdict.refused) count(report.refused, refused);
-      for (const fault of verdict.faults) faults[fault] += 1;
-      if (verdict.faults.length > 0) faulty.push({ verdict, told: toldIn(one), found: of ?? null });
-    }
-    return { kinds, faults, faulty };
-  } finally {
-    await pool.end();
+  const note = (kind: string, verdict: RaceVerdict, seen: object): void => {
+    const report = (kinds[kind] ??= { races: 0, outcomes: {}, refused: {} });
+    report.races += 1;
+    count(report.outcomes, verdict.outcome ?? 'none');
+    for (const refused of verdict.refused) count(report.refused, refused);
+    for (const fault of verdict.faults) faults[fault] += 1;
+    if (verdict.faults.length > 0) faulty.push({ kind, verdict, ...seen });
+  };
+  const approvals = atGates.map(({ parked }) => parked);
+  const ids = approvals.map((one) => one.approval);
+  await settle(pool, ids, settleMs);
+  const runs = inRuns.map((one) => one.run);
+  await settleRuns(pool, runs, settleMs);
+  const found = await findRuns(pool, approvals, target.effects());
+  for (const one of atGates) {
+    const of = found.get(one.parked.run);
+    note(one.kind.name, of === undefined ? lost : judgeRace(one, of), { told: toldIn(one), found: of });
   }
+  for (const one of inRuns) {
+    const of = await findWholeRun(pool, one.run, effectsIn(one, target.effects()));
+    note(one.kind.name, of === null ? lost : judgeRunRace(one, of), { told: one.asked, found: of });
+  }
+  const known = new Set([...approvals.map((one) => one.run), ...inRuns.flatMap(namesOf)]);
+  const strange = target.effects().filter((one) => !known.has(one.run));
+  faults.effectsDisagree += strange.length;
+  return { kinds, faults, faulty: [...faulty, ...strange] };
+}
+
+/** Its effects bear its own name, or that of whom it pays where they have no key. */
+function namesOf({ run, asked }: RunRan): readonly string[] {
+  return [run, ...asked.map(({ vendor }) => vendor)];
+}
+
+function effectsIn(ran: RunRan, effects: readonly Effect[]): readonly Effect[] {
+  const names = new Set(namesOf(ran));
+  return effects.filter((one) => names.has(one.run));
 }
 
 function toldIn({ finishers }: Ran): object[] {
   return finishers.map(({ by, act, told }) => ({ by: by.id, act, ...told.reply, tries: told.tries }));
 }
 
+/** A copy, since reloads change it. */
+function policyTexts(): Record<string, string> {
+  const folder = join(projectRoot, 'drill', 'policies');
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+  const paths = files.map(({ parentPath, name }) => join(parentPath, name));
+  return Object.fromEntries(
+    paths.map((path) => [path.slice(folder.length + 1), readFileSync(path, 'utf8')] as const),
+  );
+}
+
 async function main(): Promise<boolean> {
   const target = await startTarget();
   say('starting Postgres, Temporal, API and worker');
-  const policies = join(projectRoot, 'drill', 'policies');
-  const stack = await startStack({ own: true, policies, env: { ERP_URL: target.url } });
+  const stack = await startStack({ own: true, policies: policyTexts(), env: { ERP_URL: target.url } });
+  const pool = makePool({ url: stack.databaseUrl, applicationName: 'drill', max: 4 });
   try {
-    const { kinds, faults, faulty } = await judgeAll(stack, target, await runAll(stack));
+    const ground = { stack, target, pool };
+    const { kinds, faults, faulty } = await judgeAll(ground, await runAll(ground));
     const ok = faulty.length === 0;
     const report = {
       machine: machine(),
@@ -122,8 +174,10 @@ async function main(): Promise<boolean> {
     process.stdout.write(
       values.markdown ? racesTable(kinds, faults) : `${JSON.stringify(report, null, 2)}\n`,
     );
+    if (!ok && values.markdown) process.stderr.write(`${JSON.stringify(faulty.slice(0, 10), null, 2)}\n`);
     return ok;
   } finally {
+    await pool.end();
     await stack.stop();
     await target.close();
   }

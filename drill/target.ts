@@ -1,13 +1,16 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { z } from 'zod';
 
 // The world of the drills: an ERP that drafts payments, and writes down every request by its idempotency key.
 
 /** What one idempotency key has done. */
 export interface Effect {
   readonly key: string;
-  /** The run that it belongs to: keys begin with it. */
+  /** The run that it belongs to: keys begin with it. Of a request without a key: whom it pays. */
   readonly run: string;
+  /** Whom it pays. */
+  readonly vendor?: string;
   /** Requests with this key; the first acts, the others get its answer again. */
   requests: number;
 }
@@ -17,6 +20,8 @@ export interface Target {
   effects(): readonly Effect[];
   /** Its requests act and get no answer before `release`; `arrived` once there is one. */
   hold(run: string): Held;
+  /** The next request that pays this vendor acts, and its connection ends without an answer. */
+  breakOff(vendor: string): void;
   close(): Promise<void>;
 }
 
@@ -29,16 +34,21 @@ export interface Held {
 export async function startTarget(onEffect: (run: string) => void = () => undefined): Promise<Target> {
   const effects = new Map<string, Effect>();
   const held = new Map<string, { readonly arrive: () => void; readonly released: Promise<void> }>();
+  const broken = new Set<string>();
   const server = createServer((request, response) => {
-    request.resume().on('end', () => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const vendor = vendorIn(Buffer.concat(chunks).toString());
       const given = request.headers['idempotency-key'];
-      const key = typeof given === 'string' ? given : `none:${effects.size}`;
+      const key = typeof given === 'string' ? given : `${vendor}:${effects.size}`;
       const known = effects.get(key);
       const run = key.split(':')[0] ?? '';
       if (known === undefined) {
-        effects.set(key, { key, run, requests: 1 });
+        effects.set(key, { key, run, vendor, requests: 1 });
         onEffect(run);
       } else known.requests += 1;
+      if (broken.delete(vendor)) return void response.destroy();
       const answer = (): void => {
         response.writeHead(201, { 'content-type': 'application/json' });
         response.end(JSON.stringify({ id: key, status: 'draft' }));
@@ -61,10 +71,22 @@ export async function startTarget(onEffect: (run: string) => void = () => undefi
       });
       return { arrived, release: () => release() };
     },
+    breakOff: (vendor) => void broken.add(vendor),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
+}
+
+const paymentBody = z.object({ vendor: z.string() });
+
+function vendorIn(text: string): string {
+  try {
+    const parsed = paymentBody.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data.vendor : 'nobody';
+  } catch {
+    return 'nobody';
+  }
 }

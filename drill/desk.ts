@@ -1,0 +1,50 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { insist, type Person, type Told } from './caller.js';
+
+// The queue `desk`, and the reload that takes the clerk out of it.
+
+export interface Desk {
+  /** One race at a time has the policies, and they are as they were when it ends. */
+  alone<T>(race: () => Promise<T>): Promise<T>;
+  /** Takes the clerk out. */
+  narrow(): Promise<Told>;
+  /** How long the last of each took, milliseconds: as far apart are they sent, so that either may be first. */
+  readonly pace: { reloadMs: number; decisionMs: number };
+}
+
+const wide = 'roles: [finance.controller, finance.clerk]';
+const narrowed = 'roles: [finance.controller]';
+
+export function makeDesk(policies: string, operator: Person): Desk {
+  const path = join(policies, 'roles.yaml');
+  const whole = readFileSync(path, 'utf8');
+  if (!whole.includes(wide)) throw new Error(`\`${path}\` has no queue with \`${wide}\``);
+  const pace = { reloadMs: 300, decisionMs: 300 };
+  let last: Promise<unknown> = Promise.resolve();
+  const reload = async (text: string): Promise<Told> => {
+    writeFileSync(path, text);
+    const told = await insist(() => operator.post('/v1/policies/reload', {}));
+    pace.reloadMs = told.answeredAt - told.sentAt;
+    return told;
+  };
+  const restore = async (): Promise<void> => {
+    const { reply } = await reload(whole);
+    if (reply.status !== 200) throw new Error(`the desk was not restored: ${JSON.stringify(reply)}`);
+  };
+  return {
+    pace,
+    narrow: () => reload(whole.replace(wide, narrowed)),
+    alone: (race) => {
+      const mine = last.then(async () => {
+        try {
+          return await race();
+        } finally {
+          await restore();
+        }
+      });
+      last = mine.catch(() => undefined);
+      return mine;
+    },
+  };
+}

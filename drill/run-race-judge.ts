@@ -1,0 +1,149 @@
+import { z } from 'zod';
+import { raceFaults, type RaceFault, type RaceVerdict } from './race-judge.js';
+import type { Asked, RunRan } from './run-race.js';
+import type { WholeRun } from './whole-run.js';
+
+// What a race for a whole run must be: everybody was told what the store, the record and the target say in the end. Pure,
+// so that the tests can show it a bad one.
+
+export function judgeRunRace(ran: RunRan, found: WholeRun): RaceVerdict {
+  const judge = { repetition, crowd }[ran.kind.judgedAs];
+  const { outcome, ...has } = judge(ran, found);
+  const faulty = { ...has, noSingleOutcome: outcome === null, chainBroken: found.chainProblem !== null };
+  return {
+    outcome,
+    faults: raceFaults.filter((fault) => faulty[fault]),
+    refused: ran.asked
+      .filter(({ told }) => told.reply.status >= 400)
+      .map(({ told }) => `${told.reply.status} ${told.reply.code ?? ''}`),
+  };
+}
+
+type Judged = Record<Exclude<RaceFault, 'noSingleOutcome' | 'chainBroken'>, boolean> & {
+  readonly outcome: string | null;
+};
+
+const isTaken = ({ told }: Asked): boolean => told.reply.status === 200 || told.reply.status === 202;
+
+function countOf({ records }: WholeRun, type: string, decision?: string): number {
+  return records.filter((one) => one.type === type && (decision === undefined || one.decision === decision))
+    .length;
+}
+
+const paid = ({ effects }: WholeRun, vendor: string): number =>
+  effects.filter((one) => one.vendor === vendor).length;
+
+/** The first request was made, and nobody knows it: it is made once more at most, and the run ends. */
+function repetition({ asked }: RunRan, found: WholeRun): Judged {
+  const { effects, status, problem, approvals } = found;
+  const succeeded = countOf(found, 'executor.succeeded');
+  const begun = countOf(found, 'executor.started');
+  const ended = status === 'completed' || status === 'cancelled';
+  const retries = asked.filter((one) => one.act === 'retry');
+  const taken = retries.filter(isTaken);
+  const sure = retries.filter((one) => one.told.reply.status === 200);
+  const retried = countOf(found, 'run.retried');
+  // A repetition that was gated is made for an approval of its own.
+  const needed = approvals.length === 0 ? 0 : begun;
+  const answered = (one: Asked): boolean =>
+    isTaken(one) || refusedAs[one.act].includes(one.told.reply.code ?? '');
+  return {
+    outcome:
+      !ended || found.unanswered > 0 ? null : `${status}, paid ${effects.length === 1 ? 'once' : 'again'}`,
+    effectsDisagree: effects.length < 1 || effects.length > 2 || effects.length < begun - 1 || begun > 2,
+    recordDisagrees:
+      effects.length > begun ||
+      succeeded > 1 ||
+      countOf(found, `run.${status}`) !== 1 ||
+      (status === 'completed' && succeeded !== 1) ||
+      // Whoever reads how it ended reads that it may have happened.
+      (succeeded === 0 && problem !== 'EXECUTOR_UNKNOWN'),
+    wrongWinner:
+      countOf(found, 'approval.decided', 'approve') !== appliedIn(found).length ||
+      appliedIn(found).length < needed,
+    wrongDecider: false,
+    loserNotTold:
+      !asked.every(answered) ||
+      retried < distinct(sure) ||
+      retried > distinct(taken) ||
+      asked.some((one) => one.act === 'approve' && isToldWrong(one, found)) ||
+      asked.some((one) => one.act === 'cancel' && !isTaken(one) && status === 'cancelled'),
+  };
+}
+
+const refusedAs: Readonly<Record<Asked['act'], readonly string[]>> = {
+  retry: ['NOT_STUCK', 'RUN_CLOSED', 'RUN_BUSY', 'STALE_VERSION'],
+  cancel: ['RUN_CLOSED'],
+  approve: ['ALREADY_DECIDED', 'APPROVAL_REVOKED', 'RUN_CLOSED'],
+  submit: ['RUN_BUSY'],
+};
+
+/** Those under one key are one. */
+function distinct(asked: readonly Asked[]): number {
+  return new Set(asked.map((one, index) => one.key ?? index)).size;
+}
+
+const appliedIn = ({ decisions }: WholeRun): WholeRun['decisions'] =>
+  decisions.filter((one) => one.status === 'applied');
+
+function isToldWrong({ by, approval, told }: Asked, { decisions }: WholeRun): boolean {
+  const own = decisions.filter((one) => one.by === by && one.approval === approval);
+  const applied = own.some((one) => one.status === 'applied');
+  if (told.reply.status === 200) return !applied;
+  if (told.reply.status === 202) return !applied && own.every((one) => one.code === null);
+  return applied;
+}
+
+/** Nothing ends the run and nobody denies: each approval is executed, and nobody is told of an end. */
+function crowd({ gates, asked }: RunRan, found: WholeRun): Judged {
+  const { approvals, actions, decisions, status } = found;
+  const executed = gates.filter(({ approval }) => {
+    const one = approvals.find(({ id }) => id === approval);
+    return one?.status === 'consumed' && one.action === 'executed';
+  });
+  const all =
+    executed.length === gates.length &&
+    (status === 'waiting' || status === 'running') &&
+    found.unanswered === 0;
+  const submits = asked.filter((one) => one.act === 'submit');
+  const done = actions.filter((one) => one.status === 'executed').length;
+  return {
+    outcome: all ? 'all executed' : null,
+    effectsDisagree:
+      gates.some(({ vendor }) => paid(found, vendor) !== 1) ||
+      submits.some(({ vendor }) => paid(found, vendor) > 1) ||
+      found.effects.length !== done,
+    recordDisagrees:
+      countOf(found, 'executor.succeeded') !== done || countOf(found, 'executor.started') !== done,
+    wrongWinner:
+      decisions.length !== gates.length ||
+      appliedIn(found).length !== gates.length ||
+      countOf(found, 'approval.decided', 'approve') !== gates.length,
+    wrongDecider: false,
+    loserNotTold:
+      asked.some((one) => one.act === 'approve' && (!isTaken(one) || isToldWrong(one, found))) ||
+      submits.some((one) => !isSubmitTold(one, found)),
+  };
+}
+
+const resultBody = z.object({
+  result: z.object({
+    status: z.string(),
+    poll: z.string().optional(),
+    approval: z.object({ id: z.string() }).optional(),
+  }),
+});
+
+function isSubmitTold({ told, vendor, act }: Asked, found: WholeRun): boolean {
+  const made = paid(found, vendor);
+  if (told.reply.code !== null) return refusedAs[act].includes(told.reply.code) && made === 0;
+  const parsed = resultBody.safeParse(told.reply.body);
+  if (!parsed.success) return false;
+  const { status, poll, approval } = parsed.data.result;
+  if (status === 'executed') return made === 1;
+  if (status === 'pending')
+    return made === 0 && found.approvals.some(({ id, status: is }) => id === approval?.id && is === 'open');
+  // Not settled when it was answered: its own address says what became of it.
+  const action = found.actions.find(({ id }) => poll?.endsWith(`/${id}`) === true);
+  return status === 'executing' && made === (action?.status === 'executed' ? 1 : 0);
+}
