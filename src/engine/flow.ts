@@ -38,7 +38,7 @@ export function enter(draft: Draft, again?: Again): void {
     transition: name,
     label: entryLabel(state.name),
     tool: null,
-    tier: null,
+    tier: onEnter.tier ?? null,
     args: {},
     requester: leader(draft.run),
     byRuntime: true,

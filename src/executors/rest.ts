@@ -25,13 +25,10 @@ type RestConnection = Extract<Connection, { kind: 'rest' }>;
 
 /** How much of a failed call's body is kept for whoever looks into it. */
 const maxFailedBodyText = 16_384;
-/** HTTP calls these safe: an answer that was lost loses no effect. */
-const safeMethods = new Set(['GET', 'HEAD']);
 
 export const rest: ExecutorDriver<'rest'> = { kind: 'rest', run: runRest };
 
-async function runRest(call: RestCall, given: DriverContext): Promise<ExecutorResult> {
-  const context = { ...given, hasEffect: given.hasEffect && !safeMethods.has(call.method) };
+async function runRest(call: RestCall, context: DriverContext): Promise<ExecutorResult> {
   if (context.connection?.kind !== 'rest') {
     return failure(
       'permanent',

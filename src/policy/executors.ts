@@ -1,3 +1,4 @@
+import { isMethodOverride, isRepeatable } from '../engine/effects.js';
 import {
   defaultReliability,
   type Executor,
@@ -59,9 +60,7 @@ export function compileExecutor(
   if (
     (reliability.maxAttempts > 1 || reliability.fallback.length > 0) &&
     'connection' in executor &&
-    tier !== 'read_only' &&
-    !executor.idempotencyKey &&
-    !(executor.kind === 'rest' && (executor.method === 'GET' || executor.method === 'HEAD'))
+    !isRepeatable({ action: { tier } }, executor)
   ) {
     const how =
       reliability.fallback.length === 0
@@ -79,6 +78,16 @@ export function compileExecutor(
   return { executor, reliability, evidence: inside.evidence ?? beside.evidence ?? null };
 }
 
+/** The header of its connection, in any environment, that makes a call another method. */
+function overridden({ catalog }: Compiling, connection: string): { readonly overriddenBy?: string } {
+  const entry = catalog.policySet.connections.find(({ name }) => name === connection);
+  const headers = (entry?.targets ?? []).flatMap(({ connection: one }) =>
+    one.kind === 'rest' ? Object.keys(one.headers) : [],
+  );
+  const overriddenBy = headers.find(isMethodOverride);
+  return overriddenBy === undefined ? {} : { overriddenBy };
+}
+
 function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
   if ('connection' in shape) checkConnection(to, shape, [...path, 'connection']);
   if (shape.kind === 'rest') checkRest(to, shape, path);
@@ -92,6 +101,7 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
         query: compileEntries(to, shape.query, [...path, 'query']),
         headers: compileEntries(to, shape.headers, [...path, 'headers']),
         body: shape.body === undefined ? null : compileTemplate(to, shape.body, [...path, 'body']),
+        ...overridden(to, shape.connection),
         idempotencyKey,
       };
     case 'mcp':

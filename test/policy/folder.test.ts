@@ -530,6 +530,12 @@ describe('warnings', () => {
         'tier: reversible\nexecutor: { kind: rest, connection: erp, method: POST, path: /, reliability: { retry: { maxAttempts: 2 } } }',
       ),
     ],
+    ...['tier: irreversible\n', 'headers', 'query'].map((how): [string, string] => [
+      'RETRY_NOT_IDEMPOTENT',
+      withTransition(
+        `${how.startsWith('tier') ? how : ''}executor: { kind: rest, connection: erp, method: GET, path: /, ${how === 'headers' ? 'headers: { X-HTTP-Method-Override: DELETE },' : ''} ${how === 'query' ? 'query: { _method: DELETE },' : ''} reliability: { retry: { maxAttempts: 2 } } }`,
+      ),
+    ]),
     [
       'RETRY_NOT_IDEMPOTENT',
       withTransition(
