@@ -291,6 +291,12 @@ describe('a GET', () => {
   });
 });
 
+it('what answers a megabyte that is no text has done it, and the answer is kept', async () => {
+  const headers = { 'content-type': 'application/pdf' };
+  const [status, run] = await outcomeOf('once', { headers, body: Buffer.alloc(1_048_576, 0xff) });
+  assert.deepEqual([status, run.state.status], ['executed', 'running']);
+});
+
 describe('what a state does on its way in', () => {
   it('is a read where its author says so: it is tried again, and its records say it', async () => {
     target.say('hang', 504, 200);
