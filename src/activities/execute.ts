@@ -90,6 +90,8 @@ function retryLater({ action }: Executing, attempt: number, delayMs: number): Ap
     message: `attempt ${attempt} of \`${action.transition}\` failed; the next one follows`,
     type: attemptFailed,
     nonRetryable: false,
+    // Nothing for a log: the attempt and why it failed are on record.
+    category: 'BENIGN',
     nextRetryDelay: Math.max(delayMs, soonestMs),
   });
 }

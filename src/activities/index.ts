@@ -9,7 +9,7 @@ import { step } from './step.js';
 import type { RunActivities } from './types.js';
 
 export { makeDeps, type ActivityDeps } from './deps.js';
-export { callSlots } from './turns.js';
+export { callSlots, countTurnsAwaited } from './turns.js';
 
 /** Failures of our own code over one action in one process, before its effect is left for a person to settle. */
 const mostFailures = 3;

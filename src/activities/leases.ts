@@ -65,6 +65,7 @@ function underWay(what: string, ms: number): ApplicationFailure {
     message: `another execution makes an attempt of \`${what}\`, for ${ms} ms at most`,
     type: attemptUnderWay,
     nonRetryable: false,
+    category: 'BENIGN',
     nextRetryDelay: Math.max(Math.min(ms, lookAgainMs), 1),
   });
 }

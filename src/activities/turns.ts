@@ -19,6 +19,14 @@ const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
 
 const taken = new Map<string, number>();
+let awaitedTimes = 0;
+
+/** How often an execution of this process was told to wait, since this was asked the last time: counted, since none is logged. */
+export function countTurnsAwaited(): number {
+  const times = awaitedTimes;
+  awaitedTimes = 0;
+  return times;
+}
 
 /** The part that one execution has of the slots. */
 export interface Turn {
@@ -53,10 +61,12 @@ export function makeTurn({ process, tries }: Pick<Surroundings, 'process' | 'tri
 }
 
 function awaited(transition: string, tries: number): ApplicationFailure {
+  awaitedTimes += 1;
   return ApplicationFailure.create({
     message: `\`${transition}\` waits for its turn: too many calls of who asks for it, or to its target, are under way in this worker`,
     type: turnAwaited,
     nonRetryable: false,
+    category: 'BENIGN',
     nextRetryDelay: Math.min(firstPauseMs * 2 ** Math.min(tries - 1, 10), longestPauseMs),
   });
 }

@@ -2,7 +2,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { endsWithin, signalIfAlive } from './system.js';
+import { boundLog, endsWithin, signalIfAlive } from './system.js';
 
 export interface LeashSpec {
   readonly name: string;
@@ -45,6 +45,7 @@ export async function startLeashed(spec: LeashSpec): Promise<Leashed> {
   });
   leash.stdin.on('error', () => undefined);
   const heard = listenTo(leash);
+  boundLog(spec.log, heard.closed);
   const pid = await heard.pid;
   const exited = heard.closed.then(async (how) => {
     if (how === null) await endOrphan(pid, spec);

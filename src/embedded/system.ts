@@ -9,6 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { copyFile, stat, truncate } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Tells the user what takes long; one line at a time. */
@@ -110,4 +111,32 @@ const largestLog = 10 * 1_024 * 1_024;
 /** Keeps one older log; called before a process that will append to it starts. */
 export function rotateLog(path: string): void {
   if (existsSync(path) && statSync(path).size > largestLog) renameSync(path, `${path}.1`);
+}
+
+/**
+ * The same of a log that is appended to meanwhile, through a file that others hold open: what it has is copied, and it is
+ * emptied. Also where there is no room for the copy.
+ */
+export async function emptyLog(path: string, largest = largestLog): Promise<void> {
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => 0,
+  );
+  if (size <= largest) return;
+  await copyFile(path, `${path}.1`).catch(() => undefined);
+  await truncate(path).catch(() => undefined);
+}
+
+/** Keeps the log of a process that runs from growing for ever, until it has ended. */
+export function boundLog(path: string, ended: Promise<unknown>, everyMs = 10_000): void {
+  let isBusy = false;
+  const look = async (): Promise<void> => {
+    if (isBusy) return;
+    isBusy = true;
+    await emptyLog(path);
+    isBusy = false;
+  };
+  const timer = setInterval(() => void look(), everyMs).unref();
+  const stop = (): void => clearInterval(timer);
+  void ended.then(stop, stop);
 }

@@ -2,7 +2,7 @@ import type { Principal } from '../model/principal.js';
 import { revokeOpen } from './approvals.js';
 import { problemLeft } from './doubt.js';
 import { actorOf, record, type Draft } from './draft.js';
-import { noteLateCancel } from './ending.js';
+import { noteLateCancel, noteUnentered } from './ending.js';
 import { answerWaiting } from './flow.js';
 import type { Problem } from './state.js';
 
@@ -43,4 +43,13 @@ export function close(
 function failureOf({ state }: Draft['run']): Problem {
   const message = `the run ended in state \`${state}\`, whose outcome is failure`;
   return { code: 'OUTCOME_FAILURE', message };
+}
+
+/** In a terminal state whose onEnter is not begun: the run was to end before it came there. */
+export function closeUnentered(draft: Draft, onEnter: string): void {
+  const { cancelRequested, state } = draft.run;
+  noteUnentered(draft, onEnter);
+  if (cancelRequested !== null) return close(draft, 'cancelled', cancelRequested.by);
+  if (draft.run.overdue !== true) record(draft, 'timeout.fired', { data: { state } });
+  close(draft, 'timed_out');
 }

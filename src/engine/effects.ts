@@ -1,5 +1,5 @@
 import type { Executor, Transition } from './plan.js';
-import type { Executing } from './state.js';
+import type { Action } from './state.js';
 
 // What a step calls outside, whether that changes something there, and whether it may be made again by itself.
 
@@ -12,14 +12,18 @@ export function callsOf({ executor, reliability }: Calling): readonly Executor[]
   return [executor, ...reliability.fallback].filter(({ kind }) => kind !== 'noop' && kind !== 'human');
 }
 
-/** A step by its tier. */
-interface Tiered {
-  readonly action: Pick<Executing['action'], 'tier'>;
+/** Of whose step the call is: what its author says of it. */
+export interface Judged {
+  readonly action: Pick<Action, 'tier'>;
 }
 
-/** Fail closed: without a tier, everything but a GET or HEAD and a noop is taken to change something. */
-export function hasEffect({ action }: Tiered, executor: Executor): boolean {
-  if (executor.kind === 'noop' || action.tier === 'read_only') return false;
+/**
+ * The one place that says whether a call may change something. Its author's word counts, whatever the method; fail closed:
+ * without a tier, everything but a GET or HEAD and a noop is taken to change something.
+ */
+export function hasEffect({ action: { tier } }: Judged, executor: Executor): boolean {
+  if (executor.kind === 'noop' || tier === 'read_only') return false;
+  if (tier !== null) return true;
   const isRead = executor.kind === 'rest' && (executor.method === 'GET' || executor.method === 'HEAD');
   return !isRead || overrideOf(executor) !== null;
 }
@@ -38,10 +42,15 @@ export function isMethodOverride(name: string): boolean {
   return overrides.has(name.toLowerCase());
 }
 
-/** The call's own header or query that makes it another method; null: it has none. */
-export function overrideOf({ headers, query, path }: Extract<Executor, { kind: 'rest' }>): string | null {
+/** The header, of the call or of its connection, or the query that makes it another method; null: it has none. */
+export function overrideOf({
+  headers,
+  query,
+  path,
+  overriddenBy,
+}: Extract<Executor, { kind: 'rest' }>): string | null {
   const own = [...headers, ...query].map(({ key }) => key);
-  return [...own, ...namesInPath(path)].find(isMethodOverride) ?? null;
+  return [...own, ...namesInPath(path)].find(isMethodOverride) ?? overriddenBy ?? null;
 }
 
 /** A path may have a query of its own. */
@@ -58,6 +67,6 @@ function decoded(name: string): string {
 }
 
 /** With an idempotency key, or where nothing is changed by it. */
-export function isRepeatable(executing: Tiered, executor: Executor): boolean {
-  return !hasEffect(executing, executor) || ('idempotencyKey' in executor && executor.idempotencyKey);
+export function isRepeatable(judged: Judged, executor: Executor): boolean {
+  return !hasEffect(judged, executor) || ('idempotencyKey' in executor && executor.idempotencyKey);
 }

@@ -13,9 +13,9 @@ import { openApproval, revokeOpen } from './approvals.js';
 import { deniedBefore } from './denials.js';
 import { settleDoubt } from './doubts.js';
 import { consume } from './approved.js';
-import { close } from './closing.js';
+import { close, closeUnentered } from './closing.js';
 import { chainStep } from './chain.js';
-import { isEnding, noteUnentered } from './ending.js';
+import { isEnding } from './ending.js';
 import { whyNotEntered } from './entry.js';
 import { entryLabel, keyLabel } from './key-label.js';
 import { leader, setLeader } from './leader.js';
@@ -40,7 +40,7 @@ export function enter(draft: Draft, again?: Again): void {
     transition: name,
     label: entryLabel(state.name),
     tool: null,
-    tier: null,
+    tier: onEnter.tier ?? null,
     args: {},
     requester: leader(draft.run),
     byRuntime: true,
@@ -50,14 +50,6 @@ export function enter(draft: Draft, again?: Again): void {
     ...(again === undefined ? {} : { again }),
   });
   execute(draft, { action, executor: onEnter.executor, reliability: onEnter.reliability, at: 'onEnter' });
-}
-
-function closeUnentered(draft: Draft, onEnter: string): void {
-  const { cancelRequested, state } = draft.run;
-  noteUnentered(draft, onEnter);
-  if (cancelRequested !== null) return close(draft, 'cancelled', cancelRequested.by);
-  if (draft.run.overdue !== true) record(draft, 'timeout.fired', { data: { state } });
-  close(draft, 'timed_out');
 }
 
 /** After onEnter: close in a terminal state, take a deterministic step, or wait for a caller. */

@@ -179,6 +179,8 @@ export type Executor =
       readonly query: readonly { readonly key: string; readonly value: Template }[];
       readonly headers: readonly { readonly key: string; readonly value: Template }[];
       readonly body: Template | null;
+      /** The header of its connection that makes the call another method. Absent: there is none. */
+      readonly overriddenBy?: string;
       readonly idempotencyKey: boolean;
     }
   | {

@@ -11,7 +11,8 @@ import { realPath } from './place.js';
 import type { DriverContext } from './types.js';
 
 // A started server serves the calls of its connection, one at a time: what it writes is one call's, and where it breaks or
-// writes more than is read, it is one call that hears of it. It is stopped when nobody has called it for a while.
+// writes more than is read, it is one call that hears of it. What it writes to its standard error says not whose it is, and
+// may come late: it is told as long as one call alone has been made. It is stopped when nobody has called it for a while.
 
 type StdioTransport = Extract<Extract<Connection, { kind: 'mcp' }>['transport'], { kind: 'stdio' }>;
 
@@ -36,6 +37,7 @@ export type Opening = { readonly status: 'open'; readonly session: Session } | F
 
 interface Opened extends Pick<Session, 'client' | 'problem' | 'wroteTooMuch'> {
   readonly status: 'open';
+  /** A call begins. */
   renew(): void;
 }
 
@@ -104,6 +106,7 @@ async function connect(
 ): Promise<Opened | Failure> {
   const stderr = keepTail(maxStderrBytes);
   let tooMuch: string | null = null;
+  let calls = 0;
   const { transport, renew } = makeStdioTransport({
     ...{ command: params.command, args: params.args, env: params.env, cwd, maxMessageBytes },
     onStderr: stderr.add,
@@ -111,11 +114,18 @@ async function connect(
   });
   const client = new Client(clientInfo);
   client.onclose = onClose;
-  const problem: Problem = (told) =>
-    tooMuch !== null ? `: ${tooMuch}` : lastWords(stderr.text(), told, stderr.isWhole() ? 'whole' : 'tail');
+  const problem: Problem = (told) => {
+    if (tooMuch !== null) return `: ${tooMuch}`;
+    return calls > 1 ? notOfOneCall : lastWords(stderr.text(), told, stderr.isWhole() ? 'whole' : 'tail');
+  };
+  const begin = (): void => {
+    calls += 1;
+    renew();
+    if (calls > 1) stderr.forget();
+  };
   try {
     await client.connect(transport, { timeout: connectTimeoutMs });
-    return { status: 'open', client, problem, renew, wroteTooMuch: () => tooMuch !== null };
+    return { status: 'open', client, problem, renew: begin, wroteTooMuch: () => tooMuch !== null };
   } catch (error) {
     onClose();
     await client.close().catch(() => undefined);
@@ -136,12 +146,29 @@ async function connect(
   }
 }
 
+const notOfOneCall =
+  ': what it wrote to its standard error is not told, since it had served other calls before; look into its own log';
+
+interface Tail {
+  add(chunk: Buffer): void;
+  text(): string;
+  isWhole(): boolean;
+  /** Keeps nothing any more. */
+  forget(): void;
+}
+
 /** The last bytes of what comes in pieces, decoded when all are together: a piece may end within a character. */
-function keepTail(limit: number): { add(chunk: Buffer): void; text(): string; isWhole(): boolean } {
+function keepTail(limit: number): Tail {
   let bytes = Buffer.alloc(0);
   let isWhole = true;
+  let isKept = true;
   return {
+    forget: () => {
+      bytes = Buffer.alloc(0);
+      isKept = false;
+    },
     add: (chunk) => {
+      if (!isKept) return;
       const all = Buffer.concat([bytes, chunk]);
       isWhole &&= all.length <= limit;
       bytes = all.subarray(Math.max(0, all.length - limit));

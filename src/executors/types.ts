@@ -50,7 +50,7 @@ export interface RunContext {
   readonly idempotencyKey: string | null;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  /** False for read_only tools: a lost answer then is no unknown outcome. */
+  /** False: the call changes nothing (`hasEffect` of the engine), and a lost answer is no unknown outcome. */
   readonly hasEffect: boolean;
   readonly connection: Connection | null;
   readonly baseDirectory: string;

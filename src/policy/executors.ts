@@ -1,3 +1,4 @@
+import { hasEffect, isMethodOverride, isRepeatable } from '../engine/effects.js';
 import {
   defaultReliability,
   type Executor,
@@ -7,7 +8,6 @@ import {
 } from '../engine/plan.js';
 import { assertOneTimeout, error, warn, type Compiling, type Path } from './context.js';
 import { assertQueue } from './gates.js';
-import { hasEffect, isRepeatable } from '../engine/effects.js';
 import { checkConnection, checkRest } from './rest.js';
 import { mostArgumentsBytes, passedBytes, passingTrouble } from '../model/command-line.js';
 import { refuseHoles } from './holes.js';
@@ -91,6 +91,16 @@ function checkRepeats(
   );
 }
 
+/** The header of its connection, in any environment, that makes a call another method. */
+function overridden({ catalog }: Compiling, connection: string): { readonly overriddenBy?: string } {
+  const entry = catalog.policySet.connections.find(({ name }) => name === connection);
+  const headers = (entry?.targets ?? []).flatMap(({ connection: one }) =>
+    one.kind === 'rest' ? Object.keys(one.headers) : [],
+  );
+  const overriddenBy = headers.find(isMethodOverride);
+  return overriddenBy === undefined ? {} : { overriddenBy };
+}
+
 function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
   if ('connection' in shape) checkConnection(to, shape, [...path, 'connection']);
   if (shape.kind === 'rest') checkRest(to, shape, path);
@@ -104,6 +114,7 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
         query: compileEntries(to, shape.query, [...path, 'query']),
         headers: compileEntries(to, shape.headers, [...path, 'headers']),
         body: shape.body === undefined ? null : compileTemplate(to, shape.body, [...path, 'body']),
+        ...overridden(to, shape.connection),
         idempotencyKey,
       };
     case 'mcp':

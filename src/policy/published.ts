@@ -3,7 +3,6 @@ import { checkFlowText } from './check-text.js';
 import type { Catalog } from './context.js';
 import { loadFolder, type FolderResult, type LoadedFolder } from './folder.js';
 import { readyCheck, readyFlow, type ReadyCheck, type ReadyFlow } from './ready.js';
-import type { Media } from './source.js';
 
 /** A folder whose flows are ready to be stored. `basis`: what else is compiled against it follows from that. */
 export interface ReadyFolder extends Omit<LoadedFolder, 'flows'> {
@@ -26,8 +25,10 @@ export async function loadReady(
   return { ...others, basis: basisOf(loaded.catalog) };
 }
 
-/** A flow that stands in no file, from the text that its author sent. */
+/**
+ * A flow that stands in no file, from the text that its author sent. What was taken as JSON is YAML of the same meaning, and
+ * nothing says of a text which of the two it was taken as: so none is refused that was taken.
+ */
 export function compilePublished(text: string, catalog: Catalog): ReadyCheck {
-  const media: Media = /^\s*[{[]/u.test(text) ? 'json' : 'yaml';
-  return readyCheck(checkFlowText(text, { catalog, media }));
+  return readyCheck(checkFlowText(text, { catalog, media: 'yaml' }));
 }

@@ -1,4 +1,4 @@
-import { isMethodOverride, overrideOf as ownOverride } from '../engine/effects.js';
+import { overrideOf } from '../engine/effects.js';
 import type { Executor, Reliability, Tier } from '../engine/plan.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 
@@ -20,16 +20,6 @@ function undecidedKind(executor: Executor | null): string | null {
   return executor?.kind === 'rest' && executor.method === 'POST' ? '`POST`' : null;
 }
 
-/** The header, of the call or of its connection, or the query that makes it another method; null: it has none. */
-function overrideOf({ catalog }: Compiling, executor: Executor | null): string | null {
-  if (executor?.kind !== 'rest') return null;
-  const entry = catalog.policySet.connections.find((one) => one.name === executor.connection);
-  const shared = (entry?.targets ?? []).flatMap(({ connection }) =>
-    connection.kind === 'rest' ? Object.keys(connection.headers) : [],
-  );
-  return ownOverride(executor) ?? shared.find(isMethodOverride) ?? null;
-}
-
 /** A method that changes what it names is no read. What may be one needs its author's reason, for approvers to see. */
 export function checkReadOnly(
   to: Compiling,
@@ -49,7 +39,9 @@ export function checkReadOnly(
     );
   if (tier !== 'read_only') return;
   const at = [...path, 'tier'];
-  const overriding = executors.map((one) => overrideOf(to, one)).find((one) => one !== null);
+  const overriding = executors
+    .flatMap((one) => (one?.kind === 'rest' ? [overrideOf(one)] : []))
+    .find((one) => one !== null);
   if (overriding !== undefined)
     return error(
       to,

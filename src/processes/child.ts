@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { rotateLog, signalIfAlive } from '../embedded/system.js';
+import { boundLog, rotateLog, signalIfAlive } from '../embedded/system.js';
 import type { Running } from './supervisor.js';
 
 /** A child's line on stdout that begins like this is for the terminal of whoever started the product. */
@@ -42,7 +42,9 @@ export function startChild(spec: ChildSpec): Promise<Running> {
     createInterface(child.stdout).on('line', spec.onLine);
   const exited = new Promise<string>((resolve) => {
     child.on('exit', (code, signal) => resolve(signal ?? `code ${code}`));
+    child.on('error', () => resolve('it was not started'));
   });
+  boundLog(spec.log, exited);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('spawn', () => {

@@ -7,7 +7,7 @@ import {
   Worker,
   type NativeConnectionOptions,
 } from '@temporalio/worker';
-import { callSlots, makeActivities, makeDeps } from '../activities/index.js';
+import { callSlots, countTurnsAwaited, makeActivities, makeDeps } from '../activities/index.js';
 import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
 import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
@@ -63,6 +63,7 @@ async function main(config: Config): Promise<void> {
   const id = newId('svc');
   const activities = makeActivities(deps, id);
   watchEventLoop(log);
+  tellOfTurns(log);
   const unset: HeartbeatOptions['unset'] = async () =>
     unsetReferences((await deps.policySet(pool)).connections, processReferences());
   const belonging = makeBelonging({
@@ -86,6 +87,18 @@ async function main(config: Config): Promise<void> {
   await connection.close();
   await pool.end();
   clearInterval(alive);
+}
+
+/** Calls that wait for their turn do so in silence, and as many as hang: one line says how often. */
+function tellOfTurns(log: (line: string) => void): void {
+  const tell = (): void => {
+    const times = countTurnsAwaited();
+    if (times > 0)
+      log(
+        `${times} times in the last minute a call waited for its turn: too many of who asks, or to its target, are under way`,
+      );
+  };
+  setInterval(tell, 60_000).unref();
 }
 
 const lookMs = 1_000;

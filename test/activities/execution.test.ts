@@ -21,6 +21,10 @@ import { makeTarget, type Target, type TargetAnswer } from './target.js';
 const post = (connection: string, more = ''): string =>
   `{ kind: rest, connection: ${connection}, method: POST, path: '/${connection}', idempotencyKey: true${more} }`;
 
+const tries = '{ timeout: 200ms, retry: { maxAttempts: 3 } }';
+const get = (more: string, connection = 'main'): string =>
+  `{ kind: rest, connection: ${connection}, method: GET, path: /main, ${more} }`;
+
 const policies = (url: string): Readonly<Record<string, string>> => ({
   'roles.yaml': 'roles: { finance.controller: { permissions: [] } }\n',
   'connections.yaml': `
@@ -28,6 +32,7 @@ connections:
   main: { kind: rest, baseUrl: '${url}', allowPrivate: true }
   second: { kind: rest, baseUrl: '${url}', allowPrivate: true }
   third: { kind: rest, baseUrl: '${url}', allowPrivate: true }
+  putting: { kind: rest, baseUrl: '${url}', allowPrivate: true, headers: { X-HTTP-Method-Override: PUT } }
   named: { kind: rest, baseUrl: 'env://COUNTERSIGN_TEST_ADDRESS', allowPrivate: true }
 `,
   'flows/f.yaml': `
@@ -45,6 +50,12 @@ workflows:
           brief: { target: a, tier: reversible, executor: ${post('main')}, reliability: { timeout: 200ms } }
           tries: { target: a, tier: reversible, executor: ${post('main')}, reliability: { timeout: 200ms, retry: { maxAttempts: 3 } } }
           reads: { target: a, tier: read_only, executor: { kind: rest, connection: main, method: GET, path: /main }, reliability: { timeout: 200ms, retry: { maxAttempts: 3 } } }
+          headed: { target: a, executor: ${get('headers: { X-HTTP-Method-Override: DELETE }')}, reliability: ${tries} }
+          queried: { target: a, executor: ${get('query: { _method: DELETE }')}, reliability: ${tries} }
+          shared: { target: a, executor: ${get('query: {}', 'putting')}, reliability: ${tries} }
+          declared: { target: a, tier: reversible, executor: ${get('query: {}')}, reliability: ${tries} }
+          plain: { target: a, executor: ${get('query: {}')}, reliability: ${tries} }
+          entering: { target: looked }
           backed:
             target: done
             tier: reversible
@@ -57,6 +68,9 @@ workflows:
           moves: { target: done, tier: reversible, gate: { roles: [finance.controller] }, executor: ${post('named')} }
           bare: { target: a, tier: reversible, executor: { kind: rest, connection: main, method: POST, path: /main }, reliability: { retry: { maxAttempts: 2 } } }
           waits: { target: a, tier: reversible, executor: ${post('main')}, reliability: { retry: { maxAttempts: 3, maxDelayMs: 86400000 } } }
+      looked:
+        onEnter: { tier: read_only, readOnlyBecause: a search, executor: { kind: rest, connection: main, method: POST, path: /main }, reliability: ${tries} }
+        transitions: { go: { target: done } }
       done: { terminal: true }
 `,
 });
@@ -259,6 +273,40 @@ describe('an attempt that will have no outcome', () => {
     );
     assert.match(String(own.at(-1)?.data['message']), /cancelled or its time ran out/);
     assert.equal(called().length, 1);
+  });
+});
+
+describe('a GET', () => {
+  for (const transition of ['headed', 'queried', 'shared', 'declared'])
+    for (const lost of ['hang', 504] as const)
+      it(`that may change something is called once, and nobody knows what came of it: ${transition}, ${lost}`, async () => {
+        const [errorClass, run] = await outcomeOf(transition, lost, 200, 200);
+        assert.deepEqual([errorClass, run.state.status], ['unknown_outcome', 'stuck']);
+        assert.equal(target.requests.length, 1);
+      });
+
+  it('that changes nothing is called again', async () => {
+    assert.equal((await outcomeOf('plain', 'hang', 504, 200))[0], 'executed');
+    assert.equal(target.requests.length, 3);
+  });
+});
+
+it('what answers a megabyte that is no text has done it, and the answer is kept', async () => {
+  const headers = { 'content-type': 'application/pdf' };
+  const [status, run] = await outcomeOf('once', { headers, body: Buffer.alloc(1_048_576, 0xff) });
+  assert.deepEqual([status, run.state.status], ['executed', 'running']);
+});
+
+describe('what a state does on its way in', () => {
+  it('is a read where its author says so: it is tried again, and its records say it', async () => {
+    target.say('hang', 504, 200);
+    const run = await governed.start('f');
+    await run.submit(starter, 'entering');
+    assert.equal(run.state.executing?.action.tier, 'read_only');
+    await run.execute();
+    assert.deepEqual([run.state.state, run.state.status, called().length], ['looked', 'running', 3]);
+    const own = (await run.records()).filter(({ type }) => type.startsWith('executor.'));
+    assert.ok(own.length >= 6);
   });
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { execute } from '../../src/activities/execute.js';
-import { callSlots, mostCallsOfOne, mostCallsToOne } from '../../src/activities/turns.js';
+import { callSlots, countTurnsAwaited, mostCallsOfOne, mostCallsToOne } from '../../src/activities/turns.js';
 import type { Stepped } from '../../src/activities/types.js';
 import type { Principal } from '../../src/model/principal.js';
 import { listAttempts } from '../../src/store/actions.js';
@@ -43,6 +43,8 @@ const other: Principal = { ...starter, id: 'drone' };
 const third: Principal = { ...starter, id: 'third' };
 const awaited = (tries: number) => ({
   ...{ type: 'TURN_AWAITED', nonRetryable: false },
+  // Temporal's SDK logs it at DEBUG, which no worker shows.
+  category: 'BENIGN',
   nextRetryDelay: Math.min(1_000 * 2 ** (tries - 1), 30_000),
 });
 
@@ -85,7 +87,9 @@ describe('calls that hang', () => {
   it('of one principal leave the rest of the slots to others, and what it asks beyond waits: nothing of it has begun', async () => {
     await hang(starter, mostCallsOfOne);
     const run = await asked(starter);
+    countTurnsAwaited();
     for (const tries of [1, 3, 40]) await assert.rejects(executionOf(run, 'svc_one', tries), awaited(tries));
+    assert.deepEqual([countTurnsAwaited(), countTurnsAwaited()], [3, 0]);
     const action = run.state.executing?.action.id ?? '';
     assert.deepEqual(await listAttempts(governed.deps.pool, action), []);
     assert.deepEqual(

@@ -109,6 +109,24 @@ describe('flows that were published by the API, when the policies change', () =>
     assert.deepEqual([again.status, again.body.version], [200, 1]);
   });
 
+  it('stay, whatever notation they were written in', async () => {
+    const yaml = { 'content-type': 'application/yaml' };
+    const flows = {
+      braced: `{workflows: {braced: {owner: team, initialState: open, states: {open: {transitions: {send: {target: open, tool: desk.send}, end: {target: done, tier: reversible},}}, done: {terminal: true}}}}}\n`,
+      remarked: `  { # a remark\n workflows: { remarked: ${'{'} "owner": 'team', initialState: open, states: { open: { transitions: { send: { target: open, tool: desk.send } } }, done: { terminal: true } } } } }\n`,
+      tagged: `{"workflows": {"tagged": {owner: &t team, initialState: open, states: {open: {description: *t, transitions: {send: {target: done, tool: desk.send}}}, done: {terminal: true}}}}}`,
+    };
+    for (const [name, source] of Object.entries(flows)) {
+      const published = await api.ask(author, 'POST', '/v1/flows', source, yaml);
+      assert.equal(published.status, 201, `${name}: ${published.text}`);
+      assert.equal((await api.ask(author, 'POST', '/v1/flows', source)).status, 422, 'it is no JSON');
+    }
+    await publish('quoted');
+    replace('tools/other.yaml', 'tools: [{ name: other, tier: reversible, executor: { kind: noop } }]\n');
+    assert.deepEqual((await reload()).withdrawn, []);
+    for (const name of [...Object.keys(flows), 'quoted']) assert.equal((await begin(name)).status, 201, name);
+  });
+
   it('come into force with a reload, also those that are published as it goes on', async () => {
     const reloading = [];
     for (let round = 0; round < 3; round += 1) {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { hasEffect, isRepeatable } from '../../src/engine/effects.js';
 import type { Executor } from '../../src/engine/plan.js';
-import type { Executing } from '../../src/engine/state.js';
 
 type Rest = Extract<Executor, { kind: 'rest' }>;
 
@@ -19,7 +18,7 @@ const hole = {
   text: '$.arguments.id',
 } as const;
 const literal = (value: string) => ({ kind: 'literal', value }) as const;
-const executing = { action: { tier: null } } as unknown as Pick<Executing, 'action'>;
+const executing = { action: { tier: null } };
 
 describe('a call without a tier', () => {
   for (const [what, more] of [
@@ -44,6 +43,7 @@ describe('a call without a tier', () => {
     ['a GET whose query says another method', { query: [{ key: '_method', value: literal('delete') }] }],
     ['a GET whose path says another method', path('/payments/', hole, '?page=1&_method=delete')],
     ['a GET whose path says it encoded', path('/payments?%5Fm%65thod=delete&%zz')],
+    ['a GET whose connection says another method', { overriddenBy: 'X-Method-Override' }],
     ['a GET whose path says it after another question mark', path('/payments?x=?&%24httpmethod=DELETE')],
   ] as const)
     it(`may change something where it is ${what}, and is not made again by itself`, () => {
@@ -51,4 +51,22 @@ describe('a call without a tier', () => {
       assert.equal(isRepeatable(executing, rest(more)), false);
       assert.equal(isRepeatable(executing, rest({ ...more, idempotencyKey: true })), true);
     });
+});
+
+describe("an author's tier", () => {
+  for (const tier of ['reversible', 'irreversible'] as const)
+    for (const method of ['GET', 'HEAD', 'POST'] as const)
+      it(`makes ${method} what may change something: ${tier}`, () => {
+        const judged = { action: { tier } };
+        assert.equal(hasEffect(judged, rest({ method })), true);
+        assert.equal(isRepeatable(judged, rest({ method })), false);
+      });
+
+  it('makes nothing of what calls nothing', () => {
+    assert.equal(hasEffect({ action: { tier: 'irreversible' } }, { kind: 'noop', output: null }), false);
+  });
+
+  it('makes a POST a read, as its reason says', () => {
+    assert.equal(hasEffect({ action: { tier: 'read_only' } }, rest({ method: 'POST' })), false);
+  });
 });

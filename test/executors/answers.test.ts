@@ -407,6 +407,17 @@ describe('a body', () => {
       assert.deepEqual((await succeeded(ask({ headers, body }))).output, expected);
     });
 
+  test('of bytes that are no text is kept to the limit of bytes, packed or not', async () => {
+    const bytes = Buffer.alloc(1_048_576, 0xff);
+    for (const [body, packed] of [
+      [bytes, {}],
+      [gzipSync(bytes), { 'content-encoding': 'gzip' }],
+    ] as const) {
+      const { output } = await succeeded(ask({ headers: { 'content-type': 'image/png', ...packed }, body }));
+      assert.ok(output === `data:image/png;base64,${bytes.toString('base64')}`);
+    }
+  });
+
   test('of MCP over HTTP that is packed, or begins with a byte order mark, is read', async () => {
     const body = '{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"ok":true}}}';
     for (const answer of [
@@ -431,9 +442,9 @@ describe('a body', () => {
     ],
     ['in another charset than it says', {}, Buffer.from(json, 'latin1'), /not in `utf-8`/],
     [
-      'of bytes that are too many as a data URL',
+      'of too many bytes that are no text',
       { 'content-type': 'application/pdf' },
-      Buffer.alloc(800_000, 0xff),
+      Buffer.alloc(1_048_577, 0xff),
       /over 1048576 bytes/,
     ],
     ['that says it is JSON and is not', {}, '{"half":', /is not JSON/],

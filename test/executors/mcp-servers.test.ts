@@ -243,3 +243,46 @@ test('a result over stdio that is not UTF-8 is not read as another one', async (
     assert.match(said.message, /not UTF-8/);
   }
 });
+
+describe('what a server over standard streams writes to its standard error', () => {
+  /** Logs each call at once, or only when the next one comes; ends where the arguments say so. */
+  const logging = (when: 'at once' | 'late'): Connection => ({
+    kind: 'mcp',
+    transport: {
+      ...{ kind: 'stdio', command: process.execPath, env: { WHEN: when }, workingDirectory: null },
+      args: [
+        '-e',
+        `
+let late = '';
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method, params } = JSON.parse(line);
+  const say = (result) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, result }) + '\\n');
+  if (method === 'initialize') say(${JSON.stringify(fine)});
+  if (method !== 'tools/call') return;
+  const log = 'handling ' + JSON.stringify(params.arguments) + '\\n';
+  const now = process.env.WHEN === 'late' ? late : log;
+  late = log;
+  if (params.arguments.end) process.stderr.write(now, () => process.exit(3));
+  else process.stderr.write(now, () => say({ content: [] }));
+});`,
+      ],
+    },
+  });
+  const made = (args: JsonObject, connection: Connection): Promise<ExecutorResult> =>
+    runCall({ ...call, arguments: args }, contextWith(connection));
+
+  for (const when of ['at once', 'late'] as const)
+    test(`is told to nobody once it has served two calls: it logs ${when}`, async () => {
+      const connection = logging(when);
+      assert.equal((await made({ salary: 91_000 }, connection)).status, 'succeeded');
+      const { message, errorClass } = await failed(made({ end: true }, connection));
+      assert.equal(errorClass, 'unknown_outcome');
+      assert.doesNotMatch(message, /91000|salary|handling/);
+      assert.match(message, /its server ended: what it wrote to its standard error is not told, since/);
+    });
+
+  test('is told to the one call that it has served', async () => {
+    const { message } = await failed(made({ end: true, own: 4711 }, logging('at once')));
+    assert.match(message, /its server ended: handling {"end":true,"own":4711}; whether/);
+  });
+});

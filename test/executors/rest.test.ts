@@ -180,7 +180,7 @@ test('a redirect is how services answer what they have done: an unknown outcome 
       assert.match(result.message, /redirects are not followed/);
     }
   for (const status of [302, 303]) {
-    const read = await run(call({ path: `/status/${status}`, method: 'GET' }));
+    const read = await run(call({ path: `/status/${status}` }), { hasEffect: false });
     assert.ok(read.status === 'failed' && read.errorClass === 'permanent', JSON.stringify(read));
   }
 });
@@ -206,8 +206,8 @@ test('Retry-After says of 403 that it is a limit, and of 409 and 425 under a key
       }
 });
 
-test('a status that leaves the outcome open is none for a GET', async () => {
-  const result = await run(call({ path: '/status/504', method: 'GET' }));
+test('a status that leaves the outcome open is none for a call that changes nothing', async () => {
+  const result = await run(call({ path: '/status/504', method: 'GET' }), { hasEffect: false });
   assert.ok(result.status === 'failed');
   assert.deepEqual([result.errorClass, result.effectPossible], ['timeout', false]);
 });
@@ -322,7 +322,7 @@ test('nobody there: `connection`, and nothing was sent', async () => {
   assert.equal(result.errorClass, 'connection');
 });
 
-test('a connection lost after sending is an unknown outcome, unless a key, a safe method or no effect makes it harmless', async () => {
+test('a connection lost after sending is an unknown outcome, unless a key or no effect makes it harmless: whatever its method', async () => {
   const lost = async (at: string, more: Partial<RunContext>, method = 'POST'): Promise<string> => {
     const result = await run(call({ path: at, method }), more);
     return result.status === 'failed' ? result.errorClass : result.status;
@@ -331,6 +331,6 @@ test('a connection lost after sending is an unknown outcome, unless a key, a saf
     assert.equal(await lost(at, {}), 'unknown_outcome');
     assert.equal(await lost(at, { idempotencyKey: 'k' }), 'connection');
     assert.equal(await lost(at, { hasEffect: false }), 'connection');
-    assert.equal(await lost(at, {}, 'GET'), 'connection');
+    assert.equal(await lost(at, {}, 'GET'), 'unknown_outcome');
   }
 });

@@ -530,6 +530,12 @@ describe('warnings', () => {
         'tier: reversible\nexecutor: { kind: rest, connection: erp, method: POST, path: /, reliability: { retry: { maxAttempts: 2 } } }',
       ),
     ],
+    ...['tier: irreversible\n', 'headers', 'query'].map((how): [string, string] => [
+      'RETRY_NOT_IDEMPOTENT',
+      withTransition(
+        `${how.startsWith('tier') ? how : ''}executor: { kind: rest, connection: erp, method: GET, path: /, ${how === 'headers' ? 'headers: { X-HTTP-Method-Override: DELETE },' : ''} ${how === 'query' ? 'query: { _method: DELETE },' : ''} reliability: { retry: { maxAttempts: 2 } } }`,
+      ),
+    ]),
     [
       'RETRY_NOT_IDEMPOTENT',
       withTransition(
@@ -544,7 +550,7 @@ describe('warnings', () => {
     const warns = (first: string, ...fallbacks: string[]): boolean => {
       const executors = fallbacks.map((one) => `{ ${one} }`).join(', ');
       const text = withTransition(
-        `tier: reversible\nexecutor: { ${first}, reliability: { retry: { maxAttempts: 1 }, fallback: { strategy: first_success, executors: [${executors}] } } }`,
+        `executor: { ${first}, reliability: { retry: { maxAttempts: 1 }, fallback: { strategy: first_success, executors: [${executors}] } } }`,
       );
       const checked = checkFlowText(text, { catalog });
       assert.equal(checked.status, 'valid', JSON.stringify(checked));

@@ -137,3 +137,19 @@ for (const [place, files] of Object.entries(places))
       }
     });
   });
+
+it('a GET whose connection makes it another method says so in its plan, in whatever environment', async () => {
+  const erp = (headers: string): string =>
+    `connections: { erp: { environments: { test: { kind: rest, baseUrl: https://erp.example, headers: { ${headers} } }, dev: { kind: rest, baseUrl: https://erp.example } } } }`;
+  const files = flow(
+    `{ onEnter: { executor: ${call('GET')} }, transitions: { go: { target: done, executor: ${fallback('GET')} } } }`,
+  );
+  const environments = { 'environments.yaml': 'environments: { dev: {}, test: {} }' };
+  const planWith = async (headers: string): Promise<string> => {
+    const result = await load({ ...files, ...environments, 'connections.yaml': erp(headers) });
+    assert.ok(result.status === 'loaded', JSON.stringify(result));
+    return JSON.stringify(result.flows.map(({ plan }) => plan));
+  };
+  assert.equal((await planWith('X-HTTP-Method: PUT')).match(/"overriddenBy":"X-HTTP-Method"/g)?.length, 3);
+  assert.doesNotMatch(await planWith('X-Other: PUT'), /overriddenBy/);
+});
