@@ -13,6 +13,7 @@ import { checkReads } from './reads.js';
 import type { TransitionShape } from './shapes.js';
 import { checkSchema, sentencesOf } from './tools.js';
 import { compileEntries, compileGuard, compileGuards, compileMapping, compileSentences } from './values.js';
+import { warnRewritten } from './written-numbers.js';
 
 function toolOf(to: Compiling, shape: TransitionShape, path: Path): CompiledTool | null {
   if (shape.tool === undefined) return null;
@@ -114,6 +115,7 @@ export function compileTransition(
   if (shape.executor !== undefined || shape.tier !== tool?.tier || shape.readOnlyBecause !== undefined)
     checkReadOnly(to, { ...compiled, because: compiled.readOnlyBecause }, path);
   checkAllReads(to, compiled, gate, path);
+  warnRewritten(to, shape.prefill ?? null, [...path, 'prefill']);
   warnUngated(to, tier, [gate, tool?.gate ?? null, ...fromCharter], path, name);
   return compiled;
 }
