@@ -93,7 +93,7 @@ export function compileTransition(
     ...(ownSchema === null || tool === null ? {} : { toolSchema: tool.inputSchema ?? noArguments }),
     outputSchema:
       checkSchema(to, shape.outputSchema, [...path, 'outputSchema'], 'output') ?? tool?.outputSchema ?? null,
-    prefill: compileEntries(to, shape.prefill, [...path, 'prefill'], ['context', 'input']),
+    prefill: compilePrefill(to, shape, [...path, 'prefill']),
     guards: [...(tool?.guards ?? []), ...compileGuards(to, shape.guards, [...path, 'guards'])],
     gates: gatesBefore([withPeople(gate, executor), tool?.gate ?? null, ...fromCharter], tier),
     executor,
@@ -115,9 +115,13 @@ export function compileTransition(
   if (shape.executor !== undefined || shape.tier !== tool?.tier || shape.readOnlyBecause !== undefined)
     checkReadOnly(to, { ...compiled, because: compiled.readOnlyBecause }, path);
   checkAllReads(to, compiled, gate, path);
-  warnRewritten(to, shape.prefill ?? null, [...path, 'prefill']);
   warnUngated(to, tier, [gate, tool?.gate ?? null, ...fromCharter], path, name);
   return compiled;
+}
+
+function compilePrefill(to: Compiling, { prefill }: TransitionShape, path: Path): Transition['prefill'] {
+  warnRewritten(to, prefill ?? null, path);
+  return compileEntries(to, prefill, path, ['context', 'input']);
 }
 
 /** It loads: at run time the transition is refused, and the refusal recorded. */
