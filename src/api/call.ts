@@ -155,6 +155,11 @@ export interface Route {
   readonly handle: (call: Call, input: Input<never, never, never>) => Promise<Reply>;
 }
 
+/** Read by a person in a browser, whatever it answers. */
+export function isPage({ tag }: Pick<Route, 'tag'>): boolean {
+  return tag === 'Pages';
+}
+
 interface RouteFields<P extends z.ZodType, Q extends z.ZodType, B> extends Omit<
   Route,
   | 'handle'

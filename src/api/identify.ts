@@ -6,7 +6,15 @@ import { problem, type Problem } from './problem.js';
  * may have run out, or may give other rights by then. Null: the call may go on.
  */
 export async function authenticate(call: Call): Promise<Problem | null> {
-  const found = await call.deps.authenticate(call.request.headers.authorization);
+  const sent = call.request.headersDistinct['authorization'] ?? [];
+  if (sent.length > 1) {
+    call.principal = null;
+    return problem(
+      'MALFORMED',
+      `${sent.length} \`Authorization\` headers came, and one says who calls: send one`,
+    );
+  }
+  const found = await call.deps.authenticate(sent[0]);
   if (found.status === 'ok') {
     call.principal = found.principal;
     return null;

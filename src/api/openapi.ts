@@ -4,7 +4,7 @@ import * as answers from '../model/api-answers.js';
 import { errorTable, type ErrorCode } from '../model/errors.js';
 import type { Json, JsonObject } from '../model/json.js';
 import { acceptedMedia } from './body.js';
-import type { AnswerSpec, Route } from './call.js';
+import { isPage, type AnswerSpec, type Route } from './call.js';
 
 type ToJson = z.core.ToJSONSchemaParams;
 
@@ -144,12 +144,13 @@ function requestBody({ body }: Route): JsonObject {
 }
 
 const everywhere: readonly ErrorCode[] = [
+  'MALFORMED',
   'UNAUTHENTICATED',
   'REQUEST_INVALID',
   'AUDIT_UNAVAILABLE',
   'INTERNAL',
 ];
-const withBody: readonly ErrorCode[] = ['MALFORMED', 'TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
+const withBody: readonly ErrorCode[] = ['TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
 const idempotent: readonly ErrorCode[] = [
   'IDEMPOTENCY_KEY_REUSED',
   'IDEMPOTENCY_IN_PROGRESS',
@@ -180,7 +181,7 @@ function responses(one: Route): JsonObject {
     String(status),
     {
       description: codes.map((code) => `${code}: ${errorTable[code].title}`).join('; '),
-      content: { 'application/problem+json': { schema: problemSchema } },
+      content: isPage(one) ? { 'text/html': {} } : { 'application/problem+json': { schema: problemSchema } },
     },
   ]);
   const good = Object.entries(one.answers).map(([status, spec]) => [status, success(spec)]);

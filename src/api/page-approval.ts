@@ -1,5 +1,6 @@
+import { mostReasonLength } from '../model/api.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
-import { html, type Html } from './page-html.js';
+import { html, jsonHtml, type Html } from './page-html.js';
 
 // The exact action, as a person decides it. The same body as `GET /v1/approvals/{id}`.
 
@@ -12,8 +13,8 @@ export function approvalHtml(body: JsonObject): Html {
     ['flow', `${text(body['flow'])} version ${text(body['flowVersion'])} in ${text(body['environment'])}`],
     ['action', `${text(body['transition'])} ${body['tool'] === null ? '' : `(${text(body['tool'])})`}`],
     ['tier', text(body['tier'])],
-    ['arguments', html`<pre>${pretty(body['arguments'])}</pre>`],
-    ['what would run', html`<pre>${pretty(body['preview'])}</pre>`],
+    ['arguments', html`<pre>${jsonHtml(body['arguments'] ?? null)}</pre>`],
+    ['what would run', html`<pre>${jsonHtml(body['preview'] ?? null)}</pre>`],
     ['why it is asked', text(body['reason'])],
     ...gates(body['gates']),
     ...notTold(body['delivery']).map((one) => ['not told', one] as const),
@@ -84,7 +85,7 @@ export function decisionForm(action: string, digest: string, token: string, reas
         >Reason ${reasonRequired ? '(required)' : '(optional)'}<textarea
           name="reason"
           rows="3"
-          maxlength="10000"
+          maxlength="${mostReasonLength}"
         ></textarea>
       </label>
     </p>
@@ -113,8 +114,4 @@ export function signInForm(next: string, why: string): Html {
 function text(value: Json | undefined): string {
   if (value === undefined || value === null) return '';
   return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-function pretty(value: Json | undefined): string {
-  return JSON.stringify(value ?? null, null, 2);
 }

@@ -1,10 +1,15 @@
 import { z } from 'zod';
-import { bodyOf, type FoundApproval } from './approval-body.js';
-import type { Call, Reply } from './call.js';
+import { bodyOf, visibleApproval, type FoundApproval } from './approval-body.js';
+import { principalOf, type Answer, type Call, type Reply } from './call.js';
+import { decide } from './decide.js';
 import { approvalHtml, decisionForm } from './page-approval.js';
+import { endingPage, ownDecisionOn } from './page-ending.js';
 import { html, page, problemPage, type Html } from './page-html.js';
+import type { Problem } from './problem.js';
 import type { SignedIn } from './page-session.js';
+import { longText } from '../model/api.js';
 import { isObject } from '../model/json.js';
+import type { DecisionDoor } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import { isBlank } from '../model/text.js';
 
@@ -14,7 +19,12 @@ export const decisionFields = z.strictObject({
   decision: z.enum(['approve', 'deny']),
   digest: z.string().max(200),
   token: z.string().max(200),
-  reason: z.string().max(10_000).default(''),
+  // A browser counts the end of a line as one character, and sends two.
+  reason: z
+    .string()
+    .transform((given) => given.replaceAll('\r\n', '\n'))
+    .pipe(longText)
+    .default(''),
 });
 export type DecisionFields = z.output<typeof decisionFields>;
 
@@ -57,7 +67,7 @@ export function asksForReason(state: FoundApproval['state']): boolean {
   return state?.gates.some(({ rule }) => rule.reason === 'required') === true;
 }
 
-export function fields({ decision, digest, reason }: DecisionFields): {
+function fields({ decision, digest, reason }: DecisionFields): {
   decision: 'approve' | 'deny';
   digest: string;
   reason?: string;
@@ -65,8 +75,31 @@ export function fields({ decision, digest, reason }: DecisionFields): {
   return { decision, digest, ...(isBlank(reason) ? {} : { reason }) };
 }
 
-export function decided(reply: Reply, { decision }: DecisionFields): Reply {
-  if (reply.kind === 'problem') return problemPage(reply);
+/** `refused`: nothing was decided by this, though its person may have decided before. */
+export async function decideByForm(
+  call: Call,
+  approval: string,
+  body: DecisionFields,
+  via: DecisionDoor,
+): Promise<{ readonly page: Answer; readonly refused: boolean }> {
+  const reply = await decide(call, approval, fields(body), via);
+  if (reply.kind !== 'problem') return { page: decided(reply, body), refused: false };
+  return { page: (await decidedBefore(call, approval, body)) ?? problemPage(reply), refused: true };
+}
+
+/** Null: its person has decided nothing here. */
+async function decidedBefore(
+  call: Call,
+  approval: string,
+  { decision }: DecisionFields,
+): Promise<Answer | null> {
+  const found = await visibleApproval(call, approval);
+  if (found.kind === 'problem') return null;
+  const own = await ownDecisionOn(call, found.row.id, principalOf(call));
+  return own === null ? null : endingPage(call, found, own, decision);
+}
+
+function decided(reply: Exclude<Reply, Problem>, { decision }: DecisionFields): Answer {
   const now = reply.kind === 'answer' && reply.status === 200;
   const word = decision === 'approve' ? 'approved' : 'denied';
   return page(

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { errorTable } from '../model/errors.js';
+import type { Json } from '../model/json.js';
+import { visible, visibleJson } from '../model/visible.js';
 import { answer, type Answer } from './call.js';
 import type { Problem } from './problem.js';
 
@@ -10,17 +12,25 @@ export interface Html {
 
 type Part = string | number | Html | readonly Html[];
 
-/** Template tag: what is filled in is text, unless it is markup itself. */
+/**
+ * Template tag: what is filled in is text, unless it is markup itself. No character of a text is drawn as nothing, turns what
+ * stands around it or begins another line: a person decides on what is read here.
+ */
 export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return { html: strings.reduce((text, one, index) => `${text}${shown(parts[index - 1] ?? '')}${one}`) };
 }
 
 function shown(part: Part): string {
-  if (typeof part === 'string' || typeof part === 'number') return escapeHtml(String(part));
+  if (typeof part === 'string' || typeof part === 'number') return escapeHtml(visible(String(part)));
   return 'html' in part ? part.html : part.map((one) => one.html).join('');
 }
 
-export function escapeHtml(value: string): string {
+/** A value as JSON, in the same way. */
+export function jsonHtml(value: Json): Html {
+  return { html: escapeHtml(visibleJson(value)) };
+}
+
+function escapeHtml(value: string): string {
   return value
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
@@ -55,7 +65,7 @@ export function page(
   return { ...found, media: 'text/html; charset=utf-8' };
 }
 
-export function problemPage({ code, detail }: Problem): Answer {
+export function problemPage({ code, detail, headers }: Problem): Answer {
   const { status, title } = errorTable[code];
   return page(
     status,
@@ -63,5 +73,6 @@ export function problemPage({ code, detail }: Problem): Answer {
     html`<h1>${title}</h1>
       <p>${detail}</p>
       <p><code>${code}</code></p>`,
+    headers,
   );
 }

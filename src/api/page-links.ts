@@ -3,28 +3,29 @@ import { hashApiKey, withRolePermissions } from '../auth/index.js';
 import * as api from '../model/api.js';
 import type { Principal } from '../model/principal.js';
 import { findLink, giveLinkBack, principalByKeys, takeLink, type LinkRow } from '../store/links.js';
+import type { DecisionRow } from '../store/decisions.js';
 import { visibleApproval, type FoundApproval } from './approval-body.js';
 import { noteView } from './approval-view.js';
 import { formBody, route, type Call, type Reply, type Route } from './call.js';
-import { decide } from './decide.js';
 import { problem, type Problem } from './problem.js';
 import { decisionForm, signInForm } from './page-approval.js';
+import { endingPage, ownDecisionOn } from './page-ending.js';
 import { page, problemPage } from './page-html.js';
 import {
   asksForReason,
   approvalPage,
-  decided,
+  decideByForm,
   decisionFields,
-  fields,
   shownTo,
   type DecisionFields,
 } from './page-deciding.js';
 import { signedIn, type SignedIn } from './page-session.js';
 
-// A link names one approval and one person. It is read as often as a scanner likes; a form decides, once.
+// A link names one approval and one person. It is read as often as a scanner likes; a form decides, once. Used, it opens
+// nothing but what its person has decided, and how that ended.
 
 const params = z.object({ token: z.string().min(20).max(200) });
-const spec = { tag: 'Pages', access: 'public', recorded: true, query: api.noQuery, params } as const;
+const spec = { tag: 'Pages', access: 'public', recorded: true, query: api.ignoredQuery, params } as const;
 
 export const linkRoutes: readonly Route[] = [
   route({
@@ -67,9 +68,8 @@ async function open(call: Call, token: string): Promise<Opened> {
 }
 
 function whyGone(link: LinkRow, now: Date): string | null {
-  if (link.usedAt !== null) return 'was used';
   if (link.revokedAt !== null) return 'was revoked';
-  return Date.parse(link.expiresAt) <= now.getTime() ? 'is over' : null;
+  return link.usedAt === null && Date.parse(link.expiresAt) <= now.getTime() ? 'is over' : null;
 }
 
 type Reader =
@@ -83,6 +83,48 @@ async function readerOf(call: Call, opened: Extract<Opened, { kind: 'link' }>): 
   return opened.person === null ? null : { kind: 'link', person: opened.person };
 }
 
+function personOf(reader: Reader): Principal {
+  return reader.kind === 'link' ? reader.person : reader.who.principal;
+}
+
+const usedBefore = problem('FORBIDDEN', 'this link was used: ask for a new one');
+
+/** How long a click waits for what the one before it does with the same link. */
+const mostWaitMs = 5_000;
+const lookMs = 100;
+
+/** What the person of a link that is used has decided; null: nothing, and the link may be good again. */
+async function decidedByLink(
+  call: Call,
+  token: string,
+  { row }: FoundApproval,
+  person: Principal,
+): Promise<DecisionRow | null> {
+  for (;;) {
+    const own = await ownDecisionOn(call, row.id, person);
+    if (own?.status === 'applied') return own;
+    const link = await findLink(call.deps.pool, hashApiKey(call.deps.pepper, token));
+    const usedAt = link?.usedAt ?? null;
+    if (usedAt === null || call.deps.now().getTime() - Date.parse(usedAt) > mostWaitMs) return own;
+    await new Promise((resolve) => setTimeout(resolve, lookMs));
+  }
+}
+
+/** Nothing but that decision and its ending; null where there is none. */
+async function usedPage(
+  call: Call,
+  token: string,
+  { found, reader }: { readonly found: FoundApproval; readonly reader: Reader },
+  wanted: DecisionFields['decision'] | null,
+): Promise<Reply | null> {
+  const own = await decidedByLink(call, token, found, personOf(reader));
+  if (own === null) return null;
+  const now = await approvalFor(call, { approval: found.row.id }, reader);
+  // A form is its person's; whoever reads a link may be a scanner.
+  call.principal = wanted === null && reader.kind === 'link' ? null : personOf(reader);
+  return now.kind === 'problem' ? problemPage(now) : endingPage(call, now, own, wanted);
+}
+
 async function show(call: Call, token: string): Promise<Reply> {
   const opened = await open(call, token);
   if (opened.kind === 'problem') return problemPage(opened);
@@ -92,6 +134,8 @@ async function show(call: Call, token: string): Promise<Reply> {
     return page(401, 'Sign in', signInForm(again, `This link was made for ${opened.link.recipient}.`));
   const found = await approvalFor(call, opened.link, reader);
   if (found.kind === 'problem') return problemPage(found);
+  if (opened.link.usedAt !== null)
+    return (await usedPage(call, token, { found, reader }, null)) ?? problemPage(usedBefore);
   if (reader.kind === 'signed-in') {
     call.principal = reader.who.principal;
     await noteView(call, found);
@@ -106,8 +150,12 @@ async function show(call: Call, token: string): Promise<Reply> {
 }
 
 /** Seen with the rights of the link's person; the record of a mere reading names nobody, for a scanner reads too. */
-async function approvalFor(call: Call, link: LinkRow, reader: Reader): Promise<FoundApproval | Problem> {
-  call.principal = reader.kind === 'link' ? reader.person : reader.who.principal;
+async function approvalFor(
+  call: Call,
+  link: Pick<LinkRow, 'approval'>,
+  reader: Reader,
+): Promise<FoundApproval | Problem> {
+  call.principal = personOf(reader);
   const found = await visibleApproval(call, link.approval);
   call.principal = null;
   return found;
@@ -128,9 +176,13 @@ async function decideByLink(call: Call, token: string, body: DecisionFields): Pr
   const reader = await readerOf(call, opened);
   const found = reader === null ? null : await approvalFor(call, opened.link, reader);
   if (found?.kind === 'problem') return problemPage(found);
-  if (reader === null || found === null || (reader.kind === 'link' && needsSignIn(found)))
-    return page(401, 'Sign in', signInForm(`/links/${token}`, 'Nothing was decided: sign in first.'));
-  call.principal = reader.kind === 'link' ? reader.person : reader.who.principal;
+  if (reader === null || found === null) return signInFirst(token);
+  if (opened.link.usedAt !== null) {
+    const told = await usedPage(call, token, { found, reader }, body.decision);
+    if (told !== null) return told;
+  }
+  if (reader.kind === 'link' && needsSignIn(found)) return signInFirst(token);
+  call.principal = personOf(reader);
   const about = `${opened.link.approval}:${body.digest}`;
   if (
     reader.kind === 'signed-in' &&
@@ -140,8 +192,12 @@ async function decideByLink(call: Call, token: string, body: DecisionFields): Pr
       problem('FORBIDDEN', 'this form is not from a page of this session: open the link again'),
     );
   if (!(await takeLink(call.deps.pool, opened.link.id)))
-    return problemPage(problem('FORBIDDEN', 'this link was used: ask for a new one'));
-  const reply = await decide(call, opened.link.approval, fields(body), 'link');
-  if (reply.kind === 'problem') await giveLinkBack(call.deps.pool, opened.link.id);
-  return decided(reply, body);
+    return (await usedPage(call, token, { found, reader }, body.decision)) ?? problemPage(usedBefore);
+  const decided = await decideByForm(call, opened.link.approval, body, 'link');
+  if (decided.refused) await giveLinkBack(call.deps.pool, opened.link.id);
+  return decided.page;
+}
+
+function signInFirst(token: string): Reply {
+  return page(401, 'Sign in', signInForm(`/links/${token}`, 'Nothing was decided: sign in first.'));
 }

@@ -3,11 +3,10 @@ import * as api from '../model/api.js';
 import { visibleApproval } from './approval-body.js';
 import { noteView } from './approval-view.js';
 import { answer, formBody, route, type Call, type Reply, type Route } from './call.js';
-import { decide } from './decide.js';
 import { problem } from './problem.js';
 import { signInForm } from './page-approval.js';
 import { page, problemPage } from './page-html.js';
-import { approvalPage, decided, decisionFields, fields, type DecisionFields } from './page-deciding.js';
+import { approvalPage, decideByForm, decisionFields, type DecisionFields } from './page-deciding.js';
 import { linkRoutes } from './page-links.js';
 import { mayUsePages, sessionCookie, signedIn } from './page-session.js';
 
@@ -21,7 +20,7 @@ const page0 = {
   tag: 'Pages',
   access: 'public',
   recorded: true,
-  query: api.noQuery,
+  query: api.ignoredQuery,
   answers: html200,
 } as const;
 
@@ -133,5 +132,5 @@ async function decideHere(call: Call, id: string, body: DecisionFields): Promise
     return problemPage(
       problem('FORBIDDEN', 'this form is not from a page of this session: open the page again'),
     );
-  return decided(await decide(call, id, fields(body), 'page'), body);
+  return (await decideByForm(call, id, body, 'page')).page;
 }

@@ -3,10 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { giveWayBefore } from '../model/give-way.js';
 import { newId } from '../model/ids.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
-import { traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
+import { isPage, traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from './deps.js';
 import { hold, settle, type Held } from './idempotency.js';
 import { authenticate } from './identify.js';
+import { problemPage } from './page-html.js';
 import { notPermitted, withheld } from './permitted.js';
 import { problem, problemBody, statusOf, type Problem } from './problem.js';
 import { jsonText } from './json-writing.js';
@@ -33,10 +34,10 @@ export async function serve(
   const call = newCall(deps, request);
   try {
     const reply = await through(call, route, arrived, startedAt);
-    send(call, reply, response);
+    send(call, route, reply, response);
   } catch (error) {
     if (error instanceof ClientGone) await gone(call, route, startedAt);
-    else send(call, explain(call, route, error), response);
+    else send(call, route, explain(call, route, error), response);
   }
   const status = hasGone(call) ? clientGone : response.statusCode;
   deps.metrics.observe(route, request.method ?? '', status, performance.now() - startedAt);
@@ -171,8 +172,9 @@ const always: Readonly<Record<string, string>> = {
   'X-Content-Type-Options': 'nosniff',
 };
 
-function send(call: Call, reply: Reply, response: ServerResponse): void {
+function send(call: Call, route: Route, given: Reply, response: ServerResponse): void {
   if (response.headersSent || response.destroyed) return;
+  const reply = given.kind === 'problem' && isPage(route) ? problemPage(given) : given;
   for (const [name, value] of Object.entries(always)) response.setHeader(name, value);
   if (reply.kind === 'stream') {
     response.setHeader('Content-Type', reply.media);

@@ -127,10 +127,11 @@ const nowhere = {
 /** The path is known, the method is not offered. */
 function otherMethod(path: string): Route {
   const offered: readonly string[] = routes.filter((one) => one.path === path).map((one) => one.method);
+  const tag = routes.find((one) => one.path === path)?.tag ?? '';
   const allow = [...offered, ...(offered.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
   return route({
     ...nowhere,
-    path,
+    ...{ path, tag },
     handle: (call) =>
       Promise.resolve(
         call.request.method === 'OPTIONS'

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { ignoredQuery } from '../model/api.js';
 import { truncate } from '../model/text.js';
 import { escapePointer, firstTwice, invalid, notFound, type FieldError, type Problem } from './problem.js';
 
@@ -18,6 +19,7 @@ export function validateParams(
 const maxParameters = 100;
 
 export function validateQuery(schema: z.ZodType, search: URLSearchParams): Valid | Problem {
+  if (schema === ignoredQuery) return valid({});
   const given: [string, string][] = [...search];
   if (given.length > maxParameters)
     return invalid(`the query has more than ${maxParameters} parameters`, [

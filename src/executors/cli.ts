@@ -16,13 +16,13 @@ import {
   type Failure,
 } from './outcome.js';
 import { searchPath, workingPath } from './place.js';
-import { killGraceMs, signalGroup, startGroup } from './process-group.js';
+import { endLeftOver, killGraceMs, signalGroup, startGroup } from './process-group.js';
 import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from './types.js';
 
 type CliCall = Extract<Call, { kind: 'cli' }>;
 type CliConnection = Extract<Connection, { kind: 'cli' }>;
 
-/** How long a command's children may hold its output open after it ended. */
+/** How long what a command has started may go on after it ended. */
 const drainMs = 1_000;
 /** How much of a failed command's output is kept for whoever looks into it. */
 const maxFailedText = 16_384;
@@ -69,6 +69,8 @@ type Ended =
       readonly signal: string | null;
       readonly stdout: Buffer;
       readonly stderr: Buffer;
+      /** Something that it had started still ran, and was ended. */
+      readonly wasLeft: boolean;
     };
 
 function runCommand(
@@ -110,7 +112,7 @@ function watch(child: ChildProcess, deadline: Deadline): Promise<Ended> {
   return new Promise((resolve) => {
     let cut: Extract<Ended, { kind: 'stopped' | 'too_large' }> | null = null;
     let killTimer: NodeJS.Timeout | undefined;
-    let drainTimer: NodeJS.Timeout | undefined;
+    let left = Promise.resolve(false);
     const end = (why: Extract<Ended, { kind: 'stopped' | 'too_large' }>): void => {
       if (cut !== null) return;
       cut = why;
@@ -120,7 +122,6 @@ function watch(child: ChildProcess, deadline: Deadline): Promise<Ended> {
     const onDeadline = (): void => end({ kind: 'stopped', why: deadline.stopped() ?? 'timeout' });
     const settle = (ended: Ended): void => {
       clearTimeout(killTimer);
-      clearTimeout(drainTimer);
       deadline.signal.removeEventListener('abort', onDeadline);
       resolve(ended);
     };
@@ -132,15 +133,13 @@ function watch(child: ChildProcess, deadline: Deadline): Promise<Ended> {
     child.on('exit', () => {
       // Whoever of its group still runs has no parent that could end it.
       if (cut !== null) signalGroup(child, 'SIGKILL');
-      drainTimer = setTimeout(() => {
-        signalGroup(child, 'SIGKILL');
-        child.stdout?.destroy();
-        child.stderr?.destroy();
-      }, drainMs);
+      left = endLeftOver(child, drainMs);
     });
-    child.on('close', (exitCode, signal) =>
-      settle(cut ?? { kind: 'exited', exitCode, signal, stdout: stdout(), stderr: stderr() }),
-    );
+    child.on('close', (exitCode, signal) => {
+      void left.then((wasLeft) =>
+        settle(cut ?? { kind: 'exited', exitCode, signal, stdout: stdout(), stderr: stderr(), wasLeft }),
+      );
+    });
   });
 }
 
@@ -168,7 +167,9 @@ function result(call: CliCall, ended: Ended, context: DriverContext): ExecutorRe
     case 'too_large':
       return unusableAnswer(context, `the ${who} wrote over ${maxOutputBytes} bytes and was ended`);
     case 'exited':
-      return ended.exitCode === 0 ? success(ended, context, who) : exitFailure(ended, context, who);
+      return ended.exitCode === 0 && !ended.wasLeft
+        ? success(ended, context, who)
+        : exitFailure(ended, context, who);
   }
 }
 
@@ -202,19 +203,25 @@ function wasEnded(exitCode: number): boolean {
   return exitCode === 124 || (exitCode > 128 && exitCode < 160);
 }
 
+/** It may have said that it had done it, or that it had not: of what was ended, that says nothing. */
+const leftRunning =
+  ' while something that it had started was still running, which was ended (have the command `wait` for all that it starts)';
+
 function exitFailure({ exitCode, signal, ...ended }: Exited, context: DriverContext, who: string): Failure {
   if (exitCode === null)
     return failureAfterSending(context, 'permanent', `the ${who} was ended by ${signal ?? 'a signal'}`);
   const { told } = context;
   const [stdout, stderr] = [ended.stdout.toString('utf8'), ended.stderr.toString('utf8')];
   const json = parseExactly(stdout);
-  const message = `the ${who} exited with code ${exitCode}${lastWords(stderr, told)}`;
+  const left = ended.wasLeft ? leftRunning : '';
+  const message = `the ${who} exited with code ${exitCode}${left}${lastWords(stderr, told)}`;
   const response = {
     exitCode,
     stdout: told.start(stdout, maxFailedText, ''),
     stderr: told.end(stderr, maxFailedText, ''),
     json: json.status === 'parsed' ? json.value : null,
   };
+  if (ended.wasLeft) return failureAfterSending(context, 'permanent', message, { response });
   if (!wasEnded(exitCode)) return failure('permanent', message, { response });
   const means = 'which says that what it had started was ended before its own end';
   return failureAfterSending(context, 'permanent', `${message}; ${means}`, { response });

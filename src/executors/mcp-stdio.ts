@@ -3,7 +3,7 @@ import type { Connection } from '../model/policy-set.js';
 import { lastWords, startAdvice, workingDirectory } from './cli.js';
 import type { Told } from './mask.js';
 import { clientInfo, maxMessageBytes } from './mcp-limits.js';
-import { whyNotOpened } from './mcp-message.js';
+import { isServersWord, whyNotOpened } from './mcp-message.js';
 import { makeStdioTransport } from './mcp-transport.js';
 import { codeOf } from './network.js';
 import { failure, type Failure } from './outcome.js';
@@ -136,6 +136,11 @@ async function connect(
         `the MCP server of connection \`${name}\` could not be started (${code}); ${startAdvice(code)}`,
       );
     }
+    if (isServersWord(error))
+      return failure(
+        'permanent',
+        `the MCP server of connection \`${name}\` refused \`initialize\`: ${told.start(error.message, 500)}; nothing was sent`,
+      );
     const why = whyNotOpened(error, told);
     if (why !== null)
       return failure('permanent', `the MCP server of connection \`${name}\`: ${why}; nothing was sent`);

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
@@ -15,6 +15,7 @@ import {
 import { giveWayBefore, makeTurns } from '../model/give-way.js';
 import { maxMessages, maxSessionBytes } from './mcp-limits.js';
 import { readableMessage } from './mcp-message.js';
+import { codeOf } from './network.js';
 import { endGroup, signalGroup, startGroup } from './process-group.js';
 
 // MCP over the standard streams of a process. Not the SDK's transport, whose parser has rounded every number of an answer
@@ -88,9 +89,9 @@ export function makeStdioTransport(params: StdioParameters): StdioServer {
       await once(started, 'spawn');
     },
     send: async (message) => {
-      if (child?.stdin?.writable !== true) throw new Error('the server has ended');
+      if (child?.stdin?.writable !== true) throw new NotSent('the server has ended, or reads no more');
       noteAsked(asked, message);
-      if (!child.stdin.write(serializeMessage(message))) await drained(child);
+      await writeAll(child.stdin, serializeMessage(message));
     },
     close,
   };
@@ -172,7 +173,15 @@ function noteAsked(asked: Set<RequestId>, message: JSONRPCMessage): void {
     asked.delete(cancelled.data.params.requestId);
 }
 
-async function drained({ stdin }: ChildProcess): Promise<void> {
-  if (stdin === null) return;
-  await Promise.race([once(stdin, 'drain'), once(stdin, 'close')]);
+/** A message of which the server has read nothing, or not its end: a line that does not end is none. */
+export class NotSent extends Error {}
+
+/** Resolves when the system has taken all of it. Whoever has closed what is written to reads no more of it. */
+function writeAll(stdin: Writable, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stdin.write(text, (error) => {
+      if (error) reject(new NotSent(`the server reads no more (${codeOf(error)})`));
+      else resolve();
+    });
+  });
 }

@@ -6,6 +6,7 @@ import { headersProblem, httpSession, type HttpProblem } from './mcp-http.js';
 import { placeKey, type ToolParams } from './mcp-key.js';
 import { isNoAnswer, isServersWord, readToolResult, whyNotOpened } from './mcp-message.js';
 import { openStdio } from './mcp-stdio.js';
+import { NotSent } from './mcp-transport.js';
 import {
   failure,
   failureAfterSending,
@@ -54,6 +55,21 @@ async function overStdio(
   context: DriverContext,
   deadline: Deadline,
 ): Promise<ExecutorResult> {
+  const first = await withServer(call, transport, context, deadline);
+  if (first !== 'not_sent') return first;
+  // A server that was kept may have stopped reading since its last call: another one is started, once.
+  const second = await withServer(call, transport, context, deadline);
+  if (second !== 'not_sent') return second;
+  return failure('connection', `${who(call)}: its server reads no more; nothing was sent`);
+}
+
+/** `not_sent`: the server has not read the call to its end. It serves nobody else. */
+async function withServer(
+  call: McpCall,
+  transport: Extract<Transport, { kind: 'stdio' }>,
+  context: DriverContext,
+  deadline: Deadline,
+): Promise<ExecutorResult | 'not_sent'> {
   const opening = openStdio(transport, context, call.connection);
   const opened = await Promise.race([opening, stopOf(deadline)]);
   if (opened === 'stopped') {
@@ -75,6 +91,7 @@ async function overStdio(
     usable = stopped === null && isServersWord(error);
     if (stopped !== null) return stoppedResult(context, stopped, called, who(call));
     if (usable) return refusedByServer(call, error, context);
+    if (error instanceof NotSent) return 'not_sent';
     const message = `${who(call)}: its server ended${session.problem(context.told)}`;
     if (called && session.wroteTooMuch()) return unusableAnswer(context, message);
     return called
@@ -113,7 +130,17 @@ async function overHttp(
   const { lost } = second;
   const errorClass = lost.status === 404 ? 'connection' : lost.errorClass;
   const message = `${lost.message} in two sessions that it had opened itself, and has not taken the call`;
-  return httpFailure(call, { ...lost, errorClass, message }, false, context);
+  const { words, ...of } = lost;
+  return httpFailure(
+    call,
+    { ...of, errorClass, message: withWords(message, words, context) },
+    'not_taken',
+    context,
+  );
+}
+
+function withWords(message: string, words: string | undefined, { told }: DriverContext): string {
+  return words === undefined || words === '' ? message : `${message}: ${told.start(words, longestWords)}`;
 }
 
 /** The call in a session of its own. `lost`: the server does not know that session any more, and has taken nothing. */
@@ -150,14 +177,14 @@ async function inSession(
 
 function httpFailure(
   call: McpCall,
-  { words = '', status, retryAfterMs, errorClass, ...problem }: HttpProblem,
-  sent: boolean,
+  { words, status, retryAfterMs, errorClass, ...problem }: HttpProblem,
+  sent: boolean | 'not_taken',
   context: DriverContext,
 ): Failure {
-  const reason = words === '' ? '' : `: ${context.told.start(words, longestWords)}`;
-  const message = `${who(call)}: ${problem.message}${reason}`;
+  const message = withWords(`${who(call)}: ${problem.message}`, words, context);
   const said = retryAfterMs === undefined ? {} : { retryAfterMs };
-  if (!sent) return failure(errorClass, message, said);
+  if (sent === 'not_taken') return failure(errorClass, message, said);
+  if (!sent) return failure(errorClass, nothingSent(message), said);
   if (problem.isUnreadable === true) return unusableAnswer(context, message);
   if (status !== undefined) return failureOfStatus(context, status, message, said);
   return errorClass === 'connection'
@@ -165,9 +192,17 @@ function httpFailure(
     : failure(errorClass, message, said);
 }
 
+/** The call came after what failed here. */
+function nothingSent(message: string): string {
+  return message.endsWith('nothing was sent') ? message : `${message}; nothing was sent`;
+}
+
 /** What the SDK made of an answer, or of none. */
 function sdkFailure(call: McpCall, error: unknown, sent: boolean, context: DriverContext): Failure {
-  if (isServersWord(error)) return refusedByServer(call, error, context);
+  if (isServersWord(error)) {
+    const refused = refusedByServer(call, error, context);
+    return sent ? refused : { ...refused, message: nothingSent(refused.message) };
+  }
   const why = sent ? null : whyNotOpened(error, context.told);
   if (why !== null) return failure('permanent', `${who(call)}: ${why}; nothing was sent`);
   if (sent && isNoAnswer(error))

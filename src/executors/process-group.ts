@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { codeOf } from './network.js';
 
@@ -46,6 +47,64 @@ export async function endGroup(child: ChildProcess): Promise<void> {
   // Whoever has left the group may hold them open.
   child.stdout?.destroy();
   child.stderr?.destroy();
+}
+
+/**
+ * For when the head has ended: ends whoever of its group still runs after this time, and says whether somebody did. Its output
+ * is read to the end of the group, and a little longer where somebody who has left the group holds it open.
+ */
+export async function endLeftOver(child: ChildProcess, graceMs: number): Promise<boolean> {
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const wasLeft = !(await isOver(child, graceMs));
+  if (wasLeft) {
+    signalGroup(child, 'SIGTERM');
+    if (!(await isOver(child, killGraceMs))) signalGroup(child, 'SIGKILL');
+  }
+  await Promise.race([closed, pause(graceMs)]);
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+  return wasLeft;
+}
+
+const lookMs = 20;
+
+async function isOver(child: ChildProcess, withinMs: number): Promise<boolean> {
+  const until = performance.now() + withinMs;
+  while (isGroupRunning(child)) {
+    if (performance.now() >= until) return false;
+    await new Promise((resolve) => setTimeout(resolve, lookMs));
+  }
+  return true;
+}
+
+/** Somebody in it does something: one who has ended, and whom nobody has asked about, does not (Linux says which is which). */
+function isGroupRunning(child: ChildProcess): boolean {
+  if (!isGroupAlive(child)) return false;
+  const states = statesOfGroup(child.pid ?? 0);
+  return states === null || states.some((state) => state !== 'Z' && state !== 'X');
+}
+
+/** Null: this system does not say. */
+function statesOfGroup(group: number): readonly string[] | null {
+  try {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .flatMap((pid) => stateIn(pid, group));
+  } catch {
+    return null;
+  }
+}
+
+function stateIn(pid: string, group: number): string[] {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The name of the program stands in brackets, and may hold some.
+    const [state = '', , of = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return Number(of) === group ? [state] : [];
+  } catch {
+    // It has ended meanwhile.
+    return [];
+  }
 }
 
 function isGroupAlive({ pid }: ChildProcess): boolean {

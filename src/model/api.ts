@@ -34,7 +34,9 @@ export const json = describedAs(
 
 const printable = /^[^\u0000-\u001f\u007f]*$/;
 export const shortText = z.string().min(1).max(200).regex(printable, 'must not contain control characters');
-export const longText = z.string().max(4_000);
+/** Of a decision, by whatever door it comes. */
+export const mostReasonLength = 4_000;
+export const longText = z.string().max(mostReasonLength);
 const name = shortText;
 /** One that is given here first: others are compared with it, by eye and by character. */
 const newName = shortText.refine((given) => nameTrouble(given) === null, {
@@ -89,6 +91,8 @@ function durationMs(text: string): number {
 }
 
 export const noQuery = z.strictObject({});
+/** A page's: a mail and a chat put names of their own behind an address. */
+export const ignoredQuery = z.object({});
 export const pageQuery = z.strictObject({ limit, cursor });
 export const waitQuery = z.strictObject({ wait: waitSeconds });
 

@@ -1,6 +1,9 @@
 /** The one table of refusals: code, HTTP status, and a title. docs/spec/api.md fixes the codes. */
 export const errorTable = {
-  MALFORMED: { status: 400, title: 'the request body is not valid JSON or YAML' },
+  MALFORMED: {
+    status: 400,
+    title: 'the request cannot be read: its headers, or the JSON or YAML of its body',
+  },
   UNAUTHENTICATED: { status: 401, title: 'no valid credential' },
   FORBIDDEN: { status: 403, title: 'a permission is missing' },
   GUARD_REJECTED: { status: 403, title: 'a guard refused the transition' },

@@ -2,7 +2,7 @@ import { isObject, type Json, type JsonObject } from '../model/json.js';
 import type { NotificationEvent } from '../model/notifications.js';
 import { truncate } from '../model/text.js';
 import type { Notification } from './types.js';
-import { visible, visibleJson } from './visible.js';
+import { visible, visibleJson } from '../model/visible.js';
 
 export interface EmailText {
   readonly subject: string;

@@ -1,5 +1,5 @@
 import type { Json } from '../model/json.js';
-import { isUnseen, visible, visibleJson } from './visible.js';
+import { visible, visibleJson } from '../model/visible.js';
 
 // Text as Slack shows it. What an agent wrote must be read, and never be markup: no mention, no link with another face,
 // no character that is not seen.
@@ -31,7 +31,7 @@ function breakBefore(text: string, at: number): number {
 
 /** JSON that is the same value, in which nothing can end a code block or hide. */
 export function exactJson(value: Json): string {
-  return escaped(visibleJson(value, (char) => char === '`' || isUnseen(char)));
+  return escaped(visibleJson(value, '`'));
 }
 
 export interface Pieces {

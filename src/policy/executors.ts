@@ -6,6 +6,7 @@ import {
   type Template,
   type Tier,
 } from '../engine/plan.js';
+import type { Json, JsonObject } from '../model/json.js';
 import { assertOneTimeout, error, warn, type Compiling, type Path } from './context.js';
 import { assertQueue } from './gates.js';
 import { checkConnection, checkRest } from './rest.js';
@@ -14,6 +15,7 @@ import { refuseHoles } from './holes.js';
 import { warnUnknownRoles } from './roles.js';
 import type { ExecutorShape, ReliabilityShape } from './shapes.js';
 import { compileEntries, compileTemplate, compileText } from './values.js';
+import { refuseSentRewritten, warnRewritten } from './written-numbers.js';
 
 // What performs an effect, and how often it is tried.
 
@@ -103,7 +105,10 @@ function overridden({ catalog }: Compiling, connection: string): { readonly over
 
 function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
   if ('connection' in shape) checkConnection(to, shape, [...path, 'connection']);
-  if (shape.kind === 'rest') checkRest(to, shape, path);
+  if (shape.kind === 'rest') {
+    checkRest(to, shape, path);
+    warnRewritten(to, shape.body ?? null, [...path, 'body']);
+  }
   switch (shape.kind) {
     case 'rest':
       return {
@@ -111,13 +116,14 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
         connection: shape.connection,
         method: shape.method,
         path: compileText(to, shape.path, [...path, 'path']),
-        query: compileEntries(to, shape.query, [...path, 'query']),
-        headers: compileEntries(to, shape.headers, [...path, 'headers']),
+        query: compileTexts(to, shape.query, [...path, 'query']),
+        headers: compileTexts(to, shape.headers, [...path, 'headers']),
         body: shape.body === undefined ? null : compileTemplate(to, shape.body, [...path, 'body']),
         ...overridden(to, shape.connection),
         idempotencyKey,
       };
     case 'mcp':
+      warnRewritten(to, shape.map ?? null, [...path, 'map']);
       refuseHoles(to, shape.tool, [...path, 'tool'], 'nothing');
       return {
         kind: 'mcp',
@@ -127,15 +133,13 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
         idempotencyKey,
       };
     case 'cli': {
-      const args = (shape.args ?? []).map((one, index) =>
-        compileTemplate(to, typeof one === 'string' ? one : String(one), [...path, 'args', index]),
-      );
+      const args = (shape.args ?? []).map((one, index) => compileArgument(to, one, [...path, 'args', index]));
       checkPassed(to, args, [...path, 'args']);
       return {
         kind: 'cli',
         connection: shape.connection,
         args,
-        stdin: shape.stdin === undefined ? null : compileTemplate(to, shape.stdin, [...path, 'stdin']),
+        stdin: shape.stdin === undefined ? null : compileSent(to, shape.stdin, [...path, 'stdin']),
         ...(shape.allowDashes === true ? { allowDashes: true } : {}),
         idempotencyKey,
       };
@@ -146,9 +150,30 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
       warnUnknownRoles(to, shape.roles ?? [], [...path, 'roles']);
       return { kind: 'human', queue: shape.queue ?? null, roles: shape.roles ?? [] };
     case 'noop':
+      warnRewritten(to, shape.output ?? null, [...path, 'output']);
       refuseHoles(to, shape.output ?? null, [...path, 'output'], 'nothing');
       return { kind: 'noop', output: shape.output ?? null };
   }
+}
+
+/** One value that is sent as text. */
+function compileSent(to: Compiling, value: Json, path: Path): Template {
+  refuseSentRewritten(to, value, path);
+  return compileTemplate(to, value, path);
+}
+
+function compileArgument(to: Compiling, value: string | number | boolean, path: Path): Template {
+  refuseSentRewritten(to, value, path);
+  return compileTemplate(to, String(value), path);
+}
+
+function compileTexts(
+  to: Compiling,
+  values: JsonObject | undefined,
+  path: Path,
+): ReturnType<typeof compileEntries> {
+  for (const [name, value] of Object.entries(values ?? {})) refuseSentRewritten(to, value, [...path, name]);
+  return compileEntries(to, values, path);
 }
 
 /** What the author has written himself, and no system would pass to a command. */

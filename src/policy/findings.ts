@@ -59,6 +59,10 @@ export const findings = {
     severity: 'warning',
     title: 'a value that guards read is taken from the arguments of a call',
   },
+  NUMBER_REWRITTEN: {
+    severity: 'warning',
+    title: 'a number that is handed on in other digits than its author wrote',
+  },
   // References
   UNKNOWN_CONNECTION: { severity: 'error', title: 'a connection that no file declares' },
   CONNECTION_KIND: { severity: 'error', title: 'a connection of another kind' },

@@ -19,6 +19,7 @@ import { checkNoArguments, checkReads } from './reads.js';
 import type { OnEnterShape, StateShape, WorkflowShape } from './shapes.js';
 import { checkTier, compileTransition } from './transitions.js';
 import { compileMapping } from './values.js';
+import { warnRewritten } from './written-numbers.js';
 
 // The state machine notation.
 
@@ -32,6 +33,7 @@ export function compileWorkflow(to: Compiling, name: string, shape: WorkflowShap
     path: [...path, 'charter', 'approval_gate'],
   };
   refuseHoles(to, shape.initialContext ?? null, [...path, 'initialContext'], 'nothing');
+  warnRewritten(to, shape.initialContext ?? null, [...path, 'initialContext']);
   const states = Object.entries(shape.states).map(([state, one]) =>
     compileState(to, state, one, [...path, 'states', state], charter, chartered),
   );

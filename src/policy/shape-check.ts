@@ -71,7 +71,8 @@ function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]):
           fitting,
           path,
           'WRONG_TYPE',
-          (shown) => `expected ${words[issue.expected] ?? issue.expected}, not ${shown}`,
+          (shown) =>
+            `expected ${words[issue.expected] ?? issue.expected}, not ${shown}${quoting(fitting, issue.expected, path)}`,
         ),
       ];
     case 'invalid_value': {
@@ -91,6 +92,13 @@ function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]):
       return [misfit(fitting, path, codeOf(issue, path), message, names)];
     }
   }
+}
+
+/** What looks like text to its author, and is none to YAML. */
+function quoting({ source }: Fitting, expected: string, path: readonly PathSegment[]): string {
+  const value = valueAt(source, path);
+  if (expected !== 'string' || (typeof value !== 'number' && typeof value !== 'boolean')) return '';
+  return `: write it as text, \`"${source.written(path) ?? String(value)}"\``;
 }
 
 function codeOf(issue: Issue, path: readonly PathSegment[]): FindingCode {
@@ -140,7 +148,14 @@ function misfit(
     return problemAt(source, 'INITIAL_STATE', path, 'a flow says where it starts: add `initialState`');
   if (value === undefined)
     return problemAt(source, 'REQUIRED', path, `\`${String(path.at(-1) ?? '')}\` is required here`);
-  return problemAt(source, code, path, message(shown(value)), 'value', nearest(String(value), names));
+  return problemAt(
+    source,
+    code,
+    path,
+    message(shown(source, path, value)),
+    'value',
+    nearest(String(value), names),
+  );
 }
 
 /** A discriminator that is unknown, or the branch that came nearest to fitting. */
@@ -187,7 +202,7 @@ function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Finding {
       path,
       'a flow inside a flow is not taken, as it could be wider than its parent: start it by itself',
     );
-  const message = `unknown kind ${shown(kind)}: use one of ${quoted(names)}`;
+  const message = `unknown kind ${shown(fitting.source, path, kind)}: use one of ${quoted(names)}`;
   return problemAt(fitting.source, 'UNKNOWN_KIND', path, message, 'value', nearest(String(kind), names));
 }
 
@@ -208,6 +223,7 @@ function quoted(names: readonly string[]): string {
   return names.map((one) => `\`${one}\``).join(', ');
 }
 
-function shown(value: Json): string {
-  return `\`${truncate(JSON.stringify(value), 60)}\``;
+/** A number as its author wrote it. */
+function shown(source: Source, path: readonly PathSegment[], value: Json): string {
+  return `\`${truncate(source.written(path) ?? JSON.stringify(value), 60)}\``;
 }

@@ -29,6 +29,8 @@ export interface Source {
   readonly file: string | undefined;
   readonly text: string;
   readonly value: Json;
+  /** How a number, a boolean or null is written, where that is not its JSON; null: it is, or stands nowhere. */
+  written(path: readonly PathSegment[]): string | null;
   /** Where there is nothing, the nearest thing above. */
   locate(path: readonly PathSegment[], at?: Place): Position;
 }
@@ -61,12 +63,14 @@ export function parseText(text: string, file?: string, media: Media = 'yaml'): P
     file,
     targets: aliasTargets(document),
     problems: [],
+    written: new Map(),
     values: 0,
     stopped: false,
   };
   const value = toJson(walk, document.contents, [], 0);
   if (walk.problems.length > 0) return { status: 'invalid', problems: walk.problems.slice(0, maxProblems) };
-  return { status: 'parsed', source: { file, text, value, locate: walk.place } };
+  const written: Source['written'] = (path) => walk.written.get(pointer(path)) ?? null;
+  return { status: 'parsed', source: { file, text, value, written, locate: walk.place } };
 }
 
 /** What `JSON.parse` refuses and YAML takes: trailing commas, comments, bare words. */
@@ -88,6 +92,8 @@ interface Walk {
   readonly file: string | undefined;
   readonly targets: ReadonlyMap<Node, Node>;
   readonly problems: Finding[];
+  /** By pointer. */
+  readonly written: Map<string, string>;
   values: number;
   /** Something was found beyond which reading on only costs time. */
   stopped: boolean;
@@ -138,7 +144,7 @@ function toObject(
   for (const { key, value } of items) {
     const name = isScalar(key) ? key.value : undefined;
     if (typeof name !== 'string' || (isScalar(key) && key.tag !== undefined)) {
-      const written = isScalar(key) ? `\`${String(name)}\`` : 'what stands here';
+      const written = isScalar(key) ? `\`${key.source ?? String(name)}\`` : 'what stands here';
       report(walk, 'NAME_INVALID', at, `${written} is no text, so it cannot be a name: put it in quotes`);
       continue;
     }
@@ -179,9 +185,12 @@ function toScalar(walk: Walk, { value, source }: Pick<Scalar, 'value' | 'source'
   }
   if (typeof value === 'number') {
     const why = numberTrouble(value, source ?? String(value));
-    return why === null ? value : report(walk, 'MALFORMED', at, why);
+    if (why !== null) return report(walk, 'MALFORMED', at, why);
   }
-  if (typeof value === 'boolean' || value === null || value === undefined) return value ?? null;
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined) {
+    if (source !== undefined && source !== String(value)) walk.written.set(pointer(at), source);
+    return value ?? null;
+  }
   return report(walk, 'MALFORMED', at, 'not a value that JSON has');
 }
 

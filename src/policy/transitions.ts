@@ -13,6 +13,7 @@ import { checkReads } from './reads.js';
 import type { TransitionShape } from './shapes.js';
 import { checkSchema, sentencesOf } from './tools.js';
 import { compileEntries, compileGuard, compileGuards, compileMapping, compileSentences } from './values.js';
+import { warnRewritten } from './written-numbers.js';
 
 function toolOf(to: Compiling, shape: TransitionShape, path: Path): CompiledTool | null {
   if (shape.tool === undefined) return null;
@@ -92,7 +93,7 @@ export function compileTransition(
     ...(ownSchema === null || tool === null ? {} : { toolSchema: tool.inputSchema ?? noArguments }),
     outputSchema:
       checkSchema(to, shape.outputSchema, [...path, 'outputSchema'], 'output') ?? tool?.outputSchema ?? null,
-    prefill: compileEntries(to, shape.prefill, [...path, 'prefill'], ['context', 'input']),
+    prefill: compilePrefill(to, shape, [...path, 'prefill']),
     guards: [...(tool?.guards ?? []), ...compileGuards(to, shape.guards, [...path, 'guards'])],
     gates: gatesBefore([withPeople(gate, executor), tool?.gate ?? null, ...fromCharter], tier),
     executor,
@@ -116,6 +117,11 @@ export function compileTransition(
   checkAllReads(to, compiled, gate, path);
   warnUngated(to, tier, [gate, tool?.gate ?? null, ...fromCharter], path, name);
   return compiled;
+}
+
+function compilePrefill(to: Compiling, { prefill }: TransitionShape, path: Path): Transition['prefill'] {
+  warnRewritten(to, prefill ?? null, path);
+  return compileEntries(to, prefill, path, ['context', 'input']);
 }
 
 /** It loads: at run time the transition is refused, and the refusal recorded. */

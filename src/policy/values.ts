@@ -15,6 +15,7 @@ import { error, maxProblems, type Compiling, type Path } from './context.js';
 import { holeTrouble, refuseHoles, refuseHolesInName } from './holes.js';
 import type { GuardShape, MappingShape } from './shapes.js';
 import { problemAt } from './source.js';
+import { refuseJoinedRewritten, warnRewritten } from './written-numbers.js';
 
 // Guards, templates and mappings: text with paths in it to what the engine evaluates.
 
@@ -205,14 +206,19 @@ function plainText(to: Compiling, text: string, from: number, until: number, pat
 export function compileMapping(to: Compiling, shape: MappingShape | undefined, path: Path): Mapping[] {
   return Object.entries(shape ?? {}).map(([key, spec]): Mapping => {
     const at = [...path, key];
-    if (typeof spec !== 'object' || spec === null)
+    if (typeof spec !== 'object' || spec === null) {
+      warnRewritten(to, spec, at);
       return { key, spec: { kind: 'set', value: mappingOperand(to, spec, at) } };
+    }
     const [kind, value] = Object.entries(spec)[0] ?? ['set', null];
-    if (kind === 'set')
+    if (kind === 'set') {
+      warnRewritten(to, value as Json, [...at, 'set']);
       return { key, spec: { kind: 'set', value: setValue(to, value as Json, [...at, 'set']) } };
-    const operands = (value as (string | number | boolean | null)[]).map((one, index) =>
-      mappingOperand(to, one, [...at, kind, index]),
-    );
+    }
+    const operands = (value as (string | number | boolean | null)[]).map((one, index) => {
+      if (kind === 'concat') refuseJoinedRewritten(to, one, [...at, kind, index]);
+      return mappingOperand(to, one, [...at, kind, index]);
+    });
     return { key, spec: { kind: kind as 'add' | 'subtract' | 'multiply' | 'divide' | 'concat', operands } };
   });
 }

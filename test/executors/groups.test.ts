@@ -92,6 +92,54 @@ describe('an MCP server behind a launcher', () => {
     });
 });
 
+describe('a command that ends before what it has started', () => {
+  const shell = (script: string, more: Partial<RunContext> = {}): Promise<ExecutorResult> => {
+    const connection: Connection = {
+      ...{ kind: 'cli', command: '/bin/sh', args: ['-c', script], env: {}, workingDirectory: null },
+    };
+    return runCall({ kind: 'cli', connection: 'c', args: [], stdin: null }, contextWith(connection, more));
+  };
+  const pidOf = (result: ExecutorResult): number => {
+    const said = result.status === 'failed' ? (result.response as JsonObject) : {};
+    return Number(said['stdout']);
+  };
+  const left: readonly (readonly [string, string])[] = [
+    ['and holds its output', 'sleep 300 & echo $!'],
+    ['and holds nothing of it', 'sleep 300 >/dev/null 2>&1 & echo $!'],
+    ['and does not end by SIGTERM', '(trap "" TERM; sleep 300; sleep 300) >/dev/null 2>&1 & echo $!'],
+    ['though the command failed', 'sleep 300 & echo $!; exit 3'],
+  ];
+  for (const [what, script] of left)
+    test(`has not executed where that runs on, ${what}: it is ended, and the outcome says so`, async () => {
+      const result = await shell(script);
+      assert.ok(result.status === 'failed', JSON.stringify(result));
+      assert.deepEqual([result.errorClass, result.effectPossible], ['unknown_outcome', true]);
+      assert.match(
+        result.message,
+        /exited with code [03] while something that it had started was still running, which was ended/,
+      );
+      await assertGone([pidOf(result)]);
+    });
+
+  test('is `permanent` for a read and with a key, whose effect may have happened', async () => {
+    const script = 'sleep 300 & echo $!';
+    const [read, keyed] = await Promise.all([
+      shell(script, { hasEffect: false }),
+      shell(script, { idempotencyKey: 'k' }),
+    ]);
+    assert.ok(read.status === 'failed' && keyed.status === 'failed');
+    assert.deepEqual([read.errorClass, read.effectPossible], ['permanent', false]);
+    assert.deepEqual([keyed.errorClass, keyed.effectPossible], ['permanent', true]);
+    await assertGone([pidOf(read), pidOf(keyed)]);
+  });
+
+  test('has executed where that ends soon after it, and what it printed counts', async () => {
+    const result = await shell('(sleep 0.2; echo second) & echo first');
+    assert.ok(result.status === 'succeeded', JSON.stringify(result));
+    assert.equal((result.output as JsonObject)['stdout'], 'first\nsecond\n');
+  });
+});
+
 describe('when the worker is killed', () => {
   const caller = fileURLToPath(new URL('./fixtures/caller.ts', import.meta.url));
   const run = (call: Call, connection: Connection): ChildProcess =>

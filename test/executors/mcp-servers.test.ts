@@ -145,6 +145,78 @@ describe('a session that its server has ended', () => {
   });
 });
 
+describe('what fails before the call', () => {
+  const error = { code: -32603, message: 'the licence has run out' };
+
+  test('is `permanent` with the words of a server over standard streams that refuses `initialize`', async () => {
+    const script = `require('node:readline').createInterface({ input: process.stdin }).on('line', (line) =>
+      console.log(JSON.stringify({ jsonrpc: '2.0', id: JSON.parse(line).id, error: ${JSON.stringify(error)} })));`;
+    const transport = {
+      kind: 'stdio',
+      command: process.execPath,
+      args: ['-e', script],
+      env: {},
+      workingDirectory: null,
+    } as const;
+    const said = await failed(runCall(call, contextWith({ kind: 'mcp', transport })));
+    assert.deepEqual([said.errorClass, said.effectPossible], ['permanent', undefined]);
+    assert.match(said.message, /refused `initialize`: .*the licence has run out; nothing was sent$/);
+  });
+
+  const answers: readonly (readonly [string, TargetAnswer])[] = [
+    ['400', { status: 400, body: 'no' }],
+    ['401', { status: 401, body: '' }],
+    ['307', { status: 307, headers: { location: '/other' }, body: '' }],
+    ['a page', { headers: { 'content-type': 'text/html' }, body: '<h1>hello</h1>' }],
+    ['an error', { body: JSON.stringify({ jsonrpc: '2.0', id: 0, error }) }],
+  ];
+  for (const [what, answer] of answers)
+    test(`says that nothing was sent, over HTTP: ${what} at \`initialize\``, async () => {
+      const said = await failed(overHttp([answer]));
+      assert.notEqual(said.errorClass, 'unknown_outcome');
+      assert.equal(said.effectPossible, undefined);
+      assert.match(said.message, /; nothing was sent$/);
+    });
+});
+
+describe('a server over standard streams that reads no more', () => {
+  /** Serves `calls` calls, and closes its input then, without ending. */
+  const serving = (calls: number, more: Record<string, string> = {}): Connection => {
+    const script = `
+    let left = Number(process.env.CALLS);
+    setInterval(() => undefined, 1000);
+    const close = () => { process.stdin.destroy(); try { require('node:fs').closeSync(0); } catch {} };
+    require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+      const { id, method, params } = JSON.parse(line);
+      const say = (result) => console.log(JSON.stringify({ jsonrpc: '2.0', id, result }));
+      if (method === 'initialize') say({ protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 's', version: '1' } });
+      if (method === 'notifications/initialized' && left === 0) close();
+      if (method !== 'tools/call') return;
+      left -= 1;
+      if (left <= 0) close();
+      say({ content: [], structuredContent: { pid: process.pid } });
+    });`;
+    const env = { CALLS: String(calls), ...more };
+    return {
+      kind: 'mcp',
+      transport: {
+        kind: 'stdio',
+        command: process.execPath,
+        args: ['-e', script],
+        env,
+        workingDirectory: null,
+      },
+    };
+  };
+
+  test('is not used again: another one is started, and does the call', async () => {
+    const pids = [];
+    for (let time = 0; time < 2; time += 1)
+      pids.push(((await outputOf(runCall(call, contextWith(serving(1))))) as JsonObject)['pid']);
+    assert.notEqual(pids[0], pids[1]);
+  });
+});
+
 describe('null for what is left out', () => {
   const results: readonly JsonObject[] = [
     { ...good, isError: null, _meta: null },

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { checkFlowText, loadFolder, type Catalog, type FlowCheck } from '../../src/policy/index.js';
 import { parseText } from '../../src/policy/source.js';
 
 // Numbers of policies are what their author wrote, or an error that says to quote.
@@ -42,3 +46,192 @@ for (const [text, value] of taken)
     assert.ok(parsed.status === 'parsed');
     assert.deepEqual(parsed.source.value, { a: value });
   });
+
+const catalog: Catalog = {
+  policySet: {
+    ...{ v: 1, baseDirectory: '/', roles: [], queues: [] },
+    environments: [{ name: 'dev', requireTiers: false, refuseWarnings: false, gateTimeoutMs: 3_600_000 }],
+    connections: [
+      {
+        name: 'shell',
+        targets: [
+          {
+            environment: null,
+            connection: { kind: 'cli', command: '/bin/true', args: [], env: {}, workingDirectory: null },
+          },
+        ],
+      },
+      {
+        name: 'web',
+        targets: [
+          {
+            environment: null,
+            connection: { kind: 'rest', baseUrl: 'https://a.example', allowPrivate: false, headers: {} },
+          },
+        ],
+      },
+    ],
+  },
+  tools: [],
+};
+
+const check = (executor: string, more = '{}'): FlowCheck =>
+  checkFlowText(
+    `workflows:
+  f:
+    owner: team
+    initialState: a
+    states:
+      a:
+        transitions:
+          go:
+            target: done
+            tier: reversible
+            output: ${more}
+            executor: ${executor}
+      done: { terminal: true }
+`,
+    { catalog },
+  );
+
+const told = ({ status, ...found }: FlowCheck): string[] => [
+  ...(status === 'invalid' && 'errors' in found ? found.errors : []).map(
+    ({ code, line, path, message }) => `${code} ${line} ${path.split('/').slice(7).join('/')} ${message}`,
+  ),
+  ...found.warnings.map(
+    ({ code, path, message }) => `${code} ${path.split('/').slice(7).join('/')} ${message}`,
+  ),
+];
+
+const rest = (more: string): string => `{ kind: rest, connection: web, method: POST, path: /x, ${more} }`;
+const cli = (args: string): string => `{ kind: cli, connection: shell, args: ${args} }`;
+
+const sentOtherwise: readonly (readonly [written: string, sent: string])[] = [
+  ['3.10', '3.1'],
+  ['1.0', '1'],
+  ['1e3', '1000'],
+  ['0x1F', '31'],
+  ['0o17', '15'],
+  ['+49301234567', '49301234567'],
+  ['.5', '0.5'],
+  ['5.', '5'],
+  ['-0', '0'],
+  ['True', 'true'],
+];
+for (const [written, sent] of sentOtherwise) {
+  const what = /^T/.test(written) ? '' : 'the number ';
+  const message = `${what}\`${written}\` would be sent as \`${sent}\`: write it as text, \`"${written}"\``;
+  test(`\`${written}\`, which would be sent as \`${sent}\`, is an error in every place of text`, () => {
+    assert.deepEqual(told(check(cli(`[release, ${written}]`))), [
+      `WRONG_VALUE 12 executor/args/1 ${message}`,
+    ]);
+    assert.deepEqual(told(check(rest(`query: { version: ${written} }`))), [
+      `WRONG_VALUE 12 executor/query/version ${message}`,
+    ]);
+    assert.deepEqual(told(check(rest(`headers: { X-Version: ${written} }`))), [
+      `WRONG_VALUE 12 executor/headers/X-Version ${message}`,
+    ]);
+    assert.deepEqual(told(check(`{ kind: cli, connection: shell, stdin: ${written} }`)), [
+      `WRONG_VALUE 12 executor/stdin ${message}`,
+    ]);
+  });
+}
+
+test('what is sent as it is written needs no quotes', () => {
+  const texts = '[3, 3.5, -7, true, yes, 2024-01-01, 12:30, 10_000, "3.10", argv]';
+  const found = check(cli(texts));
+  assert.deepEqual(told(found), []);
+  assert.ok(found.status === 'valid');
+  const { executor } = found.flow.plan.states[0]?.transitions[0] ?? {};
+  assert.ok(executor?.kind === 'cli');
+  assert.deepEqual(
+    executor.args.map((one) => one.kind === 'literal' && one.value),
+    ['3', '3.5', '-7', 'true', 'yes', '2024-01-01', '12:30', '10_000', '3.10', 'argv'],
+  );
+});
+
+test('a null in a place of text would be left out, so it is an error', () => {
+  for (const written of ['null', '~', 'Null'])
+    assert.match(
+      told(check(rest(`query: { filter: ${written} }`))).join(),
+      new RegExp(`^WRONG_VALUE 12 executor/query/filter \`${written}\` is no text, and would be left out`),
+    );
+});
+
+test('a number that an alias stands for is the one at its anchor', () => {
+  assert.match(
+    told(check(rest('headers: { A: &v 1.50, B: *v }'))).join('\n'),
+    /headers\/A the number `1\.50`.*\n.*headers\/B the number `1\.50`/,
+  );
+});
+
+test('a part of `concat` is text too, and an operand of a sum is none', () => {
+  assert.match(
+    told(check('{ kind: noop }', '{ release: { concat: [v, 3.10] } }')).join(),
+    /^WRONG_VALUE 11 output\/release\/concat\/1 the number `3\.10` would be joined as `3\.1`/,
+  );
+  assert.deepEqual(
+    told(check('{ kind: noop }', '{ total: { add: ["$.context.total", 1.50] } }')).filter((one) =>
+      /1\.50/.test(one),
+    ),
+    [],
+  );
+});
+
+test('where JSON is sent or kept, a number in another writing is a warning', () => {
+  assert.deepEqual(told(check(rest('body: { a: [1.10, 2] }'))), [
+    'NUMBER_REWRITTEN executor/body/a/0 the number `1.10` is handed on as `1.1`: write that, or the text `"1.10"`',
+  ]);
+  assert.match(
+    told(check('{ kind: noop, output: { v: 1e3 } }')).join(),
+    /^NUMBER_REWRITTEN executor\/output\/v/,
+  );
+  assert.match(told(check('{ kind: noop }', '{ v: 1.0 }')).join(), /^NUMBER_REWRITTEN output\/v/);
+  assert.match(
+    told(check('{ kind: noop }', '{ v: { set: { w: 1.0 } } }')).join(),
+    /^NUMBER_REWRITTEN output\/v\/set\/w/,
+  );
+});
+
+test('a flow that is sent as JSON is held to the same', () => {
+  const executor = { kind: 'rest', connection: 'web', method: 'GET', path: '/x', query: { v: 'V' } };
+  const states = {
+    a: { transitions: { go: { target: 'done', tier: 'reversible', executor } } },
+    done: { terminal: true },
+  };
+  const text = JSON.stringify({ workflows: { f: { owner: 'team', initialState: 'a', states } } });
+  const found = checkFlowText(text.replace('"V"', '2024.10'), { catalog, media: 'json' });
+  assert.match(
+    told(found).join(),
+    /^WRONG_VALUE 1 executor\/query\/v the number `2024\.10` would be sent as `2024\.1`/,
+  );
+});
+
+test('what needs text and gets a number is told about the number as it is written', () => {
+  assert.match(
+    told(check('{ kind: human, queue: 3.10 }')).join(),
+    /^WRONG_TYPE 12 executor\/queue expected text, not `3\.10`: write it as text, `"3\.10"`/,
+  );
+  const parsed = parseText('a: { 3.10: x }');
+  assert.ok(parsed.status === 'invalid');
+  assert.match(parsed.problems[0]?.message ?? '', /^`3\.10` is no text, so it cannot be a name/);
+});
+
+test('a connection that is given a number where it takes text is told to quote what it wrote', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'countersign-numbers-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  writeFileSync(
+    join(root, 'connections.yaml'),
+    'connections:\n  a: { kind: cli, command: x, args: [3.10], env: { V: 1e3 } }\n  b: { kind: rest, baseUrl: https://b.example, headers: { X: 2024.10 } }\n',
+  );
+  const loaded = await loadFolder(root);
+  assert.ok(loaded.status === 'invalid');
+  assert.deepEqual(
+    loaded.errors.map(({ code, path, message }) => `${code} ${path} ${message}`),
+    [
+      'WRONG_TYPE /connections/a/args/0 expected text, not `3.10`: write it as text, `"3.10"`',
+      'WRONG_TYPE /connections/a/env/V expected text, not `1e3`: write it as text, `"1e3"`',
+      'WRONG_TYPE /connections/b/headers/X expected text, not `2024.10`: write it as text, `"2024.10"`',
+    ],
+  );
+});
