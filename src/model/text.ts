@@ -31,19 +31,30 @@ export function wellFormed<T>(value: T, known: ReadonlySet<unknown> = new Set())
 }
 
 function wellFormedJson(value: unknown, known: ReadonlySet<unknown>): unknown {
-  if (typeof value === 'string') return value.toWellFormed();
+  if (typeof value === 'string') return value.isWellFormed() ? value : value.toWellFormed();
   if (typeof value !== 'object' || value === null || known.has(value)) return value;
+  // A decision has tens of thousands of values, and next to none of them is copied.
   if (Array.isArray(value)) {
-    const items = (value as readonly unknown[]).map((item) => wellFormedJson(item, known));
-    return items.every((item, index) => item === value[index]) ? value : items;
+    const items = value as readonly unknown[];
+    let copy: unknown[] | null = null;
+    for (let at = 0; at < items.length; at += 1) {
+      const item = wellFormedJson(items[at], known);
+      if (item === items[at]) continue;
+      copy ??= [...items];
+      copy[at] = item;
+    }
+    return copy ?? value;
   }
-  const before = Object.entries(value);
-  const after = before.map(([name, item]): [string, unknown] => [
-    name.toWellFormed(),
-    wellFormedJson(item, known),
-  ]);
-  const isSame = after.every(([name, item], at) => name === before[at]?.[0] && item === before[at][1]);
-  return isSame ? value : Object.fromEntries(after);
+  const before = value as Readonly<Record<string, unknown>>;
+  const names = Object.keys(before);
+  let entries: (readonly [string, unknown])[] | null = null;
+  for (const [at, name] of names.entries()) {
+    const item = wellFormedJson(before[name], known);
+    const isSame = item === before[name] && name.isWellFormed();
+    if (!isSame) entries ??= names.slice(0, at).map((one) => [one, before[one]]);
+    entries?.push([name.toWellFormed(), item]);
+  }
+  return entries === null ? value : Object.fromEntries(entries);
 }
 
 /** What leaves ink: no space, control, format or filler character, and no accent without a letter. */

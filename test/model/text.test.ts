@@ -34,6 +34,25 @@ describe('JSON that holds halves of characters', () => {
     assert.deepEqual(mended, { 'a\ufffd': [{ b: '\ufffdx' }], n: 1, none: null });
   });
 
+  it('is looked through once, however deep the one half stands, and keeps the rest and its order', () => {
+    let reads = 0;
+    let value: object = { z: '\ud800', a: ['same'] };
+    for (let level = 0; level < 100; level += 1) {
+      const inner = value;
+      value = {
+        first: 1,
+        get inner(): object {
+          reads += 1;
+          return inner;
+        },
+        last: [level],
+      };
+    }
+    const mended = JSON.stringify(wellFormed(value));
+    assert.ok(reads <= 300, `${reads}`);
+    assert.equal(mended, JSON.stringify(value).replace('\\ud800', '\ufffd'));
+  });
+
   it('is not copied where it has none', () => {
     const whole = { a: [{ b: '\u{1f600}' }], __proto__: null };
     assert.equal(wellFormed(whole), whole);
