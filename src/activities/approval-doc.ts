@@ -1,9 +1,9 @@
 import type { PayloadRef } from '../model/records.js';
+import { visible } from '../model/visible.js';
 import type { ApprovalDoc, ApprovalState, Asked, Kit, Shown } from '../engine/state.js';
 import { gateViews } from '../engine/index.js';
 import type { NewApproval } from '../store/approvals.js';
 import type { RunRow } from '../store/runs.js';
-import { shown as readableText } from './approval-sentences.js';
 
 /** Of an approval that is stored already: its row keeps what was shown when it opened. */
 export const shownBefore: Shown = { summary: '', consequence: '', preview: null };
@@ -73,5 +73,5 @@ function approvalDoc(
 
 /** What a condition read comes from callers: it hides and turns around nothing. */
 function readable(asked: Asked): Asked {
-  return { ...asked, reason: asked.reason === null ? null : readableText(asked.reason) };
+  return { ...asked, reason: asked.reason === null ? null : visible(asked.reason) };
 }

@@ -2,6 +2,7 @@ import { canonical } from '../model/canonical.js';
 import type { Json } from '../model/json.js';
 import { truncate } from '../model/text.js';
 import { grouped } from '../engine/shown.js';
+import { visible } from '../model/visible.js';
 import { readPath, type PathScopes } from '../engine/template.js';
 import type { TextTemplate, Tier, Transition } from '../engine/plan.js';
 import type { Asking } from '../engine/state.js';
@@ -19,21 +20,21 @@ function plainSummary({ title, name, tool }: Transition, asking: Asking): string
   const keys = Object.keys(asking.arguments).sort();
   const values = keys.map((key) => `${key} ${short(asking.arguments[key] ?? null)}`);
   const withValues = values.length === 0 ? '' : ` with ${values.join(', ')}`;
-  return shown(`${who} asks for ${title} (${tool ?? name})${withValues}`);
+  return visible(`${who} asks for ${title} (${tool ?? name})${withValues}`);
 }
 
 /** Whoever lets an effect be done again is told that it may have happened already. */
 function begunBefore({ repeatedBy, inDoubt }: Asking): string {
   if (repeatedBy === null && !inDoubt) return '';
   const who = repeatedBy === null ? '' : `, and ${repeatedBy} had it retried`;
-  return shown(`; AGAIN: it may have happened already, its outcome is unknown${who}`);
+  return visible(`; AGAIN: it may have happened already, its outcome is unknown${who}`);
 }
 
 /** Whoever is asked for what was asked for, approved and done before is told so: what asks may have begun anew. */
 function doneBefore({ name }: Transition, { done }: Asking): string {
   if (done === 0) return '';
   const often = done === 1 ? 'once' : `${done} times`;
-  return shown(`; ONCE MORE: this run has done ${name} with exactly these arguments ${often} already`);
+  return visible(`; ONCE MORE: this run has done ${name} with exactly these arguments ${often} already`);
 }
 
 /** Whoever is asked after a colleague has said no is told so. */
@@ -41,21 +42,21 @@ function deniedBefore({ denied }: Asking): string {
   if (denied === null) return '';
   const times = denied.count === 1 ? '' : `, ${denied.count} times by now`;
   const what = denied.same ? 'asked again' : 'asked again with other arguments';
-  return shown(`; ${what}: ${denied.by} denied it on ${denied.at}${times}`);
+  return visible(`; ${what}: ${denied.by} denied it on ${denied.at}${times}`);
 }
 
 export function consequence(transition: Transition, asking: Asking): string {
   const { tier, tool, name, target, executor, readOnlyBecause } = transition;
   const undo = undoing(tier);
   const readOnly =
-    readOnlyBecause === undefined ? '' : shown(`; it is called a read because: ${readOnlyBecause}`);
+    readOnlyBecause === undefined ? '' : visible(`; it is called a read because: ${readOnlyBecause}`);
   const told = fill(transition.consequence, asking);
   if (told !== null) return `${told}${undo === null ? '' : `; ${undo}`}${readOnly}`;
   const next =
     executor?.kind === 'human'
       ? `the run goes on to state \`${target}\``
       : `\`${tool ?? name}\` runs once${asking.done === 0 ? '' : ' more'}, with exactly these arguments`;
-  return `${shown(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`)}${readOnly}`;
+  return `${visible(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`)}${readOnly}`;
 }
 
 function undoing(tier: Tier | null): string | null {
@@ -78,7 +79,7 @@ function fill(template: TextTemplate | undefined, asking: Asking): string | null
     if (value === null || typeof value === 'object') return null;
     text += hole(value);
   }
-  return shown(text);
+  return visible(text);
 }
 
 const longestHole = 200;
@@ -90,11 +91,4 @@ function hole(value: string | number | boolean): string {
 
 function short(value: Json): string {
   return truncate(canonical(value), 80);
-}
-
-/** An argument must not hide, recolour or turn around what is about to be approved. */
-export function shown(text: string): string {
-  return text
-    .toWellFormed()
-    .replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`);
 }

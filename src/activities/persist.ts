@@ -63,8 +63,8 @@ export interface Taken {
 }
 
 /** With what a person can do about it, while the run is stuck. */
-function asShown(run: RunState): ShownProblem | null {
-  const next = wayOn(run);
+function asShown(run: RunState, plan: Plan | null): ShownProblem | null {
+  const next = wayOn(run, plan);
   return run.problem === null || next === null ? run.problem : { ...run.problem, next };
 }
 
@@ -90,7 +90,7 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     version: after.version,
     rev: step.rev,
     updatedAt: step.time,
-    problem: asShown(after),
+    problem: asShown(after, step.plan),
     executing: after.executing?.action.id ?? null,
     doc: text,
     docDigest: digest,

@@ -1,5 +1,6 @@
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { unseenCharacters } from '../model/text.js';
+import { visible } from '../model/visible.js';
 
 // Answers as lines for people. `--json` shows the answers themselves.
 
@@ -48,17 +49,17 @@ export function showApproval(one: JsonObject): string[] {
   const reason = text(one['reason']);
   return [
     `approval ${text(one['id'])} (${text(one['status'])})${roles(one)}`,
-    `  ${clean(text(one['summary']))}`,
+    `  ${visible(text(one['summary']))}`,
     `  run         ${text(one['run'])} of ${text(one['flow'])} in ${text(one['environment'])}`,
     `  action      ${text(one['tool']) || text(one['transition'])}, ${text(one['tier']) || 'no tier'}`,
     ...block('arguments', one['arguments'] ?? {}),
     ...block('would run', one['preview'] ?? null),
     `  asked by    ${text(by['id'])} (${text(by['kind'])}) at ${text(one['requestedAt'])}`,
-    ...(reason === '' ? [] : [`  waits for   ${clean(reason)}`]),
+    ...(reason === '' ? [] : [`  waits for   ${visible(reason)}`]),
     ...list(one['gates']).map(
-      (gate) => `  decides     ${clean(text(gate['text']))} (${clean(text(gate['rule']))})`,
+      (gate) => `  decides     ${visible(text(gate['text']))} (${visible(text(gate['rule']))})`,
     ),
-    `  expires     ${clean(text(one['onExpiry'])) || `${text(one['expiresAt'])}, then: ${text(one['onTimeout'])}`}`,
+    `  expires     ${visible(text(one['onExpiry'])) || `${text(one['expiresAt'])}, then: ${text(one['onTimeout'])}`}`,
     ...list(object(one['delivery'])['channels'])
       .filter((each) => each['status'] === 'failed' || each['status'] === 'retrying')
       .map(
@@ -70,13 +71,13 @@ export function showApproval(one: JsonObject): string[] {
     ...list(one['delegations']).map(
       (each) => `  handed      to ${text(each['to'])} by ${text(each['from'])} ${text(each['note'])}`,
     ),
-    `  ${clean(text(one['consequence']))}`,
+    `  ${visible(text(one['consequence']))}`,
     `  digest      ${text(one['digest'])}`,
   ];
 }
 
 function block(title: string, value: Json): string[] {
-  const lines = JSON.stringify(value, null, 2).split('\n').map(clean);
+  const lines = JSON.stringify(value, null, 2).split('\n').map(visible);
   return lines.map((line, index) => `  ${(index === 0 ? title : '').padEnd(11)} ${line}`);
 }
 
@@ -92,7 +93,7 @@ export function showRecord(item: JsonObject): string {
     text(action['transition']),
     policy['verdict'] === undefined
       ? ''
-      : `${text(policy['rule'])}: ${text(policy['verdict'])}, ${clean(text(policy['reason']))}`,
+      : `${text(policy['rule'])}: ${text(policy['verdict'])}, ${visible(text(policy['reason']))}`,
   ];
   return parts.filter((part) => part !== '').join('  ');
 }
@@ -112,12 +113,7 @@ export function object(value: Json | undefined): JsonObject {
 }
 
 export function text(value: Json | undefined): string {
-  return typeof value === 'string' ? clean(value) : typeof value === 'number' ? String(value) : '';
-}
-
-/** What others wrote must not move the cursor, recolour or hide anything of what is about to be approved. */
-function clean(value: string): string {
-  return value.replaceAll(unseenCharacters, (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`);
+  return typeof value === 'string' ? visible(value) : typeof value === 'number' ? String(value) : '';
 }
 
 /** What a terminal would obey, or draws as nothing, as JSON writes it: JSON stays the JSON that it was. */

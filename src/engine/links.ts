@@ -148,6 +148,11 @@ export function guardContext(run: RunState, principal: Principal | null, args: J
   };
 }
 
-export function findState(plan: Plan, name: string): State | undefined {
+/** It is in a terminal state: no transition and no time moves it. */
+export function isAtItsEnd(plan: Pick<Plan, 'states'>, { state }: Pick<RunState, 'state'>): boolean {
+  return findState(plan, state)?.terminal === true;
+}
+
+export function findState(plan: Pick<Plan, 'states'>, name: string): State | undefined {
   return plan.states.find((one) => one.name === name);
 }

@@ -5,7 +5,7 @@ import { isOpen } from './flow.js';
 // compared with the time, never believed.
 
 /** What the run waits for whose engine could not take a step: an operator, and no timer. */
-const timeless: readonly string[] = ['STEP_FAILED', 'HISTORY_FORKED'];
+export const timeless: readonly string[] = ['STEP_FAILED', 'HISTORY_FORKED'];
 
 /** Epoch milliseconds of the next moment at which time changes something; null: it never will. */
 export function wakeTime(run: RunState): number | null {

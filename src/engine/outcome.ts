@@ -7,7 +7,7 @@ import { hasEffect, isRepeatable } from './effects.js';
 import { moveDenied, revokeOpen } from './approvals.js';
 import { consume, startApproved } from './approved.js';
 import { doubtOf, waitForWord } from './doubt.js';
-import { findState } from './links.js';
+import { findState, isAtItsEnd } from './links.js';
 import { close } from './closing.js';
 import { isEnding } from './ending.js';
 import { entryLabel, keyLabel } from './key-label.js';
@@ -151,7 +151,7 @@ function isClosed(draft: Draft): boolean {
   return draft.effects.some((one) => one.kind === 'close');
 }
 
-/** The run's own deadline: it moves to its target, or ends. What is in doubt of it comes first. */
+/** The run's own deadline: it moves to its target, or ends. What is in doubt of it comes first, and from a terminal state it moves nowhere. */
 export function timeout(draft: Draft): void {
   const { run } = draft;
   if (run.executing !== null) {
@@ -161,6 +161,7 @@ export function timeout(draft: Draft): void {
   run.timeoutDue = false;
   run.deadline = null;
   const target = draft.plan.onTimeout?.target ?? null;
+  if (target !== null && isAtItsEnd(draft.plan, run)) return stayAtEnd(draft);
   const doubt = doubtOf(run);
   if (target !== null && doubt !== null) return waitForWord(draft, doubt, target);
   if (run.overdue !== true) record(draft, 'timeout.fired', { data: { state: run.state } });
@@ -173,6 +174,16 @@ export function timeout(draft: Draft): void {
   moveTo(draft, target, 'timeout', null);
   // Where it led to the state that the run was in, what was approved there is still to be begun.
   afterwards(draft);
+}
+
+/** What the terminal state does on entry has not come to its end: a person has it tried again, or cancels the run. */
+function stayAtEnd(draft: Draft): void {
+  const { run } = draft;
+  const waits = `nothing leaves a terminal state: a retry of what \`${run.state}\` does on entry, or a cancel`;
+  if (run.overdue !== true) record(draft, 'timeout.fired', { data: { state: run.state, waits } });
+  delete run.overdue;
+  // A person has said of what is done, and could not be written, that the run goes on: it ends where it is.
+  if (run.stuckOn === null) afterEnter(draft);
 }
 
 export function cancel(draft: Draft, by: Principal, messageId: string): void {

@@ -106,7 +106,7 @@ function runRefusal(draft: Draft, expectedVersion: number | null): Said | null {
   if (run.status === 'stuck')
     return {
       code: 'RUN_STUCK',
-      message: `the run waits for an operator: ${run.problem?.message ?? 'unknown problem'}; ${String(wayOn(run))}`,
+      message: `the run waits for an operator: ${run.problem?.message ?? 'unknown problem'}; ${String(wayOn(run, draft.plan))}`,
     };
   if (run.executing !== null && !stale) {
     return {

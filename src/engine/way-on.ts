@@ -1,9 +1,13 @@
 import type { ErrorCode, ProblemCode } from '../model/errors.js';
 import { doubtOf } from './doubt.js';
 import { isOpen } from './flow.js';
+import { isAtItsEnd } from './links.js';
+import { timeless } from './moments.js';
+import type { Plan } from './plan.js';
 import type { Problem, RunState } from './state.js';
 
-// What a person can do about a run that is stuck: which of retry and cancel helps, said wherever its problem is.
+// What a person can do about a run that is stuck: which of retry and cancel helps, said wherever its problem is; and what its
+// own time will do.
 
 /** What has to change before a retry comes to anything else; `asks`: nothing, the runtime asks again. */
 export type Until = 'policies' | 'decisions' | 'asks' | 'never';
@@ -44,11 +48,36 @@ export const wayOfCode = {
   RUN_FULL: 'never',
 } as const satisfies Partial<Record<ProblemCode | ErrorCode, Way>>;
 
-type Stuck = Pick<RunState, 'status' | 'problem' | 'stuckOn' | 'state' | 'overdue' | 'approvals'>;
+type Stuck = Pick<
+  RunState,
+  'status' | 'problem' | 'stuckOn' | 'state' | 'overdue' | 'approvals' | 'deadline'
+>;
+type Timed = Pick<Plan, 'onTimeout' | 'states'>;
 
-/** Null: it is not stuck. */
-export function wayOn(run: Stuck): string | null {
-  return run.status === 'stuck' ? ways[wayOf(run)] : null;
+/** Where a cancel is all that a person can do, and time does something too. */
+const besideTime: Partial<Record<Way, string>> = {
+  never: 'a retry would come to the same, and a cancel ends the run',
+  done: 'the step has happened, a retry would do it a second time, and a cancel ends the run',
+};
+
+/** Null: it is not stuck. Without its plan, which cannot be read then, nothing is said of its time. */
+export function wayOn(run: Stuck, plan: Timed | null): string | null {
+  if (run.status !== 'stuck') return null;
+  const way = wayOf(run);
+  const later = plan === null ? null : byTime(run, plan);
+  return later === null ? ways[way] : `${besideTime[way] ?? ways[way]}; ${later}`;
+}
+
+/** What the run's own time does to it while it is stuck; null: nothing. */
+function byTime(run: Stuck, plan: Timed): string | null {
+  if (run.deadline === null || timeless.includes(run.problem?.code ?? '')) return null;
+  const when = `at ${new Date(run.deadline).toISOString()} the run's time is up, which`;
+  const target = plan.onTimeout?.target ?? null;
+  if (target === null) return `${when} ends it`;
+  if (doubtOf(run) !== null || isAtItsEnd(plan, run)) return null;
+  return target === run.state
+    ? `${when} has it enter \`${target}\` again`
+    : `${when} moves it to \`${target}\``;
 }
 
 function wayOf(run: Stuck): Way {

@@ -1,4 +1,5 @@
-import { clean, factLine } from './show.js';
+import { visible } from '../model/visible.js';
+import { factLine } from './show.js';
 import type { Option, Outlook } from './outlook.js';
 import type { Stop } from './simulate.js';
 import type { Executing } from './sends.js';
@@ -17,7 +18,7 @@ export function stopLines(stop: Stop): string[] {
     ...(stop.executing === null ? [] : executingLines(stop.executing)),
     ...stop.approvals.flatMap(approvalLines),
     ...(stop.executing === null ? stop.principals.flatMap(principalLines) : []),
-  ].map(clean);
+  ].map((line) => visible(line));
 }
 
 function answerText({ answer }: Stop): string {

@@ -1,4 +1,5 @@
 import type { Fact } from '../model/records.js';
+import { visible } from '../model/visible.js';
 import type { CaseResult, Failure } from './types.js';
 
 // Results as lines for people.
@@ -10,7 +11,7 @@ export function resultLines(result: CaseResult, path: string): string[] {
     `FAILED  ${result.name}`,
     ...failure.mismatches.map(({ line, column, what, expected, actual }) => {
       const of = what === '' ? '' : `${what} `;
-      return `  ${path}:${line}:${column}: ${failure.step}: expected ${of}\`${clean(expected)}\`, got \`${clean(actual)}\``;
+      return `  ${path}:${line}:${column}: ${failure.step}: expected ${of}\`${visible(expected)}\`, got \`${visible(actual)}\``;
     }),
     ...why(failure),
   ];
@@ -18,8 +19,8 @@ export function resultLines(result: CaseResult, path: string): string[] {
 
 function why({ why: reason, run, trace }: Failure): string[] {
   return [
-    ...(reason === null ? [] : [`    why       ${clean(reason)}`]),
-    `    the run   is ${run.status} in state \`${clean(run.state)}\`, version ${run.version}`,
+    ...(reason === null ? [] : [`    why       ${visible(reason)}`]),
+    `    the run   is ${run.status} in state \`${visible(run.state)}\`, version ${run.version}`,
     ...trace.map((fact, index) => `    ${index === 0 ? 'records' : '       '}   ${factLine(fact)}`),
   ];
 }
@@ -41,13 +42,5 @@ export function factLine(fact: Fact): string {
     kind,
     policy === undefined ? '' : `${policy.rule}: ${policy.verdict}, ${policy.reason}`,
   ];
-  return clean(parts.filter((part) => part !== '').join('  '));
-}
-
-/** What is shown must not move the cursor, recolour or hide anything. */
-export function clean(value: string): string {
-  return value.replaceAll(
-    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-    (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ''}}`,
-  );
+  return visible(parts.filter((part) => part !== '').join('  '));
 }

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { problemCodes } from '../../src/model/errors.js';
 import { mostContextBytes } from '../../src/model/limits.js';
 import { giveUp, wayOn } from '../../src/engine/index.js';
-import { defaultReliability, type Executor, type OnEnter } from '../../src/engine/plan.js';
+import { defaultReliability, type Executor, type OnEnter, type Plan } from '../../src/engine/plan.js';
 import type { Decision, Kit, Outcome } from '../../src/engine/state.js';
 import { wayOfCode } from '../../src/engine/way-on.js';
 import {
@@ -238,7 +238,7 @@ describe('a run that is stuck', () => {
     it(`says what helps with ${code} (${index}), and so it is`, () => {
       const walk = make();
       assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', code], walk.run.problem?.message);
-      assert.match(wayOn(walk.run) ?? '', told);
+      assert.match(wayOn(walk.run, null) ?? '', told);
       const submitted = answerOf(walk.submit(agent, 'pay')) as { message?: string; code?: string };
       assert.equal(submitted.code, 'RUN_STUCK');
       assert.match(submitted.message ?? '', told);
@@ -264,19 +264,122 @@ describe('a run that is stuck', () => {
     );
     const walk = after(asked(), lost);
     const odd = { ...walk.run, stuckOn: null, problem: { code: 'NOT_FOUND', message: '' } } as const;
-    assert.match(wayOn(odd) ?? '', /a retry tries it again/);
-    assert.match(wayOn({ ...odd, problem: null }) ?? '', /a retry tries it again/);
-    assert.equal(wayOn({ ...walk.run, status: 'running' }), null);
+    assert.match(wayOn(odd, null) ?? '', /a retry tries it again/);
+    assert.match(wayOn({ ...odd, problem: null }, null) ?? '', /a retry tries it again/);
+    assert.equal(wayOn({ ...walk.run, status: 'running' }, null), null);
   });
 
   it('waits for an approval once its effect was asked for again, and for a human again once that was denied', () => {
     const tiered = after(asked({ tier: 'reversible' }), lost);
     tiered.kit = floored;
     retry(tiered);
-    assert.match(wayOn(tiered.run) ?? '', /an approval for doing it again is open/);
+    assert.match(wayOn(tiered.run, null) ?? '', /an approval for doing it again is open/);
     const fay = principal('fay', 'human', { roles: ['finance.controller'] });
     tiered.decide(fay, tiered.run.approvals[0]?.id ?? '', 'deny');
-    assert.match(wayOn(tiered.run) ?? '', /a retry by a human does it again/);
+    assert.match(wayOn(tiered.run, null) ?? '', /a retry by a human does it again/);
+  });
+
+  describe('with a time of its own', () => {
+    const at = '2026-01-01T00:00:01.000Z';
+    const guarded = transition('go', 'gone', { actor: 'deterministic', guards: [isFalse] });
+    const entry: OnEnter = { executor: rest, output: [], reliability: defaultReliability, evidence: null };
+    const timed = (target: string | null): Plan => {
+      const pay = transition('pay', 'a', { executor: rest, output: setsOutput });
+      const states = [
+        state('a', [guarded]),
+        state('b', [pay]),
+        state('end', [], { onEnter: entry }),
+        state('gone'),
+      ];
+      return plan(states, { timeoutMs: 1_000, onTimeout: target === null ? null : { target } });
+    };
+    const inState = (of: Plan, initialState: string): Walk => begin({ ...of, initialState });
+    const isUp = (walk: Walk): void => void walk.send({ kind: 'timeout', time: at });
+
+    it('is told where its time moves it, or that it ends it, and so it is', () => {
+      for (const [target, told, state] of [
+        ['gone', `the run's time is up, which moves it to \`gone\``, 'gone timed_out'],
+        ['a', `the run's time is up, which has it enter \`a\` again`, 'a stuck'],
+        [null, "the run's time is up, which ends it", 'a timed_out'],
+      ] as const) {
+        const of = timed(target);
+        const walk = inState(of, 'a');
+        assert.equal(walk.run.problem?.code, 'CHAIN_NO_MATCH');
+        const words = `a retry would come to the same, and a cancel ends the run; at ${at} ${told}`;
+        assert.equal(wayOn(walk.run, of), words);
+        const said = answerOf(walk.submit(agent, 'go')) as { message?: string };
+        assert.ok(said.message?.endsWith(words), said.message);
+        isUp(walk);
+        assert.equal(`${walk.run.state} ${walk.run.status}`, state);
+      }
+    });
+
+    it('is told nothing of it where time changes nothing: what is in doubt waits, and so does what could take no step', () => {
+      const of = timed('gone');
+      const walk = inState(of, 'b');
+      walk.submit(agent, 'pay');
+      after(walk, { output: large });
+      assert.match(wayOn(walk.run, of) ?? '', /would do it a second time: only a cancel helps$/);
+      isUp(walk);
+      assert.equal(walk.run.state, 'b');
+      const forked = given(inState(of, 'a'), 'HISTORY_FORKED');
+      assert.equal(wayOn(forked.run, of), wayOn(forked.run, null));
+      const ended = timed(null);
+      const other = inState(ended, 'b');
+      other.submit(agent, 'pay');
+      after(other, { output: large });
+      assert.match(wayOn(other.run, ended) ?? '', /second time, and a cancel ends the run; at .* ends it$/);
+    });
+
+    it('is moved out of a terminal state by nothing: it stays until a person retries or cancels it', () => {
+      const of = timed('gone');
+      for (const [how, result] of [
+        ['failed', no],
+        ['unknown', lost],
+        ['possible', possibly],
+      ] as const) {
+        const walk = after(inState(of, 'end'), result);
+        assert.equal(walk.run.status, 'stuck');
+        assert.doesNotMatch(wayOn(walk.run, of) ?? '', /time is up/);
+        const { version, problem } = walk.run;
+        isUp(walk);
+        const { state, status, deadline } = walk.run;
+        assert.deepEqual([state, status, deadline, walk.run.version], ['end', 'stuck', null, version], how);
+        assert.deepEqual(walk.run.problem, problem);
+        const [fired] = walk.last.trace.filter(({ type }) => type === 'timeout.fired');
+        assert.match(String(fired?.data?.['waits']), /nothing leaves a terminal state/);
+        retry(walk);
+        walk.outcome({});
+        assert.deepEqual([walk.run.state, walk.run.status], ['end', 'completed'], how);
+      }
+    });
+
+    it('stays in it too where its time was up while what it does on entry was under way', () => {
+      const of = timed('gone');
+      const walk = inState(of, 'end');
+      isUp(walk);
+      assert.equal(walk.run.timeoutDue, true);
+      after(walk, no);
+      assert.deepEqual([walk.run.state, walk.run.status], ['end', 'stuck']);
+      walk.send({ kind: 'message', time: at, message: message(operator, { kind: 'cancel' }) });
+      assert.equal(walk.run.status, 'cancelled');
+    });
+
+    it('ends in it where a person has said, of what was done and not written, that it goes on', () => {
+      const of = timed('gone');
+      const walk = after(inState(of, 'end'), no);
+      const stuckOn = { kind: 'done', transition: 'onEnter:end' } as const;
+      walk.run = { ...walk.run, stuckOn, overdue: true, deadline: null };
+      retry(walk);
+      assert.deepEqual([walk.run.state, walk.run.status, walk.run.overdue], ['end', 'completed', undefined]);
+    });
+
+    it('ends in a terminal state where its time leads nowhere', () => {
+      const walk = after(inState(timed(null), 'end'), no);
+      assert.match(wayOn(walk.run, timed(null)) ?? '', /; at .* time is up, which ends it$/);
+      isUp(walk);
+      assert.deepEqual([walk.run.state, walk.run.status], ['end', 'timed_out']);
+    });
   });
 
   it('moves on by a retry once its time is up, where the step has happened', () => {
@@ -284,7 +387,7 @@ describe('a run that is stuck', () => {
       output: large,
     });
     walk.send({ kind: 'timeout', time: new Date(Date.parse(time) + 1_000).toISOString() });
-    assert.match(wayOn(walk.run) ?? '', /does nothing again and lets the run move on/);
+    assert.match(wayOn(walk.run, null) ?? '', /does nothing again and lets the run move on/);
     retry(walk);
     assert.equal(walk.run.state, 'gone');
   });

@@ -153,7 +153,7 @@ describe('a chain', () => {
     while (walk.run.status !== 'completed') {
       const at = walk.run.state;
       assert.match(walk.run.problem?.message ?? '', /read and written more than/);
-      assert.match(wayOn(walk.run) ?? '', /a retry goes on from here/);
+      assert.match(wayOn(walk.run, null) ?? '', /a retry goes on from here/);
       walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
       assert.notEqual(walk.run.state, at);
     }
@@ -199,7 +199,7 @@ describe('a chain', () => {
             walk.run.problem?.message ?? '',
             new RegExp(`transitions of \`s${before}\` compare more`, 'u'),
           );
-          assert.match(wayOn(walk.run) ?? '', /a retry would come to the same: only a cancel helps/);
+          assert.match(wayOn(walk.run, null) ?? '', /a retry would come to the same: only a cancel helps/);
         };
         is();
         walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
