@@ -89,13 +89,13 @@ function stickLate(draft: Draft, transitions: readonly Transition[]): void {
 /** What a retry would find, with nothing of the chain before it. */
 function fitsAlone({ run, work }: Draft, transitions: readonly Transition[]): boolean {
   const ask = askingIn(run, freshChain(work));
-  for (const { guards } of transitions)
+  return transitions.every(({ guards }) => {
     for (const guard of guards) {
-      const asked = ask(guard);
-      if (asked === null) return false;
-      if (asked.verdict !== 'pass') break;
+      const verdict = ask(guard)?.verdict;
+      if (verdict !== 'pass') return verdict !== undefined;
     }
-  return true;
+    return true;
+  });
 }
 
 /** Null: the chain may ask no more. A state may have thousands of transitions, so that the next step would be too late to see it. */

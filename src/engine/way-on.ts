@@ -70,7 +70,7 @@ export function wayOn(run: Stuck, plan: Timed | null): string | null {
 
 /** What the run's own time does to it while it is stuck; null: nothing. */
 function byTime(run: Stuck, plan: Timed): string | null {
-  if (run.deadline === null || timeless.includes(run.problem?.code ?? '')) return null;
+  if (run.deadline === null || timeless.includes(codeOf(run))) return null;
   const when = `at ${new Date(run.deadline).toISOString()} the run's time is up, which`;
   const target = plan.onTimeout?.target ?? null;
   if (target === null) return `${when} ends it`;
@@ -80,9 +80,13 @@ function byTime(run: Stuck, plan: Timed): string | null {
     : `${when} moves it to \`${target}\``;
 }
 
+function codeOf({ problem }: Stuck): Problem['code'] {
+  return problem?.code ?? 'STEP_FAILED';
+}
+
 function wayOf(run: Stuck): Way {
-  const { problem, stuckOn, overdue } = run;
-  const code = problem?.code ?? 'STEP_FAILED';
+  const { stuckOn, overdue } = run;
+  const code = codeOf(run);
   if (stuckOn?.kind === 'done' || code === 'STATE_TOO_LARGE') return overdue === true ? 'moves' : 'done';
   if (run.approvals.some(({ repeats, status }) => repeats === true && isOpen(status))) return 'decide';
   if (doubtOf(run) !== null) return 'human';
