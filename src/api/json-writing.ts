@@ -5,7 +5,7 @@ import { makeTurns, type Turn } from '../model/give-way.js';
 
 /** Below here a value is written whole: what a list or a run holds is on one of the levels above, and within its own limit (docs/operating.md). */
 const levels = 5;
-/** Numbers and texts of one list that are written together. */
+/** Numbers and texts of one list or object that are written together. */
 const together = 1_000;
 
 /** What `JSON.stringify` gives. */
@@ -21,14 +21,43 @@ async function write(value: unknown, level: number, pieces: string[], turn: Turn
     return turn();
   }
   if (Array.isArray(value)) return writeList(value, level, pieces, turn);
+  return writeObject(Object.entries(value), level, pieces, turn);
+}
+
+async function writeObject(
+  members: readonly (readonly [string, unknown])[],
+  level: number,
+  pieces: string[],
+  turn: Turn,
+): Promise<void> {
   let before = '{';
-  for (const [name, item] of Object.entries(value)) {
-    if (item === undefined) continue;
-    pieces.push(before, JSON.stringify(name), ':');
-    before = ',';
-    await write(item, level + 1, pieces, turn);
+  for (let at = 0; at < members.length;) {
+    const [name, item] = members[at] as readonly [string, unknown];
+    if (isOpen(item)) {
+      pieces.push(before, JSON.stringify(name), ':');
+      before = ',';
+      await write(item, level + 1, pieces, turn);
+      at += 1;
+      continue;
+    }
+    const end = endOfClosed(members, at, ([, one]) => one);
+    const text = JSON.stringify(Object.fromEntries(members.slice(at, end))).slice(1, -1);
+    // What JSON leaves out may be all of them.
+    if (text !== '') {
+      pieces.push(before, text);
+      before = ',';
+    }
+    await turn();
+    at = end;
   }
   pieces.push(before === '{' ? '{}' : '}');
+}
+
+/** Behind those that are written together. */
+function endOfClosed<T>(items: readonly T[], start: number, valueOf: (item: T) => unknown): number {
+  let end = start + 1;
+  while (end < items.length && end < start + together && !isOpen(valueOf(items[end] as T))) end += 1;
+  return end;
 }
 
 async function writeList(
@@ -45,8 +74,7 @@ async function writeList(
       at += 1;
       continue;
     }
-    let end = at + 1;
-    while (end < items.length && end < at + together && !isOpen(items[end])) end += 1;
+    const end = endOfClosed(items, at, (one) => one);
     pieces.push(JSON.stringify(items.slice(at, end)).slice(1, -1));
     await turn();
     at = end;

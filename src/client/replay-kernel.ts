@@ -58,6 +58,8 @@ async function runChild(asked: Replaying): Promise<Said> {
     child.once('error', reject);
     child.once('close', () => resolve());
   });
+  // Whoever asks hears of it further down.
+  ended.catch(() => undefined);
   // A child that ends early closes its input: what it wrote says why.
   child.stdin.on('error', () => undefined);
   await tell(child.stdin, asked);

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../model/json.js';
+import { mostChainBytes } from '../model/limits.js';
 import { truncate } from '../model/text.js';
 import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
@@ -20,7 +21,7 @@ import { whyNotEntered } from './entry.js';
 import { entryLabel, keyLabel } from './key-label.js';
 import { leader, setLeader } from './leader.js';
 import { stepMeter, type Meter } from './meter.js';
-import { actingNow } from './rights.js';
+import { branchTarget } from './branches.js';
 import { refuseAsking, unreadableEnd } from './unreadable-end.js';
 import type { Until } from './way-on.js';
 import { contextProblem, nothingCalled, write } from './written.js';
@@ -250,24 +251,11 @@ export function succeed(draft: Draft, action: Action, label: string, outputRef: 
 /** The transition's effect is done and its context written: branch, move, enter. */
 export function complete(draft: Draft, transition: Transition, action: Action): void {
   const target = branchTarget(draft, transition, action);
-  moveTo(draft, target, transition.name, action);
-}
-
-function branchTarget(draft: Draft, transition: Transition, action: Action): string {
-  const at = {
-    ...guardContext(draft.run, actingNow(draft.kit, action), action.arguments),
-    meter: stepMeter(draft.work, action.byRuntime === true),
-  };
-  for (const [index, branch] of transition.branches.entries()) {
-    const { verdict, reason } = evaluateGuard(branch.when, at);
-    if (verdict !== 'pass') continue;
-    record(draft, 'transition.branched', {
-      action: actionFact(action),
-      data: { index, target: branch.target, reason },
-    });
-    return branch.target;
+  if (target === null) {
+    const message = `the branches of \`${transition.name}\` compare more than the ${mostChainBytes} bytes that they may in one step, so nobody knows where it leads`;
+    return stick(draft, { code: 'CHAIN_TOO_LONG', message }, { kind: 'done', transition: transition.name });
   }
-  return transition.target;
+  moveTo(draft, target, transition.name, action);
 }
 
 /** Version + 1; a new stay, its approvals and its onEnter only when the state is another one. */

@@ -2,7 +2,7 @@ import type { Json } from '../model/json.js';
 import type { Charter, Gate, GateTimeout, Guard, OnEnter, Operand, Plan, Tier, Transition } from './plan.js';
 import type { Asked, Kit } from './state.js';
 import { callsOf, type Calling } from './effects.js';
-import { evaluateGuard, readsArguments, verdictOf, type GuardContext } from './guards.js';
+import { evaluateGuard, readsArguments, type Evaluation, type GuardContext } from './guards.js';
 import { beginning, grouped } from './shown.js';
 import { valueAt } from './template.js';
 
@@ -170,12 +170,14 @@ export const environmentUnknown =
   'the policies declare its environment no more, and what that asks for is not known: declare it again in environments.yaml';
 
 function askedBy(gate: Gate, at: GuardContext): Asked | null {
-  if (gate.on !== null && verdictOf(gate.on, at) === 'fail') return null;
+  // Once: what is compared is charged.
+  const judged = gate.on === null ? null : evaluateGuard(gate.on, at);
+  if (judged?.verdict === 'fail') return null;
   return {
     source: gate.origin?.source ?? 'transition',
     path: gate.origin?.path ?? null,
     rule: ruleText(gate),
-    reason: gate.on === null ? null : becauseOf(gate.on, at),
+    reason: gate.on === null || judged === null ? null : becauseOf(gate.on, judged, at),
   };
 }
 
@@ -185,8 +187,7 @@ export function ruleText({ because }: Pick<Gate, 'because'>): string {
 }
 
 /** `amount 60,000 > 50,000`: the comparison with what it read; of other conditions, and of errors, the guard's reason. */
-function becauseOf(on: Guard, at: GuardContext): string {
-  const { verdict, reason } = evaluateGuard(on, at);
+function becauseOf(on: Guard, { verdict, reason }: Evaluation, at: GuardContext): string {
   if (on.kind !== 'expr' || verdict !== 'pass') return reason;
   const { left, operator, right } = on.expr;
   return `${side(left, at)} ${operator} ${side(right, at)}`;

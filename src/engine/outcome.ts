@@ -179,7 +179,8 @@ export function timeout(draft: Draft): void {
 /** What the terminal state does on entry has not come to its end: a person has it tried again, or cancels the run. */
 function stayAtEnd(draft: Draft): void {
   const { run } = draft;
-  const waits = `nothing leaves a terminal state: a retry of what \`${run.state}\` does on entry, or a cancel`;
+  const isDone = run.stuckOn?.kind === 'done';
+  const waits = `nothing leaves a terminal state: ${isDone ? '' : `a retry of what \`${run.state}\` does on entry, or `}a cancel`;
   if (run.overdue !== true) record(draft, 'timeout.fired', { data: { state: run.state, waits } });
   delete run.overdue;
   // A person has said of what is done, and could not be written, that the run goes on: it ends where it is.

@@ -8,7 +8,7 @@ const isQuick = (text: string, part: string): boolean =>
 /** What it takes at most, in the units of a meter. */
 export function searchUnits(text: string, part: string): number {
   if (part.length > text.length) return 0;
-  return isQuick(text, part) ? Math.ceil((text.length * part.length) / 8) : (text.length + part.length) * 8;
+  return isQuick(text, part) ? Math.ceil((text.length * part.length) / 8) : (text.length + part.length) * 2;
 }
 
 /**
