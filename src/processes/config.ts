@@ -55,6 +55,7 @@ const environment = z.object({
   COUNTERSIGN_PEPPER: z.string().optional(),
   COUNTERSIGN_JWT_ISSUERS: jwtIssuers.optional(),
   COUNTERSIGN_OWN_SERVERS: flag.default(false),
+  COUNTERSIGN_OWN_TEMPORAL: flag.default(false),
   COUNTERSIGN_DEV_KEYS: flag.default(false),
 });
 
@@ -73,6 +74,8 @@ export interface Config {
   readonly taskQueue: string;
   /** The supervisor has started Postgres and Temporal itself, both of this data folder. */
   readonly ownServers: boolean;
+  /** Temporal is of this data folder, whosever the database is. */
+  readonly ownTemporal: boolean;
   /** Keys given by the environment; null where the file in `home`/keys is used. */
   readonly signingKey: string | null;
   readonly kek: string | null;
@@ -130,6 +133,7 @@ function toConfig(values: z.infer<typeof environment>): Config {
     temporal: temporalOf(values),
     taskQueue: values.COUNTERSIGN_TASK_QUEUE,
     ownServers: values.COUNTERSIGN_OWN_SERVERS,
+    ownTemporal: values.COUNTERSIGN_OWN_TEMPORAL,
     signingKey: values.COUNTERSIGN_SIGNING_KEY ?? null,
     kek: values.COUNTERSIGN_KEK ?? null,
     pepper: values.COUNTERSIGN_PEPPER ?? null,

@@ -73,7 +73,7 @@ async function forgetQueues(): Promise<void> {
     if (holder === null) continue;
     if (holder !== own && (await isPolled(temporal, queue))) {
       say(
-        `the task queue \`${taskQueue}\` of \`${namespace}\` is not given to another store: workers poll it, or did a moment ago; stop them and try again in two minutes`,
+        `the task queue \`${taskQueue}\` of \`${namespace}\` is not given to another store: workers poll it, or did a moment ago; stop them and try again in five minutes`,
       );
       process.exit(1);
     }

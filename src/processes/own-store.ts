@@ -3,7 +3,7 @@ import type { ServiceKeys } from '../auth/keys.js';
 import { makePool, withTransaction, type Pool } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal-names.js';
 import type { PolicySet } from '../model/policy-set.js';
-import { lockTemporalHome } from '../store/temporal-home.js';
+import { lockTemporalHome, temporalHomes } from '../store/temporal-home.js';
 import type { Config } from './config.js';
 import { queueHolder } from './queue-holder.js';
 import {
@@ -27,7 +27,13 @@ type Say = (line: string) => void;
 
 export function belongingOf({ config, keys, temporal }: Given, store: Pool, say: Say): Belonging {
   return makeBelonging({
-    ...{ store, taskQueue: config.taskQueue, alone: config.ownServers, onForeign: say },
+    ...{
+      store,
+      taskQueue: config.taskQueue,
+      alone: config.ownServers,
+      ownTemporal: config.ownTemporal,
+      onForeign: say,
+    },
     address: config.temporal?.address ?? '',
     signingKey: keys.signing.keyId,
     namespaceId: (namespace) => namespaceIdInTime(temporal, namespace),
@@ -55,9 +61,14 @@ export async function takeStore(
   { trouble }: Pick<Belonging, 'trouble'>,
   { environments }: PolicySet,
 ): Promise<void> {
-  const message = await withTransaction(pool, async (tx) => {
-    await lockTemporalHome(tx);
-    return trouble(environments.map(({ name }) => namespaceOf(name)));
-  });
+  const namespaces = environments.map(({ name }) => namespaceOf(name));
+  // What has a home has nothing to take: nobody waits for anybody.
+  const hasHome = (await temporalHomes(pool)).length > 0;
+  const message = hasHome
+    ? await trouble(namespaces)
+    : await withTransaction(pool, async (tx) => {
+        await lockTemporalHome(tx);
+        return trouble(namespaces);
+      });
   if (message !== null) throw new ForeignStore(message);
 }

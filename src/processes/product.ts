@@ -33,6 +33,7 @@ export async function bringUpProduct(boot: Boot, options: ProductOptions): Promi
     COUNTERSIGN_HOME: config.home,
     COUNTERSIGN_POLICIES: config.policies,
     COUNTERSIGN_TASK_QUEUE: config.taskQueue,
+    COUNTERSIGN_OWN_TEMPORAL: config.temporal === null ? '1' : '0',
     COUNTERSIGN_OWN_SERVERS: config.databaseUrl === null && config.temporal === null ? '1' : '0',
     HOST: config.host,
     PORT: String(options.port),

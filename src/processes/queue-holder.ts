@@ -35,7 +35,7 @@ export async function queueHolder(
   };
   const known = await holderOf(handle);
   if (known === store || take === 'never' || (known !== null && take !== 'always')) return known;
-  if (known !== null) await handle.terminate('the store of the same data folder takes its place');
+  if (known !== null) await end(handle, 'the store of the same data folder takes its place');
   await start();
   return holderOf(handle);
 }
@@ -44,7 +44,7 @@ export async function queueHolder(
 export async function forgetQueue(connection: ConnectionLike, queue: Queue): Promise<void> {
   const { workflow } = new Client({ connection, namespace: queue.namespace });
   const handle = workflow.getHandle(idOf(queue.taskQueue));
-  if ((await holderOf(handle)) !== null) await handle.terminate('countersign migrate --forget-temporal');
+  if ((await holderOf(handle)) !== null) await end(handle, 'countersign migrate --forget-temporal');
 }
 
 /** Whether a worker has asked for tasks of the queue lately: one that lives asks again each minute. */
@@ -63,9 +63,17 @@ export async function isPolled(
 
 /** Temporal's number for them. */
 const workflowTasks = 1;
-const livesForSeconds = 90;
+/** Three minutes, since clocks differ. */
+const livesForSeconds = 180;
 
 type Handle = ReturnType<Client['workflow']['getHandle']>;
+
+/** Somebody else may have ended it a moment ago. */
+async function end(handle: Handle, reason: string): Promise<void> {
+  await handle.terminate(reason).catch((error: unknown) => {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  });
+}
 
 async function holderOf(handle: Handle): Promise<string | null> {
   try {

@@ -38,6 +38,8 @@ export interface BelongingOptions {
   readonly namespaceId: (namespace: string) => Promise<string | null>;
   /** The id of the store that the task queue is worked for, once this one has asked for it; null: nobody's. */
   readonly queueHolder: (namespace: string, store: string, take: Take) => Promise<string | null>;
+  /** That Temporal is of this process's data folder: whatever store it was worked for before, it is worked for this one. */
+  readonly ownTemporal: boolean;
   /** Nobody else can have come to this store: it and Temporal are of one data folder. */
   readonly alone: boolean;
   /** Told of a namespace that is another deployment's. */
@@ -71,7 +73,7 @@ export function makeBelonging(options: BelongingOptions): Belonging {
   /** The queue first: a store is nobody's still where another store has the queue. */
   const claimBoth = async (mine: TemporalHome, take: Take): Promise<string | null> => {
     const own = await storeIdentity(store);
-    const holder = await options.queueHolder(mine.namespace, own, take);
+    const holder = await options.queueHolder(mine.namespace, own, options.ownTemporal ? 'always' : take);
     if (holder !== null && holder !== own) return queueTaken(mine, holder);
     const found = await claimTemporal(store, mine, take);
     if (found === null) return givenAway;

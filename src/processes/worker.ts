@@ -67,7 +67,13 @@ async function main(config: Config): Promise<void> {
   const unset: HeartbeatOptions['unset'] = async () =>
     unsetReferences((await deps.policySet(pool)).connections, processReferences());
   const belonging = makeBelonging({
-    ...{ store: pool, taskQueue: config.taskQueue, alone: config.ownServers, onForeign: log },
+    ...{
+      store: pool,
+      taskQueue: config.taskQueue,
+      alone: config.ownServers,
+      ownTemporal: config.ownTemporal,
+      onForeign: log,
+    },
     address: address.address ?? '',
     signingKey: keys.signing.keyId,
     namespaceId: (namespace) => namespaceIdOf(connection.workflowService, namespace),
@@ -132,12 +138,15 @@ async function serve(
     heartbeat.beat();
   };
   const look = makeLook(beating.pool, workers, begin);
-  while (!stopping.signal.aborted) {
-    await look();
-    await delay(lookMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+  try {
+    while (!stopping.signal.aborted) {
+      await look();
+      await delay(lookMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+    }
+  } finally {
+    shutDown();
+    await Promise.all([heartbeat.stop(), ...runs]);
   }
-  shutDown();
-  await Promise.all([heartbeat.stop(), ...runs]);
   if (failures.length > 0) throw failures[0];
 }
 

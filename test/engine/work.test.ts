@@ -319,9 +319,32 @@ describe('the guards of one step', () => {
     const gated = walked({ gates: [gate({ on: none })] });
     assert.match(gated.approvals[0]?.asked[0]?.reason ?? '', /compare more than/);
     const branches = Array.from({ length: 250 }, () => ({ when: same, target: 'a' }));
-    assert.equal(walked({ branches }).status, 'completed');
+    // One that could not be asked is no answer: the run goes nowhere.
+    const led = walked({ branches });
+    assert.deepEqual([led.status, led.state, led.problem?.code], ['stuck', 'a', 'CHAIN_TOO_LONG']);
+    assert.match(led.problem?.message ?? '', /the branches of `go` compare more than/);
     const whole = 2 * list.length * 250;
     assert.ok(big.reads() < whole, `${big.reads()} of ${whole}`);
+  });
+
+  it('are asked once in a gate: what a person reads is what was found', () => {
+    const list = Array.from({ length: 100_000 }, (_, n) => n % 10);
+    const same = expr(path('context', 'a'), '==', path('context', 'b'));
+    const on: Guard = { kind: 'allOf', guards: Array.from({ length: 4 }, () => same) };
+    const initialContext = { a: list, b: [...list] };
+    const walk = begin(
+      plan([state('a', [transition('go', 'b', { gates: [gate({ on })] })]), state('b')], { initialContext }),
+    );
+    walk.submit(agent, 'go');
+    assert.doesNotMatch(walk.run.approvals[0]?.asked[0]?.reason ?? '', /compare more than/);
+    const much: Guard = { kind: 'allOf', guards: Array.from({ length: 8 }, () => same) };
+    const over = begin(
+      plan([state('a', [transition('go', 'b', { gates: [gate({ on: much })] })]), state('b')], {
+        initialContext,
+      }),
+    );
+    over.submit(agent, 'go');
+    assert.match(over.run.approvals[0]?.asked[0]?.reason ?? '', /compare more than/);
   });
 
   it('may look for many things in one large list: what is charged is what is done', () => {

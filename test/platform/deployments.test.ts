@@ -310,6 +310,7 @@ describe('whose a store is', () => {
     makeBelonging({
       ...{ store: database.pool, taskQueue, alone, namespaceId: id, address, signingKey },
       queueHolder: (_namespace, own) => Promise.resolve(own),
+      ownTemporal: false,
       onForeign: (message) => told.push(message),
     });
   const is = (id: string | null) => () => Promise.resolve(id);
@@ -419,6 +420,7 @@ describe('whose a store is', () => {
           },
           namespaceId: is(`id-${at}`),
           queueHolder: (_namespace, own) => Promise.resolve(own),
+          ownTemporal: false,
         }).isOurs('countersign-both'),
       ),
     );
