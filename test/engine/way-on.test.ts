@@ -374,6 +374,14 @@ describe('a run that is stuck', () => {
       assert.deepEqual([walk.run.state, walk.run.status, walk.run.overdue], ['end', 'completed', undefined]);
     });
 
+    it('names only a cancel where what it did on entry is done and not written: a retry is refused', () => {
+      const walk = after(inState(timed('gone'), 'end'), no);
+      walk.run = { ...walk.run, stuckOn: { kind: 'done', transition: 'onEnter:end' } };
+      isUp(walk);
+      const [fired] = walk.last.trace.filter(({ type }) => type === 'timeout.fired');
+      assert.equal(fired?.data?.['waits'], 'nothing leaves a terminal state: a cancel');
+    });
+
     it('ends in a terminal state where its time leads nowhere', () => {
       const walk = after(inState(timed(null), 'end'), no);
       assert.match(wayOn(walk.run, timed(null)) ?? '', /; at .* time is up, which ends it$/);
