@@ -168,6 +168,26 @@ describe('a secret is known', () => {
       JSON.stringify({ private_key: `-----BEGIN-----\nMIIEvQIBADANBgkq\n-----END-----` }),
       'bad MIIEvQIBADANBgkq',
     ],
+    [
+      'as a value of a JSON credential in which a name comes again',
+      '{"note":"a","note":"b","keys":[{"id":1},"hunter \\u0032222"]}',
+      'not hunter 2222',
+    ],
+    [
+      'as the value that another one of its name replaces',
+      '{"password":"hunter2222","password":"hunter3333"}',
+      'not hunter2222',
+    ],
+    [
+      'as a value of a JSON credential that is deep',
+      `${'{"a":['.repeat(20_000)}{"password":"hunter 2222"}${']}'.repeat(20_000)}`,
+      'not hunter 2222',
+    ],
+    [
+      'as a number of a JSON credential that no double holds',
+      '{"id":12345678901234567891,"id":1}',
+      'not 12345678901234567891',
+    ],
   ];
   for (const [how, secret, text] of parts)
     test(how, () => assert.match(makeMask([secret]).text(text), /^(login|not|bad) \[redacted\]( failed)?$/));
