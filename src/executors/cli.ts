@@ -188,7 +188,7 @@ function success({ stdout, stderr }: Exited, context: DriverContext, who: string
   if (read.status === 'unreadable')
     return unusableAnswer(context, `what the ${who} wrote to its standard output is not UTF-8`);
   const json = parseExactly(read.text);
-  if (json.status === 'too_large')
+  if (json.status === 'too_large' || json.status === 'repeats')
     return unusableAnswer(context, `the ${who} wrote JSON that cannot be read: ${json.why}`);
   const { value, exact } = json.status === 'parsed' ? json : { value: null, exact: [] };
   const output = { exitCode: 0, stdout: read.text, stderr: stderr.toString('utf8'), json: value };
