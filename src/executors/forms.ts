@@ -153,10 +153,15 @@ const apostrophes = ['&#39;', '&#x27;', '&apos;'];
 const isAscii = /^[\x00-\x7f]*$/;
 const isLatin = /^[\x00-\xff]*$/;
 
-/** As UTF-8, and as Latin-1 where that has all of its characters and others bytes for them. */
+/**
+ * As UTF-8; as Latin-1 where that has all of its characters and others bytes for them, else as UTF-16 in either order. The
+ * UTF-16 of what is Latin-1 has a null beside each character, as which it is found.
+ */
 function bytesOf(part: string): Buffer[] {
   const own = Buffer.from(part);
-  return isAscii.test(part) || !isLatin.test(part) ? [own] : [own, Buffer.from(part, 'latin1')];
+  if (isAscii.test(part)) return [own];
+  if (isLatin.test(part)) return [own, Buffer.from(part, 'latin1')];
+  return [own, Buffer.from(part, 'utf16le'), Buffer.from(part, 'utf16le').swap16()];
 }
 
 /** Its UTF-8 read as Latin-1: `Ã¼` for `ü`. */
