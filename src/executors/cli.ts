@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
+import { giveWay } from '../model/give-way.js';
 import type { Connection } from '../model/policy-set.js';
 import { decodeBody } from './body.js';
 import { parseExactly } from './exact-json.js';
@@ -47,7 +48,7 @@ async function runCli(call: CliCall, context: DriverContext): Promise<ExecutorRe
   const deadline = startDeadline(context);
   try {
     if (deadline.stopped() !== null) return stoppedResult(context, 'abort', false, `\`${call.connection}\``);
-    return result(call, await runCommand(call, connection, directory, context, deadline), context);
+    return await result(call, await runCommand(call, connection, directory, context, deadline), context);
   } finally {
     deadline.dispose();
   }
@@ -154,7 +155,7 @@ function collect(stream: NodeJS.ReadableStream | null, tooLarge: () => void): ()
   return () => Buffer.concat(chunks);
 }
 
-function result(call: CliCall, ended: Ended, context: DriverContext): ExecutorResult {
+async function result(call: CliCall, ended: Ended, context: DriverContext): Promise<ExecutorResult> {
   const who = `command of connection \`${call.connection}\``;
   switch (ended.kind) {
     case 'not_started':
@@ -169,7 +170,7 @@ function result(call: CliCall, ended: Ended, context: DriverContext): ExecutorRe
     case 'exited':
       return ended.exitCode === 0 && !ended.wasLeft
         ? success(ended, context, who)
-        : exitFailure(ended, context, who);
+        : await exitFailure(ended, context, who);
   }
 }
 
@@ -188,7 +189,7 @@ function success({ stdout, stderr }: Exited, context: DriverContext, who: string
   if (read.status === 'unreadable')
     return unusableAnswer(context, `what the ${who} wrote to its standard output is not UTF-8`);
   const json = parseExactly(read.text);
-  if (json.status === 'too_large')
+  if (json.status === 'too_large' || json.status === 'repeats')
     return unusableAnswer(context, `the ${who} wrote JSON that cannot be read: ${json.why}`);
   const { value, exact } = json.status === 'parsed' ? json : { value: null, exact: [] };
   const output = { exitCode: 0, stdout: read.text, stderr: stderr.toString('utf8'), json: value };
@@ -207,17 +208,26 @@ function wasEnded(exitCode: number): boolean {
 const leftRunning =
   ' while something that it had started was still running, which was ended (have the command `wait` for all that it starts)';
 
-function exitFailure({ exitCode, signal, ...ended }: Exited, context: DriverContext, who: string): Failure {
+/** Each of its texts is masked in one piece: everybody else has a turn in between. */
+async function exitFailure(
+  { exitCode, signal, ...ended }: Exited,
+  context: DriverContext,
+  who: string,
+): Promise<Failure> {
   if (exitCode === null)
     return failureAfterSending(context, 'permanent', `the ${who} was ended by ${signal ?? 'a signal'}`);
   const { told } = context;
   const [stdout, stderr] = [ended.stdout.toString('utf8'), ended.stderr.toString('utf8')];
   const json = parseExactly(stdout);
   const left = ended.wasLeft ? leftRunning : '';
+  await giveWay();
   const message = `the ${who} exited with code ${exitCode}${left}${lastWords(stderr, told)}`;
+  await giveWay();
+  const start = told.start(stdout, maxFailedText, '');
+  await giveWay();
   const response = {
     exitCode,
-    stdout: told.start(stdout, maxFailedText, ''),
+    stdout: start,
     stderr: told.end(stderr, maxFailedText, ''),
     json: json.status === 'parsed' ? json.value : null,
   };

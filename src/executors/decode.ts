@@ -41,7 +41,7 @@ export const undoQuotedPrintable: Undo = (units, given) => {
   return to;
 };
 
-/** What carries mail may leave blanks at the end of its lines. */
+/** What carries mail may leave blanks at the end of its lines, and a stream of events writes `data:` before each. */
 function joinSoftBreaks(units: Uint16Array, length: number): number {
   let to = 0;
   for (let at = 0; at < length;) {
@@ -56,7 +56,13 @@ function afterSoftBreak(units: Uint16Array, start: number, length: number): numb
   let at = start + 1;
   while (at < length && (units[at] === blank || units[at] === tab)) at += 1;
   if (at + 1 < length && units[at] === carriageReturn) at += 1;
-  return at < length && units[at] === lineFeed ? at + 1 : start;
+  return at < length && units[at] === lineFeed ? afterData(units, at + 1, length) : start;
+}
+
+/** Of the blanks behind it, the first one is the stream's, and the others are the mail's. */
+function afterData(units: Uint16Array, start: number, length: number): number {
+  const at = afterDataWord(units, start, length);
+  return at > start && at < length && units[at] === blank ? at + 1 : at;
 }
 
 /** As in JSON and in a shell: `\u0041`, and any other character behind a backslash is itself. */
@@ -101,10 +107,15 @@ const data = Uint16Array.from('data:', (one) => one.charCodeAt(0));
 export function afterBreak(units: Uint16Array, start: number, length: number): number {
   let at = start;
   while (at < length && isBreak(units[at] ?? -1)) at += 1;
-  if (at + data.length <= length && data.every((unit, index) => units[at + index] === unit))
-    at += data.length;
+  at = afterDataWord(units, at, length);
   while (at < length && (units[at] === blank || units[at] === tab)) at += 1;
   return at;
+}
+
+/** Behind the `data:` that begins there, if one does. */
+function afterDataWord(units: Uint16Array, at: number, length: number): number {
+  const isThere = at + data.length <= length && data.every((unit, index) => units[at + index] === unit);
+  return isThere ? at + data.length : at;
 }
 
 export function isBreak(unit: number): boolean {

@@ -13,6 +13,8 @@ export type ExactJson =
       readonly exact: readonly string[];
     }
   | { readonly status: 'malformed'; readonly why: string }
+  /** An object in it has a name twice: it is JSON, and says two things. Nobody may take it as if it said none. */
+  | { readonly status: 'repeats'; readonly why: string }
   | TooLarge;
 
 /** JSON that nobody reads: whoever writes it decides how long that would take, and everybody waits. */
@@ -42,7 +44,7 @@ const mark = `exact:${randomBytes(12).toString('base64url')}:`;
 export function parseExactly(text: string): ExactJson {
   const marked = markedJson(text);
   if (marked.status === 'marked') {
-    if (marked.repeats) return { status: 'malformed', why: `in it, ${repeated}` };
+    if (marked.repeats) return { status: 'repeats', why: `in it, ${repeated}` };
     return marked.isPlain ? plainJson(marked.value) : unmark(marked.value);
   }
   // What is no JSON has commas as it likes.

@@ -1,6 +1,5 @@
-import { isObject, type Json } from '../model/json.js';
+import { behindString, isExactNumber } from '../model/json.js';
 import { windows } from './entities.js';
-import { parseExactly } from './exact-json.js';
 import { asciiHeader } from './values.js';
 
 // What of a secret is looked for in an answer: what a target makes of it that takes it apart, and how that may be written.
@@ -35,19 +34,65 @@ const secretNames = /key|secret|token|pass|pwd|credential/i;
 
 /** Null: it is no JSON object or array. */
 function credentialsIn(text: string): string[] | null {
-  if (!text.startsWith('{') && !text.startsWith('[')) return null;
-  const parsed = parseExactly(text);
-  if (parsed.status !== 'parsed') return null;
-  const leaves = (value: Json, name: string): string[] => {
-    if (typeof value === 'string') {
-      const isSecret = secretNames.test(name) || value.length >= secretLength;
-      if (/^https?:\/\//i.test(value)) return passwordOf(value);
-      return isSecret ? [value, ...value.split(/\r?\n/), ...passwordOf(value)] : passwordOf(value);
-    }
-    if (Array.isArray(value)) return value.flatMap((item: Json) => leaves(item, name));
-    return isObject(value) ? Object.entries(value).flatMap(([below, item]) => leaves(item, below)) : [];
-  };
-  return leaves(parsed.value, '');
+  if (!(text.startsWith('{') || text.startsWith('[')) || !isJson(text)) return null;
+  return leavesOf(text).flatMap(({ name, value }) => {
+    if (/^https?:\/\//i.test(value)) return passwordOf(value);
+    const isSecret = secretNames.test(name) || value.length >= secretLength;
+    return isSecret ? [value, ...value.split(/\r?\n/), ...passwordOf(value)] : passwordOf(value);
+  });
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Of a list's values, the name of the list. */
+interface Leaf {
+  readonly name: string;
+  readonly value: string;
+}
+
+/**
+ * Each text in it and each number that no double holds, however deep. A name may come again: which of its values a target
+ * takes is the target's business, so all of them count.
+ */
+function leavesOf(json: string): Leaf[] {
+  const leaves: Leaf[] = [];
+  const outer: string[] = [];
+  let name = '';
+  for (let at = 0; at < json.length;) {
+    const unit = json.charAt(at);
+    const end = unit === '"' ? behindString(json, at) : behindNumber(json, at);
+    const written = json.slice(at, end);
+    if (unit === '"') {
+      const value = JSON.parse(written) as string;
+      if (isName(json, end)) name = value;
+      else leaves.push({ name, value });
+    } else if (unit === '{' || unit === '[') outer.push(name);
+    else if (unit === '}' || unit === ']') name = outer.pop() ?? '';
+    else if (end > at && !isExactNumber(written)) leaves.push({ name, value: written });
+    at = Math.max(at + 1, end);
+  }
+  return leaves;
+}
+
+const number = /-?\d[\d.eE+-]*/y;
+const colon = /\s*:/y;
+
+/** Where there is none, no further than where it would begin. */
+function behindNumber(json: string, start: number): number {
+  number.lastIndex = start;
+  return number.test(json) ? number.lastIndex : start;
+}
+
+function isName(json: string, end: number): boolean {
+  colon.lastIndex = end;
+  return colon.test(json);
 }
 
 function unquoted(text: string): string {
@@ -108,10 +153,15 @@ const apostrophes = ['&#39;', '&#x27;', '&apos;'];
 const isAscii = /^[\x00-\x7f]*$/;
 const isLatin = /^[\x00-\xff]*$/;
 
-/** As UTF-8, and as Latin-1 where that has all of its characters and others bytes for them. */
+/**
+ * As UTF-8; as Latin-1 where that has all of its characters and others bytes for them, else as UTF-16 in either order. The
+ * UTF-16 of what is Latin-1 has a null beside each character, as which it is found.
+ */
 function bytesOf(part: string): Buffer[] {
   const own = Buffer.from(part);
-  return isAscii.test(part) || !isLatin.test(part) ? [own] : [own, Buffer.from(part, 'latin1')];
+  if (isAscii.test(part)) return [own];
+  if (isLatin.test(part)) return [own, Buffer.from(part, 'latin1')];
+  return [own, Buffer.from(part, 'utf16le'), Buffer.from(part, 'utf16le').swap16()];
 }
 
 /** Its UTF-8 read as Latin-1: `Ã¼` for `ü`. */

@@ -221,8 +221,9 @@ export function readToolResult(result: JsonObject, told: Told): ToolResult {
     return malformed('`structuredContent` is no object');
   if (blocks.length === 0 && structuredContent === undefined && result['content'] === undefined)
     return malformed('it has neither `content` nor `structuredContent`');
-  const output = outputOf(blocks, structuredContent);
+  const output = outputOf(blocks, structuredContent, isError);
   if (output.status === 'malformed') return malformed(output.why);
+  if (output.status === 'repeats') return { status: 'unreadable', why: output.why };
   if (output.status === 'too_large') return output;
   const words = textOf(blocks);
   const text = words === '' && structuredContent !== undefined ? JSON.stringify(output.value) : words;
@@ -249,13 +250,13 @@ function isText(value: Json | undefined): boolean {
   return typeof value === 'string' && !isMarked(value);
 }
 
-function outputOf(blocks: readonly Json[], structured: JsonObject | undefined): ExactJson {
+function outputOf(blocks: readonly Json[], structured: JsonObject | undefined, isError: boolean): ExactJson {
   if (structured !== undefined) return unmark(structured);
   const only = blocks.length === 1 ? blocks[0] : undefined;
   if (isObject(only) && only['type'] === 'text') {
     const parsed = parseExactly(String(only['text']));
-    // Text that is no JSON is content like any other.
-    if (parsed.status !== 'malformed') return parsed;
+    // Text that is no JSON is content like any other. What says that the call failed is read by people, in its words.
+    if (parsed.status !== 'malformed' && !(parsed.status === 'repeats' && isError)) return parsed;
   }
   return unmark({ content: blocks });
 }

@@ -191,7 +191,9 @@ type UnitOf = (text: string, at: number) => number;
 
 /** As Knuth, Morris and Pratt do it: no unit of a word is read again. */
 function longestBroken(text: string, words: readonly string[], unitOf: UnitOf, count?: Count): number {
-  const most = Math.min(text.length, Math.max(0, ...words.map((word) => word.length)));
+  // They may be more than a call takes arguments.
+  const longestWord = words.reduce((most, word) => Math.max(most, word.length), 0);
+  const most = Math.min(text.length, longestWord);
   const pattern = Uint16Array.from({ length: most }, (_, at) => fold(unitOf(text, at)));
   const borders = new Int32Array(most + 1);
   const next = (state: number, unit: number): number => {

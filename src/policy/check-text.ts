@@ -43,10 +43,13 @@ const defaultEnvironment = 'dev';
 /** Whoever starts, shows or continues a run reads the plan in one piece, and keeps everybody else waiting meanwhile. */
 const mostPlanLength = 6_291_456;
 
+/** What a flow is not held to that was taken before anybody was. */
+type Taken = Pick<Compiling, 'rewritten'>;
+
 /** Exactly one flow, in either notation, and nothing else (docs/spec/api.md, `POST /v1/flows`). */
 export function checkFlowText(
   text: string,
-  options: { readonly catalog: Catalog; readonly file?: string; readonly media?: Media },
+  options: { readonly catalog: Catalog; readonly file?: string; readonly media?: Media } & Taken,
 ): FlowCheck {
   const parsed = parseText(text, options.file, options.media);
   if (parsed.status === 'invalid') return { status: 'invalid', errors: parsed.problems, warnings: [] };
@@ -63,7 +66,7 @@ export function checkFlowText(
       'a flow is a mapping: `workflows: {name: …}`, or a declared agent with `name` and `permissions`',
     );
   if (!Object.hasOwn(source.value, 'workflows'))
-    return checkOne(source, options.catalog, 'agent', source.value, []);
+    return checkOne(source, options.catalog, 'agent', source.value, [], options);
   const other = Object.keys(source.value).find((key) => key !== 'workflows' && key !== 'version');
   if (other !== undefined)
     return fail(
@@ -83,7 +86,7 @@ export function checkFlowText(
       ['workflows'],
       `\`workflows\` names ${names.length} flows here: send exactly one`,
     );
-  return checkOne(source, options.catalog, 'states', flows[name] ?? null, ['workflows', name]);
+  return checkOne(source, options.catalog, 'states', flows[name] ?? null, ['workflows', name], options);
 }
 
 export function checkOne(
@@ -92,9 +95,10 @@ export function checkOne(
   notation: 'agent' | 'states',
   value: Json,
   path: Path,
+  { rewritten }: Taken = {},
 ): FlowCheck {
   beginAnalysis();
-  const to: Compiling = { source, catalog, errors: [], warnings: [] };
+  const to: Compiling = { source, catalog, errors: [], warnings: [], rewritten };
   const flow = notation === 'agent' ? agentFlow(to, value, path) : workflowFlow(to, value, path);
   if (flow !== null) assertPlanSize(to, flow.plan, path);
   const environment = flow?.environment ?? defaultEnvironment;
@@ -111,7 +115,7 @@ export function checkOne(
   const told = acknowledged(accepted, to.warnings);
   to.errors.push(...wrongAcknowledgements(accepted));
   const idle = flow === null || to.errors.length > 0 ? [] : idleAcknowledgements(accepted);
-  const { fatal, warnings } = judgeWarnings([...told, ...idle], known);
+  const { fatal, warnings } = judgeWarnings([...told, ...idle], known, { rewritten });
   const errors = [...to.errors, ...fatal];
   if (flow === null || errors.length > 0)
     return {
@@ -190,12 +194,15 @@ function made(to: Compiling, plan: Plan, { version: _version, ...definition }: J
 export function judgeWarnings(
   all: readonly Finding[],
   environment: EnvironmentEntry | undefined,
+  { rewritten }: Taken = {},
 ): { readonly fatal: readonly Finding[]; readonly warnings: readonly Finding[] } {
   const { refuseWarnings = false, requireTiers = false } = environment ?? {};
   const tierless = requireTiers ? all.filter((one) => one.code === 'TIER_MISSING') : [];
   const others = all.filter((one) => !tierless.includes(one));
   if (!refuseWarnings) return { fatal: tierless, warnings: others };
-  const open = others.filter((one) => one.acknowledged === undefined && one.code !== 'TIME_PASSED');
+  const isTaken = ({ code }: Finding): boolean =>
+    code === 'TIME_PASSED' || (code === 'NUMBER_REWRITTEN' && rewritten === 'warned');
+  const open = others.filter((one) => one.acknowledged === undefined && !isTaken(one));
   return { fatal: [...tierless, ...open], warnings: others.filter((one) => !open.includes(one)) };
 }
 

@@ -36,6 +36,8 @@ export interface Compiling {
   readonly catalog: Catalog;
   readonly errors: Finding[];
   readonly warnings: Finding[];
+  /** `warned`: a literal that is sent in another writing is a warning, and refuses nothing; else it is an error. */
+  readonly rewritten?: 'warned' | undefined;
 }
 
 export type Path = readonly PathSegment[];

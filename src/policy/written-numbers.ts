@@ -20,7 +20,13 @@ function refuseRewritten(to: Compiling, value: Json, path: Path, done: string): 
   if (written === null) return;
   const what = typeof value === 'number' ? 'the number ' : '';
   const message = `${what}\`${written}\` would be ${done} as \`${String(value)}\`: write it as text, \`"${written}"\``;
-  error(to, 'WRONG_VALUE', path, message);
+  tell(to, path, message);
+}
+
+/** A flow that was published before this was an error goes on as it did, and says so. */
+function tell(to: Compiling, path: Path, message: string): void {
+  if (to.rewritten === 'warned') warn(to, 'NUMBER_REWRITTEN', path, message, 'value');
+  else error(to, 'WRONG_VALUE', path, message);
 }
 
 function isScalar(value: Json): value is number | boolean | null {
@@ -34,7 +40,7 @@ function refuseNull(to: Compiling, path: Path): void {
     written === ''
       ? 'nothing is written here, and it would be left out: give it a value, or remove it'
       : `\`${written}\` is no text, and would be left out: write it as text, \`"${written}"\`, or remove it`;
-  error(to, 'WRONG_VALUE', path, message);
+  tell(to, path, message);
 }
 
 /** Where a call or a context takes JSON: the number is the same there, and its writing is not. */

@@ -146,6 +146,8 @@ describe('an answer in which an object has a name twice', () => {
     '{"a":[{"b":{},"b":{"c":1}}]}',
     '{"id":1,"\\u0069d":2}',
   ];
+  const asText = (text: string, isError = false): string =>
+    JSON.stringify({ content: [{ type: 'text', text }], isError });
   test('is none that anybody could act on: what it did is unknown, over every connection', async () => {
     for (const body of twice) {
       const overMcp = `{"content":[],"structuredContent":${body}}`;
@@ -154,6 +156,8 @@ describe('an answer in which an object has a name twice', () => {
         () => answeredOverStdio(overMcp),
         () => answeredOverHttp(overMcp),
         () => answeredAsEvents(overMcp),
+        () => answeredOverStdio(asText(body)),
+        () => printed(body),
       ];
       for (const way of ways) {
         const result = await way();
@@ -165,8 +169,13 @@ describe('an answer in which an object has a name twice', () => {
     const error = await answeredOverStdio('{"content":[],"isError":true,"isError":false}');
     assert.ok(error.status === 'failed', JSON.stringify(error));
   });
-  test('is text where a command prints it', async () => {
-    const { output } = await succeeded(printed(twice[0] ?? ''));
+  test('is text where it says why the call failed, and where it is no JSON besides', async () => {
+    const [body = ''] = twice;
+    const refused = await answeredOverStdio(asText(body, true));
+    assert.ok(refused.status === 'failed', JSON.stringify(refused));
+    assert.equal(refused.errorClass, 'permanent');
+    assert.ok(refused.message.endsWith(body), refused.message);
+    const { output } = await succeeded(printed(`${body}, done`));
     assert.equal((output as JsonObject)['json'], null);
   });
   test('is none where the same name stands in two objects', async () => {

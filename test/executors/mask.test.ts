@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { makeMask } from '../../src/executors/mask.js';
+import { brokenEnd, brokenStart } from '../../src/executors/words.js';
 import type { Json } from '../../src/model/json.js';
 import { standsSlowly } from './slow-mask.js';
 
@@ -118,6 +119,15 @@ describe('a secret with characters that pages, mails and old programs write othe
     ['as entities in JSON', (text) => each(text, (code) => `\\u0026#${code};`)],
     ['as quoted-printable', (text) => quotedPrintable(Buffer.from(text), 1_000)],
     ['as quoted-printable in short lines', (text) => quotedPrintable(Buffer.from(text), 7)],
+    [
+      'as quoted-printable in short lines of a stream of events',
+      (text) => `data: ${quotedPrintable(Buffer.from(text), 7).replaceAll('\n', '\ndata: ')}`,
+    ],
+    [
+      'as quoted-printable with the blanks of mail in a stream of events',
+      (text) =>
+        `data:${quotedPrintable(Buffer.from(text), 7).replaceAll('=\r\n', '= \r\n').replaceAll('\n', '\ndata:')}`,
+    ],
     ['as quoted-printable Latin-1', (text) => quotedPrintable(latin(text), 1_000)],
     [
       'as quoted-printable in JSON',
@@ -142,6 +152,34 @@ describe('a secret with characters that pages, mails and old programs write othe
         assert.match(masked, /\[redacted\]/, text);
         assert.ok(!standsSlowly([secret], masked), masked);
       });
+
+  for (const secret of ['Schlüssel-Ω-7€x', 'пароль-日本-😀', 'k3y-with-one-€'])
+    for (const order of ['little', 'big'])
+      for (const [how, write] of [
+        ['base64', (bytes: Buffer) => bytes.toString('base64')],
+        [
+          'base64 in the middle of more',
+          (bytes: Buffer) => Buffer.from(`x${bytes.toString('latin1')}y`, 'latin1').toString('base64'),
+        ],
+        ['hex', (bytes: Buffer) => bytes.toString('hex').toUpperCase()],
+      ] as const)
+        test(`\`${secret}\` as UTF-16 (${order} end first) in ${how}`, () => {
+          const bytes = Buffer.from(secret, 'utf16le');
+          const text = `before ${write(order === 'big' ? bytes.swap16() : bytes)} after`;
+          assert.match(makeMask([secret]).text(text), /^before \S{0,4}\[redacted\]\S{0,4} after$/);
+        });
+
+  test('with a blank where a line of a stream of events begins', () => {
+    const masked = makeMask(['my own pass']).text('data: token: my=\ndata:  own=\ndata:  pass');
+    assert.match(masked, /\[redacted\]/);
+  });
+
+  test('among very many, at the cut of a long text', () => {
+    const secrets = Array.from({ length: 20_000 }, (_, at) => `setting-${at}`);
+    const words = [...secrets, ...Array.from({ length: 180_000 }, (_, at) => `${at}`.padStart(8, '0'))];
+    assert.equal(brokenEnd('a text that ends with sett', words), 4);
+    assert.equal(brokenStart('ting-19999 and more', words), 10);
+  });
 
   test('and what is none stays as it is', () => {
     const mask = makeMask(['k3y=va/lue+tail==', 'Zürich-Schlüssel-7']);

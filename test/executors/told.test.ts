@@ -1,6 +1,7 @@
 // What is told of a target's words is masked before it is cut: a secret that stands across the cut leaves no half behind.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { cli } from '../../src/executors/cli.js';
 import { makeMask } from '../../src/executors/mask.js';
 import { closeExecutors, runCall } from '../../src/executors/index.js';
 import type { Call, ExecutorResult } from '../../src/executors/types.js';
@@ -42,6 +43,27 @@ const run = (script: string): Promise<ExecutorResult> =>
     { kind: 'cli', connection: 'c', args: [], stdin: null },
     contextWith({ kind: 'cli', ...child(script) }, { references }),
   );
+test('of what a failed command wrote, each text is masked in a turn of its own', async () => {
+  let hasOther = true;
+  const pieces: boolean[] = [];
+  const tell = (text: string): string => {
+    pieces.push(hasOther);
+    hasOther = false;
+    setImmediate(() => (hasOther = true));
+    return text;
+  };
+  const script = 'console.log("said"); console.error("why"); process.exitCode = 3';
+  const result = await cli.run(
+    { kind: 'cli', connection: 'c', args: [], stdin: null },
+    {
+      ...contextWith({ kind: 'cli', ...child(script), env: {} }),
+      told: { start: tell, end: tell },
+    },
+  );
+  assert.ok(result.status === 'failed', JSON.stringify(result));
+  assert.deepEqual(pieces, [true, true, true]);
+});
+
 /** An MCP server of which `call` is what a call makes it do. */
 const serve = (call: string): Promise<ExecutorResult> =>
   runCall(
@@ -167,6 +189,26 @@ describe('a secret is known', () => {
       'as a line of a key in a JSON credential',
       JSON.stringify({ private_key: `-----BEGIN-----\nMIIEvQIBADANBgkq\n-----END-----` }),
       'bad MIIEvQIBADANBgkq',
+    ],
+    [
+      'as a value of a JSON credential in which a name comes again',
+      '{"note":"a","note":"b","keys":[{"id":1},"hunter \\u0032222"]}',
+      'not hunter 2222',
+    ],
+    [
+      'as the value that another one of its name replaces',
+      '{"password":"hunter2222","password":"hunter3333"}',
+      'not hunter2222',
+    ],
+    [
+      'as a value of a JSON credential that is deep',
+      `${'{"a":['.repeat(20_000)}{"password":"hunter 2222"}${']}'.repeat(20_000)}`,
+      'not hunter 2222',
+    ],
+    [
+      'as a number of a JSON credential that no double holds',
+      '{"id":12345678901234567891,"id":1}',
+      'not 12345678901234567891',
     ],
   ];
   for (const [how, secret, text] of parts)

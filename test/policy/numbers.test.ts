@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkFlowText, loadFolder, type Catalog, type FlowCheck } from '../../src/policy/index.js';
+import { compilePublished } from '../../src/policy/published.js';
 import { parseText } from '../../src/policy/source.js';
 
 // Numbers of policies are what their author wrote, or an error that says to quote.
@@ -75,9 +76,7 @@ const catalog: Catalog = {
   tools: [],
 };
 
-const check = (executor: string, more = '{}'): FlowCheck =>
-  checkFlowText(
-    `workflows:
+const flow = (executor: string, more = '{}'): string => `workflows:
   f:
     owner: team
     initialState: a
@@ -90,9 +89,9 @@ const check = (executor: string, more = '{}'): FlowCheck =>
             output: ${more}
             executor: ${executor}
       done: { terminal: true }
-`,
-    { catalog },
-  );
+`;
+const check = (executor: string, more?: string): FlowCheck =>
+  checkFlowText(flow(executor, more), { catalog });
 
 const told = ({ status, ...found }: FlowCheck): string[] => [
   ...(status === 'invalid' && 'errors' in found ? found.errors : []).map(
@@ -233,5 +232,42 @@ test('a connection that is given a number where it takes text is told to quote w
       'WRONG_TYPE /connections/a/env/V expected text, not `1e3`: write it as text, `"1e3"`',
       'WRONG_TYPE /connections/b/headers/X expected text, not `2024.10`: write it as text, `"2024.10"`',
     ],
+  );
+});
+
+test('a flow that is published already goes on as it was taken, and only says so', () => {
+  const environment = { name: 'dev', requireTiers: false, refuseWarnings: true, gateTimeoutMs: 1_000 };
+  const strict = { ...catalog, policySet: { ...catalog.policySet, environments: [environment] } };
+  const written = ['1.0', 'True', '~', '', '+5', '0x1F', '-0'];
+  const executors = written.flatMap((one) => [
+    rest(`query: { v: ${one} }`),
+    rest(`headers: { X-Version: ${one} }`),
+    rest(`body: { v: [${one}] }`),
+    ...(one === '' || one === '~' ? [] : [cli(`[${one}]`)]),
+  ]);
+  const texts = [
+    ...executors.map((one) => flow(one)),
+    flow('{ kind: noop }', '{ v: { concat: [v, 1.0] } }'),
+    flow('{ kind: noop }', '{ v: 1e3 }'),
+  ];
+  const rewritten = texts.filter((text) => checkFlowText(text, { catalog: strict }).status === 'invalid');
+  assert.equal(rewritten.length, 25);
+  for (const text of rewritten) {
+    const published = compilePublished(text, strict);
+    assert.ok(published.status === 'valid', JSON.stringify(published));
+    assert.deepEqual(
+      published.flow.warnings.map(({ code }) => code),
+      ['NUMBER_REWRITTEN'],
+    );
+  }
+});
+
+test('and is withdrawn for what is wrong besides', () => {
+  const text = flow(rest('query: { v: 1.0 }')).replace('connection: web', 'connection: gone');
+  const published = compilePublished(text, catalog);
+  assert.ok(published.status === 'invalid');
+  assert.deepEqual(
+    published.errors.map(({ code }) => code),
+    ['UNKNOWN_CONNECTION'],
   );
 });
