@@ -35,9 +35,25 @@ export const batchRoutes: readonly Route[] = [
   }),
 ];
 
-function approvalsIn(body: unknown): readonly string[] {
+function approvalsIn(body: unknown, kept: unknown): readonly string[] {
   const read = api.batchBody.safeParse(body);
-  return read.success ? read.data.decisions.map(({ approval }) => approval) : [];
+  const told = keptResults.safeParse(kept);
+  const unknown = told.success ? told.data.results.filter(tellsNothing).map(({ approval }) => approval) : [];
+  return read.success
+    ? read.data.decisions.map(({ approval }) => approval).filter((id) => !unknown.includes(id))
+    : [];
+}
+
+/** Of a batch's answer, and of its refusal. */
+const keptResults = z.object({
+  results: z.array(
+    z.object({ approval: z.string(), code: z.string().optional(), summary: z.unknown().optional() }),
+  ),
+});
+
+/** That it is not there, or not for the caller to see, is all that is said of it. */
+function tellsNothing({ code, summary }: z.output<typeof keptResults>['results'][number]): boolean {
+  return code === 'NOT_FOUND' && summary === undefined;
 }
 
 /** Runs at once; the approvals of one run go one after the other. */

@@ -150,8 +150,8 @@ export interface Route {
   readonly answers: Readonly<Record<number, AnswerSpec>>;
   /** Beyond those that every route may give. */
   readonly errors: readonly ErrorCode[];
-  /** Approvals that a body names, where the path names none. */
-  readonly approvalsIn?: (body: unknown) => readonly string[];
+  /** Approvals that a body names, where the path names none, without those of which a kept answer to it tells nothing. */
+  readonly approvalsIn?: (body: unknown, kept: unknown) => readonly string[];
   readonly handle: (call: Call, input: Input<never, never, never>) => Promise<Reply>;
 }
 

@@ -1,11 +1,17 @@
 import { mostReasonLength } from '../model/api.js';
+import { giveWay } from '../model/give-way.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { html, jsonHtml, type Html } from './page-html.js';
 
 // The exact action, as a person decides it. The same body as `GET /v1/approvals/{id}`.
 
-export function approvalHtml(body: JsonObject): Html {
+export async function approvalHtml(body: JsonObject): Promise<Html> {
   const by = isObject(body['requestedBy']) ? body['requestedBy'] : {};
+  // Each of them may be long.
+  const given = jsonHtml(body['arguments'] ?? null);
+  await giveWay();
+  const preview = jsonHtml(body['preview'] ?? null);
+  await giveWay();
   const rows: readonly (readonly [string, Html | string])[] = [
     ['status', text(body['status'])],
     ['asked by', `${text(by['id'])} (${text(by['kind'])})`],
@@ -13,8 +19,8 @@ export function approvalHtml(body: JsonObject): Html {
     ['flow', `${text(body['flow'])} version ${text(body['flowVersion'])} in ${text(body['environment'])}`],
     ['action', `${text(body['transition'])} ${body['tool'] === null ? '' : `(${text(body['tool'])})`}`],
     ['tier', text(body['tier'])],
-    ['arguments', html`<pre>${jsonHtml(body['arguments'] ?? null)}</pre>`],
-    ['what would run', html`<pre>${jsonHtml(body['preview'] ?? null)}</pre>`],
+    ['arguments', html`<pre>${given}</pre>`],
+    ['what would run', html`<pre>${preview}</pre>`],
     ['why it is asked', text(body['reason'])],
     ...gates(body['gates']),
     ...notTold(body['delivery']).map((one) => ['not told', one] as const),

@@ -59,7 +59,7 @@ export async function shownTo(
   const body = await bodyOf(call.deps, found, reader);
   const may = isObject(body['may']) ? body['may'] : {};
   const why = typeof may['message'] === 'string' ? may['message'] : 'you may not decide it';
-  return html`${approvalHtml(body)}${may['decide'] === true ? below() : html`<p>Nothing to decide here: ${why}.</p>`}`;
+  return html`${await approvalHtml(body)}${may['decide'] === true ? below() : html`<p>Nothing to decide here: ${why}.</p>`}`;
 }
 
 /** One of its gates asks for one. */

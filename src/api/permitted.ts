@@ -38,7 +38,7 @@ export async function withheld(
   kept: Reply,
 ): Promise<Reply> {
   const denied =
-    notPermitted(call, route) ?? (await hidden(call, route, id)) ?? (await hiddenIn(call, route, raw));
+    notPermitted(call, route) ?? (await hidden(call, route, id)) ?? (await hiddenIn(call, route, raw, kept));
   if (denied === null) return kept;
   call.replayed = false;
   return denied;
@@ -57,13 +57,28 @@ async function hidden(call: Call, { path }: Route, id: string | undefined): Prom
 
 const lookedAtOnce = 10;
 
-/** The first of the approvals that the body names and that this caller does not see any more. */
-async function hiddenIn(call: Call, { approvalsIn, body }: Route, raw: RawBody): Promise<Problem | null> {
+/** The first of the approvals that the body names, and the kept answer tells of, that this caller does not see any more. */
+async function hiddenIn(
+  call: Call,
+  { approvalsIn, body }: Route,
+  raw: RawBody,
+  kept: Reply,
+): Promise<Problem | null> {
   const read = approvalsIn === undefined ? null : parseBody(raw, body);
   if (approvalsIn === undefined || read?.kind !== 'body') return null;
   // Each in a call of its own: the answer is about none of them.
-  const found = await inLanes(approvalsIn(read.body), lookedAtOnce, (id) =>
+  const found = await inLanes(approvalsIn(read.body, keptJson(kept)), lookedAtOnce, (id) =>
     visibleApproval({ ...call, facts: [] }, id),
   );
   return found.find((one) => one.kind === 'problem') ?? null;
+}
+
+/** As it was written here; null where it is no JSON. */
+function keptJson(kept: Reply): unknown {
+  if (kept.kind !== 'answer' || typeof kept.body !== 'string') return null;
+  try {
+    return JSON.parse(kept.body);
+  } catch {
+    return null;
+  }
 }

@@ -62,4 +62,58 @@ describe('the kept answer of an idempotency key', () => {
     const blind = await ask((await person(['run.start'], [], id)).key);
     assert.deepEqual(codes(blind), [404, 'NOT_FOUND']);
   });
+
+  describe('of a batch', () => {
+    interface Item {
+      readonly approval: string;
+      readonly decision: 'approve';
+      readonly digest: string;
+    }
+    const unknown: Item = { approval: 'apr_none', decision: 'approve', digest: 'sha256:none' };
+    const park = async (flow = 'pay'): Promise<Item> => {
+      const run: string = (await api.ask('agent', 'POST', `/v1/flows/${flow}/runs`, {})).body.run.id;
+      const path = `/v1/runs/${run}/transitions/bank.pay`;
+      const asked = await api.ask('agent', 'POST', path, { arguments: { amount: 150 } });
+      const { id, digest } = asked.body.result.approval;
+      return { approval: id, decision: 'approve', digest };
+    };
+    const send = (as: string, body: object, sent = {}): Promise<Answer> =>
+      api.ask(as, 'POST', '/v1/approvals/batch', body, sent);
+    const controller = ['finance.controller'];
+
+    it('is given again, with the decisions that were made, where one of the approvals is not there', async () => {
+      const { id, key } = await person([], controller);
+      const decisions = [unknown, await park()];
+      const dry = { decisions, mode: 'each', dryRun: true };
+      const dryRun = (as: string): Promise<Answer> => send(as, dry, { 'idempotency-key': 'dry' });
+      const tried = await dryRun(key);
+      assert.equal((await dryRun(key)).text, tried.text);
+      // Of the other one it tells what only those may read who see it.
+      const blind = await dryRun((await person([], [], id)).key);
+      assert.deepEqual([...codes(blind), isReplayed(blind)], [404, 'NOT_FOUND', false]);
+      const real = { decisions, mode: 'each', dryRun: false, token: tried.body.token };
+      const [first, again] = [await send(key, real, headers), await send(key, real, headers)];
+      const told = first.body.results.map((one: any) => one.code ?? one.status);
+      assert.deepEqual([first.status, told], [200, ['NOT_FOUND', 'applied']], first.text);
+      assert.deepEqual([again.text, isReplayed(again)], [first.text, true]);
+    });
+
+    it('is given again where it was refused for one that its person did not see any more', async () => {
+      const gate = { approver_role: 'finance.cfo', timeout: { after: '1h' } };
+      const flow = { name: 'unseen', owner: 'team', permissions: { execute: ['bank.pay'] } };
+      const published = await api.ask('admin', 'POST', '/v1/flows', { ...flow, approval_gate: gate });
+      assert.equal(published.status, 201, published.text);
+      const { id, key } = await person([], [...controller, 'finance.cfo']);
+      const decisions = [await park(), await park('unseen')];
+      const { token } = (await send(key, { decisions, mode: 'all', dryRun: true })).body;
+      assert.ok(token);
+      const less = (await person([], controller, id)).key;
+      const ask = (): Promise<Answer> =>
+        send(less, { decisions, mode: 'all', dryRun: false, token }, headers);
+      const [first, again] = [await ask(), await ask()];
+      assert.deepEqual(codes(first), [409, 'BATCH_REFUSED']);
+      assert.equal(first.body.results[1].code, 'NOT_FOUND');
+      assert.deepEqual([again.text, isReplayed(again)], [first.text, true]);
+    });
+  });
 });
