@@ -70,8 +70,24 @@ export function warn(
   at: Place = 'key',
   suggestion?: Suggestion,
 ): void {
-  if (to.warnings.length >= maxProblems) return;
-  to.warnings.push(problemAt(to.source, code, path, message, at, suggested(suggestion)));
+  const before = countOf(to.warnings, code);
+  if (before > maxProblems) return;
+  // Said of the whole text, so that whoever accepts a part of them does not accept what is not said.
+  const [place, said] =
+    before === maxProblems ? [[], `and more of these than the ${maxProblems} that are said`] : [path, message];
+  to.warnings.push(problemAt(to.source, code, place, said, at, suggested(suggestion)));
+}
+
+/** Of each list of warnings, how many of each code it has been given. */
+const counts = new WeakMap<Finding[], Map<WarningFinding, number>>();
+
+/** How many there were before this one. A code does not crowd another one out: some of them refuse. */
+function countOf(warnings: Finding[], code: WarningFinding): number {
+  const known = counts.get(warnings) ?? new Map<WarningFinding, number>();
+  counts.set(warnings, known);
+  const before = known.get(code) ?? 0;
+  known.set(code, before + 1);
+  return before;
 }
 
 /** `timeout` and `timeoutMs` are two ways to say one thing. */
