@@ -67,43 +67,71 @@ export async function endLeftOver(child: ChildProcess, graceMs: number): Promise
 }
 
 const lookMs = 20;
+/** Whether somebody is there is asked at each look; what they do, which takes reading, at the first two and at every tenth. */
+const looksPerReading = 10;
 
 async function isOver(child: ChildProcess, withinMs: number): Promise<boolean> {
-  const until = performance.now() + withinMs;
-  while (isGroupRunning(child)) {
-    if (performance.now() >= until) return false;
+  const since = performance.now();
+  const until = since + withinMs;
+  for (let look = 0; isGroupAlive(child); look += 1) {
+    const isLast = performance.now() >= until;
+    const reads = isLast || look < 2 || look % looksPerReading === 0;
+    if (reads && !isGroupRunning(child.pid ?? 0, since)) return true;
+    if (isLast) return false;
     await new Promise((resolve) => setTimeout(resolve, lookMs));
   }
   return true;
 }
 
 /** Somebody in it does something: one who has ended, and whom nobody has asked about, does not (Linux says which is which). */
-function isGroupRunning(child: ChildProcess): boolean {
-  if (!isGroupAlive(child)) return false;
-  const states = statesOfGroup(child.pid ?? 0);
-  return states === null || states.some((state) => state !== 'Z' && state !== 'X');
+function isGroupRunning(group: number, since: number): boolean {
+  const { states, at } = readingNow();
+  const own = states?.get(group);
+  // Of a group that may be younger than the reading, it says nothing.
+  if (states === null || (own === undefined && at < since)) return true;
+  return own?.some((state) => state !== 'Z' && state !== 'X') === true;
 }
 
-/** Null: this system does not say. */
-function statesOfGroup(group: number): readonly string[] | null {
+/** By group; null: this system does not say. */
+type States = ReadonlyMap<number, readonly string[]> | null;
+
+interface Reading {
+  readonly at: number;
+  readonly states: States;
+}
+
+let reading: Reading | null = null;
+/** A reading goes through all processes of the machine, and is for all groups that are asked about meanwhile. */
+const sharedMs = 100;
+
+function readingNow(): Reading {
+  const at = performance.now();
+  if (reading === null || at - reading.at > sharedMs) reading = { at, states: readStates() };
+  return reading;
+}
+
+function readStates(): States {
+  const found = new Map<number, string[]>();
   try {
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .flatMap((pid) => stateIn(pid, group));
+    for (const pid of readdirSync('/proc')) {
+      const one = /^\d+$/.test(pid) ? stateOf(pid) : null;
+      if (one !== null) found.set(one.group, [...(found.get(one.group) ?? []), one.state]);
+    }
+    return found;
   } catch {
     return null;
   }
 }
 
-function stateIn(pid: string, group: number): string[] {
+function stateOf(pid: string): { readonly group: number; readonly state: string } | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The name of the program stands in brackets, and may hold some.
-    const [state = '', , of = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return Number(of) === group ? [state] : [];
+    const [state = '', , group = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { group: Number(group), state };
   } catch {
     // It has ended meanwhile.
-    return [];
+    return null;
   }
 }
 

@@ -1,6 +1,8 @@
 // What a connection starts ends with its call, its connection and its worker, and with it whatever it has started itself.
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { once } from 'node:events';
@@ -131,6 +133,16 @@ describe('a command that ends before what it has started', () => {
     assert.deepEqual([read.errorClass, read.effectPossible], ['permanent', false]);
     assert.deepEqual([keyed.errorClass, keyed.effectPossible], ['permanent', true]);
     await assertGone([pidOf(read), pidOf(keyed)]);
+  });
+
+  test('is waited for with few readings of all processes, however many such commands there are', async (t) => {
+    const read = t.mock.method(fs, 'readdirSync');
+    syncBuiltinESMExports();
+    t.after(() => syncBuiltinESMExports());
+    const results = await Promise.all(Array.from({ length: 5 }, () => shell('sleep 300 & echo $!')));
+    const readings = read.mock.calls.filter((one) => one.arguments[0] === '/proc').length;
+    assert.ok(readings >= 1 && readings <= 20, `${readings}`);
+    await assertGone(results.map(pidOf));
   });
 
   test('has executed where that ends soon after it, and what it printed counts', async () => {
