@@ -144,6 +144,19 @@ function notBranched(when: Guard): void {
 
 failClosed('branch', {
   error: () => notBranched(expr(literal('1'), '<', literal(2))),
+  timeout: () => {
+    const list = Array.from({ length: 100_000 }, (_, n) => n % 10);
+    const same = expr(path('context', 'a'), '==', path('context', 'b'));
+    const branches = Array.from({ length: 20 }, () => ({ when: { kind: 'not', guard: same } as const, target: 'a' }));
+    const walk = begin(
+      plan([state('a', [transition('go', 'b', { branches })]), state('b')], {
+        initialContext: { a: list, b: [...list] },
+      }),
+    );
+    walk.submit(agent, 'go');
+    isStuck(walk, 'CHAIN_TOO_LONG');
+    assert.equal(walk.run.state, 'a');
+  },
   missing: () => notBranched(expr(path('context', 'n'), '<', literal(2))),
   malformed: () => notBranched(odd({ kind: 'weather' })),
   empty: () => notBranched({ kind: 'allOf', guards: [] }),

@@ -135,6 +135,46 @@ describe('an environment', () => {
       ['TIER_MISSING'],
     );
   });
+
+  const manyRewritten = (acknowledge: string): string => `workflows:
+  f:
+    owner: team
+    acknowledge: ${acknowledge}
+    initialContext: { ${Array.from({ length: 120 }, (_, n) => `n${n}: 1.10`).join(', ')} }
+    initialState: a
+    states:
+      a: { transitions: { go: { target: b, executor: { kind: rest, connection: c, method: POST, path: / } } } }
+      b: { terminal: true }
+`;
+  const connections = {
+    'connections.yaml': 'connections: { c: { kind: rest, baseUrl: "https://c.example" } }',
+  };
+
+  test('that demands tiers takes no missing one, however many other warnings there are', async () => {
+    const { errors } = await load({
+      ...connections,
+      'environments.yaml': 'environments: { dev: { requireTiers: true } }\n',
+      'flows/f.yaml': manyRewritten('[]'),
+    });
+    assert.deepEqual(
+      errors.map((one) => one.code),
+      ['TIER_MISSING'],
+    );
+  });
+
+  test('that refuses warnings does not take those that are too many to be said, where only a part is acknowledged', async () => {
+    const { errors } = await load({
+      ...connections,
+      ...strict,
+      'flows/f.yaml': manyRewritten(
+        '[{ code: NUMBER_REWRITTEN, at: /initialContext, reason: r }, { code: TIER_MISSING, reason: r }]',
+      ),
+    });
+    assert.deepEqual(
+      errors.map(({ code, message }) => [code, /and more of these than the 100/.test(message)]),
+      [['NUMBER_REWRITTEN', true]],
+    );
+  });
 });
 
 describe('what is called only where something else fails', () => {
