@@ -74,7 +74,9 @@ export function warn(
   if (before > maxProblems) return;
   // Said of the whole text, so that whoever accepts a part of them does not accept what is not said.
   const [place, said] =
-    before === maxProblems ? [[], `and more of these than the ${maxProblems} that are said`] : [path, message];
+    before === maxProblems
+      ? [[], `and more of these than the ${maxProblems} that are said`]
+      : [path, message];
   to.warnings.push(problemAt(to.source, code, place, said, at, suggested(suggestion)));
 }
 

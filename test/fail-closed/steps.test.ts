@@ -147,7 +147,10 @@ failClosed('branch', {
   timeout: () => {
     const list = Array.from({ length: 100_000 }, (_, n) => n % 10);
     const same = expr(path('context', 'a'), '==', path('context', 'b'));
-    const branches = Array.from({ length: 20 }, () => ({ when: { kind: 'not', guard: same } as const, target: 'a' }));
+    const branches = Array.from({ length: 20 }, () => ({
+      when: { kind: 'not', guard: same } as const,
+      target: 'a',
+    }));
     const walk = begin(
       plan([state('a', [transition('go', 'b', { branches })]), state('b')], {
         initialContext: { a: list, b: [...list] },
