@@ -75,6 +75,8 @@ export function makeBelonging(options: BelongingOptions): Belonging {
     const own = await storeIdentity(store);
     const holder = await options.queueHolder(mine.namespace, own, options.ownTemporal ? 'always' : take);
     if (holder !== null && holder !== own) return queueTaken(mine, holder);
+    // What was to be taken is nobody's still: somebody gave it away in between, and it is asked again.
+    if (holder === null && take !== 'never') throw new Error('temporal does not say whose its task queue is');
     const found = await claimTemporal(store, mine, take);
     if (found === null) return givenAway;
     return isSame(found, mine) ? null : sentence(found, mine);

@@ -405,6 +405,20 @@ describe('whose a store is', () => {
     assert.equal(await belonging('moved', is('id-9')).isOurs('countersign-dev'), true);
   });
 
+  it('is not taken where nobody says whose the task queue is', async () => {
+    const unsaid = makeBelonging({
+      ...{ store: database.pool, taskQueue: 'unsaid', alone: false, ownTemporal: false },
+      ...{ address: 'here:1', signingKey: 'k', onForeign: () => undefined },
+      namespaceId: is('id-1'),
+      queueHolder: () => Promise.resolve(null),
+    });
+    await assert.rejects(unsaid.isOurs('countersign-unsaid', 'now'), /does not say whose its task queue is/);
+    const { rows } = await database.pool.query(
+      "select 1 from temporal_home where namespace = 'countersign-unsaid'",
+    );
+    assert.deepEqual(rows, []);
+  });
+
   it('is one of two who come to an empty store at once', async () => {
     const pools = [1, 2].map((at) => makePool({ url: database.url, applicationName: `test ${at}`, max: 1 }));
     const both = await Promise.all(
