@@ -3,10 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { closeExecutors, runCall } from '../../src/executors/index.js';
-import type { Call, ExecutorResult } from '../../src/executors/types.js';
-import type { Connection } from '../../src/model/policy-set.js';
+import type { ExecutorResult } from '../../src/executors/types.js';
 import { makeTarget, type Target, type TargetAnswer } from '../activities/target.js';
-import { contextWith, token } from './world.js';
+import { askWithToken, childWithToken, contextWith, token } from './world.js';
 
 let target: Target;
 before(async () => {
@@ -20,24 +19,8 @@ after(async () => {
 const half = Math.floor(token.length / 2);
 const halves = [token.slice(0, half), token.slice(half)] as const;
 
-const ask = (answer: TargetAnswer): Promise<ExecutorResult> => {
-  target.say(answer);
-  const connection: Connection = {
-    ...{ kind: 'rest', baseUrl: target.url, allowPrivate: true },
-    headers: { authorization: 'env://TEST_TOKEN' },
-  };
-  const call: Call = {
-    ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/', writtenPath: '/' },
-    ...{ query: [], headers: [], body: undefined },
-  };
-  return runCall(call, contextWith(connection));
-};
-const child = (
-  script: string,
-): { command: string; args: string[]; env: Record<string, string>; workingDirectory: null } => ({
-  ...{ command: process.execPath, args: ['-e', script], env: { TOKEN: 'env://TEST_TOKEN' } },
-  workingDirectory: null,
-});
+const ask = (answer: TargetAnswer): Promise<ExecutorResult> => askWithToken(target, answer);
+const child = childWithToken;
 const run = (script: string): Promise<ExecutorResult> =>
   runCall(
     { kind: 'cli', connection: 'c', args: [], stdin: null },

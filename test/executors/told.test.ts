@@ -4,10 +4,9 @@ import { after, before, describe, test } from 'node:test';
 import { cli } from '../../src/executors/cli.js';
 import { makeMask } from '../../src/executors/mask.js';
 import { closeExecutors, runCall } from '../../src/executors/index.js';
-import type { Call, ExecutorResult } from '../../src/executors/types.js';
-import type { Connection } from '../../src/model/policy-set.js';
+import type { ExecutorResult } from '../../src/executors/types.js';
 import { makeTarget, type Target, type TargetAnswer } from '../activities/target.js';
-import { contextWith } from './world.js';
+import { askWithToken, childWithToken, contextWith } from './world.js';
 
 const token = `Tok-${'0123456789abcdef'.repeat(4)}`;
 const references = { env: { TEST_TOKEN: token }, secretsDirectory: null };
@@ -20,24 +19,8 @@ after(async () => {
   await target.close();
 });
 
-const ask = (answer: TargetAnswer): Promise<ExecutorResult> => {
-  target.say(answer);
-  const connection: Connection = {
-    ...{ kind: 'rest', baseUrl: target.url, allowPrivate: true },
-    headers: { authorization: 'env://TEST_TOKEN' },
-  };
-  const call: Call = {
-    ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/', writtenPath: '/' },
-    ...{ query: [], headers: [], body: undefined },
-  };
-  return runCall(call, contextWith(connection, { references }));
-};
-const child = (
-  script: string,
-): { command: string; args: string[]; env: Record<string, string>; workingDirectory: null } => ({
-  ...{ command: process.execPath, args: ['-e', script], env: { TOKEN: 'env://TEST_TOKEN' } },
-  workingDirectory: null,
-});
+const ask = (answer: TargetAnswer): Promise<ExecutorResult> => askWithToken(target, answer, { references });
+const child = childWithToken;
 const run = (script: string): Promise<ExecutorResult> =>
   runCall(
     { kind: 'cli', connection: 'c', args: [], stdin: null },

@@ -5,7 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import type { Connection } from '../../src/model/policy-set.js';
-import type { RunContext } from '../../src/executors/types.js';
+import { runCall } from '../../src/executors/index.js';
+import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
+import type { Target, TargetAnswer } from '../activities/target.js';
 import { toolServer } from './fixtures/tools.js';
 
 export const token = 'tok-4711-very-secret';
@@ -172,4 +174,35 @@ async function answerMcp(request: IncomingMessage, response: ServerResponse, han
   response.on('close', () => void server.close());
   await server.connect(transport as Parameters<typeof server.connect>[0]);
   await transport.handleRequest(request, response, message);
+}
+
+/** A target that is sent our token in a header, and what came of asking it. */
+export function askWithToken(
+  target: Target,
+  answer: TargetAnswer,
+  more: Partial<RunContext> = {},
+): Promise<ExecutorResult> {
+  target.say(answer);
+  const connection: Connection = {
+    ...{ kind: 'rest', baseUrl: target.url, allowPrivate: true },
+    headers: { authorization: 'env://TEST_TOKEN' },
+  };
+  const call: Call = {
+    ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/', writtenPath: '/' },
+    ...{ query: [], headers: [], body: undefined },
+  };
+  return runCall(call, contextWith(connection, more));
+}
+
+/** A program that has our token in its environment. */
+export function childWithToken(script: string): {
+  command: string;
+  args: string[];
+  env: Record<string, string>;
+  workingDirectory: null;
+} {
+  return {
+    ...{ command: process.execPath, args: ['-e', script], env: { TOKEN: 'env://TEST_TOKEN' } },
+    workingDirectory: null,
+  };
 }
