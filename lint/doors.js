@@ -96,6 +96,7 @@ export const doors = {
       'workflows/bell',
       'workflows/messages',
       'workflows/payload-converter',
+      'workflows/versions',
     ],
     types: ['engine', 'workflows'],
     packages: [

@@ -18,7 +18,7 @@ import { asSuperuser } from '../test/support/database.js';
 import { projectRoot } from '../test/support/paths.js';
 import { startServices, type Services } from '../test/support/services.js';
 import { startStack, type Stack } from '../test/support/stack.js';
-import { kernelVersion } from '../src/workflows/messages.js';
+import { kernelVersion } from '../src/workflows/versions.js';
 
 // `kernel-2-payment-delivered-in-parts` is made by hand: a server delivers so only when a task runs out of time while its
 // step is under way. It is such a run's, with the first of the steps of its second task given one of the twelve messages.

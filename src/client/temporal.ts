@@ -8,7 +8,8 @@ import {
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
 import type { Bell } from '../model/message.js';
 import type { RunRow } from '../store/runs.js';
-import { kernelVersion, type RunInput } from '../workflows/messages.js';
+import type { RunInput } from '../workflows/messages.js';
+import { kernelVersion } from '../workflows/versions.js';
 import type { ClientDeps } from './deps.js';
 
 const flowKey = defineSearchAttributeKey('CountersignFlow', 'KEYWORD');

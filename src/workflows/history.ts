@@ -1,3 +1,5 @@
+import { endsByLengthSince } from './versions.js';
+
 // How long a history may get before another one follows. Pure: also replays decide by it.
 
 /**
@@ -15,5 +17,5 @@ export type HistoryLength = 'short' | 'long' | 'full';
 /** `isSuggested`: the server says that another history should follow. `kernel`: the version that the history was begun with. */
 export function measureHistory(events: number, isSuggested: boolean, kernel: number): HistoryLength {
   if (events > mostEvents) return 'full';
-  return isSuggested || (kernel > 2 && events >= manyEvents) ? 'long' : 'short';
+  return isSuggested || (kernel >= endsByLengthSince && events >= manyEvents) ? 'long' : 'short';
 }

@@ -9,6 +9,7 @@ import type {
 import type { Bell } from '../model/message.js';
 import { garbage, mostCarriedBells, readSignal } from './bell.js';
 import type { HistoryLength } from './history.js';
+import { looksAfterRestoreSince } from './versions.js';
 import type { Carried, Known, RunInput, RunResult, StateView } from './messages.js';
 
 // The kernel: it orders what happens to one run and decides nothing. It knows no Temporal: `run.ts` gives it its ports,
@@ -70,6 +71,8 @@ const mostSignals = 9_000;
 
 interface Memory {
   readonly ports: Ports;
+  /** That this history was begun with. */
+  readonly version: number;
   known: Known;
   queue: Arrival[];
   /** Arrivals that are taken one at a time, since a step over several of them failed. */
@@ -94,6 +97,7 @@ export function makeKernel(input: RunInput, ports: Ports): Kernel {
   const first: Arrival[] = known.rev === 0 ? [start] : [];
   const memory: Memory = {
     ports,
+    version: input.kernel,
     known,
     // A run begins with its start, whatever came before its first task.
     queue: [...first, ...leftBehind(input.carried)],
@@ -143,8 +147,9 @@ async function keep(memory: Memory): Promise<Ended> {
 }
 
 /** What was asked and still waits is in the store, where the next history looks first. A bell of nothing there is refused there. */
-function carryOver({ known, queue }: Memory): Ended {
-  const dropped = queue.length > 0;
+function carryOver(memory: Memory): Ended {
+  const { known, queue } = memory;
+  const dropped = hasWork(memory);
   if (!dropped) return { kind: 'continue', carried: { ...known, dropped } };
   const distinct = new Map<string, Bell>();
   // A run that has not begun finds its start again by itself.
@@ -227,10 +232,15 @@ function takeBatch(memory: Memory): readonly Arrival[] {
   return batch;
 }
 
-/** An execution's result is the step that the store made of it: applied in its turn, once. */
+/**
+ * An execution's result is the step that the store made of it: applied in its turn, once. Where another step is known under
+ * its number, the store has been restored since, and goes on from an earlier step: looking there brings what it came to.
+ */
 function applySettled(memory: Memory): boolean {
-  const { known, settled } = memory;
+  const { known, settled, version } = memory;
   if (settled.length === 0) return false;
+  if (version >= looksAfterRestoreSince && settled.some(({ rev }) => rev <= known.rev))
+    push(memory, { kind: 'look' });
   memory.settled = settled.filter((result) => result.rev > known.rev);
   const next = memory.settled.find((result) => result.rev === known.rev + 1);
   if (next !== undefined) {
@@ -314,7 +324,7 @@ function apply(memory: Memory, result: Stepped): void {
   const { rev, digest, head, state, runStatus: status, version, wakeAt, isForked } = result;
   if (rev < memory.known.rev && !isForked) return;
   memory.known = { rev, digest, head, state, status, version, wakeAt };
-  if (isForked) memory.settled = [];
+  memory.settled = isForked ? [] : memory.settled.filter((other) => other.digest !== digest);
   setTimer(memory);
   seeThrough(memory, result);
 }

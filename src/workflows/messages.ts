@@ -7,11 +7,6 @@ import type { Bell } from '../model/message.js';
 
 export const signalNames = ['submit', 'decide', 'cancel', 'retry'] as const;
 
-/** Version of the kernel that a history is begun with; the branches of older ones stay. */
-export const kernelVersion = 3;
-/** 2 goes on in another history only where the server suggests it (ADR 16); its next history is begun with the newest. */
-export const oldestKernelVersion = 2;
-
 export interface RunInput {
   readonly kernel: number;
   readonly start: Bell;

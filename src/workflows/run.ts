@@ -17,6 +17,7 @@ import { measureHistory } from './history.js';
 import { makeKernel, type Ports, type Running, type Timer } from './kernel.js';
 import * as messages from './messages.js';
 import type { Known, RunInput, RunResult } from './messages.js';
+import { kernelVersion, oldestKernelVersion } from './versions.js';
 
 // Temporal's side of the kernel: signals, timers, activities, and a history that follows another.
 
@@ -53,7 +54,7 @@ export async function run(input: RunInput): Promise<RunResult> {
     case 'continue':
       return continueAsNew<typeof run>({
         ...known,
-        kernel: messages.kernelVersion,
+        kernel: kernelVersion,
         carried: ended.carried,
       });
   }
@@ -71,7 +72,7 @@ function failed(error: unknown): never {
 function readInput(raw: unknown): RunInput {
   const input = (typeof raw === 'object' && raw !== null ? raw : {}) as Partial<RunInput>;
   const { kernel } = input;
-  if (kernel !== messages.kernelVersion && kernel !== messages.oldestKernelVersion) {
+  if (!isSupported(kernel)) {
     throw ApplicationFailure.nonRetryable(
       `this worker has no kernel of version ${String(kernel).slice(0, 40)}`,
       'KERNEL_VERSION',
@@ -82,6 +83,12 @@ function readInput(raw: unknown): RunInput {
   if (start === null || (carried !== null && !isKnown(carried)))
     throw ApplicationFailure.nonRetryable('the input of this workflow is not one of ours', 'START_REFUSED');
   return { kernel, start, carried };
+}
+
+function isSupported(kernel: unknown): kernel is number {
+  return (
+    Number.isSafeInteger(kernel) && Number(kernel) >= oldestKernelVersion && Number(kernel) <= kernelVersion
+  );
 }
 
 /** Is it what a history of ours hands to the next one? */

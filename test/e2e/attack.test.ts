@@ -22,7 +22,7 @@ import { makePool, type Pool } from '../../src/db/index.js';
 import { countUnanswered } from '../../src/store/messages.js';
 import type { Bell } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
-import { kernelVersion } from '../../src/workflows/messages.js';
+import { kernelVersion } from '../../src/workflows/versions.js';
 
 // Straight to Temporal, past the API: with the CLI and over its HTTP port.
 

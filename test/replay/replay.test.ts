@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { historyFromJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 import { DefaultLogger, Runtime, Worker, bundleWorkflowCode } from '@temporalio/worker';
-import { kernelVersion, oldestKernelVersion } from '../../src/workflows/messages.js';
+import { kernelVersion, oldestKernelVersion } from '../../src/workflows/versions.js';
 import { projectRoot } from '../support/paths.js';
 import { temporaryFolder } from '../support/servers.js';
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { ExecuteInput, StepInput, StepResult, Stepped } from '../../src/activities/types.js';
 import type { Bell } from '../../src/model/message.js';
 import { makeKernel, type Ended, type Kernel, type Ports } from '../../src/workflows/kernel.js';
+import { kernelVersion } from '../../src/workflows/versions.js';
 import type { Carried } from '../../src/workflows/messages.js';
 
 // The kernel on hands that a test holds: each step, execution and timer ends when and how the test says.
@@ -83,9 +84,14 @@ function deferred<T>(): {
 export interface Beginning {
   readonly carried?: Carried | null;
   readonly ports?: Partial<Ports>;
+  readonly version?: number;
 }
 
-export async function drive({ carried = null, ports: given = {} }: Beginning = {}): Promise<Driver> {
+export async function drive({
+  carried = null,
+  ports: given = {},
+  version = kernelVersion,
+}: Beginning = {}): Promise<Driver> {
   const conditions = new Set<() => void>();
   const steps: (AskedStep & { isOver: boolean })[] = [];
   const executions: (AskedExecution & { isCancelled: boolean; isOver: boolean })[] = [];
@@ -180,7 +186,7 @@ export async function drive({ carried = null, ports: given = {} }: Beginning = {
     historyLength: () => history,
     ...given,
   };
-  const kernel = makeKernel({ kernel: 2, start, carried }, ports);
+  const kernel = makeKernel({ kernel: version, start, carried }, ports);
   kernel.keep().then(
     (ended) => (outcome = { ended }),
     (error: unknown) => (outcome = { error }),

@@ -170,6 +170,19 @@ async function calm(course: Course): Promise<void> {
   assert.fail('the kernel never comes to rest');
 }
 
+/** Orders that broke a promise once. */
+const found: readonly Happening[][] = [
+  // The store that was restored took an outcome under the number of a step that it had forgotten.
+  [
+    { kind: 'step', how: 'taken', wish: { starts: true } },
+    { kind: 'message' },
+    { kind: 'step', how: 'taken', wish: { closes: true } },
+    { kind: 'restore' },
+    { kind: 'effect', how: 'told', wish: { closes: true } },
+    { kind: 'lose' },
+  ],
+];
+
 describe('whatever happens to a run, in whatever order', () => {
   it('no bell is lost that was not answered, no action runs twice at a time, and the run ends or waits', async () => {
     let closed = 0;
@@ -198,7 +211,7 @@ describe('whatever happens to a run, in whatever order', () => {
           );
         if (store.isClosed()) assert.ok(isClosed(driver), 'a closed run does not end');
       }),
-      { numRuns: 400 },
+      { numRuns: 400, examples: found.map((order) => [order] as [Happening[]]) },
     );
     assert.ok(closed > 20 && stuck > 20, `${closed} closed, ${stuck} stuck`);
   });

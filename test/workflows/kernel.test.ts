@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Kernel } from '../../src/workflows/kernel.js';
-import { bell, begun, drive, stepped, taken, type Driver } from './driver.js';
+import { bell, begun, drive, stepped, taken, type Beginning, type Driver } from './driver.js';
 
 // What the kernel does with what arrives: it orders, and decides nothing.
 
@@ -476,6 +476,53 @@ describe('where store and history tell of two pasts', () => {
       await driver.send((kernel) => kernel.onSignal('retry', bell('msg_2', 'retry')));
       assert.deepEqual([driver.step().input.rev, driver.step().input.builtOn], [3, 'sha256:restored']);
     });
+
+  for (const [where, rev] of [
+    ['under the number of the last step that is known', 3],
+    ['under an earlier number', 2],
+  ] as const)
+    it(`an outcome that the restored store took ${where} is looked for there, and its run ends`, async () => {
+      const driver = await afterTwoSteps();
+      await driver.executions[0]?.give(stepped(rev, { runStatus: 'completed', digest: 'sha256:restored' }));
+      assert.deepEqual([taken(driver.step()), driver.step().input.rev], [['look'], 4]);
+      await driver
+        .step()
+        .give(stepped(rev + 1, { isForked: true, runStatus: 'completed', digest: 'sha256:forked' }));
+      assert.equal(driver.isStepping(), false);
+      assert.deepEqual(driver.outcome(), {
+        ended: {
+          kind: 'closed',
+          result: { status: 'completed', state: 'open', version: rev + 1, head: `sha256:head${rev + 1}` },
+        },
+      });
+    });
+
+  it('an outcome that a step has brought already is not looked for', async () => {
+    const driver = await begun({ execution: effect });
+    await driver.send((kernel) => kernel.onSignal('submit', bell('msg_1')));
+    const outcome = stepped(2);
+    await driver.executions[0]?.give(outcome);
+    await driver.send((kernel) => kernel.onSignal('submit', bell('msg_2')));
+    await driver.step().give({ ...outcome, given: 1, left: [0] });
+    assert.deepEqual([taken(driver.step()), driver.step().input.rev], [['msg_1', 'msg_2'], 3]);
+    await driver.step().give(stepped(3));
+    assert.deepEqual([driver.isStepping(), driver.kernel.view().rev], [false, 3]);
+  });
+
+  it('a history of an earlier kernel replays as it went: nobody looked there', async () => {
+    const driver = await afterTwoSteps({ version: 3 });
+    await driver.executions[0]?.give(stepped(3, { runStatus: 'completed', digest: 'sha256:restored' }));
+    assert.deepEqual([driver.isStepping(), driver.outcome()], [false, null]);
+  });
+
+  async function afterTwoSteps(beginning: Beginning = {}): Promise<Driver> {
+    const driver = await begun({ execution: effect }, beginning);
+    for (const rev of [2, 3]) {
+      await driver.send((kernel) => kernel.onWake());
+      await driver.step().give(stepped(rev, { execution: effect }));
+    }
+    return driver;
+  }
 
   it('an older result than what is known changes nothing', async () => {
     const driver = await begun();
