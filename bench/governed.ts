@@ -10,8 +10,8 @@ import { newId } from '../src/model/ids.js';
 import type { Principal } from '../src/model/principal.js';
 import { getApproval } from '../src/store/approvals.js';
 import { resolveVersion } from '../src/store/flows.js';
-import { projectRoot } from '../test/support/paths.js';
-import type { Stack } from '../test/support/stack.js';
+import { projectRoot } from '../testing/paths.js';
+import type { Stack } from '../testing/stack.js';
 
 // The governed flow, driven by the product's own client as the API drives it: start, a submit that
 // parks at its gate, a decision, the effect, the end. Worker and store are the product's.

@@ -1,5 +1,5 @@
 import type { Pool } from '../src/db/index.js';
-import { startStack, type Stack } from '../test/support/stack.js';
+import { startStack, type Stack } from '../testing/stack.js';
 import { connectBare, type Bare } from './bare/driver.js';
 import { benchPolicies, connectGoverned, namespace, type Governed } from './governed.js';
 import { machine } from './machine.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { resolveVersion } from '../src/store/flows.js';
 import { getRun } from '../src/store/runs.js';
-import { until } from '../test/support/flows.js';
-import { startStack, type Stack } from '../test/support/stack.js';
+import { until } from '../testing/flows.js';
+import { startStack, type Stack } from '../testing/stack.js';
 import { benchPolicies, connectGoverned, type Governed } from './governed.js';
 import { machine } from './machine.js';
 import { rounded, spread, type Spread } from './measure.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { machine } from '../bench/machine.js';
 import { rounded, together } from '../bench/measure.js';
-import { startStack, type Stack } from '../test/support/stack.js';
+import { startStack, type Stack } from '../testing/stack.js';
 import { flowText, largeFlows } from './fuzz-flows.js';
 import { makeRandom, makeRequest, type FuzzRequest, type Known, type Operation } from './fuzz-requests.js';
 import { startShapesTarget, type ShapesTarget } from './fuzz-shapes.js';

@@ -1,6 +1,6 @@
 import { rounded, together } from '../bench/measure.js';
-import { until } from '../test/support/processes.js';
-import type { Stack } from '../test/support/stack.js';
+import { until } from '../testing/processes.js';
+import type { Stack } from '../testing/stack.js';
 import { decideOn, insist, type Parked, type People, type Told } from './caller.js';
 import type { Plan } from './judge.js';
 

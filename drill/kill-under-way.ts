@@ -1,8 +1,8 @@
-import { mostCallsOfOne } from '../src/activities/turns.js';
+import { mostCallsOfOne } from '../src/activities/execute/turns.js';
 import { verifyChain } from '../src/audit/index.js';
 import type { Pool } from '../src/db/index.js';
-import { until } from '../test/support/processes.js';
-import type { Stack } from '../test/support/stack.js';
+import { until } from '../testing/processes.js';
+import type { Stack } from '../testing/stack.js';
 import { decideOn, insist, park, type Parked, type People, type Reply } from './caller.js';
 import type { Target } from './target.js';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { until } from '../test/support/processes.js';
-import type { Stack } from '../test/support/stack.js';
+import { until } from '../testing/processes.js';
+import type { Stack } from '../testing/stack.js';
 import { decideOn, insist, park, type Parked, type People, type Person, type Told } from './caller.js';
 import type { Target } from './target.js';
 

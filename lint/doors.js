@@ -36,7 +36,7 @@ export const doors = {
     packages: ['zod', 'yaml', 'ajv', 'node:'],
   },
   // Of the executors, what a call would be: no file of it touches the world.
-  scenario: {
+  simulation: {
     holds: 'runs on paper: policy cases and the simulator, pure: what a case proves, no executor was run for',
     uses: ['model', 'engine', 'schema', 'policy', 'executors/build', 'executors/preview'],
     types: ['executors'],
@@ -56,7 +56,7 @@ export const doors = {
   },
   executors: {
     holds: 'one driver a kind: `rest`, `mcp`, `cli`, `noop`; connections and secrets, resolved when used',
-    uses: ['model', 'engine/template'],
+    uses: ['model', 'engine/expression/template'],
     types: ['engine'],
     packages: ['zod', '@modelcontextprotocol/sdk', 'node:'],
   },
@@ -111,7 +111,7 @@ export const doors = {
   // Of the executors, the two files that hold the rules of going out: private addresses, references, redaction.
   notify: {
     holds: 'delivers what the store’s outbox of notifications holds: webhooks, e-mail, Slack',
-    uses: ['model', 'store', 'audit', 'db', 'executors/network', 'executors/references'],
+    uses: ['model', 'store', 'audit', 'db', 'executors/connections'],
     types: ['executors'],
     packages: ['zod', 'pg', 'nodemailer', 'node:'],
   },
@@ -130,7 +130,7 @@ export const doors = {
   // Of the executors, how references are looked up: a check says which have no value here.
   cli: {
     holds: 'the CLI: it speaks REST; its `check`, `test` and `simulate` ask no server',
-    uses: ['model', 'policy', 'scenario', 'executors/references'],
+    uses: ['model', 'policy', 'simulation', 'executors/connections/references'],
     types: [],
     packages: ['zod', 'yaml', 'node:'],
   },

@@ -3,21 +3,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
-import {
-  action,
-  audit,
-  decide,
-  getRun,
-  parkedPayment,
-  startRun,
-  submit,
-  until,
-} from '../test/support/flows.js';
-import { encoded, jsonPayload, sendTo } from '../test/support/bells.js';
-import { asSuperuser } from '../test/support/database.js';
-import { projectRoot } from '../test/support/paths.js';
-import { startServices, type Services } from '../test/support/services.js';
-import { startStack, type Stack } from '../test/support/stack.js';
+import { action, audit, decide, getRun, parkedPayment, startRun, submit, until } from '../testing/flows.js';
+import { encoded, jsonPayload, sendTo } from '../testing/bells.js';
+import { asSuperuser } from '../testing/database.js';
+import { projectRoot } from '../testing/paths.js';
+import { startServices, type Services } from '../testing/services.js';
+import { startStack, type Stack } from '../testing/stack.js';
 import { kernelVersion } from '../src/workflows/versions.js';
 
 // `kernel-2-payment-delivered-in-parts` is made by hand: a server delivers so only when a task runs out of time while its

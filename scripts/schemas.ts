@@ -11,20 +11,20 @@ import {
   guardShape,
   mappingShape,
   reliability,
-} from '../src/policy/shape-actions.js';
-import { warningCodes } from '../src/policy/findings.js';
-import { duration, json, nameShape, warningCode } from '../src/policy/shape-basics.js';
-import { gateShape } from '../src/policy/shape-gates.js';
-import { agentShape, toolShape, workflowShape } from '../src/policy/shape-flows.js';
-import { connectionShape, fileShape } from '../src/policy/shape-folder.js';
-import { channelShape, notificationsShape, routeShape } from '../src/policy/shape-notifications.js';
+} from '../src/policy/shape/actions.js';
+import { warningCodes } from '../src/policy/text/findings.js';
+import { duration, json, nameShape, warningCode } from '../src/policy/shape/basics.js';
+import { gateShape } from '../src/policy/shape/gates.js';
+import { agentShape, toolShape, workflowShape } from '../src/policy/shape/flows.js';
+import { connectionShape, fileShape } from '../src/policy/shape/folder.js';
+import { channelShape, notificationsShape, routeShape } from '../src/policy/shape/notifications.js';
 import {
   answerShape,
   expectShape,
   principalShape,
   stepShape,
   testsShape,
-} from '../src/policy/shape-tests.js';
+} from '../src/policy/shape/tests.js';
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;
 

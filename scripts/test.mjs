@@ -67,7 +67,13 @@ async function load(path) {
 async function startServers() {
   const [{ findTemporal }, { preparePostgres }, { prepareDevServer }, { prepareTemporal }, { freePort }] =
     await Promise.all(
-      ['temporal-binary.js', 'postgres.js', 'temporal.js', 'temporal-prepare.js', 'ports.js'].map(load),
+      [
+        'temporal/binary.js',
+        'postgres/postgres.js',
+        'temporal/temporal.js',
+        'temporal/prepare.js',
+        'process/ports.js',
+      ].map(load),
     );
   const binary = await findTemporal({ say, signal });
   if (binary.status === 'missing') throw new Failed(binary.message);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { newId } from '../../src/model/ids.js';
-import type { Stack } from '../../test/support/stack.js';
+import type { Stack } from '../../testing/stack.js';
 
 export interface Bare {
   readonly pid: number;

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { projectRoot } from '../../test/support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 import type { Facts, Said } from './facts.js';
 
 // The rule of bench/engine/policies in CEL and in Cedar. Both parse it once, as we do.

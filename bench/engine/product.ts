@@ -11,7 +11,7 @@ import type { Event, Kit, RunState } from '../../src/engine/state.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import type { Message } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
-import { projectRoot } from '../../test/support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 import { payment, type Facts, type Said } from './facts.js';
 import type { Subject } from './timing.js';
 

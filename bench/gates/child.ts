@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
 import { preloads } from '../../src/processes/child.js';
-import { projectRoot } from '../../test/support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 
 // A process that says `working` when it is, and `waiting <id>` where a run of it begins to wait.
 

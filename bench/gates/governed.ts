@@ -2,8 +2,8 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { decideOn, meetPeople, park } from '../../drill/caller.js';
-import { projectRoot } from '../../test/support/paths.js';
-import { startStack } from '../../test/support/stack.js';
+import { projectRoot } from '../../testing/paths.js';
+import { startStack } from '../../testing/stack.js';
 import { rounded } from '../measure.js';
 import type { Megabytes, Side } from './side.js';
 

@@ -11,7 +11,7 @@ import type { HeldValue } from '../store/document.js';
 import type { RunRow } from '../store/runs.js';
 import { currentPolicySet, policySetSeq } from '../store/policy.js';
 import { standingOf, type Standing } from '../auth/index.js';
-import { sha256 } from './kit.js';
+import { sha256 } from './step/kit.js';
 
 /**
  * What the hands of a run need. One per worker process. Who holds a transaction passes it as `q`: a

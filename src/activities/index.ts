@@ -2,14 +2,14 @@ import { ApplicationFailure, Context } from '@temporalio/activity';
 import { isUnavailable } from '../db/index.js';
 import { getRun } from '../store/runs.js';
 import type { ActivityDeps } from './deps.js';
-import { execute } from './execute.js';
-import { beatWhileAllowed } from './heartbeats.js';
-import { refuseStart } from './giving-up.js';
-import { step } from './step.js';
+import { execute } from './execute/execute.js';
+import { beatWhileAllowed } from './execute/heartbeats.js';
+import { refuseStart } from './step/giving-up.js';
+import { step } from './step/step.js';
 import type { RunActivities } from './types.js';
 
 export { makeDeps, type ActivityDeps } from './deps.js';
-export { callSlots, countTurnsAwaited } from './turns.js';
+export { callSlots, countTurnsAwaited } from './execute/turns.js';
 
 /** Failures of our own code over one action in one process, before its effect is left for a person to settle. */
 const mostFailures = 3;

@@ -5,10 +5,10 @@ import type { Pool, Tx } from '../db/index.js';
 import type { OnInternalError } from '../model/internal-error.js';
 import type { ReferenceSource } from '../executors/types.js';
 import type { NewSigningKey } from '../store/signing-keys.js';
-import type { Anonymous } from './anonymous.js';
-import type { Feed } from './feed.js';
-import type { Metrics } from './metrics.js';
-import type { Policies } from './policies.js';
+import type { Anonymous } from './http/anonymous.js';
+import type { Feed } from './runs/feed.js';
+import type { Metrics } from './metrics/metrics.js';
+import type { Policies } from './flows/policies.js';
 
 /** Environments as namespaces of Temporal that workers poll: a reload may add one. */
 export interface Engines {

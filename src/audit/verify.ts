@@ -1,8 +1,8 @@
 import { canonical } from '../model/canonical.js';
 import { isObject, type JsonObject } from '../model/json.js';
 import type { Pool } from '../db/index.js';
-import { closingTypes } from './append.js';
-import { hashText, leafHash } from './envelope.js';
+import { closingTypes } from './record/append.js';
+import { hashText, leafHash } from './record/envelope.js';
 
 export interface ChainReport {
   readonly ok: boolean;

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { defaultGateTimeoutMs } from '../model/policy-set.js';
-import { whyUnset } from '../executors/references.js';
+import { whyUnset } from '../executors/connections/references.js';
 import { checkFlowText, loadFolder, unsetWarnings, type Catalog, type Finding } from '../policy/index.js';
 import type { Command } from './options.js';
 import { CliError } from './rest.js';

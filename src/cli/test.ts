@@ -1,8 +1,15 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { loadFolder, type LoadedFolder, type Problem } from '../policy/index.js';
-import { parseText } from '../policy/source.js';
-import { readCases, resultLines, runCase, untested, type Case, type CaseResult } from '../scenario/index.js';
+import { parseText } from '../policy/text/source.js';
+import {
+  readCases,
+  resultLines,
+  runCase,
+  untested,
+  type Case,
+  type CaseResult,
+} from '../simulation/index.js';
 import type { Command } from './options.js';
 import { CliError } from './rest.js';
 

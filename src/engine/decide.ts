@@ -1,15 +1,15 @@
 import type { Message } from '../model/message.js';
 import type { Plan } from './plan.js';
 import { closedStatuses, type Decision, type Event, type Kit, type Refusal, type RunState } from './state.js';
-import { actorOf, answer, finish, makeDraft, record, refuse, type Draft } from './draft.js';
-import { decideApproval } from './approvals.js';
-import { endsBefore, isOver } from './ending.js';
-import { deadline } from './expiry.js';
-import { cancel, outcome, timeout } from './outcome.js';
-import { retry, retryRefusal } from './retry.js';
-import { start } from './start.js';
-import { submit } from './submit.js';
-import { isRun, unreadable } from './unreadable.js';
+import { actorOf, answer, finish, makeDraft, record, refuse, type Draft } from './run/draft.js';
+import { decideApproval } from './gates/approvals.js';
+import { endsBefore, isOver } from './run/ending.js';
+import { deadline } from './gates/expiry.js';
+import { cancel, outcome, timeout } from './effects/outcome.js';
+import { retry, retryRefusal } from './effects/retry.js';
+import { start } from './run/start.js';
+import { submit } from './run/submit.js';
+import { isRun, unreadable } from './run/unreadable.js';
 
 /**
  * The meaning of governance, pure: what one event does to a run. Used by the run's policy check, by

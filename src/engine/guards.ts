@@ -3,10 +3,10 @@ import type { Principal } from '../model/principal.js';
 import type { Comparison, Guard, Operand } from './plan.js';
 import type { Evidence } from './state.js';
 import { mostChainBytes } from '../model/limits.js';
-import { compare } from './compare.js';
-import { unmetered, type Meter } from './meter.js';
-import { beginning } from './shown.js';
-import { valueAt } from './template.js';
+import { compare } from './expression/compare.js';
+import { unmetered, type Meter } from './expression/meter.js';
+import { beginning } from './gates/shown.js';
+import { valueAt } from './expression/template.js';
 
 export type Verdict = 'pass' | 'fail' | 'error';
 

@@ -1,14 +1,14 @@
 import type { JsonObject } from '../model/json.js';
-import { stepMeter, type Meter } from './meter.js';
-import type { Room } from './room.js';
+import { stepMeter, type Meter } from './expression/meter.js';
+import type { Room } from './effects/room.js';
 import type { Principal, PrincipalKind } from '../model/principal.js';
 import type { Actor, Gate, Plan, State, Transition } from './plan.js';
 import { closedStatuses, type Kit, type Link, type RunState } from './state.js';
-import { callsOf, type Calling } from './effects.js';
-import { environmentUnknown, gatesOf, unknownFloors, whenAsked } from './gates.js';
+import { callsOf, type Calling } from './effects/effects.js';
+import { environmentUnknown, gatesOf, unknownFloors, whenAsked } from './gates/gates.js';
 import { readsArguments, verdictOf, type GuardContext } from './guards.js';
-import { callRoom, resolveTemplate } from './template.js';
-import { makeWork } from './work.js';
+import { callRoom, resolveTemplate } from './expression/template.js';
+import { makeWork } from './run/work.js';
 
 const noArguments: JsonObject = { type: 'object', properties: {}, additionalProperties: false };
 

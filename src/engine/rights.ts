@@ -1,11 +1,11 @@
 import type { Principal } from '../model/principal.js';
 import type { Guard, Plan, Transition } from './plan.js';
 import type { Action, GuardReport, Kit, RunState } from './state.js';
-import { actingPrincipal } from './draft.js';
-import { makeAsking } from './asking.js';
+import { actingPrincipal } from './run/draft.js';
+import { makeAsking } from './gates/asking.js';
 import { isTooLarge } from './guards.js';
 import { guardContext } from './links.js';
-import { makeWork } from './work.js';
+import { makeWork } from './run/work.js';
 
 // What a caller held when it asked may be gone when it is executed: its key revoked, its role taken away.
 

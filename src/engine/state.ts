@@ -1,10 +1,10 @@
-import type { Until } from './way-on.js';
+import type { Until } from './run/way-on.js';
 import type { ErrorClass, ErrorCode, ProblemCode } from '../model/errors.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Message, MessageRefusal } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { Fact, PayloadRef, RecordActor } from '../model/records.js';
-import type { Action, ApprovalState, Asked, Evidence, Who } from './action-state.js';
+import type { Action, ApprovalState, Asked, Evidence, Who } from './effects/action-state.js';
 import type { Executor, Floor, GateSource, Reliability, Tier, Transition } from './plan.js';
 
 export type RunStatus = 'running' | 'waiting' | 'stuck' | 'completed' | 'cancelled' | 'failed' | 'timed_out';
@@ -25,7 +25,7 @@ export type {
   Excluded,
   GateState,
   Who,
-} from './action-state.js';
+} from './effects/action-state.js';
 
 export interface Problem {
   readonly code: ProblemCode | ErrorCode;

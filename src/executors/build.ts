@@ -1,9 +1,9 @@
 import type { Executor } from '../engine/plan.js';
-import type { Room } from '../engine/room.js';
-import { callRoom } from '../engine/template.js';
-import { buildCliCall } from './cli-call.js';
-import { buildMcpCall } from './mcp-call.js';
-import { buildRestCall } from './rest-call.js';
+import type { Room } from '../engine/effects/room.js';
+import { callRoom } from '../engine/expression/template.js';
+import { buildCliCall } from './cli/call.js';
+import { buildMcpCall } from './mcp/call.js';
+import { buildRestCall } from './rest/call.js';
 import type { Built, Scopes } from './types.js';
 
 // What would be called, before anything is: pure, so that a run on paper is told the same as one that calls.

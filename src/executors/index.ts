@@ -1,21 +1,21 @@
-import { cli } from './cli.js';
-import { mcp } from './mcp.js';
-import { closeStdioSessions } from './mcp-stdio.js';
-import { noop } from './noop.js';
+import { cli } from './cli/cli.js';
+import { mcp } from './mcp/mcp.js';
+import { closeStdioSessions } from './mcp/stdio.js';
+import { noop } from './noop/noop.js';
 import { answerTrouble, isObject, type Json, type JsonObject } from '../model/json.js';
-import { textsInDataUrl } from './body.js';
-import { maskedText, type Mask, type Masked } from './mask.js';
-import { abortedError, failure, isExecutorAborted, unusableAnswer } from './outcome.js';
-import { processReferences, resolveConnectionReferences } from './references.js';
-import { rest } from './rest.js';
+import { textsInDataUrl } from './answer/body.js';
+import { maskedText, type Mask, type Masked } from './masking/mask.js';
+import { abortedError, failure, isExecutorAborted, unusableAnswer } from './answer/outcome.js';
+import { processReferences, resolveConnectionReferences } from './connections/references.js';
+import { rest } from './rest/rest.js';
 import { makeTurns, WorkTooLong, type Turn } from '../model/give-way.js';
 import type { Call, DriverContext, ExecutorResult, RunContext } from './types.js';
 
 export { buildCall } from './build.js';
 export { describeCall } from './describe.js';
 export { previewCalls } from './preview.js';
-export { isExecutorAborted } from './outcome.js';
-export { placed, type Placed } from './place.js';
+export { isExecutorAborted } from './answer/outcome.js';
+export { placed, type Placed } from './cli/place.js';
 
 /**
  * Performs a call. References of its connection are resolved here, for this call, and no value of theirs is in what it

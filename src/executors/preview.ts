@@ -1,6 +1,6 @@
 import type { Executor, Transition } from '../engine/plan.js';
 import type { Asking, Shown } from '../engine/state.js';
-import { callRoom } from '../engine/template.js';
+import { callRoom } from '../engine/expression/template.js';
 import type { JsonObject } from '../model/json.js';
 import { buildCall } from './build.js';
 import { describeCall } from './describe.js';

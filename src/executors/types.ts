@@ -2,7 +2,7 @@ import type { Executor } from '../engine/plan.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { ErrorClass } from '../model/errors.js';
 import type { Connection } from '../model/policy-set.js';
-import type { Told } from './mask.js';
+import type { Told } from './masking/mask.js';
 
 /** What a template may read when a call is built. */
 export interface Scopes {

@@ -1,8 +1,8 @@
 import type { Path, Template } from '../engine/plan.js';
-import { kindOf, resolveTemplate, type NotResolved } from '../engine/template.js';
+import { kindOf, resolveTemplate, type NotResolved } from '../engine/expression/template.js';
 import type { Json } from '../model/json.js';
 import { mostCallBytes, mostCallValues } from '../model/limits.js';
-import type { Room } from '../engine/room.js';
+import type { Room } from '../engine/effects/room.js';
 import type { Built, Scopes } from './types.js';
 
 export type Unresolved = Exclude<Built, { status: 'built' }>;

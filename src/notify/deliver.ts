@@ -1,8 +1,8 @@
 import type { Channel } from '../model/notifications.js';
-import { deliverEmail } from './email.js';
-import { deliverSlack } from './slack.js';
+import { deliverEmail } from './channels/email/email.js';
+import { deliverSlack } from './channels/slack/slack.js';
 import type { Around, Delivered, Notification } from './types.js';
-import { deliverWebhook } from './webhook.js';
+import { deliverWebhook } from './channels/webhook/webhook.js';
 
 /** One attempt. What it throws is a mistake of ours, and counts as `retry`. */
 export function deliver(channel: Channel, notification: Notification, around: Around): Promise<Delivered> {

@@ -1,6 +1,6 @@
 // What the API needs of Slack: buttons and windows come in there.
-export { callSlack } from './slack-api.js';
-export { slackApproval } from './slack-approval.js';
-export { modalId, reasonInput, reasonModal, saidModal, type SlackApproval } from './slack-blocks.js';
-export { line } from './slack-text.js';
-export { updateMessage } from './slack.js';
+export { callSlack } from './channels/slack/api.js';
+export { slackApproval } from './channels/slack/approval.js';
+export { modalId, reasonInput, reasonModal, saidModal, type SlackApproval } from './channels/slack/blocks.js';
+export { line } from './channels/slack/text.js';
+export { updateMessage } from './channels/slack/slack.js';

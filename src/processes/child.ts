@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { boundLog, rotateLog, signalIfAlive } from '../embedded/system.js';
+import { boundLog, rotateLog, signalIfAlive } from '../embedded/process/system.js';
 import type { Running } from './supervisor.js';
 
 /** A child's line on stdout that begins like this is for the terminal of whoever started the product. */

@@ -1,8 +1,8 @@
 import { Connection, type ConnectionOptions } from '@temporalio/client';
 import type { Engines } from '../api/index.js';
 import type { Pool } from '../db/index.js';
-import { namespaceOf } from '../embedded/temporal-names.js';
-import { prepareTemporal } from '../embedded/temporal-prepare.js';
+import { namespaceOf } from '../embedded/temporal/names.js';
+import { prepareTemporal } from '../embedded/temporal/prepare.js';
 import { liveWorkers } from '../store/workers.js';
 
 // An environment is a namespace of Temporal, with our search attributes, and workers that poll it. A reload may add one.

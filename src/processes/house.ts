@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeAtomically, type Say } from '../embedded/system.js';
+import { writeAtomically, type Say } from '../embedded/process/system.js';
 import { supervise, type Part, type Supervised } from './supervisor.js';
 
 /** Later stages stand on earlier ones, so they are stopped first. */

@@ -1,8 +1,8 @@
 import { Connection } from '@temporalio/client';
 import { loadKeys } from '../auth/index.js';
 import { makePool, migrate, type Pool } from '../db/index.js';
-import { namespaceOf } from '../embedded/temporal-names.js';
-import { prepareTemporal } from '../embedded/temporal-prepare.js';
+import { namespaceOf } from '../embedded/temporal/names.js';
+import { prepareTemporal } from '../embedded/temporal/prepare.js';
 import { loadFolder } from '../policy/index.js';
 import { connectedProcesses, forgetTemporal, storeIdentity } from '../store/temporal-home.js';
 import { liveWorkers } from '../store/workers.js';

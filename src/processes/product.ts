@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { tailOf } from '../embedded/system.js';
+import { tailOf } from '../embedded/process/system.js';
 import { forOperators, startChild } from './child.js';
 import type { Part } from './supervisor.js';
 import { BootFailure, type Boot } from './servers.js';

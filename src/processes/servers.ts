@@ -1,13 +1,13 @@
 import type { ConnectionOptions } from '@temporalio/client';
 import { join } from 'node:path';
 import { migrate } from '../db/index.js';
-import { namespaceOf } from '../embedded/temporal-names.js';
-import { prepareTemporal } from '../embedded/temporal-prepare.js';
-import { findTemporal } from '../embedded/temporal-binary.js';
-import { prepareDevServer, type TemporalPorts } from '../embedded/temporal.js';
-import { preparePostgres } from '../embedded/postgres.js';
-import type { PortBook } from '../embedded/ports.js';
-import type { Say } from '../embedded/system.js';
+import { namespaceOf } from '../embedded/temporal/names.js';
+import { prepareTemporal } from '../embedded/temporal/prepare.js';
+import { findTemporal } from '../embedded/temporal/binary.js';
+import { prepareDevServer, type TemporalPorts } from '../embedded/temporal/temporal.js';
+import { preparePostgres } from '../embedded/postgres/postgres.js';
+import type { PortBook } from '../embedded/process/ports.js';
+import type { Say } from '../embedded/process/system.js';
 import type { Config } from './config.js';
 import type { House } from './house.js';
 

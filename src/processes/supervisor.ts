@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Say } from '../embedded/system.js';
+import type { Say } from '../embedded/process/system.js';
 
 /** A process that runs now. */
 export interface Running {

@@ -1,8 +1,8 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { tryLock } from '../embedded/lock.js';
-import { isPortFree, nextFreePort, openPortBook, type PortBook } from '../embedded/ports.js';
-import type { Say } from '../embedded/system.js';
+import { tryLock } from '../embedded/process/lock.js';
+import { isPortFree, nextFreePort, openPortBook, type PortBook } from '../embedded/process/ports.js';
+import type { Say } from '../embedded/process/system.js';
 import { loadFolder } from '../policy/index.js';
 import { defaultPort, readConfig, type Config } from './config.js';
 import { dataFormatProblem, markDataFormat } from './data-format.js';

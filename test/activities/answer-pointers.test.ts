@@ -1,9 +1,9 @@
 // What a record says of an answer is short, however many places it names and however long the names of the answer are.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { answerData } from '../../src/activities/attempt-facts.js';
-import { parseExactly } from '../../src/executors/exact-json.js';
-import { makeMask } from '../../src/executors/mask.js';
+import { answerData } from '../../src/activities/execute/attempt-facts.js';
+import { parseExactly } from '../../src/executors/answer/exact-json.js';
+import { makeMask } from '../../src/executors/masking/mask.js';
 
 const now = (): Promise<void> => Promise.resolve();
 const secret = 'S3CR3T-planted-tgt-value-0001';

@@ -8,8 +8,8 @@ import {
   judgeFailure,
   nextAttempt,
   ruleOn,
-} from '../../src/activities/attempts.js';
-import { hasEffect } from '../../src/engine/effects.js';
+} from '../../src/activities/execute/attempts.js';
+import { hasEffect } from '../../src/engine/effects/effects.js';
 import { defaultReliability, type Executor, type Reliability } from '../../src/engine/plan.js';
 import type { Executing, RunState } from '../../src/engine/state.js';
 import type { ErrorClass } from '../../src/model/errors.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { beginCourse, type OpenCourse } from '../../src/activities/course.js';
-import type { Incoming } from '../../src/activities/arrivals.js';
+import { beginCourse, type OpenCourse } from '../../src/activities/step/course.js';
+import type { Incoming } from '../../src/activities/step/arrivals.js';
 import type { Executor, Plan } from '../../src/engine/plan.js';
 import type { ApprovalState, Event, Kit, RunState } from '../../src/engine/state.js';
 import type { MessageBody } from '../../src/model/message.js';

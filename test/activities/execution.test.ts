@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { execute } from '../../src/activities/execute.js';
+import { execute } from '../../src/activities/execute/execute.js';
 import type { ActivityDeps } from '../../src/activities/deps.js';
 import type { FloorEntry } from '../../src/model/policy-set.js';
 import { listAttempts } from '../../src/store/actions.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
-import { beatWhileAllowed } from '../../src/activities/heartbeats.js';
+import { beatWhileAllowed } from '../../src/activities/execute/heartbeats.js';
 
 describe('an execution', () => {
   beforeEach(() => mock.timers.enable({ apis: ['setInterval', 'Date'] }));

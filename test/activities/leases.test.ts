@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { execute } from '../../src/activities/execute.js';
+import { execute } from '../../src/activities/execute/execute.js';
 import type { Stepped } from '../../src/activities/types.js';
 import {
   aroundExecution,
@@ -11,7 +11,7 @@ import {
   type Governed,
   type Handle,
 } from '../fail-closed/governed.js';
-import { until } from '../support/processes.js';
+import { until } from '../../testing/processes.js';
 import { makeTarget, type Target } from './target.js';
 
 // One attempt of an effect at a time, whoever has Temporal ask for it: a real Postgres, and a target that answers when it

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Executor, Path } from '../../src/engine/plan.js';
 import type { Asking, Denied } from '../../src/engine/state.js';
-import { show } from '../../src/activities/show.js';
+import { show } from '../../src/activities/step/show.js';
 import { defaultReliability } from '../../src/engine/plan.js';
 import { path, principal, transition } from '../engine/build.js';
 

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { execute } from '../../src/activities/execute.js';
-import { callSlots, countTurnsAwaited, mostCallsOfOne, mostCallsToOne } from '../../src/activities/turns.js';
+import { execute } from '../../src/activities/execute/execute.js';
+import {
+  callSlots,
+  countTurnsAwaited,
+  mostCallsOfOne,
+  mostCallsToOne,
+} from '../../src/activities/execute/turns.js';
 import type { Stepped } from '../../src/activities/types.js';
 import type { Principal } from '../../src/model/principal.js';
 import { listAttempts } from '../../src/store/actions.js';
@@ -12,7 +17,7 @@ import {
   type Governed,
   type Handle,
 } from '../fail-closed/governed.js';
-import { until } from '../support/processes.js';
+import { until } from '../../testing/processes.js';
 import { makeTarget, type Target } from './target.js';
 
 // Calls that hang take a part of a worker's slots, whoever asks for them and whatever they call.

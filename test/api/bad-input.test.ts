@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { z } from 'zod';
-import { maxBytesOf, parseBody } from '../../src/api/body.js';
-import { parseJsonText } from '../../src/api/json-text.js';
-import { validateQuery } from '../../src/api/validate.js';
+import { maxBytesOf, parseBody } from '../../src/api/http/body.js';
+import { parseJsonText } from '../../src/api/http/json-text.js';
+import { validateQuery } from '../../src/api/contract/validate.js';
 import { codes, startApi, type Harness } from './harness.js';
 
 const parse = (text: string) => parseJsonText(Buffer.from(text));

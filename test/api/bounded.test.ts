@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { setMaxListeners } from 'node:events';
 import { after, before, describe, it } from 'node:test';
 import { makeFeed, type ApiDeps } from '../../src/api/index.js';
-import { makeShared } from '../../src/api/seats.js';
+import { makeShared } from '../../src/api/http/seats.js';
 import type { Pool } from '../../src/db/index.js';
-import { until } from '../support/processes.js';
+import { until } from '../../testing/processes.js';
 import { startApi, type Harness } from './harness.js';
 
 /** The same pool, whose statements and their rows are seen. */

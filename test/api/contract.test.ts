@@ -3,9 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { makeMetrics, routes } from '../../src/api/index.js';
-import { openApi } from '../../src/api/openapi.js';
+import { openApi } from '../../src/api/contract/openapi.js';
 import { makePool } from '../../src/db/index.js';
-import { freePort } from '../../src/embedded/ports.js';
+import { freePort } from '../../src/embedded/process/ports.js';
 import { codes, startApi, type Harness } from './harness.js';
 
 /** docs/spec/api.md's list, checkpoint, proof and tile left out: they come with the global log. */

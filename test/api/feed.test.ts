@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { setMaxListeners } from 'node:events';
 import { after, before, describe, it } from 'node:test';
 import { makeFeed, type Feed } from '../../src/api/index.js';
-import { makeSeats, makeTurns } from '../../src/api/seats.js';
-import { makeSights } from '../../src/api/sight.js';
+import { makeSeats, makeTurns } from '../../src/api/http/seats.js';
+import { makeSights } from '../../src/api/runs/sight.js';
 import { makeServiceChain, type AuditItem, type ServiceChain } from '../../src/audit/index.js';
 import { listen, type Pool } from '../../src/db/index.js';
 import type { Principal } from '../../src/model/principal.js';
-import { makeDatabase, type Database } from '../support/database.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
 import { putRun } from '../store/rows.js';
 
 const viewer: Principal = { id: 'bob', kind: 'human', roles: ['controller'], permissions: [] };

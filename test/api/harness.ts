@@ -27,7 +27,7 @@ import { errorTable } from '../../src/model/errors.js';
 import { problem } from '../../src/model/api-answers.js';
 import { ensureDevKeys } from '../../src/processes/dev-keys.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
-import { makeDatabase, type Database } from '../support/database.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
 import { makeKernel, type Kernel } from './kernel.js';
 
 const files: Readonly<Record<string, string>> = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { mostUnanswered } from '../../src/model/limits.js';
-import { holdRun } from '../support/locks.js';
-import { until } from '../support/processes.js';
+import { holdRun } from '../../testing/locks.js';
+import { until } from '../../testing/processes.js';
 import { codes, startApi, type Harness } from './harness.js';
 
 describe('a run that is held up', () => {

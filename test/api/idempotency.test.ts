@@ -4,8 +4,8 @@ import { request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import { routes } from '../../src/api/index.js';
 import type { Pool } from '../../src/db/index.js';
-import { holdRun } from '../support/locks.js';
-import { until } from '../support/processes.js';
+import { holdRun } from '../../testing/locks.js';
+import { until } from '../../testing/processes.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 /** A store in which the next look at a decision is answered, and its asker hears of it once `go` is called. */

@@ -7,7 +7,7 @@ import type { Bell } from '../../src/model/message.js';
 import { documentOf, stateWithoutValues } from '../../src/store/document.js';
 import { getRun, getStep } from '../../src/store/runs.js';
 import type { Known, RunInput } from '../../src/workflows/messages.js';
-import { runKernel, type LocalKernel } from '../support/kernel.js';
+import { runKernel, type LocalKernel } from '../../testing/kernel.js';
 
 /** Temporal and its worker, in this process: the API's tests need real runs, not real histories. */
 export interface Kernel {

@@ -4,10 +4,10 @@ import { request, type ClientRequest } from 'node:http';
 import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { makeAnonymous } from '../../src/api/index.js';
-import { mostWindows, sourceOf } from '../../src/api/anonymous.js';
-import { mostKeys } from '../../src/api/key-use.js';
+import { mostWindows, sourceOf } from '../../src/api/http/anonymous.js';
+import { mostKeys } from '../../src/api/http/key-use.js';
 import type { ServiceFact } from '../../src/audit/index.js';
-import { until } from '../support/processes.js';
+import { until } from '../../testing/processes.js';
 import { codes, startApi, type Harness } from './harness.js';
 
 interface Listed {

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { makePolicies, type Policies } from '../../src/api/policies.js';
+import { makePolicies, type Policies } from '../../src/api/flows/policies.js';
 import { makeServiceChain } from '../../src/audit/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
-import { makeDatabase, type Database } from '../support/database.js';
-import { until } from '../support/processes.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
+import { until } from '../../testing/processes.js';
 
 // Two processes load at the same instant: each compares with what is in force when its own comes into force.
 

@@ -4,7 +4,7 @@ import net, { type AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { makeServer } from '../../src/api/index.js';
 import type { DecideRequest } from '../../src/client/types.js';
-import { until } from '../support/processes.js';
+import { until } from '../../testing/processes.js';
 import { startApi, type Harness } from './harness.js';
 
 describe('a key that is revoked while its request is under way', () => {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { until } from '../support/processes.js';
+import { until } from '../../testing/processes.js';
 import { startApi, type Answer, type Harness } from './harness.js';
 
 const flow = (guard: object, gate: object | null): object => ({

@@ -6,7 +6,7 @@ import { newId } from '../../src/model/ids.js';
 import type { Fact } from '../../src/model/records.js';
 import { AuditConflict, appendRun, makeServiceChain, verifyChain } from '../../src/audit/index.js';
 import { withTransaction } from '../../src/db/index.js';
-import { makeDatabase, type Database } from '../support/database.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
 import { fact, scope } from './facts.js';
 
 let database: Database;

@@ -11,7 +11,7 @@ import {
 } from '../../src/audit/index.js';
 import { listen, withTransaction } from '../../src/db/index.js';
 import type { PayloadRef } from '../../src/model/records.js';
-import { makeDatabase, withDatabase, type Database } from '../support/database.js';
+import { makeDatabase, withDatabase, type Database } from '../../testing/database.js';
 import { fact, scope } from './facts.js';
 
 describe('the log', () => {

@@ -14,7 +14,7 @@ import {
 } from '../../src/auth/index.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
 import { insertKey, insertPrincipal, revokeKey } from '../../src/store/keys.js';
-import { makeDatabase, type Database } from '../support/database.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
 
 const policySet: PolicySet = {
   v: 1,

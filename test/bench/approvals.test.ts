@@ -7,8 +7,8 @@ import { promisify } from 'node:util';
 import { z } from 'zod';
 import { gatesTable, type SideReport } from '../../bench/gates/report.js';
 import { processTree } from '../../bench/measure.js';
-import { projectRoot } from '../support/paths.js';
-import { until } from '../support/processes.js';
+import { projectRoot } from '../../testing/paths.js';
+import { until } from '../../testing/processes.js';
 
 const positive = z.number().positive();
 const tail = z.strictObject({

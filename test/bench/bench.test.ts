@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 
 const spread = z.strictObject({ p50: z.number(), p99: z.number(), count: z.number().positive() });
 const latency = z.strictObject({ startToParkedMs: spread, decideToNextStepMs: spread });

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 
 /** Runs a command whose output nobody reads: the pipe is closed before it writes. */
 async function unread(args: readonly string[]): Promise<{ code: number | null; stderr: string }> {

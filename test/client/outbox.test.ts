@@ -8,7 +8,7 @@ import { withTransaction } from '../../src/db/index.js';
 import { newId, startMessageId } from '../../src/model/ids.js';
 import type { Bell, SealedMessage } from '../../src/model/message.js';
 import { getMessage, insertMessage, markTaken } from '../../src/store/messages.js';
-import { makeDatabase, type Database } from '../support/database.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
 import { putRun } from '../store/rows.js';
 
 // What no run has taken is rung for again, each message for itself: none that fails is another's delay.

@@ -23,8 +23,8 @@ import {
 import type { Principal } from '../../src/model/principal.js';
 import { getMessage } from '../../src/store/messages.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
-import { holdRun } from '../support/locks.js';
-import { makeDatabase, type Database } from '../support/database.js';
+import { holdRun } from '../../testing/locks.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
 import { putRun } from '../store/rows.js';
 
 // What a run is asked: kept or refused before anything is stored, and its caller is told what the store knows.

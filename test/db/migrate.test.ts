@@ -3,8 +3,8 @@ import { readdirSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { newId } from '../../src/model/ids.js';
 import { assertAppendOnly, makePool, migrate } from '../../src/db/index.js';
-import { asSuperuser, serverUrl, withDatabase } from '../support/database.js';
-import { makeTestDatabase } from '../support/servers.js';
+import { asSuperuser, serverUrl, withDatabase } from '../../testing/database.js';
+import { makeTestDatabase } from '../../testing/servers.js';
 
 const migrations = readdirSync(new URL('../../src/db/migrations/', import.meta.url))
   .filter((name) => name.endsWith('.sql'))

@@ -8,7 +8,7 @@ import { makeRandom, makeRequest } from '../../drill/fuzz-requests.js';
 import { flowText, largeFlows } from '../../drill/fuzz-flows.js';
 import { checkFlowText, loadFolder, type Catalog } from '../../src/policy/index.js';
 import { shapeRequest, shapes, shapeText } from '../../drill/fuzz-shapes.js';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 
 // A small size of `npm run drill:fuzz`. How long an event loop was blocked depends on what else the machine does, so that
 // is judged by the drill alone.

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { verdictOf, type Found, type Plan } from '../../drill/judge.js';
 import { killTable, type KillReport } from '../../drill/table.js';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 
 describe('the kill drill', () => {
   it('loses nothing, runs nothing unapproved and nothing twice, whatever is killed and deployed', async () => {

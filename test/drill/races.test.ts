@@ -11,7 +11,7 @@ import { judgeRunRace } from '../../drill/run-race-judge.js';
 import { runRaceKinds, type Asked, type RunRan } from '../../drill/run-race.js';
 import { racesTable, type KindReport } from '../../drill/table.js';
 import type { WholeRun } from '../../drill/whole-run.js';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 
 describe('races at one gate', () => {
   it('have one outcome each, told to everybody, with one effect at most and a record that agrees', async () => {

@@ -3,9 +3,9 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../support/services.js';
-import { startStack, type Stack } from '../support/stack.js';
-import { action, audit, decide, getRun, parkedPayment, submit, until } from '../support/flows.js';
+import { startServices, type Services } from '../../testing/services.js';
+import { startStack, type Stack } from '../../testing/stack.js';
+import { action, audit, decide, getRun, parkedPayment, submit, until } from '../../testing/flows.js';
 import {
   encoded,
   jsonPayload,
@@ -15,7 +15,7 @@ import {
   ring,
   sendTo,
   type EncodedPayload,
-} from '../support/bells.js';
+} from '../../testing/bells.js';
 import { bellOf } from '../../src/auth/index.js';
 import { jsonValue } from '../../src/client/attest.js';
 import { makePool, type Pool } from '../../src/db/index.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../support/services.js';
-import { startStack, type Stack } from '../support/stack.js';
-import { audit, getRun, startRun, submit, until } from '../support/flows.js';
+import { startServices, type Services } from '../../testing/services.js';
+import { startStack, type Stack } from '../../testing/stack.js';
+import { audit, getRun, startRun, submit, until } from '../../testing/flows.js';
 
 // Every path of seed 003's expense approval, over HTTP, with the real classifier and payroll.
 

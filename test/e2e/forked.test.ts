@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
-import { action, audit, decide, getRun, parkedPayment, submit, until } from '../support/flows.js';
-import { rememberRun } from '../support/restore.js';
-import { startServices, type Services } from '../support/services.js';
-import { startStack, type Stack } from '../support/stack.js';
+import { action, audit, decide, getRun, parkedPayment, submit, until } from '../../testing/flows.js';
+import { rememberRun } from '../../testing/restore.js';
+import { startServices, type Services } from '../../testing/services.js';
+import { startStack, type Stack } from '../../testing/stack.js';
 
 // A run has two memories: the store and Temporal's history. Where they tell of different pasts nothing goes on by itself.
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../support/services.js';
-import { startStack, type Stack } from '../support/stack.js';
-import { lastBell } from '../support/bells.js';
-import { action, decide, getRun, parkedPayment, submit, until } from '../support/flows.js';
+import { startServices, type Services } from '../../testing/services.js';
+import { startStack, type Stack } from '../../testing/stack.js';
+import { lastBell } from '../../testing/bells.js';
+import { action, decide, getRun, parkedPayment, submit, until } from '../../testing/flows.js';
 
 describe("Temporal's history of a run", () => {
   let stack: Stack;

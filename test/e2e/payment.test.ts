@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../support/services.js';
-import { startStack, type Stack } from '../support/stack.js';
-import { action, audit, decide, getRun, parkedPayment, startRun, submit } from '../support/flows.js';
+import { startServices, type Services } from '../../testing/services.js';
+import { startStack, type Stack } from '../../testing/stack.js';
+import { action, audit, decide, getRun, parkedPayment, startRun, submit } from '../../testing/flows.js';
 
 describe('the vendor-invoice-reconciliation agent of seed 000', () => {
   let stack: Stack;

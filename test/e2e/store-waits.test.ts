@@ -6,8 +6,8 @@ import { makeStoreWatch } from '../../src/processes/store-waits.js';
 import { startHeartbeat } from '../../src/processes/heartbeat.js';
 import type { Pool } from '../../src/db/index.js';
 import type { StoreWaits } from '../../src/store/store-waits.js';
-import { action, startRun, submit, until } from '../support/flows.js';
-import { startStack, type Stack } from '../support/stack.js';
+import { action, startRun, submit, until } from '../../testing/flows.js';
+import { startStack, type Stack } from '../../testing/stack.js';
 
 // A worker that cannot reach the store has no address to be asked at: it says so itself, and is counted when it is back.
 

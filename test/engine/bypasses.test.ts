@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { buildCall } from '../../src/executors/index.js';
 import { checkFlowText, type Catalog } from '../../src/policy/index.js';
-import { parseComparison } from '../../src/engine/expression.js';
+import { parseComparison } from '../../src/engine/expression/expression.js';
 import { evaluateGuard } from '../../src/engine/guards.js';
 import { guardContext } from '../../src/engine/links.js';
 import { defaultReliability, type Executor, type Guard, type Plan } from '../../src/engine/plan.js';

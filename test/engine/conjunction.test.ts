@@ -6,10 +6,10 @@ import type { PolicySet } from '../../src/model/policy-set.js';
 import type { Principal } from '../../src/model/principal.js';
 import { defaultReliability, type Gate, type GateTimeout, type Transition } from '../../src/engine/plan.js';
 import { allApproved, dueEvent, gateViews, mayDecide, outOfReach } from '../../src/engine/index.js';
-import { mayDecideAt } from '../../src/engine/deciders.js';
-import { humanGate } from '../../src/engine/gates.js';
-import { gateApproved } from '../../src/engine/quorum.js';
-import { momentOf } from '../../src/engine/standing.js';
+import { mayDecideAt } from '../../src/engine/gates/deciders.js';
+import { humanGate } from '../../src/engine/gates/gates.js';
+import { gateApproved } from '../../src/engine/gates/quorum.js';
+import { momentOf } from '../../src/engine/gates/standing.js';
 import type { ApprovalState } from '../../src/engine/state.js';
 import { queuesIn } from '../../src/schema/kit.js';
 import {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { hasEffect, isRepeatable } from '../../src/engine/effects.js';
+import { hasEffect, isRepeatable } from '../../src/engine/effects/effects.js';
 import type { Executor } from '../../src/engine/plan.js';
 
 type Rest = Extract<Executor, { kind: 'rest' }>;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { guardScopes, parseComparison, parsePath } from '../../src/engine/expression.js';
+import { guardScopes, parseComparison, parsePath } from '../../src/engine/expression/expression.js';
 import type { Operand, Scope } from '../../src/engine/plan.js';
 
 // docs/spec/semantics.md §3: exactly one comparison, its operands, its operators, and where it went wrong.

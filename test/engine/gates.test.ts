@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Message } from '../../src/model/message.js';
 import type { Executor, Floor, Gate, GateTimeout, OnEnter, Plan, Template } from '../../src/engine/plan.js';
-import { noTimeMs } from '../../src/engine/deadlines.js';
+import { noTimeMs } from '../../src/engine/gates/deadlines.js';
 import { mayDecide } from '../../src/engine/index.js';
 import { defaultReliability } from '../../src/engine/plan.js';
-import { missingUnderFloors, stricterThan } from '../../src/engine/covers.js';
-import { isGated } from '../../src/engine/gates.js';
+import { missingUnderFloors, stricterThan } from '../../src/engine/gates/covers.js';
+import { isGated } from '../../src/engine/gates/gates.js';
 import { blockedBy } from '../../src/engine/links.js';
-import { gateApproved, shareAt } from '../../src/engine/quorum.js';
+import { gateApproved, shareAt } from '../../src/engine/gates/quorum.js';
 import type { ApprovalState, GateState } from '../../src/engine/state.js';
 import {
   begin,

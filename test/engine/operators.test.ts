@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { it } from 'node:test';
 import { parse } from 'yaml';
 import type { Json } from '../../src/model/json.js';
-import { compare } from '../../src/engine/compare.js';
+import { compare } from '../../src/engine/expression/compare.js';
 import { operators, type Operator } from '../../src/engine/plan.js';
 
 interface Table {

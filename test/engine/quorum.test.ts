@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ApprovalDecision, ApprovalState, GateState } from '../../src/engine/state.js';
-import { gateApproved } from '../../src/engine/quorum.js';
+import { gateApproved } from '../../src/engine/gates/quorum.js';
 import { gate } from './build.js';
 
 // What counts of an approval that was given, when it is counted again later.

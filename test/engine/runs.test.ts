@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decide, initialRun, links } from '../../src/engine/index.js';
-import { doubtOf } from '../../src/engine/doubt.js';
+import { doubtOf } from '../../src/engine/effects/doubt.js';
 import { readsArguments } from '../../src/engine/guards.js';
 import { closedStatuses, type RunState } from '../../src/engine/state.js';
 import { time } from './build.js';

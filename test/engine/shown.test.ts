@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { grouped } from '../../src/engine/shown.js';
+import { grouped } from '../../src/engine/gates/shown.js';
 
 it('a number is shown as people write it: thousands apart, years and exponents as they are', () => {
   const shown: readonly (readonly [number, string])[] = [

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Json } from '../../src/model/json.js';
-import { compare } from '../../src/engine/compare.js';
+import { compare } from '../../src/engine/expression/compare.js';
 import { evaluateGuard } from '../../src/engine/guards.js';
-import { applyMapping } from '../../src/engine/mapping.js';
+import { applyMapping } from '../../src/engine/expression/mapping.js';
 import type { Mapping, Operand, Path, Template } from '../../src/engine/plan.js';
-import { roomOf } from '../../src/engine/room.js';
-import { readPath, resolveTemplate, resolveText } from '../../src/engine/template.js';
+import { roomOf } from '../../src/engine/effects/room.js';
+import { readPath, resolveTemplate, resolveText } from '../../src/engine/expression/template.js';
 import { expr, literal, path } from './build.js';
 import { json, names } from './generate.js';
 

@@ -5,7 +5,7 @@ import { mostContextBytes } from '../../src/model/limits.js';
 import { giveUp, wayOn } from '../../src/engine/index.js';
 import { defaultReliability, type Executor, type OnEnter, type Plan } from '../../src/engine/plan.js';
 import type { Decision, Kit, Outcome } from '../../src/engine/state.js';
-import { wayOfCode } from '../../src/engine/way-on.js';
+import { wayOfCode } from '../../src/engine/run/way-on.js';
 import {
   answerOf,
   begin,

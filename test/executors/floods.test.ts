@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { closeExecutors, runCall } from '../../src/executors/index.js';
-import { readableMessage } from '../../src/executors/mcp-message.js';
+import { readableMessage } from '../../src/executors/mcp/message.js';
 import type { Call, ExecutorResult } from '../../src/executors/types.js';
 import { makeTarget, type Target } from '../activities/target.js';
 import { contextWith } from './world.js';

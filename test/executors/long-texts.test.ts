@@ -2,9 +2,9 @@
 // of its test, and a reader that goes back over them takes hours.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseExactly } from '../../src/executors/exact-json.js';
-import { makeMask } from '../../src/executors/mask.js';
-import { readableEvents, readableMessage, readToolResult } from '../../src/executors/mcp-message.js';
+import { parseExactly } from '../../src/executors/answer/exact-json.js';
+import { makeMask } from '../../src/executors/masking/mask.js';
+import { readableEvents, readableMessage, readToolResult } from '../../src/executors/mcp/message.js';
 import { isExactNumber } from '../../src/model/json.js';
 
 const size = 1_048_576;

@@ -4,15 +4,15 @@ import { afterEach, describe, test } from 'node:test';
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { parseExactly } from '../../src/executors/exact-json.js';
+import { parseExactly } from '../../src/executors/answer/exact-json.js';
 import { runCall } from '../../src/executors/index.js';
-import { makeMask } from '../../src/executors/mask.js';
+import { makeMask } from '../../src/executors/masking/mask.js';
 import {
   readableBody,
   readableEvents,
   readableMessage,
   readToolResult,
-} from '../../src/executors/mcp-message.js';
+} from '../../src/executors/mcp/message.js';
 import type { ExecutorResult } from '../../src/executors/types.js';
 import { canonical } from '../../src/model/canonical.js';
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { makeMask } from '../../src/executors/mask.js';
+import { makeMask } from '../../src/executors/masking/mask.js';
 import type { Json } from '../../src/model/json.js';
 
 const now = (): Promise<void> => Promise.resolve();

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createHash } from 'node:crypto';
-import { makeMask, makeMaskIn } from '../../src/executors/mask.js';
+import { makeMask, makeMaskIn } from '../../src/executors/masking/mask.js';
 
 const now = (): Promise<void> => Promise.resolve();
 const size = 200_000;

@@ -1,8 +1,8 @@
 // Masking costs what its text is long, and finds what the exhaustive search finds that it stands for.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { makeMask } from '../../src/executors/mask.js';
-import { brokenEnd, brokenStart } from '../../src/executors/words.js';
+import { makeMask } from '../../src/executors/masking/mask.js';
+import { brokenEnd, brokenStart } from '../../src/executors/masking/words.js';
 import type { Json } from '../../src/model/json.js';
 import { standsSlowly } from './slow-mask.js';
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import type { AddressInfo } from 'node:net';
 import { buildCall, runCall } from '../../src/executors/index.js';
-import { retryAfterMs } from '../../src/executors/network.js';
+import { retryAfterMs } from '../../src/executors/connections/network.js';
 import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Executor, Path, Template } from '../../src/engine/plan.js';
 import type { Json, JsonObject } from '../../src/model/json.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Executor, Path, Template } from '../../src/engine/plan.js';
-import { readPath, resolveTemplate } from '../../src/engine/template.js';
+import { readPath, resolveTemplate } from '../../src/engine/expression/template.js';
 import { buildCall } from '../../src/executors/index.js';
 
 const scopes = {

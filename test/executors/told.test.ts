@@ -1,8 +1,8 @@
 // What is told of a target's words is masked before it is cut: a secret that stands across the cut leaves no half behind.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { cli } from '../../src/executors/cli.js';
-import { makeMask } from '../../src/executors/mask.js';
+import { cli } from '../../src/executors/cli/cli.js';
+import { makeMask } from '../../src/executors/masking/mask.js';
 import { closeExecutors, runCall } from '../../src/executors/index.js';
 import type { ExecutorResult } from '../../src/executors/types.js';
 import { makeTarget, type Target, type TargetAnswer } from '../activities/target.js';

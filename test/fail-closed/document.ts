@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 import { conditions, type Condition } from './cells.js';
 
 // docs/fail-closed.md, read as what it is: tables.
@@ -95,7 +95,7 @@ function cell(text: string): Cell {
   return { text, applies: !text.startsWith('n/a'), references };
 }
 
-/** `src/engine/submit.ts` (`check`, `blocked`), `src/engine/compare.ts` */
+/** `src/engine/run/submit.ts` (`check`, `blocked`), `src/engine/expression/compare.ts` */
 function placesOf(where: string): Place[] {
   return [...where.matchAll(/`(src\/[^`]*)`(?: \(([^)]*)\))?/g)].map(([, file = '', functions]) => ({
     file,

@@ -6,7 +6,7 @@ import { jsonValue } from '../../src/client/attest.js';
 import type { SealedMessage } from '../../src/model/message.js';
 import type { RunDocument } from '../../src/store/document.js';
 import { startApi, type Answer, type Harness } from '../api/harness.js';
-import { runKernel } from '../support/kernel.js';
+import { runKernel } from '../../testing/kernel.js';
 import { makeAsking } from './asking.js';
 import { failClosed } from './cells.js';
 import {

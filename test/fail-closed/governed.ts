@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/activity';
 import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
-import { loadRun } from '../../src/activities/document.js';
-import { attemptFailed, execute } from '../../src/activities/execute.js';
+import { loadRun } from '../../src/activities/step/document.js';
+import { attemptFailed, execute } from '../../src/activities/execute/execute.js';
 import type { Surroundings } from '../../src/activities/persistently.js';
-import { step } from '../../src/activities/step.js';
+import { step } from '../../src/activities/step/step.js';
 import type { Arrival, ExecuteInput, Stepped, StepInput, StepResult } from '../../src/activities/types.js';
 import { makePolicies } from '../../src/api/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
@@ -24,7 +24,7 @@ import { putSigningKey } from '../../src/store/signing-keys.js';
 import { resolveVersion } from '../../src/store/flows.js';
 import { getMessage, insertMessage } from '../../src/store/messages.js';
 import { getRun, type RunRow } from '../../src/store/runs.js';
-import { makeDatabase, type Database } from '../support/database.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
 
 // The hands of a run on a real Postgres, one step at a time: what a test forces lies between two of them.
 

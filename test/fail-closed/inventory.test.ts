@@ -74,7 +74,7 @@ describe('docs/fail-closed.md', () => {
 
   test('fails when a file that has a row refuses with another code', () => {
     const text = `export function check() { return { code: 'DIGEST_MISMATCH', message: 'no' }; }`;
-    const said = missing(scan([parse('src/engine/submit.ts', text)]), inventory);
+    const said = missing(scan([parse('src/engine/run/submit.ts', text)]), inventory);
     assert.equal(said.length, 1);
     assert.match(String(said[0]), /refuses with `DIGEST_MISMATCH`, which no row/);
   });

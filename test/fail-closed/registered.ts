@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 import { cellName, conditions, type Condition } from './cells.js';
 import { parse } from './scan.js';
 

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { errorTable, problemCodes } from '../../src/model/errors.js';
 import { messageRefusals } from '../../src/model/message.js';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 
 // Where the product can say no, read from its syntax: whoever adds such a place has to add it to docs/fail-closed.md.
 
 /** One place in `src` that refuses. */
 export interface Site {
-  /** `src/engine/submit.ts`. */
+  /** `src/engine/run/submit.ts`. */
   readonly file: string;
   /** The declaration at the top of the file that holds it. */
   readonly in: string;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { until } from '../support/flows.js';
+import { until } from '../../testing/flows.js';
 import { ask, codes, decide, openDesk, park, startRun, type Desk } from './support.js';
 
 describe('an agent that waits', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { run } from '../../src/cli/command.js';
-import { until } from '../support/flows.js';
+import { until } from '../../testing/flows.js';
 import { codes, decide, ids, inbox, openDesk, park, records, type Desk } from './support.js';
 
 const hour = 3_600_000;

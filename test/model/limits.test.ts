@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 
 // docs/operating.md tells the limits, and the code has them: each figure of the page is the code's, and each limit of the
 // code has its place on the page.

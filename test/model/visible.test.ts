@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { approvalHtml } from '../../src/api/page-approval.js';
+import { approvalHtml } from '../../src/api/pages/approval.js';
 import { unseenCharacters } from '../../src/model/text.js';
 import { visible, visibleJson } from '../../src/model/visible.js';
 

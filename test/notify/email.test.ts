@@ -3,9 +3,9 @@ import type { AddressInfo, Socket } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { SMTPServer } from 'smtp-server';
 import type { EmailChannel } from '../../src/model/notifications.js';
-import { deliverEmail } from '../../src/notify/email.js';
+import { deliverEmail } from '../../src/notify/channels/email/email.js';
 import type { Notification } from '../../src/notify/types.js';
-import { until } from '../support/processes.js';
+import { until } from '../../testing/processes.js';
 import { openOffice, type Office } from './support.js';
 
 interface Mail {

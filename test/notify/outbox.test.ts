@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { projectNotifications } from '../../src/activities/notifications.js';
-import type { Step } from '../../src/activities/persist.js';
+import { projectNotifications } from '../../src/activities/step/notifications.js';
+import type { Step } from '../../src/activities/step/persist.js';
 import { makePolicies } from '../../src/api/index.js';
 import { withTransaction } from '../../src/db/index.js';
 import { mostAttempts } from '../../src/notify/schedule.js';
 import { claimNotifications, notificationsOf, settleNotification } from '../../src/store/notifications.js';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 import { openOffice, startReceiver, type Office, type Receiver } from './support.js';
 
 const secret = `whsec_${Buffer.alloc(32, 3).toString('base64')}`;

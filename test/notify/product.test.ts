@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Webhook } from 'standardwebhooks';
-import { asSuperuser } from '../support/database.js';
-import { startStack, type Stack } from '../support/stack.js';
+import { asSuperuser } from '../../testing/database.js';
+import { startStack, type Stack } from '../../testing/stack.js';
 import { startReceiver, type Receiver } from './receiver.js';
 
 const secret = `whsec_${Buffer.alloc(32, 5).toString('base64')}`;

@@ -8,7 +8,7 @@ import {
   reasonModal,
   type SlackApproval,
   type SlackMessage,
-} from '../../src/notify/slack-blocks.js';
+} from '../../src/notify/channels/slack/blocks.js';
 
 const asked: SlackApproval = {
   id: 'apr_1',

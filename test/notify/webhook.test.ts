@@ -4,7 +4,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { createHmac, createPublicKey, verify } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { Webhook } from 'standardwebhooks';
-import { approvalHtml } from '../../src/api/page-approval.js';
+import { approvalHtml } from '../../src/api/pages/approval.js';
 import { showApproval } from '../../src/cli/show.js';
 import { openOffice, startReceiver, type Office, type Receiver } from './support.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
-import { until } from '../support/flows.js';
+import { until } from '../../testing/flows.js';
 
 interface Parked {
   readonly id: string;

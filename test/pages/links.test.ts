@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { until } from '../support/flows.js';
+import { until } from '../../testing/flows.js';
 import { newId } from '../../src/model/ids.js';
-import { makeLink } from '../../src/api/links.js';
+import { makeLink } from '../../src/api/routes/links.js';
 import { startApi, type Harness } from '../api/harness.js';
 
 interface Parked {

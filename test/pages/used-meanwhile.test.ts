@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
-import { until } from '../support/flows.js';
+import { until } from '../../testing/flows.js';
 
 describe('a click on a link that is used, by which nothing is decided yet', () => {
   let api: Harness;

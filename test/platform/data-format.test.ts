@@ -12,8 +12,8 @@ import {
 import { dirname, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { dataFormatProblem, markDataFormat } from '../../src/processes/data-format.js';
-import { startProduct } from '../support/product.js';
-import { temporaryFolder } from '../support/servers.js';
+import { startProduct } from '../../testing/product.js';
+import { temporaryFolder } from '../../testing/servers.js';
 
 // Data that this version cannot go on with is for its owner to move: nothing in the folder is written.
 

@@ -10,11 +10,11 @@ import { forgetQueue, isPolled, queueHolder, type Queue } from '../../src/proces
 import { makeBelonging, waitUntilOurs, type Whole } from '../../src/processes/temporal-home.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
 import { forgetTemporal } from '../../src/store/temporal-home.js';
-import { makeDatabase, type Database } from '../support/database.js';
-import { action, decide, getRun, startRun, submit } from '../support/flows.js';
-import { projectRoot } from '../support/paths.js';
-import { testVariable } from '../support/servers.js';
-import { startStack, type Stack } from '../support/stack.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
+import { action, decide, getRun, startRun, submit } from '../../testing/flows.js';
+import { projectRoot } from '../../testing/paths.js';
+import { testVariable } from '../../testing/servers.js';
+import { startStack, type Stack } from '../../testing/stack.js';
 
 // A store and a Temporal belong together. Another deployment's processes would find none of its runs in their own Temporal or
 // on their own task queue, and would take them for lost.

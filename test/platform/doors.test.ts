@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ESLint } from 'eslint';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 
 const eslint = new ESLint({ cwd: projectRoot });
 
@@ -29,8 +29,8 @@ const shut: readonly (readonly [file: string, text: string])[] = [
   ['src/api/x.ts', `import pg from 'pg';\nnew pg.Pool();\n`],
   ['src/api/x.ts', `import { makePool } from '../db/pool.js';\nmakePool();\n`],
   ['src/api/x.ts', `import { run } from '../workflows/run.js';\nrun();\n`],
-  ['src/scenario/x.ts', `import { readFileSync } from 'node:fs';\nreadFileSync('x');\n`],
-  ['src/scenario/x.ts', `import { makeRest } from '../executors/rest.js';\nmakeRest();\n`],
+  ['src/simulation/x.ts', `import { readFileSync } from 'node:fs';\nreadFileSync('x');\n`],
+  ['src/simulation/x.ts', `import { makeRest } from '../executors/rest.js';\nmakeRest();\n`],
   ['src/cli/x.ts', `import { getRun } from '../store/runs.js';\ngetRun();\n`],
   ['src/policy/x.ts', `export { makePool } from '../db/pool.js';\n`],
   ['src/policy/x.ts', `export * from '../db/pool.js';\n`],

@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { newId } from '../../src/model/ids.js';
-import { startStack, type Stack } from '../support/stack.js';
-import { until } from '../support/processes.js';
+import { startStack, type Stack } from '../../testing/stack.js';
+import { until } from '../../testing/processes.js';
 
 // An environment that a reload adds: its namespace is made, the worker that runs already polls it.
 

@@ -5,8 +5,8 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { boundLog, emptyLog } from '../../src/embedded/system.js';
-import { until } from '../support/processes.js';
+import { boundLog, emptyLog } from '../../src/embedded/process/system.js';
+import { until } from '../../testing/processes.js';
 
 // A process that runs for months writes into one log.
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { it } from 'node:test';
 import { preloads } from '../../src/processes/child.js';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 
 it('the threads of a process of ours, which run the workflows, keep no trace of promises, and keep scopes', async () => {
   const inThread = `

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startStack, type Stack } from '../support/stack.js';
-import { until } from '../support/processes.js';
+import { startStack, type Stack } from '../../testing/stack.js';
+import { until } from '../../testing/processes.js';
 
 // What `/readyz` says of a worker is so within seconds, and it names what has no value where it would be used.
 

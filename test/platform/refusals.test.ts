@@ -3,11 +3,11 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFi
 import net from 'node:net';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { sharedRoot } from '../../src/embedded/postgres-binaries.js';
-import { projectRoot } from '../support/paths.js';
-import { processesMentioning, until } from '../support/processes.js';
-import { startProduct } from '../support/product.js';
-import { temporaryFolder } from '../support/servers.js';
+import { sharedRoot } from '../../src/embedded/postgres/binaries.js';
+import { projectRoot } from '../../testing/paths.js';
+import { processesMentioning, until } from '../../testing/processes.js';
+import { startProduct } from '../../testing/product.js';
+import { temporaryFolder } from '../../testing/servers.js';
 
 const folders: string[] = [];
 function newHome(): string {

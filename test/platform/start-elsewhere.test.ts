@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { migrate } from '../../src/db/index.js';
-import { asSuperuser } from '../support/database.js';
-import { startProduct } from '../support/product.js';
-import { makeTestDatabase, temporaryFolder } from '../support/servers.js';
+import { asSuperuser } from '../../testing/database.js';
+import { startProduct } from '../../testing/product.js';
+import { makeTestDatabase, temporaryFolder } from '../../testing/servers.js';
 
 // `npm start` with a database of the operator's: whose it is, is asked before anything in it is changed.
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { isRunning, processesMentioning, until } from '../support/processes.js';
-import { startProduct, type Product } from '../support/product.js';
-import { temporaryFolder } from '../support/servers.js';
+import { isRunning, processesMentioning, until } from '../../testing/processes.js';
+import { startProduct, type Product } from '../../testing/product.js';
+import { temporaryFolder } from '../../testing/servers.js';
 
 // One data folder through its whole life: started, refused to a second one, hurt, stopped, started again, killed.
 const home = temporaryFolder('start');

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkFlowText, loadFolder, type Catalog, type FlowCheck } from '../../src/policy/index.js';
-import { compilePublished } from '../../src/policy/published.js';
-import { parseText } from '../../src/policy/source.js';
+import { compilePublished } from '../../src/policy/folder/published.js';
+import { parseText } from '../../src/policy/text/source.js';
 
 // Numbers of policies are what their author wrote, or an error that says to quote.
 

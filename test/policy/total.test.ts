@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
-import { findings } from '../../src/policy/findings.js';
+import { findings } from '../../src/policy/text/findings.js';
 import { checkFlowText, type Catalog, type FlowCheck } from '../../src/policy/index.js';
 import { shipped, shippedText, withTransition } from './documents.js';
 

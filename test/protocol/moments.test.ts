@@ -12,7 +12,7 @@ import {
   type Reply,
 } from '../../drill/caller.js';
 import { startTarget, type Target } from '../../drill/target.js';
-import { makeKit } from '../../src/activities/kit.js';
+import { makeKit } from '../../src/activities/step/kit.js';
 import { verifyChain } from '../../src/audit/index.js';
 import { bellOf } from '../../src/auth/index.js';
 import { jsonValue } from '../../src/client/attest.js';
@@ -24,11 +24,11 @@ import { documentOf, stateWithoutValues } from '../../src/store/document.js';
 import { getPlan } from '../../src/store/flows.js';
 import { currentPolicySet } from '../../src/store/policy.js';
 import { getRun as getRunRow } from '../../src/store/runs.js';
-import { keepDecision, keepMessages, ring } from '../support/bells.js';
-import { audit, getRun, startRun, until } from '../support/flows.js';
-import { holdRun } from '../support/locks.js';
-import { projectRoot } from '../support/paths.js';
-import { startStack, type Stack } from '../support/stack.js';
+import { keepDecision, keepMessages, ring } from '../../testing/bells.js';
+import { audit, getRun, startRun, until } from '../../testing/flows.js';
+import { holdRun } from '../../testing/locks.js';
+import { projectRoot } from '../../testing/paths.js';
+import { startStack, type Stack } from '../../testing/stack.js';
 
 // The moments in which a decision could be lost. In each it is honoured, or refused with a reason, and it is recorded.
 

@@ -5,8 +5,8 @@ import { after, before, describe, it } from 'node:test';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { benchPolicies, connectGoverned, type Governed, type Parked } from '../../bench/governed.js';
 import { getApproval } from '../../src/store/approvals.js';
-import { projectRoot } from '../support/paths.js';
-import { startStack, type Stack } from '../support/stack.js';
+import { projectRoot } from '../../testing/paths.js';
+import { startStack, type Stack } from '../../testing/stack.js';
 
 describe('the workflow bundle', () => {
   const bundle = readFileSync(join(projectRoot, 'dist', 'workflow-bundle.js'), 'utf8');

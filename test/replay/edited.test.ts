@@ -6,9 +6,9 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { benchPolicies, connectGoverned, type Governed } from '../../bench/governed.js';
 import type * as Replay from '../../src/client/replay.js';
-import { asSuperuser } from '../support/database.js';
-import { projectRoot } from '../support/paths.js';
-import { startStack, type Stack } from '../support/stack.js';
+import { asSuperuser } from '../../testing/database.js';
+import { projectRoot } from '../../testing/paths.js';
+import { startStack, type Stack } from '../../testing/stack.js';
 
 // A replay tells a history that is not the run's own from the one that is: one lie for each thing that it compares.
 

@@ -6,8 +6,8 @@ import { DeterminismViolationError } from '@temporalio/workflow';
 import { historyFromJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 import { DefaultLogger, Runtime, Worker, bundleWorkflowCode } from '@temporalio/worker';
 import { kernelVersion, oldestKernelVersion } from '../../src/workflows/versions.js';
-import { projectRoot } from '../support/paths.js';
-import { temporaryFolder } from '../support/servers.js';
+import { projectRoot } from '../../testing/paths.js';
+import { temporaryFolder } from '../../testing/servers.js';
 
 // Histories of real runs, recorded by `npm run record:histories`. Runs that are parked today wake up
 // on tomorrow's kernel: it must take the same way through all of these.

@@ -20,7 +20,7 @@ import {
   withdrawMessage,
 } from '../../src/store/messages.js';
 import { closeUnstarted } from '../../src/store/runs.js';
-import { makeDatabase, type Database } from '../support/database.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
 import { putRun } from './rows.js';
 
 let database: Database;

@@ -15,7 +15,7 @@ import { publishVersion, putPlan, resolveVersion } from '../../src/store/flows.j
 import { claim, complete, purge, release, renew, type HeldKey } from '../../src/store/idempotency.js';
 import { insertPrincipal } from '../../src/store/keys.js';
 import { getRun, insertRun, updateRun } from '../../src/store/runs.js';
-import { makeDatabase, type Database } from '../support/database.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
 import { putApproval, putRun, runRow } from './rows.js';
 
 let database: Database;

@@ -12,7 +12,7 @@ import {
   type Governed,
   type Handle,
 } from '../fail-closed/governed.js';
-import { projectRoot } from '../support/paths.js';
+import { projectRoot } from '../../testing/paths.js';
 
 // When a run is looked after of which nobody asks anything: what its last step said, in a column of its own.
 

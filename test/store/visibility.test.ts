@@ -5,7 +5,7 @@ import { listApprovals } from '../../src/store/inbox.js';
 import { insertDecision } from '../../src/store/decisions.js';
 import { getVisibleRun, listRuns } from '../../src/store/runs.js';
 import { viewerOf } from '../../src/store/visibility.js';
-import { makeDatabase, type Database } from '../support/database.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
 import { putApproval, putRun } from './rows.js';
 
 function principal(id: string, change: Partial<Principal> = {}): Principal {

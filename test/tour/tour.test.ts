@@ -4,9 +4,9 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { projectRoot } from '../support/paths.js';
-import { startProduct, type Product } from '../support/product.js';
-import { temporaryFolder } from '../support/servers.js';
+import { projectRoot } from '../../testing/paths.js';
+import { startProduct, type Product } from '../../testing/product.js';
+import { temporaryFolder } from '../../testing/servers.js';
 
 const run = promisify(execFile);
 

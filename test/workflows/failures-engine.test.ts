@@ -4,7 +4,7 @@ import type { ActivityDeps } from '../../src/activities/deps.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
 import type { RunRow } from '../../src/store/runs.js';
-import { until } from '../support/processes.js';
+import { until } from '../../testing/processes.js';
 import { agent, makeGround, operator, type Ground, type KeptRun } from './kept-run.js';
 
 // The failure table of docs/reliability.md: the rows in which the engine fails, on a real Postgres and real time.

@@ -3,10 +3,10 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { asSuperuser } from '../support/database.js';
-import { audit, getRun, startRun, submit, until } from '../support/flows.js';
-import { projectRoot } from '../support/paths.js';
-import { startStack, type Stack } from '../support/stack.js';
+import { asSuperuser } from '../../testing/database.js';
+import { audit, getRun, startRun, submit, until } from '../../testing/flows.js';
+import { projectRoot } from '../../testing/paths.js';
+import { startStack, type Stack } from '../../testing/stack.js';
 import { policies } from './kept-run.js';
 
 // The failure table of docs/reliability.md: what a poisoned message does to a real service, and what it does not.

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { ActivityDeps } from '../../src/activities/deps.js';
-import { execute } from '../../src/activities/execute.js';
+import { execute } from '../../src/activities/execute/execute.js';
 import { startMessageId } from '../../src/model/ids.js';
 import type { SignedMessage } from '../../src/model/message.js';
 import { makePool } from '../../src/db/index.js';
 import { getMessage } from '../../src/store/messages.js';
-import { step } from '../../src/activities/step.js';
+import { step } from '../../src/activities/step/step.js';
 import { aroundExecution } from '../fail-closed/governed.js';
-import { until } from '../support/processes.js';
+import { until } from '../../testing/processes.js';
 import { agent, makeGround, operator, type Ground, type KeptRun } from './kept-run.js';
 
 // The failure table of docs/reliability.md: the rows in which the hands of a run fail, on a real Postgres.

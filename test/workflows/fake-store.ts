@@ -18,7 +18,7 @@ export interface Wish {
 }
 
 export interface FakeStore {
-  /** As src/activities/step.ts does it. */
+  /** As src/activities/step/step.ts does it. */
   readonly step: (input: StepInput, wish: Wish) => StepResult;
   /** The execution's own step; the outcome that it had, where it had one. */
   readonly settle: (action: string, wish: Wish) => Stepped | null;

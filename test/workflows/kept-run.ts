@@ -18,8 +18,8 @@ import { resolveVersion } from '../../src/store/flows.js';
 import { getMessage } from '../../src/store/messages.js';
 import { getRun, type RunRow } from '../../src/store/runs.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
-import { makeDatabase, type Database } from '../support/database.js';
-import { runKernel, type LocalKernel } from '../support/kernel.js';
+import { makeDatabase, type Database } from '../../testing/database.js';
+import { runKernel, type LocalKernel } from '../../testing/kernel.js';
 
 // Runs that the product's kernel keeps on the product's hands and a real Postgres, and no Temporal: a test breaks one hand.
 

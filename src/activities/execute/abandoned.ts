@@ -1,0 +1,66 @@
+import type { Executing, Outcome, RunState } from '../../engine/state.js';
+import type { Fact } from '../../model/records.js';
+import type { Tx } from '../../db/index.js';
+import { earlierEffect, finishAttempt, listAttempts, type AttemptRow } from '../../store/actions.js';
+import { attemptFact } from './attempt-facts.js';
+import { abandonedOutcome } from './attempts.js';
+
+// What becomes of an effect of which no outcome will come any more.
+
+export interface Abandoned {
+  readonly result: Exclude<Outcome, { status: 'succeeded' }>;
+  /** What its chain says of it: each effect that was begun has an end there. */
+  readonly fact: (executing: Executing) => Fact;
+}
+
+export function effectOf({ action }: Executing): KeyedEffect {
+  return { action: action.id, key: action.idempotencyKey };
+}
+
+export const unknownEnd = {
+  outcome: 'unknown',
+  errorClass: 'unknown_outcome',
+  effectPossible: true,
+  nextAt: null,
+} as const;
+
+/** `key`: of idempotency, which other actions had before this one where it is done again; null: the run no longer says. */
+export interface KeyedEffect {
+  readonly action: string;
+  readonly key: string | null;
+}
+
+/**
+ * An attempt that was begun and did not end stays unknown. Nobody has ended its call: it is leased as long as its process
+ * lives. `why`: no further one was made; null: the run is to end.
+ */
+export async function abandon(
+  tx: Tx,
+  { action, key }: KeyedEffect,
+  attempts: readonly AttemptRow[],
+  why: string | null,
+  time: string,
+): Promise<Abandoned> {
+  const earlier = key === null ? 'none' : await earlierEffect(tx, key, { action, attempt: 0 });
+  const result = abandonedOutcome(attempts, why, earlier);
+  const { status, attempt, message } = result;
+  if (attempts.at(-1)?.outcome === null)
+    await finishAttempt(tx, { ...unknownEnd, action, attempt, finishedAt: time }, null);
+  return {
+    result,
+    fact: (executing) => attemptFact(executing, attempt, `executor.${status}`, time, { message }),
+  };
+}
+
+/** Of what a run executes that is given up: its attempt under way is unknown from here on, and whatever fails under its key later. */
+export async function giveUpAttempt(
+  tx: Tx,
+  { executing }: RunState,
+  why: string,
+  time: string,
+): Promise<Fact[]> {
+  if (executing === null) return [];
+  const attempts = await listAttempts(tx, executing.action.id);
+  if (attempts.at(-1)?.outcome !== null) return [];
+  return [(await abandon(tx, effectOf(executing), attempts, why, time)).fact(executing)];
+}

@@ -1,0 +1,110 @@
+import type { Executing, GuardReport } from '../../engine/state.js';
+import type { JsonObject } from '../../model/json.js';
+import type { Fact } from '../../model/records.js';
+import type { RunScope } from '../../audit/index.js';
+import type { ExecutorResult } from '../../executors/types.js';
+import type { RunRow } from '../../store/runs.js';
+import type { AfterFailure, NextAttempt } from './attempts.js';
+
+// What the record says of an attempt.
+
+export function startData(
+  executing: Executing,
+  next: Extract<NextAttempt, { kind: 'attempt' }>,
+): Fact['data'] {
+  const { executor } = next;
+  return {
+    executor: executor.kind,
+    ...('connection' in executor ? { connection: executor.connection } : {}),
+    ...('idempotencyKey' in executor && executor.idempotencyKey
+      ? { idempotencyKey: executing.action.idempotencyKey }
+      : {}),
+    ...(executing.action.requester === null ? {} : { requestedBy: executing.action.requester.id }),
+  };
+}
+
+/** Where the answer is not what the target wrote: numbers kept as text, and values of references that are masked. */
+export function answerData(result: ExecutorResult): Fact['data'] {
+  if (result.status === 'failed') return result.isMasked === true ? { masked: ['/message'] } : {};
+  const { exact = [], masked = [], maskedResponse = [] } = result;
+  return {
+    ...listed('exact', exact),
+    ...listed('masked', masked),
+    ...listed('maskedResponse', maskedResponse),
+  };
+}
+
+/** A record is no place for a list as long as the answer: the first of it, and how many there are. */
+const maxPointers = 200;
+/** Nor for names as long as the answer, which each pointer below them repeats. */
+const maxPointerCharacters = 32_768;
+
+function listed(name: string, pointers: readonly string[]): JsonObject {
+  if (pointers.length === 0) return {};
+  const first: string[] = [];
+  let left = maxPointerCharacters;
+  for (const pointer of pointers.slice(0, maxPointers)) {
+    left -= pointer.length;
+    if (left < 0) break;
+    first.push(pointer);
+  }
+  const more = pointers.length > first.length ? { [`${name}Count`]: pointers.length } : {};
+  return { [name]: first, ...more };
+}
+
+export function attemptFact(
+  executing: Executing,
+  attempt: number,
+  type: Fact['type'],
+  time: string,
+  data: Fact['data'],
+): Fact {
+  const { action } = executing;
+  return {
+    key: `x:${action.id}:${attempt}:${type}`,
+    type,
+    time,
+    actor: { kind: 'runtime', id: 'countersign' },
+    action: {
+      id: action.id,
+      transition: action.transition,
+      digest: action.digest,
+      ...(action.tool === null ? {} : { tool: action.tool }),
+      ...(action.tier === null ? {} : { tier: action.tier }),
+    },
+    ...(action.approval === null ? {} : { approval: action.approval }),
+    attempt,
+    data,
+  };
+}
+
+/** A guard that passed when its transition was asked for, and refuses its effect. */
+export function guardFact(
+  executing: Executing,
+  attempt: number,
+  time: string,
+  { index, kind, verdict, reason }: GuardReport,
+): Fact {
+  const data = { index, kind, verdict, reason };
+  const fact = attemptFact(executing, attempt, 'guard.evaluated', time, data);
+  return { ...fact, policy: { rule: `guards/${index}`, verdict, reason } };
+}
+
+export function scopeOf(row: RunRow): RunScope {
+  return {
+    run: row.id,
+    environment: row.environment,
+    flow: row.flow,
+    planHash: row.planHash,
+    traceId: row.traceId,
+    workflowId: row.id,
+    firstRunId: '',
+  };
+}
+
+export function retryFact(executing: Executing, attempt: number, time: string, then: AfterFailure): Fact[] {
+  if (then.kind === 'final') return [];
+  const data =
+    then.kind === 'retry' ? { delayMs: then.delayMs, next: 'retry' } : { delayMs: 0, next: 'fallback' };
+  return [attemptFact(executing, attempt, 'executor.retrying', time, data)];
+}

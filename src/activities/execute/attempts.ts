@@ -1,0 +1,204 @@
+import { isRepeatable } from '../../engine/effects/effects.js';
+import type { Executor } from '../../engine/plan.js';
+import type { Executing, Outcome, RunState } from '../../engine/state.js';
+import type { ErrorClass } from '../../model/errors.js';
+import type { ExecutorResult } from '../../executors/types.js';
+import type { AttemptRow, EarlierEffect } from '../../store/actions.js';
+
+// Which attempt comes next, read off what is durable: a lost worker is not a failed attempt.
+
+export type NextAttempt =
+  | {
+      readonly kind: 'attempt';
+      readonly attempt: number;
+      readonly executor: Executor;
+      /** 0 is the step's own executor, n its nth fallback. */
+      readonly position: number;
+      /** Begun before, by a worker that was lost: its effect may have happened. */
+      readonly resumed: boolean;
+    }
+  /** Nobody can say what happened, so nothing is tried again by itself. */
+  | { readonly kind: 'unknown'; readonly attempt: number; readonly message: string };
+
+type Tried = Pick<AttemptRow, 'attempt' | 'executor'>;
+
+export function nextAttempt(executing: Executing, attempts: readonly AttemptRow[]): NextAttempt {
+  const last = attempts.at(-1);
+  if (last === undefined) return attemptOf(executing, 1, 0, false);
+  if (last.outcome === null) {
+    const executor = executorAt(executing, last.executor);
+    if (executor !== undefined && isRepeatable(executing, executor))
+      return attemptOf(executing, last.attempt, last.executor, true);
+    const message = 'the worker was lost during the call, and repeating it might do it twice';
+    return { kind: 'unknown', attempt: last.attempt, message };
+  }
+  const then = followingFailure(executing, attempts, last);
+  if (then !== null) return attemptOf(executing, last.attempt + 1, then, false);
+  const message = 'the record of its attempts has no next one; check what the target did before a retry';
+  return { kind: 'unknown', attempt: last.attempt, message };
+}
+
+function attemptOf(executing: Executing, attempt: number, position: number, resumed: boolean): NextAttempt {
+  const executor = executorAt(executing, position);
+  if (executor !== undefined) return { kind: 'attempt', attempt, executor, position, resumed };
+  return { kind: 'unknown', attempt, message: `the step has no executor at position ${position}` };
+}
+
+function followingFailure(
+  executing: Executing,
+  attempts: readonly AttemptRow[],
+  last: AttemptRow,
+): number | null {
+  if (last.outcome !== 'failed' || last.errorClass === null) return null;
+  const then = afterFailure(executing, attempts, { errorClass: last.errorClass as ErrorClass });
+  if (then.kind === 'final') return null;
+  return then.kind === 'retry' ? last.executor : then.position;
+}
+
+function executorAt({ executor, reliability }: Executing, position: number): Executor | undefined {
+  return position === 0 ? executor : reliability.fallback[position - 1];
+}
+
+// --- after a failure -----------------------------------------------------------------------------
+
+export type AfterFailure =
+  | { readonly kind: 'retry'; readonly delayMs: number }
+  | { readonly kind: 'fallback'; readonly position: number }
+  | { readonly kind: 'final' };
+
+type Failed = Extract<ExecutorResult, { status: 'failed' }>;
+
+/** Longest wait that a target can ask for. */
+const maxWaitMs = 3_600_000;
+
+/**
+ * What follows the last of `attempts`, which has failed. Retries are the step's own executor's; a fallback has one
+ * attempt. `auth`, `permanent` and an unknown outcome are never tried again: the first two go to the next fallback,
+ * unless their effect may have happened. No wait is longer than `leftMs`, what is left of the run's time.
+ */
+export function afterFailure(
+  executing: Executing,
+  attempts: readonly Tried[],
+  { errorClass, retryAfterMs, effectPossible = false }: Partial<Failed> & Pick<Failed, 'errorClass'>,
+  leftMs: number | null = null,
+): AfterFailure {
+  const { reliability } = executing;
+  const position = attempts.at(-1)?.executor ?? 0;
+  const retryable = (reliability.retryOn as readonly string[]).includes(errorClass);
+  const over = leftMs !== null && leftMs <= 0;
+  if (errorClass === 'unknown_outcome' || over) return { kind: 'final' };
+  const own = attempts.filter((one) => one.executor === 0).length;
+  if (position === 0 && own < reliability.maxAttempts && retryable) {
+    const asked = Math.max(backoffMs(executing, own), retryAfterMs ?? 0);
+    const delayMs = Math.min(asked, reliability.maxDelayMs, maxWaitMs, leftMs ?? maxWaitMs);
+    return { kind: 'retry', delayMs };
+  }
+  if (effectPossible && neverRetried.includes(errorClass)) return { kind: 'final' };
+  return position < reliability.fallback.length
+    ? { kind: 'fallback', position: position + 1 }
+    : { kind: 'final' };
+}
+
+const neverRetried: readonly ErrorClass[] = ['auth', 'permanent'];
+
+function backoffMs({ reliability }: Executing, attempt: number): number {
+  const { backoff, initialDelayMs } = reliability;
+  if (backoff === 'none') return 0;
+  return backoff === 'fixed' ? initialDelayMs : initialDelayMs * 2 ** (attempt - 1);
+}
+
+/**
+ * What a failure means after earlier attempts under its key. A failure says nothing about an attempt before it whose
+ * outcome nobody knows: after one, a definite refusal is an unknown outcome still, and so is whatever fails last. What is
+ * tried again keeps its class. After one that its target failed at (5xx), a definite refusal is an unknown outcome too; the
+ * same failure again is that failure.
+ */
+export function judgeFailure(result: Failed, before: EarlierEffect, then: AfterFailure['kind']): Failed {
+  const isRefusal = neverRetried.includes(result.errorClass);
+  const isUnknown =
+    before === 'possible' ? isRefusal || then === 'final' : before === 'in_doubt' && isRefusal;
+  if (!isUnknown) return result;
+  return {
+    ...result,
+    errorClass: 'unknown_outcome',
+    message: `${result.message}; an earlier attempt may have had its effect, check it before a retry`,
+  };
+}
+
+const doubt = 'its target failed at an earlier attempt, which does not say that nothing happened';
+
+/**
+ * What it means that the next attempt is refused here, and not by its target: after an attempt that its target failed at
+ * (5xx), nothing more is known of that one than before, and the message says so.
+ */
+export function judgeDenial(message: string, before: EarlierEffect): Failed {
+  const denial = { status: 'failed', errorClass: 'permanent' } as const;
+  if (before === 'in_doubt') return { ...denial, message: `${message}; ${doubt}` };
+  return judgeFailure({ ...denial, message }, before, 'final');
+}
+
+/** A run that is to end asks for nothing again under the key, so that what came of its last call stays unknown. */
+function judgeLast(result: Failed): Failed {
+  if (result.effectPossible !== true) return result;
+  const message = `${result.message}; its effect may have happened, and its run is to end: check it`;
+  return { ...result, errorClass: 'unknown_outcome', message };
+}
+
+/** What the last of `attempts` means that has failed, and what follows it. */
+export function ruleOn(
+  run: Pick<RunState, 'cancelRequested' | 'timeoutDue' | 'deadline'>,
+  executing: Executing,
+  attempts: readonly Tried[],
+  result: Failed,
+  before: EarlierEffect,
+  nowMs: number,
+): { readonly judged: Failed; readonly then: AfterFailure } {
+  const leftMs = run.deadline === null ? null : run.deadline - nowMs;
+  const isOver = run.cancelRequested !== null || run.timeoutDue || (leftMs !== null && leftMs <= 0);
+  // A refusal in doubt is tried nowhere else, so it is judged before.
+  const refused = judgeFailure(result, before, 'retry');
+  const then: AfterFailure = isOver ? { kind: 'final' } : afterFailure(executing, attempts, refused, leftMs);
+  const judged = refused === result ? judgeFailure(result, before, then.kind) : refused;
+  return { judged: isOver && judged === result ? judgeLast(result) : judged, then };
+}
+
+// --- between two attempts ------------------------------------------------------------------------
+
+/** Milliseconds until the next attempt may be made, whatever has Temporal try before. */
+export function waitOf(attempts: readonly Pick<AttemptRow, 'nextAt'>[], nowMs: number): number {
+  const nextAt = attempts.at(-1)?.nextAt ?? null;
+  return nextAt === null ? 0 : Math.max(Date.parse(nextAt) - nowMs, 0);
+}
+
+/** Has the run been cancelled, or its time run out, before the attempt that would come now? */
+export function isCalledOff(run: RunState, attempts: readonly AttemptRow[], nowMs: number): boolean {
+  // One under way is not cut off. Before the first, no intent is recorded yet.
+  if (attempts.at(-1)?.outcome === null) return false;
+  return run.cancelRequested !== null || run.timeoutDue || (run.deadline !== null && run.deadline <= nowMs);
+}
+
+/** The outcome of an effect that ends before its next attempt. `earlier`: what attempts of others under its key may have done. `why`: no further one is made; null: the run is to end. */
+export function abandonedOutcome(
+  attempts: readonly AttemptRow[],
+  why: string | null,
+  earlier: EarlierEffect,
+): Exclude<Outcome, { status: 'succeeded' }> {
+  const last = attempts.at(-1);
+  if (last !== undefined && last.outcome === null) {
+    const because = why === null ? '' : `: ${why}`;
+    const message = `the attempt was lost and its outcome is unknown${because}`;
+    return { status: 'unknown', message, attempt: last.attempt };
+  }
+  // Of the attempt that is not begun: what the record says of the one before stays as it is.
+  const attempt = (last?.attempt ?? 0) + 1;
+  const message =
+    why === null
+      ? `the run was cancelled or its time ran out before ${last === undefined ? 'it was begun' : 'the next attempt'}`
+      : `attempt ${attempt} could not be begun: ${why}`;
+  if (earlier !== 'possible' && !attempts.some((one) => one.effectPossible)) {
+    const failed = { status: 'failed', errorClass: 'permanent', attempt } as const;
+    if (earlier === 'none' && !attempts.some((one) => one.effectInDoubt)) return { ...failed, message };
+    return { ...failed, message: `${message}; ${doubt}`, effectPossible: true };
+  }
+  return { status: 'unknown', message: `${message}, and an earlier one may have had its effect`, attempt };
+}

@@ -1,0 +1,151 @@
+import { hasEffect } from '../../engine/effects/effects.js';
+import type { Outcome, RunState } from '../../engine/state.js';
+import type { ExecutorResult } from '../../executors/types.js';
+import { appendRun } from '../../audit/index.js';
+import { storeTime, type Tx } from '../../db/index.js';
+import { endLease, finishAttempt, listAttempts, type AttemptRow } from '../../store/actions.js';
+import { findStep, lockRun } from '../../store/runs.js';
+import { answerData, attemptFact, retryFact, scopeOf } from './attempt-facts.js';
+import { ruleOn, waitOf } from './attempts.js';
+import { doneBefore, loadUnchanged, outcomeOf, type Begun, type Held, type Settled } from './begun.js';
+import type { ActivityDeps } from '../deps.js';
+import type { StoredStep } from '../step/persist.js';
+import { settle } from './settle.js';
+
+// An attempt's end: its outcome, and what follows it.
+
+export type Ended =
+  | Settled
+  | { readonly kind: 'again'; readonly delayMs: number }
+  /** This attempt counts as lost: its run has gone on without it, or another process makes it. */
+  | { readonly kind: 'late' };
+
+/** Writes what came of the call: the run's next state with it, or when the next attempt follows. */
+export async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorResult): Promise<Ended> {
+  const { executing, next } = begun;
+  const action = executing.action.id;
+  const [row, attempts] = await Promise.all([lockRun(tx, begun.row.id), listAttempts(tx, action)]);
+  const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
+  if (row === null || loaded === null) throw new Error(`run ${begun.row.id} is gone from the store`);
+  const finishedAt = await storeTime(tx);
+  const before = await alreadyEnded(tx, loaded.state, begun, result, attempts, finishedAt);
+  if (before !== null) {
+    // Whatever its run was told meanwhile: the call is over.
+    await endLease(tx, { action, attempt: next.attempt }, begun.holder);
+    return before;
+  }
+  const timing: Timing = {
+    startedAt: begun.startedAt,
+    finishedAt,
+    durationMs: Date.parse(finishedAt) - Date.parse(begun.startedAt),
+  };
+  const held: Held & Pick<Begun, 'holder'> = { row, loaded, executing, holder: begun.holder };
+  return result.status === 'succeeded'
+    ? endWell(deps, tx, held, next, result, timing)
+    : endBadly(deps, tx, held, next, attempts, result, timing);
+}
+
+interface Timing {
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly durationMs: number;
+}
+
+async function endWell(
+  deps: ActivityDeps,
+  tx: Tx,
+  { row, loaded, executing, holder }: Held & Pick<Begun, 'holder'>,
+  { attempt, executor }: Begun['next'],
+  result: Extract<ExecutorResult, { status: 'succeeded' }>,
+  { finishedAt, ...timing }: Timing,
+): Promise<Ended> {
+  const { id: action } = executing.action;
+  const text = JSON.stringify(result.output ?? null);
+  const outputRef = await deps.payloads.put(tx, row.id, 'output', 'application/json', text);
+  const effectPossible = hasEffect(executing, executor);
+  const end = { outcome: 'succeeded', errorClass: null, effectPossible, nextAt: null } as const;
+  await finishAttempt(tx, { ...end, action, attempt, finishedAt }, holder);
+  const data = {
+    ...timing,
+    ...answerData(result),
+    ...(loaded.state.mode === 'shadow' ? { mode: 'shadow' } : {}),
+  };
+  const fact = attemptFact(executing, attempt, 'executor.succeeded', finishedAt, data);
+  const { output, response, evidence } = result;
+  const outcome: Outcome = { status: 'succeeded', output, response, evidence, attempt, outputRef };
+  const facts = [{ ...fact, refs: [outputRef] }];
+  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
+}
+
+async function endBadly(
+  deps: ActivityDeps,
+  tx: Tx,
+  { row, loaded, executing, holder }: Held & Pick<Begun, 'holder'>,
+  next: Begun['next'],
+  attempts: readonly AttemptRow[],
+  result: Extract<ExecutorResult, { status: 'failed' }>,
+  { finishedAt, ...timing }: Timing,
+): Promise<Ended> {
+  const { attempt } = next;
+  const finishedMs = Date.parse(finishedAt);
+  const before = await doneBefore(tx, executing, next);
+  const { judged, then } = ruleOn(loaded.state, executing, attempts, result, before, finishedMs);
+  const { errorClass, message } = judged;
+  const unknown = errorClass === 'unknown_outcome';
+  const delayMs = then.kind === 'retry' ? then.delayMs : 0;
+  const ended = {
+    action: executing.action.id,
+    attempt,
+    finishedAt,
+    outcome: unknown ? 'unknown' : 'failed',
+    errorClass,
+    effectPossible:
+      unknown || result.effectPossible === true || (next.resumed && hasEffect(executing, next.executor)),
+    effectInDoubt: result.effectInDoubt === true,
+    nextAt: delayMs === 0 ? null : new Date(finishedMs + delayMs).toISOString(),
+  } as const;
+  await finishAttempt(tx, ended, holder);
+  const type = unknown ? 'executor.unknown' : 'executor.failed';
+  const facts = [
+    attemptFact(executing, attempt, type, finishedAt, {
+      ...timing,
+      errorClass,
+      message,
+      ...answerData(result),
+    }),
+    ...retryFact(executing, attempt, finishedAt, then),
+  ];
+  if (then.kind !== 'final') {
+    await appendRun(tx, scopeOf(row), facts);
+    return { kind: 'again', delayMs };
+  }
+  const outcome = outcomeOf(judged, attempt, before);
+  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
+}
+
+/** Another process has the same attempt under way by now: that this one's call has failed does not say that it will. */
+function isTakenOver({ owner, process }: AttemptRow, { holder }: Begun): boolean {
+  return owner !== holder.owner || process !== holder.process;
+}
+
+/** The write is repeated when its acknowledgement was lost: what it had committed is its answer. */
+async function alreadyEnded(
+  tx: Tx,
+  run: RunState,
+  begun: Begun,
+  result: ExecutorResult,
+  attempts: readonly AttemptRow[],
+  now: string,
+): Promise<Ended | null> {
+  const action = begun.executing.action.id;
+  if (run.executing?.action.id !== action) {
+    const stored = await findStep(tx, run.run, `outcome:${action}`);
+    if (stored === null) return { kind: 'late' };
+    return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
+  }
+  const ended = attempts.find((one) => one.attempt === begun.next.attempt);
+  if (ended === undefined) return null;
+  if (ended.outcome === null)
+    return isTakenOver(ended, begun) && result.status === 'failed' ? { kind: 'late' } : null;
+  return { kind: 'again', delayMs: waitOf([ended], Date.parse(now)) };
+}

@@ -1,0 +1,196 @@
+import { ApplicationFailure } from '@temporalio/activity';
+import { hasEffect } from '../../engine/effects/effects.js';
+import type { Executing, Kit, Outcome } from '../../engine/state.js';
+import type { PolicySet } from '../../model/policy-set.js';
+import { appendRun } from '../../audit/index.js';
+import { storeTime, withTransaction, type Tx } from '../../db/index.js';
+import { finishAttempt, listAttempts, type Holder } from '../../store/actions.js';
+import { findStep, lockRun } from '../../store/runs.js';
+import { isCalledOff, judgeDenial, nextAttempt, waitOf, type NextAttempt } from './attempts.js';
+import { abandon, unknownEnd, effectOf } from './abandoned.js';
+import { attemptFact, guardFact, scopeOf, startData } from './attempt-facts.js';
+import { perform, targetOf } from './call.js';
+import type { ActivityDeps } from '../deps.js';
+import { grantProblem, type GrantProblem } from './grants.js';
+import { keepable } from './keepable.js';
+import { makeKit } from '../step/kit.js';
+import { aloneHere, leaseAttempt, leaseMs, marginMs, otherUnderWay } from './leases.js';
+import type { StoredStep } from '../step/persist.js';
+import { persistently, type Surroundings } from '../persistently.js';
+import { presentRights } from '../step/rights.js';
+import { settle } from './settle.js';
+import { makeTurn, type Turn } from './turns.js';
+import {
+  doneBefore,
+  loadUnchanged,
+  notExecuting,
+  outcomeOf,
+  type Begun,
+  type Held,
+  type Settled,
+} from './begun.js';
+import { end, type Ended } from './end.js';
+import type { ExecuteInput, Stepped } from '../types.js';
+
+/**
+ * One attempt of an intended effect: intent and single-use grant first, then the effect, then outcome and the run's
+ * next state in one transaction. When only that last write fails, the write is tried again, not the effect. It makes one
+ * call at most, since its time-out is that of one: the next attempt is another try of this activity.
+ */
+export async function execute(
+  deps: ActivityDeps,
+  input: ExecuteInput,
+  around: Surroundings,
+): Promise<Stepped> {
+  const lost = new Error('its call has taken longer than it may, and its outcome is not waited for');
+  const onLost = (): void => deps.onInternalError(`action \`${input.action}\` of run \`${input.run}\``, lost);
+  return aloneHere(input.action, around, onLost, () => executeAlone(deps, input, around));
+}
+
+async function executeAlone(deps: ActivityDeps, input: ExecuteInput, around: Surroundings): Promise<Stepped> {
+  const turn = makeTurn(around);
+  try {
+    return await executeInTurn(deps, input, around, turn);
+  } finally {
+    turn.leave();
+  }
+}
+
+async function executeInTurn(
+  deps: ActivityDeps,
+  input: ExecuteInput,
+  around: Surroundings,
+  turn: Turn,
+): Promise<Stepped> {
+  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input, around, turn));
+  if (begun.kind === 'settled') return begun.result;
+  // It stood still since, and the call would go on after its lease.
+  if (around.isLate()) throw begunTooLate(begun);
+  around.allow(leaseMs(begun.executing));
+  const result = keepable(
+    await perform({ ...begun, run: begun.loaded.state }, around.shutdown),
+    hasEffect(begun.executing, begun.next.executor),
+  );
+  const ended: Ended = await persistently(around, deps.onStoreWait, () =>
+    withTransaction(deps.pool, (tx) => end(deps, tx, begun, result)),
+  );
+  if (ended.kind === 'settled') return ended.result;
+  if (ended.kind === 'late') throw notExecuting(begun.row.id, begun.executing.action.id);
+  throw retryLater(begun.executing, begun.next.attempt, ended.delayMs);
+}
+
+/** What Temporal is told when another attempt follows. */
+export const attemptFailed = 'ATTEMPT_FAILED';
+/** Without a delay of its own, a failure would wait as long as one of our own code. */
+const soonestMs = 1;
+
+/** Temporal's own retry carries the wait between attempts. */
+function retryLater({ action }: Executing, attempt: number, delayMs: number): ApplicationFailure {
+  return ApplicationFailure.create({
+    message: `attempt ${attempt} of \`${action.transition}\` failed; the next one follows`,
+    type: attemptFailed,
+    nonRetryable: false,
+    // Nothing for a log: the attempt and why it failed are on record.
+    category: 'BENIGN',
+    nextRetryDelay: Math.max(delayMs, soonestMs),
+  });
+}
+
+function begunTooLate({ executing: { action }, next }: Begun): ApplicationFailure {
+  const message = `attempt ${next.attempt} of \`${action.transition}\` was not made: the process stood still for too long before it`;
+  return ApplicationFailure.create({ message, type: 'BEGUN_TOO_LATE', nonRetryable: false });
+}
+
+async function begin(
+  deps: ActivityDeps,
+  tx: Tx,
+  input: ExecuteInput,
+  around: Surroundings,
+  turn: Turn,
+): Promise<Begun | Settled> {
+  const { owner, process } = around;
+  const holder: Holder = { owner, process };
+  const [row, attempts] = await Promise.all([lockRun(tx, input.run), listAttempts(tx, input.action)]);
+  const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
+  if (row === null || loaded === null)
+    throw ApplicationFailure.nonRetryable(`no run \`${input.run}\` in the store`, 'UNKNOWN_RUN');
+  const { executing } = loaded.state;
+  if (executing === null || executing.action.id !== input.action) {
+    const stored = await findStep(tx, input.run, `outcome:${input.action}`);
+    if (stored === null) throw notExecuting(input.run, input.action);
+    return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
+  }
+  const other = await otherUnderWay(tx, executing, holder);
+  if (other !== null) throw other;
+  const startedAt = await storeTime(tx);
+  const now = Date.parse(startedAt);
+  const held: Held = { row, loaded, executing };
+  if (isCalledOff(loaded.state, attempts, now)) {
+    const { result, fact } = await abandon(tx, effectOf(executing), attempts, null, startedAt);
+    const facts = [fact(executing)];
+    return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, result, facts) };
+  }
+  const waitMs = waitOf(attempts, now);
+  if (waitMs > 0) throw retryLater(executing, attempts.length, waitMs);
+  const next = nextAttempt(executing, attempts);
+  if (next.kind === 'unknown') return lost(deps, tx, held, next, startedAt);
+  turn.take(executing, next.executor, row.environment);
+  const policySet = await deps.policySet(tx);
+  const kit = await kitOf(deps, tx, held, policySet);
+  const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts);
+  if (refused !== null) return denied(deps, tx, held, next, refused, startedAt);
+  around.allow(marginMs);
+  await leaseAttempt(tx, executing, next, holder, startedAt);
+  if (!next.resumed) {
+    const data = startData(executing, next);
+    const fact = attemptFact(executing, next.attempt, 'executor.started', startedAt, data);
+    await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
+  }
+  const target = targetOf(policySet, next.executor, row.environment);
+  return { kind: 'begun', ...held, next, target, startedAt, holder };
+}
+
+async function kitOf(deps: ActivityDeps, tx: Tx, { row, loaded }: Held, policySet: PolicySet): Promise<Kit> {
+  const plan = await deps.plan(tx, row.planHash);
+  if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
+  const rights = await presentRights(tx, policySet, plan, loaded.state);
+  return makeKit(policySet, row.environment, await deps.people(tx, row), rights);
+}
+
+/** The worker was lost after the intent, and doing it again might do it twice: a person decides. */
+async function lost(
+  deps: ActivityDeps,
+  tx: Tx,
+  { row, loaded, executing }: Held,
+  { attempt, message }: Extract<NextAttempt, { kind: 'unknown' }>,
+  time: string,
+): Promise<Settled> {
+  const end = { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time };
+  await finishAttempt(tx, end, null);
+  const fact = attemptFact(executing, attempt, 'executor.unknown', time, { message });
+  const outcome: Outcome = { status: 'unknown', message, attempt };
+  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
+}
+
+async function denied(
+  deps: ActivityDeps,
+  tx: Tx,
+  { row, loaded, executing }: Held,
+  next: Begun['next'],
+  { code, message, guard }: GrantProblem,
+  time: string,
+): Promise<Settled> {
+  const { attempt } = next;
+  const before = await doneBefore(tx, executing, next);
+  const judged = judgeDenial(message, before);
+  const end = { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time };
+  if (next.resumed) await finishAttempt(tx, end, null);
+  const judgedOutcome = outcomeOf(judged, attempt, before);
+  const outcome = judgedOutcome.status === 'unknown' ? judgedOutcome : ({ ...judgedOutcome, code } as const);
+  const type = outcome.status === 'unknown' ? 'executor.unknown' : 'executor.failed';
+  const facts = [
+    ...(guard === null ? [] : [guardFact(executing, attempt, time, guard)]),
+    attemptFact(executing, attempt, type, time, { code, message: judged.message }),
+  ];
+  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
+}

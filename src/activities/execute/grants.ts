@@ -1,0 +1,118 @@
+import { canonical } from '../../model/canonical.js';
+import {
+  allApproved,
+  bindingDigest,
+  boundRules,
+  changedReads,
+  connectionChanged,
+  connectionsDigest,
+  guardRefusing,
+  missingUnderFloors,
+  readsOf,
+  readsProblem,
+  shownDigest,
+} from '../../engine/index.js';
+import type { OnEnter, Plan, Transition } from '../../engine/plan.js';
+import type { ApprovalState, Executing, GuardReport, Kit, RunState } from '../../engine/state.js';
+import { approvedDigests } from '../../audit/index.js';
+import type { Tx } from '../../db/index.js';
+import { consumeGrant, type AttemptRow } from '../../store/actions.js';
+import { getApproval } from '../../store/approvals.js';
+import type { ActivityDeps } from '../deps.js';
+
+export interface GrantProblem {
+  readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED';
+  readonly message: string;
+  readonly guard: GuardReport | null;
+}
+
+/**
+ * Why an effect may not begin; null: it may. What would run is compared with the run's plan, its digest is computed
+ * again, and its grant is used up by the first attempt. Who approved it, the guards and the floors are asked again for as
+ * long as nothing of it can have happened. `kit` is made of the policies that the call will use.
+ */
+export async function grantProblem(
+  deps: ActivityDeps,
+  tx: Tx,
+  kit: Kit,
+  run: RunState,
+  executing: Executing,
+  attempts: readonly AttemptRow[],
+): Promise<GrantProblem | null> {
+  const found = await findProblem(deps, tx, kit, run, executing, attempts);
+  if (found === null) return null;
+  if (typeof found === 'string') return { code: 'DIGEST_MISMATCH', message: found, guard: null };
+  const message = `guard ${found.index} (${found.kind}) no longer passes: ${found.reason}`;
+  return { code: 'GUARD_REJECTED', message, guard: found };
+}
+
+async function findProblem(
+  deps: ActivityDeps,
+  tx: Tx,
+  kit: Kit,
+  run: RunState,
+  executing: Executing,
+  attempts: readonly AttemptRow[],
+): Promise<string | GuardReport | null> {
+  const { action } = executing;
+  const approval = run.approvals.find((one) => one.id === action.approval);
+  if (action.approval !== null && approval === undefined)
+    return 'the approval that this action names does not exist';
+  const digest = bindingDigest(kit, run, action, boundRules(approval?.gates ?? []));
+  if (digest !== action.digest) return 'what would run is not what was checked and approved';
+  if (approval !== undefined && !(await wasApproved(tx, run, approval.id, digest)))
+    return 'the record of its decisions names another action than the one that would run';
+  // The digest names the plan, and the plan the call: the copy of it in the run's state is not taken at its word.
+  const plan = await deps.plan(tx, run.planHash);
+  const planned = plan === null ? null : plannedStep(plan, run, executing);
+  if (planned === null) return "what would run is not what the run's plan says";
+  const changed = approval === undefined ? null : await changedSince(tx, kit, run, executing, approval);
+  if (changed !== null) return changed;
+  if (attempts.some((one) => one.outcome === null || one.effectPossible)) return null;
+  const refusing = 'guards' in planned ? guardRefusing(kit, run, planned, action) : null;
+  if (refusing !== null) return refusing;
+  if (approval !== undefined && !allApproved(approval, kit))
+    return 'somebody who approved it no longer decides where it waited';
+  const missing = missingUnderFloors({ ...planned, tier: planned.tier ?? null }, approval, kit);
+  if (missing !== null || attempts.length > 0) return missing;
+  const grant = await consumeGrant(tx, action.id, digest);
+  return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
+}
+
+/** What is not as the approver had it: the call's connections, what it reads of the run, the card itself. */
+async function changedSince(
+  tx: Tx,
+  kit: Kit,
+  run: RunState,
+  executing: Executing,
+  { id }: ApprovalState,
+): Promise<string | null> {
+  const { bound } = executing.action;
+  if (connectionsDigest(kit, executing) !== bound.connections) return connectionChanged;
+  const reads = changedReads(bound.reads, readsOf(kit, executing, run));
+  if (reads.length > 0) return readsProblem(reads);
+  const row = await getApproval(tx, id);
+  return row !== null && shownDigest(kit, row.doc) === bound.shown
+    ? null
+    : 'what the store has as shown to the approvers is not what they were shown';
+}
+
+/** The digest in the run's state is not taken at its word either: those who decided named it. */
+async function wasApproved(tx: Tx, { run }: RunState, approval: string, digest: string): Promise<boolean> {
+  const named = await approvedDigests(tx, run, approval);
+  return named.length > 0 && named.every((one) => one === digest);
+}
+
+/** The step of the plan whose call would be made; null: the plan has none, or another call. */
+function plannedStep(
+  plan: Plan,
+  run: RunState,
+  { action, at, executor, reliability }: Executing,
+): Transition | OnEnter | null {
+  const state = plan.states.find((one) => one.name === run.state);
+  const planned =
+    at === 'onEnter' ? state?.onEnter : state?.transitions.find((one) => one.name === action.transition);
+  if (planned === undefined || planned === null || planned.executor === null) return null;
+  const call = { executor: planned.executor, reliability: planned.reliability };
+  return canonical(call) === canonical({ executor, reliability }) ? planned : null;
+}

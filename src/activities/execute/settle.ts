@@ -1,0 +1,75 @@
+import type { Decision, Executing, Outcome } from '../../engine/state.js';
+import type { Fact } from '../../model/records.js';
+import { storeTime, type Tx } from '../../db/index.js';
+import type { RunRow } from '../../store/runs.js';
+import { beginCourse, sweep } from '../step/course.js';
+import type { ActivityDeps } from '../deps.js';
+import type { LoadedRun } from '../step/document.js';
+import { makeKit } from '../step/kit.js';
+import { persist } from '../step/persist.js';
+import { presentRights } from '../step/rights.js';
+import type { Stepped } from '../types.js';
+
+/** The outcome's own step: the engine says what it means, and one transaction makes all of it durable. */
+export async function settle(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  loaded: LoadedRun,
+  executing: Executing,
+  outcome: Outcome,
+  facts: readonly Fact[],
+): Promise<Stepped> {
+  const plan = await deps.plan(tx, row.planHash);
+  if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
+  const time = await storeTime(tx);
+  const policySet = await deps.policySet(tx);
+  const rights = await presentRights(tx, policySet, plan, loaded.state);
+  const kit = makeKit(policySet, row.environment, await deps.people(tx, row), rights);
+  const rev = row.rev + 1;
+  const course = beginCourse(
+    { plan, kit, time, onInternalError: deps.onInternalError },
+    loaded.state,
+    rev,
+    'o',
+  );
+  const decision = course.decide({ kind: 'outcome', time, action: executing.action.id, result: outcome });
+  while (course.isClosed() && (await sweep(deps, tx, row, course, null)) > 0);
+  const { facts: decided, ...rest } = course.done();
+  return persist(deps, tx, {
+    ...{ row, plan, policySet, before: loaded, ...rest },
+    facts: [...facts, ...refusedOutput(executing, outcome, decision, time, rev), ...decided],
+    rev,
+    eventKey: `outcome:${executing.action.id}`,
+    fingerprints: [],
+    isForked: false,
+    time,
+  });
+}
+
+const refused: ReadonlySet<string> = new Set(['failed', 'unknown']);
+
+/** The call succeeded and what it answered was refused: the record says so, whether or not somebody waits for it. */
+function refusedOutput(
+  { action }: Executing,
+  outcome: Outcome,
+  decision: Decision,
+  time: string,
+  rev: number,
+): Fact[] {
+  const error = decision.actions.find((one) => one.action.id === action.id && refused.has(one.status))?.error;
+  if (outcome.status !== 'succeeded' || error === undefined || error === null) return [];
+  return [
+    {
+      key: `s${rev}.o:output`,
+      type: 'transition.rejected',
+      time,
+      actor: { kind: 'runtime', id: 'countersign' },
+      action: { id: action.id, transition: action.transition, digest: action.digest },
+      ...(action.approval === null ? {} : { approval: action.approval }),
+      policy: { rule: 'outputSchema', verdict: 'refused', reason: error.message },
+      attempt: outcome.attempt,
+      data: { code: error.code },
+    },
+  ];
+}

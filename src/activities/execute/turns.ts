@@ -1,0 +1,72 @@
+import { ApplicationFailure } from '@temporalio/activity';
+import type { Executor } from '../../engine/plan.js';
+import type { Executing } from '../../engine/state.js';
+import type { Surroundings } from '../persistently.js';
+
+// A worker has so many slots for calls in an environment (`callSlots`). Whose calls hang, and what they call, takes a part
+// of them at most. Counted in the process, since the slots are its own: none is held by a process that has died.
+
+/** Slots for calls that a worker process has in each environment. */
+export const callSlots = 32;
+/** Calls of one principal, in one process and environment. */
+export const mostCallsOfOne = 16;
+/** Calls over one connection, in one process and environment. */
+export const mostCallsToOne = 24;
+
+/** What an execution is told whose caller, or whose target, has its part already: it is tried again, and holds no slot until then. */
+export const turnAwaited = 'TURN_AWAITED';
+const firstPauseMs = 1_000;
+const longestPauseMs = 30_000;
+
+const taken = new Map<string, number>();
+let awaitedTimes = 0;
+
+/** How often an execution of this process was told to wait, since this was asked the last time: counted, since none is logged. */
+export function countTurnsAwaited(): number {
+  const times = awaitedTimes;
+  awaitedTimes = 0;
+  return times;
+}
+
+/** The part that one execution has of the slots. */
+export interface Turn {
+  /** Throws where nothing is left for it. */
+  take(executing: Executing, executor: Executor, environment: string): void;
+  leave(): void;
+}
+
+export function makeTurn({ process, tries }: Pick<Surroundings, 'process' | 'tries'>): Turn {
+  let held: readonly string[] = [];
+  const leave = (): void => {
+    for (const key of held) {
+      const left = (taken.get(key) ?? 0) - 1;
+      if (left > 0) taken.set(key, left);
+      else taken.delete(key);
+    }
+    held = [];
+  };
+  const take: Turn['take'] = ({ action }, executor, environment) => {
+    leave();
+    const { requester, transition } = action;
+    const scope = `${process} ${environment}`;
+    const parts: (readonly [string, number])[] = [
+      [`${scope} by ${requester?.kind ?? 'runtime'} ${requester?.id ?? ''}`, mostCallsOfOne],
+    ];
+    if ('connection' in executor) parts.push([`${scope} to ${executor.connection}`, mostCallsToOne]);
+    if (parts.some(([key, most]) => (taken.get(key) ?? 0) >= most)) throw awaited(transition, tries);
+    held = parts.map(([key]) => key);
+    for (const key of held) taken.set(key, (taken.get(key) ?? 0) + 1);
+  };
+  return { take, leave };
+}
+
+function awaited(transition: string, tries: number): ApplicationFailure {
+  awaitedTimes += 1;
+  return ApplicationFailure.create({
+    message: `\`${transition}\` waits for its turn: too many calls of who asks for it, or to its target, are under way in this worker`,
+    type: turnAwaited,
+    nonRetryable: false,
+    category: 'BENIGN',
+    nextRetryDelay: Math.min(firstPauseMs * 2 ** Math.min(tries - 1, 10), longestPauseMs),
+  });
+}

@@ -1,0 +1,77 @@
+import type { PayloadRef } from '../../model/records.js';
+import { visible } from '../../model/visible.js';
+import type { ApprovalDoc, ApprovalState, Asked, Kit, Shown } from '../../engine/state.js';
+import { gateViews } from '../../engine/index.js';
+import type { NewApproval } from '../../store/approvals.js';
+import type { RunRow } from '../../store/runs.js';
+
+/** Of an approval that is stored already: its row keeps what was shown when it opened. */
+export const shownBefore: Shown = { summary: '', consequence: '', preview: null };
+
+/** The row behind `GET /v1/approvals/{id}`: the exact action, why it is asked, and what follows. */
+export function approvalRow(
+  row: RunRow,
+  approval: ApprovalState,
+  shown: Shown,
+  {
+    time,
+    kit,
+    argumentsRef,
+  }: {
+    readonly time: string;
+    readonly kit: Pick<Kit, 'queueRoles'>;
+    /** Where its arguments are kept; null: it has none. */
+    readonly argumentsRef: PayloadRef | null;
+  },
+): NewApproval {
+  const { action } = approval;
+  return {
+    id: approval.id,
+    run: row.id,
+    action: action.id,
+    flow: row.flow,
+    environment: row.environment,
+    transition: action.transition,
+    status: approval.status,
+    roles: [...approval.roles],
+    requestedBy: action.requester?.id ?? 'countersign',
+    requestedAt: action.requestedAt,
+    expiresAt: new Date(approval.expiresAt).toISOString(),
+    digest: action.digest,
+    doc: { ...approvalDoc(row, approval, shown, kit), argumentsRef },
+    byPermission: approval.gates.some((gate) => gate.byPermission),
+    updatedAt: time,
+  };
+}
+
+function approvalDoc(
+  row: RunRow,
+  approval: ApprovalState,
+  shown: Shown,
+  kit: Pick<Kit, 'queueRoles'>,
+): Omit<ApprovalDoc, 'argumentsRef'> {
+  const { action } = approval;
+  return {
+    tier: action.tier,
+    tool: action.tool,
+    flowVersion: row.flowVersion,
+    summary: shown.summary,
+    requestedBy:
+      action.requester === null
+        ? { id: 'countersign', kind: 'runtime' }
+        : { id: action.requester.id, kind: action.requester.kind },
+    preview: shown.preview,
+    refs: action.refs,
+    guards: approval.guards,
+    asked: approval.asked.map(readable),
+    state: approval.state,
+    requesters: approval.requesters,
+    gates: gateViews(approval, kit),
+    consequence: shown.consequence,
+  };
+}
+
+/** What a condition read comes from callers: it hides and turns around nothing. */
+function readable(asked: Asked): Asked {
+  return { ...asked, reason: asked.reason === null ? null : visible(asked.reason) };
+}

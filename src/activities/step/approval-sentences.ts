@@ -1,0 +1,94 @@
+import { canonical } from '../../model/canonical.js';
+import type { Json } from '../../model/json.js';
+import { truncate } from '../../model/text.js';
+import { grouped } from '../../engine/gates/shown.js';
+import { visible } from '../../model/visible.js';
+import { readPath, type PathScopes } from '../../engine/expression/template.js';
+import type { TextTemplate, Tier, Transition } from '../../engine/plan.js';
+import type { Asking } from '../../engine/state.js';
+
+// What a person reads first. The exact action stands beside it in `arguments` and `preview`; the digest binds that.
+
+/** From the author's template; where a hole of it has no value, the plain sentence. */
+export function summary(transition: Transition, asking: Asking): string {
+  return `${fill(transition.summary, asking) ?? plainSummary(transition, asking)}${begunBefore(asking)}${doneBefore(transition, asking)}${deniedBefore(asking)}`;
+}
+
+function plainSummary({ title, name, tool }: Transition, asking: Asking): string {
+  const who = asking.requester?.id ?? 'the runtime';
+  // The digest covers this sentence: it says the same of the same arguments, in whatever order they came.
+  const keys = Object.keys(asking.arguments).sort();
+  const values = keys.map((key) => `${key} ${short(asking.arguments[key] ?? null)}`);
+  const withValues = values.length === 0 ? '' : ` with ${values.join(', ')}`;
+  return visible(`${who} asks for ${title} (${tool ?? name})${withValues}`);
+}
+
+/** Whoever lets an effect be done again is told that it may have happened already. */
+function begunBefore({ repeatedBy, inDoubt }: Asking): string {
+  if (repeatedBy === null && !inDoubt) return '';
+  const who = repeatedBy === null ? '' : `, and ${repeatedBy} had it retried`;
+  return visible(`; AGAIN: it may have happened already, its outcome is unknown${who}`);
+}
+
+/** Whoever is asked for what was asked for, approved and done before is told so: what asks may have begun anew. */
+function doneBefore({ name }: Transition, { done }: Asking): string {
+  if (done === 0) return '';
+  const often = done === 1 ? 'once' : `${done} times`;
+  return visible(`; ONCE MORE: this run has done ${name} with exactly these arguments ${often} already`);
+}
+
+/** Whoever is asked after a colleague has said no is told so. */
+function deniedBefore({ denied }: Asking): string {
+  if (denied === null) return '';
+  const times = denied.count === 1 ? '' : `, ${denied.count} times by now`;
+  const what = denied.same ? 'asked again' : 'asked again with other arguments';
+  return visible(`; ${what}: ${denied.by} denied it on ${denied.at}${times}`);
+}
+
+export function consequence(transition: Transition, asking: Asking): string {
+  const { tier, tool, name, target, executor, readOnlyBecause } = transition;
+  const undo = undoing(tier);
+  const readOnly =
+    readOnlyBecause === undefined ? '' : visible(`; it is called a read because: ${readOnlyBecause}`);
+  const told = fill(transition.consequence, asking);
+  if (told !== null) return `${told}${undo === null ? '' : `; ${undo}`}${readOnly}`;
+  const next =
+    executor?.kind === 'human'
+      ? `the run goes on to state \`${target}\``
+      : `\`${tool ?? name}\` runs once${asking.done === 0 ? '' : ' more'}, with exactly these arguments`;
+  return `${visible(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`)}${readOnly}`;
+}
+
+function undoing(tier: Tier | null): string | null {
+  return tier === 'irreversible' ? 'cannot be undone' : null;
+}
+
+function fill(template: TextTemplate | undefined, asking: Asking): string | null {
+  if (template === undefined) return null;
+  const { arguments: args, context, input } = asking;
+  const scopes: PathScopes = { arguments: args, context, input };
+  let text = '';
+  for (const part of template.parts) {
+    if (typeof part === 'string') {
+      text += part;
+      continue;
+    }
+    const read = readPath(scopes, part);
+    const value = read.found ? read.value : null;
+    if (value === null && part.optional) continue;
+    if (value === null || typeof value === 'object') return null;
+    text += hole(value);
+  }
+  return visible(text);
+}
+
+const longestHole = 200;
+
+function hole(value: string | number | boolean): string {
+  if (typeof value === 'number') return grouped(value);
+  return truncate(String(value), longestHole);
+}
+
+function short(value: Json): string {
+  return truncate(canonical(value), 80);
+}

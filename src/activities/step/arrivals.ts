@@ -1,0 +1,232 @@
+import type { Answer, ApprovalStatus, Event, RunState } from '../../engine/state.js';
+import type { Bell, Message, MessageRefusal, SignedMessage } from '../../model/message.js';
+import type { JsonObject } from '../../model/json.js';
+import { isObject } from '../../model/json.js';
+import type { Fact } from '../../model/records.js';
+import { openMessage } from '../../auth/index.js';
+import { isUnavailable, storeTime, type Tx } from '../../db/index.js';
+import { listAttempts } from '../../store/actions.js';
+import { getApproval } from '../../store/approvals.js';
+import { documentOf } from '../../store/document.js';
+import { countBell, foreignMessages, lockMessages, type MessageRow } from '../../store/messages.js';
+import type { RunRow } from '../../store/runs.js';
+import { abandon } from '../execute/abandoned.js';
+import type { ActivityDeps } from '../deps.js';
+import type { ArrivedValue } from './document.js';
+import type { Taken } from './persist.js';
+import type { Arrival } from '../types.js';
+
+// From a bell to what the engine decides on: the message of the store that it names, verified, with its values.
+
+export interface Incoming {
+  /** The event at that time; null: nothing is to be decided. Its time is that of the decision, behind the lock on the run. */
+  readonly event: (time: string) => Event | null;
+  /** The message that is taken with it. */
+  readonly taken: Taken | null;
+  /** What whoever sent a message that cannot be taken is told. */
+  readonly answer: { readonly id: string; readonly said: Answer } | null;
+  readonly values: readonly ArrivedValue[];
+  /** What the record says before the event is decided on. */
+  readonly facts?: (run: RunState) => readonly Fact[];
+}
+
+/** Anybody may make a workflow of our type, and have it say why. */
+const longestReason = 300;
+
+const nothing: Incoming = { event: () => null, taken: null, answer: null, values: [] };
+
+export async function readArrivals(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  arrivals: readonly Arrival[],
+): Promise<Incoming[]> {
+  const bells = arrivals.flatMap((arrival) => (arrival.kind === 'message' ? [arrival.bell] : []));
+  const ids = [...new Set(bells.map(({ id }) => id))];
+  const rows = ids.length === 0 ? [] : await lockMessages(tx, row.id, ids);
+  const known = new Map(rows.map((message) => [message.id, message]));
+  const missing = ids.filter((id) => !known.has(id));
+  const foreign = missing.length === 0 ? new Set<string>() : await foreignMessages(tx, row.id, missing);
+  const seen = new Set<string>();
+  // In order, since one message may be rung for twice.
+  const read: Incoming[] = [];
+  for (const arrival of arrivals) {
+    if (arrival.kind !== 'message') {
+      read.push(await readOther(tx, row, arrival));
+      continue;
+    }
+    const { bell } = arrival;
+    const message = known.get(bell.id);
+    if (message === undefined)
+      read.push(refusedBell(bell, foreign.has(bell.id) ? 'wrong_run' : 'unknown_message'));
+    else if (!isNamedBy(message, bell)) read.push(refusedBell(bell, 'bad_signature'));
+    else if (seen.has(bell.id)) read.push(nothing);
+    else read.push(await readNamed(deps, tx, row, message));
+    if (message !== undefined && isNamedBy(message, bell)) seen.add(bell.id);
+  }
+  return read;
+}
+
+/** The messages that these bells name and that no step has taken; none of them is opened. */
+export async function takeUnread(tx: Tx, run: string, arrivals: readonly Arrival[]): Promise<Taken[]> {
+  const bells = arrivals.flatMap((arrival) => (arrival.kind === 'message' ? [arrival.bell] : []));
+  const ids = [...new Set(bells.map(({ id }) => id))];
+  const rows = ids.length === 0 ? [] : await lockMessages(tx, run, ids);
+  return rows
+    .filter((message) => message.rev === null && message.answer === null && !message.isWithdrawn)
+    .filter((message) => bells.some((bell) => bell.id === message.id && isNamedBy(message, bell)))
+    .map(({ id, kind }) => ({ id, kind, bells: 1 }));
+}
+
+function isNamedBy(message: MessageRow, bell: Bell): boolean {
+  const { kind, digest, keyId, signature } = message;
+  return kind === bell.kind && digest === bell.digest && keyId === bell.keyId && signature === bell.signature;
+}
+
+async function readOther(
+  tx: Tx,
+  row: RunRow,
+  arrival: Exclude<Arrival, { kind: 'message' }>,
+): Promise<Incoming> {
+  switch (arrival.kind) {
+    case 'garbage':
+      return refusedSignal(arrival.name, arrival.reason, null);
+    case 'look':
+    case 'time':
+      return nothing;
+    case 'abandoned':
+      return row.executing === arrival.action
+        ? readAbandoned(tx, row, arrival.action, arrival.reason)
+        : nothing;
+  }
+}
+
+function refusedBell({ id, kind, digest }: Bell, reason: MessageRefusal): Incoming {
+  return refusedSignal(kind, reason, { id, digest });
+}
+
+function refusedSignal(
+  name: string,
+  reason: MessageRefusal,
+  message: { readonly id: string; readonly digest: string } | null,
+): Incoming {
+  return { ...nothing, event: (time) => ({ kind: 'refused_message', time, reason, name, message }) };
+}
+
+async function readNamed(deps: ActivityDeps, tx: Tx, row: RunRow, message: MessageRow): Promise<Incoming> {
+  if (message.isWithdrawn) return nothing;
+  if (message.rev === null && message.answer === null) return readStored(deps, tx, row, message, 1);
+  const { id, digest } = message;
+  return (await countBell(tx, id)) === 'replayed'
+    ? refusedSignal(message.kind, 'replayed', { id, digest })
+    : nothing;
+}
+
+/** A message that no step has taken: verified, and with its values; or taken as refused, and whoever sent it told. */
+export async function readStored(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  sealed: MessageRow,
+  bells: number,
+): Promise<Incoming> {
+  const taken: Taken = { id: sealed.id, kind: sealed.kind, bells };
+  const opened = await openMessage(sealed, {
+    run: row.id,
+    environment: row.environment,
+    publicKey: (keyId) => deps.publicKey(tx, keyId, sealed.createdAt),
+  });
+  if (opened.status === 'refused') return refusedMessage(sealed, taken, opened.reason);
+  const withValues = await readValues(deps, tx, opened.message);
+  if (withValues === null) return refusedMessage(sealed, taken, 'undecodable');
+  const { message, values } = withValues;
+  const settledAs = await settledApproval(tx, row, message);
+  return { ...nothing, taken, values, event: (time) => ({ kind: 'message', time, message, settledAs }) };
+}
+
+/**
+ * Each of them, where a step finds them beside what it takes: one that our own code cannot read is taken as refused, on
+ * record, since every later step would find it again. The store's absence alone fails them.
+ */
+export async function readEachAnyhow(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  waiting: readonly MessageRow[],
+): Promise<Incoming[]> {
+  const read: Incoming[] = [];
+  // One after the other: a statement that fails would take the whole transaction with it.
+  for (const sealed of waiting) {
+    await tx.query('savepoint swept');
+    try {
+      read.push(await readStored(deps, tx, row, sealed, 0));
+    } catch (error) {
+      if (isUnavailable(error)) throw error;
+      deps.onInternalError(`message \`${sealed.id}\` of run \`${row.id}\`, which is refused`, error);
+      await tx.query('rollback to savepoint swept');
+      read.push(refusedMessage(sealed, { id: sealed.id, kind: sealed.kind, bells: 0 }, 'undecodable'));
+    }
+  }
+  return read;
+}
+
+function refusedMessage(sealed: MessageRow, taken: Taken, reason: MessageRefusal): Incoming {
+  const { id, kind, digest } = sealed;
+  const said: Answer = {
+    status: 'refused',
+    code: 'INTERNAL',
+    message: `the run refused the message: ${reason}`,
+  };
+  return { ...refusedSignal(kind, reason, { id, digest }), taken, answer: { id, said } };
+}
+
+/** Where the approval has left the run's document: how it ended, for whoever decides it now. */
+async function settledApproval(tx: Tx, row: RunRow, { body }: Message): Promise<ApprovalStatus | null> {
+  if (body.kind !== 'decide') return null;
+  const approval = await getApproval(tx, body.approval);
+  return approval === null || approval.run !== row.id ? null : approval.status;
+}
+
+async function readValues(
+  deps: ActivityDeps,
+  tx: Tx,
+  signed: SignedMessage,
+): Promise<{ readonly message: Message; readonly values: readonly ArrivedValue[] } | null> {
+  const { environment, body, ...envelope } = signed;
+  if (body.kind !== 'start' && body.kind !== 'submit') return { message: { ...envelope, body }, values: [] };
+  const ref = signed.refs.find(({ role }) => role === (body.kind === 'start' ? 'input' : 'args'));
+  const bytes = ref === undefined ? null : await deps.payloads.get(tx, ref);
+  if (ref === undefined || bytes === null) return null;
+  const text = bytes.toString('utf8');
+  const value = parseObject(text);
+  if (value === null) return null;
+  const values = [{ message: signed.id, text, ref }];
+  return body.kind === 'start'
+    ? { message: { ...envelope, body: { ...body, environment, input: value } }, values }
+    : { message: { ...envelope, body: { ...body, arguments: value } }, values };
+}
+
+function parseObject(text: string): JsonObject | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** No outcome will come any more. */
+async function readAbandoned(tx: Tx, row: RunRow, action: string, reason: unknown): Promise<Incoming> {
+  const document = documentOf(row);
+  const isToEnd = document !== null && (document.cancelRequested !== null || document.timeoutDue);
+  const why = isToEnd || reason === undefined ? null : String(reason).slice(0, longestReason).toWellFormed();
+  const attempts = await listAttempts(tx, action);
+  const under = document?.executing?.action;
+  const key = under?.id === action ? under.idempotencyKey : null;
+  const { result, fact } = await abandon(tx, { action, key }, attempts, why, await storeTime(tx));
+  return {
+    ...nothing,
+    event: (time) => ({ kind: 'outcome', time, action, result }),
+    facts: ({ executing }) => (executing?.action.id === action ? [fact(executing)] : []),
+  };
+}

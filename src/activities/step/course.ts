@@ -1,0 +1,152 @@
+import {
+  closedStatuses,
+  type Decision,
+  type Effect,
+  type Event,
+  type Kit,
+  type RunState,
+} from '../../engine/state.js';
+import type { Plan } from '../../engine/plan.js';
+import { decide, dueEvent } from '../../engine/index.js';
+import { canonical } from '../../model/canonical.js';
+import type { Fact } from '../../model/records.js';
+import type { Tx } from '../../db/index.js';
+import type { OnInternalError } from '../../model/internal-error.js';
+import { makeTurns } from '../../model/give-way.js';
+import { mostWaiting } from '../../model/limits.js';
+import { lockUntaken } from '../../store/messages.js';
+import type { RunRow } from '../../store/runs.js';
+import { readEachAnyhow, type Incoming } from './arrivals.js';
+import type { ActivityDeps } from '../deps.js';
+import type { ArrivedValue } from './document.js';
+import type { Taken } from './persist.js';
+
+/** Deadlines that one step may find due: more than any run has gates and stages. */
+const mostDue = 500;
+
+export interface Means {
+  readonly plan: Plan;
+  readonly kit: Kit;
+  /** Of the store, whatever the clock of this worker says. */
+  readonly time: string;
+  readonly onInternalError: OnInternalError;
+}
+
+/** What one step comes to. */
+export interface Course {
+  readonly after: RunState;
+  readonly effects: readonly Effect[];
+  readonly facts: readonly Fact[];
+  readonly actions: Decision['actions'];
+  readonly taken: readonly Taken[];
+  readonly arrived: readonly ArrivedValue[];
+}
+
+/**
+ * Takes messages of the store that were not rung for. Gives how many there were. None of them can undo what the step came
+ * to besides: one that cannot be read is refused.
+ */
+export async function sweep(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  course: Pick<OpenCourse, 'take' | 'takenIds'>,
+  kind: 'decide' | null,
+): Promise<number> {
+  const waiting = await lockUntaken(tx, row.id, { kind, except: course.takenIds(), limit: mostWaiting });
+  const turn = makeTurns();
+  for (const each of await readEachAnyhow(deps, tx, row, waiting)) {
+    course.take(each);
+    await turn();
+  }
+  return waiting.length;
+}
+
+export interface OpenCourse {
+  take(incoming: Incoming): void;
+  /** Whatever time has to say by now. */
+  takeDue(): void;
+  decide(event: Event): Decision;
+  takenIds(): readonly string[];
+  isClosed(): boolean;
+  done(): Course;
+}
+
+/**
+ * The events of one step, one after the other: each decided on what the one before left. Where the engine fails over one,
+ * whoever asked is refused and `onInternalError` is told; but the step throws where nobody is there to be refused, so that
+ * it is given up at last: time, which would come again for ever, and a start, whose run would pass for begun.
+ */
+export function beginCourse(
+  { plan, kit, time, onInternalError }: Means,
+  first: RunState,
+  rev: number,
+  from = '',
+): OpenCourse {
+  let after = first;
+  let count = 0;
+  const effects: Effect[] = [];
+  const facts: Fact[] = [];
+  const actions: Decision['actions'][number][] = [];
+  const taken: Taken[] = [];
+  const arrived: ArrivedValue[] = [];
+  const decideOn = (event: Event): Decision => {
+    const decision = decide(plan, after, event, kit, `s${rev}.${from}${count}`);
+    const { failure } = decision;
+    if (failure !== undefined) {
+      if (!isRefusable(event)) throw failure;
+      onInternalError(`an event of run \`${first.run}\` (${nameOf(event)}), which is refused`, failure);
+    }
+    count += 1;
+    facts.push(...decision.trace);
+    after = decision.state;
+    effects.push(...decision.effects);
+    actions.push(...decision.actions);
+    return decision;
+  };
+  return {
+    take: (incoming) => {
+      if (incoming.taken !== null) taken.push(incoming.taken);
+      if (incoming.answer !== null)
+        effects.push({ kind: 'answer', messageId: incoming.answer.id, answer: incoming.answer.said });
+      arrived.push(...incoming.values);
+      facts.push(...(incoming.facts?.(after) ?? []));
+      const event = incoming.event(time);
+      if (event !== null) decideOn(event);
+    },
+    takeDue: () => {
+      let last: string | null = null;
+      for (let left = mostDue; left > 0; left -= 1) {
+        const event = dueEvent(after, time);
+        if (event === null) return;
+        const moment = momentOf(after, event);
+        // Its timer would fire for it for ever.
+        if (moment === last) throw new Error(`what is due stays due, and nothing comes of it: ${moment}`);
+        last = moment;
+        decideOn(event);
+      }
+    },
+    decide: decideOn,
+    takenIds: () => taken.map(({ id }) => id),
+    isClosed: () => closedStatuses.includes(after.status),
+    done: () => ({ after, effects, facts, actions, taken, arrived }),
+  };
+}
+
+function isRefusable(event: Event): boolean {
+  if (event.kind === 'message') return event.message.body.kind !== 'start';
+  return event.kind === 'refused_message' || event.kind === 'outcome';
+}
+
+function nameOf(event: Event): string {
+  return event.kind === 'message' ? event.message.body.kind : event.kind;
+}
+
+/** Of what is due: whose it is, for when its timer stands, and how far its gates have come. */
+function momentOf({ approvals }: RunState, event: Event): string {
+  if (event.kind !== 'deadline') return event.kind;
+  const stands = approvals.flatMap(({ id, timer, gates }) =>
+    id === event.approval ? [{ timer, gates }] : [],
+  );
+  return `${event.approval} ${canonical(stands)}`;
+}

@@ -1,0 +1,156 @@
+import { canonical } from '../../model/canonical.js';
+import { giveWayBefore } from '../../model/give-way.js';
+import type { JsonObject } from '../../model/json.js';
+import type { PayloadRef } from '../../model/records.js';
+import { closedStatuses, type Action, type RunState } from '../../engine/state.js';
+import type { Tx } from '../../db/index.js';
+import {
+  documentOf,
+  stateWithoutValues,
+  type HeldValue,
+  type RunDocument,
+  type StoredAction,
+} from '../../store/document.js';
+import type { RunRow } from '../../store/runs.js';
+import type { ActivityDeps } from '../deps.js';
+import { sha256 } from './kit.js';
+
+// Between the engine's state, which has the values of callers, and the document, which names their payloads.
+
+/** The payloads behind the values that a state has: the run's input, and the arguments of actions by their ids. */
+export interface Holdings {
+  readonly input: HeldValue | null;
+  readonly actions: ReadonlyMap<string, HeldValue | null>;
+}
+
+export interface LoadedRun {
+  readonly state: RunState;
+  readonly holdings: Holdings;
+}
+
+/** Is the document the one that the run's last step wrote? Whoever may write to the store may have changed it since. */
+export function isAsWritten({ doc, docDigest }: Pick<RunRow, 'doc' | 'docDigest'>): boolean {
+  return doc === null ? docDigest === null : sha256(doc) === docDigest;
+}
+
+/** The run's state with its values, each compared with its digest. Null: it has taken no step. */
+export async function loadRun(
+  deps: Pick<ActivityDeps, 'readValue'>,
+  tx: Tx,
+  row: Pick<RunRow, 'doc'>,
+): Promise<LoadedRun | null> {
+  await giveWayBefore(row.doc?.length ?? 0);
+  const document = documentOf(row);
+  if (document === null) return null;
+  const { state: bare, holdings } = bareRun(document);
+  // Nothing reads the values of a run that has ended, and they may have been erased.
+  if (closedStatuses.includes(document.status)) return { state: bare, holdings };
+  const read = async (held: HeldValue | null): Promise<JsonObject> =>
+    held === null ? {} : deps.readValue(tx, held);
+  const [input, ...values] = await Promise.all([
+    read(document.heldInput),
+    ...[...holdings.actions].map(async ([id, held]) => [id, await read(held)] as const),
+  ]);
+  return { state: withValues(bare, input, new Map(values)), holdings };
+}
+
+/** The run's state without its values: what can be read whatever became of those. */
+export function bareRun(document: RunDocument): LoadedRun {
+  const actions = new Map(actionsIn<StoredAction>(document).map((action) => [action.id, action.held]));
+  return { state: stateWithoutValues(document), holdings: { input: document.heldInput, actions } };
+}
+
+/** What a state and a document have in common: where actions stand in them. */
+interface HoldsActions<A> {
+  readonly approvals: readonly { readonly action: A }[];
+  readonly executing: { readonly action: A } | null;
+  readonly stuckOn: { readonly kind: string; readonly action?: A } | null;
+}
+
+export function actionsIn<A>({ approvals, executing, stuckOn }: HoldsActions<A>): A[] {
+  return [
+    ...approvals.map((approval) => approval.action),
+    ...(executing === null ? [] : [executing.action]),
+    ...(stuckOn?.action === undefined ? [] : [stuckOn.action]),
+  ];
+}
+
+function withValues(bare: RunState, input: JsonObject, values: ReadonlyMap<string, JsonObject>): RunState {
+  const filled = (action: Action): Action => ({ ...action, arguments: values.get(action.id) ?? {} });
+  const { approvals, executing, stuckOn } = bare;
+  return {
+    ...bare,
+    input,
+    approvals: approvals.map((approval) => ({ ...approval, action: filled(approval.action) })),
+    executing: executing === null ? null : { ...executing, action: filled(executing.action) },
+    stuckOn: stuckOn?.kind === 'action' ? { ...stuckOn, action: filled(stuckOn.action) } : stuckOn,
+  };
+}
+
+/** A value that arrived with this step's messages, as its payload holds it. */
+export interface ArrivedValue {
+  readonly message: string;
+  readonly text: string;
+  readonly ref: PayloadRef;
+}
+
+export interface StoredDocument {
+  readonly text: string;
+  /** `sha256:<hex>` of `text`. */
+  readonly digest: string;
+  readonly holdings: Holdings;
+}
+
+/** The state as a document. A value stands in the payload that it came in, unless defaults were added to it. */
+export async function storeDocument(
+  deps: Pick<ActivityDeps, 'payloads'>,
+  tx: Tx,
+  state: RunState,
+  known: Holdings,
+  arrived: readonly ArrivedValue[],
+): Promise<StoredDocument> {
+  const hold = async (
+    role: 'input' | 'args',
+    value: JsonObject,
+    from: string | null,
+  ): Promise<HeldValue | null> => {
+    const text = canonical(value);
+    if (text === '{}') return null;
+    const digest = sha256(text);
+    const before = [...known.actions.values()].find((held) => held?.digest === digest);
+    if (before !== undefined && before !== null) return before;
+    const same = arrived.find(
+      (each) => each.message === from && each.text === text && each.ref.role === role,
+    );
+    const payload = same?.ref ?? (await deps.payloads.put(tx, state.run, role, 'application/json', text));
+    return { payload, digest };
+  };
+  const actions = new Map<string, HeldValue | null>();
+  for (const action of actionsIn<Action>(state)) {
+    const held = known.actions.get(action.id);
+    actions.set(
+      action.id,
+      held !== undefined ? held : await hold('args', action.arguments, action.messageId),
+    );
+  }
+  const start = arrived.find(({ ref }) => ref.role === 'input')?.message ?? null;
+  const input = known.input ?? (start === null ? null : await hold('input', state.input, start));
+  const holdings: Holdings = { input, actions };
+  const text = canonical(documentFrom(state, holdings));
+  return { text, digest: sha256(text), holdings };
+}
+
+function documentFrom({ input: _input, ...state }: RunState, { input, actions }: Holdings): RunDocument {
+  const stored = ({ arguments: _arguments, ...action }: Action): StoredAction => ({
+    ...action,
+    held: actions.get(action.id) ?? null,
+  });
+  const { approvals, executing, stuckOn } = state;
+  return {
+    ...state,
+    heldInput: input,
+    approvals: approvals.map((approval) => ({ ...approval, action: stored(approval.action) })),
+    executing: executing === null ? null : { ...executing, action: stored(executing.action) },
+    stuckOn: stuckOn?.kind === 'action' ? { ...stuckOn, action: stored(stuckOn.action) } : stuckOn,
+  };
+}

@@ -1,0 +1,208 @@
+import { giveUp } from '../../engine/index.js';
+import type { GivingUp } from '../../engine/run/give-up.js';
+import type { Plan } from '../../engine/plan.js';
+import { closedStatuses, type Answer, type Problem, type RunState } from '../../engine/state.js';
+import { isUnavailable, storeTime, withTransaction, type Tx } from '../../db/index.js';
+import { mostWaiting } from '../../model/limits.js';
+import { documentOf } from '../../store/document.js';
+import { settleDecision } from '../../store/decisions.js';
+import { answerMessage, lockUntaken, markTaken } from '../../store/messages.js';
+import { closeUnstarted, findStep, getStep, lockRun, type RunRow } from '../../store/runs.js';
+import { giveUpAttempt } from '../execute/abandoned.js';
+import { takeUnread } from './arrivals.js';
+import type { Course } from './course.js';
+import type { ActivityDeps } from '../deps.js';
+import { bareRun, isAsWritten, type LoadedRun } from './document.js';
+import { sha256 } from './kit.js';
+import { persist, type StoredStep } from './persist.js';
+import { fingerprintOf, unchanged } from './stored-step.js';
+import type { StepInput, StepResult, Stepped } from '../types.js';
+
+// What becomes of a run that our own code cannot take a step of, or whose store and history tell of two pasts.
+
+type Policies = Awaited<ReturnType<ActivityDeps['policySet']>>;
+
+/** A run as a step finds it, or as its first step makes it. */
+export interface Beginning {
+  readonly state: RunState;
+  /** Absent: it has begun. */
+  readonly start?: GivingUp['start'];
+}
+
+/** A run whose first step can neither be taken nor given up has failed, and whoever asked it anything is told so. */
+export async function neverBegin(deps: ActivityDeps, input: StepInput, why: string): Promise<StepResult> {
+  const message = `the run's first step failed three times in our own code: ${why}`;
+  await withTransaction(deps.pool, (tx) => closeUnbegun(tx, input.run, { code: 'STEP_FAILED', message }));
+  await refuseStart(deps, input, 'step_failed');
+  return { status: 'refused', reason: message };
+}
+
+/** It has failed without a step, and whoever asked it anything is told so. */
+export async function closeUnbegun(tx: Tx, run: string, problem: Problem): Promise<void> {
+  await lockRun(tx, run);
+  const asked = await lockUntaken(tx, run, { kind: null, except: [], limit: mostWaiting });
+  if (!(await closeUnstarted(tx, run, problem))) throw new Error(`run \`${run}\` has taken its first step`);
+  const answer: Answer = { status: 'refused', code: 'RUN_CLOSED', message: problem.message };
+  for (const { id } of asked) await answerMessage(tx, id, answer);
+}
+
+/** A workflow of our type that may not exist ends with this answer, which is recorded. */
+export async function refuseStart(
+  deps: Pick<ActivityDeps, 'serviceChain' | 'pool'>,
+  { run, arrivals }: StepInput,
+  reason: string,
+): Promise<Extract<StepResult, { status: 'refused' }>> {
+  await deps.serviceChain.append([
+    {
+      key: `${run}:start.refused:${sha256(JSON.stringify(arrivals)).slice(7, 39)}`,
+      type: 'message.refused',
+      time: await storeTime(deps.pool),
+      actor: { kind: 'anonymous', id: 'unknown' },
+      data: { reason, name: 'start' },
+      about: run,
+    },
+  ]);
+  return { status: 'refused', reason };
+}
+
+/**
+ * The run is stuck over what it could not take, and whoever asked is told so. None of the code that failed runs again:
+ * no message is opened, no value read, and a plan that is gone is done without.
+ */
+export async function giveUpOn(
+  deps: ActivityDeps,
+  tx: Tx,
+  at: { readonly row: RunRow; readonly policySet: Policies; readonly before: LoadedRun },
+  input: StepInput,
+  why: string,
+): Promise<Stepped> {
+  const taken = await takeUnread(tx, input.run, input.arrivals);
+  const plan = await planIfAny(deps, tx, at.row);
+  const time = await storeTime(tx);
+  const lost = await giveUpAttempt(tx, at.before.state, 'its run was given up', time);
+  const course = giveUpWith(at.before, { taken, arrived: [] }, input, { why, time });
+  return persist(deps, tx, {
+    ...{ ...at, plan, ...course, facts: [...lost, ...course.facts], time },
+    rev: at.row.rev + 1,
+    eventKey: 'step',
+    fingerprints: input.arrivals.map(fingerprintOf),
+    isForked: false,
+  });
+}
+
+async function planIfAny(deps: ActivityDeps, tx: Tx, { id, planHash }: RunRow): Promise<Plan | null> {
+  try {
+    return await deps.plan(tx, planHash);
+  } catch (error) {
+    if (isUnavailable(error)) throw error;
+    deps.onInternalError(`the plan of run \`${id}\`, which is given up without it`, error);
+    return null;
+  }
+}
+
+/** Its first step keeps the values of its start: a retry begins it with them. */
+export function giveUpWith(
+  { state, start = null }: Beginning,
+  { taken, arrived }: Pick<Course, 'taken' | 'arrived'>,
+  { rev }: StepInput,
+  { why, time }: { readonly why: string; readonly time: string },
+): Course {
+  const decision = giveUp(state, {
+    ...{ code: 'STEP_FAILED', key: `s${rev}.failed`, time, why, start },
+    messages: taken.map(({ id }) => id),
+  });
+  const { state: after, effects, trace: facts, actions } = decision;
+  return { after, effects, facts, actions, taken, arrived };
+}
+
+/**
+ * The store and Temporal's history are two memories of one run. Where they tell of different pasts nothing goes on: the
+ * run is stuck, which is recorded and shown, and the kernel goes on from the store's past. Its arrivals come again.
+ */
+export async function fork(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  policySet: Policies,
+  input: StepInput,
+): Promise<StepResult> {
+  const left = input.arrivals.map((_, index) => index);
+  if (closedStatuses.includes(row.status))
+    return isAsWritten(row)
+      ? { ...(await unchanged(tx, row)), left, isForked: true }
+      : refuseAll(tx, row, input);
+  const known = await findStep(tx, row.id, eventKeyOf(input));
+  if (known !== null && known.rev === row.rev)
+    return { ...(JSON.parse(known.result) as StoredStep).result, left };
+  const document = documentOf(row);
+  if (document === null) throw new Error(`run ${row.id} has steps and no document`);
+  const before = bareRun(document);
+  const why = !isAsWritten(row)
+    ? `the run's document in the store is not the one that its step ${row.rev} wrote: who has changed it?`
+    : input.builtOn === null
+      ? lostWorkflow(row)
+      : `the store has taken ${row.rev} steps of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
+  const at = { row, policySet, before, first: before, taken: [], arrived: [] };
+  return { ...(await forkFrom(deps, tx, at, input, why)), left };
+}
+
+/** Only a workflow that the outbox has started for a run which had lost its own, or that of others in its place, builds on nothing after a first step. */
+function lostWorkflow({ rev }: RunRow): string {
+  return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or ended because it was paused, pinned to other workers or not ours, or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
+}
+
+const eventKeyOf = ({ rev, builtOn }: StepInput): string => `forked:${rev}:${builtOn ?? ''}`;
+
+/** Stuck over two pasts, where the store's has led. Its start is taken with it where the store has forgotten that it began. */
+export async function forkFrom(
+  deps: ActivityDeps,
+  tx: Tx,
+  {
+    first,
+    taken,
+    arrived,
+    ...at
+  }: {
+    readonly row: RunRow;
+    readonly policySet: Policies;
+    /** Null: it has taken no step. */
+    readonly before: LoadedRun | null;
+    readonly first: Beginning;
+  } & Pick<Course, 'taken' | 'arrived'>,
+  input: StepInput,
+  why: string,
+): Promise<Stepped> {
+  const rev = at.row.rev + 1;
+  const time = await storeTime(tx);
+  const lost = await giveUpAttempt(tx, first.state, 'its run was given up', time);
+  const decision = giveUp(first.state, {
+    ...{ code: 'HISTORY_FORKED', key: `s${rev}.forked`, time, why, start: first.start ?? null },
+    messages: taken.map(({ id }) => id),
+  });
+  const { state: after, effects, actions, trace } = decision;
+  return persist(deps, tx, {
+    ...{ ...at, plan: await planIfAny(deps, tx, at.row), after, effects, actions, taken, arrived },
+    ...{ facts: [...lost, ...trace], eventKey: eventKeyOf(input), fingerprints: [] },
+    ...{ isForked: true, rev, time },
+  });
+}
+
+/**
+ * A closed run whose document somebody has changed: there is nothing to make stuck and nothing to go on with, so that
+ * whoever asks is told by the row alone, and its workflow ends.
+ */
+async function refuseAll(tx: Tx, row: RunRow, { arrivals }: StepInput): Promise<Stepped> {
+  const code = 'RUN_CLOSED';
+  const message = `the run is ${row.status}`;
+  for (const { id, kind, bells } of await takeUnread(tx, row.id, arrivals)) {
+    await markTaken(tx, id, row.rev, bells);
+    await answerMessage(tx, id, { status: 'refused', code, message });
+    if (kind === 'decide') await settleDecision(tx, id, { status: 'refused', code });
+  }
+  const last = await getStep(tx, row.id, row.rev);
+  return {
+    ...{ status: 'stepped', rev: row.rev, digest: row.docDigest ?? '', head: last?.head ?? '' },
+    ...{ state: row.state, runStatus: row.status, version: row.version, wakeAt: null, execution: null },
+    ...{ cancelling: false, given: arrivals.length, left: [], isForked: true },
+  };
+}

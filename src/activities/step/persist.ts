@@ -1,0 +1,270 @@
+import { sameJson } from '../../model/canonical.js';
+import { giveWayBefore } from '../../model/give-way.js';
+import type { PolicySet } from '../../model/policy-set.js';
+import type { Fact } from '../../model/records.js';
+import type { MessageKind } from '../../model/message.js';
+import type { Plan } from '../../engine/plan.js';
+import { prune, wakeTime, wayOn } from '../../engine/index.js';
+import {
+  closedStatuses,
+  type Answer,
+  type Decision,
+  type Effect,
+  type RunState,
+  type ShownProblem,
+} from '../../engine/state.js';
+import { appendRun, type RunScope } from '../../audit/index.js';
+import type { Tx } from '../../db/index.js';
+import { putGrant, upsertAction } from '../../store/actions.js';
+import { upsertApproval } from '../../store/approvals.js';
+import { settleDecision } from '../../store/decisions.js';
+import { documentOf, stateWithoutValues } from '../../store/document.js';
+import { putEvidence } from '../../store/evidence.js';
+import { answerMessage, markTaken } from '../../store/messages.js';
+import { putStep, updateRun, type RunRow } from '../../store/runs.js';
+import { approvalRow, shownBefore } from './approval-doc.js';
+import type { ActivityDeps } from '../deps.js';
+import { storeDocument, type ArrivedValue, type Holdings, type LoadedRun } from './document.js';
+import { queuesIn } from './kit.js';
+import { leaseMs } from '../execute/leases.js';
+import { projectNotifications } from './notifications.js';
+import type { Stepped } from '../types.js';
+
+// One step of a run, written as a whole: state, projections, grants, records and the step's own
+// answer in one transaction. Nothing of it is visible before all of it is durable.
+
+export interface Step {
+  readonly row: RunRow;
+  /** Null: it could not be read, and the run is made stuck without it. */
+  readonly plan: Plan | null;
+  readonly policySet: PolicySet;
+  readonly before: LoadedRun | null;
+  readonly after: RunState;
+  readonly effects: readonly Effect[];
+  readonly actions: Decision['actions'];
+  readonly facts: readonly Fact[];
+  readonly rev: number;
+  /** `step`, `outcome:<action>` or `forked:…`: what took this rev. */
+  readonly eventKey: string;
+  /** Of each arrival, so that a step that runs again knows which it had taken. */
+  readonly fingerprints: readonly string[];
+  readonly taken: readonly Taken[];
+  /** The values that came with what it took. */
+  readonly arrived: readonly ArrivedValue[];
+  readonly isForked: boolean;
+  readonly time: string;
+}
+
+/** A message that this step takes, and how often it was rung for by now. */
+export interface Taken {
+  readonly id: string;
+  readonly kind: MessageKind;
+  readonly bells: number;
+}
+
+/** With what a person can do about it, while the run is stuck. */
+function asShown(run: RunState, plan: Plan | null): ShownProblem | null {
+  const next = wayOn(run, plan);
+  return run.problem === null || next === null ? run.problem : { ...run.problem, next };
+}
+
+export interface StoredStep {
+  readonly fingerprints: readonly string[];
+  readonly result: Stepped;
+}
+
+export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<Stepped> {
+  const { row, after, before } = step;
+  const kept = step.plan === null ? after : prune(step.plan, after);
+  await giveWayBefore(row.doc?.length ?? 0);
+  const { text, digest, holdings } = await storeDocument(
+    deps,
+    tx,
+    kept,
+    before?.holdings ?? { input: null, actions: new Map() },
+    step.arrived,
+  );
+  await updateRun(tx, row.id, {
+    state: after.state,
+    status: after.status,
+    version: after.version,
+    rev: step.rev,
+    updatedAt: step.time,
+    problem: asShown(after, step.plan),
+    executing: after.executing?.action.id ?? null,
+    doc: text,
+    docDigest: digest,
+    openApprovals: kept.approvals.length,
+    openBytes: openBytes(kept, holdings),
+    checkAt: checkTime(after, step.time),
+  });
+  await projectActions(tx, step);
+  await projectApprovals(tx, step, holdings);
+  await projectEvidence(tx, step);
+  await projectNotifications(tx, step);
+  const [, head] = await Promise.all([projectMessages(tx, step), recordFacts(deps, tx, step)]);
+  const result: Stepped = {
+    status: 'stepped',
+    rev: step.rev,
+    digest,
+    head,
+    state: after.state,
+    runStatus: after.status,
+    version: after.version,
+    wakeAt: wakeTime(after),
+    execution: executionOf(after),
+    cancelling: after.cancelRequested !== null,
+    ...{ given: step.fingerprints.length, left: [], isForked: step.isForked },
+  };
+  const stored: StoredStep = { fingerprints: step.fingerprints, result };
+  await putStep(tx, {
+    ...{ run: row.id, rev: step.rev, eventKey: step.eventKey, builtOn: row.docDigest, head },
+    result: JSON.stringify(stored),
+  });
+  return result;
+}
+
+function executionOf({ executing }: RunState): Stepped['execution'] {
+  return executing === null
+    ? null
+    : { action: executing.action.id, timeoutMs: executing.reliability.timeoutMs };
+}
+
+/** When what is due of the run by itself has happened, as long as it has a workflow: its next moment, the end of its attempt. */
+function checkTime(run: RunState, time: string): number | null {
+  const wakeAt = wakeTime(run);
+  const moments = [
+    ...(wakeAt === null ? [] : [wakeAt]),
+    ...(run.executing === null ? [] : [Date.parse(time) + leaseMs(run.executing)]),
+  ].filter(Number.isFinite);
+  return moments.length === 0 ? null : Math.min(...moments);
+}
+
+/** What open approvals take of the run's room: arguments, previews, and what the document has of them besides. */
+function openBytes({ approvals }: RunState, { actions }: Holdings): number {
+  return approvals.reduce(
+    (sum, { action, previewBytes = 0, documentBytes = 0 }) =>
+      sum + (actions.get(action.id)?.payload.bytes ?? 0) + previewBytes + documentBytes,
+    0,
+  );
+}
+
+async function projectActions(tx: Tx, step: Step): Promise<void> {
+  for (const { action, status, error, outputRef } of step.actions) {
+    await upsertAction(tx, {
+      id: action.id,
+      run: step.row.id,
+      transition: action.transition,
+      tool: action.tool,
+      status,
+      requestedBy: action.requester?.id ?? 'countersign',
+      digest: action.digest,
+      approval: action.approval,
+      outputRef,
+      error,
+      createdAt: action.requestedAt,
+      updatedAt: step.time,
+    });
+  }
+  for (const effect of step.effects) {
+    if (effect.kind === 'execute')
+      await putGrant(tx, {
+        action: effect.executing.action.id,
+        run: step.row.id,
+        digest: effect.executing.action.digest,
+      });
+  }
+}
+
+async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise<void> {
+  const kit = queuesIn(step.policySet);
+  const known = new Map((step.before?.state.approvals ?? []).map((one) => [one.id, one]));
+  for (const approval of step.after.approvals) {
+    const old = known.get(approval.id);
+    if (old !== undefined && sameJson(old, approval)) continue;
+    const argumentsRef = holdings.actions.get(approval.action.id)?.payload ?? null;
+    const shown = step.actions.find((one) => one.action.approval === approval.id)?.shown ?? shownBefore;
+    await upsertApproval(tx, approvalRow(step.row, approval, shown, { time: step.time, kit, argumentsRef }));
+  }
+}
+
+async function projectEvidence(tx: Tx, { row, before, after }: Step): Promise<void> {
+  const known = new Set((before?.state.evidence ?? []).map(({ id }) => id));
+  const fresh = after.evidence.filter(({ id }) => !known.has(id));
+  if (fresh.length > 0) await putEvidence(tx, row.id, fresh);
+}
+
+/** Each message's answer is durable with what it did. */
+async function projectMessages(tx: Tx, { taken, effects, rev }: Step): Promise<void> {
+  const answers = new Map<string, Answer>(
+    effects.flatMap((effect) =>
+      effect.kind === 'answer' ? [[effect.messageId, effect.answer] as const] : [],
+    ),
+  );
+  await Promise.all([
+    ...taken.map(({ id, bells }) => markTaken(tx, id, rev, bells)),
+    ...[...answers].map(([id, answer]) => answerMessage(tx, id, answer)),
+    ...taken.map(({ id, kind }) => {
+      const answer = kind === 'decide' ? answers.get(id) : undefined;
+      if (answer === undefined) return null;
+      const { status } = answer;
+      return settleDecision(
+        tx,
+        id,
+        status === 'refused' ? { status, code: answer.code } : { status: 'applied', code: null },
+      );
+    }),
+  ]);
+}
+
+/** A run's own chain ends with the record that closes it; what comes later is the service's to record. */
+async function recordFacts(deps: ActivityDeps, tx: Tx, step: Step): Promise<string> {
+  const scope: RunScope = {
+    run: step.row.id,
+    environment: step.row.environment,
+    flow: step.row.flow,
+    planHash: step.row.planHash,
+    traceId: step.row.traceId,
+    workflowId: step.row.id,
+    firstRunId: '',
+  };
+  const wasClosed = step.before !== null && closedStatuses.includes(step.before.state.status);
+  const end = wasClosed ? 0 : closingIndex(step.facts) + 1;
+  const own = step.facts.slice(0, end);
+  const late = step.facts.slice(end).map((fact) => ({
+    ...fact,
+    key: `${step.row.id}:${fact.key}`,
+    about: step.row.id,
+    flow: step.row.flow,
+    environment: step.row.environment,
+    traceId: step.row.traceId,
+  }));
+  if (late.length > 0) await deps.serviceChain.appendIn(tx, late);
+  return (await appendRun(tx, scope, own, { isFirst: step.before === null })).head;
+}
+
+const closingTypes: readonly Fact['type'][] = [
+  'run.completed',
+  'run.cancelled',
+  'run.failed',
+  'run.timed_out',
+];
+
+function closingIndex(facts: readonly Fact[]): number {
+  const at = facts.findIndex((fact) => closingTypes.includes(fact.type));
+  return at === -1 ? facts.length - 1 : at;
+}
+
+/** What the run's last step came to, for who has nothing to add to it. */
+export function resultOf(row: RunRow, step: { readonly head: string }): Stepped {
+  const state = documentOf(row);
+  if (state === null || row.docDigest === null) throw new Error(`run ${row.id} has taken no step`);
+  const bare = stateWithoutValues(state);
+  return {
+    status: 'stepped',
+    ...{ rev: row.rev, digest: row.docDigest, head: step.head },
+    ...{ state: row.state, runStatus: row.status, version: row.version },
+    ...{ wakeAt: wakeTime(bare), execution: executionOf(bare) },
+    ...{ cancelling: bare.cancelRequested !== null, given: 0, left: [], isForked: false },
+  };
+}

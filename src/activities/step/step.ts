@@ -1,0 +1,225 @@
+import type { Plan } from '../../engine/plan.js';
+import type { Kit, RunState } from '../../engine/state.js';
+import { initialRun, unstarted } from '../../engine/index.js';
+import { sameJson } from '../../model/canonical.js';
+import { makeTurns } from '../../model/give-way.js';
+import { startMessageId } from '../../model/ids.js';
+import { isUnavailable, storeTime, withTransaction, type Tx } from '../../db/index.js';
+import { documentOf } from '../../store/document.js';
+import { lockUntaken } from '../../store/messages.js';
+import { getStep, lockRun, type RunRow } from '../../store/runs.js';
+import { readArrivals, readStored, type Incoming } from './arrivals.js';
+import { beginCourse, sweep, type Course } from './course.js';
+import type { ActivityDeps } from '../deps.js';
+import { bareRun, isAsWritten, loadRun, type LoadedRun } from './document.js';
+import {
+  closeUnbegun,
+  fork,
+  forkFrom,
+  giveUpOn,
+  giveUpWith,
+  neverBegin,
+  refuseStart,
+  type Beginning,
+} from './giving-up.js';
+import { makeKit } from './kit.js';
+import { persist } from './persist.js';
+import { presentRights } from './rights.js';
+import { again, fingerprintOf, unchanged } from './stored-step.js';
+import type { StepInput, StepResult } from '../types.js';
+
+/** The store's absence is waited out here for so long; then the kernel waits, in its history. */
+const patienceMs = 8_000;
+
+/**
+ * The run's policy check, a local activity: verify what arrived, decide, record, project and answer, in one
+ * transaction. It may run more than once for one step (a worker died before its task was complete), so its stored
+ * result is given again: a later engine never changes what was decided.
+ */
+export async function step(deps: ActivityDeps, input: StepInput): Promise<StepResult> {
+  const until = Date.now() + patienceMs;
+  let waits = false;
+  for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
+    try {
+      const result = await withTransaction(deps.pool, (tx) => stepIn(deps, tx, input));
+      if (result.status === 'refused') return await refuseStart(deps, input, result.reason);
+      return result.status === 'stepped' ? { ...result, given: input.arrivals.length } : result;
+    } catch (error) {
+      if (!isUnavailable(error)) {
+        if (input.gaveUp === null || input.rev > 1) throw error;
+        return await neverBegin(deps, input, input.gaveUp);
+      }
+      if (!waits) deps.onStoreWait();
+      waits = true;
+      if (Date.now() > until) return { status: 'waiting' };
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+}
+
+async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<StepResult> {
+  // Asked together, and answered in order: what follows the run is read behind the lock on it.
+  const [locked, policies] = await Promise.allSettled([lockRun(tx, input.run), deps.policySet(tx)]);
+  const row = valueOf(locked);
+  if (row === null) return { status: 'refused', reason: 'wrong_run' };
+  const stored = row.rev < input.rev ? null : await getStep(tx, input.run, input.rev);
+  if (stored !== null && stored.builtOn === input.builtOn)
+    return again(stored.eventKey, stored.result, input);
+  if (row.rev === 0 && input.rev > 1) return forkUnbegun(deps, tx, row, valueOf(policies), input);
+  const isNext = row.rev === input.rev - 1 && row.docDigest === input.builtOn && isAsWritten(row);
+  if (isNext || row.rev === 0) return take(deps, tx, row, valueOf(policies), input);
+  return fork(deps, tx, row, valueOf(policies), input);
+}
+
+function valueOf<T>(settled: PromiseSettledResult<T>): T {
+  if (settled.status === 'rejected') throw settled.reason;
+  return settled.value;
+}
+
+interface Ground {
+  readonly row: RunRow;
+  readonly plan: Plan;
+  readonly policySet: Awaited<ReturnType<ActivityDeps['policySet']>>;
+  readonly kit: Kit;
+  /** Of the store, behind the lock on the run. */
+  readonly time: string;
+  /** Null: it has taken no step. */
+  readonly loaded: LoadedRun | null;
+  /** What the step goes on from, or begins with; a text: why the start that it would begin with is refused. */
+  readonly first: Beginning | string;
+}
+
+async function groundOf(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  policySet: Ground['policySet'],
+  start: Incoming | undefined,
+): Promise<Ground> {
+  const plan = await deps.plan(tx, row.planHash);
+  if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
+  const time = await storeTime(tx);
+  const loaded = await loadRun(deps, tx, row);
+  const rights = await presentRights(tx, policySet, plan, loaded?.state ?? null);
+  const kit = makeKit(policySet, row.environment, await deps.people(tx, row), rights);
+  return { row, plan, policySet, kit, time, loaded, first: loaded ?? firstState({ row, plan, time }, start) };
+}
+
+async function take(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  policySet: Ground['policySet'],
+  input: StepInput,
+): Promise<StepResult> {
+  const document = documentOf(row);
+  if (input.gaveUp !== null && document !== null)
+    return giveUpOn(deps, tx, { row, policySet, before: bareRun(document) }, input, input.gaveUp);
+  const incoming = await readArrivals(deps, tx, row, input.arrivals);
+  const ground = await groundOf(deps, tx, row, policySet, incoming[0]);
+  const { first } = ground;
+  if (typeof first === 'string') return refuseFirst(tx, row, incoming[0], first);
+  const course =
+    input.gaveUp === null
+      ? await decideAll(deps, tx, ground, first.state, incoming, input)
+      : giveUpWith(
+          first,
+          {
+            taken: incoming.flatMap((each) => (each.taken === null ? [] : [each.taken])),
+            arrived: incoming.flatMap((each) => each.values),
+          },
+          input,
+          { why: input.gaveUp, time: ground.time },
+        );
+  // Nothing to decide, nothing to record: the run is as it was.
+  const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
+  if (isIdle && ground.loaded !== null && sameJson(course.after, ground.loaded.state))
+    return unchanged(tx, row);
+  return persist(deps, tx, {
+    ...{ row, plan: ground.plan, policySet, before: ground.loaded, ...course },
+    rev: row.rev + 1,
+    eventKey: 'step',
+    fingerprints: input.arrivals.map(fingerprintOf),
+    isForked: false,
+    time: ground.time,
+  });
+}
+
+/** Its own start is refused: no other workflow will ever begin it. Another message, or a stranger's workflow, says nothing of the run. */
+async function refuseFirst(
+  tx: Tx,
+  row: RunRow,
+  start: Incoming | undefined,
+  reason: string,
+): Promise<StepResult> {
+  if (start?.taken?.id === startMessageId(row.id) && row.status !== 'failed')
+    await closeUnbegun(tx, row.id, {
+      code: 'START_REFUSED',
+      message: `the run's start was refused: ${reason}`,
+    });
+  return { status: 'refused', reason };
+}
+
+/** The store has forgotten that the run began, and the workflow has not: it is for an operator to begin it again. */
+async function forkUnbegun(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  policySet: Ground['policySet'],
+  input: StepInput,
+): Promise<StepResult> {
+  const [sealed] = await lockUntaken(tx, row.id, { kind: 'start', except: [], limit: 1 });
+  const start = sealed === undefined ? undefined : await readStored(deps, tx, row, sealed, 0);
+  const { first } = await groundOf(deps, tx, row, policySet, start);
+  if (typeof first === 'string') return refuseFirst(tx, row, start, first);
+  const why = `the store has taken no step of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
+  const taken = start?.taken === undefined || start.taken === null ? [] : [start.taken];
+  const at = { row, policySet, before: null, first, taken, arrived: start?.values ?? [] };
+  const left = input.arrivals.map((_, index) => index);
+  return { ...(await forkFrom(deps, tx, at, input, why)), left };
+}
+
+/** The run's first state, when its start is attested, matches its row and was not withdrawn. */
+function firstState(
+  { plan, row, time }: Pick<Ground, 'plan' | 'row' | 'time'>,
+  start: Incoming | undefined,
+): Beginning | string {
+  const event = start?.event(time);
+  if (row.status === 'failed') return 'withdrawn';
+  if (event?.kind !== 'message' || event.message.body.kind !== 'start')
+    return event?.kind === 'refused_message' ? event.reason : 'unsigned';
+  const { body } = event.message;
+  if (
+    body.planHash !== row.planHash ||
+    body.flow !== row.flow ||
+    body.environment !== row.environment ||
+    body.mode !== row.mode
+  )
+    return 'wrong_run';
+  const state = initialRun(plan, row.planHash, event.message);
+  return state === null ? 'unsigned' : { state, start: unstarted(event.message, body) };
+}
+
+/** What arrived, in its order; what is due by now; and, where the run ends, everything that it was asked besides. */
+async function decideAll(
+  deps: ActivityDeps,
+  tx: Tx,
+  ground: Ground,
+  first: RunState,
+  incoming: readonly Incoming[],
+  input: StepInput,
+): Promise<Course> {
+  const course = beginCourse({ ...ground, onInternalError: deps.onInternalError }, first, input.rev);
+  const turn = makeTurns();
+  for (const each of incoming) {
+    course.take(each);
+    await turn();
+  }
+  const kinds = new Set(input.arrivals.map((arrival) => arrival.kind));
+  // A decision that was made in time is in the store, wherever its bell is.
+  if (kinds.has('look') || kinds.has('time'))
+    await sweep(deps, tx, ground.row, course, kinds.has('look') ? null : 'decide');
+  if (kinds.has('look') || kinds.has('time')) course.takeDue();
+  while (course.isClosed() && (await sweep(deps, tx, ground.row, course, null)) > 0);
+  return course.done();
+}

@@ -1,0 +1,29 @@
+import type { Tx } from '../../db/index.js';
+import { getStep, type RunRow } from '../../store/runs.js';
+import { sha256 } from './kit.js';
+import { resultOf, type StoredStep } from './persist.js';
+import type { Arrival, StepInput, StepResult, Stepped } from '../types.js';
+
+// What a step has returned, for when it is asked again.
+
+/** This step has run: the same result, for those arrivals that it had; an execution's step has taken none of them. */
+export function again(eventKey: string, text: string, { arrivals }: StepInput): StepResult {
+  const { fingerprints, result } = JSON.parse(text) as StoredStep;
+  const taken = eventKey === 'step' ? [...fingerprints] : [];
+  const left = arrivals.flatMap((arrival, index) => {
+    const at = taken.indexOf(fingerprintOf(arrival));
+    if (at === -1) return [index];
+    taken.splice(at, 1);
+    return [];
+  });
+  return { ...result, left };
+}
+
+export const fingerprintOf = (arrival: Arrival): string => sha256(JSON.stringify(arrival));
+
+/** The result of the run's last step, for one that changed nothing. */
+export async function unchanged(tx: Tx, row: RunRow): Promise<Stepped> {
+  const last = await getStep(tx, row.id, row.rev);
+  if (last === null) throw new Error(`step ${row.rev} of run ${row.id} is not in the store`);
+  return resultOf(row, last);
+}

@@ -1,0 +1,222 @@
+import type { PolicySet } from '../../model/policy-set.js';
+import type { RecordActor } from '../../model/records.js';
+import type { ServiceChain, ServiceFact } from '../../audit/index.js';
+import type { Pool, Queryable, Tx } from '../../db/index.js';
+import {
+  formerEnvironments,
+  formerQueues,
+  knownQueues,
+  queuesNamed,
+  takenAway,
+  type Catalog,
+  type Checker,
+  type Finding,
+  type Held,
+  type ReadyFolder,
+  type Removed,
+} from '../../policy/index.js';
+import { publishFolderVersion, withdrawMissing } from '../../store/flows.js';
+import {
+  currentPolicies,
+  currentPolicySet,
+  lockPolicies,
+  plansInForce,
+  putPolicies,
+} from '../../store/policy.js';
+import { forgetResults } from '../../store/publications.js';
+import { publishedFact, reloadedFact, withdrawnFact } from './policy-facts.js';
+import { publishIn, republish, type PublishedFlow, type Republished, type WithdrawnFlow } from './publish.js';
+import { compileAll, notCompiled, type Compilers, type Late, type Recompiled } from './recompile.js';
+
+// The folder comes into force, and what was published by the API beside it is held to it.
+
+export interface PoliciesDeps {
+  readonly pool: Pool;
+  readonly transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>;
+  readonly chain: ServiceChain;
+  readonly folder: string;
+  readonly now: () => Date;
+  readonly checker?: Checker;
+  /** To who waits for a start. */
+  readonly say?: (line: string) => void;
+  /** At a start, before anything is stored. Throws where the store is another deployment's. */
+  readonly assertOurs?: (policySet: PolicySet) => Promise<void>;
+}
+
+export type ReloadResult =
+  | {
+      readonly status: 'loaded';
+      readonly changed: boolean;
+      readonly hash: string;
+      readonly flows: readonly PublishedFlow[];
+      readonly removed: readonly Removed[];
+      /** Published by the API, and with an error under these policies. */
+      readonly withdrawn: readonly WithdrawnFlow[];
+      readonly warnings: readonly Finding[];
+    }
+  /** Something is taken away that was not confirmed by its name: the last set stays. */
+  | { readonly status: 'unconfirmed'; readonly removed: readonly Removed[] }
+  | { readonly status: 'busy' }
+  /** The folder, or the flow that was published by the API, takes too long. */
+  | { readonly status: 'late'; readonly flow?: string }
+  | {
+      readonly status: 'invalid';
+      readonly errors: readonly Finding[];
+      readonly warnings: readonly Finding[];
+    };
+
+export type StartResult = Extract<ReloadResult, { readonly status: 'loaded' | 'invalid' }>;
+
+interface Asking {
+  readonly by: RecordActor;
+  readonly traceId: string;
+}
+
+/** Everything in the folder, or nothing of it. `confirm`: the names that may be taken away; null: whatever is gone. */
+export async function load(
+  deps: PoliciesDeps,
+  checker: Checker,
+  asking: Asking & { readonly confirm: readonly string[] | null },
+  onLoaded: (loaded: ReadyFolder) => void,
+): Promise<ReloadResult> {
+  const { pool, transaction } = deps;
+  const patient = asking.confirm === null;
+  const given = {
+    root: deps.folder,
+    knownQueues: async () => knownQueues(await currentPolicySet(pool)),
+    patient,
+  };
+  return checker.folder(given, async (loaded, compile): Promise<ReloadResult> => {
+    if (loaded.status === 'invalid') return loaded;
+    // Asked again when they come into force: what is refused anyway is not compiled for.
+    const { removed: gone } = await changes(pool, loaded);
+    if (isUnconfirmed(gone, asking.confirm)) return { status: 'unconfirmed', removed: gone };
+    const onCompile = patient ? sayProgress(deps) : () => undefined;
+    const compilers = { pool, transaction, compile, loaded, onCompile, patient };
+    const known = await compileBefore(compilers);
+    if ('status' in known) return known;
+    if (patient) await deps.assertOurs?.(loaded.policySet);
+    const result = await transaction(async (tx): Promise<ReloadResult> => {
+      await lockPolicies(tx);
+      // What was published meanwhile is compiled while nothing else can be.
+      const meanwhile = await notCompiled(tx, loaded.policySet, known);
+      const later = await compileAll(meanwhile, compilers, 'hasty');
+      if ('status' in later) return later;
+      const { held, removed } = await changes(tx, loaded);
+      if (isUnconfirmed(removed, asking.confirm)) return { status: 'unconfirmed', removed };
+      return store(deps, tx, { loaded, again: [...known, ...later] }, { held, removed, ...asking });
+    });
+    if (result.status === 'loaded') onLoaded(loaded);
+    return result;
+  });
+}
+
+function isUnconfirmed(removed: readonly Removed[], confirm: readonly string[] | null): boolean {
+  return confirm !== null && removed.some((one) => one.confirm && !confirm.includes(one.name));
+}
+
+/** While it is compiled others may publish: as often as this it is looked again before the policies are locked. */
+const rounds = 3;
+
+async function compileBefore(compilers: Compilers): Promise<readonly Recompiled[] | Late> {
+  const known: Recompiled[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const rows = await notCompiled(compilers.pool, compilers.loaded.policySet, known);
+    if (rows.length === 0) break;
+    const more = await compileAll(rows, compilers);
+    if ('status' in more) return more;
+    known.push(...more);
+  }
+  return known;
+}
+
+const progressMs = 5_000;
+
+/** To who waits for a start that takes long. */
+function sayProgress({ say }: PoliciesDeps): Compilers['onCompile'] {
+  let last = performance.now();
+  return (name, { at, of }) => {
+    if (performance.now() - last < progressMs) return;
+    last = performance.now();
+    say?.(`compiling flow ${at} of ${of} that were published by the API: ${name}`);
+  };
+}
+
+interface Changes {
+  readonly held: Held;
+  readonly removed: readonly Removed[];
+}
+
+/** For who holds the policies' lock, what is compared with stays in force until its transaction ends. */
+async function changes(q: Queryable, { policySet: loaded, catalog, flows }: ReadyFolder): Promise<Changes> {
+  const before = await currentPolicies(q);
+  const { formerQueues: _asRead, ...declared } = loaded;
+  const last = before?.policySet ?? null;
+  const policySet = {
+    ...declared,
+    ...formerQueues(declared.queues, knownQueues(last)),
+    ...formerEnvironments(declared.environments, last),
+  };
+  const names = flows.map((one) => one.name).sort();
+  const held: Held = { policySet, catalog: { ...catalog, policySet }, flows: names };
+  if (before === null) return { held, removed: [] };
+  const was: Held = { flows: [], ...before, catalog: before.catalog as Catalog };
+  const isQueueGone = was.policySet.queues.some(({ name }) => policySet.formerQueues?.includes(name));
+  const named = isQueueGone ? [...(await queuesInForce(q)), ...flows.flatMap(({ queues }) => queues)] : [];
+  return { held, removed: takenAway(was, held, named) };
+}
+
+async function queuesInForce(q: Queryable): Promise<readonly string[]> {
+  const named = new Set<string>();
+  for await (const plan of plansInForce(q)) for (const queue of queuesNamed(plan)) named.add(queue);
+  return [...named];
+}
+
+async function store(
+  deps: PoliciesDeps,
+  tx: Tx,
+  { loaded, again }: { readonly loaded: ReadyFolder; readonly again: readonly Recompiled[] },
+  { held, removed, by, traceId }: Changes & Asking,
+): Promise<StartResult> {
+  // In one order everywhere, and the chain last: two that publish at once must not wait for each other.
+  const byName = [...loaded.flows].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const { changed, hash } = await putPolicies(tx, held);
+  const flows: PublishedFlow[] = [];
+  for (const flow of byName) flows.push(await publishIn(tx, flow, by.id, publishFolderVersion));
+  const created = flows.filter((flow) => flow.created);
+  const at = deps.now().toISOString();
+  const names = byName.map((flow) => flow.name);
+  const missing = await withdrawMissing(tx, names, { by: by.id, at });
+  const { basis } = loaded;
+  const republished = await republish(tx, again, { flows: byName, basis }, { by: by.id, at });
+  await forgetResults(tx, basis);
+  const { made, withdrawn } = republished;
+  const facts = [
+    ...created.map((flow) => publishedFact(deps, flow, { actor: by, permission: 'policy.reload' }, traceId)),
+    ...missing.map((name) => withdrawnFact({ name, time: at, actor: by, traceId, cause: 'folder' })),
+    ...republishedFacts(deps, republished, by, traceId),
+  ];
+  const isNew = changed || facts.length > 0;
+  if (isNew) facts.push(reloadedFact(deps, { hash, created: [...created, ...made], removed }, by, traceId));
+  if (facts.length > 0) await deps.chain.appendIn(tx, facts);
+  const { warnings } = loaded;
+  return { status: 'loaded', changed: isNew, hash, flows: [...flows, ...made], removed, withdrawn, warnings };
+}
+
+function republishedFacts(
+  deps: PoliciesDeps,
+  { made, withdrawn }: Republished,
+  actor: RecordActor,
+  traceId: string,
+): ServiceFact[] {
+  const why = 'the policies compile it to another plan than when it was published';
+  const time = deps.now().toISOString();
+  return [
+    ...withdrawn.map(({ name, environment, reason }) =>
+      withdrawnFact({ name, environment, time, actor, traceId, cause: 'policies', why: reason }),
+    ),
+    ...made.map((flow) =>
+      publishedFact(deps, { ...flow, why }, { actor, permission: 'policy.reload' }, traceId),
+    ),
+  ];
+}

@@ -1,0 +1,114 @@
+import type { Json } from '../../model/json.js';
+import type { PolicySet } from '../../model/policy-set.js';
+import type { Pool, Queryable, Tx } from '../../db/index.js';
+import type { Compile, ReadyCheck, ReadyFolder } from '../../policy/index.js';
+import { putPlan } from '../../store/flows.js';
+import {
+  keepResult,
+  keptResult,
+  publications,
+  sourceOf,
+  type Publication,
+} from '../../store/publications.js';
+import type { StoredFlow } from './publish.js';
+
+// What was published by the API, compiled again with other policies. What a text compiles to follows from the text, the
+// policies and our code, so it is kept in the store: no process does it twice, and none that ends halfway begins anew.
+
+/** The plan stands in the store. */
+export type Compiled =
+  | { readonly status: 'valid'; readonly flow: StoredFlow }
+  | { readonly status: 'invalid'; readonly reason: string };
+
+export interface Recompiled {
+  readonly row: Publication;
+  readonly compiled: Compiled;
+}
+
+/** `flow`: the one that takes longer than it may. */
+export interface Late {
+  readonly status: 'late';
+  readonly flow: string;
+}
+
+export interface Compilers {
+  readonly pool: Pool;
+  readonly transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>;
+  readonly compile: Compile;
+  readonly loaded: ReadyFolder;
+  /** Before each that nobody has compiled yet. */
+  readonly onCompile: (name: string, place: { readonly at: number; readonly of: number }) => void;
+  /** Nobody may be told to try again: what cannot be compiled is withdrawn. */
+  readonly patient: boolean;
+}
+
+/** Those that are not among `known`. In an environment that is not declared nothing starts: it waits until it comes back. */
+export async function notCompiled(
+  q: Queryable,
+  { environments }: PolicySet,
+  known: readonly Recompiled[],
+): Promise<readonly Publication[]> {
+  const declared = new Set(environments.map(({ name }) => name));
+  const versions = new Set(known.map(({ row }) => `${row.name} ${row.version}`));
+  const rows = await publications(q);
+  return rows.filter((row) => declared.has(row.environment) && !versions.has(`${row.name} ${row.version}`));
+}
+
+/** One after the other, and each is kept as soon as it is compiled, whatever becomes of the policies. */
+export async function compileAll(
+  rows: readonly Publication[],
+  compilers: Compilers,
+  hasty?: 'hasty',
+): Promise<readonly Recompiled[] | Late> {
+  const { pool, loaded, onCompile } = compilers;
+  const all: Recompiled[] = [];
+  for (const [index, row] of rows.entries()) {
+    let compiled = (await keptResult(pool, row, loaded.basis)) as Compiled | null;
+    if (compiled === null) {
+      onCompile(row.name, { at: index + 1, of: rows.length });
+      compiled = await compileOne(row, compilers, hasty);
+    }
+    if (compiled === null) return { status: 'late', flow: row.name };
+    all.push({ row, compiled });
+  }
+  return all;
+}
+
+async function compileOne(
+  row: Publication,
+  { pool, transaction, compile, loaded, patient }: Compilers,
+  hasty?: 'hasty',
+): Promise<Compiled | null> {
+  const checked = await compile(await sourceOf(pool, row), hasty);
+  if (checked.status === 'late' || checked.status === 'busy') return patient ? tooLarge : null;
+  const compiled = compiledOf(checked);
+  await transaction(async (tx) => {
+    if (checked.status === 'valid') await putPlan(tx, checked.flow.planHash, checked.flow.plan);
+    await keepResult(tx, row, loaded.basis, compiled as unknown as Json);
+  });
+  return compiled;
+}
+
+const again = 'publish it again as the policies have it now';
+
+/** Not kept: it may be this machine. */
+const tooLarge: Compiled = {
+  status: 'invalid',
+  reason: `TOO_LARGE: compiling it takes more than it may: ${again}`,
+};
+
+export function compiledOf(checked: ReadyCheck): Compiled {
+  if (checked.status === 'invalid') return { status: 'invalid', reason: reasonOf(checked) };
+  const { plan: _plan, source: _source, ...flow } = checked.flow;
+  return { status: 'valid', flow };
+}
+
+const longestReason = 1_000;
+
+/** The first error, as it stands in the flow, and how many more there are. */
+function reasonOf({ errors }: Extract<ReadyCheck, { status: 'invalid' }>): string {
+  const [first, ...others] = errors;
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  const text = `${first?.code ?? 'INVALID'}: \`${first?.path ?? ''}\` ${first?.message ?? ''}`;
+  return `${text.slice(0, longestReason).toWellFormed()}${more}: ${again}`;
+}

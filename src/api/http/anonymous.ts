@@ -1,0 +1,136 @@
+import { isIPv6 } from 'node:net';
+import { newId } from '../../model/ids.js';
+import type { ServiceChain, ServiceFact } from '../../audit/index.js';
+import type { CallFact } from './call.js';
+
+// Anybody may send requests without a credential. Of each source, kind and minute the first is a record as it comes;
+// those after it are counted, and the count is one record when the minute is over.
+
+/** What a call without a principal came to. */
+export interface AnonymousCall {
+  /** The address of the caller. */
+  readonly remote: string;
+  /** Calls of one source and kind are counted together. */
+  readonly kind: string;
+  /** The fact that the count repeats. */
+  readonly fact: Pick<CallFact, 'type' | 'data'>;
+}
+
+export interface Anonymous {
+  /** `first`: to be recorded now, and forgotten where that fails. `counted`: it is in the count of its minute. */
+  take(call: AnonymousCall): { readonly status: 'first'; forget(): void } | { readonly status: 'counted' };
+  /** Records all counts, also of minutes that are not over. What could not be recorded is kept for the next time. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface AnonymousDeps {
+  readonly chain: Pick<ServiceChain, 'append'>;
+  readonly now: () => Date;
+  readonly log: (line: string) => void;
+}
+
+const windowMs = 60_000;
+const tickMs = 5_000;
+/** Sources and kinds that are told apart in a minute; all further sources are one. */
+export const mostWindows = 1_000;
+const everybodyElse = 'others';
+
+interface Window {
+  readonly source: string;
+  readonly call: AnonymousCall;
+  readonly from: number;
+  last: number;
+  count: number;
+}
+
+export function makeAnonymous({ chain, now, log }: AnonymousDeps): Anonymous {
+  const windows = new Map<string, Window>();
+  /** Made and not yet durable: the same facts again, with the same keys, until they are. */
+  let unwritten: readonly ServiceFact[] = [];
+  let writing: Promise<void> = Promise.resolve();
+
+  const write = async (isOver: (window: Window) => boolean): Promise<void> => {
+    if (unwritten.length === 0) {
+      const over = [...windows].filter(([, window]) => isOver(window));
+      for (const [key] of over) windows.delete(key);
+      unwritten = over.filter(([, { count }]) => count > 0).map(([, window]) => countFact(window, now()));
+    }
+    if (unwritten.length === 0) return;
+    await chain.append(unwritten);
+    unwritten = [];
+  };
+  /** One at a time; a failure is said and the facts stay. */
+  const inTurn = (isOver: (window: Window) => boolean): Promise<void> => {
+    writing = writing
+      .then(() => write(isOver))
+      .catch((error: unknown) => {
+        log(`the counts of requests without a credential are not recorded yet: ${String(error)}`);
+      });
+    return writing;
+  };
+  const timer = setInterval(() => void inTurn((window) => now().getTime() - window.from >= windowMs), tickMs);
+  timer.unref();
+  const flush = async (): Promise<void> => {
+    await inTurn(() => true);
+    // What an earlier failure had kept back went first.
+    await inTurn(() => true);
+  };
+  return {
+    take: (call) => {
+      const { key, source } = windowOf(windows, call);
+      const at = now().getTime();
+      const window = windows.get(key);
+      if (window !== undefined) {
+        window.count += 1;
+        window.last = at;
+        return { status: 'counted' };
+      }
+      windows.set(key, { source, call, from: at, last: at, count: 0 });
+      return { status: 'first', forget: () => void windows.delete(key) };
+    },
+    flush,
+    close: async () => {
+      clearInterval(timer);
+      await flush();
+    },
+  };
+}
+
+function windowOf(
+  windows: ReadonlyMap<string, Window>,
+  { remote, kind }: AnonymousCall,
+): { readonly key: string; readonly source: string } {
+  const source = sourceOf(remote);
+  const key = `${source} ${kind}`;
+  if (windows.has(key) || windows.size < mostWindows) return { key, source };
+  return { key: `${everybodyElse} ${kind}`, source: everybodyElse };
+}
+
+/** An IPv6 network has as many addresses as it likes: its /64 is the source. */
+export function sourceOf(remote: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(remote)?.[1];
+  if (mapped !== undefined) return mapped;
+  if (!isIPv6(remote)) return remote;
+  const [head = '', tail] = (remote.split('%')[0] ?? '').split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? [] : Array.from({ length: 8 - left.length - right.length }, () => '0');
+  return `${[...left, ...zeros, ...right].slice(0, 4).join(':')}::/64`;
+}
+
+function countFact({ source, call: { fact }, from, last, count }: Window, now: Date): ServiceFact {
+  return {
+    key: `anonymous:${newId('trc')}`,
+    type: fact.type,
+    time: now.toISOString(),
+    actor: { kind: 'anonymous', id: 'anonymous' },
+    data: {
+      ...fact.data,
+      remote: source,
+      count,
+      from: new Date(from).toISOString(),
+      until: new Date(last).toISOString(),
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import type { IncomingMessage } from 'node:http';
+import type { BodySpec, FlowText } from './call.js';
+import { truncate } from '../../model/text.js';
+import { parseJsonText, type JsonText } from './json-text.js';
+import { escapePointer, firstTwice, invalid, problem, type Problem } from '../contract/problem.js';
+
+export const maxBytes = 1_048_576;
+/** A client that goes on sending beyond this is cut off instead of answered. */
+const maxDiscarded = 16 * maxBytes;
+
+export interface RawBody {
+  readonly kind: 'raw';
+  readonly bytes: Buffer;
+  /** Lower case, without parameters; '' when none was given. */
+  readonly media: string;
+}
+
+const parsed = new WeakMap<RawBody, JsonText>();
+
+/** The body as JSON, read once for all who ask. */
+export function jsonOf(raw: RawBody): JsonText {
+  const known = parsed.get(raw);
+  if (known !== undefined) return known;
+  const read = parseJsonText(raw.bytes);
+  parsed.set(raw, read);
+  return read;
+}
+
+/** A page's form, and the text of one flow: what they are read with is slower than JSON. */
+const maxFormBytes = 131_072;
+const maxFlowBytes = 262_144;
+
+/** What a body of that kind may hold at most. */
+export function maxBytesOf({ kind }: BodySpec): number {
+  if (kind === 'form') return maxFormBytes;
+  return kind === 'flow' ? maxFlowBytes : maxBytes;
+}
+
+/** Reads what was sent; the type is checked before the size, and both before the content. */
+export async function readBody(request: IncomingMessage, spec: BodySpec): Promise<RawBody | Problem> {
+  const media = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  const length = Number(request.headers['content-length'] ?? 0);
+  const sent = length > 0 || request.headers['transfer-encoding'] !== undefined;
+  const mediaProblem = sent ? refuseMedia(request, spec, media) : null;
+  if (mediaProblem !== null) return mediaProblem;
+  const most = maxBytesOf(spec);
+  const bytes = length > most ? null : await collect(request, most);
+  if (bytes === null) return tooLarge(request, most);
+  return { kind: 'raw', bytes, media };
+}
+
+function refuseMedia(request: IncomingMessage, spec: BodySpec, media: string): Problem | null {
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  if (encoding.toLowerCase() !== 'identity') {
+    return problem(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `content encoding \`${truncate(encoding, 60)}\` is not accepted: send the body as it is`,
+    );
+  }
+  const accepted = acceptedMedia(spec);
+  if (accepted.length === 0 || accepted.includes(media)) return null;
+  return problem(
+    'UNSUPPORTED_MEDIA_TYPE',
+    `media type \`${truncate(media, 60)}\` is not accepted here: send ${accepted.slice(0, 2).join(' or ')}`,
+  );
+}
+
+const yamlMedia = ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'];
+
+const formMedia = 'application/x-www-form-urlencoded';
+
+export function acceptedMedia(spec: BodySpec): readonly string[] {
+  if (spec.kind === 'none' || spec.kind === 'ignored') return [];
+  if (spec.kind === 'form' || spec.kind === 'signed') return [formMedia];
+  return spec.kind === 'flow' ? ['application/json', ...yamlMedia] : ['application/json'];
+}
+
+function tooLarge(request: IncomingMessage, most: number): Problem {
+  discard(request);
+  return problem('TOO_LARGE', `the body is over ${most} bytes: send less`);
+}
+
+/** Whoever is still sending gets the answer, up to a point. */
+function discard(request: IncomingMessage): void {
+  let seen = 0;
+  request.on('data', (chunk: Buffer) => {
+    seen += chunk.length;
+    if (seen > maxDiscarded) request.destroy();
+  });
+  request.resume();
+}
+
+/** Null: more than the limit. */
+function collect(request: IncomingMessage, most: number): Promise<Buffer | null> {
+  return new Promise((resolve, reject) => {
+    // Gone already: no event will tell.
+    if (request.destroyed && !request.complete) return reject(new ClientGone());
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const take = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size <= most) return void chunks.push(chunk);
+      request.off('data', take);
+      resolve(null);
+    };
+    request.on('data', take);
+    request.on('end', () => resolve(Buffer.concat(chunks)));
+    request.on('aborted', () => reject(new ClientGone()));
+    request.on('error', () => reject(new ClientGone()));
+  });
+}
+
+/** The client went away: there is nobody to answer. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+}
+
+/** What the handler gets: a validated value, the text of a flow, or nothing. */
+export function parseBody(
+  raw: RawBody,
+  spec: BodySpec,
+): { readonly kind: 'body'; readonly body: unknown } | Problem {
+  if (spec.kind === 'ignored') return { kind: 'body', body: undefined };
+  if (spec.kind === 'none') {
+    if (raw.bytes.length === 0 || isEmptyObject(raw)) return { kind: 'body', body: undefined };
+    return invalid('this call takes no body', [{ pointer: '', message: 'must be left out' }]);
+  }
+  if (spec.kind === 'flow') {
+    const body: FlowText = { media: yamlMedia.includes(raw.media) ? 'yaml' : 'json', bytes: raw.bytes };
+    return { kind: 'body', body };
+  }
+  if (spec.kind === 'signed') return { kind: 'body', body: raw.bytes };
+  if (spec.kind === 'form') return parseForm(raw.bytes);
+  if (raw.bytes.length === 0) return { kind: 'body', body: {} };
+  const read = jsonOf(raw);
+  if (read.status === 'malformed') return problem('MALFORMED', `the body is not valid JSON: ${read.message}`);
+  if (read.status === 'too_large') return problem('TOO_LARGE', `the body ${read.message}: send less`);
+  if (read.status === 'refused') return invalid(`the body ${read.errors[0]?.message ?? ''}`, read.errors);
+  return { kind: 'body', body: read.value };
+}
+
+const maxFields = 100;
+
+function parseForm(bytes: Buffer): { readonly kind: 'body'; readonly body: unknown } | Problem {
+  const text = bytes.toString('utf8');
+  if (text.split('&', maxFields + 1).length > maxFields)
+    return problem('TOO_LARGE', `the form has more than ${maxFields} fields: send less`);
+  const given = [...new URLSearchParams(text)];
+  const twice = firstTwice(given);
+  if (twice !== null)
+    return invalid('a field of the form stands twice', [
+      { pointer: `/${escapePointer(twice)}`, message: 'must stand once' },
+    ]);
+  return { kind: 'body', body: Object.fromEntries(given) };
+}
+
+function isEmptyObject(raw: RawBody): boolean {
+  return raw.bytes.length < 100 && /^\s*\{\s*\}\s*$/.test(raw.bytes.toString('utf8'));
+}

@@ -1,0 +1,154 @@
+import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from 'node:crypto';
+import { canonical } from '../../model/canonical.js';
+import { claim, complete, release, renew, type HeldKey } from '../../store/idempotency.js';
+import { principalOf, type Answer, type Call, type Reply } from './call.js';
+import { keyBudget, mostKeptBytes, mostKeys, noteKept, noteKey, type KeyBudget } from './key-use.js';
+import { invalid, problem, problemBody, statusOf, type Problem } from '../contract/problem.js';
+import { jsonOf, type RawBody } from './body.js';
+import { traceIdOf } from './call.js';
+import type { Pool } from '../../db/index.js';
+
+/** Others wait this long for a holder that may have died (docs/spec/api.md). One that lives renews its hold meanwhile. */
+const holdMs = 30_000;
+const renewMs = 10_000;
+// Printable ASCII, as HTTP has it in a header's value.
+const shape = /^[\x21-\x7e]{1,255}$/;
+
+export interface Held {
+  readonly kind: 'held';
+  readonly key: HeldKey;
+  /** Nobody handles the request any more: from here the hold runs out, unless it was settled. */
+  readonly end: () => void;
+}
+
+/** Takes the key for this call, or says what is to be answered instead. Null: the caller sent none. */
+export async function hold(call: Call, path: string, raw: RawBody): Promise<Held | Reply | null> {
+  const key = call.request.headers['idempotency-key'];
+  if (key === undefined) return null;
+  if (typeof key !== 'string' || !shape.test(key)) {
+    const message = 'must be 1 to 255 printable ASCII characters without spaces';
+    return invalid(`the header Idempotency-Key ${message}`, [
+      { pointer: '/headers/idempotency-key', message },
+    ]);
+  }
+  const held: HeldKey = {
+    ...{ principal: principalOf(call).id, method: call.request.method ?? '', path, key },
+    holder: randomUUID(),
+  };
+  const { pool } = call.deps;
+  const budget = await keyBudget(pool, held.principal, call.deps.now());
+  const { mayAdd } = budget;
+  const found = await claim(pool, held, { bodyHash: bodyHash(raw), effectId: call.effect, holdMs, mayAdd });
+  switch (found.kind) {
+    case 'full':
+      return tooMany(call, budget);
+    case 'claimed':
+      noteKey(pool, held.principal);
+      call.effect = found.effectId;
+      return { kind: 'held', key: held, end: keepHeld(pool, held) };
+    case 'replay':
+      call.replayed = true;
+      return replay(call, found);
+    case 'reused':
+      return problem(
+        'IDEMPOTENCY_KEY_REUSED',
+        `the idempotency key \`${key}\` was used with another body: take a new key`,
+      );
+    case 'in_progress':
+      return problem(
+        'IDEMPOTENCY_IN_PROGRESS',
+        `a request with the idempotency key \`${key}\` is in progress: ask again`,
+        {},
+        { 'Retry-After': '1' },
+      );
+  }
+}
+
+/** However long the request takes, nobody takes its key over while this process handles it. */
+function keepHeld(pool: Pool, key: HeldKey): () => void {
+  const timer = setInterval(() => {
+    // A store that is away may be back before the hold runs out: the next round tries again.
+    renew(pool, key, holdMs).then(
+      (isHeld) => (isHeld ? undefined : clearInterval(timer)),
+      () => undefined,
+    );
+  }, renewMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+/** Without a key the request may go on; with one it could not be told that it was done already. */
+function tooMany(call: Call, { keys, until }: KeyBudget): Problem {
+  const from = until ?? new Date(call.deps.now().getTime() + 3_600_000).toISOString();
+  const seconds = Math.ceil((Date.parse(from) - call.deps.now().getTime()) / 1_000);
+  return problem(
+    'RATE_LIMITED',
+    `\`${principalOf(call).id}\` has ${keys} idempotency keys of the last 24 hours, and the answers kept under them; ${mostKeys} keys and ${mostKeptBytes / 1_048_576} MiB are the most: the first is let go at ${from}`,
+    { limit: mostKeys, until: from },
+    { 'Retry-After': String(Math.max(1, seconds)) },
+  );
+}
+
+/** Two texts of the same JSON are the same body. */
+function bodyHash(raw: RawBody): string {
+  const parsed = raw.media === 'application/json' ? jsonOf(raw) : null;
+  const content = parsed?.status === 'ok' ? canonical(parsed.value) : raw.bytes;
+  return createHash('sha256').update(content).digest('hex');
+}
+
+function replay(
+  call: Call,
+  stored: {
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly response: string;
+  },
+): Answer {
+  const text = open(call.deps.answerKey, stored.response);
+  return {
+    kind: 'answer',
+    status: stored.status,
+    headers: { ...stored.headers, 'Idempotency-Replayed': 'true' },
+    ...(text === '' ? {} : { body: text, media: stored.headers['Content-Type'] ?? 'application/json' }),
+  };
+}
+
+/** Not kept: what the next attempt may answer differently (docs/spec/api.md). */
+function isKept(status: number): boolean {
+  return (
+    (status >= 200 && status < 300) || (status >= 400 && status < 500 && ![401, 408, 429].includes(status))
+  );
+}
+
+/** Keeps the answer for the next one who asks, or lets the key go. */
+export async function settle(call: Call, { key }: Held, reply: Reply): Promise<void> {
+  const status = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 0;
+  const comeBack = reply.kind === 'problem' && reply.headers['Retry-After'] !== undefined;
+  if (!isKept(status) || comeBack || reply.kind === 'stream') return release(call.deps.pool, key);
+  const text = bodyText(call, reply);
+  const media = reply.kind === 'problem' ? 'application/problem+json' : 'application/json';
+  const headers = { ...reply.headers, ...(text === '' ? {} : { 'Content-Type': media }) };
+  const response = seal(call.deps.answerKey, text);
+  if (await complete(call.deps.pool, key, { status, headers, response }))
+    noteKept(call.deps.pool, key.principal, response.length);
+}
+
+function bodyText(call: Call, reply: Answer | Problem): string {
+  if (reply.kind === 'problem') return JSON.stringify(problemBody(reply, traceIdOf(call)));
+  // It has been written as text by now.
+  return reply.body === undefined ? '' : String(reply.body);
+}
+
+function seal(key: Buffer, text: string): string {
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  const sealed = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+  return sealed.toString('base64');
+}
+
+function open(key: Buffer, text: string): string {
+  const sealed = Buffer.from(text, 'base64');
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12));
+  decipher.setAuthTag(sealed.subarray(-16));
+  return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]).toString('utf8');
+}

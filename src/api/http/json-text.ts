@@ -1,0 +1,141 @@
+import type { Json } from '../../model/json.js';
+import { behindString, countParts, isObject } from '../../model/json.js';
+import { escapePointer, type FieldError } from '../contract/problem.js';
+
+export type JsonText =
+  | { readonly status: 'ok'; readonly value: Json }
+  | { readonly status: 'malformed'; readonly message: string }
+  /** More parts than are read in a moment; its content was not looked at. */
+  | { readonly status: 'too_large'; readonly message: string }
+  /** JSON, but what two readers could understand differently, or what the store cannot keep. */
+  | { readonly status: 'refused'; readonly errors: readonly FieldError[] };
+
+export const maxDepth = 64;
+/** Values in one text, objects and arrays included: reading them is what takes time, not their bytes. */
+export const maxValues = 50_000;
+/** In one object. */
+const maxNames = 10_000;
+
+/**
+ * JSON as this boundary takes it: UTF-8, 50,000 values at most, 10,000 names in an object, nested 64 deep at most, no name twice in one object, no
+ * integer beyond 2^53 - 1, no lone surrogate, no NUL. `__proto__` is a name like any other.
+ */
+export function parseJsonText(bytes: Uint8Array): JsonText {
+  let text: string;
+  let value: Json;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    if (countParts(text) > maxValues)
+      return { status: 'too_large', message: `holds more than ${maxValues} values` };
+    value = JSON.parse(text) as Json;
+  } catch (error) {
+    return { status: 'malformed', message: error instanceof SyntaxError ? error.message : 'it is not UTF-8' };
+  }
+  const structure = structureProblem(text);
+  const found = structure ?? valueProblem(value, '');
+  return found === null ? { status: 'ok', value } : { status: 'refused', errors: [found] };
+}
+
+const [quote, comma, colon] = [0x22, 0x2c, 0x3a];
+const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
+
+interface Level {
+  /** Null in an array. */
+  readonly names: Set<string> | null;
+  /** Where the next value stands. */
+  name: string;
+  index: number;
+  expectsName: boolean;
+}
+
+/** Over text that is known to be JSON: depth, and names that come twice, which a parsed value no longer shows. */
+function structureProblem(text: string): FieldError | null {
+  const levels: Level[] = [];
+  for (let at = 0; at < text.length; at += 1) {
+    const level = levels.at(-1);
+    switch (text.charCodeAt(at)) {
+      case quote: {
+        const end = behindString(text, at);
+        if (level !== undefined && level.names !== null && level.expectsName) {
+          level.name = nameOf(text.slice(at, end));
+          if (level.names.has(level.name))
+            return { pointer: pointerOf(levels), message: 'stands twice in one object' };
+          level.names.add(level.name);
+          if (level.names.size > maxNames)
+            return { pointer: pointerOf(levels.slice(0, -1)), message: `has more than ${maxNames} names` };
+        }
+        at = end - 1;
+        break;
+      }
+      case openBrace:
+      case openBracket: {
+        if (levels.length >= maxDepth)
+          return { pointer: pointerOf(levels), message: `is nested deeper than ${maxDepth} levels` };
+        const isObject = text.charCodeAt(at) === openBrace;
+        levels.push({ names: isObject ? new Set() : null, name: '', index: 0, expectsName: isObject });
+        break;
+      }
+      case closeBrace:
+      case closeBracket:
+        levels.pop();
+        break;
+      case comma:
+        if (level !== undefined) {
+          level.index += 1;
+          level.expectsName = true;
+        }
+        break;
+      case colon:
+        if (level !== undefined) level.expectsName = false;
+    }
+  }
+  return null;
+}
+
+function nameOf(quoted: string): string {
+  return quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
+}
+
+function pointerOf(levels: readonly Level[]): string {
+  return levels
+    .map(({ names, name, index }) => `/${names === null ? String(index) : escapePointer(name)}`)
+    .join('');
+}
+
+/** The first text that Postgres or canonical JSON cannot carry, or number that a double changes. */
+export function valueProblem(value: Json, pointer: string): FieldError | null {
+  const found = firstProblem(value);
+  return found === null ? null : { pointer: `${pointer}${found.pointer}`, message: found.message };
+}
+
+/** The pointer is put together on the way back: most values have no problem. */
+function firstProblem(value: Json): FieldError | null {
+  if (typeof value === 'number') return numberProblem(value, '');
+  if (typeof value === 'string') return textProblem(value, '');
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1) {
+      const found = firstProblem(value[index] as Json);
+      if (found !== null) return { pointer: `/${index}${found.pointer}`, message: found.message };
+    }
+    return null;
+  }
+  if (!isObject(value)) return null;
+  for (const name of Object.keys(value)) {
+    const found = textProblem(name, '') ?? firstProblem(value[name] as Json);
+    if (found === null) continue;
+    const at = `/${escapePointer(name.toWellFormed())}`;
+    return { pointer: `${at}${found.pointer}`, message: found.message };
+  }
+  return null;
+}
+
+function numberProblem(value: number, pointer: string): FieldError | null {
+  if (!Number.isFinite(value)) return { pointer, message: 'is too large a number' };
+  if (!Number.isInteger(value) || Number.isSafeInteger(value)) return null;
+  return { pointer, message: 'is an integer beyond 2^53 - 1: send it as a string' };
+}
+
+function textProblem(value: string, pointer: string): FieldError | null {
+  if (!value.isWellFormed()) return { pointer, message: 'holds a lone surrogate' };
+  return value.includes('\u0000') ? { pointer, message: 'holds the character U+0000' } : null;
+}

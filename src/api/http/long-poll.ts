@@ -1,0 +1,76 @@
+import { principalOf, type Call } from './call.js';
+import { authenticate } from './identify.js';
+import type { Problem } from '../contract/problem.js';
+import type { Seat } from './seats.js';
+
+export const longestWaitSeconds = 25;
+
+export interface Patience {
+  readonly ms: number;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** `?wait=25s` says it; else `Prefer: wait=25` (RFC 7240), which is a wish: more than we give is less. */
+export function patienceOf(call: Call, wait: number | undefined): Patience {
+  if (wait !== undefined) return { ms: wait * 1_000, headers: {} };
+  const { prefer } = call.request.headers;
+  const asked = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i.exec(String(prefer ?? ''))?.[1];
+  if (asked === undefined) return { ms: 0, headers: {} };
+  const seconds = Math.min(Number(asked), longestWaitSeconds);
+  return { ms: seconds * 1_000, headers: { 'Preference-Applied': `wait=${seconds}`, Vary: 'Prefer' } };
+}
+
+/**
+ * Until `look` finds what is waited for, the time is up, the process stops or nobody listens any more. Whoever waited is
+ * authenticated again: what is shown then is for the caller to read anew, with the rights of then.
+ */
+export async function watchRun(
+  call: Call,
+  run: string,
+  { ms }: Patience,
+  look: () => Promise<boolean>,
+): Promise<Problem | null> {
+  const seat = seatAt(call, run);
+  // As many wait as may: this one is answered as things stand.
+  if (seat === null) return null;
+  const gone = new AbortController();
+  const { socket } = call.request;
+  const leave = (): void => gone.abort();
+  const { closing } = call.deps.feed;
+  socket.once('close', leave);
+  closing.addEventListener('abort', leave);
+  if (closing.aborted || socket.destroyed) leave();
+  try {
+    const key = JSON.stringify([principalOf(call).id, pathOf(call)]);
+    const shared = (): Promise<boolean> => call.deps.feed.looks(key, look);
+    await call.deps.client.watch(run, shared, { waitMs: ms, signal: gone.signal });
+    return await authenticate(call);
+  } finally {
+    seat.leave();
+    socket.off('close', leave);
+    closing.removeEventListener('abort', leave);
+  }
+}
+
+/** One of the principal's own, and one of those that it may have at this run. */
+function seatAt(call: Call, run: string): Seat | null {
+  const { longPolls, longPollsOfRun } = call.deps.feed;
+  const { id } = principalOf(call);
+  const atRun = longPollsOfRun.take(JSON.stringify([id, run]));
+  const seat = atRun === null ? null : longPolls.take(id);
+  if (seat === null || atRun === null) {
+    atRun?.leave();
+    return null;
+  }
+  return {
+    leave: () => {
+      seat.leave();
+      atRun.leave();
+    },
+  };
+}
+
+function pathOf({ request: { url = '' } }: Call): string {
+  const at = url.indexOf('?');
+  return at === -1 ? url : url.slice(0, at);
+}

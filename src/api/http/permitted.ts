@@ -1,0 +1,84 @@
+import { visibleApproval } from '../approvals/body.js';
+import { parseBody, type RawBody } from './body.js';
+import { actorOf, type Call, type Reply, type Route } from './call.js';
+import { inLanes } from './lanes.js';
+import { problem, type Problem } from '../contract/problem.js';
+import { visibleRun } from '../runs/run-body.js';
+
+// What a route asks of whoever calls, before anything of the call is looked at.
+
+/** Why this caller may not ask for this at all; null: it may. */
+export function notPermitted(call: Call, route: Route): Problem | null {
+  const { principal } = call;
+  const { permission } = route;
+  if (principal?.actedBy !== undefined && !route.delegated)
+    return problem(
+      'FORBIDDEN',
+      `\`${principal.actedBy}\` acts for \`${principal.id}\`: it may read and decide approvals, and nothing else`,
+    );
+  if (permission !== null && principal?.permissions.includes(permission) !== true) {
+    return problem('FORBIDDEN', `this needs the permission \`${permission}\``, { permission });
+  }
+  if (route.humansOnly && principal?.kind !== 'human') {
+    const { id, kind } = actorOf(call);
+    return problem('HUMANS_ONLY', `only a human may do this; \`${id}\` is of kind ${kind}`);
+  }
+  return null;
+}
+
+/**
+ * What the idempotency key has kept is for whoever may ask for it now: without the permission, or the sight of the run or
+ * the approvals that the path or the body names, it is refused as if it had not been asked before.
+ */
+export async function withheld(
+  call: Call,
+  route: Route,
+  { params: { id } }: { readonly params: Readonly<Record<string, string>> },
+  raw: RawBody,
+  kept: Reply,
+): Promise<Reply> {
+  const denied =
+    notPermitted(call, route) ?? (await hidden(call, route, id)) ?? (await hiddenIn(call, route, raw, kept));
+  if (denied === null) return kept;
+  call.replayed = false;
+  return denied;
+}
+
+async function hidden(call: Call, { path }: Route, id: string | undefined): Promise<Problem | null> {
+  if (id === undefined) return null;
+  const look = path.startsWith('/v1/runs/')
+    ? visibleRun
+    : path.startsWith('/v1/approvals/')
+      ? visibleApproval
+      : null;
+  const found = look === null ? null : await look(call, id);
+  return found?.kind === 'problem' ? found : null;
+}
+
+const lookedAtOnce = 10;
+
+/** The first of the approvals that the body names, and the kept answer tells of, that this caller does not see any more. */
+async function hiddenIn(
+  call: Call,
+  { approvalsIn, body }: Route,
+  raw: RawBody,
+  kept: Reply,
+): Promise<Problem | null> {
+  const read = approvalsIn === undefined ? null : parseBody(raw, body);
+  if (approvalsIn === undefined || read?.kind !== 'body') return null;
+  // Each in a call of its own: the answer is about none of them.
+  const found = await inLanes(approvalsIn(read.body, keptJson(kept)), lookedAtOnce, (id) =>
+    visibleApproval({ ...call, facts: [] }, id),
+  );
+  return found.find((one) => one.kind === 'problem') ?? null;
+}
+
+/** As it was written here; null where it is no JSON. */
+function keptJson(kept: Reply): unknown {
+  if (kept.kind !== 'answer' || typeof kept.body !== 'string') return null;
+  try {
+    return JSON.parse(kept.body);
+  } catch {
+    return null;
+  }
+}

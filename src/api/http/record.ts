@@ -1,0 +1,120 @@
+import type { ServiceFact } from '../../audit/index.js';
+import type { AnonymousCall } from './anonymous.js';
+import { actorOf, traceIdOf, type Call, type CallFact, type Reply, type Route } from './call.js';
+import { statusOf } from '../contract/problem.js';
+
+/** Durable before the answer is sent: the call itself, and whatever it was refused for. */
+export async function recordCall(call: Call, route: Route, reply: Reply, startedAt: number): Promise<void> {
+  const answered = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 200;
+  const isGone = hasGone(call);
+  const code = reply.kind === 'problem' ? { code: reply.code } : {};
+  const called: CallFact = {
+    type: 'api.called',
+    ...(route.permission === null ? {} : { permission: route.permission }),
+    data: {
+      method: call.request.method ?? '',
+      route: route.path,
+      status: isGone ? clientGone : answered,
+      // What was done is done, although nobody was there to hear of it.
+      ...(isGone ? { answer: answered } : {}),
+      ...code,
+      requestId: call.requestId,
+      durationMs: Math.round(performance.now() - startedAt),
+      ...(call.replayed ? { replayed: 'true' } : {}),
+      ...(call.principal?.actedBy === undefined ? {} : { actedBy: call.principal.actedBy }),
+    },
+  };
+  const facts = [...call.facts, ...refusals(call, route, reply), called];
+  await append(call, facts);
+}
+
+/** The status on record where the client did not wait for its answer; no answer has it. */
+export const clientGone = 499;
+
+/** Nobody is there any more who could be answered. */
+export function hasGone({ request }: Call): boolean {
+  return request.socket.destroyed;
+}
+
+/** The client went away before all of its request had come: nothing was done. */
+export async function recordGone(call: Call, route: Route, startedAt: number): Promise<void> {
+  const { method = '' } = call.request;
+  const durationMs = Math.round(performance.now() - startedAt);
+  const { requestId } = call;
+  await append(call, [
+    ...call.facts,
+    { type: 'request.refused', data: { why: 'client_gone', route: route.path } },
+    {
+      type: 'api.called',
+      data: { method, route: route.path, status: clientGone, why: 'client_gone', requestId, durationMs },
+    },
+  ]);
+}
+
+/** Of callers without a credential the first of a source, kind and minute; the others are counted there. */
+async function append(call: Call, facts: readonly CallFact[]): Promise<void> {
+  const placed = facts.map((fact, index) => place(call, fact, index));
+  const seen = anonymousCall(call, facts);
+  if (seen === null) return call.deps.chain.append(placed);
+  const taken = call.deps.anonymous.take(seen);
+  if (taken.status === 'counted') return;
+  try {
+    await call.deps.chain.append(placed);
+  } catch (error) {
+    taken.forget();
+    throw error;
+  }
+}
+
+const ofAnybody: readonly CallFact['type'][] = ['authn.failed', 'request.refused', 'api.called'];
+
+/** Null: somebody is known, or more came of it than that it was refused or read. */
+function anonymousCall(call: Call, facts: readonly CallFact[]): AnonymousCall | null {
+  const [first] = facts;
+  if (call.principal !== null || first === undefined) return null;
+  if (facts.some((fact) => !ofAnybody.includes(fact.type))) return null;
+  const { reason, code, why, route, status } = first.data;
+  const data =
+    first.type === 'authn.failed'
+      ? { reason: reason ?? '' }
+      : first.type === 'request.refused'
+        ? { code: code ?? why ?? '' }
+        : { route: route ?? '', status: status ?? 0 };
+  return {
+    remote: call.request.socket.remoteAddress ?? '',
+    kind: JSON.stringify([first.type, data]),
+    fact: { type: first.type, data },
+  };
+}
+
+/** A refusal that nobody has recorded more exactly. */
+function refusals(call: Call, route: Route, reply: Reply): CallFact[] {
+  if (
+    reply.kind !== 'problem' ||
+    call.recordedByRun ||
+    call.facts.some((fact) => refusing.includes(fact.type))
+  )
+    return [];
+  const data = { code: reply.code, route: route.path };
+  if (reply.code === 'FORBIDDEN' && route.permission !== null) {
+    return [
+      { type: 'authz.denied', permission: route.permission, data: { ...data, permission: route.permission } },
+    ];
+  }
+  return [{ type: 'request.refused', data }];
+}
+
+const refusing: readonly CallFact['type'][] = ['authn.failed', 'approval.refused', 'authz.denied'];
+
+function place(call: Call, { place: at, ...fact }: CallFact, index: number): ServiceFact {
+  const about = at ?? call.about;
+  return {
+    ...fact,
+    key: `${call.requestId}#${index}`,
+    time: call.deps.now().toISOString(),
+    actor: actorOf(call),
+    causation: call.requestId,
+    traceId: at?.traceId ?? traceIdOf(call),
+    ...(about === null ? {} : { about: about.run, flow: about.flow, environment: about.environment }),
+  };
+}

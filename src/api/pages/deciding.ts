@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { bodyOf, visibleApproval, type FoundApproval } from '../approvals/body.js';
+import { principalOf, type Answer, type Call, type Reply } from '../http/call.js';
+import { decide } from '../approvals/decide.js';
+import { approvalHtml, decisionForm } from './approval.js';
+import { endingPage, ownDecisionOn } from './ending.js';
+import { html, page, problemPage, type Html } from './html.js';
+import type { Problem } from '../contract/problem.js';
+import type { SignedIn } from './session.js';
+import { longText } from '../../model/api.js';
+import { isObject } from '../../model/json.js';
+import type { DecisionDoor } from '../../model/message.js';
+import type { Principal } from '../../model/principal.js';
+import { isBlank } from '../../model/text.js';
+
+// What the pages that decide have in common: the form, the page around it, and what it says afterwards.
+
+export const decisionFields = z.strictObject({
+  decision: z.enum(['approve', 'deny']),
+  digest: z.string().max(200),
+  token: z.string().max(200),
+  // A browser counts the end of a line as one character, and sends two.
+  reason: z
+    .string()
+    .transform((given) => given.replaceAll('\r\n', '\n'))
+    .pipe(longText)
+    .default(''),
+});
+export type DecisionFields = z.output<typeof decisionFields>;
+
+export async function approvalPage(
+  call: Call,
+  found: FoundApproval,
+  who: SignedIn,
+  action: string,
+): Promise<Reply> {
+  const { row } = found;
+  const token = call.deps.sessions.formToken(who.session, `${row.id}:${row.digest}`);
+  const shown = await shownTo(call, found, who.principal, () =>
+    decisionForm(action, row.digest, token, asksForReason(found.state)),
+  );
+  return page(
+    200,
+    'Approval',
+    html`${shown}
+      <form method="post" action="/sign-out">
+        <p>Signed in as ${who.principal.id}. <button>Sign out</button></p>
+      </form>`,
+  );
+}
+
+/** The approval, and below it how its reader decides it; or why that reader cannot, now. */
+export async function shownTo(
+  call: Call,
+  found: FoundApproval,
+  reader: Principal,
+  below: () => Html,
+): Promise<Html> {
+  const body = await bodyOf(call.deps, found, reader);
+  const may = isObject(body['may']) ? body['may'] : {};
+  const why = typeof may['message'] === 'string' ? may['message'] : 'you may not decide it';
+  return html`${await approvalHtml(body)}${may['decide'] === true ? below() : html`<p>Nothing to decide here: ${why}.</p>`}`;
+}
+
+/** One of its gates asks for one. */
+export function asksForReason(state: FoundApproval['state']): boolean {
+  return state?.gates.some(({ rule }) => rule.reason === 'required') === true;
+}
+
+function fields({ decision, digest, reason }: DecisionFields): {
+  decision: 'approve' | 'deny';
+  digest: string;
+  reason?: string;
+} {
+  return { decision, digest, ...(isBlank(reason) ? {} : { reason }) };
+}
+
+/** `refused`: nothing was decided by this, though its person may have decided before. */
+export async function decideByForm(
+  call: Call,
+  approval: string,
+  body: DecisionFields,
+  via: DecisionDoor,
+): Promise<{ readonly page: Answer; readonly refused: boolean }> {
+  const reply = await decide(call, approval, fields(body), via);
+  if (reply.kind !== 'problem') return { page: decided(reply, body), refused: false };
+  return { page: (await decidedBefore(call, approval, body)) ?? problemPage(reply), refused: true };
+}
+
+/** Null: its person has decided nothing here. */
+async function decidedBefore(
+  call: Call,
+  approval: string,
+  { decision }: DecisionFields,
+): Promise<Answer | null> {
+  const found = await visibleApproval(call, approval);
+  if (found.kind === 'problem') return null;
+  const own = await ownDecisionOn(call, found.row.id, principalOf(call));
+  return own === null ? null : endingPage(call, found, own, decision);
+}
+
+function decided(reply: Exclude<Reply, Problem>, { decision }: DecisionFields): Answer {
+  const now = reply.kind === 'answer' && reply.status === 200;
+  const word = decision === 'approve' ? 'approved' : 'denied';
+  return page(
+    now ? 200 : 202,
+    'Decided',
+    now
+      ? html`<h1>You have ${word} this.</h1>
+          <p>The run has taken your decision.</p>`
+      : html`<h1>Your decision is kept: ${word}.</h1>
+          <p>The run takes it as soon as it can be reached.</p>`,
+  );
+}

@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { errorTable } from '../../model/errors.js';
+import type { Json } from '../../model/json.js';
+import { visible, visibleJson } from '../../model/visible.js';
+import { answer, type Answer } from '../http/call.js';
+import type { Problem } from '../contract/problem.js';
+
+/** Markup that may go into a page as it is. Everything else is escaped on its way in. */
+export interface Html {
+  readonly html: string;
+}
+
+type Part = string | number | Html | readonly Html[];
+
+/**
+ * Template tag: what is filled in is text, unless it is markup itself. No character of a text is drawn as nothing, turns what
+ * stands around it or begins another line: a person decides on what is read here.
+ */
+export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
+  return { html: strings.reduce((text, one, index) => `${text}${shown(parts[index - 1] ?? '')}${one}`) };
+}
+
+function shown(part: Part): string {
+  if (typeof part === 'string' || typeof part === 'number') return escapeHtml(visible(String(part)));
+  return 'html' in part ? part.html : part.map((one) => one.html).join('');
+}
+
+/** A value as JSON, in the same way. */
+export function jsonHtml(value: Json): Html {
+  return { html: escapeHtml(visibleJson(value)) };
+}
+
+function escapeHtml(value: string): string {
+  return value
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;');
+}
+
+const style = `
+:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent); --soft: color-mix(in srgb, currentColor 6%, transparent); }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.4rem; } code, pre, textarea { font: 14px/1.45 ui-monospace, monospace; }
+pre { background: var(--soft); padding: .75rem; overflow-x: auto; border-radius: 6px; }
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); padding: .35rem .8rem .35rem 0; overflow-wrap: anywhere; }
+th { white-space: nowrap; font-weight: 600; } .warn { border-left: 4px solid #c60; padding-left: .75rem; }
+input, textarea { width: 100%; box-sizing: border-box; padding: .5rem; font-size: 1rem; } button { font-size: 1rem; padding: .6rem 1.2rem; margin: .75rem .75rem 0 0; }`;
+
+/** Nothing runs and nothing is loaded; forms go nowhere else. */
+const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`;
+
+export function page(
+  status: number,
+  title: string,
+  body: Html,
+  headers: Readonly<Record<string, string>> = {},
+): Answer {
+  const text = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="robots" content="noindex"><title>${escapeHtml(title)}</title><style>${style}</style></head>
+<body>${body.html}</body></html>
+`;
+  const found = answer(status, text, { 'Content-Security-Policy': policy, ...headers });
+  return { ...found, media: 'text/html; charset=utf-8' };
+}
+
+export function problemPage({ code, detail, headers }: Problem): Answer {
+  const { status, title } = errorTable[code];
+  return page(
+    status,
+    title,
+    html`<h1>${title}</h1>
+      <p>${detail}</p>
+      <p><code>${code}</code></p>`,
+    headers,
+  );
+}

@@ -1,0 +1,205 @@
+import { z } from 'zod';
+import { hashApiKey, withRolePermissions } from '../../auth/index.js';
+import * as api from '../../model/api.js';
+import type { Principal } from '../../model/principal.js';
+import { findLink, giveLinkBack, principalByKeys, takeLink, type LinkRow } from '../../store/links.js';
+import type { DecisionRow } from '../../store/decisions.js';
+import { visibleApproval, type FoundApproval } from '../approvals/body.js';
+import { noteView } from '../approvals/view.js';
+import { formBody, route, type Call, type Reply, type Route } from '../http/call.js';
+import { problem, type Problem } from '../contract/problem.js';
+import { decisionForm, signInForm } from './approval.js';
+import { endingPage, ownDecisionOn } from './ending.js';
+import { page, problemPage } from './html.js';
+import { hasGone } from '../http/record.js';
+import {
+  asksForReason,
+  approvalPage,
+  decideByForm,
+  decisionFields,
+  shownTo,
+  type DecisionFields,
+} from './deciding.js';
+import { signedIn, type SignedIn } from './session.js';
+
+// A link names one approval and one person. It is read as often as a scanner likes; a form decides, once. Used, it opens
+// nothing but what its person has decided, and how that ended.
+
+const params = z.object({ token: z.string().min(20).max(200) });
+const spec = { tag: 'Pages', access: 'public', recorded: true, query: api.ignoredQuery, params } as const;
+
+export const linkRoutes: readonly Route[] = [
+  route({
+    ...spec,
+    id: 'linkPage',
+    method: 'GET',
+    path: '/links/{token}',
+    summary: 'The exact action that a link is about. Reading it, however often, decides and uses up nothing',
+    answers: { 200: { description: 'the page', media: 'text/html' } },
+    handle: (call, input) => show(call, input.params.token),
+  }),
+  route({
+    ...spec,
+    id: 'decideByLink',
+    method: 'POST',
+    path: '/links/{token}',
+    summary: 'Decide once, as the person whom the link was made for',
+    body: formBody(decisionFields),
+    answers: { 200: { description: 'decided', media: 'text/html' } },
+    errors: ['FORBIDDEN', 'NOT_AN_APPROVER', 'ALREADY_DECIDED', 'DIGEST_MISMATCH', 'REASON_REQUIRED'],
+    handle: (call, input) => decideByLink(call, input.params.token, input.body),
+  }),
+];
+
+/** Whoever holds the link may act as its person only where the effect can be undone; above that, a sign-in is asked for. */
+const tiersWithoutSignIn: readonly (string | null)[] = ['read_only', 'reversible'];
+
+type Opened = { readonly kind: 'link'; readonly link: LinkRow; readonly person: Principal | null } | Problem;
+
+async function open(call: Call, token: string): Promise<Opened> {
+  const link = await findLink(call.deps.pool, hashApiKey(call.deps.pepper, token));
+  if (link === null) return problem('NOT_FOUND', 'there is no such link: ask for a new one');
+  const gone = whyGone(link, call.deps.now());
+  if (gone !== null) return problem('FORBIDDEN', `this link ${gone}: ask for a new one`);
+  const stored = await principalByKeys(call.deps.pool, link.recipient);
+  const person = stored === null ? null : withRolePermissions(await call.deps.policies.policySet(), stored);
+  if (person !== null && person.kind !== 'human')
+    return problem('FORBIDDEN', 'this link was made for a program: only people decide');
+  return { kind: 'link', link, person };
+}
+
+function whyGone(link: LinkRow, now: Date): string | null {
+  if (link.revokedAt !== null) return 'was revoked';
+  return link.usedAt === null && Date.parse(link.expiresAt) <= now.getTime() ? 'is over' : null;
+}
+
+type Reader =
+  | { readonly kind: 'signed-in'; readonly who: SignedIn }
+  | { readonly kind: 'link'; readonly person: Principal };
+
+/** The link's person, signed in or by the link alone; null: nobody may be shown anything yet. */
+async function readerOf(call: Call, opened: Extract<Opened, { kind: 'link' }>): Promise<Reader | null> {
+  const who = await signedIn(call);
+  if (who !== null) return who.principal.id === opened.link.recipient ? { kind: 'signed-in', who } : null;
+  return opened.person === null ? null : { kind: 'link', person: opened.person };
+}
+
+function personOf(reader: Reader): Principal {
+  return reader.kind === 'link' ? reader.person : reader.who.principal;
+}
+
+const usedBefore = problem('FORBIDDEN', 'this link was used: ask for a new one');
+
+/** How long a click waits for what the one before it does with the same link: the use of the link is not older, and so often it looks. */
+const [looks, lookMs] = [50, 100];
+
+/** What the person of a link that is used has decided; null: nothing, and the link may be good again. */
+async function decidedByLink(
+  call: Call,
+  token: string,
+  { row }: FoundApproval,
+  person: Principal,
+): Promise<DecisionRow | null> {
+  for (let look = 1; ; look += 1) {
+    const own = await ownDecisionOn(call, row.id, person);
+    if (own?.status === 'applied') return own;
+    const link = await findLink(call.deps.pool, hashApiKey(call.deps.pepper, token));
+    const usedAt = link?.usedAt ?? null;
+    // Its looks are counted too, for the clock here may be behind the one that wrote when the link was used.
+    if (usedAt === null || look >= looks || hasGone(call)) return own;
+    if (call.deps.now().getTime() - Date.parse(usedAt) > looks * lookMs) return own;
+    await new Promise((resolve) => setTimeout(resolve, lookMs));
+  }
+}
+
+/** Nothing but that decision and its ending; null where there is none. */
+async function usedPage(
+  call: Call,
+  token: string,
+  { found, reader }: { readonly found: FoundApproval; readonly reader: Reader },
+  wanted: DecisionFields['decision'] | null,
+): Promise<Reply | null> {
+  const own = await decidedByLink(call, token, found, personOf(reader));
+  if (own === null) return null;
+  const now = await approvalFor(call, { approval: found.row.id }, reader);
+  // A form is its person's; whoever reads a link may be a scanner.
+  call.principal = wanted === null && reader.kind === 'link' ? null : personOf(reader);
+  return now.kind === 'problem' ? problemPage(now) : endingPage(call, now, own, wanted);
+}
+
+async function show(call: Call, token: string): Promise<Reply> {
+  const opened = await open(call, token);
+  if (opened.kind === 'problem') return problemPage(opened);
+  const reader = await readerOf(call, opened);
+  const again = `/links/${token}`;
+  if (reader === null)
+    return page(401, 'Sign in', signInForm(again, `This link was made for ${opened.link.recipient}.`));
+  const found = await approvalFor(call, opened.link, reader);
+  if (found.kind === 'problem') return problemPage(found);
+  if (opened.link.usedAt !== null)
+    return (await usedPage(call, token, { found, reader }, null)) ?? problemPage(usedBefore);
+  if (reader.kind === 'signed-in') {
+    call.principal = reader.who.principal;
+    await noteView(call, found);
+    return approvalPage(call, found, reader.who, again);
+  }
+  const shown = await shownTo(call, found, reader.person, () =>
+    needsSignIn(found)
+      ? signInForm(again, 'What would run cannot be undone: sign in before you decide.')
+      : decisionForm(again, found.row.digest, '', asksForReason(found.state)),
+  );
+  return page(200, 'Approval', shown);
+}
+
+/** Seen with the rights of the link's person; the record of a mere reading names nobody, for a scanner reads too. */
+async function approvalFor(
+  call: Call,
+  link: Pick<LinkRow, 'approval'>,
+  reader: Reader,
+): Promise<FoundApproval | Problem> {
+  call.principal = personOf(reader);
+  const found = await visibleApproval(call, link.approval);
+  call.principal = null;
+  return found;
+}
+
+/** Of what is settled there is nothing to decide: whoever comes late is told how it ended. */
+function needsSignIn({ state }: FoundApproval): boolean {
+  if (state === null) return false;
+  return (
+    !tiersWithoutSignIn.includes(state.action.tier) ||
+    state.gates.some(({ rule }) => rule.direct === 'required')
+  );
+}
+
+async function decideByLink(call: Call, token: string, body: DecisionFields): Promise<Reply> {
+  const opened = await open(call, token);
+  if (opened.kind === 'problem') return problemPage(opened);
+  const reader = await readerOf(call, opened);
+  const found = reader === null ? null : await approvalFor(call, opened.link, reader);
+  if (found?.kind === 'problem') return problemPage(found);
+  if (reader === null || found === null) return signInFirst(token);
+  if (opened.link.usedAt !== null) {
+    const told = await usedPage(call, token, { found, reader }, body.decision);
+    if (told !== null) return told;
+  }
+  if (reader.kind === 'link' && needsSignIn(found)) return signInFirst(token);
+  call.principal = personOf(reader);
+  const about = `${opened.link.approval}:${body.digest}`;
+  if (
+    reader.kind === 'signed-in' &&
+    !call.deps.sessions.formTokenHolds(reader.who.session, about, body.token)
+  )
+    return problemPage(
+      problem('FORBIDDEN', 'this form is not from a page of this session: open the link again'),
+    );
+  if (!(await takeLink(call.deps.pool, opened.link.id)))
+    return (await usedPage(call, token, { found, reader }, body.decision)) ?? problemPage(usedBefore);
+  const decided = await decideByForm(call, opened.link.approval, body, 'link');
+  if (decided.refused) await giveLinkBack(call.deps.pool, opened.link.id);
+  return decided.page;
+}
+
+function signInFirst(token: string): Reply {
+  return page(401, 'Sign in', signInForm(`/links/${token}`, 'Nothing was decided: sign in first.'));
+}

@@ -1,0 +1,136 @@
+import { z } from 'zod';
+import * as api from '../../model/api.js';
+import { visibleApproval } from '../approvals/body.js';
+import { noteView } from '../approvals/view.js';
+import { answer, formBody, route, type Call, type Reply, type Route } from '../http/call.js';
+import { problem } from '../contract/problem.js';
+import { signInForm } from './approval.js';
+import { page, problemPage } from './html.js';
+import { approvalPage, decideByForm, decisionFields, type DecisionFields } from './deciding.js';
+import { linkRoutes } from './links.js';
+import { mayUsePages, sessionCookie, signedIn } from './session.js';
+
+// Pages for people: reading shows, a form decides. No GET changes anything.
+
+const idParams = z.object({ id: api.shortText });
+const html200 = { 200: { description: 'the page', media: 'text/html' } } as const;
+
+const signIn = z.strictObject({ credential: z.string().min(1).max(16_384), next: z.string().max(500) });
+const page0 = {
+  tag: 'Pages',
+  access: 'public',
+  recorded: true,
+  query: api.ignoredQuery,
+  answers: html200,
+} as const;
+
+export const pageRoutes: readonly Route[] = [
+  route({
+    ...page0,
+    id: 'signInPage',
+    method: 'GET',
+    path: '/sign-in',
+    summary: 'The form that signs a person in',
+    params: z.object({}),
+    handle: () => Promise.resolve(page(200, 'Sign in', signInForm('/sign-in', ''))),
+  }),
+  route({
+    ...page0,
+    id: 'signIn',
+    method: 'POST',
+    path: '/sign-in',
+    summary: 'Sign a person in for a quarter of an hour',
+    params: z.object({}),
+    body: formBody(signIn),
+    answers: { 303: { description: 'to the page that asked' } },
+    errors: ['UNAUTHENTICATED', 'FORBIDDEN'],
+    handle: (call, { body }) => startSession(call, body),
+  }),
+  route({
+    ...page0,
+    id: 'signOut',
+    method: 'POST',
+    path: '/sign-out',
+    summary: 'End the session of this browser',
+    params: z.object({}),
+    answers: { 303: { description: 'to the sign-in page' } },
+    handle: (call) =>
+      Promise.resolve(
+        answer(303, undefined, { Location: '/sign-in', 'Set-Cookie': sessionCookie(call, null) }),
+      ),
+  }),
+  route({
+    ...page0,
+    id: 'approvalPage',
+    method: 'GET',
+    path: '/approvals/{id}',
+    summary: 'One approval with the exact action, for a person who is signed in',
+    params: idParams,
+    handle: (call, { params }) => showApproval(call, params.id),
+  }),
+  route({
+    ...page0,
+    id: 'decideOnPage',
+    method: 'POST',
+    path: '/approvals/{id}',
+    summary: 'Decide it, as who is signed in',
+    params: idParams,
+    body: formBody(decisionFields),
+    errors: ['FORBIDDEN', 'NOT_AN_APPROVER', 'ALREADY_DECIDED', 'DIGEST_MISMATCH', 'REASON_REQUIRED'],
+    handle: (call, { params, body }) => decideHere(call, params.id, body),
+  }),
+  ...linkRoutes,
+];
+
+async function startSession(
+  call: Call,
+  { credential, next }: { readonly credential: string; readonly next: string },
+): Promise<Reply> {
+  const found = await call.deps.authenticate(`Bearer ${credential.trim()}`);
+  if (found.status !== 'ok') {
+    call.facts.push({
+      type: 'authn.failed',
+      data: { reason: found.reason, remote: call.request.socket.remoteAddress ?? '' },
+    });
+    return page(401, 'Sign in', signInForm(next, 'That is not a key or token that is valid now.'));
+  }
+  call.principal = found.principal;
+  if (!mayUsePages(found.principal))
+    return problemPage(
+      problem(
+        'FORBIDDEN',
+        'these pages are for people: this credential is of a program, or acts for somebody',
+      ),
+    );
+  return answer(303, undefined, {
+    Location: ownPath(next),
+    'Set-Cookie': sessionCookie(call, call.deps.sessions.seal(credential.trim())),
+  });
+}
+
+/** Never to another site, whatever a form says. */
+function ownPath(next: string): string {
+  return /^\/(approvals|links)\/[\w-]+$/.test(next) ? next : '/sign-in';
+}
+
+async function showApproval(call: Call, id: string): Promise<Reply> {
+  const who = await signedIn(call);
+  if (who === null) return page(401, 'Sign in', signInForm(`/approvals/${id}`, ''));
+  call.principal = who.principal;
+  const found = await visibleApproval(call, id);
+  if (found.kind === 'problem') return problemPage(found);
+  await noteView(call, found);
+  return approvalPage(call, found, who, `/approvals/${id}`);
+}
+
+async function decideHere(call: Call, id: string, body: DecisionFields): Promise<Reply> {
+  const who = await signedIn(call);
+  if (who === null)
+    return page(401, 'Sign in', signInForm(`/approvals/${id}`, 'Your session is over: nothing was decided.'));
+  call.principal = who.principal;
+  if (!call.deps.sessions.formTokenHolds(who.session, `${id}:${body.digest}`, body.token))
+    return problemPage(
+      problem('FORBIDDEN', 'this form is not from a page of this session: open the page again'),
+    );
+  return (await decideByForm(call, id, body, 'page')).page;
+}

@@ -1,0 +1,157 @@
+import { z } from 'zod';
+import * as api from '../../model/api.js';
+import * as answers from '../../model/api-answers.js';
+import { policySetSeq } from '../../store/policy.js';
+import { answer, route, type Call, type Reply, type Route } from '../http/call.js';
+import type { ApiDeps } from '../deps.js';
+import { docsPage, docsPolicy } from '../contract/docs.js';
+import { openApi } from '../contract/openapi.js';
+import { inNumbers, inWords, warnings } from '../flows/warnings.js';
+
+const open = {
+  access: 'public',
+  method: 'GET',
+  tag: 'Operation',
+  params: z.object({}),
+  query: api.noQuery,
+} as const;
+
+/** Routes that need no credential and leave no record. `contract`: all routes, for the document about them. */
+export function operationRoutes(contract: () => readonly Route[]): readonly Route[] {
+  return [...healthRoutes, ...documentRoutes(contract)];
+}
+
+const healthRoutes: readonly Route[] = [
+  route({
+    ...open,
+    id: 'webhookKey',
+    path: '/v1/notifications/key',
+    summary: 'The Ed25519 key that webhooks of `signing: ed25519` are verified with',
+    answers: { 200: { description: 'the public key', schema: answers.webhookKey } },
+    handle: ({ deps }) => Promise.resolve(answer(200, { algorithm: 'ed25519', key: deps.webhookKey })),
+  }),
+  route({
+    ...open,
+    id: 'livez',
+    path: '/livez',
+    summary: 'This process answers',
+    answers: { 200: { description: 'it does', schema: answers.live } },
+    handle: () => Promise.resolve(answer(200, { status: 'ok' })),
+  }),
+  route({
+    ...open,
+    id: 'readyz',
+    path: '/readyz',
+    summary: 'API, Postgres and Temporal answer; the body also says whether a worker does',
+    answers: {
+      200: { description: 'ready', schema: answers.ready },
+      503: { description: 'not ready', schema: answers.ready },
+    },
+    handle: ready,
+  }),
+  route({
+    ...open,
+    id: 'metrics',
+    path: '/metrics',
+    summary: 'Prometheus metrics',
+    answers: { 200: { description: 'metrics', media: 'text/plain' } },
+    handle: async ({ deps }) => ({
+      kind: 'answer',
+      status: 200,
+      body: await deps.metrics.text(),
+      media: deps.metrics.media,
+    }),
+  }),
+];
+
+function documentRoutes(contract: () => readonly Route[]): readonly Route[] {
+  return [
+    route({
+      ...open,
+      id: 'openapi',
+      path: '/openapi.json',
+      summary: 'This contract, as OpenAPI 3.1',
+      answers: { 200: { description: 'the document', media: 'application/json' } },
+      handle: () => Promise.resolve(answer(200, openApi(contract()))),
+    }),
+    route({
+      ...open,
+      id: 'docs',
+      path: '/docs',
+      summary: 'This contract, to be read',
+      answers: { 200: { description: 'a page', media: 'text/html' } },
+      handle: () =>
+        Promise.resolve({
+          kind: 'answer',
+          status: 200,
+          body: docsPage(openApi(contract())),
+          media: 'text/html; charset=utf-8',
+          headers: { 'Content-Security-Policy': docsPolicy },
+        }),
+    }),
+  ];
+}
+
+const patienceMs = 3_000;
+
+async function ready(call: Call): Promise<Reply> {
+  const { deps } = call;
+  const [postgres, engine, unserved, warned] = await Promise.all([
+    within(
+      policySetSeq(deps.pool).then(
+        (seq) => seq !== null,
+        () => false,
+      ),
+      false,
+    ),
+    within(
+      deps.client.health().catch(() => ({ temporal: false, worker: false })),
+      { temporal: false, worker: false },
+    ),
+    within(
+      unservedEnvironments(deps).catch(() => null),
+      null,
+    ),
+    within(
+      told(call).catch(() => []),
+      [],
+    ),
+  ]);
+  const worker = engine.worker && unserved !== null && unserved.length === 0;
+  const body = {
+    api: true,
+    postgres,
+    temporal: engine.temporal,
+    worker,
+    ...(unserved === null || unserved.length === 0 ? {} : { unserved }),
+    ...(warned.length === 0 ? {} : { warnings: warned }),
+  };
+  return answer(postgres && engine.temporal ? 200 : 503, body);
+}
+
+/** Anybody may know how many references have no value; which, who holds `run.operate`. */
+async function told({ deps, request }: Call): Promise<readonly string[]> {
+  const found = await warnings(deps);
+  const { authorization } = request.headers;
+  if (authorization === undefined) return inNumbers(found);
+  const caller = await deps.authenticate(authorization);
+  const operates = caller.status === 'ok' && caller.principal.permissions.includes('run.operate');
+  return operates ? inWords(found) : inNumbers(found);
+}
+
+async function unservedEnvironments({ policies, engines }: ApiDeps): Promise<readonly string[]> {
+  const environments = (await policies.policySet())?.environments ?? [];
+  return engines.unserved(environments.map(({ name }) => name));
+}
+
+async function within<T>(asked: Promise<T>, otherwise: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(otherwise), patienceMs);
+  });
+  try {
+    return await Promise.race([asked, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,200 @@
+import { z } from 'zod';
+import * as api from '../../model/api.js';
+import * as answers from '../../model/api-answers.js';
+import { humanPermissions } from '../../model/principal.js';
+import type { JsonObject } from '../../model/json.js';
+import { hashApiKey, newApiKey } from '../../auth/index.js';
+import { decodeCursor, page } from '../../store/cursor.js';
+import {
+  getKey,
+  insertKey,
+  insertPrincipal,
+  listKeys,
+  revokeKey,
+  type KeyRow,
+  type NewKey,
+} from '../../store/keys.js';
+import type { Tx } from '../../db/index.js';
+import { storable } from '../../store/instant.js';
+import {
+  actorOf,
+  answer,
+  effectId,
+  jsonBody,
+  principalOf,
+  route,
+  type Call,
+  type Reply,
+  type Route,
+} from '../http/call.js';
+import { badCursor, invalid, notFound, problem } from '../contract/problem.js';
+
+export const principalRoutes: readonly Route[] = [
+  route({
+    id: 'whoami',
+    delegated: true,
+    method: 'GET',
+    path: '/v1/whoami',
+    tag: 'Principals',
+    summary: 'Who the credential says that you are',
+    params: z.object({}),
+    query: api.noQuery,
+    answers: { 200: { description: 'the principal', schema: answers.whoami } },
+    handle: (call) => {
+      const { id, kind, roles, permissions, actedBy } = principalOf(call);
+      const acting = actedBy === undefined ? {} : { actedBy };
+      return Promise.resolve(answer(200, { id, kind, roles, permissions, ...acting }));
+    },
+  }),
+  route({
+    id: 'createKey',
+    method: 'POST',
+    path: '/v1/keys',
+    tag: 'Principals',
+    summary: 'Make a key for a principal; the key itself is shown once',
+    permission: 'key.manage',
+    idempotent: true,
+    params: z.object({}),
+    query: api.noQuery,
+    body: jsonBody(api.keyBody),
+    answers: { 201: { description: 'the key', schema: answers.createdKey } },
+    errors: ['HUMANS_ONLY', 'KIND_CONFLICT'],
+    humansOnly: true,
+    handle: (call, { body }) => create(call, body),
+  }),
+  route({
+    id: 'listKeys',
+    method: 'GET',
+    path: '/v1/keys',
+    tag: 'Principals',
+    summary: 'Keys, revoked ones too; never the keys themselves',
+    permission: 'key.manage',
+    params: z.object({}),
+    query: api.pageQuery,
+    answers: { 200: { description: 'a page of keys', schema: answers.pageOf(answers.key) } },
+    handle: (call, { query }) => list(call, query),
+  }),
+  route({
+    id: 'revokeKey',
+    method: 'DELETE',
+    path: '/v1/keys/{keyId}',
+    tag: 'Principals',
+    summary: 'Revoke a key: the next request with it is 401',
+    permission: 'key.manage',
+    params: z.object({ keyId: api.shortText }),
+    query: api.noQuery,
+    answers: { 204: { description: 'revoked' } },
+    errors: ['HUMANS_ONLY'],
+    humansOnly: true,
+    handle: (call, { params }) => revoke(call, params.keyId),
+  }),
+];
+
+async function create(call: Call, body: z.output<typeof api.keyBody>): Promise<Reply> {
+  const expiresAt = body.expiresAt === undefined ? null : storable(body.expiresAt);
+  if (expiresAt !== null && Date.parse(expiresAt) <= call.deps.now().getTime()) {
+    return invalid('`expiresAt` is in the past', [
+      { pointer: '/expiresAt', message: 'must be in the future' },
+    ]);
+  }
+  const forHumans = (body.permissions ?? []).findIndex((one) => humanPermissions.includes(one));
+  if (body.kind !== 'human' && forHumans !== -1) {
+    const name = body.permissions?.[forHumans] ?? '';
+    return invalid(`\`${name}\` is for humans: a key of kind ${body.kind} does not hold it`, [
+      { pointer: `/permissions/${forHumans}`, message: 'is for keys of kind human: leave it out' },
+    ]);
+  }
+  const keyId = effectId(call, 'key');
+  // A first attempt that got this far died before it could show the key: it is replaced by one that can be shown.
+  const earlier = await getKey(call.deps.pool, keyId);
+  if (earlier !== null) await revokeKey(call.deps.pool, keyId);
+  const key = newApiKey();
+  const row: NewKey = {
+    keyId: earlier === null ? keyId : `key_${newApiKey().slice('cs_'.length)}`,
+    hash: hashApiKey(call.deps.pepper, key),
+    principalId: body.id,
+    roles: [...new Set(body.roles ?? [])],
+    permissions: [...new Set(body.permissions ?? [])],
+    expiresAt,
+    createdBy: principalOf(call).id,
+  };
+  const made = await call.deps.transaction((tx) => insert(call, tx, row, body.kind));
+  if (made.status === 'kind_conflict') {
+    return problem(
+      'KIND_CONFLICT',
+      `\`${body.id}\` is a principal of kind ${made.kind}: its keys are of that kind`,
+      { kind: made.kind },
+    );
+  }
+  const { roles, permissions } = row;
+  return answer(201, { keyId: row.keyId, key, id: body.id, kind: body.kind, roles, permissions, expiresAt });
+}
+
+/** Key and record together: there is no key that the record does not know. */
+async function insert(
+  call: Call,
+  tx: Tx,
+  row: NewKey,
+  kind: z.output<typeof api.keyBody>['kind'],
+): ReturnType<typeof insertPrincipal> {
+  const principal = await insertPrincipal(tx, { id: row.principalId, kind });
+  if (principal.status === 'kind_conflict') return principal;
+  await insertKey(tx, row);
+  const { keyId, principalId, roles, permissions, expiresAt } = row;
+  await note(call, tx, 'key.created', {
+    keyId,
+    principal: principalId,
+    kind,
+    roles,
+    permissions,
+    ...(expiresAt === null ? {} : { expiresAt }),
+  });
+  return principal;
+}
+
+async function note(
+  call: Call,
+  tx: Tx,
+  type: 'key.created' | 'key.revoked',
+  data: JsonObject,
+): Promise<void> {
+  const time = call.deps.now().toISOString();
+  const key = `${call.requestId}:${type}`;
+  await call.deps.chain.appendIn(tx, [
+    { key, type, time, actor: actorOf(call), permission: 'key.manage', traceId: call.requestId, data },
+  ]);
+}
+
+async function list(call: Call, { limit, cursor }: z.output<typeof api.pageQuery>): Promise<Reply> {
+  const after = cursor === undefined ? [''] : decodeCursor(cursor, 1);
+  if (after === null || typeof after[0] !== 'string') return badCursor();
+  const rows = await listKeys(call.deps.pool, limit + 1, after[0]);
+  const { items, nextCursor } = page(rows, limit, (row) => [row.keyId]);
+  return answer(200, { data: items.map(keyObject), nextCursor });
+}
+
+function keyObject({
+  keyId,
+  principalId,
+  kind,
+  roles,
+  permissions,
+  expiresAt,
+  createdAt,
+  createdBy,
+  revokedAt,
+}: KeyRow): JsonObject {
+  return { keyId, id: principalId, kind, roles, permissions, expiresAt, createdAt, createdBy, revokedAt };
+}
+
+async function revoke(call: Call, keyId: string): Promise<Reply> {
+  const row = await getKey(call.deps.pool, keyId);
+  if (row === null) return notFound('key', keyId);
+  if (row.revokedAt === null) {
+    await call.deps.transaction(async (tx) => {
+      await revokeKey(tx, keyId);
+      await note(call, tx, 'key.revoked', { keyId, principal: row.principalId });
+    });
+  }
+  return answer(204);
+}

@@ -1,0 +1,64 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { resolveTexts } from '../../executors/connections/references.js';
+import type { SlackChannel } from '../../model/notifications.js';
+import { takeSlackRequest } from '../../store/slack.js';
+import type { Call } from '../http/call.js';
+
+// Does this request come from Slack? https://docs.slack.dev/authentication/verifying-requests-from-slack
+
+export type Signed =
+  /** The channels whose signing secret it was signed with: never none. */
+  | { readonly status: 'signed'; readonly channels: readonly SlackChannel[] }
+  /** `reason` is for the record; the caller learns only that it is not believed. */
+  | {
+      readonly status: 'refused';
+      readonly reason: 'no_signature' | 'stale' | 'no_slack' | 'no_secret' | 'bad_signature' | 'replayed';
+    };
+
+const goodForMs = 300_000;
+
+export async function verifySlack(call: Call, bytes: Buffer): Promise<Signed> {
+  const { headers } = call.request;
+  const [timestamp, signature] = [headers['x-slack-request-timestamp'], headers['x-slack-signature']];
+  if (typeof timestamp !== 'string' || !/^\d{1,12}$/.test(timestamp)) return refused('no_signature');
+  if (typeof signature !== 'string' || !/^v0=[0-9a-f]{64}$/.test(signature)) return refused('no_signature');
+  const age = call.deps.now().getTime() - Number(timestamp) * 1_000;
+  if (Math.abs(age) > goodForMs) return refused('stale');
+  const channels = await slackChannels(call);
+  if (channels.length === 0) return refused('no_slack');
+  const given = Buffer.from(signature.slice('v0='.length), 'hex');
+  const judged = await Promise.all(channels.map((one) => signedBy(call, one, { timestamp, bytes, given })));
+  if (judged.every((one) => one === 'no_secret')) return refused('no_secret');
+  const matching = channels.filter((_, index) => judged[index] === 'yes');
+  if (matching.length === 0) return refused('bad_signature');
+  return (await takeSlackRequest(call.deps.pool, given))
+    ? { status: 'signed', channels: matching }
+    : refused('replayed');
+}
+
+function refused(reason: Extract<Signed, { status: 'refused' }>['reason']): Signed {
+  return { status: 'refused', reason };
+}
+
+async function slackChannels(call: Call): Promise<readonly SlackChannel[]> {
+  const declared = (await call.deps.policies.policySet())?.notifications?.channels ?? [];
+  return declared.filter((one) => one.kind === 'slack');
+}
+
+interface Given {
+  readonly timestamp: string;
+  readonly bytes: Buffer;
+  readonly given: Buffer;
+}
+
+async function signedBy(
+  call: Call,
+  { signingSecret }: SlackChannel,
+  { timestamp, bytes, given }: Given,
+): Promise<'yes' | 'no' | 'no_secret'> {
+  const resolved = await resolveTexts([signingSecret], call.deps.references);
+  const secret = resolved.status === 'resolved' ? (resolved.texts[0] ?? '') : '';
+  if (secret === '') return 'no_secret';
+  const mac = createHmac('sha256', secret).update(`v0:${timestamp}:`).update(bytes).digest();
+  return timingSafeEqual(mac, given) ? 'yes' : 'no';
+}

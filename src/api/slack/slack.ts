@@ -1,0 +1,244 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import * as api from '../../model/api.js';
+import type { SlackChannel } from '../../model/notifications.js';
+import { isBlank } from '../../model/text.js';
+import {
+  callSlack,
+  line,
+  modalId,
+  reasonInput,
+  reasonModal,
+  saidModal,
+  slackApproval,
+  updateMessage,
+  type SlackApproval,
+} from '../../notify/slack-door.js';
+import { bodyOf, visibleApproval, type FoundApproval } from '../approvals/body.js';
+import { noteView } from '../approvals/view.js';
+import { answer, route, signedForm, type Answer, type Call, type Reply, type Route } from '../http/call.js';
+import { decide, noted, refuse, tellDecider } from '../approvals/decide.js';
+import { problem, statusOf, type Problem } from '../contract/problem.js';
+import {
+  buttonValue,
+  decisionOf,
+  readJson,
+  readPayload,
+  unreadable,
+  windowMetadata,
+  type Pressed,
+  type Submitted,
+  type WindowMetadata,
+} from './payload.js';
+import { slackPerson } from './person.js';
+import { verifySlack } from './request.js';
+
+// Deciding from Slack: a button opens a window, the window asks for a reason, and what it sends is a decision like any
+// other. Slack waits three seconds for each answer.
+
+const path = '/slack/interactions';
+
+export const slackRoutes: readonly Route[] = [
+  route({
+    id: 'slackInteraction',
+    method: 'POST',
+    path,
+    tag: 'Slack',
+    summary: "Slack's interactivity request URL: buttons and windows, signed by Slack",
+    access: 'public',
+    recorded: true,
+    params: z.object({}),
+    query: api.noQuery,
+    body: signedForm,
+    answers: { 200: { description: 'taken; for a window, what it shows next', media: 'application/json' } },
+    errors: ['UNAUTHENTICATED'],
+    handle: (call, { body }) => interact(call, body),
+  }),
+];
+
+async function interact(call: Call, bytes: Buffer): Promise<Reply> {
+  const signed = await verifySlack(call, bytes);
+  if (signed.status === 'refused') {
+    call.facts.push({
+      type: 'authn.failed',
+      data: { reason: signed.reason, route: path, remote: call.request.socket.remoteAddress ?? '' },
+    });
+    return problem(
+      'UNAUTHENTICATED',
+      'this is for Slack: its signature is not one of now, or not one of ours',
+    );
+  }
+  const read = readPayload(bytes);
+  if (read.kind === 'problem') return read;
+  switch (read.value.type) {
+    case 'block_actions':
+      return press(call, signed.channels, read.value);
+    case 'view_submission':
+      return submit(call, signed.channels, read.value);
+    default:
+      return answer(200);
+  }
+}
+
+/** Of those that Slack may mean, the channel that the message stands in. */
+function channelOf(channels: readonly SlackChannel[], { container }: Pressed): SlackChannel {
+  const found = channels.find((one) => one.channel === container?.channel_id) ?? channels[0];
+  if (found === undefined) throw new Error('a signed request has a channel');
+  return found;
+}
+
+/** A button: shows what would be decided, to somebody who may decide it now. */
+async function press(call: Call, channels: readonly SlackChannel[], pressed: Pressed): Promise<Reply> {
+  const [action] = pressed.actions;
+  const decision = decisionOf[action?.action_id ?? ''];
+  // Other buttons are links: Slack tells that they were pressed.
+  if (decision === undefined) return answer(200);
+  const read = readJson(buttonValue, action?.value ?? '', '/payload/actions/0/value');
+  if (read.kind === 'problem') return read;
+  const channel = channelOf(channels, pressed);
+  const asked = { ...read.value, decision };
+  const person = await slackPerson(call, channels, pressed.user.id);
+  if (person.kind === 'problem') return tellAlone(call, channel, pressed, refusedHere(call, asked, person));
+  call.principal = person.principal;
+  const found = await visibleApproval(call, asked.approval);
+  if (found.kind === 'problem') return tellAlone(call, channel, pressed, refusedHere(call, asked, found));
+  const shown = await shownApproval(call, found);
+  // The reason comes with the window.
+  const refused = await refuse(call, found, { ...asked, reason: 'asked for next' });
+  if (refused !== null) {
+    const told = await tellDecider(call, asked.approval, noted(call, asked.approval, asked, refused));
+    const [answered] = await Promise.all([
+      tellAlone(call, channel, pressed, told),
+      rewriteSettled(call, channel, pressed, shown),
+    ]);
+    return answered;
+  }
+  await noteView(call, found);
+  const view = reasonModal(shown, decision, JSON.stringify(asked));
+  const opened = await callSlack(
+    channel,
+    'views.open',
+    { trigger_id: pressed.trigger_id, view },
+    around(call),
+  );
+  if (opened.status === 'ok') return answer(200);
+  call.deps.log(`${call.requestId}: Slack did not open a window: ${opened.detail}`);
+  return tellAlone(
+    call,
+    channel,
+    pressed,
+    problem('INTERNAL', 'the window did not open: open the page instead'),
+  );
+}
+
+async function shownApproval(call: Call, found: FoundApproval): Promise<SlackApproval> {
+  const { publicUrl = null } = (await call.deps.policies.policySet())?.notifications ?? {};
+  const page = publicUrl === null ? null : `${publicUrl}/approvals/${encodeURIComponent(found.row.id)}`;
+  return slackApproval(await bodyOf(call.deps, found, call.principal), page);
+}
+
+/** A message that still had its buttons though there is nothing left to decide. */
+async function rewriteSettled(
+  call: Call,
+  channel: SlackChannel,
+  { container }: Pressed,
+  shown: SlackApproval,
+): Promise<void> {
+  if (shown.status === 'open' || shown.status === 'escalated') return;
+  const { channel_id, message_ts } = container ?? {};
+  if (channel_id === undefined || message_ts === undefined) return;
+  await updateMessage(channel, { channel: channel_id, ts: message_ts }, shown, around(call));
+}
+
+const slackMs = 1_000;
+
+function around(call: Call): Parameters<typeof callSlack>[3] {
+  const { references, now } = call.deps;
+  return { references, now, signal: AbortSignal.timeout(slackMs) };
+}
+
+/** To this user only. Slack itself is told that the button was taken: what we think of it is none of its errors. */
+async function tellAlone(
+  call: Call,
+  channel: SlackChannel,
+  { user, container }: Pressed,
+  refused: Problem,
+): Promise<Answer> {
+  const body = {
+    channel: container?.channel_id ?? channel.channel,
+    user: user.id,
+    text: refusalText(refused),
+    mrkdwn: false,
+  };
+  const told = await callSlack(channel, 'chat.postEphemeral', body, around(call));
+  if (told.status !== 'ok')
+    call.deps.log(`${call.requestId}: Slack did not tell a user of a refusal: ${told.detail}`);
+  return answer(200);
+}
+
+/** The window: this is the decision. */
+async function submit(
+  call: Call,
+  channels: readonly SlackChannel[],
+  { user, view }: Submitted,
+): Promise<Reply> {
+  if (view.callback_id !== modalId) return unreadable('/payload/view/callback_id');
+  const read = readJson(windowMetadata, view.private_metadata, '/payload/view/private_metadata');
+  if (read.kind === 'problem') return read;
+  const { approval, digest, decision } = read.value;
+  const person = await slackPerson(call, channels, user.id);
+  if (person.kind === 'problem') return windowError(refusedHere(call, read.value, person));
+  call.principal = person.principal;
+  call.effect = effectOf(view.id, person.principal.id, read.value);
+  const reason = view.state.values[reasonInput.block]?.[reasonInput.action]?.value ?? '';
+  const body = { decision, digest, ...(isBlank(reason) ? {} : { reason }) };
+  const reply = await decide(call, approval, body, 'slack');
+  if (reply.kind === 'problem') return windowError(refusedHere(call, read.value, reply));
+  const taken = reply.kind === 'answer' && reply.status === 200;
+  return answer(200, {
+    response_action: 'update',
+    view: saidModal(
+      taken ? (decision === 'approve' ? 'Approved' : 'Denied') : 'Not applied yet',
+      taken
+        ? `You have ${decision === 'approve' ? 'approved' : 'denied'} this. The run has taken your decision.`
+        : 'Your decision is kept. The run takes it as soon as it can be reached.',
+    ),
+  });
+}
+
+/** The same window sent twice is one decision. */
+function effectOf(view: string, person: string, { approval, digest, decision }: WindowMetadata): string {
+  return createHash('sha256')
+    .update(JSON.stringify(['slack', view, person, approval, digest, decision]))
+    .digest('hex')
+    .slice(0, 32);
+}
+
+function windowError(refused: Problem): Answer {
+  return answer(200, { response_action: 'errors', errors: { [reasonInput.block]: refusalText(refused) } });
+}
+
+/** Slack is answered 200, so the refusal is put on record here, unless that was done more exactly. */
+function refusedHere(call: Call, { approval, decision }: WindowMetadata, refused: Problem): Problem {
+  if (call.recordedByRun || call.facts.some((one) => one.type === 'approval.refused')) return refused;
+  const { why } = refused.extra;
+  call.facts.push({
+    type: 'request.refused',
+    data: {
+      code: refused.code,
+      route: path,
+      approval,
+      decision,
+      ...(typeof why === 'string' ? { why } : {}),
+    },
+  });
+  return refused;
+}
+
+/** Of what could not be asked, the detail says whether it is kept; and whoever has decided before has decided. */
+function refusalText(refused: Problem): string {
+  const { detail, extra } = refused;
+  if (statusOf(refused) === 503) return line(detail, 1_000);
+  const more = extra['why'] === 'already_decided' ? 'Nothing more' : 'Nothing';
+  return line(`${more} was decided: ${detail}`, 1_000);
+}

@@ -1,0 +1,31 @@
+import type { Queryable, Tx } from '../../db/index.js';
+
+/** What the run's record says was approved: the digest that each approval of it named. */
+export async function approvedDigests(tx: Tx, run: string, approval: string): Promise<string[]> {
+  const { rows } = await tx.query<{ body: Buffer }>(
+    `select body from audit_record where run = $1 and chain = $1 and type = 'approval.decided' order by runseq`,
+    [run],
+  );
+  return rows.flatMap(({ body }) => {
+    const record = JSON.parse(body.toString('utf8')) as {
+      approval?: string;
+      data?: { decision?: string; digest?: string };
+    };
+    const counts = record.approval === approval && record.data?.decision === 'approve';
+    return counts ? [record.data?.digest ?? ''] : [];
+  });
+}
+
+/** Ids of the messages of whose bells the record says that they were refused, in the run's chain or about it. */
+export async function refusedMessages(q: Queryable, run: string): Promise<ReadonlySet<string>> {
+  const { rows } = await q.query<{ body: Buffer }>(
+    `select body from audit_record where type = 'message.refused' and (run = $1 or about = $1)`,
+    [run],
+  );
+  return new Set(
+    rows.flatMap(({ body }) => {
+      const { causation } = JSON.parse(body.toString('utf8')) as { causation?: string };
+      return causation === undefined || causation === '' ? [] : [causation];
+    }),
+  );
+}

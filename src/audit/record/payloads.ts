@@ -1,0 +1,151 @@
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import { giveWayBefore } from '../../model/give-way.js';
+import { newId } from '../../model/ids.js';
+import type { PayloadRef } from '../../model/records.js';
+import { write, type Queryable } from '../../db/index.js';
+
+// Prompts, arguments, outputs, reasons: apart from the record, under a key per run, so that erasing
+// them leaves a record that still verifies.
+
+export interface Payloads {
+  /** `run` '' is the service's own. Throws when the run's payloads were erased. */
+  put(
+    q: Queryable,
+    run: string,
+    role: PayloadRef['role'],
+    media: string,
+    bytes: string | Buffer,
+  ): Promise<PayloadRef>;
+  /** Null: erased, or never there. Throws when the stored bytes are not those that were committed to. */
+  get(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
+}
+
+const cachedKeys = 2_000;
+const saltBytes = 32;
+
+interface DataKey {
+  readonly wrapped: Buffer;
+  readonly key: Buffer;
+}
+
+export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
+  const cache = new Map<string, DataKey>();
+  const remember = (run: string, dataKey: DataKey): void => {
+    if (cache.size >= cachedKeys) cache.clear();
+    cache.set(run, dataKey);
+  };
+  const unwrap = (run: string, wrapped: Buffer): DataKey => {
+    const known = cache.get(run);
+    if (known !== undefined && known.wrapped.equals(wrapped)) return known;
+    const dataKey = { wrapped, key: open(kek, wrapped, `key:${run}`) };
+    remember(run, dataKey);
+    return dataKey;
+  };
+  return {
+    put: async (q, run, role, media, bytes) => {
+      const data = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes, 'utf8');
+      const salt = randomBytes(saltBytes);
+      const ref: PayloadRef = {
+        role,
+        commit: commitment(salt, data),
+        bytes: data.length,
+        media,
+        payload: newId('pay'),
+        masked: [],
+      };
+      const known = cache.get(run);
+      if (known !== undefined && (await insert(q, run, ref, known, salt, data))) return ref;
+      // The key in memory was erased, or made in a transaction that was rolled back.
+      cache.delete(run);
+      const made = makeKey(kek, run);
+      await write(q, 'insert into payload_key (run, wrapped) values ($1, $2) on conflict do nothing', [
+        run,
+        made.wrapped,
+      ]);
+      const [isFirst, wrapped] = await Promise.all([
+        insert(q, run, ref, made, salt, data),
+        storedKey(q, run),
+      ]);
+      if (wrapped === null) throw erased(run);
+      if (isFirst) remember(run, made);
+      if (isFirst || (await insert(q, run, ref, unwrap(run, wrapped), salt, data))) return ref;
+      throw erased(run);
+    },
+    get: async (q, ref) => {
+      const { rows } = await q.query<{ run: string; ciphertext: Buffer; wrapped: Buffer | null }>(
+        'select p.run, p.ciphertext, k.wrapped from payload p join payload_key k on k.run = p.run where p.id = $1',
+        [ref.payload],
+      );
+      const row = rows[0];
+      if (row === undefined || row.wrapped === null) return null;
+      await giveWayBefore(row.ciphertext.length);
+      const sealed = open(unwrap(row.run, row.wrapped).key, row.ciphertext, ref.payload);
+      const data = sealed.subarray(saltBytes);
+      if (commitment(sealed.subarray(0, saltBytes), data) !== ref.commit) {
+        throw new Error(`payload \`${ref.payload}\` is not what the record committed to`);
+      }
+      return data;
+    },
+  };
+}
+
+/** Those of the payloads that are there and not erased, without reading one. */
+export async function keptPayloads(q: Queryable, refs: readonly PayloadRef[]): Promise<ReadonlySet<string>> {
+  const { rows } = await q.query<{ id: string }>(
+    'select p.id from payload p join payload_key k on k.run = p.run where p.id = any($1) and k.wrapped is not null',
+    [refs.map((ref) => ref.payload)],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** Only under the key that the store has for the run: anything else could never be read again. */
+async function insert(
+  q: Queryable,
+  run: string,
+  ref: PayloadRef,
+  { wrapped, key }: DataKey,
+  salt: Buffer,
+  data: Buffer,
+): Promise<boolean> {
+  const { rowCount } = await q.query(
+    `insert into payload (id, run, commit, media, ciphertext)
+     select $1, run, $3, $4, $5 from payload_key where run = $2 and wrapped = $6`,
+    [ref.payload, run, ref.commit, ref.media, seal(key, Buffer.concat([salt, data]), ref.payload), wrapped],
+  );
+  return rowCount === 1;
+}
+
+function makeKey(kek: Buffer, run: string): DataKey {
+  const key = randomBytes(32);
+  return { key, wrapped: seal(kek, key, `key:${run}`) };
+}
+
+/** Null: there is none, or it was erased. */
+async function storedKey(q: Queryable, run: string): Promise<Buffer | null> {
+  const { rows } = await q.query<{ wrapped: Buffer | null }>(
+    'select wrapped from payload_key where run = $1',
+    [run],
+  );
+  return rows[0]?.wrapped ?? null;
+}
+
+function erased(run: string): Error {
+  return new Error(`the payloads of run \`${run}\` were erased: nothing can be added to them`);
+}
+
+function commitment(salt: Buffer, data: Buffer): string {
+  return createHmac('sha256', salt).update(data).digest('hex');
+}
+
+/** `place` is authenticated with the bytes: what is moved to another row does not open. */
+function seal(key: Buffer, data: Buffer, place: string): Buffer {
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(place));
+  return Buffer.concat([nonce, cipher.update(data), cipher.final(), cipher.getAuthTag()]);
+}
+
+function open(key: Buffer, sealed: Buffer, place: string): Buffer {
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12), { authTagLength: 16 });
+  decipher.setAAD(Buffer.from(place)).setAuthTag(sealed.subarray(-16));
+  return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]);
+}

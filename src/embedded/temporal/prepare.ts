@@ -1,0 +1,171 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Connection, type ConnectionOptions } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
+import { retentionDays, searchAttributes } from './names.js';
+import type { Say } from '../process/system.js';
+
+export interface PrepareOptions {
+  readonly connection: ConnectionOptions;
+  readonly namespaces: readonly string[];
+  readonly signal: AbortSignal;
+  readonly say: Say;
+}
+
+// gRPC status codes, and Temporal's number for the type Keyword.
+const invalidArgument = 3;
+const notFound = 5;
+const alreadyExists = 6;
+const permissionDenied = 7;
+const unimplemented = 12;
+const keyword = 2;
+const serving = 1;
+
+const retention = msToTs(`${retentionDays} days`);
+const usableMs = 60_000;
+const heartbeatMs = 8_000;
+
+/**
+ * What every namespace needs, done again at every boot because it costs nothing: it exists, keeps closed histories
+ * long enough, has our search attributes, and all of that has reached the server that answers.
+ */
+export async function prepareTemporal({
+  connection: options,
+  namespaces,
+  signal,
+  say,
+}: PrepareOptions): Promise<void> {
+  const connection = await Connection.connect(options);
+  try {
+    await Promise.all(
+      namespaces.map(async (namespace) => {
+        await ensureNamespace(connection, namespace);
+        await ensureSearchAttributes(connection, namespace);
+        await becomesUsable(connection, namespace, { signal, say });
+      }),
+    );
+  } finally {
+    await connection.close();
+  }
+}
+
+async function ensureNamespace(connection: Connection, namespace: string): Promise<void> {
+  try {
+    await connection.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: retention,
+    });
+  } catch (error) {
+    const code = grpcCode(error);
+    // Who may not register may still use a namespace that an operator has made.
+    if (code !== alreadyExists && code !== permissionDenied && code !== unimplemented) throw error;
+  }
+  try {
+    await updateRetention(connection, namespace);
+  } catch (error) {
+    if (grpcCode(error) !== permissionDenied && grpcCode(error) !== unimplemented) throw error;
+  }
+}
+
+async function updateRetention(connection: Connection, namespace: string): Promise<void> {
+  const { config } = await connection.workflowService.describeNamespace({ namespace });
+  const days = Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) / 86_400;
+  if (days >= retentionDays) return;
+  await connection.workflowService.updateNamespace({
+    namespace,
+    config: { workflowExecutionRetentionTtl: retention },
+  });
+}
+
+async function ensureSearchAttributes(connection: Connection, namespace: string): Promise<void> {
+  try {
+    const { customAttributes } = await retryNotFound(() =>
+      connection.operatorService.listSearchAttributes({ namespace }),
+    );
+    const missing = searchAttributes.filter((name) => customAttributes?.[name] === undefined);
+    if (missing.length === 0) return;
+    await connection.operatorService.addSearchAttributes({
+      namespace,
+      searchAttributes: Object.fromEntries(missing.map((name) => [name, keyword])),
+    });
+  } catch (error) {
+    // Already there: another process prepares the same namespace. Not ours to add: the check below tells.
+    const code = grpcCode(error);
+    if (code !== alreadyExists && code !== permissionDenied && code !== unimplemented) throw error;
+  }
+}
+
+/** A namespace that was registered a moment ago is not found by the server's caches yet. */
+async function retryNotFound<T>(call: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + usableMs;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (grpcCode(error) !== notFound || Date.now() > deadline) throw error;
+      await delay(200);
+    }
+  }
+}
+
+interface Waiting {
+  readonly signal: AbortSignal;
+  readonly say: Say;
+}
+
+/** A visibility query that names the attributes goes the way that a workflow start will go. */
+async function becomesUsable(
+  connection: Connection,
+  namespace: string,
+  { signal, say }: Waiting,
+): Promise<void> {
+  const query = searchAttributes.map((name) => `${name} = 'none'`).join(' AND ');
+  const started = Date.now();
+  let said = started;
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      await connection.workflowService.countWorkflowExecutions({ namespace, query });
+      return;
+    } catch (error) {
+      const code = grpcCode(error);
+      const settling = code === notFound || code === invalidArgument;
+      if (!settling) throw error;
+      if (Date.now() - started > usableMs) {
+        throw new Error(
+          `temporal namespace \`${namespace}\` with the search attributes ${searchAttributes.join(', ')} ` +
+            `is not usable: have an operator make it (${error instanceof Error ? error.message : String(error)})`,
+        );
+      }
+    }
+    if (Date.now() - said > heartbeatMs) {
+      said = Date.now();
+      say(`waiting for the temporal namespace \`${namespace}\``);
+    }
+    await delay(100);
+  }
+}
+
+/** Waits until the server says that it serves; false when giveUp came first. */
+export async function answersHealthy(address: string, giveUp: AbortSignal): Promise<boolean> {
+  while (!giveUp.aborted) {
+    try {
+      // A new connection each time: one that was refused waits a second before it tries again.
+      const connection = await Connection.connect({ address, connectTimeout: '2s' });
+      try {
+        const service = 'temporal.api.workflowservice.v1.WorkflowService';
+        const health = await connection.healthService.check({ service });
+        if (health.status === serving) return true;
+      } finally {
+        await connection.close();
+      }
+    } catch {
+      // Not yet: refused, or accepted and not answering.
+    }
+    await delay(100);
+  }
+  return false;
+}
+
+function grpcCode(error: unknown): number | null {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' ? error.code : null;
+}

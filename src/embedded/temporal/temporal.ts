@@ -1,0 +1,160 @@
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { startLeashed, type Leashed } from '../process/leashed.js';
+import { searchAttributes } from './names.js';
+import { answersHealthy } from './prepare.js';
+import { temporalVersion } from './binary.js';
+import {
+  endsWithin,
+  isAlive,
+  rotateLog,
+  signalIfAlive,
+  tailOf,
+  writeAtomically,
+  type Say,
+} from '../process/system.js';
+
+export interface TemporalPorts {
+  readonly grpc: number;
+  readonly http: number;
+  readonly metrics: number;
+}
+
+export interface TemporalOptions {
+  readonly binary: string;
+  /** Holds the database file, its version note and the log. */
+  readonly home: string;
+  /** Asked once leftovers of a killed predecessor have let go of theirs. */
+  readonly choosePorts: () => Promise<TemporalPorts>;
+  /** Made by the server itself on its first start, so that they are usable at once. */
+  readonly namespaces: readonly string[];
+  readonly say: Say;
+  /** More of the server's settings, as `key=value`. */
+  readonly dynamicConfig?: readonly string[];
+}
+
+export interface Temporal {
+  readonly address: string;
+  readonly ports: TemporalPorts;
+  /** Starts the dev server and resolves when it serves. Also after a crash of the last one. */
+  launch(signal: AbortSignal): Promise<Leashed>;
+}
+
+const bootMs = 60_000;
+const bootAttempts = 5;
+
+/** Looks after the database file. Starts nothing yet. */
+export async function prepareDevServer(options: TemporalOptions): Promise<Temporal> {
+  const database = join(options.home, 'temporal', 'temporal.db');
+  mkdirSync(join(options.home, 'temporal'), { recursive: true, mode: 0o700 });
+  mkdirSync(join(options.home, 'logs'), { recursive: true, mode: 0o700 });
+  await keepCopyBeforeUpgrade(database, options);
+  await endLeftover(database);
+  const ports = await options.choosePorts();
+  return {
+    address: `127.0.0.1:${ports.grpc}`,
+    ports,
+    launch: (signal) =>
+      launch({ options, ports, database, log: join(options.home, 'logs', 'temporal.log') }, signal),
+  };
+}
+
+/** Another version may change the file's schema: what the last one wrote is kept beside it. */
+async function keepCopyBeforeUpgrade(database: string, { binary, say }: TemporalOptions): Promise<void> {
+  const note = `${database}.version`;
+  const version = await temporalVersion(binary);
+  const last = existsSync(note) ? readFileSync(note, 'utf8').trim() : null;
+  if (last === version) return;
+  if (last !== null && existsSync(database)) {
+    const suffix = `before-${new Date().toISOString().replaceAll(':', '')}`;
+    say(`another temporal CLI than last time: keeping a copy of its database, \`${database}.${suffix}\``);
+    for (const ending of ['', '-wal', '-shm']) {
+      if (existsSync(database + ending)) copyFileSync(database + ending, `${database}.${suffix}${ending}`);
+    }
+  }
+  writeAtomically(note, `${version}\n`);
+}
+
+interface Server {
+  readonly options: TemporalOptions;
+  readonly ports: TemporalPorts;
+  readonly database: string;
+  readonly log: string;
+}
+
+async function launch(server: Server, signal: AbortSignal): Promise<Leashed> {
+  const { options, ports, database, log } = server;
+  await endLeftover(database);
+  for (let attempt = 1; ; attempt++) {
+    signal.throwIfAborted();
+    const running = await startServer(server);
+    const ended = new AbortController();
+    void running.exited.then(() => ended.abort());
+    const giveUp = AbortSignal.any([signal, ended.signal, AbortSignal.timeout(bootMs)]);
+    if (await answersHealthy(`127.0.0.1:${ports.grpc}`, giveUp)) return running;
+    await running.stop();
+    signal.throwIfAborted();
+    // A busy machine can make its very first writes collide: `database is locked`. The next start succeeds.
+    if (attempt === bootAttempts) throw new Error(`temporal did not start:\n${tailOf(log)}`);
+    options.say('temporal did not come up, starting it again');
+    await delay(200 * attempt);
+  }
+}
+
+function startServer({ options, ports, database, log }: Server): Promise<Leashed> {
+  rotateLog(log);
+  const { namespaces } = options;
+  return startLeashed({
+    name: 'temporal',
+    command: options.binary,
+    args: [
+      ...['server', 'start-dev', '--ip', '127.0.0.1', '--headless', '--log-level', 'error'],
+      ...[
+        '--port',
+        String(ports.grpc),
+        '--http-port',
+        String(ports.http),
+        '--metrics-port',
+        String(ports.metrics),
+      ],
+      ...['--db-filename', database],
+      ...['--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=full'],
+      // One partition removes the tail, and polling the transfer queue often the 50 ms a hop (docs/performance.md).
+      ...['--dynamic-config-value', 'matching.numTaskqueueReadPartitions=1'],
+      ...['--dynamic-config-value', 'matching.numTaskqueueWritePartitions=1'],
+      ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=1000'],
+      ...(options.dynamicConfig ?? []).flatMap((one) => ['--dynamic-config-value', one]),
+      ...namespaces.flatMap((name) => ['--namespace', name]),
+      ...searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+    ],
+    // No TEMPORAL_* variable of the user's shell reaches our server.
+    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: homedir() },
+    cwd: join(options.home, 'temporal'),
+    user: null,
+    log,
+    stopSignal: 'SIGTERM',
+    graceMs: 6_000,
+    group: false,
+  });
+}
+
+/** We hold the data folder's lock: a server that still has this file open is an orphan. One server per file. */
+async function endLeftover(database: string): Promise<void> {
+  if (process.platform !== 'linux') return;
+  for (const pid of readdirSync('/proc').map(Number)) {
+    if (!Number.isInteger(pid) || !commandOf(pid).includes(database)) continue;
+    signalIfAlive(pid, 'SIGTERM');
+    if (!(await endsWithin(pid, 6_000)) && isAlive(pid)) signalIfAlive(pid, 'SIGKILL');
+    await endsWithin(pid, 2_000);
+  }
+}
+
+function commandOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}

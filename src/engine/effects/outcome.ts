@@ -1,0 +1,196 @@
+import { answerTrouble, type JsonObject } from '../../model/json.js';
+import type { Principal } from '../../model/principal.js';
+import type { Executing, Outcome, Problem, StuckOn } from '../state.js';
+import { project, record, refuse, type Draft } from '../run/draft.js';
+import { noteDoubt } from './doubts.js';
+import { hasEffect, isRepeatable } from './effects.js';
+import { moveDenied, revokeOpen } from '../gates/approvals.js';
+import { consume, startApproved } from '../gates/approved.js';
+import { doubtOf, waitForWord } from './doubt.js';
+import { findState, isAtItsEnd } from '../links.js';
+import { close } from '../run/closing.js';
+import { isEnding } from '../run/ending.js';
+import { entryLabel, keyLabel } from './key-label.js';
+import { afterEnter, complete, moveTo, remain, stick, succeed } from '../run/flow.js';
+import { write } from '../run/written.js';
+
+type Succeeded = Extract<Outcome, { status: 'succeeded' }>;
+
+/** What the executor activity found out: write context and evidence and move, or say why not. */
+export function outcome(draft: Draft, actionId: string, result: Outcome): void {
+  const executing = draft.run.executing;
+  if (executing === null || executing.action.id !== actionId) return;
+  draft.run.executing = null;
+  // What a person had repeated after the run's time was up was the last of it.
+  if (draft.run.overdue === true) draft.run.timeoutDue = true;
+  if (executing.action.approval !== null) consume(draft, executing.action.approval);
+  if (result.status === 'succeeded') succeeded(draft, executing, result);
+  else failed(draft, executing, result);
+  afterwards(draft);
+}
+
+function succeeded(draft: Draft, executing: Executing, result: Succeeded): void {
+  const { action } = executing;
+  const state = findState(draft.plan, draft.run.state);
+  const transition =
+    executing.at === 'transition'
+      ? state?.transitions.find((one) => one.name === action.transition)
+      : undefined;
+  const step = transition ?? (executing.at === 'onEnter' ? state?.onEnter : null) ?? null;
+  // A plan is bound by its hash, so this is a store that was changed: the effect is done, a person decides.
+  if (step === null)
+    return failed(draft, executing, {
+      status: 'unknown',
+      message: `the plan has no step \`${action.transition}\` in state \`${draft.run.state}\``,
+      attempt: result.attempt,
+    });
+  const malformed = outputProblem(draft, transition?.outputSchema ?? null, result);
+  if (malformed !== null) return failed(draft, executing, unfit(draft, executing, malformed, result.attempt));
+  const label = transition === undefined ? entryLabel(draft.run.state) : keyLabel(draft, transition.name);
+  succeed(draft, action, label, result.outputRef);
+  const problem = write(draft, step, action, result);
+  if (problem !== null) return stick(draft, problem, { kind: 'done', transition: action.transition });
+  if (transition !== undefined) return complete(draft, transition, action);
+  draft.run.version += 1;
+  afterEnter(draft);
+}
+
+/**
+ * The effect has happened. Without a key it would happen again for whoever asks again, so a person looks first; and a run
+ * that is to end says at its end that it has happened.
+ */
+function unfit(
+  { run }: Draft,
+  executing: Executing,
+  message: string,
+  attempt: number,
+): Exclude<Outcome, Succeeded> {
+  const executors = [executing.executor, ...executing.reliability.fallback];
+  const failed = { status: 'failed', errorClass: 'permanent', message, attempt } as const;
+  if (run.mode === 'shadow' || executors.every((one) => !hasEffect(executing, one))) return failed;
+  // A run that is to end asks for it no more.
+  const isAskedAgain = !isEnding(run);
+  if (isAskedAgain && executors.every((one) => isRepeatable(executing, one)))
+    return { ...failed, effectPossible: true };
+  const check = isAskedAgain
+    ? 'its effect has happened, and a retry would do it again'
+    : 'its effect has happened, and the run is to end';
+  return { status: 'unknown', message: `${message}; ${check}`, attempt };
+}
+
+function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeeded): string | null {
+  const trouble = answerTrouble(result.output, result.response);
+  if (trouble !== null) return `the output cannot be kept: ${trouble}`;
+  if (schema === null) return null;
+  const output = result.output;
+  if (typeof output !== 'object' || output === null || Array.isArray(output))
+    return 'the output is no object, so it does not fit the output schema';
+  const checked = draft.kit.validate(schema, output as JsonObject);
+  if (checked.status === 'valid') return null;
+  return `the output does not fit the output schema: ${checked.errors.map((one) => `${one.pointer} ${one.message}`).join('; ')}`;
+}
+
+function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Succeeded>): void {
+  const { action } = executing;
+  // What says neither that it succeeded nor that it failed leaves the effect's outcome unknown.
+  const errorClass = result.status === 'failed' ? result.errorClass : 'unknown_outcome';
+  const unknown = errorClass === 'unknown_outcome';
+  const uncalled = result.status === 'failed' ? result.code : undefined;
+  const error: Problem = {
+    code: unknown ? 'EXECUTOR_UNKNOWN' : (uncalled ?? 'EXECUTOR_FAILED'),
+    message: result.message,
+    errorClass,
+  };
+  project(draft, action, unknown ? 'unknown' : 'failed', { error });
+  const isPossible = result.status === 'failed' && result.effectPossible === true;
+  if (unknown || isPossible) noteDoubt(draft, action);
+  const waiting = draft.run.waitingAnswer;
+  if (waiting?.action === action.id) {
+    draft.run.waitingAnswer = null;
+    refuse(draft, waiting.messageId, {
+      code: 'EXECUTOR_FAILED',
+      message: unknown
+        ? `whether \`${action.transition}\` was done is not known: ${result.message}`
+        : `\`${action.transition}\` failed: ${result.message}`,
+      errorClass,
+      action: action.id,
+    });
+  }
+  if (unknown) return stick(draft, error, unknownOf(executing));
+  if (executing.at === 'transition' && action.byRuntime !== true) return remain(draft);
+  const failure = executing.at === 'transition' ? error : entryProblem(draft, error);
+  if (!isPossible) return stick(draft, failure, { kind: executing.at === 'onEnter' ? 'onEnter' : 'chain' });
+  // Nobody but the runtime asks for it again, so a person says whether it is done again.
+  const message = `${failure.message}; it may have happened all the same, look before a retry`;
+  stick(draft, { ...failure, message }, unknownOf(executing));
+}
+
+function entryProblem({ run }: Draft, error: Problem): Problem {
+  const message = `onEnter of state \`${run.state}\` failed: ${error.message}`;
+  return { ...error, code: 'ON_ENTER_FAILED', message };
+}
+
+/** What a run is stuck on when nobody knows whether this effect has happened. */
+export function unknownOf({ at, action }: Executing): StuckOn {
+  if (at === 'transition') return { kind: 'action', action };
+  const { idempotencyKey, n } = action;
+  return { kind: 'onEnter', unknown: true, again: { idempotencyKey, n } };
+}
+
+/** What had to wait while an effect was under way: cancel, the run's time-out, approved actions. */
+export function afterwards(draft: Draft): void {
+  const { run } = draft;
+  if (run.executing !== null || isClosed(draft)) return;
+  if (run.cancelRequested !== null) return close(draft, 'cancelled', run.cancelRequested.by);
+  if (run.timeoutDue || (run.overdue === true && doubtOf(run) === null)) return timeout(draft);
+  moveDenied(draft);
+  startApproved(draft);
+}
+
+function isClosed(draft: Draft): boolean {
+  return draft.effects.some((one) => one.kind === 'close');
+}
+
+/** The run's own deadline: it moves to its target, or ends. What is in doubt of it comes first, and from a terminal state it moves nowhere. */
+export function timeout(draft: Draft): void {
+  const { run } = draft;
+  if (run.executing !== null) {
+    run.timeoutDue = true;
+    return revokeOpen(draft, "the run's time is up");
+  }
+  run.timeoutDue = false;
+  run.deadline = null;
+  const target = draft.plan.onTimeout?.target ?? null;
+  if (target !== null && isAtItsEnd(draft.plan, run)) return stayAtEnd(draft);
+  const doubt = doubtOf(run);
+  if (target !== null && doubt !== null) return waitForWord(draft, doubt, target);
+  if (run.overdue !== true) record(draft, 'timeout.fired', { data: { state: run.state } });
+  delete run.overdue;
+  if (target === null) {
+    run.version += 1;
+    return close(draft, 'timed_out');
+  }
+  run.chainDepth = 0;
+  moveTo(draft, target, 'timeout', null);
+  // Where it led to the state that the run was in, what was approved there is still to be begun.
+  afterwards(draft);
+}
+
+/** What the terminal state does on entry has not come to its end: a person has it tried again, or cancels the run. */
+function stayAtEnd(draft: Draft): void {
+  const { run } = draft;
+  const isDone = run.stuckOn?.kind === 'done';
+  const waits = `nothing leaves a terminal state: ${isDone ? '' : `a retry of what \`${run.state}\` does on entry, or `}a cancel`;
+  if (run.overdue !== true) record(draft, 'timeout.fired', { data: { state: run.state, waits } });
+  delete run.overdue;
+  // A person has said of what is done, and could not be written, that the run goes on: it ends where it is.
+  if (run.stuckOn === null) afterEnter(draft);
+}
+
+export function cancel(draft: Draft, by: Principal, messageId: string): void {
+  if (draft.run.executing !== null) {
+    draft.run.cancelRequested = { by, messageId };
+    return revokeOpen(draft, 'the run is being cancelled');
+  }
+  close(draft, 'cancelled', by);
+}

@@ -1,0 +1,42 @@
+import { isObject, type Json } from '../../model/json.js';
+import type { Path, Transition } from '../plan.js';
+import type { Kit, RunState } from '../state.js';
+import { readPath } from '../expression/template.js';
+
+// What a call takes from its run besides its arguments: the approval binds that too, as it is when it is asked for.
+
+/** By path, as written: the digest of its value; a path that finds nothing has none. */
+export type Reads = Readonly<Record<string, string>>;
+
+export function readsOf(
+  kit: Pick<Kit, 'digest'>,
+  { executor, reliability }: Pick<Transition, 'executor' | 'reliability'>,
+  { context, input }: Pick<RunState, 'context' | 'input'>,
+): Reads {
+  const calls = executor === null ? [] : [executor, ...reliability.fallback];
+  const found: Record<string, string> = {};
+  for (const path of pathsIn(calls as unknown as Json)) {
+    if (Object.hasOwn(found, path.text)) continue;
+    const read = readPath({ context, input }, path);
+    if (read.found) found[path.text] = kit.digest(read.value);
+  }
+  return found;
+}
+
+/** The paths that no longer read what they did. */
+export function changedReads(before: Reads, now: Reads): readonly string[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(now)])].filter(
+    (path) => before[path] !== now[path],
+  );
+}
+
+export function readsProblem(changed: readonly string[]): string {
+  return `what it would send is not what it was approved for: ${changed.map((one) => `\`${one}\``).join(', ')} has changed`;
+}
+
+function pathsIn(value: Json): Pick<Path, 'scope' | 'segments' | 'text'>[] {
+  if (Array.isArray(value)) return (value as readonly Json[]).flatMap(pathsIn);
+  if (!isObject(value) || value['kind'] === 'literal') return [];
+  if (value['kind'] === 'path') return [value as unknown as Path];
+  return Object.values(value).flatMap(pathsIn);
+}

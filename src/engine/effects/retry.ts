@@ -1,0 +1,134 @@
+import type { Message } from '../../model/message.js';
+import type { Principal } from '../../model/principal.js';
+import type { Transition } from '../plan.js';
+import type { Action, Refusal, RunState } from '../state.js';
+import { actorOf, makeDraft, record, type Draft } from '../run/draft.js';
+import { doubtOf } from './doubt.js';
+import { afterEnter, enter, isOpen, take } from '../run/flow.js';
+import { findState } from '../links.js';
+import { afterwards } from './outcome.js';
+import { actingNow } from '../rights.js';
+import { begin } from '../run/start.js';
+import { policyRefusal } from '../run/submit.js';
+import { wayOfUntil, type Until } from '../run/way-on.js';
+
+// An operator's retry of a stuck run.
+
+/** Why a stuck run's step is not done again; null: it is. What may have happened already is a human's to repeat. */
+export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'status'> | null {
+  const { stuckOn, problem, overdue } = draft.run;
+  const other = aboutAnother(draft, message);
+  if (other !== null) return other;
+  // Earlier engines said `chain` of it: the problem tells. Of a run whose time is up it is a person's word, and does nothing again.
+  if ((stuckOn?.kind === 'done' || problem?.code === 'STATE_TOO_LARGE') && overdue !== true)
+    return {
+      code: 'RUN_STUCK',
+      message: `the step has happened, and a retry would do it a second time (${problem?.message ?? 'no problem is kept'}): cancel the run`,
+    };
+  if (doubtOf(draft.run) === null) return null;
+  const { principal } = message;
+  if (principal.kind !== 'human')
+    return {
+      code: 'HUMANS_ONLY',
+      message: `${stuckOn?.kind === 'done' ? 'the effect has happened, and is not written' : 'the outcome of the effect is unknown'}, and \`${principal.id}\` (${principal.kind}) is no human: look whether it happened, and let a human retry or cancel`,
+    };
+  if (stuckOn?.kind !== 'action') return null;
+  const { action } = stuckOn;
+  const transition = transitionOf(draft, action);
+  if (transition === undefined) return null;
+  const asker = { id: message.id, principal: actingNow(draft.kit, action) };
+  const refused =
+    policyRefusal(draft, asker, transition, action.arguments) ??
+    askingRefusal(draft, message, transition, action);
+  return refused === null ? null : { ...refused, message: forOperator(draft, message, action, refused) };
+}
+
+/** It is judged for who asked for it at first, whoever retries; and whoever retries is told whether another retry can help. */
+function forOperator(
+  { run }: Draft,
+  { principal }: Message,
+  { requester, transition }: Action,
+  { code, message, rule }: Omit<Refusal, 'status'>,
+): string {
+  const asked = requester?.id ?? 'the runtime';
+  const whose =
+    code === 'GUARD_REJECTED'
+      ? `\`${transition}\` is done for \`${asked}\`, who asked for it and is the caller meant here, not for \`${principal.id}\`: `
+      : '';
+  const next =
+    code === 'GUARD_REJECTED'
+      ? `a retry helps once the guard passes for \`${asked}\`; a cancel ends the run`
+      : wayOfUntil(untilOf(run, code, rule));
+  return `${whose}${message}; ${next}`;
+}
+
+function untilOf({ approvals }: RunState, code: Refusal['code'], rule: string | undefined): Until {
+  if (code === 'BLOCKED') return rule === 'environment' ? 'policies' : 'never';
+  return code === 'RUN_FULL' && approvals.some(({ status }) => isOpen(status)) ? 'decisions' : 'never';
+}
+
+/** Why it cannot be asked for once more, though nothing forbids it: found by asking, on a draft that is thrown away. */
+function askingRefusal(
+  { plan, run, kit, time, key }: Draft,
+  { id, principal }: Message,
+  transition: Transition,
+  action: Action,
+): Omit<Refusal, 'status'> | null {
+  const { idempotencyKey, n } = action;
+  const trial = makeDraft(plan, run, kit, time, key);
+  take(trial, transition, action.arguments, actingNow(kit, action), {
+    ...{ messageId: id, refs: action.refs, repeatedBy: principal.id, again: { idempotencyKey, n } },
+  });
+  for (const effect of trial.effects)
+    if (effect.kind === 'answer' && effect.messageId === id && effect.answer.status === 'refused')
+      return effect.answer;
+  return null;
+}
+
+/** Whoever asked has looked at the problem that stood then, and has not seen what came of it since. */
+function aboutAnother({ run }: Draft, { body }: Message): Omit<Refusal, 'status'> | null {
+  const about = 'about' in body ? body.about : undefined;
+  if (about === undefined || about === (run.stuckAt ?? '')) return null;
+  if (about === null)
+    return { code: 'NOT_STUCK', message: 'the run was not stuck when this retry was asked' };
+  const now = run.problem?.message ?? 'unknown problem';
+  return {
+    code: 'STALE_VERSION',
+    message: `this retry is about a problem that the run has left since, and it is stuck on another one: ${now}. Look at it, and ask again`,
+  };
+}
+
+function transitionOf({ plan, run }: Draft, { transition }: Action): Transition | undefined {
+  return findState(plan, run.state)?.transitions.find((one) => one.name === transition);
+}
+
+/** The same step again: a start, an onEnter or a chain goes on, an effect has the same idempotency key. */
+export function retry(draft: Draft, by: Principal): void {
+  const { run } = draft;
+  const { stuckOn: on, problem } = run;
+  record(draft, 'run.retried', {
+    actor: actorOf(by),
+    permission: 'run.operate',
+    data: { state: run.state, code: problem?.code ?? '' },
+  });
+  run.status = 'running';
+  run.problem = null;
+  run.stuckOn = null;
+  run.chainDepth = 0;
+  run.ledWith = [...new Set([...(run.ledWith ?? []), by.id])];
+  const transition = on?.kind === 'action' ? transitionOf(draft, on.action) : undefined;
+  if (on?.kind === 'action' && transition !== undefined && transition.executor !== null) {
+    const { arguments: args, refs, idempotencyKey, n } = on.action;
+    const requester = actingNow(draft.kit, on.action);
+    const again = { idempotencyKey, n };
+    take(draft, transition, args, requester, { messageId: null, refs, repeatedBy: by.id, again });
+    // It waits for an approval, and nothing else of the run goes on until somebody has decided.
+    if (run.executing === null) return void Object.assign(run, { status: 'stuck', problem, stuckOn: on });
+  } else if (on?.kind === 'onEnter') {
+    enter(draft, on.again);
+    // Where it may not be entered now, what may have happened is still not known.
+    if (on.unknown === true && draft.run.status === 'stuck') run.stuckOn = on;
+  } else if (on?.kind === 'start') begin(draft, on);
+  else if (on?.kind !== 'done') afterEnter(draft);
+  afterwards(draft);
+}

@@ -1,0 +1,121 @@
+import { sameJson } from '../../model/canonical.js';
+import { jsonTrouble, type Json } from '../../model/json.js';
+import { unmetered, type Meter } from './meter.js';
+import type { Operator } from '../plan.js';
+import { includesText, searchUnits } from './search.js';
+
+type Compared = { readonly verdict: 'pass' | 'fail' | 'error'; readonly reason: string };
+
+/** One comparison (docs/spec/semantics.md §3). `undefined` is a path that does not resolve: null for `==` and `!=`, else an error. */
+export function compare(
+  left: Json | undefined,
+  operator: Operator,
+  right: Json | undefined,
+  meter = unmetered,
+): Compared {
+  switch (operator) {
+    case '==':
+      return equality(left ?? null, right ?? null, true, meter);
+    case '!=':
+      return equality(left ?? null, right ?? null, false, meter);
+    case '<':
+    case '<=':
+    case '>':
+    case '>=':
+      return ordering(left, operator, right);
+    case 'starts_with':
+      return typeof left === 'string' && typeof right === 'string'
+        ? verdict(left.startsWith(right))
+        : mismatch(operator, 'two strings', left, right);
+    case 'contains':
+      return contains(left, right, meter);
+    default:
+      return { verdict: 'error', reason: `unknown operator \`${String(operator)}\`` };
+  }
+}
+
+export function typeName(value: Json | undefined): string {
+  if (value === undefined) return 'missing';
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value;
+}
+
+const holding: Compared = { verdict: 'pass', reason: '' };
+const failing: Compared = { verdict: 'fail', reason: '' };
+
+function verdict(holds: boolean): Compared {
+  return holds ? holding : failing;
+}
+
+function mismatch(
+  operator: string,
+  wants: string,
+  left: Json | undefined,
+  right: Json | undefined,
+): Compared {
+  return {
+    verdict: 'error',
+    reason: `\`${operator}\` takes ${wants}, not ${typeName(left)} and ${typeName(right)}`,
+  };
+}
+
+function equality(left: Json, right: Json, wanted: boolean, meter: Meter): Compared {
+  if (left !== null && right !== null && typeName(left) !== typeName(right)) {
+    return mismatch(wanted ? '==' : '!=', 'two values of one type', left, right);
+  }
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) {
+    meter.take(comparedUnits(left));
+    return verdict((left === right) === wanted);
+  }
+  const trouble = troubleOf(left) ?? troubleOf(right);
+  if (trouble !== null) return { verdict: 'error', reason: `a value cannot be compared: ${trouble}` };
+  const same = sameJson(left, right, (one) => meter.take(comparedUnits(one)));
+  return verdict(same === wanted);
+}
+
+/** Of one value that is compared with another, without what it holds. */
+function comparedUnits(value: unknown): number {
+  return 32 + (typeof value === 'string' ? Math.ceil(value.length / 16) : 0);
+}
+
+/** Values never change: one that can be compared always can. */
+const comparable = new WeakSet<object>();
+
+function troubleOf(value: object): string | null {
+  if (comparable.has(value)) return null;
+  const trouble = jsonTrouble(value);
+  if (trouble === null) comparable.add(value);
+  return trouble;
+}
+
+function ordering(
+  left: Json | undefined,
+  operator: '<' | '<=' | '>' | '>=',
+  right: Json | undefined,
+): Compared {
+  if (typeof left !== 'number' || typeof right !== 'number')
+    return mismatch(operator, 'two numbers', left, right);
+  if (operator === '<') return verdict(left < right);
+  if (operator === '<=') return verdict(left <= right);
+  if (operator === '>') return verdict(left > right);
+  return verdict(left >= right);
+}
+
+function contains(left: Json | undefined, right: Json | undefined, meter: Meter): Compared {
+  if (typeof left === 'string' && typeof right === 'string') {
+    meter.take(searchUnits(left, right));
+    return verdict(includesText(left, right));
+  }
+  const scalar = typeof right === 'string' || typeof right === 'number' || typeof right === 'boolean';
+  if (Array.isArray(left) && scalar) return lookThrough(left as readonly Json[], right, meter);
+  return mismatch('contains', 'a string in a string or a scalar in an array', left, right);
+}
+
+/** Only the items up to the one that is found: a list in which a text of the same length is looked for is compared with it. */
+function lookThrough(items: readonly Json[], wanted: Json, meter: Meter): Compared {
+  const at = items.indexOf(wanted);
+  const looked = at === -1 ? items.length : at + 1;
+  const bytes = typeof wanted === 'string' ? meter.bytesOf(items) / 4 : 0;
+  meter.take(looked + Math.ceil((bytes * looked) / Math.max(1, items.length)));
+  return verdict(at !== -1);
+}

@@ -1,0 +1,125 @@
+import type { Json, JsonObject } from '../../model/json.js';
+import { mostContextBytes } from '../../model/limits.js';
+import { roomOf, takeBytes, type Room } from '../effects/room.js';
+import type { Mapping, Operand } from '../plan.js';
+import { readPath } from './template.js';
+import { countMade, makeWork, type Work } from '../run/work.js';
+
+export interface MappingScopes {
+  readonly arguments: JsonObject;
+  readonly context: JsonObject;
+  readonly input: JsonObject;
+  readonly output: Json;
+  readonly response: Json;
+}
+
+export interface Mapped {
+  /** Null: what would be written is more than a context may be, and was not made. */
+  readonly context: JsonObject | null;
+  /** What is new in it. */
+  readonly written: ReadonlyMap<string, Json>;
+  /** Paths that did not resolve: they wrote null, and that is recorded. */
+  readonly unresolved: readonly string[];
+}
+
+/** Applies an output mapping. All specs read the old context; the keys they write are its only change. */
+export function applyMapping(
+  mappings: readonly Mapping[],
+  scopes: MappingScopes,
+  work: Work = makeWork(),
+): Mapped {
+  const unresolved: string[] = [];
+  const read = (operand: Operand): Json => {
+    if (operand.kind === 'literal') return operand.value;
+    const found = readPath(scopes, operand);
+    if (!found.found) unresolved.push(operand.text);
+    return found.found ? found.value : null;
+  };
+  const room = roomOf(mostContextBytes);
+  const written = new Map<string, Json>();
+  for (const { key, spec } of mappings) {
+    const value = made(spec, read, room, work);
+    if (value === undefined) return { context: null, written, unresolved };
+    written.set(key, value);
+  }
+  if (written.size === 0) return { context: scopes.context, written, unresolved };
+  const entries = [...Object.entries(scopes.context), ...written];
+  countMade(work, 0, entries.length);
+  return { context: Object.fromEntries(entries), written, unresolved };
+}
+
+/** The same with the least in place of whatever only the answer of a call can tell: no answer makes it write less. */
+export function withoutAnswer(mappings: readonly Mapping[]): Mapping[] {
+  return mappings.map(({ key, spec }) => ({ key, spec: leastOf(spec) }));
+}
+
+const least: Mapping['spec'] = { kind: 'set', value: { kind: 'json', value: 0 } };
+
+function leastOf(spec: Mapping['spec']): Mapping['spec'] {
+  if (spec.kind === 'set') return spec.value.kind === 'path' && isOfAnswer(spec.value) ? least : spec;
+  if (!spec.operands.some(isOfAnswer)) return spec;
+  if (spec.kind !== 'concat') return least;
+  return { ...spec, operands: spec.operands.filter((one) => !isOfAnswer(one)) };
+}
+
+function isOfAnswer(operand: Operand): boolean {
+  return operand.kind === 'path' && (operand.scope === 'output' || operand.scope === 'response');
+}
+
+/** What a spec writes; undefined: the room is too small for it. */
+function made(
+  spec: Mapping['spec'],
+  read: (operand: Operand) => Json,
+  room: Room,
+  work: Work,
+): Json | undefined {
+  if (spec.kind === 'concat') return joined(spec.operands, read, room, work);
+  const value =
+    spec.kind !== 'set'
+      ? arithmetic(spec.kind, spec.operands.map(read))
+      : spec.value.kind === 'json'
+        ? spec.value.value
+        : read(spec.value);
+  return takeBytes(room, work.measure(value).bytes) ? value : undefined;
+}
+
+function joined(
+  operands: readonly Operand[],
+  read: (operand: Operand) => Json,
+  room: Room,
+  work: Work,
+): string | undefined {
+  let text = '';
+  for (const operand of operands) {
+    const more = asText(read(operand));
+    countMade(work, more.length);
+    if (!takeBytes(room, work.measure(more).bytes - 2)) return undefined;
+    text += more;
+  }
+  return text;
+}
+
+function asText(value: Json): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Two operands; null counts as 0; anything else that is no number, or no finite result, gives null. */
+function arithmetic(kind: 'add' | 'subtract' | 'multiply' | 'divide', values: readonly Json[]): Json {
+  const [left, right] = values.map((value) => value ?? 0);
+  if (typeof left !== 'number' || typeof right !== 'number' || values.length !== 2) return null;
+  const result = calculate(kind, left, right);
+  return Number.isFinite(result) ? result : null;
+}
+
+function calculate(kind: 'add' | 'subtract' | 'multiply' | 'divide', left: number, right: number): number {
+  switch (kind) {
+    case 'add':
+      return left + right;
+    case 'subtract':
+      return left - right;
+    case 'multiply':
+      return left * right;
+    case 'divide':
+      return right === 0 ? Number.NaN : left / right;
+  }
+}

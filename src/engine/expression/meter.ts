@@ -1,0 +1,52 @@
+import type { Json } from '../../model/json.js';
+import { isLeft, takeBytes, type Room } from '../effects/room.js';
+import { chainRoom, type Work } from '../run/work.js';
+
+// What the conditions of one piece of work really do is charged as they do it, so that it ends within one guard too.
+
+/** In units of about a byte that is compared: a room of `mostChainBytes` of them is done in a part of 250 ms (measured). */
+export interface Meter {
+  readonly isLeft: () => boolean;
+  readonly take: (units: number) => void;
+  /** It is looked through as a whole, which is done once. */
+  readonly look: (value: Json) => void;
+  readonly bytesOf: (value: Json) => number;
+}
+
+/** For a single condition, or where nobody else waits. */
+export const unmetered: Meter = {
+  isLeft: () => true,
+  take: () => undefined,
+  look: () => undefined,
+  bytesOf: () => 0,
+};
+
+const lookedAt = 32;
+
+function meterIn(rooms: readonly [Room, ...Room[]], seen: Set<Json>, { measure }: Work): Meter {
+  const take = (units: number): void => {
+    for (const room of rooms) takeBytes(room, units);
+  };
+  return {
+    isLeft: () => isLeft(rooms[0]),
+    take,
+    look: (value) => {
+      if (seen.has(value)) return;
+      const { bytes, values } = measure(value);
+      take(bytes + values * lookedAt);
+      seen.add(value);
+    },
+    bytesOf: (value) => measure(value).bytes,
+  };
+}
+
+/** Of what the chain asks to take a step. */
+export function chainMeter(work: Work): Meter {
+  return meterIn([work.chain], work.seen, work);
+}
+
+/** Of what one step asks, which has a room of its own; a step of the chain takes from what the chain may do besides. */
+export function stepMeter(work: Work, isOfChain = false): Meter {
+  const own = chainRoom();
+  return meterIn(isOfChain ? [own, work.chain] : [own], new Set(), work);
+}

@@ -1,0 +1,157 @@
+import type { Transition } from '../plan.js';
+import type { ApprovalState } from '../state.js';
+import { bindingDigest, connectionChanged, connectionsDigest } from '../effects/action.js';
+import { change, transitionOf } from './approvals.js';
+import { stricterThanApproved } from './covers.js';
+import {
+  actingPrincipal,
+  actionFact,
+  actorOf,
+  derivedId,
+  project,
+  record,
+  type Draft,
+} from '../run/draft.js';
+import { isEnding, isOver } from '../run/ending.js';
+import { perform, remain } from '../run/flow.js';
+import { boundRules, gatesFor, unknownFloors } from './gates.js';
+import type { GuardContext } from '../guards.js';
+import { makeAsking } from './asking.js';
+import { guardContext } from '../links.js';
+import { stepMeter } from '../expression/meter.js';
+import { allApproved, approversOf } from './quorum.js';
+import { actingNow } from '../rights.js';
+import { changedReads, readsOf, readsProblem } from '../effects/reads.js';
+import { contextProblem } from '../run/written.js';
+
+// What was approved, up to its start: everything that it was approved on is checked once more.
+
+export function approved(draft: Draft, approval: ApprovalState): void {
+  change(draft, approval.id, { status: 'approved', queued: true });
+  project(draft, approval.action, 'approved');
+  for (const by of approversOf(approval, draft.kit)) addEvidence(draft, approval, by);
+  startApproved(draft);
+}
+
+/** Evidence `human_request`, one for each who approved; the requester's own carries no name, so it never counts. */
+function addEvidence(draft: Draft, approval: ApprovalState, by: string): void {
+  const own = approval.requesters.includes(by);
+  const id = derivedId(draft, 'evd', `${approval.id}:${by}`);
+  const { run } = draft;
+  run.evidence = [
+    ...run.evidence,
+    { id, kind: 'human_request', at: draft.time, stay: run.stay, state: run.state, by: own ? null : by },
+  ];
+  record(draft, 'evidence.recorded', {
+    actor: { kind: 'human', id: by },
+    approval: approval.id,
+    data: { kind: 'human_request', id },
+  });
+}
+
+/** Starts the oldest approved action that may still run, when nothing else does. Guards and digest are checked once more. */
+export function startApproved(draft: Draft): void {
+  const { run } = draft;
+  while (run.executing === null && !isEnding(run) && !isOver(run, draft.time)) {
+    // Of a stuck run only what it is stuck on is done again.
+    const next = run.approvals.find(
+      (one) => one.queued && one.status === 'approved' && (run.status !== 'stuck' || one.repeats === true),
+    );
+    if (next === undefined) return;
+    change(draft, next.id, { queued: false });
+    const transition = transitionOf(draft, next);
+    if (transition === undefined) stopped(draft, next, mismatch('the state no longer has this transition'));
+    else {
+      const failure = recheck(draft, transition, next);
+      if (failure === null) return begin(draft, transition, next);
+      stopped(draft, next, failure);
+    }
+  }
+}
+
+function begin(draft: Draft, transition: Transition, { id, human, action }: ApprovalState): void {
+  if (human) consume(draft, id);
+  draft.run.chainDepth = 0;
+  draft.run.chain = [];
+  draft.run.problem = null;
+  draft.run.stuckOn = null;
+  perform(draft, transition, action);
+}
+
+/** Why what was approved does not run: something of it changed, or a guard no longer passes. */
+interface Stop {
+  readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED' | 'RUN_FULL';
+  readonly message: string;
+}
+
+function mismatch(message: string): Stop {
+  return { code: 'DIGEST_MISMATCH', message };
+}
+
+function stopped(draft: Draft, { id, action }: ApprovalState, { code, message }: Stop): void {
+  record(draft, 'transition.rejected', {
+    actor: actorOf(actingPrincipal(action)),
+    action: actionFact(action),
+    approval: id,
+    data: { code, message },
+  });
+  project(draft, action, 'failed', { error: { code, message } });
+  remain(draft);
+}
+
+/** Why what was approved may no longer run; null when it may. */
+function recheck(draft: Draft, transition: Transition, approval: ApprovalState): Stop | null {
+  const { action } = approval;
+  if (bindingDigest(draft.kit, draft.run, action, boundRules(approval.gates)) !== action.digest)
+    return mismatch('what would run is not what was approved');
+  if (!allApproved(approval, draft.kit))
+    return mismatch('somebody who approved it no longer decides where it waited: ask again');
+  const at = guardContext(draft.run, actingNow(draft.kit, action), action.arguments);
+  const changed = changedSince(draft, transition, approval, at);
+  if (changed !== null) return mismatch(changed);
+  const ask = makeAsking(draft.work, transition.guards, at);
+  for (const [index, guard] of transition.guards.entries()) {
+    const { verdict, reason } = ask(guard);
+    record(draft, 'guard.evaluated', {
+      actor: actorOf(actingPrincipal(action)),
+      action: actionFact(action),
+      policy: { rule: `guards/${index}`, verdict, reason },
+      data: { index, kind: guard.kind, verdict, reason },
+    });
+    if (verdict === 'pass') continue;
+    return { code: 'GUARD_REJECTED', message: `guard ${index} (${guard.kind}) no longer passes: ${reason}` };
+  }
+  const full = contextProblem(draft, transition, action.arguments);
+  return full === null ? null : { code: 'RUN_FULL', message: full };
+}
+
+/** What around the action is not as it was when it was approved; null: nothing that would have asked for more. */
+function changedSince(
+  draft: Draft,
+  transition: Transition,
+  approval: ApprovalState,
+  at: GuardContext,
+): string | null {
+  const unknown = unknownFloors(transition, draft.kit);
+  if (unknown !== null) return unknown;
+  const { bound } = approval.action;
+  if (connectionsDigest(draft.kit, transition) !== bound.connections) return connectionChanged;
+  const reads = changedReads(bound.reads, readsOf(draft.kit, transition, draft.run));
+  if (reads.length > 0) return readsProblem(reads);
+  const meter = stepMeter(draft.work);
+  const now = gatesFor(transition, { ...at, meter }, draft.kit)?.gates ?? [];
+  const more = stricterThanApproved(
+    now.map(({ rule }) => rule),
+    approval,
+    draft.kit,
+  );
+  return more.length === 0
+    ? null
+    : `the policy asks for more than what it was approved under: ${more.join(', ')}; ask again`;
+}
+
+export function consume(draft: Draft, id: string): void {
+  const approval = change(draft, id, { status: 'consumed' });
+  if (approval === undefined) return;
+  record(draft, 'approval.consumed', { action: actionFact(approval.action), approval: id });
+}

@@ -1,0 +1,29 @@
+import { mostConditions } from '../../model/limits.js';
+import type { Guard } from '../plan.js';
+import {
+  conditionsOf,
+  evaluateGuard,
+  tooMuchCompared,
+  type Evaluation,
+  type GuardContext,
+} from '../guards.js';
+import { stepMeter } from '../expression/meter.js';
+import type { Work } from '../run/work.js';
+
+/** Evaluates the guards of one step, one after the other. What is more work than one step may ask for is an error. */
+export function makeAsking(
+  work: Work,
+  guards: readonly Guard[],
+  at: GuardContext,
+): (guard: Guard) => Evaluation {
+  const meter = stepMeter(work);
+  const isTooMany = conditionsOf(guards) > mostConditions;
+  return (guard) => {
+    if (isTooMany) return error(`the step asks more than ${mostConditions} conditions, which are the most`);
+    return meter.isLeft() ? evaluateGuard(guard, { ...at, meter }) : error(tooMuchCompared);
+  };
+}
+
+function error(reason: string): Evaluation {
+  return { verdict: 'error', reason, reads: [] };
+}

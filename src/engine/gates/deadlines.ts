@@ -1,0 +1,98 @@
+import type { Json } from '../../model/json.js';
+import type { Gate, GateTimeout, Path, Tier } from '../plan.js';
+import type { GateState, Kit } from '../state.js';
+import { beginning } from './shown.js';
+import { readPath, type PathScopes } from '../expression/template.js';
+import { readTime } from '../expression/time.js';
+
+// When a gate's time is up, stage by stage. Times are epoch milliseconds.
+
+/** The stage after so many escalations; null: the environment's default time, and then it denies. */
+export function stageOf(gate: Gate, escalations: number): GateTimeout | null {
+  let stage = gate.timeout;
+  for (let left = escalations; left > 0 && stage !== null; left -= 1) {
+    if (stage.then === undefined) return endsAtTimeOnly(stage) ? null : last(stage);
+    stage = stage.then;
+  }
+  return stage;
+}
+
+/** What a plan says of a stage that has an `at` and no `after`. A moment does not come again. */
+export const noTimeMs = 366 * 86_400_000;
+
+function endsAtTimeOnly({ afterMs, atMs }: GateTimeout): boolean {
+  return atMs !== undefined && afterMs >= noTimeMs;
+}
+
+/** After an escalation that names no stage after it: the same time again. */
+function last(stage: GateTimeout): GateTimeout {
+  const { afterMs, hours } = stage;
+  return { afterMs, action: 'deny', to: [], ...(hours === undefined ? {} : { hours }) };
+}
+
+const longestMs = 3_660 * 86_400_000;
+
+/** A time that is none, or has passed, is now. */
+function bounded(from: number, at: number): number {
+  return at >= from ? Math.min(at, from + longestMs) : from;
+}
+
+export interface StageTimes {
+  readonly expiresAt: number;
+  readonly reminders: readonly number[];
+}
+
+/** When the stage that begins now ends, and when its approvers are reminded. */
+export function stageTimes(
+  gate: Gate,
+  stage: GateTimeout | null,
+  kit: Pick<Kit, 'gateTimeoutMs' | 'businessEnd'>,
+  from: number,
+  roles: readonly string[],
+  endsAt: number | undefined,
+): StageTimes {
+  const after = (ms: number): number =>
+    stage?.hours === 'business' ? kit.businessEnd(from, ms, roles) : from + ms;
+  const afterMs = stage?.afterMs ?? kit.gateTimeoutMs;
+  const expiresAt = bounded(from, Math.min(after(afterMs), stage?.atMs ?? Infinity, endsAt ?? Infinity));
+  const spent = Math.min(afterMs, expiresAt - from);
+  const reminders = (gate.reminders ?? []).map((fraction) => Math.floor(after(spent * fraction)));
+  return { expiresAt, reminders: reminders.filter((at) => at > from && at < expiresAt) };
+}
+
+export type End =
+  | { readonly status: 'none' }
+  | { readonly status: 'at'; readonly at: number }
+  | { readonly status: 'unreadable'; readonly path: Path; readonly message: string };
+
+/** The earliest of the times that the approval ends with. One that cannot be read is never a generous one. */
+export function endOf({ expiresWith = [] }: Pick<Gate, 'expiresWith'>, scopes: PathScopes): End {
+  const ends: number[] = [];
+  for (const path of expiresWith) {
+    const read = readPath(scopes, path);
+    const value = read.found ? read.value : null;
+    const at = readTime(value);
+    if (at === null) return { status: 'unreadable', path, message: unreadable(path, value) };
+    ends.push(at);
+  }
+  return ends.length === 0 ? { status: 'none' } : { status: 'at', at: Math.min(...ends) };
+}
+
+const longestValue = 60;
+
+function unreadable({ text }: Path, value: Json): string {
+  return `the approval would end with \`${text}\`, and \`${beginning(value, longestValue)}\` is no time with a zone: write it as \`2026-12-24T18:00:00+01:00\``;
+}
+
+export const deny: Pick<GateTimeout, 'action' | 'to'> = { action: 'deny', to: [] };
+
+/** What the present stage of a gate ends with. Time approves reversible actions only, and nothing after the end of the approval. */
+export function endingOf(
+  { rule, stage: escalations = 0, expiresAt, endsAt }: GateState,
+  tier: Tier | null,
+): Pick<GateTimeout, 'action' | 'to'> {
+  if (endsAt !== undefined && expiresAt >= endsAt) return deny;
+  const stage = stageOf(rule, escalations) ?? deny;
+  if (stage.action === 'escalate') return stage;
+  return stage.action === 'approve' && tier === 'reversible' ? stage : deny;
+}

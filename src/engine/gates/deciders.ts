@@ -1,0 +1,140 @@
+import type { Principal } from '../../model/principal.js';
+import type { Gate } from '../plan.js';
+import type { ApprovalState, Excluded, GateState, Kit } from '../state.js';
+
+// Who decides: at one gate of an approval, and at all of them together.
+
+export interface Deciders {
+  /** Whoever holds one of these. */
+  readonly roles: readonly string[];
+  /** Whoever holds `approval.decide`. Without roles and without this: nobody. */
+  readonly byPermission: boolean;
+}
+
+/**
+ * The gate's roles, else its queue's as they are now; where there are none either, the permission decides. A queue
+ * that policies with queues do not declare has been taken away: it opens to nobody.
+ */
+export function decidersOf({ roles, queue }: Pick<Gate, 'roles' | 'queue'>, kit: QueueKit): Deciders {
+  const named = roles.length > 0 || queue === null ? roles : kit.queueRoles(queue);
+  return { roles: named ?? [], byPermission: named?.length === 0 };
+}
+
+/** A queue that named roles when the gate opened, and names none now, opens to nobody. */
+export function decidersNow({ rule, added = [], byPermission }: GateState, kit: QueueKit): Deciders {
+  const now = decidersOf(rule, kit);
+  return {
+    roles: [...new Set([...now.roles, ...added])],
+    byPermission: byPermission && now.byPermission,
+  };
+}
+
+type QueueKit = Pick<Kit, 'queueRoles'>;
+type Deciding = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters'>;
+
+export type MayDecide =
+  | { readonly status: 'yes' }
+  | {
+      readonly status: 'no';
+      readonly why:
+        'not_human' | 'not_direct' | 'requester' | Excluded['why'] | 'role_missing' | 'already_decided';
+      readonly message: string;
+    };
+type Refused = Extract<MayDecide, { status: 'no' }>;
+
+/** Who may decide this approval now (docs/spec/semantics.md §6), which is at one of its gates at least: one function for every door. */
+export function mayDecide(approval: Deciding, principal: Principal, kit: QueueKit): MayDecide {
+  if (principal.kind !== 'human') {
+    return {
+      status: 'no',
+      why: 'not_human',
+      message: `only a human decides; \`${principal.id}\` is of kind ${principal.kind}`,
+    };
+  }
+  const refused: Refused[] = [];
+  for (const index of approval.gates.keys()) {
+    const why = refusalAt(approval, index, principal, kit);
+    if (why === null) return { status: 'yes' };
+    refused.push(why);
+  }
+  return mostTelling(refused) ?? roleMissing(approval, kit);
+}
+
+/** The gates that a decision of this human counts for, by index. */
+export function gatesDecidedBy(approval: Deciding, principal: Principal, kit: QueueKit): readonly number[] {
+  return [...approval.gates.keys()].filter((index) => mayDecideAt(approval, index, principal, kit));
+}
+
+export function mayDecideAt(approval: Deciding, index: number, principal: Principal, kit: QueueKit): boolean {
+  return principal.kind === 'human' && refusalAt(approval, index, principal, kit) === null;
+}
+
+/**
+ * A decision of this person takes a reason: to approve, where one of the gates that it would count for asks for one; to
+ * deny, where all of them do, since any of them ends the approval.
+ */
+export function wantsReason(
+  approval: Deciding,
+  principal: Principal,
+  decision: 'approve' | 'deny',
+  kit: QueueKit,
+): boolean {
+  const asks = gatesDecidedBy(approval, principal, kit).map(
+    (index) => approval.gates[index]?.rule.reason !== 'optional',
+  );
+  return decision === 'approve' ? asks.includes(true) : !asks.includes(false);
+}
+
+/** What a person can do least about says most; that a role is missing is told of all gates together. */
+function mostTelling(refused: readonly Refused[]): Refused | undefined {
+  return (
+    refused.find(({ why }) => why === 'already_decided') ?? refused.find(({ why }) => why !== 'role_missing')
+  );
+}
+
+const excludedAs: Readonly<Record<Excluded['why'], string>> = {
+  author: 'wrote this version of the flow',
+  promoter: 'brought this version of the flow into the environment',
+  approver: 'has approved something in this run before',
+};
+
+function refusalAt(approval: Deciding, index: number, principal: Principal, kit: QueueKit): Refused | null {
+  const gate = approval.gates[index];
+  const no = (why: Refused['why'], message: string): Refused => ({ status: 'no', why, message });
+  if (gate === undefined) return roleMissing(approval, kit);
+  const { id, actedBy } = principal;
+  if (gate.rule.direct === 'required' && actedBy !== undefined)
+    return no('not_direct', `this gate asks for the human itself; \`${actedBy}\` acts for \`${id}\``);
+  if (gate.rule.separation.requester !== false && approval.requesters.includes(id))
+    return no('requester', `\`${id}\` asked for this action and may not decide it`);
+  const excluded = gate.excluded?.find((one) => one.id === id);
+  if (excluded !== undefined) {
+    const how = excludedAs[excluded.why];
+    return no(excluded.why, `\`${id}\` ${how} and may not decide it: the gate asks for somebody else`);
+  }
+  if (!holds(principal, decidersNow(gate, kit))) return roleMissing(approval, kit);
+  return approval.decisions.some((one) => one.by.id === id && one.gates.includes(index))
+    ? no('already_decided', `\`${id}\` has already decided this approval`)
+    : null;
+}
+
+function holds({ roles, permissions }: Principal, deciders: Deciders): boolean {
+  return (
+    deciders.roles.some((role) => roles.includes(role)) ||
+    (deciders.byPermission && permissions.includes('approval.decide'))
+  );
+}
+
+function roleMissing(approval: Deciding, kit: QueueKit): Refused {
+  const all = approval.gates.map((gate) => decidersNow(gate, kit));
+  const roles = [...new Set(all.flatMap((one) => one.roles))].map((role) => `\`${role}\``);
+  const wanted = [
+    ...(roles.length === 0 ? [] : [`one of the roles ${roles.join(', ')}`]),
+    ...(all.some((one) => one.byPermission) ? ['the permission `approval.decide`'] : []),
+  ];
+  const message =
+    wanted.length === 0
+      ? 'nobody decides this: the queue that it waits in names no role any more'
+      : `deciding this takes ${wanted.join(' or ')}`;
+  return { status: 'no', why: 'role_missing', message };
+}

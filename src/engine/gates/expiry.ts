@@ -1,0 +1,123 @@
+import type { ApprovalState, GateState } from '../state.js';
+import { approved } from './approved.js';
+import { change, setGates } from './approvals.js';
+import { decidersNow } from './deciders.js';
+import { endingOf, stageOf, stageTimes } from './deadlines.js';
+import { actionFact, project, record, type Draft } from '../run/draft.js';
+import { isOpen, remain } from '../run/flow.js';
+import { ruleText } from './gates.js';
+import { allApproved, gateApproved } from './quorum.js';
+import { momentOf, standingOf } from './standing.js';
+
+// What time does to an open approval: remind, escalate, approve at a gate, expire.
+
+/**
+ * Time has something to say to the approval: every gate whose moment has come is asked what follows. The first that
+ * denies ends it; an escalation adds people to its own gate, and an approval by time (reversible tools only) counts for
+ * its own.
+ */
+export function deadline(draft: Draft, id: string): void {
+  const { kit } = draft;
+  const approval = draft.run.approvals.find((one) => one.id === id);
+  if (approval === undefined || !isOpen(approval.status)) return;
+  const now = Date.parse(draft.time);
+  const due = [...approval.gates.keys()].filter((index) => momentOf(approval, index, kit) <= now);
+  if (due.length === 0) return settledMeanwhile(draft, approval);
+  const denied = approval.gates.some(
+    (gate, index) => due.includes(index) && denies(draft, approval, gate, index, now),
+  );
+  if (denied) return expire(draft, approval);
+  const gates = approval.gates.map((gate, index) =>
+    due.includes(index) ? timed(draft, approval, gate, now) : gate,
+  );
+  const escalated = gates.some((gate) => gate.stage !== undefined);
+  const next = setGates(draft, approval, gates, escalated ? { status: 'escalated' } : {});
+  if (allApproved(next, kit)) approved(draft, next);
+}
+
+/**
+ * Nothing is over: it was asked too early, or decisions, or queues as they are now, have settled what its moment was for.
+ * The timer goes on to what waits by now.
+ */
+function settledMeanwhile(draft: Draft, approval: ApprovalState): void {
+  if (allApproved(approval, draft.kit)) return approved(draft, approval);
+  const gates = approval.gates.map((gate) => ({ ...gate, roles: decidersNow(gate, draft.kit).roles }));
+  change(draft, approval.id, { gates, ...standingOf({ ...approval, gates }, draft.kit) });
+}
+
+function denies(
+  { kit }: Draft,
+  approval: ApprovalState,
+  gate: GateState,
+  index: number,
+  now: number,
+): boolean {
+  if (gate.endsAt !== undefined && gate.endsAt <= now) return true;
+  return (
+    !gateApproved(approval, index, kit) &&
+    gate.expiresAt <= now &&
+    endingOf(gate, approval.action.tier).action === 'deny'
+  );
+}
+
+function expire(draft: Draft, approval: ApprovalState): void {
+  change(draft, approval.id, { status: 'expired' });
+  project(draft, approval.action, 'expired');
+  record(draft, 'approval.expired', { action: actionFact(approval.action), approval: approval.id });
+  remain(draft);
+}
+
+function timed(draft: Draft, approval: ApprovalState, gate: GateState, now: number): GateState {
+  if (gate.expiresAt > now) return remind(draft, approval, gate, now);
+  const over = endingOf(gate, approval.action.tier);
+  return over.action === 'escalate'
+    ? escalate(draft, approval, gate, over.to)
+    : approve(draft, approval, gate);
+}
+
+function approve(draft: Draft, { id, action }: ApprovalState, gate: GateState): GateState {
+  record(draft, 'approval.decided', {
+    action: actionFact(action),
+    approval: id,
+    policy: { rule: 'gate.timeout', verdict: 'approve', reason: 'the time was up' },
+    data: { decision: 'approve', digest: action.digest, by: 'timeout', gates: [ruleText(gate.rule)] },
+  });
+  return { ...gate, byTime: draft.time };
+}
+
+function remind(draft: Draft, { id, action }: ApprovalState, gate: GateState, now: number): GateState {
+  record(draft, 'approval.reminded', {
+    action: actionFact(action),
+    approval: id,
+    data: {
+      roles: [...gate.roles],
+      expiresAt: new Date(gate.expiresAt).toISOString(),
+      gate: ruleText(gate.rule),
+    },
+  });
+  return {
+    ...gate,
+    reminders: [gate.reminders].flat().flatMap((at) => (at !== undefined && at > now ? [at] : [])),
+  };
+}
+
+/** Who decided at it already still counts; who is added decides beside them. */
+function escalate(
+  draft: Draft,
+  { id, action }: ApprovalState,
+  gate: GateState,
+  to: readonly string[],
+): GateState {
+  const { kit, time } = draft;
+  const stage = (gate.stage ?? 0) + 1;
+  const added = [...new Set([...(gate.added ?? []), ...to])];
+  const { roles } = decidersNow({ ...gate, added }, kit);
+  const { rule, endsAt } = gate;
+  const times = stageTimes(rule, stageOf(rule, stage), kit, Date.parse(time), roles, endsAt);
+  record(draft, 'approval.escalated', {
+    action: actionFact(action),
+    approval: id,
+    data: { roles: [...roles], expiresAt: new Date(times.expiresAt).toISOString(), gate: ruleText(rule) },
+  });
+  return { ...gate, added, roles, stage, ...times };
+}

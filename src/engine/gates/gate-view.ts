@@ -1,0 +1,59 @@
+import type { Principal } from '../../model/principal.js';
+import type { ApprovalDecision, ApprovalState, GateState, GateView, Kit, Missing } from '../state.js';
+import { decidersNow, mayDecideAt } from './deciders.js';
+import { endingOf } from './deadlines.js';
+import { ruleText } from './gates.js';
+import { gateApproved, shareAt } from './quorum.js';
+
+// The gates of an approval, as an approver is told of them.
+
+type QueueKit = Pick<Kit, 'queueRoles'>;
+type Shown = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters' | 'action' | 'runEndsAt'>;
+
+export function gateViews(approval: Shown, kit: QueueKit): GateView[] {
+  const { runEndsAt = Infinity } = approval;
+  return approval.gates.map((gate, index) => {
+    const { rule, source, expiresAt } = gate;
+    const isEarlier = runEndsAt < expiresAt;
+    const { approved, perRole } = shareAt(approval, gate, index, kit);
+    return {
+      source,
+      rule: ruleText(rule),
+      ...decidersNow(gate, kit),
+      quorum: { count: rule.quorum.count, approved, ...(perRole.length === 0 ? {} : { perRole }) },
+      missing: gateApproved(approval, index, kit) ? [] : missingAt(approval, gate, index, kit),
+      expiresAt: new Date(isEarlier ? runEndsAt : expiresAt).toISOString(),
+      onTimeout: isEarlier ? 'deny' : endingOf(gate, approval.action.tier).action,
+      reasonRequired: rule.reason !== 'optional',
+    };
+  });
+}
+
+/** First those of roles that have slots of their own, then as many more as it takes. */
+function missingAt(approval: Shown, gate: GateState, index: number, kit: QueueKit): Missing[] {
+  const { approved, perRole } = shareAt(approval, gate, index, kit);
+  const ofRoles = perRole.flatMap((one): Missing[] =>
+    one.count > one.approved ? [{ roles: [one.role], count: one.count - one.approved }] : [],
+  );
+  const more = gate.rule.quorum.count - approved - ofRoles.reduce((sum, one) => sum + one.count, 0);
+  return more > 0 ? [...ofRoles, { roles: decidersNow(gate, kit).roles, count: more }] : ofRoles;
+}
+
+/** The gates, by index, that would still wait if everybody among these people who may decide at them approved. */
+export function outOfReach(approval: Shown, people: readonly Principal[], kit: QueueKit): readonly number[] {
+  return [...approval.gates.entries()].flatMap(([index, gate]) => {
+    const able = people.filter((one) => mayDecideAt(approval, index, one, kit));
+    const { roles: deciding } = decidersNow(gate, kit);
+    const imagined = able.map(({ id, roles, permissions }): ApprovalDecision => ({
+      id: `imagined:${id}`,
+      by: { id, kind: 'human' },
+      roles: deciding.filter((role) => roles.includes(role)),
+      permitted: permissions.includes('approval.decide'),
+      gates: [index],
+      decision: 'approve',
+      at: '',
+    }));
+    const decisions = [...approval.decisions, ...imagined];
+    return gateApproved({ ...approval, decisions }, index, kit) ? [] : [index];
+  });
+}

@@ -1,0 +1,155 @@
+import type { Transition } from '../plan.js';
+import type { Action, ApprovalState, Excluded, GateState, RunState, Shown } from '../state.js';
+import { utf8Length } from '../../model/json.js';
+import { mostApprovalsBytes, mostOpenApprovals, mostOpenBytes } from '../../model/limits.js';
+import { decidersOf } from './deciders.js';
+import { endOf, stageOf, stageTimes } from './deadlines.js';
+import { actingPrincipal, type Draft } from '../run/draft.js';
+import { isOpen } from '../run/flow.js';
+import type { Applying, AskingGate } from './gates.js';
+import { makeAsking } from './asking.js';
+import { keptApprovals } from '../run/prune.js';
+import type { GuardContext } from '../guards.js';
+import { guardContext } from '../links.js';
+import { roomOf, takeValue } from '../effects/room.js';
+import { standingOf } from './standing.js';
+import { refuseAsking } from './unreadable-end.js';
+
+// An approval as it opens: each gate with its own people and its own time.
+
+export function newApproval(
+  draft: Draft,
+  transition: Transition,
+  action: Action & { readonly approval: string },
+  { gates, asked }: Applying,
+): ApprovalState {
+  const { run, kit } = draft;
+  const at = guardContext(run, actingPrincipal(action), action.arguments);
+  const ask = makeAsking(draft.work, transition.guards, at);
+  const opened = {
+    action,
+    gates: gates.map((gate) => openGate(draft, gate, at)),
+    decisions: [],
+    requesters: partiesTo(run, action),
+    ...runEnd(draft, false),
+  };
+  return {
+    ...opened,
+    ...standingOf(opened, kit),
+    id: action.approval,
+    status: 'open',
+    state: run.state,
+    asked,
+    human: transition.executor?.kind === 'human',
+    queued: false,
+    guards: transition.guards.map((guard, index) => {
+      const { verdict, reason } = ask(guard);
+      return { index, kind: guard.kind, verdict, reason };
+    }),
+  };
+}
+
+export function refuseShowing(draft: Draft, transition: Transition, action: Action, message: string): void {
+  const said = { code: 'RUN_FULL', message } as const;
+  refuseAsking(draft, transition, actingPrincipal(action), action.messageId, said, 'decisions');
+}
+
+type Taken = Required<Pick<ApprovalState, 'previewBytes' | 'argumentBytes' | 'documentBytes'>>;
+
+/** What an approval takes of its run's room; or why the open approvals would take more with it than there is. */
+export function roomTaken(
+  { run, work }: Draft,
+  opening: ApprovalState,
+  { preview }: Shown,
+):
+  { readonly status: 'fits'; readonly taken: Taken } | { readonly status: 'full'; readonly message: string } {
+  // What has ended in this very step is in the run still, and in no document any more.
+  const approvals = keptApprovals(run);
+  const waiting = approvals.filter(({ status, queued }) => isOpen(status) || queued).length;
+  if (waiting >= mostOpenApprovals)
+    return full(`the run has ${waiting} open approvals, and ${mostOpenApprovals} are the most of a run`);
+  const documentBytes = bytesInDocument(opening);
+  const before = approvals.reduce((sum, one) => sum + (one.documentBytes ?? 0), 0);
+  if (before + documentBytes > mostApprovalsBytes)
+    return full(
+      `what the run carries of its open approvals (guards, gates, roles) takes ${before} bytes, with this one ${before + documentBytes}, and ${mostApprovalsBytes} are the most of a run`,
+      before === 0 ? 'no run can have it: shorten its guards and gates in the flow' : undefined,
+    );
+  const argumentBytes = work.measure(opening.action.arguments).bytes;
+  const left = approvals.reduce(
+    (sum, one) => sum - (one.previewBytes ?? 0) - (one.argumentBytes ?? 0),
+    mostOpenBytes - before - documentBytes - argumentBytes,
+  );
+  const room = roomOf(left);
+  if (!takeValue(room, preview))
+    return full(
+      `with this the arguments of the open approvals, what they show and what the run carries of them would take more than ${mostOpenBytes} bytes, which are the most of a run`,
+    );
+  return { status: 'fits', taken: { argumentBytes, documentBytes, previewBytes: left - room.left } };
+}
+
+function full(
+  why: string,
+  next = 'have some decided first',
+): { readonly status: 'full'; readonly message: string } {
+  return { status: 'full', message: `${why}: ${next}` };
+}
+
+/** Of canonical JSON: the document names the payload of the arguments in their place. */
+function bytesInDocument(approval: ApprovalState): number {
+  const { arguments: _held, ...action } = approval.action;
+  return utf8Length(JSON.stringify({ ...approval, action }));
+}
+
+/** Whoever has it done again has a part in it, like who asked for it at first. `by`: undefined where nobody does. */
+export function repeating(draft: Draft, approval: ApprovalState, by: string | undefined): ApprovalState {
+  if (by === undefined) return approval;
+  const { runEndsAt: _earlier, ...others } = approval;
+  const requesters = [...new Set([...approval.requesters, by])];
+  const asked = { ...others, ...runEnd(draft, true), repeats: true, requesters } as const;
+  return { ...asked, ...standingOf(asked, draft.kit) };
+}
+
+/** The run's own time ends what waits in it, unless the run stays where it is: by its target, or until a person has said what happened. */
+function runEnd(
+  { plan, run: { deadline, state } }: Draft,
+  repeats: boolean,
+): Pick<ApprovalState, 'runEndsAt'> {
+  const target = plan.onTimeout?.target ?? null;
+  const stays = target === state || (repeats && target !== null);
+  return deadline === null || stays ? {} : { runEndsAt: deadline };
+}
+
+/** Ids of all who asked for it: of what the runtime starts, everyone whose message led there. */
+export function partiesTo({ ledWith = [] }: RunState, { requester, byRuntime }: Action): readonly string[] {
+  const asked = requester === null ? [] : [requester.id];
+  return byRuntime === true ? [...new Set([...asked, ...ledWith])] : asked;
+}
+
+function openGate(draft: Draft, { rule, asked }: AskingGate, at: GuardContext): GateState {
+  const { kit } = draft;
+  const deciders = decidersOf(rule, kit);
+  const end = endOf(rule, at);
+  const endsAt = end.status === 'at' ? end.at : undefined;
+  const from = Date.parse(draft.time);
+  const { expiresAt, reminders } = stageTimes(rule, stageOf(rule, 0), kit, from, deciders.roles, endsAt);
+  const excluded = excludedFrom(draft, rule.separation);
+  return {
+    rule,
+    source: asked.source,
+    ...deciders,
+    expiresAt,
+    ...(reminders.length === 0 ? {} : { reminders }),
+    ...(endsAt === undefined ? {} : { endsAt }),
+    ...(excluded.length === 0 ? {} : { excluded }),
+  };
+}
+
+/** Who has a part in this already, where the gate asks for somebody who has none. */
+function excludedFrom({ run, kit }: Draft, separation: AskingGate['rule']['separation']): Excluded[] {
+  const found: Excluded[] = [];
+  if (separation.author && kit.author !== null) found.push({ id: kit.author, why: 'author' });
+  if (separation.promoter && kit.promoter !== null) found.push({ id: kit.promoter, why: 'promoter' });
+  const earlier = separation.approvers === true ? (run.approvers ?? []) : [];
+  return [...found, ...earlier.map((id): Excluded => ({ id, why: 'approver' }))];
+}

@@ -1,0 +1,146 @@
+import { mostChainBytes, mostChainFacts } from '../../model/limits.js';
+import type { Guard, Transition } from '../plan.js';
+import type { RunState } from '../state.js';
+import { readsOnRecord, record, type Draft } from './draft.js';
+import { conditionsOf, evaluateGuard, type Evaluation } from '../guards.js';
+import { blockedBy, guardContext, type BlockRule } from '../links.js';
+import { blocked } from './submit.js';
+import { stick, take } from './flow.js';
+import { chainMeter } from '../expression/meter.js';
+import { isLeft } from '../effects/room.js';
+import { countConditions, countStep, freshChain, type Work } from './work.js';
+
+// Steps that the runtime takes by itself.
+
+/** A chain without effects is one call inside another: what a loader lets in, and no more. */
+const longestChain = 500;
+
+/** Exactly one guarded transition passes, else the unguarded default; anything else waits for an operator. */
+export function chainStep(draft: Draft, transitions: readonly Transition[]): void {
+  const { run } = draft;
+  const tooLong = whyTooLong(draft);
+  if (tooLong !== null) return stick(draft, { code: 'CHAIN_TOO_LONG', message: tooLong }, { kind: 'chain' });
+  const guarded = transitions
+    .filter((one) => one.guards.length > 0)
+    .map((one) => ({ one, ...passes(draft, one) }));
+  if (guarded.some((each) => each.verdict === 'late')) return stickLate(draft, transitions);
+  const passing = guarded.filter((each) => each.verdict === 'pass');
+  const fallback = transitions.filter((one) => one.guards.length === 0);
+  const failed = guarded.find((each) => each.verdict === 'error');
+  if (passing.length > 1 || (passing.length === 0 && fallback.length > 1)) {
+    const names = (passing.length > 1 ? passing.map((each) => each.one) : fallback)
+      .map((one) => `\`${one.name}\``)
+      .join(', ');
+    return stick(
+      draft,
+      {
+        code: 'CHAIN_AMBIGUOUS',
+        message: `several deterministic transitions of \`${run.state}\` apply: ${names}`,
+      },
+      { kind: 'chain' },
+    );
+  }
+  const chosen = passing[0]?.one ?? (failed === undefined ? fallback[0] : undefined);
+  if (chosen === undefined) {
+    const why = guarded.map((each) => `\`${each.one.name}\`: ${each.reason}`).join('; ');
+    return stick(
+      draft,
+      { code: 'CHAIN_NO_MATCH', message: `no deterministic transition of \`${run.state}\` applies: ${why}` },
+      { kind: 'chain' },
+    );
+  }
+  const rule = blockedBy(draft.plan, chosen, draft.kit);
+  if (rule !== null) return stickBlocked(draft, chosen, rule);
+  run.chainDepth += 1;
+  record(draft, 'chain.step', {
+    action: { transition: chosen.name },
+    data: { from: run.state, depth: run.chainDepth },
+  });
+  countStep(draft.work);
+  countConditions(draft.work, chosen.gates.length + chosen.branches.length);
+  take(draft, chosen, {}, null, { messageId: null, refs: [] });
+}
+
+/** Null: another step may be taken. */
+function whyTooLong({ plan, run, work }: Draft): string | null {
+  const longest = Math.min(plan.maxChainDepth, longestChain);
+  if (run.chainDepth >= longest) return `the deterministic chain is longer than ${longest} steps`;
+  return isLeft(work.chain) ? null : tooMuch(run.chainDepth);
+}
+
+function tooMuch(steps: number): string {
+  return `after ${steps} steps the deterministic chain has read and written more than the ${mostChainBytes} bytes that it may at a time, or taken and asked more than ${mostChainFacts} steps and conditions: keep less in the context, or retry to go on`;
+}
+
+/** Where the conditions of the state are too much by themselves, nothing that goes on from here comes any further. */
+function stickLate(draft: Draft, transitions: readonly Transition[]): void {
+  const { state, chainDepth } = draft.run;
+  const isTooMuchAlone = !fitsAlone(draft, transitions);
+  const message = isTooMuchAlone
+    ? `the conditions of the deterministic transitions of \`${state}\` compare more than the ${mostChainBytes} bytes that they may at a time, or are more than ${mostChainFacts}: have a version of the flow compare less of what the run carries, and start anew under it`
+    : tooMuch(chainDepth);
+  stick(
+    draft,
+    { code: 'CHAIN_TOO_LONG', message },
+    { kind: 'chain', ...(isTooMuchAlone ? { until: 'never' } : {}) },
+  );
+}
+
+/** What a retry would find, with nothing of the chain before it. */
+function fitsAlone({ run, work }: Draft, transitions: readonly Transition[]): boolean {
+  const ask = askingIn(run, freshChain(work));
+  return transitions.every(({ guards }) => {
+    for (const guard of guards) {
+      const verdict = ask(guard)?.verdict;
+      if (verdict !== 'pass') return verdict !== undefined;
+    }
+    return true;
+  });
+}
+
+/** Null: the chain may ask no more. A state may have thousands of transitions, so that the next step would be too late to see it. */
+function askingIn(run: RunState, work: Work): (guard: Guard) => Evaluation | null {
+  const at = { ...guardContext(run, null, {}), meter: chainMeter(work) };
+  return (guard) => {
+    if (!isLeft(work.chain)) return null;
+    countConditions(work, conditionsOf([guard]));
+    const evaluation = evaluateGuard(guard, at);
+    return evaluation.verdict === 'error' && !isLeft(work.chain) ? null : evaluation;
+  };
+}
+
+/** The charter is asked of what the runtime takes by itself, too. */
+function stickBlocked(draft: Draft, { name, tool }: Transition, rule: BlockRule): void {
+  const { code, message } = blocked(tool ?? name, rule);
+  record(draft, 'policy.blocked', {
+    action: { transition: name, ...(tool === null ? {} : { tool }) },
+    policy: { rule, verdict: 'refused', reason: message },
+    data: { code, rule },
+  });
+  stick(draft, { code, message }, { kind: 'chain', until: rule === 'environment' ? 'policies' : 'never' });
+}
+
+function passes(
+  draft: Draft,
+  transition: Transition,
+): { verdict: 'pass' | 'fail' | 'error' | 'late'; reason: string } {
+  const ask = askingIn(draft.run, draft.work);
+  for (const [index, guard] of transition.guards.entries()) {
+    const asked = ask(guard);
+    if (asked === null) return { verdict: 'late', reason: '' };
+    const { verdict, reason, reads } = asked;
+    record(draft, 'guard.evaluated', {
+      action: { transition: transition.name },
+      policy: { rule: `guards/${index}`, verdict, reason },
+      data: {
+        index,
+        kind: guard.kind,
+        verdict,
+        reason,
+        reads: readsOnRecord(draft, reads),
+      },
+    });
+    if (verdict !== 'pass') return { verdict, reason };
+  }
+  return { verdict: 'pass', reason: '' };
+}

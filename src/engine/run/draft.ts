@@ -1,0 +1,154 @@
+import type { Json } from '../../model/json.js';
+import { wellFormed } from '../../model/text.js';
+import type { Principal } from '../../model/principal.js';
+import type { Fact, RecordActor, RecordType } from '../../model/records.js';
+import type { Plan } from '../plan.js';
+import type { Seen } from '../guards.js';
+import type { Action, ActionStatus, Answer, Decision, Effect, Kit, RunState } from '../state.js';
+import { makeWork, remembering, type Work } from './work.js';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** One decision in the making. It lives inside a single call of `decide`; nothing of it escapes but a `Decision`. */
+export interface Draft {
+  readonly plan: Plan;
+  readonly run: Mutable<RunState>;
+  readonly kit: Kit;
+  readonly work: Work;
+  /** ISO 8601 UTC of the event. */
+  readonly time: string;
+  /** Deterministic, unique for the event within the run. */
+  readonly key: string;
+  readonly effects: Effect[];
+  readonly facts: Fact[];
+  readonly actions: Decision['actions'][number][];
+}
+
+/** What can be said of a run without its plan, and without asking anything of the world. */
+export type Notes = Pick<Draft, 'run' | 'time' | 'key' | 'facts' | 'actions'>;
+
+export function makeNotes(run: RunState, time: string, key: string): Notes {
+  return { run: { ...run }, time, key, facts: [], actions: [] };
+}
+
+export const runtimeActor: RecordActor = { kind: 'runtime', id: 'countersign' };
+
+export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key: string): Draft {
+  const hands = remembering(kit);
+  return {
+    ...{ plan, run: { ...run }, kit: hands, work: makeWork(), time, key },
+    ...{ effects: [], facts: [], actions: [] },
+  };
+}
+
+/**
+ * What was decided, in text that can be kept: the canonical form has no half characters, and what cannot be written
+ * would be decided again for ever. What is as it was before has been kept already.
+ */
+export function finish(draft: Draft, before: RunState): Decision {
+  const changed = Object.entries(draft.run).filter(([key, value]) => before[key as keyof RunState] !== value);
+  const known = new Set([...keptIn(before), ...draft.work.sound]);
+  return {
+    state: { ...draft.run, ...wellFormed(Object.fromEntries(changed), known) },
+    effects: wellFormed(draft.effects, known),
+    trace: wellFormed(draft.facts, known),
+    actions: wellFormed(draft.actions, known),
+  };
+}
+
+/** Its large values: what is under way and open, with its arguments, and what the context holds. */
+function keptIn({ context, input, approvals, executing }: RunState): readonly unknown[] {
+  const actions = [
+    ...approvals.map(({ action }) => action),
+    ...(executing === null ? [] : [executing.action]),
+  ];
+  return [
+    ...[context, input, executing, ...Object.values(context), ...approvals, ...actions],
+    ...actions.map((action) => action.arguments),
+  ];
+}
+
+/** Longer values are on record by their size and digest. */
+const longestRead = 4_096;
+
+/** What a guard read, as a record has it. */
+export function readsOnRecord({ kit, work }: Draft, reads: readonly Seen[]): Json {
+  return reads.map(({ path, value }): Json => {
+    const { bytes } = work.measure(value);
+    return bytes <= longestRead ? { path, value } : { path, bytes, digest: kit.digest(value) };
+  });
+}
+
+export function actorOf(principal: Principal | null): RecordActor {
+  return principal === null
+    ? runtimeActor
+    : { kind: principal.kind, id: principal.id, roles: principal.roles };
+}
+
+/** In whose name a step is judged and recorded: who asked for it; null: the runtime, which takes it by itself. */
+export function actingPrincipal({ byRuntime, requester }: Action): Principal | null {
+  return byRuntime === true ? null : requester;
+}
+
+type FactFields = Omit<Fact, 'key' | 'type' | 'time' | 'data' | 'actor'> & {
+  readonly actor?: RecordActor;
+  readonly data?: { readonly [key: string]: Json };
+};
+
+export function record(
+  draft: Pick<Draft, 'key' | 'time' | 'facts'>,
+  type: RecordType,
+  fields: FactFields,
+): void {
+  const { actor = runtimeActor, data = {}, ...rest } = fields;
+  draft.facts.push({
+    key: `${draft.key}#${draft.facts.length}`,
+    type,
+    time: draft.time,
+    actor,
+    data,
+    ...rest,
+  });
+}
+
+export function project(
+  draft: Pick<Draft, 'actions'>,
+  action: Action,
+  status: ActionStatus,
+  more: Partial<Omit<Decision['actions'][number], 'action' | 'status'>> = {},
+): void {
+  draft.actions.push({ action, status, error: null, outputRef: null, ...more });
+}
+
+export function actionFact(action: Action): NonNullable<Fact['action']> {
+  return {
+    id: action.id,
+    transition: action.transition,
+    digest: action.digest,
+    ...(action.tool === null ? {} : { tool: action.tool }),
+    ...(action.tier === null ? {} : { tier: action.tier }),
+  };
+}
+
+/** Kept with the message, for whoever waits and whoever asks again. */
+export function answer(draft: Draft, messageId: string, said: Answer): void {
+  draft.effects.push({ kind: 'answer', messageId, answer: said });
+}
+
+/** A refusal changes nothing but the record and the answer. */
+export function refuse(
+  draft: Draft,
+  messageId: string,
+  refusal: Omit<Extract<Answer, { status: 'refused' }>, 'status'>,
+): void {
+  answer(draft, messageId, { status: 'refused', ...refusal });
+}
+
+/** Deterministic ids, so that a step that runs again makes the same ones. */
+export function derivedId(draft: Draft, prefix: 'act' | 'apr' | 'evd', salt: string): string {
+  return `${prefix}_${draft.kit.digest({ run: draft.run.run, key: draft.key, salt }).slice('sha256:'.length, 'sha256:'.length + 32)}`;
+}
+
+export function plainDigest(digest: string): string {
+  return digest.slice('sha256:'.length);
+}

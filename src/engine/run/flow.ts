@@ -1,0 +1,339 @@
+import type { JsonObject } from '../../model/json.js';
+import { mostChainBytes } from '../../model/limits.js';
+import { truncate } from '../../model/text.js';
+import type { Principal } from '../../model/principal.js';
+import type { PayloadRef } from '../../model/records.js';
+import type { Transition } from '../plan.js';
+import type { Action, Executing, Problem, RunState, StuckOn } from '../state.js';
+import { actingPrincipal, actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
+import { evaluateGuard, possible } from '../guards.js';
+import { blockedBy, blockText, findState, guardContext } from '../links.js';
+import { boundRules, gatesFor } from '../gates/gates.js';
+import {
+  bind,
+  doneKey,
+  effectKey,
+  makeAction,
+  nothingBound,
+  timesDone,
+  type Again,
+} from '../effects/action.js';
+import { openApproval, revokeOpen } from '../gates/approvals.js';
+import { deniedBefore } from '../gates/denials.js';
+import { settleDoubt } from '../effects/doubts.js';
+import { consume } from '../gates/approved.js';
+import { close, closeUnentered } from './closing.js';
+import { chainStep } from './chain.js';
+import { isEnding } from './ending.js';
+import { whyNotEntered } from './entry.js';
+import { entryLabel, keyLabel } from '../effects/key-label.js';
+import { leader, setLeader } from './leader.js';
+import { stepMeter, type Meter } from '../expression/meter.js';
+import { branchTarget } from './branches.js';
+import { refuseAsking, unreadableEnd } from '../gates/unreadable-end.js';
+import type { Until } from './way-on.js';
+import { contextProblem, nothingCalled, write } from './written.js';
+
+// How a run moves: entering states, deterministic chains, executing, settling, closing.
+
+/** A state was entered: run its onEnter, or go on to what follows it; of a run that is to end, neither. Nothing leaves a terminal state. */
+export function enter(draft: Draft, again?: Again): void {
+  const state = findState(draft.plan, draft.run.state);
+  const onEnter = state?.onEnter ?? null;
+  if (state === undefined || onEnter === null) return afterEnter(draft);
+  const name = `onEnter:${state.name}`;
+  if (isEnding(draft.run)) return state.terminal ? closeUnentered(draft, name) : undefined;
+  const not = whyNotEntered(draft, name, onEnter);
+  if (not !== null) return stick(draft, not.problem, { kind: 'onEnter', until: not.until });
+  const action = makeAction(draft, {
+    transition: name,
+    label: entryLabel(state.name),
+    tool: null,
+    tier: onEnter.tier ?? null,
+    args: {},
+    requester: leader(draft.run),
+    byRuntime: true,
+    messageId: null,
+    gate: null,
+    bound: nothingBound,
+    ...(again === undefined ? {} : { again }),
+  });
+  execute(draft, { action, executor: onEnter.executor, reliability: onEnter.reliability, at: 'onEnter' });
+}
+
+/** After onEnter: close in a terminal state, take a deterministic step, or wait for a caller. */
+export function afterEnter(draft: Draft): void {
+  const { run } = draft;
+  const state = findState(draft.plan, run.state);
+  if (state === undefined)
+    return stick(
+      draft,
+      { code: 'NO_ELIGIBLE_TRANSITION', message: `the plan has no state \`${run.state}\`` },
+      { kind: 'chain' },
+    );
+  if (state.terminal) return close(draft, terminalStatus(run, state.outcome));
+  if (isEnding(run)) return;
+  if (isOfRuntime(state.transitions)) return chainStep(draft, state.transitions);
+  waitForSomebody(draft, state.transitions);
+}
+
+/** The runtime takes one of them by itself. */
+function isOfRuntime(transitions: readonly Transition[]): boolean {
+  return transitions.length > 0 && transitions.every((one) => one.actor === 'deterministic');
+}
+
+/** What was asked for is not done, and the run stays where it is: nothing of it may have become nobody's turn. */
+export function remain(draft: Draft): void {
+  const { run, plan } = draft;
+  if (run.executing !== null || run.status === 'stuck') return;
+  waitForSomebody(draft, findState(plan, run.state)?.transitions ?? []);
+}
+
+/** The run waits for a caller or a decision; where nobody could come, for an operator. */
+function waitForSomebody(draft: Draft, transitions: readonly Transition[]): void {
+  const decided = draft.run.approvals.every((one) => !isOpen(one.status) && !one.queued);
+  if (!decided || isForSomebody(draft, transitions)) return settle(draft);
+  stick(
+    draft,
+    { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, transitions) },
+    { kind: 'chain', until: untilSomebody(draft, transitions) },
+  );
+}
+
+/** What a retry needs that is to come to anything else. */
+function untilSomebody({ plan, kit }: Draft, transitions: readonly Transition[]): Until {
+  if (isOfRuntime(transitions)) return 'asks';
+  const isOfPolicies = transitions.some(
+    (one) => one.actor !== 'deterministic' && blockedBy(plan, one, kit) === 'environment',
+  );
+  return isOfPolicies ? 'policies' : 'never';
+}
+
+function terminalStatus(
+  run: RunState,
+  outcome: 'success' | 'failure' | null,
+): 'completed' | 'failed' | 'timed_out' {
+  if (run.viaTimeout) return 'timed_out';
+  return outcome === 'failure' ? 'failed' : 'completed';
+}
+
+export function isOpen(status: string): boolean {
+  return status === 'open' || status === 'escalated';
+}
+
+/** Also where that takes more work to tell than one step may: then a person finds out, whose submit is refused. */
+function isForSomebody(draft: Draft, transitions: readonly Transition[]): boolean {
+  const meter = stepMeter(draft.work);
+  return transitions.some((one) => whyNobody(draft, one, meter) === null || !meter.isLeft());
+}
+
+/** Why no principal could take it, whatever the arguments; null: somebody could. */
+function whyNobody(draft: Draft, transition: Transition, meter: Meter): string | null {
+  if (transition.actor === 'deterministic') return 'only the runtime takes it';
+  const rule = blockedBy(draft.plan, transition, draft.kit);
+  if (rule !== null) return blockText(rule);
+  const at = { ...guardContext(draft.run, null, {}), meter };
+  const refusing = transition.guards.find((guard) => !possible(guard, at).pass);
+  return refusing === undefined ? null : evaluateGuard(refusing, at).reason;
+}
+
+function whyNone(draft: Draft, transitions: readonly Transition[]): string {
+  const meter = stepMeter(draft.work);
+  const reasons = transitions.map((one) => `\`${one.name}\`: ${whyNobody(draft, one, meter)}`);
+  const why = reasons.length === 0 ? 'it has no transition' : reasons.join('; ');
+  return `no principal can take any transition of state \`${draft.run.state}\`: ${why}`;
+}
+
+/** What a step comes from. */
+export interface From {
+  /** Arrival whose answer waits for it; null: nobody waits. */
+  readonly messageId: string | null;
+  readonly refs: Action['refs'];
+  /** Who has an effect done again whose outcome is unknown. */
+  readonly repeatedBy?: string;
+  /** What that effect was sent with. */
+  readonly again?: Again;
+}
+
+/** Takes a transition that has passed every check before its gates: park, execute, or just move. */
+export function take(
+  draft: Draft,
+  transition: Transition,
+  args: JsonObject,
+  requester: Principal | null,
+  from: From,
+): void {
+  const { run, kit } = draft;
+  const full = contextProblem(draft, transition, args);
+  if (full !== null)
+    return refuseAsking(draft, transition, requester, from.messageId, { code: 'RUN_FULL', message: full });
+  const at = {
+    ...guardContext(run, requester, args),
+    meter: stepMeter(draft.work, requester === null),
+  };
+  const applying = gatesFor(transition, at, kit);
+  const endless = unreadableEnd(applying?.gates ?? [], at);
+  if (endless !== null)
+    return refuseAsking(draft, transition, requester, from.messageId, {
+      code: 'INPUT_INVALID',
+      message: endless,
+    });
+  const asking = requester ?? leader(run);
+  const fields = {
+    transition: transition.name,
+    tool: transition.tool,
+    tier: transition.tier,
+    args,
+    requester: asking,
+    byRuntime: requester === null,
+    messageId: from.messageId,
+    refs: from.refs,
+    ...(from.again === undefined ? {} : { again: from.again }),
+  };
+  if (applying === null)
+    return perform(
+      draft,
+      transition,
+      makeAction(draft, { ...fields, gate: boundRules([]), bound: nothingBound }),
+    );
+  const { context, input } = run;
+  const denied = deniedBefore(draft, transition.name, args);
+  const repeatedBy = from.repeatedBy ?? null;
+  const what = doneKey(draft, { transition: transition.name, arguments: args });
+  const done = timesDone(run, what);
+  const key = from.again?.idempotencyKey ?? `${run.run}:${what}:${done}`;
+  const shown = kit.show(transition, {
+    ...{ arguments: args, context, input, requester: asking, denied, repeatedBy, done },
+    inDoubt: run.doubts?.includes(key) === true,
+  });
+  if (shown.refused !== undefined)
+    return refuseAsking(draft, transition, requester, from.messageId, shown.refused);
+  const bound = bind(kit, transition, run, shown);
+  const action = makeAction(draft, { ...fields, gate: boundRules(applying.gates), bound });
+  openApproval(draft, transition, action, { ...applying, ...from, shown });
+}
+
+/** Runs the action's executor, or moves at once where there is none. */
+export function perform(draft: Draft, transition: Transition, action: Action): void {
+  if (action.messageId !== null && action.approval === null) {
+    draft.run.waitingAnswer = { messageId: action.messageId, transition: transition.name, action: action.id };
+  }
+  if (transition.executor === null || transition.executor.kind === 'human') {
+    if (transition.executor === null && action.approval !== null) consume(draft, action.approval);
+    succeed(draft, action, keyLabel(draft, transition.name), null);
+    const problem = write(draft, transition, action, nothingCalled);
+    if (problem !== null) return stick(draft, problem, { kind: 'done', transition: transition.name });
+    return complete(draft, transition, action);
+  }
+  execute(draft, {
+    action,
+    executor: transition.executor,
+    reliability: transition.reliability,
+    at: 'transition',
+  });
+}
+
+function execute(draft: Draft, executing: Executing): void {
+  draft.run.executing = executing;
+  draft.run.status = 'running';
+  project(draft, executing.action, 'executing');
+  draft.effects.push({ kind: 'execute', executing });
+}
+
+/** Counts the success: the next identical action gets a new idempotency key, and what was asked under this one is done. */
+export function succeed(draft: Draft, action: Action, label: string, outputRef: PayloadRef | null): void {
+  const done = doneKey(draft, action, label);
+  const others = draft.run.successes.filter(([key]) => key !== done);
+  // What was done again may have a key of another count: none that was used up comes again.
+  const times = Math.max(timesDone(draft.run, done), action.n) + 1;
+  draft.run.successes = [...others, [done, times]];
+  settleDoubt(draft, action);
+  project(draft, action, 'executed', { outputRef });
+  const by = action.requester?.id ?? 'the runtime';
+  const why = `superseded: \`${action.transition}\` with these arguments was done as \`${by}\` asked`;
+  const isSame = (other: Action): boolean =>
+    other.transition === action.transition && effectKey(draft.kit, other) === effectKey(draft.kit, action);
+  revokeOpen(draft, why, (other) => other.status !== 'denied' && isSame(other.action));
+}
+
+/** The transition's effect is done and its context written: branch, move, enter. */
+export function complete(draft: Draft, transition: Transition, action: Action): void {
+  const target = branchTarget(draft, transition, action);
+  if (target === null) {
+    const message = `the branches of \`${transition.name}\` compare more than the ${mostChainBytes} bytes that they may in one step, so nobody knows where it leads`;
+    return stick(draft, { code: 'CHAIN_TOO_LONG', message }, { kind: 'done', transition: transition.name });
+  }
+  moveTo(draft, target, transition.name, action);
+}
+
+/** Version + 1; a new stay, its approvals and its onEnter only when the state is another one. */
+export function moveTo(
+  draft: Draft,
+  target: string,
+  transition: string,
+  action: Action | null,
+  deniers: readonly string[] = [],
+): void {
+  const { run } = draft;
+  const from = run.state;
+  run.version += 1;
+  run.problem = null;
+  run.stuckOn = null;
+  run.state = target;
+  // Time alone moves a run without an action.
+  run.viaTimeout = action === null;
+  setLeader(run, action, deniers);
+  record(draft, 'run.transitioned', {
+    actor: actorOf(action === null ? null : actingPrincipal(action)),
+    ...(action === null ? {} : { action: actionFact(action) }),
+    data: { from, to: target, transition, version: run.version },
+  });
+  if (run.chainDepth > 0) run.chain = [...run.chain, { transition, from, to: target }];
+  // Entering it again runs its onEnter once more, and the stay goes on.
+  if (from === target && findState(draft.plan, target)?.terminal !== true) return enter(draft);
+  run.stay += 1;
+  revokeOpen(draft, `the run left state \`${from}\``);
+  enter(draft);
+}
+
+/** Nothing executes: the run waits for a caller or a decision, and whoever waited for it is answered. */
+export function settle(draft: Draft): void {
+  const { run } = draft;
+  run.executing = null;
+  run.status = run.approvals.some((one) => isOpen(one.status)) ? 'waiting' : 'running';
+  answerWaiting(draft);
+}
+
+export function answerWaiting(draft: Draft): void {
+  const waiting = draft.run.waitingAnswer;
+  if (waiting === null) return;
+  draft.run.waitingAnswer = null;
+  answer(draft, waiting.messageId, {
+    status: 'executed',
+    transition: waiting.transition,
+    action: waiting.action,
+    chain: draft.run.chain,
+  });
+}
+
+/** A state may have thousands of transitions, each with its reason: lists of runs carry their problems. */
+const longestProblem = 8_000;
+
+export function stick(draft: Draft, full: Problem, on: StuckOn): void {
+  const { run } = draft;
+  const problem = { ...full, message: truncate(full.message, longestProblem) };
+  run.executing = null;
+  run.status = 'stuck';
+  run.problem = problem;
+  run.stuckOn = on;
+  run.stuckAt = draft.key;
+  record(draft, 'run.stuck', {
+    data: {
+      code: problem.code,
+      message: problem.message,
+      state: run.state,
+      ...(problem.errorClass === undefined ? {} : { errorClass: problem.errorClass }),
+    },
+  });
+  answerWaiting(draft);
+}

@@ -1,0 +1,43 @@
+import { closedStatuses, type Event, type RunState } from '../state.js';
+import { isOpen } from './flow.js';
+
+// When time has something to say to a run. Its one timer is set by this, and what is due is found by it: a deadline is
+// compared with the time, never believed.
+
+/** What the run waits for whose engine could not take a step: an operator, and no timer. */
+export const timeless: readonly string[] = ['STEP_FAILED', 'HISTORY_FORKED'];
+
+/** Epoch milliseconds of the next moment at which time changes something; null: it never will. */
+export function wakeTime(run: RunState): number | null {
+  const next = nextMoment(run);
+  return next === null ? null : next.at;
+}
+
+/** What time has to say by now, the earliest first; null: nothing yet. `now` is ISO 8601. */
+export function dueEvent(run: RunState, now: string): Event | null {
+  const next = nextMoment(run);
+  // A time that is none is before every other.
+  if (next === null || !(next.at <= Date.parse(now))) return null;
+  return next.approval === null
+    ? { kind: 'timeout', time: now }
+    : { kind: 'deadline', time: now, approval: next.approval };
+}
+
+interface Moment {
+  readonly at: number;
+  /** Null: the run's own deadline. */
+  readonly approval: string | null;
+}
+
+function nextMoment(run: RunState): Moment | null {
+  if (closedStatuses.includes(run.status)) return null;
+  if (run.status === 'stuck' && run.problem !== null && timeless.includes(run.problem.code)) return null;
+  const moments: Moment[] = run.approvals
+    .filter(({ status }) => isOpen(status))
+    .map(({ id, timer }) => ({ at: timer, approval: id }));
+  if (run.deadline !== null && !run.timeoutDue) moments.push({ at: run.deadline, approval: null });
+  return moments.reduce<Moment | null>(
+    (first, moment) => (first === null || moment.at < first.at ? moment : first),
+    null,
+  );
+}

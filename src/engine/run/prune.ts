@@ -1,0 +1,62 @@
+import type { Guard, Plan } from '../plan.js';
+import type { ApprovalState, Evidence, RunState } from '../state.js';
+import { isOpen } from './flow.js';
+
+// What a run's document need not hold any more: the store and the record keep all of it.
+
+/** The same run without what no guard, gate or decision can ask for again. */
+export function prune(plan: Plan, run: RunState): RunState {
+  return { ...run, approvals: keptApprovals(run), evidence: neededEvidence(plan, run.evidence) };
+}
+
+/** Those that the run still carries. */
+export function keptApprovals({
+  approvals,
+  executing,
+}: Pick<RunState, 'approvals' | 'executing'>): ApprovalState[] {
+  const under = executing?.action.approval ?? null;
+  return approvals.filter(({ id, status, queued }) => isOpen(status) || queued || id === under);
+}
+
+/** By kind, as many as the largest count of a guard; of approvals, the latest of each human in each state. */
+function neededEvidence(plan: Plan, evidence: readonly Evidence[]): Evidence[] {
+  const counts = requiredCounts(plan);
+  const left = new Map(counts);
+  const people = new Set<string>();
+  const kept = [...evidence].reverse().filter((item) => {
+    if (item.kind === 'human_request') {
+      const who = `${item.by ?? ''}\n${item.state}`;
+      if (people.has(who)) return false;
+      people.add(who);
+      return true;
+    }
+    const room = left.get(item.kind) ?? 0;
+    left.set(item.kind, room - 1);
+    return room > 0;
+  });
+  return kept.reverse();
+}
+
+function requiredCounts({ states }: Plan): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  const note = (guard: Guard): void => {
+    switch (guard.kind) {
+      case 'evidence':
+        for (const { kind, count } of guard.requires)
+          counts.set(kind, Math.max(counts.get(kind) ?? 0, count));
+        return;
+      case 'allOf':
+      case 'anyOf':
+        return guard.guards.forEach(note);
+      case 'not':
+        return note(guard.guard);
+      default:
+    }
+  };
+  for (const { guards, gates, branches } of states.flatMap((state) => state.transitions)) {
+    guards.forEach(note);
+    for (const { on } of gates) if (on !== null) note(on);
+    for (const branch of branches) note(branch.when);
+  }
+  return counts;
+}

@@ -1,0 +1,220 @@
+import { jsonTrouble, type JsonObject } from '../../model/json.js';
+import type { Message } from '../../model/message.js';
+import type { Principal } from '../../model/principal.js';
+import type { Transition } from '../plan.js';
+import { closedStatuses, type Refusal } from '../state.js';
+import { actorOf, readsOnRecord, record, refuse, type Draft } from './draft.js';
+import { makeAsking } from '../gates/asking.js';
+import { actorAllows, blockedBy, charterRule, findState, guardContext, type BlockRule } from '../links.js';
+import { take } from './flow.js';
+import { environmentUnknown } from '../gates/gates.js';
+import { wayOn } from './way-on.js';
+
+type Submit = Extract<Message['body'], { kind: 'submit' }>;
+type Said = Omit<Refusal, 'status'>;
+
+/** docs/spec/semantics.md §2, in its order. A refusal never changes state, version or context. */
+export function submit(draft: Draft, message: Message, body: Submit): void {
+  const tool = findTransition(draft, body.transition)?.tool ?? null;
+  record(draft, 'transition.requested', {
+    actor: actorOf(message.principal),
+    permission: 'run.start',
+    causation: message.id,
+    action: { transition: body.transition, ...(tool === null ? {} : { tool }) },
+    refs: message.refs,
+    data: {
+      ...(body.expectedVersion === null ? {} : { expectedVersion: body.expectedVersion }),
+      version: draft.run.version,
+    },
+  });
+  const checked = check(draft, message, body);
+  if ('code' in checked) return reject(draft, message, body, checked);
+  draft.work.sound.add(checked.arguments);
+  draft.run.chainDepth = 0;
+  draft.run.chain = [];
+  take(draft, checked.transition, checked.arguments, message.principal, {
+    messageId: message.id,
+    refs: message.refs,
+  });
+}
+
+function findTransition(draft: Draft, name: string): Transition | undefined {
+  return findState(draft.plan, draft.run.state)?.transitions.find((one) => one.name === name);
+}
+
+function reject(draft: Draft, message: Message, body: Submit, said: Said): void {
+  const blocked = said.code === 'BLOCKED';
+  record(draft, blocked ? 'policy.blocked' : 'transition.rejected', {
+    actor: actorOf(message.principal),
+    causation: message.id,
+    action: { transition: body.transition },
+    policy: { rule: said.rule ?? said.code, verdict: 'refused', reason: said.message },
+    data: { code: said.code, ...(said.rule === undefined ? {} : { rule: said.rule }) },
+  });
+  refuse(draft, message.id, said);
+}
+
+interface Admitted {
+  readonly transition: Transition;
+  readonly arguments: JsonObject;
+}
+
+function check(draft: Draft, message: Message, body: Submit): Said | Admitted {
+  const early = runRefusal(draft, body.expectedVersion);
+  if (early !== null) return early;
+  const transition = findTransition(draft, body.transition);
+  if (transition === undefined) return unknown(draft, body.transition);
+  if (!actorAllows(transition.actor, message.principal.kind)) {
+    const takes =
+      transition.actor === 'deterministic'
+        ? 'only the runtime takes it'
+        : `it takes a principal of kind ${transition.actor}`;
+    return {
+      code: 'ACTOR_MISMATCH',
+      message: `\`${transition.name}\` is not for \`${message.principal.id}\` (${message.principal.kind}): ${takes}`,
+    };
+  }
+  const input = checkInput(draft, transition, body.arguments);
+  if ('code' in input) return input;
+  return (
+    policyRefusal(draft, message, transition, input.arguments) ?? { transition, arguments: input.arguments }
+  );
+}
+
+/** The message that asks, and for whom. */
+interface Asker {
+  readonly id: string;
+  readonly principal: Principal | null;
+}
+
+/** What environment, charter and guards say now; null: nothing against it. */
+export function policyRefusal(
+  draft: Draft,
+  asker: Asker,
+  transition: Transition,
+  args: JsonObject,
+): Said | null {
+  const rule = blockedBy(draft.plan, transition, draft.kit);
+  if (rule !== null) return blocked(transition.tool ?? transition.name, rule);
+  return checkGuards(draft, asker, transition, args);
+}
+
+function runRefusal(draft: Draft, expectedVersion: number | null): Said | null {
+  const { run } = draft;
+  const stale = expectedVersion !== null && expectedVersion !== run.version;
+  if (closedStatuses.includes(run.status)) return { code: 'RUN_CLOSED', message: `the run is ${run.status}` };
+  if (run.status === 'stuck')
+    return {
+      code: 'RUN_STUCK',
+      message: `the run waits for an operator: ${run.problem?.message ?? 'unknown problem'}; ${String(wayOn(run, draft.plan))}`,
+    };
+  if (run.executing !== null && !stale) {
+    return {
+      code: 'RUN_BUSY',
+      message: `\`${run.executing.action.transition}\` is executing; try again when it has settled`,
+    };
+  }
+  if (stale) {
+    return {
+      code: 'STALE_VERSION',
+      message: `the run is at version ${run.version}, not ${String(expectedVersion)}; read it again`,
+    };
+  }
+  return null;
+}
+
+function unknown(draft: Draft, name: string): Said {
+  if (draft.plan.notation === 'agent') return blocked(name, charterRule(draft.plan, name) ?? 'undeclared');
+  return {
+    code: 'UNKNOWN_TRANSITION',
+    message: `state \`${draft.run.state}\` has no transition \`${name}\`; see \`links\``,
+  };
+}
+
+export function blocked(tool: string, rule: BlockRule): Said {
+  const why = {
+    denied: 'the charter denies it',
+    undeclared: 'the charter does not declare it',
+    unmapped: 'it has no risk tier',
+    environment: environmentUnknown,
+  }[rule];
+  return { code: 'BLOCKED', rule, message: `\`${tool}\` is blocked: ${why}` };
+}
+
+/** Schema defaults, then the schema. No schema: no arguments are accepted. */
+function checkInput(
+  draft: Draft,
+  transition: Transition,
+  args: JsonObject,
+): Said | { readonly arguments: JsonObject } {
+  const trouble = jsonTrouble(args);
+  if (trouble !== null)
+    return {
+      code: 'INPUT_INVALID',
+      message: `the arguments cannot be taken: ${trouble}`,
+      errors: [{ pointer: '/arguments', message: trouble }],
+    };
+  if (transition.inputSchema === null) {
+    const names = Object.keys(args);
+    if (names.length === 0) return { arguments: {} };
+    const errors = names.map((name) => ({
+      pointer: `/arguments/${escapePointer(name)}`,
+      message: 'this transition takes no arguments',
+    }));
+    return { code: 'INPUT_INVALID', message: `\`${transition.name}\` takes no arguments`, errors };
+  }
+  const { toolSchema } = transition;
+  const among = toolSchema === undefined ? 1 : 2;
+  const result = draft.kit.validate(transition.inputSchema, args, among);
+  if (result.status === 'invalid') return misfit(transition, 'its schema', result.errors);
+  // A transition narrows what its tool takes, and widens nothing.
+  const ofTool = toolSchema === undefined ? result : draft.kit.validate(toolSchema, result.value, among);
+  return ofTool.status === 'invalid'
+    ? misfit(transition, `the schema of its tool \`${String(transition.tool)}\``, ofTool.errors)
+    : { arguments: result.value };
+}
+
+function misfit(
+  { name }: Transition,
+  schema: string,
+  errors: readonly { readonly pointer: string; readonly message: string }[],
+): Said {
+  return {
+    code: 'INPUT_INVALID',
+    message: `the arguments of \`${name}\` do not fit ${schema}`,
+    errors: errors.map(({ pointer, message }) => ({ pointer: `/arguments${pointer}`, message })),
+  };
+}
+
+export function escapePointer(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+/** In declaration order; the first that does not pass stops. Each evaluated guard is a record. */
+function checkGuards(draft: Draft, asker: Asker, transition: Transition, args: JsonObject): Said | null {
+  const at = guardContext(draft.run, asker.principal, args);
+  const ask = makeAsking(draft.work, transition.guards, at);
+  for (const [index, guard] of transition.guards.entries()) {
+    const { verdict, reason, reads } = ask(guard);
+    record(draft, 'guard.evaluated', {
+      actor: actorOf(asker.principal),
+      causation: asker.id,
+      action: { transition: transition.name },
+      policy: { rule: `guards/${index}`, verdict, reason },
+      data: {
+        index,
+        kind: guard.kind,
+        verdict,
+        reason,
+        reads: readsOnRecord(draft, reads),
+      },
+    });
+    if (verdict === 'pass') continue;
+    return {
+      code: 'GUARD_REJECTED',
+      message: `guard ${index} (${guard.kind}) of \`${transition.name}\` refused: ${reason}`,
+      guard: { index, kind: guard.kind, verdict, reason },
+    };
+  }
+  return null;
+}

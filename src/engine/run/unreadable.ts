@@ -1,0 +1,102 @@
+import { isObject } from '../../model/json.js';
+import type { Fact } from '../../model/records.js';
+import { noteDoubt } from '../effects/doubts.js';
+import { makeNotes } from './draft.js';
+import { unknownOf } from '../effects/outcome.js';
+import { closedStatuses, type Answer, type Decision, type Executing, type RunState } from '../state.js';
+
+// Plans, states and events come out of stores. What is not what this engine reads decides nothing, and is on record.
+
+const epoch = new Date(0).toISOString();
+const statuses: readonly unknown[] = [...closedStatuses, 'running', 'waiting', 'stuck'];
+
+/** What every decision counts with: a status that is none, or a number that is none, must let nothing through. */
+export function isRun({ status, version, stay, chainDepth }: RunState): boolean {
+  return (
+    statuses.includes(status) &&
+    [version, stay, chainDepth].every((one) => Number.isSafeInteger(one) && one >= 0)
+  );
+}
+
+/**
+ * Nothing has happened: whoever asked is refused, and the run is as it was. Only where an effect is done, and what
+ * came of it cannot be read, does the run wait for an operator instead of waiting for ever.
+ */
+export function unreadable(run: RunState, event: unknown, key: string, failure: Error): Decision {
+  const name = text(at(event, 'kind')) ?? 'unknown';
+  const message = `the plan, the run or the event is not what this engine reads: ${failure.message.toWellFormed()}`;
+  const id = text(at(at(event, 'message'), 'id'));
+  const time = text(at(event, 'time')) ?? epoch;
+  const fact = (type: Fact['type'], data: Fact['data']): Fact => ({
+    key: `${key}#${type}`,
+    ...{ type, time, actor: { kind: 'runtime', id: 'countersign' }, data },
+  });
+  const refusal: Answer = { status: 'refused', code: 'INTERNAL', message };
+  const nothing: Decision = {
+    state: run,
+    effects: id === null ? [] : [{ kind: 'answer', messageId: id, answer: refusal }],
+    trace: [fact('message.refused', { reason: 'undecodable', name, message })],
+    actions: [],
+    failure,
+  };
+  const executing = at(at(run, 'executing'), 'action');
+  const waitsFor = (closedStatuses as readonly unknown[]).includes(at(run, 'status'))
+    ? null
+    : text(at(executing, 'id'));
+  if (name !== 'outcome' || waitsFor === null || waitsFor !== at(event, 'action')) return nothing;
+  return {
+    ...nothing,
+    ...leftToAPerson(run, at(run, 'executing') as Executing, nothing, {
+      ...{ key, message, time },
+      stuck: fact('run.stuck', { code: 'EXECUTOR_UNKNOWN', message }),
+    }),
+  };
+}
+
+/** As where the outcome itself is unknown: whoever waits is told, and whoever is asked for it again. */
+function leftToAPerson(
+  run: RunState,
+  executing: Executing,
+  { effects, trace }: Decision,
+  {
+    key,
+    time,
+    message,
+    stuck,
+  }: Readonly<Record<'key' | 'time' | 'message', string>> & { readonly stuck: Fact },
+): Pick<Decision, 'state' | 'effects' | 'trace' | 'actions'> {
+  const { action } = executing;
+  const problem = { code: 'EXECUTOR_UNKNOWN', message, errorClass: 'unknown_outcome' } as const;
+  const noted = makeNotes(run, time, key);
+  try {
+    if (text(at(action, 'idempotencyKey')) !== null) noteDoubt(noted, action);
+  } catch {
+    // Approvals that cannot be read are decided by nobody.
+  }
+  const waiting = text(at(at(run, 'waitingAnswer'), 'messageId'));
+  const told: Answer = {
+    ...{ status: 'refused', code: 'EXECUTOR_FAILED', errorClass: 'unknown_outcome', action: action.id },
+    message: `whether \`${action.transition}\` was done is not known: ${message}`,
+  };
+  return {
+    state: {
+      ...noted.run,
+      ...{ executing: null, waitingAnswer: null, status: 'stuck', problem, stuckAt: key },
+      stuckOn: unknownOf(executing),
+    },
+    effects: [
+      ...effects,
+      ...(waiting === null ? [] : [{ kind: 'answer', messageId: waiting, answer: told } as const]),
+    ],
+    trace: [...trace, ...noted.facts, stuck],
+    actions: [...noted.actions, { action, status: 'unknown', error: problem, outputRef: null }],
+  };
+}
+
+function at(value: unknown, name: string): unknown {
+  return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' ? value.toWellFormed() : null;
+}

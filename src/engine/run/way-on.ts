@@ -1,0 +1,104 @@
+import type { ErrorCode, ProblemCode } from '../../model/errors.js';
+import { doubtOf } from '../effects/doubt.js';
+import { isOpen } from './flow.js';
+import { isAtItsEnd } from '../links.js';
+import { timeless } from './moments.js';
+import type { Plan } from '../plan.js';
+import type { Problem, RunState } from '../state.js';
+
+// What a person can do about a run that is stuck: which of retry and cancel helps, said wherever its problem is; and what its
+// own time will do.
+
+/** What has to change before a retry comes to anything else; `asks`: nothing, the runtime asks again. */
+export type Until = 'policies' | 'decisions' | 'asks' | 'never';
+
+const ways = {
+  again: 'a retry tries it again, which helps once its cause is gone; a cancel ends the run',
+  goesOn: 'look at what the run was about to do: a retry goes on from here, a cancel ends the run',
+  never: 'a retry would come to the same: only a cancel helps',
+  policies:
+    'a retry helps once the policies of the environment no longer stand against it; a cancel ends the run',
+  decisions:
+    'a retry helps once approvals of this run that are open have been decided; a cancel ends the run',
+  asks: 'a retry has the runtime take its step again, and asks again for what that needs; a cancel ends the run',
+  human: 'look whether it happened: a retry by a human does it again, and a cancel ends the run as it is',
+  decide: 'an approval for doing it again is open: it goes on once that is decided; a cancel ends the run',
+  done: 'the step has happened, and a retry would do it a second time: only a cancel helps',
+  moves: 'a retry by a human does nothing again and lets the run move on; a cancel ends it',
+} as const;
+type Way = keyof typeof ways;
+
+/** Everything that a run can be stuck with, as long as nothing says more. */
+export const wayOfCode = {
+  ON_ENTER_FAILED: 'again',
+  EXECUTOR_UNKNOWN: 'human',
+  EXECUTOR_FAILED: 'again',
+  CHAIN_NO_MATCH: 'never',
+  CHAIN_AMBIGUOUS: 'never',
+  CHAIN_TOO_LONG: 'goesOn',
+  NO_ELIGIBLE_TRANSITION: 'never',
+  STATE_TOO_LARGE: 'done',
+  HISTORY_FORKED: 'goesOn',
+  STEP_FAILED: 'again',
+  BLOCKED: 'never',
+  GUARD_REJECTED: 'again',
+  DIGEST_MISMATCH: 'again',
+  INPUT_INVALID: 'never',
+  TOO_LARGE: 'never',
+  RUN_FULL: 'never',
+} as const satisfies Partial<Record<ProblemCode | ErrorCode, Way>>;
+
+type Stuck = Pick<
+  RunState,
+  'status' | 'problem' | 'stuckOn' | 'state' | 'overdue' | 'approvals' | 'deadline'
+>;
+type Timed = Pick<Plan, 'onTimeout' | 'states'>;
+
+/** Where a cancel is all that a person can do, and time does something too. */
+const besideTime: Partial<Record<Way, string>> = {
+  never: 'a retry would come to the same, and a cancel ends the run',
+  done: 'the step has happened, a retry would do it a second time, and a cancel ends the run',
+};
+
+/** Null: it is not stuck. Without its plan, which cannot be read then, nothing is said of its time. */
+export function wayOn(run: Stuck, plan: Timed | null): string | null {
+  if (run.status !== 'stuck') return null;
+  const way = wayOf(run);
+  const later = plan === null ? null : byTime(run, plan);
+  return later === null ? ways[way] : `${besideTime[way] ?? ways[way]}; ${later}`;
+}
+
+/** What the run's own time does to it while it is stuck; null: nothing. */
+function byTime(run: Stuck, plan: Timed): string | null {
+  if (run.deadline === null || timeless.includes(codeOf(run))) return null;
+  const when = `at ${new Date(run.deadline).toISOString()} the run's time is up, which`;
+  const target = plan.onTimeout?.target ?? null;
+  if (target === null) return `${when} ends it`;
+  if (doubtOf(run) !== null || isAtItsEnd(plan, run)) return null;
+  return target === run.state
+    ? `${when} has it enter \`${target}\` again`
+    : `${when} moves it to \`${target}\``;
+}
+
+function codeOf({ problem }: Stuck): Problem['code'] {
+  return problem?.code ?? 'STEP_FAILED';
+}
+
+function wayOf(run: Stuck): Way {
+  const { stuckOn, overdue } = run;
+  const code = codeOf(run);
+  if (stuckOn?.kind === 'done' || code === 'STATE_TOO_LARGE') return overdue === true ? 'moves' : 'done';
+  if (run.approvals.some(({ repeats, status }) => repeats === true && isOpen(status))) return 'decide';
+  if (doubtOf(run) !== null) return 'human';
+  const until = stuckOn !== null && 'until' in stuckOn ? stuckOn.until : undefined;
+  return until ?? wayIn(code);
+}
+
+function wayIn(code: Problem['code']): Way {
+  return Object.hasOwn(wayOfCode, code) ? wayOfCode[code as keyof typeof wayOfCode] : 'again';
+}
+
+/** For an operator whose retry is refused. */
+export function wayOfUntil(until: Until): string {
+  return ways[until];
+}

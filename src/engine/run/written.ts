@@ -1,0 +1,102 @@
+import { jsonTrouble, type Json, type JsonObject } from '../../model/json.js';
+import { mostContextBytes } from '../../model/limits.js';
+import type { Action, Problem } from '../state.js';
+import type { Mapping } from '../plan.js';
+import { actionFact, derivedId, record, type Draft } from './draft.js';
+import { applyMapping, withoutAnswer, type Mapped } from '../expression/mapping.js';
+import { quotedBytes } from '../effects/room.js';
+import { freshChain, measuredContext, type Measured, type Work } from './work.js';
+
+// What a step that is done leaves in its run: context and evidence.
+
+interface Done {
+  readonly output: Json;
+  readonly response: Json;
+  readonly evidence: readonly string[];
+}
+
+/** Of a step that calls nothing. */
+export const nothingCalled: Done = { output: null, response: null, evidence: [] };
+
+/** Its mapping and its evidence; or why the context cannot be kept, and nothing is. */
+export function write(
+  draft: Draft,
+  step: { readonly output: readonly Mapping[]; readonly evidence: string | null },
+  action: Action,
+  { output, response, evidence }: Done,
+): Problem | null {
+  const { run } = draft;
+  const scopes = { arguments: action.arguments, context: run.context, input: run.input, output, response };
+  const { context, written, unresolved } = applyMapping(step.output, scopes, draft.work);
+  for (const path of unresolved)
+    record(draft, 'mapping.unresolved', { action: actionFact(action), data: { path } });
+  const problem = unkept(draft.work, run.context, { context, written });
+  if (problem !== null) return { code: 'STATE_TOO_LARGE', message: `${problem}; map less of it` };
+  if (context !== null) run.context = context;
+  draft.work.sound.add(run.context);
+  addEvidence(draft, action, [...evidence, ...(step.evidence === null ? [] : [step.evidence])]);
+  return null;
+}
+
+/** Why the context cannot keep what a step writes, whatever its call answers: asked before anything is called. */
+export function contextProblem(
+  { run, work }: Pick<Draft, 'run' | 'work'>,
+  step: { readonly output: readonly Mapping[] },
+  args: JsonObject,
+): string | null {
+  const { context, input } = run;
+  const scopes = { arguments: args, context, input, output: null, response: null };
+  // The step itself counts against the chain.
+  const asked = freshChain(work);
+  const problem = unkept(asked, context, applyMapping(withoutAnswer(step.output), scopes, asked));
+  return problem === null ? null : `${problem}: send less, or map less of it`;
+}
+
+/** A mapping may nest the context in itself, time and again: too deep is found before anything recurses into it. */
+function unkept(
+  work: Work,
+  before: JsonObject,
+  { context, written }: Pick<Mapped, 'context' | 'written'>,
+): string | null {
+  if (context === null)
+    return `what the mapping writes takes more than ${mostContextBytes} bytes, which are the most that a context takes`;
+  if (context === before) return null;
+  const measured = withWritten(work, measuredContext(work, before), before, written);
+  work.contexts.set(context, measured);
+  const { bytes, trouble } = measured;
+  if (trouble !== null) return `the context cannot be kept: ${trouble}`;
+  return bytes > mostContextBytes
+    ? `the context would take ${bytes} bytes, and ${mostContextBytes} are the most`
+    : null;
+}
+
+/** Only what is written is looked through: a chain writes little of a large context, time and again. */
+function withWritten(
+  { measure }: Work,
+  { bytes, trouble }: Measured,
+  before: JsonObject,
+  written: ReadonlyMap<string, Json>,
+): Measured {
+  const isEmpty = Object.keys(before).length === 0;
+  let more = isEmpty ? -1 : 0;
+  let found = trouble;
+  for (const [name, value] of written) {
+    const now = measure(value);
+    found ??= jsonTrouble(name) ?? now.trouble;
+    const old = Object.hasOwn(before, name) ? before[name] : undefined;
+    more += now.bytes + (old === undefined ? quotedBytes(name) + 2 : -measure(old).bytes);
+  }
+  return { bytes: bytes + more, trouble: found };
+}
+
+function addEvidence(draft: Draft, action: Action, kinds: readonly string[]): void {
+  const { run } = draft;
+  for (const [index, kind] of kinds.entries()) {
+    const id = derivedId(draft, 'evd', `${action.id}:${index}:${kind}`);
+    run.evidence = [
+      ...run.evidence,
+      { id, kind, at: draft.time, stay: run.stay, state: run.state, by: null },
+    ];
+    record(draft, 'evidence.recorded', { action: actionFact(action), data: { kind, id } });
+  }
+}

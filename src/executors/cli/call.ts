@@ -1,0 +1,48 @@
+import type { Executor, Template } from '../../engine/plan.js';
+import type { Room } from '../../engine/effects/room.js';
+import { mostArgumentsBytes, passedBytes, passingTrouble } from '../../model/command-line.js';
+import type { Built, Scopes } from '../types.js';
+import { pathText, resolveTextValue, unusable } from '../values.js';
+
+// A cli executor's templates become the arguments of one command. Nothing here knows the connection.
+
+export function buildCliCall(
+  executor: Extract<Executor, { kind: 'cli' }>,
+  scopes: Scopes,
+  room: Room,
+): Built {
+  const args: string[] = [];
+  let optionsEnded = executor.allowDashes === true;
+  for (const [index, template] of executor.args.entries()) {
+    const where = `argument ${index}`;
+    const text = resolveTextValue(template, scopes, room, where);
+    if (text.status === 'absent') continue;
+    if (text.status !== 'text') return text;
+    // A literal is the author's word; a value is the caller's, and would become an option.
+    const isLiteral = template.kind === 'literal';
+    if (!isLiteral && !optionsEnded && text.value.startsWith('-')) {
+      const why =
+        'begins with `-` and would be read as an option; write `--` before it, or `allowDashes: true`';
+      return unusable(pathText(template), where, why);
+    }
+    const trouble = passingTrouble(text.value);
+    if (trouble !== null) return unusable(pathText(template), where, `${trouble}; ${less}`);
+    optionsEnded ||= isLiteral && text.value === '--';
+    args.push(text.value);
+  }
+  const bytes = passedBytes(args);
+  if (bytes > mostArgumentsBytes) return tooMuch(executor.args, bytes);
+  const stdin = executor.stdin === null ? null : resolveTextValue(executor.stdin, scopes, room, 'stdin');
+  if (stdin?.status === 'unresolved' || stdin?.status === 'too_large') return stdin;
+  const given = stdin?.status === 'text' ? stdin.value : null;
+  return { status: 'built', call: { kind: 'cli', connection: executor.connection, args, stdin: given } };
+}
+
+const less = 'send less, or have the tool hand it over as `stdin`';
+
+/** Each may be passed, and all of them together may not. */
+function tooMuch(templates: readonly Template[], bytes: number): Built {
+  const path = templates.map(pathText).join(', ');
+  const most = `the arguments of the command take ${bytes} bytes together, and ${mostArgumentsBytes} are the most`;
+  return { status: 'unresolved', path, message: `${most}; ${less}` };
+}

@@ -1,0 +1,244 @@
+import type { ChildProcess } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { giveWay } from '../../model/give-way.js';
+import type { Connection } from '../../model/policy-set.js';
+import { decodeBody } from '../answer/body.js';
+import { parseExactly } from '../answer/exact-json.js';
+import type { Told } from '../masking/mask.js';
+import { codeOf } from '../connections/network.js';
+import {
+  failure,
+  failureAfterSending,
+  maxOutputBytes,
+  startDeadline,
+  stoppedResult,
+  unusableAnswer,
+  type Deadline,
+  type Failure,
+} from '../answer/outcome.js';
+import { searchPath, workingPath } from './place.js';
+import { endLeftOver, killGraceMs, signalGroup, startGroup } from './process-group.js';
+import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
+
+type CliCall = Extract<Call, { kind: 'cli' }>;
+type CliConnection = Extract<Connection, { kind: 'cli' }>;
+
+/** How long what a command has started may go on after it ended. */
+const drainMs = 1_000;
+/** How much of a failed command's output is kept for whoever looks into it. */
+const maxFailedText = 16_384;
+
+export const cli: ExecutorDriver<'cli'> = { kind: 'cli', run: runCli };
+
+async function runCli(call: CliCall, context: DriverContext): Promise<ExecutorResult> {
+  const { connection } = context;
+  if (connection?.kind !== 'cli') {
+    return failure(
+      'permanent',
+      `\`${call.connection}\` is no cli connection of this environment; declare it in connections.yaml`,
+    );
+  }
+  const directory = workingDirectory(context.baseDirectory, connection.workingDirectory);
+  if (directory === null) {
+    return failure(
+      'permanent',
+      `the working directory of connection \`${call.connection}\` does not exist; create it or name another`,
+    );
+  }
+  const deadline = startDeadline(context);
+  try {
+    if (deadline.stopped() !== null) return stoppedResult(context, 'abort', false, `\`${call.connection}\``);
+    return await result(call, await runCommand(call, connection, directory, context, deadline), context);
+  } finally {
+    deadline.dispose();
+  }
+}
+
+/** Null when there is no such folder: spawn would blame the command. */
+export function workingDirectory(baseDirectory: string, named: string | null): string | null {
+  const path = workingPath(baseDirectory, named);
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? path : null;
+}
+
+type Ended =
+  | { readonly kind: 'not_started'; readonly code: string }
+  | { readonly kind: 'stopped'; readonly why: 'timeout' | 'abort' }
+  | { readonly kind: 'too_large' }
+  | {
+      readonly kind: 'exited';
+      readonly exitCode: number | null;
+      readonly signal: string | null;
+      readonly stdout: Buffer;
+      readonly stderr: Buffer;
+      /** Something that it had started still ran, and was ended. */
+      readonly wasLeft: boolean;
+    };
+
+function runCommand(
+  call: CliCall,
+  connection: CliConnection,
+  cwd: string,
+  context: RunContext,
+  deadline: Deadline,
+): Promise<Ended> {
+  const env = childEnvironment(connection.env, context.idempotencyKey);
+  const argv = [...connection.args, ...call.args];
+  const stdin = call.stdin === null ? 'ignore' : 'pipe';
+  let child: ChildProcess;
+  try {
+    // A timeout ends its children too.
+    child = startGroup(connection.command, argv, { cwd, env, stdio: [stdin, 'pipe', 'pipe'] });
+  } catch (error) {
+    return Promise.resolve({ kind: 'not_started', code: codeOf(error) });
+  }
+  // A command that does not read its input is its own business.
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(call.stdin);
+  return watch(child, deadline);
+}
+
+/** PATH and what the connection declares: nothing of the worker's own environment. */
+function childEnvironment(
+  declared: Readonly<Record<string, string>>,
+  key: string | null,
+): Record<string, string> {
+  return {
+    PATH: searchPath(),
+    ...declared,
+    ...(key === null ? {} : { IDEMPOTENCY_KEY: key }),
+  };
+}
+
+function watch(child: ChildProcess, deadline: Deadline): Promise<Ended> {
+  return new Promise((resolve) => {
+    let cut: Extract<Ended, { kind: 'stopped' | 'too_large' }> | null = null;
+    let killTimer: NodeJS.Timeout | undefined;
+    let left = Promise.resolve(false);
+    const end = (why: Extract<Ended, { kind: 'stopped' | 'too_large' }>): void => {
+      if (cut !== null) return;
+      cut = why;
+      signalGroup(child, 'SIGTERM');
+      killTimer = setTimeout(() => signalGroup(child, 'SIGKILL'), killGraceMs);
+    };
+    const onDeadline = (): void => end({ kind: 'stopped', why: deadline.stopped() ?? 'timeout' });
+    const settle = (ended: Ended): void => {
+      clearTimeout(killTimer);
+      deadline.signal.removeEventListener('abort', onDeadline);
+      resolve(ended);
+    };
+    const tooLarge = (): void => end({ kind: 'too_large' });
+    const stdout = collect(child.stdout, tooLarge);
+    const stderr = collect(child.stderr, tooLarge);
+    deadline.signal.addEventListener('abort', onDeadline, { once: true });
+    child.on('error', (error) => settle({ kind: 'not_started', code: codeOf(error) }));
+    child.on('exit', () => {
+      // Whoever of its group still runs has no parent that could end it.
+      if (cut !== null) signalGroup(child, 'SIGKILL');
+      left = endLeftOver(child, drainMs);
+    });
+    child.on('close', (exitCode, signal) => {
+      void left.then((wasLeft) =>
+        settle(cut ?? { kind: 'exited', exitCode, signal, stdout: stdout(), stderr: stderr(), wasLeft }),
+      );
+    });
+  });
+}
+
+function collect(stream: NodeJS.ReadableStream | null, tooLarge: () => void): () => Buffer {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stream?.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > maxOutputBytes) tooLarge();
+    else chunks.push(chunk);
+  });
+  return () => Buffer.concat(chunks);
+}
+
+async function result(call: CliCall, ended: Ended, context: DriverContext): Promise<ExecutorResult> {
+  const who = `command of connection \`${call.connection}\``;
+  switch (ended.kind) {
+    case 'not_started':
+      return failure(
+        'permanent',
+        `the ${who} could not be started (${ended.code}); ${startAdvice(ended.code)}`,
+      );
+    case 'stopped':
+      return stoppedResult(context, ended.why, true, `the ${who}`);
+    case 'too_large':
+      return unusableAnswer(context, `the ${who} wrote over ${maxOutputBytes} bytes and was ended`);
+    case 'exited':
+      return ended.exitCode === 0 && !ended.wasLeft
+        ? success(ended, context, who)
+        : await exitFailure(ended, context, who);
+  }
+}
+
+/** What may be wrong where a command does not start. */
+export function startAdvice(code: string): string {
+  return code === 'E2BIG'
+    ? 'this system passes less to a command than its arguments and `env` take: send less, or raise the stack limit of the worker (`ulimit -s`)'
+    : 'check `command`';
+}
+
+type Exited = Extract<Ended, { kind: 'exited' }>;
+
+/** What it printed is what mappings read: of bytes that are no text, two values could become one. */
+function success({ stdout, stderr }: Exited, context: DriverContext, who: string): ExecutorResult {
+  const read = decodeBody(stdout, undefined, true, context.told);
+  if (read.status === 'unreadable')
+    return unusableAnswer(context, `what the ${who} wrote to its standard output is not UTF-8`);
+  const json = parseExactly(read.text);
+  if (json.status === 'too_large' || json.status === 'repeats')
+    return unusableAnswer(context, `the ${who} wrote JSON that cannot be read: ${json.why}`);
+  const { value, exact } = json.status === 'parsed' ? json : { value: null, exact: [] };
+  const output = { exitCode: 0, stdout: read.text, stderr: stderr.toString('utf8'), json: value };
+  return {
+    ...{ status: 'succeeded', output, response: output, evidence: ['cli_output'] },
+    ...(exact.length === 0 ? {} : { exact: exact.map((at) => `/json${at}`) }),
+  };
+}
+
+/** `timeout` exits with 124 where it ended its command, and a shell with 128 and its number where a signal did. */
+function wasEnded(exitCode: number): boolean {
+  return exitCode === 124 || (exitCode > 128 && exitCode < 160);
+}
+
+/** It may have said that it had done it, or that it had not: of what was ended, that says nothing. */
+const leftRunning =
+  ' while something that it had started was still running, which was ended (have the command `wait` for all that it starts)';
+
+/** Each of its texts is masked in one piece: everybody else has a turn in between. */
+async function exitFailure(
+  { exitCode, signal, ...ended }: Exited,
+  context: DriverContext,
+  who: string,
+): Promise<Failure> {
+  if (exitCode === null)
+    return failureAfterSending(context, 'permanent', `the ${who} was ended by ${signal ?? 'a signal'}`);
+  const { told } = context;
+  const [stdout, stderr] = [ended.stdout.toString('utf8'), ended.stderr.toString('utf8')];
+  const json = parseExactly(stdout);
+  const left = ended.wasLeft ? leftRunning : '';
+  await giveWay();
+  const message = `the ${who} exited with code ${exitCode}${left}${lastWords(stderr, told)}`;
+  await giveWay();
+  const start = told.start(stdout, maxFailedText, '');
+  await giveWay();
+  const response = {
+    exitCode,
+    stdout: start,
+    stderr: told.end(stderr, maxFailedText, ''),
+    json: json.status === 'parsed' ? json.value : null,
+  };
+  if (ended.wasLeft) return failureAfterSending(context, 'permanent', message, { response });
+  if (!wasEnded(exitCode)) return failure('permanent', message, { response });
+  const means = 'which says that what it had started was ended before its own end';
+  return failureAfterSending(context, 'permanent', `${message}; ${means}`, { response });
+}
+
+/** The end of a command's standard error: that is where it says why. */
+export function lastWords(stderr: string, told: Told, kept: 'whole' | 'tail' = 'whole'): string {
+  const text = told.end(stderr.trim(), 500, '...', kept);
+  return text === '' ? '' : `: ${text}`;
+}

@@ -1,0 +1,246 @@
+import { isUtf8 } from 'node:buffer';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { mostEnvironmentBytes, passedBytes, passingTrouble, variable } from '../../model/command-line.js';
+import { reservedVariables, type Connection, type ConnectionEntry } from '../../model/policy-set.js';
+import { makeMaskIn, type Mask } from '../masking/mask.js';
+import { makeTurns } from '../../model/give-way.js';
+import type { ReferenceSource } from '../types.js';
+import { isHeaderValue } from '../values.js';
+
+export type ResolvedConnection =
+  | { readonly status: 'resolved'; readonly connection: Connection; readonly mask: Mask }
+  /** Names the reference, never a value. */
+  | { readonly status: 'missing'; readonly message: string };
+
+type Found = { readonly value: string } | { readonly missing: string };
+/** What the value will stand in, by its name. */
+type Carrier = { readonly header: string } | { readonly variable: string };
+type Resolve = (text: string, carrier?: Carrier) => Promise<string>;
+
+const secretName = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
+const maxSecretBytes = 65_536;
+
+export function processReferences(): ReferenceSource {
+  return { env: process.env, secretsDirectory: process.env['COUNTERSIGN_SECRETS'] || null };
+}
+
+/**
+ * Resolves every `env://NAME` and `secret://name` of a connection. Called at use, for one call. What stands in headers
+ * and `env` is masked in the answer; an address is shown to approvers and is not.
+ */
+export async function resolveConnectionReferences(
+  connection: Connection | null,
+  source: ReferenceSource,
+): Promise<
+  | { status: 'resolved'; connection: Connection | null; mask: Mask }
+  | Extract<ResolvedConnection, { status: 'missing' }>
+> {
+  const secrets: string[] = [];
+  const problems: string[] = [];
+  const plain = async (text: string, carrier?: Carrier): Promise<string> => {
+    const found = await lookUp(text, source);
+    const problem = 'missing' in found ? found.missing : carrierProblem(text, found.value, carrier);
+    if (problem === null && 'value' in found) return found.value;
+    problems.push(problem ?? '');
+    return '';
+  };
+  const secret = async (text: string, carrier?: Carrier): Promise<string> => {
+    const value = await plain(text, carrier);
+    if (value !== text) secrets.push(value);
+    return value;
+  };
+  const resolved = connection === null ? null : await resolveValues(connection, plain, secret);
+  const problem = problems[0] ?? environmentProblem(resolved);
+  if (problem !== null) return { status: 'missing', message: problem };
+  return { status: 'resolved', connection: resolved, mask: await makeMaskIn(makeTurns(), secrets) };
+}
+
+export type ResolvedTexts =
+  | { readonly status: 'resolved'; readonly texts: readonly string[]; readonly mask: Mask }
+  | Extract<ResolvedConnection, { status: 'missing' }>;
+
+/** Each a reference or a plain text. Of references, whatever they hold is taken for a secret. */
+export async function resolveTexts(
+  texts: readonly string[],
+  source: ReferenceSource,
+): Promise<ResolvedTexts> {
+  const secrets: string[] = [];
+  const resolved: string[] = [];
+  for (const text of texts) {
+    const found = await lookUp(text, source);
+    if ('missing' in found) return { status: 'missing', message: found.missing };
+    if (found.value !== text) secrets.push(found.value);
+    resolved.push(found.value);
+  }
+  return { status: 'resolved', texts: resolved, mask: await makeMaskIn(makeTurns(), secrets) };
+}
+
+async function resolveValues(connection: Connection, address: Resolve, secret: Resolve): Promise<Connection> {
+  switch (connection.kind) {
+    case 'rest':
+      return {
+        ...connection,
+        baseUrl: await address(connection.baseUrl),
+        headers: await eachHeader(connection.headers, secret),
+      };
+    case 'cli':
+      return { ...connection, env: await eachValue(connection.env, secret) };
+    case 'mcp': {
+      const { transport } = connection;
+      if (transport.kind === 'stdio') {
+        return { kind: 'mcp', transport: { ...transport, env: await eachValue(transport.env, secret) } };
+      }
+      const url = await address(transport.url);
+      return {
+        kind: 'mcp',
+        transport: { ...transport, url, headers: await eachHeader(transport.headers, secret) },
+      };
+    }
+  }
+}
+
+async function eachValue(
+  record: Readonly<Record<string, string>>,
+  value: Resolve,
+): Promise<Record<string, string>> {
+  const resolved: [string, string][] = [];
+  for (const [key, text] of Object.entries(record))
+    resolved.push([key, await value(text, { variable: key })]);
+  return Object.fromEntries(resolved);
+}
+
+async function eachHeader(
+  record: Readonly<Record<string, string>>,
+  value: Resolve,
+): Promise<Record<string, string>> {
+  const resolved: [string, string][] = [];
+  for (const [name, text] of Object.entries(record))
+    resolved.push([name, await value(text, { header: name })]);
+  return Object.fromEntries(resolved);
+}
+
+/** Why a header or a variable cannot carry what a reference holds, by the name of the reference; null: it can, or the text is the author's own. */
+function carrierProblem(reference: string, value: string, carrier: Carrier | undefined): string | null {
+  if (carrier === undefined || reference === value) return null;
+  if ('variable' in carrier) {
+    const trouble = passingTrouble(variable([carrier.variable, value]));
+    return trouble === null
+      ? null
+      : `variable \`${carrier.variable}\`, with what reference \`${reference}\` holds, ${trouble}`;
+  }
+  if (isHeaderValue(value)) return null;
+  return `reference \`${reference}\` holds a line break or a control character, which header \`${carrier.header}\` cannot carry; take it out of its value (two line ends at the end of a file are one too many)`;
+}
+
+/** Each variable may be passed, and all of them together may not. */
+function environmentProblem(connection: Connection | null): string | null {
+  const bytes = passedBytes(Object.entries(environmentOf(connection)).map(variable));
+  if (bytes <= mostEnvironmentBytes) return null;
+  return `its environment takes ${bytes} bytes, and ${mostEnvironmentBytes} are the most; hand over less in \`env\``;
+}
+
+function environmentOf(connection: Connection | null): Readonly<Record<string, string>> {
+  if (connection?.kind === 'cli') return connection.env;
+  return connection?.kind === 'mcp' && connection.transport.kind === 'stdio' ? connection.transport.env : {};
+}
+
+/** Why a reference has no value here; null where it has one, and of a text that is none. */
+export async function whyUnset(text: string, source: ReferenceSource): Promise<string | null> {
+  const found = await lookUp(text, source);
+  return 'missing' in found ? found.missing : null;
+}
+
+export interface UnsetReference {
+  readonly connection: string;
+  readonly environment: string | null;
+  readonly reference: string;
+  readonly why: string;
+}
+
+/** Of all connections, what has no value in this process: a call over one of them is refused before anything is sent. */
+export async function unsetReferences(
+  connections: readonly ConnectionEntry[],
+  source: ReferenceSource,
+): Promise<readonly UnsetReference[]> {
+  const unset: UnsetReference[] = [];
+  for (const { name, targets } of connections)
+    for (const { environment, connection } of targets)
+      for (const reference of textsOf(connection)) {
+        const why = await whyUnset(reference, source);
+        if (why !== null) unset.push({ connection: name, environment, reference, why });
+      }
+  return unset;
+}
+
+/** What may be a reference. */
+function textsOf(connection: Connection): readonly string[] {
+  switch (connection.kind) {
+    case 'rest':
+      return [connection.baseUrl, ...Object.values(connection.headers)];
+    case 'cli':
+      return Object.values(connection.env);
+    case 'mcp': {
+      const { transport } = connection;
+      return transport.kind === 'stdio'
+        ? Object.values(transport.env)
+        : [transport.url, ...Object.values(transport.headers)];
+    }
+  }
+}
+
+async function lookUp(text: string, source: ReferenceSource): Promise<Found> {
+  if (text.startsWith('env://')) return lookUpVariable(text, source);
+  if (text.startsWith('secret://')) return lookUpSecret(text, source);
+  return { value: text };
+}
+
+function lookUpVariable(reference: string, source: ReferenceSource): Found {
+  const name = reference.slice('env://'.length);
+  if (reservedVariables.has(name)) {
+    return {
+      missing: `reference \`${reference}\` names a key of the service itself; use a variable of your own`,
+    };
+  }
+  const value = Object.hasOwn(source.env, name) ? source.env[name] : undefined;
+  if (value === undefined || value.trim() === '') {
+    return {
+      missing: `reference \`${reference}\` has no value; set that environment variable for the service`,
+    };
+  }
+  return { value };
+}
+
+function noSecret(reference: string): string {
+  return `reference \`${reference}\` cannot be read; put one secret into a file of that name in COUNTERSIGN_SECRETS`;
+}
+
+async function lookUpSecret(reference: string, source: ReferenceSource): Promise<Found> {
+  const name = reference.slice('secret://'.length);
+  if (!secretName.test(name)) {
+    return {
+      missing: `reference \`${reference}\` is no secret name; use letters, digits, \`.\`, \`_\` and \`-\``,
+    };
+  }
+  if (source.secretsDirectory === null) {
+    return {
+      missing: `reference \`${reference}\` cannot be read; set COUNTERSIGN_SECRETS to the folder of secrets`,
+    };
+  }
+  const bytes = await readFile(join(source.secretsDirectory, name)).catch(() => null);
+  if (bytes === null || bytes.length === 0 || bytes.length > maxSecretBytes) {
+    return { missing: noSecret(reference) };
+  }
+  if (!isUtf8(bytes)) {
+    return {
+      missing: `reference \`${reference}\` is not UTF-8 in its file in COUNTERSIGN_SECRETS; write it in that`,
+    };
+  }
+  // A byte order mark is the editor's, and no part of a secret.
+  const value = new TextDecoder().decode(bytes).replace(/\r?\n$/, '');
+  if (value.trim() === '')
+    return {
+      missing: `reference \`${reference}\` has no value: its file in COUNTERSIGN_SECRETS holds nothing but space`,
+    };
+  return { value };
+}

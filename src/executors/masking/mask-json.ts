@@ -1,0 +1,151 @@
+import { isObject, type Json } from '../../model/json.js';
+import type { Turn } from '../../model/give-way.js';
+import { escapePointer } from '../answer/exact-json.js';
+import type { Finder } from './find.js';
+
+// Masking of a whole answer: each text and each name of it, and texts that stand in a list one after the other.
+
+export interface Masked {
+  readonly value: Json;
+  /** JSON pointers to what was masked, a name of it included. */
+  readonly at: readonly string[];
+}
+
+/** What stands where something was masked. */
+export const maskedText = '[redacted]';
+
+/** No secret has it, and no decoding of a text reaches beyond it. */
+const separator = '\u0001';
+
+/** A text of more characters is looked through in turns. */
+const longText = 2_048;
+
+/** How many values are looked at between two looks at the clock. */
+const atOnce = 64;
+
+export function maskText(value: string, finder: Finder): string {
+  const masked = finder.replace(value, maskedText);
+  // Another writing of the same characters: encoded or escaped more than it had to be, or broken into lines.
+  return finder.isWritten(masked) ? maskedText : masked;
+}
+
+export async function maskTextIn(turn: Turn, value: string, finder: Finder): Promise<string> {
+  if (value.length <= longText) return maskText(value, finder);
+  const masked = await finder.replaceIn(turn, value, maskedText);
+  return (await finder.stands(masked, turn)) ? maskedText : masked;
+}
+
+/** Nearly no answer has a secret in it: all of its texts are looked through at once, before each is by itself. */
+export async function maskJson(value: Json, finder: Finder, turn: Turn): Promise<Masked> {
+  const texts = await longTexts(value, finder.shortest, turn);
+  if (!(await finder.stands(texts.join(separator), turn))) return { value, at: [] };
+  return maskEach(value, finder, turn);
+}
+
+async function longTexts(value: Json, shortest: number, turn: Turn): Promise<string[]> {
+  const texts: string[] = [];
+  const see = (text: string): void => {
+    if (text.length >= shortest) texts.push(text);
+  };
+  const open: Json[] = [value];
+  let seen = 0;
+  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+    seen += 1;
+    if (seen % atOnce === 0) await turn();
+    if (typeof one === 'string' || typeof one === 'number') see(String(one));
+    else if (Array.isArray(one)) {
+      see(spread(one));
+      for (const item of one as readonly Json[]) open.push(item);
+    } else if (isObject(one))
+      for (const name of Object.keys(one)) {
+        see(name);
+        open.push(one[name] ?? null);
+      }
+  }
+  return texts;
+}
+
+/**
+ * What the texts of a list say together: lines of an output, or blocks of an MCP result, may be cut anywhere. Of less than
+ * two texts they say nothing.
+ */
+function spread(items: readonly Json[]): string {
+  const pieces = items.map(pieceOf).filter((piece) => piece !== null);
+  return pieces.length < 2 ? '' : pieces.join('');
+}
+
+function pieceOf(item: Json): string | null {
+  if (typeof item === 'string') return item;
+  const text = isObject(item) ? item['text'] : undefined;
+  return typeof text === 'string' ? text : null;
+}
+
+/** With a turn between texts, so often that what is looked through in between is short. */
+function makeMasking(finder: Finder, turn: Turn): (text: string) => Promise<string> {
+  let looked = 0;
+  return async (text) => {
+    looked += text.length;
+    if (looked > longText) {
+      looked = 0;
+      await turn();
+    }
+    return maskTextIn(turn, text, finder);
+  };
+}
+
+async function maskEach(value: Json, finder: Finder, turn: Turn): Promise<Masked> {
+  const at: string[] = [];
+  const text = makeMasking(finder, turn);
+  let seen = 0;
+  const walk = async (one: Json, pointer: string): Promise<Json> => {
+    seen += 1;
+    if (seen % atOnce === 0) await turn();
+    if (Array.isArray(one)) {
+      const items: Json[] = [];
+      for (const item of one as readonly Json[]) items.push(await walk(item, `${pointer}/${items.length}`));
+      // What is still there is in no text by itself.
+      return (await finder.stands(spread(items), turn))
+        ? items.map((item, index) => withoutPiece(item, `${pointer}/${index}`, at))
+        : items;
+    }
+    if (isObject(one)) {
+      const named: [string, Json][] = [];
+      const free = makeUnique();
+      for (const [name, item] of Object.entries(one)) {
+        const masked = free(await text(name));
+        const below = `${pointer}/${escapePointer(masked)}`;
+        const before = at.length;
+        named.push([masked, await walk(item, below)]);
+        if (masked !== name && at[before] !== below) at.splice(before, 0, below);
+      }
+      return Object.fromEntries(named);
+    }
+    if (typeof one !== 'string' && typeof one !== 'number') return one;
+    const written = String(one);
+    const masked = await text(written);
+    if (masked === written) return one;
+    at.push(pointer);
+    return masked;
+  };
+  return { value: await walk(value, ''), at };
+}
+
+function withoutPiece(item: Json, pointer: string, at: string[]): Json {
+  if (pieceOf(item) === null) return item;
+  at.push(isObject(item) ? `${pointer}/text` : pointer);
+  return isObject(item) ? { ...item, text: maskedText } : maskedText;
+}
+
+/** Two names that are masked stay two. */
+function makeUnique(): (name: string) => string {
+  const taken = new Set<string>();
+  const counts = new Map<string, number>();
+  return (name) => {
+    let free = name;
+    let count = counts.get(name) ?? 1;
+    while (taken.has(free)) free = `${name} ${(count += 1)}`;
+    counts.set(name, count);
+    taken.add(free);
+    return free;
+  };
+}

@@ -1,0 +1,156 @@
+import type { Json } from '../../model/json.js';
+import { truncate, truncateStart } from '../../model/text.js';
+import { escapePointer } from '../answer/exact-json.js';
+import { drained, makeFinder, type Finder } from './find.js';
+import { formsOf, partsOf } from './forms.js';
+import { maskedText, maskJson, maskText, maskTextIn, type Masked } from './mask-json.js';
+import { brokenEnd, brokenStart, foldText, indexing, type Count } from './words.js';
+import type { Turn } from '../../model/give-way.js';
+
+export { maskedText, type Masked };
+
+// What was resolved for a call and comes back in its answer is not handed on: whoever reads the run's output may not
+// read the secrets of its connections.
+
+export interface Mask extends Told {
+  /** Of a text of ours. A long one is told as `start` would, since nobody else has a turn meanwhile. */
+  text(value: string): string;
+  /** The same value where nothing of it is masked. */
+  json(value: Json, turn: Turn): Promise<Masked>;
+  pointers(values: readonly string[], turn: Turn): Promise<readonly string[]>;
+}
+
+/**
+ * A target's text as it may be told: masked first, then cut, since half of a secret is no longer known as one. Nothing else
+ * in this folder cuts what a target wrote. However long the text and the secrets are, little more is looked through than told.
+ */
+export interface Told {
+  /** Its first `longest` characters; `end` says that there were more. */
+  start(text: string, longest: number, end?: string): string;
+  /** Its last ones. `kept: 'tail'`: its beginning was dropped before, in the middle of a secret perhaps. */
+  end(text: string, longest: number, mark?: string, kept?: 'whole' | 'tail'): string;
+}
+
+/** Shorter ones are settings, and would be found everywhere. */
+const minLength = 6;
+/** A text is masked in one piece up to this length. */
+const mostAtOnce = 16_384;
+
+/** `count` is told how many characters are looked at. */
+export function makeMask(secrets: readonly string[], count?: Count): Mask {
+  return drained(making(secrets, count));
+}
+
+/** The same with turns: secrets may be long, and there is much that each may be written as. */
+export async function makeMaskIn(turn: Turn, secrets: readonly string[]): Promise<Mask> {
+  const steps = making(secrets);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await turn();
+  }
+}
+
+function* making(secrets: readonly string[], count?: Count): Generator<undefined, Mask> {
+  const parts = new Set<string>();
+  for (const secret of secrets) {
+    for (const part of partsOf(secret)) if (part.length >= minLength) parts.add(part);
+    yield;
+  }
+  const forms = new Set<string>();
+  for (const part of parts) {
+    for (const form of formsOf(part)) if (form.length >= minLength) forms.add(foldText(form));
+    yield;
+  }
+  const finder = makeFinder(yield* indexing([...forms]), count);
+  return maskOf(makeCutting([...forms], finder, count), finder);
+}
+
+function maskOf(told: Told, finder: Finder): Mask {
+  return {
+    ...told,
+    text: (value) => (value.length <= mostAtOnce ? maskText(value, finder) : told.start(value, mostAtOnce)),
+    json: (value, turn) => maskJson(value, finder, turn),
+    pointers: async (values, turn) => {
+      const masked: string[] = [];
+      for (const value of values) {
+        await turn();
+        masked.push(await maskPointer(value, (step) => maskTextIn(turn, step, finder)));
+      }
+      return masked;
+    },
+  };
+}
+
+async function maskPointer(pointer: string, text: (value: string) => Promise<string>): Promise<string> {
+  const steps: string[] = [];
+  for (const step of pointer.split('/')) steps.push(escapePointer(await text(unescapePointer(step))));
+  return steps.join('/');
+}
+
+function unescapePointer(step: string): string {
+  return step.replaceAll('~1', '/').replaceAll('~0', '~');
+}
+
+/** So many characters of a secret at the place where a text was cut say that it stands there. */
+const edge = 64;
+/** What is read besides what is told: that much of a secret, escaped as often as is undone, is whole in it. */
+const margin = 16 * edge;
+/** Fewer characters of a secret give nothing away. */
+const minBroken = 4;
+
+/** Of a long one, what is read besides: it is masked in one piece. */
+const mostBesides = 4_096;
+
+/** So much of a long text is read to tell so much of it: what is masked makes the rest no shorter, as a rule. */
+function readFor(longest: number): number {
+  return Math.min(8 * longest, longest + mostBesides) + margin;
+}
+
+function makeCutting(forms: readonly string[], finder: Finder, count?: Count): Told {
+  const whole = (text: string): string => maskText(text, finder);
+  const edges = (cut: (form: string) => string): Finder => {
+    const cuts = forms.filter((form) => form.length > edge).map(cut);
+    return makeFinder(drained(indexing([...new Set(cuts)])), count);
+  };
+  const first = lazily(() => edges((form) => form.slice(0, edge)));
+  const last = lazily(() => edges((form) => form.slice(-edge)));
+  const withoutBrokenEnd = (text: string): string => {
+    const broken = brokenEnd(text, forms, count);
+    return broken < minBroken ? text : text.slice(0, text.length - broken) + maskedText;
+  };
+  const withoutBrokenStart = (text: string): string => {
+    const broken = brokenStart(text, forms, count);
+    return broken < minBroken ? text : maskedText + text.slice(broken);
+  };
+  /** Of a text that was cut before it was masked. One that is nearly nothing but secrets would be told up to where it was cut. */
+  const shown = (masked: string, longest: number, cut: () => string): string =>
+    masked.length < longest + margin ? maskedText : cut();
+  return {
+    start: (value, longest, end) => {
+      const most = readFor(longest);
+      if (value.length <= most) return truncate(whole(value), longest, end);
+      const masked = whole(withoutBrokenEnd(value.slice(0, most)));
+      const found = first().within(masked);
+      if (first().isWritten(masked)) return maskedText;
+      // Whatever stands behind it may be more of the same secret.
+      if (found !== null) return truncate(masked.slice(0, found.at) + maskedText, longest, end);
+      return shown(masked, longest, () => truncate(masked, longest, end));
+    },
+    end: (value, longest, mark, kept = 'whole') => {
+      const most = readFor(longest);
+      const begun = withoutBrokenEnd(kept === 'tail' ? withoutBrokenStart(value) : value);
+      if (begun.length <= most) return truncateStart(whole(begun), longest, mark);
+      const masked = whole(begun.slice(-most));
+      const found = last().within(masked);
+      if (last().isWritten(masked)) return maskedText;
+      if (found !== null) return truncateStart(maskedText + masked.slice(found.end), longest, mark);
+      return shown(masked, longest, () => truncateStart(masked, longest, mark));
+    },
+  };
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
+}

@@ -1,0 +1,26 @@
+import type { Executor } from '../../engine/plan.js';
+import type { Room } from '../../engine/effects/room.js';
+import { resolveTemplate } from '../../engine/expression/template.js';
+import { isObject, type JsonObject } from '../../model/json.js';
+import type { Built, Scopes } from '../types.js';
+import { pathText, unresolved, unusable } from '../values.js';
+
+// An mcp executor's templates become the arguments of one tool. Nothing here knows the connection.
+
+export function buildMcpCall(
+  executor: Extract<Executor, { kind: 'mcp' }>,
+  scopes: Scopes,
+  at: 'transition' | 'onEnter',
+  room: Room,
+): Built {
+  const call = (args: JsonObject): Built => ({
+    status: 'built',
+    call: { kind: 'mcp', connection: executor.connection, tool: executor.tool, arguments: args },
+  });
+  if (executor.map === null) return call(at === 'onEnter' ? scopes.input : scopes.arguments);
+  const resolved = resolveTemplate(executor.map, scopes, room);
+  if (resolved.status !== 'resolved') return unresolved(resolved, `\`map\` for tool \`${executor.tool}\``);
+  if (!isObject(resolved.value))
+    return unusable(pathText(executor.map), '`map`', 'is no object, and a tool takes named arguments');
+  return call(resolved.value);
+}

@@ -1,0 +1,95 @@
+import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
+import { z } from 'zod';
+import type { ErrorClass } from '../../model/errors.js';
+import type { JsonObject } from '../../model/json.js';
+import { isNoAnswer, isServersWord, takesArgument } from './message.js';
+
+// Where the idempotency key of a call stands. It goes beside the arguments of a tool whose schema is closed: among them,
+// the tool would refuse the call.
+
+export type ToolParams = { name: string; arguments: JsonObject; _meta?: JsonObject };
+
+export type Placed =
+  | { readonly status: 'placed'; readonly params: ToolParams }
+  /** The server did not say what its tools take: a key in the wrong place is none, so nothing is called. */
+  | {
+      readonly status: 'unplaced';
+      readonly errorClass: ErrorClass;
+      readonly why: string;
+      /** The server's own, as it wrote them. */
+      readonly words?: string;
+    };
+
+interface Options {
+  readonly signal: AbortSignal;
+  readonly timeout: number;
+}
+
+const keyName = '_idempotencyKey';
+
+export async function placeKey(
+  client: Client,
+  call: { readonly tool: string; readonly arguments: JsonObject },
+  key: string | null,
+  options: Options,
+): Promise<Placed> {
+  const plain = { name: call.tool, arguments: call.arguments };
+  if (key === null) return { status: 'placed', params: plain };
+  let takes: boolean;
+  try {
+    takes = await takesKey(client, call.tool, options);
+  } catch (error) {
+    return unplaced(error);
+  }
+  const params = takes
+    ? { ...plain, arguments: { ...call.arguments, [keyName]: key } }
+    : { ...plain, _meta: { [keyName]: key } };
+  return { status: 'placed', params };
+}
+
+/** A lost connection is for the caller to judge. */
+function unplaced(error: unknown): Placed {
+  const why = 'to `tools/list`, which says where the idempotency key goes, its server answered';
+  if (isServersWord(error))
+    return { status: 'unplaced', errorClass: 'transient', why: `${why} an error`, words: error.message };
+  if (isNoAnswer(error)) return { status: 'unplaced', errorClass: 'permanent', why: `${why} no list` };
+  throw error;
+}
+
+/** May a tool be given the key as an argument? Known while the session is, or until its server says that its tools changed. */
+const known = new WeakMap<Client, ReadonlyMap<string, boolean>>();
+const maxPages = 50;
+
+async function takesKey(client: Client, tool: string, options: Options): Promise<boolean> {
+  const before = known.get(client)?.get(tool);
+  if (before !== undefined) return before;
+  const tools = new Map<string, boolean>();
+  // Set before it is filled, so that a change meanwhile takes it away.
+  known.set(client, tools);
+  client.setNotificationHandler(ToolListChangedNotificationSchema, () => void known.delete(client));
+  await listTools(client, tool, tools, options);
+  return tools.get(tool) ?? true;
+}
+
+async function listTools(
+  client: Client,
+  tool: string,
+  tools: Map<string, boolean>,
+  options: Options,
+): Promise<void> {
+  let cursor: string | undefined;
+  for (let page = 0; page < maxPages; page += 1) {
+    const params = cursor === undefined ? {} : { cursor };
+    const listed = await client.request({ method: 'tools/list', params }, toolList, options);
+    for (const one of listed.tools) tools.set(one.name, takesArgument(one as JsonObject, keyName));
+    // Servers write null or nothing for the end.
+    cursor = listed.nextCursor || undefined;
+    if (cursor === undefined || tools.has(tool)) return;
+  }
+}
+
+const toolList = z.looseObject({
+  tools: z.array(z.looseObject({ name: z.string() })),
+  nextCursor: z.string().nullish(),
+});

@@ -1,0 +1,187 @@
+import { isUtf8 } from 'node:buffer';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import {
+  CancelledNotificationSchema,
+  isJSONRPCRequest,
+  JSONRPCMessageSchema,
+  type JSONRPCMessage,
+  type RequestId,
+} from '@modelcontextprotocol/sdk/types.js';
+import { giveWayBefore, makeTurns } from '../../model/give-way.js';
+import { maxMessages, maxSessionBytes } from './limits.js';
+import { readableMessage } from './message.js';
+import { codeOf } from '../connections/network.js';
+import { endGroup, signalGroup, startGroup } from '../cli/process-group.js';
+
+// MCP over the standard streams of a process. Not the SDK's transport, whose parser has rounded every number of an answer
+// before anybody else sees it.
+
+export interface StdioParameters {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** Of one message, in bytes. */
+  readonly maxMessageBytes: number;
+  readonly onStderr: (chunk: Buffer) => void;
+  readonly onTooMuch: (why: string) => void;
+}
+
+export interface StdioServer {
+  readonly transport: Transport;
+  /** A call begins: the server may write as much again. */
+  renew(): void;
+}
+
+interface Written {
+  bytes: number;
+  messages: number;
+}
+
+export function makeStdioTransport(params: StdioParameters): StdioServer {
+  let written: Written = { bytes: 0, messages: 0 };
+  let child: ChildProcess | null = null;
+  const asked = new Set<RequestId>();
+  const close = async (): Promise<void> => {
+    const closing = child;
+    child = null;
+    if (closing !== null) await endGroup(closing);
+  };
+  const transport: Transport = {
+    start: async () => {
+      const started = startGroup(params.command, params.args, {
+        env: { ...getDefaultEnvironment(), ...params.env },
+        cwd: params.cwd,
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
+      const { stdin, stdout, stderr } = started;
+      if (stdin === null || stdout === null || stderr === null) throw new Error('it has no streams');
+      child = started;
+      started.on('error', (error) => transport.onerror?.(error));
+      started.on('close', () => {
+        child = null;
+        // Whoever of its group is left, a helper of the server, has nobody to serve.
+        signalGroup(started, 'SIGKILL');
+        transport.onclose?.();
+      });
+      stdin.on('error', (error) => transport.onerror?.(error));
+      stderr.on('data', params.onStderr);
+      const isOpen = (): boolean => child === started;
+      void readAll(
+        stdout,
+        params.maxMessageBytes,
+        delivering(transport, asked),
+        isOpen,
+        () => written,
+        transport,
+      ).then((why) => {
+        if (why === null) return;
+        params.onTooMuch(why);
+        void close();
+        // Whoever waits for an answer learns it now, and not when the server has been ended.
+        transport.onclose?.();
+      });
+      await once(started, 'spawn');
+    },
+    send: async (message) => {
+      if (child?.stdin?.writable !== true) throw new NotSent('the server has ended, or reads no more');
+      noteAsked(asked, message);
+      await writeAll(child.stdin, serializeMessage(message));
+    },
+    close,
+  };
+  return { transport, renew: () => (written = { bytes: 0, messages: 0 }) };
+}
+
+/**
+ * Delivers each line to its end, a turn at a time, and reads no more than it has delivered: what waits, waits in the pipe.
+ * Says why where the server wrote more than it may; null: it has ended. Of a session that is closed nothing is delivered.
+ */
+async function readAll(
+  stdout: Readable,
+  limit: number,
+  deliver: Deliver,
+  isOpen: () => boolean,
+  written: () => Written,
+  transport: Pick<Transport, 'onerror'>,
+): Promise<string | null> {
+  const turn = makeTurns();
+  let held: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of stdout as AsyncIterable<Buffer>) {
+      let from = 0;
+      written().bytes += chunk.length;
+      if (written().bytes > maxSessionBytes) return `it wrote over ${maxSessionBytes} bytes for one call`;
+      for (let at = chunk.indexOf(10); isOpen() && at !== -1; at = chunk.indexOf(10, from)) {
+        if (size + at - from > limit) return `a message is over ${limit} bytes`;
+        const bytes = Buffer.concat([...held, chunk.subarray(from, at)]);
+        const line = bytes.toString('utf8');
+        [from, held, size] = [at + 1, [], 0];
+        while (chunk[from] === 10) from += 1;
+        await turn();
+        if (line.trim() === '') continue;
+        written().messages += 1;
+        if (written().messages > maxMessages) return `it wrote over ${maxMessages} messages for one call`;
+        await giveWayBefore(line.length);
+        const why = deliver(line, isUtf8(bytes));
+        if (why !== null) return why;
+      }
+      held.push(chunk.subarray(from));
+      size = isOpen() ? size + chunk.length - from : 0;
+      if (!isOpen()) held = [];
+      if (size > limit) return `a message is over ${limit} bytes`;
+      await turn();
+    }
+  } catch (error) {
+    transport.onerror?.(error instanceof Error ? error : new Error('its output cannot be read'));
+  }
+  return null;
+}
+
+/** Says why the session cannot go on; null: it can. */
+type Deliver = (line: string, isExact: boolean) => string | null;
+
+function delivering(transport: Transport, asked: Set<RequestId>): Deliver {
+  return (line, isExact) => {
+    const [only = null] = asked.size === 1 ? asked : [];
+    const read = readableMessage(line, only, isExact);
+    if (read.status === 'too_large') return `a message cannot be read: ${read.why}`;
+    const message = read.status === 'readable' ? JSONRPCMessageSchema.safeParse(JSON.parse(read.text)) : null;
+    // Many servers write a line of their log to the standard output.
+    if (message === null || !message.success) {
+      transport.onerror?.(new Error('a line is no message'));
+      return null;
+    }
+    if ('id' in message.data && !('method' in message.data) && message.data.id !== undefined)
+      asked.delete(message.data.id);
+    transport.onmessage?.(message.data);
+    return null;
+  };
+}
+
+/** Notes which requests wait for an answer. */
+function noteAsked(asked: Set<RequestId>, message: JSONRPCMessage): void {
+  if (isJSONRPCRequest(message)) asked.add(message.id);
+  const cancelled = CancelledNotificationSchema.safeParse(message);
+  if (cancelled.success && cancelled.data.params.requestId !== undefined)
+    asked.delete(cancelled.data.params.requestId);
+}
+
+/** A message of which the server has read nothing, or not its end: a line that does not end is none. */
+export class NotSent extends Error {}
+
+/** Resolves when the system has taken all of it. Whoever has closed what is written to reads no more of it. */
+function writeAll(stdin: Writable, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stdin.write(text, (error) => {
+      if (error) reject(new NotSent(`the server reads no more (${codeOf(error)})`));
+      else resolve();
+    });
+  });
+}

@@ -1,0 +1,270 @@
+import type { IncomingMessage } from 'node:http';
+import { giveWayBefore } from '../../model/give-way.js';
+import type { Json, JsonObject } from '../../model/json.js';
+import type { Connection } from '../../model/policy-set.js';
+import { dataUrl, decodeBody, unpackBody, type Unpacked } from '../answer/body.js';
+import { parseExactly } from '../answer/exact-json.js';
+import type { Told } from '../masking/mask.js';
+import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from '../connections/network.js';
+import {
+  failure,
+  failureAfterSending,
+  maxOutputBytes,
+  startDeadline,
+  stoppedResult,
+  unusableAnswer,
+  type Deadline,
+  type Failure,
+} from '../answer/outcome.js';
+import { failureOfStatus, redirectHint } from './status.js';
+import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
+import { asciiHeader } from '../values.js';
+
+type RestCall = Extract<Call, { kind: 'rest' }>;
+type RestConnection = Extract<Connection, { kind: 'rest' }>;
+
+/** How much of a failed call's body is kept for whoever looks into it. */
+const maxFailedBodyText = 16_384;
+
+export const rest: ExecutorDriver<'rest'> = { kind: 'rest', run: runRest };
+
+async function runRest(call: RestCall, context: DriverContext): Promise<ExecutorResult> {
+  if (context.connection?.kind !== 'rest') {
+    return failure(
+      'permanent',
+      `\`${call.connection}\` is no rest connection of this environment; declare it in connections.yaml`,
+    );
+  }
+  const base = parseBase(context.connection.baseUrl);
+  if (base === null) {
+    const rule = 'it needs an http or https address without credentials, query or fragment';
+    return failure('permanent', `the baseUrl of connection \`${call.connection}\` cannot be used; ${rule}`);
+  }
+  const deadline = startDeadline(context);
+  try {
+    const sent = await exchange(
+      outgoing(call, context.connection, base, context.idempotencyKey, deadline.signal),
+    );
+    return sent.status === 'answered'
+      ? await readAnswer(call, sent.response, context, deadline)
+      : notAnswered(call, sent, context, deadline);
+  } finally {
+    deadline.dispose();
+  }
+}
+
+/** An address that a connection may name, or null. Credentials belong into headers, where they are references. */
+export function parseBase(text: string, query: 'query' | 'no query' = 'no query'): URL | null {
+  if (!URL.canParse(text)) return null;
+  const url = new URL(text);
+  const plain =
+    url.username === '' && url.password === '' && url.hash === '' && (query === 'query' || url.search === '');
+  return plain && (url.protocol === 'http:' || url.protocol === 'https:') ? url : null;
+}
+
+function outgoing(
+  call: RestCall,
+  connection: RestConnection,
+  base: URL,
+  key: string | null,
+  signal: AbortSignal,
+): Outgoing {
+  const headers = composeHeaders(call, connection, key);
+  return {
+    base,
+    path: composePath(call, base),
+    method: call.method,
+    headers,
+    body: composeBody(call.body, headers),
+    allowPrivate: connection.allowPrivate,
+    signal,
+  };
+}
+
+function composePath(call: RestCall, base: URL): string {
+  const query = new URLSearchParams(
+    call.query.map(([key, value]): [string, string] => [key, value]),
+  ).toString();
+  const path = `${base.pathname.replace(/\/$/, '')}${call.path}`;
+  if (query === '') return path;
+  return `${path}${path.includes('?') ? '&' : '?'}${query}`;
+}
+
+/** Lower-case names; later ones win: the connection's headers over a template's, the idempotency key over both. */
+function composeHeaders(
+  call: RestCall,
+  connection: RestConnection,
+  key: string | null,
+): Record<string, string> {
+  const entries: (readonly [string, string])[] = [
+    ['accept', 'application/json, */*;q=0.5'],
+    ['user-agent', 'countersign'],
+    ...(call.body === undefined ? [] : ([['content-type', 'application/json']] as const)),
+    ...call.headers,
+    ...Object.entries(connection.headers),
+    ...(key === null ? [] : ([['idempotency-key', key]] as const)),
+  ];
+  return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), asciiHeader(value)]));
+}
+
+function composeBody(body: Json | undefined, headers: Readonly<Record<string, string>>): string | null {
+  if (body === undefined) return null;
+  return typeof body === 'string' && !isJsonType(headers['content-type']) ? body : JSON.stringify(body);
+}
+
+/** A proxy that repeats the header makes one of two, with a comma between. */
+function isJsonType(contentType: string | undefined): boolean {
+  const essence = (contentType ?? '').split(/[;,]/)[0]?.trim().toLowerCase() ?? '';
+  return ['application/json', 'text/json'].includes(essence) || essence.endsWith('+json');
+}
+
+function notAnswered(
+  call: RestCall,
+  sent: Exclude<Exchange, { status: 'answered' }>,
+  context: RunContext,
+  deadline: Deadline,
+): Failure {
+  const message = `connection \`${call.connection}\`: ${sent.message}`;
+  if (sent.status === 'refused') return failure('permanent', message);
+  const stopped = deadline.stopped();
+  if (stopped !== null)
+    return stoppedResult(context, stopped, sent.sent, `connection \`${call.connection}\``);
+  return sent.sent
+    ? failureAfterSending(context, 'connection', message)
+    : failure('connection', `${message}; nothing was sent`);
+}
+
+async function readAnswer(
+  call: RestCall,
+  response: IncomingMessage,
+  context: DriverContext,
+  deadline: Deadline,
+): Promise<ExecutorResult> {
+  const status = response.statusCode ?? 0;
+  const good = status >= 200 && status <= 299;
+  const read = await readCapped(response, maxOutputBytes);
+  const headers = shownHeaders(response);
+  const who = `connection \`${call.connection}\``;
+  // The status of a failure says enough, whatever became of its body.
+  if (!good) {
+    const body = read.status === 'read' ? await failedBody(read.bytes, response, context.told) : null;
+    return statusFailure(call, response, { status, headers, body }, context);
+  }
+  const stopped = deadline.stopped();
+  if (read.status === 'broken' && stopped !== null) return stoppedResult(context, stopped, true, who);
+  if (read.status === 'broken')
+    return failureAfterSending(context, 'connection', `${who}: the answer broke off (${read.message})`);
+  const body: ParsedBody =
+    read.status === 'too_large' ? tooLarge : await parseBody(read.bytes, response, context.told);
+  if (body.status === 'unreadable')
+    return unusableAnswer(context, `${who} answered ${status}, and ${body.why}`);
+  return {
+    status: 'succeeded',
+    output: body.value,
+    response: { status, headers, body: body.value },
+    evidence: ['rest_call'],
+    ...(body.exact.length === 0 ? {} : { exact: body.exact }),
+  };
+}
+
+function statusFailure(
+  call: RestCall,
+  response: IncomingMessage,
+  shown: { status: number; headers: JsonObject; body: Json },
+  context: RunContext,
+): Failure {
+  const retryAfter = retryAfterMs(response.headers['retry-after'], Date.now());
+  const message = `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.writtenPath}\`${redirectHint(shown.status)}`;
+  return failureOfStatus(context, shown.status, message, {
+    response: { ...shown },
+    ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
+  });
+}
+
+/** Cookies are credentials: they are not kept. */
+function shownHeaders(response: IncomingMessage): JsonObject {
+  const entries = Object.entries(response.headers).flatMap(([name, value]): [string, string][] =>
+    value === undefined || name === 'set-cookie'
+      ? []
+      : [[name, Array.isArray(value) ? value.join(', ') : value]],
+  );
+  return Object.fromEntries(entries);
+}
+
+type ParsedBody =
+  | { readonly status: 'parsed'; readonly value: Json; readonly exact: readonly string[] }
+  | { readonly status: 'unreadable'; readonly why: string };
+
+const tooLarge: ParsedBody = {
+  status: 'unreadable',
+  why: `its answer is over ${maxOutputBytes} bytes: ask for less`,
+};
+
+async function parseBody(
+  raw: Buffer,
+  response: IncomingMessage,
+  told: Told,
+  noText: 'kept' | 'unreadable' = 'kept',
+): Promise<ParsedBody> {
+  const isJson = isJsonType(response.headers['content-type']);
+  const unpacked = await unpackAnswer(raw, response, told, isJson);
+  if (unpacked.status !== 'unpacked') return unpacked.status === 'too_large' ? tooLarge : unpacked;
+  const type = response.headers['content-type'];
+  const decoded = decodeBody(unpacked.bytes, type, true, told);
+  if (decoded.status !== 'text')
+    return isJson || noText === 'unreadable' ? decoded : keepBytes(unpacked.bytes, type);
+  const { text } = decoded;
+  if (text === '' || (isJson && text.trim() === '')) return { status: 'parsed', value: null, exact: [] };
+  if (!isJson && (type ?? '').trim() === '' && /^\s*[[{]/.test(text)) return ofNoType(text);
+  if (!isJson) return { status: 'parsed', value: text, exact: [] };
+  await giveWayBefore(text.length);
+  const parsed = parseExactly(text);
+  if (parsed.status === 'parsed') return parsed;
+  return {
+    status: 'unreadable',
+    why: `its answer says that it is JSON and cannot be kept as that: ${parsed.why}`,
+  };
+}
+
+/** Many servers leave the type away, and mean JSON: an object or a list is taken as that where it is one. */
+async function ofNoType(text: string): Promise<ParsedBody> {
+  await giveWayBefore(text.length);
+  const parsed = parseExactly(text);
+  return parsed.status === 'parsed' ? parsed : { status: 'parsed', value: text, exact: [] };
+}
+
+/**
+ * What is no text, an image or text in a charset that it does not say, is kept byte for byte, as a data URL (RFC 2397). The
+ * limit is for the bytes, which are read: their text takes a third more.
+ */
+function keepBytes(bytes: Buffer, type = ''): ParsedBody {
+  const media = /^[\w.+-]+\/[\w.+-]+/.exec(type)?.[0] ?? 'application/octet-stream';
+  return { status: 'parsed', value: dataUrl(media, bytes), exact: [] };
+}
+
+function unpackAnswer(
+  raw: Buffer,
+  { headers }: IncomingMessage,
+  told: Told,
+  isJson: boolean,
+): Promise<Unpacked> {
+  return unpackBody(raw, headers['content-encoding'] ?? sniffed(raw, isJson), maxOutputBytes, told);
+}
+
+/** No JSON begins like gzip: a proxy has dropped the header that says so. */
+function sniffed(bytes: Buffer, isJson: boolean): string | undefined {
+  return isJson && bytes[0] === 0x1f && bytes[1] === 0x8b ? 'gzip' : undefined;
+}
+
+/** What is short and can be read as it is, else the beginning of its text: for people, so what cannot be read is replaced. */
+async function failedBody(bytes: Buffer, response: IncomingMessage, told: Told): Promise<Json> {
+  const parsed = await parseBody(bytes, response, told, 'unreadable');
+  if (parsed.status === 'parsed' && JSON.stringify(parsed.value).length <= maxFailedBodyText)
+    return parsed.value;
+  const unpacked = await unpackAnswer(bytes, response, told, false);
+  const read =
+    unpacked.status === 'unpacked'
+      ? decodeBody(unpacked.bytes, response.headers['content-type'], false, told)
+      : null;
+  return told.start(read?.status === 'text' ? read.text : bytes.toString('utf8'), maxFailedBodyText, '');
+}

@@ -1,0 +1,169 @@
+import { isIP } from 'node:net';
+import { createTransport } from 'nodemailer';
+import { codeOf, isPrivateAddress, resolveAddresses } from '../../../executors/connections/network.js';
+import { resolveTexts } from '../../../executors/connections/references.js';
+import type { EmailChannel } from '../../../model/notifications.js';
+import { emailText } from './text.js';
+import type { Around, Delivered, Notification } from '../../types.js';
+
+interface Relay {
+  readonly base: URL;
+  readonly secure: boolean;
+  readonly port: number;
+  readonly auth: { readonly user: string; readonly pass: string } | undefined;
+}
+
+export async function deliverEmail(
+  channel: EmailChannel,
+  notification: Notification,
+  around: Around,
+): Promise<Delivered> {
+  const resolved = await resolveTexts([channel.smtp], around.references);
+  if (resolved.status === 'missing') return { status: 'retry', detail: resolved.message };
+  const relay = relayOf(resolved.texts[0] ?? '');
+  if (relay === null)
+    return {
+      status: 'failed',
+      detail: 'its `smtp` is no `smtp://` or `smtps://` URL of host, port and credentials',
+    };
+  const found = await resolveAddresses(relay.base, channel.allowPrivate, around.signal);
+  if (found.status === 'refused') return { status: 'failed', detail: found.message };
+  const address = found.status === 'resolved' ? found.addresses[0]?.address : undefined;
+  if (address === undefined)
+    return { status: 'retry', detail: found.status === 'failed' ? found.message : 'its host has no address' };
+  return send(channel, notification, relay, address, around);
+}
+
+function relayOf(text: string): Relay | null {
+  if (!URL.canParse(text)) return null;
+  const base = new URL(text);
+  const secure = base.protocol === 'smtps:';
+  if (
+    (!secure && base.protocol !== 'smtp:') ||
+    base.hostname === '' ||
+    base.hash !== '' ||
+    base.search !== ''
+  )
+    return null;
+  try {
+    const auth =
+      base.username === ''
+        ? undefined
+        : { user: decodeURIComponent(base.username), pass: decodeURIComponent(base.password) };
+    return { base, secure, port: base.port === '' ? (secure ? 465 : 587) : Number(base.port), auth };
+  } catch {
+    return null;
+  }
+}
+
+const stepMs = 10_000;
+/** RFC 5321 4.5.3.2.6: a server that has all of a message has so long to say that it has taken it. */
+const takenMs = 600_000;
+
+async function send(
+  { from }: EmailChannel,
+  notification: Notification,
+  { base, secure, port, auth }: Relay,
+  address: string,
+  { signal, longer }: Around,
+): Promise<Delivered> {
+  const host = base.hostname.replace(/^\[|\]$/g, '');
+  const told = untilTold(signal, longer);
+  const transport = createTransport({
+    // The address that was judged, under the name that its certificate must have.
+    host: address,
+    port,
+    secure,
+    ...(auth === undefined ? {} : { auth }),
+    // In the open, a password and what waits for approval go over TLS or not at all.
+    requireTLS: !secure && !isPrivateAddress(address),
+    tls: isIP(host) === 0 ? { servername: host } : {},
+    connectionTimeout: stepMs,
+    greetingTimeout: stepMs,
+    // What comes before the message is ended by `signal`.
+    socketTimeout: takenMs,
+    logger: told.logger,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+  const { subject, text, html } = emailText(notification);
+  try {
+    const sent = await Promise.race([
+      transport.sendMail({
+        from,
+        to: { name: '', address: notification.recipient },
+        subject,
+        text,
+        html,
+        messageId: `<${notification.id}@countersign>`,
+        headers: { 'X-Countersign-Message': notification.id, 'Auto-Submitted': 'auto-generated' },
+      }),
+      told.over,
+    ]);
+    return sent === 'over'
+      ? { status: 'retry', detail: unsaid('no answer in time', told.hasAll()) }
+      : { status: 'delivered', detail: 'the mail server has taken it' };
+  } catch (error) {
+    return judge(error, told.hasAll());
+  } finally {
+    transport.close();
+  }
+}
+
+interface Told {
+  /** The time for what is under way is over. */
+  readonly over: Promise<'over'>;
+  /** The server has all of the message. */
+  readonly hasAll: () => boolean;
+  readonly logger: Readonly<
+    Record<'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal', (entry: unknown) => void>
+  >;
+}
+
+/** As long as an attempt may take, until the server has all of the message; from then on as long as it may take to say so. */
+function untilTold(signal: AbortSignal, longer: Around['longer']): Told {
+  let hasAll = false;
+  const ignore = (): void => undefined;
+  let handedOver = ignore;
+  const over = new Promise<'over'>((resolve) => {
+    const end = (): void => resolve('over');
+    if (signal.aborted) end();
+    signal.addEventListener('abort', end, { once: true });
+    handedOver = () => {
+      if (hasAll) return;
+      hasAll = true;
+      signal.removeEventListener('abort', end);
+      const later = longer(takenMs);
+      if (later.aborted) end();
+      later.addEventListener('abort', end, { once: true });
+    };
+  });
+  // The client tells it in no other way: of its log, only that entry is looked at, and nothing is written.
+  const info = (entry: unknown): void => {
+    if (typeof entry === 'object' && entry !== null && 'tnx' in entry && entry.tnx === 'message')
+      handedOver();
+  };
+  const logger = { trace: ignore, debug: ignore, info, warn: ignore, error: ignore, fatal: ignore };
+  return { over, hasAll: () => hasAll, logger };
+}
+
+/** Why there was no answer, and whether the mail may have been delivered. */
+function unsaid(why: string, hasAll: boolean): string {
+  return hasAll
+    ? `${why}: the mail server has all of the message and did not say that it took it, so it may be delivered; it is sent again under the same Message-ID`
+    : `${why}: the mail server was not given the message`;
+}
+
+/** What the server says may hold addresses and names: its code is enough. */
+function judge(error: unknown, hasAll: boolean): Delivered {
+  const code = codeOf(error);
+  const said =
+    error instanceof Error && 'responseCode' in error && typeof error.responseCode === 'number'
+      ? error.responseCode
+      : null;
+  if (said === null) return { status: 'retry', detail: unsaid(`no answer (${code})`, hasAll) };
+  const detail = `the mail server answered ${said} (${code})`;
+  // 5xx to an envelope or a message is about this mail; to a sign-in it is about a setting that can be mended.
+  const final = said >= 500 && ['EENVELOPE', 'EMESSAGE'].includes(code);
+  return { status: final ? 'failed' : 'retry', detail };
+}

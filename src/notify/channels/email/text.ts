@@ -1,0 +1,127 @@
+import { isObject, type Json, type JsonObject } from '../../../model/json.js';
+import type { NotificationEvent } from '../../../model/notifications.js';
+import { truncate } from '../../../model/text.js';
+import type { Notification } from '../../types.js';
+import { visible, visibleJson } from '../../../model/visible.js';
+
+export interface EmailText {
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+}
+
+const titles: Readonly<Record<NotificationEvent, string>> = {
+  requested: 'Approval asked for',
+  reminder: 'Still waiting for approval',
+  escalated: 'Escalated to you',
+  decided: 'Decided',
+  expired: 'Expired',
+  revoked: 'Revoked',
+};
+
+/** What a person needs to decide: the sentence, exactly what would run, what follows, until when, and where. */
+export function emailText({ event, body, url, link, approval }: Notification): EmailText {
+  const title = titles[event];
+  const open = body['status'] === 'open' || body['status'] === 'escalated';
+  const exact = exactArguments(body);
+  const facts: [string, string][] = [
+    ['Tool', `${textOf(body, 'tool') || textOf(body, 'transition')} (${textOf(body, 'tier') || 'no tier'})`],
+    ['Flow', `${textOf(body, 'flow')} in ${textOf(body, 'environment')}`],
+    ['Asked by', requester(body)],
+    ['Why it is asked', textOf(body, 'reason') || 'its policy asks for it'],
+    ...gatesOf(body),
+    ['When approved', textOf(body, 'consequence')],
+    [open ? 'If nobody decides' : 'Status', open ? textOf(body, 'onExpiry') : textOf(body, 'status')],
+    ['Digest', textOf(body, 'digest')],
+  ];
+  const place = whereTo({ url, link, approval, open });
+  const text = [
+    `${title}: ${textOf(body, 'summary')}`,
+    '',
+    'Exactly these arguments:',
+    exact,
+    '',
+    ...facts.map(([name, value]) => `${name}: ${value}`),
+    '',
+    place.text,
+    '',
+  ].join('\n');
+  const rows = facts.map(
+    ([name, value]) => `<tr><th align="left">${escape(name)}</th><td>${escape(value)}</td></tr>`,
+  );
+  const html = `<!doctype html><html><body><p>${escape(title)}</p><h1>${escape(textOf(body, 'summary'))}</h1><p>Exactly these arguments:</p><pre>${escape(exact)}</pre><table>${rows.join('')}</table>${place.html}</body></html>`;
+  return { subject: short(`${title}: ${textOf(body, 'summary')}`), text, html };
+}
+
+const longestShown = 20_000;
+
+/** Whole or not at all: half of what would run is not what would run. */
+function exactArguments(body: JsonObject): string {
+  const text = visibleJson(body['arguments'] ?? {});
+  return text.length > longestShown
+    ? `(${text.length} characters, too many for a mail: read them on the page before you decide)`
+    : text;
+}
+
+interface Place {
+  readonly text: string;
+  readonly html: string;
+}
+
+function whereTo({
+  url,
+  link,
+  approval,
+  open,
+}: Pick<Notification, 'url' | 'link' | 'approval'> & { readonly open: boolean }): Place {
+  if (link !== null)
+    return {
+      text: `Look at it and decide, with this link of yours (it decides once, is for you alone, and is soon over):\n${link}`,
+      html: `<p><a href="${escape(link)}">Look at it and decide</a>. This link is for you alone, decides once, and is soon over.</p>`,
+    };
+  const verb = open ? 'Look at it and decide' : 'Look at it';
+  if (url !== null) return { text: `${verb}: ${url}`, html: `<p><a href="${escape(url)}">${verb}</a></p>` };
+  return {
+    text: `${verb}: approval ${approval} in your Countersign`,
+    html: `<p>${verb}: approval ${escape(approval)} in your Countersign</p>`,
+  };
+}
+
+/** All of them must be approved. */
+function gatesOf(body: JsonObject): [string, string][] {
+  const all = Array.isArray(body['gates']) ? (body['gates'] as readonly Json[]).filter(isObject) : [];
+  return all.map((one) => [
+    all.length === 1 ? 'Who decides' : `Who decides (${textOf(one, 'rule')})`,
+    textOf(one, 'text'),
+  ]);
+}
+
+function requester(body: JsonObject): string {
+  const by = body['requestedBy'];
+  return typeof by === 'object' && by !== null && !Array.isArray(by)
+    ? `${textOf(by as JsonObject, 'id')} (${textOf(by as JsonObject, 'kind')})`
+    : '';
+}
+
+function textOf(body: JsonObject, name: string): string {
+  const value = body[name];
+  return typeof value === 'string' ? visible(value) : '';
+}
+
+const longestSubject = 160;
+
+function short(text: string): string {
+  return truncate(text, longestSubject);
+}
+
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+function escape(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (char) => entities[char] ?? char);
+}

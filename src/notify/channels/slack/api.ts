@@ -1,0 +1,117 @@
+import { exchange, readCapped, retryAfterMs, type Exchange } from '../../../executors/connections/network.js';
+import { resolveTexts } from '../../../executors/connections/references.js';
+import { isObject, type Json, type JsonObject } from '../../../model/json.js';
+import type { SlackChannel } from '../../../model/notifications.js';
+import type { Around } from '../../types.js';
+
+// Slack's Web API: one call. What it says of a failure is a word of Slack's or a sentence of ours, never a token.
+
+export type SlackAnswer =
+  | { readonly status: 'ok'; readonly body: JsonObject }
+  | { readonly status: 'retry'; readonly detail: string; readonly afterMs?: number }
+  /** `error`: Slack's word, where it said one. */
+  | { readonly status: 'failed'; readonly detail: string; readonly error?: string };
+
+export type SlackAround = Pick<Around, 'references' | 'signal' | 'now'>;
+
+const longestAnswer = 1_048_576;
+const longestWaitMs = 3_600_000;
+const defaultWaitMs = 30_000;
+/** What Slack says when the fault is its own, or will pass. */
+const passing: readonly string[] = [
+  'ratelimited',
+  'rate_limited',
+  'internal_error',
+  'fatal_error',
+  'service_unavailable',
+  'request_timeout',
+];
+/** What it says of this very message; all else an operator can mend: who was invited, what a token may, a channel's name. */
+const ofTheMessage: readonly string[] = [
+  'message_not_found',
+  'cant_update_message',
+  'edit_window_closed',
+  'thread_not_found',
+  'cannot_reply_to_message',
+  'msg_too_long',
+  'msg_blocks_too_long',
+  'invalid_blocks',
+  'invalid_blocks_format',
+  'invalid_arguments',
+  'no_text',
+];
+
+export async function callSlack(
+  channel: SlackChannel,
+  method: string,
+  body: JsonObject,
+  { references, signal, now }: SlackAround,
+): Promise<SlackAnswer> {
+  const resolved = await resolveTexts([channel.token], references);
+  if (resolved.status === 'missing') return { status: 'retry', detail: resolved.message };
+  const base = new URL(channel.api);
+  if (base.protocol !== 'https:' && !channel.allowPrivate)
+    return {
+      status: 'failed',
+      detail: 'its `api` is not https: a token does not go in the open; set `allowPrivate: true` for a test',
+    };
+  const exchanged = await exchange({
+    base,
+    path: `${base.pathname.replace(/\/$/, '')}/${method}`,
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${resolved.texts[0] ?? ''}`,
+      'content-type': 'application/json; charset=utf-8',
+      'user-agent': 'countersign',
+    },
+    body: JSON.stringify(body),
+    allowPrivate: channel.allowPrivate,
+    signal,
+  });
+  const answer = await judge(exchanged, signal, now().getTime());
+  return 'detail' in answer ? { ...answer, detail: resolved.mask.text(answer.detail) } : answer;
+}
+
+async function judge(exchanged: Exchange, signal: AbortSignal, now: number): Promise<SlackAnswer> {
+  if (exchanged.status === 'refused') return { status: 'failed', detail: `Slack: ${exchanged.message}` };
+  if (exchanged.status === 'failed')
+    return {
+      status: 'retry',
+      detail: signal.aborted ? 'Slack gave no answer in time' : `Slack: ${exchanged.message}`,
+    };
+  const { response } = exchanged;
+  const status = response.statusCode ?? 0;
+  const afterMs = Math.min(
+    retryAfterMs(response.headers['retry-after'], now) ?? defaultWaitMs,
+    longestWaitMs,
+  );
+  const read = await readCapped(response, longestAnswer);
+  if (status === 429) return { status: 'retry', detail: 'Slack asks to wait (429)', afterMs };
+  if (status !== 200) return { status: 'retry', detail: `Slack answered ${status}` };
+  if (read.status !== 'read') return { status: 'retry', detail: "Slack's answer broke off" };
+  return said(read.bytes, afterMs);
+}
+
+function said(bytes: Buffer, afterMs: number): SlackAnswer {
+  const body = parsed(bytes);
+  if (body === null) return { status: 'retry', detail: "Slack's answer is not JSON" };
+  if (body['ok'] === true) return { status: 'ok', body };
+  const error = body['error'];
+  // Anything but a plain word could carry what was sent.
+  if (typeof error !== 'string' || !/^[a-z0-9_]{1,80}$/.test(error))
+    return { status: 'retry', detail: 'Slack refused it and did not say why' };
+  const detail = `Slack said \`${error}\``;
+  if (passing.includes(error)) return { status: 'retry', detail, afterMs };
+  return ofTheMessage.includes(error)
+    ? { status: 'failed', detail, error }
+    : { status: 'retry', detail: `${detail}: see to it, it is tried again` };
+}
+
+function parsed(bytes: Buffer): JsonObject | null {
+  try {
+    const value = JSON.parse(bytes.toString('utf8')) as Json;
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}

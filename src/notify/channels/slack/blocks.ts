@@ -1,0 +1,247 @@
+import type { Json, JsonObject } from '../../../model/json.js';
+import { cut, exactJson, inPieces, line } from './text.js';
+
+// An approval as Slack shows it: pure. Everything that comes from a flow, an agent or a person is escaped, and stands in
+// plain text or in a code block; no text of theirs is read as markup.
+
+/** What is said about an approval. */
+export interface SlackApproval {
+  readonly id: string;
+  readonly digest: string;
+  readonly status: string;
+  readonly flow: string;
+  readonly environment: string;
+  readonly run: string;
+  readonly transition: string;
+  readonly tool: string | null;
+  readonly tier: string | null;
+  readonly summary: string;
+  readonly consequence: string;
+  /** As they will run. */
+  readonly arguments: JsonObject;
+  readonly preview: Json;
+  readonly requestedBy: string;
+  readonly because: readonly string[];
+  readonly roles: readonly string[];
+  /** All of them must be approved. */
+  readonly gates: readonly { readonly rule: string; readonly text: string }[];
+  readonly reasonRequired: boolean;
+  readonly expiresAt: string | null;
+  readonly onExpiry: string;
+  readonly closedAt: string | null;
+  readonly decisions: readonly { readonly by: string; readonly decision: string; readonly at: string }[];
+  /** The address of its page; null where none is configured. */
+  readonly page: string | null;
+}
+
+export interface SlackMessage {
+  /** What a notification shows, and a client without blocks. */
+  readonly text: string;
+  readonly blocks: readonly JsonObject[];
+}
+
+export const actionIds = {
+  approve: 'countersign.approve',
+  deny: 'countersign.deny',
+  open: 'countersign.open',
+} as const;
+export const modalId = 'countersign.decide';
+export const reasonInput = { block: 'reason', action: 'text' } as const;
+
+// Slack's limits: 150 characters a header, 3000 a section, 50 blocks, and about 12,000 characters a message in all.
+const longestHeader = 150;
+const longestPiece = 2_800;
+const argumentPieces = 2;
+const longestLine = 600;
+const longestPreview = 900;
+export const longestReason = 3_000;
+
+export const isOpen = ({ status }: SlackApproval): boolean => status === 'open' || status === 'escalated';
+
+/** The message of an approval as it stands: with buttons while it is open, with who decided and when afterwards. */
+export function approvalMessage(approval: SlackApproval): SlackMessage {
+  const open = isOpen(approval);
+  const shown = shownArguments(approval);
+  const header = open ? 'Approval needed' : outcomeWord(approval);
+  return {
+    text: `${header}: ${line(approval.summary, longestLine)}`,
+    blocks: [
+      { type: 'header', text: plain(cut(`${header}: ${named(approval)}`, longestHeader)) },
+      section(line(approval.summary, longestLine)),
+      ...shown.blocks,
+      section(line(`What follows: ${approval.consequence}`, longestLine)),
+      ...facts(approval),
+      ...(open ? [buttons(approval, shown.whole)] : outcome(approval)),
+    ],
+  };
+}
+
+/** The window that asks for a reason. It carries what the decision is about, and no secret. */
+export function reasonModal(
+  approval: SlackApproval,
+  decision: 'approve' | 'deny',
+  metadata: string,
+): JsonObject {
+  const verb = decision === 'approve' ? 'Approve' : 'Deny';
+  return {
+    type: 'modal',
+    callback_id: modalId,
+    private_metadata: metadata,
+    title: plain(verb),
+    submit: plain(verb),
+    close: plain('Back'),
+    blocks: [
+      section(line(approval.summary, longestLine)),
+      ...shownArguments(approval).blocks,
+      section(line(`What follows: ${approval.consequence}`, longestLine)),
+      context(`${line(approval.digest, 100)}`),
+      {
+        type: 'input',
+        block_id: reasonInput.block,
+        optional: !approval.reasonRequired,
+        label: plain('Reason'),
+        element: {
+          type: 'plain_text_input',
+          action_id: reasonInput.action,
+          multiline: true,
+          max_length: longestReason,
+        },
+      },
+    ],
+  };
+}
+
+/** Under the message, for people who have not looked. */
+export function reminderText(approval: SlackApproval, event: 'reminder' | 'escalated'): string {
+  const word = event === 'reminder' ? 'Still waiting' : 'Nobody has decided in time, so others are asked too';
+  return `${word}: ${line(approval.summary, longestLine)}. If nobody decides: ${line(approval.onExpiry, 300)}.`;
+}
+
+/** What the window says after a decision. */
+export function saidModal(title: string, text: string): JsonObject {
+  return {
+    type: 'modal',
+    title: plain(cut(title, 24)),
+    close: plain('Close'),
+    blocks: [section(line(text, longestLine))],
+  };
+}
+
+function named({ tool, transition }: SlackApproval): string {
+  return line(tool ?? transition, 100);
+}
+
+/** Whole: somebody who reads the message has seen everything that would run. */
+function shownArguments(approval: SlackApproval): {
+  readonly whole: boolean;
+  readonly blocks: readonly JsonObject[];
+} {
+  const { pieces, left } = inPieces(exactJson(approval.arguments), longestPiece, argumentPieces);
+  const rest =
+    left === 0
+      ? []
+      : [section(`${left} more characters of the arguments do not fit here. ${elsewhere(approval)}`)];
+  return { whole: left === 0, blocks: [...pieces.map(code), ...rest, ...shownPreview(approval)] };
+}
+
+function shownPreview(approval: SlackApproval): readonly JsonObject[] {
+  const { pieces, left } = inPieces(exactJson(approval.preview), longestPreview, 1);
+  const cutShort =
+    left === 0 ? [] : [context(`${left} more characters of this call: ${elsewhere(approval)}`)];
+  return [context('The call that would be made:'), ...pieces.map(code), ...cutShort];
+}
+
+function elsewhere({ page, id }: SlackApproval): string {
+  return page === null
+    ? `Read it whole at GET /v1/approvals/${line(id, 100)}.`
+    : 'Open its page, and decide there.';
+}
+
+function facts(approval: SlackApproval): readonly JsonObject[] {
+  const { tier, gates, because, expiresAt } = approval;
+  const told: readonly (readonly [string, string])[] = [
+    ['Asked for by', approval.requestedBy],
+    ['Tier', tier ?? 'none: taken for the worst'],
+    ['Flow', `${approval.flow} in ${approval.environment}, run ${approval.run}`],
+    ...gates.map(
+      ({ rule, text }, index) =>
+        [gates.length === 1 ? 'Decides' : `Decides, gate ${index + 1} (${rule})`, text] as const,
+    ),
+    ['Asked because', because.length === 0 ? 'its policy says so' : because.join('; ')],
+    ...(isOpen(approval)
+      ? ([['If nobody decides', approval.onExpiry]] as const)
+      : ([['It was open until', expiresAt ?? 'an unknown time']] as const)),
+    ['Digest', approval.digest],
+  ];
+  return [
+    { type: 'divider' },
+    {
+      type: 'context',
+      elements: told.map(([name, value]) => plain(`${name}: ${line(value, 300)}`)),
+    },
+  ];
+}
+
+function buttons(approval: SlackApproval, whole: boolean): JsonObject {
+  const value = JSON.stringify({ approval: approval.id, digest: approval.digest });
+  const deny = button(actionIds.deny, 'Deny', { value, style: 'danger' });
+  const open =
+    approval.page === null
+      ? []
+      : [button(actionIds.open, 'Open page', { url: approval.page.slice(0, 3_000) })];
+  // Nobody approves here what was not shown here whole.
+  const approve = whole ? [button(actionIds.approve, 'Approve', { value, style: 'primary' })] : [];
+  return { type: 'actions', block_id: 'countersign', elements: [...approve, deny, ...open] };
+}
+
+function button(id: string, text: string, more: JsonObject): JsonObject {
+  return { type: 'button', action_id: id, text: plain(text), ...more };
+}
+
+const words: Readonly<Record<string, string>> = {
+  approved: 'Approved',
+  consumed: 'Approved',
+  denied: 'Denied',
+  expired: 'Expired',
+  revoked: 'Revoked',
+};
+
+function outcomeWord({ status }: SlackApproval): string {
+  return words[status] ?? 'Closed';
+}
+
+function outcome(approval: SlackApproval): readonly JsonObject[] {
+  const { decisions, closedAt, status } = approval;
+  const counted = decisions.filter(({ decision }) => (decision === 'deny') === (status === 'denied'));
+  const people = counted.map(({ by, at }) => `${line(by, 100)} at ${line(at, 40)}`).join(', ');
+  const decided = ['approved', 'consumed', 'denied'].includes(status) && people !== '';
+  const when = closedAt === null ? '' : ` at ${line(closedAt, 40)}`;
+  const reasons: Readonly<Record<string, string>> = {
+    expired: 'it was not decided in time, so nothing runs',
+    revoked: 'the run ended or left the state in which it was asked for, or the same was done meanwhile',
+  };
+  const word = outcomeWord(approval);
+  const reason = reasons[status];
+  const said = decided
+    ? `${word} by ${people}.`
+    : `${word}${when}${reason === undefined ? '' : `: ${reason}`}.`;
+  return [section(cut(said, 2_900))];
+}
+
+/** Already escaped. */
+function plain(text: string): JsonObject {
+  return { type: 'plain_text', text, emoji: false };
+}
+
+function section(text: string): JsonObject {
+  return { type: 'section', text: plain(text) };
+}
+
+function context(text: string): JsonObject {
+  return { type: 'context', elements: [plain(text)] };
+}
+
+/** A code block that its content cannot end: see `exactJson`. */
+function code(text: string): JsonObject {
+  return { type: 'section', text: { type: 'mrkdwn', text: `\`\`\`\n${text}\n\`\`\``, verbatim: true } };
+}

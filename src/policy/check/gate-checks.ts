@@ -1,0 +1,52 @@
+import { entryStep, gatesOf } from '../../engine/gates/gates.js';
+import type { Gate, GateSource, Plan, State, Transition } from '../../engine/plan.js';
+import { floorsOf } from '../../schema/kit.js';
+import { error, warn, type Compiling, type Path } from '../compile/context.js';
+
+// Steps that wait at gates, the environment's too, and that nobody could take again, or that cannot wait at all.
+
+type PathOf = (plan: Plan, path: Path, state: State, transition: Transition) => Path;
+
+export function checkGates(to: Compiling, plan: Plan, path: Path, pathOf: PathOf): void {
+  const environment = plan.environment ?? 'dev';
+  const floors = floorsOf(to.catalog.policySet, environment) ?? [];
+  for (const state of plan.states) {
+    const { name, onEnter } = state;
+    const [first] = onEnter === null ? [] : gatesOf(entryStep(plan, onEnter), { floors });
+    if (first !== undefined)
+      error(
+        to,
+        'GATE_IMPOSSIBLE',
+        [...path, 'states', name, 'onEnter'],
+        `${whoAsks(first, environment)} asks for an approval of this effect, and what entering a state does waits at no gate: put it on a transition`,
+        'key',
+      );
+    for (const transition of state.transitions) {
+      const at = pathOf(plan, path, state, transition);
+      warnNoWayOn(to, plan, transition, gatesOf(transition, { floors }), at);
+    }
+  }
+}
+
+function whoAsks({ origin }: Gate, environment: string): string {
+  const source: GateSource | undefined = origin?.source;
+  if (source === 'charter') return 'the charter';
+  return source === 'tier' ? 'the tier `irreversible`' : `\`${environment}\``;
+}
+
+/** Nobody submits it again: denied, or out of time, the run is stuck. */
+function warnNoWayOn(
+  to: Compiling,
+  plan: Plan,
+  { name, actor }: Transition,
+  gates: readonly Gate[],
+  at: Path,
+): void {
+  if (actor !== 'deterministic' || gates.length === 0 || plan.timeoutMs !== null) return;
+  warn(
+    to,
+    'DETERMINISTIC_GATE',
+    at,
+    `\`${name}\` is taken by nobody, so when its approval is denied nobody can take it again: let a person or an agent submit it, or give the flow a \`timeout\``,
+  );
+}

@@ -1,0 +1,80 @@
+import { nearest } from '../text/problems.js';
+import { error, type Compiling, type Path } from '../compile/context.js';
+import type { ExecutorShape } from '../shape/shapes.js';
+
+// What a rest executor may not say, told before a run finds out.
+
+type RestShape = Extract<ExecutorShape, { kind: 'rest' }>;
+
+const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** They say where a request goes, where it ends, and which effect it is. */
+const ownHeaders: readonly string[] = [
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'idempotency-key',
+  'keep-alive',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];
+
+export function checkRest(to: Compiling, shape: RestShape, path: Path): void {
+  if (shape.body !== undefined && (shape.method === 'GET' || shape.method === 'HEAD'))
+    error(to, 'WRONG_VALUE', [...path, 'body'], `a ${shape.method} has no body: use \`query\``, 'key');
+  const written = shape.path.replaceAll(/\{[^{}]*\}/g, 'x').split('?')[0] ?? '';
+  if (written.split(/[/\\]|%2f|%5c/i).some((segment) => /^(\.|%2e){1,2}$/i.test(segment)))
+    error(to, 'WRONG_VALUE', [...path, 'path'], 'a path goes down only: write it without `.` and `..`');
+  checkHeaders(to, shape, [...path, 'headers']);
+}
+
+function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
+  const entry = to.catalog.policySet.connections.find((one) => one.name === shape.connection);
+  const taken = (entry?.targets ?? []).flatMap(({ connection }) =>
+    connection.kind === 'rest' ? Object.keys(connection.headers) : [],
+  );
+  for (const name of Object.keys(shape.headers ?? {})) {
+    const same = name.toLowerCase();
+    const at = [...path, name];
+    if (!headerName.test(name)) error(to, 'WRONG_VALUE', at, `\`${name}\` is no header name`, 'key');
+    else if (ownHeaders.includes(same))
+      error(to, 'WRONG_VALUE', at, `the service sets \`${name}\` itself: leave it out`, 'key');
+    else if (taken.some((one) => one.toLowerCase() === same))
+      error(
+        to,
+        'HEADER_TAKEN',
+        at,
+        `connection \`${shape.connection}\` sets \`${name}\`, and its headers cannot be overridden: leave it out`,
+        'key',
+      );
+  }
+}
+
+/** Of an executor's `connection`: is there one, and is it of the same kind? */
+export function checkConnection(
+  to: Compiling,
+  shape: Extract<ExecutorShape, { connection: string }>,
+  path: Path,
+): void {
+  const { connections } = to.catalog.policySet;
+  const entry = connections.find((one) => one.name === shape.connection);
+  if (entry === undefined) {
+    const near = nearest(
+      shape.connection,
+      connections.map((one) => one.name),
+    );
+    return error(to, 'UNKNOWN_CONNECTION', path, `unknown connection \`${shape.connection}\``, 'value', near);
+  }
+  const kinds = [...new Set(entry.targets.map((one) => one.connection.kind))];
+  if (kinds.length > 0 && !kinds.includes(shape.kind))
+    error(
+      to,
+      'CONNECTION_KIND',
+      path,
+      `connection \`${shape.connection}\` is of kind \`${kinds.join(', ')}\`, and this executor of kind \`${shape.kind}\``,
+    );
+}

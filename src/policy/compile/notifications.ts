@@ -1,0 +1,201 @@
+import type { Channel, NotificationPolicy, NotificationRoute } from '../../model/notifications.js';
+import type { Gate, GateTimeout } from '../../engine/plan.js';
+import type { CompiledFlow } from '../checker/check-text.js';
+import { error, warn, type Compiling, type Path } from './context.js';
+import type { ErrorFinding } from '../text/findings.js';
+import { nearest } from '../text/problems.js';
+import { referencePattern, type ChannelShape, type NotificationsShape } from '../shape/notifications.js';
+
+const slackApi = 'https://slack.com/api';
+
+/** What a route may name, besides what the folder declares: the names that its flows use. */
+interface Names {
+  readonly queues: readonly string[];
+  readonly roles: readonly string[];
+  readonly flows: readonly string[];
+  readonly environments: readonly string[];
+  readonly channels: readonly string[];
+}
+
+export function compileNotifications(
+  to: Compiling,
+  shape: NotificationsShape,
+  flows: readonly CompiledFlow[],
+): NotificationPolicy {
+  const { publicUrl = null, channels = {}, routes = [] } = shape;
+  if (publicUrl !== null && !plainAddress(publicUrl))
+    error(
+      to,
+      'WRONG_VALUE',
+      ['publicUrl'],
+      `\`${publicUrl}\` is no http address without query, fragment and credentials`,
+    );
+  const names = namesOf(to, flows, Object.keys(channels));
+  return {
+    publicUrl: publicUrl?.replace(/\/+$/, '') ?? null,
+    channels: Object.entries(channels).map(([name, one]) => channel(to, name, one, ['channels', name])),
+    routes: routes.map((one, index): NotificationRoute => {
+      const path: Path = ['routes', index];
+      known(to, 'ROUTE_UNKNOWN', 'queue', one.queue, names.queues, [...path, 'queue']);
+      known(to, 'ROUTE_UNKNOWN', 'role', one.role, names.roles, [...path, 'role']);
+      known(to, 'UNKNOWN_ENVIRONMENT', 'environment', one.environment, names.environments, [
+        ...path,
+        'environment',
+      ]);
+      for (const [at, name] of one.to.entries())
+        known(to, 'UNKNOWN_CHANNEL', 'channel', name, names.channels, [...path, 'to', at]);
+      if (one.flow !== undefined && !names.flows.includes(one.flow))
+        warn(
+          to,
+          'UNKNOWN_FLOW',
+          [...path, 'flow'],
+          `no file declares flow \`${one.flow}\`: nothing is routed here until it is published`,
+          'value',
+        );
+      return {
+        queue: one.queue ?? null,
+        role: one.role ?? null,
+        flow: one.flow ?? null,
+        environment: one.environment ?? null,
+        events: one.events ?? null,
+        to: one.to,
+      };
+    }),
+  };
+}
+
+function known(
+  to: Compiling,
+  code: ErrorFinding,
+  what: string,
+  name: string | undefined,
+  names: readonly string[],
+  path: Path,
+): void {
+  if (name === undefined || names.includes(name)) return;
+  error(to, code, path, `unknown ${what} \`${name}\``, 'value', nearest(name, names));
+}
+
+function namesOf(to: Compiling, flows: readonly CompiledFlow[], channels: readonly string[]): Names {
+  const { policySet, tools } = to.catalog;
+  const gates: NamingGate[] = [];
+  const queues = policySet.queues.map((one) => one.name);
+  const roles = [...policySet.roles.map((one) => one.name), ...policySet.queues.flatMap((one) => one.roles)];
+  const take = (gate: Gate | null): void => void (gate === null ? undefined : gates.push(gate));
+  for (const tool of tools) take(tool.gate);
+  for (const transition of flows.flatMap(({ plan }) => plan.states.flatMap((state) => state.transitions))) {
+    gates.push(...transition.gates);
+    if (transition.executor?.kind !== 'human') continue;
+    roles.push(...transition.executor.roles);
+    if (transition.executor.queue !== null) queues.push(transition.executor.queue);
+  }
+  for (const environment of policySet.environments) gates.push(...(environment.floors ?? []));
+  for (const gate of gates) {
+    roles.push(...gate.roles, ...gate.quorum.perRole.map((one) => one.role), ...rolesAdded(gate.timeout));
+    if (gate.queue !== null) queues.push(gate.queue);
+  }
+  return {
+    queues,
+    roles,
+    channels,
+    flows: flows.map((one) => one.name),
+    environments: policySet.environments.map((one) => one.name),
+  };
+}
+
+/** What of a gate, a floor's too, names queues and roles. */
+type NamingGate = Pick<Gate, 'roles' | 'queue' | 'quorum' | 'timeout'>;
+
+/** By every stage. */
+function rolesAdded(stage: GateTimeout | null | undefined): readonly string[] {
+  return stage === null || stage === undefined ? [] : [...stage.to, ...rolesAdded(stage.then)];
+}
+
+function channel(to: Compiling, name: string, shape: ChannelShape, path: Path): Channel {
+  const { allowPrivate = false } = shape;
+  switch (shape.kind) {
+    case 'webhook':
+      return webhook(to, name, shape, path);
+    case 'slack': {
+      const { kind, token, channel: conversation, signingSecret, users = {}, api = slackApi } = shape;
+      if (!plainAddress(api))
+        error(
+          to,
+          'WRONG_VALUE',
+          [...path, 'api'],
+          `\`${api}\` is no http address without query, fragment and credentials`,
+        );
+      return {
+        kind,
+        name,
+        token,
+        channel: conversation,
+        signingSecret,
+        users,
+        api: api.replace(/\/+$/, ''),
+        allowPrivate,
+      };
+    }
+    case 'email': {
+      const recipients = shape.to.map((one) =>
+        typeof one === 'string' ? { address: one, principal: null } : one,
+      );
+      const twice = recipients.findIndex(
+        ({ address }, index) => recipients.findIndex((one) => one.address === address) !== index,
+      );
+      if (twice !== -1)
+        error(
+          to,
+          'DUPLICATE_NAME',
+          [...path, 'to', twice],
+          `\`${recipients[twice]?.address ?? ''}\` stands twice in one channel`,
+        );
+      if (/[\r\n]/.test(shape.from))
+        error(to, 'WRONG_VALUE', [...path, 'from'], 'the sender holds a line break: take it out');
+      return { kind: 'email', name, smtp: shape.smtp, from: shape.from, to: recipients, allowPrivate };
+    }
+  }
+}
+
+function webhook(
+  to: Compiling,
+  name: string,
+  shape: Extract<ChannelShape, { kind: 'webhook' }>,
+  path: Path,
+): Channel {
+  const { url, signing = 'hmac', secret, content = 'thin', allowPrivate = false } = shape;
+  if (!referencePattern.test(url) && !hookAddress(url))
+    error(
+      to,
+      'WRONG_VALUE',
+      [...path, 'url'],
+      `\`${url}\` is no http address without fragment and credentials, and no reference`,
+    );
+  if (signing === 'hmac' && secret === undefined)
+    error(
+      to,
+      'REQUIRED',
+      [...path, 'secret'],
+      '`secret` is required here: a reference to a `whsec_` secret, or say `signing: ed25519`',
+    );
+  if (signing === 'ed25519' && secret !== undefined)
+    error(
+      to,
+      'WRONG_VALUE',
+      [...path, 'secret'],
+      'with `signing: ed25519` the service signs with its own key: take `secret` out',
+      'key',
+    );
+  const secrets = secret === undefined ? [] : typeof secret === 'string' ? [secret] : secret;
+  return { kind: 'webhook', name, url, signing, secrets, content, allowPrivate };
+}
+
+function hookAddress(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hash === '';
+}
+
+function plainAddress(text: string): boolean {
+  return hookAddress(text) && new URL(text).search === '';
+}

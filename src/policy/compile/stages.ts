@@ -1,0 +1,108 @@
+import { noTimeMs } from '../../engine/gates/deadlines.js';
+import type { GateTimeout, Tier } from '../../engine/plan.js';
+import { error, warn, type Compiling, type Path } from './context.js';
+import { warnUnknownRoles } from '../check/roles.js';
+import type { TimeoutShape } from '../shape/shapes.js';
+
+// What time does to a gate that waits, stage by stage.
+
+interface Of {
+  /** Of the gate. */
+  readonly path: Path;
+  readonly tier: Tier | null;
+  /** Whose holders decide in this stage. */
+  readonly deciding: readonly string[];
+}
+
+export function compileTimeout(to: Compiling, shape: TimeoutShape | undefined, of: Of): GateTimeout | null {
+  if (shape !== undefined) return compileStage(to, shape, { ...of, path: [...of.path, 'timeout'] });
+  warn(
+    to,
+    'GATE_WITHOUT_TIMEOUT',
+    of.path,
+    "the gate has no `timeout`: the environment's default applies, and then it denies",
+  );
+  return null;
+}
+
+function compileStage(to: Compiling, shape: TimeoutShape, { path, tier, deciding }: Of): GateTimeout {
+  const action = shape.action ?? 'deny';
+  const wrong = stageProblem(shape, action, tier);
+  if (wrong !== null) error(to, 'GATE_TIMEOUT', [...path, ...wrong.at], wrong.message, wrong.place);
+  warnUnknownRoles(to, shape.to ?? [], [...path, 'to']);
+  warnPassed(to, shape.at, path);
+  warnAllHours(to, shape, deciding, path);
+  const next = { path: [...path, 'then'], tier, deciding: [...deciding, ...(shape.to ?? [])] };
+  return {
+    afterMs: Math.max(shape.after ?? noTimeMs, 1),
+    action,
+    to: shape.to ?? [],
+    ...(shape.at === undefined ? {} : { atMs: Date.parse(shape.at) }),
+    ...(shape.hours === 'business' ? { hours: 'business' as const } : {}),
+    ...(shape.then === undefined ? {} : { then: compileStage(to, shape.then, next) }),
+  };
+}
+
+/** No error: a folder that loaded yesterday loads today. A gate that opens now ends at once. */
+function warnPassed(to: Compiling, at: string | undefined, path: Path): void {
+  if (at === undefined || Date.parse(at) > Date.now()) return;
+  warn(
+    to,
+    'TIME_PASSED',
+    [...path, 'at'],
+    `\`${at}\` is over: a gate that opens from now on is at its end when it begins; write a later time, or \`after\``,
+    'value',
+  );
+}
+
+/** Business hours are the roles': where none has any, time runs at night too. */
+function warnAllHours(
+  to: Compiling,
+  { hours, after }: TimeoutShape,
+  deciding: readonly string[],
+  path: Path,
+): void {
+  if (hours !== 'business' || after === undefined) return;
+  const kept = to.catalog.policySet.roles.filter((one) => one.hours !== undefined).map((one) => one.name);
+  if (deciding.some((one) => kept.includes(one))) return;
+  const who = deciding.length === 0 ? 'no role decides here' : `no file gives ${quoted(deciding)} any`;
+  warn(
+    to,
+    'UNKNOWN_HOURS',
+    [...path, 'hours'],
+    `business hours are those of the roles that decide, and ${who}: all hours count; add \`hours\` to the role in roles.yaml`,
+    'value',
+  );
+}
+
+const quoted = (names: readonly string[]): string => names.map((one) => `\`${one}\``).join(', ');
+
+interface StageProblem {
+  readonly at: readonly string[];
+  readonly message: string;
+  readonly place: 'key' | 'value';
+}
+
+function stageProblem(shape: TimeoutShape, action: string, tier: Tier | null): StageProblem | null {
+  const say = (at: readonly string[], message: string, place: 'key' | 'value' = 'value'): StageProblem => ({
+    at,
+    message,
+    place,
+  });
+  const { after, at, hours, then } = shape;
+  if (after === undefined && at === undefined)
+    return say([], 'a timeout says when: add `after: 8h` or `at: 2026-12-24T18:00:00+01:00`', 'key');
+  if (hours !== undefined && after === undefined)
+    return say(['hours'], '`hours` says how `after` is counted: add `after`, or remove `hours`', 'key');
+  if (action === 'approve' && tier !== 'reversible')
+    return say(['action'], 'only a `reversible` tool may be approved by time');
+  if (action === 'escalate' && (shape.to ?? []).length === 0)
+    return say([], 'an escalation names the roles that it goes to: add `to`');
+  if (action !== 'escalate' && shape.to !== undefined)
+    return say(['to'], 'only `action: escalate` goes to somebody: remove `to`', 'key');
+  if (action !== 'escalate' && then !== undefined)
+    return say(['then'], 'only an escalation has something after it: remove `then`', 'key');
+  if (at !== undefined && then?.at !== undefined && Date.parse(then.at) <= Date.parse(at))
+    return say(['then', 'at'], 'what follows an escalation ends after it: this time is not later');
+  return null;
+}

@@ -1,0 +1,274 @@
+import { resolve } from 'node:path';
+import type { z } from 'zod';
+import { isObject, type Json, type JsonObject } from '../../model/json.js';
+import type { NotificationPolicy } from '../../model/notifications.js';
+import type { PolicySet } from '../../model/policy-set.js';
+import {
+  acknowledged,
+  acknowledgementsOf,
+  idleAcknowledgements,
+  wrongAcknowledgements,
+  type Acknowledgements,
+} from '../check/acknowledge.js';
+import { compileProxy } from '../compile/agent.js';
+import { checkOne, inOrder, judgeWarnings, type CompiledFlow } from '../checker/check-text.js';
+import { error, warn, type Catalog, type CompiledTool, type Compiling } from '../compile/context.js';
+import { withFloors } from '../check/floors.js';
+import { warnUngated } from '../compile/gates.js';
+import { compileNotifications } from '../compile/notifications.js';
+import { assemble, type PolicyFile } from '../compile/policy-set.js';
+import type { Finding, PathSegment } from '../text/problems.js';
+import { emptyFile, readFiles, unique, type Reading } from './reading.js';
+import { referencesOf, type ReferencePlace } from '../check/references.js';
+import { fit } from '../shape/check.js';
+import { fileShape, notificationsShape, toolShape, type ToolShape } from '../shape/shapes.js';
+import { testsShape } from '../shape/tests.js';
+import type { Source } from '../text/source.js';
+import { compileTool } from '../compile/tools.js';
+
+export interface LoadedFolder {
+  readonly status: 'loaded';
+  readonly policySet: PolicySet;
+  readonly catalog: Catalog;
+  readonly flows: readonly CompiledFlow[];
+  readonly references: readonly ReferencePlace[];
+  readonly warnings: readonly Finding[];
+}
+
+export type FolderResult =
+  | LoadedFolder
+  | {
+      readonly status: 'invalid';
+      readonly errors: readonly Finding[];
+      readonly warnings: readonly Finding[];
+    };
+
+/**
+ * The folder of docs/spec/policies.md: everything in it is right, or nothing of it is used. Who plays its cases tells about
+ * each of their files: then they are `left` to that.
+ */
+export async function loadFolder(
+  root: string,
+  {
+    cases = 'checked',
+    knownQueues = [],
+  }: { readonly cases?: 'checked' | 'left'; readonly knownQueues?: readonly string[] } = {},
+): Promise<FolderResult> {
+  const reading: Reading = {
+    root: resolve(root),
+    sources: [],
+    errors: [],
+    warnings: [],
+    names: new Map(),
+    lower: new Map(),
+    together: [],
+  };
+  await readFiles(reading);
+  const files = reading.sources.flatMap((source) =>
+    cases === 'left' && isCases(source) ? [] : shapeOf(reading, source),
+  );
+  const policySet = withFloors(reading, files, assemble(reading, files, knownQueues));
+  const tools = files.flatMap((file) => toolsOf(reading, file, policySet));
+  const catalog: Catalog = { policySet, tools: tools.map((one) => one.tool) };
+  const flows = [
+    ...files.flatMap((file) => flowsOf(reading, file, catalog)),
+    ...proxyOf(reading, tools, catalog),
+  ];
+  const notifications = notificationsOf(reading, catalog, flows);
+  acceptWarnings(reading, files, tools);
+  if (reading.errors.length > 0)
+    return { status: 'invalid', errors: byFile(reading.errors), warnings: byFile(reading.warnings) };
+  const whole = notifications === null ? policySet : { ...policySet, notifications };
+  return {
+    status: 'loaded',
+    policySet: whole,
+    catalog: { ...catalog, policySet: whole },
+    flows,
+    references: referencesOf(reading.sources),
+    warnings: byFile(reading.warnings),
+  };
+}
+
+/** Of tools, and of what belongs to no flow and no tool: a flow's own were looked at with it. */
+function acceptWarnings(reading: Reading, files: readonly PolicyFile[], tools: readonly FoundTool[]): void {
+  const apply = (known: Acknowledgements, warnings: Finding[]): void =>
+    void warnings.splice(0, warnings.length, ...acknowledged(known, warnings));
+  const ofFiles = files.flatMap(({ source, shape }) =>
+    shape === null ? [] : [acknowledgementsOf(source, source.value, [])],
+  );
+  for (const known of ofFiles) apply(known, reading.together);
+  reading.warnings.push(...reading.together);
+  for (const { accepted } of tools) apply(accepted, reading.warnings);
+  for (const known of [...ofFiles, ...tools.map((one) => one.accepted)]) {
+    reading.errors.push(...wrongAcknowledgements(known));
+    reading.warnings.push(...idleAcknowledgements(known));
+  }
+}
+
+/** Files that hold no flow and no tool: their shape is checked here, and what they mean apart. */
+function sideShape(source: Source): z.ZodType | null {
+  if (isCases(source)) return testsShape;
+  return isNotifications(source) ? notificationsShape : null;
+}
+
+function isCases({ file }: Source): boolean {
+  return file?.startsWith('tests/') === true;
+}
+
+function isNotifications({ file }: Source): boolean {
+  return file?.startsWith('notifications.') === true;
+}
+
+/** Its routes name queues and roles of everything else, so it comes last. */
+function notificationsOf(
+  reading: Reading,
+  catalog: Catalog,
+  flows: readonly CompiledFlow[],
+): NotificationPolicy | null {
+  const sources = reading.sources.filter((one) => isNotifications(one) && one.value !== null);
+  const made = sources.flatMap((source) => {
+    const shaped = fit(source, source.value, notificationsShape, []);
+    if (shaped.status === 'invalid' || !unique(reading, source, 'file', 'notifications', [])) return [];
+    const to: Compiling = { source, catalog, errors: reading.errors, warnings: [] };
+    const compiled = compileNotifications(to, shaped.value, flows);
+    const accepted = acknowledgementsOf(source, source.value ?? null, []);
+    reading.warnings.push(...acknowledged(accepted, to.warnings), ...idleAcknowledgements(accepted));
+    reading.errors.push(...wrongAcknowledgements(accepted));
+    return [compiled];
+  });
+  return made[0] ?? null;
+}
+
+function byFile(problems: readonly Finding[]): Finding[] {
+  return inOrder(problems).sort((a, b) => (a.file ?? '').localeCompare(b.file ?? '', 'en'));
+}
+
+function looksLikeAgent(value: JsonObject): boolean {
+  return ['permissions', 'name', 'approval_gate'].some((key) => Object.hasOwn(value, key));
+}
+
+function shapeOf(reading: Reading, source: Source): PolicyFile[] {
+  const side = sideShape(source);
+  if (side !== null) {
+    const shaped = fit(source, source.value, side, []);
+    if (shaped.status === 'invalid') reading.errors.push(...shaped.problems);
+    else if (declaresNothing(source.value)) reading.errors.push(emptyFile(source));
+    return [];
+  }
+  if (isObject(source.value) && looksLikeAgent(source.value)) return [{ source, shape: null }];
+  const shaped = fit(source, source.value, fileShape, []);
+  if (shaped.status === 'fits') {
+    if (declaresNothing(source.value)) reading.errors.push(emptyFile(source));
+    return [{ source, shape: shaped.value }];
+  }
+  reading.errors.push(...shaped.problems);
+  return [];
+}
+
+/** `{}`, or the format version alone. An empty list is written on purpose. */
+function declaresNothing(value: Json): boolean {
+  return Object.keys(value ?? {}).every((key) => key === 'version' || key === 'acknowledge');
+}
+
+interface FoundTool {
+  readonly tool: CompiledTool;
+  /** From `proxy.expose`: it is a transition of the flow `proxy` too. */
+  readonly exposed: boolean;
+  readonly source: Source;
+  readonly path: readonly PathSegment[];
+  /** As it was written. */
+  readonly value: Json;
+  readonly accepted: Acknowledgements;
+}
+
+function toolsOf(reading: Reading, { source, shape }: PolicyFile, policySet: PolicySet): FoundTool[] {
+  const to: Compiling = {
+    source,
+    catalog: { policySet, tools: [] },
+    errors: reading.errors,
+    warnings: reading.warnings,
+  };
+  const lists = [
+    { list: shape?.tools ?? [], path: ['tools'], exposed: false },
+    { list: shape?.proxy?.expose ?? [], path: ['proxy', 'expose'], exposed: true },
+  ];
+  return lists.flatMap(({ list, path, exposed }) =>
+    list.flatMap((value, index): FoundTool[] => {
+      const at = [...path, index];
+      const shaped = fit<ToolShape>(source, value, toolShape, at);
+      if (shaped.status === 'invalid') {
+        reading.errors.push(...shaped.problems);
+        return [];
+      }
+      if (!unique(reading, source, 'tool', shaped.value.name, [...at, 'name'])) return [];
+      const tool = compileTool(to, shaped.value, at);
+      const accepted = acknowledgementsOf(source, value as Json, at);
+      return [{ tool, exposed, source, path: at, value: value as Json, accepted }];
+    }),
+  );
+}
+
+function flowsOf(reading: Reading, { source, shape }: PolicyFile, catalog: Catalog): CompiledFlow[] {
+  const found: readonly { value: Json; path: readonly PathSegment[]; notation: 'agent' | 'states' }[] =
+    shape === null
+      ? [{ value: source.value, path: [], notation: 'agent' }]
+      : Object.entries(shape.workflows ?? {}).map(([name, value]) => ({
+          value: value as Json,
+          path: ['workflows', name],
+          notation: 'states',
+        }));
+  return found.flatMap(({ value, path, notation }) => {
+    const checked = checkOne(source, catalog, notation, value, path);
+    reading.warnings.push(...checked.warnings);
+    if (checked.status === 'invalid') {
+      reading.errors.push(...checked.errors);
+      return [];
+    }
+    return unique(reading, source, 'flow', checked.flow.name, notation === 'agent' ? ['name'] : path)
+      ? [checked.flow]
+      : [];
+  });
+}
+
+function proxyOf(reading: Reading, tools: readonly FoundTool[], catalog: Catalog): CompiledFlow[] {
+  const exposed = tools.filter((one) => one.exposed);
+  const source = exposed[0]?.source;
+  if (source === undefined || !unique(reading, source, 'flow', 'proxy', ['proxy'])) return [];
+  const to: Compiling = { source, catalog, errors: reading.errors, warnings: [] };
+  const plan = compileProxy(
+    to,
+    exposed.map((one) => one.tool),
+    ['proxy', 'expose'],
+  );
+  for (const { tool, path, source: own } of exposed) {
+    const at: Compiling = { ...to, source: own };
+    if (tool.tier === null) warn(at, 'TIER_MISSING', path, `tool \`${tool.name}\` has no \`tier\``);
+    warnUngated(at, tool.tier, [tool.gate], path, tool.name);
+  }
+  const environment = catalog.policySet.environments.find((one) => one.name === 'dev');
+  if (environment === undefined)
+    error(
+      to,
+      'UNKNOWN_ENVIRONMENT',
+      ['proxy'],
+      'the flow `proxy` lives in `dev`, which no file declares',
+      'key',
+    );
+  const told = exposed.reduce<readonly Finding[]>((all, one) => acknowledged(one.accepted, all), to.warnings);
+  const { fatal, warnings } = judgeWarnings(told, environment);
+  reading.errors.push(...fatal);
+  reading.warnings.push(...warnings);
+  const definition = { proxy: { expose: exposed.map((one) => one.value) } };
+  return [
+    {
+      name: 'proxy',
+      plan,
+      definition,
+      source: source.text,
+      owner: null,
+      description: plan.description,
+      environment: 'dev',
+      warnings: [],
+    },
+  ];
+}

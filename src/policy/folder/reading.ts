@@ -1,0 +1,136 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FindingCode } from '../text/findings.js';
+import type { Finding, PathSegment } from '../text/problems.js';
+import { parseText, problemAt, type Source } from '../text/source.js';
+
+// The files of a folder, and what was found wrong in all of them together.
+
+const places = [
+  /^(connections|environments|roles|notifications)\.(ya?ml|json)$/,
+  /^(tools|flows)\/[^/]+\.(ya?ml|json)$/,
+  /^tests\/[^/]+\.test\.(ya?ml|json)$/,
+];
+
+const maxFolders = 8;
+
+export interface Reading {
+  readonly root: string;
+  readonly sources: Source[];
+  readonly errors: Finding[];
+  readonly warnings: Finding[];
+  /** Where each name was seen first: names are unique over the folder. */
+  readonly names: Map<string, string>;
+  /** The same in lower case, and what was found about several files together. */
+  readonly lower: Map<string, string>;
+  readonly together: Finding[];
+}
+
+export async function readFiles(reading: Reading): Promise<void> {
+  const isFolder = await stat(reading.root).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  const fail = (code: FindingCode, file: string, message: string): void =>
+    void reading.errors.push({ code, path: '', file, line: 1, column: 1, message });
+  if (!isFolder)
+    return fail(
+      'NO_FOLDER',
+      reading.root,
+      `there is no policies folder \`${reading.root}\`: set COUNTERSIGN_POLICIES to one`,
+    );
+  const paths = await policyFiles(reading.root, '', 0);
+  for (const file of paths.sort()) {
+    if (!places.some((one) => one.test(file))) {
+      fail(
+        'UNKNOWN_PLACE',
+        file,
+        `the layout has no place for \`${file}\`: use connections.yaml, environments.yaml, roles.yaml, tools/*.yaml, flows/*.yaml, tests/*.test.yaml or notifications.yaml`,
+      );
+      continue;
+    }
+    const text = await readText(join(reading.root, file));
+    if (text === null) {
+      fail('UNREADABLE', file, `\`${file}\` cannot be read as a file of UTF-8 text`);
+      continue;
+    }
+    const parsed = parseText(text, file, /\.json$/i.test(file) ? 'json' : 'yaml');
+    if (parsed.status === 'invalid') reading.errors.push(...parsed.problems);
+    else if (parsed.source.value === null) reading.errors.push(emptyFile(parsed.source));
+    else reading.sources.push(parsed.source);
+  }
+}
+
+/** One that was cut off looks so, and nobody writes one. */
+export function emptyFile(source: Source): Finding {
+  const file = source.file ?? 'this document';
+  return problemAt(
+    source,
+    'EMPTY_FILE',
+    [],
+    `\`${file}\` declares nothing: was it cut off? write what belongs there, or remove the file`,
+  );
+}
+
+export function unique(
+  reading: Reading,
+  source: Source,
+  kind: string,
+  name: string,
+  path: readonly PathSegment[],
+): boolean {
+  const key = `${kind} ${name}`;
+  const before = reading.names.get(key);
+  if (before !== undefined) {
+    reading.errors.push(
+      problemAt(
+        source,
+        'DUPLICATE_NAME',
+        path,
+        `${kind} \`${name}\` is also declared in ${before}: names are unique over the folder`,
+        'key',
+      ),
+    );
+    return false;
+  }
+  reading.names.set(key, source.file ?? 'this document');
+  const lower = key.toLowerCase();
+  const same = reading.lower.get(lower);
+  if (same !== undefined)
+    reading.together.push(
+      problemAt(
+        source,
+        'NAMES_DIFFER_IN_CASE',
+        path,
+        `${kind}s \`${same}\` and \`${name}\` differ in case only`,
+        'key',
+      ),
+    );
+  reading.lower.set(lower, name);
+  return true;
+}
+
+/** YAML and JSON files, links followed as a mounted ConfigMap has them; what is hidden is not policy. */
+async function policyFiles(root: string, under: string, depth: number): Promise<string[]> {
+  if (depth > maxFolders) return [];
+  const names = (await readdir(join(root, under))).filter((name) => !name.startsWith('.')).sort();
+  const found: string[] = [];
+  for (const name of names) {
+    const path = under === '' ? name : `${under}/${name}`;
+    const kind = await stat(join(root, path)).then(
+      (one) => (one.isDirectory() ? 'folder' : 'file'),
+      () => 'file',
+    );
+    if (kind === 'folder') found.push(...(await policyFiles(root, path, depth + 1)));
+    else if (/\.(ya?ml|json)$/i.test(name)) found.push(path);
+  }
+  return found;
+}
+
+async function readText(path: string): Promise<string | null> {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,37 @@
+import { canonical } from '../../model/canonical.js';
+import { sha256 } from '../../schema/kit.js';
+import type { CompiledFlow, FlowCheck } from '../checker/check-text.js';
+import { queuesNamed } from './removed.js';
+
+/**
+ * A flow as it is stored. Its plan may be megabytes: as text it is passed on in milliseconds, and whoever serves does not
+ * read it.
+ */
+export interface ReadyFlow extends Omit<CompiledFlow, 'plan' | 'definition'> {
+  /** Both in canonical form; their hashes are of that. */
+  readonly definition: string;
+  readonly plan: string;
+  readonly hash: string;
+  readonly planHash: string;
+  /** Queues that its gates name alone. */
+  readonly queues: readonly string[];
+}
+
+export type ReadyCheck =
+  { readonly status: 'valid'; readonly flow: ReadyFlow } | Extract<FlowCheck, { readonly status: 'invalid' }>;
+
+export function readyFlow({ plan, definition, ...flow }: CompiledFlow): ReadyFlow {
+  const [planText, definitionText] = [canonical(plan), canonical(definition)];
+  return {
+    ...flow,
+    definition: definitionText,
+    plan: planText,
+    hash: sha256(definitionText),
+    planHash: sha256(planText),
+    queues: queuesNamed(plan),
+  };
+}
+
+export function readyCheck(checked: FlowCheck): ReadyCheck {
+  return checked.status === 'valid' ? { status: 'valid', flow: readyFlow(checked.flow) } : checked;
+}

@@ -1,0 +1,160 @@
+import type {
+  Executor,
+  Gate,
+  Guard,
+  Mapping,
+  Path as PathOperand,
+  Operand,
+  Reliability,
+  Template,
+  TextTemplate,
+} from '../../engine/plan.js';
+import { isObject, type JsonObject } from '../../model/json.js';
+import { error, type Compiling, type Path } from '../compile/context.js';
+import { nearest } from '../text/problems.js';
+
+// Which values a part of a flow reads, and whether anything could ever put them there.
+
+/** A transition, a tool or an onEnter, as far as it reads arguments. */
+export interface Reader {
+  readonly name: string;
+  readonly inputSchema: JsonObject | null;
+  readonly guards?: readonly Guard[];
+  readonly gate?: Gate | null;
+  readonly executor: Executor | null;
+  readonly reliability?: Reliability;
+  readonly output: readonly Mapping[];
+  readonly summary?: TextTemplate;
+  readonly consequence?: TextTemplate;
+}
+
+/** A read of an argument that no schema declares can never be what its author meant. */
+export function checkReads(to: Compiling, reader: Reader, path: Path): void {
+  const parts: readonly (readonly [string, readonly PathOperand[]])[] = [
+    ['guards', (reader.guards ?? []).flatMap(guardPaths)],
+    ['gate', gatePaths(reader.gate)],
+    ['executor', reader.executor === null ? [] : executorPaths(reader.executor)],
+    ['reliability', (reader.reliability?.fallback ?? []).flatMap(executorPaths)],
+    ['output', mappingPaths(reader.output)],
+    ['summary', reader.summary === undefined ? [] : templatePaths(reader.summary)],
+    ['consequence', reader.consequence === undefined ? [] : templatePaths(reader.consequence)],
+  ];
+  for (const [part, operands] of parts) {
+    for (const operand of operands) {
+      if (declares(reader.inputSchema, operand)) continue;
+      error(
+        to,
+        'UNDECLARED_ARGUMENT',
+        [...path, part],
+        `\`${operand.text}\` reads an argument that the input schema of \`${reader.name}\` does not declare`,
+        'key',
+        () => nearest(operand.segments[0] ?? '', declaredNames(reader.inputSchema)),
+      );
+    }
+  }
+}
+
+export function gatePaths(gate: Gate | null | undefined): readonly PathOperand[] {
+  return [...(gate?.on ? guardPaths(gate.on) : []), ...(gate?.expiresWith ?? [])];
+}
+
+export function declaredNames(schema: JsonObject | null): readonly string[] {
+  const properties = schema?.['properties'];
+  return isObject(properties) ? Object.keys(properties) : [];
+}
+
+/** Nobody submits an onEnter: there are no arguments, so not even all of them together can be read. */
+export function checkNoArguments(to: Compiling, output: readonly Mapping[], path: Path): void {
+  for (const { scope, segments, text } of mappingPaths(output)) {
+    if (scope === 'arguments' && segments.length === 0)
+      error(
+        to,
+        'UNDECLARED_ARGUMENT',
+        [...path, 'output'],
+        `\`${text}\` reads arguments, and an onEnter has none: read the context or the input`,
+        'key',
+      );
+  }
+}
+
+/** Also true of what is no argument, and of what a schema leaves open or says in a way that is not looked into. */
+export function declares(schema: JsonObject | null, { scope, segments }: PathOperand): boolean {
+  const [name, ...rest] = segments;
+  if (scope !== 'arguments' || name === undefined) return true;
+  return schema !== null && declaresName(schema, name, rest);
+}
+
+const composing = ['$ref', '$dynamicRef', 'allOf', 'anyOf', 'oneOf', 'if', 'patternProperties'];
+
+function declaresName(schema: JsonObject, name: string, rest: readonly string[]): boolean {
+  const { properties, additionalProperties: others } = schema;
+  if (composing.some((key) => Object.hasOwn(schema, key)) || others === true || isObject(others)) return true;
+  const inner = isObject(properties) && Object.hasOwn(properties, name) ? properties[name] : undefined;
+  if (inner === undefined) return false;
+  const [next, ...further] = rest;
+  // Below the first name only what is closed is certain: an object may have more than its schema tells.
+  if (next === undefined || !isObject(inner) || !isClosed(inner)) return true;
+  return declaresName(inner, next, further);
+}
+
+/** A schema that takes no name but those it declares. */
+export function isClosed(schema: JsonObject): boolean {
+  return schema['additionalProperties'] === false || schema['unevaluatedProperties'] === false;
+}
+
+const isPath = (one: Operand): one is PathOperand => one.kind === 'path';
+
+export function guardPaths(guard: Guard): readonly PathOperand[] {
+  switch (guard.kind) {
+    case 'expr':
+      return [guard.expr.left, guard.expr.right].filter(isPath);
+    case 'allOf':
+    case 'anyOf':
+      return guard.guards.flatMap(guardPaths);
+    case 'not':
+      return guardPaths(guard.guard);
+    default:
+      return [];
+  }
+}
+
+function templatePaths(template: Template): readonly PathOperand[] {
+  switch (template.kind) {
+    case 'path':
+      return [template];
+    case 'text':
+      return template.parts.flatMap((one) => (typeof one === 'string' ? [] : [one]));
+    case 'object':
+      return template.entries.flatMap((one) => templatePaths(one.value));
+    case 'array':
+      return template.items.flatMap(templatePaths);
+    case 'literal':
+      return [];
+  }
+}
+
+export function executorPaths(executor: Executor): readonly PathOperand[] {
+  switch (executor.kind) {
+    case 'rest':
+      return [
+        ...templatePaths(executor.path),
+        ...[...executor.query, ...executor.headers].flatMap((one) => templatePaths(one.value)),
+        ...(executor.body === null ? [] : templatePaths(executor.body)),
+      ];
+    case 'mcp':
+      return executor.map === null ? [] : templatePaths(executor.map);
+    case 'cli':
+      return [
+        ...executor.args.flatMap(templatePaths),
+        ...(executor.stdin === null ? [] : templatePaths(executor.stdin)),
+      ];
+    default:
+      return [];
+  }
+}
+
+export function mappingPaths(mappings: readonly Mapping[]): readonly PathOperand[] {
+  return mappings.flatMap(({ spec }) =>
+    spec.kind !== 'set' ? spec.operands.filter(isPath) : spec.value.kind === 'path' ? [spec.value] : [],
+  );
+}

@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import type { Json, JsonObject } from '../../model/json.js';
+import { isBlank, nameTrouble } from '../../model/text.js';
+
+// The values that every policy file is made of.
+
+const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** 366 days. */
+export const longestMs = 366 * 86_400_000;
+
+/** `200ms`, `30s`, `5m`, `2h`, `3d` to milliseconds. */
+export function durationMs(text: string): number | null {
+  const found = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
+  if (found === null) return null;
+  const ms = Number(found[1]) * units[found[2] as keyof typeof units];
+  return ms >= 1 && ms <= longestMs ? ms : null;
+}
+
+export const duration = z
+  .string()
+  .refine((text) => durationMs(text) !== null, {
+    error: 'is no duration: write `200ms`, `30s`, `5m`, `2h` or `3d`, 366 days at most',
+  })
+  .transform((text) => durationMs(text) ?? 0);
+export const wholeMs = z.int().min(0).max(longestMs);
+export const positiveMs = z.int().min(1).max(longestMs);
+/** Whatever is named: roles, queues, permissions, kinds of evidence. Compared character by character, and read by eye. */
+export const identifier = z
+  .string()
+  .min(1)
+  .refine((name) => nameTrouble(name) === null, {
+    error: ({ input }) => nameTrouble(String(input)) ?? 'is no name',
+    params: { finding: 'NAME_INVALID' },
+  })
+  .refine((name) => !name.includes('{$.'), {
+    error: 'is no name: nothing is filled in here, so write the name itself',
+    params: { finding: 'NAME_INVALID' },
+  });
+/** States and transitions: what a person can read and an address can carry. */
+export const labelShape = identifier.regex(/^(?!\s|\.{1,2}$)[^\p{Cc}\p{Cf}\p{Cs}]{1,128}(?<!\s)$/u, {
+  error: 'is no name: 128 characters at most, no control characters, no space at either end, not `.` or `..`',
+});
+export const text = z.string().max(20_000);
+export const nameShape = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, {
+  error: 'is no name: letters, digits, `.`, `_` and `-`, 128 at most',
+});
+export const json: z.ZodType<Json> = z.json() as z.ZodType<Json>;
+export const schema = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>;
+export const tier = z.enum(['read_only', 'reversible', 'irreversible']);
+
+/** For people to read, so it says something. */
+export const reason = z
+  .string()
+  .max(500)
+  .refine((one) => !isBlank(one), { error: 'holds nothing that can be read: say why' });
+
+export const values = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>;
+
+/** The code of a warning: which there are, the check says, with the nearest one. */
+export const warningCode = z.string().min(1);
+
+/** Warnings that the author has read and accepted; `at` is a pointer from where this stands. */
+export const acknowledge = z.array(
+  z.strictObject({
+    code: warningCode,
+    reason: z
+      .string()
+      .min(1)
+      .max(1_000)
+      .refine((given) => !isBlank(given), { error: 'holds nothing that can be read: say why' }),
+    at: z
+      .string()
+      .regex(/^\//, { error: 'starts with `/`: the way from here to what the warning is about' })
+      .optional(),
+  }),
+);

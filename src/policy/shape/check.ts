@@ -1,0 +1,229 @@
+import type { z } from 'zod';
+import type { Json } from '../../model/json.js';
+import { truncate } from '../../model/text.js';
+import { maxProblems } from '../compile/context.js';
+import type { FindingCode } from '../text/findings.js';
+import { nearest, type Finding, type PathSegment } from '../text/problems.js';
+import { keysAt, kindsAt } from './keys.js';
+import { problemAt, type Source } from '../text/source.js';
+
+type Issue = z.core.$ZodIssue;
+
+export type Shaped<T> =
+  | { readonly status: 'fits'; readonly value: T }
+  | { readonly status: 'invalid'; readonly problems: readonly Finding[] };
+
+const words: Readonly<Record<string, string>> = {
+  object: 'a mapping',
+  record: 'a mapping',
+  array: 'a list',
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: '`true` or `false`',
+};
+
+/** What is being fitted: the shape and the value stand at `base` of the document. */
+interface Fitting {
+  readonly source: Source;
+  readonly shape: z.ZodType;
+  readonly value: unknown;
+  readonly base: readonly PathSegment[];
+}
+
+/** Does the value at `base` fit the shape? Every misfit is located in the author's text. */
+export function fit<T>(
+  source: Source,
+  value: unknown,
+  shape: z.ZodType<T>,
+  base: readonly PathSegment[],
+): Shaped<T> {
+  const parsed = shape.safeParse(value);
+  if (parsed.success) return { status: 'fits', value: parsed.data };
+  const fitting: Fitting = { source, shape, value, base };
+  return {
+    status: 'invalid',
+    problems: explained(fitting, parsed.error.issues),
+  };
+}
+
+function explained(fitting: Fitting, issues: readonly Issue[]): readonly Finding[] {
+  const problems: Finding[] = [];
+  for (const issue of issues) {
+    problems.push(...explain(fitting, issue, []));
+    if (problems.length >= maxProblems) break;
+  }
+  return problems.slice(0, maxProblems);
+}
+
+/** `above` is where the issue's own path starts, inside the value. */
+function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]): readonly Finding[] {
+  const inner = [...above, ...issue.path];
+  const path = pathOf(fitting, inner);
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return unknownKeys(fitting, issue.keys, inner);
+    case 'invalid_union':
+      return explainUnion(fitting, issue, inner);
+    case 'invalid_type':
+      return [
+        misfit(
+          fitting,
+          path,
+          'WRONG_TYPE',
+          (shown) =>
+            `expected ${words[issue.expected] ?? issue.expected}, not ${shown}${quoting(fitting, issue.expected, path)}`,
+        ),
+      ];
+    case 'invalid_value': {
+      const names = issue.values.map(String);
+      const message = (shown: string): string => `${shown} is not one of ${quoted(names)}`;
+      return [misfit(fitting, path, 'UNKNOWN_VALUE', message, names)];
+    }
+    case 'invalid_key': {
+      const message = `\`${String(path.at(-1) ?? '')}\` ${issue.issues[0]?.message ?? 'is no name'}`;
+      return [problemAt(fitting.source, 'NAME_INVALID', path, message, 'key')];
+    }
+    default: {
+      const own = issue.code === 'custom' || issue.code === 'invalid_format' || issue.code === 'too_small';
+      const message = (shown: string): string =>
+        own ? `${shown} ${issue.message}` : `${shown}: ${issue.message}`;
+      const names = path.at(-1) === 'zone' ? Intl.supportedValuesOf('timeZone') : [];
+      return [misfit(fitting, path, codeOf(issue, path), message, names)];
+    }
+  }
+}
+
+/** What looks like text to its author, and is none to YAML. */
+function quoting({ source }: Fitting, expected: string, path: readonly PathSegment[]): string {
+  const value = valueAt(source, path);
+  if (expected !== 'string' || (typeof value !== 'number' && typeof value !== 'boolean')) return '';
+  return `: write it as text, \`"${source.written(path) ?? String(value)}"\``;
+}
+
+function codeOf(issue: Issue, path: readonly PathSegment[]): FindingCode {
+  if (issue.code === 'custom' && issue.params?.['finding'] === 'NAME_INVALID') return 'NAME_INVALID';
+  return isEmptyGuard(issue, path) ? 'EMPTY_GUARD' : 'WRONG_VALUE';
+}
+
+function isEmptyGuard(issue: Issue, path: readonly PathSegment[]): boolean {
+  const last = path.at(-1);
+  return issue.code === 'too_small' && issue.origin === 'array' && (last === 'guards' || last === 'requires');
+}
+
+function pathOf({ base }: Fitting, inner: readonly PropertyKey[]): readonly PathSegment[] {
+  return [...base, ...inner.map((one) => (typeof one === 'symbol' ? String(one) : one))];
+}
+
+function unknownKeys(
+  fitting: Fitting,
+  keys: readonly string[],
+  inner: readonly PropertyKey[],
+): readonly Finding[] {
+  const known = keysAt(fitting.shape, inner, fitting.value);
+  return keys
+    .slice(0, maxProblems)
+    .map((key) =>
+      problemAt(
+        fitting.source,
+        'UNKNOWN_KEY',
+        [...pathOf(fitting, inner), key],
+        `unknown key \`${key}\``,
+        'key',
+        nearest(key, known),
+      ),
+    );
+}
+
+/** Nothing where something must be, or something that is not it. */
+function misfit(
+  { source }: Fitting,
+  path: readonly PathSegment[],
+  code: FindingCode,
+  message: (shown: string) => string,
+  names: readonly string[] = [],
+): Finding {
+  const value = valueAt(source, path);
+  if (value === undefined && path.at(-1) === 'initialState')
+    return problemAt(source, 'INITIAL_STATE', path, 'a flow says where it starts: add `initialState`');
+  if (value === undefined)
+    return problemAt(source, 'REQUIRED', path, `\`${String(path.at(-1) ?? '')}\` is required here`);
+  return problemAt(
+    source,
+    code,
+    path,
+    message(shown(source, path, value)),
+    'value',
+    nearest(String(value), names),
+  );
+}
+
+/** A discriminator that is unknown, or the branch that came nearest to fitting. */
+function explainUnion(
+  fitting: Fitting,
+  issue: Extract<Issue, { code: 'invalid_union' }>,
+  inner: readonly PropertyKey[],
+): readonly Finding[] {
+  const { source } = fitting;
+  if (issue.errors.length === 0) return [unknownKind(fitting, inner)];
+  const path = pathOf(fitting, inner);
+  const value = valueAt(source, path);
+  const branches = issue.errors.map((errors) =>
+    errors.filter((one) => !(one.path.length === 0 && one.code === 'invalid_type')),
+  );
+  const deepest = branches
+    .filter((errors) => errors.length > 0)
+    .sort((a, b) => depth(b) - depth(a) || a.length - b.length)[0];
+  if (deepest !== undefined && typeof value === 'object' && value !== null)
+    return deepest.flatMap((one) => explain(fitting, one, inner));
+  // A word where one of some words, or a mapping, is taken: the words are what it was meant to be.
+  const wordIssue = issue.errors.flat().find((one) => one.code === 'invalid_value' && one.path.length === 0);
+  if (wordIssue?.code === 'invalid_value' && typeof value === 'string')
+    return explain(fitting, wordIssue, inner);
+  return [misfit(fitting, path, 'WRONG_TYPE', (text) => `${text} does not fit here`)];
+}
+
+function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Finding {
+  const holder = inner.at(-1) === 'kind' ? inner.slice(0, -1) : inner;
+  const path = [...pathOf(fitting, holder), 'kind'];
+  const names = kindsAt(fitting.shape, holder, fitting.value);
+  const kind = valueAt(fitting.source, path);
+  if (kind === undefined)
+    return problemAt(
+      fitting.source,
+      'REQUIRED',
+      path,
+      `a \`kind\` is required here: one of ${quoted(names)}`,
+    );
+  if (kind === 'workflow' && names.includes('rest'))
+    return problemAt(
+      fitting.source,
+      'SUB_FLOW',
+      path,
+      'a flow inside a flow is not taken, as it could be wider than its parent: start it by itself',
+    );
+  const message = `unknown kind ${shown(fitting.source, path, kind)}: use one of ${quoted(names)}`;
+  return problemAt(fitting.source, 'UNKNOWN_KIND', path, message, 'value', nearest(String(kind), names));
+}
+
+function depth(errors: readonly Issue[]): number {
+  return Math.max(...errors.map((one) => one.path.length));
+}
+
+function valueAt(source: Source, path: readonly PathSegment[]): Json | undefined {
+  let value: unknown = source.value;
+  for (const segment of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, segment)) return undefined;
+    value = (value as Record<string | number, unknown>)[segment];
+  }
+  return value as Json;
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((one) => `\`${one}\``).join(', ');
+}
+
+/** A number as its author wrote it. */
+function shown(source: Source, path: readonly PathSegment[], value: Json): string {
+  return `\`${truncate(source.written(path) ?? JSON.stringify(value), 60)}\``;
+}

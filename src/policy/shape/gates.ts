@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { readTime } from '../../engine/index.js';
+import { guardShape } from './actions.js';
+import { duration, identifier, tier } from './basics.js';
+
+// What an effect waits for, and when people work.
+
+const roleNames = z.array(identifier).min(1);
+
+const noTime = 'is no time: write it as `2026-12-24T18:00:00+01:00`';
+
+/** Seconds may be left out; a day that no calendar has is no time. */
+const dateTime = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})$/, { error: noTime })
+  .refine((text) => readTime(text[16] === ':' ? text : withSeconds(text)) !== null, {
+    error: noTime,
+  });
+
+function withSeconds(text: string): string {
+  return `${text.slice(0, 16)}:00${text.slice(16)}`;
+}
+
+/** A stage of a gate's time, and what follows it. */
+const timeout = z.strictObject({
+  after: duration.optional(),
+  at: dateTime.optional(),
+  hours: z.enum(['all', 'business']).optional(),
+  action: z.enum(['deny', 'escalate', 'approve']).optional(),
+  to: roleNames.optional(),
+  get then() {
+    return timeout.optional();
+  },
+});
+export type TimeoutShape = z.infer<typeof timeout>;
+
+const fraction = z
+  .number()
+  .gt(0, 'is a fraction of the time: between 0 and 1')
+  .lt(1, 'is a fraction of the time: between 0 and 1');
+
+const common = {
+  roles: roleNames.optional(),
+  queue: identifier.optional(),
+  quorum: z
+    .strictObject({
+      count: z.int().min(1).optional(),
+      perRole: z.record(identifier, z.int().min(1).max(100)).optional(),
+    })
+    .optional(),
+  separation: z
+    .strictObject({
+      requester: z.boolean().optional(),
+      author: z.boolean().optional(),
+      promoter: z.boolean().optional(),
+      approvers: z.boolean().optional(),
+    })
+    .optional(),
+  reason: z.enum(['required', 'optional']).optional(),
+  direct: z.enum(['required', 'optional']).optional(),
+  timeout: timeout.optional(),
+  reminders: z.array(fraction).min(1).max(10).optional(),
+};
+
+export const gateShape = z.strictObject({
+  on: z.union([z.string().min(1), guardShape]).optional(),
+  approver_role: identifier.optional(),
+  ...common,
+  expiresWith: z.string().min(1).optional(),
+});
+export type GateShape = z.infer<typeof gateShape>;
+
+/** What an environment asks for under every effect of these tiers. */
+export const floorShape = z.strictObject({
+  tiers: z
+    .array(z.union([tier, z.literal('none')]))
+    .min(1)
+    .optional(),
+  ...common,
+});
+export type FloorShape = z.infer<typeof floorShape>;
+
+const clock = /^(?:[01]\d|2[0-3]):[0-5]\d$|^24:00$/;
+const clockTime = z
+  .string()
+  .regex(clock, { error: 'is no time of day: write `09:00`, or `24:00` for the end of the day' })
+  .transform((text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3)));
+export const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+
+export const hoursShape = z
+  .strictObject({
+    zone: z.string().refine(isZone, { error: 'is no time zone: write an IANA name such as `Europe/Berlin`' }),
+    days: z.array(z.enum(weekdays)).min(1).optional(),
+    from: clockTime,
+    to: clockTime,
+  })
+  // A time of day that is none was told already, and compares with nothing.
+  .refine((one) => !(one.from >= one.to), { error: 'ends before it begins: `from` is earlier than `to`' });
+export type HoursShape = z.infer<typeof hoursShape>;
+
+function isZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en-US', { timeZone: name }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}

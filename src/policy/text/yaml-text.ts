@@ -1,0 +1,123 @@
+import { Composer, Lexer, LineCounter, Parser, type CST, type Document, type ErrorCode } from 'yaml';
+import { isExactNumber } from '../../model/json.js';
+import { truncate } from '../../model/text.js';
+
+// Text to one YAML document. The bounds come before the tree is built: a thousand open brackets cost a recursive
+// composer the whole process, and anybody may have a text checked.
+
+export interface Trouble {
+  readonly code: 'MALFORMED' | 'TOO_LARGE';
+  /** Offset into the text. */
+  readonly offset: number;
+  readonly message: string;
+}
+
+export type Composed =
+  | { readonly status: 'composed'; readonly document: Document; readonly lines: LineCounter }
+  | { readonly status: 'invalid'; readonly trouble: Trouble; readonly lines: LineCounter };
+
+export const maxLength = 1_048_576;
+const maxTokens = 150_000;
+/** Of YAML's own nesting; a little more than values may have, so that those are named by their path. */
+const maxOpen = 80;
+
+export function composeText(text: string): Composed {
+  const lines = new LineCounter();
+  lines.addNewLine(0);
+  const fail = (trouble: Trouble): Composed => ({ status: 'invalid', trouble, lines });
+  if (text.length > maxLength)
+    return fail({
+      code: 'TOO_LARGE',
+      offset: 0,
+      message: `the document is longer than ${maxLength} characters: split it`,
+    });
+  const tokens = tokensOf(text, lines);
+  if (!Array.isArray(tokens)) return fail(tokens);
+  const composer = new Composer({
+    lineCounter: lines,
+    // Checked while the values are read: here it takes time that grows with the square of a mapping.
+    uniqueKeys: false,
+    strict: true,
+    version: '1.2',
+    schema: 'core',
+    merge: false,
+    logLevel: 'error',
+    prettyErrors: false,
+  });
+  const [document] = composer.compose(tokens, true, text.length);
+  if (document === undefined) return fail({ code: 'MALFORMED', offset: 0, message: 'there is no document' });
+  const issue = document.errors[0] ?? document.warnings[0];
+  if (issue !== undefined)
+    return fail({ code: 'MALFORMED', offset: issue.pos[0], message: plain(issue.code, issue.message) });
+  return { status: 'composed', document, lines };
+}
+
+function tokensOf(text: string, lines: LineCounter): CST.Token[] | Trouble {
+  const parser = new Parser(lines.addNewLine);
+  const tokens: CST.Token[] = [];
+  let count = 0;
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const token of parser.next(lexeme)) {
+      const refused = refusedToken(token, tokens);
+      if (refused !== null) return refused;
+      tokens.push(token);
+    }
+    count += 1;
+    if (count > maxTokens)
+      return {
+        code: 'TOO_LARGE',
+        offset: parser.offset,
+        message: `the document has more than ${maxTokens} parts: split it`,
+      };
+    if (parser.stack.length > maxOpen)
+      return { code: 'TOO_LARGE', offset: parser.offset, message: 'nested too deeply' };
+  }
+  for (const token of parser.end()) {
+    const refused = refusedToken(token, tokens);
+    if (refused !== null) return refused;
+    tokens.push(token);
+  }
+  return tokens;
+}
+
+function refusedToken(token: CST.Token, before: readonly CST.Token[]): Trouble | null {
+  if (token.type === 'error')
+    return { code: 'MALFORMED', offset: token.offset, message: lower(token.message) };
+  if (token.type === 'directive')
+    return {
+      code: 'MALFORMED',
+      offset: token.offset,
+      message: `\`${truncate(token.source, 40)}\`: directives are not taken, leave it out`,
+    };
+  return token.type === 'document' && before.some((one) => one.type === 'document')
+    ? {
+        code: 'MALFORMED',
+        offset: token.offset,
+        message: 'a second document starts here: one file holds one',
+      }
+    : null;
+}
+
+function plain(code: ErrorCode, message: string): string {
+  if (code === 'TAG_RESOLVE_FAILED') return `${lower(message)}: tags are not taken`;
+  return lower(message);
+}
+
+export function lower(message: string): string {
+  const first = (message.split('\n')[0] ?? message).replace(/\s+$/, '');
+  return first.slice(0, 1).toLowerCase() + first.slice(1);
+}
+
+/** Why a number is not what its author wrote: an account or a postal code reads like one, and loses its digits. */
+export function numberTrouble(value: number, source: string): string | null {
+  const written = source.length > 60 ? `${source.slice(0, 57)}...` : source;
+  const quote = `write it as text, \`"${written}"\``;
+  const digits = source.replace(/^[-+]/, '');
+  if (/^0[0-9]/.test(digits))
+    return `the number \`${written}\` begins with 0 and would lose that: ${quote}, or the number without it`;
+  const isExact =
+    Number.isFinite(value) &&
+    (!Number.isInteger(value) || Number.isSafeInteger(value)) &&
+    isExactNumber(source);
+  return isExact ? null : `the number \`${written}\` is beyond what JSON holds exactly: ${quote}`;
+}

@@ -1,0 +1,192 @@
+import { gateViews, links, mayDecide } from '../engine/index.js';
+import { decidersOf } from '../engine/gates/deciders.js';
+import { applying, gatesOf, whenAsked, type AskingGate } from '../engine/gates/gates.js';
+import { evaluateGuard, readsArguments } from '../engine/guards.js';
+import { actorAllows, blockedBy, findState, guardContext } from '../engine/links.js';
+import type { ApprovalState, GateState, GateView, GuardReport } from '../engine/state.js';
+import type { Transition } from '../engine/plan.js';
+import { closedStatuses } from '../engine/state.js';
+import type { JsonObject } from '../model/json.js';
+import type { Principal } from '../model/principal.js';
+import { act, isOpen, type Play } from './play.js';
+
+// What each principal could do next, and who could approve it. Asked of the engine: a submit on a copy of the run.
+
+export type Could =
+  /** It would be taken: at once, or after an approval. */
+  | { readonly status: 'yes' }
+  /** Only the arguments decide: a schema that demands some, or a guard that reads them. */
+  | { readonly status: 'depends'; readonly on: string }
+  | {
+      readonly status: 'no';
+      readonly code: string;
+      readonly message: string;
+      readonly guard: GuardReport | null;
+    };
+
+export interface Option {
+  readonly transition: string;
+  readonly title: string;
+  readonly listed: boolean;
+  readonly could: Could;
+  /** Null: no gate. */
+  readonly gate: {
+    /** `always`, or when it applies. */
+    readonly when: string;
+    readonly roles: readonly string[];
+    readonly approvers: readonly string[];
+  } | null;
+}
+
+export interface Decider {
+  readonly principal: string;
+  readonly may: boolean;
+  /** Why not: `requester`, `role_missing` … */
+  readonly why: string | null;
+}
+
+export interface Outlook {
+  readonly principals: readonly {
+    readonly name: string;
+    readonly kind: Principal['kind'];
+    readonly options: readonly Option[];
+  }[];
+  readonly approvals: readonly {
+    readonly transition: string;
+    readonly arguments: JsonObject;
+    readonly status: string;
+    readonly roles: readonly string[];
+    readonly quorum: number;
+    /** Each gate that it waits at: all of them must be approved. */
+    readonly gates: readonly GateView[];
+    readonly because: readonly string[];
+    readonly deciders: readonly Decider[];
+  }[];
+}
+
+export function outlook(play: Play, principals: ReadonlyMap<string, Principal>): Outlook {
+  const { run, plan } = play;
+  const state = findState(plan, run.state);
+  const over = closedStatuses.includes(run.status) || run.status === 'stuck';
+  const transitions = over ? [] : (state?.transitions ?? []).filter((one) => one.actor !== 'deterministic');
+  return {
+    principals: [...principals].map(([name, principal]) => {
+      const listed = new Set(links(plan, run, principal, play.kit).map((one) => one.rel));
+      return {
+        name,
+        kind: principal.kind,
+        options: transitions.map((one) => ({
+          transition: one.name,
+          title: one.title,
+          listed: listed.has(one.name),
+          could: could(play, one, principal),
+          gate: gateOf(play, one, principal, principals),
+        })),
+      };
+    }),
+    approvals: run.approvals.filter(isOpen).map((one) => ({
+      transition: one.action.transition,
+      arguments: one.action.arguments,
+      status: one.status,
+      roles: one.roles,
+      quorum: Math.max(...one.gates.map(({ rule }) => rule.quorum.count)),
+      gates: gateViews(one, play.kit),
+      because: one.asked.map(({ rule }) => rule),
+      deciders: [...principals].map(([name, principal]) => decider(play, one, name, principal)),
+    })),
+  };
+}
+
+/** Without arguments the engine itself is asked. Where it asks for some, what comes before and after them still decides. */
+function could(play: Play, transition: Transition, principal: Principal): Could {
+  const tried = act(play, {
+    kind: 'submit',
+    transition: transition.name,
+    as: principal,
+    arguments: {},
+    expectedVersion: null,
+  });
+  if ('status' in tried || tried.answer?.status !== 'refused') return { status: 'yes' };
+  const { code, message, guard = null } = tried.answer;
+  // One that takes no arguments is not refused for any: what it reads of its run is.
+  if (code === 'INPUT_INVALID' && transition.inputSchema !== null)
+    return withArguments(play, transition, principal);
+  const read = guard === null ? undefined : transition.guards[guard.index];
+  if (code === 'GUARD_REJECTED' && read !== undefined && readsArguments(read))
+    return withArguments(play, transition, principal);
+  // The executor's own failure, named beforehand, is no refusal.
+  if (code === 'EXECUTOR_FAILED') return { status: 'yes' };
+  return { status: 'no', code, message, guard };
+}
+
+function withArguments(play: Play, transition: Transition, principal: Principal): Could {
+  const no = (code: string, message: string, guard: GuardReport | null = null): Could => ({
+    status: 'no',
+    code,
+    message,
+    guard,
+  });
+  if (!actorAllows(transition.actor, principal.kind))
+    return no('ACTOR_MISMATCH', `it takes a principal of kind ${transition.actor}`);
+  const rule = blockedBy(play.plan, transition, play.kit);
+  if (rule !== null) return no('BLOCKED', `the charter blocks it: ${rule}`);
+  const at = guardContext(play.run, principal, {});
+  const open: number[] = [];
+  for (const [index, guard] of transition.guards.entries()) {
+    if (readsArguments(guard)) {
+      open.push(index);
+      continue;
+    }
+    const { verdict, reason } = evaluateGuard(guard, at);
+    if (verdict !== 'pass') {
+      const message = `guard ${index} (${guard.kind}) of \`${transition.name}\` refused: ${reason}`;
+      return no('GUARD_REJECTED', message, { index, kind: guard.kind, verdict, reason });
+    }
+  }
+  const on = ['its arguments', ...open.map((index) => `guard ${index}`)].join(' and ');
+  return { status: 'depends', on };
+}
+
+function gateOf(
+  play: Play,
+  transition: Transition,
+  requester: Principal,
+  principals: ReadonlyMap<string, Principal>,
+): Option['gate'] {
+  const gates = gatesOf(transition, play.kit);
+  const at = guardContext(play.run, requester, {});
+  const open = gates.filter(({ on }) => on !== null && readsArguments(on));
+  const sure = applying(
+    gates.filter((one) => !open.includes(one)),
+    at,
+  );
+  // What nobody has given yet cannot be read, and an error asks: these are the rules of all that may.
+  const asking = (sure ?? applying(open, at))?.gates ?? [];
+  if (asking.length === 0) return null;
+  const approval = sketch(play, asking, requester);
+  return {
+    when: sure === null ? (whenAsked(open) ?? 'always') : 'always',
+    roles: [...new Set(approval.gates.flatMap((one) => one.roles))],
+    approvers: [...principals]
+      .filter(([, one]) => decider(play, approval, one.id, one).may)
+      .map(([name]) => name),
+  };
+}
+
+/** As much of an approval as the question who may decide it reads. */
+function sketch(play: Play, asking: readonly AskingGate[], requester: Principal): Sketch {
+  const gates = asking.map(({ rule, asked }): GateState => ({
+    rule,
+    source: asked.source,
+    ...decidersOf(rule, play.kit),
+    expiresAt: play.now,
+  }));
+  return { gates, requesters: [requester.id], decisions: [] };
+}
+
+type Sketch = Pick<ApprovalState, 'gates' | 'requesters' | 'decisions'>;
+
+function decider({ kit }: Play, approval: Sketch, name: string, principal: Principal): Decider {
+  const may = mayDecide(approval, principal, kit);
+  return { principal: name, may: may.status === 'yes', why: may.status === 'yes' ? null : may.why };
+}

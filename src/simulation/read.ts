@@ -1,0 +1,258 @@
+import { principalKinds, withRolePermissions, type Principal } from '../model/principal.js';
+import type { JsonObject } from '../model/json.js';
+import type { PolicySet } from '../model/policy-set.js';
+import type { CompiledFlow, Problem } from '../policy/index.js';
+import { nearest, type PathSegment } from '../policy/text/problems.js';
+import { fit } from '../policy/shape/check.js';
+import { testsShape, type AnswerShape, type CaseShape, type TestsShape } from '../policy/shape/tests.js';
+import { problemAt, type Source } from '../policy/text/source.js';
+import { compileSchema } from '../schema/index.js';
+import type { Place } from './play.js';
+import { readSteps } from './steps.js';
+import type { Case, CasesRead } from './types.js';
+
+// A case file to cases: every name that it uses is looked up, so that a slip of the pen is no passing test.
+
+type Path = readonly PathSegment[];
+
+/** What a case may name. */
+export interface Policies {
+  readonly policySet: PolicySet;
+  readonly flows: readonly CompiledFlow[];
+}
+
+export interface CaseReading {
+  readonly source: Source;
+  readonly policies: Policies;
+  readonly shape: TestsShape;
+  readonly principals: ReadonlyMap<string, Principal>;
+  readonly problems: Problem[];
+}
+
+export function readCases(source: Source, policies: Policies): CasesRead {
+  const shaped = fit<TestsShape>(source, source.value, testsShape, []);
+  if (shaped.status === 'invalid') return { status: 'invalid', problems: shaped.problems };
+  const shape = shaped.value;
+  const principals = new Map([
+    ...plainPrincipals,
+    ...principalsOf(shape.principals ?? {}, policies.policySet),
+  ]);
+  const reading: CaseReading = { source, policies, shape, principals, problems: [] };
+  const cases = shape.cases.flatMap((one, index) => readCase(reading, one, ['cases', index]));
+  const names = new Set<string>();
+  for (const [index, { name }] of shape.cases.entries()) {
+    if (names.has(name))
+      complain(reading, 'DUPLICATE_NAME', ['cases', index, 'name'], `another case is called \`${name}\` too`);
+    names.add(name);
+  }
+  return reading.problems.length > 0
+    ? { status: 'invalid', problems: reading.problems }
+    : { status: 'read', cases };
+}
+
+/** Always there, without a role or a permission. */
+export const plainPrincipals: ReadonlyMap<string, Principal> = new Map(
+  principalKinds.map((kind): [string, Principal] => [kind, { id: kind, kind, roles: [], permissions: [] }]),
+);
+
+export function principalsOf(
+  shape: NonNullable<TestsShape['principals']>,
+  policySet: PolicySet,
+): ReadonlyMap<string, Principal> {
+  return new Map(
+    Object.entries(shape).map(([name, one]): [string, Principal] => {
+      const { id = name, kind, roles = [], permissions = [], actedBy } = one;
+      const principal = withRolePermissions(policySet, { id, kind, roles, permissions });
+      return [name, actedBy === undefined ? principal : { ...principal, actedBy }];
+    }),
+  );
+}
+
+export function complain(
+  reading: CaseReading,
+  code: string,
+  path: Path,
+  message: string,
+  suggestion?: string,
+): void {
+  reading.problems.push(problemAt(reading.source, code, path, message, 'value', suggestion));
+}
+
+/** The thing of that name; an unknown one is a problem where it stands. */
+export function named<T>(
+  reading: CaseReading,
+  what: string,
+  name: string,
+  among: ReadonlyMap<string, T>,
+  path: Path,
+): T | null {
+  const found = among.get(name);
+  if (found !== undefined) return found;
+  const code = `UNKNOWN_${what.toUpperCase().replaceAll(' ', '_')}`;
+  const known = [...among.keys()];
+  const hint = nearest(name, known);
+  const list =
+    hint === undefined && known.length > 0
+      ? `: it is one of ${known.map((one) => `\`${one}\``).join(', ')}`
+      : '';
+  complain(reading, code, path, `unknown ${what} \`${name}\`${list}`, hint);
+  return null;
+}
+
+function readCase(reading: CaseReading, shape: CaseShape, path: Path): Case[] {
+  const flow = flowOf(reading, shape, path);
+  if (flow === null) return [];
+  const place = placeOf(reading, shape, flow, path);
+  const startedBy = starterOf(reading, shape, path);
+  const input = inputOf(reading, shape, flow, path, place !== null);
+  const answers = answersOf(reading, shape, flow, path);
+  const base = {
+    source: reading.source,
+    flow,
+    input,
+    startedBy,
+    principals: reading.principals,
+    answers,
+    place,
+  };
+  return readSteps(reading, shape, flow, path).map((one): Case => ({ ...base, ...one }));
+}
+
+function flowOf(reading: CaseReading, shape: CaseShape, path: Path): CompiledFlow | null {
+  const flows = new Map(reading.policies.flows.map((one) => [one.name, one]));
+  const name = shape.flow ?? reading.shape.flow;
+  if (name !== undefined)
+    return named(reading, 'flow', name, flows, shape.flow === undefined ? ['flow'] : [...path, 'flow']);
+  complain(
+    reading,
+    'REQUIRED',
+    [...path, 'name'],
+    'no flow is named: write `flow` here, or at the top of the file for all of its cases',
+  );
+  return null;
+}
+
+function starterOf(reading: CaseReading, shape: CaseShape, path: Path): Principal {
+  const own = shape.startedBy !== undefined;
+  const name = shape.startedBy ?? reading.shape.startedBy ?? 'system';
+  const found = named(
+    reading,
+    'principal',
+    name,
+    reading.principals,
+    own ? [...path, 'startedBy'] : ['startedBy'],
+  );
+  return found ?? { id: name, kind: 'system', roles: [], permissions: [] };
+}
+
+/** A run that is placed takes an input that its flow would have taken; one that is started is refused by its start. */
+function inputOf(
+  reading: CaseReading,
+  shape: CaseShape,
+  { plan }: CompiledFlow,
+  path: Path,
+  placed: boolean,
+): JsonObject {
+  const given = shape.input ?? (plan.inputSchema === null ? {} : (reading.shape.input ?? {}));
+  if (!placed) return given;
+  const at: Path =
+    shape.input !== undefined
+      ? [...path, 'input']
+      : reading.shape.input === undefined
+        ? [...path, 'state']
+        : ['input'];
+  const checked = checkInput(plan, given);
+  if (checked.status === 'valid') return checked.value;
+  complain(reading, 'INPUT_INVALID', at, checked.message);
+  return given;
+}
+
+export type InputChecked =
+  | { readonly status: 'valid'; readonly value: JsonObject }
+  | { readonly status: 'invalid'; readonly message: string };
+
+/** What the API asks before a run is started: its input, with defaults, or why it is none. */
+export function checkInput({ name, inputSchema }: CompiledFlow['plan'], given: JsonObject): InputChecked {
+  if (inputSchema === null)
+    return Object.keys(given).length === 0
+      ? { status: 'valid', value: given }
+      : { status: 'invalid', message: `\`${name}\` takes no input` };
+  const compiled = compileSchema(inputSchema);
+  if (compiled.status === 'invalid') return compiled;
+  const checked = compiled.validate(given);
+  if (checked.status === 'valid') return checked;
+  const misfits = checked.errors.map(
+    ({ pointer, message }) => `\`input${pointer.replaceAll('/', '.')}\` ${message}`,
+  );
+  return { status: 'invalid', message: `\`${name}\` does not take this input: ${misfits.join('; ')}` };
+}
+
+function placeOf(reading: CaseReading, shape: CaseShape, { plan }: CompiledFlow, path: Path): Place | null {
+  if (shape.state === undefined) {
+    for (const key of ['context', 'recorded'] as const) {
+      if (shape[key] !== undefined)
+        complain(
+          reading,
+          'REQUIRED',
+          [...path, key],
+          `\`${key}\` is of a run that stands somewhere already: name its \`state\` too`,
+        );
+    }
+    return null;
+  }
+  const states = new Map(plan.states.map((one) => [one.name, one]));
+  const state = named(reading, 'state', shape.state, states, [...path, 'state']);
+  if (state === null) return null;
+  contextKeys(reading, shape.context, plan, [...path, 'context']);
+  const recorded = (shape.recorded ?? []).map((one, index) => {
+    if (typeof one === 'string') return { kind: one, by: null };
+    const by =
+      one.by === undefined
+        ? null
+        : named(reading, 'principal', one.by, reading.principals, [...path, 'recorded', index, 'by']);
+    return { kind: one.kind, by: by?.id ?? null };
+  });
+  return { state: state.name, context: shape.context ?? {}, recorded };
+}
+
+/** Keys that the flow starts with or writes; nothing else can stand in its context. */
+export function contextKeys(
+  reading: CaseReading,
+  context: JsonObject | undefined,
+  { initialContext, states }: CompiledFlow['plan'],
+  path: Path,
+): void {
+  const written = states.flatMap((one) => [
+    ...(one.onEnter?.output ?? []),
+    ...one.transitions.flatMap((each) => each.output),
+  ]);
+  const keys = new Map(
+    [...Object.keys(initialContext), ...written.map((one) => one.key)].map((key) => [key, key]),
+  );
+  for (const key of Object.keys(context ?? {})) named(reading, 'context key', key, keys, [...path, key]);
+}
+
+function answersOf(
+  reading: CaseReading,
+  shape: CaseShape,
+  { plan }: CompiledFlow,
+  path: Path,
+): ReadonlyMap<string, AnswerShape> {
+  const acting = new Map(
+    plan.states.flatMap((one) => [
+      ...(one.onEnter === null ? [] : [[`onEnter:${one.name}`, one.name] as const]),
+      ...one.transitions
+        .filter((each) => each.executor !== null && each.executor.kind !== 'human')
+        .map((each) => [each.name, each.name] as const),
+    ]),
+  );
+  const merged = new Map<string, AnswerShape>();
+  for (const [name, answer] of Object.entries(reading.shape.answers ?? {}))
+    if (answer !== null && acting.has(name)) merged.set(name, answer);
+  for (const [name, answer] of Object.entries(shape.answers ?? {})) {
+    if (named(reading, 'executor', name, acting, [...path, 'answers', name]) === null) continue;
+    if (answer === null) merged.delete(name);
+    else merged.set(name, answer);
+  }
+  return merged;
+}

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { makePayloads } from '../src/audit/index.js';
+import { bellOf, loadKeys } from '../src/auth/index.js';
+import { keep, type Value } from '../src/client/attest.js';
+import { withTransaction, type Pool } from '../src/db/index.js';
+import { newId } from '../src/model/ids.js';
+import type { Bell, SealedMessage, SignedBody, SignedMessage } from '../src/model/message.js';
+import type { Principal } from '../src/model/principal.js';
+import { insertDecision } from '../src/store/decisions.js';
+import { getRun } from '../src/store/runs.js';
+import { asSuperuser } from './database.js';
+import type { Stack } from './stack.js';
+
+// Past the API: signals straight to Temporal, and messages of the store that nobody has rung for.
+
+export interface EncodedPayload {
+  readonly metadata: { readonly encoding?: string };
+  readonly data?: string;
+}
+
+export function encoded(encoding: string, text: string): EncodedPayload {
+  const base64 = (value: string): string => Buffer.from(value).toString('base64');
+  return { metadata: { encoding: base64(encoding) }, data: base64(text) };
+}
+
+export const jsonPayload = (value: unknown): EncodedPayload => encoded('json/plain', JSON.stringify(value));
+
+/** Durable in Temporal when it resolves, whether a worker is up or not. Gives the HTTP status. */
+export async function sendTo(
+  { temporalHttp }: Pick<Stack, 'temporalHttp'>,
+  run: string,
+  name: string,
+  payloads: readonly EncodedPayload[],
+  environment = 'staging',
+): Promise<number> {
+  const path = `/api/v1/namespaces/countersign-${environment}/workflows/${run}/signal/${name}`;
+  const response = await fetch(`${temporalHttp}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ input: { payloads } }),
+  });
+  await response.text();
+  return response.status;
+}
+
+export async function ring(
+  stack: Pick<Stack, 'temporalHttp'>,
+  run: string,
+  bell: Bell,
+  environment = 'staging',
+): Promise<void> {
+  assert.equal(await sendTo(stack, run, bell.kind, [jsonPayload(bell)], environment), 200);
+}
+
+/** What the store has been asked of a run, in its order. */
+export async function messagesOf(
+  { databaseUrl }: Pick<Stack, 'databaseUrl'>,
+  run: string,
+): Promise<readonly SealedMessage[]> {
+  const { rows } = await asSuperuser(
+    databaseUrl,
+    `select id, run, kind, text, digest, key_id as "keyId", signature from message where run = $1 order by seq`,
+    [run],
+  );
+  return rows as SealedMessage[];
+}
+
+/** The bell of the run's last message of that kind, as the service rings it. */
+export async function lastBell(
+  stack: Pick<Stack, 'databaseUrl'>,
+  run: string,
+  kind: Bell['kind'],
+): Promise<Bell> {
+  const found = (await messagesOf(stack, run)).filter((message) => message.kind === kind).at(-1);
+  assert.ok(found, `the store has a ${kind} of ${run}`);
+  return bellOf(found);
+}
+
+/** Signed as the service signs them and kept in its store; their run is not told, and the outbox rings after five seconds. */
+export async function keepMessages(
+  stack: Pick<Stack, 'home'>,
+  pool: Pool,
+  run: string,
+  asked: readonly {
+    readonly principal: Principal;
+    readonly body: SignedBody;
+    readonly values?: readonly Value[];
+  }[],
+): Promise<readonly SealedMessage[]> {
+  const keys = await loadKeys(stack.home, {});
+  const row = await getRun(pool, run);
+  assert.ok(row, `the store has run ${run}`);
+  const { environment } = row;
+  const deps = { keys, payloads: makePayloads({ kek: keys.kek }) };
+  return withTransaction(pool, async (tx) => {
+    const kept: SealedMessage[] = [];
+    for (const each of asked) {
+      const id = newId(each.body.kind === 'decide' ? 'dec' : 'msg');
+      kept.push((await keep(deps, tx, { values: [], ...each, id, run, environment })).message);
+    }
+    return kept;
+  });
+}
+
+/** A human's act as the API makes it durable, of which its run has not heard. */
+export async function keepDecision(
+  stack: Pick<Stack, 'home'>,
+  pool: Pool,
+  by: Principal,
+  { run, approval, digest }: { readonly run: string; readonly approval: string; readonly digest: string },
+): Promise<SealedMessage> {
+  const body = {
+    kind: 'decide',
+    approval,
+    digest,
+    decision: 'approve',
+    reasonGiven: false,
+    via: 'rest',
+  } as const;
+  const [message] = await keepMessages(stack, pool, run, [{ principal: by, body }]);
+  assert.ok(message);
+  const { time } = JSON.parse(message.text) as SignedMessage;
+  await insertDecision(pool, {
+    ...{ id: message.id, approval, run, byId: by.id, byKind: by.kind, decision: 'approve', digest },
+    ...{ reasonRef: null, at: time, status: 'accepted', code: null },
+  });
+  return message;
+}

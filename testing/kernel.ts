@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/activity';
+import type { ActivityDeps } from '../src/activities/deps.js';
+import { attemptFailed, execute } from '../src/activities/execute/execute.js';
+import { attemptUnderWay } from '../src/activities/execute/leases.js';
+import { step } from '../src/activities/step/step.js';
+import type { ExecuteInput, StepInput, StepResult, Stepped } from '../src/activities/types.js';
+import { makeKernel, type Ended, type Kernel, type Ports } from '../src/workflows/kernel.js';
+import type { RunInput } from '../src/workflows/messages.js';
+
+// The product's own kernel on the product's own hands, in this process and without Temporal.
+
+export interface LocalKernel extends Kernel {
+  readonly ended: Promise<Ended>;
+  /** Resolves once nothing is left to do until something arrives. */
+  settled(): Promise<void>;
+}
+
+export interface Surroundings {
+  readonly step?: (input: StepInput, go: () => Promise<StepResult>) => Promise<StepResult>;
+}
+
+const followed: readonly string[] = [attemptFailed, attemptUnderWay];
+
+/** As Temporal does it: another try for each attempt that follows, until its cancel was asked for. */
+async function attempts(deps: ActivityDeps, given: ExecuteInput, cancelled: AbortSignal): Promise<Stepped> {
+  const owner = randomUUID();
+  const around = {
+    owner,
+    process: 'here',
+    tries: 1,
+    shutdown: new AbortController().signal,
+    allow: () => undefined,
+    isLate: () => false,
+  };
+  for (;;) {
+    try {
+      return await execute(deps, given, around);
+    } catch (error) {
+      if (!(error instanceof ApplicationFailure) || !followed.includes(error.type ?? '')) throw error;
+      await wait(Number(error.nextRetryDelay), undefined, { signal: cancelled });
+    }
+  }
+}
+
+export function runKernel(
+  deps: ActivityDeps,
+  run: string,
+  input: RunInput,
+  around: Surroundings = {},
+): LocalKernel {
+  const conditions = new Set<() => void>();
+  let busy = 0;
+  const look = (): void => {
+    for (const check of [...conditions]) check();
+  };
+  const during = async <T>(act: () => Promise<T>): Promise<T> => {
+    busy += 1;
+    try {
+      return await act();
+    } finally {
+      busy -= 1;
+      setImmediate(look);
+    }
+  };
+  const ports: Ports = {
+    run,
+    now: () => Date.now(),
+    until: (isTrue) =>
+      new Promise((resolve) => {
+        const check = (): void => {
+          if (!isTrue()) return;
+          conditions.delete(check);
+          resolve();
+        };
+        conditions.add(check);
+        check();
+      }),
+    step: (given) => during(() => around.step?.(given, () => step(deps, given)) ?? step(deps, given)),
+    execute: (given) => {
+      const cancelled = new AbortController();
+      return {
+        result: during(() => attempts(deps, given, cancelled.signal)),
+        cancel: () => cancelled.abort(),
+      };
+    },
+    startTimer: (ms, fire) => {
+      const timer = setTimeout(
+        () => {
+          fire();
+          look();
+        },
+        Math.min(ms, 2 ** 31 - 1),
+      );
+      timer.unref();
+      return { cancel: () => clearTimeout(timer) };
+    },
+    historyLength: () => 'short',
+  };
+  const kernel = makeKernel(input, ports);
+  const arriving =
+    <A extends unknown[]>(on: (...given: A) => void) =>
+    (...given: A): void => {
+      on(...given);
+      look();
+    };
+  return {
+    ...kernel,
+    onSignal: arriving(kernel.onSignal),
+    onWake: arriving(kernel.onWake),
+    onCancelRequest: arriving(kernel.onCancelRequest),
+    ended: kernel.keep(),
+    settled: async () => {
+      for (let calm = 0; calm < 3; calm = busy === 0 ? calm + 1 : 0)
+        await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
