@@ -148,7 +148,8 @@ function standing(action: JsonObject, run: JsonObject): string {
     case 'pending':
       return 'waits for its approval';
     default:
-      if (run['status'] === 'stuck') return 'approved, and not done: the run is stuck';
+      if (run['status'] === 'stuck')
+        return 'approved, and not run yet: its run is stuck, and runs it once an operator has the run go on';
       if (action['callLost'] === true)
         return 'still executing: the worker of its call is not heard of any more, so it may have happened; it waits to be called again, or to be taken for unknown';
       if (action['callUnderWay'] === false && action['nextAttemptAt'] === undefined)

@@ -89,6 +89,8 @@ describe('what a requester held when it asked', () => {
   interface Asked {
     readonly run: string;
     readonly action: string;
+    readonly approval: string;
+    readonly digest: string;
   }
   /** Asked for by that key and approved, while no worker is up; `meanwhile` passes before one is. */
   const approvedThen = async (
@@ -110,14 +112,14 @@ describe('what a requester held when it asked', () => {
     await meanwhile();
     api.kernel.idle = false;
     assert.ok([200, 202].includes((await decided).status));
-    return { run, action: result.poll.split('/').at(-1) };
+    return { run, action: result.poll.split('/').at(-1), approval: approval.id, digest: approval.digest };
   };
-  const settledAs = ({ action }: Asked): Promise<Answer> =>
+  const settledAs = ({ action }: Pick<Asked, 'action'>): Promise<Answer> =>
     until('a settled action', 15_000, async () => {
       const found = await api.ask('manager', 'GET', `/v1/actions/${action}`);
       return ['executed', 'failed', 'unknown'].includes(found.body?.status) ? found : null;
     });
-  const isRefused = async (asked: Asked, why: RegExp): Promise<void> => {
+  const isRefused = async (asked: Pick<Asked, 'run' | 'action'>, why: RegExp): Promise<void> => {
     const before = paid;
     const { body } = await settledAs(asked);
     assert.equal(body.status, 'failed');
@@ -131,6 +133,17 @@ describe('what a requester held when it asked', () => {
     assert.deepEqual([run.state, run.status], ['open', 'running']);
   };
 
+  /** What `finance`, who has approved it, reads when they come again. */
+  const pageAgain = async ({ approval }: Pick<Asked, 'approval'>): Promise<string> => {
+    const page = `/approvals/${approval}`;
+    const signedIn = await fetch(`${api.url}/sign-in`, {
+      ...{ method: 'POST', redirect: 'manual' },
+      body: new URLSearchParams({ credential: api.keys['finance'] ?? '', next: page }),
+    });
+    const cookie = (signedIn.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+    return (await fetch(`${api.url}${page}`, { headers: { cookie } })).text();
+  };
+
   it('executes what it asked for, where it holds it still', async () => {
     const key = await keyOf(['payer']);
     const asked = await approvedThen('by_role', key, () => Promise.resolve());
@@ -141,6 +154,30 @@ describe('what a requester held when it asked', () => {
     const key = await keyOf(['payer']);
     const asked = await approvedThen('by_role', key, () => revoke(key));
     await isRefused(asked, /does not hold role `payer`/);
+  });
+
+  it('is not run, and whoever approved it reads so when they come again', async () => {
+    const key = await keyOf(['payer']);
+    const asked = await approvedThen('by_role', key, () => revoke(key));
+    await settledAs(asked);
+    assert.match(
+      await pageAgain(asked),
+      /It is approved, and was not run \(GUARD_REJECTED\): .* does not hold role `payer`/,
+    );
+  });
+
+  it('has run, and whoever approved it reads so when they come again', async () => {
+    const asked = await approvedThen('by_role', await keyOf(['payer']), () => Promise.resolve());
+    await settledAs(asked);
+    assert.match(await pageAgain(asked), /It is approved, and has run\./);
+  });
+
+  it('failed at its target, and whoever approved it reads so when they come again', async () => {
+    onPay = () => Promise.resolve(404);
+    const asked = await approvedThen('by_role', await keyOf(['payer']), () => Promise.resolve());
+    await settledAs(asked);
+    onPay = () => Promise.resolve(200);
+    assert.match(await pageAgain(asked), /It is approved, and running it failed \(EXECUTOR_FAILED\)\./);
   });
 
   it('executes nothing once its key has expired', async () => {
@@ -183,7 +220,7 @@ describe('what a requester held when it asked', () => {
     await isRefused(asked, /does not hold permission `pay\.large`/);
   });
 
-  const revokedBetween = async (answer: number): Promise<Asked> => {
+  const revokedBetween = async (answer: number): Promise<Pick<Asked, 'run' | 'action'>> => {
     const key = await keyOf(['payer']);
     onPay = async () => {
       await revoke(key);

@@ -73,7 +73,7 @@ describe('text that holds what nobody sees', () => {
         return 'p';
       },
     };
-    const { html } = await approvalHtml(body);
+    const { html } = await approvalHtml(body, true);
     assert.deepEqual(asked, ['arguments', 'others', 'preview']);
     assert.match(html, /<pre>&quot;a&quot;<\/pre>[^]*<pre>&quot;p&quot;<\/pre>/);
   });

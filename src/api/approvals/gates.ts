@@ -92,7 +92,7 @@ export function gatesJson(gates: readonly ShownGate[]): JsonObject {
   };
 }
 
-/** `one of the roles cfo; 0 of 1 have approved`. */
+/** `one of the roles cfo; 0 of 1 have approved`; where some role's share is left, who is waited for. */
 function gateText(gate: Omit<ShownGate, 'byPermission'> & { readonly byPermission?: boolean }): string {
   const { roles, byPermission = false, quorum, outOfReach: lost } = gate;
   const who = [
@@ -101,7 +101,13 @@ function gateText(gate: Omit<ShownGate, 'byPermission'> & { readonly byPermissio
   ];
   const decides = who.length === 0 ? 'nobody: its queue names no role any more' : who.join(', or ');
   const share = `${quorum.approved} of ${quorum.count} have approved`;
-  return `${decides}; ${share}${lost ? '; nobody who is known here could, so it waits for people who are not' : ''}`;
+  const left = quorum.perRole === undefined ? '' : leftText(gate.missing);
+  return `${decides}; ${share}${left}${lost ? '; nobody who is known here could, so it waits for people who are not' : ''}`;
+}
+
+function leftText(missing: ShownGate['missing']): string {
+  const each = missing.map(({ roles, count }) => `${count} of ${roles.join(' or ')}`);
+  return each.length === 0 ? '' : `; it waits for ${each.join(' and ')}`;
 }
 
 /** What who reads it may do about it now. */

@@ -5,7 +5,8 @@ import { html, jsonHtml, type Html } from './html.js';
 
 // The exact action, as a person decides it. The same body as `GET /v1/approvals/{id}`.
 
-export async function approvalHtml(body: JsonObject): Promise<Html> {
+/** `waits`: it is neither approved nor ended. */
+export async function approvalHtml(body: JsonObject, waits: boolean): Promise<Html> {
   const by = isObject(body['requestedBy']) ? body['requestedBy'] : {};
   // Each of them may be long.
   const given = jsonHtml(body['arguments'] ?? null);
@@ -24,7 +25,7 @@ export async function approvalHtml(body: JsonObject): Promise<Html> {
     ['why it is asked', text(body['reason'])],
     ...gates(body['gates']),
     ...notTold(body['delivery']).map((one) => ['not told', one] as const),
-    ['if nobody decides', text(body['onExpiry'])],
+    ...(waits ? [['if nobody decides', text(body['onExpiry'])] as const] : []),
     ['run', text(body['run'])],
     ['digest', html`<code>${text(body['digest'])}</code>`],
   ];

@@ -3,7 +3,9 @@ import { bodyOf, visibleApproval, type FoundApproval } from '../approvals/body.j
 import { principalOf, type Answer, type Call, type Reply } from '../http/call.js';
 import { decide } from '../approvals/decide.js';
 import { approvalHtml, decisionForm } from './approval.js';
-import { endingPage, ownDecisionOn } from './ending.js';
+import { courseOf, endingPage, ownDecisionOn } from './ending.js';
+import { endingText } from './ending-text.js';
+import { isOpen } from '../approvals/words.js';
 import { html, page, problemPage, type Html } from './html.js';
 import type { Problem } from '../contract/problem.js';
 import type { SignedIn } from './session.js';
@@ -59,7 +61,13 @@ export async function shownTo(
   const body = await bodyOf(call.deps, found, reader);
   const may = isObject(body['may']) ? body['may'] : {};
   const why = typeof may['message'] === 'string' ? may['message'] : 'you may not decide it';
-  return html`${await approvalHtml(body)}${may['decide'] === true ? below() : html`<p>Nothing to decide here: ${why}.</p>`}`;
+  const { course, error } = await courseOf(call, found.row);
+  const waits = isOpen(found.row.status);
+  const held = html`<p class="warn">
+    Its run is stuck: what is approved here does not run before an operator has the run go on.
+  </p>`;
+  const ending = html`<p>${endingText(course)}${error === null ? '' : ` ${error}`}</p>`;
+  return html`${await approvalHtml(body, waits)}${waits && course.run === 'stuck' ? held : html``}${may['decide'] === true ? below() : html`<p>Nothing to decide here: ${why}.</p>`}${waits ? html`` : ending}`;
 }
 
 /** One of its gates asks for one. */

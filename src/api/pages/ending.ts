@@ -1,10 +1,12 @@
 import type { Principal } from '../../model/principal.js';
-import { getAction } from '../../store/actions.js';
+import { getAction, listAttempts } from '../../store/actions.js';
 import { decisionsOf, type DecisionRow } from '../../store/decisions.js';
+import type { ApprovalRow } from '../../store/approvals.js';
+import { getRun } from '../../store/runs.js';
 import type { FoundApproval } from '../approvals/body.js';
-import { isOpen } from '../approvals/words.js';
 import type { Answer, Call } from '../http/call.js';
 import { ownDecision, verdict } from '../approvals/may-decide.js';
+import { endingText, type Course } from './ending-text.js';
 import { html, page } from './html.js';
 
 // Whoever has decided and comes again (a second click, the back button, a link that is used) reads what they have decided, and
@@ -40,27 +42,26 @@ export async function endingPage(
 }
 
 async function endingOf(call: Call, { row }: FoundApproval): Promise<string> {
-  if (isOpen(row.status)) return 'The run has taken your decision, and waits for others.';
-  switch (row.status) {
-    case 'denied':
-      return 'It is denied: nothing of it runs.';
-    case 'expired':
-      return 'Not all who were asked have decided in time: nothing of it runs.';
-    case 'revoked':
-      return 'It was revoked since: nothing of it runs.';
-  }
-  const action = await getAction(call.deps.pool, row.action);
-  switch (action?.status) {
-    case 'executed':
-      return 'It is approved, and has run.';
-    case 'failed':
-      return 'It is approved, and running it failed: the run says why.';
-    case 'unknown':
-      return 'It is approved, and nobody knows yet whether it has happened: a person has to look.';
-    case 'denied':
-    case 'expired':
-    case 'revoked':
-      return `It was approved, and is ${action.status} since: nothing of it runs.`;
-  }
-  return 'It is approved, and runs.';
+  return endingText((await courseOf(call, row)).course);
+}
+
+/** How the approval, its action and its run stand now; with what the action's error says, for those who may see the run. */
+export async function courseOf(
+  call: Call,
+  { status, action: actionId, run: runId }: Pick<ApprovalRow, 'status' | 'action' | 'run'>,
+): Promise<{ readonly course: Course; readonly error: string | null }> {
+  const { pool } = call.deps;
+  const [action, attempts, run] = await Promise.all([
+    getAction(pool, actionId),
+    listAttempts(pool, actionId),
+    getRun(pool, runId),
+  ]);
+  const course = {
+    approval: status,
+    action: action?.status ?? null,
+    wasTried: attempts.length > 0,
+    code: action?.error?.code ?? null,
+    run: run?.status ?? null,
+  };
+  return { course, error: action?.error?.message ?? null };
 }

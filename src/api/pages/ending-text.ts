@@ -1,0 +1,62 @@
+import type { ActionStatus, ApprovalStatus, RunStatus } from '../../engine/state.js';
+
+// What came of an approval and of its action, in a sentence for whoever has decided it.
+
+export interface Course {
+  readonly approval: ApprovalStatus;
+  /** Null: the store has no such action. */
+  readonly action: ActionStatus | null;
+  /** An attempt to execute it was begun. */
+  readonly wasTried: boolean;
+  /** Of the action's error; null: it has none. */
+  readonly code: string | null;
+  /** Null: the store has no such run. */
+  readonly run: RunStatus | null;
+}
+
+export function endingText(course: Course): string {
+  switch (course.approval) {
+    case 'open':
+    case 'escalated':
+      return course.run === 'stuck'
+        ? 'The run has taken your decision, and waits for others, and for an operator.'
+        : 'The run has taken your decision, and waits for others.';
+    case 'denied':
+      return 'It is denied: nothing of it runs.';
+    case 'expired':
+      return 'Not all who were asked have decided in time: nothing of it runs.';
+    case 'revoked':
+      return 'It was revoked since: nothing of it runs.';
+    case 'approved':
+    case 'consumed':
+      return approvedText(course);
+  }
+}
+
+function approvedText({ action, wasTried, code, run }: Course): string {
+  const why = code === null ? '' : ` (${code})`;
+  switch (action) {
+    case 'executed':
+      return 'It is approved, and has run.';
+    case 'failed':
+      return wasTried
+        ? `It is approved, and running it failed${why}.`
+        : `It is approved, and was not run${why}: it is to be asked for again.`;
+    case 'unknown':
+      // What a person finds out, or a retry under the same key does, is told by the run and by actions of their own.
+      return `It is approved, and whether it has happened is not known${why}: a person has to look at the target.`;
+    case 'denied':
+    case 'expired':
+    case 'revoked':
+      return `It was approved, and is ${action} since: nothing of it runs.`;
+    case 'executing':
+      return 'It is approved, and runs.';
+    case 'pending':
+    case 'approved':
+      return run === 'stuck'
+        ? 'It is approved, and has not run yet: its run waits for an operator.'
+        : 'It is approved, and runs as soon as its run comes to it.';
+    case null:
+      return 'It is approved; what came of it is not known here.';
+  }
+}

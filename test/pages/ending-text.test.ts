@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { endingText, type Course } from '../../src/api/pages/ending-text.js';
+
+const course = (approval: Course['approval'], fields: Partial<Course> = {}): Course => ({
+  approval,
+  ...{ action: null, wasTried: false, code: null, run: 'running' },
+  ...fields,
+});
+const approved = (action: Course['action'], fields: Partial<Course> = {}): Course =>
+  course('consumed', { action, ...fields });
+
+const told: readonly (readonly [Course, RegExp])[] = [
+  [course('open'), /waits for others\.$/],
+  [course('escalated', { run: 'stuck' }), /waits for others, and for an operator\.$/],
+  [course('denied'), /denied: nothing of it runs/],
+  [course('expired'), /decided in time: nothing of it runs/],
+  [course('revoked'), /revoked since: nothing of it runs/],
+  [approved('executed'), /has run\.$/],
+  [approved('executing', { wasTried: true }), /approved, and runs\.$/],
+  [
+    approved('failed', { wasTried: true, code: 'EXECUTOR_TIMEOUT' }),
+    /running it failed \(EXECUTOR_TIMEOUT\)\.$/,
+  ],
+  [
+    approved('failed', { code: 'GUARD_REJECTED' }),
+    /was not run \(GUARD_REJECTED\): it is to be asked for again\.$/,
+  ],
+  [approved('unknown', { wasTried: true }), /whether it has happened is not known: a person has to look/],
+  [approved('revoked'), /is revoked since: nothing of it runs/],
+  [course('approved', { action: 'approved' }), /runs as soon as its run comes to it/],
+  [course('approved', { action: 'pending', run: 'stuck' }), /has not run yet: its run waits for an operator/],
+  [approved(null), /what came of it is not known here/],
+];
+
+test('whoever has decided is told what came of it, and never that something runs that does not', () => {
+  for (const [what, expected] of told) assert.match(endingText(what), expected, JSON.stringify(what));
+});
