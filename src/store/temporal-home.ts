@@ -79,9 +79,18 @@ export async function temporalHomes(q: Queryable): Promise<readonly TemporalHome
   }));
 }
 
-/** The next deployment that starts has the store. */
-export async function forgetTemporal(q: Queryable): Promise<void> {
-  await write(q, 'delete from temporal_home', []);
+/** Of the homes that were seen the store has none any more. Those that others have given it since stay, and are the answer. */
+export async function forgetTemporal(
+  q: Queryable,
+  seen: readonly TemporalHome[],
+): Promise<readonly TemporalHome[]> {
+  for (const { namespace, namespaceId, taskQueue } of seen)
+    await write(
+      q,
+      'delete from temporal_home where namespace = $1 and namespace_id = $2 and task_queue = $3',
+      [namespace, namespaceId, taskQueue],
+    );
+  return temporalHomes(q);
 }
 
 /** The store's own name, which Temporal holds for the task queue that is worked for it. */

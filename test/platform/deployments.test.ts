@@ -6,10 +6,16 @@ import { after, before, describe, it } from 'node:test';
 import { Connection } from '@temporalio/client';
 import { makePool, type Pool } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
-import { forgetQueue, isPolled, queueHolder, type Queue } from '../../src/processes/queue-holder.js';
+import {
+  forgetHolder,
+  isPolled,
+  queueHolder,
+  seeHolder,
+  type Queue,
+} from '../../src/processes/queue-holder.js';
 import { makeBelonging, waitUntilOurs, type Whole } from '../../src/processes/temporal-home.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
-import { forgetTemporal } from '../../src/store/temporal-home.js';
+import { forgetTemporal, temporalHomes } from '../../src/store/temporal-home.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { action, decide, getRun, startRun, submit } from '../../testing/flows.js';
 import { projectRoot } from '../../testing/paths.js';
@@ -284,11 +290,28 @@ describe('whose a task queue is', () => {
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), holder);
     assert.equal(await queueHolder(connection, at, 'e', 'never'), holder);
     assert.equal(await isPolled(connection, at), false);
-    await forgetQueue(connection, at);
+    const seen = await seeHolder(connection, at);
+    assert.ok(seen !== null);
+    assert.equal(await forgetHolder(connection, at, seen), null);
     assert.equal(await queueHolder(connection, at, 'e', 'never'), null);
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'e');
     assert.equal(await queueHolder(connection, at, 'f', 'always'), 'f');
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'f');
+  });
+
+  it('stays with whoever has come since its holder was seen', async () => {
+    const at = queue();
+    assert.equal(await queueHolder(connection, at, 'gone', 'where free'), 'gone');
+    const seen = await seeHolder(connection, at);
+    assert.ok(seen !== null);
+    assert.equal(await forgetHolder(connection, at, seen), null);
+    for (const store of ['came', 'gone']) {
+      assert.equal(await queueHolder(connection, at, store, 'always'), store);
+      const since = await seeHolder(connection, at);
+      // Also where it is the same store again.
+      assert.deepEqual(await forgetHolder(connection, at, seen), since);
+      assert.equal(since?.store, store);
+    }
   });
 });
 
@@ -355,7 +378,7 @@ describe('whose a store is', () => {
 
   /** `countersign-dev` is that of the Temporal with `id-1`, and of the queue `q`. */
   async function takenAnew(): Promise<void> {
-    await forgetTemporal(database.pool);
+    await forgetTemporal(database.pool, await temporalHomes(database.pool));
     assert.equal(await belonging('q', is('id-1')).isOurs('countersign-dev'), true);
   }
 
@@ -397,12 +420,29 @@ describe('whose a store is', () => {
     await takenAnew();
     const old = belonging('q', is('id-1'));
     assert.equal(await old.isOurs('countersign-dev', 'now'), true);
-    await forgetTemporal(database.pool);
+    await forgetTemporal(database.pool, await temporalHomes(database.pool));
     assert.equal(await old.isOurs('countersign-dev', 'now'), false);
     assert.equal(await old.isOurs('countersign-dev', 'now'), false);
     assert.equal(await old.isOurs('countersign-staging', 'now'), false);
     assert.match(told.at(-1) ?? '', /was given to another deployment .* while this process worked with it/);
     assert.equal(await belonging('moved', is('id-9')).isOurs('countersign-dev'), true);
+  });
+
+  it('stays with whoever has taken it since it was seen', async () => {
+    await takenAnew();
+    const seen = await temporalHomes(database.pool);
+    await forgetTemporal(database.pool, seen);
+    // The same namespace of another Temporal, and another namespace of the same.
+    assert.equal(await belonging('q', is('id-2')).isOurs('countersign-dev'), true);
+    const left = await forgetTemporal(database.pool, [
+      ...seen,
+      ...seen.map((one) => ({ ...one, namespace: 'x' })),
+    ]);
+    assert.deepEqual(
+      left.map(({ namespaceId }) => namespaceId),
+      ['id-2'],
+    );
+    await takenAnew();
   });
 
   it('is not taken where nobody says whose the task queue is', async () => {
