@@ -45,8 +45,8 @@ import { putSigningKey } from '../store/signing-keys.js';
 import { forOperators } from './child.js';
 import { listening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
-import { assertOurs, belongingOf, takeStore } from './own-store.js';
-import { ForeignStore, type Belonging } from './temporal-home.js';
+import type { Belonging } from './belonging.js';
+import { assertOurs, belongingOf, ForeignStore, takeStore } from './own-store.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
@@ -91,7 +91,7 @@ async function layGround(config: Config): Promise<Ground & { readonly stopClock:
   const policies = makePolicies({
     ...{ pool, transaction, chain, now, say },
     folder: config.policies,
-    assertOurs: (policySet) => takeStore(pool, belonging, policySet),
+    assertOurs: (policySet) => takeStore(belonging, policySet),
   });
   const { isOurs } = belonging;
   return { config, databaseUrl, temporal, pool, now, keys, chain, transaction, policies, isOurs, stopClock };

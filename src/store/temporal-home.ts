@@ -10,6 +10,19 @@ export interface TemporalHome {
   readonly address: string | null;
 }
 
+export function isSameHome(one: TemporalHome, other: TemporalHome): boolean {
+  return (
+    one.namespace === other.namespace &&
+    one.namespaceId === other.namespaceId &&
+    one.taskQueue === other.taskQueue
+  );
+}
+
+/** In either order. */
+export function areSameHomes(some: readonly TemporalHome[], others: readonly TemporalHome[]): boolean {
+  return some.length === others.length && some.every((one) => others.some((home) => isSameHome(one, home)));
+}
+
 /** `never`: a process that had it before does not come back to what was given away. */
 export type Take = 'where free' | 'always' | 'never';
 
