@@ -89,7 +89,11 @@ async function layGround(config: Config): Promise<Ground & { readonly stopClock:
   const { now, stop: stopClock } = await patiently(() => makeStoreClock(pool));
   const belonging = belongingOf({ config, keys, temporal }, pool, log);
   const policies = makePolicies({
-    ...{ pool, transaction, chain, now, say },
+    pool,
+    transaction,
+    chain,
+    now,
+    say,
     folder: config.policies,
     assertOurs: (policySet) => takeStore(belonging, policySet),
   });
@@ -110,7 +114,9 @@ async function main(config: Config): Promise<void> {
   const anonymous = makeAnonymous({ chain, now, log });
   const engines = enginesOf(ground);
   const deps: ApiDeps = {
-    ...{ pool, transaction, isUnavailable },
+    pool,
+    transaction,
+    isUnavailable,
     payloads: makePayloads({ kek: keys.kek }),
     chain,
     client,
@@ -299,7 +305,11 @@ async function clientDeps(
   };
   const [first] = environments;
   return {
-    ...{ pool, databaseUrl, chain, keys, now },
+    pool,
+    databaseUrl,
+    chain,
+    keys,
+    now,
     payloads: makePayloads({ kek: keys.kek }),
     temporal: forNamespace(namespaceOf(first?.name ?? 'dev')),
     forNamespace,

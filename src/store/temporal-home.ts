@@ -88,7 +88,10 @@ export async function temporalHomes(q: Queryable): Promise<readonly TemporalHome
   if ((found[0]?.table ?? null) === null) return [];
   const { rows } = await q.query<HomeRow>('select * from temporal_home order by namespace', []);
   return rows.map(({ namespace, namespace_id: namespaceId, task_queue: taskQueue, address = null }) => ({
-    ...{ namespace, namespaceId, taskQueue, address },
+    namespace,
+    namespaceId,
+    taskQueue,
+    address,
   }));
 }
 
