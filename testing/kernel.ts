@@ -6,13 +6,14 @@ import { attemptFailed, execute } from '../src/activities/execute/execute.js';
 import { attemptUnderWay } from '../src/activities/execute/leases.js';
 import { step } from '../src/activities/step/step.js';
 import type { ExecuteInput, StepInput, StepResult, Stepped } from '../src/activities/types.js';
-import { makeKernel, type Ended, type Kernel, type Ports } from '../src/workflows/kernel.js';
+import { makeKernel, type HistoryEnd, type Kernel } from '../src/workflows/kernel.js';
+import type { Ports } from '../src/workflows/memory.js';
 import type { RunInput } from '../src/workflows/messages.js';
 
 // The product's own kernel on the product's own hands, in this process and without Temporal.
 
 export interface LocalKernel extends Kernel {
-  readonly ended: Promise<Ended>;
+  readonly ended: Promise<HistoryEnd>;
   /** Resolves once nothing is left to do until something arrives. */
   settled(): Promise<void>;
 }

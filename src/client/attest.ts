@@ -28,11 +28,15 @@ export interface Value {
 }
 
 export const jsonValue = (role: PayloadRef['role'], value: unknown): Value => ({
-  ...{ role, media: 'application/json', text: canonical(value) },
+  role,
+  media: 'application/json',
+  text: canonical(value),
 });
 
 export const textValue = (role: PayloadRef['role'], text: string): Value => ({
-  ...{ role, media: 'text/plain', text },
+  role,
+  media: 'text/plain',
+  text,
 });
 
 /** The agent's reasoning: whole, and prompt and response for themselves. */
@@ -50,7 +54,10 @@ export function bytesOf(values: readonly Value[]): number {
 }
 
 const named: Partial<Record<PayloadRef['role'], string>> = {
-  ...{ input: 'the input', args: 'the arguments', trace: 'the trace', reason: 'the reason' },
+  input: 'the input',
+  args: 'the arguments',
+  trace: 'the trace',
+  reason: 'the reason',
 };
 
 /** A value that is larger than this service takes, in the form in which it is kept; null: each fits. */
@@ -60,7 +67,8 @@ export function tooLarge(values: readonly Value[]): Refusal | null {
     if (bytes <= mostValueBytes) continue;
     const what = named[role] ?? `the ${role}`;
     return {
-      ...{ status: 'refused', code: 'TOO_LARGE' },
+      status: 'refused',
+      code: 'TOO_LARGE',
       message: `${what} take ${bytes} bytes as canonical JSON, and this service takes ${mostValueBytes}: send less`,
     };
   }

@@ -66,18 +66,34 @@ async function guarded<T>(act: () => Promise<T>): Promise<T | Unavailable> {
 async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest): Promise<MessageOutcome> {
   const { run, decisionId: id, approval, decision, digest, reason, principal, via } = request;
   const body: SignedBody = {
-    ...{ kind: 'decide', approval, decision, digest, via },
+    kind: 'decide',
+    approval,
+    decision,
+    digest,
+    via,
     reasonGiven: reason !== null,
   };
   const values = reason === null ? [] : [textValue('reason', reason)];
   return post(deps, waiter, {
-    ...{ run, id, kind: 'decide', waitMs: request.waitMs ?? answerMs },
+    run,
+    id,
+    kind: 'decide',
+    waitMs: request.waitMs ?? answerMs,
     refuse: (tx) => refuseSettled(tx, run, approval),
     make: () => ({ principal, body, values }),
     beside: (tx, message, refs) =>
       insertDecision(tx, {
-        ...{ id: message.id, approval, run, byId: principal.id, byKind: principal.kind, decision, digest },
-        ...{ reasonRef: refs[0] ?? null, at: timeOf(message), status: 'accepted', code: null },
+        id: message.id,
+        approval,
+        run,
+        byId: principal.id,
+        byKind: principal.kind,
+        decision,
+        digest,
+        reasonRef: refs[0] ?? null,
+        at: timeOf(message),
+        status: 'accepted',
+        code: null,
       }),
   });
 }

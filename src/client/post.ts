@@ -53,7 +53,8 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
   const kept = await keepInTurn(deps, posting);
   if (kept.kind === 'late')
     return {
-      ...{ status: 'unavailable', code: 'AUDIT_UNAVAILABLE' },
+      status: 'unavailable',
+      code: 'AUDIT_UNAVAILABLE',
       message: `others were before this, and its turn did not come within ${patienceMs / 1_000} s: nothing of it is kept for run \`${posting.run}\`, try again`,
     };
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };

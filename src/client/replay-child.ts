@@ -16,7 +16,8 @@ const { bundle, run, histories } = JSON.parse(await text(process.stdin)) as Aske
 // Temporal's core would log to this process's output, where the answer alone belongs.
 const logging = { filter: 'off', forward: {} };
 Runtime.install({
-  ...{ logger: new DefaultLogger('ERROR'), shutdownSignals: [] },
+  logger: new DefaultLogger('ERROR'),
+  shutdownSignals: [],
   telemetryOptions: { logging },
 });
 let said: { index: number; problem: string | null } = { index: 0, problem: null };

@@ -85,7 +85,13 @@ export async function recordStart(
   const traceId = newId('trc');
   const time = await storeTime(tx);
   await insertRun(tx, {
-    ...{ id: run, flow, flowVersion, planHash, environment, mode, traceId },
+    id: run,
+    flow,
+    flowVersion,
+    planHash,
+    environment,
+    mode,
+    traceId,
     namespace: namespaceOf(request),
     state: request.initialState,
     startedBy: principal.id,

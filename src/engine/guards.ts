@@ -184,7 +184,8 @@ function evaluateEvidence(guard: Extract<Guard, { kind: 'evidence' }>, at: Guard
     read: (into) =>
       into.push(
         ...counted.map(({ kind, count, have, enough }) => ({
-          ...{ path: `evidence.${kind}`, value: enough ? count : have },
+          path: `evidence.${kind}`,
+          value: enough ? count : have,
         })),
       ),
   });

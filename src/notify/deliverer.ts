@@ -205,7 +205,10 @@ async function tell({ deps, stopping }: Going, row: NotificationRow): Promise<To
     channel,
     body,
     delivered: await deliver(channel, notification, {
-      ...{ references, signal, now, webhookKey },
+      references,
+      signal,
+      now,
+      webhookKey,
       longer: (ms) => {
         const kept = keepNotification(deps.pool, row, ms + (deps.leaseMs ?? leaseMs));
         void kept.catch((error: unknown) => complain(deps, error));

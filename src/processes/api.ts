@@ -45,8 +45,8 @@ import { putSigningKey } from '../store/signing-keys.js';
 import { forOperators } from './child.js';
 import { listening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
-import { assertOurs, belongingOf, takeStore } from './own-store.js';
-import { ForeignStore, type Belonging } from './temporal-home.js';
+import type { Belonging } from './belonging.js';
+import { assertOurs, belongingOf, ForeignStore, takeStore } from './own-store.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
@@ -89,9 +89,13 @@ async function layGround(config: Config): Promise<Ground & { readonly stopClock:
   const { now, stop: stopClock } = await patiently(() => makeStoreClock(pool));
   const belonging = belongingOf({ config, keys, temporal }, pool, log);
   const policies = makePolicies({
-    ...{ pool, transaction, chain, now, say },
+    pool,
+    transaction,
+    chain,
+    now,
+    say,
     folder: config.policies,
-    assertOurs: (policySet) => takeStore(pool, belonging, policySet),
+    assertOurs: (policySet) => takeStore(belonging, policySet),
   });
   const { isOurs } = belonging;
   return { config, databaseUrl, temporal, pool, now, keys, chain, transaction, policies, isOurs, stopClock };
@@ -110,7 +114,9 @@ async function main(config: Config): Promise<void> {
   const anonymous = makeAnonymous({ chain, now, log });
   const engines = enginesOf(ground);
   const deps: ApiDeps = {
-    ...{ pool, transaction, isUnavailable },
+    pool,
+    transaction,
+    isUnavailable,
     payloads: makePayloads({ kek: keys.kek }),
     chain,
     client,
@@ -299,7 +305,11 @@ async function clientDeps(
   };
   const [first] = environments;
   return {
-    ...{ pool, databaseUrl, chain, keys, now },
+    pool,
+    databaseUrl,
+    chain,
+    keys,
+    now,
     payloads: makePayloads({ kek: keys.kek }),
     temporal: forNamespace(namespaceOf(first?.name ?? 'dev')),
     forNamespace,

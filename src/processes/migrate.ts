@@ -4,10 +4,10 @@ import { makePool, migrate, type Pool } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal/names.js';
 import { prepareTemporal } from '../embedded/temporal/prepare.js';
 import { loadFolder } from '../policy/index.js';
-import { connectedProcesses, forgetTemporal, storeIdentity } from '../store/temporal-home.js';
+import { connectedProcesses, forgetTemporal, storeIdentity, temporalHomes } from '../store/temporal-home.js';
 import { liveWorkers } from '../store/workers.js';
 import { configOrExit, required } from './config.js';
-import { forgetQueue, isPolled, queueHolder } from './queue-holder.js';
+import { forgetHolder, isPolled, seeHolder } from './queue-holder.js';
 
 // `countersign migrate`: everything that a Postgres server and a Temporal cluster need before API and worker start, and
 // the service's keys where the environment gives none.
@@ -40,45 +40,70 @@ function openPool(): Pool {
   return makePool({ url, applicationName: 'countersign migrate', max: 1 });
 }
 
-async function ownIdentity(): Promise<string> {
+/** Asks the store, on a connection of its own. */
+async function ask<T>(question: (pool: Pool) => Promise<T>): Promise<T> {
   const pool = openPool();
-  const own = await storeIdentity(pool);
-  await pool.end();
-  return own;
+  try {
+    return await question(pool);
+  } finally {
+    await pool.end();
+  }
+}
+
+/** Who works with the store now, in words; null: no process does. */
+async function atWork(pool: Pool): Promise<string | null> {
+  const { length } = await liveWorkers(pool);
+  const connected = await connectedProcesses(pool);
+  const who = [...(length > 0 ? [`${length} worker processes`] : []), ...connected];
+  return who.length === 0 ? null : who.join(', ');
+}
+
+function refuse(why: string): never {
+  say(why);
+  process.exit(1);
 }
 
 /** Moves the deployment: the next one that starts has the store. */
 async function forget(): Promise<void> {
-  const pool = openPool();
-  const { length } = await liveWorkers(pool);
-  const connected = await connectedProcesses(pool);
-  if (length > 0 || connected.length > 0) {
-    const who = [...(length > 0 ? [`${length} worker processes`] : []), ...connected].join(', ');
-    say(`the store is not given to another Temporal: it is still worked with (${who}); stop all processes`);
-    process.exit(1);
-  }
-  await forgetTemporal(pool);
-  await pool.end();
+  await ask(async (pool) => {
+    // Seen first: a deployment that comes later keeps what it has taken.
+    const seen = await temporalHomes(pool);
+    const who = await atWork(pool);
+    if (who !== null)
+      refuse(
+        `the store is not given to another Temporal: it is still worked with (${who}); stop all processes`,
+      );
+    const [since] = await forgetTemporal(pool, seen);
+    if (since !== undefined)
+      refuse(
+        `the store has just been taken by a deployment on the task queue \`${since.taskQueue}\`, which keeps it; where that is not the one that is to have it, stop its processes and try again`,
+      );
+  });
   say('the store belongs to no Temporal now: the deployment that starts next has it');
 }
 
 /** The queue that this one is to work on, where a deployment that is gone had it. */
 async function forgetQueues(): Promise<void> {
   const temporal = await Connection.connect(connection);
-  const own = await ownIdentity();
+  const own = await ask(storeIdentity);
   const { taskQueue } = config;
   for (const namespace of namespaces) {
     const queue = { namespace, taskQueue };
-    const holder = await queueHolder(temporal, queue, own, 'never');
-    if (holder === null) continue;
-    if (holder !== own && (await isPolled(temporal, queue))) {
-      say(
-        `the task queue \`${taskQueue}\` of \`${namespace}\` is not given to another store: workers poll it, or did a moment ago; stop them and try again in five minutes`,
+    const name = `the task queue \`${taskQueue}\` of \`${namespace}\``;
+    const seen = await seeHolder(temporal, queue);
+    if (seen === null) continue;
+    const who = seen.store === own ? await ask(atWork) : null;
+    if (who !== null) refuse(`${name} is not given away: this store is worked with again (${who})`);
+    if (seen.store !== own && (await isPolled(temporal, queue)))
+      refuse(
+        `${name} is not given to another store: workers poll it, or did a moment ago; stop them and try again in five minutes`,
       );
-      process.exit(1);
-    }
-    await forgetQueue(temporal, queue);
-    say(`the task queue \`${taskQueue}\` of \`${namespace}\` belongs to no store now`);
+    const since = await forgetHolder(temporal, queue, seen);
+    if (since !== null)
+      refuse(
+        `${name} has just been taken for the store \`${since.store}\`, which keeps it; where that is not the one that is to have it, stop its processes and try again`,
+      );
+    say(`${name} belongs to no store now`);
   }
   await temporal.close();
 }

@@ -1,45 +1,67 @@
-import type { Connection } from '@temporalio/client';
+import type { ConnectionLike } from '@temporalio/client';
 import type { ServiceKeys } from '../auth/keys.js';
 import { makePool, withTransaction, type Pool } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal/names.js';
 import type { PolicySet } from '../model/policy-set.js';
-import { lockTemporalHome, temporalHomes } from '../store/temporal-home.js';
-import type { Config } from './config.js';
-import { queueHolder } from './queue-holder.js';
+import { getSigningKey } from '../store/signing-keys.js';
 import {
-  ForeignStore,
-  inTime,
-  makeBelonging,
-  namespaceIdInTime,
-  waitUntilOurs,
-  type Belonging,
-} from './temporal-home.js';
+  areSameHomes,
+  claimTemporal,
+  isSameHome,
+  lockTemporalHome,
+  storeIdentity,
+  temporalHomes,
+  type Take,
+} from '../store/temporal-home.js';
+import { makeBelonging, type Belonging } from './belonging.js';
+import type { Config } from './config.js';
+import { inTime, namespaceIdOf } from './namespace-id.js';
+import { queueHolder } from './queue-holder.js';
+import type { HomeStore } from './whose-store.js';
 
-// Of the API: is the store that it was given its deployment's?
+// Of API and worker: is the store that it was given its deployment's?
 
 interface Given {
   readonly config: Config;
   readonly keys: Pick<ServiceKeys, 'signing'>;
-  readonly temporal: Connection;
+  readonly temporal: ConnectionLike;
 }
 
 type Say = (line: string) => void;
 
-export function belongingOf({ config, keys, temporal }: Given, store: Pool, say: Say): Belonging {
-  return makeBelonging({
-    ...{
-      store,
-      taskQueue: config.taskQueue,
-      alone: config.ownServers,
-      ownTemporal: config.ownTemporal,
-      onForeign: say,
-    },
+export function belongingOf({ config, keys, temporal }: Given, pool: Pool, say: Say): Belonging {
+  const { taskQueue, ownServers, ownTemporal } = config;
+  const deployment = {
+    store: homeStoreOf(pool),
     address: config.temporal?.address ?? '',
     signingKey: keys.signing.keyId,
-    namespaceId: (namespace) => namespaceIdInTime(temporal, namespace),
-    queueHolder: (namespace, own, take) =>
-      inTime(temporal, () => queueHolder(temporal, { namespace, taskQueue: config.taskQueue }, own, take)),
-  });
+    taskQueue,
+    namespaceId: (namespace: string) => inTime(temporal, () => namespaceIdOf(temporal, namespace)),
+    queueHolder: (namespace: string, own: string, take: Take) =>
+      inTime(temporal, () => queueHolder(temporal, { namespace, taskQueue }, own, take)),
+    ownTemporal,
+    alone: ownServers,
+  };
+  return makeBelonging(deployment, say);
+}
+
+export function homeStoreOf(pool: Pool): HomeStore {
+  return {
+    homes: () => temporalHomes(pool),
+    hasSigningKey: async (keyId) => (await getSigningKey(pool, keyId)) !== null,
+    identity: () => storeIdentity(pool),
+    take: async (mine, take, seen) => {
+      if (take !== 'where free') return claimTemporal(pool, mine, take);
+      // A home that was given away since it was seen is not taken back.
+      if (seen.some((home) => isSameHome(home, mine)))
+        return (await claimTemporal(pool, mine, 'never')) ?? 'changed';
+      return withTransaction(pool, async (tx) => {
+        await lockTemporalHome(tx);
+        if (!areSameHomes(await temporalHomes(tx), seen)) return 'changed';
+        return claimTemporal(tx, mine, take);
+      });
+    },
+  };
 }
 
 /** Before the store is migrated, and anything is written to it. Throws `ForeignStore`. */
@@ -57,18 +79,31 @@ export async function assertOurs(given: Given, url: string, say: Say): Promise<v
  * policies come into force. Throws `ForeignStore`.
  */
 export async function takeStore(
-  pool: Pool,
-  { trouble }: Pick<Belonging, 'trouble'>,
+  { take }: Pick<Belonging, 'take'>,
   { environments }: PolicySet,
 ): Promise<void> {
-  const namespaces = environments.map(({ name }) => namespaceOf(name));
-  // What has a home has nothing to take: nobody waits for anybody.
-  const hasHome = (await temporalHomes(pool)).length > 0;
-  const message = hasHome
-    ? await trouble(namespaces)
-    : await withTransaction(pool, async (tx) => {
-        await lockTemporalHome(tx);
-        return trouble(namespaces);
-      });
-  if (message !== null) throw new ForeignStore(message);
+  const owner = await take(environments.map(({ name }) => namespaceOf(name)));
+  if (owner.status === 'foreign') throw new ForeignStore(owner.message);
+}
+
+/**
+ * Ends once this process may write to the store: nothing of another deployment's is migrated, reloaded or signed. Where
+ * Temporal does not say whose the store is, it is waited for. Throws `ForeignStore`.
+ */
+export async function waitUntilOurs({ owner }: Pick<Belonging, 'owner'>, say: Say): Promise<void> {
+  for (let said = false; ; said = true) {
+    const found = await owner();
+    if (found.status === 'ours') return;
+    if (found.status === 'foreign') throw new ForeignStore(found.message);
+    if (!said)
+      say(
+        `waiting for Temporal (${found.why}) to say whether this store is of this deployment: nothing is written to it before`,
+      );
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+}
+
+/** For the operator; it ends the process. */
+export class ForeignStore extends Error {
+  override readonly name = 'ForeignStore';
 }

@@ -15,36 +15,67 @@ export interface Queue {
   readonly taskQueue: string;
 }
 
+/** Who has the queue, as it was seen: the store's id, and the one execution that says so. */
+export interface Holder {
+  readonly store: string;
+  readonly execution: string;
+}
+
 const idOf = (taskQueue: string): string => `countersign-store:${taskQueue}`;
 
 /** The id of the store that the queue is worked for, once this one has been taken as `take` says; null: nobody's. */
 export async function queueHolder(
   connection: ConnectionLike,
-  { namespace, taskQueue }: Queue,
+  queue: Queue,
   store: string,
   take: Take,
 ): Promise<string | null> {
-  const { workflow } = new Client({ connection, namespace });
-  const handle = workflow.getHandle(idOf(taskQueue));
+  const { namespace, taskQueue } = queue;
   const start = async (): Promise<void> => {
     // On a queue that no worker polls.
-    const given = { workflowId: handle.workflowId, taskQueue: handle.workflowId, memo: { store } };
-    await workflow.start('countersignStore', given).catch((error: unknown) => {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    });
+    const id = idOf(taskQueue);
+    const given = { workflowId: id, taskQueue: id, memo: { store } };
+    await new Client({ connection, namespace }).workflow
+      .start('countersignStore', given)
+      .catch((error: unknown) => {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      });
   };
-  const known = await holderOf(handle);
-  if (known === store || take === 'never' || (known !== null && take !== 'always')) return known;
-  if (known !== null) await end(handle, 'the store of the same data folder takes its place');
+  const seen = await seeHolder(connection, queue);
+  if (seen?.store === store || take === 'never' || (seen !== null && take !== 'always'))
+    return seen?.store ?? null;
+  if (seen !== null) await end(connection, queue, seen, 'the store of the same data folder takes its place');
   await start();
-  return holderOf(handle);
+  return (await seeHolder(connection, queue))?.store ?? null;
 }
 
-/** The next deployment that starts has the queue. */
-export async function forgetQueue(connection: ConnectionLike, queue: Queue): Promise<void> {
-  const { workflow } = new Client({ connection, namespace: queue.namespace });
-  const handle = workflow.getHandle(idOf(queue.taskQueue));
-  if ((await holderOf(handle)) !== null) await end(handle, 'countersign migrate --forget-temporal');
+/** Null: nobody has it. Takes nothing. */
+export async function seeHolder(
+  connection: ConnectionLike,
+  { namespace, taskQueue }: Queue,
+): Promise<Holder | null> {
+  const { workflow } = new Client({ connection, namespace });
+  try {
+    const { status, memo, runId } = await workflow.getHandle(idOf(taskQueue)).describe();
+    const store = memo?.['store'];
+    return status.name === 'RUNNING' && typeof store === 'string' ? { store, execution: runId } : null;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null;
+    throw error;
+  }
+}
+
+/**
+ * The holder that was seen has the queue no longer. Whoever has come since keeps it, and is the answer; null: nobody, and
+ * the next deployment that starts has it.
+ */
+export async function forgetHolder(
+  connection: ConnectionLike,
+  queue: Queue,
+  seen: Holder,
+): Promise<Holder | null> {
+  await end(connection, queue, seen, 'countersign migrate --forget-temporal');
+  return seeHolder(connection, queue);
 }
 
 /** Whether a worker has asked for tasks of the queue lately: one that lives asks again each minute. */
@@ -66,21 +97,18 @@ const workflowTasks = 1;
 /** Three minutes, since clocks differ. */
 const livesForSeconds = 180;
 
-type Handle = ReturnType<Client['workflow']['getHandle']>;
-
-/** Somebody else may have ended it a moment ago. */
-async function end(handle: Handle, reason: string): Promise<void> {
-  await handle.terminate(reason).catch((error: unknown) => {
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-  });
-}
-
-async function holderOf(handle: Handle): Promise<string | null> {
-  try {
-    const { status, memo } = await handle.describe();
-    return status.name === 'RUNNING' && typeof memo?.['store'] === 'string' ? memo['store'] : null;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return null;
-    throw error;
-  }
+/** That execution and no later one. Somebody else may have ended it a moment ago. */
+async function end(
+  connection: ConnectionLike,
+  { namespace, taskQueue }: Queue,
+  { execution }: Holder,
+  reason: string,
+): Promise<void> {
+  const { workflow } = new Client({ connection, namespace });
+  await workflow
+    .getHandle(idOf(taskQueue), execution)
+    .terminate(reason)
+    .catch((error: unknown) => {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+    });
 }

@@ -21,9 +21,8 @@ import { currentPolicySet, environmentsToServe, policySetSeq } from '../store/po
 import { configOrExit, required, type Config } from './config.js';
 import { startHeartbeat, type HeartbeatOptions } from './heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
-import { queueHolder } from './queue-holder.js';
-import { ForeignStore, makeBelonging, namespaceIdOf, waitUntilOurs } from './temporal-home.js';
 import { watchEventLoop } from './loop-watch.js';
+import { belongingOf, ForeignStore, waitUntilOurs } from './own-store.js';
 import { makeStoreWatch } from './store-waits.js';
 
 // The composition root of a worker: one Temporal worker per environment's namespace, one pool, the
@@ -66,24 +65,12 @@ async function main(config: Config): Promise<void> {
   tellOfTurns(log);
   const unset: HeartbeatOptions['unset'] = async () =>
     unsetReferences((await deps.policySet(pool)).connections, processReferences());
-  const belonging = makeBelonging({
-    ...{
-      store: pool,
-      taskQueue: config.taskQueue,
-      alone: config.ownServers,
-      ownTemporal: config.ownTemporal,
-      onForeign: log,
-    },
-    address: address.address ?? '',
-    signingKey: keys.signing.keyId,
-    namespaceId: (namespace) => namespaceIdOf(connection.workflowService, namespace),
-    queueHolder: (namespace, own, take) =>
-      queueHolder(connection, { namespace, taskQueue: config.taskQueue }, own, take),
-  });
+  const belonging = belongingOf({ config, keys, temporal: connection }, pool, log);
   await waitUntilOurs(belonging, log);
   const make = async (environment: string): Promise<Worker> => {
-    const trouble = await belonging.trouble([namespaceOf(environment)]);
-    if (trouble !== null) throw new ForeignStore(trouble);
+    const owner = await belonging.take([namespaceOf(environment)]);
+    if (owner.status === 'foreign') throw new ForeignStore(owner.message);
+    if (owner.status === 'unknown') throw new Error(owner.why);
     if (!(await belonging.isOurs(namespaceOf(environment))))
       throw new Error(`temporal has no namespace \`${namespaceOf(environment)}\``);
     return makeWorker(config, connection, namespaceOf(environment), activities);

@@ -121,10 +121,18 @@ function measuresOf(row: Row): Measures {
   const { opened, approved, denied, expired, revoked, escalated, quick, quickAfterView, unread, decided } =
     row;
   return {
-    ...{ opened, approved, denied, expired, revoked, escalated },
+    opened,
+    approved,
+    denied,
+    expired,
+    revoked,
+    escalated,
     firstView: times(row.viewed, row.viewTimes),
     decision: times(row.settled, row.decisionTimes),
-    ...{ quick, quickAfterView, unread, decided },
+    quick,
+    quickAfterView,
+    unread,
+    decided,
   };
 }
 

@@ -171,9 +171,18 @@ export async function closeUnstarted(
   const row = await lockRun(tx, id);
   if (row === null || row.rev > 0) return false;
   await updateRun(tx, id, {
-    ...{ state: row.state, status: 'failed', version: 0, rev: 0, updatedAt: await storeTime(tx) },
+    state: row.state,
+    status: 'failed',
+    version: 0,
+    rev: 0,
+    updatedAt: await storeTime(tx),
     problem,
-    ...{ executing: null, doc: null, docDigest: null, openApprovals: 0, openBytes: 0, checkAt: null },
+    executing: null,
+    doc: null,
+    docDigest: null,
+    openApprovals: 0,
+    openBytes: 0,
+    checkAt: null,
   });
   await tx.query(
     'update message set withdrawn_at = clock_timestamp() where run = $1 and rev is null and withdrawn_at is null',

@@ -10,6 +10,19 @@ export interface TemporalHome {
   readonly address: string | null;
 }
 
+export function isSameHome(one: TemporalHome, other: TemporalHome): boolean {
+  return (
+    one.namespace === other.namespace &&
+    one.namespaceId === other.namespaceId &&
+    one.taskQueue === other.taskQueue
+  );
+}
+
+/** In either order. */
+export function areSameHomes(some: readonly TemporalHome[], others: readonly TemporalHome[]): boolean {
+  return some.length === others.length && some.every((one) => others.some((home) => isSameHome(one, home)));
+}
+
 /** `never`: a process that had it before does not come back to what was given away. */
 export type Take = 'where free' | 'always' | 'never';
 
@@ -75,13 +88,25 @@ export async function temporalHomes(q: Queryable): Promise<readonly TemporalHome
   if ((found[0]?.table ?? null) === null) return [];
   const { rows } = await q.query<HomeRow>('select * from temporal_home order by namespace', []);
   return rows.map(({ namespace, namespace_id: namespaceId, task_queue: taskQueue, address = null }) => ({
-    ...{ namespace, namespaceId, taskQueue, address },
+    namespace,
+    namespaceId,
+    taskQueue,
+    address,
   }));
 }
 
-/** The next deployment that starts has the store. */
-export async function forgetTemporal(q: Queryable): Promise<void> {
-  await write(q, 'delete from temporal_home', []);
+/** Of the homes that were seen the store has none any more. Those that others have given it since stay, and are the answer. */
+export async function forgetTemporal(
+  q: Queryable,
+  seen: readonly TemporalHome[],
+): Promise<readonly TemporalHome[]> {
+  for (const { namespace, namespaceId, taskQueue } of seen)
+    await write(
+      q,
+      'delete from temporal_home where namespace = $1 and namespace_id = $2 and task_queue = $3',
+      [namespace, namespaceId, taskQueue],
+    );
+  return temporalHomes(q);
 }
 
 /** The store's own name, which Temporal holds for the task queue that is worked for it. */

@@ -14,7 +14,8 @@ import {
 import type { RunActivities } from '../activities/types.js';
 import { areCarriedBells, readBell } from './bell.js';
 import { measureHistory } from './history.js';
-import { makeKernel, type Ports, type Running, type Timer } from './kernel.js';
+import { makeKernel } from './kernel.js';
+import type { Ports, Running, Timer } from './memory.js';
 import * as messages from './messages.js';
 import type { Known, RunInput, RunResult } from './messages.js';
 import { kernelVersion, oldestKernelVersion } from './versions.js';
@@ -45,17 +46,17 @@ export async function run(input: RunInput): Promise<RunResult> {
   setHandler(messages.wakeSignal, kernel.onWake);
   setHandler(messages.stateQuery, kernel.view);
   void CancellationScope.current().cancelRequested.catch(kernel.onCancelRequest);
-  const ended = await CancellationScope.nonCancellable(() => kernel.keep().catch(failed));
-  switch (ended.kind) {
+  const end = await CancellationScope.nonCancellable(() => kernel.keep().catch(failed));
+  switch (end.kind) {
     case 'closed':
-      return ended.result;
+      return end.result;
     case 'refused':
-      throw ApplicationFailure.nonRetryable(ended.reason, 'START_REFUSED');
+      throw ApplicationFailure.nonRetryable(end.reason, 'START_REFUSED');
     case 'continue':
       return continueAsNew<typeof run>({
         ...known,
         kernel: kernelVersion,
-        carried: ended.carried,
+        carried: end.carried,
       });
   }
 }

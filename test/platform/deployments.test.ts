@@ -6,10 +6,18 @@ import { after, before, describe, it } from 'node:test';
 import { Connection } from '@temporalio/client';
 import { makePool, type Pool } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
-import { forgetQueue, isPolled, queueHolder, type Queue } from '../../src/processes/queue-holder.js';
-import { makeBelonging, waitUntilOurs, type Whole } from '../../src/processes/temporal-home.js';
+import {
+  forgetHolder,
+  isPolled,
+  queueHolder,
+  seeHolder,
+  type Queue,
+} from '../../src/processes/queue-holder.js';
+import { makeBelonging } from '../../src/processes/belonging.js';
+import { homeStoreOf, waitUntilOurs } from '../../src/processes/own-store.js';
+import type { StoreOwner } from '../../src/processes/whose-store.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
-import { forgetTemporal } from '../../src/store/temporal-home.js';
+import { forgetTemporal, temporalHomes } from '../../src/store/temporal-home.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { action, decide, getRun, startRun, submit } from '../../testing/flows.js';
 import { projectRoot } from '../../testing/paths.js';
@@ -284,11 +292,28 @@ describe('whose a task queue is', () => {
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), holder);
     assert.equal(await queueHolder(connection, at, 'e', 'never'), holder);
     assert.equal(await isPolled(connection, at), false);
-    await forgetQueue(connection, at);
+    const seen = await seeHolder(connection, at);
+    assert.ok(seen !== null);
+    assert.equal(await forgetHolder(connection, at, seen), null);
     assert.equal(await queueHolder(connection, at, 'e', 'never'), null);
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'e');
     assert.equal(await queueHolder(connection, at, 'f', 'always'), 'f');
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'f');
+  });
+
+  it('stays with whoever has come since its holder was seen', async () => {
+    const at = queue();
+    assert.equal(await queueHolder(connection, at, 'gone', 'where free'), 'gone');
+    const seen = await seeHolder(connection, at);
+    assert.ok(seen !== null);
+    assert.equal(await forgetHolder(connection, at, seen), null);
+    for (const store of ['came', 'gone']) {
+      assert.equal(await queueHolder(connection, at, store, 'always'), store);
+      const since = await seeHolder(connection, at);
+      // Also where it is the same store again.
+      assert.deepEqual(await forgetHolder(connection, at, seen), since);
+      assert.equal(since?.store, store);
+    }
   });
 });
 
@@ -307,23 +332,26 @@ describe('whose a store is', () => {
     address = 'here:1',
     signingKey = 'stranger',
   ) =>
-    makeBelonging({
-      ...{ store: database.pool, taskQueue, alone, namespaceId: id, address, signingKey },
-      queueHolder: (_namespace, own) => Promise.resolve(own),
-      ownTemporal: false,
-      onForeign: (message) => told.push(message),
-    });
+    makeBelonging(
+      {
+        ...{ store: homeStoreOf(database.pool), taskQueue, alone, namespaceId: id, address, signingKey },
+        queueHolder: (_namespace, own) => Promise.resolve(own),
+        ownTemporal: false,
+      },
+      (message) => told.push(message),
+    );
   const is = (id: string | null) => () => Promise.resolve(id);
   const away = (): Promise<string | null> => Promise.reject(new Error('unavailable'));
 
   it('says who came first, at whatever address that Temporal is by now', async () => {
     const first = belonging('q', is('id-1'));
-    assert.equal(await first.trouble(['countersign-dev']), null);
+    assert.deepEqual(await first.take(['countersign-dev']), { status: 'ours' });
     assert.equal(await belonging('q', is('id-1')).isOurs('countersign-dev'), true);
     const other = belonging('q', is('id-2'));
-    const sentence = await other.trouble(['countersign-dev']);
+    const taken = await other.take(['countersign-dev']);
+    const sentence = taken.status === 'foreign' ? taken.message : '';
     assert.match(
-      sentence ?? '',
+      sentence,
       /its runs are in the Temporal whose namespace `countersign-dev` has the id `id-1`, and TEMPORAL_ADDRESS leads to one where it has `id-2`/,
     );
     assert.equal(await other.isOurs('countersign-dev', 'now'), false);
@@ -332,7 +360,8 @@ describe('whose a store is', () => {
   });
 
   it('belongs to nobody where Temporal does not say, and stays whose it was lately', async () => {
-    assert.equal(await belonging('q', away).trouble(['countersign-dev']), null);
+    const unsaid = { status: 'unknown', why: 'unavailable' };
+    assert.deepEqual(await belonging('q', away).take(['countersign-dev']), unsaid);
     await assert.rejects(belonging('q', away).isOurs('countersign-dev'), /unavailable/);
     assert.equal(await belonging('q', is(null)).isOurs('countersign-none'), false);
     let id = is('id-1');
@@ -346,27 +375,27 @@ describe('whose a store is', () => {
   });
 
   it('is told of the queue without Temporal, and is taken anew where both are of one folder', async () => {
-    assert.match((await belonging('r', away).trouble([])) ?? '', /on the task queue `q` of Temporal/);
+    assert.match(JSON.stringify(await belonging('r', away).take([])), /on the task queue `q` of Temporal/);
     const alone = belonging('r', is('id-3'), true);
-    assert.equal(await alone.trouble(['countersign-dev']), null);
+    assert.deepEqual(await alone.take(['countersign-dev']), { status: 'ours' });
     assert.equal(await alone.isOurs('countersign-dev'), true);
     assert.equal(await belonging('q', is('id-1')).isOurs('countersign-dev'), false);
   });
 
   /** `countersign-dev` is that of the Temporal with `id-1`, and of the queue `q`. */
   async function takenAnew(): Promise<void> {
-    await forgetTemporal(database.pool);
+    await forgetTemporal(database.pool, await temporalHomes(database.pool));
     assert.equal(await belonging('q', is('id-1')).isOurs('countersign-dev'), true);
   }
 
   it('is, as a whole, of whom one of its namespaces is, whatever environments there are', async () => {
     await takenAnew();
     const ours = belonging('q', (name) => Promise.resolve(name === 'countersign-dev' ? 'id-1' : null));
-    assert.deepEqual(await ours.whole(), { status: 'ours' });
-    const stranger = await belonging('q', is(null)).whole();
+    assert.deepEqual(await ours.owner(), { status: 'ours' });
+    const stranger = await belonging('q', is(null)).owner();
     assert.equal(stranger.status, 'foreign');
     assert.match(JSON.stringify(stranger), /leads to one without it/);
-    assert.equal((await belonging('r', away).whole()).status, 'foreign');
+    assert.equal((await belonging('r', away).owner()).status, 'foreign');
   });
 
   it('is waited for where Temporal does not say whose it is, but where it was last met at this address', async () => {
@@ -374,19 +403,20 @@ describe('whose a store is', () => {
     await putSigningKey(database.pool, { keyId: 'ours', publicKey: 'x', sealed: null });
     const at = (address: string, key: string, id: (name: string) => Promise<string | null> = away) =>
       belonging('q', id, false, address, key);
-    assert.deepEqual(await at('here:1', 'ours').whole(), { status: 'ours' });
+    assert.deepEqual(await at('here:1', 'ours').owner(), { status: 'ours' });
     for (const elsewhere of [at('elsewhere:1', 'ours'), at('here:1', 'stranger')])
-      assert.deepEqual(await elsewhere.whole(), { status: 'unknown', why: 'unavailable' });
+      assert.deepEqual(await elsewhere.owner(), { status: 'unknown', why: 'unavailable' });
     // One namespace that is another Temporal's shows it, whatever the others do.
-    assert.equal(await belonging('q', is('id-s')).isOurs('countersign-staging'), true);
+    const two = (name: string) => Promise.resolve(name === 'countersign-dev' ? 'id-1' : 'id-s');
+    assert.equal(await belonging('q', two).isOurs('countersign-staging'), true);
     const half = (name: string) => (name === 'countersign-dev' ? Promise.resolve('id-9') : away());
-    assert.equal((await at('here:1', 'ours', half).whole()).status, 'foreign');
-    const answers: Whole[] = [
-      await at('here:1', 'stranger').whole(),
+    assert.equal((await at('here:1', 'ours', half).owner()).status, 'foreign');
+    const answers: StoreOwner[] = [
+      await at('here:1', 'stranger').owner(),
       { status: 'foreign', message: 'theirs' },
     ];
     const said: string[] = [];
-    const asked = waitUntilOurs({ whole: () => Promise.resolve(answers.shift() as Whole) }, (line) =>
+    const asked = waitUntilOurs({ owner: () => Promise.resolve(answers.shift() as StoreOwner) }, (line) =>
       said.push(line),
     );
     await assert.rejects(asked, /theirs/);
@@ -397,7 +427,7 @@ describe('whose a store is', () => {
     await takenAnew();
     const old = belonging('q', is('id-1'));
     assert.equal(await old.isOurs('countersign-dev', 'now'), true);
-    await forgetTemporal(database.pool);
+    await forgetTemporal(database.pool, await temporalHomes(database.pool));
     assert.equal(await old.isOurs('countersign-dev', 'now'), false);
     assert.equal(await old.isOurs('countersign-dev', 'now'), false);
     assert.equal(await old.isOurs('countersign-staging', 'now'), false);
@@ -405,13 +435,34 @@ describe('whose a store is', () => {
     assert.equal(await belonging('moved', is('id-9')).isOurs('countersign-dev'), true);
   });
 
+  it('stays with whoever has taken it since it was seen', async () => {
+    await takenAnew();
+    const seen = await temporalHomes(database.pool);
+    await forgetTemporal(database.pool, seen);
+    // The same namespace of another Temporal, and another namespace of the same.
+    assert.equal(await belonging('q', is('id-2')).isOurs('countersign-dev'), true);
+    const left = await forgetTemporal(database.pool, [
+      ...seen,
+      ...seen.map((one) => ({ ...one, namespace: 'x' })),
+    ]);
+    assert.deepEqual(
+      left.map(({ namespaceId }) => namespaceId),
+      ['id-2'],
+    );
+    await takenAnew();
+  });
+
   it('is not taken where nobody says whose the task queue is', async () => {
-    const unsaid = makeBelonging({
-      ...{ store: database.pool, taskQueue: 'unsaid', alone: false, ownTemporal: false },
-      ...{ address: 'here:1', signingKey: 'k', onForeign: () => undefined },
-      namespaceId: is('id-1'),
-      queueHolder: () => Promise.resolve(null),
-    });
+    await forgetTemporal(database.pool, await temporalHomes(database.pool));
+    const unsaid = makeBelonging(
+      {
+        ...{ store: homeStoreOf(database.pool), taskQueue: 'unsaid', alone: false, ownTemporal: false },
+        ...{ address: 'here:1', signingKey: 'k' },
+        namespaceId: is('id-1'),
+        queueHolder: () => Promise.resolve(null),
+      },
+      () => undefined,
+    );
     await assert.rejects(unsaid.isOurs('countersign-unsaid', 'now'), /does not say whose its task queue is/);
     const { rows } = await database.pool.query(
       "select 1 from temporal_home where namespace = 'countersign-unsaid'",
@@ -419,26 +470,38 @@ describe('whose a store is', () => {
     assert.deepEqual(rows, []);
   });
 
-  it('is one of two who come to an empty store at once', async () => {
+  it('is one of two who come to an empty store at once, whatever namespaces they have', async () => {
     const pools = [1, 2].map((at) => makePool({ url: database.url, applicationName: `test ${at}`, max: 1 }));
-    const both = await Promise.all(
-      pools.map((store, at) =>
-        makeBelonging({
-          ...{
-            store,
-            taskQueue: 'q',
-            alone: false,
-            onForeign: () => undefined,
-            address: 'here:1',
-            signingKey: 'k',
-          },
-          namespaceId: is(`id-${at}`),
-          queueHolder: (_namespace, own) => Promise.resolve(own),
-          ownTemporal: false,
-        }).isOurs('countersign-both'),
-      ),
-    );
-    assert.deepEqual(both.filter(Boolean).length, 1);
+    for (const namespaces of [
+      ['countersign-both', 'countersign-both'],
+      ['countersign-one', 'countersign-two'],
+    ]) {
+      await forgetTemporal(database.pool, await temporalHomes(database.pool));
+      // Both have seen that it is nobody's before either takes it.
+      let looked = 0;
+      let bothLooked = (): void => undefined;
+      const looks = new Promise<void>((resolve) => (bothLooked = resolve));
+      const both = await Promise.all(
+        pools.map((pool, at) =>
+          makeBelonging(
+            {
+              ...{ store: homeStoreOf(pool), taskQueue: 'q', alone: false, ownTemporal: false },
+              ...{ address: 'here:1', signingKey: 'k' },
+              namespaceId: (name) => Promise.resolve(name === namespaces[at] ? `id-${at}` : null),
+              queueHolder: async (_namespace, own) => {
+                looked += 1;
+                if (looked === 2) bothLooked();
+                await looks;
+                return own;
+              },
+            },
+            () => undefined,
+          ).isOurs(namespaces[at] as string),
+        ),
+      );
+      assert.equal(both.filter(Boolean).length, 1, namespaces.join());
+      assert.equal((await temporalHomes(database.pool)).length, 1);
+    }
     await Promise.all(pools.map((pool) => pool.end()));
   });
 });

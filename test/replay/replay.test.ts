@@ -85,7 +85,7 @@ describe('recorded histories', () => {
 
   it('fail on a kernel that has lost a command', async () => {
     const arming = 'memory.timer = { at, handle: ports.startTimer(ms, fire) };';
-    const bundle = await bundleChanged('armless', 'kernel.js', arming, '');
+    const bundle = await bundleChanged('armless', 'timer.js', arming, '');
     const armed = files.filter((file) =>
       recorded(file).events?.some((event) => event.timerStartedEventAttributes),
     );

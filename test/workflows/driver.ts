@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { ExecuteInput, StepInput, StepResult, Stepped } from '../../src/activities/types.js';
 import type { Bell } from '../../src/model/message.js';
-import { makeKernel, type Ended, type Kernel, type Ports } from '../../src/workflows/kernel.js';
+import { makeKernel, type HistoryEnd, type Kernel } from '../../src/workflows/kernel.js';
+import type { Ports } from '../../src/workflows/memory.js';
 import { kernelVersion } from '../../src/workflows/versions.js';
 import type { Carried } from '../../src/workflows/messages.js';
 
@@ -36,7 +37,7 @@ export interface Driver {
   readonly executions: readonly AskedExecution[];
   readonly timers: readonly AskedTimer[];
   /** What it came to; null: it goes on. */
-  readonly outcome: () => { readonly ended: Ended } | { readonly error: unknown } | null;
+  readonly outcome: () => { readonly ended: HistoryEnd } | { readonly error: unknown } | null;
   /** Signals, then everything that the kernel does with them. */
   readonly send: (act: (kernel: Kernel) => void) => Promise<void>;
   readonly setTime: (ms: number) => void;

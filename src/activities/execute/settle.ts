@@ -37,7 +37,11 @@ export async function settle(
   while (course.isClosed() && (await sweep(deps, tx, row, course, null)) > 0);
   const { facts: decided, ...rest } = course.done();
   return persist(deps, tx, {
-    ...{ row, plan, policySet, before: loaded, ...rest },
+    row,
+    plan,
+    policySet,
+    before: loaded,
+    ...rest,
     facts: [...facts, ...refusedOutput(executing, outcome, decision, time, rev), ...decided],
     rev,
     eventKey: `outcome:${executing.action.id}`,

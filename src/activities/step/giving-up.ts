@@ -82,7 +82,11 @@ export async function giveUpOn(
   const lost = await giveUpAttempt(tx, at.before.state, 'its run was given up', time);
   const course = giveUpWith(at.before, { taken, arrived: [] }, input, { why, time });
   return persist(deps, tx, {
-    ...{ ...at, plan, ...course, facts: [...lost, ...course.facts], time },
+    ...at,
+    plan,
+    ...course,
+    facts: [...lost, ...course.facts],
+    time,
     rev: at.row.rev + 1,
     eventKey: 'step',
     fingerprints: input.arrivals.map(fingerprintOf),
@@ -108,7 +112,11 @@ export function giveUpWith(
   { why, time }: { readonly why: string; readonly time: string },
 ): Course {
   const decision = giveUp(state, {
-    ...{ code: 'STEP_FAILED', key: `s${rev}.failed`, time, why, start },
+    code: 'STEP_FAILED',
+    key: `s${rev}.failed`,
+    time,
+    why,
+    start,
     messages: taken.map(({ id }) => id),
   });
   const { state: after, effects, trace: facts, actions } = decision;
@@ -176,14 +184,28 @@ export async function forkFrom(
   const time = await storeTime(tx);
   const lost = await giveUpAttempt(tx, first.state, 'its run was given up', time);
   const decision = giveUp(first.state, {
-    ...{ code: 'HISTORY_FORKED', key: `s${rev}.forked`, time, why, start: first.start ?? null },
+    code: 'HISTORY_FORKED',
+    key: `s${rev}.forked`,
+    time,
+    why,
+    start: first.start ?? null,
     messages: taken.map(({ id }) => id),
   });
   const { state: after, effects, actions, trace } = decision;
   return persist(deps, tx, {
-    ...{ ...at, plan: await planIfAny(deps, tx, at.row), after, effects, actions, taken, arrived },
-    ...{ facts: [...lost, ...trace], eventKey: eventKeyOf(input), fingerprints: [] },
-    ...{ isForked: true, rev, time },
+    ...at,
+    plan: await planIfAny(deps, tx, at.row),
+    after,
+    effects,
+    actions,
+    taken,
+    arrived,
+    facts: [...lost, ...trace],
+    eventKey: eventKeyOf(input),
+    fingerprints: [],
+    isForked: true,
+    rev,
+    time,
   });
 }
 
@@ -201,8 +223,18 @@ async function refuseAll(tx: Tx, row: RunRow, { arrivals }: StepInput): Promise<
   }
   const last = await getStep(tx, row.id, row.rev);
   return {
-    ...{ status: 'stepped', rev: row.rev, digest: row.docDigest ?? '', head: last?.head ?? '' },
-    ...{ state: row.state, runStatus: row.status, version: row.version, wakeAt: null, execution: null },
-    ...{ cancelling: false, given: arrivals.length, left: [], isForked: true },
+    status: 'stepped',
+    rev: row.rev,
+    digest: row.docDigest ?? '',
+    head: last?.head ?? '',
+    state: row.state,
+    runStatus: row.status,
+    version: row.version,
+    wakeAt: null,
+    execution: null,
+    cancelling: false,
+    given: arrivals.length,
+    left: [],
+    isForked: true,
   };
 }

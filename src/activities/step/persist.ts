@@ -114,11 +114,17 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     wakeAt: wakeTime(after),
     execution: executionOf(after),
     cancelling: after.cancelRequested !== null,
-    ...{ given: step.fingerprints.length, left: [], isForked: step.isForked },
+    given: step.fingerprints.length,
+    left: [],
+    isForked: step.isForked,
   };
   const stored: StoredStep = { fingerprints: step.fingerprints, result };
   await putStep(tx, {
-    ...{ run: row.id, rev: step.rev, eventKey: step.eventKey, builtOn: row.docDigest, head },
+    run: row.id,
+    rev: step.rev,
+    eventKey: step.eventKey,
+    builtOn: row.docDigest,
+    head,
     result: JSON.stringify(stored),
   });
   return result;
@@ -262,9 +268,17 @@ export function resultOf(row: RunRow, step: { readonly head: string }): Stepped 
   const bare = stateWithoutValues(state);
   return {
     status: 'stepped',
-    ...{ rev: row.rev, digest: row.docDigest, head: step.head },
-    ...{ state: row.state, runStatus: row.status, version: row.version },
-    ...{ wakeAt: wakeTime(bare), execution: executionOf(bare) },
-    ...{ cancelling: bare.cancelRequested !== null, given: 0, left: [], isForked: false },
+    rev: row.rev,
+    digest: row.docDigest,
+    head: step.head,
+    state: row.state,
+    runStatus: row.status,
+    version: row.version,
+    wakeAt: wakeTime(bare),
+    execution: executionOf(bare),
+    cancelling: bare.cancelRequested !== null,
+    given: 0,
+    left: [],
+    isForked: false,
   };
 }

@@ -136,7 +136,11 @@ async function take(
   if (isIdle && ground.loaded !== null && sameJson(course.after, ground.loaded.state))
     return unchanged(tx, row);
   return persist(deps, tx, {
-    ...{ row, plan: ground.plan, policySet, before: ground.loaded, ...course },
+    row,
+    plan: ground.plan,
+    policySet,
+    before: ground.loaded,
+    ...course,
     rev: row.rev + 1,
     eventKey: 'step',
     fingerprints: input.arrivals.map(fingerprintOf),

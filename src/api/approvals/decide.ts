@@ -205,7 +205,10 @@ async function changes(
   const digests = { field: 'digest', decided: digest.toWellFormed(), current: now.digest };
   if (seen === null) return [digests];
   const fieldsOf = async ({ transition, doc, requestedBy }: ApprovalRow): Promise<Record<string, Json>> => ({
-    ...{ transition, tool: doc.tool, tier: doc.tier, requestedBy },
+    transition,
+    tool: doc.tool,
+    tier: doc.tier,
+    requestedBy,
     arguments: (await readJson(deps, doc.argumentsRef)) ?? {},
     shown: { summary: doc.summary, consequence: doc.consequence, preview: doc.preview },
   });

@@ -32,7 +32,10 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
     ]);
   }
   const held: HeldKey = {
-    ...{ principal: principalOf(call).id, method: call.request.method ?? '', path, key },
+    principal: principalOf(call).id,
+    method: call.request.method ?? '',
+    path,
+    key,
     holder: randomUUID(),
   };
   const { pool } = call.deps;

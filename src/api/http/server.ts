@@ -131,7 +131,8 @@ function otherMethod(path: string): Route {
   const allow = [...offered, ...(offered.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
   return route({
     ...nowhere,
-    ...{ path, tag },
+    path,
+    tag,
     handle: (call) =>
       Promise.resolve(
         call.request.method === 'OPTIONS'

@@ -97,7 +97,10 @@ export async function runBody(deps: ApiDeps, row: RunRow, principal: Principal):
     context: documentOf(row)?.context ?? {},
     evidence: evidence.map(({ kind, id, at }) => ({ kind, id, at })),
     approvals: approvals.map(({ id, transition, status, roles }) => ({
-      ...{ id, transition, status, roles: [...roles] },
+      id,
+      transition,
+      status,
+      roles: [...roles],
       href: `/v1/approvals/${encodeURIComponent(id)}`,
     })),
     links: legal as unknown as Json,

@@ -77,7 +77,10 @@ function askingRefusal(
   const { idempotencyKey, n } = action;
   const trial = makeDraft(plan, run, kit, time, key);
   take(trial, transition, action.arguments, actingNow(kit, action), {
-    ...{ messageId: id, refs: action.refs, repeatedBy: principal.id, again: { idempotencyKey, n } },
+    messageId: id,
+    refs: action.refs,
+    repeatedBy: principal.id,
+    again: { idempotencyKey, n },
   });
   for (const effect of trial.effects)
     if (effect.kind === 'answer' && effect.messageId === id && effect.answer.status === 'refused')

@@ -17,7 +17,8 @@ interface Taken {
 }
 
 export const roomOf = (bytes: number, values = Number.MAX_SAFE_INTEGER): Room => ({
-  ...{ left: bytes, values },
+  left: bytes,
+  values,
   known: new Map(),
 });
 

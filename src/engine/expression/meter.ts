@@ -21,8 +21,16 @@ export const unmetered: Meter = {
   bytesOf: () => 0,
 };
 
-const lookedAt = 32;
+/**
+ * In units of a meter, for each value that is looked at beside its bytes: going from one to the next takes time too, and a list
+ * of a million short values has few bytes.
+ */
+const unitsPerValue = 32;
 
+/**
+ * All rooms pay; only the first says whether anything is left. A step of a chain is answered by a room of its own, the same
+ * whatever the chain has done before it: what is left of the chain's, the chain asks between its steps (`chain.ts`).
+ */
 function meterIn(rooms: readonly [Room, ...Room[]], seen: Set<Json>, { measure }: Work): Meter {
   const take = (units: number): void => {
     for (const room of rooms) takeBytes(room, units);
@@ -33,7 +41,7 @@ function meterIn(rooms: readonly [Room, ...Room[]], seen: Set<Json>, { measure }
     look: (value) => {
       if (seen.has(value)) return;
       const { bytes, values } = measure(value);
-      take(bytes + values * lookedAt);
+      take(bytes + values * unitsPerValue);
       seen.add(value);
     },
     bytesOf: (value) => measure(value).bytes,

@@ -33,7 +33,8 @@ export function close(
   record(draft, closing[status], {
     actor: actorOf(by),
     data: {
-      ...{ state: run.state, version: run.version },
+      state: run.state,
+      version: run.version,
       ...(left === null ? {} : { code: left.code, message: left.message }),
     },
   });

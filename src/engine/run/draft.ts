@@ -36,8 +36,15 @@ export const runtimeActor: RecordActor = { kind: 'runtime', id: 'countersign' };
 export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key: string): Draft {
   const hands = remembering(kit);
   return {
-    ...{ plan, run: { ...run }, kit: hands, work: makeWork(), time, key },
-    ...{ effects: [], facts: [], actions: [] },
+    plan,
+    run: { ...run },
+    kit: hands,
+    work: makeWork(),
+    time,
+    key,
+    effects: [],
+    facts: [],
+    actions: [],
   };
 }
 

@@ -39,11 +39,15 @@ export function giveUp(run: RunState, { code, key, time, why, start, messages }:
   if (closedStatuses.includes(run.status)) return { state: run, effects, trace: [], actions: [] };
   const problem: Problem = { code, message };
   const stuck: Fact = {
-    ...{ key, type: 'run.stuck', time, actor: { kind: 'runtime', id: 'countersign' } },
+    key,
+    type: 'run.stuck',
+    time,
+    actor: { kind: 'runtime', id: 'countersign' },
     data: { code, message, state: run.state },
   };
   const unknown: Problem = {
-    ...{ code: 'EXECUTOR_UNKNOWN', errorClass: 'unknown_outcome' },
+    code: 'EXECUTOR_UNKNOWN',
+    errorClass: 'unknown_outcome',
     message: `what became of its effect is unknown: ${message}`,
   };
   const noted = makeNotes(run, time, key);
@@ -51,7 +55,11 @@ export function giveUp(run: RunState, { code, key, time, why, start, messages }:
   return {
     state: {
       ...noted.run,
-      ...{ status: 'stuck', problem, stuckAt: key, executing: null, waitingAnswer: null },
+      status: 'stuck',
+      problem,
+      stuckAt: key,
+      executing: null,
+      waitingAnswer: null,
       // What it was stuck on already, and may be unknown, is so still.
       stuckOn: executing === null ? (run.stuckOn ?? start ?? { kind: 'chain' }) : unknownOf(executing),
     },

@@ -29,7 +29,10 @@ export function unreadable(run: RunState, event: unknown, key: string, failure: 
   const time = text(at(event, 'time')) ?? epoch;
   const fact = (type: Fact['type'], data: Fact['data']): Fact => ({
     key: `${key}#${type}`,
-    ...{ type, time, actor: { kind: 'runtime', id: 'countersign' }, data },
+    type,
+    time,
+    actor: { kind: 'runtime', id: 'countersign' },
+    data,
   });
   const refusal: Answer = { status: 'refused', code: 'INTERNAL', message };
   const nothing: Decision = {
@@ -47,7 +50,9 @@ export function unreadable(run: RunState, event: unknown, key: string, failure: 
   return {
     ...nothing,
     ...leftToAPerson(run, at(run, 'executing') as Executing, nothing, {
-      ...{ key, message, time },
+      key,
+      message,
+      time,
       stuck: fact('run.stuck', { code: 'EXECUTOR_UNKNOWN', message }),
     }),
   };
@@ -75,13 +80,20 @@ function leftToAPerson(
   }
   const waiting = text(at(at(run, 'waitingAnswer'), 'messageId'));
   const told: Answer = {
-    ...{ status: 'refused', code: 'EXECUTOR_FAILED', errorClass: 'unknown_outcome', action: action.id },
+    status: 'refused',
+    code: 'EXECUTOR_FAILED',
+    errorClass: 'unknown_outcome',
+    action: action.id,
     message: `whether \`${action.transition}\` was done is not known: ${message}`,
   };
   return {
     state: {
       ...noted.run,
-      ...{ executing: null, waitingAnswer: null, status: 'stuck', problem, stuckAt: key },
+      executing: null,
+      waitingAnswer: null,
+      status: 'stuck',
+      problem,
+      stuckAt: key,
       stuckOn: unknownOf(executing),
     },
     effects: [

@@ -96,7 +96,10 @@ export function markedJson(text: string): MarkedJson {
     if (marked === null) return tooManyInexact;
     const isPlain = marked === plain;
     return {
-      ...{ status: 'marked', text: marked, isPlain, repeats: partsOf(value) < parts },
+      status: 'marked',
+      text: marked,
+      isPlain,
+      repeats: partsOf(value) < parts,
       value: isPlain ? value : (JSON.parse(marked) as Json),
     };
   } catch {

@@ -194,7 +194,10 @@ function success({ stdout, stderr }: Exited, context: DriverContext, who: string
   const { value, exact } = json.status === 'parsed' ? json : { value: null, exact: [] };
   const output = { exitCode: 0, stdout: read.text, stderr: stderr.toString('utf8'), json: value };
   return {
-    ...{ status: 'succeeded', output, response: output, evidence: ['cli_output'] },
+    status: 'succeeded',
+    output,
+    response: output,
+    evidence: ['cli_output'],
     ...(exact.length === 0 ? {} : { exact: exact.map((at) => `/json${at}`) }),
   };
 }

@@ -182,7 +182,9 @@ function tell(line: string): void {
 
 function startWatchdog(): ChildProcess {
   const started = spawn('/bin/sh', ['-c', script, 'countersign-watchdog'], {
-    ...{ cwd: '/', env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' }, detached: true },
+    cwd: '/',
+    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
+    detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   const forget = (): void => {

@@ -163,7 +163,9 @@ function refusedWith(status: number, { words, after, isKeyed, inSession }: Refus
   const sessionLost = inSession && (status === 404 || (status === 400 && /session/i.test(words ?? '')));
   return {
     errorClass: classOfStatus(status, after !== undefined, isKeyed),
-    ...{ sent: true, status, sessionLost },
+    sent: true,
+    status,
+    sessionLost,
     message: `it answered ${status}${redirectHint(status)}`,
     ...(words === undefined ? {} : { words }),
     ...(after === undefined ? {} : { retryAfterMs: after }),

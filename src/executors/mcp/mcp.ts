@@ -268,7 +268,10 @@ function toResult(call: McpCall, said: JsonObject, context: DriverContext): Exec
     return failure('permanent', `${who(call)} failed: ${why}`, { response: output });
   }
   return {
-    ...{ status: 'succeeded', output, response: output, evidence: ['mcp_tool_result'] },
+    status: 'succeeded',
+    output,
+    response: output,
+    evidence: ['mcp_tool_result'],
     ...(exact.length === 0 ? {} : { exact }),
   };
 }

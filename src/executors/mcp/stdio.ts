@@ -108,7 +108,11 @@ async function connect(
   let tooMuch: string | null = null;
   let calls = 0;
   const { transport, renew } = makeStdioTransport({
-    ...{ command: params.command, args: params.args, env: params.env, cwd, maxMessageBytes },
+    command: params.command,
+    args: params.args,
+    env: params.env,
+    cwd,
+    maxMessageBytes,
     onStderr: stderr.add,
     onTooMuch: (why) => (tooMuch = why),
   });

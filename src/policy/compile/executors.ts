@@ -15,7 +15,7 @@ import { refuseHoles } from '../check/holes.js';
 import { warnUnknownRoles } from '../check/roles.js';
 import type { ExecutorShape, ReliabilityShape } from '../shape/shapes.js';
 import { compileEntries, compileTemplate, compileText } from './values.js';
-import { refuseSentRewritten, warnRewritten } from '../check/written-numbers.js';
+import { refuseSentRewritten, warnRewritten } from '../check/rewritten-values.js';
 
 // What performs an effect, and how often it is tried.
 

@@ -19,7 +19,7 @@ import { checkNoArguments, checkReads } from '../reachability/reads.js';
 import type { OnEnterShape, StateShape, WorkflowShape } from '../shape/shapes.js';
 import { checkTier, compileTransition } from './transitions.js';
 import { compileMapping } from './values.js';
-import { warnRewritten } from '../check/written-numbers.js';
+import { warnRewritten } from '../check/rewritten-values.js';
 
 // The state machine notation.
 

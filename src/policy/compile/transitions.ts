@@ -19,7 +19,7 @@ import { checkReads } from '../reachability/reads.js';
 import type { TransitionShape } from '../shape/shapes.js';
 import { checkSchema, sentencesOf } from './tools.js';
 import { compileEntries, compileGuard, compileGuards, compileMapping, compileSentences } from './values.js';
-import { warnRewritten } from '../check/written-numbers.js';
+import { warnRewritten } from '../check/rewritten-values.js';
 
 function toolOf(to: Compiling, shape: TransitionShape, path: Path): CompiledTool | null {
   if (shape.tool === undefined) return null;

@@ -15,7 +15,7 @@ import { error, maxProblems, type Compiling, type Path } from './context.js';
 import { holeTrouble, refuseHoles, refuseHolesInName } from '../check/holes.js';
 import type { GuardShape, MappingShape } from '../shape/shapes.js';
 import { problemAt } from '../text/source.js';
-import { refuseJoinedRewritten, warnRewritten } from '../check/written-numbers.js';
+import { refuseJoinedRewritten, warnRewritten } from '../check/rewritten-values.js';
 
 // Guards, templates and mappings: text with paths in it to what the engine evaluates.
 

@@ -2,7 +2,8 @@ import { isObject, type Json } from '../../model/json.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 
 // YAML and JSON read `3.10`, `1e3` and `0x1F` as numbers, and a number is handed on as `3.1`, `1000` and `31`. Whoever wrote a
-// release, a telephone number or a year with a month meant the text.
+// release, a telephone number or a year with a month meant the text. So it is with `True`, which would be sent as `true`, and
+// with `~`, which is null and would not be sent at all.
 
 /** A literal that a call sends as text: what would be another text than its author wrote is refused. */
 export function refuseSentRewritten(to: Compiling, value: Json, path: Path): void {
@@ -15,11 +16,11 @@ export function refuseJoinedRewritten(to: Compiling, value: Json, path: Path): v
   refuseRewritten(to, value, path, 'joined');
 }
 
-function refuseRewritten(to: Compiling, value: Json, path: Path, done: string): void {
+function refuseRewritten(to: Compiling, value: Json, path: Path, how: 'sent' | 'joined'): void {
   const written = isScalar(value) ? to.source.written(path) : null;
   if (written === null) return;
   const what = typeof value === 'number' ? 'the number ' : '';
-  const message = `${what}\`${written}\` would be ${done} as \`${String(value)}\`: write it as text, \`"${written}"\``;
+  const message = `${what}\`${written}\` would be ${how} as \`${String(value)}\`: write it as text, \`"${written}"\``;
   tell(to, path, message);
 }
 

@@ -1,0 +1,76 @@
+import { isSameHome, type Take, type TemporalHome } from '../store/temporal-home.js';
+import { foreignText, givenAwayText, queueTakenText } from './foreign-text.js';
+import { ownerBy, type Deployment, type StoreOwner } from './whose-store.js';
+
+// A deployment takes one namespace after another of what is nobody's: the task queue in Temporal, then the home in the store.
+// The queue first: a store is nobody's still where another store has the queue.
+
+/** `absent`: this Temporal has no namespace of that name; nothing was taken. */
+export type Claimed = StoreOwner | { readonly status: 'absent' };
+
+/** `lost`: what this process has had was given to another deployment, and with it whatever it has not had yet. For good. */
+export type Hold = 'neverHad' | 'has' | 'lost';
+
+/** Homes of others that came while one was claimed; then it is asked again later. */
+const mostTries = 5;
+
+/** Rejects where Temporal or the store does not answer. */
+export function makeClaim(deployment: Deployment): (namespace: string) => Promise<Claimed> {
+  const { store, taskQueue, address, alone } = deployment;
+  const had = new Map<string, TemporalHome>();
+  let hold: Hold = 'neverHad';
+  return async (namespace) => {
+    const namespaceId = await deployment.namespaceId(namespace);
+    if (namespaceId === null) return { status: 'absent' };
+    const mine = { namespace, namespaceId, taskQueue, address };
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      // Before the store is asked: what another claim takes meanwhile is in no answer of before.
+      const before = [...had.values()];
+      const seen = alone ? [] : await store.homes();
+      hold = holdOf(hold, before, seen);
+      const claimed = await claimAs(deployment, mine, seen, takeOf(deployment, hold));
+      if (claimed === 'changed') continue;
+      if (claimed.status === 'ours' && !alone) had.set(namespace, mine);
+      return claimed;
+    }
+    throw new Error('others give the store homes while this deployment takes it');
+  };
+}
+
+export function holdOf(before: Hold, had: readonly TemporalHome[], homes: readonly TemporalHome[]): Hold {
+  if (before === 'lost') return 'lost';
+  if (had.length === 0) return 'neverHad';
+  return had.every((one) => homes.some((home) => isSameHome(one, home))) ? 'has' : 'lost';
+}
+
+function takeOf({ alone }: Deployment, hold: Hold): Take {
+  if (alone) return 'always';
+  return hold === 'lost' ? 'never' : 'where free';
+}
+
+async function claimAs(
+  deployment: Deployment,
+  mine: TemporalHome,
+  seen: readonly TemporalHome[],
+  take: Take,
+): Promise<StoreOwner | 'changed'> {
+  const { store, queueHolder, ownTemporal } = deployment;
+  const found = seen.find(({ namespace }) => namespace === mine.namespace);
+  // A namespace more is taken of a store that is this deployment's already, or nobody's.
+  const owner = found === undefined ? await ownerBy(deployment, seen) : ownerOf(found, mine);
+  if (owner.status !== 'ours') return owner;
+  const own = await store.identity();
+  const holder = await queueHolder(mine.namespace, own, ownTemporal ? 'always' : take);
+  if (holder !== null && holder !== own) return { status: 'foreign', message: queueTakenText(mine, holder) };
+  // What was to be taken is nobody's still: somebody gave it away in between, and it is asked again.
+  if (holder === null && take !== 'never') throw new Error('temporal does not say whose its task queue is');
+  const home = await store.take(mine, take, seen);
+  if (home === 'changed') return 'changed';
+  return home === null ? { status: 'foreign', message: givenAwayText } : ownerOf(home, mine);
+}
+
+function ownerOf(home: TemporalHome, mine: TemporalHome): StoreOwner {
+  return isSameHome(home, mine)
+    ? { status: 'ours' }
+    : { status: 'foreign', message: foreignText(home, mine) };
+}

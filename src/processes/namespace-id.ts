@@ -1,0 +1,39 @@
+import type { ConnectionLike } from '@temporalio/client';
+
+// What Temporal says of a namespace, and how long it may take to say so.
+
+/** For an answer of Temporal's at which a process would otherwise wait without an end. */
+export const patienceMs = 3_000;
+
+/** With an end: a connection that is made when it is used waits for its server. */
+export function inTime<T>(connection: ConnectionLike, ask: () => Promise<T>): Promise<T> {
+  return connection.withDeadline(Date.now() + patienceMs, ask);
+}
+
+/** Temporal's id of a namespace; null: it has none of that name. */
+export async function namespaceIdOf(connection: ConnectionLike, namespace: string): Promise<string | null> {
+  try {
+    const { namespaceInfo } = await connection.workflowService.describeNamespace({ namespace });
+    return namespaceInfo?.id ?? null;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === notFound) return null;
+    throw error;
+  }
+}
+
+/** gRPC's status. */
+const notFound = 5;
+
+/** `late` where no answer comes within the patience; what was asked goes on. */
+export async function orLate<T>(answer: Promise<T>): Promise<T | 'late'> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), patienceMs);
+    timer.unref();
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,108 @@
+import type { Take, TemporalHome } from '../store/temporal-home.js';
+import { foreignText } from './foreign-text.js';
+import { orLate, patienceMs } from './namespace-id.js';
+
+// Whose is the store? It names the homes of its runs: namespaces, each by its Temporal's own id of it, and a task queue. It is
+// a deployment's where one of them is a namespace of that deployment's Temporal. Asking takes nothing.
+
+/** One deployment, as the settings of this process say it, and whom it asks. */
+export interface Deployment {
+  readonly store: HomeStore;
+  /** Of Temporal, as `TEMPORAL_ADDRESS` says it. */
+  readonly address: string;
+  /** Id of the key with which this deployment signs: a store that has it has been worked with by this deployment. */
+  readonly signingKey: string;
+  readonly taskQueue: string;
+  /** Temporal's id of a namespace; null: it has none of that name. */
+  readonly namespaceId: (namespace: string) => Promise<string | null>;
+  /** The id of the store that the task queue is worked for, once this one has asked for it; null: nobody's. */
+  readonly queueHolder: (namespace: string, store: string, take: Take) => Promise<string | null>;
+  /** That Temporal is of this process's data folder: whatever store it was worked for before, it is worked for this one. */
+  readonly ownTemporal: boolean;
+  /** Nobody else can have come to this store: it and Temporal are of one data folder. */
+  readonly alone: boolean;
+}
+
+/** What is asked of the store. */
+export interface HomeStore {
+  /** Empty: it is nobody's yet. */
+  readonly homes: () => Promise<readonly TemporalHome[]>;
+  readonly hasSigningKey: (keyId: string) => Promise<boolean>;
+  readonly identity: () => Promise<string>;
+  /** `changed`: the store's homes are not those that were seen any more, and nothing was taken. */
+  readonly take: (
+    mine: TemporalHome,
+    take: Take,
+    seen: readonly TemporalHome[],
+  ) => Promise<TemporalHome | null | 'changed'>;
+}
+
+export type StoreOwner =
+  /** This deployment's, or nobody's so that it may take it. */
+  | { readonly status: 'ours' }
+  /** Temporal does not say, and nothing else shows that this deployment has worked with the store. */
+  | { readonly status: 'unknown'; readonly why: string }
+  | { readonly status: 'foreign'; readonly message: string };
+
+/** What the Temporal of this process has under the namespace of a home. */
+type Judged =
+  | { readonly home: TemporalHome; readonly has: 'mine' | 'none' }
+  | { readonly home: TemporalHome; readonly has: 'other'; readonly id: string }
+  | { readonly home: TemporalHome; readonly has: 'unknown'; readonly why: string };
+
+export async function whoseStore(deployment: Deployment): Promise<StoreOwner> {
+  return deployment.alone ? { status: 'ours' } : ownerBy(deployment, await deployment.store.homes());
+}
+
+/** By the homes that were seen. One that is this deployment's makes the store its own, whatever the others are. */
+export async function ownerBy(deployment: Deployment, homes: readonly TemporalHome[]): Promise<StoreOwner> {
+  const { taskQueue } = deployment;
+  const [first] = homes;
+  if (first === undefined) return { status: 'ours' };
+  const elsewhere = homes.find((home) => home.taskQueue !== taskQueue);
+  if (elsewhere !== undefined) return foreign(elsewhere, taskQueue, null);
+  const judged = await Promise.all(homes.map((home) => judge(deployment, home)));
+  if (judged.some(({ has }) => has === 'mine')) return { status: 'ours' };
+  const other = judged.find((one) => one.has === 'other');
+  if (other !== undefined) return foreign(other.home, taskQueue, other.id);
+  const unknown = judged.find((one) => one.has === 'unknown');
+  if (unknown === undefined) return foreign(first, taskQueue, null);
+  return (await hasWorkedHere(deployment, homes))
+    ? { status: 'ours' }
+    : { status: 'unknown', why: unknown.why };
+}
+
+function foreign(theirs: TemporalHome, taskQueue: string, namespaceId: string | null): StoreOwner {
+  return { status: 'foreign', message: foreignText(theirs, { taskQueue, namespaceId }) };
+}
+
+async function judge(deployment: Deployment, home: TemporalHome): Promise<Judged> {
+  const found = await idIn(deployment, home);
+  if (found.status === 'unknown') return { home, has: 'unknown', why: found.why };
+  if (found.id === null) return { home, has: 'none' };
+  return found.id === home.namespaceId ? { home, has: 'mine' } : { home, has: 'other', id: found.id };
+}
+
+type Id =
+  | { readonly status: 'known'; readonly id: string | null }
+  | { readonly status: 'unknown'; readonly why: string };
+
+async function idIn({ namespaceId }: Deployment, { namespace }: TemporalHome): Promise<Id> {
+  try {
+    const id = await orLate(namespaceId(namespace));
+    return id === 'late'
+      ? { status: 'unknown', why: `no answer within ${patienceMs} ms` }
+      : { status: 'known', id };
+  } catch (error) {
+    return { status: 'unknown', why: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** With the settings of now. Two deployments may have the same words for their Temporal's address, but not one signing key. */
+async function hasWorkedHere(
+  { store, address, signingKey }: Deployment,
+  homes: readonly TemporalHome[],
+): Promise<boolean> {
+  if (!homes.some((home) => home.address === null || home.address === address)) return false;
+  return store.hasSigningKey(signingKey);
+}

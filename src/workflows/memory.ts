@@ -1,0 +1,67 @@
+import type {
+  Arrival,
+  ExecuteInput,
+  Execution,
+  StepInput,
+  StepResult,
+  Stepped,
+} from '../activities/types.js';
+import type { HistoryLength } from './history.js';
+import type { Known } from './messages.js';
+
+// What the kernel has in hand: its surroundings, and what has arrived and is under way. Nothing of it outlives the history.
+
+/** What the kernel has its surroundings do. */
+export interface Ports {
+  readonly run: string;
+  readonly now: () => number;
+  readonly until: (condition: () => boolean) => Promise<void>;
+  /** Rejects when it threw as often as it may on this input. */
+  readonly step: (input: StepInput) => Promise<StepResult>;
+  readonly execute: (input: ExecuteInput, timeoutMs: number) => Running;
+  readonly startTimer: (ms: number, fire: () => void) => Timer;
+  readonly historyLength: () => HistoryLength;
+}
+
+export interface Running {
+  /** Rejects when no outcome will come. */
+  readonly result: Promise<Stepped>;
+  /** No further attempt is begun; one under way is not cut off. */
+  readonly cancel: () => void;
+}
+
+export interface Timer {
+  readonly cancel: () => void;
+}
+
+/** All that the kernel holds of its run while a history lasts. */
+export interface Memory {
+  readonly ports: Ports;
+  /** That this history was begun with. */
+  readonly version: number;
+  known: Known;
+  /** As many as the server takes signals of one history: none is dropped, and so no two replays differ. */
+  queue: Arrival[];
+  /** So many of the next arrivals are taken each in a step of its own, since a step over several of them failed. */
+  oneAtATime: number;
+  running: (Execution & Running) | null;
+  /** Results of executions that are not applied yet. */
+  settled: readonly Stepped[];
+  timer: { readonly at: number; readonly handle: Timer } | null;
+  /** The time that the timer last fired for. */
+  firedFor: number | null;
+  /** Of this history. */
+  signals: number;
+}
+
+export function push(memory: Memory, arrival: Arrival): void {
+  memory.queue.push(arrival);
+}
+
+export function hasWork({ queue, settled }: Memory): boolean {
+  return queue.length > 0 || settled.length > 0;
+}
+
+export function isClosed({ status }: Known): boolean {
+  return status === 'completed' || status === 'cancelled' || status === 'failed' || status === 'timed_out';
+}
