@@ -61,6 +61,7 @@ function newCall(deps: ApiDeps, request: IncomingMessage): Call {
     requestId: newId('trc'),
     principal: null,
     effect: randomUUID().replaceAll('-', ''),
+    held: null,
     about: null,
     visible: false,
     recordedByRun: false,
