@@ -50,6 +50,8 @@ export interface Call {
   readonly requestId: string;
   readonly request: IncomingMessage;
   principal: Principal | null;
+  /** Who the browser is signed in as, once a page has asked. */
+  signedInAs: string | null;
   /** 32 hex digits from which the ids of what this call makes are derived: the same in a retry of it. */
   effect: string;
   /** The idempotency key that this call holds. */
