@@ -156,6 +156,15 @@ export const run = named(
     updatedAt: text,
     /** `next`: which of retry and cancel helps, while the run is stuck. */
     problem: problemOfRun.extend({ next: text.optional() }).optional(),
+    /** It was cancelled, or its time is up, and what is under way has its outcome first. Until then it has no links. */
+    ending: z
+      .strictObject({
+        why: z.enum(['cancel', 'timeout']),
+        by: z.strictObject({ id: text, kind: text }).optional(),
+        waitsFor: text,
+        message: text,
+      })
+      .optional(),
   }),
 );
 const link = named('Link', z.looseObject({ rel: text, title: text, method: text, href: text, actor: text }));
