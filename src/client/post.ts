@@ -159,9 +159,10 @@ function refusalNow(row: RunRow, kind: MessageKind, expectedVersion: number | nu
 
 function busyAt(row: RunRow): string {
   const document = documentOf(row);
-  return document?.executing == null
+  const executing = document?.executing ?? null;
+  return document === null || executing === null
     ? 'another step of the run is executing; try again when it has settled'
-    : busyText({ ...document, executing: document.executing });
+    : busyText({ ...document, executing });
 }
 
 /** Nothing that a run has taken is too much for it later. What a decision, a cancel and a retry bring is small. */

@@ -7,6 +7,8 @@ import type { Fact, PayloadRef, RecordActor } from '../model/records.js';
 import type { Action, ApprovalState, Asked, Evidence, Who } from './effects/action-state.js';
 import type { Executor, Floor, GateSource, Reliability, Tier, Transition } from './plan.js';
 
+export { busyText, endingOf, endingText, type Ending } from './run/engaged.js';
+
 export type RunStatus = 'running' | 'waiting' | 'stuck' | 'completed' | 'cancelled' | 'failed' | 'timed_out';
 export const closedStatuses: readonly RunStatus[] = ['completed', 'cancelled', 'failed', 'timed_out'];
 
@@ -96,41 +98,6 @@ export interface RunState {
     readonly transition: string;
     readonly action: string;
   } | null;
-}
-
-type Engaged = Pick<RunState, 'cancelRequested' | 'timeoutDue'> & {
-  readonly executing: { readonly action: Pick<Action, 'transition'> } | null;
-};
-
-/** What waits for the outcome of the effect under way; null: the run is not to end, or no effect of it is under way. */
-export function endingOf({ executing, cancelRequested, timeoutDue }: Engaged): Ending | null {
-  if (executing === null || (cancelRequested === null && !timeoutDue)) return null;
-  const waitsFor = executing.action.transition;
-  if (cancelRequested === null) return { why: 'timeout', by: null, waitsFor };
-  return { why: 'cancel', by: cancelRequested.by, waitsFor };
-}
-
-export interface Ending {
-  readonly why: 'cancel' | 'timeout';
-  /** Who cancelled it. */
-  readonly by: Principal | null;
-  /** The transition whose effect is under way. */
-  readonly waitsFor: string;
-}
-
-export function endingText({ by, waitsFor }: Omit<Ending, 'why'>): string {
-  const until = `once the outcome of \`${waitsFor}\` is known`;
-  return by === null
-    ? `the run's time is up, which counts ${until}: it takes no submit before`
-    : `\`${by.id}\` has cancelled the run, which ends ${until}: it takes nothing more`;
-}
-
-/** What is said to a submit while a step executes. */
-export function busyText(run: Engaged & { readonly executing: NonNullable<Engaged['executing']> }): string {
-  const ending = endingOf(run);
-  return ending === null
-    ? `\`${run.executing.action.transition}\` is executing; try again when it has settled`
-    : endingText(ending);
 }
 
 export interface Executing {

@@ -137,6 +137,10 @@ export const reloaded = named(
 
 const problemOfRun = z.strictObject({ code: text, message: text, errorClass: text.optional() });
 
+export const who = z.strictObject({ id: text, kind: text });
+const endingWhy = z.enum(['cancel', 'timeout']);
+const ending = z.strictObject({ why: endingWhy, by: who.optional(), waitsFor: text, message: text });
+
 export const run = named(
   'Run',
   z.strictObject({
@@ -157,14 +161,7 @@ export const run = named(
     /** `next`: which of retry and cancel helps, while the run is stuck. */
     problem: problemOfRun.extend({ next: text.optional() }).optional(),
     /** It was cancelled, or its time is up, and what is under way has its outcome first. Until then it has no links. */
-    ending: z
-      .strictObject({
-        why: z.enum(['cancel', 'timeout']),
-        by: z.strictObject({ id: text, kind: text }).optional(),
-        waitsFor: text,
-        message: text,
-      })
-      .optional(),
+    ending: ending.optional(),
   }),
 );
 const link = named('Link', z.looseObject({ rel: text, title: text, method: text, href: text, actor: text }));
@@ -208,8 +205,6 @@ export const submitted = named(
     chain: z.array(z.strictObject({ transition: text, from: text, to: text })).optional(),
   }),
 );
-
-export const who = z.strictObject({ id: text, kind: text });
 
 export const action = named(
   'Action',
