@@ -8,6 +8,7 @@ export function showRun(body: JsonObject): string[] {
   const run = object(body['run']);
   const result = object(body['result']);
   const problem = object(run['problem']);
+  const ending = object(run['ending']);
   return [
     ...showResult(result),
     `run ${text(run['id'])} of ${text(run['flow'])} ${text(run['flowVersion'])} in ${text(run['environment'])}: ${text(run['status'])} in state ${text(run['state'])}, version ${text(run['version'])}`,
@@ -15,6 +16,7 @@ export function showRun(body: JsonObject): string[] {
       ? []
       : [`problem ${text(problem['code'])}: ${text(problem['message'])}`]),
     ...(problem['next'] === undefined ? [] : [`next    ${text(problem['next'])}`]),
+    ...(run['ending'] === undefined ? [] : [`ending  ${text(ending['message'])}`]),
     ...list(body['approvals']).map(
       (one) =>
         `approval ${text(one['id'])} of ${text(one['transition'])}: ${text(one['status'])}${roles(one)}`,

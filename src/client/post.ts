@@ -1,7 +1,8 @@
 import type { MessageKind, SealedMessage } from '../model/message.js';
 import { mostDocumentBytes, mostOpenApprovals, mostOpenBytes, mostUnanswered } from '../model/limits.js';
-import { closedStatuses, type Answer, type Refusal } from '../engine/state.js';
+import { busyText, closedStatuses, type Answer, type Refusal } from '../engine/state.js';
 import { isUnavailable, withTransaction, type Pool, type Tx } from '../db/index.js';
+import { documentOf } from '../store/document.js';
 import { countUnanswered, getMessage, withdrawMessage } from '../store/messages.js';
 import { getRun, lockDoor, shareRun, type RunRow } from '../store/runs.js';
 import { bytesOf, currentId, keep, tooLarge, type Asked } from './attest.js';
@@ -150,11 +151,19 @@ function refusalNow(row: RunRow, kind: MessageKind, expectedVersion: number | nu
   if (row.status === 'stuck') return no('RUN_STUCK', `the run waits for an operator: ${stuckBecause(row)}`);
   if (row.executing === null) return null;
   return expectedVersion === null || expectedVersion === row.version
-    ? no('RUN_BUSY', 'another step of the run is executing; try again when it has settled')
+    ? no('RUN_BUSY', busyAt(row))
     : no(
         'STALE_VERSION',
         `the run is at version ${row.version}, not ${String(expectedVersion)}; read it again`,
       );
+}
+
+function busyAt(row: RunRow): string {
+  const document = documentOf(row);
+  const executing = document?.executing ?? null;
+  return document === null || executing === null
+    ? 'another step of the run is executing; try again when it has settled'
+    : busyText({ ...document, executing });
 }
 
 /** Nothing that a run has taken is too much for it later. What a decision, a cancel and a retry bring is small. */

@@ -8,6 +8,7 @@ import { callsOf, type Calling } from './effects/effects.js';
 import { environmentUnknown, gatesOf, unknownFloors, whenAsked } from './gates/gates.js';
 import { readsArguments, verdictOf, type GuardContext } from './guards.js';
 import { callRoom, resolveTemplate } from './expression/template.js';
+import { isEnding } from './run/ending.js';
 import { makeWork } from './run/work.js';
 
 const noArguments: JsonObject = { type: 'object', properties: {}, additionalProperties: false };
@@ -34,6 +35,8 @@ export function links(
 function legal(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, 'floors'>): Link[] {
   const state = plan.states.find((one) => one.name === run.state);
   if (state === undefined || closedStatuses.includes(run.status) || run.status === 'stuck') return [];
+  // What is asked for now finds another state, or none.
+  if (isEnding(run)) return [];
   const offered = state.transitions.filter((one) => one.actor !== 'deterministic');
   const meter = stepMeter(makeWork());
   const shown =

@@ -7,6 +7,8 @@ import type { Fact, PayloadRef, RecordActor } from '../model/records.js';
 import type { Action, ApprovalState, Asked, Evidence, Who } from './effects/action-state.js';
 import type { Executor, Floor, GateSource, Reliability, Tier, Transition } from './plan.js';
 
+export { busyText, endingOf, endingText, type Ending } from './run/engaged.js';
+
 export type RunStatus = 'running' | 'waiting' | 'stuck' | 'completed' | 'cancelled' | 'failed' | 'timed_out';
 export const closedStatuses: readonly RunStatus[] = ['completed', 'cancelled', 'failed', 'timed_out'];
 

@@ -137,6 +137,10 @@ export const reloaded = named(
 
 const problemOfRun = z.strictObject({ code: text, message: text, errorClass: text.optional() });
 
+export const who = z.strictObject({ id: text, kind: text });
+const endingWhy = z.enum(['cancel', 'timeout']);
+const ending = z.strictObject({ why: endingWhy, by: who.optional(), waitsFor: text, message: text });
+
 export const run = named(
   'Run',
   z.strictObject({
@@ -156,6 +160,8 @@ export const run = named(
     updatedAt: text,
     /** `next`: which of retry and cancel helps, while the run is stuck. */
     problem: problemOfRun.extend({ next: text.optional() }).optional(),
+    /** It was cancelled, or its time is up, and what is under way has its outcome first. Until then it has no links. */
+    ending: ending.optional(),
   }),
 );
 const link = named('Link', z.looseObject({ rel: text, title: text, method: text, href: text, actor: text }));
@@ -199,8 +205,6 @@ export const submitted = named(
     chain: z.array(z.strictObject({ transition: text, from: text, to: text })).optional(),
   }),
 );
-
-export const who = z.strictObject({ id: text, kind: text });
 
 export const action = named(
   'Action',

@@ -1,4 +1,5 @@
 import type { Queryable } from '../db/index.js';
+import type { JsonObject } from '../model/json.js';
 
 export interface ClaimKey {
   readonly principal: string;
@@ -106,6 +107,22 @@ export async function complete(
     [...ownValues(key), answer.status, JSON.stringify(answer.headers), answer.response],
   );
   return rowCount === 1;
+}
+
+/** What an attempt of this request has done; null: nothing that was kept. In a transaction, others under the key wait for its end. */
+export async function lockEffect(q: Queryable, key: ClaimKey): Promise<JsonObject | null> {
+  const { rows } = await q.query<{ effect: JsonObject | null }>(
+    `select effect from idempotency where ${where} for update`,
+    values(key),
+  );
+  return rows[0]?.effect ?? null;
+}
+
+export async function keepEffect(q: Queryable, key: ClaimKey, effect: JsonObject): Promise<void> {
+  await q.query(`update idempotency set effect = $5 where ${where}`, [
+    ...values(key),
+    JSON.stringify(effect),
+  ]);
 }
 
 /** The answer is not kept: the next attempt may go on at once, with the same effect. */

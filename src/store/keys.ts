@@ -64,10 +64,12 @@ export async function listKeys(q: Queryable, limit: number, after: string): Prom
   return rows;
 }
 
-export async function revokeKey(q: Queryable, keyId: string): Promise<boolean> {
-  const { rowCount } = await q.query(
-    'update api_key set revoked_at = coalesce(revoked_at, now()) where key_id = $1',
+/** Whose key it was; null: there is none, or it is revoked already. */
+export async function revokeKey(q: Queryable, keyId: string): Promise<string | null> {
+  const { rows } = await q.query<{ principal: string }>(
+    `update api_key set revoked_at = now() where key_id = $1 and revoked_at is null
+     returning principal_id as principal`,
     [keyId],
   );
-  return rowCount === 1;
+  return rows[0]?.principal ?? null;
 }

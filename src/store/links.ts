@@ -65,12 +65,20 @@ export async function giveLinkBack(q: Queryable, id: string): Promise<void> {
   await q.query('update approval_link set used_at = null where id = $1', [id]);
 }
 
-export async function revokeLink(q: Queryable, id: string, recipient: string): Promise<boolean> {
+/** Of this person to this approval; `before`: somebody has revoked it already. Null: there is no such link. */
+export async function revokeLink(
+  q: Queryable,
+  { id, approval, recipient }: Pick<LinkRow, 'id' | 'approval' | 'recipient'>,
+): Promise<'revoked' | 'before' | null> {
+  const own = 'id = $1 and approval = $2 and recipient = $3';
+  const values = [findable(id), findable(approval), findable(recipient)];
   const { rowCount } = await q.query(
-    'update approval_link set revoked_at = coalesce(revoked_at, now()) where id = $1 and recipient = $2',
-    [findable(id), findable(recipient)],
+    `update approval_link set revoked_at = now() where ${own} and revoked_at is null`,
+    values,
   );
-  return rowCount === 1;
+  if (rowCount === 1) return 'revoked';
+  const { rows } = await q.query(`select 1 from approval_link where ${own}`, values);
+  return rows.length === 1 ? 'before' : null;
 }
 
 export interface StoredPrincipal {

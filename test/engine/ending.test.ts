@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defaultReliability, type Executor, type Plan, type State } from '../../src/engine/plan.js';
-import type { Decision } from '../../src/engine/state.js';
+import { links } from '../../src/engine/index.js';
+import { endingOf, endingText, type Decision } from '../../src/engine/state.js';
 import {
   answerOf,
   begin,
@@ -237,5 +238,42 @@ describe('after a cancel that waits for an effect', () => {
     submit(other, 'go', time);
     operate(other, 'cancel');
     assert.equal(types(succeeds(other, time)).includes('transition.rejected'), false);
+  });
+});
+
+describe('a run that is to end once what is under way has its outcome', () => {
+  const of = flow(chained);
+  const busy = (): Walk => {
+    const walk = begin(of);
+    submit(walk, 'go', time);
+    return walk;
+  };
+  const offered = (walk: Walk): string[] => links(of, walk.run, agent, { floors: [] }).map((one) => one.rel);
+  const told = (walk: Walk): string => {
+    const answer = answerOf(submit(walk, 'pay', time)) as { code?: string; message?: string } | undefined;
+    assert.equal(answer?.code, 'RUN_BUSY');
+    return answer.message ?? '';
+  };
+
+  it('offers nothing and says why, cancelled or out of time', () => {
+    const walk = busy();
+    assert.deepEqual([endingOf(walk.run), offered(walk)], [null, ['go', 'pay']]);
+    assert.equal(told(walk), '`go` is executing; try again when it has settled');
+    operate(walk, 'cancel');
+    assert.deepEqual(offered(walk), []);
+    assert.deepEqual(endingOf(walk.run), { why: 'cancel', by: operator, waitsFor: 'go' });
+    assert.match(told(walk), /^`ops` has cancelled the run, which ends once the outcome of `go` is known/);
+    const late = busy();
+    late.send({ kind: 'timeout', time: end });
+    assert.deepEqual(offered(late), []);
+    assert.deepEqual(endingOf(late.run), { why: 'timeout', by: null, waitsFor: 'go' });
+  });
+
+  it('is told by what it has ended as, once it has', () => {
+    const walk = busy();
+    operate(walk, 'cancel');
+    walk.outcome();
+    assert.deepEqual([walk.run.status, endingOf(walk.run)], ['cancelled', null]);
+    assert.match(endingText({ by: null, waitsFor: 'go' }), /time is up.*once the outcome of `go` is known/);
   });
 });

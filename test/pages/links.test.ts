@@ -173,6 +173,30 @@ describe('a link to an approval', () => {
     assert.ok(!listed.text.includes(token));
   });
 
+  it('is revoked at its own approval alone, once, and that is on record about its run', async () => {
+    const [parked, other] = [await park(), await park()];
+    const link = await linkFor(parked.id);
+    const revoke = async (approval: string, id = link.id): Promise<number> =>
+      (await api.ask('finance', 'DELETE', `/v1/approvals/${approval}/links/${id}`)).status;
+    for (const approval of ['apr_of_somebody_else', newId('apr'), other.id, '%00', parked.run])
+      assert.equal(await revoke(approval), 404, approval);
+    const theirs = await linkFor(other.id);
+    assert.equal(await revoke(parked.id, theirs.id), 404);
+    assert.equal((await get(link.path)).status, 200, 'it is good still');
+    assert.deepEqual([await revoke(parked.id), await revoke(parked.id)], [204, 204]);
+    assert.equal((await get(link.path)).status, 403);
+    const listed = await api.ask('auditor', 'GET', `/v1/audit?run=${parked.run}&type=credential.revoked`);
+    assert.deepEqual(
+      listed.body.data.map((one: any) => [one.approval, one.about, one.data]),
+      [[parked.id, parked.run, { link: link.id }]],
+    );
+    const all = await api.ask('auditor', 'GET', '/v1/audit?type=credential.revoked&limit=500');
+    assert.ok(
+      all.body.data.every((one: any) => one.approval !== 'apr_of_somebody_else'),
+      all.text,
+    );
+  });
+
   it('is made only by a person who may decide, and only for that person', async () => {
     const parked = await park();
     for (const [name, status] of [

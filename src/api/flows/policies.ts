@@ -14,6 +14,7 @@ import { publishVersion } from '../../store/flows.js';
 import { currentPolicies, lockPolicies, policySetSeq } from '../../store/policy.js';
 import { keepResult } from '../../store/publications.js';
 import { load, type PoliciesDeps, type ReloadResult, type StartResult } from './loading.js';
+import type { KeptEffect } from '../http/effect.js';
 import { publishedFact } from './policy-facts.js';
 import { publishIn, tooManyPublished, type PublishedFlow } from './publish.js';
 import { compiledOf } from './recompile.js';
@@ -36,8 +37,13 @@ export interface Policies {
   reload(by: RecordActor, traceId: string, confirm?: readonly string[]): Promise<ReloadResult>;
   /** The same at the start of a process, which serves nobody yet: what is gone is taken away, told and recorded. */
   start(by: RecordActor, traceId: string): Promise<StartResult>;
-  /** Null: other policies have come into force since it was checked, and it is to be checked against those. */
-  publish(flow: ReadyFlow, by: RecordActor, traceId: string): Promise<PublishedFlow | TooMany | null>;
+  /** Once for one `effect`. Null: other policies have come into force since it was checked, and it is to be checked against those. */
+  publish(
+    flow: ReadyFlow,
+    by: RecordActor,
+    traceId: string,
+    effect?: KeptEffect<PublishedFlow>,
+  ): Promise<PublishedFlow | TooMany | null>;
   /** Where the folder names values that it does not hold, as this process has read it last. */
   references(): readonly ReferencePlace[];
 }
@@ -76,9 +82,11 @@ export function makePolicies(deps: PoliciesDeps): Policies {
       if (result.status === 'loaded' || result.status === 'invalid') return result;
       throw new Error('the policies folder cannot be loaded: it takes more time or memory than it may');
     },
-    publish: (flow, by, traceId) =>
+    publish: (flow, by, traceId, effect) =>
       deps.transaction(async (tx) => {
         await lockPolicies(tx);
+        const earlier = (await effect?.earlier(tx)) ?? null;
+        if (earlier !== null) return earlier;
         const against = compiledAgainst.get(flow);
         if (against === undefined || against.seq !== (await policySetSeq(tx))) return null;
         const tooMany = await tooManyPublished(tx, flow, by.id);
@@ -88,6 +96,7 @@ export function makePolicies(deps: PoliciesDeps): Policies {
         await keepResult(tx, made, against.basis, compiled as unknown as Json);
         const fact = publishedFact(deps, made, { actor: by, permission: 'flow.publish' }, traceId);
         if (made.created) await deps.chain.appendIn(tx, [fact]);
+        await effect?.keep(tx, made);
         return made;
       }),
     references: () => references,

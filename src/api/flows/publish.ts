@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Json } from '../../model/json.js';
 import type { Queryable, Tx } from '../../db/index.js';
 import type { ReadyFlow } from '../../policy/index.js';
@@ -14,13 +15,12 @@ import type { Recompiled } from './recompile.js';
 
 // Flows become versions: sent by somebody, read from the folder, or compiled again with other policies.
 
-export interface PublishedFlow {
-  readonly name: string;
-  readonly version: number;
-  readonly hash: string;
-  readonly environment: string;
-  readonly created: boolean;
-}
+export const publishedFlow = z.object({
+  ...{ name: z.string(), version: z.number(), hash: z.string(), environment: z.string() },
+  created: z.boolean(),
+});
+
+export type PublishedFlow = Readonly<z.output<typeof publishedFlow>>;
 
 export interface WithdrawnFlow {
   readonly name: string;

@@ -48,6 +48,7 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
     case 'claimed':
       noteKey(pool, held.principal);
       call.effect = found.effectId;
+      call.held = held;
       return { kind: 'held', key: held, end: keepHeld(pool, held) };
     case 'replay':
       call.replayed = true;

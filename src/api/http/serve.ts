@@ -60,7 +60,9 @@ function newCall(deps: ApiDeps, request: IncomingMessage): Call {
     request,
     requestId: newId('trc'),
     principal: null,
+    signedInAs: null,
     effect: randomUUID().replaceAll('-', ''),
+    held: null,
     about: null,
     visible: false,
     recordedByRun: false,
@@ -174,7 +176,7 @@ const always: Readonly<Record<string, string>> = {
 
 function send(call: Call, route: Route, given: Reply, response: ServerResponse): void {
   if (response.headersSent || response.destroyed) return;
-  const reply = given.kind === 'problem' && isPage(route) ? problemPage(given) : given;
+  const reply = given.kind === 'problem' && isPage(route) ? problemPage(call, given) : given;
   for (const [name, value] of Object.entries(always)) response.setHeader(name, value);
   if (reply.kind === 'stream') {
     response.setHeader('Content-Type', reply.media);

@@ -6,7 +6,7 @@ import { approvalHtml, decisionForm } from './approval.js';
 import { courseOf, endingPage, ownDecisionOn } from './ending.js';
 import { endingText } from './ending-text.js';
 import { isOpen } from '../approvals/words.js';
-import { html, page, problemPage, type Html } from './html.js';
+import { html, page, problemPage, signOutForm, type Html } from './html.js';
 import type { Problem } from '../contract/problem.js';
 import type { SignedIn } from './session.js';
 import { longText } from '../../model/api.js';
@@ -41,14 +41,7 @@ export async function approvalPage(
   const shown = await shownTo(call, found, who.principal, () =>
     decisionForm(action, row.digest, token, asksForReason(found.state)),
   );
-  return page(
-    200,
-    'Approval',
-    html`${shown}
-      <form method="post" action="/sign-out">
-        <p>Signed in as ${who.principal.id}. <button>Sign out</button></p>
-      </form>`,
-  );
+  return page(200, 'Approval', html`${shown}${signOutForm(who.principal.id)}`);
 }
 
 /** The approval, and below it how its reader decides it; or why that reader cannot, now. */
@@ -92,7 +85,7 @@ export async function decideByForm(
 ): Promise<{ readonly page: Answer; readonly refused: boolean }> {
   const reply = await decide(call, approval, fields(body), via);
   if (reply.kind !== 'problem') return { page: decided(reply, body), refused: false };
-  return { page: (await decidedBefore(call, approval, body)) ?? problemPage(reply), refused: true };
+  return { page: (await decidedBefore(call, approval, body)) ?? problemPage(call, reply), refused: true };
 }
 
 /** Null: its person has decided nothing here. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { errorTable } from '../../model/errors.js';
 import type { Json } from '../../model/json.js';
 import { visible, visibleJson } from '../../model/visible.js';
-import { answer, type Answer } from '../http/call.js';
+import { answer, type Answer, type Call } from '../http/call.js';
 import type { Problem } from '../contract/problem.js';
 
 /** Markup that may go into a page as it is. Everything else is escaped on its way in. */
@@ -65,14 +65,41 @@ export function page(
   return { ...found, media: 'text/html; charset=utf-8' };
 }
 
-export function problemPage({ code, detail, headers }: Problem): Answer {
+/** Who is signed in, and the way out: on every page that such a person may end on. */
+export function signOutForm(who: string): Html {
+  return html`<form method="post" action="/sign-out">
+    <p>Signed in as ${who}. <button>Sign out</button></p>
+  </form>`;
+}
+
+/** With the ways on: back to what the form was about, or out of a session that is not the right one. */
+export function problemPage(
+  { request, signedInAs }: Pick<Call, 'request' | 'signedInAs'>,
+  { code, detail, extra, headers }: Problem,
+): Answer {
   const { status, title } = errorTable[code];
+  const heading = code === 'FORBIDDEN' && extra['permission'] === undefined ? 'this is not taken' : title;
+  const said =
+    code === 'REASON_REQUIRED' ? 'nothing was decided: go back to the approval and write why' : detail;
+  const isMissing = code === 'NOT_FOUND' && signedInAs !== null;
   return page(
     status,
-    title,
-    html`<h1>${title}</h1>
-      <p>${detail}</p>
-      <p><code>${code}</code></p>`,
+    heading,
+    html`<h1>${heading}</h1>
+      <p>${said}</p>
+      ${isMissing ? html`<p>Where it is for somebody else, sign out and open this address again.</p>` : ''}
+      <p><code>${code}</code></p>
+      ${backFrom(request)}${signedInAs === null ? '' : signOutForm(signedInAs)}`,
     headers,
   );
+}
+
+/** A form is sent to the address of the page that it stands on. */
+function backFrom({ method, url = '' }: Call['request']): Html {
+  const [path = ''] = url.split('?');
+  if (method !== 'POST') return html``;
+  if (path === '/sign-in') return html`<p><a href="/sign-in">Back to the sign-in</a></p>`;
+  return /^\/(approvals|links)\/[\w-]+$/.test(path)
+    ? html`<p><a href="${path}">Back to the approval</a></p>`
+    : html``;
 }

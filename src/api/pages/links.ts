@@ -124,20 +124,20 @@ async function usedPage(
   const now = await approvalFor(call, { approval: found.row.id }, reader);
   // A form is its person's; whoever reads a link may be a scanner.
   call.principal = wanted === null && reader.kind === 'link' ? null : personOf(reader);
-  return now.kind === 'problem' ? problemPage(now) : endingPage(call, now, own, wanted);
+  return now.kind === 'problem' ? problemPage(call, now) : endingPage(call, now, own, wanted);
 }
 
 async function show(call: Call, token: string): Promise<Reply> {
   const opened = await open(call, token);
-  if (opened.kind === 'problem') return problemPage(opened);
+  if (opened.kind === 'problem') return problemPage(call, opened);
   const reader = await readerOf(call, opened);
   const again = `/links/${token}`;
   if (reader === null)
     return page(401, 'Sign in', signInForm(again, `This link was made for ${opened.link.recipient}.`));
   const found = await approvalFor(call, opened.link, reader);
-  if (found.kind === 'problem') return problemPage(found);
+  if (found.kind === 'problem') return problemPage(call, found);
   if (opened.link.usedAt !== null)
-    return (await usedPage(call, token, { found, reader }, null)) ?? problemPage(usedBefore);
+    return (await usedPage(call, token, { found, reader }, null)) ?? problemPage(call, usedBefore);
   if (reader.kind === 'signed-in') {
     call.principal = reader.who.principal;
     await noteView(call, found);
@@ -174,10 +174,10 @@ function needsSignIn({ state }: FoundApproval): boolean {
 
 async function decideByLink(call: Call, token: string, body: DecisionFields): Promise<Reply> {
   const opened = await open(call, token);
-  if (opened.kind === 'problem') return problemPage(opened);
+  if (opened.kind === 'problem') return problemPage(call, opened);
   const reader = await readerOf(call, opened);
   const found = reader === null ? null : await approvalFor(call, opened.link, reader);
-  if (found?.kind === 'problem') return problemPage(found);
+  if (found?.kind === 'problem') return problemPage(call, found);
   if (reader === null || found === null) return signInFirst(token);
   if (opened.link.usedAt !== null) {
     const told = await usedPage(call, token, { found, reader }, body.decision);
@@ -191,10 +191,14 @@ async function decideByLink(call: Call, token: string, body: DecisionFields): Pr
     !call.deps.sessions.formTokenHolds(reader.who.session, about, body.token)
   )
     return problemPage(
-      problem('FORBIDDEN', 'this form is not from a page of this session: open the link again'),
+      call,
+      problem(
+        'FORBIDDEN',
+        'nothing was decided: this form is not from a page of this session, or shows another action; open the link again',
+      ),
     );
   if (!(await takeLink(call.deps.pool, opened.link.id)))
-    return (await usedPage(call, token, { found, reader }, body.decision)) ?? problemPage(usedBefore);
+    return (await usedPage(call, token, { found, reader }, body.decision)) ?? problemPage(call, usedBefore);
   const decided = await decideByForm(call, opened.link.approval, body, 'link');
   if (decided.refused) await giveLinkBack(call.deps.pool, opened.link.id);
   return decided.page;

@@ -8,6 +8,7 @@ import { signInForm } from './approval.js';
 import { page, problemPage } from './html.js';
 import { approvalPage, decideByForm, decisionFields, type DecisionFields } from './deciding.js';
 import { linkRoutes } from './links.js';
+import { waitingPage } from './waiting.js';
 import { mayUsePages, sessionCookie, signedIn } from './session.js';
 
 // Pages for people: reading shows, a form decides. No GET changes anything.
@@ -30,9 +31,9 @@ export const pageRoutes: readonly Route[] = [
     id: 'signInPage',
     method: 'GET',
     path: '/sign-in',
-    summary: 'The form that signs a person in',
+    summary: 'The form that signs a person in; for who is signed in, what waits for them',
     params: z.object({}),
-    handle: () => Promise.resolve(page(200, 'Sign in', signInForm('/sign-in', ''))),
+    handle: showSignIn,
   }),
   route({
     ...page0,
@@ -82,6 +83,13 @@ export const pageRoutes: readonly Route[] = [
   ...linkRoutes,
 ];
 
+async function showSignIn(call: Call): Promise<Reply> {
+  const who = await signedIn(call);
+  if (who === null) return page(200, 'Sign in', signInForm('/sign-in', ''));
+  call.principal = who.principal;
+  return waitingPage(call, who.principal);
+}
+
 async function startSession(
   call: Call,
   { credential, next }: { readonly credential: string; readonly next: string },
@@ -97,9 +105,10 @@ async function startSession(
   call.principal = found.principal;
   if (!mayUsePages(found.principal))
     return problemPage(
+      call,
       problem(
         'FORBIDDEN',
-        'these pages are for people: this credential is of a program, or acts for somebody',
+        'these pages are for people: this credential is of a program, or acts for somebody; nobody is signed in by it',
       ),
     );
   return answer(303, undefined, {
@@ -118,7 +127,7 @@ async function showApproval(call: Call, id: string): Promise<Reply> {
   if (who === null) return page(401, 'Sign in', signInForm(`/approvals/${id}`, ''));
   call.principal = who.principal;
   const found = await visibleApproval(call, id);
-  if (found.kind === 'problem') return problemPage(found);
+  if (found.kind === 'problem') return problemPage(call, found);
   await noteView(call, found);
   return approvalPage(call, found, who, `/approvals/${id}`);
 }
@@ -130,7 +139,11 @@ async function decideHere(call: Call, id: string, body: DecisionFields): Promise
   call.principal = who.principal;
   if (!call.deps.sessions.formTokenHolds(who.session, `${id}:${body.digest}`, body.token))
     return problemPage(
-      problem('FORBIDDEN', 'this form is not from a page of this session: open the page again'),
+      call,
+      problem(
+        'FORBIDDEN',
+        'nothing was decided: this form is not from a page of this session, or shows another action; open the page again',
+      ),
     );
   return (await decideByForm(call, id, body, 'page')).page;
 }

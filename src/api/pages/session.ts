@@ -17,6 +17,7 @@ export async function signedIn(call: Call): Promise<SignedIn | null> {
   if (session === null) return null;
   const found = await call.deps.authenticate(`Bearer ${session.credential}`);
   if (found.status !== 'ok' || !mayUsePages(found.principal)) return null;
+  call.signedInAs = found.principal.id;
   return { session, principal: found.principal };
 }
 

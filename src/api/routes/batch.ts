@@ -70,7 +70,8 @@ async function decideBatch(call: Call, batch: Batch): Promise<Reply> {
     return invalid('one approval is decided twice in this batch', [
       { pointer: `/decisions/${twice}/approval`, message: 'is there already: name each approval once' },
     ]);
-  if (!batch.dryRun && !tokenHolds(call, batch))
+  const isBegun = !batch.dryRun && (await wasBegun(call, batch));
+  if (!batch.dryRun && !isBegun && !tokenHolds(call, batch))
     return problem(
       'DRY_RUN_REQUIRED',
       'send `token`: the one that a dry run over exactly these decisions, in this mode, gave you within the last 15 minutes',
@@ -78,8 +79,17 @@ async function decideBatch(call: Call, batch: Batch): Promise<Reply> {
   const checked = await inLanes(batch.decisions, lanes, (item) => check(call, item));
   const ok = checked.every((one) => one.refused === null);
   if (batch.dryRun) return dryRun(call, batch, checked, ok);
-  if (batch.mode === 'all' && !ok) return refuseAll(call, checked);
+  if (batch.mode === 'all' && !ok && !isBegun) return refuseAll(call, checked);
   return make(call, batch, checked);
+}
+
+/** An earlier attempt of this request has made some of it, under a token that held then: what stands is told, and the rest made. */
+async function wasBegun(call: Call, { decisions }: Batch): Promise<boolean> {
+  if (call.held === null) return false;
+  const made = await inLanes(decisions, lanes, (item) =>
+    getDecision(call.deps.pool, effectId({ ...call, effect: effectOf(call, item) }, 'dec')),
+  );
+  return made.some((one) => one !== null);
 }
 
 interface Checked {

@@ -25,11 +25,13 @@ import {
   type Reply,
   type Route,
 } from '../http/call.js';
+import { keptEffect } from '../http/effect.js';
 import { diffPlans } from '../flows/diff.js';
 import { graphOf } from '../flows/graph.js';
 import { valueProblem } from '../http/json-text.js';
 import { badCursor, notFound, problem, type Problem } from '../contract/problem.js';
 import { withdrawnFact } from '../flows/policy-facts.js';
+import { publishedFlow, type PublishedFlow } from '../flows/publish.js';
 import { reloadRoute } from './reload.js';
 import { floorsIn, planOf } from '../runs/run-body.js';
 
@@ -148,20 +150,29 @@ export const flowRoutes: readonly Route[] = [
 ];
 
 async function publish(call: Call, body: FlowText): Promise<Reply> {
+  const effect = keptEffect(call, publishedFlow);
+  const earlier = await effect.earlier(call.deps.pool);
+  // Whatever has come into force since: its version may be neither the newest nor valid by now.
+  if (earlier !== null) {
+    const row = await getFlowVersion(call.deps.pool, earlier.name, earlier.version);
+    return publishedAnswer(earlier, row?.warnings ?? []);
+  }
   for (let turn = 0; turn < mostTurns; turn += 1) {
     const checked = await check(call, body, 'publish');
     if ('kind' in checked) return checked;
     if (checked.status === 'invalid')
       return flowInvalid('FLOW_INVALID', 'the flow is not published', checked);
-    const made = await call.deps.policies.publish(checked.flow, actorOf(call), call.requestId);
+    const made = await call.deps.policies.publish(checked.flow, actorOf(call), call.requestId, effect);
     if (made === null) continue;
     if ('tooMany' in made) return problem('TOO_LARGE', made.tooMany);
-    const { name, version, hash, environment, created } = made;
-    const location = `/v1/flows/${encodeURIComponent(name)}/versions/${version}`;
-    const found = { name, version, hash, environment, warnings: checked.flow.warnings };
-    return answer(created ? 201 : 200, found, { Location: location });
+    return publishedAnswer(made, checked.flow.warnings as unknown as Json);
   }
   return tooMany('other policies come into force again and again: try again');
+}
+
+function publishedAnswer({ created, ...made }: PublishedFlow, warnings: Json): Reply {
+  const location = `/v1/flows/${encodeURIComponent(made.name)}/versions/${made.version}`;
+  return answer(created ? 201 : 200, { ...made, warnings }, { Location: location });
 }
 
 /** A flow is checked again so often where other policies come into force as it is. */
@@ -240,11 +251,16 @@ async function withdrawalBody(call: Call, withdrawn: Withdrawal | null): Promise
   return { by, at, reason: await readText(call.deps, reasonRef) };
 }
 
+const withdrawnEffect = z.object({ withdrawn: z.string() });
+
+/** Answered with the flow as it is: where this was repeated, somebody may have published it since. */
 async function withdraw(call: Call, name: string, reason: string): Promise<Reply> {
   const { deps } = call;
   if ((await describeFlow(deps.pool, name)) === null) return notFound('flow', name);
   const [time, actor] = [deps.now().toISOString(), actorOf(call)];
+  const effect = keptEffect(call, withdrawnEffect);
   const isDone = await deps.transaction(async (tx) => {
+    if ((await effect.earlier(tx)) !== null) return true;
     if (((await getWithdrawal(tx, name))?.reasonRef ?? null) !== null) return false;
     const reasonRef = await deps.payloads.put(tx, '', 'reason', 'text/plain', reason);
     if (!(await withdrawFlow(tx, name, { reasonRef, by: actor.id, at: time }))) return false;
@@ -252,6 +268,7 @@ async function withdraw(call: Call, name: string, reason: string): Promise<Reply
     await deps.chain.appendIn(tx, [
       withdrawnFact({ name, time, actor, traceId, cause: 'asked', refs: [reasonRef] }),
     ]);
+    await effect.keep(tx, { withdrawn: name });
     return true;
   });
   return isDone

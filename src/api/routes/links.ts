@@ -6,10 +6,13 @@ import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import { newId } from '../../model/ids.js';
 import { insertLink, linksOf, openLinks, revokeLink, type LinkRow } from '../../store/links.js';
+import { getApproval } from '../../store/approvals.js';
 import { visibleApproval } from '../approvals/body.js';
+import { recordAbout } from '../approvals/view.js';
 import { answer, jsonBody, principalOf, route, type Call, type Reply, type Route } from '../http/call.js';
 import { notDecidable, tellDecider } from '../approvals/decide.js';
 import { notFound, problem } from '../contract/problem.js';
+import { visibleRun } from '../runs/run-body.js';
 
 // Links are credentials of one person for one approval. They are shown to that person alone, or sent to that person's own
 // address by the notifier: what an agent could ask for, it could use.
@@ -56,12 +59,7 @@ export const approvalLinkRoutes: readonly Route[] = [
     params: linkParams,
     query: api.noQuery,
     answers: { 204: { description: 'it opens nothing any more' } },
-    handle: async (call, { params }) => {
-      const revoked = await revokeLink(call.deps.pool, params.link, principalOf(call).id);
-      if (!revoked) return notFound('link', params.link);
-      call.facts.push({ type: 'credential.revoked', approval: params.id, data: { link: params.link } });
-      return answer(204);
-    },
+    handle: (call, { params }) => revoke(call, params.id, params.link),
   }),
 ];
 
@@ -92,6 +90,19 @@ async function make(call: Call, id: string, minutes: number): Promise<Reply> {
   });
   call.facts.push({ type: 'credential.issued', approval: id, data: { link: link.id, recipient: person.id } });
   return answer(201, { id: link.id, path: `/links/${link.token}`, expiresAt: link.expiresAt });
+}
+
+/** By its owner, who may have lost the sight of the approval since: what it opens is the less. */
+async function revoke(call: Call, approval: string, link: string): Promise<Reply> {
+  const row = await getApproval(call.deps.pool, approval);
+  if (row === null) return notFound('link', link);
+  await visibleRun(call, row.run);
+  const revoked = await call.deps.transaction(async (tx) => {
+    const found = await revokeLink(tx, { id: link, approval, recipient: principalOf(call).id });
+    if (found === 'revoked') await recordAbout(call, tx, 'credential.revoked', { row }, { data: { link } });
+    return found;
+  });
+  return revoked === null ? notFound('link', link) : answer(204);
 }
 
 export interface MadeLink {

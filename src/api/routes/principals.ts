@@ -3,6 +3,7 @@ import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import { humanPermissions } from '../../model/principal.js';
 import type { JsonObject } from '../../model/json.js';
+import { newId } from '../../model/ids.js';
 import { hashApiKey, newApiKey } from '../../auth/index.js';
 import { decodeCursor, page } from '../../store/cursor.js';
 import {
@@ -27,6 +28,7 @@ import {
   type Reply,
   type Route,
 } from '../http/call.js';
+import { keptEffect } from '../http/effect.js';
 import { badCursor, invalid, notFound, problem } from '../contract/problem.js';
 
 export const principalRoutes: readonly Route[] = [
@@ -104,13 +106,8 @@ async function create(call: Call, body: z.output<typeof api.keyBody>): Promise<R
       { pointer: `/permissions/${forHumans}`, message: 'is for keys of kind human: leave it out' },
     ]);
   }
-  const keyId = effectId(call, 'key');
-  // A first attempt that got this far died before it could show the key: it is replaced by one that can be shown.
-  const earlier = await getKey(call.deps.pool, keyId);
-  if (earlier !== null) await revokeKey(call.deps.pool, keyId);
   const key = newApiKey();
-  const row: NewKey = {
-    keyId: earlier === null ? keyId : `key_${newApiKey().slice('cs_'.length)}`,
+  const row: Omit<NewKey, 'keyId'> = {
     hash: hashApiKey(call.deps.pepper, key),
     principalId: body.id,
     roles: [...new Set(body.roles ?? [])],
@@ -119,6 +116,12 @@ async function create(call: Call, body: z.output<typeof api.keyBody>): Promise<R
     createdBy: principalOf(call).id,
   };
   const made = await call.deps.transaction((tx) => insert(call, tx, row, body.kind));
+  if (made.status === 'revoked') {
+    const message = `was used for \`${made.keyId}\`, which has been revoked since: take a new one`;
+    return invalid(`the header Idempotency-Key ${message}`, [
+      { pointer: '/headers/idempotency-key', message },
+    ]);
+  }
   if (made.status === 'kind_conflict') {
     return problem(
       'KIND_CONFLICT',
@@ -127,20 +130,34 @@ async function create(call: Call, body: z.output<typeof api.keyBody>): Promise<R
     );
   }
   const { roles, permissions } = row;
-  return answer(201, { keyId: row.keyId, key, id: body.id, kind: body.kind, roles, permissions, expiresAt });
+  return answer(201, { keyId: made.keyId, key, id: body.id, kind: body.kind, roles, permissions, expiresAt });
 }
+
+type Made =
+  | { readonly status: 'made'; readonly keyId: string }
+  /** An earlier attempt made this one, and somebody has revoked it: there is to be none. */
+  | { readonly status: 'revoked'; readonly keyId: string }
+  | Extract<Awaited<ReturnType<typeof insertPrincipal>>, { status: 'kind_conflict' }>;
+
+const madeEffect = z.object({ keyId: z.string() });
 
 /** Key and record together: there is no key that the record does not know. */
 async function insert(
   call: Call,
   tx: Tx,
-  row: NewKey,
+  row: Omit<NewKey, 'keyId'>,
   kind: z.output<typeof api.keyBody>['kind'],
-): ReturnType<typeof insertPrincipal> {
+): Promise<Made> {
+  const effect = keptEffect(call, madeEffect);
+  const earlier = await effect.earlier(tx);
+  // An attempt that died before it could show its key: it is replaced by one that can be shown.
+  if (earlier !== null && !(await revokeNow(call, tx, earlier.keyId)))
+    return { status: 'revoked', keyId: earlier.keyId };
   const principal = await insertPrincipal(tx, { id: row.principalId, kind });
   if (principal.status === 'kind_conflict') return principal;
-  await insertKey(tx, row);
-  const { keyId, principalId, roles, permissions, expiresAt } = row;
+  const keyId = earlier === null ? effectId(call, 'key') : newId('key');
+  await insertKey(tx, { ...row, keyId });
+  const { principalId, roles, permissions, expiresAt } = row;
   await note(call, tx, 'key.created', {
     keyId,
     principal: principalId,
@@ -149,7 +166,16 @@ async function insert(
     permissions,
     ...(expiresAt === null ? {} : { expiresAt }),
   });
-  return principal;
+  await effect.keep(tx, { keyId });
+  return { status: 'made', keyId };
+}
+
+/** False: it is revoked already. */
+async function revokeNow(call: Call, tx: Tx, keyId: string): Promise<boolean> {
+  const principal = await revokeKey(tx, keyId);
+  if (principal === null) return false;
+  await note(call, tx, 'key.revoked', { keyId, principal });
+  return true;
 }
 
 async function note(
@@ -188,13 +214,7 @@ function keyObject({
 }
 
 async function revoke(call: Call, keyId: string): Promise<Reply> {
-  const row = await getKey(call.deps.pool, keyId);
-  if (row === null) return notFound('key', keyId);
-  if (row.revokedAt === null) {
-    await call.deps.transaction(async (tx) => {
-      await revokeKey(tx, keyId);
-      await note(call, tx, 'key.revoked', { keyId, principal: row.principalId });
-    });
-  }
+  if ((await getKey(call.deps.pool, keyId)) === null) return notFound('key', keyId);
+  await call.deps.transaction((tx) => revokeNow(call, tx, keyId));
   return answer(204);
 }

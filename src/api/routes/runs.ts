@@ -69,7 +69,11 @@ function operation(name: 'cancel' | 'retry', summary: string): Route {
     body: jsonBody(api.reasonBody),
     answers: {
       200: { description: 'the run', schema: answers.runBody },
-      202: { description: 'durable, and not yet applied', schema: answers.runBody },
+      202: {
+        description:
+          'durable, and the run has not settled: it has not taken it yet, or what is under way has its outcome first',
+        schema: answers.runBody,
+      },
     },
     errors:
       name === 'retry'
@@ -110,9 +114,10 @@ async function operate(
     : call.deps.client.retry(request));
   const refused = await refusal(call, id, outcome);
   if (refused !== null) return refused;
-  const { body } = await currentBody(call, id);
+  const { row, body } = await currentBody(call, id);
   const location = `/v1/runs/${id}`;
-  if (outcome.status === 'answered') return answer(200, body);
+  const hasSettled = outcome.status === 'answered' && row.executing === null;
+  if (hasSettled) return answer(200, body);
   return answer(
     202,
     { ...body, result: { status: 'executing', poll: location } },

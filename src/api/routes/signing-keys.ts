@@ -12,6 +12,7 @@ import {
   type SigningKeyRow,
 } from '../../store/signing-keys.js';
 import { actorOf, answer, jsonBody, route, type Call, type Reply, type Route } from '../http/call.js';
+import { keptEffect } from '../http/effect.js';
 import { notFound, problem } from '../contract/problem.js';
 
 // The keys with which the service signs what enters a run. Changing them is an operator's act, on record like every other.
@@ -64,14 +65,19 @@ export const signingKeyRoutes: readonly Route[] = [
   }),
 ];
 
+const rotatedEffect = z.object({ keyId: z.string() });
+
 async function rotate(call: Call, window: Window): Promise<Reply> {
+  const effect = keptEffect(call, rotatedEffect);
   const keys = await call.deps.transaction(async (tx) => {
     const held = await lockSigningKeys(tx);
+    if ((await effect.earlier(tx)) !== null) return listSigningKeys(tx);
     const made = call.deps.makeSigningKey();
     await putSigningKey(tx, made);
     await note(call, tx, 'signing_key.made', { keyId: made.keyId, publicKey: made.publicKey });
     await retireSigningKeys(tx, held, window / 1_000);
     for (const keyId of held) await noteRetired(call, tx, keyId);
+    await effect.keep(tx, { keyId: made.keyId });
     return listSigningKeys(tx);
   });
   return answer(201, { data: keys.map(signingKeyObject) });

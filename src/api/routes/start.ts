@@ -52,28 +52,59 @@ export const startRoutes: readonly Route[] = [
   }),
 ];
 
-async function start(
-  call: Call,
-  name: string,
-  body: z.output<typeof api.startBody>,
-  wait: number,
-): Promise<Reply> {
-  const flow = await resolveVersion(call.deps.pool, name, {
-    version: body.version,
-    environment: body.environment,
-  });
-  if (flow === null) return unknownFlow(name, body);
+type StartBody = z.output<typeof api.startBody>;
+
+async function start(call: Call, name: string, body: StartBody, wait: number): Promise<Reply> {
   const id = await runId(call);
-  // Begun by an earlier attempt of this request: it goes on under what it began with.
-  const isBegun = (await getRun(call.deps.pool, id)) !== null;
-  const refused = isBegun ? null : await refuseStart(call, flow);
+  const asked = { id, name, body, wait };
+  const request = (await begunRequest(call, asked)) ?? (await newRequest(call, asked));
+  if ('kind' in request) {
+    // Another attempt of this request may have begun it while this one looked.
+    const begun = await begunRequest(call, asked);
+    return begun === null ? request : send(call, begun, body);
+  }
+  return send(call, request, body);
+}
+
+interface Asked {
+  readonly id: string;
+  readonly name: string;
+  readonly body: StartBody;
+  readonly wait: number;
+}
+
+function commonOf(
+  call: Call,
+  { id, body, wait }: Asked,
+): Pick<StartRequest, 'run' | 'principal' | 'trace' | 'waitMs'> {
+  return { run: id, principal: principalOf(call), trace: body.trace ?? null, waitMs: wait * 1_000 };
+}
+
+/** Begun by an earlier attempt of this request: whatever has come into force since, it goes on under what it began with. */
+async function begunRequest(call: Call, asked: Asked): Promise<StartRequest | null> {
+  const row = await getRun(call.deps.pool, asked.id);
+  if (row === null) return null;
+  const { flow, flowVersion, planHash, environment, mode, state } = row;
+  const input = asked.body.input ?? {};
+  return {
+    ...commonOf(call, asked),
+    ...{ flow, flowVersion, planHash, initialState: state, environment, mode, input },
+  };
+}
+
+async function newRequest(call: Call, asked: Asked): Promise<StartRequest | Problem> {
+  const { name, body } = asked;
+  const { version, environment } = body;
+  const flow = await resolveVersion(call.deps.pool, name, { version, environment });
+  if (flow === null) return unknownFlow(name, body);
+  const refused = await refuseStart(call, flow);
   if (refused !== null) return refused;
-  if (!isBegun && !(await call.deps.engines.isReady(flow.environment))) return notReady(flow.environment);
+  if (!(await call.deps.engines.isReady(flow.environment))) return notReady(flow.environment);
   const plan = await planOf(call.deps, flow.planHash);
   const input = checkInput(plan, body.input ?? {});
   if (input.kind === 'problem') return input;
-  const request: StartRequest = {
-    run: id,
+  return {
+    ...commonOf(call, asked),
     flow: flow.name,
     flowVersion: flow.version,
     planHash: flow.planHash,
@@ -81,10 +112,10 @@ async function start(
     environment: flow.environment,
     mode: body.mode ?? 'live',
     input: input.value,
-    principal: principalOf(call),
-    trace: body.trace ?? null,
-    waitMs: wait * 1_000,
   };
+}
+
+async function send(call: Call, request: StartRequest, body: StartBody): Promise<Reply> {
   if (body.submit !== undefined) return startAndSubmit(call, request, body.submit);
   const outcome = await call.deps.client.start(request);
   if (outcome.status === 'unavailable') return unavailable(call, outcome.code);
@@ -163,7 +194,7 @@ function notReady(environment: string): Problem {
   );
 }
 
-function unknownFlow(name: string, { version, environment }: z.output<typeof api.startBody>): Problem {
+function unknownFlow(name: string, { version, environment }: StartBody): Problem {
   const at = `${version === undefined ? '' : ` version ${version}`}${environment === undefined ? '' : ` in environment \`${environment}\``}`;
   return problem('NOT_FOUND', `there is no flow \`${name}\`${at}: see GET /v1/flows`);
 }

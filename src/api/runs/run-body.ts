@@ -1,11 +1,11 @@
-import { closedStatuses, type Link, type RunState } from '../../engine/state.js';
+import { closedStatuses, endingOf, endingText, type Link, type RunState } from '../../engine/state.js';
 import { links } from '../../engine/index.js';
 import type { Floor, Plan } from '../../engine/plan.js';
 import type { Json, JsonObject } from '../../model/json.js';
 import type { Principal } from '../../model/principal.js';
 import { floorsOf } from '../../schema/kit.js';
 import { approvalsOfRun } from '../../store/approvals.js';
-import { documentOf, stateWithoutValues, type HeldValue } from '../../store/document.js';
+import { documentOf, stateWithoutValues, type HeldValue, type RunDocument } from '../../store/document.js';
 import { evidenceOf } from '../../store/evidence.js';
 import { getPlan } from '../../store/flows.js';
 import { getRun, getVisibleRun, type ListedRun, type RunRow } from '../../store/runs.js';
@@ -92,9 +92,10 @@ export async function runBody(deps: ApiDeps, row: RunRow, principal: Principal):
     evidenceOf(deps.pool, row.id, mostListed),
     linksOf(deps, row, principal),
   ]);
+  const document = documentOf(row);
   return {
-    run: runObject(row),
-    context: documentOf(row)?.context ?? {},
+    run: { ...runObject(row), ...endingFields(document) },
+    context: document?.context ?? {},
     evidence: evidence.map(({ kind, id, at }) => ({ kind, id, at })),
     approvals: approvals.map(({ id, transition, status, roles }) => ({
       id,
@@ -105,6 +106,15 @@ export async function runBody(deps: ApiDeps, row: RunRow, principal: Principal):
     })),
     links: legal as unknown as Json,
   };
+}
+
+/** A cancel, or the end of its time, that waits for the outcome of what is under way. */
+function endingFields(document: RunDocument | null): JsonObject {
+  const ending = document === null ? null : endingOf(document);
+  if (ending === null) return {};
+  const { why, by, waitsFor } = ending;
+  const who = by === null ? {} : { by: { id: by.id, kind: by.kind } };
+  return { ending: { why, ...who, waitsFor, message: endingText(ending) } };
 }
 
 export async function linksOf(deps: ApiDeps, row: RunRow, principal: Principal): Promise<Link[]> {

@@ -2,7 +2,7 @@ import { jsonTrouble, type JsonObject } from '../../model/json.js';
 import type { Message } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
 import type { Transition } from '../plan.js';
-import { closedStatuses, type Refusal } from '../state.js';
+import { busyText, closedStatuses, type Refusal } from '../state.js';
 import { actorOf, readsOnRecord, record, refuse, type Draft } from './draft.js';
 import { makeAsking } from '../gates/asking.js';
 import { actorAllows, blockedBy, charterRule, findState, guardContext, type BlockRule } from '../links.js';
@@ -111,7 +111,7 @@ function runRefusal(draft: Draft, expectedVersion: number | null): Said | null {
   if (run.executing !== null && !stale) {
     return {
       code: 'RUN_BUSY',
-      message: `\`${run.executing.action.transition}\` is executing; try again when it has settled`,
+      message: busyText({ ...run, executing: run.executing }),
     };
   }
   if (stale) {

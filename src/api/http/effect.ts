@@ -1,0 +1,31 @@
+import type { z } from 'zod';
+import type { Queryable, Tx } from '../../db/index.js';
+import type { JsonObject } from '../../model/json.js';
+import { keepEffect, lockEffect } from '../../store/idempotency.js';
+import type { Call } from './call.js';
+
+// A request is repeated where its process died between what it did and its answer, or nobody knows whether it did anything.
+// What it makes under an id of `effectId` is found again by that id. All else that it does is kept with its idempotency key.
+
+export interface KeptEffect<T> {
+  /** What an earlier attempt of this request did; null: nothing. In a transaction, other attempts wait for its end. */
+  readonly earlier: (q: Queryable) => Promise<T | null>;
+  /** In the transaction that does it. */
+  readonly keep: (tx: Tx, did: T) => Promise<void>;
+}
+
+/** Without an idempotency key every request is the first. */
+export function keptEffect<T extends JsonObject>(
+  { held }: Pick<Call, 'held'>,
+  schema: z.ZodType<T>,
+): KeptEffect<T> {
+  return {
+    earlier: async (q) => {
+      const found = held === null ? null : await lockEffect(q, held);
+      return found === null ? null : schema.parse(found);
+    },
+    keep: async (tx, did) => {
+      if (held !== null) await keepEffect(tx, held, did);
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import * as api from '../../model/api.js';
+import { isObject, type Json } from '../../model/json.js';
+import type { Principal } from '../../model/principal.js';
+import type { Call, Reply } from '../http/call.js';
+import { listInbox } from '../routes/inbox.js';
+import { html, page, problemPage, signOutForm } from './html.js';
+
+// Whoever signs in without a page that asked for it reads who they are, and where their approvals stand.
+
+const mostShown = 20;
+
+export async function waitingPage(call: Call, { id }: Principal): Promise<Reply> {
+  const query = api.approvalsQuery.parse({ status: 'open', mine: 'true', limit: String(mostShown) });
+  const reply = await listInbox(call, query);
+  if (reply.kind === 'problem') return problemPage(call, reply);
+  const found = reply.kind === 'answer' ? (reply.body as Json) : null;
+  const list = isObject(found) && Array.isArray(found['data']) ? found['data'].filter(isObject) : [];
+  const hasMore = isObject(found) && typeof found['nextCursor'] === 'string';
+  const rows = list.map(
+    (one) => html`<li><a href="/approvals/${String(one['id'])}">${String(one['summary'])}</a></li>`,
+  );
+  return page(
+    200,
+    'Signed in',
+    html`<h1>You are signed in as ${id}.</h1>
+      ${
+        rows.length === 0
+          ? html`<p>
+              No approval waits for you. Each has its own page: open the address that you were sent.
+            </p>`
+          : html`<p>These approvals wait for you:</p>
+              <ul>
+                ${rows}
+              </ul>`
+      }
+      ${hasMore ? html`<p>There are more: <code>GET /v1/approvals?mine=true</code> lists all of them.</p>` : ''}
+      ${signOutForm(id)}`,
+  );
+}

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { startApi, type Harness } from '../api/harness.js';
+
+// A browser always says who is signed in, and has a way on.
+
+describe('a browser', () => {
+  let api: Harness;
+  before(async () => {
+    api = await startApi();
+    const definition = { name: 'reasoned', owner: 'team', permissions: { execute: ['bank.pay'] } };
+    const gate = { approver_role: 'finance.controller', reason: 'required', timeout: { after: '1h' } };
+    const published = await api.ask('admin', 'POST', '/v1/flows', { ...definition, approval_gate: gate });
+    assert.equal(published.status, 201, published.text);
+  });
+  after(() => api.stop());
+
+  const park = async (): Promise<{ id: string; digest: string }> => {
+    const started = await api.ask('agent', 'POST', '/v1/flows/reasoned/runs', {});
+    const run = started.body.run.id as string;
+    const asked = await api.ask('agent', 'POST', `/v1/runs/${run}/transitions/bank.pay`, {
+      arguments: { amount: 150 },
+    });
+    assert.equal(asked.status, 202, asked.text);
+    return asked.body.result.approval;
+  };
+  const send = async (path: string, cookie: string, fields: Record<string, string> | null = null) => {
+    const answer = await fetch(`${api.url}${path}`, {
+      method: fields === null ? 'GET' : 'POST',
+      redirect: 'manual',
+      ...(fields === null ? {} : { body: new URLSearchParams(fields) }),
+      headers: { cookie },
+    });
+    return { status: answer.status, text: await answer.text(), headers: answer.headers };
+  };
+  const signIn = async (name: string, next = '/sign-in'): Promise<string> => {
+    const { status, headers } = await send('/sign-in', '', { credential: api.keys[name] ?? '', next });
+    assert.deepEqual([status, headers.get('location')], [303, next]);
+    return (headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+  };
+  const signedInAs = (text: string, name: string): void => {
+    assert.match(text, new RegExp(`Signed in as ${name}\\. <button>Sign out</button>`));
+    assert.match(text, /<form method="post" action="\/sign-out">/);
+  };
+
+  it('that signs in where no page asked for it reads who it is, and which approvals wait', async () => {
+    assert.match((await send('/sign-in', '')).text, /Sign in to decide/);
+    const nobody = await send('/sign-in', await signIn('manager'));
+    assert.equal(nobody.status, 200);
+    assert.match(nobody.text, /You are signed in as manager\./);
+    assert.match(nobody.text, /No approval waits for you/);
+    signedInAs(nobody.text, 'manager');
+    const { id } = await park();
+    const found = await send('/sign-in', await signIn('finance'));
+    assert.ok(found.text.includes(`<a href="/approvals/${id}">`), found.text);
+    assert.doesNotMatch(found.text, /<input/);
+    assert.doesNotMatch((await send('/sign-in', await signIn('manager'))).text, new RegExp(id));
+  });
+
+  it('of the wrong person is told so on the page of an approval, and can sign out', async () => {
+    const { id } = await park();
+    for (const path of [`/approvals/${id}`, '/approvals/apr_unknown']) {
+      const { status, text } = await send(path, await signIn('employee'));
+      assert.equal(status, 404);
+      signedInAs(text, 'employee');
+      assert.match(text, /sign out and open this address again/);
+    }
+    const link = await api.ask('finance', 'POST', `/v1/approvals/${id}/links`, { minutes: 5 });
+    const other = await send(link.body.path as string, await signIn('employee'));
+    assert.match(other.text, /This link was made for finance/);
+  });
+
+  it('that sends no reason, or a form of another session, comes back to the approval', async () => {
+    const { id, digest } = await park();
+    const path = `/approvals/${id}`;
+    const cookie = await signIn('finance', path);
+    const shown = await send(path, cookie);
+    const token = /name="token"\s+value="([^"]+)"/.exec(shown.text)?.[1] ?? '';
+    const unsaid = await send(path, cookie, { decision: 'approve', digest, token, reason: ' ' });
+    assert.equal(unsaid.status, 422);
+    assert.match(unsaid.text, /this gate asks for a reason/);
+    assert.doesNotMatch(unsaid.text, /send <code>|send `/);
+    const foreign = await send(path, cookie, { decision: 'approve', digest, token: 'x', reason: 'yes' });
+    assert.equal(foreign.status, 403);
+    assert.match(foreign.text, /nothing was decided: this form is not from a page of this session/);
+    assert.doesNotMatch(foreign.text, /a permission is missing/);
+    for (const { text } of [unsaid, foreign]) {
+      assert.ok(text.includes(`<a href="${path}">Back to the approval</a>`), text);
+      signedInAs(text, 'finance');
+    }
+    const malformed = await send(path, cookie, { decision: 'perhaps' });
+    assert.ok(malformed.text.includes(`<a href="${path}">Back to the approval</a>`), malformed.text);
+    const decided = await send(path, cookie, { decision: 'approve', digest, token, reason: 'it is due' });
+    assert.match(decided.text, /You have approved this\./);
+  });
+
+  it('with the credential of a program is told whom these pages are for, and has its way back', async () => {
+    const { status, text } = await send('/sign-in', '', { credential: api.keys['agent'] ?? '', next: '' });
+    assert.equal(status, 403);
+    assert.match(text, /these pages are for people/);
+    assert.doesNotMatch(text, /a permission is missing|Signed in as/);
+    assert.ok(text.includes('<a href="/sign-in">'), text);
+  });
+});
