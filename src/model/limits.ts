@@ -14,6 +14,8 @@ export const mostContextBytes = 512 * 1024;
 export const mostConditions = 256;
 /** Conditions that the deterministic transitions of one state ask together: they are asked at once. */
 export const mostStateConditions = 1_000;
+/** Values that the mappings of one step read or set: each operand is one. */
+export const mostMapped = 1_000;
 /** What the deterministic chain of one decision makes and compares, so that it keeps no other run waiting. */
 export const mostChainBytes = 16 * 1024 * 1024;
 /** Steps and conditions of the deterministic chain in one decision: each is on record. */

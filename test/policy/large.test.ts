@@ -218,3 +218,36 @@ test('a step that asks more conditions than one may does not load, and is named'
   };
   assert.deepEqual(tooLarge({ open: wide }), ['/workflows/f/states/open']);
 });
+
+test('a guard that requires more kinds of evidence than a step may ask conditions does not load, and is named', () => {
+  const requires = (count: number): object[] => [
+    { kind: 'evidence', requires: [{ kind: 'x', count: 100_000 }, ...Array<string>(count - 1).fill('x')] },
+  ];
+  const go = (fields: object): Parameters<typeof flow>[0] => ({
+    open: { transitions: { go: { target: 'done', evidence: 'x', ...fields } } },
+  });
+  const at = ['/workflows/f/states/open/transitions/go'];
+  assert.deepEqual(tooLarge(go({ guards: requires(256) })), []);
+  assert.deepEqual(tooLarge(go({ guards: requires(257) })), at);
+  assert.deepEqual(tooLarge(go({ guards: requires(49_000) })), at);
+  assert.deepEqual(tooLarge(go({ gate: { on: { kind: 'not', guard: requires(257)[0] } } })), at);
+});
+
+test('a step that maps more values than one may does not load, and is named', () => {
+  const joined = (count: number): object => ({ z: { concat: Array<string>(count).fill('$.context.q') } });
+  const set = (count: number): object => many(count, (index) => [`k${index}`, '$.context.q']);
+  const go = (output: object): Parameters<typeof flow>[0] => ({
+    open: { transitions: { go: { target: 'done', output } } },
+  });
+  const at = ['/workflows/f/states/open/transitions/go'];
+  for (const of of [joined, set]) {
+    assert.deepEqual(tooLarge(go(of(1_000))), []);
+    assert.deepEqual(tooLarge(go(of(1_001))), at);
+  }
+  assert.deepEqual(tooLarge(go({ ...joined(999), ...set(2) })), at);
+  assert.deepEqual(tooLarge(go(joined(18_000))), at);
+  const entering = { onEnter: { executor: { kind: 'noop' }, output: joined(1_001) } };
+  assert.deepEqual(tooLarge({ open: { ...entering, transitions: { go: { target: 'done' } } } }), [
+    '/workflows/f/states/open/onEnter',
+  ]);
+});
