@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { utf8Length, type Json, type JsonObject } from '../../src/model/json.js';
-import { evaluateGuard, links, verdictOf } from '../../src/engine/index.js';
+import { evaluateGuard, links, readsOf, readsProblem, verdictOf } from '../../src/engine/index.js';
 import { applyMapping } from '../../src/engine/expression/mapping.js';
 import { conditionsOf, isTooLarge, type GuardContext } from '../../src/engine/guards.js';
-import type { EvidenceRequirement, Guard, Mapping, Operand } from '../../src/engine/plan.js';
+import type { EvidenceRequirement, Executor, Guard, Mapping, Operand, Path } from '../../src/engine/plan.js';
 import type { Decision, Evidence } from '../../src/engine/state.js';
 import { makeWork } from '../../src/engine/run/work.js';
 import {
@@ -341,5 +341,68 @@ describe('the roles and permissions of a caller who holds very many', () => {
     assert.deepEqual(evaluateGuard({ kind: 'permission', permission: 'p' }, at).reads, [
       { path: 'principal.permissions', value: [] },
     ]);
+  });
+});
+
+describe('what guards read', () => {
+  it('is on record as it is up to a bound of all of it, and beyond that by size and digest', () => {
+    const value = 'x'.repeat(4_000);
+    const guards = times(250, () => expr(path('context', 'q'), '==', path('context', 'q')));
+    const of = [state('a', [transition('go', 'a', { guards }), transition('end', 'b')]), state('b')];
+    const walk = begin(plan(of, { initialContext: { q: value, short: 'y' } }));
+    const { trace } = walk.submit(agent, 'go');
+    const reads = trace
+      .filter(({ type }) => type === 'guard.evaluated')
+      .flatMap(({ data }) => data['reads'] as JsonObject[]);
+    assert.deepEqual(reads[0], { path: '$.context.q', value });
+    assert.deepEqual(reads.at(-1), { path: '$.context.q', bytes: 4_002, digest: kit.digest(value) });
+    assert.equal(reads.length, 500);
+    const kept = reads.filter((one) => Object.hasOwn(one, 'value')).length;
+    assert.equal(kept, Math.floor((256 * 1024) / 4_002));
+  });
+
+  it('is charged where it is compared with the beginning of a text', () => {
+    const [text, part] = ['x'.repeat(250_000), 'x'.repeat(249_000)];
+    const begins = expr(path('context', 'text'), 'starts_with', path('context', 'part'));
+    const guards = times(1_200, () => begins);
+    const one: Guard = { kind: 'allOf', guards };
+    const of = [state('a', [transition('go', 'b', { gates: [gate({ on: one })] })]), state('b')];
+    const walk = begin(plan(of, { initialContext: { text, part } }));
+    walk.submit(agent, 'go');
+    assert.match(walk.run.approvals[0]?.asked[0]?.reason ?? '', /compare more than/);
+  });
+
+  it('is digested once, however many ways a call writes to it', () => {
+    let digests = 0;
+    const digest = (value: Json): string => ((digests += 1), kit.digest(value));
+    const spelled = times(50, (n) => ({ ...path('context', 'big'), text: `$.context.big${' '.repeat(n)}` }));
+    const executor: Executor = {
+      ...{ kind: 'mcp', connection: 'c', tool: 't', idempotencyKey: true },
+      map: { kind: 'array', items: spelled as Path[] },
+    };
+    const reads = readsOf(
+      { digest },
+      { executor, reliability: transition('go', 'a').reliability },
+      {
+        ...{ context: { big: times(100, (n) => n) }, input: {} },
+      },
+    );
+    assert.deepEqual([Object.keys(reads).length, digests], [50, 1]);
+  });
+});
+
+describe('a sentence about very many', () => {
+  it('names the first few roles that could decide, and how many others', () => {
+    const roles = times(5_000, (n) => `role${n}`);
+    const walk = begin(plan([state('a', [transition('go', 'b', { gate: gate({ roles }) })]), state('b')]));
+    walk.submit(agent, 'go');
+    const decided = walk.decide(principal('ann'), walk.run.approvals[0]?.id ?? '', 'approve');
+    assert.match(JSON.stringify(decided.effects), /one of the roles .*`role9` and 4990 others/);
+    assert.ok(bytesOf(decided.effects) < 1_000);
+  });
+
+  it('names the first few paths that have changed', () => {
+    const said = readsProblem(times(12, (n) => `$.context.k${n}`));
+    assert.match(said, /`\$\.context\.k9` and 2 others has changed$/);
   });
 });

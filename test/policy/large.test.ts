@@ -251,3 +251,49 @@ test('a step that maps more values than one may does not load, and is named', ()
     '/workflows/f/states/open/onEnter',
   ]);
 });
+
+test('a step of more roles, fallbacks or people than one may have does not load, and is named', () => {
+  const go = (fields: object): Parameters<typeof flow>[0] => ({
+    open: { transitions: { go: { target: 'done', ...fields } } },
+  });
+  const found = (fields: object): readonly string[] => {
+    const { errors } = { errors: [], ...checkFlowText(flow(go(fields)), { catalog, media: 'json' }) };
+    return errors.map(({ path, message }: { path: string; message: string }) => `${path}: ${message}`);
+  };
+  const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `role${index}`);
+  const after = { after: '1h', action: 'deny' };
+  const falling = (count: number): object => ({
+    executor: { kind: 'noop' },
+    reliability: {
+      fallback: {
+        strategy: 'first_success',
+        executors: Array.from({ length: count }, () => ({ kind: 'noop' })),
+      },
+    },
+  });
+  const asking = (perRole: object): object => ({
+    gate: { roles: names(20), quorum: { count: 1, perRole }, timeout: after },
+  });
+  for (const fields of [
+    { gate: { roles: names(100), timeout: after } },
+    falling(10),
+    asking({ role0: 60, role1: 40 }),
+  ])
+    assert.deepEqual(found(fields), []);
+  const at = '/workflows/f/states/open/transitions/go';
+  for (const [fields, place, said] of [
+    [{ gate: { roles: names(101), timeout: after } }, 'gate/roles', 'more than 100 roles'],
+    [
+      { gate: { roles: ['a'], timeout: { after: '1h', action: 'escalate', to: names(101) } } },
+      'gate/timeout/to',
+      'more than 100 roles',
+    ],
+    [{ executor: { kind: 'human', roles: names(101) } }, 'executor/roles', 'more than 100 roles'],
+    [falling(11), 'reliability/fallback/executors', 'more than 10'],
+    [asking({ role0: 60, role1: 41 }), 'gate/quorum/perRole', 'more than 100 people'],
+  ] as const) {
+    const [first = '', ...others] = found(fields);
+    assert.ok(first.startsWith(`${at}/${place}: `) && first.includes(said), first);
+    assert.deepEqual(others, []);
+  }
+});

@@ -1,5 +1,5 @@
 import { jsonTrouble, type Json, type JsonObject } from '../../model/json.js';
-import { mostChainBytes, mostChainFacts } from '../../model/limits.js';
+import { mostChainBytes, mostChainFacts, mostReadBytes } from '../../model/limits.js';
 import { quotedBytes, roomOf, takeBytes, takeValue, type Room } from '../effects/room.js';
 import type { Kit } from '../state.js';
 
@@ -32,6 +32,8 @@ export interface Work {
   readonly sound: Set<unknown>;
   /** What the chain may still do. */
   readonly chain: Room;
+  /** What guards read that may still be on record as it is. */
+  readonly reads: Room;
   /** What its conditions have looked through. */
   readonly seen: Set<unknown>;
 }
@@ -46,7 +48,10 @@ export function makeWork(): Work {
       const { bytes, values } = sizeOf(one);
       return { bytes, values, trouble: jsonTrouble([one]) };
     });
-  return { measure, contexts: new Map(), sound: new Set(), chain: chainRoom(), seen: new Set() };
+  return {
+    ...{ measure, contexts: new Map(), sound: new Set() },
+    ...{ chain: chainRoom(), reads: roomOf(mostReadBytes), seen: new Set() },
+  };
 }
 
 /** The same, for what is only asked and not done. */
@@ -55,7 +60,7 @@ export function freshChain(work: Work): Work {
 }
 
 /** The same kit, asked once for the digest of each large value. */
-export function remembering(kit: Kit): Kit {
+export function remembering<T extends Pick<Kit, 'digest'>>(kit: T): T {
   const known = new Map<Json, string>();
   return { ...kit, digest: (value) => once(known, value, (one) => kit.digest(one)) };
 }
