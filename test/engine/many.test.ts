@@ -406,3 +406,14 @@ describe('a sentence about very many', () => {
     assert.match(said, /`\$\.context\.k9` and 2 others has changed$/);
   });
 });
+
+describe('very many arguments to what takes none', () => {
+  it('are refused with an error for each of the first few', () => {
+    const walk = begin(plan([state('a', [transition('go', 'b', { inputSchema: null })]), state('b')]));
+    const refused = walk.submit(agent, 'go', Object.fromEntries(times(10_000, (n) => [`name${n}`, n])));
+    const [effect] = refused.effects;
+    assert.ok(effect?.kind === 'answer' && effect.answer.status === 'refused');
+    assert.deepEqual([effect.answer.code, effect.answer.errors?.length], ['INPUT_INVALID', 20]);
+    assert.ok(bytesOf(refused.effects) + bytesOf(refused.trace) < 10_000);
+  });
+});
