@@ -2,7 +2,8 @@ import type { FuzzRequest } from './fuzz-requests.js';
 import { pick, type Random } from './random.js';
 
 // Flows at the limits of what loads: a thousand deterministic transitions in one state and in a chain, six thousand guards,
-// and thirty guards that look through one list of two thousand items. They are checked, published, read and started.
+// thirty guards that look through one list of two thousand items, a chain that joins a thousand values at each step, which
+// are there and are not, and guards that require 250 kinds of evidence at each link, beside four hundred records of it. They are checked, published, read and started.
 
 const state = (transitions: object): object => ({ transitions });
 const expr = (text: string): object => ({ kind: 'expr', expr: text });
@@ -16,6 +17,24 @@ const deterministic = (target: string, guard: string): object => ({
   actor: 'deterministic',
   guards: [expr(guard)],
 });
+
+/** A state that is entered again four hundred times, and does the same each time. */
+const rounds = (
+  at: string,
+  done: string,
+  { output = {}, ...more }: { readonly output?: object; readonly evidence?: string },
+): object =>
+  state({
+    more: {
+      ...deterministic(at, '$.context.n < 400'),
+      output: { n: { add: ['$.context.n', 1] }, ...output },
+      ...more,
+    },
+    out: deterministic(done, '$.context.n >= 400'),
+  });
+
+const concat = (path: string): object => ({ z: { concat: times(990, () => path) } });
+const requires = { kind: 'evidence', requires: [{ kind: 'x', count: 100_000 }, ...times(250, () => 'x')] };
 
 const looks = times(30, (n) => expr(`$.workflow.input.items contains '${itemOf(n * 66)}'`));
 
@@ -59,6 +78,31 @@ const flows = {
       ),
     },
   },
+  joins: {
+    initialContext: { n: 0, q: '' },
+    maxChainDepth: 500,
+    states: {
+      open: state({
+        t0: { target: 'round', output: concat('$.context.q') },
+        t1: { target: 'missing', output: concat('$.workflow.input.q') },
+      }),
+      round: rounds('round', 'done', { output: concat('$.context.q') }),
+      missing: rounds('missing', 'done', { output: concat('$.workflow.input.q') }),
+    },
+  },
+  evidence: {
+    initialContext: { n: 0 },
+    linkFilter: 'byGuards',
+    maxChainDepth: 500,
+    states: {
+      open: state({ t0: { target: 'round' }, t1: { target: 'asked' } }),
+      round: rounds('round', 'asked', { evidence: 'x' }),
+      asked: state({
+        ...named(20, 't', () => ({ target: 'done', guards: [requires] })),
+        more: { target: 'asked', evidence: 'x' },
+      }),
+    },
+  },
   looks: {
     linkFilter: 'byGuards',
     inputSchema: {
@@ -95,7 +139,7 @@ export function largeFlowRequest(random: Random): FuzzRequest {
   const name = pick(random, [flow, flow, `${flow}-more`]);
   const version = pick(random, [1, 2, 3]);
   const path = `/v1/flows/${name}`;
-  const submits = flow === 'guards' || flow === 'looks';
+  const submits = flow !== 'arms' && flow !== 'chain';
   const transition = pick(random, ['t0', 't1']);
   const start = {
     input: flow === 'looks' ? { items: JSON.parse(items) as string[] } : {},

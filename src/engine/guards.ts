@@ -3,7 +3,9 @@ import type { Principal } from '../model/principal.js';
 import type { Comparison, Guard, Operand } from './plan.js';
 import type { Evidence } from './state.js';
 import { mostChainBytes } from '../model/limits.js';
+import { firstOf, truncate } from '../model/text.js';
 import { compare } from './expression/compare.js';
+import { countEvidence, meterEvidence } from './expression/evidence.js';
 import { unmetered, type Meter } from './expression/meter.js';
 import { beginning } from './gates/shown.js';
 import { valueAt } from './expression/template.js';
@@ -42,6 +44,8 @@ const maxGuards = 10_000;
 function partsOf(guard: Guard, depth: number): number {
   if (depth > maxGuardDepth) return maxGuards + 1;
   if (guard.kind === 'not') return 1 + partsOf(guard.guard, depth + 1);
+  // Each kind of evidence is a condition of its own.
+  if (guard.kind === 'evidence') return Math.max(1, guard.requires.length);
   if (guard.kind !== 'allOf' && guard.kind !== 'anyOf') return 1;
   let parts = 1;
   for (const one of guard.guards) {
@@ -61,12 +65,15 @@ export function conditionsOf(guards: readonly Guard[]): number {
   return guards.reduce((sum, guard) => sum + partsOf(guard, 0), 0);
 }
 
+/** It is in the answer, on record and in what an approver reads. */
+const longestReason = 2_000;
+
 /** Three-valued: error denies everywhere, also under `not` (docs/spec/semantics.md §3). */
 export function evaluateGuard(guard: Guard, at: GuardContext): Evaluation {
   const { verdict, reason, read } = isTooLarge(guard) ? oversized : evaluate(guard, at);
   const reads: Seen[] = [];
   read(reads);
-  return { verdict, reason: reason(), reads };
+  return { verdict, reason: truncate(reason(), longestReason), reads };
 }
 
 /** What `evaluateGuard` says, for whoever records no reason. */
@@ -97,9 +104,9 @@ const exhausted: Judged = { verdict: 'error', reason: () => tooMuchCompared, rea
 function evaluate(guard: Guard, at: GuardContext): Judged {
   switch (guard.kind) {
     case 'permission':
-      return membership('permission', guard.permission, at.principal?.permissions);
+      return membership('permission', guard.permission, at.principal?.permissions, at);
     case 'role':
-      return membership('role', guard.role, at.principal?.roles);
+      return membership('role', guard.role, at.principal?.roles, at);
     case 'expr':
       return evaluateComparison(guard.expr, at);
     case 'evidence':
@@ -124,12 +131,20 @@ function unknownKind(guard: never): Judged {
   };
 }
 
-function membership(what: string, name: string, held: readonly string[] | undefined): Judged {
-  const passes = held?.includes(name) ?? false;
+function membership(
+  what: string,
+  name: string,
+  held: readonly string[] = [],
+  { meter = unmetered }: GuardContext,
+): Judged {
+  meter.look(held);
+  meter.take(held.length);
+  if (!meter.isLeft()) return exhausted;
+  const passes = held.includes(name);
   return {
     verdict: passes ? 'pass' : 'fail',
     reason: () => `the caller ${passes ? 'holds' : 'does not hold'} ${what} \`${name}\``,
-    read: (into) => into.push({ path: `principal.${what}s`, value: held === undefined ? [] : [...held] }),
+    read: (into) => into.push({ path: `principal.${what}s`, value: held }),
   };
 }
 
@@ -169,45 +184,31 @@ function shown(value: Json): string {
   return `\`${beginning(value, 120)}\``;
 }
 
-function evaluateEvidence(guard: Extract<Guard, { kind: 'evidence' }>, at: GuardContext): Judged {
-  const counted = guard.requires.map(({ kind, count, distinct }) => {
+function evaluateEvidence({ requires }: Extract<Guard, { kind: 'evidence' }>, at: GuardContext): Judged {
+  const { meter = unmetered } = at;
+  meterEvidence(meter, at, requires.length);
+  if (!meter.isLeft()) return exhausted;
+  const counted = requires.map(({ kind, count, distinct }) => {
     const have = countEvidence(kind, distinct, at);
     return { kind, count, have, enough: Number.isInteger(count) && count >= 1 && have >= count };
   });
-  const missing = counted
-    .filter(({ enough }) => !enough)
-    .map(({ kind, count, have }) => `\`${kind}\` ${have} of ${count}`);
-  const judged = (verdict: Verdict, reason: string): Judged => ({
+  const missing = counted.filter(({ enough }) => !enough);
+  const judged = (verdict: Verdict, reason: () => string): Judged => ({
     verdict,
-    reason: () => reason,
+    reason,
     // Beyond what is asked for nothing is counted: a run does not keep it (`prune`).
-    read: (into) =>
-      into.push(
-        ...counted.map(({ kind, count, have, enough }) => ({
-          path: `evidence.${kind}`,
-          value: enough ? count : have,
-        })),
-      ),
+    read: (into) => {
+      for (const { kind, count, have, enough } of counted)
+        into.push({ path: `evidence.${kind}`, value: enough ? count : have });
+    },
   });
-  if (guard.requires.length === 0) return judged('error', 'an evidence guard that requires nothing');
+  if (requires.length === 0) return judged('error', () => 'an evidence guard that requires nothing');
   return missing.length === 0
-    ? judged('pass', 'the required evidence is recorded')
-    : judged('fail', `evidence is missing: ${missing.join(', ')}`);
-}
-
-/**
- * `human_request` counts approvals by distinct humans, never the requester's own (those carry no `by`),
- * and not those of an earlier stay in the current state: rework needs a new approval.
- */
-function countEvidence(kind: string, distinct: boolean, at: GuardContext): number {
-  const ofKind = at.evidence.filter((item) => item.kind === kind);
-  if (kind === 'human_request') {
-    const valid = ofKind.filter(
-      (item) => item.by !== null && !(item.state === at.state && item.stay !== at.stay),
-    );
-    return new Set(valid.map((item) => item.by)).size;
-  }
-  return distinct ? new Set(ofKind.map((item) => item.by ?? item.id)).size : ofKind.length;
+    ? judged('pass', () => 'the required evidence is recorded')
+    : judged('fail', () => {
+        const told = missing.map(({ kind, count, have }) => `\`${kind}\` ${have} of ${count}`);
+        return `evidence is missing: ${firstOf(told)}`;
+      });
 }
 
 function combine(guards: readonly Guard[], at: GuardContext, decisive: 'pass' | 'fail'): Judged {
@@ -223,9 +224,19 @@ function combine(guards: readonly Guard[], at: GuardContext, decisive: 'pass' | 
     ? { verdict: 'pass', reason: () => 'all of the guards pass', read }
     : {
         verdict: 'fail',
-        reason: () => `none of the guards passes: ${all.map((one) => one.reason()).join('; ')}`,
+        reason: () => `none of the guards passes: ${joined(all.map(({ reason }) => reason))}`,
         read,
       };
+}
+
+/** No more of them than a reason has room for. */
+function joined(reasons: readonly (() => string)[]): string {
+  let text = '';
+  for (const reason of reasons) {
+    text += `${text === '' ? '' : '; '}${reason()}`;
+    if (text.length > longestReason) break;
+  }
+  return text;
 }
 
 function negate(inner: Judged): Judged {

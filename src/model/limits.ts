@@ -14,6 +14,16 @@ export const mostContextBytes = 512 * 1024;
 export const mostConditions = 256;
 /** Conditions that the deterministic transitions of one state ask together: they are asked at once. */
 export const mostStateConditions = 1_000;
+/** Values that the mappings of one step read or set: each operand is one. */
+export const mostMapped = 1_000;
+/** Roles that one gate, executor, escalation or queue names. */
+export const mostRoles = 100;
+/** People whom the roles of one quorum ask for together. */
+export const mostSlots = 100;
+/** Executors that stand in for one that has failed: each is a call of its own. */
+export const mostFallbacks = 10;
+/** What the guards of one decision read that is on record as it is: the rest is there by size and digest. */
+export const mostReadBytes = 256 * 1024;
 /** What the deterministic chain of one decision makes and compares, so that it keeps no other run waiting. */
 export const mostChainBytes = 16 * 1024 * 1024;
 /** Steps and conditions of the deterministic chain in one decision: each is on record. */

@@ -16,6 +16,15 @@ export function truncateStart(text: string, longest: number, start = '...'): str
   return `${start}${whole.slice(characterStart(whole, at) === at ? at : at + 1)}`;
 }
 
+const mostTold = 10;
+
+/** `a, b and 3 others`: what one sentence tells of a list. */
+export function firstOf(items: readonly string[], most = mostTold): string {
+  const others = items.length - most;
+  if (others <= 0) return items.join(', ');
+  return `${items.slice(0, most).join(', ')} and ${others} ${others === 1 ? 'other' : 'others'}`;
+}
+
 /** `at`, or one less where it would split a surrogate pair. */
 function characterStart(text: string, at: number): number {
   const before = text.charCodeAt(at - 1);

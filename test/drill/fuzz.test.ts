@@ -63,6 +63,8 @@ it('flows at the limits of what loads do load: a thousand deterministic transiti
       [true, false],
       [false, true],
       [false, false],
+      [false, false],
+      [false, false],
     ],
   );
 });

@@ -203,7 +203,8 @@ describe('a mapping', () => {
       [{ key: 'r', spec: { kind: 'set', value: out('nobody') } }],
       scopes,
     );
-    assert.deepEqual([context, unresolved], [{ n: 1, kept: 'k', r: null }, ['$.output.nobody']]);
+    const missing = { count: 1, paths: ['$.output.nobody'] };
+    assert.deepEqual([context, unresolved], [{ n: 1, kept: 'k', r: null }, missing]);
   });
   it('makes nothing that is more than a context may be', () => {
     const x = path('context', 'big');

@@ -218,3 +218,82 @@ test('a step that asks more conditions than one may does not load, and is named'
   };
   assert.deepEqual(tooLarge({ open: wide }), ['/workflows/f/states/open']);
 });
+
+test('a guard that requires more kinds of evidence than a step may ask conditions does not load, and is named', () => {
+  const requires = (count: number): object[] => [
+    { kind: 'evidence', requires: [{ kind: 'x', count: 100_000 }, ...Array<string>(count - 1).fill('x')] },
+  ];
+  const go = (fields: object): Parameters<typeof flow>[0] => ({
+    open: { transitions: { go: { target: 'done', evidence: 'x', ...fields } } },
+  });
+  const at = ['/workflows/f/states/open/transitions/go'];
+  assert.deepEqual(tooLarge(go({ guards: requires(256) })), []);
+  assert.deepEqual(tooLarge(go({ guards: requires(257) })), at);
+  assert.deepEqual(tooLarge(go({ guards: requires(49_000) })), at);
+  assert.deepEqual(tooLarge(go({ gate: { on: { kind: 'not', guard: requires(257)[0] } } })), at);
+});
+
+test('a step that maps more values than one may does not load, and is named', () => {
+  const joined = (count: number): object => ({ z: { concat: Array<string>(count).fill('$.context.q') } });
+  const set = (count: number): object => many(count, (index) => [`k${index}`, '$.context.q']);
+  const go = (output: object): Parameters<typeof flow>[0] => ({
+    open: { transitions: { go: { target: 'done', output } } },
+  });
+  const at = ['/workflows/f/states/open/transitions/go'];
+  for (const of of [joined, set]) {
+    assert.deepEqual(tooLarge(go(of(1_000))), []);
+    assert.deepEqual(tooLarge(go(of(1_001))), at);
+  }
+  assert.deepEqual(tooLarge(go({ ...joined(999), ...set(2) })), at);
+  assert.deepEqual(tooLarge(go(joined(18_000))), at);
+  const entering = { onEnter: { executor: { kind: 'noop' }, output: joined(1_001) } };
+  assert.deepEqual(tooLarge({ open: { ...entering, transitions: { go: { target: 'done' } } } }), [
+    '/workflows/f/states/open/onEnter',
+  ]);
+});
+
+test('a step of more roles, fallbacks or people than one may have does not load, and is named', () => {
+  const go = (fields: object): Parameters<typeof flow>[0] => ({
+    open: { transitions: { go: { target: 'done', ...fields } } },
+  });
+  const found = (fields: object): readonly string[] => {
+    const { errors } = { errors: [], ...checkFlowText(flow(go(fields)), { catalog, media: 'json' }) };
+    return errors.map(({ path, message }: { path: string; message: string }) => `${path}: ${message}`);
+  };
+  const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `role${index}`);
+  const after = { after: '1h', action: 'deny' };
+  const falling = (count: number): object => ({
+    executor: { kind: 'noop' },
+    reliability: {
+      fallback: {
+        strategy: 'first_success',
+        executors: Array.from({ length: count }, () => ({ kind: 'noop' })),
+      },
+    },
+  });
+  const asking = (perRole: object): object => ({
+    gate: { roles: names(20), quorum: { count: 1, perRole }, timeout: after },
+  });
+  for (const fields of [
+    { gate: { roles: names(100), timeout: after } },
+    falling(10),
+    asking({ role0: 60, role1: 40 }),
+  ])
+    assert.deepEqual(found(fields), []);
+  const at = '/workflows/f/states/open/transitions/go';
+  for (const [fields, place, said] of [
+    [{ gate: { roles: names(101), timeout: after } }, 'gate/roles', 'more than 100 roles'],
+    [
+      { gate: { roles: ['a'], timeout: { after: '1h', action: 'escalate', to: names(101) } } },
+      'gate/timeout/to',
+      'more than 100 roles',
+    ],
+    [{ executor: { kind: 'human', roles: names(101) } }, 'executor/roles', 'more than 100 roles'],
+    [falling(11), 'reliability/fallback/executors', 'more than 10'],
+    [asking({ role0: 60, role1: 41 }), 'gate/quorum/perRole', 'more than 100 people'],
+  ] as const) {
+    const [first = '', ...others] = found(fields);
+    assert.ok(first.startsWith(`${at}/${place}: `) && first.includes(said), first);
+    assert.deepEqual(others, []);
+  }
+});

@@ -1,4 +1,6 @@
 import { isObject, type Json } from '../../model/json.js';
+import { firstOf } from '../../model/text.js';
+import { remembering } from '../run/work.js';
 import type { Path, Transition } from '../plan.js';
 import type { Kit, RunState } from '../state.js';
 import { readPath } from '../expression/template.js';
@@ -15,10 +17,12 @@ export function readsOf(
 ): Reads {
   const calls = executor === null ? [] : [executor, ...reliability.fallback];
   const found: Record<string, string> = {};
+  // One value has many spellings of the way to it.
+  const { digest } = remembering(kit);
   for (const path of pathsIn(calls as unknown as Json)) {
     if (Object.hasOwn(found, path.text)) continue;
     const read = readPath({ context, input }, path);
-    if (read.found) found[path.text] = kit.digest(read.value);
+    if (read.found) found[path.text] = digest(read.value);
   }
   return found;
 }
@@ -31,7 +35,7 @@ export function changedReads(before: Reads, now: Reads): readonly string[] {
 }
 
 export function readsProblem(changed: readonly string[]): string {
-  return `what it would send is not what it was approved for: ${changed.map((one) => `\`${one}\``).join(', ')} has changed`;
+  return `what it would send is not what it was approved for: ${firstOf(changed.map((one) => `\`${one}\``))} has changed`;
 }
 
 function pathsIn(value: Json): Pick<Path, 'scope' | 'segments' | 'text'>[] {

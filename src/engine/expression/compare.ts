@@ -24,9 +24,10 @@ export function compare(
     case '>=':
       return ordering(left, operator, right);
     case 'starts_with':
-      return typeof left === 'string' && typeof right === 'string'
-        ? verdict(left.startsWith(right))
-        : mismatch(operator, 'two strings', left, right);
+      if (typeof left !== 'string' || typeof right !== 'string')
+        return mismatch(operator, 'two strings', left, right);
+      meter.take(comparedUnits(right));
+      return verdict(left.startsWith(right));
     case 'contains':
       return contains(left, right, meter);
     default:

@@ -1,9 +1,9 @@
 import type { Json, JsonObject } from '../../model/json.js';
 import { mostContextBytes } from '../../model/limits.js';
-import { roomOf, takeBytes, type Room } from '../effects/room.js';
+import { quotedBytes, roomOf, takeBytes, type Room } from '../effects/room.js';
 import type { Mapping, Operand } from '../plan.js';
 import { readPath } from './template.js';
-import { countMade, makeWork, type Work } from '../run/work.js';
+import { countMade, countOperand, makeWork, type Work } from '../run/work.js';
 
 export interface MappingScopes {
   readonly arguments: JsonObject;
@@ -18,9 +18,17 @@ export interface Mapped {
   readonly context: JsonObject | null;
   /** What is new in it. */
   readonly written: ReadonlyMap<string, Json>;
-  /** Paths that did not resolve: they wrote null, and that is recorded. */
-  readonly unresolved: readonly string[];
+  readonly unresolved: Unresolved;
 }
+
+/** Paths that did not resolve: they wrote null, and that is recorded. */
+export interface Unresolved {
+  readonly count: number;
+  /** The first few, each once. */
+  readonly paths: readonly string[];
+}
+
+const mostNamed = 5;
 
 /** Applies an output mapping. All specs read the old context; the keys they write are its only change. */
 export function applyMapping(
@@ -28,12 +36,16 @@ export function applyMapping(
   scopes: MappingScopes,
   work: Work = makeWork(),
 ): Mapped {
-  const unresolved: string[] = [];
+  const unresolved = { count: 0, paths: [] as string[] };
   const read = (operand: Operand): Json => {
+    countOperand(work);
     if (operand.kind === 'literal') return operand.value;
     const found = readPath(scopes, operand);
-    if (!found.found) unresolved.push(operand.text);
-    return found.found ? found.value : null;
+    if (found.found) return found.value;
+    const { paths } = unresolved;
+    unresolved.count += 1;
+    if (paths.length < mostNamed && !paths.includes(operand.text)) paths.push(operand.text);
+    return null;
   };
   const room = roomOf(mostContextBytes);
   const written = new Map<string, Json>();
@@ -93,7 +105,7 @@ function joined(
   for (const operand of operands) {
     const more = asText(read(operand));
     countMade(work, more.length);
-    if (!takeBytes(room, work.measure(more).bytes - 2)) return undefined;
+    if (!takeBytes(room, quotedBytes(more) - 2)) return undefined;
     text += more;
   }
   return text;

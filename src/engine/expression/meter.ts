@@ -8,7 +8,9 @@ import { chainRoom, type Work } from '../run/work.js';
 export interface Meter {
   readonly isLeft: () => boolean;
   readonly take: (units: number) => void;
-  /** It is looked through as a whole, which is done once. */
+  /** The same for what is looked through as a whole, which is done once. */
+  readonly takeOnce: (what: object, units: number) => void;
+  /** A value is, whatever it is. */
   readonly look: (value: Json) => void;
   readonly bytesOf: (value: Json) => number;
 }
@@ -17,6 +19,7 @@ export interface Meter {
 export const unmetered: Meter = {
   isLeft: () => true,
   take: () => undefined,
+  takeOnce: () => undefined,
   look: () => undefined,
   bytesOf: () => 0,
 };
@@ -31,18 +34,25 @@ const unitsPerValue = 32;
  * All rooms pay; only the first says whether anything is left. A step of a chain is answered by a room of its own, the same
  * whatever the chain has done before it: what is left of the chain's, the chain asks between its steps (`chain.ts`).
  */
-function meterIn(rooms: readonly [Room, ...Room[]], seen: Set<Json>, { measure }: Work): Meter {
+function meterIn(rooms: readonly [Room, ...Room[]], seen: Set<unknown>, { measure }: Work): Meter {
   const take = (units: number): void => {
     for (const room of rooms) takeBytes(room, units);
+  };
+  const first = (what: unknown): boolean => {
+    const isNew = !seen.has(what);
+    seen.add(what);
+    return isNew;
   };
   return {
     isLeft: () => isLeft(rooms[0]),
     take,
+    takeOnce: (what, units) => {
+      if (first(what)) take(units);
+    },
     look: (value) => {
-      if (seen.has(value)) return;
+      if (!first(value)) return;
       const { bytes, values } = measure(value);
       take(bytes + values * unitsPerValue);
-      seen.add(value);
     },
     bytesOf: (value) => measure(value).bytes,
   };

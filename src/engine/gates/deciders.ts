@@ -1,4 +1,5 @@
 import type { Principal } from '../../model/principal.js';
+import { firstOf } from '../../model/text.js';
 import type { Gate } from '../plan.js';
 import type { ApprovalState, Excluded, GateState, Kit } from '../state.js';
 
@@ -129,7 +130,7 @@ function roleMissing(approval: Deciding, kit: QueueKit): Refused {
   const all = approval.gates.map((gate) => decidersNow(gate, kit));
   const roles = [...new Set(all.flatMap((one) => one.roles))].map((role) => `\`${role}\``);
   const wanted = [
-    ...(roles.length === 0 ? [] : [`one of the roles ${roles.join(', ')}`]),
+    ...(roles.length === 0 ? [] : [`one of the roles ${firstOf(roles)}`]),
     ...(all.some((one) => one.byPermission) ? ['the permission `approval.decide`'] : []),
   ];
   const message =

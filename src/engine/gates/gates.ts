@@ -125,10 +125,11 @@ function answersFor({ rule, asked }: AskingGate, implied: AskingGate): boolean {
 }
 
 function samePeople(one: Gate, other: Gate): boolean {
+  const roles = new Set(other.roles);
   return (
     one.queue === other.queue &&
     one.roles.length === other.roles.length &&
-    one.roles.every((role) => other.roles.includes(role))
+    one.roles.every((role) => roles.has(role))
   );
 }
 

@@ -5,6 +5,7 @@ import type { Fact, RecordActor, RecordType } from '../../model/records.js';
 import type { Plan } from '../plan.js';
 import type { Seen } from '../guards.js';
 import type { Action, ActionStatus, Answer, Decision, Effect, Kit, RunState } from '../state.js';
+import { takeBytes } from '../effects/room.js';
 import { makeWork, remembering, type Work } from './work.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -75,14 +76,16 @@ function keptIn({ context, input, approvals, executing }: RunState): readonly un
   ];
 }
 
-/** Longer values are on record by their size and digest. */
+/** Longer values are on record by their size and digest; shorter ones, which are no longer than that, never. */
 const longestRead = 4_096;
+const shortRead = 128;
 
 /** What a guard read, as a record has it. */
 export function readsOnRecord({ kit, work }: Draft, reads: readonly Seen[]): Json {
   return reads.map(({ path, value }): Json => {
     const { bytes } = work.measure(value);
-    return bytes <= longestRead ? { path, value } : { path, bytes, digest: kit.digest(value) };
+    const isKept = bytes <= shortRead || (bytes <= longestRead && takeBytes(work.reads, bytes));
+    return isKept ? { path, value } : { path, bytes, digest: kit.digest(value) };
   });
 }
 

@@ -141,6 +141,9 @@ export function blocked(tool: string, rule: BlockRule): Said {
   return { code: 'BLOCKED', rule, message: `\`${tool}\` is blocked: ${why}` };
 }
 
+/** As of a schema that they do not fit. */
+const mostErrors = 20;
+
 /** Schema defaults, then the schema. No schema: no arguments are accepted. */
 function checkInput(
   draft: Draft,
@@ -157,7 +160,7 @@ function checkInput(
   if (transition.inputSchema === null) {
     const names = Object.keys(args);
     if (names.length === 0) return { arguments: {} };
-    const errors = names.map((name) => ({
+    const errors = names.slice(0, mostErrors).map((name) => ({
       pointer: `/arguments/${escapePointer(name)}`,
       message: 'this transition takes no arguments',
     }));

@@ -1,6 +1,6 @@
 import { jsonTrouble, type Json, type JsonObject } from '../../model/json.js';
-import { mostChainBytes, mostChainFacts } from '../../model/limits.js';
-import { roomOf, takeBytes, takeValue, type Room } from '../effects/room.js';
+import { mostChainBytes, mostChainFacts, mostReadBytes } from '../../model/limits.js';
+import { quotedBytes, roomOf, takeBytes, takeValue, type Room } from '../effects/room.js';
 import type { Kit } from '../state.js';
 
 // What one decision works out of a value is worked out once: a chain meets the same context at each of its steps, and
@@ -9,6 +9,8 @@ import type { Kit } from '../state.js';
 /** What a condition counts as that is asked, and a name of a context that is copied. */
 const conditionBytes = 4_096;
 const nameBytes = 64;
+/** What a value counts as that a mapping reads, however small it is and whether it is there. */
+const operandBytes = 256;
 
 export interface Measured {
   /** Of its canonical form. */
@@ -30,8 +32,10 @@ export interface Work {
   readonly sound: Set<unknown>;
   /** What the chain may still do. */
   readonly chain: Room;
+  /** What guards read that may still be on record as it is. */
+  readonly reads: Room;
   /** What its conditions have looked through. */
-  readonly seen: Set<Json>;
+  readonly seen: Set<unknown>;
 }
 
 /** In bytes; and in what goes on record for each that is asked or taken. */
@@ -40,8 +44,14 @@ export const chainRoom = (): Room => roomOf(mostChainBytes, mostChainFacts);
 export function makeWork(): Work {
   const known = new Map<Json, Size>();
   const measure = (value: Json): Size =>
-    once(known, value, (one) => ({ ...sizeOf(one), trouble: jsonTrouble([one]) }));
-  return { measure, contexts: new Map(), sound: new Set(), chain: chainRoom(), seen: new Set() };
+    once(known, value, (one) => {
+      const { bytes, values } = sizeOf(one);
+      return { bytes, values, trouble: jsonTrouble([one]) };
+    });
+  return {
+    ...{ measure, contexts: new Map(), sound: new Set() },
+    ...{ chain: chainRoom(), reads: roomOf(mostReadBytes), seen: new Set() },
+  };
 }
 
 /** The same, for what is only asked and not done. */
@@ -50,7 +60,7 @@ export function freshChain(work: Work): Work {
 }
 
 /** The same kit, asked once for the digest of each large value. */
-export function remembering(kit: Kit): Kit {
+export function remembering<T extends Pick<Kit, 'digest'>>(kit: T): T {
   const known = new Map<Json, string>();
   return { ...kit, digest: (value) => once(known, value, (one) => kit.digest(one)) };
 }
@@ -67,6 +77,7 @@ function once<T>(known: Map<Json, T>, value: Json, work: (value: Json) => T): T 
 }
 
 function sizeOf(value: Json): Omit<Size, 'trouble'> {
+  if (typeof value === 'string') return { bytes: quotedBytes(value), values: 1 };
   const room = roomOf(Number.MAX_SAFE_INTEGER);
   takeValue(room, value);
   return { bytes: Number.MAX_SAFE_INTEGER - room.left, values: Number.MAX_SAFE_INTEGER - room.values };
@@ -85,9 +96,14 @@ export function countConditions({ chain }: Work, count: number): void {
   takeBytes(chain, count * conditionBytes);
 }
 
-/** A step of the chain was taken. */
+/** A step of the chain was taken, or is on record once more. */
 export function countStep({ chain }: Work): void {
   chain.values -= 1;
+}
+
+/** A mapping reads one value more. */
+export function countOperand({ chain }: Work): void {
+  takeBytes(chain, operandBytes);
 }
 
 /** A text of so many bytes was made, or a context of so many names. */

@@ -3,9 +3,9 @@ import { mostContextBytes } from '../../model/limits.js';
 import type { Action, Problem } from '../state.js';
 import type { Mapping } from '../plan.js';
 import { actionFact, derivedId, record, type Draft } from './draft.js';
-import { applyMapping, withoutAnswer, type Mapped } from '../expression/mapping.js';
+import { applyMapping, withoutAnswer, type Mapped, type Unresolved } from '../expression/mapping.js';
 import { quotedBytes } from '../effects/room.js';
-import { freshChain, measuredContext, type Measured, type Work } from './work.js';
+import { countMade, countStep, freshChain, measuredContext, type Measured, type Work } from './work.js';
 
 // What a step that is done leaves in its run: context and evidence.
 
@@ -28,14 +28,23 @@ export function write(
   const { run } = draft;
   const scopes = { arguments: action.arguments, context: run.context, input: run.input, output, response };
   const { context, written, unresolved } = applyMapping(step.output, scopes, draft.work);
-  for (const path of unresolved)
-    record(draft, 'mapping.unresolved', { action: actionFact(action), data: { path } });
+  recordUnresolved(draft, action, unresolved);
   const problem = unkept(draft.work, run.context, { context, written });
   if (problem !== null) return { code: 'STATE_TOO_LARGE', message: `${problem}; map less of it` };
   if (context !== null) run.context = context;
   draft.work.sound.add(run.context);
   addEvidence(draft, action, [...evidence, ...(step.evidence === null ? [] : [step.evidence])]);
   return null;
+}
+
+/** One record a step, however many there are: the first path, and of several the first few and their number. */
+function recordUnresolved(draft: Draft, action: Action, { count, paths }: Unresolved): void {
+  const [path] = paths;
+  if (path === undefined) return;
+  const data = count === 1 ? { path } : { path, paths, count };
+  countStep(draft.work);
+  countMade(draft.work, paths.join('').length);
+  record(draft, 'mapping.unresolved', { action: actionFact(action), data });
 }
 
 /** Why the context cannot keep what a step writes, whatever its call answers: asked before anything is called. */

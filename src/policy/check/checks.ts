@@ -13,7 +13,7 @@ import { checkArms } from '../reachability/arms.js';
 import { checkGuards, flowDomains, type DomainOf, type Placed } from '../reachability/comparisons.js';
 import { checkGates } from './gate-checks.js';
 import { checkCase, checkGraph } from '../reachability/graph.js';
-import { checkConditionsIn, checkConditionsOf } from './conditions.js';
+import { checkConditionsIn, checkConditionsOf, checkMapped } from './conditions.js';
 import { nearest } from '../text/problems.js';
 import { declares, executorPaths, gatePaths, guardPaths, mappingPaths } from '../reachability/reads.js';
 
@@ -49,7 +49,9 @@ export function checkPlan(to: Compiling, plan: Plan, path: Path): void {
   for (const state of plan.states) {
     for (const transition of state.transitions)
       checkTransition(to, plan, transition, transitionPath(plan, path, state, transition), known);
-    if (plan.notation === 'states') checkConditionsIn(to, state, [...path, 'states', state.name]);
+    if (plan.notation !== 'states') continue;
+    checkConditionsIn(to, state, [...path, 'states', state.name]);
+    checkMapped(to, state.onEnter?.output ?? [], [...path, 'states', state.name, 'onEnter']);
   }
   if (plan.notation === 'states') checkGraph(to, plan, path);
   checkCase(to, names, [...path, 'states']);
@@ -74,6 +76,7 @@ function checkTransition(
 ): void {
   known(transition.target, [...path, 'target'], 'target');
   checkConditionsOf(to, transition, path);
+  checkMapped(to, transition.output, path);
   if (transition.onDeny !== null) known(transition.onDeny, [...path, 'onDeny'], 'onDeny');
   transition.branches.forEach((one, index) =>
     known(one.target, [...path, 'branches', index, 'target'], 'target'),

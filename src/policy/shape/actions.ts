@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { duration, identifier, json, positiveMs, values, wholeMs } from './basics.js';
+import { mostFallbacks } from '../../model/limits.js';
+import { duration, identifier, json, positiveMs, roleNames, values, wholeMs } from './basics.js';
 
 // Guards, executors, gates and mappings.
 
@@ -64,7 +65,13 @@ export const reliability: z.ZodType<ReliabilityShape> = z.lazy(() =>
     timeoutMs: positiveMs.optional(),
     retry: retry.optional(),
     fallback: z
-      .strictObject({ strategy: z.literal('first_success'), executors: z.array(executorShape).min(1) })
+      .strictObject({
+        strategy: z.literal('first_success'),
+        executors: z
+          .array(executorShape)
+          .min(1)
+          .max(mostFallbacks, { error: `are more than ${mostFallbacks}, which are the most of one step` }),
+      })
       .optional(),
   }),
 );
@@ -109,7 +116,7 @@ export const executorShape = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('human'),
     queue: identifier.optional(),
-    roles: z.array(identifier).min(1).optional(),
+    roles: roleNames.optional(),
     reliability: reliability.optional(),
     evidence: evidenceKind.optional(),
   }),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Json, JsonObject } from '../../model/json.js';
+import { mostRoles } from '../../model/limits.js';
 import { isBlank, nameTrouble } from '../../model/text.js';
 
 // The values that every policy file is made of.
@@ -45,6 +46,11 @@ export const text = z.string().max(20_000);
 export const nameShape = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, {
   error: 'is no name: letters, digits, `.`, `_` and `-`, 128 at most',
 });
+/** Who decides: every decision looks through them. */
+export const roleNames = z
+  .array(identifier)
+  .min(1)
+  .max(mostRoles, { error: `names more than ${mostRoles} roles: give those people one role together` });
 export const json: z.ZodType<Json> = z.json() as z.ZodType<Json>;
 export const schema = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>;
 export const tier = z.enum(['read_only', 'reversible', 'irreversible']);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { acknowledge, duration, identifier, nameShape } from './basics.js';
+import { acknowledge, duration, identifier, nameShape, roleNames } from './basics.js';
 import { floorShape, hoursShape } from './gates.js';
 
 // What a policy file holds at its top, and what it declares besides flows and tools.
@@ -60,7 +60,7 @@ export const fileShape = z.strictObject({
       ]),
     )
     .optional(),
-  queues: z.record(identifier, z.strictObject({ roles: z.array(identifier).min(1) })).optional(),
+  queues: z.record(identifier, z.strictObject({ roles: roleNames })).optional(),
   tools: z.array(z.unknown()).optional(),
   proxy: z.strictObject({ expose: z.array(z.unknown()) }).optional(),
   workflows: z.record(nameShape, z.unknown()).optional(),

@@ -1,11 +1,10 @@
 import { z } from 'zod';
 import { readTime } from '../../engine/index.js';
 import { guardShape } from './actions.js';
-import { duration, identifier, tier } from './basics.js';
+import { mostSlots } from '../../model/limits.js';
+import { duration, identifier, roleNames, tier } from './basics.js';
 
 // What an effect waits for, and when people work.
-
-const roleNames = z.array(identifier).min(1);
 
 const noTime = 'is no time: write it as `2026-12-24T18:00:00+01:00`';
 
@@ -45,7 +44,12 @@ const common = {
   quorum: z
     .strictObject({
       count: z.int().min(1).optional(),
-      perRole: z.record(identifier, z.int().min(1).max(100)).optional(),
+      perRole: z
+        .record(identifier, z.int().min(1).max(100))
+        .refine((one) => Object.values(one).reduce((sum, count) => sum + count, 0) <= mostSlots, {
+          error: `asks for more than ${mostSlots} people together`,
+        })
+        .optional(),
     })
     .optional(),
   separation: z
