@@ -84,6 +84,11 @@ export function declares(schema: JsonObject | null, { scope, segments }: PathOpe
   return schema !== null && declaresName(schema, name, rest);
 }
 
+/** The same of one name. */
+export function declaresArgument(schema: JsonObject, name: string): boolean {
+  return declaresName(schema, name, []);
+}
+
 /** What adds no name to those that `properties` tells: all else in a schema may, or is not looked into. */
 const addingNoName = new Set([
   ...['$schema', '$id', '$comment', '$anchor', '$dynamicAnchor', '$defs', 'definitions'],
