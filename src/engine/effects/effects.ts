@@ -58,10 +58,10 @@ export function overrideOf({
   overriddenBy,
 }: Extract<Executor, { kind: 'rest' }>): string | null {
   const own = [...headers, ...query].map(({ key }) => key);
-  return own.find(isMethodOverride) ?? namesInPath(path).find(mayBeMethodOverride) ?? overriddenBy ?? null;
+  return own.find(isMethodOverride) ?? namesInPath(path).find(namesAnOverride) ?? overriddenBy ?? null;
 }
 
-function mayBeMethodOverride(name: string): boolean {
+function namesAnOverride(name: string): boolean {
   if (!isFilledIn(name)) return isMethodOverride(name);
   const written = name.slice(0, name.indexOf(filled));
   return overrides.some((one) => one.startsWith(asRead(written)));
