@@ -625,3 +625,64 @@ describe('a retry of an effect whose outcome is unknown', () => {
     assert.equal(recorded(denied, 'transition.rejected')[0]?.policy?.rule, 'denied');
   });
 });
+
+describe('an action whose connection the environment does not have', () => {
+  const having = (...names: readonly string[]): Kit => ({
+    ...kit,
+    connection: (name) => (names.includes(name) ? `sha256:${name}` : null),
+  });
+  const by = (connection: string): Executor => ({ ...rest, connection }) as Executor;
+  const trying = (...names: readonly string[]): Partial<Transition> => ({
+    executor: by('c'),
+    reliability: { ...transition('x', 'x').reliability, fallback: names.map(by) },
+  });
+
+  it('is asked of nobody, and says what is missing', () => {
+    for (const [pay, said] of [
+      [{}, /environment `dev` has no connection `c`: declare it there/],
+      [trying('c', 'd'), /has no connection `c` and no `d`: declare/],
+    ] as const) {
+      const walk = facing(pay, having());
+      const refused = answerOf(walk.submit(agent, 'pay')) as Record<string, string>;
+      const { status, code, rule, message: told } = refused;
+      assert.deepEqual([status, code, rule], ['refused', 'BLOCKED', 'environment']);
+      assert.deepEqual(walk.run.approvals, []);
+      assert.match(told ?? '', said);
+    }
+  });
+
+  it('is asked for where a fallback has one, where a person does it, and where it calls nothing', () => {
+    const human: Executor = { kind: 'human', queue: null, roles: ['finance.controller'] };
+    for (const pay of [trying('d'), { executor: human }, { executor: null }]) {
+      const walk = facing(pay, having('d'));
+      walk.submit(agent, 'pay');
+      assert.deepEqual(statuses(walk), ['open']);
+    }
+  });
+
+  it('sticks where the runtime would ask, until the policies have it', () => {
+    const chain = plan([
+      state('a', [transition('pay', 'b', { actor: 'deterministic', gates: [gate()], executor: rest })]),
+      state('b'),
+    ]);
+    const { run } = begin(chain, {}, principal('starter'), having());
+    assert.deepEqual([run.status, run.problem?.code, run.approvals.length], ['stuck', 'BLOCKED', 0]);
+    assert.deepEqual(run.stuckOn, { kind: 'chain', until: 'policies' });
+  });
+
+  it('tells, once it is approved, what is gone from what is another one', () => {
+    const afterwards = (pay: Partial<Transition>, ...names: readonly string[]): string => {
+      const walk = facing(pay, having('c', 'd'));
+      walk.submit(agent, 'pay');
+      walk.kit = having(...names);
+      walk.decide(ann, idOf(walk), 'approve');
+      assert.equal(walk.run.executing, null);
+      return String(recorded(walk, 'transition.rejected').at(-1)?.data?.['message']);
+    };
+    assert.match(
+      afterwards({}),
+      /is gone: environment `dev` has no connection `c`.*asking again is refused$/,
+    );
+    assert.match(afterwards(trying('d'), 'c'), /is not the one that it was approved for.*ask again$/);
+  });
+});

@@ -25,6 +25,8 @@ describe('a call without a tier', () => {
     ['a GET', {}],
     ['a HEAD', { method: 'HEAD' }],
     ['a GET with a query in its path', path('/payments?page=1&size=', hole)],
+    ['a GET with values that are filled in', path('/payments;v=', hole, '?page=', hole, '&a[]=', hole)],
+    ['a GET with a name that is filled in behind one', path('/payments?filter_', hole, '=1&q[', hole, ']=1')],
     [
       'a GET with headers and a query',
       { headers: [{ key: 'Accept', value: literal('x') }], query: [{ key: 'q', value: literal('x') }] },
@@ -43,6 +45,19 @@ describe('a call without a tier', () => {
     ['a GET whose query says another method', { query: [{ key: '_method', value: literal('delete') }] }],
     ['a GET whose path says another method', path('/payments/', hole, '?page=1&_method=delete')],
     ['a GET whose path says it encoded', path('/payments?%5Fm%65thod=delete&%zz')],
+    ['a GET whose path lets an argument name a parameter', path('/payments?', hole, '=', hole)],
+    ['a GET whose path lets an argument end a name', path('/payments?page=1&_met', hole, '=DELETE')],
+    ['a GET whose path lets an argument be its query', path('/payments?', hole)],
+    ['a GET whose path says it after a semicolon', path('/payments?page=1;_method=DELETE')],
+    ['a GET whose path says it before its query', path('/payments;_method=DELETE/', hole)],
+    ['a GET whose path says it as a list', path('/payments?_method%5B%5D=DELETE')],
+    ['a GET whose path says it with a blank', path('/payments?+_method%00x=DELETE')],
+    ['a GET whose path says it as PHP reads it', path('/payments?[method=DELETE')],
+    ['a GET whose query says it as a list', { query: [{ key: '_method[]', value: literal('delete') }] }],
+    [
+      'a GET whose header says it with underscores',
+      { headers: [{ key: 'X_HTTP_Method', value: literal('DELETE') }] },
+    ],
     ['a GET whose connection says another method', { overriddenBy: 'X-Method-Override' }],
     ['a GET whose path says it after another question mark', path('/payments?x=?&%24httpmethod=DELETE')],
   ] as const)

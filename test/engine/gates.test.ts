@@ -262,6 +262,13 @@ describe('what the runtime does by itself is asked what an action is asked', () 
     const within = (x: number | string): Walk =>
       entered({ tier: 'reversible' }, {}, [fromCharter({ on })], { initialContext: { x } });
     runs(within(1));
+    const amount = expr(path('arguments', 'x'), '>', literal(1));
+    const either = (x: number): Walk => {
+      const gates = [fromCharter({ on: { kind: 'anyOf', guards: [amount, on] } })];
+      return entered({ tier: 'reversible' }, {}, gates, { initialContext: { x } });
+    };
+    runs(either(1));
+    isStuck(either(2), /charter/u);
     isStuck(within(2), /charter/u);
     isStuck(within('no number'), /charter/u);
   });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeKit } from '../../src/schema/kit.js';
+import type { JsonObject } from '../../src/model/json.js';
+import { rest } from '../fail-closed/refused.js';
 import { answerOf, begin, plan, principal, state, transition } from './build.js';
 
 // A transition with a schema of its own narrows what its tool takes: arguments fit both.
@@ -26,5 +28,61 @@ describe('the schema of a tool beside a transition of its own', () => {
     assert.match(send(10, 100, 50), /^refused INPUT_INVALID .* do not fit its schema$/);
     assert.match(send(10, 100, 5), /^executed/);
     assert.match(send(100, 10, 5), /^executed/);
+  });
+
+  /** What goes out for these arguments; what is said where they are refused. */
+  const sent = (own: JsonObject, tool: JsonObject, args: JsonObject): unknown => {
+    const fields = { tool: 't', inputSchema: own, toolSchema: tool, executor: rest };
+    const walk = begin(plan([state('a', [transition('go', 'b', fields)]), state('b')]), {}, agent, kit);
+    const last = walk.submit(agent, 'go', args);
+    const taken = walk.run.executing?.action.arguments;
+    if (taken !== undefined) return taken;
+    const { message, errors } = answerOf(last) as { message?: string; errors?: unknown };
+    return { message, errors };
+  };
+  const amount = { amount: { type: 'number' } };
+  const currency = (more: JsonObject): JsonObject => ({ currency: { type: 'string', ...more } });
+  const pays = (...all: readonly JsonObject[]): JsonObject => ({
+    type: 'object',
+    properties: Object.assign({}, ...all) as JsonObject,
+  });
+
+  it('fills in what is sent, also what the tool requires', () => {
+    const tool = { ...pays(amount, currency({ default: 'USD' })), required: ['currency'] };
+    assert.deepEqual(sent(pays(amount), tool, { amount: 5 }), { amount: 5, currency: 'USD' });
+    assert.deepEqual(sent(pays(amount), tool, { amount: 5, currency: 'EUR' }), {
+      amount: 5,
+      currency: 'EUR',
+    });
+    const own = pays(amount, currency({ default: 'CHF' }));
+    assert.deepEqual(sent(own, tool, { amount: 5 }), { amount: 5, currency: 'CHF' });
+  });
+
+  it('fills in nothing that the transition refuses', () => {
+    const tool = pays(amount, currency({ default: 'USD' }));
+    const message = 'the arguments of `go` do not fit its schema with what its tool `t` fills in';
+    assert.deepEqual(sent(pays(amount, currency({ enum: ['EUR'] })), tool, { amount: 5 }), {
+      message,
+      errors: [{ pointer: '/arguments/currency', message: 'must be one of ["EUR"]' }],
+    });
+    const closed = { ...pays(amount), additionalProperties: false };
+    assert.equal((sent(closed, tool, { amount: 5 }) as { message: string }).message, message);
+  });
+
+  it('holds of what each fills into what the other filled in, and ends', () => {
+    const inner = (names: JsonObject, more: JsonObject = {}): JsonObject => ({
+      type: 'object',
+      properties: { o: { type: 'object', properties: names, ...more } },
+    });
+    const a = { a: { type: 'number', default: 1 } };
+    const b = { b: { type: 'number', default: 2 } };
+    assert.deepEqual(sent(inner(a), inner(b, { default: {} }), {}), { o: { a: 1, b: 2 } });
+    assert.match(
+      (sent(inner(a), inner(b, { default: {}, maxProperties: 1 }), {}) as { message: string }).message,
+      /the schema of its tool `t`$/,
+    );
+    const more = inner({ a: { type: 'object', default: {} } });
+    const andMore = inner({ a: { type: 'object', properties: b } }, { default: {} });
+    assert.match((sent(more, andMore, {}) as { message: string }).message, /fill in more and more$/);
   });
 });

@@ -114,6 +114,8 @@ for (const [place, files] of Object.entries(places))
         ['path: /x', 'path: /x, headers: { x-http-method: $.context.m }'],
         ['path: /x', 'path: /x, query: { _method: delete }'],
         ['path: /x', 'path: "/x?a=1&_METHOD=delete"'],
+        ['path: /x', 'path: "/x?a=1;_method=delete"'],
+        ['path: /x', 'path: "/x?{$.context.k}={$.context.v}"'],
       ] as const;
       for (const [plain, written] of ways) {
         const changed = Object.entries(files('GET', '')).map(([path, text]) => [

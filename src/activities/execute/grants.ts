@@ -4,7 +4,7 @@ import {
   bindingDigest,
   boundRules,
   changedReads,
-  connectionChanged,
+  connectionProblem,
   connectionsDigest,
   guardRefusing,
   missingUnderFloors,
@@ -88,7 +88,7 @@ async function changedSince(
   { id }: ApprovalState,
 ): Promise<string | null> {
   const { bound } = executing.action;
-  if (connectionsDigest(kit, executing) !== bound.connections) return connectionChanged;
+  if (connectionsDigest(kit, executing) !== bound.connections) return connectionProblem(kit, executing, run);
   const reads = changedReads(bound.reads, readsOf(kit, executing, run));
   if (reads.length > 0) return readsProblem(reads);
   const row = await getApproval(tx, id);

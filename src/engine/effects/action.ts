@@ -157,13 +157,40 @@ export function shownDigest(kit: Pick<Kit, 'digest'>, { summary, consequence, pr
   return kit.digest({ summary, consequence, preview });
 }
 
-export const connectionChanged =
-  'the connection that it would use is not the one that it was approved for: its address, or the program or the folder of its command, is another one now; ask again';
+type Called = Pick<Transition, 'executor' | 'reliability'>;
+
+/** Why nothing of a step could be called in its environment; null: something could. */
+export function unconnected(
+  { connection }: Pick<Kit, 'connection'>,
+  { executor, reliability }: Called,
+  environment: string,
+): string | null {
+  if (executor === null) return null;
+  const calls = [executor, ...reliability.fallback];
+  const missing = calls.flatMap((one) =>
+    'connection' in one && connection(one.connection) === null ? [`\`${one.connection}\``] : [],
+  );
+  return missing.length < calls.length
+    ? null
+    : `environment \`${environment}\` has no connection ${[...new Set(missing)].join(' and no ')}: declare it there in connections.yaml`;
+}
+
+/** Why a call whose connections are not those that were approved is not made. */
+export function connectionProblem(
+  kit: Pick<Kit, 'connection'>,
+  calling: Called,
+  { environment }: Pick<RunState, 'environment'>,
+): string {
+  const gone = unconnected(kit, calling, environment);
+  return gone === null
+    ? 'the connection that it would use is not the one that it was approved for: its address, or the program or the folder of its command, is another one now; ask again'
+    : `the connection that it was approved for is gone: ${gone}; until then asking again is refused`;
+}
 
 /** What the names of the connections stand for that a transition's call and its fallbacks use; null: it uses none. */
 export function connectionsDigest(
   kit: Pick<Kit, 'digest' | 'connection'>,
-  { executor, reliability }: Pick<Transition, 'executor' | 'reliability'>,
+  { executor, reliability }: Called,
 ): string | null {
   const calls = executor === null ? [] : [executor, ...reliability.fallback];
   const names = calls.flatMap((one) => ('connection' in one ? [one.connection] : []));

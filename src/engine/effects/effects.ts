@@ -28,21 +28,29 @@ export function hasEffect({ action: { tier } }: Judged, executor: Executor): boo
   return !isRead || overrideOf(executor) !== null;
 }
 
-/** What frameworks take for the method of a call, whatever its request line says. */
-const overrides = new Set([
-  'x-http-method-override',
-  'x-http-method',
-  'x-method-override',
+/** What frameworks take for the method of a call, whatever its request line says. Servers read `-`, `.` and a blank as `_`. */
+const overrides: readonly string[] = [
+  'x_http_method_override',
+  'x_http_method',
+  'x_method_override',
   '_method',
   '$httpmethod',
-  'x-original-method',
-]);
+  'x_original_method',
+];
 
 export function isMethodOverride(name: string): boolean {
-  return overrides.has(name.toLowerCase());
+  return overrides.includes(asRead(name));
 }
 
-/** The header, of the call or of its connection, or the query that makes it another method; null: it has none. */
+/** Stands for what a hole in a path is filled with. */
+const filled = '{…}';
+
+/** Is some of a name filled in? Then its author does not say what it is. */
+export function isFilledIn(name: string): boolean {
+  return name.includes(filled);
+}
+
+/** The header, of the call or of its connection, or the query that makes it another method, or may; null: it has none. */
 export function overrideOf({
   headers,
   query,
@@ -50,15 +58,29 @@ export function overrideOf({
   overriddenBy,
 }: Extract<Executor, { kind: 'rest' }>): string | null {
   const own = [...headers, ...query].map(({ key }) => key);
-  return [...own, ...namesInPath(path)].find(isMethodOverride) ?? overriddenBy ?? null;
+  return own.find(isMethodOverride) ?? namesInPath(path).find(namesAnOverride) ?? overriddenBy ?? null;
 }
 
-/** A path may have a query of its own. */
+function namesAnOverride(name: string): boolean {
+  if (!isFilledIn(name)) return isMethodOverride(name);
+  const written = name.slice(0, name.indexOf(filled));
+  return overrides.some((one) => one.startsWith(asRead(written)));
+}
+
+/** A path may have a query of its own. Some servers take `;` for `&`, and read names behind it in the path too. */
 function namesInPath({ parts }: Extract<Executor, { kind: 'rest' }>['path']): readonly string[] {
-  const written = parts.map((part) => (typeof part === 'string' ? part : 'x')).join('');
-  const [, ...query] = written.split('?');
-  const names = query.join('?').split('&');
-  return names.map((pair) => decoded(pair.replace(/=.*$/su, '')));
+  const written = parts.map((part) => (typeof part === 'string' ? part : filled)).join('');
+  const [, ...pairs] = written.split(/[?&;]/u);
+  return pairs.map((pair) => pair.replace(/=.*$/su, ''));
+}
+
+/** As the widest reader takes a name: decoded, without blanks around it and without the index of a list. */
+function asRead(name: string): string {
+  const plain = decoded(name.replaceAll('+', ' ')).trim().replace(/^\[/u, '_');
+  return plain
+    .replace(/[[\0].*$/su, '')
+    .replace(/[-. ]/gu, '_')
+    .toLowerCase();
 }
 
 /** What is no encoding stands for itself. */

@@ -1,6 +1,6 @@
 import type { Transition } from '../plan.js';
 import type { ApprovalState } from '../state.js';
-import { bindingDigest, connectionChanged, connectionsDigest } from '../effects/action.js';
+import { bindingDigest, connectionProblem, connectionsDigest } from '../effects/action.js';
 import { change, transitionOf } from './approvals.js';
 import { stricterThanApproved } from './covers.js';
 import {
@@ -135,7 +135,8 @@ function changedSince(
   const unknown = unknownFloors(transition, draft.kit);
   if (unknown !== null) return unknown;
   const { bound } = approval.action;
-  if (connectionsDigest(draft.kit, transition) !== bound.connections) return connectionChanged;
+  if (connectionsDigest(draft.kit, transition) !== bound.connections)
+    return connectionProblem(draft.kit, transition, draft.run);
   const reads = changedReads(bound.reads, readsOf(draft.kit, transition, draft.run));
   if (reads.length > 0) return readsProblem(reads);
   const meter = stepMeter(draft.work);

@@ -2,7 +2,8 @@ import type { Json } from '../../model/json.js';
 import type { Charter, Gate, GateTimeout, Guard, OnEnter, Operand, Plan, Tier, Transition } from '../plan.js';
 import type { Asked, Kit } from '../state.js';
 import { callsOf, type Calling } from '../effects/effects.js';
-import { evaluateGuard, readsArguments, type Evaluation, type GuardContext } from '../guards.js';
+import { evaluateGuard, type Evaluation, type GuardContext } from '../guards.js';
+import { concerning } from './concerning.js';
 import { beginning, grouped } from './shown.js';
 import { valueAt } from '../expression/template.js';
 
@@ -66,12 +67,15 @@ export function entryStep(plan: Pick<Plan, 'charter' | 'states'>, onEnter: OnEnt
   };
 }
 
-/** Entering a state has no arguments: a gate that reads some is not for it. */
+/** Entering a state has no arguments. */
 function charterGatesIn({ states }: Pick<Plan, 'states'>): Gate[] {
   const gates = states.flatMap(({ transitions }) => transitions.flatMap((one) => one.gates));
-  return gates.filter(
-    ({ origin, on }) => origin?.source === 'charter' && (on === null || !readsArguments(on)),
-  );
+  return gates.flatMap((gate) => {
+    if (gate.origin?.source !== 'charter') return [];
+    if (gate.on === null) return [gate];
+    const on = concerning(gate.on, () => 'never');
+    return on === null ? [] : [{ ...gate, on }];
+  });
 }
 
 /** A gate that applies, with what asked for it. */

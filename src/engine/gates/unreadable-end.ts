@@ -19,15 +19,18 @@ export function unreadableEnd(gates: readonly AskingGate[], at: GuardContext): s
   return null;
 }
 
-/** Nobody knows until when it could be decided, could be shown it whole, or could have it done: so nobody is asked. */
+export type Unaskable = Pick<Refusal, 'code' | 'message' | 'rule'>;
+
+/** Nobody knows until when it could be decided, could be shown it whole, or could have it done, or nothing of it could be called: so nobody is asked. */
 export function refuseAsking(
   draft: Draft,
   { name }: Transition,
   requester: Principal | null,
   messageId: string | null,
-  { code, message }: Pick<Refusal, 'code' | 'message'>,
+  why: Unaskable,
   until: Until = 'never',
 ): void {
+  const { code, message } = why;
   if (messageId === null) return stick(draft, { code, message }, { kind: 'chain', until });
   record(draft, 'transition.rejected', {
     actor: actorOf(requester),
@@ -36,5 +39,5 @@ export function refuseAsking(
     policy: { rule: code, verdict: 'refused', reason: message },
     data: { code },
   });
-  refuse(draft, messageId, { code, message: `\`${name}\` cannot be asked for: ${message}` });
+  refuse(draft, messageId, { ...why, message: `\`${name}\` cannot be asked for: ${message}` });
 }

@@ -17,6 +17,7 @@ import {
   nothingBound,
   timesDone,
   type Again,
+  unconnected,
 } from '../effects/action.js';
 import { openApproval, revokeOpen } from '../gates/approvals.js';
 import { deniedBefore } from '../gates/denials.js';
@@ -30,7 +31,7 @@ import { entryLabel, keyLabel } from '../effects/key-label.js';
 import { leader, setLeader } from './leader.js';
 import { stepMeter, type Meter } from '../expression/meter.js';
 import { branchTarget } from './branches.js';
-import { refuseAsking, unreadableEnd } from '../gates/unreadable-end.js';
+import { refuseAsking, unreadableEnd, type Unaskable } from '../gates/unreadable-end.js';
 import type { Until } from './way-on.js';
 import { contextProblem, nothingCalled, write } from './written.js';
 
@@ -164,20 +165,17 @@ export function take(
   from: From,
 ): void {
   const { run, kit } = draft;
+  const stop = (why: Unaskable, until?: Until): void =>
+    refuseAsking(draft, transition, requester, from.messageId, why, until);
   const full = contextProblem(draft, transition, args);
-  if (full !== null)
-    return refuseAsking(draft, transition, requester, from.messageId, { code: 'RUN_FULL', message: full });
+  if (full !== null) return stop({ code: 'RUN_FULL', message: full });
   const at = {
     ...guardContext(run, requester, args),
     meter: stepMeter(draft.work, requester === null),
   };
   const applying = gatesFor(transition, at, kit);
   const endless = unreadableEnd(applying?.gates ?? [], at);
-  if (endless !== null)
-    return refuseAsking(draft, transition, requester, from.messageId, {
-      code: 'INPUT_INVALID',
-      message: endless,
-    });
+  if (endless !== null) return stop({ code: 'INPUT_INVALID', message: endless });
   const asking = requester ?? leader(run);
   const fields = {
     transition: transition.name,
@@ -196,6 +194,8 @@ export function take(
       transition,
       makeAction(draft, { ...fields, gate: boundRules([]), bound: nothingBound }),
     );
+  const missing = unconnected(kit, transition, run.environment);
+  if (missing !== null) return stop({ code: 'BLOCKED', rule: 'environment', message: missing }, 'policies');
   const { context, input } = run;
   const denied = deniedBefore(draft, transition.name, args);
   const repeatedBy = from.repeatedBy ?? null;
@@ -206,8 +206,7 @@ export function take(
     ...{ arguments: args, context, input, requester: asking, denied, repeatedBy, done },
     inDoubt: run.doubts?.includes(key) === true,
   });
-  if (shown.refused !== undefined)
-    return refuseAsking(draft, transition, requester, from.messageId, shown.refused);
+  if (shown.refused !== undefined) return stop(shown.refused);
   const bound = bind(kit, transition, run, shown);
   const action = makeAction(draft, { ...fields, gate: boundRules(applying.gates), bound });
   openApproval(draft, transition, action, { ...applying, ...from, shown });

@@ -1,3 +1,4 @@
+import { sameJson } from '../../model/canonical.js';
 import { jsonTrouble, type JsonObject } from '../../model/json.js';
 import type { Message } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
@@ -166,15 +167,42 @@ function checkInput(
     }));
     return { code: 'INPUT_INVALID', message: `\`${transition.name}\` takes no arguments`, errors };
   }
+  return fitting(draft, transition, transition.inputSchema, args);
+}
+
+/**
+ * A transition narrows what its tool takes, and widens nothing. What the tool's defaults fill in is sent, so it fits the
+ * transition's own schema too.
+ */
+function fitting(
+  { kit }: Pick<Draft, 'kit'>,
+  transition: Transition,
+  own: JsonObject,
+  args: JsonObject,
+): Said | { readonly arguments: JsonObject } {
   const { toolSchema } = transition;
-  const among = toolSchema === undefined ? 1 : 2;
-  const result = draft.kit.validate(transition.inputSchema, args, among);
-  if (result.status === 'invalid') return misfit(transition, 'its schema', result.errors);
-  // A transition narrows what its tool takes, and widens nothing.
-  const ofTool = toolSchema === undefined ? result : draft.kit.validate(toolSchema, result.value, among);
-  return ofTool.status === 'invalid'
-    ? misfit(transition, `the schema of its tool \`${String(transition.tool)}\``, ofTool.errors)
-    : { arguments: result.value };
+  const rounds = toolSchema === undefined ? [own] : [own, toolSchema, own, toolSchema];
+  const among = toolSchema === undefined ? 1 : fillsIn(toolSchema) ? rounds.length : 2;
+  let value = args;
+  for (const [round, schema] of rounds.entries()) {
+    const checked = kit.validate(schema, value, among);
+    if (checked.status === 'invalid') return misfit(transition, whose(transition, round), checked.errors);
+    const isSettled = round > 0 && sameJson(checked.value, value);
+    value = checked.value;
+    if (isSettled) return { arguments: value };
+  }
+  return rounds.length === 1
+    ? { arguments: value }
+    : misfit(transition, `its schema and its tool's, which fill in more and more`, []);
+}
+
+function fillsIn(schema: JsonObject): boolean {
+  return JSON.stringify(schema).includes('"default":');
+}
+
+function whose({ tool }: Transition, round: number): string {
+  if (round % 2 === 1) return `the schema of its tool \`${String(tool)}\``;
+  return round === 0 ? 'its schema' : `its schema with what its tool \`${String(tool)}\` fills in`;
 }
 
 function misfit(

@@ -1,3 +1,4 @@
+import { concerning, type Carried } from '../../engine/gates/concerning.js';
 import type { Charter, Gate, Guard, Path as PathOperand, Tier } from '../../engine/plan.js';
 import type { JsonObject } from '../../model/json.js';
 import { assertKnown, error, maxProblems, warn, type Compiling, type Path } from './context.js';
@@ -77,19 +78,19 @@ export interface Gated {
 }
 
 /**
- * The charter's gates as they apply to one action. A gate whose `on` reads arguments concerns the actions that can
- * carry them: one that declares them gets the gate; one whose schema leaves its names open gets it for the calls
- * that bring one of them; one that can take none of them is not concerned (docs/adr/0005).
+ * The charter's gates as they apply to one action. An action that declares the arguments that `on` reads gets it as it is
+ * written. For another one, the comparisons of those arguments ask of the calls that bring one of them, where its schema
+ * leaves its names open, and of none where it can take none; what else `on` says asks of every call.
  */
 export function charterGates(to: Compiling, gates: CharterGates, gated: Gated): (Gate | null)[] {
   return gates.shapes.map((shape, index) => {
     const path = gates.listed ? [...gates.path, index] : gates.path;
     const gate = compileGate(to, shape, path, { source: 'charter', bareNames: true, tier: gated.tier });
-    return gate === null ? null : concerning(to, gate, gated, path);
+    return gate === null ? null : concerned(to, gate, gated, path);
   });
 }
 
-function concerning(to: Compiling, gate: Gate, { name, inputSchema }: Gated, path: Path): Gate | null {
+function concerned(to: Compiling, gate: Gate, { name, inputSchema }: Gated, path: Path): Gate | null {
   const reads = gate.on === null ? [] : argumentsRead(gate.on);
   const foreign = reads.filter((one) => !declares(inputSchema, one));
   const [first] = foreign;
@@ -105,7 +106,8 @@ function concerning(to: Compiling, gate: Gate, { name, inputSchema }: Gated, pat
     );
     return gate;
   }
-  if (inputSchema !== null && !isClosed(inputSchema)) return { ...gate, on: whereGiven(foreign, gate.on) };
+  const on = concerning(gate.on, (one) => carried(inputSchema, one));
+  if (on !== null) return { ...gate, on };
   warn(
     to,
     'GATE_NOT_CONCERNED',
@@ -115,21 +117,13 @@ function concerning(to: Compiling, gate: Gate, { name, inputSchema }: Gated, pat
   return null;
 }
 
-function argumentsRead(on: Guard): readonly PathOperand[] {
-  return guardPaths(on).filter((one) => one.scope === 'arguments' && one.segments.length > 0);
+function carried(schema: JsonObject | null, argument: PathOperand): Carried {
+  if (declares(schema, argument)) return 'declared';
+  return schema === null || isClosed(schema) ? 'never' : 'open';
 }
 
-/** An argument that is missing is no reason to wait; one that is there and makes no sense is. */
-function whereGiven(reads: readonly PathOperand[], on: Guard): Guard {
-  const given = [...new Set(reads.flatMap((one) => one.segments[0] ?? []))].map((name): Guard => {
-    const text = `$.arguments.${name}`;
-    const left: PathOperand = { kind: 'path', scope: 'arguments', segments: [name], optional: false, text };
-    const right = { kind: 'literal', value: null } as const;
-    return { kind: 'expr', expr: { left, operator: '!=', right, text: `${text} != null` } };
-  });
-  const [only] = given;
-  const some: Guard = given.length === 1 && only !== undefined ? only : { kind: 'anyOf', guards: given };
-  return { kind: 'allOf', guards: [some, on] };
+function argumentsRead(on: Guard): readonly PathOperand[] {
+  return guardPaths(on).filter((one) => one.scope === 'arguments' && one.segments.length > 0);
 }
 
 /** A charter's gates are right even where no action meets them, and read what one of its actions declares. */

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../model/json.js';
+import { isObject, type JsonObject } from '../../model/json.js';
 import {
   defaultReliability,
   type Charter,
@@ -15,7 +15,7 @@ import { assertKnown, error, warn, type CompiledTool, type Compiling, type Path 
 import { compileExecutor } from './executors.js';
 import { compileGate, warnUngated, withPeople } from './gates.js';
 import { checkReadOnly } from '../check/read-only.js';
-import { checkReads } from '../reachability/reads.js';
+import { checkReads, declaresArgument, isClosed } from '../reachability/reads.js';
 import type { TransitionShape } from '../shape/shapes.js';
 import { checkSchema, sentencesOf } from './tools.js';
 import { compileEntries, compileGuard, compileGuards, compileMapping, compileSentences } from './values.js';
@@ -51,9 +51,23 @@ function schemaOf(
 ): JsonObject | null {
   const ofTool = tool?.inputSchema ?? null;
   const why = own === null || ofTool === null ? null : tooMuchTogether(own, ofTool);
-  const message = `the schema does not go with that of its tool \`${String(tool?.name)}\`: ${String(why)}`;
-  if (why !== null) error(to, 'SCHEMA_INVALID', [...path, 'inputSchema'], message, 'key');
+  const untaken = own === null || ofTool === null ? undefined : filledInBeside(own, ofTool);
+  const trouble =
+    untaken === undefined
+      ? why
+      : `the tool fills in \`${untaken}\`, which it does not take, so every call is refused: declare \`${untaken}\``;
+  const message = `the schema does not go with that of its tool \`${String(tool?.name)}\`: ${String(trouble)}`;
+  if (trouble !== null) error(to, 'SCHEMA_INVALID', [...path, 'inputSchema'], message, 'key');
   return own ?? ofTool;
+}
+
+/** A name for which the tool's schema has a default and which the transition's own never takes. */
+function filledInBeside(own: JsonObject, { properties }: JsonObject): string | undefined {
+  if (!isClosed(own) || !isObject(properties)) return undefined;
+  const filled = Object.entries(properties).filter(
+    ([, one]) => isObject(one) && Object.hasOwn(one, 'default'),
+  );
+  return filled.map(([name]) => name).find((name) => !declaresArgument(own, name));
 }
 
 /** What a tool takes that has no schema. */

@@ -9,7 +9,7 @@ import type {
   Template,
   TextTemplate,
 } from '../../engine/plan.js';
-import { isObject, type JsonObject } from '../../model/json.js';
+import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
 import { nearest } from '../text/problems.js';
 
@@ -84,17 +84,46 @@ export function declares(schema: JsonObject | null, { scope, segments }: PathOpe
   return schema !== null && declaresName(schema, name, rest);
 }
 
-const composing = ['$ref', '$dynamicRef', 'allOf', 'anyOf', 'oneOf', 'if', 'patternProperties'];
+/** The same of one name. */
+export function declaresArgument(schema: JsonObject, name: string): boolean {
+  return declaresName(schema, name, []);
+}
+
+/** What adds no name to those that `properties` tells: all else in a schema may, or is not looked into. */
+const addingNoName = new Set([
+  ...['$schema', '$id', '$comment', '$anchor', '$dynamicAnchor', '$defs', 'definitions'],
+  ...['title', 'description', 'default', 'examples', 'deprecated', 'readOnly', 'writeOnly'],
+  ...['type', 'nullable', 'enum', 'const', 'not', 'format'],
+  ...['contentEncoding', 'contentMediaType', 'contentSchema'],
+  ...['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'],
+  ...['minLength', 'maxLength', 'pattern'],
+  ...['items', 'prefixItems', 'contains', 'minContains', 'maxContains', 'unevaluatedItems'],
+  ...['minItems', 'maxItems', 'uniqueItems'],
+  ...['properties', 'required', 'propertyNames', 'minProperties', 'maxProperties', 'dependentRequired'],
+]);
+
+const namesForOthers = new Set(['additionalProperties', 'unevaluatedProperties']);
+
+/** A keyword, and what it says, after which other names are no more certain to be undeclared. */
+function addsNames(key: string, value: Json): boolean {
+  return namesForOthers.has(key) ? value !== false : !addingNoName.has(key);
+}
 
 function declaresName(schema: JsonObject, name: string, rest: readonly string[]): boolean {
-  const { properties, additionalProperties: others } = schema;
-  if (composing.some((key) => Object.hasOwn(schema, key)) || others === true || isObject(others)) return true;
+  if (Object.entries(schema).some(([key, value]) => addsNames(key, value))) return true;
+  const { properties } = schema;
   const inner = isObject(properties) && Object.hasOwn(properties, name) ? properties[name] : undefined;
   if (inner === undefined) return false;
   const [next, ...further] = rest;
   // Below the first name only what is closed is certain: an object may have more than its schema tells.
-  if (next === undefined || !isObject(inner) || !isClosed(inner)) return true;
+  if (next === undefined || !isObject(inner) || !isClosed(inner) || mayBeItem(inner, next)) return true;
   return declaresName(inner, next, further);
+}
+
+/** A list has items whatever the names of an object are. */
+function mayBeItem({ type }: JsonObject, segment: string): boolean {
+  const isObjectOnly = type === 'object' || (Array.isArray(type) && type.every((one) => one === 'object'));
+  return /^\d+$/u.test(segment) && !isObjectOnly;
 }
 
 /** A schema that takes no name but those it declares. */

@@ -26,6 +26,13 @@ export function pointer(path: readonly PathSegment[]): string {
   return path.map((one) => `/${String(one).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
+/** Of two tiers that are as near, the stricter one is proposed: whoever takes it over unread asks for more, not for less. */
+const strictness: readonly string[] = ['read_only', 'reversible', 'irreversible'];
+
+function isStricter(one: string, other: string): boolean {
+  return strictness.includes(other) && strictness.indexOf(one) > strictness.indexOf(other);
+}
+
 /** The nearest of the names, when it is near enough to be meant. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.floor(name.length / 3));
@@ -33,7 +40,8 @@ export function nearest(name: string, names: readonly string[]): string | undefi
   // Among thousands nobody is told the right one anyway.
   for (const candidate of names.slice(0, 2_000)) {
     const found = distance(name.toLowerCase(), candidate.toLowerCase());
-    if (found <= limit && (best === null || found < best.distance))
+    if (found > limit || (best !== null && found > best.distance)) continue;
+    if (best === null || found < best.distance || isStricter(candidate, best.name))
       best = { name: candidate, distance: found };
   }
   return best?.name;

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { loadFolder } from '../../src/policy/index.js';
+
+// A schema of a transition beside its tool's: together they take some call.
+
+const made: string[] = [];
+after(async () => {
+  await Promise.all(made.map((path) => rm(path, { recursive: true, force: true })));
+});
+
+async function errorsBeside(own: string): Promise<readonly string[]> {
+  const root = await mkdtemp(join(tmpdir(), 'countersign-tool-schema-'));
+  made.push(root);
+  for (const name of ['flows', 'tools']) await mkdir(join(root, name));
+  const files = {
+    'environments.yaml': 'environments: { dev: {} }\n',
+    'tools/t.yaml': `tools:
+  - name: pay
+    tier: reversible
+    inputSchema: { type: object, properties: { amount: { type: number }, urgent: { type: boolean, default: true } } }
+    executor: { kind: noop }
+`,
+    'flows/f.yaml': `workflows:
+  f:
+    owner: t
+    initialState: a
+    states:
+      a: { transitions: { go: { target: done, tool: pay, inputSchema: ${own} } } }
+      done: { terminal: true }
+`,
+  };
+  for (const [path, text] of Object.entries(files)) await writeFile(join(root, path), text);
+  const loaded = await loadFolder(root);
+  return loaded.status === 'loaded' ? [] : loaded.errors.map((one) => `${one.code} ${one.message}`);
+}
+
+describe('what a tool fills in', () => {
+  it('is taken by the schema of its transition, or the file does not load', async () => {
+    const amount = 'properties: { amount: { type: number } }';
+    for (const closed of ['additionalProperties: false', 'unevaluatedProperties: false']) {
+      const [only = '', ...more] = await errorsBeside(`{ type: object, ${amount}, ${closed} }`);
+      assert.match(only, /^SCHEMA_INVALID .*tool `pay`: the tool fills in `urgent`, .*: declare `urgent`$/u);
+      assert.deepEqual(more, []);
+    }
+    const declared = 'properties: { amount: { type: number }, urgent: { type: boolean } }';
+    for (const own of [
+      `{ type: object, ${amount} }`,
+      `{ type: object, ${declared}, additionalProperties: false }`,
+      `{ type: object, ${amount}, allOf: [{ ${declared} }], unevaluatedProperties: false }`,
+    ])
+      assert.deepEqual(await errorsBeside(own), [], own);
+  });
+});
