@@ -1,7 +1,7 @@
 import { isObject, type Json } from '../../model/json.js';
 import type { Turn } from '../../model/give-way.js';
 import { escapePointer } from '../answer/exact-json.js';
-import type { Finder } from './find.js';
+import { drained, inTurns, type Finder, type Steps } from './find.js';
 
 // Masking of a whole answer: each text and each name of it, and texts that stand in a list one after the other.
 
@@ -24,21 +24,23 @@ const longText = 2_048;
 const atOnce = 64;
 
 export function maskText(value: string, finder: Finder): string {
-  const masked = finder.replace(value, maskedText);
-  // Another writing of the same characters: encoded or escaped more than it had to be, or broken into lines.
-  return finder.isWritten(masked) ? maskedText : masked;
+  return drained(masking(value, finder));
 }
 
 export async function maskTextIn(turn: Turn, value: string, finder: Finder): Promise<string> {
-  if (value.length <= longText) return maskText(value, finder);
-  const masked = await finder.replaceIn(turn, value, maskedText);
-  return (await finder.stands(masked, turn)) ? maskedText : masked;
+  return value.length <= longText ? maskText(value, finder) : inTurns(turn, masking(value, finder));
+}
+
+function* masking(value: string, finder: Finder): Steps<string> {
+  const masked = yield* finder.replace(value, maskedText);
+  // Another writing of the same characters: encoded or escaped more than it had to be, or broken into lines.
+  return (yield* finder.isWritten(masked)) ? maskedText : masked;
 }
 
 /** Nearly no answer has a secret in it: all of its texts are looked through at once, before each is by itself. */
 export async function maskJson(value: Json, finder: Finder, turn: Turn): Promise<Masked> {
   const texts = await longTexts(value, finder.shortest, turn);
-  if (!(await finder.stands(texts.join(separator), turn))) return { value, at: [] };
+  if (!(await inTurns(turn, finder.stands(texts.join(separator))))) return { value, at: [] };
   return maskEach(value, finder, turn);
 }
 
@@ -104,7 +106,7 @@ async function maskEach(value: Json, finder: Finder, turn: Turn): Promise<Masked
       const items: Json[] = [];
       for (const item of one as readonly Json[]) items.push(await walk(item, `${pointer}/${items.length}`));
       // What is still there is in no text by itself.
-      return (await finder.stands(spread(items), turn))
+      return (await inTurns(turn, finder.stands(spread(items))))
         ? items.map((item, index) => withoutPiece(item, `${pointer}/${index}`, at))
         : items;
     }
