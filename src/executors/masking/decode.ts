@@ -93,11 +93,13 @@ export const undoForm: Undo = (units, length) => {
 export const joinLines: Undo = (units, length) => {
   let to = 0;
   for (let at = 0; at < length;) {
-    if (!isBreak(units[at] ?? -1)) {
-      units[to++] = units[at++] ?? 0;
-      continue;
+    const unit = units[at] ?? -1;
+    if (isBreak(unit)) at = afterBreak(units, at, length);
+    else if (unit === blank || unit === tab) at += 1;
+    else {
+      units[to++] = unit;
+      at += 1;
     }
-    at = afterBreak(units, at, length);
   }
   return to;
 };

@@ -133,7 +133,7 @@ function otherForms(part: string): string[] {
     part.normalize('NFC'),
     part.normalize('NFD'),
     // What is decoded has no line breaks left.
-    part.replace(/[\r\n\0]+[ \t]*/g, ''),
+    part.replace(/[\r\n\0 \t]+/g, ''),
   ];
 }
 
