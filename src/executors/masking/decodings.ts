@@ -56,10 +56,17 @@ interface Place {
  * `shortest`: what is shorter is of no use.
  */
 export function decodings(text: Uint16Array, shortest: number, count: Count): Generator<Uint16Array | null> {
-  return decoded({ shortest, count, seen: new Map<string, number>() }, text, { round: 0, left: maxDecodings });
+  return decoded({ shortest, count, seen: new Map<string, number>() }, text, {
+    round: 0,
+    left: maxDecodings,
+  });
 }
 
-function* decoded(decoding: Decoding, text: Uint16Array, { round, left }: Place): Generator<Uint16Array | null> {
+function* decoded(
+  decoding: Decoding,
+  text: Uint16Array,
+  { round, left }: Place,
+): Generator<Uint16Array | null> {
   if (left === 0) return;
   const next = { round: round + 1, left: left - 1 };
   for (const { marks, undo } of round < outsideRounds ? outside : everywhere)

@@ -110,22 +110,29 @@ function lengthAt({ keys, shorter, longer }: Index, units: Uint16Array, at: numb
     if (isUpTo(keys[middle] ?? '', units, at, count)) low = middle;
     else high = middle;
   }
-  while (low >= 0 && alike(keys[low] ?? '', units, at, count) < (keys[low] ?? '').length) low = shorter[low] ?? -1;
+  while (low >= 0 && alike(keys[low] ?? '', units, at, count) < (keys[low] ?? '').length)
+    low = shorter[low] ?? -1;
   const key = keys[low];
   if (key === undefined) return 0;
-  return (longer.get(key) ?? []).reduce((most, word) => Math.max(most, alike(word, units, at, count)), key.length);
+  return (longer.get(key) ?? []).reduce(
+    (most, word) => Math.max(most, alike(word, units, at, count)),
+    key.length,
+  );
 }
 
 /** Does it stand there, or before what does in the order of the keys? */
 function isUpTo(key: string, units: Uint16Array, at: number, count: Count): boolean {
   const same = alike(key, units, at, count);
-  return same === key.length || (at + same < units.length && key.charCodeAt(same) < fold(units[at + same] ?? 0));
+  return (
+    same === key.length || (at + same < units.length && key.charCodeAt(same) < fold(units[at + same] ?? 0))
+  );
 }
 
 /** How many units of it stand there. */
 function alike(word: string, units: Uint16Array, at: number, count: Count): number {
   let own = 0;
-  while (own < word.length && at + own < units.length && fold(units[at + own] ?? 0) === word.charCodeAt(own)) own += 1;
+  while (own < word.length && at + own < units.length && fold(units[at + own] ?? 0) === word.charCodeAt(own))
+    own += 1;
   count(own + 1);
   return own;
 }
