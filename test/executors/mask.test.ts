@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { makeMask } from '../../src/executors/masking/mask.js';
-import { brokenEnd, brokenStart } from '../../src/executors/masking/words.js';
+import { brokenEnd, brokenStart } from '../../src/executors/masking/index-of-words.js';
 import type { Json } from '../../src/model/json.js';
 import { standsSlowly } from './slow-mask.js';
 
@@ -262,6 +262,15 @@ describe('what is told of a long text is masked', () => {
   test('as if all of it had been', () => {
     assert.equal(told.start(`${secret} ${'x'.repeat(100_000)}`, 20), '[redacted] xxxxxx...');
     assert.equal(told.end(`${'x'.repeat(100_000)} ${secret}`, 20), '...xxxxxx [redacted]');
+  });
+
+  test('where its writer ended in the middle of one, as it is and as an address has it', () => {
+    const other = makeMask(['S3CR3T/planted+other=value']);
+    for (const shown of [other.start, other.end]) {
+      assert.equal(shown('login with S3CR3T/planted+ot', 500), 'login with [redacted]');
+      assert.equal(shown('login with S3CR3T%2Fplanted%2', 500), 'login with [redacted]');
+      assert.equal(shown('login with S3C', 500), 'login with S3C');
+    }
   });
 
   test('where it is nothing but secrets, up to where it was cut', () => {

@@ -100,6 +100,22 @@ describe('a secret across the place where a text is cut leaves nothing of it', (
       'a command’s errors',
       () => run("console.error(process.env.TOKEN + 'x'.repeat(16360)); process.exitCode = 1"),
     ],
+    [
+      'a command’s output that ends in the middle of it',
+      () => run("process.stdout.write('login with ' + process.env.TOKEN.slice(0, 40)); process.exitCode = 1"),
+    ],
+    [
+      'a command’s errors that end in the middle of it',
+      () => run("process.stderr.write('login with ' + process.env.TOKEN.slice(0, 40)); process.exitCode = 1"),
+    ],
+    [
+      'the body of a failure that ends in the middle of it',
+      () => ask({ status: 400, body: `login with ${token.slice(0, 40)}` }),
+    ],
+    [
+      'an MCP server’s errors that end in the middle of it',
+      () => serve("process.stderr.write('login with ' + TOKEN.slice(0, 40)); process.exit(1)"),
+    ],
     ['the kind of a block', () => serve('say({ content: [{ type: TOKEN }] })')],
     [
       'an MCP server’s errors, in pieces',
@@ -114,8 +130,9 @@ describe('a secret across the place where a text is cut leaves nothing of it', (
   test('in a text that its writer could not end', () => {
     const told = makeMask([token]);
     for (let to = 4; to < token.length; to += 1)
-      assert.equal(told.end(`x${token}${token.slice(0, to)}`, 500), 'x[redacted][redacted]');
-    assert.equal(told.end('plain words', 500), 'plain words');
+      for (const tell of [told.start, told.end])
+        assert.equal(tell(`x${token}${token.slice(0, to)}`, 500), 'x[redacted][redacted]');
+    for (const tell of [told.start, told.end]) assert.equal(tell('plain words', 500), 'plain words');
   });
 
   test('and a text of nothing, or of next to nothing, stays as it is', () => {

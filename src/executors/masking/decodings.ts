@@ -1,7 +1,7 @@
 import { joinLines, undoBackslash, undoForm, undoPercent, undoQuotedPrintable, type Undo } from './decode.js';
 import { gatherRuns, undoCodes, unpackBase64, unpackHex } from './decode-codes.js';
 import { undoEntities } from './entities.js';
-import type { Count } from './words.js';
+import type { Count } from './index-of-words.js';
 
 // What a text says when it is decoded, in every order of the ways of writing that its reader may undo.
 

@@ -1,17 +1,22 @@
 import { decodings, unitsOf } from './decodings.js';
-import { finds, type Count, type Index } from './words.js';
+import { finds, type Count, type Index } from './index-of-words.js';
 import type { Turn } from '../../model/give-way.js';
 
-// Where a word stands in a text, as it is or in what the text says when it is decoded. In steps, between which others may have their turn.
+// Where a word stands in a text, as it is or in what the text says when it is decoded. In steps, between which others may
+// have their turn.
 
 export type Steps<T> = Generator<undefined, T>;
 
 export interface Finder {
   /** No text that is shorter has one of the words in it, however it is written. */
   readonly shortest: number;
+  /**
+   * The text with `by` for each word. Where a part of a long word stands, `by` is all of it: the rest may stand beside it in
+   * another writing, such as behind a line break.
+   */
   replace(text: string, by: string): Steps<string>;
   /** Does one stand in what the text says when it is decoded? */
-  isWritten(text: string): Steps<boolean>;
+  standsEncoded(text: string): Steps<boolean>;
   /** Does one stand in it as it is, or when it is decoded? */
   stands(text: string): Steps<boolean>;
 }
@@ -25,7 +30,7 @@ export function makeFinder(index: Index, count: Count = () => undefined): Finder
     }
     return false;
   }
-  function* isWritten(text: string): Steps<boolean> {
+  function* standsEncoded(text: string): Steps<boolean> {
     if (text.length < shortest) return false;
     for (const units of decodings(unitsOf(text), shortest, count)) {
       yield;
@@ -35,16 +40,17 @@ export function makeFinder(index: Index, count: Count = () => undefined): Finder
   }
   return {
     shortest,
-    isWritten,
+    standsEncoded,
     *stands(text) {
       if (text.length < shortest) return false;
-      return (yield* isIn(unitsOf(text))) || (yield* isWritten(text));
+      return (yield* isIn(unitsOf(text))) || (yield* standsEncoded(text));
     },
     *replace(text, by) {
       if (text.length < shortest) return text;
       const parts: string[] = [];
       let kept = 0;
       for (const found of finds(index, unitsOf(text), count)) {
+        if (found?.isPart === true) return by;
         if (found !== null) {
           parts.push(text.slice(kept, found.at), by);
           kept = found.end;

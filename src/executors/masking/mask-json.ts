@@ -34,7 +34,7 @@ export async function maskTextIn(turn: Turn, value: string, finder: Finder): Pro
 function* masking(value: string, finder: Finder): Steps<string> {
   const masked = yield* finder.replace(value, maskedText);
   // Another writing of the same characters: encoded or escaped more than it had to be, or broken into lines.
-  return (yield* finder.isWritten(masked)) ? maskedText : masked;
+  return (yield* finder.standsEncoded(masked)) ? maskedText : masked;
 }
 
 /** Nearly no answer has a secret in it: all of its texts are looked through at once, before each is by itself. */

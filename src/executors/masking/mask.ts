@@ -4,7 +4,7 @@ import { escapePointer } from '../answer/exact-json.js';
 import { drained, inTurns, makeFinder, type Finder, type Steps } from './find.js';
 import { formsOf, partsOf } from './forms.js';
 import { maskedText, maskJson, maskText, maskTextIn, type Masked } from './mask-json.js';
-import { brokenEnd, brokenStart, edge, foldText, indexOf, type Count } from './words.js';
+import { brokenEnd, brokenStart, edge, foldText, indexing, type Count } from './index-of-words.js';
 import type { Turn } from '../../model/give-way.js';
 
 export { maskedText, type Masked };
@@ -38,15 +38,15 @@ const mostAtOnce = 16_384;
 
 /** `count` is told how many characters are looked at. */
 export function makeMask(secrets: readonly string[], count?: Count): Mask {
-  return drained(making(secrets, count));
+  return drained(steps(secrets, count));
 }
 
 /** The same with turns: secrets may be long, and there is much that each may be written as. */
 export function makeMaskIn(turn: Turn, secrets: readonly string[]): Promise<Mask> {
-  return inTurns(turn, making(secrets));
+  return inTurns(turn, steps(secrets));
 }
 
-function* making(secrets: readonly string[], count?: Count): Steps<Mask> {
+function* steps(secrets: readonly string[], count?: Count): Steps<Mask> {
   const parts = new Set<string>();
   for (const secret of secrets) {
     for (const part of partsOf(secret)) if (part.length >= minLength) parts.add(part);
@@ -57,7 +57,7 @@ function* making(secrets: readonly string[], count?: Count): Steps<Mask> {
     for (const form of formsOf(part)) if (form.length >= minLength) forms.add(foldText(form));
     yield;
   }
-  const finder = makeFinder(indexOf([...forms]), count);
+  const finder = makeFinder(yield* indexing([...forms]), count);
   return maskOf(makeCutting([...forms], finder, count), finder);
 }
 
@@ -115,8 +115,8 @@ function makeCutting(forms: readonly string[], finder: Finder, count?: Count): T
   return {
     start: (value, longest, end) => {
       const most = readFor(longest);
-      if (value.length <= most) return truncate(whole(withoutBrokenEnd(value)), longest, end);
-      const masked = whole(value.slice(0, most));
+      const masked = whole(withoutBrokenEnd(value.slice(0, most)));
+      if (value.length <= most) return truncate(masked, longest, end);
       return isMostlySecrets(masked, longest) ? maskedText : truncate(masked, longest, end);
     },
     end: (value, longest, mark, kept = 'whole') => {

@@ -4,16 +4,18 @@
 /** Told how many units were looked at, by whoever counts the work. */
 export type Count = (units: number) => void;
 
-/** So many units of a long word say that it stands there: its first ones, its last ones. */
+/** So many units of a long word say that it or a part of it stands there: its first ones, its last ones. */
 export const edge = 64;
 
 /** The words, to be found in folded units: keys of `edge` units at most, sorted. */
 export interface Index {
   readonly shortest: number;
   readonly keys: readonly string[];
+  /** The keys that are words themselves. */
+  readonly wholeKeys: ReadonlySet<string>;
   /** Of each key, the longest other one with which it begins; -1: none. */
   readonly shorter: readonly number[];
-  /** Of a key, the words that begin with it. */
+  /** Of a key, the longer words that begin with it. */
   readonly longer: ReadonlyMap<string, readonly string[]>;
   readonly isStart: Uint8Array;
 }
@@ -36,20 +38,32 @@ function roll(hash: number, unit: number): number {
   return ((hash << 4) ^ unit) & (buckets - 1);
 }
 
-/** `words` of four characters or more, each, and folded. */
-export function indexOf(words: readonly string[]): Index {
+/** How many words are entered at a time. */
+const atOnce = 256;
+
+/** `words` of four characters or more, each, and folded. With pauses in between, since they may be many. */
+export function* indexing(words: readonly string[]): Generator<undefined, Index> {
   const longer = new Map<string, string[]>();
-  const all = new Set<string>();
+  const wholeKeys = new Set<string>();
+  const edges: string[] = [];
   const isStart = new Uint8Array(buckets);
-  for (const word of words) {
+  for (const [at, word] of words.entries()) {
+    if (at % atOnce === 0) yield;
     const key = word.slice(0, edge);
-    all.add(key).add(word.slice(-edge));
-    if (word.length > edge) longer.set(key, [...(longer.get(key) ?? []), word]);
+    if (word.length <= edge) {
+      wholeKeys.add(key);
+      continue;
+    }
+    edges.push(key, word.slice(-edge));
+    const others = longer.get(key);
+    if (others === undefined) longer.set(key, [word]);
+    else others.push(word);
   }
-  const keys = [...all].sort();
+  const keys = [...new Set([...wholeKeys, ...edges])].sort();
   const shorter: number[] = [];
   const open: number[] = [];
   for (const [at, key] of keys.entries()) {
+    if (at % atOnce === 0) yield;
     while (open.length > 0 && !key.startsWith(keys[open.at(-1) ?? 0] ?? '')) open.pop();
     shorter.push(open.at(-1) ?? -1);
     open.push(at);
@@ -58,7 +72,7 @@ export function indexOf(words: readonly string[]): Index {
     isStart[start] = 1;
   }
   const shortest = keys.reduce((least, key) => Math.min(least, key.length), Infinity);
-  return { shortest, keys, shorter, longer, isStart };
+  return { shortest, keys, wholeKeys, shorter, longer, isStart };
 }
 
 const isLatin = /^[\0-\xff]*$/;
@@ -72,6 +86,8 @@ export function foldText(text: string): string {
 export interface Found {
   readonly at: number;
   readonly end: number;
+  /** Only the beginning or the end of a long word stands there, and the rest of it may be near in another writing. */
+  readonly isPart: boolean;
 }
 
 /** How much of a text is looked through at a time. */
@@ -96,14 +112,15 @@ function find(index: Index, units: Uint16Array, from: number, until: number, cou
     hash = roll(hash, fold(units[next] ?? 0));
     const at = next - startLength + 1;
     if (index.isStart[hash] === 0 || at < from) continue;
-    const length = lengthAt(index, units, at, count);
-    if (length > 0) return { at, end: at + length };
+    const found = foundAt(index, units, at, count);
+    if (found !== null) return found;
   }
   return null;
 }
 
-/** How long the word is that stands there, or as much of a long one as does; 0: none. */
-function lengthAt({ keys, shorter, longer }: Index, units: Uint16Array, at: number, count: Count): number {
+/** The longest word that stands there, or as much of a long one as does. */
+function foundAt(index: Index, units: Uint16Array, at: number, count: Count): Found | null {
+  const { keys, wholeKeys, shorter, longer } = index;
   let [low, high] = [-1, keys.length];
   while (high - low > 1) {
     const middle = (low + high) >> 1;
@@ -113,11 +130,16 @@ function lengthAt({ keys, shorter, longer }: Index, units: Uint16Array, at: numb
   while (low >= 0 && alike(keys[low] ?? '', units, at, count) < (keys[low] ?? '').length)
     low = shorter[low] ?? -1;
   const key = keys[low];
-  if (key === undefined) return 0;
-  return (longer.get(key) ?? []).reduce(
-    (most, word) => Math.max(most, alike(word, units, at, count)),
-    key.length,
-  );
+  if (key === undefined) return null;
+  let length = key.length;
+  let isPart = !wholeKeys.has(key);
+  for (const word of longer.get(key) ?? []) {
+    const same = alike(word, units, at, count);
+    if (same < length) continue;
+    isPart = same < word.length && (isPart || same > length);
+    length = same;
+  }
+  return { at, end: at + length, isPart };
 }
 
 /** Does it stand there, or before what does in the order of the keys? */
