@@ -174,6 +174,37 @@ describe('a secret with characters that pages, mails and old programs write othe
     assert.match(masked, /\[redacted\]/);
   });
 
+  test('with blanks, where its lines were broken', () => {
+    const secret = 'abcd efgh ijkl mnop';
+    const { text } = makeMask([secret, 'Zwei Wört\tund\nmehr']);
+    const utf16 = Buffer.from(secret, 'utf16le');
+    for (const written of [
+      'bad password abcd\nefgh ijkl mnop',
+      'bad password abcd efgh\n    ijkl mnop',
+      'bad password abcd efgh ijkl\r\ndata: mnop',
+      'bad password abcd ef\ngh ijkl mnop',
+      'bad password Zwei\nWört und mehr',
+      `bad password ${'Zwei Wört'.normalize('NFD')}\n  und mehr`,
+      `bad password ${utf16.toString('base64')}`,
+      `bad password ${utf16.toString('base64').replace(/(.{16})/g, '$1\n')}`,
+      `bad password ${Buffer.from(secret, 'utf16le').swap16().toString('base64')}`,
+      `bad password ${Buffer.from(secret)
+        .toString('base64')
+        .replace(/(.{16})/g, '$1\n  ')}`,
+    ]) {
+      const shown = text(written);
+      assert.ok(shown === '[redacted]' || /^bad password \[redacted\]\S{0,4}$/.test(shown), shown);
+    }
+    assert.equal(text('efgh abcd\nmnop'), 'efgh abcd\nmnop');
+  });
+
+  test('with fewer than six characters besides its blanks, only as it is', () => {
+    const { text } = makeMask(['a b c d']);
+    assert.equal(text('say a b c d.\nabcd'), 'say [redacted].\nabcd');
+    assert.equal(text('say a%20b%20c%20d.'), 'say [redacted].');
+    assert.equal(text('say a b\nc d.'), 'say a b\nc d.');
+  });
+
   test('among very many, at the cut of a long text', () => {
     const secrets = Array.from({ length: 20_000 }, (_, at) => `setting-${at}`);
     const words = [...secrets, ...Array.from({ length: 180_000 }, (_, at) => `${at}`.padStart(8, '0'))];

@@ -214,6 +214,63 @@ describe('a secret is known', () => {
   for (const [how, secret, text] of parts)
     test(how, () => assert.match(makeMask([secret]).text(text), /^(login|not|bad) \[redacted\]( failed)?$/));
 
+  const key = ['MIIEpAIBAAKCAQEA0000aaaabbbbcccc', 'Zm9vYmFyYmF6cXV4cXV1eA=='];
+  const pem = (label: string, ...lines: string[]): string =>
+    [`-----BEGIN ${label}-----`, ...lines, ...key, `-----END ${label}-----`].join('\n');
+  const settings = 'Server=erp;Initial Catalog=production;User ID=finance;';
+  const encrypted = ['Proc-Type: 4,ENCRYPTED', 'DEK-Info: AES-128-CBC,0123456789ABCDEF', ''];
+  const mixed: readonly (readonly [string, string, readonly string[], string])[] = [
+    ['a key in PEM', pem('RSA PRIVATE KEY'), key, 'a private KEY of RSA, isPrivate'],
+    ['a key in PEM with CRLF', pem('PRIVATE KEY').replaceAll('\n', '\r\n'), key, 'Private dinner'],
+    ['a key in PEM in one line', pem('PRIVATE KEY').replaceAll('\n', ' '), key, 'Private dinner'],
+    ['an encrypted key in PEM', pem('RSA PRIVATE KEY', ...encrypted), key, 'encrypted PRIVATE data'],
+    [
+      'a key in a JSON credential',
+      JSON.stringify({ k: pem('PRIVATE KEY') }),
+      key,
+      '-----BEGIN PRIVATE KEY-----',
+    ],
+    [
+      'a connection string',
+      `${settings}Password=hunter2222`,
+      ['hunter2222'],
+      'finance runs production, an Initial Catalog',
+    ],
+    [
+      'a connection string with quotes and a long value',
+      `${settings}Pwd="hunter; 2222";Extra=0123456789abcdefg`,
+      ['0123456789abcdefg'],
+      'erp',
+    ],
+    [
+      'a connection string whose password has words',
+      `${settings}Password=correct horse;`,
+      ['correct horse', 'correct'],
+      'finance runs production',
+    ],
+    [
+      'an address among settings',
+      'user=finance, url=postgres://app:hunter2222@db, token=tok-4711',
+      ['hunter2222', 'tok-4711'],
+      'finance runs production',
+    ],
+    [
+      'settings of which no name is one of a secret',
+      'mode=finance;x=hunter2222',
+      ['hunter2222', 'finance'],
+      '',
+    ],
+    ['words that name nothing', 'Bearer hunter2222 correct', ['hunter2222', 'correct'], 'Bearer'],
+    ['base64 with a name of its own', 'tokenQ== hunter2222', ['tokenQ==', 'hunter2222'], 'tokens'],
+  ];
+  for (const [what, secret, own, others] of mixed)
+    test(`in ${what}, which says other things too`, () => {
+      const { text } = makeMask([secret]);
+      assert.equal(text(`say ${secret}`), 'say [redacted]');
+      for (const one of own) assert.equal(text(`say ${one}.`), 'say [redacted].');
+      assert.equal(text(others), others);
+    });
+
   test('and a setting beside it is none', () => {
     const { text } = makeMask([
       '{ "user": "invoices", "uri": "https://auth.example.com/token", "password": "hunter2222" }',

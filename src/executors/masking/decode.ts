@@ -89,7 +89,10 @@ export const undoForm: Undo = (units, length) => {
   return undoPercent(units, length);
 };
 
-/** Takes out what breaks a text into lines, the blanks after it, and what a stream of events writes before each. */
+/**
+ * Takes out what breaks a text into lines, what a stream of events writes before each, and all blanks: a text that is
+ * broken at a blank loses it, so that those that are left say nothing.
+ */
 export const joinLines: Undo = (units, length) => {
   let to = 0;
   for (let at = 0; at < length;) {
