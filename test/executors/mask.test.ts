@@ -1,7 +1,7 @@
 // Masking costs what its text is long, and finds what the exhaustive search finds that it stands for.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { makeMask } from '../../src/executors/masking/mask.js';
+import { makeMask, maskedPointer } from '../../src/executors/masking/mask.js';
 import { brokenEnd, brokenStart } from '../../src/executors/masking/index-of-words.js';
 import type { Json } from '../../src/model/json.js';
 import { standsSlowly } from './slow-mask.js';
@@ -311,5 +311,27 @@ describe('what is told of a long text is masked', () => {
         for (let at = 0; at + 4 <= secret.length; at += 1)
           assert.ok(!shown.includes(secret.slice(at, at + 4)), shown);
     }
+  });
+});
+
+describe('of an answer whose names are masked', () => {
+  const secret = 'tok-4711-secret';
+  const big = '12345678901234567890';
+
+  test('each place is known under its new name, also where two names mask alike', async () => {
+    const upper = secret.toUpperCase();
+    const value = { [secret]: { a: 1 }, [upper]: { 'b/c': [{ [`x ${secret}`]: big }] }, plain: big };
+    const masked = await makeMask([secret]).json(value, now);
+    const pointers = [`/${secret}/a`, `/${upper}/b~1c/0/x ${secret}`, `/${upper}`, '/plain', ''];
+    assert.deepEqual(
+      pointers.map((pointer) => maskedPointer(pointer, masked.renamed)),
+      ['/[redacted]/a', '/[redacted] 2/b~1c/0/x [redacted]', '/[redacted] 2', '/plain', ''],
+    );
+  });
+
+  test('a place whose name was `[redacted]` before keeps its value', async () => {
+    const masked = await makeMask([secret]).json({ [secret]: 1, '[redacted]': big }, now);
+    assert.deepEqual(masked.value, { '[redacted]': 1, '[redacted] 2': big });
+    assert.equal(maskedPointer('/[redacted]', masked.renamed), '/[redacted] 2');
   });
 });

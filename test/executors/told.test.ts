@@ -5,6 +5,7 @@ import { cli } from '../../src/executors/cli/cli.js';
 import { makeMask } from '../../src/executors/masking/mask.js';
 import { closeExecutors, runCall } from '../../src/executors/index.js';
 import type { ExecutorResult } from '../../src/executors/types.js';
+import type { Json } from '../../src/model/json.js';
 import { makeTarget, type Target, type TargetAnswer } from '../activities/target.js';
 import { askWithToken, childWithToken, contextWith } from './world.js';
 
@@ -276,5 +277,17 @@ describe('a secret is known', () => {
       '{ "user": "invoices", "uri": "https://auth.example.com/token", "password": "hunter2222" }',
     ]);
     assert.equal(text('invoices of auth.example.com'), 'invoices of auth.example.com');
+  });
+});
+
+test('a number that no double holds is named where it stands when its name was masked, as another was', async () => {
+  const result = await run(
+    'const { TOKEN } = process.env; console.log(`{"${TOKEN}":1,"${TOKEN.toUpperCase()}":12345678901234567890}`)',
+  );
+  assert.ok(result.status === 'succeeded', JSON.stringify(result));
+  assert.deepEqual(result.exact, ['/json/[redacted] 2']);
+  assert.deepEqual((result.output as { json: Json }).json, {
+    '[redacted]': 1,
+    '[redacted] 2': '12345678901234567890',
   });
 });

@@ -9,6 +9,18 @@ export interface Masked {
   readonly value: Json;
   /** JSON pointers to what was masked, a name of it included. */
   readonly at: readonly string[];
+  /** Of each name that was masked, where it stood and where it stands now, as JSON pointers. Two that mask alike are numbered. */
+  readonly renamed: ReadonlyMap<string, string>;
+}
+
+/** Where a value of the answer stands now; `pointer` says where it stood. */
+export function maskedPointer(pointer: string, renamed: Masked['renamed']): string {
+  let [stood, stands] = ['', ''];
+  for (const step of pointer.split('/').slice(1)) {
+    stood += `/${step}`;
+    stands = renamed.get(stood) ?? `${stands}/${step}`;
+  }
+  return stands;
 }
 
 /** What stands where something was masked. */
@@ -40,7 +52,8 @@ function* masking(value: string, finder: Finder): Steps<string> {
 /** Nearly no answer has a secret in it: all of its texts are looked through at once, before each is by itself. */
 export async function maskJson(value: Json, finder: Finder, turn: Turn): Promise<Masked> {
   const texts = await longTexts(value, finder.shortest, turn);
-  if (!(await inTurns(turn, finder.stands(texts.join(separator))))) return { value, at: [] };
+  if (!(await inTurns(turn, finder.stands(texts.join(separator)))))
+    return { value, at: [], renamed: new Map() };
   return maskEach(value, finder, turn);
 }
 
@@ -97,14 +110,16 @@ function makeMasking(finder: Finder, turn: Turn): (text: string) => Promise<stri
 
 async function maskEach(value: Json, finder: Finder, turn: Turn): Promise<Masked> {
   const at: string[] = [];
+  const renamed = new Map<string, string>();
   const text = makeMasking(finder, turn);
   let seen = 0;
-  const walk = async (one: Json, pointer: string): Promise<Json> => {
+  const walk = async (one: Json, pointer: string, stood: string): Promise<Json> => {
     seen += 1;
     if (seen % atOnce === 0) await turn();
     if (Array.isArray(one)) {
       const items: Json[] = [];
-      for (const item of one as readonly Json[]) items.push(await walk(item, `${pointer}/${items.length}`));
+      for (const item of one as readonly Json[])
+        items.push(await walk(item, `${pointer}/${items.length}`, `${stood}/${items.length}`));
       // What is still there is in no text by itself.
       return (await inTurns(turn, finder.stands(spread(items))))
         ? items.map((item, index) => withoutPiece(item, `${pointer}/${index}`, at))
@@ -116,8 +131,10 @@ async function maskEach(value: Json, finder: Finder, turn: Turn): Promise<Masked
       for (const [name, item] of Object.entries(one)) {
         const masked = free(await text(name));
         const below = `${pointer}/${escapePointer(masked)}`;
+        const stoodBelow = `${stood}/${escapePointer(name)}`;
+        if (masked !== name) renamed.set(stoodBelow, below);
         const before = at.length;
-        named.push([masked, await walk(item, below)]);
+        named.push([masked, await walk(item, below, stoodBelow)]);
         if (masked !== name && at[before] !== below) at.splice(before, 0, below);
       }
       return Object.fromEntries(named);
@@ -129,7 +146,7 @@ async function maskEach(value: Json, finder: Finder, turn: Turn): Promise<Masked
     at.push(pointer);
     return masked;
   };
-  return { value: await walk(value, ''), at };
+  return { value: await walk(value, '', ''), at, renamed };
 }
 
 function withoutPiece(item: Json, pointer: string, at: string[]): Json {

@@ -1,13 +1,12 @@
 import type { Json } from '../../model/json.js';
 import { truncate, truncateStart } from '../../model/text.js';
-import { escapePointer } from '../answer/exact-json.js';
 import { drained, inTurns, makeFinder, type Finder, type Steps } from './find.js';
 import { formsOf, partsOf } from './forms.js';
-import { maskedText, maskJson, maskText, maskTextIn, type Masked } from './mask-json.js';
+import { maskedPointer, maskedText, maskJson, maskText, type Masked } from './mask-json.js';
 import { brokenEnd, brokenStart, edge, foldText, indexing, type Count } from './index-of-words.js';
 import type { Turn } from '../../model/give-way.js';
 
-export { maskedText, type Masked };
+export { maskedPointer, maskedText, type Masked };
 
 // What was resolved for a call and comes back in its answer is not handed on: whoever reads the run's output may not
 // read the secrets of its connections.
@@ -17,7 +16,6 @@ export interface Mask extends Told {
   text(value: string): string;
   /** The same value where nothing of it is masked. */
   json(value: Json, turn: Turn): Promise<Masked>;
-  pointers(values: readonly string[], turn: Turn): Promise<readonly string[]>;
 }
 
 /**
@@ -66,25 +64,7 @@ function maskOf(told: Told, finder: Finder): Mask {
     ...told,
     text: (value) => (value.length <= mostAtOnce ? maskText(value, finder) : told.start(value, mostAtOnce)),
     json: (value, turn) => maskJson(value, finder, turn),
-    pointers: async (values, turn) => {
-      const masked: string[] = [];
-      for (const value of values) {
-        await turn();
-        masked.push(await maskPointer(value, (step) => maskTextIn(turn, step, finder)));
-      }
-      return masked;
-    },
   };
-}
-
-async function maskPointer(pointer: string, text: (value: string) => Promise<string>): Promise<string> {
-  const steps: string[] = [];
-  for (const step of pointer.split('/')) steps.push(escapePointer(await text(unescapePointer(step))));
-  return steps.join('/');
-}
-
-function unescapePointer(step: string): string {
-  return step.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
 /** What is read besides what is told: that much of a secret, escaped as often as is undone, is whole in it. */
