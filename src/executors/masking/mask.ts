@@ -10,6 +10,11 @@ export { maskedPointer, maskedText, type Masked };
 
 // What was resolved for a call and comes back in its answer is not handed on: whoever reads the run's output may not
 // read the secrets of its connections.
+//
+// A secret may be written in several ways, one in the other. One of them is written on the secret's side: its forms
+// (forms.ts) are looked for in the text as it is, and what is found is replaced in place. The others are undone on the text's
+// side (decodings.ts): in what the text says after each undoing the same forms are looked for, and since nobody knows where
+// in the text that stood, all of the text is replaced.
 
 export interface Mask extends Told {
   /** Of a text of ours. A long one is told as `start` would, since nobody else has a turn meanwhile. */
