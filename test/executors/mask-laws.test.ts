@@ -112,6 +112,7 @@ describe('a secret is masked', () => {
       fc.assert(
         fc.property(fc.array(letter, { minLength: 8, maxLength: 40 }), around, (characters, before) => {
           const secret = characters.join('').replace(/(..)[A-H]+(?=.)/g, '$1 ');
+          fc.pre(secret.replaceAll(' ', '').length >= 6);
           assert.ok(
             makeMask([secret])
               .text(`${before}${write(secret)}`)

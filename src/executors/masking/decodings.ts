@@ -1,5 +1,6 @@
 import { joinLines, undoBackslash, undoForm, undoPercent, undoQuotedPrintable, type Undo } from './decode.js';
-import { gatherRuns, undoCodes, unpackBase64, unpackHex } from './decode-codes.js';
+import { gatherRuns, unpackBase64, unpackHex } from './packed.js';
+import { undoCodes } from './program-escapes.js';
 import { undoEntities } from './entities.js';
 import type { Count } from './index-of-words.js';
 
