@@ -251,7 +251,7 @@ describe('a secret is known', () => {
     ],
     [
       'an address among settings',
-      'user=finance, url=postgres://app:hunter2222@db, token=tok-4711',
+      'Host=erp;User=finance;Url=postgres://app:hunter2222@db;Token=tok-4711',
       ['hunter2222', 'tok-4711'],
       'finance runs production',
     ],
@@ -260,6 +260,12 @@ describe('a secret is known', () => {
       'mode=finance;x=hunter2222',
       ['hunter2222', 'finance'],
       '',
+    ],
+    [
+      'a header with a key and another value',
+      'key="hunter2222"; theme=finance',
+      ['hunter2222', 'finance'],
+      'theme',
     ],
     ['words that name nothing', 'Bearer hunter2222 correct', ['hunter2222', 'correct'], 'Bearer'],
     ['base64 with a name of its own', 'tokenQ== hunter2222', ['tokenQ==', 'hunter2222'], 'tokens'],

@@ -28,14 +28,7 @@ function wordsIn(text: string): string[] {
   const words = text.split(/[\s,;]+/);
   // `Bearer` alone is no secret.
   const own = words.length > 1 && /^[A-Za-z-]+$/.test(words[0] ?? '') ? words.slice(1) : words;
-  const settings = own.map((word) => settingOf(word));
-  const hasSecret = settings.some((one) => one !== null && secretNames.test(one.name));
-  return own.flatMap((word, at) => {
-    const setting = settings[at] ?? null;
-    // Where no name says which one it is, each may be.
-    if (setting === null || !hasSecret) return valuesOf(word, unquoted(word.replace(/^[^=]*=/, '')));
-    return isSecret(setting) ? valuesOf(word, setting.value) : passwordsIn(setting.value);
-  });
+  return own.flatMap((word) => valuesOf(word, unquoted(word.replace(/^[^=]*=/, ''))));
 }
 
 function valuesOf(...written: readonly string[]): string[] {
@@ -47,12 +40,19 @@ function passwordsIn(text: string): string[] {
   return [...decodedCredential(text), ...passwordOf(text)];
 }
 
-/** Of `Server=erp;User ID=finance;Password=x`, whose names may have blanks in them. Null: it is something else. */
+/** One of these names says that a list is how to reach a database or a queue, and no header: there each value may be a secret. */
+const placeNames =
+  /^\s*(server|host|hostname|data source|address|addr|endpoint|driver|provider|database|initial catalog|dsn|accountname)$/i;
+
+/**
+ * Of `Server=erp;User ID=finance;Password=x`, whose names may have blanks in them. Null: it is something else, or no name says
+ * which value is the secret, so that each may be.
+ */
 function settingsIn(text: string): string[] | null {
   const items = text.split(';').filter((item) => item.trim() !== '');
   const settings = items.map((item) => settingOf(item)).filter((one) => one !== null);
-  const isList = items.length > 1 && settings.length === items.length;
-  if (!isList || !settings.some(({ name }) => secretNames.test(name))) return null;
+  const isNamed = (names: RegExp): boolean => settings.some(({ name }) => names.test(name));
+  if (settings.length < items.length || !isNamed(placeNames) || !isNamed(secretNames)) return null;
   return settings.flatMap((setting) => {
     const { name, value } = setting;
     if (!isSecret(setting)) return passwordsIn(value);
