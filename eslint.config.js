@@ -49,10 +49,10 @@ const purity = [
   { files: ['src/workflows/**/*.ts'], rules: { 'no-restricted-syntax': ['error', locales] } },
 ];
 
-/** What a target wrote is masked before it is cut, and one file does both. */
+/** What a target wrote is masked before it is cut, and one file does both; another one cuts secrets only. */
 const cuts = {
   files: ['src/executors/**/*.ts'],
-  ignores: ['src/executors/masking/mask.ts'],
+  ignores: ['src/executors/masking/mask.ts', 'src/executors/masking/index-of-words.ts'],
   rules: {
     'no-restricted-syntax': [
       'error',

@@ -4,7 +4,7 @@ import { closeStdioSessions } from './mcp/stdio.js';
 import { noop } from './noop/noop.js';
 import { answerTrouble, isObject, type Json, type JsonObject } from '../model/json.js';
 import { textsInDataUrl } from './answer/body.js';
-import { maskedText, type Mask, type Masked } from './masking/mask.js';
+import { maskedPointer, maskedText, type Mask, type Masked } from './masking/mask.js';
 import { abortedError, failure, isExecutorAborted, unusableAnswer } from './answer/outcome.js';
 import { processReferences, resolveConnectionReferences } from './connections/references.js';
 import { rest } from './rest/rest.js';
@@ -75,8 +75,11 @@ async function maskResult(result: ExecutorResult, mask: Mask, turn: Turn): Promi
   const beside = besideOutput(output, response);
   const masked = await maskOutput(output, mask, turn);
   const others = await mask.json(beside, turn);
-  // Where nothing of the output is masked, no name of it is.
-  const pointers = masked.at.length === 0 ? exact : await mask.pointers(exact, turn);
+  const pointers: string[] = [];
+  for (const pointer of exact) {
+    await turn();
+    pointers.push(maskedPointer(pointer, masked.renamed));
+  }
   return {
     ...result,
     output: masked.value,
@@ -90,7 +93,8 @@ async function maskResult(result: ExecutorResult, mask: Mask, turn: Turn): Promi
 /** Of bytes that are kept as a data URL, nothing can be cut out: where a secret stands in them, none of them is kept. */
 async function maskOutput(output: Json, mask: Mask, turn: Turn): Promise<Masked> {
   for (const text of typeof output === 'string' ? textsInDataUrl(output) : [])
-    if ((await mask.json(text, turn)).at.length > 0) return { value: maskedText, at: [''] };
+    if ((await mask.json(text, turn)).at.length > 0)
+      return { value: maskedText, at: [''], renamed: new Map() };
   return mask.json(output, turn);
 }
 

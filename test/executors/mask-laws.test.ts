@@ -60,6 +60,7 @@ const writings: Readonly<Record<string, (text: string) => string>> = {
       '= \t\r\n',
     ),
   'lines of eight': (text) => lines(text, 8, '\n'),
+  'lines that are broken at blanks': (text) => text.replaceAll(' ', '\n'),
   'lines of a stream of events': (text) => lines(text, 8, '\n\ndata: '),
 };
 /** Only as it is: its text is packed already, in units of two bytes. */
@@ -73,11 +74,13 @@ const last: Readonly<Record<string, (text: string) => string>> = {
 
 const letter = fc.constantFrom(...'abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789');
 const secretText = fc
-  .array(fc.oneof({ weight: 4, arbitrary: letter }, fc.constantFrom(...'/+=&<"\\%\'_-.~:!?#@ü€😀')), {
+  .array(fc.oneof({ weight: 4, arbitrary: letter }, fc.constantFrom(...'/+=&<"\\%\'_-.~:!?#@ü€😀 \t\n')), {
     minLength: 10,
     maxLength: 40,
   })
-  .map((characters) => characters.join(''));
+  .map((characters) => characters.join(''))
+  // Of fewer characters besides its blanks, lines are not joined.
+  .filter((text) => text.replace(/\s/g, '').length >= 6 && text.trim() === text);
 const around = fc.constantFrom('', ' ', 'authorization: ', '"', '<b>', '(', '\t');
 
 describe('a secret is masked', () => {
@@ -108,7 +111,8 @@ describe('a secret is masked', () => {
     test(`as ${name}`, () => {
       fc.assert(
         fc.property(fc.array(letter, { minLength: 8, maxLength: 40 }), around, (characters, before) => {
-          const secret = characters.join('');
+          const secret = characters.join('').replace(/(..)[A-H]+(?=.)/g, '$1 ');
+          fc.pre(secret.replaceAll(' ', '').length >= 6);
           assert.ok(
             makeMask([secret])
               .text(`${before}${write(secret)}`)
@@ -196,6 +200,50 @@ describe('what has no secret in it stays as it is', () => {
     ));
 });
 
+describe('of a secret of more than 64 characters', () => {
+  const assertNoneOf = (secret: string, shown: string): void => {
+    for (let at = 0; at + 8 <= secret.length; at += 1)
+      assert.ok(!shown.includes(secret.slice(at, at + 8)), `${secret.slice(at, at + 8)}: ${shown}`);
+  };
+  const longSecret = fc
+    .array(letter, { minLength: 65, maxLength: 200 })
+    .map((characters) => characters.join(''));
+
+  test('nothing is told where a line breaks behind its first 64, in its middle or in its base64', () => {
+    fc.assert(
+      fc.property(longSecret, fc.integer({ min: 60, max: 140 }), fc.boolean(), (secret, width, isPacked) => {
+        const written = isPacked ? base64(secret) : secret;
+        const { text, start, end } = makeMask([secret]);
+        const broken = `before ${lines(written, width, '\n')} behind`;
+        for (const shown of [text(broken), start(broken, 500), end(broken, 500)])
+          assertNoneOf(written, shown);
+      }),
+    );
+  });
+
+  test('nothing is told where another writing begins behind its first 64', () => {
+    fc.assert(
+      fc.property(longSecret, fc.integer({ min: 60, max: 140 }), (secret, at) => {
+        const mixed = secret.slice(0, at) + bytes(secret.slice(at), (byte) => `%${hex(byte, 2)}`);
+        const shown = makeMask([secret]).text(`before ${mixed} behind`);
+        assertNoneOf(secret, decodeURIComponent(shown));
+      }),
+    );
+  });
+
+  test('it is replaced in place where all of it stands as it is', () => {
+    fc.assert(
+      fc.property(longSecret, longSecret, (secret, other) => {
+        const mask = makeMask([secret, other, secret.slice(0, 64) + other]);
+        assert.equal(
+          mask.text(`before ${secret} between ${other}.`),
+          'before [redacted] between [redacted].',
+        );
+      }),
+    );
+  });
+});
+
 describe('of a long secret that a text is cut in', () => {
   const secret = Array.from({ length: 3_000 }, (_, at) => ((at * 7_919) % 9_973).toString(36)).join('');
   const told = makeMask([secret]);
@@ -211,8 +259,15 @@ describe('of a long secret that a text is cut in', () => {
       assertNothing(told.end(`${'x'.repeat(90_000)}${text}`, 500));
     });
 
+  test('nothing is told, in lines that are longer than what is compared of it', () => {
+    const text = `before ${lines(secret, 76, '\n')} behind`;
+    assertNothing(told.start(`${text}${'x'.repeat(90_000)}`, 500));
+    assertNothing(told.end(`${'x'.repeat(90_000)}${text}`, 500));
+  });
+
   test('where its writer ended in the middle of it, and where its beginning was dropped', () => {
     for (const at of [5, 70, 900, 5_000]) {
+      assertNothing(told.start(`${'x'.repeat(9)}${secret.slice(0, at)}`, 500));
       assertNothing(told.end(`${'x'.repeat(9_000)}${secret.slice(0, at)}`, 500));
       assertNothing(told.end(`${secret.slice(at)}${'x'.repeat(9)}`, 500, '...', 'tail'));
       assertNothing(told.end(secret.slice(at, at + 2_000), 500, '...', 'tail'));

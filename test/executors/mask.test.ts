@@ -1,8 +1,8 @@
 // Masking costs what its text is long, and finds what the exhaustive search finds that it stands for.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { makeMask } from '../../src/executors/masking/mask.js';
-import { brokenEnd, brokenStart } from '../../src/executors/masking/words.js';
+import { makeMask, maskedPointer } from '../../src/executors/masking/mask.js';
+import { brokenEnd, brokenStart } from '../../src/executors/masking/index-of-words.js';
 import type { Json } from '../../src/model/json.js';
 import { standsSlowly } from './slow-mask.js';
 
@@ -174,6 +174,37 @@ describe('a secret with characters that pages, mails and old programs write othe
     assert.match(masked, /\[redacted\]/);
   });
 
+  test('with blanks, where its lines were broken', () => {
+    const secret = 'abcd efgh ijkl mnop';
+    const { text } = makeMask([secret, 'Zwei Wört\tund\nmehr']);
+    const utf16 = Buffer.from(secret, 'utf16le');
+    for (const written of [
+      'bad password abcd\nefgh ijkl mnop',
+      'bad password abcd efgh\n    ijkl mnop',
+      'bad password abcd efgh ijkl\r\ndata: mnop',
+      'bad password abcd ef\ngh ijkl mnop',
+      'bad password Zwei\nWört und mehr',
+      `bad password ${'Zwei Wört'.normalize('NFD')}\n  und mehr`,
+      `bad password ${utf16.toString('base64')}`,
+      `bad password ${utf16.toString('base64').replace(/(.{16})/g, '$1\n')}`,
+      `bad password ${Buffer.from(secret, 'utf16le').swap16().toString('base64')}`,
+      `bad password ${Buffer.from(secret)
+        .toString('base64')
+        .replace(/(.{16})/g, '$1\n  ')}`,
+    ]) {
+      const shown = text(written);
+      assert.ok(shown === '[redacted]' || /^bad password \[redacted\]\S{0,4}$/.test(shown), shown);
+    }
+    assert.equal(text('efgh abcd\nmnop'), 'efgh abcd\nmnop');
+  });
+
+  test('with fewer than six characters besides its blanks, only as it is', () => {
+    const { text } = makeMask(['a b c d']);
+    assert.equal(text('say a b c d.\nabcd'), 'say [redacted].\nabcd');
+    assert.equal(text('say a%20b%20c%20d.'), 'say [redacted].');
+    assert.equal(text('say a b\nc d.'), 'say a b\nc d.');
+  });
+
   test('among very many, at the cut of a long text', () => {
     const secrets = Array.from({ length: 20_000 }, (_, at) => `setting-${at}`);
     const words = [...secrets, ...Array.from({ length: 180_000 }, (_, at) => `${at}`.padStart(8, '0'))];
@@ -264,6 +295,15 @@ describe('what is told of a long text is masked', () => {
     assert.equal(told.end(`${'x'.repeat(100_000)} ${secret}`, 20), '...xxxxxx [redacted]');
   });
 
+  test('where its writer ended in the middle of one, as it is and as an address has it', () => {
+    const other = makeMask(['S3CR3T/planted+other=value']);
+    for (const shown of [other.start, other.end]) {
+      assert.equal(shown('login with S3CR3T/planted+ot', 500), 'login with [redacted]');
+      assert.equal(shown('login with S3CR3T%2Fplanted%2', 500), 'login with [redacted]');
+      assert.equal(shown('login with S3C', 500), 'login with S3C');
+    }
+  });
+
   test('where it is nothing but secrets, up to where it was cut', () => {
     for (let extra = 0; extra < 30; extra += 1) {
       const text = 'x'.repeat(extra) + secret.repeat(10_000);
@@ -271,5 +311,27 @@ describe('what is told of a long text is masked', () => {
         for (let at = 0; at + 4 <= secret.length; at += 1)
           assert.ok(!shown.includes(secret.slice(at, at + 4)), shown);
     }
+  });
+});
+
+describe('of an answer whose names are masked', () => {
+  const secret = 'tok-4711-secret';
+  const big = '12345678901234567890';
+
+  test('each place is known under its new name, also where two names mask alike', async () => {
+    const upper = secret.toUpperCase();
+    const value = { [secret]: { a: 1 }, [upper]: { 'b/c': [{ [`x ${secret}`]: big }] }, plain: big };
+    const masked = await makeMask([secret]).json(value, now);
+    const pointers = [`/${secret}/a`, `/${upper}/b~1c/0/x ${secret}`, `/${upper}`, '/plain', ''];
+    assert.deepEqual(
+      pointers.map((pointer) => maskedPointer(pointer, masked.renamed)),
+      ['/[redacted]/a', '/[redacted] 2/b~1c/0/x [redacted]', '/[redacted] 2', '/plain', ''],
+    );
+  });
+
+  test('a place whose name was `[redacted]` before keeps its value', async () => {
+    const masked = await makeMask([secret]).json({ [secret]: 1, '[redacted]': big }, now);
+    assert.deepEqual(masked.value, { '[redacted]': 1, '[redacted] 2': big });
+    assert.equal(maskedPointer('/[redacted]', masked.renamed), '/[redacted] 2');
   });
 });

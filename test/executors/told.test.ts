@@ -5,6 +5,7 @@ import { cli } from '../../src/executors/cli/cli.js';
 import { makeMask } from '../../src/executors/masking/mask.js';
 import { closeExecutors, runCall } from '../../src/executors/index.js';
 import type { ExecutorResult } from '../../src/executors/types.js';
+import type { Json } from '../../src/model/json.js';
 import { makeTarget, type Target, type TargetAnswer } from '../activities/target.js';
 import { askWithToken, childWithToken, contextWith } from './world.js';
 
@@ -100,6 +101,22 @@ describe('a secret across the place where a text is cut leaves nothing of it', (
       'a command’s errors',
       () => run("console.error(process.env.TOKEN + 'x'.repeat(16360)); process.exitCode = 1"),
     ],
+    [
+      'a command’s output that ends in the middle of it',
+      () => run("process.stdout.write('login with ' + process.env.TOKEN.slice(0, 40)); process.exitCode = 1"),
+    ],
+    [
+      'a command’s errors that end in the middle of it',
+      () => run("process.stderr.write('login with ' + process.env.TOKEN.slice(0, 40)); process.exitCode = 1"),
+    ],
+    [
+      'the body of a failure that ends in the middle of it',
+      () => ask({ status: 400, body: `login with ${token.slice(0, 40)}` }),
+    ],
+    [
+      'an MCP server’s errors that end in the middle of it',
+      () => serve("process.stderr.write('login with ' + TOKEN.slice(0, 40)); process.exit(1)"),
+    ],
     ['the kind of a block', () => serve('say({ content: [{ type: TOKEN }] })')],
     [
       'an MCP server’s errors, in pieces',
@@ -114,8 +131,9 @@ describe('a secret across the place where a text is cut leaves nothing of it', (
   test('in a text that its writer could not end', () => {
     const told = makeMask([token]);
     for (let to = 4; to < token.length; to += 1)
-      assert.equal(told.end(`x${token}${token.slice(0, to)}`, 500), 'x[redacted][redacted]');
-    assert.equal(told.end('plain words', 500), 'plain words');
+      for (const tell of [told.start, told.end])
+        assert.equal(tell(`x${token}${token.slice(0, to)}`, 500), 'x[redacted][redacted]');
+    for (const tell of [told.start, told.end]) assert.equal(tell('plain words', 500), 'plain words');
   });
 
   test('and a text of nothing, or of next to nothing, stays as it is', () => {
@@ -197,10 +215,85 @@ describe('a secret is known', () => {
   for (const [how, secret, text] of parts)
     test(how, () => assert.match(makeMask([secret]).text(text), /^(login|not|bad) \[redacted\]( failed)?$/));
 
+  const key = ['MIIEpAIBAAKCAQEA0000aaaabbbbcccc', 'Zm9vYmFyYmF6cXV4cXV1eA=='];
+  const pem = (label: string, ...lines: string[]): string =>
+    [`-----BEGIN ${label}-----`, ...lines, ...key, `-----END ${label}-----`].join('\n');
+  const settings = 'Server=erp;Initial Catalog=production;User ID=finance;';
+  const encrypted = ['Proc-Type: 4,ENCRYPTED', 'DEK-Info: AES-128-CBC,0123456789ABCDEF', ''];
+  const mixed: readonly (readonly [string, string, readonly string[], string])[] = [
+    ['a key in PEM', pem('RSA PRIVATE KEY'), key, 'a private KEY of RSA, isPrivate'],
+    ['a key in PEM with CRLF', pem('PRIVATE KEY').replaceAll('\n', '\r\n'), key, 'Private dinner'],
+    ['a key in PEM in one line', pem('PRIVATE KEY').replaceAll('\n', ' '), key, 'Private dinner'],
+    ['an encrypted key in PEM', pem('RSA PRIVATE KEY', ...encrypted), key, 'encrypted PRIVATE data'],
+    [
+      'a key in a JSON credential',
+      JSON.stringify({ k: pem('PRIVATE KEY') }),
+      key,
+      '-----BEGIN PRIVATE KEY-----',
+    ],
+    [
+      'a connection string',
+      `${settings}Password=hunter2222`,
+      ['hunter2222'],
+      'finance runs production, an Initial Catalog',
+    ],
+    [
+      'a connection string with quotes and a long value',
+      `${settings}Pwd="hunter; 2222";Extra=0123456789abcdefg`,
+      ['0123456789abcdefg'],
+      'erp',
+    ],
+    [
+      'a connection string whose password has words',
+      `${settings}Password=correct horse;`,
+      ['correct horse', 'correct'],
+      'finance runs production',
+    ],
+    [
+      'an address among settings',
+      'Host=erp;User=finance;Url=postgres://app:hunter2222@db;Token=tok-4711',
+      ['hunter2222', 'tok-4711'],
+      'finance runs production',
+    ],
+    [
+      'settings of which no name is one of a secret',
+      'mode=finance;x=hunter2222',
+      ['hunter2222', 'finance'],
+      '',
+    ],
+    [
+      'a header with a key and another value',
+      'key="hunter2222"; theme=finance',
+      ['hunter2222', 'finance'],
+      'theme',
+    ],
+    ['words that name nothing', 'Bearer hunter2222 correct', ['hunter2222', 'correct'], 'Bearer'],
+    ['base64 with a name of its own', 'tokenQ== hunter2222', ['tokenQ==', 'hunter2222'], 'tokens'],
+  ];
+  for (const [what, secret, own, others] of mixed)
+    test(`in ${what}, which says other things too`, () => {
+      const { text } = makeMask([secret]);
+      assert.equal(text(`say ${secret}`), 'say [redacted]');
+      for (const one of own) assert.equal(text(`say ${one}.`), 'say [redacted].');
+      assert.equal(text(others), others);
+    });
+
   test('and a setting beside it is none', () => {
     const { text } = makeMask([
       '{ "user": "invoices", "uri": "https://auth.example.com/token", "password": "hunter2222" }',
     ]);
     assert.equal(text('invoices of auth.example.com'), 'invoices of auth.example.com');
+  });
+});
+
+test('a number that no double holds is named where it stands when its name was masked, as another was', async () => {
+  const result = await run(
+    'const { TOKEN } = process.env; console.log(`{"${TOKEN}":1,"${TOKEN.toUpperCase()}":12345678901234567890}`)',
+  );
+  assert.ok(result.status === 'succeeded', JSON.stringify(result));
+  assert.deepEqual(result.exact, ['/json/[redacted] 2']);
+  assert.deepEqual((result.output as { json: Json }).json, {
+    '[redacted]': 1,
+    '[redacted] 2': '12345678901234567890',
   });
 });

@@ -89,15 +89,20 @@ export const undoForm: Undo = (units, length) => {
   return undoPercent(units, length);
 };
 
-/** Takes out what breaks a text into lines, the blanks after it, and what a stream of events writes before each. */
+/**
+ * Takes out what breaks a text into lines, what a stream of events writes before each, and all blanks: a text that is
+ * broken at a blank loses it, so that those that are left say nothing.
+ */
 export const joinLines: Undo = (units, length) => {
   let to = 0;
   for (let at = 0; at < length;) {
-    if (!isBreak(units[at] ?? -1)) {
-      units[to++] = units[at++] ?? 0;
-      continue;
+    const unit = units[at] ?? -1;
+    if (isBreak(unit)) at = afterBreak(units, at, length);
+    else if (unit === blank || unit === tab) at += 1;
+    else {
+      units[to++] = unit;
+      at += 1;
     }
-    at = afterBreak(units, at, length);
   }
   return to;
 };

@@ -1,7 +1,8 @@
 import { joinLines, undoBackslash, undoForm, undoPercent, undoQuotedPrintable, type Undo } from './decode.js';
-import { gatherRuns, undoCodes, unpackBase64, unpackHex } from './decode-codes.js';
+import { gatherRuns, unpackBase64, unpackHex } from './packed.js';
+import { undoCodes } from './program-escapes.js';
 import { undoEntities } from './entities.js';
-import type { Count } from './words.js';
+import type { Count } from './index-of-words.js';
 
 // What a text says when it is decoded, in every order of the ways of writing that its reader may undo.
 
@@ -31,34 +32,22 @@ const packed: readonly Undo[] = [...[0, 1, 2, 3].map(unpackBase64), ...[0, 1].ma
 const maxDecodings = 3;
 const outsideRounds = 2;
 
-/** A text, what it says after each undoing, and room for whoever looks through one of them. */
-export interface Copies {
-  readonly texts: readonly [Uint16Array, ...Uint16Array[]];
-  readonly room: Int32Array;
-}
-
-export function copiesFor(length: number): Copies {
-  const copy = (): Uint16Array => new Uint16Array(length);
-  return { texts: [copy(), ...Array.from({ length: maxDecodings }, copy)], room: new Int32Array(length + 1) };
-}
-
-export function load({ texts }: Copies, text: string): void {
-  const [units] = texts;
+export function unitsOf(text: string): Uint16Array {
+  const units = new Uint16Array(text.length);
   for (let at = 0; at < text.length; at += 1) units[at] = text.charCodeAt(at);
+  return units;
 }
 
 /** What is alike for all of a text's decodings. */
 interface Decoding {
-  readonly copies: Copies;
   readonly shortest: number;
   readonly count: Count;
   /** The most undoings that each text had before it. */
   readonly seen: Map<string, number>;
 }
 
-/** Where the text stands among the copies, how often it was undone before, and how often it is to be. */
+/** How often the text was undone before, and how often it is to be. */
 interface Place {
-  readonly copy: number;
   readonly round: number;
   readonly left: number;
 }
@@ -67,30 +56,29 @@ interface Place {
  * What the text says after each undoing, in each order of them, once; null: nothing new, and others may have their turn.
  * `shortest`: what is shorter is of no use.
  */
-export function decodings(
-  copies: Copies,
-  length: number,
-  shortest: number,
-  count: Count,
-): Generator<Uint16Array | null> {
-  const decoding = { copies, shortest, count, seen: new Map<string, number>() };
-  return decoded(decoding, length, { copy: 0, round: 0, left: maxDecodings });
+export function decodings(text: Uint16Array, shortest: number, count: Count): Generator<Uint16Array | null> {
+  return decoded({ shortest, count, seen: new Map<string, number>() }, text, {
+    round: 0,
+    left: maxDecodings,
+  });
 }
 
-function* decoded(decoding: Decoding, length: number, place: Place): Generator<Uint16Array | null> {
-  const { copy, round, left } = place;
-  const text = decoding.copies.texts[copy]?.subarray(0, length);
-  if (text === undefined || left === 0) return;
-  const next = { copy: copy + 1, round: round + 1, left: left - 1 };
+function* decoded(
+  decoding: Decoding,
+  text: Uint16Array,
+  { round, left }: Place,
+): Generator<Uint16Array | null> {
+  if (left === 0) return;
+  const next = { round: round + 1, left: left - 1 };
   for (const { marks, undo } of round < outsideRounds ? outside : everywhere)
-    if (marks.some((mark) => text.includes(mark))) yield* undone(decoding, text, undo, next, length);
+    if (marks.some((mark) => text.includes(mark))) yield* undone(decoding, text, undo, next, text.length);
   const isUnpacked = left < maxDecodings - round;
   if (round >= outsideRounds || isUnpacked) return;
-  const runs = copyTo(decoding, text, gatherRuns, next.copy);
+  const runs = after(decoding, text, gatherRuns);
   yield null;
-  if (runs === null || runs.length < decoding.shortest) return;
+  if (runs.length < decoding.shortest) return;
   // After it one other is undone at most.
-  const behind = { copy: copy + 2, round: round + 1, left: outsideRounds - round - 1 };
+  const behind = { round: round + 1, left: outsideRounds - round - 1 };
   for (const undo of packed) yield* undone(decoding, runs, undo, behind, Infinity);
 }
 
@@ -102,22 +90,15 @@ function* undone(
   place: Place,
   unchanged: number,
 ): Generator<Uint16Array | null> {
-  const own = copyTo(decoding, text, undo, place.copy);
-  const isNew = own !== null && own.length !== unchanged && own.length >= decoding.shortest;
+  const own = after(decoding, text, undo);
+  const isNew = own.length !== unchanged && own.length >= decoding.shortest;
   if (!isNew || !isFirst(decoding, own, place)) return yield null;
   yield own;
-  yield* decoded(decoding, own.length, place);
+  yield* decoded(decoding, own, place);
 }
 
-function copyTo(
-  { copies, count }: Decoding,
-  text: Uint16Array,
-  undo: Undo,
-  copy: number,
-): Uint16Array | null {
-  const own = copies.texts[copy];
-  if (own === undefined) return null;
-  own.set(text);
+function after({ count }: Decoding, text: Uint16Array, undo: Undo): Uint16Array {
+  const own = text.slice();
   count(text.length);
   return own.subarray(0, undo(own, text.length));
 }

@@ -12,14 +12,58 @@ export function partsOf(secret: string): string[] {
 
 function partsIn(secret: string): string[] {
   const trimmed = secret.trim();
-  const credentials = credentialsIn(trimmed);
-  if (credentials !== null) return [secret, trimmed, ...credentials];
-  const words = trimmed.split(/[\s,;]+/);
+  const parts = credentialsIn(trimmed) ?? settingsIn(trimmed) ?? wordsIn(withoutLabels(trimmed));
+  return [secret, trimmed, ...parts];
+}
+
+/** What says in PEM what the key is, which every key has. */
+const labels =
+  /-----(?:BEGIN|END)[A-Z0-9 ]*-----|^(?:Proc-Type: ?4,ENCRYPTED|DEK-Info: ?[A-Z0-9-]+,[A-F0-9]+)\r?$/gm;
+
+function withoutLabels(text: string): string {
+  return text.replace(labels, '');
+}
+
+function wordsIn(text: string): string[] {
+  const words = text.split(/[\s,;]+/);
   // `Bearer` alone is no secret.
   const own = words.length > 1 && /^[A-Za-z-]+$/.test(words[0] ?? '') ? words.slice(1) : words;
-  const values = own.flatMap((word) => [word, unquoted(word), unquoted(word.replace(/^[^=]*=/, ''))]);
-  const decoded = values.flatMap((one) => [...decodedCredential(one), ...passwordOf(one)]);
-  return [secret, trimmed, ...values, ...decoded];
+  return own.flatMap((word) => valuesOf(word, unquoted(word.replace(/^[^=]*=/, ''))));
+}
+
+function valuesOf(...written: readonly string[]): string[] {
+  return written.flatMap((one) => [one, unquoted(one), ...passwordsIn(one), ...passwordsIn(unquoted(one))]);
+}
+
+/** Whatever else a text is, what stands in it as a password is one. */
+function passwordsIn(text: string): string[] {
+  return [...decodedCredential(text), ...passwordOf(text)];
+}
+
+/** One of these names says that a list is how to reach a database or a queue, and no header: there each value may be a secret. */
+const placeNames =
+  /^\s*(server|host|hostname|data source|address|addr|endpoint|driver|provider|database|initial catalog|dsn|accountname)$/i;
+
+/**
+ * Of `Server=erp;User ID=finance;Password=x`, whose names may have blanks in them. Null: it is something else, or no name says
+ * which value is the secret, so that each may be.
+ */
+function settingsIn(text: string): string[] | null {
+  const items = text.split(';').filter((item) => item.trim() !== '');
+  const settings = items.map((item) => settingOf(item)).filter((one) => one !== null);
+  const isNamed = (names: RegExp): boolean => settings.some(({ name }) => names.test(name));
+  if (settings.length < items.length || !isNamed(placeNames) || !isNamed(secretNames)) return null;
+  return settings.flatMap((setting) => {
+    const { name, value } = setting;
+    if (!isSecret(setting)) return passwordsIn(value);
+    return valuesOf(value, ...(secretNames.test(name) ? value.split(/[\s,]+/) : []));
+  });
+}
+
+/** Null: it is none, as base64 that ends with `=` is none. */
+function settingOf(text: string): Leaf | null {
+  const [, name, value] = /^\s*([A-Za-z][\w .-]*)=(.*[^=\s].*)$/s.exec(text) ?? [];
+  return name === undefined || value === undefined ? null : { name, value: unquoted(value.trim()) };
 }
 
 /** Of `scheme://user:password@host`, as it is written there and as a target reads it. */
@@ -28,17 +72,21 @@ function passwordOf(word: string): string[] {
   return written === undefined ? [] : [written, percentDecoded(written)];
 }
 
-/** A value by itself says that it is one, or its name does: other parts of a JSON credential are settings. */
+/** A value by itself says that it is one, or its name does: what else stands in a credential are settings. */
 const secretLength = 16;
-const secretNames = /key|secret|token|pass|pwd|credential/i;
+const secretNames = /key|secret|token|pass|pwd|credential|signature|session|sid$/i;
+
+function isSecret({ name, value }: Leaf): boolean {
+  return secretNames.test(name) || value.length >= secretLength;
+}
 
 /** Null: it is no JSON object or array. */
 function credentialsIn(text: string): string[] | null {
   if (!(text.startsWith('{') || text.startsWith('[')) || !isJson(text)) return null;
-  return leavesOf(text).flatMap(({ name, value }) => {
-    if (/^https?:\/\//i.test(value)) return passwordOf(value);
-    const isSecret = secretNames.test(name) || value.length >= secretLength;
-    return isSecret ? [value, ...value.split(/\r?\n/), ...passwordOf(value)] : passwordOf(value);
+  return leavesOf(text).flatMap((leaf) => {
+    const { value } = leaf;
+    if (/^https?:\/\//i.test(value) || !isSecret(leaf)) return passwordOf(value);
+    return [value, ...withoutLabels(value).split(/\r?\n/), ...passwordOf(value)];
   });
 }
 
@@ -51,7 +99,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Of a list's values, the name of the list. */
+/** A value and its name; of a list's values, the name of the list. */
 interface Leaf {
   readonly name: string;
   readonly value: string;
@@ -111,7 +159,11 @@ function decodedCredential(word: string): string[] {
 const isPlain = /^[A-Za-z0-9_.-]*$/;
 
 export function formsOf(part: string): string[] {
-  return [part, ...packedForms(part), ...(isPlain.test(part) ? [] : otherForms(part))];
+  if (isPlain.test(part)) return [part, ...packedForms(part)];
+  const written = [part, ...otherForms(part)];
+  // Where lines are joined again, no breaks and no blanks are left.
+  const joined = written.map((form) => form.replace(/[\r\n\0 \t]+/g, ''));
+  return [...written, ...joined, ...packedForms(part)];
 }
 
 function otherForms(part: string): string[] {
@@ -132,8 +184,6 @@ function otherForms(part: string): string[] {
     // As others compose the same characters.
     part.normalize('NFC'),
     part.normalize('NFD'),
-    // What is decoded has no line breaks left.
-    part.replace(/[\r\n\0]+[ \t]*/g, ''),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { isObject, type Json } from '../../model/json.js';
 import type { Turn } from '../../model/give-way.js';
 import { escapePointer } from '../answer/exact-json.js';
-import type { Finder } from './find.js';
+import { drained, inTurns, type Finder, type Steps } from './find.js';
 
 // Masking of a whole answer: each text and each name of it, and texts that stand in a list one after the other.
 
@@ -9,6 +9,18 @@ export interface Masked {
   readonly value: Json;
   /** JSON pointers to what was masked, a name of it included. */
   readonly at: readonly string[];
+  /** Of each name that was masked, where it stood and where it stands now, as JSON pointers. Two that mask alike are numbered. */
+  readonly renamed: ReadonlyMap<string, string>;
+}
+
+/** Where a value of the answer stands now; `pointer` says where it stood. */
+export function maskedPointer(pointer: string, renamed: Masked['renamed']): string {
+  let [stood, stands] = ['', ''];
+  for (const step of pointer.split('/').slice(1)) {
+    stood += `/${step}`;
+    stands = renamed.get(stood) ?? `${stands}/${step}`;
+  }
+  return stands;
 }
 
 /** What stands where something was masked. */
@@ -24,21 +36,24 @@ const longText = 2_048;
 const atOnce = 64;
 
 export function maskText(value: string, finder: Finder): string {
-  const masked = finder.replace(value, maskedText);
-  // Another writing of the same characters: encoded or escaped more than it had to be, or broken into lines.
-  return finder.isWritten(masked) ? maskedText : masked;
+  return drained(masking(value, finder));
 }
 
 export async function maskTextIn(turn: Turn, value: string, finder: Finder): Promise<string> {
-  if (value.length <= longText) return maskText(value, finder);
-  const masked = await finder.replaceIn(turn, value, maskedText);
-  return (await finder.stands(masked, turn)) ? maskedText : masked;
+  return value.length <= longText ? maskText(value, finder) : inTurns(turn, masking(value, finder));
+}
+
+function* masking(value: string, finder: Finder): Steps<string> {
+  const masked = yield* finder.replace(value, maskedText);
+  // Another writing of the same characters: encoded or escaped more than it had to be, or broken into lines.
+  return (yield* finder.standsEncoded(masked)) ? maskedText : masked;
 }
 
 /** Nearly no answer has a secret in it: all of its texts are looked through at once, before each is by itself. */
 export async function maskJson(value: Json, finder: Finder, turn: Turn): Promise<Masked> {
   const texts = await longTexts(value, finder.shortest, turn);
-  if (!(await finder.stands(texts.join(separator), turn))) return { value, at: [] };
+  if (!(await inTurns(turn, finder.stands(texts.join(separator)))))
+    return { value, at: [], renamed: new Map() };
   return maskEach(value, finder, turn);
 }
 
@@ -95,16 +110,18 @@ function makeMasking(finder: Finder, turn: Turn): (text: string) => Promise<stri
 
 async function maskEach(value: Json, finder: Finder, turn: Turn): Promise<Masked> {
   const at: string[] = [];
+  const renamed = new Map<string, string>();
   const text = makeMasking(finder, turn);
   let seen = 0;
-  const walk = async (one: Json, pointer: string): Promise<Json> => {
+  const walk = async (one: Json, pointer: string, stood: string): Promise<Json> => {
     seen += 1;
     if (seen % atOnce === 0) await turn();
     if (Array.isArray(one)) {
       const items: Json[] = [];
-      for (const item of one as readonly Json[]) items.push(await walk(item, `${pointer}/${items.length}`));
+      for (const item of one as readonly Json[])
+        items.push(await walk(item, `${pointer}/${items.length}`, `${stood}/${items.length}`));
       // What is still there is in no text by itself.
-      return (await finder.stands(spread(items), turn))
+      return (await inTurns(turn, finder.stands(spread(items))))
         ? items.map((item, index) => withoutPiece(item, `${pointer}/${index}`, at))
         : items;
     }
@@ -114,8 +131,10 @@ async function maskEach(value: Json, finder: Finder, turn: Turn): Promise<Masked
       for (const [name, item] of Object.entries(one)) {
         const masked = free(await text(name));
         const below = `${pointer}/${escapePointer(masked)}`;
+        const stoodBelow = `${stood}/${escapePointer(name)}`;
+        if (masked !== name) renamed.set(stoodBelow, below);
         const before = at.length;
-        named.push([masked, await walk(item, below)]);
+        named.push([masked, await walk(item, below, stoodBelow)]);
         if (masked !== name && at[before] !== below) at.splice(before, 0, below);
       }
       return Object.fromEntries(named);
@@ -127,7 +146,7 @@ async function maskEach(value: Json, finder: Finder, turn: Turn): Promise<Masked
     at.push(pointer);
     return masked;
   };
-  return { value: await walk(value, ''), at };
+  return { value: await walk(value, '', ''), at, renamed };
 }
 
 function withoutPiece(item: Json, pointer: string, at: string[]): Json {

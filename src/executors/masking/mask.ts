@@ -1,23 +1,26 @@
 import type { Json } from '../../model/json.js';
 import { truncate, truncateStart } from '../../model/text.js';
-import { escapePointer } from '../answer/exact-json.js';
-import { drained, makeFinder, type Finder } from './find.js';
+import { drained, inTurns, makeFinder, type Finder, type Steps } from './find.js';
 import { formsOf, partsOf } from './forms.js';
-import { maskedText, maskJson, maskText, maskTextIn, type Masked } from './mask-json.js';
-import { brokenEnd, brokenStart, foldText, indexing, type Count } from './words.js';
+import { maskedPointer, maskedText, maskJson, maskText, type Masked } from './mask-json.js';
+import { brokenEnd, brokenStart, edge, foldText, indexing, type Count } from './index-of-words.js';
 import type { Turn } from '../../model/give-way.js';
 
-export { maskedText, type Masked };
+export { maskedPointer, maskedText, type Masked };
 
 // What was resolved for a call and comes back in its answer is not handed on: whoever reads the run's output may not
 // read the secrets of its connections.
+//
+// A secret may be written in several ways, one in the other. One of them is written on the secret's side: its forms
+// (forms.ts) are looked for in the text as it is, and what is found is replaced in place. The others are undone on the text's
+// side (decodings.ts): in what the text says after each undoing the same forms are looked for, and since nobody knows where
+// in the text that stood, all of the text is replaced.
 
 export interface Mask extends Told {
   /** Of a text of ours. A long one is told as `start` would, since nobody else has a turn meanwhile. */
   text(value: string): string;
   /** The same value where nothing of it is masked. */
   json(value: Json, turn: Turn): Promise<Masked>;
-  pointers(values: readonly string[], turn: Turn): Promise<readonly string[]>;
 }
 
 /**
@@ -38,20 +41,15 @@ const mostAtOnce = 16_384;
 
 /** `count` is told how many characters are looked at. */
 export function makeMask(secrets: readonly string[], count?: Count): Mask {
-  return drained(making(secrets, count));
+  return drained(steps(secrets, count));
 }
 
 /** The same with turns: secrets may be long, and there is much that each may be written as. */
-export async function makeMaskIn(turn: Turn, secrets: readonly string[]): Promise<Mask> {
-  const steps = making(secrets);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    await turn();
-  }
+export function makeMaskIn(turn: Turn, secrets: readonly string[]): Promise<Mask> {
+  return inTurns(turn, steps(secrets));
 }
 
-function* making(secrets: readonly string[], count?: Count): Generator<undefined, Mask> {
+function* steps(secrets: readonly string[], count?: Count): Steps<Mask> {
   const parts = new Set<string>();
   for (const secret of secrets) {
     for (const part of partsOf(secret)) if (part.length >= minLength) parts.add(part);
@@ -71,29 +69,9 @@ function maskOf(told: Told, finder: Finder): Mask {
     ...told,
     text: (value) => (value.length <= mostAtOnce ? maskText(value, finder) : told.start(value, mostAtOnce)),
     json: (value, turn) => maskJson(value, finder, turn),
-    pointers: async (values, turn) => {
-      const masked: string[] = [];
-      for (const value of values) {
-        await turn();
-        masked.push(await maskPointer(value, (step) => maskTextIn(turn, step, finder)));
-      }
-      return masked;
-    },
   };
 }
 
-async function maskPointer(pointer: string, text: (value: string) => Promise<string>): Promise<string> {
-  const steps: string[] = [];
-  for (const step of pointer.split('/')) steps.push(escapePointer(await text(unescapePointer(step))));
-  return steps.join('/');
-}
-
-function unescapePointer(step: string): string {
-  return step.replaceAll('~1', '/').replaceAll('~0', '~');
-}
-
-/** So many characters of a secret at the place where a text was cut say that it stands there. */
-const edge = 64;
 /** What is read besides what is told: that much of a secret, escaped as often as is undone, is whole in it. */
 const margin = 16 * edge;
 /** Fewer characters of a secret give nothing away. */
@@ -109,12 +87,6 @@ function readFor(longest: number): number {
 
 function makeCutting(forms: readonly string[], finder: Finder, count?: Count): Told {
   const whole = (text: string): string => maskText(text, finder);
-  const edges = (cut: (form: string) => string): Finder => {
-    const cuts = forms.filter((form) => form.length > edge).map(cut);
-    return makeFinder(drained(indexing([...new Set(cuts)])), count);
-  };
-  const first = lazily(() => edges((form) => form.slice(0, edge)));
-  const last = lazily(() => edges((form) => form.slice(-edge)));
   const withoutBrokenEnd = (text: string): string => {
     const broken = brokenEnd(text, forms, count);
     return broken < minBroken ? text : text.slice(0, text.length - broken) + maskedText;
@@ -124,33 +96,20 @@ function makeCutting(forms: readonly string[], finder: Finder, count?: Count): T
     return broken < minBroken ? text : maskedText + text.slice(broken);
   };
   /** Of a text that was cut before it was masked. One that is nearly nothing but secrets would be told up to where it was cut. */
-  const shown = (masked: string, longest: number, cut: () => string): string =>
-    masked.length < longest + margin ? maskedText : cut();
+  const isMostlySecrets = (masked: string, longest: number): boolean => masked.length < longest + margin;
   return {
     start: (value, longest, end) => {
       const most = readFor(longest);
-      if (value.length <= most) return truncate(whole(value), longest, end);
       const masked = whole(withoutBrokenEnd(value.slice(0, most)));
-      const found = first().within(masked);
-      if (first().isWritten(masked)) return maskedText;
-      // Whatever stands behind it may be more of the same secret.
-      if (found !== null) return truncate(masked.slice(0, found.at) + maskedText, longest, end);
-      return shown(masked, longest, () => truncate(masked, longest, end));
+      if (value.length <= most) return truncate(masked, longest, end);
+      return isMostlySecrets(masked, longest) ? maskedText : truncate(masked, longest, end);
     },
     end: (value, longest, mark, kept = 'whole') => {
       const most = readFor(longest);
       const begun = withoutBrokenEnd(kept === 'tail' ? withoutBrokenStart(value) : value);
       if (begun.length <= most) return truncateStart(whole(begun), longest, mark);
-      const masked = whole(begun.slice(-most));
-      const found = last().within(masked);
-      if (last().isWritten(masked)) return maskedText;
-      if (found !== null) return truncateStart(maskedText + masked.slice(found.end), longest, mark);
-      return shown(masked, longest, () => truncateStart(masked, longest, mark));
+      const masked = whole(withoutBrokenStart(begun.slice(-most)));
+      return isMostlySecrets(masked, longest) ? maskedText : truncateStart(masked, longest, mark);
     },
   };
-}
-
-function lazily<T>(make: () => T): () => T {
-  let made: { readonly value: T } | null = null;
-  return () => (made ??= { value: make() }).value;
 }

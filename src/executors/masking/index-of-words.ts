@@ -1,24 +1,24 @@
 // Where one of many words stands in a text, in a time that grows with the text and not with the words: an answer is
 // looked through for every writing of every secret of its connection.
 
-/** The words, to be found in folded units. */
-export interface Index {
-  readonly shortest: number;
-  readonly longest: number;
-  /** By the hash of their first units. */
-  readonly byStart: ReadonlyMap<number, readonly Group[]>;
-  readonly isStart: Uint8Array;
-}
-
-/** Words of one length that begin alike, by the sum of all their units. The longest group of a start is the first. */
-interface Group {
-  readonly length: number;
-  readonly power: number;
-  readonly bySum: Map<number, readonly string[]>;
-}
-
 /** Told how many units were looked at, by whoever counts the work. */
 export type Count = (units: number) => void;
+
+/** So many units of a long word say that it or a part of it stands there: its first ones, its last ones. */
+export const edge = 64;
+
+/** The words, to be found in folded units: keys of `edge` units at most, sorted. */
+export interface Index {
+  readonly shortest: number;
+  readonly keys: readonly string[];
+  /** The keys that are words themselves. */
+  readonly wholeKeys: ReadonlySet<string>;
+  /** Of each key, the longest other one with which it begins; -1: none. */
+  readonly shorter: readonly number[];
+  /** Of a key, the longer words that begin with it. */
+  readonly longer: ReadonlyMap<string, readonly string[]>;
+  readonly isStart: Uint8Array;
+}
 
 /** How many units of a word decide whether the rest of it is compared. */
 const startLength = 4;
@@ -38,47 +38,41 @@ function roll(hash: number, unit: number): number {
   return ((hash << 4) ^ unit) & (buckets - 1);
 }
 
-/** Odd, and nobody's outside: a text cannot be written so that its sums are those of a word. */
-const base = (Math.floor(Math.random() * 0x40000000) * 2 + 0x10001) | 1;
-
-function add(sum: number, unit: number): number {
-  return (Math.imul(sum, base) + unit + 1) | 0;
-}
-
 /** How many words are entered at a time. */
 const atOnce = 256;
 
 /** `words` of four characters or more, each, and folded. With pauses in between, since they may be many. */
 export function* indexing(words: readonly string[]): Generator<undefined, Index> {
-  const byStart = new Map<number, Map<number, Group>>();
+  const longer = new Map<string, string[]>();
+  const wholeKeys = new Set<string>();
+  const edges: string[] = [];
   const isStart = new Uint8Array(buckets);
-  let [shortest, longest] = [Infinity, 0];
   for (const [at, word] of words.entries()) {
     if (at % atOnce === 0) yield;
-    const { start, sum, power } = sumsOf(word);
-    const byLength = byStart.get(start) ?? new Map<number, Group>();
-    const group = byLength.get(word.length) ?? { length: word.length, power, bySum: new Map() };
-    byStart.set(start, byLength.set(word.length, group));
-    group.bySum.set(sum, [...(group.bySum.get(sum) ?? []), word]);
+    const key = word.slice(0, edge);
+    if (word.length <= edge) {
+      wholeKeys.add(key);
+      continue;
+    }
+    edges.push(key, word.slice(-edge));
+    const others = longer.get(key);
+    if (others === undefined) longer.set(key, [word]);
+    else others.push(word);
+  }
+  const keys = [...new Set([...wholeKeys, ...edges])].sort();
+  const shorter: number[] = [];
+  const open: number[] = [];
+  for (const [at, key] of keys.entries()) {
+    if (at % atOnce === 0) yield;
+    while (open.length > 0 && !key.startsWith(keys[open.at(-1) ?? 0] ?? '')) open.pop();
+    shorter.push(open.at(-1) ?? -1);
+    open.push(at);
+    let start = 0;
+    for (let unit = 0; unit < startLength; unit += 1) start = roll(start, key.charCodeAt(unit));
     isStart[start] = 1;
-    shortest = Math.min(shortest, word.length);
-    longest = Math.max(longest, word.length);
   }
-  const groups = [...byStart].map(
-    ([start, byLength]) => [start, [...byLength.values()].sort((a, b) => b.length - a.length)] as const,
-  );
-  return { shortest, longest, byStart: new Map(groups), isStart };
-}
-
-function sumsOf(word: string): { readonly start: number; readonly sum: number; readonly power: number } {
-  let [start, sum, power] = [0, 0, 1];
-  for (let at = 0; at < word.length; at += 1) {
-    const unit = word.charCodeAt(at);
-    if (at < startLength) start = roll(start, unit);
-    sum = add(sum, unit);
-    power = Math.imul(power, base);
-  }
-  return { start, sum, power };
+  const shortest = keys.reduce((least, key) => Math.min(least, key.length), Infinity);
+  return { shortest, keys, wholeKeys, shorter, longer, isStart };
 }
 
 const isLatin = /^[\0-\xff]*$/;
@@ -92,25 +86,18 @@ export function foldText(text: string): string {
 export interface Found {
   readonly at: number;
   readonly end: number;
+  /** Only the beginning or the end of a long word stands there, and the rest of it may be near in another writing. */
+  readonly isPart: boolean;
 }
 
 /** How much of a text is looked through at a time. */
 const pieceUnits = 32_768;
 
-/**
- * All of them, one after the other; null: a piece of the text has been looked through, and others may have their turn.
- * `room`: for one number more than the text has units.
- */
-export function* finds(
-  index: Index,
-  units: Uint16Array,
-  room: Int32Array,
-  count: Count,
-): Generator<Found | null> {
-  const sums: Sums = { room, known: 0 };
+/** All of them, one after the other; null: a piece of the text has been looked through, and others may have their turn. */
+export function* finds(index: Index, units: Uint16Array, count: Count): Generator<Found | null> {
   for (let from = 0; from < units.length;) {
     const until = Math.min(units.length, from + pieceUnits);
-    const found = find(index, units, sums, from, until, count);
+    const found = find(index, units, from, until, count);
     count((found?.end ?? until) - from);
     from = found === null ? until : found.end;
     yield found;
@@ -118,63 +105,58 @@ export function* finds(
 }
 
 /** The first one that begins from `from` on and before `until`, and of those that begin there the longest. */
-function find(
-  { byStart, isStart }: Index,
-  units: Uint16Array,
-  sums: Sums,
-  from: number,
-  until: number,
-  count: Count,
-): Found | null {
+function find(index: Index, units: Uint16Array, from: number, until: number, count: Count): Found | null {
   const end = Math.min(units.length, until + startLength - 1);
   let hash = 0;
   for (let next = from; next < end; next += 1) {
     hash = roll(hash, fold(units[next] ?? 0));
     const at = next - startLength + 1;
-    if (isStart[hash] === 0 || at < from) continue;
-    for (const group of byStart.get(hash) ?? []) {
-      count(1);
-      if (standsAt(group, units, sums, at, count)) return { at, end: at + group.length };
-    }
+    if (index.isStart[hash] === 0 || at < from) continue;
+    const found = foundAt(index, units, at, count);
+    if (found !== null) return found;
   }
   return null;
 }
 
-/** The sums of all units up to each place, as far as they were asked for. */
-interface Sums {
-  readonly room: Int32Array;
-  known: number;
+/** The longest word that stands there, or as much of a long one as does. */
+function foundAt(index: Index, units: Uint16Array, at: number, count: Count): Found | null {
+  const { keys, wholeKeys, shorter, longer } = index;
+  let [low, high] = [-1, keys.length];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (isUpTo(keys[middle] ?? '', units, at, count)) low = middle;
+    else high = middle;
+  }
+  while (low >= 0 && alike(keys[low] ?? '', units, at, count) < (keys[low] ?? '').length)
+    low = shorter[low] ?? -1;
+  const key = keys[low];
+  if (key === undefined) return null;
+  let length = key.length;
+  let isPart = !wholeKeys.has(key);
+  for (const word of longer.get(key) ?? []) {
+    const same = alike(word, units, at, count);
+    if (same < length) continue;
+    isPart = same < word.length && (isPart || same > length);
+    length = same;
+  }
+  return { at, end: at + length, isPart };
 }
 
-/** Words are compared where their sums are the same, which is where they stand: what was compared is not looked at again. */
-function standsAt(group: Group, units: Uint16Array, sums: Sums, at: number, count: Count): boolean {
-  const end = at + group.length;
-  if (end > units.length) return false;
-  const words = group.bySum.get(sumBetween(units, sums, at, end, group.power, count));
-  return words?.some((word) => isAt(word, units, at, count)) === true;
+/** Does it stand there, or before what does in the order of the keys? */
+function isUpTo(key: string, units: Uint16Array, at: number, count: Count): boolean {
+  const same = alike(key, units, at, count);
+  return (
+    same === key.length || (at + same < units.length && key.charCodeAt(same) < fold(units[at + same] ?? 0))
+  );
 }
 
-function sumBetween(
-  units: Uint16Array,
-  sums: Sums,
-  at: number,
-  end: number,
-  power: number,
-  count: Count,
-): number {
-  const { room } = sums;
-  if (sums.known < end) count(end - sums.known);
-  if (sums.known === 0) room[0] = 0;
-  for (; sums.known < end; sums.known += 1)
-    room[sums.known + 1] = add(room[sums.known] ?? 0, fold(units[sums.known] ?? 0));
-  return ((room[end] ?? 0) - Math.imul(room[at] ?? 0, power)) | 0;
-}
-
-function isAt(word: string, units: Uint16Array, at: number, count: Count): boolean {
-  count(word.length);
-  for (let own = 0; own < word.length; own += 1)
-    if (fold(units[at + own] ?? 0) !== word.charCodeAt(own)) return false;
-  return true;
+/** How many units of it stand there. */
+function alike(word: string, units: Uint16Array, at: number, count: Count): number {
+  let own = 0;
+  while (own < word.length && at + own < units.length && fold(units[at + own] ?? 0) === word.charCodeAt(own))
+    own += 1;
+  count(own + 1);
+  return own;
 }
 
 /** How many units the longest end of a word has with which the text begins; all of them, where it is from the middle of one. `words` are folded. */
