@@ -1,7 +1,8 @@
 // `npm run doors`: the table of rooms in ARCHITECTURE.md, from what the linter holds. `--check` says whether it is that.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { doors } from '../lint/doors.js';
+import { folders } from '../lint/folders.js';
 import { root } from './lib.mjs';
 
 const path = join(root, 'ARCHITECTURE.md');
@@ -17,18 +18,43 @@ function mayUse({ uses, types, packages }) {
   return [...rooms, others].filter((text) => text !== '').join('; ') || 'nothing';
 }
 
-function table() {
-  const rows = Object.entries(doors)
+function tables() {
+  const rooms = Object.entries(doors)
     .filter(([, { holds }]) => holds !== null)
     .map(([room, door]) => `| \`src/${room}\` | ${door.holds} | ${mayUse(door)} |`);
-  return ['| room | holds | may use |', '|---|---|---|', ...rows].join('\n');
+  const parts = Object.entries(folders).map(([folder, holds]) => `| \`${folder}\` | ${holds} |`);
+  const ofRooms = ['| room | holds | may use |', '|---|---|---|', ...rooms];
+  return [...ofRooms, '', '| folder of a room | holds |', '|---|---|', ...parts].join('\n');
+}
+
+/** Of the rooms, by their path below `src`; `db/migrations` is no room of code, and a channel's folder is told with the others. */
+function foldersOfRooms() {
+  const src = join(root, 'src');
+  const below = (folder) =>
+    readdirSync(join(src, folder), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => `${folder}/${name}`);
+  return readdirSync(src)
+    .flatMap(below)
+    .filter((folder) => folder !== 'db/migrations');
+}
+
+function differing() {
+  const there = foldersOfRooms();
+  const untold = there.filter((folder) => folders[folder] === undefined);
+  const gone = Object.keys(folders).filter((folder) => !there.includes(folder));
+  return [...untold, ...gone];
 }
 
 const before = readFileSync(path, 'utf8');
 const [head, tail] = [before.indexOf(begin), before.indexOf(end)];
 if (head === -1 || tail < head) throw new Error(`ARCHITECTURE.md has no \`${begin}\` … \`${end}\``);
-const after = `${before.slice(0, head)}${begin}\n\n${table()}\n\n${before.slice(tail)}`;
-if (process.argv.includes('--check')) {
+const after = `${before.slice(0, head)}${begin}\n\n${tables()}\n\n${before.slice(tail)}`;
+const wrong = differing();
+if (wrong.length > 0) {
+  process.stderr.write(`lint/folders.js and the folders below src differ: ${wrong.join(', ')}\n`);
+  process.exitCode = 1;
+} else if (process.argv.includes('--check')) {
   if (after !== before) {
     process.stderr.write(
       'the table of rooms in ARCHITECTURE.md is not what lint/doors.js says: run `npm run doors`\n',
