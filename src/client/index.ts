@@ -79,6 +79,7 @@ async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest):
     id,
     kind: 'decide',
     waitMs: request.waitMs ?? answerMs,
+    whileOurs: request.whileOurs,
     refuse: (tx) => refuseSettled(tx, run, approval),
     make: () => ({ principal, body, values }),
     beside: (tx, message, refs) =>
@@ -124,7 +125,7 @@ function timeOf({ text }: SealedMessage): string {
 async function operate(
   deps: ClientDeps,
   waiter: Waiter,
-  { run, messageId: id, principal, reason, waitMs }: OperateRequest,
+  { run, messageId: id, principal, reason, waitMs, whileOurs }: OperateRequest,
   kind: 'cancel' | 'retry',
 ): Promise<MessageOutcome> {
   const values = [textValue('reason', reason)];
@@ -133,7 +134,7 @@ async function operate(
     body: kind === 'retry' ? { kind, about: problemAt(row) } : { kind },
     values,
   });
-  const posted = await post(deps, waiter, { run, id, kind, waitMs: answerMs, make });
+  const posted = await post(deps, waiter, { run, id, kind, waitMs: answerMs, whileOurs, make });
   if (posted.status === 'answered' && posted.answer.status !== 'refused')
     await waiter.settled(deps.pool, run, waitMs);
   return posted;

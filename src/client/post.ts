@@ -7,7 +7,7 @@ import { countUnanswered, getMessage, withdrawMessage } from '../store/messages.
 import { getRun, lockDoor, shareRun, type RunRow } from '../store/runs.js';
 import { bytesOf, currentId, keep, tooLarge, type Asked } from './attest.js';
 import { ringFor } from './bells.js';
-import type { MessageOutcome } from './types.js';
+import type { Asking, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
 import { makeTurns, type Turns } from './turns.js';
 import type { Waiter } from './waiter.js';
@@ -28,6 +28,8 @@ export interface Posting {
   ) => Promise<void>;
   /** The version that the caller has seen, for a submit. */
   readonly expectedVersion?: number | null;
+  /** As the request has it. */
+  readonly whileOurs?: Asking['whileOurs'];
   /** What else the store knows against it, behind the lock on its run. */
   readonly refuse?: (tx: Tx) => Promise<Refusal | null>;
 }
@@ -126,6 +128,7 @@ async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<
     tooLarge(asked.values) ??
     (await noRoom(tx, row, kind, bytesOf(asked.values)));
   if (refusal !== null) return { kind: 'refused', refusal };
+  await posting.whileOurs?.(tx);
   const { message, refs } = await keep(deps, tx, { ...asked, id, run: row.id, environment: row.environment });
   await posting.beside?.(tx, message, refs);
   return { kind: 'kept', row, message, isNew: true };

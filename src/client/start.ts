@@ -82,6 +82,7 @@ export async function recordStart(
 ): Promise<SealedMessage | null> {
   const { run, flow, flowVersion, planHash, environment, mode, principal } = request;
   if ((await getRun(tx, run)) !== null) return null;
+  await request.whileOurs?.(tx);
   const traceId = newId('trc');
   const time = await storeTime(tx);
   await insertRun(tx, {

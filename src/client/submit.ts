@@ -6,13 +6,14 @@ import type { ClientDeps } from './deps.js';
 import type { Waiter } from './waiter.js';
 
 export function submit(deps: ClientDeps, waiter: Waiter, request: SubmitRequest): Promise<MessageOutcome> {
-  const { run, messageId: id, waitMs, expectedVersion } = request;
+  const { run, messageId: id, waitMs, expectedVersion, whileOurs } = request;
   return post(deps, waiter, {
     run,
     id,
     kind: 'submit',
     waitMs,
     expectedVersion,
+    whileOurs,
     make: () => submission(request),
   });
 }

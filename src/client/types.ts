@@ -1,3 +1,4 @@
+import type { Tx } from '../db/index.js';
 import type { Answer, Refusal } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { DecisionDoor } from '../model/message.js';
@@ -12,7 +13,13 @@ export interface Trace {
   readonly messages?: Json | undefined;
 }
 
-export interface StartRequest {
+/** What every request has. */
+export interface Asking {
+  /** Throws where another attempt of the same request has taken it over: in the transaction that would keep it, and only there. */
+  readonly whileOurs?: (tx: Tx) => Promise<void>;
+}
+
+export interface StartRequest extends Asking {
   /** The run's id: given by the caller so that a repeated request starts one run. */
   readonly run: string;
   readonly flow: string;
@@ -34,7 +41,7 @@ export type StartOutcome =
   | { readonly status: 'refused'; readonly refusal: Refusal }
   | { readonly status: 'unavailable'; readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE' };
 
-export interface SubmitRequest {
+export interface SubmitRequest extends Asking {
   readonly run: string;
   readonly messageId: string;
   readonly transition: string;
@@ -57,7 +64,7 @@ export type MessageOutcome =
       readonly message?: string;
     };
 
-export interface DecideRequest {
+export interface DecideRequest extends Asking {
   readonly run: string;
   readonly decisionId: string;
   readonly approval: string;
@@ -70,7 +77,7 @@ export interface DecideRequest {
   readonly waitMs?: number;
 }
 
-export interface OperateRequest {
+export interface OperateRequest extends Asking {
   readonly run: string;
   readonly messageId: string;
   readonly reason: string;

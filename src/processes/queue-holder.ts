@@ -57,12 +57,18 @@ export async function seeHolder(
   const { workflow } = new Client({ connection, namespace });
   try {
     const { status, memo, runId } = await workflow.getHandle(idOf(taskQueue)).describe();
+    if (status.name !== 'RUNNING') return null;
     const store = memo?.['store'];
-    return status.name === 'RUNNING' && typeof store === 'string' ? { store, execution: runId } : null;
+    return { store: typeof store === 'string' ? store : unnamed(taskQueue), execution: runId };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return null;
     throw error;
   }
+}
+
+/** Anybody who may write to the namespace can start a workflow under that id: it is named, and can be given up like another's. */
+function unnamed(taskQueue: string): string {
+  return `unnamed, by workflow ${idOf(taskQueue)}`;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Queryable } from '../db/index.js';
+import type { Queryable, Tx } from '../db/index.js';
 import type { JsonObject } from '../model/json.js';
 
 export interface ClaimKey {
@@ -109,20 +109,35 @@ export async function complete(
   return rowCount === 1;
 }
 
-/** What an attempt of this request has done; null: nothing that was kept. In a transaction, others under the key wait for its end. */
-export async function lockEffect(q: Queryable, key: ClaimKey): Promise<JsonObject | null> {
+export type FoundEffect =
+  /** What an attempt of this request has done; null: nothing that was kept. */
+  | { readonly kind: 'ours'; readonly effect: JsonObject | null }
+  /** Another attempt has the key by now, or it is answered, or let go. */
+  | { readonly kind: 'lost' };
+
+/** In a transaction, whoever else would take the key or keep an effect under it waits for its end. */
+export async function lockEffect(q: Queryable, key: HeldKey): Promise<FoundEffect> {
   const { rows } = await q.query<{ effect: JsonObject | null }>(
-    `select effect from idempotency where ${where} for update`,
-    values(key),
+    `select effect from idempotency where ${own} for update`,
+    ownValues(key),
   );
-  return rows[0]?.effect ?? null;
+  const row = rows[0];
+  return row === undefined ? { kind: 'lost' } : { kind: 'ours', effect: row.effect };
 }
 
-export async function keepEffect(q: Queryable, key: ClaimKey, effect: JsonObject): Promise<void> {
-  await q.query(`update idempotency set effect = $5 where ${where}`, [
-    ...values(key),
+/** Is the key this attempt's? Until the transaction ends nobody takes it; a batch asks in several at once. */
+export async function isHeld(tx: Tx, key: HeldKey): Promise<boolean> {
+  const { rows } = await tx.query(`select 1 from idempotency where ${own} for share`, ownValues(key));
+  return rows.length === 1;
+}
+
+/** False: the key is another attempt's by now. */
+export async function keepEffect(q: Queryable, key: HeldKey, effect: JsonObject): Promise<boolean> {
+  const { rowCount } = await q.query(`update idempotency set effect = $6 where ${own}`, [
+    ...ownValues(key),
     JSON.stringify(effect),
   ]);
+  return rowCount === 1;
 }
 
 /** The answer is not kept: the next attempt may go on at once, with the same effect. */

@@ -4,7 +4,7 @@ import { endingText, type Course } from '../../src/api/pages/ending-text.js';
 
 const course = (approval: Course['approval'], fields: Partial<Course> = {}): Course => ({
   approval,
-  ...{ action: null, wasTried: false, code: null, run: 'running' },
+  ...{ action: null, wasTried: 'no', code: null, run: 'running' },
   ...fields,
 });
 const approved = (action: Course['action'], fields: Partial<Course> = {}): Course =>
@@ -17,16 +17,21 @@ const told: readonly (readonly [Course, RegExp])[] = [
   [course('expired'), /decided in time: nothing of it runs/],
   [course('revoked'), /revoked since: nothing of it runs/],
   [approved('executed'), /has run\.$/],
-  [approved('executing', { wasTried: true }), /approved, and runs\.$/],
+  [approved('executing', { wasTried: 'yes' }), /approved, and runs\.$/],
   [
-    approved('failed', { wasTried: true, code: 'EXECUTOR_TIMEOUT' }),
+    approved('failed', { wasTried: 'yes', code: 'EXECUTOR_TIMEOUT' }),
     /running it failed \(EXECUTOR_TIMEOUT\)\.$/,
   ],
   [
     approved('failed', { code: 'GUARD_REJECTED' }),
     /was not run \(GUARD_REJECTED\): it is to be asked for again\.$/,
   ],
-  [approved('unknown', { wasTried: true }), /whether it has happened is not known: a person has to look/],
+  // The target answered what does not fit, or nothing, under a key: the effect may stand.
+  [
+    approved('failed', { wasTried: 'maybe', code: 'EXECUTOR_FAILED' }),
+    /whether it has happened is not known \(EXECUTOR_FAILED\): a person has to look at the target\.$/,
+  ],
+  [approved('unknown', { wasTried: 'yes' }), /whether it has happened is not known: a person has to look/],
   [approved('revoked'), /is revoked since: nothing of it runs/],
   [course('approved', { action: 'approved' }), /runs as soon as its run comes to it/],
   [course('approved', { action: 'pending', run: 'stuck' }), /has not run yet: its run waits for an operator/],

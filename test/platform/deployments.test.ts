@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Connection } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { makePool, type Pool } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
 import {
@@ -299,6 +299,19 @@ describe('whose a task queue is', () => {
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'e');
     assert.equal(await queueHolder(connection, at, 'f', 'always'), 'f');
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'f');
+  });
+
+  it('is nobody else’s where a stranger has taken the workflow of that name, which is named and can be forgotten', async () => {
+    const at = queue();
+    const id = `countersign-store:${at.taskQueue}`;
+    const { workflow } = new Client({ connection, namespace: at.namespace });
+    await workflow.start('anything', { workflowId: id, taskQueue: id });
+    const held = await queueHolder(connection, at, 'e', 'where free');
+    assert.equal(held, `unnamed, by workflow ${id}`);
+    const seen = await seeHolder(connection, at);
+    assert.ok(seen !== null);
+    assert.equal(await forgetHolder(connection, at, seen), null);
+    assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'e');
   });
 
   it('stays with whoever has come since its holder was seen', async () => {

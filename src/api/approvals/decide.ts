@@ -17,6 +17,7 @@ import { mayDecideNow, ownDecision, ownDecisionText, verdict } from './may-decid
 import { problem, type Problem } from '../contract/problem.js';
 import { refusal } from '../http/refusal.js';
 import { runObject } from '../runs/run-body.js';
+import { whileOurs } from '../http/effect.js';
 
 type DecisionBody = z.output<typeof api.decisionBody>;
 
@@ -58,6 +59,7 @@ async function attempt(
     reason: reasonOf(body),
     principal: principalOf(call),
     via: principalOf(call).actedBy === undefined ? via : 'callback',
+    whileOurs: whileOurs(call),
     ...(waitMs === null ? {} : { waitMs }),
   });
   const said = await refusal(call, found.row.run, outcome);

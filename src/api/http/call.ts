@@ -5,7 +5,7 @@ import type { ErrorCode } from '../../model/errors.js';
 import type { JsonObject } from '../../model/json.js';
 import type { RecordActor } from '../../model/records.js';
 import type { ServiceFact } from '../../audit/index.js';
-import type { ClaimKey } from '../../store/idempotency.js';
+import type { HeldKey } from '../../store/idempotency.js';
 import type { RunRow } from '../../store/runs.js';
 import { viewerOf, type Viewer } from '../../store/visibility.js';
 import type { ApiDeps } from '../deps.js';
@@ -55,7 +55,7 @@ export interface Call {
   /** 32 hex digits from which the ids of what this call makes are derived: the same in a retry of it. */
   effect: string;
   /** The idempotency key that this call holds. */
-  held: ClaimKey | null;
+  held: HeldKey | null;
   about: {
     readonly run: string;
     readonly flow: string;

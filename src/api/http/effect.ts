@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Queryable, Tx } from '../../db/index.js';
 import type { JsonObject } from '../../model/json.js';
-import { keepEffect, lockEffect } from '../../store/idempotency.js';
+import { isHeld, keepEffect, lockEffect, type HeldKey } from '../../store/idempotency.js';
 import type { Call } from './call.js';
 
 // A request is repeated where its process died between what it did and its answer, or nobody knows whether it did anything.
@@ -14,6 +14,12 @@ export interface KeptEffect<T> {
   readonly keep: (tx: Tx, did: T) => Promise<void>;
 }
 
+/**
+ * Another attempt has taken the request over, since this process was not heard of for too long: it does nothing more, and
+ * that one's answer counts.
+ */
+export class KeyLost extends Error {}
+
 /** Without an idempotency key every request is the first. */
 export function keptEffect<T extends JsonObject>(
   { held }: Pick<Call, 'held'>,
@@ -21,11 +27,24 @@ export function keptEffect<T extends JsonObject>(
 ): KeptEffect<T> {
   return {
     earlier: async (q) => {
-      const found = held === null ? null : await lockEffect(q, held);
+      const found = held === null ? null : await earlierOf(q, held);
       return found === null ? null : schema.parse(found);
     },
     keep: async (tx, did) => {
-      if (held !== null) await keepEffect(tx, held, did);
+      if (held !== null && !(await keepEffect(tx, held, did))) throw new KeyLost();
     },
+  };
+}
+
+async function earlierOf(q: Queryable, held: HeldKey): Promise<JsonObject | null> {
+  const found = await lockEffect(q, held);
+  if (found.kind === 'lost') throw new KeyLost();
+  return found.effect;
+}
+
+/** For what is kept under an id of the request: in that transaction, while the key is this attempt's. */
+export function whileOurs({ held }: Pick<Call, 'held'>): (tx: Tx) => Promise<void> {
+  return async (tx) => {
+    if (held !== null && !(await isHeld(tx, held))) throw new KeyLost();
   };
 }

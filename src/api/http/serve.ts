@@ -1,3 +1,4 @@
+import { KeyLost } from './effect.js';
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { giveWayBefore } from '../../model/give-way.js';
@@ -146,6 +147,13 @@ async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody 
 
 /** An unexpected failure, said without its inside. The log has the rest under the same trace id. */
 function explain(call: Call, { idempotent, path }: Route, error: unknown): Reply {
+  if (error instanceof KeyLost)
+    return problem(
+      'IDEMPOTENCY_IN_PROGRESS',
+      'another attempt of this request has taken it over, and nothing more is done here: ask again',
+      {},
+      { 'Retry-After': '1' },
+    );
   if (call.deps.isUnavailable(error)) {
     const detail = uncertain(call, 'the store of runs and records does not answer', idempotent);
     return problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });

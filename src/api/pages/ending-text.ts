@@ -6,8 +6,8 @@ export interface Course {
   readonly approval: ApprovalStatus;
   /** Null: the store has no such action. */
   readonly action: ActionStatus | null;
-  /** An attempt to execute it was begun. */
-  readonly wasTried: boolean;
+  /** An attempt to execute it was begun; `maybe`: of one of them nobody can say that it has had no effect. */
+  readonly wasTried: 'no' | 'yes' | 'maybe';
   /** Of the action's error; null: it has none. */
   readonly code: string | null;
   /** Null: the store has no such run. */
@@ -39,12 +39,10 @@ function approvedText({ action, wasTried, code, run }: Course): string {
     case 'executed':
       return 'It is approved, and has run.';
     case 'failed':
-      return wasTried
-        ? `It is approved, and running it failed${why}.`
-        : `It is approved, and was not run${why}: it is to be asked for again.`;
+      return failedText(wasTried, why);
     case 'unknown':
       // What a person finds out, or a retry under the same key does, is told by the run and by actions of their own.
-      return `It is approved, and whether it has happened is not known${why}: a person has to look at the target.`;
+      return unknownText(why);
     case 'denied':
     case 'expired':
     case 'revoked':
@@ -59,4 +57,19 @@ function approvedText({ action, wasTried, code, run }: Course): string {
     case null:
       return 'It is approved; what came of it is not known here.';
   }
+}
+
+function failedText(wasTried: Course['wasTried'], why: string): string {
+  switch (wasTried) {
+    case 'no':
+      return `It is approved, and was not run${why}: it is to be asked for again.`;
+    case 'yes':
+      return `It is approved, and running it failed${why}.`;
+    case 'maybe':
+      return unknownText(why);
+  }
+}
+
+function unknownText(why: string): string {
+  return `It is approved, and whether it has happened is not known${why}: a person has to look at the target.`;
 }

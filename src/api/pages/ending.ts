@@ -1,5 +1,5 @@
 import type { Principal } from '../../model/principal.js';
-import { getAction, listAttempts } from '../../store/actions.js';
+import { getAction, listAttempts, type AttemptRow } from '../../store/actions.js';
 import { decisionsOf, type DecisionRow } from '../../store/decisions.js';
 import type { ApprovalRow } from '../../store/approvals.js';
 import { getRun } from '../../store/runs.js';
@@ -59,9 +59,14 @@ export async function courseOf(
   const course = {
     approval: status,
     action: action?.status ?? null,
-    wasTried: attempts.length > 0,
+    wasTried: triedBy(attempts),
     code: action?.error?.code ?? null,
     run: run?.status ?? null,
   };
   return { course, error: action?.error?.message ?? null };
+}
+
+function triedBy(attempts: readonly AttemptRow[]): Course['wasTried'] {
+  if (attempts.length === 0) return 'no';
+  return attempts.some(({ effectPossible }) => effectPossible) ? 'maybe' : 'yes';
 }

@@ -16,6 +16,7 @@ import {
 import { badCursor } from '../contract/problem.js';
 import { currentBody, runBody, runObject, visibleRun } from '../runs/run-body.js';
 import { refusal } from '../http/refusal.js';
+import { whileOurs } from '../http/effect.js';
 
 const runParams = z.object({ id: api.shortText });
 
@@ -108,6 +109,7 @@ async function operate(
     reason,
     principal: principalOf(call),
     waitMs: wait * 1_000,
+    whileOurs: whileOurs(call),
   };
   const outcome = await (name === 'cancel'
     ? call.deps.client.cancel(request)

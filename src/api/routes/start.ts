@@ -23,6 +23,7 @@ import { escapePointer, problem, type FieldError, type Problem } from '../contra
 import { currentBody, planOf } from '../runs/run-body.js';
 import { unavailable } from '../http/refusal.js';
 import { submitReply } from './transitions.js';
+import { whileOurs } from '../http/effect.js';
 
 const flowParams = z.object({ name: api.shortText });
 
@@ -76,8 +77,9 @@ interface Asked {
 function commonOf(
   call: Call,
   { id, body, wait }: Asked,
-): Pick<StartRequest, 'run' | 'principal' | 'trace' | 'waitMs'> {
-  return { run: id, principal: principalOf(call), trace: body.trace ?? null, waitMs: wait * 1_000 };
+): Pick<StartRequest, 'run' | 'principal' | 'trace' | 'waitMs' | 'whileOurs'> {
+  const common = { run: id, principal: principalOf(call), trace: body.trace ?? null, waitMs: wait * 1_000 };
+  return { ...common, whileOurs: whileOurs(call) };
 }
 
 /** Begun by an earlier attempt of this request: whatever has come into force since, it goes on under what it began with. */
@@ -139,7 +141,7 @@ async function startAndSubmit(
   const { run, principal, waitMs } = request;
   const messageId = `msg_${derived(call, 'submit')}`;
   const about = { transition, arguments: given ?? {}, expectedVersion: null, trace: trace ?? null };
-  const first = { run, messageId, principal, waitMs, ...about };
+  const first = { run, messageId, principal, waitMs, whileOurs: whileOurs(call), ...about };
   const outcome = await call.deps.client.startWithSubmit(request, first);
   if (outcome.status === 'unavailable') return unavailable(call, outcome.code, outcome.message);
   if (outcome.status === 'answered' && outcome.answer.status === 'refused' && outcome.by === 'door') {

@@ -21,6 +21,7 @@ import type { ApiDeps } from '../deps.js';
 import { pollAction, pollSeconds, readOutput } from './poll.js';
 import { refusal } from '../http/refusal.js';
 import { currentBody, visibleRun } from '../runs/run-body.js';
+import { whileOurs } from '../http/effect.js';
 
 const transitionParams = z.object({ id: api.shortText, transition: api.shortText });
 
@@ -74,6 +75,7 @@ async function submit(
     principal: principalOf(call),
     trace: body.trace ?? null,
     waitMs: wait * 1_000,
+    whileOurs: whileOurs(call),
   };
   return submitReply(call, request, await call.deps.client.submit(request));
 }
