@@ -1,7 +1,8 @@
 // How a text was masked at first: every order of undoing its escapes, three deep, each with a copy of its own. Far too slow for
 // what a target may answer, and what is quick must find whatever this finds.
 import { isUtf8 } from 'node:buffer';
-import { formsOf, partsOf } from '../../src/executors/masking/forms.js';
+import { formsOf } from '../../src/executors/masking/forms.js';
+import { partsOf } from '../../src/executors/masking/parts.js';
 
 export function standsSlowly(secrets: readonly string[], text: string): boolean {
   const parts = [...new Set(secrets.flatMap(partsOf))].filter((part) => part.length >= 6);

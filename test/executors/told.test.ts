@@ -269,11 +269,226 @@ describe('a secret is known', () => {
     ],
     ['words that name nothing', 'Bearer hunter2222 correct', ['hunter2222', 'correct'], 'Bearer'],
     ['base64 with a name of its own', 'tokenQ== hunter2222', ['tokenQ==', 'hunter2222'], 'tokens'],
+    [
+      'a connection string with separators in a quoted password',
+      'Server=erp,1433;Database=fin;User ID=finance;Password="Zq7;kx=Lm9pQw2";Encrypt=true',
+      ['Zq7;kx=Lm9pQw2'],
+      'finance of erp,1433 and fin',
+    ],
+    [
+      'a connection string with separators in single quotes, and a blank after them',
+      `${settings}Password='Zq7;kx=Lm9pQw2' ; Encrypt=true`,
+      ['Zq7;kx=Lm9pQw2'],
+      'finance runs production',
+    ],
+    [
+      'a connection string with a value whose name nobody knows',
+      'Server=erp;User ID=finance;Password=abcdefgh1;Auth=Zq7kxLm9pQ;PIN=48291377',
+      ['abcdefgh1', 'Zq7kxLm9pQ', '48291377'],
+      'finance of erp',
+    ],
+    [
+      'a connection string in which no name says what is the secret',
+      'Server=erp;User ID=finance;Foo=Zq7kxLm9',
+      ['Zq7kxLm9'],
+      'finance of erp',
+    ],
+    [
+      'a connection string with words under a name that nobody knows',
+      'Server=erp;User ID=finance;Foo=alpha hunter2222',
+      ['hunter2222'],
+      'finance of erp',
+    ],
+    [
+      'a cookie with the name of a server',
+      'server=web1; sid=abcdef1234; auth=Zq7kxLm9pQ',
+      ['abcdef1234', 'Zq7kxLm9pQ'],
+      'web1',
+    ],
+    ['settings with none but known names', 'Server=erp;Database=finance', ['finance'], 'a server'],
+    [
+      'a connection string of ODBC',
+      'Driver={ODBC Driver 18 for SQL Server};Server=tcp:erp,1433;Uid=finance;Pwd={Zq7kxLm9pQw2};Encrypt=yes',
+      ['Zq7kxLm9pQw2'],
+      'finance of tcp:erp,1433',
+    ],
+    [
+      'a connection string of ODBC with separators and a brace in the password',
+      'Driver={ODBC};Server=erp;Uid=finance;Pwd={Zq7;kx}}Lm=9};Encrypt=yes',
+      ['Zq7;kx}Lm=9'],
+      'finance',
+    ],
+    [
+      'a connection string with quotes in a quoted password',
+      'Server=erp;User ID=finance;Password="Zq7kx""Lm9pQw2"',
+      ['Zq7kx"Lm9pQw2'],
+      'finance',
+    ],
+    [
+      'a connection string with a quote behind a backslash',
+      'Server=erp;User ID=finance;Password="Zq7;kx\\"Lm9"',
+      ['Zq7;kx"Lm9'],
+      'finance',
+    ],
+    [
+      'a connection string with a quote that does not end',
+      'Server=erp;User ID=finance;Password="Zq7kxLm9;Encrypt=true',
+      ['Zq7kxLm9'],
+      'finance',
+    ],
+    [
+      'a connection string of libpq',
+      "host=erp user=fin password='Zq7 kxLm9p'",
+      ['Zq7 kxLm9p', 'kxLm9p'],
+      'erp fin',
+    ],
+    [
+      'a connection string of libpq with a quote in the password',
+      "host=erp user=fin password='Zq7\\'s kxLm9' sslmode=require",
+      ["Zq7's kxLm9"],
+      'erp fin',
+    ],
+    [
+      'JSON with more behind it',
+      '{"user":"finance","password":"Zq7 kxLm9"} {"pin":"48291377"}',
+      ['Zq7 kxLm9', '48291377'],
+      'the user',
+    ],
+    ['a basic credential of more than ASCII', 'Basic ZmluYW5jZTpaw7xyaWNoLTc=', ['Zürich-7'], 'Basic'],
+    [
+      'a list with a value of short words, and more than settings',
+      'Server=erp;Password=abcd efgh ijkl;fast',
+      ['abcd efgh ijkl'],
+      'abcd or efgh',
+    ],
+    [
+      'a list in a list, with a blank in its password',
+      'Server=erp;Extended Properties="Excel;Pwd=Zq7 kx9"',
+      ['Zq7 kx9'],
+      'a server',
+    ],
+    ['lines with a value of short words', 'user=fin\npassword=Zq7 kx9\nhost=erp', ['Zq7 kx9'], 'host'],
+    [
+      'a list of addresses with separators in their passwords',
+      'amqps://fin:Zq7kx9,2@mq1,amqps://fin:Yq7kx9;2@mq2',
+      ['Zq7kx9,2', 'Yq7kx9;2'],
+      'fin',
+    ],
+    ['a user and a password', 'finance:Zq7kxLm9', ['Zq7kxLm9'], 'finance'],
+    ['a user and a password before a host', 'finance/Zq7kxLm9@erp:1521/fin', ['Zq7kxLm9'], 'finance'],
+    [
+      'a key in PEM in one line with the breaks of a program',
+      pem('PRIVATE KEY').replaceAll('\n', '\\n'),
+      key,
+      'Private dinner',
+    ],
+    ['a list in a list', 'Server=erp;Other="host=erp password=Zq7kxLm9"', ['Zq7kxLm9'], 'a server'],
+    [
+      'an address with separators in the password',
+      'amqps://fin:Zq7,kxLm9;pQw2@mq.example/fin',
+      ['Zq7,kxLm9;pQw2'],
+      'mq.example of fin',
+    ],
+    [
+      'an address with a slash and a blank in the password',
+      'amqps://fin:Zq7/kx Lm9?pQw2@mq.example/fin',
+      ['Zq7/kx Lm9?pQw2'],
+      'mq.example of fin',
+    ],
+    [
+      'an address with separators in the password, beside others',
+      'Bearer hunter2222 url=amqps://fin:Zq7,kxLm9;pQw2@mq.example/fin',
+      ['Zq7,kxLm9;pQw2', 'hunter2222'],
+      'mq.example of fin',
+    ],
+    [
+      'an address with a user that is the token',
+      'https://Zq7kxLm9pQ@example.com/repository.git',
+      ['Zq7kxLm9pQ'],
+      'example.com',
+    ],
+    [
+      'an address with a known setting',
+      'postgres://finance:Zq7kxLm9@db:5432/production?sslmode=require&target_session_attrs=primary',
+      ['Zq7kxLm9'],
+      'finance and production require the primary',
+    ],
+    [
+      'an address of a driver, with settings',
+      'jdbc:postgresql://db:5432/fin?sslmode=require&user=finance&password=Zq7kx%2BLm9',
+      ['Zq7kx+Lm9', 'Zq7kx%2BLm9'],
+      'finance has to require fin',
+    ],
+    [
+      'an address with a token in its path',
+      'https://hooks.example.com/services/XyZabc123456789',
+      ['XyZabc123456789'],
+      'services of hooks.example.com',
+    ],
   ];
   for (const [what, secret, own, others] of mixed)
     test(`in ${what}, which says other things too`, () => {
       const { text } = makeMask([secret]);
       assert.equal(text(`say ${secret}`), 'say [redacted]');
+      for (const one of own) assert.equal(text(`say ${one}.`), 'say [redacted].');
+      assert.equal(text(others), others);
+    });
+
+  const named: readonly (readonly [string, Json, readonly string[], string])[] = [
+    [
+      'the path of an address',
+      { webhook: 'https://hooks.example.com/services/XyZabc123456789' },
+      ['XyZabc123456789', 'https://hooks.example.com/services/XyZabc123456789'],
+      'services of hooks.example.com',
+    ],
+    [
+      'the path of an address that has a known name',
+      { url: 'https://hooks.example.com/services/XyZabc123456789' },
+      ['XyZabc123456789'],
+      'services of https://hooks.example.com/',
+    ],
+    [
+      'the signature of an address',
+      { sas: 'https://erp.example.com/files?sv=2022-11-02&sig=Zq7kx%2BLm9%3D' },
+      ['Zq7kx+Lm9=', 'Zq7kx%2BLm9%3D'],
+      'erp.example.com 2022-11-02',
+    ],
+    ['a text of digits', { pin: '48291377' }, ['48291377'], 'pin'],
+    ['a number', { pin: 48291377 }, ['48291377'], 'pin'],
+    ['a value of a list', { backup: ['Zq7kxLm9', 'Zq8kxLm9'] }, ['Zq7kxLm9', 'Zq8kxLm9'], 'backup'],
+    ['a value without a name', ['Zq7kxLm9'], ['Zq7kxLm9'], 'nothing'],
+    ['a header', { authorization: 'Bearer Zq7kxLm9' }, ['Bearer Zq7kxLm9', 'Zq7kxLm9'], 'Bearer'],
+    [
+      'a connection string',
+      { connection: 'Server=erp;User ID=finance;Password="Zq7;kxLm9"' },
+      ['Zq7;kxLm9'],
+      'finance',
+    ],
+    ['a connection string of libpq', { dsn: "host=erp password='Zq7 kxLm9'" }, ['Zq7 kxLm9'], 'dsn'],
+    [
+      'a JSON credential that is its text',
+      { account: JSON.stringify({ type: 'service', pin: 'Zq7kxLm9' }) },
+      ['Zq7kxLm9'],
+      'service',
+    ],
+    [
+      'what of a service account is its secret',
+      {
+        type: 'service_account',
+        project_id: 'production',
+        private_key_id: 'Zq7kxLm9',
+        client_email: 'fin@example.com',
+        client_id: '10234567',
+        auth_uri: 'https://accounts.example.com/o/oauth2/auth',
+        token_uri: 'https://login.example.com/2c1f0aa4-9d3e-4b57/token',
+      },
+      ['Zq7kxLm9'],
+      'service_account of production, 10234567 or fin@example.com, at https://accounts.example.com/o/oauth2/auth, https://login.example.com/2c1f0aa4-9d3e-4b57/token',
+    ],
+  ];
+  for (const [what, credential, own, others] of named)
+    test(`of a JSON credential ${what}, and no setting`, () => {
+      const { text } = makeMask([JSON.stringify(credential)]);
       for (const one of own) assert.equal(text(`say ${one}.`), 'say [redacted].');
       assert.equal(text(others), others);
     });

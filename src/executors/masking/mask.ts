@@ -1,8 +1,9 @@
 import type { Json } from '../../model/json.js';
 import { truncate, truncateStart } from '../../model/text.js';
 import { drained, inTurns, makeFinder, type Finder, type Steps } from './find.js';
-import { formsOf, partsOf } from './forms.js';
+import { formsOf } from './forms.js';
 import { maskedPointer, maskedText, maskJson, maskText, type Masked } from './mask-json.js';
+import { partsOf } from './parts.js';
 import { brokenEnd, brokenStart, edge, foldText, indexing, type Count } from './index-of-words.js';
 import type { Turn } from '../../model/give-way.js';
 

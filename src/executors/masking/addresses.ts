@@ -1,0 +1,54 @@
+import { isLong, isTold } from './setting-names.js';
+
+// What stands in an address as a secret: `scheme://user:password@host/token?sig=signature`, as it is written there and as a
+// target reads it.
+
+/** Of each address in a text, and of the text where it is one, blanks and separators included. */
+export function addressSecrets(text: string, isPublic = false): string[] {
+  if (!text.includes('://')) return [];
+  const addresses = text.match(/(?<![a-z0-9+.:-])[a-z][a-z0-9+.:-]*:\/\/\S*/gi) ?? [];
+  const listed = addresses.flatMap((one) => one.split(/[,;](?=[a-z][a-z0-9+.:-]*:\/\/)/i));
+  return [...new Set([text, ...addresses, ...listed])].flatMap((one) => secretsOf(one, isPublic));
+}
+
+function secretsOf(address: string, isPublic: boolean): string[] {
+  const rest = /^[a-z][a-z0-9+.:-]*:\/\/(.*)$/is.exec(address)?.[1];
+  if (rest === undefined) return [];
+  const [, authority = '', path = '', query = ''] = /^([^/?#]*)([^?#]*)(.*)$/s.exec(rest) ?? [];
+  const written = [...loginOf(authority, rest), ...(isPublic ? [] : segmentsOf(path)), ...valuesOf(query)];
+  return written.flatMap((one) =>
+    /[%+]/.test(one) ? [one, percentDecoded(one), percentDecoded(one.replaceAll('+', ' '))] : [one],
+  );
+}
+
+function loginOf(authority: string, rest: string): string[] {
+  // Some write a `/`, `?` or `#` in the password as it is, and some targets take it so.
+  const passwords = [/^[^:@]*:(.+)@/s.exec(authority)?.[1], /^[^/?#:@]*:(.+)@/s.exec(rest)?.[1]];
+  const found = passwords.filter((one) => one !== undefined);
+  const user = /^([^:@]+):?[^@]*@/s.exec(authority)?.[1];
+  // Without a password the user is the token, and beside one that says nothing a long user is.
+  return user !== undefined && (found.length === 0 || isLong(user)) ? [...found, user] : found;
+}
+
+/** Words such as `invoices` or `v1` are none. */
+const token = /^(?:.{12,}|(?=.*\d).{8,})$/s;
+
+function segmentsOf(path: string): string[] {
+  return path
+    .split('/')
+    .flatMap((segment) => [segment, ...segment.split(/[:;,=]/)])
+    .filter((one) => token.test(one));
+}
+
+function valuesOf(query: string): string[] {
+  return query.split(/[?#&;]/).flatMap((pair) => {
+    const [, name = '', value = ''] = /^(?:([^=]*)=)?(.*)$/s.exec(pair) ?? [];
+    return isTold(name, value) ? [] : [value];
+  });
+}
+
+function percentDecoded(text: string): string {
+  return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) =>
+    Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
+  );
+}

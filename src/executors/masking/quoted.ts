@@ -1,0 +1,36 @@
+// Values in quotes or braces, in which separators are characters like others.
+
+// So many characters and so many quotes, so that one that does not end costs no more than that. What is behind them is split.
+const to = (end: string): string => `[^${end}]{0,2048}`;
+const braced = `\\{${to('}')}(?:\\}\\}${to('}')}){0,64}\\}`;
+const doubled = (quote: string): string =>
+  `${quote}${to(quote)}(?:${quote}${quote}${to(quote)}){0,64}${quote}`;
+const escaped = (quote: string): string =>
+  `${quote}${to(`${quote}\\\\`)}(?:\\\\.${to(`${quote}\\\\`)}){0,64}${quote}`;
+
+/** How a quote is written in quotes: twice, as in connection strings, or behind a backslash, as in most other texts. */
+const quotations = [doubled, escaped].map((within) => `(?:${within('"')}|${within("'")}|${braced})`);
+const items = quotations.map((one) => new RegExp(`[^;=]*=\\s*${one}\\s*(?=;|$)|[^;]+`, 'gs'));
+// Each by itself, since one may be in another.
+const words = [...[doubled, escaped].flatMap((within) => [within('"'), within("'")]), braced].map(
+  (one) => new RegExp(`(?<=^|[\\s=:,;([{])${one}`, 'gs'),
+);
+
+/** What stands between the `;` of a list, once for each way to write a quote. */
+export function itemsOf(text: string): string[][] {
+  return items.map((item) => (text.match(item) ?? []).filter((one) => one.trim() !== ''));
+}
+
+/** Each quotation that begins where a word or a value does. */
+export function quotedIn(text: string): string[] {
+  return words.flatMap((word) => text.match(word) ?? []);
+}
+
+/** The text itself, and what it is without its quotes or braces. */
+export function unquotedOf(text: string): string[] {
+  const found = [text, text.replace(/^["']|["']$/g, ''), text.replace(/^["']{1,2}|["']{1,2}$/g, '')];
+  const within = /^["'{](.*)["'}]$/s.exec(text)?.[1];
+  if (within !== undefined)
+    found.push(within, within.replace(/(["'}])\1/g, '$1'), within.replace(/\\(.)/gs, '$1'));
+  return [...new Set(found)];
+}

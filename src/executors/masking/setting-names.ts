@@ -1,0 +1,62 @@
+// Names whose values say where and how, and are no secrets: of a connection string, of a JSON credential, and of what stands
+// behind `?` in an address. What has another name may be a secret, whatever it is called.
+
+/** Capitals, blanks and dashes count for nothing in a name: `Data Source`, `data_source`, `dataSource`. */
+function folded(name: string): string {
+  return name.toLowerCase().replace(/[\s_.-]+/g, '');
+}
+
+function namesOf(text: string): ReadonlySet<string> {
+  return new Set(text.trim().split(/\s+/));
+}
+
+/** One of these says that a list is how to reach a database or a queue, and no header. */
+const places = namesOf(`
+  server host hostname hostaddr datasource address addr networkaddress endpoint driver provider database initialcatalog dsn
+  accountname
+`);
+
+/** Their values are known to all, the path too. */
+const publicAddresses = namesOf(`
+  authuri authurl tokenuri tokenurl authproviderx509certurl clientx509certurl issuer
+`);
+
+const settings = namesOf(`
+  db dbname databasename catalog schema port protocol instance service servicename failoverpartner replicaset virtualhost vhost
+  accountendpoint blobendpoint queueendpoint tableendpoint fileendpoint endpointsuffix defaultendpointsprotocol entitypath
+  user userid uid username login loginname email clientemail role
+  encrypt trustservercertificate trustedconnection integratedsecurity persistsecurityinfo ssl tls sslmode usessl encryption
+  timeout connecttimeout connectiontimeout commandtimeout logintimeout sockettimeout querytimeout keepalive keepalives heartbeat
+  pooling poolsize maxpoolsize minpoolsize connectionlifetime enlist packetsize retrywrites readpreference transporttype
+  multipleactiveresultsets marsconnection multisubnetfailover applicationintent targetsessionattrs authsource authmechanism
+  applicationname appname workstationid charset characterset encoding timezone language version compression dialect
+  type projectid clientid tokentype granttype universedomain tenantid tenant subscriptionid region environment scope scopes
+  audience realm url uri baseurl baseuri kind format alg kty crv use expires expiresin expiresat expiry exp iat nbf created createdat
+  name displayname title label description note comment
+  sv sr sp se st spr srt ss
+`);
+
+export function isPlace(name: string): boolean {
+  return places.has(folded(name));
+}
+
+export function isPublicAddress(name: string): boolean {
+  return publicAddresses.has(folded(name));
+}
+
+export function isSetting(name: string): boolean {
+  return isPlace(name) || isPublicAddress(name) || settings.has(folded(name));
+}
+
+/** A text of so many characters may be a secret under any name. */
+const secretLength = 16;
+
+/** Is the value told as it is, but for what stands in an address as a secret? A list of its own may hold anything. */
+export function isTold(name: string, value: string): boolean {
+  if (!isSetting(name)) return false;
+  return /^https?:\/\//i.test(value) || (value.length < secretLength && !value.includes('='));
+}
+
+export function isLong(text: string): boolean {
+  return text.length >= secretLength;
+}
