@@ -5,6 +5,7 @@ import { formats } from './formats.js';
 import { keywords } from './keywords.js';
 import type { Pattern } from './pattern.js';
 import { mostPatternCost, prepare, type Prepared } from './prepare.js';
+import { track } from './tracking.js';
 import { withWork } from './work.js';
 
 export type SchemaCheck =
@@ -135,7 +136,7 @@ function compile(schema: JsonObject, defaults: boolean): CompiledSchema {
 
 /** An instance each: two schemas with one `$id` are not each other's business. */
 function compiled(
-  { schema, patterns }: Extract<Prepared, { status: 'prepared' }>,
+  { schema, patterns, tracked }: Extract<Prepared, { status: 'prepared' }>,
   allErrors: boolean,
 ): ValidateFunction {
   const pattern = (text: string): Pattern => patterns.get(text) ?? unknownPattern(text);
@@ -153,6 +154,7 @@ function compiled(
     ajv.removeKeyword(String(definition.keyword));
     ajv.addKeyword(definition);
   }
+  track(ajv, tracked);
   return ajv.compile(schema);
 }
 
@@ -204,8 +206,12 @@ function validate(checks: Checks, given: JsonObject, most: number): SchemaCheck 
       errors: (told === null ? errors : (all.errors ?? errors)).slice(0, maxErrors).map(found),
     };
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return invalid('is nested too deeply for its schema');
+    if (error instanceof RangeError) return invalid('is nested too deeply for its schema');
+    // Its message may quote the value.
+    const what = error instanceof Error ? error.name : 'an error';
+    return invalid(
+      `cannot be checked, for the check itself breaks off (${what}): write its schema in another way, and report this`,
+    );
   }
 }
 

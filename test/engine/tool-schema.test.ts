@@ -140,3 +140,40 @@ describe('what a schema fills in is held to its conditions', () => {
     assert.notDeepEqual(ended({ to: 'x' }), ended({ to: 'x', reason: 'rent' }));
   });
 });
+
+describe('a schema of patterns beside a closed then', () => {
+  const schema: JsonObject = {
+    type: 'object',
+    if: { type: 'object', required: ['k'] },
+    then: { type: 'object', additionalProperties: false },
+    patternProperties: { '^am': { type: 'number' } },
+  };
+  const walkOf = (fields: JsonObject): ReturnType<typeof begin> =>
+    begin(
+      plan([state('a', [transition('go', 'b', { ...fields, executor: rest })]), state('b')]),
+      {},
+      agent,
+      kit,
+    );
+
+  it('takes the arguments that fit it, and says what is wrong with others', () => {
+    const walk = walkOf({ inputSchema: schema });
+    assert.equal(answerOf(walk.submit(agent, 'go', { amount: 'x' }))?.code, 'INPUT_INVALID');
+    assert.equal(answerOf(walk.submit(agent, 'go', { k: 1 }))?.code, 'INPUT_INVALID');
+    walk.submit(agent, 'go', { amount: 5 });
+    assert.deepEqual(walk.run.executing?.action.arguments, { amount: 5 });
+  });
+
+  it('takes the answer that fits it', () => {
+    const walk = walkOf({ outputSchema: schema });
+    walk.submit(agent, 'go', {});
+    walk.outcome({ output: { amount: 5 } });
+    assert.equal(walk.run.state, 'b');
+  });
+
+  it('takes the input that fits it', () => {
+    const of = { ...plan([state('a', []), state('b')]), inputSchema: schema };
+    assert.deepEqual(begin(of, { amount: 5 }, agent, kit).run.input, { amount: 5 });
+    assert.equal(begin(of, { k: 1 }, agent, kit).run.problem?.code, 'START_REFUSED');
+  });
+});
