@@ -32,7 +32,8 @@ const mended: Readonly<Record<string, (code: Code) => Code>> = {
     it.props = props;
     code(cxt);
     it.props = before;
-    cxt.mergeEvaluated({ ...it, props, items: undefined });
+    const { items: _items, ...named } = it;
+    cxt.mergeEvaluated({ ...named, props });
   },
   /** What an `if` has looked at counts where it holds. */
   if: (code) => (cxt) => {

@@ -50,7 +50,7 @@ describe('a body that would make a call another method', () => {
     const step = { ...of, reliability: { ...of.reliability, fallback: [post()] } };
     const asking = { arguments: { filter: { _method: 'DELETE' } }, context: {}, input: {} };
     const shown = previewCalls(step, asking as unknown as Parameters<typeof previewCalls>[1]);
-    assert.match(JSON.stringify(shown.preview['fallbacks']), /"unresolved":"_method"/);
+    assert.match(JSON.stringify(shown.preview), /"fallbacks":.*"unresolved":"_method"/);
     const both = previewCalls({ ...step, executor: post() }, asking as never);
     assert.equal(both.refused?.code, 'INPUT_INVALID');
   });
