@@ -56,7 +56,7 @@ export const doors = {
   },
   executors: {
     holds: 'one driver a kind: `rest`, `mcp`, `cli`, `noop`; connections and secrets, resolved when used',
-    uses: ['model', 'engine/expression/template'],
+    uses: ['model', 'engine/effects/effects', 'engine/expression/template'],
     types: ['engine'],
     packages: ['zod', '@modelcontextprotocol/sdk', 'node:'],
   },

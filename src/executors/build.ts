@@ -1,20 +1,49 @@
 import type { Executor } from '../engine/plan.js';
+import { hasEffect, overrideInBody, overrideOf, type Judged } from '../engine/effects/effects.js';
 import type { Room } from '../engine/effects/room.js';
 import { callRoom } from '../engine/expression/template.js';
 import { buildCliCall } from './cli/call.js';
 import { buildMcpCall } from './mcp/call.js';
 import { buildRestCall } from './rest/call.js';
-import type { Built, Scopes } from './types.js';
+import type { Built, Call, Scopes } from './types.js';
+import { unusable } from './values.js';
 
 // What would be called, before anything is: pure, so that a run on paper is told the same as one that calls.
 
-/** Resolves an executor's templates, within a call's room. `human` is an approval, not a call: asking for one is a bug. */
+/** Whose call it is was not said: it is held to all that a read is. */
+const asRead: Judged = { action: { tier: 'read_only' } };
+
+/**
+ * Resolves an executor's templates, within a call's room. `judged`: of whose step it is; what is said to change nothing is not
+ * built where a server may take it for another method. `human` is an approval, not a call: asking for one is a bug.
+ */
 export function buildCall(
   executor: Executor,
   scopes: Scopes,
   at: 'transition' | 'onEnter',
+  judged: Judged = asRead,
   room: Room = callRoom(),
 ): Built {
+  const built = resolved(executor, scopes, at, room);
+  if (built.status !== 'built' || hasEffect(judged, executor)) return built;
+  return refusedOverride(executor, built.call) ?? built;
+}
+
+/** Arguments may fill a body, so what passed the checks of its policy may be no read as it is sent. */
+function refusedOverride(executor: Executor, call: Call): Built | null {
+  if (executor.kind !== 'rest' || call.kind !== 'rest') return null;
+  const inBody = call.body === undefined ? null : overrideInBody(call.body);
+  const name = inBody ?? overrideOf(executor);
+  if (name === null) return null;
+  const where = inBody === null ? 'the call' : 'the body';
+  return unusable(
+    name,
+    where,
+    `may make it another method than \`${call.method}\`, and the call is said to change nothing: leave \`${name}\` out, or ask for the method as an action of its own`,
+  );
+}
+
+function resolved(executor: Executor, scopes: Scopes, at: 'transition' | 'onEnter', room: Room): Built {
   switch (executor.kind) {
     case 'rest':
       return buildRestCall(executor, scopes, room);

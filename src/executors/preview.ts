@@ -12,14 +12,14 @@ import type { Built } from './types.js';
  * them, or together they are more than a person is shown, nobody is asked.
  */
 export function previewCalls(
-  { executor, reliability, target }: Transition,
+  { executor, reliability, target, tier }: Transition,
   { arguments: args, context, input }: Asking,
 ): Pick<Shown, 'preview' | 'refused'> {
   if (executor === null || executor.kind === 'human') return { preview: { kind: 'human', target } };
   const room = callRoom();
   const calls = [executor, ...reliability.fallback].map((one) => ({
     kind: one.kind,
-    built: buildCall(one, { arguments: args, context, input }, 'transition', room),
+    built: buildCall(one, { arguments: args, context, input }, 'transition', { action: { tier } }, room),
   }));
   const refused = refusalOf(calls.map(({ built }) => built));
   const [own, ...others] = calls.map(({ kind, built }) => described(kind, built));

@@ -5,6 +5,7 @@ import { formats } from './formats.js';
 import { keywords } from './keywords.js';
 import type { Pattern } from './pattern.js';
 import { mostPatternCost, prepare, type Prepared } from './prepare.js';
+import { track } from './tracking.js';
 import { withWork } from './work.js';
 
 export type SchemaCheck =
@@ -135,7 +136,7 @@ function compile(schema: JsonObject, defaults: boolean): CompiledSchema {
 
 /** An instance each: two schemas with one `$id` are not each other's business. */
 function compiled(
-  { schema, patterns }: Extract<Prepared, { status: 'prepared' }>,
+  { schema, patterns, tracked }: Extract<Prepared, { status: 'prepared' }>,
   allErrors: boolean,
 ): ValidateFunction {
   const pattern = (text: string): Pattern => patterns.get(text) ?? unknownPattern(text);
@@ -153,6 +154,7 @@ function compiled(
     ajv.removeKeyword(String(definition.keyword));
     ajv.addKeyword(definition);
   }
+  track(ajv, tracked);
   return ajv.compile(schema);
 }
 
@@ -190,29 +192,57 @@ interface Checks {
   readonly defaults: boolean;
 }
 
-function validate({ check, explain, defaults }: Checks, given: JsonObject, most: number): SchemaCheck {
-  const copy = (): JsonObject => (defaults ? copyOf(given) : given);
-  const value = copy();
+function validate(checks: Checks, given: JsonObject, most: number): SchemaCheck {
+  const { check, explain, defaults } = checks;
   try {
-    const checked = withWork(most, () => check(value));
+    const checked = withWork(most, () => (defaults ? filledIn(check, given) : once(check, given)));
     if (checked === null) return invalid('takes too much work to check: send less, or simplify its schema');
-    if (checked.value === true) return { status: 'valid', value };
-    const errors = check.errors ?? [];
+    if (checked.value.status !== 'misfit') return checked.value;
+    const { value, errors } = checked.value;
     const all = explain();
-    const told = withWork(mostWorkOnErrors, () => all(copy()));
+    const told = withWork(mostWorkOnErrors, () => all(value));
     return {
       status: 'invalid',
       errors: (told === null ? errors : (all.errors ?? errors)).slice(0, maxErrors).map(found),
     };
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return invalid('is nested too deeply for its schema');
+    if (error instanceof RangeError) return invalid('is nested too deeply for its schema');
+    // Its message may quote the value.
+    const what = error instanceof Error ? error.name : 'an error';
+    return invalid(
+      `cannot be checked, for the check itself breaks off (${what}): write its schema in another way, and report this`,
+    );
   }
 }
 
-/** `structuredClone`, and every copy that is made name by name, takes ten times as long for objects of many names. */
-function copyOf(value: JsonObject): JsonObject {
-  return JSON.parse(JSON.stringify(value)) as JsonObject;
+/** `value`: what did not fit, for telling all that is wrong with it. */
+type Checked =
+  | SchemaCheck
+  | { readonly status: 'misfit'; readonly value: JsonObject; readonly errors: readonly ErrorObject[] };
+
+function once(check: ValidateFunction, value: JsonObject): Checked {
+  return check(value) ? { status: 'valid', value } : { status: 'misfit', value, errors: check.errors ?? [] };
+}
+
+/** How often is followed what is filled in because something else was. */
+const mostRounds = 20;
+
+/**
+ * ajv looks at `if`, `not`, `anyOf` and their kin before it fills in what they ask about, so the value is checked again until
+ * nothing is added: what goes on fits its schema as it stands. The copy is made by way of a text: `structuredClone`, and every
+ * copy that is made name by name, takes ten times as long for objects of many names.
+ */
+function filledIn(check: ValidateFunction, given: JsonObject): Checked {
+  let text = JSON.stringify(given);
+  const value = JSON.parse(text) as JsonObject;
+  for (let round = 0; round < mostRounds; round += 1) {
+    if (!check(value))
+      return { status: 'misfit', value: JSON.parse(text) as JsonObject, errors: check.errors ?? [] };
+    const filled = JSON.stringify(value);
+    if (filled === text) return { status: 'valid', value };
+    text = filled;
+  }
+  return invalid('makes its schema fill in more and more: take a `default` out of it');
 }
 
 function invalid(message: string): SchemaCheck {

@@ -1,6 +1,7 @@
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { countValues, workKeyword, type WorkOf } from './keywords.js';
 import { compilePattern, type Pattern } from './pattern.js';
+import { trackingKeyword } from './tracking.js';
 
 // What is looked at in a schema before ajv compiles it: its dialect, its size, where its references lead. Each
 // subschema gets the keyword that counts its work; one without it would be free, so none is reached in another way.
@@ -11,6 +12,8 @@ export type Prepared =
       readonly schema: JsonObject;
       readonly patterns: ReadonlyMap<string, Pattern>;
       readonly subschemas: number;
+      /** Somewhere in it is asked what other keywords have looked at. */
+      readonly tracked: boolean;
       /** In microseconds, as counted. */
       readonly patternCost: number;
     }
@@ -80,8 +83,15 @@ export function prepare(schema: JsonObject): Prepared {
     if (dialect !== undefined) checkDialect(dialect);
     const prepared = prepareObject(to, rest, { at: '', depth: 0, isCounted: false }, schema);
     for (const reference of to.references) checkReference(to, schema, reference);
-    const { patterns, patternCost } = to;
-    return { status: 'prepared', schema: prepared, patterns, subschemas: to.found.size, patternCost };
+    const { patterns, patternCost, tracked } = to;
+    return {
+      status: 'prepared',
+      schema: prepared,
+      patterns,
+      subschemas: to.found.size,
+      tracked,
+      patternCost,
+    };
   } catch (error) {
     if (error instanceof Unfit) return { status: 'invalid', message: error.message };
     throw error;
@@ -134,12 +144,14 @@ function prepareObject(to: Preparing, schema: JsonObject, place: Place, original
     isCounted && isFlat(schema)
       ? []
       : [[workKeyword, workOf(schema, to.tracked) as unknown as Json] as const];
-  return Object.fromEntries([...entries, ...work]);
+  const tracking = to.tracked ? [[trackingKeyword, true] as const] : [];
+  return Object.fromEntries([...entries, ...work, ...tracking]);
 }
 
 function checkKeywords(to: Preparing, schema: JsonObject, at: string): void {
   const where = at === '' ? 'the schema' : `\`${at.slice(0, 100).toWellFormed()}\``;
-  if (Object.hasOwn(schema, workKeyword)) throw new Unfit(`unknown keyword: "${workKeyword}"`);
+  for (const ours of [workKeyword, trackingKeyword])
+    if (Object.hasOwn(schema, ours)) throw new Unfit(`unknown keyword: "${ours}"`);
   if (Object.hasOwn(schema, '$async')) throw new Unfit('`$async` is no keyword of JSON Schema');
   if (at !== '' && (Object.hasOwn(schema, '$id') || Object.hasOwn(schema, '$schema')))
     throw new Unfit(`${where} has a \`$id\` or \`$schema\` of its own: only the whole schema may have one`);

@@ -22,7 +22,7 @@ export function executingOf(run: RunState): Executing | null {
   if (run.executing === null) return null;
   const { action, executor, at } = run.executing;
   const scopes = { arguments: action.arguments, context: run.context, input: run.input };
-  const built = buildCall(executor, scopes, at);
+  const built = buildCall(executor, scopes, at, run.executing);
   const keyed = 'idempotencyKey' in executor && executor.idempotencyKey;
   return {
     transition: action.transition,

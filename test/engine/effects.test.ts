@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { hasEffect, isRepeatable } from '../../src/engine/effects/effects.js';
+import { hasEffect, isRepeatable, overrideInBody, overrideOf } from '../../src/engine/effects/effects.js';
 import type { Executor } from '../../src/engine/plan.js';
 
 type Rest = Extract<Executor, { kind: 'rest' }>;
@@ -83,5 +83,47 @@ describe("an author's tier", () => {
 
   it('makes a POST a read, as its reason says', () => {
     assert.equal(hasEffect({ action: { tier: 'read_only' } }, rest({ method: 'POST' })), false);
+  });
+});
+
+describe('a name in a body that servers take for the method', () => {
+  for (const body of [
+    { _method: 'DELETE' },
+    { q: 1, '_method[]': 'DELETE' },
+    { _HttpMethod: 'PATCH' },
+    { 'X-HTTP-Method-Override': 'PUT' },
+    'q=1&_method=DELETE',
+    'q=1;%5Fmethod=DELETE',
+    'q=1\r\n_method=DELETE',
+    '{"q": 1, "\\u005fmethod": "DELETE"}',
+    'Content-Disposition: form-data; name="_method"\r\n\r\nDELETE',
+    'content-disposition: form-data; NAME=_method; x=y\r\n\r\nDELETE',
+  ])
+    it(`is found in ${JSON.stringify(body)}`, () => {
+      assert.ok(overrideInBody(body) !== null);
+      assert.ok(overrideOf(rest({ method: 'POST', body: { kind: 'literal', value: body } })) !== null);
+    });
+
+  it('is told as it is known, never as it was sent', () => {
+    assert.equal(overrideInBody({ '_METHOD[for Ann Lee]': 'DELETE' }), '_method');
+    assert.equal(overrideInBody('%5F%6Dethod=DELETE'), '_method');
+  });
+
+  for (const body of [
+    ...[null, 5, true, 'DELETE', '', '[1]', '{"a": ', '["_method"]', 'method=DELETE&q=_method'],
+    ...[['_method'], {}, { method: 'DELETE' }, { q: '_method', filter: { _method: 'x' } }, { '100%': 1 }],
+  ])
+    it(`is not in ${JSON.stringify(body)}`, () => {
+      assert.equal(overrideInBody(body), null);
+      assert.equal(overrideOf(rest({ method: 'POST', body: { kind: 'literal', value: body } })), null);
+    });
+
+  it('is one where its author writes it, whatever fills it', () => {
+    const entries = [{ key: '_method', value: hole }];
+    assert.equal(overrideOf(rest({ body: { kind: 'object', entries } })), '_method');
+    assert.equal(overrideOf(rest({ body: { kind: 'text', parts: ['_method=', hole] } })), '_method');
+    assert.equal(overrideOf(rest({ body: { kind: 'text', parts: ['q=', hole] } })), null);
+    assert.equal(overrideOf(rest({ body: { kind: 'array', items: [hole] } })), null);
+    assert.equal(overrideOf(rest({ body: hole })), null);
   });
 });

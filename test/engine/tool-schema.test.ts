@@ -86,3 +86,94 @@ describe('the schema of a tool beside a transition of its own', () => {
     assert.match((sent(more, andMore, {}) as { message: string }).message, /fill in more and more$/);
   });
 });
+
+describe('what a schema fills in is held to its conditions', () => {
+  const properties = {
+    to: { type: 'string' },
+    reason: { type: 'string' },
+    amount: { type: 'number', default: 60_000 },
+  };
+  const big: JsonObject = {
+    type: 'object',
+    properties,
+    if: {
+      type: 'object',
+      properties: { amount: { type: 'number', exclusiveMinimum: 50_000 } },
+      required: ['amount'],
+    },
+    then: { type: 'object', required: ['reason'] },
+  };
+  const open: JsonObject = { type: 'object', properties: { to: {}, reason: {} } };
+  const submit = (fields: JsonObject, args: JsonObject): string => {
+    const go = transition('go', 'b', { tool: 't', ...fields, executor: rest });
+    const walk = begin(plan([state('a', [go]), state('b')]), {}, agent, kit);
+    return answerOf(walk.submit(agent, 'go', args))?.code ?? 'called';
+  };
+  for (const [where, fields] of Object.entries({
+    'of the transition': { inputSchema: big },
+    'of its tool': { inputSchema: open, toolSchema: big },
+    'of the transition beside an open tool': { inputSchema: big, toolSchema: open },
+  }))
+    it(`where they are those ${where}`, () => {
+      assert.equal(submit(fields, { to: 'x', amount: 60_000 }), 'INPUT_INVALID');
+      assert.equal(submit(fields, { to: 'x' }), 'INPUT_INVALID');
+      assert.equal(submit(fields, { to: 'x', reason: 'rent' }), 'called');
+    });
+
+  it('where they are those of a start', () => {
+    const of = { ...plan([state('a', []), state('b')]), inputSchema: big };
+    const started = (input: JsonObject): unknown => begin(of, input, agent, kit).run.problem?.code;
+    assert.equal(started({ to: 'x', amount: 60_000 }), 'START_REFUSED');
+    assert.equal(started({ to: 'x' }), 'START_REFUSED');
+    assert.equal(started({ to: 'x', reason: 'rent' }), undefined);
+  });
+
+  it('where they are those of an answer', () => {
+    const go = transition('go', 'b', { outputSchema: big, executor: rest });
+    const ended = (output: JsonObject): unknown => {
+      const walk = begin(plan([state('a', [go]), state('b')]), {}, agent, kit);
+      walk.submit(agent, 'go', {});
+      walk.outcome({ output });
+      return [walk.run.state, walk.run.status];
+    };
+    assert.deepEqual(ended({ to: 'x' }), ended({ to: 'x', amount: 60_000 }));
+    assert.notDeepEqual(ended({ to: 'x' }), ended({ to: 'x', reason: 'rent' }));
+  });
+});
+
+describe('a schema of patterns beside a closed then', () => {
+  const schema: JsonObject = {
+    type: 'object',
+    if: { type: 'object', required: ['k'] },
+    then: { type: 'object', additionalProperties: false },
+    patternProperties: { '^am': { type: 'number' } },
+  };
+  const walkOf = (fields: JsonObject): ReturnType<typeof begin> =>
+    begin(
+      plan([state('a', [transition('go', 'b', { ...fields, executor: rest })]), state('b')]),
+      {},
+      agent,
+      kit,
+    );
+
+  it('takes the arguments that fit it, and says what is wrong with others', () => {
+    const walk = walkOf({ inputSchema: schema });
+    assert.equal(answerOf(walk.submit(agent, 'go', { amount: 'x' }))?.code, 'INPUT_INVALID');
+    assert.equal(answerOf(walk.submit(agent, 'go', { k: 1 }))?.code, 'INPUT_INVALID');
+    walk.submit(agent, 'go', { amount: 5 });
+    assert.deepEqual(walk.run.executing?.action.arguments, { amount: 5 });
+  });
+
+  it('takes the answer that fits it', () => {
+    const walk = walkOf({ outputSchema: schema });
+    walk.submit(agent, 'go', {});
+    walk.outcome({ output: { amount: 5 } });
+    assert.equal(walk.run.state, 'b');
+  });
+
+  it('takes the input that fits it', () => {
+    const of = { ...plan([state('a', []), state('b')]), inputSchema: schema };
+    assert.deepEqual(begin(of, { amount: 5 }, agent, kit).run.input, { amount: 5 });
+    assert.equal(begin(of, { k: 1 }, agent, kit).run.problem?.code, 'START_REFUSED');
+  });
+});

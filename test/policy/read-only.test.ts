@@ -114,6 +114,7 @@ for (const [place, files] of Object.entries(places))
         ['path: /x', 'path: /x, headers: { x-http-method: $.context.m }'],
         ['path: /x', 'path: /x, query: { _method: delete }'],
         ['path: /x', 'path: "/x?a=1&_METHOD=delete"'],
+        ['path: /x', 'path: /x, query: { _HttpMethod: PATCH }'],
         ['path: /x', 'path: "/x?a=1;_method=delete"'],
         ['path: /x', 'path: "/x?{$.context.k}={$.context.v}"'],
       ] as const;
@@ -130,6 +131,27 @@ for (const [place, files] of Object.entries(places))
           'connections: { erp: { kind: rest, baseUrl: https://erp.example, headers: { X-Method-Override: PUT } } }',
       };
       assert.ok(codes(await load({ ...files('GET', ''), ...shared })).includes('READ_ONLY_WRITES'));
+    });
+
+    it('refuses a body that makes a POST another method, and takes one that is filled in', async () => {
+      const withBody = async (body: string): Promise<readonly string[]> => {
+        const changed = Object.entries(files('POST', because)).map(([path, text]) => [
+          path,
+          text.replaceAll('method: POST, path: /x', `method: POST, path: /x, body: ${body}`),
+        ]);
+        return codes(await load(Object.fromEntries(changed)));
+      };
+      for (const body of [
+        ...['{ _method: DELETE }', '{ _method: $.context.m }', '{ q: 1, _HttpMethod: PATCH }'],
+        ...['"a=1&_method=DELETE"', '"a=1&_method={$.context.m}"'],
+      ])
+        assert.ok((await withBody(body)).includes('READ_ONLY_WRITES'), body);
+      for (const body of [
+        '{ method: $.context.m, q: { _method: 1 } }',
+        '$.context.filter',
+        '"q={$.context.q}"',
+      ])
+        assert.ok(!(await withBody(body)).includes('READ_ONLY_WRITES'), body);
     });
 
     it('takes GET and HEAD, and no reason for them', async () => {

@@ -141,3 +141,64 @@ describe('does not compile', () => {
     });
   }
 });
+
+describe('what is filled in is held to the schema as if it had been sent', () => {
+  const amount: JsonObject = { type: 'number', default: 60_000 };
+  const properties = { amount, reason: { type: 'string' } };
+  const big = { type: 'object', properties: { amount: { type: 'number', exclusiveMinimum: 50_000 } } };
+  const has = (...required: string[]): JsonObject => ({ type: 'object', required });
+  const schemas: Readonly<Record<string, JsonObject>> = {
+    'an if': { type: 'object', properties, if: { ...big, ...has('amount') }, then: has('reason') },
+    'a not': { type: 'object', properties, not: has('amount') },
+    'an anyOf': { type: 'object', properties, anyOf: [{ not: has('amount') }, has('reason')] },
+    'a oneOf': { type: 'object', properties, oneOf: [{ not: has('amount') }, has('amount', 'reason')] },
+    'an allOf that comes before': {
+      type: 'object',
+      allOf: [
+        { type: 'object', properties: { reason: {} }, additionalProperties: false },
+        { $ref: '#/$defs/a' },
+      ],
+      $defs: { a: { type: 'object', properties } },
+    },
+    'a dependency': { type: 'object', properties, dependentSchemas: { amount: has('reason') } },
+    'names that are counted': { type: 'object', properties, maxProperties: 0 },
+    'an else': { type: 'object', properties, if: { not: has('amount') }, else: has('reason') },
+  };
+  for (const [title, schema] of Object.entries(schemas))
+    test(`by ${title}`, () => {
+      const sent = check(schema, { amount: 60_000 });
+      assert.ok(sent.status === 'invalid' && sent.errors.length > 0);
+      assert.deepEqual(check(schema, {}), sent);
+      const nested: JsonObject = { type: 'object', properties: { order: { ...schema, $defs: {} } } };
+      if (!Object.hasOwn(schema, '$defs')) assert.equal(check(nested, { order: {} }).status, 'invalid');
+    });
+
+  test('also what is filled in because of it, to the end', () => {
+    const chain: JsonObject = {
+      type: 'object',
+      if: has('a'),
+      then: { type: 'object', properties: { b: { default: 2 } } },
+      properties: { a: { default: 1 }, b: {} },
+    };
+    assert.deepEqual(check(chain, {}), { status: 'valid', value: { b: 2, a: 1 } });
+    assert.equal(check({ ...chain, maxProperties: 1 }, {}).status, 'invalid');
+  });
+
+  test('and without an end it is refused', () => {
+    const names = Array.from({ length: 30 }, (_, index) => index);
+    const allOf = names.map((name) => ({
+      if: has(`n${30 - name}`),
+      then: { type: 'object', properties: { [`n${29 - name}`]: { default: 1 } } },
+    }));
+    const more: JsonObject = { type: 'object', allOf: [...allOf].reverse() as unknown as JsonObject[] };
+    const checked = check(more, { n30: 1 });
+    assert.match(JSON.stringify(checked), /fill in more and more/);
+  });
+
+  test('and what it fits is taken', () => {
+    const schema = schemas['an if'] ?? assert.fail();
+    const value = { amount: 60_000, reason: 'x' };
+    assert.deepEqual(check(schema, { reason: 'x' }), { status: 'valid', value });
+    assert.equal(check(schema, { amount: 5 }).status, 'valid');
+  });
+});

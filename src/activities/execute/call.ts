@@ -39,6 +39,7 @@ export async function perform(
     next.executor,
     { arguments: action.arguments, context: run.context, input: run.input },
     executing.at,
+    executing,
   );
   if (built.status !== 'built') return { status: 'failed', errorClass: 'permanent', message: built.message };
   const effect = hasEffect(executing, next.executor);

@@ -1,4 +1,5 @@
-import type { Executor, Transition } from '../plan.js';
+import { isObject, type Json } from '../../model/json.js';
+import type { Executor, Template, TextTemplate, Transition } from '../plan.js';
 import type { Action } from '../state.js';
 
 // What a step calls outside, whether that changes something there, and whether it may be made again by itself.
@@ -35,12 +36,17 @@ const overrides: readonly string[] = [
   'x_method_override',
   '_method',
   '$httpmethod',
+  '_httpmethod',
+  'x_tunneled_method',
   'x_original_method',
 ];
 
 export function isMethodOverride(name: string): boolean {
-  return overrides.includes(asRead(name));
+  return mayName.test(name) && overrides.includes(asRead(name));
 }
+
+/** In each of them, unless it is encoded: most names need not be read closer. */
+const mayName = /method|%/iu;
 
 /** Stands for what a hole in a path is filled with. */
 const filled = '{…}';
@@ -50,14 +56,18 @@ export function isFilledIn(name: string): boolean {
   return name.includes(filled);
 }
 
-/** The header, of the call or of its connection, or the query that makes it another method, or may; null: it has none. */
+/**
+ * The header, of the call or of its connection, the query or the name in its body that makes it another method, or may; null:
+ * it has none. What fills a body is not known yet: `overrideInBody` looks at that when the call is built.
+ */
 export function overrideOf({
   headers,
   query,
   path,
+  body,
   overriddenBy,
 }: Extract<Executor, { kind: 'rest' }>): string | null {
-  const own = [...headers, ...query].map(({ key }) => key);
+  const own = [...[...headers, ...query].map(({ key }) => key), ...namesWritten(body)];
   return own.find(isMethodOverride) ?? namesInPath(path).find(namesAnOverride) ?? overriddenBy ?? null;
 }
 
@@ -68,10 +78,43 @@ function namesAnOverride(name: string): boolean {
 }
 
 /** A path may have a query of its own. Some servers take `;` for `&`, and read names behind it in the path too. */
-function namesInPath({ parts }: Extract<Executor, { kind: 'rest' }>['path']): readonly string[] {
-  const written = parts.map((part) => (typeof part === 'string' ? part : filled)).join('');
-  const [, ...pairs] = written.split(/[?&;]/u);
+function namesInPath(path: TextTemplate): readonly string[] {
+  const [, ...pairs] = asText(path).split(/[?&;]/u);
   return pairs.map((pair) => pair.replace(/=.*$/su, ''));
+}
+
+function asText({ parts }: TextTemplate): string {
+  return parts.map((part) => (typeof part === 'string' ? part : filled)).join('');
+}
+
+/** What makes the call another method in a body as it will be sent, as servers read the name; null: nothing. */
+export function overrideInBody(body: Json): string | null {
+  const name = namesIn(body).find(isMethodOverride);
+  return name === undefined ? null : asRead(name);
+}
+
+/** The names of a body that its author has written. */
+function namesWritten(body: Template | null): readonly string[] {
+  if (body?.kind === 'object') return body.entries.map(({ key }) => key);
+  return body?.kind === 'literal' ? namesIn(body.value) : body?.kind === 'text' ? namesIn(asText(body)) : [];
+}
+
+/** Of an object, or of a text that is a form, in one part or several, or JSON. */
+function namesIn(body: Json): readonly string[] {
+  if (isObject(body)) return Object.keys(body);
+  if (typeof body !== 'string') return [];
+  const pairs = body.split(/[&;\r\n]/u).map((pair) => pair.replace(/=.*$/su, ''));
+  const parts = [...body.matchAll(/\bname\*?=["']?([^"';\r\n]*)/giu)].map(([, name = '']) => name);
+  return [...pairs, ...parts, ...namesInJson(body)];
+}
+
+function namesInJson(text: string): readonly string[] {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? Object.keys(value) : [];
+  } catch {
+    return [];
+  }
 }
 
 /** As the widest reader takes a name: decoded, without blanks around it and without the index of a list. */
