@@ -145,6 +145,24 @@ describe('a command that ends before what it has started', () => {
     await assertGone(results.map(pidOf));
   });
 
+  test('has not executed where a reading of all processes has missed what runs on', async (t) => {
+    const { readdirSync } = fs;
+    let missed = 0;
+    t.mock.method(fs, 'readdirSync', (path: string) => {
+      if (path !== '/proc') return readdirSync(path);
+      missed += 1;
+      return missed === 1 ? [] : readdirSync(path);
+    });
+    syncBuiltinESMExports();
+    t.after(() => syncBuiltinESMExports());
+    // What other commands have read lately is not asked again.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    const result = await shell('sleep 300 & echo $!');
+    assert.ok(missed > 1 && result.status === 'failed', JSON.stringify(result));
+    assert.equal(result.errorClass, 'unknown_outcome');
+    await assertGone([pidOf(result)]);
+  });
+
   test('has executed where that ends soon after it, and what it printed counts', async () => {
     const result = await shell('(sleep 0.2; echo second) & echo first');
     assert.ok(result.status === 'succeeded', JSON.stringify(result));

@@ -76,20 +76,23 @@ async function isOver(child: ChildProcess, withinMs: number): Promise<boolean> {
   for (let look = 0; isGroupAlive(child); look += 1) {
     const isLast = performance.now() >= until;
     const reads = isLast || look < 2 || look % looksPerReading === 0;
-    if (reads && !isGroupRunning(child.pid ?? 0, since)) return true;
+    if (reads && isGroupOver(child.pid ?? 0, since)) return true;
     if (isLast) return false;
     await new Promise((resolve) => setTimeout(resolve, lookMs));
   }
   return true;
 }
 
+/** A reading goes from one process to the next, and misses what was started behind it by one that has ended since: another says so. */
+function isGroupOver(group: number, since: number): boolean {
+  return !isGroupRunning(group, since, readingNow()) && !isGroupRunning(group, since, readAnew());
+}
+
 /** Somebody in it does something: one who has ended, and whom nobody has asked about, does not (Linux says which is which). */
-function isGroupRunning(group: number, since: number): boolean {
-  const { states, at } = readingNow();
-  const own = states?.get(group);
-  // Of a group that may be younger than the reading, it says nothing.
-  if (states === null || (own === undefined && at < since)) return true;
-  return own?.some((state) => state !== 'Z' && state !== 'X') === true;
+function isGroupRunning(group: number, since: number, { states, at }: Reading): boolean {
+  // A reading from before the head has ended says nothing of what that has started since.
+  if (states === null || at < since) return true;
+  return states.get(group)?.some((state) => state !== 'Z' && state !== 'X') === true;
 }
 
 /** By group; null: this system does not say. */
@@ -105,8 +108,12 @@ let reading: Reading | null = null;
 const sharedMs = 100;
 
 function readingNow(): Reading {
+  return reading === null || performance.now() - reading.at > sharedMs ? readAnew() : reading;
+}
+
+function readAnew(): Reading {
   const at = performance.now();
-  if (reading === null || at - reading.at > sharedMs) reading = { at, states: readStates() };
+  reading = { at, states: readStates() };
   return reading;
 }
 
