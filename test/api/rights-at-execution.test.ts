@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { until } from '../../testing/processes.js';
 import { startApi, type Answer, type Harness } from './harness.js';
 
-const flow = (guard: object, gate: object | null): object => ({
+const flow = (guard: object, gate: object | null, outputSchema?: object): object => ({
   owner: 'team',
   initialState: 'open',
   states: {
@@ -17,6 +17,7 @@ const flow = (guard: object, gate: object | null): object => ({
           target: 'paid',
           tier: 'reversible',
           guards: [guard],
+          ...(outputSchema === undefined ? {} : { outputSchema }),
           ...(gate === null ? {} : { gate }),
           executor: { kind: 'rest', connection: 'bank', method: 'POST', path: '/pay', idempotencyKey: true },
           reliability: { retry: { maxAttempts: 3, backoff: 'fixed', initialDelayMs: 100 } },
@@ -61,6 +62,7 @@ describe('what a requester held when it asked', () => {
         controllers,
       ),
       not_watched: flow({ kind: 'not', guard: { kind: 'role', role: 'watched' } }, controllers),
+      unfit: flow({ kind: 'role', role: 'payer' }, controllers, { type: 'object', required: ['paid'] }),
       at_once: flow({ kind: 'role', role: 'payer' }, null),
     };
     writeFileSync(join(folder, 'flows', 'rights.yaml'), JSON.stringify({ workflows }));
@@ -178,6 +180,12 @@ describe('what a requester held when it asked', () => {
     await settledAs(asked);
     onPay = () => Promise.resolve(200);
     assert.match(await pageAgain(asked), /It is approved, and running it failed \(EXECUTOR_FAILED\)\./);
+  });
+
+  it('was answered in a way that does not fit, so that it may have happened, and whoever approved it reads that', async () => {
+    const asked = await approvedThen('unfit', await keyOf(['payer']), () => Promise.resolve());
+    assert.equal((await settledAs(asked)).body.status, 'failed');
+    assert.match(await pageAgain(asked), /It is approved, and whether it has happened is not known/);
   });
 
   it('executes nothing once its key has expired', async () => {
