@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
+import { signIn, visit } from '../../testing/browser-forms.js';
 
 // A decision that is kept, and that its run has not applied yet, is a decision: nobody is asked for another one.
 
@@ -89,9 +90,7 @@ describe('whoever has decided', () => {
   });
 
   async function pageOf({ id }: Parked): Promise<string> {
-    const form = new URLSearchParams({ credential: api.keys['finance'] ?? '', next: `/approvals/${id}` });
-    const signedIn = await fetch(`${api.url}/sign-in`, { method: 'POST', redirect: 'manual', body: form });
-    const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? '';
-    return (await fetch(`${api.url}/approvals/${id}`, { headers: { cookie } })).text();
+    const cookie = await signIn(api.url, api.keys['finance'] ?? '');
+    return (await visit(`${api.url}/approvals/${id}`, cookie)).text;
   }
 });

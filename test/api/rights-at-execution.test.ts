@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { signIn, visit } from '../../testing/browser-forms.js';
 import { until } from '../../testing/processes.js';
 import { startApi, type Answer, type Harness } from './harness.js';
 
@@ -138,12 +139,8 @@ describe('what a requester held when it asked', () => {
   /** What `finance`, who has approved it, reads when they come again. */
   const pageAgain = async ({ approval }: Pick<Asked, 'approval'>): Promise<string> => {
     const page = `/approvals/${approval}`;
-    const signedIn = await fetch(`${api.url}/sign-in`, {
-      ...{ method: 'POST', redirect: 'manual' },
-      body: new URLSearchParams({ credential: api.keys['finance'] ?? '', next: page }),
-    });
-    const cookie = (signedIn.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
-    return (await fetch(`${api.url}${page}`, { headers: { cookie } })).text();
+    const cookie = await signIn(api.url, api.keys['finance'] ?? '', page);
+    return (await visit(`${api.url}${page}`, cookie)).text;
   };
 
   it('executes what it asked for, where it holds it still', async () => {

@@ -8,6 +8,7 @@ import { run } from '../../src/cli/command.js';
 import { makeLink } from '../../src/api/routes/links.js';
 import { startApi, type Harness } from '../api/harness.js';
 import { references, signed, slackPolicy, startSlack, submitting } from '../notify/slack-stub.js';
+import { formToken } from '../../testing/browser-forms.js';
 
 // Every place where a person can decide, each as one function of the same shape.
 
@@ -173,7 +174,7 @@ function page(api: Harness): Door {
         return { taken: false, status: signedIn.status, text: await signedIn.text() };
       const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? '';
       const shown = await (await fetch(`${api.url}${path}`, { headers: { cookie } })).text();
-      const token = /name="token"\s+value="([^"]+)"/.exec(shown)?.[1] ?? '';
+      const token = formToken({ text: shown });
       const answer = await post(api, path, { decision: 'approve', digest: named, token, reason: '' }, cookie);
       // Who may not decide finds no form on the page, and why; what is sent without it is refused.
       const text = `${token === '' ? shown : ''}${await answer.text()}`;

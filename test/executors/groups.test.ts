@@ -163,6 +163,32 @@ describe('a command that ends before what it has started', () => {
     await assertGone([pidOf(result)]);
   });
 
+  test('has not executed by what was read for another command, before it had started anything', async (t) => {
+    const { readdirSync } = fs;
+    let readings = 0;
+    let missesNext = false;
+    t.mock.method(fs, 'readdirSync', (path: string) => {
+      if (path !== '/proc') return readdirSync(path);
+      readings += 1;
+      const misses = missesNext;
+      missesNext = false;
+      return misses ? [] : readdirSync(path);
+    });
+    syncBuiltinESMExports();
+    t.after(() => syncBuiltinESMExports());
+    // What other commands have read lately is not asked again.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    const other = shell('sleep 300 & echo $!');
+    while (readings === 0) await new Promise((resolve) => setImmediate(resolve));
+    missesNext = true;
+    const results = await Promise.all([other, shell('sleep 300 & echo $!')]);
+    for (const result of results) {
+      assert.ok(result.status === 'failed', JSON.stringify(result));
+      assert.equal(result.errorClass, 'unknown_outcome');
+    }
+    await assertGone(results.map(pidOf));
+  });
+
   test('has executed where that ends soon after it, and what it printed counts', async () => {
     const result = await shell('(sleep 0.2; echo second) & echo first');
     assert.ok(result.status === 'succeeded', JSON.stringify(result));

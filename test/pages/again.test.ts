@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
+import { formToken, signIn, visit, type Page } from '../../testing/browser-forms.js';
 import { until } from '../../testing/flows.js';
 
 interface Parked {
@@ -37,21 +38,8 @@ describe('whoever has decided and comes again', () => {
     return made.body.path;
   }
 
-  interface Page {
-    readonly status: number;
-    readonly text: string;
-    readonly answer: Response;
-  }
-
-  async function send(path: string, fields: Record<string, string> | null, cookie = ''): Promise<Page> {
-    const answer = await fetch(`${api.url}${path}`, {
-      method: fields === null ? 'GET' : 'POST',
-      redirect: 'manual',
-      ...(fields === null ? {} : { body: new URLSearchParams(fields) }),
-      headers: { cookie },
-    });
-    return { status: answer.status, text: await answer.text(), answer };
-  }
+  const send = (path: string, fields: Record<string, string> | null, cookie = ''): Promise<Page> =>
+    visit(`${api.url}${path}`, cookie, fields);
 
   const decisions = async ({ run }: Parked): Promise<number> =>
     (await api.ask('auditor', 'GET', `/v1/audit?run=${run}&type=approval.decided`)).body.data.length;
@@ -118,9 +106,8 @@ describe('whoever has decided and comes again', () => {
     for (const flow of ['pay', 'two']) {
       const parked = await park(flow);
       const page = `/approvals/${parked.id}`;
-      const signedIn = await send('/sign-in', { credential: api.keys['finance'] ?? '', next: page });
-      const cookie = (signedIn.answer.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
-      const token = /name="token"\s+value="([^"]+)"/.exec((await send(page, null, cookie)).text)?.[1] ?? '';
+      const cookie = await signIn(api.url, api.keys['finance'] ?? '', page);
+      const token = formToken(await send(page, null, cookie));
       const form = { decision: 'approve', digest: parked.digest, token, reason: '' };
       const clicks = await Promise.all([send(page, form, cookie), send(page, form, cookie)]);
       clicks.push(await send(page, form, cookie));

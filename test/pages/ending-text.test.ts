@@ -4,7 +4,7 @@ import { endingText, type Course } from '../../src/api/pages/ending-text.js';
 
 const course = (approval: Course['approval'], fields: Partial<Course> = {}): Course => ({
   approval,
-  ...{ action: null, wasTried: 'no', code: null, run: 'running' },
+  ...{ action: null, wasTried: 'no', code: null, isHeldUp: false },
   ...fields,
 });
 const approved = (action: Course['action'], fields: Partial<Course> = {}): Course =>
@@ -12,7 +12,7 @@ const approved = (action: Course['action'], fields: Partial<Course> = {}): Cours
 
 const told: readonly (readonly [Course, RegExp])[] = [
   [course('open'), /waits for others\.$/],
-  [course('escalated', { run: 'stuck' }), /waits for others, and for an operator\.$/],
+  [course('escalated', { isHeldUp: true }), /waits for others, and for an operator\.$/],
   [course('denied'), /denied: nothing of it runs/],
   [course('expired'), /decided in time: nothing of it runs/],
   [course('revoked'), /revoked since: nothing of it runs/],
@@ -34,7 +34,10 @@ const told: readonly (readonly [Course, RegExp])[] = [
   [approved('unknown', { wasTried: 'yes' }), /whether it has happened is not known: a person has to look/],
   [approved('revoked'), /is revoked since: nothing of it runs/],
   [course('approved', { action: 'approved' }), /runs as soon as its run comes to it/],
-  [course('approved', { action: 'pending', run: 'stuck' }), /has not run yet: its run waits for an operator/],
+  [
+    course('approved', { action: 'pending', isHeldUp: true }),
+    /has not run yet: its run waits for an operator/,
+  ],
   [approved(null), /what came of it is not known here/],
 ];
 

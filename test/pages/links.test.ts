@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { formToken } from '../../testing/browser-forms.js';
 import { until } from '../../testing/flows.js';
 import { newId } from '../../src/model/ids.js';
 import { makeLink } from '../../src/api/routes/links.js';
@@ -103,8 +104,7 @@ describe('a link to an approval', () => {
     assert.equal((await post(link.path, form)).status, 401);
     assert.equal(await statusOf(parked.id), 'open');
     const cookie = await signIn('finance', link.path);
-    const page = await (await get(link.path, cookie)).text();
-    const token = /name="token"\s+value="([^"]+)"/.exec(page)?.[1] ?? '';
+    const token = formToken({ text: await (await get(link.path, cookie)).text() });
     assert.equal((await post(link.path, form, cookie)).status, 403, 'a form without its token');
     const done = await post(link.path, { ...form, token }, cookie);
     assert.equal(done.status, 200, await done.text());

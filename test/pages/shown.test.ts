@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
+import { signIn } from '../../testing/browser-forms.js';
 
 describe('a page', () => {
   let api: Harness;
@@ -31,10 +32,7 @@ describe('a page', () => {
       body: new URLSearchParams(fields),
       headers: { cookie },
     });
-  async function cookieOf(next: string): Promise<string> {
-    const answer = await post('/sign-in', { credential: api.keys['finance'] ?? '', next });
-    return (answer.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
-  }
+  const cookieOf = (next: string): Promise<string> => signIn(api.url, api.keys['finance'] ?? '', next);
 
   const unseen = ['\u202e', '\u200b', '\u2066', '\u2028', '\u00ad', '\ufeff', '\u{e0041}'];
 

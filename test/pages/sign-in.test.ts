@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
+import { formToken, signIn, visit, type Page } from '../../testing/browser-forms.js';
 
 // A browser always says who is signed in, and has a way on.
 
@@ -24,20 +25,10 @@ describe('a browser', () => {
     assert.equal(asked.status, 202, asked.text);
     return asked.body.result.approval;
   };
-  const send = async (path: string, cookie: string, fields: Record<string, string> | null = null) => {
-    const answer = await fetch(`${api.url}${path}`, {
-      method: fields === null ? 'GET' : 'POST',
-      redirect: 'manual',
-      ...(fields === null ? {} : { body: new URLSearchParams(fields) }),
-      headers: { cookie },
-    });
-    return { status: answer.status, text: await answer.text(), headers: answer.headers };
-  };
-  const signIn = async (name: string, next = '/sign-in'): Promise<string> => {
-    const { status, headers } = await send('/sign-in', '', { credential: api.keys[name] ?? '', next });
-    assert.deepEqual([status, headers.get('location')], [303, next]);
-    return (headers.get('set-cookie') ?? '').split(';')[0] ?? '';
-  };
+  const send = (path: string, cookie: string, fields: Record<string, string> | null = null): Promise<Page> =>
+    visit(`${api.url}${path}`, cookie, fields);
+  const signInAs = (name: string, next?: string): Promise<string> =>
+    signIn(api.url, api.keys[name] ?? '', next);
   const signedInAs = (text: string, name: string): void => {
     assert.match(text, new RegExp(`Signed in as ${name}\\. <button>Sign out</button>`));
     assert.match(text, /<form method="post" action="\/sign-out">/);
@@ -45,37 +36,37 @@ describe('a browser', () => {
 
   it('that signs in where no page asked for it reads who it is, and which approvals wait', async () => {
     assert.match((await send('/sign-in', '')).text, /Sign in to decide/);
-    const nobody = await send('/sign-in', await signIn('manager'));
+    const nobody = await send('/sign-in', await signInAs('manager'));
     assert.equal(nobody.status, 200);
     assert.match(nobody.text, /You are signed in as manager\./);
     assert.match(nobody.text, /No approval waits for you/);
     signedInAs(nobody.text, 'manager');
     const { id } = await park();
-    const found = await send('/sign-in', await signIn('finance'));
+    const found = await send('/sign-in', await signInAs('finance'));
     assert.ok(found.text.includes(`<a href="/approvals/${id}">`), found.text);
     assert.doesNotMatch(found.text, /<input/);
-    assert.doesNotMatch((await send('/sign-in', await signIn('manager'))).text, new RegExp(id));
+    assert.doesNotMatch((await send('/sign-in', await signInAs('manager'))).text, new RegExp(id));
   });
 
   it('of the wrong person is told so on the page of an approval, and can sign out', async () => {
     const { id } = await park();
     for (const path of [`/approvals/${id}`, '/approvals/apr_unknown']) {
-      const { status, text } = await send(path, await signIn('employee'));
+      const { status, text } = await send(path, await signInAs('employee'));
       assert.equal(status, 404);
       signedInAs(text, 'employee');
       assert.match(text, /sign out and open this address again/);
     }
     const link = await api.ask('finance', 'POST', `/v1/approvals/${id}/links`, { minutes: 5 });
-    const other = await send(link.body.path as string, await signIn('employee'));
+    const other = await send(link.body.path as string, await signInAs('employee'));
     assert.match(other.text, /This link was made for finance/);
   });
 
   it('that sends no reason, or a form of another session, comes back to the approval', async () => {
     const { id, digest } = await park();
     const path = `/approvals/${id}`;
-    const cookie = await signIn('finance', path);
+    const cookie = await signInAs('finance', path);
     const shown = await send(path, cookie);
-    const token = /name="token"\s+value="([^"]+)"/.exec(shown.text)?.[1] ?? '';
+    const token = formToken(shown);
     const unsaid = await send(path, cookie, { decision: 'approve', digest, token, reason: ' ' });
     assert.equal(unsaid.status, 422);
     assert.match(unsaid.text, /this gate asks for a reason/);

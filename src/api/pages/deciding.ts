@@ -54,13 +54,13 @@ export async function shownTo(
   const body = await bodyOf(call.deps, found, reader);
   const may = isObject(body['may']) ? body['may'] : {};
   const why = typeof may['message'] === 'string' ? may['message'] : 'you may not decide it';
-  const { course, error } = await courseOf(call, found.row);
+  const { course, error } = await courseOf(call, found);
   const waits = isOpen(found.row.status);
   const held = html`<p class="warn">
     Its run is stuck: what is approved here does not run before an operator has the run go on.
   </p>`;
   const ending = html`<p>${endingText(course)}${error === null ? '' : ` ${error}`}</p>`;
-  return html`${await approvalHtml(body, waits)}${waits && course.run === 'stuck' ? held : html``}${may['decide'] === true ? below() : html`<p>Nothing to decide here: ${why}.</p>`}${waits ? html`` : ending}`;
+  return html`${await approvalHtml(body, waits)}${waits && course.isHeldUp ? held : html``}${may['decide'] === true ? below() : html`<p>Nothing to decide here: ${why}.</p>`}${waits ? html`` : ending}`;
 }
 
 /** One of its gates asks for one. */

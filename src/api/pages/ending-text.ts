@@ -1,4 +1,4 @@
-import type { ActionStatus, ApprovalStatus, RunStatus } from '../../engine/state.js';
+import type { ActionStatus, ApprovalStatus } from '../../engine/state.js';
 
 // What came of an approval and of its action, in a sentence for whoever has decided it.
 
@@ -10,15 +10,15 @@ export interface Course {
   readonly wasTried: 'no' | 'yes' | 'maybe';
   /** Of the action's error; null: it has none. */
   readonly code: string | null;
-  /** Null: the store has no such run. */
-  readonly run: RunStatus | null;
+  /** Its run is stuck on something else: what is approved waits for an operator. */
+  readonly isHeldUp: boolean;
 }
 
 export function endingText(course: Course): string {
   switch (course.approval) {
     case 'open':
     case 'escalated':
-      return course.run === 'stuck'
+      return course.isHeldUp
         ? 'The run has taken your decision, and waits for others, and for an operator.'
         : 'The run has taken your decision, and waits for others.';
     case 'denied':
@@ -33,7 +33,7 @@ export function endingText(course: Course): string {
   }
 }
 
-function approvedText({ action, wasTried, code, run }: Course): string {
+function approvedText({ action, wasTried, code, isHeldUp }: Course): string {
   const why = code === null ? '' : ` (${code})`;
   switch (action) {
     case 'executed':
@@ -51,7 +51,7 @@ function approvedText({ action, wasTried, code, run }: Course): string {
       return 'It is approved, and runs.';
     case 'pending':
     case 'approved':
-      return run === 'stuck'
+      return isHeldUp
         ? 'It is approved, and has not run yet: its run waits for an operator.'
         : 'It is approved, and runs as soon as its run comes to it.';
     case null:

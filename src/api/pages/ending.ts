@@ -1,7 +1,6 @@
 import type { Principal } from '../../model/principal.js';
 import { getAction, listAttempts, type AttemptRow } from '../../store/actions.js';
 import { decisionsOf, type DecisionRow } from '../../store/decisions.js';
-import type { ApprovalRow } from '../../store/approvals.js';
 import { getRun } from '../../store/runs.js';
 import type { FoundApproval } from '../approvals/body.js';
 import type { Answer, Call } from '../http/call.js';
@@ -41,14 +40,14 @@ export async function endingPage(
   );
 }
 
-async function endingOf(call: Call, { row }: FoundApproval): Promise<string> {
-  return endingText((await courseOf(call, row)).course);
+async function endingOf(call: Call, found: FoundApproval): Promise<string> {
+  return endingText((await courseOf(call, found)).course);
 }
 
 /** How the approval, its action and its run stand now; with what the action's error says, for those who may see the run. */
 export async function courseOf(
   call: Call,
-  { status, action: actionId, run: runId }: Pick<ApprovalRow, 'status' | 'action' | 'run'>,
+  { row: { status, action: actionId, run: runId }, state }: Pick<FoundApproval, 'row' | 'state'>,
 ): Promise<{ readonly course: Course; readonly error: string | null }> {
   const { pool } = call.deps;
   const [action, attempts, run] = await Promise.all([
@@ -61,7 +60,8 @@ export async function courseOf(
     action: action?.status ?? null,
     wasTried: triedBy(attempts),
     code: action?.error?.code ?? null,
-    run: run?.status ?? null,
+    // What it is stuck on is done again as soon as that is approved.
+    isHeldUp: run?.status === 'stuck' && state?.repeats !== true,
   };
   return { course, error: action?.error?.message ?? null };
 }
