@@ -2,10 +2,13 @@ import type { z } from 'zod';
 import type { Queryable, Tx } from '../../db/index.js';
 import type { JsonObject } from '../../model/json.js';
 import { isHeld, keepEffect, lockEffect, type HeldKey } from '../../store/idempotency.js';
-import type { Call } from './call.js';
+import type { StartRequest } from '../../client/types.js';
+import { principalOf, type Call } from './call.js';
 
 // A request is repeated where its process died between what it did and its answer, or nobody knows whether it did anything.
 // What it makes under an id of `effectId` is found again by that id. All else that it does is kept with its idempotency key.
+
+type Asking = Pick<StartRequest, 'principal' | 'waitMs' | 'whileOurs'>;
 
 export interface KeptEffect<T> {
   /** What an earlier attempt of this request did; null: nothing. In a transaction, other attempts wait for its end. */
@@ -47,4 +50,9 @@ export function whileOurs({ held }: Pick<Call, 'held'>): (tx: Tx) => Promise<voi
   return async (tx) => {
     if (held !== null && !(await isHeld(tx, held))) throw new KeyLost();
   };
+}
+
+/** What every request that a run is asked has: who asks, how long that waits (milliseconds), and whether it is still ours. */
+export function askingOf(call: Call, waitSeconds: number): Asking {
+  return { principal: principalOf(call), waitMs: waitSeconds * 1_000, whileOurs: whileOurs(call) };
 }

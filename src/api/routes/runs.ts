@@ -16,7 +16,7 @@ import {
 import { badCursor } from '../contract/problem.js';
 import { currentBody, runBody, runObject, visibleRun } from '../runs/run-body.js';
 import { refusal } from '../http/refusal.js';
-import { whileOurs } from '../http/effect.js';
+import { askingOf } from '../http/effect.js';
 
 const runParams = z.object({ id: api.shortText });
 
@@ -104,12 +104,10 @@ async function operate(
   const found = await visibleRun(call, id);
   if (found.kind === 'problem') return found;
   const request = {
+    ...askingOf(call, wait),
     run: id,
     messageId: effectId(call, 'msg'),
     reason,
-    principal: principalOf(call),
-    waitMs: wait * 1_000,
-    whileOurs: whileOurs(call),
   };
   const outcome = await (name === 'cancel'
     ? call.deps.client.cancel(request)

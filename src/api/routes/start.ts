@@ -23,7 +23,7 @@ import { escapePointer, problem, type FieldError, type Problem } from '../contra
 import { currentBody, planOf } from '../runs/run-body.js';
 import { unavailable } from '../http/refusal.js';
 import { submitReply } from './transitions.js';
-import { whileOurs } from '../http/effect.js';
+import { askingOf, whileOurs } from '../http/effect.js';
 
 const flowParams = z.object({ name: api.shortText });
 
@@ -78,8 +78,7 @@ function commonOf(
   call: Call,
   { id, body, wait }: Asked,
 ): Pick<StartRequest, 'run' | 'principal' | 'trace' | 'waitMs' | 'whileOurs'> {
-  const common = { run: id, principal: principalOf(call), trace: body.trace ?? null, waitMs: wait * 1_000 };
-  return { ...common, whileOurs: whileOurs(call) };
+  return { ...askingOf(call, wait), run: id, trace: body.trace ?? null };
 }
 
 /** Begun by an earlier attempt of this request: whatever has come into force since, it goes on under what it began with. */

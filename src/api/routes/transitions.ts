@@ -7,21 +7,12 @@ import { getAction } from '../../store/actions.js';
 import { getApproval } from '../../store/approvals.js';
 import { submitErrors } from '../../model/errors.js';
 import type { MessageOutcome, SubmitRequest } from '../../client/types.js';
-import {
-  answer,
-  effectId,
-  jsonBody,
-  principalOf,
-  route,
-  type Call,
-  type Reply,
-  type Route,
-} from '../http/call.js';
+import { answer, effectId, jsonBody, route, type Call, type Reply, type Route } from '../http/call.js';
 import type { ApiDeps } from '../deps.js';
 import { pollAction, pollSeconds, readOutput } from './poll.js';
 import { refusal } from '../http/refusal.js';
 import { currentBody, visibleRun } from '../runs/run-body.js';
-import { whileOurs } from '../http/effect.js';
+import { askingOf } from '../http/effect.js';
 
 const transitionParams = z.object({ id: api.shortText, transition: api.shortText });
 
@@ -67,15 +58,13 @@ async function submit(
   const found = await visibleRun(call, id);
   if (found.kind === 'problem') return found;
   const request = {
+    ...askingOf(call, wait),
     run: id,
     messageId: effectId(call, 'msg'),
     transition,
     arguments: body.arguments ?? {},
     expectedVersion: body.expectedVersion ?? null,
-    principal: principalOf(call),
     trace: body.trace ?? null,
-    waitMs: wait * 1_000,
-    whileOurs: whileOurs(call),
   };
   return submitReply(call, request, await call.deps.client.submit(request));
 }
