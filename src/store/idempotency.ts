@@ -21,15 +21,17 @@ interface Ask {
   readonly mayAdd?: boolean;
 }
 
+/** As it was given; `response` is sealed. */
+export interface KeptAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly response: string;
+}
+
 export type Claim =
   /** `effectId` is the first attempt's, also when its holder died and this one took over. */
   | { readonly kind: 'claimed'; readonly effectId: string }
-  | {
-      readonly kind: 'replay';
-      readonly status: number;
-      readonly headers: Readonly<Record<string, string>>;
-      readonly response: string;
-    }
+  | ({ readonly kind: 'replay' } & KeptAnswer)
   | { readonly kind: 'reused' }
   | { readonly kind: 'in_progress' }
   /** The key is new, and no new one was to be added. */
@@ -57,21 +59,35 @@ export async function claim(q: Queryable, key: HeldKey, ask: Ask): Promise<Claim
   const { mayAdd = true } = ask;
   const isNew = mayAdd && (await insert(q, key, ask));
   if (isNew) return { kind: 'claimed', effectId: ask.effectId };
-  const { rows } = await q.query<Row>(
-    `select body_hash as "bodyHash", effect_id as "effectId", status, headers, response from idempotency where ${where}`,
-    values(key),
-  );
-  const row = rows[0];
+  const row = await find(q, key);
   if (row === undefined) return { kind: mayAdd ? 'in_progress' : 'full' };
   if (row.bodyHash !== ask.bodyHash) return { kind: 'reused' };
-  if (row.status !== null)
-    return { kind: 'replay', status: row.status, headers: row.headers ?? {}, response: row.response ?? '' };
+  const kept = answerOf(row);
+  if (kept !== null) return { kind: 'replay', ...kept };
   const taken = await q.query(
     `update idempotency set held_until = now() + $5 * interval '1 millisecond', holder = $6
       where ${where} and status is null and held_until < now()`,
     [...values(key), ask.holdMs, key.holder],
   );
   return taken.rowCount === 1 ? { kind: 'claimed', effectId: row.effectId } : { kind: 'in_progress' };
+}
+
+async function find(q: Queryable, key: ClaimKey): Promise<Row | undefined> {
+  const { rows } = await q.query<Row>(
+    `select body_hash as "bodyHash", effect_id as "effectId", status, headers, response from idempotency where ${where}`,
+    values(key),
+  );
+  return rows[0];
+}
+
+function answerOf({ status, headers, response }: Row): KeptAnswer | null {
+  return status === null ? null : { status, headers: headers ?? {}, response: response ?? '' };
+}
+
+/** Whoever has given it; null: the request has no answer yet. */
+export async function keptAnswer(q: Queryable, key: ClaimKey): Promise<KeptAnswer | null> {
+  const row = await find(q, key);
+  return row === undefined ? null : answerOf(row);
 }
 
 async function insert(q: Queryable, key: HeldKey, ask: Ask): Promise<boolean> {
@@ -93,15 +109,7 @@ export async function renew(q: Queryable, key: HeldKey, holdMs: number): Promise
 }
 
 /** False: another attempt took the key over, and its answer is the one that counts. */
-export async function complete(
-  q: Queryable,
-  key: HeldKey,
-  answer: {
-    readonly status: number;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly response: string;
-  },
-): Promise<boolean> {
+export async function complete(q: Queryable, key: HeldKey, answer: KeptAnswer): Promise<boolean> {
   const { rowCount } = await q.query(
     `update idempotency set status = $6, headers = $7, response = $8 where ${own}`,
     [...ownValues(key), answer.status, JSON.stringify(answer.headers), answer.response],
@@ -140,12 +148,13 @@ export async function keepEffect(q: Queryable, key: HeldKey, effect: JsonObject)
   return rowCount === 1;
 }
 
-/** The answer is not kept: the next attempt may go on at once, with the same effect. */
-export async function release(q: Queryable, key: HeldKey): Promise<void> {
-  await q.query(
+/** The answer is not kept: the next attempt may go on at once, with the same effect. False: another one has the key already. */
+export async function release(q: Queryable, key: HeldKey): Promise<boolean> {
+  const { rowCount } = await q.query(
     `update idempotency set held_until = now() - interval '1 second' where ${own}`,
     ownValues(key),
   );
+  return rowCount === 1;
 }
 
 export interface KeyUse {

@@ -8,6 +8,7 @@ import { codes, startApi, type Answer, type Harness } from './harness.js';
 describe('an attempt whose request another one has taken over', () => {
   let api: Harness;
   let onStop: (() => Promise<unknown>) | null = null;
+  let afterTransaction: (() => Promise<unknown>) | null = null;
   const stopped = async (): Promise<void> => {
     const act = onStop;
     onStop = null;
@@ -18,7 +19,11 @@ describe('an attempt whose request another one has taken over', () => {
       ...deps,
       transaction: async (act) => {
         await stopped();
-        return deps.transaction(act);
+        const done = await deps.transaction(act);
+        const next = afterTransaction;
+        afterTransaction = null;
+        await next?.();
+        return done;
       },
       client: {
         ...deps.client,
@@ -124,5 +129,24 @@ describe('an attempt whose request another one has taken over', () => {
     assert.equal(await count('message'), before);
     const found = await api.ask('finance', 'GET', `/v1/approvals/${approval}`);
     assert.equal(found.body.status, 'open');
+  });
+
+  it('tells what the other one did, and not its own key, which that one has replaced', async () => {
+    const body = { id: 'replaced', kind: 'agent', roles: [], permissions: [] };
+    const key = 'overtaken-after';
+    afterTransaction = async () => {
+      await api.database.asSuperuser(
+        `update idempotency set held_until = now() - interval '1 second' where key = $1`,
+        [key],
+      );
+      const other = await api.ask('admin', 'POST', '/v1/keys', body, { 'idempotency-key': key });
+      assert.equal(other.status, 201, other.text);
+    };
+    const ask = (): Promise<Answer> => api.ask('admin', 'POST', '/v1/keys', body, { 'idempotency-key': key });
+    const [told, again] = [await ask(), await ask()];
+    assert.equal(told.status, 201, told.text);
+    assert.equal(told.text, again.text, 'the other one’s answer');
+    assert.equal(told.headers.get('idempotency-replayed'), 'true');
+    assert.equal((await api.ask(again.body.key, 'GET', '/v1/whoami')).status, 200);
   });
 });

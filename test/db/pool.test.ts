@@ -56,6 +56,21 @@ describe('a store that is away is told from a mistake', () => {
     );
   });
 
+  test('a transaction that stood still for too long, or lasted too long, is ended: unavailable, and nobody’s mistake', async () => {
+    for (const setting of ['idle_in_transaction_session_timeout', 'transaction_timeout']) {
+      const error = await failure(() =>
+        withTransaction(database.pool, async (tx) => {
+          const { rows } = await tx.query<{ pid: number }>('select pg_backend_pid() as pid');
+          await tx.query(`set local ${setting} = 50`);
+          const gone = `select 1 from pg_stat_activity where pid = $1`;
+          while ((await database.asSuperuser(gone, [rows[0]?.pid])).rowCount === 1);
+          await tx.query('select 1');
+        }),
+      );
+      assert.equal(isUnavailable(error), true, `${setting}: ${String(error)}`);
+    }
+  });
+
   test('a wrong statement and a broken rule are not the store being away', async () => {
     assert.equal(isUnavailable(await failure(() => database.pool.query('selec 1'))), false);
     assert.equal(isUnavailable(await failure(() => database.pool.query('delete from audit_record'))), false);

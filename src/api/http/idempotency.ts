@@ -1,6 +1,14 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from 'node:crypto';
 import { canonical } from '../../model/canonical.js';
-import { claim, complete, release, renew, type HeldKey } from '../../store/idempotency.js';
+import {
+  claim,
+  complete,
+  keptAnswer,
+  release,
+  renew,
+  type HeldKey,
+  type KeptAnswer,
+} from '../../store/idempotency.js';
 import { principalOf, type Answer, type Call, type Reply } from './call.js';
 import { keyBudget, mostKeptBytes, mostKeys, noteKept, noteKey, type KeyBudget } from './key-use.js';
 import { invalid, problem, problemBody, statusOf, type Problem } from '../contract/problem.js';
@@ -51,7 +59,6 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
       call.held = held;
       return { kind: 'held', key: held, end: keepHeld(pool, held) };
     case 'replay':
-      call.replayed = true;
       return replay(call, found);
     case 'reused':
       return problem(
@@ -100,14 +107,8 @@ function bodyHash(raw: RawBody): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-function replay(
-  call: Call,
-  stored: {
-    readonly status: number;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly response: string;
-  },
-): Answer {
+function replay(call: Call, stored: KeptAnswer): Answer {
+  call.replayed = true;
   const text = open(call.deps.answerKey, stored.response);
   return {
     kind: 'answer',
@@ -124,17 +125,34 @@ function isKept(status: number): boolean {
   );
 }
 
-/** Keeps the answer for the next one who asks, or lets the key go. */
-export async function settle(call: Call, { key }: Held, reply: Reply): Promise<void> {
+/** Another attempt of this request, with an answer of its own. */
+export const takenOver = problem(
+  'IDEMPOTENCY_IN_PROGRESS',
+  'another attempt of this request has taken it over, and its answer counts: ask again',
+  {},
+  { 'Retry-After': '1' },
+);
+
+/**
+ * Keeps the answer for the next one who asks, or lets the key go. Gives what is to be answered: where another attempt has
+ * taken the key over meanwhile, that one's answer, whatever this one has done or was refused.
+ */
+export async function settle(call: Call, { key }: Held, reply: Reply): Promise<Reply> {
+  const { pool } = call.deps;
   const status = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 0;
   const comeBack = reply.kind === 'problem' && reply.headers['Retry-After'] !== undefined;
-  if (!isKept(status) || comeBack || reply.kind === 'stream') return release(call.deps.pool, key);
+  if (!isKept(status) || comeBack || reply.kind === 'stream')
+    return (await release(pool, key)) ? reply : takenOver;
   const text = bodyText(call, reply);
   const media = reply.kind === 'problem' ? 'application/problem+json' : 'application/json';
   const headers = { ...reply.headers, ...(text === '' ? {} : { 'Content-Type': media }) };
   const response = seal(call.deps.answerKey, text);
-  if (await complete(call.deps.pool, key, { status, headers, response }))
-    noteKept(call.deps.pool, key.principal, response.length);
+  if (await complete(pool, key, { status, headers, response })) {
+    noteKept(pool, key.principal, response.length);
+    return reply;
+  }
+  const other = await keptAnswer(pool, key);
+  return other === null ? takenOver : replay(call, other);
 }
 
 function bodyText(call: Call, reply: Answer | Problem): string {

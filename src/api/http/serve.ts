@@ -6,7 +6,7 @@ import { newId } from '../../model/ids.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
 import { isPage, traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from '../deps.js';
-import { hold, settle, type Held } from './idempotency.js';
+import { hold, settle, takenOver } from './idempotency.js';
 import { authenticate } from './identify.js';
 import { problemPage } from '../pages/html.js';
 import { notPermitted, withheld } from './permitted.js';
@@ -84,7 +84,8 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
     const reply = await respond(call, route, arrived, raw)
       .then(written)
       .catch((error: unknown) => explain(call, route, error));
-    return await settled(call, held, await recorded(call, route, reply, startedAt));
+    const final = held === null ? reply : await settle(call, held, reply);
+    return await recorded(call, route, final, startedAt);
   } finally {
     held?.end();
   }
@@ -110,11 +111,6 @@ async function received(call: Call, route: Route): Promise<RawBody | Problem> {
   const raw = await readBody(call.request, route.body);
   if (raw.kind === 'problem' || hadCome || isPublic) return raw;
   return (await authenticate(call)) ?? raw;
-}
-
-async function settled(call: Call, held: Held | null, reply: Reply): Promise<Reply> {
-  if (held !== null) await settle(call, held, reply);
-  return reply;
 }
 
 async function recorded(call: Call, route: Route, reply: Reply, startedAt: number): Promise<Reply> {
@@ -147,13 +143,7 @@ async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody 
 
 /** An unexpected failure, said without its inside. The log has the rest under the same trace id. */
 function explain(call: Call, { idempotent, path }: Route, error: unknown): Reply {
-  if (error instanceof KeyLost)
-    return problem(
-      'IDEMPOTENCY_IN_PROGRESS',
-      'another attempt of this request has taken it over, and nothing more is done here: ask again',
-      {},
-      { 'Retry-After': '1' },
-    );
+  if (error instanceof KeyLost) return takenOver;
   if (call.deps.isUnavailable(error)) {
     const detail = uncertain(call, 'the store of runs and records does not answer', idempotent);
     return problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
@@ -160,8 +161,7 @@ async function publish(call: Call, body: FlowText): Promise<Reply> {
   for (let turn = 0; turn < mostTurns; turn += 1) {
     const checked = await check(call, body, 'publish');
     if ('kind' in checked) return checked;
-    if (checked.status === 'invalid')
-      return flowInvalid('FLOW_INVALID', 'the flow is not published', checked);
+    if (checked.status === 'invalid') return flowInvalid('FLOW_INVALID', notPublished, checked);
     const made = await call.deps.policies.publish(checked.flow, actorOf(call), call.requestId, effect);
     if (made === null) continue;
     if ('tooMany' in made) return problem('TOO_LARGE', made.tooMany);
@@ -178,18 +178,22 @@ function publishedAnswer({ created, ...made }: PublishedFlow, warnings: Json): R
 /** A flow is checked again so often where other policies come into force as it is. */
 const mostTurns = 3;
 
+const notPublished = 'the flow is not published';
+
 type Invalid = Extract<ReadyCheck, { status: 'invalid' }>;
 
 export function flowInvalid(
   code: 'FLOW_INVALID' | 'POLICY_INVALID',
   what: string,
   { errors, warnings }: Invalid,
+  retryAfter?: string,
 ): Problem {
   const first = errors[0];
   const file = first?.file === null || first?.file === undefined ? '' : `\`${first.file}\`, `;
   const where =
     first === undefined ? '' : `: ${file}line ${first.line}, column ${first.column}: ${first.message}`;
-  return problem(code, `${what}${where}`, { errors, warnings });
+  const headers = retryAfter === undefined ? {} : { 'Retry-After': retryAfter };
+  return problem(code, `${what}${where}`, { errors, warnings }, headers);
 }
 
 async function check(
@@ -197,13 +201,13 @@ async function check(
   { bytes, media }: FlowText,
   to: 'check' | 'publish',
 ): Promise<ReadyCheck | Problem> {
-  const text = decode(bytes);
+  const text = isUtf8(bytes) ? new TextDecoder().decode(bytes) : null;
   if (text === null) return refuseText('UNREADABLE', 'the text is not UTF-8');
   if (text.includes('\u0000'))
     return refuseText('MALFORMED', 'the text holds the character U+0000: take it out');
   const checked = await call.deps.policies.check(text, media, { principal: actorOf(call).id, to });
   if (checked.status === 'late')
-    return refuseText('TOO_LARGE', 'the flow takes too long to check: split it, or say less in one place');
+    return to === 'check' ? late : flowInvalid('FLOW_INVALID', notPublished, late, '5');
   if (checked.status === 'busy') return tooMany();
   if (checked.status === 'invalid') return checked;
   const odd = valueProblem(JSON.parse(checked.flow.definition) as Json, '');
@@ -216,13 +220,11 @@ export function tooMany(
   return problem('RATE_LIMITED', detail, {}, { 'Retry-After': '2' });
 }
 
-function decode(bytes: Buffer): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return null;
-  }
-}
+/** By the clock: a process that was stopped, or a busy machine, is no mistake in the flow. */
+const late = refuseText(
+  'TOO_LARGE',
+  'the flow took longer to check than a check may take: try again, and where that comes again split it, or say less in one place',
+);
 
 function refuseText(code: 'MALFORMED' | 'UNREADABLE' | 'TOO_LARGE', message: string, path = ''): Invalid {
   const found: Finding = { code, path, line: 1, column: 1, message };

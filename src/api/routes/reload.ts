@@ -38,7 +38,12 @@ async function reload(call: Call, confirm: readonly string[]): Promise<Reply> {
   const result = await call.deps.policies.reload(actorOf(call), call.requestId, confirm);
   if (result.status === 'busy') return tooMany();
   if (result.status === 'late')
-    return problem('POLICY_INVALID', `the policies stay as they were: ${tooLong(result.flow)}`);
+    return problem(
+      'POLICY_INVALID',
+      `the policies stay as they were: ${tooLong(result.flow)}`,
+      {},
+      { 'Retry-After': '5' },
+    );
   if (result.status === 'unconfirmed') return unconfirmed(result.removed);
   if (result.status === 'invalid')
     return flowInvalid('POLICY_INVALID', 'the policies stay as they were', result);
@@ -53,7 +58,7 @@ async function reload(call: Call, confirm: readonly string[]): Promise<Reply> {
 
 function tooLong(flow: string | undefined): string {
   return flow === undefined
-    ? 'the folder takes too long to read'
+    ? 'the folder took longer to read than it may: reload again, and where that comes again divide it'
     : `\`${flow}\`, which was published by the API, takes too long to compile against them: reload again, or withdraw it before`;
 }
 
