@@ -12,7 +12,7 @@ export { readTime } from './expression/time.js';
 export { evaluateGuard, verdictOf } from './guards.js';
 export { giveUp } from './run/give-up.js';
 export { links } from './links.js';
-export { guardRefusing, readsRights } from './rights.js';
+export { askedForNow, guardRefusing, readsRights } from './rights.js';
 export { prune } from './run/prune.js';
 export { wayOn } from './run/way-on.js';
 export { dueEvent, wakeTime } from './run/moments.js';

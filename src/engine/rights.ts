@@ -1,8 +1,11 @@
 import type { Principal } from '../model/principal.js';
+import { stepMeter } from './expression/meter.js';
 import type { Guard, Plan, Transition } from './plan.js';
-import type { Action, GuardReport, Kit, RunState } from './state.js';
+import type { Action, ApprovalState, GuardReport, Kit, RunState } from './state.js';
 import { actingPrincipal } from './run/draft.js';
 import { makeAsking } from './gates/asking.js';
+import { stricterThanApproved } from './gates/covers.js';
+import { gatesFor, ruleText } from './gates/gates.js';
 import { isTooLarge } from './guards.js';
 import { guardContext } from './links.js';
 import { makeWork } from './run/work.js';
@@ -29,6 +32,30 @@ export function guardRefusing(
     if (verdict !== 'pass') return { index, kind: guard.kind, verdict, reason };
   }
   return null;
+}
+
+/**
+ * What its gates, and the floors, ask for now beyond what the action was granted under; null: nothing. A gate's condition may
+ * read what its requester held. Without an approval nobody was asked.
+ */
+export function askedForNow(
+  kit: Pick<Kit, 'rightsNow' | 'queueRoles' | 'floors'>,
+  run: RunState,
+  transition: Transition,
+  action: Action,
+  approval: ApprovalState | undefined,
+): string | null {
+  const at = guardContext(run, actingNow(kit, action), action.arguments);
+  const now = gatesFor(transition, { ...at, meter: stepMeter(makeWork()) }, kit)?.gates ?? [];
+  const names = now.map(({ rule }) => `\`${ruleText(rule)}\``).join(', ');
+  if (now.length === 0) return null;
+  if (approval === undefined)
+    return `a gate asks for an approval of it by now (${names}), and it was granted without one: ask again`;
+  const rules = now.map(({ rule }) => rule);
+  const more = stricterThanApproved(rules, approval, kit);
+  return more.length === 0
+    ? null
+    : `a gate asks for more by now (${names}) than what it was approved under: ${more.join(', ')}; ask again`;
 }
 
 /** Is anything in it decided by what a caller holds: a guard, the condition of a gate or of a branch? */

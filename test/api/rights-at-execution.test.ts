@@ -31,7 +31,7 @@ const flow = (guard: object, gate: object | null, outputSchema?: object): object
 });
 const controllers = { roles: ['finance.controller'] };
 const roles = (ofTreasurer: readonly string[]): string =>
-  `roles: { finance.controller: { permissions: [] }, payer: { permissions: [] }, treasurer: { permissions: ${JSON.stringify(ofTreasurer)} } }\n`;
+  `roles: { finance.controller: { permissions: [] }, payer: { permissions: [] }, senior: { permissions: [] }, treasurer: { permissions: ${JSON.stringify(ofTreasurer)} } }\n`;
 
 describe('what a requester held when it asked', () => {
   let api: Harness;
@@ -65,6 +65,10 @@ describe('what a requester held when it asked', () => {
       not_watched: flow({ kind: 'not', guard: { kind: 'role', role: 'watched' } }, controllers),
       unfit: flow({ kind: 'role', role: 'payer' }, controllers, { type: 'object', required: ['paid'] }),
       at_once: flow({ kind: 'role', role: 'payer' }, null),
+      seniors_at_once: flow(
+        { kind: 'role', role: 'payer' },
+        { ...controllers, on: { kind: 'not', guard: { kind: 'role', role: 'senior' } } },
+      ),
     };
     writeFileSync(join(folder, 'flows', 'rights.yaml'), JSON.stringify({ workflows }));
     await reload();
@@ -155,10 +159,14 @@ describe('what a requester held when it asked', () => {
     await isRefused(asked, /does not hold role `payer`/);
   });
 
-  it('is not run, and whoever approved it reads so when they come again', async () => {
+  it('is not run, which uses up no approval, and whoever approved it reads so when they come again', async () => {
     const key = await keyOf(['payer']);
     const asked = await approvedThen('by_role', key, () => revoke(key));
     await settledAs(asked);
+    const found = await api.ask('finance', 'GET', `/v1/approvals/${asked.approval}`);
+    assert.equal(found.body.status, 'approved');
+    const used = await api.ask('auditor', 'GET', `/v1/runs/${asked.run}/audit?type=approval.consumed`);
+    assert.deepEqual(used.body.data, []);
     assert.match(
       await pageAgain(asked),
       /It is approved, and was not run \(GUARD_REJECTED\): .* does not hold role `payer`/,
@@ -225,13 +233,20 @@ describe('what a requester held when it asked', () => {
     await isRefused(asked, /does not hold permission `pay\.large`/);
   });
 
-  const revokedBetween = async (answer: number): Promise<Pick<Asked, 'run' | 'action'>> => {
-    const key = await keyOf(['payer']);
+  const revokedBetween = (answer: number): Promise<Pick<Asked, 'run' | 'action'>> =>
+    attemptedTwice('at_once', ['payer'], answer, revoke);
+  const attemptedTwice = async (
+    name: string,
+    held: readonly string[],
+    answer: number,
+    between: (key: Key) => Promise<unknown>,
+  ): Promise<Pick<Asked, 'run' | 'action'>> => {
+    const key = await keyOf(held);
     onPay = async () => {
-      await revoke(key);
+      await between(key);
       return answer;
     };
-    const run: string = (await api.ask(key.key, 'POST', '/v1/flows/at_once/runs', {})).body.run.id;
+    const run: string = (await api.ask(key.key, 'POST', `/v1/flows/${name}/runs`, {})).body.run.id;
     void api.ask(key.key, 'POST', `/v1/runs/${run}/transitions/pay?wait=0`, {});
     const action = await until('its action', 10_000, async () => {
       const { rows } = await api.database.pool.query<{ id: string }>('select id from action where run = $1', [
@@ -251,6 +266,19 @@ describe('what a requester held when it asked', () => {
     const asked = await revokedBetween(503);
     await isRefused(asked, /does not hold role `payer`.*does not say that nothing happened/);
     onPay = () => Promise.resolve(200);
+  });
+
+  it('makes no second attempt of what a gate lets pass for a role only, once that is gone', async () => {
+    const before = paid;
+    const asked = await attemptedTwice('seniors_at_once', ['payer', 'senior'], 429, async (key) => {
+      await keyOf(['payer'], key.id);
+      await revoke(key);
+    });
+    const { body } = await settledAs(asked);
+    onPay = () => Promise.resolve(200);
+    assert.deepEqual([body.status, body.error?.code], ['failed', 'DIGEST_MISMATCH'], JSON.stringify(body));
+    assert.match(body.error.message, /a gate asks for an approval of it by now .* ask again/);
+    assert.equal(paid, before);
   });
 
   it('makes a second attempt while it holds it', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { guardRefusing, readsRights } from '../../src/engine/index.js';
+import { askedForNow, guardRefusing, readsRights } from '../../src/engine/index.js';
 import type { Guard, Plan } from '../../src/engine/plan.js';
 import type { Action } from '../../src/engine/state.js';
 import { begin, expr, gate, kit, literal, plan, principal, state, transition } from './build.js';
@@ -68,6 +68,58 @@ describe('rights', () => {
       assert.equal(walk.run.executing === null, isLost);
       const failed = walk.last.actions.find(({ status }) => status === 'failed');
       assert.equal(failed?.error?.code, isLost ? 'GUARD_REJECTED' : undefined);
+    }
+  });
+
+  test('that a gate lets pass for are asked for once more: who has lost them needs the approval, who holds them none', () => {
+    const on: Guard = { kind: 'not', guard: payer };
+    const of = guarded([], { gates: [gate({ on })] });
+    const [go] = of.states[0]?.transitions ?? [];
+    const walk = begin(of);
+    walk.submit(holder, 'go');
+    const { executing } = walk.run;
+    assert.ok(executing && go, 'the gate did not ask');
+    const lost = { ...kit, rightsNow: (asked: typeof holder) => ({ ...asked, roles: [] }) };
+    assert.equal(askedForNow(kit, walk.run, go, executing.action, undefined), null);
+    const why = askedForNow(lost, walk.run, go, executing.action, undefined);
+    assert.match(why ?? '', /a gate asks for an approval of it by now .* ask again/);
+
+    const parked = begin(of);
+    parked.submit(principal('ben'), 'go');
+    const [asked] = parked.run.approvals;
+    assert.ok(asked);
+    parked.decide(controller, asked.id, 'approve');
+    const [approval] = parked.run.approvals;
+    assert.equal(
+      askedForNow(lost, parked.run, go, asked.action, approval),
+      null,
+      'it is approved under that',
+    );
+    const two = { ...go, gates: [gate({ on, quorum: { count: 2, perRole: [] } })] };
+    const more = askedForNow(lost, parked.run, two, asked.action, approval);
+    assert.match(more ?? '', /asks for more by now .*: quorum; ask again/);
+  });
+
+  test('that are lost before the first attempt leave the approval unused; after a call it is used up', () => {
+    const stopped = {
+      status: 'failed',
+      errorClass: 'permanent',
+      message: 'no',
+      code: 'GUARD_REJECTED',
+    } as const;
+    for (const [result, status] of [
+      [{ ...stopped, attempt: 1 }, 'approved'],
+      [{ ...stopped, attempt: 2 }, 'consumed'],
+      [{ ...stopped, attempt: 1, effectPossible: true }, 'consumed'],
+      [{ status: 'failed', errorClass: 'permanent', message: 'no', attempt: 1 }, 'consumed'],
+    ] as const) {
+      const walk = begin(guarded([payer], { gates: [gate()] }));
+      walk.submit(holder, 'go');
+      const id = walk.run.approvals[0]?.id ?? '';
+      walk.decide(controller, id, 'approve');
+      walk.outcome(result);
+      const closed = walk.last.trace.some(({ type }) => type === 'approval.consumed');
+      assert.equal(closed, status === 'consumed', JSON.stringify(result));
     }
   });
 });

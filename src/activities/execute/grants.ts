@@ -1,6 +1,7 @@
 import { canonical } from '../../model/canonical.js';
 import {
   allApproved,
+  askedForNow,
   bindingDigest,
   boundRules,
   changedReads,
@@ -28,7 +29,7 @@ export interface GrantProblem {
 
 /**
  * Why an effect may not begin; null: it may. What would run is compared with the run's plan, its digest is computed
- * again, and its grant is used up by the first attempt. Who approved it, the guards and the floors are asked again for as
+ * again, and its grant is used up by the first attempt. Who approved it, the guards, the gates and the floors are asked again for as
  * long as nothing of it can have happened. `kit` is made of the policies that the call will use.
  */
 export async function grantProblem(
@@ -73,7 +74,9 @@ async function findProblem(
   if (refusing !== null) return refusing;
   if (approval !== undefined && !allApproved(approval, kit))
     return 'somebody who approved it no longer decides where it waited';
-  const missing = missingUnderFloors({ ...planned, tier: planned.tier ?? null }, approval, kit);
+  const missing =
+    missingUnderFloors({ ...planned, tier: planned.tier ?? null }, approval, kit) ??
+    ('guards' in planned ? askedForNow(kit, run, planned, action, approval) : null);
   if (missing !== null || attempts.length > 0) return missing;
   const grant = await consumeGrant(tx, action.id, digest);
   return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;

@@ -23,10 +23,16 @@ export function outcome(draft: Draft, actionId: string, result: Outcome): void {
   draft.run.executing = null;
   // What a person had repeated after the run's time was up was the last of it.
   if (draft.run.overdue === true) draft.run.timeoutDue = true;
-  if (executing.action.approval !== null) consume(draft, executing.action.approval);
+  if (executing.action.approval !== null && wasCalled(result)) consume(draft, executing.action.approval);
   if (result.status === 'succeeded') succeeded(draft, executing, result);
   else failed(draft, executing, result);
   afterwards(draft);
+}
+
+/** What was stopped before its first attempt has used up nothing. */
+function wasCalled(result: Outcome): boolean {
+  if (result.status !== 'failed' || result.code === undefined) return true;
+  return result.attempt > 1 || result.effectPossible === true;
 }
 
 function succeeded(draft: Draft, executing: Executing, result: Succeeded): void {
