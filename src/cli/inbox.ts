@@ -1,4 +1,4 @@
-import type { JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/json.js';
 import { decide, showAction, showDecision } from './decide.js';
 import type { Command, Shown, Values } from './options.js';
 import { all, remote } from './remote.js';
@@ -138,11 +138,11 @@ async function batch(api: Api, [decision = '', ...ids]: readonly string[], value
   if (ids.length === 0)
     throw new CliError('name the approvals: their ids stand in `countersign approvals`', 2);
   const { reason } = values;
-  const decisions: JsonObject[] = [];
-  for (const approval of ids) {
-    const { digest = '' } = await api.get(`/v1/approvals/${encodeURIComponent(approval)}`);
-    decisions.push({ approval, decision, digest, ...(reason === undefined ? {} : { reason }) });
-  }
+  const digests = await digestsOf(api, ids);
+  const decisions = ids.map((approval) => {
+    const digest = digests.get(approval) ?? '';
+    return { approval, decision, digest, ...(reason === undefined ? {} : { reason }) };
+  });
   const asked = { decisions, mode: values.each ? 'each' : 'all' };
   const tried = await api.post(path, { ...asked, dryRun: true });
   const { token } = tried;
@@ -152,6 +152,20 @@ async function batch(api: Api, [decision = '', ...ids]: readonly string[], value
     return { json: tried, lines: [...results(tried), 'nothing is decided yet: add --yes to do it'] };
   const made = await api.post(path, { ...asked, dryRun: false, token });
   return { json: made, lines: results(made), exitCode: made['ok'] === true ? 0 : 1 };
+}
+
+/** From the inbox: reading an approval by itself would be on record as if its person had looked at it. */
+async function digestsOf(api: Api, ids: readonly string[]): Promise<Map<string, Json>> {
+  const digests = new Map<string, Json>();
+  let cursor = '';
+  do {
+    const found = await api.get(`/v1/approvals?mine=true&limit=100${cursor}`);
+    for (const one of list(found['data']))
+      if (ids.includes(text(one['id']))) digests.set(text(one['id']), one['digest'] ?? '');
+    const next = text(found['nextCursor']);
+    cursor = next === '' ? '' : `&cursor=${encodeURIComponent(next)}`;
+  } while (cursor !== '' && digests.size < ids.length);
+  return digests;
 }
 
 /** What the words of a result do not say by themselves. */

@@ -88,6 +88,14 @@ function link(transition: Transition, run: RunState, gates: readonly Gate[], roo
 }
 
 /** `agent`: agents and humans; `human`: humans; `system`: system principals; `deterministic`: nobody. */
+/** Who may take a transition of each `actor`, for whoever may not. */
+export const takersOf: Readonly<Record<Actor, string>> = {
+  agent: 'agents and people take it',
+  human: 'only people take it',
+  system: 'only systems take it',
+  deterministic: 'only the runtime takes it',
+};
+
 export function actorAllows(actor: Actor, kind: PrincipalKind): boolean {
   switch (actor) {
     case 'agent':

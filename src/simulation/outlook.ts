@@ -2,7 +2,7 @@ import { gateViews, links, mayDecide } from '../engine/index.js';
 import { decidersOf } from '../engine/gates/deciders.js';
 import { applying, gatesOf, whenAsked, type AskingGate } from '../engine/gates/gates.js';
 import { evaluateGuard, readsArguments } from '../engine/guards.js';
-import { actorAllows, blockedBy, findState, guardContext } from '../engine/links.js';
+import { actorAllows, blockedBy, findState, guardContext, takersOf } from '../engine/links.js';
 import type { ApprovalState, GateState, GateView, GuardReport } from '../engine/state.js';
 import type { Transition } from '../engine/plan.js';
 import { closedStatuses } from '../engine/state.js';
@@ -127,7 +127,7 @@ function withArguments(play: Play, transition: Transition, principal: Principal)
     guard,
   });
   if (!actorAllows(transition.actor, principal.kind))
-    return no('ACTOR_MISMATCH', `it takes a principal of kind ${transition.actor}`);
+    return no('ACTOR_MISMATCH', takersOf[transition.actor]);
   const rule = blockedBy(play.plan, transition, play.kit);
   if (rule !== null) return no('BLOCKED', `the charter blocks it: ${rule}`);
   const at = guardContext(play.run, principal, {});

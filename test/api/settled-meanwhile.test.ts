@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { makeNotices } from '../../src/api/approvals/notices.js';
 import { codes, startApi, type Harness } from './harness.js';
 
 // An approval leaves its run's document when it is settled: whoever asks about it at that moment is told how it ended.
@@ -46,6 +47,25 @@ describe('an approval that is settled while a request about it is under way', ()
     assert.equal(meanwhile, null);
     assert.deepEqual(codes(late), [409, 'ALREADY_DECIDED'], late.text);
     assert.deepEqual([late.body.decidedBy.id, late.body.decision], ['finance', 'approve']);
+  });
+
+  it('is listed in an inbox, and told of in a message, as it ended', async () => {
+    const settle = (approval: { id: string; digest: string }) => async (): Promise<boolean> => {
+      const done = (await decide('finance', approval)).status === 200;
+      await api.kernel.settled();
+      return done;
+    };
+    const [listed, told] = [await park(), await park()];
+    meanwhile = settle(listed);
+    const inbox = await api.ask('finance', 'GET', '/v1/approvals?status=open');
+    assert.equal(meanwhile, null);
+    const found = inbox.body.data.find((one: { id: string }) => one.id === listed.id);
+    assert.equal(found.status, 'consumed', inbox.text);
+    assert.match(found.may.message, /the approval is consumed: there is nothing left to decide/);
+    meanwhile = settle(told);
+    const body = await makeNotices(api.deps).body(told.id);
+    assert.equal(meanwhile, null);
+    assert.equal(body?.['status'], 'consumed');
   });
 
   it('still says what was asked for to whoever asked for it', async () => {

@@ -30,7 +30,6 @@ const asked: SlackApproval = {
   gates: [
     { rule: 'charter: amount > 50000', text: 'one of the roles finance.controller; 1 of 2 have approved' },
   ],
-  reasonRequired: false,
   expiresAt: '2026-11-22T10:00:00.000Z',
   onExpiry: 'at 2026-11-22T10:00:00.000Z it expires: nothing runs',
   closedAt: null,
@@ -148,7 +147,7 @@ describe('an approval in Slack', () => {
       fc.property(json, text, text, fc.array(text, { maxLength: 8 }), (args, summary, tool, because) => {
         const approval = { ...asked, arguments: args, preview: args, summary, tool, because };
         const message = approvalMessage(approval);
-        const modal = reasonModal(approval, 'approve', '{}') as any;
+        const modal = reasonModal(approval, 'approve', { metadata: '{}', reasonRequired: false }) as any;
         assert.ok(message.blocks.length <= 50 && modal.blocks.length <= 100);
         const total = texts(message.blocks).reduce((sum, one) => sum + one.text.length, 0);
         assert.ok(total < 10_500, String(total));

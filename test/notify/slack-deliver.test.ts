@@ -24,7 +24,6 @@ const body: JsonObject = {
   because: [{ source: 'charter', text: 'charter: amount > 100' }],
   roles: ['finance.controller'],
   gates: [{ rule: 'charter', text: 'one of the roles finance.controller; 0 of 1 have approved' }],
-  reasonRequired: false,
   expiresAt: '2026-11-22T10:00:00.000Z',
   onExpiry: 'it expires',
   closedAt: null,

@@ -67,6 +67,7 @@ describe('a browser', () => {
     const cookie = await signInAs('finance', path);
     const shown = await send(path, cookie);
     const token = formToken(shown);
+    assert.match(shown.text, /Reason \(required\)/);
     const unsaid = await send(path, cookie, { decision: 'approve', digest, token, reason: ' ' });
     assert.equal(unsaid.status, 422);
     assert.match(unsaid.text, /this gate asks for a reason/);

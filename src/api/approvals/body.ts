@@ -6,12 +6,14 @@ import type { PayloadRef } from '../../model/records.js';
 import { getApproval, type ApprovalRow } from '../../store/approvals.js';
 import { claimsOf, delegationsOf, type ClaimRow, type DelegationRow } from '../../store/claims.js';
 import { decisionsOf, type DecisionRow } from '../../store/decisions.js';
+import type { RunRow } from '../../store/runs.js';
+import type { Pool } from '../../db/index.js';
 import { notificationsOf, type NotificationRow } from '../../store/notifications.js';
 import { deliveryOf } from './delivery.js';
 import { aroundNow, gatesJson, mayOf, shownGates, type Around } from './gates.js';
 import type { Call } from '../http/call.js';
 import { explainer, listed, reasonOf, type Explain } from './because.js';
-import { onExpiry, onTimeout } from './words.js';
+import { isOpen, onExpiry, onTimeout } from './words.js';
 import { inLanes } from '../http/lanes.js';
 import type { ApiDeps } from '../deps.js';
 import { notFound, type Problem } from '../contract/problem.js';
@@ -29,12 +31,21 @@ export async function visibleApproval(call: Call, id: string): Promise<FoundAppr
   if (row === null) return notFound('approval', id);
   const found = await visibleRun(call, row.run);
   if (found.kind === 'problem') return notFound('approval', id);
-  // The run is read after the approval: as the run has it is how it stands.
-  const state = stateOf(found.row)?.approvals.find((one) => one.id === id) ?? null;
-  if (state !== null)
-    return { kind: 'approval', row: { ...row, status: state.status, roles: state.roles }, state };
-  // It has left the run's document, perhaps since its row was read: how it ended is in its row by now.
-  return { kind: 'approval', row: (await getApproval(call.deps.pool, id)) ?? row, state };
+  return { kind: 'approval', ...(await asItStands(call.deps.pool, row, found.row)) };
+}
+
+/**
+ * As its run has it, which is read after its row. What the run's document no longer has has ended, perhaps since the row was
+ * read: the row says how by now.
+ */
+export async function asItStands(
+  pool: Pool,
+  row: ApprovalRow,
+  run: RunRow,
+): Promise<Pick<FoundApproval, 'row' | 'state'>> {
+  const state = stateOf(run)?.approvals.find((one) => one.id === row.id) ?? null;
+  if (state !== null) return { row: { ...row, status: state.status, roles: state.roles }, state };
+  return { row: isOpen(row.status) ? ((await getApproval(pool, row.id)) ?? row) : row, state };
 }
 
 /** What stands beside an approval: what people did about it. */

@@ -1,4 +1,4 @@
-import { mayDecide, type MayDecide } from '../../engine/index.js';
+import { mayDecide, wantsReason, type MayDecide } from '../../engine/index.js';
 import type { ApprovalState, Kit } from '../../engine/state.js';
 import type { Principal } from '../../model/principal.js';
 import type { DecisionRow } from '../../store/decisions.js';
@@ -18,6 +18,22 @@ export function mayDecideNow(
   const isDecided = may.status === 'yes' ? own?.status === 'accepted' : may.why === 'already_decided';
   if (!isDecided || own === null) return may;
   return { status: 'no', why: 'already_decided', message: ownDecisionText(own) };
+}
+
+/** For which of its two decisions this person is asked for a reason. */
+export interface ReasonsAsked {
+  readonly approve: boolean;
+  readonly deny: boolean;
+}
+
+export function reasonsAsked(
+  state: ApprovalState | null,
+  principal: Principal,
+  kit: Pick<Kit, 'queueRoles'>,
+): ReasonsAsked {
+  const asks = (decision: keyof ReasonsAsked): boolean =>
+    state !== null && wantsReason(state, principal, decision, kit);
+  return { approve: asks('approve'), deny: asks('deny') };
 }
 
 /** The last one that was not refused. */

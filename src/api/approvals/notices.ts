@@ -6,12 +6,11 @@ import { getApproval, type ApprovalRow } from '../../store/approvals.js';
 import { decisionsOf } from '../../store/decisions.js';
 import { findPerson } from '../../store/people.js';
 import { getRun } from '../../store/runs.js';
-import { bodyOf } from './body.js';
+import { asItStands, bodyOf } from './body.js';
 import { isOpen } from './words.js';
 import type { ApiDeps } from '../deps.js';
 import { makeLink } from '../routes/links.js';
 import { mayDecideNow } from './may-decide.js';
-import { stateOf } from '../runs/run-body.js';
 
 /** What the notifier asks of the API: the same words, and links only for those who may decide. */
 export interface Notices {
@@ -27,9 +26,7 @@ export function makeNotices(deps: ApiDeps): Notices {
   const find = async (id: string): Promise<{ row: ApprovalRow; state: ApprovalState | null } | null> => {
     const row = await getApproval(deps.pool, id);
     const run = row === null ? null : await getRun(deps.pool, row.run);
-    if (row === null || run === null) return null;
-    const state = stateOf(run)?.approvals.find((one) => one.id === id) ?? null;
-    return { row: state === null ? row : { ...row, status: state.status, roles: state.roles }, state };
+    return row === null || run === null ? null : asItStands(deps.pool, row, run);
   };
   return {
     body: async (approval) => {

@@ -1,6 +1,7 @@
 import { mostReasonLength } from '../../model/api.js';
 import { giveWay } from '../../model/give-way.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
+import type { ReasonsAsked } from '../approvals/may-decide.js';
 import { html, jsonHtml, type Html } from './html.js';
 
 // The exact action, as a person decides it. The same body as `GET /v1/approvals/{id}`.
@@ -80,7 +81,7 @@ function decisions(value: Json | undefined): Html {
 }
 
 /** Both buttons name the digest that this page shows: what changed meanwhile is refused. */
-export function decisionForm(action: string, digest: string, token: string, reasonRequired: boolean): Html {
+export function decisionForm(action: string, digest: string, token: string, asked: ReasonsAsked): Html {
   return html`<form method="post" action="${action}">
     <input type="hidden" name="digest" value="${digest}" /><input
       type="hidden"
@@ -89,7 +90,7 @@ export function decisionForm(action: string, digest: string, token: string, reas
     />
     <p>
       <label
-        >Reason ${reasonRequired ? '(required)' : '(optional)'}<textarea
+        >Reason ${reasonText(asked)}<textarea
           name="reason"
           rows="3"
           maxlength="${mostReasonLength}"
@@ -98,6 +99,11 @@ export function decisionForm(action: string, digest: string, token: string, reas
     </p>
     <button name="decision" value="approve">Approve</button><button name="decision" value="deny">Deny</button>
   </form>`;
+}
+
+function reasonText({ approve, deny }: ReasonsAsked): string {
+  if (approve === deny) return approve ? '(required)' : '(optional)';
+  return approve ? '(required to approve)' : '(required to deny)';
 }
 
 export function signInForm(next: string, why: string): Html {

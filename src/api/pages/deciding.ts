@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { bodyOf, visibleApproval, type FoundApproval } from '../approvals/body.js';
 import { principalOf, type Answer, type Call, type Reply } from '../http/call.js';
 import { decide } from '../approvals/decide.js';
+import { queuesNow } from '../approvals/gates.js';
+import { reasonsAsked, type ReasonsAsked } from '../approvals/may-decide.js';
 import { approvalHtml, decisionForm } from './approval.js';
 import { courseOf, endingPage, ownDecisionOn } from './ending.js';
 import { endingText } from './ending-text.js';
@@ -38,8 +40,8 @@ export async function approvalPage(
 ): Promise<Reply> {
   const { row } = found;
   const token = call.deps.sessions.formToken(who.session, `${row.id}:${row.digest}`);
-  const shown = await shownTo(call, found, who.principal, () =>
-    decisionForm(action, row.digest, token, asksForReason(found.state)),
+  const shown = await shownTo(call, found, who.principal, (asked) =>
+    decisionForm(action, row.digest, token, asked),
   );
   return page(200, 'Approval', html`${shown}${signOutForm(who.principal.id)}`);
 }
@@ -49,23 +51,19 @@ export async function shownTo(
   call: Call,
   found: FoundApproval,
   reader: Principal,
-  below: () => Html,
+  below: (asked: ReasonsAsked) => Html,
 ): Promise<Html> {
   const body = await bodyOf(call.deps, found, reader);
   const may = isObject(body['may']) ? body['may'] : {};
   const why = typeof may['message'] === 'string' ? may['message'] : 'you may not decide it';
   const { course, error } = await courseOf(call, found);
   const waits = isOpen(found.row.status);
+  const asked = reasonsAsked(found.state, reader, await queuesNow(call.deps));
   const held = html`<p class="warn">
     Its run is stuck: what is approved here does not run before an operator has the run go on.
   </p>`;
   const ending = html`<p>${endingText(course)}${error === null ? '' : ` ${error}`}</p>`;
-  return html`${await approvalHtml(body, waits)}${waits && course.isHeldUp ? held : html``}${may['decide'] === true ? below() : html`<p>Nothing to decide here: ${why}.</p>`}${waits ? html`` : ending}`;
-}
-
-/** One of its gates asks for one. */
-export function asksForReason(state: FoundApproval['state']): boolean {
-  return state?.gates.some(({ rule }) => rule.reason === 'required') === true;
+  return html`${await approvalHtml(body, waits)}${waits && course.isHeldUp ? held : html``}${may['decide'] === true ? below(asked) : html`<p>Nothing to decide here: ${why}.</p>`}${waits ? html`` : ending}`;
 }
 
 function fields({ decision, digest, reason }: DecisionFields): {

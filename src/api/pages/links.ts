@@ -10,16 +10,9 @@ import { formBody, route, type Call, type Reply, type Route } from '../http/call
 import { problem, type Problem } from '../contract/problem.js';
 import { decisionForm, signInForm } from './approval.js';
 import { endingPage, ownDecisionOn } from './ending.js';
-import { page, problemPage } from './html.js';
+import { html, page, problemPage } from './html.js';
 import { hasGone } from '../http/record.js';
-import {
-  asksForReason,
-  approvalPage,
-  decideByForm,
-  decisionFields,
-  shownTo,
-  type DecisionFields,
-} from './deciding.js';
+import { approvalPage, decideByForm, decisionFields, shownTo, type DecisionFields } from './deciding.js';
 import { signedIn, type SignedIn } from './session.js';
 
 // A link names one approval and one person. It is read as often as a scanner likes; a form decides, once. Used, it opens
@@ -143,10 +136,11 @@ async function show(call: Call, token: string): Promise<Reply> {
     await noteView(call, found);
     return approvalPage(call, found, reader.who, again);
   }
-  const shown = await shownTo(call, found, reader.person, () =>
+  const shown = await shownTo(call, found, reader.person, (asked) =>
     needsSignIn(found)
       ? signInForm(again, 'What would run cannot be undone: sign in before you decide.')
-      : decisionForm(again, found.row.digest, '', asksForReason(found.state)),
+      : html`<p>Whoever decides here decides as ${opened.link.recipient}, for whom this link was made.</p>
+          ${decisionForm(again, found.row.digest, '', asked)}`,
   );
   return page(200, 'Approval', shown);
 }

@@ -9,9 +9,9 @@ import type { ApprovalRow } from '../../store/approvals.js';
 import { decisionsOf, type DecisionRow } from '../../store/decisions.js';
 import { cursorAfter, listApprovals, type ApprovalFilter } from '../../store/inbox.js';
 import { storable } from '../../store/instant.js';
-import { getRun } from '../../store/runs.js';
+import { getRun, type RunRow } from '../../store/runs.js';
 import { deleteView, getView, listViews, mostViews, putView, type ViewRow } from '../../store/views.js';
-import { askedBytes, bodiesOf } from '../approvals/body.js';
+import { askedBytes, asItStands, bodiesOf } from '../approvals/body.js';
 import { queuesNow } from '../approvals/gates.js';
 import {
   answer,
@@ -27,7 +27,6 @@ import type { ApiDeps } from '../deps.js';
 import { mayDecideNow } from '../approvals/may-decide.js';
 import { standingIn, type StandIn } from '../approvals/people.js';
 import { badCursor, invalid, notFound, type Problem } from '../contract/problem.js';
-import { stateOf } from '../runs/run-body.js';
 
 const viewParams = z.object({ name: api.shortText });
 const oneView = {
@@ -128,10 +127,9 @@ export async function listInbox(call: Call, query: z.output<typeof api.approvals
       cursor: next,
     });
     if (page === null) return badCursor();
-    const states = await statesOf(call.deps, page.items);
+    const items = await standing(call.deps, page.items);
     const decisions = mine ? await decisionsOf(call.deps.pool, page.items.map(idOf)) : [];
-    for (const row of page.items) {
-      const state = states.get(row.id) ?? null;
+    for (const { row, state } of items) {
       const asked = { state, kit, decisions: decisions.filter(({ approval }) => approval === row.id) };
       if (!mine || decidable(principalOf(call), asked))
         found.push({ row, state, onBehalfOf: mine ? behalf(absent, asked) : null });
@@ -189,12 +187,16 @@ function idOf({ id }: ApprovalRow): string {
   return id;
 }
 
-async function statesOf(deps: ApiDeps, rows: readonly ApprovalRow[]): Promise<Map<string, ApprovalState>> {
-  const states = new Map<string, ApprovalState>();
-  for (const id of new Set(rows.map((row) => row.run))) {
-    const run = await getRun(deps.pool, id);
-    const approvals = run === null ? [] : (stateOf(run)?.approvals ?? []);
-    for (const one of approvals) states.set(one.id, one);
+async function standing(
+  deps: ApiDeps,
+  rows: readonly ApprovalRow[],
+): Promise<Pick<Found, 'row' | 'state'>[]> {
+  const runs = new Map<string, RunRow | null>();
+  for (const id of new Set(rows.map((row) => row.run))) runs.set(id, await getRun(deps.pool, id));
+  const items: Pick<Found, 'row' | 'state'>[] = [];
+  for (const row of rows) {
+    const run = runs.get(row.run) ?? null;
+    items.push(run === null ? { row, state: null } : await asItStands(deps.pool, row, run));
   }
-  return states;
+  return items;
 }

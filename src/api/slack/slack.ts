@@ -15,6 +15,8 @@ import {
   type SlackApproval,
 } from '../../notify/slack-door.js';
 import { bodyOf, visibleApproval, type FoundApproval } from '../approvals/body.js';
+import { queuesNow } from '../approvals/gates.js';
+import { reasonsAsked } from '../approvals/may-decide.js';
 import { noteView } from '../approvals/view.js';
 import { answer, route, signedForm, type Answer, type Call, type Reply, type Route } from '../http/call.js';
 import { decide, noted, refuse, tellDecider } from '../approvals/decide.js';
@@ -114,7 +116,11 @@ async function press(call: Call, channels: readonly SlackChannel[], pressed: Pre
     return answered;
   }
   await noteView(call, found);
-  const view = reasonModal(shown, decision, JSON.stringify(asked));
+  const asks = reasonsAsked(found.state, person.principal, await queuesNow(call.deps));
+  const view = reasonModal(shown, decision, {
+    metadata: JSON.stringify(asked),
+    reasonRequired: asks[decision],
+  });
   const opened = await callSlack(
     channel,
     'views.open',

@@ -6,7 +6,15 @@ import type { Transition } from '../plan.js';
 import { busyText, closedStatuses, type Refusal } from '../state.js';
 import { actorOf, readsOnRecord, record, refuse, type Draft } from './draft.js';
 import { makeAsking } from '../gates/asking.js';
-import { actorAllows, blockedBy, charterRule, findState, guardContext, type BlockRule } from '../links.js';
+import {
+  actorAllows,
+  blockedBy,
+  charterRule,
+  findState,
+  guardContext,
+  takersOf,
+  type BlockRule,
+} from '../links.js';
 import { take } from './flow.js';
 import { environmentUnknown } from '../gates/gates.js';
 import { wayOn } from './way-on.js';
@@ -66,10 +74,7 @@ function check(draft: Draft, message: Message, body: Submit): Said | Admitted {
   const transition = findTransition(draft, body.transition);
   if (transition === undefined) return unknown(draft, body.transition);
   if (!actorAllows(transition.actor, message.principal.kind)) {
-    const takes =
-      transition.actor === 'deterministic'
-        ? 'only the runtime takes it'
-        : `it takes a principal of kind ${transition.actor}`;
+    const takes = takersOf[transition.actor];
     return {
       code: 'ACTOR_MISMATCH',
       message: `\`${transition.name}\` is not for \`${message.principal.id}\` (${message.principal.kind}): ${takes}`,

@@ -21,7 +21,6 @@ const body = z.object({
   because: z.array(z.object({ text: z.string() })),
   roles: z.array(z.string()),
   gates: z.array(z.object({ rule: z.string(), text: z.string() })),
-  reasonRequired: z.boolean(),
   expiresAt: z.string().nullable(),
   onExpiry: z.string(),
   closedAt: z.string().nullable(),

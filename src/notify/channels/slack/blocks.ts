@@ -25,7 +25,6 @@ export interface SlackApproval {
   readonly roles: readonly string[];
   /** All of them must be approved. */
   readonly gates: readonly { readonly rule: string; readonly text: string }[];
-  readonly reasonRequired: boolean;
   readonly expiresAt: string | null;
   readonly onExpiry: string;
   readonly closedAt: string | null;
@@ -80,7 +79,7 @@ export function approvalMessage(approval: SlackApproval): SlackMessage {
 export function reasonModal(
   approval: SlackApproval,
   decision: 'approve' | 'deny',
-  metadata: string,
+  { metadata, reasonRequired }: { readonly metadata: string; readonly reasonRequired: boolean },
 ): JsonObject {
   const verb = decision === 'approve' ? 'Approve' : 'Deny';
   return {
@@ -98,7 +97,7 @@ export function reasonModal(
       {
         type: 'input',
         block_id: reasonInput.block,
-        optional: !approval.reasonRequired,
+        optional: !reasonRequired,
         label: plain('Reason'),
         element: {
           type: 'plain_text_input',
