@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { createLocalJWKSet, exportJWK, generateKeyPair, SignJWT, type JWK } from 'jose';
 import {
   hashApiKey,
   makeAuthenticator,
@@ -210,6 +210,44 @@ describe('a principal comes from its credential', () => {
       'invalid_token',
     );
     assert.equal(await reason('Bearer a.b.c'), 'unknown_issuer');
+  });
+
+  it('takes tokens that name no key, whichever of its keys the issuer signed with', async () => {
+    const issuer = {
+      issuer: 'https://id.example',
+      audience: 'countersign',
+      jwksUri: 'https://id.example/jwks',
+    };
+    const pairs = await Promise.all([1, 2, 3].map(() => generateKeyPair('ES256')));
+    const published = await Promise.all(
+      pairs.map(async ({ publicKey }, at): Promise<JWK> => ({
+        ...(await exportJWK(publicKey)),
+        ...(at === 0 ? { kid: 'a' } : {}),
+        use: 'sig',
+      })),
+    );
+    const outcome = async (keys: JWK[], signer: number, expires = '5m'): Promise<string> => {
+      const verify = makeJwtVerifier(
+        parseJwtIssuers([{ ...issuer, kind: 'human' }]),
+        () => new Date(),
+        () => createLocalJWKSet({ keys }),
+      );
+      const pair = pairs[signer];
+      assert.ok(pair);
+      const token = await new SignJWT({ sub: 'ann' })
+        .setProtectedHeader({ alg: 'ES256' })
+        .setIssuer(issuer.issuer)
+        .setAudience(issuer.audience)
+        .setExpirationTime(expires)
+        .sign(pair.privateKey);
+      const result = await verify(token);
+      return result.status === 'ok' ? `ok ${result.identity.id}` : result.reason;
+    };
+    for (const signer of [0, 1, 2]) assert.equal(await outcome(published, signer), 'ok ann');
+    assert.equal(await outcome(published.slice(0, 2), 2), 'invalid_token');
+    assert.equal(await outcome(published, 1, '-5m'), 'expired_token');
+    const broken = { ...published[1], x: 'AAAA' } as JWK;
+    assert.equal(await outcome([broken, ...published], 2), 'ok ann');
   });
 
   it('does not start with issuers that are half configured', () => {
