@@ -50,12 +50,15 @@ const blockedV4: readonly (readonly [string, number])[] = [
   ['224.0.0.0', 4],
   ['240.0.0.0', 4],
 ];
-/** Besides loopback, link-local, ULA, site-local and multicast: every range that carries a v4 address inside. */
+/**
+ * Besides loopback, link-local, ULA, site-local and multicast: every range that carries a v4 address inside. NAT64 alone
+ * (64:ff9b::/96, RFC 6052) is how a network without IPv4 reaches public hosts: there it is the v4 address that is judged.
+ */
 const blockedV6: readonly (readonly [string, number])[] = [
   ['::', 96],
   ['::ffff:0:0', 96],
   ['::ffff:0:0:0', 96],
-  ['64:ff9b::', 96],
+  ...blockedV4.map(([network, prefix]) => [`64:ff9b::${network}`, 96 + prefix] as const),
   ['64:ff9b:1::', 48],
   ['100::', 64],
   ['2001::', 23],
