@@ -13,7 +13,7 @@ import {
   type Authenticator,
 } from '../../src/auth/index.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
-import { insertKey, insertPrincipal, revokeKey } from '../../src/store/keys.js';
+import { insertKey, knowPrincipal, revokeKey } from '../../src/store/keys.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 
 const policySet: PolicySet = {
@@ -89,7 +89,7 @@ describe('a principal comes from its credential', () => {
     fields: { roles?: string[]; expiresAt?: string } = {},
   ): Promise<string> => {
     const key = newApiKey();
-    await insertPrincipal(database.pool, { id, kind });
+    await knowPrincipal(database.pool, { id, kind });
     await insertKey(database.pool, {
       keyId,
       hash: hashApiKey(pepper, key),
@@ -190,6 +190,20 @@ describe('a principal comes from its credential', () => {
       await reason(`Bearer ${await sign({ sub: 'alice', typ_of: 'bot' }, bots)}`),
       'kind_conflict',
     );
+  });
+
+  it('knows nobody in two spellings, by token or by key, and says in which it does', async () => {
+    const of = (sub: string): Promise<string> => sign({ sub });
+    assert.equal(await reason(`Bearer ${await of('Ann.Lee')}`), 'ok human p:Ann.Lee');
+    for (const sub of ['ann.lee', 'ANN.LEE', '\uff41nn.lee']) {
+      const refused = await authenticate(`Bearer ${await of(sub)}`);
+      assert.ok(refused.status === 'refused' && refused.reason === 'spelling_conflict', sub);
+      assert.match(refused.detail ?? '', new RegExp(`\`p:${sub}\`, and \`p:Ann\\.Lee\` is known here`));
+    }
+    assert.equal(await reason(`Bearer ${await of('Ann.Lee')}`), 'ok human p:Ann.Lee');
+    const bots = { issuer: 'https://bots.example' };
+    const token = await sign({ sub: 'Alice', typ_of: 'bot' }, bots);
+    assert.equal(await reason(`Bearer ${token}`), 'spelling_conflict', 'alice has a key');
   });
 
   it('refuses JWTs that are expired, for others, unsigned, forged or of nobody', async () => {
