@@ -178,7 +178,7 @@ function send(outgoing: Outgoing, addresses: readonly LookupAddress[]): Promise<
   return new Promise((resolve) => {
     let sent = false;
     const fail = (error: unknown): void => {
-      if (!sent && isCertificateProblem(error)) {
+      if (!sent && isCertificateProblem(codeOf(error))) {
         resolve({ status: 'refused', message: `its certificate is not accepted (${codeOf(error)})` });
       } else resolve({ status: 'failed', sent, message: `the connection failed (${codeOf(error)})` });
     };
@@ -225,7 +225,8 @@ function noteBreak(response: IncomingMessage, request: ClientRequest, signal: Ab
 
 type LookupDone = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 
-function pinned(
+/** For `lookup` of whoever connects: these addresses, whatever the name says by now. */
+export function pinned(
   addresses: readonly LookupAddress[],
 ): (host: string, options: LookupOptions, done: LookupDone) => void {
   return (_host, options, done) => {
@@ -236,10 +237,8 @@ function pinned(
   };
 }
 
-function isCertificateProblem(error: unknown): boolean {
-  return /^(CERT_|ERR_TLS_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA)/.test(
-    codeOf(error),
-  );
+export function isCertificateProblem(code: string): boolean {
+  return /^(CERT_|ERR_TLS_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA)/.test(code);
 }
 
 /** A code such as ECONNREFUSED: short, and without the addresses that messages carry. */
