@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { PolicySet } from '../model/policy-set.js';
 import { humanPermissions, type Principal } from '../model/principal.js';
 import type { Pool } from '../db/index.js';
-import { findKeyByHash, insertPrincipal } from '../store/keys.js';
+import { findKeyByHash, knowPrincipal } from '../store/keys.js';
 import { putSight } from '../store/people.js';
 import { hashApiKey, looksLikeApiKey } from './api-keys.js';
 import type { JwtIdentity, JwtVerifier } from './jwt.js';
@@ -19,8 +19,8 @@ export interface AuthenticatorDeps {
 
 export type Authentication =
   | { readonly status: 'ok'; readonly principal: Principal; readonly keyId: string | null }
-  /** `reason` is for the record; the caller learns only that the credential is not valid. */
-  | { readonly status: 'refused'; readonly reason: string };
+  /** `reason` and `detail` are for the record; the caller learns only that the credential is not valid. */
+  | { readonly status: 'refused'; readonly reason: string; readonly detail?: string };
 
 export type Authenticator = (authorization: string | undefined) => Promise<Authentication>;
 
@@ -63,7 +63,8 @@ async function byJwt(deps: AuthenticatorDeps, seen: Seen, token: string): Promis
     (one) => result.identity.kind === 'human' || !humanPermissions.includes(one),
   );
   const identity = { ...result.identity, permissions };
-  if (!(await sameKind(deps, seen, identity))) return { status: 'refused', reason: 'kind_conflict' };
+  const problem = await identityProblem(deps, seen, identity);
+  if (problem !== null) return problem;
   const principal = withRolePermissions(await deps.policySet(), identity);
   return { status: 'ok', principal, keyId: null };
 }
@@ -74,18 +75,35 @@ const sightMs = 3_600_000;
 
 type Seen = Map<string, { readonly kind: JwtIdentity['kind']; readonly rights: string; readonly at: number }>;
 
-/** One id is one principal of one kind, whichever credential names it. What it holds is noted: for who names it, and for what it asked. */
-async function sameKind(deps: AuthenticatorDeps, seen: Seen, identity: JwtIdentity): Promise<boolean> {
+/**
+ * One id is one principal of one kind, whichever credential names it, and one person is known in one spelling: who may decide is
+ * told by ids. What it holds is noted: for who names it, and for what it asked. Null: it is who it says.
+ */
+async function identityProblem(
+  deps: AuthenticatorDeps,
+  seen: Seen,
+  identity: JwtIdentity,
+): Promise<Extract<Authentication, { status: 'refused' }> | null> {
   const { id, kind, roles, permissions } = identity;
   const known = seen.get(id);
-  if (known !== undefined && known.kind !== kind) return false;
+  if (known !== undefined && known.kind !== kind) return { status: 'refused', reason: 'kind_conflict' };
   const rights = JSON.stringify([roles, permissions]);
   const at = deps.now().getTime();
-  if (known?.rights === rights && at - known.at < sightMs) return true;
-  const inserted = await insertPrincipal(deps.pool, { id, kind });
-  if (inserted.status === 'kind_conflict') return false;
-  await putSight(deps.pool, { id, roles, permissions });
-  if (seen.size >= seenLimit) seen.clear();
-  seen.set(id, { kind, rights, at });
-  return true;
+  if (known?.rights === rights && at - known.at < sightMs) return null;
+  const inserted = await knowPrincipal(deps.pool, { id, kind });
+  switch (inserted.status) {
+    case 'kind_conflict':
+      return { status: 'refused', reason: inserted.status };
+    case 'spelling_conflict':
+      return { status: 'refused', reason: inserted.status, detail: spellingConflict(id, inserted.known) };
+    case 'ok':
+      await putSight(deps.pool, { id, roles, permissions });
+      if (seen.size >= seenLimit) seen.clear();
+      seen.set(id, { kind, rights, at });
+      return null;
+  }
+}
+
+function spellingConflict(id: string, known: string): string {
+  return `the token is of \`${id}\`, and \`${known}\` is known here, which is the same name in another spelling: have its issuer spell it as before, or name people by a \`subjectClaim\` that stays the same`;
 }

@@ -3,8 +3,10 @@ import {
   decodeJwt,
   errors,
   jwtVerify,
+  type CryptoKey,
   type JWTPayload,
   type JWTVerifyGetKey,
+  type JWTVerifyOptions,
 } from 'jose';
 import { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
@@ -118,7 +120,7 @@ async function verifyWith(
   currentDate: Date,
 ): Promise<JwtResult> {
   try {
-    const { payload } = await jwtVerify(token, keys, {
+    const payload = await verified(token, keys, {
       issuer: issuer.issuer,
       audience: issuer.audience,
       algorithms,
@@ -133,6 +135,38 @@ async function verifyWith(
     if (error instanceof errors.JWKSTimeout || error instanceof TypeError)
       return { status: 'refused', reason: 'issuer_unreachable' };
     return { status: 'refused', reason: 'invalid_token' };
+  }
+}
+
+/** A token need not say which key it is signed with (`kid`): of several that it could be, each is tried. */
+async function verified(
+  token: string,
+  keys: JWTVerifyGetKey,
+  options: JWTVerifyOptions,
+): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, keys, options)).payload;
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    for await (const key of error) {
+      const payload = await verifiedBy(token, key, options);
+      if (payload !== null) return payload;
+    }
+    throw new errors.JWSSignatureVerificationFailed();
+  }
+}
+
+/** Null: another key signed it. */
+async function verifiedBy(
+  token: string,
+  key: CryptoKey,
+  options: JWTVerifyOptions,
+): Promise<JWTPayload | null> {
+  try {
+    return (await jwtVerify(token, key, options)).payload;
+  } catch (error) {
+    if (error instanceof errors.JWSSignatureVerificationFailed) return null;
+    throw error;
   }
 }
 

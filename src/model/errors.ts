@@ -27,7 +27,7 @@ export const errorTable = {
   APPROVAL_REVOKED: { status: 409, title: 'the approval was revoked' },
   BATCH_REFUSED: { status: 409, title: 'one of the decisions would be refused, so none was made' },
   LAST_SIGNING_KEY: { status: 409, title: 'this is the only key that the service signs with' },
-  KIND_CONFLICT: { status: 409, title: 'this principal id exists with another kind' },
+  KIND_CONFLICT: { status: 409, title: 'this principal exists with another kind, or in another spelling' },
   IDEMPOTENCY_IN_PROGRESS: { status: 409, title: 'a request with this idempotency key is in progress' },
   CONFIRM_REQUIRED: { status: 409, title: 'the reload takes away what must be confirmed by name' },
   APPROVAL_EXPIRED: { status: 410, title: 'the approval has expired' },

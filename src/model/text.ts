@@ -100,6 +100,11 @@ export function nameTrouble(name: string): string | null {
   return /^ | $| {2}/.test(name) ? 'begins or ends with a space, or holds two in a row: take them out' : null;
 }
 
+/** The same for every spelling of one name: in capitals or not, in another of Unicode's forms, with spaces around it. */
+export function foldedName(name: string): string {
+  return name.normalize('NFKC').toLowerCase().normalize('NFKC').trim();
+}
+
 function codePointOf(char: string): string {
   return `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
 }

@@ -89,9 +89,13 @@ async function makeKey(deps: DevKeysDeps, id: string, { kind, roles, permissions
   const keyId = newId('key');
   await deps.transaction(async (tx) => {
     const principal = await insertPrincipal(tx, { id, kind });
-    if (principal.status === 'kind_conflict')
+    if (principal.status !== 'ok')
       throw new Error(
-        `the development key \`${id}\` cannot be made: that principal is of kind ${principal.kind}`,
+        `the development key \`${id}\` cannot be made: ${
+          principal.status === 'kind_conflict'
+            ? `that principal is of kind ${principal.kind}`
+            : `\`${principal.known}\` is known here, which is the same name in another spelling`
+        }`,
       );
     const hash = hashApiKey(deps.pepper, key);
     await insertKey(tx, {

@@ -1,15 +1,67 @@
 import type { PrincipalKind } from '../model/principal.js';
-import type { Queryable } from '../db/index.js';
+import { foldedName } from '../model/text.js';
+import { withTransaction, type Pool, type Queryable, type Tx } from '../db/index.js';
 
-/** Several keys may name one principal; its kind never changes. */
-export async function insertPrincipal(
-  q: Queryable,
-  { id, kind }: { readonly id: string; readonly kind: PrincipalKind },
-): Promise<{ readonly status: 'ok' } | { readonly status: 'kind_conflict'; readonly kind: string }> {
-  await q.query('insert into principal (id, kind) values ($1, $2) on conflict do nothing', [id, kind]);
-  const { rows } = await q.query<{ kind: string }>('select kind from principal where id = $1', [id]);
-  const held = rows[0]?.kind ?? kind;
+export interface NewPrincipal {
+  readonly id: string;
+  readonly kind: PrincipalKind;
+}
+
+export type InsertedPrincipal =
+  | { readonly status: 'ok' }
+  | { readonly status: 'kind_conflict'; readonly kind: string }
+  /** Somebody is known as `known`, which is the same name: two ids would be counted as two people. */
+  | { readonly status: 'spelling_conflict'; readonly known: string };
+
+/** Several keys may name one principal; its kind never changes, and nobody becomes known in a second spelling. */
+export async function insertPrincipal(tx: Tx, { id, kind }: NewPrincipal): Promise<InsertedPrincipal> {
+  const before = await kindOf(tx, id);
+  if (before === null) {
+    const known = await spellingOf(tx, id);
+    if (known !== null && known !== id) return { status: 'spelling_conflict', known };
+    await tx.query('insert into principal (id, kind, folded) values ($1, $2, $3) on conflict do nothing', [
+      id,
+      kind,
+      foldedName(id),
+    ]);
+  }
+  const held = before ?? (await kindOf(tx, id)) ?? kind;
   return held === kind ? { status: 'ok' } : { status: 'kind_conflict', kind: held };
+}
+
+/** The same in a transaction of its own. */
+export async function knowPrincipal(pool: Pool, principal: NewPrincipal): Promise<InsertedPrincipal> {
+  return await withTransaction(pool, (tx) => insertPrincipal(tx, principal));
+}
+
+async function kindOf(tx: Tx, id: string): Promise<string | null> {
+  const { rows } = await tx.query<{ kind: string }>('select kind from principal where id = $1', [id]);
+  return rows[0]?.kind ?? null;
+}
+
+/** Any number, the same for everybody who adds a principal to one store. */
+const addingLock = 7_202_611_291;
+
+/** As what this name is known: as itself where it is. Until the transaction ends, nobody else adds a principal. */
+async function spellingOf(tx: Tx, id: string): Promise<string | null> {
+  await tx.query('select pg_advisory_xact_lock($1)', [addingLock]);
+  await foldKnown(tx);
+  const { rows } = await tx.query<{ id: string }>(
+    'select id from principal where folded = $1 order by id = $2 desc, created_at, id limit 1',
+    [foldedName(id), id],
+  );
+  return rows[0]?.id ?? null;
+}
+
+/** Those whom an earlier version has added. */
+async function foldKnown(tx: Tx): Promise<void> {
+  const { rows } = await tx.query<{ id: string }>('select id from principal where folded is null');
+  if (rows.length === 0) return;
+  const ids = rows.map(({ id }) => id);
+  await tx.query(
+    'update principal p set folded = known.folded from unnest($1::text[], $2::text[]) as known (id, folded) where p.id = known.id',
+    [ids, ids.map(foldedName)],
+  );
 }
 
 export interface NewKey {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { createLocalJWKSet, exportJWK, generateKeyPair, SignJWT, type JWK } from 'jose';
 import {
   hashApiKey,
   makeAuthenticator,
@@ -13,7 +13,7 @@ import {
   type Authenticator,
 } from '../../src/auth/index.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
-import { insertKey, insertPrincipal, revokeKey } from '../../src/store/keys.js';
+import { insertKey, knowPrincipal, revokeKey } from '../../src/store/keys.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 
 const policySet: PolicySet = {
@@ -89,7 +89,7 @@ describe('a principal comes from its credential', () => {
     fields: { roles?: string[]; expiresAt?: string } = {},
   ): Promise<string> => {
     const key = newApiKey();
-    await insertPrincipal(database.pool, { id, kind });
+    await knowPrincipal(database.pool, { id, kind });
     await insertKey(database.pool, {
       keyId,
       hash: hashApiKey(pepper, key),
@@ -192,6 +192,20 @@ describe('a principal comes from its credential', () => {
     );
   });
 
+  it('knows nobody in two spellings, by token or by key, and says in which it does', async () => {
+    const of = (sub: string): Promise<string> => sign({ sub });
+    assert.equal(await reason(`Bearer ${await of('Ann.Lee')}`), 'ok human p:Ann.Lee');
+    for (const sub of ['ann.lee', 'ANN.LEE', '\uff41nn.lee']) {
+      const refused = await authenticate(`Bearer ${await of(sub)}`);
+      assert.ok(refused.status === 'refused' && refused.reason === 'spelling_conflict', sub);
+      assert.match(refused.detail ?? '', new RegExp(`\`p:${sub}\`, and \`p:Ann\\.Lee\` is known here`));
+    }
+    assert.equal(await reason(`Bearer ${await of('Ann.Lee')}`), 'ok human p:Ann.Lee');
+    const bots = { issuer: 'https://bots.example' };
+    const token = await sign({ sub: 'Alice', typ_of: 'bot' }, bots);
+    assert.equal(await reason(`Bearer ${token}`), 'spelling_conflict', 'alice has a key');
+  });
+
   it('refuses JWTs that are expired, for others, unsigned, forged or of nobody', async () => {
     assert.equal(await reason(`Bearer ${await sign({ sub: 'x' }, { expires: '-5m' })}`), 'expired_token');
     assert.equal(await reason(`Bearer ${await sign({ sub: 'x' }, { audience: 'other' })}`), 'wrong_claim');
@@ -210,6 +224,44 @@ describe('a principal comes from its credential', () => {
       'invalid_token',
     );
     assert.equal(await reason('Bearer a.b.c'), 'unknown_issuer');
+  });
+
+  it('takes tokens that name no key, whichever of its keys the issuer signed with', async () => {
+    const issuer = {
+      issuer: 'https://id.example',
+      audience: 'countersign',
+      jwksUri: 'https://id.example/jwks',
+    };
+    const pairs = await Promise.all([1, 2, 3].map(() => generateKeyPair('ES256')));
+    const published = await Promise.all(
+      pairs.map(async ({ publicKey }, at): Promise<JWK> => ({
+        ...(await exportJWK(publicKey)),
+        ...(at === 0 ? { kid: 'a' } : {}),
+        use: 'sig',
+      })),
+    );
+    const outcome = async (keys: JWK[], signer: number, expires = '5m'): Promise<string> => {
+      const verify = makeJwtVerifier(
+        parseJwtIssuers([{ ...issuer, kind: 'human' }]),
+        () => new Date(),
+        () => createLocalJWKSet({ keys }),
+      );
+      const pair = pairs[signer];
+      assert.ok(pair);
+      const token = await new SignJWT({ sub: 'ann' })
+        .setProtectedHeader({ alg: 'ES256' })
+        .setIssuer(issuer.issuer)
+        .setAudience(issuer.audience)
+        .setExpirationTime(expires)
+        .sign(pair.privateKey);
+      const result = await verify(token);
+      return result.status === 'ok' ? `ok ${result.identity.id}` : result.reason;
+    };
+    for (const signer of [0, 1, 2]) assert.equal(await outcome(published, signer), 'ok ann');
+    assert.equal(await outcome(published.slice(0, 2), 2), 'invalid_token');
+    assert.equal(await outcome(published, 1, '-5m'), 'expired_token');
+    const broken = { ...published[1], x: 'AAAA' } as JWK;
+    assert.equal(await outcome([broken, ...published], 2), 'ok ann');
   });
 
   it('does not start with issuers that are half configured', () => {

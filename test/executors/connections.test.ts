@@ -72,12 +72,16 @@ test('what is private is known for both families', () => {
     'fd12::1',
     '::ffff:8.8.8.8',
     '64:ff9b::a00:1',
+    '64:ff9b::127.0.0.1',
+    '64:ff9b::a9fe:a9fe',
+    '64:ff9b:1::808:808',
     '2002:7f00:1::',
     'ff02::1',
     'not an address',
   ];
   for (const address of [...yes, ...more]) assert.equal(isPrivateAddress(address), true, address);
-  for (const address of ['8.8.8.8', '172.32.0.1', '100.128.0.1', '2606:4700::1111'])
+  const nat64 = ['64:ff9b::808:808', '64:ff9b::a29f:8ae8', '64:ff9b::8.8.8.8'];
+  for (const address of ['8.8.8.8', '172.32.0.1', '100.128.0.1', '2606:4700::1111', ...nat64])
     assert.equal(isPrivateAddress(address), false, address);
 });
 

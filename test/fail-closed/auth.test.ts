@@ -156,4 +156,23 @@ describe('a credential', () => {
     },
     empty: () => withJwks('good', { what: '' }),
   });
+
+  failClosed('auth.spelling', {
+    error: async () => {
+      const token = await sign({ sub: 'Emil', what: 'human' });
+      assert.equal((await api.ask(token, 'GET', '/v1/whoami')).status, 200);
+      await withJwks('good', { sub: 'emil' });
+      const [record] = (
+        await api.ask('auditor', 'GET', '/v1/audit?type=authn.failed&limit=500')
+      ).body.data.filter((one: { data: { reason: string } }) => one.data.reason === 'spelling_conflict');
+      assert.match(record.data.detail, /^the token is of `p:emil`, and `p:Emil` is known here/);
+      const made = await refuses(
+        () => api.ask('admin', 'POST', '/v1/keys', { id: 'P:EMIL', kind: 'human' }),
+        [409, 'KIND_CONFLICT'],
+        'request.refused',
+      );
+      assert.match(made.body.detail, /^`p:Emil` is known here.*make the key for `p:Emil`$/);
+      assert.equal(made.body.known, 'p:Emil');
+    },
+  });
 });

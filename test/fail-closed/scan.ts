@@ -36,6 +36,7 @@ const refusing = new Set([
   'unknown',
   'denied',
   'kind_conflict',
+  'spelling_conflict',
   'reused',
   'in_progress',
   'too_large',

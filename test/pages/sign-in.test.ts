@@ -86,6 +86,23 @@ describe('a browser', () => {
     assert.match(decided.text, /You have approved this\./);
   });
 
+  it('that speaks https keeps its session to https, however many proxies pass it on', async () => {
+    const cookie = async (proto?: string): Promise<string> => {
+      const answer = await fetch(`${api.url}/sign-in`, {
+        method: 'POST',
+        redirect: 'manual',
+        body: new URLSearchParams({ credential: api.keys['finance'] ?? '', next: '' }),
+        headers: proto === undefined ? {} : { 'x-forwarded-proto': proto },
+      });
+      assert.equal(answer.status, 303);
+      return answer.headers.get('set-cookie') ?? '';
+    };
+    for (const proto of ['https', 'https,http', 'https, https', 'HTTPS', ' https , http'])
+      assert.match(await cookie(proto), /; Secure$/, proto);
+    for (const proto of [undefined, 'http', 'http, https', 'httpsx', ''])
+      assert.doesNotMatch(await cookie(proto), /Secure/, proto);
+  });
+
   it('with the credential of a program is told whom these pages are for, and has its way back', async () => {
     const { status, text } = await send('/sign-in', '', { credential: api.keys['agent'] ?? '', next: '' });
     assert.equal(status, 403);

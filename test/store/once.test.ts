@@ -13,7 +13,6 @@ import {
 import { getDecision, insertDecision, settleDecision, type DecisionRow } from '../../src/store/decisions.js';
 import { publishVersion, putPlan, resolveVersion } from '../../src/store/flows.js';
 import { claim, complete, purge, release, renew, type HeldKey } from '../../src/store/idempotency.js';
-import { insertPrincipal } from '../../src/store/keys.js';
 import { getRun, insertRun, updateRun } from '../../src/store/runs.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { putApproval, putRun, runRow } from './rows.js';
@@ -242,14 +241,6 @@ test('twenty publishers of one flow at once: each content that is not the newest
   const repeated = await withTransaction(database.pool, (tx) => publishVersion(tx, again));
   assert.deepEqual(repeated, { version: made.length, created: false });
   assert.equal(await resolveVersion(database.pool, 'racing', { environment: 'prod' }), null);
-});
-
-test('a principal keeps its kind', async () => {
-  const kinds = await Promise.all([
-    insertPrincipal(database.pool, { id: 'bo', kind: 'human' }),
-    insertPrincipal(database.pool, { id: 'bo', kind: 'agent' }),
-  ]);
-  assert.deepEqual(kinds.map(({ status }) => status).sort(), ['kind_conflict', 'ok']);
 });
 
 test('a run’s row comes back as it was put, and each change of it is announced', async () => {

@@ -1,3 +1,4 @@
+import type { Authentication } from '../../auth/index.js';
 import type { Call } from './call.js';
 import { problem, type Problem } from '../contract/problem.js';
 
@@ -20,10 +21,7 @@ export async function authenticate(call: Call): Promise<Problem | null> {
     return null;
   }
   call.principal = null;
-  call.facts.push({
-    type: 'authn.failed',
-    data: { reason: found.reason, remote: call.request.socket.remoteAddress ?? '' },
-  });
+  noteRefused(call, found);
   const headers = { 'WWW-Authenticate': 'Bearer realm="countersign"' };
   return problem(
     'UNAUTHENTICATED',
@@ -31,4 +29,14 @@ export async function authenticate(call: Call): Promise<Problem | null> {
     {},
     headers,
   );
+}
+
+/** For the record alone: what it says of a credential is nothing for whoever sent it. */
+export function noteRefused(
+  call: Call,
+  { reason, detail }: Extract<Authentication, { status: 'refused' }>,
+): void {
+  const said = detail === undefined ? {} : { detail };
+  const remote = call.request.socket.remoteAddress ?? '';
+  call.facts.push({ type: 'authn.failed', data: { reason, ...said, remote } });
 }

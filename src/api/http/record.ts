@@ -73,10 +73,10 @@ function anonymousCall(call: Call, facts: readonly CallFact[]): AnonymousCall | 
   const [first] = facts;
   if (call.principal !== null || first === undefined) return null;
   if (facts.some((fact) => !ofAnybody.includes(fact.type))) return null;
-  const { reason, code, why, route, status } = first.data;
+  const { reason, detail, code, why, route, status } = first.data;
   const data =
     first.type === 'authn.failed'
-      ? { reason: reason ?? '' }
+      ? { reason: reason ?? '', ...(detail === undefined ? {} : { detail }) }
       : first.type === 'request.refused'
         ? { code: code ?? why ?? '' }
         : { route: route ?? '', status: status ?? 0 };

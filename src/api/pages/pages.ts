@@ -3,6 +3,7 @@ import * as api from '../../model/api.js';
 import { visibleApproval } from '../approvals/body.js';
 import { noteView } from '../approvals/view.js';
 import { answer, formBody, route, type Call, type Reply, type Route } from '../http/call.js';
+import { noteRefused } from '../http/identify.js';
 import { problem } from '../contract/problem.js';
 import { signInForm } from './approval.js';
 import { page, problemPage } from './html.js';
@@ -96,10 +97,7 @@ async function startSession(
 ): Promise<Reply> {
   const found = await call.deps.authenticate(`Bearer ${credential.trim()}`);
   if (found.status !== 'ok') {
-    call.facts.push({
-      type: 'authn.failed',
-      data: { reason: found.reason, remote: call.request.socket.remoteAddress ?? '' },
-    });
+    noteRefused(call, found);
     return page(401, 'Sign in', signInForm(next, 'That is not a key or token that is valid now.'));
   }
   call.principal = found.principal;

@@ -36,7 +36,12 @@ function cookieOf(header: string): string | null {
 
 /** Lax: a link from a mail shows the page; a form of another site carries nothing. */
 export function sessionCookie(call: Call, sealed: string | null): string {
-  const secure = call.request.headers['x-forwarded-proto'] === 'https' ? '; Secure' : '';
+  const secure = isHttps(call.request.headers['x-forwarded-proto']) ? '; Secure' : '';
   const age = sealed === null ? 0 : sessionSeconds;
   return `${cookieName}=${sealed ?? ''}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${age}${secure}`;
+}
+
+/** Whether the browser came over https: of several proxies, the first names what it spoke (`https,http`). */
+function isHttps(forwarded: string | readonly string[] | undefined): boolean {
+  return /^\s*https\s*(,|$)/i.test(String(forwarded ?? ''));
 }

@@ -12,6 +12,7 @@ import {
   insertPrincipal,
   listKeys,
   revokeKey,
+  type InsertedPrincipal,
   type KeyRow,
   type NewKey,
 } from '../../store/keys.js';
@@ -129,6 +130,13 @@ async function create(call: Call, body: z.output<typeof api.keyBody>): Promise<R
       { kind: made.kind },
     );
   }
+  if (made.status === 'spelling_conflict') {
+    return problem(
+      'KIND_CONFLICT',
+      `\`${made.known}\` is known here, which is the same name as \`${body.id}\` in another spelling: make the key for \`${made.known}\``,
+      { known: made.known },
+    );
+  }
   const { roles, permissions } = row;
   return answer(201, { keyId: made.keyId, key, id: body.id, kind: body.kind, roles, permissions, expiresAt });
 }
@@ -137,7 +145,7 @@ type Made =
   | { readonly status: 'made'; readonly keyId: string }
   /** An earlier attempt made this one, and somebody has revoked it: there is to be none. */
   | { readonly status: 'revoked'; readonly keyId: string }
-  | Extract<Awaited<ReturnType<typeof insertPrincipal>>, { status: 'kind_conflict' }>;
+  | Exclude<InsertedPrincipal, { status: 'ok' }>;
 
 const madeEffect = z.object({ keyId: z.string() });
 
@@ -154,7 +162,7 @@ async function insert(
   if (earlier !== null && !(await revokeNow(call, tx, earlier.keyId)))
     return { status: 'revoked', keyId: earlier.keyId };
   const principal = await insertPrincipal(tx, { id: row.principalId, kind });
-  if (principal.status === 'kind_conflict') return principal;
+  if (principal.status !== 'ok') return principal;
   const keyId = earlier === null ? effectId(call, 'key') : newId('key');
   await insertKey(tx, { ...row, keyId });
   const { principalId, roles, permissions, expiresAt } = row;

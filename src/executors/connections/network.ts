@@ -50,12 +50,15 @@ const blockedV4: readonly (readonly [string, number])[] = [
   ['224.0.0.0', 4],
   ['240.0.0.0', 4],
 ];
-/** Besides loopback, link-local, ULA, site-local and multicast: every range that carries a v4 address inside. */
+/**
+ * Besides loopback, link-local, ULA, site-local and multicast: every range that carries a v4 address inside. NAT64 alone
+ * (64:ff9b::/96, RFC 6052) is how a network without IPv4 reaches public hosts: there it is the v4 address that is judged.
+ */
 const blockedV6: readonly (readonly [string, number])[] = [
   ['::', 96],
   ['::ffff:0:0', 96],
   ['::ffff:0:0:0', 96],
-  ['64:ff9b::', 96],
+  ...blockedV4.map(([network, prefix]) => [`64:ff9b::${network}`, 96 + prefix] as const),
   ['64:ff9b:1::', 48],
   ['100::', 64],
   ['2001::', 23],
@@ -175,7 +178,7 @@ function send(outgoing: Outgoing, addresses: readonly LookupAddress[]): Promise<
   return new Promise((resolve) => {
     let sent = false;
     const fail = (error: unknown): void => {
-      if (!sent && isCertificateProblem(error)) {
+      if (!sent && isCertificateProblem(codeOf(error))) {
         resolve({ status: 'refused', message: `its certificate is not accepted (${codeOf(error)})` });
       } else resolve({ status: 'failed', sent, message: `the connection failed (${codeOf(error)})` });
     };
@@ -222,7 +225,8 @@ function noteBreak(response: IncomingMessage, request: ClientRequest, signal: Ab
 
 type LookupDone = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 
-function pinned(
+/** For `lookup` of whoever connects: these addresses, whatever the name says by now. */
+export function pinned(
   addresses: readonly LookupAddress[],
 ): (host: string, options: LookupOptions, done: LookupDone) => void {
   return (_host, options, done) => {
@@ -233,10 +237,8 @@ function pinned(
   };
 }
 
-function isCertificateProblem(error: unknown): boolean {
-  return /^(CERT_|ERR_TLS_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA)/.test(
-    codeOf(error),
-  );
+export function isCertificateProblem(code: string): boolean {
+  return /^(CERT_|ERR_TLS_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA)/.test(code);
 }
 
 /** A code such as ECONNREFUSED: short, and without the addresses that messages carry. */

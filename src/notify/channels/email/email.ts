@@ -1,8 +1,10 @@
-import { isIP } from 'node:net';
+import type { LookupAddress } from 'node:dns';
+import { connect, type Socket } from 'node:net';
 import { createTransport } from 'nodemailer';
-import { codeOf, isPrivateAddress, resolveAddresses } from '../../../executors/connections/network.js';
+import { isPrivateAddress, pinned, resolveAddresses } from '../../../executors/connections/network.js';
 import { resolveTexts } from '../../../executors/connections/references.js';
 import type { EmailChannel } from '../../../model/notifications.js';
+import { judgeError, unsaid } from './said.js';
 import { emailText } from './text.js';
 import type { Around, Delivered, Notification } from '../../types.js';
 
@@ -28,10 +30,8 @@ export async function deliverEmail(
     };
   const found = await resolveAddresses(relay.base, channel.allowPrivate, around.signal);
   if (found.status === 'refused') return { status: 'failed', detail: found.message };
-  const address = found.status === 'resolved' ? found.addresses[0]?.address : undefined;
-  if (address === undefined)
-    return { status: 'retry', detail: found.status === 'failed' ? found.message : 'its host has no address' };
-  return send(channel, notification, relay, address, around);
+  if (found.status === 'failed') return { status: 'retry', detail: found.message };
+  return send(channel, notification, relay, found.addresses, around);
 }
 
 function relayOf(text: string): Relay | null {
@@ -64,20 +64,23 @@ async function send(
   { from }: EmailChannel,
   notification: Notification,
   { base, secure, port, auth }: Relay,
-  address: string,
+  addresses: readonly LookupAddress[],
   { signal, longer }: Around,
 ): Promise<Delivered> {
+  // The name that its certificate must have; the connection goes to one of the addresses that were judged.
   const host = base.hostname.replace(/^\[|\]$/g, '');
   const told = untilTold(signal, longer);
   const transport = createTransport({
-    // The address that was judged, under the name that its certificate must have.
-    host: address,
+    host,
     port,
     secure,
+    getSocket: (_options, done) => {
+      const socket = dial(host, port, addresses, done);
+      void told.over.then(() => socket.destroy());
+    },
     ...(auth === undefined ? {} : { auth }),
     // In the open, a password and what waits for approval go over TLS or not at all.
-    requireTLS: !secure && !isPrivateAddress(address),
-    tls: isIP(host) === 0 ? { servername: host } : {},
+    requireTLS: !secure && !addresses.every(({ address }) => isPrivateAddress(address)),
     connectionTimeout: stepMs,
     greetingTimeout: stepMs,
     // What comes before the message is ended by `signal`.
@@ -104,10 +107,26 @@ async function send(
       ? { status: 'retry', detail: unsaid('no answer in time', told.hasAll()) }
       : { status: 'delivered', detail: 'the mail server has taken it' };
   } catch (error) {
-    return judge(error, told.hasAll());
+    return judgeError(error, told.hasAll());
   } finally {
     transport.close();
   }
+}
+
+type Dialled = (error: Error | null, found?: { readonly connection: Socket }) => void;
+
+/** To the first of the addresses that answers; each is tried. */
+function dial(host: string, port: number, addresses: readonly LookupAddress[], done: Dialled): Socket {
+  const socket = connect({ host, port, lookup: pinned(addresses), autoSelectFamily: true, timeout: stepMs });
+  const tooLong = (): void => {
+    socket.destroy(Object.assign(new Error('no connection'), { code: 'ETIMEDOUT' }));
+  };
+  socket.once('error', done).once('timeout', tooLong);
+  socket.once('connect', () => {
+    socket.off('error', done).off('timeout', tooLong).setTimeout(0);
+    done(null, { connection: socket });
+  });
+  return socket;
 }
 
 interface Told {
@@ -145,25 +164,4 @@ function untilTold(signal: AbortSignal, longer: Around['longer']): Told {
   };
   const logger = { trace: ignore, debug: ignore, info, warn: ignore, error: ignore, fatal: ignore };
   return { over, hasAll: () => hasAll, logger };
-}
-
-/** Why there was no answer, and whether the mail may have been delivered. */
-function unsaid(why: string, hasAll: boolean): string {
-  return hasAll
-    ? `${why}: the mail server has all of the message and did not say that it took it, so it may be delivered; it is sent again under the same Message-ID`
-    : `${why}: the mail server was not given the message`;
-}
-
-/** What the server says may hold addresses and names: its code is enough. */
-function judge(error: unknown, hasAll: boolean): Delivered {
-  const code = codeOf(error);
-  const said =
-    error instanceof Error && 'responseCode' in error && typeof error.responseCode === 'number'
-      ? error.responseCode
-      : null;
-  if (said === null) return { status: 'retry', detail: unsaid(`no answer (${code})`, hasAll) };
-  const detail = `the mail server answered ${said} (${code})`;
-  // 5xx to an envelope or a message is about this mail; to a sign-in it is about a setting that can be mended.
-  const final = said >= 500 && ['EENVELOPE', 'EMESSAGE'].includes(code);
-  return { status: final ? 'failed' : 'retry', detail };
 }
