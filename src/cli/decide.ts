@@ -187,10 +187,10 @@ function exitOf({ status }: JsonObject, run: JsonObject = {}): 0 | 1 {
 export async function showAction(api: Api, [id = '']: readonly string[]): Promise<Shown> {
   const action = await api.get(`/v1/actions/${encodeURIComponent(id)}`);
   const run = object((await api.get(`/v1/runs/${encodeURIComponent(text(action['run']))}`))['run']);
-  return { json: action, lines: actionLines(action, run) };
+  return { json: action, lines: actionLines(action, run), exitCode: exitOf(action, run) };
 }
 
 export async function showDecision(api: Api, [id = '']: readonly string[]): Promise<Shown> {
   const decision = await api.get(`/v1/decisions/${encodeURIComponent(id)}`);
-  return { json: decision, lines: decisionLines(decision) };
+  return { json: decision, lines: decisionLines(decision), exitCode: exitOf(decision) };
 }

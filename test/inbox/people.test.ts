@@ -149,6 +149,8 @@ describe('claims, delegation and absence', () => {
     assert.deepEqual([tried[0], /nothing is decided yet: add --yes/.test(tried[1])], [0, true], tried[1]);
     const made = await shell('clark', 'batch', 'approve', one.id, two.id, '--yes');
     assert.deepEqual([made[0], made[1].match(/applied/g)?.length], [0, 2], made[1]);
+    // Nobody has read what they ask for: a batch prints a line of each.
+    assert.deepEqual(await records(desk, one.run, 'approval.viewed'), []);
     assert.equal((await shell('clark', 'batch', 'deny', one.id, '--yes'))[0], 1);
     assert.equal((await shell('carla', 'deny', three.id, '--reason', 'no'))[0], 0);
     const [decided] = await records(desk, three.run, 'approval.decided');
