@@ -143,6 +143,8 @@ describe('npx countersign approve', () => {
       ran.out,
       /approved, and then failed\naction act_\w+ of fail: failed: EXECUTOR_FAILED: .*422.*\(permanent\)/,
     );
+    const again = await countersign('action', /act_\w+/.exec(ran.out)?.[0] ?? '');
+    assert.deepEqual([again.code, /of fail: failed: /.test(again.out)], [1, true], again.out);
     const asJson = await countersign('approve', (await park('fail')).approval, '--json');
     const { action, approval: decided } = JSON.parse(asJson.out);
     assert.deepEqual([asJson.code, action.status, decided.decisions[0].status], [1, 'failed', 'applied']);
