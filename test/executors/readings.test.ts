@@ -2,22 +2,24 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, describe, test, type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { makeReader } from '../../src/executors/cli/processes.js';
 import { closeExecutors, runCall } from '../../src/executors/index.js';
-import type { ExecutorResult } from '../../src/executors/types.js';
+import type { ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { JsonObject } from '../../src/model/json.js';
 import type { Connection } from '../../src/model/policy-set.js';
 import { contextWith, isGone } from './world.js';
 
 after(closeExecutors);
 
-const shell = (script: string): Promise<ExecutorResult> => {
+const shell = (script: string, more: Partial<RunContext> = {}): Promise<ExecutorResult> => {
   const connection: Connection = {
     ...{ kind: 'cli', command: '/bin/sh', args: ['-c', script], env: {}, workingDirectory: null },
   };
-  return runCall({ kind: 'cli', connection: 'c', args: [], stdin: null }, contextWith(connection));
+  return runCall({ kind: 'cli', connection: 'c', args: [], stdin: null }, contextWith(connection, more));
 };
 /** What it prints is the id of a process that it leaves running. */
 const leaves = 'sleep 300 >/dev/null 2>&1 & echo $!';
@@ -97,6 +99,16 @@ describe('a command has not executed while something that it has started runs on
     process.kill(pidOf(result), 'SIGKILL');
     assert.equal(result.status, 'succeeded', JSON.stringify(result));
   });
+});
+
+test('a command that has not been heard to exit is ended at its time-out, whatever /proc says of it', async (t) => {
+  told(t, ended(1));
+  const directory = fs.mkdtempSync(join(tmpdir(), 'countersign-pid-'));
+  const file = join(directory, 'pid');
+  const result = await shell(`echo $$ > ${file}; exec sleep 300`, { timeoutMs: 2_000, idempotencyKey: 'k' });
+  assert.equal(result.status === 'failed' && result.errorClass, 'timeout');
+  assert.ok(await isGone(Number(fs.readFileSync(file, 'utf8'))), 'it is still there');
+  fs.rmSync(directory, { recursive: true });
 });
 
 test('everybody else goes on while many processes are read', async (t) => {

@@ -83,8 +83,9 @@ const lookMs = 20;
 /** Whether a group is there is asked at each look; what its processes do, which takes reading, at the first two and every tenth. */
 const looksPerReading = 10;
 
-/** Whether nobody of it runs any more, within this time. */
-export async function isOver({ pid }: ChildProcess, withinMs: number): Promise<boolean> {
+/** Whether its head has exited and nobody of it runs any more, within this time. */
+export async function isOver(child: ChildProcess, withinMs: number): Promise<boolean> {
+  const { pid } = child;
   if (pid === undefined) return true;
   const until = performance.now() + withinMs;
   let groups: readonly number[] = [];
@@ -94,11 +95,16 @@ export async function isOver({ pid }: ChildProcess, withinMs: number): Promise<b
       // A reading misses what was started behind it by one that has ended since: another one says so.
       groups = await runningGroups(pid);
       if (groups.length === 0) groups = await runningGroups(pid);
-      if (groups.length === 0) return true;
+      if (groups.length === 0 && hasExited(child)) return true;
     }
     if (isLast) return false;
     await new Promise((resolve) => setTimeout(resolve, lookMs));
   }
+}
+
+/** Until then it is shown, though it has ended, and with `hidepid` alone of its group. */
+function hasExited({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 /** The groups of a session in which somebody runs. */
