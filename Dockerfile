@@ -21,5 +21,6 @@ RUN mkdir /data && chown node:node /data
 VOLUME /data
 USER node
 EXPOSE 8080
+# A worker needs an init as process 1 (`docker run --init`): node collects no processes that have lost their parent.
 ENTRYPOINT ["node", "bin/countersign.mjs"]
 CMD ["api"]

@@ -18,7 +18,7 @@ export const folders = {
   'activities/execute': 'an effect: grant, attempts, leases, the call, its end',
   'executors/rest': 'the kind `rest`: its request, and what an answer means',
   'executors/mcp': 'the kind `mcp`: sessions over stdio and HTTP, calls, answers',
-  'executors/cli': 'the kind `cli`: the command, its process group',
+  'executors/cli': 'the kind `cli`: the command, its session of processes',
   'executors/noop': 'the kind `noop`',
   'executors/connections': 'addresses, network rules, references to secrets',
   'executors/answer': 'what a target has answered, read exactly and within bounds',

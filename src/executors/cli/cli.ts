@@ -17,7 +17,7 @@ import {
   type Failure,
 } from '../answer/outcome.js';
 import { searchPath, workingPath } from './place.js';
-import { endLeftOver, killGraceMs, signalGroup, startGroup } from './process-group.js';
+import { endSession, isOver, letGo, startSession } from './process-session.js';
 import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
 
 type CliCall = Extract<Call, { kind: 'cli' }>;
@@ -62,7 +62,7 @@ export function workingDirectory(baseDirectory: string, named: string | null): s
 
 type Ended =
   | { readonly kind: 'not_started'; readonly code: string }
-  | { readonly kind: 'stopped'; readonly why: 'timeout' | 'abort' }
+  | { readonly kind: 'stopped'; readonly why: 'timeout' | 'abort'; readonly isEnded: boolean }
   | { readonly kind: 'too_large' }
   | {
       readonly kind: 'exited';
@@ -70,8 +70,8 @@ type Ended =
       readonly signal: string | null;
       readonly stdout: Buffer;
       readonly stderr: Buffer;
-      /** Something that it had started still ran, and was ended. */
-      readonly wasLeft: boolean;
+      /** What became of what it had started and left running; null: it left nothing. */
+      readonly left: 'was ended' | 'could not be ended' | null;
     };
 
 function runCommand(
@@ -87,7 +87,7 @@ function runCommand(
   let child: ChildProcess;
   try {
     // A timeout ends its children too.
-    child = startGroup(connection.command, argv, { cwd, env, stdio: [stdin, 'pipe', 'pipe'] });
+    child = startSession(connection.command, argv, { cwd, env, stdio: [stdin, 'pipe', 'pipe'] });
   } catch (error) {
     return Promise.resolve({ kind: 'not_started', code: codeOf(error) });
   }
@@ -109,39 +109,27 @@ function childEnvironment(
   };
 }
 
-function watch(child: ChildProcess, deadline: Deadline): Promise<Ended> {
-  return new Promise((resolve) => {
-    let cut: Extract<Ended, { kind: 'stopped' | 'too_large' }> | null = null;
-    let killTimer: NodeJS.Timeout | undefined;
-    let left = Promise.resolve(false);
-    const end = (why: Extract<Ended, { kind: 'stopped' | 'too_large' }>): void => {
-      if (cut !== null) return;
-      cut = why;
-      signalGroup(child, 'SIGTERM');
-      killTimer = setTimeout(() => signalGroup(child, 'SIGKILL'), killGraceMs);
-    };
-    const onDeadline = (): void => end({ kind: 'stopped', why: deadline.stopped() ?? 'timeout' });
-    const settle = (ended: Ended): void => {
-      clearTimeout(killTimer);
-      deadline.signal.removeEventListener('abort', onDeadline);
-      resolve(ended);
-    };
-    const tooLarge = (): void => end({ kind: 'too_large' });
-    const stdout = collect(child.stdout, tooLarge);
-    const stderr = collect(child.stderr, tooLarge);
-    deadline.signal.addEventListener('abort', onDeadline, { once: true });
-    child.on('error', (error) => settle({ kind: 'not_started', code: codeOf(error) }));
-    child.on('exit', () => {
-      // Whoever of its group still runs has no parent that could end it.
-      if (cut !== null) signalGroup(child, 'SIGKILL');
-      left = endLeftOver(child, drainMs);
-    });
-    child.on('close', (exitCode, signal) => {
-      void left.then((wasLeft) =>
-        settle(cut ?? { kind: 'exited', exitCode, signal, stdout: stdout(), stderr: stderr(), wasLeft }),
-      );
-    });
-  });
+async function watch(child: ChildProcess, deadline: Deadline): Promise<Ended> {
+  const tooLarge = new AbortController();
+  // What it prints while it is ended for another reason is read by nobody.
+  const onTooLarge = (): void => (deadline.signal.aborted ? undefined : tooLarge.abort());
+  const [stdout, stderr] = [collect(child.stdout, onTooLarge), collect(child.stderr, onTooLarge)];
+  const cut = AbortSignal.any([deadline.signal, tooLarge.signal]);
+  const isCut = new Promise<'cut'>((resolve) => cut.addEventListener('abort', () => resolve('cut')));
+  const exit = new Promise<'exit'>((resolve) => child.once('exit', () => resolve('exit')));
+  const failed = new Promise<Error>((resolve) => child.on('error', resolve));
+  const first = await Promise.race([failed, exit, isCut]);
+  if (first instanceof Error) return { kind: 'not_started', code: codeOf(first) };
+  // What it has started has a little time to end after it.
+  const isOverInTime = first === 'exit' && (await Promise.race([isCut, isOver(child, drainMs)])) === true;
+  const isEnded = isOverInTime || (await endSession(child));
+  if (isOverInTime) await letGo(child);
+  if (tooLarge.signal.aborted) return { kind: 'too_large' };
+  const why = deadline.stopped();
+  if (why !== null) return { kind: 'stopped', why, isEnded };
+  const left = isOverInTime ? null : isEnded ? 'was ended' : 'could not be ended';
+  const { exitCode, signalCode: signal } = child;
+  return { kind: 'exited', exitCode, signal, stdout: stdout(), stderr: stderr(), left };
 }
 
 function collect(stream: NodeJS.ReadableStream | null, tooLarge: () => void): () => Buffer {
@@ -164,11 +152,17 @@ async function result(call: CliCall, ended: Ended, context: DriverContext): Prom
         `the ${who} could not be started (${ended.code}); ${startAdvice(ended.code)}`,
       );
     case 'stopped':
-      return stoppedResult(context, ended.why, true, `the ${who}`);
+      // Whoever makes it again under its key would do it beside what goes on.
+      return ended.isEnded || ended.why === 'abort'
+        ? stoppedResult(context, ended.why, true, `the ${who}`)
+        : unusableAnswer(
+            context,
+            `the ${who} did not answer within ${context.timeoutMs} ms and could not be ended`,
+          );
     case 'too_large':
       return unusableAnswer(context, `the ${who} wrote over ${maxOutputBytes} bytes and was ended`);
     case 'exited':
-      return ended.exitCode === 0 && !ended.wasLeft
+      return ended.exitCode === 0 && ended.left === null
         ? success(ended, context, who)
         : await exitFailure(ended, context, who);
   }
@@ -207,9 +201,9 @@ function wasEnded(exitCode: number): boolean {
   return exitCode === 124 || (exitCode > 128 && exitCode < 160);
 }
 
-/** It may have said that it had done it, or that it had not: of what was ended, that says nothing. */
-const leftRunning =
-  ' while something that it had started was still running, which was ended (have the command `wait` for all that it starts)';
+/** It may have said that it had done it, or that it had not: of what was left running, that says nothing. */
+const leftRunning = (left: string): string =>
+  ` while something that it had started was still running, which ${left} (have the command \`wait\` for all that it starts)`;
 
 /** Each of its texts is masked in one piece: everybody else has a turn in between. */
 async function exitFailure(
@@ -222,7 +216,7 @@ async function exitFailure(
   const { told } = context;
   const [stdout, stderr] = [ended.stdout.toString('utf8'), ended.stderr.toString('utf8')];
   const json = parseExactly(stdout);
-  const left = ended.wasLeft ? leftRunning : '';
+  const left = ended.left === null ? '' : leftRunning(ended.left);
   await giveWay();
   const message = `the ${who} exited with code ${exitCode}${left}${lastWords(stderr, told)}`;
   await giveWay();
@@ -234,7 +228,7 @@ async function exitFailure(
     stderr: told.end(stderr, maxFailedText, ''),
     json: json.status === 'parsed' ? json.value : null,
   };
-  if (ended.wasLeft) return failureAfterSending(context, 'permanent', message, { response });
+  if (ended.left !== null) return failureAfterSending(context, 'permanent', message, { response });
   if (!wasEnded(exitCode)) return failure('permanent', message, { response });
   const means = 'which says that what it had started was ended before its own end';
   return failureAfterSending(context, 'permanent', `${message}; ${means}`, { response });

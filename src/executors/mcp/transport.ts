@@ -16,7 +16,7 @@ import { giveWayBefore, makeTurns } from '../../model/give-way.js';
 import { maxMessages, maxSessionBytes } from './limits.js';
 import { readableMessage } from './message.js';
 import { codeOf } from '../connections/network.js';
-import { endGroup, signalGroup, startGroup } from '../cli/process-group.js';
+import { endSession, endWithInput, startSession } from '../cli/process-session.js';
 
 // MCP over the standard streams of a process. Not the SDK's transport, whose parser has rounded every number of an answer
 // before anybody else sees it.
@@ -50,11 +50,11 @@ export function makeStdioTransport(params: StdioParameters): StdioServer {
   const close = async (): Promise<void> => {
     const closing = child;
     child = null;
-    if (closing !== null) await endGroup(closing);
+    if (closing !== null) await endWithInput(closing);
   };
   const transport: Transport = {
     start: async () => {
-      const started = startGroup(params.command, params.args, {
+      const started = startSession(params.command, params.args, {
         env: { ...getDefaultEnvironment(), ...params.env },
         cwd: params.cwd,
         stdio: ['pipe', 'pipe', 'pipe'],
@@ -63,10 +63,10 @@ export function makeStdioTransport(params: StdioParameters): StdioServer {
       if (stdin === null || stdout === null || stderr === null) throw new Error('it has no streams');
       child = started;
       started.on('error', (error) => transport.onerror?.(error));
+      // Whoever of its session is left, a helper of the server, has nobody to serve. It may hold the output open.
+      started.on('exit', () => void endSession(started));
       started.on('close', () => {
         child = null;
-        // Whoever of its group is left, a helper of the server, has nobody to serve.
-        signalGroup(started, 'SIGKILL');
         transport.onclose?.();
       });
       stdin.on('error', (error) => transport.onerror?.(error));
