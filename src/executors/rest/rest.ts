@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { ownEvidence } from '../../engine/effects/effects.js';
 import { giveWayBefore } from '../../model/give-way.js';
 import type { Json, JsonObject } from '../../model/json.js';
 import type { Connection } from '../../model/policy-set.js';
@@ -162,7 +163,7 @@ async function readAnswer(
     status: 'succeeded',
     output: body.value,
     response: { status, headers, body: body.value },
-    evidence: ['rest_call'],
+    evidence: [ownEvidence.rest],
     ...(body.exact.length === 0 ? {} : { exact: body.exact }),
   };
 }
