@@ -1,30 +1,21 @@
 import type { Executor, Template } from '../../engine/plan.js';
 import { resolveTemplate, resolveText } from '../../engine/expression/template.js';
 import type { Room } from '../../engine/effects/room.js';
+import { headerName, reservedHeaders } from '../../model/http.js';
 import type { Built, Call, Scopes } from '../types.js';
-import { asciiHeader, resolveTextValue, unresolved, unusable, type Unresolved } from '../values.js';
+import {
+  asciiHeader,
+  isHeaderValue,
+  resolveTextValue,
+  unresolved,
+  unusable,
+  type Unresolved,
+} from '../values.js';
 
 // A rest executor's templates become one request. Nothing here knows the connection.
 
 type RestExecutor = Extract<Executor, { kind: 'rest' }>;
 type RestCall = Extract<Call, { kind: 'rest' }>;
-
-const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const headerText = /^[\t -~]*$/;
-/** These say where a request goes and where it ends; a template may not. */
-const reservedHeaders = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'keep-alive',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
 
 export function buildRestCall(executor: RestExecutor, scopes: Scopes, room: Room): Built {
   const path = buildPath(executor, scopes, room);
@@ -117,7 +108,7 @@ function buildHeaders(executor: RestExecutor, scopes: Scopes, room: Room): Pairs
     const name = key.toLowerCase();
     if (!headerName.test(key)) return unusable(key, 'the headers', 'is no header name');
     if (reservedHeaders.has(name)) return unusable(key, 'the headers', 'is set by the service; leave it out');
-    if (!headerText.test(value))
+    if (!isHeaderValue(value))
       return unusable(
         key,
         'the headers',

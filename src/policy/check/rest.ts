@@ -1,27 +1,14 @@
+import { headerName, reservedHeaders } from '../../model/http.js';
+import type { Json } from '../../model/json.js';
+import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { nearest } from '../text/problems.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
+import { isWrittenCredential } from './credentials.js';
 import type { ExecutorShape } from '../shape/shapes.js';
 
 // What a rest executor may not say, told before a run finds out.
 
 type RestShape = Extract<ExecutorShape, { kind: 'rest' }>;
-
-const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** They say where a request goes, where it ends, and which effect it is. */
-const ownHeaders: readonly string[] = [
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'idempotency-key',
-  'keep-alive',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-];
 
 export function checkRest(to: Compiling, shape: RestShape, path: Path): void {
   if (shape.body !== undefined && (shape.method === 'GET' || shape.method === 'HEAD'))
@@ -29,7 +16,20 @@ export function checkRest(to: Compiling, shape: RestShape, path: Path): void {
   const written = shape.path.replaceAll(/\{[^{}]*\}/g, 'x').split('?')[0] ?? '';
   if (written.split(/[/\\]|%2f|%5c/i).some((segment) => /^(\.|%2e){1,2}$/i.test(segment)))
     error(to, 'WRONG_VALUE', [...path, 'path'], 'a path goes down only: write it without `.` and `..`');
+  const trouble = lineTrouble(shape.path);
+  if (trouble !== null) error(to, 'WRONG_VALUE', [...path, 'path'], `the path ${trouble}`);
   checkHeaders(to, shape, [...path, 'headers']);
+  // A flow that was published before this was an error goes on as it did.
+  if (to.rewritten === 'warned') return;
+  for (const [name, value] of Object.entries(shape.query ?? {})) {
+    const broken = breakTrouble(textOf(value));
+    if (broken !== null) error(to, 'WRONG_VALUE', [...path, 'query', name], `\`${name}\` ${broken}`);
+  }
+}
+
+/** What is written, where it is one value. */
+function textOf(value: Json): string {
+  return typeof value === 'object' ? '' : String(value);
 }
 
 function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
@@ -37,11 +37,13 @@ function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
   const taken = (entry?.targets ?? []).flatMap(({ connection }) =>
     connection.kind === 'rest' ? Object.keys(connection.headers) : [],
   );
-  for (const name of Object.keys(shape.headers ?? {})) {
+  for (const [name, value] of Object.entries(shape.headers ?? {})) {
     const same = name.toLowerCase();
     const at = [...path, name];
+    const text = textOf(value);
+    const trouble = lineTrouble(text);
     if (!headerName.test(name)) error(to, 'WRONG_VALUE', at, `\`${name}\` is no header name`, 'key');
-    else if (ownHeaders.includes(same))
+    else if (reservedHeaders.has(same) || same === 'idempotency-key')
       error(to, 'WRONG_VALUE', at, `the service sets \`${name}\` itself: leave it out`, 'key');
     else if (taken.some((one) => one.toLowerCase() === same))
       error(
@@ -50,6 +52,14 @@ function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
         at,
         `connection \`${shape.connection}\` sets \`${name}\`, and its headers cannot be overridden: leave it out`,
         'key',
+      );
+    else if (trouble !== null) error(to, 'WRONG_VALUE', at, `\`${name}\` ${trouble}`);
+    else if (!text.startsWith('$.') && isWrittenCredential(name, text))
+      error(
+        to,
+        'SECRET_REFERENCE',
+        at,
+        `\`${name}\` holds a credential as it is, for everybody to read, approvers too: put it into the connection's \`headers\`, as \`secret://name\` or \`env://NAME\``,
       );
   }
 }

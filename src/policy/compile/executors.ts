@@ -11,6 +11,7 @@ import { assertOneTimeout, error, warn, type Compiling, type Path } from './cont
 import { assertQueue } from './gates.js';
 import { checkConnection, checkRest } from '../check/rest.js';
 import { mostArgumentsBytes, passedBytes, passingTrouble } from '../../model/command-line.js';
+import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { refuseHoles } from '../check/holes.js';
 import { warnUnknownRoles } from '../check/roles.js';
 import type { ExecutorShape, ReliabilityShape } from '../shape/shapes.js';
@@ -125,6 +126,7 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
     case 'mcp':
       warnRewritten(to, shape.map ?? null, [...path, 'map']);
       refuseHoles(to, shape.tool, [...path, 'tool'], 'nothing');
+      checkToolName(to, shape.tool, [...path, 'tool']);
       return {
         kind: 'mcp',
         connection: shape.connection,
@@ -176,11 +178,17 @@ function compileTexts(
   return compileEntries(to, values, path);
 }
 
+function checkToolName(to: Compiling, name: string, path: Path): void {
+  const trouble = lineTrouble(name);
+  if (trouble !== null) error(to, 'WRONG_VALUE', path, `the name ${trouble}`);
+}
+
 /** What the author has written himself, and no system would pass to a command. */
 function checkPassed(to: Compiling, args: readonly Template[], path: Path): void {
   const written = args.map((one) => (one.kind === 'literal' ? String(one.value) : ''));
   for (const [index, text] of written.entries()) {
-    const trouble = passingTrouble(text);
+    // A flow that was published before a line break was an error goes on as it did.
+    const trouble = passingTrouble(text) ?? (to.rewritten === 'warned' ? null : breakTrouble(text));
     if (trouble !== null) error(to, 'WRONG_VALUE', [...path, index], `the argument ${trouble}`);
   }
   const bytes = passedBytes(written);
