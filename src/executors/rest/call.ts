@@ -1,7 +1,9 @@
 import type { Executor, Template } from '../../engine/plan.js';
 import { resolveTemplate, resolveText } from '../../engine/expression/template.js';
 import type { Room } from '../../engine/effects/room.js';
+import type { Json } from '../../model/json.js';
 import { headerName, reservedHeaders } from '../../model/http.js';
+import { writeBody } from './body.js';
 import type { Built, Call, Scopes } from '../types.js';
 import {
   asciiHeader,
@@ -26,6 +28,8 @@ export function buildRestCall(executor: RestExecutor, scopes: Scopes, room: Room
   if (headers.status !== 'resolved') return headers;
   const body = executor.body === null ? undefined : resolveTemplate(executor.body, scopes, room);
   if (body !== undefined && body.status !== 'resolved') return unresolved(body, 'the body');
+  const unfit = body === undefined ? null : unfitBody(body.value, headers.pairs);
+  if (unfit !== null) return unfit;
   const call: RestCall = {
     kind: 'rest',
     connection: executor.connection,
@@ -37,6 +41,13 @@ export function buildRestCall(executor: RestExecutor, scopes: Scopes, room: Room
     body: body?.value,
   };
   return { status: 'built', call };
+}
+
+/** Where the call says itself what its body is; what its connection says is known when it is sent. */
+function unfitBody(body: Json, headers: Extract<Pairs, { status: 'resolved' }>['pairs']): Unresolved | null {
+  const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
+  const written = type === undefined ? null : writeBody(body, type);
+  return written?.status === 'unfit' ? unusable(written.name ?? 'body', 'the call', written.why) : null;
 }
 
 /** Holes are percent-encoded, so one never makes a second segment; one that makes a dot segment is refused. */

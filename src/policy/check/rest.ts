@@ -1,9 +1,10 @@
-import { headerName, reservedHeaders } from '../../model/http.js';
-import type { Json } from '../../model/json.js';
+import { headerName, reservedHeaders, writingOf } from '../../model/http.js';
+import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { nearest } from '../text/problems.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
 import { isWrittenCredential } from './credentials.js';
+import { refuseSentRewritten, warnRewritten } from './rewritten-values.js';
 import type { ExecutorShape } from '../shape/shapes.js';
 
 // What a rest executor may not say, told before a run finds out.
@@ -19,6 +20,7 @@ export function checkRest(to: Compiling, shape: RestShape, path: Path): void {
   const trouble = lineTrouble(shape.path);
   if (trouble !== null) error(to, 'WRONG_VALUE', [...path, 'path'], `the path ${trouble}`);
   checkHeaders(to, shape, [...path, 'headers']);
+  checkBody(to, shape, [...path, 'body']);
   // A flow that was published before this was an error goes on as it did.
   if (to.rewritten === 'warned') return;
   for (const [name, value] of Object.entries(shape.query ?? {})) {
@@ -32,11 +34,50 @@ function textOf(value: Json): string {
   return typeof value === 'object' ? '' : String(value);
 }
 
-function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
-  const entry = to.catalog.policySet.connections.find((one) => one.name === shape.connection);
-  const taken = (entry?.targets ?? []).flatMap(({ connection }) =>
-    connection.kind === 'rest' ? Object.keys(connection.headers) : [],
+/** As its content type has it, where that is written: of the executor, else of its connection in any environment. */
+function checkBody(to: Compiling, { body, headers = {}, connection }: RestShape, path: Path): void {
+  const own = Object.entries(headers).map(([name, value]): [string, string] => [name, textOf(value)]);
+  const taken = headersOf(to, connection);
+  const types = [...own, ...taken].flatMap(([name, text]) =>
+    name.toLowerCase() !== 'content-type' || /^(\$\.|env:|secret:)/.test(text) ? [] : [text],
   );
+  const isForm = isObject(body) && types.some((one) => writingOf(one) === 'form');
+  if (isForm) checkForm(to, body, path);
+  else warnRewritten(to, body ?? null, path);
+  const other = types.find((one) => (isForm ? writingOf(one) === 'text' : writingOf(one) !== 'json'));
+  if (other === undefined || typeof body !== 'object' || body === null) return;
+  const message = `\`${other}\` cannot carry ${isObject(body) ? 'an object' : 'a list'}: write the body as one text, or as an object under \`application/json\` or \`application/x-www-form-urlencoded\``;
+  error(to, 'WRONG_VALUE', path, message, 'key');
+}
+
+/** A form has names and plain values, which are sent as text. */
+function checkForm(to: Compiling, body: JsonObject, path: Path): void {
+  for (const [name, value] of Object.entries(body)) {
+    if (typeof value !== 'object' || value === null) refuseSentRewritten(to, value, [...path, name]);
+    else
+      error(
+        to,
+        'WRONG_VALUE',
+        [...path, name],
+        `a form has plain values, and \`${name}\` is ${isObject(value) ? 'an object' : 'a list'}: give each a name of its own, as its target writes them (\`${name}[0]\`, \`${name}[key]\`)`,
+        'key',
+      );
+  }
+}
+
+/** Of a connection, in any environment. */
+export function headersOf(
+  { catalog }: Compiling,
+  connection: string,
+): readonly (readonly [string, string])[] {
+  const entry = catalog.policySet.connections.find((one) => one.name === connection);
+  return (entry?.targets ?? []).flatMap(({ connection: one }) =>
+    one.kind === 'rest' ? Object.entries(one.headers) : [],
+  );
+}
+
+function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
+  const taken = headersOf(to, shape.connection).map(([name]) => name.toLowerCase());
   for (const [name, value] of Object.entries(shape.headers ?? {})) {
     const same = name.toLowerCase();
     const at = [...path, name];
@@ -45,7 +86,7 @@ function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
     if (!headerName.test(name)) error(to, 'WRONG_VALUE', at, `\`${name}\` is no header name`, 'key');
     else if (reservedHeaders.has(same) || same === 'idempotency-key')
       error(to, 'WRONG_VALUE', at, `the service sets \`${name}\` itself: leave it out`, 'key');
-    else if (taken.some((one) => one.toLowerCase() === same))
+    else if (taken.includes(same))
       error(
         to,
         'HEADER_TAKEN',

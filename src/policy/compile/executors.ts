@@ -9,7 +9,7 @@ import {
 import type { Json, JsonObject } from '../../model/json.js';
 import { assertOneTimeout, error, warn, type Compiling, type Path } from './context.js';
 import { assertQueue } from './gates.js';
-import { checkConnection, checkRest } from '../check/rest.js';
+import { checkConnection, checkRest, headersOf } from '../check/rest.js';
 import { mostArgumentsBytes, passedBytes, passingTrouble } from '../../model/command-line.js';
 import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { refuseHoles } from '../check/holes.js';
@@ -95,21 +95,16 @@ function checkRepeats(
 }
 
 /** The header of its connection, in any environment, that makes a call another method. */
-function overridden({ catalog }: Compiling, connection: string): { readonly overriddenBy?: string } {
-  const entry = catalog.policySet.connections.find(({ name }) => name === connection);
-  const headers = (entry?.targets ?? []).flatMap(({ connection: one }) =>
-    one.kind === 'rest' ? Object.keys(one.headers) : [],
-  );
-  const overriddenBy = headers.find(isMethodOverride);
+function overridden(to: Compiling, connection: string): { readonly overriddenBy?: string } {
+  const overriddenBy = headersOf(to, connection)
+    .map(([name]) => name)
+    .find(isMethodOverride);
   return overriddenBy === undefined ? {} : { overriddenBy };
 }
 
 function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
   if ('connection' in shape) checkConnection(to, shape, [...path, 'connection']);
-  if (shape.kind === 'rest') {
-    checkRest(to, shape, path);
-    warnRewritten(to, shape.body ?? null, [...path, 'body']);
-  }
+  if (shape.kind === 'rest') checkRest(to, shape, path);
   switch (shape.kind) {
     case 'rest':
       return {
