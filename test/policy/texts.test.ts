@@ -3,10 +3,27 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { loadFolder } from '../../src/policy/index.js';
+import { checkFlowText, loadFolder } from '../../src/policy/index.js';
+import { shipped, withTransition } from './documents.js';
 
 // A text that no call could carry, or that ends with a line break that nobody meant, and a credential that is written where a
 // reference belongs: told when the folder is read, and not when somebody has approved the call.
+
+test('a text that people read in one line has no line break at its end, however it was written', async () => {
+  const { catalog } = await shipped();
+  const lines = ['title', 'summary', 'consequence', 'readOnlyBecause'].map((key) => `${key}: >\n  says it`);
+  const executor = 'tier: read_only\nexecutor: { kind: mcp, connection: classifier, tool: t, map: {} }';
+  const text = withTransition(`${lines.join('\n')}\n${executor}`, 'title: |\n  says it\n');
+  const checked = checkFlowText(text.replace('owner: team', 'owner: >\n      team'), { catalog });
+  assert.ok(checked.status === 'valid', JSON.stringify(checked));
+  const { plan } = checked.flow;
+  const [step] = plan.states[0]?.transitions ?? [];
+  assert.deepEqual([plan.title, plan.owner, step?.title], ['says it', 'team', 'says it']);
+  assert.deepEqual([step?.summary?.parts, step?.consequence?.parts], [['says it'], ['says it']]);
+  assert.equal(step?.readOnlyBecause, 'says it');
+  const blank = checkFlowText(withTransition('summary: >\n\n'), { catalog });
+  assert.equal(blank.status, 'invalid');
+});
 
 const made: string[] = [];
 after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
