@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { checkFlowText, loadFolder } from '../../src/policy/index.js';
+import { checkFlowText, loadFolder, type FolderResult } from '../../src/policy/index.js';
 import { shipped, withTransition } from './documents.js';
 
 // A text that no call could carry, or that ends with a line break that nobody meant, and a credential that is written where a
@@ -25,6 +25,18 @@ test('a text that people read in one line has no line break at its end, however 
   assert.equal(blank.status, 'invalid');
 });
 
+test('nor has an address that people are sent to, or messages are', async () => {
+  const loaded = await load({
+    'notifications.yaml':
+      'publicUrl: >\n  https://us.example\nchannels:\n  a:\n    kind: webhook\n    secret: env://S\n    url: >\n      https://h.example/in\n',
+  });
+  assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
+  const { notifications } = loaded.policySet;
+  assert.equal(notifications?.publicUrl, 'https://us.example');
+  const [channel] = notifications.channels;
+  assert.ok(channel?.kind === 'webhook' && channel.url === 'https://h.example/in');
+});
+
 const made: string[] = [];
 after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
 
@@ -34,14 +46,18 @@ const connections = `connections:
   shell: { kind: cli, command: ls }
 `;
 
-async function found(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
+function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
   const root = join(mkdtempSync(join(tmpdir(), 'countersign-texts-')), 'policies');
   made.push(dirname(root));
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);
   }
-  const loaded = await loadFolder(root);
+  return loadFolder(root);
+}
+
+async function found(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
+  const loaded = await load(files);
   return loaded.status === 'invalid'
     ? loaded.errors.map(({ code, path, message }) => `${code} ${path} ${message}`)
     : [];
