@@ -80,6 +80,23 @@ const unseen = String.raw`\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Nonchar
 export const unseenCharacters = new RegExp(`[${unseen}]`, 'gu');
 const unseenCharacter = new RegExp(`[${unseen}]`, 'u');
 
+/** Why a text of one line is not what its author meant; null: it is. YAML's `>` and `|` end a text with a line break. */
+export function breakTrouble(text: string): string | null {
+  return /^[^\r\n]*[\r\n]+$/.test(text)
+    ? 'ends with a line break, which would be a part of it: write `>-` for `>`, `|-` for `|`, or the text in one line'
+    : null;
+}
+
+/** The same of a text that has one line only, in which nothing carries a control character but a tab. */
+export function lineTrouble(text: string): string | null {
+  const control = /[\0-\x08\x0a-\x1f\x7f]/.exec(text)?.[0];
+  if (control === undefined) return null;
+  return (
+    breakTrouble(text) ??
+    `holds ${codePointOf(control)}, a line break or another control character: take it out`
+  );
+}
+
 /** Why two texts that are shown alike could be different ones, one of them this; null: that cannot be. */
 export function hiddenTrouble(text: string): string | null {
   if (!text.isWellFormed()) return 'holds half of a surrogate pair';

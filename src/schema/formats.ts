@@ -43,9 +43,31 @@ function isPattern(text: string): boolean {
 
 const own: Readonly<Record<string, (text: string) => boolean>> = { byte: isBase64, regex: isPattern };
 
-export const formats: Readonly<Record<string, Format>> = Object.fromEntries(
-  Object.entries(fullFormats).map(([name, format]) => [name, bounded(name, format as Format)]),
-);
+/** What OpenAPI and the schemas of Rust have beside `int32` and `int64`. */
+const integers: Readonly<Record<string, Format>> = {
+  int: integer(-Infinity, Infinity),
+  int8: integer(-(2 ** 7), 2 ** 7 - 1),
+  int16: integer(-(2 ** 15), 2 ** 15 - 1),
+  uint: integer(0, Infinity),
+  uint8: integer(0, 2 ** 8 - 1),
+  uint16: integer(0, 2 ** 16 - 1),
+  uint32: integer(0, 2 ** 32 - 1),
+  uint64: integer(0, Infinity),
+};
+
+function integer(least: number, most: number): Format {
+  return {
+    type: 'number',
+    validate: (value: number) => Number.isInteger(value) && value >= least && value <= most,
+  };
+}
+
+export const formats: Readonly<Record<string, Format>> = {
+  ...Object.fromEntries(
+    Object.entries(fullFormats).map(([name, format]) => [name, bounded(name, format as Format)]),
+  ),
+  ...integers,
+};
 
 function bounded(name: string, format: Format): Format {
   const check = own[name] ?? checkOf(format);

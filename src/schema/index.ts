@@ -3,6 +3,7 @@ import { canonical } from '../model/canonical.js';
 import type { JsonObject } from '../model/json.js';
 import { formats } from './formats.js';
 import { keywords } from './keywords.js';
+import { plain } from './messages.js';
 import type { Pattern } from './pattern.js';
 import { mostPatternCost, prepare, type Prepared } from './prepare.js';
 import { track } from './tracking.js';
@@ -174,14 +175,6 @@ function misfitOfDefaults(all: ValidateFunction): string | null {
   return misfit === undefined
     ? null
     : `the default of \`${misfit.instancePath}\` does not fit its own schema: it ${messageOf(misfit)}`;
-}
-
-/** ajv says `strict mode: unknown keyword: "foo"`, and `default is ignored for: data1.mode`. */
-function plain(message: string): string {
-  const ignored = /default is ignored for: data\d*(.*)$/.exec(message);
-  return ignored === null
-    ? message.replace(/^strict mode: /, '')
-    : `the \`default\` of \`${ignored[1] ?? ''}\` stands where none is filled in (under anyOf, oneOf, not or if): take it out there`;
 }
 
 interface Checks {

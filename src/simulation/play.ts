@@ -1,5 +1,6 @@
 import type { Plan } from '../engine/plan.js';
 import { decide, initialRun } from '../engine/index.js';
+import { ownEvidence } from '../engine/effects/effects.js';
 import { waiting } from '../engine/gates/standing.js';
 import type { Answer, ApprovalState, Event, Evidence, Kit, Outcome, RunState } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/json.js';
@@ -278,8 +279,6 @@ function outcomeOf(play: Play, action: string, answer: AnswerShape): Event {
   return { kind: 'outcome', time: new Date(play.now).toISOString(), action, result: resultOf(play, answer) };
 }
 
-const ownEvidence = { rest: ['rest_call'], mcp: ['mcp_tool_result'], cli: ['cli_output'] } as const;
-
 function resultOf({ run }: Play, answer: AnswerShape): Outcome {
   if ('failed' in answer) {
     const text = answer.message ?? `the executor failed: ${answer.failed}`;
@@ -289,8 +288,8 @@ function resultOf({ run }: Play, answer: AnswerShape): Outcome {
   }
   const kind = run.executing?.executor.kind;
   const usual = kind === 'rest' ? { status: 200, headers: {}, body: answer.output } : answer.output;
-  const evidence =
-    answer.evidence ?? (kind === 'rest' || kind === 'mcp' || kind === 'cli' ? ownEvidence[kind] : []);
+  const own = kind === undefined ? null : ownEvidence[kind];
+  const evidence = answer.evidence ?? (own === null ? [] : [own]);
   return {
     status: 'succeeded',
     output: answer.output,

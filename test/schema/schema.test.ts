@@ -133,6 +133,38 @@ describe('does not compile', () => {
     );
   });
 
+  const remedies: Readonly<Record<string, readonly [property: JsonObject, said: string]>> = {
+    'an unknown format': [
+      { type: 'string', format: 'uuid4' },
+      '`#/properties/a` has the format `uuid4`, which is not known here and would check nothing: take it out, and say what it asks for with `pattern`, `enum`, `minimum` or `maximum`',
+    ],
+    'a keyword beside a reference': [
+      { $ref: '#/$defs/text', minLength: 2 },
+      '`#/properties/a` has `minLength` and no `type` beside it that it applies to, so other values would pass it by: add `type: string`, or take `minLength` out',
+    ],
+    'a format without a type': [
+      { format: 'date' },
+      '`#/properties/a` has `format` and no `type` beside it that it applies to, so other values would pass it by: add `type: number` or `type: string`, or take `format` out',
+    ],
+    'two types that exclude each other': [
+      { type: 'string', anyOf: [{ type: 'number' }] },
+      '`#/properties/a/anyOf/0` takes `number`, and what it stands in takes `string` only, so no value fits both: write one of them in both places',
+    ],
+    'an unknown keyword': [
+      { type: 'string', example: 'x' },
+      'unknown keyword: "example", which would check nothing: correct it, or take it out (`description`, `examples` and `$comment` hold notes)',
+    ],
+  };
+  for (const [title, [property, said]] of Object.entries(remedies))
+    test(`${title}, with what to write`, () => {
+      const compiled = compileSchema({
+        type: 'object',
+        $defs: { text: { type: 'string' } },
+        properties: { a: property },
+      });
+      assert.equal(compiled.status === 'invalid' ? compiled.message : 'it compiles', said);
+    });
+
   for (const [title, schema] of Object.entries(schemas)) {
     test(title, () => {
       const compiled = compileSchema(schema);
@@ -201,4 +233,41 @@ describe('what is filled in is held to the schema as if it had been sent', () =>
     assert.deepEqual(check(schema, { reason: 'x' }), { status: 'valid', value });
     assert.equal(check(schema, { amount: 5 }).status, 'valid');
   });
+});
+
+test('the formats of numbers that OpenAPI and Rust write are taken, and hold', () => {
+  const fits: Readonly<Record<string, readonly [good: readonly number[], bad: readonly number[]]>> = {
+    int: [[-1, 0], [0.5]],
+    int8: [
+      [-128, 127],
+      [-129, 128],
+    ],
+    int16: [
+      [-32_768, 32_767],
+      [-32_769, 32_768],
+    ],
+    int32: [[-2_147_483_648], [2_147_483_648]],
+    int64: [[9_007_199_254_740_991], [0.5]],
+    uint: [
+      [0, 1],
+      [-1, 0.5],
+    ],
+    uint8: [
+      [0, 255],
+      [-1, 256],
+    ],
+    uint16: [[65_535], [65_536]],
+    uint32: [[4_294_967_295], [4_294_967_296]],
+    uint64: [
+      [0, 9_007_199_254_740_991],
+      [-1, 0.5],
+    ],
+    float: [[0.5], []],
+    double: [[0.5], []],
+  };
+  for (const [format, [good, bad]] of Object.entries(fits)) {
+    const schema: JsonObject = { type: 'object', properties: { a: { type: 'number', format } } };
+    for (const a of good) assert.equal(check(schema, { a }).status, 'valid', `${format} ${a}`);
+    for (const a of bad) assert.equal(check(schema, { a }).status, 'invalid', `${format} ${a}`);
+  }
 });

@@ -13,6 +13,15 @@ export function callsOf({ executor, reliability }: Calling): readonly Executor[]
   return [executor, ...reliability.fallback].filter(({ kind }) => kind !== 'noop' && kind !== 'human');
 }
 
+/** The kind of evidence that each kind of executor records by itself when it has succeeded; of a human, for each approval. */
+export const ownEvidence = {
+  rest: 'rest_call',
+  mcp: 'mcp_tool_result',
+  cli: 'cli_output',
+  human: 'human_request',
+  noop: null,
+} as const satisfies Readonly<Record<Executor['kind'], string | null>>;
+
 /** Of whose step the call is: what its author says of it. */
 export interface Judged {
   readonly action: Pick<Action, 'tier'>;

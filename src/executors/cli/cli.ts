@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
+import { ownEvidence } from '../../engine/effects/effects.js';
 import { giveWay } from '../../model/give-way.js';
 import type { Connection } from '../../model/policy-set.js';
 import { decodeBody } from '../answer/body.js';
@@ -191,7 +192,7 @@ function success({ stdout, stderr }: Exited, context: DriverContext, who: string
     status: 'succeeded',
     output,
     response: output,
-    evidence: ['cli_output'],
+    evidence: [ownEvidence.cli],
     ...(exact.length === 0 ? {} : { exact: exact.map((at) => `/json${at}`) }),
   };
 }

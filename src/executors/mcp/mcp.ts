@@ -1,5 +1,6 @@
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { z } from 'zod';
+import { ownEvidence } from '../../engine/effects/effects.js';
 import type { JsonObject } from '../../model/json.js';
 import type { Connection } from '../../model/policy-set.js';
 import { headersProblem, httpSession, type HttpProblem } from './http.js';
@@ -271,7 +272,7 @@ function toResult(call: McpCall, said: JsonObject, context: DriverContext): Exec
     status: 'succeeded',
     output,
     response: output,
-    evidence: ['mcp_tool_result'],
+    evidence: [ownEvidence.mcp],
     ...(exact.length === 0 ? {} : { exact }),
   };
 }

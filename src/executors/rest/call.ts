@@ -1,30 +1,23 @@
 import type { Executor, Template } from '../../engine/plan.js';
 import { resolveTemplate, resolveText } from '../../engine/expression/template.js';
 import type { Room } from '../../engine/effects/room.js';
+import type { Json } from '../../model/json.js';
+import { headerName, reservedHeaders } from '../../model/http.js';
+import { writeBody } from './body.js';
 import type { Built, Call, Scopes } from '../types.js';
-import { asciiHeader, resolveTextValue, unresolved, unusable, type Unresolved } from '../values.js';
+import {
+  asciiHeader,
+  isHeaderValue,
+  resolveTextValue,
+  unresolved,
+  unusable,
+  type Unresolved,
+} from '../values.js';
 
 // A rest executor's templates become one request. Nothing here knows the connection.
 
 type RestExecutor = Extract<Executor, { kind: 'rest' }>;
 type RestCall = Extract<Call, { kind: 'rest' }>;
-
-const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const headerText = /^[\t -~]*$/;
-/** These say where a request goes and where it ends; a template may not. */
-const reservedHeaders = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'keep-alive',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
 
 export function buildRestCall(executor: RestExecutor, scopes: Scopes, room: Room): Built {
   const path = buildPath(executor, scopes, room);
@@ -35,6 +28,8 @@ export function buildRestCall(executor: RestExecutor, scopes: Scopes, room: Room
   if (headers.status !== 'resolved') return headers;
   const body = executor.body === null ? undefined : resolveTemplate(executor.body, scopes, room);
   if (body !== undefined && body.status !== 'resolved') return unresolved(body, 'the body');
+  const unfit = body === undefined ? null : unfitBody(body.value, headers.pairs);
+  if (unfit !== null) return unfit;
   const call: RestCall = {
     kind: 'rest',
     connection: executor.connection,
@@ -46,6 +41,13 @@ export function buildRestCall(executor: RestExecutor, scopes: Scopes, room: Room
     body: body?.value,
   };
   return { status: 'built', call };
+}
+
+/** Where the call says itself what its body is; what its connection says is known when it is sent. */
+function unfitBody(body: Json, headers: Extract<Pairs, { status: 'resolved' }>['pairs']): Unresolved | null {
+  const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
+  const written = type === undefined ? null : writeBody(body, type);
+  return written?.status === 'unfit' ? unusable(written.name ?? 'body', 'the call', written.why) : null;
 }
 
 /** Holes are percent-encoded, so one never makes a second segment; one that makes a dot segment is refused. */
@@ -117,7 +119,7 @@ function buildHeaders(executor: RestExecutor, scopes: Scopes, room: Room): Pairs
     const name = key.toLowerCase();
     if (!headerName.test(key)) return unusable(key, 'the headers', 'is no header name');
     if (reservedHeaders.has(name)) return unusable(key, 'the headers', 'is set by the service; leave it out');
-    if (!headerText.test(value))
+    if (!isHeaderValue(value))
       return unusable(
         key,
         'the headers',

@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import { ownEvidence } from '../../engine/effects/effects.js';
 import { giveWayBefore } from '../../model/give-way.js';
 import type { Json, JsonObject } from '../../model/json.js';
 import type { Connection } from '../../model/policy-set.js';
 import { dataUrl, decodeBody, unpackBody, type Unpacked } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
 import type { Told } from '../masking/mask.js';
-import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from '../connections/network.js';
+import { exchange, readCapped, retryAfterMs, type Exchange } from '../connections/network.js';
 import {
   failure,
   failureAfterSending,
@@ -16,6 +17,7 @@ import {
   type Deadline,
   type Failure,
 } from '../answer/outcome.js';
+import { isJsonType, writeBody } from './body.js';
 import { failureOfStatus, redirectHint } from './status.js';
 import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
 import { asciiHeader } from '../values.js';
@@ -42,9 +44,19 @@ async function runRest(call: RestCall, context: DriverContext): Promise<Executor
   }
   const deadline = startDeadline(context);
   try {
-    const sent = await exchange(
-      outgoing(call, context.connection, base, context.idempotencyKey, deadline.signal),
-    );
+    const headers = composeHeaders(call, context.connection, context.idempotencyKey);
+    const body = call.body === undefined ? null : writeBody(call.body, headers['content-type'] ?? '');
+    if (body?.status === 'unfit')
+      return failure(
+        'permanent',
+        `connection \`${call.connection}\`: ${body.name === null ? 'the body' : `\`${body.name}\` in the body`} ${body.why}; nothing was sent`,
+      );
+    const { allowPrivate } = context.connection;
+    const sent = await exchange({
+      ...{ base, headers, allowPrivate, method: call.method, path: composePath(call, base) },
+      body: body === null ? null : body.text,
+      signal: deadline.signal,
+    });
     return sent.status === 'answered'
       ? await readAnswer(call, sent.response, context, deadline)
       : notAnswered(call, sent, context, deadline);
@@ -60,25 +72,6 @@ export function parseBase(text: string, query: 'query' | 'no query' = 'no query'
   const plain =
     url.username === '' && url.password === '' && url.hash === '' && (query === 'query' || url.search === '');
   return plain && (url.protocol === 'http:' || url.protocol === 'https:') ? url : null;
-}
-
-function outgoing(
-  call: RestCall,
-  connection: RestConnection,
-  base: URL,
-  key: string | null,
-  signal: AbortSignal,
-): Outgoing {
-  const headers = composeHeaders(call, connection, key);
-  return {
-    base,
-    path: composePath(call, base),
-    method: call.method,
-    headers,
-    body: composeBody(call.body, headers),
-    allowPrivate: connection.allowPrivate,
-    signal,
-  };
 }
 
 function composePath(call: RestCall, base: URL): string {
@@ -105,17 +98,6 @@ function composeHeaders(
     ...(key === null ? [] : ([['idempotency-key', key]] as const)),
   ];
   return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), asciiHeader(value)]));
-}
-
-function composeBody(body: Json | undefined, headers: Readonly<Record<string, string>>): string | null {
-  if (body === undefined) return null;
-  return typeof body === 'string' && !isJsonType(headers['content-type']) ? body : JSON.stringify(body);
-}
-
-/** A proxy that repeats the header makes one of two, with a comma between. */
-function isJsonType(contentType: string | undefined): boolean {
-  const essence = (contentType ?? '').split(/[;,]/)[0]?.trim().toLowerCase() ?? '';
-  return ['application/json', 'text/json'].includes(essence) || essence.endsWith('+json');
 }
 
 function notAnswered(
@@ -162,7 +144,7 @@ async function readAnswer(
     status: 'succeeded',
     output: body.value,
     response: { status, headers, body: body.value },
-    evidence: ['rest_call'],
+    evidence: [ownEvidence.rest],
     ...(body.exact.length === 0 ? {} : { exact: body.exact }),
   };
 }

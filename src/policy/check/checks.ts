@@ -7,7 +7,7 @@ import type {
   State,
   Transition,
 } from '../../engine/plan.js';
-import { callsOf } from '../../engine/effects/effects.js';
+import { callsOf, ownEvidence, type Calling } from '../../engine/effects/effects.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 import { checkArms } from '../reachability/arms.js';
 import { checkGuards, flowDomains, type DomainOf, type Placed } from '../reachability/comparisons.js';
@@ -101,26 +101,18 @@ function checkTransition(
     );
 }
 
-const ownEvidence: Readonly<Partial<Record<Executor['kind'], string>>> = {
-  rest: 'rest_call',
-  mcp: 'mcp_tool_result',
-  cli: 'cli_output',
-  human: 'human_request',
-};
+/** What a step may run: its executor, and what is tried in its stead. */
+function executorsOf(step: Calling | null): readonly Executor[] {
+  return step?.executor ? [step.executor, ...step.reliability.fallback] : [];
+}
 
 /** A kind of evidence that nothing in the flow can produce leaves its guard closed for ever. */
 function checkEvidence(to: Compiling, plan: Plan, path: Path): void {
   const transitions = plan.states.flatMap((one) => one.transitions);
-  const executors = [
-    ...transitions.map((one) => one.executor),
-    ...plan.states.map((one) => one.onEnter?.executor ?? null),
-  ].filter((one) => one !== null);
+  const steps = [...transitions, ...plan.states.map((one) => one.onEnter)];
   const produced = new Set<string>([
-    ...executors.flatMap((one) => ownEvidence[one.kind] ?? []),
-    ...[
-      ...transitions.map((one) => one.evidence),
-      ...plan.states.map((one) => one.onEnter?.evidence ?? null),
-    ].filter((one) => one !== null),
+    ...steps.flatMap(executorsOf).flatMap(({ kind }) => ownEvidence[kind] ?? []),
+    ...steps.flatMap((one) => one?.evidence ?? []),
     ...(transitions.some((one) => one.gates.length > 0) ? ['human_request'] : []),
   ]);
   for (const { state, transition } of everyTransition(plan)) {
@@ -147,9 +139,9 @@ function everyTransition(plan: Plan): readonly { readonly state: State; readonly
 /** Where the flow lives, each of its connections leads somewhere. */
 function checkConnections(to: Compiling, plan: Plan, path: Path): void {
   const environment = plan.environment ?? 'dev';
-  const check = (executors: readonly (Executor | null)[], at: Path): void => {
-    for (const executor of executors) {
-      if (executor === null || !('connection' in executor)) continue;
+  const check = (step: Calling | null, at: Path): void => {
+    for (const executor of executorsOf(step)) {
+      if (!('connection' in executor)) continue;
       const entry = to.catalog.policySet.connections.find((one) => one.name === executor.connection);
       if (entry === undefined) continue;
       if (entry.targets.some((one) => one.environment === null || one.environment === environment)) continue;
@@ -163,13 +155,8 @@ function checkConnections(to: Compiling, plan: Plan, path: Path): void {
     }
   };
   for (const { state, transition } of everyTransition(plan))
-    check(
-      [transition.executor, ...transition.reliability.fallback],
-      transitionPath(plan, path, state, transition),
-    );
-  for (const { name, onEnter } of plan.states)
-    if (onEnter !== null)
-      check([onEnter.executor, ...onEnter.reliability.fallback], [...path, 'states', name, 'onEnter']);
+    check(transition, transitionPath(plan, path, state, transition));
+  for (const { name, onEnter } of plan.states) check(onEnter, [...path, 'states', name, 'onEnter']);
 }
 
 /** A context value that is neither there at the start nor written by any mapping is null for ever. */
@@ -183,15 +170,16 @@ function checkContext(to: Compiling, plan: Plan, path: Path): void {
   const guarded = guardedKeys(plan);
   const domains = flowDomains(plan);
   for (const { name, onEnter } of plan.states)
-    for (const one of onEnter === null
-      ? []
-      : [...executorPaths(onEnter.executor), ...mappingPaths(onEnter.output)])
+    for (const one of [
+      ...executorsOf(onEnter).flatMap(executorPaths),
+      ...mappingPaths(onEnter?.output ?? []),
+    ])
       warnUnwritten(to, plan, one, written, [...path, 'states', name, 'onEnter']);
   for (const { state, transition } of everyTransition(plan)) {
     const reads = [
       ...[...transition.guards, ...transition.branches.map((one) => one.when)].flatMap(guardPaths),
       ...transition.gates.flatMap(gatePaths),
-      ...(transition.executor === null ? [] : executorPaths(transition.executor)),
+      ...executorsOf(transition).flatMap(executorPaths),
       ...mappingPaths(transition.output),
     ];
     const at = transitionPath(plan, path, state, transition);

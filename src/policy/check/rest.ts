@@ -1,27 +1,15 @@
+import { headerName, reservedHeaders, writingOf } from '../../model/http.js';
+import { isObject, type Json, type JsonObject } from '../../model/json.js';
+import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { nearest } from '../text/problems.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
+import { isWrittenCredential } from './credentials.js';
+import { refuseSentRewritten, warnRewritten } from './rewritten-values.js';
 import type { ExecutorShape } from '../shape/shapes.js';
 
 // What a rest executor may not say, told before a run finds out.
 
 type RestShape = Extract<ExecutorShape, { kind: 'rest' }>;
-
-const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** They say where a request goes, where it ends, and which effect it is. */
-const ownHeaders: readonly string[] = [
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'idempotency-key',
-  'keep-alive',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-];
 
 export function checkRest(to: Compiling, shape: RestShape, path: Path): void {
   if (shape.body !== undefined && (shape.method === 'GET' || shape.method === 'HEAD'))
@@ -29,27 +17,90 @@ export function checkRest(to: Compiling, shape: RestShape, path: Path): void {
   const written = shape.path.replaceAll(/\{[^{}]*\}/g, 'x').split('?')[0] ?? '';
   if (written.split(/[/\\]|%2f|%5c/i).some((segment) => /^(\.|%2e){1,2}$/i.test(segment)))
     error(to, 'WRONG_VALUE', [...path, 'path'], 'a path goes down only: write it without `.` and `..`');
+  const trouble = lineTrouble(shape.path);
+  if (trouble !== null) error(to, 'WRONG_VALUE', [...path, 'path'], `the path ${trouble}`);
   checkHeaders(to, shape, [...path, 'headers']);
+  checkBody(to, shape, [...path, 'body']);
+  // A flow that was published before this was an error goes on as it did.
+  if (to.rewritten === 'warned') return;
+  for (const [name, value] of Object.entries(shape.query ?? {})) {
+    const broken = breakTrouble(textOf(value));
+    if (broken !== null) error(to, 'WRONG_VALUE', [...path, 'query', name], `\`${name}\` ${broken}`);
+  }
+}
+
+/** What is written, where it is one value. */
+function textOf(value: Json): string {
+  return typeof value === 'object' ? '' : String(value);
+}
+
+/** As its content type has it, where that is written: of the executor, else of its connection in any environment. */
+function checkBody(to: Compiling, { body, headers = {}, connection }: RestShape, path: Path): void {
+  const own = Object.entries(headers).map(([name, value]): [string, string] => [name, textOf(value)]);
+  const taken = headersOf(to, connection);
+  const types = [...own, ...taken].flatMap(([name, text]) =>
+    name.toLowerCase() !== 'content-type' || /^(\$\.|env:|secret:)/.test(text) ? [] : [text],
+  );
+  const isForm = isObject(body) && types.some((one) => writingOf(one) === 'form');
+  if (isForm) checkForm(to, body, path);
+  else warnRewritten(to, body ?? null, path);
+  const other = types.find((one) => (isForm ? writingOf(one) === 'text' : writingOf(one) !== 'json'));
+  if (other === undefined || typeof body !== 'object' || body === null) return;
+  const message = `\`${other}\` cannot carry ${isObject(body) ? 'an object' : 'a list'}: write the body as one text, or as an object under \`application/json\` or \`application/x-www-form-urlencoded\``;
+  error(to, 'WRONG_VALUE', path, message, 'key');
+}
+
+/** A form has names and plain values, which are sent as text. */
+function checkForm(to: Compiling, body: JsonObject, path: Path): void {
+  for (const [name, value] of Object.entries(body)) {
+    if (typeof value !== 'object' || value === null) refuseSentRewritten(to, value, [...path, name]);
+    else
+      error(
+        to,
+        'WRONG_VALUE',
+        [...path, name],
+        `a form has plain values, and \`${name}\` is ${isObject(value) ? 'an object' : 'a list'}: give each a name of its own, as its target writes them (\`${name}[0]\`, \`${name}[key]\`)`,
+        'key',
+      );
+  }
+}
+
+/** Of a connection, in any environment. */
+export function headersOf(
+  { catalog }: Compiling,
+  connection: string,
+): readonly (readonly [string, string])[] {
+  const entry = catalog.policySet.connections.find((one) => one.name === connection);
+  return (entry?.targets ?? []).flatMap(({ connection: one }) =>
+    one.kind === 'rest' ? Object.entries(one.headers) : [],
+  );
 }
 
 function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
-  const entry = to.catalog.policySet.connections.find((one) => one.name === shape.connection);
-  const taken = (entry?.targets ?? []).flatMap(({ connection }) =>
-    connection.kind === 'rest' ? Object.keys(connection.headers) : [],
-  );
-  for (const name of Object.keys(shape.headers ?? {})) {
+  const taken = headersOf(to, shape.connection).map(([name]) => name.toLowerCase());
+  for (const [name, value] of Object.entries(shape.headers ?? {})) {
     const same = name.toLowerCase();
     const at = [...path, name];
+    const text = textOf(value);
+    const trouble = lineTrouble(text);
     if (!headerName.test(name)) error(to, 'WRONG_VALUE', at, `\`${name}\` is no header name`, 'key');
-    else if (ownHeaders.includes(same))
+    else if (reservedHeaders.has(same) || same === 'idempotency-key')
       error(to, 'WRONG_VALUE', at, `the service sets \`${name}\` itself: leave it out`, 'key');
-    else if (taken.some((one) => one.toLowerCase() === same))
+    else if (taken.includes(same))
       error(
         to,
         'HEADER_TAKEN',
         at,
         `connection \`${shape.connection}\` sets \`${name}\`, and its headers cannot be overridden: leave it out`,
         'key',
+      );
+    else if (trouble !== null) error(to, 'WRONG_VALUE', at, `\`${name}\` ${trouble}`);
+    else if (!text.startsWith('$.') && isWrittenCredential(name, text))
+      error(
+        to,
+        'SECRET_REFERENCE',
+        at,
+        `\`${name}\` holds a credential as it is, for everybody to read, approvers too: put it into the connection's \`headers\`, as \`secret://name\` or \`env://NAME\``,
       );
   }
 }

@@ -1,15 +1,10 @@
 import type { Connection, ConnectionEntry } from '../../model/policy-set.js';
-import {
-  mostEnvironmentBytes,
-  mostFixedArgumentsBytes,
-  passedBytes,
-  passingTrouble,
-  variable,
-} from '../../model/command-line.js';
-import { holeTrouble } from '../check/holes.js';
+import { misfitOf, type Misfit } from '../check/connection-texts.js';
+import { withoutCredentials } from '../check/credentials.js';
 import { nearest, type PathSegment } from '../text/problems.js';
 import { unique, type Reading } from '../folder/reading.js';
 import { fit } from '../shape/check.js';
+import { referencePattern } from '../shape/notifications.js';
 import { connectionShape, type FileShape, type TargetShape } from '../shape/shapes.js';
 import { problemAt, type Source } from '../text/source.js';
 
@@ -69,7 +64,7 @@ function target(
   shape: TargetShape,
   path: readonly PathSegment[],
 ): { environment: string | null; connection: Connection }[] {
-  const made = wrongReference(shape) ?? unfilled(shape) ?? unpassable(shape) ?? connectionOf(shape);
+  const made = misfitOf(shape) ?? connectionOf(shape);
   if (made.status === 'made') return [{ environment, connection: made.connection }];
   reading.errors.push(
     problemAt(source, made.code ?? 'CONNECTION_INVALID', [...path, ...made.key.split('/')], made.message),
@@ -77,15 +72,7 @@ function target(
   return [];
 }
 
-type Made =
-  | { readonly status: 'made'; readonly connection: Connection }
-  | {
-      readonly status: 'invalid';
-      readonly code?: 'SECRET_REFERENCE';
-      /** Below it, after a `/`, the name or index of one value. */
-      readonly key: string;
-      readonly message: string;
-    };
+type Made = { readonly status: 'made'; readonly connection: Connection } | Misfit;
 
 function connectionOf(shape: TargetShape): Made {
   switch (shape.kind) {
@@ -138,108 +125,14 @@ function invalidAddress(key: string, text: string): Made {
   return {
     status: 'invalid',
     key,
-    message: `\`${text}\` is no http address without credentials and fragment, and no reference`,
+    message: `\`${withoutCredentials(text)}\` is no http address without credentials and fragment, and no reference`,
   };
 }
 
-const reference = /^(env:\/\/[A-Za-z_][A-Za-z0-9_]*|secret:\/\/[A-Za-z0-9_][A-Za-z0-9._-]*)$/;
-
 function validAddress(text: string, query: 'query' | 'no query' = 'no query'): boolean {
-  if (reference.test(text)) return true;
+  if (referencePattern.test(text)) return true;
   if (!URL.canParse(text)) return false;
   const url = new URL(text);
   const bare = url.username === '' && url.password === '' && url.hash === '';
   return bare && /^https?:$/.test(url.protocol) && (query === 'query' || url.search === '');
-}
-
-/** What looks like a reference, or as if a variable were filled in. */
-const referenceLike = /\b(env|envs|secret|secrets|file|vault|ssm|op):\/\/|\$\{[A-Za-z_]/i;
-
-/** Headers, `env` and addresses (`env://` alone) may each be one reference as a whole; half of one, or another kind, would be sent as it stands. */
-function wrongReference(shape: TargetShape): Extract<Made, { status: 'invalid' }> | null {
-  const wrong = (key: string, name: string): Extract<Made, { status: 'invalid' }> => ({
-    status: 'invalid',
-    code: 'SECRET_REFERENCE',
-    key,
-    message: `\`${name}\` holds a reference that is not whole or of no known kind: write \`env://NAME\` or \`secret://name\` and nothing else`,
-  });
-  const bad = (text: string | undefined): boolean =>
-    text !== undefined && referenceLike.test(text) && !reference.test(text);
-  for (const key of ['baseUrl', 'url'] as const) {
-    const text = (shape as Readonly<Record<string, unknown>>)[key] as string | undefined;
-    if (text !== undefined && /^secret:\/\//i.test(text))
-      return {
-        ...wrong(key, key),
-        message: `\`${key}\` is shown and bound by approvals, so it is no secret: write \`env://NAME\` or the address, and the secret into \`headers\``,
-      };
-    if (bad(text)) return wrong(key, key);
-  }
-  for (const [key, held] of [
-    ['headers', 'headers' in shape ? shape.headers : undefined],
-    ['env', 'env' in shape ? shape.env : undefined],
-  ] as const)
-    for (const [name, text] of Object.entries(held ?? {})) if (bad(text)) return wrong(key, name);
-  if ('env' in shape && /^secret:\/\//i.test(shape.env?.['PATH'] ?? ''))
-    return {
-      ...wrong('env/PATH', 'PATH'),
-      message:
-        '`PATH` says which program runs and is bound by approvals, so it is no secret: write `env://NAME` or the path',
-    };
-  const unresolved = 'args' in shape ? (shape.args ?? []).findIndex((one) => reference.test(one)) : -1;
-  return unresolved === -1
-    ? null
-    : {
-        ...wrong(`args/${unresolved}`, 'args'),
-        message:
-          'references are not resolved in `args`, which others can read: hand the secret over in `env`',
-      };
-}
-
-/** Its texts by where they stand. A connection is the same for every call: no value of one is filled in. */
-function textsOf(shape: TargetShape): (readonly [key: string, text: string])[] {
-  return Object.entries(shape).flatMap(([key, held]: [string, unknown]): [string, string][] => {
-    if (typeof held === 'string') return [[key, held]];
-    if (typeof held !== 'object' || held === null) return [];
-    return Object.entries(held).map(([name, text]) => [`${key}/${name}`, String(text)]);
-  });
-}
-
-function unfilled(shape: TargetShape): Made | null {
-  for (const [key, text] of textsOf(shape)) {
-    const message = holeTrouble(text, 'nothing');
-    if (message !== null) return { status: 'invalid', key, message };
-  }
-  return null;
-}
-
-/** What no system would pass to a command. */
-function unpassable(shape: TargetShape): Made | null {
-  if (shape.kind === 'rest') return null;
-  const { command = '', workingDirectory = '', args = [], env = {} } = shape;
-  const texts: [string, string][] = [
-    ['command', command],
-    ['workingDirectory', workingDirectory],
-    ...args.map((text, index): [string, string] => [`args/${index}`, text]),
-    ...Object.entries(env).map((one): [string, string] => [`env/${one[0]}`, variable(one)]),
-  ];
-  for (const [key, text] of texts) {
-    const trouble = passingTrouble(text);
-    if (trouble !== null) return { status: 'invalid', key, message: `\`${key}\` ${trouble}` };
-  }
-  const odd = Object.keys(env).find((name) => name === '' || name.includes('='));
-  if (odd !== undefined)
-    return {
-      status: 'invalid',
-      key: 'env',
-      message: `\`${odd}\` is no name of a variable: it is empty or holds \`=\``,
-    };
-  return (
-    tooMuch('args', passedBytes(args), mostFixedArgumentsBytes) ??
-    tooMuch('env', passedBytes(Object.entries(env).map(variable)), mostEnvironmentBytes)
-  );
-}
-
-function tooMuch(key: string, bytes: number, most: number): Made | null {
-  if (bytes <= most) return null;
-  return { status: 'invalid', key, message: `\`${key}\` takes ${bytes} bytes, and ${most} are the most` };
 }

@@ -9,8 +9,9 @@ import {
 import type { Json, JsonObject } from '../../model/json.js';
 import { assertOneTimeout, error, warn, type Compiling, type Path } from './context.js';
 import { assertQueue } from './gates.js';
-import { checkConnection, checkRest } from '../check/rest.js';
+import { checkConnection, checkRest, headersOf } from '../check/rest.js';
 import { mostArgumentsBytes, passedBytes, passingTrouble } from '../../model/command-line.js';
+import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { refuseHoles } from '../check/holes.js';
 import { warnUnknownRoles } from '../check/roles.js';
 import type { ExecutorShape, ReliabilityShape } from '../shape/shapes.js';
@@ -94,21 +95,16 @@ function checkRepeats(
 }
 
 /** The header of its connection, in any environment, that makes a call another method. */
-function overridden({ catalog }: Compiling, connection: string): { readonly overriddenBy?: string } {
-  const entry = catalog.policySet.connections.find(({ name }) => name === connection);
-  const headers = (entry?.targets ?? []).flatMap(({ connection: one }) =>
-    one.kind === 'rest' ? Object.keys(one.headers) : [],
-  );
-  const overriddenBy = headers.find(isMethodOverride);
+function overridden(to: Compiling, connection: string): { readonly overriddenBy?: string } {
+  const overriddenBy = headersOf(to, connection)
+    .map(([name]) => name)
+    .find(isMethodOverride);
   return overriddenBy === undefined ? {} : { overriddenBy };
 }
 
 function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
   if ('connection' in shape) checkConnection(to, shape, [...path, 'connection']);
-  if (shape.kind === 'rest') {
-    checkRest(to, shape, path);
-    warnRewritten(to, shape.body ?? null, [...path, 'body']);
-  }
+  if (shape.kind === 'rest') checkRest(to, shape, path);
   switch (shape.kind) {
     case 'rest':
       return {
@@ -125,6 +121,7 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
     case 'mcp':
       warnRewritten(to, shape.map ?? null, [...path, 'map']);
       refuseHoles(to, shape.tool, [...path, 'tool'], 'nothing');
+      checkToolName(to, shape.tool, [...path, 'tool']);
       return {
         kind: 'mcp',
         connection: shape.connection,
@@ -176,11 +173,17 @@ function compileTexts(
   return compileEntries(to, values, path);
 }
 
+function checkToolName(to: Compiling, name: string, path: Path): void {
+  const trouble = lineTrouble(name);
+  if (trouble !== null) error(to, 'WRONG_VALUE', path, `the name ${trouble}`);
+}
+
 /** What the author has written himself, and no system would pass to a command. */
 function checkPassed(to: Compiling, args: readonly Template[], path: Path): void {
   const written = args.map((one) => (one.kind === 'literal' ? String(one.value) : ''));
   for (const [index, text] of written.entries()) {
-    const trouble = passingTrouble(text);
+    // A flow that was published before a line break was an error goes on as it did.
+    const trouble = passingTrouble(text) ?? (to.rewritten === 'warned' ? null : breakTrouble(text));
     if (trouble !== null) error(to, 'WRONG_VALUE', [...path, index], `the argument ${trouble}`);
   }
   const bytes = passedBytes(written);

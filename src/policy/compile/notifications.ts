@@ -1,5 +1,6 @@
 import type { Channel, NotificationPolicy, NotificationRoute } from '../../model/notifications.js';
 import type { Gate, GateTimeout } from '../../engine/plan.js';
+import { withoutCredentials } from '../check/credentials.js';
 import type { CompiledFlow } from '../checker/check-text.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import type { ErrorFinding } from '../text/findings.js';
@@ -28,7 +29,7 @@ export function compileNotifications(
       to,
       'WRONG_VALUE',
       ['publicUrl'],
-      `\`${publicUrl}\` is no http address without query, fragment and credentials`,
+      `\`${withoutCredentials(publicUrl)}\` is no http address without query, fragment and credentials`,
     );
   const names = namesOf(to, flows, Object.keys(channels));
   return {
@@ -123,7 +124,7 @@ function channel(to: Compiling, name: string, shape: ChannelShape, path: Path): 
           to,
           'WRONG_VALUE',
           [...path, 'api'],
-          `\`${api}\` is no http address without query, fragment and credentials`,
+          `\`${withoutCredentials(api)}\` is no http address without query, fragment and credentials`,
         );
       return {
         kind,
@@ -169,7 +170,7 @@ function webhook(
       to,
       'WRONG_VALUE',
       [...path, 'url'],
-      `\`${url}\` is no http address without fragment and credentials, and no reference`,
+      `\`${withoutCredentials(url)}\` is no http address without fragment and credentials, and no reference`,
     );
   if (signing === 'hmac' && secret === undefined)
     error(

@@ -43,6 +43,8 @@ export const labelShape = identifier.regex(/^(?!\s|\.{1,2}$)[^\p{Cc}\p{Cf}\p{Cs}
   error: 'is no name: 128 characters at most, no control characters, no space at either end, not `.` or `..`',
 });
 export const text = z.string().max(20_000);
+/** A text that people read in one line. YAML's `>` and `|` end it with a line break that nobody meant. */
+export const line = z.string().trim();
 export const nameShape = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, {
   error: 'is no name: letters, digits, `.`, `_` and `-`, 128 at most',
 });
@@ -56,8 +58,7 @@ export const schema = z.record(z.string(), json) as unknown as z.ZodType<JsonObj
 export const tier = z.enum(['read_only', 'reversible', 'irreversible']);
 
 /** For people to read, so it says something. */
-export const reason = z
-  .string()
+export const reason = line
   .max(500)
   .refine((one) => !isBlank(one), { error: 'holds nothing that can be read: say why' });
 
@@ -70,8 +71,7 @@ export const warningCode = z.string().min(1);
 export const acknowledge = z.array(
   z.strictObject({
     code: warningCode,
-    reason: z
-      .string()
+    reason: line
       .min(1)
       .max(1_000)
       .refine((given) => !isBlank(given), { error: 'holds nothing that can be read: say why' }),

@@ -5,6 +5,7 @@ import {
   duration,
   identifier,
   labelShape,
+  line,
   nameShape,
   positiveMs,
   reason,
@@ -18,11 +19,12 @@ import { gateShape } from './gates.js';
 // Flows in both notations, and tools.
 
 /** For the approver, with `{$.arguments.name}` holes. */
-const sentence = z.string().min(1).max(500);
+const sentence = line.min(1).max(500);
+const title = line.max(20_000);
 const sentences = { summary: sentence.optional(), consequence: sentence.optional() };
 
 const transition = z.strictObject({
-  title: text.optional(),
+  title: title.optional(),
   description: text.optional(),
   ...sentences,
   target: identifier,
@@ -75,10 +77,10 @@ const permissions = z.strictObject({
 const gates = z.union([gateShape, z.array(gateShape).min(1).max(20)]);
 
 export const workflowShape = z.strictObject({
-  title: text.optional(),
+  title: title.optional(),
   description: text.optional(),
   tags: z.array(z.string()).optional(),
-  owner: z.string().min(1).optional(),
+  owner: line.min(1).optional(),
   environment: identifier.optional(),
   inputSchema: schema.optional(),
   initialState: identifier,
@@ -99,11 +101,11 @@ export type WorkflowShape = z.infer<typeof workflowShape>;
 export const agentShape = z.strictObject({
   version: z.literal(1).optional(),
   name: nameShape,
-  title: text.optional(),
+  title: title.optional(),
   description: text.optional(),
   tags: z.array(z.string()).optional(),
   environment: identifier.optional(),
-  owner: z.string().min(1).optional(),
+  owner: line.min(1).optional(),
   inputSchema: schema.optional(),
   timeout: duration.optional(),
   timeoutMs: positiveMs.optional(),
@@ -115,7 +117,7 @@ export type AgentShape = z.infer<typeof agentShape>;
 
 export const toolShape = z.strictObject({
   name: nameShape,
-  title: text.optional(),
+  title: title.optional(),
   description: text.optional(),
   ...sentences,
   tier: tier.optional(),

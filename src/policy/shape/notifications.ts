@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { notificationEvents } from '../../model/notifications.js';
-import { acknowledge, identifier, nameShape } from './basics.js';
+import { acknowledge, identifier, line, nameShape } from './basics.js';
 
 // `notifications.yaml`: channels, and who is told through which of them.
 
@@ -17,7 +17,7 @@ const event = z.enum(notificationEvents);
 
 const webhookShape = z.strictObject({
   kind: z.literal('webhook'),
-  url: z.string().min(1),
+  url: line.min(1),
   signing: z.enum(['hmac', 'ed25519']).optional(),
   secret: z.union([secretReference, z.array(secretReference).min(1).max(4)]).optional(),
   content: z.enum(['thin', 'action']).optional(),
@@ -31,13 +31,13 @@ const slackShape = z.strictObject({
   }),
   signingSecret: secretReference,
   users: z.record(z.string().regex(/^[A-Z0-9]{2,40}$/), identifier).optional(),
-  api: z.string().min(1).optional(),
+  api: line.min(1).optional(),
   allowPrivate: z.boolean().optional(),
 });
 const emailShape = z.strictObject({
   kind: z.literal('email'),
   smtp: secretReference,
-  from: z.string().min(3).max(320),
+  from: line.min(3).max(320),
   to: z
     .array(z.union([address, z.strictObject({ address, principal: identifier })]))
     .min(1)
@@ -58,7 +58,7 @@ export const routeShape = z.strictObject({
 
 export const notificationsShape = z.strictObject({
   version: z.literal(1).optional(),
-  publicUrl: z.string().min(1).optional(),
+  publicUrl: line.min(1).optional(),
   channels: z.record(nameShape, channelShape).optional(),
   routes: z.array(routeShape).optional(),
   acknowledge: acknowledge.optional(),

@@ -67,7 +67,10 @@ export const findings = {
   UNKNOWN_CONNECTION: { severity: 'error', title: 'a connection that no file declares' },
   CONNECTION_KIND: { severity: 'error', title: 'a connection of another kind' },
   CONNECTION_INVALID: { severity: 'error', title: 'a connection that leads nowhere' },
-  SECRET_REFERENCE: { severity: 'error', title: 'a reference to a secret that would never be resolved' },
+  SECRET_REFERENCE: {
+    severity: 'error',
+    title: 'a secret in the place of its reference, or a reference that would never be resolved',
+  },
   REFERENCE_UNSET: { severity: 'warning', title: 'a reference that has no value on this machine' },
   HEADER_TAKEN: { severity: 'error', title: "a header that is the connection's" },
   UNKNOWN_TOOL: { severity: 'error', title: 'a tool that no file declares' },

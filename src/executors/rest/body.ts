@@ -1,0 +1,44 @@
+import { mediaType, writingOf } from '../../model/http.js';
+import { isObject, type Json } from '../../model/json.js';
+
+// A body in the writing of its content type: a target that reads forms gets a form, and nothing gets JSON that is not said to
+// be JSON.
+
+export type Written =
+  | { readonly status: 'written'; readonly text: string }
+  /** `name`: the value that is the trouble; null: the body as a whole. `why` goes on from there. */
+  | { readonly status: 'unfit'; readonly name: string | null; readonly why: string };
+
+/** A text is sent as it is, but where it is a value of JSON; null is no text. */
+export function writeBody(body: Json, contentType: string): Written {
+  if (typeof body === 'string' && !isJsonType(contentType)) return { status: 'written', text: body };
+  const writing = writingOf(contentType);
+  if (writing === 'json') return { status: 'written', text: JSON.stringify(body) };
+  if (writing === 'form' && isObject(body)) return writeForm(body);
+  if (typeof body !== 'object') return { status: 'written', text: String(body) };
+  if (body === null) return { status: 'written', text: '' };
+  const what = Array.isArray(body) ? 'a list' : 'an object';
+  const ways = writing === 'form' ? 'name its values' : 'send it as one text, as JSON or as a form';
+  return { status: 'unfit', name: null, why: `is ${what}, which \`${contentType}\` cannot carry: ${ways}` };
+}
+
+/** Names and plain values. What is null is left out, as a parameter is. */
+function writeForm(body: { readonly [name: string]: Json }): Written {
+  const form = new URLSearchParams();
+  for (const [name, value] of Object.entries(body)) {
+    if (value === null) continue;
+    if (typeof value === 'object')
+      return {
+        status: 'unfit',
+        name,
+        why: `is ${Array.isArray(value) ? 'a list' : 'an object'}, and a form has plain values: give each a name of its own, as its target writes them`,
+      };
+    form.append(name, String(value));
+  }
+  return { status: 'written', text: form.toString() };
+}
+
+export function isJsonType(contentType: string | undefined): boolean {
+  const type = mediaType(contentType);
+  return ['application/json', 'text/json'].includes(type) || type.endsWith('+json');
+}

@@ -1,0 +1,41 @@
+// What ajv says of a schema that it does not take, as its author can act on it.
+
+type Saying = readonly [asAjvSaysIt: RegExp, say: (...found: string[]) => string];
+
+const sayings: readonly Saying[] = [
+  [
+    /^default is ignored for: data\d*(.*)$/,
+    (name = '') =>
+      `the \`default\` of \`${name}\` stands where none is filled in (under anyOf, oneOf, not or if): take it out there`,
+  ],
+  [
+    /^unknown format "(.*)" ignored in schema at path "(.*)"$/s,
+    (format = '', at = '') =>
+      `\`${at}\` has the format \`${format}\`, which is not known here and would check nothing: take it out, and say what it asks for with \`pattern\`, \`enum\`, \`minimum\` or \`maximum\``,
+  ],
+  [
+    /^missing type "(.*)" for keyword "(.*)" at "(.*)" \(strictTypes\)$/s,
+    (types = '', keyword = '', at = '') =>
+      `\`${at}\` has \`${keyword}\` and no \`type\` beside it that it applies to, so other values would pass it by: add ${types.replaceAll(/[^,]+/g, '`type: $&`').replaceAll(',', ' or ')}, or take \`${keyword}\` out`,
+  ],
+  [
+    /^type "(.*)" not allowed by context "(.*)" at "(.*)" \(strictTypes\)$/s,
+    (type = '', outer = '', at = '') =>
+      `\`${at}\` takes \`${type}\`, and what it stands in takes \`${outer}\` only, so no value fits both: write one of them in both places`,
+  ],
+  [
+    /^unknown keyword: "(.*)"$/s,
+    (keyword = '') =>
+      `unknown keyword: "${keyword}", which would check nothing: correct it, or take it out (\`description\`, \`examples\` and \`$comment\` hold notes)`,
+  ],
+];
+
+/** Of a message that it throws while it compiles. */
+export function plain(message: string): string {
+  const said = message.replace(/^strict mode: /, '');
+  for (const [asAjvSaysIt, say] of sayings) {
+    const found = asAjvSaysIt.exec(said);
+    if (found !== null) return say(...found.slice(1));
+  }
+  return said;
+}

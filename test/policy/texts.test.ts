@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { checkFlowText, loadFolder, type FolderResult } from '../../src/policy/index.js';
+import { shipped, withTransition } from './documents.js';
+
+// A text that no call could carry, or that ends with a line break that nobody meant, and a credential that is written where a
+// reference belongs: told when the folder is read, and not when somebody has approved the call.
+
+test('a text that people read in one line has no line break at its end, however it was written', async () => {
+  const { catalog } = await shipped();
+  const lines = ['title', 'summary', 'consequence', 'readOnlyBecause'].map((key) => `${key}: >\n  says it`);
+  const executor = 'tier: read_only\nexecutor: { kind: mcp, connection: classifier, tool: t, map: {} }';
+  const text = withTransition(`${lines.join('\n')}\n${executor}`, 'title: |\n  says it\n');
+  const checked = checkFlowText(text.replace('owner: team', 'owner: >\n      team'), { catalog });
+  assert.ok(checked.status === 'valid', JSON.stringify(checked));
+  const { plan } = checked.flow;
+  const [step] = plan.states[0]?.transitions ?? [];
+  assert.deepEqual([plan.title, plan.owner, step?.title], ['says it', 'team', 'says it']);
+  assert.deepEqual([step?.summary?.parts, step?.consequence?.parts], [['says it'], ['says it']]);
+  assert.equal(step?.readOnlyBecause, 'says it');
+  const blank = checkFlowText(withTransition('summary: >\n\n'), { catalog });
+  assert.equal(blank.status, 'invalid');
+});
+
+test('nor has an address that people are sent to, or messages are', async () => {
+  const loaded = await load({
+    'notifications.yaml':
+      'publicUrl: >\n  https://us.example\nchannels:\n  a:\n    kind: webhook\n    secret: env://S\n    url: >\n      https://h.example/in\n',
+  });
+  assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
+  const { notifications } = loaded.policySet;
+  assert.equal(notifications?.publicUrl, 'https://us.example');
+  const [channel] = notifications.channels;
+  assert.ok(channel?.kind === 'webhook' && channel.url === 'https://h.example/in');
+});
+
+const made: string[] = [];
+after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
+
+const connections = `connections:
+  bank: { kind: rest, baseUrl: https://bank.example }
+  ledger: { kind: mcp, url: https://ledger.example/mcp }
+  shell: { kind: cli, command: ls }
+`;
+
+function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
+  const root = join(mkdtempSync(join(tmpdir(), 'countersign-texts-')), 'policies');
+  made.push(dirname(root));
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  return loadFolder(root);
+}
+
+async function found(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
+  const loaded = await load(files);
+  return loaded.status === 'invalid'
+    ? loaded.errors.map(({ code, path, message }) => `${code} ${path} ${message}`)
+    : [];
+}
+
+const connection = (target: string): Promise<readonly string[]> =>
+  found({ 'connections.yaml': `connections:\n  one:\n    ${target.replaceAll('\n', '\n    ')}\n` });
+const tool = (executor: string, more = ''): Promise<readonly string[]> =>
+  found({
+    'connections.yaml': connections,
+    'tools/t.yaml': `tools:\n  - name: t\n    tier: reversible\n${more}    executor:\n      ${executor.replaceAll('\n', '\n      ')}\n`,
+  });
+
+const rest = 'kind: rest\nbaseUrl: https://bank.example';
+const cli = 'kind: cli\ncommand: ls';
+const mcp = 'kind: mcp\nurl: https://bank.example';
+const ofBank = 'kind: rest\nconnection: bank\nmethod: POST\npath: /pay';
+const remedy = /ends with a line break, which would be a part of it: write `>-` for `>`, `\|-` for `\|`/;
+
+describe('a text that ends with a line break does not load, with what to write', () => {
+  const inConnection: Readonly<Record<string, readonly [target: string, at: string]>> = {
+    'an address': ['kind: rest\nbaseUrl: >\n  https://bank.example', '/baseUrl'],
+    "an MCP server's address": ['kind: mcp\nurl: >\n  https://bank.example', '/url'],
+    'a header': [`${rest}\nheaders:\n  X-Team: >\n    payments`, '/headers/X-Team'],
+    "an MCP server's header": [`${mcp}\nheaders:\n  X-Team: |\n    payments`, '/headers/X-Team'],
+    'a reference': [`${rest}\nheaders:\n  Authorization: >\n    secret://token`, '/headers/Authorization'],
+    'a command': ['kind: cli\ncommand: >\n  ls', '/command'],
+    "an MCP server's command": ['kind: mcp\ncommand: >\n  ls', '/command'],
+    'a folder': [`${cli}\nworkingDirectory: >\n  here`, '/workingDirectory'],
+    'an argument': [`${cli}\nargs:\n  - >\n    -l`, '/args/0'],
+    'a variable': [`${cli}\nenv:\n  LEVEL: >\n    2`, '/env/LEVEL'],
+  };
+  for (const [title, [target, at]] of Object.entries(inConnection))
+    test(`${title} of a connection`, async () => {
+      const [first, ...others] = await connection(target);
+      assert.deepEqual(others, []);
+      assert.match(first ?? '', new RegExp(`^CONNECTION_INVALID /connections/one${at} `));
+      assert.match(first ?? '', remedy);
+    });
+
+  const inExecutor: Readonly<Record<string, readonly [executor: string, at: string]>> = {
+    'a path': ['kind: rest\nconnection: bank\nmethod: POST\npath: >\n  /pay', '/path'],
+    'a header': [`${ofBank}\nheaders:\n  X-Team: >\n    payments`, '/headers/X-Team'],
+    'a parameter': [`${ofBank}\nquery:\n  team: >\n    payments`, '/query/team'],
+    'an argument': ['kind: cli\nconnection: shell\nargs:\n  - >\n    -l', '/args/0'],
+    'a tool': ['kind: mcp\nconnection: ledger\ntool: >\n  pay', '/tool'],
+  };
+  for (const [title, [executor, at]] of Object.entries(inExecutor))
+    test(`${title} of an executor`, async () => {
+      const [first, ...others] = await tool(executor);
+      assert.deepEqual(others, []);
+      assert.match(first ?? '', new RegExp(`^WRONG_VALUE /tools/0/executor${at} `));
+      assert.match(first ?? '', remedy);
+    });
+
+  test('one of several lines is a script, and loads where a program gets it', async () => {
+    const script = '|\n    echo a\n    echo b\n';
+    assert.deepEqual(await connection(`${cli}\nargs:\n  - ${script}env:\n  SCRIPT: ${script}`), []);
+    const args = `kind: cli\nconnection: shell\nargs:\n  - ${script}`;
+    assert.deepEqual(await tool(args), []);
+  });
+});
+
+describe('what no header, address or command can carry does not load', () => {
+  const rows: Readonly<Record<string, readonly [target: string, said: string]>> = {
+    'a line break within': [
+      `${rest}\nheaders: { X-Team: "a\\nb" }`,
+      '/headers/X-Team `headers/X-Team` holds U+000A',
+    ],
+    'a control character': [
+      `${rest}\nheaders: { X-Team: "a\\x01" }`,
+      '/headers/X-Team `headers/X-Team` holds U+0001',
+    ],
+    'one in an address': [
+      'kind: rest\nbaseUrl: "https://bank.\\nexample"',
+      '/baseUrl `baseUrl` holds U+000A',
+    ],
+    'one in a command': ['kind: cli\ncommand: "l\\x07s"', '/command `command` holds U+0007'],
+    'a name with a blank': [`${rest}\nheaders: { "X Team": a }`, '/headers `X Team` is no header name'],
+  };
+  for (const [title, [target, said]] of Object.entries(rows))
+    test(title, async () => {
+      const [first, ...others] = await connection(target);
+      assert.deepEqual(others, []);
+      assert.ok(first?.startsWith(`CONNECTION_INVALID /connections/one${said}`), first);
+    });
+
+  test('a header and a path of an executor', async () => {
+    const header = await tool(`${ofBank}\nheaders: { X-Team: "a\\nb" }`);
+    assert.match(header.join(), /^WRONG_VALUE \/tools\/0\/executor\/headers\/X-Team `X-Team` holds U\+000A/);
+    const path = await tool('kind: rest\nconnection: bank\nmethod: POST\npath: "/a\\tb\\x01"');
+    assert.match(path.join(), /^WRONG_VALUE \/tools\/0\/executor\/path the path holds U\+0001/);
+  });
+
+  test('a tab in a header, and letters of any language, are sent', async () => {
+    assert.deepEqual(await connection(`${rest}\nheaders: { X-Team: "a\\tZürich" }`), []);
+  });
+});
+
+const secret = 'sk_live_51Habcdefgh';
+
+describe('a credential that is written as it is does not load, and no message repeats it', () => {
+  const names = [
+    'Authorization',
+    'Cookie',
+    'X-Api-Key',
+    'apikey',
+    'X-Auth-Token',
+    'X-Client-Secret',
+    'Ocp-Apim-Subscription-Key',
+  ];
+  const variables = ['API_TOKEN', 'PGPASSWORD', 'MYSQL_PWD', 'SMTP_PASS', 'AWS_SECRET_ACCESS_KEY'];
+  const refused = (errors: readonly string[], at: string): void => {
+    assert.equal(errors.length, 1, errors.join('\n'));
+    assert.match(
+      errors[0] ?? '',
+      new RegExp(`^SECRET_REFERENCE ${at} .*\`secret://name\` or \`env://NAME\``),
+    );
+    assert.ok(!errors.join().includes(secret));
+  };
+  for (const name of names)
+    test(`in the header ${name} of a connection, and of an executor`, async () => {
+      for (const target of [rest, mcp])
+        refused(
+          await connection(`${target}\nheaders: { ${name}: "Bearer ${secret}" }`),
+          `/connections/one/headers/${name}`,
+        );
+      refused(
+        await tool(`${ofBank}\nheaders: { ${name}: "${secret}" }`),
+        `/tools/0/executor/headers/${name}`,
+      );
+    });
+  for (const name of variables)
+    test(`in the variable ${name}`, async () => {
+      refused(await connection(`${cli}\nenv: { ${name}: "${secret}" }`), `/connections/one/env/${name}`);
+    });
+
+  test('as the password of an address, in a variable and an argument', async () => {
+    const address = `postgres://app:${secret}@db.example/app`;
+    refused(
+      await connection(`${cli}\nenv: { DATABASE_URL: "${address}" }`),
+      '/connections/one/env/DATABASE_URL',
+    );
+    refused(await connection(`${cli}\nargs: ["--db=${address}"]`), '/connections/one/args/0');
+  });
+
+  test("in a connection's own address, and in one that messages go to", async () => {
+    const errors = [
+      ...(await connection(`kind: rest\nbaseUrl: https://bot:${secret}@bank.example`)),
+      ...(await connection(`kind: mcp\nurl: https://${secret}@bank.example`)),
+      ...(await found({
+        'notifications.yaml': `publicUrl: https://bot:${secret}@us.example\nchannels: { a: { kind: webhook, url: 'https://bot:${secret}@h.example', secret: env://S } }`,
+      })),
+    ];
+    assert.equal(errors.length, 4);
+    assert.ok(!errors.join().includes(secret), errors.join());
+  });
+
+  test('a reference is none, nor what has another name, nor a value of the call', async () => {
+    const headers = 'headers: { Authorization: secret://bank, X-Api-Key: env://KEY, X-Tokens-Left: "3" }';
+    assert.deepEqual(await connection(`${rest}\n${headers}`), []);
+    const env =
+      'env: { API_TOKEN: env://T, MAX_TOKENS: "1000", PWD: /tmp, TOKEN_URL: https://login.example }';
+    assert.deepEqual(await connection(`${cli}\n${env}`), []);
+    const schema = '    inputSchema: { type: object, properties: { t: { type: string } } }\n';
+    assert.deepEqual(await tool(`${ofBank}\nheaders: { X-User-Token: $.arguments.t }`, schema), []);
+  });
+});
