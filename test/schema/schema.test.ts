@@ -75,6 +75,24 @@ test('a schema that refers to itself ends', () => {
   assert.equal(check(tree, { next: { next: { v: 'x' } } }).status, 'invalid');
 });
 
+test('a reference by an anchor leads to it, also a dynamic one', () => {
+  for (const [anchor, reference] of [
+    ['$anchor', '$ref'],
+    ['$dynamicAnchor', '$dynamicRef'],
+    ['$dynamicAnchor', '$ref'],
+  ] as const) {
+    const schema: JsonObject = {
+      type: 'object',
+      $defs: { text: { [anchor]: 't', type: 'string' } },
+      properties: { a: { [reference]: '#t' } },
+    };
+    assert.equal(check(schema, { a: 'x' }).status, 'valid', anchor);
+    assert.equal(check(schema, { a: {} }).status, 'invalid', anchor);
+  }
+  const both = { type: 'object', $ref: '#/$defs/a', $dynamicRef: '#/$defs/a', $defs: { a: {} } };
+  assert.match(JSON.stringify(compileSchema(both)), /keep one, or put one under `allOf`/);
+});
+
 test('values as deep as a stack allows none are refused, not thrown', () => {
   const tree: JsonObject = { type: 'object', properties: { next: { $ref: '#' } } };
   let deep: JsonObject = {};
