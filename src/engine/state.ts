@@ -273,16 +273,18 @@ export interface Denied {
 export interface Kit {
   /** `sha256:<hex>` of the canonical form. */
   digest(value: Json): string;
-  /** `among`: of so many that one step makes of the value; they share the work that one may take. */
+  /** `beside`: another schema that the value must fit too, with the defaults of both. */
   validate(
     schema: JsonObject,
     value: JsonObject,
-    among?: number,
+    beside?: JsonObject,
   ):
     | { readonly status: 'valid'; readonly value: JsonObject }
     | {
         readonly status: 'invalid';
         readonly errors: readonly { readonly pointer: string; readonly message: string }[];
+        /** `filled`: the schema, with what the one beside it fills in. */
+        readonly refusing?: 'schema' | 'beside' | 'filled';
       };
   /** Roles of a queue; empty: no queue is or was declared, and its name is a label. Null: it was, or others are. */
   queueRoles(queue: string): readonly string[] | null;

@@ -1,29 +1,42 @@
 import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js';
 import { canonical } from '../model/canonical.js';
 import type { JsonObject } from '../model/json.js';
+import { filledIn, type Filling } from './defaults.js';
 import { formats } from './formats.js';
 import { keywords } from './keywords.js';
 import { plain } from './messages.js';
 import type { Pattern } from './pattern.js';
 import { mostPatternCost, prepare, type Prepared } from './prepare.js';
 import { track } from './tracking.js';
+import type { Unfilled } from './unfilled.js';
 import { withWork } from './work.js';
+
+/** Which of two schemas refuses a value: `filled` is the first one, with what the one beside it fills in. */
+export type Refusing = 'schema' | 'beside' | 'filled';
 
 export type SchemaCheck =
   | { readonly status: 'valid'; readonly value: JsonObject }
   | {
       readonly status: 'invalid';
       readonly errors: readonly { readonly pointer: string; readonly message: string }[];
+      readonly refusing: Refusing;
     };
 
-export type CompiledSchema =
-  | {
-      readonly status: 'ok';
-      readonly patternCost: number;
-      /** `among`: so many validations share what one may take. */
-      validate(value: JsonObject, among?: number): SchemaCheck;
-    }
-  | { readonly status: 'invalid'; readonly message: string };
+export interface UsableSchema {
+  readonly status: 'ok';
+  readonly patternCost: number;
+  readonly filling: Filling;
+  /** Defaults that are never filled in, or not everywhere. */
+  readonly unfilled: readonly Unfilled[];
+  /** Stops at the first error. */
+  readonly check: ValidateFunction;
+  /** Tells all of them. */
+  readonly explain: () => ValidateFunction;
+  /** `beside`: another schema that the value must fit; each may take half of the work. */
+  validate(value: JsonObject, beside?: UsableSchema): SchemaCheck;
+}
+
+export type CompiledSchema = UsableSchema | { readonly status: 'invalid'; readonly message: string };
 
 const cached = 500;
 const cache = new Map<string, CompiledSchema>();
@@ -42,8 +55,8 @@ const mostExplained = 100;
 /**
  * JSON Schema 2020-12, strict: unknown keywords and formats, references that lead out of the document and other
  * drafts do not compile. Nor does what could take long: patterns are matched in linear time, the schema's size is
- * bounded, and a validation that takes more work than is allowed ends as invalid. Defaults are applied to a copy: the
- * caller's value is never touched, and is itself the answer where the schema has none.
+ * bounded, and a validation that takes more work than is allowed ends as invalid. Defaults are filled into a copy before
+ * anything is asked of it: the caller's value is never touched, and is itself the answer where the schema has none.
  */
 export function compileSchema(schema: JsonObject): CompiledSchema {
   const found = known.get(schema);
@@ -69,7 +82,7 @@ function byText(schema: JsonObject): CompiledSchema {
     return { status: 'invalid', message: `it is longer than ${longest} characters: take less apart` };
   const found = cache.get(key);
   if (found !== undefined) return found;
-  const compiled = compile(schema, key.includes('"default":'));
+  const compiled = compile(schema);
   const [oldest] = cache.keys();
   if (cache.size >= cached && oldest !== undefined) cache.delete(oldest);
   cache.set(key, compiled);
@@ -87,7 +100,6 @@ function keyOf(schema: JsonObject): string | null {
 
 const common: Options = {
   strict: true,
-  useDefaults: true,
   ownProperties: true,
   strictRequired: false,
   allowUnionTypes: true,
@@ -106,7 +118,7 @@ function misfitOfDialect(schema: JsonObject): string | null {
   return fits.value === true ? null : dialect.errorsText(dialect.errors, { dataVar: 'the schema' });
 }
 
-function compile(schema: JsonObject, defaults: boolean): CompiledSchema {
+function compile(schema: JsonObject): CompiledSchema {
   const prepared = prepare(schema);
   if (prepared.status === 'invalid') return prepared;
   try {
@@ -120,13 +132,14 @@ function compile(schema: JsonObject, defaults: boolean): CompiledSchema {
     let telling: ValidateFunction | undefined;
     const explain = (): ValidateFunction =>
       (telling ??= prepared.subschemas > mostExplained ? check : compiled(prepared, true));
-    const misfitting = defaults ? misfitOfDefaults(explain()) : null;
+    const misfitting = misfitOfDefaults(prepared, explain);
     if (misfitting !== null) return { status: 'invalid', message: misfitting };
-    return {
-      status: 'ok',
-      patternCost: prepared.patternCost,
-      validate: (value, among = 1) => validate({ check, explain, defaults }, value, mostWork / among),
+    const { patternCost, filling, unfilled } = prepared;
+    const usable: UsableSchema = {
+      ...{ status: 'ok', patternCost, filling, unfilled, check, explain },
+      validate: (value, beside) => validate(usable, value, beside),
     };
+    return usable;
   } catch (error) {
     return {
       status: 'invalid',
@@ -155,6 +168,8 @@ function compiled(
     ajv.removeKeyword(String(definition.keyword));
     ajv.addKeyword(definition);
   }
+  // It follows anchors and does not know their keyword.
+  ajv.addKeyword('$anchor');
   track(ajv, tracked);
   return ajv.compile(schema);
 }
@@ -163,83 +178,74 @@ function unknownPattern(text: string): never {
   throw new Error(`the pattern \`${text}\` was not prepared`);
 }
 
-/** What other values decide on. */
-const conditional = /^#\/(?:allOf|anyOf|oneOf|not|if|then|else|depend)/;
-
 /** A default that its own schema refuses makes every call that leaves it out a refused one. */
-function misfitOfDefaults(all: ValidateFunction): string | null {
-  if (withWork(mostWorkOnErrors, () => all({})) === null) return null;
-  const misfit = (all.errors ?? []).find(
-    ({ instancePath, schemaPath }) => instancePath !== '' && !conditional.test(schemaPath),
-  );
+function misfitOfDefaults(
+  { filling, hasBranches }: Extract<Prepared, { status: 'prepared' }>,
+  explain: () => ValidateFunction,
+): string | null {
+  if (filling.parts.length === 0) return null;
+  const filled = withWork(mostWork, () => filledIn([filling], {}));
+  if (filled === null) return 'its defaults fill in one another without an end: take a `default` out of it';
+  const all = explain();
+  if (withWork(mostWorkOnErrors, () => all(filled.value)) === null) return null;
+  // What is wrong with a name in a branch may be so because of another name, which a call sends.
+  const isItsOwn = ({ instancePath, schemaPath }: ErrorObject): boolean => {
+    const [, name = ''] = instancePath.split('/');
+    return !hasBranches || schemaPath.startsWith(`#/properties/${encodeURIComponent(name)}/`);
+  };
+  const misfit = (all.errors ?? []).find((error) => error.instancePath !== '' && isItsOwn(error));
   return misfit === undefined
     ? null
     : `the default of \`${misfit.instancePath}\` does not fit its own schema: it ${messageOf(misfit)}`;
 }
 
-interface Checks {
-  /** Stops at the first error. */
-  readonly check: ValidateFunction;
-  /** Tells all of them. */
-  readonly explain: () => ValidateFunction;
-  readonly defaults: boolean;
-}
-
-function validate(checks: Checks, given: JsonObject, most: number): SchemaCheck {
-  const { check, explain, defaults } = checks;
-  try {
-    const checked = withWork(most, () => (defaults ? filledIn(check, given) : once(check, given)));
-    if (checked === null) return invalid('takes too much work to check: send less, or simplify its schema');
-    if (checked.value.status !== 'misfit') return checked.value;
-    const { value, errors } = checked.value;
-    const all = explain();
-    const told = withWork(mostWorkOnErrors, () => all(value));
+/** Work is shared evenly; filling in is paid for by the first. */
+function validate(own: UsableSchema, given: JsonObject, beside?: UsableSchema): SchemaCheck {
+  const all = beside === undefined ? [own] : [own, beside];
+  const fillings = all.map(({ filling }) => filling);
+  let value = given;
+  for (const schema of all) {
+    const errors = misfits(schema, mostWork / all.length, () => {
+      if (schema === own) value = filledIn(fillings, given);
+      return value;
+    });
+    if (errors === null) continue;
+    const isFilled = fillings[1] !== undefined && fillings[1].parts.length > 0;
     return {
       status: 'invalid',
-      errors: (told === null ? errors : (all.errors ?? errors)).slice(0, maxErrors).map(found),
+      errors,
+      refusing: schema !== own ? 'beside' : isFilled ? 'filled' : 'schema',
     };
+  }
+  return { status: 'valid', value };
+}
+
+type Errors = Extract<SchemaCheck, { status: 'invalid' }>['errors'];
+
+/** Null: the value fits. */
+function misfits({ check, explain }: UsableSchema, most: number, valueOf: () => JsonObject): Errors | null {
+  try {
+    let value: JsonObject = {};
+    const fits = withWork(most, () => check((value = valueOf())));
+    if (fits === null) return whole('takes too much work to check: send less, or simplify its schema');
+    if (fits.value) return null;
+    const errors = check.errors ?? [];
+    const all = explain();
+    const told = withWork(mostWorkOnErrors, () => all(value));
+    return (told === null ? errors : (all.errors ?? errors)).slice(0, maxErrors).map(found);
   } catch (error) {
-    if (error instanceof RangeError) return invalid('is nested too deeply for its schema');
+    if (error instanceof RangeError) return whole('is nested too deeply for its schema');
     // Its message may quote the value.
     const what = error instanceof Error ? error.name : 'an error';
-    return invalid(
+    return whole(
       `cannot be checked, for the check itself breaks off (${what}): write its schema in another way, and report this`,
     );
   }
 }
 
-/** `value`: what did not fit, for telling all that is wrong with it. */
-type Checked =
-  | SchemaCheck
-  | { readonly status: 'misfit'; readonly value: JsonObject; readonly errors: readonly ErrorObject[] };
-
-function once(check: ValidateFunction, value: JsonObject): Checked {
-  return check(value) ? { status: 'valid', value } : { status: 'misfit', value, errors: check.errors ?? [] };
-}
-
-/** How often is followed what is filled in because something else was. */
-const mostRounds = 20;
-
-/**
- * ajv looks at `if`, `not`, `anyOf` and their kin before it fills in what they ask about, so the value is checked again until
- * nothing is added: what goes on fits its schema as it stands. The copy is made by way of a text: `structuredClone`, and every
- * copy that is made name by name, takes ten times as long for objects of many names.
- */
-function filledIn(check: ValidateFunction, given: JsonObject): Checked {
-  let text = JSON.stringify(given);
-  const value = JSON.parse(text) as JsonObject;
-  for (let round = 0; round < mostRounds; round += 1) {
-    if (!check(value))
-      return { status: 'misfit', value: JSON.parse(text) as JsonObject, errors: check.errors ?? [] };
-    const filled = JSON.stringify(value);
-    if (filled === text) return { status: 'valid', value };
-    text = filled;
-  }
-  return invalid('makes its schema fill in more and more: take a `default` out of it');
-}
-
-function invalid(message: string): SchemaCheck {
-  return { status: 'invalid', errors: [{ pointer: '', message }] };
+/** Of the whole value. */
+function whole(message: string): Errors {
+  return [{ pointer: '', message }];
 }
 
 function found(error: ErrorObject): { readonly pointer: string; readonly message: string } {

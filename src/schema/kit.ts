@@ -12,7 +12,7 @@ import {
 import type { Floor } from '../engine/plan.js';
 import type { Kit } from '../engine/state.js';
 import { businessEnd } from './business.js';
-import { compileSchema } from './index.js';
+import { compileSchema, type Refusing, type SchemaCheck } from './index.js';
 
 export function sha256(text: string): string {
   return `sha256:${hash('sha256', text)}`;
@@ -42,12 +42,11 @@ export function makeKit(
   return {
     ...people,
     digest: (value) => sha256(canonical(value)),
-    validate: (schema, value, among) => {
-      const compiled = compileSchema(schema);
-      if (compiled.status === 'invalid')
-        return { status: 'invalid', errors: [{ pointer: '', message: compiled.message }] };
-      const checked = compiled.validate(value, among);
-      return checked.status === 'valid' ? { status: 'valid', value: checked.value } : checked;
+    validate: (schema, value, beside) => {
+      const [own, other] = [compileSchema(schema), beside === undefined ? undefined : compileSchema(beside)];
+      if (own.status === 'invalid') return uncompiled(own.message, 'schema');
+      if (other?.status === 'invalid') return uncompiled(other.message, 'beside');
+      return own.validate(value, other);
     },
     ...queuesIn(policySet),
     gateTimeoutMs: entry?.gateTimeoutMs ?? defaultGateTimeoutMs,
@@ -64,6 +63,10 @@ export function makeKit(
     rightsNow,
     show,
   };
+}
+
+function uncompiled(message: string, refusing: Refusing): SchemaCheck {
+  return { status: 'invalid', errors: [{ pointer: '', message }], refusing };
 }
 
 const asWritten: ServiceParts['standsFor'] = (connection) => connection as unknown as Json;

@@ -4,11 +4,6 @@ type Saying = readonly [asAjvSaysIt: RegExp, say: (...found: string[]) => string
 
 const sayings: readonly Saying[] = [
   [
-    /^default is ignored for: data\d*(.*)$/,
-    (name = '') =>
-      `the \`default\` of \`${name}\` stands where none is filled in (under anyOf, oneOf, not or if): take it out there`,
-  ],
-  [
     /^unknown format "(.*)" ignored in schema at path "(.*)"$/s,
     (format = '', at = '') =>
       `\`${at}\` has the format \`${format}\`, which is not known here and would check nothing: take it out, and say what it asks for with \`pattern\`, \`enum\`, \`minimum\` or \`maximum\``,

@@ -1,7 +1,10 @@
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { countValues, workKeyword, type WorkOf } from './keywords.js';
+import { fillingOf, together, type Filling } from './defaults.js';
 import { compilePattern, type Pattern } from './pattern.js';
+import { mapSubschemas, pointerTo, type SchemaPath } from './subschemas.js';
 import { trackingKeyword } from './tracking.js';
+import { unfilledIn, type Unfilled } from './unfilled.js';
 
 // What is looked at in a schema before ajv compiles it: its dialect, its size, where its references lead. Each
 // subschema gets the keyword that counts its work; one without it would be free, so none is reached in another way.
@@ -16,6 +19,10 @@ export type Prepared =
       readonly tracked: boolean;
       /** In microseconds, as counted. */
       readonly patternCost: number;
+      readonly filling: Filling;
+      readonly unfilled: readonly Unfilled[];
+      /** Of the whole value is asked something that not every value fits. */
+      readonly hasBranches: boolean;
     }
   | { readonly status: 'invalid'; readonly message: string };
 
@@ -36,25 +43,14 @@ class Unfit extends Error {
 interface Preparing {
   /** Somewhere `unevaluatedProperties` asks which names were looked at. */
   readonly tracked: boolean;
-  readonly found: Set<JsonObject>;
-  readonly anchors: Set<string>;
+  /** Each subschema, with its path. */
+  readonly found: Map<JsonObject, SchemaPath>;
+  readonly anchors: Map<string, JsonObject>;
   readonly references: string[];
   readonly patterns: Map<string, Pattern>;
   patternCost: number;
 }
 
-const one = ['not', 'if', 'then', 'else', 'items', 'contains', 'propertyNames'];
-const oneMore = ['additionalProperties', 'unevaluatedItems', 'unevaluatedProperties', 'contentSchema'];
-const single = new Set([...one, ...oneMore]);
-const lists = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
-const named = new Set([
-  'properties',
-  'patternProperties',
-  '$defs',
-  'definitions',
-  'dependentSchemas',
-  'dependencies',
-]);
 const goesThroughNames = [
   'additionalProperties',
   'patternProperties',
@@ -63,13 +59,14 @@ const goesThroughNames = [
   'minProperties',
   'maxProperties',
 ];
+const branches = ['anyOf', 'oneOf', 'not', 'if', 'dependentSchemas', 'dependencies'];
 const goesThroughItems = ['items', 'contains', 'unevaluatedItems'];
 
 export function prepare(schema: JsonObject): Prepared {
   const to: Preparing = {
     tracked: JSON.stringify(schema).includes('"unevaluated'),
-    found: new Set(),
-    anchors: new Set(),
+    found: new Map(),
+    anchors: new Map(),
     references: [],
     patterns: new Map(),
     patternCost: 0,
@@ -81,16 +78,22 @@ export function prepare(schema: JsonObject): Prepared {
       );
     const { $schema: dialect, ...rest } = schema;
     if (dialect !== undefined) checkDialect(dialect);
-    const prepared = prepareObject(to, rest, { at: '', depth: 0, isCounted: false }, schema);
+    const prepared = prepareObject(to, rest, { path: [], depth: 0, isCounted: false }, schema);
     for (const reference of to.references) checkReference(to, schema, reference);
-    const { patterns, patternCost, tracked } = to;
+    const { found, patterns, patternCost, tracked } = to;
+    const reading = { resolve: (reference: string) => referred(to, schema, reference), patterns };
     return {
       status: 'prepared',
       schema: prepared,
       patterns,
-      subschemas: to.found.size,
+      subschemas: found.size,
       tracked,
       patternCost,
+      filling: fillingOf(schema, reading),
+      unfilled: unfilledIn(schema, reading, found),
+      hasBranches: [...together(schema, reading)].some((one) =>
+        branches.some((key) => Object.hasOwn(one, key)),
+      ),
     };
   } catch (error) {
     if (error instanceof Unfit) return { status: 'invalid', message: error.message };
@@ -109,36 +112,35 @@ function checkDialect(dialect: Json): void {
   );
 }
 
+/** Within one document they say the same; ajv takes a `$dynamicRef` to what it is in, and not to its anchor. */
+const plainName: Readonly<Record<string, string>> = { $dynamicRef: '$ref', $dynamicAnchor: '$anchor' };
+
+/** What these hold is counted one for each. */
+const countsEach = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems', 'properties']);
+
 interface Place {
-  readonly at: string;
+  readonly path: SchemaPath;
   readonly depth: number;
   /** What holds it counts one for it each time. */
   readonly isCounted: boolean;
 }
 
 function prepareObject(to: Preparing, schema: JsonObject, place: Place, original = schema): JsonObject {
-  const { at, depth, isCounted } = place;
-  if (depth > deepest) throw new Unfit(`\`${at.slice(0, 100)}\` is nested deeper than ${deepest} levels`);
-  to.found.add(original);
+  const { path, depth, isCounted } = place;
+  if (depth > deepest) throw new Unfit(`${shown(path)} is nested deeper than ${deepest} levels`);
+  to.found.set(original, path);
   if (to.found.size > mostSubschemas)
     throw new Unfit(
       `it has more than ${mostSubschemas} subschemas: say once what repeats, under \`$defs\`, or take less apart`,
     );
-  checkKeywords(to, schema, at);
-  const inner = (value: Json, path: string, counts: boolean): Json =>
-    isObject(value)
-      ? prepareObject(to, value, { at: `${at}/${path}`, depth: depth + 1, isCounted: counts })
-      : value;
-  const entries = Object.entries(schema).map(([key, value]): readonly [string, Json] => {
-    if (single.has(key)) return [key, inner(value, key, false)];
-    if (lists.has(key) && Array.isArray(value))
-      return [key, value.map((each: Json, index) => inner(each, `${key}/${index}`, true))];
-    if (!named.has(key) || !isObject(value)) return [key, value];
-    const counts = key === 'properties';
-    const each = Object.entries(value).map(
-      ([name, own]) => [name, inner(own, `${key}/${name}`, counts)] as const,
-    );
-    return [key, Object.fromEntries(each)];
+  checkKeywords(to, schema, path, original);
+  const entries = Object.entries(schema).map(([key, value]) => {
+    const isCounted = countsEach.has(key);
+    const inner = (one: Json, steps: SchemaPath): Json =>
+      isObject(one)
+        ? prepareObject(to, one, { path: [...path, ...steps], depth: depth + 1, isCounted })
+        : one;
+    return [plainName[key] ?? key, mapSubschemas(key, value, inner)] as const;
   });
   const work =
     isCounted && isFlat(schema)
@@ -148,24 +150,31 @@ function prepareObject(to: Preparing, schema: JsonObject, place: Place, original
   return Object.fromEntries([...entries, ...work, ...tracking]);
 }
 
-function checkKeywords(to: Preparing, schema: JsonObject, at: string): void {
-  const where = at === '' ? 'the schema' : `\`${at.slice(0, 100).toWellFormed()}\``;
+function shown(path: SchemaPath): string {
+  return path.length === 0 ? 'the schema' : `\`${pointerTo(path).slice(0, 100).toWellFormed()}\``;
+}
+
+function checkKeywords(to: Preparing, schema: JsonObject, path: SchemaPath, original: JsonObject): void {
+  const where = shown(path);
   for (const ours of [workKeyword, trackingKeyword])
     if (Object.hasOwn(schema, ours)) throw new Unfit(`unknown keyword: "${ours}"`);
   if (Object.hasOwn(schema, '$async')) throw new Unfit('`$async` is no keyword of JSON Schema');
-  if (at !== '' && (Object.hasOwn(schema, '$id') || Object.hasOwn(schema, '$schema')))
+  if (path.length > 0 && (Object.hasOwn(schema, '$id') || Object.hasOwn(schema, '$schema')))
     throw new Unfit(`${where} has a \`$id\` or \`$schema\` of its own: only the whole schema may have one`);
   if (Array.isArray(schema['items']) || Object.hasOwn(schema, 'additionalItems'))
     throw new Unfit(
       `${where} has draft-07's \`items\` as a list, or \`additionalItems\`: write \`prefixItems\`, and \`items\` for the rest`,
     );
+  for (const [dynamic, plain] of Object.entries(plainName))
+    if (Object.hasOwn(schema, dynamic) && Object.hasOwn(schema, plain))
+      throw new Unfit(`${where} has \`${plain}\` and \`${dynamic}\`: keep one, or put one under \`allOf\``);
   checkNull(schema, where);
   for (const key of ['$id', '$anchor', '$dynamicAnchor', '$ref', '$dynamicRef'] as const) {
     const value = schema[key];
     if (typeof value !== 'string') continue;
     if (value.length > longestReference)
       throw new Unfit(`${where}: \`${key}\` is longer than ${longestReference} characters`);
-    if (key === '$anchor' || key === '$dynamicAnchor') to.anchors.add(value);
+    if (key === '$anchor' || key === '$dynamicAnchor') to.anchors.set(value, original);
     else if (key !== '$id') to.references.push(value);
   }
   const { pattern, patternProperties } = schema;
@@ -200,17 +209,22 @@ function addPattern(to: Preparing, text: string, where: string): void {
 
 /** Within the document, and to a subschema that was prepared. */
 function checkReference(to: Preparing, root: JsonObject, reference: string): void {
-  const shown = `\`${reference.slice(0, 100).toWellFormed()}\``;
+  const said = `\`${reference.slice(0, 100).toWellFormed()}\``;
   if (!reference.startsWith('#'))
-    throw new Unfit(`the reference ${shown} leads out of this schema: write what it names under \`$defs\``);
+    throw new Unfit(`the reference ${said} leads out of this schema: write what it names under \`$defs\``);
+  if (referred(to, root, reference) === undefined)
+    throw new Unfit(`can't resolve reference ${said}: it leads to no subschema, such as one under \`$defs\``);
+}
+
+function referred(to: Preparing, root: JsonObject, reference: string): Json | undefined {
   const fragment = decoded(reference.slice(1));
-  if (fragment === '' || to.anchors.has(fragment)) return;
-  const target = fragment
-    .split('/')
-    .slice(1)
-    .reduce<unknown>((value, segment) => child(value, segment), root);
-  if (typeof target === 'boolean' || (isObject(target) && to.found.has(target))) return;
-  throw new Unfit(`can't resolve reference ${shown}: it leads to no subschema, such as one under \`$defs\``);
+  const target =
+    to.anchors.get(fragment) ??
+    fragment
+      .split('/')
+      .slice(1)
+      .reduce<unknown>((value, segment) => child(value, segment), root);
+  return typeof target === 'boolean' || (isObject(target) && to.found.has(target)) ? target : undefined;
 }
 
 function child(value: unknown, segment: string): unknown {

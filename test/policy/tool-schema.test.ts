@@ -12,7 +12,7 @@ after(async () => {
   await Promise.all(made.map((path) => rm(path, { recursive: true, force: true })));
 });
 
-async function errorsBeside(own: string): Promise<readonly string[]> {
+async function found(own: string, urgent = '{ type: boolean, default: true }'): Promise<readonly string[]> {
   const root = await mkdtemp(join(tmpdir(), 'countersign-tool-schema-'));
   made.push(root);
   for (const name of ['flows', 'tools']) await mkdir(join(root, name));
@@ -21,7 +21,7 @@ async function errorsBeside(own: string): Promise<readonly string[]> {
     'tools/t.yaml': `tools:
   - name: pay
     tier: reversible
-    inputSchema: { type: object, properties: { amount: { type: number }, urgent: { type: boolean, default: true } } }
+    inputSchema: { type: object, properties: { amount: { type: number }, urgent: ${urgent} }, $defs: { u: { type: boolean, default: true } } }
     executor: { kind: noop }
 `,
     'flows/f.yaml': `workflows:
@@ -35,16 +35,22 @@ async function errorsBeside(own: string): Promise<readonly string[]> {
   };
   for (const [path, text] of Object.entries(files)) await writeFile(join(root, path), text);
   const loaded = await loadFolder(root);
-  return loaded.status === 'loaded' ? [] : loaded.errors.map((one) => `${one.code} ${one.message}`);
+  const all = loaded.status === 'loaded' ? loaded.warnings : loaded.errors;
+  return all.map((one) => `${one.code} ${one.message}`);
 }
 
 describe('what a tool fills in', () => {
   it('is taken by the schema of its transition, or the file does not load', async () => {
     const amount = 'properties: { amount: { type: number } }';
     for (const closed of ['additionalProperties: false', 'unevaluatedProperties: false']) {
-      const [only = '', ...more] = await errorsBeside(`{ type: object, ${amount}, ${closed} }`);
+      const [only = '', ...more] = await found(`{ type: object, ${amount}, ${closed} }`);
       assert.match(only, /^SCHEMA_INVALID .*tool `pay`: the tool fills in `urgent`, .*: declare `urgent`$/u);
       assert.deepEqual(more, []);
+      assert.match(
+        (await found(`{ type: object, ${amount}, ${closed} }`, '{ $ref: "#/$defs/u" }')).join(),
+        /the tool fills in `urgent`/u,
+        'also where a reference leads to its default',
+      );
     }
     const declared = 'properties: { amount: { type: number }, urgent: { type: boolean } }';
     for (const own of [
@@ -52,6 +58,14 @@ describe('what a tool fills in', () => {
       `{ type: object, ${declared}, additionalProperties: false }`,
       `{ type: object, ${amount}, allOf: [{ ${declared} }], unevaluatedProperties: false }`,
     ])
-      assert.deepEqual(await errorsBeside(own), [], own);
+      assert.deepEqual(await found(own), [], own);
+  });
+
+  it('is what loading does not warn of', async () => {
+    const [only = '', ...more] = await found(
+      '{ type: object, anyOf: [{ properties: { n: { default: 1 } } }] }',
+    );
+    assert.match(only, /^DEFAULT_NOT_FILLED .*`\/anyOf\/0\/properties\/n` is not filled in: .* `anyOf`/u);
+    assert.deepEqual(more, []);
   });
 });

@@ -172,17 +172,24 @@ describe('patterns', () => {
 describe('a validation', () => {
   it('that shares a value with another has half of the work for it', () => {
     const compiled = compileSchema(property({ type: 'array', items: { type: 'number', minimum: 0 } }));
-    assert.ok(compiled.status === 'ok');
+    const other = compileSchema({ type: 'object' });
+    assert.ok(compiled.status === 'ok' && other.status === 'ok');
     const a = times(1_600_000, (index) => index);
     const long = [400_000, 800_000, 1_600_000].find(
-      (count) => compiled.validate({ a: a.slice(0, count) }, 2).status === 'invalid',
+      (count) => compiled.validate({ a: a.slice(0, count) }, other).status === 'invalid',
     );
     assert.ok(long !== undefined);
     assert.equal(compiled.validate({ a: a.slice(0, long) }).status, 'valid', 'alone it has all of it');
-    const shared = compiled.validate({ a: a.slice(0, long) }, 2);
+    const shared = compiled.validate({ a: a.slice(0, long) }, other);
     assert.ok(shared.status === 'invalid');
     assert.match(shared.errors[0]?.message ?? '', tooMuch);
-    assert.equal(compiled.validate({ a: a.slice(0, 100_000) }, 2).status, 'valid');
+    assert.equal(shared.refusing, 'schema');
+    assert.equal(other.validate({ a: a.slice(0, long) }, compiled).status, 'invalid', 'on whichever side');
+    const filling = compileSchema({ type: 'object', properties: { b: { default: 1 } } });
+    assert.ok(filling.status === 'ok');
+    const half = compiled.validate({ a: a.slice(0, long / 2) }, filling);
+    assert.equal(half.status, 'valid', 'also where the other one has defaults');
+    assert.equal(compiled.validate({ a: a.slice(0, 100_000) }, other).status, 'valid');
   });
 
   it('of what a megabyte can hold is done', () => {
@@ -245,6 +252,24 @@ describe('a validation', () => {
     const names = { type: 'object', patternProperties: { '^a': {}, '^b': {}, '^c': {}, '^d': {} } };
     const wide = Object.fromEntries(times(60_000, (index) => `k${index}`).map((name) => [name, 1]));
     assert.match(check({ allOf: times(40, () => names) }, wide), tooMuch);
+  });
+
+  it('fills in no more than it may work for', () => {
+    const item = (value: Json): JsonObject => ({ type: 'object', properties: { q: { default: value } } });
+    const empty = times(100_000, () => ({}));
+    assert.equal(check({ type: 'array', items: item('EUR') }, empty), 'valid');
+    assert.match(check({ type: 'array', items: item('x'.repeat(20_000)) }, empty), tooMuch);
+    const $defs = { a: { type: 'object', default: {}, properties: { x: { $ref: '#/$defs/a' } } } };
+    const endless = (properties: JsonObject): JsonObject => ({ type: 'object', $defs, properties });
+    const compiled = compileSchema(endless({ x: { $ref: '#/$defs/a' } }));
+    assert.match(
+      compiled.status === 'invalid' ? compiled.message : '',
+      /without an end: take a `default` out/,
+    );
+    const below = compileSchema(endless({ l: { type: 'array', items: { $ref: '#/$defs/a' } } }));
+    assert.ok(below.status === 'ok');
+    assert.equal(below.validate({ l: [] }).status, 'valid');
+    assert.match(JSON.stringify(below.validate({ l: [{}] })), tooMuch);
   });
 
   it('takes no format that could be slow on what is too long for it', () => {

@@ -1,4 +1,3 @@
-import { sameJson } from '../../model/canonical.js';
 import { jsonTrouble, type JsonObject } from '../../model/json.js';
 import type { Message } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
@@ -185,29 +184,15 @@ function fitting(
   own: JsonObject,
   args: JsonObject,
 ): Said | { readonly arguments: JsonObject } {
-  const { toolSchema } = transition;
-  const rounds = toolSchema === undefined ? [own] : [own, toolSchema, own, toolSchema];
-  const among = toolSchema === undefined ? 1 : fillsIn(toolSchema) ? rounds.length : 2;
-  let value = args;
-  for (const [round, schema] of rounds.entries()) {
-    const checked = kit.validate(schema, value, among);
-    if (checked.status === 'invalid') return misfit(transition, whose(transition, round), checked.errors);
-    const isSettled = round > 0 && sameJson(checked.value, value);
-    value = checked.value;
-    if (isSettled) return { arguments: value };
-  }
-  return rounds.length === 1
-    ? { arguments: value }
-    : misfit(transition, `its schema and its tool's, which fill in more and more`, []);
-}
-
-function fillsIn(schema: JsonObject): boolean {
-  return JSON.stringify(schema).includes('"default":');
-}
-
-function whose({ tool }: Transition, round: number): string {
-  if (round % 2 === 1) return `the schema of its tool \`${String(tool)}\``;
-  return round === 0 ? 'its schema' : `its schema with what its tool \`${String(tool)}\` fills in`;
+  const checked = kit.validate(own, args, transition.toolSchema);
+  if (checked.status === 'valid') return { arguments: checked.value };
+  const tool = `tool \`${String(transition.tool)}\``;
+  const refusing = {
+    schema: 'its schema',
+    beside: `the schema of its ${tool}`,
+    filled: `its schema with what its ${tool} fills in`,
+  };
+  return misfit(transition, refusing[checked.refusing ?? 'schema'], checked.errors);
 }
 
 function misfit(

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/json.js';
 import {
   defaultReliability,
   type Charter,
@@ -8,7 +8,7 @@ import {
 } from '../../engine/plan.js';
 import { callsOf, type Calling } from '../../engine/effects/effects.js';
 import { gatesBefore, isGated } from '../../engine/gates/gates.js';
-import { tooMuchTogether } from '../../schema/index.js';
+import { compileSchema, tooMuchTogether } from '../../schema/index.js';
 import { charterGates, type CharterGates } from './charter.js';
 import { argumentsDomain, checkGuards } from '../reachability/comparisons.js';
 import { assertKnown, error, warn, type CompiledTool, type Compiling, type Path } from './context.js';
@@ -62,12 +62,10 @@ function schemaOf(
 }
 
 /** A name for which the tool's schema has a default and which the transition's own never takes. */
-function filledInBeside(own: JsonObject, { properties }: JsonObject): string | undefined {
-  if (!isClosed(own) || !isObject(properties)) return undefined;
-  const filled = Object.entries(properties).filter(
-    ([, one]) => isObject(one) && Object.hasOwn(one, 'default'),
-  );
-  return filled.map(([name]) => name).find((name) => !declaresArgument(own, name));
+function filledInBeside(own: JsonObject, ofTool: JsonObject): string | undefined {
+  const compiled = compileSchema(ofTool);
+  if (!isClosed(own) || compiled.status === 'invalid') return undefined;
+  return compiled.filling.names.find((name) => !declaresArgument(own, name));
 }
 
 /** What a tool takes that has no schema. */

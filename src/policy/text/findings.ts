@@ -29,6 +29,7 @@ export const findings = {
   WRONG_VALUE: { severity: 'error', title: 'a value that makes no sense here' },
   BOTH_PLACES: { severity: 'error', title: 'the same thing said in two places' },
   SCHEMA_INVALID: { severity: 'error', title: 'a JSON Schema that does not compile' },
+  DEFAULT_NOT_FILLED: { severity: 'warning', title: 'a default of a JSON Schema that is not filled in' },
   // States
   INITIAL_STATE: { severity: 'error', title: 'no initial state, or one that does not exist' },
   DANGLING_TARGET: { severity: 'error', title: 'a way to a state that does not exist' },

@@ -1,0 +1,38 @@
+import { isObject, type Json } from '../model/json.js';
+
+// Which keywords of a schema hold schemas, and where.
+
+const one = ['not', 'if', 'then', 'else', 'items', 'contains', 'propertyNames'];
+const oneMore = ['additionalProperties', 'unevaluatedItems', 'unevaluatedProperties', 'contentSchema'];
+const single = new Set([...one, ...oneMore]);
+const lists = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
+const named = new Set([
+  'properties',
+  'patternProperties',
+  '$defs',
+  'definitions',
+  'dependentSchemas',
+  'dependencies',
+]);
+
+export type SchemaPath = readonly (string | number)[];
+
+/** A keyword's value with what is made of each schema that it holds. `path`: from the schema that the keyword stands in. */
+export function mapSubschemas(
+  keyword: string,
+  value: Json,
+  make: (schema: Json, path: SchemaPath) => Json,
+): Json {
+  if (single.has(keyword)) return make(value, [keyword]);
+  if (lists.has(keyword) && Array.isArray(value))
+    return (value as readonly Json[]).map((each, index) => make(each, [keyword, index]));
+  if (!named.has(keyword) || !isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [name, make(each, [keyword, name])] as const),
+  );
+}
+
+/** As a message names it: a JSON pointer. */
+export function pointerTo(path: SchemaPath): string {
+  return path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+}

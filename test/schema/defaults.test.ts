@@ -1,0 +1,331 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { Json, JsonObject } from '../../src/model/json.js';
+import { compileSchema, type UsableSchema } from '../../src/schema/index.js';
+import { fits } from './reference.js';
+
+// Leaving a default out means the same as sending it, whatever else the schema says.
+
+function usable(schema: JsonObject): UsableSchema {
+  const compiled = compileSchema(schema);
+  assert.ok(compiled.status === 'ok', JSON.stringify([schema, compiled]));
+  return compiled;
+}
+
+/** The value that goes on; null: it is refused. */
+function taken(schema: JsonObject, value: JsonObject): JsonObject | null {
+  const checked = usable(schema).validate(value);
+  return checked.status === 'valid' ? checked.value : null;
+}
+
+const object = (properties: JsonObject, more: JsonObject = {}): JsonObject => ({
+  type: 'object',
+  properties,
+  ...more,
+});
+const has = (...required: string[]): JsonObject => ({ type: 'object', required });
+const text = (value: string): JsonObject => ({ type: 'string', default: value });
+
+describe('a default in a branch', () => {
+  const Card = object(
+    {
+      kind: { const: 'card' },
+      address: { $ref: '#/$defs/Address' },
+      currency: text('EUR'),
+      limit: { type: 'number', default: 1_000_000 },
+    },
+    has('kind'),
+  );
+  const Open = object({ kind: { const: 'open' }, iban: { type: 'string' } }, has('kind'));
+  const $defs = { Card, Open, Address: object({ city: { type: 'string' } }) };
+  const union = [{ $ref: '#/$defs/Card' }, { $ref: '#/$defs/Open' }];
+  const open = { kind: 'open', iban: 'x' };
+
+  for (const keyword of ['oneOf', 'anyOf'])
+    test(`is not filled in where another branch holds, nor where its own does: ${keyword}`, () => {
+      for (const more of [{}, { unevaluatedProperties: false }]) {
+        const schema: JsonObject = { type: 'object', $defs, [keyword]: union, ...more };
+        assert.deepEqual(taken(schema, open), open);
+        assert.deepEqual(taken(schema, { kind: 'card' }), { kind: 'card' });
+      }
+    });
+
+  test('is not filled in while it is asked whether the value fits', () => {
+    const card = { $ref: '#/$defs/Card' };
+    const lists = object({ l: { type: 'array', contains: card } }, { $defs });
+    const l = [{ kind: 'x' }, { kind: 'card' }];
+    assert.deepEqual(taken(lists, { l }), { l });
+    const [isCard, isNone] = [{ kind: 'card' }, { kind: 'x' }];
+    for (const [branch, other] of [
+      [{ not: card }, isNone],
+      [{ if: card, then: {} }, isCard],
+      [{ if: { not: card }, then: {}, else: card }, isCard],
+      [{ dependentSchemas: { kind: card } }, isCard],
+    ] as const)
+      assert.deepEqual(taken(object({ kind: {} }, { $defs, ...branch }), other), other);
+  });
+
+  test('is filled in where the same schema stands outside of one', () => {
+    const schema = object({ pay: { $ref: '#/$defs/Card' } }, { $defs });
+    const pay = { kind: 'card', currency: 'EUR', limit: 1_000_000 };
+    assert.deepEqual(taken(schema, { pay: { kind: 'card' } }), { pay });
+  });
+
+  const places = (schema: JsonObject): readonly string[] =>
+    usable(schema).unfilled.map(({ path }) => path.join('/'));
+  test('is told when the schema is loaded, with its place', () => {
+    assert.deepEqual(places({ type: 'object', $defs, oneOf: union }), [
+      '$defs/Card/properties/currency/default',
+      '$defs/Card/properties/limit/default',
+    ]);
+    const branch = object({ a: { default: 1 } });
+    assert.deepEqual(places({ type: 'object', anyOf: [branch] }), ['anyOf/0/properties/a/default']);
+    assert.deepEqual(places({ type: 'object', if: has('b'), then: branch }), ['then/properties/a/default']);
+    assert.deepEqual(places({ type: 'object', dependentSchemas: { a: branch } }), [
+      'dependentSchemas/a/properties/a/default',
+    ]);
+    const [only] = usable({ type: 'object', anyOf: [branch] }).unfilled;
+    assert.match(
+      only?.message ?? '',
+      /`\/anyOf\/0\/properties\/a` .* stands under `anyOf`.*outside of `anyOf`/,
+    );
+  });
+
+  test('is told of what has no name that could be missing', () => {
+    const list = { type: 'array', items: { type: 'number', default: 1 } };
+    assert.deepEqual(places(object({ list }, { default: {} })), ['default', 'properties/list/items/default']);
+  });
+
+  test('is nothing to tell of where every value fits, or where nothing refers to it', () => {
+    const a = { a: { default: 1 } };
+    const filled = object(a, {
+      allOf: [object({ b: { $ref: '#/$defs/d' } })],
+      $defs: { ...$defs, d: { default: 2 } },
+    });
+    assert.deepEqual(places(filled), []);
+  });
+});
+
+describe('a default is filled in', () => {
+  const on = { type: 'boolean', default: true };
+  const o = { type: 'object', default: {}, properties: { x: { $ref: '#/$defs/d' } } };
+  for (const [title, schema, value, expected] of [
+    [
+      'that a reference leads to',
+      object({ a: { $ref: '#/$defs/d' } }, { $defs: { d: on } }),
+      {},
+      { a: true },
+    ],
+    [
+      'where that has a reference too',
+      object({ a: { $ref: '#/$defs/o' } }, { $defs: { d: on, o } }),
+      {},
+      { a: { x: true } },
+    ],
+    [
+      'by an anchor',
+      object({ a: { $dynamicRef: '#d' } }, { $defs: { d: { ...on, $dynamicAnchor: 'd' } } }),
+      {},
+      { a: true },
+    ],
+    [
+      'before the one that its reference leads to',
+      object({ a: { $ref: '#/$defs/d', default: false } }, { $defs: { d: on } }),
+      {},
+      { a: false },
+    ],
+    ['that stands in an allOf', object({ a: { allOf: [on] } }), {}, { a: true }],
+    [
+      'of a whole schema that is a reference',
+      { $ref: '#/$defs/r', $defs: { r: object({ a: on }) } },
+      {},
+      { a: true },
+    ],
+    [
+      'in each item',
+      object({ l: { type: 'array', items: object({ a: on }) } }),
+      { l: [{}, { a: false }] },
+      { l: [{ a: true }, { a: false }] },
+    ],
+    [
+      'in the item that is meant',
+      object({
+        l: { type: 'array', minItems: 1, prefixItems: [object({ a: on })], items: false },
+      }),
+      { l: [{}] },
+      { l: [{ a: true }] },
+    ],
+    [
+      'below a pattern of names, and below others',
+      object({}, { patternProperties: { '^p': object({ a: on }) }, additionalProperties: object({ b: on }) }),
+      { p: {}, q: {} },
+      { p: { a: true }, q: { b: true } },
+    ],
+    [
+      'below what another one has filled in',
+      object({ o: { type: 'object', default: {} } }, { allOf: [object({ o: object({ a: on }) })] }),
+      {},
+      { o: { a: true } },
+    ],
+    [
+      'also of a name that every object has',
+      object({ constructor: text('c'), valueOf: text('v') }, has('constructor')),
+      {},
+      { constructor: 'c', valueOf: 'v' },
+    ],
+    ['not for null', object({ a: { type: ['null', 'number'], default: 1 } }), { a: null }, { a: null }],
+  ] as const)
+    test(title, () => {
+      assert.deepEqual<unknown>(taken(schema as JsonObject, value as JsonObject), expected);
+    });
+
+  test('of a name that sets a prototype elsewhere', () => {
+    const schema = JSON.parse(
+      '{"type":"object","properties":{"__proto__":{"default":{"x":1}}}}',
+    ) as JsonObject;
+    assert.equal(JSON.stringify(taken(schema, {})), '{"__proto__":{"x":1}}');
+  });
+
+  test('before anything is asked of the value', () => {
+    const a = { a: { type: 'number', default: 1 } };
+    const kinds = ['x', 'y'].map((kind) => object({ kind: { const: kind } }, has('kind')));
+    for (const [schema, expected] of [
+      [object({ ...a, b: {} }, { anyOf: [has('a'), has('b')] }), { a: 1 }],
+      [object(a, { allOf: [has('a')] }), { a: 1 }],
+      [object(a, { $ref: '#/$defs/r', $defs: { r: has('a') } }), { a: 1 }],
+      [object(a, { if: has('a'), else: has('b') }), { a: 1 }],
+      [object({ kind: text('x') }, { oneOf: kinds }), { kind: 'x' }],
+    ] as const)
+      assert.deepEqual(taken(schema, {}), expected);
+  });
+});
+
+test('a kind with a default loads beside branches that ask for more', () => {
+  const $defs = {
+    x: object({ kind: { const: 'x' } }, has('kind', 'iban')),
+    y: object({ kind: { const: 'y' } }, has('kind', 'card')),
+  };
+  const schema = object(
+    { kind: text('x') },
+    { $defs, oneOf: [{ $ref: '#/$defs/x' }, { $ref: '#/$defs/y' }] },
+  );
+  assert.deepEqual(taken(schema, { iban: 'i' }), { kind: 'x', iban: 'i' });
+  assert.equal(taken(schema, { card: 'c' }), null);
+});
+
+test('a condition sees a default as if it had been sent, and its branches fill in nothing', () => {
+  const cap = (value: number): JsonObject => object({ cap: { type: 'number', default: value } });
+  const live = object({ k: { const: 'live' } }, has('k'));
+  const schema = object({ k: text('live') }, { allOf: [{ if: live, then: cap(10), else: cap(1_000_000) }] });
+  assert.deepEqual(taken(schema, {}), taken(schema, { k: 'live' }));
+  assert.deepEqual(taken(schema, {}), { k: 'live' });
+});
+
+const names = ['a', 'b', 'ab', 'constructor'] as const;
+
+function schemaOf(depth: number): fc.Arbitrary<JsonObject> {
+  const leaf = fc.constantFrom<JsonObject[]>(
+    { type: 'number' },
+    { type: 'string' },
+    {},
+    { $ref: '#/$defs/q' },
+  );
+  const q = fc.constant<JsonObject>({ $ref: '#/$defs/q' });
+  const inner = depth === 0 ? q : schemaOf(depth - 1);
+  const filled = fc.constantFrom<JsonObject[]>(
+    ...[{ type: 'number', default: 1 }, { type: 'string', default: 'x' }, { default: [{ a: 'x' }] }],
+    { allOf: [{ default: { b: 1 } }] },
+  );
+  const value = fc.oneof(
+    ...[leaf, inner, filled, filled, inner.map((schema): JsonObject => ({ ...schema, default: {} }))],
+    inner.map((items): JsonObject => ({ type: 'array', items })),
+  );
+  const record = (keys: Readonly<Record<string, fc.Arbitrary<unknown>>>): fc.Arbitrary<JsonObject> =>
+    fc.record(keys, { requiredKeys: [] }) as fc.Arbitrary<JsonObject>;
+  const some = fc.array(inner, { minLength: 1, maxLength: 2 });
+  const branch = fc.oneof(
+    ...[
+      fc.constant({}),
+      fc.constant({}),
+      fc.record({ allOf: some }),
+      fc.record({ anyOf: some }),
+      fc.record({ oneOf: some }),
+    ],
+    ...[fc.record({ not: inner }), fc.record({ if: inner, then: inner, else: inner })],
+  );
+  const own = record({
+    properties: record(Object.fromEntries(names.map((name) => [name, value]))),
+    patternProperties: record({ '^a': value }),
+    additionalProperties: value,
+    required: fc.subarray([...names], { maxLength: 1 }),
+    dependentSchemas: record({ b: inner }),
+  });
+  return fc
+    .tuple(own, branch)
+    .map(([keywords, more]): JsonObject => ({ type: 'object', ...keywords, ...more }));
+}
+
+const given = fc.letrec<{ value: Json }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 2 },
+    fc.constantFrom<Json[]>(1, 'x', []),
+    fc.dictionary(fc.constantFrom(...names), tie('value'), { maxKeys: 2, noNullPrototype: true }),
+  ),
+})).value;
+const values = fc.array(
+  fc.dictionary(fc.constantFrom(...names), given, { maxKeys: 2, noNullPrototype: true }),
+  { minLength: 6, maxLength: 6 },
+);
+
+/** The value with a part of what the other one has more, chosen by the numbers. */
+function between(value: Json, filled: Json, numbers: Iterator<number>): Json {
+  if (typeof value !== 'object' || value === null || typeof filled !== 'object' || filled === null)
+    return value;
+  if (Array.isArray(value)) {
+    const others = filled as readonly Json[];
+    return (value as readonly Json[]).map((one, index) => between(one, others[index] ?? null, numbers));
+  }
+  const [less, more] = [value as JsonObject, filled as JsonObject];
+  return Object.fromEntries(
+    Object.keys(more).flatMap((name) => {
+      if (Object.hasOwn(less, name))
+        return [[name, between(less[name] ?? null, more[name] ?? null, numbers)]];
+      return numbers.next().value % 2 === 0 ? [[name, more[name] ?? null]] : [];
+    }),
+  );
+}
+
+test('whatever the schema, what is filled in fits it as JSON Schema says, and sending some of it changes nothing', () => {
+  const met = { valid: 0, filled: 0 };
+  const schemas = fc.tuple(schemaOf(1), schemaOf(0)).map(([schema, own]): JsonObject => {
+    const q = JSON.parse(JSON.stringify(own).replaceAll('{"$ref":"#/$defs/q"}', '{}')) as JsonObject;
+    return { ...schema, $defs: { q } };
+  });
+  fc.assert(
+    fc.property(schemas, values, fc.infiniteStream(fc.nat(1)), (schema, all, numbers) => {
+      const compiled = compileSchema(schema);
+      if (compiled.status !== 'ok') return;
+      const { validate } = compiled;
+      for (const value of [{}, ...all]) {
+        const checked = validate(value);
+        if (checked.status === 'invalid') continue;
+        met.valid += 1;
+        assert.equal(fits(schema, checked.value), true, JSON.stringify([value, checked.value]));
+        if (JSON.stringify(checked.value) !== JSON.stringify(value)) met.filled += 1;
+        const sent = between(value, checked.value, numbers) as JsonObject;
+        const said = JSON.stringify([value, sent, checked.value]);
+        const again = validate(sent);
+        assert.ok(again.status === 'valid', said);
+        assert.deepEqual(again.value, checked.value, said);
+        const whole = validate(checked.value);
+        assert.ok(
+          whole.status === 'valid' && JSON.stringify(whole.value) === JSON.stringify(checked.value),
+          said,
+        );
+      }
+    }),
+    { numRuns: 150 },
+  );
+  assert.ok(met.filled > 30, JSON.stringify(met));
+});
