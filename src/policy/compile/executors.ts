@@ -1,4 +1,4 @@
-import { hasEffect, isMethodOverride, isRepeatable } from '../../engine/effects/effects.js';
+import { hasEffect, isRepeatable, overrideIn } from '../../engine/effects/effects.js';
 import {
   defaultReliability,
   type Executor,
@@ -93,14 +93,14 @@ function checkRepeats(
   );
 }
 
-/** The header of its connection, in any environment, that makes a call another method. */
+/** What in the headers of its connection, in any environment, may make a call another method. */
 function overridden({ catalog }: Compiling, connection: string): { readonly overriddenBy?: string } {
   const entry = catalog.policySet.connections.find(({ name }) => name === connection);
   const headers = (entry?.targets ?? []).flatMap(({ connection: one }) =>
-    one.kind === 'rest' ? Object.keys(one.headers) : [],
+    one.kind === 'rest' ? Object.entries(one.headers) : [],
   );
-  const overriddenBy = headers.find(isMethodOverride);
-  return overriddenBy === undefined ? {} : { overriddenBy };
+  const overriddenBy = overrideIn(headers, '');
+  return overriddenBy === null ? {} : { overriddenBy };
 }
 
 function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
