@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { overrideIn } from '../../engine/effects/effects.js';
 import { giveWayBefore } from '../../model/give-way.js';
 import type { Json, JsonObject } from '../../model/json.js';
 import type { Connection } from '../../model/policy-set.js';
@@ -18,7 +19,7 @@ import {
 } from '../answer/outcome.js';
 import { failureOfStatus, redirectHint } from './status.js';
 import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
-import { asciiHeader } from '../values.js';
+import { asciiHeader, noRead } from '../values.js';
 
 type RestCall = Extract<Call, { kind: 'rest' }>;
 type RestConnection = Extract<Connection, { kind: 'rest' }>;
@@ -42,15 +43,21 @@ async function runRest(call: RestCall, context: DriverContext): Promise<Executor
   }
   const deadline = startDeadline(context);
   try {
-    const sent = await exchange(
-      outgoing(call, context.connection, base, context.idempotencyKey, deadline.signal),
-    );
+    const request = outgoing(call, context.connection, base, context.idempotencyKey, deadline.signal);
+    const override = context.hasEffect ? null : overrideSent(request);
+    if (override !== null) return failure('permanent', noRead(override, call.method).message);
+    const sent = await exchange(request);
     return sent.status === 'answered'
       ? await readAnswer(call, sent.response, context, deadline)
       : notAnswered(call, sent, context, deadline);
   } finally {
     deadline.dispose();
   }
+}
+
+/** Its connection may be another one than its policy was checked with. */
+function overrideSent({ path, headers, body }: Outgoing): string | null {
+  return overrideIn(Object.entries(headers), `${path}\n${body ?? ''}`);
 }
 
 /** An address that a connection may name, or null. Credentials belong into headers, where they are references. */
