@@ -179,7 +179,7 @@ export type Executor =
       readonly query: readonly { readonly key: string; readonly value: Template }[];
       readonly headers: readonly { readonly key: string; readonly value: Template }[];
       readonly body: Template | null;
-      /** The header of its connection that makes the call another method. Absent: there is none. */
+      /** What in the headers of its connection may make the call another method. Absent: nothing. */
       readonly overriddenBy?: string;
       readonly idempotencyKey: boolean;
     }

@@ -1,12 +1,12 @@
 import type { Executor } from '../engine/plan.js';
-import { hasEffect, overrideInBody, overrideOf, type Judged } from '../engine/effects/effects.js';
+import { asText, hasEffect, overrideIn, overrideOf, type Judged } from '../engine/effects/effects.js';
 import type { Room } from '../engine/effects/room.js';
 import { callRoom } from '../engine/expression/template.js';
 import { buildCliCall } from './cli/call.js';
 import { buildMcpCall } from './mcp/call.js';
 import { buildRestCall } from './rest/call.js';
 import type { Built, Call, Scopes } from './types.js';
-import { unusable } from './values.js';
+import { noRead } from './values.js';
 
 // What would be called, before anything is: pure, so that a run on paper is told the same as one that calls.
 
@@ -29,18 +29,13 @@ export function buildCall(
   return refusedOverride(executor, built.call) ?? built;
 }
 
-/** Arguments may fill a body, so what passed the checks of its policy may be no read as it is sent. */
+/** Arguments fill it, so what passed the checks of its policy may be no read as it is sent. */
 function refusedOverride(executor: Executor, call: Call): Built | null {
   if (executor.kind !== 'rest' || call.kind !== 'rest') return null;
-  const inBody = call.body === undefined ? null : overrideInBody(call.body);
-  const name = inBody ?? overrideOf(executor);
-  if (name === null) return null;
-  const where = inBody === null ? 'the call' : 'the body';
-  return unusable(
-    name,
-    where,
-    `may make it another method than \`${call.method}\`, and the call is said to change nothing: leave \`${name}\` out, or ask for the method as an action of its own`,
-  );
+  const { path, query, headers, body = null } = call;
+  const text = [path, ...query.flat(), asText(body)].join('\n');
+  const name = overrideIn(headers, text) ?? overrideOf(executor);
+  return name === null ? null : noRead(name, call.method);
 }
 
 function resolved(executor: Executor, scopes: Scopes, at: 'transition' | 'onEnter', room: Room): Built {

@@ -30,6 +30,15 @@ export function unusable(path: string, where: string, why: string): Unresolved {
   return { status: 'unresolved', path, message: `\`${path}\` in ${where} ${why}` };
 }
 
+/** Of a call that is said to change nothing: what a server may take for another method. */
+export function noRead(name: string, method: string): Unresolved {
+  return unusable(
+    name,
+    'the call',
+    `may make it another method than \`${method}\`, and the call is said to change nothing: leave \`${name}\` out, or ask for it as an action of its own`,
+  );
+}
+
 /** The first path of a template as written: what a message names. */
 export function pathText(template: Template): string {
   switch (template.kind) {

@@ -291,6 +291,34 @@ describe('a GET', () => {
   });
 });
 
+it('a read whose connection has got a header since that makes it another method is not called', async () => {
+  const { deps } = governed;
+  const headers = { 'X-HTTP-Method-Override': 'DELETE' };
+  const connection = { kind: 'rest', baseUrl: target.url, allowPrivate: true, headers } as const;
+  for (const [transition, expected] of [
+    ['reads', 'permanent'],
+    ['plain', 'permanent'],
+    ['declared', 'executed'],
+  ] as const) {
+    target.say(200);
+    const run = await governed.start(
+      'f',
+      {},
+      {
+        ...deps,
+        policySet: async (q) => ({
+          ...(await deps.policySet(q)),
+          connections: [{ name: 'main', targets: [{ environment: null, connection }] }],
+        }),
+      },
+    );
+    await run.submit(starter, transition);
+    const said = await run.execute();
+    assert.equal(said?.status === 'refused' ? said.errorClass : said?.status, expected, transition);
+    assert.equal(target.requests.length, expected === 'executed' ? 1 : 0);
+  }
+});
+
 it('what answers a megabyte that is no text has done it, and the answer is kept', async () => {
   const headers = { 'content-type': 'application/pdf' };
   const [status, run] = await outcomeOf('once', { headers, body: Buffer.alloc(1_048_576, 0xff) });

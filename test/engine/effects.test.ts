@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { hasEffect, isRepeatable, overrideInBody, overrideOf } from '../../src/engine/effects/effects.js';
+import { asText, hasEffect, isRepeatable, overrideIn, overrideOf } from '../../src/engine/effects/effects.js';
 import type { Executor } from '../../src/engine/plan.js';
 
 type Rest = Extract<Executor, { kind: 'rest' }>;
@@ -27,6 +27,7 @@ describe('a call without a tier', () => {
     ['a GET with a query in its path', path('/payments?page=1&size=', hole)],
     ['a GET with values that are filled in', path('/payments;v=', hole, '?page=', hole, '&a[]=', hole)],
     ['a GET with a name that is filled in behind one', path('/payments?filter_', hole, '=1&q[', hole, ']=1')],
+    ['a GET whose names are like one', path('/payments?payment_method=card&filter[method]=x&_methods=1')],
     [
       'a GET with headers and a query',
       { headers: [{ key: 'Accept', value: literal('x') }], query: [{ key: 'q', value: literal('x') }] },
@@ -46,13 +47,23 @@ describe('a call without a tier', () => {
     ['a GET whose path says another method', path('/payments/', hole, '?page=1&_method=delete')],
     ['a GET whose path says it encoded', path('/payments?%5Fm%65thod=delete&%zz')],
     ['a GET whose path lets an argument name a parameter', path('/payments?', hole, '=', hole)],
-    ['a GET whose path lets an argument end a name', path('/payments?page=1&_met', hole, '=DELETE')],
+    [
+      'a GET whose path lets an argument name a parameter in brackets',
+      path('/payments?page=1&[_', hole, ']='),
+    ],
+    ['a GET whose path says it in brackets', path('/payments?page=1&[_method]=DELETE')],
+    ['a GET whose query says it in brackets', { query: [{ key: '[_method]', value: literal('DELETE') }] }],
+    ['a GET whose path says it encoded twice', path('/payments?%255fmethod=DELETE')],
+    [
+      'a GET whose query has a value with the word',
+      { query: [{ key: 'q', value: literal('&_method=DELETE') }] },
+    ],
     ['a GET whose path lets an argument be its query', path('/payments?', hole)],
     ['a GET whose path says it after a semicolon', path('/payments?page=1;_method=DELETE')],
     ['a GET whose path says it before its query', path('/payments;_method=DELETE/', hole)],
     ['a GET whose path says it as a list', path('/payments?_method%5B%5D=DELETE')],
     ['a GET whose path says it with a blank', path('/payments?+_method%00x=DELETE')],
-    ['a GET whose path says it as PHP reads it', path('/payments?[method=DELETE')],
+    ['a GET whose path says it as PHP reads it', path('/payments?.method=DELETE')],
     ['a GET whose query says it as a list', { query: [{ key: '_method[]', value: literal('delete') }] }],
     [
       'a GET whose header says it with underscores',
@@ -86,44 +97,92 @@ describe("an author's tier", () => {
   });
 });
 
-describe('a name in a body that servers take for the method', () => {
+describe('a word that servers take for the method', () => {
+  const part = (name: string): string =>
+    `--b\r\nContent-Disposition: form-data; ${name}\r\n\r\nDELETE\r\n--b--`;
   for (const body of [
     { _method: 'DELETE' },
     { q: 1, '_method[]': 'DELETE' },
+    { '[_method]': 'DELETE' },
+    { filter: { _method: 'DELETE' } },
+    [{ _method: 'DELETE' }],
+    { q: '&_method=DELETE&' },
+    { q: 'a\n_method=DELETE' },
+    ['&_method=DELETE&'],
     { _HttpMethod: 'PATCH' },
     { 'X-HTTP-Method-Override': 'PUT' },
-    'q=1&_method=DELETE',
-    'q=1;%5Fmethod=DELETE',
-    'q=1\r\n_method=DELETE',
-    '{"q": 1, "\\u005fmethod": "DELETE"}',
-    'Content-Disposition: form-data; name="_method"\r\n\r\nDELETE',
-    'content-disposition: form-data; NAME=_method; x=y\r\n\r\nDELETE',
+    ...['q=1&_method=DELETE', 'q=1;%5Fmethod=DELETE', 'q=1\r\n_method=DELETE', 'q=_method'],
+    ...['q=1&[_method]=DELETE', 'q=1&[[_method]=DELETE', 'q=1&]_method=DELETE', 'q=1&%5B_method%5D=DELETE'],
+    ...[
+      'q=1&%255fmethod=DELETE',
+      'q=1&%u005fmethod=DELETE',
+      'q=1&.method=DELETE',
+      'q=1&x+http.method=DELETE',
+    ],
+    ...['q=1&%26_method=DELETE', 'q=1&%c3_method=DELETE', '.method=DELETE'],
+    ...[
+      '{"q": 1, "\\u005fmethod": "DELETE"}',
+      '\ufeff{"\\u005Fm\\u0065thod":"DELETE"}',
+      '{"_method":"DELETE",}',
+      '"\\x5fmethod": DELETE',
+    ],
+    ...['name="_method"', 'NAME=_method; x=y', "name*=utf-8''_method", "name*=utf-8''%5fmethod"].map(part),
+    ...['name = "_method"', 'name="\\_method"', 'name="[_method]"'].map(part),
   ])
     it(`is found in ${JSON.stringify(body)}`, () => {
-      assert.ok(overrideInBody(body) !== null);
+      assert.ok(overrideIn([], asText(body)) !== null);
       assert.ok(overrideOf(rest({ method: 'POST', body: { kind: 'literal', value: body } })) !== null);
     });
 
-  it('is told as it is known, never as it was sent', () => {
-    assert.equal(overrideInBody({ '_METHOD[for Ann Lee]': 'DELETE' }), '_method');
-    assert.equal(overrideInBody('%5F%6Dethod=DELETE'), '_method');
+  it('is told as the word alone, without what stands around it', () => {
+    assert.equal(overrideIn([], asText({ '_METHOD[for Ann Lee]': 'DELETE' })), '_METHOD');
+    assert.equal(overrideIn([], 'Ann=Lee&%5F%6Dethod=DELETE'), '_method');
+    assert.equal(overrideIn([['Content-Type', 'Ann Lee multipart/mixed']], ''), 'multipart');
   });
 
   for (const body of [
-    ...[null, 5, true, 'DELETE', '', '[1]', '{"a": ', '["_method"]', 'method=DELETE&q=_method'],
-    ...[['_method'], {}, { method: 'DELETE' }, { q: '_method', filter: { _method: 'x' } }, { '100%': 1 }],
+    ...[null, 5, true, 'DELETE', '', '[1]', '{"a": ', '["method"]', 'method=DELETE&q=method'],
+    ...['payment_method=card&filter[method]=card&__method=1', '_methods=1&a_method_b=1', '100%&%zz=1&%u00zz'],
+    ...[['shipping_method'], {}, { method: 'DELETE' }, { q: 'a.method()', filter: { http_method: 'x' } }],
+    ...[{ '100%': 1 }, '$.items[0].method', 'the x method'],
   ])
     it(`is not in ${JSON.stringify(body)}`, () => {
-      assert.equal(overrideInBody(body), null);
+      assert.equal(overrideIn([['Accept', 'multipart/mixed']], asText(body)), null);
       assert.equal(overrideOf(rest({ method: 'POST', body: { kind: 'literal', value: body } })), null);
     });
 
   it('is one where its author writes it, whatever fills it', () => {
     const entries = [{ key: '_method', value: hole }];
+    const items = [{ kind: 'object', entries } as const];
     assert.equal(overrideOf(rest({ body: { kind: 'object', entries } })), '_method');
+    assert.equal(overrideOf(rest({ body: { kind: 'array', items } })), '_method');
     assert.equal(overrideOf(rest({ body: { kind: 'text', parts: ['_method=', hole] } })), '_method');
     assert.equal(overrideOf(rest({ body: { kind: 'text', parts: ['q=', hole] } })), null);
     assert.equal(overrideOf(rest({ body: { kind: 'array', items: [hole] } })), null);
     assert.equal(overrideOf(rest({ body: hole })), null);
   });
+});
+
+describe('a type of body in which a word can be written in more ways than are looked for', () => {
+  for (const type of [
+    ...['multipart/form-data; boundary=b', 'Multipart/mixed', 'text/plain, multipart/form-data'],
+    ...['application/json; charset=utf-16', 'application/json; charset=utf-8; Charset = "utf-7"'],
+    ...['text/plain; charset*=utf-16', 'text/plain; charset*0=utf-; charset*1=16'],
+  ])
+    it(`makes a call what may be another method: ${type}`, () => {
+      for (const key of ['content-type', 'Content-Type'])
+        assert.ok(overrideOf(rest({ headers: [{ key, value: literal(type) }] })) !== null);
+    });
+
+  for (const type of [
+    ...[
+      'application/json',
+      'application/x-www-form-urlencoded; charset=UTF-8',
+      'text/plain; charset = "utf-8"',
+    ],
+    ...['application/sparql-query', 'text/xml; charset=iso-8859-1', 'application/json;charset=utf8'],
+  ])
+    it(`is none of these: ${type}`, () => {
+      assert.equal(overrideOf(rest({ headers: [{ key: 'Content-Type', value: literal(type) }] })), null);
+    });
 });

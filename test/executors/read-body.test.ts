@@ -20,11 +20,20 @@ const form: Template = { kind: 'text', parts: ['q=', filter] };
 const built = (executor: Executor, tier: Tier | null, args: JsonObject): ReturnType<typeof buildCall> =>
   buildCall(executor, { arguments: args, context: {}, input: {} }, 'transition', { action: { tier } });
 
+const part = (name: string): string => `x\r\n--b\r\nContent-Disposition: form-data; ${name}\r\n\r\nDELETE`;
+
 const bodies: readonly (readonly [Template, Json])[] = [
   [filter, { _method: 'DELETE' }],
   [filter, { q: 'x', _HttpMethod: 'PATCH' }],
   [filter, 'q=x&_method=DELETE'],
   [form, 'x&_method=DELETE'],
+  [form, 'x&[_method]=DELETE'],
+  [form, 'x&%5B_method%5D=DELETE'],
+  [form, part('name="\\_method"')],
+  [filter, { q: '&_method=DELETE&' }],
+  [filter, [{ _method: 'DELETE' }]],
+  [filter, { filter: { _method: 'DELETE' } }],
+  [filter, '\ufeff{"\\u005fmethod":"DELETE"}'],
 ];
 
 describe('a body that would make a call another method', () => {
@@ -34,7 +43,7 @@ describe('a body that would make a call another method', () => {
       const executor = post({ body });
       const refused = built(executor, 'read_only', { filter: value });
       assert.ok(refused.status === 'unresolved', JSON.stringify(refused));
-      assert.match(refused.message, /^`_(http)?method` in the body may make it another method than `POST`/);
+      assert.match(refused.message, /^`_(http)?method` in the call may make it another method than `POST`/i);
       const scopes = { arguments: { filter: value }, context: {}, input: {} };
       assert.deepEqual(buildCall(executor, scopes, 'transition'), refused);
     });
@@ -61,9 +70,46 @@ describe('a body that would make a call another method', () => {
   });
 
   it('lets a search through', () => {
-    for (const value of [{}, { method: 'x', q: { _method: 'x' } }, ['_method'], 'about _method', 5, null])
+    const searches = [{}, { method: 'x', q: { payment_method: 'x' } }, ['method'], 'about methods', 5, null];
+    for (const value of searches)
       assert.equal(built(post(), 'read_only', { filter: value }).status, 'built', JSON.stringify(value));
   });
+});
+
+describe('a body of several parts that is filled in', () => {
+  const parts: Template = {
+    kind: 'text',
+    parts: [`--b\r\n${part('name="q"')}\r\n\r\n`, filter, '\r\n--b--\r\n'],
+  };
+  const sent = 'multipart/form-data; boundary=b';
+  for (const [what, type, args] of [
+    ['as its author says', { kind: 'literal', value: sent }, {}],
+    ['as an argument says', { ...filter, segments: ['type'] }, { type: sent }],
+  ] as const)
+    it(`is not built for a read, since names in it can be written in too many ways: ${what}`, () => {
+      const executor = post({ body: parts, headers: [{ key: 'content-type', value: type }] });
+      const given = { filter: part('name*0=_met; name*1=hod'), ...args };
+      const refused = built(executor, 'read_only', given);
+      assert.ok(refused.status === 'unresolved' && refused.path === 'multipart', JSON.stringify(refused));
+      assert.equal(built(executor, 'irreversible', given).status, 'built');
+    });
+});
+
+describe('an argument in the path or query of a read', () => {
+  const parts = ['/orders?a=1&_met', filter, '=DELETE'];
+  const segment = ['/orders/', filter];
+  for (const [what, more, value] of [
+    ['that ends a name', { path: { kind: 'text', parts } }, 'hod'],
+    ['that may be read as a parameter', { path: { kind: 'text', parts: segment } }, 'x;_method=DELETE'],
+    ['that is a value', { query: [{ key: 'q', value: filter }] }, 'x&_method=DELETE'],
+  ] as const satisfies readonly (readonly [string, Partial<Rest>, string])[])
+    it(`makes it no other method, whatever its tier: ${what}`, () => {
+      for (const tier of ['read_only', null] as const) {
+        const executor = post({ method: 'GET', body: null, ...more });
+        assert.equal(built(executor, tier, { filter: value }).status, 'unresolved');
+        assert.equal(built(executor, tier, { filter: 'x' }).status, 'built');
+      }
+    });
 });
 
 describe('a query, header or connection that makes a read another method', () => {

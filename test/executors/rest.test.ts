@@ -304,6 +304,27 @@ test("a connection's headers cannot be overridden, whatever their case, nor can 
   assert.equal(lastSeen().headers['idempotency-key'], 'the-key');
 });
 
+test('a read that its connection, as it is by then, makes another method is not sent', async () => {
+  const { rest } = world.connections;
+  assert.ok(rest.kind === 'rest');
+  const ways = [
+    { headers: { ...rest.headers, 'X-HTTP-Method-Override': 'DELETE' } },
+    { headers: { ...rest.headers, 'Content-Type': 'multipart/form-data; boundary=b' } },
+    { baseUrl: `${rest.baseUrl}/x;_method=DELETE` },
+  ];
+  for (const way of ways) {
+    const count = world.seen.length;
+    const asked = (hasEffect: boolean): Promise<ExecutorResult> =>
+      runCall(call({ body: { a: 1 } }), contextWith({ ...rest, ...way }, { hasEffect }));
+    const refused = await asked(false);
+    assert.ok(refused.status === 'failed' && refused.errorClass === 'permanent', JSON.stringify(refused));
+    assert.match(refused.message, /may make it another method than `POST`/);
+    assert.equal(world.seen.length, count);
+    await asked(true);
+    assert.equal(world.seen.length, count + 1);
+  }
+});
+
 test('nobody there: `connection`, and nothing was sent', async () => {
   const server = createServer();
   server.listen(0, '127.0.0.1');

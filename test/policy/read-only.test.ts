@@ -117,6 +117,9 @@ for (const [place, files] of Object.entries(places))
         ['path: /x', 'path: /x, query: { _HttpMethod: PATCH }'],
         ['path: /x', 'path: "/x?a=1;_method=delete"'],
         ['path: /x', 'path: "/x?{$.context.k}={$.context.v}"'],
+        ['path: /x', 'path: "/x?a=1&[_{$.context.k}]=1"'],
+        ['path: /x', 'path: "/x?a=1&[_method]=1"'],
+        ['path: /x', 'path: /x, query: { "[_method]": DELETE }'],
       ] as const;
       for (const [plain, written] of ways) {
         const changed = Object.entries(files('GET', '')).map(([path, text]) => [
@@ -143,11 +146,18 @@ for (const [place, files] of Object.entries(places))
       };
       for (const body of [
         ...['{ _method: DELETE }', '{ _method: $.context.m }', '{ q: 1, _HttpMethod: PATCH }'],
-        ...['"a=1&_method=DELETE"', '"a=1&_method={$.context.m}"'],
+        ...[
+          '"a=1&_method=DELETE"',
+          '"a=1&_method={$.context.m}"',
+          '{ q: { _method: 1 } }',
+          '[{ _method: 1 }]',
+        ],
+        '"q={$.context.q}", headers: { content-type: multipart/form-data; boundary=b }',
+        '"q={$.context.q}", headers: { content-type: application/x-www-form-urlencoded; charset=utf-16 }',
       ])
         assert.ok((await withBody(body)).includes('READ_ONLY_WRITES'), body);
       for (const body of [
-        '{ method: $.context.m, q: { _method: 1 } }',
+        '{ method: $.context.m, q: { payment_method: 1 } }',
         '$.context.filter',
         '"q={$.context.q}"',
       ])
@@ -175,5 +185,6 @@ it('a GET whose connection makes it another method says so in its plan, in whate
     return JSON.stringify(result.flows.map(({ plan }) => plan));
   };
   assert.equal((await planWith('X-HTTP-Method: PUT')).match(/"overriddenBy":"X-HTTP-Method"/g)?.length, 3);
+  assert.match(await planWith('Content-Type: multipart/mixed'), /"overriddenBy":"multipart"/);
   assert.doesNotMatch(await planWith('X-Other: PUT'), /overriddenBy/);
 });

@@ -1,5 +1,5 @@
-import { isObject, type Json } from '../../model/json.js';
-import type { Executor, Template, TextTemplate, Transition } from '../plan.js';
+import type { Json } from '../../model/json.js';
+import type { Executor, Template, Transition } from '../plan.js';
 import type { Action } from '../state.js';
 
 // What a step calls outside, whether that changes something there, and whether it may be made again by itself.
@@ -38,37 +38,52 @@ export function hasEffect({ action: { tier } }: Judged, executor: Executor): boo
   return !isRead || overrideOf(executor) !== null;
 }
 
-/** What frameworks take for the method of a call, whatever its request line says. Servers read `-`, `.` and a blank as `_`. */
-const overrides: readonly string[] = [
+/** What frameworks take for the method of a call, whatever its request line says; they read `-`, `.` and their like as `_`. */
+const overrides = [
   'x_http_method_override',
   'x_http_method',
   'x_method_override',
-  '_method',
-  '$httpmethod',
-  '_httpmethod',
   'x_tunneled_method',
   'x_original_method',
-];
-
-export function isMethodOverride(name: string): boolean {
-  return mayName.test(name) && overrides.includes(asRead(name));
-}
-
-/** In each of them, unless it is encoded: most names need not be read closer. */
-const mayName = /method|%/iu;
-
-/** Stands for what a hole in a path is filled with. */
-const filled = '{…}';
-
-/** Is some of a name filled in? Then its author does not say what it is. */
-export function isFilledIn(name: string): boolean {
-  return name.includes(filled);
-}
+  '_httpmethod',
+  '\\$httpmethod',
+  '_method',
+].map((name) => name.replaceAll(/(?<=[a-z])_/g, '[-_. +[]'));
 
 /**
- * The header, of the call or of its connection, the query or the name in its body that makes it another method, or may; null:
- * it has none. What fills a body is not known yet: `overrideInBody` looks at that when the call is built.
+ * One of these as a word, wherever it stands, so that no way to write a name around it counts. `payment_method` is another
+ * word, the `n` of an escaped line break is none, and PHP reads a name `.method` as `_method`.
  */
+const override = new RegExp(
+  String.raw`(?<!(?<!\\)[a-z0-9_$])(?:${overrides.join('|')}|(?<=^|[?&;\s])\.method)(?![a-z0-9_])`,
+  'i',
+);
+
+/** A type whose servers may read names that do not stand there as words: in parts, in parameters, in another charset. */
+const unsearched = /multipart|charset(?!\s*=\s*["']?(?:utf-?8|us-ascii|iso-8859|windows-125))/i;
+
+/** Stands for what a template is filled with. */
+const filled = '{…}';
+
+/** Whoever fills it says which parameter it is. */
+const filledName = /[?&;][^a-z0-9?=&;]*\{…\}/i;
+
+export type Headers = readonly (readonly [name: string, value: string])[];
+
+/** What in a call, as it is sent or as far as it is known, may make it another method; `text`: all but its headers. */
+export function overrideIn(headers: Headers, text: string): string | null {
+  const types = headers.flatMap(([name, value]) => (/^content-type$/i.test(name) ? [value] : []));
+  const head = headers.map((one) => one.join(': ')).join('\n');
+  const found = unsearched.exec(types.join('\n')) ?? override.exec(decoded(decoded(`${head}\n${text}`)));
+  return found?.[0] ?? null;
+}
+
+/** Without the escapes of addresses and forms (`%5f`, `%u005f`) and of JSON and its kin (`\u005f`, `\x5f`); what is no escape stands for itself. */
+function decoded(text: string): string {
+  return unescape(text.replaceAll(/\\(?:x|u00)/gi, '%'));
+}
+
+/** The same in what its author has written, and in its connection's headers. What fills it is looked at when the call is built. */
 export function overrideOf({
   headers,
   query,
@@ -76,68 +91,30 @@ export function overrideOf({
   body,
   overriddenBy,
 }: Extract<Executor, { kind: 'rest' }>): string | null {
-  const own = [...[...headers, ...query].map(({ key }) => key), ...namesWritten(body)];
-  return own.find(isMethodOverride) ?? namesInPath(path).find(namesAnOverride) ?? overriddenBy ?? null;
+  const head: Headers = headers.map(({ key, value }) => [key, written(value)]);
+  const text = [path, { kind: 'object', entries: query } as const, ...(body === null ? [] : [body])];
+  const own = overrideIn(head, text.map(written).join('\n'));
+  return own ?? filledName.exec(decoded(written(path)))?.[0] ?? overriddenBy ?? null;
 }
 
-function namesAnOverride(name: string): boolean {
-  if (!isFilledIn(name)) return isMethodOverride(name);
-  const written = name.slice(0, name.indexOf(filled));
-  return overrides.some((one) => one.startsWith(asRead(written)));
-}
-
-/** A path may have a query of its own. Some servers take `;` for `&`, and read names behind it in the path too. */
-function namesInPath(path: TextTemplate): readonly string[] {
-  const [, ...pairs] = asText(path).split(/[?&;]/u);
-  return pairs.map((pair) => pair.replace(/=.*$/su, ''));
-}
-
-function asText({ parts }: TextTemplate): string {
-  return parts.map((part) => (typeof part === 'string' ? part : filled)).join('');
-}
-
-/** What makes the call another method in a body as it will be sent, as servers read the name; null: nothing. */
-export function overrideInBody(body: Json): string | null {
-  const name = namesIn(body).find(isMethodOverride);
-  return name === undefined ? null : asRead(name);
-}
-
-/** The names of a body that its author has written. */
-function namesWritten(body: Template | null): readonly string[] {
-  if (body?.kind === 'object') return body.entries.map(({ key }) => key);
-  return body?.kind === 'literal' ? namesIn(body.value) : body?.kind === 'text' ? namesIn(asText(body)) : [];
-}
-
-/** Of an object, or of a text that is a form, in one part or several, or JSON. */
-function namesIn(body: Json): readonly string[] {
-  if (isObject(body)) return Object.keys(body);
-  if (typeof body !== 'string') return [];
-  const pairs = body.split(/[&;\r\n]/u).map((pair) => pair.replace(/=.*$/su, ''));
-  const parts = [...body.matchAll(/\bname\*?=["']?([^"';\r\n]*)/giu)].map(([, name = '']) => name);
-  return [...pairs, ...parts, ...namesInJson(body)];
-}
-
-function namesInJson(text: string): readonly string[] {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? Object.keys(value) : [];
-  } catch {
-    return [];
+function written(template: Template): string {
+  switch (template.kind) {
+    case 'literal':
+      return asText(template.value);
+    case 'path':
+      return filled;
+    case 'text':
+      return template.parts.map((part) => (typeof part === 'string' ? part : filled)).join('');
+    case 'object':
+      return template.entries.map(({ key, value }) => `${key}: ${written(value)}`).join('\n');
+    case 'array':
+      return template.items.map(written).join('\n');
   }
 }
 
-/** As the widest reader takes a name: decoded, without blanks around it and without the index of a list. */
-function asRead(name: string): string {
-  const plain = decoded(name.replaceAll('+', ' ')).trim().replace(/^\[/u, '_');
-  return plain
-    .replace(/[[\0].*$/su, '')
-    .replace(/[-. ]/gu, '_')
-    .toLowerCase();
-}
-
-/** What is no encoding stands for itself. */
-function decoded(name: string): string {
-  return name.replace(/%[0-7][0-9a-f]/giu, decodeURIComponent);
+/** As a body is looked at, whatever its type says of how it is written. */
+export function asText(body: Json): string {
+  return typeof body === 'string' ? body : JSON.stringify(body);
 }
 
 /** With an idempotency key, or where nothing is changed by it. */

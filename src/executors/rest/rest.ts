@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http';
-import { ownEvidence } from '../../engine/effects/effects.js';
+import { overrideIn, ownEvidence } from '../../engine/effects/effects.js';
 import { giveWayBefore } from '../../model/give-way.js';
 import type { Json, JsonObject } from '../../model/json.js';
 import type { Connection } from '../../model/policy-set.js';
 import { dataUrl, decodeBody, unpackBody, type Unpacked } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
 import type { Told } from '../masking/mask.js';
-import { exchange, readCapped, retryAfterMs, type Exchange } from '../connections/network.js';
+import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from '../connections/network.js';
 import {
   failure,
   failureAfterSending,
@@ -20,7 +20,7 @@ import {
 import { isJsonType, writeBody } from './body.js';
 import { failureOfStatus, redirectHint } from './status.js';
 import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
-import { asciiHeader } from '../values.js';
+import { asciiHeader, noRead } from '../values.js';
 
 type RestCall = Extract<Call, { kind: 'rest' }>;
 type RestConnection = Extract<Connection, { kind: 'rest' }>;
@@ -44,25 +44,22 @@ async function runRest(call: RestCall, context: DriverContext): Promise<Executor
   }
   const deadline = startDeadline(context);
   try {
-    const headers = composeHeaders(call, context.connection, context.idempotencyKey);
-    const body = call.body === undefined ? null : writeBody(call.body, headers['content-type'] ?? '');
-    if (body?.status === 'unfit')
-      return failure(
-        'permanent',
-        `connection \`${call.connection}\`: ${body.name === null ? 'the body' : `\`${body.name}\` in the body`} ${body.why}; nothing was sent`,
-      );
-    const { allowPrivate } = context.connection;
-    const sent = await exchange({
-      ...{ base, headers, allowPrivate, method: call.method, path: composePath(call, base) },
-      body: body === null ? null : body.text,
-      signal: deadline.signal,
-    });
+    const request = outgoing(call, context.connection, base, context.idempotencyKey, deadline.signal);
+    if ('status' in request) return request;
+    const override = context.hasEffect ? null : overrideSent(request);
+    if (override !== null) return failure('permanent', noRead(override, call.method).message);
+    const sent = await exchange(request);
     return sent.status === 'answered'
       ? await readAnswer(call, sent.response, context, deadline)
       : notAnswered(call, sent, context, deadline);
   } finally {
     deadline.dispose();
   }
+}
+
+/** Its connection may be another one than its policy was checked with. */
+function overrideSent({ path, headers, body }: Outgoing): string | null {
+  return overrideIn(Object.entries(headers), `${path}\n${body ?? ''}`);
 }
 
 /** An address that a connection may name, or null. Credentials belong into headers, where they are references. */
@@ -72,6 +69,26 @@ export function parseBase(text: string, query: 'query' | 'no query' = 'no query'
   const plain =
     url.username === '' && url.password === '' && url.hash === '' && (query === 'query' || url.search === '');
   return plain && (url.protocol === 'http:' || url.protocol === 'https:') ? url : null;
+}
+
+function outgoing(
+  call: RestCall,
+  connection: RestConnection,
+  base: URL,
+  key: string | null,
+  signal: AbortSignal,
+): Outgoing | Failure {
+  const headers = composeHeaders(call, connection, key);
+  const body = call.body === undefined ? null : writeBody(call.body, headers['content-type'] ?? '');
+  if (body?.status === 'unfit') {
+    const what = body.name === null ? 'the body' : `\`${body.name}\` in the body`;
+    return failure('permanent', `connection \`${call.connection}\`: ${what} ${body.why}; nothing was sent`);
+  }
+  const { allowPrivate } = connection;
+  return {
+    ...{ base, headers, allowPrivate, signal, method: call.method, path: composePath(call, base) },
+    body: body === null ? null : body.text,
+  };
 }
 
 function composePath(call: RestCall, base: URL): string {

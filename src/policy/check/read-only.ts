@@ -1,4 +1,4 @@
-import { isFilledIn, overrideOf } from '../../engine/effects/effects.js';
+import { overrideOf } from '../../engine/effects/effects.js';
 import type { Executor, Reliability, Tier } from '../../engine/plan.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 
@@ -47,9 +47,7 @@ export function checkReadOnly(
       to,
       'READ_ONLY_WRITES',
       at,
-      isFilledIn(overriding)
-        ? `whoever fills \`${overriding}\` in the path may make the call another method than the one that is looked at: write the name out, or put it behind one that is written`
-        : `\`${overriding}\` makes the call another method than the one that is looked at: write that as its \`method\`, and leave \`${overriding}\` out`,
+      `\`${overriding}\` may make the call another method than the one that is looked at: leave it out, or write that as its \`method\` and with the tier that it has`,
     );
   const changing = methods.find((one) => one === 'PUT' || one === 'PATCH' || one === 'DELETE');
   if (changing !== undefined)

@@ -1,4 +1,4 @@
-import { hasEffect, isMethodOverride, isRepeatable } from '../../engine/effects/effects.js';
+import { hasEffect, isRepeatable, overrideIn } from '../../engine/effects/effects.js';
 import {
   defaultReliability,
   type Executor,
@@ -94,12 +94,10 @@ function checkRepeats(
   );
 }
 
-/** The header of its connection, in any environment, that makes a call another method. */
+/** What in the headers of its connection, in any environment, may make a call another method. */
 function overridden(to: Compiling, connection: string): { readonly overriddenBy?: string } {
-  const overriddenBy = headersOf(to, connection)
-    .map(([name]) => name)
-    .find(isMethodOverride);
-  return overriddenBy === undefined ? {} : { overriddenBy };
+  const overriddenBy = overrideIn(headersOf(to, connection), '');
+  return overriddenBy === null ? {} : { overriddenBy };
 }
 
 function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
