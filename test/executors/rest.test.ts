@@ -315,7 +315,10 @@ test('a read that its connection, as it is by then, makes another method is not 
   for (const way of ways) {
     const count = world.seen.length;
     const asked = (hasEffect: boolean): Promise<ExecutorResult> =>
-      runCall(call({ body: { a: 1 } }), contextWith({ ...rest, ...way }, { hasEffect }));
+      runCall(
+        call({ body: 'a=1', headers: [['content-type', 'text/plain']] }),
+        contextWith({ ...rest, ...way }, { hasEffect }),
+      );
     const refused = await asked(false);
     assert.ok(refused.status === 'failed' && refused.errorClass === 'permanent', JSON.stringify(refused));
     assert.match(refused.message, /may make it another method than `POST`/);
