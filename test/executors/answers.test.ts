@@ -185,6 +185,24 @@ describe('an answer in which an object has a name twice', () => {
   });
 });
 
+describe('half of a character in a JSON answer, as where a text was cut in an emoji', () => {
+  test('is U+FFFD, and the answer counts, over every connection', async () => {
+    const body = '{"text":"great \\ud83d","whole":"\\ud83d\\ude00","plain":"\\\\ud83d","\\udc00":1}';
+    const read = { text: 'great \ufffd', whole: '\u{1f600}', plain: '\\ud83d', '\ufffd': 1 };
+    const overMcp = `{"content":[],"structuredContent":${body}}`;
+    const text = JSON.stringify({ content: [{ type: 'text', text: body }] });
+    const ways = [
+      () => ask({ body }),
+      () => answeredOverStdio(overMcp),
+      () => answeredOverHttp(overMcp),
+      () => answeredAsEvents(overMcp),
+      () => answeredOverStdio(text),
+    ];
+    for (const way of ways) assert.deepEqual((await succeeded(way())).output, read);
+    assert.deepEqual(((await succeeded(printed(body))).output as JsonObject)['json'], read);
+  });
+});
+
 describe('a number that no double holds', () => {
   const ways: readonly (readonly [string, () => Promise<ExecutorResult>, string])[] = [
     ['rest', () => ask({ body: odd }), ''],

@@ -65,8 +65,18 @@ function isJson(text: string): boolean {
   }
 }
 
+/** Without a byte order mark, and with U+FFFD for half a character: a text that was cut in the middle of one is an answer all the same. */
 function plainText(text: string): string {
-  return text.startsWith('\ufeff') ? text.slice(1) : text;
+  const plain = text.startsWith('\ufeff') ? text.slice(1) : text;
+  return /\\u[dD]/.test(plain) ? plain.replace(escapes, wholeCharacter) : plain;
+}
+
+/** A pair, half of one, or any other escape, so that what is behind an escaped backslash is none. */
+const escapes =
+  /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u[dD][89a-fA-F][\da-fA-F]{2}|.)/gs;
+
+function wholeCharacter(escape: string): string {
+  return escape.length === 6 ? '\\ufffd' : escape;
 }
 
 export type MarkedJson =
