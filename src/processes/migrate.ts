@@ -96,23 +96,21 @@ async function forget(): Promise<readonly TemporalHome[]> {
  * But where this store is a copy, the deployment that goes on with the other one keeps its queue and its runs.
  */
 async function leaveFormerQueues(temporal: Connection, own: string): Promise<void> {
-  for (const { namespace, namespaceId, taskQueue } of former) {
-    if (taskQueue === config.taskQueue || (await namespaceIdOf(temporal, namespace)) !== namespaceId)
-      continue;
+  const leave = async ({ namespace, namespaceId, taskQueue }: TemporalHome): Promise<void> => {
+    if (taskQueue === config.taskQueue || (await namespaceIdOf(temporal, namespace)) !== namespaceId) return;
     const queue = { namespace, taskQueue };
     const name = `the task queue \`${taskQueue}\` of \`${namespace}\``;
     const seen = await seeHolder(temporal, queue);
-    if (seen?.store !== own) continue;
+    if (seen?.store !== own) return;
     say(`looking whether workers still poll ${name}, which may take more than a minute`);
-    if (await isStillPolled(temporal, queue)) {
-      say(
+    if (await isStillPolled(temporal, queue))
+      return say(
         `workers poll ${name}: it and the runs there are left to them, since this store may be a copy of theirs; where they are this deployment's own, stop them and run this with COUNTERSIGN_TASK_QUEUE=${taskQueue}`,
       );
-      continue;
-    }
     await forgetHolder(temporal, queue, seen);
     say(`${name} belongs to no store now`);
-  }
+  };
+  await Promise.all(former.map(leave));
 }
 
 /** The queue that this one is to work on, where a deployment that is gone had it. */
