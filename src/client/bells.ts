@@ -53,13 +53,14 @@ export async function lookAfter(
 
 const forked = 'HISTORY_FORKED';
 
-/** Once it was found there, it is asked before each bell. */
+/** Once it may have been found there, Temporal is asked before each bell; where it does not say, nothing is rung. */
 async function isElsewhere(deps: ClientDeps, run: temporal.Place): Promise<boolean> {
   try {
     return (await temporal.whyUnserved(deps, run))?.why === 'elsewhere';
   } catch (error) {
-    if (temporal.isUnavailable(error)) return true;
-    throw error;
+    if (!temporal.isUnavailable(error))
+      deps.onInternalError(`whose the workflow of run \`${run.id}\` is`, error);
+    return true;
   }
 }
 

@@ -331,6 +331,12 @@ test('an open workflow on the task queue of another deployment is left alone and
   assert.match(row.problem?.next ?? '', /COUNTERSIGN_TASK_QUEUE=theirs/);
   // What it is asked from here on is not rung for, and whoever asks is told that the engine does not take it.
   assert.equal(await ringFor(deps, row, message), 'unavailable');
+  const failed: unknown[] = [];
+  const unsaid = { withDeadline: () => Promise.reject(new Error('refused')) } as unknown as Client;
+  const onInternalError: ClientDeps['onInternalError'] = (_what, error) => failed.push(error);
+  const asking = { ...deps, forNamespace: () => unsaid, onInternalError };
+  assert.equal(await ringFor(asking, row, message), 'unavailable');
+  assert.match(String(failed), /refused/);
   assert.equal(await lookAfter(deps, row), 'elsewhere');
   assert.deepEqual(told, [`${run} elsewhere`]);
   const { rows } = await database.pool.query(
