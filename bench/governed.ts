@@ -64,6 +64,7 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
     forNamespace: () => temporal,
     taskQueue: stack.taskQueue,
     isOurs: () => Promise.resolve(true),
+    isWorkedFor: () => Promise.resolve(false),
     workflowBundle: '',
     onLostWorkflow: ({ id }) => assert.fail(`run \`${id}\` has lost its workflow`),
     onInternalError: (what, error) => console.error(what, error),

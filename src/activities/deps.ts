@@ -9,7 +9,7 @@ import type { FlowPeople } from '../schema/kit.js';
 import { getPlan, publisherOf } from '../store/flows.js';
 import type { HeldValue } from '../store/document.js';
 import type { RunRow } from '../store/runs.js';
-import { currentPolicySet, policySetSeq } from '../store/policy.js';
+import { policiesInForce, policySetHash } from '../store/policy.js';
 import { standingOf, type Standing } from '../auth/index.js';
 import { sha256 } from './step/kit.js';
 
@@ -46,8 +46,7 @@ export function makeDeps(
   onStoreWait: () => void = () => undefined,
 ): ActivityDeps {
   const plans = new Map<string, Plan>();
-  const publishers = new Map<string, string | null>();
-  let policies: { seq: number; set: PolicySet } | null = null;
+  let policies: { readonly hash: string; readonly set: PolicySet } | null = null;
   return {
     pool,
     payloads,
@@ -64,20 +63,17 @@ export function makeDeps(
       return plan;
     },
     policySet: async (q) => {
-      const seq = await policySetSeq(q);
-      if (policies !== null && policies.seq === seq) return policies.set;
-      const set = await currentPolicySet(q);
-      if (set === null || seq === null)
+      if (policies !== null && policies.hash === (await policySetHash(q))) return policies.set;
+      const found = await policiesInForce(q);
+      if (found === null)
         throw new Error('no policy set is loaded: start the API, which loads the policies folder');
-      policies = { seq, set };
+      const set = found.policies.policySet;
+      policies = { hash: found.hash, set };
       return set;
     },
     people: async (q, { flow, flowVersion }) => {
-      const key = `${flow}@${flowVersion}`;
-      const known = publishers.get(key);
-      const by = known === undefined ? await publisherOf(q, flow, flowVersion) : known;
-      if (publishers.size >= cachedPlans) publishers.clear();
-      publishers.set(key, by);
+      // Not kept: in a store that was restored, the number of a version comes again, from somebody else.
+      const by = await publisherOf(q, flow, flowVersion);
       return { author: by, promoter: by };
     },
     publicKey: standingOf,

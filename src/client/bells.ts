@@ -1,9 +1,10 @@
 import { bellOf } from '../auth/index.js';
+import { storeTime, withTransaction } from '../db/index.js';
 import { closedStatuses } from '../engine/state.js';
 import { startMessageId } from '../model/ids.js';
 import type { Bell, SealedMessage } from '../model/message.js';
 import { getMessage } from '../store/messages.js';
-import { getRun, type RunRow } from '../store/runs.js';
+import { getRun, lockRun, stickUnstepped, type RunRow } from '../store/runs.js';
 import type { ClientDeps } from './deps.js';
 import * as temporal from './temporal.js';
 
@@ -12,6 +13,7 @@ import * as temporal from './temporal.js';
 
 /** Rings for a message of the store. A run that has taken no step may not be started yet: its bell starts it too. */
 export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMessage): Promise<temporal.Rung> {
+  if (row.problem?.code === forked && (await isElsewhere(deps, row))) return 'unavailable';
   const bell = bellOf(message);
   if (message.kind === 'start') {
     const started = await temporal.startRun(deps, row, bell, null);
@@ -24,17 +26,68 @@ export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMess
 
 /**
  * Has the run no open workflow that our workers serve, though the store says that it is open? Then it gets one, and what
- * stands in its place under its id is ended.
+ * stands in its place under its id is ended. `elsewhere`: it stays as it is, and nothing is to be rung for there.
  */
-export async function lookAfter(deps: ClientDeps, run: temporal.Place): Promise<void> {
+export async function lookAfter(
+  deps: ClientDeps,
+  run: temporal.Place,
+): Promise<'served' | 'startedAgain' | 'elsewhere'> {
   // What another deployment's Temporal knows nothing of is not lost.
-  if (!(await deps.isOurs(run.namespace, 'now'))) return;
-  const unserved = await temporal.whyUnserved(deps, run);
-  if (unserved === null) return;
-  const { why, execution } = unserved;
-  if (execution !== null)
-    await temporal.endExecution(deps, run, execution, `no worker of run ${run.id} takes it (${why})`);
-  await startAgain(deps, run.id, null, why);
+  if (!(await deps.isOurs(run.namespace, 'now'))) return 'elsewhere';
+  const found = await temporal.whyUnserved(deps, run);
+  if (found === null) return 'served';
+  if (found.why === 'elsewhere') {
+    await leave(deps, run.id, found);
+    return 'elsewhere';
+  }
+  if (found.why !== 'gone')
+    await temporal.endExecution(
+      deps,
+      run,
+      found.execution,
+      `no worker of run ${run.id} takes it (${found.why})`,
+    );
+  await startAgain(deps, run.id, null, found.why);
+  return 'startedAgain';
+}
+
+const forked = 'HISTORY_FORKED';
+
+/** Once it may have been found there, Temporal is asked before each bell; where it does not say, nothing is rung. */
+async function isElsewhere(deps: ClientDeps, run: temporal.Place): Promise<boolean> {
+  try {
+    return (await temporal.whyUnserved(deps, run))?.why === 'elsewhere';
+  } catch (error) {
+    if (!temporal.isUnavailable(error))
+      deps.onInternalError(`whose the workflow of run \`${run.id}\` is`, error);
+    return true;
+  }
+}
+
+/** Its workflow is another deployment's: this store is a copy of that one's. It is said of the run, which takes no step here. */
+async function leave(
+  deps: ClientDeps,
+  id: string,
+  { taskQueue, execution }: Extract<temporal.Found, { why: 'elsewhere' }>,
+): Promise<void> {
+  const message = `its workflow in Temporal is on the task queue \`${taskQueue}\`, which is worked for another deployment, of whose store this one may be a copy: that one goes on with it, and nothing of it is done here`;
+  const next = `ask the other deployment for it; where there is none any more, stop this one, run \`countersign migrate --forget-temporal\` with COUNTERSIGN_TASK_QUEUE=${taskQueue} and start it again`;
+  const left = await withTransaction(deps.pool, async (tx) => {
+    const row = await lockRun(tx, id);
+    if (row === null || !(await stickUnstepped(tx, id, { code: forked, message, next }))) return null;
+    await deps.chain.appendIn(tx, [
+      {
+        key: `${id}:elsewhere:${row.rev}:${execution}`,
+        type: 'run.stuck',
+        time: await storeTime(tx),
+        actor: { kind: 'runtime', id: 'countersign' },
+        data: { code: forked, message, state: row.state },
+        about: id,
+      },
+    ]);
+    return row;
+  });
+  if (left !== null) deps.onLostWorkflow(left, 'elsewhere');
 }
 
 /** `gone`: the store knows why, which is read after Temporal has said so. */

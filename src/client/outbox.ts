@@ -1,6 +1,6 @@
 import { isUnavailable, withTransaction } from '../db/index.js';
 import { dueMessages } from '../store/messages.js';
-import { takeOverdueRuns } from '../store/overdue.js';
+import { takeOverdueRuns, type OverdueRun } from '../store/overdue.js';
 import { getRun } from '../store/runs.js';
 import { lookAfter, ringFor } from './bells.js';
 import type { ClientDeps } from './deps.js';
@@ -71,7 +71,7 @@ async function ringAgain(deps: ClientDeps, message: Due): Promise<void> {
   const row = await getRun(deps.pool, message.run);
   if (row === null) return;
   // Whoever holds its workflow hears the bells too, and no step of the run is taken.
-  if (message.attempts >= unheard) await lookAfter(deps, row);
+  if (message.attempts >= unheard && (await lookAfter(deps, row)) === 'elsewhere') return;
   await ringFor(deps, row, message);
 }
 
@@ -81,10 +81,15 @@ async function lookAfterOverdue(deps: ClientDeps): Promise<void> {
   );
   await Promise.all(
     overdue.map((run) =>
-      lookAfter(deps, run).catch((error: unknown) => {
+      lookAt(deps, run).catch((error: unknown) => {
         if (!isUnavailable(error) && !temporal.isUnavailable(error))
           deps.onInternalError(`the workflow of run \`${run.id}\`, which cannot be looked for`, error);
       }),
     ),
   );
+}
+
+/** A workflow that is there, and lets what is overdue pass, knows another past than the store, and no bell tells it so. */
+async function lookAt(deps: ClientDeps, run: OverdueRun): Promise<void> {
+  if ((await lookAfter(deps, run)) === 'served') await temporal.look(deps, run);
 }

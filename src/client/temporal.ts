@@ -115,21 +115,29 @@ export async function startAgain(
  */
 export type Unserved = 'gone' | 'foreign' | 'paused' | 'pinned';
 
-/** Null: they take it. `execution`: which one is open all the same. Rejects where Temporal does not say. */
-export async function whyUnserved(
-  deps: ClientDeps,
-  { id, namespace }: Place,
-): Promise<{ readonly why: Unserved; readonly execution: string | null } | null> {
+export type Found =
+  | { readonly why: 'gone' }
+  /** `execution`: which one is open all the same. */
+  | { readonly why: Exclude<Unserved, 'gone'>; readonly execution: string }
+  /** It is on a task queue that is worked for another deployment, whose run it may be. */
+  | { readonly why: 'elsewhere'; readonly execution: string; readonly taskQueue: string };
+
+/** Null: they take it. Rejects where Temporal does not say. */
+export async function whyUnserved(deps: ClientDeps, { id, namespace }: Place): Promise<Found | null> {
   const client = deps.forNamespace(namespace);
   try {
     const found = await client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.getHandle(id).describe(),
     );
-    if (found.closeTime !== undefined) return { why: 'gone', execution: null };
+    if (found.closeTime !== undefined) return { why: 'gone' };
     const why = whyHeld(deps, found);
-    return why === null ? null : { why, execution: found.runId };
+    if (why === null) return null;
+    const { type, taskQueue, runId: execution } = found;
+    const isElsewhere =
+      type === 'run' && taskQueue !== deps.taskQueue && (await deps.isWorkedFor(namespace, taskQueue));
+    return isElsewhere ? { why: 'elsewhere', execution, taskQueue } : { why, execution };
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return { why: 'gone', execution: null };
+    if (error instanceof WorkflowNotFoundError) return { why: 'gone' };
     throw error;
   }
 }
@@ -168,6 +176,14 @@ export async function endExecution(
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
   }
+}
+
+/** Has the run's workflow look at the store, and find where the two differ. */
+export async function look(deps: ClientDeps, { id, namespace }: Place): Promise<Rung> {
+  const client = deps.forNamespace(namespace);
+  return rung(deps, namespace, () =>
+    client.withDeadline(Date.now() + deadlineMs, () => client.workflow.getHandle(id).signal(wake)),
+  );
 }
 
 /** Rings for a message of the store; with `start`, of a run whose workflow may not be started yet. */

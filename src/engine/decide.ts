@@ -4,6 +4,7 @@ import { closedStatuses, type Decision, type Event, type Kit, type Refusal, type
 import { actorOf, answer, finish, makeDraft, record, refuse, type Draft } from './run/draft.js';
 import { decideApproval } from './gates/approvals.js';
 import { endsBefore, isOver } from './run/ending.js';
+import { hearsTime } from './run/moments.js';
 import { deadline } from './gates/expiry.js';
 import { cancel, outcome, timeout } from './effects/outcome.js';
 import { retry, retryRefusal } from './effects/retry.js';
@@ -29,7 +30,7 @@ export function decide(plan: Plan, run: RunState, event: Event, kit: Kit, key: s
 
 function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string): Decision {
   const draft = makeDraft(plan, run, kit, event.time, key);
-  if (!isClosed(run) && endsBefore(run, event)) timeout(draft);
+  if (hearsTime(run) && endsBefore(run, event)) timeout(draft);
   switch (event.kind) {
     case 'message':
       dispatch(draft, event);
@@ -49,11 +50,11 @@ function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string)
       outcome(draft, event.action, event.result);
       break;
     case 'deadline':
-      if (!isClosed(run)) deadline(draft, event.approval);
-      if (!isClosed(draft.run) && isOver(draft.run, event.time)) timeout(draft);
+      if (hearsTime(run)) deadline(draft, event.approval);
+      if (hearsTime(draft.run) && isOver(draft.run, event.time)) timeout(draft);
       break;
     case 'timeout':
-      if (!isClosed(run)) timeout(draft);
+      if (hearsTime(run)) timeout(draft);
       break;
     default:
       return unreadable(run, event, key, new Error('there is no such event'));

@@ -15,4 +15,4 @@ export { links } from './links.js';
 export { askedForNow, guardRefusing, readsRights } from './rights.js';
 export { prune } from './run/prune.js';
 export { wayOn } from './run/way-on.js';
-export { dueEvent, wakeTime } from './run/moments.js';
+export { dueEvent, isHalted, wakeTime } from './run/moments.js';

@@ -25,7 +25,7 @@ import {
   type WebhookKey,
   type ServiceKeys,
 } from '../auth/index.js';
-import { makeClient } from '../client/index.js';
+import { makeClient, type ClientDeps } from '../client/index.js';
 import {
   assertAppendOnly,
   isUnavailable,
@@ -51,7 +51,8 @@ import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
 import { watchEventLoop } from './loop-watch.js';
-import { makeLostWorkflows, type LostWorkflows } from './lost-workflows.js';
+import { makeLostWorkflows } from './lost-workflows.js';
+import { isWorkedFor } from './queue-holder.js';
 
 // The composition root of an API process. Any number of them may run, and start at the same time.
 
@@ -108,7 +109,9 @@ async function main(config: Config): Promise<void> {
   const { databaseUrl, pool, now, keys, chain, transaction, policies } = ground;
   await patiently(() => boot(ground));
   const lost = makeLostWorkflows(log);
-  const client = await makeClient(await clientDeps(ground, { ...lost, onInternalError: errors.note }));
+  const client = await makeClient(
+    await clientDeps(ground, { onLostWorkflow: lost.note, onInternalError: errors.note }),
+  );
   const feed = await makeFeed({ pool, listen: (...asked) => listen(databaseUrl, ...asked) });
   const webhookKey = makeWebhookKey(keys.signing);
   const anonymous = makeAnonymous({ chain, now, log });
@@ -291,11 +294,8 @@ async function patiently<T>(act: () => Promise<T>): Promise<T> {
 
 async function clientDeps(
   { config, databaseUrl, pool, now, keys, policies, chain, isOurs, temporal: connection }: Ground,
-  {
-    note: onLostWorkflow,
-    onInternalError,
-  }: Pick<LostWorkflows, 'note'> & { readonly onInternalError: OnInternalError },
-): Promise<Parameters<typeof makeClient>[0]> {
+  told: Pick<ClientDeps, 'onLostWorkflow' | 'onInternalError'>,
+): Promise<ClientDeps> {
   const { environments = [] } = (await policies.policySet()) ?? {};
   const clients = new Map<string, Client>();
   const forNamespace = (namespace: string): Client => {
@@ -315,9 +315,9 @@ async function clientDeps(
     forNamespace,
     taskQueue: config.taskQueue,
     isOurs,
+    isWorkedFor: (namespace, taskQueue) => isWorkedFor(connection, { namespace, taskQueue }),
     workflowBundle: fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)),
-    onLostWorkflow,
-    onInternalError,
+    ...told,
   };
 }
 

@@ -9,6 +9,7 @@ const happened = {
   foreign: 'its open workflow in Temporal was not ours, and was ended',
   paused: 'its workflow was paused in Temporal, and was ended',
   pinned: 'its workflow was pinned to other workers in Temporal, and was ended',
+  elsewhere: 'its workflow in Temporal is on the task queue of another deployment, and is left to that',
 } as const;
 
 export interface LostWorkflows {
@@ -28,9 +29,11 @@ export function makeLostWorkflows(log: (line: string) => void): LostWorkflows {
       if (losses.size >= rememberedLosses) losses.clear();
       losses.add(loss);
       count += 1;
-      log(
-        `run \`${id}\` is ${status}, and ${happened[why]}: it has another one now, and ${rev === 0 ? 'begins' : 'is stuck until somebody retries or cancels it'}`,
-      );
+      const then =
+        why === 'elsewhere'
+          ? 'it is stuck here, and nothing is done of it'
+          : `it has another one now, and ${rev === 0 ? 'begins' : 'is stuck until somebody retries or cancels it'}`;
+      log(`run \`${id}\` is ${status}, and ${happened[why]}: ${then}`);
     },
     count: () => count,
   };

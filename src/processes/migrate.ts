@@ -4,10 +4,17 @@ import { makePool, migrate, type Pool } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal/names.js';
 import { prepareTemporal } from '../embedded/temporal/prepare.js';
 import { loadFolder } from '../policy/index.js';
-import { connectedProcesses, forgetTemporal, storeIdentity, temporalHomes } from '../store/temporal-home.js';
+import {
+  connectedProcesses,
+  forgetTemporal,
+  storeIdentity,
+  temporalHomes,
+  type TemporalHome,
+} from '../store/temporal-home.js';
 import { liveWorkers } from '../store/workers.js';
 import { configOrExit, required } from './config.js';
-import { forgetHolder, isPolled, seeHolder } from './queue-holder.js';
+import { namespaceIdOf } from './namespace-id.js';
+import { forgetHolder, isPolled, isStillPolled, seeHolder } from './queue-holder.js';
 
 // `countersign migrate`: everything that a Postgres server and a Temporal cluster need before API and worker start, and
 // the service's keys where the environment gives none.
@@ -22,7 +29,7 @@ notices.forEach(say);
 say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
 
 const isMove = process.argv.includes('--forget-temporal');
-if (isMove) await forget();
+const former = isMove ? await forget() : [];
 await loadKeys(config.home, process.env);
 const policies = await loadFolder(config.policies);
 if (policies.status === 'invalid') {
@@ -64,8 +71,8 @@ function refuse(why: string): never {
 }
 
 /** Moves the deployment: the next one that starts has the store. */
-async function forget(): Promise<void> {
-  await ask(async (pool) => {
+async function forget(): Promise<readonly TemporalHome[]> {
+  const homes = await ask(async (pool) => {
     // Seen first: a deployment that comes later keeps what it has taken.
     const seen = await temporalHomes(pool);
     const who = await atWork(pool);
@@ -78,14 +85,39 @@ async function forget(): Promise<void> {
       refuse(
         `the store has just been taken by a deployment on the task queue \`${since.taskQueue}\`, which keeps it; where that is not the one that is to have it, stop its processes and try again`,
       );
+    return seen;
   });
   say('the store belongs to no Temporal now: the deployment that starts next has it');
+  return homes;
+}
+
+/**
+ * The queues on which the store's runs were, in this Temporal: nobody's any more, so that the runs come to the new queue.
+ * But where this store is a copy, the deployment that goes on with the other one keeps its queue and its runs.
+ */
+async function leaveFormerQueues(temporal: Connection, own: string): Promise<void> {
+  const leave = async ({ namespace, namespaceId, taskQueue }: TemporalHome): Promise<void> => {
+    if (taskQueue === config.taskQueue || (await namespaceIdOf(temporal, namespace)) !== namespaceId) return;
+    const queue = { namespace, taskQueue };
+    const name = `the task queue \`${taskQueue}\` of \`${namespace}\``;
+    const seen = await seeHolder(temporal, queue);
+    if (seen?.store !== own) return;
+    say(`looking whether workers still poll ${name}, which may take more than a minute`);
+    if (await isStillPolled(temporal, queue))
+      return say(
+        `workers poll ${name}: it and the runs there are left to them, since this store may be a copy of theirs; where they are this deployment's own, stop them and run this with COUNTERSIGN_TASK_QUEUE=${taskQueue}`,
+      );
+    await forgetHolder(temporal, queue, seen);
+    say(`${name} belongs to no store now`);
+  };
+  await Promise.all(former.map(leave));
 }
 
 /** The queue that this one is to work on, where a deployment that is gone had it. */
 async function forgetQueues(): Promise<void> {
   const temporal = await Connection.connect(connection);
   const own = await ask(storeIdentity);
+  await leaveFormerQueues(temporal, own);
   const { taskQueue } = config;
   for (const namespace of namespaces) {
     const queue = { namespace, taskQueue };

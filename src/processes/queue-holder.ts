@@ -5,6 +5,7 @@ import {
   type ConnectionLike,
 } from '@temporalio/client';
 import type { Take } from '../store/temporal-home.js';
+import { inTime } from './namespace-id.js';
 
 // Which store the task queue of a Temporal is worked for. Two deployments on one queue would take each other's tasks, find no
 // such run in their store, and end what people have approved. It stands in the memo of a workflow that stays open and that no
@@ -49,6 +50,11 @@ export async function queueHolder(
   return (await seeHolder(connection, queue))?.store ?? null;
 }
 
+/** For whichever store. Rejects where Temporal does not say in time. */
+export async function isWorkedFor(connection: ConnectionLike, queue: Queue): Promise<boolean> {
+  return (await inTime(connection, () => seeHolder(connection, queue))) !== null;
+}
+
 /** Null: nobody has it. Takes nothing. */
 export async function seeHolder(
   connection: ConnectionLike,
@@ -85,17 +91,43 @@ export async function forgetHolder(
 }
 
 /** Whether a worker has asked for tasks of the queue lately: one that lives asks again each minute. */
-export async function isPolled(
-  connection: ConnectionLike,
-  { namespace, taskQueue }: Queue,
-): Promise<boolean> {
+export async function isPolled(connection: ConnectionLike, queue: Queue): Promise<boolean> {
+  return ((await lastPoll(connection, queue)) ?? 0) > Date.now() / 1_000 - livesForSeconds;
+}
+
+/** Epoch seconds, of Temporal's clock; null: it remembers none. */
+async function lastPoll(connection: ConnectionLike, { namespace, taskQueue }: Queue): Promise<number | null> {
   const { pollers } = await connection.workflowService.describeTaskQueue({
     namespace,
     taskQueue: { name: taskQueue },
     taskQueueType: workflowTasks,
   });
-  const since = Date.now() / 1_000 - livesForSeconds;
-  return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) > since);
+  const times = (pollers ?? []).map(
+    ({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) + (lastAccessTime?.nanos ?? 0) / 1e9,
+  );
+  return times.length === 0 ? null : Math.max(...times);
+}
+
+/** How long a poll lasts in which there is nothing to do, and some more. */
+const pollsAgainWithinMs = 75_000;
+const lookMs = 1_000;
+
+/**
+ * Whether anybody works on the queue now: a worker that lives asks again. By Temporal's own times, so that a worker of ours
+ * that was stopped a moment ago is none; it takes more than a minute to say so.
+ */
+export async function isStillPolled(
+  connection: ConnectionLike,
+  queue: Queue,
+  withinMs = pollsAgainWithinMs,
+): Promise<boolean> {
+  const first = await lastPoll(connection, queue);
+  if (first === null) return false;
+  for (const until = performance.now() + withinMs; performance.now() < until;) {
+    await new Promise((resolve) => setTimeout(resolve, lookMs));
+    if (((await lastPoll(connection, queue)) ?? 0) > first) return true;
+  }
+  return false;
 }
 
 /** Temporal's number for them. */

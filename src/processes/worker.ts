@@ -17,7 +17,7 @@ import { namespaceOf } from '../embedded/temporal/names.js';
 import { newId } from '../model/ids.js';
 import { addInternalErrors } from '../store/internal-errors.js';
 import { addStoreWaits } from '../store/store-waits.js';
-import { currentPolicySet, environmentsToServe, policySetSeq } from '../store/policy.js';
+import { environmentsToServe, policiesInForce, policySetHash } from '../store/policy.js';
 import { configOrExit, required, type Config } from './config.js';
 import { startHeartbeat, type HeartbeatOptions } from './heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
@@ -143,17 +143,17 @@ function makeLook(
   served: ReadonlyMap<string, Worker>,
   begin: (environment: string) => Promise<void>,
 ): () => Promise<void> {
-  let servedSeq: number | null = null;
+  let servedHash: string | null = null;
   let said = '';
   return async () => {
     try {
-      const seq = await policySetSeq(pool);
-      if (seq === servedSeq) return;
-      const policySet = await currentPolicySet(pool);
-      const wanted = policySet === null ? [] : await environmentsToServe(pool, policySet);
+      const hash = await policySetHash(pool);
+      if (hash === servedHash) return;
+      const found = await policiesInForce(pool);
+      const wanted = found === null ? [] : await environmentsToServe(pool, found.policies.policySet);
       const added = wanted.filter((environment) => !served.has(environment));
       for (const environment of added) await begin(environment);
-      servedSeq = seq;
+      servedHash = found?.hash ?? null;
       if (added.length > 0) process.stdout.write(`working on ${added.map(namespaceOf).join(', ')}\n`);
     } catch (error) {
       if (error instanceof ForeignStore) throw error;
@@ -169,7 +169,7 @@ function makeLook(
 async function loadedPolicies(pool: Pool): Promise<void> {
   for (;;) {
     try {
-      if ((await policySetSeq(pool)) !== null) return;
+      if ((await policySetHash(pool)) !== null) return;
     } catch (error) {
       if (!isUnavailable(error) && !isNotMigrated(error)) throw error;
     }

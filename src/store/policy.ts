@@ -54,21 +54,32 @@ export async function putPolicies(
 }
 
 export async function currentPolicies(q: Queryable): Promise<LoadedPolicies | null> {
+  return (await policiesInForce(q))?.policies ?? null;
+}
+
+/** With the hash under which they may be cached. */
+export async function policiesInForce(
+  q: Queryable,
+): Promise<{ readonly hash: string; readonly policies: LoadedPolicies } | null> {
   const { rows } = await q.query<{ hash: string; body: string }>(
     'select hash, body from policy_set order by seq desc limit 1',
   );
   if (rows[0] === undefined) return null;
-  return JSON.parse(assertHash('policy set', rows[0].hash, rows[0].body)) as LoadedPolicies;
+  const { hash, body } = rows[0];
+  return { hash, policies: JSON.parse(assertHash('policy set', hash, body)) as LoadedPolicies };
 }
 
 export async function currentPolicySet(q: Queryable): Promise<PolicySet | null> {
   return (await currentPolicies(q))?.policySet ?? null;
 }
 
-/** Rises with every other policy set: what is cached under it is current. */
-export async function policySetSeq(q: Queryable): Promise<number | null> {
-  const { rows } = await q.query<{ seq: number }>('select seq from policy_set order by seq desc limit 1');
-  return rows[0]?.seq ?? null;
+/**
+ * Of what is in force; null: nothing was loaded. What is cached is cached under it, and not under its number: that comes
+ * again, with other policies, in a store that was restored.
+ */
+export async function policySetHash(q: Queryable): Promise<string | null> {
+  const { rows } = await q.query<{ hash: string }>('select hash from policy_set order by seq desc limit 1');
+  return rows[0]?.hash ?? null;
 }
 
 /** Environments that workers are for: those that the policies declare, and those in which runs are under way still. */

@@ -156,6 +156,18 @@ export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<voi
   );
 }
 
+/** An open run is stuck, and has taken no step by it. False: it has ended, or is stuck on this already. */
+export async function stickUnstepped(tx: Tx, id: string, problem: ShownProblem): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `with changed as (
+       update run set status = 'stuck', problem = $2, updated_at = clock_timestamp()
+        where id = $1 and status in ('running', 'waiting', 'stuck') and problem::jsonb is distinct from $2::jsonb returning id)
+     select pg_notify('countersign_run', id) from changed`,
+    [id, JSON.stringify(problem)],
+  );
+  return rowCount === 1;
+}
+
 /**
  * The caller is told that nothing runs, so nothing may: should the start have got through, its first step ends it.
  * False: that step was taken before, so only the engine's answer was lost.

@@ -134,6 +134,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     forNamespace: () => kernel.client,
     taskQueue: 'test',
     isOurs: () => Promise.resolve(true),
+    isWorkedFor: () => Promise.resolve(false),
     workflowBundle: '',
     onLostWorkflow: () => undefined,
     onInternalError,

@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/client';
+import { makeServiceChain } from '../../src/audit/index.js';
+import { lookAfter, ringFor } from '../../src/client/bells.js';
 import { makeOutbox } from '../../src/client/outbox.js';
 import type { ClientDeps } from '../../src/client/index.js';
 import { withTransaction } from '../../src/db/index.js';
 import { newId, startMessageId } from '../../src/model/ids.js';
 import type { Bell, SealedMessage } from '../../src/model/message.js';
 import { getMessage, insertMessage, markTaken } from '../../src/store/messages.js';
+import { getRun } from '../../src/store/runs.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { putRun } from '../store/rows.js';
 
@@ -117,7 +120,7 @@ interface StartedAgain {
   readonly args: readonly [{ readonly carried: unknown }];
 }
 
-test('a run that time should have moved gets a workflow where it is open and has none, and no other does', async () => {
+test('a run that time should have moved gets a workflow where it is open and has none; the one that it has looks at the store', async () => {
   await forgetEarlier();
   const lost = newId('run');
   const unbegun = newId('run');
@@ -144,8 +147,12 @@ test('a run that time should have moved gets a workflow where it is open and has
   const started = new Map<string, StartedAgain>();
   const described: string[] = [];
   const told: string[] = [];
+  const asked: string[] = [];
   let done = (): void => undefined;
   const all = new Promise<void>((resolve) => (done = resolve));
+  const isDone = (): void => {
+    if (told.length === 2 && asked.length === 1) done();
+  };
   const client = {
     withDeadline: (_at: number, act: () => Promise<unknown>) => act(),
     workflow: {
@@ -155,6 +162,11 @@ test('a run that time should have moved gets a workflow where it is open and has
           if (run === lost) return Promise.reject(new WorkflowNotFoundError('gone', run, undefined));
           const ours = { type: 'run', taskQueue: 'q', runId: 'r', raw: {} };
           return Promise.resolve({ ...ours, closeTime: run === unbegun ? new Date() : undefined });
+        },
+        signal: (name: string) => {
+          asked.push(`${run} ${name}`);
+          isDone();
+          return Promise.resolve();
         },
       }),
       signalWithStart: (_type: string, given: StartedAgain) => {
@@ -168,7 +180,7 @@ test('a run that time should have moved gets a workflow where it is open and has
     isOurs: () => Promise.resolve(true),
     onLostWorkflow: ({ id }: { readonly id: string }) => {
       told.push(id);
-      if (told.length === 2) done();
+      isDone();
     },
   } as unknown as ClientDeps);
   outbox.start();
@@ -176,6 +188,7 @@ test('a run that time should have moved gets a workflow where it is open and has
   await outbox.stop();
   assert.deepEqual(described.sort(), [lost, unbegun, kept].sort());
   assert.deepEqual([...told].sort(), [lost, unbegun].sort());
+  assert.deepEqual(asked, [`${kept} wake`]);
   const again = started.get(lost);
   assert.deepEqual(
     [again?.signal, again?.workflowIdReusePolicy, again?.args[0].carried],
@@ -260,6 +273,7 @@ for (const [what, found, why] of held)
       ...{ pool: database.pool, forNamespace: () => client, taskQueue: 'q', onInternalError: assert.fail },
       onLostWorkflow: (_run: unknown, given: string) => done.push(given),
       isOurs: () => Promise.resolve(true),
+      isWorkedFor: () => Promise.resolve(false),
     } as unknown as ClientDeps;
     for (const attempts of [0, 3]) {
       await database.pool.query(
@@ -275,6 +289,62 @@ for (const [what, found, why] of held)
     const looked = why === null ? ['looked'] : ['looked', 'ended held', 'started', why];
     assert.deepEqual(done, ['rung', ...looked, 'rung']);
   });
+
+test('an open workflow on the task queue of another deployment is left alone and not rung for, and its run is stuck, on record, once', async () => {
+  await forgetEarlier();
+  const [message] = await overdue(1);
+  assert.ok(message);
+  const { run } = message;
+  const told: string[] = [];
+  const described = { type: 'run', taskQueue: 'theirs', runId: 'their-execution', raw: {} };
+  const client = {
+    withDeadline: (_at: number, act: () => Promise<unknown>) => act(),
+    workflow: { getHandle: () => ({ describe: () => Promise.resolve(described) }) },
+  } as unknown as Client;
+  let end = (): void => undefined;
+  const deps = {
+    ...{ pool: database.pool, forNamespace: () => client, taskQueue: 'q', onInternalError: assert.fail },
+    chain: makeServiceChain({ pool: database.pool, kind: 'api' }),
+    isOurs: () => Promise.resolve(true),
+    isWorkedFor: (_namespace: string, taskQueue: string) => Promise.resolve(taskQueue === 'theirs'),
+    onLostWorkflow: ({ id }: { readonly id: string }, why: string) => {
+      told.push(`${id} ${why}`);
+      end();
+    },
+  } as unknown as ClientDeps;
+  await database.pool.query('update run set check_at = 1 where id = $1', [run]);
+  await database.pool.query('update message set attempts = 9, next_at = clock_timestamp() where id = $1', [
+    message.id,
+  ]);
+  const stuck = new Promise<void>((resolve) => (end = resolve));
+  const outbox = makeOutbox(deps);
+  outbox.start();
+  await stuck;
+  await outbox.stop();
+  const row = await getRun(database.pool, run);
+  assert.ok(row !== null);
+  assert.deepEqual([row.status, row.problem?.code, row.rev], ['stuck', 'HISTORY_FORKED', 1]);
+  assert.match(
+    row.problem?.message ?? '',
+    /on the task queue `theirs`, which is worked for another deployment/,
+  );
+  assert.match(row.problem?.next ?? '', /COUNTERSIGN_TASK_QUEUE=theirs/);
+  // What it is asked from here on is not rung for, and whoever asks is told that the engine does not take it.
+  assert.equal(await ringFor(deps, row, message), 'unavailable');
+  const failed: unknown[] = [];
+  const unsaid = { withDeadline: () => Promise.reject(new Error('refused')) } as unknown as Client;
+  const onInternalError: ClientDeps['onInternalError'] = (_what, error) => failed.push(error);
+  const asking = { ...deps, forNamespace: () => unsaid, onInternalError };
+  assert.equal(await ringFor(asking, row, message), 'unavailable');
+  assert.match(String(failed), /refused/);
+  assert.equal(await lookAfter(deps, row), 'elsewhere');
+  assert.deepEqual(told, [`${run} elsewhere`]);
+  const { rows } = await database.pool.query(
+    "select 1 from audit_record where about = $1 and type = 'run.stuck'",
+    [run],
+  );
+  assert.equal(rows.length, 1);
+});
 
 for (const [what, isOurs] of [
   ['belong to another deployment', () => Promise.resolve(false)],

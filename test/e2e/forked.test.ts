@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { asSuperuser } from '../../testing/database.js';
 import { action, audit, decide, getRun, parkedPayment, submit, until } from '../../testing/flows.js';
 import { rememberRun } from '../../testing/restore.js';
 import { startServices, type Services } from '../../testing/services.js';
+import type { StateView } from '../../src/workflows/messages.js';
 import { startStack, type Stack } from '../../testing/stack.js';
 
 // A run has two memories: the store and Temporal's history. Where they tell of different pasts nothing goes on by itself.
@@ -68,6 +70,49 @@ describe('a run whose store and history tell of different pasts', () => {
     assert.equal(await drafts(parked.run), 1);
     await wholeChain(parked.run);
     await handleOf(parked.run).result();
+  });
+
+  const overdue = (run: string): Promise<unknown> =>
+    asSuperuser(stack.databaseUrl, 'update run set check_at = 0 where id = $1', [run]);
+
+  it('is found though nobody asks it anything, once something is overdue, where its workflow is ahead of its store', async () => {
+    const parked = await parkedPayment(stack);
+    const restore = await rememberRun(stack.databaseUrl, parked.run);
+    assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
+    await action(stack, 'agent', parked.poll, 'executed');
+    await restore();
+    await overdue(parked.run);
+    await forked(parked.run);
+    assert.equal(await drafts(parked.run), 1);
+    assert.equal((await operate(parked.run, 'cancel')).body.run?.status, 'cancelled');
+    await handleOf(parked.run).result();
+  });
+
+  it('goes on from its store though nobody asks it anything, once something is overdue, where its workflow is behind', async () => {
+    const parked = await parkedPayment(stack);
+    const handle = handleOf(parked.run);
+    const { events } = await handle.fetchHistory();
+    const first = events?.find(({ workflowTaskCompletedEventAttributes: done }) => done)?.eventId;
+    assert.ok(first !== undefined && first !== null);
+    const { runId } = await handle.describe();
+    // To its first task, and without the signals that have come since.
+    await connection.workflowService.resetWorkflowExecution({
+      ...{ namespace, reason: 'by somebody', requestId: `${parked.run}-reset` },
+      workflowExecution: { workflowId: parked.run, runId },
+      workflowTaskFinishEventId: first,
+      resetReapplyExcludeTypes: [1],
+      resetReapplyType: 2,
+    });
+    const rev = async (): Promise<number> => (await handle.query<StateView>('state')).rev;
+    const store = await asSuperuser(stack.databaseUrl, 'select rev from run where id = $1', [parked.run]);
+    const known = store.rows[0] as { readonly rev: number };
+    assert.ok((await rev()) < known.rev);
+    await overdue(parked.run);
+    await until('its workflow to know what the store knows', async () => (await rev()) === known.rev);
+    assert.equal((await getRun(stack, 'agent', parked.run)).run.status, 'waiting');
+    assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
+    await action(stack, 'agent', parked.poll, 'executed');
+    assert.equal(await drafts(parked.run), 1);
   });
 
   it('is stuck when its workflow goes on from a past that its store does not have, whoever started that', async () => {

@@ -18,6 +18,7 @@ const rest: Executor = {
 };
 const agent = principal('bot', 'agent');
 const operator = principal('ops', 'human', { permissions: ['run.operate'] });
+const controller = principal('fay', 'human', { roles: ['finance.controller'] });
 
 const giving = { code: 'STEP_FAILED', key: 's1.failed', time, why: 'it threw' } as const;
 
@@ -198,6 +199,88 @@ describe('giving up on a step', () => {
     assert.equal(walk.run.status, 'waiting');
     walk.decide(principal('fay', 'human', { roles: ['finance.controller'] }), open?.id ?? '', 'approve');
     assert.equal(walk.run.executing?.action.approval, open?.id);
+  });
+
+  it('leaves the run where it is when its time is up, whoever asks it anything, until an operator has it go on: then its time is up', () => {
+    const onEnter = {
+      executor: rest,
+      output: [],
+      reliability: transition('x', 'x').reliability,
+      evidence: null,
+    };
+    const late = new Date(Date.parse(time) + 10_000).toISOString();
+    const of = plan(
+      [state('a', [transition('pay', 'a', { gate: gate() })]), state('late', [], { onEnter })],
+      {
+        ...{ timeoutMs: 6_000, onTimeout: { target: 'late' } },
+      },
+    );
+    const robot = principal('cron', 'system');
+    const submit = { kind: 'submit', transition: 'pay', arguments: {}, expectedVersion: null } as const;
+    for (const code of ['STEP_FAILED', 'HISTORY_FORKED'] as const) {
+      const walk = begin(of);
+      walk.submit(agent, 'pay');
+      const { id, action } = walk.run.approvals[0] ?? assert.fail();
+      const decision = { kind: 'decide', approval: id, decision: 'deny', digest: action.digest } as const;
+      walk.run = give(walk.run, [], code).state;
+      const ask = (by: Principal, body: Parameters<typeof message>[1]): Decision =>
+        walk.send({ kind: 'message', time: late, message: message(by, body, { time: late }) });
+      for (const given of [
+        ask(agent, submit),
+        ask(robot, { kind: 'retry' }),
+        ask(controller, { ...decision, reasonGiven: true }),
+        walk.send({ kind: 'timeout', time: late }),
+        walk.send({ kind: 'deadline', time: late, approval: id }),
+      ]) {
+        assert.deepEqual(
+          [given.state.state, given.state.status, given.state.problem?.code],
+          ['a', 'stuck', code],
+        );
+        assert.ok(given.effects.every((effect) => effect.kind === 'answer'));
+      }
+      const retried = ask(operator, { kind: 'retry' });
+      assert.equal(answered(retried)[0]?.answer.status, 'accepted');
+      assert.deepEqual(retried.trace.map(({ type }) => type).slice(-3), [
+        'run.retried',
+        'timeout.fired',
+        'run.transitioned',
+      ]);
+      assert.deepEqual([walk.run.state, walk.run.executing?.action.transition], ['late', 'onEnter:late']);
+    }
+  });
+
+  it('holds what may have happened, also once that is approved again, until an operator has the run go on; then nobody is asked twice', () => {
+    const keyless: Executor = { ...rest, idempotencyKey: false };
+    const stuckOnPay = (): { readonly walk: Walk; readonly repeat: string } => {
+      const walk = begin(
+        plan([state('a', [transition('pay', 'b', { executor: keyless, gate: gate() })]), state('b')]),
+      );
+      walk.submit(agent, 'pay');
+      walk.decide(controller, walk.run.approvals[0]?.id ?? '', 'approve');
+      walk.outcome({ status: 'unknown', message: 'lost' });
+      walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+      const repeat = walk.run.approvals.find(({ status }) => status === 'open');
+      assert.equal(repeat?.repeats, true);
+      walk.run = give(walk.run, [], 'HISTORY_FORKED', 's9.forked').state;
+      return { walk, repeat: repeat.id };
+    };
+    const retried = { kind: 'message', time, message: message(operator, { kind: 'retry' }) } as const;
+    const approvedFirst = stuckOnPay();
+    const approved = approvedFirst.walk.decide(controller, approvedFirst.repeat, 'approve');
+    assert.equal(answered(approved)[0]?.answer.status, 'accepted');
+    assert.deepEqual([approved.state.executing, approved.state.problem?.code], [null, 'HISTORY_FORKED']);
+    const started = approvedFirst.walk.send(retried);
+    assert.equal(started.state.executing?.action.approval, approvedFirst.repeat);
+    assert.ok(started.trace.every(({ type }) => type !== 'human.approval.requested'));
+
+    const { walk, repeat } = stuckOnPay();
+    walk.send(retried);
+    // It waits for that approval alone, as before it was given up.
+    assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
+    assert.match(walk.run.problem?.message ?? '', /^whether `pay` was done is not known: it threw$/);
+    assert.equal(walk.run.approvals.filter(({ status }) => status === 'open').length, 1);
+    walk.decide(controller, repeat, 'approve');
+    assert.equal(walk.run.executing?.action.approval, repeat);
   });
 
   it('can be stored, and is whole, whatever the run was', () => {

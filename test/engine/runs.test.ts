@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { decide, initialRun, links } from '../../src/engine/index.js';
+import { decide, giveUp, initialRun, links } from '../../src/engine/index.js';
 import { doubtOf } from '../../src/engine/effects/doubt.js';
 import { readsArguments } from '../../src/engine/guards.js';
 import { isEnding } from '../../src/engine/run/ending.js';
@@ -29,6 +29,18 @@ function repeats({ approvals }: RunState, event: Step['event']): boolean {
   return approvals.find(({ id }) => id === body.approval)?.repeats === true;
 }
 
+/** As our own code leaves a run over which it has failed. */
+function halted(run: RunState): RunState {
+  const code = run.version % 2 === 0 ? 'HISTORY_FORKED' : 'STEP_FAILED';
+  return giveUp(run, { code, key: 'halted', time, why: 'two pasts', start: null, messages: [] }).state;
+}
+
+/** All of it but what people have decided, and what follows from that for those who are asked. */
+function whereIs(run: RunState): object {
+  const { approvals, evidence: _1, approvers: _2, denials: _3, ...other } = run;
+  return { ...other, approvals: approvals.map(({ id }) => id) };
+}
+
 describe('every run', () => {
   it('gives the same states, effects and records when its events are told again, also from stored text', () => {
     always((steps, told) => {
@@ -47,10 +59,10 @@ describe('every run', () => {
   it('begins nothing by whatever comes at the moment at which its time is up, or later, but what its `onTimeout` leads to, and a repeat that its move waits for', () => {
     let comes = 0;
     always((steps, { plan }) => {
-      for (const { before, event, key } of steps) {
-        if (before.deadline === null || closed(before)) continue;
-        for (const late of [0, 1]) {
-          const at = new Date(before.deadline + late).toISOString();
+      for (const { before: run, event, key } of steps) {
+        if (run.deadline === null || closed(run)) continue;
+        for (const [late, before] of [run, run, halted(run)].entries()) {
+          const at = new Date(run.deadline + (late % 2)).toISOString();
           const { trace, effects } = decide(plan, before, { ...event, time: at }, kit, key);
           const begun = effects.filter((one) => one.kind === 'execute');
           const target = plan.onTimeout?.target ?? null;
@@ -67,6 +79,31 @@ describe('every run', () => {
       }
     });
     assert.ok(comes > 500, `${comes}`);
+  });
+
+  it('is moved by nothing while it is halted, whatever comes and however late, but by an operator who has it go on or cancels it', () => {
+    let goesOn = 0;
+    always((steps, { plan }) => {
+      for (const { before: run, event, key } of steps) {
+        if (closed(run) || key === 's0') continue;
+        const before = halted(run);
+        for (const time of [event.time, new Date(run.deadline ?? 8e15).toISOString()]) {
+          const decision = decide(plan, before, { ...event, time }, kit, key);
+          const { state, effects, trace, actions } = decision;
+          const body = event.kind === 'message' ? event.message.body.kind : null;
+          const isTaken = answered(decision).some(({ answer }) => answer.status === 'accepted');
+          if ((body === 'retry' || body === 'cancel') && isTaken) {
+            goesOn += 1;
+            continue;
+          }
+          assert.deepEqual(whereIs(state), whereIs(before));
+          assert.ok(effects.every(({ kind }) => kind === 'answer'));
+          assert.ok(actions.every(({ status }) => status === 'approved' || status === 'denied'));
+          assert.ok(trace.every(({ type }) => type !== 'timeout.fired' && type !== 'approval.expired'));
+        }
+      }
+    });
+    assert.ok(goesOn > 20, `${goesOn}`);
   });
 
   it('is changed by a refusal in nothing', () => {

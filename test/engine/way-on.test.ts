@@ -314,7 +314,22 @@ describe('a run that is stuck', () => {
       }
     });
 
-    it('is told nothing of it where time changes nothing: what is in doubt waits, and so does what could take no step', () => {
+    it('is told of a halted run that time waits for the retry, and so it is', () => {
+      const of = timed('gone');
+      for (const code of ['HISTORY_FORKED', 'STEP_FAILED'] as const) {
+        const walk = given(inState(of, 'a'), code);
+        assert.match(
+          wayOn(walk.run, of) ?? '',
+          /; a retry after 2026-01-01T00:00:01\.000Z finds the run's time up, which moves it to `gone`$/,
+        );
+        isUp(walk);
+        assert.equal(`${walk.run.state} ${walk.run.status}`, 'a stuck');
+        walk.send({ kind: 'message', time: at, message: message(operator, { kind: 'retry' }) });
+        assert.equal(`${walk.run.state} ${walk.run.status}`, 'gone timed_out');
+      }
+    });
+
+    it('is told nothing of it where time changes nothing: what is in doubt waits', () => {
       const of = timed('gone');
       const walk = inState(of, 'b');
       walk.submit(agent, 'pay');
@@ -322,8 +337,6 @@ describe('a run that is stuck', () => {
       assert.match(wayOn(walk.run, of) ?? '', /would do it a second time: only a cancel helps$/);
       isUp(walk);
       assert.equal(walk.run.state, 'b');
-      const forked = given(inState(of, 'a'), 'HISTORY_FORKED');
-      assert.equal(wayOn(forked.run, of), wayOn(forked.run, null));
       const ended = timed(null);
       const other = inState(ended, 'b');
       other.submit(agent, 'pay');

@@ -75,7 +75,7 @@ describe('an approver of a run that is stuck', () => {
   const read = async ({ id }: Parked): Promise<Page> =>
     visit(`${api.url}/approvals/${id}`, await signIn(api.url, api.keys['finance'] ?? ''));
 
-  it('reads that what else is approved waits for an operator, and not that the repeat itself does', async () => {
+  it('reads that what else is approved waits for an operator, and the repeat itself only where our own code has halted the run', async () => {
     const started = await api.ask('agent', 'POST', '/v1/flows/stuck/runs', {});
     const run = started.body.run.id as string;
     const [sent, other] = [await park(run, 'send'), await park(run, 'other')];
@@ -95,6 +95,15 @@ describe('an approver of a run that is stuck', () => {
     const shown = await read(repeat);
     assert.match(shown.text, /<form[^>]*action="\/approvals\//);
     assert.doesNotMatch(shown.text, waits);
+
+    const halted = (code: string): Promise<unknown> =>
+      api.database.asSuperuser(
+        `update run set problem = jsonb_set(problem::jsonb, '{code}', to_jsonb($2::text))::json where id = $1`,
+        [run, code],
+      );
+    await halted('HISTORY_FORKED');
+    assert.match((await read(repeat)).text, waits);
+    await halted('EXECUTOR_UNKNOWN');
 
     answers = true;
     await approve(repeat);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection } from '@temporalio/client';
 import { makePool, type Pool } from '../../src/db/index.js';
@@ -9,6 +10,7 @@ import { newId } from '../../src/model/ids.js';
 import {
   forgetHolder,
   isPolled,
+  isStillPolled,
   queueHolder,
   seeHolder,
   type Queue,
@@ -18,8 +20,8 @@ import { homeStoreOf, waitUntilOurs } from '../../src/processes/own-store.js';
 import type { StoreOwner } from '../../src/processes/whose-store.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
 import { forgetTemporal, temporalHomes } from '../../src/store/temporal-home.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
-import { action, decide, getRun, startRun, submit } from '../../testing/flows.js';
+import { asSuperuser, makeDatabase, serverUrl, type Database } from '../../testing/database.js';
+import { action, decide, getRun, startRun, submit, until } from '../../testing/flows.js';
 import { projectRoot } from '../../testing/paths.js';
 import { testVariable } from '../../testing/servers.js';
 import { startStack, type Stack } from '../../testing/stack.js';
@@ -271,6 +273,75 @@ describe('a task queue of a Temporal that is worked for a store', () => {
   });
 });
 
+describe('a copy of a store, on the same Temporal with a task queue of its own', () => {
+  let stack: Stack;
+  let connection: Connection;
+  before(async () => {
+    stack = await startStack({
+      policies: { 'environments.yaml': 'environments: { dev: {} }\n', ...policies },
+    });
+    connection = await Connection.connect({ address: stack.temporalAddress });
+  });
+  after(async () => {
+    await connection.close();
+    await stack.stop();
+  });
+
+  it('leaves the first deployment its queue and its workflows, and says of each run that it is not done here', async () => {
+    const waiting = await parked(stack);
+    const copied = await copyOf(stack);
+    const env = { DATABASE_URL: copied.url, COUNTERSIGN_TASK_QUEUE: `${stack.taskQueue}-copy` };
+    try {
+      let isMoved = false;
+      const moving = run(stack, 'migrate', env, ['--forget-temporal']).finally(() => (isMoved = true));
+      // Whoever works asks for more work.
+      while (!isMoved) await parked(stack);
+      const moved = await moving;
+      assert.equal(moved.code, 0, moved.output);
+      assert.match(
+        moved.output,
+        /workers poll the task queue `queue-.+`: it and the runs there are left to them/,
+      );
+      await asSuperuser(copied.url, 'update run set check_at = 0 where id = $1', [waiting.run]);
+      const { output } = await run(stack, 'api', env, [], /is left to that/);
+      assert.match(output, /on the task queue of another deployment, and is left to that: it is stuck here/);
+      const { rows } = await asSuperuser(
+        copied.url,
+        `select r.status, r.rev, r.problem ->> 'message' as message, (select count(*)::int from audit_record where about = r.id and type = 'run.stuck') as records
+           from run r where id = $1`,
+        [waiting.run],
+      );
+      const [{ status, message, records }] = rows as [{ status: string; message: string; records: number }];
+      assert.deepEqual([status, records], ['stuck', 1]);
+      assert.ok(message.includes(`on the task queue \`${stack.taskQueue}\``), message);
+      const handle = new Client({ connection, namespace: 'countersign-dev' }).workflow.getHandle(waiting.run);
+      const { status: open, taskQueue } = await handle.describe();
+      assert.deepEqual([open.name, taskQueue], ['RUNNING', stack.taskQueue]);
+      await isDone(stack, waiting);
+    } finally {
+      await copied.drop();
+    }
+  });
+});
+
+/** A copy of the stack's store as it is now, made while none of its processes is connected. */
+async function copyOf(stack: Stack): Promise<{ readonly url: string; drop(): Promise<unknown> }> {
+  const url = new URL(stack.databaseUrl);
+  const source = url.pathname.slice(1);
+  const name = `${source}_copy`;
+  url.pathname = `/${name}`;
+  const admin = serverUrl({ database: 'postgres' });
+  await Promise.all([stack.api.kill('SIGTERM'), stack.worker.kill('SIGTERM')]);
+  await until('the copy', () =>
+    asSuperuser(admin, `create database "${name}" template "${source}"`).then(
+      () => true,
+      () => null,
+    ),
+  );
+  await Promise.all([stack.api.restart(), stack.worker.restart()]);
+  return { url: url.href, drop: () => asSuperuser(admin, `drop database if exists "${name}" with (force)`) };
+}
+
 describe('whose a task queue is', () => {
   let connection: Connection;
   let database: Database;
@@ -299,6 +370,25 @@ describe('whose a task queue is', () => {
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'e');
     assert.equal(await queueHolder(connection, at, 'f', 'always'), 'f');
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'f');
+  });
+
+  it('is still polled only where a worker asks for work again', async () => {
+    const at = queue();
+    assert.equal(await isStillPolled(connection, at), false);
+    const poll = (): Promise<unknown> =>
+      connection
+        .withDeadline(Date.now() + 3_000, () =>
+          connection.workflowService.pollWorkflowTaskQueue({
+            namespace: at.namespace,
+            taskQueue: { name: at.taskQueue },
+            identity: 'test',
+          }),
+        )
+        .catch(() => null);
+    await poll();
+    assert.equal(await isStillPolled(connection, at, 1_500), false);
+    const [isPolledAgain] = await Promise.all([isStillPolled(connection, at, 30_000), delay(500).then(poll)]);
+    assert.equal(isPolledAgain, true);
   });
 
   it('is nobody else’s where a stranger has taken the workflow of that name, which is named and can be forgotten', async () => {

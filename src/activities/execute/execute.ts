@@ -153,8 +153,11 @@ async function begin(
 async function kitOf(deps: ActivityDeps, tx: Tx, { row, loaded }: Held, policySet: PolicySet): Promise<Kit> {
   const plan = await deps.plan(tx, row.planHash);
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
-  const rights = await presentRights(tx, policySet, plan, loaded.state);
-  return makeKit(policySet, row.environment, await deps.people(tx, row), rights);
+  const [rights, people] = await Promise.all([
+    presentRights(tx, policySet, plan, loaded.state),
+    deps.people(tx, row),
+  ]);
+  return makeKit(policySet, row.environment, people, rights);
 }
 
 /** The worker was lost after the intent, and doing it again might do it twice: a person decides. */

@@ -24,8 +24,11 @@ export async function settle(
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
   const time = await storeTime(tx);
   const policySet = await deps.policySet(tx);
-  const rights = await presentRights(tx, policySet, plan, loaded.state);
-  const kit = makeKit(policySet, row.environment, await deps.people(tx, row), rights);
+  const [rights, people] = await Promise.all([
+    presentRights(tx, policySet, plan, loaded.state),
+    deps.people(tx, row),
+  ]);
+  const kit = makeKit(policySet, row.environment, people, rights);
   const rev = row.rev + 1;
   const course = beginCourse(
     { plan, kit, time, onInternalError: deps.onInternalError },

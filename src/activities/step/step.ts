@@ -100,8 +100,11 @@ async function groundOf(
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
   const time = await storeTime(tx);
   const loaded = await loadRun(deps, tx, row);
-  const rights = await presentRights(tx, policySet, plan, loaded?.state ?? null);
-  const kit = makeKit(policySet, row.environment, await deps.people(tx, row), rights);
+  const [rights, people] = await Promise.all([
+    presentRights(tx, policySet, plan, loaded?.state ?? null),
+    deps.people(tx, row),
+  ]);
+  const kit = makeKit(policySet, row.environment, people, rights);
   return { row, plan, policySet, kit, time, loaded, first: loaded ?? firstState({ row, plan, time }, start) };
 }
 

@@ -11,7 +11,7 @@ import {
   type Unchecked,
 } from '../../policy/index.js';
 import { publishVersion } from '../../store/flows.js';
-import { currentPolicies, lockPolicies, policySetSeq } from '../../store/policy.js';
+import { lockPolicies, policiesInForce, policySetHash } from '../../store/policy.js';
 import { keepResult } from '../../store/publications.js';
 import { load, type PoliciesDeps, type ReloadResult, type StartResult } from './loading.js';
 import type { KeptEffect } from '../http/effect.js';
@@ -49,7 +49,7 @@ export interface Policies {
 }
 
 interface Current {
-  readonly seq: number;
+  readonly hash: string;
   readonly policySet: PolicySet;
   readonly catalog: Catalog;
 }
@@ -59,7 +59,7 @@ export function makePolicies(deps: PoliciesDeps): Policies {
   const current = makeCurrent(deps);
   const { checker = makeChecker() } = deps;
   /** Of each flow that was checked: the policies that it was compiled against. */
-  const compiledAgainst = new WeakMap<ReadyFlow, { readonly seq: number; readonly basis: string }>();
+  const compiledAgainst = new WeakMap<ReadyFlow, { readonly hash: string; readonly basis: string }>();
   const inForce = async (): Promise<Current> => {
     const found = await current();
     if (found === null) throw new Error('no policies are loaded');
@@ -71,9 +71,9 @@ export function makePolicies(deps: PoliciesDeps): Policies {
     policySet: async () => (await current())?.policySet ?? null,
     catalog: async () => (await inForce()).catalog,
     check: async (text, media, asker) => {
-      const { seq, catalog } = await inForce();
+      const { hash, catalog } = await inForce();
       const found = await checker.flow(text, media, catalog, asker);
-      if (found.status === 'valid') compiledAgainst.set(found.flow, { seq, basis: found.basis });
+      if (found.status === 'valid') compiledAgainst.set(found.flow, { hash, basis: found.basis });
       return found;
     },
     reload: (by, traceId, confirm = []) => take(by, traceId, confirm),
@@ -88,7 +88,7 @@ export function makePolicies(deps: PoliciesDeps): Policies {
         const earlier = (await effect?.earlier(tx)) ?? null;
         if (earlier !== null) return earlier;
         const against = compiledAgainst.get(flow);
-        if (against === undefined || against.seq !== (await policySetSeq(tx))) return null;
+        if (against === undefined || against.hash !== (await policySetHash(tx))) return null;
         const tooMany = await tooManyPublished(tx, flow, by.id);
         if (tooMany !== null) return { tooMany };
         const made = await publishIn(tx, flow, by.id, publishVersion);
@@ -107,10 +107,11 @@ export function makePolicies(deps: PoliciesDeps): Policies {
 function makeCurrent({ pool }: PoliciesDeps): () => Promise<Current | null> {
   let cached: Current | null = null;
   return async () => {
-    const seq = await policySetSeq(pool);
-    if (seq === null || cached?.seq === seq) return cached;
-    const loaded = await currentPolicies(pool);
-    if (loaded !== null) cached = { seq, policySet: loaded.policySet, catalog: loaded.catalog as Catalog };
+    if (cached !== null && cached.hash === (await policySetHash(pool))) return cached;
+    const found = await policiesInForce(pool);
+    if (found === null) return null;
+    const { policySet, catalog } = found.policies;
+    cached = { hash: found.hash, policySet, catalog: catalog as Catalog };
     return cached;
   };
 }

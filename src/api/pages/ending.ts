@@ -1,3 +1,4 @@
+import { isHalted } from '../../engine/index.js';
 import type { Principal } from '../../model/principal.js';
 import { getAction, listAttempts, type AttemptRow } from '../../store/actions.js';
 import { decisionsOf, type DecisionRow } from '../../store/decisions.js';
@@ -60,8 +61,8 @@ export async function courseOf(
     action: action?.status ?? null,
     wasTried: triedBy(attempts),
     code: action?.error?.code ?? null,
-    // What it is stuck on is done again as soon as that is approved.
-    isHeldUp: run?.status === 'stuck' && state?.repeats !== true,
+    // What it is stuck on is done again as soon as that is approved, unless our own code has halted it.
+    isHeldUp: run?.status === 'stuck' && (state?.repeats !== true || isHalted(run)),
   };
   return { course, error: action?.error?.message ?? null };
 }

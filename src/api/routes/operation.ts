@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
-import { policySetSeq } from '../../store/policy.js';
+import { policySetHash } from '../../store/policy.js';
 import { answer, route, type Call, type Reply, type Route } from '../http/call.js';
 import type { ApiDeps } from '../deps.js';
 import { docsPage, docsPolicy } from '../contract/docs.js';
@@ -98,8 +98,8 @@ async function ready(call: Call): Promise<Reply> {
   const { deps } = call;
   const [postgres, engine, unserved, warned] = await Promise.all([
     within(
-      policySetSeq(deps.pool).then(
-        (seq) => seq !== null,
+      policySetHash(deps.pool).then(
+        (hash) => hash !== null,
         () => false,
       ),
       false,

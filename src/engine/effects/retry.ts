@@ -1,12 +1,15 @@
 import type { Message } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
 import type { Transition } from '../plan.js';
-import type { Action, Refusal, RunState } from '../state.js';
+import type { Action, Problem, Refusal, RunState, StuckOn } from '../state.js';
 import { actorOf, makeDraft, record, type Draft } from '../run/draft.js';
 import { doubtOf } from './doubt.js';
 import { afterEnter, enter, isOpen, take } from '../run/flow.js';
+import { startApproved } from '../gates/approved.js';
 import { findState } from '../links.js';
-import { afterwards } from './outcome.js';
+import { isOver } from '../run/ending.js';
+import { isHalted } from '../run/moments.js';
+import { afterwards, timeout } from './outcome.js';
 import { actingNow } from '../rights.js';
 import { begin } from '../run/start.js';
 import { policyRefusal } from '../run/submit.js';
@@ -108,30 +111,58 @@ function transitionOf({ plan, run }: Draft, { transition }: Action): Transition 
 /** The same step again: a start, an onEnter or a chain goes on, an effect has the same idempotency key. */
 export function retry(draft: Draft, by: Principal): void {
   const { run } = draft;
-  const { stuckOn: on, problem } = run;
+  const { stuckOn: on } = run;
   record(draft, 'run.retried', {
     actor: actorOf(by),
     permission: 'run.operate',
-    data: { state: run.state, code: problem?.code ?? '' },
+    data: { state: run.state, code: run.problem?.code ?? '' },
   });
-  run.status = 'running';
-  run.problem = null;
-  run.stuckOn = null;
+  // While it was halted, time said nothing to it.
+  if (isOver(run, draft.time)) timeout(draft);
+  if (run.status !== 'stuck' || run.stuckOn !== on) return;
   run.chainDepth = 0;
   run.ledWith = [...new Set([...(run.ledWith ?? []), by.id])];
   const transition = on?.kind === 'action' ? transitionOf(draft, on.action) : undefined;
-  if (on?.kind === 'action' && transition !== undefined && transition.executor !== null) {
-    const { arguments: args, refs, idempotencyKey, n } = on.action;
-    const requester = actingNow(draft.kit, on.action);
-    const again = { idempotencyKey, n };
-    take(draft, transition, args, requester, { messageId: null, refs, repeatedBy: by.id, again });
-    // It waits for an approval, and nothing else of the run goes on until somebody has decided.
-    if (run.executing === null) return void Object.assign(run, { status: 'stuck', problem, stuckOn: on });
-  } else if (on?.kind === 'onEnter') {
+  if (on?.kind === 'action' && transition !== undefined && transition.executor !== null)
+    return repeat(draft, transition, on, by);
+  goOn(run);
+  if (on?.kind === 'onEnter') {
     enter(draft, on.again);
     // Where it may not be entered now, what may have happened is still not known.
     if (on.unknown === true && draft.run.status === 'stuck') run.stuckOn = on;
   } else if (on?.kind === 'start') begin(draft, on);
   else if (on?.kind !== 'done') afterEnter(draft);
   afterwards(draft);
+}
+
+function goOn(run: Draft['run']): void {
+  run.status = 'running';
+  run.problem = null;
+  run.stuckOn = null;
+}
+
+/** Where that takes an approval, the run stays stuck until somebody has decided: nothing else of it goes on. */
+function repeat(
+  draft: Draft,
+  transition: Transition,
+  on: Extract<StuckOn, { kind: 'action' }>,
+  by: Principal,
+): void {
+  const { run } = draft;
+  if (isHalted(run)) run.problem = inDoubt(run);
+  // What was approved while the run was halted is not asked for again.
+  startApproved(draft);
+  if (run.executing !== null) return;
+  const { problem } = run;
+  goOn(run);
+  const { arguments: args, refs, idempotencyKey, n } = on.action;
+  const again = { idempotencyKey, n };
+  const requester = actingNow(draft.kit, on.action);
+  take(draft, transition, args, requester, { messageId: null, refs, repeatedBy: by.id, again });
+  if (run.executing === null) Object.assign(run, { status: 'stuck', problem, stuckOn: on });
+}
+
+function inDoubt(run: Pick<RunState, 'stuckOn' | 'state' | 'problem'>): Problem {
+  const message = `${doubtOf(run)}: ${run.problem?.message}`;
+  return { code: 'EXECUTOR_UNKNOWN', message, errorClass: 'unknown_outcome' };
 }

@@ -13,6 +13,7 @@ import {
   type Draft,
 } from '../run/draft.js';
 import { isEnding, isOver } from '../run/ending.js';
+import { isHalted } from '../run/moments.js';
 import { perform, remain } from '../run/flow.js';
 import { boundRules, gatesFor, unknownFloors } from './gates.js';
 import type { GuardContext } from '../guards.js';
@@ -52,6 +53,7 @@ function addEvidence(draft: Draft, approval: ApprovalState, by: string): void {
 /** Starts the oldest approved action that may still run, when nothing else does. Guards and digest are checked once more. */
 export function startApproved(draft: Draft): void {
   const { run } = draft;
+  if (isHalted(run)) return;
   while (run.executing === null && !isEnding(run) && !isOver(run, draft.time)) {
     // Of a stuck run only what it is stuck on is done again.
     const next = run.approvals.find(

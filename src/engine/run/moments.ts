@@ -4,8 +4,20 @@ import { isOpen } from './flow.js';
 // When time has something to say to a run. Its one timer is set by this, and what is due is found by it: a deadline is
 // compared with the time, never believed.
 
-/** What the run waits for whose engine could not take a step: an operator, and no timer. */
-export const timeless: readonly string[] = ['STEP_FAILED', 'HISTORY_FORKED'];
+const halting: readonly string[] = ['STEP_FAILED', 'HISTORY_FORKED'];
+
+/**
+ * Our own code could not take a step of it, or store and history tell of two pasts: whatever comes, nothing of it begins
+ * and nothing moves it until an operator has had it go on, or cancelled it.
+ */
+export function isHalted({ status, problem }: Pick<RunState, 'status' | 'problem'>): boolean {
+  return status === 'stuck' && problem !== null && halting.includes(problem.code);
+}
+
+/** Does time have anything to say to it? */
+export function hearsTime(run: RunState): boolean {
+  return !closedStatuses.includes(run.status) && !isHalted(run);
+}
 
 /** Epoch milliseconds of the next moment at which time changes something; null: it never will. */
 export function wakeTime(run: RunState): number | null {
@@ -30,8 +42,7 @@ interface Moment {
 }
 
 function nextMoment(run: RunState): Moment | null {
-  if (closedStatuses.includes(run.status)) return null;
-  if (run.status === 'stuck' && run.problem !== null && timeless.includes(run.problem.code)) return null;
+  if (!hearsTime(run)) return null;
   const moments: Moment[] = run.approvals
     .filter(({ status }) => isOpen(status))
     .map(({ id, timer }) => ({ at: timer, approval: id }));

@@ -2,7 +2,7 @@ import type { ErrorCode, ProblemCode } from '../../model/errors.js';
 import { doubtOf } from '../effects/doubt.js';
 import { isOpen } from './flow.js';
 import { isAtItsEnd } from '../links.js';
-import { timeless } from './moments.js';
+import { isHalted } from './moments.js';
 import type { Plan } from '../plan.js';
 import type { Problem, RunState } from '../state.js';
 
@@ -68,10 +68,13 @@ export function wayOn(run: Stuck, plan: Timed | null): string | null {
   return later === null ? ways[way] : `${besideTime[way] ?? ways[way]}; ${later}`;
 }
 
-/** What the run's own time does to it while it is stuck; null: nothing. */
+/** What the run's own time does to it while it is stuck, or once it goes on; null: nothing. */
 function byTime(run: Stuck, plan: Timed): string | null {
-  if (run.deadline === null || timeless.includes(codeOf(run))) return null;
-  const when = `at ${new Date(run.deadline).toISOString()} the run's time is up, which`;
+  if (run.deadline === null) return null;
+  const end = new Date(run.deadline).toISOString();
+  const when = isHalted(run)
+    ? `a retry after ${end} finds the run's time up, which`
+    : `at ${end} the run's time is up, which`;
   const target = plan.onTimeout?.target ?? null;
   if (target === null) return `${when} ends it`;
   if (doubtOf(run) !== null || isAtItsEnd(plan, run)) return null;
@@ -88,7 +91,8 @@ function wayOf(run: Stuck): Way {
   const { stuckOn, overdue } = run;
   const code = codeOf(run);
   if (stuckOn?.kind === 'done' || code === 'STATE_TOO_LARGE') return overdue === true ? 'moves' : 'done';
-  if (run.approvals.some(({ repeats, status }) => repeats === true && isOpen(status))) return 'decide';
+  const isAsked = run.approvals.some(({ repeats, status }) => repeats === true && isOpen(status));
+  if (isAsked && !isHalted(run)) return 'decide';
   if (doubtOf(run) !== null) return 'human';
   const until = stuckOn !== null && 'until' in stuckOn ? stuckOn.until : undefined;
   return until ?? wayIn(code);
