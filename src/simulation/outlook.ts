@@ -126,8 +126,7 @@ function withArguments(play: Play, transition: Transition, principal: Principal)
     message,
     guard,
   });
-  if (!actorAllows(transition.actor, principal.kind))
-    return no('ACTOR_MISMATCH', takersOf[transition.actor]);
+  if (!actorAllows(transition.actor, principal.kind)) return no('ACTOR_MISMATCH', takersOf[transition.actor]);
   const rule = blockedBy(play.plan, transition, play.kit);
   if (rule !== null) return no('BLOCKED', `the charter blocks it: ${rule}`);
   const at = guardContext(play.run, principal, {});
