@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createHash } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { makeMask, makeMaskIn } from '../../src/executors/masking/mask.js';
 
 const now = (): Promise<void> => Promise.resolve();
@@ -70,4 +72,23 @@ test('the writings of long secrets are made in turns', async () => {
     return now();
   }, [Array.from({ length: 5_000 }, (_, at) => `key=${noise(9)}${at}`).join(' ')]);
   assert.ok(turns > 1_000, `${turns}`);
+});
+
+test('an answer with much below a long name takes no more memory than another', async () => {
+  const script = new URL('fixtures/long-names.ts', import.meta.url).pathname;
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    '--max-old-space-size=64',
+    ...['--import', 'tsx', script],
+  ]);
+  assert.deepEqual(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown),
+    [
+      { exact: [], exactCount: 6_000 },
+      { exact: [], exactCount: 6_000, masked: [], maskedCount: 1 },
+      { exact: [], exactCount: 3_000, masked: [], maskedCount: 3_000 },
+    ],
+  );
 });

@@ -4,6 +4,7 @@ import { giveWay } from '../../model/give-way.js';
 import type { Connection } from '../../model/policy-set.js';
 import { decodeBody } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
+import { root } from '../answer/places.js';
 import type { Told } from '../masking/mask.js';
 import { codeOf } from '../connections/network.js';
 import {
@@ -188,7 +189,7 @@ function success({ stdout, stderr }: Exited, context: DriverContext, who: string
   const read = decodeBody(stdout, undefined, true, context.told);
   if (read.status === 'unreadable')
     return unusableAnswer(context, `what the ${who} wrote to its standard output is not UTF-8`);
-  const json = parseExactly(read.text);
+  const json = parseExactly(read.text, { within: root, step: 'json' });
   if (json.status === 'too_large' || json.status === 'repeats')
     return unusableAnswer(context, `the ${who} wrote JSON that cannot be read: ${json.why}`);
   const { value, exact } = json.status === 'parsed' ? json : { value: null, exact: [] };
@@ -198,7 +199,7 @@ function success({ stdout, stderr }: Exited, context: DriverContext, who: string
     output,
     response: output,
     evidence: ['cli_output'],
-    ...(exact.length === 0 ? {} : { exact: exact.map((at) => `/json${at}`) }),
+    ...(exact.length === 0 ? {} : { exact }),
   };
 }
 

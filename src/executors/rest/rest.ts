@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../../model/json.js';
 import type { Connection } from '../../model/policy-set.js';
 import { dataUrl, decodeBody, unpackBody, type Unpacked } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
+import type { Place } from '../answer/places.js';
 import type { Told } from '../masking/mask.js';
 import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from '../connections/network.js';
 import {
@@ -192,7 +193,7 @@ function shownHeaders(response: IncomingMessage): JsonObject {
 }
 
 type ParsedBody =
-  | { readonly status: 'parsed'; readonly value: Json; readonly exact: readonly string[] }
+  | { readonly status: 'parsed'; readonly value: Json; readonly exact: readonly Place[] }
   | { readonly status: 'unreadable'; readonly why: string };
 
 const tooLarge: ParsedBody = {
