@@ -24,9 +24,9 @@ export interface Index {
 const startLength = 4;
 const buckets = 0x10000;
 
-/** Capitals count for nothing: a header's name comes back in small letters, and hex is written either way. A `+` may be a blank. */
+/** Capitals count for nothing: a header's name comes back in small letters, and hex is written either way. A `+` and a no-break space may be blanks. */
 const folded = Uint16Array.from({ length: 256 }, (_, unit) =>
-  unit === 0x2b ? 0x20 : String.fromCharCode(unit).toLowerCase().charCodeAt(0),
+  unit === 0x2b || unit === 0xa0 ? 0x20 : String.fromCharCode(unit).toLowerCase().charCodeAt(0),
 );
 
 export function fold(unit: number): number {
@@ -79,8 +79,8 @@ const isLatin = /^[\0-\xff]*$/;
 
 export function foldText(text: string): string {
   // Of these characters, capitals are as long as small letters.
-  if (isLatin.test(text)) return text.toLowerCase().replaceAll('+', ' ');
-  return text.replace(/[A-Z+\u00c0-\u00de]/g, (one) => String.fromCharCode(fold(one.charCodeAt(0))));
+  if (isLatin.test(text)) return text.toLowerCase().replace(/[+\xa0]/g, ' ');
+  return text.replace(/[A-Z+\u00a0\u00c0-\u00de]/g, (one) => String.fromCharCode(fold(one.charCodeAt(0))));
 }
 
 export interface Found {

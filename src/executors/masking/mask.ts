@@ -4,6 +4,7 @@ import { drained, inTurns, makeFinder, type Finder, type Steps } from './find.js
 import { formsOf } from './forms.js';
 import { maskedText, maskJson, maskText, type Masked } from './mask-json.js';
 import { partsOf } from './parts.js';
+import { minLength } from './setting-names.js';
 import { brokenEnd, brokenStart, edge, foldText, indexing, type Count } from './index-of-words.js';
 import type { Turn } from '../../model/give-way.js';
 import type { Place } from '../answer/places.js';
@@ -36,8 +37,6 @@ export interface Told {
   end(text: string, longest: number, mark?: string, kept?: 'whole' | 'tail'): string;
 }
 
-/** Shorter ones are settings, and would be found everywhere. */
-const minLength = 6;
 /** A text is masked in one piece up to this length. */
 const mostAtOnce = 16_384;
 
