@@ -1,3 +1,4 @@
+import { readableText } from './decode.js';
 import { isTold, isToken, userSecrets } from './setting-names.js';
 
 // What stands in an address as a secret: `scheme://user:password@host/token?sig=signature`, as it is written there and as a
@@ -57,6 +58,6 @@ function valuesOf(query: string): string[] {
 
 function percentDecoded(text: string): string {
   return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) =>
-    Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
+    readableText(Buffer.from(run.replaceAll('%', ''), 'hex')),
   );
 }

@@ -1,5 +1,7 @@
+import { isUtf8 } from 'node:buffer';
 import { asciiHeader } from '../values.js';
 import { addressSecrets } from './addresses.js';
+import { readableText } from './decode.js';
 import { isJson, leavesOf, type Leaf } from './json-leaves.js';
 import { itemsOf, quotedIn, unquotedOf } from './quoted.js';
 import {
@@ -48,10 +50,9 @@ function unpacked(part: string): string | null {
   const word = part.replace(/\s+/g, '');
   if (!/^[A-Za-z0-9+/]{8,}={0,2}$/.test(word)) return null;
   const bytes = Buffer.from(word, 'base64');
-  const text = bytes.toString('utf8');
-  if (!/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]/.test(text)) return text;
-  const latin = bytes.toString('latin1');
-  return latin.includes(':') && !/[\x00-\x1f\x7f-\x9f]/.test(latin) ? latin : null;
+  const text = readableText(bytes);
+  if (/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/.test(text)) return null;
+  return isUtf8(bytes) || text.includes(':') ? text : null;
 }
 
 /** Of a basic credential. */
