@@ -92,3 +92,23 @@ test('an answer with much below a long name takes no more memory than another', 
     ],
   );
 });
+
+test('beside very many secrets, a text is told after a look at each, and their writings are made in turns', async () => {
+  const lines = noise(120_000).match(/.{30}/g) ?? [];
+  const secrets = Array.from({ length: 28 }, (_, file) =>
+    lines.slice(140 * file, 140 * (file + 1)).join('\n'),
+  );
+  let turns = 0;
+  await makeMaskIn(() => {
+    turns += 1;
+    return now();
+  }, secrets);
+  assert.ok(turns > 4_000, `${turns}`);
+  let looked = 0;
+  const mask = makeMask(secrets, (units) => (looked += units));
+  for (const tell of [mask.start, mask.end]) {
+    looked = 0;
+    tell(filled('plain words, nothing else; '), 16_384);
+    assert.ok(looked < 1_000_000, `${looked}`);
+  }
+});
