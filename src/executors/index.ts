@@ -88,15 +88,9 @@ async function maskResult(result: ExecutorResult, mask: Mask, turn: Turn): Promi
 }
 
 /** Of bytes that are kept as a data URL, nothing can be cut out: where a secret stands in them, none of them is kept. */
-async function maskOutput(
-  output: Json,
-  exact: readonly Place[],
-  mask: Mask,
-  turn: Turn,
-): Promise<Masked> {
+async function maskOutput(output: Json, exact: readonly Place[], mask: Mask, turn: Turn): Promise<Masked> {
   for (const text of typeof output === 'string' ? textsInDataUrl(output) : [])
-    if ((await mask.json(text, turn)).at.length > 0)
-      return { value: maskedText, at: [root], exact: [] };
+    if ((await mask.json(text, turn)).at.length > 0) return { value: maskedText, at: [root], exact: [] };
   return mask.json(output, turn, exact);
 }
 
