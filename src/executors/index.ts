@@ -4,7 +4,8 @@ import { closeStdioSessions } from './mcp/stdio.js';
 import { noop } from './noop/noop.js';
 import { answerTrouble, isObject, type Json, type JsonObject } from '../model/json.js';
 import { textsInDataUrl } from './answer/body.js';
-import { maskedPointer, maskedText, type Mask, type Masked } from './masking/mask.js';
+import { root, type Place } from './answer/places.js';
+import { maskedText, type Mask, type Masked } from './masking/mask.js';
 import { abortedError, failure, isExecutorAborted, unusableAnswer } from './answer/outcome.js';
 import { processReferences, resolveConnectionReferences } from './connections/references.js';
 import { rest } from './rest/rest.js';
@@ -15,6 +16,7 @@ export { buildCall } from './build.js';
 export { describeCall } from './describe.js';
 export { previewCalls } from './preview.js';
 export { isExecutorAborted } from './answer/outcome.js';
+export { pointerOf, type Place } from './answer/places.js';
 export { placed, type Placed } from './cli/place.js';
 
 /**
@@ -73,29 +75,23 @@ async function maskResult(result: ExecutorResult, mask: Mask, turn: Turn): Promi
   // What no walk could follow to its end is refused as it is, and nothing of it is kept.
   if (answerTrouble(output, response) !== null) return result;
   const beside = besideOutput(output, response);
-  const masked = await maskOutput(output, mask, turn);
+  const masked = await maskOutput(output, exact, mask, turn);
   const others = await mask.json(beside, turn);
-  const pointers: string[] = [];
-  for (const pointer of exact) {
-    await turn();
-    pointers.push(maskedPointer(pointer, masked.renamed));
-  }
   return {
     ...result,
     output: masked.value,
     response: isObject(others.value) ? { ...others.value, body: masked.value } : masked.value,
-    ...(exact.length === 0 ? {} : { exact: pointers }),
+    ...(exact.length === 0 ? {} : { exact: masked.exact }),
     ...(masked.at.length === 0 ? {} : { masked: masked.at }),
     ...(others.at.length === 0 ? {} : { maskedResponse: others.at }),
   };
 }
 
 /** Of bytes that are kept as a data URL, nothing can be cut out: where a secret stands in them, none of them is kept. */
-async function maskOutput(output: Json, mask: Mask, turn: Turn): Promise<Masked> {
+async function maskOutput(output: Json, exact: readonly Place[], mask: Mask, turn: Turn): Promise<Masked> {
   for (const text of typeof output === 'string' ? textsInDataUrl(output) : [])
-    if ((await mask.json(text, turn)).at.length > 0)
-      return { value: maskedText, at: [''], renamed: new Map() };
-  return mask.json(output, turn);
+    if ((await mask.json(text, turn)).at.length > 0) return { value: maskedText, at: [root], exact: [] };
+  return mask.json(output, turn, exact);
 }
 
 /** What a response has beside its body, which is the output; null: it is the output itself. */

@@ -2,6 +2,7 @@ import type { Executor } from '../engine/plan.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { ErrorClass } from '../model/errors.js';
 import type { Connection } from '../model/policy-set.js';
+import type { Place } from './answer/places.js';
 import type { Told } from './masking/mask.js';
 
 /** What a template may read when a call is built. */
@@ -78,12 +79,12 @@ export type ExecutorResult =
       readonly response: Json;
       /** Kinds of evidence that the executor records by itself: `rest_call`, `cli_output`, `mcp_tool_result`. */
       readonly evidence: readonly string[];
-      /** JSON pointers into `output`: numbers that no double holds, kept as text. */
-      readonly exact?: readonly string[];
-      /** JSON pointers into `output`: where a resolved reference came back and was masked. */
-      readonly masked?: readonly string[];
+      /** In `output`: numbers that no double holds, kept as text. */
+      readonly exact?: readonly Place[];
+      /** In `output`: where a resolved reference came back and was masked. */
+      readonly masked?: readonly Place[];
       /** The same for what only `response` holds, such as headers. */
-      readonly maskedResponse?: readonly string[];
+      readonly maskedResponse?: readonly Place[];
     }
   | {
       readonly status: 'failed';

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { answerData } from '../../src/activities/execute/attempt-facts.js';
 import { parseExactly } from '../../src/executors/answer/exact-json.js';
+import { root } from '../../src/executors/answer/places.js';
 import { makeMask } from '../../src/executors/masking/mask.js';
 
 const now = (): Promise<void> => Promise.resolve();
@@ -25,11 +26,13 @@ describe('the places that a record names', () => {
   });
 
   test('are the first of them, as far as there is room', () => {
-    const pointers = Array.from({ length: 300 }, (_, at) => `/list/${at}`);
-    const data = answerData({ ...none, masked: pointers, exact: ['/a'], maskedResponse: ['/b'] });
+    const list = { within: root, step: 'list' };
+    const masked = Array.from({ length: 300 }, (_, step) => ({ within: list, step }));
+    const exact = [{ within: root, step: 'a' }];
+    const data = answerData({ ...none, masked, exact, maskedResponse: [root] });
     assert.deepEqual(data, {
-      ...{ exact: ['/a'], masked: pointers.slice(0, 200), maskedCount: 300 },
-      maskedResponse: ['/b'],
+      ...{ exact: ['/a'], masked: masked.slice(0, 200).map((_, at) => `/list/${at}`), maskedCount: 300 },
+      maskedResponse: [''],
     });
   });
 });

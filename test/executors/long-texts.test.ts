@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseExactly } from '../../src/executors/answer/exact-json.js';
+import { root } from '../../src/executors/answer/places.js';
 import { makeMask } from '../../src/executors/masking/mask.js';
 import { readableEvents, readableMessage, readToolResult } from '../../src/executors/mcp/message.js';
 import { isExactNumber } from '../../src/model/json.js';
@@ -45,7 +46,7 @@ describe('a mebibyte', { timeout }, () => {
     assert.deepEqual(parseExactly(`{"n":${digits}}`), {
       status: 'parsed',
       value: { n: digits },
-      exact: ['/n'],
+      exact: [{ within: root, step: 'n' }],
     });
   });
 

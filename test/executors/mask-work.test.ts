@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createHash } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { makeMask, makeMaskIn } from '../../src/executors/masking/mask.js';
 
 const now = (): Promise<void> => Promise.resolve();
@@ -70,4 +72,43 @@ test('the writings of long secrets are made in turns', async () => {
     return now();
   }, [Array.from({ length: 5_000 }, (_, at) => `key=${noise(9)}${at}`).join(' ')]);
   assert.ok(turns > 1_000, `${turns}`);
+});
+
+test('an answer with much below a long name takes no more memory than another', async () => {
+  const script = new URL('fixtures/long-names.ts', import.meta.url).pathname;
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    '--max-old-space-size=64',
+    ...['--import', 'tsx', script],
+  ]);
+  assert.deepEqual(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown),
+    [
+      { exact: [], exactCount: 6_000 },
+      { exact: [], exactCount: 6_000, masked: [], maskedCount: 1 },
+      { exact: [], exactCount: 3_000, masked: [], maskedCount: 3_000 },
+    ],
+  );
+});
+
+test('beside very many secrets, a text is told after a look at each, and their writings are made in turns', async () => {
+  const lines = noise(120_000).match(/.{30}/g) ?? [];
+  const secrets = Array.from({ length: 28 }, (_, file) =>
+    lines.slice(140 * file, 140 * (file + 1)).join('\n'),
+  );
+  let turns = 0;
+  await makeMaskIn(() => {
+    turns += 1;
+    return now();
+  }, secrets);
+  assert.ok(turns > 4_000, `${turns}`);
+  let looked = 0;
+  const mask = makeMask(secrets, (units) => (looked += units));
+  for (const tell of [mask.start, mask.end]) {
+    looked = 0;
+    tell(filled('plain words, nothing else; '), 16_384);
+    assert.ok(looked < 1_000_000, `${looked}`);
+  }
 });

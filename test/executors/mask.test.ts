@@ -1,7 +1,8 @@
 // Masking costs what its text is long, and finds what the exhaustive search finds that it stands for.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { makeMask, maskedPointer } from '../../src/executors/masking/mask.js';
+import { pointerOf, root, type Place } from '../../src/executors/answer/places.js';
+import { makeMask } from '../../src/executors/masking/mask.js';
 import { brokenEnd, brokenStart } from '../../src/executors/masking/index-of-words.js';
 import type { Json } from '../../src/model/json.js';
 import { standsSlowly } from './slow-mask.js';
@@ -255,7 +256,12 @@ describe('an answer is masked', () => {
       { '[redacted]': 1, '[redacted] 2': { 'a/b': ['[redacted]', 'x [redacted]'] } },
     ]);
     const below = '/500/[redacted] 2';
-    assert.deepEqual(masked.at, ['/500/[redacted]', below, `${below}/a~1b/0`, `${below}/a~1b/1`]);
+    assert.deepEqual(masked.at.map(pointerOf), [
+      '/500/[redacted]',
+      below,
+      `${below}/a~1b/0`,
+      `${below}/a~1b/1`,
+    ]);
   });
 
   test('in each of ten thousand names', async () => {
@@ -317,21 +323,29 @@ describe('what is told of a long text is masked', () => {
 describe('of an answer whose names are masked', () => {
   const secret = 'tok-4711-secret';
   const big = '12345678901234567890';
+  const placeOf = (...steps: (string | number)[]): Place =>
+    steps.reduce<Place>((within, step) => ({ within, step }), root);
 
   test('each place is known under its new name, also where two names mask alike', async () => {
     const upper = secret.toUpperCase();
     const value = { [secret]: { a: 1 }, [upper]: { 'b/c': [{ [`x ${secret}`]: big }] }, plain: big };
-    const masked = await makeMask([secret]).json(value, now);
-    const pointers = [`/${secret}/a`, `/${upper}/b~1c/0/x ${secret}`, `/${upper}`, '/plain', ''];
-    assert.deepEqual(
-      pointers.map((pointer) => maskedPointer(pointer, masked.renamed)),
-      ['/[redacted]/a', '/[redacted] 2/b~1c/0/x [redacted]', '/[redacted] 2', '/plain', ''],
-    );
+    const within = placeOf(upper);
+    const beside = { within: { within, step: 'b/c' }, step: 0 };
+    const places = [placeOf(secret, 'a'), within, { within: beside, step: `x ${secret}` }, placeOf('plain')];
+    const { exact } = await makeMask([secret]).json(value, now, [root, ...places]);
+    assert.deepEqual(exact.map(pointerOf), [
+      '',
+      '/[redacted]/a',
+      '/[redacted] 2',
+      '/[redacted] 2/b~1c/0/x [redacted]',
+      '/plain',
+    ]);
   });
 
   test('a place whose name was `[redacted]` before keeps its value', async () => {
-    const masked = await makeMask([secret]).json({ [secret]: 1, '[redacted]': big }, now);
+    const value = { [secret]: 1, '[redacted]': big };
+    const masked = await makeMask([secret]).json(value, now, [placeOf('[redacted]')]);
     assert.deepEqual(masked.value, { '[redacted]': 1, '[redacted] 2': big });
-    assert.equal(maskedPointer('/[redacted]', masked.renamed), '/[redacted] 2');
+    assert.deepEqual(masked.exact.map(pointerOf), ['/[redacted] 2']);
   });
 });

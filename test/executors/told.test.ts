@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { cli } from '../../src/executors/cli/cli.js';
 import { makeMask } from '../../src/executors/masking/mask.js';
-import { closeExecutors, runCall } from '../../src/executors/index.js';
+import { closeExecutors, pointerOf, runCall } from '../../src/executors/index.js';
 import type { ExecutorResult } from '../../src/executors/types.js';
 import type { Json } from '../../src/model/json.js';
 import { makeTarget, type Target, type TargetAnswer } from '../activities/target.js';
@@ -49,7 +49,7 @@ test('of what a failed command wrote, each text is masked in a turn of its own',
 });
 
 /** An MCP server of which `call` is what a call makes it do. */
-const serve = (call: string): Promise<ExecutorResult> =>
+const serve = (call: string, given = { references }): Promise<ExecutorResult> =>
   runCall(
     { kind: 'mcp', connection: 'c', tool: 't', arguments: {} },
     contextWith(
@@ -67,7 +67,7 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', (l
 });`),
         },
       },
-      { references },
+      given,
     ),
   );
 
@@ -150,6 +150,43 @@ describe('a secret across the place where a text is cut leaves nothing of it', (
     }
     assert.equal(told.end('plain words', 500, '...', 'tail'), 'plain words');
   });
+});
+
+describe('a secret in bytes that are not UTF-8 is known in', () => {
+  const secret = 'Zürich-Schlüssel-7';
+  const latin = Buffer.from(`bad ${secret} ÿ`, 'latin1');
+  const given = { references: { env: { TEST_TOKEN: secret }, secretsDirectory: null } };
+  const runs = (script: string): Promise<ExecutorResult> =>
+    runCall(
+      { kind: 'cli', connection: 'c', args: [], stdin: null },
+      contextWith({ kind: 'cli', ...child(script) }, given),
+    );
+  const writes = (stream: string): string =>
+    `process.${stream}.write(Buffer.from('bad ' + process.env.TOKEN + ' ÿ', 'latin1'));`;
+  const asks = (status: number, type: string): Promise<ExecutorResult> =>
+    askWithToken(target, { status, headers: { 'content-type': type }, body: latin }, given);
+  const ways: readonly (readonly [string, () => Promise<ExecutorResult>])[] = [
+    ['a command’s errors', () => runs(writes('stderr'))],
+    ['a failed command’s errors', () => runs(`${writes('stderr')} process.exitCode = 1`)],
+    ['a failed command’s output', () => runs(`${writes('stdout')} process.exitCode = 1`)],
+    ['the body of a failure', () => asks(400, 'text/plain')],
+    ['the body of a failure in a charset that nobody knows', () => asks(400, 'text/plain; charset=none')],
+    ['the body of a failure that says that it is UTF-8', () => asks(400, 'text/plain; charset=utf-8')],
+    [
+      'an MCP server’s errors',
+      () =>
+        serve(
+          "process.stderr.write(Buffer.from('bad Zürich-Schlüssel-7 ÿ', 'latin1')); process.exit(1)",
+          given,
+        ),
+    ],
+  ];
+  for (const [what, way] of ways)
+    test(what, async () => {
+      const said = JSON.stringify(await way());
+      assert.match(said, /bad \[redacted\] ÿ/);
+      assert.doesNotMatch(said, /rich-Schl|\ufffd/);
+    });
 });
 
 test('a failure’s body that is too long is told as its text, not as its packing', async () => {
@@ -506,7 +543,7 @@ test('a number that no double holds is named where it stands when its name was m
     'const { TOKEN } = process.env; console.log(`{"${TOKEN}":1,"${TOKEN.toUpperCase()}":12345678901234567890}`)',
   );
   assert.ok(result.status === 'succeeded', JSON.stringify(result));
-  assert.deepEqual(result.exact, ['/json/[redacted] 2']);
+  assert.deepEqual(result.exact?.map(pointerOf), ['/json/[redacted] 2']);
   assert.deepEqual((result.output as { json: Json }).json, {
     '[redacted]': 1,
     '[redacted] 2': '12345678901234567890',

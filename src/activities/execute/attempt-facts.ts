@@ -2,6 +2,7 @@ import type { Executing, GuardReport } from '../../engine/state.js';
 import type { JsonObject } from '../../model/json.js';
 import type { Fact } from '../../model/records.js';
 import type { RunScope } from '../../audit/index.js';
+import { pointerOf, type Place } from '../../executors/index.js';
 import type { ExecutorResult } from '../../executors/types.js';
 import type { RunRow } from '../../store/runs.js';
 import type { AfterFailure, NextAttempt } from './attempts.js';
@@ -39,16 +40,17 @@ const maxPointers = 200;
 /** Nor for names as long as the answer, which each pointer below them repeats. */
 const maxPointerCharacters = 32_768;
 
-function listed(name: string, pointers: readonly string[]): JsonObject {
-  if (pointers.length === 0) return {};
+function listed(name: string, places: readonly Place[]): JsonObject {
+  if (places.length === 0) return {};
   const first: string[] = [];
   let left = maxPointerCharacters;
-  for (const pointer of pointers.slice(0, maxPointers)) {
+  for (const place of places.slice(0, maxPointers)) {
+    const pointer = pointerOf(place);
     left -= pointer.length;
     if (left < 0) break;
     first.push(pointer);
   }
-  const more = pointers.length > first.length ? { [`${name}Count`]: pointers.length } : {};
+  const more = places.length > first.length ? { [`${name}Count`]: places.length } : {};
   return { [name]: first, ...more };
 }
 

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { promisify } from 'node:util';
 import {
   brotliDecompress,
@@ -89,31 +90,19 @@ export type Decoded =
   | { readonly status: 'text'; readonly text: string }
   | { readonly status: 'unreadable'; readonly why: string };
 
-/** A byte order mark says more than the content type; without either it is UTF-8. `strict`: nothing is replaced. */
-export function decodeBody(
-  bytes: Buffer,
-  contentType: string | undefined,
-  strict: boolean,
-  told: Told,
-): Decoded {
+/** A byte order mark says more than the content type; without either it is UTF-8. Nothing is replaced. */
+export function decodeBody(bytes: Buffer, contentType: string | undefined, told: Told): Decoded {
   const named = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType ?? '')?.[1];
   const charset = markedCharset(bytes) ?? named ?? 'utf-8';
   try {
-    return { status: 'text', text: new TextDecoder(charset, { fatal: strict }).decode(bytes) };
+    return { status: 'text', text: new TextDecoder(charset, { fatal: true }).decode(bytes) };
   } catch (error) {
     const shown = told.start(charset, longestName);
-    if (error instanceof RangeError)
-      return decodeUnnamed(bytes, strict, `its charset \`${shown}\` is not known here`);
-    return { status: 'unreadable', why: `its body is not in \`${shown}\`` };
-  }
-}
-
-/** Of a charset with an unknown name, what is UTF-8 all the same can be read. */
-function decodeUnnamed(bytes: Buffer, strict: boolean, why: string): Decoded {
-  try {
-    return { status: 'text', text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
-  } catch {
-    return strict ? { status: 'unreadable', why } : { status: 'text', text: bytes.toString('utf8') };
+    if (!(error instanceof RangeError))
+      return { status: 'unreadable', why: `its body is not in \`${shown}\`` };
+    // Of a charset with an unknown name, what is UTF-8 all the same can be read.
+    if (isUtf8(bytes)) return { status: 'text', text: new TextDecoder().decode(bytes) };
+    return { status: 'unreadable', why: `its charset \`${shown}\` is not known here` };
   }
 }
 

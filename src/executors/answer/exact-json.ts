@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { behindString, countParts, isExactNumber, jsonTrouble, type Json } from '../../model/json.js';
+import {
+  behindString,
+  countParts,
+  isExactNumber,
+  isObject,
+  jsonTrouble,
+  type Json,
+} from '../../model/json.js';
+import { root, type Place } from './places.js';
 
 // JSON whose numbers are what the target wrote. A number that no double holds, an id of 19 digits for one, would come
 // out of `JSON.parse` as its neighbour; here it becomes the text of its digits. `JSON.parse` still does the reading:
@@ -9,8 +17,8 @@ export type ExactJson =
   | {
       readonly status: 'parsed';
       readonly value: Json;
-      /** JSON pointers to the numbers that are kept as text. */
-      readonly exact: readonly string[];
+      /** Where the numbers stand that are kept as text. */
+      readonly exact: readonly Place[];
     }
   | { readonly status: 'malformed'; readonly why: string }
   /** An object in it has a name twice: it is JSON, and says two things. Nobody may take it as if it said none. */
@@ -41,11 +49,12 @@ const tooManyInexact = tooMany(
 /** Nobody outside knows it, so no text of a target begins with it. Short, since an answer may be nothing but numbers. */
 const mark = `exact:${randomBytes(12).toString('base64url')}:`;
 
-export function parseExactly(text: string): ExactJson {
+/** `at`: where it will stand. */
+export function parseExactly(text: string, at = root): ExactJson {
   const marked = markedJson(text);
   if (marked.status === 'marked') {
     if (marked.repeats) return { status: 'repeats', why: `in it, ${repeated}` };
-    return marked.isPlain ? plainJson(marked.value) : unmark(marked.value);
+    return marked.isPlain ? plainJson(marked.value) : unmark(marked.value, at);
   }
   // What is no JSON has commas as it likes.
   return marked.status === 'too_large' && isJson(text)
@@ -178,24 +187,23 @@ export function isMarked(text: string): boolean {
 }
 
 /** A value of which `markedJson` has seen the text. */
-export function unmark(value: Json): ExactJson {
+export function unmark(value: Json, at = root): ExactJson {
   const plain = plainJson(value);
   if (plain.status !== 'parsed' || !holdsMarked(value)) return plain;
-  const exact: string[] = [];
-  // Only what may be marked has its place written: an answer may be plain numbers by the ten thousand.
-  const walk = (one: Json, at: () => string): Json => {
+  const exact: Place[] = [];
+  const walk = (one: Json, place: Place): Json => {
     if (typeof one === 'string' && isMarked(one)) {
-      exact.push(at());
+      exact.push(place);
       return one.slice(mark.length);
     }
-    if (typeof one !== 'object' || one === null) return one;
-    const own = at();
-    if (Array.isArray(one)) return one.map((item: Json, index) => walk(item, () => `${own}/${index}`));
-    return Object.fromEntries(
-      Object.entries(one).map(([name, item]) => [name, walk(item, () => `${own}/${escapePointer(name)}`)]),
-    );
+    if (Array.isArray(one)) return one.map((item: Json, step) => below(item, place, step));
+    if (!isObject(one)) return one;
+    return Object.fromEntries(Object.entries(one).map(([name, item]) => [name, below(item, place, name)]));
   };
-  return { status: 'parsed', value: walk(value, () => ''), exact };
+  // An answer may be plain numbers by the ten thousand, which have no place of their own.
+  const below = (item: Json, within: Place, step: string | number): Json =>
+    typeof item === 'string' || typeof item === 'object' ? walk(item, { within, step }) : item;
+  return { status: 'parsed', value: walk(value, at), exact };
 }
 
 function plainJson(value: Json): ExactJson {
@@ -214,8 +222,4 @@ function holdsMarked(value: Json): boolean {
     }
   }
   return false;
-}
-
-export function escapePointer(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }

@@ -5,6 +5,8 @@ import { giveWay } from '../../model/give-way.js';
 import type { Connection } from '../../model/policy-set.js';
 import { decodeBody } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
+import { root } from '../answer/places.js';
+import { readableText } from '../masking/decode.js';
 import type { Told } from '../masking/mask.js';
 import { codeOf } from '../connections/network.js';
 import {
@@ -180,20 +182,20 @@ type Exited = Extract<Ended, { kind: 'exited' }>;
 
 /** What it printed is what mappings read: of bytes that are no text, two values could become one. */
 function success({ stdout, stderr }: Exited, context: DriverContext, who: string): ExecutorResult {
-  const read = decodeBody(stdout, undefined, true, context.told);
+  const read = decodeBody(stdout, undefined, context.told);
   if (read.status === 'unreadable')
     return unusableAnswer(context, `what the ${who} wrote to its standard output is not UTF-8`);
-  const json = parseExactly(read.text);
+  const json = parseExactly(read.text, { within: root, step: 'json' });
   if (json.status === 'too_large' || json.status === 'repeats')
     return unusableAnswer(context, `the ${who} wrote JSON that cannot be read: ${json.why}`);
   const { value, exact } = json.status === 'parsed' ? json : { value: null, exact: [] };
-  const output = { exitCode: 0, stdout: read.text, stderr: stderr.toString('utf8'), json: value };
+  const output = { exitCode: 0, stdout: read.text, stderr: readableText(stderr), json: value };
   return {
     status: 'succeeded',
     output,
     response: output,
     evidence: [ownEvidence.cli],
-    ...(exact.length === 0 ? {} : { exact: exact.map((at) => `/json${at}`) }),
+    ...(exact.length === 0 ? {} : { exact }),
   };
 }
 
@@ -215,7 +217,7 @@ async function exitFailure(
   if (exitCode === null)
     return failureAfterSending(context, 'permanent', `the ${who} was ended by ${signal ?? 'a signal'}`);
   const { told } = context;
-  const [stdout, stderr] = [ended.stdout.toString('utf8'), ended.stderr.toString('utf8')];
+  const [stdout, stderr] = [readableText(ended.stdout), readableText(ended.stderr)];
   const json = parseExactly(stdout);
   const left = ended.left === null ? '' : leftRunning(ended.left);
   await giveWay();

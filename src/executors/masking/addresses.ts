@@ -1,4 +1,5 @@
-import { isLong, isTold } from './setting-names.js';
+import { readableText } from './decode.js';
+import { isTold, isToken, userSecrets } from './setting-names.js';
 
 // What stands in an address as a secret: `scheme://user:password@host/token?sig=signature`, as it is written there and as a
 // target reads it.
@@ -22,22 +23,30 @@ function secretsOf(address: string, isPublic: boolean): string[] {
 }
 
 function loginOf(authority: string, rest: string): string[] {
+  const password = /^[^:]*:(.*)@/s.exec(authority)?.[1];
+  const user = /^([^:@]+):?[^@]*@/s.exec(authority)?.[1] ?? '';
   // Some write a `/`, `?` or `#` in the password as it is, and some targets take it so.
-  const passwords = [/^[^:@]*:(.+)@/s.exec(authority)?.[1], /^[^/?#:@]*:(.+)@/s.exec(rest)?.[1]];
-  const found = passwords.filter((one) => one !== undefined);
-  const user = /^([^:@]+):?[^@]*@/s.exec(authority)?.[1];
-  // Without a password the user is the token, and beside one that says nothing a long user is.
-  return user !== undefined && (found.length === 0 || isLong(user)) ? [...found, user] : found;
+  const raw = /^[^/?#:@]*:(.+)@/s.exec(rest)?.[1];
+  // Others take what is before it for a port, which they tell of.
+  const isRaw = raw !== undefined && !authority.includes('@') && !/:\d*$/.test(authority);
+  return [
+    ...[password, raw].filter((one) => one !== undefined),
+    ...piecesOf(password ?? ''),
+    ...(isRaw ? piecesOf(raw) : []),
+    ...userSecrets(user, password ?? raw ?? ''),
+  ];
 }
 
-/** Words such as `invoices` or `v1` are none. */
-const token = /^(?:.{12,}|(?=.*\d).{8,})$/s;
+/** What a strict reader takes for a host, a port or a path where a password has these in it as they are. */
+function piecesOf(password: string): string[] {
+  return password.split(/[/?#@:]/);
+}
 
 function segmentsOf(path: string): string[] {
   return path
     .split('/')
     .flatMap((segment) => [segment, ...segment.split(/[:;,=]/)])
-    .filter((one) => token.test(one));
+    .filter(isToken);
 }
 
 function valuesOf(query: string): string[] {
@@ -49,6 +58,6 @@ function valuesOf(query: string): string[] {
 
 function percentDecoded(text: string): string {
   return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) =>
-    Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
+    readableText(Buffer.from(run.replaceAll('%', ''), 'hex')),
   );
 }

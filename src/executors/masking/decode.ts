@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 // What a text says when its escapes of one kind are undone once, in place: everybody waits for it, and whoever wrote the text
 // decides how often it is done. Each reads a unit a fixed number of times, whatever stands beside it.
 
@@ -175,6 +177,17 @@ export function readBytes(units: Uint16Array, from: number, end: number): number
     at += size;
   }
   return to;
+}
+
+/**
+ * For people, of whatever charset it is: what is UTF-8 is read as that, and each other byte as Latin-1, so that a secret in it is
+ * one still.
+ */
+export function readableText(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  const units = Uint16Array.from(bytes);
+  const length = readBytes(units, 0, units.length);
+  return Buffer.from(units.buffer, 0, 2 * length).toString('utf16le');
 }
 
 /** How many bytes stand for one character there. */

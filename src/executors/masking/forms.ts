@@ -24,6 +24,7 @@ function otherForms(part: string): string[] {
     ...apostrophes.map((apostrophe) =>
       part.replace(/[&<>"']/g, (character) => entities[character] ?? apostrophe),
     ),
+    ...quotedForms(part),
     ...misread(part),
     // Where capitals count for nothing, as they do in headers.
     part.toUpperCase(),
@@ -31,6 +32,18 @@ function otherForms(part: string): string[] {
     // As others compose the same characters.
     part.normalize('NFC'),
     part.normalize('NFD'),
+  ];
+}
+
+/** A mark that is written twice in what it ends or begins: of SQL and CSV, of ODBC, of Compose and of INI. */
+const doubledMarks = ["'", '"', '}', '$', '%'];
+/** How a shell ends a quotation for an apostrophe, and begins another. */
+const shellApostrophes = [`'\\''`, `'"'"'`];
+
+function quotedForms(part: string): string[] {
+  return [
+    ...doubledMarks.map((mark) => part.replaceAll(mark, () => mark + mark)),
+    ...shellApostrophes.map((apostrophe) => part.replaceAll("'", () => apostrophe)),
   ];
 }
 

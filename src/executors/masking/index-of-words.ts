@@ -24,9 +24,9 @@ export interface Index {
 const startLength = 4;
 const buckets = 0x10000;
 
-/** Capitals count for nothing: a header's name comes back in small letters, and hex is written either way. A `+` may be a blank. */
+/** Capitals count for nothing: a header's name comes back in small letters, and hex is written either way. A `+` and a no-break space may be blanks. */
 const folded = Uint16Array.from({ length: 256 }, (_, unit) =>
-  unit === 0x2b ? 0x20 : String.fromCharCode(unit).toLowerCase().charCodeAt(0),
+  unit === 0x2b || unit === 0xa0 ? 0x20 : String.fromCharCode(unit).toLowerCase().charCodeAt(0),
 );
 
 export function fold(unit: number): number {
@@ -59,7 +59,7 @@ export function* indexing(words: readonly string[]): Generator<undefined, Index>
     if (others === undefined) longer.set(key, [word]);
     else others.push(word);
   }
-  const keys = [...new Set([...wholeKeys, ...edges])].sort();
+  const keys = yield* sorted([...new Set([...wholeKeys, ...edges])]);
   const shorter: number[] = [];
   const open: number[] = [];
   for (const [at, key] of keys.entries()) {
@@ -75,12 +75,47 @@ export function* indexing(words: readonly string[]): Generator<undefined, Index>
   return { shortest, keys, wholeKeys, shorter, longer, isStart };
 }
 
+/** How many words are sorted, or merged, at a time. */
+const sortedAtOnce = 4_096;
+
+function* sorted(words: readonly string[]): Generator<undefined, readonly string[]> {
+  let runs: (readonly string[])[] = [];
+  for (let at = 0; at < words.length; at += sortedAtOnce) {
+    runs.push(words.slice(at, at + sortedAtOnce).sort());
+    yield;
+  }
+  while (runs.length > 1) {
+    const merged: (readonly string[])[] = [];
+    for (let at = 0; at < runs.length; at += 2)
+      merged.push(yield* mergedRuns(runs[at] ?? [], runs[at + 1] ?? []));
+    runs = merged;
+  }
+  return runs[0] ?? [];
+}
+
+function* mergedRuns(left: readonly string[], right: readonly string[]): Generator<undefined, string[]> {
+  const merged: string[] = [];
+  let [one, other] = [0, 0];
+  while (one + other < left.length + right.length) {
+    const [a, b] = [left[one], right[other]];
+    if (a !== undefined && (b === undefined || a < b)) {
+      merged.push(a);
+      one += 1;
+    } else {
+      merged.push(b ?? '');
+      other += 1;
+    }
+    if (merged.length % sortedAtOnce === 0) yield;
+  }
+  return merged;
+}
+
 const isLatin = /^[\0-\xff]*$/;
 
 export function foldText(text: string): string {
   // Of these characters, capitals are as long as small letters.
-  if (isLatin.test(text)) return text.toLowerCase().replaceAll('+', ' ');
-  return text.replace(/[A-Z+\u00c0-\u00de]/g, (one) => String.fromCharCode(fold(one.charCodeAt(0))));
+  if (isLatin.test(text)) return text.toLowerCase().replace(/[+\xa0]/g, ' ');
+  return text.replace(/[A-Z+\u00a0\u00c0-\u00de]/g, (one) => String.fromCharCode(fold(one.charCodeAt(0))));
 }
 
 export interface Found {
@@ -171,28 +206,55 @@ export function brokenEnd(text: string, words: readonly string[], count?: Count)
 
 type UnitOf = (text: string, at: number) => number;
 
-/** As Knuth, Morris and Pratt do it: no unit of a word is read again. */
+/** As Knuth, Morris and Pratt do it: no unit of a word is read again, and of most words only the last ones are. */
 function longestBroken(text: string, words: readonly string[], unitOf: UnitOf, count?: Count): number {
   // They may be more than a call takes arguments.
   const longestWord = words.reduce((most, word) => Math.max(most, word.length), 0);
-  const most = Math.min(text.length, longestWord);
-  const pattern = Uint16Array.from({ length: most }, (_, at) => fold(unitOf(text, at)));
-  const borders = new Int32Array(most + 1);
-  const next = (state: number, unit: number): number => {
-    let known = state === most ? (borders[state] ?? 0) : state;
-    while (known > 0 && pattern[known] !== unit) known = borders[known] ?? 0;
-    return pattern[known] === unit ? known + 1 : 0;
-  };
-  for (let at = 1; at < most; at += 1) borders[at + 1] = next(borders[at] ?? 0, pattern[at] ?? 0);
+  const folded = foldText(text);
+  const most = Math.min(folded.length, longestWord);
+  const pattern = Uint16Array.from({ length: most }, (_, at) => unitOf(folded, at));
+  const next = stepsIn(pattern);
+  const nearest = endsIn(pattern);
   let longest = 0;
   for (const word of words) {
-    let state = 0;
-    for (let at = 0; at < word.length; at += 1) {
-      state = next(state, unitOf(word, at));
-      if (state === text.length) longest = state;
+    count?.(startLength);
+    if (folded.length < word.length) {
+      count?.(word.length);
+      if (word.includes(folded)) return folded.length;
     }
-    count?.(word.length);
+    let end = 0;
+    for (let at = Math.max(0, word.length - startLength); at < word.length; at += 1)
+      end = roll(end, unitOf(word, at));
+    const least = nearest[end] ?? 0;
+    if (least === 0 || least > word.length) continue;
+    let state = 0;
+    for (let at = Math.max(0, word.length - most); at < word.length; at += 1)
+      state = next(state, unitOf(word, at));
+    count?.(Math.min(word.length, most));
     longest = Math.max(longest, state);
   }
   return longest;
+}
+
+/** How much of the pattern has been read after one unit more, where so much of it had been. */
+function stepsIn(pattern: Uint16Array): (state: number, unit: number) => number {
+  const borders = new Int32Array(pattern.length + 1);
+  const next = (state: number, unit: number): number => {
+    let known = state === pattern.length ? (borders[state] ?? 0) : state;
+    while (known > 0 && pattern[known] !== unit) known = borders[known] ?? 0;
+    return pattern[known] === unit ? known + 1 : 0;
+  };
+  for (let at = 1; at < pattern.length; at += 1) borders[at + 1] = next(borders[at] ?? 0, pattern[at] ?? 0);
+  return next;
+}
+
+/** By the hash of `startLength` units, behind how many of the pattern they stand first; 0: nowhere in it. */
+function endsIn(pattern: Uint16Array): Uint32Array {
+  const nearest = new Uint32Array(buckets);
+  let hash = 0;
+  for (const [at, unit] of pattern.entries()) {
+    hash = roll(hash, unit);
+    if (at + 1 >= startLength && nearest[hash] === 0) nearest[hash] = at + 1;
+  }
+  return nearest;
 }

@@ -1,26 +1,16 @@
 import { isObject, type Json } from '../../model/json.js';
 import type { Turn } from '../../model/give-way.js';
-import { escapePointer } from '../answer/exact-json.js';
+import { root, stepsTo, type Place } from '../answer/places.js';
 import { drained, inTurns, type Finder, type Steps } from './find.js';
 
 // Masking of a whole answer: each text and each name of it, and texts that stand in a list one after the other.
 
 export interface Masked {
   readonly value: Json;
-  /** JSON pointers to what was masked, a name of it included. */
-  readonly at: readonly string[];
-  /** Of each name that was masked, where it stood and where it stands now, as JSON pointers. Two that mask alike are numbered. */
-  readonly renamed: ReadonlyMap<string, string>;
-}
-
-/** Where a value of the answer stands now; `pointer` says where it stood. */
-export function maskedPointer(pointer: string, renamed: Masked['renamed']): string {
-  let [stood, stands] = ['', ''];
-  for (const step of pointer.split('/').slice(1)) {
-    stood += `/${step}`;
-    stands = renamed.get(stood) ?? `${stands}/${step}`;
-  }
-  return stands;
+  /** Where something was masked, a name included, under the names of `value`: two that mask alike are numbered. */
+  readonly at: readonly Place[];
+  /** The places that were asked for. */
+  readonly exact: readonly Place[];
 }
 
 /** What stands where something was masked. */
@@ -50,11 +40,15 @@ function* masking(value: string, finder: Finder): Steps<string> {
 }
 
 /** Nearly no answer has a secret in it: all of its texts are looked through at once, before each is by itself. */
-export async function maskJson(value: Json, finder: Finder, turn: Turn): Promise<Masked> {
+export async function maskJson(
+  value: Json,
+  finder: Finder,
+  turn: Turn,
+  exact: readonly Place[] = [],
+): Promise<Masked> {
   const texts = await longTexts(value, finder.shortest, turn);
-  if (!(await inTurns(turn, finder.stands(texts.join(separator)))))
-    return { value, at: [], renamed: new Map() };
-  return maskEach(value, finder, turn);
+  if (!(await inTurns(turn, finder.stands(texts.join(separator))))) return { value, at: [], exact };
+  return maskEach(value, finder, turn, exact);
 }
 
 async function longTexts(value: Json, shortest: number, turn: Turn): Promise<string[]> {
@@ -108,34 +102,36 @@ function makeMasking(finder: Finder, turn: Turn): (text: string) => Promise<stri
   };
 }
 
-async function maskEach(value: Json, finder: Finder, turn: Turn): Promise<Masked> {
-  const at: string[] = [];
-  const renamed = new Map<string, string>();
+async function maskEach(value: Json, finder: Finder, turn: Turn, exact: readonly Place[]): Promise<Masked> {
+  const at: Place[] = [];
+  const exactNow: Place[] = [];
+  const isExact = new Set(exact);
+  const steps = stepsTo(exact);
   const text = makeMasking(finder, turn);
   let seen = 0;
-  const walk = async (one: Json, pointer: string, stood: string): Promise<Json> => {
+  /** `stood`: the place it had, where that is one of `exact` or leads to one. */
+  const walk = async (one: Json, place: Place, stood: Place | undefined): Promise<Json> => {
     seen += 1;
     if (seen % atOnce === 0) await turn();
+    if (stood !== undefined && isExact.has(stood)) exactNow.push(place);
+    const stoodBelow = stood === undefined ? undefined : steps.get(stood);
     if (Array.isArray(one)) {
       const items: Json[] = [];
-      for (const item of one as readonly Json[])
-        items.push(await walk(item, `${pointer}/${items.length}`, `${stood}/${items.length}`));
+      for (const [step, item] of (one as readonly Json[]).entries())
+        items.push(await walk(item, { within: place, step }, stoodBelow?.get(step)));
       // What is still there is in no text by itself.
       return (await inTurns(turn, finder.stands(spread(items))))
-        ? items.map((item, index) => withoutPiece(item, `${pointer}/${index}`, at))
+        ? items.map((item, step) => withoutPiece(item, { within: place, step }, at))
         : items;
     }
     if (isObject(one)) {
       const named: [string, Json][] = [];
       const free = makeUnique();
       for (const [name, item] of Object.entries(one)) {
-        const masked = free(await text(name));
-        const below = `${pointer}/${escapePointer(masked)}`;
-        const stoodBelow = `${stood}/${escapePointer(name)}`;
-        if (masked !== name) renamed.set(stoodBelow, below);
-        const before = at.length;
-        named.push([masked, await walk(item, below, stoodBelow)]);
-        if (masked !== name && at[before] !== below) at.splice(before, 0, below);
+        const step = free(await text(name));
+        const below = { within: place, step };
+        if (step !== name) at.push(below);
+        named.push([step, await walk(item, below, stoodBelow?.get(name))]);
       }
       return Object.fromEntries(named);
     }
@@ -143,15 +139,15 @@ async function maskEach(value: Json, finder: Finder, turn: Turn): Promise<Masked
     const written = String(one);
     const masked = await text(written);
     if (masked === written) return one;
-    at.push(pointer);
+    if (at.at(-1) !== place) at.push(place);
     return masked;
   };
-  return { value: await walk(value, '', ''), at, renamed };
+  return { value: await walk(value, root, root), at, exact: exactNow };
 }
 
-function withoutPiece(item: Json, pointer: string, at: string[]): Json {
+function withoutPiece(item: Json, place: Place, at: Place[]): Json {
   if (pieceOf(item) === null) return item;
-  at.push(isObject(item) ? `${pointer}/text` : pointer);
+  at.push(isObject(item) ? { within: place, step: 'text' } : place);
   return isObject(item) ? { ...item, text: maskedText } : maskedText;
 }
 

@@ -2,12 +2,14 @@ import type { Json } from '../../model/json.js';
 import { truncate, truncateStart } from '../../model/text.js';
 import { drained, inTurns, makeFinder, type Finder, type Steps } from './find.js';
 import { formsOf } from './forms.js';
-import { maskedPointer, maskedText, maskJson, maskText, type Masked } from './mask-json.js';
+import { maskedText, maskJson, maskText, type Masked } from './mask-json.js';
 import { partsOf } from './parts.js';
+import { minLength } from './setting-names.js';
 import { brokenEnd, brokenStart, edge, foldText, indexing, type Count } from './index-of-words.js';
 import type { Turn } from '../../model/give-way.js';
+import type { Place } from '../answer/places.js';
 
-export { maskedPointer, maskedText, type Masked };
+export { maskedText, type Masked };
 
 // What was resolved for a call and comes back in its answer is not handed on: whoever reads the run's output may not
 // read the secrets of its connections.
@@ -20,8 +22,8 @@ export { maskedPointer, maskedText, type Masked };
 export interface Mask extends Told {
   /** Of a text of ours. A long one is told as `start` would, since nobody else has a turn meanwhile. */
   text(value: string): string;
-  /** The same value where nothing of it is masked. */
-  json(value: Json, turn: Turn): Promise<Masked>;
+  /** The same value where nothing of it is masked. `exact`: places in it that are asked for under their names in the masked one. */
+  json(value: Json, turn: Turn, exact?: readonly Place[]): Promise<Masked>;
 }
 
 /**
@@ -35,8 +37,6 @@ export interface Told {
   end(text: string, longest: number, mark?: string, kept?: 'whole' | 'tail'): string;
 }
 
-/** Shorter ones are settings, and would be found everywhere. */
-const minLength = 6;
 /** A text is masked in one piece up to this length. */
 const mostAtOnce = 16_384;
 
@@ -69,7 +69,7 @@ function maskOf(told: Told, finder: Finder): Mask {
   return {
     ...told,
     text: (value) => (value.length <= mostAtOnce ? maskText(value, finder) : told.start(value, mostAtOnce)),
-    json: (value, turn) => maskJson(value, finder, turn),
+    json: (value, turn, exact) => maskJson(value, finder, turn, exact),
   };
 }
 

@@ -1,16 +1,39 @@
+import { isUtf8 } from 'node:buffer';
 import { asciiHeader } from '../values.js';
 import { addressSecrets } from './addresses.js';
+import { readableText } from './decode.js';
 import { isJson, leavesOf, type Leaf } from './json-leaves.js';
 import { itemsOf, quotedIn, unquotedOf } from './quoted.js';
-import { isPlace, isPublicAddress, isSetting, isTold } from './setting-names.js';
+import {
+  isPlace,
+  isPublicAddress,
+  isSecretName,
+  isSetting,
+  isToken,
+  isTold,
+  userSecrets,
+} from './setting-names.js';
+import { settingLists } from './settings.js';
 
 // What of a secret is looked for in an answer: all of it, and what a target makes of it that takes it apart. Values with a
 // name count, but for those whose name is known to be a setting's (setting-names.ts).
 
-/** The secret as it is and as a header carries it, and what a target makes of it that takes a header or a setting apart. */
+/** A variable holds a credential in base64, and that has another in it. */
+const maxUnpackings = 2;
+
+/** The secret as it is and as a header carries it, what a target makes of it that takes it apart, and the same of what is base64 in it. */
 export function partsOf(secret: string): string[] {
-  const carried = asciiHeader(secret);
-  return carried === secret ? partsIn(secret) : [...partsIn(secret), ...partsIn(carried)];
+  const written = new Set([secret, asciiHeader(secret)]);
+  return [...new Set([...written].flatMap((one) => unpackedParts(one, maxUnpackings)))];
+}
+
+function unpackedParts(text: string, left: number): string[] {
+  const parts = partsIn(text);
+  if (left === 0) return parts;
+  const whole = unpacked(text);
+  const texts = whole === null ? [...new Set(parts)].map(unpacked) : [whole];
+  const within = [...new Set(texts)].filter((one) => one !== null);
+  return [...parts, ...within.flatMap((one) => [...loginIn(one), ...unpackedParts(one, left - 1)])];
 }
 
 function partsIn(secret: string): string[] {
@@ -20,6 +43,22 @@ function partsIn(secret: string): string[] {
     ...(settingsIn(trimmed) ?? wordsIn(withoutLabels(trimmed))),
   ];
   return [secret, trimmed, ...parts];
+}
+
+/** What base64 says: text, or a credential in Latin-1. Null: it is none of them. */
+function unpacked(part: string): string | null {
+  const word = part.replace(/\s+/g, '');
+  if (!/^[A-Za-z0-9+/]{8,}={0,2}$/.test(word)) return null;
+  const bytes = Buffer.from(word, 'base64');
+  const text = readableText(bytes);
+  if (/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/.test(text)) return null;
+  return isUtf8(bytes) || text.includes(':') ? text : null;
+}
+
+/** Of a basic credential. */
+function loginIn(text: string): string[] {
+  const [, user, password] = /^([^:\n]*):([^\n]*)$/.exec(text) ?? [];
+  return user === undefined || password === undefined ? [] : [password, ...userSecrets(user, password)];
 }
 
 /** What says in PEM what the key is, which every key has. */
@@ -52,54 +91,55 @@ function valuesOf(written: string): string[] {
 
 /** Whatever else a text is, what stands in it as a password is one. */
 function passwordsIn(text: string): string[] {
-  return [...decodedCredential(text), ...addressSecrets(text), ...passwordBehindUser(text)];
+  return [...addressSecrets(text), ...passwordBehindUser(text)];
 }
 
-/** Of `user:password`, and of `user/password@host`. */
-function passwordBehindUser(text: string): string[] {
-  const found = [/^[A-Za-z][^\s:/@]*:(?!\/\/)(\S+)$/, /^(?:[^\s/@]*:)?[^\s/:@]+\/(\S+)@/].map(
-    (written) => written.exec(text)?.[1],
-  );
-  return found.filter((one) => one !== undefined);
+/** How a password stands behind a user, and behind what may be before that: a host, a port, a database. */
+const behindUser = [
+  /^[^:]*:(.+)$/s,
+  /:([^:]+)$/s,
+  /^[^|]*\|(.+)$/s,
+  /\|([^|]+)$/s,
+  /^(?:[^/@]*:)?[^/:@]+\/(.+)@/s,
+];
+
+/** Of `user:password`, `user|password`, `user/password@host` and the like, and the user where it alone may be the secret. */
+function passwordBehindUser(word: string): string[] {
+  if (/\s|:\/\//.test(word)) return [];
+  const found = behindUser.map((written) => written.exec(word)?.[1]).filter((one) => one !== undefined);
+  const beforeHost = found.flatMap((one) => [/^(.+)@/s.exec(one)?.[1], /^([^@]+)@/s.exec(one)?.[1]]);
+  const [, user = '', password = ''] = /^([^:]+):(?!\d+$)(.{0,5})$/s.exec(word) ?? [];
+  const users = isToken(user) ? userSecrets(user, password) : [];
+  return [...found, ...beforeHost.filter((one) => one !== undefined), ...users];
 }
 
 /**
- * Of `Server=erp;User ID=finance;Password=x`, whose names may have blanks in them. Null: it is something else, or all of its
- * names are settings', so that no value may be told.
+ * Of `Server=erp;User ID=finance;Password=x`, and of other lists of settings. Null: it is something else, or all of its names are
+ * settings', so that no value may be told.
  */
 function settingsIn(text: string): string[] | null {
-  const readings = itemsOf(text).map(settingsOf);
-  const found = readings.filter((one) => one !== null);
-  return found.length === 0 ? null : found.flat();
-}
-
-function settingsOf(items: readonly string[]): string[] | null {
-  const settings = items.map((item) => settingOf(item)).filter((one) => one !== null);
-  const isOfPlace = settings.some(({ name }) => isPlace(name));
-  if (settings.length < items.length || !isOfPlace || settings.every(({ name }) => isSetting(name)))
-    return null;
+  const found = settingLists(text).filter(
+    (list) =>
+      list.some(({ name }) => isPlace(name)) &&
+      !list.every(({ name, value }) => value === '' || isSetting(name)),
+  );
+  if (found.length === 0) return null;
   // Of several words under a name that nobody knows, a target may tell one.
-  return settings.flatMap((one) => [
-    ...namedParts(one),
-    ...(isSetting(one.name) ? [] : one.value.split(/[\s,]+/).flatMap(valuesOf)),
-  ]);
+  return found
+    .flat()
+    .flatMap((one) => [
+      ...namedParts(one),
+      ...(isSetting(one.name) ? [] : one.value.split(/[\s,]+/).flatMap(valuesOf)),
+    ]);
 }
-
-/** Null: it is none, as base64 that ends with `=` is none. */
-function settingOf(text: string): Leaf | null {
-  const [, name, value] = /^\s*([A-Za-z][\w .-]*)=(.*[^=\s].*)$/s.exec(text) ?? [];
-  return name === undefined || value === undefined ? null : { name, value: value.trim() };
-}
-
-/** Their values may be several words, of which a target names one. */
-const secretNames = /key|secret|token|pass|pwd|credential|signature|session|sid$/i;
 
 /** `inner`: what the value says that is a credential of its own. */
 function namedParts({ name, value }: Leaf, inner: readonly string[] | null = null): string[] {
   if (isTold(name, value)) return addressSecrets(value, isPublicAddress(name));
   const bare = withoutLabels(value);
   const lines = bare.split(bare === value ? /\r?\n/ : /\s+/);
-  const words = secretNames.test(name) ? bare.split(/[\s,]+/) : [];
+  // Their values may be several words, of which a target names one.
+  const words = isSecretName(name) ? bare.split(/[\s,]+/) : [];
   const isList = value.includes('=') || /auth/i.test(name);
   return [
     ...[...new Set([value, ...lines, ...words])].flatMap(valuesOf),
@@ -113,13 +153,4 @@ function credentialsIn(text: string): string[] | null {
   return leavesOf(text).flatMap((leaf) =>
     namedParts(leaf, credentialsIn(leaf.value.trim()) ?? settingsIn(leaf.value)),
   );
-}
-
-/** `user:password` of a basic credential, and the password alone. */
-function decodedCredential(word: string): string[] {
-  if (!/^[A-Za-z0-9+/]{8,}={0,2}$/.test(word)) return [];
-  const text = Buffer.from(word, 'base64').toString('utf8');
-  // Neither controls nor what is no UTF-8.
-  if (/[\x00-\x1f\x7f\ufffd]/.test(text) || !text.includes(':')) return [];
-  return [text, text.slice(text.indexOf(':') + 1)];
 }

@@ -10,6 +10,10 @@ const escaped = (quote: string): string =>
 
 /** How a quote is written in quotes: twice, as in connection strings, or behind a backslash, as in most other texts. */
 const quotations = [doubled, escaped].map((within) => `(?:${within('"')}|${within("'")}|${braced})`);
+/** `name=value` between blanks and commas. */
+const pairs = quotations.map(
+  (one) => new RegExp(`(?<=^|[\\s,])([A-Za-z][\\w.-]*)\\s*=(?!=)\\s*(${one}|[^\\s,;]*)(?=$|[\\s,])`, 'gs'),
+);
 const items = quotations.map((one) => new RegExp(`[^;=]*=\\s*${one}\\s*(?=;|$)|[^;]+`, 'gs'));
 // Each by itself, since one may be in another.
 const words = [...[doubled, escaped].flatMap((within) => [within('"'), within("'")]), braced].map(
@@ -19,6 +23,24 @@ const words = [...[doubled, escaped].flatMap((within) => [within('"'), within("'
 /** What stands between the `;` of a list, once for each way to write a quote. */
 export function itemsOf(text: string): string[][] {
   return items.map((item) => (text.match(item) ?? []).filter((one) => one.trim() !== ''));
+}
+
+export interface Pairs {
+  readonly pairs: readonly (readonly [string, string])[];
+  /** The text without them. */
+  readonly rest: string;
+}
+
+/** What is written `name=value` between blanks and commas, once for each way to write a quote. */
+export function pairsOf(text: string): Pairs[] {
+  return pairs.map((pair) => {
+    const found: (readonly [string, string])[] = [];
+    const rest = text.replace(pair, (_whole, name: string, value: string) => {
+      found.push([name, value]);
+      return ' ';
+    });
+    return { pairs: found, rest };
+  });
 }
 
 /** Each quotation that begins where a word or a value does. */

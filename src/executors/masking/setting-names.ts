@@ -13,7 +13,7 @@ function namesOf(text: string): ReadonlySet<string> {
 /** One of these says that a list is how to reach a database or a queue, and no header. */
 const places = namesOf(`
   server host hostname hostaddr datasource address addr networkaddress endpoint driver provider database initialcatalog dsn
-  accountname
+  accountname realm
 `);
 
 /** Their values are known to all, the path too. */
@@ -31,13 +31,27 @@ const settings = namesOf(`
   multipleactiveresultsets marsconnection multisubnetfailover applicationintent targetsessionattrs authsource authmechanism
   applicationname appname workstationid charset characterset encoding timezone language version compression dialect
   type projectid clientid tokentype granttype universedomain tenantid tenant subscriptionid region environment scope scopes
-  audience realm url uri baseurl baseuri kind format alg kty crv use expires expiresin expiresat expiry exp iat nbf created createdat
+  audience url uri baseurl baseuri kind format alg kty crv use expires expiresin expiresat expiry exp iat nbf created createdat
   name displayname title label description note comment
   sv sr sp se st spr srt ss
 `);
 
+/** Names that say of what their value is the secret. */
+const secretNames = /key|secret|token|pass|pwd|credential|signature|session|sid$/i;
+
+export function isSecretName(name: string): boolean {
+  return secretNames.test(name);
+}
+
+/** The name, and its ends: `HOST` of `DB_HOST`, unless it says that its value is a secret. */
+function isAmong(names: ReadonlySet<string>, name: string): boolean {
+  if (names.has(folded(name))) return true;
+  const words = isSecretName(name) ? [] : name.split(/[._]/);
+  return words.some((_, at) => names.has(folded(words.slice(at).join(''))));
+}
+
 export function isPlace(name: string): boolean {
-  return places.has(folded(name));
+  return isAmong(places, name);
 }
 
 export function isPublicAddress(name: string): boolean {
@@ -45,7 +59,7 @@ export function isPublicAddress(name: string): boolean {
 }
 
 export function isSetting(name: string): boolean {
-  return isPlace(name) || isPublicAddress(name) || settings.has(folded(name));
+  return isPlace(name) || isPublicAddress(name) || isAmong(settings, name);
 }
 
 /** A text of so many characters may be a secret under any name. */
@@ -57,6 +71,17 @@ export function isTold(name: string, value: string): boolean {
   return /^https?:\/\//i.test(value) || (value.length < secretLength && !value.includes('='));
 }
 
-export function isLong(text: string): boolean {
-  return text.length >= secretLength;
+/** Words such as `invoices` or `v1` are none. */
+export function isToken(text: string): boolean {
+  return text.length >= 12 || (text.length >= 8 && /\d/.test(text));
+}
+
+/** Fewer characters are looked for nowhere: as a password they say nothing, and a user beside them may be the secret. */
+export const minLength = 6;
+
+/** Without a password the user is the secret, beside one that says nothing it may be, and a long one is anywhere. */
+export function userSecrets(user: string, password: string): string[] {
+  const isSecret =
+    password === '' || user.length >= secretLength || (password.length < minLength && isToken(user));
+  return isSecret ? [user] : [];
 }

@@ -4,6 +4,7 @@ import type { ReadableStream } from 'node:stream/web';
 import { giveWay, makeTurns } from '../../model/give-way.js';
 import { isObject, type Json } from '../../model/json.js';
 import { unpackBody, unpackStreams } from '../answer/body.js';
+import { readableText } from '../masking/decode.js';
 import type { Told } from '../masking/mask.js';
 import type { HttpProblem } from './http.js';
 import { maxLines, maxMessageBytes, maxMessages } from './limits.js';
@@ -164,7 +165,7 @@ export async function wordsOfRefusal(response: IncomingMessage, told: Told): Pro
   const unpacked = await unpackBody(read.bytes, encoding, maxRefusalBytes, told);
   if (unpacked.status !== 'unpacked') return undefined;
   try {
-    const said = JSON.parse(new TextDecoder().decode(unpacked.bytes)) as Json;
+    const said = JSON.parse(readableText(unpacked.bytes).replace(/^\ufeff/, '')) as Json;
     const error = isObject(said) ? said['error'] : undefined;
     const words = isObject(error) ? error['message'] : undefined;
     return typeof words === 'string' && words !== '' ? words : undefined;

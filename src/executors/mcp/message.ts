@@ -13,6 +13,7 @@ import {
   type ExactJson,
   type TooLarge,
 } from '../answer/exact-json.js';
+import type { Place } from '../answer/places.js';
 
 // What an MCP server says, before the SDK reads it and after: numbers as they were written, and results that are none.
 
@@ -176,7 +177,7 @@ export type ToolResult =
   | {
       readonly status: 'read';
       readonly output: Json;
-      readonly exact: readonly string[];
+      readonly exact: readonly Place[];
       readonly isError: boolean;
       /** What it says in words, a null between two blocks: whoever tells it masks it first, and writes a blank there. */
       readonly text: string;

@@ -1,6 +1,7 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import type { Connection } from '../../model/policy-set.js';
 import { lastWords, startAdvice, workingDirectory } from '../cli/cli.js';
+import { readableText } from '../masking/decode.js';
 import type { Told } from '../masking/mask.js';
 import { clientInfo, maxMessageBytes } from './limits.js';
 import { isServersWord, whyNotOpened } from './message.js';
@@ -183,7 +184,7 @@ function keepTail(limit: number): Tail {
       bytes = all.subarray(Math.max(0, all.length - limit));
     },
     // Of a character that the cut went through, nothing is left.
-    text: () => bytes.subarray(isWhole ? 0 : bytes.findIndex((byte) => byte >> 6 !== 2)).toString('utf8'),
+    text: () => readableText(bytes.subarray(isWhole ? 0 : bytes.findIndex((byte) => byte >> 6 !== 2))),
     isWhole: () => isWhole,
   };
 }

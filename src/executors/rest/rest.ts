@@ -5,6 +5,8 @@ import type { Json, JsonObject } from '../../model/json.js';
 import type { Connection } from '../../model/policy-set.js';
 import { dataUrl, decodeBody, unpackBody, type Unpacked } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
+import type { Place } from '../answer/places.js';
+import { readableText } from '../masking/decode.js';
 import type { Told } from '../masking/mask.js';
 import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from '../connections/network.js';
 import {
@@ -191,7 +193,7 @@ function shownHeaders(response: IncomingMessage): JsonObject {
 }
 
 type ParsedBody =
-  | { readonly status: 'parsed'; readonly value: Json; readonly exact: readonly string[] }
+  | { readonly status: 'parsed'; readonly value: Json; readonly exact: readonly Place[] }
   | { readonly status: 'unreadable'; readonly why: string };
 
 const tooLarge: ParsedBody = {
@@ -209,7 +211,7 @@ async function parseBody(
   const unpacked = await unpackAnswer(raw, response, told, isJson);
   if (unpacked.status !== 'unpacked') return unpacked.status === 'too_large' ? tooLarge : unpacked;
   const type = response.headers['content-type'];
-  const decoded = decodeBody(unpacked.bytes, type, true, told);
+  const decoded = decodeBody(unpacked.bytes, type, told);
   if (decoded.status !== 'text')
     return isJson || noText === 'unreadable' ? decoded : keepBytes(unpacked.bytes, type);
   const { text } = decoded;
@@ -255,15 +257,13 @@ function sniffed(bytes: Buffer, isJson: boolean): string | undefined {
   return isJson && bytes[0] === 0x1f && bytes[1] === 0x8b ? 'gzip' : undefined;
 }
 
-/** What is short and can be read as it is, else the beginning of its text: for people, so what cannot be read is replaced. */
+/** What is short and can be read as it is, else the beginning of its text, for people. */
 async function failedBody(bytes: Buffer, response: IncomingMessage, told: Told): Promise<Json> {
   const parsed = await parseBody(bytes, response, told, 'unreadable');
   if (parsed.status === 'parsed' && JSON.stringify(parsed.value).length <= maxFailedBodyText)
     return parsed.value;
   const unpacked = await unpackAnswer(bytes, response, told, false);
-  const read =
-    unpacked.status === 'unpacked'
-      ? decodeBody(unpacked.bytes, response.headers['content-type'], false, told)
-      : null;
-  return told.start(read?.status === 'text' ? read.text : bytes.toString('utf8'), maxFailedBodyText, '');
+  const readable = unpacked.status === 'unpacked' ? unpacked.bytes : bytes;
+  const read = decodeBody(readable, response.headers['content-type'], told);
+  return told.start(read.status === 'text' ? read.text : readableText(readable), maxFailedBodyText, '');
 }

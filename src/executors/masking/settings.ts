@@ -1,0 +1,44 @@
+import type { Leaf } from './json-leaves.js';
+import { itemsOf, pairsOf } from './quoted.js';
+
+// Lists of settings, as connection strings, files of variables and headers are.
+
+/** The settings of the text in each way to read it in which it is a list of them and nothing else. */
+export function settingLists(text: string): Leaf[][] {
+  const readings = [...itemsOf(text).map((items) => items.map(itemSetting)), linesOf(text), ...wordsOf(text)];
+  return readings.filter((list) => list !== null).filter((list) => list.every((one) => one !== null));
+}
+
+/** Between `;`, names may have blanks in them. Null: it is none, as base64 that ends with `=` is none. */
+function itemSetting(text: string): Leaf | null {
+  if (/^\s*[a-z][a-z0-9+.:-]*:\/\/[^\s=]*$/i.test(text)) return { name: 'address', value: text.trim() };
+  const [, name, value] = /^\s*([A-Za-z][\w .-]*)=(.*[^=\s].*)$/s.exec(text) ?? [];
+  return name === undefined || value === undefined ? null : { name, value: value.trim() };
+}
+
+/** Of a file of variables, of INI, of plain YAML. Null: it is one line. */
+function linesOf(text: string): (Leaf | null)[] | null {
+  const lines = text.split(/\r?\n/).map((line) => line.trim());
+  return lines.length < 2
+    ? null
+    : lines.filter((line) => !/^(?:|\[[^\]]*\]|-{3})$/.test(line)).map(lineSetting);
+}
+
+function lineSetting(line: string): Leaf | null {
+  const [, name, mark, value = ''] =
+    /^(?:(?:#|-\s|export\s)\s*)*["']?([A-Za-z][\w.-]*)["']?\s*(=|:(?=\s|$))\s*(|.*[^=\s].*)$/.exec(line) ??
+    [];
+  if (name === undefined) return line.startsWith('#') ? { name: 'comment', value: '' } : null;
+  // A line of base64 may end with one, too.
+  return value === '' && mark === '=' ? { name: '', value: line } : { name, value };
+}
+
+/** Of libpq, and of headers, which begin with a word of their own. */
+function wordsOf(text: string): (Leaf[] | null)[] {
+  return pairsOf(text).map(({ pairs, rest }) => {
+    const [, head] = /^\s*([^\s,;]*)[\s,]*$/.exec(rest) ?? [];
+    if (head === undefined || !text.trimStart().startsWith(head)) return null;
+    const settings = pairs.map(([name, value]) => ({ name, value }));
+    return /^[A-Za-z-]*$/.test(head) ? settings : [{ name: '', value: head }, ...settings];
+  });
+}

@@ -1,0 +1,190 @@
+// What of a credential is a secret, as services, databases and tools hand them out; and what beside it is none.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { makeMask } from '../../src/executors/masking/mask.js';
+
+const basic = (text: string, encoding: BufferEncoding = 'utf8'): string =>
+  `Basic ${Buffer.from(text, encoding).toString('base64')}`;
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
+/** What it is in, the secret, each part of it that is hidden, and a text that is told. */
+type Case = readonly [what: string, secret: string, hidden: readonly string[], told: string];
+
+function holds(cases: readonly Case[]): void {
+  for (const [what, secret, hidden, told] of cases)
+    test(what, () => {
+      const { text } = makeMask([secret]);
+      for (const one of hidden) assert.equal(text(`say ${one}.`), 'say [redacted].');
+      assert.equal(text(told), told);
+    });
+}
+
+describe('the user of a credential is hidden where it is the secret', () => {
+  holds([
+    ['a key without a password', basic('sk_live_4eC39Hqy:'), ['sk_live_4eC39Hqy'], 'live'],
+    ['a short one', basic('a93bc01d:'), ['a93bc01d'], 'a93'],
+    ['a token beside a word', basic('ghp_16C7e42F292c6912:x-oauth-basic'), ['ghp_16C7e42F292c6912'], 'ghp'],
+    ['a key beside an X', basic('a93bc01d2e4f:X'), ['a93bc01d2e4f'], 'X marks'],
+    ['as `curl -u` takes it', 'sk_live_4eC39Hqy:', ['sk_live_4eC39Hqy'], 'live'],
+    ['as `curl -u` takes it, beside an x', 'a93bc01d2e4f:x', ['a93bc01d2e4f'], 'x'],
+    ['of an address', 'https://a93bc01d2e4f:x@example.com/a.git', ['a93bc01d2e4f'], 'example.com'],
+    [
+      'of a credential in a credential',
+      JSON.stringify({ auths: { 'registry.example': { auth: base64('a93bc01d2e4f:') } } }),
+      ['a93bc01d2e4f'],
+      'registry.example',
+    ],
+    ['and a short one beside a password is not', basic('finance:Zq7kxLm9'), ['Zq7kxLm9'], 'finance'],
+    ['nor is a host beside a port', 'erp.example.com:5432', ['erp.example.com:5432'], 'erp.example.com'],
+  ]);
+});
+
+describe('a password is hidden', () => {
+  holds([
+    ['behind a mail address', 'me@example.com:Zq7kxLm9', ['Zq7kxLm9'], 'me@example.com'],
+    ['behind a number', '100234:Zq7kxLm9', ['Zq7kxLm9'], '100234'],
+    ['behind nobody', ':Zq7kxLm9', ['Zq7kxLm9'], 'nobody'],
+    ['behind a bar', 'finance|Zq7kxLm9', ['Zq7kxLm9'], 'finance'],
+    [
+      'of a Go driver for MySQL',
+      'finance:Zq7kxLm9@tcp(db:3306)/inv?parseTime=true',
+      ['Zq7kxLm9'],
+      'finance of tcp(db:3306)',
+    ],
+    ['of it, with an @ in it', 'finance:Zq7@kxLm9@tcp(db:3306)/inv', ['Zq7@kxLm9'], 'finance'],
+    ['of a proxy', 'finance:Zq7kxLm9@proxy.example:3128', ['Zq7kxLm9'], 'finance of proxy.example'],
+    ['of a host', 'finance:Zq7kxLm9@sftp.example', ['Zq7kxLm9'], 'finance of sftp.example'],
+    ['of a line of .pgpass', 'db.example:5432:inv:finance:Zq7kxLm9', ['Zq7kxLm9'], 'finance of db.example'],
+    ['of a proxy in a list', 'proxy.example:3128:finance:Zq7kxLm9', ['Zq7kxLm9'], 'finance'],
+    ['of a mail address in an address', 'smtp://me@example.com:Zq7kxLm9@smtp.example', ['Zq7kxLm9'], 'smtp'],
+    ['beside a name in Latin-1', basic('Zoë:Zq7kxLm9', 'latin1'), ['Zq7kxLm9'], 'Zoë'],
+    ['in Latin-1', basic('finance:Schlüssel-7', 'latin1'), ['Schlüssel-7'], 'finance'],
+    ['with a blank', basic('finance:my own pass'), ['my own pass'], 'finance'],
+  ]);
+});
+
+describe('of base64, what it says is hidden', () => {
+  const account = { type: 'service_account', project_id: 'production', private_key_id: 'Zq7kxLm9' };
+  holds([
+    ['a JSON credential', base64(JSON.stringify(account)), ['Zq7kxLm9'], 'service_account of production'],
+    [
+      'a JSON credential in lines',
+      base64(JSON.stringify(account, null, 2)).replace(/(.{76})/g, '$1\n'),
+      ['Zq7kxLm9'],
+      'service_account of production',
+    ],
+    ['a file of variables', base64('DB_HOST=production\nDB_PASSWORD=Zq7kxLm9\n'), ['Zq7kxLm9'], 'production'],
+    [
+      'a key in PEM',
+      base64('-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n-----END KEY-----\n'),
+      ['MIIEvQIBADANBgkq'],
+      'KEY',
+    ],
+    ['a password', base64('correct-horse-7'), ['correct-horse-7'], 'correct'],
+    [
+      'a credential of a registry, which has another in it',
+      base64(JSON.stringify({ auths: { 'registry.example': { auth: base64('finance:Zq7kxLm9') } } })),
+      ['Zq7kxLm9'],
+      'finance of registry.example',
+    ],
+  ]);
+});
+
+describe('of an address whose password has separators in it, what a tool takes for something else is hidden', () => {
+  const whole = (mark: string): string => `Zq7kxLm9${mark}Tr4wvPq2`;
+  for (const mark of ['/', '#', '?', '@'])
+    test(`\`${mark}\``, () => {
+      const { text } = makeMask([`postgres://finance:${whole(mark)}@erp.example/production`]);
+      for (const one of [whole(mark), 'Zq7kxLm9', 'Tr4wvPq2'])
+        assert.equal(text(`invalid "${one}"`), 'invalid "[redacted]"');
+      const told = 'finance of erp.example in production';
+      assert.equal(text(told), told);
+    });
+  holds([
+    ['the port', 'redis://:a:Zq7kxLm9#Tr4wvPq2@erp.example:6379/0', ['Zq7kxLm9', 'Tr4wvPq2'], 'erp.example'],
+    [
+      'and of others, an @ behind the host hides nothing',
+      'postgres://erp.example:5432/production?options=finance@erp',
+      [],
+      'production on erp.example:5432',
+    ],
+  ]);
+});
+
+describe('a setting beside a secret is told', () => {
+  holds([
+    [
+      'of libpq',
+      'host=erp port=5432 dbname=invoices user=finance password=Zq7kxLm9 sslmode=require',
+      ['Zq7kxLm9'],
+      'erp requires invoices of finance: require',
+    ],
+    [
+      'of libpq with blanks',
+      "host = erp user = finance password = 'Zq7 kxLm9p'",
+      ['Zq7 kxLm9p', 'kxLm9p'],
+      'finance',
+    ],
+    [
+      'of an address with settings behind it',
+      'jdbc:sqlserver://erp:1433;databaseName=invoices;user=finance;password=Zq7kxLm9;encrypt=true',
+      ['Zq7kxLm9'],
+      'invoices of finance',
+    ],
+    [
+      'of a file of variables',
+      '# the database\nexport DB_HOST=production\nDB_USER="finance"\nDB_PASSWORD=Zq7 kxLm9\n#OLD_PASSWORD=Yq7kxLm9',
+      ['Zq7 kxLm9', 'Yq7kxLm9'],
+      'the database of finance in production',
+    ],
+    [
+      'of YAML',
+      'db:\n  host: production\n  user: "finance"\n  password: "Zq7kxLm9"\n',
+      ['Zq7kxLm9'],
+      'finance in production',
+    ],
+    ['of INI', '[invoices]\nhost = production\npassword = Zq7kxLm9', ['Zq7kxLm9'], 'invoices in production'],
+    [
+      'of a Digest header',
+      'Digest username="finance", realm="invoices", uri="/api/invoices", response="Zq7kxLm9"',
+      ['Zq7kxLm9'],
+      'Digest: invoices of finance at /api/invoices',
+    ],
+    [
+      'in JSON, by the end of its name',
+      '{"db_host":"production","x":"Zq7kxLm9"}',
+      ['Zq7kxLm9'],
+      'production',
+    ],
+    [
+      'but not where its name says that it is a secret',
+      'DB_HOST=production\nPASSWORD_DB=Zq7kxLm9\nSECRET_NAME=Yq7kxLm9',
+      ['Zq7kxLm9', 'Yq7kxLm9'],
+      'production',
+    ],
+    [
+      'nor where there is more than settings',
+      'DB_HOST=production\nMIIEvQIBADANBgkq=\nDB_PASSWORD=Zq7kxLm9\nMIIEpAIBAAKCAQEA\n',
+      ['MIIEvQIBADANBgkq=', 'MIIEpAIBAAKCAQEA', 'Zq7kxLm9'],
+      'DB',
+    ],
+  ]);
+});
+
+describe('a secret is hidden in place where a program has quoted it', () => {
+  const cases: readonly (readonly [string, string, string])[] = [
+    ['in a shell', "it's-Zq7kxLm9", "it'\\''s-Zq7kxLm9"],
+    ['in a shell, by Python', "it's-Zq7kxLm9", `it'"'"'s-Zq7kxLm9`],
+    ['in SQL', "it's-Zq7kxLm9", "it''s-Zq7kxLm9"],
+    ['in CSV', 'it"s-Zq7kxLm9', 'it""s-Zq7kxLm9'],
+    ['in a setting of ODBC', 'Zq7}kxLm9', 'Zq7}}kxLm9'],
+    ['for Compose', 'Zq7$kxLm9', 'Zq7$$kxLm9'],
+    ['for INI', 'Zq7%kxLm9', 'Zq7%%kxLm9'],
+    ['in a page, with blanks that do not break', 'ab cd efg', 'ab\u00a0cd\u00a0efg'],
+  ];
+  for (const [how, secret, written] of cases)
+    test(how, () => assert.equal(makeMask([secret]).text(`say ${written}.`), 'say [redacted].'));
+
+  test('in a page, with entities for the blanks', () =>
+    assert.equal(makeMask(['ab cd efg']).text('say ab&nbsp;cd&nbsp;efg'), '[redacted]'));
+});
