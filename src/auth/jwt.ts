@@ -156,7 +156,7 @@ async function verified(
   }
 }
 
-/** Null: another key signed it. */
+/** Null: another key signed it, or this one is none to verify with (RSA of under 2,048 bits). */
 async function verifiedBy(
   token: string,
   key: CryptoKey,
@@ -165,7 +165,7 @@ async function verifiedBy(
   try {
     return (await jwtVerify(token, key, options)).payload;
   } catch (error) {
-    if (error instanceof errors.JWSSignatureVerificationFailed) return null;
+    if (error instanceof errors.JWSSignatureVerificationFailed || error instanceof TypeError) return null;
     throw error;
   }
 }

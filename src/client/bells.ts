@@ -17,11 +17,16 @@ export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMess
   const bell = bellOf(message);
   if (message.kind === 'start') {
     const started = await temporal.startRun(deps, row, bell, null);
-    return started === 'gone' ? startAgain(deps, row.id, null) : started;
+    return started === 'gone' ? startIfOurs(deps, row, null) : started;
   }
   const start = row.rev > 0 ? null : await getMessage(deps.pool, startMessageId(row.id));
   const rung = await temporal.ring(deps, row, bell, start === null ? null : bellOf(start));
-  return rung === 'gone' ? startAgain(deps, row.id, bell) : rung;
+  return rung === 'gone' ? startIfOurs(deps, row, bell) : rung;
+}
+
+/** The workflow that has ended under its id may have been another deployment's, which has ended its own run by it. */
+async function startIfOurs(deps: ClientDeps, row: RunRow, bell: Bell | null): Promise<temporal.Rung> {
+  return (await isElsewhere(deps, row)) ? 'unavailable' : startAgain(deps, row.id, bell);
 }
 
 /**

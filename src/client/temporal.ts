@@ -119,7 +119,7 @@ export type Found =
   | { readonly why: 'gone' }
   /** `execution`: which one is open all the same. */
   | { readonly why: Exclude<Unserved, 'gone'>; readonly execution: string }
-  /** It is on a task queue that is worked for another deployment, whose run it may be. */
+  /** It is, or was until it ended, on a task queue that is worked for another deployment, whose run it may be. */
   | { readonly why: 'elsewhere'; readonly execution: string; readonly taskQueue: string };
 
 /** Null: they take it. Rejects where Temporal does not say. */
@@ -129,13 +129,13 @@ export async function whyUnserved(deps: ClientDeps, { id, namespace }: Place): P
     const found = await client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.getHandle(id).describe(),
     );
+    const { type, taskQueue, runId: execution } = found;
+    const isAnothers = type === 'run' && taskQueue !== deps.taskQueue;
+    if (isAnothers && (await deps.isWorkedFor(namespace, taskQueue)))
+      return { why: 'elsewhere', execution, taskQueue };
     if (found.closeTime !== undefined) return { why: 'gone' };
     const why = whyHeld(deps, found);
-    if (why === null) return null;
-    const { type, taskQueue, runId: execution } = found;
-    const isElsewhere =
-      type === 'run' && taskQueue !== deps.taskQueue && (await deps.isWorkedFor(namespace, taskQueue));
-    return isElsewhere ? { why: 'elsewhere', execution, taskQueue } : { why, execution };
+    return why === null ? null : { why, execution };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { why: 'gone' };
     throw error;

@@ -5,7 +5,7 @@ import type { Action, ApprovalState, GuardReport, Kit, RunState } from './state.
 import { actingPrincipal } from './run/draft.js';
 import { makeAsking } from './gates/asking.js';
 import { stricterThanApproved } from './gates/covers.js';
-import { gatesFor, ruleText } from './gates/gates.js';
+import { applying, ruleText } from './gates/gates.js';
 import { isTooLarge } from './guards.js';
 import { guardContext } from './links.js';
 import { makeWork } from './run/work.js';
@@ -35,18 +35,19 @@ export function guardRefusing(
 }
 
 /**
- * What its gates, and the floors, ask for now beyond what the action was granted under; null: nothing. A gate's condition may
- * read what its requester held. Without an approval nobody was asked.
+ * What its gates whose condition reads what a requester holds ask for now beyond what the action was granted under; null:
+ * nothing. Whatever else a condition reads was asked when it was granted. Without an approval nobody was asked.
  */
 export function askedForNow(
-  kit: Pick<Kit, 'rightsNow' | 'queueRoles' | 'floors'>,
+  kit: Pick<Kit, 'rightsNow' | 'queueRoles'>,
   run: RunState,
-  transition: Transition,
+  { gates }: Pick<Transition, 'gates'>,
   action: Action,
   approval: ApprovalState | undefined,
 ): string | null {
   const at = guardContext(run, actingNow(kit, action), action.arguments);
-  const now = gatesFor(transition, { ...at, meter: stepMeter(makeWork()) }, kit)?.gates ?? [];
+  const reading = gates.filter(({ on }) => on !== null && (isTooLarge(on) || asksForRights(on)));
+  const now = applying(reading, { ...at, meter: stepMeter(makeWork()) })?.gates ?? [];
   const names = now.map(({ rule }) => `\`${ruleText(rule)}\``).join(', ');
   if (now.length === 0) return null;
   if (approval === undefined)

@@ -145,6 +145,12 @@ function makeClient(switches: { readonly away: boolean; readonly lost: boolean }
           throw new WorkflowNotFoundError('workflow not found', run, undefined);
         server.signal(run, name, raw);
       },
+      describe: async () => {
+        reach();
+        if (!server.begun.has(run)) throw new WorkflowNotFoundError('workflow not found', run, undefined);
+        const ended = hasEnded(run) ? { closeTime: new Date() } : {};
+        return { type: 'run', taskQueue: 'test', runId: run, raw: {}, ...ended };
+      },
       fetchHistory: () => Promise.resolve(reach()),
     }),
   };

@@ -338,6 +338,20 @@ test('an open workflow on the task queue of another deployment is left alone and
   assert.equal(await ringFor(asking, row, message), 'unavailable');
   assert.match(String(failed), /refused/);
   assert.equal(await lookAfter(deps, row), 'elsewhere');
+  // The other deployment's workflow has ended: the run was done there, and is not begun again here.
+  const ended = {
+    ...client,
+    workflow: {
+      getHandle: () => ({
+        describe: () => Promise.resolve({ ...described, closeTime: new Date() }),
+        signal: () => Promise.reject(new WorkflowNotFoundError('workflow not found', run, undefined)),
+      }),
+      signalWithStart: () => assert.fail('it was started again'),
+    },
+  } as unknown as Client;
+  const after = { ...deps, forNamespace: () => ended };
+  assert.equal(await lookAfter(after, row), 'elsewhere');
+  assert.equal(await ringFor(after, { ...row, problem: null }, message), 'unavailable');
   assert.deepEqual(told, [`${run} elsewhere`]);
   const { rows } = await database.pool.query(
     "select 1 from audit_record where about = $1 and type = 'run.stuck'",

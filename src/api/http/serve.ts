@@ -84,7 +84,10 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
     const reply = await respond(call, route, arrived, raw)
       .then(written)
       .catch((error: unknown) => explain(call, route, error));
-    const final = held === null ? reply : await settle(call, held, reply);
+    const final =
+      held === null
+        ? reply
+        : await settle(call, held, reply).catch((error: unknown) => explain(call, route, error));
     return await recorded(call, route, final, startedAt);
   } finally {
     held?.end();

@@ -119,7 +119,8 @@ function endingFields(document: RunDocument | null): JsonObject {
 
 export async function linksOf(deps: ApiDeps, row: RunRow, principal: Principal): Promise<Link[]> {
   const document = documentOf(row);
-  if (document === null || closedStatuses.includes(row.status)) return [];
+  // Its row knows of more than its document where it was left to another deployment: then it is stuck without a step.
+  if (document === null || row.status === 'stuck' || closedStatuses.includes(row.status)) return [];
   const [plan, floors, input] = await Promise.all([
     planOf(deps, row.planHash),
     floorsIn(deps, row.environment),
