@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
@@ -232,7 +233,8 @@ describe('a principal comes from its credential', () => {
       audience: 'countersign',
       jwksUri: 'https://id.example/jwks',
     };
-    const pairs = await Promise.all([1, 2, 3].map(() => generateKeyPair('ES256')));
+    const algs = ['ES256', 'ES256', 'ES256', 'RS256'] as const;
+    const pairs = await Promise.all(algs.map((alg) => generateKeyPair(alg)));
     const published = await Promise.all(
       pairs.map(async ({ publicKey }, at): Promise<JWK> => ({
         ...(await exportJWK(publicKey)),
@@ -249,7 +251,7 @@ describe('a principal comes from its credential', () => {
       const pair = pairs[signer];
       assert.ok(pair);
       const token = await new SignJWT({ sub: 'ann' })
-        .setProtectedHeader({ alg: 'ES256' })
+        .setProtectedHeader({ alg: algs[signer] ?? '' })
         .setIssuer(issuer.issuer)
         .setAudience(issuer.audience)
         .setExpirationTime(expires)
@@ -257,11 +259,13 @@ describe('a principal comes from its credential', () => {
       const result = await verify(token);
       return result.status === 'ok' ? `ok ${result.identity.id}` : result.reason;
     };
-    for (const signer of [0, 1, 2]) assert.equal(await outcome(published, signer), 'ok ann');
+    for (const signer of [0, 1, 2, 3]) assert.equal(await outcome(published, signer), 'ok ann');
     assert.equal(await outcome(published.slice(0, 2), 2), 'invalid_token');
     assert.equal(await outcome(published, 1, '-5m'), 'expired_token');
     const broken = { ...published[1], x: 'AAAA' } as JWK;
     assert.equal(await outcome([broken, ...published], 2), 'ok ann');
+    const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
+    assert.equal(await outcome([weak as JWK, ...published], 3), 'ok ann');
   });
 
   it('does not start with issuers that are half configured', () => {
