@@ -107,7 +107,7 @@ describe('an approver of a run that is stuck', () => {
 
     answers = true;
     await approve(repeat);
-    await isRun(run, 'running');
+    await isRun(run, 'waiting');
     assert.match((await read(repeat)).text, /It is approved, and has run\./);
   });
 });
