@@ -27,6 +27,8 @@ interface Part {
   /** Names whose values are followed, where it is not every name. */
   readonly names: readonly string[];
   readonly followsEveryName: boolean;
+  /** Names of which it says nothing are alike to it. */
+  readonly speaksOf: (name: string) => boolean;
   /** Those of the value of a name. */
   readonly ofName: (name: string) => readonly Part[];
   /** Up to this index each item has its own; null: no item is followed. */
@@ -47,6 +49,7 @@ export function fillingOf(schema: JsonObject, reading: Reading): Filling {
       defaults: defaultsOf(one),
       names: Object.keys(declared).filter((name) => follows(declared[name])),
       followsEveryName: [others, ...patterns.map(([, inner]) => inner)].some(follows),
+      speaksOf: (name) => patterns.length > 0 || Object.hasOwn(declared, name),
       ofName: (name) => {
         const own = Object.hasOwn(declared, name) ? [declared[name]] : [];
         const matching = patterns.filter(([pattern]) => pattern.test(name)).map(([, inner]) => inner);
@@ -129,6 +132,33 @@ function fillsBelow(
   return [...beside(schema, reading), ...inside].some((one) => fillsBelow(one, reading, defaultsOf, seen));
 }
 
+/** Characters of JSON that defaults fill into one value, names included: a few definitions can double it at each level. */
+const mostFilled = 262_144;
+
+/** What one value is filled in with. It is worked out anew each time, so that the work is the same each time. */
+interface Course {
+  readonly places: Places;
+  filled: number;
+}
+
+/** By their parts, in their order: what is worked out for a set of parts holds wherever they stand together. */
+interface Places {
+  readonly next: Map<Part, Places>;
+  place?: Place;
+}
+
+interface Place {
+  readonly parts: readonly Part[];
+  /** The first of each name. */
+  readonly defaults: ReadonlyMap<string, string>;
+  readonly names: readonly string[];
+  readonly followsEveryName: boolean;
+  /** Up to this index each item has its own; null: no item is followed. */
+  readonly prefix: number | null;
+  /** Those that have been reached: of names, of items, and of the names that no part speaks of. */
+  readonly inside: Map<string | number | null, Place>;
+}
+
 /**
  * The value with the defaults of all these schemas, each of which it is to fit; what the first says goes before what the
  * others say. It is the value itself where they have none, else a copy, made by way of a text: `structuredClone`, and every
@@ -138,66 +168,100 @@ export function filledIn(fillings: readonly Filling[], value: JsonObject): JsonO
   const parts = fillings.flatMap((one) => one.parts);
   if (parts.length === 0) return value;
   const copy = JSON.parse(JSON.stringify(value)) as JsonObject;
-  fill(parts, copy, 1);
+  const course: Course = { places: { next: new Map() }, filled: 0 };
+  fill(course, placeOf(course, new Set(parts)), copy, 1);
   return copy;
 }
 
-function fill(parts: readonly Part[], value: Json | undefined, depth: number): void {
-  if (parts.length === 0 || typeof value !== 'object' || value === null) return;
-  spend(2 + 4 * parts.length);
-  // Such a value could not be kept, and what is filled in without an end stops here.
-  if (depth > maxJsonDepth) spend(Infinity);
-  if (Array.isArray(value)) fillItems(parts, value as readonly Json[], depth);
-  else fillNames(parts, value as JsonObject, depth);
-}
-
-function fillItems(parts: readonly Part[], items: readonly Json[], depth: number): void {
-  const following = parts.filter(({ prefix }) => prefix !== null);
-  if (following.length === 0) return;
-  const longest = Math.max(...following.map(({ prefix }) => prefix ?? 0));
-  const ofItem = (index: number): readonly Part[] => [
-    ...new Set(following.flatMap((one) => one.ofItem(index))),
-  ];
-  const ofOthers = ofItem(longest);
-  for (const [index, item] of items.entries())
-    fill(index < longest ? ofItem(index) : ofOthers, item, depth + 1);
-}
-
-function fillNames(parts: readonly Part[], value: JsonObject, depth: number): void {
-  for (const { defaults } of parts)
-    for (const [name, text] of defaults) if (!Object.hasOwn(value, name)) define(value, name, text);
-  if (parts.some((one) => one.followsEveryName)) {
-    for (const name of Object.keys(value)) {
-      spend(20);
-      fill(ofName(parts, name), value[name], depth + 1);
-    }
-    return;
+function placeOf({ places }: Course, parts: ReadonlySet<Part>): Place {
+  spend(10 * parts.size);
+  let at = places;
+  for (const part of parts) {
+    const next = at.next.get(part) ?? { next: new Map<Part, Places>() };
+    at.next.set(part, next);
+    at = next;
   }
-  for (const [name, inner] of followed(parts)) {
-    spend(1);
-    if (Object.hasOwn(value, name)) fill(inner, value[name], depth + 1);
+  return (at.place ??= placeMade([...parts]));
+}
+
+function placeMade(parts: readonly Part[]): Place {
+  const defaults = new Map<string, string>();
+  const names = new Set<string>();
+  for (const part of parts) {
+    spend(10 + 5 * (part.defaults.length + part.names.length));
+    for (const [name, text] of part.defaults) if (!defaults.has(name)) defaults.set(name, text);
+    for (const name of part.names) names.add(name);
   }
+  const prefixes = parts.flatMap(({ prefix }) => prefix ?? []);
+  return {
+    ...{ parts, defaults, names: [...names], inside: new Map() },
+    followsEveryName: parts.some((one) => one.followsEveryName),
+    prefix: prefixes.length === 0 ? null : Math.max(...prefixes),
+  };
 }
 
-function ofName(parts: readonly Part[], name: string): readonly Part[] {
-  return [...new Set(parts.flatMap((one) => one.ofName(name)))];
-}
-
-const known = new WeakMap<readonly Part[], readonly (readonly [name: string, parts: readonly Part[]])[]>();
-
-/** Worked out once for all the objects of a list. */
-function followed(parts: readonly Part[]): readonly (readonly [name: string, parts: readonly Part[]])[] {
-  const found = known.get(parts);
-  if (found !== undefined) return found;
-  const names = new Set(parts.flatMap((one) => one.names));
-  const made = [...names].map((name) => [name, ofName(parts, name)] as const);
-  known.set(parts, made);
+function insideOf(
+  course: Course,
+  place: Place,
+  key: string | number | null,
+  partsOf: (part: Part) => readonly Part[],
+): Place {
+  const known = place.inside.get(key);
+  if (known !== undefined) return known;
+  const parts = new Set<Part>();
+  for (const part of place.parts) {
+    const inside = partsOf(part);
+    spend(10 + 2 * inside.length);
+    for (const one of inside) parts.add(one);
+  }
+  const made = placeOf(course, parts);
+  place.inside.set(key, made);
   return made;
 }
 
+function fill(course: Course, place: Place, value: Json | undefined, depth: number): void {
+  if (place.parts.length === 0 || typeof value !== 'object' || value === null) return;
+  spend(5);
+  // Such a value could not be kept, and what is filled in without an end stops here.
+  if (depth > maxJsonDepth) spend(Infinity);
+  if (Array.isArray(value)) fillItems(course, place, value as readonly Json[], depth);
+  else fillNames(course, place, value as JsonObject, depth);
+}
+
+function fillItems(course: Course, place: Place, items: readonly Json[], depth: number): void {
+  const { prefix } = place;
+  if (prefix === null) return;
+  spend(items.length);
+  for (const [index, item] of items.entries()) {
+    const inner = insideOf(course, place, Math.min(index, prefix), (part) => part.ofItem(index));
+    fill(course, inner, item, depth + 1);
+  }
+}
+
+function fillNames(course: Course, place: Place, value: JsonObject, depth: number): void {
+  spend(place.defaults.size);
+  for (const [name, text] of place.defaults)
+    if (!Object.hasOwn(value, name)) define(course, value, name, text);
+  const follow = (name: string, key: string | null): void => {
+    const inner = insideOf(course, place, key, (part) => part.ofName(name));
+    fill(course, inner, value[name], depth + 1);
+  };
+  if (place.followsEveryName) {
+    for (const name of Object.keys(value)) {
+      spend(20 + place.parts.length);
+      follow(name, place.parts.some((part) => part.speaksOf(name)) ? name : null);
+    }
+    return;
+  }
+  spend(place.names.length);
+  for (const name of place.names) if (Object.hasOwn(value, name)) follow(name, name);
+}
+
 /** A name like `__proto__` is a name. */
-function define(object: JsonObject, name: string, text: string): void {
-  spend(5 + text.length / 4);
+function define(course: Course, object: JsonObject, name: string, text: string): void {
+  spend(15 + text.length / 4);
+  course.filled += name.length + text.length + '"":,'.length;
+  if (course.filled > mostFilled) spend(Infinity);
   const [enumerable, configurable, writable] = [true, true, true];
   Object.defineProperty(object, name, { value: JSON.parse(text), enumerable, configurable, writable });
 }

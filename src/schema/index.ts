@@ -185,7 +185,8 @@ function misfitOfDefaults(
 ): string | null {
   if (filling.parts.length === 0) return null;
   const filled = withWork(mostWork, () => filledIn([filling], {}));
-  if (filled === null) return 'its defaults fill in one another without an end: take a `default` out of it';
+  if (filled === null)
+    return 'its defaults fill in too much, or one another without an end: take a `default` out of it';
   const all = explain();
   if (withWork(mostWorkOnErrors, () => all(filled.value)) === null) return null;
   // What is wrong with a name in a branch may be so because of another name, which a call sends.
@@ -227,7 +228,10 @@ function misfits({ check, explain }: UsableSchema, most: number, valueOf: () => 
   try {
     let value: JsonObject = {};
     const fits = withWork(most, () => check((value = valueOf())));
-    if (fits === null) return whole('takes too much work to check: send less, or simplify its schema');
+    if (fits === null)
+      return whole(
+        'takes too much work to fill in or to check: send less, or simplify its schema or its defaults',
+      );
     if (fits.value) return null;
     const errors = check.errors ?? [];
     const all = explain();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Json, JsonObject } from '../../src/model/json.js';
+import { filledIn, type Filling } from '../../src/schema/defaults.js';
 import { compileSchema, tooMuchTogether } from '../../src/schema/index.js';
 import { compilePattern } from '../../src/schema/pattern.js';
 
@@ -26,6 +27,27 @@ function refusal(schema: JsonObject): string {
 const tooMuch = /too much work/;
 const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
+
+/** Counts how often its parts are asked what is filled in below them. */
+function counted(filling: Filling): { readonly filling: Filling; readonly asked: () => number } {
+  type Part = Filling['parts'][number];
+  let asked = 0;
+  const known = new Map<Part, Part>();
+  const all = (parts: readonly Part[]): readonly Part[] => {
+    asked += 1;
+    return parts.map(counting);
+  };
+  const counting = (part: Part): Part => {
+    const made = known.get(part) ?? {
+      ...part,
+      ofName: (name) => all(part.ofName(name)),
+      ofItem: (index) => all(part.ofItem(index)),
+    };
+    known.set(part, made);
+    return made;
+  };
+  return { filling: { ...filling, parts: filling.parts.map(counting) }, asked: () => asked };
+}
 
 describe('patterns', () => {
   it('take linear time where a backtracking engine takes for ever', () => {
@@ -257,7 +279,8 @@ describe('a validation', () => {
   it('fills in no more than it may work for', () => {
     const item = (value: Json): JsonObject => ({ type: 'object', properties: { q: { default: value } } });
     const empty = times(100_000, () => ({}));
-    assert.equal(check({ type: 'array', items: item('EUR') }, empty), 'valid');
+    assert.equal(check({ type: 'array', items: item('EUR') }, empty.slice(0, 20_000)), 'valid');
+    assert.match(check({ type: 'array', items: item('EUR') }, empty), tooMuch);
     assert.match(check({ type: 'array', items: item('x'.repeat(20_000)) }, empty), tooMuch);
     const $defs = { a: { type: 'object', default: {}, properties: { x: { $ref: '#/$defs/a' } } } };
     const endless = (properties: JsonObject): JsonObject => ({ type: 'object', $defs, properties });
@@ -266,10 +289,74 @@ describe('a validation', () => {
       compiled.status === 'invalid' ? compiled.message : '',
       /without an end: take a `default` out/,
     );
+    const text = { type: 'string', default: 'x'.repeat(20_000) };
+    const twenty = Object.fromEntries(times(20, (index) => [`p${index}`, { $ref: '#/$defs/t' }] as const));
+    const long = compileSchema({ type: 'object', $defs: { t: text }, properties: twenty });
+    assert.match(long.status === 'invalid' ? long.message : '', /fill in too much.*take a `default` out/);
     const below = compileSchema(endless({ l: { type: 'array', items: { $ref: '#/$defs/a' } } }));
     assert.ok(below.status === 'ok');
     assert.equal(below.validate({ l: [] }).status, 'valid');
     assert.match(JSON.stringify(below.validate({ l: [{}] })), tooMuch);
+  });
+
+  it('fills in a quarter of a mebibyte at most, however its definitions multiply it', () => {
+    const doubling = (levels: number): JsonObject => {
+      const next = (level: number): JsonObject => ({ $ref: `#/$defs/a${level + 1}`, default: {} });
+      const both = (level: number): JsonObject => ({
+        type: 'object',
+        properties: { l: next(level), r: next(level) },
+      });
+      const $defs = times<readonly [string, JsonObject]>(levels, (level) => [`a${level}`, both(level)]);
+      return {
+        type: 'object',
+        $defs: { ...Object.fromEntries($defs), [`a${levels}`]: { type: 'object' } },
+        properties: { a: { $ref: '#/$defs/a0' } },
+      };
+    };
+    // Each level has twice as many names as the one above, of seven characters each.
+    for (const levels of [4, 14, 15, 16, 30]) {
+      const compiled = compileSchema(doubling(levels));
+      assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
+      const checked = compiled.validate({ a: {} });
+      assert.equal(checked.status, levels <= 14 ? 'valid' : 'invalid', `${levels} levels`);
+      if (checked.status === 'invalid') assert.match(checked.errors[0]?.message ?? '', tooMuch);
+      else assert.ok(JSON.stringify(checked.value).length <= 262_144 + 10);
+    }
+  });
+
+  it('works out what is filled in once for all objects for which it is the same', () => {
+    const x = { type: 'object', properties: { z: { type: 'integer', default: 1 } } };
+    const ref = { $ref: '#/$defs/x' };
+    const names = times(150, (index) => `p${index}`);
+    const wide = {
+      type: 'object',
+      allOf: [
+        ...times(10, () => ref),
+        { type: 'object', properties: Object.fromEntries(names.map((name) => [name, ref])) },
+        { type: 'object', properties: { n: { $ref: '#/$defs/wide' } } },
+      ],
+    };
+    const $defs = { x, wide };
+    const toWide = { $ref: '#/$defs/wide' };
+    const byName = (make: (index: number) => Json, count: number): JsonObject =>
+      Object.fromEntries(times(count, (index) => index).map((index) => [`p${index}`, make(index)]));
+    const object = (): Json => ({ p1: {}, n: { n: { p1: {} } } });
+    const cases: readonly (readonly [JsonObject, JsonObject])[] = [
+      [{ type: 'object', additionalProperties: toWide }, byName(object, 1_000)],
+      [{ type: 'object', properties: { a: { type: 'array', items: toWide } } }, { a: times(1_000, object) }],
+      [
+        { type: 'object', properties: Object.fromEntries(names.map((name) => [name, toWide])) },
+        byName(object, 100),
+      ],
+    ];
+    for (const [schema, value] of cases) {
+      const compiled = compileSchema({ ...schema, $defs });
+      assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
+      const { filling, asked } = counted(compiled.filling);
+      assert.deepEqual(filledIn([filling], value), filledIn([compiled.filling], value));
+      assert.ok(asked() <= 300, `${asked()} answers of a part`);
+      assert.equal(compiled.validate(value).status, 'valid');
+    }
   });
 
   it('takes no format that could be slow on what is too long for it', () => {
