@@ -121,7 +121,7 @@ function settingsIn(text: string): string[] | null {
   const found = settingLists(text).filter(
     (list) =>
       list.some(({ name }) => isPlace(name)) &&
-      !list.every(({ name, value }) => value === '' || isSetting(name)),
+      !list.every(({ name, value }) => value === '' || name === '#' || isSetting(name)),
   );
   if (found.length === 0) return null;
   // Of several words under a name that nobody knows, a target may tell one.
@@ -129,7 +129,7 @@ function settingsIn(text: string): string[] | null {
     .flat()
     .flatMap((one) => [
       ...namedParts(one),
-      ...(isSetting(one.name) ? [] : one.value.split(/[\s,]+/).flatMap(valuesOf)),
+      ...(isTold(one.name, one.value) ? [] : one.value.split(/[\s,]+/).flatMap(valuesOf)),
     ]);
 }
 

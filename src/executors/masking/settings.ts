@@ -12,32 +12,36 @@ export function settingLists(text: string): Leaf[][] {
 /** Between `;`, names may have blanks in them. Null: it is none, as base64 that ends with `=` is none. */
 function itemSetting(text: string): Leaf | null {
   if (/^\s*[a-z][a-z0-9+.:-]*:\/\/[^\s=]*$/i.test(text)) return { name: 'address', value: text.trim() };
-  const [, name, value] = /^\s*([A-Za-z][\w .-]*)=(.*[^=\s].*)$/s.exec(text) ?? [];
-  return name === undefined || value === undefined ? null : { name, value: value.trim() };
+  const [, name, value = ''] = /^\s*([A-Za-z][\w .-]*)=(.*)$/s.exec(text) ?? [];
+  return name === undefined || !saysMore.test(value) ? null : { name, value: value.trim() };
 }
+
+/** Than where base64 ends. */
+const saysMore = /[^=\s]/;
 
 /** Of a file of variables, of INI, of plain YAML. Null: it is one line. */
 function linesOf(text: string): (Leaf | null)[] | null {
   const lines = text.split(/\r?\n/).map((line) => line.trim());
   return lines.length < 2
     ? null
-    : lines.filter((line) => !/^(?:|\[[^\]]*\]|-{3})$/.test(line)).map(lineSetting);
+    : lines.filter((line) => !/^(?:|\[[A-Za-z _.-]*\]|-{3})$/.test(line)).map(lineSetting);
 }
 
+/** What a comment says may be a secret, too. */
 function lineSetting(line: string): Leaf | null {
   const [, name, mark, value = ''] =
-    /^(?:(?:#|-\s|export\s)\s*)*["']?([A-Za-z][\w.-]*)["']?\s*(=|:(?=\s|$))\s*(|.*[^=\s].*)$/.exec(line) ??
-    [];
-  if (name === undefined) return line.startsWith('#') ? { name: 'comment', value: '' } : null;
+    /^(?:(?:#|-\s|export\s)\s*)*["']?([A-Za-z][\w.-]*)["']?\s*(=|:(?=\s|$))(.*)$/s.exec(line) ?? [];
+  if (name === undefined) return line.startsWith('#') ? { name: '#', value: line } : null;
+  if (saysMore.test(value)) return { name, value: value.trim() };
   // A line of base64 may end with one, too.
-  return value === '' && mark === '=' ? { name: '', value: line } : { name, value };
+  return mark === '=' ? { name: '', value: line } : { name, value: '' };
 }
 
 /** Of libpq, and of headers, which begin with a word of their own. */
 function wordsOf(text: string): (Leaf[] | null)[] {
   return pairsOf(text).map(({ pairs, rest }) => {
-    const [, head] = /^\s*([^\s,;]*)[\s,]*$/.exec(rest) ?? [];
-    if (head === undefined || !text.trimStart().startsWith(head)) return null;
+    const [head = '', ...others] = rest.split(/[\s,]+/).filter((word) => word !== '');
+    if (others.length > 0 || head.includes(';') || !text.trimStart().startsWith(head)) return null;
     const settings = pairs.map(([name, value]) => ({ name, value }));
     return /^[A-Za-z-]*$/.test(head) ? settings : [{ name: '', value: head }, ...settings];
   });
