@@ -1,11 +1,13 @@
+import type { Steps } from './find.js';
 import type { Leaf } from './json-leaves.js';
-import { itemsOf, pairsOf } from './quoted.js';
+import { itemsOf, pairsOf, type Pairs } from './quoted.js';
 
 // Lists of settings, as connection strings, files of variables and headers are.
 
 /** The settings of the text in each way to read it in which it is a list of them and nothing else. */
-export function settingLists(text: string): Leaf[][] {
-  const readings = [...itemsOf(text).map((items) => items.map(itemSetting)), linesOf(text), ...wordsOf(text)];
+export function* settingLists(text: string): Steps<Leaf[][]> {
+  const items = (yield* itemsOf(text)).map((one) => one.map(itemSetting));
+  const readings = [...items, linesOf(text), ...(yield* pairsOf(text)).map((one) => wordsOf(text, one))];
   return readings.filter((list) => list !== null).filter((list) => list.every((one) => one !== null));
 }
 
@@ -38,11 +40,9 @@ function lineSetting(line: string): Leaf | null {
 }
 
 /** Of libpq, and of headers, which begin with a word of their own. */
-function wordsOf(text: string): (Leaf[] | null)[] {
-  return pairsOf(text).map(({ pairs, rest }) => {
-    const [head = '', ...others] = rest.split(/[\s,]+/).filter((word) => word !== '');
-    if (others.length > 0 || head.includes(';') || !text.trimStart().startsWith(head)) return null;
-    const settings = pairs.map(([name, value]) => ({ name, value }));
-    return /^[A-Za-z-]*$/.test(head) ? settings : [{ name: '', value: head }, ...settings];
-  });
+function wordsOf(text: string, { pairs, rest }: Pairs): Leaf[] | null {
+  const [head = '', ...others] = rest.split(/[\s,]+/).filter((word) => word !== '');
+  if (others.length > 0 || head.includes(';') || !text.trimStart().startsWith(head)) return null;
+  const settings = pairs.map(([name, value]) => ({ name, value }));
+  return /^[A-Za-z-]*$/.test(head) ? settings : [{ name: '', value: head }, ...settings];
 }
