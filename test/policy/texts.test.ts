@@ -119,6 +119,15 @@ describe('a text that ends with a line break does not load, with what to write',
     const args = `kind: cli\nconnection: shell\nargs:\n  - ${script}`;
     assert.deepEqual(await tool(args), []);
   });
+
+  test('a line break alone is what its author meant', async () => {
+    assert.deepEqual(
+      await connection(`${cli}\nargs: ["-d", "\\n"]\nenv: { IFS: " \\t\\n", OFS: "\\n" }`),
+      [],
+    );
+    assert.deepEqual(await tool('kind: cli\nconnection: shell\nargs: ["-d", "\\n"]'), []);
+    assert.deepEqual(await tool(`${ofBank}\nquery: { separator: "\\n" }`), []);
+  });
 });
 
 describe('what no header, address or command can carry does not load', () => {
@@ -208,11 +217,13 @@ describe('a credential that is written as it is does not load, and no message re
     const errors = [
       ...(await connection(`kind: rest\nbaseUrl: https://bot:${secret}@bank.example`)),
       ...(await connection(`kind: mcp\nurl: https://${secret}@bank.example`)),
+      ...(await connection(`kind: rest\nbaseUrl: https://bot:${secret}/x?y#z@bank.example`)),
+      ...(await connection(`kind: rest\nbaseUrl: "https://bot:a/${secret}@bank.example"`)),
       ...(await found({
         'notifications.yaml': `publicUrl: https://bot:${secret}@us.example\nchannels: { a: { kind: webhook, url: 'https://bot:${secret}@h.example', secret: env://S } }`,
       })),
     ];
-    assert.equal(errors.length, 4);
+    assert.equal(errors.length, 6);
     assert.ok(!errors.join().includes(secret), errors.join());
   });
 
@@ -224,5 +235,15 @@ describe('a credential that is written as it is does not load, and no message re
     assert.deepEqual(await connection(`${cli}\n${env}`), []);
     const schema = '    inputSchema: { type: object, properties: { t: { type: string } } }\n';
     assert.deepEqual(await tool(`${ofBank}\nheaders: { X-User-Token: $.arguments.t }`, schema), []);
+  });
+
+  test('nor what says something else under such a name', async () => {
+    const headers = 'headers: { X-Atlassian-Token: no-check, X-CSRF-Token: Fetch, Cookie: lang=en }';
+    assert.deepEqual(await connection(`${rest}\n${headers}`), []);
+    assert.deepEqual(await tool(`${ofBank}\n${headers}`), []);
+    const env =
+      'env: { GOOGLE_APPLICATION_CREDENTIALS: /etc/gcp-2024/key.json, MYSQL_ALLOW_EMPTY_PASSWORD: "yes" }';
+    const args = 'args: ["-c", "psql postgres://app:$PGPASSWORD@db/x"]';
+    assert.deepEqual(await connection(`${cli}\n${env}\n${args}`), []);
   });
 });
