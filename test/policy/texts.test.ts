@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { checkFlowText, loadFolder, type FolderResult } from '../../src/policy/index.js';
+import { compilePublished } from '../../src/policy/folder/published.js';
 import { shipped, withTransition } from './documents.js';
 
 // A text that no call could carry, or that ends with a line break that nobody meant, and a credential that is written where a
@@ -246,4 +247,30 @@ describe('a credential that is written as it is does not load, and no message re
     const args = 'args: ["-c", "psql postgres://app:$PGPASSWORD@db/x"]';
     assert.deepEqual(await connection(`${cli}\n${env}\n${args}`), []);
   });
+});
+
+test('a flow that was published when less was an error goes on as it did, unless it is wrong besides', async () => {
+  const loaded = await load({ 'connections.yaml': connections });
+  assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
+  const { catalog } = loaded;
+  const xml = 'headers: { Content-Type: text/xml }';
+  const form = 'headers: { Content-Type: application/x-www-form-urlencoded }';
+  const executors = [
+    'kind: rest\nconnection: bank\nmethod: POST\npath: >\n  /pay',
+    `${ofBank}\nheaders:\n  X-Team: >\n    payments`,
+    `${ofBank}\nheaders: { X-Api-Key: ${secret} }`,
+    `${ofBank}\nquery:\n  team: >\n    payments`,
+    `${ofBank}\n${xml}\nbody: { a: b }`,
+    `${ofBank}\n${form}\nbody: { a: { b: c } }`,
+    'kind: mcp\nconnection: ledger\ntool: >\n  pay',
+    'kind: cli\nconnection: shell\nargs:\n  - >\n    -l',
+  ];
+  for (const executor of executors) {
+    const text = withTransition(`tier: reversible\nexecutor:\n  ${executor.replaceAll('\n', '\n  ')}`);
+    assert.equal(checkFlowText(text, { catalog }).status, 'invalid', executor);
+    const published = compilePublished(text, catalog);
+    assert.ok(published.status === 'valid', `${executor} ${JSON.stringify(published)}`);
+    const wrong = compilePublished(text.replace(/connection: \w+/, 'connection: gone'), catalog);
+    assert.equal(wrong.status, 'invalid', executor);
+  }
 });
