@@ -97,7 +97,10 @@ function* wordsIn(text: string): Steps<string[]> {
   const own = words.length > 1 && /^[A-Za-z-]+$/.test(words[0] ?? '') ? words.slice(1) : words;
   // A value between `;`, or in a line of its own, may have blanks in it.
   const items = [...(yield* itemsOf(text)).flat(), ...text.split(/\r?\n/)].map((item) => item.trim());
-  const values = [...own, ...items].flatMap((word) => [word, word.replace(nameBefore, '').trim()]);
+  const values = [...own, ...items].flatMap((word) => [
+    ...[word, word.replace(nameBefore, '').trim()],
+    word.replace(/^\[|\]$/g, ''),
+  ]);
   const found = yield* ofEach([...new Set([...values, ...(yield* quotedIn(text))])], valuesOf);
   return found.concat(addressSecrets(text));
 }

@@ -66,13 +66,13 @@ export function isSetting(name: string): boolean {
 const secretLength = 16;
 
 /**
- * Is the value told as it is, but for what stands in an address as a secret? A list of its own may hold anything; and where only
+ * Is the value told as it is, but for what stands in an address as a secret? A list of its own and a comment may hold anything; and where only
  * the end of a name is known, so may what no word is and no number.
  */
 export function isTold(name: string, value: string): boolean {
   if (!isSetting(name)) return false;
   if (/^https?:\/\//i.test(value)) return true;
-  if (value.length >= secretLength || value.includes('=')) return false;
+  if (value.length >= secretLength || /[=#]/.test(value)) return false;
   return isKnown(name) || !(value.includes(':') || (/\d/.test(value) && /\p{L}/u.test(value)));
 }
 

@@ -29,11 +29,12 @@ function linesOf(text: string): (Leaf | null)[] | null {
     : lines.filter((line) => !/^(?:|\[[A-Za-z _.-]*\]|-{3})$/.test(line)).map(lineSetting);
 }
 
-/** What a comment says may be a secret, too. */
+/** What a comment says may be a secret, too, as what a list in YAML does. */
 function lineSetting(line: string): Leaf | null {
   const [, name, mark, value = ''] =
     /^(?:(?:#|-\s|export\s)\s*)*["']?([A-Za-z][\w.-]*)["']?\s*(=|:(?=\s|$))(.*)$/s.exec(line) ?? [];
-  if (name === undefined) return line.startsWith('#') ? { name: '#', value: line } : null;
+  if (name === undefined)
+    return /^(?:#|\[.*\]$)/.test(line) ? { name: '#', value: line.replace(/^[#[]|\]$/g, '').trim() } : null;
   if (saysMore.test(value)) return { name, value: value.trim() };
   // A line of base64 may end with one, too.
   return mark === '=' ? { name: '', value: line } : { name, value: '' };
