@@ -80,9 +80,12 @@ const unseen = String.raw`\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Nonchar
 export const unseenCharacters = new RegExp(`[${unseen}]`, 'gu');
 const unseenCharacter = new RegExp(`[${unseen}]`, 'u');
 
-/** Why a text of one line is not what its author meant; null: it is. YAML's `>` and `|` end a text with a line break. */
+/**
+ * Why a text of one line is not what its author meant; null: it is. YAML's `>` and `|` end a text with a line break; one that is
+ * nothing else is meant.
+ */
 export function breakTrouble(text: string): string | null {
-  return /^[^\r\n]*[\r\n]+$/.test(text)
+  return text.trim() !== '' && /^[^\r\n]*[\r\n]+$/.test(text)
     ? 'ends with a line break, which would be a part of it: write `>-` for `>`, `|-` for `|`, or the text in one line'
     : null;
 }

@@ -118,6 +118,8 @@ describe('a word that servers take for the method', () => {
       'q=1&%u005fmethod=DELETE',
       'q=1&.method=DELETE',
       'q=1&x+http.method=DELETE',
+      'q=1&+.method=DELETE',
+      'q=1&%E9_method=DELETE',
     ],
     ...['q=1&%26_method=DELETE', 'q=1&%c3_method=DELETE', '.method=DELETE'],
     ...[
@@ -145,6 +147,7 @@ describe('a word that servers take for the method', () => {
     ...['payment_method=card&filter[method]=card&__method=1', '_methods=1&a_method_b=1', '100%&%zz=1&%u00zz'],
     ...[['shipping_method'], {}, { method: 'DELETE' }, { q: 'a.method()', filter: { http_method: 'x' } }],
     ...[{ '100%': 1 }, '$.items[0].method', 'the x method'],
+    ...['numéro_method=1&numé_method=1', 'num%C3%A9_method=1', { numé_method: 1 }, 'q=1+a.method'],
   ])
     it(`is not in ${JSON.stringify(body)}`, () => {
       assert.equal(overrideIn([['Accept', 'multipart/mixed']], asText(body)), null);

@@ -134,8 +134,26 @@ describe('a setting beside a secret is told', () => {
     [
       'of a file of variables',
       '# the database\nexport DB_HOST=production\nDB_USER="finance"\nDB_PASSWORD=Zq7 kxLm9\n#OLD_PASSWORD=Yq7kxLm9',
-      ['Zq7 kxLm9', 'Yq7kxLm9'],
-      'the database of finance in production',
+      ['Zq7 kxLm9', 'Yq7kxLm9', 'database'],
+      'finance in production',
+    ],
+    [
+      'of a file of variables, but for what a comment says',
+      'DB_HOST=production\nDB_PASSWORD=Yq7kxLm9\n# old password Zq7kxLm9\nDB_USER=me # Xq7kxLm9',
+      ['Zq7kxLm9', 'Yq7kxLm9', 'Xq7kxLm9'],
+      'production',
+    ],
+    [
+      'of YAML, but for a list in it',
+      'host: production\npassword:\n  ["Zq7kxLm9"]\ntokens:\n  [Yq7kxLm9, Xq7kxLm9]',
+      ['Zq7kxLm9', 'Yq7kxLm9', 'Xq7kxLm9'],
+      'host',
+    ],
+    [
+      'but not by the end of its name, where its value is no word and no number',
+      'DB_HOST=production\nDB_PASSWORD=Yq7kxLm9\nDB_LOGIN=ci:geheim13\nMFA_ENCRYPTION=Xq7kxLm9\nLICENSE_TYPE=Wq7kxLm9',
+      ['Yq7kxLm9', 'geheim13', 'Xq7kxLm9', 'Wq7kxLm9'],
+      'production',
     ],
     [
       'of YAML',

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { makeMask, makeMaskIn } from '../../src/executors/masking/mask.js';
+import { partsOf } from '../../src/executors/masking/parts.js';
 
 const now = (): Promise<void> => Promise.resolve();
 const size = 200_000;
@@ -111,4 +112,22 @@ test('beside very many secrets, a text is told after a look at each, and their w
     tell(filled('plain words, nothing else; '), 16_384);
     assert.ok(looked < 1_000_000, `${looked}`);
   }
+});
+
+describe('of one secret of 64 KB, which is taken apart, others have a turn every few words', () => {
+  const long = (write: (at: number) => string, by: string): string =>
+    Array.from({ length: 3_000 }, (_, at) => write(at)).join(by);
+  for (const [what, secret] of [
+    ['words', long((at) => `word${at}`, ' ')],
+    ['addresses', long((at) => `https://u${at}:p${at}word@host/x?a=${at}`, ' ')],
+    ['a file of variables', `DB_HOST=erp\n${long((at) => `NAME_${at}=value${at}x`, '\n')}`],
+    ['credentials in base64', long((at) => Buffer.from(`user${at}:word${at}`).toString('base64'), ' ')],
+    ['JSON', JSON.stringify(Array.from({ length: 3_000 }, (_, at) => ({ auth: `u${at}:word${at}` })))],
+  ] as const)
+    test(what, () => {
+      const steps = partsOf(secret);
+      let turns = 0;
+      for (let step = steps.next(); step.done !== true; step = steps.next()) turns += 1;
+      assert.ok(turns >= 3_000, `${turns}`);
+    });
 });

@@ -1,6 +1,7 @@
 // What is told of a target's words is masked before it is cut: a secret that stands across the cut leaves no half behind.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { deflateRawSync, gzipSync } from 'node:zlib';
 import { cli } from '../../src/executors/cli/cli.js';
 import { makeMask } from '../../src/executors/masking/mask.js';
 import { closeExecutors, pointerOf, runCall } from '../../src/executors/index.js';
@@ -547,5 +548,34 @@ test('a number that no double holds is named where it stands when its name was m
   assert.deepEqual((result.output as { json: Json }).json, {
     '[redacted]': 1,
     '[redacted] 2': '12345678901234567890',
+  });
+});
+
+describe("a failure's body in which nobody finds a secret is not told", () => {
+  const said = `it failed with ${token}`;
+  const packed = gzipSync(said);
+  const text = 'text/plain';
+  const cases: readonly (readonly [string, Record<string, string>, Buffer])[] = [
+    ['packed, and cut short', { 'content-encoding': 'gzip', 'content-type': text }, packed.subarray(0, -9)],
+    ['packed in a way that is not read here', { 'content-encoding': 'zstd', 'content-type': text }, packed],
+    ['packed, and no header says so', { 'content-type': text }, packed],
+    ['packed without a frame, and no header says so', { 'content-type': text }, deflateRawSync(said)],
+    ['packed, and in a charset of single bytes', { 'content-type': `${text}; charset=iso-8859-1` }, packed],
+    ['of JSON, packed, and cut short', { 'content-type': 'application/json' }, packed.subarray(0, -9)],
+  ];
+  for (const [what, headers, body] of cases)
+    test(what, async () => {
+      const result = await ask({ status: 500, headers, body });
+      assert.ok(result.status === 'failed', JSON.stringify(result));
+      assert.deepEqual((result.response as { body: Json }).body, null);
+    });
+
+  test('and one in Latin-1 is, without the secret', async () => {
+    const result = await ask({
+      ...{ status: 500, headers: { 'content-type': text } },
+      body: Buffer.from(`café ${token}`, 'latin1'),
+    });
+    assert.ok(result.status === 'failed', JSON.stringify(result));
+    assert.equal((result.response as { body: Json }).body, 'café [redacted]');
   });
 });

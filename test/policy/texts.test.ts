@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { checkFlowText, loadFolder, type FolderResult } from '../../src/policy/index.js';
+import { compilePublished } from '../../src/policy/folder/published.js';
 import { shipped, withTransition } from './documents.js';
 
 // A text that no call could carry, or that ends with a line break that nobody meant, and a credential that is written where a
@@ -119,6 +120,15 @@ describe('a text that ends with a line break does not load, with what to write',
     const args = `kind: cli\nconnection: shell\nargs:\n  - ${script}`;
     assert.deepEqual(await tool(args), []);
   });
+
+  test('a line break alone is what its author meant', async () => {
+    assert.deepEqual(
+      await connection(`${cli}\nargs: ["-d", "\\n"]\nenv: { IFS: " \\t\\n", OFS: "\\n" }`),
+      [],
+    );
+    assert.deepEqual(await tool('kind: cli\nconnection: shell\nargs: ["-d", "\\n"]'), []);
+    assert.deepEqual(await tool(`${ofBank}\nquery: { separator: "\\n" }`), []);
+  });
 });
 
 describe('what no header, address or command can carry does not load', () => {
@@ -208,11 +218,13 @@ describe('a credential that is written as it is does not load, and no message re
     const errors = [
       ...(await connection(`kind: rest\nbaseUrl: https://bot:${secret}@bank.example`)),
       ...(await connection(`kind: mcp\nurl: https://${secret}@bank.example`)),
+      ...(await connection(`kind: rest\nbaseUrl: https://bot:${secret}/x?y#z@bank.example`)),
+      ...(await connection(`kind: rest\nbaseUrl: "https://bot:a/${secret}@bank.example"`)),
       ...(await found({
         'notifications.yaml': `publicUrl: https://bot:${secret}@us.example\nchannels: { a: { kind: webhook, url: 'https://bot:${secret}@h.example', secret: env://S } }`,
       })),
     ];
-    assert.equal(errors.length, 4);
+    assert.equal(errors.length, 6);
     assert.ok(!errors.join().includes(secret), errors.join());
   });
 
@@ -225,4 +237,40 @@ describe('a credential that is written as it is does not load, and no message re
     const schema = '    inputSchema: { type: object, properties: { t: { type: string } } }\n';
     assert.deepEqual(await tool(`${ofBank}\nheaders: { X-User-Token: $.arguments.t }`, schema), []);
   });
+
+  test('nor what says something else under such a name', async () => {
+    const headers = 'headers: { X-Atlassian-Token: no-check, X-CSRF-Token: Fetch, Cookie: lang=en }';
+    assert.deepEqual(await connection(`${rest}\n${headers}`), []);
+    assert.deepEqual(await tool(`${ofBank}\n${headers}`), []);
+    const env =
+      'env: { GOOGLE_APPLICATION_CREDENTIALS: /etc/gcp-2024/key.json, MYSQL_ALLOW_EMPTY_PASSWORD: "yes" }';
+    const args = 'args: ["-c", "psql postgres://app:$PGPASSWORD@db/x"]';
+    assert.deepEqual(await connection(`${cli}\n${env}\n${args}`), []);
+  });
+});
+
+test('a flow that was published when less was an error goes on as it did, unless it is wrong besides', async () => {
+  const loaded = await load({ 'connections.yaml': connections });
+  assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
+  const { catalog } = loaded;
+  const xml = 'headers: { Content-Type: text/xml }';
+  const form = 'headers: { Content-Type: application/x-www-form-urlencoded }';
+  const executors = [
+    'kind: rest\nconnection: bank\nmethod: POST\npath: >\n  /pay',
+    `${ofBank}\nheaders:\n  X-Team: >\n    payments`,
+    `${ofBank}\nheaders: { X-Api-Key: ${secret} }`,
+    `${ofBank}\nquery:\n  team: >\n    payments`,
+    `${ofBank}\n${xml}\nbody: { a: b }`,
+    `${ofBank}\n${form}\nbody: { a: { b: c } }`,
+    'kind: mcp\nconnection: ledger\ntool: >\n  pay',
+    'kind: cli\nconnection: shell\nargs:\n  - >\n    -l',
+  ];
+  for (const executor of executors) {
+    const text = withTransition(`tier: reversible\nexecutor:\n  ${executor.replaceAll('\n', '\n  ')}`);
+    assert.equal(checkFlowText(text, { catalog }).status, 'invalid', executor);
+    const published = compilePublished(text, catalog);
+    assert.ok(published.status === 'valid', `${executor} ${JSON.stringify(published)}`);
+    const wrong = compilePublished(text.replace(/connection: \w+/, 'connection: gone'), catalog);
+    assert.equal(wrong.status, 'invalid', executor);
+  }
 });

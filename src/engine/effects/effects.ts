@@ -52,11 +52,11 @@ const overrides = [
 
 /**
  * One of these as a word, wherever it stands, so that no way to write a name around it counts. `payment_method` is another
- * word, the `n` of an escaped line break is none, and PHP reads a name `.method` as `_method`.
+ * word, the `n` of an escaped line break is none, and PHP reads a name `.method` as `_method`, behind blanks too.
  */
 const override = new RegExp(
-  String.raw`(?<!(?<!\\)[a-z0-9_$])(?:${overrides.join('|')}|(?<=^|[?&;\s])\.method)(?![a-z0-9_])`,
-  'i',
+  String.raw`(?<!(?<!\\)[\p{L}\p{M}\p{N}_$])(?:${overrides.join('|')}|(?<=^|[?&;\s+])\.method)(?![a-z0-9_])`,
+  'iu',
 );
 
 /** A type whose servers may read names that do not stand there as words: in parts, in parameters, in another charset. */
@@ -80,7 +80,17 @@ export function overrideIn(headers: Headers, text: string): string | null {
 
 /** Without the escapes of addresses and forms (`%5f`, `%u005f`) and of JSON and its kin (`\u005f`, `\x5f`); what is no escape stands for itself. */
 function decoded(text: string): string {
-  return unescape(text.replaceAll(/\\(?:x|u00)/gi, '%'));
+  const escaped = text.replaceAll(/\\(?:x|u00)/gi, '%');
+  return unescape(escaped.replaceAll(/(?:%[89a-f][0-9a-f])+/gi, asUtf8));
+}
+
+/** What is no UTF-8 is no letter. */
+function asUtf8(escapes: string): string {
+  try {
+    return decodeURIComponent(escapes);
+  } catch {
+    return '\ufffd';
+  }
 }
 
 /** The same in what its author has written, and in its connection's headers. What fills it is looked at when the call is built. */

@@ -53,7 +53,7 @@ export function makeMaskIn(turn: Turn, secrets: readonly string[]): Promise<Mask
 function* steps(secrets: readonly string[], count?: Count): Steps<Mask> {
   const parts = new Set<string>();
   for (const secret of secrets) {
-    for (const part of partsOf(secret)) if (part.length >= minLength) parts.add(part);
+    for (const part of yield* partsOf(secret)) if (part.length >= minLength) parts.add(part);
     yield;
   }
   const forms = new Set<string>();

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { asciiHeader } from '../values.js';
 import { addressSecrets } from './addresses.js';
 import { readableText } from './decode.js';
+import type { Steps } from './find.js';
 import { isJson, leavesOf, type Leaf } from './json-leaves.js';
 import { itemsOf, quotedIn, unquotedOf } from './quoted.js';
 import {
@@ -22,25 +23,40 @@ import { settingLists } from './settings.js';
 const maxUnpackings = 2;
 
 /** The secret as it is and as a header carries it, what a target makes of it that takes it apart, and the same of what is base64 in it. */
-export function partsOf(secret: string): string[] {
+export function* partsOf(secret: string): Steps<string[]> {
   const written = new Set([secret, asciiHeader(secret)]);
-  return [...new Set([...written].flatMap((one) => unpackedParts(one, maxUnpackings)))];
+  return [...new Set(yield* ofEach([...written], (one) => unpackedParts(one, maxUnpackings)))];
 }
 
-function unpackedParts(text: string, left: number): string[] {
-  const parts = partsIn(text);
+/** Others have a turn before each. */
+function* ofEach<T>(
+  all: readonly T[],
+  partsOfOne: (one: T) => readonly string[] | Steps<readonly string[]>,
+): Steps<string[]> {
+  const found: (readonly string[])[] = [];
+  for (const one of all) {
+    yield;
+    const parts = partsOfOne(one);
+    found.push('next' in parts ? yield* parts : parts);
+  }
+  return found.flat();
+}
+
+function* unpackedParts(text: string, left: number): Steps<string[]> {
+  const parts = yield* partsIn(text);
   if (left === 0) return parts;
   const whole = unpacked(text);
   const texts = whole === null ? [...new Set(parts)].map(unpacked) : [whole];
   const within = [...new Set(texts)].filter((one) => one !== null);
-  return [...parts, ...within.flatMap((one) => [...loginIn(one), ...unpackedParts(one, left - 1)])];
+  const more = yield* ofEach(within, (one) => unpackedParts(one, left - 1));
+  return [...parts, ...within.flatMap(loginIn), ...more];
 }
 
-function partsIn(secret: string): string[] {
+function* partsIn(secret: string): Steps<string[]> {
   const trimmed = secret.trim();
-  const parts = credentialsIn(trimmed) ?? [
+  const parts = (yield* credentialsIn(trimmed)) ?? [
     ...passwordsIn(trimmed),
-    ...(settingsIn(trimmed) ?? wordsIn(withoutLabels(trimmed))),
+    ...((yield* settingsIn(trimmed)) ?? (yield* wordsIn(withoutLabels(trimmed)))),
   ];
   return [secret, trimmed, ...parts];
 }
@@ -75,14 +91,18 @@ function withoutLabels(text: string): string {
 const nameBefore = /^(?!\w[\w+.:-]*:\/\/[^=]*\?)[^=]*=/;
 
 /** Split at separators, and what stands in quotes in one piece besides: a target reads it either way. */
-function wordsIn(text: string): string[] {
+function* wordsIn(text: string): Steps<string[]> {
   const words = text.split(/[\s,;]+/);
   // `Bearer` alone is no secret.
   const own = words.length > 1 && /^[A-Za-z-]+$/.test(words[0] ?? '') ? words.slice(1) : words;
   // A value between `;`, or in a line of its own, may have blanks in it.
-  const items = [...itemsOf(text).flat(), ...text.split(/\r?\n/)].map((item) => item.trim());
-  const values = [...own, ...items].flatMap((word) => [word, word.replace(nameBefore, '').trim()]);
-  return [...new Set([...values, ...quotedIn(text)])].flatMap(valuesOf).concat(addressSecrets(text));
+  const items = [...(yield* itemsOf(text)).flat(), ...text.split(/\r?\n/)].map((item) => item.trim());
+  const values = [...own, ...items].flatMap((word) => [
+    ...[word, word.replace(nameBefore, '').trim()],
+    word.replace(/^\[|\]$/g, ''),
+  ]);
+  const found = yield* ofEach([...new Set([...values, ...(yield* quotedIn(text))])], valuesOf);
+  return found.concat(addressSecrets(text));
 }
 
 function valuesOf(written: string): string[] {
@@ -117,24 +137,21 @@ function passwordBehindUser(word: string): string[] {
  * Of `Server=erp;User ID=finance;Password=x`, and of other lists of settings. Null: it is something else, or all of its names are
  * settings', so that no value may be told.
  */
-function settingsIn(text: string): string[] | null {
-  const found = settingLists(text).filter(
+function* settingsIn(text: string): Steps<string[] | null> {
+  const found = (yield* settingLists(text)).filter(
     (list) =>
       list.some(({ name }) => isPlace(name)) &&
-      !list.every(({ name, value }) => value === '' || isSetting(name)),
+      !list.every(({ name, value }) => value === '' || name === '#' || isSetting(name)),
   );
   if (found.length === 0) return null;
   // Of several words under a name that nobody knows, a target may tell one.
-  return found
-    .flat()
-    .flatMap((one) => [
-      ...namedParts(one),
-      ...(isSetting(one.name) ? [] : one.value.split(/[\s,]+/).flatMap(valuesOf)),
-    ]);
+  const all = found.flat();
+  const words = all.flatMap(({ name, value }) => (isTold(name, value) ? [] : value.split(/[\s,]+/)));
+  return [...(yield* ofEach(all, (one) => namedParts(one))), ...(yield* ofEach(words, valuesOf))];
 }
 
 /** `inner`: what the value says that is a credential of its own. */
-function namedParts({ name, value }: Leaf, inner: readonly string[] | null = null): string[] {
+function* namedParts({ name, value }: Leaf, inner: readonly string[] | null = null): Steps<string[]> {
   if (isTold(name, value)) return addressSecrets(value, isPublicAddress(name));
   const bare = withoutLabels(value);
   const lines = bare.split(bare === value ? /\r?\n/ : /\s+/);
@@ -142,15 +159,18 @@ function namedParts({ name, value }: Leaf, inner: readonly string[] | null = nul
   const words = isSecretName(name) ? bare.split(/[\s,]+/) : [];
   const isList = value.includes('=') || /auth/i.test(name);
   return [
-    ...[...new Set([value, ...lines, ...words])].flatMap(valuesOf),
-    ...(inner ?? (isList ? wordsIn(bare) : [])),
+    ...(yield* ofEach([...new Set([value, ...lines, ...words])], valuesOf)),
+    ...(inner ?? (isList ? yield* wordsIn(bare) : [])),
   ];
 }
 
 /** Null: it is no JSON object or array. */
-function credentialsIn(text: string): string[] | null {
+function* credentialsIn(text: string): Steps<string[] | null> {
   if (!(text.startsWith('{') || text.startsWith('[')) || !isJson(text)) return null;
-  return leavesOf(text).flatMap((leaf) =>
-    namedParts(leaf, credentialsIn(leaf.value.trim()) ?? settingsIn(leaf.value)),
-  );
+  return yield* ofEach(leavesOf(text), leafParts);
+}
+
+function* leafParts(leaf: Leaf): Steps<string[]> {
+  const inner = (yield* credentialsIn(leaf.value.trim())) ?? (yield* settingsIn(leaf.value));
+  return yield* namedParts(leaf, inner);
 }

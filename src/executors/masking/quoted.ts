@@ -1,3 +1,5 @@
+import type { Steps } from './find.js';
+
 // Values in quotes or braces, in which separators are characters like others.
 
 // So many characters and so many quotes, so that one that does not end costs no more than that. What is behind them is split.
@@ -21,8 +23,18 @@ const words = [...[doubled, escaped].flatMap((within) => [within('"'), within("'
 );
 
 /** What stands between the `;` of a list, once for each way to write a quote. */
-export function itemsOf(text: string): string[][] {
-  return items.map((item) => (text.match(item) ?? []).filter((one) => one.trim() !== ''));
+export function itemsOf(text: string): Steps<string[][]> {
+  return inEach(items, (item) => (text.match(item) ?? []).filter((one) => one.trim() !== ''));
+}
+
+/** Of a long text, each takes a turn. */
+function* inEach<T>(patterns: readonly RegExp[], find: (pattern: RegExp) => T): Steps<T[]> {
+  const found: T[] = [];
+  for (const pattern of patterns) {
+    yield;
+    found.push(find(pattern));
+  }
+  return found;
 }
 
 export interface Pairs {
@@ -32,8 +44,8 @@ export interface Pairs {
 }
 
 /** What is written `name=value` between blanks and commas, once for each way to write a quote. */
-export function pairsOf(text: string): Pairs[] {
-  return pairs.map((pair) => {
+export function pairsOf(text: string): Steps<Pairs[]> {
+  return inEach(pairs, (pair) => {
     const found: (readonly [string, string])[] = [];
     const rest = text.replace(pair, (_whole, name: string, value: string) => {
       found.push([name, value]);
@@ -44,8 +56,8 @@ export function pairsOf(text: string): Pairs[] {
 }
 
 /** Each quotation that begins where a word or a value does. */
-export function quotedIn(text: string): string[] {
-  return words.flatMap((word) => text.match(word) ?? []);
+export function* quotedIn(text: string): Steps<string[]> {
+  return (yield* inEach(words, (word) => text.match(word) ?? [])).flat();
 }
 
 /** The text itself, and what it is without its quotes or braces. */

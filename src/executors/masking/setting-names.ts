@@ -65,10 +65,19 @@ export function isSetting(name: string): boolean {
 /** A text of so many characters may be a secret under any name. */
 const secretLength = 16;
 
-/** Is the value told as it is, but for what stands in an address as a secret? A list of its own may hold anything. */
+/**
+ * Is the value told as it is, but for what stands in an address as a secret? A list of its own and a comment may hold anything; and where only
+ * the end of a name is known, so may what no word is and no number.
+ */
 export function isTold(name: string, value: string): boolean {
   if (!isSetting(name)) return false;
-  return /^https?:\/\//i.test(value) || (value.length < secretLength && !value.includes('='));
+  if (/^https?:\/\//i.test(value)) return true;
+  if (value.length >= secretLength || /[=#]/.test(value)) return false;
+  return isKnown(name) || !(value.includes(':') || (/\d/.test(value) && /\p{L}/u.test(value)));
+}
+
+function isKnown(name: string): boolean {
+  return [places, publicAddresses, settings].some((names) => names.has(folded(name)));
 }
 
 /** Words such as `invoices` or `v1` are none. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { overrideIn, ownEvidence } from '../../engine/effects/effects.js';
 import { giveWayBefore } from '../../model/give-way.js';
@@ -257,13 +258,21 @@ function sniffed(bytes: Buffer, isJson: boolean): string | undefined {
   return isJson && bytes[0] === 0x1f && bytes[1] === 0x8b ? 'gzip' : undefined;
 }
 
-/** What is short and can be read as it is, else the beginning of its text, for people. */
+/** What no text has. */
+const binary = /[\x00-\x08\x0e-\x1f\x7f-\x9f]/;
+
+/**
+ * What is short and can be read as it is, else the beginning of its text, for people. Null: it could not be unpacked, or is no
+ * text, as what is packed in a way that no header says: a secret would be told in it that nobody finds there.
+ */
 async function failedBody(bytes: Buffer, response: IncomingMessage, told: Told): Promise<Json> {
+  const type = response.headers['content-type'];
+  const unpacked = await unpackAnswer(bytes, response, told, isJsonType(type));
+  if (unpacked.status !== 'unpacked') return null;
+  const read = decodeBody(unpacked.bytes, type, told);
+  const text = read.status === 'text' ? read.text : readableText(unpacked.bytes);
+  if (!isUtf8(unpacked.bytes) && binary.test(text)) return null;
   const parsed = await parseBody(bytes, response, told, 'unreadable');
-  if (parsed.status === 'parsed' && JSON.stringify(parsed.value).length <= maxFailedBodyText)
-    return parsed.value;
-  const unpacked = await unpackAnswer(bytes, response, told, false);
-  const readable = unpacked.status === 'unpacked' ? unpacked.bytes : bytes;
-  const read = decodeBody(readable, response.headers['content-type'], told);
-  return told.start(read.status === 'text' ? read.text : readableText(readable), maxFailedBodyText, '');
+  const isShort = parsed.status === 'parsed' && JSON.stringify(parsed.value).length <= maxFailedBodyText;
+  return isShort ? parsed.value : told.start(text, maxFailedBodyText, '');
 }

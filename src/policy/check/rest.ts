@@ -2,7 +2,7 @@ import { headerName, reservedHeaders, writingOf } from '../../model/http.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { nearest } from '../text/problems.js';
-import { error, type Compiling, type Path } from '../compile/context.js';
+import { error, newError, type Compiling, type Path } from '../compile/context.js';
 import { isWrittenCredential } from './credentials.js';
 import { refuseSentRewritten, warnRewritten } from './rewritten-values.js';
 import type { ExecutorShape } from '../shape/shapes.js';
@@ -18,14 +18,12 @@ export function checkRest(to: Compiling, shape: RestShape, path: Path): void {
   if (written.split(/[/\\]|%2f|%5c/i).some((segment) => /^(\.|%2e){1,2}$/i.test(segment)))
     error(to, 'WRONG_VALUE', [...path, 'path'], 'a path goes down only: write it without `.` and `..`');
   const trouble = lineTrouble(shape.path);
-  if (trouble !== null) error(to, 'WRONG_VALUE', [...path, 'path'], `the path ${trouble}`);
+  if (trouble !== null) newError(to, 'WRONG_VALUE', [...path, 'path'], `the path ${trouble}`);
   checkHeaders(to, shape, [...path, 'headers']);
   checkBody(to, shape, [...path, 'body']);
-  // A flow that was published before this was an error goes on as it did.
-  if (to.rewritten === 'warned') return;
   for (const [name, value] of Object.entries(shape.query ?? {})) {
     const broken = breakTrouble(textOf(value));
-    if (broken !== null) error(to, 'WRONG_VALUE', [...path, 'query', name], `\`${name}\` ${broken}`);
+    if (broken !== null) newError(to, 'WRONG_VALUE', [...path, 'query', name], `\`${name}\` ${broken}`);
   }
 }
 
@@ -47,7 +45,7 @@ function checkBody(to: Compiling, { body, headers = {}, connection }: RestShape,
   const other = types.find((one) => (isForm ? writingOf(one) === 'text' : writingOf(one) !== 'json'));
   if (other === undefined || typeof body !== 'object' || body === null) return;
   const message = `\`${other}\` cannot carry ${isObject(body) ? 'an object' : 'a list'}: write the body as one text, or as an object under \`application/json\` or \`application/x-www-form-urlencoded\``;
-  error(to, 'WRONG_VALUE', path, message, 'key');
+  newError(to, 'WRONG_VALUE', path, message, 'key');
 }
 
 /** A form has names and plain values, which are sent as text. */
@@ -55,7 +53,7 @@ function checkForm(to: Compiling, body: JsonObject, path: Path): void {
   for (const [name, value] of Object.entries(body)) {
     if (typeof value !== 'object' || value === null) refuseSentRewritten(to, value, [...path, name]);
     else
-      error(
+      newError(
         to,
         'WRONG_VALUE',
         [...path, name],
@@ -94,9 +92,9 @@ function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
         `connection \`${shape.connection}\` sets \`${name}\`, and its headers cannot be overridden: leave it out`,
         'key',
       );
-    else if (trouble !== null) error(to, 'WRONG_VALUE', at, `\`${name}\` ${trouble}`);
+    else if (trouble !== null) newError(to, 'WRONG_VALUE', at, `\`${name}\` ${trouble}`);
     else if (!text.startsWith('$.') && isWrittenCredential(name, text))
-      error(
+      newError(
         to,
         'SECRET_REFERENCE',
         at,

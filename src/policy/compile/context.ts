@@ -36,7 +36,10 @@ export interface Compiling {
   readonly catalog: Catalog;
   readonly errors: Finding[];
   readonly warnings: Finding[];
-  /** `warned`: a literal that is sent in another writing is a warning, and refuses nothing; else it is an error. */
+  /**
+   * `warned`: it was published, perhaps when less was an error. A literal that is sent in another writing is a warning, and
+   * refuses nothing; else it is an error, as is what `newError` tells.
+   */
   readonly rewritten?: 'warned' | undefined;
 }
 
@@ -61,6 +64,13 @@ export function error(
   if (to.errors.length >= maxProblems) return;
   to.errors.push(problemAt(to.source, code, path, message, at, suggested(suggestion)));
 }
+
+/** Of what earlier builds took: a flow that was published then goes on as it did. */
+export function newError(to: Compiling, ...found: Tail<Parameters<typeof error>>): void {
+  if (to.rewritten !== 'warned') error(to, ...found);
+}
+
+type Tail<T extends readonly unknown[]> = T extends readonly [unknown, ...infer Rest] ? Rest : never;
 
 export function warn(
   to: Compiling,

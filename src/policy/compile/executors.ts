@@ -7,7 +7,7 @@ import {
   type Tier,
 } from '../../engine/plan.js';
 import type { Json, JsonObject } from '../../model/json.js';
-import { assertOneTimeout, error, warn, type Compiling, type Path } from './context.js';
+import { assertOneTimeout, error, newError, warn, type Compiling, type Path } from './context.js';
 import { assertQueue } from './gates.js';
 import { checkConnection, checkRest, headersOf } from '../check/rest.js';
 import { mostArgumentsBytes, passedBytes, passingTrouble } from '../../model/command-line.js';
@@ -173,16 +173,16 @@ function compileTexts(
 
 function checkToolName(to: Compiling, name: string, path: Path): void {
   const trouble = lineTrouble(name);
-  if (trouble !== null) error(to, 'WRONG_VALUE', path, `the name ${trouble}`);
+  if (trouble !== null) newError(to, 'WRONG_VALUE', path, `the name ${trouble}`);
 }
 
 /** What the author has written himself, and no system would pass to a command. */
 function checkPassed(to: Compiling, args: readonly Template[], path: Path): void {
   const written = args.map((one) => (one.kind === 'literal' ? String(one.value) : ''));
   for (const [index, text] of written.entries()) {
-    // A flow that was published before a line break was an error goes on as it did.
-    const trouble = passingTrouble(text) ?? (to.rewritten === 'warned' ? null : breakTrouble(text));
+    const [trouble, broken] = [passingTrouble(text), breakTrouble(text)];
     if (trouble !== null) error(to, 'WRONG_VALUE', [...path, index], `the argument ${trouble}`);
+    else if (broken !== null) newError(to, 'WRONG_VALUE', [...path, index], `the argument ${broken}`);
   }
   const bytes = passedBytes(written);
   if (bytes > mostArgumentsBytes)
