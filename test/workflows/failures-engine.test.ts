@@ -75,8 +75,8 @@ describe('where the engine fails', () => {
     {
       ...{ what: 'the time of a run', flow: 'timed', record: 'run.timed_out' },
       isOver: ({ status }: RunRow) => status === 'timed_out',
-      // Whoever asks a run whose time is up has its end decided first, and is told what came of that.
-      retried: { broken: 'INTERNAL', stuck: 1, mended: 'RUN_CLOSED' },
+      // Time says nothing to a halted run: whoever has it go on finds its time up.
+      retried: { broken: 'INTERNAL', stuck: 1, mended: 'accepted' },
     },
   ] as const;
   for (const { what, flow, record, isOver, retried } of moments)

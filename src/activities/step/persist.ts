@@ -62,9 +62,14 @@ export interface Taken {
   readonly bells: number;
 }
 
-/** With what a person can do about it, while the run is stuck. */
+/** With what a person can do about it, while the run is stuck: also where our own code fails over its plan or its time. */
 function asShown(run: RunState, plan: Plan | null): ShownProblem | null {
-  const next = wayOn(run, plan);
+  let next: string | null;
+  try {
+    next = wayOn(run, plan);
+  } catch {
+    next = wayOn(run, null);
+  }
   return run.problem === null || next === null ? run.problem : { ...run.problem, next };
 }
 
