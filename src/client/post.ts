@@ -66,10 +66,7 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
   if (kept.isNew && (await isWithdrawn(deps, kept.row, kept.message))) {
     answered.stop();
     await answered.outcome;
-    const { problem } = kept.row;
-    // The engine answers, and its run is another deployment's.
-    const message = problem?.next === undefined ? {} : { message: `${problem.message}; ${problem.next}` };
-    return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE', ...message };
+    return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
   }
   return answered.outcome;
 }
