@@ -13,7 +13,8 @@ import * as temporal from './temporal.js';
 
 /** Rings for a message of the store. A run that has taken no step may not be started yet: its bell starts it too. */
 export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMessage): Promise<temporal.Rung> {
-  if (row.problem?.code === forked && (await isElsewhere(deps, row))) return 'unavailable';
+  const unrung = row.problem?.code === forked ? await whyUnrung(deps, row) : null;
+  if (unrung !== null) return unrung;
   const bell = bellOf(message);
   if (message.kind === 'start') {
     const started = await temporal.startRun(deps, row, bell, null);
@@ -26,7 +27,7 @@ export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMess
 
 /** The workflow that has ended under its id may have been another deployment's, which has ended its own run by it. */
 async function startIfOurs(deps: ClientDeps, row: RunRow, bell: Bell | null): Promise<temporal.Rung> {
-  return (await isElsewhere(deps, row)) ? 'unavailable' : startAgain(deps, row.id, bell);
+  return (await whyUnrung(deps, row)) ?? startAgain(deps, row.id, bell);
 }
 
 /**
@@ -58,14 +59,17 @@ export async function lookAfter(
 
 const forked = 'HISTORY_FORKED';
 
-/** Once it may have been found there, Temporal is asked before each bell; where it does not say, nothing is rung. */
-async function isElsewhere(deps: ClientDeps, run: temporal.Place): Promise<boolean> {
+/**
+ * Why nothing is rung for a run whose workflow may be another deployment's: it is, or Temporal does not say (`unavailable`).
+ * Null: it is not.
+ */
+async function whyUnrung(deps: ClientDeps, run: temporal.Place): Promise<'elsewhere' | 'unavailable' | null> {
   try {
-    return (await temporal.whyUnserved(deps, run))?.why === 'elsewhere';
+    return (await temporal.whyUnserved(deps, run))?.why === 'elsewhere' ? 'elsewhere' : null;
   } catch (error) {
     if (!temporal.isUnavailable(error))
       deps.onInternalError(`whose the workflow of run \`${run.id}\` is`, error);
-    return true;
+    return 'unavailable';
   }
 }
 

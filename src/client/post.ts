@@ -63,27 +63,37 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   const answered = waitForAnswer(deps, waiter, kept.message, posting.waitMs);
   // Rung for by whoever stored it; what that one could not do, the outbox does.
-  if (kept.isNew && (await isWithdrawn(deps, kept.row, kept.message))) {
-    answered.stop();
-    await answered.outcome;
-    return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
-  }
-  return answered.outcome;
+  const untaken = kept.isNew ? await untakenOutcome(deps, kept.row, kept.message) : null;
+  if (untaken === null) return answered.outcome;
+  answered.stop();
+  await answered.outcome;
+  return untaken;
 }
 
 /**
- * The engine did not take it, and nobody will: only then may its caller be told so. A store that does not answer has
- * not withdrawn it: it is kept, and may be taken.
+ * What its caller is told of a message that the engine did not take, and that nobody will, for it is withdrawn; null: it may
+ * be taken. A store that does not answer has not withdrawn it.
  */
-async function isWithdrawn(deps: ClientDeps, row: RunRow, message: SealedMessage): Promise<boolean> {
+async function untakenOutcome(
+  deps: ClientDeps,
+  row: RunRow,
+  message: SealedMessage,
+): Promise<MessageOutcome | null> {
   try {
     const rung = await ringFor(deps, row, message);
-    if (rung === 'rung' || message.kind === 'decide') return false;
-    return await withdrawMessage(deps.pool, message.id);
+    if (rung === 'rung' || message.kind === 'decide' || !(await withdrawMessage(deps.pool, message.id)))
+      return null;
+    return rung === 'elsewhere' ? leftTo(row) : { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
   } catch (error) {
-    if (isUnavailable(error)) return false;
+    if (isUnavailable(error)) return null;
     throw error;
   }
+}
+
+/** The store that a copy was made of goes on with the run; what stands here of it does not move. */
+function leftTo({ id }: RunRow): MessageOutcome {
+  const message = `run \`${id}\` is left to the deployment on whose task queue its workflow in Temporal is, and nothing of this request is kept: ask that deployment for it; where there is none any more, what the run is stuck on says what to do`;
+  return { status: 'answered', answer: { status: 'refused', code: 'RUN_STUCK', message }, by: 'door' };
 }
 
 async function keepInTurn(deps: ClientDeps, posting: Posting): Promise<Kept> {

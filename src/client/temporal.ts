@@ -49,9 +49,9 @@ export function startOptions(taskQueue: string, { id, flow, mode }: Place, start
 
 /**
  * What became of a bell. An error of Temporal's says nothing of the run: the store alone does. `unsure`: it may have
- * reached it. `gone`: there is no open workflow.
+ * reached it. `gone`: there is no open workflow. `elsewhere`: it is another deployment's, and was not told.
  */
-export type Rung = 'rung' | 'unsure' | 'unavailable' | 'gone';
+export type Rung = 'rung' | 'unsure' | 'unavailable' | 'gone' | 'elsewhere';
 
 /** Starts the run's workflow, with the bell of its first message where there is one: a run that is started twice is started once. */
 export async function startRun(

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { ServiceError, type Client } from '@temporalio/client';
+import { ServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { makePayloads } from '../../src/audit/index.js';
 import { loadKeys } from '../../src/auth/index.js';
 import type { ClientDeps } from '../../src/client/index.js';
@@ -242,5 +242,30 @@ describe('an engine that does not answer', () => {
     assert.deepEqual(await ask(run, {}, failing(false), id), { status: 'executing', messageId: id });
     const kept = await getMessage(database.pool, id);
     assert.deepEqual([kept?.isWithdrawn, kept?.rev], [false, null]);
+  });
+});
+
+describe('a run whose workflow is another deployment’s', () => {
+  it('takes nothing here: its caller is told whose it is, and not that the engine does not answer', async () => {
+    const run = await begunRun();
+    const id = newId('msg');
+    const handle = {
+      signal: () => Promise.reject(new WorkflowNotFoundError('workflow not found', run, undefined)),
+      describe: () =>
+        Promise.resolve({ type: 'run', taskQueue: 'theirs', runId: 'e', closeTime: new Date() }),
+    };
+    const client = {
+      ...temporal(() => assert.fail()),
+      workflow: { getHandle: () => handle },
+    } as unknown as Client;
+    const outcome = await ask(
+      run,
+      {},
+      { ...deps, forNamespace: () => client, taskQueue: 'ours', isWorkedFor: () => Promise.resolve(true) },
+      id,
+    );
+    assert.equal(codeOf(outcome), 'RUN_STUCK');
+    assert.match(JSON.stringify(outcome), /is left to the deployment on whose task queue/);
+    assert.equal((await getMessage(database.pool, id))?.isWithdrawn, true);
   });
 });

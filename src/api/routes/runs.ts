@@ -89,7 +89,7 @@ function operation(name: 'cancel' | 'retry', summary: string): Route {
             'RUN_BUSY',
             'ENGINE_UNAVAILABLE',
           ]
-        : ['RUN_CLOSED', 'ENGINE_UNAVAILABLE'],
+        : ['RUN_CLOSED', 'RUN_STUCK', 'ENGINE_UNAVAILABLE'],
     handle: (call, { params, query, body }) => operate(call, name, params.id, body.reason, query.wait),
   });
 }
