@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { labelIn } from '../../src/engine/effects/key-label.js';
 import { defaultReliability, type Executor, type Plan } from '../../src/engine/plan.js';
 import { begin, plan, principal, state, transition } from './build.js';
 
@@ -69,5 +70,33 @@ describe('the idempotency key of an effect', () => {
     for (const key of keys) assert.match(key, /^[!-~]+$/);
     assert.equal(new Set(labels(keys)).size, names.length);
     assert.equal(labels(keys)[0], '%C3%BCberweisen');
+  });
+
+  it('is short enough for every target, and its own, however long the names are and wherever they differ', () => {
+    const long = '承認された支払いを送金する'.repeat(8);
+    const names = [
+      `${long}一`,
+      `${long}二`,
+      'x'.repeat(300),
+      '😀'.repeat(50),
+      'k'.repeat(141),
+      'k'.repeat(140),
+    ];
+    const target = `${long}b`;
+    const of = plan([
+      state('a', [...names.map((name) => does(name, 'a')), does('enter', target), does(`${long}三`, 'a')]),
+      state(target, [does(`${long}三`, target)], { onEnter }),
+    ]);
+    const keys = keysOf(of, [...names, `${long}三`, 'enter', `${long}三`]);
+    // The last one enters its state again, whose onEnter then has another count.
+    assert.deepEqual([keys.length, new Set(keys).size], [names.length + 5, names.length + 5]);
+    assert.equal(new Set(labels(keys)).size, names.length + 4);
+    for (const key of keys) {
+      assert.ok(key.length < 255, key);
+      assert.match(key, /^[!-~]+$/);
+      assert.doesNotThrow(() => labelIn(key));
+    }
+    assert.equal(labelIn(keys[0] ?? ''), '承認され…');
+    assert.equal(labelIn(keys[5] ?? ''), 'k'.repeat(140));
   });
 });

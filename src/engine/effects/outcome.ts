@@ -52,7 +52,8 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
     });
   const malformed = outputProblem(draft, transition?.outputSchema ?? null, result);
   if (malformed !== null) return failed(draft, executing, unfit(draft, executing, malformed, result.attempt));
-  const label = transition === undefined ? entryLabel(draft.run.state) : keyLabel(draft, transition.name);
+  const label =
+    transition === undefined ? entryLabel(draft, draft.run.state) : keyLabel(draft, transition.name);
   succeed(draft, action, label, result.outputRef);
   const problem = write(draft, step, action, result);
   if (problem !== null) return stick(draft, problem, { kind: 'done', transition: action.transition });

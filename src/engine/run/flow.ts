@@ -48,7 +48,7 @@ export function enter(draft: Draft, again?: Again): void {
   if (not !== null) return stick(draft, not.problem, { kind: 'onEnter', until: not.until });
   const action = makeAction(draft, {
     transition: name,
-    label: entryLabel(state.name),
+    label: entryLabel(draft, state.name),
     tool: null,
     tier: onEnter.tier ?? null,
     args: {},
