@@ -22,9 +22,8 @@ import {
   refuseStart,
   type Beginning,
 } from './giving-up.js';
-import { makeKit } from './kit.js';
 import { persist } from './persist.js';
-import { presentRights } from './rights.js';
+import { presentKit } from './rights.js';
 import { again, fingerprintOf, unchanged } from './stored-step.js';
 import type { StepInput, StepResult } from '../types.js';
 
@@ -100,11 +99,7 @@ async function groundOf(
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
   const time = await storeTime(tx);
   const loaded = await loadRun(deps, tx, row);
-  const [rights, people] = await Promise.all([
-    presentRights(tx, policySet, plan, loaded?.state ?? null),
-    deps.people(tx, row),
-  ]);
-  const kit = makeKit(policySet, row.environment, people, rights);
+  const kit = await presentKit(deps, tx, row, plan, policySet, loaded?.state ?? null);
   return { row, plan, policySet, kit, time, loaded, first: loaded ?? firstState({ row, plan, time }, start) };
 }
 
