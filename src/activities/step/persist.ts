@@ -277,7 +277,7 @@ export function resultOf(row: RunRow, step: { readonly head: string }): Stepped 
     digest: row.docDigest,
     head: step.head,
     state: row.state,
-    runStatus: row.status,
+    runStatus: state.status,
     version: row.version,
     wakeAt: wakeTime(bare),
     execution: executionOf(bare),
