@@ -351,6 +351,30 @@ describe('a deployment that moves to another task queue', () => {
   /** As `migrate --forget-temporal` leaves the store. */
   const isNobodys = (): Promise<unknown> => asSuperuser(stack.databaseUrl, 'delete from temporal_home');
 
+  it('leaves its old queue also where the command failed half-way and is run again', async () => {
+    const home = join(stack.home, 'moving');
+    const at = (taskQueue: string) => ({
+      DATABASE_URL: database.url,
+      COUNTERSIGN_HOME: home,
+      COUNTERSIGN_TASK_QUEUE: taskQueue,
+    });
+    const [one, two] = [newId('svc'), newId('svc')];
+    assert.match((await run(stack, 'api', at(one), [], /listening on/)).output, /listening on/);
+    const broken = join(stack.home, 'broken');
+    mkdirSync(broken);
+    writeFileSync(join(broken, 'roles.yaml'), 'roles: 7\n');
+    const failed = await run(stack, 'migrate', { ...at(two), COUNTERSIGN_POLICIES: broken }, [
+      '--forget-temporal',
+    ]);
+    assert.equal(failed.code, 1, failed.output);
+    assert.match(failed.output, /roles\.yaml/);
+    const again = await run(stack, 'migrate', at(two), ['--forget-temporal']);
+    assert.equal(again.code, 0, again.output);
+    assert.match(again.output, new RegExp(`the task queue \`${one}\` of .+ belongs to no store now`));
+    assert.equal(await seeHolder(connection, { namespace: 'countersign-dev', taskQueue: one }), null);
+    assert.match((await run(stack, 'api', at(two), [], /listening on/)).output, /listening on/);
+  });
+
   it('finds its runs as they were where it comes back to the queue on which they are', async () => {
     const waiting = await parked(stack);
     await isNobodys();
