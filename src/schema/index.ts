@@ -32,8 +32,11 @@ export interface UsableSchema {
   readonly check: ValidateFunction;
   /** Tells all of them. */
   readonly explain: () => ValidateFunction;
-  /** `beside`: another schema that the value must fit; each may take half of the work. */
-  validate(value: JsonObject, beside?: UsableSchema): SchemaCheck;
+  /**
+   * `beside`: another schema that the value must fit; each may take half of the work. `isKept`: the value with its defaults
+   * is, so that it may not grow at will.
+   */
+  validate(value: JsonObject, beside?: UsableSchema, isKept?: boolean): SchemaCheck;
 }
 
 export type CompiledSchema = UsableSchema | { readonly status: 'invalid'; readonly message: string };
@@ -137,7 +140,7 @@ function compile(schema: JsonObject): CompiledSchema {
     const { patternCost, filling, unfilled } = prepared;
     const usable: UsableSchema = {
       ...{ status: 'ok', patternCost, filling, unfilled, check, explain },
-      validate: (value, beside) => validate(usable, value, beside),
+      validate: (value, beside, isKept) => validate(usable, value, beside, isKept),
     };
     return usable;
   } catch (error) {
@@ -201,13 +204,18 @@ function misfitOfDefaults(
 }
 
 /** Work is shared evenly; filling in is paid for by the first. */
-function validate(own: UsableSchema, given: JsonObject, beside?: UsableSchema): SchemaCheck {
+function validate(
+  own: UsableSchema,
+  given: JsonObject,
+  beside: UsableSchema | undefined,
+  isKept: boolean | undefined,
+): SchemaCheck {
   const all = beside === undefined ? [own] : [own, beside];
   const fillings = all.map(({ filling }) => filling);
   let value = given;
   for (const schema of all) {
     const errors = misfits(schema, mostWork / all.length, () => {
-      if (schema === own) value = filledIn(fillings, given);
+      if (schema === own) value = filledIn(fillings, given, isKept);
       return value;
     });
     if (errors === null) continue;
