@@ -38,8 +38,11 @@ interface Part {
 
 const nothing: readonly Part[] = [];
 
-export function fillingOf(schema: JsonObject, reading: Reading): Filling {
-  const defaultsOf = remembered((one) => defaultsIn(one, reading));
+export type Filler = (schema: JsonObject) => Filling;
+
+/** `left`: schemas of names whose defaults are not filled in. */
+export function makeFiller(reading: Reading, left: ReadonlySet<JsonObject>): Filler {
+  const defaultsOf = remembered((one) => defaultsIn(one, reading, left));
   const isFilling = remembered((one) => fillsBelow(one, reading, defaultsOf, new Set()));
   const partOf = remembered((one): Part => {
     const { declared, patterns, others, prefix, items } = within(one, reading);
@@ -62,8 +65,10 @@ export function fillingOf(schema: JsonObject, reading: Reading): Filling {
   });
   const partsOfObject = remembered((one) => [...together(one, reading)].filter(isFilling).map(partOf));
   const partsOf = (one: Json | undefined): readonly Part[] => (isObject(one) ? partsOfObject(one) : nothing);
-  const parts = partsOf(schema);
-  return { parts, names: parts.flatMap((part) => part.defaults.map(([name]) => name)) };
+  return (schema) => {
+    const parts = partsOf(schema);
+    return { parts, names: parts.flatMap((part) => part.defaults.map(([name]) => name)) };
+  };
 }
 
 function remembered<V>(make: (schema: JsonObject) => V): (schema: JsonObject) => V {
@@ -111,11 +116,21 @@ function within(schema: JsonObject, { patterns: compiled }: Reading) {
   };
 }
 
-function defaultsIn(schema: JsonObject, reading: Reading): Part['defaults'] {
+function defaultsIn(schema: JsonObject, reading: Reading, left: ReadonlySet<JsonObject>): Part['defaults'] {
   return Object.entries(objectOf(schema['properties'])).flatMap(([name, own]) => {
-    const saying = [...together(own, reading)].find((one) => Object.hasOwn(one, 'default'));
+    if (isObject(own) && left.has(own)) return [];
+    const saying = sayingOf(own, reading);
     return saying === undefined ? [] : [[name, JSON.stringify(saying['default'])] as const];
   });
+}
+
+function sayingOf(own: Json | undefined, reading: Reading): JsonObject | undefined {
+  return [...together(own, reading)].find((one) => Object.hasOwn(one, 'default'));
+}
+
+/** What says the default of this schema, where it does not say it itself. */
+export function spokenBehind(own: JsonObject, reading: Reading): JsonObject | null {
+  return Object.hasOwn(own, 'default') ? null : (sayingOf(own, reading) ?? null);
 }
 
 function fillsBelow(

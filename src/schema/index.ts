@@ -1,12 +1,14 @@
 import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js';
 import { canonical } from '../model/canonical.js';
-import type { JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/json.js';
+import { toldOf, unfitting, type Behind } from './behind.js';
 import { filledIn, type Filling } from './defaults.js';
 import { formats } from './formats.js';
 import { keywords } from './keywords.js';
 import { plain } from './messages.js';
 import type { Pattern } from './pattern.js';
 import { mostPatternCost, prepare, type Prepared } from './prepare.js';
+import { pointerTo, type SchemaPath } from './subschemas.js';
 import { track } from './tracking.js';
 import type { Unfilled } from './unfilled.js';
 import { withWork } from './work.js';
@@ -135,11 +137,14 @@ function compile(schema: JsonObject): CompiledSchema {
     let telling: ValidateFunction | undefined;
     const explain = (): ValidateFunction =>
       (telling ??= prepared.subschemas > mostExplained ? check : compiled(prepared, true));
-    const misfitting = misfitOfDefaults(prepared, explain);
+    const { patternCost, unfilled, fillerWithout, source } = prepared;
+    const left = unfittingOf(prepared);
+    const filling = fillerWithout(new Set(left.map(({ own }) => own)))(source);
+    const misfitting = misfitOfDefaults(filling, prepared.hasBranches, explain);
     if (misfitting !== null) return { status: 'invalid', message: misfitting };
-    const { patternCost, filling, unfilled } = prepared;
     const usable: UsableSchema = {
-      ...{ status: 'ok', patternCost, filling, unfilled, check, explain },
+      ...{ status: 'ok', patternCost, filling, check, explain },
+      unfilled: [...unfilled, ...left.map(toldOf)],
       validate: (value, beside, isKept) => validate(usable, value, beside, isKept),
     };
     return usable;
@@ -151,11 +156,26 @@ function compile(schema: JsonObject): CompiledSchema {
   }
 }
 
-/** An instance each: two schemas with one `$id` are not each other's business. */
-function compiled(
-  { schema, patterns, tracked }: Extract<Prepared, { status: 'prepared' }>,
-  allErrors: boolean,
-): ValidateFunction {
+/** Where what is filled in is endless, or takes long, nothing is left out of it. */
+function unfittingOf(prepared: Usable): readonly Behind[] {
+  const { behind, fillerWithout } = prepared;
+  if (behind.length === 0) return [];
+  const ajv = instance(prepared, false).addSchema(prepared.schema, 'whole');
+  const fits = (path: SchemaPath, value: Json): boolean => {
+    const at = path.map((step) => encodeURIComponent(pointerTo([step]).slice(1)));
+    return ajv.getSchema(`whole#/${at.join('/')}`)?.(value) !== false;
+  };
+  return withWork(mostWork / 5, () => unfitting(behind, fillerWithout, fits))?.value ?? [];
+}
+
+type Usable = Extract<Prepared, { status: 'prepared' }>;
+
+function compiled(prepared: Usable, allErrors: boolean): ValidateFunction {
+  return instance(prepared, allErrors).compile(prepared.schema);
+}
+
+/** One each: two schemas with one `$id` are not each other's business. */
+function instance({ patterns, tracked }: Usable, allErrors: boolean): Ajv2020.default {
   const pattern = (text: string): Pattern => patterns.get(text) ?? unknownPattern(text);
   const regExp = Object.assign(pattern, { code: 'pattern' });
   const options = {
@@ -174,7 +194,7 @@ function compiled(
   // It follows anchors and does not know their keyword.
   ajv.addKeyword('$anchor');
   track(ajv, tracked);
-  return ajv.compile(schema);
+  return ajv;
 }
 
 function unknownPattern(text: string): never {
@@ -183,7 +203,8 @@ function unknownPattern(text: string): never {
 
 /** A default that its own schema refuses makes every call that leaves it out a refused one. */
 function misfitOfDefaults(
-  { filling, hasBranches }: Extract<Prepared, { status: 'prepared' }>,
+  filling: Filling,
+  hasBranches: boolean,
   explain: () => ValidateFunction,
 ): string | null {
   if (filling.parts.length === 0) return null;
