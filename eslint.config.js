@@ -86,6 +86,7 @@ export default tseslint.config(
     ignores: [
       'dist/**',
       'dist.*/**',
+      '.compiled/**',
       'node_modules/**',
       'coverage/**',
       'test/histories/**',

@@ -1,8 +1,10 @@
-// `npm test [-- <path prefix>…]`: installs, builds, starts one Postgres and one Temporal for all test files, runs them.
-import { chmodSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+// `npm test [-- <path prefix>… --grep <pattern>]`: installs, builds, starts one Postgres and one Temporal for the test files
+// that ask for them, and runs them. `--record` keeps how long each took (test/timings.json).
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, normalize, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import {
   assertNodeVersion,
   ensureBuilt,
@@ -16,6 +18,9 @@ import {
 } from './lib.mjs';
 
 const fileTimeoutMs = 480_000;
+const concurrency = 2;
+/** The database that each test's own is a copy of. */
+const template = 'countersign_template';
 
 assertNodeVersion();
 const signal = stopSignal();
@@ -23,17 +28,31 @@ const closers = [];
 try {
   await ensureInstalled(signal);
   await ensureBuilt(signal);
-  const files = testFiles(process.argv.slice(2));
-  const env = { ...cleanEnvironment(), ...(await startServers()) };
-  const args = ['--import', 'tsx', '--test', '--test-reporter=spec', '--test-concurrency=2'];
-  args.push(`--test-timeout=${fileTimeoutMs}`, ...files);
-  process.exitCode = await runStep('testing', process.execPath, args, {
-    signal,
-    env,
-    anyCode: true,
-    // A test that runs a whole product passes the signal on to it.
-    graceMs: 25_000,
-  });
+  const { files, grep, record } = readArguments();
+  // Only now is there anything installed to compile with.
+  const { compileTests } = await import('./compile-tests.mjs');
+  const compiled = await compileTests(files);
+  closers.push(compiled.remove);
+  const { planTests, recordTimings } = await import('./test-plan.mjs');
+  const { together, served } = planTests(compiled);
+  const env = { ...cleanEnvironment(), ...(served.length === 0 ? {} : await startServers()) };
+  const times = join(root, compiled.folder, 'times.jsonl');
+  process.exitCode = await runStep(
+    'testing',
+    process.execPath,
+    [...nodeOptions(times, grep), ...served, ...together],
+    {
+      signal,
+      env,
+      anyCode: true,
+      // A test that runs a whole product passes the signal on to it.
+      graceMs: 25_000,
+    },
+  );
+  const slowest = readTimes(times, compiled);
+  if (record) recordTimings(slowest, compiled);
+  if (slowest.length > 1) say('the slowest files:');
+  for (const { file, seconds } of slowest.slice(0, 10)) say(`${seconds.toFixed(1).padStart(6)} s  ${file}`);
 } catch (error) {
   process.exitCode = error instanceof Stopped || signal.aborted ? 130 : 1;
   if (error instanceof Failed) process.stderr.write(`${error.message}\n`);
@@ -43,15 +62,55 @@ try {
 }
 process.exit();
 
-function testFiles(filters) {
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      grep: { type: 'string' },
+      campaigns: { type: 'boolean', default: false },
+      record: { type: 'boolean', default: false },
+    },
+  });
+  const { grep, record, campaigns } = values;
+  return { files: testFiles(positionals, campaigns ? '.campaign.ts' : '.test.ts'), grep, record };
+}
+
+/** Those below the paths, or all that are called so. */
+function testFiles(paths, ending) {
   const all = readdirSync(join(root, 'test'), { recursive: true })
     .map((path) => join('test', path))
-    .filter((path) => path.endsWith('.test.ts'))
+    .filter((path) => path.endsWith(ending))
     .sort();
-  const wanted = filters.map((filter) => relative(root, join(root, normalize(filter))));
+  const wanted = paths.map((path) => relative(root, join(root, normalize(path))));
   const files = all.filter((path) => wanted.length === 0 || wanted.some((prefix) => path.startsWith(prefix)));
-  if (files.length === 0) throw new Failed(`no test file matches \`${filters.join(' ')}\``);
+  if (files.length === 0) throw new Failed(`no test file matches \`${paths.join(' ')}\``);
   return files;
+}
+
+function nodeOptions(times, grep) {
+  const fileTimes = pathToFileURL(join(root, 'scripts', 'file-times.mjs')).href;
+  return [
+    ...[
+      '--enable-source-maps',
+      '--test',
+      `--test-concurrency=${concurrency}`,
+      `--test-timeout=${fileTimeoutMs}`,
+    ],
+    ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
+    ...[`--test-reporter=${fileTimes}`, `--test-reporter-destination=${times}`],
+    ...(grep === undefined ? [] : ['--test-name-pattern', grep]),
+  ];
+}
+
+/** By the test file, or by the module of several, that has run in a process of its own; the slowest first. */
+function readTimes(path, { tests }) {
+  const files = new Map(tests.map((test) => [join(root, test.path), test.file]));
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+    .map(({ file, seconds }) => ({ file: files.get(file) ?? relative(root, file), seconds }))
+    .sort((a, b) => b.seconds - a.seconds);
 }
 
 /** What the developer's shell sets for a product of their own must not reach the tests. */
@@ -61,20 +120,27 @@ function cleanEnvironment() {
 }
 
 async function load(path) {
-  return import(pathToFileURL(join(root, 'dist', 'embedded', path)).href);
+  return import(pathToFileURL(join(root, 'dist', path)).href);
 }
 
 async function startServers() {
-  const [{ findTemporal }, { preparePostgres }, { prepareDevServer }, { prepareTemporal }, { freePort }] =
-    await Promise.all(
-      [
-        'temporal/binary.js',
-        'postgres/postgres.js',
-        'temporal/temporal.js',
-        'temporal/prepare.js',
-        'process/ports.js',
-      ].map(load),
-    );
+  const [
+    { findTemporal },
+    { preparePostgres },
+    { prepareDevServer },
+    { prepareTemporal },
+    { freePort },
+    { migrate },
+  ] = await Promise.all(
+    [
+      'embedded/temporal/binary.js',
+      'embedded/postgres/postgres.js',
+      'embedded/temporal/temporal.js',
+      'embedded/temporal/prepare.js',
+      'embedded/process/ports.js',
+      'db/index.js',
+    ].map(load),
+  );
   const binary = await findTemporal({ say, signal });
   if (binary.status === 'missing') throw new Failed(binary.message);
   say('starting Postgres and Temporal for the tests');
@@ -87,6 +153,9 @@ async function startServers() {
   closers.push(() => postgres.close());
   const database = await postgres.launch(signal);
   closers.push(() => database.stop());
+
+  await postgres.createDatabase(template);
+  await migrate(postgres.url(template));
 
   const namespaces = ['dev', 'staging', 'prod'].map((name) => `countersign-${name}`);
   const choosePorts = async () => ({
@@ -103,6 +172,7 @@ async function startServers() {
     // Whatever an interrupted test leaves behind goes with the folder.
     TMPDIR: home,
     TEST_DATABASE_ADMIN_URL: postgres.url('postgres'),
+    TEST_DATABASE_TEMPLATE: template,
     TEST_TEMPORAL_ADDRESS: server.address,
     TEST_TEMPORAL_HTTP: `http://127.0.0.1:${server.ports.http}`,
     TEST_TEMPORAL_CLI: binary.path,

@@ -1,6 +1,6 @@
 import pg from 'pg';
-import { makePool, migrate, type Pool } from '../src/db/index.js';
-import { makeTestDatabase, testVariable } from './servers.js';
+import { makePool, type Pool } from '../src/db/index.js';
+import { makeMigratedDatabase, testVariable } from './servers.js';
 
 export interface Database {
   /** As the server's superuser, who owns everything and may switch triggers off. */
@@ -14,8 +14,7 @@ export interface Database {
 
 /** A database of its own, migrated; `drop` it when the tests are done. */
 export async function makeDatabase(): Promise<Database> {
-  const { url, drop } = await makeTestDatabase();
-  await migrate(url);
+  const { url, drop } = await makeMigratedDatabase();
   const pool = makePool({ url, applicationName: 'test', max: 30 });
   return {
     url,

@@ -47,11 +47,25 @@ export function testVariable(name: string): string {
   throw new Error(`${name} is not set: run this test by \`npm test -- <its path>\``);
 }
 
-/** A database of its own on the server that `npm test` has started; the server is everybody's. */
-export async function makeTestDatabase(): Promise<{ readonly url: string; drop(): Promise<void> }> {
+interface TestDatabase {
+  readonly url: string;
+  drop(): Promise<void>;
+}
+
+/** An empty database of its own on the server that `npm test` has started; the server is everybody's. */
+export function makeEmptyDatabase(): Promise<TestDatabase> {
+  return createDatabase('template1');
+}
+
+/** The same, migrated: a copy of the one that `npm test` has migrated. */
+export function makeMigratedDatabase(): Promise<TestDatabase> {
+  return createDatabase(testVariable('TEST_DATABASE_TEMPLATE'));
+}
+
+async function createDatabase(template: string): Promise<TestDatabase> {
   const admin = testVariable('TEST_DATABASE_ADMIN_URL');
   const name = newId('svc').replace('svc_', 'test_');
-  await asAdmin(admin, `create database ${name}`);
+  await asAdmin(admin, `create database ${name} template ${template}`);
   const url = new URL(admin);
   url.pathname = `/${name}`;
   return { url: url.href, drop: () => asAdmin(admin, `drop database if exists ${name} with (force)`) };
@@ -68,7 +82,7 @@ async function asAdmin(url: string, statement: string): Promise<void> {
 }
 
 export async function sharedServers(): Promise<Servers> {
-  const database = await makeTestDatabase();
+  const database = await makeMigratedDatabase();
   return {
     databaseUrl: database.url,
     temporalAddress: testVariable('TEST_TEMPORAL_ADDRESS'),

@@ -4,14 +4,14 @@ import { after, test } from 'node:test';
 import { newId } from '../../src/model/ids.js';
 import { assertAppendOnly, makePool, migrate } from '../../src/db/index.js';
 import { asSuperuser, serverUrl, withDatabase } from '../../testing/database.js';
-import { makeTestDatabase } from '../../testing/servers.js';
+import { makeEmptyDatabase } from '../../testing/servers.js';
 
 const migrations = readdirSync(new URL('../../src/db/migrations/', import.meta.url))
   .filter((name) => name.endsWith('.sql'))
   .sort();
 
 test('a fresh database gets every migration, and gets none twice', async () => {
-  const { url, drop } = await makeTestDatabase();
+  const { url, drop } = await makeEmptyDatabase();
   try {
     assert.deepEqual((await migrate(url)).applied, migrations);
     assert.deepEqual((await migrate(url)).applied, []);
@@ -21,7 +21,7 @@ test('a fresh database gets every migration, and gets none twice', async () => {
 });
 
 test('twenty processes that race to migrate one database apply each migration once', async () => {
-  const { url, drop } = await makeTestDatabase();
+  const { url, drop } = await makeEmptyDatabase();
   try {
     const all = await Promise.all(Array.from({ length: 20 }, () => migrate(url)));
     assert.deepEqual(all.flatMap(({ applied }) => applied).sort(), migrations);
@@ -31,7 +31,7 @@ test('twenty processes that race to migrate one database apply each migration on
 });
 
 test('processes that race to migrate different databases of one server all succeed', async () => {
-  const databases = await Promise.all(Array.from({ length: 5 }, () => makeTestDatabase()));
+  const databases = await Promise.all(Array.from({ length: 5 }, () => makeEmptyDatabase()));
   try {
     await asSuperuser(serverUrl(), 'select 1');
     const all = await Promise.all(databases.flatMap(({ url }) => [migrate(url), migrate(url)]));

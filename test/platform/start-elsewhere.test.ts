@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { migrate } from '../../src/db/index.js';
 import { asSuperuser } from '../../testing/database.js';
 import { startProduct } from '../../testing/product.js';
-import { makeTestDatabase, temporaryFolder } from '../../testing/servers.js';
+import { makeEmptyDatabase, temporaryFolder } from '../../testing/servers.js';
 
 // `npm start` with a database of the operator's: whose it is, is asked before anything in it is changed.
 
@@ -13,7 +13,7 @@ describe('npm start with a database that it is given', () => {
   let url = '';
   let drop: () => Promise<void>;
   before(async () => {
-    ({ url, drop } = await makeTestDatabase());
+    ({ url, drop } = await makeEmptyDatabase());
   });
   after(async () => {
     await drop();
