@@ -1,6 +1,7 @@
 import type { ServiceFact } from '../../audit/index.js';
 import type { AnonymousCall } from './anonymous.js';
-import { actorOf, traceIdOf, type Call, type CallFact, type Reply, type Route } from './call.js';
+import { traceIdOf, type CallFact } from '../../service/caller.js';
+import { actorOf, type Call, type Reply, type Route } from './call.js';
 import { statusOf } from '../contract/problem.js';
 
 /** Durable before the answer is sent: the call itself, and whatever it was refused for. */
@@ -24,7 +25,7 @@ export async function recordCall(call: Call, route: Route, reply: Reply, started
       ...(call.principal?.actedBy === undefined ? {} : { actedBy: call.principal.actedBy }),
     },
   };
-  const facts = [...call.facts, ...refusals(call, route, reply), called];
+  const facts = [...call.trail.facts, ...refusals(call, route, reply), called];
   await append(call, facts);
 }
 
@@ -42,7 +43,7 @@ export async function recordGone(call: Call, route: Route, startedAt: number): P
   const durationMs = Math.round(performance.now() - startedAt);
   const { requestId } = call;
   await append(call, [
-    ...call.facts,
+    ...call.trail.facts,
     { type: 'request.refused', data: { why: 'client_gone', route: route.path } },
     {
       type: 'api.called',
@@ -91,8 +92,8 @@ function anonymousCall(call: Call, facts: readonly CallFact[]): AnonymousCall | 
 function refusals(call: Call, route: Route, reply: Reply): CallFact[] {
   if (
     reply.kind !== 'problem' ||
-    call.recordedByRun ||
-    call.facts.some((fact) => refusing.includes(fact.type))
+    call.trail.recordedByRun ||
+    call.trail.facts.some((fact) => refusing.includes(fact.type))
   )
     return [];
   const data = { code: reply.code, route: route.path };
@@ -107,7 +108,7 @@ function refusals(call: Call, route: Route, reply: Reply): CallFact[] {
 const refusing: readonly CallFact['type'][] = ['authn.failed', 'approval.refused', 'authz.denied'];
 
 function place(call: Call, { place: at, ...fact }: CallFact, index: number): ServiceFact {
-  const about = at ?? call.about;
+  const about = at ?? call.trail.about;
   return {
     ...fact,
     key: `${call.requestId}#${index}`,
