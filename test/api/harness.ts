@@ -96,6 +96,8 @@ export interface Harness extends Ground {
     body?: unknown,
     headers?: Record<string, string>,
   ): Promise<Answer>;
+  /** Writes these files of policies, by their paths: the others stay. Resolves once they are in force. */
+  load(files: Readonly<Record<string, object>>): Promise<void>;
 }
 
 /** Over a real Postgres; the product's own kernel keeps its runs in this process. */
@@ -224,12 +226,18 @@ export async function startApi(change?: (deps: ApiDeps) => ApiDeps): Promise<Har
     if (method !== 'HEAD') holdToContract(method, path, answer);
     return answer;
   };
+  const load: Harness['load'] = async (more) => {
+    for (const [path, document] of Object.entries(more))
+      writeFileSync(join(ground.home, 'policies', path), JSON.stringify(document));
+    const answer = await ask('admin', 'POST', '/v1/policies/reload', {});
+    assert.equal(answer.status, 200, answer.text);
+  };
   const stop = (): Promise<void> =>
     ground.stop(async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     });
-  return { ...ground, url, ask, stop };
+  return { ...ground, url, ask, load, stop };
 }
 
 /** Every answer is one that the contract names, in the shape that it says. */

@@ -3,9 +3,9 @@ import { after, before, describe, test } from 'node:test';
 import { buildCall, runCall } from '../../src/executors/index.js';
 import { describeCall } from '../../src/executors/describe.js';
 import type { Executor, Template } from '../../src/engine/plan.js';
-import type { Call, ExecutorResult } from '../../src/executors/types.js';
+import type { ExecutorResult } from '../../src/executors/types.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
-import { contextWith, makeWorld, type World } from './world.js';
+import { contextWith, makeWorld, restCall, type RestCall, type World } from './world.js';
 
 // A body is sent in the writing of its content type, whoever says that: the target reads what the approver has read.
 
@@ -16,7 +16,6 @@ before(async () => {
 after(() => world.close());
 
 const form = 'application/x-www-form-urlencoded';
-type RestCall = Extract<Call, { kind: 'rest' }>;
 
 const value = (name: string, optional = false): Template => ({
   kind: 'path',
@@ -38,16 +37,7 @@ const executor = (body: Template, contentType: Template | null): Executor => ({
 const literal = (of: Json): Template => ({ kind: 'literal', value: of });
 const build = (body: Template, contentType: string, args: JsonObject): ReturnType<typeof buildCall> =>
   buildCall(executor(body, literal(contentType)), { arguments: args, context: {}, input: {} }, 'transition');
-const call = (body: Json, headers: RestCall['headers'] = []): RestCall => ({
-  kind: 'rest',
-  connection: 'rest',
-  method: 'POST',
-  path: '/echo',
-  writtenPath: '/echo',
-  query: [],
-  headers,
-  body,
-});
+const call = (body: Json): RestCall => restCall({ body });
 function send(of: RestCall, contentType?: string): Promise<ExecutorResult> {
   const { rest } = world.connections;
   assert.ok(rest.kind === 'rest');

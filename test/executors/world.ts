@@ -176,6 +176,15 @@ async function answerMcp(request: IncomingMessage, response: ServerResponse, han
   await transport.handleRequest(request, response, message);
 }
 
+export type RestCall = Extract<Call, { kind: 'rest' }>;
+
+/** To what answers with what it was sent, unless `more` says another path. */
+export const restCall = (more: Partial<RestCall> = {}): RestCall => ({
+  ...{ kind: 'rest', connection: 'rest', method: 'POST', path: '/echo', writtenPath: '/echo' },
+  ...{ query: [], headers: [], body: undefined },
+  ...more,
+});
+
 /** A target that is sent our token in a header, and what came of asking it. */
 export function askWithToken(
   target: Target,
@@ -187,11 +196,7 @@ export function askWithToken(
     ...{ kind: 'rest', baseUrl: target.url, allowPrivate: true },
     headers: { authorization: 'env://TEST_TOKEN' },
   };
-  const call: Call = {
-    ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/', writtenPath: '/' },
-    ...{ query: [], headers: [], body: undefined },
-  };
-  return runCall(call, contextWith(connection, more));
+  return runCall(restCall({ path: '/', writtenPath: '/' }), contextWith(connection, more));
 }
 
 /** A program that has our token in its environment. */

@@ -49,6 +49,8 @@ export interface Call {
   held: Caller['held'];
   readonly trail: Trail;
   replayed: boolean;
+  /** So many facts of the trail are on record already. */
+  recordedFacts: number;
 }
 
 /** Who asks, for the use cases: `principal` is the caller's own, but where a page knows who it is for. */

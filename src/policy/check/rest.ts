@@ -2,8 +2,8 @@ import { headerName, reservedHeaders, writingOf } from '../../model/http.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { nearest } from '../text/problems.js';
-import { error, newError, type Compiling, type Path } from '../compile/context.js';
-import { isWrittenCredential } from './credentials.js';
+import { error, newError, warn, type Compiling, type Path } from '../compile/context.js';
+import { writtenCredential } from './credentials.js';
 import { refuseSentRewritten, warnRewritten } from './rewritten-values.js';
 import type { ExecutorShape } from '../shape/shapes.js';
 
@@ -93,14 +93,18 @@ function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
         'key',
       );
     else if (trouble !== null) newError(to, 'WRONG_VALUE', at, `\`${name}\` ${trouble}`);
-    else if (!text.startsWith('$.') && isWrittenCredential(name, text))
-      newError(
-        to,
-        'SECRET_REFERENCE',
-        at,
-        `\`${name}\` holds a credential as it is, for everybody to read, approvers too: put it into the connection's \`headers\`, as \`secret://name\` or \`env://NAME\``,
-      );
+    else if (!text.startsWith('$.')) checkWritten(to, name, text, at);
   }
+}
+
+function checkWritten(to: Compiling, name: string, text: string, at: Path): void {
+  const written = writtenCredential(name, text);
+  const way =
+    "for everybody to read, approvers too: put it into the connection's `headers`, as `secret://name` or `env://NAME`";
+  if (written === 'credential')
+    newError(to, 'SECRET_REFERENCE', at, `\`${name}\` holds a credential as it is, ${way}`);
+  if (written === 'perhaps')
+    warn(to, 'SECRET_SUSPECTED', at, `\`${name}\` may be a credential as it is, ${way}`, 'value');
 }
 
 /** Of an executor's `connection`: is there one, and is it of the same kind? */
