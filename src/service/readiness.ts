@@ -5,7 +5,7 @@ import { inNumbers, inWords, warnings } from './flows/warnings.js';
 
 const patienceMs = 3_000;
 
-export interface Readiness {
+interface Readiness {
   /** Postgres and Temporal answer; `body` also says whether a worker does. */
   readonly isReady: boolean;
   readonly body: JsonObject;

@@ -58,7 +58,9 @@ describe('a decision, by no door', () => {
 
   it('is told to whoever comes later in the same words for a decision, a claim and a link', async () => {
     const id = await park();
-    taken((await approveAs(id, 'finance')).decided);
+    const { caller, found } = await look(id);
+    const denial = { decision: 'deny', digest: found.row.digest } as const;
+    taken(await decide(caller, found, denial, { via: 'rest' }));
     const finance = (): Promise<Caller> => callerOf(ground, 'finance');
     const refusals = [
       (await approveAs(id, 'finance')).decided,

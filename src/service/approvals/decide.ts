@@ -7,7 +7,7 @@ import { effectId, note, type Caller } from '../caller.js';
 import { whileOurs } from '../effect.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { runObject, visibleRun } from '../runs/body.js';
-import { refusedByRun } from '../runs/refusal.js';
+import { refusedByRun } from '../runs/refused-by-run.js';
 import { bodyOf, listedDecision } from './body.js';
 import { refuseDecision, tellWhoDecided, toJudge, type Decision, type Judged } from './judge.js';
 import { visibleApproval, type FoundApproval } from './look.js';

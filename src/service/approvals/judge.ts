@@ -36,7 +36,7 @@ export async function queuesNow({ policies }: Pick<ServiceDeps, 'policies'>): Pr
   return queuesIn(await policies.policySet());
 }
 
-export type Judgement =
+type Judgement =
   | { readonly status: 'yes' }
   | {
       readonly status: 'no';

@@ -9,7 +9,7 @@ import { asItStands, type Approval } from './look.js';
 import { knownPerson } from './people.js';
 
 /** What the notifier asks of the service: the same words, and links only for those who may decide. */
-export interface Notices {
+interface Notices {
   body(approval: string): Promise<JsonObject | null>;
   /** Path of a new link; null where this person may not decide it. */
   link(approval: string, principal: string): Promise<string | null>;

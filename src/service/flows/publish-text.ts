@@ -15,7 +15,7 @@ export interface FlowText {
   readonly bytes: Buffer;
 }
 
-export interface CheckedFlow {
+interface CheckedFlow {
   readonly kind: 'checked';
   readonly valid: boolean;
   readonly errors: readonly Finding[];

@@ -4,7 +4,7 @@ import { effectId, type Caller } from '../caller.js';
 import { askingOf } from '../effect.js';
 import type { Refusal } from '../refusal.js';
 import { currentBody, visibleRun } from './body.js';
-import { refusedByRun } from './refusal.js';
+import { refusedByRun } from './refused-by-run.js';
 
 export interface Operated {
   readonly kind: 'operated';

@@ -11,7 +11,7 @@ import { effectId, type Caller } from '../caller.js';
 import { askingOf, whileOurs } from '../effect.js';
 import { refusal, type Refusal } from '../refusal.js';
 import { currentBody, planOf } from './body.js';
-import { unavailable } from './refusal.js';
+import { unavailable } from './refused-by-run.js';
 import { outcomeOfSubmit, type Submitted } from './submit.js';
 
 type StartBody = z.output<typeof api.startBody>;

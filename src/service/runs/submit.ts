@@ -10,7 +10,7 @@ import { askingOf } from '../effect.js';
 import type { Refusal } from '../refusal.js';
 import { readJson } from '../values.js';
 import { currentBody, visibleRun } from './body.js';
-import { refusedByRun } from './refusal.js';
+import { refusedByRun } from './refused-by-run.js';
 
 /** What came of a submit; `body`: the run as it stands then. */
 export type Submitted =
