@@ -14,7 +14,7 @@ import type { Call, DriverContext, ExecutorResult, RunContext } from './types.js
 
 export { buildCall } from './build.js';
 export { describeCall } from './describe.js';
-export { previewCalls } from './preview.js';
+export { previewCalls, type SentWith } from './preview.js';
 export { isExecutorAborted } from './answer/outcome.js';
 export { pointerOf, type Place } from './answer/places.js';
 export { placed, type Placed } from './cli/place.js';

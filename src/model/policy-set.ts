@@ -138,6 +138,17 @@ export function resolveConnection(
   return (own ?? targets.find((target) => target.environment === null))?.connection ?? null;
 }
 
+/** The headers of a REST connection that are written as they are: what a reference holds is known when it is resolved. */
+export function writtenHeaders(
+  policySet: PolicySet,
+  name: string,
+  environment: string,
+): readonly (readonly [name: string, value: string])[] {
+  const found = resolveConnection(policySet, name, environment);
+  if (found?.kind !== 'rest') return [];
+  return Object.entries(found.headers).filter(([, value]) => !/^(?:env|secret):\/\//.test(value));
+}
+
 /** The service's own keys: a connection that could send them away would end every promise. */
 export const reservedVariables: ReadonlySet<string> = new Set([
   'COUNTERSIGN_SIGNING_KEY',

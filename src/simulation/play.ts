@@ -5,7 +5,7 @@ import { waiting } from '../engine/gates/standing.js';
 import type { Answer, ApprovalState, Event, Evidence, Kit, Outcome, RunState } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Message, MessageBody } from '../model/message.js';
-import type { PolicySet } from '../model/policy-set.js';
+import { writtenHeaders, type PolicySet } from '../model/policy-set.js';
 import type { Principal } from '../model/principal.js';
 import type { Fact } from '../model/records.js';
 import type { CompiledFlow } from '../policy/index.js';
@@ -81,10 +81,13 @@ export type Act =
 const nobodys = { author: null, promoter: null };
 
 /** Nobody reads its card; whether anybody would be asked is found as in the service. */
-const show: Kit['show'] = (transition, asking) => {
-  const { refused } = previewCalls(transition, asking);
-  return { ...showOnPaper(transition, asking), ...(refused === undefined ? {} : { refused }) };
-};
+function showIn({ policySet, flow }: Setup): Kit['show'] {
+  return (transition, asking) => {
+    const sentWith = (name: string) => writtenHeaders(policySet, name, flow.environment);
+    const { refused } = previewCalls(transition, asking, sentWith);
+    return { ...showOnPaper(transition, asking), ...(refused === undefined ? {} : { refused }) };
+  };
+}
 
 const firstMoment = Date.parse('2026-01-01T00:00:00.000Z');
 /** A flow that answers itself without end is stopped here; chains are bounded by the engine already. */
@@ -124,7 +127,10 @@ export function place(setup: Setup, { state, context, recorded }: Place): Play {
 
 function layOut(setup: Setup): Play {
   const { plan } = setup.flow;
-  const kit = makeKit(setup.policySet, setup.flow.environment, nobodys, { ...onPaper, show });
+  const kit = makeKit(setup.policySet, setup.flow.environment, nobodys, {
+    ...onPaper,
+    show: showIn(setup),
+  });
   const empty = { plan, kit, now: firstMoment, count: 0, answers: setup.answers };
   const planHash = kit.digest(plan as unknown as Json);
   const message = startMessage(empty, setup);

@@ -2,7 +2,13 @@ import { makeKit as makeKitWith, type FlowPeople } from '../../schema/kit.js';
 import type { Kit } from '../../engine/state.js';
 import { placed, type Placed } from '../../executors/index.js';
 import type { Json } from '../../model/json.js';
-import { resolveConnection, withAddress, type Connection, type PolicySet } from '../../model/policy-set.js';
+import {
+  resolveConnection,
+  withAddress,
+  writtenHeaders,
+  type Connection,
+  type PolicySet,
+} from '../../model/policy-set.js';
 import { show } from './show.js';
 
 export { queuesIn, sha256 } from '../../schema/kit.js';
@@ -18,7 +24,8 @@ export function makeKit(
   rightsNow: Kit['rightsNow'],
 ): Kit {
   return makeKitWith(policySet, environment, people, {
-    show,
+    show: (transition, asking) =>
+      show(transition, asking, (name) => writtenHeaders(policySet, name, environment)),
     standsFor: (connection, baseDirectory) => usedHere(connection, baseDirectory) as unknown as Json,
     rightsNow,
   });
