@@ -5,6 +5,7 @@ import { ownDecisionOn } from '../../service/approvals/course.js';
 import { visibleApproval, type FoundApproval } from '../../service/approvals/look.js';
 import {
   linkUsedAt,
+  needsSignIn,
   openLink,
   releaseLink,
   useLink,
@@ -57,9 +58,6 @@ export const linkRoutes: readonly Route[] = [
     handle: (call, input) => decideByLink(call, input.params.token, input.body),
   }),
 ];
-
-/** Whoever holds the link may act as its person only where the effect can be undone; above that, a sign-in is asked for. */
-const tiersWithoutSignIn: readonly (string | null)[] = ['read_only', 'reversible'];
 
 type Reader =
   | { readonly kind: 'signed-in'; readonly who: SignedIn }
@@ -142,15 +140,6 @@ async function show(call: Call, token: string): Promise<Reply> {
 /** Seen with the rights of the link's person; the record of a mere reading names nobody, for a scanner reads too. */
 function approvalFor(call: Call, approval: string, reader: Reader): Promise<FoundApproval | Refusal> {
   return visibleApproval(callerOf(call, personOf(reader)), approval);
-}
-
-/** Of what is settled there is nothing to decide: whoever comes late is told how it ended. */
-function needsSignIn({ state }: FoundApproval): boolean {
-  if (state === null) return false;
-  return (
-    !tiersWithoutSignIn.includes(state.action.tier) ||
-    state.gates.some(({ rule }) => rule.direct === 'required')
-  );
 }
 
 async function decideByLink(call: Call, token: string, body: DecisionFields): Promise<Reply> {

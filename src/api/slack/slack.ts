@@ -16,7 +16,7 @@ import {
 import { bodyOf } from '../../service/approvals/body.js';
 import { decide, noteRefused } from '../../service/approvals/decide.js';
 import { reasonsAsked, refuseDecision, toJudge } from '../../service/approvals/judge.js';
-import { visibleApproval, type FoundApproval } from '../../service/approvals/look.js';
+import { visibleApproval, waits, type FoundApproval } from '../../service/approvals/look.js';
 import { noteView } from '../../service/approvals/seen.js';
 import { note } from '../../service/caller.js';
 import { isUnavailable, refusal, type Refusal } from '../../service/refusal.js';
@@ -122,7 +122,7 @@ async function press(call: Call, channels: readonly SlackChannel[], pressed: Pre
     noteRefused(callerOf(call), asked.approval, asked, refused);
     const [answered] = await Promise.all([
       tellAlone(call, channel, pressed, refused),
-      rewriteSettled(call, channel, pressed, shown),
+      waits(found) ? undefined : rewriteSettled(call, channel, pressed, shown),
     ]);
     return answered;
   }
@@ -161,7 +161,6 @@ async function rewriteSettled(
   { container }: Pressed,
   shown: SlackApproval,
 ): Promise<void> {
-  if (shown.status === 'open' || shown.status === 'escalated') return;
   const { channel_id, message_ts } = container ?? {};
   if (channel_id === undefined || message_ts === undefined) return;
   await updateMessage(channel, { channel: channel_id, ts: message_ts }, shown, around(call));

@@ -3,6 +3,7 @@ import type { Principal } from '../../model/principal.js';
 import { findLink, giveLinkBack, takeLink, type LinkRow } from '../../store/links.js';
 import type { ServiceDeps } from '../deps.js';
 import { refusal, type Refusal } from '../refusal.js';
+import type { Approval } from './look.js';
 import { personByKeys } from './people.js';
 
 // A link names one approval and one person. It may be read often, and decides once.
@@ -23,6 +24,21 @@ export async function openLink(deps: ServiceDeps, token: string): Promise<Opened
   if (person !== null && person.kind !== 'human')
     return refusal('FORBIDDEN', 'this link was made for a program: only people decide');
   return { kind: 'link', link, person };
+}
+
+/** Whoever holds the link may act as its person only where the effect can be undone. */
+const tiersWithoutSignIn: readonly (string | null)[] = ['read_only', 'reversible'];
+
+/**
+ * To decide it, the link's person has to sign in. Of what is settled there is nothing to decide: whoever comes late is told
+ * how it ended.
+ */
+export function needsSignIn({ state }: Approval): boolean {
+  if (state === null) return false;
+  return (
+    !tiersWithoutSignIn.includes(state.action.tier) ||
+    state.gates.some(({ rule }) => rule.direct === 'required')
+  );
 }
 
 /** When the link was used; null: it was not, or was given back. */
