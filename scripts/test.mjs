@@ -2,7 +2,7 @@
 // that ask for them, and runs them. `--record` keeps how long each took (test/timings.json).
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, normalize, relative } from 'node:path';
+import { basename, join, normalize, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
@@ -109,7 +109,10 @@ function readTimes(path, { tests }) {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))
-    .map(({ file, seconds }) => ({ file: files.get(file) ?? relative(root, file), seconds }))
+    .map(({ file, seconds }) => ({
+      file: files.get(file) ?? `files without servers: ${basename(file)}`,
+      seconds,
+    }))
     .sort((a, b) => b.seconds - a.seconds);
 }
 
