@@ -1,10 +1,10 @@
-import type { Executor, Transition } from '../engine/plan.js';
+import { asksPeople, type Transition } from '../engine/plan.js';
 import type { Asking, Shown } from '../engine/state.js';
 import { callRoom } from '../engine/expression/template.js';
 import type { JsonObject } from '../model/json.js';
 import { buildCall } from './build.js';
-import { describeCall } from './describe.js';
-import type { Built } from './types.js';
+import { kindNamed } from './kinds.js';
+import type { Built, Call } from './types.js';
 
 /**
  * The call that an approver is asked about, and what is tried in its stead when it fails; all of them in the room of one
@@ -15,7 +15,7 @@ export function previewCalls(
   { executor, reliability, target, tier }: Transition,
   { arguments: args, context, input }: Asking,
 ): Pick<Shown, 'preview' | 'refused'> {
-  if (executor === null || executor.kind === 'human') return { preview: { kind: 'human', target } };
+  if (executor === null || asksPeople(executor)) return { preview: { kind: 'human', target } };
   const room = callRoom();
   const calls = [executor, ...reliability.fallback].map((one) => ({
     kind: one.kind,
@@ -36,7 +36,12 @@ function refusalOf(calls: readonly Built[]): NonNullable<Shown['refused']> | nul
   return { code: 'INPUT_INVALID', message: `its call can never be made: ${own.message}` };
 }
 
-function described(kind: Executor['kind'], built: Built): JsonObject {
+/** What the approver sees: the call as it will be sent, but for the connection's own headers and environment. */
+export function describeCall(call: Call): JsonObject {
+  return kindNamed(call.kind).preview(call);
+}
+
+function described(kind: string, built: Built): JsonObject {
   if (built.status === 'built') return describeCall(built.call);
   return built.status === 'unresolved' ? { kind, unresolved: built.path, message: built.message } : { kind };
 }

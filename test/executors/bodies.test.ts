@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { buildCall, runCall } from '../../src/executors/index.js';
-import { describeCall } from '../../src/executors/describe.js';
+import { buildCall, describeCall, runCall } from '../../src/executors/index.js';
+import type { RestCall } from '../../src/executors/rest/types.js';
 import type { Executor, Template } from '../../src/engine/plan.js';
-import type { Call, ExecutorResult } from '../../src/executors/types.js';
+import type { Built, ExecutorResult } from '../../src/executors/types.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import { contextWith, makeWorld, type World } from './world.js';
 
@@ -16,7 +16,6 @@ before(async () => {
 after(() => world.close());
 
 const form = 'application/x-www-form-urlencoded';
-type RestCall = Extract<Call, { kind: 'rest' }>;
 
 const value = (name: string, optional = false): Template => ({
   kind: 'path',
@@ -36,8 +35,12 @@ const executor = (body: Template, contentType: Template | null): Executor => ({
   idempotencyKey: false,
 });
 const literal = (of: Json): Template => ({ kind: 'literal', value: of });
-const build = (body: Template, contentType: string, args: JsonObject): ReturnType<typeof buildCall> =>
-  buildCall(executor(body, literal(contentType)), { arguments: args, context: {}, input: {} }, 'transition');
+const build = (body: Template, contentType: string, args: JsonObject): Built<RestCall> =>
+  buildCall(
+    executor(body, literal(contentType)),
+    { arguments: args, context: {}, input: {} },
+    'transition',
+  ) as Built<RestCall>;
 const call = (body: Json, headers: RestCall['headers'] = []): RestCall => ({
   kind: 'rest',
   connection: 'rest',

@@ -5,7 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import type { Connection } from '../../src/model/policy-set.js';
+import type { CliConnection } from '../../src/executors/cli/types.js';
 import { runCall } from '../../src/executors/index.js';
+import type { McpConnection } from '../../src/executors/mcp/types.js';
+import type { RestConnection } from '../../src/executors/rest/types.js';
 import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Target, TargetAnswer } from '../activities/target.js';
 import { toolServer } from './fixtures/tools.js';
@@ -24,7 +27,12 @@ export interface Seen {
 export interface World {
   readonly url: string;
   readonly seen: Seen[];
-  readonly connections: Record<'rest' | 'cli' | 'stdio' | 'http', Connection>;
+  readonly connections: {
+    readonly rest: RestConnection;
+    readonly cli: CliConnection;
+    readonly stdio: McpConnection;
+    readonly http: McpConnection;
+  };
   /** Resolves with the process ids that the hanging call reports, once one hangs. */
   hanging(): Promise<number[]>;
   close(): Promise<void>;

@@ -1,8 +1,9 @@
 import { makeKit as makeKitWith, type FlowPeople } from '../../schema/kit.js';
 import type { Kit } from '../../engine/state.js';
-import { placed, type Placed } from '../../executors/index.js';
+import { isRead, placed, withAddress } from '../../executors/index.js';
+import type { Placed } from '../../executors/types.js';
 import type { Json } from '../../model/json.js';
-import { resolveConnection, withAddress, type Connection, type PolicySet } from '../../model/policy-set.js';
+import { resolveConnection, type Connection, type PolicySet } from '../../model/policy-set.js';
 import { show } from './show.js';
 
 export { queuesIn, sha256 } from '../../schema/kit.js';
@@ -19,6 +20,7 @@ export function makeKit(
 ): Kit {
   return makeKitWith(policySet, environment, people, {
     show,
+    isRead,
     standsFor: (connection, baseDirectory) => usedHere(connection, baseDirectory) as unknown as Json,
     rightsNow,
   });
