@@ -64,7 +64,7 @@ export interface ConnectionKind<S extends object = object, T extends Connection 
 }
 
 /** What in a connection may be a reference: its address, values of its headers, values of its command's environment. */
-export interface ConnectionTexts {
+interface ConnectionTexts {
   readonly address: string | null;
   readonly headers: Readonly<Record<string, string>>;
   readonly env: Readonly<Record<string, string>>;
