@@ -4,7 +4,7 @@ import { closedStatuses } from '../engine/state.js';
 import { startMessageId } from '../model/ids.js';
 import type { Bell, SealedMessage } from '../model/message.js';
 import { getMessage } from '../store/messages.js';
-import { getRun, lockRun, stickUnstepped, type RunRow } from '../store/runs.js';
+import { getRun, lockRun, showUnstepped, type RunRow } from '../store/runs.js';
 import type { ClientDeps } from './deps.js';
 import * as temporal from './temporal.js';
 
@@ -83,7 +83,8 @@ async function leave(
   const next = `ask the other deployment for it; where there is none any more, stop this one, run \`countersign migrate --forget-temporal\` with COUNTERSIGN_TASK_QUEUE=${taskQueue} and start it again`;
   const left = await withTransaction(deps.pool, async (tx) => {
     const row = await lockRun(tx, id);
-    if (row === null || !(await stickUnstepped(tx, id, { code: forked, message, next }))) return null;
+    const shown = { status: 'stuck', problem: { code: forked, message, next } } as const;
+    if (row === null || !(await showUnstepped(tx, id, shown))) return null;
     await deps.chain.appendIn(tx, [
       {
         key: `${id}:elsewhere:${row.rev}:${execution}`,

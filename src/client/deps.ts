@@ -23,7 +23,10 @@ export interface ClientDeps {
    * for or taken for lost here. Rejects where Temporal does not say. `now`: as it is at this moment.
    */
   readonly isOurs: (namespace: string, when?: 'lately' | 'now') => Promise<boolean>;
-  /** Is that task queue worked for a store, whichever? Rejects where Temporal does not say. */
+  /**
+   * Is that task queue, which is not this deployment's, worked for another one with a copy of this store? No other store has
+   * its runs. Rejects where Temporal does not say.
+   */
   readonly isWorkedFor: (namespace: string, taskQueue: string) => Promise<boolean>;
   readonly workflowBundle: string;
   /**

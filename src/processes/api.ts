@@ -46,13 +46,12 @@ import { forOperators } from './child.js';
 import { listening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
 import type { Belonging } from './belonging.js';
-import { assertOurs, belongingOf, ForeignStore, takeStore } from './own-store.js';
+import { assertOurs, belongingOf, copyFinder, ForeignStore, takeStore } from './own-store.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
 import { watchEventLoop } from './loop-watch.js';
 import { makeLostWorkflows } from './lost-workflows.js';
-import { isWorkedFor } from './queue-holder.js';
 
 // The composition root of an API process. Any number of them may run, and start at the same time.
 
@@ -315,7 +314,7 @@ async function clientDeps(
     forNamespace,
     taskQueue: config.taskQueue,
     isOurs,
-    isWorkedFor: (namespace, taskQueue) => isWorkedFor(connection, { namespace, taskQueue }),
+    isWorkedFor: copyFinder({ config, temporal: connection }, pool),
     workflowBundle: fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)),
     ...told,
   };

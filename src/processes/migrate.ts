@@ -28,8 +28,7 @@ const { applied, notices } = await migrate(required(config.databaseUrl, 'DATABAS
 notices.forEach(say);
 say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
 
-const isMove = process.argv.includes('--forget-temporal');
-const former = isMove ? await forget() : [];
+const former = process.argv.includes('--forget-temporal') ? await ask(homesToForget) : null;
 await loadKeys(config.home, process.env);
 const policies = await loadFolder(config.policies);
 if (policies.status === 'invalid') {
@@ -39,7 +38,11 @@ if (policies.status === 'invalid') {
 const namespaces = policies.policySet.environments.map(({ name }) => namespaceOf(name));
 await prepareTemporal({ connection, namespaces, signal: AbortSignal.timeout(300_000), say });
 say(`temporal: ${namespaces.join(', ')} ready`);
-if (isMove) await forgetQueues();
+if (former !== null) {
+  await forgetQueues(former);
+  // Last: until all is done, it is still known which queues the runs are on, and this can be run again.
+  await ask((pool) => forget(pool, former));
+}
 process.exit(0);
 
 function openPool(): Pool {
@@ -70,32 +73,41 @@ function refuse(why: string): never {
   process.exit(1);
 }
 
+/** Seen before anything is given away: a deployment that comes later keeps what it has taken. */
+async function homesToForget(pool: Pool): Promise<readonly TemporalHome[]> {
+  const seen = await temporalHomes(pool);
+  await refuseAtWork(pool);
+  return seen;
+}
+
+async function refuseAtWork(pool: Pool): Promise<void> {
+  const who = await atWork(pool);
+  if (who !== null)
+    refuse(
+      `the store is not given to another Temporal: it is still worked with (${who}); stop all processes and run this again`,
+    );
+}
+
 /** Moves the deployment: the next one that starts has the store. */
-async function forget(): Promise<readonly TemporalHome[]> {
-  const homes = await ask(async (pool) => {
-    // Seen first: a deployment that comes later keeps what it has taken.
-    const seen = await temporalHomes(pool);
-    const who = await atWork(pool);
-    if (who !== null)
-      refuse(
-        `the store is not given to another Temporal: it is still worked with (${who}); stop all processes`,
-      );
-    const [since] = await forgetTemporal(pool, seen);
-    if (since !== undefined)
-      refuse(
-        `the store has just been taken by a deployment on the task queue \`${since.taskQueue}\`, which keeps it; where that is not the one that is to have it, stop its processes and try again`,
-      );
-    return seen;
-  });
+async function forget(pool: Pool, homes: readonly TemporalHome[]): Promise<void> {
+  await refuseAtWork(pool);
+  const [since] = await forgetTemporal(pool, homes);
+  if (since !== undefined)
+    refuse(
+      `the store has just been taken by a deployment on the task queue \`${since.taskQueue}\`, which keeps it; where that is not the one that is to have it, stop its processes and try again`,
+    );
   say('the store belongs to no Temporal now: the deployment that starts next has it');
-  return homes;
 }
 
 /**
  * The queues on which the store's runs were, in this Temporal: nobody's any more, so that the runs come to the new queue.
  * But where this store is a copy, the deployment that goes on with the other one keeps its queue and its runs.
  */
-async function leaveFormerQueues(temporal: Connection, own: string): Promise<void> {
+async function leaveFormerQueues(
+  temporal: Connection,
+  own: string,
+  former: readonly TemporalHome[],
+): Promise<void> {
   const leave = async ({ namespace, namespaceId, taskQueue }: TemporalHome): Promise<void> => {
     if (taskQueue === config.taskQueue || (await namespaceIdOf(temporal, namespace)) !== namespaceId) return;
     const queue = { namespace, taskQueue };
@@ -114,10 +126,10 @@ async function leaveFormerQueues(temporal: Connection, own: string): Promise<voi
 }
 
 /** The queue that this one is to work on, where a deployment that is gone had it. */
-async function forgetQueues(): Promise<void> {
+async function forgetQueues(former: readonly TemporalHome[]): Promise<void> {
   const temporal = await Connection.connect(connection);
   const own = await ask(storeIdentity);
-  await leaveFormerQueues(temporal, own);
+  await leaveFormerQueues(temporal, own, former);
   const { taskQueue } = config;
   for (const namespace of namespaces) {
     const queue = { namespace, taskQueue };

@@ -16,7 +16,7 @@ import {
 import { makeBelonging, type Belonging } from './belonging.js';
 import type { Config } from './config.js';
 import { inTime, namespaceIdOf } from './namespace-id.js';
-import { queueHolder } from './queue-holder.js';
+import { isWorkedFor, queueHolder } from './queue-holder.js';
 import type { HomeStore } from './whose-store.js';
 
 // Of API and worker: is the store that it was given its deployment's?
@@ -43,6 +43,18 @@ export function belongingOf({ config, keys, temporal }: Given, pool: Pool, say: 
     alone: ownServers,
   };
   return makeBelonging(deployment, say);
+}
+
+/**
+ * Whether another queue than this deployment's is worked for another one with a copy of this store. None is in a Temporal of this
+ * process's data folder, in which only this deployment works, whatever its queue was called before.
+ */
+export function copyFinder(
+  { config, temporal }: Pick<Given, 'config' | 'temporal'>,
+  pool: Pool,
+): (namespace: string, taskQueue: string) => Promise<boolean> {
+  return async (namespace, taskQueue) =>
+    !config.ownTemporal && isWorkedFor(temporal, { namespace, taskQueue }, await storeIdentity(pool));
 }
 
 export function homeStoreOf(pool: Pool): HomeStore {

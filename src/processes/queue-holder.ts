@@ -50,9 +50,9 @@ export async function queueHolder(
   return (await seeHolder(connection, queue))?.store ?? null;
 }
 
-/** For whichever store. Rejects where Temporal does not say in time. */
-export async function isWorkedFor(connection: ConnectionLike, queue: Queue): Promise<boolean> {
-  return (await inTime(connection, () => seeHolder(connection, queue))) !== null;
+/** For that store, or a copy of it, which has its id. Rejects where Temporal does not say in time. */
+export async function isWorkedFor(connection: ConnectionLike, queue: Queue, store: string): Promise<boolean> {
+  return (await inTime(connection, () => seeHolder(connection, queue)))?.store === store;
 }
 
 /** Null: nobody has it. Takes nothing. */

@@ -156,14 +156,19 @@ export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<voi
   );
 }
 
-/** An open run is stuck, and has taken no step by it. False: it has ended, or is stuck on this already. */
-export async function stickUnstepped(tx: Tx, id: string, problem: ShownProblem): Promise<boolean> {
+/** An open run is shown so, and has taken no step by it. False: it has ended, or is shown so already. */
+export async function showUnstepped(
+  tx: Tx,
+  id: string,
+  { status, problem }: Pick<RunRow, 'status' | 'problem'>,
+): Promise<boolean> {
   const { rowCount } = await tx.query(
     `with changed as (
-       update run set status = 'stuck', problem = $2, updated_at = clock_timestamp()
-        where id = $1 and status in ('running', 'waiting', 'stuck') and problem::jsonb is distinct from $2::jsonb returning id)
+       update run set status = $2, problem = $3, updated_at = clock_timestamp()
+        where id = $1 and status in ('running', 'waiting', 'stuck')
+          and (status, problem::jsonb) is distinct from ($2, $3::jsonb) returning id)
      select pg_notify('countersign_run', id) from changed`,
-    [id, JSON.stringify(problem)],
+    [id, status, problem === null ? null : JSON.stringify(problem)],
   );
   return rowCount === 1;
 }

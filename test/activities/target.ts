@@ -11,6 +11,8 @@ export type TargetAnswer =
   | 'drop'
   /** Answers with that status once it is known. */
   | Promise<number>
+  /** The same, and is called once the request is there. */
+  | (() => Promise<number>)
   | {
       readonly status?: number;
       readonly headers?: Readonly<Record<string, string | string[]>>;
@@ -64,6 +66,7 @@ export async function makeTarget(): Promise<Target> {
 function give(answer: TargetAnswer, request: IncomingMessage, response: ServerResponse): void {
   if (answer === 'hang') return;
   if (answer === 'drop') return void request.socket.destroy();
+  if (typeof answer === 'function') return give(answer(), request, response);
   if (answer instanceof Promise)
     return void answer.then((status) => give(status, request, response)).catch(() => undefined);
   const {

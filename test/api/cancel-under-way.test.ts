@@ -1,31 +1,17 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { showRun } from '../../src/cli/show.js';
 import { until } from '../../testing/processes.js';
+import { makeTarget, type Target } from '../activities/target.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 describe('a cancel while a call is under way', () => {
   let api: Harness;
-  const held: ServerResponse[] = [];
-  const target = createServer((request, response) => {
-    request.resume();
-    held.push(response);
-  });
-  const finish = (status = 200): void => {
-    for (const response of held.splice(0))
-      response.writeHead(status, { 'content-type': 'application/json' }).end('{}');
-  };
+  let target: Target;
+  let finish = (): void => undefined;
   before(async () => {
     api = await startApi();
-    await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve));
-    const baseUrl = `http://127.0.0.1:${(target.address() as AddressInfo).port}`;
-    const folder = join(api.home, 'policies');
-    const connections = { site: { kind: 'rest', baseUrl, allowPrivate: true } };
-    writeFileSync(join(folder, 'connections.yaml'), JSON.stringify({ connections }));
+    target = await makeTarget();
     const executor = {
       kind: 'rest',
       connection: 'site',
@@ -39,24 +25,27 @@ describe('a cancel while a call is under way', () => {
       built: { transitions: { drop: { target: 'gone' } } },
       gone: { terminal: true },
     };
-    const work = { owner: 'team', initialState: 'open', states };
-    writeFileSync(join(folder, 'flows', 'work.yaml'), JSON.stringify({ workflows: { work } }));
-    const reloaded = await api.ask('admin', 'POST', '/v1/policies/reload', {});
-    assert.equal(reloaded.status, 200, reloaded.text);
+    await api.load({
+      'connections.yaml': {
+        connections: { site: { kind: 'rest', baseUrl: target.url, allowPrivate: true } },
+      },
+      'flows/work.yaml': { workflows: { work: { owner: 'team', initialState: 'open', states } } },
+    });
   });
   after(async () => {
     finish();
     await api.stop();
-    target.close();
+    await target.close();
   });
 
   const building = async (): Promise<string> => {
     const started = await api.ask('agent', 'POST', '/v1/flows/work/runs', {});
     assert.equal(started.status, 201, started.text);
     const run = started.body.run.id as string;
+    target.say(new Promise((resolve) => (finish = () => resolve(200))));
     const asked = await submit(run, 'build');
     assert.equal(asked.status, 202, asked.text);
-    await until('a call under way', 10_000, () => Promise.resolve(held.length > 0 || null));
+    await until('a call under way', 10_000, () => target.requests.length > 0 || null);
     return run;
   };
   const submit = (run: string, transition: string): Promise<Answer> =>

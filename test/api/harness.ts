@@ -97,6 +97,8 @@ export interface Harness {
     body?: unknown,
     headers?: Record<string, string>,
   ): Promise<Answer>;
+  /** Writes these files of policies, by their paths: the others stay. Resolves once they are in force. */
+  load(files: Readonly<Record<string, object>>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -209,6 +211,12 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     if (method !== 'HEAD') holdToContract(method, path, answer);
     return answer;
   };
+  const load: Harness['load'] = async (more) => {
+    for (const [path, document] of Object.entries(more))
+      writeFileSync(join(folder, path), JSON.stringify(document));
+    const answer = await ask('admin', 'POST', '/v1/policies/reload', {});
+    assert.equal(answer.status, 200, answer.text);
+  };
   const stop = async (): Promise<void> => {
     await feed.close();
     await deps.anonymous.close();
@@ -220,7 +228,7 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     await database.drop();
     rmSync(home, { recursive: true, force: true });
   };
-  return { url, keys: devKeys, database, kernel, deps, home, logged, ask, stop };
+  return { url, keys: devKeys, database, kernel, deps, home, logged, ask, load, stop };
 }
 
 /** Every answer is one that the contract names, in the shape that it says. */

@@ -4,8 +4,20 @@ import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 describe('the kept answer of an idempotency key', () => {
   let api: Harness;
+  /** As if the process died with an answer kept and its call not on record. */
+  let diesOnceKept = false;
   before(async () => {
-    api = await startApi();
+    api = await startApi((deps) => ({
+      ...deps,
+      chain: {
+        ...deps.chain,
+        append: (facts) =>
+          diesOnceKept && facts.some(({ type }) => type === 'api.called')
+            ? Promise.reject(new Error('the process has died'))
+            : deps.chain.append(facts),
+      },
+      onInternalError: () => undefined,
+    }));
   });
   after(() => api.stop());
 
@@ -61,6 +73,30 @@ describe('the kept answer of an idempotency key', () => {
     assert.ok(isReplayed(await ask(key)));
     const blind = await ask((await person(['run.start'], [], id)).key);
     assert.deepEqual(codes(blind), [404, 'NOT_FOUND']);
+  });
+
+  it('is of nothing that is not on record: what came of the request stands there before its answer is kept', async () => {
+    const { id, key } = await person(['approval.decide', 'run.read']);
+    const run: string = (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id;
+    const asked = await api.ask('agent', 'POST', `/v1/runs/${run}/transitions/bank.pay`, {
+      arguments: { amount: 500 },
+    });
+    const { id: approval, digest } = asked.body.result.approval;
+    const path = `/v1/approvals/${approval}/decision`;
+    const ask = (): Promise<Answer> => api.ask(key, 'POST', path, { decision: 'approve', digest }, headers);
+    diesOnceKept = true;
+    assert.deepEqual(codes(await ask()), [500, 'INTERNAL']);
+    diesOnceKept = false;
+    const again = await ask();
+    assert.deepEqual([...codes(again), isReplayed(again)], [403, 'NOT_AN_APPROVER', true]);
+    const { rows } = await api.database.asSuperuser(
+      'select type from audit_record where actor = $1 order by seq',
+      [id],
+    );
+    assert.deepEqual(
+      rows.map(({ type }: { type: string }) => type),
+      ['approval.refused', 'api.called'],
+    );
   });
 
   describe('of a batch', () => {

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { signIn, visit } from '../../testing/browser-forms.js';
 import { until } from '../../testing/processes.js';
+import { makeTarget, type Target } from '../activities/target.js';
 import { startApi, type Answer, type Harness } from './harness.js';
 
 const flow = (guard: object, gate: object | null, outputSchema?: object): object => ({
@@ -30,32 +27,21 @@ const flow = (guard: object, gate: object | null, outputSchema?: object): object
   },
 });
 const controllers = { roles: ['finance.controller'] };
-const roles = (ofTreasurer: readonly string[]): string =>
-  `roles: { finance.controller: { permissions: [] }, payer: { permissions: [] }, senior: { permissions: [] }, treasurer: { permissions: ${JSON.stringify(ofTreasurer)} } }\n`;
+const roles = (ofTreasurer: readonly string[]): object => ({
+  roles: {
+    'finance.controller': { permissions: [] },
+    payer: { permissions: [] },
+    senior: { permissions: [] },
+    treasurer: { permissions: ofTreasurer },
+  },
+});
 
 describe('what a requester held when it asked', () => {
   let api: Harness;
-  let onPay: () => Promise<number> = () => Promise.resolve(200);
-  let paid = 0;
-  const bank = createServer((request, response) => {
-    request.resume();
-    void onPay().then((status) => {
-      if (status === 200) paid += 1;
-      response.writeHead(status, { 'content-type': 'application/json' }).end('{}');
-    });
-  });
-  const reload = async (): Promise<void> => {
-    const answer = await api.ask('admin', 'POST', '/v1/policies/reload', {});
-    assert.equal(answer.status, 200, answer.text);
-  };
+  let bank: Target;
   before(async () => {
     api = await startApi();
-    await new Promise<void>((resolve) => bank.listen(0, '127.0.0.1', resolve));
-    const baseUrl = `http://127.0.0.1:${(bank.address() as AddressInfo).port}`;
-    const folder = join(api.home, 'policies');
-    const connections = { bank: { kind: 'rest', baseUrl, allowPrivate: true } };
-    writeFileSync(join(folder, 'connections.yaml'), JSON.stringify({ connections }));
-    writeFileSync(join(folder, 'roles.yaml'), roles(['pay.large']));
+    bank = await makeTarget();
     const workflows = {
       by_role: flow({ kind: 'role', role: 'payer' }, controllers),
       by_permission: flow(
@@ -70,12 +56,15 @@ describe('what a requester held when it asked', () => {
         { ...controllers, on: { kind: 'not', guard: { kind: 'role', role: 'senior' } } },
       ),
     };
-    writeFileSync(join(folder, 'flows', 'rights.yaml'), JSON.stringify({ workflows }));
-    await reload();
+    await api.load({
+      'connections.yaml': { connections: { bank: { kind: 'rest', baseUrl: bank.url, allowPrivate: true } } },
+      'roles.yaml': roles(['pay.large']),
+      'flows/rights.yaml': { workflows },
+    });
   });
   after(async () => {
     await api.stop();
-    bank.close();
+    await bank.close();
   });
 
   let made = 0;
@@ -98,6 +87,8 @@ describe('what a requester held when it asked', () => {
     readonly action: string;
     readonly approval: string;
     readonly digest: string;
+    /** How often the bank had been called when its rights went; a refusal adds none. */
+    readonly calls: number;
   }
   /** Asked for by that key and approved, while no worker is up; `meanwhile` passes before one is. */
   const approvedThen = async (
@@ -117,22 +108,29 @@ describe('what a requester held when it asked', () => {
       return (await api.database.pool.query(kept, [run])).rowCount || null;
     });
     await meanwhile();
+    const calls = bank.requests.length;
     api.kernel.idle = false;
     assert.ok([200, 202].includes((await decided).status));
-    return { run, action: result.poll.split('/').at(-1), approval: approval.id, digest: approval.digest };
+    return {
+      run,
+      action: result.poll.split('/').at(-1),
+      approval: approval.id,
+      digest: approval.digest,
+      calls,
+    };
   };
   const settledAs = ({ action }: Pick<Asked, 'action'>): Promise<Answer> =>
     until('a settled action', 15_000, async () => {
       const found = await api.ask('manager', 'GET', `/v1/actions/${action}`);
       return ['executed', 'failed', 'unknown'].includes(found.body?.status) ? found : null;
     });
-  const isRefused = async (asked: Pick<Asked, 'run' | 'action'>, why: RegExp): Promise<void> => {
-    const before = paid;
+  type Called = Pick<Asked, 'run' | 'action' | 'calls'>;
+  const isRefused = async (asked: Called, why: RegExp): Promise<void> => {
     const { body } = await settledAs(asked);
     assert.equal(body.status, 'failed');
     assert.equal(body.error.code, 'GUARD_REJECTED');
     assert.match(body.error.message, why);
-    assert.equal(paid, before);
+    assert.equal(bank.requests.length, asked.calls);
     const path = `/v1/runs/${asked.run}/audit?type=guard.evaluated&limit=500`;
     const last = (await api.ask('auditor', 'GET', path)).body.data.at(-1);
     assert.equal(last.data.verdict, 'fail');
@@ -180,10 +178,9 @@ describe('what a requester held when it asked', () => {
   });
 
   it('failed at its target, and whoever approved it reads so when they come again', async () => {
-    onPay = () => Promise.resolve(404);
+    bank.say(404);
     const asked = await approvedThen('by_role', await keyOf(['payer']), () => Promise.resolve());
     await settledAs(asked);
-    onPay = () => Promise.resolve(200);
     assert.match(await pageAgain(asked), /It is approved, and running it failed \(EXECUTOR_FAILED\)\./);
   });
 
@@ -226,26 +223,20 @@ describe('what a requester held when it asked', () => {
     const key = await keyOf(['treasurer']);
     const held = await approvedThen('by_permission', key, () => Promise.resolve());
     assert.equal((await settledAs(held)).body.status, 'executed');
-    const asked = await approvedThen('by_permission', key, async () => {
-      writeFileSync(join(api.home, 'policies', 'roles.yaml'), roles([]));
-      await reload();
-    });
+    const asked = await approvedThen('by_permission', key, () => api.load({ 'roles.yaml': roles([]) }));
     await isRefused(asked, /does not hold permission `pay\.large`/);
   });
 
-  const revokedBetween = (answer: number): Promise<Pick<Asked, 'run' | 'action'>> =>
+  const revokedBetween = (answer: number): Promise<Called> =>
     attemptedTwice('at_once', ['payer'], answer, revoke);
   const attemptedTwice = async (
     name: string,
     held: readonly string[],
     answer: number,
     between: (key: Key) => Promise<unknown>,
-  ): Promise<Pick<Asked, 'run' | 'action'>> => {
+  ): Promise<Called> => {
     const key = await keyOf(held);
-    onPay = async () => {
-      await between(key);
-      return answer;
-    };
+    bank.say(() => between(key).then(() => answer));
     const run: string = (await api.ask(key.key, 'POST', `/v1/flows/${name}/runs`, {})).body.run.id;
     void api.ask(key.key, 'POST', `/v1/runs/${run}/transitions/pay?wait=0`, {});
     const action = await until('its action', 10_000, async () => {
@@ -254,40 +245,34 @@ describe('what a requester held when it asked', () => {
       ]);
       return rows[0]?.id ?? null;
     });
-    return { run, action };
+    return { run, action, calls: 1 };
   };
 
   it('makes no second attempt once its key is revoked, also of what nobody approved', async () => {
     await isRefused(await revokedBetween(429), /does not hold role `payer`/);
-    onPay = () => Promise.resolve(200);
   });
 
   it('makes no second attempt once its key is revoked, and says what a 503 before leaves open', async () => {
     const asked = await revokedBetween(503);
     await isRefused(asked, /does not hold role `payer`.*does not say that nothing happened/);
-    onPay = () => Promise.resolve(200);
   });
 
   it('makes no second attempt of what a gate lets pass for a role only, once that is gone', async () => {
-    const before = paid;
     const asked = await attemptedTwice('seniors_at_once', ['payer', 'senior'], 429, async (key) => {
       await keyOf(['payer'], key.id);
       await revoke(key);
     });
     const { body } = await settledAs(asked);
-    onPay = () => Promise.resolve(200);
     assert.deepEqual([body.status, body.error?.code], ['failed', 'DIGEST_MISMATCH'], JSON.stringify(body));
     assert.match(body.error.message, /a gate asks for an approval of it by now .* ask again/);
-    assert.equal(paid, before);
+    assert.equal(bank.requests.length, asked.calls);
   });
 
   it('makes a second attempt while it holds it', async () => {
     const key = await keyOf(['payer']);
-    const answers = [429, 200];
-    onPay = () => Promise.resolve(answers.shift() ?? 500);
+    bank.say(429, 200);
     const run: string = (await api.ask(key.key, 'POST', '/v1/flows/at_once/runs', {})).body.run.id;
     const done = await api.ask(key.key, 'POST', `/v1/runs/${run}/transitions/pay?wait=10`, {});
     assert.equal(done.body.result.status, 'executed', done.text);
-    onPay = () => Promise.resolve(200);
   });
 });

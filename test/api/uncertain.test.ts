@@ -76,4 +76,33 @@ describe('a request that was cut off in the middle', () => {
     assert.match(reload.body.detail, look, 'a reload is done again under any key');
     failure = null;
   });
+
+  it('is on record and in the log where it was done and its answer could not be kept, and is done once', async () => {
+    const headers = { 'idempotency-key': 'answered-in-vain' };
+    await api.database.asSuperuser(
+      'alter table idempotency add constraint keeps_nothing check (status is null) not valid',
+    );
+    const told = await start(headers);
+    await api.database.asSuperuser('alter table idempotency drop constraint keeps_nothing');
+    assert.deepEqual(codes(told), [500, 'INTERNAL']);
+    assert.match(told.body.detail, repeat);
+    const { traceId } = told.body;
+    assert.match(api.logged.find((line) => line.startsWith(`${traceId}: `)) ?? '', /keeps_nothing/);
+    const path = '/v1/audit?type=api.called,request.refused&limit=500';
+    const records = (await api.ask('auditor', 'GET', path)).body.data.filter(
+      (one: any) => one.traceId === traceId,
+    );
+    assert.deepEqual(
+      records.map(({ type, data }: any) => [type, data.code, data.status]),
+      [
+        ['request.refused', 'INTERNAL', undefined],
+        ['api.called', 'INTERNAL', 500],
+      ],
+    );
+    await api.database.asSuperuser(
+      `update idempotency set held_until = now() - interval '1 second' where key = $1`,
+      [headers['idempotency-key']],
+    );
+    assert.equal((await start(headers)).body.run.id, records[0].about);
+  });
 });

@@ -329,6 +329,20 @@ describe('a run that is stuck', () => {
       }
     });
 
+    it('is ended by a retry after its time, as it is told, also where a retry before it would be refused', () => {
+      const of = timed(null);
+      const walk = inState(of, 'b');
+      walk.submit(agent, 'pay');
+      after(walk, { output: large });
+      given(walk, 'HISTORY_FORKED');
+      assert.match(wayOn(walk.run, of) ?? '', /; a retry after .* finds the run's time up, which ends it$/);
+      const asked = { kind: 'message', message: message(operator, { kind: 'retry' }) } as const;
+      walk.send({ ...asked, time });
+      assert.equal(`${walk.run.state} ${walk.run.status}`, 'b stuck');
+      walk.send({ ...asked, time: at });
+      assert.equal(`${walk.run.state} ${walk.run.status}`, 'b timed_out');
+    });
+
     it('is told nothing of it where time changes nothing: what is in doubt waits', () => {
       const of = timed('gone');
       const walk = inState(of, 'b');

@@ -5,7 +5,7 @@ import type { RestCall } from '../../src/executors/rest/types.js';
 import type { Executor, Template } from '../../src/engine/plan.js';
 import type { Built, ExecutorResult } from '../../src/executors/types.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
-import { contextWith, makeWorld, type World } from './world.js';
+import { contextWith, makeWorld, restCall, type World } from './world.js';
 
 // A body is sent in the writing of its content type, whoever says that: the target reads what the approver has read.
 
@@ -41,16 +41,7 @@ const build = (body: Template, contentType: string, args: JsonObject): Built<Res
     { arguments: args, context: {}, input: {} },
     'transition',
   ) as Built<RestCall>;
-const call = (body: Json, headers: RestCall['headers'] = []): RestCall => ({
-  kind: 'rest',
-  connection: 'rest',
-  method: 'POST',
-  path: '/echo',
-  writtenPath: '/echo',
-  query: [],
-  headers,
-  body,
-});
+const call = (body: Json): RestCall => restCall({ body });
 function send(of: RestCall, contentType?: string): Promise<ExecutorResult> {
   const { rest } = world.connections;
   assert.ok(rest.kind === 'rest');

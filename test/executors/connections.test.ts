@@ -7,8 +7,8 @@ import { after, before, test } from 'node:test';
 import { runCall } from '../../src/executors/index.js';
 import { resolveConnection } from '../../src/model/policy-set.js';
 import { isPrivateAddress } from '../../src/executors/connections/network.js';
-import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
-import { contextWith, makeWorld, type World } from './world.js';
+import type { ExecutorResult, RunContext } from '../../src/executors/types.js';
+import { contextWith, makeWorld, restCall, type World } from './world.js';
 
 let world: World;
 before(async () => {
@@ -16,16 +16,7 @@ before(async () => {
 });
 after(() => world.close());
 
-const call: Call = {
-  kind: 'rest',
-  connection: 'rest',
-  method: 'POST',
-  path: '/echo',
-  writtenPath: '/',
-  query: [],
-  headers: [],
-  body: undefined,
-};
+const call = restCall();
 
 test('private addresses are refused where the connection does not allow them, by name too', async () => {
   const { port } = new URL(world.url);

@@ -120,7 +120,8 @@ describe('a word that servers take for the method', () => {
       'q=1&+.method=DELETE',
       'q=1&%E9_method=DELETE',
     ],
-    ...['q=1&%26_method=DELETE', 'q=1&%c3_method=DELETE', '.method=DELETE'],
+    ...['q=1&%26_method=DELETE', 'q=1&%c3_method=DELETE', '.method=DELETE', 'q=%C3%A9%ff_method=DELETE'],
+    ...['%ed%a0%80', '%e0%80%80', '%f4%90%80%80', '%f0%8f%bf%bf', '%c1%81'].map((no) => `q=1&${no}_method=1`),
     ...[
       '{"q": 1, "\\u005fmethod": "DELETE"}',
       '\ufeff{"\\u005Fm\\u0065thod":"DELETE"}',
@@ -146,7 +147,14 @@ describe('a word that servers take for the method', () => {
     ...['payment_method=card&filter[method]=card&__method=1', '_methods=1&a_method_b=1', '100%&%zz=1&%u00zz'],
     ...[['shipping_method'], {}, { method: 'DELETE' }, { q: 'a.method()', filter: { http_method: 'x' } }],
     ...[{ '100%': 1 }, '$.items[0].method', 'the x method'],
-    ...['numéro_method=1&numé_method=1', 'num%C3%A9_method=1', { numé_method: 1 }, 'q=1+a.method'],
+    ...['%E4%BB%98_method=1', '%F0%90%90%80_method=1', '%ED%9E%A3_method=1', '%F4%80%80%80q_method=1'],
+    ...[
+      'numéro_method=1&numé_method=1',
+      'num%C3%A9_method=1',
+      'q=%ff%C3%A9_method=1',
+      { numé_method: 1 },
+      'q=1+a.method',
+    ],
   ])
     it(`is not in ${JSON.stringify(body)}`, () => {
       assert.equal(overrideIn([['Accept', 'multipart/mixed']], asText(body)), null);

@@ -9,7 +9,7 @@ import { retryAfterMs } from '../../src/executors/connections/network.js';
 import type { Built, Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Path, Template } from '../../src/engine/plan.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
-import { contextWith, makeWorld, token, type World } from './world.js';
+import { contextWith, makeWorld, restCall, token, type World } from './world.js';
 
 let world: World;
 before(async () => {
@@ -38,23 +38,12 @@ const executor = (more: Partial<Rest>): Rest => ({
 });
 const build = (more: Partial<Rest>, args: JsonObject = {}): Built<RestCall> =>
   buildCall(executor(more), { arguments: args, context: {}, input: {} }, 'transition') as Built<RestCall>;
-const call = (more: Partial<RestCall>): Call => ({
-  kind: 'rest',
-  connection: 'rest',
-  method: 'POST',
-  path: '/echo',
-  writtenPath: '/echo',
-  query: [],
-  headers: [],
-  body: undefined,
-  ...more,
-});
 const run = (what: Call, more: Partial<RunContext> = {}): Promise<ExecutorResult> =>
   runCall(what, contextWith(world.connections.rest, more));
 const lastSeen = (): World['seen'][number] => world.seen.at(-1) ?? assert.fail('nothing arrived');
 
 test('`$.output` is the JSON body, `$.response` has status, headers and body', async () => {
-  const result = await run(call({ body: { a: 1 } }));
+  const result = await run(restCall({ body: { a: 1 } }));
   assert.ok(result.status === 'succeeded');
   const body = result.output as JsonObject;
   const response = result.response as JsonObject;
@@ -65,10 +54,10 @@ test('`$.output` is the JSON body, `$.response` has status, headers and body', a
 });
 
 test('text stays text; what says that it is JSON and is not fails', async () => {
-  const text = await run(call({ path: '/text' }));
+  const text = await run(restCall({ path: '/text' }));
   assert.ok(text.status === 'succeeded');
   assert.equal(text.output, 'plain words');
-  const malformed = await run(call({ path: '/malformed' }), { hasEffect: false });
+  const malformed = await run(restCall({ path: '/malformed' }), { hasEffect: false });
   assert.ok(malformed.status === 'failed');
   assert.equal(malformed.errorClass, 'permanent');
 });
@@ -96,7 +85,7 @@ const classes: readonly (readonly [number, string])[] = [
 for (const [status, errorClass] of classes) {
   test(`status ${status} is \`${errorClass}\`, and nothing is followed`, async () => {
     const before = world.seen.length;
-    const result = await run(call({ path: `/status/${status}?after=soon` }), { idempotencyKey: 'k' });
+    const result = await run(restCall({ path: `/status/${status}?after=soon` }), { idempotencyKey: 'k' });
     assert.ok(result.status === 'failed');
     assert.equal(result.errorClass, errorClass);
     assert.equal(world.seen.length, before + 1);
@@ -118,7 +107,7 @@ for (const status of openStatuses)
       },
     } as const;
     const asked = (more: Partial<RunContext>): Promise<ExecutorResult>[] => [
-      run(call({ path: `/status/${status}` }), more),
+      run(restCall({ path: `/status/${status}` }), more),
       runCall(tool, contextWith(toolConnection, more)),
     ];
     const usual = classes.find(([one]) => one === status)?.[1];
@@ -139,7 +128,7 @@ const answeredWith = (status: number, more: Partial<RunContext>, headers = {}): 
   const after = 'retry-after' in headers ? '9' : 'soon';
   const tool = { kind: 'mcp', connection: 'mcp', tool: `status-${status}-${after}`, arguments: {} } as const;
   return [
-    run(call({ path: `/status/${status}?after=${after}` }), more),
+    run(restCall({ path: `/status/${status}?after=${after}` }), more),
     runCall(tool, contextWith(world.connections.http, more)),
   ];
 };
@@ -180,7 +169,7 @@ test('a redirect is how services answer what they have done: an unknown outcome 
       assert.match(result.message, /redirects are not followed/);
     }
   for (const status of [302, 303]) {
-    const read = await run(call({ path: `/status/${status}` }), { hasEffect: false });
+    const read = await run(restCall({ path: `/status/${status}` }), { hasEffect: false });
     assert.ok(read.status === 'failed' && read.errorClass === 'permanent', JSON.stringify(read));
   }
 });
@@ -207,13 +196,13 @@ test('Retry-After says of 403 that it is a limit, and of 409 and 425 under a key
 });
 
 test('a status that leaves the outcome open is none for a call that changes nothing', async () => {
-  const result = await run(call({ path: '/status/504', method: 'GET' }), { hasEffect: false });
+  const result = await run(restCall({ path: '/status/504', method: 'GET' }), { hasEffect: false });
   assert.ok(result.status === 'failed');
   assert.deepEqual([result.errorClass, result.effectPossible], ['timeout', false]);
 });
 
 test('Retry-After is read as seconds and as a date', async () => {
-  const result = await run(call({ path: '/status/429' }));
+  const result = await run(restCall({ path: '/status/429' }));
   assert.ok(result.status === 'failed');
   assert.equal(result.retryAfterMs, 7000);
   const now = Date.parse('2026-11-21T10:00:00Z');
@@ -257,7 +246,7 @@ test('a failure names the path as it is written: no argument stands in what is k
 
 test('a path can neither name another host nor lose its base', async () => {
   const base = { ...world.connections.rest, baseUrl: `${world.url}/api/` } as RunContext['connection'];
-  await runCall(call({ path: '//evil.example/x' }), contextWith(base));
+  await runCall(restCall({ path: '//evil.example/x' }), contextWith(base));
   assert.equal(lastSeen().url, '/api//evil.example/x');
 });
 
@@ -299,7 +288,7 @@ test("a connection's headers cannot be overridden, whatever their case, nor can 
     ['AUTHORIZATION', 'mine'],
     ['Idempotency-Key', 'mine'],
   ] as const;
-  await run(call({ headers }), { idempotencyKey: 'the-key' });
+  await run(restCall({ headers }), { idempotencyKey: 'the-key' });
   assert.equal(lastSeen().headers.authorization, token);
   assert.equal(lastSeen().headers['idempotency-key'], 'the-key');
 });
@@ -316,7 +305,7 @@ test('a read that its connection, as it is by then, makes another method is not 
     const count = world.seen.length;
     const asked = (hasEffect: boolean): Promise<ExecutorResult> =>
       runCall(
-        call({ body: 'a=1', headers: [['content-type', 'text/plain']] }),
+        restCall({ body: 'a=1', headers: [['content-type', 'text/plain']] }),
         contextWith({ ...rest, ...way }, { hasEffect }),
       );
     const refused = await asked(false);
@@ -341,14 +330,14 @@ test('nobody there: `connection`, and nothing was sent', async () => {
     allowPrivate: true,
     headers: {},
   } as const;
-  const result = await runCall(call({}), contextWith(connection));
+  const result = await runCall(restCall({}), contextWith(connection));
   assert.ok(result.status === 'failed');
   assert.equal(result.errorClass, 'connection');
 });
 
 test('a connection lost after sending is an unknown outcome, unless a key or no effect makes it harmless: whatever its method', async () => {
   const lost = async (at: string, more: Partial<RunContext>, method = 'POST'): Promise<string> => {
-    const result = await run(call({ path: at, method }), more);
+    const result = await run(restCall({ path: at, method }), more);
     return result.status === 'failed' ? result.errorClass : result.status;
   };
   for (const at of ['/drop', '/cut']) {

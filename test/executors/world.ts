@@ -8,8 +8,8 @@ import type { Connection } from '../../src/model/policy-set.js';
 import type { CliConnection } from '../../src/executors/cli/types.js';
 import { runCall } from '../../src/executors/index.js';
 import type { McpConnection } from '../../src/executors/mcp/types.js';
-import type { RestConnection } from '../../src/executors/rest/types.js';
-import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
+import type { RestCall, RestConnection } from '../../src/executors/rest/types.js';
+import type { ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Target, TargetAnswer } from '../activities/target.js';
 import { toolServer } from './fixtures/tools.js';
 
@@ -184,6 +184,13 @@ async function answerMcp(request: IncomingMessage, response: ServerResponse, han
   await transport.handleRequest(request, response, message);
 }
 
+/** To what answers with what it was sent, unless `more` says another path. */
+export const restCall = (more: Partial<RestCall> = {}): RestCall => ({
+  ...{ kind: 'rest', connection: 'rest', method: 'POST', path: '/echo', writtenPath: '/echo' },
+  ...{ query: [], headers: [], body: undefined },
+  ...more,
+});
+
 /** A target that is sent our token in a header, and what came of asking it. */
 export function askWithToken(
   target: Target,
@@ -195,11 +202,7 @@ export function askWithToken(
     ...{ kind: 'rest', baseUrl: target.url, allowPrivate: true },
     headers: { authorization: 'env://TEST_TOKEN' },
   };
-  const call: Call = {
-    ...{ kind: 'rest', connection: 'c', method: 'POST', path: '/', writtenPath: '/' },
-    ...{ query: [], headers: [], body: undefined },
-  };
-  return runCall(call, contextWith(connection, more));
+  return runCall(restCall({ path: '/', writtenPath: '/' }), contextWith(connection, more));
 }
 
 /** A program that has our token in its environment. */

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { signIn, visit, type Page } from '../../testing/browser-forms.js';
 import { until } from '../../testing/flows.js';
+import { makeTarget, type Target } from '../activities/target.js';
 import { startApi, type Harness } from '../api/harness.js';
 
 // What an approver is told of a run that is stuck: before the decision, and after it.
@@ -33,27 +30,18 @@ interface Parked {
 
 describe('an approver of a run that is stuck', () => {
   let api: Harness;
-  let answers = false;
-  // It takes what is sent, and its answer is lost.
-  const post = createServer((request, response) => {
-    request.resume();
-    if (answers) response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
-    else request.socket.destroy();
-  });
+  let post: Target;
   before(async () => {
     api = await startApi();
-    await new Promise<void>((resolve) => post.listen(0, '127.0.0.1', resolve));
-    const baseUrl = `http://127.0.0.1:${(post.address() as AddressInfo).port}`;
-    const folder = join(api.home, 'policies');
-    const connections = { post: { kind: 'rest', baseUrl, allowPrivate: true } };
-    writeFileSync(join(folder, 'connections.yaml'), JSON.stringify({ connections }));
-    writeFileSync(join(folder, 'flows', 'stuck.yaml'), JSON.stringify({ workflows: { stuck: definition } }));
-    const reloaded = await api.ask('admin', 'POST', '/v1/policies/reload', {});
-    assert.equal(reloaded.status, 200, reloaded.text);
+    post = await makeTarget();
+    await api.load({
+      'connections.yaml': { connections: { post: { kind: 'rest', baseUrl: post.url, allowPrivate: true } } },
+      'flows/stuck.yaml': { workflows: { stuck: definition } },
+    });
   });
   after(async () => {
     await api.stop();
-    post.close();
+    await post.close();
   });
 
   const park = async (run: string, transition: string): Promise<Parked> => {
@@ -81,6 +69,8 @@ describe('an approver of a run that is stuck', () => {
     const [sent, other] = [await park(run, 'send'), await park(run, 'other')];
     const waits = /stuck: what is approved here does not run before an operator has the run go on/;
     assert.doesNotMatch((await read(other)).text, waits);
+    // It takes what is sent, and its answer is lost.
+    post.say('drop');
     await approve(sent);
     await isRun(run, 'stuck');
     assert.match((await read(other)).text, waits);
@@ -105,7 +95,6 @@ describe('an approver of a run that is stuck', () => {
     assert.match((await read(repeat)).text, waits);
     await halted('EXECUTOR_UNKNOWN');
 
-    answers = true;
     await approve(repeat);
     await isRun(run, 'waiting');
     assert.match((await read(repeat)).text, /It is approved, and has run\./);

@@ -11,6 +11,7 @@ import {
   forgetHolder,
   isPolled,
   isStillPolled,
+  isWorkedFor,
   queueHolder,
   seeHolder,
   type Queue,
@@ -324,6 +325,79 @@ describe('a copy of a store, on the same Temporal with a task queue of its own',
   });
 });
 
+describe('a deployment that moves to another task queue', () => {
+  let stack: Stack;
+  let database: Database;
+  let connection: Connection;
+  before(async () => {
+    const files = { 'environments.yaml': 'environments: { dev: {} }\n', ...policies };
+    [stack, database] = await Promise.all([startStack({ policies: files }), makeDatabase()]);
+    connection = await Connection.connect({ address: stack.temporalAddress });
+  });
+  after(async () => {
+    await connection.close();
+    await Promise.all([stack.stop(), database.drop()]);
+  });
+
+  /** The stack's own processes are stopped, and one of its store with another queue, and what else is given, looks after the run. */
+  async function lookElsewhere(waiting: string, env: Readonly<Record<string, string>>, until: RegExp) {
+    await Promise.all([stack.api.kill('SIGTERM'), stack.worker.kill('SIGTERM')]);
+    await isOverdue(waiting);
+    const { output } = await run(stack, 'api', { COUNTERSIGN_TASK_QUEUE: newId('svc'), ...env }, [], until);
+    assert.match(output, until);
+  }
+  const isOverdue = (waiting: string): Promise<unknown> =>
+    asSuperuser(stack.databaseUrl, 'update run set check_at = 0 where id = $1', [waiting]);
+  /** As `migrate --forget-temporal` leaves the store. */
+  const isNobodys = (): Promise<unknown> => asSuperuser(stack.databaseUrl, 'delete from temporal_home');
+
+  it('leaves its old queue also where the command failed half-way and is run again', async () => {
+    const home = join(stack.home, 'moving');
+    const at = (taskQueue: string) => ({
+      DATABASE_URL: database.url,
+      COUNTERSIGN_HOME: home,
+      COUNTERSIGN_TASK_QUEUE: taskQueue,
+    });
+    const [one, two] = [newId('svc'), newId('svc')];
+    assert.match((await run(stack, 'api', at(one), [], /listening on/)).output, /listening on/);
+    const broken = join(stack.home, 'broken');
+    mkdirSync(broken);
+    writeFileSync(join(broken, 'roles.yaml'), 'roles: 7\n');
+    const failed = await run(stack, 'migrate', { ...at(two), COUNTERSIGN_POLICIES: broken }, [
+      '--forget-temporal',
+    ]);
+    assert.equal(failed.code, 1, failed.output);
+    assert.match(failed.output, /roles\.yaml/);
+    const again = await run(stack, 'migrate', at(two), ['--forget-temporal']);
+    assert.equal(again.code, 0, again.output);
+    assert.match(again.output, new RegExp(`the task queue \`${one}\` of .+ belongs to no store now`));
+    assert.equal(await seeHolder(connection, { namespace: 'countersign-dev', taskQueue: one }), null);
+    assert.match((await run(stack, 'api', at(two), [], /listening on/)).output, /listening on/);
+  });
+
+  it('finds its runs as they were where it comes back to the queue on which they are', async () => {
+    const waiting = await parked(stack);
+    await isNobodys();
+    await lookElsewhere(waiting.run, {}, /is left to that: it is stuck here/);
+    await isNobodys();
+    await Promise.all([stack.api.restart(), stack.worker.restart()]);
+    assert.equal((await getRun(stack, 'agent', waiting.run)).run.status, 'stuck');
+    await isOverdue(waiting.run);
+    const { run: back } = await until('the run as it was', async () => {
+      const found = await getRun(stack, 'agent', waiting.run);
+      return found.run.status === 'waiting' ? found : null;
+    });
+    assert.equal(back.problem ?? null, null);
+    await isDone(stack, waiting);
+  });
+
+  it('has its runs with it where Temporal is its own, and nothing of them is taken for another deployment’s', async () => {
+    const waiting = await parked(stack);
+    const own = { COUNTERSIGN_OWN_SERVERS: '1', COUNTERSIGN_OWN_TEMPORAL: '1' };
+    await lookElsewhere(waiting.run, own, /it has another one now, and is stuck until somebody retries/);
+  });
+});
+
 /** A copy of the stack's store as it is now, made while none of its processes is connected. */
 async function copyOf(stack: Stack): Promise<{ readonly url: string; drop(): Promise<unknown> }> {
   const url = new URL(stack.databaseUrl);
@@ -370,6 +444,14 @@ describe('whose a task queue is', () => {
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'e');
     assert.equal(await queueHolder(connection, at, 'f', 'always'), 'f');
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'f');
+  });
+
+  it('is worked for that store and its copies, and for no other, as long as it has a holder', async () => {
+    const at = queue();
+    const isFor = (store: string): Promise<boolean> => isWorkedFor(connection, at, store);
+    assert.deepEqual([await isFor('a'), await isFor('b')], [false, false]);
+    await queueHolder(connection, at, 'a', 'where free');
+    assert.deepEqual([await isFor('a'), await isFor('b')], [true, false]);
   });
 
   it('is still polled only where a worker asks for work again', async () => {

@@ -13,11 +13,10 @@ import { perform, targetOf } from './call.js';
 import type { ActivityDeps } from '../deps.js';
 import { grantProblem, type GrantProblem } from './grants.js';
 import { keepable } from './keepable.js';
-import { makeKit } from '../step/kit.js';
 import { aloneHere, leaseAttempt, leaseMs, marginMs, otherUnderWay } from './leases.js';
 import type { StoredStep } from '../step/persist.js';
 import { persistently, type Surroundings } from '../persistently.js';
-import { presentRights } from '../step/rights.js';
+import { presentKit } from '../step/rights.js';
 import { settle } from './settle.js';
 import { makeTurn, type Turn } from './turns.js';
 import {
@@ -153,11 +152,7 @@ async function begin(
 async function kitOf(deps: ActivityDeps, tx: Tx, { row, loaded }: Held, policySet: PolicySet): Promise<Kit> {
   const plan = await deps.plan(tx, row.planHash);
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
-  const [rights, people] = await Promise.all([
-    presentRights(tx, policySet, plan, loaded.state),
-    deps.people(tx, row),
-  ]);
-  return makeKit(policySet, row.environment, people, rights);
+  return presentKit(deps, tx, row, plan, policySet, loaded.state);
 }
 
 /** The worker was lost after the intent, and doing it again might do it twice: a person decides. */

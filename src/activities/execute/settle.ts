@@ -5,9 +5,8 @@ import type { RunRow } from '../../store/runs.js';
 import { beginCourse, sweep } from '../step/course.js';
 import type { ActivityDeps } from '../deps.js';
 import type { LoadedRun } from '../step/document.js';
-import { makeKit } from '../step/kit.js';
 import { persist } from '../step/persist.js';
-import { presentRights } from '../step/rights.js';
+import { presentKit } from '../step/rights.js';
 import type { Stepped } from '../types.js';
 
 /** The outcome's own step: the engine says what it means, and one transaction makes all of it durable. */
@@ -24,11 +23,7 @@ export async function settle(
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
   const time = await storeTime(tx);
   const policySet = await deps.policySet(tx);
-  const [rights, people] = await Promise.all([
-    presentRights(tx, policySet, plan, loaded.state),
-    deps.people(tx, row),
-  ]);
-  const kit = makeKit(policySet, row.environment, people, rights);
+  const kit = await presentKit(deps, tx, row, plan, policySet, loaded.state);
   const rev = row.rev + 1;
   const course = beginCourse(
     { plan, kit, time, onInternalError: deps.onInternalError },

@@ -63,7 +63,7 @@ export interface Taken {
 }
 
 /** With what a person can do about it, while the run is stuck: also where our own code fails over its plan or its time. */
-function asShown(run: RunState, plan: Plan | null): ShownProblem | null {
+export function asShown(run: RunState, plan: Plan | null): ShownProblem | null {
   let next: string | null;
   try {
     next = wayOn(run, plan);
@@ -277,7 +277,7 @@ export function resultOf(row: RunRow, step: { readonly head: string }): Stepped 
     digest: row.docDigest,
     head: step.head,
     state: row.state,
-    runStatus: row.status,
+    runStatus: state.status,
     version: row.version,
     wakeAt: wakeTime(bare),
     execution: executionOf(bare),

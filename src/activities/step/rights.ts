@@ -5,17 +5,36 @@ import type { PolicySet } from '../../model/policy-set.js';
 import { withRolePermissions, type Principal } from '../../model/principal.js';
 import type { Tx } from '../../db/index.js';
 import { credentialsOf, sightHours, type HeldCredential } from '../../store/people.js';
+import type { RunRow } from '../../store/runs.js';
+import type { ActivityDeps } from '../deps.js';
 import { actionsIn } from './document.js';
+import { makeKit } from './kit.js';
 
 const sightMs = sightHours * 3_600_000;
 const byRights = new WeakMap<Plan, boolean>();
+
+/** What is decided with about this run now. `state` null: it has taken no step. */
+export async function presentKit(
+  deps: Pick<ActivityDeps, 'people'>,
+  tx: Tx,
+  row: RunRow,
+  plan: Plan,
+  policySet: PolicySet,
+  state: RunState | null,
+): Promise<Kit> {
+  const [rights, people] = await Promise.all([
+    presentRights(tx, policySet, plan, state),
+    deps.people(tx, row),
+  ]);
+  return makeKit(policySet, row.environment, people, rights);
+}
 
 /**
  * What those hold now in whose name the run may act: read from the store once a step, and only where something in the plan
  * is decided by it. Whoever is not known there holds nothing. Who asks in this very step is not in the run's state yet: its
  * message was attested with what it held, and what it asked for is asked about once more before it is executed.
  */
-export async function presentRights(
+async function presentRights(
   tx: Tx,
   policySet: PolicySet,
   plan: Plan,

@@ -7,7 +7,7 @@ import { startMessageId } from '../../model/ids.js';
 import { isUnavailable, storeTime, withTransaction, type Tx } from '../../db/index.js';
 import { documentOf } from '../../store/document.js';
 import { lockUntaken } from '../../store/messages.js';
-import { getStep, lockRun, type RunRow } from '../../store/runs.js';
+import { getStep, lockRun, showUnstepped, type RunRow } from '../../store/runs.js';
 import { readArrivals, readStored, type Incoming } from './arrivals.js';
 import { beginCourse, sweep, type Course } from './course.js';
 import type { ActivityDeps } from '../deps.js';
@@ -22,9 +22,8 @@ import {
   refuseStart,
   type Beginning,
 } from './giving-up.js';
-import { makeKit } from './kit.js';
-import { persist } from './persist.js';
-import { presentRights } from './rights.js';
+import { asShown, persist } from './persist.js';
+import { presentKit } from './rights.js';
 import { again, fingerprintOf, unchanged } from './stored-step.js';
 import type { StepInput, StepResult } from '../types.js';
 
@@ -100,11 +99,7 @@ async function groundOf(
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
   const time = await storeTime(tx);
   const loaded = await loadRun(deps, tx, row);
-  const [rights, people] = await Promise.all([
-    presentRights(tx, policySet, plan, loaded?.state ?? null),
-    deps.people(tx, row),
-  ]);
-  const kit = makeKit(policySet, row.environment, people, rights);
+  const kit = await presentKit(deps, tx, row, plan, policySet, loaded?.state ?? null);
   return { row, plan, policySet, kit, time, loaded, first: loaded ?? firstState({ row, plan, time }, start) };
 }
 
@@ -134,10 +129,13 @@ async function take(
           input,
           { why: input.gaveUp, time: ground.time },
         );
-  // Nothing to decide, nothing to record: the run is as it was.
+  // Nothing to decide, nothing to record: the run is as it was, and shown so again where it was left to another deployment.
   const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
-  if (isIdle && ground.loaded !== null && sameJson(course.after, ground.loaded.state))
+  if (isIdle && ground.loaded !== null && sameJson(course.after, ground.loaded.state)) {
+    const { status } = course.after;
+    await showUnstepped(tx, row.id, { status, problem: asShown(course.after, ground.plan) });
     return unchanged(tx, row);
+  }
   return persist(deps, tx, {
     row,
     plan: ground.plan,

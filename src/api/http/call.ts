@@ -68,6 +68,8 @@ export interface Call {
   recordedByRun: boolean;
   replayed: boolean;
   readonly facts: CallFact[];
+  /** So many of them are on record already. */
+  recordedFacts: number;
 }
 
 export function traceIdOf(call: Call): string {

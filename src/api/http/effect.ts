@@ -8,7 +8,7 @@ import { principalOf, type Call } from './call.js';
 // A request is repeated where its process died between what it did and its answer, or nobody knows whether it did anything.
 // What it makes under an id of `effectId` is found again by that id. All else that it does is kept with its idempotency key.
 
-type Asking = Pick<StartRequest, 'principal' | 'waitMs' | 'whileOurs'>;
+type CallerAndWait = Pick<StartRequest, 'principal' | 'waitMs' | 'whileOurs'>;
 
 export interface KeptEffect<T> {
   /** What an earlier attempt of this request did; null: nothing. In a transaction, other attempts wait for its end. */
@@ -53,6 +53,6 @@ export function whileOurs({ held }: Pick<Call, 'held'>): (tx: Tx) => Promise<voi
 }
 
 /** What every request that a run is asked has: who asks, how long that waits (milliseconds), and whether it is still ours. */
-export function askingOf(call: Call, waitSeconds: number): Asking {
+export function askingOf(call: Call, waitSeconds: number): CallerAndWait {
   return { principal: principalOf(call), waitMs: waitSeconds * 1_000, whileOurs: whileOurs(call) };
 }

@@ -3,6 +3,14 @@ import type { AnonymousCall } from './anonymous.js';
 import { actorOf, traceIdOf, type Call, type CallFact, type Reply, type Route } from './call.js';
 import { statusOf } from '../contract/problem.js';
 
+/** What came of the call, and what it was refused for, before anything else is known of it. */
+export async function recordFacts(call: Call, route: Route, reply: Reply): Promise<void> {
+  call.facts.push(...refusals(call, route, reply));
+  if (call.facts.length === 0) return;
+  await append(call, call.facts);
+  call.recordedFacts = call.facts.length;
+}
+
 /** Durable before the answer is sent: the call itself, and whatever it was refused for. */
 export async function recordCall(call: Call, route: Route, reply: Reply, startedAt: number): Promise<void> {
   const answered = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 200;
@@ -53,7 +61,7 @@ export async function recordGone(call: Call, route: Route, startedAt: number): P
 
 /** Of callers without a credential the first of a source, kind and minute; the others are counted there. */
 async function append(call: Call, facts: readonly CallFact[]): Promise<void> {
-  const placed = facts.map((fact, index) => place(call, fact, index));
+  const placed = facts.map((fact, index) => place(call, fact, index)).slice(call.recordedFacts);
   const seen = anonymousCall(call, facts);
   if (seen === null) return call.deps.chain.append(placed);
   const taken = call.deps.anonymous.take(seen);
@@ -92,7 +100,7 @@ function refusals(call: Call, route: Route, reply: Reply): CallFact[] {
   if (
     reply.kind !== 'problem' ||
     call.recordedByRun ||
-    call.facts.some((fact) => refusing.includes(fact.type))
+    call.facts.some(({ type, data }) => refusing.includes(type) || data.code === reply.code)
   )
     return [];
   const data = { code: reply.code, route: route.path };

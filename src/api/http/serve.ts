@@ -12,7 +12,7 @@ import { problemPage } from '../pages/html.js';
 import { notPermitted, withheld } from './permitted.js';
 import { problem, problemBody, statusOf, type Problem } from '../contract/problem.js';
 import { jsonText } from './json-writing.js';
-import { clientGone, hasGone, recordCall, recordGone } from './record.js';
+import { clientGone, hasGone, recordCall, recordFacts, recordGone } from './record.js';
 import { uncertain } from './refusal.js';
 import { validateBody, validateParams, validateQuery } from '../contract/validate.js';
 
@@ -69,6 +69,7 @@ function newCall(deps: ApiDeps, request: IncomingMessage): Call {
     recordedByRun: false,
     replayed: false,
     facts: [],
+    recordedFacts: 0,
   };
 }
 
@@ -84,10 +85,10 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
     const reply = await respond(call, route, arrived, raw)
       .then(written)
       .catch((error: unknown) => explain(call, route, error));
-    const final =
-      held === null
-        ? reply
-        : await settle(call, held, reply).catch((error: unknown) => explain(call, route, error));
+    if (held === null) return await recorded(call, route, reply, startedAt);
+    // A repeat is told the kept answer and does nothing more: what came of the request is on record before it is kept.
+    await recordFacts(call, route, reply);
+    const final = await settle(call, held, reply).catch((error: unknown) => explain(call, route, error));
     return await recorded(call, route, final, startedAt);
   } finally {
     held?.end();

@@ -34,7 +34,7 @@ const filled = '{…}';
 /** Whoever fills it says which parameter it is. */
 const filledName = /[?&;][^a-z0-9?=&;]*\{…\}/i;
 
-export type Headers = readonly (readonly [name: string, value: string])[];
+type Headers = readonly (readonly [name: string, value: string])[];
 
 /** What in a call, as it is sent or as far as it is known, may make it another method; `text`: all but its headers. */
 export function overrideIn(headers: Headers, text: string): string | null {
@@ -47,16 +47,16 @@ export function overrideIn(headers: Headers, text: string): string | null {
 /** Without the escapes of addresses and forms (`%5f`, `%u005f`) and of JSON and its kin (`\u005f`, `\x5f`); what is no escape stands for itself. */
 function decoded(text: string): string {
   const escaped = text.replaceAll(/\\(?:x|u00)/gi, '%');
-  return unescape(escaped.replaceAll(/(?:%[89a-f][0-9a-f])+/gi, asUtf8));
+  return unescape(escaped.replaceAll(escapedBytes, asUtf8));
 }
 
-/** What is no UTF-8 is no letter. */
+/** An escaped character of several bytes, as UTF-8 writes it; or a byte that is a part of none. */
+const escapedBytes =
+  /%(?:c[2-9a-f]|d[0-9a-f])%[89ab][0-9a-f]|%e0%[ab][0-9a-f]%[89ab][0-9a-f]|%ed%[89][0-9a-f]%[89ab][0-9a-f]|%e[1-9a-cef](?:%[89ab][0-9a-f]){2}|%f0%[9ab][0-9a-f](?:%[89ab][0-9a-f]){2}|%f[1-3](?:%[89ab][0-9a-f]){3}|%f4%8[0-9a-f](?:%[89ab][0-9a-f]){2}|%[89a-f][0-9a-f]/gi;
+
+/** What is no UTF-8 is no letter. Nothing throws here: very many that did would hold up everybody. */
 function asUtf8(escapes: string): string {
-  try {
-    return decodeURIComponent(escapes);
-  } catch {
-    return '\ufffd';
-  }
+  return escapes.length === 3 ? '\ufffd' : decodeURIComponent(escapes);
 }
 
 /** The same in what its author has written, and in its connection's headers. What fills it is looked at when the call is built. */
