@@ -173,7 +173,7 @@ export interface Mapping {
 export type Executor = HumanExecutor | FixedExecutor | CallExecutor;
 
 /** Asks people, and calls nothing. */
-export interface HumanExecutor {
+interface HumanExecutor {
   readonly kind: 'human';
   readonly queue: string | null;
   readonly roles: readonly string[];

@@ -61,7 +61,7 @@ export type ExecutorResult =
       readonly output: Json;
       /** `$.response.x`: `{status, headers, body}` for rest, the same as output elsewhere. */
       readonly response: Json;
-      /** Kinds of evidence that the executor records by itself: `rest_call`, `cli_output`, `mcp_tool_result`. */
+      /** Kinds of evidence that the executor records by itself. */
       readonly evidence: readonly string[];
       /** In `output`: numbers that no double holds, kept as text. */
       readonly exact?: readonly Place[];
