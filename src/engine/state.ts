@@ -273,11 +273,12 @@ export interface Denied {
 export interface Kit {
   /** `sha256:<hex>` of the canonical form. */
   digest(value: Json): string;
-  /** `beside`: another schema that the value must fit too, with the defaults of both. */
+  /** `beside`: another schema that the value must fit too, with the defaults of both. `isKept`: its defaults are, true if left out. */
   validate(
     schema: JsonObject,
     value: JsonObject,
     beside?: JsonObject,
+    isKept?: boolean,
   ):
     | { readonly status: 'valid'; readonly value: JsonObject }
     | {

@@ -38,8 +38,11 @@ interface Part {
 
 const nothing: readonly Part[] = [];
 
-export function fillingOf(schema: JsonObject, reading: Reading): Filling {
-  const defaultsOf = remembered((one) => defaultsIn(one, reading));
+export type Filler = (schema: JsonObject) => Filling;
+
+/** `left`: schemas of names whose defaults are not filled in. */
+export function makeFiller(reading: Reading, left: ReadonlySet<JsonObject>): Filler {
+  const defaultsOf = remembered((one) => defaultsIn(one, reading, left));
   const isFilling = remembered((one) => fillsBelow(one, reading, defaultsOf, new Set()));
   const partOf = remembered((one): Part => {
     const { declared, patterns, others, prefix, items } = within(one, reading);
@@ -62,8 +65,10 @@ export function fillingOf(schema: JsonObject, reading: Reading): Filling {
   });
   const partsOfObject = remembered((one) => [...together(one, reading)].filter(isFilling).map(partOf));
   const partsOf = (one: Json | undefined): readonly Part[] => (isObject(one) ? partsOfObject(one) : nothing);
-  const parts = partsOf(schema);
-  return { parts, names: parts.flatMap((part) => part.defaults.map(([name]) => name)) };
+  return (schema) => {
+    const parts = partsOf(schema);
+    return { parts, names: parts.flatMap((part) => part.defaults.map(([name]) => name)) };
+  };
 }
 
 function remembered<V>(make: (schema: JsonObject) => V): (schema: JsonObject) => V {
@@ -111,11 +116,21 @@ function within(schema: JsonObject, { patterns: compiled }: Reading) {
   };
 }
 
-function defaultsIn(schema: JsonObject, reading: Reading): Part['defaults'] {
+function defaultsIn(schema: JsonObject, reading: Reading, left: ReadonlySet<JsonObject>): Part['defaults'] {
   return Object.entries(objectOf(schema['properties'])).flatMap(([name, own]) => {
-    const saying = [...together(own, reading)].find((one) => Object.hasOwn(one, 'default'));
+    if (isObject(own) && left.has(own)) return [];
+    const saying = sayingOf(own, reading);
     return saying === undefined ? [] : [[name, JSON.stringify(saying['default'])] as const];
   });
+}
+
+function sayingOf(own: Json | undefined, reading: Reading): JsonObject | undefined {
+  return [...together(own, reading)].find((one) => Object.hasOwn(one, 'default'));
+}
+
+/** What says the default of this schema, where it does not say it itself. */
+export function spokenBehind(own: JsonObject, reading: Reading): JsonObject | null {
+  return Object.hasOwn(own, 'default') ? null : (sayingOf(own, reading) ?? null);
 }
 
 function fillsBelow(
@@ -132,12 +147,13 @@ function fillsBelow(
   return [...beside(schema, reading), ...inside].some((one) => fillsBelow(one, reading, defaultsOf, seen));
 }
 
-/** Characters of JSON that defaults fill into one value, names included: a few definitions can double it at each level. */
+/** Characters of JSON that defaults fill into one value that is kept, names included: a few definitions can double it at each level. */
 const mostFilled = 262_144;
 
 /** What one value is filled in with. It is worked out anew each time, so that the work is the same each time. */
 interface Course {
   readonly places: Places;
+  readonly most: number;
   filled: number;
 }
 
@@ -162,13 +178,14 @@ interface Place {
 /**
  * The value with the defaults of all these schemas, each of which it is to fit; what the first says goes before what the
  * others say. It is the value itself where they have none, else a copy, made by way of a text: `structuredClone`, and every
- * copy that is made name by name, takes ten times as long for objects of many names.
+ * copy that is made name by name, takes ten times as long for objects of many names. What is not kept is as large as the
+ * work for it allows.
  */
-export function filledIn(fillings: readonly Filling[], value: JsonObject): JsonObject {
+export function filledIn(fillings: readonly Filling[], value: JsonObject, isKept = true): JsonObject {
   const parts = fillings.flatMap((one) => one.parts);
   if (parts.length === 0) return value;
   const copy = JSON.parse(JSON.stringify(value)) as JsonObject;
-  const course: Course = { places: { next: new Map() }, filled: 0 };
+  const course: Course = { places: { next: new Map() }, most: isKept ? mostFilled : Infinity, filled: 0 };
   fill(course, placeOf(course, new Set(parts)), copy, 1);
   return copy;
 }
@@ -261,7 +278,7 @@ function fillNames(course: Course, place: Place, value: JsonObject, depth: numbe
 function define(course: Course, object: JsonObject, name: string, text: string): void {
   spend(15 + text.length / 4);
   course.filled += name.length + text.length + '"":,'.length;
-  if (course.filled > mostFilled) spend(Infinity);
+  if (course.filled > course.most) spend(Infinity);
   const [enumerable, configurable, writable] = [true, true, true];
   Object.defineProperty(object, name, { value: JSON.parse(text), enumerable, configurable, writable });
 }

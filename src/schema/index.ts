@@ -1,12 +1,14 @@
 import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js';
 import { canonical } from '../model/canonical.js';
-import type { JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/json.js';
+import { toldOf, unfitting, type Behind } from './behind.js';
 import { filledIn, type Filling } from './defaults.js';
 import { formats } from './formats.js';
 import { keywords } from './keywords.js';
 import { plain } from './messages.js';
 import type { Pattern } from './pattern.js';
 import { mostPatternCost, prepare, type Prepared } from './prepare.js';
+import { pointerTo, type SchemaPath } from './subschemas.js';
 import { track } from './tracking.js';
 import type { Unfilled } from './unfilled.js';
 import { withWork } from './work.js';
@@ -32,8 +34,11 @@ export interface UsableSchema {
   readonly check: ValidateFunction;
   /** Tells all of them. */
   readonly explain: () => ValidateFunction;
-  /** `beside`: another schema that the value must fit; each may take half of the work. */
-  validate(value: JsonObject, beside?: UsableSchema): SchemaCheck;
+  /**
+   * `beside`: another schema that the value must fit; each may take half of the work. `isKept`: the value with its defaults
+   * is, so that it may not grow at will.
+   */
+  validate(value: JsonObject, beside?: UsableSchema, isKept?: boolean): SchemaCheck;
 }
 
 export type CompiledSchema = UsableSchema | { readonly status: 'invalid'; readonly message: string };
@@ -132,12 +137,15 @@ function compile(schema: JsonObject): CompiledSchema {
     let telling: ValidateFunction | undefined;
     const explain = (): ValidateFunction =>
       (telling ??= prepared.subschemas > mostExplained ? check : compiled(prepared, true));
-    const misfitting = misfitOfDefaults(prepared, explain);
+    const { patternCost, unfilled, fillerWithout, source } = prepared;
+    const left = unfittingOf(prepared);
+    const filling = fillerWithout(new Set(left.map(({ own }) => own)))(source);
+    const misfitting = misfitOfDefaults(filling, prepared.hasBranches, explain);
     if (misfitting !== null) return { status: 'invalid', message: misfitting };
-    const { patternCost, filling, unfilled } = prepared;
     const usable: UsableSchema = {
-      ...{ status: 'ok', patternCost, filling, unfilled, check, explain },
-      validate: (value, beside) => validate(usable, value, beside),
+      ...{ status: 'ok', patternCost, filling, check, explain },
+      unfilled: [...unfilled, ...left.map(toldOf)],
+      validate: (value, beside, isKept) => validate(usable, value, beside, isKept),
     };
     return usable;
   } catch (error) {
@@ -148,11 +156,26 @@ function compile(schema: JsonObject): CompiledSchema {
   }
 }
 
-/** An instance each: two schemas with one `$id` are not each other's business. */
-function compiled(
-  { schema, patterns, tracked }: Extract<Prepared, { status: 'prepared' }>,
-  allErrors: boolean,
-): ValidateFunction {
+/** Where what is filled in is endless, or takes long, nothing is left out of it. */
+function unfittingOf(prepared: Usable): readonly Behind[] {
+  const { behind, fillerWithout } = prepared;
+  if (behind.length === 0) return [];
+  const ajv = instance(prepared, false).addSchema(prepared.schema, 'whole');
+  const fits = (path: SchemaPath, value: Json): boolean => {
+    const at = path.map((step) => encodeURIComponent(pointerTo([step]).slice(1)));
+    return ajv.getSchema(`whole#/${at.join('/')}`)?.(value) !== false;
+  };
+  return withWork(mostWork / 5, () => unfitting(behind, fillerWithout, fits))?.value ?? [];
+}
+
+type Usable = Extract<Prepared, { status: 'prepared' }>;
+
+function compiled(prepared: Usable, allErrors: boolean): ValidateFunction {
+  return instance(prepared, allErrors).compile(prepared.schema);
+}
+
+/** One each: two schemas with one `$id` are not each other's business. */
+function instance({ patterns, tracked }: Usable, allErrors: boolean): Ajv2020.default {
   const pattern = (text: string): Pattern => patterns.get(text) ?? unknownPattern(text);
   const regExp = Object.assign(pattern, { code: 'pattern' });
   const options = {
@@ -171,7 +194,7 @@ function compiled(
   // It follows anchors and does not know their keyword.
   ajv.addKeyword('$anchor');
   track(ajv, tracked);
-  return ajv.compile(schema);
+  return ajv;
 }
 
 function unknownPattern(text: string): never {
@@ -180,7 +203,8 @@ function unknownPattern(text: string): never {
 
 /** A default that its own schema refuses makes every call that leaves it out a refused one. */
 function misfitOfDefaults(
-  { filling, hasBranches }: Extract<Prepared, { status: 'prepared' }>,
+  filling: Filling,
+  hasBranches: boolean,
   explain: () => ValidateFunction,
 ): string | null {
   if (filling.parts.length === 0) return null;
@@ -201,13 +225,18 @@ function misfitOfDefaults(
 }
 
 /** Work is shared evenly; filling in is paid for by the first. */
-function validate(own: UsableSchema, given: JsonObject, beside?: UsableSchema): SchemaCheck {
+function validate(
+  own: UsableSchema,
+  given: JsonObject,
+  beside: UsableSchema | undefined,
+  isKept: boolean | undefined,
+): SchemaCheck {
   const all = beside === undefined ? [own] : [own, beside];
   const fillings = all.map(({ filling }) => filling);
   let value = given;
   for (const schema of all) {
     const errors = misfits(schema, mostWork / all.length, () => {
-      if (schema === own) value = filledIn(fillings, given);
+      if (schema === own) value = filledIn(fillings, given, isKept);
       return value;
     });
     if (errors === null) continue;

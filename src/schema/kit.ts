@@ -43,11 +43,11 @@ export function makeKit(
   return {
     ...people,
     digest: (value) => sha256(canonical(value)),
-    validate: (schema, value, beside) => {
+    validate: (schema, value, beside, isKept) => {
       const [own, other] = [compileSchema(schema), beside === undefined ? undefined : compileSchema(beside)];
       if (own.status === 'invalid') return uncompiled(own.message, 'schema');
       if (other?.status === 'invalid') return uncompiled(other.message, 'beside');
-      return own.validate(value, other);
+      return own.validate(value, other, isKept);
     },
     ...queuesIn(policySet),
     gateTimeoutMs: entry?.gateTimeoutMs ?? defaultGateTimeoutMs,

@@ -1,6 +1,7 @@
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { countValues, workKeyword, type WorkOf } from './keywords.js';
-import { fillingOf, together, type Filling } from './defaults.js';
+import { behindReferences, type Behind } from './behind.js';
+import { makeFiller, together, type Filler } from './defaults.js';
 import { compilePattern, type Pattern } from './pattern.js';
 import { mapSubschemas, pointerTo, type SchemaPath } from './subschemas.js';
 import { trackingKeyword } from './tracking.js';
@@ -13,13 +14,17 @@ export type Prepared =
   | {
       readonly status: 'prepared';
       readonly schema: JsonObject;
+      /** As it was written. */
+      readonly source: JsonObject;
       readonly patterns: ReadonlyMap<string, Pattern>;
       readonly subschemas: number;
       /** Somewhere in it is asked what other keywords have looked at. */
       readonly tracked: boolean;
       /** In microseconds, as counted. */
       readonly patternCost: number;
-      readonly filling: Filling;
+      /** Names whose defaults stand behind references, and what is filled in without these. */
+      readonly behind: readonly Behind[];
+      readonly fillerWithout: (left: ReadonlySet<JsonObject>) => Filler;
       readonly unfilled: readonly Unfilled[];
       /** Of the whole value is asked something that not every value fits. */
       readonly hasBranches: boolean;
@@ -85,11 +90,13 @@ export function prepare(schema: JsonObject): Prepared {
     return {
       status: 'prepared',
       schema: prepared,
+      source: schema,
       patterns,
       subschemas: found.size,
       tracked,
       patternCost,
-      filling: fillingOf(schema, reading),
+      behind: behindReferences(reading, found),
+      fillerWithout: (left) => makeFiller(reading, left),
       unfilled: unfilledIn(schema, reading, found),
       hasBranches: [...together(schema, reading)].some((one) =>
         branches.some((key) => Object.hasOwn(one, key)),

@@ -142,6 +142,26 @@ describe('what a schema fills in is held to its conditions', () => {
   });
 });
 
+describe('an answer whose rows leave many defaults out', () => {
+  const optional = ['note', 'reference', 'cancelledAt', 'parent', 'discount', 'approvedBy', 'centre', 'text'];
+  const properties = Object.fromEntries(
+    optional.map((name) => [name, { type: ['string', 'null'], default: null }]),
+  );
+  const row = { type: 'object', properties: { id: { type: 'integer' }, ...properties }, required: ['id'] };
+  const outputSchema = { type: 'object', properties: { rows: { type: 'array', items: row } } };
+  const ended = (rows: JsonObject[]): unknown => {
+    const go = transition('go', 'b', { outputSchema, executor: rest });
+    const walk = begin(plan([state('a', [go]), state('b')]), {}, agent, kit);
+    walk.submit(agent, 'go', {});
+    walk.outcome({ output: { rows } });
+    return walk.run.state;
+  };
+  const rows = (id: number | string): JsonObject[] => Array.from({ length: 10_000 }, () => ({ id }));
+
+  it('is taken, for they are not kept', () => assert.equal(ended(rows(1)), 'b'));
+  it('is still held to its schema', () => assert.equal(ended(rows('1')), 'a'));
+});
+
 describe('a schema of patterns beside a closed then', () => {
   const schema: JsonObject = {
     type: 'object',

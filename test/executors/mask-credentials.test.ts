@@ -189,6 +189,29 @@ describe('a setting beside a secret is told', () => {
   ]);
 });
 
+describe('in a file of variables, each secret of a list or of JSON is hidden', () => {
+  const file = (line: string): string => `DB_HOST=production\n${line}`;
+  const two = ['Zq7kxLm9', 'Yq7kxLm9'];
+  const account = '{"type":"service_account","private_key_id":"Zq7kxLm9"}';
+  holds([
+    ['a list in JSON', file('API_KEYS=["Zq7kxLm9","Yq7kxLm9"]'), two, 'production'],
+    ['a list in TOML', 'host = "production"\npasswords = ["Zq7kxLm9", "Yq7kxLm9"]\n', two, 'production'],
+    ['a list in YAML', 'host: production\napi_keys: [Zq7kxLm9, Yq7kxLm9]', two, 'production'],
+    ['a list between `;`', file('DB_PASSWORDS=Zq7kxLm9;Yq7kxLm9'), two, 'production'],
+    ['a list between bars', file('TOKENS=Zq7kxLm9|Yq7kxLm9'), two, 'production'],
+    ['a list of a shell', file('TOKENS=(Zq7kxLm9 Yq7kxLm9)'), two, 'production'],
+    ['a list in quotes', file(`TOKENS='["Zq7kxLm9", "Yq7kxLm9"]'`), two, 'production'],
+    ['a list in a list of settings', 'Server=erp;Keys=["Zq7kxLm9","Yq7kxLm9"];X=y', two, 'erp'],
+    ['JSON', file('USERS={"ann":"Zq7kxLm9"}'), ['Zq7kxLm9'], 'production'],
+    ['JSON in quotes', file(String.raw`USERS="{\"ann\":\"Zq7kxLm9\"}"`), ['Zq7kxLm9'], 'production'],
+    ['what Python writes', file("USERS={'ann':'Zq7kxLm9'}"), ['Zq7kxLm9'], 'production'],
+    ['a list of JSON', file('USERS=[{"user":"finance","pass":"Zq7kxLm9"}]'), ['Zq7kxLm9'], 'finance'],
+    ['a credential', file(`GOOGLE_CREDENTIALS=${account}`), ['Zq7kxLm9'], 'service_account in production'],
+    ['a map in YAML', 'host: production\nuser: {name: ann, pass: Zq7kxLm9}', ['Zq7kxLm9'], 'ann'],
+    ['and of such a file in JSON', JSON.stringify({ file: file('KEYS=["Zq7kxLm9"]') }), ['Zq7kxLm9'], 'KEYS'],
+  ]);
+});
+
 describe('a secret is hidden in place where a program has quoted it', () => {
   const cases: readonly (readonly [string, string, string])[] = [
     ['in a shell', "it's-Zq7kxLm9", "it'\\''s-Zq7kxLm9"],

@@ -1,11 +1,12 @@
 // What looking for secrets costs: so many looks at each character, whatever a target writes and however long the secrets
 // are. Characters are counted, and no time is taken.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe, mock, test } from 'node:test';
 import { createHash } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { makeMask, makeMaskIn } from '../../src/executors/masking/mask.js';
+import { drained } from '../../src/executors/masking/find.js';
 import { partsOf } from '../../src/executors/masking/parts.js';
 
 const now = (): Promise<void> => Promise.resolve();
@@ -130,4 +131,14 @@ describe('of one secret of 64 KB, which is taken apart, others have a turn every
       for (let step = steps.next(); step.done !== true; step = steps.next()) turns += 1;
       assert.ok(turns >= 3_000, `${turns}`);
     });
+});
+
+test('a setting with a long name is no longer to look at than a secret without one', () => {
+  const isKnown = mock.method(Set.prototype, 'has');
+  try {
+    drained(partsOf(`DB_HOST=erp\n${'a_'.repeat(5_000)}=Zq7kxLm9`));
+    assert.ok(isKnown.mock.callCount() < 1_000, `${isKnown.mock.callCount()}`);
+  } finally {
+    isKnown.mock.restore();
+  }
 });

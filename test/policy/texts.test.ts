@@ -238,6 +238,63 @@ describe('a credential that is written as it is does not load, and no message re
     assert.deepEqual(await tool(`${ofBank}\nheaders: { X-User-Token: $.arguments.t }`, schema), []);
   });
 
+  test('by how it begins, whatever its name, and behind a scheme, however it is made', async () => {
+    refused(await connection(`${rest}\nheaders: { X-Auth: ${secret} }`), '/connections/one/headers/X-Auth');
+    refused(await connection(`${cli}\nargs: ["--key=${secret}"]`), '/connections/one/args/0');
+    refused(
+      await connection(`${rest}\nheaders: { Authorization: "ApiKey correct-horse" }`),
+      '/connections/one/headers/Authorization',
+    );
+    for (const [name, text] of [
+      ['DATABASE_URL', 'postgres://app:ge/heim1234@db/x'],
+      ['AWS_ACCESS_KEY', 'AKIAIOSFODNN7EXAMPLE'],
+    ])
+      refused(await connection(`${cli}\nenv: { ${name}: "${text}" }`), `/connections/one/env/${name}`);
+  });
+
+  test('what may be one is told, and can be acknowledged', async () => {
+    const told = async (target: string, more = ''): Promise<readonly string[]> => {
+      const text = `${more}connections:\n  one:\n    ${target.replaceAll('\n', '\n    ')}\n`;
+      const loaded = await load({ 'connections.yaml': text });
+      assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
+      return loaded.warnings.map((one) => `${one.code} ${one.path} ${one.acknowledged ?? 'open'}`);
+    };
+    const header = (text: string): string => `${rest}\nheaders: { X-Api-Key: "${text}" }`;
+    const suspected = 'SECRET_SUSPECTED /connections/one/headers/X-Api-Key';
+    for (const text of ['a7f4c2e9d1b8', 'correct-horse-battery', 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'])
+      assert.deepEqual(await told(header(text)), [`${suspected} open`], text);
+    const accepted = 'acknowledge: [{ code: SECRET_SUSPECTED, reason: public }]\n';
+    assert.deepEqual(await told(header('a7f4c2e9d1b8'), accepted), [`${suspected} public`]);
+    const cookie = `${rest}\nheaders: { Cookie: consent=accepted2024; lang=en }`;
+    assert.deepEqual(await told(cookie), ['SECRET_SUSPECTED /connections/one/headers/Cookie open']);
+    const names = {
+      SIGNING_KEY: 'arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+      DB_SECRET: 'prod/app1/database-2024',
+      GOOGLE_APPLICATION_CREDENTIALS: 'config/gcp-prod1.json',
+      SSH_PRIVATE_KEY: 'keys/id_ed25519',
+      AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
+    };
+    const args = '["postgres://app:%s@db/x", "http://h:8080/x?to=me@example.com"]';
+    assert.deepEqual(await told(`${cli}\nenv: ${JSON.stringify(names)}\nargs: ${args}`), []);
+  });
+
+  test('and of a flow, where an environment refuses warnings, unless it was published before', async () => {
+    const strict = 'environments: { dev: { refuseWarnings: true } }\n';
+    const loaded = await load({ 'connections.yaml': connections, 'environments.yaml': strict });
+    assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
+    const { catalog } = loaded;
+    const text = withTransition(
+      'tier: reversible\nexecutor: { kind: rest, connection: bank, method: PUT, path: /x, headers: { X-Api-Key: a7f4c2e9d1b8 } }',
+    );
+    const checked = checkFlowText(text, { catalog });
+    assert.ok(checked.status === 'invalid');
+    assert.deepEqual(
+      checked.errors.map((one) => one.code),
+      ['SECRET_SUSPECTED'],
+    );
+    assert.equal(compilePublished(text, catalog).status, 'valid');
+  });
+
   test('nor what says something else under such a name', async () => {
     const headers = 'headers: { X-Atlassian-Token: no-check, X-CSRF-Token: Fetch, Cookie: lang=en }';
     assert.deepEqual(await connection(`${rest}\n${headers}`), []);

@@ -97,6 +97,40 @@ describe('a default in a branch', () => {
     assert.deepEqual(places(object({ list }, { default: {} })), ['default', 'properties/list/items/default']);
   });
 
+  test('is told of what stands behind a reference and does not fit where it is referred to', () => {
+    const street = { type: 'string' };
+    const Address = { type: 'object', default: {}, required: ['street'], properties: { street } };
+    const of = (own: JsonObject, more: JsonObject = {}): JsonObject =>
+      object({ own }, { $defs: { Address, ...more } });
+    const address = { street: 'Bahnhofstrasse' };
+    for (const own of [{ $ref: '#/$defs/Address' }, { allOf: [{ $ref: '#/$defs/Address' }] }]) {
+      assert.deepEqual(places(of(own)), ['$defs/Address/default']);
+      assert.deepEqual(taken(of(own), {}), {});
+      assert.deepEqual(taken(of(own), { own: address }), { own: address });
+    }
+    const rows = of({ type: 'array', items: object({ to: { $ref: '#/$defs/Address' } }) });
+    assert.deepEqual(taken(rows, { own: [{}] }), { own: [{}] });
+    // What is left out of one makes another unfit where it requires that, and else does not.
+    const Holder = object({ at: { $ref: '#/$defs/Address' } }, { default: {} });
+    assert.deepEqual(taken(of({ $ref: '#/$defs/Holder' }, { Holder }), {}), { own: {} });
+    const Person = object({ at: { $ref: '#/$defs/Address' } }, { default: {}, required: ['at'] });
+    const nested = of({ $ref: '#/$defs/Person' }, { Person });
+    assert.deepEqual(places(nested), ['$defs/Person/default', '$defs/Address/default']);
+    assert.deepEqual(taken(nested, {}), {});
+    // Where it fits it is filled in.
+    const both = object(
+      { long: { $ref: '#/$defs/t', type: 'string', minLength: 3 }, short: { $ref: '#/$defs/t' } },
+      { $defs: { t: { type: 'string', default: 'x' } } },
+    );
+    assert.deepEqual(taken(both, {}), { short: 'x' });
+    assert.match(usable(both).unfilled[0]?.message ?? '', /`\/\$defs\/t` .* at `\/properties\/long`/);
+    const named = object(
+      { 'a/b %': { $ref: '#/$defs/t' } },
+      { $id: 'https://x.example/s', $defs: { t: { type: 'string', default: 1 } } },
+    );
+    assert.deepEqual(taken(named, {}), {});
+  });
+
   test('is nothing to tell of where every value fits, or where nothing refers to it', () => {
     const a = { a: { default: 1 } };
     const filled = object(a, {

@@ -92,7 +92,7 @@ function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeede
   const output = result.output;
   if (typeof output !== 'object' || output === null || Array.isArray(output))
     return 'the output is no object, so it does not fit the output schema';
-  const checked = draft.kit.validate(schema, output as JsonObject);
+  const checked = draft.kit.validate(schema, output as JsonObject, undefined, false);
   if (checked.status === 'valid') return null;
   return `the output does not fit the output schema: ${checked.errors.map((one) => `${one.pointer} ${one.message}`).join('; ')}`;
 }

@@ -99,7 +99,7 @@ function* wordsIn(text: string): Steps<string[]> {
   const items = [...(yield* itemsOf(text)).flat(), ...text.split(/\r?\n/)].map((item) => item.trim());
   const values = [...own, ...items].flatMap((word) => [
     ...[word, word.replace(nameBefore, '').trim()],
-    word.replace(/^\[|\]$/g, ''),
+    word.replace(/^[[{(]+|[\]})]+$/g, ''),
   ]);
   const found = yield* ofEach([...new Set([...values, ...(yield* quotedIn(text))])], valuesOf);
   return found.concat(addressSecrets(text));
@@ -144,10 +144,21 @@ function* settingsIn(text: string): Steps<string[] | null> {
       !list.every(({ name, value }) => value === '' || name === '#' || isSetting(name)),
   );
   if (found.length === 0) return null;
-  // Of several words under a name that nobody knows, a target may tell one.
   const all = found.flat();
-  const words = all.flatMap(({ name, value }) => (isTold(name, value) ? [] : value.split(/[\s,]+/)));
-  return [...(yield* ofEach(all, (one) => namedParts(one))), ...(yield* ofEach(words, valuesOf))];
+  // What has no name is one word.
+  const hidden = all.filter(({ name, value }) => name !== '' && !isTold(name, value));
+  return [...(yield* ofEach(all, (one) => namedParts(one))), ...(yield* ofEach(hidden, innerParts))];
+}
+
+/** Of a value that is JSON, a list or several words: under a name that nobody knows, a target may tell one of them. */
+function* innerParts({ value }: Leaf): Steps<string[]> {
+  for (const one of unquotedOf(value)) {
+    const leaves = yield* credentialsIn(one.trim());
+    if (leaves !== null) return leaves;
+  }
+  const bare = withoutLabels(value);
+  const words = [...bare.split(/[\s,]+/), ...bare.split(/[\s,;|()[\]{}]+/), ...(yield* quotedIn(bare))];
+  return yield* ofEach([...new Set(words)], valuesOf);
 }
 
 /** `inner`: what the value says that is a credential of its own. */

@@ -43,8 +43,12 @@ export function isSecretName(name: string): boolean {
   return secretNames.test(name);
 }
 
+/** In characters. Nobody knows a longer one, and each of its ends would be looked up. */
+const longestName = 100;
+
 /** The name, and its ends: `HOST` of `DB_HOST`, unless it says that its value is a secret. */
 function isAmong(names: ReadonlySet<string>, name: string): boolean {
+  if (name.length > longestName) return false;
   if (names.has(folded(name))) return true;
   const words = isSecretName(name) ? [] : name.split(/[._]/);
   return words.some((_, at) => names.has(folded(words.slice(at).join(''))));

@@ -1,8 +1,8 @@
 import { headerName, reservedHeaders, writingOf } from '../../model/http.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import { breakTrouble, lineTrouble } from '../../model/text.js';
-import { error, newError, type Compiling, type Path } from '../../policy/compile/context.js';
-import { isWrittenCredential } from '../../policy/check/credentials.js';
+import { error, newError, warn, type Compiling, type Path } from '../../policy/compile/context.js';
+import { writtenCredential } from '../../policy/check/credentials.js';
 import { refuseSentRewritten, warnRewritten } from '../../policy/check/rewritten-values.js';
 import { compileTemplate, compileText, compileTexts } from '../../policy/compile/values.js';
 import type { RestShape } from './kind.js';
@@ -86,10 +86,7 @@ function checkForm(to: Compiling, body: JsonObject, path: Path): void {
 }
 
 /** Of a connection, in any environment. */
-function headersOf(
-  { catalog }: Compiling,
-  connection: string,
-): readonly (readonly [string, string])[] {
+function headersOf({ catalog }: Compiling, connection: string): readonly (readonly [string, string])[] {
   const entry = catalog.policySet.connections.find((one) => one.name === connection);
   return (entry?.targets ?? []).flatMap(({ connection: one }) =>
     one.kind === 'rest' ? Object.entries((one as RestConnection).headers) : [],
@@ -115,12 +112,16 @@ function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
         'key',
       );
     else if (trouble !== null) newError(to, 'WRONG_VALUE', at, `\`${name}\` ${trouble}`);
-    else if (!text.startsWith('$.') && isWrittenCredential(name, text))
-      newError(
-        to,
-        'SECRET_REFERENCE',
-        at,
-        `\`${name}\` holds a credential as it is, for everybody to read, approvers too: put it into the connection's \`headers\`, as \`secret://name\` or \`env://NAME\``,
-      );
+    else if (!text.startsWith('$.')) checkWritten(to, name, text, at);
   }
+}
+
+function checkWritten(to: Compiling, name: string, text: string, at: Path): void {
+  const written = writtenCredential(name, text);
+  const way =
+    "for everybody to read, approvers too: put it into the connection's `headers`, as `secret://name` or `env://NAME`";
+  if (written === 'credential')
+    newError(to, 'SECRET_REFERENCE', at, `\`${name}\` holds a credential as it is, ${way}`);
+  if (written === 'perhaps')
+    warn(to, 'SECRET_SUSPECTED', at, `\`${name}\` may be a credential as it is, ${way}`, 'value');
 }

@@ -11,7 +11,7 @@ import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { referencePattern } from '../shape/notifications.js';
 import type { TargetShape } from '../shape/shapes.js';
 import type { Misfit } from './addresses.js';
-import { holdsPassword, isWrittenCredential } from './credentials.js';
+import { writtenCredential, type Written } from './credentials.js';
 import { holeTrouble } from './holes.js';
 
 // What the texts of a connection may be: a call over it can be made, and no secret stands in them.
@@ -22,7 +22,7 @@ export function misfitOf(shape: TargetShape): Misfit | null {
     brokenLine(shape) ??
     wrongReference(shape) ??
     unfilled(shape) ??
-    writtenCredential(shape) ??
+    heldCredential(shape) ??
     unsendableName(shape)
   );
 }
@@ -36,21 +36,26 @@ function brokenLine(shape: TargetShape): Misfit | null {
   return null;
 }
 
-function writtenCredential(shape: TargetShape): Misfit | null {
-  for (const [key, text] of textsOf(shape)) {
-    const [part, name] = key.split('/');
-    const isCarrier = part === 'headers' || part === 'env';
-    if (isCarrier ? !isWrittenCredential(name ?? '', text) : part !== 'args' || !holdsPassword(text))
-      continue;
-    const way = isCarrier ? '' : 'hand it over in `env`, and ';
-    return {
-      status: 'invalid',
-      code: 'SECRET_REFERENCE',
-      key,
-      message: `\`${key}\` holds a credential as it is, for everybody to read, and what a target says of it is not masked: ${way}write \`secret://name\` or \`env://NAME\``,
-    };
-  }
-  return null;
+function heldCredential(shape: TargetShape): Misfit | null {
+  const [key] = keysOfWritten(shape, 'credential');
+  if (key === undefined) return null;
+  const way = key.startsWith('args/') ? 'hand it over in `env`, and ' : '';
+  return {
+    status: 'invalid',
+    code: 'SECRET_REFERENCE',
+    key,
+    message: `\`${key}\` holds a credential as it is, for everybody to read, and what a target says of it is not masked: ${way}write \`secret://name\` or \`env://NAME\``,
+  };
+}
+
+export function keysOfWritten(shape: TargetShape, written: Written): readonly string[] {
+  const isSo = ([key, text]: readonly [string, string]): boolean => {
+    const [, part, name = ''] = /^(headers|env|args)\/(.*)$/s.exec(key) ?? [];
+    return part !== undefined && writtenCredential(part === 'args' ? null : name, text) === written;
+  };
+  return textsOf(shape)
+    .filter(isSo)
+    .map(([key]) => key);
 }
 
 function unsendableName(shape: TargetShape): Misfit | null {

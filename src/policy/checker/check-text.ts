@@ -192,10 +192,12 @@ function made(to: Compiling, plan: Plan, { version: _version, ...definition }: J
   };
 }
 
+const saidLater: ReadonlySet<FindingCode> = new Set(['NUMBER_REWRITTEN', 'SECRET_SUSPECTED']);
+
 /**
  * What the environment does not take, and what is only said. What the author has accepted is not refused; a missing
  * tier where tiers are demanded is an error whoever accepts it; what time alone brings about refuses nothing, or a
- * service that stops one day would not start the next.
+ * service that stops one day would not start the next; nor does of a published flow what earlier builds said nothing of.
  */
 export function judgeWarnings(
   all: readonly Finding[],
@@ -207,7 +209,7 @@ export function judgeWarnings(
   const others = all.filter((one) => !tierless.includes(one));
   if (!refuseWarnings) return { fatal: tierless, warnings: others };
   const isTaken = ({ code }: Finding): boolean =>
-    code === 'TIME_PASSED' || (code === 'NUMBER_REWRITTEN' && rewritten === 'warned');
+    code === 'TIME_PASSED' || (saidLater.has(code) && rewritten === 'warned');
   const open = others.filter((one) => one.acknowledged === undefined && !isTaken(one));
   return { fatal: [...tierless, ...open], warnings: others.filter((one) => !open.includes(one)) };
 }

@@ -1,6 +1,6 @@
 import type { Connection, ConnectionEntry } from '../../model/policy-set.js';
 import { connectionKind } from '../../executors/kinds.js';
-import { misfitOf } from '../check/connection-texts.js';
+import { keysOfWritten, misfitOf } from '../check/connection-texts.js';
 import { nearest, type PathSegment } from '../text/problems.js';
 import { unique, type Reading } from '../folder/reading.js';
 import { fit } from '../shape/check.js';
@@ -64,7 +64,13 @@ function target(
   path: readonly PathSegment[],
 ): { environment: string | null; connection: Connection }[] {
   const made = misfitOf(shape) ?? connectionKind(shape.kind).compile(shape);
-  if (made.status === 'made') return [{ environment, connection: made.connection }];
+  if (made.status === 'made') {
+    for (const key of keysOfWritten(shape, 'perhaps')) {
+      const message = `\`${key}\` may be a credential as it is, for everybody to read: write \`secret://name\` or \`env://NAME\`, or acknowledge at the top of the file that it is none`;
+      reading.together.push(problemAt(source, 'SECRET_SUSPECTED', [...path, ...key.split('/')], message));
+    }
+    return [{ environment, connection: made.connection }];
+  }
   reading.errors.push(
     problemAt(source, made.code ?? 'CONNECTION_INVALID', [...path, ...made.key.split('/')], made.message),
   );

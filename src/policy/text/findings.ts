@@ -72,6 +72,7 @@ export const findings = {
     severity: 'error',
     title: 'a secret in the place of its reference, or a reference that would never be resolved',
   },
+  SECRET_SUSPECTED: { severity: 'warning', title: 'a value that may be a credential as it is' },
   REFERENCE_UNSET: { severity: 'warning', title: 'a reference that has no value on this machine' },
   HEADER_TAKEN: { severity: 'error', title: "a header that is the connection's" },
   UNKNOWN_TOOL: { severity: 'error', title: 'a tool that no file declares' },
