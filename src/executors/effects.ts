@@ -6,8 +6,7 @@ import { kinds } from './kinds.js';
 
 /** Is the call, as far as its kind can tell, a read whatever its author says? Of a kind that nobody knows it is none. */
 export function isRead(executor: CallExecutor): boolean {
-  const reading = kinds.find(({ name }) => name === executor.kind)?.reading(executor);
-  return reading?.writes === null && reading.unproven === null;
+  return kinds.find(({ name }) => name === executor.kind)?.isRead?.(executor) ?? false;
 }
 
 export function hasEffect(judged: engine.Judged, executor: Executor): boolean {

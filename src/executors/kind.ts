@@ -29,6 +29,9 @@ export interface Kind<
   compile(to: Compiling, shape: S, path: Place): Own<E>;
   /** Every path that its templates read. */
   paths(executor: E): readonly Path[];
+  /** Is every call of it a read, whatever its author says? Asked for each attempt. Absent: none is. */
+  isRead?(executor: E): boolean;
+  /** What its author has to be told who calls it a read. */
   reading(executor: E): Reading;
   build(executor: E, scopes: Scopes, at: At, room: Room): Built<C>;
   /** Of a call that is said to change nothing: why it may be no read as it would be sent. Absent: nothing in a call tells. */
@@ -45,7 +48,7 @@ export interface Kind<
 
 type Own<E> = Omit<E, 'kind' | 'connection' | 'idempotencyKey'>;
 
-/** Neither: it is a read. */
+/** Both null: nothing. */
 export interface Reading {
   /** Why it is none, whatever its author says. */
   readonly writes: string | null;

@@ -140,6 +140,8 @@ describe('a kind that is added by its folder and a line in each table', () => {
     for (const path of [
       'src',
       'scripts',
+      'lint',
+      'ARCHITECTURE.md',
       'package.json',
       'tsconfig.json',
       'test/executors/fixtures/new-kind.ts',
@@ -162,6 +164,10 @@ describe('a kind that is added by its folder and a line in each table', () => {
     assert.equal(told['errors'], undefined, JSON.stringify(told['errors']));
   });
   after(() => rmSync(home, { recursive: true, force: true }));
+
+  test('needs no line in the lists of rooms and folders', async () => {
+    await promisify(execFile)(process.execPath, ['scripts/doors.mjs', '--check'], { cwd: home });
+  });
 
   test('stands in the schemas that editors complete with', () => {
     assert.deepEqual(told['schemas'], [

@@ -34,6 +34,7 @@ export const rest: Kind<RestShape, RestExecutor, RestCall> = {
     ...[...query, ...headers].flatMap((one) => templatePaths(one.value)),
     ...(body === null ? [] : templatePaths(body)),
   ],
+  isRead: (executor) => readMethods.has(executor.method) && overrideOf(executor) === null,
   reading,
   build: (executor, scopes, _at, room) => buildRestCall(executor, scopes, room),
   refusedRead,
@@ -51,6 +52,8 @@ export const rest: Kind<RestShape, RestExecutor, RestCall> = {
   response: (output) => ({ status: 200, headers: {}, body: output }),
 };
 
+const readMethods: ReadonlySet<string> = new Set(['GET', 'HEAD']);
+
 function reading(executor: RestExecutor): Reading {
   const { method } = executor;
   const unproven = method === 'POST' ? { what: '`POST`', isRefused: true } : null;
@@ -60,9 +63,8 @@ function reading(executor: RestExecutor): Reading {
       writes: `\`${override}\` may make the call another method than the one that is looked at: leave it out, or write that as its \`method\` and with the tier that it has`,
       unproven,
     };
-  const isRead = method === 'GET' || method === 'HEAD';
   const writes = `\`${method}\` is no read: the tier is \`reversible\` or \`irreversible\``;
-  return { writes: isRead || unproven !== null ? null : writes, unproven };
+  return { writes: readMethods.has(method) || unproven !== null ? null : writes, unproven };
 }
 
 /** Arguments fill it, so what passed the checks of its policy may be no read as it is sent. */
