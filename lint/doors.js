@@ -48,6 +48,7 @@ export const doors = {
       'executors/effects',
       'executors/build',
       'executors/preview',
+      'executors/connections/address',
     ],
     types: [],
     packages: ['zod'],

@@ -11,10 +11,10 @@ import type { Call, DriverContext, ExecutorDriver, ExecutorResult, Placed, RunCo
 
 export { buildCall } from './build.js';
 export { hasEffect, isRead, isRepeatable } from './effects.js';
-export { describeCall, previewCalls } from './preview.js';
+export { describeCall, previewCalls, type SentWith } from './preview.js';
 export { isExecutorAborted } from './answer/outcome.js';
 export { pointerOf, type Place } from './answer/places.js';
-export { withAddress } from './connections/address.js';
+export { withAddress, writtenHeaders } from './connections/address.js';
 
 const byKind = new Map(Object.values<ExecutorDriver>(drivers).map((driver) => [driver.kind, driver]));
 

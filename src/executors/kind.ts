@@ -36,6 +36,8 @@ export interface Kind<
   build(executor: E, scopes: Scopes, at: At, room: Room): Built<C>;
   /** Of a call that is said to change nothing: why it may be no read as it would be sent. Absent: nothing in a call tells. */
   refusedRead?(executor: E, call: C): Unresolved | null;
+  /** Why a connection that sends these headers with the call cannot carry it. Absent: nothing in them tells. */
+  unfit?(call: C, sentWith: Headers): Unresolved | null;
   /** What the approver sees: the call as it will be sent, but for what its connection adds. */
   preview(call: C): JsonObject;
   /** What it does, in words, for who reads what a version changes. */
@@ -45,6 +47,8 @@ export interface Kind<
   /** The response that usually comes with an output. Absent: the output itself. */
   response?(output: Json): Json;
 }
+
+export type Headers = readonly (readonly [name: string, value: string])[];
 
 type Own<E> = Omit<E, 'kind' | 'connection' | 'idempotencyKey'>;
 

@@ -3,23 +3,32 @@ import type { Asking, Shown } from '../engine/state.js';
 import { callRoom } from '../engine/expression/template.js';
 import type { JsonObject } from '../model/json.js';
 import { buildCall } from './build.js';
+import type { Headers } from './kind.js';
 import { kindNamed } from './kinds.js';
 import type { Built, Call } from './types.js';
+
+/** What a connection of this name sends with each call here, as far as it is written. */
+export type SentWith = (connection: string) => Headers;
 
 /**
  * The call that an approver is asked about, and what is tried in its stead when it fails; all of them in the room of one
  * call. All that their templates read is bound by the approval, so what cannot be made now never can: where that is all of
- * them, or together they are more than a person is shown, nobody is asked.
+ * them, or together they are more than a person is shown, nobody is asked. Nor where its connection sends it as a form that
+ * it does not fit.
  */
 export function previewCalls(
   { executor, reliability, target, tier }: Transition,
   { arguments: args, context, input }: Asking,
+  sentWith: SentWith = () => [],
 ): Pick<Shown, 'preview' | 'refused'> {
   if (executor === null || asksPeople(executor)) return { preview: { kind: 'human', target } };
   const room = callRoom();
   const calls = [executor, ...reliability.fallback].map((one) => ({
     kind: one.kind,
-    built: buildCall(one, { arguments: args, context, input }, 'transition', { action: { tier } }, room),
+    built: fitting(
+      buildCall(one, { arguments: args, context, input }, 'transition', { action: { tier } }, room),
+      sentWith,
+    ),
   }));
   const refused = refusalOf(calls.map(({ built }) => built));
   const [own, ...others] = calls.map(({ kind, built }) => described(kind, built));
@@ -27,6 +36,11 @@ export function previewCalls(
     preview: { ...own, ...(others.length === 0 ? {} : { fallbacks: others }) },
     ...(refused === null ? {} : { refused }),
   };
+}
+
+function fitting(built: Built, sentWith: SentWith): Built {
+  if (built.status !== 'built' || built.call.connection === undefined) return built;
+  return kindNamed(built.call.kind).unfit?.(built.call, sentWith(built.call.connection)) ?? built;
 }
 
 function refusalOf(calls: readonly Built[]): NonNullable<Shown['refused']> | null {

@@ -9,6 +9,7 @@ import type { Principal } from '../model/principal.js';
 import type { Fact } from '../model/records.js';
 import type { CompiledFlow } from '../policy/index.js';
 import type { AnswerShape } from '../policy/shape/tests.js';
+import { writtenHeaders } from '../executors/connections/address.js';
 import { isRead } from '../executors/effects.js';
 import { kindNamed } from '../executors/kinds.js';
 import { previewCalls } from '../executors/preview.js';
@@ -82,10 +83,13 @@ export type Act =
 const nobodys = { author: null, promoter: null };
 
 /** Nobody reads its card; whether anybody would be asked is found as in the service. */
-const show: Kit['show'] = (transition, asking) => {
-  const { refused } = previewCalls(transition, asking);
-  return { ...showOnPaper(transition, asking), ...(refused === undefined ? {} : { refused }) };
-};
+function showIn({ policySet, flow }: Setup): Kit['show'] {
+  return (transition, asking) => {
+    const sentWith = (name: string) => writtenHeaders(policySet, name, flow.environment);
+    const { refused } = previewCalls(transition, asking, sentWith);
+    return { ...showOnPaper(transition, asking), ...(refused === undefined ? {} : { refused }) };
+  };
+}
 
 const firstMoment = Date.parse('2026-01-01T00:00:00.000Z');
 /** A flow that answers itself without end is stopped here; chains are bounded by the engine already. */
@@ -125,7 +129,11 @@ export function place(setup: Setup, { state, context, recorded }: Place): Play {
 
 function layOut(setup: Setup): Play {
   const { plan } = setup.flow;
-  const kit = makeKit(setup.policySet, setup.flow.environment, nobodys, { ...onPaper, isRead, show });
+  const kit = makeKit(setup.policySet, setup.flow.environment, nobodys, {
+    ...onPaper,
+    isRead,
+    show: showIn(setup),
+  });
   const empty = { plan, kit, now: firstMoment, count: 0, answers: setup.answers };
   const planHash = kit.digest(plan as unknown as Json);
   const message = startMessage(empty, setup);

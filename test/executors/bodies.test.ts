@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { buildCall, describeCall, runCall } from '../../src/executors/index.js';
+import { buildCall, describeCall, previewCalls, runCall } from '../../src/executors/index.js';
 import type { RestCall } from '../../src/executors/rest/types.js';
 import type { Executor, Template } from '../../src/engine/plan.js';
 import type { Built, ExecutorResult } from '../../src/executors/types.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
+import type { Asking } from '../../src/engine/state.js';
+import { transition } from '../engine/build.js';
 import { contextWith, makeWorld, restCall, type World } from './world.js';
 
 // A body is sent in the writing of its content type, whoever says that: the target reads what the approver has read.
@@ -113,6 +115,21 @@ describe('an object under the content type of a form', () => {
     }
   });
 
+  test('of its connection: nobody is asked to approve what does not fit it', () => {
+    const asking = (doc: Json) => ({ arguments: { doc }, context: {}, input: {} }) as unknown as Asking;
+    const step = transition('go', 'b', { tier: 'reversible', executor: executor(value('doc'), null) });
+    const sentWith = (name: string) => (name === 'rest' ? [['content-type', form] as const] : []);
+    const refused = (doc: Json, of = sentWith): string | undefined =>
+      previewCalls(step, asking(doc), of).refused?.message;
+    assert.match(refused({ a: [1] }) ?? '', /`a` in the call is a list, and a form has plain values/);
+    assert.match(refused(['a']) ?? '', /is a list, which .* cannot carry/);
+    assert.equal(refused({ a: 1 }), undefined);
+    assert.equal(
+      refused({ a: [1] }, () => []),
+      undefined,
+    );
+  });
+
   test('that is a value of the call is one too, or no call', async () => {
     const whole = value('form');
     const built = build(whole, form, { form: { a: 1 } });
@@ -131,16 +148,14 @@ describe('under a content type of another kind', () => {
     'application/octet-stream',
     '',
   ])
-    test(`\`${type}\`: an object or a list is no call`, async () => {
+    test(`\`${type}\`: an object or a list of a flow that was published before is sent as JSON, as it was`, async () => {
       for (const body of [{ a: 1 }, [1]]) {
-        const built = build(literal(body), type, {});
-        assert.ok(built.status === 'unresolved');
-        assert.match(built.message, /cannot carry: send it as one text, as JSON or as a form/);
-        const before = world.seen.length;
-        const result = await send(call(body), type);
-        assert.ok(result.status === 'failed' && result.errorClass === 'permanent');
-        assert.match(result.message, /; nothing was sent$/);
-        assert.equal(world.seen.length, before);
+        const scopes = { arguments: {}, context: {}, input: {} };
+        const of = executor(literal(body), literal(type));
+        const built = buildCall(of, scopes, 'transition', { action: { tier: 'reversible' } });
+        assert.ok(built.status === 'built' && built.call.kind === 'rest', JSON.stringify(built));
+        assert.equal(await arrived(built.call as RestCall), JSON.stringify(body));
+        assert.equal(await arrived(call(body), type), JSON.stringify(body));
       }
     });
 

@@ -1,6 +1,6 @@
 import { makeKit as makeKitWith, type FlowPeople } from '../../schema/kit.js';
 import type { Kit } from '../../engine/state.js';
-import { isRead, placed, withAddress } from '../../executors/index.js';
+import { isRead, placed, withAddress, writtenHeaders } from '../../executors/index.js';
 import type { Placed } from '../../executors/types.js';
 import type { Json } from '../../model/json.js';
 import { resolveConnection, type Connection, type PolicySet } from '../../model/policy-set.js';
@@ -19,8 +19,9 @@ export function makeKit(
   rightsNow: Kit['rightsNow'],
 ): Kit {
   return makeKitWith(policySet, environment, people, {
-    show,
     isRead,
+    show: (transition, asking) =>
+      show(transition, asking, (name) => writtenHeaders(policySet, name, environment)),
     standsFor: (connection, baseDirectory) => usedHere(connection, baseDirectory) as unknown as Json,
     rightsNow,
   });

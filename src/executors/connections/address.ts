@@ -1,5 +1,13 @@
-import { reservedVariables, type Connection } from '../../model/policy-set.js';
+import {
+  reservedVariables,
+  resolveConnection,
+  type Connection,
+  type PolicySet,
+} from '../../model/policy-set.js';
+import type { Headers } from '../kind.js';
 import { connectionKind } from '../kinds.js';
+
+// What is known of a connection before its references are resolved.
 
 /**
  * The connection with the address that its `env://` stands for, so that a digest of it binds the address itself; the same
@@ -22,4 +30,12 @@ export function withAddress(
     headers,
     env: path === undefined ? env : { ...env, PATH: filled(path) },
   });
+}
+
+/** The headers of a connection that are written as they are: what a reference holds is known when it is resolved. */
+export function writtenHeaders(policySet: PolicySet, name: string, environment: string): Headers {
+  const found = resolveConnection(policySet, name, environment);
+  if (found === null) return [];
+  const { headers } = connectionKind(found.kind).texts(found);
+  return Object.entries(headers).filter(([, value]) => !/^(?:env|secret):\/\//.test(value));
 }

@@ -1,8 +1,8 @@
 import { mediaType, writingOf } from '../../model/http.js';
 import { isObject, type Json } from '../../model/json.js';
 
-// A body in the writing of its content type: a target that reads forms gets a form, and nothing gets JSON that is not said to
-// be JSON.
+// A body in the writing of its content type: a target that reads forms gets a form. Under a type that is neither JSON nor a form
+// an object is sent as JSON: no flow loads whose author writes that, and one that was published before goes on as it did.
 
 export type Written =
   | { readonly status: 'written'; readonly text: string }
@@ -17,9 +17,12 @@ export function writeBody(body: Json, contentType: string): Written {
   if (writing === 'form' && isObject(body)) return writeForm(body);
   if (typeof body !== 'object') return { status: 'written', text: String(body) };
   if (body === null) return { status: 'written', text: '' };
-  const what = Array.isArray(body) ? 'a list' : 'an object';
-  const ways = writing === 'form' ? 'name its values' : 'send it as one text, as JSON or as a form';
-  return { status: 'unfit', name: null, why: `is ${what}, which \`${contentType}\` cannot carry: ${ways}` };
+  if (writing === 'text') return { status: 'written', text: JSON.stringify(body) };
+  return {
+    status: 'unfit',
+    name: null,
+    why: `is a list, which \`${contentType}\` cannot carry: name its values`,
+  };
 }
 
 /** Names and plain values. What is null is left out, as a parameter is. */

@@ -34,8 +34,8 @@ export function buildRestCall(executor: RestExecutor, scopes: Scopes, room: Room
   return { status: 'built', call };
 }
 
-/** Where the call says itself what its body is; what its connection says is known when it is sent. */
-function unfitBody(body: Json, headers: Extract<Pairs, { status: 'resolved' }>['pairs']): Unresolved | null {
+/** Where these headers say what the body is: the call's own, or its connection's. */
+export function unfitBody(body: Json, headers: RestCall['headers']): Unresolved | null {
   const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
   const written = type === undefined ? null : writeBody(body, type);
   return written?.status === 'unfit' ? unusable(written.name ?? 'body', 'the call', written.why) : null;

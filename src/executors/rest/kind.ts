@@ -4,7 +4,7 @@ import { json, values } from '../../policy/shape/basics.js';
 import type { Kind, Reading } from '../kind.js';
 import type { Unresolved } from '../types.js';
 import { noRead } from '../values.js';
-import { buildRestCall } from './call.js';
+import { buildRestCall, unfitBody } from './call.js';
 import { compileRest } from './compile.js';
 import { restConnection } from './connection.js';
 import { asText, overrideIn, overrideOf } from './overrides.js';
@@ -38,6 +38,7 @@ export const rest: Kind<RestShape, RestExecutor, RestCall> = {
   reading,
   build: (executor, scopes, _at, room) => buildRestCall(executor, scopes, room),
   refusedRead,
+  unfit: ({ body }, sentWith) => (body === undefined ? null : unfitBody(body, sentWith)),
   preview: ({ connection, method, path, query, headers, body }) => ({
     ...{ kind: 'rest', connection, method, path },
     query: query.map(([name, value]) => ({ name, value })),

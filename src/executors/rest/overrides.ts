@@ -1,5 +1,6 @@
 import type { Template } from '../../engine/plan.js';
 import type { Json } from '../../model/json.js';
+import type { Headers } from '../kind.js';
 import type { RestExecutor } from './types.js';
 
 // What in a request may make it another method than its own.
@@ -33,8 +34,6 @@ const filled = '{…}';
 
 /** Whoever fills it says which parameter it is. */
 const filledName = /[?&;][^a-z0-9?=&;]*\{…\}/i;
-
-type Headers = readonly (readonly [name: string, value: string])[];
 
 /** What in a call, as it is sent or as far as it is known, may make it another method; `text`: all but its headers. */
 export function overrideIn(headers: Headers, text: string): string | null {

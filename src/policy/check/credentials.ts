@@ -25,7 +25,7 @@ export function writtenCredential(name: string | null, text: string): Written {
   if (known.test(text) || passwordIn(text)) return 'credential';
   if (name === null || !credentialName.test(name)) return 'none';
   if (accessKey.test(text) || followsScheme(name, text)) return 'credential';
-  return mayBeOne(text) ? 'perhaps' : 'none';
+  return looksLikeOne(text) ? 'perhaps' : 'none';
 }
 
 /** Of `scheme://user:password@host`. Some write a `/`, `?` or `#` in the password as it is; behind digits it is a path. */
@@ -41,7 +41,7 @@ function followsScheme(name: string, text: string): boolean {
 }
 
 /** `no-check`, `lang=en`, a path, an ARN and `prod/app1/database-2024` are none. */
-function mayBeOne(text: string): boolean {
+function looksLikeOne(text: string): boolean {
   const isPath = /[/\\]/.test(text) && !/^[a-z0-9+/]{32,}={0,2}$/i.test(text);
   if (isPath || /\$|^arn:/i.test(text)) return false;
   const isLong = (word: string): boolean => word.length >= (/\d/.test(word) && /[a-z]/i.test(word) ? 8 : 16);
