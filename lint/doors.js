@@ -140,15 +140,44 @@ export const doors = {
     types: ['executors'],
     packages: ['zod', 'pg', 'nodemailer', 'node:'],
   },
-  api: {
-    holds: 'outside words into client calls and store reads',
-    uses: ['model', 'engine', 'schema', 'policy', 'client', 'store', 'auth', 'audit', 'executors', 'notify'],
-    types: ['db'],
-    packages: ['zod', 'yaml', 'express', 'prom-client', 'node:'],
+  service: {
+    holds:
+      'the use cases, once for every door: for a `Caller`, with plain values; results and refusals are values',
+    uses: [
+      'model',
+      'engine',
+      'schema',
+      'policy',
+      'store',
+      'auth',
+      'audit',
+      'executors/kinds',
+      'executors/connections/references',
+    ],
+    types: ['client', 'db', 'executors'],
+    packages: ['zod', 'node:buffer', 'node:crypto', 'node:events', 'node:timers/promises'],
   },
+  // Of the store, its own idempotency keys, and Slack's requests that it has seen; of the others, what Slack is told.
+  api: {
+    holds: 'REST, pages and Slack: requests into calls of the service, what comes of them into answers',
+    uses: [
+      'model',
+      'service',
+      'auth',
+      'store/idempotency',
+      'store/slack',
+      'executors/connections/references',
+      'notify/slack-door',
+      'notify/channels/slack/blocks',
+    ],
+    types: ['audit', 'db', 'store'],
+    packages: ['zod', 'express', 'node:'],
+  },
+  // They count rows.
+  'api/metrics': { holds: null, uses: ['store'], types: ['api', 'db', 'model'], packages: ['prom-client'] },
   mcp: {
     holds: 'the MCP door, to come',
-    uses: ['model', 'engine', 'client', 'store', 'auth'],
+    uses: ['model', 'service', 'auth'],
     types: ['db'],
     packages: ['zod', '@modelcontextprotocol/sdk', 'node:'],
   },

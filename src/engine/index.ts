@@ -13,6 +13,7 @@ export { evaluateGuard, verdictOf } from './guards.js';
 export { giveUp } from './run/give-up.js';
 export { links } from './links.js';
 export { askedForNow, guardRefusing, readsRights } from './rights.js';
+export { isOpen } from './run/flow.js';
 export { prune } from './run/prune.js';
 export { wayOn } from './run/way-on.js';
 export { dueEvent, isHalted, wakeTime } from './run/moments.js';

@@ -9,6 +9,18 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** A name as a part of a JSON pointer. */
+export function escapePointer(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+/** What is wrong with a part of a value, where it stands. */
+export interface FieldError {
+  /** JSON pointer. */
+  readonly pointer: string;
+  readonly message: string;
+}
+
 /** Deeper than this nothing is kept, compared or signed: every walk over a value may recurse. */
 export const maxJsonDepth = 200;
 

@@ -3,15 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { newId } from '../model/ids.js';
 import type { OnInternalError } from '../model/internal-error.js';
-import {
-  makeAnonymous,
-  makeFeed,
-  makeMetrics,
-  makeNotices,
-  makePolicies,
-  makeServer,
-  type ApiDeps,
-} from '../api/index.js';
+import { makeAnonymous, makeMetrics, makeServer, type ApiDeps } from '../api/index.js';
+import { makeFeed, makeNotices, makePolicies } from '../service/index.js';
 import { makePayloads, makeServiceChain, type ServiceChain } from '../audit/index.js';
 import {
   currentSigningKey,

@@ -1,5 +1,5 @@
 import { Connection, type ConnectionOptions } from '@temporalio/client';
-import type { Engines } from '../api/index.js';
+import type { Engines } from '../service/index.js';
 import type { Pool } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal/names.js';
 import { prepareTemporal } from '../embedded/temporal/prepare.js';

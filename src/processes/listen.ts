@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { Feed } from '../api/index.js';
+import type { Feed } from '../service/index.js';
 import { defaultPort, type Config } from './config.js';
 
 // How the API begins to listen, and how it ends.

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { makePolicies } from '../../src/api/index.js';
+import { makePolicies } from '../../src/service/index.js';
 import { makeServiceChain } from '../../src/audit/index.js';
 import { withTransaction } from '../../src/db/index.js';
 import { closeExecutors } from '../../src/executors/index.js';

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, it } from 'node:test';
-import { makePolicies } from '../../src/api/index.js';
+import { makePolicies } from '../../src/service/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
 import { makeGoverned, starter, type Governed } from '../fail-closed/governed.js';

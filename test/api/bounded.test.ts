@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { setMaxListeners } from 'node:events';
 import { after, before, describe, it } from 'node:test';
-import { makeFeed, type ApiDeps } from '../../src/api/index.js';
-import { makeShared } from '../../src/api/http/seats.js';
+import type { ApiDeps } from '../../src/api/index.js';
+import { makeFeed } from '../../src/service/index.js';
+import { makeShared } from '../../src/service/seats.js';
 import type { Pool } from '../../src/db/index.js';
 import { until } from '../../testing/processes.js';
 import { startApi, type Harness } from './harness.js';

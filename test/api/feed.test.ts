@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { setMaxListeners } from 'node:events';
 import { after, before, describe, it } from 'node:test';
-import { makeFeed, type Feed } from '../../src/api/index.js';
-import { makeSeats, makeTurns } from '../../src/api/http/seats.js';
-import { makeSights } from '../../src/api/runs/sight.js';
+import { makeFeed, type Feed } from '../../src/service/index.js';
+import { makeSeats, makeTurns } from '../../src/service/seats.js';
+import { makeSights } from '../../src/service/audit/sight.js';
 import { makeServiceChain, type AuditItem, type ServiceChain } from '../../src/audit/index.js';
 import { listen, type Pool } from '../../src/db/index.js';
 import type { Principal } from '../../src/model/principal.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { diffPlans, type Diff } from '../../src/api/flows/diff.js';
-import { graphOf } from '../../src/api/flows/graph.js';
-import type { PermissionChange } from '../../src/api/flows/diff-weigh.js';
+import { diffPlans, type Diff } from '../../src/service/flows/diff/diff.js';
+import { graphOf } from '../../src/service/flows/graph.js';
+import type { PermissionChange } from '../../src/service/flows/diff/weigh.js';
 import {
   defaultReliability,
   type Executor,

@@ -4,15 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeDeps } from '../../src/activities/index.js';
-import {
-  makeAnonymous,
-  makeFeed,
-  makeMetrics,
-  makePolicies,
-  makeServer,
-  routes,
-  type ApiDeps,
-} from '../../src/api/index.js';
+import { makeAnonymous, makeMetrics, makeServer, routes, type ApiDeps } from '../../src/api/index.js';
+import { makeFeed, makePolicies } from '../../src/service/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import {
   loadKeys,
@@ -81,14 +74,20 @@ export interface Answer {
   readonly text: string;
 }
 
-export interface Harness {
-  readonly url: string;
+/** What the API stands on, without its server. */
+export interface Ground {
   readonly keys: Readonly<Record<string, string>>;
   readonly database: Database;
   readonly kernel: Kernel;
   readonly deps: ApiDeps;
   readonly home: string;
   readonly logged: string[];
+  /** `server`: ends what is served, which still stands on the store then. */
+  stop(server?: () => Promise<void>): Promise<void>;
+}
+
+export interface Harness extends Ground {
+  readonly url: string;
   /** Checks each answer against the contract on its way. */
   ask(
     name: string | null,
@@ -99,11 +98,10 @@ export interface Harness {
   ): Promise<Answer>;
   /** Writes these files of policies, by their paths: the others stay. Resolves once they are in force. */
   load(files: Readonly<Record<string, object>>): Promise<void>;
-  stop(): Promise<void>;
 }
 
-/** The whole API over a real Postgres; the product's own kernel keeps its runs in this process. */
-export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => deps): Promise<Harness> {
+/** Over a real Postgres; the product's own kernel keeps its runs in this process. */
+export async function makeGround(change: (deps: ApiDeps) => ApiDeps = (deps) => deps): Promise<Ground> {
   const database = await makeDatabase();
   const home = mkdtempSync(join(tmpdir(), 'countersign-api-'));
   const folder = join(home, 'policies');
@@ -176,10 +174,27 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
     log: (line) => void logged.push(line),
     onInternalError,
   });
+  const devKeys = JSON.parse(readFileSync(join(home, 'dev-keys.json'), 'utf8')) as Record<string, string>;
+  const stop: Ground['stop'] = async (server) => {
+    await feed.close();
+    await deps.anonymous.close();
+    await server?.();
+    await client.close();
+    await kernel.settled();
+    stopClock();
+    await database.drop();
+    rmSync(home, { recursive: true, force: true });
+  };
+  return { keys: devKeys, database, kernel, deps, home, logged, stop };
+}
+
+/** The whole API. */
+export async function startApi(change?: (deps: ApiDeps) => ApiDeps): Promise<Harness> {
+  const ground = await makeGround(change);
+  const { deps, keys: devKeys } = ground;
   const server = makeServer(deps);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const devKeys = JSON.parse(readFileSync(join(home, 'dev-keys.json'), 'utf8')) as Record<string, string>;
   const ask: Harness['ask'] = async (name, method, path, body, headers = {}) => {
     // Each request of a stranger is the first of its minute, so that what it leaves can be looked for.
     if (name === null || devKeys[name] === undefined) await deps.anonymous.flush();
@@ -213,22 +228,16 @@ export async function startApi(change: (deps: ApiDeps) => ApiDeps = (deps) => de
   };
   const load: Harness['load'] = async (more) => {
     for (const [path, document] of Object.entries(more))
-      writeFileSync(join(folder, path), JSON.stringify(document));
+      writeFileSync(join(ground.home, 'policies', path), JSON.stringify(document));
     const answer = await ask('admin', 'POST', '/v1/policies/reload', {});
     assert.equal(answer.status, 200, answer.text);
   };
-  const stop = async (): Promise<void> => {
-    await feed.close();
-    await deps.anonymous.close();
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-    await client.close();
-    await kernel.settled();
-    stopClock();
-    await database.drop();
-    rmSync(home, { recursive: true, force: true });
-  };
-  return { url, keys: devKeys, database, kernel, deps, home, logged, ask, load, stop };
+  const stop = (): Promise<void> =>
+    ground.stop(async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    });
+  return { ...ground, url, ask, load, stop };
 }
 
 /** Every answer is one that the contract names, in the shape that it says. */

@@ -8,11 +8,11 @@ import { holdRun } from '../../testing/locks.js';
 import { until } from '../../testing/processes.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
-/** A store in which the next look at a decision is answered, and its asker hears of it once `go` is called. */
+/** A store in which the next look at decisions is answered, and its asker hears of it once `go` is called. */
 function slowOnce(pool: Pool): { pool: Pool; arm(): { looked: Promise<void>; go: () => void } } {
   let armed: { looked: () => void; gone: Promise<void> } | null = null;
   const query = async (...args: Parameters<Pool['query']>): Promise<unknown> => {
-    const isIt = typeof args[0] === 'string' && /from decision where id = \$1/.test(args[0]);
+    const isIt = typeof args[0] === 'string' && /from decision where approval = any/.test(args[0]);
     const slow = isIt ? armed : null;
     if (slow !== null) armed = null;
     const result: unknown = await (pool.query(...args) as unknown as Promise<unknown>);

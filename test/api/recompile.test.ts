@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { makePolicies, type Policies } from '../../src/api/index.js';
+import { makePolicies, type Policies } from '../../src/service/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import { makeChecker, type Checker } from '../../src/policy/index.js';
 import { newId } from '../../src/model/ids.js';

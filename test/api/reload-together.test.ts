@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { makePolicies, type Policies } from '../../src/api/flows/policies.js';
+import { makePolicies, type Policies } from '../../src/service/flows/policies.js';
 import { makeServiceChain } from '../../src/audit/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { makeNotices } from '../../src/api/approvals/notices.js';
+import { makeNotices } from '../../src/service/approvals/notices.js';
 import { codes, startApi, type Harness } from './harness.js';
 
 // An approval leaves its run's document when it is settled: whoever asks about it at that moment is told how it ended.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ApiDeps } from '../../src/api/index.js';
-import { linksOf } from '../../src/api/runs/run-body.js';
+import { linksOf } from '../../src/service/runs/body.js';
 import type { RunStatus } from '../../src/engine/state.js';
 import { sha256Text } from '../../src/store/text.js';
 import { begin, plan, principal, state, transition } from '../engine/build.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { onExpiry, onTimeout } from '../../src/api/approvals/words.js';
+import { onExpiry, onTimeout } from '../../src/service/approvals/words.js';
 import { gateViews } from '../../src/engine/index.js';
 import type { Executor, GateTimeout, Plan } from '../../src/engine/plan.js';
 import type { ApprovalState } from '../../src/engine/state.js';

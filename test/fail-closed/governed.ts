@@ -9,7 +9,7 @@ import { attemptFailed, execute } from '../../src/activities/execute/execute.js'
 import type { Surroundings } from '../../src/activities/persistently.js';
 import { step } from '../../src/activities/step/step.js';
 import type { Arrival, ExecuteInput, Stepped, StepInput, StepResult } from '../../src/activities/types.js';
-import { makePolicies } from '../../src/api/index.js';
+import { makePolicies } from '../../src/service/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import { bellOf, loadKeys, sealMessage, type ServiceKeys } from '../../src/auth/index.js';
 import { jsonValue, keep, textValue, type Value } from '../../src/client/attest.js';

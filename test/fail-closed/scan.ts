@@ -55,6 +55,7 @@ const refusers = new Set([
   'refused',
   'refusedAs',
   'problem',
+  'refusal',
   'invalid',
   'notFound',
   'badCursor',

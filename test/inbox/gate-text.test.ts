@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { gatesJson, type ShownGate } from '../../src/api/approvals/gates.js';
+import { gatesJson, type ShownGate } from '../../src/service/approvals/gates.js';
 
 const gate = (fields: Partial<ShownGate>): ShownGate => ({
   ...{ source: 'transition', rule: 'two of them', roles: ['release.manager', 'sre'], byPermission: false },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { projectNotifications } from '../../src/activities/step/notifications.js';
 import type { Step } from '../../src/activities/step/persist.js';
-import { makePolicies } from '../../src/api/index.js';
+import { makePolicies } from '../../src/service/index.js';
 import { withTransaction } from '../../src/db/index.js';
 import { mostAttempts } from '../../src/notify/schedule.js';
 import { claimNotifications, notificationsOf, settleNotification } from '../../src/store/notifications.js';

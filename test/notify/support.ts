@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeNotices, type ApiDeps } from '../../src/api/index.js';
+import type { ApiDeps } from '../../src/api/index.js';
+import { makeNotices } from '../../src/service/index.js';
 import { makeWebhookKey, loadKeys } from '../../src/auth/index.js';
 import { newId } from '../../src/model/ids.js';
 import { listen } from '../../src/db/index.js';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { endingText, type Course } from '../../src/api/pages/ending-text.js';
+import { endingText } from '../../src/api/pages/ending-text.js';
+import type { Course } from '../../src/service/approvals/course.js';
 
 const course = (approval: Course['approval'], fields: Partial<Course> = {}): Course => ({
   approval,

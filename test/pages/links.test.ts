@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { formToken } from '../../testing/browser-forms.js';
 import { until } from '../../testing/flows.js';
 import { newId } from '../../src/model/ids.js';
-import { makeLink } from '../../src/api/routes/links.js';
+import { makeLink } from '../../src/service/approvals/links.js';
 import { startApi, type Harness } from '../api/harness.js';
 
 interface Parked {

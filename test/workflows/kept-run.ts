@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
-import { makePolicies } from '../../src/api/index.js';
+import { makePolicies } from '../../src/service/index.js';
 import { makePayloads, makeServiceChain, verifyChain } from '../../src/audit/index.js';
 import { bellOf, loadKeys } from '../../src/auth/index.js';
 import { jsonValue, keep, textValue } from '../../src/client/attest.js';

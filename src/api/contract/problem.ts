@@ -1,5 +1,6 @@
 import { errorTable, type ErrorCode } from '../../model/errors.js';
-import type { Json, JsonObject } from '../../model/json.js';
+import type { FieldError, Json, JsonObject } from '../../model/json.js';
+import type { Refusal } from '../../service/refusal.js';
 
 export interface Problem {
   readonly kind: 'problem';
@@ -11,11 +12,6 @@ export interface Problem {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export interface FieldError {
-  readonly pointer: string;
-  readonly message: string;
-}
-
 export function problem(
   code: ErrorCode,
   detail: string,
@@ -25,18 +21,17 @@ export function problem(
   return { kind: 'problem', code, detail, extra: extra as JsonObject, headers };
 }
 
+/** What a use case has refused, as an answer. */
+export function problemOf({ code, detail, extra, retryAfter }: Refusal): Problem {
+  return problem(code, detail, extra, retryAfter === null ? {} : { 'Retry-After': String(retryAfter) });
+}
+
 export function invalid(detail: string, errors: readonly FieldError[]): Problem {
   return problem('REQUEST_INVALID', detail, { errors });
 }
 
 export function notFound(what: string, id: string): Problem {
   return problem('NOT_FOUND', `there is no ${what} \`${id}\`, or it is not for you to see`);
-}
-
-export function badCursor(): Problem {
-  return invalid('the cursor is not one of this list', [
-    { pointer: '/query/cursor', message: 'take it from `nextCursor`' },
-  ]);
 }
 
 export function statusOf(found: Problem): number {
@@ -50,10 +45,6 @@ export function problemBody(
 ): { readonly [key: string]: Json } {
   const { status, title } = errorTable[code];
   return { type: `urn:countersign:problem:${code}`, title, status, detail, code, traceId, ...extra };
-}
-
-export function escapePointer(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
 /** The first name that comes a second time. */

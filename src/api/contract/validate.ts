@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import { ignoredQuery } from '../../model/api.js';
 import { truncate } from '../../model/text.js';
-import { escapePointer, firstTwice, invalid, notFound, type FieldError, type Problem } from './problem.js';
+import { escapePointer, type FieldError } from '../../model/json.js';
+import { firstTwice, invalid, notFound, type Problem } from './problem.js';
 
 export type Valid = { readonly kind: 'valid'; readonly value: unknown };
 

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { newId } from '../../model/ids.js';
 import type { ServiceChain, ServiceFact } from '../../audit/index.js';
-import type { CallFact } from './call.js';
+import type { CallFact } from '../../service/caller.js';
 
 // Anybody may send requests without a credential. Of each source, kind and minute the first is a record as it comes;
 // those after it are counted, and the count is one record when the minute is over.

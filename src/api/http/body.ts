@@ -1,8 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import type { BodySpec, FlowText } from './call.js';
+import { escapePointer } from '../../model/json.js';
+import type { FlowText } from '../../service/flows/publish-text.js';
+import type { BodySpec } from './call.js';
 import { truncate } from '../../model/text.js';
 import { parseJsonText, type JsonText } from './json-text.js';
-import { escapePointer, firstTwice, invalid, problem, type Problem } from '../contract/problem.js';
+import { firstTwice, invalid, problem, type Problem } from '../contract/problem.js';
 
 export const maxBytes = 1_048_576;
 /** A client that goes on sending beyond this is cut off instead of answered. */

@@ -4,10 +4,9 @@ import type { Principal } from '../../model/principal.js';
 import type { ErrorCode } from '../../model/errors.js';
 import type { JsonObject } from '../../model/json.js';
 import type { RecordActor } from '../../model/records.js';
-import type { ServiceFact } from '../../audit/index.js';
-import type { HeldKey } from '../../store/idempotency.js';
-import type { RunRow } from '../../store/runs.js';
-import { viewerOf, type Viewer } from '../../store/visibility.js';
+import type { Caller, Trail } from '../../service/caller.js';
+import type { FlowText } from '../../service/flows/publish-text.js';
+import type { Refusal } from '../../service/refusal.js';
 import type { ApiDeps } from '../deps.js';
 import type { Problem } from '../contract/problem.js';
 
@@ -37,14 +36,7 @@ export function answer(
   return { kind: 'answer', status, body, headers };
 }
 
-/** The facts that one call leaves besides `api.called`. */
-export type CallFact = Pick<ServiceFact, 'type' | 'data'> &
-  Partial<Pick<ServiceFact, 'permission' | 'approval' | 'action' | 'refs'>> & {
-    /** Where one call is about several runs; else the call's. */
-    readonly place?: Call['about'];
-  };
-
-/** One request on its way through. What it is about and what it leaves is noted here as it becomes known. */
+/** One request on its way through. */
 export interface Call {
   readonly deps: ApiDeps;
   readonly requestId: string;
@@ -52,32 +44,22 @@ export interface Call {
   principal: Principal | null;
   /** Who the browser is signed in as, once a page has asked. */
   signedInAs: string | null;
-  /** 32 hex digits from which the ids of what this call makes are derived: the same in a retry of it. */
+  /** As `Caller` has it. */
   effect: string;
-  /** The idempotency key that this call holds. */
-  held: HeldKey | null;
-  about: {
-    readonly run: string;
-    readonly flow: string;
-    readonly environment: string;
-    readonly traceId: string;
-  } | null;
-  /** The caller may see what it is about, so its trace id may be said. */
-  visible: boolean;
-  /** The run itself has recorded the refusal. */
-  recordedByRun: boolean;
+  held: Caller['held'];
+  readonly trail: Trail;
   replayed: boolean;
-  readonly facts: CallFact[];
-  /** So many of them are on record already. */
+  /** So many facts of the trail are on record already. */
   recordedFacts: number;
 }
 
-export function traceIdOf(call: Call): string {
-  return call.about !== null && call.visible ? call.about.traceId : call.requestId;
+/** Who asks, for the use cases: `principal` is the caller's own, but where a page knows who it is for. */
+export function callerOf(call: Call, principal = principalOf(call)): Caller {
+  const { deps, requestId, effect, held, trail } = call;
+  return { deps, principal, requestId, effect, held, trail };
 }
 
-export function actorOf(call: Call): RecordActor {
-  const { principal } = call;
+export function actorOf({ principal }: Call): RecordActor {
   if (principal === null) return { kind: 'anonymous', id: 'anonymous' };
   return { kind: principal.kind, id: principal.id, roles: principal.roles };
 }
@@ -86,20 +68,6 @@ export function actorOf(call: Call): RecordActor {
 export function principalOf(call: Call): Principal {
   if (call.principal === null) throw new Error('this route is public: it has no principal');
   return call.principal;
-}
-
-export function viewer(call: Call): Viewer {
-  return viewerOf(principalOf(call));
-}
-
-export function noteRun(call: Call, row: RunRow, visible: boolean): void {
-  call.about = { run: row.id, flow: row.flow, environment: row.environment, traceId: row.traceId };
-  call.visible = visible;
-}
-
-/** Ids of what the call makes. */
-export function effectId(call: Call, prefix: 'run' | 'msg' | 'dec' | 'key'): string {
-  return `${prefix}_${call.effect}`;
 }
 
 export interface Input<P, Q, B> {
@@ -121,11 +89,6 @@ export type BodySpec =
   | { readonly kind: 'none' }
   /** Read and left: the call is refused whatever it says. */
   | { readonly kind: 'ignored' };
-
-export interface FlowText {
-  readonly media: 'json' | 'yaml';
-  readonly bytes: Buffer;
-}
 
 export interface AnswerSpec {
   readonly description: string;
@@ -159,7 +122,7 @@ export interface Route {
   readonly errors: readonly ErrorCode[];
   /** Approvals that a body names, where the path names none, without those of which a kept answer to it tells nothing. */
   readonly approvalsIn?: (body: unknown, kept: unknown) => readonly string[];
-  readonly handle: (call: Call, input: Input<never, never, never>) => Promise<Reply>;
+  readonly handle: (call: Call, input: Input<never, never, never>) => Promise<Reply | Refusal>;
 }
 
 /** Read by a person in a browser, whatever it answers. */
@@ -191,7 +154,7 @@ interface RouteFields<P extends z.ZodType, Q extends z.ZodType, B> extends Omit<
   readonly params: P;
   readonly query: Q;
   readonly body?: BodySpec & { readonly of?: B };
-  readonly handle: (call: Call, input: Input<z.output<P>, z.output<Q>, B>) => Promise<Reply>;
+  readonly handle: (call: Call, input: Input<z.output<P>, z.output<Q>, B>) => Promise<Reply | Refusal>;
 }
 
 export function route<P extends z.ZodType, Q extends z.ZodType, B = undefined>(

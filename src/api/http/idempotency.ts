@@ -9,11 +9,11 @@ import {
   type HeldKey,
   type KeptAnswer,
 } from '../../store/idempotency.js';
+import { traceIdOf } from '../../service/caller.js';
 import { principalOf, type Answer, type Call, type Reply } from './call.js';
 import { keyBudget, mostKeptBytes, mostKeys, noteKept, noteKey, type KeyBudget } from './key-use.js';
 import { invalid, problem, problemBody, statusOf, type Problem } from '../contract/problem.js';
 import { jsonOf, type RawBody } from './body.js';
-import { traceIdOf } from './call.js';
 import type { Pool } from '../../db/index.js';
 
 /** Others wait this long for a holder that may have died (docs/spec/api.md). One that lives renews its hold meanwhile. */

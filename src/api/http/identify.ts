@@ -1,4 +1,5 @@
 import type { Authentication } from '../../auth/index.js';
+import { note } from '../../service/caller.js';
 import type { Call } from './call.js';
 import { problem, type Problem } from '../contract/problem.js';
 
@@ -38,5 +39,5 @@ export function noteRefused(
 ): void {
   const said = detail === undefined ? {} : { detail };
   const remote = call.request.socket.remoteAddress ?? '';
-  call.facts.push({ type: 'authn.failed', data: { reason, ...said, remote } });
+  note(call, { type: 'authn.failed', data: { reason, ...said, remote } });
 }

@@ -1,7 +1,7 @@
 import { principalOf, type Call } from './call.js';
 import { authenticate } from './identify.js';
 import type { Problem } from '../contract/problem.js';
-import type { Seat } from './seats.js';
+import type { Seat } from '../../service/seats.js';
 
 export const longestWaitSeconds = 25;
 

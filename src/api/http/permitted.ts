@@ -1,9 +1,10 @@
-import { visibleApproval } from '../approvals/body.js';
+import { visibleApproval } from '../../service/approvals/look.js';
+import { newTrail } from '../../service/caller.js';
 import { parseBody, type RawBody } from './body.js';
-import { actorOf, type Call, type Reply, type Route } from './call.js';
-import { inLanes } from './lanes.js';
-import { problem, type Problem } from '../contract/problem.js';
-import { visibleRun } from '../runs/run-body.js';
+import { actorOf, callerOf, type Call, type Reply, type Route } from './call.js';
+import { inLanes } from '../../service/lanes.js';
+import { problem, problemOf, type Problem } from '../contract/problem.js';
+import { visibleRun } from '../../service/runs/body.js';
 
 // What a route asks of whoever calls, before anything of the call is looked at.
 
@@ -51,8 +52,8 @@ async function hidden(call: Call, { path }: Route, id: string | undefined): Prom
     : path.startsWith('/v1/approvals/')
       ? visibleApproval
       : null;
-  const found = look === null ? null : await look(call, id);
-  return found?.kind === 'problem' ? found : null;
+  const found = look === null ? null : await look(callerOf(call), id);
+  return found?.kind === 'refusal' ? problemOf(found) : null;
 }
 
 const lookedAtOnce = 10;
@@ -66,11 +67,12 @@ async function hiddenIn(
 ): Promise<Problem | null> {
   const read = approvalsIn === undefined ? null : parseBody(raw, body);
   if (approvalsIn === undefined || read?.kind !== 'body') return null;
-  // Each in a call of its own: the answer is about none of them.
+  // Each leaves a trail of its own: the answer is about none of them.
   const found = await inLanes(approvalsIn(read.body, keptJson(kept)), lookedAtOnce, (id) =>
-    visibleApproval({ ...call, facts: [] }, id),
+    visibleApproval({ ...callerOf(call), trail: newTrail() }, id),
   );
-  return found.find((one) => one.kind === 'problem') ?? null;
+  const refused = found.find((one) => one.kind === 'refusal');
+  return refused === undefined ? null : problemOf(refused);
 }
 
 /** As it was written here; null where it is no JSON. */

@@ -1,14 +1,16 @@
 import type { ServiceFact } from '../../audit/index.js';
 import type { AnonymousCall } from './anonymous.js';
-import { actorOf, traceIdOf, type Call, type CallFact, type Reply, type Route } from './call.js';
+import { traceIdOf, type CallFact } from '../../service/caller.js';
+import { actorOf, type Call, type Reply, type Route } from './call.js';
 import { statusOf } from '../contract/problem.js';
 
 /** What came of the call, and what it was refused for, before anything else is known of it. */
 export async function recordFacts(call: Call, route: Route, reply: Reply): Promise<void> {
-  call.facts.push(...refusals(call, route, reply));
-  if (call.facts.length === 0) return;
-  await append(call, call.facts);
-  call.recordedFacts = call.facts.length;
+  const { facts } = call.trail;
+  facts.push(...refusals(call, route, reply));
+  if (facts.length === 0) return;
+  await append(call, facts);
+  call.recordedFacts = facts.length;
 }
 
 /** Durable before the answer is sent: the call itself, and whatever it was refused for. */
@@ -32,7 +34,7 @@ export async function recordCall(call: Call, route: Route, reply: Reply, started
       ...(call.principal?.actedBy === undefined ? {} : { actedBy: call.principal.actedBy }),
     },
   };
-  const facts = [...call.facts, ...refusals(call, route, reply), called];
+  const facts = [...call.trail.facts, ...refusals(call, route, reply), called];
   await append(call, facts);
 }
 
@@ -50,7 +52,7 @@ export async function recordGone(call: Call, route: Route, startedAt: number): P
   const durationMs = Math.round(performance.now() - startedAt);
   const { requestId } = call;
   await append(call, [
-    ...call.facts,
+    ...call.trail.facts,
     { type: 'request.refused', data: { why: 'client_gone', route: route.path } },
     {
       type: 'api.called',
@@ -99,8 +101,8 @@ function anonymousCall(call: Call, facts: readonly CallFact[]): AnonymousCall | 
 function refusals(call: Call, route: Route, reply: Reply): CallFact[] {
   if (
     reply.kind !== 'problem' ||
-    call.recordedByRun ||
-    call.facts.some(({ type, data }) => refusing.includes(type) || data.code === reply.code)
+    call.trail.recordedByRun ||
+    call.trail.facts.some(({ type, data }) => refusing.includes(type) || data.code === reply.code)
   )
     return [];
   const data = { code: reply.code, route: route.path };
@@ -115,7 +117,7 @@ function refusals(call: Call, route: Route, reply: Reply): CallFact[] {
 const refusing: readonly CallFact['type'][] = ['authn.failed', 'approval.refused', 'authz.denied'];
 
 function place(call: Call, { place: at, ...fact }: CallFact, index: number): ServiceFact {
-  const about = at ?? call.about;
+  const about = at ?? call.trail.about;
   return {
     ...fact,
     key: `${call.requestId}#${index}`,

@@ -1,19 +1,20 @@
-import { KeyLost } from './effect.js';
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { giveWayBefore } from '../../model/give-way.js';
 import { newId } from '../../model/ids.js';
+import { newTrail, traceIdOf } from '../../service/caller.js';
+import { KeyLost } from '../../service/effect.js';
+import { uncertain } from '../../service/refusal.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
-import { isPage, traceIdOf, type Call, type Input, type Reply, type Route } from './call.js';
+import { isPage, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from '../deps.js';
 import { hold, settle, takenOver } from './idempotency.js';
 import { authenticate } from './identify.js';
 import { problemPage } from '../pages/html.js';
 import { notPermitted, withheld } from './permitted.js';
-import { problem, problemBody, statusOf, type Problem } from '../contract/problem.js';
+import { problem, problemBody, problemOf, statusOf, type Problem } from '../contract/problem.js';
 import { jsonText } from './json-writing.js';
 import { clientGone, hasGone, recordCall, recordFacts, recordGone } from './record.js';
-import { uncertain } from './refusal.js';
 import { validateBody, validateParams, validateQuery } from '../contract/validate.js';
 
 export interface Arrived {
@@ -64,11 +65,8 @@ function newCall(deps: ApiDeps, request: IncomingMessage): Call {
     signedInAs: null,
     effect: randomUUID().replaceAll('-', ''),
     held: null,
-    about: null,
-    visible: false,
-    recordedByRun: false,
+    trail: newTrail(),
     replayed: false,
-    facts: [],
     recordedFacts: 0,
   };
 }
@@ -138,27 +136,34 @@ async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody 
       ? validateBody(route.body.schema, body.body)
       : { kind: 'valid' as const, value: body.body };
   if (valid.kind === 'problem') return valid;
-  return route.handle(call, { params: params.value, query: query.value, body: valid.value } as Input<
-    never,
-    never,
-    never
-  >);
+  const given = await route.handle(call, {
+    params: params.value,
+    query: query.value,
+    body: valid.value,
+  } as Input<never, never, never>);
+  return given.kind === 'refusal' ? problemOf(given) : given;
+}
+
+/** What became of a request that failed unexpectedly. */
+function endOf({ request }: Call, why: string, isIdempotent: boolean): string {
+  if (request.method === 'GET' || request.method === 'HEAD') return `${why}: ask again`;
+  return uncertain(why, isIdempotent && request.headers['idempotency-key'] !== undefined);
 }
 
 /** An unexpected failure, said without its inside. The log has the rest under the same trace id. */
 function explain(call: Call, { idempotent, path }: Route, error: unknown): Reply {
   if (error instanceof KeyLost) return takenOver;
   if (call.deps.isUnavailable(error)) {
-    const detail = uncertain(call, 'the store of runs and records does not answer', idempotent);
+    const detail = endOf(call, 'the store of runs and records does not answer', idempotent);
     return problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
   }
   if (isEngineAway(error)) {
-    const detail = uncertain(call, 'the workflow engine does not answer', idempotent);
+    const detail = endOf(call, 'the workflow engine does not answer', idempotent);
     return problem('ENGINE_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
   }
   call.deps.onInternalError(`${traceIdOf(call)}: ${call.request.method ?? ''} ${path}`, error);
   const failed = 'something unexpected failed, which the log has under this trace id';
-  return problem('INTERNAL', uncertain(call, failed, idempotent));
+  return problem('INTERNAL', endOf(call, failed, idempotent));
 }
 
 /** gRPC: deadline exceeded, unavailable. Known by shape, for the engine's client is not ours to import. */

@@ -14,7 +14,7 @@ import { answer, route, type Method, type Route } from './call.js';
 import type { ApiDeps } from '../deps.js';
 import { eventRoutes } from '../routes/events.js';
 import { flowRoutes } from '../routes/flows.js';
-import { viewRoutes } from '../routes/inbox.js';
+import { viewRoutes } from '../routes/views.js';
 import { operationRoutes } from '../routes/operation.js';
 import { principalRoutes } from '../routes/principals.js';
 import { signingKeyRoutes } from '../routes/signing-keys.js';

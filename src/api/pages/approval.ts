@@ -1,7 +1,7 @@
 import { mostReasonLength } from '../../model/api.js';
 import { giveWay } from '../../model/give-way.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
-import type { ReasonsAsked } from '../approvals/may-decide.js';
+import type { ReasonsAsked } from '../../service/approvals/judge.js';
 import { html, jsonHtml, type Html } from './html.js';
 
 // The exact action, as a person decides it. The same body as `GET /v1/approvals/{id}`.

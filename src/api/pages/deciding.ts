@@ -1,21 +1,19 @@
 import { z } from 'zod';
-import { bodyOf, visibleApproval, type FoundApproval } from '../approvals/body.js';
-import { principalOf, type Answer, type Call, type Reply } from '../http/call.js';
-import { decide } from '../approvals/decide.js';
-import { queuesNow } from '../approvals/gates.js';
-import { reasonsAsked, type ReasonsAsked } from '../approvals/may-decide.js';
-import { approvalHtml, decisionForm } from './approval.js';
-import { courseOf, endingPage, ownDecisionOn } from './ending.js';
-import { endingText } from './ending-text.js';
-import { isOpen } from '../approvals/words.js';
-import { html, page, problemPage, signOutForm, type Html } from './html.js';
-import type { Problem } from '../contract/problem.js';
-import type { SignedIn } from './session.js';
 import { longText } from '../../model/api.js';
 import { isObject } from '../../model/json.js';
 import type { DecisionDoor } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
-import { isBlank } from '../../model/text.js';
+import { bodyOf } from '../../service/approvals/body.js';
+import { courseOf, ownDecisionOn } from '../../service/approvals/course.js';
+import { decide, type Decided } from '../../service/approvals/decide.js';
+import { queuesNow, reasonsAsked, type ReasonsAsked } from '../../service/approvals/judge.js';
+import { visibleApproval, waits, type FoundApproval } from '../../service/approvals/look.js';
+import { callerOf, principalOf, type Answer, type Call, type Reply } from '../http/call.js';
+import { approvalHtml, decisionForm } from './approval.js';
+import { endingPage } from './ending.js';
+import { endingText } from './ending-text.js';
+import { html, page, problemPage, signOutForm, type Html } from './html.js';
+import type { SignedIn } from './session.js';
 
 // What the pages that decide have in common: the form, the page around it, and what it says afterwards.
 
@@ -46,6 +44,16 @@ export async function approvalPage(
   return page(200, 'Approval', html`${shown}${signOutForm(who.principal.id)}`);
 }
 
+/** The form is from a page of this session, and shows this action. */
+export function isFormOf(
+  { deps }: Call,
+  { session }: SignedIn,
+  approval: string,
+  { digest, token }: DecisionFields,
+): boolean {
+  return deps.sessions.formTokenHolds(session, `${approval}:${digest}`, token);
+}
+
 /** The approval, and below it how its reader decides it; or why that reader cannot, now. */
 export async function shownTo(
   call: Call,
@@ -56,34 +64,26 @@ export async function shownTo(
   const body = await bodyOf(call.deps, found, reader);
   const may = isObject(body['may']) ? body['may'] : {};
   const why = typeof may['message'] === 'string' ? may['message'] : 'you may not decide it';
-  const { course, error } = await courseOf(call, found);
-  const waits = isOpen(found.row.status);
-  const asked = reasonsAsked(found.state, reader, await queuesNow(call.deps));
+  const { course, error } = await courseOf(call.deps, found);
+  const isOpen = waits(found);
+  const asked = reasonsAsked({ state: found.state, kit: await queuesNow(call.deps) }, reader);
   const held = html`<p class="warn">
     Its run is stuck: what is approved here does not run before an operator has the run go on.
   </p>`;
   const ending = html`<p>${endingText(course)}${error === null ? '' : ` ${error}`}</p>`;
-  return html`${await approvalHtml(body, waits)}${waits && course.isHeldUp ? held : html``}${may['decide'] === true ? below(asked) : html`<p>Nothing to decide here: ${why}.</p>`}${waits ? html`` : ending}`;
-}
-
-function fields({ decision, digest, reason }: DecisionFields): {
-  decision: 'approve' | 'deny';
-  digest: string;
-  reason?: string;
-} {
-  return { decision, digest, ...(isBlank(reason) ? {} : { reason }) };
+  return html`${await approvalHtml(body, isOpen)}${isOpen && course.isHeldUp ? held : html``}${may['decide'] === true ? below(asked) : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
 }
 
 /** `refused`: nothing was decided by this, though its person may have decided before. */
 export async function decideByForm(
   call: Call,
-  approval: string,
+  found: FoundApproval,
   body: DecisionFields,
   via: DecisionDoor,
 ): Promise<{ readonly page: Answer; readonly refused: boolean }> {
-  const reply = await decide(call, approval, fields(body), via);
-  if (reply.kind !== 'problem') return { page: decided(reply, body), refused: false };
-  return { page: (await decidedBefore(call, approval, body)) ?? problemPage(call, reply), refused: true };
+  const made = await decide(callerOf(call), found, body, { via });
+  if (made.kind !== 'refusal') return { page: decidedPage(made, body), refused: false };
+  return { page: (await decidedBefore(call, found.row.id, body)) ?? problemPage(call, made), refused: true };
 }
 
 /** Null: its person has decided nothing here. */
@@ -92,14 +92,14 @@ async function decidedBefore(
   approval: string,
   { decision }: DecisionFields,
 ): Promise<Answer | null> {
-  const found = await visibleApproval(call, approval);
-  if (found.kind === 'problem') return null;
-  const own = await ownDecisionOn(call, found.row.id, principalOf(call));
+  const found = await visibleApproval(callerOf(call), approval);
+  if (found.kind === 'refusal') return null;
+  const own = await ownDecisionOn(call.deps, found.row.id, principalOf(call));
   return own === null ? null : endingPage(call, found, own, decision);
 }
 
-function decided(reply: Exclude<Reply, Problem>, { decision }: DecisionFields): Answer {
-  const now = reply.kind === 'answer' && reply.status === 200;
+function decidedPage({ kind }: Decided, { decision }: DecisionFields): Answer {
+  const now = kind === 'applied';
   const word = decision === 'approve' ? 'approved' : 'denied';
   return page(
     now ? 200 : 202,

@@ -1,18 +1,6 @@
-import type { ActionStatus, ApprovalStatus } from '../../engine/state.js';
+import type { Course } from '../../service/approvals/course.js';
 
 // What came of an approval and of its action, in a sentence for whoever has decided it.
-
-export interface Course {
-  readonly approval: ApprovalStatus;
-  /** Null: the store has no such action. */
-  readonly action: ActionStatus | null;
-  /** An attempt to execute it was begun; `maybe`: of one of them nobody can say that it has had no effect. */
-  readonly wasTried: 'no' | 'yes' | 'maybe';
-  /** Of the action's error; null: it has none. */
-  readonly code: string | null;
-  /** Its run is stuck on something else: what is approved waits for an operator. */
-  readonly isHeldUp: boolean;
-}
 
 export function endingText(course: Course): string {
   switch (course.approval) {

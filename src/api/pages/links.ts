@@ -1,18 +1,33 @@
 import { z } from 'zod';
-import { hashApiKey, withRolePermissions } from '../../auth/index.js';
 import * as api from '../../model/api.js';
 import type { Principal } from '../../model/principal.js';
-import { findLink, giveLinkBack, principalByKeys, takeLink, type LinkRow } from '../../store/links.js';
+import { ownDecisionOn } from '../../service/approvals/course.js';
+import { visibleApproval, type FoundApproval } from '../../service/approvals/look.js';
+import {
+  linkUsedAt,
+  needsSignIn,
+  openLink,
+  releaseLink,
+  useLink,
+  type OpenedLink,
+} from '../../service/approvals/opened-link.js';
+import { noteView } from '../../service/approvals/seen.js';
+import type { Refusal } from '../../service/refusal.js';
 import type { DecisionRow } from '../../store/decisions.js';
-import { visibleApproval, type FoundApproval } from '../approvals/body.js';
-import { noteView } from '../approvals/view.js';
-import { formBody, route, type Call, type Reply, type Route } from '../http/call.js';
-import { problem, type Problem } from '../contract/problem.js';
+import { callerOf, formBody, route, type Call, type Reply, type Route } from '../http/call.js';
+import { problem } from '../contract/problem.js';
 import { decisionForm, signInForm } from './approval.js';
-import { endingPage, ownDecisionOn } from './ending.js';
+import { endingPage } from './ending.js';
 import { html, page, problemPage } from './html.js';
 import { hasGone } from '../http/record.js';
-import { approvalPage, decideByForm, decisionFields, shownTo, type DecisionFields } from './deciding.js';
+import {
+  approvalPage,
+  decideByForm,
+  decisionFields,
+  isFormOf,
+  shownTo,
+  type DecisionFields,
+} from './deciding.js';
 import { signedIn, type SignedIn } from './session.js';
 
 // A link names one approval and one person. It is read as often as a scanner likes; a form decides, once. Used, it opens
@@ -44,34 +59,12 @@ export const linkRoutes: readonly Route[] = [
   }),
 ];
 
-/** Whoever holds the link may act as its person only where the effect can be undone; above that, a sign-in is asked for. */
-const tiersWithoutSignIn: readonly (string | null)[] = ['read_only', 'reversible'];
-
-type Opened = { readonly kind: 'link'; readonly link: LinkRow; readonly person: Principal | null } | Problem;
-
-async function open(call: Call, token: string): Promise<Opened> {
-  const link = await findLink(call.deps.pool, hashApiKey(call.deps.pepper, token));
-  if (link === null) return problem('NOT_FOUND', 'there is no such link: ask for a new one');
-  const gone = whyGone(link, call.deps.now());
-  if (gone !== null) return problem('FORBIDDEN', `this link ${gone}: ask for a new one`);
-  const stored = await principalByKeys(call.deps.pool, link.recipient);
-  const person = stored === null ? null : withRolePermissions(await call.deps.policies.policySet(), stored);
-  if (person !== null && person.kind !== 'human')
-    return problem('FORBIDDEN', 'this link was made for a program: only people decide');
-  return { kind: 'link', link, person };
-}
-
-function whyGone(link: LinkRow, now: Date): string | null {
-  if (link.revokedAt !== null) return 'was revoked';
-  return link.usedAt === null && Date.parse(link.expiresAt) <= now.getTime() ? 'is over' : null;
-}
-
 type Reader =
   | { readonly kind: 'signed-in'; readonly who: SignedIn }
   | { readonly kind: 'link'; readonly person: Principal };
 
 /** The link's person, signed in or by the link alone; null: nobody may be shown anything yet. */
-async function readerOf(call: Call, opened: Extract<Opened, { kind: 'link' }>): Promise<Reader | null> {
+async function readerOf(call: Call, opened: OpenedLink): Promise<Reader | null> {
   const who = await signedIn(call);
   if (who !== null) return who.principal.id === opened.link.recipient ? { kind: 'signed-in', who } : null;
   return opened.person === null ? null : { kind: 'link', person: opened.person };
@@ -94,10 +87,9 @@ async function decidedByLink(
   person: Principal,
 ): Promise<DecisionRow | null> {
   for (let look = 1; ; look += 1) {
-    const own = await ownDecisionOn(call, row.id, person);
+    const own = await ownDecisionOn(call.deps, row.id, person);
     if (own?.status === 'applied') return own;
-    const link = await findLink(call.deps.pool, hashApiKey(call.deps.pepper, token));
-    const usedAt = link?.usedAt ?? null;
+    const usedAt = await linkUsedAt(call.deps, token);
     // Its looks are counted too, for the clock here may be behind the one that wrote when the link was used.
     if (usedAt === null || look >= looks || hasGone(call)) return own;
     if (call.deps.now().getTime() - Date.parse(usedAt) > looks * lookMs) return own;
@@ -114,26 +106,26 @@ async function usedPage(
 ): Promise<Reply | null> {
   const own = await decidedByLink(call, token, found, personOf(reader));
   if (own === null) return null;
-  const now = await approvalFor(call, { approval: found.row.id }, reader);
+  const now = await approvalFor(call, found.row.id, reader);
   // A form is its person's; whoever reads a link may be a scanner.
   call.principal = wanted === null && reader.kind === 'link' ? null : personOf(reader);
-  return now.kind === 'problem' ? problemPage(call, now) : endingPage(call, now, own, wanted);
+  return now.kind === 'refusal' ? problemPage(call, now) : endingPage(call, now, own, wanted);
 }
 
 async function show(call: Call, token: string): Promise<Reply> {
-  const opened = await open(call, token);
-  if (opened.kind === 'problem') return problemPage(call, opened);
+  const opened = await openLink(call.deps, token);
+  if (opened.kind === 'refusal') return problemPage(call, opened);
   const reader = await readerOf(call, opened);
   const again = `/links/${token}`;
   if (reader === null)
     return page(401, 'Sign in', signInForm(again, `This link was made for ${opened.link.recipient}.`));
-  const found = await approvalFor(call, opened.link, reader);
-  if (found.kind === 'problem') return problemPage(call, found);
+  const found = await approvalFor(call, opened.link.approval, reader);
+  if (found.kind === 'refusal') return problemPage(call, found);
   if (opened.link.usedAt !== null)
     return (await usedPage(call, token, { found, reader }, null)) ?? problemPage(call, usedBefore);
   if (reader.kind === 'signed-in') {
     call.principal = reader.who.principal;
-    await noteView(call, found);
+    await noteView(callerOf(call), found);
     return approvalPage(call, found, reader.who, again);
   }
   const shown = await shownTo(call, found, reader.person, (asked) =>
@@ -146,44 +138,28 @@ async function show(call: Call, token: string): Promise<Reply> {
 }
 
 /** Seen with the rights of the link's person; the record of a mere reading names nobody, for a scanner reads too. */
-async function approvalFor(
-  call: Call,
-  link: Pick<LinkRow, 'approval'>,
-  reader: Reader,
-): Promise<FoundApproval | Problem> {
-  call.principal = personOf(reader);
-  const found = await visibleApproval(call, link.approval);
-  call.principal = null;
-  return found;
-}
-
-/** Of what is settled there is nothing to decide: whoever comes late is told how it ended. */
-function needsSignIn({ state }: FoundApproval): boolean {
-  if (state === null) return false;
-  return (
-    !tiersWithoutSignIn.includes(state.action.tier) ||
-    state.gates.some(({ rule }) => rule.direct === 'required')
-  );
+function approvalFor(call: Call, approval: string, reader: Reader): Promise<FoundApproval | Refusal> {
+  return visibleApproval(callerOf(call, personOf(reader)), approval);
 }
 
 async function decideByLink(call: Call, token: string, body: DecisionFields): Promise<Reply> {
-  const opened = await open(call, token);
-  if (opened.kind === 'problem') return problemPage(call, opened);
+  const opened = await openLink(call.deps, token);
+  if (opened.kind === 'refusal') return problemPage(call, opened);
+  const { link } = opened;
   const reader = await readerOf(call, opened);
-  const found = reader === null ? null : await approvalFor(call, opened.link, reader);
-  if (found?.kind === 'problem') return problemPage(call, found);
-  if (reader === null || found === null) return signInFirst(token);
-  if (opened.link.usedAt !== null) {
+  if (reader === null) return signInFirst(token);
+  let found = await approvalFor(call, link.approval, reader);
+  if (found.kind === 'refusal') return problemPage(call, found);
+  if (link.usedAt !== null) {
     const told = await usedPage(call, token, { found, reader }, body.decision);
     if (told !== null) return told;
+    // That has taken a while.
+    found = await approvalFor(call, link.approval, reader);
+    if (found.kind === 'refusal') return problemPage(call, found);
   }
   if (reader.kind === 'link' && needsSignIn(found)) return signInFirst(token);
   call.principal = personOf(reader);
-  const about = `${opened.link.approval}:${body.digest}`;
-  if (
-    reader.kind === 'signed-in' &&
-    !call.deps.sessions.formTokenHolds(reader.who.session, about, body.token)
-  )
+  if (reader.kind === 'signed-in' && !isFormOf(call, reader.who, link.approval, body))
     return problemPage(
       call,
       problem(
@@ -191,10 +167,10 @@ async function decideByLink(call: Call, token: string, body: DecisionFields): Pr
         'nothing was decided: this form is not from a page of this session, or shows another action; open the link again',
       ),
     );
-  if (!(await takeLink(call.deps.pool, opened.link.id)))
+  if (!(await useLink(call.deps, link)))
     return (await usedPage(call, token, { found, reader }, body.decision)) ?? problemPage(call, usedBefore);
-  const decided = await decideByForm(call, opened.link.approval, body, 'link');
-  if (decided.refused) await giveLinkBack(call.deps.pool, opened.link.id);
+  const decided = await decideByForm(call, found, body, 'link');
+  if (decided.refused) await releaseLink(call.deps, link);
   return decided.page;
 }
 

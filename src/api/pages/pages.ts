@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import * as api from '../../model/api.js';
-import { visibleApproval } from '../approvals/body.js';
-import { noteView } from '../approvals/view.js';
-import { answer, formBody, route, type Call, type Reply, type Route } from '../http/call.js';
+import { visibleApproval } from '../../service/approvals/look.js';
+import { noteView } from '../../service/approvals/seen.js';
+import { answer, callerOf, formBody, route, type Call, type Reply, type Route } from '../http/call.js';
 import { noteRefused } from '../http/identify.js';
 import { problem } from '../contract/problem.js';
 import { signInForm } from './approval.js';
 import { page, problemPage } from './html.js';
-import { approvalPage, decideByForm, decisionFields, type DecisionFields } from './deciding.js';
+import { approvalPage, decideByForm, decisionFields, isFormOf, type DecisionFields } from './deciding.js';
 import { linkRoutes } from './links.js';
 import { waitingPage } from './waiting.js';
 import { mayUsePages, sessionCookie, signedIn } from './session.js';
@@ -124,9 +124,9 @@ async function showApproval(call: Call, id: string): Promise<Reply> {
   const who = await signedIn(call);
   if (who === null) return page(401, 'Sign in', signInForm(`/approvals/${id}`, ''));
   call.principal = who.principal;
-  const found = await visibleApproval(call, id);
-  if (found.kind === 'problem') return problemPage(call, found);
-  await noteView(call, found);
+  const found = await visibleApproval(callerOf(call), id);
+  if (found.kind === 'refusal') return problemPage(call, found);
+  await noteView(callerOf(call), found);
   return approvalPage(call, found, who, `/approvals/${id}`);
 }
 
@@ -135,7 +135,7 @@ async function decideHere(call: Call, id: string, body: DecisionFields): Promise
   if (who === null)
     return page(401, 'Sign in', signInForm(`/approvals/${id}`, 'Your session is over: nothing was decided.'));
   call.principal = who.principal;
-  if (!call.deps.sessions.formTokenHolds(who.session, `${id}:${body.digest}`, body.token))
+  if (!isFormOf(call, who, id, body))
     return problemPage(
       call,
       problem(
@@ -143,5 +143,7 @@ async function decideHere(call: Call, id: string, body: DecisionFields): Promise
         'nothing was decided: this form is not from a page of this session, or shows another action; open the page again',
       ),
     );
-  return (await decideByForm(call, id, body, 'page')).page;
+  const found = await visibleApproval(callerOf(call), id);
+  if (found.kind === 'refusal') return problemPage(call, found);
+  return (await decideByForm(call, found, body, 'page')).page;
 }

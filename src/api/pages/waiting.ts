@@ -1,8 +1,7 @@
 import * as api from '../../model/api.js';
-import { isObject, type Json } from '../../model/json.js';
 import type { Principal } from '../../model/principal.js';
-import type { Call, Reply } from '../http/call.js';
-import { listInbox } from '../routes/inbox.js';
+import { listInbox } from '../../service/inbox/inbox.js';
+import { callerOf, type Call, type Reply } from '../http/call.js';
 import { html, page, problemPage, signOutForm } from './html.js';
 
 // Whoever signs in without a page that asked for it reads who they are, and where their approvals stand.
@@ -11,12 +10,10 @@ const mostShown = 20;
 
 export async function waitingPage(call: Call, { id }: Principal): Promise<Reply> {
   const query = api.approvalsQuery.parse({ status: 'open', mine: 'true', limit: String(mostShown) });
-  const reply = await listInbox(call, query);
-  if (reply.kind === 'problem') return problemPage(call, reply);
-  const found = reply.kind === 'answer' ? (reply.body as Json) : null;
-  const list = isObject(found) && Array.isArray(found['data']) ? found['data'].filter(isObject) : [];
-  const hasMore = isObject(found) && typeof found['nextCursor'] === 'string';
-  const rows = list.map(
+  const inbox = await listInbox(callerOf(call), query);
+  if (inbox.kind === 'refusal') return problemPage(call, inbox);
+  const hasMore = inbox.nextCursor !== null;
+  const rows = inbox.data.map(
     (one) => html`<li><a href="/approvals/${String(one['id'])}">${String(one['summary'])}</a></li>`,
   );
   return page(

@@ -3,16 +3,23 @@ import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import * as inbox from '../../model/api-inbox-answers.js';
 import type { DecisionDoor } from '../../model/message.js';
-import { getDecision } from '../../store/decisions.js';
-import { bodyOf, listedDecision, visibleApproval } from '../approvals/body.js';
-import { noteView } from '../approvals/view.js';
-import { isOpen } from '../approvals/words.js';
-import { answer, jsonBody, route, type Call, type Reply, type Route } from '../http/call.js';
-import { decide } from '../approvals/decide.js';
-import { listInbox } from './inbox.js';
+import { bodyOf } from '../../service/approvals/body.js';
+import { decide, readDecision, type Decided } from '../../service/approvals/decide.js';
+import { visibleApproval, waits } from '../../service/approvals/look.js';
+import { noteView } from '../../service/approvals/seen.js';
+import { listInbox } from '../../service/inbox/inbox.js';
+import type { Refusal } from '../../service/refusal.js';
+import {
+  answer,
+  callerOf,
+  jsonBody,
+  route,
+  type Answer,
+  type Call,
+  type Reply,
+  type Route,
+} from '../http/call.js';
 import { patienceOf, watchRun } from '../http/long-poll.js';
-import { notFound } from '../contract/problem.js';
-import { visibleRun } from '../runs/run-body.js';
 
 const idParams = z.object({ id: api.shortText });
 
@@ -32,7 +39,10 @@ export const approvalRoutes: readonly Route[] = [
         schema: answers.pageOf(inbox.approval),
       },
     },
-    handle: (call, { query }) => listInbox(call, query),
+    handle: async (call, { query }) => {
+      const page = await listInbox(callerOf(call), query);
+      return page.kind === 'refusal' ? page : answer(200, { data: page.data, nextCursor: page.nextCursor });
+    },
   }),
   route({
     id: 'getApproval',
@@ -72,7 +82,11 @@ export const approvalRoutes: readonly Route[] = [
       'REASON_REQUIRED',
       'ENGINE_UNAVAILABLE',
     ],
-    handle: (call, { params, body }) => decide(call, params.id, body, doorOf(call)),
+    handle: async (call, { params, body }) => {
+      const found = await visibleApproval(callerOf(call), params.id);
+      if (found.kind === 'refusal') return found;
+      return decidedReply(await decide(callerOf(call), found, body, { via: doorOf(call) }));
+    },
   }),
   route({
     id: 'getDecision',
@@ -85,28 +99,40 @@ export const approvalRoutes: readonly Route[] = [
     query: api.noQuery,
     answers: { 200: { description: 'the decision', schema: inbox.decision } },
     handle: async (call, { params }) => {
-      const row = await getDecision(call.deps.pool, params.id);
-      if (row === null) return notFound('decision', params.id);
-      const found = await visibleRun(call, row.run);
-      if (found.kind === 'problem') return notFound('decision', params.id);
-      return answer(200, { ...(await listedDecision(call.deps, row)), approval: row.approval });
+      const found = await readDecision(callerOf(call), params.id);
+      return found.kind === 'refusal' ? found : answer(200, found.body);
     },
   }),
 ];
 
+function decidedReply(decided: Decided | Refusal): Answer | Refusal {
+  switch (decided.kind) {
+    case 'refusal':
+      return decided;
+    case 'applied':
+      return answer(200, { approval: decided.approval, run: decided.run });
+    case 'accepted': {
+      const href = `/v1/decisions/${decided.decisionId}`;
+      const decision = { id: decided.decisionId, href, status: 'accepted' };
+      return answer(202, { decision }, { Location: href, 'Retry-After': '2' });
+    }
+  }
+}
+
 /** `wait`: until it is decided or ends otherwise. */
-async function read(call: Call, id: string, wait: number | undefined): Promise<Reply> {
-  const first = await visibleApproval(call, id);
-  if (first.kind === 'problem') return first;
-  await noteView(call, first);
+async function read(call: Call, id: string, wait: number | undefined): Promise<Reply | Refusal> {
+  const first = await visibleApproval(callerOf(call), id);
+  if (first.kind === 'refusal') return first;
+  await noteView(callerOf(call), first);
   const patience = patienceOf(call, wait);
   if (patience.ms === 0) return answer(200, await bodyOf(call.deps, first, call.principal));
   const denied = await watchRun(call, first.row.run, patience, async () => {
-    const now = await visibleApproval(call, id);
-    return now.kind === 'problem' || !isOpen(now.row.status);
+    const now = await visibleApproval(callerOf(call), id);
+    return now.kind === 'refusal' || !waits(now);
   });
-  const found = denied ?? (await visibleApproval(call, id));
-  if (found.kind === 'problem') return found;
+  if (denied !== null) return denied;
+  const found = await visibleApproval(callerOf(call), id);
+  if (found.kind === 'refusal') return found;
   return answer(200, await bodyOf(call.deps, found, call.principal), patience.headers);
 }
 

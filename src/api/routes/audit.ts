@@ -1,13 +1,11 @@
 import { z } from 'zod';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
-import { readEntry, readRecords, type RecordFilter } from '../../audit/index.js';
-import { decodeCursor, encodeCursor } from '../../store/cursor.js';
-import { storable } from '../../store/instant.js';
-import { answer, route, type Call, type Reply, type Route } from '../http/call.js';
-import { badCursor, notFound, problem, type Problem } from '../contract/problem.js';
-import { reconstruct } from '../runs/reconstruction.js';
-import { visibleRun } from '../runs/run-body.js';
+import { historyOfRun, reconstructRun, replayRun } from '../../service/audit/history.js';
+import { listRecords, readRecord, recordsOfRun, type AuditPage } from '../../service/audit/records.js';
+import type { Refusal } from '../../service/refusal.js';
+import { answer, callerOf, route, type Answer, type Route } from '../http/call.js';
+import { notFound } from '../contract/problem.js';
 
 const runParams = z.object({ id: api.shortText });
 
@@ -22,8 +20,7 @@ export const auditRoutes: readonly Route[] = [
     query: api.runAuditQuery,
     answers: { 200: { description: 'a page of records', schema: answers.auditPage } },
     handle: async (call, { params, query }) => {
-      const found = await visibleRun(call, params.id);
-      return found.kind === 'problem' ? found : page(call, query, { run: params.id, includeAbout: true });
+      return pageReply(await recordsOfRun(callerOf(call), params.id, query));
     },
   }),
   route({
@@ -36,11 +33,7 @@ export const auditRoutes: readonly Route[] = [
     params: z.object({}),
     query: api.auditQuery,
     answers: { 200: { description: 'a page of records', schema: answers.auditPage } },
-    handle: (call, { query: { run, flow, ...query } }) =>
-      page(call, query, {
-        ...(run === undefined ? {} : { run, includeAbout: true }),
-        ...(flow === undefined ? {} : { flow }),
-      }),
+    handle: async (call, { query }) => pageReply(await listRecords(callerOf(call), query)),
   }),
   route({
     id: 'auditEntry',
@@ -53,7 +46,7 @@ export const auditRoutes: readonly Route[] = [
     query: api.noQuery,
     answers: { 200: { description: 'the bytes', media: 'application/json' } },
     handle: async (call, { params }) => {
-      const bytes = await readEntry(call.deps.pool, params.index);
+      const bytes = await readRecord(callerOf(call), params.index);
       if (bytes === null) return notFound('audit entry', String(params.index));
       return { kind: 'answer', status: 200, body: bytes, media: 'application/json' };
     },
@@ -68,8 +61,8 @@ export const auditRoutes: readonly Route[] = [
     query: api.noQuery,
     answers: { 200: { description: 'the actions', schema: answers.reconstruction } },
     handle: async (call, { params }) => {
-      const found = await visibleRun(call, params.id);
-      return found.kind === 'problem' ? found : answer(200, await reconstruct(call.deps, found.row));
+      const found = await reconstructRun(callerOf(call), params.id);
+      return found.kind === 'refusal' ? found : answer(200, found.body);
     },
   }),
   route({
@@ -83,10 +76,8 @@ export const auditRoutes: readonly Route[] = [
     answers: { 200: { description: 'the events', schema: answers.history } },
     errors: ['ENGINE_UNAVAILABLE'],
     handle: async (call, { params }) => {
-      const found = await visibleRun(call, params.id);
-      if (found.kind === 'problem') return found;
-      const history = await call.deps.client.history(params.id);
-      return history === null ? notFound('history of run', params.id) : answer(200, history);
+      const found = await historyOfRun(callerOf(call), params.id);
+      return found.kind === 'refusal' ? found : answer(200, found.history);
     },
   }),
   route({
@@ -101,54 +92,14 @@ export const auditRoutes: readonly Route[] = [
     answers: { 200: { description: 'what was checked', schema: answers.replayed } },
     errors: ['ENGINE_UNAVAILABLE', 'RATE_LIMITED'],
     handle: async (call, { params }) => {
-      const found = await visibleRun(call, params.id);
-      if (found.kind === 'problem') return found;
-      const report = await call.deps.client.replay(params.id);
-      return report === 'busy' ? tooManyReplays() : answer(200, report);
+      const found = await replayRun(callerOf(call), params.id);
+      return found.kind === 'refusal' ? found : answer(200, found.report);
     },
   }),
 ];
 
-/** Listed only where `type` asks for it. */
-export const unlisted: readonly string[] = ['api.called'];
-
-type Query = Omit<z.output<typeof api.auditQuery>, 'run' | 'flow'>;
-
-/** A page stays within the size that its first page had: records that come meanwhile do not move it. */
-async function page(
-  call: Call,
-  query: Query,
-  scope: Pick<RecordFilter, 'run' | 'includeAbout' | 'flow'>,
-): Promise<Reply> {
-  const from = query.cursor === undefined ? [-1, query.asOf ?? -1] : decodeCursor(query.cursor, 2);
-  const [afterIndex, asOf] = from ?? [];
-  if (typeof afterIndex !== 'number' || typeof asOf !== 'number') return badCursor();
-  const { actor, type, verdict } = query;
-  const {
-    items: data,
-    asOfSize,
-    more,
-  } = await readRecords(call.deps.pool, {
-    ...scope,
-    ...(actor === undefined ? {} : { actor }),
-    ...(type === undefined ? { notType: unlisted } : { type }),
-    ...(verdict === undefined ? {} : { verdict }),
-    ...(query.from === undefined ? {} : { from: storable(query.from) }),
-    ...(query.to === undefined ? {} : { to: storable(query.to) }),
-    afterIndex,
-    ...(asOf < 0 ? {} : { asOfSize: asOf }),
-    limit: query.limit,
-  });
-  const last = data.at(-1);
-  const nextCursor = more && last !== undefined ? encodeCursor([last.index, asOfSize]) : null;
+function pageReply(page: AuditPage | Refusal): Answer | Refusal {
+  if (page.kind === 'refusal') return page;
+  const { data, nextCursor, asOfSize } = page;
   return answer(200, { data, nextCursor, asOfSize });
-}
-
-function tooManyReplays(): Problem {
-  return problem(
-    'RATE_LIMITED',
-    'as many replays wait as this process takes: try again',
-    {},
-    { 'Retry-After': '5' },
-  );
 }

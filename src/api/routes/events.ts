@@ -5,12 +5,12 @@ import { z } from 'zod';
 import * as api from '../../model/api.js';
 import type { AuditItem } from '../../audit/index.js';
 import type { Principal } from '../../model/principal.js';
-import { unlisted } from './audit.js';
+import { unlisted } from '../../service/audit/records.js';
 import { principalOf, route, type Call, type Reply, type Route } from '../http/call.js';
-import type { Follower } from '../runs/feed.js';
+import type { Follower } from '../../service/audit/feed.js';
 import { invalid, problem } from '../contract/problem.js';
-import type { Seat } from '../http/seats.js';
-import { runOf } from '../runs/sight.js';
+import type { Seat } from '../../service/seats.js';
+import { runOf } from '../../service/audit/sight.js';
 
 const heartbeatMs = 15_000;
 /** With what the credential gave so long ago nothing is shown any more. */

@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
-import { policySetHash } from '../../store/policy.js';
+import { readReadiness } from '../../service/readiness.js';
 import { answer, route, type Call, type Reply, type Route } from '../http/call.js';
-import type { ApiDeps } from '../deps.js';
 import { docsPage, docsPolicy } from '../contract/docs.js';
 import { openApi } from '../contract/openapi.js';
-import { inNumbers, inWords, warnings } from '../flows/warnings.js';
 
 const open = {
   access: 'public',
@@ -92,66 +90,14 @@ function documentRoutes(contract: () => readonly Route[]): readonly Route[] {
   ];
 }
 
-const patienceMs = 3_000;
-
 async function ready(call: Call): Promise<Reply> {
-  const { deps } = call;
-  const [postgres, engine, unserved, warned] = await Promise.all([
-    within(
-      policySetHash(deps.pool).then(
-        (hash) => hash !== null,
-        () => false,
-      ),
-      false,
-    ),
-    within(
-      deps.client.health().catch(() => ({ temporal: false, worker: false })),
-      { temporal: false, worker: false },
-    ),
-    within(
-      unservedEnvironments(deps).catch(() => null),
-      null,
-    ),
-    within(
-      told(call).catch(() => []),
-      [],
-    ),
-  ]);
-  const worker = engine.worker && unserved !== null && unserved.length === 0;
-  const body = {
-    api: true,
-    postgres,
-    temporal: engine.temporal,
-    worker,
-    ...(unserved === null || unserved.length === 0 ? {} : { unserved }),
-    ...(warned.length === 0 ? {} : { warnings: warned }),
-  };
-  return answer(postgres && engine.temporal ? 200 : 503, body);
+  const { isReady, body } = await readReadiness(call.deps, () => operates(call));
+  return answer(isReady ? 200 : 503, body);
 }
 
-/** Anybody may know how many references have no value; which, who holds `run.operate`. */
-async function told({ deps, request }: Call): Promise<readonly string[]> {
-  const found = await warnings(deps);
+async function operates({ deps, request }: Call): Promise<boolean> {
   const { authorization } = request.headers;
-  if (authorization === undefined) return inNumbers(found);
+  if (authorization === undefined) return false;
   const caller = await deps.authenticate(authorization);
-  const operates = caller.status === 'ok' && caller.principal.permissions.includes('run.operate');
-  return operates ? inWords(found) : inNumbers(found);
-}
-
-async function unservedEnvironments({ policies, engines }: ApiDeps): Promise<readonly string[]> {
-  const environments = (await policies.policySet())?.environments ?? [];
-  return engines.unserved(environments.map(({ name }) => name));
-}
-
-async function within<T>(asked: Promise<T>, otherwise: T): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<T>((resolve) => {
-    timer = setTimeout(() => resolve(otherwise), patienceMs);
-  });
-  try {
-    return await Promise.race([asked, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return caller.status === 'ok' && caller.principal.permissions.includes('run.operate');
 }

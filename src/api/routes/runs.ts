@@ -1,22 +1,9 @@
 import { z } from 'zod';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
-import { listRuns } from '../../store/runs.js';
-import {
-  answer,
-  effectId,
-  jsonBody,
-  principalOf,
-  route,
-  viewer,
-  type Call,
-  type Reply,
-  type Route,
-} from '../http/call.js';
-import { badCursor } from '../contract/problem.js';
-import { currentBody, runBody, runObject, visibleRun } from '../runs/run-body.js';
-import { refusal } from '../http/refusal.js';
-import { askingOf } from '../http/effect.js';
+import { cancelRun, retryRun, type Operated } from '../../service/runs/operate.js';
+import { listRuns, readRun } from '../../service/runs/read.js';
+import { answer, callerOf, jsonBody, route, type Answer, type Route } from '../http/call.js';
 
 const runParams = z.object({ id: api.shortText });
 
@@ -30,10 +17,9 @@ export const runRoutes: readonly Route[] = [
     params: z.object({}),
     query: api.runsQuery,
     answers: { 200: { description: 'a page of runs', schema: answers.pageOf(answers.run) } },
-    handle: async (call, { query: { cursor = null, ...filter } }) => {
-      const page = await listRuns(call.deps.pool, { ...filter, viewer: viewer(call), cursor });
-      if (page === null) return badCursor();
-      return answer(200, { data: page.items.map(runObject), nextCursor: page.nextCursor });
+    handle: async (call, { query }) => {
+      const page = await listRuns(callerOf(call), query);
+      return page.kind === 'refusal' ? page : answer(200, { data: page.data, nextCursor: page.nextCursor });
     },
   }),
   route({
@@ -46,10 +32,8 @@ export const runRoutes: readonly Route[] = [
     query: api.noQuery,
     answers: { 200: { description: 'the run', schema: answers.runBody } },
     handle: async (call, { params }) => {
-      const found = await visibleRun(call, params.id);
-      return found.kind === 'problem'
-        ? found
-        : answer(200, await runBody(call.deps, found.row, principalOf(call)));
+      const found = await readRun(callerOf(call), params.id);
+      return found.kind === 'refusal' ? found : answer(200, found.body);
     },
   }),
   operation('cancel', 'Cancel a run: what is open is revoked, an effect under way is recorded first'),
@@ -90,34 +74,17 @@ function operation(name: 'cancel' | 'retry', summary: string): Route {
             'ENGINE_UNAVAILABLE',
           ]
         : ['RUN_CLOSED', 'RUN_STUCK', 'ENGINE_UNAVAILABLE'],
-    handle: (call, { params, query, body }) => operate(call, name, params.id, body.reason, query.wait),
+    handle: async (call, { params: { id }, query, body: { reason } }) => {
+      const act = name === 'cancel' ? cancelRun : retryRun;
+      const operated = await act(callerOf(call), id, reason, query.wait);
+      return operated.kind === 'refusal' ? operated : operatedReply(id, operated);
+    },
   });
 }
 
-async function operate(
-  call: Call,
-  name: 'cancel' | 'retry',
-  id: string,
-  reason: string,
-  wait: number,
-): Promise<Reply> {
-  const found = await visibleRun(call, id);
-  if (found.kind === 'problem') return found;
-  const request = {
-    ...askingOf(call, wait),
-    run: id,
-    messageId: effectId(call, 'msg'),
-    reason,
-  };
-  const outcome = await (name === 'cancel'
-    ? call.deps.client.cancel(request)
-    : call.deps.client.retry(request));
-  const refused = await refusal(call, id, outcome);
-  if (refused !== null) return refused;
-  const { row, body } = await currentBody(call, id);
-  const location = `/v1/runs/${id}`;
-  const hasSettled = outcome.status === 'answered' && row.executing === null;
+function operatedReply(id: string, { hasSettled, body }: Operated): Answer {
   if (hasSettled) return answer(200, body);
+  const location = `/v1/runs/${id}`;
   return answer(
     202,
     { ...body, result: { status: 'executing', poll: location } },

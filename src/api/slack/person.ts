@@ -1,11 +1,10 @@
-import { withRolePermissions } from '../../auth/index.js';
 import type { SlackChannel } from '../../model/notifications.js';
 import type { Principal } from '../../model/principal.js';
-import { principalByKeys } from '../../store/links.js';
+import { personByKeys } from '../../service/approvals/people.js';
+import { refusal, type Refusal } from '../../service/refusal.js';
 import type { Call } from '../http/call.js';
-import { problem, type Problem } from '../contract/problem.js';
 
-export type SlackPerson = { readonly kind: 'person'; readonly principal: Principal } | Problem;
+export type SlackPerson = { readonly kind: 'person'; readonly principal: Principal } | Refusal;
 
 /**
  * Who a Slack user is here: the principal that the policies name for it, with what its keys give it at this moment. Nothing
@@ -30,17 +29,14 @@ export async function slackPerson(
       'ambiguous',
       `the channels name several people for your Slack user ${user}: an operator mends their \`users\``,
     );
-  const stored = await principalByKeys(call.deps.pool, id);
-  if (stored === null)
+  const principal = await personByKeys(call.deps, id);
+  if (principal === null)
     return no('no_credential', `\`${id}\` has no key that is valid now: open the page and sign in there`);
-  if (stored.kind !== 'human')
-    return no('not_human', `only a human decides; \`${id}\` is of kind ${stored.kind}`);
-  return {
-    kind: 'person',
-    principal: withRolePermissions(await call.deps.policies.policySet(), stored),
-  };
+  if (principal.kind !== 'human')
+    return no('not_human', `only a human decides; \`${id}\` is of kind ${principal.kind}`);
+  return { kind: 'person', principal };
 }
 
-function no(why: string, detail: string): Problem {
-  return problem('FORBIDDEN', detail, { why });
+function no(why: string, detail: string): Refusal {
+  return refusal('FORBIDDEN', detail, { why });
 }

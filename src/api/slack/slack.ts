@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import * as api from '../../model/api.js';
 import type { SlackChannel } from '../../model/notifications.js';
-import { isBlank } from '../../model/text.js';
 import {
   callSlack,
   line,
@@ -14,13 +13,24 @@ import {
   updateMessage,
   type SlackApproval,
 } from '../../notify/slack-door.js';
-import { bodyOf, visibleApproval, type FoundApproval } from '../approvals/body.js';
-import { queuesNow } from '../approvals/gates.js';
-import { reasonsAsked } from '../approvals/may-decide.js';
-import { noteView } from '../approvals/view.js';
-import { answer, route, signedForm, type Answer, type Call, type Reply, type Route } from '../http/call.js';
-import { decide, noted, refuse, tellDecider } from '../approvals/decide.js';
-import { problem, statusOf, type Problem } from '../contract/problem.js';
+import { bodyOf } from '../../service/approvals/body.js';
+import { decide, noteRefused } from '../../service/approvals/decide.js';
+import { reasonsAsked, refuseDecision, toJudge } from '../../service/approvals/judge.js';
+import { visibleApproval, waits, type FoundApproval } from '../../service/approvals/look.js';
+import { noteView } from '../../service/approvals/seen.js';
+import { note } from '../../service/caller.js';
+import { isUnavailable, refusal, type Refusal } from '../../service/refusal.js';
+import {
+  answer,
+  callerOf,
+  route,
+  signedForm,
+  type Answer,
+  type Call,
+  type Reply,
+  type Route,
+} from '../http/call.js';
+import { problem } from '../contract/problem.js';
 import {
   buttonValue,
   decisionOf,
@@ -61,7 +71,7 @@ export const slackRoutes: readonly Route[] = [
 async function interact(call: Call, bytes: Buffer): Promise<Reply> {
   const signed = await verifySlack(call, bytes);
   if (signed.status === 'refused') {
-    call.facts.push({
+    note(call, {
       type: 'authn.failed',
       data: { reason: signed.reason, route: path, remote: call.request.socket.remoteAddress ?? '' },
     });
@@ -100,23 +110,24 @@ async function press(call: Call, channels: readonly SlackChannel[], pressed: Pre
   const channel = channelOf(channels, pressed);
   const asked = { ...read.value, decision };
   const person = await slackPerson(call, channels, pressed.user.id);
-  if (person.kind === 'problem') return tellAlone(call, channel, pressed, refusedHere(call, asked, person));
+  if (person.kind === 'refusal') return tellAlone(call, channel, pressed, refusedHere(call, asked, person));
   call.principal = person.principal;
-  const found = await visibleApproval(call, asked.approval);
-  if (found.kind === 'problem') return tellAlone(call, channel, pressed, refusedHere(call, asked, found));
+  const found = await visibleApproval(callerOf(call), asked.approval);
+  if (found.kind === 'refusal') return tellAlone(call, channel, pressed, refusedHere(call, asked, found));
   const shown = await shownApproval(call, found);
   // The reason comes with the window.
-  const refused = await refuse(call, found, { ...asked, reason: 'asked for next' });
+  const judged = await toJudge(call.deps, found);
+  const refused = await refuseDecision(callerOf(call), judged, { ...asked, reason: 'asked for next' });
   if (refused !== null) {
-    const told = await tellDecider(call, asked.approval, noted(call, asked.approval, asked, refused));
+    noteRefused(callerOf(call), asked.approval, asked, refused);
     const [answered] = await Promise.all([
-      tellAlone(call, channel, pressed, told),
-      rewriteSettled(call, channel, pressed, shown),
+      tellAlone(call, channel, pressed, refused),
+      waits(found) ? undefined : rewriteSettled(call, channel, pressed, shown),
     ]);
     return answered;
   }
-  await noteView(call, found);
-  const asks = reasonsAsked(found.state, person.principal, await queuesNow(call.deps));
+  await noteView(callerOf(call), found);
+  const asks = reasonsAsked(judged, person.principal);
   const view = reasonModal(shown, decision, {
     metadata: JSON.stringify(asked),
     reasonRequired: asks[decision],
@@ -133,7 +144,7 @@ async function press(call: Call, channels: readonly SlackChannel[], pressed: Pre
     call,
     channel,
     pressed,
-    problem('INTERNAL', 'the window did not open: open the page instead'),
+    refusal('INTERNAL', 'the window did not open: open the page instead'),
   );
 }
 
@@ -150,7 +161,6 @@ async function rewriteSettled(
   { container }: Pressed,
   shown: SlackApproval,
 ): Promise<void> {
-  if (shown.status === 'open' || shown.status === 'escalated') return;
   const { channel_id, message_ts } = container ?? {};
   if (channel_id === undefined || message_ts === undefined) return;
   await updateMessage(channel, { channel: channel_id, ts: message_ts }, shown, around(call));
@@ -168,7 +178,7 @@ async function tellAlone(
   call: Call,
   channel: SlackChannel,
   { user, container }: Pressed,
-  refused: Problem,
+  refused: Refusal,
 ): Promise<Answer> {
   const body = {
     channel: container?.channel_id ?? channel.channel,
@@ -182,6 +192,9 @@ async function tellAlone(
   return answer(200);
 }
 
+/** Slack shows an error after three seconds, though the decision is durable by then. */
+const decideMs = 1_500;
+
 /** The window: this is the decision. */
 async function submit(
   call: Call,
@@ -193,14 +206,18 @@ async function submit(
   if (read.kind === 'problem') return read;
   const { approval, digest, decision } = read.value;
   const person = await slackPerson(call, channels, user.id);
-  if (person.kind === 'problem') return windowError(refusedHere(call, read.value, person));
+  if (person.kind === 'refusal') return windowError(refusedHere(call, read.value, person));
   call.principal = person.principal;
   call.effect = effectOf(view.id, person.principal.id, read.value);
   const reason = view.state.values[reasonInput.block]?.[reasonInput.action]?.value ?? '';
-  const body = { decision, digest, ...(isBlank(reason) ? {} : { reason }) };
-  const reply = await decide(call, approval, body, 'slack');
-  if (reply.kind === 'problem') return windowError(refusedHere(call, read.value, reply));
-  const taken = reply.kind === 'answer' && reply.status === 200;
+  const body = { decision, digest, reason };
+  const found = await visibleApproval(callerOf(call), approval);
+  const made =
+    found.kind === 'refusal'
+      ? found
+      : await decide(callerOf(call), found, body, { via: 'slack', waitMs: decideMs });
+  if (made.kind === 'refusal') return windowError(refusedHere(call, read.value, made));
+  const taken = made.kind === 'applied';
   return answer(200, {
     response_action: 'update',
     view: saidModal(
@@ -220,15 +237,16 @@ function effectOf(view: string, person: string, { approval, digest, decision }: 
     .slice(0, 32);
 }
 
-function windowError(refused: Problem): Answer {
+function windowError(refused: Refusal): Answer {
   return answer(200, { response_action: 'errors', errors: { [reasonInput.block]: refusalText(refused) } });
 }
 
 /** Slack is answered 200, so the refusal is put on record here, unless that was done more exactly. */
-function refusedHere(call: Call, { approval, decision }: WindowMetadata, refused: Problem): Problem {
-  if (call.recordedByRun || call.facts.some((one) => one.type === 'approval.refused')) return refused;
+function refusedHere(call: Call, { approval, decision }: WindowMetadata, refused: Refusal): Refusal {
+  const { facts, recordedByRun } = call.trail;
+  if (recordedByRun || facts.some((one) => one.type === 'approval.refused')) return refused;
   const { why } = refused.extra;
-  call.facts.push({
+  note(call, {
     type: 'request.refused',
     data: {
       code: refused.code,
@@ -242,9 +260,9 @@ function refusedHere(call: Call, { approval, decision }: WindowMetadata, refused
 }
 
 /** Of what could not be asked, the detail says whether it is kept; and whoever has decided before has decided. */
-function refusalText(refused: Problem): string {
+function refusalText(refused: Refusal): string {
   const { detail, extra } = refused;
-  if (statusOf(refused) === 503) return line(detail, 1_000);
+  if (isUnavailable(refused)) return line(detail, 1_000);
   const more = extra['why'] === 'already_decided' ? 'Nothing more' : 'Nothing';
   return line(`${more} was decided: ${detail}`, 1_000);
 }

@@ -23,8 +23,8 @@ export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'sta
   const other = aboutAnother(draft, message);
   if (other !== null) return other;
   // Its time, which a halted run has not heard, ends it: nothing is done again.
-  const hasTarget = (draft.plan.onTimeout?.target ?? null) !== null;
-  if (isHalted(draft.run) && isOver(draft.run, draft.time) && !hasTarget) return null;
+  if (isHalted(draft.run) && isOver(draft.run, draft.time) && (draft.plan.onTimeout?.target ?? null) === null)
+    return null;
   // Earlier engines said `chain` of it: the problem tells. Of a run whose time is up it is a person's word, and does nothing again.
   if ((stuckOn?.kind === 'done' || problem?.code === 'STATE_TOO_LARGE') && overdue !== true)
     return {

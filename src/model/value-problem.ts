@@ -1,0 +1,39 @@
+import { escapePointer, isObject, type FieldError, type Json } from './json.js';
+
+/** The first text that Postgres or canonical JSON cannot carry, or number that a double changes. */
+export function valueProblem(value: Json, pointer: string): FieldError | null {
+  const found = firstProblem(value);
+  return found === null ? null : { pointer: `${pointer}${found.pointer}`, message: found.message };
+}
+
+/** The pointer is put together on the way back: most values have no problem. */
+function firstProblem(value: Json): FieldError | null {
+  if (typeof value === 'number') return numberProblem(value, '');
+  if (typeof value === 'string') return textProblem(value, '');
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1) {
+      const found = firstProblem(value[index] as Json);
+      if (found !== null) return { pointer: `/${index}${found.pointer}`, message: found.message };
+    }
+    return null;
+  }
+  if (!isObject(value)) return null;
+  for (const name of Object.keys(value)) {
+    const found = textProblem(name, '') ?? firstProblem(value[name] as Json);
+    if (found === null) continue;
+    const at = `/${escapePointer(name.toWellFormed())}`;
+    return { pointer: `${at}${found.pointer}`, message: found.message };
+  }
+  return null;
+}
+
+function numberProblem(value: number, pointer: string): FieldError | null {
+  if (!Number.isFinite(value)) return { pointer, message: 'is too large a number' };
+  if (!Number.isInteger(value) || Number.isSafeInteger(value)) return null;
+  return { pointer, message: 'is an integer beyond 2^53 - 1: send it as a string' };
+}
+
+function textProblem(value: string, pointer: string): FieldError | null {
+  if (!value.isWellFormed()) return { pointer, message: 'holds a lone surrogate' };
+  return value.includes('\u0000') ? { pointer, message: 'holds the character U+0000' } : null;
+}

@@ -1,0 +1,282 @@
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import type * as api from '../../model/api.js';
+import type { JsonObject } from '../../model/json.js';
+import type { Principal } from '../../model/principal.js';
+import { getDecision } from '../../store/decisions.js';
+import { effectId, newTrail, note, type Caller, type Trail } from '../caller.js';
+import { inLanes } from '../lanes.js';
+import { invalid, isUnavailable, refusal, type Refusal } from '../refusal.js';
+import { issueToken, tokenHolds } from './batch-token.js';
+import { decide, earlierDecision, type Decided } from './decide.js';
+import { refuseDecision, toJudge } from './judge.js';
+import { visibleApproval, type FoundApproval } from './look.js';
+
+type Batch = z.output<typeof api.batchBody>;
+type Item = Batch['decisions'][number];
+type Fields = Record<string, JsonObject[string]>;
+
+/** Who asks by what holds at this moment: a batch takes long. Why nobody does any more is left in `trail`. */
+export type AskAgain = (
+  trail: Trail,
+) => Promise<{ readonly kind: 'principal'; readonly principal: Principal } | Refusal>;
+
+/** Runs at once; the approvals of one run go one after the other. */
+const lanes = 10;
+/** How long one decision waits for its run, and all of them together: what is not answered by then is kept, and `accepted`. */
+const itemMs = 3_000;
+const mostMs = 10_000;
+
+export async function decideBatch(
+  caller: Caller,
+  batch: Batch,
+  askAgain: AskAgain,
+): Promise<{ readonly kind: 'batch'; readonly body: JsonObject } | Refusal> {
+  const twice = batch.decisions.findIndex(
+    ({ approval }, index) => batch.decisions.findIndex((one) => one.approval === approval) !== index,
+  );
+  if (twice !== -1)
+    return invalid('one approval is decided twice in this batch', [
+      { pointer: `/decisions/${twice}/approval`, message: 'is there already: name each approval once' },
+    ]);
+  const isBegun = !batch.dryRun && (await wasBegun(caller, batch));
+  if (!batch.dryRun && !isBegun && !tokenHolds(caller, batch))
+    return refusal(
+      'DRY_RUN_REQUIRED',
+      'send `token`: the one that a dry run over exactly these decisions, in this mode, gave you within the last 15 minutes',
+    );
+  const checked = await inLanes(batch.decisions, lanes, (item) => check(caller, item));
+  const ok = checked.every((one) => one.refused === null);
+  if (batch.dryRun) return { kind: 'batch', body: dryRun(caller, batch, checked, ok) };
+  if (batch.mode === 'all' && !ok && !isBegun) return refuseAll(caller, checked);
+  const results = await make(caller, batch, checked, askAgain);
+  return 'kind' in results
+    ? results
+    : { kind: 'batch', body: { dryRun: false, mode: batch.mode, ...results } };
+}
+
+/** An earlier attempt of this request has made some of it, under a token that held then: what stands is told, and the rest made. */
+async function wasBegun(caller: Caller, { decisions }: Batch): Promise<boolean> {
+  if (caller.held === null) return false;
+  const made = await inLanes(decisions, lanes, (item) =>
+    getDecision(caller.deps.pool, effectId({ effect: effectOf(caller, item) }, 'dec')),
+  );
+  return made.some((one) => one !== null);
+}
+
+interface Checked {
+  readonly item: Item;
+  /** With a trail of its own: what it is about, and what it leaves, is this decision's. */
+  readonly caller: Caller;
+  readonly found: FoundApproval | null;
+  readonly refused: Refusal | null;
+}
+
+async function check(caller: Caller, item: Item): Promise<Checked> {
+  const own: Caller = { ...caller, effect: effectOf(caller, item), trail: newTrail() };
+  const found = await visibleApproval(own, item.approval);
+  if (found.kind === 'refusal') return { item, caller: own, found: null, refused: found };
+  const judged = await toJudge(own.deps, found);
+  const refused =
+    earlierDecision(own, judged) === null
+      ? ((await refuseIrreversible(own, found)) ?? (await refuseDecision(own, judged, item)))
+      : null;
+  return { item, caller: own, found, refused };
+}
+
+/** The same in a repeated request, another for each approval. */
+function effectOf({ effect }: Caller, { approval }: Item): string {
+  return createHash('sha256').update(`${effect}:${approval}`).digest('hex').slice(0, 32);
+}
+
+async function refuseIrreversible({ deps }: Caller, { row }: FoundApproval): Promise<Refusal | null> {
+  const { tier } = row.doc;
+  if (tier === 'read_only' || tier === 'reversible') return null;
+  const set = await deps.policies.policySet();
+  const allowed = set?.environments.find((one) => one.name === row.environment)?.batchIrreversible === true;
+  if (allowed) return null;
+  const what = tier === null ? 'has no tier, so it counts as irreversible' : 'cannot be undone';
+  return refusal(
+    'BATCH_IRREVERSIBLE',
+    `\`${row.doc.tool ?? row.transition}\` ${what}: decide it by itself, or let the environment \`${row.environment}\` say \`batchIrreversible: true\``,
+  );
+}
+
+function dryRun(caller: Caller, batch: Batch, checked: readonly Checked[], ok: boolean): JsonObject {
+  const useful = batch.mode === 'all' ? ok : checked.some((one) => one.refused === null);
+  return {
+    dryRun: true,
+    mode: batch.mode,
+    ok,
+    ...(useful ? issueToken(caller, batch) : {}),
+    results: checked.map(checkedItem),
+  };
+}
+
+function checkedItem(one: Checked): Fields {
+  return one.refused === null ? { ...itemFields(one), status: 'would_apply' } : refusedItem(one, one.refused);
+}
+
+function itemFields({ item, found }: Checked): Fields {
+  const { approval, decision } = item;
+  if (found === null) return { approval, decision };
+  const { summary, consequence, tier } = found.row.doc;
+  return { approval, decision, summary, consequence, tier };
+}
+
+function refusedItem(one: Checked, { code, detail, extra }: Refusal): Fields {
+  const { decidedBy, decidedAt } = extra;
+  return {
+    ...itemFields(one),
+    status: 'refused',
+    code,
+    detail,
+    ...(decidedBy === undefined ? {} : { decidedBy, decidedAt: decidedAt ?? null }),
+  };
+}
+
+/** Nothing was sent to any run. Each refusal is recorded with its own run. */
+function refuseAll(caller: Caller, checked: readonly Checked[]): Refusal {
+  for (const one of checked) if (one.refused !== null) leave(caller, one, one.refused);
+  const count = checked.filter((one) => one.refused !== null).length;
+  return refusal(
+    'BATCH_REFUSED',
+    `${count} of ${checked.length} decisions would be refused, so none was made: see \`results\`, or send \`mode: each\``,
+    { results: checked.map(checkedItem) },
+  );
+}
+
+/** How far a batch has come. */
+interface Making {
+  /** Nothing is decided any more once one is refused. */
+  readonly isAll: boolean;
+  readonly until: number;
+  readonly askAgain: AskAgain;
+  hasRefused: boolean;
+  /** The credential is not valid any more, so that it decides nothing more; and how often that was found after the first time. */
+  denied: { readonly why: Refusal; again: number } | null;
+}
+
+async function make(
+  caller: Caller,
+  batch: Batch,
+  checked: readonly Checked[],
+  askAgain: AskAgain,
+): Promise<{ readonly ok: boolean; readonly results: readonly Fields[] } | Refusal> {
+  const byRun = new Map<string, Checked[]>();
+  for (const one of checked) {
+    const run = one.found?.row.run ?? one.item.approval;
+    byRun.set(run, [...(byRun.get(run) ?? []), one]);
+  }
+  const isAll = batch.mode === 'all';
+  const until = caller.deps.now().getTime() + mostMs;
+  const making: Making = { isAll, until, askAgain, hasRefused: false, denied: null };
+  const results = new Map<Checked, Fields>();
+  await inLanes([...byRun.values()], isAll ? 1 : lanes, (ofRun) => makeOf(caller, ofRun, making, results));
+  noteDenied(caller, making);
+  const told = checked.map((one) => results.get(one) ?? itemFields(one));
+  const isNone = told.every(({ status }) => status === 'refused' || status === 'not_made');
+  if (isAll && making.hasRefused && isNone) return noneMade(told);
+  return { ok: told.every(({ status }) => status === 'applied' || status === 'accepted'), results: told };
+}
+
+/** The decisions of one run, one after the other. */
+async function makeOf(
+  caller: Caller,
+  ofRun: readonly Checked[],
+  making: Making,
+  results: Map<Checked, Fields>,
+): Promise<void> {
+  let silent: Decided | Refusal | null = null;
+  for (const one of ofRun) {
+    if (making.isAll && making.hasRefused) {
+      results.set(one, {
+        ...itemFields(one),
+        status: 'not_made',
+        detail: 'another of this batch was refused before its turn',
+      });
+      continue;
+    }
+    const leftMs: number = silent === null ? making.until - caller.deps.now().getTime() : 0;
+    const waitMs = Math.min(itemMs, leftMs);
+    const made: Decided | Refusal = (await untried(one, silent)) ?? (await makeOne(one, making, waitMs));
+    if (isSilent(made)) silent = made;
+    if (made.kind === 'refusal') making.hasRefused = true;
+    results.set(one, resultOf(caller, one, made, making));
+  }
+}
+
+function noneMade(results: readonly Fields[]): Refusal {
+  const first = results.find(({ status }) => status === 'refused');
+  return refusal(
+    'BATCH_REFUSED',
+    `the decision about \`${String(first?.['approval'])}\` was refused (${String(first?.['code'])}), so none was made: see \`results\`, and begin with a dry run again`,
+    { results: [...results] },
+  );
+}
+
+/** The first time is on record as it came; those after it by their count. */
+function noteDenied(caller: Caller, { denied }: Making): void {
+  if (denied === null || denied.again === 0) return;
+  const first = caller.trail.facts.find(({ type }) => type === 'authn.failed');
+  if (first === undefined) return;
+  note(caller, { ...first, data: { ...first.data, count: denied.again } });
+}
+
+/** A run that has not answered one decision, or could not be asked, is not waited for again. */
+function isSilent(made: Decided | Refusal): boolean {
+  return made.kind === 'refusal' ? isUnavailable(made) : made.kind === 'accepted';
+}
+
+/** Where the run could not be asked just now, it is not asked again, unless this request has stored the decision before. */
+async function untried(
+  { caller, refused }: Checked,
+  silent: Decided | Refusal | null,
+): Promise<Refusal | null> {
+  if (refused !== null || silent?.kind !== 'refusal') return null;
+  return (await getDecision(caller.deps.pool, effectId(caller, 'dec'))) === null ? silent : null;
+}
+
+/**
+ * What was refused in advance is not asked of the run; all else is decided as a single decision is, by who the credential
+ * names when its turn has come.
+ */
+async function makeOne(
+  { caller, item, refused }: Checked,
+  { denied, askAgain }: Making,
+  waitMs: number,
+): Promise<Decided | Refusal> {
+  const known = refused ?? denied?.why;
+  if (known !== undefined) return known;
+  const asked = await askAgain(caller.trail);
+  if (asked.kind === 'refusal') return asked;
+  const own = { ...caller, principal: asked.principal };
+  const found = await visibleApproval(own, item.approval);
+  return found.kind === 'refusal'
+    ? found
+    : decide(own, found, item, { via: 'batch', waitMs: Math.max(waitMs, 1) });
+}
+
+function resultOf(caller: Caller, one: Checked, made: Decided | Refusal, making: Making): Fields {
+  if (made.kind !== 'refusal') return { ...itemFields(one), status: made.kind };
+  if (made.code !== 'UNAUTHENTICATED') leave(caller, one, made);
+  else if (making.denied !== null) making.denied.again += 1;
+  else {
+    making.denied = { why: made, again: 0 };
+    leave(caller, one, made);
+  }
+  return refusedItem(one, made);
+}
+
+/** What the decision left in its own trail, or else what it was refused with, about its own run. */
+function leave(caller: Caller, one: Checked, { code }: Refusal): void {
+  const { trail } = one.caller;
+  const own = [...trail.facts];
+  if (own.length === 0 && !trail.recordedByRun)
+    own.push({
+      type: 'approval.refused',
+      approval: one.item.approval,
+      data: { code, decision: one.item.decision, via: 'batch' },
+    });
+  for (const fact of own) note(caller, { ...fact, place: trail.about });
+}

@@ -1,0 +1,116 @@
+import { gateViews, isOpen, outOfReach } from '../../engine/index.js';
+import type { ApprovalState, GateView } from '../../engine/state.js';
+import type { Json, JsonObject } from '../../model/json.js';
+import type { PolicySet } from '../../model/policy-set.js';
+import { withRolePermissions, type Principal } from '../../model/principal.js';
+import { queuesIn } from '../../schema/kit.js';
+import type { ApprovalRow } from '../../store/approvals.js';
+import type { DecisionRow } from '../../store/decisions.js';
+import { humanCredentials, mostCredentials } from '../../store/people.js';
+import type { ServiceDeps } from '../deps.js';
+import { judge, type Judged, type QueueKit } from './judge.js';
+
+// The gates of an approval as its body tells of them, and what its reader may do about it.
+
+/** What the answer depends on besides the approval: who decides in queues now, and who is known here. */
+export interface Around {
+  readonly kit: QueueKit;
+  /** Null: too many to look through, or nobody asks. */
+  readonly people: readonly Principal[] | null;
+}
+
+export async function aroundNow(deps: ServiceDeps, rows: readonly ApprovalRow[]): Promise<Around> {
+  const policySet = await deps.policies.policySet();
+  const people = rows.some((row) => isOpen(row.status)) ? await knownPeople(deps, policySet) : null;
+  return { kit: queuesIn(policySet), people };
+}
+
+async function knownPeople(
+  deps: ServiceDeps,
+  policySet: PolicySet | null,
+): Promise<readonly Principal[] | null> {
+  const found = await humanCredentials(deps.pool);
+  if (found.length >= mostCredentials) return null;
+  return found.map((one) => withRolePermissions(policySet, { ...one, kind: 'human' }));
+}
+
+export interface ShownGate extends GateView {
+  /** Everybody who is known here together could not approve at it. */
+  readonly outOfReach: boolean;
+}
+
+export function shownGates(
+  { status, doc }: ApprovalRow,
+  state: ApprovalState | null,
+  { kit, people }: Around,
+  decisions: readonly DecisionRow[],
+): readonly ShownGate[] {
+  if (state === null)
+    return doc.gates.map((gate) => ({ ...asEnded(gate, status, decisions), outOfReach: false }));
+  const lost = people === null || !isOpen(status) ? [] : outOfReach(state, people, kit);
+  return gateViews(state, kit).map((gate, index) => ({ ...gate, outOfReach: lost.includes(index) }));
+}
+
+/** What the run no longer holds is known by its end: approved means at every gate; else the store has who approved. */
+function asEnded(gate: GateView, status: ApprovalRow['status'], decisions: readonly DecisionRow[]): GateView {
+  const { count, perRole } = gate.quorum;
+  if (status !== 'approved' && status !== 'consumed') {
+    const counted = decisions.filter((row) => row.decision === 'approve' && row.status === 'applied');
+    const approved = Math.min(new Set(counted.map(({ byId }) => byId)).size, count);
+    return { ...gate, quorum: { ...gate.quorum, approved } };
+  }
+  const shares = perRole?.map((one) => ({ ...one, approved: one.count }));
+  return {
+    ...gate,
+    quorum: { count, approved: count, ...(shares === undefined ? {} : { perRole: shares }) },
+    missing: [],
+  };
+}
+
+export function gatesJson(gates: readonly ShownGate[]): JsonObject {
+  const [first] = gates;
+  // The largest; of two, one that still waits.
+  const largest = gates.reduce<ShownGate | undefined>(
+    (best, one) =>
+      best === undefined ||
+      one.quorum.count > best.quorum.count ||
+      (one.quorum.count === best.quorum.count && best.missing.length === 0)
+        ? one
+        : best,
+    first,
+  );
+  return {
+    quorum: (largest?.quorum ?? { count: 1, approved: 0 }) as unknown as Json,
+    reasonRequired: gates.some((one) => one.reasonRequired),
+    gates: gates.map(({ byPermission: _byPermission, ...gate }, index) => ({
+      ...(gate as unknown as JsonObject),
+      text: gateText(gates[index] ?? gate),
+    })),
+  };
+}
+
+/** `one of the roles cfo; 0 of 1 have approved`; where some role's share is left, who is waited for. */
+function gateText(gate: Omit<ShownGate, 'byPermission'> & { readonly byPermission?: boolean }): string {
+  const { roles, byPermission = false, quorum, outOfReach: lost } = gate;
+  const who = [
+    ...(roles.length === 0 ? [] : [`one of the roles ${roles.join(', ')}`]),
+    ...(byPermission ? ['whoever holds approval.decide'] : []),
+  ];
+  const decides = who.length === 0 ? 'nobody: its queue names no role any more' : who.join(', or ');
+  const share = `${quorum.approved} of ${quorum.count} have approved`;
+  const left = quorum.perRole === undefined ? '' : leftText(gate.missing);
+  return `${decides}; ${share}${left}${lost ? '; nobody who is known here could, so it waits for people who are not' : ''}`;
+}
+
+function leftText(missing: ShownGate['missing']): string {
+  const each = missing.map(({ roles, count }) => `${count} of ${roles.join(' or ')}`);
+  return each.length === 0 ? '' : `; it waits for ${each.join(' and ')}`;
+}
+
+/** What who reads it may do about it now. */
+export function mayOf(judged: Judged, reader: Principal): JsonObject {
+  const may = judge(judged, reader);
+  return may.status === 'yes'
+    ? { decide: true, verbs: ['approve', 'deny'], why: null, message: null }
+    : { decide: false, verbs: [], why: may.why ?? 'closed', message: may.message };
+}

@@ -1,0 +1,221 @@
+import { isOpen, mayDecide, wantsReason } from '../../engine/index.js';
+import type { ApprovalState, ApprovalStatus, Kit } from '../../engine/state.js';
+import { canonical } from '../../model/canonical.js';
+import type { ErrorCode } from '../../model/errors.js';
+import type { Json, JsonObject } from '../../model/json.js';
+import type { Principal } from '../../model/principal.js';
+import { isBlank } from '../../model/text.js';
+import { queuesIn } from '../../schema/kit.js';
+import { approvalWithDigest, type ApprovalRow } from '../../store/approvals.js';
+import { decisionsOf, type DecisionRow } from '../../store/decisions.js';
+import type { Caller } from '../caller.js';
+import type { ServiceDeps } from '../deps.js';
+import { refusal, type Refusal } from '../refusal.js';
+import { readJson } from '../values.js';
+import type { Approval } from './look.js';
+
+// Who may decide an approval, what a decision of it is refused with, and in which words: the same for every door. The run asks
+// all of it again.
+
+export type QueueKit = Pick<Kit, 'queueRoles'>;
+
+/** What a judgement rests on. */
+export interface Judged extends Approval {
+  readonly kit: QueueKit;
+  /** All of this approval, read after its run: one that the run has applied is among them. */
+  readonly decisions: readonly DecisionRow[];
+}
+
+export async function toJudge(deps: ServiceDeps, { row, state }: Approval): Promise<Judged> {
+  const [kit, decisions] = await Promise.all([queuesNow(deps), decisionsOf(deps.pool, [row.id])]);
+  return { row, state, kit, decisions };
+}
+
+/** Who decides in queues, as policies say now. */
+export async function queuesNow({ policies }: Pick<ServiceDeps, 'policies'>): Promise<QueueKit> {
+  return queuesIn(await policies.policySet());
+}
+
+type Judgement =
+  | { readonly status: 'yes' }
+  | {
+      readonly status: 'no';
+      readonly code: ErrorCode;
+      /** The engine's word for what keeps this person from it; null: nobody can decide it any more. */
+      readonly why: string | null;
+      readonly message: string;
+    };
+
+/**
+ * May this person decide it now? The engine's answer, with what the run does not know yet: a decision that is kept, and waits
+ * to be applied, is a decision.
+ */
+export function judge({ row: { status }, state, kit, decisions }: Judged, principal: Principal): Judgement {
+  if (!isOpen(status))
+    return {
+      status: 'no',
+      code: settledCode(status),
+      why: null,
+      message: `the approval is ${status}: there is nothing left to decide`,
+    };
+  if (state === null)
+    return {
+      status: 'no',
+      code: 'APPROVAL_REVOKED',
+      why: null,
+      message: 'the run no longer holds this approval',
+    };
+  const may = mayDecide(state, principal, kit);
+  const own = ownDecision(decisions, principal.id);
+  const isDecided = may.status === 'yes' ? own?.status === 'accepted' : may.why === 'already_decided';
+  if (own !== null && isDecided)
+    return { status: 'no', code: 'ALREADY_DECIDED', why: 'already_decided', message: ownDecisionText(own) };
+  if (may.status === 'yes') return may;
+  return { ...may, code: may.why === 'already_decided' ? 'ALREADY_DECIDED' : 'NOT_AN_APPROVER' };
+}
+
+function settledCode(status: ApprovalStatus): ErrorCode {
+  if (status === 'expired') return 'APPROVAL_EXPIRED';
+  return status === 'revoked' ? 'APPROVAL_REVOKED' : 'ALREADY_DECIDED';
+}
+
+/** It is still open, and this person is one of those who may decide it; null: so it is. */
+export function refuseDecider(judged: Judged, principal: Principal): Refusal | null {
+  const may = judge(judged, principal);
+  if (may.status === 'yes') return null;
+  const refused = refusal(may.code, may.message, may.why === null ? {} : { why: may.why });
+  return tellWhoDecided(refused, judged.decisions, principal);
+}
+
+export interface Decision {
+  readonly decision: 'approve' | 'deny';
+  /** What the person has seen. */
+  readonly digest?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+/**
+ * What a decision would be refused with now; null: the run would take it. In this order: still open, approver, digest, reason
+ * (docs/spec/api.md).
+ */
+export async function refuseDecision(
+  { deps, principal }: Caller,
+  judged: Judged,
+  decision: Decision,
+): Promise<Refusal | null> {
+  const refused = refuseDecider(judged, principal);
+  if (refused !== null || judged.state === null) return refused;
+  return (
+    (await digestRefusal(deps, judged.row, judged.state, decision)) ??
+    reasonRefusal(judged.state, judged.kit, principal, decision)
+  );
+}
+
+async function digestRefusal(
+  deps: ServiceDeps,
+  row: ApprovalRow,
+  state: ApprovalState,
+  { digest }: Decision,
+): Promise<Refusal | null> {
+  if (digest === undefined || digest === '') {
+    return refusal(
+      'DIGEST_REQUIRED',
+      `send \`digest\`: the one of the approval that you have seen, see GET /v1/approvals/${state.id}`,
+    );
+  }
+  if (digest === state.action.digest) return null;
+  const seen = await approvalWithDigest(deps.pool, row.run, digest);
+  const detail = `the decision names another digest than the approval's: see what it asks for now at GET /v1/approvals/${state.id}`;
+  return refusal('DIGEST_MISMATCH', detail, { changed: await changes(deps, digest, seen, row) });
+}
+
+/** Field by field where the digest is one of this run's own approvals, else the digests themselves. */
+async function changes(
+  deps: ServiceDeps,
+  digest: string,
+  seen: ApprovalRow | null,
+  now: ApprovalRow,
+): Promise<Json> {
+  const digests = { field: 'digest', decided: digest.toWellFormed(), current: now.digest };
+  if (seen === null) return [digests];
+  const fieldsOf = async ({ transition, doc, requestedBy }: ApprovalRow): Promise<Record<string, Json>> => ({
+    transition,
+    tool: doc.tool,
+    tier: doc.tier,
+    requestedBy,
+    arguments: (await readJson(deps, doc.argumentsRef)) ?? {},
+    shown: { summary: doc.summary, consequence: doc.consequence, preview: doc.preview },
+  });
+  const [old, current] = await Promise.all([fieldsOf(seen), fieldsOf(now)]);
+  const differing = Object.keys(current).filter((key) => canonical(old[key]) !== canonical(current[key]));
+  return [
+    digests,
+    ...differing.map((field) => ({ field, decided: old[field] ?? null, current: current[field] ?? null })),
+  ];
+}
+
+function reasonRefusal(
+  state: ApprovalState,
+  kit: QueueKit,
+  principal: Principal,
+  { decision, reason }: Decision,
+): Refusal | null {
+  if (reason !== undefined && !isBlank(reason)) return null;
+  if (!wantsReason(state, principal, decision, kit)) return null;
+  return refusal('REASON_REQUIRED', 'this gate asks for a reason: send `reason`', {
+    errors: [{ pointer: '/reason', message: 'is required by this gate' }],
+  });
+}
+
+/** Who lost to somebody else is told to whom, and when; who has decided before, that they have. */
+export function tellWhoDecided(
+  refused: Refusal,
+  decisions: readonly DecisionRow[],
+  { id }: Pick<Principal, 'id'>,
+): Refusal {
+  if (refused.code !== 'ALREADY_DECIDED') return refused;
+  const isOwn = refused.extra['why'] === 'already_decided';
+  const last = isOwn
+    ? ownDecision(decisions, id)
+    : (decisions.findLast((one) => one.status !== 'refused') ?? null);
+  if (last === null)
+    return {
+      ...refused,
+      extra: { ...refused.extra, decidedBy: { id: 'countersign', kind: 'runtime' }, decidedAt: null },
+    };
+  const { byId, byKind, at, decision } = last;
+  const detail = isOwn
+    ? ownDecisionText(last)
+    : `${refused.detail}; \`${byId}\` ${verdict[decision]} it at ${at}`;
+  const told: JsonObject = { decidedBy: { id: byId, kind: byKind }, decidedAt: at, decision };
+  return { ...refused, detail, extra: { ...refused.extra, ...told } };
+}
+
+/** The last one that was not refused. */
+export function ownDecision(decisions: readonly DecisionRow[], id: string): DecisionRow | null {
+  return decisions.findLast((one) => one.byId === id && one.status !== 'refused') ?? null;
+}
+
+/** Which verdict, when, and whether it counts by now. */
+function ownDecisionText({ byId, decision, at, status }: DecisionRow): string {
+  const applied =
+    status === 'applied' ? 'the run has applied it' : 'it is kept, and the run has not applied it yet';
+  return `\`${byId}\` has already ${verdict[decision]} this, at ${at}: ${applied}`;
+}
+
+export const verdict = { approve: 'approved', deny: 'denied' } as const;
+
+/** For which of its two decisions this person is asked for a reason. */
+export interface ReasonsAsked {
+  readonly approve: boolean;
+  readonly deny: boolean;
+}
+
+export function reasonsAsked(
+  { state, kit }: Pick<Judged, 'state' | 'kit'>,
+  principal: Principal,
+): ReasonsAsked {
+  const asks = (decision: keyof ReasonsAsked): boolean =>
+    state !== null && wantsReason(state, principal, decision, kit);
+  return { approve: asks('approve'), deny: asks('deny') };
+}

@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { hashApiKey } from '../../auth/index.js';
+import type { Queryable } from '../../db/index.js';
+import { newId } from '../../model/ids.js';
+import type { JsonObject } from '../../model/json.js';
+import { getApproval } from '../../store/approvals.js';
+import { insertLink, linksOf, openLinks, revokeLink, type LinkRow } from '../../store/links.js';
+import { note, type Caller } from '../caller.js';
+import { notFound, refusal, type Refusal } from '../refusal.js';
+import { visibleRun } from '../runs/body.js';
+import { refuseDecider, toJudge } from './judge.js';
+import { visibleApproval } from './look.js';
+import { recordAbout } from './seen.js';
+
+// Links are credentials of one person for one approval. They are shown to that person alone, or sent to that person's own
+// address by the notifier: what an agent could ask for, it could use.
+
+export interface MadeLink {
+  readonly kind: 'link';
+  readonly id: string;
+  /** The secret part of the address. Only the recipient may ever see it. */
+  readonly token: string;
+  readonly expiresAt: string;
+}
+
+/** Of one person to one approval. */
+const mostOpenLinks = 20;
+
+/** For the caller itself. */
+export async function makeOwnLink(caller: Caller, id: string, minutes: number): Promise<MadeLink | Refusal> {
+  const { deps, principal: person } = caller;
+  const found = await visibleApproval(caller, id);
+  if (found.kind === 'refusal') return found;
+  const refused = refuseDecider(await toJudge(deps, found), person);
+  if (refused !== null) return refused;
+  const open = await openLinks(deps.pool, id, person.id);
+  if (open >= mostOpenLinks)
+    return refusal(
+      'RATE_LIMITED',
+      `you have ${open} links to this approval that are good still, which is the most: use one, or revoke some`,
+      { limit: mostOpenLinks },
+      60,
+    );
+  const link = await makeLink(deps.pool, deps.pepper, {
+    approval: id,
+    recipient: person.id,
+    createdBy: person.id,
+    expiresAt: new Date(
+      Math.min(deps.now().getTime() + minutes * 60_000, found.state?.expiresAt ?? 0),
+    ).toISOString(),
+  });
+  note(caller, { type: 'credential.issued', approval: id, data: { link: link.id, recipient: person.id } });
+  return link;
+}
+
+/** The caller's own, without their secrets. */
+export async function listOwnLinks(
+  caller: Caller,
+  id: string,
+): Promise<{ readonly kind: 'links'; readonly links: readonly JsonObject[] } | Refusal> {
+  const found = await visibleApproval(caller, id);
+  if (found.kind === 'refusal') return found;
+  const rows = await linksOf(caller.deps.pool, id, caller.principal.id);
+  return { kind: 'links', links: rows.map((row) => listed(row, caller.deps.now())) };
+}
+
+/** By its owner, who may have lost the sight of the approval since: what it opens is the less. Null: it opens nothing any more. */
+export async function revokeOwnLink(caller: Caller, approval: string, link: string): Promise<Refusal | null> {
+  const { deps, principal } = caller;
+  const row = await getApproval(deps.pool, approval);
+  if (row === null) return notFound('link', link);
+  await visibleRun(caller, row.run);
+  const revoked = await deps.transaction(async (tx) => {
+    const found = await revokeLink(tx, { id: link, approval, recipient: principal.id });
+    if (found === 'revoked') await recordAbout(caller, tx, 'credential.revoked', { row }, { data: { link } });
+    return found;
+  });
+  return revoked === null ? notFound('link', link) : null;
+}
+
+export async function makeLink(
+  q: Queryable,
+  pepper: Buffer,
+  wanted: Pick<LinkRow, 'approval' | 'recipient' | 'createdBy' | 'expiresAt'>,
+): Promise<MadeLink> {
+  const token = randomBytes(32).toString('base64url');
+  const id = newId('lnk');
+  await insertLink(q, { id, hash: hashApiKey(pepper, token), ...wanted });
+  return { kind: 'link', id, token, expiresAt: wanted.expiresAt };
+}
+
+function listed(row: LinkRow, now: Date): JsonObject {
+  const over = Date.parse(row.expiresAt) <= now.getTime();
+  const status =
+    row.usedAt !== null ? 'used' : row.revokedAt !== null ? 'revoked' : over ? 'expired' : 'open';
+  return { id: row.id, status, createdAt: row.createdAt, expiresAt: row.expiresAt };
+}

@@ -1,0 +1,48 @@
+import type { JsonObject } from '../../model/json.js';
+import type { RunClient } from '../../client/types.js';
+import type { Caller } from '../caller.js';
+import { notFound, refusal, type Refusal } from '../refusal.js';
+import { visibleRun } from '../runs/body.js';
+import { reconstruct } from './reconstruction.js';
+
+// What a run has done, for those who may see it: put together from the record, as Temporal has it, and done again.
+
+/** Each action of a run, put together from the record, with what is missing. */
+export async function reconstructRun(
+  caller: Caller,
+  run: string,
+): Promise<{ readonly kind: 'reconstruction'; readonly body: JsonObject } | Refusal> {
+  const found = await visibleRun(caller, run);
+  if (found.kind === 'refusal') return found;
+  return { kind: 'reconstruction', body: await reconstruct(caller.deps, found.row) };
+}
+
+/** Temporal's own. */
+export async function historyOfRun(
+  caller: Caller,
+  run: string,
+): Promise<
+  | { readonly kind: 'history'; readonly history: NonNullable<Awaited<ReturnType<RunClient['history']>>> }
+  | Refusal
+> {
+  const found = await visibleRun(caller, run);
+  if (found.kind === 'refusal') return found;
+  const history = await caller.deps.client.history(run);
+  return history === null ? notFound('history of run', run) : { kind: 'history', history };
+}
+
+/** The history against this build, compared with the record. */
+export async function replayRun(
+  caller: Caller,
+  run: string,
+): Promise<
+  | { readonly kind: 'replayed'; readonly report: Exclude<Awaited<ReturnType<RunClient['replay']>>, 'busy'> }
+  | Refusal
+> {
+  const found = await visibleRun(caller, run);
+  if (found.kind === 'refusal') return found;
+  const report = await caller.deps.client.replay(run);
+  return report === 'busy'
+    ? refusal('RATE_LIMITED', 'as many replays wait as this process takes: try again', {}, 5)
+    : { kind: 'replayed', report };
+}

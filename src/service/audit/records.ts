@@ -1,0 +1,73 @@
+import type { z } from 'zod';
+import type * as api from '../../model/api.js';
+import { readEntry, readRecords, type RecordFilter } from '../../audit/index.js';
+import type { JsonObject } from '../../model/json.js';
+import { decodeCursor, encodeCursor } from '../../store/cursor.js';
+import { storable } from '../../store/instant.js';
+import type { Caller } from '../caller.js';
+import type { ServiceDeps } from '../deps.js';
+import { badCursor, type Page } from '../page.js';
+import type { Refusal } from '../refusal.js';
+import { visibleRun } from '../runs/body.js';
+
+export interface AuditPage extends Page {
+  /** Records of the log that the list is of. */
+  readonly asOfSize: number;
+}
+
+/** A run's own chain and the service's records about it, for those who may see the run. */
+export async function recordsOfRun(caller: Caller, run: string, query: Query): Promise<AuditPage | Refusal> {
+  const found = await visibleRun(caller, run);
+  return found.kind === 'refusal' ? found : page(caller.deps, query, { run, includeAbout: true });
+}
+
+/** Of all runs and of the service, by log index. */
+export function listRecords(
+  { deps }: Caller,
+  { run, flow, ...query }: z.output<typeof api.auditQuery>,
+): Promise<AuditPage | Refusal> {
+  return page(deps, query, {
+    ...(run === undefined ? {} : { run, includeAbout: true }),
+    ...(flow === undefined ? {} : { flow }),
+  });
+}
+
+/** The exact bytes of one record, as they were hashed; null: there is none. */
+export function readRecord({ deps }: Caller, index: number): Promise<Buffer | null> {
+  return readEntry(deps.pool, index);
+}
+
+/** Listed only where `type` asks for it. */
+export const unlisted: readonly string[] = ['api.called'];
+
+type Query = Omit<z.output<typeof api.auditQuery>, 'run' | 'flow'>;
+
+/** A page stays within the size that its first page had: records that come meanwhile do not move it. */
+async function page(
+  { pool }: ServiceDeps,
+  query: Query,
+  scope: Pick<RecordFilter, 'run' | 'includeAbout' | 'flow'>,
+): Promise<AuditPage | Refusal> {
+  const from = query.cursor === undefined ? [-1, query.asOf ?? -1] : decodeCursor(query.cursor, 2);
+  const [afterIndex, asOf] = from ?? [];
+  if (typeof afterIndex !== 'number' || typeof asOf !== 'number') return badCursor();
+  const { actor, type, verdict } = query;
+  const {
+    items: data,
+    asOfSize,
+    more,
+  } = await readRecords(pool, {
+    ...scope,
+    ...(actor === undefined ? {} : { actor }),
+    ...(type === undefined ? { notType: unlisted } : { type }),
+    ...(verdict === undefined ? {} : { verdict }),
+    ...(query.from === undefined ? {} : { from: storable(query.from) }),
+    ...(query.to === undefined ? {} : { to: storable(query.to) }),
+    afterIndex,
+    ...(asOf < 0 ? {} : { asOfSize: asOf }),
+    limit: query.limit,
+  });
+  const last = data.at(-1);
+  const nextCursor = more && last !== undefined ? encodeCursor([last.index, asOfSize]) : null;
+  return { kind: 'page', data: data as unknown as JsonObject[], nextCursor, asOfSize };
+}

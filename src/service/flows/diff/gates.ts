@@ -1,0 +1,89 @@
+import { stricterThanAll } from '../../../engine/gates/covers.js';
+import type { Gate, GateTimeout } from '../../../engine/plan.js';
+import { canonical } from '../../../model/canonical.js';
+import type { Json } from '../../../model/json.js';
+import { effectOf, missing, type Note } from './weigh.js';
+import { gateText } from './words.js';
+
+// What another version of a flow asks for before a step: of whom, and of nobody where time answers instead.
+
+/** A queue stands for itself: who is in it, no version of a flow says. */
+const byName = { queueRoles: (queue: string): readonly string[] => [`queue:${queue}`] };
+
+export function gateChange(key: string, before: readonly Gate[], after: readonly Gate[], note: Note): void {
+  if (rules(before) === rules(after)) return;
+  if (after.length === 0) return note('wider', `${key} no longer waits for an approval`, 9);
+  if (before.length === 0) return note('narrower', `${key} now waits: ${gateText(after)}`, 9);
+  const effect = effectOf(asksLess(before, after), asksLess(after, before));
+  note(effect, `the approval of ${key} changed: ${gateText(before)} became ${gateText(after)}`, 7);
+}
+
+/** Not what says why a gate is there, nor where it is written. */
+function rules(gates: readonly Gate[]): string {
+  return canonical(gates.map(({ because: _because, origin: _origin, ...rule }) => rule) as unknown as Json);
+}
+
+function asksLess(before: readonly Gate[], after: readonly Gate[]): boolean {
+  const asksAlways = (gates: readonly Gate[]): boolean => gates.some(({ on }) => on === null);
+  return (
+    someStricter(before, after) ||
+    (asksAlways(before) && !asksAlways(after)) ||
+    timeGivesMore(before, after) ||
+    missing(endsOf(before), endsOf(after)).length > 0
+  );
+}
+
+/** Each of the gates that changed is held against all others: beyond so many pairs, both ask for more. */
+const mostPairs = 2_500;
+
+function someStricter(now: readonly Gate[], then: readonly Gate[]): boolean {
+  if (then.length === 0) return now.length > 0;
+  const kept = new Set(then.map(textOf));
+  const others = now.filter((one) => !kept.has(textOf(one)));
+  return others.length * then.length > mostPairs || stricterThanAll(others, then, byName).length > 0;
+}
+
+function textOf(gate: Gate): string {
+  return canonical(gate as unknown as Json);
+}
+
+/** Time approves where it did not, or sooner; or it opens a gate to others, or sooner. */
+function timeGivesMore(before: readonly Gate[], after: readonly Gate[]): boolean {
+  const [old, now] = [before, after].map((gates) => gates.map(({ timeout }) => timeLine(timeout)));
+  const approvals = (lines: readonly TimeLine[] = []): number[] =>
+    lines.map(({ approvedMs }) => approvedMs).sort((a, b) => a - b);
+  const [was, is] = [approvals(old), approvals(now)];
+  if (is.some((ms, index) => ms < (was[index] ?? Infinity))) return true;
+  const opened = firstOpened(old);
+  return [...firstOpened(now)].some(([role, ms]) => ms < (opened.get(role) ?? Infinity));
+}
+
+/** When a role may decide at the first of the gates that time opens to it. */
+function firstOpened(lines: readonly TimeLine[] = []): ReadonlyMap<string, number> {
+  const first = new Map<string, number>();
+  for (const { opensMs } of lines)
+    for (const [role, ms] of opensMs) first.set(role, Math.min(ms, first.get(role) ?? Infinity));
+  return first;
+}
+
+interface TimeLine {
+  /** Infinity: never. */
+  readonly approvedMs: number;
+  readonly opensMs: ReadonlyMap<string, number>;
+}
+
+function timeLine(timeout: GateTimeout | null): TimeLine {
+  const opensMs = new Map<string, number>();
+  let ms = 0;
+  for (let stage = timeout ?? undefined; stage !== undefined; stage = stage.then) {
+    ms += stage.afterMs;
+    if (stage.action === 'approve') return { approvedMs: ms, opensMs };
+    for (const role of stage.action === 'escalate' ? stage.to : [])
+      if (!opensMs.has(role)) opensMs.set(role, ms);
+  }
+  return { approvedMs: Infinity, opensMs };
+}
+
+function endsOf(gates: readonly Gate[]): readonly string[] {
+  return gates.flatMap(({ expiresWith = [] }) => expiresWith.map((path) => path.text));
+}

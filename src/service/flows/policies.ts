@@ -1,0 +1,117 @@
+import type { Json } from '../../model/json.js';
+import type { PolicySet } from '../../model/policy-set.js';
+import type { RecordActor } from '../../model/records.js';
+import {
+  makeChecker,
+  type Asker,
+  type Catalog,
+  type ReadyCheck,
+  type ReadyFlow,
+  type ReferencePlace,
+  type Unchecked,
+} from '../../policy/index.js';
+import { publishVersion } from '../../store/flows.js';
+import { lockPolicies, policiesInForce, policySetHash } from '../../store/policy.js';
+import { keepResult } from '../../store/publications.js';
+import { load, type PoliciesDeps, type ReloadResult, type StartResult } from './loading.js';
+import type { KeptEffect } from '../effect.js';
+import { publishedFact } from './policy-facts.js';
+import { publishIn, tooManyPublished, type PublishedFlow } from './publish.js';
+import { compiledOf } from './recompile.js';
+
+/** Why it is not published: its principal holds as much as it may. */
+export interface TooMany {
+  readonly tooMany: string;
+}
+
+export interface Policies {
+  /** What single flows are compiled against: the same in every process, whichever of them loaded it. */
+  catalog(): Promise<Catalog>;
+  policySet(): Promise<PolicySet | null>;
+  /** One flow against the catalog, in a thread of its own. */
+  check(text: string, media: 'json' | 'yaml', asker: Asker): Promise<ReadyCheck | Unchecked>;
+  /**
+   * Everything in the folder, or nothing of it: on an error the last good one stays. `confirm`: the names that may be
+   * taken away.
+   */
+  reload(by: RecordActor, traceId: string, confirm?: readonly string[]): Promise<ReloadResult>;
+  /** The same at the start of a process, which serves nobody yet: what is gone is taken away, told and recorded. */
+  start(by: RecordActor, traceId: string): Promise<StartResult>;
+  /** Once for one `effect`. Null: other policies have come into force since it was checked, and it is to be checked against those. */
+  publish(
+    flow: ReadyFlow,
+    by: RecordActor,
+    traceId: string,
+    effect?: KeptEffect<PublishedFlow>,
+  ): Promise<PublishedFlow | TooMany | null>;
+  /** Where the folder names values that it does not hold, as this process has read it last. */
+  references(): readonly ReferencePlace[];
+}
+
+interface Current {
+  readonly hash: string;
+  readonly policySet: PolicySet;
+  readonly catalog: Catalog;
+}
+
+export function makePolicies(deps: PoliciesDeps): Policies {
+  let references: readonly ReferencePlace[] = [];
+  const current = makeCurrent(deps);
+  const { checker = makeChecker() } = deps;
+  /** Of each flow that was checked: the policies that it was compiled against. */
+  const compiledAgainst = new WeakMap<ReadyFlow, { readonly hash: string; readonly basis: string }>();
+  const inForce = async (): Promise<Current> => {
+    const found = await current();
+    if (found === null) throw new Error('no policies are loaded');
+    return found;
+  };
+  const take = (by: RecordActor, traceId: string, confirm: readonly string[] | null): Promise<ReloadResult> =>
+    load(deps, checker, { by, traceId, confirm }, (loaded) => ({ references } = loaded));
+  return {
+    policySet: async () => (await current())?.policySet ?? null,
+    catalog: async () => (await inForce()).catalog,
+    check: async (text, media, asker) => {
+      const { hash, catalog } = await inForce();
+      const found = await checker.flow(text, media, catalog, asker);
+      if (found.status === 'valid') compiledAgainst.set(found.flow, { hash, basis: found.basis });
+      return found;
+    },
+    reload: (by, traceId, confirm = []) => take(by, traceId, confirm),
+    start: async (by, traceId) => {
+      const result = await take(by, traceId, null);
+      if (result.status === 'loaded' || result.status === 'invalid') return result;
+      throw new Error('the policies folder cannot be loaded: it takes more time or memory than it may');
+    },
+    publish: (flow, by, traceId, effect) =>
+      deps.transaction(async (tx) => {
+        await lockPolicies(tx);
+        const earlier = (await effect?.earlier(tx)) ?? null;
+        if (earlier !== null) return earlier;
+        const against = compiledAgainst.get(flow);
+        if (against === undefined || against.hash !== (await policySetHash(tx))) return null;
+        const tooMany = await tooManyPublished(tx, flow, by.id);
+        if (tooMany !== null) return { tooMany };
+        const made = await publishIn(tx, flow, by.id, publishVersion);
+        const compiled = compiledOf({ status: 'valid', flow });
+        await keepResult(tx, made, against.basis, compiled as unknown as Json);
+        const fact = publishedFact(deps, made, { actor: by, permission: 'flow.publish' }, traceId);
+        if (made.created) await deps.chain.appendIn(tx, [fact]);
+        await effect?.keep(tx, made);
+        return made;
+      }),
+    references: () => references,
+  };
+}
+
+/** What the store has, read again when another set has come into force. */
+function makeCurrent({ pool }: PoliciesDeps): () => Promise<Current | null> {
+  let cached: Current | null = null;
+  return async () => {
+    if (cached !== null && cached.hash === (await policySetHash(pool))) return cached;
+    const found = await policiesInForce(pool);
+    if (found === null) return null;
+    const { policySet, catalog } = found.policies;
+    cached = { hash: found.hash, policySet, catalog: catalog as Catalog };
+    return cached;
+  };
+}

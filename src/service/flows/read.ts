@@ -1,0 +1,121 @@
+import type { JsonObject } from '../../model/json.js';
+import {
+  describeFlow,
+  getFlowVersion,
+  getWithdrawal,
+  listFlows as flowsIn,
+  listVersions,
+  type FlowVersionRow,
+  type Withdrawal,
+} from '../../store/flows.js';
+import type { Caller } from '../caller.js';
+import type { ServiceDeps } from '../deps.js';
+import { badCursor, type Page } from '../page.js';
+import { notFound, type Refusal } from '../refusal.js';
+import { floorsIn, planOf } from '../runs/body.js';
+import { readText } from '../values.js';
+import { diffPlans } from './diff/diff.js';
+import { graphOf } from './graph.js';
+
+// Flows and their versions, as they are told.
+
+export interface FlowRead {
+  readonly kind: 'flow';
+  readonly body: JsonObject;
+}
+
+export interface VersionRead {
+  readonly kind: 'version';
+  readonly body: object;
+}
+
+export interface VersionsDiffered {
+  readonly kind: 'diff';
+  readonly body: object;
+}
+
+/** The latest version of each. */
+export async function listFlows(
+  { deps }: Caller,
+  { limit, cursor = null }: { readonly limit: number; readonly cursor?: string | null | undefined },
+): Promise<Page | Refusal> {
+  const page = await flowsIn(deps.pool, limit, cursor);
+  if (page === null) return badCursor();
+  const data = await Promise.all(
+    page.items.map(async (one) => ({ ...one, withdrawn: await withdrawalBody(deps, one.withdrawn) })),
+  );
+  return { kind: 'page', data, nextCursor: page.nextCursor };
+}
+
+/** `versions` come newest first; who owns it and what it does is what the newest says. */
+export async function readFlow({ deps }: Pick<Caller, 'deps'>, name: string): Promise<FlowRead | Refusal> {
+  const { pool } = deps;
+  const [newest, rows] = await Promise.all([describeFlow(pool, name), listVersions(pool, name)]);
+  if (newest === null) return notFound('flow', name);
+  const versions = rows.map(({ version, hash, environment, publishedAt, publishedBy }) => ({
+    version,
+    hash,
+    environments: [environment],
+    publishedAt,
+    publishedBy,
+  }));
+  const withdrawn = await withdrawalBody(deps, await getWithdrawal(pool, name));
+  const { owner, description } = newest;
+  return { kind: 'flow', body: { name, owner, description, withdrawn, versions } };
+}
+
+async function withdrawalBody(deps: ServiceDeps, withdrawn: Withdrawal | null): Promise<JsonObject | null> {
+  if (withdrawn === null) return null;
+  const { by, at, reasonRef } = withdrawn;
+  return { by, at, reason: await readText(deps, reasonRef) };
+}
+
+/** The store numbers versions with 32 bits: what is beyond is a version that does not exist. */
+async function findVersion(
+  { pool }: ServiceDeps,
+  name: string,
+  version: number,
+): Promise<FlowVersionRow | null> {
+  return version > 2_147_483_647 ? null : getFlowVersion(pool, name, version);
+}
+
+/** With its definition, its plan and its graph. */
+export async function readVersion(
+  { deps }: Caller,
+  name: string,
+  version: number,
+): Promise<VersionRead | Refusal> {
+  const row = await findVersion(deps, name, version);
+  if (row === null) return notFound('version', `${name} ${version}`);
+  const plan = await planOf(deps, row.planHash);
+  const { hash, planHash, environment, owner, description, publishedAt, publishedBy, warnings, source } = row;
+  const fields = {
+    name,
+    version,
+    hash,
+    planHash,
+    environment,
+    owner,
+    description,
+    publishedAt,
+    publishedBy,
+    withdrawn: await withdrawalBody(deps, await getWithdrawal(deps.pool, name)),
+    warnings,
+    source,
+  };
+  const definition = JSON.parse(row.definition) as JsonObject;
+  const graph = await graphOf(plan, await floorsIn(deps, environment));
+  return { kind: 'version', body: { ...fields, definition, plan, graph } };
+}
+
+/** What changed between two versions, and what it permits. */
+export async function diffVersions(
+  { deps }: Caller,
+  name: string,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<VersionsDiffered | Refusal> {
+  const [one, other] = await Promise.all([findVersion(deps, name, from), findVersion(deps, name, to)]);
+  if (one === null || other === null) return notFound('version', `${name} ${one === null ? from : to}`);
+  const [before, after] = await Promise.all([planOf(deps, one.planHash), planOf(deps, other.planHash)]);
+  return { kind: 'diff', body: { name, from, to, ...(await diffPlans(before, after)) } };
+}

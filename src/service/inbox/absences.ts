@@ -1,0 +1,98 @@
+import type { Tx } from '../../db/index.js';
+import type { JsonObject } from '../../model/json.js';
+import { deleteAbsence, getAbsence, putAbsence, type AbsenceRow } from '../../store/absences.js';
+import { storable } from '../../store/instant.js';
+import { delegateUnfit } from '../approvals/claims.js';
+import { knownPerson } from '../approvals/people.js';
+import { actorOf, type Caller } from '../caller.js';
+import { invalid, notFound, refusal, type Refusal } from '../refusal.js';
+
+// Each person's own. Nobody is made absent by somebody else.
+
+export type Absence = { readonly kind: 'absence'; readonly body: JsonObject } | Refusal;
+
+export async function readAbsence({ deps, principal: { id } }: Caller): Promise<Absence> {
+  const row = await getAbsence(deps.pool, id);
+  return row === null ? notFound('absence of', id) : absenceOf(row);
+}
+
+export async function setAbsence(
+  caller: Caller,
+  given: Pick<AbsenceRow, 'from' | 'until' | 'delegate'>,
+): Promise<Absence> {
+  const { deps, principal } = caller;
+  const { id, kind } = principal;
+  if (kind !== 'human')
+    return refusal(
+      'HUMANS_ONLY',
+      `\`${id}\` is of kind ${kind}: it decides nothing, so nobody stands in for it`,
+    );
+  const row: AbsenceRow = {
+    principal: id,
+    from: storable(given.from),
+    until: storable(given.until),
+    delegate: given.delegate,
+    setAt: deps.now().toISOString(),
+  };
+  const refused = refuseTerm(row) ?? (await refuseDelegate(caller, row));
+  if (refused !== null) return refused;
+  await deps.transaction(async (tx) => {
+    await putAbsence(tx, row);
+    await record(caller, tx, 'absence.set', { from: row.from, until: row.until, delegate: row.delegate });
+  });
+  return absenceOf(row);
+}
+
+export async function clearAbsence(caller: Caller): Promise<void> {
+  await caller.deps.transaction(async (tx) => {
+    if (await deleteAbsence(tx, caller.principal.id)) await record(caller, tx, 'absence.cleared', {});
+  });
+}
+
+function refuseTerm({ from, until, setAt }: AbsenceRow): Refusal | null {
+  if (until <= from)
+    return invalid('the absence ends before it begins', [
+      { pointer: '/until', message: 'must be later than `from`' },
+    ]);
+  return until <= setAt
+    ? invalid('the absence is over already', [{ pointer: '/until', message: 'must be in the future' }])
+    : null;
+}
+
+/** Roles are no matter here: what the delegate may not decide, it is not shown. */
+async function refuseDelegate(
+  { deps }: Caller,
+  { principal, delegate }: AbsenceRow,
+): Promise<Refusal | null> {
+  if (delegate === principal) return delegateUnfit(delegate, 'self', 'who is away cannot stand in');
+  const person = await knownPerson(deps, delegate);
+  if (person === null)
+    return delegateUnfit(delegate, 'unknown', 'nobody of this name has a key or has signed in here');
+  return person.kind === 'human'
+    ? null
+    : delegateUnfit(delegate, 'not_human', `only a human decides, and this is of kind ${person.kind}`);
+}
+
+function absenceOf({ principal, from, until, delegate, setAt }: AbsenceRow): Absence {
+  return { kind: 'absence', body: { principal, from, until, delegate, setAt } };
+}
+
+async function record(
+  caller: Caller,
+  tx: Tx,
+  type: 'absence.set' | 'absence.cleared',
+  data: JsonObject,
+): Promise<void> {
+  const { deps, requestId } = caller;
+  await deps.chain.appendIn(tx, [
+    {
+      key: `${requestId}:${type}`,
+      type,
+      time: deps.now().toISOString(),
+      actor: actorOf(caller),
+      traceId: requestId,
+      causation: requestId,
+      data,
+    },
+  ]);
+}

@@ -1,0 +1,75 @@
+import type { z } from 'zod';
+import type * as api from '../../model/api.js';
+import type { JsonObject } from '../../model/json.js';
+import { ageNames, measureApprovals, openByAge, type Measures } from '../../store/measures.js';
+import { storable } from '../../store/instant.js';
+import { viewer, type Caller } from '../caller.js';
+
+// How long approvals wait and how they end.
+
+const usualMs = 30 * 86_400_000;
+
+/** Null: the time ends before it begins. */
+export async function readStats(
+  caller: Caller,
+  query: z.output<typeof api.statsQuery>,
+): Promise<JsonObject | null> {
+  const { pool, now } = caller.deps;
+  const to = query.to === undefined ? now().toISOString() : storable(query.to);
+  const from =
+    query.from === undefined
+      ? new Date(Math.max(Date.parse(to) - usualMs, 0)).toISOString()
+      : storable(query.from);
+  if (from >= to) return null;
+  const filter = { from, to, flow: query.flow, role: query.role, viewer: viewer(caller) };
+  const [all, byFlow, byRole, open] = await Promise.all([
+    measureApprovals(pool, filter, 'all'),
+    measureApprovals(pool, filter, 'flow'),
+    measureApprovals(pool, filter, 'role'),
+    openByAge(pool, filter),
+  ]);
+  const [total] = all;
+  if (total === undefined) throw new Error('an aggregate without groups has one row');
+  return {
+    from,
+    to,
+    total: measuresOf(total.measures),
+    byFlow: byFlow.map(({ flow, measures }) => ({ flow: flow ?? '', ...measuresOf(measures) })),
+    byRole: byRole.map(({ role, measures }) => ({
+      role: role === '' ? null : role,
+      ...measuresOf(measures),
+    })),
+    open: ageNames.map((age) => ({
+      age,
+      count: open.filter((one) => one.age === age).reduce((sum, one) => sum + one.count, 0),
+    })),
+  };
+}
+
+function measuresOf({
+  firstView,
+  decision,
+  quick,
+  quickAfterView,
+  unread,
+  decided,
+  ...counts
+}: Measures): JsonObject {
+  const ended = counts.approved + counts.denied + counts.expired;
+  return {
+    ...counts,
+    breachRate: share(counts.expired, ended),
+    escalationRate: share(counts.escalated, counts.opened),
+    firstViewSeconds: { ...firstView },
+    decisionSeconds: { ...decision },
+    decidedByHumans: decided,
+    underFiveSeconds: share(quick, decided),
+    underFiveSecondsOfView: share(quickAfterView, decided),
+    decidedUnread: share(unread, decided),
+  };
+}
+
+/** Null: of nothing there is no share. */
+function share(part: number, whole: number): number | null {
+  return whole === 0 ? null : Math.round((part / whole) * 10_000) / 10_000;
+}

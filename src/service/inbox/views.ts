@@ -1,0 +1,34 @@
+import type { JsonObject } from '../../model/json.js';
+import { deleteView, getView, listViews, mostViews, putView, type ViewRow } from '../../store/views.js';
+import type { Caller } from '../caller.js';
+import { invalid, notFound, type Refusal } from '../refusal.js';
+
+// Saved inboxes are each person's own.
+
+export type SavedView = { readonly kind: 'view'; readonly body: JsonObject } | Refusal;
+
+export async function listSavedViews({ deps, principal }: Caller): Promise<JsonObject[]> {
+  return (await listViews(deps.pool, principal.id)).map(viewObject);
+}
+
+export async function readView({ deps, principal }: Caller, name: string): Promise<SavedView> {
+  const row = await getView(deps.pool, principal.id, name);
+  return row === null ? notFound('view', name) : { kind: 'view', body: viewObject(row) };
+}
+
+export async function saveView(caller: Caller, name: string, query: JsonObject): Promise<SavedView> {
+  const { deps, principal } = caller;
+  if (await putView(deps.pool, { principal: principal.id, name, query })) return readView(caller, name);
+  return invalid(`there are ${mostViews} saved views already: delete one first`, [
+    { pointer: '/params/name', message: `would be one more than ${mostViews}` },
+  ]);
+}
+
+function viewObject({ name, query, updatedAt }: ViewRow): JsonObject {
+  return { name, query, href: `/v1/approvals?view=${encodeURIComponent(name)}`, updatedAt };
+}
+
+/** Null: it is forgotten. */
+export async function forgetView({ deps, principal }: Caller, name: string): Promise<Refusal | null> {
+  return (await deleteView(deps.pool, principal.id, name)) ? null : notFound('view', name);
+}

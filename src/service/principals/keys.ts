@@ -1,0 +1,171 @@
+import { z } from 'zod';
+import type * as api from '../../model/api.js';
+import { humanPermissions } from '../../model/principal.js';
+import type { JsonObject } from '../../model/json.js';
+import { newId } from '../../model/ids.js';
+import { hashApiKey, newApiKey } from '../../auth/index.js';
+import { decodeCursor, page } from '../../store/cursor.js';
+import {
+  getKey,
+  insertKey,
+  insertPrincipal,
+  listKeys,
+  revokeKey,
+  type InsertedPrincipal,
+  type KeyRow,
+  type NewKey,
+} from '../../store/keys.js';
+import type { Tx } from '../../db/index.js';
+import { storable } from '../../store/instant.js';
+import { actorOf, effectId, type Caller } from '../caller.js';
+import { keptEffect } from '../effect.js';
+import { badCursor, type Page } from '../page.js';
+import { invalid, notFound, refusal, type Refusal } from '../refusal.js';
+
+export type KeyMade =
+  /** `body` holds the key itself, which nothing keeps. */
+  | { readonly kind: 'key'; readonly body: JsonObject }
+  /** An earlier attempt of this request made one, and somebody has revoked it: there is to be none. */
+  | { readonly kind: 'revoked'; readonly keyId: string };
+
+/** A key for a principal. */
+export async function createKey(
+  caller: Caller,
+  body: z.output<typeof api.keyBody>,
+): Promise<KeyMade | Refusal> {
+  const { deps, principal } = caller;
+  const expiresAt = body.expiresAt === undefined ? null : storable(body.expiresAt);
+  if (expiresAt !== null && Date.parse(expiresAt) <= deps.now().getTime()) {
+    return invalid('`expiresAt` is in the past', [
+      { pointer: '/expiresAt', message: 'must be in the future' },
+    ]);
+  }
+  const forHumans = (body.permissions ?? []).findIndex((one) => humanPermissions.includes(one));
+  if (body.kind !== 'human' && forHumans !== -1) {
+    const name = body.permissions?.[forHumans] ?? '';
+    return invalid(`\`${name}\` is for humans: a key of kind ${body.kind} does not hold it`, [
+      { pointer: `/permissions/${forHumans}`, message: 'is for keys of kind human: leave it out' },
+    ]);
+  }
+  const key = newApiKey();
+  const row: Omit<NewKey, 'keyId'> = {
+    hash: hashApiKey(deps.pepper, key),
+    principalId: body.id,
+    roles: [...new Set(body.roles ?? [])],
+    permissions: [...new Set(body.permissions ?? [])],
+    expiresAt,
+    createdBy: principal.id,
+  };
+  const made = await deps.transaction((tx) => insert(caller, tx, row, body.kind));
+  if (made.status === 'revoked') return { kind: 'revoked', keyId: made.keyId };
+  if (made.status === 'kind_conflict') {
+    return refusal(
+      'KIND_CONFLICT',
+      `\`${body.id}\` is a principal of kind ${made.kind}: its keys are of that kind`,
+      { kind: made.kind },
+    );
+  }
+  if (made.status === 'spelling_conflict') {
+    return refusal(
+      'KIND_CONFLICT',
+      `\`${made.known}\` is known here, which is the same name as \`${body.id}\` in another spelling: make the key for \`${made.known}\``,
+      { known: made.known },
+    );
+  }
+  const { roles, permissions } = row;
+  return {
+    kind: 'key',
+    body: { keyId: made.keyId, key, id: body.id, kind: body.kind, roles, permissions, expiresAt },
+  };
+}
+
+type Made =
+  | { readonly status: 'made'; readonly keyId: string }
+  | { readonly status: 'revoked'; readonly keyId: string }
+  | Exclude<InsertedPrincipal, { status: 'ok' }>;
+
+const madeEffect = z.object({ keyId: z.string() });
+
+/** Key and record together: there is no key that the record does not know. */
+async function insert(
+  caller: Caller,
+  tx: Tx,
+  row: Omit<NewKey, 'keyId'>,
+  kind: z.output<typeof api.keyBody>['kind'],
+): Promise<Made> {
+  const effect = keptEffect(caller, madeEffect);
+  const earlier = await effect.earlier(tx);
+  // An attempt that died before it could show its key: it is replaced by one that can be shown.
+  if (earlier !== null && !(await revokeNow(caller, tx, earlier.keyId)))
+    return { status: 'revoked', keyId: earlier.keyId };
+  const principal = await insertPrincipal(tx, { id: row.principalId, kind });
+  if (principal.status !== 'ok') return principal;
+  const keyId = earlier === null ? effectId(caller, 'key') : newId('key');
+  await insertKey(tx, { ...row, keyId });
+  const { principalId, roles, permissions, expiresAt } = row;
+  await note(caller, tx, 'key.created', {
+    keyId,
+    principal: principalId,
+    kind,
+    roles,
+    permissions,
+    ...(expiresAt === null ? {} : { expiresAt }),
+  });
+  await effect.keep(tx, { keyId });
+  return { status: 'made', keyId };
+}
+
+/** False: it is revoked already. */
+async function revokeNow(caller: Caller, tx: Tx, keyId: string): Promise<boolean> {
+  const principal = await revokeKey(tx, keyId);
+  if (principal === null) return false;
+  await note(caller, tx, 'key.revoked', { keyId, principal });
+  return true;
+}
+
+async function note(
+  caller: Caller,
+  tx: Tx,
+  type: 'key.created' | 'key.revoked',
+  data: JsonObject,
+): Promise<void> {
+  const time = caller.deps.now().toISOString();
+  const key = `${caller.requestId}:${type}`;
+  await caller.deps.chain.appendIn(tx, [
+    { key, type, time, actor: actorOf(caller), permission: 'key.manage', traceId: caller.requestId, data },
+  ]);
+}
+
+/** Revoked ones too; never the keys themselves. */
+export async function listApiKeys(
+  { deps }: Caller,
+  { limit, cursor }: z.output<typeof api.pageQuery>,
+): Promise<Page | Refusal> {
+  const after = cursor === undefined ? [''] : decodeCursor(cursor, 1);
+  if (after === null || typeof after[0] !== 'string') return badCursor();
+  const rows = await listKeys(deps.pool, limit + 1, after[0]);
+  const { items, nextCursor } = page(rows, limit, (row) => [row.keyId]);
+  return { kind: 'page', data: items.map(keyObject), nextCursor };
+}
+
+function keyObject({
+  keyId,
+  principalId,
+  kind,
+  roles,
+  permissions,
+  expiresAt,
+  createdAt,
+  createdBy,
+  revokedAt,
+}: KeyRow): JsonObject {
+  return { keyId, id: principalId, kind, roles, permissions, expiresAt, createdAt, createdBy, revokedAt };
+}
+
+/** The next request with it is refused. Null: it is revoked. */
+export async function revokeApiKey(caller: Caller, keyId: string): Promise<Refusal | null> {
+  const { deps } = caller;
+  if ((await getKey(deps.pool, keyId)) === null) return notFound('key', keyId);
+  await deps.transaction((tx) => revokeNow(caller, tx, keyId));
+  return null;
+}

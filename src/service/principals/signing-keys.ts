@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import type { JsonObject } from '../../model/json.js';
+import type { Tx } from '../../db/index.js';
+import {
+  getSigningKey,
+  listSigningKeys,
+  lockSigningKeys,
+  putSigningKey,
+  retireSigningKeys,
+  type SigningKeyRow,
+} from '../../store/signing-keys.js';
+import { actorOf, type Caller } from '../caller.js';
+import { keptEffect } from '../effect.js';
+import { notFound, refusal, type Refusal } from '../refusal.js';
+
+// The keys with which the service signs what enters a run. Changing them is an operator's act, on record like every other.
+
+/** Milliseconds. */
+type Window = number;
+
+const rotatedEffect = z.object({ keyId: z.string() });
+
+/** Public halves of the keys that messages to runs were ever signed with, the newest first. */
+export async function readSigningKeys({ deps }: Caller): Promise<JsonObject[]> {
+  return (await listSigningKeys(deps.pool)).map(signingKeyObject);
+}
+
+/** Signs with a new key from the next message on, and retires all others after the window. Gives all keys. */
+export async function rotateSigningKey(caller: Caller, window: Window): Promise<JsonObject[]> {
+  const { deps } = caller;
+  const effect = keptEffect(caller, rotatedEffect);
+  const keys = await deps.transaction(async (tx) => {
+    const held = await lockSigningKeys(tx);
+    if ((await effect.earlier(tx)) !== null) return listSigningKeys(tx);
+    const made = deps.makeSigningKey();
+    await putSigningKey(tx, made);
+    await note(caller, tx, 'signing_key.made', { keyId: made.keyId, publicKey: made.publicKey });
+    await retireSigningKeys(tx, held, window / 1_000);
+    for (const keyId of held) await noteRetired(caller, tx, keyId);
+    await effect.keep(tx, { keyId: made.keyId });
+    return listSigningKeys(tx);
+  });
+  return keys.map(signingKeyObject);
+}
+
+/** What comes later with it is refused. */
+export async function retireSigningKey(
+  caller: Caller,
+  keyId: string,
+  window: Window,
+): Promise<{ readonly kind: 'key'; readonly body: JsonObject } | Refusal> {
+  return caller.deps.transaction(async (tx) => {
+    const held = await lockSigningKeys(tx);
+    const before = await getSigningKey(tx, keyId);
+    if (before === null) return notFound('signing key', keyId);
+    if (held.every((one) => one === keyId))
+      return refusal(
+        'LAST_SIGNING_KEY',
+        `\`${keyId}\` is the only key that is not retired: \`POST /v1/signing-keys\` makes another one and retires it`,
+      );
+    await retireSigningKeys(tx, [keyId], window / 1_000);
+    const after = await getSigningKey(tx, keyId);
+    if (after === null) throw new Error(`the signing key \`${keyId}\` is gone`);
+    if (after.retiredAt !== before.retiredAt) await noteRetired(caller, tx, keyId);
+    return { kind: 'key', body: signingKeyObject(after) };
+  });
+}
+
+async function noteRetired(caller: Caller, tx: Tx, keyId: string): Promise<void> {
+  const row = await getSigningKey(tx, keyId);
+  await note(caller, tx, 'signing_key.retired', { keyId, takenUntil: row?.retiredAt ?? '' });
+}
+
+async function note(
+  caller: Caller,
+  tx: Tx,
+  type: 'signing_key.made' | 'signing_key.retired',
+  data: JsonObject & { readonly keyId: string },
+): Promise<void> {
+  const time = caller.deps.now().toISOString();
+  const key = `${caller.requestId}:${type}:${data.keyId}`;
+  await caller.deps.chain.appendIn(tx, [
+    { key, type, time, actor: actorOf(caller), permission: 'key.manage', traceId: caller.requestId, data },
+  ]);
+}
+
+function signingKeyObject({ keyId, publicKey, createdAt, retiredAt, isRetired }: SigningKeyRow): JsonObject {
+  const retiring = retiredAt === null ? 'active' : 'retiring';
+  const status = isRetired ? 'retired' : retiring;
+  return { keyId, algorithm: 'ed25519', publicKey, status, createdAt, retiredAt };
+}

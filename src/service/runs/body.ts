@@ -1,0 +1,152 @@
+import { closedStatuses, endingOf, endingText, type Link, type RunState } from '../../engine/state.js';
+import { links } from '../../engine/index.js';
+import type { Floor, Plan } from '../../engine/plan.js';
+import type { Json, JsonObject } from '../../model/json.js';
+import type { Principal } from '../../model/principal.js';
+import { floorsOf } from '../../schema/kit.js';
+import { approvalsOfRun } from '../../store/approvals.js';
+import { documentOf, stateWithoutValues, type HeldValue, type RunDocument } from '../../store/document.js';
+import { evidenceOf } from '../../store/evidence.js';
+import { getPlan } from '../../store/flows.js';
+import { getRun, getVisibleRun, type ListedRun, type RunRow } from '../../store/runs.js';
+import { noteRun, viewer, type Caller } from '../caller.js';
+import type { ServiceDeps } from '../deps.js';
+import { notFound, type Refusal } from '../refusal.js';
+import { readJson } from '../values.js';
+
+export type Found = { readonly kind: 'run'; readonly row: RunRow };
+
+/** The run when the caller may see it. What is refused is noted as being about it all the same. */
+export async function visibleRun(caller: Caller, id: string): Promise<Found | Refusal> {
+  const row = await getVisibleRun(caller.deps.pool, id, viewer(caller));
+  if (row !== null) {
+    noteRun(caller, row, true);
+    return { kind: 'run', row };
+  }
+  const hidden = await getRun(caller.deps.pool, id);
+  if (hidden !== null) noteRun(caller, hidden, false);
+  return notFound('run', id);
+}
+
+/** What the run's document says, without the values of callers. Null: it has taken no step. */
+export function stateOf(row: RunRow): RunState | null {
+  const document = documentOf(row);
+  return document === null ? null : stateWithoutValues(document);
+}
+
+const plans = new Map<string, Plan>();
+const cachedPlans = 200;
+
+/** Plans never change under their hash. */
+export async function planOf(deps: ServiceDeps, hash: string): Promise<Plan> {
+  const known = plans.get(hash);
+  if (known !== undefined) return known;
+  const plan = await getPlan(deps.pool, hash);
+  if (plan === null) throw new Error(`plan ${hash} is not in the store`);
+  if (plans.size >= cachedPlans) plans.clear();
+  plans.set(hash, plan);
+  return plan;
+}
+
+export function runObject(row: ListedRun): JsonObject {
+  const {
+    id,
+    flow,
+    flowVersion,
+    planHash,
+    environment,
+    mode,
+    state,
+    status,
+    version,
+    traceId,
+    startedBy,
+    startedAt,
+    updatedAt,
+  } = row;
+  return {
+    id,
+    flow,
+    flowVersion,
+    planHash,
+    environment,
+    mode,
+    temporal: { namespace: row.namespace, workflowId: id },
+    state,
+    status,
+    version,
+    traceId,
+    startedBy,
+    startedAt,
+    updatedAt,
+    ...(row.problem === null ? {} : { problem: row.problem as unknown as Json }),
+  };
+}
+
+/** A run may live for years: of what it had, its body has the newest so many, and everything that is open. */
+const mostListed = 500;
+
+/** The run as this caller sees it: its links are the caller's own. */
+export async function runBody(deps: ServiceDeps, row: RunRow, principal: Principal): Promise<JsonObject> {
+  const [approvals, evidence, legal] = await Promise.all([
+    approvalsOfRun(deps.pool, row.id, mostListed),
+    evidenceOf(deps.pool, row.id, mostListed),
+    linksOf(deps, row, principal),
+  ]);
+  const document = documentOf(row);
+  return {
+    run: { ...runObject(row), ...endingFields(document) },
+    context: document?.context ?? {},
+    evidence: evidence.map(({ kind, id, at }) => ({ kind, id, at })),
+    approvals: approvals.map(({ id, transition, status, roles }) => ({
+      id,
+      transition,
+      status,
+      roles: [...roles],
+      href: `/v1/approvals/${encodeURIComponent(id)}`,
+    })),
+    links: legal as unknown as Json,
+  };
+}
+
+/** A cancel, or the end of its time, that waits for the outcome of what is under way. */
+function endingFields(document: RunDocument | null): JsonObject {
+  const ending = document === null ? null : endingOf(document);
+  if (ending === null) return {};
+  const { why, by, waitsFor } = ending;
+  const who = by === null ? {} : { by: { id: by.id, kind: by.kind } };
+  return { ending: { why, ...who, waitsFor, message: endingText(ending) } };
+}
+
+export async function linksOf(deps: ServiceDeps, row: RunRow, principal: Principal): Promise<Link[]> {
+  const document = documentOf(row);
+  // Its row knows of more than its document where it was left to another deployment: then it is stuck without a step.
+  if (document === null || row.status === 'stuck' || closedStatuses.includes(row.status)) return [];
+  const [plan, floors, input] = await Promise.all([
+    planOf(deps, row.planHash),
+    floorsIn(deps, row.environment),
+    readHeld(deps, document.heldInput),
+  ]);
+  const failed = (error: unknown): void => deps.onInternalError(`the links of run \`${row.id}\``, error);
+  return links(plan, { ...stateWithoutValues(document), input }, principal, { floors }, failed);
+}
+
+async function readHeld(deps: ServiceDeps, held: HeldValue | null): Promise<JsonObject> {
+  return ((await readJson(deps, held?.payload ?? null)) as JsonObject | null) ?? {};
+}
+
+export async function floorsIn({ policies }: ServiceDeps, environment: string): Promise<Floor[] | null> {
+  const policySet = await policies.policySet();
+  return policySet === null ? null : floorsOf(policySet, environment);
+}
+
+/** The run as it stands after the call. */
+export async function currentBody(
+  caller: Caller,
+  id: string,
+): Promise<{ readonly row: RunRow; readonly body: JsonObject }> {
+  const row = await getRun(caller.deps.pool, id);
+  if (row === null) throw new Error(`run ${id} is gone from the store`);
+  noteRun(caller, row, true);
+  return { row, body: await runBody(caller.deps, row, caller.principal) };
+}

@@ -1,0 +1,32 @@
+import type { z } from 'zod';
+import type * as api from '../../model/api.js';
+import type { JsonObject } from '../../model/json.js';
+import * as runs from '../../store/runs.js';
+import { viewer, type Caller } from '../caller.js';
+import { badCursor, type Page } from '../page.js';
+import type { Refusal } from '../refusal.js';
+import { runBody, runObject, visibleRun } from './body.js';
+
+/** The runs that the caller may see, the newest first. */
+export async function listRuns(
+  caller: Caller,
+  { cursor, ...filter }: z.output<typeof api.runsQuery>,
+): Promise<Page | Refusal> {
+  const page = await runs.listRuns(caller.deps.pool, {
+    ...filter,
+    viewer: viewer(caller),
+    cursor: cursor ?? null,
+  });
+  if (page === null) return badCursor();
+  return { kind: 'page', data: page.items.map(runObject), nextCursor: page.nextCursor };
+}
+
+/** With the legal next steps for the caller. */
+export async function readRun(
+  caller: Caller,
+  id: string,
+): Promise<{ readonly kind: 'run'; readonly body: JsonObject } | Refusal> {
+  const found = await visibleRun(caller, id);
+  if (found.kind === 'refusal') return found;
+  return { kind: 'run', body: await runBody(caller.deps, found.row, caller.principal) };
+}

@@ -1,0 +1,217 @@
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import type * as api from '../../model/api.js';
+import { escapePointer, type FieldError, type JsonObject } from '../../model/json.js';
+import type { Plan } from '../../engine/plan.js';
+import type { StartRequest } from '../../client/types.js';
+import { compileSchema } from '../../schema/index.js';
+import { getWithdrawal, isHeld, resolveVersion, type FlowVersionRow } from '../../store/flows.js';
+import { getRun } from '../../store/runs.js';
+import { effectId, type Caller } from '../caller.js';
+import { askingOf, whileOurs } from '../effect.js';
+import { refusal, type Refusal } from '../refusal.js';
+import { currentBody, planOf } from './body.js';
+import { unavailable } from './refused-by-run.js';
+import { outcomeOfSubmit, type Submitted } from './submit.js';
+
+type StartBody = z.output<typeof api.startBody>;
+
+export type Started =
+  /** `hasSettled`: it waits for somebody, or has ended. */
+  | {
+      readonly kind: 'started';
+      readonly run: string;
+      readonly hasSettled: boolean;
+      readonly body: JsonObject;
+    }
+  | Submitted
+  /** Where the run stands all the same, `extra.run` names it. */
+  | Refusal;
+
+/** A run of the newest version of a flow, and with `submit` its first transition. `wait`: seconds. */
+export async function startRun(
+  caller: Caller,
+  name: string,
+  body: StartBody,
+  wait: number,
+): Promise<Started> {
+  const id = await runId(caller);
+  const asked = { id, name, body, wait };
+  const request = (await begunRequest(caller, asked)) ?? (await newRequest(caller, asked));
+  if ('kind' in request) {
+    // Another attempt of this request may have begun it while this one looked.
+    const begun = await begunRequest(caller, asked);
+    return begun === null ? request : send(caller, begun, body);
+  }
+  return send(caller, request, body);
+}
+
+interface Asked {
+  readonly id: string;
+  readonly name: string;
+  readonly body: StartBody;
+  readonly wait: number;
+}
+
+function commonOf(
+  caller: Caller,
+  { id, body, wait }: Asked,
+): Pick<StartRequest, 'run' | 'principal' | 'trace' | 'waitMs' | 'whileOurs'> {
+  return { ...askingOf(caller, wait), run: id, trace: body.trace ?? null };
+}
+
+/** Begun by an earlier attempt of this request: whatever has come into force since, it goes on under what it began with. */
+async function begunRequest(caller: Caller, asked: Asked): Promise<StartRequest | null> {
+  const row = await getRun(caller.deps.pool, asked.id);
+  if (row === null) return null;
+  const { flow, flowVersion, planHash, environment, mode, state } = row;
+  const input = asked.body.input ?? {};
+  return {
+    ...commonOf(caller, asked),
+    ...{ flow, flowVersion, planHash, initialState: state, environment, mode, input },
+  };
+}
+
+async function newRequest(caller: Caller, asked: Asked): Promise<StartRequest | Refusal> {
+  const { name, body } = asked;
+  const { version, environment } = body;
+  const flow = await resolveVersion(caller.deps.pool, name, { version, environment });
+  if (flow === null) return unknownFlow(name, body);
+  const refused = await refuseStart(caller, flow);
+  if (refused !== null) return refused;
+  if (!(await caller.deps.engines.isReady(flow.environment))) return notReady(flow.environment);
+  const plan = await planOf(caller.deps, flow.planHash);
+  const input = checkInput(plan, body.input ?? {});
+  if (input.kind === 'refusal') return input;
+  return {
+    ...commonOf(caller, asked),
+    flow: flow.name,
+    flowVersion: flow.version,
+    planHash: flow.planHash,
+    initialState: plan.initialState,
+    environment: flow.environment,
+    mode: body.mode ?? 'live',
+    input: input.value,
+  };
+}
+
+async function send(caller: Caller, request: StartRequest, body: StartBody): Promise<Started> {
+  if (body.submit !== undefined) return startAndSubmit(caller, request, body.submit);
+  const outcome = await caller.deps.client.start(request);
+  if (outcome.status === 'unavailable') return unavailable(caller, outcome.code);
+  if (outcome.status === 'refused') return refusal(outcome.refusal.code, outcome.refusal.message);
+  const { body: run } = await currentBody(caller, request.run);
+  return { kind: 'started', run: request.run, hasSettled: outcome.status === 'settled', body: run };
+}
+
+/** Answered as the submit alone would be. The run stands where it is refused, and the refusal says which. */
+async function startAndSubmit(
+  caller: Caller,
+  request: StartRequest,
+  { transition, arguments: given, trace }: z.output<typeof api.firstSubmit>,
+): Promise<Submitted | Refusal> {
+  const { run, principal, waitMs } = request;
+  const messageId = `msg_${derived(caller, 'submit')}`;
+  const about = { transition, arguments: given ?? {}, expectedVersion: null, trace: trace ?? null };
+  const first = { run, messageId, principal, waitMs, whileOurs: whileOurs(caller), ...about };
+  const outcome = await caller.deps.client.startWithSubmit(request, first);
+  if (outcome.status === 'unavailable') return unavailable(caller, outcome.code, outcome.message);
+  if (outcome.status === 'answered' && outcome.answer.status === 'refused' && outcome.by === 'door') {
+    const { code, message: why } = outcome.answer;
+    if ((await getRun(caller.deps.pool, run)) === null) return refusal(code, why);
+  }
+  const submitted = await outcomeOfSubmit(caller, first, outcome);
+  return submitted.kind === 'refusal' ? { ...submitted, extra: { ...submitted.extra, run } } : submitted;
+}
+
+/** New runs are of the newest version of their environment, and of no flow that was withdrawn or given up there. */
+async function refuseStart(
+  caller: Caller,
+  { name, version, environment }: FlowVersionRow,
+): Promise<Refusal | null> {
+  const withdrawn = await getWithdrawal(caller.deps.pool, name);
+  if (withdrawn !== null)
+    return refusal(
+      'FLOW_WITHDRAWN',
+      `\`${name}\` was withdrawn at ${withdrawn.at}: it takes no new runs until it is published again`,
+    );
+  const declared = (await caller.deps.policies.policySet())?.environments ?? [];
+  if (!declared.some((one) => one.name === environment))
+    return refusal('NOT_FOUND', `the policies declare no environment \`${environment}\` any more`);
+  if (!(await isHeld(caller.deps.pool, { name, environment })))
+    return refusal(
+      'FLOW_WITHDRAWN',
+      `no file and no publication holds \`${name}\` in environment \`${environment}\` any more: it takes no new runs there`,
+    );
+  const newest = await resolveVersion(caller.deps.pool, name, { environment });
+  if (newest === null || newest.version === version) return null;
+  if (caller.principal.permissions.includes('flow.publish')) return null;
+  return refusal(
+    'VERSION_SUPERSEDED',
+    `version ${version} of \`${name}\` is not the newest in environment \`${environment}\`: leave \`version\` out, or start version ${newest.version}`,
+    { newest: newest.version, permission: 'flow.publish' },
+  );
+}
+
+/** A reload has added it, or Temporal is away. */
+function notReady(environment: string): Refusal {
+  return refusal(
+    'ENGINE_UNAVAILABLE',
+    `the workflow engine is not ready for environment \`${environment}\` yet: try again`,
+    {},
+    2,
+  );
+}
+
+function unknownFlow(name: string, { version, environment }: StartBody): Refusal {
+  const at = `${version === undefined ? '' : ` version ${version}`}${environment === undefined ? '' : ` in environment \`${environment}\``}`;
+  return refusal('NOT_FOUND', `there is no flow \`${name}\`${at}: see GET /v1/flows`);
+}
+
+/**
+ * The same in every attempt of one request. A start that was answered with 503 never runs (ADR 4),
+ * so an attempt after that gets the next id of the same sequence.
+ */
+async function runId(caller: Caller): Promise<string> {
+  for (let attempt = 0; ; attempt += 1) {
+    const id = attempt === 0 ? effectId(caller, 'run') : `run_${derived(caller, String(attempt))}`;
+    const row = await getRun(caller.deps.pool, id);
+    if (row === null || row.rev > 0 || row.status !== 'failed') return id;
+  }
+}
+
+/** 32 hex digits: the same in every attempt of one request, and others for each `of`. */
+function derived({ effect }: Caller, of: string): string {
+  return createHash('sha256').update(`${effect}#${of}`).digest('hex').slice(0, 32);
+}
+
+/** Schema defaults, then the schema. Without one, only nothing is accepted. */
+function checkInput(
+  plan: Plan,
+  input: JsonObject,
+): { readonly kind: 'input'; readonly value: JsonObject } | Refusal {
+  if (plan.inputSchema === null) {
+    const errors = Object.keys(input).map((name) => ({
+      pointer: `/input/${escapePointer(name)}`,
+      message: 'this flow takes no input',
+    }));
+    return errors.length === 0 ? { kind: 'input', value: {} } : inputInvalid(plan, errors);
+  }
+  const compiled = compileSchema(plan.inputSchema);
+  if (compiled.status === 'invalid')
+    throw new Error(`the input schema of \`${plan.name}\` does not compile: ${compiled.message}`);
+  const checked = compiled.validate(input);
+  if (checked.status === 'valid') return { kind: 'input', value: checked.value };
+  return inputInvalid(
+    plan,
+    checked.errors.map(({ pointer, message }) => ({ pointer: `/input${pointer}`, message })),
+  );
+}
+
+function inputInvalid(plan: Plan, errors: readonly FieldError[]): Refusal {
+  const first = errors[0];
+  const where = first === undefined ? '' : `: \`${first.pointer}\` ${first.message}`;
+  return refusal('INPUT_INVALID', `the input does not fit the schema of \`${plan.name}\`${where}`, {
+    errors,
+  });
+}

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { newId } from '../../src/model/ids.js';
+import { newTrail, type Caller } from '../../src/service/caller.js';
+import type { Refusal } from '../../src/service/refusal.js';
+import { makeGround, type Ground } from '../api/harness.js';
+
+export { makeGround, type Ground };
+
+/** As a door would make one for each request: whoever holds the development key of this name. */
+export async function callerOf({ deps, keys }: Ground, name: string): Promise<Caller> {
+  const found = await deps.authenticate(`Bearer ${keys[name] ?? ''}`);
+  assert.ok(found.status === 'ok');
+  return {
+    deps,
+    principal: found.principal,
+    requestId: newId('trc'),
+    effect: randomUUID().replaceAll('-', ''),
+    held: null,
+    trail: newTrail(),
+  };
+}
+
+/** What was given, which is no refusal. */
+export function taken<T extends { readonly kind: string }>(given: T | Refusal): Exclude<T, Refusal> {
+  assert.notEqual(given.kind, 'refusal', JSON.stringify(given));
+  return given as Exclude<T, Refusal>;
+}
+
+export function refusedWith(given: { readonly kind: string } | Refusal | null): Refusal {
+  assert.equal(given?.kind, 'refusal', JSON.stringify(given));
+  return given as Refusal;
+}

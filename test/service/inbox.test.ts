@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { listInbox } from '../../src/service/inbox/inbox.js';
+import { readAbsence, setAbsence } from '../../src/service/inbox/absences.js';
+import { forgetView, readView, saveView } from '../../src/service/inbox/views.js';
+import { createKey, revokeApiKey } from '../../src/service/principals/keys.js';
+import { readSigningKeys, retireSigningKey } from '../../src/service/principals/signing-keys.js';
+import { startRun } from '../../src/service/runs/start.js';
+import { callerOf, makeGround, refusedWith, taken, type Ground } from './callers.js';
+
+describe('people and what waits for them, asked by no door', () => {
+  let ground: Ground;
+  before(async () => {
+    ground = await makeGround();
+  });
+  after(() => ground.stop());
+  const as = (name: string) => callerOf(ground, name);
+  const mine = { mine: true, limit: 10, order: 'risk' } as const;
+
+  it('an inbox holds what its reader may decide, also by a saved view', async () => {
+    const submit = { transition: 'bank.pay', arguments: { amount: 150 } };
+    taken(await startRun(await as('agent'), 'pay', { submit }, 5));
+    assert.equal(taken(await listInbox(await as('finance'), mine)).data.length, 1);
+    assert.deepEqual(taken(await listInbox(await as('manager'), mine)).data, []);
+    taken(await saveView(await as('finance'), 'mine', { mine: true }));
+    const viewed = await listInbox(await as('finance'), { view: 'mine', limit: 10, order: 'risk' });
+    assert.equal(taken(viewed).data.length, 1);
+    assert.equal(refusedWith(await readView(await as('manager'), 'mine')).code, 'NOT_FOUND');
+    assert.equal(await forgetView(await as('finance'), 'mine'), null);
+  });
+
+  it('nobody is away without end, nor leaves it to a program', async () => {
+    const away = { from: '2020-01-01T00:00:00Z', until: '2999-01-01T00:00:00Z' };
+    const refused = await setAbsence(await as('finance'), { ...away, delegate: 'agent' });
+    assert.deepEqual(
+      [refusedWith(refused).code, refusedWith(refused).extra['why']],
+      ['DELEGATE_UNFIT', 'not_human'],
+    );
+    taken(await setAbsence(await as('finance'), { ...away, delegate: 'manager' }));
+    assert.equal(taken(await readAbsence(await as('finance'))).body['delegate'], 'manager');
+  });
+
+  it('a key is made, and revoked once it is not wanted', async () => {
+    const made = taken(await createKey(await as('admin'), { id: 'robot', kind: 'agent' }));
+    assert.ok(made.kind === 'key');
+    assert.equal(await revokeApiKey(await as('admin'), String(made.body['keyId'])), null);
+    const other = await createKey(await as('admin'), { id: 'robot', kind: 'human' });
+    assert.equal(refusedWith(other).code, 'KIND_CONFLICT');
+  });
+
+  it('the only key that the service signs with is not retired', async () => {
+    const [key] = await readSigningKeys(await as('admin'));
+    const refused = await retireSigningKey(await as('admin'), String(key?.['keyId']), 0);
+    assert.equal(refusedWith(refused).code, 'LAST_SIGNING_KEY');
+  });
+});
