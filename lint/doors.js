@@ -29,17 +29,28 @@ export const doors = {
     types: ['engine'],
     packages: ['ajv', 'ajv-formats', 're2js', 'node:'],
   },
+  // Of the executors, what each kind is.
   policy: {
     holds: 'YAML text to located problems or a plan; the policies folder',
-    uses: ['model', 'engine', 'schema'],
+    uses: ['model', 'engine', 'schema', 'executors/kinds', 'executors/effects'],
     types: [],
     packages: ['zod', 'yaml', 'ajv', 'node:'],
   },
   // Of the executors, what a call would be: no file of it touches the world.
   simulation: {
     holds: 'runs on paper: policy cases and the simulator, pure: what a case proves, no executor was run for',
-    uses: ['model', 'engine', 'schema', 'policy', 'executors/build', 'executors/preview'],
-    types: ['executors'],
+    uses: [
+      'model',
+      'engine',
+      'schema',
+      'policy',
+      'executors/kinds',
+      'executors/effects',
+      'executors/build',
+      'executors/preview',
+      'executors/connections/address',
+    ],
+    types: [],
     packages: ['zod'],
   },
   workflows: {
@@ -54,9 +65,23 @@ export const doors = {
     types: ['workflows'],
     packages: ['zod', 'pg', '@temporalio/activity', '@temporalio/common', 'node:'],
   },
+  // Of the policies, what a kind compiles its own keys with. No file of theirs that is named here knows of kinds.
   executors: {
-    holds: 'one driver a kind: `rest`, `mcp`, `cli`, `noop`; connections and secrets, resolved when used',
-    uses: ['model', 'engine/effects/effects', 'engine/expression/template'],
+    holds:
+      'a folder a kind: `kind.ts` says what it is, pure (`table.ts` lists them), a driver calls; connections and secrets, resolved when used',
+    uses: [
+      'model',
+      'engine/plan',
+      'engine/effects/effects',
+      'engine/expression/template',
+      'policy/shape/basics',
+      'policy/compile/context',
+      'policy/compile/values',
+      'policy/check/addresses',
+      'policy/check/credentials',
+      'policy/check/holes',
+      'policy/check/rewritten-values',
+    ],
     types: ['engine'],
     packages: ['zod', '@modelcontextprotocol/sdk', 'node:'],
   },
@@ -126,6 +151,7 @@ export const doors = {
       'store',
       'auth',
       'audit',
+      'executors/kinds',
       'executors/connections/references',
     ],
     types: ['client', 'db', 'executors'],

@@ -1,4 +1,4 @@
-// What the folders inside the rooms hold. ARCHITECTURE.md shows this table (`npm run doors`, which also says where a folder is missing).
+// What the folders inside the rooms hold; `*` stands for those of a room that are not named. ARCHITECTURE.md shows this table (`npm run doors`, which also says where a folder is missing).
 
 export const folders = {
   'engine/expression': 'values: comparisons, templates, mappings, times, and what evaluating them may cost',
@@ -16,10 +16,7 @@ export const folders = {
   'policy/folder': 'the policies folder: reading it, comparing it with what is in force',
   'activities/step': 'the policy check of a run: load, verify, decide, write, in one transaction',
   'activities/execute': 'an effect: grant, attempts, leases, the call, its end',
-  'executors/rest': 'the kind `rest`: its request, and what an answer means',
-  'executors/mcp': 'the kind `mcp`: sessions over stdio and HTTP, calls, answers',
-  'executors/cli': 'the kind `cli`: the command, its session of processes',
-  'executors/noop': 'the kind `noop`',
+  'executors/*': 'a kind of executor: `kind.ts` says what it is, its driver calls',
   'executors/connections': 'addresses, network rules, references to secrets',
   'executors/answer': 'what a target has answered, read exactly and within bounds',
   'executors/masking': 'secrets of a connection are hidden in whatever its target says',

@@ -41,8 +41,9 @@ function foldersOfRooms() {
 
 function differing() {
   const there = foldersOfRooms();
-  const untold = there.filter((folder) => folders[folder] === undefined);
-  const gone = Object.keys(folders).filter((folder) => !there.includes(folder));
+  const told = (folder) => (folder in folders ? folder : `${folder.split('/')[0]}/*`);
+  const untold = there.filter((folder) => !(told(folder) in folders));
+  const gone = Object.keys(folders).filter((name) => !there.some((folder) => told(folder) === name));
   return [...untold, ...gone];
 }
 

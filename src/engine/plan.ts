@@ -169,39 +169,39 @@ export interface Mapping {
 
 // --- executors ---------------------------------------------------------------------------------
 
-export type Executor =
-  | {
-      readonly kind: 'rest';
-      readonly connection: string;
-      readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD';
-      /** `text` parts; holes are URL-encoded. */
-      readonly path: { readonly kind: 'text'; readonly parts: readonly (string | Path)[] };
-      readonly query: readonly { readonly key: string; readonly value: Template }[];
-      readonly headers: readonly { readonly key: string; readonly value: Template }[];
-      readonly body: Template | null;
-      /** What in the headers of its connection may make the call another method. Absent: nothing. */
-      readonly overriddenBy?: string;
-      readonly idempotencyKey: boolean;
-    }
-  | {
-      readonly kind: 'mcp';
-      readonly connection: string;
-      readonly tool: string;
-      /** null: the validated arguments, or in an onEnter the run's input. */
-      readonly map: Template | null;
-      readonly idempotencyKey: boolean;
-    }
-  | {
-      readonly kind: 'cli';
-      readonly connection: string;
-      readonly args: readonly Template[];
-      readonly stdin: Template | null;
-      /** Values may begin with `-`, also before a `--`. Absent: they may not. */
-      readonly allowDashes?: true;
-      readonly idempotencyKey: boolean;
-    }
-  | { readonly kind: 'human'; readonly queue: string | null; readonly roles: readonly string[] }
-  | { readonly kind: 'noop'; readonly output: Json };
+/** A kind's own fields are its folder's (`src/executors`); here stands what all have in common. */
+export type Executor = HumanExecutor | FixedExecutor | CallExecutor;
+
+/** Asks people, and calls nothing. */
+interface HumanExecutor {
+  readonly kind: 'human';
+  readonly queue: string | null;
+  readonly roles: readonly string[];
+}
+
+/** Calls nothing: what it answers stands in the plan. */
+export interface FixedExecutor {
+  readonly kind: string;
+  readonly output: Json;
+}
+
+/** Calls over a connection. */
+export interface CallExecutor {
+  readonly kind: string;
+  readonly connection: string;
+  readonly idempotencyKey: boolean;
+  readonly output?: never;
+  readonly [own: string]: unknown;
+}
+
+export function asksPeople(executor: Executor | null): executor is HumanExecutor {
+  return executor?.kind === 'human';
+}
+
+/** Whatever does not show that it calls nothing is taken to call. */
+export function isCall(executor: Executor): executor is CallExecutor {
+  return !asksPeople(executor) && !('output' in executor);
+}
 
 export interface Reliability {
   /** Milliseconds for one attempt. */

@@ -5,7 +5,7 @@ import type { Message, MessageRefusal } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { Fact, PayloadRef, RecordActor } from '../model/records.js';
 import type { Action, ApprovalState, Asked, Evidence, Who } from './effects/action-state.js';
-import type { Executor, Floor, GateSource, Reliability, Tier, Transition } from './plan.js';
+import type { CallExecutor, Executor, Floor, GateSource, Reliability, Tier, Transition } from './plan.js';
 
 export { busyText, endingOf, endingText, type Ending } from './run/engaged.js';
 
@@ -298,6 +298,8 @@ export interface Kit {
   readonly promoter: string | null;
   /** When so many milliseconds of the roles' business hours are over: the latest of them. Epoch milliseconds. */
   businessEnd(from: number, ms: number, roles: readonly string[]): number;
+  /** Is the call, as far as its kind can tell, a read whatever its author says? */
+  isRead(executor: CallExecutor): boolean;
   /** Digest of what the connection's name stands for in this environment; null: it has none. */
   connection(name: string): string | null;
   /** The same caller with what it holds now, of what was asked at that time. */

@@ -1,23 +1,28 @@
-import { cli } from './cli/cli.js';
-import { mcp } from './mcp/mcp.js';
-import { closeStdioSessions } from './mcp/stdio.js';
-import { noop } from './noop/noop.js';
 import { answerTrouble, isObject, type Json, type JsonObject } from '../model/json.js';
 import { textsInDataUrl } from './answer/body.js';
 import { root, type Place } from './answer/places.js';
 import { maskedText, type Mask, type Masked } from './masking/mask.js';
 import { abortedError, failure, isExecutorAborted, unusableAnswer } from './answer/outcome.js';
 import { processReferences, resolveConnectionReferences } from './connections/references.js';
-import { rest } from './rest/rest.js';
+import * as drivers from './drivers.js';
 import { makeTurns, WorkTooLong, type Turn } from '../model/give-way.js';
-import type { Call, DriverContext, ExecutorResult, RunContext } from './types.js';
+import type { Connection } from '../model/policy-set.js';
+import type { Call, DriverContext, ExecutorDriver, ExecutorResult, Placed, RunContext } from './types.js';
 
 export { buildCall } from './build.js';
-export { describeCall } from './describe.js';
-export { previewCalls, type SentWith } from './preview.js';
+export { hasEffect, isRead, isRepeatable } from './effects.js';
+export { describeCall, previewCalls, type SentWith } from './preview.js';
 export { isExecutorAborted } from './answer/outcome.js';
 export { pointerOf, type Place } from './answer/places.js';
-export { placed, type Placed } from './cli/place.js';
+export { withAddress, writtenHeaders } from './connections/address.js';
+
+const byKind = new Map(Object.values<ExecutorDriver>(drivers).map((driver) => [driver.kind, driver]));
+
+function driverOf(kind: string): ExecutorDriver {
+  const driver = byKind.get(kind);
+  if (driver === undefined) throw new Error(`nothing here calls for executors of kind \`${kind}\``);
+  return driver;
+}
 
 /**
  * Performs a call. References of its connection are resolved here, for this call, and no value of theirs is in what it
@@ -102,23 +107,24 @@ function besideOutput(output: Json, response: Json): JsonObject | null {
 }
 
 function connectionMessage(call: Call, message: string): string {
-  return 'connection' in call ? `connection \`${call.connection}\`: ${message}` : message;
+  return call.connection === undefined ? message : `connection \`${call.connection}\`: ${message}`;
 }
 
-function perform(call: Call, context: DriverContext): Promise<ExecutorResult> {
-  switch (call.kind) {
-    case 'rest':
-      return rest.run(call, context);
-    case 'mcp':
-      return mcp.run(call, context);
-    case 'cli':
-      return cli.run(call, context);
-    case 'noop':
-      return noop.run(call, context);
-  }
+async function perform(call: Call, context: DriverContext): Promise<ExecutorResult> {
+  if (call.connection !== undefined && context.connection?.kind !== call.kind)
+    return failure(
+      'permanent',
+      `\`${call.connection}\` is no ${call.kind} connection of this environment; declare it in connections.yaml`,
+    );
+  return driverOf(call.kind).run(call, context);
 }
 
-/** Stops the processes that executors keep between calls (MCP servers). For the end of a worker. */
+/** Which program a connection starts, and where, on this machine, now; its `PATH` is resolved, where it has one of its own. */
+export function placed(connection: Connection, baseDirectory: string): Placed {
+  return driverOf(connection.kind).place?.(connection, baseDirectory) ?? { connection, program: null };
+}
+
+/** Stops what executors keep between calls (processes of MCP servers). For the end of a worker. */
 export async function closeExecutors(): Promise<void> {
-  await closeStdioSessions();
+  for (const { close } of byKind.values()) await close?.();
 }

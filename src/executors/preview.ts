@@ -1,14 +1,14 @@
-import type { Executor, Transition } from '../engine/plan.js';
+import { asksPeople, type Transition } from '../engine/plan.js';
 import type { Asking, Shown } from '../engine/state.js';
 import { callRoom } from '../engine/expression/template.js';
 import type { JsonObject } from '../model/json.js';
 import { buildCall } from './build.js';
-import { describeCall } from './describe.js';
-import { unfitBody } from './rest/call.js';
-import type { Built } from './types.js';
+import type { Headers } from './kind.js';
+import { kindNamed } from './kinds.js';
+import type { Built, Call } from './types.js';
 
 /** What a connection of this name sends with each call here, as far as it is written. */
-export type SentWith = (connection: string) => readonly (readonly [name: string, value: string])[];
+export type SentWith = (connection: string) => Headers;
 
 /**
  * The call that an approver is asked about, and what is tried in its stead when it fails; all of them in the room of one
@@ -21,7 +21,7 @@ export function previewCalls(
   { arguments: args, context, input }: Asking,
   sentWith: SentWith = () => [],
 ): Pick<Shown, 'preview' | 'refused'> {
-  if (executor === null || executor.kind === 'human') return { preview: { kind: 'human', target } };
+  if (executor === null || asksPeople(executor)) return { preview: { kind: 'human', target } };
   const room = callRoom();
   const calls = [executor, ...reliability.fallback].map((one) => ({
     kind: one.kind,
@@ -39,8 +39,8 @@ export function previewCalls(
 }
 
 function fitting(built: Built, sentWith: SentWith): Built {
-  if (built.status !== 'built' || built.call.kind !== 'rest' || built.call.body === undefined) return built;
-  return unfitBody(built.call.body, sentWith(built.call.connection)) ?? built;
+  if (built.status !== 'built' || built.call.connection === undefined) return built;
+  return kindNamed(built.call.kind).unfit?.(built.call, sentWith(built.call.connection)) ?? built;
 }
 
 function refusalOf(calls: readonly Built[]): NonNullable<Shown['refused']> | null {
@@ -50,7 +50,12 @@ function refusalOf(calls: readonly Built[]): NonNullable<Shown['refused']> | nul
   return { code: 'INPUT_INVALID', message: `its call can never be made: ${own.message}` };
 }
 
-function described(kind: Executor['kind'], built: Built): JsonObject {
+/** What the approver sees: the call as it will be sent, but for the connection's own headers and environment. */
+export function describeCall(call: Call): JsonObject {
+  return kindNamed(call.kind).preview(call);
+}
+
+function described(kind: string, built: Built): JsonObject {
   if (built.status === 'built') return describeCall(built.call);
   return built.status === 'unresolved' ? { kind, unresolved: built.path, message: built.message } : { kind };
 }

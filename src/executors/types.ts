@@ -1,4 +1,3 @@
-import type { Executor } from '../engine/plan.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { ErrorClass } from '../model/errors.js';
 import type { Connection } from '../model/policy-set.js';
@@ -12,35 +11,19 @@ export interface Scopes {
   readonly input: JsonObject;
 }
 
-/** A call with every template resolved: what the approver sees, no secret in it. */
-export type Call =
-  | {
-      readonly kind: 'rest';
-      readonly connection: string;
-      readonly method: string;
-      readonly path: string;
-      /** As it is written, holes and all: what a message names. Arguments can be erased, and messages stay. */
-      readonly writtenPath: string;
-      readonly query: readonly (readonly [string, string])[];
-      readonly headers: readonly (readonly [string, string])[];
-      readonly body: Json | undefined;
-    }
-  | {
-      readonly kind: 'mcp';
-      readonly connection: string;
-      readonly tool: string;
-      readonly arguments: JsonObject;
-    }
-  | {
-      readonly kind: 'cli';
-      readonly connection: string;
-      readonly args: readonly string[];
-      readonly stdin: string | null;
-    }
-  | { readonly kind: 'noop'; readonly output: Json };
+/** Of which step of a state the call is: an onEnter has no arguments. */
+export type At = 'transition' | 'onEnter';
 
-export type Built =
-  | { readonly status: 'built'; readonly call: Call }
+/** A call with every template resolved: what the approver sees, no secret in it. A kind's own fields are its folder's. */
+export interface Call {
+  readonly kind: string;
+  readonly connection?: string;
+  readonly [own: string]: unknown;
+}
+
+export type Built<C extends Call = Call> = { readonly status: 'built'; readonly call: C } | Unresolved;
+
+export type Unresolved =
   /** A path did not resolve: the call fails `permanent`, before anything is sent. */
   | { readonly status: 'unresolved'; readonly path: string; readonly message: string }
   /** It would be larger than its room, and was not made: it fails `permanent` like the other. */
@@ -59,8 +42,9 @@ export interface RunContext {
   readonly references?: ReferenceSource;
 }
 
-/** What a driver gets: the references of its connection are resolved, and it can tell what a target wrote. */
-export interface DriverContext extends RunContext {
+/** What a driver gets: a connection of its kind, whose references are resolved, and it can tell what a target wrote. */
+export interface DriverContext<T extends Connection | null = Connection | null> extends RunContext {
+  readonly connection: T;
   readonly told: Told;
 }
 
@@ -77,7 +61,7 @@ export type ExecutorResult =
       readonly output: Json;
       /** `$.response.x`: `{status, headers, body}` for rest, the same as output elsewhere. */
       readonly response: Json;
-      /** Kinds of evidence that the executor records by itself: `rest_call`, `cli_output`, `mcp_tool_result`. */
+      /** Kinds of evidence that the executor records by itself. */
       readonly evidence: readonly string[];
       /** In `output`: numbers that no double holds, kept as text. */
       readonly exact?: readonly Place[];
@@ -111,8 +95,20 @@ export interface ExecutorAborted extends Error {
   readonly unknownOutcome: boolean;
 }
 
+/** Which program a connection starts, and where, on this machine, now. */
+export interface Placed {
+  /** Its command and its working directory are absolute, where there are such. */
+  readonly connection: Connection;
+  /** The file behind the command, and behind every link to it. Null: it starts none, or there is no such file. */
+  readonly program: string | null;
+}
+
 /** One per kind, behind one shared test suite. */
-export interface ExecutorDriver<K extends Executor['kind'] = Executor['kind']> {
-  readonly kind: K;
-  run(call: Extract<Call, { kind: K }>, context: DriverContext): Promise<ExecutorResult>;
+export interface ExecutorDriver<C extends Call = Call, T extends Connection | null = Connection | null> {
+  readonly kind: string;
+  run(call: C, context: DriverContext<T>): Promise<ExecutorResult>;
+  /** Of a kind whose connections start programs; `PATH` of its connection is resolved. */
+  place?(connection: T & Connection, baseDirectory: string): Placed;
+  /** Stops what it keeps between calls. */
+  close?(): Promise<void>;
 }

@@ -3,9 +3,7 @@ import { kindOf, resolveTemplate, type NotResolved } from '../engine/expression/
 import type { Json } from '../model/json.js';
 import { mostCallBytes, mostCallValues } from '../model/limits.js';
 import type { Room } from '../engine/effects/room.js';
-import type { Built, Scopes } from './types.js';
-
-export type Unresolved = Exclude<Built, { status: 'built' }>;
+import type { Scopes, Unresolved } from './types.js';
 
 /** What a template lacks, or that it would make more than a call takes. */
 export function unresolved(not: NotResolved, where: string): Unresolved {

@@ -1,3 +1,4 @@
+import type { JsonObject } from './json.js';
 import type { NotificationPolicy } from './notifications.js';
 
 /** What the policies folder declares besides flows. Plain JSON, stored whole in Postgres by hash. */
@@ -40,38 +41,8 @@ export interface ConnectionEntry {
   readonly targets: readonly { readonly environment: string | null; readonly connection: Connection }[];
 }
 
-/** `headers` and `env` values may each be one `env://NAME` or `secret://name` reference as a whole, an address one `env://NAME`; resolved when used. */
-export type Connection =
-  | {
-      readonly kind: 'rest';
-      readonly baseUrl: string;
-      readonly allowPrivate: boolean;
-      readonly headers: Readonly<Record<string, string>>;
-    }
-  | {
-      readonly kind: 'mcp';
-      readonly transport:
-        | {
-            readonly kind: 'stdio';
-            readonly command: string;
-            readonly args: readonly string[];
-            readonly env: Readonly<Record<string, string>>;
-            readonly workingDirectory: string | null;
-          }
-        | {
-            readonly kind: 'http';
-            readonly url: string;
-            readonly allowPrivate: boolean;
-            readonly headers: Readonly<Record<string, string>>;
-          };
-    }
-  | {
-      readonly kind: 'cli';
-      readonly command: string;
-      readonly args: readonly string[];
-      readonly env: Readonly<Record<string, string>>;
-      readonly workingDirectory: string | null;
-    };
+/** What its kind has declared, as plain JSON: `src/executors` has a folder for each kind. References in it are resolved when used. */
+export type Connection = JsonObject & { readonly kind: string };
 
 export interface EnvironmentEntry {
   readonly name: string;
@@ -138,44 +109,9 @@ export function resolveConnection(
   return (own ?? targets.find((target) => target.environment === null))?.connection ?? null;
 }
 
-/** The headers of a REST connection that are written as they are: what a reference holds is known when it is resolved. */
-export function writtenHeaders(
-  policySet: PolicySet,
-  name: string,
-  environment: string,
-): readonly (readonly [name: string, value: string])[] {
-  const found = resolveConnection(policySet, name, environment);
-  if (found?.kind !== 'rest') return [];
-  return Object.entries(found.headers).filter(([, value]) => !/^(?:env|secret):\/\//.test(value));
-}
-
 /** The service's own keys: a connection that could send them away would end every promise. */
 export const reservedVariables: ReadonlySet<string> = new Set([
   'COUNTERSIGN_SIGNING_KEY',
   'COUNTERSIGN_KEK',
   'COUNTERSIGN_PEPPER',
 ]);
-
-/**
- * The connection with the address that its `env://` stands for, so that a digest of it binds the address itself; the same
- * of its command's `PATH`. Headers and other `env` stay references. A variable that is not set stays one too, which the call then refuses.
- */
-export function withAddress(
-  connection: Connection,
-  variables: Readonly<Record<string, string | undefined>>,
-): Connection {
-  const address = (text: string): string => {
-    const name = text.startsWith('env://') ? text.slice('env://'.length) : '';
-    const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
-    return value === undefined || value === '' || reservedVariables.has(name) ? text : value;
-  };
-  const withPath = <T extends { readonly env: Readonly<Record<string, string>> }>(one: T): T => {
-    const path = one.env['PATH'];
-    return path === undefined ? one : { ...one, env: { ...one.env, PATH: address(path) } };
-  };
-  if (connection.kind === 'rest') return { ...connection, baseUrl: address(connection.baseUrl) };
-  if (connection.kind === 'cli') return withPath(connection);
-  const { transport } = connection;
-  if (transport.kind === 'stdio') return { ...connection, transport: withPath(transport) };
-  return { ...connection, transport: { ...transport, url: address(transport.url) } };
-}

@@ -24,9 +24,10 @@ export interface FlowPeople {
   readonly promoter: string | null;
 }
 
-/** What only the service has: how a card is made, what a connection stands for where it is used, who holds what now. */
+/** What only the service has: how a card is made, what calls are reads, what a connection stands for where it is used, who holds what now. */
 export interface ServiceParts {
   readonly show: Kit['show'];
+  readonly isRead: Kit['isRead'];
   readonly standsFor: (connection: Connection, baseDirectory: string) => Json;
   readonly rightsNow: Kit['rightsNow'];
 }
@@ -36,7 +37,7 @@ export function makeKit(
   policySet: PolicySet,
   environment: string,
   people: FlowPeople,
-  { show, standsFor, rightsNow }: ServiceParts = onPaper,
+  { show, isRead, standsFor, rightsNow }: ServiceParts = onPaper,
 ): Kit {
   const entry = environmentOf(policySet, environment);
   return {
@@ -61,6 +62,7 @@ export function makeKit(
       return found === null ? null : sha256(canonical(standsFor(found, policySet.baseDirectory)));
     },
     rightsNow,
+    isRead,
     show,
   };
 }
@@ -81,8 +83,13 @@ export const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, d
   preview: { arguments: args, denied: denied?.count ?? 0 },
 });
 
-/** What a run on paper has of the service. */
-export const onPaper: ServiceParts = { show: showOnPaper, standsFor: asWritten, rightsNow: asAsked };
+/** What a run on paper has of the service. Without executors every call is taken to change something. */
+export const onPaper: ServiceParts = {
+  isRead: () => false,
+  show: showOnPaper,
+  standsFor: asWritten,
+  rightsNow: asAsked,
+};
 
 /**
  * Who decides in a queue, as far as policies say; where they declare none, and never declared this one, it is a label and

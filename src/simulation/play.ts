@@ -1,15 +1,17 @@
 import type { Plan } from '../engine/plan.js';
 import { decide, initialRun } from '../engine/index.js';
-import { ownEvidence } from '../engine/effects/effects.js';
 import { waiting } from '../engine/gates/standing.js';
 import type { Answer, ApprovalState, Event, Evidence, Kit, Outcome, RunState } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Message, MessageBody } from '../model/message.js';
-import { writtenHeaders, type PolicySet } from '../model/policy-set.js';
+import type { PolicySet } from '../model/policy-set.js';
 import type { Principal } from '../model/principal.js';
 import type { Fact } from '../model/records.js';
 import type { CompiledFlow } from '../policy/index.js';
 import type { AnswerShape } from '../policy/shape/tests.js';
+import { writtenHeaders } from '../executors/connections/address.js';
+import { isRead } from '../executors/effects.js';
+import { kindNamed } from '../executors/kinds.js';
 import { previewCalls } from '../executors/preview.js';
 import { makeKit, onPaper, showOnPaper } from '../schema/kit.js';
 
@@ -129,6 +131,7 @@ function layOut(setup: Setup): Play {
   const { plan } = setup.flow;
   const kit = makeKit(setup.policySet, setup.flow.environment, nobodys, {
     ...onPaper,
+    isRead,
     show: showIn(setup),
   });
   const empty = { plan, kit, now: firstMoment, count: 0, answers: setup.answers };
@@ -269,16 +272,14 @@ function walk(from: Play, first: Event, messageId: string | null): Happened {
   return { play, before: from.run, answer: own ?? other, facts };
 }
 
-/** The outcome of what executes, when it is known: named beforehand, or that of a `noop`. */
+/** The outcome of what executes, when it is known: named beforehand, or written in the plan. */
 function known(play: Play): Event | null {
   const { executing } = play.run;
   if (executing === null) return null;
   const { action, executor } = executing;
   const named = play.answers.get(action.transition);
   if (named !== undefined) return outcomeOf(play, action.id, named);
-  return executor.kind === 'noop'
-    ? outcomeOf(play, action.id, { output: executor.output, evidence: [] })
-    : null;
+  return 'output' in executor ? outcomeOf(play, action.id, { output: executor.output, evidence: [] }) : null;
 }
 
 function outcomeOf(play: Play, action: string, answer: AnswerShape): Event {
@@ -292,9 +293,10 @@ function resultOf({ run }: Play, answer: AnswerShape): Outcome {
       ? { status: 'unknown', message: text, attempt: 1 }
       : { status: 'failed', errorClass: answer.failed, message: text, attempt: 1 };
   }
-  const kind = run.executing?.executor.kind;
-  const usual = kind === 'rest' ? { status: 200, headers: {}, body: answer.output } : answer.output;
-  const own = kind === undefined ? null : ownEvidence[kind];
+  const executor = run.executing?.executor;
+  const kind = executor === undefined ? null : kindNamed(executor.kind);
+  const usual = kind?.response?.(answer.output) ?? answer.output;
+  const own = kind?.evidence ?? null;
   const evidence = answer.evidence ?? (own === null ? [] : [own]);
   return {
     status: 'succeeded',

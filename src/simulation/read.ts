@@ -1,3 +1,4 @@
+import { asksPeople } from '../engine/plan.js';
 import { principalKinds, withRolePermissions, type Principal } from '../model/principal.js';
 import type { JsonObject } from '../model/json.js';
 import type { PolicySet } from '../model/policy-set.js';
@@ -242,7 +243,7 @@ function answersOf(
     plan.states.flatMap((one) => [
       ...(one.onEnter === null ? [] : [[`onEnter:${one.name}`, one.name] as const]),
       ...one.transitions
-        .filter((each) => each.executor !== null && each.executor.kind !== 'human')
+        .filter((each) => each.executor !== null && !asksPeople(each.executor))
         .map((each) => [each.name, each.name] as const),
     ]),
   );

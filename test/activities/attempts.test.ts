@@ -9,13 +9,14 @@ import {
   nextAttempt,
   ruleOn,
 } from '../../src/activities/execute/attempts.js';
-import { hasEffect } from '../../src/engine/effects/effects.js';
+import { hasEffect } from '../../src/executors/index.js';
+import type { RestExecutor } from '../../src/executors/rest/types.js';
 import { defaultReliability, type Executor, type Reliability } from '../../src/engine/plan.js';
 import type { Executing, RunState } from '../../src/engine/state.js';
 import type { ErrorClass } from '../../src/model/errors.js';
 import type { AttemptRow } from '../../src/store/actions.js';
 
-const rest = (fields: Partial<Extract<Executor, { kind: 'rest' }>> = {}): Executor => ({
+const rest = (fields: Partial<RestExecutor> = {}): Executor => ({
   kind: 'rest',
   connection: 'c',
   method: 'POST',

@@ -111,6 +111,17 @@ describe('the digest of an action', () => {
     assert.equal(tampered.last.actions.at(-1)?.error?.code, 'DIGEST_MISMATCH');
   });
 
+  it('binds nothing that an answer of the plan only looks like reading', () => {
+    const output = {
+      kind: 'path',
+      written: { kind: 'path', scope: 'input', segments: ['a'], text: '$.input.a' },
+    };
+    const walk = facing({ executor: { kind: 'noop', output } });
+    walk.submit(agent, 'pay');
+    assert.deepEqual(statuses(walk), ['open']);
+    assert.deepEqual(walk.run.approvals[0]?.action.bound.reads, {});
+  });
+
   it('is of what is shown of this very transition of this very state, made once', () => {
     const { hands, asked } = showing();
     const shown = facing({ title: 'first' }, hands);

@@ -14,6 +14,7 @@ import {
   type Transition,
 } from '../../src/engine/plan.js';
 import { decide, initialRun, wakeTime } from '../../src/engine/index.js';
+import { isRead } from '../../src/executors/index.js';
 import type { Decision, Event, Kit, RunState } from '../../src/engine/state.js';
 
 // Plans and events by hand: what the engine means, without the notation that usually writes them.
@@ -29,6 +30,7 @@ export const kit: Kit = {
   businessEnd: (from, ms) => from + ms,
   connection: (name) => `sha256:${name}`,
   rightsNow: (asked) => asked,
+  isRead,
   show: ({ title, target }, { arguments: args, denied }) => ({
     summary: title,
     consequence: target,

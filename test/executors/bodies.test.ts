@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { buildCall, previewCalls, runCall } from '../../src/executors/index.js';
-import { describeCall } from '../../src/executors/describe.js';
+import { buildCall, describeCall, previewCalls, runCall } from '../../src/executors/index.js';
+import type { RestCall } from '../../src/executors/rest/types.js';
 import type { Executor, Template } from '../../src/engine/plan.js';
-import type { ExecutorResult } from '../../src/executors/types.js';
+import type { Built, ExecutorResult } from '../../src/executors/types.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import type { Asking } from '../../src/engine/state.js';
 import { transition } from '../engine/build.js';
-import { contextWith, makeWorld, restCall, type RestCall, type World } from './world.js';
+import { contextWith, makeWorld, restCall, type World } from './world.js';
 
 // A body is sent in the writing of its content type, whoever says that: the target reads what the approver has read.
 
@@ -37,8 +37,12 @@ const executor = (body: Template, contentType: Template | null): Executor => ({
   idempotencyKey: false,
 });
 const literal = (of: Json): Template => ({ kind: 'literal', value: of });
-const build = (body: Template, contentType: string, args: JsonObject): ReturnType<typeof buildCall> =>
-  buildCall(executor(body, literal(contentType)), { arguments: args, context: {}, input: {} }, 'transition');
+const build = (body: Template, contentType: string, args: JsonObject): Built<RestCall> =>
+  buildCall(
+    executor(body, literal(contentType)),
+    { arguments: args, context: {}, input: {} },
+    'transition',
+  ) as Built<RestCall>;
 const call = (body: Json): RestCall => restCall({ body });
 function send(of: RestCall, contentType?: string): Promise<ExecutorResult> {
   const { rest } = world.connections;
@@ -150,7 +154,7 @@ describe('under a content type of another kind', () => {
         const of = executor(literal(body), literal(type));
         const built = buildCall(of, scopes, 'transition', { action: { tier: 'reversible' } });
         assert.ok(built.status === 'built' && built.call.kind === 'rest', JSON.stringify(built));
-        assert.equal(await arrived(built.call), JSON.stringify(body));
+        assert.equal(await arrived(built.call as RestCall), JSON.stringify(body));
         assert.equal(await arrived(call(body), type), JSON.stringify(body));
       }
     });

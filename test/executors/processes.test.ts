@@ -15,6 +15,7 @@ import {
   variable,
 } from '../../src/model/command-line.js';
 import type { JsonObject } from '../../src/model/json.js';
+import type { CliConnection } from '../../src/executors/cli/types.js';
 import type { Connection } from '../../src/model/policy-set.js';
 import { contextWith, isGone, makeWorld, root, type World } from './world.js';
 
@@ -42,7 +43,7 @@ const runTool = (
   over: 'stdio' | 'http',
   more: Partial<RunContext> = {},
 ): Promise<ExecutorResult> => runCall(tool(name), contextWith(world.connections[over], more));
-const cliConnection = (): Extract<Connection, { kind: 'cli' }> => {
+const cliConnection = (): CliConnection => {
   const { cli } = world.connections;
   assert.ok(cli.kind === 'cli');
   return cli;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { buildCall, previewCalls } from '../../src/executors/index.js';
+import type { RestExecutor as Rest } from '../../src/executors/rest/types.js';
 import type { Executor, Template, Tier } from '../../src/engine/plan.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import { transition } from '../engine/build.js';
@@ -11,7 +12,6 @@ const filter: Template = {
   ...{ kind: 'path', scope: 'arguments', segments: ['filter'] },
   ...{ optional: false, text: '$.arguments.filter' },
 };
-type Rest = Extract<Executor, { kind: 'rest' }>;
 const post = (more: Partial<Rest> = {}): Rest => ({
   ...{ kind: 'rest', connection: 'erp', method: 'POST', path: { kind: 'text', parts: ['/orders/7'] } },
   ...{ query: [], headers: [], body: filter, idempotencyKey: false, ...more },

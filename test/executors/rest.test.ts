@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import type { AddressInfo } from 'node:net';
 import { buildCall, runCall } from '../../src/executors/index.js';
+import type { RestCall, RestExecutor as Rest } from '../../src/executors/rest/types.js';
 import { retryAfterMs } from '../../src/executors/connections/network.js';
-import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
-import type { Executor, Path, Template } from '../../src/engine/plan.js';
+import type { Built, Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
+import type { Path, Template } from '../../src/engine/plan.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import { contextWith, makeWorld, restCall, token, type World } from './world.js';
 
@@ -24,7 +25,6 @@ const path = (...segments: string[]): Path => ({
   text: `$.arguments.${segments.join('.')}`,
 });
 
-type Rest = Extract<Executor, { kind: 'rest' }>;
 const executor = (more: Partial<Rest>): Rest => ({
   kind: 'rest',
   connection: 'rest',
@@ -36,8 +36,8 @@ const executor = (more: Partial<Rest>): Rest => ({
   idempotencyKey: false,
   ...more,
 });
-const build = (more: Partial<Rest>, args: JsonObject = {}): ReturnType<typeof buildCall> =>
-  buildCall(executor(more), { arguments: args, context: {}, input: {} }, 'transition');
+const build = (more: Partial<Rest>, args: JsonObject = {}): Built<RestCall> =>
+  buildCall(executor(more), { arguments: args, context: {}, input: {} }, 'transition') as Built<RestCall>;
 const run = (what: Call, more: Partial<RunContext> = {}): Promise<ExecutorResult> =>
   runCall(what, contextWith(world.connections.rest, more));
 const lastSeen = (): World['seen'][number] => world.seen.at(-1) ?? assert.fail('nothing arrived');

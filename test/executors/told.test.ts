@@ -41,7 +41,8 @@ test('of what a failed command wrote, each text is masked in a turn of its own',
   const result = await cli.run(
     { kind: 'cli', connection: 'c', args: [], stdin: null },
     {
-      ...contextWith({ kind: 'cli', ...child(script), env: {} }),
+      ...contextWith(null),
+      connection: { kind: 'cli', ...child(script), env: {} },
       told: { start: tell, end: tell },
     },
   );

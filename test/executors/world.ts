@@ -5,8 +5,11 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import type { Connection } from '../../src/model/policy-set.js';
+import type { CliConnection } from '../../src/executors/cli/types.js';
 import { runCall } from '../../src/executors/index.js';
-import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
+import type { McpConnection } from '../../src/executors/mcp/types.js';
+import type { RestCall, RestConnection } from '../../src/executors/rest/types.js';
+import type { ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Target, TargetAnswer } from '../activities/target.js';
 import { toolServer } from './fixtures/tools.js';
 
@@ -24,7 +27,12 @@ export interface Seen {
 export interface World {
   readonly url: string;
   readonly seen: Seen[];
-  readonly connections: Record<'rest' | 'cli' | 'stdio' | 'http', Connection>;
+  readonly connections: {
+    readonly rest: RestConnection;
+    readonly cli: CliConnection;
+    readonly stdio: McpConnection;
+    readonly http: McpConnection;
+  };
   /** Resolves with the process ids that the hanging call reports, once one hangs. */
   hanging(): Promise<number[]>;
   close(): Promise<void>;
@@ -175,8 +183,6 @@ async function answerMcp(request: IncomingMessage, response: ServerResponse, han
   await server.connect(transport as Parameters<typeof server.connect>[0]);
   await transport.handleRequest(request, response, message);
 }
-
-export type RestCall = Extract<Call, { kind: 'rest' }>;
 
 /** To what answers with what it was sent, unless `more` says another path. */
 export const restCall = (more: Partial<RestCall> = {}): RestCall => ({

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import ts from 'typescript';
+import { kinds } from '../../src/executors/kinds.js';
 import { errorTable } from '../../src/model/errors.js';
 import { messageRefusals } from '../../src/model/message.js';
 import { cellName, conditions } from './cells.js';
@@ -126,7 +127,7 @@ describe('docs/fail-closed.md', () => {
     const ids = new Set(inventory.rows.map((one) => one.id));
     const wanted = [
       ...kindsOf('Guard').map((kind) => `guard.${kind}`),
-      ...kindsOf('Executor').map((kind) => `executor.${kind}`),
+      ...['human', ...kinds.map(({ name }) => name)].map((kind) => `executor.${kind}`),
     ];
     assert.ok(wanted.length >= 12);
     assert.deepEqual(

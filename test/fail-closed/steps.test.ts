@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { buildCall } from '../../src/executors/index.js';
+import type { RestExecutor } from '../../src/executors/rest/types.js';
 import type { Executor, Guard, Mapping, Operand, Path } from '../../src/engine/plan.js';
 import type { Outcome } from '../../src/engine/state.js';
 import { errorClasses } from '../../src/model/errors.js';
@@ -190,7 +191,7 @@ const nowhere: Path = {
 function notBuilt(args: Record<string, string | null | object>): void {
   const scopes = { arguments: args as never, context: {}, input: {} };
   const executors: Executor[] = [
-    { ...(rest as Extract<Executor, { kind: 'rest' }>), path: { kind: 'text', parts: ['/a/', nowhere] } },
+    { ...(rest as RestExecutor), path: { kind: 'text', parts: ['/a/', nowhere] } },
     {
       kind: 'cli',
       connection: 'c',

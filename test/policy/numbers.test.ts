@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkFlowText, loadFolder, type Catalog, type FlowCheck } from '../../src/policy/index.js';
+import type { CliExecutor } from '../../src/executors/cli/types.js';
 import { compilePublished } from '../../src/policy/folder/published.js';
 import { parseText } from '../../src/policy/text/source.js';
 
@@ -144,7 +145,7 @@ test('what is sent as it is written needs no quotes', () => {
   const { executor } = found.flow.plan.states[0]?.transitions[0] ?? {};
   assert.ok(executor?.kind === 'cli');
   assert.deepEqual(
-    executor.args.map((one) => one.kind === 'literal' && one.value),
+    (executor as CliExecutor).args.map((one) => one.kind === 'literal' && one.value),
     ['3', '3.5', '-7', 'true', 'yes', '2024-01-01', '12:30', '10_000', '3.10', 'argv'],
   );
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { Plan, State, Transition } from '../../src/engine/plan.js';
+import type { RestExecutor } from '../../src/executors/rest/types.js';
 import { checkFlowText, type CompiledFlow, type LoadedFolder } from '../../src/policy/index.js';
 import { shipped, shippedText } from './documents.js';
 
@@ -116,9 +117,10 @@ test('expense_approval: the classifier is asked with the run’s input', () => {
 test('expense_approval: the money is sent under a key, three times at most, each time later', () => {
   const { onEnter } = state(flow('expense_approval').plan, 'reimbursement');
   assert.ok(onEnter?.executor.kind === 'rest');
-  assert.equal(onEnter.executor.method, 'POST');
-  assert.deepEqual(onEnter.executor.path.parts, ['/reimbursements']);
-  assert.equal(onEnter.executor.idempotencyKey, true);
+  const executor = onEnter.executor as RestExecutor;
+  assert.equal(executor.method, 'POST');
+  assert.deepEqual(executor.path.parts, ['/reimbursements']);
+  assert.equal(executor.idempotencyKey, true);
   assert.deepEqual(onEnter.reliability, {
     timeoutMs: 30_000,
     maxAttempts: 3,

@@ -1,4 +1,4 @@
-import { isRepeatable } from '../../engine/effects/effects.js';
+import { isRepeatable } from '../../executors/index.js';
 import type { Executor } from '../../engine/plan.js';
 import type { Executing, Outcome, RunState } from '../../engine/state.js';
 import type { ErrorClass } from '../../model/errors.js';

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/activity';
-import { hasEffect } from '../../engine/effects/effects.js';
+import { hasEffect } from '../../executors/index.js';
 import type { Executing, Outcome } from '../../engine/state.js';
 import type { ExecutorResult } from '../../executors/types.js';
 import type { Tx } from '../../db/index.js';

@@ -1,4 +1,4 @@
-import { hasEffect } from '../../engine/effects/effects.js';
+import { hasEffect } from '../../executors/index.js';
 import type { Executor } from '../../engine/plan.js';
 import type { Executing, RunState } from '../../engine/state.js';
 import { buildCall, runCall } from '../../executors/index.js';

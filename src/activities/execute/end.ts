@@ -1,4 +1,4 @@
-import { hasEffect } from '../../engine/effects/effects.js';
+import { hasEffect } from '../../executors/index.js';
 import type { Outcome, RunState } from '../../engine/state.js';
 import type { ExecutorResult } from '../../executors/types.js';
 import { appendRun } from '../../audit/index.js';

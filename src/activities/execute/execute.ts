@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/activity';
-import { hasEffect } from '../../engine/effects/effects.js';
+import { hasEffect } from '../../executors/index.js';
 import type { Executing, Kit, Outcome } from '../../engine/state.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import { appendRun } from '../../audit/index.js';

@@ -4,7 +4,7 @@ import { truncate } from '../../model/text.js';
 import { grouped } from '../../engine/gates/shown.js';
 import { visible } from '../../model/visible.js';
 import { readPath, type PathScopes } from '../../engine/expression/template.js';
-import type { TextTemplate, Tier, Transition } from '../../engine/plan.js';
+import { asksPeople, type TextTemplate, type Tier, type Transition } from '../../engine/plan.js';
 import type { Asking } from '../../engine/state.js';
 
 // What a person reads first. The exact action stands beside it in `arguments` and `preview`; the digest binds that.
@@ -52,10 +52,9 @@ export function consequence(transition: Transition, asking: Asking): string {
     readOnlyBecause === undefined ? '' : visible(`; it is called a read because: ${readOnlyBecause}`);
   const told = fill(transition.consequence, asking);
   if (told !== null) return `${told}${undo === null ? '' : `; ${undo}`}${readOnly}`;
-  const next =
-    executor?.kind === 'human'
-      ? `the run goes on to state \`${target}\``
-      : `\`${tool ?? name}\` runs once${asking.done === 0 ? '' : ' more'}, with exactly these arguments`;
+  const next = asksPeople(executor)
+    ? `the run goes on to state \`${target}\``
+    : `\`${tool ?? name}\` runs once${asking.done === 0 ? '' : ' more'}, with exactly these arguments`;
   return `${visible(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`)}${readOnly}`;
 }
 

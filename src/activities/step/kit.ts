@@ -1,14 +1,9 @@
 import { makeKit as makeKitWith, type FlowPeople } from '../../schema/kit.js';
 import type { Kit } from '../../engine/state.js';
-import { placed, type Placed } from '../../executors/index.js';
+import { isRead, placed, withAddress, writtenHeaders } from '../../executors/index.js';
+import type { Placed } from '../../executors/types.js';
 import type { Json } from '../../model/json.js';
-import {
-  resolveConnection,
-  withAddress,
-  writtenHeaders,
-  type Connection,
-  type PolicySet,
-} from '../../model/policy-set.js';
+import { resolveConnection, type Connection, type PolicySet } from '../../model/policy-set.js';
 import { show } from './show.js';
 
 export { queuesIn, sha256 } from '../../schema/kit.js';
@@ -24,6 +19,7 @@ export function makeKit(
   rightsNow: Kit['rightsNow'],
 ): Kit {
   return makeKitWith(policySet, environment, people, {
+    isRead,
     show: (transition, asking) =>
       show(transition, asking, (name) => writtenHeaders(policySet, name, environment)),
     standsFor: (connection, baseDirectory) => usedHere(connection, baseDirectory) as unknown as Json,

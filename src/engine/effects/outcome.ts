@@ -67,17 +67,17 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
  * that is to end says at its end that it has happened.
  */
 function unfit(
-  { run }: Draft,
+  { run, kit }: Draft,
   executing: Executing,
   message: string,
   attempt: number,
 ): Exclude<Outcome, Succeeded> {
   const executors = [executing.executor, ...executing.reliability.fallback];
   const failed = { status: 'failed', errorClass: 'permanent', message, attempt } as const;
-  if (run.mode === 'shadow' || executors.every((one) => !hasEffect(executing, one))) return failed;
+  if (run.mode === 'shadow' || executors.every((one) => !hasEffect(kit, executing, one))) return failed;
   // A run that is to end asks for it no more.
   const isAskedAgain = !isEnding(run);
-  if (isAskedAgain && executors.every((one) => isRepeatable(executing, one)))
+  if (isAskedAgain && executors.every((one) => isRepeatable(kit, executing, one)))
     return { ...failed, effectPossible: true };
   const check = isAskedAgain
     ? 'its effect has happened, and a retry would do it again'

@@ -1,9 +1,10 @@
 import { isObject, type Json } from '../../model/json.js';
 import { firstOf } from '../../model/text.js';
 import { remembering } from '../run/work.js';
-import type { Path, Transition } from '../plan.js';
+import type { Path } from '../plan.js';
 import type { Kit, RunState } from '../state.js';
 import { readPath } from '../expression/template.js';
+import { callsOf, type Calling } from './effects.js';
 
 // What a call takes from its run besides its arguments: the approval binds that too, as it is when it is asked for.
 
@@ -12,14 +13,13 @@ export type Reads = Readonly<Record<string, string>>;
 
 export function readsOf(
   kit: Pick<Kit, 'digest'>,
-  { executor, reliability }: Pick<Transition, 'executor' | 'reliability'>,
+  calling: Calling,
   { context, input }: Pick<RunState, 'context' | 'input'>,
 ): Reads {
-  const calls = executor === null ? [] : [executor, ...reliability.fallback];
   const found: Record<string, string> = {};
   // One value has many spellings of the way to it.
   const { digest } = remembering(kit);
-  for (const path of pathsIn(calls as unknown as Json)) {
+  for (const path of pathsIn(callsOf(calling) as unknown as Json)) {
     if (Object.hasOwn(found, path.text)) continue;
     const read = readPath({ context, input }, path);
     if (read.found) found[path.text] = digest(read.value);

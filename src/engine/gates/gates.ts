@@ -1,5 +1,16 @@
 import type { Json } from '../../model/json.js';
-import type { Charter, Gate, GateTimeout, Guard, OnEnter, Operand, Plan, Tier, Transition } from '../plan.js';
+import {
+  asksPeople,
+  type Charter,
+  type Gate,
+  type GateTimeout,
+  type Guard,
+  type OnEnter,
+  type Operand,
+  type Plan,
+  type Tier,
+  type Transition,
+} from '../plan.js';
 import type { Asked, Kit } from '../state.js';
 import { callsOf, type Calling } from '../effects/effects.js';
 import { evaluateGuard, type Evaluation, type GuardContext } from '../guards.js';
@@ -94,7 +105,7 @@ export interface Applying {
 /** Every gate that may stand before it: its author's, its executor's, its environment's. */
 export function gatesOf(step: Step, kit: Pick<Kit, 'floors'>): Gate[] {
   const { executor } = step;
-  const human = executor?.kind === 'human' ? [humanGate(executor.roles, executor.queue)] : [];
+  const human = asksPeople(executor) ? [humanGate(executor.roles, executor.queue)] : [];
   return [...step.gates, ...human, ...floorsFor(step, kit)];
 }
 

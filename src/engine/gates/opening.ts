@@ -1,4 +1,4 @@
-import type { Transition } from '../plan.js';
+import { asksPeople, type Transition } from '../plan.js';
 import type { Action, ApprovalState, Excluded, GateState, RunState, Shown } from '../state.js';
 import { utf8Length } from '../../model/json.js';
 import { mostApprovalsBytes, mostOpenApprovals, mostOpenBytes } from '../../model/limits.js';
@@ -40,7 +40,7 @@ export function newApproval(
     status: 'open',
     state: run.state,
     asked,
-    human: transition.executor?.kind === 'human',
+    human: asksPeople(transition.executor),
     queued: false,
     guards: transition.guards.map((guard, index) => {
       const { verdict, reason } = ask(guard);

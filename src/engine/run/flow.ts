@@ -3,7 +3,7 @@ import { mostChainBytes } from '../../model/limits.js';
 import { truncate } from '../../model/text.js';
 import type { Principal } from '../../model/principal.js';
 import type { PayloadRef } from '../../model/records.js';
-import type { Transition } from '../plan.js';
+import { asksPeople, type Transition } from '../plan.js';
 import type { Action, Executing, Problem, RunState, StuckOn } from '../state.js';
 import { actingPrincipal, actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
 import { evaluateGuard, possible } from '../guards.js';
@@ -217,7 +217,7 @@ export function perform(draft: Draft, transition: Transition, action: Action): v
   if (action.messageId !== null && action.approval === null) {
     draft.run.waitingAnswer = { messageId: action.messageId, transition: transition.name, action: action.id };
   }
-  if (transition.executor === null || transition.executor.kind === 'human') {
+  if (transition.executor === null || asksPeople(transition.executor)) {
     if (transition.executor === null && action.approval !== null) consume(draft, action.approval);
     succeed(draft, action, keyLabel(draft, transition.name), null);
     const problem = write(draft, transition, action, nothingCalled);

@@ -1,16 +1,13 @@
-import type { Executor, Template } from '../../engine/plan.js';
+import type { Template } from '../../engine/plan.js';
 import type { Room } from '../../engine/effects/room.js';
 import { mostArgumentsBytes, passedBytes, passingTrouble } from '../../model/command-line.js';
-import type { Built, Scopes } from '../types.js';
+import type { Built, Scopes, Unresolved } from '../types.js';
+import type { CliCall, CliExecutor } from './types.js';
 import { pathText, resolveTextValue, unusable } from '../values.js';
 
 // A cli executor's templates become the arguments of one command. Nothing here knows the connection.
 
-export function buildCliCall(
-  executor: Extract<Executor, { kind: 'cli' }>,
-  scopes: Scopes,
-  room: Room,
-): Built {
+export function buildCliCall(executor: CliExecutor, scopes: Scopes, room: Room): Built<CliCall> {
   const args: string[] = [];
   let optionsEnded = executor.allowDashes === true;
   for (const [index, template] of executor.args.entries()) {
@@ -41,7 +38,7 @@ export function buildCliCall(
 const less = 'send less, or have the tool hand it over as `stdin`';
 
 /** Each may be passed, and all of them together may not. */
-function tooMuch(templates: readonly Template[], bytes: number): Built {
+function tooMuch(templates: readonly Template[], bytes: number): Unresolved {
   const path = templates.map(pathText).join(', ');
   const most = `the arguments of the command take ${bytes} bytes together, and ${mostArgumentsBytes} are the most`;
   return { status: 'unresolved', path, message: `${most}; ${less}` };

@@ -1,8 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { ownEvidence } from '../../engine/effects/effects.js';
 import { giveWay } from '../../model/give-way.js';
-import type { Connection } from '../../model/policy-set.js';
 import { decodeBody } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
 import { root } from '../answer/places.js';
@@ -19,28 +17,28 @@ import {
   type Deadline,
   type Failure,
 } from '../answer/outcome.js';
-import { searchPath, workingPath } from './place.js';
+import { placeCommand, searchPath, workingPath } from './place.js';
+import { evidence } from './kind.js';
 import { endSession, isOver, letGo, startSession } from './process-session.js';
-import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
-
-type CliCall = Extract<Call, { kind: 'cli' }>;
-type CliConnection = Extract<Connection, { kind: 'cli' }>;
+import type { CliCall, CliConnection } from './types.js';
+import type { DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
 
 /** How long what a command has started may go on after it ended. */
 const drainMs = 1_000;
 /** How much of a failed command's output is kept for whoever looks into it. */
 const maxFailedText = 16_384;
 
-export const cli: ExecutorDriver<'cli'> = { kind: 'cli', run: runCli };
+export const cli: ExecutorDriver<CliCall, CliConnection> = {
+  kind: 'cli',
+  run: runCli,
+  place: (given, baseDirectory) => {
+    const { command, program } = placeCommand(given, baseDirectory);
+    return { connection: command, program };
+  },
+};
 
-async function runCli(call: CliCall, context: DriverContext): Promise<ExecutorResult> {
+async function runCli(call: CliCall, context: DriverContext<CliConnection>): Promise<ExecutorResult> {
   const { connection } = context;
-  if (connection?.kind !== 'cli') {
-    return failure(
-      'permanent',
-      `\`${call.connection}\` is no cli connection of this environment; declare it in connections.yaml`,
-    );
-  }
   const directory = workingDirectory(context.baseDirectory, connection.workingDirectory);
   if (directory === null) {
     return failure(
@@ -194,7 +192,7 @@ function success({ stdout, stderr }: Exited, context: DriverContext, who: string
     status: 'succeeded',
     output,
     response: output,
-    evidence: [ownEvidence.cli],
+    evidence: [evidence],
     ...(exact.length === 0 ? {} : { exact }),
   };
 }

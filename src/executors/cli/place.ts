@@ -1,40 +1,23 @@
 import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
-import type { Connection } from '../../model/policy-set.js';
+import type { CliConnection } from './types.js';
 
 // Which program a connection starts, and where: what its command and its folder stand for on this machine, now.
 
-export interface Placed {
-  /** Its command and its working directory are absolute, where there are such. */
-  readonly connection: Connection;
-  /** The file behind the command, and behind every link to it. Null: it starts none, or there is no such file. */
-  readonly program: string | null;
-}
+type Command = Pick<CliConnection, 'command' | 'env' | 'workingDirectory'>;
 
-type Command = Extract<Connection, { kind: 'cli' }>;
-
-/** Of a connection whose PATH is resolved, where it has one of its own. */
-export function placed(connection: Connection, baseDirectory: string): Placed {
-  if (connection.kind === 'cli') {
-    const { program, ...found } = find(connection, baseDirectory);
-    return { connection: { ...connection, ...found }, program };
-  }
-  if (connection.kind !== 'mcp' || connection.transport.kind !== 'stdio')
-    return { connection, program: null };
-  const { program, ...found } = find(connection.transport, baseDirectory);
-  return { connection: { kind: 'mcp', transport: { ...connection.transport, ...found } }, program };
-}
-
-function find(
-  { command, env, workingDirectory }: Pick<Command, 'command' | 'env' | 'workingDirectory'>,
+/** The same command, absolute, with its folder; and the program behind it. */
+export function placeCommand<T extends Command>(
+  given: T,
   baseDirectory: string,
-): { command: string; workingDirectory: string; program: string | null } {
+): { readonly command: T; readonly program: string | null } {
+  const { command, env, workingDirectory } = given;
   const path = workingPath(baseDirectory, workingDirectory);
   const directory = realPath(path) ?? path;
   const file = fileOf(command, directory, env['PATH'] ?? searchPath());
   const program = file === null ? null : realPath(file);
   // The link and not what it leads to: many programs ask by which name they were called.
-  return { command: file ?? command, workingDirectory: directory, program };
+  return { command: { ...given, command: file ?? command, workingDirectory: directory }, program };
 }
 
 /** Where commands are looked for whose connection says nothing else. */

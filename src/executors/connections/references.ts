@@ -5,6 +5,7 @@ import { mostEnvironmentBytes, passedBytes, passingTrouble, variable } from '../
 import { reservedVariables, type Connection, type ConnectionEntry } from '../../model/policy-set.js';
 import { makeMaskIn, type Mask } from '../masking/mask.js';
 import { makeTurns } from '../../model/give-way.js';
+import { connectionKind } from '../kinds.js';
 import type { ReferenceSource } from '../types.js';
 import { isHeaderValue } from '../values.js';
 
@@ -76,47 +77,22 @@ export async function resolveTexts(
   return { status: 'resolved', texts: resolved, mask: await makeMaskIn(makeTurns(), secrets) };
 }
 
-async function resolveValues(connection: Connection, address: Resolve, secret: Resolve): Promise<Connection> {
-  switch (connection.kind) {
-    case 'rest':
-      return {
-        ...connection,
-        baseUrl: await address(connection.baseUrl),
-        headers: await eachHeader(connection.headers, secret),
-      };
-    case 'cli':
-      return { ...connection, env: await eachValue(connection.env, secret) };
-    case 'mcp': {
-      const { transport } = connection;
-      if (transport.kind === 'stdio') {
-        return { kind: 'mcp', transport: { ...transport, env: await eachValue(transport.env, secret) } };
-      }
-      const url = await address(transport.url);
-      return {
-        kind: 'mcp',
-        transport: { ...transport, url, headers: await eachHeader(transport.headers, secret) },
-      };
-    }
-  }
+async function resolveValues(connection: Connection, plain: Resolve, secret: Resolve): Promise<Connection> {
+  const kind = connectionKind(connection.kind);
+  const { address, headers, env } = kind.texts(connection);
+  return kind.withTexts(connection, {
+    address: address === null ? null : await plain(address),
+    headers: await eachText(headers, (text, header) => secret(text, { header })),
+    env: await eachText(env, (text, variable) => secret(text, { variable })),
+  });
 }
 
-async function eachValue(
+async function eachText(
   record: Readonly<Record<string, string>>,
-  value: Resolve,
+  resolve: (text: string, name: string) => Promise<string>,
 ): Promise<Record<string, string>> {
   const resolved: [string, string][] = [];
-  for (const [key, text] of Object.entries(record))
-    resolved.push([key, await value(text, { variable: key })]);
-  return Object.fromEntries(resolved);
-}
-
-async function eachHeader(
-  record: Readonly<Record<string, string>>,
-  value: Resolve,
-): Promise<Record<string, string>> {
-  const resolved: [string, string][] = [];
-  for (const [name, text] of Object.entries(record))
-    resolved.push([name, await value(text, { header: name })]);
+  for (const [name, text] of Object.entries(record)) resolved.push([name, await resolve(text, name)]);
   return Object.fromEntries(resolved);
 }
 
@@ -135,14 +111,11 @@ function carrierProblem(reference: string, value: string, carrier: Carrier | und
 
 /** Each variable may be passed, and all of them together may not. */
 function environmentProblem(connection: Connection | null): string | null {
-  const bytes = passedBytes(Object.entries(environmentOf(connection)).map(variable));
+  if (connection === null) return null;
+  const { env } = connectionKind(connection.kind).texts(connection);
+  const bytes = passedBytes(Object.entries(env).map(variable));
   if (bytes <= mostEnvironmentBytes) return null;
   return `its environment takes ${bytes} bytes, and ${mostEnvironmentBytes} are the most; hand over less in \`env\``;
-}
-
-function environmentOf(connection: Connection | null): Readonly<Record<string, string>> {
-  if (connection?.kind === 'cli') return connection.env;
-  return connection?.kind === 'mcp' && connection.transport.kind === 'stdio' ? connection.transport.env : {};
 }
 
 /** Why a reference has no value here; null where it has one, and of a text that is none. */
@@ -175,18 +148,8 @@ export async function unsetReferences(
 
 /** What may be a reference. */
 function textsOf(connection: Connection): readonly string[] {
-  switch (connection.kind) {
-    case 'rest':
-      return [connection.baseUrl, ...Object.values(connection.headers)];
-    case 'cli':
-      return Object.values(connection.env);
-    case 'mcp': {
-      const { transport } = connection;
-      return transport.kind === 'stdio'
-        ? Object.values(transport.env)
-        : [transport.url, ...Object.values(transport.headers)];
-    }
-  }
+  const { address, headers, env } = connectionKind(connection.kind).texts(connection);
+  return [...(address === null ? [] : [address]), ...Object.values(headers), ...Object.values(env)];
 }
 
 async function lookUp(text: string, source: ReferenceSource): Promise<Found> {

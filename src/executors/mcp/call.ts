@@ -1,19 +1,14 @@
-import type { Executor } from '../../engine/plan.js';
 import type { Room } from '../../engine/effects/room.js';
 import { resolveTemplate } from '../../engine/expression/template.js';
 import { isObject, type JsonObject } from '../../model/json.js';
-import type { Built, Scopes } from '../types.js';
+import type { At, Built, Scopes } from '../types.js';
+import type { McpCall, McpExecutor } from './types.js';
 import { pathText, unresolved, unusable } from '../values.js';
 
 // An mcp executor's templates become the arguments of one tool. Nothing here knows the connection.
 
-export function buildMcpCall(
-  executor: Extract<Executor, { kind: 'mcp' }>,
-  scopes: Scopes,
-  at: 'transition' | 'onEnter',
-  room: Room,
-): Built {
-  const call = (args: JsonObject): Built => ({
+export function buildMcpCall(executor: McpExecutor, scopes: Scopes, at: At, room: Room): Built<McpCall> {
+  const call = (args: JsonObject): Built<McpCall> => ({
     status: 'built',
     call: { kind: 'mcp', connection: executor.connection, tool: executor.tool, arguments: args },
   });

@@ -1,6 +1,5 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import type { Connection } from '../../model/policy-set.js';
 import type { ErrorClass } from '../../model/errors.js';
 import { isObject, type Json } from '../../model/json.js';
 import type { Told } from '../masking/mask.js';
@@ -9,10 +8,9 @@ import { clientInfo } from './limits.js';
 import { exchange, retryAfterMs, type Exchange } from '../connections/network.js';
 import type { Deadline } from '../answer/outcome.js';
 import { classOfStatus, redirectHint } from '../rest/status.js';
+import type { HttpTransport } from './types.js';
 import type { DriverContext } from '../types.js';
 import { asciiHeader, isHeaderValue } from '../values.js';
-
-type HttpTransport = Extract<Extract<Connection, { kind: 'mcp' }>['transport'], { kind: 'http' }>;
 
 /** What HTTP said of the last message that could not be delivered or was refused. */
 export interface HttpProblem {

@@ -1,12 +1,10 @@
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { z } from 'zod';
-import { ownEvidence } from '../../engine/effects/effects.js';
 import type { JsonObject } from '../../model/json.js';
-import type { Connection } from '../../model/policy-set.js';
 import { headersProblem, httpSession, type HttpProblem } from './http.js';
 import { placeKey, type ToolParams } from './key.js';
 import { isNoAnswer, isServersWord, readToolResult, whyNotOpened } from './message.js';
-import { openStdio } from './stdio.js';
+import { closeStdioSessions, openStdio } from './stdio.js';
 import { NotSent } from './transport.js';
 import {
   failure,
@@ -21,20 +19,24 @@ import {
 } from '../answer/outcome.js';
 import { parseBase } from '../rest/rest.js';
 import { failureOfStatus } from '../rest/status.js';
-import type { Call, ExecutorDriver, ExecutorResult, DriverContext } from '../types.js';
+import { placeCommand } from '../cli/place.js';
+import { evidence } from './kind.js';
+import type { HttpTransport, McpCall, McpConnection, StdioTransport } from './types.js';
+import type { ExecutorDriver, ExecutorResult, DriverContext } from '../types.js';
 
-type McpCall = Extract<Call, { kind: 'mcp' }>;
-type Transport = Extract<Connection, { kind: 'mcp' }>['transport'];
+export const mcp: ExecutorDriver<McpCall, McpConnection> = {
+  kind: 'mcp',
+  run: runMcp,
+  place: (connection, baseDirectory) => {
+    const { transport } = connection;
+    if (transport.kind !== 'stdio') return { connection, program: null };
+    const { command, program } = placeCommand(transport, baseDirectory);
+    return { connection: { kind: 'mcp', transport: command }, program };
+  },
+  close: closeStdioSessions,
+};
 
-export const mcp: ExecutorDriver<'mcp'> = { kind: 'mcp', run: runMcp };
-
-async function runMcp(call: McpCall, context: DriverContext): Promise<ExecutorResult> {
-  if (context.connection?.kind !== 'mcp') {
-    return failure(
-      'permanent',
-      `\`${call.connection}\` is no mcp connection of this environment; declare it in connections.yaml`,
-    );
-  }
+async function runMcp(call: McpCall, context: DriverContext<McpConnection>): Promise<ExecutorResult> {
   const deadline = startDeadline(context);
   try {
     const { transport } = context.connection;
@@ -52,7 +54,7 @@ function who(call: McpCall): string {
 
 async function overStdio(
   call: McpCall,
-  transport: Extract<Transport, { kind: 'stdio' }>,
+  transport: StdioTransport,
   context: DriverContext,
   deadline: Deadline,
 ): Promise<ExecutorResult> {
@@ -67,7 +69,7 @@ async function overStdio(
 /** `not_sent`: the server has not read the call to its end. It serves nobody else. */
 async function withServer(
   call: McpCall,
-  transport: Extract<Transport, { kind: 'stdio' }>,
+  transport: StdioTransport,
   context: DriverContext,
   deadline: Deadline,
 ): Promise<ExecutorResult | 'not_sent'> {
@@ -112,7 +114,7 @@ function stopOf(deadline: Deadline): Promise<'stopped'> {
 
 async function overHttp(
   call: McpCall,
-  transport: Extract<Transport, { kind: 'http' }>,
+  transport: HttpTransport,
   context: DriverContext,
   deadline: Deadline,
 ): Promise<ExecutorResult> {
@@ -147,7 +149,7 @@ function withWords(message: string, words: string | undefined, { told }: DriverC
 /** The call in a session of its own. `lost`: the server does not know that session any more, and has taken nothing. */
 async function inSession(
   call: McpCall,
-  transport: Extract<Transport, { kind: 'http' }>,
+  transport: HttpTransport,
   url: URL,
   context: DriverContext,
   deadline: Deadline,
@@ -272,7 +274,7 @@ function toResult(call: McpCall, said: JsonObject, context: DriverContext): Exec
     status: 'succeeded',
     output,
     response: output,
-    evidence: [ownEvidence.mcp],
+    evidence: [evidence],
     ...(exact.length === 0 ? {} : { exact }),
   };
 }

@@ -1,5 +1,4 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import type { Connection } from '../../model/policy-set.js';
 import { lastWords, startAdvice, workingDirectory } from '../cli/cli.js';
 import { readableText } from '../masking/decode.js';
 import type { Told } from '../masking/mask.js';
@@ -9,13 +8,12 @@ import { makeStdioTransport } from './transport.js';
 import { codeOf } from '../connections/network.js';
 import { failure, type Failure } from '../answer/outcome.js';
 import { realPath } from '../cli/place.js';
+import type { StdioTransport } from './types.js';
 import type { DriverContext } from '../types.js';
 
 // A started server serves the calls of its connection, one at a time: what it writes is one call's, and where it breaks or
 // writes more than is read, it is one call that hears of it. What it writes to its standard error says not whose it is, and
 // may come late: it is told as long as one call alone has been made. It is stopped when nobody has called it for a while.
-
-type StdioTransport = Extract<Extract<Connection, { kind: 'mcp' }>['transport'], { kind: 'stdio' }>;
 
 const idleMs = 60_000;
 const connectTimeoutMs = 30_000;

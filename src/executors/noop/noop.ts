@@ -1,8 +1,8 @@
 import type { ExecutorDriver } from '../types.js';
+import type { Noop } from './kind.js';
 
 /** Does nothing and answers what the definition says. */
-export const noop: ExecutorDriver<'noop'> = {
+export const noop: ExecutorDriver<Noop, null> = {
   kind: 'noop',
-  run: (call) =>
-    Promise.resolve({ status: 'succeeded', output: call.output, response: call.output, evidence: [] }),
+  run: ({ output }) => Promise.resolve({ status: 'succeeded', output, response: output, evidence: [] }),
 };

@@ -1,25 +1,16 @@
-import type { Executor, Template } from '../../engine/plan.js';
+import type { Template } from '../../engine/plan.js';
 import { resolveTemplate, resolveText } from '../../engine/expression/template.js';
 import type { Room } from '../../engine/effects/room.js';
 import type { Json } from '../../model/json.js';
 import { headerName, reservedHeaders } from '../../model/http.js';
 import { writeBody } from './body.js';
-import type { Built, Call, Scopes } from '../types.js';
-import {
-  asciiHeader,
-  isHeaderValue,
-  resolveTextValue,
-  unresolved,
-  unusable,
-  type Unresolved,
-} from '../values.js';
+import type { RestCall, RestExecutor } from './types.js';
+import type { Built, Scopes, Unresolved } from '../types.js';
+import { asciiHeader, isHeaderValue, resolveTextValue, unresolved, unusable } from '../values.js';
 
 // A rest executor's templates become one request. Nothing here knows the connection.
 
-type RestExecutor = Extract<Executor, { kind: 'rest' }>;
-type RestCall = Extract<Call, { kind: 'rest' }>;
-
-export function buildRestCall(executor: RestExecutor, scopes: Scopes, room: Room): Built {
+export function buildRestCall(executor: RestExecutor, scopes: Scopes, room: Room): Built<RestCall> {
   const path = buildPath(executor, scopes, room);
   if (path.status !== 'resolved') return path;
   const query = buildPairs(executor.query, scopes, room, 'query parameter');

@@ -1,9 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { overrideIn, ownEvidence } from '../../engine/effects/effects.js';
 import { giveWayBefore } from '../../model/give-way.js';
 import type { Json, JsonObject } from '../../model/json.js';
-import type { Connection } from '../../model/policy-set.js';
 import { dataUrl, decodeBody, unpackBody, type Unpacked } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
 import type { Place } from '../answer/places.js';
@@ -21,25 +19,19 @@ import {
   type Failure,
 } from '../answer/outcome.js';
 import { isJsonType, writeBody } from './body.js';
+import { evidence } from './kind.js';
+import { overrideIn } from './overrides.js';
 import { failureOfStatus, redirectHint } from './status.js';
-import type { Call, DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
+import type { RestCall, RestConnection } from './types.js';
+import type { DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
 import { asciiHeader, noRead } from '../values.js';
-
-type RestCall = Extract<Call, { kind: 'rest' }>;
-type RestConnection = Extract<Connection, { kind: 'rest' }>;
 
 /** How much of a failed call's body is kept for whoever looks into it. */
 const maxFailedBodyText = 16_384;
 
-export const rest: ExecutorDriver<'rest'> = { kind: 'rest', run: runRest };
+export const rest: ExecutorDriver<RestCall, RestConnection> = { kind: 'rest', run: runRest };
 
-async function runRest(call: RestCall, context: DriverContext): Promise<ExecutorResult> {
-  if (context.connection?.kind !== 'rest') {
-    return failure(
-      'permanent',
-      `\`${call.connection}\` is no rest connection of this environment; declare it in connections.yaml`,
-    );
-  }
+async function runRest(call: RestCall, context: DriverContext<RestConnection>): Promise<ExecutorResult> {
   const base = parseBase(context.connection.baseUrl);
   if (base === null) {
     const rule = 'it needs an http or https address without credentials, query or fragment';
@@ -164,7 +156,7 @@ async function readAnswer(
     status: 'succeeded',
     output: body.value,
     response: { status, headers, body: body.value },
-    evidence: [ownEvidence.rest],
+    evidence: [evidence],
     ...(body.exact.length === 0 ? {} : { exact: body.exact }),
   };
 }

@@ -1,13 +1,15 @@
-import type {
-  Executor,
-  Guard,
-  Mapping,
-  Path as PathOperand,
-  Plan,
-  State,
-  Transition,
+import {
+  asksPeople,
+  type Executor,
+  type Guard,
+  type Mapping,
+  type Path as PathOperand,
+  type Plan,
+  type State,
+  type Transition,
 } from '../../engine/plan.js';
-import { callsOf, ownEvidence, type Calling } from '../../engine/effects/effects.js';
+import { callsOf, type Calling } from '../../engine/effects/effects.js';
+import { kindNamed } from '../../executors/kinds.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 import { checkArms } from '../reachability/arms.js';
 import { checkGuards, flowDomains, type DomainOf, type Placed } from '../reachability/comparisons.js';
@@ -90,7 +92,7 @@ function checkTransition(
       'key',
     );
   const { gates, executor, inputSchema, summary } = transition;
-  const waits = plan.notation !== 'agent' && (gates.length > 0 || executor?.kind === 'human');
+  const waits = plan.notation !== 'agent' && (gates.length > 0 || asksPeople(executor));
   const acts = callsOf(transition).length > 0;
   if (waits && !acts && inputSchema === null && summary === undefined)
     warn(
@@ -106,12 +108,17 @@ function executorsOf(step: Calling | null): readonly Executor[] {
   return step?.executor ? [step.executor, ...step.reliability.fallback] : [];
 }
 
+/** What an executor records by itself when it has succeeded. */
+function evidenceOf(executor: Executor): string | readonly never[] {
+  return asksPeople(executor) ? 'human_request' : (kindNamed(executor.kind).evidence ?? []);
+}
+
 /** A kind of evidence that nothing in the flow can produce leaves its guard closed for ever. */
 function checkEvidence(to: Compiling, plan: Plan, path: Path): void {
   const transitions = plan.states.flatMap((one) => one.transitions);
   const steps = [...transitions, ...plan.states.map((one) => one.onEnter)];
   const produced = new Set<string>([
-    ...steps.flatMap(executorsOf).flatMap(({ kind }) => ownEvidence[kind] ?? []),
+    ...steps.flatMap(executorsOf).flatMap(evidenceOf),
     ...steps.flatMap((one) => one?.evidence ?? []),
     ...(transitions.some((one) => one.gates.length > 0) ? ['human_request'] : []),
   ]);

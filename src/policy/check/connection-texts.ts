@@ -1,3 +1,4 @@
+import { connectionKind } from '../../executors/kinds.js';
 import { headerName } from '../../model/http.js';
 import {
   mostEnvironmentBytes,
@@ -9,18 +10,11 @@ import {
 import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { referencePattern } from '../shape/notifications.js';
 import type { TargetShape } from '../shape/shapes.js';
+import type { Misfit } from './addresses.js';
 import { writtenCredential, type Written } from './credentials.js';
 import { holeTrouble } from './holes.js';
 
 // What the texts of a connection may be: a call over it can be made, and no secret stands in them.
-
-export interface Misfit {
-  readonly status: 'invalid';
-  readonly code?: 'SECRET_REFERENCE';
-  /** Below it, after a `/`, the name or index of one value. */
-  readonly key: string;
-  readonly message: string;
-}
 
 export function misfitOf(shape: TargetShape): Misfit | null {
   return (
@@ -65,9 +59,7 @@ export function keysOfWritten(shape: TargetShape, written: Written): readonly st
 }
 
 function unsendableName(shape: TargetShape): Misfit | null {
-  const odd = Object.keys(('headers' in shape ? shape.headers : undefined) ?? {}).find(
-    (name) => !headerName.test(name),
-  );
+  const odd = Object.keys(shape.headers ?? {}).find((name) => !headerName.test(name));
   if (odd === undefined) return null;
   return { status: 'invalid', key: 'headers', message: `\`${odd}\` is no header name` };
 }
@@ -85,9 +77,11 @@ function wrongReference(shape: TargetShape): Misfit | null {
   });
   const bad = (text: string | undefined): boolean =>
     text !== undefined && referenceLike.test(text) && !referencePattern.test(text);
-  for (const key of ['baseUrl', 'url'] as const) {
-    const text = (shape as Readonly<Record<string, unknown>>)[key] as string | undefined;
-    if (text !== undefined && /^secret:\/\//i.test(text))
+  const { address: own } = connectionKind(shape.kind);
+  const address = textsOf(shape).find(([key]) => key === own);
+  if (address !== undefined) {
+    const [key, text] = address;
+    if (/^secret:\/\//i.test(text))
       return {
         ...wrong(key, key),
         message: `\`${key}\` is shown and bound by approvals, so it is no secret: write \`env://NAME\` or the address, and the secret into \`headers\``,
@@ -95,17 +89,17 @@ function wrongReference(shape: TargetShape): Misfit | null {
     if (bad(text)) return wrong(key, key);
   }
   for (const [key, held] of [
-    ['headers', 'headers' in shape ? shape.headers : undefined],
-    ['env', 'env' in shape ? shape.env : undefined],
+    ['headers', shape.headers],
+    ['env', shape.env],
   ] as const)
     for (const [name, text] of Object.entries(held ?? {})) if (bad(text)) return wrong(key, name);
-  if ('env' in shape && /^secret:\/\//i.test(shape.env?.['PATH'] ?? ''))
+  if (/^secret:\/\//i.test(shape.env?.['PATH'] ?? ''))
     return {
       ...wrong('env/PATH', 'PATH'),
       message:
         '`PATH` says which program runs and is bound by approvals, so it is no secret: write `env://NAME` or the path',
     };
-  const unresolved = 'args' in shape ? (shape.args ?? []).findIndex((one) => referencePattern.test(one)) : -1;
+  const unresolved = (shape.args ?? []).findIndex((one) => referencePattern.test(one));
   return unresolved === -1
     ? null
     : {
@@ -134,7 +128,6 @@ function unfilled(shape: TargetShape): Misfit | null {
 
 /** What no system would pass to a command. */
 function unpassable(shape: TargetShape): Misfit | null {
-  if (shape.kind === 'rest') return null;
   const { command = '', workingDirectory = '', args = [], env = {} } = shape;
   const texts: [string, string][] = [
     ['command', command],

@@ -1,10 +1,9 @@
 import type { Connection, ConnectionEntry } from '../../model/policy-set.js';
-import { keysOfWritten, misfitOf, type Misfit } from '../check/connection-texts.js';
-import { withoutCredentials } from '../check/credentials.js';
+import { connectionKind } from '../../executors/kinds.js';
+import { keysOfWritten, misfitOf } from '../check/connection-texts.js';
 import { nearest, type PathSegment } from '../text/problems.js';
 import { unique, type Reading } from '../folder/reading.js';
 import { fit } from '../shape/check.js';
-import { referencePattern } from '../shape/notifications.js';
 import { connectionShape, type FileShape, type TargetShape } from '../shape/shapes.js';
 import { problemAt, type Source } from '../text/source.js';
 
@@ -64,7 +63,7 @@ function target(
   shape: TargetShape,
   path: readonly PathSegment[],
 ): { environment: string | null; connection: Connection }[] {
-  const made = misfitOf(shape) ?? connectionOf(shape);
+  const made = misfitOf(shape) ?? connectionKind(shape.kind).compile(shape);
   if (made.status === 'made') {
     for (const key of keysOfWritten(shape, 'perhaps')) {
       const message = `\`${key}\` may be a credential as it is, for everybody to read: write \`secret://name\` or \`env://NAME\`, or acknowledge at the top of the file that it is none`;
@@ -76,69 +75,4 @@ function target(
     problemAt(source, made.code ?? 'CONNECTION_INVALID', [...path, ...made.key.split('/')], made.message),
   );
   return [];
-}
-
-type Made = { readonly status: 'made'; readonly connection: Connection } | Misfit;
-
-function connectionOf(shape: TargetShape): Made {
-  switch (shape.kind) {
-    case 'rest': {
-      const { baseUrl, allowPrivate = false, headers = {} } = shape;
-      if (!validAddress(baseUrl)) return invalidAddress('baseUrl', baseUrl);
-      return { status: 'made', connection: { kind: 'rest', baseUrl, allowPrivate, headers } };
-    }
-    case 'cli': {
-      const { command, args = [], env = {}, workingDirectory = null } = shape;
-      return { status: 'made', connection: { kind: 'cli', command, args, env, workingDirectory } };
-    }
-    case 'mcp':
-      return mcpConnection(shape);
-  }
-}
-
-const stdioKeys = ['args', 'env', 'workingDirectory'] as const;
-const httpKeys = ['allowPrivate', 'headers'] as const;
-
-function mcpConnection(shape: Extract<TargetShape, { kind: 'mcp' }>): Made {
-  const { command, url } = shape;
-  if ((command === undefined) === (url === undefined))
-    return {
-      status: 'invalid',
-      key: 'kind',
-      message: 'an mcp connection has a `command` or a `url`, one of the two',
-    };
-  const other = (url === undefined ? httpKeys : stdioKeys).find((key) => shape[key] !== undefined);
-  if (other !== undefined)
-    return {
-      status: 'invalid',
-      key: other,
-      message: `\`${other}\` means nothing to an mcp connection with a \`${url === undefined ? 'command' : 'url'}\`: remove it`,
-    };
-  if (command !== undefined) {
-    const { args = [], env = {}, workingDirectory = null } = shape;
-    const transport = { kind: 'stdio', command, args, env, workingDirectory } as const;
-    return { status: 'made', connection: { kind: 'mcp', transport } };
-  }
-  if (url === undefined || !validAddress(url, 'query')) return invalidAddress('url', url ?? '');
-  const { allowPrivate = false, headers = {} } = shape;
-  return {
-    status: 'made',
-    connection: { kind: 'mcp', transport: { kind: 'http', url, allowPrivate, headers } },
-  };
-}
-
-function invalidAddress(key: string, text: string): Made {
-  return {
-    status: 'invalid',
-    key,
-    message: `\`${withoutCredentials(text)}\` is no http address without credentials and fragment, and no reference`,
-  };
-}
-
-function validAddress(text: string, query: 'query' | 'no query' = 'no query'): boolean {
-  if (referencePattern.test(text)) return true;
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  const bare = url.username === '' && url.password === '' && url.hash === '';
-  return bare && /^https?:$/.test(url.protocol) && (query === 'query' || url.search === '');
 }

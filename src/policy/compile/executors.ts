@@ -1,22 +1,19 @@
-import { hasEffect, isRepeatable, overrideIn } from '../../engine/effects/effects.js';
+import { hasEffect, isRepeatable } from '../../executors/effects.js';
+import { kindNamed } from '../../executors/kinds.js';
 import {
   defaultReliability,
+  isCall,
+  type CallExecutor,
   type Executor,
+  type FixedExecutor,
   type Reliability,
-  type Template,
   type Tier,
 } from '../../engine/plan.js';
-import type { Json, JsonObject } from '../../model/json.js';
-import { assertOneTimeout, error, newError, warn, type Compiling, type Path } from './context.js';
+import { assertOneTimeout, error, warn, type Compiling, type Path } from './context.js';
 import { assertQueue } from './gates.js';
-import { checkConnection, checkRest, headersOf } from '../check/rest.js';
-import { mostArgumentsBytes, passedBytes, passingTrouble } from '../../model/command-line.js';
-import { breakTrouble, lineTrouble } from '../../model/text.js';
-import { refuseHoles } from '../check/holes.js';
 import { warnUnknownRoles } from '../check/roles.js';
-import type { ExecutorShape, ReliabilityShape } from '../shape/shapes.js';
-import { compileEntries, compileTemplate, compileText } from './values.js';
-import { refuseSentRewritten, warnRewritten } from '../check/rewritten-values.js';
+import { isHumanShape, type ExecutorShape, type ReliabilityShape } from '../shape/shapes.js';
+import { nearest } from '../text/problems.js';
 
 // What performs an effect, and how often it is tried.
 
@@ -75,7 +72,7 @@ function checkRepeats(
   path: Path,
 ): void {
   const step = { action: { tier } };
-  const calls: readonly Executor[] = [executor, ...reliability.fallback].filter((one) => 'connection' in one);
+  const calls: readonly Executor[] = [executor, ...reliability.fallback].filter(isCall);
   const effects = calls.filter((one) => hasEffect(step, one));
   const keyless = effects.filter((one) => !isRepeatable(step, one));
   const isTriedAgain = reliability.maxAttempts > 1 && keyless.includes(executor);
@@ -94,104 +91,39 @@ function checkRepeats(
   );
 }
 
-/** What in the headers of its connection, in any environment, may make a call another method. */
-function overridden(to: Compiling, connection: string): { readonly overriddenBy?: string } {
-  const overriddenBy = overrideIn(headersOf(to, connection), '');
-  return overriddenBy === null ? {} : { overriddenBy };
-}
-
 function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
-  if ('connection' in shape) checkConnection(to, shape, [...path, 'connection']);
-  if (shape.kind === 'rest') checkRest(to, shape, path);
-  switch (shape.kind) {
-    case 'rest':
-      return {
-        kind: 'rest',
-        connection: shape.connection,
-        method: shape.method,
-        path: compileText(to, shape.path, [...path, 'path']),
-        query: compileTexts(to, shape.query, [...path, 'query']),
-        headers: compileTexts(to, shape.headers, [...path, 'headers']),
-        body: shape.body === undefined ? null : compileTemplate(to, shape.body, [...path, 'body']),
-        ...overridden(to, shape.connection),
-        idempotencyKey,
-      };
-    case 'mcp':
-      warnRewritten(to, shape.map ?? null, [...path, 'map']);
-      refuseHoles(to, shape.tool, [...path, 'tool'], 'nothing');
-      checkToolName(to, shape.tool, [...path, 'tool']);
-      return {
-        kind: 'mcp',
-        connection: shape.connection,
-        tool: shape.tool,
-        map: shape.map === undefined ? null : compileTemplate(to, shape.map, [...path, 'map']),
-        idempotencyKey,
-      };
-    case 'cli': {
-      const args = (shape.args ?? []).map((one, index) => compileArgument(to, one, [...path, 'args', index]));
-      checkPassed(to, args, [...path, 'args']);
-      return {
-        kind: 'cli',
-        connection: shape.connection,
-        args,
-        stdin: shape.stdin === undefined ? null : compileSent(to, shape.stdin, [...path, 'stdin']),
-        ...(shape.allowDashes === true ? { allowDashes: true } : {}),
-        idempotencyKey,
-      };
-    }
-    case 'human':
-      if (shape.queue !== undefined)
-        assertQueue(to, shape.queue, [...path, 'queue'], shape.roles !== undefined);
-      warnUnknownRoles(to, shape.roles ?? [], [...path, 'roles']);
-      return { kind: 'human', queue: shape.queue ?? null, roles: shape.roles ?? [] };
-    case 'noop':
-      warnRewritten(to, shape.output ?? null, [...path, 'output']);
-      refuseHoles(to, shape.output ?? null, [...path, 'output'], 'nothing');
-      return { kind: 'noop', output: shape.output ?? null };
+  if (isHumanShape(shape)) {
+    if (shape.queue !== undefined)
+      assertQueue(to, shape.queue, [...path, 'queue'], shape.roles !== undefined);
+    warnUnknownRoles(to, shape.roles ?? [], [...path, 'roles']);
+    return { kind: 'human', queue: shape.queue ?? null, roles: shape.roles ?? [] };
   }
+  const { kind, connection } = shape;
+  if (connection !== undefined) checkConnection(to, kind, connection, [...path, 'connection']);
+  const own = kindNamed(kind).compile(to, shape, path);
+  return connection === undefined
+    ? ({ kind, ...own } as FixedExecutor)
+    : ({ kind, connection, ...own, idempotencyKey } as CallExecutor);
 }
 
-/** One value that is sent as text. */
-function compileSent(to: Compiling, value: Json, path: Path): Template {
-  refuseSentRewritten(to, value, path);
-  return compileTemplate(to, value, path);
-}
-
-function compileArgument(to: Compiling, value: string | number | boolean, path: Path): Template {
-  refuseSentRewritten(to, value, path);
-  return compileTemplate(to, String(value), path);
-}
-
-function compileTexts(
-  to: Compiling,
-  values: JsonObject | undefined,
-  path: Path,
-): ReturnType<typeof compileEntries> {
-  for (const [name, value] of Object.entries(values ?? {})) refuseSentRewritten(to, value, [...path, name]);
-  return compileEntries(to, values, path);
-}
-
-function checkToolName(to: Compiling, name: string, path: Path): void {
-  const trouble = lineTrouble(name);
-  if (trouble !== null) newError(to, 'WRONG_VALUE', path, `the name ${trouble}`);
-}
-
-/** What the author has written himself, and no system would pass to a command. */
-function checkPassed(to: Compiling, args: readonly Template[], path: Path): void {
-  const written = args.map((one) => (one.kind === 'literal' ? String(one.value) : ''));
-  for (const [index, text] of written.entries()) {
-    const [trouble, broken] = [passingTrouble(text), breakTrouble(text)];
-    if (trouble !== null) error(to, 'WRONG_VALUE', [...path, index], `the argument ${trouble}`);
-    else if (broken !== null) newError(to, 'WRONG_VALUE', [...path, index], `the argument ${broken}`);
+/** Of an executor's `connection`: is there one, and is it of the same kind? */
+function checkConnection(to: Compiling, kind: string, connection: string, path: Path): void {
+  const { connections } = to.catalog.policySet;
+  const entry = connections.find((one) => one.name === connection);
+  if (entry === undefined) {
+    const near = nearest(
+      connection,
+      connections.map((one) => one.name),
+    );
+    return error(to, 'UNKNOWN_CONNECTION', path, `unknown connection \`${connection}\``, 'value', near);
   }
-  const bytes = passedBytes(written);
-  if (bytes > mostArgumentsBytes)
+  const kinds = [...new Set(entry.targets.map((one) => one.connection.kind))];
+  if (kinds.length > 0 && !kinds.includes(kind))
     error(
       to,
-      'WRONG_VALUE',
+      'CONNECTION_KIND',
       path,
-      `the arguments take ${bytes} bytes together, and ${mostArgumentsBytes} are the most`,
-      'key',
+      `connection \`${connection}\` is of kind \`${kinds.join(', ')}\`, and this executor of kind \`${kind}\``,
     );
 }
 
@@ -220,7 +152,7 @@ function compileReliability(
 
 /** Tried with the idempotency key of what it stands in for, and once. */
 function compileFallback(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
-  if (shape.kind === 'human')
+  if (isHumanShape(shape))
     error(to, 'WRONG_VALUE', [...path, 'kind'], 'a fallback cannot wait for a human: use another state');
   for (const key of ['reliability', 'evidence'] as const)
     if (shape[key] !== undefined)

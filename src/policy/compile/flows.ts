@@ -16,7 +16,7 @@ import { defaultChainDepth, header } from './header.js';
 import { refuseHoles } from '../check/holes.js';
 import { checkReadOnly } from '../check/read-only.js';
 import { checkNoArguments, checkReads } from '../reachability/reads.js';
-import type { OnEnterShape, StateShape, WorkflowShape } from '../shape/shapes.js';
+import { isHumanShape, type OnEnterShape, type StateShape, type WorkflowShape } from '../shape/shapes.js';
 import { checkTier, compileTransition } from './transitions.js';
 import { compileMapping } from './values.js';
 import { warnRewritten } from '../check/rewritten-values.js';
@@ -98,7 +98,7 @@ function compileOnEnter(
   charter: Charter | null,
   chartered: CharterGates,
 ): OnEnter {
-  if (shape.executor.kind === 'human')
+  if (isHumanShape(shape.executor))
     error(
       to,
       'WRONG_VALUE',

@@ -1,4 +1,12 @@
-import type { Executor, Gate, GateSource, Guard, Path as PathOperand, Tier } from '../../engine/plan.js';
+import {
+  asksPeople,
+  type Executor,
+  type Gate,
+  type GateSource,
+  type Guard,
+  type Path as PathOperand,
+  type Tier,
+} from '../../engine/plan.js';
 import { guardScopes } from '../../engine/expression/expression.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import { nearest } from '../text/problems.js';
@@ -174,8 +182,7 @@ export function warnUngated(
 
 /** A gate on a `human` executor that names nobody is for the executor's own people. */
 export function withPeople(gate: Gate | null, executor: Executor | null): Gate | null {
-  if (gate === null || executor?.kind !== 'human' || gate.roles.length > 0 || gate.queue !== null)
-    return gate;
+  if (gate === null || !asksPeople(executor) || gate.roles.length > 0 || gate.queue !== null) return gate;
   const { roles, queue } = executor;
   return { ...gate, roles, queue };
 }

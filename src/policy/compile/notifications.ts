@@ -1,5 +1,5 @@
 import type { Channel, NotificationPolicy, NotificationRoute } from '../../model/notifications.js';
-import type { Gate, GateTimeout } from '../../engine/plan.js';
+import { asksPeople, type Gate, type GateTimeout } from '../../engine/plan.js';
 import { withoutCredentials } from '../check/credentials.js';
 import type { CompiledFlow } from '../checker/check-text.js';
 import { error, warn, type Compiling, type Path } from './context.js';
@@ -86,9 +86,10 @@ function namesOf(to: Compiling, flows: readonly CompiledFlow[], channels: readon
   for (const tool of tools) take(tool.gate);
   for (const transition of flows.flatMap(({ plan }) => plan.states.flatMap((state) => state.transitions))) {
     gates.push(...transition.gates);
-    if (transition.executor?.kind !== 'human') continue;
-    roles.push(...transition.executor.roles);
-    if (transition.executor.queue !== null) queues.push(transition.executor.queue);
+    const { executor } = transition;
+    if (!asksPeople(executor)) continue;
+    roles.push(...executor.roles);
+    if (executor.queue !== null) queues.push(executor.queue);
   }
   for (const environment of policySet.environments) gates.push(...(environment.floors ?? []));
   for (const gate of gates) {

@@ -15,7 +15,7 @@ import { error, maxProblems, type Compiling, type Path } from './context.js';
 import { holeTrouble, refuseHoles, refuseHolesInName } from '../check/holes.js';
 import type { GuardShape, MappingShape } from '../shape/shapes.js';
 import { problemAt } from '../text/source.js';
-import { refuseJoinedRewritten, warnRewritten } from '../check/rewritten-values.js';
+import { refuseJoinedRewritten, refuseSentRewritten, warnRewritten } from '../check/rewritten-values.js';
 
 // Guards, templates and mappings: text with paths in it to what the engine evaluates.
 
@@ -141,6 +141,27 @@ export function compileTemplate(
   return { kind: 'literal', value };
 }
 
+/** One value that a call sends as text; `as`: what is compiled of it. */
+export function compileSent<T extends Json>(
+  to: Compiling,
+  value: T,
+  path: Path,
+  as: (value: T) => Json = (same) => same,
+): Template {
+  refuseSentRewritten(to, value, path);
+  return compileTemplate(to, as(value), path);
+}
+
+/** Named values that a call sends as text. */
+export function compileTexts(
+  to: Compiling,
+  values: { readonly [key: string]: Json } | undefined,
+  path: Path,
+): { key: string; value: Template }[] {
+  for (const [name, value] of Object.entries(values ?? {})) refuseSentRewritten(to, value, [...path, name]);
+  return compileEntries(to, values, path);
+}
+
 export function compileEntries(
   to: Compiling,
   value: { readonly [key: string]: Json } | undefined,
@@ -239,4 +260,20 @@ function mappingOperand(to: Compiling, value: string | number | boolean | null, 
     return { kind: 'literal', value };
   }
   return compilePath(to, value, path, mappingScopes, false) ?? { kind: 'literal', value: null };
+}
+
+/** Every path that a template reads. */
+export function templatePaths(template: Template): readonly PathOperand[] {
+  switch (template.kind) {
+    case 'path':
+      return [template];
+    case 'text':
+      return template.parts.flatMap((one) => (typeof one === 'string' ? [] : [one]));
+    case 'object':
+      return template.entries.flatMap((one) => templatePaths(one.value));
+    case 'array':
+      return template.items.flatMap(templatePaths);
+    case 'literal':
+      return [];
+  }
 }

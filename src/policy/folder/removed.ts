@@ -1,7 +1,7 @@
 import { canonical } from '../../model/canonical.js';
 import type { Json } from '../../model/json.js';
 import { decidersOf } from '../../engine/index.js';
-import type { Plan } from '../../engine/plan.js';
+import { asksPeople, type Plan } from '../../engine/plan.js';
 import {
   environmentOf,
   type EnvironmentEntry,
@@ -113,7 +113,7 @@ function hoursOf(policySet: PolicySet, timeout: FloorTimeout | null, deciding: r
 export function queuesNamed({ states }: Pick<Plan, 'states'>): readonly string[] {
   const named = states
     .flatMap(({ transitions }) => transitions)
-    .flatMap(({ gates, executor }) => [...gates, ...(executor?.kind === 'human' ? [executor] : [])]);
+    .flatMap(({ gates, executor }) => [...gates, ...(asksPeople(executor) ? [executor] : [])]);
   return named.flatMap(({ queue, roles }) => (queue === null || roles.length > 0 ? [] : [queue]));
 }
 

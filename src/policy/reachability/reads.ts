@@ -1,16 +1,18 @@
-import type {
-  Executor,
-  Gate,
-  Guard,
-  Mapping,
-  Path as PathOperand,
-  Operand,
-  Reliability,
-  Template,
-  TextTemplate,
+import {
+  asksPeople,
+  type Executor,
+  type Gate,
+  type Guard,
+  type Mapping,
+  type Path as PathOperand,
+  type Operand,
+  type Reliability,
+  type TextTemplate,
 } from '../../engine/plan.js';
+import { kindNamed } from '../../executors/kinds.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
+import { templatePaths } from '../compile/values.js';
 import { nearest } from '../text/problems.js';
 
 // Which values a part of a flow reads, and whether anything could ever put them there.
@@ -147,39 +149,8 @@ export function guardPaths(guard: Guard): readonly PathOperand[] {
   }
 }
 
-function templatePaths(template: Template): readonly PathOperand[] {
-  switch (template.kind) {
-    case 'path':
-      return [template];
-    case 'text':
-      return template.parts.flatMap((one) => (typeof one === 'string' ? [] : [one]));
-    case 'object':
-      return template.entries.flatMap((one) => templatePaths(one.value));
-    case 'array':
-      return template.items.flatMap(templatePaths);
-    case 'literal':
-      return [];
-  }
-}
-
 export function executorPaths(executor: Executor): readonly PathOperand[] {
-  switch (executor.kind) {
-    case 'rest':
-      return [
-        ...templatePaths(executor.path),
-        ...[...executor.query, ...executor.headers].flatMap((one) => templatePaths(one.value)),
-        ...(executor.body === null ? [] : templatePaths(executor.body)),
-      ];
-    case 'mcp':
-      return executor.map === null ? [] : templatePaths(executor.map);
-    case 'cli':
-      return [
-        ...executor.args.flatMap(templatePaths),
-        ...(executor.stdin === null ? [] : templatePaths(executor.stdin)),
-      ];
-    default:
-      return [];
-  }
+  return asksPeople(executor) ? [] : kindNamed(executor.kind).paths(executor);
 }
 
 export function mappingPaths(mappings: readonly Mapping[]): readonly PathOperand[] {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { kinds } from '../../executors/kinds.js';
 import { mostFallbacks } from '../../model/limits.js';
-import { duration, identifier, json, positiveMs, roleNames, values, wholeMs } from './basics.js';
+import { duration, identifier, json, positiveMs, roleNames, wholeMs } from './basics.js';
 
 // Guards, executors, gates and mappings.
 
@@ -81,53 +82,50 @@ export const evidenceKind = identifier.max(128).refine((kind) => kind !== 'human
   error: 'is recorded by approvals alone: choose another name',
 });
 
-const common = {
-  idempotencyKey: z.boolean().optional(),
-  reliability: reliability.optional(),
-  evidence: evidenceKind.optional(),
-};
+const common = { reliability: reliability.optional(), evidence: evidenceKind.optional() };
 
-export const executorShape = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('rest'),
-    connection: identifier,
-    method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD']),
-    path: z.string().regex(/^\//, { error: 'starts with `/`: the connection holds the rest of the address' }),
-    query: values.optional(),
-    headers: values.optional(),
-    body: json.optional(),
-    ...common,
-  }),
-  z.strictObject({
-    kind: z.literal('mcp'),
-    connection: identifier,
-    tool: z.string().min(1),
-    map: values.optional(),
-    ...common,
-  }),
-  z.strictObject({
-    kind: z.literal('cli'),
-    connection: identifier,
-    args: z.array(z.union([z.string(), z.number(), z.boolean()])).optional(),
-    stdin: json.optional(),
-    allowDashes: z.boolean().optional(),
-    ...common,
-  }),
-  z.strictObject({
-    kind: z.literal('human'),
-    queue: identifier.optional(),
-    roles: roleNames.optional(),
-    reliability: reliability.optional(),
-    evidence: evidenceKind.optional(),
-  }),
-  z.strictObject({
-    kind: z.literal('noop'),
-    output: json.optional(),
-    reliability: reliability.optional(),
-    evidence: evidenceKind.optional(),
-  }),
-]);
-export type ExecutorShape = z.infer<typeof executorShape>;
+const humanShape = z.strictObject({
+  kind: z.literal('human'),
+  queue: identifier.optional(),
+  roles: roleNames.optional(),
+  ...common,
+});
+type HumanShape = z.infer<typeof humanShape>;
+
+/** The keys of every kind; those of its own are its folder's (`src/executors`). */
+interface CallShape {
+  readonly kind: string;
+  readonly connection?: string | undefined;
+  readonly idempotencyKey?: boolean | undefined;
+  readonly reliability?: ReliabilityShape | undefined;
+  readonly evidence?: string | undefined;
+}
+export type ExecutorShape = HumanShape | CallShape;
+
+export function isHumanShape(shape: ExecutorShape): shape is HumanShape {
+  return shape.kind === 'human';
+}
+
+const calls = kinds
+  .filter(({ connection }) => connection !== null)
+  .map(({ name, shape }) =>
+    z.strictObject({
+      kind: z.literal(name),
+      connection: identifier,
+      ...shape,
+      idempotencyKey: z.boolean().optional(),
+      ...common,
+    }),
+  );
+const others = kinds
+  .filter(({ connection }) => connection === null)
+  .map(({ name, shape }) => z.strictObject({ kind: z.literal(name), ...shape, ...common }));
+
+type AnyShape = (typeof calls)[number] | (typeof others)[number] | typeof humanShape;
+export const executorShape = z.discriminatedUnion('kind', [...calls, humanShape, ...others] as unknown as [
+  AnyShape,
+  ...AnyShape[],
+]) as unknown as z.ZodType<ExecutorShape>;
 
 const operation = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const pair = z.array(operation).length(2);

@@ -62,6 +62,7 @@ export const reason = line
   .max(500)
   .refine((one) => !isBlank(one), { error: 'holds nothing that can be read: say why' });
 
+export const texts = z.record(z.string(), z.string());
 export const values = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>;
 
 /** The code of a warning: which there are, the check says, with the nearest one. */

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Json } from '../../model/json.js';
 import { truncate } from '../../model/text.js';
+import { kinds } from '../../executors/kinds.js';
 import { maxProblems } from '../compile/context.js';
 import type { FindingCode } from '../text/findings.js';
 import { nearest, type Finding, type PathSegment } from '../text/problems.js';
@@ -195,7 +196,7 @@ function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Finding {
       path,
       `a \`kind\` is required here: one of ${quoted(names)}`,
     );
-  if (kind === 'workflow' && names.includes('rest'))
+  if (kind === 'workflow' && kinds.some(({ name }) => names.includes(name)))
     return problemAt(
       fitting.source,
       'SUB_FLOW',

@@ -1,35 +1,27 @@
 import { z } from 'zod';
+import { kinds } from '../../executors/kinds.js';
 import { acknowledge, duration, identifier, nameShape, roleNames } from './basics.js';
 import { floorShape, hoursShape } from './gates.js';
 
 // What a policy file holds at its top, and what it declares besides flows and tools.
 
-const strings = z.record(z.string(), z.string());
-const restConnection = z.strictObject({
-  kind: z.literal('rest'),
-  baseUrl: z.string().min(1),
-  allowPrivate: z.boolean().optional(),
-  headers: strings.optional(),
-});
-const mcpConnection = z.strictObject({
-  kind: z.literal('mcp'),
-  command: z.string().min(1).optional(),
-  args: z.array(z.string()).optional(),
-  env: strings.optional(),
-  workingDirectory: z.string().optional(),
-  url: z.string().min(1).optional(),
-  allowPrivate: z.boolean().optional(),
-  headers: strings.optional(),
-});
-const cliConnection = z.strictObject({
-  kind: z.literal('cli'),
-  command: z.string().min(1),
-  args: z.array(z.string()).optional(),
-  env: strings.optional(),
-  workingDirectory: z.string().optional(),
-});
-export const targetShape = z.discriminatedUnion('kind', [restConnection, mcpConnection, cliConnection]);
-export type TargetShape = z.infer<typeof targetShape>;
+/** What checks of connections look into; the other keys are those of its kind. */
+export interface TargetShape {
+  readonly kind: string;
+  readonly command?: string;
+  readonly workingDirectory?: string;
+  readonly args?: readonly string[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const targets = kinds.flatMap(({ name, connection }) =>
+  connection === null ? [] : [z.strictObject({ kind: z.literal(name), ...connection.shape })],
+);
+const targetShape = z.discriminatedUnion(
+  'kind',
+  targets as [(typeof targets)[number], ...typeof targets],
+) as unknown as z.ZodType<TargetShape>;
 export const connectionShape = z.union([
   targetShape,
   z.strictObject({

@@ -1,13 +1,14 @@
-import type {
-  Actor,
-  Executor,
-  Gate,
-  GateTimeout,
-  Guard,
-  OnEnter,
-  TextTemplate,
-  Transition,
+import {
+  asksPeople,
+  type Actor,
+  type Executor,
+  type Gate,
+  type GateTimeout,
+  type Guard,
+  type OnEnter,
+  type Transition,
 } from '../../../engine/plan.js';
+import { kindNamed } from '../../../executors/kinds.js';
 
 // Parts of a plan in words, for who reads what a version changes: what differs in meaning reads differently.
 
@@ -31,24 +32,8 @@ export function does({ executor, tool, tier, reliability }: Doing): string {
 }
 
 export function executorText(executor: Executor | null): string {
-  switch (executor?.kind) {
-    case undefined:
-      return 'only moves the run';
-    case 'noop':
-      return 'calls nothing';
-    case 'human':
-      return `asks ${peopleText(executor)}`;
-    case 'rest':
-      return `calls ${executor.method} ${partsText(executor.path.parts)} of \`${executor.connection}\``;
-    case 'mcp':
-      return `calls \`${executor.tool}\` of \`${executor.connection}\``;
-    case 'cli':
-      return `calls the command \`${executor.connection}\``;
-  }
-}
-
-function partsText(parts: TextTemplate['parts']): string {
-  return parts.map((one) => (typeof one === 'string' ? one : `{${one.text}}`)).join('');
+  if (executor === null) return 'only moves the run';
+  return asksPeople(executor) ? `asks ${peopleText(executor)}` : kindNamed(executor.kind).words(executor);
 }
 
 function peopleText({ roles, queue }: Pick<Gate, 'roles' | 'queue'>): string {

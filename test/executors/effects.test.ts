@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { asText, hasEffect, isRepeatable, overrideIn, overrideOf } from '../../src/engine/effects/effects.js';
-import type { Executor } from '../../src/engine/plan.js';
-
-type Rest = Extract<Executor, { kind: 'rest' }>;
+import { hasEffect, isRepeatable } from '../../src/executors/index.js';
+import { asText, overrideIn, overrideOf } from '../../src/executors/rest/overrides.js';
+import type { RestExecutor as Rest } from '../../src/executors/rest/types.js';
 
 const rest = (more: Partial<Rest> = {}): Rest => ({
   ...{ kind: 'rest', connection: 'bank', method: 'GET', path: { kind: 'text', parts: ['/payments'] } },

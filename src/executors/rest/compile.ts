@@ -1,17 +1,39 @@
 import { headerName, reservedHeaders, writingOf } from '../../model/http.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import { breakTrouble, lineTrouble } from '../../model/text.js';
-import { nearest } from '../text/problems.js';
-import { error, newError, warn, type Compiling, type Path } from '../compile/context.js';
-import { writtenCredential } from './credentials.js';
-import { refuseSentRewritten, warnRewritten } from './rewritten-values.js';
-import type { ExecutorShape } from '../shape/shapes.js';
+import { error, newError, warn, type Compiling, type Path } from '../../policy/compile/context.js';
+import { writtenCredential } from '../../policy/check/credentials.js';
+import { refuseSentRewritten, warnRewritten } from '../../policy/check/rewritten-values.js';
+import { compileTemplate, compileText, compileTexts } from '../../policy/compile/values.js';
+import type { RestShape } from './kind.js';
+import { overrideIn } from './overrides.js';
+import type { RestConnection, RestExecutor } from './types.js';
 
-// What a rest executor may not say, told before a run finds out.
+// A rest executor as a plan has it; and what it may not say, told before a run finds out.
 
-type RestShape = Extract<ExecutorShape, { kind: 'rest' }>;
+export function compileRest(
+  to: Compiling,
+  shape: RestShape,
+  path: Path,
+): Omit<RestExecutor, 'kind' | 'connection' | 'idempotencyKey'> {
+  check(to, shape, path);
+  return {
+    method: shape.method,
+    path: compileText(to, shape.path, [...path, 'path']),
+    query: compileTexts(to, shape.query, [...path, 'query']),
+    headers: compileTexts(to, shape.headers, [...path, 'headers']),
+    body: shape.body === undefined ? null : compileTemplate(to, shape.body, [...path, 'body']),
+    ...overridden(to, shape.connection),
+  };
+}
 
-export function checkRest(to: Compiling, shape: RestShape, path: Path): void {
+/** What in the headers of its connection, in any environment, may make a call another method. */
+function overridden(to: Compiling, connection: string): { readonly overriddenBy?: string } {
+  const overriddenBy = overrideIn(headersOf(to, connection), '');
+  return overriddenBy === null ? {} : { overriddenBy };
+}
+
+function check(to: Compiling, shape: RestShape, path: Path): void {
   if (shape.body !== undefined && (shape.method === 'GET' || shape.method === 'HEAD'))
     error(to, 'WRONG_VALUE', [...path, 'body'], `a ${shape.method} has no body: use \`query\``, 'key');
   const written = shape.path.replaceAll(/\{[^{}]*\}/g, 'x').split('?')[0] ?? '';
@@ -64,13 +86,10 @@ function checkForm(to: Compiling, body: JsonObject, path: Path): void {
 }
 
 /** Of a connection, in any environment. */
-export function headersOf(
-  { catalog }: Compiling,
-  connection: string,
-): readonly (readonly [string, string])[] {
+function headersOf({ catalog }: Compiling, connection: string): readonly (readonly [string, string])[] {
   const entry = catalog.policySet.connections.find((one) => one.name === connection);
   return (entry?.targets ?? []).flatMap(({ connection: one }) =>
-    one.kind === 'rest' ? Object.entries(one.headers) : [],
+    one.kind === 'rest' ? Object.entries((one as RestConnection).headers) : [],
   );
 }
 
@@ -105,29 +124,4 @@ function checkWritten(to: Compiling, name: string, text: string, at: Path): void
     newError(to, 'SECRET_REFERENCE', at, `\`${name}\` holds a credential as it is, ${way}`);
   if (written === 'perhaps')
     warn(to, 'SECRET_SUSPECTED', at, `\`${name}\` may be a credential as it is, ${way}`, 'value');
-}
-
-/** Of an executor's `connection`: is there one, and is it of the same kind? */
-export function checkConnection(
-  to: Compiling,
-  shape: Extract<ExecutorShape, { connection: string }>,
-  path: Path,
-): void {
-  const { connections } = to.catalog.policySet;
-  const entry = connections.find((one) => one.name === shape.connection);
-  if (entry === undefined) {
-    const near = nearest(
-      shape.connection,
-      connections.map((one) => one.name),
-    );
-    return error(to, 'UNKNOWN_CONNECTION', path, `unknown connection \`${shape.connection}\``, 'value', near);
-  }
-  const kinds = [...new Set(entry.targets.map((one) => one.connection.kind))];
-  if (kinds.length > 0 && !kinds.includes(shape.kind))
-    error(
-      to,
-      'CONNECTION_KIND',
-      path,
-      `connection \`${shape.connection}\` is of kind \`${kinds.join(', ')}\`, and this executor of kind \`${shape.kind}\``,
-    );
 }

@@ -1,0 +1,40 @@
+import type { Template } from '../../engine/plan.js';
+import { mostArgumentsBytes, passedBytes, passingTrouble } from '../../model/command-line.js';
+import { breakTrouble } from '../../model/text.js';
+import { error, newError, type Compiling, type Path } from '../../policy/compile/context.js';
+import { compileSent } from '../../policy/compile/values.js';
+import type { CliShape } from './kind.js';
+import type { CliExecutor } from './types.js';
+
+export function compileCli(
+  to: Compiling,
+  { args: written = [], stdin, allowDashes }: CliShape,
+  path: Path,
+): Pick<CliExecutor, 'args' | 'stdin' | 'allowDashes'> {
+  const args = written.map((one, index) => compileSent(to, one, [...path, 'args', index], String));
+  checkPassed(to, args, [...path, 'args']);
+  return {
+    args,
+    stdin: stdin === undefined ? null : compileSent(to, stdin, [...path, 'stdin']),
+    ...(allowDashes === true ? { allowDashes: true } : {}),
+  };
+}
+
+/** What the author has written himself, and no system would pass to a command. */
+function checkPassed(to: Compiling, args: readonly Template[], path: Path): void {
+  const written = args.map((one) => (one.kind === 'literal' ? String(one.value) : ''));
+  for (const [index, text] of written.entries()) {
+    const [trouble, broken] = [passingTrouble(text), breakTrouble(text)];
+    if (trouble !== null) error(to, 'WRONG_VALUE', [...path, index], `the argument ${trouble}`);
+    else if (broken !== null) newError(to, 'WRONG_VALUE', [...path, index], `the argument ${broken}`);
+  }
+  const bytes = passedBytes(written);
+  if (bytes > mostArgumentsBytes)
+    error(
+      to,
+      'WRONG_VALUE',
+      path,
+      `the arguments take ${bytes} bytes together, and ${mostArgumentsBytes} are the most`,
+      'key',
+    );
+}

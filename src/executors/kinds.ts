@@ -1,0 +1,21 @@
+import type { ConnectionKind, Kind } from './kind.js';
+import * as table from './table.js';
+
+/** In the order in which schemas and messages name them. */
+export const kinds: readonly Kind[] = Object.values<Kind>(table).sort((a, b) => (a.name < b.name ? 1 : -1));
+
+const byName = new Map(kinds.map((kind) => [kind.name, kind]));
+
+/** Asking for a kind that this build does not have is a bug, and so is asking for `human`, which opens an approval and makes no call. */
+export function kindNamed(name: string): Kind {
+  const kind = byName.get(name);
+  if (kind === undefined) throw new Error(`there is no kind of executor \`${name}\` that makes a call`);
+  return kind;
+}
+
+/** The same of a connection's kind. */
+export function connectionKind(name: string): ConnectionKind {
+  const { connection } = kindNamed(name);
+  if (connection === null) throw new Error(`executors of kind \`${name}\` have no connections`);
+  return connection;
+}
