@@ -198,9 +198,14 @@ export function asksPeople(executor: Executor | null): executor is HumanExecutor
   return executor?.kind === 'human';
 }
 
+/** What has an output written and nothing to call. */
+export function callsNothing(executor: Executor): boolean {
+  return 'output' in executor && !('connection' in executor);
+}
+
 /** Whatever does not show that it calls nothing is taken to call. */
 export function isCall(executor: Executor): executor is CallExecutor {
-  return !asksPeople(executor) && !('output' in executor);
+  return !asksPeople(executor) && !callsNothing(executor);
 }
 
 export interface Reliability {

@@ -6,6 +6,11 @@ export const kinds: readonly Kind[] = Object.values<Kind>(table).sort((a, b) => 
 
 const byName = new Map(kinds.map((kind) => [kind.name, kind]));
 
+/** Undefined: this build does not have it; a plan of a later one may name it. */
+export function findKind(name: string): Kind | undefined {
+  return byName.get(name);
+}
+
 /** Asking for a kind that this build does not have is a bug, and so is asking for `human`, which opens an approval and makes no call. */
 export function kindNamed(name: string): Kind {
   const kind = byName.get(name);

@@ -1,4 +1,4 @@
-import { asksPeople, isCall, type CallExecutor, type Executor, type Transition } from '../plan.js';
+import { asksPeople, callsNothing, isCall, type CallExecutor, type Executor, type Transition } from '../plan.js';
 import type { Action, Kit } from '../state.js';
 
 // What a step calls outside, whether that changes something there, and whether it may be made again by itself.
@@ -26,7 +26,7 @@ export function hasEffect(
   { action: { tier } }: Judged,
   executor: Executor,
 ): boolean {
-  if ('output' in executor || tier === 'read_only') return false;
+  if (callsNothing(executor) || tier === 'read_only') return false;
   return tier !== null || !isCall(executor) || !isRead(executor);
 }
 

@@ -16,9 +16,12 @@ let known: string | undefined;
 
 /** The code of the rooms that compile, and the versions of what they use: another build may compile otherwise. */
 function compiler(): string {
-  known ??= sha256(['model', 'engine', 'schema', 'policy'].flatMap(codeOf).concat(lockOf()).join('\n'));
+  known ??= sha256(compilingRooms.flatMap(codeOf).concat(lockOf()).join('\n'));
   return known;
 }
+
+/** What compiles a flow, and whatever that imports, is in one of them. */
+export const compilingRooms = ['model', 'engine', 'schema', 'policy', 'executors'];
 
 function codeOf(room: string): string[] {
   const folder = new URL(`../../${room}/`, import.meta.url);

@@ -10,7 +10,7 @@ import { invalid, isUnavailable, refusal, type Refusal } from '../refusal.js';
 import { issueToken, tokenHolds } from './batch-token.js';
 import { decide, earlierDecision, type Decided } from './decide.js';
 import { refuseDecision, toJudge } from './judge.js';
-import { visibleApproval, type FoundApproval } from './look.js';
+import { visibleApproval, type Approval, type FoundApproval } from './look.js';
 
 type Batch = z.output<typeof api.batchBody>;
 type Item = Batch['decisions'][number];
@@ -68,7 +68,7 @@ interface Checked {
   readonly item: Item;
   /** With a trail of its own: what it is about, and what it leaves, is this decision's. */
   readonly caller: Caller;
-  readonly found: FoundApproval | null;
+  readonly found: Approval | null;
   readonly refused: Refusal | null;
 }
 
@@ -81,7 +81,8 @@ async function check(caller: Caller, item: Item): Promise<Checked> {
     earlierDecision(own, judged) === null
       ? ((await refuseIrreversible(own, found)) ?? (await refuseDecision(own, judged, item)))
       : null;
-  return { item, caller: own, found, refused };
+  // Without its run, whose document may be large: a batch has many.
+  return { item, caller: own, found: { row: found.row, state: found.state }, refused };
 }
 
 /** The same in a repeated request, another for each approval. */

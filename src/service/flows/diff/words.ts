@@ -8,7 +8,7 @@ import {
   type OnEnter,
   type Transition,
 } from '../../../engine/plan.js';
-import { kindNamed } from '../../../executors/kinds.js';
+import { findKind } from '../../../executors/kinds.js';
 
 // Parts of a plan in words, for who reads what a version changes: what differs in meaning reads differently.
 
@@ -33,7 +33,9 @@ export function does({ executor, tool, tier, reliability }: Doing): string {
 
 export function executorText(executor: Executor | null): string {
   if (executor === null) return 'only moves the run';
-  return asksPeople(executor) ? `asks ${peopleText(executor)}` : kindNamed(executor.kind).words(executor);
+  if (asksPeople(executor)) return `asks ${peopleText(executor)}`;
+  // A version that a later build has published may have a kind that this one does not know.
+  return findKind(executor.kind)?.words(executor) ?? `does something of kind \`${executor.kind}\``;
 }
 
 function peopleText({ roles, queue }: Pick<Gate, 'roles' | 'queue'>): string {
