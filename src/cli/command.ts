@@ -1,4 +1,5 @@
-import { isObject, type Json, type JsonObject } from '../model/json.js';
+import type { AuditItemJson, RunBodyJson, SubmittedJson } from '../model/answer-types.js';
+import { isObject, type Json } from '../model/json.js';
 import { checkCommand } from './check.js';
 import { inboxCommands } from './inbox.js';
 import { keyCommands } from './keys.js';
@@ -23,7 +24,9 @@ const commands: Readonly<Record<string, Command>> = {
     takes: ['run'],
     options: [],
     what: 'show a run and what can be done next',
-    run: remote(async (api, [run = '']) => shownRun(await api.get(`/v1/runs/${encodeURIComponent(run)}`))),
+    run: remote(async (api, [run = '']) =>
+      shownRun(await api.get<RunBodyJson>(`/v1/runs/${encodeURIComponent(run)}`)),
+    ),
   },
   submit: {
     takes: ['run', 'transition'],
@@ -112,14 +115,14 @@ function usage(): string {
   ].join('\n');
 }
 
-function shownRun(body: JsonObject): Shown {
+function shownRun(body: Parameters<typeof showRun>[0]): Shown {
   return { json: body, lines: showRun(body) };
 }
 
 async function start(api: Api, [flow = '']: readonly string[], values: Values): Promise<Shown> {
   const { environment, version, mode } = values;
   return shownRun(
-    await api.post(
+    await api.post<RunBodyJson | SubmittedJson>(
       `/v1/flows/${encodeURIComponent(flow)}/runs`,
       {
         ...(environment === undefined ? {} : { environment }),
@@ -138,7 +141,7 @@ async function submit(
 ): Promise<Shown> {
   const expected = values['expected-version'];
   return shownRun(
-    await api.post(
+    await api.post<SubmittedJson>(
       `/v1/runs/${encodeURIComponent(run)}/transitions/${encodeURIComponent(transition)}`,
       expected === undefined ? {} : { expectedVersion: numberOption('expected-version', expected) },
       { arguments: jsonOption('arguments', values.arguments) },
@@ -171,6 +174,6 @@ async function audit(api: Api, [run = '']: readonly string[], values: Values): P
     limit: '500',
     ...(values.type === undefined ? {} : { type: values.type }),
   });
-  const items = await all(api, `/v1/runs/${encodeURIComponent(run)}/audit`, query);
+  const items = await all<AuditItemJson>(api, `/v1/runs/${encodeURIComponent(run)}/audit`, query);
   return { json: { data: items }, lines: items.map(showRecord) };
 }

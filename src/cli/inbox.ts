@@ -1,8 +1,8 @@
-import type { Json, JsonObject } from '../model/json.js';
+import type { ApprovalJson, BatchJson } from '../model/answer-types.js';
 import { decide, showAction, showDecision } from './decide.js';
 import type { Command, Shown, Values } from './options.js';
 import { all, remote } from './remote.js';
-import { CliError, type Api } from './rest.js';
+import { CliError, type Api, type Told } from './rest.js';
 import { list, text } from './show.js';
 
 // What a person does with approvals.
@@ -65,14 +65,19 @@ export const inboxCommands: Readonly<Record<string, Command>> = {
     options: ['for'],
     what: 'say that you are looking at it (blocks nobody)',
     run: remote(async (api, args, values) =>
-      shownPeople(await api.post(pathOf(args, 'claim'), values.for === undefined ? {} : { for: values.for })),
+      shownPeople(
+        await api.post<ApprovalJson>(
+          pathOf(args, 'claim'),
+          values.for === undefined ? {} : { for: values.for },
+        ),
+      ),
     ),
   },
   release: {
     takes: ['approval'],
     options: [],
     what: 'say that you no longer look at it',
-    run: remote(async (api, args) => shownPeople(await api.post(pathOf(args, 'release'), {}))),
+    run: remote(async (api, args) => shownPeople(await api.post<ApprovalJson>(pathOf(args, 'release'), {}))),
   },
   delegate: {
     takes: ['approval', 'to'],
@@ -80,7 +85,7 @@ export const inboxCommands: Readonly<Record<string, Command>> = {
     what: 'hand it to a person who may decide it',
     run: remote(async (api, args, { note }) =>
       shownPeople(
-        await api.post(pathOf(args, 'delegate'), {
+        await api.post<ApprovalJson>(pathOf(args, 'delegate'), {
           to: args[1] ?? '',
           ...(note === undefined ? {} : { note }),
         }),
@@ -102,30 +107,26 @@ async function approvals(api: Api, _args: readonly string[], values: Values): Pr
     const given = values[option as keyof typeof filters];
     if (given !== undefined) query.set(name, given);
   }
-  const items = await all(api, '/v1/approvals', query);
+  const items = await all<ApprovalJson>(api, '/v1/approvals', query);
   return { json: { data: items }, lines: items.length === 0 ? ['none'] : items.map(line) };
 }
 
-function line(one: JsonObject): string {
-  const claimed = list(one['claims']).map((claim) => text(claim['by']));
+function line(one: Told<ApprovalJson>): string {
+  const claimed = list(one.claims).map((claim) => text(claim.by));
   const parts = [
-    text(one['id']),
-    text(one['status']),
-    text(one['tier']) || 'no tier',
-    `until ${text(one['expiresAt'])}`,
-    text(one['summary']),
+    text(one.id),
+    text(one.status),
+    text(one.tier) || 'no tier',
+    `until ${text(one.expiresAt)}`,
+    text(one.summary),
     ...(claimed.length === 0 ? [] : [`(looked at by ${claimed.join(', ')})`]),
   ];
   return parts.join('  ');
 }
 
-function shownPeople(one: JsonObject): Shown {
-  const claims = list(one['claims']).map(
-    (claim) => `looked at by ${text(claim['by'])} until ${text(claim['until'])}`,
-  );
-  const handed = list(one['delegations']).map(
-    (each) => `handed to ${text(each['to'])} by ${text(each['from'])}`,
-  );
+function shownPeople(one: Told<ApprovalJson>): Shown {
+  const claims = list(one.claims).map((claim) => `looked at by ${text(claim.by)} until ${text(claim.until)}`);
+  const handed = list(one.delegations).map((each) => `handed to ${text(each.to)} by ${text(each.from)}`);
   return { json: one, lines: [line(one), ...claims, ...handed] };
 }
 
@@ -144,25 +145,28 @@ async function batch(api: Api, [decision = '', ...ids]: readonly string[], value
     return { approval, decision, digest, ...(reason === undefined ? {} : { reason }) };
   });
   const asked = { decisions, mode: values.each ? 'each' : 'all' };
-  const tried = await api.post(path, { ...asked, dryRun: true });
+  const tried = await api.post<BatchJson>(path, { ...asked, dryRun: true });
   const { token } = tried;
   if (token === undefined)
     return { json: tried, lines: [...results(tried), 'nothing is decided'], exitCode: 1 };
   if (!values.yes)
     return { json: tried, lines: [...results(tried), 'nothing is decided yet: add --yes to do it'] };
-  const made = await api.post(path, { ...asked, dryRun: false, token });
-  return { json: made, lines: results(made), exitCode: made['ok'] === true ? 0 : 1 };
+  const made = await api.post<BatchJson>(path, { ...asked, dryRun: false, token });
+  return { json: made, lines: results(made), exitCode: made.ok === true ? 0 : 1 };
 }
 
 /** From the inbox: reading an approval by itself would be on record as if its person had looked at it. */
-async function digestsOf(api: Api, ids: readonly string[]): Promise<Map<string, Json>> {
-  const digests = new Map<string, Json>();
+async function digestsOf(api: Api, ids: readonly string[]): Promise<Map<string, string>> {
+  const digests = new Map<string, string>();
   let cursor = '';
   do {
-    const found = await api.get(`/v1/approvals?mine=true&limit=100${cursor}`);
-    for (const one of list(found['data']))
-      if (ids.includes(text(one['id']))) digests.set(text(one['id']), one['digest'] ?? '');
-    const next = text(found['nextCursor']);
+    const found = await api.get<{
+      readonly data: readonly ApprovalJson[];
+      readonly nextCursor: string | null;
+    }>(`/v1/approvals?mine=true&limit=100${cursor}`);
+    for (const one of list(found.data))
+      if (ids.includes(text(one.id))) digests.set(text(one.id), one.digest ?? '');
+    const next = text(found.nextCursor);
     cursor = next === '' ? '' : `&cursor=${encodeURIComponent(next)}`;
   } while (cursor !== '' && digests.size < ids.length);
   return digests;
@@ -171,15 +175,15 @@ async function digestsOf(api: Api, ids: readonly string[]): Promise<Map<string, 
 /** What the words of a result do not say by themselves. */
 const notes: Readonly<Record<string, string>> = { accepted: '(durable, not applied yet)' };
 
-function results(body: JsonObject): string[] {
-  return list(body['results']).map((one) =>
+function results(body: Told<BatchJson>): string[] {
+  return list(body.results).map((one) =>
     [
-      text(one['approval']),
-      text(one['status']),
-      notes[text(one['status'])] ?? '',
-      text(one['summary']),
-      text(one['code']),
-      text(one['detail']),
+      text(one.approval),
+      text(one.status),
+      notes[text(one.status)] ?? '',
+      text(one.summary),
+      text(one.code),
+      text(one.detail),
     ]
       .filter((part) => part !== '')
       .join('  '),

@@ -1,6 +1,7 @@
+import type { SigningKeyJson } from '../model/answer-types.js';
 import type { Command, Shown, Values } from './options.js';
 import { remote } from './remote.js';
-import { CliError, type Api } from './rest.js';
+import { CliError, type Api, type Told } from './rest.js';
 import { list, text } from './show.js';
 
 // The service's own signing keys, for operators.
@@ -18,11 +19,11 @@ async function keys(api: Api, [verb, ...named]: readonly string[], { window }: V
   const body = window === undefined ? {} : { window };
   const [keyId, another] = named;
   if (verb === 'list' && keyId === undefined && window === undefined)
-    return shown(await api.get('/v1/signing-keys'));
-  if (verb === 'rotate' && keyId === undefined) return shown(await api.post('/v1/signing-keys', body));
+    return shown(await api.get<Keys>('/v1/signing-keys'));
+  if (verb === 'rotate' && keyId === undefined) return shown(await api.post<Keys>('/v1/signing-keys', body));
   if (verb === 'retire' && keyId !== undefined && another === undefined) {
     const path = `/v1/signing-keys/${encodeURIComponent(keyId)}/retire`;
-    return shown({ data: [await api.post(path, body)] });
+    return shown({ data: [await api.post<SigningKeyJson>(path, body)] });
   }
   throw new CliError(
     'usage: countersign keys list\n' +
@@ -32,8 +33,12 @@ async function keys(api: Api, [verb, ...named]: readonly string[], { window }: V
   );
 }
 
-function shown(json: Awaited<ReturnType<Api['get']>>): Shown {
-  const lines = list(json['data']).map(({ keyId, status, createdAt, retiredAt }) => {
+interface Keys {
+  readonly data: readonly SigningKeyJson[];
+}
+
+function shown(json: Told<Keys>): Shown {
+  const lines = list(json.data).map(({ keyId, status, createdAt, retiredAt }) => {
     const until = status === 'active' ? '' : `, taken until ${text(retiredAt)}`;
     return `${text(keyId)}  ${text(status)}, made ${text(createdAt)}${until}`;
   });

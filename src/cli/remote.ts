@@ -1,6 +1,6 @@
 import type { JsonObject } from '../model/json.js';
 import type { Command, Shown, Terminal, Values } from './options.js';
-import { CliError, makeApi, type Api } from './rest.js';
+import { CliError, makeApi, told, type Api, type Told } from './rest.js';
 import { list } from './show.js';
 
 export type Remote = (
@@ -19,13 +19,18 @@ export function remote(run: Remote): Command['run'] {
   };
 }
 
+interface Page {
+  readonly data: readonly JsonObject[];
+  readonly nextCursor: string | null;
+}
+
 /** Every page of a list. */
-export async function all(api: Api, path: string, query: URLSearchParams): Promise<JsonObject[]> {
-  const items: JsonObject[] = [];
+export async function all<Item>(api: Api, path: string, query: URLSearchParams): Promise<Told<Item>[]> {
+  const items: Told<Item>[] = [];
   for (;;) {
-    const page = await api.get(`${path}?${query.toString()}`);
-    items.push(...list(page['data']));
-    const next = page['nextCursor'];
+    const page = await api.get<Page>(`${path}?${query.toString()}`);
+    items.push(...list(page.data).map((one) => told<Item>(one)));
+    const next = page.nextCursor;
     if (typeof next !== 'string') return items;
     query.set('cursor', next);
   }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/json.js';
 
 /** Expected to fail: its message is for the user, its code for the shell. */
 export class CliError extends Error {
@@ -23,10 +23,27 @@ export interface Target {
   readonly as?: string | undefined;
 }
 
+/** `A`: what the contract says of the answer. */
 export interface Api {
-  get(path: string): Promise<JsonObject>;
+  get<A>(path: string): Promise<Told<A>>;
   /** `texts` are sent as they were written. */
-  post(path: string, body: JsonObject, texts?: Readonly<Record<string, JsonText>>): Promise<JsonObject>;
+  post<A>(path: string, body: JsonObject, texts?: Readonly<Record<string, JsonText>>): Promise<Told<A>>;
+}
+
+/** An answer as it may come: the service may be of another version, so that any part of it may be missing. */
+export type Told<A> = [Json] extends [A]
+  ? Json
+  : A extends string | number | boolean | null
+    ? A
+    : A extends readonly (infer Item)[]
+      ? readonly Told<Item>[]
+      : JsonObject extends A
+        ? A
+        : { readonly [Name in keyof A]?: Told<A[Name]> | undefined };
+
+/** Nothing of an answer is checked here, so every part of it is looked at before it is used. */
+export function told<A>(body: JsonObject): Told<A> {
+  return body as unknown as Told<A>;
 }
 
 /** One JSON object, in the words of whoever wrote it. */
@@ -54,13 +71,15 @@ export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
     throw new CliError(explain(status, body), 1, body);
   };
   return {
-    get: (path) => call(path, { method: 'GET' }),
-    post: (path, body, texts = {}) =>
-      call(path, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
-        body: bodyText(body, texts),
-      }),
+    get: async <A>(path: string) => told<A>(await call(path, { method: 'GET' })),
+    post: async <A>(path: string, body: JsonObject, texts = {}) =>
+      told<A>(
+        await call(path, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
+          body: bodyText(body, texts),
+        }),
+      ),
   };
 }
 

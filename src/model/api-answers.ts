@@ -22,7 +22,7 @@ export const problem = named(
   }),
 );
 
-export function pageOf<S extends z.ZodType>(item: S): z.ZodType {
+export function pageOf<S extends z.ZodType>(item: S) {
   return z.strictObject({ data: z.array(item), nextCursor: textOrNull });
 }
 

@@ -4,6 +4,14 @@ export interface JsonObject {
   readonly [key: string]: Json;
 }
 
+/**
+ * TypeScript does not see that what an interface describes is JSON, since an interface may be added to. Whoever calls this
+ * says that it is; nothing else turns one into the other.
+ */
+export function asJson<T extends object>(value: T): T & JsonObject {
+  return value as T & JsonObject;
+}
+
 /** Own-property test that treats `__proto__` and `constructor` as plain names. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,10 +1,9 @@
-import type { JsonObject } from '../model/json.js';
 import { invalid, type Refusal } from './refusal.js';
 
 /** A part of a list. */
-export interface Page {
+export interface Page<Item> {
   readonly kind: 'page';
-  readonly data: readonly JsonObject[];
+  readonly data: readonly Item[];
   /** For the next part; null: there is none. */
   readonly nextCursor: string | null;
 }

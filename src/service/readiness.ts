@@ -1,4 +1,4 @@
-import type { JsonObject } from '../model/json.js';
+import type { ReadyJson } from '../model/answer-types.js';
 import { policySetHash } from '../store/policy.js';
 import type { ServiceDeps } from './deps.js';
 import { inNumbers, inWords, warnings } from './flows/warnings.js';
@@ -8,7 +8,7 @@ const patienceMs = 3_000;
 interface Readiness {
   /** Postgres and Temporal answer; `body` also says whether a worker does. */
   readonly isReady: boolean;
-  readonly body: JsonObject;
+  readonly body: ReadyJson;
 }
 
 /** Anybody may know how many references have no value; which, who `operates`. */

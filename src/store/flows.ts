@@ -1,4 +1,5 @@
 import type { Plan } from '../engine/plan.js';
+import type { FlowVersionJson } from '../model/answer-types.js';
 import type { Json } from '../model/json.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Queryable, Tx } from '../db/index.js';
@@ -29,7 +30,8 @@ export interface NewFlowVersion {
   readonly publishedBy: string;
 }
 
-export interface FlowVersionRow extends NewFlowVersion {
+export interface FlowVersionRow extends Omit<NewFlowVersion, 'warnings'> {
+  readonly warnings: FlowVersionJson['warnings'];
   readonly version: number;
   readonly publishedAt: string;
 }

@@ -10,7 +10,7 @@ const run = {
   status: 'stuck',
   state: 'open',
   version: 3,
-};
+} as const;
 
 test('a stuck run says what is left to do with it', () => {
   const problem = { code: 'ON_ENTER_FAILED', message: 'it failed', next: 'a retry tries it again' };

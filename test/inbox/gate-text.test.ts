@@ -9,7 +9,7 @@ const gate = (fields: Partial<ShownGate>): ShownGate => ({
   ...fields,
 });
 const textOf = (one: ShownGate): unknown => {
-  const { gates } = gatesJson([one]) as { gates: { text: unknown }[] };
+  const { gates } = gatesJson([one]);
   return gates[0]?.text;
 };
 const shares = (managers: number, engineers: number) => [

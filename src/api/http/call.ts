@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { Principal } from '../../model/principal.js';
+import type { AnswerOf } from '../../model/answer-types.js';
 import type { ErrorCode } from '../../model/errors.js';
 import type { JsonObject } from '../../model/json.js';
 import type { RecordActor } from '../../model/records.js';
@@ -10,13 +11,18 @@ import type { Refusal } from '../../service/refusal.js';
 import type { ApiDeps } from '../deps.js';
 import type { Problem } from '../contract/problem.js';
 
-export interface Answer {
+export interface Answer<Status extends number = number, Body = unknown> {
   readonly kind: 'answer';
-  readonly status: number;
+  readonly status: Status;
   /** JSON, or with `media` the text or bytes themselves; undefined for none. */
-  readonly body?: unknown;
+  readonly body?: Body;
   readonly media?: string;
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What is read in a browser; what pages refuse is one too. */
+export interface Page extends Answer<number, string> {
+  readonly media: 'text/html; charset=utf-8';
 }
 
 /** An answer that goes on: sent after its record is durable. */
@@ -28,6 +34,12 @@ export interface Stream {
 
 export type Reply = Answer | Stream | Problem;
 
+export function answer<Status extends number>(status: Status): Answer<Status, undefined>;
+export function answer<Status extends number, const Body>(
+  status: Status,
+  body: Body,
+  headers?: Readonly<Record<string, string>>,
+): Answer<Status, Body>;
 export function answer(
   status: number,
   body?: unknown,
@@ -96,6 +108,18 @@ export interface AnswerSpec {
   readonly media?: string;
 }
 
+type Answers = Readonly<Record<number, AnswerSpec>>;
+
+/** What a route may answer, by what it says of its answers: a body as its schema describes it, or what has a media type alone. */
+export type ReplyOf<A extends Answers> =
+  { [Status in keyof A]: AnswerAs<Status & number, A[Status]> }[keyof A] | Page | Problem | Refusal;
+
+type AnswerAs<Status extends number, Spec> = Spec extends { readonly schema: infer S extends z.ZodType }
+  ? Answer<Status, AnswerOf<S>>
+  : Spec extends { readonly media: string }
+    ? Answer | Stream
+    : Answer<Status, undefined>;
+
 /** One line of the contract: it drives dispatch, validation, OpenAPI and the docs page. */
 export interface Route {
   readonly id: string;
@@ -117,7 +141,7 @@ export interface Route {
   readonly params: z.ZodType<JsonObject | Record<string, unknown>>;
   readonly query: z.ZodType;
   readonly body: BodySpec;
-  readonly answers: Readonly<Record<number, AnswerSpec>>;
+  readonly answers: Answers;
   /** Beyond those that every route may give. */
   readonly errors: readonly ErrorCode[];
   /** Approvals that a body names, where the path names none, without those of which a kept answer to it tells nothing. */
@@ -130,9 +154,10 @@ export function isPage({ tag }: Pick<Route, 'tag'>): boolean {
   return tag === 'Pages';
 }
 
-interface RouteFields<P extends z.ZodType, Q extends z.ZodType, B> extends Omit<
+interface RouteFields<P extends z.ZodType, Q extends z.ZodType, A extends Answers, B> extends Omit<
   Route,
   | 'handle'
+  | 'answers'
   | 'params'
   | 'query'
   | 'body'
@@ -154,11 +179,12 @@ interface RouteFields<P extends z.ZodType, Q extends z.ZodType, B> extends Omit<
   readonly params: P;
   readonly query: Q;
   readonly body?: BodySpec & { readonly of?: B };
-  readonly handle: (call: Call, input: Input<z.output<P>, z.output<Q>, B>) => Promise<Reply | Refusal>;
+  readonly answers: A;
+  readonly handle: (call: Call, input: Input<z.output<P>, z.output<Q>, B>) => Promise<ReplyOf<A>>;
 }
 
-export function route<P extends z.ZodType, Q extends z.ZodType, B = undefined>(
-  fields: RouteFields<P, Q, B>,
+export function route<P extends z.ZodType, Q extends z.ZodType, A extends Answers, B = undefined>(
+  fields: RouteFields<P, Q, A, B>,
 ): Route {
   return {
     access: 'principal',

@@ -119,7 +119,7 @@ const nowhere = {
   summary: '',
   params: z.looseObject({}),
   query: anyQuery,
-  answers: {},
+  answers: { 204: { description: 'the methods that are offered' } },
   recorded: true,
   body: { kind: 'ignored' },
 } as const;

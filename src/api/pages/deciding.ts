@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { longText } from '../../model/api.js';
-import { isObject } from '../../model/json.js';
 import type { DecisionDoor } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
 import { bodyOf } from '../../service/approvals/body.js';
@@ -62,8 +61,7 @@ export async function shownTo(
   below: (asked: ReasonsAsked) => Html,
 ): Promise<Html> {
   const body = await bodyOf(call.deps, found, reader);
-  const may = isObject(body['may']) ? body['may'] : {};
-  const why = typeof may['message'] === 'string' ? may['message'] : 'you may not decide it';
+  const why = body.may?.message ?? 'you may not decide it';
   const { course, error } = await courseOf(call.deps, found);
   const isOpen = waits(found);
   const asked = reasonsAsked({ state: found.state, kit: await queuesNow(call.deps) }, reader);
@@ -71,7 +69,7 @@ export async function shownTo(
     Its run is stuck: what is approved here does not run before an operator has the run go on.
   </p>`;
   const ending = html`<p>${endingText(course)}${error === null ? '' : ` ${error}`}</p>`;
-  return html`${await approvalHtml(body, isOpen)}${isOpen && course.isHeldUp ? held : html``}${may['decide'] === true ? below(asked) : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
+  return html`${await approvalHtml(body, isOpen)}${isOpen && course.isHeldUp ? held : html``}${body.may?.decide === true ? below(asked) : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
 }
 
 /** `refused`: nothing was decided by this, though its person may have decided before. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { errorTable } from '../../model/errors.js';
 import type { Json } from '../../model/json.js';
 import { visible, visibleJson } from '../../model/visible.js';
-import { answer, type Answer, type Call } from '../http/call.js';
+import { answer, type Call, type Page } from '../http/call.js';
 import type { Refusal } from '../../service/refusal.js';
 import { problemOf, type Problem } from '../contract/problem.js';
 
@@ -57,7 +57,7 @@ export function page(
   title: string,
   body: Html,
   headers: Readonly<Record<string, string>> = {},
-): Answer {
+): Page {
   const text = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="robots" content="noindex"><title>${escapeHtml(title)}</title><style>${style}</style></head>
 <body>${body.html}</body></html>
@@ -77,7 +77,7 @@ export function signOutForm(who: string): Html {
 export function problemPage(
   { request, signedInAs }: Pick<Call, 'request' | 'signedInAs'>,
   given: Problem | Refusal,
-): Answer {
+): Page {
   const { code, detail, extra, headers } = given.kind === 'refusal' ? problemOf(given) : given;
   const { status, title } = errorTable[code];
   const heading = code === 'FORBIDDEN' && extra['permission'] === undefined ? 'this is not taken' : title;

@@ -2,7 +2,17 @@ import { z } from 'zod';
 import * as api from '../../model/api.js';
 import { visibleApproval } from '../../service/approvals/look.js';
 import { noteView } from '../../service/approvals/seen.js';
-import { answer, callerOf, formBody, route, type Call, type Reply, type Route } from '../http/call.js';
+import {
+  answer,
+  callerOf,
+  formBody,
+  route,
+  type Answer,
+  type Call,
+  type Page,
+  type Reply,
+  type Route,
+} from '../http/call.js';
 import { noteRefused } from '../http/identify.js';
 import { problem } from '../contract/problem.js';
 import { signInForm } from './approval.js';
@@ -94,7 +104,7 @@ async function showSignIn(call: Call): Promise<Reply> {
 async function startSession(
   call: Call,
   { credential, next }: { readonly credential: string; readonly next: string },
-): Promise<Reply> {
+): Promise<Page | Answer<303, undefined>> {
   const found = await call.deps.authenticate(`Bearer ${credential.trim()}`);
   if (found.status !== 'ok') {
     noteRefused(call, found);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { AbsenceJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as inbox from '../../model/api-inbox-answers.js';
 import { clearAbsence, readAbsence, setAbsence, type Absence } from '../../service/inbox/absences.js';
@@ -41,6 +42,6 @@ export const absenceRoutes: readonly Route[] = [
   }),
 ];
 
-function reply(absence: Absence): Answer | Refusal {
+function reply(absence: Absence): Answer<200, AbsenceJson> | Refusal {
   return absence.kind === 'refusal' ? absence : answer(200, absence.body);
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ApprovalJson, DecidedJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import * as inbox from '../../model/api-inbox-answers.js';
@@ -9,16 +10,8 @@ import { visibleApproval, waits } from '../../service/approvals/look.js';
 import { noteView } from '../../service/approvals/seen.js';
 import { listInbox } from '../../service/inbox/inbox.js';
 import type { Refusal } from '../../service/refusal.js';
-import {
-  answer,
-  callerOf,
-  jsonBody,
-  route,
-  type Answer,
-  type Call,
-  type Reply,
-  type Route,
-} from '../http/call.js';
+import { answer, callerOf, jsonBody, route, type Answer, type Call, type Route } from '../http/call.js';
+import type { Problem } from '../contract/problem.js';
 import { patienceOf, watchRun } from '../http/long-poll.js';
 
 const idParams = z.object({ id: api.shortText });
@@ -105,7 +98,7 @@ export const approvalRoutes: readonly Route[] = [
   }),
 ];
 
-function decidedReply(decided: Decided | Refusal): Answer | Refusal {
+function decidedReply(decided: Decided | Refusal): Answer<200 | 202, DecidedJson> | Refusal {
   switch (decided.kind) {
     case 'refusal':
       return decided;
@@ -113,14 +106,18 @@ function decidedReply(decided: Decided | Refusal): Answer | Refusal {
       return answer(200, { approval: decided.approval, run: decided.run });
     case 'accepted': {
       const href = `/v1/decisions/${decided.decisionId}`;
-      const decision = { id: decided.decisionId, href, status: 'accepted' };
+      const decision = { id: decided.decisionId, href, status: 'accepted' } as const;
       return answer(202, { decision }, { Location: href, 'Retry-After': '2' });
     }
   }
 }
 
 /** `wait`: until it is decided or ends otherwise. */
-async function read(call: Call, id: string, wait: number | undefined): Promise<Reply | Refusal> {
+async function read(
+  call: Call,
+  id: string,
+  wait: number | undefined,
+): Promise<Answer<200, ApprovalJson> | Problem | Refusal> {
   const first = await visibleApproval(callerOf(call), id);
   if (first.kind === 'refusal') return first;
   await noteView(callerOf(call), first);

@@ -98,7 +98,7 @@ export const auditRoutes: readonly Route[] = [
   }),
 ];
 
-function pageReply(page: AuditPage | Refusal): Answer | Refusal {
+function pageReply(page: AuditPage | Refusal): Answer<200, Omit<AuditPage, 'kind'>> | Refusal {
   if (page.kind === 'refusal') return page;
   const { data, nextCursor, asOfSize } = page;
   return answer(200, { data, nextCursor, asOfSize });

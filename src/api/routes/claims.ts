@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ApprovalJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as inbox from '../../model/api-inbox-answers.js';
 import {
@@ -49,6 +50,6 @@ export const claimRoutes: readonly Route[] = [
   }),
 ];
 
-function reply(told: Told): Answer | Refusal {
+function reply(told: Told): Answer<200, ApprovalJson> | Refusal {
   return told.kind === 'refusal' ? told : answer(200, told.body);
 }

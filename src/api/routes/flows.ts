@@ -1,16 +1,9 @@
 import { z } from 'zod';
+import type { AnswerOf } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import { checkFlow, publishFlow, type Published } from '../../service/flows/publish-text.js';
-import {
-  diffVersions,
-  listFlows,
-  readFlow,
-  readVersion,
-  type FlowRead,
-  type VersionRead,
-  type VersionsDiffered,
-} from '../../service/flows/read.js';
+import { diffVersions, listFlows, readFlow, readVersion } from '../../service/flows/read.js';
 import { withdraw } from '../../service/flows/withdraw.js';
 import type { Refusal } from '../../service/refusal.js';
 import { answer, callerOf, flowBody, jsonBody, route, type Answer, type Route } from '../http/call.js';
@@ -128,11 +121,16 @@ export const flowRoutes: readonly Route[] = [
   reloadRoute,
 ];
 
-function reply(found: FlowRead | VersionRead | VersionsDiffered | Refusal): Answer | Refusal {
-  return found.kind === 'refusal' ? found : answer(200, found.body);
+function reply<Body>(
+  found: { readonly kind: string; readonly body: Body } | Refusal,
+): Answer<200, Body> | Refusal {
+  return 'body' in found ? answer(200, found.body) : found;
 }
 
-function publishedReply({ flow: { created, ...made }, warnings }: Published): Answer {
+function publishedReply({
+  flow: { created, ...made },
+  warnings,
+}: Published): Answer<200 | 201, AnswerOf<typeof answers.published>> {
   const location = `/v1/flows/${encodeURIComponent(made.name)}/versions/${made.version}`;
   return answer(created ? 201 : 200, { ...made, warnings }, { Location: location });
 }

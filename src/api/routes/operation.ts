@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import type { ReadyJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import { readReadiness } from '../../service/readiness.js';
-import { answer, route, type Call, type Reply, type Route } from '../http/call.js';
+import { answer, route, type Answer, type Call, type Route } from '../http/call.js';
 import { docsPage, docsPolicy } from '../contract/docs.js';
 import { openApi } from '../contract/openapi.js';
 
@@ -34,7 +35,7 @@ const healthRoutes: readonly Route[] = [
     path: '/livez',
     summary: 'This process answers',
     answers: { 200: { description: 'it does', schema: answers.live } },
-    handle: () => Promise.resolve(answer(200, { status: 'ok' })),
+    handle: (_call) => Promise.resolve(answer(200, { status: 'ok' })),
   }),
   route({
     ...open,
@@ -90,7 +91,7 @@ function documentRoutes(contract: () => readonly Route[]): readonly Route[] {
   ];
 }
 
-async function ready(call: Call): Promise<Reply> {
+async function ready(call: Call): Promise<Answer<200 | 503, ReadyJson>> {
   const { isReady, body } = await readReadiness(call.deps, () => operates(call));
   return answer(isReady ? 200 : 503, body);
 }

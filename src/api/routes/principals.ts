@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import type { CreatedKeyJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import { createKey, listApiKeys, revokeApiKey, type KeyMade } from '../../service/principals/keys.js';
 import type { Refusal } from '../../service/refusal.js';
-import { answer, callerOf, jsonBody, principalOf, route, type Reply, type Route } from '../http/call.js';
-import { invalid } from '../contract/problem.js';
+import { answer, callerOf, jsonBody, principalOf, route, type Answer, type Route } from '../http/call.js';
+import { invalid, type Problem } from '../contract/problem.js';
 
 export const principalRoutes: readonly Route[] = [
   route({
@@ -70,7 +71,7 @@ export const principalRoutes: readonly Route[] = [
   }),
 ];
 
-function keyReply(made: KeyMade | Refusal): Reply | Refusal {
+function keyReply(made: KeyMade | Refusal): Answer<201, CreatedKeyJson> | Problem | Refusal {
   switch (made.kind) {
     case 'refusal':
       return made;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { RunBodyJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import { cancelRun, retryRun, type Operated } from '../../service/runs/operate.js';
@@ -82,7 +83,7 @@ function operation(name: 'cancel' | 'retry', summary: string): Route {
   });
 }
 
-function operatedReply(id: string, { hasSettled, body }: Operated): Answer {
+function operatedReply(id: string, { hasSettled, body }: Operated): Answer<200 | 202, RunBodyJson> {
   if (hasSettled) return answer(200, body);
   const location = `/v1/runs/${id}`;
   return answer(

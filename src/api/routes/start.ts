@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import type { RunBodyJson, SubmittedJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import { submitErrors } from '../../model/errors.js';
 import type { Refusal } from '../../service/refusal.js';
 import { startRun, type Started } from '../../service/runs/start.js';
-import { answer, callerOf, jsonBody, route, type Reply, type Route } from '../http/call.js';
-import { problemOf } from '../contract/problem.js';
+import { answer, callerOf, jsonBody, route, type Answer, type Route } from '../http/call.js';
+import { problemOf, type Problem } from '../contract/problem.js';
 import { submittedReply } from './transitions.js';
 
 const flowParams = z.object({ name: api.shortText });
@@ -37,7 +38,9 @@ export const startRoutes: readonly Route[] = [
   }),
 ];
 
-function startedReply(started: Started): Reply {
+function startedReply(
+  started: Started,
+): Answer<200 | 202, SubmittedJson> | Answer<201 | 202, RunBodyJson> | Problem {
   if (started.kind === 'refusal') return startRefused(started);
   if (started.kind !== 'started') return submittedReply(started);
   const location = `/v1/runs/${started.run}`;
@@ -50,7 +53,7 @@ function startedReply(started: Started): Reply {
 }
 
 /** The run stands where its first transition is refused. */
-function startRefused(refused: Refusal): Reply {
+function startRefused(refused: Refusal): Problem {
   const { run } = refused.extra;
   const found = problemOf(refused);
   if (typeof run !== 'string') return found;

@@ -1,20 +1,13 @@
 import { z } from 'zod';
+import type { ActionJson, SubmittedJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import { submitErrors } from '../../model/errors.js';
 import type { Refusal } from '../../service/refusal.js';
 import { readAction, type Polled } from '../../service/runs/action.js';
 import { submitTransition, type Submitted } from '../../service/runs/submit.js';
-import {
-  answer,
-  callerOf,
-  jsonBody,
-  route,
-  type Answer,
-  type Call,
-  type Reply,
-  type Route,
-} from '../http/call.js';
+import { answer, callerOf, jsonBody, route, type Answer, type Call, type Route } from '../http/call.js';
+import type { Problem } from '../contract/problem.js';
 import { patienceOf, watchRun } from '../http/long-poll.js';
 
 const transitionParams = z.object({ id: api.shortText, transition: api.shortText });
@@ -58,14 +51,14 @@ export const transitionRoutes: readonly Route[] = [
 /** Agents poll; this is how often they are asked to. */
 const pollSeconds = '2';
 
-export function submittedReply(submitted: Submitted): Answer {
+export function submittedReply(submitted: Submitted): Answer<200 | 202, SubmittedJson> {
   const { transition, body } = submitted;
   if (submitted.kind === 'executed') {
     const { output, chain } = submitted;
     return answer(200, { result: { status: 'executed', transition, output }, ...body, chain });
   }
   const poll = `/v1/actions/${submitted.action}`;
-  const result =
+  const result: SubmittedJson['result'] =
     submitted.kind === 'pending'
       ? { status: 'pending', transition, approval: submitted.approval, poll }
       : { status: 'executing', transition, poll };
@@ -73,7 +66,11 @@ export function submittedReply(submitted: Submitted): Answer {
 }
 
 /** At once, or as soon as it is settled, at the latest when the time is up: then as it stands. */
-async function pollAction(call: Call, id: string, wait: number | undefined): Promise<Reply | Refusal> {
+async function pollAction(
+  call: Call,
+  id: string,
+  wait: number | undefined,
+): Promise<Answer<200, ActionJson> | Problem | Refusal> {
   const first = await readAction(callerOf(call), id);
   const patience = patienceOf(call, wait);
   if (first.kind === 'refusal' || first.settled || patience.ms === 0)
@@ -85,7 +82,10 @@ async function pollAction(call: Call, id: string, wait: number | undefined): Pro
   return denied ?? polledReply(await readAction(callerOf(call), id), patience.headers);
 }
 
-function polledReply(found: Polled | Refusal, headers: Readonly<Record<string, string>>): Answer | Refusal {
+function polledReply(
+  found: Polled | Refusal,
+  headers: Readonly<Record<string, string>>,
+): Answer<200, ActionJson> | Refusal {
   if (found.kind === 'refusal') return found;
   return answer(200, found.body, { ...headers, ...(found.settled ? {} : { 'Retry-After': pollSeconds }) });
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { SavedViewJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as inbox from '../../model/api-inbox-answers.js';
 import type { JsonObject } from '../../model/json.js';
@@ -53,6 +54,6 @@ export const viewRoutes: readonly Route[] = [
   }),
 ];
 
-function reply(view: SavedView): Answer | Refusal {
+function reply(view: SavedView): Answer<200, SavedViewJson> | Refusal {
   return view.kind === 'refusal' ? view : answer(200, view.body);
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type * as api from '../../model/api.js';
-import type { JsonObject } from '../../model/json.js';
+import type { BatchJson } from '../../model/answer-types.js';
+import { isObject, type JsonObject } from '../../model/json.js';
 import type { Principal } from '../../model/principal.js';
 import { getDecision } from '../../store/decisions.js';
 import { effectId, newTrail, note, type Caller, type Trail } from '../caller.js';
@@ -14,7 +15,7 @@ import { visibleApproval, type Approval, type FoundApproval } from './look.js';
 
 type Batch = z.output<typeof api.batchBody>;
 type Item = Batch['decisions'][number];
-type Fields = Record<string, JsonObject[string]>;
+type Result = BatchJson['results'][number];
 
 /** Who asks by what holds at this moment: a batch takes long. Why nobody does any more is left in `trail`. */
 export type AskAgain = (
@@ -31,7 +32,7 @@ export async function decideBatch(
   caller: Caller,
   batch: Batch,
   askAgain: AskAgain,
-): Promise<{ readonly kind: 'batch'; readonly body: JsonObject } | Refusal> {
+): Promise<{ readonly kind: 'batch'; readonly body: BatchJson } | Refusal> {
   const twice = batch.decisions.findIndex(
     ({ approval }, index) => batch.decisions.findIndex((one) => one.approval === approval) !== index,
   );
@@ -103,7 +104,7 @@ async function refuseIrreversible({ deps }: Caller, { row }: FoundApproval): Pro
   );
 }
 
-function dryRun(caller: Caller, batch: Batch, checked: readonly Checked[], ok: boolean): JsonObject {
+function dryRun(caller: Caller, batch: Batch, checked: readonly Checked[], ok: boolean): BatchJson {
   const useful = batch.mode === 'all' ? ok : checked.some((one) => one.refused === null);
   return {
     dryRun: true,
@@ -114,26 +115,32 @@ function dryRun(caller: Caller, batch: Batch, checked: readonly Checked[], ok: b
   };
 }
 
-function checkedItem(one: Checked): Fields {
+function checkedItem(one: Checked): Result {
   return one.refused === null ? { ...itemFields(one), status: 'would_apply' } : refusedItem(one, one.refused);
 }
 
-function itemFields({ item, found }: Checked): Fields {
+function itemFields({ item, found }: Checked): Omit<Result, 'status'> {
   const { approval, decision } = item;
   if (found === null) return { approval, decision };
   const { summary, consequence, tier } = found.row.doc;
   return { approval, decision, summary, consequence, tier };
 }
 
-function refusedItem(one: Checked, { code, detail, extra }: Refusal): Fields {
-  const { decidedBy, decidedAt } = extra;
+function refusedItem(one: Checked, { code, detail, extra }: Refusal): Result {
   return {
     ...itemFields(one),
     status: 'refused',
     code,
     detail,
-    ...(decidedBy === undefined ? {} : { decidedBy, decidedAt: decidedAt ?? null }),
+    ...whoDecided(extra),
   };
+}
+
+/** As a refusal tells it of what somebody has decided already. */
+function whoDecided({ decidedBy, decidedAt = null }: JsonObject): Pick<Result, 'decidedBy' | 'decidedAt'> {
+  const { id, kind } = isObject(decidedBy) ? decidedBy : {};
+  if (typeof id !== 'string' || typeof kind !== 'string') return {};
+  return { decidedBy: { id, kind }, decidedAt: typeof decidedAt === 'string' ? decidedAt : null };
 }
 
 /** Nothing was sent to any run. Each refusal is recorded with its own run. */
@@ -163,7 +170,7 @@ async function make(
   batch: Batch,
   checked: readonly Checked[],
   askAgain: AskAgain,
-): Promise<{ readonly ok: boolean; readonly results: readonly Fields[] } | Refusal> {
+): Promise<{ readonly ok: boolean; readonly results: readonly Result[] } | Refusal> {
   const byRun = new Map<string, Checked[]>();
   for (const one of checked) {
     const run = one.found?.row.run ?? one.item.approval;
@@ -172,10 +179,10 @@ async function make(
   const isAll = batch.mode === 'all';
   const until = caller.deps.now().getTime() + mostMs;
   const making: Making = { isAll, until, askAgain, hasRefused: false, denied: null };
-  const results = new Map<Checked, Fields>();
+  const results = new Map<Checked, Result>();
   await inLanes([...byRun.values()], isAll ? 1 : lanes, (ofRun) => makeOf(caller, ofRun, making, results));
   noteDenied(caller, making);
-  const told = checked.map((one) => results.get(one) ?? itemFields(one));
+  const told = checked.map((one) => results.get(one) ?? notMade(one));
   const isNone = told.every(({ status }) => status === 'refused' || status === 'not_made');
   if (isAll && making.hasRefused && isNone) return noneMade(told);
   return { ok: told.every(({ status }) => status === 'applied' || status === 'accepted'), results: told };
@@ -186,16 +193,12 @@ async function makeOf(
   caller: Caller,
   ofRun: readonly Checked[],
   making: Making,
-  results: Map<Checked, Fields>,
+  results: Map<Checked, Result>,
 ): Promise<void> {
   let silent: Decided | Refusal | null = null;
   for (const one of ofRun) {
     if (making.isAll && making.hasRefused) {
-      results.set(one, {
-        ...itemFields(one),
-        status: 'not_made',
-        detail: 'another of this batch was refused before its turn',
-      });
+      results.set(one, notMade(one));
       continue;
     }
     const leftMs: number = silent === null ? making.until - caller.deps.now().getTime() : 0;
@@ -207,11 +210,19 @@ async function makeOf(
   }
 }
 
-function noneMade(results: readonly Fields[]): Refusal {
+function notMade(one: Checked): Result {
+  return {
+    ...itemFields(one),
+    status: 'not_made',
+    detail: 'another of this batch was refused before its turn',
+  };
+}
+
+function noneMade(results: readonly Result[]): Refusal {
   const first = results.find(({ status }) => status === 'refused');
   return refusal(
     'BATCH_REFUSED',
-    `the decision about \`${String(first?.['approval'])}\` was refused (${String(first?.['code'])}), so none was made: see \`results\`, and begin with a dry run again`,
+    `the decision about \`${String(first?.approval)}\` was refused (${String(first?.code)}), so none was made: see \`results\`, and begin with a dry run again`,
     { results: [...results] },
   );
 }
@@ -258,7 +269,7 @@ async function makeOne(
     : decide(own, found, item, { via: 'batch', waitMs: Math.max(waitMs, 1) });
 }
 
-function resultOf(caller: Caller, one: Checked, made: Decided | Refusal, making: Making): Fields {
+function resultOf(caller: Caller, one: Checked, made: Decided | Refusal, making: Making): Result {
   if (made.kind !== 'refusal') return { ...itemFields(one), status: made.kind };
   if (made.code !== 'UNAUTHENTICATED') leave(caller, one, made);
   else if (making.denied !== null) making.denied.again += 1;

@@ -1,5 +1,5 @@
 import type { Asked } from '../../engine/state.js';
-import type { JsonObject } from '../../model/json.js';
+import type { ApprovalJson } from '../../model/answer-types.js';
 import { linesOfGates } from '../../policy/index.js';
 import { getFlowVersion } from '../../store/flows.js';
 import type { ApprovalRow } from '../../store/approvals.js';
@@ -56,6 +56,6 @@ export function reasonOf(because: readonly Because[]): string | null {
   return because.length === 0 ? null : `asked because ${because.map((one) => one.text).join('; and ')}`;
 }
 
-export function listed(because: readonly Because[]): JsonObject[] {
+export function listed(because: readonly Because[]): ApprovalJson['because'] {
   return because.map(({ line, ...one }) => ({ ...one, ...(line === null ? {} : { line }) }));
 }

@@ -1,6 +1,7 @@
 import type { ApprovalState } from '../../engine/state.js';
 import { mostAnswerBytes } from '../../model/limits.js';
-import type { Json, JsonObject } from '../../model/json.js';
+import type { ApprovalJson, DecisionJson } from '../../model/answer-types.js';
+import { asJson, type JsonObject } from '../../model/json.js';
 import type { Principal } from '../../model/principal.js';
 import type { PayloadRef } from '../../model/records.js';
 import type { ApprovalRow } from '../../store/approvals.js';
@@ -33,7 +34,7 @@ export async function bodyOf(
   deps: ServiceDeps,
   { row, state }: Approval,
   reader: Principal | null,
-): Promise<JsonObject> {
+): Promise<ApprovalJson> {
   const [body] = await bodiesOf(deps, [{ row, state, onBehalfOf: null }], reader);
   if (body === undefined) throw new Error('one approval has one body');
   return body;
@@ -49,7 +50,7 @@ export async function bodiesOf(
   deps: ServiceDeps,
   items: readonly Item[],
   reader: Principal | null,
-): Promise<JsonObject[]> {
+): Promise<ApprovalJson[]> {
   const ids = items.map(({ row }) => row.id);
   const [decisions, claims, delegations, notifications, around] = await Promise.all([
     decisionsOf(deps.pool, ids),
@@ -112,7 +113,7 @@ async function approvalBody(
   row: ApprovalRow,
   state: ApprovalState | null,
   beside: Beside,
-): Promise<JsonObject> {
+): Promise<ApprovalJson> {
   const { doc } = row;
   const trace = doc.refs.find((ref) => ref.role === 'trace');
   const because = await explain(row);
@@ -139,7 +140,7 @@ async function approvalBody(
     reason: reasonOf(because),
     because: listed(because),
     trace: trace === undefined ? null : await readJson(deps, trace),
-    guards: doc.guards as unknown as Json,
+    guards: doc.guards.map(asJson),
     roles: [...row.roles],
     ...gatesJson(shownGates(row, state, beside.around, beside.decisions)),
     ...(beside.reader === null
@@ -157,7 +158,10 @@ async function approvalBody(
   };
 }
 
-async function peopleOf(deps: ServiceDeps, { claims, delegations, onBehalfOf }: Beside): Promise<JsonObject> {
+async function peopleOf(
+  deps: ServiceDeps,
+  { claims, delegations, onBehalfOf }: Beside,
+): Promise<Pick<ApprovalJson, 'claims' | 'delegations' | 'onBehalfOf'>> {
   return {
     claims: claims.map(({ principal, claimedAt, until }) => ({ by: principal, since: claimedAt, until })),
     delegations: await inLanes(delegations, 1, async ({ delegatedBy, delegate, noteRef, at }) => ({
@@ -170,7 +174,10 @@ async function peopleOf(deps: ServiceDeps, { claims, delegations, onBehalfOf }: 
   };
 }
 
-export async function listedDecision(deps: ServiceDeps, row: DecisionRow): Promise<JsonObject> {
+export async function listedDecision(
+  deps: ServiceDeps,
+  row: DecisionRow,
+): Promise<Omit<DecisionJson, 'approval'>> {
   return {
     id: row.id,
     by: { id: row.byId, kind: row.byKind },

@@ -1,6 +1,6 @@
 import { isBlank } from '../../model/text.js';
 import { deleteClaim, insertDelegation, putClaim } from '../../store/claims.js';
-import type { JsonObject } from '../../model/json.js';
+import type { ApprovalJson } from '../../model/answer-types.js';
 import type { Caller } from '../caller.js';
 import { refusal, type Refusal } from '../refusal.js';
 import { bodyOf } from './body.js';
@@ -12,7 +12,7 @@ import { recordAbout } from './seen.js';
 // None of these decides, blocks a decision, or gives a right: they say who is at it.
 
 /** The approval as it stands then, for its reader. */
-export type Told = { readonly kind: 'approval'; readonly body: JsonObject } | Refusal;
+export type Told = { readonly kind: 'approval'; readonly body: ApprovalJson } | Refusal;
 
 async function tell({ deps, principal }: Caller, found: FoundApproval): Promise<Told> {
   return { kind: 'approval', body: await bodyOf(deps, found, principal) };

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../model/errors.js';
-import type { JsonObject } from '../../model/json.js';
+import type { ApprovalJson, DecisionJson, RunJson } from '../../model/answer-types.js';
 import type { DecisionDoor } from '../../model/message.js';
 import { isBlank } from '../../model/text.js';
 import { decisionsOf, getDecision, type DecisionRow } from '../../store/decisions.js';
@@ -14,7 +14,7 @@ import { visibleApproval, type FoundApproval } from './look.js';
 
 export type Decided =
   /** The run has taken it. */
-  | { readonly kind: 'applied'; readonly approval: JsonObject; readonly run: JsonObject }
+  | { readonly kind: 'applied'; readonly approval: ApprovalJson; readonly run: RunJson }
   /** It is kept, and the run takes it as soon as it can be reached. */
   | { readonly kind: 'accepted'; readonly decisionId: string };
 
@@ -107,7 +107,7 @@ export function noteRefused(
 export async function readDecision(
   caller: Caller,
   id: string,
-): Promise<{ readonly kind: 'decision'; readonly body: JsonObject } | Refusal> {
+): Promise<{ readonly kind: 'decision'; readonly body: DecisionJson } | Refusal> {
   const { deps } = caller;
   const row = await getDecision(deps.pool, id);
   if (row === null) return notFound('decision', id);

@@ -1,6 +1,8 @@
-import type { JsonObject } from '../../model/json.js';
+import type { ApprovalJson } from '../../model/answer-types.js';
 import type { DeliveryStatus, NotificationEvent } from '../../model/notifications.js';
 import type { NotificationRow } from '../../store/notifications.js';
+
+type Delivery = ApprovalJson['delivery'];
 
 /** Those that ask somebody to decide; the others tell what became of it. */
 const asking: readonly NotificationEvent[] = ['requested', 'reminder', 'escalated'];
@@ -9,7 +11,7 @@ const asking: readonly NotificationEvent[] = ['requested', 'reminder', 'escalate
  * Was anybody told that it waits? `none`: nobody was to be, or it was settled before; `pending`: somebody is still to be
  * told; `partial`: some were told and some cannot be; `failed`: nobody was, and nobody will be.
  */
-export function deliveryOf(rows: readonly NotificationRow[]): JsonObject {
+export function deliveryOf(rows: readonly NotificationRow[]): Delivery {
   return {
     status: statusOf(rows.filter((one) => asking.includes(one.event))),
     channels: rows.map(channelOf),
@@ -24,7 +26,7 @@ function statusOf(rows: readonly NotificationRow[]): DeliveryStatus {
 }
 
 /** Whose address it went to is not for everybody who may see the approval. */
-function channelOf(row: NotificationRow): JsonObject {
+function channelOf(row: NotificationRow): Delivery['channels'][number] {
   const retrying = row.status === 'waiting' && row.detail !== null;
   return {
     message: row.id,

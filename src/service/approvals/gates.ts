@@ -1,6 +1,6 @@
 import { gateViews, isOpen, outOfReach } from '../../engine/index.js';
 import type { ApprovalState, GateView } from '../../engine/state.js';
-import type { Json, JsonObject } from '../../model/json.js';
+import type { ApprovalJson } from '../../model/answer-types.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import { withRolePermissions, type Principal } from '../../model/principal.js';
 import { queuesIn } from '../../schema/kit.js';
@@ -67,7 +67,9 @@ function asEnded(gate: GateView, status: ApprovalRow['status'], decisions: reado
   };
 }
 
-export function gatesJson(gates: readonly ShownGate[]): JsonObject {
+export function gatesJson(
+  gates: readonly ShownGate[],
+): Pick<ApprovalJson, 'quorum' | 'reasonRequired' | 'gates'> {
   const [first] = gates;
   // The largest; of two, one that still waits.
   const largest = gates.reduce<ShownGate | undefined>(
@@ -80,10 +82,10 @@ export function gatesJson(gates: readonly ShownGate[]): JsonObject {
     first,
   );
   return {
-    quorum: (largest?.quorum ?? { count: 1, approved: 0 }) as unknown as Json,
+    quorum: largest?.quorum ?? { count: 1, approved: 0 },
     reasonRequired: gates.some((one) => one.reasonRequired),
     gates: gates.map(({ byPermission: _byPermission, ...gate }, index) => ({
-      ...(gate as unknown as JsonObject),
+      ...gate,
       text: gateText(gates[index] ?? gate),
     })),
   };
@@ -108,7 +110,7 @@ function leftText(missing: ShownGate['missing']): string {
 }
 
 /** What who reads it may do about it now. */
-export function mayOf(judged: Judged, reader: Principal): JsonObject {
+export function mayOf(judged: Judged, reader: Principal): NonNullable<ApprovalJson['may']> {
   const may = judge(judged, reader);
   return may.status === 'yes'
     ? { decide: true, verbs: ['approve', 'deny'], why: null, message: null }

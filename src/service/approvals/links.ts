@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hashApiKey } from '../../auth/index.js';
 import type { Queryable } from '../../db/index.js';
 import { newId } from '../../model/ids.js';
-import type { JsonObject } from '../../model/json.js';
+import type { ApprovalLinkJson } from '../../model/answer-types.js';
 import { getApproval } from '../../store/approvals.js';
 import { insertLink, linksOf, openLinks, revokeLink, type LinkRow } from '../../store/links.js';
 import { note, type Caller } from '../caller.js';
@@ -57,7 +57,7 @@ export async function makeOwnLink(caller: Caller, id: string, minutes: number): 
 export async function listOwnLinks(
   caller: Caller,
   id: string,
-): Promise<{ readonly kind: 'links'; readonly links: readonly JsonObject[] } | Refusal> {
+): Promise<{ readonly kind: 'links'; readonly links: readonly ApprovalLinkJson[] } | Refusal> {
   const found = await visibleApproval(caller, id);
   if (found.kind === 'refusal') return found;
   const rows = await linksOf(caller.deps.pool, id, caller.principal.id);
@@ -89,9 +89,12 @@ export async function makeLink(
   return { kind: 'link', id, token, expiresAt: wanted.expiresAt };
 }
 
-function listed(row: LinkRow, now: Date): JsonObject {
+function listed(row: LinkRow, now: Date): ApprovalLinkJson {
   const over = Date.parse(row.expiresAt) <= now.getTime();
-  const status =
-    row.usedAt !== null ? 'used' : row.revokedAt !== null ? 'revoked' : over ? 'expired' : 'open';
-  return { id: row.id, status, createdAt: row.createdAt, expiresAt: row.expiresAt };
+  return {
+    id: row.id,
+    status: row.usedAt !== null ? 'used' : row.revokedAt !== null ? 'revoked' : over ? 'expired' : 'open',
+    createdAt: row.createdAt,
+    expiresAt: row.expiresAt,
+  };
 }

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../model/json.js';
+import type { ReconstructionJson } from '../../model/answer-types.js';
 import type { RunClient } from '../../client/types.js';
 import type { Caller } from '../caller.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
@@ -11,7 +11,7 @@ import { reconstruct } from './reconstruction.js';
 export async function reconstructRun(
   caller: Caller,
   run: string,
-): Promise<{ readonly kind: 'reconstruction'; readonly body: JsonObject } | Refusal> {
+): Promise<{ readonly kind: 'reconstruction'; readonly body: ReconstructionJson } | Refusal> {
   const found = await visibleRun(caller, run);
   if (found.kind === 'refusal') return found;
   return { kind: 'reconstruction', body: await reconstruct(caller.deps, found.row) };

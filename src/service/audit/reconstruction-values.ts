@@ -1,5 +1,6 @@
 import { keptPayloads } from '../../audit/index.js';
-import { isObject, type Json, type JsonObject } from '../../model/json.js';
+import type { ReconstructionJson } from '../../model/answer-types.js';
+import { isObject, type Json } from '../../model/json.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import type { PayloadRef } from '../../model/records.js';
 import { readText } from '../values.js';
@@ -7,8 +8,10 @@ import type { ServiceDeps } from '../deps.js';
 import { inLanes } from '../lanes.js';
 import type { Told } from './reconstruction.js';
 
+type ToldAction = ReconstructionJson['actions'][number];
+
 export interface Shown {
-  readonly body: JsonObject;
+  readonly body: ToldAction;
   readonly expected: number;
   readonly missing: number;
   readonly omitted: number;
@@ -96,8 +99,8 @@ function bodyOf(
   told: Told,
   texts: Partial<Record<Part, string | null>>,
   missing: string[],
-  omitted: JsonObject[],
-): JsonObject {
+  omitted: NonNullable<ToldAction['omitted']>,
+): ToldAction {
   const { prompt = null, response = null, reason = null } = texts;
   const input = jsonOf(texts.input);
   const { approval } = told;

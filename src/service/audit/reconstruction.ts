@@ -1,4 +1,5 @@
 import { readRecords, type AuditItem } from '../../audit/index.js';
+import type { ReconstructionJson } from '../../model/answer-types.js';
 import type { Json, JsonObject } from '../../model/json.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import type { PayloadRef } from '../../model/records.js';
@@ -39,7 +40,7 @@ const pageSize = 500;
 const readers = makeTurns(4);
 
 /** Rebuilt from the record alone, in its own order (docs/spec/evidence.md, "Reading"). */
-export function reconstruct(deps: ServiceDeps, row: RunRow): Promise<JsonObject> {
+export function reconstruct(deps: ServiceDeps, row: RunRow): Promise<ReconstructionJson> {
   return readers(async () => {
     const telling = beginTelling();
     for (let afterIndex = -1; ;) {

@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import type * as api from '../../model/api.js';
 import { readEntry, readRecords, type RecordFilter } from '../../audit/index.js';
-import type { JsonObject } from '../../model/json.js';
+import type { AuditItemJson } from '../../model/answer-types.js';
+import { asJson } from '../../model/json.js';
 import { decodeCursor, encodeCursor } from '../../store/cursor.js';
 import { storable } from '../../store/instant.js';
 import type { Caller } from '../caller.js';
@@ -10,7 +11,7 @@ import { badCursor, type Page } from '../page.js';
 import type { Refusal } from '../refusal.js';
 import { visibleRun } from '../runs/body.js';
 
-export interface AuditPage extends Page {
+export interface AuditPage extends Page<AuditItemJson> {
   /** Records of the log that the list is of. */
   readonly asOfSize: number;
 }
@@ -52,11 +53,7 @@ async function page(
   const [afterIndex, asOf] = from ?? [];
   if (typeof afterIndex !== 'number' || typeof asOf !== 'number') return badCursor();
   const { actor, type, verdict } = query;
-  const {
-    items: data,
-    asOfSize,
-    more,
-  } = await readRecords(pool, {
+  const { items, asOfSize, more } = await readRecords(pool, {
     ...scope,
     ...(actor === undefined ? {} : { actor }),
     ...(type === undefined ? { notType: unlisted } : { type }),
@@ -67,7 +64,7 @@ async function page(
     ...(asOf < 0 ? {} : { asOfSize: asOf }),
     limit: query.limit,
   });
-  const last = data.at(-1);
+  const last = items.at(-1);
   const nextCursor = more && last !== undefined ? encodeCursor([last.index, asOfSize]) : null;
-  return { kind: 'page', data: data as unknown as JsonObject[], nextCursor, asOfSize };
+  return { kind: 'page', data: items.map(asJson), nextCursor, asOfSize };
 }

@@ -1,16 +1,15 @@
 import { gatesOf } from '../../engine/gates/gates.js';
 import { makeTurns } from '../../model/give-way.js';
+import type { FlowVersionJson } from '../../model/answer-types.js';
+import type { JsonObject } from '../../model/json.js';
 import type { Floor, Plan, State, Transition } from '../../engine/plan.js';
 
-export interface Graph {
-  readonly nodes: readonly object[];
-  readonly edges: readonly object[];
-}
+export type Graph = FlowVersionJson['graph'];
 
 /** States and transitions as nodes and edges; a transition with branches has an edge for each target. */
 export async function graphOf(plan: Plan, floors: readonly Floor[] | null): Promise<Graph> {
   const turn = makeTurns();
-  const edges: object[] = [];
+  const edges: JsonObject[] = [];
   for (const state of plan.states)
     for (const one of state.transitions) {
       await turn();
@@ -29,10 +28,10 @@ export async function graphOf(plan: Plan, floors: readonly Floor[] | null): Prom
   };
 }
 
-function edgesOf(state: State, transition: Transition, floors: readonly Floor[] | null): object[] {
+function edgesOf(state: State, transition: Transition, floors: readonly Floor[] | null): JsonObject[] {
   const { name, title, actor, tier, tool, guards } = transition;
   const gated = gatesOf(transition, { floors }).length > 0;
-  const edge = (to: string, when: string): object => ({
+  const edge = (to: string, when: string): JsonObject => ({
     id: `${state.name}/${name}/${when}`,
     from: state.name,
     to,
@@ -52,7 +51,7 @@ function edgesOf(state: State, transition: Transition, floors: readonly Floor[] 
   ];
 }
 
-function timeoutEdges(plan: Plan): object[] {
+function timeoutEdges(plan: Plan): JsonObject[] {
   const target = plan.onTimeout?.target;
   if (target === undefined) return [];
   const open = plan.states.filter((state) => !state.terminal);

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import type { FlowVersionJson } from '../../model/answer-types.js';
 import type { Json } from '../../model/json.js';
 import { valueProblem } from '../../model/value-problem.js';
 import type { Finding, ReadyCheck } from '../../policy/index.js';
@@ -34,7 +35,7 @@ export async function checkFlow(caller: Caller, text: FlowText): Promise<Checked
 export interface Published {
   readonly kind: 'published';
   readonly flow: PublishedFlow;
-  readonly warnings: Json;
+  readonly warnings: FlowVersionJson['warnings'];
 }
 
 /** A version of exactly one flow, once for one request. */
@@ -54,7 +55,7 @@ export async function publishFlow(caller: Caller, text: FlowText): Promise<Publi
     const made = await deps.policies.publish(checked.flow, actorOf(caller), requestId, effect);
     if (made === null) continue;
     if ('tooMany' in made) return refusal('TOO_LARGE', made.tooMany);
-    return { kind: 'published', flow: made, warnings: checked.flow.warnings as unknown as Json };
+    return { kind: 'published', flow: made, warnings: checked.flow.warnings };
   }
   return tooMany('other policies come into force again and again: try again');
 }

@@ -1,4 +1,5 @@
-import type { JsonObject } from '../../model/json.js';
+import type { FlowDiffJson, FlowJson, FlowSummaryJson, FlowVersionJson } from '../../model/answer-types.js';
+import { asJson, type JsonObject } from '../../model/json.js';
 import {
   describeFlow,
   getFlowVersion,
@@ -21,24 +22,24 @@ import { graphOf } from './graph.js';
 
 export interface FlowRead {
   readonly kind: 'flow';
-  readonly body: JsonObject;
+  readonly body: FlowJson;
 }
 
 export interface VersionRead {
   readonly kind: 'version';
-  readonly body: object;
+  readonly body: FlowVersionJson;
 }
 
 export interface VersionsDiffered {
   readonly kind: 'diff';
-  readonly body: object;
+  readonly body: FlowDiffJson;
 }
 
 /** The latest version of each. */
 export async function listFlows(
   { deps }: Caller,
   { limit, cursor = null }: { readonly limit: number; readonly cursor?: string | null | undefined },
-): Promise<Page | Refusal> {
+): Promise<Page<FlowSummaryJson> | Refusal> {
   const page = await flowsIn(deps.pool, limit, cursor);
   if (page === null) return badCursor();
   const data = await Promise.all(
@@ -64,7 +65,10 @@ export async function readFlow({ deps }: Pick<Caller, 'deps'>, name: string): Pr
   return { kind: 'flow', body: { name, owner, description, withdrawn, versions } };
 }
 
-async function withdrawalBody(deps: ServiceDeps, withdrawn: Withdrawal | null): Promise<JsonObject | null> {
+async function withdrawalBody(
+  deps: ServiceDeps,
+  withdrawn: Withdrawal | null,
+): Promise<FlowJson['withdrawn']> {
   if (withdrawn === null) return null;
   const { by, at, reasonRef } = withdrawn;
   return { by, at, reason: await readText(deps, reasonRef) };
@@ -105,7 +109,7 @@ export async function readVersion(
   };
   const definition = JSON.parse(row.definition) as JsonObject;
   const graph = await graphOf(plan, await floorsIn(deps, environment));
-  return { kind: 'version', body: { ...fields, definition, plan, graph } };
+  return { kind: 'version', body: { ...fields, definition, plan: asJson(plan), graph } };
 }
 
 /** What changed between two versions, and what it permits. */

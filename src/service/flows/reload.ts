@@ -1,4 +1,4 @@
-import type { Json } from '../../model/json.js';
+import type { ReloadedJson } from '../../model/answer-types.js';
 import type { Removed } from '../../policy/index.js';
 import { actorOf, type Caller } from '../caller.js';
 import { refusal, type Refusal } from '../refusal.js';
@@ -12,7 +12,7 @@ async function readyAll({ deps }: Caller): Promise<void> {
 
 export interface Reloaded {
   readonly kind: 'reloaded';
-  readonly body: object;
+  readonly body: ReloadedJson;
 }
 
 /** Loads the policies folder again; on an error the last good one stays. `confirm`: the names that may be taken away. */
@@ -35,10 +35,11 @@ export async function reloadPolicies(
   if (result.status === 'invalid')
     return flowInvalid('POLICY_INVALID', 'the policies stay as they were', result);
   await readyAll(caller);
-  const flows = result.flows.map(
-    ({ name, version, created }) =>
-      ({ name, version, change: created ? 'published' : 'unchanged' }) satisfies Json,
-  );
+  const flows = result.flows.map(({ name, version, created }): ReloadedJson['flows'][number] => ({
+    name,
+    version,
+    change: created ? 'published' : 'unchanged',
+  }));
   const { changed, hash, removed, withdrawn, warnings } = result;
   const told = { changed, policySet: hash, flows, removed, withdrawn, warnings };
   return { kind: 'reloaded', body: told };

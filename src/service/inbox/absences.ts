@@ -1,4 +1,5 @@
 import type { Tx } from '../../db/index.js';
+import type { AbsenceJson } from '../../model/answer-types.js';
 import type { JsonObject } from '../../model/json.js';
 import { deleteAbsence, getAbsence, putAbsence, type AbsenceRow } from '../../store/absences.js';
 import { storable } from '../../store/instant.js';
@@ -9,7 +10,7 @@ import { invalid, notFound, refusal, type Refusal } from '../refusal.js';
 
 // Each person's own. Nobody is made absent by somebody else.
 
-export type Absence = { readonly kind: 'absence'; readonly body: JsonObject } | Refusal;
+export type Absence = { readonly kind: 'absence'; readonly body: AbsenceJson } | Refusal;
 
 export async function readAbsence({ deps, principal: { id } }: Caller): Promise<Absence> {
   const row = await getAbsence(deps.pool, id);

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { ApprovalJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import type { Principal } from '../../model/principal.js';
@@ -24,7 +25,7 @@ interface Found extends Approval {
 }
 
 /** The approvals of runs that the caller may see. */
-export async function listInbox(caller: Caller, query: Query): Promise<Page | Refusal> {
+export async function listInbox(caller: Caller, query: Query): Promise<Page<ApprovalJson> | Refusal> {
   const { deps, principal } = caller;
   const { limit, cursor = null, ...asked } = query;
   const filter = await filterOf(caller, asked);

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type * as api from '../../model/api.js';
-import type { JsonObject } from '../../model/json.js';
+import type { ApprovalStatsJson } from '../../model/answer-types.js';
 import { ageNames, measureApprovals, openByAge, type Measures } from '../../store/measures.js';
 import { storable } from '../../store/instant.js';
 import { viewer, type Caller } from '../caller.js';
@@ -13,7 +13,7 @@ const usualMs = 30 * 86_400_000;
 export async function readStats(
   caller: Caller,
   query: z.output<typeof api.statsQuery>,
-): Promise<JsonObject | null> {
+): Promise<ApprovalStatsJson | null> {
   const { pool, now } = caller.deps;
   const to = query.to === undefined ? now().toISOString() : storable(query.to);
   const from =
@@ -54,7 +54,7 @@ function measuresOf({
   unread,
   decided,
   ...counts
-}: Measures): JsonObject {
+}: Measures): ApprovalStatsJson['total'] {
   const ended = counts.approved + counts.denied + counts.expired;
   return {
     ...counts,

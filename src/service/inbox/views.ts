@@ -1,3 +1,4 @@
+import type { SavedViewJson } from '../../model/answer-types.js';
 import type { JsonObject } from '../../model/json.js';
 import { deleteView, getView, listViews, mostViews, putView, type ViewRow } from '../../store/views.js';
 import type { Caller } from '../caller.js';
@@ -5,9 +6,9 @@ import { invalid, notFound, type Refusal } from '../refusal.js';
 
 // Saved inboxes are each person's own.
 
-export type SavedView = { readonly kind: 'view'; readonly body: JsonObject } | Refusal;
+export type SavedView = { readonly kind: 'view'; readonly body: SavedViewJson } | Refusal;
 
-export async function listSavedViews({ deps, principal }: Caller): Promise<JsonObject[]> {
+export async function listSavedViews({ deps, principal }: Caller): Promise<SavedViewJson[]> {
   return (await listViews(deps.pool, principal.id)).map(viewObject);
 }
 
@@ -24,7 +25,7 @@ export async function saveView(caller: Caller, name: string, query: JsonObject):
   ]);
 }
 
-function viewObject({ name, query, updatedAt }: ViewRow): JsonObject {
+function viewObject({ name, query, updatedAt }: ViewRow): SavedViewJson {
   return { name, query, href: `/v1/approvals?view=${encodeURIComponent(name)}`, updatedAt };
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type * as api from '../../model/api.js';
 import { humanPermissions } from '../../model/principal.js';
+import type { CreatedKeyJson, KeyJson } from '../../model/answer-types.js';
 import type { JsonObject } from '../../model/json.js';
 import { newId } from '../../model/ids.js';
 import { hashApiKey, newApiKey } from '../../auth/index.js';
@@ -24,7 +25,7 @@ import { invalid, notFound, refusal, type Refusal } from '../refusal.js';
 
 export type KeyMade =
   /** `body` holds the key itself, which nothing keeps. */
-  | { readonly kind: 'key'; readonly body: JsonObject }
+  | { readonly kind: 'key'; readonly body: CreatedKeyJson }
   /** An earlier attempt of this request made one, and somebody has revoked it: there is to be none. */
   | { readonly kind: 'revoked'; readonly keyId: string };
 
@@ -140,7 +141,7 @@ async function note(
 export async function listApiKeys(
   { deps }: Caller,
   { limit, cursor }: z.output<typeof api.pageQuery>,
-): Promise<Page | Refusal> {
+): Promise<Page<KeyJson> | Refusal> {
   const after = cursor === undefined ? [''] : decodeCursor(cursor, 1);
   if (after === null || typeof after[0] !== 'string') return badCursor();
   const rows = await listKeys(deps.pool, limit + 1, after[0]);
@@ -158,7 +159,7 @@ function keyObject({
   createdAt,
   createdBy,
   revokedAt,
-}: KeyRow): JsonObject {
+}: KeyRow): KeyJson {
   return { keyId, id: principalId, kind, roles, permissions, expiresAt, createdAt, createdBy, revokedAt };
 }
 

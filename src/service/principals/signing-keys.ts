@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { SigningKeyJson } from '../../model/answer-types.js';
 import type { JsonObject } from '../../model/json.js';
 import type { Tx } from '../../db/index.js';
 import {
@@ -21,12 +22,12 @@ type Window = number;
 const rotatedEffect = z.object({ keyId: z.string() });
 
 /** Public halves of the keys that messages to runs were ever signed with, the newest first. */
-export async function readSigningKeys({ deps }: Caller): Promise<JsonObject[]> {
+export async function readSigningKeys({ deps }: Caller): Promise<SigningKeyJson[]> {
   return (await listSigningKeys(deps.pool)).map(signingKeyObject);
 }
 
 /** Signs with a new key from the next message on, and retires all others after the window. Gives all keys. */
-export async function rotateSigningKey(caller: Caller, window: Window): Promise<JsonObject[]> {
+export async function rotateSigningKey(caller: Caller, window: Window): Promise<SigningKeyJson[]> {
   const { deps } = caller;
   const effect = keptEffect(caller, rotatedEffect);
   const keys = await deps.transaction(async (tx) => {
@@ -48,7 +49,7 @@ export async function retireSigningKey(
   caller: Caller,
   keyId: string,
   window: Window,
-): Promise<{ readonly kind: 'key'; readonly body: JsonObject } | Refusal> {
+): Promise<{ readonly kind: 'key'; readonly body: SigningKeyJson } | Refusal> {
   return caller.deps.transaction(async (tx) => {
     const held = await lockSigningKeys(tx);
     const before = await getSigningKey(tx, keyId);
@@ -84,7 +85,13 @@ async function note(
   ]);
 }
 
-function signingKeyObject({ keyId, publicKey, createdAt, retiredAt, isRetired }: SigningKeyRow): JsonObject {
+function signingKeyObject({
+  keyId,
+  publicKey,
+  createdAt,
+  retiredAt,
+  isRetired,
+}: SigningKeyRow): SigningKeyJson {
   const retiring = retiredAt === null ? 'active' : 'retiring';
   const status = isRetired ? 'retired' : retiring;
   return { keyId, algorithm: 'ed25519', publicKey, status, createdAt, retiredAt };

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../model/json.js';
+import type { ActionJson } from '../../model/answer-types.js';
 import { callOf, getAction, listAttempts, type ActionRow } from '../../store/actions.js';
 import { getApproval } from '../../store/approvals.js';
 import { decisionsOf } from '../../store/decisions.js';
@@ -14,12 +14,12 @@ export interface Polled {
   readonly run: string;
   /** Nothing more will come of it. */
   readonly settled: boolean;
-  readonly body: JsonObject;
+  readonly body: ActionJson;
 }
 
 const unsettled: readonly string[] = ['pending', 'approved', 'executing'];
 
-function polled(run: string, status: string, fields: JsonObject): Polled {
+function polled(run: string, status: string, fields: ActionJson): Polled {
   return { kind: 'polled', run, settled: !unsettled.includes(status), body: fields };
 }
 
@@ -41,13 +41,16 @@ export async function readAction(caller: Caller, id: string): Promise<Polled | R
       ? {}
       : { approval: row.approval, ...(await decidedOf(deps, row, row.approval)) }),
     ...output,
-    ...(row.error === null ? {} : { error: row.error as unknown as Json }),
+    ...(row.error === null ? {} : { error: row.error }),
     ...(row.status === 'executing' ? await attemptsOf(deps, row) : {}),
   });
 }
 
 /** Without a call under way it waits: for the time that is named, for its turn, or for a worker. */
-async function attemptsOf({ pool }: ServiceDeps, { id }: ActionRow): Promise<JsonObject> {
+async function attemptsOf(
+  { pool }: ServiceDeps,
+  { id }: ActionRow,
+): Promise<Pick<ActionJson, 'callUnderWay' | 'callLost' | 'nextAttemptAt'>> {
   const [attempts, call] = await Promise.all([listAttempts(pool, id), callOf(pool, id)]);
   const at = attempts.at(-1)?.nextAt ?? null;
   return {
@@ -62,7 +65,7 @@ async function decidedOf(
   deps: ServiceDeps,
   { status, error }: ActionRow,
   approval: string,
-): Promise<JsonObject> {
+): Promise<Pick<ActionJson, 'reason' | 'decisions'>> {
   const taken = (await decisionsOf(deps.pool, [approval])).filter((one) => one.status === 'applied');
   const decisions = await Promise.all(
     taken.map(async (one) => ({

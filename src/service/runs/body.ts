@@ -1,7 +1,8 @@
 import { closedStatuses, endingOf, endingText, type Link, type RunState } from '../../engine/state.js';
 import { links } from '../../engine/index.js';
 import type { Floor, Plan } from '../../engine/plan.js';
-import type { Json, JsonObject } from '../../model/json.js';
+import type { RunJson, RunStandingJson } from '../../model/answer-types.js';
+import { asJson, type JsonObject } from '../../model/json.js';
 import type { Principal } from '../../model/principal.js';
 import { floorsOf } from '../../schema/kit.js';
 import { approvalsOfRun } from '../../store/approvals.js';
@@ -48,7 +49,7 @@ export async function planOf(deps: ServiceDeps, hash: string): Promise<Plan> {
   return plan;
 }
 
-export function runObject(row: ListedRun): JsonObject {
+export function runObject(row: ListedRun): RunJson {
   const {
     id,
     flow,
@@ -79,7 +80,7 @@ export function runObject(row: ListedRun): JsonObject {
     startedBy,
     startedAt,
     updatedAt,
-    ...(row.problem === null ? {} : { problem: row.problem as unknown as Json }),
+    ...(row.problem === null ? {} : { problem: row.problem }),
   };
 }
 
@@ -87,7 +88,11 @@ export function runObject(row: ListedRun): JsonObject {
 const mostListed = 500;
 
 /** The run as this caller sees it: its links are the caller's own. */
-export async function runBody(deps: ServiceDeps, row: RunRow, principal: Principal): Promise<JsonObject> {
+export async function runBody(
+  deps: ServiceDeps,
+  row: RunRow,
+  principal: Principal,
+): Promise<RunStandingJson> {
   const [approvals, evidence, legal] = await Promise.all([
     approvalsOfRun(deps.pool, row.id, mostListed),
     evidenceOf(deps.pool, row.id, mostListed),
@@ -105,12 +110,12 @@ export async function runBody(deps: ServiceDeps, row: RunRow, principal: Princip
       roles: [...roles],
       href: `/v1/approvals/${encodeURIComponent(id)}`,
     })),
-    links: legal as unknown as Json,
+    links: legal.map(asJson),
   };
 }
 
 /** A cancel, or the end of its time, that waits for the outcome of what is under way. */
-function endingFields(document: RunDocument | null): JsonObject {
+function endingFields(document: RunDocument | null): Pick<RunJson, 'ending'> {
   const ending = document === null ? null : endingOf(document);
   if (ending === null) return {};
   const { why, by, waitsFor } = ending;
@@ -144,7 +149,7 @@ export async function floorsIn({ policies }: ServiceDeps, environment: string): 
 export async function currentBody(
   caller: Caller,
   id: string,
-): Promise<{ readonly row: RunRow; readonly body: JsonObject }> {
+): Promise<{ readonly row: RunRow; readonly body: RunStandingJson }> {
   const row = await getRun(caller.deps.pool, id);
   if (row === null) throw new Error(`run ${id} is gone from the store`);
   noteRun(caller, row, true);

@@ -1,5 +1,5 @@
 import type { MessageOutcome, OperateRequest } from '../../client/types.js';
-import type { JsonObject } from '../../model/json.js';
+import type { RunStandingJson } from '../../model/answer-types.js';
 import { effectId, type Caller } from '../caller.js';
 import { askingOf } from '../effect.js';
 import type { Refusal } from '../refusal.js';
@@ -10,7 +10,7 @@ export interface Operated {
   readonly kind: 'operated';
   /** The run has taken it, and nothing of it is under way any more. */
   readonly hasSettled: boolean;
-  readonly body: JsonObject;
+  readonly body: RunStandingJson;
 }
 
 /** What is open is revoked; an effect under way is recorded first. `wait`: seconds. */

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type * as api from '../../model/api.js';
-import type { JsonObject } from '../../model/json.js';
+import type { RunJson, RunStandingJson } from '../../model/answer-types.js';
 import * as runs from '../../store/runs.js';
 import { viewer, type Caller } from '../caller.js';
 import { badCursor, type Page } from '../page.js';
@@ -11,7 +11,7 @@ import { runBody, runObject, visibleRun } from './body.js';
 export async function listRuns(
   caller: Caller,
   { cursor, ...filter }: z.output<typeof api.runsQuery>,
-): Promise<Page | Refusal> {
+): Promise<Page<RunJson> | Refusal> {
   const page = await runs.listRuns(caller.deps.pool, {
     ...filter,
     viewer: viewer(caller),
@@ -25,7 +25,7 @@ export async function listRuns(
 export async function readRun(
   caller: Caller,
   id: string,
-): Promise<{ readonly kind: 'run'; readonly body: JsonObject } | Refusal> {
+): Promise<{ readonly kind: 'run'; readonly body: RunStandingJson } | Refusal> {
   const found = await visibleRun(caller, id);
   if (found.kind === 'refusal') return found;
   return { kind: 'run', body: await runBody(caller.deps, found.row, caller.principal) };

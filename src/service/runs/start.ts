@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type * as api from '../../model/api.js';
+import type { RunStandingJson } from '../../model/answer-types.js';
 import { escapePointer, type FieldError, type JsonObject } from '../../model/json.js';
 import type { Plan } from '../../engine/plan.js';
 import type { StartRequest } from '../../client/types.js';
@@ -22,7 +23,7 @@ export type Started =
       readonly kind: 'started';
       readonly run: string;
       readonly hasSettled: boolean;
-      readonly body: JsonObject;
+      readonly body: RunStandingJson;
     }
   | Submitted
   /** Where the run stands all the same, `extra.run` names it. */

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type * as api from '../../model/api.js';
-import type { Json, JsonObject } from '../../model/json.js';
+import type { RunStandingJson, SubmittedJson } from '../../model/answer-types.js';
+import type { Json } from '../../model/json.js';
 import type { Answer as RunAnswer } from '../../engine/state.js';
 import { getAction } from '../../store/actions.js';
 import { getApproval } from '../../store/approvals.js';
@@ -18,21 +19,21 @@ export type Submitted =
       readonly kind: 'executed';
       readonly transition: string;
       readonly output: Json;
-      readonly body: JsonObject;
+      readonly body: RunStandingJson;
       readonly chain: Extract<RunAnswer, { status: 'executed' }>['chain'];
     }
   | {
       readonly kind: 'pending';
       readonly transition: string;
       readonly action: string;
-      readonly approval: JsonObject;
-      readonly body: JsonObject;
+      readonly approval: Extract<SubmittedJson['result'], { status: 'pending' }>['approval'];
+      readonly body: RunStandingJson;
     }
   | {
       readonly kind: 'executing';
       readonly transition: string;
       readonly action: string;
-      readonly body: JsonObject;
+      readonly body: RunStandingJson;
     };
 
 /** `wait`: seconds. */
