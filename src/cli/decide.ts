@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isOpen } from '../model/approval-status.js';
 import type { JsonObject } from '../model/json.js';
 import type { Shown, Terminal, Values } from './options.js';
 import { CliError, type Api } from './rest.js';
@@ -67,7 +68,7 @@ async function applied(watch: Watch, decision: 'approve' | 'deny', approval: Jso
   const status = text(approval['status']);
   if (status === 'approved' || status === 'consumed') return effect(watch, approval);
   const json = { approval };
-  if (status === 'open' || status === 'escalated') {
+  if (isOpen(status)) {
     const waits = list(approval['gates']).filter((gate) => list(gate['missing']).length > 0);
     const lines = waits.map((gate) => `  waits for   ${text(gate['text'])} (${text(gate['rule'])})`);
     return { json, lines: ['your approval is applied, and the approval waits for others:', ...lines] };

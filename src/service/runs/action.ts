@@ -1,3 +1,4 @@
+import { messageIdOf } from '../../model/derived-ids.js';
 import type { Json, JsonObject } from '../../model/json.js';
 import { callOf, getAction, listAttempts, type ActionRow } from '../../store/actions.js';
 import { getApproval } from '../../store/approvals.js';
@@ -89,7 +90,7 @@ async function decidedOf(
 
 /** The run has not taken the message yet, or it took it and made no action of its own of it. */
 async function inFlight(caller: Caller, id: string): Promise<Polled | Refusal> {
-  const messageId = `msg_${id.slice('act_'.length)}`;
+  const messageId = messageIdOf(id);
   const message = await getMessage(caller.deps.pool, messageId);
   if (message === null || message.kind !== 'submit') return notFound('action', id);
   const { run, answer: said } = message;
