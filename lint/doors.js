@@ -17,7 +17,14 @@ export const doors = {
   // Of the model, the files that are pure functions over JSON, text or numbers, and cost the workflow bundle nothing.
   engine: {
     holds: 'what governance means, pure',
-    uses: ['model/canonical', 'model/json', 'model/limits', 'model/text'],
+    uses: [
+      'model/approval-status',
+      'model/canonical',
+      'model/derived-ids',
+      'model/json',
+      'model/limits',
+      'model/text',
+    ],
     types: ['model'],
     packages: [],
   },
@@ -190,7 +197,7 @@ export const doors = {
   },
   embedded: {
     holds: 'the one-command Postgres and Temporal',
-    uses: [],
+    uses: ['model/temporal-names'],
     types: [],
     packages: ['pg', '@temporalio/client', '@temporalio/common', 'node:'],
   },

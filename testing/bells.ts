@@ -6,6 +6,7 @@ import { withTransaction, type Pool } from '../src/db/index.js';
 import { newId } from '../src/model/ids.js';
 import type { Bell, SealedMessage, SignedBody, SignedMessage } from '../src/model/message.js';
 import type { Principal } from '../src/model/principal.js';
+import { namespaceOf } from '../src/model/temporal-names.js';
 import { insertDecision } from '../src/store/decisions.js';
 import { getRun } from '../src/store/runs.js';
 import { asSuperuser } from './database.js';
@@ -33,7 +34,7 @@ export async function sendTo(
   payloads: readonly EncodedPayload[],
   environment = 'staging',
 ): Promise<number> {
-  const path = `/api/v1/namespaces/countersign-${environment}/workflows/${run}/signal/${name}`;
+  const path = `/api/v1/namespaces/${namespaceOf(environment)}/workflows/${run}/signal/${name}`;
   const response = await fetch(`${temporalHttp}${path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

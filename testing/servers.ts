@@ -5,7 +5,7 @@ import pg from 'pg';
 import { freePort } from '../src/embedded/process/ports.js';
 import { preparePostgres } from '../src/embedded/postgres/postgres.js';
 import { findTemporal } from '../src/embedded/temporal/binary.js';
-import { namespaceOf } from '../src/embedded/temporal/names.js';
+import { namespaceOf } from '../src/model/temporal-names.js';
 import { prepareTemporal } from '../src/embedded/temporal/prepare.js';
 import { prepareDevServer, type TemporalPorts } from '../src/embedded/temporal/temporal.js';
 import type { Leashed } from '../src/embedded/process/leashed.js';

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { freePort } from '../src/embedded/process/ports.js';
-import { namespaceOf } from '../src/embedded/temporal/names.js';
+import { namespaceOf } from '../src/model/temporal-names.js';
 import { prepareTemporal } from '../src/embedded/temporal/prepare.js';
 import { newId } from '../src/model/ids.js';
 import { loadFolder } from '../src/policy/index.js';

@@ -1,15 +1,14 @@
 import { giveWayBefore } from '../model/give-way.js';
 import type { OnInternalError } from '../model/internal-error.js';
 import type { JsonObject } from '../model/json.js';
-import type { Plan } from '../engine/plan.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { Payloads, ServiceChain } from '../audit/index.js';
 import type { Pool, Queryable } from '../db/index.js';
 import type { FlowPeople } from '../schema/kit.js';
-import { getPlan, publisherOf } from '../store/flows.js';
+import { cachePlans, cachePolicies, type FindPlan } from '../store/cached.js';
+import { publisherOf } from '../store/flows.js';
 import type { HeldValue } from '../store/document.js';
 import type { RunRow } from '../store/runs.js';
-import { policiesInForce, policySetHash } from '../store/policy.js';
 import { standingOf, type Standing } from '../auth/index.js';
 import { sha256 } from './step/kit.js';
 
@@ -22,7 +21,7 @@ export interface ActivityDeps {
   readonly payloads: Payloads;
   /** Records about runs that are closed, or that never were. */
   readonly serviceChain: ServiceChain;
-  readonly plan: (q: Queryable, hash: string) => Promise<Plan | null>;
+  readonly plan: FindPlan;
   readonly policySet: (q: Queryable) => Promise<PolicySet>;
   /** Who wrote the version that the run is bound to, and who brought it here. */
   readonly people: (q: Queryable, of: Pick<RunRow, 'flow' | 'flowVersion'>) => Promise<FlowPeople>;
@@ -35,9 +34,6 @@ export interface ActivityDeps {
   readonly onStoreWait: () => void;
 }
 
-const cachedPlans = 200;
-
-/** Plans never change under their hash; the policy set is read again when another one was loaded. */
 export function makeDeps(
   pool: Pool,
   payloads: Payloads,
@@ -45,31 +41,19 @@ export function makeDeps(
   onInternalError: OnInternalError,
   onStoreWait: () => void = () => undefined,
 ): ActivityDeps {
-  const plans = new Map<string, Plan>();
-  let policies: { readonly hash: string; readonly set: PolicySet } | null = null;
+  const inForce = cachePolicies();
   return {
     pool,
     payloads,
     serviceChain,
     onInternalError,
     onStoreWait,
-    plan: async (q, hash) => {
-      const known = plans.get(hash);
-      if (known !== undefined) return known;
-      const plan = await getPlan(q, hash);
-      if (plan === null) return null;
-      if (plans.size >= cachedPlans) plans.clear();
-      plans.set(hash, plan);
-      return plan;
-    },
+    plan: cachePlans(),
     policySet: async (q) => {
-      if (policies !== null && policies.hash === (await policySetHash(q))) return policies.set;
-      const found = await policiesInForce(q);
+      const found = await inForce(q);
       if (found === null)
         throw new Error('no policy set is loaded: start the API, which loads the policies folder');
-      const set = found.policies.policySet;
-      policies = { hash: found.hash, set };
-      return set;
+      return found.policies.policySet;
     },
     people: async (q, { flow, flowVersion }) => {
       // Not kept: in a store that was restored, the number of a version comes again, from somebody else.

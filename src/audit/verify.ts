@@ -1,7 +1,7 @@
 import { canonical } from '../model/canonical.js';
 import { isObject, type JsonObject } from '../model/json.js';
+import { closesRun } from '../model/records.js';
 import type { Pool } from '../db/index.js';
-import { closingTypes } from './record/append.js';
 import { hashText, leafHash } from './record/envelope.js';
 
 export interface ChainReport {
@@ -88,7 +88,7 @@ function endProblem(
 }
 
 function closes(row: Row): boolean {
-  return row.run !== '' && closingTypes.includes(row.type);
+  return row.run !== '' && closesRun(row.type);
 }
 
 function recordProblem(row: Row, { chain, runseq, prev, closed }: Place): string | null {

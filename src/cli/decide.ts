@@ -7,6 +7,7 @@ import type {
   RunBodyJson,
   RunJson,
 } from '../model/answer-types.js';
+import { isOpen } from '../model/approval-status.js';
 import type { Shown, Terminal, Values } from './options.js';
 import { CliError, type Api, type Told } from './rest.js';
 import { list, object, showApproval, text } from './show.js';
@@ -83,7 +84,7 @@ async function applied(
   const status = text(approval.status);
   if (status === 'approved' || status === 'consumed') return effect(watch, approval);
   const json = { approval };
-  if (status === 'open' || status === 'escalated') {
+  if (isOpen(status)) {
     const waits = list(approval.gates).filter((gate) => list(gate.missing).length > 0);
     const lines = waits.map((gate) => `  waits for   ${text(gate.text)} (${text(gate.rule)})`);
     return { json, lines: ['your approval is applied, and the approval waits for others:', ...lines] };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonical } from '../model/canonical.js';
+import { siblingId } from '../model/derived-ids.js';
 import { mostValueBytes } from '../model/limits.js';
 import type { SealedMessage, SignedBody } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
@@ -97,12 +98,12 @@ export async function keep(
  * name of the same sequence: a message that was withdrawn is never taken.
  */
 export async function currentId(q: Queryable, id: string): Promise<{ id: string; isKept: boolean }> {
-  for (let attempt = 0, name = id; ; attempt += 1, name = `${id.slice(0, 4)}${nextName(id, attempt)}`) {
+  for (let attempt = 0, name = id; ; attempt += 1, name = nextId(id, attempt)) {
     const known = await getMessage(q, name);
     if (known === null || !known.isWithdrawn) return { id: name, isKept: known !== null };
   }
 }
 
-function nextName(id: string, attempt: number): string {
-  return createHash('sha256').update(`${id}#${attempt}`).digest('hex').slice(0, 32);
+function nextId(id: string, attempt: number): string {
+  return siblingId(id, createHash('sha256').update(`${id}#${attempt}`).digest('hex'));
 }

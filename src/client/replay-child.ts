@@ -1,5 +1,4 @@
 import { text } from 'node:stream/consumers';
-import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 
 // A process of its own: replaying takes the event loop for as long as the history is, and the API answers others.
@@ -24,7 +23,7 @@ let said: { index: number; problem: string | null } = { index: 0, problem: null 
 for (const [index, history] of histories.entries()) {
   const problem = await Worker.runReplayHistory(
     { workflowBundle: { codePath: bundle } },
-    historyFromJSON(JSON.parse(history)),
+    JSON.parse(history),
     run,
   ).then(
     () => null,

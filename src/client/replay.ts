@@ -8,8 +8,7 @@ import { refusedMessages, verifyChain } from '../audit/index.js';
 import { readBell } from '../workflows/bell.js';
 import { payloadConverter, undecodable } from '../workflows/payload-converter.js';
 import type { ClientDeps } from './deps.js';
-import { readHistories, type Histories } from './history.js';
-import type { History } from '@temporalio/common/lib/proto-utils.js';
+import { readHistories, type Histories, type RunHistory } from './history.js';
 import { replayKernel } from './replay-kernel.js';
 
 export interface ReplayReport {
@@ -80,7 +79,7 @@ async function recordedSteps(read: Histories): Promise<JsonObject[]> {
   return values.filter((value) => value['status'] === 'stepped');
 }
 
-type HistoryEvent = NonNullable<History['events']>[number];
+type HistoryEvent = NonNullable<RunHistory['history']['events']>[number];
 
 async function valuesIn(
   { histories }: Histories,

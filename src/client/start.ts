@@ -1,9 +1,10 @@
+import { startMessageId } from '../model/derived-ids.js';
 import { newId } from '../model/ids.js';
 import type { SealedMessage, SignedBody } from '../model/message.js';
+import { namespaceOf } from '../model/temporal-names.js';
 import { bellOf } from '../auth/index.js';
 import { isUnavailable, storeTime, withTransaction, type Tx } from '../db/index.js';
 import { closeUnstarted, getRun, insertRun } from '../store/runs.js';
-import { startMessageId } from '../model/ids.js';
 import { currentId, jsonValue, keep, tooLarge, traceValues, type Value } from './attest.js';
 import { waitForAnswer } from './post.js';
 import { submission, submit } from './submit.js';
@@ -19,13 +20,7 @@ export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequ
   if (refusal !== null) return { status: 'refused', refusal };
   const message = await withTransaction(deps.pool, (tx) => recordStart(deps, tx, request));
   if (message !== null) {
-    const place = {
-      id: request.run,
-      namespace: namespaceOf(request),
-      flow: request.flow,
-      mode: request.mode,
-    };
-    const rung = await temporal.startRun(deps, place, bellOf(message), null);
+    const rung = await temporal.startRun(deps, placeOf(request), bellOf(message), null);
     if (rung !== 'rung' && (await isClosedUnstarted(deps, request.run)))
       return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
   }
@@ -56,8 +51,7 @@ export async function startWithSubmit(
   });
   if (made === null) return submit(deps, waiter, first);
   const answered = waitForAnswer(deps, waiter, made.message, first.waitMs);
-  const place = { id: request.run, namespace: namespaceOf(request), flow: request.flow, mode: request.mode };
-  const rung = await temporal.startRun(deps, place, bellOf(made.started), bellOf(made.message));
+  const rung = await temporal.startRun(deps, placeOf(request), bellOf(made.started), bellOf(made.message));
   if (rung !== 'rung' && (await isClosedUnstarted(deps, request.run))) {
     answered.stop();
     await answered.outcome;
@@ -66,8 +60,8 @@ export async function startWithSubmit(
   return answered.outcome;
 }
 
-function namespaceOf({ environment }: StartRequest): string {
-  return `countersign-${environment}`;
+function placeOf({ run, environment, flow, mode }: StartRequest): temporal.Place {
+  return { id: run, namespace: namespaceOf(environment), flow, mode };
 }
 
 function startValues({ input, trace }: StartRequest): Value[] {
@@ -93,7 +87,7 @@ export async function recordStart(
     environment,
     mode,
     traceId,
-    namespace: namespaceOf(request),
+    namespace: namespaceOf(environment),
     state: request.initialState,
     startedBy: principal.id,
     startedByKind: principal.kind,

@@ -7,13 +7,16 @@ import {
 } from '@temporalio/client';
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
 import type { Bell } from '../model/message.js';
+import { searchAttributes } from '../model/temporal-names.js';
 import type { RunRow } from '../store/runs.js';
 import type { RunInput } from '../workflows/messages.js';
 import { kernelVersion } from '../workflows/versions.js';
 import type { ClientDeps } from './deps.js';
+import { isPolled } from './pollers.js';
 
-const flowKey = defineSearchAttributeKey('CountersignFlow', 'KEYWORD');
-const modeKey = defineSearchAttributeKey('CountersignMode', 'KEYWORD');
+const [flowName, modeName] = searchAttributes;
+const flowKey = defineSearchAttributeKey(flowName, 'KEYWORD');
+const modeKey = defineSearchAttributeKey(modeName, 'KEYWORD');
 
 /** gRPC status codes: deadline exceeded, unavailable. */
 const lostCodes: readonly number[] = [4, 14];
@@ -226,30 +229,12 @@ async function isOurs(deps: ClientDeps, namespace: string): Promise<boolean> {
 export async function health(deps: ClientDeps): Promise<{ temporal: boolean; worker: boolean }> {
   try {
     return await deps.temporal.withDeadline(Date.now() + 2_000, async () => {
-      const { workflowService } = deps.temporal.connection;
-      await workflowService.getSystemInfo({});
-      const described = await workflowService.describeTaskQueue({
-        namespace: deps.temporal.options.namespace,
-        taskQueue: { name: deps.taskQueue },
-        taskQueueType: 1,
-      });
-      return {
-        temporal: true,
-        worker: described.pollers.some((one) => recent(one.lastAccessTime, deps.now())),
-      };
+      const { connection, options } = deps.temporal;
+      await connection.workflowService.getSystemInfo({});
+      const queue = { namespace: options.namespace, taskQueue: deps.taskQueue };
+      return { temporal: true, worker: await isPolled(connection, queue, deps.now()) };
     });
   } catch {
     return { temporal: false, worker: false };
   }
-}
-
-const pollerAgeMs = 70_000;
-
-/** Of clocks that others look after: this host's own counts for nothing. */
-function recent(time: { seconds?: unknown } | null | undefined, now: Date): boolean {
-  return (
-    time !== null &&
-    time !== undefined &&
-    now.getTime() - Number(String(time.seconds ?? 0)) * 1_000 < pollerAgeMs
-  );
 }

@@ -1,3 +1,4 @@
+export { isOpen } from '../model/approval-status.js';
 export { canonical } from '../model/canonical.js';
 export { decide } from './decide.js';
 export { initialRun, unstarted } from './run/start.js';
@@ -13,7 +14,6 @@ export { evaluateGuard, verdictOf } from './guards.js';
 export { giveUp } from './run/give-up.js';
 export { links } from './links.js';
 export { askedForNow, guardRefusing, readsRights } from './rights.js';
-export { isOpen } from './run/flow.js';
 export { prune } from './run/prune.js';
 export { wayOn } from './run/way-on.js';
 export { dueEvent, isHalted, wakeTime } from './run/moments.js';

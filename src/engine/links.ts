@@ -3,7 +3,7 @@ import { stepMeter, type Meter } from './expression/meter.js';
 import type { Room } from './effects/room.js';
 import type { Principal, PrincipalKind } from '../model/principal.js';
 import type { Actor, Gate, Plan, State, Transition } from './plan.js';
-import { closedStatuses, type Kit, type Link, type RunState } from './state.js';
+import { closedStatuses, type Kit, type Link, type Refusal, type RunState } from './state.js';
 import { callsOf, type Calling } from './effects/effects.js';
 import { environmentUnknown, gatesOf, unknownFloors, whenAsked } from './gates/gates.js';
 import { readsArguments, verdictOf, type GuardContext } from './guards.js';
@@ -122,6 +122,17 @@ export function blockedBy(plan: Plan, transition: Blockable, kit: Pick<Kit, 'flo
 /** What the rule says of what it blocks. */
 export function blockText(rule: BlockRule): string {
   return rule === 'environment' ? environmentUnknown : `the charter blocks it (${rule})`;
+}
+
+/** Of what is asked for. */
+export function blockRefusal(tool: string, rule: BlockRule): Pick<Refusal, 'code' | 'rule' | 'message'> {
+  const why = {
+    denied: 'the charter denies it',
+    undeclared: 'the charter does not declare it',
+    unmapped: 'it has no risk tier',
+    environment: environmentUnknown,
+  }[rule];
+  return { code: 'BLOCKED', rule, message: `\`${tool}\` is blocked: ${why}` };
 }
 
 /** Deny wins. Under a charter only a declared tool with a tier runs. */

@@ -1,4 +1,5 @@
 import type { Until } from './run/way-on.js';
+import type { ApprovalStatus } from '../model/approval-status.js';
 import type { ErrorClass, ErrorCode, ProblemCode } from '../model/errors.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Message, MessageRefusal } from '../model/message.js';
@@ -9,11 +10,11 @@ import type { CallExecutor, Executor, Floor, GateSource, Reliability, Tier, Tran
 
 export { busyText, endingOf, endingText, type Ending } from './run/engaged.js';
 
-export type RunStatus = 'running' | 'waiting' | 'stuck' | 'completed' | 'cancelled' | 'failed' | 'timed_out';
+export type ClosedStatus = 'completed' | 'cancelled' | 'failed' | 'timed_out';
+export type RunStatus = 'running' | 'waiting' | 'stuck' | ClosedStatus;
 export const closedStatuses: readonly RunStatus[] = ['completed', 'cancelled', 'failed', 'timed_out'];
 
-export type ApprovalStatus =
-  'open' | 'approved' | 'denied' | 'expired' | 'escalated' | 'revoked' | 'consumed';
+export type { ApprovalStatus };
 export type ActionStatus =
   'pending' | 'approved' | 'denied' | 'expired' | 'revoked' | 'executing' | 'executed' | 'failed' | 'unknown';
 
@@ -216,7 +217,7 @@ export type Outcome =
 export type Effect =
   | { readonly kind: 'execute'; readonly executing: Executing }
   | { readonly kind: 'answer'; readonly messageId: string; readonly answer: Answer }
-  | { readonly kind: 'close'; readonly status: RunStatus };
+  | { readonly kind: 'close'; readonly status: ClosedStatus };
 
 export interface Decision {
   readonly state: RunState;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { approvalStatuses } from './approval-status.js';
 import { isObject, type Json, type JsonObject } from './json.js';
 import { principalKinds } from './principal.js';
 import { recordTypes } from './records.js';
@@ -169,7 +170,7 @@ export const reasonBody = named('Operate', z.strictObject({ reason }));
 // --- approvals ---------------------------------------------------------------------------------
 
 const inboxFields = {
-  status: z.enum(['open', 'approved', 'denied', 'expired', 'escalated', 'revoked', 'consumed']).optional(),
+  status: z.enum(approvalStatuses).optional(),
   role: name.optional(),
   flow: name.optional(),
   environment: name.optional(),

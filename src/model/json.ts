@@ -22,6 +22,16 @@ export function escapePointer(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
+/** The name that a part of a JSON pointer stands for. */
+export function unescapePointer(part: string): string {
+  return part.replaceAll('~1', '/').replaceAll('~0', '~');
+}
+
+/** The JSON pointer to what stands under these names and numbers, the outermost first. */
+export function pointerTo(path: readonly (string | number)[]): string {
+  return path.map((step) => `/${escapePointer(String(step))}`).join('');
+}
+
 /** What is wrong with a part of a value, where it stands. */
 export interface FieldError {
   /** JSON pointer. */

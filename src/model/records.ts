@@ -1,6 +1,9 @@
 import type { Json } from './json.js';
 import type { PrincipalKind } from './principal.js';
 
+/** Nothing follows them in a run's chain. */
+export const closingTypes = ['run.completed', 'run.cancelled', 'run.failed', 'run.timed_out'] as const;
+
 export const recordTypes = [
   'run.started',
   'transition.requested',
@@ -32,10 +35,7 @@ export const recordTypes = [
   'chain.step',
   'run.stuck',
   'run.retried',
-  'run.completed',
-  'run.cancelled',
-  'run.failed',
-  'run.timed_out',
+  ...closingTypes,
   'timeout.fired',
   'message.refused',
   'key.created',
@@ -58,6 +58,10 @@ export const recordTypes = [
   'service.started',
 ] as const;
 export type RecordType = (typeof recordTypes)[number];
+
+export function closesRun(type: string): boolean {
+  return (closingTypes as readonly string[]).includes(type);
+}
 
 export interface RecordActor {
   readonly kind: PrincipalKind | 'runtime' | 'anonymous';

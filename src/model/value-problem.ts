@@ -1,4 +1,4 @@
-import { escapePointer, isObject, type FieldError, type Json } from './json.js';
+import { isObject, pointerTo, type FieldError, type Json } from './json.js';
 
 /** The first text that Postgres or canonical JSON cannot carry, or number that a double changes. */
 export function valueProblem(value: Json, pointer: string): FieldError | null {
@@ -21,7 +21,7 @@ function firstProblem(value: Json): FieldError | null {
   for (const name of Object.keys(value)) {
     const found = textProblem(name, '') ?? firstProblem(value[name] as Json);
     if (found === null) continue;
-    const at = `/${escapePointer(name.toWellFormed())}`;
+    const at = pointerTo([name.toWellFormed()]);
     return { pointer: `${at}${found.pointer}`, message: found.message };
   }
   return null;

@@ -1,3 +1,4 @@
+import { isOpen } from '../model/approval-status.js';
 import type { Channel, NotificationPolicy } from '../model/notifications.js';
 import type { OnInternalError } from '../model/internal-error.js';
 import type { JsonObject } from '../model/json.js';
@@ -183,7 +184,7 @@ async function tell({ deps, stopping }: Going, row: NotificationRow): Promise<To
     };
   const signal = AbortSignal.any([AbortSignal.timeout(deps.attemptMs ?? attemptMs), stopping]);
   const path =
-    recipient === null || recipient.principal === null || policy.publicUrl === null || !isOpen(body)
+    recipient === null || recipient.principal === null || policy.publicUrl === null || !isOpen(body['status'])
       ? null
       : await deps.link(row.approval, recipient.principal);
   const notification: Notification = {
@@ -222,12 +223,10 @@ async function tell({ deps, stopping }: Going, row: NotificationRow): Promise<To
 /** People are not asked for what is settled; programs are told all, in their own time. */
 function isOver(channel: Channel, { event }: NotificationRow, body: JsonObject): boolean {
   return (
-    channel.kind !== 'webhook' && ['requested', 'reminder', 'escalated'].includes(event) && !isOpen(body)
+    channel.kind !== 'webhook' &&
+    ['requested', 'reminder', 'escalated'].includes(event) &&
+    !isOpen(body['status'])
   );
-}
-
-function isOpen(body: JsonObject): boolean {
-  return body['status'] === 'open' || body['status'] === 'escalated';
 }
 
 interface Verdict {

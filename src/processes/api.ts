@@ -30,7 +30,7 @@ import {
   type Pool,
   type Tx,
 } from '../db/index.js';
-import { namespaceOf } from '../embedded/temporal/names.js';
+import { namespaceOf } from '../model/temporal-names.js';
 import { makeDeliverer } from '../notify/index.js';
 import { purge } from '../store/idempotency.js';
 import { notificationChannel } from '../store/notifications.js';

@@ -1,7 +1,8 @@
 import { Connection, type ConnectionOptions } from '@temporalio/client';
+import { isPolled, type TaskQueue } from '../client/pollers.js';
 import type { Engines } from '../service/index.js';
 import type { Pool } from '../db/index.js';
-import { namespaceOf } from '../embedded/temporal/names.js';
+import { namespaceOf } from '../model/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal/prepare.js';
 import { liveWorkers } from '../store/workers.js';
 
@@ -19,10 +20,7 @@ export interface EnginesOptions {
 /** How long a request waits for a namespace that is being made. */
 const patienceMs = 3_000;
 const againMs = 2_000;
-/** A poller that was seen so long ago may be gone. */
-const pollerAgeMs = 70_000;
 const askMs = 2_000;
-const workflowTasks = 1;
 
 export function makeEngines({
   connection: options,
@@ -57,6 +55,8 @@ export function makeEngines({
     underWay.set(namespace, preparing);
     return preparing;
   };
+  const isServed = (queue: TaskQueue): Promise<boolean> =>
+    connection.withDeadline(Date.now() + askMs, () => isPolled(connection, queue, now())).catch(() => false);
   return {
     isReady: async (environment) => {
       const namespace = namespaceOf(environment);
@@ -68,9 +68,7 @@ export function makeEngines({
     unserved: async (environments) => {
       const [workers, ...polled] = await Promise.all([
         liveWorkers(pool),
-        ...environments.map((one) =>
-          isPolled(connection, namespaceOf(one), taskQueue, now).catch(() => false),
-        ),
+        ...environments.map((one) => isServed({ namespace: namespaceOf(one), taskQueue })),
       ]);
       const served = new Set(workers.flatMap((one) => one.environments));
       return environments.filter((one, index) => polled[index] !== true || !served.has(one));
@@ -80,25 +78,6 @@ export function makeEngines({
       await connection.close();
     },
   };
-}
-
-async function isPolled(
-  connection: Connection,
-  namespace: string,
-  taskQueue: string,
-  now: () => Date,
-): Promise<boolean> {
-  const described = await connection.withDeadline(Date.now() + askMs, () =>
-    connection.workflowService.describeTaskQueue({
-      namespace,
-      taskQueue: { name: taskQueue },
-      taskQueueType: workflowTasks,
-    }),
-  );
-  const at = now().getTime();
-  return described.pollers.some(
-    ({ lastAccessTime }) => at - Number(String(lastAccessTime?.seconds ?? 0)) * 1_000 < pollerAgeMs,
-  );
 }
 
 async function within(done: Promise<void>, ms: number): Promise<void> {

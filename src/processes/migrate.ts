@@ -1,7 +1,8 @@
 import { Connection } from '@temporalio/client';
+import { isPolled, isStillPolled } from '../client/pollers.js';
 import { loadKeys } from '../auth/index.js';
 import { makePool, migrate, type Pool } from '../db/index.js';
-import { namespaceOf } from '../embedded/temporal/names.js';
+import { namespaceOf } from '../model/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal/prepare.js';
 import { loadFolder } from '../policy/index.js';
 import {
@@ -14,7 +15,7 @@ import {
 import { liveWorkers } from '../store/workers.js';
 import { configOrExit, required } from './config.js';
 import { namespaceIdOf } from './namespace-id.js';
-import { forgetHolder, isPolled, isStillPolled, seeHolder } from './queue-holder.js';
+import { forgetHolder, seeHolder } from './queue-holder.js';
 
 // `countersign migrate`: everything that a Postgres server and a Temporal cluster need before API and worker start, and
 // the service's keys where the environment gives none.

@@ -4,17 +4,13 @@ import {
   WorkflowNotFoundError,
   type ConnectionLike,
 } from '@temporalio/client';
+import type { TaskQueue } from '../client/pollers.js';
 import type { Take } from '../store/temporal-home.js';
 import { inTime } from './namespace-id.js';
 
 // Which store the task queue of a Temporal is worked for. Two deployments on one queue would take each other's tasks, find no
 // such run in their store, and end what people have approved. It stands in the memo of a workflow that stays open and that no
 // worker runs: Temporal lets only one of an id be open, so only one deployment has the queue.
-
-export interface Queue {
-  readonly namespace: string;
-  readonly taskQueue: string;
-}
 
 /** Who has the queue, as it was seen: the store's id, and the one execution that says so. */
 export interface Holder {
@@ -27,7 +23,7 @@ const idOf = (taskQueue: string): string => `countersign-store:${taskQueue}`;
 /** The id of the store that the queue is worked for, once this one has been taken as `take` says; null: nobody's. */
 export async function queueHolder(
   connection: ConnectionLike,
-  queue: Queue,
+  queue: TaskQueue,
   store: string,
   take: Take,
 ): Promise<string | null> {
@@ -51,14 +47,18 @@ export async function queueHolder(
 }
 
 /** For that store, or a copy of it, which has its id. Rejects where Temporal does not say in time. */
-export async function isWorkedFor(connection: ConnectionLike, queue: Queue, store: string): Promise<boolean> {
+export async function isWorkedFor(
+  connection: ConnectionLike,
+  queue: TaskQueue,
+  store: string,
+): Promise<boolean> {
   return (await inTime(connection, () => seeHolder(connection, queue)))?.store === store;
 }
 
 /** Null: nobody has it. Takes nothing. */
 export async function seeHolder(
   connection: ConnectionLike,
-  { namespace, taskQueue }: Queue,
+  { namespace, taskQueue }: TaskQueue,
 ): Promise<Holder | null> {
   const { workflow } = new Client({ connection, namespace });
   try {
@@ -83,62 +83,17 @@ function unnamed(taskQueue: string): string {
  */
 export async function forgetHolder(
   connection: ConnectionLike,
-  queue: Queue,
+  queue: TaskQueue,
   seen: Holder,
 ): Promise<Holder | null> {
   await end(connection, queue, seen, 'countersign migrate --forget-temporal');
   return seeHolder(connection, queue);
 }
 
-/** Whether a worker has asked for tasks of the queue lately: one that lives asks again each minute. */
-export async function isPolled(connection: ConnectionLike, queue: Queue): Promise<boolean> {
-  return ((await lastPoll(connection, queue)) ?? 0) > Date.now() / 1_000 - livesForSeconds;
-}
-
-/** Epoch seconds, of Temporal's clock; null: it remembers none. */
-async function lastPoll(connection: ConnectionLike, { namespace, taskQueue }: Queue): Promise<number | null> {
-  const { pollers } = await connection.workflowService.describeTaskQueue({
-    namespace,
-    taskQueue: { name: taskQueue },
-    taskQueueType: workflowTasks,
-  });
-  const times = (pollers ?? []).map(
-    ({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) + (lastAccessTime?.nanos ?? 0) / 1e9,
-  );
-  return times.length === 0 ? null : Math.max(...times);
-}
-
-/** How long a poll lasts in which there is nothing to do, and some more. */
-const pollsAgainWithinMs = 75_000;
-const lookMs = 1_000;
-
-/**
- * Whether anybody works on the queue now: a worker that lives asks again. By Temporal's own times, so that a worker of ours
- * that was stopped a moment ago is none; it takes more than a minute to say so.
- */
-export async function isStillPolled(
-  connection: ConnectionLike,
-  queue: Queue,
-  withinMs = pollsAgainWithinMs,
-): Promise<boolean> {
-  const first = await lastPoll(connection, queue);
-  if (first === null) return false;
-  for (const until = performance.now() + withinMs; performance.now() < until;) {
-    await new Promise((resolve) => setTimeout(resolve, lookMs));
-    if (((await lastPoll(connection, queue)) ?? 0) > first) return true;
-  }
-  return false;
-}
-
-/** Temporal's number for them. */
-const workflowTasks = 1;
-/** Three minutes, since clocks differ. */
-const livesForSeconds = 180;
-
 /** That execution and no later one. Somebody else may have ended it a moment ago. */
 async function end(
   connection: ConnectionLike,
-  { namespace, taskQueue }: Queue,
+  { namespace, taskQueue }: TaskQueue,
   { execution }: Holder,
   reason: string,
 ): Promise<void> {

@@ -13,7 +13,7 @@ import { loadKeys } from '../auth/index.js';
 import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
 import { closeExecutors } from '../executors/index.js';
 import { processReferences, unsetReferences } from '../executors/connections/references.js';
-import { namespaceOf } from '../embedded/temporal/names.js';
+import { namespaceOf } from '../model/temporal-names.js';
 import { newId } from '../model/ids.js';
 import { addInternalErrors } from '../store/internal-errors.js';
 import { addStoreWaits } from '../store/store-waits.js';

@@ -1,6 +1,6 @@
-import type { Json, JsonObject } from '../model/json.js';
+import { pointerTo, type Json, type JsonObject } from '../model/json.js';
 import { filledIn, spokenBehind, type Filler, type Reading } from './defaults.js';
-import { pointerTo, type SchemaPath } from './subschemas.js';
+import type { SchemaPath } from './subschemas.js';
 import type { Unfilled } from './unfilled.js';
 import { spend } from './work.js';
 

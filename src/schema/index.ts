@@ -1,6 +1,6 @@
 import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js';
 import { canonical } from '../model/canonical.js';
-import type { Json, JsonObject } from '../model/json.js';
+import { escapePointer, pointerTo, type Json, type JsonObject } from '../model/json.js';
 import { toldOf, unfitting, type Behind } from './behind.js';
 import { filledIn, type Filling } from './defaults.js';
 import { formats } from './formats.js';
@@ -8,7 +8,7 @@ import { keywords } from './keywords.js';
 import { plain } from './messages.js';
 import type { Pattern } from './pattern.js';
 import { mostPatternCost, prepare, type Prepared } from './prepare.js';
-import { pointerTo, type SchemaPath } from './subschemas.js';
+import type { SchemaPath } from './subschemas.js';
 import { track } from './tracking.js';
 import type { Unfilled } from './unfilled.js';
 import { withWork } from './work.js';
@@ -162,7 +162,7 @@ function unfittingOf(prepared: Usable): readonly Behind[] {
   if (behind.length === 0) return [];
   const ajv = instance(prepared, false).addSchema(prepared.schema, 'whole');
   const fits = (path: SchemaPath, value: Json): boolean => {
-    const at = path.map((step) => encodeURIComponent(pointerTo([step]).slice(1)));
+    const at = path.map((step) => encodeURIComponent(escapePointer(String(step))));
     return ajv.getSchema(`whole#/${at.join('/')}`)?.(value) !== false;
   };
   return withWork(mostWork / 5, () => unfitting(behind, fillerWithout, fits))?.value ?? [];
@@ -288,9 +288,7 @@ function found(error: ErrorObject): { readonly pointer: string; readonly message
 function pointerOf(error: ErrorObject): string {
   const params = error.params as Record<string, unknown>;
   const name = params['missingProperty'] ?? params['additionalProperty'] ?? params['unevaluatedProperty'];
-  return typeof name === 'string'
-    ? `${error.instancePath}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
-    : error.instancePath;
+  return typeof name === 'string' ? `${error.instancePath}${pointerTo([name])}` : error.instancePath;
 }
 
 function messageOf(error: ErrorObject): string {

@@ -1,9 +1,9 @@
-import { isObject, type Json, type JsonObject } from '../model/json.js';
+import { isObject, pointerTo, unescapePointer, type Json, type JsonObject } from '../model/json.js';
 import { countValues, workKeyword, type WorkOf } from './keywords.js';
 import { behindReferences, type Behind } from './behind.js';
 import { makeFiller, together, type Filler } from './defaults.js';
 import { compilePattern, type Pattern } from './pattern.js';
-import { mapSubschemas, pointerTo, type SchemaPath } from './subschemas.js';
+import { mapSubschemas, type SchemaPath } from './subschemas.js';
 import { trackingKeyword } from './tracking.js';
 import { unfilledIn, type Unfilled } from './unfilled.js';
 
@@ -235,7 +235,7 @@ function referred(to: Preparing, root: JsonObject, reference: string): Json | un
 }
 
 function child(value: unknown, segment: string): unknown {
-  const name = segment.replaceAll('~1', '/').replaceAll('~0', '~');
+  const name = unescapePointer(segment);
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
   return (value as Readonly<Record<string, unknown>>)[name];
 }

@@ -31,8 +31,3 @@ export function mapSubschemas(
     Object.entries(value).map(([name, each]) => [name, make(each, [keyword, name])] as const),
   );
 }
-
-/** As a message names it: a JSON pointer. */
-export function pointerTo(path: SchemaPath): string {
-  return path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-}

@@ -1,6 +1,6 @@
-import { isObject, type Json, type JsonObject } from '../model/json.js';
+import { isObject, pointerTo, type Json, type JsonObject } from '../model/json.js';
 import type { Reading } from './defaults.js';
-import { mapSubschemas, pointerTo, type SchemaPath } from './subschemas.js';
+import { mapSubschemas, type SchemaPath } from './subschemas.js';
 
 // Which defaults are not filled in, so that whoever loads a schema is told.
 

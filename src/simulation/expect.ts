@@ -1,5 +1,6 @@
 import { links } from '../engine/index.js';
 import type { ApprovalState } from '../engine/state.js';
+import { isOpen } from '../model/approval-status.js';
 import { sameJson } from '../model/canonical.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
@@ -128,7 +129,7 @@ function ofApproval(wanted: ExpectShape['approval'], { happened: { play } }: See
   if (wanted === undefined) return [];
   const all = play.run.approvals;
   if (wanted === null) {
-    const open = all.find((one) => one.status === 'open' || one.status === 'escalated');
+    const open = all.find(({ status }) => isOpen(status));
     return same(['approval'], null, open === undefined ? null : `open, of ${open.action.transition}`);
   }
   const { transition = undefined, ...rest } = typeof wanted === 'string' ? { status: wanted } : wanted;

@@ -1,5 +1,6 @@
 export { readPrincipal } from './given.js';
-export { plainPrincipals, principalsOf, readCases, type Policies } from './read.js';
+export type { Policies } from './names.js';
+export { plainPrincipals, principalsOf, readCases } from './read.js';
 export { runCase } from './run.js';
 export { resultLines } from './show.js';
 export { stopLines } from './show-stops.js';

@@ -1,3 +1,4 @@
+import { isOpen } from '../model/approval-status.js';
 import { gateViews, links, mayDecide } from '../engine/index.js';
 import { decidersOf } from '../engine/gates/deciders.js';
 import { applying, gatesOf, whenAsked, type AskingGate } from '../engine/gates/gates.js';
@@ -8,7 +9,7 @@ import type { Transition } from '../engine/plan.js';
 import { closedStatuses } from '../engine/state.js';
 import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
-import { act, isOpen, type Play } from './play.js';
+import { act, type Play } from './play.js';
 
 // What each principal could do next, and who could approve it. Asked of the engine: a submit on a copy of the run.
 
@@ -84,16 +85,18 @@ export function outlook(play: Play, principals: ReadonlyMap<string, Principal>):
         })),
       };
     }),
-    approvals: run.approvals.filter(isOpen).map((one) => ({
-      transition: one.action.transition,
-      arguments: one.action.arguments,
-      status: one.status,
-      roles: one.roles,
-      quorum: Math.max(...one.gates.map(({ rule }) => rule.quorum.count)),
-      gates: gateViews(one, play.kit),
-      because: one.asked.map(({ rule }) => rule),
-      deciders: [...principals].map(([name, principal]) => decider(play, one, name, principal)),
-    })),
+    approvals: run.approvals
+      .filter(({ status }) => isOpen(status))
+      .map((one) => ({
+        transition: one.action.transition,
+        arguments: one.action.arguments,
+        status: one.status,
+        roles: one.roles,
+        quorum: Math.max(...one.gates.map(({ rule }) => rule.quorum.count)),
+        gates: gateViews(one, play.kit),
+        because: one.asked.map(({ rule }) => rule),
+        deciders: [...principals].map(([name, principal]) => decider(play, one, name, principal)),
+      })),
   };
 }
 

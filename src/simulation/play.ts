@@ -2,6 +2,7 @@ import type { Plan } from '../engine/plan.js';
 import { decide, initialRun } from '../engine/index.js';
 import { waiting } from '../engine/gates/standing.js';
 import type { Answer, ApprovalState, Event, Evidence, Kit, Outcome, RunState } from '../engine/state.js';
+import { isOpen } from '../model/approval-status.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Message, MessageBody } from '../model/message.js';
 import type { PolicySet } from '../model/policy-set.js';
@@ -188,16 +189,12 @@ function impossible(text: string): Impossible {
   return { status: 'impossible', message: text };
 }
 
-export function isOpen(one: ApprovalState): boolean {
-  return one.status === 'open' || one.status === 'escalated';
-}
-
 /** The approval that is meant: of that transition, else the only open one, else the last. */
 function meant(play: Play, transition: string | null): ApprovalState | string {
   const all = play.run.approvals.filter(
     (one) => transition === null || one.action.transition === transition || one.action.tool === transition,
   );
-  const open = all.filter(isOpen);
+  const open = all.filter(({ status }) => isOpen(status));
   const ofIt = transition === null ? '' : ` of \`${transition}\``;
   if (open.length > 1)
     return `${open.length} approvals${ofIt} are open (${open.map((one) => `\`${one.action.transition}\``).join(', ')}): name one with \`approval\``;

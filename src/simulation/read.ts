@@ -2,33 +2,20 @@ import { asksPeople } from '../engine/plan.js';
 import { principalKinds, withRolePermissions, type Principal } from '../model/principal.js';
 import type { JsonObject } from '../model/json.js';
 import type { PolicySet } from '../model/policy-set.js';
-import type { CompiledFlow, Problem } from '../policy/index.js';
-import { nearest, type PathSegment } from '../policy/text/problems.js';
+import type { CompiledFlow } from '../policy/index.js';
+import type { PathSegment } from '../policy/text/problems.js';
 import { fit } from '../policy/shape/check.js';
 import { testsShape, type AnswerShape, type CaseShape, type TestsShape } from '../policy/shape/tests.js';
-import { problemAt, type Source } from '../policy/text/source.js';
+import type { Source } from '../policy/text/source.js';
 import { compileSchema } from '../schema/index.js';
 import type { Place } from './play.js';
+import { complain, contextKeys, named, type CaseReading, type Policies } from './names.js';
 import { readSteps } from './steps.js';
 import type { Case, CasesRead } from './types.js';
 
 // A case file to cases: every name that it uses is looked up, so that a slip of the pen is no passing test.
 
 type Path = readonly PathSegment[];
-
-/** What a case may name. */
-export interface Policies {
-  readonly policySet: PolicySet;
-  readonly flows: readonly CompiledFlow[];
-}
-
-export interface CaseReading {
-  readonly source: Source;
-  readonly policies: Policies;
-  readonly shape: TestsShape;
-  readonly principals: ReadonlyMap<string, Principal>;
-  readonly problems: Problem[];
-}
 
 export function readCases(source: Source, policies: Policies): CasesRead {
   const shaped = fit<TestsShape>(source, source.value, testsShape, []);
@@ -67,37 +54,6 @@ export function principalsOf(
       return [name, actedBy === undefined ? principal : { ...principal, actedBy }];
     }),
   );
-}
-
-export function complain(
-  reading: CaseReading,
-  code: string,
-  path: Path,
-  message: string,
-  suggestion?: string,
-): void {
-  reading.problems.push(problemAt(reading.source, code, path, message, 'value', suggestion));
-}
-
-/** The thing of that name; an unknown one is a problem where it stands. */
-export function named<T>(
-  reading: CaseReading,
-  what: string,
-  name: string,
-  among: ReadonlyMap<string, T>,
-  path: Path,
-): T | null {
-  const found = among.get(name);
-  if (found !== undefined) return found;
-  const code = `UNKNOWN_${what.toUpperCase().replaceAll(' ', '_')}`;
-  const known = [...among.keys()];
-  const hint = nearest(name, known);
-  const list =
-    hint === undefined && known.length > 0
-      ? `: it is one of ${known.map((one) => `\`${one}\``).join(', ')}`
-      : '';
-  complain(reading, code, path, `unknown ${what} \`${name}\`${list}`, hint);
-  return null;
 }
 
 function readCase(reading: CaseReading, shape: CaseShape, path: Path): Case[] {
@@ -214,23 +170,6 @@ function placeOf(reading: CaseReading, shape: CaseShape, { plan }: CompiledFlow,
     return { kind: one.kind, by: by?.id ?? null };
   });
   return { state: state.name, context: shape.context ?? {}, recorded };
-}
-
-/** Keys that the flow starts with or writes; nothing else can stand in its context. */
-export function contextKeys(
-  reading: CaseReading,
-  context: JsonObject | undefined,
-  { initialContext, states }: CompiledFlow['plan'],
-  path: Path,
-): void {
-  const written = states.flatMap((one) => [
-    ...(one.onEnter?.output ?? []),
-    ...one.transitions.flatMap((each) => each.output),
-  ]);
-  const keys = new Map(
-    [...Object.keys(initialContext), ...written.map((one) => one.key)].map((key) => [key, key]),
-  );
-  for (const key of Object.keys(context ?? {})) named(reading, 'context key', key, keys, [...path, key]);
 }
 
 function answersOf(

@@ -5,7 +5,7 @@ import type { CompiledFlow } from '../policy/index.js';
 import type { PathSegment } from '../policy/text/problems.js';
 import type { AnswerShape, CaseShape, ExpectationShape, StepShape } from '../policy/shape/tests.js';
 import type { Act } from './play.js';
-import { complain, contextKeys, named, type CaseReading } from './read.js';
+import { complain, contextKeys, named, type CaseReading } from './names.js';
 import type { Expectation, Step } from './types.js';
 import { expectationOf } from './words.js';
 

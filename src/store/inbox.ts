@@ -1,3 +1,4 @@
+import { openStatuses } from '../model/approval-status.js';
 import type { Queryable } from '../db/index.js';
 import { approvalColumns, type ApprovalRow } from './approvals.js';
 import { decodeCursor, encodeCursor, isTime, type Page } from './cursor.js';
@@ -79,13 +80,15 @@ export function cursorAfter(
   return encodeCursor([order, risk, requestedAt, id]);
 }
 
+const open = openStatuses.map((status) => `'${status}'`).join(', ');
+
 /** Of the viewer, `visibleRun(4)` has made $5 its id, $6 its roles and $7 whether it decides what names none. */
-const matches = `($8::text is null or a.status = $8 or ($8 = 'open' and a.status = 'escalated'))
+const matches = `($8::text is null or a.status = $8 or ($8 = 'open' and a.status in (${open})))
   and ($9::text is null or $9 = any(a.roles)) and ($10::text is null or a.flow = $10) and ($11::text is null or a.environment = $11)
   and ($12::text is null or a.tool = $12) and ($13::text is null or coalesce(a.tier, 'none') = $13)
   and ($14::text is null or a.transition = $14) and ($15::text is null or a.requested_by = $15)
   and ($16::timestamptz is null or a.expires_at < $16) and ($17::text is null or position($17 in a.search) > 0)
-  and (not $18::boolean or (a.status in ('open', 'escalated')
+  and (not $18::boolean or (a.status in (${open})
         and ((cardinality(a.roles) > 0 and a.roles && $6::text[]) or (cardinality(a.roles) = 0 and $7::boolean))
         and not exists (select 1 from decision m where m.approval = a.id and m.by_id = $5 and m.status <> 'refused')))
   and (not $19::boolean or exists (select 1 from approval_claim c where c.approval = a.id and c.principal = $5 and c.until > now()))

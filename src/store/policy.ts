@@ -57,10 +57,13 @@ export async function currentPolicies(q: Queryable): Promise<LoadedPolicies | nu
   return (await policiesInForce(q))?.policies ?? null;
 }
 
-/** With the hash under which they may be cached. */
-export async function policiesInForce(
-  q: Queryable,
-): Promise<{ readonly hash: string; readonly policies: LoadedPolicies } | null> {
+export interface PoliciesInForce {
+  /** Under which they may be cached. */
+  readonly hash: string;
+  readonly policies: LoadedPolicies;
+}
+
+export async function policiesInForce(q: Queryable): Promise<PoliciesInForce | null> {
   const { rows } = await q.query<{ hash: string; body: string }>(
     'select hash, body from policy_set order by seq desc limit 1',
   );

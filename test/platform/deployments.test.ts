@@ -5,17 +5,10 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection } from '@temporalio/client';
+import { isPolled, isStillPolled, type TaskQueue } from '../../src/client/pollers.js';
 import { makePool, type Pool } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
-import {
-  forgetHolder,
-  isPolled,
-  isStillPolled,
-  isWorkedFor,
-  queueHolder,
-  seeHolder,
-  type Queue,
-} from '../../src/processes/queue-holder.js';
+import { forgetHolder, isWorkedFor, queueHolder, seeHolder } from '../../src/processes/queue-holder.js';
 import { makeBelonging } from '../../src/processes/belonging.js';
 import { homeStoreOf, waitUntilOurs } from '../../src/processes/own-store.js';
 import type { StoreOwner } from '../../src/processes/whose-store.js';
@@ -425,7 +418,7 @@ describe('whose a task queue is', () => {
   });
   after(() => Promise.all([connection.close(), database.drop()]));
 
-  const queue = (): Queue => ({ namespace: 'countersign-dev', taskQueue: newId('svc') });
+  const queue = (): TaskQueue => ({ namespace: 'countersign-dev', taskQueue: newId('svc') });
 
   it('is one of many who come at once, until it is forgotten', async () => {
     const at = queue();

@@ -1,7 +1,7 @@
 import { closedStatuses } from '../../src/engine/state.js';
 import { stageOf } from '../../src/engine/gates/deadlines.js';
 import { lastMoment } from '../../src/engine/gates/standing.js';
-import { isOpen } from '../../src/engine/run/flow.js';
+import { isOpen } from '../../src/model/approval-status.js';
 import type { ApprovalState } from '../../src/engine/state.js';
 import type { Flight, Who } from './rulings.js';
 import { done, isRung, type EventKind, type Kept, type Move, type Protocol, type World } from './world.js';

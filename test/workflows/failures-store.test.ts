@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { ActivityDeps } from '../../src/activities/deps.js';
 import { execute } from '../../src/activities/execute/execute.js';
-import { startMessageId } from '../../src/model/ids.js';
+import { startMessageId } from '../../src/model/derived-ids.js';
 import type { SignedMessage } from '../../src/model/message.js';
 import { makePool } from '../../src/db/index.js';
 import { getMessage } from '../../src/store/messages.js';

@@ -5,6 +5,7 @@ import type { PolicySet } from '../../model/policy-set.js';
 import { appendRun } from '../../audit/index.js';
 import { storeTime, withTransaction, type Tx } from '../../db/index.js';
 import { finishAttempt, listAttempts, type Holder } from '../../store/actions.js';
+import { requirePlan } from '../../store/cached.js';
 import { findStep, lockRun } from '../../store/runs.js';
 import { isCalledOff, judgeDenial, nextAttempt, waitOf, type NextAttempt } from './attempts.js';
 import { abandon, unknownEnd, effectOf } from './abandoned.js';
@@ -150,8 +151,7 @@ async function begin(
 }
 
 async function kitOf(deps: ActivityDeps, tx: Tx, { row, loaded }: Held, policySet: PolicySet): Promise<Kit> {
-  const plan = await deps.plan(tx, row.planHash);
-  if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
+  const plan = await requirePlan(deps.plan, tx, row.planHash);
   return presentKit(deps, tx, row, plan, policySet, loaded.state);
 }
 

@@ -1,6 +1,7 @@
 import type { Decision, Executing, Outcome } from '../../engine/state.js';
 import type { Fact } from '../../model/records.js';
 import { storeTime, type Tx } from '../../db/index.js';
+import { requirePlan } from '../../store/cached.js';
 import type { RunRow } from '../../store/runs.js';
 import { beginCourse, sweep } from '../step/course.js';
 import type { ActivityDeps } from '../deps.js';
@@ -19,8 +20,7 @@ export async function settle(
   outcome: Outcome,
   facts: readonly Fact[],
 ): Promise<Stepped> {
-  const plan = await deps.plan(tx, row.planHash);
-  if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
+  const plan = await requirePlan(deps.plan, tx, row.planHash);
   const time = await storeTime(tx);
   const policySet = await deps.policySet(tx);
   const kit = await presentKit(deps, tx, row, plan, policySet, loaded.state);

@@ -1,7 +1,7 @@
 import { sameJson } from '../../model/canonical.js';
 import { giveWayBefore } from '../../model/give-way.js';
 import type { PolicySet } from '../../model/policy-set.js';
-import type { Fact } from '../../model/records.js';
+import { closesRun, type Fact } from '../../model/records.js';
 import type { MessageKind } from '../../model/message.js';
 import type { Plan } from '../../engine/plan.js';
 import { prune, wakeTime, wayOn } from '../../engine/index.js';
@@ -254,15 +254,8 @@ async function recordFacts(deps: ActivityDeps, tx: Tx, step: Step): Promise<stri
   return (await appendRun(tx, scope, own, { isFirst: step.before === null })).head;
 }
 
-const closingTypes: readonly Fact['type'][] = [
-  'run.completed',
-  'run.cancelled',
-  'run.failed',
-  'run.timed_out',
-];
-
 function closingIndex(facts: readonly Fact[]): number {
-  const at = facts.findIndex((fact) => closingTypes.includes(fact.type));
+  const at = facts.findIndex(({ type }) => closesRun(type));
   return at === -1 ? facts.length - 1 : at;
 }
 

@@ -3,8 +3,9 @@ import type { Kit, RunState } from '../../engine/state.js';
 import { initialRun, unstarted } from '../../engine/index.js';
 import { sameJson } from '../../model/canonical.js';
 import { makeTurns } from '../../model/give-way.js';
-import { startMessageId } from '../../model/ids.js';
+import { startMessageId } from '../../model/derived-ids.js';
 import { isUnavailable, storeTime, withTransaction, type Tx } from '../../db/index.js';
+import { requirePlan } from '../../store/cached.js';
 import { documentOf } from '../../store/document.js';
 import { lockUntaken } from '../../store/messages.js';
 import { getStep, lockRun, showUnstepped, type RunRow } from '../../store/runs.js';
@@ -95,8 +96,7 @@ async function groundOf(
   policySet: Ground['policySet'],
   start: Incoming | undefined,
 ): Promise<Ground> {
-  const plan = await deps.plan(tx, row.planHash);
-  if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
+  const plan = await requirePlan(deps.plan, tx, row.planHash);
   const time = await storeTime(tx);
   const loaded = await loadRun(deps, tx, row);
   const kit = await presentKit(deps, tx, row, plan, policySet, loaded?.state ?? null);

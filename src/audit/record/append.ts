@@ -1,5 +1,5 @@
 import { makeTurns } from '../../model/give-way.js';
-import type { Fact } from '../../model/records.js';
+import { closesRun, type Fact } from '../../model/records.js';
 import { truncate } from '../../model/text.js';
 import { write, type Tx } from '../../db/index.js';
 import { bytesOf, eventKey, factHash, hashText, leafHash, recordId, type Place } from './envelope.js';
@@ -29,13 +29,6 @@ export interface ChainHead {
   /** `sha256:<hex>`; empty while the chain is. */
   readonly head: string;
 }
-
-export const closingTypes: readonly string[] = [
-  'run.completed',
-  'run.cancelled',
-  'run.failed',
-  'run.timed_out',
-];
 
 /**
  * Appends to a run's own chain. The closing record carries the count of the records before it and
@@ -98,7 +91,7 @@ export async function appendChain(tx: Tx, chain: Chain, placed: readonly Placed[
 }
 
 function ends(chain: Chain, { fact }: Placed): boolean {
-  return chain.run && closingTypes.includes(fact.type);
+  return chain.run && closesRun(fact.type);
 }
 
 /** The chain's end, and which of the facts are in the store: asked together, and answered behind the lock on the chain. */

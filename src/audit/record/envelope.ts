@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonical } from '../../model/canonical.js';
+import { idFromDigest } from '../../model/derived-ids.js';
 import type { Json, JsonObject } from '../../model/json.js';
 import type { Fact } from '../../model/records.js';
 import { truncate } from '../../model/text.js';
@@ -46,7 +47,7 @@ export function eventKey(place: Pick<Place, 'chain' | 'about'>, fact: Pick<Fact,
 
 /** Deterministic: the same fact has the same id, however often it is written. */
 export function recordId(place: Place, fact: Fact): string {
-  return `rec_${hex(eventKey(place, fact)).slice(0, 32)}`;
+  return idFromDigest('rec', hex(eventKey(place, fact)));
 }
 
 /** One span for what happened to one action, 16 hex digits as OpenTelemetry has them. */

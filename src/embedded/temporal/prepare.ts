@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Connection, type ConnectionOptions } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
-import { retentionDays, searchAttributes } from './names.js';
+import { searchAttributes } from '../../model/temporal-names.js';
 import type { Say } from '../process/system.js';
 
 export interface PrepareOptions {
@@ -20,6 +20,8 @@ const unimplemented = 12;
 const keyword = 2;
 const serving = 1;
 
+/** Closed histories are kept this long: the auditor replays them. */
+const retentionDays = 90;
 const retention = msToTs(`${retentionDays} days`);
 const usableMs = 60_000;
 const heartbeatMs = 8_000;

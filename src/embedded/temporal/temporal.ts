@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startLeashed, type Leashed } from '../process/leashed.js';
-import { searchAttributes } from './names.js';
+import { searchAttributes } from '../../model/temporal-names.js';
 import { answersHealthy } from './prepare.js';
 import { temporalVersion } from './binary.js';
 import {

@@ -1,3 +1,4 @@
+import { actionIdOf } from '../../model/derived-ids.js';
 import type { Json, JsonObject } from '../../model/json.js';
 import type { Principal } from '../../model/principal.js';
 import type { Transition } from '../plan.js';
@@ -38,7 +39,7 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
     id:
       fields.messageId === null
         ? derivedId(draft, 'act', `${what}:${draft.effects.length}`)
-        : `act_${fields.messageId.slice(4)}`,
+        : actionIdOf(fields.messageId),
     transition: fields.transition,
     tool: fields.tool,
     tier: fields.tier,

@@ -1,5 +1,5 @@
 import { record, type Draft } from '../run/draft.js';
-import { revokeOpen } from '../gates/approvals.js';
+import { revokeOpen } from '../gates/changes.js';
 import { labelIn } from './key-label.js';
 import type { Problem, RunState } from '../state.js';
 

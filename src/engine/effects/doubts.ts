@@ -1,4 +1,4 @@
-import { revokeOpen } from '../gates/approvals.js';
+import { revokeOpen } from '../gates/changes.js';
 import type { Draft, Notes } from '../run/draft.js';
 import type { Action } from '../state.js';
 

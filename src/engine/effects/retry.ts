@@ -1,10 +1,11 @@
+import { isOpen } from '../../model/approval-status.js';
 import type { Message } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
 import type { Transition } from '../plan.js';
 import type { Action, Problem, Refusal, RunState, StuckOn } from '../state.js';
 import { actorOf, makeDraft, record, type Draft } from '../run/draft.js';
 import { doubtOf } from './doubt.js';
-import { afterEnter, enter, isOpen, take } from '../run/flow.js';
+import { afterEnter, enter, take } from '../run/flow.js';
 import { startApproved } from '../gates/approved.js';
 import { findState } from '../links.js';
 import { isOver } from '../run/ending.js';

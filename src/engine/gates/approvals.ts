@@ -1,122 +1,28 @@
+import { isOpen, type OpenStatus } from '../../model/approval-status.js';
 import type { JsonObject } from '../../model/json.js';
 import type { Message } from '../../model/message.js';
-import type { Transition } from '../plan.js';
 import {
   closedStatuses,
-  type Action,
   type ApprovalState,
   type ApprovalStatus,
   type GateState,
   type Refusal,
-  type Shown,
 } from '../state.js';
-import { asksTheSame } from '../effects/action.js';
 import { approved } from './approved.js';
+import { change, setGates, transitionOf } from './changes.js';
 import { decidersNow, gatesDecidedBy, mayDecide, wantsReason } from './deciders.js';
-import {
-  actingPrincipal,
-  actionFact,
-  actorOf,
-  answer,
-  derivedId,
-  project,
-  record,
-  refuse,
-  type Draft,
-  type Notes,
-} from '../run/draft.js';
+import { actionFact, actorOf, answer, project, record, refuse, type Draft } from '../run/draft.js';
 import { noteDenial } from './denials.js';
-import { boundRules, ruleText, type Applying } from './gates.js';
-import { findState } from '../links.js';
-import { newApproval, partiesTo, refuseShowing, repeating, roomTaken } from './opening.js';
+import { ruleText } from './gates.js';
 import { allApproved } from './quorum.js';
-import { lastMoment, standingOf } from './standing.js';
-import { isOpen, moveTo, remain, settle, type From } from '../run/flow.js';
+import { lastMoment } from './standing.js';
+import { moveTo, remain } from '../run/flow.js';
 
-// The life of an approval inside a run: open, attach, decide, revoke. Its end by time is expiry.ts, what follows an approval approved.ts.
+// A decision about an approval, and what follows a denial. Its opening is opening.ts, its end by time expiry.ts, what follows an approval approved.ts.
 
 type Decide = Extract<Message['body'], { kind: 'decide' }>;
 
-export function openApproval(
-  draft: Draft,
-  transition: Transition,
-  action: Action,
-  { shown, repeatedBy, ...applying }: Applying & From & { readonly shown: Shown },
-): void {
-  const { run } = draft;
-  const rules = boundRules(applying.gates);
-  const same = run.approvals.find(
-    (approval) => isOpen(approval.status) && asksTheSame(draft.kit, run, action, rules, approval),
-  );
-  if (same !== undefined) return attach(draft, same, action, repeatedBy);
-  const id = derivedId(draft, 'apr', action.id);
-  const parked = { ...action, approval: id };
-  const opening = repeating(draft, newApproval(draft, transition, parked, applying), repeatedBy);
-  const room = roomTaken(draft, opening, shown);
-  if (room.status === 'full') return refuseShowing(draft, transition, action, room.message);
-  const approval = { ...opening, ...room.taken };
-  run.approvals = [...run.approvals, approval];
-  project(draft, parked, 'pending', { shown });
-  record(draft, 'human.approval.requested', {
-    actor: actorOf(actingPrincipal(action)),
-    action: actionFact(parked),
-    approval: id,
-    refs: action.refs,
-    data: {
-      roles: [...approval.roles],
-      quorum: Math.max(...approval.gates.map(({ rule }) => rule.quorum.count)),
-      expiresAt: new Date(approval.expiresAt).toISOString(),
-      because: approval.asked.map(({ rule }) => rule),
-      ...(action.byRuntime === true ? { requesters: [...approval.requesters] } : {}),
-    },
-  });
-  if (action.messageId !== null) {
-    answer(draft, action.messageId, {
-      status: 'pending',
-      transition: transition.name,
-      action: parked.id,
-      approval: id,
-    });
-  }
-  settle(draft);
-}
-
-/** The same requester's same request joins the open approval: the digest names who asked. */
-function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedBy: string | undefined): void {
-  const requesters = [...new Set([...approval.requesters, ...partiesTo(draft.run, action)])];
-  change(draft, approval.id, repeating(draft, { ...approval, requesters }, repeatedBy));
-  if (action.messageId !== null) {
-    answer(draft, action.messageId, {
-      status: 'pending',
-      transition: action.transition,
-      action: approval.action.id,
-      approval: approval.id,
-    });
-  }
-  // What led here may be an effect of the runtime, and whoever waits for it.
-  settle(draft);
-}
-
-export function change(draft: Notes, id: string, fields: Partial<ApprovalState>): ApprovalState | undefined {
-  draft.run.approvals = draft.run.approvals.map((one) => (one.id === id ? { ...one, ...fields } : one));
-  return draft.run.approvals.find((one) => one.id === id);
-}
-
-/** Its gates stand otherwise: so does what is told of all of them together, and while one waits its timer goes on. */
-export function setGates(
-  draft: Draft,
-  approval: ApprovalState,
-  gates: readonly GateState[],
-  fields: Partial<ApprovalState> = {},
-): ApprovalState {
-  const changed = { ...approval, ...fields, gates };
-  const waits = !allApproved(changed, draft.kit);
-  const next = waits ? { ...changed, ...standingOf(changed, draft.kit) } : changed;
-  change(draft, approval.id, next);
-  return next;
-}
-
-const settled: Readonly<Record<Exclude<ApprovalStatus, 'open' | 'escalated'>, Refusal['code']>> = {
+const settled: Readonly<Record<Exclude<ApprovalStatus, OpenStatus>, Refusal['code']>> = {
   approved: 'ALREADY_DECIDED',
   denied: 'ALREADY_DECIDED',
   consumed: 'ALREADY_DECIDED',
@@ -131,7 +37,7 @@ function refusalOf(
   body: Decide,
   message: Message,
 ): Omit<Refusal, 'status'> | null {
-  if (!(approval.status === 'open' || approval.status === 'escalated')) {
+  if (!isOpen(approval.status)) {
     return { code: settled[approval.status], message: `the approval is ${approval.status}` };
   }
   const may = mayDecide(approval, message.principal, kit);
@@ -169,7 +75,7 @@ export function decideApproval(
 ): void {
   const approval = draft.run.approvals.find((one) => one.id === body.approval);
   if (approval === undefined && settledAs !== null && !isOpen(settledAs)) {
-    const code = settled[settledAs as Exclude<ApprovalStatus, 'open' | 'escalated'>];
+    const code = settled[settledAs];
     return refuseDecision(draft, message, body, { code, message: `the approval is ${settledAs}` });
   }
   if (approval === undefined) {
@@ -296,33 +202,4 @@ export function moveDenied(draft: Draft): boolean {
     hasMoved = true;
   }
   return hasMoved;
-}
-
-export function transitionOf(draft: Draft, approval: ApprovalState): Transition | undefined {
-  return findState(draft.plan, draft.run.state)?.transitions.find(
-    (one) => one.name === approval.action.transition,
-  );
-}
-
-/** Of these, what waits can no longer be decided, or no longer run: the run left the state or ended, or it is done already. */
-export function revokeOpen(
-  draft: Notes,
-  why: string,
-  which: (approval: ApprovalState) => boolean = () => true,
-): void {
-  for (const approval of draft.run.approvals) {
-    if ((!isOpen(approval.status) && !approval.queued) || !which(approval)) continue;
-    if (approval.status === 'denied') {
-      change(draft, approval.id, { queued: false });
-      continue;
-    }
-    change(draft, approval.id, { status: 'revoked', queued: false });
-    const error = { code: 'APPROVAL_REVOKED', message: why } as const;
-    project(draft, approval.action, 'revoked', { error });
-    record(draft, 'approval.revoked', {
-      action: actionFact(approval.action),
-      approval: approval.id,
-      data: { reason: why },
-    });
-  }
 }

@@ -1,7 +1,7 @@
 import type { Transition } from '../plan.js';
 import type { ApprovalState } from '../state.js';
 import { bindingDigest, connectionProblem, connectionsDigest } from '../effects/action.js';
-import { change, transitionOf } from './approvals.js';
+import { change, consume, transitionOf } from './changes.js';
 import { stricterThanApproved } from './covers.js';
 import {
   actingPrincipal,
@@ -151,10 +151,4 @@ function changedSince(
   return more.length === 0
     ? null
     : `the policy asks for more than what it was approved under: ${more.join(', ')}; ask again`;
-}
-
-export function consume(draft: Draft, id: string): void {
-  const approval = change(draft, id, { status: 'consumed' });
-  if (approval === undefined) return;
-  record(draft, 'approval.consumed', { action: actionFact(approval.action), approval: id });
 }

@@ -1,6 +1,8 @@
 import type { Json } from '../../model/json.js';
 import type { Gate, GateTimeout, Path, Tier } from '../plan.js';
 import type { GateState, Kit } from '../state.js';
+import type { AskingGate } from './gates.js';
+import type { GuardContext } from '../guards.js';
 import { beginning } from './shown.js';
 import { readPath, type PathScopes } from '../expression/template.js';
 import { readTime } from '../expression/time.js';
@@ -95,4 +97,13 @@ export function endingOf(
   const stage = stageOf(rule, escalations) ?? deny;
   if (stage.action === 'escalate') return stage;
   return stage.action === 'approve' && tier === 'reversible' ? stage : deny;
+}
+
+/** Why one of the gates has an end that cannot be read; null: each that has one can be. */
+export function unreadableEnd(gates: readonly AskingGate[], at: GuardContext): string | null {
+  for (const { rule } of gates) {
+    const end = endOf(rule, at);
+    if (end.status === 'unreadable') return end.message;
+  }
+  return null;
 }

@@ -1,10 +1,11 @@
+import { isOpen } from '../../model/approval-status.js';
 import type { ApprovalState, GateState } from '../state.js';
 import { approved } from './approved.js';
-import { change, setGates } from './approvals.js';
+import { change, setGates } from './changes.js';
 import { decidersNow } from './deciders.js';
 import { endingOf, stageOf, stageTimes } from './deadlines.js';
 import { actionFact, project, record, type Draft } from '../run/draft.js';
-import { isOpen, remain } from '../run/flow.js';
+import { remain } from '../run/flow.js';
 import { ruleText } from './gates.js';
 import { allApproved, gateApproved } from './quorum.js';
 import { momentOf, standingOf } from './standing.js';

@@ -1,23 +1,98 @@
-import { asksPeople, type Transition } from '../plan.js';
-import type { Action, ApprovalState, Excluded, GateState, RunState, Shown } from '../state.js';
+import { isOpen } from '../../model/approval-status.js';
 import { utf8Length } from '../../model/json.js';
 import { mostApprovalsBytes, mostOpenApprovals, mostOpenBytes } from '../../model/limits.js';
+import type { Principal } from '../../model/principal.js';
+import { asksPeople, type Transition } from '../plan.js';
+import type { Action, ApprovalState, Excluded, GateState, Refusal, RunState, Shown } from '../state.js';
+import { asksTheSame } from '../effects/action.js';
+import { change } from './changes.js';
 import { decidersOf } from './deciders.js';
 import { endOf, stageOf, stageTimes } from './deadlines.js';
-import { actingPrincipal, type Draft } from '../run/draft.js';
-import { isOpen } from '../run/flow.js';
-import type { Applying, AskingGate } from './gates.js';
+import {
+  actingPrincipal,
+  actionFact,
+  actorOf,
+  answer,
+  derivedId,
+  project,
+  record,
+  refuse,
+  type Draft,
+} from '../run/draft.js';
+import { boundRules, type Applying, type AskingGate } from './gates.js';
 import { makeAsking } from './asking.js';
+import type { From } from '../run/flow.js';
 import { keptApprovals } from '../run/prune.js';
+import { settle, stick } from '../run/settle.js';
+import type { Until } from '../run/way-on.js';
 import type { GuardContext } from '../guards.js';
 import { guardContext } from '../links.js';
 import { roomOf, takeValue } from '../effects/room.js';
 import { standingOf } from './standing.js';
-import { refuseAsking } from './unreadable-end.js';
 
-// An approval as it opens: each gate with its own people and its own time.
+// How an approval opens: each gate with its own people and its own time. A request like an open one joins it.
 
-export function newApproval(
+export function openApproval(
+  draft: Draft,
+  transition: Transition,
+  action: Action,
+  { shown, repeatedBy, ...applying }: Applying & From & { readonly shown: Shown },
+): void {
+  const { run } = draft;
+  const rules = boundRules(applying.gates);
+  const same = run.approvals.find(
+    (approval) => isOpen(approval.status) && asksTheSame(draft.kit, run, action, rules, approval),
+  );
+  if (same !== undefined) return attach(draft, same, action, repeatedBy);
+  const id = derivedId(draft, 'apr', action.id);
+  const parked = { ...action, approval: id };
+  const opening = repeating(draft, newApproval(draft, transition, parked, applying), repeatedBy);
+  const room = roomTaken(draft, opening, shown);
+  if (room.status === 'full') return refuseShowing(draft, transition, action, room.message);
+  const approval = { ...opening, ...room.taken };
+  run.approvals = [...run.approvals, approval];
+  project(draft, parked, 'pending', { shown });
+  record(draft, 'human.approval.requested', {
+    actor: actorOf(actingPrincipal(action)),
+    action: actionFact(parked),
+    approval: id,
+    refs: action.refs,
+    data: {
+      roles: [...approval.roles],
+      quorum: Math.max(...approval.gates.map(({ rule }) => rule.quorum.count)),
+      expiresAt: new Date(approval.expiresAt).toISOString(),
+      because: approval.asked.map(({ rule }) => rule),
+      ...(action.byRuntime === true ? { requesters: [...approval.requesters] } : {}),
+    },
+  });
+  if (action.messageId !== null) {
+    answer(draft, action.messageId, {
+      status: 'pending',
+      transition: transition.name,
+      action: parked.id,
+      approval: id,
+    });
+  }
+  settle(draft);
+}
+
+/** The same requester's same request joins the open approval: the digest names who asked. */
+function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedBy: string | undefined): void {
+  const requesters = [...new Set([...approval.requesters, ...partiesTo(draft.run, action)])];
+  change(draft, approval.id, repeating(draft, { ...approval, requesters }, repeatedBy));
+  if (action.messageId !== null) {
+    answer(draft, action.messageId, {
+      status: 'pending',
+      transition: action.transition,
+      action: approval.action.id,
+      approval: approval.id,
+    });
+  }
+  // What led here may be an effect of the runtime, and whoever waits for it.
+  settle(draft);
+}
+
+function newApproval(
   draft: Draft,
   transition: Transition,
   action: Action & { readonly approval: string },
@@ -49,7 +124,7 @@ export function newApproval(
   };
 }
 
-export function refuseShowing(draft: Draft, transition: Transition, action: Action, message: string): void {
+function refuseShowing(draft: Draft, transition: Transition, action: Action, message: string): void {
   const said = { code: 'RUN_FULL', message } as const;
   refuseAsking(draft, transition, actingPrincipal(action), action.messageId, said, 'decisions');
 }
@@ -57,7 +132,7 @@ export function refuseShowing(draft: Draft, transition: Transition, action: Acti
 type Taken = Required<Pick<ApprovalState, 'previewBytes' | 'argumentBytes' | 'documentBytes'>>;
 
 /** What an approval takes of its run's room; or why the open approvals would take more with it than there is. */
-export function roomTaken(
+function roomTaken(
   { run, work }: Draft,
   opening: ApprovalState,
   { preview }: Shown,
@@ -102,7 +177,7 @@ function bytesInDocument(approval: ApprovalState): number {
 }
 
 /** Whoever has it done again has a part in it, like who asked for it at first. `by`: undefined where nobody does. */
-export function repeating(draft: Draft, approval: ApprovalState, by: string | undefined): ApprovalState {
+function repeating(draft: Draft, approval: ApprovalState, by: string | undefined): ApprovalState {
   if (by === undefined) return approval;
   const { runEndsAt: _earlier, ...others } = approval;
   const requesters = [...new Set([...approval.requesters, by])];
@@ -121,7 +196,7 @@ function runEnd(
 }
 
 /** Ids of all who asked for it: of what the runtime starts, everyone whose message led there. */
-export function partiesTo({ ledWith = [] }: RunState, { requester, byRuntime }: Action): readonly string[] {
+function partiesTo({ ledWith = [] }: RunState, { requester, byRuntime }: Action): readonly string[] {
   const asked = requester === null ? [] : [requester.id];
   return byRuntime === true ? [...new Set([...asked, ...ledWith])] : asked;
 }
@@ -152,4 +227,27 @@ function excludedFrom({ run, kit }: Draft, separation: AskingGate['rule']['separ
   if (separation.promoter && kit.promoter !== null) found.push({ id: kit.promoter, why: 'promoter' });
   const earlier = separation.approvers === true ? (run.approvers ?? []) : [];
   return [...found, ...earlier.map((id): Excluded => ({ id, why: 'approver' }))];
+}
+
+export type Unaskable = Pick<Refusal, 'code' | 'message' | 'rule'>;
+
+/** Nobody knows until when it could be decided, could be shown it whole, or could have it done, or nothing of it could be called: so nobody is asked. */
+export function refuseAsking(
+  draft: Draft,
+  { name }: Transition,
+  requester: Principal | null,
+  messageId: string | null,
+  why: Unaskable,
+  until: Until = 'never',
+): void {
+  const { code, message } = why;
+  if (messageId === null) return stick(draft, { code, message }, { kind: 'chain', until });
+  record(draft, 'transition.rejected', {
+    actor: actorOf(requester),
+    causation: messageId,
+    action: { transition: name },
+    policy: { rule: code, verdict: 'refused', reason: message },
+    data: { code },
+  });
+  refuse(draft, messageId, { ...why, message: `\`${name}\` cannot be asked for: ${message}` });
 }

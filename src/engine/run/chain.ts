@@ -1,11 +1,11 @@
 import { mostChainBytes, mostChainFacts } from '../../model/limits.js';
 import type { Guard, Transition } from '../plan.js';
-import type { RunState } from '../state.js';
+import type { Problem, RunState } from '../state.js';
 import { readsOnRecord, record, type Draft } from './draft.js';
 import { conditionsOf, evaluateGuard, type Evaluation } from '../guards.js';
-import { blockedBy, guardContext, type BlockRule } from '../links.js';
-import { blocked } from './submit.js';
-import { stick, take } from './flow.js';
+import { blockedBy, blockRefusal, guardContext, type BlockRule } from '../links.js';
+import { stick } from './settle.js';
+import type { Until } from './way-on.js';
 import { chainMeter } from '../expression/meter.js';
 import { isLeft } from '../effects/room.js';
 import { countConditions, countStep, freshChain, type Work } from './work.js';
@@ -15,11 +15,14 @@ import { countConditions, countStep, freshChain, type Work } from './work.js';
 /** A chain without effects is one call inside another: what a loader lets in, and no more. */
 const longestChain = 500;
 
-/** Exactly one guarded transition passes, else the unguarded default; anything else waits for an operator. */
-export function chainStep(draft: Draft, transitions: readonly Transition[]): void {
+/**
+ * The transition that the runtime takes next: exactly one guarded one passes, else it is the unguarded default. Null: the run
+ * is stuck, and waits for an operator.
+ */
+export function chainStep(draft: Draft, transitions: readonly Transition[]): Transition | null {
   const { run } = draft;
   const tooLong = whyTooLong(draft);
-  if (tooLong !== null) return stick(draft, { code: 'CHAIN_TOO_LONG', message: tooLong }, { kind: 'chain' });
+  if (tooLong !== null) return stuck(draft, { code: 'CHAIN_TOO_LONG', message: tooLong });
   const guarded = transitions
     .filter((one) => one.guards.length > 0)
     .map((one) => ({ one, ...passes(draft, one) }));
@@ -31,23 +34,14 @@ export function chainStep(draft: Draft, transitions: readonly Transition[]): voi
     const names = (passing.length > 1 ? passing.map((each) => each.one) : fallback)
       .map((one) => `\`${one.name}\``)
       .join(', ');
-    return stick(
-      draft,
-      {
-        code: 'CHAIN_AMBIGUOUS',
-        message: `several deterministic transitions of \`${run.state}\` apply: ${names}`,
-      },
-      { kind: 'chain' },
-    );
+    const message = `several deterministic transitions of \`${run.state}\` apply: ${names}`;
+    return stuck(draft, { code: 'CHAIN_AMBIGUOUS', message });
   }
   const chosen = passing[0]?.one ?? (failed === undefined ? fallback[0] : undefined);
   if (chosen === undefined) {
     const why = guarded.map((each) => `\`${each.one.name}\`: ${each.reason}`).join('; ');
-    return stick(
-      draft,
-      { code: 'CHAIN_NO_MATCH', message: `no deterministic transition of \`${run.state}\` applies: ${why}` },
-      { kind: 'chain' },
-    );
+    const message = `no deterministic transition of \`${run.state}\` applies: ${why}`;
+    return stuck(draft, { code: 'CHAIN_NO_MATCH', message });
   }
   const rule = blockedBy(draft.plan, chosen, draft.kit);
   if (rule !== null) return stickBlocked(draft, chosen, rule);
@@ -58,7 +52,12 @@ export function chainStep(draft: Draft, transitions: readonly Transition[]): voi
   });
   countStep(draft.work);
   countConditions(draft.work, chosen.gates.length + chosen.branches.length);
-  take(draft, chosen, {}, null, { messageId: null, refs: [] });
+  return chosen;
+}
+
+function stuck(draft: Draft, problem: Problem, until?: Until): null {
+  stick(draft, problem, { kind: 'chain', ...(until === undefined ? {} : { until }) });
+  return null;
 }
 
 /** Null: another step may be taken. */
@@ -73,17 +72,13 @@ function tooMuch(steps: number): string {
 }
 
 /** Where the conditions of the state are too much by themselves, nothing that goes on from here comes any further. */
-function stickLate(draft: Draft, transitions: readonly Transition[]): void {
+function stickLate(draft: Draft, transitions: readonly Transition[]): null {
   const { state, chainDepth } = draft.run;
   const isTooMuchAlone = !fitsAlone(draft, transitions);
   const message = isTooMuchAlone
     ? `the conditions of the deterministic transitions of \`${state}\` compare more than the ${mostChainBytes} bytes that they may at a time, or are more than ${mostChainFacts}: have a version of the flow compare less of what the run carries, and start anew under it`
     : tooMuch(chainDepth);
-  stick(
-    draft,
-    { code: 'CHAIN_TOO_LONG', message },
-    { kind: 'chain', ...(isTooMuchAlone ? { until: 'never' } : {}) },
-  );
+  return stuck(draft, { code: 'CHAIN_TOO_LONG', message }, isTooMuchAlone ? 'never' : undefined);
 }
 
 /** What a retry would find, with nothing of the chain before it. */
@@ -110,14 +105,14 @@ function askingIn(run: RunState, work: Work): (guard: Guard) => Evaluation | nul
 }
 
 /** The charter is asked of what the runtime takes by itself, too. */
-function stickBlocked(draft: Draft, { name, tool }: Transition, rule: BlockRule): void {
-  const { code, message } = blocked(tool ?? name, rule);
+function stickBlocked(draft: Draft, { name, tool }: Transition, rule: BlockRule): null {
+  const { code, message } = blockRefusal(tool ?? name, rule);
   record(draft, 'policy.blocked', {
     action: { transition: name, ...(tool === null ? {} : { tool }) },
     policy: { rule, verdict: 'refused', reason: message },
     data: { code, rule },
   });
-  stick(draft, { code, message }, { kind: 'chain', until: rule === 'environment' ? 'policies' : 'never' });
+  return stuck(draft, { code, message }, rule === 'environment' ? 'policies' : 'never');
 }
 
 function passes(

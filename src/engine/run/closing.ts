@@ -1,23 +1,16 @@
 import type { Principal } from '../../model/principal.js';
-import { revokeOpen } from '../gates/approvals.js';
+import { revokeOpen } from '../gates/changes.js';
 import { problemLeft } from '../effects/doubt.js';
 import { actorOf, record, type Draft } from './draft.js';
 import { noteLateCancel, noteUnentered } from './ending.js';
-import { answerWaiting } from './flow.js';
-import type { Problem } from '../state.js';
+import { answerWaiting } from './settle.js';
+import type { ClosedStatus, Problem } from '../state.js';
 
 // How a run ends.
 
-const closing = {
-  completed: 'run.completed',
-  cancelled: 'run.cancelled',
-  failed: 'run.failed',
-  timed_out: 'run.timed_out',
-} as const;
-
 export function close(
   draft: Draft,
-  status: keyof typeof closing,
+  status: ClosedStatus,
   by: Principal | null = null,
   problem: Problem | null = null,
 ): void {
@@ -30,7 +23,7 @@ export function close(
   run.problem = problem ?? left ?? (status === 'failed' ? failureOf(run) : null);
   answerWaiting(draft);
   if (status !== 'cancelled') noteLateCancel(draft);
-  record(draft, closing[status], {
+  record(draft, `run.${status}`, {
     actor: actorOf(by),
     data: {
       state: run.state,

@@ -1,3 +1,4 @@
+import { idFromDigest } from '../../model/derived-ids.js';
 import type { Json } from '../../model/json.js';
 import { wellFormed } from '../../model/text.js';
 import type { Principal } from '../../model/principal.js';
@@ -156,7 +157,7 @@ export function refuse(
 
 /** Deterministic ids, so that a step that runs again makes the same ones. */
 export function derivedId(draft: Draft, prefix: 'act' | 'apr' | 'evd', salt: string): string {
-  return `${prefix}_${draft.kit.digest({ run: draft.run.run, key: draft.key, salt }).slice('sha256:'.length, 'sha256:'.length + 32)}`;
+  return idFromDigest(prefix, draft.kit.digest({ run: draft.run.run, key: draft.key, salt }));
 }
 
 export function plainDigest(digest: string): string {

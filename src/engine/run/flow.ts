@@ -1,11 +1,11 @@
+import { isOpen } from '../../model/approval-status.js';
 import type { JsonObject } from '../../model/json.js';
 import { mostChainBytes } from '../../model/limits.js';
-import { truncate } from '../../model/text.js';
 import type { Principal } from '../../model/principal.js';
 import type { PayloadRef } from '../../model/records.js';
 import { asksPeople, type Transition } from '../plan.js';
-import type { Action, Executing, Problem, RunState, StuckOn } from '../state.js';
-import { actingPrincipal, actionFact, actorOf, answer, project, record, type Draft } from './draft.js';
+import type { Action, Executing, RunState } from '../state.js';
+import { actingPrincipal, actionFact, actorOf, project, record, type Draft } from './draft.js';
 import { evaluateGuard, possible } from '../guards.js';
 import { blockedBy, blockText, findState, guardContext } from '../links.js';
 import { boundRules, gatesFor } from '../gates/gates.js';
@@ -19,23 +19,24 @@ import {
   type Again,
   unconnected,
 } from '../effects/action.js';
-import { openApproval, revokeOpen } from '../gates/approvals.js';
+import { consume, revokeOpen } from '../gates/changes.js';
+import { unreadableEnd } from '../gates/deadlines.js';
 import { deniedBefore } from '../gates/denials.js';
+import { openApproval, refuseAsking, type Unaskable } from '../gates/opening.js';
 import { settleDoubt } from '../effects/doubts.js';
-import { consume } from '../gates/approved.js';
 import { close, closeUnentered } from './closing.js';
 import { chainStep } from './chain.js';
 import { isEnding } from './ending.js';
 import { whyNotEntered } from './entry.js';
 import { entryLabel, keyLabel } from '../effects/key-label.js';
 import { leader, setLeader } from './leader.js';
+import { settle, stick } from './settle.js';
 import { stepMeter, type Meter } from '../expression/meter.js';
 import { branchTarget } from './branches.js';
-import { refuseAsking, unreadableEnd, type Unaskable } from '../gates/unreadable-end.js';
 import type { Until } from './way-on.js';
 import { contextProblem, nothingCalled, write } from './written.js';
 
-// How a run moves: entering states, deterministic chains, executing, settling, closing.
+// How a run moves: entering states, deterministic chains, executing, closing. How it comes to rest is settle.ts.
 
 /** A state was entered: run its onEnter, or go on to what follows it; of a run that is to end, neither. Nothing leaves a terminal state. */
 export function enter(draft: Draft, again?: Again): void {
@@ -74,8 +75,9 @@ export function afterEnter(draft: Draft): void {
     );
   if (state.terminal) return close(draft, terminalStatus(run, state.outcome));
   if (isEnding(run)) return;
-  if (isOfRuntime(state.transitions)) return chainStep(draft, state.transitions);
-  waitForSomebody(draft, state.transitions);
+  if (!isOfRuntime(state.transitions)) return waitForSomebody(draft, state.transitions);
+  const next = chainStep(draft, state.transitions);
+  if (next !== null) take(draft, next, {}, null, { messageId: null, refs: [] });
 }
 
 /** The runtime takes one of them by itself. */
@@ -116,10 +118,6 @@ function terminalStatus(
 ): 'completed' | 'failed' | 'timed_out' {
   if (run.viaTimeout) return 'timed_out';
   return outcome === 'failure' ? 'failed' : 'completed';
-}
-
-export function isOpen(status: string): boolean {
-  return status === 'open' || status === 'escalated';
 }
 
 /** Also where that takes more work to tell than one step may: then a person finds out, whose submit is refused. */
@@ -293,46 +291,4 @@ export function moveTo(
   run.stay += 1;
   revokeOpen(draft, `the run left state \`${from}\``);
   enter(draft);
-}
-
-/** Nothing executes: the run waits for a caller or a decision, and whoever waited for it is answered. */
-export function settle(draft: Draft): void {
-  const { run } = draft;
-  run.executing = null;
-  run.status = run.approvals.some((one) => isOpen(one.status)) ? 'waiting' : 'running';
-  answerWaiting(draft);
-}
-
-export function answerWaiting(draft: Draft): void {
-  const waiting = draft.run.waitingAnswer;
-  if (waiting === null) return;
-  draft.run.waitingAnswer = null;
-  answer(draft, waiting.messageId, {
-    status: 'executed',
-    transition: waiting.transition,
-    action: waiting.action,
-    chain: draft.run.chain,
-  });
-}
-
-/** A state may have thousands of transitions, each with its reason: lists of runs carry their problems. */
-const longestProblem = 8_000;
-
-export function stick(draft: Draft, full: Problem, on: StuckOn): void {
-  const { run } = draft;
-  const problem = { ...full, message: truncate(full.message, longestProblem) };
-  run.executing = null;
-  run.status = 'stuck';
-  run.problem = problem;
-  run.stuckOn = on;
-  run.stuckAt = draft.key;
-  record(draft, 'run.stuck', {
-    data: {
-      code: problem.code,
-      message: problem.message,
-      state: run.state,
-      ...(problem.errorClass === undefined ? {} : { errorClass: problem.errorClass }),
-    },
-  });
-  answerWaiting(draft);
 }

@@ -1,5 +1,5 @@
+import { isOpen } from '../../model/approval-status.js';
 import { closedStatuses, type Event, type RunState } from '../state.js';
-import { isOpen } from './flow.js';
 
 // When time has something to say to a run. Its one timer is set by this, and what is due is found by it: a deadline is
 // compared with the time, never believed.

@@ -1,6 +1,6 @@
+import { isOpen } from '../../model/approval-status.js';
 import type { Guard, Plan } from '../plan.js';
 import type { ApprovalState, Evidence, RunState } from '../state.js';
-import { isOpen } from './flow.js';
 
 // What a run's document need not hold any more: the store and the record keep all of it.
 

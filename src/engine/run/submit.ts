@@ -1,4 +1,4 @@
-import { jsonTrouble, type JsonObject } from '../../model/json.js';
+import { jsonTrouble, pointerTo, type JsonObject } from '../../model/json.js';
 import type { Message } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
 import type { Transition } from '../plan.js';
@@ -8,14 +8,13 @@ import { makeAsking } from '../gates/asking.js';
 import {
   actorAllows,
   blockedBy,
+  blockRefusal,
   charterRule,
   findState,
   guardContext,
   takersOf,
-  type BlockRule,
 } from '../links.js';
 import { take } from './flow.js';
-import { environmentUnknown } from '../gates/gates.js';
 import { wayOn } from './way-on.js';
 
 type Submit = Extract<Message['body'], { kind: 'submit' }>;
@@ -100,7 +99,7 @@ export function policyRefusal(
   args: JsonObject,
 ): Said | null {
   const rule = blockedBy(draft.plan, transition, draft.kit);
-  if (rule !== null) return blocked(transition.tool ?? transition.name, rule);
+  if (rule !== null) return blockRefusal(transition.tool ?? transition.name, rule);
   return checkGuards(draft, asker, transition, args);
 }
 
@@ -129,21 +128,12 @@ function runRefusal(draft: Draft, expectedVersion: number | null): Said | null {
 }
 
 function unknown(draft: Draft, name: string): Said {
-  if (draft.plan.notation === 'agent') return blocked(name, charterRule(draft.plan, name) ?? 'undeclared');
+  if (draft.plan.notation === 'agent')
+    return blockRefusal(name, charterRule(draft.plan, name) ?? 'undeclared');
   return {
     code: 'UNKNOWN_TRANSITION',
     message: `state \`${draft.run.state}\` has no transition \`${name}\`; see \`links\``,
   };
-}
-
-export function blocked(tool: string, rule: BlockRule): Said {
-  const why = {
-    denied: 'the charter denies it',
-    undeclared: 'the charter does not declare it',
-    unmapped: 'it has no risk tier',
-    environment: environmentUnknown,
-  }[rule];
-  return { code: 'BLOCKED', rule, message: `\`${tool}\` is blocked: ${why}` };
 }
 
 /** As of a schema that they do not fit. */
@@ -166,7 +156,7 @@ function checkInput(
     const names = Object.keys(args);
     if (names.length === 0) return { arguments: {} };
     const errors = names.slice(0, mostErrors).map((name) => ({
-      pointer: `/arguments/${escapePointer(name)}`,
+      pointer: `/arguments${pointerTo([name])}`,
       message: 'this transition takes no arguments',
     }));
     return { code: 'INPUT_INVALID', message: `\`${transition.name}\` takes no arguments`, errors };
@@ -205,10 +195,6 @@ function misfit(
     message: `the arguments of \`${name}\` do not fit ${schema}`,
     errors: errors.map(({ pointer, message }) => ({ pointer: `/arguments${pointer}`, message })),
   };
-}
-
-export function escapePointer(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
 /** In declaration order; the first that does not pass stops. Each evaluated guard is a record. */

@@ -1,6 +1,6 @@
+import { isOpen } from '../../model/approval-status.js';
 import type { ErrorCode, ProblemCode } from '../../model/errors.js';
 import { doubtOf } from '../effects/doubt.js';
-import { isOpen } from './flow.js';
 import { isAtItsEnd } from '../links.js';
 import { isHalted } from './moments.js';
 import type { Plan } from '../plan.js';

@@ -1,3 +1,5 @@
+import { pointerTo } from '../../model/json.js';
+
 // Where values stand in an answer. A place holds no more than its own step: thousands of values below a long name take no more
 // room than thousands of others, and a pointer is written for those alone that somebody reads.
 
@@ -12,16 +14,9 @@ export const root: Place = { within: null, step: '' };
 
 /** As a JSON pointer. */
 export function pointerOf(place: Place): string {
-  const steps: string[] = [];
-  for (let one = place; one.within !== null; one = one.within) steps.push(escaped(String(one.step)));
-  return steps
-    .reverse()
-    .map((step) => `/${step}`)
-    .join('');
-}
-
-function escaped(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1');
+  const steps: (string | number)[] = [];
+  for (let one = place; one.within !== null; one = one.within) steps.push(one.step);
+  return pointerTo(steps.reverse());
 }
 
 /** By place, the steps within it that lead to one of `places`, which are steps themselves. */

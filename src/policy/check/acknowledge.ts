@@ -1,7 +1,7 @@
-import { isObject, type Json } from '../../model/json.js';
+import { isObject, pointerTo, type Json } from '../../model/json.js';
 import { maxProblems } from '../compile/context.js';
 import { findings, warningCodes, type FindingCode } from '../text/findings.js';
-import { nearest, pointer, type Finding, type PathSegment } from '../text/problems.js';
+import { nearest, type Finding, type PathSegment } from '../text/problems.js';
 import { problemAt, type Source } from '../text/source.js';
 
 // A warning that its author has read and accepted, with the reason, in the file (docs/adr/0006).
@@ -32,7 +32,7 @@ export function acknowledgementsOf(
     if (!isObject(one)) return [];
     const { code, reason, at = '' } = one;
     if (typeof code !== 'string' || typeof reason !== 'string' || typeof at !== 'string') return [];
-    return [{ code, reason, at: `${pointer(path)}${at}`, path: [...path, 'acknowledge', index] }];
+    return [{ code, reason, at: `${pointerTo(path)}${at}`, path: [...path, 'acknowledge', index] }];
   });
   return { source, entries, used: new Set() };
 }

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { MayDecide } from '../../engine/gates/deciders.js';
+import { approvalStatuses } from '../../model/approval-status.js';
 import type { Json, JsonObject } from '../../model/json.js';
 import { errorClasses, problemCodes, type ErrorCode } from '../../model/errors.js';
 import { principalKinds } from '../../model/principal.js';
-import type { RecordType } from '../../model/records.js';
+import { closingTypes, type RecordType } from '../../model/records.js';
 import { json, text, values } from './basics.js';
 
 // `tests/*.test.yaml`: what is done to a flow, and what must come of it (docs/policy-tests.md).
@@ -54,15 +55,6 @@ const whyNot = [
   'role_missing',
   'already_decided',
 ] as const satisfies readonly Extract<MayDecide, { status: 'no' }>['why'][];
-const approvalStatuses = [
-  'open',
-  'approved',
-  'denied',
-  'expired',
-  'escalated',
-  'revoked',
-  'consumed',
-] as const;
 
 /** What the policy check writes. The executor's own records (`executor.started` …) are not part of a simulation. */
 const decidedRecords = [
@@ -85,10 +77,7 @@ const decidedRecords = [
   'chain.step',
   'run.stuck',
   'run.retried',
-  'run.completed',
-  'run.cancelled',
-  'run.failed',
-  'run.timed_out',
+  ...closingTypes,
   'timeout.fired',
 ] as const satisfies readonly RecordType[];
 

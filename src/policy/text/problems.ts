@@ -22,10 +22,6 @@ export type Finding = Problem<FindingCode>;
 
 export type PathSegment = string | number;
 
-export function pointer(path: readonly PathSegment[]): string {
-  return path.map((one) => `/${String(one).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-}
-
 /** Of two tiers that are as near, the stricter one is proposed: whoever takes it over unread asks for more, not for less. */
 const strictness: readonly string[] = ['read_only', 'reversible', 'irreversible'];
 

@@ -9,10 +9,10 @@ import {
   type Node,
   type Scalar,
 } from 'yaml';
-import type { Json } from '../../model/json.js';
+import { pointerTo, type Json } from '../../model/json.js';
 import { hiddenTrouble } from '../../model/text.js';
 import type { FindingCode } from './findings.js';
-import { pointer, type Finding, type PathSegment, type Problem } from './problems.js';
+import type { Finding, PathSegment, Problem } from './problems.js';
 import { composeText, lower, numberTrouble } from './yaml-text.js';
 
 // Text to plain JSON, and from any path in it back to line and column.
@@ -69,7 +69,7 @@ export function parseText(text: string, file?: string, media: Media = 'yaml'): P
   };
   const value = toJson(walk, document.contents, [], 0);
   if (walk.problems.length > 0) return { status: 'invalid', problems: walk.problems.slice(0, maxProblems) };
-  const written: Source['written'] = (path) => walk.written.get(pointer(path)) ?? null;
+  const written: Source['written'] = (path) => walk.written.get(pointerTo(path)) ?? null;
   return { status: 'parsed', source: { file, text, value, written, locate: walk.place } };
 }
 
@@ -188,7 +188,7 @@ function toScalar(walk: Walk, { value, source }: Pick<Scalar, 'value' | 'source'
     if (why !== null) return report(walk, 'MALFORMED', at, why);
   }
   if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined) {
-    if (source !== undefined && source !== String(value)) walk.written.set(pointer(at), source);
+    if (source !== undefined && source !== String(value)) walk.written.set(pointerTo(at), source);
     return value ?? null;
   }
   return report(walk, 'MALFORMED', at, 'not a value that JSON has');
@@ -202,7 +202,7 @@ function stop(walk: Walk, at: At, message: string): null {
 function report(walk: Walk, code: FindingCode, at: At, message: string, place: Place | Node = 'value'): null {
   const position = typeof place === 'object' ? walk.place([], startOf(place) ?? 0) : walk.place(at, place);
   const file = walk.file === undefined ? {} : { file: walk.file };
-  walk.problems.push({ code, path: pointer(at), ...file, ...position, message });
+  walk.problems.push({ code, path: pointerTo(at), ...file, ...position, message });
   if (walk.problems.length >= maxProblems) walk.stopped = true;
   return null;
 }
@@ -217,7 +217,7 @@ export function problemAt<Code extends string>(
 ): Problem<Code> {
   return {
     code,
-    path: pointer(path),
+    path: pointerTo(path),
     ...(source.file === undefined ? {} : { file: source.file }),
     ...source.locate(path, at),
     message: suggestion === undefined ? message : `${message}: did you mean \`${suggestion}\`?`,

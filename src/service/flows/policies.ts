@@ -11,7 +11,8 @@ import {
   type Unchecked,
 } from '../../policy/index.js';
 import { publishVersion } from '../../store/flows.js';
-import { lockPolicies, policiesInForce, policySetHash } from '../../store/policy.js';
+import { cachePolicies } from '../../store/cached.js';
+import { lockPolicies, policySetHash } from '../../store/policy.js';
 import { keepResult } from '../../store/publications.js';
 import { load, type PoliciesDeps, type ReloadResult, type StartResult } from './loading.js';
 import type { KeptEffect } from '../effect.js';
@@ -103,15 +104,12 @@ export function makePolicies(deps: PoliciesDeps): Policies {
   };
 }
 
-/** What the store has, read again when another set has come into force. */
 function makeCurrent({ pool }: PoliciesDeps): () => Promise<Current | null> {
-  let cached: Current | null = null;
+  const inForce = cachePolicies();
   return async () => {
-    if (cached !== null && cached.hash === (await policySetHash(pool))) return cached;
-    const found = await policiesInForce(pool);
+    const found = await inForce(pool);
     if (found === null) return null;
     const { policySet, catalog } = found.policies;
-    cached = { hash: found.hash, policySet, catalog: catalog as Catalog };
-    return cached;
+    return { hash: found.hash, policySet, catalog: catalog as Catalog };
   };
 }

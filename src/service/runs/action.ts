@@ -1,4 +1,5 @@
 import type { ActionJson } from '../../model/answer-types.js';
+import { messageIdOf } from '../../model/derived-ids.js';
 import { callOf, getAction, listAttempts, type ActionRow } from '../../store/actions.js';
 import { getApproval } from '../../store/approvals.js';
 import { decisionsOf } from '../../store/decisions.js';
@@ -92,7 +93,7 @@ async function decidedOf(
 
 /** The run has not taken the message yet, or it took it and made no action of its own of it. */
 async function inFlight(caller: Caller, id: string): Promise<Polled | Refusal> {
-  const messageId = `msg_${id.slice('act_'.length)}`;
+  const messageId = messageIdOf(id);
   const message = await getMessage(caller.deps.pool, messageId);
   if (message === null || message.kind !== 'submit') return notFound('action', id);
   const { run, answer: said } = message;

@@ -6,9 +6,9 @@ import { asJson, type JsonObject } from '../../model/json.js';
 import type { Principal } from '../../model/principal.js';
 import { floorsOf } from '../../schema/kit.js';
 import { approvalsOfRun } from '../../store/approvals.js';
+import { cachePlans, requirePlan } from '../../store/cached.js';
 import { documentOf, stateWithoutValues, type HeldValue, type RunDocument } from '../../store/document.js';
 import { evidenceOf } from '../../store/evidence.js';
-import { getPlan } from '../../store/flows.js';
 import { getRun, getVisibleRun, type ListedRun, type RunRow } from '../../store/runs.js';
 import { noteRun, viewer, type Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
@@ -35,18 +35,10 @@ export function stateOf(row: RunRow): RunState | null {
   return document === null ? null : stateWithoutValues(document);
 }
 
-const plans = new Map<string, Plan>();
-const cachedPlans = 200;
+const findPlan = cachePlans();
 
-/** Plans never change under their hash. */
-export async function planOf(deps: ServiceDeps, hash: string): Promise<Plan> {
-  const known = plans.get(hash);
-  if (known !== undefined) return known;
-  const plan = await getPlan(deps.pool, hash);
-  if (plan === null) throw new Error(`plan ${hash} is not in the store`);
-  if (plans.size >= cachedPlans) plans.clear();
-  plans.set(hash, plan);
-  return plan;
+export function planOf({ pool }: ServiceDeps, hash: string): Promise<Plan> {
+  return requirePlan(findPlan, pool, hash);
 }
 
 export function runObject(row: ListedRun): RunJson {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type * as api from '../../model/api.js';
 import type { RunStandingJson } from '../../model/answer-types.js';
+import { idFromDigest } from '../../model/derived-ids.js';
 import { escapePointer, type FieldError, type JsonObject } from '../../model/json.js';
 import type { Plan } from '../../engine/plan.js';
 import type { StartRequest } from '../../client/types.js';
@@ -112,7 +113,7 @@ async function startAndSubmit(
   { transition, arguments: given, trace }: z.output<typeof api.firstSubmit>,
 ): Promise<Submitted | Refusal> {
   const { run, principal, waitMs } = request;
-  const messageId = `msg_${derived(caller, 'submit')}`;
+  const messageId = derivedId(caller, 'msg', 'submit');
   const about = { transition, arguments: given ?? {}, expectedVersion: null, trace: trace ?? null };
   const first = { run, messageId, principal, waitMs, whileOurs: whileOurs(caller), ...about };
   const outcome = await caller.deps.client.startWithSubmit(request, first);
@@ -175,15 +176,15 @@ function unknownFlow(name: string, { version, environment }: StartBody): Refusal
  */
 async function runId(caller: Caller): Promise<string> {
   for (let attempt = 0; ; attempt += 1) {
-    const id = attempt === 0 ? effectId(caller, 'run') : `run_${derived(caller, String(attempt))}`;
+    const id = attempt === 0 ? effectId(caller, 'run') : derivedId(caller, 'run', String(attempt));
     const row = await getRun(caller.deps.pool, id);
     if (row === null || row.rev > 0 || row.status !== 'failed') return id;
   }
 }
 
-/** 32 hex digits: the same in every attempt of one request, and others for each `of`. */
-function derived({ effect }: Caller, of: string): string {
-  return createHash('sha256').update(`${effect}#${of}`).digest('hex').slice(0, 32);
+/** The same in every attempt of one request, and another for each `of`. */
+function derivedId({ effect }: Caller, prefix: 'msg' | 'run', of: string): string {
+  return idFromDigest(prefix, createHash('sha256').update(`${effect}#${of}`).digest('hex'));
 }
 
 /** Schema defaults, then the schema. Without one, only nothing is accepted. */

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type * as api from '../../model/api.js';
 import type { RunStandingJson, SubmittedJson } from '../../model/answer-types.js';
 import type { Json } from '../../model/json.js';
+import { actionIdOf } from '../../model/derived-ids.js';
 import type { Answer as RunAnswer } from '../../engine/state.js';
 import { getAction } from '../../store/actions.js';
 import { getApproval } from '../../store/approvals.js';
@@ -85,12 +86,7 @@ async function settled(caller: Caller, request: Submitting, said: RunAnswer): Pr
 
 async function executing(caller: Caller, { run, transition, messageId }: Submitting): Promise<Submitted> {
   const { body } = await currentBody(caller, run);
-  return { kind: 'executing', transition, action: actionOf(messageId), body };
-}
-
-/** Both ids have the same digits: an action can be polled before the run has taken its message. */
-function actionOf(messageId: string): string {
-  return `act_${messageId.slice('msg_'.length)}`;
+  return { kind: 'executing', transition, action: actionIdOf(messageId), body };
 }
 
 async function pending(

@@ -1,3 +1,4 @@
+import { isOpen } from '../../../model/approval-status.js';
 import { isObject, type Json, type JsonObject } from '../../../model/json.js';
 import type { NotificationEvent } from '../../../model/notifications.js';
 import { truncate } from '../../../model/text.js';
@@ -22,7 +23,7 @@ const titles: Readonly<Record<NotificationEvent, string>> = {
 /** What a person needs to decide: the sentence, exactly what would run, what follows, until when, and where. */
 export function emailText({ event, body, url, link, approval }: Notification): EmailText {
   const title = titles[event];
-  const open = body['status'] === 'open' || body['status'] === 'escalated';
+  const open = isOpen(body['status']);
   const exact = exactArguments(body);
   const facts: [string, string][] = [
     ['Tool', `${textOf(body, 'tool') || textOf(body, 'transition')} (${textOf(body, 'tier') || 'no tier'})`],

@@ -1,3 +1,4 @@
+import { isOpen } from '../../../model/approval-status.js';
 import type { Json, JsonObject } from '../../../model/json.js';
 import { cut, exactJson, inPieces, line } from './text.js';
 
@@ -55,11 +56,9 @@ const longestLine = 600;
 const longestPreview = 900;
 export const longestReason = 3_000;
 
-export const isOpen = ({ status }: SlackApproval): boolean => status === 'open' || status === 'escalated';
-
 /** The message of an approval as it stands: with buttons while it is open, with who decided and when afterwards. */
 export function approvalMessage(approval: SlackApproval): SlackMessage {
-  const open = isOpen(approval);
+  const open = isOpen(approval.status);
   const shown = shownArguments(approval);
   const header = open ? 'Approval needed' : outcomeWord(approval);
   return {
@@ -167,7 +166,7 @@ function facts(approval: SlackApproval): readonly JsonObject[] {
         [gates.length === 1 ? 'Decides' : `Decides, gate ${index + 1} (${rule})`, text] as const,
     ),
     ['Asked because', because.length === 0 ? 'its policy says so' : because.join('; ')],
-    ...(isOpen(approval)
+    ...(isOpen(approval.status)
       ? ([['If nobody decides', approval.onExpiry]] as const)
       : ([['It was open until', expiresAt ?? 'an unknown time']] as const)),
     ['Digest', approval.digest],

@@ -1,8 +1,9 @@
+import { isOpen } from '../../../model/approval-status.js';
 import type { JsonObject } from '../../../model/json.js';
 import type { SlackChannel } from '../../../model/notifications.js';
 import { callSlack, type SlackAnswer, type SlackAround } from './api.js';
 import { slackApproval } from './approval.js';
-import { approvalMessage, isOpen, reminderText, type SlackApproval } from './blocks.js';
+import { approvalMessage, reminderText, type SlackApproval } from './blocks.js';
 import type { Around, Delivered, Notification } from '../../types.js';
 
 // One message for an approval in each channel: posted once, and rewritten as the approval goes on.
@@ -23,12 +24,12 @@ export async function deliverSlack(
   if (earlier === null) return post(channel, approval, around);
   const updated = await updateMessage(channel, earlier, approval, around);
   if (updated.status === 'failed' && gone.includes(updated.error ?? ''))
-    return isOpen(approval)
+    return isOpen(approval.status)
       ? post(channel, approval, around)
       : { status: 'delivered', detail: 'its message is not there any more' };
   if (updated.status !== 'ok') return told(updated);
   const calls = notification.event === 'reminder' || notification.event === 'escalated';
-  if (!calls || !isOpen(approval)) return { status: 'delivered', detail: 'its message was rewritten' };
+  if (!calls || !isOpen(approval.status)) return { status: 'delivered', detail: 'its message was rewritten' };
   return remind(channel, earlier, { approval, event: notification.event }, around);
 }
 

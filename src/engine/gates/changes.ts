@@ -1,0 +1,63 @@
+import { isOpen } from '../../model/approval-status.js';
+import type { Transition } from '../plan.js';
+import type { ApprovalState, GateState } from '../state.js';
+import { findState } from '../links.js';
+import { actionFact, project, record, type Draft, type Notes } from '../run/draft.js';
+import { allApproved } from './quorum.js';
+import { standingOf } from './standing.js';
+
+// What becomes of an approval while the run stays where it is.
+
+export function change(draft: Notes, id: string, fields: Partial<ApprovalState>): ApprovalState | undefined {
+  draft.run.approvals = draft.run.approvals.map((one) => (one.id === id ? { ...one, ...fields } : one));
+  return draft.run.approvals.find((one) => one.id === id);
+}
+
+/** Its gates stand otherwise: so does what is told of all of them together, and while one waits its timer goes on. */
+export function setGates(
+  draft: Draft,
+  approval: ApprovalState,
+  gates: readonly GateState[],
+  fields: Partial<ApprovalState> = {},
+): ApprovalState {
+  const changed = { ...approval, ...fields, gates };
+  const waits = !allApproved(changed, draft.kit);
+  const next = waits ? { ...changed, ...standingOf(changed, draft.kit) } : changed;
+  change(draft, approval.id, next);
+  return next;
+}
+
+export function transitionOf(draft: Draft, approval: ApprovalState): Transition | undefined {
+  return findState(draft.plan, draft.run.state)?.transitions.find(
+    (one) => one.name === approval.action.transition,
+  );
+}
+
+/** Of these, what waits can no longer be decided, or no longer run: the run left the state or ended, or it is done already. */
+export function revokeOpen(
+  draft: Notes,
+  why: string,
+  which: (approval: ApprovalState) => boolean = () => true,
+): void {
+  for (const approval of draft.run.approvals) {
+    if ((!isOpen(approval.status) && !approval.queued) || !which(approval)) continue;
+    if (approval.status === 'denied') {
+      change(draft, approval.id, { queued: false });
+      continue;
+    }
+    change(draft, approval.id, { status: 'revoked', queued: false });
+    const error = { code: 'APPROVAL_REVOKED', message: why } as const;
+    project(draft, approval.action, 'revoked', { error });
+    record(draft, 'approval.revoked', {
+      action: actionFact(approval.action),
+      approval: approval.id,
+      data: { reason: why },
+    });
+  }
+}
+
+export function consume(draft: Draft, id: string): void {
+  const approval = change(draft, id, { status: 'consumed' });
+  if (approval === undefined) return;
+  record(draft, 'approval.consumed', { action: actionFact(approval.action), approval: id });
+}
