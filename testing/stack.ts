@@ -215,7 +215,7 @@ function makeProcess(
     async restart(root = projectRoot) {
       await kill('SIGTERM');
       const before = bootsOf(name, home);
-      child = spawnTied(name, home, env, root);
+      child = spawnWithPreloads(name, home, env, root);
       await until(`${name} ready`, bootMs, () => {
         if (!isUp()) throw new Error(`the ${name} ended with ${child?.signalCode ?? child?.exitCode}`);
         return bootsOf(name, home) > before ? ready() : null;
@@ -230,7 +230,7 @@ function makeProcess(
 }
 
 /** Tied by its stdin: it ends with the test process, however that one ends. */
-function spawnTied(name: string, home: string, env: NodeJS.ProcessEnv, root: string): ChildProcess {
+function spawnWithPreloads(name: string, home: string, env: NodeJS.ProcessEnv, root: string): ChildProcess {
   const dist = join(root, 'dist', 'processes');
   const log = openSync(join(home, `${name}.log`), 'a');
   const imports = preloads.flatMap((file) => ['--import', join(dist, file)]);

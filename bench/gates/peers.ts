@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { startLeashed, type Leashed } from '../../src/embedded/process/leashed.js';
+import { startGuardedServer, type GuardedServer } from '../../src/embedded/process/guarded-server.js';
 import { freePort } from '../../src/embedded/process/ports.js';
 import { preparePostgres } from '../../src/embedded/postgres/postgres.js';
 import { run } from '../../src/embedded/process/system.js';
@@ -73,7 +73,7 @@ interface RestatePorts {
   readonly admin: number;
 }
 
-function launchRestate(folder: string, { node, ingress, admin }: RestatePorts): Promise<Leashed> {
+function launchRestate(folder: string, { node, ingress, admin }: RestatePorts): Promise<GuardedServer> {
   const env = {
     RESTATE_DISABLE_TELEMETRY: 'true',
     RESTATE_LISTEN_MODE: 'tcp',
@@ -89,7 +89,7 @@ function launchRestate(folder: string, { node, ingress, admin }: RestatePorts): 
   const command = resolve(
     `@restatedev/restate-server-${process.platform}-${process.arch}/bin/restate-server`,
   );
-  return startLeashed({
+  return startGuardedServer({
     ...{ name: 'restate', command, args: ['--base-dir', folder, '--no-logo'], env, cwd: folder, user: null },
     ...{ log: join(folder, 'restate.log'), stopSignal: 'SIGTERM', graceMs: 5_000, group: false },
   });

@@ -21,11 +21,11 @@ export interface ChildSpec {
 }
 
 /** Beside this file; loaded into every process of ours before its own code. */
-export const preloads = ['tether.js', 'no-promise-traces.js'] as const;
+export const preloads = ['exit-with-parent.js', 'no-promise-traces.js'] as const;
 
 const imports = preloads.flatMap((name) => ['--import', new URL(`./${name}`, import.meta.url).href]);
 
-/** A Node process of ours: tied to this one by its stdin, in a session of its own so that Ctrl-C reaches us alone. */
+/** A Node process of ours: it ends when its stdin does, and has a session of its own so that Ctrl-C reaches us alone. */
 export function startChild(spec: ChildSpec): Promise<Running> {
   mkdirSync(dirname(spec.log), { recursive: true, mode: 0o700 });
   rotateLog(spec.log);

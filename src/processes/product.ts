@@ -22,7 +22,7 @@ const deathsWhileBooting = 4;
 
 /** API and worker, with the example services before them when the policies are the shipped ones. */
 export async function bringUpProduct(boot: Boot, options: ProductOptions): Promise<void> {
-  const { config, house, say, signal } = boot;
+  const { config, processGroup, say, signal } = boot;
   const shipped = isSame(config.policies, join(projectRoot, 'policies'));
   const examples = shipped ? await startExamples(boot) : {};
   const env = {
@@ -46,7 +46,7 @@ export async function bringUpProduct(boot: Boot, options: ProductOptions): Promi
   };
   const api = { ...childPart(boot, 'api', 'processes/api.js', env, 10_500, tell), port: options.port };
   const worker = childPart(boot, 'worker', 'processes/worker.js', env, 10_500);
-  await Promise.all([house.add('product', api).started, house.add('product', worker).started]);
+  await Promise.all([processGroup.add('product', api).started, processGroup.add('product', worker).started]);
   const url = `http://${hostToCall(config.host)}:${options.port}`;
   for (const warning of await becomesReady(boot, url)) say(`warning: ${warning}`);
   announce(boot, url);
@@ -76,7 +76,7 @@ async function startExamples(boot: Boot): Promise<Record<string, string>> {
   for (const name of ['payroll', 'erp']) {
     const port = await boot.ports.obtain(name);
     const env = { ...process.env, PORT: String(port), HOST: '127.0.0.1', COUNTERSIGN_HOME: boot.config.home };
-    boot.house.add('examples', { ...childPart(boot, name, `examples/${name}.js`, env, 2_000), port });
+    boot.processGroup.add('examples', { ...childPart(boot, name, `examples/${name}.js`, env, 2_000), port });
     urls[`${name.toUpperCase()}_URL`] = `http://127.0.0.1:${port}`;
   }
   return urls;
@@ -87,7 +87,7 @@ const hostToCall = (host: string): string => (host === '0.0.0.0' || host === '::
 const readiness = z.looseObject({ worker: z.boolean(), warnings: z.array(z.string()).default([]) });
 
 /** `/readyz` says that API, Postgres and Temporal answer, and its body that a worker does, and what it warns of. */
-async function becomesReady({ config, house, say, signal }: Boot, url: string): Promise<readonly string[]> {
+async function becomesReady({ config, processGroup, say, signal }: Boot, url: string): Promise<readonly string[]> {
   const started = Date.now();
   let said = started;
   for (;;) {
@@ -95,7 +95,7 @@ async function becomesReady({ config, house, say, signal }: Boot, url: string): 
     if (found !== null) return found.warnings;
     signal.throwIfAborted();
     for (const name of ['api', 'worker']) {
-      if (house.deaths(name) < deathsWhileBooting) continue;
+      if (processGroup.deaths(name) < deathsWhileBooting) continue;
       const log = join(config.home, 'logs', `${name}.log`);
       throw new BootFailure(`the ${name} process does not stay up; the end of \`${log}\`:\n${tailOf(log)}`);
     }
@@ -139,10 +139,10 @@ const devKeys = z.record(z.string(), z.string());
 
 /** The demonstration: a program that asks for a payment as an agent would. Its lines are ours to show. */
 function startAgent(boot: Boot, url: string): void {
-  const { config, house, say } = boot;
+  const { config, processGroup, say } = boot;
   const keyFile = join(config.home, 'dev-keys.json');
   const log = join(config.home, 'logs', 'agent.log');
-  house.add('agent', {
+  processGroup.add('agent', {
     name: 'agent',
     log,
     mayFinish: true,

@@ -9,11 +9,11 @@ import { preparePostgres } from '../embedded/postgres/postgres.js';
 import type { PortBook } from '../embedded/process/ports.js';
 import type { Say } from '../embedded/process/system.js';
 import type { Config } from './config.js';
-import type { House } from './house.js';
+import type { ProcessGroup } from './process-group.js';
 
 export interface Boot {
   readonly config: Config;
-  readonly house: House;
+  readonly processGroup: ProcessGroup;
   readonly ports: PortBook;
   readonly say: Say;
   readonly signal: AbortSignal;
@@ -35,7 +35,7 @@ export async function bringUpDatabase(boot: Boot): Promise<string> {
   return url;
 }
 
-async function embeddedDatabase({ config, house, ports, say, signal, atEnd }: Boot): Promise<string> {
+async function embeddedDatabase({ config, processGroup, ports, say, signal, atEnd }: Boot): Promise<string> {
   const postgres = await preparePostgres({
     home: config.home,
     choosePort: () => ports.obtain('postgres'),
@@ -45,7 +45,7 @@ async function embeddedDatabase({ config, house, ports, say, signal, atEnd }: Bo
   atEnd(() => postgres.close());
   const log = join(config.home, 'logs', 'postgres.log');
   signal.throwIfAborted();
-  await house.add('servers', { name: 'postgres', port, log, start: (stop) => postgres.launch(stop) }).started;
+  await processGroup.add('servers', { name: 'postgres', port, log, start: (stop) => postgres.launch(stop) }).started;
   await postgres.createDatabase('countersign');
   say(`postgres answers on 127.0.0.1:${port}`);
   return postgres.url('countersign');
@@ -64,7 +64,7 @@ export async function bringUpTemporal(boot: Boot, environments: readonly string[
 }
 
 async function embeddedTemporal(boot: Boot, namespaces: readonly string[]): Promise<string> {
-  const { config, house, say, signal } = boot;
+  const { config, processGroup, say, signal } = boot;
   const binary = await findTemporal({ say, signal });
   if (binary.status === 'missing') throw new BootFailure(binary.message);
   const choosePorts = async (): Promise<TemporalPorts> => ({
@@ -81,7 +81,7 @@ async function embeddedTemporal(boot: Boot, namespaces: readonly string[]): Prom
   });
   const log = join(config.home, 'logs', 'temporal.log');
   signal.throwIfAborted();
-  await house.add('servers', {
+  await processGroup.add('servers', {
     name: 'temporal',
     port: server.ports.grpc,
     log,

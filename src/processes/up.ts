@@ -6,7 +6,7 @@ import type { Say } from '../embedded/process/system.js';
 import { loadFolder } from '../policy/index.js';
 import { defaultPort, readConfig, type Config } from './config.js';
 import { dataFormatProblem, markDataFormat } from './data-format.js';
-import { makeHouse } from './house.js';
+import { makeProcessGroup } from './process-group.js';
 import { bringUpProduct } from './product.js';
 import { BootFailure, bringUpDatabase, bringUpTemporal, type Boot } from './servers.js';
 
@@ -50,7 +50,7 @@ export async function up({ args, signal }: UpOptions): Promise<number> {
       return exitCodes.failed;
     }
     markDataFormat(home);
-    return await runHouse({ ...config, home }, { demo: !args.includes('--no-demo'), signal });
+    return await runProcesses({ ...config, home }, { demo: !args.includes('--no-demo'), signal });
   } finally {
     await result.lock.release();
   }
@@ -61,12 +61,12 @@ interface RunOptions {
   readonly signal: AbortSignal;
 }
 
-async function runHouse(config: Config, { demo, signal }: RunOptions): Promise<number> {
-  const house = makeHouse(config.home, say);
+async function runProcesses(config: Config, { demo, signal }: RunOptions): Promise<number> {
+  const processGroup = makeProcessGroup(config.home, say);
   const closers: (() => Promise<void>)[] = [];
   try {
     const ports = openPortBook(join(config.home, 'ports.json'));
-    const boot: Boot = { config, house, ports, say, signal, atEnd: (close) => closers.push(close) };
+    const boot: Boot = { config, processGroup, ports, say, signal, atEnd: (close) => closers.push(close) };
     await start(boot, demo);
     await aborted(signal);
     return exitCodes.stopped;
@@ -76,7 +76,7 @@ async function runHouse(config: Config, { demo, signal }: RunOptions): Promise<n
     return exitCodes.failed;
   } finally {
     say('stopping');
-    await house.stop();
+    await processGroup.stop();
     for (const close of closers) await close();
     say('stopped');
   }

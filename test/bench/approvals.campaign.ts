@@ -93,7 +93,7 @@ describe('the benchmark of approvals', () => {
       child.kill('SIGINT');
     });
     assert.equal(await ended, 130, told);
-    assert.ok(started.length > 3, 'a server under its leash and a worker had been started');
+    assert.ok(started.length > 3, 'a server behind its guard and a worker had been started');
     await until('all of them to be gone', 10_000, () => (started.some(isAlive) ? null : true));
     assert.match(printed, /"status": "failed",[^}]*"reason": "Error: interrupted by SIGINT"/);
   });

@@ -31,7 +31,7 @@ async function startReplica(stack: Stack, home: string): Promise<{ url: string; 
     ...{ COUNTERSIGN_HOME: home, COUNTERSIGN_POLICIES: stack.policies, PORT: port },
     COUNTERSIGN_TASK_QUEUE: stack.taskQueue,
   };
-  const args = ['--import', join(dist, 'tether.js'), join(dist, 'api.js')];
+  const args = ['--import', join(dist, 'exit-with-parent.js'), join(dist, 'api.js')];
   const child = spawn(process.execPath, args, { env, stdio: ['pipe', 'ignore', 'inherit'] });
   const url = `http://127.0.0.1:${port}`;
   await until('the second API', async () => {

@@ -12,7 +12,7 @@ import { attemptFact, guardFact, scopeOf, startData } from './attempt-facts.js';
 import { perform, targetOf } from './call.js';
 import type { ActivityDeps } from '../deps.js';
 import { grantProblem, type GrantProblem } from './grants.js';
-import { keepable } from './keepable.js';
+import { toStorableResult } from './storable-result.js';
 import { aloneHere, leaseAttempt, leaseMs, marginMs, otherUnderWay } from './leases.js';
 import type { StoredStep } from '../step/persist.js';
 import { persistently, type Surroundings } from '../persistently.js';
@@ -66,7 +66,7 @@ async function executeInTurn(
   // It stood still since, and the call would go on after its lease.
   if (around.isLate()) throw begunTooLate(begun);
   around.allow(leaseMs(begun.executing));
-  const result = keepable(
+  const result = toStorableResult(
     await perform({ ...begun, run: begun.loaded.state }, around.shutdown),
     hasEffect(begun.executing, begun.next.executor),
   );

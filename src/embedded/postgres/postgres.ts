@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { startLeashed, type Leashed } from '../process/leashed.js';
+import { startGuardedServer, type GuardedServer } from '../process/guarded-server.js';
 import { postgresBinaries, postgresUser, type PostgresUser } from './binaries.js';
 import { ensureData, openRecord, postgresEnv, superuser } from './data.js';
 import { tryLock, type Lock } from '../process/lock.js';
@@ -32,7 +32,7 @@ export interface Postgres {
   url(database: string): string;
   readonly port: number;
   /** Starts the server and resolves when it takes connections. Also after a crash of the last one. */
-  launch(signal: AbortSignal): Promise<Leashed>;
+  launch(signal: AbortSignal): Promise<GuardedServer>;
   createDatabase(name: string): Promise<void>;
   /** Gives up the data folder, once the server has ended. */
   close(): Promise<void>;
@@ -81,7 +81,7 @@ async function lockData(dataDir: string): Promise<Lock> {
 
 const bootMs = 60_000;
 
-async function launch(installed: Installed, adminUrl: string, signal: AbortSignal): Promise<Leashed> {
+async function launch(installed: Installed, adminUrl: string, signal: AbortSignal): Promise<GuardedServer> {
   const deadline = Date.now() + bootMs;
   for (;;) {
     await endLeftovers(installed.dataDir);
@@ -103,7 +103,7 @@ async function launch(installed: Installed, adminUrl: string, signal: AbortSigna
   }
 }
 
-function startServer({ disposable, port, bin, dataDir, user, log }: Installed): Promise<Leashed> {
+function startServer({ disposable, port, bin, dataDir, user, log }: Installed): Promise<GuardedServer> {
   rotateLog(log);
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -113,7 +113,7 @@ function startServer({ disposable, port, bin, dataDir, user, log }: Installed): 
     timezone: 'UTC',
     ...(disposable ? { fsync: 'off', full_page_writes: 'off' } : {}),
   };
-  return startLeashed({
+  return startGuardedServer({
     name: 'postgres',
     command: join(bin, 'postgres'),
     args: [
@@ -151,7 +151,7 @@ async function accepts(url: string, giveUp: AbortSignal): Promise<boolean> {
   return false;
 }
 
-/** We hold the data's lock, so whatever still works on it is an orphan of a supervisor and a leash that were killed. */
+/** We hold the data's lock, so whatever still works on it is an orphan of a supervisor and a guard that were killed. */
 async function endLeftovers(dataDir: string): Promise<void> {
   const file = join(dataDir, 'postmaster.pid');
   if (existsSync(file)) {

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
-import { startLeashed } from '../process/leashed.js';
+import { startGuardedServer } from '../process/guarded-server.js';
 import { run, tailOf, type Say } from '../process/system.js';
 
 export interface InstallJob {
@@ -120,7 +120,7 @@ async function goInstall(job: InstallJob, gobin: string, log: string): Promise<s
   say(`building the temporal CLI ${version} with go install: 2 to 5 minutes, once`);
   const started = Date.now();
   const defined = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const build = await startLeashed({
+  const build = await startGuardedServer({
     name: 'go-install',
     command: 'go',
     args: ['install', '-ldflags=-s -w', `${module}@v${version}`],

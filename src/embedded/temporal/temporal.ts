@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync } from '
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startLeashed, type Leashed } from '../process/leashed.js';
+import { startGuardedServer, type GuardedServer } from '../process/guarded-server.js';
 import { searchAttributes } from './names.js';
 import { answersHealthy } from './prepare.js';
 import { temporalVersion } from './binary.js';
@@ -39,7 +39,7 @@ export interface Temporal {
   readonly address: string;
   readonly ports: TemporalPorts;
   /** Starts the dev server and resolves when it serves. Also after a crash of the last one. */
-  launch(signal: AbortSignal): Promise<Leashed>;
+  launch(signal: AbortSignal): Promise<GuardedServer>;
 }
 
 const bootMs = 60_000;
@@ -84,7 +84,7 @@ interface Server {
   readonly log: string;
 }
 
-async function launch(server: Server, signal: AbortSignal): Promise<Leashed> {
+async function launch(server: Server, signal: AbortSignal): Promise<GuardedServer> {
   const { options, ports, database, log } = server;
   await endLeftover(database);
   for (let attempt = 1; ; attempt++) {
@@ -103,10 +103,10 @@ async function launch(server: Server, signal: AbortSignal): Promise<Leashed> {
   }
 }
 
-function startServer({ options, ports, database, log }: Server): Promise<Leashed> {
+function startServer({ options, ports, database, log }: Server): Promise<GuardedServer> {
   rotateLog(log);
   const { namespaces } = options;
-  return startLeashed({
+  return startGuardedServer({
     name: 'temporal',
     command: options.binary,
     args: [

@@ -3,7 +3,7 @@ import { unusableAnswer } from '../../executors/answer/outcome.js';
 import type { ExecutorResult } from '../../executors/types.js';
 
 /** What a target answers is not ours: one that no record could hold is a failure with a reason, not a run that cannot go on. */
-export function keepable(result: ExecutorResult, hasEffect: boolean): ExecutorResult {
+export function toStorableResult(result: ExecutorResult, hasEffect: boolean): ExecutorResult {
   if (result.status === 'failed') return { ...result, message: result.message.toWellFormed() };
   const trouble = answerTrouble(result.output, result.response);
   if (trouble === null) return result;

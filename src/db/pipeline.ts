@@ -14,7 +14,7 @@ export interface Statement {
 type Connection = pg.Connection & { readonly submittedNamedStatements: Record<string, string> };
 
 /** What node-postgres asks of a query that it is given, beside what its types say. */
-interface Handled {
+interface PgQuery {
   readonly name: string;
   readonly text: string;
   readonly _result: { _types: pg.CustomTypesConfig | undefined };
@@ -27,15 +27,15 @@ interface Handled {
   handleError(error: unknown, connection: pg.Connection): void;
 }
 
-/** They succeed or fail as one: where one fails, each of them is told that one's error. */
-export function together(
+/** The statements succeed or fail together: where one fails, each of them is told its error. */
+export function makePipeline(
   statements: readonly Statement[],
   types: pg.CustomTypesConfig,
-): Omit<Handled, 'submit' | '_result'> & pg.Submittable & { callback: (error?: unknown) => void } {
+): Omit<PgQuery, 'submit' | '_result'> & pg.Submittable & { callback: (error?: unknown) => void } {
   const state: State = { unsendable: null };
-  const queries = statements.map((one) => watched(one, types, state));
+  const queries = statements.map((statement) => makeWatchedQuery(statement, types, state));
   let at = 0;
-  const current = (): Handled => queries[Math.min(at, queries.length - 1)] as Handled;
+  const current = (): PgQuery => queries[Math.min(at, queries.length - 1)] as PgQuery;
   const fail = (error: unknown, connection: pg.Connection): void => {
     const { submittedNamedStatements: submitted } = connection as Connection;
     for (const { name } of queries.slice(at)) Reflect.deleteProperty(submitted, name);
@@ -77,8 +77,8 @@ interface State {
   unsendable: unknown;
 }
 
-function watched(statement: Statement, types: pg.CustomTypesConfig, state: State): Handled {
-  const query = queryOf(statement, (error, result) => {
+function makeWatchedQuery(statement: Statement, types: pg.CustomTypesConfig, state: State): PgQuery {
+  const query = makeQuery(statement, (error, result) => {
     state.unsendable ??= error;
     statement.done(error, result);
   });
@@ -87,18 +87,18 @@ function watched(statement: Statement, types: pg.CustomTypesConfig, state: State
 }
 
 /** Not by a configuration object, which node-postgres copies with care each time. */
-export function queryOf(
+export function makeQuery(
   { name, text, values }: Pick<Statement, 'name' | 'text' | 'values'>,
   done: Statement['done'],
-): Handled {
-  const query = new pg.Query(text, values as unknown[], done as never) as unknown as Handled & {
+): PgQuery {
+  const query = new pg.Query(text, values as unknown[], done as never) as unknown as PgQuery & {
     name: string;
   };
   query.name = name;
   return query;
 }
 
-function submit(queries: readonly Handled[], state: State, connection: pg.Connection): void {
+function submit(queries: readonly PgQuery[], state: State, connection: pg.Connection): void {
   const { stream } = connection;
   stream.cork();
   try {
