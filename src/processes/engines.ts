@@ -61,19 +61,19 @@ export function makeEngines({
     isReady: async (environment) => {
       const namespace = namespaceOf(environment);
       if (ready.has(namespace)) return true;
-      await within(prepare(namespace), patienceMs);
+      await waitAtMost(prepare(namespace), patienceMs);
       return ready.has(namespace);
     },
     // Temporal knows that somebody polled within the last minute, the store that a worker lives now: both are asked.
     unserved: async (environments) => {
       const [workers, ...polled] = await Promise.all([
         liveWorkers(pool),
-        ...environments.map((one) =>
-          isPolled(connection, namespaceOf(one), taskQueue, now).catch(() => false),
+        ...environments.map((environment) =>
+          isPolled(connection, namespaceOf(environment), taskQueue, now).catch(() => false),
         ),
       ]);
-      const served = new Set(workers.flatMap((one) => one.environments));
-      return environments.filter((one, index) => polled[index] !== true || !served.has(one));
+      const served = new Set(workers.flatMap((worker) => worker.environments));
+      return environments.filter((name, index) => polled[index] !== true || !served.has(name));
     },
     close: async () => {
       closing.abort();
@@ -101,7 +101,7 @@ async function isPolled(
   );
 }
 
-async function within(done: Promise<void>, ms: number): Promise<void> {
+async function waitAtMost(done: Promise<void>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, ms);

@@ -7,7 +7,7 @@ import { defaultPort, type Config } from './config.js';
 const graceMs = 8_000;
 
 /** Ends the process where the port is not to be had, and says so. */
-export function listening(server: Server, config: Config): Promise<void> {
+export function startListening(server: Server, config: Config): Promise<void> {
   return new Promise((resolve, reject) => {
     const port = config.port ?? defaultPort;
     server.once('error', (error: NodeJS.ErrnoException) => {

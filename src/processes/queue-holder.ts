@@ -5,7 +5,7 @@ import {
   type ConnectionLike,
 } from '@temporalio/client';
 import type { Take } from '../store/temporal-home.js';
-import { inTime } from './namespace-id.js';
+import { askInTime } from './namespace-id.js';
 
 // Which store the task queue of a Temporal is worked for. Two deployments on one queue would take each other's tasks, find no
 // such run in their store, and end what people have approved. It stands in the memo of a workflow that stays open and that no
@@ -22,7 +22,7 @@ export interface Holder {
   readonly execution: string;
 }
 
-const idOf = (taskQueue: string): string => `countersign-store:${taskQueue}`;
+const holderIdOf = (taskQueue: string): string => `countersign-store:${taskQueue}`;
 
 /** The id of the store that the queue is worked for, once this one has been taken as `take` says; null: nobody's. */
 export async function queueHolder(
@@ -34,7 +34,7 @@ export async function queueHolder(
   const { namespace, taskQueue } = queue;
   const start = async (): Promise<void> => {
     // On a queue that no worker polls.
-    const id = idOf(taskQueue);
+    const id = holderIdOf(taskQueue);
     const given = { workflowId: id, taskQueue: id, memo: { store } };
     await new Client({ connection, namespace }).workflow
       .start('countersignStore', given)
@@ -42,30 +42,30 @@ export async function queueHolder(
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       });
   };
-  const seen = await seeHolder(connection, queue);
+  const seen = await readHolder(connection, queue);
   if (seen?.store === store || take === 'never' || (seen !== null && take !== 'always'))
     return seen?.store ?? null;
-  if (seen !== null) await end(connection, queue, seen, 'the store of the same data folder takes its place');
+  if (seen !== null) await endHolder(connection, queue, seen, 'the store of the same data folder takes its place');
   await start();
-  return (await seeHolder(connection, queue))?.store ?? null;
+  return (await readHolder(connection, queue))?.store ?? null;
 }
 
 /** For that store, or a copy of it, which has its id. Rejects where Temporal does not say in time. */
 export async function isWorkedFor(connection: ConnectionLike, queue: Queue, store: string): Promise<boolean> {
-  return (await inTime(connection, () => seeHolder(connection, queue)))?.store === store;
+  return (await askInTime(connection, () => readHolder(connection, queue)))?.store === store;
 }
 
 /** Null: nobody has it. Takes nothing. */
-export async function seeHolder(
+export async function readHolder(
   connection: ConnectionLike,
   { namespace, taskQueue }: Queue,
 ): Promise<Holder | null> {
   const { workflow } = new Client({ connection, namespace });
   try {
-    const { status, memo, runId } = await workflow.getHandle(idOf(taskQueue)).describe();
+    const { status, memo, runId } = await workflow.getHandle(holderIdOf(taskQueue)).describe();
     if (status.name !== 'RUNNING') return null;
     const store = memo?.['store'];
-    return { store: typeof store === 'string' ? store : unnamed(taskQueue), execution: runId };
+    return { store: typeof store === 'string' ? store : describeUnnamed(taskQueue), execution: runId };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return null;
     throw error;
@@ -73,8 +73,8 @@ export async function seeHolder(
 }
 
 /** Anybody who may write to the namespace can start a workflow under that id: it is named, and can be given up like another's. */
-function unnamed(taskQueue: string): string {
-  return `unnamed, by workflow ${idOf(taskQueue)}`;
+function describeUnnamed(taskQueue: string): string {
+  return `unnamed, by workflow ${holderIdOf(taskQueue)}`;
 }
 
 /**
@@ -86,8 +86,8 @@ export async function forgetHolder(
   queue: Queue,
   seen: Holder,
 ): Promise<Holder | null> {
-  await end(connection, queue, seen, 'countersign migrate --forget-temporal');
-  return seeHolder(connection, queue);
+  await endHolder(connection, queue, seen, 'countersign migrate --forget-temporal');
+  return readHolder(connection, queue);
 }
 
 /** Whether a worker has asked for tasks of the queue lately: one that lives asks again each minute. */
@@ -136,7 +136,7 @@ const workflowTasks = 1;
 const livesForSeconds = 180;
 
 /** That execution and no later one. Somebody else may have ended it a moment ago. */
-async function end(
+async function endHolder(
   connection: ConnectionLike,
   { namespace, taskQueue }: Queue,
   { execution }: Holder,
@@ -144,7 +144,7 @@ async function end(
 ): Promise<void> {
   const { workflow } = new Client({ connection, namespace });
   await workflow
-    .getHandle(idOf(taskQueue), execution)
+    .getHandle(holderIdOf(taskQueue), execution)
     .terminate(reason)
     .catch((error: unknown) => {
       if (!(error instanceof WorkflowNotFoundError)) throw error;

@@ -28,14 +28,14 @@ export class BootFailure extends Error {}
 export async function bringUpDatabase(boot: Boot): Promise<string> {
   // Whose the given one is, the API asks before it migrates it.
   if (boot.config.databaseUrl !== null) return boot.config.databaseUrl;
-  const url = await embeddedDatabase(boot);
+  const url = await startEmbeddedDatabase(boot);
   const { applied, notices } = await migrate(url);
   notices.forEach(boot.say);
   if (applied.length > 0) boot.say(`database: applied ${applied.join(', ')}`);
   return url;
 }
 
-async function embeddedDatabase({ config, processGroup, ports, say, signal, atEnd }: Boot): Promise<string> {
+async function startEmbeddedDatabase({ config, processGroup, ports, say, signal, atEnd }: Boot): Promise<string> {
   const postgres = await preparePostgres({
     home: config.home,
     choosePort: () => ports.obtain('postgres'),
@@ -56,14 +56,14 @@ export async function bringUpTemporal(boot: Boot, environments: readonly string[
   const { config, say, signal } = boot;
   const namespaces = environments.map(namespaceOf);
   const connection: ConnectionOptions & { address: string } = config.temporal ?? {
-    address: await embeddedTemporal(boot, namespaces),
+    address: await startEmbeddedTemporal(boot, namespaces),
   };
   await prepareTemporal({ connection, namespaces, signal, say });
   say(`temporal answers on ${connection.address}`);
   return connection.address;
 }
 
-async function embeddedTemporal(boot: Boot, namespaces: readonly string[]): Promise<string> {
+async function startEmbeddedTemporal(boot: Boot, namespaces: readonly string[]): Promise<string> {
   const { config, processGroup, say, signal } = boot;
   const binary = await findTemporal({ say, signal });
   if (binary.status === 'missing') throw new BootFailure(binary.message);

@@ -67,8 +67,8 @@ async function runProcesses(config: Config, { demo, signal }: RunOptions): Promi
   try {
     const ports = openPortBook(join(config.home, 'ports.json'));
     const boot: Boot = { config, processGroup, ports, say, signal, atEnd: (close) => closers.push(close) };
-    await start(boot, demo);
-    await aborted(signal);
+    await startEverything(boot, demo);
+    await waitForAbort(signal);
     return exitCodes.stopped;
   } catch (error) {
     if (signal.aborted) return exitCodes.stopped;
@@ -83,7 +83,7 @@ async function runProcesses(config: Config, { demo, signal }: RunOptions): Promi
 }
 
 /** What is cheap and may refuse comes first. */
-async function start(boot: Boot, demo: boolean): Promise<void> {
+async function startEverything(boot: Boot, demo: boolean): Promise<void> {
   const { config, signal } = boot;
   const port = await choosePort(config, boot.ports);
   const environments = await checkPolicies(config.policies);
@@ -139,7 +139,7 @@ async function checkPolicies(folder: string): Promise<readonly string[]> {
   throw new BootFailure([`the policies in \`${folder}\` have errors:`, ...lines].join('\n'));
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+function waitForAbort(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve());

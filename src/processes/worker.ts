@@ -22,7 +22,7 @@ import { configOrExit, required, type Config } from './config.js';
 import { startHeartbeat, type HeartbeatOptions } from './heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
 import { watchEventLoop } from './loop-watch.js';
-import { belongingOf, ForeignStore, waitUntilOurs } from './own-store.js';
+import { storeOwnershipOf, ForeignStore, waitUntilOurs } from './own-store.js';
 import { makeStoreWatch } from './store-waits.js';
 
 // The composition root of a worker: one Temporal worker per environment's namespace, one pool, the
@@ -52,7 +52,7 @@ async function main(config: Config): Promise<void> {
   const store = makeStoreWatch(log, (waits) => addStoreWaits(pool, 'worker', waits));
   const chain = makeServiceChain({ pool, kind: 'worker' });
   const deps = makeDeps(pool, makePayloads({ kek: keys.kek }), chain, errors.note, store.waited);
-  await loadedPolicies(pool);
+  await waitForPolicies(pool);
   await assertAppendOnly(pool);
   const { apiKey, ...address } = temporal;
   const connection = await NativeConnection.connect({
@@ -65,13 +65,13 @@ async function main(config: Config): Promise<void> {
   tellOfTurns(log);
   const unset: HeartbeatOptions['unset'] = async () =>
     unsetReferences((await deps.policySet(pool)).connections, processReferences());
-  const belonging = belongingOf({ config, keys, temporal: connection }, pool, log);
-  await waitUntilOurs(belonging, log);
+  const ownership = storeOwnershipOf({ config, keys, temporal: connection }, pool, log);
+  await waitUntilOurs(ownership, log);
   const make = async (environment: string): Promise<Worker> => {
-    const owner = await belonging.take([namespaceOf(environment)]);
+    const owner = await ownership.take([namespaceOf(environment)]);
     if (owner.status === 'foreign') throw new ForeignStore(owner.message);
     if (owner.status === 'unknown') throw new Error(owner.why);
-    if (!(await belonging.isOurs(namespaceOf(environment))))
+    if (!(await ownership.isOurs(namespaceOf(environment))))
       throw new Error(`temporal has no namespace \`${namespaceOf(environment)}\``);
     return makeWorker(config, connection, namespaceOf(environment), activities);
   };
@@ -107,14 +107,14 @@ async function serve(
   const failures: unknown[] = [];
   const isRunning = (worker: Worker): boolean => worker.getState() === 'RUNNING';
   const shutDown = (): void => workers.forEach((worker) => isRunning(worker) && worker.shutdown());
-  const running = (): string[] => [...workers].filter(([, one]) => isRunning(one)).map(([name]) => name);
-  const heartbeat = startHeartbeat({ ...beating, environments: running });
+  const runningEnvironments = (): string[] => [...workers].filter(([, worker]) => isRunning(worker)).map(([name]) => name);
+  const heartbeat = startHeartbeat({ ...beating, environments: runningEnvironments });
   stop.now = () => {
     stopping.abort();
     shutDown();
   };
   if (stop.asked) stopping.abort();
-  const begin = async (environment: string): Promise<void> => {
+  const startWorker = async (environment: string): Promise<void> => {
     const worker = await make(environment);
     workers.set(environment, worker);
     const failed = (error: unknown): void => {
@@ -124,10 +124,10 @@ async function serve(
     runs.push(worker.run().catch(failed));
     heartbeat.beat();
   };
-  const look = makeLook(beating.pool, workers, begin);
+  const serveNewEnvironments = makeEnvironmentCheck(beating.pool, workers, startWorker);
   try {
     while (!stopping.signal.aborted) {
-      await look();
+      await serveNewEnvironments();
       await delay(lookMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   } finally {
@@ -138,10 +138,10 @@ async function serve(
 }
 
 /** Begins what is wanted and not served yet: asked for again until all of it is. */
-function makeLook(
+function makeEnvironmentCheck(
   pool: Pool,
   served: ReadonlyMap<string, Worker>,
-  begin: (environment: string) => Promise<void>,
+  startWorker: (environment: string) => Promise<void>,
 ): () => Promise<void> {
   let servedHash: string | null = null;
   let said = '';
@@ -152,7 +152,7 @@ function makeLook(
       const found = await policiesInForce(pool);
       const wanted = found === null ? [] : await environmentsToServe(pool, found.policies.policySet);
       const added = wanted.filter((environment) => !served.has(environment));
-      for (const environment of added) await begin(environment);
+      for (const environment of added) await startWorker(environment);
       servedHash = found?.hash ?? null;
       if (added.length > 0) process.stdout.write(`working on ${added.map(namespaceOf).join(', ')}\n`);
     } catch (error) {
@@ -166,7 +166,7 @@ function makeLook(
 }
 
 /** The API loads the policies folder; a worker that is up first waits for it. */
-async function loadedPolicies(pool: Pool): Promise<void> {
+async function waitForPolicies(pool: Pool): Promise<void> {
   for (;;) {
     try {
       if ((await policySetHash(pool)) !== null) return;
