@@ -1,4 +1,4 @@
-import { mostCallsOfOne } from '../src/activities/execute/turns.js';
+import { mostCallsOfOne } from '../src/activities/execute/call-slots.js';
 import { verifyChain } from '../src/audit/index.js';
 import type { Pool } from '../src/db/index.js';
 import { until } from '../testing/processes.js';

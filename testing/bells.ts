@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { makePayloads } from '../src/audit/index.js';
 import { bellOf, loadKeys } from '../src/auth/index.js';
-import { keep, type Value } from '../src/client/attest.js';
+import { storeMessage, type Value } from '../src/client/attest.js';
 import { withTransaction, type Pool } from '../src/db/index.js';
 import { newId } from '../src/model/ids.js';
 import type { Bell, SealedMessage, SignedBody, SignedMessage } from '../src/model/message.js';
@@ -96,7 +96,7 @@ export async function keepMessages(
     const kept: SealedMessage[] = [];
     for (const each of asked) {
       const id = newId(each.body.kind === 'decide' ? 'dec' : 'msg');
-      kept.push((await keep(deps, tx, { values: [], ...each, id, run, environment })).message);
+      kept.push((await storeMessage(deps, tx, { values: [], ...each, id, run, environment })).message);
     }
     return kept;
   });

@@ -9,7 +9,7 @@ import { step } from './step/step.js';
 import type { RunActivities } from './types.js';
 
 export { makeDeps, type ActivityDeps } from './deps.js';
-export { callSlots, countTurnsAwaited } from './execute/turns.js';
+export { callSlots, countSlotWaits } from './execute/call-slots.js';
 
 /** Failures of our own code over one action in one process, before its effect is left for a person to settle. */
 const mostFailures = 3;

@@ -53,7 +53,7 @@ export function bytesOf(values: readonly Value[]): number {
   return values.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
 }
 
-const named: Partial<Record<PayloadRef['role'], string>> = {
+const roleNames: Partial<Record<PayloadRef['role'], string>> = {
   input: 'the input',
   args: 'the arguments',
   trace: 'the trace',
@@ -61,11 +61,11 @@ const named: Partial<Record<PayloadRef['role'], string>> = {
 };
 
 /** A value that is larger than this service takes, in the form in which it is kept; null: each fits. */
-export function tooLarge(values: readonly Value[]): Refusal | null {
+export function refuseTooLarge(values: readonly Value[]): Refusal | null {
   for (const { role, text } of values) {
     const bytes = Buffer.byteLength(text);
     if (bytes <= mostValueBytes) continue;
-    const what = named[role] ?? `the ${role}`;
+    const what = roleNames[role] ?? `the ${role}`;
     return {
       status: 'refused',
       code: 'TOO_LARGE',
@@ -76,7 +76,7 @@ export function tooLarge(values: readonly Value[]): Refusal | null {
 }
 
 /** Signs it and keeps it with its values: from here on it is durable. */
-export async function keep(
+export async function storeMessage(
   deps: Pick<ClientDeps, 'keys' | 'payloads'>,
   tx: Tx,
   { values, ...asked }: Asked,

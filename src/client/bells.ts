@@ -27,7 +27,7 @@ export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMess
 
 /** The workflow that has ended under its id may have been another deployment's, which has ended its own run by it. */
 async function startIfOurs(deps: ClientDeps, row: RunRow, bell: Bell | null): Promise<temporal.Rung> {
-  return (await whyUnrung(deps, row)) ?? startAgain(deps, row.id, bell);
+  return (await whyUnrung(deps, row)) ?? startRunAgain(deps, row.id, bell);
 }
 
 /**
@@ -43,7 +43,7 @@ export async function lookAfter(
   const found = await temporal.whyUnserved(deps, run);
   if (found === null) return 'served';
   if (found.why === 'elsewhere') {
-    await leave(deps, run.id, found);
+    await leaveToOther(deps, run.id, found);
     return 'elsewhere';
   }
   if (found.why !== 'gone')
@@ -53,7 +53,7 @@ export async function lookAfter(
       found.execution,
       `no worker of run ${run.id} takes it (${found.why})`,
     );
-  await startAgain(deps, run.id, null, found.why);
+  await startRunAgain(deps, run.id, null, found.why);
   return 'startedAgain';
 }
 
@@ -74,7 +74,7 @@ async function whyUnrung(deps: ClientDeps, run: temporal.Place): Promise<'elsewh
 }
 
 /** Its workflow is another deployment's: this store is a copy of that one's. It is said of the run, which takes no step here. */
-async function leave(
+async function leaveToOther(
   deps: ClientDeps,
   id: string,
   { taskQueue, execution }: Extract<temporal.Found, { why: 'elsewhere' }>,
@@ -101,7 +101,7 @@ async function leave(
 }
 
 /** `gone`: the store knows why, which is read after Temporal has said so. */
-async function startAgain(
+async function startRunAgain(
   deps: ClientDeps,
   run: string,
   bell: Bell | null,

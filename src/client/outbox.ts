@@ -28,7 +28,7 @@ export function makeOutbox(deps: ClientDeps): { start(): void; stop(): Promise<v
   const loop = async (): Promise<void> => {
     for (let rounds = 0; !stopped; rounds += 1) {
       try {
-        await round(deps);
+        await ringDueMessages(deps);
         if (rounds % roundsBetweenLooks === 0) await lookAfterOverdue(deps);
       } catch (error) {
         if (!isUnavailable(error)) deps.onInternalError('the outbox', error);
@@ -51,7 +51,7 @@ export function makeOutbox(deps: ClientDeps): { start(): void; stop(): Promise<v
   };
 }
 
-async function round(deps: ClientDeps): Promise<void> {
+async function ringDueMessages(deps: ClientDeps): Promise<void> {
   const due = await withTransaction(deps.pool, (tx) => dueMessages(tx, batch));
   // What fails for one of them is no other's delay.
   await Promise.all(

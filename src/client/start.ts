@@ -4,9 +4,9 @@ import { bellOf } from '../auth/index.js';
 import { isUnavailable, storeTime, withTransaction, type Tx } from '../db/index.js';
 import { closeUnstarted, getRun, insertRun } from '../store/runs.js';
 import { startMessageId } from '../model/ids.js';
-import { currentId, jsonValue, keep, tooLarge, traceValues, type Value } from './attest.js';
+import { currentId, jsonValue, storeMessage, refuseTooLarge, traceValues, type Value } from './attest.js';
 import { waitForAnswer } from './post.js';
-import { submission, submit } from './submit.js';
+import { makeSubmission, submit } from './submit.js';
 import type { MessageOutcome, StartOutcome, StartRequest, SubmitRequest } from './types.js';
 import type { ClientDeps } from './deps.js';
 import type { Waiter } from './waiter.js';
@@ -15,7 +15,7 @@ import * as temporal from './temporal.js';
 type Recorded = Pick<ClientDeps, 'payloads' | 'keys'>;
 
 export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
-  const refusal = tooLarge(startValues(request));
+  const refusal = refuseTooLarge(startValues(request));
   if (refusal !== null) return { status: 'refused', refusal };
   const message = await withTransaction(deps.pool, (tx) => recordStart(deps, tx, request));
   if (message !== null) {
@@ -42,8 +42,8 @@ export async function startWithSubmit(
   request: StartRequest,
   first: SubmitRequest,
 ): Promise<MessageOutcome> {
-  const asked = submission(first);
-  const refusal = tooLarge(startValues(request)) ?? tooLarge(asked.values);
+  const asked = makeSubmission(first);
+  const refusal = refuseTooLarge(startValues(request)) ?? refuseTooLarge(asked.values);
   if (refusal !== null) return { status: 'answered', answer: refusal, by: 'door' };
   const made = await withTransaction(deps.pool, async (tx) => {
     const started = await recordStart(deps, tx, request);
@@ -51,7 +51,7 @@ export async function startWithSubmit(
     const { run, environment } = request;
     // An attempt that was answered with 503 has left its message withdrawn, and its run closed.
     const { id } = await currentId(tx, first.messageId);
-    const { message } = await keep(deps, tx, { ...asked, id, run, environment });
+    const { message } = await storeMessage(deps, tx, { ...asked, id, run, environment });
     return { started, message };
   });
   if (made === null) return submit(deps, waiter, first);
@@ -102,7 +102,7 @@ export async function recordStart(
   });
   const body: SignedBody = { kind: 'start', flow, flowVersion, planHash, mode, traceId };
   const asked = { id: startMessageId(run), run, environment, principal, body, values: startValues(request) };
-  return (await keep(deps, tx, asked)).message;
+  return (await storeMessage(deps, tx, asked)).message;
 }
 
 /** Only what the store has closed never runs: where it does not answer, the start is kept and may be taken. */

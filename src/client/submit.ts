@@ -14,12 +14,12 @@ export function submit(deps: ClientDeps, waiter: Waiter, request: SubmitRequest)
     waitMs,
     expectedVersion,
     whileOurs,
-    make: () => submission(request),
+    make: () => makeSubmission(request),
   });
 }
 
 /** What is asked for, with its arguments and its reasoning. */
-export function submission(request: SubmitRequest): Omit<Asked, 'id' | 'run' | 'environment'> {
+export function makeSubmission(request: SubmitRequest): Omit<Asked, 'id' | 'run' | 'environment'> {
   const { transition, expectedVersion, principal, trace } = request;
   return {
     principal,

@@ -62,7 +62,7 @@ export async function startRun(
 ): Promise<Rung> {
   const client = deps.forNamespace(place.namespace);
   const options = startOptions(deps.taskQueue, place, start);
-  return rung(deps, place.namespace, () =>
+  return sendBell(deps, place.namespace, () =>
     client.withDeadline(Date.now() + deadlineMs, async () => {
       if (first === null) await startOnce(client, options);
       else
@@ -96,7 +96,7 @@ export async function startAgain(
   const known = { rev, digest: null, head: '', state, status, version, wakeAt: null, dropped: false };
   const input: RunInput = { kernel: kernelVersion, start, carried: rev === 0 ? null : known };
   const bells: Bell[] = bell === null ? [] : [bell];
-  return rung(deps, row.namespace, () =>
+  return sendBell(deps, row.namespace, () =>
     client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.signalWithStart('run', {
         ...startOptions(deps.taskQueue, row, start),
@@ -151,7 +151,7 @@ function whyHeld(
 ): Exclude<Unserved, 'gone'> | null {
   if (found.type !== 'run' || found.taskQueue !== taskQueue) return 'foreign';
   const { workflowExecutionInfo: info, pendingActivities } = found.raw;
-  if (Number(info?.status) === pausedStatus || pendingActivities?.some((one) => one.paused === true) === true)
+  if (Number(info?.status) === pausedStatus || pendingActivities?.some(({ paused }) => paused === true) === true)
     return 'paused';
   const override = info?.versioningInfo?.versioningOverride ?? null;
   if (override === null) return null;
@@ -181,7 +181,7 @@ export async function endExecution(
 /** Has the run's workflow look at the store, and find where the two differ. */
 export async function look(deps: ClientDeps, { id, namespace }: Place): Promise<Rung> {
   const client = deps.forNamespace(namespace);
-  return rung(deps, namespace, () =>
+  return sendBell(deps, namespace, () =>
     client.withDeadline(Date.now() + deadlineMs, () => client.workflow.getHandle(id).signal(wake)),
   );
 }
@@ -190,14 +190,14 @@ export async function look(deps: ClientDeps, { id, namespace }: Place): Promise<
 export async function ring(deps: ClientDeps, place: Place, bell: Bell, start: Bell | null): Promise<Rung> {
   if (start !== null) return startRun(deps, place, start, bell);
   const client = deps.forNamespace(place.namespace);
-  return rung(deps, place.namespace, () =>
+  return sendBell(deps, place.namespace, () =>
     client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.getHandle(place.id).signal<[unknown]>(bell.kind, bell),
     ),
   );
 }
 
-async function rung(deps: ClientDeps, namespace: string, send: () => Promise<unknown>): Promise<Rung> {
+async function sendBell(deps: ClientDeps, namespace: string, send: () => Promise<unknown>): Promise<Rung> {
   if (!(await isOurs(deps, namespace))) return 'unavailable';
   try {
     await send();
@@ -235,7 +235,7 @@ export async function health(deps: ClientDeps): Promise<{ temporal: boolean; wor
       });
       return {
         temporal: true,
-        worker: described.pollers.some((one) => recent(one.lastAccessTime, deps.now())),
+        worker: described.pollers.some(({ lastAccessTime }) => isRecent(lastAccessTime, deps.now())),
       };
     });
   } catch {
@@ -246,7 +246,7 @@ export async function health(deps: ClientDeps): Promise<{ temporal: boolean; wor
 const pollerAgeMs = 70_000;
 
 /** Of clocks that others look after: this host's own counts for nothing. */
-function recent(time: { seconds?: unknown } | null | undefined, now: Date): boolean {
+function isRecent(time: { seconds?: unknown } | null | undefined, now: Date): boolean {
   return (
     time !== null &&
     time !== undefined &&

@@ -7,7 +7,7 @@ import {
   Worker,
   type NativeConnectionOptions,
 } from '@temporalio/worker';
-import { callSlots, countTurnsAwaited, makeActivities, makeDeps } from '../activities/index.js';
+import { callSlots, countSlotWaits, makeActivities, makeDeps } from '../activities/index.js';
 import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
 import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
@@ -62,7 +62,7 @@ async function main(config: Config): Promise<void> {
   const id = newId('svc');
   const activities = makeActivities(deps, id);
   watchEventLoop(log);
-  tellOfTurns(log);
+  logSlotWaits(log);
   const unset: HeartbeatOptions['unset'] = async () =>
     unsetReferences((await deps.policySet(pool)).connections, processReferences());
   const ownership = storeOwnershipOf({ config, keys, temporal: connection }, pool, log);
@@ -83,9 +83,9 @@ async function main(config: Config): Promise<void> {
 }
 
 /** Calls that wait for their turn do so in silence, and as many as hang: one line says how often. */
-function tellOfTurns(log: (line: string) => void): void {
+function logSlotWaits(log: (line: string) => void): void {
   const tell = (): void => {
-    const times = countTurnsAwaited();
+    const times = countSlotWaits();
     if (times > 0)
       log(
         `${times} times in the last minute a call waited for its turn: too many of who asks, or to its target, are under way`,

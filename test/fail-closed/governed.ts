@@ -12,7 +12,7 @@ import type { Arrival, ExecuteInput, Stepped, StepInput, StepResult } from '../.
 import { makePolicies } from '../../src/service/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import { bellOf, loadKeys, sealMessage, type ServiceKeys } from '../../src/auth/index.js';
-import { jsonValue, keep, textValue, type Value } from '../../src/client/attest.js';
+import { jsonValue, storeMessage, textValue, type Value } from '../../src/client/attest.js';
 import { recordStart } from '../../src/client/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import type { Answer, RunState } from '../../src/engine/state.js';
@@ -177,7 +177,7 @@ export function makeHandle(deps: ActivityDeps, keys: ServiceKeys, id: string): H
     const { environment } = await row();
     const given = { id: newId('msg'), run: id, environment, principal: by, body, values };
     const { message } = await withTransaction(deps.pool, (tx) =>
-      keep({ payloads: deps.payloads, keys }, tx, given),
+      storeMessage({ payloads: deps.payloads, keys }, tx, given),
     );
     asked = message;
     return message;

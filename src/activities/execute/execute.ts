@@ -18,7 +18,7 @@ import type { StoredStep } from '../step/persist.js';
 import { persistently, type Surroundings } from '../persistently.js';
 import { presentKit } from '../step/rights.js';
 import { settle } from './settle.js';
-import { makeTurn, type Turn } from './turns.js';
+import { makeSlotHold, type SlotHold } from './call-slots.js';
 import {
   doneBefore,
   loadUnchanged,
@@ -47,21 +47,21 @@ export async function execute(
 }
 
 async function executeAlone(deps: ActivityDeps, input: ExecuteInput, around: Surroundings): Promise<Stepped> {
-  const turn = makeTurn(around);
+  const slots = makeSlotHold(around);
   try {
-    return await executeInTurn(deps, input, around, turn);
+    return await executeWithSlots(deps, input, around, slots);
   } finally {
-    turn.leave();
+    slots.leave();
   }
 }
 
-async function executeInTurn(
+async function executeWithSlots(
   deps: ActivityDeps,
   input: ExecuteInput,
   around: Surroundings,
-  turn: Turn,
+  slots: SlotHold,
 ): Promise<Stepped> {
-  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input, around, turn));
+  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input, around, slots));
   if (begun.kind === 'settled') return begun.result;
   // It stood still since, and the call would go on after its lease.
   if (around.isLate()) throw begunTooLate(begun);
@@ -105,7 +105,7 @@ async function begin(
   tx: Tx,
   input: ExecuteInput,
   around: Surroundings,
-  turn: Turn,
+  slots: SlotHold,
 ): Promise<Begun | Settled> {
   const { owner, process } = around;
   const holder: Holder = { owner, process };
@@ -133,7 +133,7 @@ async function begin(
   if (waitMs > 0) throw retryLater(executing, attempts.length, waitMs);
   const next = nextAttempt(executing, attempts);
   if (next.kind === 'unknown') return lost(deps, tx, held, next, startedAt);
-  turn.take(executing, next.executor, row.environment);
+  slots.take(executing, next.executor, row.environment);
   const policySet = await deps.policySet(tx);
   const kit = await kitOf(deps, tx, held, policySet);
   const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts);

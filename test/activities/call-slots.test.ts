@@ -3,10 +3,10 @@ import { after, before, describe, it } from 'node:test';
 import { execute } from '../../src/activities/execute/execute.js';
 import {
   callSlots,
-  countTurnsAwaited,
+  countSlotWaits,
   mostCallsOfOne,
   mostCallsToOne,
-} from '../../src/activities/execute/turns.js';
+} from '../../src/activities/execute/call-slots.js';
 import type { Stepped } from '../../src/activities/types.js';
 import type { Principal } from '../../src/model/principal.js';
 import { listAttempts } from '../../src/store/actions.js';
@@ -92,9 +92,9 @@ describe('calls that hang', () => {
   it('of one principal leave the rest of the slots to others, and what it asks beyond waits: nothing of it has begun', async () => {
     await hang(starter, mostCallsOfOne);
     const run = await asked(starter);
-    countTurnsAwaited();
+    countSlotWaits();
     for (const tries of [1, 3, 40]) await assert.rejects(executionOf(run, 'svc_one', tries), awaited(tries));
-    assert.deepEqual([countTurnsAwaited(), countTurnsAwaited()], [3, 0]);
+    assert.deepEqual([countSlotWaits(), countSlotWaits()], [3, 0]);
     const action = run.state.executing?.action.id ?? '';
     assert.deepEqual(await listAttempts(governed.deps.pool, action), []);
     assert.deepEqual(

@@ -1,0 +1,92 @@
+// Who asks a run for something waits for what the run was asked before. Those who wait, wait in memory: a connection is
+// for who works, and for one more of each run, so that a run that is held up holds up nobody but those who ask it.
+
+export interface RunQueueLimits {
+  /** Of one run: at work, or waiting at the store. */
+  readonly perRun: number;
+  /** Of all runs. */
+  readonly atOnce: number;
+  /** Of one run and kind, in memory. */
+  readonly mostWaiting: number;
+  readonly patienceMs: number;
+}
+
+/** What programs ask for takes no room from what people decide, and neither from who stops the run. */
+export type RequestKind = 'submits' | 'others';
+
+export type Turn =
+  | { readonly kind: 'turn'; readonly end: () => void }
+  /** As many wait for this run as may. */
+  | { readonly kind: 'full' }
+  | { readonly kind: 'late' };
+
+export interface RunQueues {
+  take(run: string, kind: RequestKind): Promise<Turn>;
+}
+
+interface QueueOfRun {
+  working: number;
+  readonly waiting: Readonly<Record<RequestKind, Set<() => void>>>;
+}
+
+export function makeRunQueues(limits: RunQueueLimits): RunQueues {
+  /** In the order in which they were given a turn last, so that each run that waits gets its own. */
+  const runs = new Map<string, QueueOfRun>();
+  let working = 0;
+  const end = (run: string, queue: QueueOfRun): void => {
+    queue.working -= 1;
+    working -= 1;
+    if (queue.working === 0 && nextOf(queue) === null) runs.delete(run);
+    for (const [name, each] of runs) if (mayWork(each)) return serve(name, each);
+  };
+  const mayWork = (queue: QueueOfRun): boolean =>
+    working < limits.atOnce && queue.working < limits.perRun && nextOf(queue) !== null;
+  const serve = (name: string, queue: QueueOfRun): void => {
+    runs.delete(name);
+    runs.set(name, queue);
+    nextOf(queue)?.();
+  };
+  const begin = (run: string, queue: QueueOfRun): Turn => {
+    queue.working += 1;
+    working += 1;
+    return { kind: 'turn', end: makeCallOnce(() => end(run, queue)) };
+  };
+  return {
+    take: (run, kind) => {
+      const queue = runs.get(run) ?? { working: 0, waiting: { submits: new Set(), others: new Set() } };
+      runs.set(run, queue);
+      if (working < limits.atOnce && queue.working < limits.perRun && nextOf(queue) === null)
+        return Promise.resolve(begin(run, queue));
+      const line = queue.waiting[kind];
+      if (line.size >= limits.mostWaiting) return Promise.resolve({ kind: 'full' });
+      return new Promise((resolve) => {
+        const giveTurn = (): void => {
+          clearTimeout(timer);
+          line.delete(giveTurn);
+          resolve(begin(run, queue));
+        };
+        const timer = setTimeout(() => {
+          line.delete(giveTurn);
+          if (queue.working === 0 && nextOf(queue) === null) runs.delete(run);
+          resolve({ kind: 'late' });
+        }, limits.patienceMs);
+        line.add(giveTurn);
+      });
+    },
+  };
+}
+
+/** Who has waited longest; what is not a submit goes first. */
+function nextOf({ waiting }: QueueOfRun): (() => void) | null {
+  const [next = null] = waiting.others.size > 0 ? waiting.others : waiting.submits;
+  return next;
+}
+
+function makeCallOnce(act: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    act();
+  };
+}
