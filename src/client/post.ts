@@ -110,7 +110,7 @@ async function keepInTurn(deps: ClientDeps, posting: Posting): Promise<Kept> {
 function refuseOutOfTurn(why: 'full' | 'late', run: string): Kept {
   if (why === 'late') return { kind: 'late' };
   const waiting = `${mostUnanswered} requests of this kind wait already until run \`${run}\` can be asked`;
-  return makeRefused('RATE_LIMITED', `${waiting}: ask again when it has been`);
+  return refuse('RATE_LIMITED', `${waiting}: ask again when it has been`);
 }
 
 /** Nobody is told that nothing is kept of what an earlier attempt of the same request has stored. */
@@ -123,7 +123,7 @@ async function findKept(pool: Pool, { run, id: asked }: Posting): Promise<Kept |
 async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<Kept> {
   await lockDoor(tx, posting.run);
   const row = await shareRun(tx, posting.run);
-  if (row === null) return makeRefused('NOT_FOUND', `no run \`${posting.run}\``);
+  if (row === null) return refuse('NOT_FOUND', `no run \`${posting.run}\``);
   const { id, isKept } = await currentId(tx, posting.id);
   if (isKept) {
     const message = await getMessage(tx, id);
@@ -144,7 +144,7 @@ async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<
   return { kind: 'kept', row, message, isNew: true };
 }
 
-function makeRefused(code: Refusal['code'], message: string): Extract<Kept, { kind: 'refused' }> {
+function refuse(code: Refusal['code'], message: string): Extract<Kept, { kind: 'refused' }> {
   return { kind: 'refused', refusal: { status: 'refused', code, message } };
 }
 

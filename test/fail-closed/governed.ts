@@ -6,7 +6,7 @@ import { ApplicationFailure } from '@temporalio/activity';
 import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
 import { loadRun } from '../../src/activities/step/document.js';
 import { attemptFailed, execute } from '../../src/activities/execute/execute.js';
-import type { Surroundings } from '../../src/activities/persistently.js';
+import type { Surroundings } from '../../src/activities/retry-while-unavailable.js';
 import { step } from '../../src/activities/step/step.js';
 import type { Arrival, ExecuteInput, Stepped, StepInput, StepResult } from '../../src/activities/types.js';
 import { makePolicies } from '../../src/service/index.js';

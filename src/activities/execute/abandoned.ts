@@ -2,8 +2,8 @@ import type { Executing, Outcome, RunState } from '../../engine/state.js';
 import type { Fact } from '../../model/records.js';
 import type { Tx } from '../../db/index.js';
 import { earlierEffect, finishAttempt, listAttempts, type AttemptRow } from '../../store/actions.js';
-import { attemptFact } from './attempt-facts.js';
-import { abandonedOutcome } from './attempts.js';
+import { makeAttemptFact } from './attempt-facts.js';
+import { outcomeOfAbandoned } from './attempts.js';
 
 // What becomes of an effect of which no outcome will come any more.
 
@@ -13,7 +13,7 @@ export interface Abandoned {
   readonly fact: (executing: Executing) => Fact;
 }
 
-export function effectOf({ action }: Executing): KeyedEffect {
+export function keyedEffectOf({ action }: Executing): KeyedEffect {
   return { action: action.id, key: action.idempotencyKey };
 }
 
@@ -42,13 +42,13 @@ export async function abandon(
   time: string,
 ): Promise<Abandoned> {
   const earlier = key === null ? 'none' : await earlierEffect(tx, key, { action, attempt: 0 });
-  const result = abandonedOutcome(attempts, why, earlier);
+  const result = outcomeOfAbandoned(attempts, why, earlier);
   const { status, attempt, message } = result;
   if (attempts.at(-1)?.outcome === null)
     await finishAttempt(tx, { ...unknownEnd, action, attempt, finishedAt: time }, null);
   return {
     result,
-    fact: (executing) => attemptFact(executing, attempt, `executor.${status}`, time, { message }),
+    fact: (executing) => makeAttemptFact(executing, attempt, `executor.${status}`, time, { message }),
   };
 }
 
@@ -62,5 +62,5 @@ export async function giveUpAttempt(
   if (executing === null) return [];
   const attempts = await listAttempts(tx, executing.action.id);
   if (attempts.at(-1)?.outcome !== null) return [];
-  return [(await abandon(tx, effectOf(executing), attempts, why, time)).fact(executing)];
+  return [(await abandon(tx, keyedEffectOf(executing), attempts, why, time)).fact(executing)];
 }

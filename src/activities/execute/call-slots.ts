@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Executor } from '../../engine/plan.js';
 import type { Executing } from '../../engine/state.js';
-import type { Surroundings } from '../persistently.js';
+import type { Surroundings } from '../retry-while-unavailable.js';
 
 // A worker has so many slots for calls in an environment (`callSlots`). Whose calls hang, and what they call, takes a part
 // of them at most. Counted in the process, since the slots are its own: none is held by a process that has died.

@@ -6,7 +6,7 @@ import type { ExecutorResult, RunContext } from '../../executors/types.js';
 import type { Connection, PolicySet } from '../../model/policy-set.js';
 import type { RunRow } from '../../store/runs.js';
 import type { NextAttempt } from './attempts.js';
-import { usedConnection } from '../step/kit.js';
+import { findUsedConnection } from '../step/kit.js';
 
 /** What was compared with the approval is what the call uses, whatever is reloaded meanwhile. */
 export interface Target {
@@ -17,7 +17,7 @@ export interface Target {
 export function targetOf(policySet: PolicySet, executor: Executor, environment: string): Target {
   const { baseDirectory } = policySet;
   if (!('connection' in executor)) return { connection: null, baseDirectory };
-  return { connection: usedConnection(policySet, executor.connection, environment), baseDirectory };
+  return { connection: findUsedConnection(policySet, executor.connection, environment), baseDirectory };
 }
 
 /** What is read in the transaction that records the intent, and used for the call. */
@@ -30,7 +30,7 @@ interface Begun {
 }
 
 /** The one call of an attempt. */
-export async function perform(
+export async function performCall(
   { row, run, executing, next, target }: Begun,
   shutdown: AbortSignal,
 ): Promise<ExecutorResult> {

@@ -58,8 +58,8 @@ export async function readArrivals(
     const { bell } = arrival;
     const message = known.get(bell.id);
     if (message === undefined)
-      read.push(refusedBell(bell, foreign.has(bell.id) ? 'wrong_run' : 'unknown_message'));
-    else if (!isNamedBy(message, bell)) read.push(refusedBell(bell, 'bad_signature'));
+      read.push(refuseBell(bell, foreign.has(bell.id) ? 'wrong_run' : 'unknown_message'));
+    else if (!isNamedBy(message, bell)) read.push(refuseBell(bell, 'bad_signature'));
     else if (seen.has(bell.id)) read.push(nothing);
     else read.push(await readNamed(deps, tx, row, message));
     if (message !== undefined && isNamedBy(message, bell)) seen.add(bell.id);
@@ -90,7 +90,7 @@ async function readOther(
 ): Promise<Incoming> {
   switch (arrival.kind) {
     case 'garbage':
-      return refusedSignal(arrival.name, arrival.reason, null);
+      return refuseSignal(arrival.name, arrival.reason, null);
     case 'look':
     case 'time':
       return nothing;
@@ -101,11 +101,11 @@ async function readOther(
   }
 }
 
-function refusedBell({ id, kind, digest }: Bell, reason: MessageRefusal): Incoming {
-  return refusedSignal(kind, reason, { id, digest });
+function refuseBell({ id, kind, digest }: Bell, reason: MessageRefusal): Incoming {
+  return refuseSignal(kind, reason, { id, digest });
 }
 
-function refusedSignal(
+function refuseSignal(
   name: string,
   reason: MessageRefusal,
   message: { readonly id: string; readonly digest: string } | null,
@@ -118,7 +118,7 @@ async function readNamed(deps: ActivityDeps, tx: Tx, row: RunRow, message: Messa
   if (message.rev === null && message.answer === null) return readStored(deps, tx, row, message, 1);
   const { id, digest } = message;
   return (await countBell(tx, id)) === 'replayed'
-    ? refusedSignal(message.kind, 'replayed', { id, digest })
+    ? refuseSignal(message.kind, 'replayed', { id, digest })
     : nothing;
 }
 
@@ -136,11 +136,11 @@ export async function readStored(
     environment: row.environment,
     publicKey: (keyId) => deps.publicKey(tx, keyId, sealed.createdAt),
   });
-  if (opened.status === 'refused') return refusedMessage(sealed, taken, opened.reason);
+  if (opened.status === 'refused') return refuseMessage(sealed, taken, opened.reason);
   const withValues = await readValues(deps, tx, opened.message);
-  if (withValues === null) return refusedMessage(sealed, taken, 'undecodable');
+  if (withValues === null) return refuseMessage(sealed, taken, 'undecodable');
   const { message, values } = withValues;
-  const settledAs = await settledApproval(tx, row, message);
+  const settledAs = await readApprovalStatus(tx, row, message);
   return { ...nothing, taken, values, event: (time) => ({ kind: 'message', time, message, settledAs }) };
 }
 
@@ -148,7 +148,7 @@ export async function readStored(
  * Each of them, where a step finds them beside what it takes: one that our own code cannot read is taken as refused, on
  * record, since every later step would find it again. The store's absence alone fails them.
  */
-export async function readEachAnyhow(
+export async function readEachOrRefuse(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
@@ -164,24 +164,24 @@ export async function readEachAnyhow(
       if (isUnavailable(error)) throw error;
       deps.onInternalError(`message \`${sealed.id}\` of run \`${row.id}\`, which is refused`, error);
       await tx.query('rollback to savepoint swept');
-      read.push(refusedMessage(sealed, { id: sealed.id, kind: sealed.kind, bells: 0 }, 'undecodable'));
+      read.push(refuseMessage(sealed, { id: sealed.id, kind: sealed.kind, bells: 0 }, 'undecodable'));
     }
   }
   return read;
 }
 
-function refusedMessage(sealed: MessageRow, taken: Taken, reason: MessageRefusal): Incoming {
+function refuseMessage(sealed: MessageRow, taken: Taken, reason: MessageRefusal): Incoming {
   const { id, kind, digest } = sealed;
   const said: Answer = {
     status: 'refused',
     code: 'INTERNAL',
     message: `the run refused the message: ${reason}`,
   };
-  return { ...refusedSignal(kind, reason, { id, digest }), taken, answer: { id, said } };
+  return { ...refuseSignal(kind, reason, { id, digest }), taken, answer: { id, said } };
 }
 
 /** Where the approval has left the run's document: how it ended, for whoever decides it now. */
-async function settledApproval(tx: Tx, row: RunRow, { body }: Message): Promise<ApprovalStatus | null> {
+async function readApprovalStatus(tx: Tx, row: RunRow, { body }: Message): Promise<ApprovalStatus | null> {
   if (body.kind !== 'decide') return null;
   const approval = await getApproval(tx, body.approval);
   return approval === null || approval.run !== row.id ? null : approval.status;

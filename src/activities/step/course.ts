@@ -16,7 +16,7 @@ import { makeTurns } from '../../model/give-way.js';
 import { mostWaiting } from '../../model/limits.js';
 import { lockUntaken } from '../../store/messages.js';
 import type { RunRow } from '../../store/runs.js';
-import { readEachAnyhow, type Incoming } from './arrivals.js';
+import { readEachOrRefuse, type Incoming } from './arrivals.js';
 import type { ActivityDeps } from '../deps.js';
 import type { ArrivedValue } from './document.js';
 import type { Taken } from './persist.js';
@@ -46,7 +46,7 @@ export interface Course {
  * Takes messages of the store that were not rung for. Gives how many there were. None of them can undo what the step came
  * to besides: one that cannot be read is refused.
  */
-export async function sweep(
+export async function takeUnrung(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
@@ -55,7 +55,7 @@ export async function sweep(
 ): Promise<number> {
   const waiting = await lockUntaken(tx, row.id, { kind, except: course.takenIds(), limit: mostWaiting });
   const turn = makeTurns();
-  for (const each of await readEachAnyhow(deps, tx, row, waiting)) {
+  for (const each of await readEachOrRefuse(deps, tx, row, waiting)) {
     course.take(each);
     await turn();
   }
@@ -95,7 +95,7 @@ export function beginCourse(
     const { failure } = decision;
     if (failure !== undefined) {
       if (!isRefusable(event)) throw failure;
-      onInternalError(`an event of run \`${first.run}\` (${nameOf(event)}), which is refused`, failure);
+      onInternalError(`an event of run \`${first.run}\` (${eventNameOf(event)}), which is refused`, failure);
     }
     count += 1;
     facts.push(...decision.trace);
@@ -138,7 +138,7 @@ function isRefusable(event: Event): boolean {
   return event.kind === 'refused_message' || event.kind === 'outcome';
 }
 
-function nameOf(event: Event): string {
+function eventNameOf(event: Event): string {
   return event.kind === 'message' ? event.message.body.kind : event.kind;
 }
 

@@ -9,22 +9,22 @@ import { documentOf } from '../../store/document.js';
 import { lockUntaken } from '../../store/messages.js';
 import { getStep, lockRun, showUnstepped, type RunRow } from '../../store/runs.js';
 import { readArrivals, readStored, type Incoming } from './arrivals.js';
-import { beginCourse, sweep, type Course } from './course.js';
+import { beginCourse, takeUnrung, type Course } from './course.js';
 import type { ActivityDeps } from '../deps.js';
-import { bareRun, isAsWritten, loadRun, type LoadedRun } from './document.js';
+import { runWithoutValues, isAsWritten, loadRun, type LoadedRun } from './document.js';
 import {
   closeUnbegun,
   fork,
   forkFrom,
   giveUpOn,
   giveUpWith,
-  neverBegin,
+  closeWithoutFirstStep,
   refuseStart,
   type Beginning,
 } from './giving-up.js';
-import { asShown, persist } from './persist.js';
-import { presentKit } from './rights.js';
-import { again, fingerprintOf, unchanged } from './stored-step.js';
+import { toShownProblem, persistStep } from './persist.js';
+import { loadKit } from './rights.js';
+import { repeatStoredStep, fingerprintOf, repeatLastStep } from './stored-step.js';
 import type { StepInput, StepResult } from '../types.js';
 
 /** The store's absence is waited out here for so long; then the kernel waits, in its history. */
@@ -46,7 +46,7 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
     } catch (error) {
       if (!isUnavailable(error)) {
         if (input.gaveUp === null || input.rev > 1) throw error;
-        return await neverBegin(deps, input, input.gaveUp);
+        return await closeWithoutFirstStep(deps, input, input.gaveUp);
       }
       if (!waits) deps.onStoreWait();
       waits = true;
@@ -63,10 +63,10 @@ async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<Ste
   if (row === null) return { status: 'refused', reason: 'wrong_run' };
   const stored = row.rev < input.rev ? null : await getStep(tx, input.run, input.rev);
   if (stored !== null && stored.builtOn === input.builtOn)
-    return again(stored.eventKey, stored.result, input);
+    return repeatStoredStep(stored.eventKey, stored.result, input);
   if (row.rev === 0 && input.rev > 1) return forkUnbegun(deps, tx, row, valueOf(policies), input);
   const isNext = row.rev === input.rev - 1 && row.docDigest === input.builtOn && isAsWritten(row);
-  if (isNext || row.rev === 0) return take(deps, tx, row, valueOf(policies), input);
+  if (isNext || row.rev === 0) return takeStep(deps, tx, row, valueOf(policies), input);
   return fork(deps, tx, row, valueOf(policies), input);
 }
 
@@ -88,7 +88,7 @@ interface Ground {
   readonly first: Beginning | string;
 }
 
-async function groundOf(
+async function loadGround(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
@@ -99,11 +99,11 @@ async function groundOf(
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
   const time = await storeTime(tx);
   const loaded = await loadRun(deps, tx, row);
-  const kit = await presentKit(deps, tx, row, plan, policySet, loaded?.state ?? null);
-  return { row, plan, policySet, kit, time, loaded, first: loaded ?? firstState({ row, plan, time }, start) };
+  const kit = await loadKit(deps, tx, row, plan, policySet, loaded?.state ?? null);
+  return { row, plan, policySet, kit, time, loaded, first: loaded ?? makeFirstState({ row, plan, time }, start) };
 }
 
-async function take(
+async function takeStep(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
@@ -112,9 +112,9 @@ async function take(
 ): Promise<StepResult> {
   const document = documentOf(row);
   if (input.gaveUp !== null && document !== null)
-    return giveUpOn(deps, tx, { row, policySet, before: bareRun(document) }, input, input.gaveUp);
+    return giveUpOn(deps, tx, { row, policySet, before: runWithoutValues(document) }, input, input.gaveUp);
   const incoming = await readArrivals(deps, tx, row, input.arrivals);
-  const ground = await groundOf(deps, tx, row, policySet, incoming[0]);
+  const ground = await loadGround(deps, tx, row, policySet, incoming[0]);
   const { first } = ground;
   if (typeof first === 'string') return refuseFirst(tx, row, incoming[0], first);
   const course =
@@ -133,10 +133,10 @@ async function take(
   const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
   if (isIdle && ground.loaded !== null && sameJson(course.after, ground.loaded.state)) {
     const { status } = course.after;
-    await showUnstepped(tx, row.id, { status, problem: asShown(course.after, ground.plan) });
-    return unchanged(tx, row);
+    await showUnstepped(tx, row.id, { status, problem: toShownProblem(course.after, ground.plan) });
+    return repeatLastStep(tx, row);
   }
-  return persist(deps, tx, {
+  return persistStep(deps, tx, {
     row,
     plan: ground.plan,
     policySet,
@@ -175,7 +175,7 @@ async function forkUnbegun(
 ): Promise<StepResult> {
   const [sealed] = await lockUntaken(tx, row.id, { kind: 'start', except: [], limit: 1 });
   const start = sealed === undefined ? undefined : await readStored(deps, tx, row, sealed, 0);
-  const { first } = await groundOf(deps, tx, row, policySet, start);
+  const { first } = await loadGround(deps, tx, row, policySet, start);
   if (typeof first === 'string') return refuseFirst(tx, row, start, first);
   const why = `the store has taken no step of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
   const taken = start?.taken === undefined || start.taken === null ? [] : [start.taken];
@@ -185,7 +185,7 @@ async function forkUnbegun(
 }
 
 /** The run's first state, when its start is attested, matches its row and was not withdrawn. */
-function firstState(
+function makeFirstState(
   { plan, row, time }: Pick<Ground, 'plan' | 'row' | 'time'>,
   start: Incoming | undefined,
 ): Beginning | string {
@@ -223,8 +223,8 @@ async function decideAll(
   const kinds = new Set(input.arrivals.map((arrival) => arrival.kind));
   // A decision that was made in time is in the store, wherever its bell is.
   if (kinds.has('look') || kinds.has('time'))
-    await sweep(deps, tx, ground.row, course, kinds.has('look') ? null : 'decide');
+    await takeUnrung(deps, tx, ground.row, course, kinds.has('look') ? null : 'decide');
   if (kinds.has('look') || kinds.has('time')) course.takeDue();
-  while (course.isClosed() && (await sweep(deps, tx, ground.row, course, null)) > 0);
+  while (course.isClosed() && (await takeUnrung(deps, tx, ground.row, course, null)) > 0);
   return course.done();
 }

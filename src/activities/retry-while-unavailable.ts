@@ -23,7 +23,7 @@ const writeMs = 60_000;
 const contended: readonly unknown[] = ['40001', '40P01', '55P03'];
 
 /** The store's absence is waited out, which `onStoreWait` is told once, and others who write; anything else is a bug and ends the attempt. */
-export async function persistently<T>(
+export async function retryWhileUnavailable<T>(
   around: Surroundings,
   onStoreWait: () => void,
   write: () => Promise<T>,
