@@ -111,7 +111,7 @@ export function runKernel(
     onSignal: arriving(kernel.onSignal),
     onWake: arriving(kernel.onWake),
     onCancelRequest: arriving(kernel.onCancelRequest),
-    ended: kernel.keep(),
+    ended: kernel.runToHistoryEnd(),
     settled: async () => {
       for (let calm = 0; calm < 3; calm = busy === 0 ? calm + 1 : 0)
         await new Promise((resolve) => setImmediate(resolve));

@@ -4,7 +4,7 @@ import { busyText, closedStatuses, type Answer, type Refusal } from '../engine/s
 import { isUnavailable, withTransaction, type Pool, type Tx } from '../db/index.js';
 import { documentOf } from '../store/document.js';
 import { countUnanswered, getMessage, withdrawMessage } from '../store/messages.js';
-import { getRun, lockDoor, shareRun, type RunRow } from '../store/runs.js';
+import { getRun, lockForAsking, lockRunForShare, type RunRow } from '../store/runs.js';
 import { bytesOf, currentId, storeMessage, refuseTooLarge, type Asked } from './attest.js';
 import { ringFor } from './bells.js';
 import type { Asking, MessageOutcome } from './types.js';
@@ -121,8 +121,8 @@ async function findKept(pool: Pool, { run, id: asked }: Posting): Promise<Kept |
 }
 
 async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<Kept> {
-  await lockDoor(tx, posting.run);
-  const row = await shareRun(tx, posting.run);
+  await lockForAsking(tx, posting.run);
+  const row = await lockRunForShare(tx, posting.run);
   if (row === null) return refuse('NOT_FOUND', `no run \`${posting.run}\``);
   const { id, isKept } = await currentId(tx, posting.id);
   if (isKept) {

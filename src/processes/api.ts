@@ -32,7 +32,7 @@ import {
 } from '../db/index.js';
 import { namespaceOf } from '../embedded/temporal/names.js';
 import { makeDeliverer } from '../notify/index.js';
-import { purge } from '../store/idempotency.js';
+import { purgeOldKeys } from '../store/idempotency.js';
 import { notificationChannel } from '../store/notifications.js';
 import { putSigningKey } from '../store/signing-keys.js';
 import { forOperators } from './child.js';
@@ -182,7 +182,7 @@ function forgetOldKeys(pool: Pool, onInternalError: OnInternalError): void {
   const failed = (error: unknown): void => {
     if (!isUnavailable(error)) onInternalError('the removal of old idempotency keys', error);
   };
-  const forget = (): void => void purge(pool).catch(failed);
+  const forget = (): void => void purgeOldKeys(pool).catch(failed);
   forget();
   setInterval(forget, purgeMs).unref();
 }

@@ -100,12 +100,12 @@ export async function lockRun(tx: Tx, id: string): Promise<RunRow | null> {
 }
 
 /** One at a time asks a run for something, so that each is judged by what the one before has left. A step does not wait for it. */
-export async function lockDoor(tx: Tx, id: string): Promise<void> {
+export async function lockForAsking(tx: Tx, id: string): Promise<void> {
   await write(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [`door:${findable(id)}`]);
 }
 
 /** Not changed until the transaction ends: a step waits for it, and it for a step. */
-export async function shareRun(tx: Tx, id: string): Promise<RunRow | null> {
+export async function lockRunForShare(tx: Tx, id: string): Promise<RunRow | null> {
   const { rows } = await tx.query<RunRow>(`select ${columns} from run r where r.id = $1 for share`, [
     findable(id),
   ]);

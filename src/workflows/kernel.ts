@@ -1,6 +1,6 @@
 import type { Arrival, Execution, StepInput, StepResult, Stepped } from '../activities/types.js';
-import { garbage, readSignal } from './bell.js';
-import { carryOver, isFull, isHandedOver, leftBehind, mayContinue } from './hand-over.js';
+import { makeGarbage, readSignal } from './bell.js';
+import { carryOver, isFull, isHandedOver, arrivalsLeftBehind, mayContinue } from './hand-over.js';
 import { hasWork, isClosed, push, type Memory, type Ports, type Running } from './memory.js';
 import type { Carried, Known, RunInput, RunResult, StateView } from './messages.js';
 import { pause, setTimer } from './timer.js';
@@ -23,7 +23,7 @@ export interface Kernel {
   /** Temporal's own request to cancel carries no attestation: recorded as refused, and the run goes on. */
   readonly onCancelRequest: () => void;
   readonly view: () => StateView;
-  readonly keep: () => Promise<HistoryEnd>;
+  readonly runToHistoryEnd: () => Promise<HistoryEnd>;
 }
 
 /** Arrivals taken in one step: a flood costs one history event per so many. */
@@ -52,7 +52,7 @@ export function makeKernel(input: RunInput, ports: Ports): Kernel {
     version: input.kernel,
     known,
     // A run begins with its start, whatever came before its first task.
-    queue: [...birth, ...leftBehind(input.carried)],
+    queue: [...birth, ...arrivalsLeftBehind(input.carried)],
     oneAtATime: 0,
     running: null,
     settled: [],
@@ -67,9 +67,9 @@ export function makeKernel(input: RunInput, ports: Ports): Kernel {
   return {
     onSignal: (name, raw) => onSignal(readSignal(name, raw)),
     onWake: () => onSignal({ kind: 'look' }),
-    onCancelRequest: () => push(memory, garbage('temporal.cancel', 'unsigned')),
+    onCancelRequest: () => push(memory, makeGarbage('temporal.cancel', 'unsigned')),
     view: () => viewOf(memory),
-    keep: () => keep(memory),
+    runToHistoryEnd: () => runToHistoryEnd(memory),
   };
 }
 
@@ -77,7 +77,7 @@ function viewOf({ ports, known: { state, status, version, rev, head } }: Memory)
   return { run: ports.run, state, status, version, rev, head };
 }
 
-async function keep(memory: Memory): Promise<HistoryEnd> {
+async function runToHistoryEnd(memory: Memory): Promise<HistoryEnd> {
   const { ports } = memory;
   setTimer(memory);
   for (let failures = 0; ;) {
@@ -102,16 +102,16 @@ async function keep(memory: Memory): Promise<HistoryEnd> {
 
 /** One step: a policy check over what has arrived, or where nothing has, an execution's own. */
 async function advance(memory: Memory): Promise<HistoryEnd | null> {
-  if (memory.queue.length === 0 && applySettled(memory) === 'done') return closedEnd(memory);
+  if (memory.queue.length === 0 && applySettled(memory) === 'done') return findClosedEnd(memory);
   const batch = takeBatch(memory);
   const result = await takeStep(memory, batch);
   if (result === null) return null;
   if (result.status === 'refused') return { kind: 'refused', reason: result.reason };
   const waiting = [...batch, ...memory.queue];
-  memory.queue = leftOf(waiting, result);
+  memory.queue = arrivalsLeftBy(waiting, result);
   memory.oneAtATime = Math.max(memory.oneAtATime - (waiting.length - memory.queue.length), 0);
   apply(memory, result);
-  return closedEnd(memory);
+  return findClosedEnd(memory);
 }
 
 /**
@@ -123,12 +123,12 @@ async function advance(memory: Memory): Promise<HistoryEnd | null> {
  * and B are given, the recorded step says one, and B waits as it did. So the same steps follow. Where it was given more
  * than was taken off the queue here, they are of the queue.
  */
-function leftOf(waiting: readonly Arrival[], { left, given }: Stepped): Arrival[] {
+function arrivalsLeftBy(waiting: readonly Arrival[], { left, given }: Stepped): Arrival[] {
   return [...left.flatMap((index) => waiting[index] ?? []), ...waiting.slice(given)];
 }
 
 /** Null: the run is not closed, or something waits that its closed run is to answer. */
-function closedEnd(memory: Memory): HistoryEnd | null {
+function findClosedEnd(memory: Memory): HistoryEnd | null {
   if (!isClosed(memory.known) || hasWork(memory)) return null;
   const { status, state, version, head } = memory.known;
   return { kind: 'closed', result: { status, state, version, head } };
@@ -168,7 +168,7 @@ type Taken = Exclude<StepResult, { status: 'waiting' }>;
 async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<Taken | null> {
   let result: Taken | null;
   try {
-    result = await patiently(memory, () => memory.ports.step(inputOf(memory, batch, null)));
+    result = await waitForStore(memory, () => memory.ports.step(inputOf(memory, batch, null)));
   } catch (error) {
     if (batch.length > 1) memory.oneAtATime = batch.length;
     result = batch.length > 1 ? null : await giveUp(memory, batch, error);
@@ -185,7 +185,7 @@ async function giveUp(memory: Memory, batch: readonly Arrival[], error: unknown)
   const reason = reasonOf(error);
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
-      return await patiently(memory, () => memory.ports.step(inputOf(memory, batch, reason)));
+      return await waitForStore(memory, () => memory.ports.step(inputOf(memory, batch, reason)));
     } catch {
       if (isFull(memory)) return null;
       await pause(memory, pauseMs);
@@ -199,7 +199,7 @@ function reasonOf(error: unknown): string {
 }
 
 /** Total: the run hears of it, whatever it was that was thrown. */
-function readable(error: unknown): string {
+function toReadableText(error: unknown): string {
   try {
     return reasonOf(error);
   } catch {
@@ -212,7 +212,7 @@ function inputOf({ ports, known }: Memory, arrivals: readonly Arrival[], gaveUp:
 }
 
 /** A store that does not answer is waited for while it lasts. Null: in another history, since this one is full. */
-async function patiently(memory: Memory, step: () => Promise<StepResult>): Promise<Taken | null> {
+async function waitForStore(memory: Memory, step: () => Promise<StepResult>): Promise<Taken | null> {
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     const result = await step();
     if (result.status !== 'waiting') return result;
@@ -227,11 +227,11 @@ function apply(memory: Memory, result: Stepped): void {
   memory.known = { rev, digest, head, state, status, version, wakeAt };
   memory.settled = isForked ? [] : memory.settled.filter((other) => other.digest !== digest);
   setTimer(memory);
-  seeThrough(memory, result);
+  followExecution(memory, result);
 }
 
 /** Starts the effect that the store says is under way; ends the wait between its attempts when the run is to end. */
-function seeThrough(memory: Memory, { execution, cancelling }: Stepped): void {
+function followExecution(memory: Memory, { execution, cancelling }: Stepped): void {
   if (execution?.action !== memory.running?.action) {
     memory.running = execution === null ? null : startEffect(memory, execution);
   }
@@ -249,7 +249,7 @@ function startEffect(memory: Memory, execution: Execution): Execution & Running 
     (error: unknown) => {
       // Whatever the reason: the store knows which attempt was begun, and so what can be said of the effect. Of one that
       // the store has ended nothing more is to be said.
-      if (memory.running === running) push(memory, { kind: 'abandoned', action, reason: readable(error) });
+      if (memory.running === running) push(memory, { kind: 'abandoned', action, reason: toReadableText(error) });
     },
   );
   return running;

@@ -1,7 +1,7 @@
 import type { Executing, Outcome, RunState } from '../../engine/state.js';
 import type { Fact } from '../../model/records.js';
 import type { Tx } from '../../db/index.js';
-import { earlierEffect, finishAttempt, listAttempts, type AttemptRow } from '../../store/actions.js';
+import { findEarlierEffect, finishAttempt, listAttempts, type AttemptRow } from '../../store/actions.js';
 import { makeAttemptFact } from './attempt-facts.js';
 import { outcomeOfAbandoned } from './attempts.js';
 
@@ -41,7 +41,7 @@ export async function abandon(
   why: string | null,
   time: string,
 ): Promise<Abandoned> {
-  const earlier = key === null ? 'none' : await earlierEffect(tx, key, { action, attempt: 0 });
+  const earlier = key === null ? 'none' : await findEarlierEffect(tx, key, { action, attempt: 0 });
   const result = outcomeOfAbandoned(attempts, why, earlier);
   const { status, attempt, message } = result;
   if (attempts.at(-1)?.outcome === null)

@@ -94,7 +94,7 @@ async function launch(installed: Installed, adminUrl: string, signal: AbortSigna
       ended.signal,
       AbortSignal.timeout(Math.max(0, deadline - Date.now())),
     ]);
-    if (await accepts(adminUrl, giveUp)) return server;
+    if (await takesConnections(adminUrl, giveUp)) return server;
     await server.stop();
     signal.throwIfAborted();
     // Backends of a killed server hold its shared memory until they notice; then the next start succeeds.
@@ -134,7 +134,7 @@ function startServer({ disposable, port, bin, dataDir, user, log }: Installed): 
   });
 }
 
-async function accepts(url: string, giveUp: AbortSignal): Promise<boolean> {
+async function takesConnections(url: string, giveUp: AbortSignal): Promise<boolean> {
   while (!giveUp.aborted) {
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
     client.on('error', () => undefined);

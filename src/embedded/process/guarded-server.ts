@@ -16,7 +16,7 @@ export interface ServerSpec {
   readonly stopSignal: NodeJS.Signals;
   /** How long after the stop signal SIGKILL follows. */
   readonly graceMs: number;
-  /** The command has helpers of its own: a process group, signalled as one. */
+  /** The command starts processes of its own: the whole process group is signalled. */
   readonly group: boolean;
 }
 

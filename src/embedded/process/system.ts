@@ -85,7 +85,7 @@ export function errorCode(error: unknown): string | null {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
 }
 
-/** Never a half-written file: readers see the old content or the new one. */
+/** Readers see the old content or the new content, never a half-written file. */
 export function writeAtomically(path: string, content: string, mode = 0o644): void {
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, content, { mode });

@@ -51,7 +51,7 @@ export async function download(job: InstallJob): Promise<Installed> {
     const unpacked = await run('tar', ['-xzf', file, '-C', folder, 'temporal']);
     if (unpacked.code !== 0)
       return { status: 'unavailable', message: `cannot unpack: ${unpacked.stderr.trim()}` };
-    place(join(folder, 'temporal'), job.target);
+    moveInPlace(join(folder, 'temporal'), job.target);
     return { status: 'installed' };
   } catch (error) {
     job.signal.throwIfAborted();
@@ -108,7 +108,7 @@ export async function buildWithGo(job: InstallJob): Promise<Installed> {
     if (!existsSync(built)) {
       return { status: 'unavailable', message: `go install ended with ${ended}:\n${tailOf(log)}` };
     }
-    place(built, job.target);
+    moveInPlace(built, job.target);
     return { status: 'installed' };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -147,7 +147,7 @@ async function goInstall(job: InstallJob, gobin: string, log: string): Promise<s
 }
 
 /** The rename makes it appear whole or not at all. */
-function place(file: string, target: string): void {
+function moveInPlace(file: string, target: string): void {
   chmodSync(file, 0o755);
   renameSync(file, target);
 }

@@ -40,7 +40,7 @@ export async function prepareTemporal({
       namespaces.map(async (namespace) => {
         await ensureNamespace(connection, namespace);
         await ensureSearchAttributes(connection, namespace);
-        await becomesUsable(connection, namespace, { signal, say });
+        await waitUntilUsable(connection, namespace, { signal, say });
       }),
     );
   } finally {
@@ -113,7 +113,7 @@ interface Waiting {
 }
 
 /** A visibility query that names the attributes goes the way that a workflow start will go. */
-async function becomesUsable(
+async function waitUntilUsable(
   connection: Connection,
   namespace: string,
   { signal, say }: Waiting,
@@ -146,7 +146,7 @@ async function becomesUsable(
 }
 
 /** Waits until the server says that it serves; false when giveUp came first. */
-export async function answersHealthy(address: string, giveUp: AbortSignal): Promise<boolean> {
+export async function isHealthy(address: string, giveUp: AbortSignal): Promise<boolean> {
   while (!giveUp.aborted) {
     try {
       // A new connection each time: one that was refused waits a second before it tries again.

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../model/json.js';
-import { callOf, getAction, listAttempts, type ActionRow } from '../../store/actions.js';
+import { findCallState, getAction, listAttempts, type ActionRow } from '../../store/actions.js';
 import { getApproval } from '../../store/approvals.js';
 import { decisionsOf } from '../../store/decisions.js';
 import { getMessage } from '../../store/messages.js';
@@ -48,7 +48,7 @@ export async function readAction(caller: Caller, id: string): Promise<Polled | R
 
 /** Without a call under way it waits: for the time that is named, for its turn, or for a worker. */
 async function attemptsOf({ pool }: ServiceDeps, { id }: ActionRow): Promise<JsonObject> {
-  const [attempts, call] = await Promise.all([listAttempts(pool, id), callOf(pool, id)]);
+  const [attempts, call] = await Promise.all([listAttempts(pool, id), findCallState(pool, id)]);
   const at = attempts.at(-1)?.nextAt ?? null;
   return {
     callUnderWay: call === 'under_way',
