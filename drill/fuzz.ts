@@ -38,7 +38,7 @@ const shown = Array.from({ length: 200 }, (_, index) => `k${index}: $.arguments.
 const policiesFor = (target: ShapesTarget): Record<string, string> => ({
   'connections.yaml': `connections: { target: { kind: rest, baseUrl: '${target.url}', allowPrivate: true } }\n`,
   'roles.yaml': 'roles: { finance.controller: }\n',
-  ...Object.fromEntries(largeFlows.map((one) => [`flows/${one}.yaml`, flowText(one, one)])),
+  ...Object.fromEntries(largeFlows.map((flow) => [`flows/${flow}.yaml`, flowText(flow, flow)])),
   'flows/fuzz.yaml': `workflows:
   fuzz:
     owner: drill
@@ -126,8 +126,8 @@ const often = /\/(?:runs|transitions\/\{\w+\}|decision|check)$/;
 async function operationsOf(stack: Stack): Promise<Operation[]> {
   const { body } = await stack.fetchAs(null, 'GET', '/openapi.json');
   return Object.entries(openApi.parse(body).paths).flatMap(([path, methods]) =>
-    Object.entries(methods).flatMap(([method, one]) => {
-      const hasBody = typeof one === 'object' && one !== null && 'requestBody' in one;
+    Object.entries(methods).flatMap(([method, operation]) => {
+      const hasBody = typeof operation === 'object' && operation !== null && 'requestBody' in operation;
       const operation = { method: method.toUpperCase(), path, hasBody };
       return Array.from({ length: often.test(path) ? 6 : 1 }, () => operation);
     }),
@@ -264,7 +264,7 @@ const afterMs = 60_000;
 
 function underWay(sent: readonly Sent[], from: number, until: number): readonly Sent[] {
   const near = sent.filter(
-    (one) => one.status > 0 && one.status < 300 && one.from <= until && one.until >= from - afterMs,
+    (request) => request.status > 0 && request.status < 300 && request.from <= until && request.until >= from - afterMs,
   );
   return near.toSorted((a, b) => b.bytes - a.bytes).slice(0, 8);
 }

@@ -61,8 +61,8 @@ const wanted = {
 
 /** Every fault of one run; none is what the drill is to show. */
 export function verdictOf(plan: Plan, found: Found): readonly Fault[] {
-  const succeeded = found.records.filter((one) => one.type === 'executor.succeeded').length;
-  const applied = found.decisions.filter((one) => one.status === 'applied');
+  const succeeded = found.records.filter((record) => record.type === 'executor.succeeded').length;
+  const applied = found.decisions.filter((decision) => decision.status === 'applied');
   const want = wanted[plan.decision];
   const lost =
     applied.length < plan.people ||
@@ -82,10 +82,10 @@ export function verdictOf(plan: Plan, found: Found): readonly Fault[] {
 
 /** Distinct people whose approval stands in the record before the first execution. */
 function approversBefore({ records }: Found): number {
-  const start = records.findIndex((one) => one.type === 'executor.started');
+  const start = records.findIndex((record) => record.type === 'executor.started');
   const before = start < 0 ? records : records.slice(0, start);
-  const approvals = before.filter((one) => one.type === 'approval.decided' && one.decision === 'approve');
-  return new Set(approvals.map((one) => one.actor)).size;
+  const approvals = before.filter(({ type, decision }) => type === 'approval.decided' && decision === 'approve');
+  return new Set(approvals.map((approval) => approval.actor)).size;
 }
 
 interface RecordRow {
@@ -109,8 +109,8 @@ export async function findRuns(
 ): Promise<Map<string, Found>> {
   const found = new Map<string, Found>();
   for (let at = 0; at < approvals.length; at += pageSize)
-    for (const one of await findPage(pool, approvals.slice(at, at + pageSize), effects))
-      found.set(one.run, one);
+    for (const run of await findPage(pool, approvals.slice(at, at + pageSize), effects))
+      found.set(run.run, run);
   return found;
 }
 
@@ -119,17 +119,17 @@ async function findPage(
   approvals: readonly Asked[],
   effects: readonly Effect[],
 ): Promise<Found[]> {
-  const runs = approvals.map((one) => one.run);
+  const runs = approvals.map((approval) => approval.run);
   const { rows: statuses } = await pool.query<{ run: string; approval: string; action: string }>(
     `select approval.run, approval.status as approval, action.status as action
        from approval join action on action.id = approval.action where approval.id = any($1)`,
-    [approvals.map((one) => one.approval)],
+    [approvals.map((approval) => approval.approval)],
   );
   const { rows: others } = await pool.query<Found['others'][number] & { run: string }>(
     `select approval.run, approval.status as approval, action.status as action
        from approval join action on action.id = approval.action
       where approval.run = any($1) and not approval.id = any($2)`,
-    [runs, approvals.map((one) => one.approval)],
+    [runs, approvals.map((approval) => approval.approval)],
   );
   const { rows: decisions } = await pool.query<Found['decisions'][number] & { run: string }>(
     `select run, by_id as by, decision, status, code, (extract(epoch from at) * 1000)::float8 as at
@@ -144,10 +144,10 @@ async function findPage(
       run,
       approvalStatus: approval,
       actionStatus: action,
-      decisions: decisions.filter((one) => one.run === run),
+      decisions: decisions.filter((decision) => decision.run === run),
       records: records.get(run) ?? [],
-      others: others.filter((one) => one.run === run),
-      effects: effects.filter((one) => one.run === run),
+      others: others.filter((other) => other.run === run),
+      effects: effects.filter((effect) => effect.run === run),
       chainProblem: chain.ok ? null : (chain.problem ?? 'the chain does not verify'),
     });
   }

@@ -62,8 +62,8 @@ export async function decideAll(people: People, cases: readonly Case[], ears: Ea
   const told: Told[] = [];
   const left = [...cases];
   await together(cases.length, inFlight, async () => {
-    const one = left.shift();
-    if (one !== undefined) told.push(...(await decideCase(people, one, ears)));
+    const next = left.shift();
+    if (next !== undefined) told.push(...(await decideCase(people, next, ears)));
   });
   const unanswered = told.filter(({ reply }) => reply.status !== 200 && reply.status !== 202);
   return { told, unanswered: unanswered.length };
@@ -140,16 +140,16 @@ export async function strike(
   const ready = performance.now();
   const met = await down;
   const all = [await before, met];
-  const told = all.flatMap((one) => one.told);
-  const first = (status: number): number => told.filter((one) => one.first.status === status).length;
+  const told = all.flatMap((each) => each.told);
+  const first = (status: number): number => told.filter((answer) => answer.first.status === status).length;
   const accepted = met.told.filter(({ reply }) => reply.status > 0 && reply.status < 300);
   return {
     name: blow.name,
     decisions: told.length,
     takenAtOnce: first(200),
     durableAtOnce: first(202),
-    repeated: told.filter((one) => one.tries > 1).length,
-    unanswered: all.reduce((sum, one) => sum + one.unanswered, 0),
+    repeated: told.filter((answer) => answer.tries > 1).length,
+    unanswered: all.reduce((sum, each) => sum + each.unanswered, 0),
     firstAcceptedMs: rounded(Math.min(...accepted.map(({ at }) => at)) - fell),
     readyAgainMs: rounded(ready - fell),
   };

@@ -53,7 +53,7 @@ async function cancelThenKill(ground: Ground, runs: number): Promise<string[]> {
   const { stack, people, target } = ground;
   const parked = await parkAll(ground, 'one', runs);
   const held = parked.map(({ run }) => target.hold(run));
-  await Promise.all(parked.map((one) => insist(() => decideOn(people.controllers[0], one, 'approve'))));
+  await Promise.all(parked.map((run) => insist(() => decideOn(people.controllers[0], run, 'approve'))));
   await Promise.all(held.map(({ arrived }) => arrived));
   const cancelled = parked.map(({ run }) =>
     insist(() => people.operator.post(`/v1/runs/${run}/cancel`, { reason: 'the drill' }, `${run}-cancel`)),
@@ -65,9 +65,9 @@ async function cancelThenKill(ground: Ground, runs: number): Promise<string[]> {
   const told = (await Promise.all(cancelled)).map(({ reply }) => reply);
   const ended = await Promise.all(parked.map(({ run }) => end(ground, run, ['cancelled'])));
   return [
-    ...told.filter(({ status }) => status >= 300 || status === 0).map((one) => `told ${JSON.stringify(one)}`),
+    ...told.filter(({ status }) => status >= 300 || status === 0).map((answer) => `told ${JSON.stringify(answer)}`),
     ...ended.flat(),
-    ...parked.flatMap((one) => effectsOf(ground, one, 1)),
+    ...parked.flatMap((run) => effectsOf(ground, run, 1)),
   ];
 }
 
@@ -96,7 +96,7 @@ async function deadlineThenKill(ground: Ground, runs: number): Promise<string[]>
     ),
   );
   const chains = await Promise.all(parked.map(({ run }) => chainFaults(ground.pool, run)));
-  return [...ended.flat(), ...chains.flat(), ...parked.flatMap((one) => effectsOf(ground, one, 0))];
+  return [...ended.flat(), ...chains.flat(), ...parked.flatMap((run) => effectsOf(ground, run, 0))];
 }
 
 const messages = 30;
@@ -125,7 +125,7 @@ async function stopAndContinue(ground: Ground): Promise<string[]> {
   const { reply } = await insist(() => decideOn(people.controllers[0], parked, 'approve'));
   const replay = await stack.fetchAs('auditor', 'POST', `/v1/runs/${parked.run}/replay`);
   return [
-    ...told.filter(isUnanswered).map((one) => `told ${JSON.stringify(one)}`),
+    ...told.filter(isUnanswered).map((answer) => `told ${JSON.stringify(answer)}`),
     ...(reply.status < 300 ? [] : [`the decision was told ${JSON.stringify(reply)}`]),
     ...(await end(ground, parked.run, ['completed'])),
     ...(replay.status === 200 && replay.body.ok === true ? [] : [`replay: ${JSON.stringify(replay.body)}`]),
@@ -170,6 +170,6 @@ async function chainFaults(pool: Pool, run: string): Promise<string[]> {
 }
 
 function effectsOf({ target }: Ground, { run }: Parked, wanted: number): string[] {
-  const count = target.effects().filter((one) => one.run === run).length;
+  const count = target.effects().filter((effect) => effect.run === run).length;
   return count === wanted ? [] : [`${run} has ${count} effects, not ${wanted}`];
 }

@@ -70,11 +70,11 @@ function blowsOn(
   let root: string | undefined;
   const kill = (
     name: string,
-    one: { kill(signal: NodeJS.Signals): Promise<void>; restart(root?: string): Promise<void> },
+    process: { kill(signal: NodeJS.Signals): Promise<void>; restart(root?: string): Promise<void> },
   ): Blow => ({
     name: `kill -9 of ${name}`,
-    down: () => one.kill('SIGKILL'),
-    up: () => one.restart(root),
+    down: () => process.kill('SIGKILL'),
+    up: () => process.restart(root),
   });
   const deploy = (build: Build): Blow => ({
     name: 'a new build deployed',
@@ -107,7 +107,7 @@ async function judge(pool: Pool, target: Target, cases: readonly Case[]): Promis
   const approvals = cases.map(({ parked }) => parked);
   const open = await settle(
     pool,
-    approvals.map((one) => one.approval),
+    approvals.map((approval) => approval.approval),
     120_000,
   );
   if (open > 0) say(`${open} approvals have not ended`);
@@ -116,15 +116,15 @@ async function judge(pool: Pool, target: Target, cases: readonly Case[]): Promis
   const faulty: object[] = [];
   let records = 0;
   for (const { plan } of cases) {
-    const one = found.get(plan.run);
-    const verdict = one === undefined ? (['lost', 'notEnded'] as const) : verdictOf(plan, one);
+    const run = found.get(plan.run);
+    const verdict = run === undefined ? (['lost', 'notEnded'] as const) : verdictOf(plan, run);
     for (const fault of verdict) counts[fault] += 1;
-    if (verdict.length > 0) faulty.push({ verdict, plan, found: one });
-    records += one?.records.length ?? 0;
+    if (verdict.length > 0) faulty.push({ verdict, plan, found: run });
+    records += run?.records.length ?? 0;
   }
   // An effect of a run that nobody parked has no approval either.
-  const known = new Set(approvals.map((one) => one.run));
-  counts.executedWithoutApproval += target.effects().filter((one) => !known.has(one.run)).length;
+  const known = new Set(approvals.map((approval) => approval.run));
+  counts.executedWithoutApproval += target.effects().filter((effect) => !known.has(effect.run)).length;
   const withEffects = (decision: string, effects: number): number =>
     cases.filter(({ plan }) => plan.decision === decision && found.get(plan.run)?.effects.length === effects)
       .length;
@@ -165,12 +165,12 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
   const { counts, faulty, ...judged } = await judge(pool, target, cases);
   const effects = target.effects();
   const underWay = await strikeUnderWay({ stack, pool, people, target }, underWayCount);
-  for (const one of underWay) say(`${one.name}: ${JSON.stringify(one)}`);
+  for (const scenario of underWay) say(`${scenario.name}: ${JSON.stringify(scenario)}`);
   const stayed = stood.every(({ waiting }) => waiting === cases.length) && effectsBeforeAnyDecision === 0;
   const ok =
     stayed &&
     faults.every((fault) => counts[fault] === 0) &&
-    underWay.every((one) => one.faults.length === 0);
+    underWay.every((scenario) => scenario.faults.length === 0);
   const decided = (wanted: string): number => cases.filter(({ plan }) => plan.decision === wanted).length;
   const report = {
     machine: machine(),
@@ -181,7 +181,7 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
     ...{ whileAllWait: stood, effectsBeforeAnyDecision, whilePeopleDecide: struck },
     rest: { approvals: rest.length, unanswered: calm.unanswered },
     effects: effects.length,
-    requestsRepeatedUnderTheSameKey: effects.reduce((sum, one) => sum + one.requests - 1, 0),
+    requestsRepeatedUnderTheSameKey: effects.reduce((sum, effect) => sum + effect.requests - 1, 0),
     ...judged,
     ...counts,
     underWay,

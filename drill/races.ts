@@ -114,21 +114,21 @@ async function judgeAll({ target, pool }: Ground, { atGates, inRuns }: AllRan): 
     if (verdict.faults.length > 0) faulty.push({ kind, verdict, ...seen });
   };
   const approvals = atGates.map(({ parked }) => parked);
-  const ids = approvals.map((one) => one.approval);
+  const ids = approvals.map((approval) => approval.approval);
   await settle(pool, ids, settleMs);
-  const runs = inRuns.map((one) => one.run);
+  const runs = inRuns.map((ran) => ran.run);
   await settleRuns(pool, runs, settleMs);
   const found = await findRuns(pool, approvals, target.effects());
-  for (const one of atGates) {
-    const of = found.get(one.parked.run);
-    note(one.kind.name, of === undefined ? lost : judgeRace(one, of), { told: toldIn(one), found: of });
+  for (const ran of atGates) {
+    const of = found.get(ran.parked.run);
+    note(ran.kind.name, of === undefined ? lost : judgeRace(ran, of), { told: toldIn(ran), found: of });
   }
-  for (const one of inRuns) {
-    const of = await findWholeRun(pool, one.run, effectsIn(one, target.effects()));
-    note(one.kind.name, of === null ? lost : judgeRunRace(one, of), { told: one.asked, found: of });
+  for (const ran of inRuns) {
+    const of = await findWholeRun(pool, ran.run, effectsIn(ran, target.effects()));
+    note(ran.kind.name, of === null ? lost : judgeRunRace(ran, of), { told: ran.asked, found: of });
   }
-  const known = new Set([...approvals.map((one) => one.run), ...inRuns.flatMap(namesOf)]);
-  const strange = target.effects().filter((one) => !known.has(one.run));
+  const known = new Set([...approvals.map((approval) => approval.run), ...inRuns.flatMap(namesOf)]);
+  const strange = target.effects().filter((effect) => !known.has(effect.run));
   faults.effectsDisagree += strange.length;
   return { kinds, faults, faulty: [...faulty, ...strange] };
 }
@@ -140,7 +140,7 @@ function namesOf({ run, asked }: RunRan): readonly string[] {
 
 function effectsIn(ran: RunRan, effects: readonly Effect[]): readonly Effect[] {
   const names = new Set(namesOf(ran));
-  return effects.filter((one) => names.has(one.run));
+  return effects.filter((effect) => names.has(effect.run));
 }
 
 function toldIn({ finishers }: Ran): object[] {
@@ -150,7 +150,7 @@ function toldIn({ finishers }: Ran): object[] {
 /** A copy, since reloads change it. */
 function policyTexts(): Record<string, string> {
   const folder = join(projectRoot, 'drill', 'policies');
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = files.map(({ parentPath, name }) => join(parentPath, name));
   return Object.fromEntries(
     paths.map((path) => [path.slice(folder.length + 1), readFileSync(path, 'utf8')] as const),

@@ -26,12 +26,12 @@ type Judged = Record<Exclude<RaceFault, 'noSingleOutcome' | 'chainBroken'>, bool
 const isTaken = ({ told }: Asked): boolean => told.reply.status === 200 || told.reply.status === 202;
 
 function countOf({ records }: WholeRun, type: string, decision?: string): number {
-  return records.filter((one) => one.type === type && (decision === undefined || one.decision === decision))
+  return records.filter((record) => record.type === type && (decision === undefined || record.decision === decision))
     .length;
 }
 
 const paid = ({ effects }: WholeRun, vendor: string): number =>
-  effects.filter((one) => one.vendor === vendor).length;
+  effects.filter((effect) => effect.vendor === vendor).length;
 
 /** The first request was made, and nobody knows it: it is made once more at most, and the run ends. */
 function repetition({ asked }: RunRan, found: WholeRun): Judged {
@@ -39,14 +39,14 @@ function repetition({ asked }: RunRan, found: WholeRun): Judged {
   const succeeded = countOf(found, 'executor.succeeded');
   const begun = countOf(found, 'executor.started');
   const ended = status === 'completed' || status === 'cancelled';
-  const retries = asked.filter((one) => one.act === 'retry');
+  const retries = asked.filter((request) => request.act === 'retry');
   const taken = retries.filter(isTaken);
-  const sure = retries.filter((one) => one.told.reply.status === 200);
+  const sure = retries.filter((retry) => retry.told.reply.status === 200);
   const retried = countOf(found, 'run.retried');
   // A repetition that was gated is made for an approval of its own.
   const needed = approvals.length === 0 ? 0 : begun;
-  const answered = (one: Asked): boolean =>
-    isTaken(one) || refusedAs[one.act].includes(one.told.reply.code ?? '');
+  const answered = (request: Asked): boolean =>
+    isTaken(request) || refusedAs[request.act].includes(request.told.reply.code ?? '');
   return {
     outcome:
       !ended || found.unanswered > 0 ? null : `${status}, paid ${effects.length === 1 ? 'once' : 'again'}`,
@@ -66,8 +66,8 @@ function repetition({ asked }: RunRan, found: WholeRun): Judged {
       !asked.every(answered) ||
       retried < distinct(sure) ||
       retried > distinct(taken) ||
-      asked.some((one) => one.act === 'approve' && isToldWrong(one, found)) ||
-      asked.some((one) => one.act === 'cancel' && !isTaken(one) && status === 'cancelled'),
+      asked.some((request) => request.act === 'approve' && isToldWrong(request, found)) ||
+      asked.some((request) => request.act === 'cancel' && !isTaken(request) && status === 'cancelled'),
   };
 }
 
@@ -80,17 +80,17 @@ const refusedAs: Readonly<Record<Asked['act'], readonly string[]>> = {
 
 /** Those under one key are one. */
 function distinct(asked: readonly Asked[]): number {
-  return new Set(asked.map((one, index) => one.key ?? index)).size;
+  return new Set(asked.map((request, index) => request.key ?? index)).size;
 }
 
 const appliedIn = ({ decisions }: WholeRun): WholeRun['decisions'] =>
-  decisions.filter((one) => one.status === 'applied');
+  decisions.filter((decision) => decision.status === 'applied');
 
 function isToldWrong({ by, approval, told }: Asked, { decisions }: WholeRun): boolean {
-  const own = decisions.filter((one) => one.by === by && one.approval === approval);
-  const applied = own.some((one) => one.status === 'applied');
+  const own = decisions.filter((decision) => decision.by === by && decision.approval === approval);
+  const applied = own.some((decision) => decision.status === 'applied');
   if (told.reply.status === 200) return !applied;
-  if (told.reply.status === 202) return !applied && own.every((one) => one.code === null);
+  if (told.reply.status === 202) return !applied && own.every((decision) => decision.code === null);
   return applied;
 }
 
@@ -98,15 +98,15 @@ function isToldWrong({ by, approval, told }: Asked, { decisions }: WholeRun): bo
 function crowd({ gates, asked }: RunRan, found: WholeRun): Judged {
   const { approvals, actions, decisions, status } = found;
   const executed = gates.filter(({ approval }) => {
-    const one = approvals.find(({ id }) => id === approval);
-    return one?.status === 'consumed' && one.action === 'executed';
+    const decided = approvals.find(({ id }) => id === approval);
+    return decided?.status === 'consumed' && decided.action === 'executed';
   });
   const all =
     executed.length === gates.length &&
     (status === 'waiting' || status === 'running') &&
     found.unanswered === 0;
-  const submits = asked.filter((one) => one.act === 'submit');
-  const done = actions.filter((one) => one.status === 'executed').length;
+  const submits = asked.filter((request) => request.act === 'submit');
+  const done = actions.filter((action) => action.status === 'executed').length;
   return {
     outcome: all ? 'all executed' : null,
     effectsDisagree:
@@ -121,8 +121,8 @@ function crowd({ gates, asked }: RunRan, found: WholeRun): Judged {
       countOf(found, 'approval.decided', 'approve') !== gates.length,
     wrongDecider: false,
     loserNotTold:
-      asked.some((one) => one.act === 'approve' && (!isTaken(one) || isToldWrong(one, found))) ||
-      submits.some((one) => !isSubmitTold(one, found)),
+      asked.some((request) => request.act === 'approve' && (!isTaken(request) || isToldWrong(request, found))) ||
+      submits.some((submit) => !isSubmitTold(submit, found)),
   };
 }
 

@@ -27,7 +27,7 @@ export function killTable(report: KillReport): string {
   return [
     ...table(
       [`while all ${parked} wait`, 'open after it', 'ready again'],
-      report.whileAllWait.map((one) => [one.name, one.waiting, seconds(one.readyAgainMs)]),
+      report.whileAllWait.map((blow) => [blow.name, blow.waiting, seconds(blow.readyAgainMs)]),
     ),
     '',
     ...table(
@@ -35,15 +35,15 @@ export function killTable(report: KillReport): string {
         ...['while people decide', 'decisions', 'taken at once', 'durable, taken later', 'sent again'],
         ...['never answered', 'first accepted after', 'ready again'],
       ],
-      report.whilePeopleDecide.map((one) => [
-        ...[one.name, one.decisions, one.takenAtOnce, one.durableAtOnce, one.repeated, one.unanswered],
-        ...[seconds(one.firstAcceptedMs), seconds(one.readyAgainMs)],
+      report.whilePeopleDecide.map((blow) => [
+        ...[blow.name, blow.decisions, blow.takenAtOnce, blow.durableAtOnce, blow.repeated, blow.unanswered],
+        ...[seconds(blow.firstAcceptedMs), seconds(blow.readyAgainMs)],
       ]),
     ),
     '',
     ...table(
       ['under way in a run', 'runs', 'faults'],
-      report.underWay.map((one) => [one.name, one.runs, one.faults.length]),
+      report.underWay.map((scenario) => [scenario.name, scenario.runs, scenario.faults.length]),
     ),
     '',
     ...table(

@@ -40,15 +40,15 @@ export async function loadProduct(): Promise<Product> {
   const { loadFolder } = await dist<typeof PolicyRoom>('policy/index.js');
   const { makeKit } = await dist<typeof KitFile>('schema/kit.js');
   const folder = await loadFolder(policies);
-  if (folder.status === 'invalid') throw new Error(folder.errors.map((one) => one.message).join('\n'));
+  if (folder.status === 'invalid') throw new Error(folder.errors.map((error) => error.message).join('\n'));
   const kit = makeKit(folder.policySet, 'dev', { author: null, promoter: null });
   const plan = (name: string): Plan => {
-    const found = folder.flows.find((one) => one.name === name)?.plan;
+    const found = folder.flows.find((flow) => flow.name === name)?.plan;
     if (found === undefined) throw new Error(`no flow \`${name}\``);
     return found;
   };
   const guardOf = (rule: string): Guard => {
-    const [guard] = plan('payment').states[0]?.transitions.find((one) => one.name === rule)?.guards ?? [];
+    const [guard] = plan('payment').states[0]?.transitions.find((transition) => transition.name === rule)?.guards ?? [];
     if (guard === undefined) throw new Error(`no guard \`${rule}\``);
     return guard;
   };

@@ -82,7 +82,7 @@ export async function* measureSide(
     );
     const kills = await killEach(side, waiting.splice(0, plan.kills), arrivals, plan);
     say(
-      `${side.name}: first decision ${kills.map((one) => one.firstAcceptedMs).join(', ')} ms after kill -9`,
+      `${side.name}: first decision ${kills.map((kill) => kill.firstAcceptedMs).join(', ')} ms after kill -9`,
     );
     const sizes = { size, status, parked, startsPerSecond, startCpuMs, memoryMb, storedMb };
     yield { ...sizes, warm, restartMs, afterRestart, kills };
@@ -154,11 +154,11 @@ async function decideEach(
   const accepted: number[] = [];
   const next: number[] = [];
   const end = performance.now() + decidingMs;
-  for (const one of all) {
+  for (const waiting of all) {
     if (next.length > 0 && performance.now() > end) break;
-    const arrival = arrivals.of(one.id);
+    const arrival = arrivals.of(waiting.id);
     const sent = performance.now();
-    const taken = one.decide().then(() => accepted.push(performance.now() - sent));
+    const taken = waiting.decide().then(() => accepted.push(performance.now() - sent));
     // The effect may come before the answer: both are waited for.
     const [arrived] = await Promise.all([arrival, taken]);
     next.push(arrived - sent);
@@ -174,28 +174,28 @@ async function killEach(
 ): Promise<Killed[]> {
   const kills: Killed[] = [];
   const end = performance.now() + decidingMs;
-  for (const one of all) {
+  for (const waiting of all) {
     if (kills.length > 0 && performance.now() > end) break;
-    kills.push(await afterKill(side, one, arrivals));
+    kills.push(await measureAfterKill(side, waiting, arrivals));
   }
   return kills;
 }
 
-async function afterKill(side: Side, one: Waiting, arrivals: Arrivals): Promise<Killed> {
-  const arrival = arrivals.of(one.id);
+async function measureAfterKill(side: Side, waiting: Waiting, arrivals: Arrivals): Promise<Killed> {
+  const arrival = arrivals.of(waiting.id);
   const killed = performance.now();
   await side.worker.kill('SIGKILL');
   const restarted = side.worker.start();
-  const [accepted, arrived] = await Promise.all([insist(one), arrival, restarted]);
+  const [accepted, arrived] = await Promise.all([insist(waiting), arrival, restarted]);
   return { firstAcceptedMs: rounded(accepted - killed), firstNextStepMs: rounded(arrived - killed) };
 }
 
 /** The same decision until it is taken; gives when. */
-async function insist(one: Waiting): Promise<number> {
+async function insist(waiting: Waiting): Promise<number> {
   const end = performance.now() + 60_000;
   for (;;) {
     try {
-      await one.decide();
+      await waiting.decide();
       return performance.now();
     } catch (error) {
       if (performance.now() > end) throw error;

@@ -30,7 +30,7 @@ export function gatesTable(sizes: readonly number[], sides: readonly SideReport[
 
 function sizeTable(size: number, sides: readonly SideReport[]): string[] {
   const columns = sides.map((side) => {
-    const row = side.status === 'unavailable' ? undefined : side.rows.find((one) => one.size === size);
+    const row = side.status === 'unavailable' ? undefined : side.rows.find((each) => each.size === size);
     const absent = side.status === 'measured' ? 'not reached' : side.status;
     return (show: (row: Row) => string): string => (row === undefined ? absent : show(row));
   });
@@ -56,14 +56,14 @@ function sizeTable(size: number, sides: readonly SideReport[]): string[] {
     decided('decide → next step, after a restart', (row) => row.afterRestart.nextStepMs),
     line(
       '`kill -9` of the worker → first decision accepted',
-      (row) => `${row.kills.map((one) => whole(one.firstAcceptedMs)).join(', ')} ms`,
+      (row) => `${row.kills.map((kill) => whole(kill.firstAcceptedMs)).join(', ')} ms`,
     ),
     line(
       '`kill -9` of the worker → its next step',
-      (row) => `${row.kills.map((one) => whole(one.firstNextStepMs)).join(', ')} ms`,
+      (row) => `${row.kills.map((kill) => whole(kill.firstNextStepMs)).join(', ')} ms`,
     ),
   ];
-  const head = [`${whole(size)} parked`, ...sides.map((one) => one.name)];
+  const head = [`${whole(size)} parked`, ...sides.map((side) => side.name)];
   return [...table(head, rows), ''];
 }
 
