@@ -30,7 +30,7 @@ export function rounded(value: number): number {
 }
 
 /** Runs `count` of them, `inFlight` at a time; gives how long that took, in seconds. */
-export async function together(
+export async function runConcurrently(
   count: number,
   inFlight: number,
   task: () => Promise<unknown>,

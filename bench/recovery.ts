@@ -12,7 +12,7 @@ export interface Recovery {
 }
 
 /** `kill -9` of a worker that has runs in its cache; it is started again at once, and people decide at once. */
-export async function afterKill(stack: Stack, governed: Governed, count: number): Promise<Recovery> {
+export async function measureRecovery(stack: Stack, governed: Governed, count: number): Promise<Recovery> {
   const parked: Parked[] = [];
   for (let left = count; left > 0; left -= 1) parked.push(await governed.park());
   const killed = performance.now();

@@ -1,4 +1,4 @@
-import { rounded, together } from '../bench/measure.js';
+import { rounded, runConcurrently } from '../bench/measure.js';
 import { until } from '../testing/processes.js';
 import type { Stack } from '../testing/stack.js';
 import { decideOn, insist, type Parked, type People, type Told } from './caller.js';
@@ -61,7 +61,7 @@ const inFlight = 8;
 export async function decideAll(people: People, cases: readonly Case[], ears: Ears = {}): Promise<Decided> {
   const told: Told[] = [];
   const left = [...cases];
-  await together(cases.length, inFlight, async () => {
+  await runConcurrently(cases.length, inFlight, async () => {
     const next = left.shift();
     if (next !== undefined) told.push(...(await decideCase(people, next, ears)));
   });

@@ -58,12 +58,12 @@ async function cancelThenKill(ground: Ground, runs: number): Promise<string[]> {
   const cancelled = parked.map(({ run }) =>
     insist(() => people.operator.post(`/v1/runs/${run}/cancel`, { reason: 'the drill' }, `${run}-cancel`)),
   );
-  await Promise.all(parked.map(({ run }) => cancelIsUnderWay(stack, run)));
+  await Promise.all(parked.map(({ run }) => waitUntilCancelling(stack, run)));
   await stack.worker.kill('SIGKILL');
   for (const { release } of held) release();
   await stack.worker.restart();
   const told = (await Promise.all(cancelled)).map(({ reply }) => reply);
-  const ended = await Promise.all(parked.map(({ run }) => end(ground, run, ['cancelled'])));
+  const ended = await Promise.all(parked.map(({ run }) => waitForEnd(ground, run, ['cancelled'])));
   return [
     ...told.filter(({ status }) => status >= 300 || status === 0).map((answer) => `told ${JSON.stringify(answer)}`),
     ...ended.flat(),
@@ -72,7 +72,7 @@ async function cancelThenKill(ground: Ground, runs: number): Promise<string[]> {
 }
 
 /** Temporal was asked to try the effect no more: from here on its kernel hears of a time-out. */
-async function cancelIsUnderWay(stack: Stack, run: string): Promise<void> {
+async function waitUntilCancelling(stack: Stack, run: string): Promise<void> {
   await until(`the cancel of ${run}`, limitMs, async () => {
     const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${run}/history`);
     return JSON.stringify(body).includes('ACTIVITY_TASK_CANCEL_REQUESTED') ? true : null;
@@ -90,12 +90,12 @@ async function deadlineThenKill(ground: Ground, runs: number): Promise<string[]>
   await ground.stack.worker.restart();
   const ended = await Promise.all(
     parked.map(({ approval }) =>
-      settledAs(ground.pool, approval).then((status) =>
+      readApprovalStatus(ground.pool, approval).then((status) =>
         status === 'expired' ? [] : [`${approval} is ${status ?? 'open'}, not expired`],
       ),
     ),
   );
-  const chains = await Promise.all(parked.map(({ run }) => chainFaults(ground.pool, run)));
+  const chains = await Promise.all(parked.map(({ run }) => findChainFaults(ground.pool, run)));
   return [...ended.flat(), ...chains.flat(), ...parked.flatMap((run) => effectsOf(ground, run, 0))];
 }
 
@@ -127,7 +127,7 @@ async function stopAndContinue(ground: Ground): Promise<string[]> {
   return [
     ...told.filter(isUnanswered).map((answer) => `told ${JSON.stringify(answer)}`),
     ...(reply.status < 300 ? [] : [`the decision was told ${JSON.stringify(reply)}`]),
-    ...(await end(ground, parked.run, ['completed'])),
+    ...(await waitForEnd(ground, parked.run, ['completed'])),
     ...(replay.status === 200 && replay.body.ok === true ? [] : [`replay: ${JSON.stringify(replay.body)}`]),
     ...effectsOf(ground, parked, 1),
   ];
@@ -144,7 +144,7 @@ async function countMessages(pool: Pool, run: string, which: 'true' | 'answer is
   return rows[0]?.count ?? 0;
 }
 
-async function settledAs(pool: Pool, approval: string): Promise<string | null> {
+async function readApprovalStatus(pool: Pool, approval: string): Promise<string | null> {
   return until(`${approval} to be settled`, limitMs, async () => {
     const { rows } = await pool.query<{ status: string }>('select status from approval where id = $1', [
       approval,
@@ -154,17 +154,17 @@ async function settledAs(pool: Pool, approval: string): Promise<string | null> {
   }).catch(() => null);
 }
 
-async function end({ pool }: Ground, run: string, statuses: readonly string[]): Promise<string[]> {
+async function waitForEnd({ pool }: Ground, run: string, statuses: readonly string[]): Promise<string[]> {
   const status = await until(`${run} to end`, limitMs, async () => {
     const { rows } = await pool.query<{ status: string }>('select status from run where id = $1', [run]);
     const found = rows[0]?.status ?? 'gone';
     return ['running', 'waiting'].includes(found) ? null : found;
   }).catch(() => 'running');
   const wrong = statuses.includes(status) ? [] : [`${run} is ${status}, not ${statuses.join(' or ')}`];
-  return [...wrong, ...(await chainFaults(pool, run))];
+  return [...wrong, ...(await findChainFaults(pool, run))];
 }
 
-async function chainFaults(pool: Pool, run: string): Promise<string[]> {
+async function findChainFaults(pool: Pool, run: string): Promise<string[]> {
   const chain = await verifyChain(pool, run);
   return chain.ok ? [] : [`the chain of ${run}: ${chain.problem ?? 'does not verify'}`];
 }

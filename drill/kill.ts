@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { rounded, together } from '../bench/measure.js';
-import { machine } from '../bench/machine.js';
+import { rounded, runConcurrently } from '../bench/measure.js';
+import { describeMachine } from '../bench/machine.js';
 import { makePool, type Pool } from '../src/db/index.js';
 import { startStack, type Stack } from '../testing/stack.js';
 import { projectRoot } from '../testing/paths.js';
@@ -21,7 +21,7 @@ import {
   type Struck,
 } from './kill-phases.js';
 import { strikeUnderWay } from './kill-under-way.js';
-import { killTable } from './table.js';
+import { renderKillTable } from './table.js';
 import { startTarget, type Target } from './target.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
 
@@ -49,7 +49,7 @@ interface Builds {
 async function parkAll(people: People): Promise<Case[]> {
   const cases: Case[] = [];
   let next = 0;
-  const seconds = await together(parkedCount, inFlight, async () => {
+  const seconds = await runConcurrently(parkedCount, inFlight, async () => {
     const n = next;
     next += 1;
     const { flow, transition } = flowOf(n);
@@ -173,7 +173,7 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
     underWay.every((scenario) => scenario.faults.length === 0);
   const decided = (wanted: string): number => cases.filter(({ plan }) => plan.decision === wanted).length;
   const report = {
-    machine: machine(),
+    machine: describeMachine(),
     builds: { first: buildOf(projectRoot).bundle, second: builds.second.bundle, third: builds.third.bundle },
     parked: cases.length,
     approved: decided('approve'),
@@ -188,7 +188,7 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
     ok,
     faulty: faulty.slice(0, 10),
   };
-  process.stdout.write(values.markdown ? killTable(report) : `${JSON.stringify(report, null, 2)}\n`);
+  process.stdout.write(values.markdown ? renderKillTable(report) : `${JSON.stringify(report, null, 2)}\n`);
   return ok;
 }
 

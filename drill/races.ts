@@ -1,18 +1,19 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { machine } from '../bench/machine.js';
-import { rounded, together } from '../bench/measure.js';
+import { describeMachine } from '../bench/machine.js';
+import { rounded, runConcurrently } from '../bench/measure.js';
 import { makePool, type Pool } from '../src/db/index.js';
 import { projectRoot } from '../testing/paths.js';
 import { startStack, type Stack } from '../testing/stack.js';
 import { meetPeople } from './caller.js';
 import { makeDesk } from './desk.js';
 import { findRuns, settle } from './judge.js';
+import { makeRandom } from './random.js';
 import { raceKinds, run, type Ran } from './race.js';
 import { judgeRace, raceFaults, type RaceFault, type RaceVerdict } from './race-judge.js';
 import { judgeRunRace } from './run-race-judge.js';
 import { runRace, runRaceKinds, type RunRan } from './run-race.js';
-import { racesTable, type KindReport } from './table.js';
+import { renderRacesTable, type KindReport } from './table.js';
 import { startTarget, type Effect, type Target } from './target.js';
 import { findWholeRun, settleRuns } from './whole-run.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
@@ -33,17 +34,6 @@ const races = wholeNumber('races', values.races);
 const seed = wholeNumber('seed', values.seed);
 const atOnce = wholeNumber('at-once', values['at-once']);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
-
-/** mulberry32: the same seed gives the same offsets from the deadline. */
-function makeRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Ground {
   readonly stack: Stack;
@@ -71,7 +61,7 @@ async function runAll({ stack, target, pool }: Ground): Promise<AllRan> {
     ),
   ];
   let next = 0;
-  const seconds = await together(races, atOnce, async () => {
+  const seconds = await runConcurrently(races, atOnce, async () => {
     const race = kinds[next % kinds.length];
     next += 1;
     await race?.();
@@ -167,12 +157,12 @@ async function main(): Promise<boolean> {
     const { kinds, faults, faulty } = await judgeAll(ground, await runAll(ground));
     const ok = faulty.length === 0;
     const report = {
-      machine: machine(),
+      machine: describeMachine(),
       ...{ races, seed, effects: target.effects().length },
       ...{ kinds, ...faults, ok, faulty: faulty.slice(0, 10) },
     };
     process.stdout.write(
-      values.markdown ? racesTable(kinds, faults) : `${JSON.stringify(report, null, 2)}\n`,
+      values.markdown ? renderRacesTable(kinds, faults) : `${JSON.stringify(report, null, 2)}\n`,
     );
     if (!ok && values.markdown) process.stderr.write(`${JSON.stringify(faulty.slice(0, 10), null, 2)}\n`);
     return ok;

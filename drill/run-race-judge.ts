@@ -7,7 +7,7 @@ import type { WholeRun } from './whole-run.js';
 // so that the tests can show it a bad one.
 
 export function judgeRunRace(ran: RunRan, found: WholeRun): RaceVerdict {
-  const judge = { repetition, crowd }[ran.kind.judgedAs];
+  const judge = { repetition: judgeRepetition, crowd: judgeCrowd }[ran.kind.judgedAs];
   const { outcome, ...has } = judge(ran, found);
   const faulty = { ...has, noSingleOutcome: outcome === null, chainBroken: found.chainProblem !== null };
   return {
@@ -30,11 +30,11 @@ function countOf({ records }: WholeRun, type: string, decision?: string): number
     .length;
 }
 
-const paid = ({ effects }: WholeRun, vendor: string): number =>
+const countPaid = ({ effects }: WholeRun, vendor: string): number =>
   effects.filter((effect) => effect.vendor === vendor).length;
 
 /** The first request was made, and nobody knows it: it is made once more at most, and the run ends. */
-function repetition({ asked }: RunRan, found: WholeRun): Judged {
+function judgeRepetition({ asked }: RunRan, found: WholeRun): Judged {
   const { effects, status, problem, approvals } = found;
   const succeeded = countOf(found, 'executor.succeeded');
   const begun = countOf(found, 'executor.started');
@@ -64,8 +64,8 @@ function repetition({ asked }: RunRan, found: WholeRun): Judged {
     wrongDecider: false,
     loserNotTold:
       !asked.every(answered) ||
-      retried < distinct(sure) ||
-      retried > distinct(taken) ||
+      retried < countDistinct(sure) ||
+      retried > countDistinct(taken) ||
       asked.some((request) => request.act === 'approve' && isToldWrong(request, found)) ||
       asked.some((request) => request.act === 'cancel' && !isTaken(request) && status === 'cancelled'),
   };
@@ -79,7 +79,7 @@ const refusedAs: Readonly<Record<Asked['act'], readonly string[]>> = {
 };
 
 /** Those under one key are one. */
-function distinct(asked: readonly Asked[]): number {
+function countDistinct(asked: readonly Asked[]): number {
   return new Set(asked.map((request, index) => request.key ?? index)).size;
 }
 
@@ -95,7 +95,7 @@ function isToldWrong({ by, approval, told }: Asked, { decisions }: WholeRun): bo
 }
 
 /** Nothing ends the run and nobody denies: each approval is executed, and nobody is told of an end. */
-function crowd({ gates, asked }: RunRan, found: WholeRun): Judged {
+function judgeCrowd({ gates, asked }: RunRan, found: WholeRun): Judged {
   const { approvals, actions, decisions, status } = found;
   const executed = gates.filter(({ approval }) => {
     const decided = approvals.find(({ id }) => id === approval);
@@ -110,8 +110,8 @@ function crowd({ gates, asked }: RunRan, found: WholeRun): Judged {
   return {
     outcome: all ? 'all executed' : null,
     effectsDisagree:
-      gates.some(({ vendor }) => paid(found, vendor) !== 1) ||
-      submits.some(({ vendor }) => paid(found, vendor) > 1) ||
+      gates.some(({ vendor }) => countPaid(found, vendor) !== 1) ||
+      submits.some(({ vendor }) => countPaid(found, vendor) > 1) ||
       found.effects.length !== done,
     recordDisagrees:
       countOf(found, 'executor.succeeded') !== done || countOf(found, 'executor.started') !== done,
@@ -135,7 +135,7 @@ const resultBody = z.object({
 });
 
 function isSubmitTold({ told, vendor, act }: Asked, found: WholeRun): boolean {
-  const made = paid(found, vendor);
+  const made = countPaid(found, vendor);
   if (told.reply.code !== null) return refusedAs[act].includes(told.reply.code) && made === 0;
   const parsed = resultBody.safeParse(told.reply.body);
   if (!parsed.success) return false;

@@ -54,7 +54,7 @@ export const runRaceKinds: readonly RunRaceKind[] = [
   {
     name: '24 approvals of one run beside 30 submits',
     judgedAs: 'crowd',
-    race: manyBesideMany,
+    race: decideManyBesideSubmits,
   },
 ];
 
@@ -95,8 +95,8 @@ async function repeatAgainstCancel(
   const [first, second] = people.controllers;
   const { operator } = people;
   const run = gated
-    ? await approvedOnce(people.agent, first, vendor)
-    : await askedOnce(people.agent, 'wire', vendor);
+    ? await approveOnce(people.agent, first, vendor)
+    : await askOnce(people.agent, 'wire', vendor);
   await until(`the unknown outcome of ${run}`, 60_000, async () => {
     const { body } = await stack.fetchAs('admin', 'GET', `/v1/runs/${run}`);
     return body.run.status === 'stuck' ? true : null;
@@ -132,7 +132,7 @@ async function repeatAgainstCancel(
   return { run, gates: [], asked };
 }
 
-async function askedOnce(agent: Person, flow: string, vendor: string): Promise<string> {
+async function askOnce(agent: Person, flow: string, vendor: string): Promise<string> {
   const run = await start(agent, flow);
   const body = { arguments: { vendor, amount: 60_000 } };
   // Sent once: that the outcome is unknown is no answer to try again after.
@@ -140,7 +140,7 @@ async function askedOnce(agent: Person, flow: string, vendor: string): Promise<s
   return run;
 }
 
-async function approvedOnce(agent: Person, by: Person, vendor: string): Promise<string> {
+async function approveOnce(agent: Person, by: Person, vendor: string): Promise<string> {
   const parked = await park(agent, 'wire_gated', 'pay', { arguments: { vendor, amount: 60_000 } });
   const { reply } = await insist(() => decideOn(by, parked, 'approve', parked.approval));
   if (reply.status >= 300) throw new Error(`the first approval was told ${JSON.stringify(reply)}`);
@@ -154,7 +154,7 @@ const pendingBody = z.object({
   result: z.object({ status: z.string(), approval: z.object({ id: z.string(), digest: z.string() }) }),
 });
 
-async function manyBesideMany({ people }: RunGround, random: () => number): Promise<Omit<RunRan, 'kind'>> {
+async function decideManyBesideSubmits({ people }: RunGround, random: () => number): Promise<Omit<RunRan, 'kind'>> {
   const { agent, controllers } = people;
   const run = await start(agent, 'payment');
   const submit = (vendor: string, amount: number): Promise<Told> => {

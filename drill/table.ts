@@ -22,15 +22,15 @@ export interface KillReport {
   readonly notEnded: number;
 }
 
-export function killTable(report: KillReport): string {
+export function renderKillTable(report: KillReport): string {
   const { parked } = report;
   return [
-    ...table(
+    ...renderTable(
       [`while all ${parked} wait`, 'open after it', 'ready again'],
       report.whileAllWait.map((blow) => [blow.name, blow.waiting, seconds(blow.readyAgainMs)]),
     ),
     '',
-    ...table(
+    ...renderTable(
       [
         ...['while people decide', 'decisions', 'taken at once', 'durable, taken later', 'sent again'],
         ...['never answered', 'first accepted after', 'ready again'],
@@ -41,12 +41,12 @@ export function killTable(report: KillReport): string {
       ]),
     ),
     '',
-    ...table(
+    ...renderTable(
       ['under way in a run', 'runs', 'faults'],
       report.underWay.map((scenario) => [scenario.name, scenario.runs, scenario.faults.length]),
     ),
     '',
-    ...table(
+    ...renderTable(
       ['what is to be', 'found'],
       [
         ['approved, and executed exactly once', `${report.executedOnce} of ${report.approved}`],
@@ -75,7 +75,7 @@ export interface KindReport {
 }
 
 /** What docs/reliability.md shows of the races: each kind, then what none may have. */
-export function racesTable(
+export function renderRacesTable(
   kinds: Readonly<Record<string, KindReport>>,
   faults: Readonly<Record<string, number>>,
 ): string {
@@ -85,21 +85,21 @@ export function racesTable(
       .map(([name, count]) => `${count} ${name}`)
       .join(', ');
   return [
-    ...table(
+    ...renderTable(
       ['race', 'races', 'outcomes', 'told to losers'],
       Object.entries(kinds).map(([name, { races, outcomes, refused }]) => [
         ...[name, races, counted(outcomes), counted(refused)],
       ]),
     ),
     '',
-    ...table(['what no race may have', 'found'], Object.entries(faults)),
+    ...renderTable(['what no race may have', 'found'], Object.entries(faults)),
     '',
   ].join('\n');
 }
 
 type Cell = string | number;
 
-export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
+export function renderTable(head: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
   const line = (cells: readonly Cell[]): string => `| ${cells.join(' | ')} |`;
   return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)];
 }

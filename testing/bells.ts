@@ -18,12 +18,12 @@ export interface EncodedPayload {
   readonly data?: string;
 }
 
-export function encoded(encoding: string, text: string): EncodedPayload {
+export function encodePayload(encoding: string, text: string): EncodedPayload {
   const base64 = (value: string): string => Buffer.from(value).toString('base64');
   return { metadata: { encoding: base64(encoding) }, data: base64(text) };
 }
 
-export const jsonPayload = (value: unknown): EncodedPayload => encoded('json/plain', JSON.stringify(value));
+export const jsonPayload = (value: unknown): EncodedPayload => encodePayload('json/plain', JSON.stringify(value));
 
 /** Durable in Temporal when it resolves, whether a worker is up or not. Gives the HTTP status. */
 export async function sendTo(

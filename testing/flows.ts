@@ -120,7 +120,7 @@ export async function action(
 }
 
 /** A payment of 60,000 that waits for the controller. */
-export async function parkedPayment(
+export async function parkPayment(
   stack: Stack,
   amount = 60_000,
 ): Promise<{ run: string; approval: string; poll: string; digest: string }> {

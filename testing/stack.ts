@@ -149,7 +149,7 @@ async function startProcesses({ options, home, policies, environments, servers }
     temporalCli,
     taskQueue,
   };
-  return { ...places, api, worker, postgres, temporal, fetchAs: fetcher(url, keys), logs, stop };
+  return { ...places, api, worker, postgres, temporal, fetchAs: makeFetcher(url, keys), logs, stop };
 }
 
 function policyFolder(policies: StackOptions['policies'], home: string): string {
@@ -251,7 +251,7 @@ async function readiness(url: string, of: 'api' | 'worker'): Promise<true | null
   }
 }
 
-function fetcher(url: string, keys: Readonly<Record<string, string>>): Stack['fetchAs'] {
+function makeFetcher(url: string, keys: Readonly<Record<string, string>>): Stack['fetchAs'] {
   return async (name, method, path, body, headers = {}) => {
     if (name !== null && keys[name] === undefined) throw new Error(`there is no development key \`${name}\``);
     const response = await fetch(`${url}${path}`, {

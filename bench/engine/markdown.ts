@@ -14,7 +14,7 @@ const titles: Readonly<Record<string, string>> = {
 };
 
 /** The table of docs/performance.md. */
-export function table(report: {
+export function renderEngineTable(report: {
   readonly results: Readonly<Record<string, Measured>>;
   readonly clockNs: object;
   readonly signatureNs: object;

@@ -71,8 +71,8 @@ export async function loadProduct(): Promise<Product> {
         return () => engine.evaluateGuard(guard, at).verdict === 'pass';
       };
     },
-    subjects: checks(engine, kit, plan('payment'), plan('chain_of_ten')),
-    signatureNs,
+    subjects: makeChecks(engine, kit, plan('payment'), plan('chain_of_ten')),
+    signatureNs: measureSignature,
   };
 }
 
@@ -109,7 +109,7 @@ function submitted(id: number, transition: string, args: JsonObject): Event {
 }
 
 /** One `decide` each, as the run's policy check does it: no database, no signature, no network. */
-function checks(engine: typeof EngineRoom, kit: Kit, pays: Plan, chains: Plan): readonly Subject[] {
+function makeChecks(engine: typeof EngineRoom, kit: Kit, pays: Plan, chains: Plan): readonly Subject[] {
   const fresh = started(engine, kit, pays);
   // What a run keeps of what it has done.
   const done = Array.from({ length: 500 }, (_, index) => [`pay:sha256:${index}`, 1] as const);
@@ -166,7 +166,7 @@ function started(engine: typeof EngineRoom, kit: Kit, plan: Plan): RunState {
   return engine.decide(plan, first, { kind: 'message', time, message: start }, kit, 's0.0').state;
 }
 
-async function signatureNs(calls: number): Promise<readonly number[]> {
+async function measureSignature(calls: number): Promise<readonly number[]> {
   const { sealMessage, openMessage } = await dist<typeof AuthRoom>('auth/index.js');
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const spki = publicKey.export({ format: 'der', type: 'spki' }).toString('base64');

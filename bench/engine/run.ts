@@ -1,7 +1,7 @@
-import { machine } from '../machine.js';
+import { describeMachine } from '../machine.js';
 import { spread } from '../measure.js';
 import { payment, prohibited, questions, type Facts, type Said } from './facts.js';
-import { table } from './markdown.js';
+import { renderEngineTable } from './markdown.js';
 import { loadPeers, type Peer } from './peers.js';
 import { loadProduct, type Product } from './product.js';
 import { measure, type Subject } from './timing.js';
@@ -37,7 +37,7 @@ function inTurn(prepare: (facts: Facts) => () => boolean, facts: (index: number)
 const good = (index: number): Facts => payment(1_000 + index, `INV-2${index}`);
 const bad = (index: number): Facts => payment(1_000 + index, `PO-2${index}`);
 
-function subjects(product: Product, peers: readonly Peer[]): readonly Subject[] {
+function makeSubjects(product: Product, peers: readonly Peer[]): readonly Subject[] {
   const guard = (name: string, rule: string, facts: typeof good, wanted = true): Subject => ({
     name: `${name}/${ours}`,
     share: 1,
@@ -69,7 +69,7 @@ function subjects(product: Product, peers: readonly Peer[]): readonly Subject[] 
 
 type Everybody = readonly { readonly name: string; readonly says: (facts: Facts) => Said }[];
 
-function everybody(product: Product, peers: readonly Peer[], rule: 'five' | 'unless_large'): Everybody {
+function listEverybody(product: Product, peers: readonly Peer[], rule: 'five' | 'unless_large'): Everybody {
   return [
     { name: ours, says: (facts) => product.says(rule, facts) },
     ...peers.map((peer) => ({ name: peer.name, says: peer.rule(rule).says })),
@@ -80,8 +80,8 @@ const ask = (all: Everybody, facts: Facts): Record<string, Said> =>
   Object.fromEntries(all.map(({ name, says }) => [name, says(facts)]));
 
 /** Permitted or not is what must agree. Whether a refusal is a `no` or an error is each language's own. */
-function verdicts(product: Product, peers: readonly Peer[]) {
-  const all = everybody(product, peers, 'five');
+function compareVerdicts(product: Product, peers: readonly Peer[]) {
+  const all = listEverybody(product, peers, 'five');
   const asked = questions.map(({ name, permitted, facts }) => {
     const said = ask(all, facts);
     const kinds = Object.values(said).map((value) => value.verdict);
@@ -93,7 +93,7 @@ function verdicts(product: Product, peers: readonly Peer[]) {
       said,
     };
   });
-  const prohibition = everybody(product, peers, 'unless_large');
+  const prohibition = listEverybody(product, peers, 'unless_large');
   return {
     agree: asked.every((request) => request.agree),
     questions: asked,
@@ -101,7 +101,7 @@ function verdicts(product: Product, peers: readonly Peer[]) {
   };
 }
 
-function clock(): object {
+function describeClock(): object {
   const times = Array.from({ length: 100_000 }, () => {
     const from = performance.now();
     return (performance.now() - from) * 1e6;
@@ -113,21 +113,21 @@ function clock(): object {
 async function main(): Promise<void> {
   const peers = values.peers ? await loadPeers(say) : [];
   const product = await loadProduct();
-  const said = verdicts(product, peers);
+  const said = compareVerdicts(product, peers);
   for (const asked of said.questions) {
     if (!asked.agree) say(`verdicts differ: ${asked.question}: ${JSON.stringify(asked.said)}`);
     else if (!asked.sameKind) say(`refused in different ways: ${asked.question}: ${kindsOf(asked.said)}`);
   }
   for (const asked of said.prohibition) say(`as a prohibition: ${asked.question}: ${kindsOf(asked.said)}`);
-  const results = measure(subjects(product, peers), sizes, say);
+  const results = measure(makeSubjects(product, peers), sizes, say);
   const signature = spread(await product.signatureNs(Math.min(sizes.iterations, 2_000)));
   const rate = (name: string): number => results[name]?.opsPerSecond ?? 0;
   const celJs = peers.find((peer) => peer.name.endsWith('cel-js'))?.name;
   const report = {
-    machine: machine(),
+    machine: describeMachine(),
     sizes,
     peers: Object.fromEntries(peers.map((peer) => [peer.name, peer.version])),
-    clockNs: clock(),
+    clockNs: describeClock(),
     results,
     signatureNs: { p50: Math.round(signature.p50), p99: Math.round(signature.p99), count: signature.count },
     aims: {
@@ -136,7 +136,7 @@ async function main(): Promise<void> {
     },
     verdicts: said,
   };
-  process.stdout.write(values.markdown ? table(report) : `${JSON.stringify(report, null, 2)}\n`);
+  process.stdout.write(values.markdown ? renderEngineTable(report) : `${JSON.stringify(report, null, 2)}\n`);
   if (!said.agree) process.exitCode = 1;
 }
 

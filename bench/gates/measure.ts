@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { processorMs, rounded, tail, together, type Tail } from '../measure.js';
+import { processorMs, rounded, tail, runConcurrently, type Tail } from '../measure.js';
 import type { Arrivals } from './arrivals.js';
 import { availableMb, residentMb } from './memory.js';
 import type { Megabytes, Side, Waiting } from './side.js';
@@ -111,7 +111,7 @@ async function parkUpTo(
     return status === 'measured';
   };
   const tell = progress(side.name, already, size, say);
-  await together(size - already, inFlight, async () => {
+  await runConcurrently(size - already, inFlight, async () => {
     if (!fits()) return;
     waiting.push(await side.park());
     tell(waiting.length);

@@ -22,13 +22,13 @@ export type SideReport =
     };
 
 /** The tables of docs/performance.md: one a size, a column for each engine. */
-export function gatesTable(sizes: readonly number[], sides: readonly SideReport[]): string {
-  const lines = sizes.flatMap((size) => sizeTable(size, sides));
+export function renderGatesTable(sizes: readonly number[], sides: readonly SideReport[]): string {
+  const lines = sizes.flatMap((size) => renderSizeTable(size, sides));
   const notes = sides.flatMap((side) => (side.status === 'measured' ? [] : [`${side.name}: ${side.reason}`]));
   return [...lines, ...notes, ''].join('\n');
 }
 
-function sizeTable(size: number, sides: readonly SideReport[]): string[] {
+function renderSizeTable(size: number, sides: readonly SideReport[]): string[] {
   const columns = sides.map((side) => {
     const row = side.status === 'unavailable' ? undefined : side.rows.find((each) => each.size === size);
     const absent = side.status === 'measured' ? 'not reached' : side.status;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { gatesTable, type SideReport } from '../../bench/gates/report.js';
+import { renderGatesTable, type SideReport } from '../../bench/gates/report.js';
 import { processTree } from '../../bench/measure.js';
 import { projectRoot } from '../../testing/paths.js';
 import { until } from '../../testing/processes.js';
@@ -127,7 +127,7 @@ describe('the benchmark of approvals', () => {
       { name: 'absent', status: 'unavailable', reason: 'no registry' },
       { name: 'broken', status: 'failed', about: '', reason: 'it fell', rows: [] },
     ];
-    const shown = gatesTable([100, 200], sides);
+    const shown = renderGatesTable([100, 200], sides);
     assert.match(shown, /\| parked \| 40, then out of time \| unavailable \| failed \|/);
     assert.match(shown, /\| 200 parked \| slow \| absent \| broken \|\n.*\n\| parked \| not reached \|/);
     assert.match(shown, /\| processor time a start, ms \| worker 10 \|/);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { verdictOf, type Found, type Plan } from '../../drill/judge.js';
-import { killTable, type KillReport } from '../../drill/table.js';
+import { renderKillTable, type KillReport } from '../../drill/table.js';
 import { projectRoot } from '../../testing/paths.js';
 
 describe('the kill drill', () => {
@@ -51,7 +51,7 @@ describe('the kill drill', () => {
       (report['underWay'] as { name: string; faults: string[] }[]).map(({ name, faults }) => [name, faults]),
       underWay.map((name) => [name, []]),
     );
-    const shown = killTable(report as unknown as KillReport);
+    const shown = renderKillTable(report as unknown as KillReport);
     assert.match(shown, /executed exactly once \| 5 of 5 \|\n\| denied, and never executed \| 1 of 1 \|/);
     for (const name of blows) assert.equal(shown.split(`\n| ${name} |`).length, 3);
   });

@@ -9,7 +9,7 @@ import { judgeRace } from '../../drill/race-judge.js';
 import { raceKinds, type Finisher, type Ran } from '../../drill/race.js';
 import { judgeRunRace } from '../../drill/run-race-judge.js';
 import { runRaceKinds, type Asked, type RunRan } from '../../drill/run-race.js';
-import { racesTable, type KindReport } from '../../drill/table.js';
+import { renderRacesTable, type KindReport } from '../../drill/table.js';
 import type { WholeRun } from '../../drill/whole-run.js';
 import { projectRoot } from '../../testing/paths.js';
 
@@ -26,7 +26,7 @@ describe('races at one gate', () => {
       assert.equal(races, 2);
       assert.equal(outcomes['none'], undefined);
     }
-    const shown = racesTable(report['kinds'] as Record<string, KindReport>, { loserNotTold: 0 });
+    const shown = renderRacesTable(report['kinds'] as Record<string, KindReport>, { loserNotTold: 0 });
     for (const { name } of all) assert.ok(shown.includes(`\n| ${name} | 2 | `), shown);
   });
 
