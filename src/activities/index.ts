@@ -15,7 +15,7 @@ export { callSlots, countSlotWaits } from './execute/call-slots.js';
 const mostFailures = 3;
 const rememberedActions = 1_000;
 
-/** Binds the hands of a run to Temporal's activity context, in the process that the store knows by this id. */
+/** Binds the activities of a run to Temporal's activity context, in the process that the store knows by this id. */
 export function makeActivities(deps: ActivityDeps, process: string): RunActivities {
   const { onInternalError, onStoreWait } = deps;
   const failures = new Map<string, number>();

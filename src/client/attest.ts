@@ -93,8 +93,8 @@ export async function storeMessage(
 }
 
 /**
- * What a request calls its message. After an attempt of it was withdrawn, and its caller told so, the next has another
- * name of the same sequence: a message that was withdrawn is never taken.
+ * The id of a request's message. After an attempt was withdrawn and its caller told so, the next attempt gets the next id of the
+ * same sequence: a withdrawn message is never taken.
  */
 export async function currentId(q: Queryable, id: string): Promise<{ id: string; isKept: boolean }> {
   for (let attempt = 0, name = id; ; attempt += 1, name = `${id.slice(0, 4)}${nextName(id, attempt)}`) {

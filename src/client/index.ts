@@ -99,7 +99,7 @@ async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest):
   });
 }
 
-/** Nobody keeps a decision about what has ended: no step would take it. */
+/** Refuses a decision about an approval that has ended: no step would take it. */
 async function refuseSettled(tx: Tx, run: string, id: string): Promise<Refusal | null> {
   const approval = await getApproval(tx, id);
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });

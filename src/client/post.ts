@@ -12,7 +12,7 @@ import type { ClientDeps } from './deps.js';
 import { makeRunQueues, type RunQueues } from './run-queues.js';
 import type { Waiter } from './waiter.js';
 
-// One way for everything that a run is asked: judged by what the store knows, kept, rung for, and its answer waited for.
+// The one way of every request to a run: refused by what the store knows, or kept, rung for, and its answer waited for.
 
 export interface Posting {
   readonly run: string;
@@ -43,7 +43,7 @@ type Kept =
 const patienceMs = 10_000;
 const queuesByPool = new WeakMap<Pool, RunQueues>();
 
-/** Who reads always finds a connection: at most three of five are for who asks a run for something. */
+/** At most three fifths of the connections are for requests to runs, so that reads always find one. */
 function runQueuesOf(pool: Pool): RunQueues {
   const atOnce = Math.max(1, Math.floor((pool.options.max * 3) / 5));
   const limits = { perRun: 2, atOnce, mostWaiting: mostUnanswered, patienceMs };
@@ -62,7 +62,7 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
     };
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   const answered = waitForAnswer(deps, waiter, kept.message, posting.waitMs);
-  // Rung for by whoever stored it; what that one could not do, the outbox does.
+  // Whoever stored the message rings for it; where that fails, the outbox does.
   const untaken = kept.isNew ? await withdrawUntaken(deps, kept.row, kept.message) : null;
   if (untaken === null) return answered.outcome;
   answered.stop();
@@ -71,8 +71,8 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
 }
 
 /**
- * What its caller is told of a message that the engine did not take, and that nobody will, for it is withdrawn; null: it may
- * be taken. A store that does not answer has not withdrawn it.
+ * Rings for the message; where that fails, withdraws it, and gives what its caller is told. Null: the message may be taken, also
+ * where the store does not answer and so has not withdrawn it.
  */
 async function withdrawUntaken(
   deps: ClientDeps,
@@ -90,7 +90,7 @@ async function withdrawUntaken(
   }
 }
 
-/** The store that a copy was made of goes on with the run; what stands here of it does not move. */
+/** This store is a copy: the deployment of the original goes on with the run, and it does not move here. */
 function answerLeftElsewhere({ id }: RunRow): MessageOutcome {
   const message = `run \`${id}\` is left to the deployment on whose task queue its workflow in Temporal is, and nothing of this request is kept: ask that deployment for it; where there is none any more, what the run is stuck on says what to do`;
   return { status: 'answered', answer: { status: 'refused', code: 'RUN_STUCK', message }, by: 'door' };
@@ -113,7 +113,7 @@ function refuseOutOfTurn(why: 'full' | 'late', run: string): Kept {
   return refuse('RATE_LIMITED', `${waiting}: ask again when it has been`);
 }
 
-/** Nobody is told that nothing is kept of what an earlier attempt of the same request has stored. */
+/** What an earlier attempt of the same request has stored; null: nothing. */
 async function findKept(pool: Pool, { run, id: asked }: Posting): Promise<Kept | null> {
   const { id, isKept } = await currentId(pool, asked);
   const [row, message] = isKept ? await Promise.all([getRun(pool, run), getMessage(pool, id)]) : [null, null];
@@ -153,7 +153,7 @@ function describeProblem({ problem }: RunRow): string {
   return problem.next === undefined ? problem.message : `${problem.message}; ${problem.next}`;
 }
 
-/** What the run would refuse whatever else it is asked meanwhile; null: that is the run's to say. */
+/** Refuses what the run would refuse whatever else it is asked meanwhile; null: the run decides. */
 function refuseByRow(row: RunRow, kind: MessageKind, expectedVersion: number | null): Refusal | null {
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
   if (kind === 'decide') return null;
@@ -179,11 +179,11 @@ function describeBusy(row: RunRow): string {
     : busyText({ ...document, executing });
 }
 
-/** Nothing that a run has taken is too much for it later. What a decision, a cancel and a retry bring is small. */
+/** Refuses what the run has no room for; null: it has. Decisions, cancels and retries are small: only their number counts. */
 async function refuseWithoutRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Promise<Refusal | null> {
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
   const waiting = await countUnanswered(tx, row.id);
-  // What programs ask for takes no room from what people decide, and neither from who stops the run.
+  // Submits of programs take no room from decisions of people, nor from cancels and retries.
   if ((kind === 'submit' ? waiting.submits : waiting.others) >= mostUnanswered)
     return no(
       'RATE_LIMITED',
@@ -208,7 +208,7 @@ function describeFullDocument(bytes: number, openApprovals: number): string {
   return `what the run carries (its context, its open approvals, and a count of each different request that it has done, which stays until it ends) takes ${bytes} bytes, and ${mostDocumentBytes} are the most: it takes no submit now, what waits in it can still be decided, and a cancel ends it; ${next}`;
 }
 
-/** Of arguments that name nothing. */
+/** Bytes of empty arguments. */
 const emptyBytes = Buffer.byteLength('{}');
 
 /** Why what waits for people in a run leaves no room for these arguments; null: it does. */
@@ -258,7 +258,7 @@ export function waitForAnswer(
   return { outcome, stop: () => stopping.abort() };
 }
 
-/** Null: none yet, or the store does not say. The message is kept: nothing is told of it that is not known. */
+/** Null: no answer yet, or the store does not answer. The message stays kept. */
 async function readAnswer({ pool }: Pick<ClientDeps, 'pool'>, id: string): Promise<Answer | null> {
   try {
     return (await getMessage(pool, id))?.answer ?? null;

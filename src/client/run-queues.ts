@@ -1,17 +1,17 @@
-// Who asks a run for something waits for what the run was asked before. Those who wait, wait in memory: a connection is
-// for who works, and for one more of each run, so that a run that is held up holds up nobody but those who ask it.
+// Requests to one run wait for each other. They wait in memory and hold no connection: only the request at work and one more of
+// each run do. So a run that is held up delays only requests to that run.
 
 export interface RunQueueLimits {
-  /** Of one run: at work, or waiting at the store. */
+  /** Requests to one run that may hold a connection. */
   readonly perRun: number;
-  /** Of all runs. */
+  /** Requests to all runs that may hold a connection. */
   readonly atOnce: number;
-  /** Of one run and kind, in memory. */
+  /** Requests to one run, of one kind, that may wait in memory. */
   readonly mostWaiting: number;
   readonly patienceMs: number;
 }
 
-/** What programs ask for takes no room from what people decide, and neither from who stops the run. */
+/** Counted apart: submits of programs take no room from decisions of people, nor from cancels and retries. */
 export type RequestKind = 'submits' | 'others';
 
 export type Turn =
@@ -76,7 +76,7 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
   };
 }
 
-/** Who has waited longest; what is not a submit goes first. */
+/** The request that has waited longest; those that are no submits go first. */
 function nextOf({ waiting }: QueueOfRun): (() => void) | null {
   const [next = null] = waiting.others.size > 0 ? waiting.others : waiting.submits;
   return next;

@@ -26,7 +26,7 @@ export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequ
       mode: request.mode,
     };
     const rung = await temporal.startRun(deps, place, bellOf(message), null);
-    if (rung !== 'rung' && (await isClosedUnstarted(deps, request.run)))
+    if (rung !== 'rung' && (await closeIfUnstarted(deps, request.run)))
       return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
   }
   return { status: await waiter.settled(deps.pool, request.run, request.waitMs) };
@@ -58,7 +58,7 @@ export async function startWithSubmit(
   const answered = waitForAnswer(deps, waiter, made.message, first.waitMs);
   const place = { id: request.run, namespace: namespaceOf(request), flow: request.flow, mode: request.mode };
   const rung = await temporal.startRun(deps, place, bellOf(made.started), bellOf(made.message));
-  if (rung !== 'rung' && (await isClosedUnstarted(deps, request.run))) {
+  if (rung !== 'rung' && (await closeIfUnstarted(deps, request.run))) {
     answered.stop();
     await answered.outcome;
     return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
@@ -105,8 +105,8 @@ export async function recordStart(
   return (await storeMessage(deps, tx, asked)).message;
 }
 
-/** Only what the store has closed never runs: where it does not answer, the start is kept and may be taken. */
-async function isClosedUnstarted({ pool }: ClientDeps, run: string): Promise<boolean> {
+/** Closes the run in the store, so that it never runs. False where the store does not answer: the start is kept and may be taken. */
+async function closeIfUnstarted({ pool }: ClientDeps, run: string): Promise<boolean> {
   try {
     return await withTransaction(pool, (tx) => closeUnstarted(tx, run));
   } catch (error) {

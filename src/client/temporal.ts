@@ -71,7 +71,7 @@ export async function startRun(
   );
 }
 
-/** The outbox of another process may have been faster; whether that workflow is open, a signal that asks for nothing tells. */
+/** The outbox of another process may have started it first; an empty signal tells whether that workflow is open. */
 async function startOnce(client: Client, options: ReturnType<typeof startOptions>): Promise<void> {
   try {
     await client.workflow.start('run', { ...options, workflowIdConflictPolicy: 'FAIL' });
@@ -212,7 +212,7 @@ async function sendBell(deps: ClientDeps, namespace: string, send: () => Promise
   }
 }
 
-/** Where nobody can tell, nothing is sent. */
+/** False where Temporal does not say: then nothing is sent. */
 async function isOurs(deps: ClientDeps, namespace: string): Promise<boolean> {
   try {
     return await deps.isOurs(namespace);
@@ -245,7 +245,7 @@ export async function health(deps: ClientDeps): Promise<{ temporal: boolean; wor
 
 const pollerAgeMs = 70_000;
 
-/** Of clocks that others look after: this host's own counts for nothing. */
+/** Temporal's time compared with the store's: this host's own clock is not used. */
 function isRecent(time: { seconds?: unknown } | null | undefined, now: Date): boolean {
   return (
     time !== null &&

@@ -2,7 +2,7 @@ import pg from 'pg';
 
 // Statements of one transaction that do not wait for each other's answers are sent in one write and answered in one
 // read: for Postgres a pipeline with a single Sync. It runs them in order, each with the locks and the snapshot that it
-// would have had alone, and after one that fails none of the others.
+// would have had alone. After a statement that fails none of the others runs.
 
 export interface Statement {
   readonly name: string;

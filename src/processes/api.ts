@@ -69,7 +69,7 @@ const log = (line: string): void => void process.stderr.write(`${line}\n`);
 /** On stdout it reaches whoever starts the product. */
 const say = (line: string): void => void process.stdout.write(`${forOperators}${line}\n`);
 
-/** What everything else stands on. Nothing is written to a store that is another deployment's. */
+/** Keys, store, clock and policies, which everything else needs. Writes nothing to a store of another deployment. */
 async function layFoundation(config: Config): Promise<Foundation & { readonly stopClock: () => void }> {
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   // Lazy: an API without Temporal still answers, and says so.
@@ -151,7 +151,7 @@ async function main(config: Config): Promise<void> {
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
 }
 
-/** Of another deployment's store, nothing is changed. */
+/** Does not change a store of another deployment. */
 async function prepareStore(
   given: Pick<Foundation, 'config' | 'keys' | 'temporal'>,
   databaseUrl: string,
@@ -234,7 +234,7 @@ async function boot(foundation: Foundation): Promise<void> {
   const startId = newId('trc');
   // Before the lock: it may take longer than a transaction may be idle.
   const policySet = await loadPolicies(foundation, startId);
-  // One process at a time: what two of them would make twice is made once.
+  // One process at a time, so that keys are made once.
   await transaction(async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [bootLock]);
     await putSigningKey(tx, { ...keys.signing, sealed: null });

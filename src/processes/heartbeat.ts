@@ -20,7 +20,7 @@ export interface HeartbeatOptions {
   readonly log: (line: string) => void;
   /** Told of each beat whether the store answered. */
   readonly store: Pick<StoreWatch, 'away' | 'answered'>;
-  /** Told of what fails otherwise, once until it fails in another way or has gone well in between. */
+  /** Told of any other failure; not again for the same failure until a beat has succeeded or failed differently. */
   readonly onInternalError: InternalErrors['note'];
 }
 
@@ -67,7 +67,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   };
 }
 
-/** A beat has failed, or with null gone well. What fails alike beat after beat is one failure. */
+/** Called with what a beat failed with, or null where it succeeded. The same failure beat after beat is noted once. */
 function makeFailureNoter({ store, onInternalError }: Pick<HeartbeatOptions, 'store' | 'onInternalError'>) {
   let noted: string | null = null;
   return (error: unknown): void => {

@@ -24,7 +24,7 @@ export function startListening(server: Server, config: Config): Promise<void> {
   });
 }
 
-/** What is under way is finished and answered; who only listens is let go. */
+/** Requests under way are finished and answered; open event streams are closed. */
 export function stopOnSignals(server: Server, feed: Feed, close: () => Promise<void>): void {
   let stopping = false;
   const stop = (): void => {

@@ -2,16 +2,16 @@ import { isSameHome, type Take, type TemporalHome } from '../store/temporal-home
 import { foreignText, givenAwayText, queueTakenText } from './foreign-text.js';
 import { ownerFromHomes, type Deployment, type StoreOwner } from './store-owner.js';
 
-// A deployment takes one namespace after another of what is nobody's: the task queue in Temporal, then the home in the store.
-// The queue first: a store is nobody's still where another store has the queue.
+// How a deployment takes a namespace that nobody has: first the task queue in Temporal, then the home in the store. The queue
+// first, so that a store is not taken by a deployment whose queue another store has.
 
 /** `absent`: this Temporal has no namespace of that name; nothing was taken. */
 export type Claimed = StoreOwner | { readonly status: 'absent' };
 
-/** `lost`: what this process has had was given to another deployment, and with it whatever it has not had yet. For good. */
+/** `lost`: the store was given to another deployment while this process had it. It stays lost for this process. */
 export type Hold = 'neverHad' | 'has' | 'lost';
 
-/** Homes of others that came while one was claimed; then it is asked again later. */
+/** How often the store's homes may change while a namespace is claimed before the claim fails. */
 const mostTries = 5;
 
 /** Rejects where Temporal or the store does not answer. */

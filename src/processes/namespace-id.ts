@@ -2,10 +2,10 @@ import type { ConnectionLike } from '@temporalio/client';
 
 // What Temporal says of a namespace, and how long it may take to say so.
 
-/** For an answer of Temporal's at which a process would otherwise wait without an end. */
+/** How long a process waits for an answer of Temporal's. */
 export const patienceMs = 3_000;
 
-/** With an end: a connection that is made when it is used waits for its server. */
+/** With a deadline: a lazy connection would wait for its server for ever. */
 export function askInTime<T>(connection: ConnectionLike, ask: () => Promise<T>): Promise<T> {
   return connection.withDeadline(Date.now() + patienceMs, ask);
 }

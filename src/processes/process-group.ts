@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeAtomically, type Say } from '../embedded/process/system.js';
 import { supervise, type Part, type Supervised } from './supervisor.js';
 
-/** Later stages stand on earlier ones, so they are stopped first. */
+/** In the order in which they start. Later stages need earlier ones, so later ones are stopped first. */
 export const stages = ['servers', 'examples', 'product', 'agent'] as const;
 export type Stage = (typeof stages)[number];
 

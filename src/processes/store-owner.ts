@@ -2,8 +2,8 @@ import type { Take, TemporalHome } from '../store/temporal-home.js';
 import { foreignText } from './foreign-text.js';
 import { waitOrLate, patienceMs } from './namespace-id.js';
 
-// Whose is the store? It names the homes of its runs: namespaces, each by its Temporal's own id of it, and a task queue. It is
-// a deployment's where one of them is a namespace of that deployment's Temporal. Asking takes nothing.
+// Who owns the store? The store names the homes of its runs: each a namespace, by Temporal's own id of it, and a task queue. A
+// deployment owns the store where one of the homes is a namespace of its Temporal. Asking takes nothing.
 
 /** One deployment, as the settings of this process say it, and whom it asks. */
 export interface Deployment {
@@ -19,7 +19,7 @@ export interface Deployment {
   readonly queueHolder: (namespace: string, store: string, take: Take) => Promise<string | null>;
   /** That Temporal is of this process's data folder: whatever store it was worked for before, it is worked for this one. */
   readonly ownTemporal: boolean;
-  /** Nobody else can have come to this store: it and Temporal are of one data folder. */
+  /** No other deployment can reach this store: store and Temporal are of one data folder. */
   readonly alone: boolean;
 }
 
@@ -54,7 +54,7 @@ export async function findStoreOwner(deployment: Deployment): Promise<StoreOwner
   return deployment.alone ? { status: 'ours' } : ownerFromHomes(deployment, await deployment.store.homes());
 }
 
-/** By the homes that were seen. One that is this deployment's makes the store its own, whatever the others are. */
+/** One home that is this deployment's makes the store its own, whatever the others are. */
 export async function ownerFromHomes(deployment: Deployment, homes: readonly TemporalHome[]): Promise<StoreOwner> {
   const { taskQueue } = deployment;
   const [first] = homes;
@@ -98,7 +98,7 @@ async function findId({ namespaceId }: Deployment, { namespace }: TemporalHome):
   }
 }
 
-/** With the settings of now. Two deployments may have the same words for their Temporal's address, but not one signing key. */
+/** With today's settings. Two deployments may write their Temporal's address alike, but they have no signing key in common. */
 async function hasWorkedHere(
   { store, address, signingKey }: Deployment,
   homes: readonly TemporalHome[],

@@ -2,17 +2,17 @@ import { makeNamespaceClaim, type Claimed } from './namespace-claim.js';
 import { waitOrLate, patienceMs } from './namespace-id.js';
 import { findStoreOwner, type Deployment, type StoreOwner } from './store-owner.js';
 
-// A store and a task queue of a Temporal belong together. Where another deployment's process came to this store, it would find none of the
-// runs' workflows in its own Temporal or on its own queue, and take them for lost: so it leaves them alone, and does not start.
+// A store belongs to one task queue of one Temporal. A process of another deployment that is pointed at this store would find
+// none of the runs' workflows in its own Temporal and take them for lost: so it does not start, and leaves the runs alone.
 
 export interface StoreOwnership {
-  /** Whose the store is. Asked before anything is written to it, also before it is migrated: takes nothing. */
+  /** Who owns the store. Takes nothing. Asked before anything is written to the store, the migrations included. */
   owner(): Promise<StoreOwner>;
-  /** Takes what of these namespaces is nobody's. `unknown`: Temporal does not say; `isOurs` asks it before anything is done. */
+  /** Takes those of these namespaces that nobody has. `unknown`: Temporal does not say; `isOurs` asks again before anything is done. */
   take(namespaces: readonly string[]): Promise<StoreOwner>;
   /**
-   * Whether the runs of the namespace are this deployment's to start, ring for or give up; takes them where they are nobody's.
-   * Rejects where Temporal or the store gives no answer. `now`: no answer of a moment ago will do.
+   * Whether this deployment may start, ring for or give up the runs of the namespace; takes the namespace where nobody has it.
+   * Rejects where Temporal or the store gives no answer. `now`: asks again, whatever was answered a moment ago.
    */
   isOurs(namespace: string, when?: 'lately' | 'now'): Promise<boolean>;
 }
@@ -51,7 +51,7 @@ export function makeStoreOwnership(deployment: Deployment, onForeign: (message: 
         if (claimed.status === 'foreign') onForeign(claimed.message);
         return claimed.status === 'ours';
       } catch (error) {
-        // What was so a while ago is so while nobody can say anything else; nothing is taken for lost by it.
+        // The last answer stands until there is another one; no run is taken for lost by it.
         if (when === 'now' || last === undefined) throw error;
         return last.isOurs;
       }
@@ -60,8 +60,8 @@ export function makeStoreOwnership(deployment: Deployment, onForeign: (message: 
 }
 
 /**
- * A claim that is late goes on, and may take the namespace after this answer: that is harmless, since it takes by the homes
- * that it has seen, none if another deployment has come since, and what it takes is what `isOurs` would take next.
+ * A late claim goes on and may take the namespace after this answer. That is harmless: it takes nothing if another deployment
+ * has come since it read the homes, and what it takes `isOurs` would take next.
  */
 async function claimInTime(claim: Promise<Claimed>): Promise<Claimed> {
   try {

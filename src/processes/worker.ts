@@ -25,8 +25,8 @@ import { watchEventLoop } from './loop-watch.js';
 import { storeOwnershipOf, ForeignStore, waitUntilOurs } from './own-store.js';
 import { makeStoreWatch } from './store-waits.js';
 
-// The composition root of a worker: one Temporal worker per environment's namespace, one pool, the
-// hands of the runs. Any number of these processes may run.
+// The composition root of a worker: one Temporal worker per environment's namespace, one pool, the activities of the runs.
+// Any number of these processes may run.
 
 /**
  * A run that was cached on a dead worker waits this long for it before another takes it (10 s by
@@ -82,7 +82,7 @@ async function main(config: Config): Promise<void> {
   clearInterval(alive);
 }
 
-/** Calls that wait for their turn do so in silence, and as many as hang: one line says how often. */
+/** A call that waits for a slot is not logged: one line a minute says how often calls had to wait. */
 function logSlotWaits(log: (line: string) => void): void {
   const tell = (): void => {
     const times = countSlotWaits();
@@ -137,7 +137,7 @@ async function serve(
   if (failures.length > 0) throw failures[0];
 }
 
-/** Begins what is wanted and not served yet: asked for again until all of it is. */
+/** Starts a worker for each environment that has none yet; what fails is tried again at the next look. */
 function makeEnvironmentCheck(
   pool: Pool,
   served: ReadonlyMap<string, Worker>,
@@ -211,7 +211,7 @@ function makeWorker(
   });
 }
 
-/** A signal that comes twice is one; one that comes before anything runs ends the process. */
+/** A second signal changes nothing; a signal before anything runs ends the process. */
 const stop = { asked: false, now: (): void => process.exit(0) };
 
 function onStopSignal(): void {

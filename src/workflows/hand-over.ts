@@ -10,7 +10,7 @@ import type { Carried } from './messages.js';
 const manySignals = 8_000;
 const mostSignals = 9_000;
 
-/** What was asked and still waits is in the store, where the next history looks first. A bell of nothing there is refused there. */
+/** Messages that wait are in the store, where the next history looks first; bells without a message are refused there. */
 export function carryOver(memory: Memory): Carried {
   const { known, queue } = memory;
   const dropped = hasWork(memory);

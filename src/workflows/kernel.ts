@@ -164,7 +164,7 @@ function applySettled(memory: Memory): 'done' | 'look' {
 
 type Taken = Exclude<StepResult, { status: 'waiting' }>;
 
-/** Null: they are back in the queue. A step over several that failed is taken over one at a time from here on. */
+/** Null: the arrivals are back in the queue. Where a step over several arrivals failed, they are taken one at a time from now on. */
 async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<Taken | null> {
   let result: Taken | null;
   try {
@@ -198,7 +198,7 @@ function reasonOf(error: unknown): string {
   return (cause instanceof Error ? cause.message : String(cause)).slice(0, longestReason).toWellFormed();
 }
 
-/** Total: the run hears of it, whatever it was that was thrown. */
+/** Never throws, whatever was thrown. */
 function toReadableText(error: unknown): string {
   try {
     return reasonOf(error);
@@ -211,7 +211,7 @@ function inputOf({ ports, known }: Memory, arrivals: readonly Arrival[], gaveUp:
   return { run: ports.run, rev: known.rev + 1, builtOn: known.digest, arrivals, gaveUp };
 }
 
-/** A store that does not answer is waited for while it lasts. Null: in another history, since this one is full. */
+/** Repeats the step while the store does not answer. Null: this history is full, and the next one goes on waiting. */
 async function waitForStore(memory: Memory, step: () => Promise<StepResult>): Promise<Taken | null> {
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     const result = await step();
@@ -243,12 +243,11 @@ function startEffect(memory: Memory, execution: Execution): Execution & Running 
   const running = { ...execution, ...memory.ports.execute({ run: memory.ports.run, action }, timeoutMs) };
   running.result.then(
     (result) => {
-      // Of one that the store has ended, it has told what came of it: another past's outcome is none of this one's.
+      // Where the store has ended the effect, it has said how: an outcome that comes later is not applied.
       if (memory.running === running) memory.settled = [...memory.settled, result];
     },
     (error: unknown) => {
-      // Whatever the reason: the store knows which attempt was begun, and so what can be said of the effect. Of one that
-      // the store has ended nothing more is to be said.
+      // The store knows which attempt was begun, and so what can be said of the effect. Where the store has ended it, nothing is.
       if (memory.running === running) push(memory, { kind: 'abandoned', action, reason: toReadableText(error) });
     },
   );

@@ -61,7 +61,7 @@ export async function run(input: RunInput): Promise<RunResult> {
   }
 }
 
-/** A plain error would fail the workflow's tasks for ever: an end with a reason is seen. */
+/** A plain error would fail the workflow's tasks for ever; a failed workflow is seen. */
 function failWorkflow(error: unknown): never {
   throw ApplicationFailure.nonRetryable(
     `the kernel failed: ${error instanceof Error ? error.message : String(error)}`,

@@ -5,7 +5,7 @@ import { findEarlierEffect, finishAttempt, listAttempts, type AttemptRow } from 
 import { makeAttemptFact } from './attempt-facts.js';
 import { outcomeOfAbandoned } from './attempts.js';
 
-// What becomes of an effect of which no outcome will come any more.
+// How an effect ends of which no outcome will come any more.
 
 export interface Abandoned {
   readonly result: Exclude<Outcome, { status: 'succeeded' }>;
@@ -24,7 +24,7 @@ export const unknownEnd = {
   nextAt: null,
 } as const;
 
-/** `key`: of idempotency, which other actions had before this one where it is done again; null: the run no longer says. */
+/** `key`: the idempotency key, which earlier actions share where this one repeats them; null: the run no longer says. */
 export interface KeyedEffect {
   readonly action: string;
   readonly key: string | null;
@@ -52,7 +52,7 @@ export async function abandon(
   };
 }
 
-/** Of what a run executes that is given up: its attempt under way is unknown from here on, and whatever fails under its key later. */
+/** Ends the attempt under way of a run that is given up: its outcome is unknown, and so is that of later failures under its key. */
 export async function giveUpAttempt(
   tx: Tx,
   { executing }: RunState,

@@ -35,9 +35,9 @@ export function dataOfAnswer(result: ExecutorResult): Fact['data'] {
   };
 }
 
-/** A record is no place for a list as long as the answer: the first of it, and how many there are. */
+/** A record holds the first pointers of a long list, and their number. */
 const maxPointers = 200;
-/** Nor for names as long as the answer, which each pointer below them repeats. */
+/** And not more characters than this: long names are repeated in each pointer below them. */
 const maxPointerCharacters = 32_768;
 
 function listPointers(name: string, places: readonly Place[]): JsonObject {

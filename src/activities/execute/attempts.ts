@@ -155,7 +155,7 @@ export function judgeAndFollow(
 ): { readonly judged: Failed; readonly then: AfterFailure } {
   const leftMs = run.deadline === null ? null : run.deadline - nowMs;
   const isOver = run.cancelRequested !== null || run.timeoutDue || (leftMs !== null && leftMs <= 0);
-  // A refusal in doubt is tried nowhere else, so it is judged before.
+  // A refusal after an effect in doubt goes to no fallback, so it is judged before.
   const refused = judgeFailure(result, before, 'retry');
   const then: AfterFailure = isOver ? { kind: 'final' } : decideAfterFailure(executing, attempts, refused, leftMs);
   const judged = refused === result ? judgeFailure(result, before, then.kind) : refused;
@@ -177,7 +177,10 @@ export function isCalledOff(run: RunState, attempts: readonly AttemptRow[], nowM
   return run.cancelRequested !== null || run.timeoutDue || (run.deadline !== null && run.deadline <= nowMs);
 }
 
-/** The outcome of an effect that ends before its next attempt. `earlier`: what attempts of others under its key may have done. `why`: no further one is made; null: the run is to end. */
+/**
+ * The outcome of an effect that ends before its next attempt. `earlier`: what other actions' attempts under its key may have done.
+ * `why`: why no further attempt is made; null: the run is to end.
+ */
 export function outcomeOfAbandoned(
   attempts: readonly AttemptRow[],
   why: string | null,

@@ -3,8 +3,8 @@ import type { Executor } from '../../engine/plan.js';
 import type { Executing } from '../../engine/state.js';
 import type { Surroundings } from '../retry-while-unavailable.js';
 
-// A worker has so many slots for calls in an environment (`callSlots`). Whose calls hang, and what they call, takes a part
-// of them at most. Counted in the process, since the slots are its own: none is held by a process that has died.
+// A worker has `callSlots` slots for calls in each environment. One principal, and one connection, may use only a part of them, so
+// that calls that hang do not stop the others. Counted in the process: a process that has died holds none.
 
 /** Slots for calls that a worker process has in each environment. */
 export const callSlots = 32;
@@ -13,7 +13,7 @@ export const mostCallsOfOne = 16;
 /** Calls over one connection, in one process and environment. */
 export const mostCallsToOne = 24;
 
-/** What an execution is told whose caller, or whose target, has its part already: it is tried again, and holds no slot until then. */
+/** The failure of an execution whose principal or connection uses its part already. It is tried again, and holds no slot meanwhile. */
 export const slotAwaited = 'TURN_AWAITED';
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
@@ -21,14 +21,14 @@ const longestPauseMs = 30_000;
 const taken = new Map<string, number>();
 let waitCount = 0;
 
-/** How often an execution of this process was told to wait, since this was asked the last time: counted, since none is logged. */
+/** How often executions of this process had to wait since the last call of this function. Single waits are not logged. */
 export function countSlotWaits(): number {
   const times = waitCount;
   waitCount = 0;
   return times;
 }
 
-/** The part that one execution has of the slots. */
+/** The slots that one execution holds. */
 export interface SlotHold {
   /** Throws where nothing is left for it. */
   take(executing: Executing, executor: Executor, environment: string): void;

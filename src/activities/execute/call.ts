@@ -8,7 +8,7 @@ import type { RunRow } from '../../store/runs.js';
 import type { NextAttempt } from './attempts.js';
 import { findUsedConnection } from '../step/kit.js';
 
-/** What was compared with the approval is what the call uses, whatever is reloaded meanwhile. */
+/** Read once, when the approval is checked: a reload before the call does not change it. */
 export interface Target {
   readonly connection: Connection | null;
   readonly baseDirectory: string;

@@ -30,7 +30,7 @@ export async function endAttempt(deps: ActivityDeps, tx: Tx, begun: Begun, resul
   const finishedAt = await storeTime(tx);
   const before = await findEarlierEnd(tx, loaded.state, begun, result, attempts, finishedAt);
   if (before !== null) {
-    // Whatever its run was told meanwhile: the call is over.
+    // The call is over, whatever the run was told meanwhile.
     await endLease(tx, { action, attempt: next.attempt }, begun.holder);
     return before;
   }
@@ -123,7 +123,7 @@ async function endFailed(
   return { kind: 'settled', result: await settleOutcome(deps, tx, row, loaded, executing, outcome, facts) };
 }
 
-/** Another process has the same attempt under way by now: that this one's call has failed does not say that it will. */
+/** Another process has taken over the same attempt: a failure of this process's call does not end it. */
 function isTakenOver({ owner, process }: AttemptRow, { holder }: Begun): boolean {
   return owner !== holder.owner || process !== holder.process;
 }

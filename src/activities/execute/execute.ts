@@ -63,7 +63,7 @@ async function executeWithSlots(
 ): Promise<Stepped> {
   const begun = await withTransaction(deps.pool, (tx) => beginAttempt(deps, tx, input, around, slots));
   if (begun.kind === 'settled') return begun.result;
-  // It stood still since, and the call would go on after its lease.
+  // The process stood still: the call would outlast its lease.
   if (around.isLate()) throw makeBegunTooLateFailure(begun);
   around.allow(leaseMs(begun.executing));
   const result = toStorableResult(
@@ -80,7 +80,7 @@ async function executeWithSlots(
 
 /** What Temporal is told when another attempt follows. */
 export const attemptFailed = 'ATTEMPT_FAILED';
-/** Without a delay of its own, a failure would wait as long as one of our own code. */
+/** Without a delay of its own, a retry would wait as long as after a failure of our own code. */
 const soonestMs = 1;
 
 /** Temporal's own retry carries the wait between attempts. */

@@ -63,7 +63,7 @@ async function findProblem(
   if (digest !== action.digest) return 'what would run is not what was checked and approved';
   if (approval !== undefined && !(await wasApproved(tx, run, approval.id, digest)))
     return 'the record of its decisions names another action than the one that would run';
-  // The digest names the plan, and the plan the call: the copy of it in the run's state is not taken at its word.
+  // The digest names the plan and the plan names the call: the copy of the call in the run's state is checked against it.
   const plan = await deps.plan(tx, run.planHash);
   const planned = plan === null ? null : findPlannedStep(plan, run, executing);
   if (planned === null) return "what would run is not what the run's plan says";
@@ -82,7 +82,7 @@ async function findProblem(
   return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
 }
 
-/** What is not as the approver had it: the call's connections, what it reads of the run, the card itself. */
+/** What has changed since it was approved: the call's connections, what it reads of the run, or the stored card; null: nothing. */
 async function findChange(
   tx: Tx,
   kit: Kit,
@@ -100,7 +100,7 @@ async function findChange(
     : 'what the store has as shown to the approvers is not what they were shown';
 }
 
-/** The digest in the run's state is not taken at its word either: those who decided named it. */
+/** Checks the digest in the run's state against those that the approvers named. */
 async function wasApproved(tx: Tx, { run }: RunState, approval: string, digest: string): Promise<boolean> {
   const named = await approvedDigests(tx, run, approval);
   return named.length > 0 && named.every((approved) => approved === digest);

@@ -22,8 +22,8 @@ export function leaseMs({ reliability }: Executing): number {
 }
 
 /**
- * Null: this execution may make an attempt. Its own one is another's while the process lives that makes it, whatever
- * Temporal has not heard of that process.
+ * Null: this execution may make an attempt. An attempt that another process makes stands in its way as long as that process
+ * lives, also where Temporal has lost contact with it.
  */
 export async function findOtherUnderWay(
   tx: Tx,
@@ -34,7 +34,7 @@ export async function findOtherUnderWay(
   return ms === null ? null : makeUnderWayFailure(action.transition, ms);
 }
 
-/** Of those under way in this process, by process and action: has it taken longer than it may? */
+/** Executions under way in this process, by process and action; each says whether it has taken longer than it may. */
 const here = new Map<string, () => boolean>();
 
 /**

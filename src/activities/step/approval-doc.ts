@@ -71,7 +71,7 @@ function makeApprovalDoc(
   };
 }
 
-/** What a condition read comes from callers: it hides and turns around nothing. */
+/** What a condition read comes from callers: invisible and direction-changing characters are made visible. */
 function toReadable(asked: Asked): Asked {
   return { ...asked, reason: asked.reason === null ? null : visible(asked.reason) };
 }

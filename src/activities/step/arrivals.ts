@@ -30,7 +30,7 @@ export interface Incoming {
   readonly facts?: (run: RunState) => readonly Fact[];
 }
 
-/** Anybody may make a workflow of our type, and have it say why. */
+/** Cut, since anybody may start a workflow of our type and give a reason of any length. */
 const longestReason = 300;
 
 const nothing: Incoming = { event: () => null, taken: null, answer: null, values: [] };
@@ -145,8 +145,8 @@ export async function readStored(
 }
 
 /**
- * Each of them, where a step finds them beside what it takes: one that our own code cannot read is taken as refused, on
- * record, since every later step would find it again. The store's absence alone fails them.
+ * Reads messages that a step found in the store without a bell. One that our own code cannot read is refused, on record, since
+ * every later step would find it again. Throws only where the store is away.
  */
 export async function readEachOrRefuse(
   deps: ActivityDeps,
@@ -215,7 +215,7 @@ function parseObject(text: string): JsonObject | null {
   }
 }
 
-/** No outcome will come any more. */
+/** The outcome of an effect of which none will come any more. */
 async function readAbandoned(tx: Tx, row: RunRow, action: string, reason: unknown): Promise<Incoming> {
   const document = documentOf(row);
   const isToEnd = document !== null && (document.cancelRequested !== null || document.timeoutDue);

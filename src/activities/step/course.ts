@@ -43,8 +43,8 @@ export interface Course {
 }
 
 /**
- * Takes messages of the store that were not rung for. Gives how many there were. None of them can undo what the step came
- * to besides: one that cannot be read is refused.
+ * Takes messages of the store without waiting for their bells, and gives how many there were. One that cannot be read is refused,
+ * and does not undo the rest of the step.
  */
 export async function takeUnrung(
   deps: ActivityDeps,
@@ -64,7 +64,7 @@ export async function takeUnrung(
 
 export interface OpenCourse {
   take(incoming: Incoming): void;
-  /** Whatever time has to say by now. */
+  /** Every deadline that is due by now. */
   takeDue(): void;
   decide(event: Event): Decision;
   takenIds(): readonly string[];
@@ -120,7 +120,7 @@ export function beginCourse(
         const event = dueEvent(after, time);
         if (event === null) return;
         const moment = momentOf(after, event);
-        // Its timer would fire for it for ever.
+        // Else its timer would fire for ever.
         if (moment === last) throw new Error(`what is due stays due, and nothing comes of it: ${moment}`);
         last = moment;
         decideOn(event);

@@ -18,7 +18,7 @@ import { persistStep, type StoredStep } from './persist.js';
 import { fingerprintOf, repeatLastStep } from './stored-step.js';
 import type { StepInput, StepResult, Stepped } from '../types.js';
 
-// What becomes of a run that our own code cannot take a step of, or whose store and history tell of two pasts.
+// What happens to a run whose step fails in our own code, or whose store and history disagree.
 
 type Policies = Awaited<ReturnType<ActivityDeps['policySet']>>;
 
@@ -124,8 +124,8 @@ export function giveUpWith(
 }
 
 /**
- * The store and Temporal's history are two memories of one run. Where they tell of different pasts nothing goes on: the
- * run is stuck, which is recorded and shown, and the kernel goes on from the store's past. Its arrivals come again.
+ * The store and Temporal's history both remember a run. Where they disagree, the run is stuck, which is recorded and shown, and the
+ * kernel goes on from the store's state. Its arrivals come again.
  */
 export async function fork(
   deps: ActivityDeps,
@@ -154,14 +154,14 @@ export async function fork(
   return { ...(await forkFrom(deps, tx, at, input, why)), left };
 }
 
-/** Only a workflow that the outbox has started for a run which had lost its own, or that of others in its place, builds on nothing after a first step. */
+/** A workflow that builds on nothing after the first step was started by the outbox, for a run that had lost its own. */
 function describeLostWorkflow({ rev }: RunRow): string {
   return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or ended because it was paused, pinned to other workers or not ours, or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
 }
 
 const eventKeyOf = ({ rev, builtOn }: StepInput): string => `forked:${rev}:${builtOn ?? ''}`;
 
-/** Stuck over two pasts, where the store's has led. Its start is taken with it where the store has forgotten that it began. */
+/** Makes the run stuck in the store's state. Takes its start too, where the store has forgotten that the run began. */
 export async function forkFrom(
   deps: ActivityDeps,
   tx: Tx,

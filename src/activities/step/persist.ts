@@ -62,7 +62,7 @@ export interface Taken {
   readonly bells: number;
 }
 
-/** With what a person can do about it, while the run is stuck: also where our own code fails over its plan or its time. */
+/** The run's problem, with what a person can do about it while the run is stuck, also where our own code fails over its plan. */
 export function toShownProblem(run: RunState, plan: Plan | null): ShownProblem | null {
   let next: string | null;
   try {
@@ -141,7 +141,7 @@ function executionOf({ executing }: RunState): Stepped['execution'] {
     : { action: executing.action.id, timeoutMs: executing.reliability.timeoutMs };
 }
 
-/** When what is due of the run by itself has happened, as long as it has a workflow: its next moment, the end of its attempt. */
+/** By when the run must have moved by itself if it has a workflow: its next deadline, or the end of its attempt. */
 function checkTimeOf(run: RunState, time: string): number | null {
   const wakeAt = wakeTime(run);
   const moments = [
@@ -266,7 +266,7 @@ function closingIndex(facts: readonly Fact[]): number {
   return at === -1 ? facts.length - 1 : at;
 }
 
-/** What the run's last step came to, for who has nothing to add to it. */
+/** The result of the run's last step, from its row and document. */
 export function resultOf(row: RunRow, step: { readonly head: string }): Stepped {
   const state = documentOf(row);
   if (state === null || row.docDigest === null) throw new Error(`run ${row.id} has taken no step`);

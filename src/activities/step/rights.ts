@@ -13,7 +13,7 @@ import { makeKit } from './kit.js';
 const sightMs = sightHours * 3_600_000;
 const byRights = new WeakMap<Plan, boolean>();
 
-/** What is decided with about this run now. `state` null: it has taken no step. */
+/** The kit that this run's step decides with. `state` null: it has taken no step. */
 export async function loadKit(
   deps: Pick<ActivityDeps, 'people'>,
   tx: Tx,

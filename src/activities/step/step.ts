@@ -27,7 +27,7 @@ import { loadKit } from './rights.js';
 import { repeatStoredStep, fingerprintOf, repeatLastStep } from './stored-step.js';
 import type { StepInput, StepResult } from '../types.js';
 
-/** The store's absence is waited out here for so long; then the kernel waits, in its history. */
+/** How long a step waits for a store that is away; after that the kernel waits, in its history. */
 const patienceMs = 8_000;
 
 /**
@@ -129,7 +129,7 @@ async function takeStep(
           input,
           { why: input.gaveUp, time: ground.time },
         );
-  // Nothing to decide, nothing to record: the run is as it was, and shown so again where it was left to another deployment.
+  // Nothing was decided or recorded: the run is as it was, and is shown so again where it had been left to another deployment.
   const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
   if (isIdle && ground.loaded !== null && sameJson(course.after, ground.loaded.state)) {
     const { status } = course.after;
@@ -150,7 +150,7 @@ async function takeStep(
   });
 }
 
-/** Its own start is refused: no other workflow will ever begin it. Another message, or a stranger's workflow, says nothing of the run. */
+/** Closes the run where its own start is refused. Another message, or a stranger's workflow, does not close it. */
 async function refuseFirst(
   tx: Tx,
   row: RunRow,
@@ -221,7 +221,7 @@ async function decideAll(
     await turn();
   }
   const kinds = new Set(input.arrivals.map((arrival) => arrival.kind));
-  // A decision that was made in time is in the store, wherever its bell is.
+  // A decision that was made in time is in the store, also where its bell has not come.
   if (kinds.has('look') || kinds.has('time'))
     await takeUnrung(deps, tx, ground.row, course, kinds.has('look') ? null : 'decide');
   if (kinds.has('look') || kinds.has('time')) course.takeDue();

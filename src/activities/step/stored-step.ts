@@ -6,7 +6,7 @@ import type { Arrival, StepInput, StepResult, Stepped } from '../types.js';
 
 // What a step has returned, for when it is asked again.
 
-/** This step has run: the same result, for those arrivals that it had; an execution's step has taken none of them. */
+/** The stored result of a step that has run, and which of these arrivals it had not taken. An execution's step takes none. */
 export function repeatStoredStep(eventKey: string, text: string, { arrivals }: StepInput): StepResult {
   const { fingerprints, result } = JSON.parse(text) as StoredStep;
   const taken = eventKey === 'step' ? [...fingerprints] : [];

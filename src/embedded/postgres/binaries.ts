@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { errorCode, run, type Say } from '../process/system.js';
 
-/** Who runs Postgres when we are root, which it refuses to be; null: ourselves. */
+/** The user that runs Postgres when this process is root, since Postgres refuses to run as root; null: this process's user. */
 export interface PostgresUser {
   readonly name: string;
   readonly uid: number;

@@ -145,8 +145,8 @@ async function waitUntilUsable(
   }
 }
 
-/** Waits until the server says that it serves; false when giveUp came first. */
-export async function isHealthy(address: string, giveUp: AbortSignal): Promise<boolean> {
+/** Waits until the server reports that it serves; false when `giveUp` is aborted first. */
+export async function waitUntilHealthy(address: string, giveUp: AbortSignal): Promise<boolean> {
   while (!giveUp.aborted) {
     try {
       // A new connection each time: one that was refused waits a second before it tries again.

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startGuardedServer, type GuardedServer } from '../process/guarded-server.js';
 import { searchAttributes } from './names.js';
-import { isHealthy } from './prepare.js';
+import { waitUntilHealthy } from './prepare.js';
 import { temporalVersion } from './binary.js';
 import {
   endsWithin,
@@ -93,7 +93,7 @@ async function launch(server: Server, signal: AbortSignal): Promise<GuardedServe
     const ended = new AbortController();
     void running.exited.then(() => ended.abort());
     const giveUp = AbortSignal.any([signal, ended.signal, AbortSignal.timeout(bootMs)]);
-    if (await isHealthy(`127.0.0.1:${ports.grpc}`, giveUp)) return running;
+    if (await waitUntilHealthy(`127.0.0.1:${ports.grpc}`, giveUp)) return running;
     await running.stop();
     signal.throwIfAborted();
     // A busy machine can make its very first writes collide: `database is locked`. The next start succeeds.
