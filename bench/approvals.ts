@@ -3,7 +3,7 @@ import { startBare } from './gates/bare.js';
 import { listenForEffects, type Arrivals } from './gates/arrivals.js';
 import { startGoverned } from './gates/governed.js';
 import { listenForInterrupt } from './gates/interrupt.js';
-import { measureSide, type Plan, type Row } from './gates/measure.js';
+import { measureSide, type MeasurePlan, type Row } from './gates/measure.js';
 import { installPeers, startDbos, startRestate } from './gates/peers.js';
 import { renderGatesTable, type SideReport } from './gates/report.js';
 import type { Side } from './gates/side.js';
@@ -34,7 +34,7 @@ const values = readOptions({
     json: { type: 'string' },
   },
 });
-const plan: Plan = {
+const plan: MeasurePlan = {
   parked: values.parked
     .split(',')
     .map((text) => wholeNumber('parked', text))

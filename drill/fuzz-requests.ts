@@ -184,7 +184,7 @@ function encode(random: Random, text: string): string {
   ]);
 }
 
-function makeQuery(random: Random): string {
+function makeQueryString(random: Random): string {
   if (!chance(random, 0.3)) return '';
   const name = pick(random, [
     'limit',
@@ -272,7 +272,7 @@ export function makeRequest(
     method: chance(random, 0.03)
       ? pick(random, ['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD', 'TRACE'])
       : operation.method,
-    path: `${pathOf(random, operation.path, known)}${makeQuery(random)}`,
+    path: `${pathOf(random, operation.path, known)}${makeQueryString(random)}`,
     headers,
     body,
     truncated: body !== null && chance(random, 0.005),

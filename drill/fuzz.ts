@@ -79,7 +79,7 @@ const policiesFor = (target: ShapesTarget): Record<string, string> => ({
 `,
 });
 
-interface Told {
+interface FuzzAnswer {
   /** 0: no answer. */
   readonly status: number;
   readonly text: string;
@@ -88,7 +88,7 @@ interface Told {
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 const patienceMs = 60_000;
 
-function ask(stack: Stack, { method, path, headers, body, truncated, by }: FuzzRequest): Promise<Told> {
+function ask(stack: Stack, { method, path, headers, body, truncated, by }: FuzzRequest): Promise<FuzzAnswer> {
   const { hostname, port } = new URL(stack.url);
   const length = body === null ? {} : { 'content-length': String(body.length + (truncated ? 10 : 0)) };
   const key = stack.keys[by];
@@ -136,7 +136,7 @@ async function operationsOf(stack: Stack): Promise<Operation[]> {
 
 const most = 400;
 
-function learn(known: Known, { status, text }: Told): void {
+function learn(known: Known, { status, text }: FuzzAnswer): void {
   if (status >= 300 || status < 200) return;
   const add = (list: string[], pattern: RegExp): void => {
     for (const [id] of text.slice(0, 20_000).matchAll(pattern))

@@ -2,13 +2,13 @@ import { rounded, runConcurrently } from '../bench/measure.js';
 import { until } from '../testing/processes.js';
 import type { Stack } from '../testing/stack.js';
 import { decideOn, insist, type Parked, type People, type Told } from './caller.js';
-import type { Plan } from './judge.js';
+import type { DecisionPlan } from './judge.js';
 
 // One blow: people are deciding while it falls and while the part is down, and insist until they are answered.
 
 export interface Case {
   readonly parked: Parked;
-  readonly plan: Plan;
+  readonly plan: DecisionPlan;
 }
 
 export interface Blow {
@@ -23,7 +23,7 @@ export function flowOf(n: number): { readonly flow: string; readonly transition:
   return { flow: n % 3 === 1 ? 'one' : 'two', transition: 'pay' };
 }
 
-export function planOf(n: number, { run, approval, flow }: Parked): Plan {
+export function planOf(n: number, { run, approval, flow }: Parked): DecisionPlan {
   const decision = n % 5 === 4 ? 'deny' : 'approve';
   return { run, approval, decision, people: decision === 'approve' && flow === 'two' ? 2 : 1 };
 }
@@ -58,7 +58,7 @@ async function decideCase({ controllers }: People, { parked, plan }: Case, ears:
 
 const inFlight = 8;
 
-export async function decideAll(people: People, cases: readonly Case[], ears: Ears = {}): Promise<Decided> {
+export async function decideCases(people: People, cases: readonly Case[], ears: Ears = {}): Promise<Decided> {
   const told: Told[] = [];
   const left = [...cases];
   await runConcurrently(cases.length, inFlight, async () => {
@@ -127,13 +127,13 @@ export async function strike(
 ): Promise<Struck> {
   const half = Math.ceil(cases.length / 2);
   const underWay = countTo(Math.max(Math.floor(half / 4), 1));
-  const before = decideAll(people, cases.slice(0, half), { onTold: underWay.count });
+  const before = decideCases(people, cases.slice(0, half), { onTold: underWay.count });
   await underWay.reached;
   const fell = performance.now();
   await blow.down();
   // What is down is met by as many people as there are lanes before it comes back.
   const lanes = countTo(Math.min(inFlight, cases.length - half));
-  const down = decideAll(people, cases.slice(half), { onAnswer: lanes.count });
+  const down = decideCases(people, cases.slice(half), { onAnswer: lanes.count });
   await Promise.race([lanes.reached, down]);
   await blow.up();
   await until('everything to be ready', 60_000, () => isReady(stack));

@@ -15,7 +15,7 @@ export interface UnderWay {
   readonly faults: readonly string[];
 }
 
-export interface Ground {
+export interface DrillContext {
   readonly stack: Stack;
   readonly pool: Pool;
   readonly people: People;
@@ -24,34 +24,34 @@ export interface Ground {
 
 const limitMs = 120_000;
 
-export async function strikeUnderWay(ground: Ground, runs: number): Promise<UnderWay[]> {
+export async function strikeUnderWay(context: DrillContext, runs: number): Promise<UnderWay[]> {
   // One agent asks for all of them, and no more of its calls are under way in one worker.
   const heldAtOnce = Math.min(runs, mostCallsOfOne);
   return [
     {
       name: 'cancel under way, then kill -9 of the worker',
       runs: heldAtOnce,
-      faults: await cancelThenKill(ground, heldAtOnce),
+      faults: await cancelThenKill(context, heldAtOnce),
     },
     {
       name: 'deadline under way, then kill -9 of the worker',
       runs,
-      faults: await deadlineThenKill(ground, runs),
+      faults: await deadlineThenKill(context, runs),
     },
     {
       name: '30 messages under way, the worker stopped and continued',
-      ...{ runs: 1, faults: await stopAndContinue(ground) },
+      ...{ runs: 1, faults: await stopAndContinue(context) },
     },
   ];
 }
 
-const parkAll = ({ people }: Ground, flow: string, runs: number): Promise<Parked[]> =>
+const parkAll = ({ people }: DrillContext, flow: string, runs: number): Promise<Parked[]> =>
   Promise.all(Array.from({ length: runs }, () => park(people.agent, flow, 'pay')));
 
 /** The effect has reached its target and has no answer yet when the run is cancelled and its worker dies. */
-async function cancelThenKill(ground: Ground, runs: number): Promise<string[]> {
-  const { stack, people, target } = ground;
-  const parked = await parkAll(ground, 'one', runs);
+async function cancelThenKill(context: DrillContext, runs: number): Promise<string[]> {
+  const { stack, people, target } = context;
+  const parked = await parkAll(context, 'one', runs);
   const held = parked.map(({ run }) => target.hold(run));
   await Promise.all(parked.map((run) => insist(() => decideOn(people.controllers[0], run, 'approve'))));
   await Promise.all(held.map(({ arrived }) => arrived));
@@ -63,11 +63,11 @@ async function cancelThenKill(ground: Ground, runs: number): Promise<string[]> {
   for (const { release } of held) release();
   await stack.worker.restart();
   const told = (await Promise.all(cancelled)).map(({ reply }) => reply);
-  const ended = await Promise.all(parked.map(({ run }) => waitForEnd(ground, run, ['cancelled'])));
+  const ended = await Promise.all(parked.map(({ run }) => waitForEnd(context, run, ['cancelled'])));
   return [
     ...told.filter(({ status }) => status >= 300 || status === 0).map((answer) => `told ${JSON.stringify(answer)}`),
     ...ended.flat(),
-    ...parked.flatMap((run) => effectsOf(ground, run, 1)),
+    ...parked.flatMap((run) => effectsOf(context, run, 1)),
   ];
 }
 
@@ -80,30 +80,30 @@ async function waitUntilCancelling(stack: Stack, run: string): Promise<void> {
 }
 
 /** The worker dies within the last moments of the gate, and is up again after them. */
-async function deadlineThenKill(ground: Ground, runs: number): Promise<string[]> {
-  const parked = await parkAll(ground, 'one_brief', runs);
+async function deadlineThenKill(context: DrillContext, runs: number): Promise<string[]> {
+  const parked = await parkAll(context, 'one_brief', runs);
   const due = Math.min(...parked.map(({ expiresAt }) => expiresAt));
   await until('the gates to be nearly over', limitMs, () =>
     Promise.resolve(Date.now() > due - 50 ? true : null),
   );
-  await ground.stack.worker.kill('SIGKILL');
-  await ground.stack.worker.restart();
+  await context.stack.worker.kill('SIGKILL');
+  await context.stack.worker.restart();
   const ended = await Promise.all(
     parked.map(({ approval }) =>
-      readApprovalStatus(ground.pool, approval).then((status) =>
+      readApprovalStatus(context.pool, approval).then((status) =>
         status === 'expired' ? [] : [`${approval} is ${status ?? 'open'}, not expired`],
       ),
     ),
   );
-  const chains = await Promise.all(parked.map(({ run }) => findChainFaults(ground.pool, run)));
-  return [...ended.flat(), ...chains.flat(), ...parked.flatMap((run) => effectsOf(ground, run, 0))];
+  const chains = await Promise.all(parked.map(({ run }) => findChainFaults(context.pool, run)));
+  return [...ended.flat(), ...chains.flat(), ...parked.flatMap((run) => effectsOf(context, run, 0))];
 }
 
 const messages = 30;
 
 /** One run is asked thirty times while its worker stands still: each is answered, and the run goes on. */
-async function stopAndContinue(ground: Ground): Promise<string[]> {
-  const { stack, people, pool } = ground;
+async function stopAndContinue(context: DrillContext): Promise<string[]> {
+  const { stack, people, pool } = context;
   const parked = await park(people.agent, 'one', 'pay');
   process.kill(stack.worker.pid, 'SIGSTOP');
   const path = `/v1/runs/${parked.run}/transitions/pay`;
@@ -127,9 +127,9 @@ async function stopAndContinue(ground: Ground): Promise<string[]> {
   return [
     ...told.filter(isUnanswered).map((answer) => `told ${JSON.stringify(answer)}`),
     ...(reply.status < 300 ? [] : [`the decision was told ${JSON.stringify(reply)}`]),
-    ...(await waitForEnd(ground, parked.run, ['completed'])),
+    ...(await waitForEnd(context, parked.run, ['completed'])),
     ...(replay.status === 200 && replay.body.ok === true ? [] : [`replay: ${JSON.stringify(replay.body)}`]),
-    ...effectsOf(ground, parked, 1),
+    ...effectsOf(context, parked, 1),
   ];
 }
 
@@ -154,7 +154,7 @@ async function readApprovalStatus(pool: Pool, approval: string): Promise<string 
   }).catch(() => null);
 }
 
-async function waitForEnd({ pool }: Ground, run: string, statuses: readonly string[]): Promise<string[]> {
+async function waitForEnd({ pool }: DrillContext, run: string, statuses: readonly string[]): Promise<string[]> {
   const status = await until(`${run} to end`, limitMs, async () => {
     const { rows } = await pool.query<{ status: string }>('select status from run where id = $1', [run]);
     const found = rows[0]?.status ?? 'gone';
@@ -169,7 +169,7 @@ async function findChainFaults(pool: Pool, run: string): Promise<string[]> {
   return chain.ok ? [] : [`the chain of ${run}: ${chain.problem ?? 'does not verify'}`];
 }
 
-function effectsOf({ target }: Ground, { run }: Parked, wanted: number): string[] {
+function effectsOf({ target }: DrillContext, { run }: Parked, wanted: number): string[] {
   const count = target.effects().filter((effect) => effect.run === run).length;
   return count === wanted ? [] : [`${run} has ${count} effects, not ${wanted}`];
 }

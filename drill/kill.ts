@@ -8,9 +8,9 @@ import { startStack, type Stack } from '../testing/stack.js';
 import { projectRoot } from '../testing/paths.js';
 import { buildOf, makeNewBuild, type Build } from './build.js';
 import { meetPeople, park, type Parked, type People } from './caller.js';
-import { countOpen, faults, findRuns, settle, verdictOf, type Fault } from './judge.js';
+import { countOpen, faults, findRuns, settle, judgeRun, type Fault } from './judge.js';
 import {
-  decideAll,
+  decideCases,
   flowOf,
   planOf,
   strike,
@@ -94,7 +94,7 @@ function blowsOn(
   };
 }
 
-interface Judged {
+interface KillVerdicts {
   readonly counts: Record<Fault, number>;
   /** Approved, with one effect in the world; denied, with none. */
   readonly executedOnce: number;
@@ -103,7 +103,7 @@ interface Judged {
   readonly faulty: readonly object[];
 }
 
-async function judge(pool: Pool, target: Target, cases: readonly Case[]): Promise<Judged> {
+async function judge(pool: Pool, target: Target, cases: readonly Case[]): Promise<KillVerdicts> {
   const approvals = cases.map(({ parked }) => parked);
   const open = await settle(
     pool,
@@ -117,7 +117,7 @@ async function judge(pool: Pool, target: Target, cases: readonly Case[]): Promis
   let records = 0;
   for (const { plan } of cases) {
     const run = found.get(plan.run);
-    const verdict = run === undefined ? (['lost', 'notEnded'] as const) : verdictOf(plan, run);
+    const verdict = run === undefined ? (['lost', 'notEnded'] as const) : judgeRun(plan, run);
     for (const fault of verdict) counts[fault] += 1;
     if (verdict.length > 0) faulty.push({ verdict, plan, found: run });
     records += run?.records.length ?? 0;
@@ -160,7 +160,7 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
     say(`${blow.name}: ${JSON.stringify(struck.at(-1))}`);
   }
   const rest = cases.slice(whilePeopleDecide.length * share);
-  const calm = await decideAll(people, rest);
+  const calm = await decideCases(people, rest);
   say(`the remaining ${rest.length} decided`);
   const { counts, faulty, ...judged } = await judge(pool, target, cases);
   const effects = target.effects();

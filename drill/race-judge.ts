@@ -1,10 +1,10 @@
-import type { Found } from './judge.js';
+import type { FoundRun } from './judge.js';
 import type { Finisher, Ran } from './race.js';
 
 // What a race must be: one outcome, everybody told the truth about it, one effect at most, and a record that agrees.
 // Pure, so that the tests can show it a bad race.
 
-export type Outcome = 'executed' | 'denied' | 'expired' | 'cancelled' | 'stopped';
+export type RaceOutcome = 'executed' | 'denied' | 'expired' | 'cancelled' | 'stopped';
 
 export type RaceFault =
   | 'noSingleOutcome'
@@ -31,7 +31,7 @@ export interface RaceVerdict {
   readonly refused: readonly string[];
 }
 
-const outcomes: Readonly<Record<string, Outcome>> = {
+const outcomes: Readonly<Record<string, RaceOutcome>> = {
   'consumed executed': 'executed',
   'denied denied': 'denied',
   'expired expired': 'expired',
@@ -44,7 +44,7 @@ const outcomes: Readonly<Record<string, Outcome>> = {
 const uncalled = ['approved failed', 'consumed failed'];
 
 /** Approved, and then either the run was cancelled, or one of those who approved lost the role before it was called. */
-function outcomeOf({ finishers }: Ran, { approvalStatus, actionStatus, records }: Found): Outcome | null {
+function raceOutcomeOf({ finishers }: Ran, { approvalStatus, actionStatus, records }: FoundRun): RaceOutcome | null {
   const status = `${approvalStatus} ${actionStatus}`;
   if (!uncalled.includes(status)) return outcomes[status] ?? null;
   if (records.some((record) => record.type === 'run.cancelled')) return 'cancelled';
@@ -53,9 +53,9 @@ function outcomeOf({ finishers }: Ran, { approvalStatus, actionStatus, records }
 
 const losersCodes = ['ALREADY_DECIDED', 'APPROVAL_REVOKED', 'APPROVAL_EXPIRED', 'RUN_CLOSED'];
 
-export function judgeRace(ran: Ran, found: Found): RaceVerdict {
+export function judgeRace(ran: Ran, found: FoundRun): RaceVerdict {
   const { kind, finishers } = ran;
-  const outcome = outcomeOf(ran, found);
+  const outcome = raceOutcomeOf(ran, found);
   const count = (type: string, decision?: string): number =>
     found.records.filter((record) => record.type === type && (decision === undefined || record.decision === decision))
       .length;
@@ -100,7 +100,7 @@ function isEnough({ kind, finishers }: Ran, approvals: number): boolean {
  * Of a reload that takes a role away: who loses it has decided before the reload was answered, and under that role, or has
  * not decided; nobody was refused for it before it was asked; and what was executed had enough people who decided then.
  */
-function decidersAgree({ kind, finishers }: Ran, { decisions, records }: Found): boolean {
+function decidersAgree({ kind, finishers }: Ran, { decisions, records }: FoundRun): boolean {
   const leaver = finishers.find((finisher) => finisher.losesRole === true);
   const narrowing = finishers.find((finisher) => finisher.act === 'narrow')?.told;
   if (leaver === undefined || narrowing === undefined) return true;
@@ -125,7 +125,7 @@ function decidersAgree({ kind, finishers }: Ran, { decisions, records }: Found):
  * Who asks for the same is never covered by the decision about somebody else's request: an approval of their own, which
  * ends with the run, or a refusal that says that the run executes or has ended.
  */
-function isAsked(status: number, code: string | null, others: Found['others']): boolean {
+function isAsked(status: number, code: string | null, others: FoundRun['others']): boolean {
   if (status === 409) return code === 'RUN_CLOSED' || code === 'RUN_BUSY';
   return status === 202 && others.every((other) => other.approval === 'revoked' && other.action === 'revoked');
 }
@@ -137,13 +137,13 @@ const writeMs = 1_000;
 const notAsked = ['NOT_AN_APPROVER', 'NOT_FOUND'];
 
 /** Whom an escalation adds may be told so only before it. */
-function isLateToSaySo(sentAt: number, records: Found['records']): boolean {
+function isLateToSaySo(sentAt: number, records: FoundRun['records']): boolean {
   const escalated = records.find((record) => record.type === 'approval.escalated');
   return escalated !== undefined && sentAt > escalated.at + writeMs;
 }
 
 /** Decisions that the store calls applied are those of the record, and none is left hanging. */
-function winnersAgree({ decisions }: Found, approvals: number, denials: number): boolean {
+function winnersAgree({ decisions }: FoundRun, approvals: number, denials: number): boolean {
   const applied = (decision: string): number =>
     decisions.filter((made) => made.decision === decision && made.status === 'applied').length;
   const hanging = decisions.some((decision) => decision.status === 'accepted');
@@ -151,7 +151,7 @@ function winnersAgree({ decisions }: Found, approvals: number, denials: number):
 }
 
 /** Who was told yes has counted; who has not counted was told no, by a code that says why. */
-function isTold({ by, act, told }: Finisher, { records, decisions, others }: Found): boolean {
+function isTold({ by, act, told }: Finisher, { records, decisions, others }: FoundRun): boolean {
   const { status, code } = told.reply;
   if (act === 'submit') return isAsked(status, code, others);
   if (act === 'narrow') return status === 200;

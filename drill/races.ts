@@ -9,7 +9,7 @@ import { meetPeople } from './caller.js';
 import { makeDesk } from './desk.js';
 import { findRuns, settle } from './judge.js';
 import { makeRandom } from './random.js';
-import { raceKinds, run, type Ran } from './race.js';
+import { raceKinds, runGateRace, type Ran } from './race.js';
 import { judgeRace, raceFaults, type RaceFault, type RaceVerdict } from './race-judge.js';
 import { judgeRunRace } from './run-race-judge.js';
 import { runRace, runRaceKinds, type RunRan } from './run-race.js';
@@ -35,7 +35,7 @@ const seed = wholeNumber('seed', values.seed);
 const atOnce = wholeNumber('at-once', values['at-once']);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-interface Ground {
+interface RacesContext {
   readonly stack: Stack;
   readonly target: Target;
   readonly pool: Pool;
@@ -46,7 +46,7 @@ interface AllRan {
   readonly inRuns: readonly RunRan[];
 }
 
-async function runAll({ stack, target, pool }: Ground): Promise<AllRan> {
+async function runAll({ stack, target, pool }: RacesContext): Promise<AllRan> {
   const people = await meetPeople(stack);
   const random = makeRandom(seed);
   const desk = makeDesk(stack.policies, people.operator);
@@ -54,7 +54,7 @@ async function runAll({ stack, target, pool }: Ground): Promise<AllRan> {
   const inRuns: RunRan[] = [];
   const kinds = [
     ...raceKinds.map(
-      (kind) => async () => void atGates.push(await run(kind, { people, desk, pool }, random)),
+      (kind) => async () => void atGates.push(await runGateRace(kind, { people, desk, pool }, random)),
     ),
     ...runRaceKinds.map(
       (kind) => async () => void inRuns.push(await runRace(kind, { stack, people, target }, random)),
@@ -82,7 +82,7 @@ const count = (counts: Record<string, number>, key: string): void => {
   counts[key] = (counts[key] ?? 0) + 1;
 };
 
-interface Judged {
+interface RaceVerdicts {
   readonly kinds: Record<string, Counts>;
   readonly faults: Record<RaceFault, number>;
   readonly faulty: object[];
@@ -91,7 +91,7 @@ interface Judged {
 const lost: RaceVerdict = { outcome: null, faults: ['noSingleOutcome'], refused: [] };
 const settleMs = 60_000;
 
-async function judgeAll({ target, pool }: Ground, { atGates, inRuns }: AllRan): Promise<Judged> {
+async function judgeAll({ target, pool }: RacesContext, { atGates, inRuns }: AllRan): Promise<RaceVerdicts> {
   const kinds: Record<string, Counts> = {};
   const faults = Object.fromEntries(raceFaults.map((fault) => [fault, 0])) as Record<RaceFault, number>;
   const faulty: object[] = [];
@@ -153,8 +153,8 @@ async function main(): Promise<boolean> {
   const stack = await startStack({ own: true, policies: policyTexts(), env: { ERP_URL: target.url } });
   const pool = makePool({ url: stack.databaseUrl, applicationName: 'drill', max: 4 });
   try {
-    const ground = { stack, target, pool };
-    const { kinds, faults, faulty } = await judgeAll(ground, await runAll(ground));
+    const context = { stack, target, pool };
+    const { kinds, faults, faulty } = await judgeAll(context, await runAll(context));
     const ok = faulty.length === 0;
     const report = {
       machine: describeMachine(),

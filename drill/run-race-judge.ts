@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { raceFaults, type RaceFault, type RaceVerdict } from './race-judge.js';
-import type { Asked, RunRan } from './run-race.js';
+import type { RaceRequest, RunRan } from './run-race.js';
 import type { WholeRun } from './whole-run.js';
 
 // What a race for a whole run must be: everybody was told what the store, the record and the target say in the end. Pure,
@@ -19,11 +19,11 @@ export function judgeRunRace(ran: RunRan, found: WholeRun): RaceVerdict {
   };
 }
 
-type Judged = Record<Exclude<RaceFault, 'noSingleOutcome' | 'chainBroken'>, boolean> & {
+type RunFaults = Record<Exclude<RaceFault, 'noSingleOutcome' | 'chainBroken'>, boolean> & {
   readonly outcome: string | null;
 };
 
-const isTaken = ({ told }: Asked): boolean => told.reply.status === 200 || told.reply.status === 202;
+const isTaken = ({ told }: RaceRequest): boolean => told.reply.status === 200 || told.reply.status === 202;
 
 function countOf({ records }: WholeRun, type: string, decision?: string): number {
   return records.filter((record) => record.type === type && (decision === undefined || record.decision === decision))
@@ -34,7 +34,7 @@ const countPaid = ({ effects }: WholeRun, vendor: string): number =>
   effects.filter((effect) => effect.vendor === vendor).length;
 
 /** The first request was made, and nobody knows it: it is made once more at most, and the run ends. */
-function judgeRepetition({ asked }: RunRan, found: WholeRun): Judged {
+function judgeRepetition({ asked }: RunRan, found: WholeRun): RunFaults {
   const { effects, status, problem, approvals } = found;
   const succeeded = countOf(found, 'executor.succeeded');
   const begun = countOf(found, 'executor.started');
@@ -45,7 +45,7 @@ function judgeRepetition({ asked }: RunRan, found: WholeRun): Judged {
   const retried = countOf(found, 'run.retried');
   // A repetition that was gated is made for an approval of its own.
   const needed = approvals.length === 0 ? 0 : begun;
-  const answered = (request: Asked): boolean =>
+  const answered = (request: RaceRequest): boolean =>
     isTaken(request) || refusedAs[request.act].includes(request.told.reply.code ?? '');
   return {
     outcome:
@@ -71,7 +71,7 @@ function judgeRepetition({ asked }: RunRan, found: WholeRun): Judged {
   };
 }
 
-const refusedAs: Readonly<Record<Asked['act'], readonly string[]>> = {
+const refusedAs: Readonly<Record<RaceRequest['act'], readonly string[]>> = {
   retry: ['NOT_STUCK', 'RUN_CLOSED', 'RUN_BUSY', 'STALE_VERSION'],
   cancel: ['RUN_CLOSED'],
   approve: ['ALREADY_DECIDED', 'APPROVAL_REVOKED', 'RUN_CLOSED'],
@@ -79,14 +79,14 @@ const refusedAs: Readonly<Record<Asked['act'], readonly string[]>> = {
 };
 
 /** Those under one key are one. */
-function countDistinct(asked: readonly Asked[]): number {
+function countDistinct(asked: readonly RaceRequest[]): number {
   return new Set(asked.map((request, index) => request.key ?? index)).size;
 }
 
 const appliedIn = ({ decisions }: WholeRun): WholeRun['decisions'] =>
   decisions.filter((decision) => decision.status === 'applied');
 
-function isToldWrong({ by, approval, told }: Asked, { decisions }: WholeRun): boolean {
+function isToldWrong({ by, approval, told }: RaceRequest, { decisions }: WholeRun): boolean {
   const own = decisions.filter((decision) => decision.by === by && decision.approval === approval);
   const applied = own.some((decision) => decision.status === 'applied');
   if (told.reply.status === 200) return !applied;
@@ -95,7 +95,7 @@ function isToldWrong({ by, approval, told }: Asked, { decisions }: WholeRun): bo
 }
 
 /** Nothing ends the run and nobody denies: each approval is executed, and nobody is told of an end. */
-function judgeCrowd({ gates, asked }: RunRan, found: WholeRun): Judged {
+function judgeCrowd({ gates, asked }: RunRan, found: WholeRun): RunFaults {
   const { approvals, actions, decisions, status } = found;
   const executed = gates.filter(({ approval }) => {
     const decided = approvals.find(({ id }) => id === approval);
@@ -134,7 +134,7 @@ const resultBody = z.object({
   }),
 });
 
-function isSubmitTold({ told, vendor, act }: Asked, found: WholeRun): boolean {
+function isSubmitTold({ told, vendor, act }: RaceRequest, found: WholeRun): boolean {
   const made = countPaid(found, vendor);
   if (told.reply.code !== null) return refusedAs[act].includes(told.reply.code) && made === 0;
   const parsed = resultBody.safeParse(told.reply.body);

@@ -7,14 +7,14 @@ import type { Target } from './target.js';
 
 // Races for a run instead of one gate: its end against the repetition of an effect, and many decisions beside many submits.
 
-export interface RunGround {
+export interface RunRaceContext {
   readonly stack: Stack;
   readonly people: People;
   readonly target: Target;
 }
 
 /** What somebody asked, and was told in the end. */
-export interface Asked {
+export interface RaceRequest {
   readonly by: string;
   readonly act: 'approve' | 'submit' | 'retry' | 'cancel';
   /** Of a decision. */
@@ -31,25 +31,25 @@ export interface RunRan {
   readonly run: string;
   /** Decided in the race. */
   readonly gates: readonly { readonly approval: string; readonly vendor: string }[];
-  readonly asked: readonly Asked[];
+  readonly asked: readonly RaceRequest[];
 }
 
 export interface RunRaceKind {
   readonly name: string;
   readonly judgedAs: 'repetition' | 'crowd';
-  race(ground: RunGround, random: () => number): Promise<Omit<RunRan, 'kind'>>;
+  race(context: RunRaceContext, random: () => number): Promise<Omit<RunRan, 'kind'>>;
 }
 
 export const runRaceKinds: readonly RunRaceKind[] = [
   {
     name: 'retry of an unknown outcome, twice, against cancel',
     judgedAs: 'repetition',
-    race: (ground, random) => repeatAgainstCancel(ground, random, false),
+    race: (context, random) => repeatAgainstCancel(context, random, false),
   },
   {
     name: 'retry of an unknown outcome, to be approved anew, twice, against cancel',
     judgedAs: 'repetition',
-    race: (ground, random) => repeatAgainstCancel(ground, random, true),
+    race: (context, random) => repeatAgainstCancel(context, random, true),
   },
   {
     name: '24 approvals of one run beside 30 submits',
@@ -58,8 +58,8 @@ export const runRaceKinds: readonly RunRaceKind[] = [
   },
 ];
 
-export async function runRace(kind: RunRaceKind, ground: RunGround, random: () => number): Promise<RunRan> {
-  return { kind, ...(await kind.race(ground, random)) };
+export async function runRace(kind: RunRaceKind, context: RunRaceContext, random: () => number): Promise<RunRan> {
+  return { kind, ...(await kind.race(context, random)) };
 }
 
 let vendors = 0;
@@ -86,7 +86,7 @@ const spreadMs = 60;
 const repetitionMs = { free: 1_200, gated: 3_000 };
 
 async function repeatAgainstCancel(
-  { stack, people, target }: RunGround,
+  { stack, people, target }: RunRaceContext,
   random: () => number,
   gated: boolean,
 ): Promise<Omit<RunRan, 'kind'>> {
@@ -101,12 +101,12 @@ async function repeatAgainstCancel(
     const { body } = await stack.fetchAs('admin', 'GET', `/v1/runs/${run}`);
     return body.run.status === 'stuck' ? true : null;
   });
-  const asked: Asked[] = [];
+  const asked: RaceRequest[] = [];
   const note = (
     by: Person,
-    act: Asked['act'],
+    act: RaceRequest['act'],
     told: Told,
-    more: Pick<Asked, 'approval' | 'key'> = {},
+    more: Pick<RaceRequest, 'approval' | 'key'> = {},
   ): void => void asked.push({ by: by.id, act, vendor, told, ...more });
   const path = `/v1/runs/${run}`;
   const retry = async (key?: string): Promise<void> => {
@@ -154,7 +154,7 @@ const pendingBody = z.object({
   result: z.object({ status: z.string(), approval: z.object({ id: z.string(), digest: z.string() }) }),
 });
 
-async function decideManyBesideSubmits({ people }: RunGround, random: () => number): Promise<Omit<RunRan, 'kind'>> {
+async function decideManyBesideSubmits({ people }: RunRaceContext, random: () => number): Promise<Omit<RunRan, 'kind'>> {
   const { agent, controllers } = people;
   const run = await start(agent, 'payment');
   const submit = (vendor: string, amount: number): Promise<Told> => {
@@ -170,7 +170,7 @@ async function decideManyBesideSubmits({ people }: RunGround, random: () => numb
     const { id: approval, digest } = parsed.data.result.approval;
     gates.push({ flow: 'payment', run, approval, digest, expiresAt: 0, vendor });
   }
-  const asked: Asked[] = [];
+  const asked: RaceRequest[] = [];
   const decide = async (gate: (typeof gates)[number], by: Person): Promise<void> => {
     await sleep(random() * spreadMs);
     const told = await insist(() => decideOn(by, gate, 'approve', gate.approval));

@@ -91,7 +91,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
 }
 
-interface Ground {
+interface StackParts {
   readonly options: StackOptions;
   readonly home: string;
   readonly policies: string;
@@ -99,7 +99,7 @@ interface Ground {
   readonly servers: Servers;
 }
 
-async function startProcesses({ options, home, policies, environments, servers }: Ground): Promise<Stack> {
+async function startProcesses({ options, home, policies, environments, servers }: StackParts): Promise<Stack> {
   await prepareTemporal({
     connection: { address: servers.temporalAddress },
     namespaces: environments.map(namespaceOf),

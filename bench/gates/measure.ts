@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { processorMs, rounded, tail, runConcurrently, type Tail } from '../measure.js';
 import type { Arrivals } from './arrivals.js';
 import { availableMb, residentMb } from './memory.js';
-import type { Megabytes, Side, Waiting } from './side.js';
+import type { Megabytes, Side, WaitingRun } from './side.js';
 
 // One engine through all sizes: park, weigh, decide, restart, decide, kill. The same for each.
 
-export interface Plan {
+export interface MeasurePlan {
   /** Rising. */
   readonly parked: readonly number[];
   readonly decisions: number;
@@ -54,11 +54,11 @@ export type Say = (line: string) => void;
 /** Gives each row when it is there, so that a failure keeps those before it. */
 export async function* measureSide(
   side: Side,
-  plan: Plan,
+  plan: MeasurePlan,
   arrivals: Arrivals,
   say: Say,
 ): AsyncGenerator<Row> {
-  const waiting: Waiting[] = [];
+  const waiting: WaitingRun[] = [];
   for (const size of plan.parked) {
     const { status, startsPerSecond, startCpuMs } = await parkUpTo(side, waiting, size, plan, say);
     const parked = waiting.length;
@@ -94,9 +94,9 @@ const leastFreeMb = 1_024;
 
 async function parkUpTo(
   side: Side,
-  waiting: Waiting[],
+  waiting: WaitingRun[],
   size: number,
-  { inFlight, minutes, endsAt }: Plan,
+  { inFlight, minutes, endsAt }: MeasurePlan,
   say: Say,
 ): Promise<Pick<Row, 'status' | 'startsPerSecond' | 'startCpuMs'>> {
   const already = waiting.length;
@@ -147,9 +147,9 @@ function progress(name: string, already: number, size: number, say: Say): (count
 }
 
 async function decideEach(
-  all: readonly Waiting[],
+  all: readonly WaitingRun[],
   arrivals: Arrivals,
-  { decidingMs }: Plan,
+  { decidingMs }: MeasurePlan,
 ): Promise<Decided> {
   const accepted: number[] = [];
   const next: number[] = [];
@@ -168,9 +168,9 @@ async function decideEach(
 
 async function killEach(
   side: Side,
-  all: readonly Waiting[],
+  all: readonly WaitingRun[],
   arrivals: Arrivals,
-  { decidingMs }: Plan,
+  { decidingMs }: MeasurePlan,
 ): Promise<Killed[]> {
   const kills: Killed[] = [];
   const end = performance.now() + decidingMs;
@@ -181,7 +181,7 @@ async function killEach(
   return kills;
 }
 
-async function measureAfterKill(side: Side, waiting: Waiting, arrivals: Arrivals): Promise<Killed> {
+async function measureAfterKill(side: Side, waiting: WaitingRun, arrivals: Arrivals): Promise<Killed> {
   const arrival = arrivals.of(waiting.id);
   const killed = performance.now();
   await side.worker.kill('SIGKILL');
@@ -191,7 +191,7 @@ async function measureAfterKill(side: Side, waiting: Waiting, arrivals: Arrivals
 }
 
 /** The same decision until it is taken; gives when. */
-async function insist(waiting: Waiting): Promise<number> {
+async function insist(waiting: WaitingRun): Promise<number> {
   const end = performance.now() + 60_000;
   for (;;) {
     try {

@@ -11,7 +11,7 @@ import { getMessage, insertMessage } from '../store/messages.js';
 import type { Trace } from './types.js';
 import type { ClientDeps } from './deps.js';
 
-export interface Asked {
+export interface MessageDraft {
   readonly id: string;
   readonly run: string;
   readonly environment: string;
@@ -79,7 +79,7 @@ export function refuseTooLarge(values: readonly Value[]): Refusal | null {
 export async function storeMessage(
   deps: Pick<ClientDeps, 'keys' | 'payloads'>,
   tx: Tx,
-  { values, ...asked }: Asked,
+  { values, ...asked }: MessageDraft,
 ): Promise<{ readonly message: SealedMessage; readonly refs: readonly PayloadRef[] }> {
   const refs: PayloadRef[] = [];
   for (const { role, media, text } of values)

@@ -5,7 +5,7 @@ import { isUnavailable, withTransaction, type Pool, type Tx } from '../db/index.
 import { documentOf } from '../store/document.js';
 import { countUnanswered, getMessage, withdrawMessage } from '../store/messages.js';
 import { getRun, lockForAsking, lockRunForShare, type RunRow } from '../store/runs.js';
-import { bytesOf, currentId, storeMessage, refuseTooLarge, type Asked } from './attest.js';
+import { bytesOf, currentId, storeMessage, refuseTooLarge, type MessageDraft } from './attest.js';
 import { ringFor } from './bells.js';
 import type { Asking, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
@@ -19,7 +19,7 @@ export interface Posting {
   readonly id: string;
   readonly kind: MessageKind;
   readonly waitMs: number;
-  readonly make: (row: RunRow, id: string) => Omit<Asked, 'id' | 'run' | 'environment'>;
+  readonly make: (row: RunRow, id: string) => Omit<MessageDraft, 'id' | 'run' | 'environment'>;
   /** What else is durable with it. */
   readonly beside?: (
     tx: Tx,

@@ -73,7 +73,7 @@ async function checkKernel(
 
 /** Results as they stand in the histories. */
 async function readRecordedSteps(read: Histories): Promise<JsonObject[]> {
-  const values = await readValues(read, (event) => [
+  const values = await readPayloads(read, (event) => [
     ...(event.markerRecordedEventAttributes?.details?.['result']?.payloads ?? []),
     ...(event.activityTaskCompletedEventAttributes?.result?.payloads ?? []),
   ]);
@@ -82,7 +82,7 @@ async function readRecordedSteps(read: Histories): Promise<JsonObject[]> {
 
 type HistoryEvent = NonNullable<History['events']>[number];
 
-async function readValues(
+async function readPayloads(
   { histories }: Histories,
   payloadsOf: (event: HistoryEvent) => Parameters<typeof payloadConverter.fromPayload>[0][],
 ): Promise<JsonObject[]> {
@@ -123,7 +123,7 @@ async function compareSteps(deps: ClientDeps, run: string, read: Histories): Pro
 
 /** Each bell of the history names a message of the store and its digest, or was refused on record. */
 async function compareMessages(deps: ClientDeps, run: string, read: Histories): Promise<Check> {
-  const values = await readValues(
+  const values = await readPayloads(
     read,
     (event) => event.workflowExecutionSignaledEventAttributes?.input?.payloads ?? [],
   );

@@ -12,7 +12,7 @@ import type { ClientDeps } from './deps.js';
 import type { Waiter } from './waiter.js';
 import * as temporal from './temporal.js';
 
-type Recorded = Pick<ClientDeps, 'payloads' | 'keys'>;
+type RecordingDeps = Pick<ClientDeps, 'payloads' | 'keys'>;
 
 export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
   const refusal = refuseTooLarge(startValues(request));
@@ -76,7 +76,7 @@ function startValues({ input, trace }: StartRequest): Value[] {
 
 /** Null: this run was started before, by a request that is being repeated. */
 export async function recordStart(
-  deps: Recorded,
+  deps: RecordingDeps,
   tx: Tx,
   request: StartRequest,
 ): Promise<SealedMessage | null> {

@@ -115,7 +115,7 @@ export async function startAgain(
  */
 export type Unserved = 'gone' | 'foreign' | 'paused' | 'pinned';
 
-export type Found =
+export type FoundUnserved =
   | { readonly why: 'gone' }
   /** `execution`: which one is open all the same. */
   | { readonly why: Exclude<Unserved, 'gone'>; readonly execution: string }
@@ -123,7 +123,7 @@ export type Found =
   | { readonly why: 'elsewhere'; readonly execution: string; readonly taskQueue: string };
 
 /** Null: they take it. Rejects where Temporal does not say. */
-export async function whyUnserved(deps: ClientDeps, { id, namespace }: Place): Promise<Found | null> {
+export async function whyUnserved(deps: ClientDeps, { id, namespace }: Place): Promise<FoundUnserved | null> {
   const client = deps.forNamespace(namespace);
   try {
     const found = await client.withDeadline(Date.now() + deadlineMs, () =>

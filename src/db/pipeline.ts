@@ -32,7 +32,7 @@ export function makePipeline(
   statements: readonly Statement[],
   types: pg.CustomTypesConfig,
 ): Omit<PgQuery, 'submit' | '_result'> & pg.Submittable & { callback: (error?: unknown) => void } {
-  const state: State = { unsendable: null };
+  const state: PipelineState = { unsendable: null };
   const queries = statements.map((statement) => makeWatchedQuery(statement, types, state));
   let at = 0;
   const current = (): PgQuery => queries[Math.min(at, queries.length - 1)] as PgQuery;
@@ -51,7 +51,7 @@ export function makePipeline(
     get text() {
       return current().text;
     },
-    submit: (connection: pg.Connection) => submit(queries, state, connection),
+    submit: (connection: pg.Connection) => submitAll(queries, state, connection),
     handleRowDescription: (message: unknown) => current().handleRowDescription(message),
     handleDataRow: (message: unknown) => current().handleDataRow(message),
     handleCommandComplete: (message: unknown, connection: pg.Connection) => {
@@ -72,12 +72,12 @@ export function makePipeline(
   return batch;
 }
 
-interface State {
+interface PipelineState {
   /** Why a statement could not be sent: what comes behind it must not run without it. */
   unsendable: unknown;
 }
 
-function makeWatchedQuery(statement: Statement, types: pg.CustomTypesConfig, state: State): PgQuery {
+function makeWatchedQuery(statement: Statement, types: pg.CustomTypesConfig, state: PipelineState): PgQuery {
   const query = makeQuery(statement, (error, result) => {
     state.unsendable ??= error;
     statement.done(error, result);
@@ -98,7 +98,7 @@ export function makeQuery(
   return query;
 }
 
-function submit(queries: readonly PgQuery[], state: State, connection: pg.Connection): void {
+function submitAll(queries: readonly PgQuery[], state: PipelineState, connection: pg.Connection): void {
   const { stream } = connection;
   stream.cork();
   try {

@@ -38,7 +38,7 @@ export function pipelineStatements(client: pg.ClientBase): TransactionPipeline {
   if (known !== undefined) return known;
   const plain = client.query.bind(client) as (...given: unknown[]) => unknown;
   let isOpen = false;
-  let waiting: Waiting[] = [];
+  let waiting: WaitingStatement[] = [];
   let isDue = false;
   const send = (): void => {
     isDue = false;
@@ -98,7 +98,7 @@ function rethrowFromHere(error: unknown): never {
   throw error;
 }
 
-interface Waiting extends Statement {
+interface WaitingStatement extends Statement {
   /** Without values, and sent alone: by the simple protocol, and not prepared. */
   readonly isPlain: boolean;
 }

@@ -236,7 +236,7 @@ interface Verdict {
   readonly afterMs: number;
 }
 
-function verdictOf(
+function decideOutcome(
   { deps, stopping }: DelivererState,
   { attempts }: NotificationRow,
   delivered: Attempted['delivered'],
@@ -253,7 +253,7 @@ function verdictOf(
 /** What it came to, and its record, in one transaction. */
 async function settleAttempt(state: DelivererState, row: NotificationRow, { channel, body, delivered }: Attempted): Promise<void> {
   const { deps } = state;
-  const { outcome, status, afterMs } = verdictOf(state, row, delivered);
+  const { outcome, status, afterMs } = decideOutcome(state, row, delivered);
   const detail = truncate(delivered.detail, 500);
   const memo = memoOf(delivered);
   const time = deps.now().toISOString();

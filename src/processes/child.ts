@@ -49,12 +49,12 @@ export function startChild(spec: ChildSpec): Promise<Running> {
     child.on('error', reject);
     child.on('spawn', () => {
       const pid = child.pid as number;
-      resolve({ pid, exited, stop: () => stop(pid, exited, spec.graceMs) });
+      resolve({ pid, exited, stop: () => stopChild(pid, exited, spec.graceMs) });
     });
   });
 }
 
-async function stop(pid: number, exited: Promise<string>, graceMs: number): Promise<void> {
+async function stopChild(pid: number, exited: Promise<string>, graceMs: number): Promise<void> {
   signalIfAlive(pid, 'SIGTERM');
   const timer = setTimeout(() => signalIfAlive(pid, 'SIGKILL'), graceMs);
   await exited;

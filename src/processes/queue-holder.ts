@@ -17,7 +17,7 @@ export interface Queue {
 }
 
 /** Who has the queue, as it was seen: the store's id, and the one execution that says so. */
-export interface Holder {
+export interface QueueHolder {
   readonly store: string;
   readonly execution: string;
 }
@@ -59,7 +59,7 @@ export async function isWorkedFor(connection: ConnectionLike, queue: Queue, stor
 export async function readHolder(
   connection: ConnectionLike,
   { namespace, taskQueue }: Queue,
-): Promise<Holder | null> {
+): Promise<QueueHolder | null> {
   const { workflow } = new Client({ connection, namespace });
   try {
     const { status, memo, runId } = await workflow.getHandle(holderIdOf(taskQueue)).describe();
@@ -84,8 +84,8 @@ function describeUnnamed(taskQueue: string): string {
 export async function forgetHolder(
   connection: ConnectionLike,
   queue: Queue,
-  seen: Holder,
-): Promise<Holder | null> {
+  seen: QueueHolder,
+): Promise<QueueHolder | null> {
   await endHolder(connection, queue, seen, 'countersign migrate --forget-temporal');
   return readHolder(connection, queue);
 }
@@ -139,7 +139,7 @@ const livesForSeconds = 180;
 async function endHolder(
   connection: ConnectionLike,
   { namespace, taskQueue }: Queue,
-  { execution }: Holder,
+  { execution }: QueueHolder,
   reason: string,
 ): Promise<void> {
   const { workflow } = new Client({ connection, namespace });

@@ -95,7 +95,7 @@ async function runToHistoryEnd(memory: Memory): Promise<HistoryEnd> {
       failures += 1;
       if (failures >= mostFailures) throw error;
       const result = await giveUp(memory, [], error);
-      if (result?.status === 'stepped') apply(memory, result);
+      if (result?.status === 'stepped') applyStep(memory, result);
     }
   }
 }
@@ -110,7 +110,7 @@ async function advance(memory: Memory): Promise<HistoryEnd | null> {
   const waiting = [...batch, ...memory.queue];
   memory.queue = arrivalsLeftBy(waiting, result);
   memory.oneAtATime = Math.max(memory.oneAtATime - (waiting.length - memory.queue.length), 0);
-  apply(memory, result);
+  applyStep(memory, result);
   return findClosedEnd(memory);
 }
 
@@ -154,7 +154,7 @@ function applySettled(memory: Memory): 'done' | 'look' {
   const next = memory.settled.find((result) => result.rev === known.rev + 1);
   if (next !== undefined) {
     memory.settled = memory.settled.filter((result) => result !== next);
-    apply(memory, next);
+    applyStep(memory, next);
     return 'done';
   }
   // It builds on a step of which only the store knows: looking there brings that step.
@@ -162,11 +162,11 @@ function applySettled(memory: Memory): 'done' | 'look' {
   return memory.queue.length === 0 ? 'done' : 'look';
 }
 
-type Taken = Exclude<StepResult, { status: 'waiting' }>;
+type TakenStep = Exclude<StepResult, { status: 'waiting' }>;
 
 /** Null: the arrivals are back in the queue. Where a step over several arrivals failed, they are taken one at a time from now on. */
-async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<Taken | null> {
-  let result: Taken | null;
+async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<TakenStep | null> {
+  let result: TakenStep | null;
   try {
     result = await waitForStore(memory, () => memory.ports.step(inputOf(memory, batch, null)));
   } catch (error) {
@@ -181,7 +181,7 @@ async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<Take
  * The run is made stuck over what cannot be taken: recorded, shown, and for an operator to go on with. Where even that
  * cannot be written it is tried again, each failure logged and counted by the worker, until a worker can.
  */
-async function giveUp(memory: Memory, batch: readonly Arrival[], error: unknown): Promise<Taken | null> {
+async function giveUp(memory: Memory, batch: readonly Arrival[], error: unknown): Promise<TakenStep | null> {
   const reason = reasonOf(error);
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
@@ -212,7 +212,7 @@ function inputOf({ ports, known }: Memory, arrivals: readonly Arrival[], gaveUp:
 }
 
 /** Repeats the step while the store does not answer. Null: this history is full, and the next one goes on waiting. */
-async function waitForStore(memory: Memory, step: () => Promise<StepResult>): Promise<Taken | null> {
+async function waitForStore(memory: Memory, step: () => Promise<StepResult>): Promise<TakenStep | null> {
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     const result = await step();
     if (result.status !== 'waiting') return result;
@@ -221,7 +221,7 @@ async function waitForStore(memory: Memory, step: () => Promise<StepResult>): Pr
   }
 }
 
-function apply(memory: Memory, result: Stepped): void {
+function applyStep(memory: Memory, result: Stepped): void {
   const { rev, digest, head, state, runStatus: status, version, wakeAt, isForked } = result;
   if (rev < memory.known.rev && !isForked) return;
   memory.known = { rev, digest, head, state, status, version, wakeAt };

@@ -113,7 +113,7 @@ function makePorts(version: number): Ports {
     now: () => Date.now(),
     until: (isTrue) => condition(isTrue),
     step,
-    execute,
+    execute: startExecution,
     startTimer,
     historyLength: () => {
       const { continueAsNewSuggested, historyLength } = workflowInfo();
@@ -126,7 +126,7 @@ function makePorts(version: number): Ports {
  * Runs until the effect's outcome is recorded. Attempts and delays are the activity's decision, carried by Temporal's
  * retry; without an end here, since a lost worker is not a failed attempt.
  */
-function execute(input: Parameters<RunActivities['execute']>[0], timeoutMs: number): Running {
+function startExecution(input: Parameters<RunActivities['execute']>[0], timeoutMs: number): Running {
   const { execute: act } = proxyActivities<RunActivities>({
     startToCloseTimeout: timeoutMs + storeAwayMs,
     heartbeatTimeout: '5s',

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { verdictOf, type Found, type Plan } from '../../drill/judge.js';
+import { judgeRun, type FoundRun, type DecisionPlan } from '../../drill/judge.js';
 import { renderKillTable, type KillReport } from '../../drill/table.js';
 import { projectRoot } from '../../testing/paths.js';
 
@@ -56,12 +56,12 @@ describe('the kill drill', () => {
     for (const name of blows) assert.equal(shown.split(`\n| ${name} |`).length, 3);
   });
 
-  const plan: Plan = { run: 'run_1', approval: 'apr_1', decision: 'approve', people: 1 };
+  const plan: DecisionPlan = { run: 'run_1', approval: 'apr_1', decision: 'approve', people: 1 };
   const effect = { key: 'run_1:pay:x:0', run: 'run_1', requests: 1 };
   const record = (type: string, actor = 'runtime', decision: string | null = null) => ({
     ...{ type, actor, decision, at: 0 },
   });
-  const good: Found = {
+  const good: FoundRun = {
     run: 'run_1',
     approvalStatus: 'consumed',
     actionStatus: 'executed',
@@ -75,7 +75,7 @@ describe('the kill drill', () => {
     effects: [effect],
     chainProblem: null,
   };
-  const cases: readonly [string, Plan, Partial<Found>, readonly string[]][] = [
+  const cases: readonly [string, DecisionPlan, Partial<FoundRun>, readonly string[]][] = [
     ['nothing in a run as it should be', plan, {}, []],
     ['a decision that was not applied', plan, { decisions: [] }, ['lost']],
     ['an approval without its effect', plan, { effects: [] }, ['lost']],
@@ -106,5 +106,5 @@ describe('the kill drill', () => {
     ['a chain that does not verify', plan, { chainProblem: 'record 2' }, ['chainBroken']],
   ];
   for (const [name, asked, change, faults] of cases)
-    it(`finds ${name}`, () => assert.deepEqual(verdictOf(asked, { ...good, ...change }), faults));
+    it(`finds ${name}`, () => assert.deepEqual(judgeRun(asked, { ...good, ...change }), faults));
 });

@@ -21,7 +21,7 @@ export function targetOf(policySet: PolicySet, executor: Executor, environment: 
 }
 
 /** What is read in the transaction that records the intent, and used for the call. */
-interface Begun {
+interface CallInput {
   readonly row: RunRow;
   readonly run: RunState;
   readonly executing: Executing;
@@ -31,7 +31,7 @@ interface Begun {
 
 /** The one call of an attempt. */
 export async function performCall(
-  { row, run, executing, next, target }: Begun,
+  { row, run, executing, next, target }: CallInput,
   shutdown: AbortSignal,
 ): Promise<ExecutorResult> {
   const { action } = executing;

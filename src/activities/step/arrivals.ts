@@ -13,7 +13,7 @@ import type { RunRow } from '../../store/runs.js';
 import { abandon } from '../execute/abandoned.js';
 import type { ActivityDeps } from '../deps.js';
 import type { ArrivedValue } from './document.js';
-import type { Taken } from './persist.js';
+import type { TakenMessage } from './persist.js';
 import type { Arrival } from '../types.js';
 
 // From a bell to what the engine decides on: the message of the store that it names, verified, with its values.
@@ -22,7 +22,7 @@ export interface Incoming {
   /** The event at that time; null: nothing is to be decided. Its time is that of the decision, behind the lock on the run. */
   readonly event: (time: string) => Event | null;
   /** The message that is taken with it. */
-  readonly taken: Taken | null;
+  readonly taken: TakenMessage | null;
   /** What whoever sent a message that cannot be taken is told. */
   readonly answer: { readonly id: string; readonly said: Answer } | null;
   readonly values: readonly ArrivedValue[];
@@ -68,7 +68,7 @@ export async function readArrivals(
 }
 
 /** The messages that these bells name and that no step has taken; none of them is opened. */
-export async function takeUnread(tx: Tx, run: string, arrivals: readonly Arrival[]): Promise<Taken[]> {
+export async function takeUnread(tx: Tx, run: string, arrivals: readonly Arrival[]): Promise<TakenMessage[]> {
   const bells = arrivals.flatMap((arrival) => (arrival.kind === 'message' ? [arrival.bell] : []));
   const ids = [...new Set(bells.map(({ id }) => id))];
   const rows = ids.length === 0 ? [] : await lockMessages(tx, run, ids);
@@ -130,7 +130,7 @@ export async function readStored(
   sealed: MessageRow,
   bells: number,
 ): Promise<Incoming> {
-  const taken: Taken = { id: sealed.id, kind: sealed.kind, bells };
+  const taken: TakenMessage = { id: sealed.id, kind: sealed.kind, bells };
   const opened = await openMessage(sealed, {
     run: row.id,
     environment: row.environment,
@@ -170,7 +170,7 @@ export async function readEachOrRefuse(
   return read;
 }
 
-function refuseMessage(sealed: MessageRow, taken: Taken, reason: MessageRefusal): Incoming {
+function refuseMessage(sealed: MessageRow, taken: TakenMessage, reason: MessageRefusal): Incoming {
   const { id, kind, digest } = sealed;
   const said: Answer = {
     status: 'refused',

@@ -19,7 +19,7 @@ import type { RunRow } from '../../store/runs.js';
 import { readEachOrRefuse, type Incoming } from './arrivals.js';
 import type { ActivityDeps } from '../deps.js';
 import type { ArrivedValue } from './document.js';
-import type { Taken } from './persist.js';
+import type { TakenMessage } from './persist.js';
 
 /** Deadlines that one step may find due: more than any run has gates and stages. */
 const mostDue = 500;
@@ -38,7 +38,7 @@ export interface Course {
   readonly effects: readonly Effect[];
   readonly facts: readonly Fact[];
   readonly actions: Decision['actions'];
-  readonly taken: readonly Taken[];
+  readonly taken: readonly TakenMessage[];
   readonly arrived: readonly ArrivedValue[];
 }
 
@@ -88,7 +88,7 @@ export function beginCourse(
   const effects: Effect[] = [];
   const facts: Fact[] = [];
   const actions: Decision['actions'][number][] = [];
-  const taken: Taken[] = [];
+  const taken: TakenMessage[] = [];
   const arrived: ArrivedValue[] = [];
   const decideOn = (event: Event): Decision => {
     const decision = decide(plan, after, event, kit, `s${rev}.${from}${count}`);

@@ -48,7 +48,7 @@ export interface Step {
   readonly eventKey: string;
   /** Of each arrival, so that a step that runs again knows which it had taken. */
   readonly fingerprints: readonly string[];
-  readonly taken: readonly Taken[];
+  readonly taken: readonly TakenMessage[];
   /** The values that came with what it took. */
   readonly arrived: readonly ArrivedValue[];
   readonly isForked: boolean;
@@ -56,7 +56,7 @@ export interface Step {
 }
 
 /** A message that this step takes, and how often it was rung for by now. */
-export interface Taken {
+export interface TakenMessage {
   readonly id: string;
   readonly kind: MessageKind;
   readonly bells: number;

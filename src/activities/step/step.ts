@@ -66,7 +66,7 @@ async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<Ste
     return repeatStoredStep(stored.eventKey, stored.result, input);
   if (row.rev === 0 && input.rev > 1) return forkUnbegun(deps, tx, row, valueOf(policies), input);
   const isNext = row.rev === input.rev - 1 && row.docDigest === input.builtOn && isAsWritten(row);
-  if (isNext || row.rev === 0) return takeStep(deps, tx, row, valueOf(policies), input);
+  if (isNext || row.rev === 0) return takeArrivals(deps, tx, row, valueOf(policies), input);
   return fork(deps, tx, row, valueOf(policies), input);
 }
 
@@ -75,7 +75,7 @@ function valueOf<T>(settled: PromiseSettledResult<T>): T {
   return settled.value;
 }
 
-interface Ground {
+interface StepBasis {
   readonly row: RunRow;
   readonly plan: Plan;
   readonly policySet: Awaited<ReturnType<ActivityDeps['policySet']>>;
@@ -88,13 +88,13 @@ interface Ground {
   readonly first: Beginning | string;
 }
 
-async function loadGround(
+async function loadBasis(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
-  policySet: Ground['policySet'],
+  policySet: StepBasis['policySet'],
   start: Incoming | undefined,
-): Promise<Ground> {
+): Promise<StepBasis> {
   const plan = await deps.plan(tx, row.planHash);
   if (plan === null) throw new Error(`plan ${row.planHash} of run ${row.id} is not in the store`);
   const time = await storeTime(tx);
@@ -103,23 +103,23 @@ async function loadGround(
   return { row, plan, policySet, kit, time, loaded, first: loaded ?? makeFirstState({ row, plan, time }, start) };
 }
 
-async function takeStep(
+async function takeArrivals(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
-  policySet: Ground['policySet'],
+  policySet: StepBasis['policySet'],
   input: StepInput,
 ): Promise<StepResult> {
   const document = documentOf(row);
   if (input.gaveUp !== null && document !== null)
     return giveUpOn(deps, tx, { row, policySet, before: runWithoutValues(document) }, input, input.gaveUp);
   const incoming = await readArrivals(deps, tx, row, input.arrivals);
-  const ground = await loadGround(deps, tx, row, policySet, incoming[0]);
-  const { first } = ground;
+  const basis = await loadBasis(deps, tx, row, policySet, incoming[0]);
+  const { first } = basis;
   if (typeof first === 'string') return refuseFirst(tx, row, incoming[0], first);
   const course =
     input.gaveUp === null
-      ? await decideAll(deps, tx, ground, first.state, incoming, input)
+      ? await decideAll(deps, tx, basis, first.state, incoming, input)
       : giveUpWith(
           first,
           {
@@ -127,26 +127,26 @@ async function takeStep(
             arrived: incoming.flatMap((each) => each.values),
           },
           input,
-          { why: input.gaveUp, time: ground.time },
+          { why: input.gaveUp, time: basis.time },
         );
   // Nothing was decided or recorded: the run is as it was, and is shown so again where it had been left to another deployment.
   const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
-  if (isIdle && ground.loaded !== null && sameJson(course.after, ground.loaded.state)) {
+  if (isIdle && basis.loaded !== null && sameJson(course.after, basis.loaded.state)) {
     const { status } = course.after;
-    await showUnstepped(tx, row.id, { status, problem: toShownProblem(course.after, ground.plan) });
+    await showUnstepped(tx, row.id, { status, problem: toShownProblem(course.after, basis.plan) });
     return repeatLastStep(tx, row);
   }
   return persistStep(deps, tx, {
     row,
-    plan: ground.plan,
+    plan: basis.plan,
     policySet,
-    before: ground.loaded,
+    before: basis.loaded,
     ...course,
     rev: row.rev + 1,
     eventKey: 'step',
     fingerprints: input.arrivals.map(fingerprintOf),
     isForked: false,
-    time: ground.time,
+    time: basis.time,
   });
 }
 
@@ -170,12 +170,12 @@ async function forkUnbegun(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
-  policySet: Ground['policySet'],
+  policySet: StepBasis['policySet'],
   input: StepInput,
 ): Promise<StepResult> {
   const [sealed] = await lockUntaken(tx, row.id, { kind: 'start', except: [], limit: 1 });
   const start = sealed === undefined ? undefined : await readStored(deps, tx, row, sealed, 0);
-  const { first } = await loadGround(deps, tx, row, policySet, start);
+  const { first } = await loadBasis(deps, tx, row, policySet, start);
   if (typeof first === 'string') return refuseFirst(tx, row, start, first);
   const why = `the store has taken no step of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
   const taken = start?.taken === undefined || start.taken === null ? [] : [start.taken];
@@ -186,7 +186,7 @@ async function forkUnbegun(
 
 /** The run's first state, when its start is attested, matches its row and was not withdrawn. */
 function makeFirstState(
-  { plan, row, time }: Pick<Ground, 'plan' | 'row' | 'time'>,
+  { plan, row, time }: Pick<StepBasis, 'plan' | 'row' | 'time'>,
   start: Incoming | undefined,
 ): Beginning | string {
   const event = start?.event(time);
@@ -209,12 +209,12 @@ function makeFirstState(
 async function decideAll(
   deps: ActivityDeps,
   tx: Tx,
-  ground: Ground,
+  basis: StepBasis,
   first: RunState,
   incoming: readonly Incoming[],
   input: StepInput,
 ): Promise<Course> {
-  const course = beginCourse({ ...ground, onInternalError: deps.onInternalError }, first, input.rev);
+  const course = beginCourse({ ...basis, onInternalError: deps.onInternalError }, first, input.rev);
   const turn = makeTurns();
   for (const each of incoming) {
     course.take(each);
@@ -223,8 +223,8 @@ async function decideAll(
   const kinds = new Set(input.arrivals.map((arrival) => arrival.kind));
   // A decision that was made in time is in the store, also where its bell has not come.
   if (kinds.has('look') || kinds.has('time'))
-    await takeUnrung(deps, tx, ground.row, course, kinds.has('look') ? null : 'decide');
+    await takeUnrung(deps, tx, basis.row, course, kinds.has('look') ? null : 'decide');
   if (kinds.has('look') || kinds.has('time')) course.takeDue();
-  while (course.isClosed() && (await takeUnrung(deps, tx, ground.row, course, null)) > 0);
+  while (course.isClosed() && (await takeUnrung(deps, tx, basis.row, course, null)) > 0);
   return course.done();
 }

@@ -38,7 +38,7 @@ export interface Postgres {
   close(): Promise<void>;
 }
 
-interface Installed {
+interface PreparedPostgres {
   readonly disposable: boolean;
   readonly port: number;
   readonly bin: string;
@@ -81,7 +81,7 @@ async function lockData(dataDir: string): Promise<Lock> {
 
 const bootMs = 60_000;
 
-async function launch(installed: Installed, adminUrl: string, signal: AbortSignal): Promise<GuardedServer> {
+async function launch(installed: PreparedPostgres, adminUrl: string, signal: AbortSignal): Promise<GuardedServer> {
   const deadline = Date.now() + bootMs;
   for (;;) {
     await endLeftovers(installed.dataDir);
@@ -103,7 +103,7 @@ async function launch(installed: Installed, adminUrl: string, signal: AbortSigna
   }
 }
 
-function startServer({ disposable, port, bin, dataDir, user, log }: Installed): Promise<GuardedServer> {
+function startServer({ disposable, port, bin, dataDir, user, log }: PreparedPostgres): Promise<GuardedServer> {
   rotateLog(log);
   const settings = {
     listen_addresses: '127.0.0.1',

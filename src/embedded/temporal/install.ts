@@ -6,7 +6,7 @@ import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { startGuardedServer } from '../process/guarded-server.js';
-import { run, tailOf, type Say } from '../process/system.js';
+import { runCommand, tailOf, type Say } from '../process/system.js';
 
 export interface InstallJob {
   readonly version: string;
@@ -48,7 +48,7 @@ export async function download(job: InstallJob): Promise<Installed> {
     if (actual !== expected) {
       return { status: 'unavailable', message: `\`${url}\` has checksum ${actual}, expected ${expected}` };
     }
-    const unpacked = await run('tar', ['-xzf', file, '-C', folder, 'temporal']);
+    const unpacked = await runCommand('tar', ['-xzf', file, '-C', folder, 'temporal']);
     if (unpacked.code !== 0)
       return { status: 'unavailable', message: `cannot unpack: ${unpacked.stderr.trim()}` };
     moveInPlace(join(folder, 'temporal'), job.target);
@@ -96,7 +96,7 @@ function reasonOf(error: unknown): string {
 
 /** Builds the same version from its source; the Go module proxy and its checksum database vouch for that. */
 export async function buildWithGo(job: InstallJob): Promise<Installed> {
-  const go = await run('go', ['version'], { env: job.env });
+  const go = await runCommand('go', ['version'], { env: job.env });
   if (go.code !== 0)
     return { status: 'unavailable', message: 'go is not installed, so it cannot be built either' };
   const folder = mkdtempSync(join(dirname(job.target), 'build-'));

@@ -107,7 +107,7 @@ async function retryNotFound<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-interface Waiting {
+interface WaitOptions {
   readonly signal: AbortSignal;
   readonly say: Say;
 }
@@ -116,7 +116,7 @@ interface Waiting {
 async function waitUntilUsable(
   connection: Connection,
   namespace: string,
-  { signal, say }: Waiting,
+  { signal, say }: WaitOptions,
 ): Promise<void> {
   const query = searchAttributes.map((name) => `${name} = 'none'`).join(' AND ');
   const started = Date.now();

@@ -31,7 +31,7 @@ export async function deliverEmail(
   const found = await resolveAddresses(relay.base, channel.allowPrivate, around.signal);
   if (found.status === 'refused') return { status: 'failed', detail: found.message };
   if (found.status === 'failed') return { status: 'retry', detail: found.message };
-  return send(channel, notification, relay, found.addresses, around);
+  return sendMail(channel, notification, relay, found.addresses, around);
 }
 
 function relayOf(text: string): Relay | null {
@@ -60,7 +60,7 @@ const stepMs = 10_000;
 /** RFC 5321 4.5.3.2.6: a server that has all of a message has so long to say that it has taken it. */
 const takenMs = 600_000;
 
-async function send(
+async function sendMail(
   { from }: EmailChannel,
   notification: Notification,
   { base, secure, port, auth }: Relay,

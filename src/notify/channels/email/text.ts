@@ -63,7 +63,7 @@ function exactArguments(body: JsonObject): string {
     : text;
 }
 
-interface Place {
+interface WhereToDecide {
   readonly text: string;
   readonly html: string;
 }
@@ -73,7 +73,7 @@ function makePlace({
   link,
   approval,
   open,
-}: Pick<Notification, 'url' | 'link' | 'approval'> & { readonly open: boolean }): Place {
+}: Pick<Notification, 'url' | 'link' | 'approval'> & { readonly open: boolean }): WhereToDecide {
   if (link !== null)
     return {
       text: `Look at it and decide, with this link of yours (it decides once, is for you alone, and is soon over):\n${link}`,

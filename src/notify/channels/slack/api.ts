@@ -89,10 +89,10 @@ async function judgeExchange(exchanged: Exchange, signal: AbortSignal, now: numb
   if (status === 429) return { status: 'retry', detail: 'Slack asks to wait (429)', afterMs };
   if (status !== 200) return { status: 'retry', detail: `Slack answered ${status}` };
   if (read.status !== 'read') return { status: 'retry', detail: "Slack's answer broke off" };
-  return readAnswer(read.bytes, afterMs);
+  return readSlackAnswer(read.bytes, afterMs);
 }
 
-function readAnswer(bytes: Buffer, afterMs: number): SlackAnswer {
+function readSlackAnswer(bytes: Buffer, afterMs: number): SlackAnswer {
   const body = parseObject(bytes);
   if (body === null) return { status: 'retry', detail: "Slack's answer is not JSON" };
   if (body['ok'] === true) return { status: 'ok', body };

@@ -20,11 +20,11 @@ export async function deliverSlack(
 ): Promise<Delivered> {
   const approval = slackApproval(notification.body, notification.url);
   const earlier = notification.earlier === null ? null : postedOf(notification.earlier);
-  if (earlier === null) return post(channel, approval, around);
+  if (earlier === null) return postMessage(channel, approval, around);
   const updated = await updateMessage(channel, earlier, approval, around);
   if (updated.status === 'failed' && gone.includes(updated.error ?? ''))
     return isOpen(approval)
-      ? post(channel, approval, around)
+      ? postMessage(channel, approval, around)
       : { status: 'delivered', detail: 'its message is not there any more' };
   if (updated.status !== 'ok') return toDelivered(updated);
   const calls = notification.event === 'reminder' || notification.event === 'escalated';
@@ -36,7 +36,7 @@ export async function deliverSlack(
 const gone: readonly string[] = ['message_not_found', 'cant_update_message', 'edit_window_closed'];
 const noUnfurling = { unfurl_links: false, unfurl_media: false } as const;
 
-async function post(channel: SlackChannel, approval: SlackApproval, around: SlackAround): Promise<Delivered> {
+async function postMessage(channel: SlackChannel, approval: SlackApproval, around: SlackAround): Promise<Delivered> {
   const { text, blocks } = approvalMessage(approval);
   const body: JsonObject = {
     channel: channel.channel,
