@@ -1,5 +1,5 @@
 import { rounded, runConcurrently } from '../bench/measure.js';
-import { until } from '../testing/processes.js';
+import { until } from '../testing/until.js';
 import type { Stack } from '../testing/stack.js';
 import { decideOn, insist, type Parked, type People, type Told } from './caller.js';
 import type { DecisionPlan } from './judge.js';
@@ -113,7 +113,7 @@ export async function withstand(
   const fell = performance.now();
   await blow.down();
   await blow.up();
-  await until('everything to be ready', 60_000, () => isReady(stack));
+  await until('everything to be ready', () => isReady(stack), 60_000);
   const readyAgainMs = rounded(performance.now() - fell);
   return { name: blow.name, waiting: await countWaiting(), readyAgainMs };
 }
@@ -136,7 +136,7 @@ export async function strike(
   const down = decideCases(people, cases.slice(half), { onAnswer: lanes.count });
   await Promise.race([lanes.reached, down]);
   await blow.up();
-  await until('everything to be ready', 60_000, () => isReady(stack));
+  await until('everything to be ready', () => isReady(stack), 60_000);
   const ready = performance.now();
   const met = await down;
   const all = [await before, met];

@@ -1,7 +1,7 @@
 import { mostCallsOfOne } from '../src/activities/execute/call-slots.js';
 import { verifyChain } from '../src/audit/index.js';
 import type { Pool } from '../src/db/index.js';
-import { until } from '../testing/processes.js';
+import { until } from '../testing/until.js';
 import type { Stack } from '../testing/stack.js';
 import { decideOn, insist, park, type Parked, type People, type Reply } from './caller.js';
 import type { Target } from './target.js';
@@ -73,19 +73,18 @@ async function cancelThenKill(context: DrillContext, runs: number): Promise<stri
 
 /** Temporal was asked to try the effect no more: from here on its kernel hears of a time-out. */
 async function waitUntilCancelling(stack: Stack, run: string): Promise<void> {
-  await until(`the cancel of ${run}`, limitMs, async () => {
+  await until(`the cancel of ${run}`, async () => {
     const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${run}/history`);
     return JSON.stringify(body).includes('ACTIVITY_TASK_CANCEL_REQUESTED') ? true : null;
-  });
+  }, limitMs);
 }
 
 /** The worker dies within the last moments of the gate, and is up again after them. */
 async function deadlineThenKill(context: DrillContext, runs: number): Promise<string[]> {
   const parked = await parkAll(context, 'one_brief', runs);
   const due = Math.min(...parked.map(({ expiresAt }) => expiresAt));
-  await until('the gates to be nearly over', limitMs, () =>
-    Promise.resolve(Date.now() > due - 50 ? true : null),
-  );
+  await until('the gates to be nearly over', () =>
+    Promise.resolve(Date.now() > due - 50 ? true : null), limitMs);
   await context.stack.worker.kill('SIGKILL');
   await context.stack.worker.restart();
   const ended = await Promise.all(
@@ -112,16 +111,14 @@ async function stopAndContinue(context: DrillContext): Promise<string[]> {
     return people.agent.post(path, body, `${parked.run}-${n}`);
   });
   try {
-    await until('all of them to be stored', limitMs, async () =>
-      (await countMessages(pool, parked.run, 'true')) > messages ? true : null,
-    );
+    await until('all of them to be stored', async () =>
+      (await countMessages(pool, parked.run, 'true')) > messages ? true : null, limitMs);
   } finally {
     process.kill(stack.worker.pid, 'SIGCONT');
   }
   const told = await Promise.all(asked);
-  await until('all of them to be answered', limitMs, async () =>
-    (await countMessages(pool, parked.run, 'answer is null')) === 0 ? true : null,
-  );
+  await until('all of them to be answered', async () =>
+    (await countMessages(pool, parked.run, 'answer is null')) === 0 ? true : null, limitMs);
   const { reply } = await insist(() => decideOn(people.controllers[0], parked, 'approve'));
   const replay = await stack.fetchAs('auditor', 'POST', `/v1/runs/${parked.run}/replay`);
   return [
@@ -145,21 +142,21 @@ async function countMessages(pool: Pool, run: string, which: 'true' | 'answer is
 }
 
 async function readApprovalStatus(pool: Pool, approval: string): Promise<string | null> {
-  return until(`${approval} to be settled`, limitMs, async () => {
+  return until(`${approval} to be settled`, async () => {
     const { rows } = await pool.query<{ status: string }>('select status from approval where id = $1', [
       approval,
     ]);
     const status = rows[0]?.status ?? 'gone';
     return status === 'open' ? null : status;
-  }).catch(() => null);
+  }, limitMs).catch(() => null);
 }
 
 async function waitForEnd({ pool }: DrillContext, run: string, statuses: readonly string[]): Promise<string[]> {
-  const status = await until(`${run} to end`, limitMs, async () => {
+  const status = await until(`${run} to end`, async () => {
     const { rows } = await pool.query<{ status: string }>('select status from run where id = $1', [run]);
     const found = rows[0]?.status ?? 'gone';
     return ['running', 'waiting'].includes(found) ? null : found;
-  }).catch(() => 'running');
+  }, limitMs).catch(() => 'running');
   const wrong = statuses.includes(status) ? [] : [`${run} is ${status}, not ${statuses.join(' or ')}`];
   return [...wrong, ...(await findChainFaults(pool, run))];
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { until } from '../testing/processes.js';
+import { until } from '../testing/until.js';
 import type { Stack } from '../testing/stack.js';
 import { decideOn, insist, park, type Parked, type People, type Person, type Told } from './caller.js';
 import type { Target } from './target.js';
@@ -97,10 +97,10 @@ async function repeatAgainstCancel(
   const run = gated
     ? await approveOnce(people.agent, first, vendor)
     : await askOnce(people.agent, 'wire', vendor);
-  await until(`the unknown outcome of ${run}`, 60_000, async () => {
+  await until(`the unknown outcome of ${run}`, async () => {
     const { body } = await stack.fetchAs('admin', 'GET', `/v1/runs/${run}`);
     return body.run.status === 'stuck' ? true : null;
-  });
+  }, 60_000);
   const asked: RaceRequest[] = [];
   const note = (
     by: Person,

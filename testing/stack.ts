@@ -8,7 +8,7 @@ import { newId } from '../src/model/ids.js';
 import { loadFolder } from '../src/policy/index.js';
 import { preloads } from '../src/processes/child.js';
 import { projectRoot } from './paths.js';
-import { until } from './processes.js';
+import { until } from './until.js';
 import { ownServers, sharedServers, temporaryFolder, type ServerHandle, type Servers } from './servers.js';
 
 export { projectRoot };
@@ -216,10 +216,10 @@ function makeProcess(
       await kill('SIGTERM');
       const before = bootsOf(name, home);
       child = spawnWithPreloads(name, home, env, root);
-      await until(`${name} ready`, bootMs, () => {
+      await until(`${name} ready`, () => {
         if (!isUp()) throw new Error(`the ${name} ended with ${child?.signalCode ?? child?.exitCode}`);
         return bootsOf(name, home) > before ? ready() : null;
-      });
+      }, bootMs);
     },
     async end() {
       const timer = setTimeout(() => void kill('SIGKILL'), 12_000);

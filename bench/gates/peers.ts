@@ -7,7 +7,7 @@ import { preparePostgres } from '../../src/embedded/postgres/postgres.js';
 import { runCommand } from '../../src/embedded/process/system.js';
 import { newId } from '../../src/model/ids.js';
 import { projectRoot } from '../../testing/paths.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { temporaryFolder } from '../../testing/servers.js';
 import { makeChild, postTo, type Child } from './child.js';
 import { databaseMb } from './governed.js';
@@ -39,13 +39,13 @@ export async function startRestate(target: string): Promise<Side> {
   };
   try {
     await worker.start();
-    await until('Restate to know its service', 60_000, async () => {
+    await until('Restate to know its service', async () => {
       const known = postTo(`http://127.0.0.1:${admin}/deployments`, { uri: `http://127.0.0.1:${service}` });
       return known.then(
         () => true,
         () => null,
       );
-    });
+    }, 60_000);
   } catch (error) {
     await stop();
     throw error;

@@ -17,7 +17,7 @@ import {
   type Governed,
   type Handle,
 } from '../fail-closed/governed.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { makeTarget, type Target } from './target.js';
 
 // Calls that hang take a part of a worker's slots, whoever asks for them and whatever they call.
@@ -74,7 +74,7 @@ const executionOf = (run: Handle, process: string, tries = 1): Promise<Stepped> 
   return execute(governed.deps, input, { ...aroundExecution(run.id, process), tries });
 };
 const called = (times: number): Promise<unknown> =>
-  until(`${times} calls`, 60_000, () => (target.requests.length === times ? true : null));
+  until(`${times} calls`, () => (target.requests.length === times ? true : null), 60_000);
 
 describe('calls that hang', () => {
   let answer: (status: number) => void = () => undefined;

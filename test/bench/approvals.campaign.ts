@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { renderGatesTable, type SideReport } from '../../bench/gates/report.js';
 import { processTree } from '../../bench/measure.js';
 import { projectRoot } from '../../testing/paths.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 
 const positive = z.number().positive();
 const tail = z.strictObject({
@@ -94,7 +94,7 @@ describe('the benchmark of approvals', () => {
     });
     assert.equal(await ended, 130, told);
     assert.ok(started.length > 3, 'a server behind its guard and a worker had been started');
-    await until('all of them to be gone', 10_000, () => (started.some(isAlive) ? null : true));
+    await until('all of them to be gone', () => (started.some(isAlive) ? null : true), 10_000);
     assert.match(printed, /"status": "failed",[^}]*"reason": "Error: interrupted by SIGINT"/);
   });
 
