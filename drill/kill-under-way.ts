@@ -24,7 +24,7 @@ export interface DrillContext {
 
 const limitMs = 120_000;
 
-export async function strikeUnderWay(context: DrillContext, runs: number): Promise<UnderWay[]> {
+export async function runUnderWayScenarios(context: DrillContext, runs: number): Promise<UnderWay[]> {
   // One agent asks for all of them, and no more of its calls are under way in one worker.
   const heldAtOnce = Math.min(runs, mostCallsOfOne);
   return [

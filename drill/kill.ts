@@ -7,20 +7,20 @@ import { makePool, type Pool } from '../src/db/index.js';
 import { startStack, type Stack } from '../testing/stack.js';
 import { projectRoot } from '../testing/paths.js';
 import { buildOf, makeNewBuild, type Build } from './build.js';
-import { meetPeople, park, type Parked, type People } from './caller.js';
+import { makePeople, park, type Parked, type People } from './caller.js';
 import { countOpen, faults, findRuns, settle, judgeRun, type Fault } from './judge.js';
 import {
   decideCases,
   flowOf,
   planOf,
-  strike,
-  withstand,
-  type Blow,
+  decideThroughOutage,
+  waitThroughOutage,
+  type Outage,
   type Case,
-  type Stood,
-  type Struck,
+  type OutageWhileWaiting,
+  type OutageWhileDeciding,
 } from './kill-phases.js';
-import { strikeUnderWay } from './kill-under-way.js';
+import { runUnderWayScenarios } from './kill-under-way.js';
 import { renderKillTable } from './table.js';
 import { startTarget, type Target } from './target.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
@@ -61,22 +61,22 @@ async function parkAll(people: People): Promise<Case[]> {
 }
 
 /** Both rounds, in their order. A build that is deployed stays for all that follow. */
-function blowsOn(
+function listOutages(
   stack: Stack,
   builds: Builds,
-): Record<'whileAllWait' | 'whilePeopleDecide', readonly Blow[]> {
+): Record<'whileAllWait' | 'whilePeopleDecide', readonly Outage[]> {
   const { worker, api, temporal, postgres } = stack;
   if (temporal === null || postgres === null) throw new Error('the drill needs servers of its own');
   let root: string | undefined;
   const kill = (
     name: string,
     process: { kill(signal: NodeJS.Signals): Promise<void>; restart(root?: string): Promise<void> },
-  ): Blow => ({
+  ): Outage => ({
     name: `kill -9 of ${name}`,
     down: () => process.kill('SIGKILL'),
     up: () => process.restart(root),
   });
-  const deploy = (build: Build): Blow => ({
+  const deploy = (build: Build): Outage => ({
     name: 'a new build deployed',
     down: async () => {
       root = build.root;
@@ -136,37 +136,37 @@ async function waitThrough(
   stack: Stack,
   pool: Pool,
   cases: readonly Case[],
-  blows: readonly Blow[],
-): Promise<Stood[]> {
+  outages: readonly Outage[],
+): Promise<OutageWhileWaiting[]> {
   const approvals = cases.map(({ parked }) => parked.approval);
-  const stood: Stood[] = [];
-  for (const blow of blows) {
-    stood.push(await withstand(stack, blow, () => countOpen(pool, approvals)));
-    say(`${blow.name}: ${JSON.stringify(stood.at(-1))}`);
+  const results: OutageWhileWaiting[] = [];
+  for (const outage of outages) {
+    results.push(await waitThroughOutage(stack, outage, () => countOpen(pool, approvals)));
+    say(`${outage.name}: ${JSON.stringify(results.at(-1))}`);
   }
-  return stood;
+  return results;
 }
 
 async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): Promise<boolean> {
-  const people = await meetPeople(stack);
+  const people = await makePeople(stack);
   const cases = await parkAll(people);
-  const { whileAllWait, whilePeopleDecide } = blowsOn(stack, builds);
-  const stood = await waitThrough(stack, pool, cases, whileAllWait);
+  const { whileAllWait, whilePeopleDecide } = listOutages(stack, builds);
+  const whileWaiting = await waitThrough(stack, pool, cases, whileAllWait);
   const effectsBeforeAnyDecision = target.effects().length;
   const share = Math.max(Math.floor(cases.length / (whilePeopleDecide.length + 1)), 1);
-  const struck: Struck[] = [];
-  for (const [index, blow] of whilePeopleDecide.entries()) {
-    struck.push(await strike(stack, people, blow, cases.slice(index * share, (index + 1) * share)));
-    say(`${blow.name}: ${JSON.stringify(struck.at(-1))}`);
+  const whileDeciding: OutageWhileDeciding[] = [];
+  for (const [index, outage] of whilePeopleDecide.entries()) {
+    whileDeciding.push(await decideThroughOutage(stack, people, outage, cases.slice(index * share, (index + 1) * share)));
+    say(`${outage.name}: ${JSON.stringify(whileDeciding.at(-1))}`);
   }
   const rest = cases.slice(whilePeopleDecide.length * share);
   const calm = await decideCases(people, rest);
   say(`the remaining ${rest.length} decided`);
   const { counts, faulty, ...judged } = await judge(pool, target, cases);
   const effects = target.effects();
-  const underWay = await strikeUnderWay({ stack, pool, people, target }, underWayCount);
+  const underWay = await runUnderWayScenarios({ stack, pool, people, target }, underWayCount);
   for (const scenario of underWay) say(`${scenario.name}: ${JSON.stringify(scenario)}`);
-  const stayed = stood.every(({ waiting }) => waiting === cases.length) && effectsBeforeAnyDecision === 0;
+  const stayed = whileWaiting.every(({ waiting }) => waiting === cases.length) && effectsBeforeAnyDecision === 0;
   const ok =
     stayed &&
     faults.every((fault) => counts[fault] === 0) &&
@@ -178,7 +178,7 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
     parked: cases.length,
     approved: decided('approve'),
     denied: decided('deny'),
-    ...{ whileAllWait: stood, effectsBeforeAnyDecision, whilePeopleDecide: struck },
+    ...{ whileAllWait: whileWaiting, effectsBeforeAnyDecision, whilePeopleDecide: whileDeciding },
     rest: { approvals: rest.length, unanswered: calm.unanswered },
     effects: effects.length,
     requestsRepeatedUnderTheSameKey: effects.reduce((sum, effect) => sum + effect.requests - 1, 0),

@@ -9,7 +9,7 @@ import {
   type People,
   type Person,
   type Reply,
-  type Told,
+  type InsistResult,
 } from './caller.js';
 import type { Desk } from './desk.js';
 import { settle } from './judge.js';
@@ -139,7 +139,7 @@ export const raceKinds: readonly RaceKind[] = [
 ];
 
 export interface Finisher extends Runner {
-  readonly told: Told;
+  readonly told: InsistResult;
 }
 
 export interface Ran {

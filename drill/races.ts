@@ -5,7 +5,7 @@ import { rounded, runConcurrently } from '../bench/measure.js';
 import { makePool, type Pool } from '../src/db/index.js';
 import { projectRoot } from '../testing/paths.js';
 import { startStack, type Stack } from '../testing/stack.js';
-import { meetPeople } from './caller.js';
+import { makePeople } from './caller.js';
 import { makeDesk } from './desk.js';
 import { findRuns, settle } from './judge.js';
 import { makeRandom } from './random.js';
@@ -47,7 +47,7 @@ interface AllRan {
 }
 
 async function runAll({ stack, target, pool }: RacesContext): Promise<AllRan> {
-  const people = await meetPeople(stack);
+  const people = await makePeople(stack);
   const random = makeRandom(seed);
   const desk = makeDesk(stack.policies, people.operator);
   const atGates: Ran[] = [];

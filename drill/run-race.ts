@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { until } from '../testing/until.js';
 import type { Stack } from '../testing/stack.js';
-import { decideOn, insist, park, type Parked, type People, type Person, type Told } from './caller.js';
+import { decideOn, insist, park, type Parked, type People, type Person, type InsistResult } from './caller.js';
 import type { Target } from './target.js';
 
 // Races for a run instead of one gate: its end against the repetition of an effect, and many decisions beside many submits.
@@ -23,7 +23,7 @@ export interface RaceRequest {
   readonly key?: string;
   /** Whom the action pays that was decided or submitted. */
   readonly vendor: string;
-  readonly told: Told;
+  readonly told: InsistResult;
 }
 
 export interface RunRan {
@@ -105,7 +105,7 @@ async function repeatAgainstCancel(
   const note = (
     by: Person,
     act: RaceRequest['act'],
-    told: Told,
+    told: InsistResult,
     more: Pick<RaceRequest, 'approval' | 'key'> = {},
   ): void => void asked.push({ by: by.id, act, vendor, told, ...more });
   const path = `/v1/runs/${run}`;
@@ -157,7 +157,7 @@ const pendingBody = z.object({
 async function decideManyBesideSubmits({ people }: RunRaceContext, random: () => number): Promise<Omit<RunRan, 'kind'>> {
   const { agent, controllers } = people;
   const run = await start(agent, 'payment');
-  const submit = (vendor: string, amount: number): Promise<Told> => {
+  const submit = (vendor: string, amount: number): Promise<InsistResult> => {
     const body = { arguments: { vendor, amount } };
     return insist(() => agent.post(`/v1/runs/${run}/transitions/${draft}`, body, `${run}-${vendor}`));
   };

@@ -1,4 +1,4 @@
-import type { Stood, Struck } from './kill-phases.js';
+import type { OutageWhileWaiting, OutageWhileDeciding } from './kill-phases.js';
 import type { UnderWay } from './kill-under-way.js';
 
 // What docs/reliability.md shows of a run of the kill drill.
@@ -7,8 +7,8 @@ export interface KillReport {
   readonly parked: number;
   readonly approved: number;
   readonly denied: number;
-  readonly whileAllWait: readonly Stood[];
-  readonly whilePeopleDecide: readonly Struck[];
+  readonly whileAllWait: readonly OutageWhileWaiting[];
+  readonly whilePeopleDecide: readonly OutageWhileDeciding[];
   readonly rest: { readonly approvals: number };
   readonly underWay: readonly UnderWay[];
   readonly executedOnce: number;
@@ -27,7 +27,7 @@ export function renderKillTable(report: KillReport): string {
   return [
     ...renderTable(
       [`while all ${parked} wait`, 'open after it', 'ready again'],
-      report.whileAllWait.map((blow) => [blow.name, blow.waiting, seconds(blow.readyAgainMs)]),
+      report.whileAllWait.map((outage) => [outage.name, outage.waiting, seconds(outage.readyAgainMs)]),
     ),
     '',
     ...renderTable(
@@ -35,9 +35,9 @@ export function renderKillTable(report: KillReport): string {
         ...['while people decide', 'decisions', 'taken at once', 'durable, taken later', 'sent again'],
         ...['never answered', 'first accepted after', 'ready again'],
       ],
-      report.whilePeopleDecide.map((blow) => [
-        ...[blow.name, blow.decisions, blow.takenAtOnce, blow.durableAtOnce, blow.repeated, blow.unanswered],
-        ...[seconds(blow.firstAcceptedMs), seconds(blow.readyAgainMs)],
+      report.whilePeopleDecide.map((outage) => [
+        ...[outage.name, outage.decisions, outage.takenAtOnce, outage.durableAtOnce, outage.repeated, outage.unanswered],
+        ...[seconds(outage.firstAcceptedMs), seconds(outage.readyAgainMs)],
       ]),
     ),
     '',

@@ -23,7 +23,7 @@ describe('the kill drill', () => {
       },
       { ok: true, parked: 6, approved: 5, effects: 5 },
     );
-    const blows = [
+    const outages = [
       'kill -9 of the worker',
       'kill -9 of the API',
       'a new build deployed',
@@ -34,12 +34,12 @@ describe('the kill drill', () => {
     const struck = report['whilePeopleDecide'] as { name: string; decisions: number }[];
     assert.deepEqual(
       stood.map(({ name, waiting }) => [name, waiting]),
-      blows.map((name) => [name, 6]),
+      outages.map((name) => [name, 6]),
     );
     assert.equal(report['effectsBeforeAnyDecision'], 0);
     assert.deepEqual(
       struck.map((one) => one.name),
-      blows,
+      outages,
     );
     assert.equal(new Set(Object.values(report['builds'])).size, 3);
     const underWay = [
@@ -53,7 +53,7 @@ describe('the kill drill', () => {
     );
     const shown = renderKillTable(report as unknown as KillReport);
     assert.match(shown, /executed exactly once \| 5 of 5 \|\n\| denied, and never executed \| 1 of 1 \|/);
-    for (const name of blows) assert.equal(shown.split(`\n| ${name} |`).length, 3);
+    for (const name of outages) assert.equal(shown.split(`\n| ${name} |`).length, 3);
   });
 
   const plan: DecisionPlan = { run: 'run_1', approval: 'apr_1', decision: 'approve', people: 1 };
