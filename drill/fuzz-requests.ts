@@ -144,7 +144,8 @@ function makeFlow(random: Random): unknown {
 function mutate(random: Random, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || chance(random, 0.2)) return makeNonsense(random, 2);
   const entries: [string, unknown][] = Object.entries(value);
-  if (entries.length === 0) return chance(random, 0.5) ? { extra: makeNonsense(random, 2) } : makeNonsense(random, 2);
+  if (entries.length === 0)
+    return chance(random, 0.5) ? { extra: makeNonsense(random, 2) } : makeNonsense(random, 2);
   const at = Math.floor(random() * entries.length);
   const changed = entries.map(([key, own], index): [string, unknown] => [
     key,

@@ -126,8 +126,8 @@ const often = /\/(?:runs|transitions\/\{\w+\}|decision|check)$/;
 async function operationsOf(stack: Stack): Promise<Operation[]> {
   const { body } = await stack.fetchAs(null, 'GET', '/openapi.json');
   return Object.entries(openApi.parse(body).paths).flatMap(([path, methods]) =>
-    Object.entries(methods).flatMap(([method, operation]) => {
-      const hasBody = typeof operation === 'object' && operation !== null && 'requestBody' in operation;
+    Object.entries(methods).flatMap(([method, declared]) => {
+      const hasBody = typeof declared === 'object' && declared !== null && 'requestBody' in declared;
       const operation = { method: method.toUpperCase(), path, hasBody };
       return Array.from({ length: often.test(path) ? 6 : 1 }, () => operation);
     }),
@@ -264,7 +264,8 @@ const afterMs = 60_000;
 
 function requestsUnderWay(sent: readonly Sent[], from: number, until: number): readonly Sent[] {
   const near = sent.filter(
-    (request) => request.status > 0 && request.status < 300 && request.from <= until && request.until >= from - afterMs,
+    (request) =>
+      request.status > 0 && request.status < 300 && request.from <= until && request.until >= from - afterMs,
   );
   return near.toSorted((a, b) => b.bytes - a.bytes).slice(0, 8);
 }
@@ -280,7 +281,10 @@ async function main(): Promise<boolean> {
     const found = await sendAll(stack, operations, known);
     const deaths = { api: stack.api.running ? 0 : 1, worker: stack.worker.running ? 0 : 1 };
     const silent = await findSilentRuns(stack, known.runs);
-    const blocks = { api: findLongestBlock(stack, 'api', found.sent), worker: findLongestBlock(stack, 'worker', found.sent) };
+    const blocks = {
+      api: findLongestBlock(stack, 'api', found.sent),
+      worker: findLongestBlock(stack, 'worker', found.sent),
+    };
     const alive = deaths.api + deaths.worker === 0 && stack.api.running && stack.worker.running;
     const answers = found.fiveHundreds.length + found.unanswered.length + silent.length === 0;
     const ok = alive && answers && blocks.api.workedMs <= promisedMs && blocks.worker.workedMs <= promisedMs;

@@ -84,7 +84,9 @@ export function judgeRun(plan: DecisionPlan, found: FoundRun): readonly Fault[] 
 function approversBefore({ records }: FoundRun): number {
   const start = records.findIndex((record) => record.type === 'executor.started');
   const before = start < 0 ? records : records.slice(0, start);
-  const approvals = before.filter(({ type, decision }) => type === 'approval.decided' && decision === 'approve');
+  const approvals = before.filter(
+    ({ type, decision }) => type === 'approval.decided' && decision === 'approve',
+  );
   return new Set(approvals.map((approval) => approval.actor)).size;
 }
 

@@ -40,7 +40,11 @@ interface Listeners {
   readonly onAnswer?: () => void;
 }
 
-async function decideCase({ controllers }: People, { parked, plan }: Case, listeners: Listeners): Promise<InsistResult[]> {
+async function decideCase(
+  { controllers }: People,
+  { parked, plan }: Case,
+  listeners: Listeners,
+): Promise<InsistResult[]> {
   const told: InsistResult[] = [];
   for (const by of controllers.slice(0, plan.people)) {
     const key = `${parked.approval}-${by.id}`;
@@ -58,7 +62,11 @@ async function decideCase({ controllers }: People, { parked, plan }: Case, liste
 
 const inFlight = 8;
 
-export async function decideCases(people: People, cases: readonly Case[], listeners: Listeners = {}): Promise<Decided> {
+export async function decideCases(
+  people: People,
+  cases: readonly Case[],
+  listeners: Listeners = {},
+): Promise<Decided> {
   const told: InsistResult[] = [];
   const left = [...cases];
   await runConcurrently(cases.length, inFlight, async () => {

@@ -65,7 +65,9 @@ async function cancelThenKill(context: DrillContext, runs: number): Promise<stri
   const told = (await Promise.all(cancelled)).map(({ reply }) => reply);
   const ended = await Promise.all(parked.map(({ run }) => waitForEnd(context, run, ['cancelled'])));
   return [
-    ...told.filter(({ status }) => status >= 300 || status === 0).map((answer) => `told ${JSON.stringify(answer)}`),
+    ...told
+      .filter(({ status }) => status >= 300 || status === 0)
+      .map((answer) => `told ${JSON.stringify(answer)}`),
     ...ended.flat(),
     ...parked.flatMap((run) => effectsOf(context, run, 1)),
   ];
@@ -73,18 +75,25 @@ async function cancelThenKill(context: DrillContext, runs: number): Promise<stri
 
 /** Temporal was asked to try the effect no more: from here on its kernel hears of a time-out. */
 async function waitUntilCancelling(stack: Stack, run: string): Promise<void> {
-  await until(`the cancel of ${run}`, async () => {
-    const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${run}/history`);
-    return JSON.stringify(body).includes('ACTIVITY_TASK_CANCEL_REQUESTED') ? true : null;
-  }, limitMs);
+  await until(
+    `the cancel of ${run}`,
+    async () => {
+      const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${run}/history`);
+      return JSON.stringify(body).includes('ACTIVITY_TASK_CANCEL_REQUESTED') ? true : null;
+    },
+    limitMs,
+  );
 }
 
 /** The worker dies within the last moments of the gate, and is up again after them. */
 async function deadlineThenKill(context: DrillContext, runs: number): Promise<string[]> {
   const parked = await parkAll(context, 'one_brief', runs);
   const due = Math.min(...parked.map(({ expiresAt }) => expiresAt));
-  await until('the gates to be nearly over', () =>
-    Promise.resolve(Date.now() > due - 50 ? true : null), limitMs);
+  await until(
+    'the gates to be nearly over',
+    () => Promise.resolve(Date.now() > due - 50 ? true : null),
+    limitMs,
+  );
   await context.stack.worker.kill('SIGKILL');
   await context.stack.worker.restart();
   const ended = await Promise.all(
@@ -111,14 +120,20 @@ async function stopAndContinue(context: DrillContext): Promise<string[]> {
     return people.agent.post(path, body, `${parked.run}-${n}`);
   });
   try {
-    await until('all of them to be stored', async () =>
-      (await countMessages(pool, parked.run, 'true')) > messages ? true : null, limitMs);
+    await until(
+      'all of them to be stored',
+      async () => ((await countMessages(pool, parked.run, 'true')) > messages ? true : null),
+      limitMs,
+    );
   } finally {
     process.kill(stack.worker.pid, 'SIGCONT');
   }
   const told = await Promise.all(asked);
-  await until('all of them to be answered', async () =>
-    (await countMessages(pool, parked.run, 'answer is null')) === 0 ? true : null, limitMs);
+  await until(
+    'all of them to be answered',
+    async () => ((await countMessages(pool, parked.run, 'answer is null')) === 0 ? true : null),
+    limitMs,
+  );
   const { reply } = await insist(() => decideOn(people.controllers[0], parked, 'approve'));
   const replay = await stack.fetchAs('auditor', 'POST', `/v1/runs/${parked.run}/replay`);
   return [
@@ -142,21 +157,33 @@ async function countMessages(pool: Pool, run: string, which: 'true' | 'answer is
 }
 
 async function readApprovalStatus(pool: Pool, approval: string): Promise<string | null> {
-  return until(`${approval} to be settled`, async () => {
-    const { rows } = await pool.query<{ status: string }>('select status from approval where id = $1', [
-      approval,
-    ]);
-    const status = rows[0]?.status ?? 'gone';
-    return status === 'open' ? null : status;
-  }, limitMs).catch(() => null);
+  return until(
+    `${approval} to be settled`,
+    async () => {
+      const { rows } = await pool.query<{ status: string }>('select status from approval where id = $1', [
+        approval,
+      ]);
+      const status = rows[0]?.status ?? 'gone';
+      return status === 'open' ? null : status;
+    },
+    limitMs,
+  ).catch(() => null);
 }
 
-async function waitForEnd({ pool }: DrillContext, run: string, statuses: readonly string[]): Promise<string[]> {
-  const status = await until(`${run} to end`, async () => {
-    const { rows } = await pool.query<{ status: string }>('select status from run where id = $1', [run]);
-    const found = rows[0]?.status ?? 'gone';
-    return ['running', 'waiting'].includes(found) ? null : found;
-  }, limitMs).catch(() => 'running');
+async function waitForEnd(
+  { pool }: DrillContext,
+  run: string,
+  statuses: readonly string[],
+): Promise<string[]> {
+  const status = await until(
+    `${run} to end`,
+    async () => {
+      const { rows } = await pool.query<{ status: string }>('select status from run where id = $1', [run]);
+      const found = rows[0]?.status ?? 'gone';
+      return ['running', 'waiting'].includes(found) ? null : found;
+    },
+    limitMs,
+  ).catch(() => 'running');
   const wrong = statuses.includes(status) ? [] : [`${run} is ${status}, not ${statuses.join(' or ')}`];
   return [...wrong, ...(await findChainFaults(pool, run))];
 }

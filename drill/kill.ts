@@ -156,7 +156,9 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
   const share = Math.max(Math.floor(cases.length / (whilePeopleDecide.length + 1)), 1);
   const whileDeciding: OutageWhileDeciding[] = [];
   for (const [index, outage] of whilePeopleDecide.entries()) {
-    whileDeciding.push(await decideThroughOutage(stack, people, outage, cases.slice(index * share, (index + 1) * share)));
+    whileDeciding.push(
+      await decideThroughOutage(stack, people, outage, cases.slice(index * share, (index + 1) * share)),
+    );
     say(`${outage.name}: ${JSON.stringify(whileDeciding.at(-1))}`);
   }
   const rest = cases.slice(whilePeopleDecide.length * share);
@@ -166,7 +168,8 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
   const effects = target.effects();
   const underWay = await runUnderWayScenarios({ stack, pool, people, target }, underWayCount);
   for (const scenario of underWay) say(`${scenario.name}: ${JSON.stringify(scenario)}`);
-  const stayed = whileWaiting.every(({ waiting }) => waiting === cases.length) && effectsBeforeAnyDecision === 0;
+  const stayed =
+    whileWaiting.every(({ waiting }) => waiting === cases.length) && effectsBeforeAnyDecision === 0;
   const ok =
     stayed &&
     faults.every((fault) => counts[fault] === 0) &&

@@ -44,7 +44,10 @@ const outcomes: Readonly<Record<string, RaceOutcome>> = {
 const uncalled = ['approved failed', 'consumed failed'];
 
 /** Approved, and then either the run was cancelled, or one of those who approved lost the role before it was called. */
-function raceOutcomeOf({ finishers }: Ran, { approvalStatus, actionStatus, records }: FoundRun): RaceOutcome | null {
+function raceOutcomeOf(
+  { finishers }: Ran,
+  { approvalStatus, actionStatus, records }: FoundRun,
+): RaceOutcome | null {
   const status = `${approvalStatus} ${actionStatus}`;
   if (!uncalled.includes(status)) return outcomes[status] ?? null;
   if (records.some((record) => record.type === 'run.cancelled')) return 'cancelled';
@@ -57,8 +60,9 @@ export function judgeRace(ran: Ran, found: FoundRun): RaceVerdict {
   const { kind, finishers } = ran;
   const outcome = raceOutcomeOf(ran, found);
   const count = (type: string, decision?: string): number =>
-    found.records.filter((record) => record.type === type && (decision === undefined || record.decision === decision))
-      .length;
+    found.records.filter(
+      (record) => record.type === type && (decision === undefined || record.decision === decision),
+    ).length;
   const approvals = count('approval.decided', 'approve');
   const denials = count('approval.decided', 'deny');
   const executed = outcome === 'executed' ? 1 : 0;
@@ -107,9 +111,13 @@ function decidersAgree({ kind, finishers }: Ran, { decisions, records }: FoundRu
   const { told, by } = leaver;
   const own = decisions.filter((decision) => decision.by === by.id && decision.status === 'applied');
   const start = records.findIndex((record) => record.type === 'executor.started');
-  const approvals = records.filter((record) => record.type === 'approval.decided' && record.decision === 'approve');
+  const approvals = records.filter(
+    (record) => record.type === 'approval.decided' && record.decision === 'approve',
+  );
   const before = approvals.filter((approval) => start >= 0 && records.indexOf(approval) < start);
-  const staying = new Set(before.filter((approval) => approval.actor !== by.id).map((approval) => approval.actor));
+  const staying = new Set(
+    before.filter((approval) => approval.actor !== by.id).map((approval) => approval.actor),
+  );
   return (
     own.every(({ at = Infinity }) => at <= narrowing.answeredAt) &&
     (own.length === 0) === !approvals.some((approval) => approval.actor === by.id) &&
@@ -127,7 +135,9 @@ function decidersAgree({ kind, finishers }: Ran, { decisions, records }: FoundRu
  */
 function isAsked(status: number, code: string | null, others: FoundRun['others']): boolean {
   if (status === 409) return code === 'RUN_CLOSED' || code === 'RUN_BUSY';
-  return status === 202 && others.every((other) => other.approval === 'revoked' && other.action === 'revoked');
+  return (
+    status === 202 && others.every((other) => other.approval === 'revoked' && other.action === 'revoked')
+  );
 }
 
 /** Between a record and the end of its transaction. */

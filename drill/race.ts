@@ -157,7 +157,11 @@ export interface GateRaceContext {
   readonly pool: Pool;
 }
 
-export async function runGateRace(kind: RaceKind, context: GateRaceContext, random: () => number): Promise<Ran> {
+export async function runGateRace(
+  kind: RaceKind,
+  context: GateRaceContext,
+  random: () => number,
+): Promise<Ran> {
   const { desk, pool } = context;
   if (!kind.flow.startsWith('desk')) return race(kind, context, random);
   return desk.alone(async () => {

@@ -140,7 +140,9 @@ function toldIn({ finishers }: Ran): object[] {
 /** A copy, since reloads change it. */
 function policyTexts(): Record<string, string> {
   const folder = join(projectRoot, 'drill', 'policies');
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
   const paths = files.map(({ parentPath, name }) => join(parentPath, name));
   return Object.fromEntries(
     paths.map((path) => [path.slice(folder.length + 1), readFileSync(path, 'utf8')] as const),

@@ -26,8 +26,9 @@ type RunFaults = Record<Exclude<RaceFault, 'noSingleOutcome' | 'chainBroken'>, b
 const isTaken = ({ told }: RaceRequest): boolean => told.reply.status === 200 || told.reply.status === 202;
 
 function countOf({ records }: WholeRun, type: string, decision?: string): number {
-  return records.filter((record) => record.type === type && (decision === undefined || record.decision === decision))
-    .length;
+  return records.filter(
+    (record) => record.type === type && (decision === undefined || record.decision === decision),
+  ).length;
 }
 
 const countPaid = ({ effects }: WholeRun, vendor: string): number =>
@@ -121,8 +122,9 @@ function judgeCrowd({ gates, asked }: RunRan, found: WholeRun): RunFaults {
       countOf(found, 'approval.decided', 'approve') !== gates.length,
     wrongDecider: false,
     loserNotTold:
-      asked.some((request) => request.act === 'approve' && (!isTaken(request) || isToldWrong(request, found))) ||
-      submits.some((submit) => !isSubmitTold(submit, found)),
+      asked.some(
+        (request) => request.act === 'approve' && (!isTaken(request) || isToldWrong(request, found)),
+      ) || submits.some((submit) => !isSubmitTold(submit, found)),
   };
 }
 

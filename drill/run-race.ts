@@ -2,7 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { until } from '../testing/until.js';
 import type { Stack } from '../testing/stack.js';
-import { decideOn, insist, park, type Parked, type People, type Person, type InsistResult } from './caller.js';
+import {
+  decideOn,
+  insist,
+  park,
+  type Parked,
+  type People,
+  type Person,
+  type InsistResult,
+} from './caller.js';
 import type { Target } from './target.js';
 
 // Races for a run instead of one gate: its end against the repetition of an effect, and many decisions beside many submits.
@@ -58,7 +66,11 @@ export const runRaceKinds: readonly RunRaceKind[] = [
   },
 ];
 
-export async function runRace(kind: RunRaceKind, context: RunRaceContext, random: () => number): Promise<RunRan> {
+export async function runRace(
+  kind: RunRaceKind,
+  context: RunRaceContext,
+  random: () => number,
+): Promise<RunRan> {
   return { kind, ...(await kind.race(context, random)) };
 }
 
@@ -97,10 +109,14 @@ async function repeatAgainstCancel(
   const run = gated
     ? await approveOnce(people.agent, first, vendor)
     : await askOnce(people.agent, 'wire', vendor);
-  await until(`the unknown outcome of ${run}`, async () => {
-    const { body } = await stack.fetchAs('admin', 'GET', `/v1/runs/${run}`);
-    return body.run.status === 'stuck' ? true : null;
-  }, 60_000);
+  await until(
+    `the unknown outcome of ${run}`,
+    async () => {
+      const { body } = await stack.fetchAs('admin', 'GET', `/v1/runs/${run}`);
+      return body.run.status === 'stuck' ? true : null;
+    },
+    60_000,
+  );
   const asked: RaceRequest[] = [];
   const note = (
     by: Person,
@@ -154,7 +170,10 @@ const pendingBody = z.object({
   result: z.object({ status: z.string(), approval: z.object({ id: z.string(), digest: z.string() }) }),
 });
 
-async function decideManyBesideSubmits({ people }: RunRaceContext, random: () => number): Promise<Omit<RunRan, 'kind'>> {
+async function decideManyBesideSubmits(
+  { people }: RunRaceContext,
+  random: () => number,
+): Promise<Omit<RunRan, 'kind'>> {
   const { agent, controllers } = people;
   const run = await start(agent, 'payment');
   const submit = (vendor: string, amount: number): Promise<InsistResult> => {

@@ -36,7 +36,14 @@ export function renderKillTable(report: KillReport): string {
         ...['never answered', 'first accepted after', 'ready again'],
       ],
       report.whilePeopleDecide.map((outage) => [
-        ...[outage.name, outage.decisions, outage.takenAtOnce, outage.durableAtOnce, outage.repeated, outage.unanswered],
+        ...[
+          outage.name,
+          outage.decisions,
+          outage.takenAtOnce,
+          outage.durableAtOnce,
+          outage.repeated,
+          outage.unanswered,
+        ],
         ...[seconds(outage.firstAcceptedMs), seconds(outage.readyAgainMs)],
       ]),
     ),

@@ -23,7 +23,8 @@ export function encodePayload(encoding: string, text: string): EncodedPayload {
   return { metadata: { encoding: base64(encoding) }, data: base64(text) };
 }
 
-export const jsonPayload = (value: unknown): EncodedPayload => encodePayload('json/plain', JSON.stringify(value));
+export const jsonPayload = (value: unknown): EncodedPayload =>
+  encodePayload('json/plain', JSON.stringify(value));
 
 /** Durable in Temporal when it resolves, whether a worker is up or not. Gives the HTTP status. */
 export async function sendTo(

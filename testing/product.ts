@@ -54,11 +54,15 @@ function follow(child: ChildProcess, home: string): Product {
     child.on('close', (code, signal) => resolve({ code, signal }));
   });
   const line = (pattern: RegExp, ms = 60_000): Promise<RegExpMatchArray> =>
-    until(`a line like ${String(pattern)}`, () => {
-      const found = output.match(pattern);
-      if (found === null && child.exitCode !== null) throw new Error(`the product ended:\n${output}`);
-      return found;
-    }, ms).catch((error: unknown) => {
+    until(
+      `a line like ${String(pattern)}`,
+      () => {
+        const found = output.match(pattern);
+        if (found === null && child.exitCode !== null) throw new Error(`the product ended:\n${output}`);
+        return found;
+      },
+      ms,
+    ).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${output}`);
     });
   const json = <T>(file: string): T => JSON.parse(readFileSync(join(home, file), 'utf8')) as T;

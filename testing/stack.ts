@@ -99,7 +99,13 @@ interface StackParts {
   readonly servers: Servers;
 }
 
-async function startProcesses({ options, home, policies, environments, servers }: StackParts): Promise<Stack> {
+async function startProcesses({
+  options,
+  home,
+  policies,
+  environments,
+  servers,
+}: StackParts): Promise<Stack> {
   await prepareTemporal({
     connection: { address: servers.temporalAddress },
     namespaces: environments.map(namespaceOf),
@@ -216,10 +222,14 @@ function makeProcess(
       await kill('SIGTERM');
       const before = bootsOf(name, home);
       child = spawnWithPreloads(name, home, env, root);
-      await until(`${name} ready`, () => {
-        if (!isUp()) throw new Error(`the ${name} ended with ${child?.signalCode ?? child?.exitCode}`);
-        return bootsOf(name, home) > before ? ready() : null;
-      }, bootMs);
+      await until(
+        `${name} ready`,
+        () => {
+          if (!isUp()) throw new Error(`the ${name} ended with ${child?.signalCode ?? child?.exitCode}`);
+          return bootsOf(name, home) > before ? ready() : null;
+        },
+        bootMs,
+      );
     },
     async end() {
       const timer = setTimeout(() => void kill('SIGKILL'), 12_000);

@@ -48,7 +48,8 @@ export async function loadProduct(): Promise<Product> {
     return found;
   };
   const guardOf = (rule: string): Guard => {
-    const [guard] = plan('payment').states[0]?.transitions.find((transition) => transition.name === rule)?.guards ?? [];
+    const [guard] =
+      plan('payment').states[0]?.transitions.find((transition) => transition.name === rule)?.guards ?? [];
     if (guard === undefined) throw new Error(`no guard \`${rule}\``);
     return guard;
   };

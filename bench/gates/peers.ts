@@ -39,13 +39,17 @@ export async function startRestate(target: string): Promise<Side> {
   };
   try {
     await worker.start();
-    await until('Restate to know its service', async () => {
-      const known = postTo(`http://127.0.0.1:${admin}/deployments`, { uri: `http://127.0.0.1:${service}` });
-      return known.then(
-        () => true,
-        () => null,
-      );
-    }, 60_000);
+    await until(
+      'Restate to know its service',
+      async () => {
+        const known = postTo(`http://127.0.0.1:${admin}/deployments`, { uri: `http://127.0.0.1:${service}` });
+        return known.then(
+          () => true,
+          () => null,
+        );
+      },
+      60_000,
+    );
   } catch (error) {
     await stop();
     throw error;

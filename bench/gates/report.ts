@@ -1,4 +1,4 @@
-import { table } from '../../drill/table.js';
+import { renderTable } from '../../drill/table.js';
 import type { Tail } from '../measure.js';
 import type { Row } from './measure.js';
 import type { Megabytes } from './side.js';
@@ -64,7 +64,7 @@ function renderSizeTable(size: number, sides: readonly SideReport[]): string[] {
     ),
   ];
   const head = [`${whole(size)} parked`, ...sides.map((side) => side.name)];
-  return [...table(head, rows), ''];
+  return [...renderTable(head, rows), ''];
 }
 
 function statusOf({ status, parked }: Row): string {

@@ -77,7 +77,7 @@ async function whyUnrung(deps: ClientDeps, run: temporal.Place): Promise<'elsewh
 async function leaveToOther(
   deps: ClientDeps,
   id: string,
-  { taskQueue, execution }: Extract<temporal.Found, { why: 'elsewhere' }>,
+  { taskQueue, execution }: Extract<temporal.FoundUnserved, { why: 'elsewhere' }>,
 ): Promise<void> {
   const message = `its workflow in Temporal is on the task queue \`${taskQueue}\`, which is worked for another deployment, of whose store this one may be a copy: that one goes on with it, and nothing of it is done here`;
   const next = `ask the other deployment for it; where there is none any more, stop this one, run \`countersign migrate --forget-temporal\` with COUNTERSIGN_TASK_QUEUE=${taskQueue} and start it again`;

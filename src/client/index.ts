@@ -30,7 +30,8 @@ export async function makeClient(deps: ClientDeps): Promise<RunClient & { startO
   const outbox = makeOutbox(deps);
   return {
     start: (request) => catchUnavailable(() => start(deps, waiter, request)),
-    startWithSubmit: (request, first) => catchUnavailable(() => startWithSubmit(deps, waiter, request, first)),
+    startWithSubmit: (request, first) =>
+      catchUnavailable(() => startWithSubmit(deps, waiter, request, first)),
     submit: (request) => catchUnavailable(() => submit(deps, waiter, request)),
     decide: (request) => catchUnavailable(() => decide(deps, waiter, request)),
     cancel: (request) => catchUnavailable(() => operate(deps, waiter, request, 'cancel')),

@@ -83,7 +83,9 @@ async function withdrawUntaken(
     const rung = await ringFor(deps, row, message);
     if (rung === 'rung' || message.kind === 'decide' || !(await withdrawMessage(deps.pool, message.id)))
       return null;
-    return rung === 'elsewhere' ? answerLeftElsewhere(row) : { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
+    return rung === 'elsewhere'
+      ? answerLeftElsewhere(row)
+      : { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
   } catch (error) {
     if (isUnavailable(error)) return null;
     throw error;
@@ -139,7 +141,12 @@ async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<
     (await refuseWithoutRoom(tx, row, kind, bytesOf(asked.values)));
   if (refusal !== null) return { kind: 'refused', refusal };
   await posting.whileOurs?.(tx);
-  const { message, refs } = await storeMessage(deps, tx, { ...asked, id, run: row.id, environment: row.environment });
+  const { message, refs } = await storeMessage(deps, tx, {
+    ...asked,
+    id,
+    run: row.id,
+    environment: row.environment,
+  });
   await posting.beside?.(tx, message, refs);
   return { kind: 'kept', row, message, isNew: true };
 }
@@ -161,7 +168,8 @@ function refuseByRow(row: RunRow, kind: MessageKind, expectedVersion: number | n
   if (kind === 'retry' && row.rev > 0 && row.status !== 'stuck' && row.executing === null)
     return no('NOT_STUCK', `the run is ${row.status}, not stuck`);
   if (kind !== 'submit') return null;
-  if (row.status === 'stuck') return no('RUN_STUCK', `the run waits for an operator: ${describeProblem(row)}`);
+  if (row.status === 'stuck')
+    return no('RUN_STUCK', `the run waits for an operator: ${describeProblem(row)}`);
   if (row.executing === null) return null;
   return expectedVersion === null || expectedVersion === row.version
     ? no('RUN_BUSY', describeBusy(row))
@@ -180,7 +188,12 @@ function describeBusy(row: RunRow): string {
 }
 
 /** Refuses what the run has no room for; null: it has. Decisions, cancels and retries are small: only their number counts. */
-async function refuseWithoutRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Promise<Refusal | null> {
+async function refuseWithoutRoom(
+  tx: Tx,
+  row: RunRow,
+  kind: MessageKind,
+  bytes: number,
+): Promise<Refusal | null> {
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
   const waiting = await countUnanswered(tx, row.id);
   // Submits of programs take no room from decisions of people, nor from cancels and retries.
@@ -196,7 +209,9 @@ async function refuseWithoutRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: 
     if (full !== null) return full;
   }
   const document = row.doc === null ? 0 : Buffer.byteLength(row.doc);
-  return document > mostDocumentBytes ? no('RUN_FULL', describeFullDocument(document, row.openApprovals)) : null;
+  return document > mostDocumentBytes
+    ? no('RUN_FULL', describeFullDocument(document, row.openApprovals))
+    : null;
 }
 
 /** What it has done stays as long as the run: asked for once more, it needs an idempotency key that was never used. */

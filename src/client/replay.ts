@@ -107,7 +107,8 @@ async function compareSteps(deps: ClientDeps, run: string, read: Histories): Pro
   for (const step of recorded) {
     const rev = Number(step['rev']);
     const own = stored.get(rev);
-    if (own === undefined) return failCheck('steps', `the history has a step ${rev} that the store does not know`);
+    if (own === undefined)
+      return failCheck('steps', `the history has a step ${rev} that the store does not know`);
     const { result } = JSON.parse(own) as { result: JsonObject };
     const differs = compared.find((key) => canonical(result[key] ?? null) !== canonical(step[key] ?? null));
     if (differs !== undefined)
@@ -132,7 +133,10 @@ async function compareMessages(deps: ClientDeps, run: string, read: Histories): 
   const refused = await refusedMessages(deps.pool, run);
   for (const { id, digest } of bells) {
     if (digests.get(id) === digest || refused.has(id)) continue;
-    return failCheck('messages', `the history has a bell for \`${id}\` that the store neither knows nor refused`);
+    return failCheck(
+      'messages',
+      `the history has a bell for \`${id}\` that the store neither knows nor refused`,
+    );
   }
   return passCheck('messages', `${bells.length} bells, each of a message of the store or refused`);
 }

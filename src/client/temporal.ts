@@ -151,7 +151,10 @@ function whyHeld(
 ): Exclude<Unserved, 'gone'> | null {
   if (found.type !== 'run' || found.taskQueue !== taskQueue) return 'foreign';
   const { workflowExecutionInfo: info, pendingActivities } = found.raw;
-  if (Number(info?.status) === pausedStatus || pendingActivities?.some(({ paused }) => paused === true) === true)
+  if (
+    Number(info?.status) === pausedStatus ||
+    pendingActivities?.some(({ paused }) => paused === true) === true
+  )
     return 'paused';
   const override = info?.versioningInfo?.versioningOverride ?? null;
   if (override === null) return null;

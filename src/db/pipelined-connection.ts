@@ -55,7 +55,9 @@ export function pipelineStatements(client: pg.ClientBase): TransactionPipeline {
     if (typeof text !== 'string' || typeof values === 'function' || rest.length > 0) {
       send();
       const isNamed = typeof text === 'string' && Array.isArray(values) && typeof rest[0] === 'function';
-      return isNamed ? plain(makeQuery(nameStatement(text, values), rest[0] as Statement['done'])) : plain(...given);
+      return isNamed
+        ? plain(makeQuery(nameStatement(text, values), rest[0] as Statement['done']))
+        : plain(...given);
     }
     return new Promise<pg.QueryResult>((resolve, reject) => {
       const done = (error: unknown, result: pg.QueryResult): void => {
@@ -107,7 +109,10 @@ const noResult: pg.QueryResult = { command: '', rowCount: 0, oid: 0, fields: [],
 
 const names = new Map<string, string>();
 
-function nameStatement(text: string, values: readonly unknown[]): Pick<Statement, 'name' | 'text' | 'values'> {
+function nameStatement(
+  text: string,
+  values: readonly unknown[],
+): Pick<Statement, 'name' | 'text' | 'values'> {
   let name = names.get(text);
   if (name === undefined) {
     name = createHash('sha256').update(text).digest('hex').slice(0, 40);

@@ -173,7 +173,8 @@ async function deliverNow({ deps, stopping }: DelivererState, row: NotificationR
   if (policy === null || channel === null)
     return failed(`no policy declares channel \`${row.channel}\` any more`);
   if (body === null) return failed('its approval is not there any more');
-  const recipient = channel.kind === 'email' ? channel.to.find(({ address }) => address === row.recipient) : null;
+  const recipient =
+    channel.kind === 'email' ? channel.to.find(({ address }) => address === row.recipient) : null;
   if (recipient === undefined) return failed(`channel \`${row.channel}\` has this recipient no more`);
   if (isOver(channel, row, body))
     return {
@@ -251,7 +252,11 @@ function decideOutcome(
 }
 
 /** What it came to, and its record, in one transaction. */
-async function settleAttempt(state: DelivererState, row: NotificationRow, { channel, body, delivered }: Attempted): Promise<void> {
+async function settleAttempt(
+  state: DelivererState,
+  row: NotificationRow,
+  { channel, body, delivered }: Attempted,
+): Promise<void> {
   const { deps } = state;
   const { outcome, status, afterMs } = decideOutcome(state, row, delivered);
   const detail = truncate(delivered.detail, 500);

@@ -74,7 +74,8 @@ async function ensureKey(
 ): Promise<string> {
   const row = key === undefined ? null : await findKeyByHash(deps.pool, hashApiKey(deps.pepper, key));
   if (key !== undefined && row !== null && row.revokedAt === null && row.principalId === name) {
-    if (hasSameNames(row.permissions, wanted.permissions) && hasSameNames(row.roles, wanted.roles)) return key;
+    if (hasSameNames(row.permissions, wanted.permissions) && hasSameNames(row.roles, wanted.roles))
+      return key;
     await revokeKey(deps.pool, row.keyId);
   }
   return makeKey(deps, name, wanted);

@@ -76,7 +76,10 @@ async function startExamples(boot: Boot): Promise<Record<string, string>> {
   for (const name of ['payroll', 'erp']) {
     const port = await boot.ports.obtain(name);
     const env = { ...process.env, PORT: String(port), HOST: '127.0.0.1', COUNTERSIGN_HOME: boot.config.home };
-    boot.processGroup.add('examples', { ...makeChildPart(boot, name, `examples/${name}.js`, env, 2_000), port });
+    boot.processGroup.add('examples', {
+      ...makeChildPart(boot, name, `examples/${name}.js`, env, 2_000),
+      port,
+    });
     urls[`${name.toUpperCase()}_URL`] = `http://127.0.0.1:${port}`;
   }
   return urls;
@@ -87,7 +90,10 @@ const hostToCall = (host: string): string => (host === '0.0.0.0' || host === '::
 const readiness = z.looseObject({ worker: z.boolean(), warnings: z.array(z.string()).default([]) });
 
 /** `/readyz` says that API, Postgres and Temporal answer, and its body that a worker does, and what it warns of. */
-async function waitUntilReady({ config, processGroup, say, signal }: Boot, url: string): Promise<readonly string[]> {
+async function waitUntilReady(
+  { config, processGroup, say, signal }: Boot,
+  url: string,
+): Promise<readonly string[]> {
   const started = Date.now();
   let said = started;
   for (;;) {

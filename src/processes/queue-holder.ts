@@ -45,7 +45,8 @@ export async function queueHolder(
   const seen = await readHolder(connection, queue);
   if (seen?.store === store || take === 'never' || (seen !== null && take !== 'always'))
     return seen?.store ?? null;
-  if (seen !== null) await endHolder(connection, queue, seen, 'the store of the same data folder takes its place');
+  if (seen !== null)
+    await endHolder(connection, queue, seen, 'the store of the same data folder takes its place');
   await start();
   return (await readHolder(connection, queue))?.store ?? null;
 }

@@ -35,7 +35,14 @@ export async function bringUpDatabase(boot: Boot): Promise<string> {
   return url;
 }
 
-async function startEmbeddedDatabase({ config, processGroup, ports, say, signal, atEnd }: Boot): Promise<string> {
+async function startEmbeddedDatabase({
+  config,
+  processGroup,
+  ports,
+  say,
+  signal,
+  atEnd,
+}: Boot): Promise<string> {
   const postgres = await preparePostgres({
     home: config.home,
     choosePort: () => ports.obtain('postgres'),
@@ -45,7 +52,8 @@ async function startEmbeddedDatabase({ config, processGroup, ports, say, signal,
   atEnd(() => postgres.close());
   const log = join(config.home, 'logs', 'postgres.log');
   signal.throwIfAborted();
-  await processGroup.add('servers', { name: 'postgres', port, log, start: (stop) => postgres.launch(stop) }).started;
+  await processGroup.add('servers', { name: 'postgres', port, log, start: (stop) => postgres.launch(stop) })
+    .started;
   await postgres.createDatabase('countersign');
   say(`postgres answers on 127.0.0.1:${port}`);
   return postgres.url('countersign');

@@ -55,7 +55,10 @@ export async function findStoreOwner(deployment: Deployment): Promise<StoreOwner
 }
 
 /** One home that is this deployment's makes the store its own, whatever the others are. */
-export async function ownerFromHomes(deployment: Deployment, homes: readonly TemporalHome[]): Promise<StoreOwner> {
+export async function ownerFromHomes(
+  deployment: Deployment,
+  homes: readonly TemporalHome[],
+): Promise<StoreOwner> {
   const { taskQueue } = deployment;
   const [first] = homes;
   if (first === undefined) return { status: 'ours' };

@@ -20,7 +20,10 @@ export interface StoreOwnership {
 const latelyMs = 30_000;
 
 /** `onForeign` is told of a namespace that is another deployment's. */
-export function makeStoreOwnership(deployment: Deployment, onForeign: (message: string) => void): StoreOwnership {
+export function makeStoreOwnership(
+  deployment: Deployment,
+  onForeign: (message: string) => void,
+): StoreOwnership {
   const claim = makeNamespaceClaim(deployment);
   const lastAnswers = new Map<string, { readonly isOurs: boolean; readonly at: number }>();
   const claimNamespace = async (namespace: string): Promise<Claimed> => {

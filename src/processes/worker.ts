@@ -107,7 +107,8 @@ async function serve(
   const failures: unknown[] = [];
   const isRunning = (worker: Worker): boolean => worker.getState() === 'RUNNING';
   const shutDown = (): void => workers.forEach((worker) => isRunning(worker) && worker.shutdown());
-  const runningEnvironments = (): string[] => [...workers].filter(([, worker]) => isRunning(worker)).map(([name]) => name);
+  const runningEnvironments = (): string[] =>
+    [...workers].filter(([, worker]) => isRunning(worker)).map(([name]) => name);
   const heartbeat = startHeartbeat({ ...beating, environments: runningEnvironments });
   stop.now = () => {
     stopping.abort();

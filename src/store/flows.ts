@@ -119,7 +119,8 @@ async function endFolderWithdrawal(tx: Tx, name: string): Promise<boolean> {
 /** `isBack`: nothing held it until now, and what starts again is a new version even where it says the same. */
 export async function publishNewest(tx: Tx, flow: NewFlowVersion, isBack: boolean): Promise<Published> {
   const newest = await resolveVersion(tx, flow.name, { environment: flow.environment });
-  if (!isBack && newest !== null && isSameContent(newest, flow)) return { version: newest.version, created: false };
+  if (!isBack && newest !== null && isSameContent(newest, flow))
+    return { version: newest.version, created: false };
   return insertVersion(tx, flow);
 }
 

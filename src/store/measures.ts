@@ -137,7 +137,9 @@ function measuresOf(row: Row): Measures {
 }
 
 function toTimes(count: number, found: readonly number[] | null): Times {
-  const [p50 = null, p90 = null, p99 = null] = (found ?? []).map((value) => Math.round(value * 1_000) / 1_000);
+  const [p50 = null, p90 = null, p99 = null] = (found ?? []).map(
+    (value) => Math.round(value * 1_000) / 1_000,
+  );
   return { count, p50, p90, p99 };
 }
 

@@ -20,7 +20,9 @@ export function isSameHome(home: TemporalHome, other: TemporalHome): boolean {
 
 /** In either order. */
 export function areSameHomes(some: readonly TemporalHome[], others: readonly TemporalHome[]): boolean {
-  return some.length === others.length && some.every((home) => others.some((other) => isSameHome(home, other)));
+  return (
+    some.length === others.length && some.every((home) => others.some((other) => isSameHome(home, other)))
+  );
 }
 
 /** `never`: a process that had it before does not come back to what was given away. */

@@ -29,7 +29,11 @@ export function carryOver(memory: Memory): Carried {
 export function arrivalsLeftBehind(carried: Carried | null): Arrival[] {
   if (carried === null || !carried.dropped) return [];
   const bells = (carried.bells ?? []).map((bell) => ({ kind: 'message', bell }) as const);
-  return [{ kind: 'look' }, ...bells, ...(carried.unread === false ? [] : [makeGarbage('overflow', 'unread')])];
+  return [
+    { kind: 'look' },
+    ...bells,
+    ...(carried.unread === false ? [] : [makeGarbage('overflow', 'unread')]),
+  ];
 }
 
 /** Another history may follow this one now: it is long, and nothing of the run is under way. */

@@ -248,7 +248,8 @@ function startEffect(memory: Memory, execution: Execution): Execution & Running 
     },
     (error: unknown) => {
       // The store knows which attempt was begun, and so what can be said of the effect. Where the store has ended it, nothing is.
-      if (memory.running === running) push(memory, { kind: 'abandoned', action, reason: toReadableText(error) });
+      if (memory.running === running)
+        push(memory, { kind: 'abandoned', action, reason: toReadableText(error) });
     },
   );
   return running;

@@ -175,7 +175,9 @@ describe('after a failure', () => {
     assert.deepEqual(decideAfterFailure(of, tried(0), permanent), { kind: 'fallback', position: 1 });
     assert.deepEqual(decideAfterFailure(of, tried(0, 1), permanent), { kind: 'final' });
     assert.deepEqual(decideAfterFailure(of, tried(0), { errorClass: 'unknown_outcome' }), { kind: 'final' });
-    assert.deepEqual(decideAfterFailure(of, tried(0), { ...permanent, effectPossible: true }), { kind: 'final' });
+    assert.deepEqual(decideAfterFailure(of, tried(0), { ...permanent, effectPossible: true }), {
+      kind: 'final',
+    });
   });
 
   it('is an unknown outcome still when the target refuses after an attempt that nobody knows the outcome of', () => {

@@ -25,6 +25,7 @@ describe('the problem of a stuck run', () => {
   });
 
   it('is shown without its time where our own code fails over that, or the plan is gone', () => {
-    for (const of of [unreadable, null]) assert.deepEqual(toShownProblem(stuck, of), { ...problem, next: way });
+    for (const of of [unreadable, null])
+      assert.deepEqual(toShownProblem(stuck, of), { ...problem, next: way });
   });
 });

@@ -74,10 +74,14 @@ describe('a cancel while a call is under way', () => {
     assert.match(refused.body.detail, /`admin` has cancelled the run/);
     assert.doesNotMatch(refused.body.detail, /try again/);
     const waiting = cancel(run, 20);
-    await until('a third cancel that the run has taken', async () => {
-      const asked = `select 1 from message where run = $1 and kind = 'cancel' and rev is not null`;
-      return (await api.database.asSuperuser(asked, [run])).rows.length === 3 || null;
-    }, 10_000);
+    await until(
+      'a third cancel that the run has taken',
+      async () => {
+        const asked = `select 1 from message where run = $1 and kind = 'cancel' and rev is not null`;
+        return (await api.database.asSuperuser(asked, [run])).rows.length === 3 || null;
+      },
+      10_000,
+    );
     finish();
     assert.deepEqual([(await waiting).status, (await waiting).body.run.status], [200, 'cancelled']);
     const { body } = await get(run);

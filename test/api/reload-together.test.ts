@@ -75,13 +75,17 @@ describe('two that load policies at once', () => {
         beforeStoring = () => Promise.resolve();
         let isOver = false;
         other = load(quick, 'reload').finally(() => (isOver = true));
-        await until('the other has loaded, or waits for this one', async () => {
-          const { rows } = await database.asSuperuser(
-            `select 1 from pg_locks l join pg_database d on d.oid = l.database
+        await until(
+          'the other has loaded, or waits for this one',
+          async () => {
+            const { rows } = await database.asSuperuser(
+              `select 1 from pg_locks l join pg_database d on d.oid = l.database
               where not l.granted and l.locktype = 'advisory' and d.datname = current_database()`,
-          );
-          return isOver || rows.length > 0 || null;
-        }, 15_000);
+            );
+            return isOver || rows.length > 0 || null;
+          },
+          15_000,
+        );
       };
       const result = await load(slow, how);
       assert.equal(result.status, 'loaded');

@@ -105,8 +105,11 @@ describe('a key that is revoked while its request is under way', () => {
     const key = await keyOf(['finance.controller'], []);
     const { id, digest } = await approval();
     const waiting = api.ask(key.key, 'GET', `/v1/approvals/${id}?wait=20`);
-    await until('a waiting request', () =>
-      Promise.resolve(api.deps.feed.longPolls.taken() > 0 || null), 5_000);
+    await until(
+      'a waiting request',
+      () => Promise.resolve(api.deps.feed.longPolls.taken() > 0 || null),
+      5_000,
+    );
     await revoke(key);
     const decision = { decision: 'approve', digest, reason: 'seen' };
     await api.ask('finance', 'POST', `/v1/approvals/${id}/decision`, decision);
@@ -169,10 +172,14 @@ describe('a key that is revoked while its request is under way', () => {
     }
     await new Promise((resolve) => server.close(resolve));
     const path = '/v1/audit?type=request.refused&limit=500';
-    await until('the record of it', async () => {
-      const { body } = await api.ask('admin', 'GET', path);
-      const refused: { data: { why?: string; route?: string } }[] = body.data;
-      return refused.some(({ data }) => data.why === 'client_gone' && data.route === '/v1/keys') || null;
-    }, 5_000);
+    await until(
+      'the record of it',
+      async () => {
+        const { body } = await api.ask('admin', 'GET', path);
+        const refused: { data: { why?: string; route?: string } }[] = body.data;
+        return refused.some(({ data }) => data.why === 'client_gone' && data.route === '/v1/keys') || null;
+      },
+      5_000,
+    );
   });
 });

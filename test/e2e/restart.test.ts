@@ -7,16 +7,7 @@ import { makePool } from '../../src/db/index.js';
 import { keepDecision, ring } from '../../testing/bells.js';
 import { holdRun } from '../../testing/locks.js';
 import { startStack, type Stack } from '../../testing/stack.js';
-import {
-  action,
-  audit,
-  decide,
-  getRun,
-  parkPayment,
-  startRun,
-  submit,
-  until,
-} from '../../testing/flows.js';
+import { action, audit, decide, getRun, parkPayment, startRun, submit, until } from '../../testing/flows.js';
 
 // A gate survives whatever dies. Processes are killed, not told to pretend.
 

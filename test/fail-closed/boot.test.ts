@@ -274,7 +274,9 @@ failClosed('attempts', {
   error: () => {
     for (const errorClass of ['auth', 'permanent', 'unknown_outcome'] as const)
       assert.deepEqual(decideAfterFailure(executing(rest), tried(1), { errorClass }), { kind: 'final' });
-    assert.deepEqual(decideAfterFailure(executing(rest), tried(3), { errorClass: 'transient' }), { kind: 'final' });
+    assert.deepEqual(decideAfterFailure(executing(rest), tried(3), { errorClass: 'transient' }), {
+      kind: 'final',
+    });
   },
   missing: () => assert.equal(chooseNextAttempt(executing(rest), [attempt(null)]).kind, 'unknown'),
   malformed: () => {
@@ -284,7 +286,10 @@ failClosed('attempts', {
     assert.equal(hasEffect(executing(rest), odd({ kind: 'by-nobody' })), true);
   },
   empty: () =>
-    assert.deepEqual(decideAfterFailure(executing(rest, { retryOn: [] }), tried(1), { errorClass: 'timeout' }), {
-      kind: 'final',
-    }),
+    assert.deepEqual(
+      decideAfterFailure(executing(rest, { retryOn: [] }), tried(1), { errorClass: 'timeout' }),
+      {
+        kind: 'final',
+      },
+    ),
 });

@@ -232,13 +232,17 @@ describe('an e-mail', () => {
     const parked = await office.park();
     await mailbox.count(1);
     const ofParked = (what: string): Promise<any> =>
-      until('a lease that goes on', async () => {
-        const { rows } = await office.api.database.asSuperuser(
-          `select attempts from notification where run = $1 and ${what}`,
-          [parked.run],
-        );
-        return rows[0] ?? null;
-      }, 20_000);
+      until(
+        'a lease that goes on',
+        async () => {
+          const { rows } = await office.api.database.asSuperuser(
+            `select attempts from notification where run = $1 and ${what}`,
+            [parked.run],
+          );
+          return rows[0] ?? null;
+        },
+        20_000,
+      );
     await ofParked(`next_at > now() + interval '9 minutes'`);
     // Longer than the attempt and its first lease.
     await ofParked(`created_at < now() - interval '3 seconds'`);

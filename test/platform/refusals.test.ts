@@ -42,10 +42,14 @@ test('a default port that is taken gives the next free one, and a stop in the mi
   const server = await occupy(8080);
   const home = newHome();
   const product = await startProduct({ home, env: { PORT: '' }, args: ['--no-demo'] });
-  const kept = await until('a port', () => {
-    const file = join(home, 'ports.json');
-    return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { api?: number }) : null;
-  }, 20_000);
+  const kept = await until(
+    'a port',
+    () => {
+      const file = join(home, 'ports.json');
+      return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { api?: number }) : null;
+    },
+    20_000,
+  );
   assert.ok((kept.api ?? 0) > 8080, `port ${kept.api}`);
   await product.line(
     new RegExp(`^port 8080 on 127\\.0\\.0\\.1 is taken: the API listens on ${kept.api};`, 'm'),

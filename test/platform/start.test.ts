@@ -67,10 +67,14 @@ for (const name of ['worker', 'api', 'temporal', 'postgres']) {
   test(`${name} comes back after kill -9, and everything answers again`, async () => {
     const before = product.processes()[name]?.pid as number;
     process.kill(before, 'SIGKILL');
-    const pid = await until(`another ${name}`, () => {
-      const now = product.processes()[name]?.pid;
-      return now === undefined || now === before ? null : now;
-    }, 15_000);
+    const pid = await until(
+      `another ${name}`,
+      () => {
+        const now = product.processes()[name]?.pid;
+        return now === undefined || now === before ? null : now;
+      },
+      15_000,
+    );
     assert.ok(isRunning(pid));
     await until('everything ready', () => isReady(url), 20_000);
   });

@@ -12,7 +12,14 @@ import {
 } from '../../src/store/actions.js';
 import { getDecision, insertDecision, settleDecision, type DecisionRow } from '../../src/store/decisions.js';
 import { publishVersion, putPlan, resolveVersion } from '../../src/store/flows.js';
-import { claimKey, keepAnswer, purgeOldKeys, releaseKey, renewKey, type HeldKey } from '../../src/store/idempotency.js';
+import {
+  claimKey,
+  keepAnswer,
+  purgeOldKeys,
+  releaseKey,
+  renewKey,
+  type HeldKey,
+} from '../../src/store/idempotency.js';
 import { getRun, insertRun, updateRun } from '../../src/store/runs.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { putApproval, putRun, runRow } from './rows.js';

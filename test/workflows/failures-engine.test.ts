@@ -97,8 +97,11 @@ describe('where the engine fails', () => {
       assert.equal((await run.row()).rev, rev, 'no timer asks for it again');
       assert.equal(await retry(run), retried.broken);
       await settled(run, 'it to be stuck still', ({ status, rev: now }) => status === 'stuck' && now > rev);
-      await until('each time on record', async () =>
-        (await count(run, 'run.stuck')) === retried.stuck ? true : null, 30_000);
+      await until(
+        'each time on record',
+        async () => ((await count(run, 'run.stuck')) === retried.stuck ? true : null),
+        30_000,
+      );
       await run.kernel.settled();
       assert.equal((await run.row()).status, 'stuck');
       isBroken = false;

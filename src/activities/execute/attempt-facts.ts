@@ -104,7 +104,12 @@ export function scopeOf(row: RunRow): RunScope {
   };
 }
 
-export function makeRetryFacts(executing: Executing, attempt: number, time: string, then: AfterFailure): Fact[] {
+export function makeRetryFacts(
+  executing: Executing,
+  attempt: number,
+  time: string,
+  then: AfterFailure,
+): Fact[] {
   if (then.kind === 'final') return [];
   const data =
     then.kind === 'retry' ? { delayMs: then.delayMs, next: 'retry' } : { delayMs: 0, next: 'fallback' };

@@ -157,7 +157,9 @@ export function judgeAndFollow(
   const isOver = run.cancelRequested !== null || run.timeoutDue || (leftMs !== null && leftMs <= 0);
   // A refusal after an effect in doubt goes to no fallback, so it is judged before.
   const refused = judgeFailure(result, before, 'retry');
-  const then: AfterFailure = isOver ? { kind: 'final' } : decideAfterFailure(executing, attempts, refused, leftMs);
+  const then: AfterFailure = isOver
+    ? { kind: 'final' }
+    : decideAfterFailure(executing, attempts, refused, leftMs);
   const judged = refused === result ? judgeFailure(result, before, then.kind) : refused;
   return { judged: isOver && judged === result ? judgeLast(result) : judged, then };
 }
@@ -200,7 +202,8 @@ export function outcomeOfAbandoned(
       : `attempt ${attempt} could not be begun: ${why}`;
   if (earlier !== 'possible' && !attempts.some(({ effectPossible }) => effectPossible)) {
     const failed = { status: 'failed', errorClass: 'permanent', attempt } as const;
-    if (earlier === 'none' && !attempts.some(({ effectInDoubt }) => effectInDoubt)) return { ...failed, message };
+    if (earlier === 'none' && !attempts.some(({ effectInDoubt }) => effectInDoubt))
+      return { ...failed, message };
     return { ...failed, message: `${message}; ${inDoubtText}`, effectPossible: true };
   }
   return { status: 'unknown', message: `${message}, and an earlier one may have had its effect`, attempt };

@@ -54,7 +54,11 @@ export function outcomeOf(
 }
 
 /** What other attempts under the key of this one may have done, this one before it was resumed included. */
-export async function findEffectBefore(tx: Tx, executing: Executing, next: Begun['next']): Promise<EarlierEffect> {
+export async function findEffectBefore(
+  tx: Tx,
+  executing: Executing,
+  next: Begun['next'],
+): Promise<EarlierEffect> {
   if (next.resumed && hasEffect(executing, next.executor)) return 'possible';
   const { id: action, idempotencyKey } = executing.action;
   return findEarlierEffect(tx, idempotencyKey, { action, attempt: next.attempt });

@@ -53,7 +53,8 @@ export function makeSlotHold({ process, tries }: Pick<Surroundings, 'process' | 
       [`${scope} by ${requester?.kind ?? 'runtime'} ${requester?.id ?? ''}`, mostCallsOfOne],
     ];
     if ('connection' in executor) parts.push([`${scope} to ${executor.connection}`, mostCallsToOne]);
-    if (parts.some(([key, most]) => (taken.get(key) ?? 0) >= most)) throw makeSlotAwaitedFailure(transition, tries);
+    if (parts.some(([key, most]) => (taken.get(key) ?? 0) >= most))
+      throw makeSlotAwaitedFailure(transition, tries);
     held = parts.map(([key]) => key);
     for (const key of held) taken.set(key, (taken.get(key) ?? 0) + 1);
   };

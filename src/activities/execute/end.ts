@@ -21,7 +21,12 @@ export type Ended =
   | { readonly kind: 'late' };
 
 /** Writes what came of the call: the run's next state with it, or when the next attempt follows. */
-export async function endAttempt(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorResult): Promise<Ended> {
+export async function endAttempt(
+  deps: ActivityDeps,
+  tx: Tx,
+  begun: Begun,
+  result: ExecutorResult,
+): Promise<Ended> {
   const { executing, next } = begun;
   const action = executing.action.id;
   const [row, attempts] = await Promise.all([lockRun(tx, begun.row.id), listAttempts(tx, action)]);

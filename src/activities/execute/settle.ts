@@ -59,7 +59,9 @@ function refusedOutputFacts(
   time: string,
   rev: number,
 ): Fact[] {
-  const error = decision.actions.find((decided) => decided.action.id === action.id && refused.has(decided.status))?.error;
+  const error = decision.actions.find(
+    (decided) => decided.action.id === action.id && refused.has(decided.status),
+  )?.error;
   if (outcome.status !== 'succeeded' || error === undefined || error === null) return [];
   return [
     {

@@ -30,7 +30,11 @@ export interface Beginning {
 }
 
 /** A run whose first step can neither be taken nor given up has failed, and whoever asked it anything is told so. */
-export async function closeWithoutFirstStep(deps: ActivityDeps, input: StepInput, why: string): Promise<StepResult> {
+export async function closeWithoutFirstStep(
+  deps: ActivityDeps,
+  input: StepInput,
+  why: string,
+): Promise<StepResult> {
   const message = `the run's first step failed three times in our own code: ${why}`;
   await withTransaction(deps.pool, (tx) => closeUnbegun(tx, input.run, { code: 'STEP_FAILED', message }));
   await refuseStart(deps, input, 'step_failed');

@@ -33,7 +33,11 @@ function placeHere(connection: Connection, baseDirectory: string): Placed {
 }
 
 /** The connection that the kit's digest names: what a call uses. */
-export function findUsedConnection(policySet: PolicySet, name: string, environment: string): Connection | null {
+export function findUsedConnection(
+  policySet: PolicySet,
+  name: string,
+  environment: string,
+): Connection | null {
   const found = resolveConnection(policySet, name, environment);
   return found === null ? null : placeHere(found, policySet.baseDirectory).connection;
 }

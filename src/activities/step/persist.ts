@@ -195,7 +195,10 @@ async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise
     if (old !== undefined && sameJson(old, approval)) continue;
     const argumentsRef = holdings.actions.get(approval.action.id)?.payload ?? null;
     const shown = step.actions.find(({ action }) => action.approval === approval.id)?.shown ?? shownBefore;
-    await upsertApproval(tx, makeApprovalRow(step.row, approval, shown, { time: step.time, kit, argumentsRef }));
+    await upsertApproval(
+      tx,
+      makeApprovalRow(step.row, approval, shown, { time: step.time, kit, argumentsRef }),
+    );
   }
 }
 

@@ -22,10 +22,7 @@ export async function loadKit(
   policySet: PolicySet,
   state: RunState | null,
 ): Promise<Kit> {
-  const [rights, people] = await Promise.all([
-    loadRights(tx, policySet, plan, state),
-    deps.people(tx, row),
-  ]);
+  const [rights, people] = await Promise.all([loadRights(tx, policySet, plan, state), deps.people(tx, row)]);
   return makeKit(policySet, row.environment, people, rights);
 }
 

@@ -100,7 +100,15 @@ async function loadBasis(
   const time = await storeTime(tx);
   const loaded = await loadRun(deps, tx, row);
   const kit = await loadKit(deps, tx, row, plan, policySet, loaded?.state ?? null);
-  return { row, plan, policySet, kit, time, loaded, first: loaded ?? makeFirstState({ row, plan, time }, start) };
+  return {
+    row,
+    plan,
+    policySet,
+    kit,
+    time,
+    loaded,
+    first: loaded ?? makeFirstState({ row, plan, time }, start),
+  };
 }
 
 async function takeArrivals(

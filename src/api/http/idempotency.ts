@@ -49,7 +49,12 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
   const { pool } = call.deps;
   const budget = await keyBudget(pool, held.principal, call.deps.now());
   const { mayAdd } = budget;
-  const found = await claimKey(pool, held, { bodyHash: bodyHash(raw), effectId: call.effect, holdMs, mayAdd });
+  const found = await claimKey(pool, held, {
+    bodyHash: bodyHash(raw),
+    effectId: call.effect,
+    holdMs,
+    mayAdd,
+  });
   switch (found.kind) {
     case 'full':
       return tooMany(call, budget);

@@ -81,7 +81,11 @@ async function lockData(dataDir: string): Promise<Lock> {
 
 const bootMs = 60_000;
 
-async function launch(installed: PreparedPostgres, adminUrl: string, signal: AbortSignal): Promise<GuardedServer> {
+async function launch(
+  installed: PreparedPostgres,
+  adminUrl: string,
+  signal: AbortSignal,
+): Promise<GuardedServer> {
   const deadline = Date.now() + bootMs;
   for (;;) {
     await endLeftovers(installed.dataDir);
@@ -103,7 +107,14 @@ async function launch(installed: PreparedPostgres, adminUrl: string, signal: Abo
   }
 }
 
-function startServer({ disposable, port, bin, dataDir, user, log }: PreparedPostgres): Promise<GuardedServer> {
+function startServer({
+  disposable,
+  port,
+  bin,
+  dataDir,
+  user,
+  log,
+}: PreparedPostgres): Promise<GuardedServer> {
   rotateLog(log);
   const settings = {
     listen_addresses: '127.0.0.1',

@@ -69,7 +69,8 @@ function listenAt(path: string): Promise<net.Server | null> {
   });
 }
 
-type HolderAnswer = { readonly status: 'answered'; readonly pid: number | null } | { readonly status: 'nobody' };
+type HolderAnswer =
+  { readonly status: 'answered'; readonly pid: number | null } | { readonly status: 'nobody' };
 
 function askHolder(path: string): Promise<HolderAnswer> {
   return new Promise((resolve) => {

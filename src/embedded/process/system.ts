@@ -29,7 +29,11 @@ export interface RunOptions {
 }
 
 /** Runs a short command to its end. A command that cannot be started is `code: null`, with the reason in stderr. */
-export function runCommand(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Finished> {
   return new Promise((resolve) => {
     const child = spawn(command, [...args], { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';

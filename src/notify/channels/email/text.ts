@@ -80,7 +80,8 @@ function makePlace({
       html: `<p><a href="${escapeHtml(link)}">Look at it and decide</a>. This link is for you alone, decides once, and is soon over.</p>`,
     };
   const verb = open ? 'Look at it and decide' : 'Look at it';
-  if (url !== null) return { text: `${verb}: ${url}`, html: `<p><a href="${escapeHtml(url)}">${verb}</a></p>` };
+  if (url !== null)
+    return { text: `${verb}: ${url}`, html: `<p><a href="${escapeHtml(url)}">${verb}</a></p>` };
   return {
     text: `${verb}: approval ${approval} in your Countersign`,
     html: `<p>${verb}: approval ${escapeHtml(approval)} in your Countersign</p>`,

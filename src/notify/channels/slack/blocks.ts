@@ -140,7 +140,10 @@ function makeArgumentBlocks(approval: SlackApproval): {
     left === 0
       ? []
       : [makeSection(`${left} more characters of the arguments do not fit here. ${tellWhereElse(approval)}`)];
-  return { whole: left === 0, blocks: [...pieces.map(makeCodeBlock), ...rest, ...makePreviewBlocks(approval)] };
+  return {
+    whole: left === 0,
+    blocks: [...pieces.map(makeCodeBlock), ...rest, ...makePreviewBlocks(approval)],
+  };
 }
 
 function makePreviewBlocks(approval: SlackApproval): readonly JsonObject[] {

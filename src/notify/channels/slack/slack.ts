@@ -36,7 +36,11 @@ export async function deliverSlack(
 const gone: readonly string[] = ['message_not_found', 'cant_update_message', 'edit_window_closed'];
 const noUnfurling = { unfurl_links: false, unfurl_media: false } as const;
 
-async function postMessage(channel: SlackChannel, approval: SlackApproval, around: SlackAround): Promise<Delivered> {
+async function postMessage(
+  channel: SlackChannel,
+  approval: SlackApproval,
+  around: SlackAround,
+): Promise<Delivered> {
   const { text, blocks } = approvalMessage(approval);
   const body: JsonObject = {
     channel: channel.channel,
@@ -85,7 +89,9 @@ async function replyReminder(
     ...noUnfurling,
   };
   const answer = await callSlack(channel, 'chat.postMessage', body, around);
-  return answer.status === 'ok' ? { status: 'delivered', detail: 'replied under its message' } : toDelivered(answer);
+  return answer.status === 'ok'
+    ? { status: 'delivered', detail: 'replied under its message' }
+    : toDelivered(answer);
 }
 
 function toDelivered(answer: Exclude<SlackAnswer, { status: 'ok' }>): Delivered {
