@@ -63,7 +63,7 @@ export interface TakenMessage {
 }
 
 /** The run's problem, with what a person can do about it while the run is stuck, also where our own code fails over its plan. */
-export function toShownProblem(run: RunState, plan: Plan | null): ShownProblem | null {
+export function showProblemOf(run: RunState, plan: Plan | null): ShownProblem | null {
   let next: string | null;
   try {
     next = wayOn(run, plan);
@@ -95,7 +95,7 @@ export async function persistStep(deps: ActivityDeps, tx: Tx, step: Step): Promi
     version: after.version,
     rev: step.rev,
     updatedAt: step.time,
-    problem: toShownProblem(after, step.plan),
+    problem: showProblemOf(after, step.plan),
     executing: after.executing?.action.id ?? null,
     doc: text,
     docDigest: digest,

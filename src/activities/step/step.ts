@@ -22,7 +22,7 @@ import {
   refuseStart,
   type Beginning,
 } from './giving-up.js';
-import { toShownProblem, persistStep } from './persist.js';
+import { showProblemOf, persistStep } from './persist.js';
 import { loadKit } from './rights.js';
 import { repeatStoredStep, fingerprintOf, repeatLastStep } from './stored-step.js';
 import type { StepInput, StepResult } from '../types.js';
@@ -141,7 +141,7 @@ async function takeArrivals(
   const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
   if (isIdle && basis.loaded !== null && sameJson(course.after, basis.loaded.state)) {
     const { status } = course.after;
-    await showUnstepped(tx, row.id, { status, problem: toShownProblem(course.after, basis.plan) });
+    await showUnstepped(tx, row.id, { status, problem: showProblemOf(course.after, basis.plan) });
     return repeatLastStep(tx, row);
   }
   return persistStep(deps, tx, {
