@@ -57,9 +57,11 @@ export function makeEmptyDatabase(): Promise<TestDatabase> {
   return createDatabase('template1');
 }
 
-/** The same, migrated: a copy of the one that `npm test` has migrated. */
-export function makeMigratedDatabase(): Promise<TestDatabase> {
-  return createDatabase(testVariable('TEST_DATABASE_TEMPLATE'));
+/** The same, migrated: a copy of the one that `npm test` has migrated, and a store of its own. */
+export async function makeMigratedDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase(testVariable('TEST_DATABASE_TEMPLATE'));
+  await asAdmin(database.url, 'update store_identity set id = gen_random_uuid()');
+  return database;
 }
 
 async function createDatabase(template: string): Promise<TestDatabase> {

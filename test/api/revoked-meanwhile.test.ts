@@ -3,9 +3,24 @@ import { EventEmitter, once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { makeServer } from '../../src/api/index.js';
+import type { AuditItem } from '../../src/audit/index.js';
 import type { DecideRequest } from '../../src/client/types.js';
+import type { Follower } from '../../src/service/audit/feed.js';
 import { until } from '../../testing/until.js';
 import { startApi, type Harness } from './harness.js';
+
+/** As one reads the log who is always there before the next record comes. */
+function oneByOne({ next, leave }: Follower): Follower {
+  let rest: readonly AuditItem[] = [];
+  return {
+    leave,
+    next: async (signal) => {
+      const [first, ...others] = rest.length === 0 ? await next(signal) : rest;
+      rest = others;
+      return first === undefined ? [] : [first];
+    },
+  };
+}
 
 describe('a key that is revoked while its request is under way', () => {
   let api: Harness;
@@ -26,6 +41,7 @@ describe('a key that is revoked while its request is under way', () => {
           return deps.client.decide(request);
         },
       },
+      feed: { ...deps.feed, follow: (...asked) => oneByOne(deps.feed.follow(...asked)) },
     }));
   });
   after(() => api.stop());

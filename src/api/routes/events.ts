@@ -125,13 +125,17 @@ async function tell(call: Call, query: Query, { reader, follower, response, gone
     (query.type === undefined
       ? !unlisted.some((type) => type === item.type)
       : query.type.some((type) => type === item.type));
+  // Also of what the reader did not ask for, and until the next that it is shown.
+  let isChanged = false;
   while (!gone.aborted) {
     const came = await follower.next(gone);
+    isChanged ||= came.some(({ type }) => changing.includes(type));
     const items = came.filter(wanted);
     if (items.length === 0) continue;
     const isOld = call.deps.now().getTime() - reader.at > trustedMs;
-    if (isOld || came.some(({ type }) => changing.includes(type))) {
+    if (isOld || isChanged) {
       if (!(await patiently(() => readsStill(call, reader), gone))) return void response.end();
+      isChanged = false;
     }
     const visible = await patiently(() => call.deps.feed.sights.visible(reader.principal, items), gone);
     for (const item of visible ?? []) if (!gone.aborted) await write(response, item, gone);
