@@ -3,11 +3,11 @@ import { startBare } from './gates/bare.js';
 import { listenForEffects, type Arrivals } from './gates/arrivals.js';
 import { startGoverned } from './gates/governed.js';
 import { listenForInterrupt } from './gates/interrupt.js';
-import { measureSide, type Plan, type Row } from './gates/measure.js';
+import { measureSide, type MeasurePlan, type Row } from './gates/measure.js';
 import { installPeers, startDbos, startRestate } from './gates/peers.js';
-import { gatesTable, type SideReport } from './gates/report.js';
+import { renderGatesTable, type SideReport } from './gates/report.js';
 import type { Side } from './gates/side.js';
-import { machine } from './machine.js';
+import { describeMachine } from './machine.js';
 import { positiveNumber, readOptions, wholeNumber } from './options.js';
 
 // `npm run bench:approvals [-- --parked 10000,100000 --sides countersign,temporal --decisions 1000 --markdown …]`: start
@@ -34,7 +34,7 @@ const values = readOptions({
     json: { type: 'string' },
   },
 });
-const plan: Plan = {
+const plan: MeasurePlan = {
   parked: values.parked
     .split(',')
     .map((text) => wholeNumber('parked', text))
@@ -108,7 +108,7 @@ async function main(): Promise<void> {
   const missing = chosen.some(({ isPeer }) => isPeer) ? await installPeers() : null;
   const arrivals = await listenForEffects();
   const sides: SideReport[] = [];
-  const json = (): string => `${JSON.stringify({ machine: machine(), plan, sides }, null, 2)}\n`;
+  const json = (): string => `${JSON.stringify({ machine: describeMachine(), plan, sides }, null, 2)}\n`;
   for (const entry of chosen) {
     const isAbsent = entry.isPeer && missing !== null;
     sides.push(
@@ -117,7 +117,7 @@ async function main(): Promise<void> {
     if (values.json !== undefined) writeFileSync(values.json, json());
   }
   await arrivals.close();
-  process.stdout.write(values.markdown ? gatesTable(plan.parked, sides) : json());
+  process.stdout.write(values.markdown ? renderGatesTable(plan.parked, sides) : json());
 }
 
 await main();

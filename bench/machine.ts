@@ -2,7 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { rounded } from './measure.js';
 
 /** What a measurement ran on. */
-export function machine(): object {
+export function describeMachine(): object {
   const [first] = cpus();
   const memoryGb = rounded(totalmem() / 2 ** 30);
   return { cpus: cpus().length, model: first?.model ?? '', memoryGb, node: process.version };

@@ -30,17 +30,17 @@ export function rounded(value: number): number {
 }
 
 /** Runs `count` of them, `inFlight` at a time; gives how long that took, in seconds. */
-export async function together(
+export async function runConcurrently(
   count: number,
   inFlight: number,
-  one: () => Promise<unknown>,
+  task: () => Promise<unknown>,
 ): Promise<number> {
   const started = performance.now();
   let left = count;
   const lane = async (): Promise<void> => {
     while (left > 0) {
       left -= 1;
-      await one();
+      await task();
     }
   };
   await Promise.all(Array.from({ length: Math.min(inFlight, count) }, lane));
@@ -50,7 +50,7 @@ export async function together(
 /** Processor time of a process and its children, milliseconds. Zero where /proc is not there. */
 export function processorMs(pid: number): number {
   const all = processes();
-  return treeOf(all, pid).reduce((sum, one) => sum + (all.get(one)?.ticks ?? 0), 0) * 10;
+  return treeOf(all, pid).reduce((sum, process) => sum + (all.get(process)?.ticks ?? 0), 0) * 10;
 }
 
 /** A process and its children, and theirs. */
@@ -74,9 +74,9 @@ function processes(): Processes {
 }
 
 function treeOf(all: Processes, pid: number): readonly number[] {
-  const belongs = (one: number): boolean => {
-    const parent = all.get(one)?.parent;
-    return one === pid || (parent !== undefined && parent !== one && belongs(parent));
+  const belongs = (child: number): boolean => {
+    const parent = all.get(child)?.parent;
+    return child === pid || (parent !== undefined && parent !== child && belongs(parent));
   };
   return [...all.keys()].filter(belongs);
 }

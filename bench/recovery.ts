@@ -12,15 +12,15 @@ export interface Recovery {
 }
 
 /** `kill -9` of a worker that has runs in its cache; it is started again at once, and people decide at once. */
-export async function afterKill(stack: Stack, governed: Governed, count: number): Promise<Recovery> {
+export async function measureRecovery(stack: Stack, governed: Governed, count: number): Promise<Recovery> {
   const parked: Parked[] = [];
   for (let left = count; left > 0; left -= 1) parked.push(await governed.park());
   const killed = performance.now();
   await stack.worker.kill('SIGKILL');
   const restarted = stack.worker.restart();
   const took = await Promise.all(
-    parked.map(async (one) => {
-      const id = await governed.approve(one);
+    parked.map(async (run) => {
+      const id = await governed.approve(run);
       await until(
         'the decision to be applied',
         async () => (await getDecision(governed.deps.pool, id))?.status === 'applied',
@@ -29,7 +29,7 @@ export async function afterKill(stack: Stack, governed: Governed, count: number)
     }),
   );
   await restarted;
-  await Promise.all(parked.map((one) => governed.ended(one.run)));
+  await Promise.all(parked.map(({ run }) => governed.ended(run)));
   return {
     firstDecisionMs: rounded(Math.min(...took)),
     allDecisionsMs: rounded(Math.max(...took)),

@@ -2,9 +2,9 @@ import type { Pool } from '../src/db/index.js';
 import { startStack, type Stack } from '../testing/stack.js';
 import { connectBare, type Bare } from './bare/driver.js';
 import { benchPolicies, connectGoverned, namespace, type Governed } from './governed.js';
-import { machine } from './machine.js';
-import { processorMs, rounded, spread, together } from './measure.js';
-import { afterKill } from './recovery.js';
+import { describeMachine } from './machine.js';
+import { processorMs, rounded, spread, runConcurrently } from './measure.js';
+import { measureRecovery } from './recovery.js';
 import { readOptions, wholeNumber } from './options.js';
 
 // `npm run bench [-- --flows 100 --rounds 3 …]`: the governed flow against a hand-written one on the same servers, in
@@ -44,7 +44,7 @@ interface Seen {
   readonly decided: Map<string, number>;
 }
 
-async function flow(side: Side, seen: Seen): Promise<void> {
+async function runFlow(side: Side, seen: Seen): Promise<void> {
   const started = performance.now();
   const parked = await side.park();
   seen.parked.push(performance.now() - started);
@@ -53,7 +53,7 @@ async function flow(side: Side, seen: Seen): Promise<void> {
   await side.ended(parked.id);
 }
 
-async function latency(side: Side, { parked, decided }: Seen): Promise<object> {
+async function measureLatency(side: Side, { parked, decided }: Seen): Promise<object> {
   const steps = await side.stepTimes([...decided.keys()]);
   const waits = [...decided].map(([id, at]) => (steps.get(id) ?? Number.NaN) - at);
   return { startToParkedMs: spread(parked), decideToNextStepMs: spread(waits) };
@@ -67,9 +67,9 @@ interface Load {
 
 const newSeen = (): Seen => ({ parked: [], decided: new Map() });
 
-async function round(side: Side, load: Load, cost: Cost): Promise<void> {
+async function runRound(side: Side, load: Load, cost: Cost): Promise<void> {
   const before = await cost();
-  const seconds = await together(sizes.flows, sizes.inFlight, () => flow(side, load.seen));
+  const seconds = await runConcurrently(sizes.flows, sizes.inFlight, () => runFlow(side, load.seen));
   const after = await cost();
   load.perSecond.push(rounded(sizes.flows / seconds));
   load.cost = Object.fromEntries(
@@ -83,20 +83,20 @@ async function measure(sides: readonly Side[], cost: Cost): Promise<Record<strin
     sides.map((side): [Side, Load] => [side, { perSecond: [], seen: newSeen(), cost: {} }]),
   );
   for (const side of sides)
-    await together(Math.min(sizes.flows, 64), sizes.inFlight, () => flow(side, newSeen()));
+    await runConcurrently(Math.min(sizes.flows, 64), sizes.inFlight, () => runFlow(side, newSeen()));
   for (let left = sizes.rounds; left > 0; left -= 1)
-    for (const [side, load] of loads) await round(side, load, cost);
+    for (const [side, load] of loads) await runRound(side, load, cost);
   const result: Record<string, object> = {};
   for (const [side, load] of loads) {
     const single = newSeen();
-    await together(sizes.single, 1, () => flow(side, single));
+    await runConcurrently(sizes.single, 1, () => runFlow(side, single));
     say(`${side.name}: ${sizes.single} one by one`);
     result[side.name] = {
       flowsPerSecond: spread(load.perSecond).p50,
       rounds: load.perSecond,
       perFlow: load.cost,
-      loaded: await latency(side, load.seen),
-      single: await latency(side, single),
+      loaded: await measureLatency(side, load.seen),
+      single: await measureLatency(side, single),
     };
   }
   return result;
@@ -183,12 +183,12 @@ async function main(): Promise<void> {
     const events = await eventCounts(governed, bare);
     const kills = [];
     for (let left = sizes.kills; left > 0; left -= 1) {
-      kills.push(await afterKill(stack, governed, sizes.parked));
+      kills.push(await measureRecovery(stack, governed, sizes.parked));
       say(`kill -9 of the worker: first decision after ${kills.at(-1)?.firstDecisionMs} ms`);
     }
     const rate = (name: string): number => (results[name] as { flowsPerSecond: number }).flowsPerSecond;
     const ratio = rounded(rate('governed') / rate('bare'));
-    const report = { machine: machine(), sizes, ratio, events, ...results, workerKill: kills };
+    const report = { machine: describeMachine(), sizes, ratio, events, ...results, workerKill: kills };
     process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     await bare.close();
     await governed.close();

@@ -4,7 +4,7 @@ import { getRun } from '../src/store/runs.js';
 import { until } from '../testing/flows.js';
 import { startStack, type Stack } from '../testing/stack.js';
 import { benchPolicies, connectGoverned, type Governed } from './governed.js';
-import { machine } from './machine.js';
+import { describeMachine } from './machine.js';
 import { rounded, spread, type Spread } from './measure.js';
 import { readOptions, wholeNumber } from './options.js';
 
@@ -33,7 +33,7 @@ interface Open {
   submit(): Promise<number>;
 }
 
-async function open({ client, deps, ...governed }: Governed): Promise<Open> {
+async function openGates({ client, deps, ...governed }: Governed): Promise<Open> {
   const flow = await resolveVersion(deps.pool, 'steps', {});
   assert.ok(flow, 'the flow `steps` is published');
   const { name, version, planHash } = flow;
@@ -94,7 +94,7 @@ interface Woken {
 async function wake(stack: Stack, governed: Governed, step: number): Promise<Woken> {
   const runs: Open[] = [];
   for (let left = sizes.runs; left > 0; left -= 1) {
-    const run = await open(governed);
+    const run = await openGates(governed);
     while ((await revOf(governed, run.run)) < step) await run.submit();
     runs.push(run);
   }
@@ -111,7 +111,7 @@ async function wake(stack: Stack, governed: Governed, step: number): Promise<Wok
 }
 
 async function grow(governed: Governed): Promise<object> {
-  const run = await open(governed);
+  const run = await openGates(governed);
   const before = await historyOf(governed, run.run);
   for (let left = sizes.submits; left > 0; left -= 1) {
     await run.submit();
@@ -134,7 +134,7 @@ async function main(): Promise<void> {
     const woken: Woken[] = [];
     for (const step of sizes.steps) woken.push(await wake(stack, governed, step));
     const grown = await grow(governed);
-    process.stdout.write(`${JSON.stringify({ machine: machine(), sizes, woken, grown }, null, 2)}\n`);
+    process.stdout.write(`${JSON.stringify({ machine: describeMachine(), sizes, woken, grown }, null, 2)}\n`);
     await governed.close();
   } finally {
     await stack.stop();

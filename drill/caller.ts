@@ -20,7 +20,7 @@ export interface Person {
 const problemBody = z.object({ code: z.string() });
 const patienceMs = 20_000;
 
-export function person(url: string, id: string, key: string): Person {
+export function makePerson(url: string, id: string, key: string): Person {
   return {
     id,
     async post(path, body, idempotencyKey) {
@@ -47,7 +47,7 @@ export function person(url: string, id: string, key: string): Person {
 const isFinal = ({ status, code }: Reply): boolean =>
   status > 0 && status < 500 && status !== 429 && code !== 'IDEMPOTENCY_IN_PROGRESS';
 
-export interface Told {
+export interface InsistResult {
   readonly reply: Reply;
   /** What came first: `refused`, or no answer at all, while something was down. */
   readonly first: Reply;
@@ -59,7 +59,7 @@ export interface Told {
 }
 
 /** The same request with the same Idempotency-Key until an answer is final, as clients are told to do. */
-export async function insist(send: () => Promise<Reply>, limitMs = 120_000): Promise<Told> {
+export async function insist(send: () => Promise<Reply>, limitMs = 120_000): Promise<InsistResult> {
   const end = Date.now() + limitMs;
   const sentAt = Date.now();
   let first: Reply | null = null;
@@ -88,13 +88,13 @@ export interface People {
   readonly otherAgent: Person;
 }
 
-export async function meetPeople(stack: Stack): Promise<People> {
-  const known = (name: string): Person => person(stack.url, name, stack.keys[name] ?? '');
+export async function makePeople(stack: Stack): Promise<People> {
+  const known = (name: string): Person => makePerson(stack.url, name, stack.keys[name] ?? '');
   const operator = known('admin');
   const meet = async (id: string, fields: object): Promise<Person> => {
     const made = await operator.post('/v1/keys', { id, ...fields });
     if (made.status !== 201) throw new Error(`no key for \`${id}\`: ${JSON.stringify(made)}`);
-    return person(stack.url, id, keyBody.parse(made.body).key);
+    return makePerson(stack.url, id, keyBody.parse(made.body).key);
   };
   const controller = (id: string): Promise<Person> =>
     meet(id, { kind: 'human', roles: ['finance.controller'] });

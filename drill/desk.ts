@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { insist, type Person, type Told } from './caller.js';
+import { insist, type Person, type InsistResult } from './caller.js';
 
 // The queue `desk`, and the reload that takes the clerk out of it.
 
@@ -8,7 +8,7 @@ export interface Desk {
   /** One race at a time has the policies, and they are as they were when it ends. */
   alone<T>(race: () => Promise<T>): Promise<T>;
   /** Takes the clerk out. */
-  narrow(): Promise<Told>;
+  narrow(): Promise<InsistResult>;
   /** How long the last of each took, milliseconds: as far apart are they sent, so that either may be first. */
   readonly pace: { reloadMs: number; decisionMs: number };
 }
@@ -22,7 +22,7 @@ export function makeDesk(policies: string, operator: Person): Desk {
   if (!whole.includes(wide)) throw new Error(`\`${path}\` has no queue with \`${wide}\``);
   const pace = { reloadMs: 300, decisionMs: 300 };
   let last: Promise<unknown> = Promise.resolve();
-  const reload = async (text: string): Promise<Told> => {
+  const reload = async (text: string): Promise<InsistResult> => {
     writeFileSync(path, text);
     const told = await insist(() => operator.post('/v1/policies/reload', {}));
     pace.reloadMs = told.answeredAt - told.sentAt;

@@ -58,34 +58,34 @@ const numbers = [
 ];
 const sizes = [1, 10, 100, 1_000, 10_000, 100_000];
 
-function long(random: Random): string {
+function makeLongText(random: Random): string {
   const unit = pick(random, ['a', 'é', '😀', '\\', '"', '\u0001', 'ab ']);
   return unit.repeat(Math.floor(pick(random, sizes) / unit.length));
 }
 
-function deep(random: Random): unknown {
+function makeDeepValue(random: Random): unknown {
   const levels = pick(random, [10, 63, 64, 65, 199, 200, 201, 3_000]);
   let value: unknown = 1;
   for (let index = 0; index < levels; index += 1) value = index % 2 === 0 ? [value] : { a: value };
   return value;
 }
 
-export function nonsense(random: Random, depth = 0): unknown {
+export function makeNonsense(random: Random, depth = 0): unknown {
   const kind = Math.floor(random() * (depth > 3 ? 5 : 9));
   if (kind === 0) return pick(random, [null, true, false]);
   if (kind === 1) return pick(random, numbers);
   if (kind < 4) return pick(random, strange);
-  if (kind === 4) return chance(random, 0.03) ? long(random) : `x${Math.floor(random() * 1e6)}`;
+  if (kind === 4) return chance(random, 0.03) ? makeLongText(random) : `x${Math.floor(random() * 1e6)}`;
   const count = chance(random, 0.01) ? 3_000 : Math.floor(random() * 5);
-  const inner = Array.from({ length: count }, () => nonsense(random, depth + 2));
-  if (kind < 7) return chance(random, 0.03) ? deep(random) : inner;
+  const inner = Array.from({ length: count }, () => makeNonsense(random, depth + 2));
+  if (kind < 7) return chance(random, 0.03) ? makeDeepValue(random) : inner;
   return Object.fromEntries(
     inner.map((value, index) => [chance(random, 0.2) ? pick(random, strange) : `k${index}`, value]),
   );
 }
 
 /** What an honest client could send there. */
-function honest(random: Random, { path }: Operation, known: Known): unknown {
+function makeHonestBody(random: Random, { path }: Operation, known: Known): unknown {
   const text = pick(random, ['ok', 'okay', `ok${'x'.repeat(112)}😀😀`, 'no']);
   const args = { text, amount: pick(random, [1, 60, 19.99, 1e15]) };
   const digest = pick(random, known.digests.length > 0 ? known.digests : ['sha256:0']);
@@ -96,11 +96,11 @@ function honest(random: Random, { path }: Operation, known: Known): unknown {
   if (path.endsWith('/cancel') || path.endsWith('/retry')) return { reason: text };
   if (path.endsWith('/keys'))
     return { id: `fuzz${Math.floor(random() * 50)}`, kind: pick(random, ['human', 'agent', 'system']) };
-  if (path.endsWith('/check')) return aFlow(random);
+  if (path.endsWith('/check')) return makeFlow(random);
   return {};
 }
 
-function aFlow(random: Random): unknown {
+function makeFlow(random: Random): unknown {
   const schema = pick<unknown>(random, [
     {
       type: 'object',
@@ -115,7 +115,7 @@ function aFlow(random: Random): unknown {
     { type: 'object', properties: { a: { enum: Array.from({ length: 5_000 }, (_, index) => index) } } },
     { type: 'object', allOf: [{ $ref: '#' }] },
     { $defs: { a: { anyOf: [{ $ref: '#/$defs/a' }, { $ref: '#/$defs/a' }] } }, $ref: '#/$defs/a' },
-    nonsense(random),
+    makeNonsense(random),
   ]);
   const count = pick(random, [1, 5, 200]);
   const transitions = Object.fromEntries(
@@ -142,9 +142,10 @@ function aFlow(random: Random): unknown {
 
 /** One place of it becomes something else. */
 function mutate(random: Random, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || chance(random, 0.2)) return nonsense(random, 2);
+  if (typeof value !== 'object' || value === null || chance(random, 0.2)) return makeNonsense(random, 2);
   const entries: [string, unknown][] = Object.entries(value);
-  if (entries.length === 0) return chance(random, 0.5) ? { extra: nonsense(random, 2) } : nonsense(random, 2);
+  if (entries.length === 0)
+    return chance(random, 0.5) ? { extra: makeNonsense(random, 2) } : makeNonsense(random, 2);
   const at = Math.floor(random() * entries.length);
   const changed = entries.map(([key, own], index): [string, unknown] => [
     key,
@@ -156,7 +157,7 @@ function mutate(random: Random, value: unknown): unknown {
 
 function pathOf(random: Random, path: string, known: Known): string {
   return path.replaceAll(/\{(\w+)\}/g, (_hole, name: string) => {
-    if (chance(random, 0.15)) return encoded(random, pick(random, strange));
+    if (chance(random, 0.15)) return encode(random, pick(random, strange));
     const ids = path.includes('approvals')
       ? known.approvals
       : path.includes('actions')
@@ -170,7 +171,7 @@ function pathOf(random: Random, path: string, known: Known): string {
   });
 }
 
-function encoded(random: Random, text: string): string {
+function encode(random: Random, text: string): string {
   const raw = encodeURIComponent(text.toWellFormed());
   return pick(random, [
     raw === '' ? '%20' : raw,
@@ -184,7 +185,7 @@ function encoded(random: Random, text: string): string {
   ]);
 }
 
-function query(random: Random): string {
+function makeQueryString(random: Random): string {
   if (!chance(random, 0.3)) return '';
   const name = pick(random, [
     'limit',
@@ -250,9 +251,9 @@ export function makeRequest(
     return chance(random, 0.4) ? largeFlowRequest(random) : shapeRequest(random, known, roles);
   const operation = pick(random, operations);
   const headers: Record<string, string> = {};
-  const base = honest(random, operation, known);
+  const base = makeHonestBody(random, operation, known);
   const how = random();
-  const value = how < 0.3 ? base : how < 0.7 ? mutate(random, base) : nonsense(random);
+  const value = how < 0.3 ? base : how < 0.7 ? mutate(random, base) : makeNonsense(random);
   let text = JSON.stringify(value) ?? '';
   if (chance(random, 0.02)) text = text.slice(0, Math.floor(text.length * random()));
   if (chance(random, 0.01)) text = text.replace('{', '{"a":1,"a":2,');
@@ -272,7 +273,7 @@ export function makeRequest(
     method: chance(random, 0.03)
       ? pick(random, ['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD', 'TRACE'])
       : operation.method,
-    path: `${pathOf(random, operation.path, known)}${query(random)}`,
+    path: `${pathOf(random, operation.path, known)}${makeQueryString(random)}`,
     headers,
     body,
     truncated: body !== null && chance(random, 0.005),

@@ -77,7 +77,7 @@ export interface ShapesTarget {
 /** Answers `/answers/<shape>` with it. */
 export async function startShapesTarget(): Promise<ShapesTarget> {
   const server = createServer((request, response) => {
-    const shape = shapes.find((one) => request.url === `/answers/${one}`);
+    const shape = shapes.find((name) => request.url === `/answers/${name}`);
     request.resume();
     response.setHeader('content-type', 'application/json');
     response.end(shape === undefined ? '{}' : shapeText(shape));

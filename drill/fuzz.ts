@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { Agent, request as send } from 'node:http';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { machine } from '../bench/machine.js';
-import { rounded, together } from '../bench/measure.js';
+import { describeMachine } from '../bench/machine.js';
+import { rounded, runConcurrently } from '../bench/measure.js';
 import { startStack, type Stack } from '../testing/stack.js';
 import { flowText, largeFlows } from './fuzz-flows.js';
 import { makeRandom, makeRequest, type FuzzRequest, type Known, type Operation } from './fuzz-requests.js';
@@ -38,7 +38,7 @@ const shown = Array.from({ length: 200 }, (_, index) => `k${index}: $.arguments.
 const policiesFor = (target: ShapesTarget): Record<string, string> => ({
   'connections.yaml': `connections: { target: { kind: rest, baseUrl: '${target.url}', allowPrivate: true } }\n`,
   'roles.yaml': 'roles: { finance.controller: }\n',
-  ...Object.fromEntries(largeFlows.map((one) => [`flows/${one}.yaml`, flowText(one, one)])),
+  ...Object.fromEntries(largeFlows.map((flow) => [`flows/${flow}.yaml`, flowText(flow, flow)])),
   'flows/fuzz.yaml': `workflows:
   fuzz:
     owner: drill
@@ -79,7 +79,7 @@ const policiesFor = (target: ShapesTarget): Record<string, string> => ({
 `,
 });
 
-interface Told {
+interface FuzzAnswer {
   /** 0: no answer. */
   readonly status: number;
   readonly text: string;
@@ -88,7 +88,7 @@ interface Told {
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 const patienceMs = 60_000;
 
-function ask(stack: Stack, { method, path, headers, body, truncated, by }: FuzzRequest): Promise<Told> {
+function ask(stack: Stack, { method, path, headers, body, truncated, by }: FuzzRequest): Promise<FuzzAnswer> {
   const { hostname, port } = new URL(stack.url);
   const length = body === null ? {} : { 'content-length': String(body.length + (truncated ? 10 : 0)) };
   const key = stack.keys[by];
@@ -126,8 +126,8 @@ const often = /\/(?:runs|transitions\/\{\w+\}|decision|check)$/;
 async function operationsOf(stack: Stack): Promise<Operation[]> {
   const { body } = await stack.fetchAs(null, 'GET', '/openapi.json');
   return Object.entries(openApi.parse(body).paths).flatMap(([path, methods]) =>
-    Object.entries(methods).flatMap(([method, one]) => {
-      const hasBody = typeof one === 'object' && one !== null && 'requestBody' in one;
+    Object.entries(methods).flatMap(([method, declared]) => {
+      const hasBody = typeof declared === 'object' && declared !== null && 'requestBody' in declared;
       const operation = { method: method.toUpperCase(), path, hasBody };
       return Array.from({ length: often.test(path) ? 6 : 1 }, () => operation);
     }),
@@ -136,7 +136,7 @@ async function operationsOf(stack: Stack): Promise<Operation[]> {
 
 const most = 400;
 
-function learn(known: Known, { status, text }: Told): void {
+function learn(known: Known, { status, text }: FuzzAnswer): void {
   if (status >= 300 || status < 200) return;
   const add = (list: string[], pattern: RegExp): void => {
     for (const [id] of text.slice(0, 20_000).matchAll(pattern))
@@ -168,7 +168,7 @@ async function sendAll(stack: Stack, operations: readonly Operation[], known: Kn
   const roles = [...Object.keys(stack.keys), 'nobody'];
   const { requests, seed, atOnce, shapes } = sizes;
   let next = 0;
-  const seconds = await together(requests, atOnce, async () => {
+  const seconds = await runConcurrently(requests, atOnce, async () => {
     const index = next;
     next += 1;
     const request = makeRequest(makeRandom(seed * 1_000_003 + index), operations, known, roles, shapes);
@@ -199,10 +199,10 @@ async function sendAll(stack: Stack, operations: readonly Operation[], known: Kn
 }
 
 /** Each answers a submit, whatever it answers. */
-async function silentRuns(stack: Stack, runs: readonly string[]): Promise<string[]> {
+async function findSilentRuns(stack: Stack, runs: readonly string[]): Promise<string[]> {
   const silent: string[] = [];
   let next = 0;
-  await together(runs.length, 8, async () => {
+  await runConcurrently(runs.length, 8, async () => {
     const run = runs[next];
     next += 1;
     const body = Buffer.from('{"arguments":{"text":"ok, the end"}}');
@@ -242,7 +242,7 @@ interface Blocked {
 }
 
 /** The longest block of its event loop, and the most that it worked itself in one: on a busy machine others do the rest. */
-function blocked(stack: Stack, name: 'api' | 'worker', sent: readonly Sent[]): Blocked {
+function findLongestBlock(stack: Stack, name: 'api' | 'worker', sent: readonly Sent[]): Blocked {
   const text = readFileSync(join(stack.home, `${name}.log`), 'utf8');
   const line = /event loop was blocked for (\d+) ms until (\S+), and worked (\d+) ms/g;
   const found = [...text.matchAll(line)].map(([, ms, until, own]) => ({
@@ -254,7 +254,7 @@ function blocked(stack: Stack, name: 'api' | 'worker', sent: readonly Sent[]): B
     workedMs: longest[0]?.workedMs ?? 0,
     longest: longest.map((block) => ({
       ...block,
-      beside: underWay(sent, block.until - block.ms, block.until),
+      beside: requestsUnderWay(sent, block.until - block.ms, block.until),
     })),
   };
 }
@@ -262,9 +262,10 @@ function blocked(stack: Stack, name: 'api' | 'worker', sent: readonly Sent[]): B
 /** What a worker does for a request may come after its answer. */
 const afterMs = 60_000;
 
-function underWay(sent: readonly Sent[], from: number, until: number): readonly Sent[] {
+function requestsUnderWay(sent: readonly Sent[], from: number, until: number): readonly Sent[] {
   const near = sent.filter(
-    (one) => one.status > 0 && one.status < 300 && one.from <= until && one.until >= from - afterMs,
+    (request) =>
+      request.status > 0 && request.status < 300 && request.from <= until && request.until >= from - afterMs,
   );
   return near.toSorted((a, b) => b.bytes - a.bytes).slice(0, 8);
 }
@@ -279,13 +280,16 @@ async function main(): Promise<boolean> {
     const known: Known = { runs: [], approvals: [], digests: [], actions: [] };
     const found = await sendAll(stack, operations, known);
     const deaths = { api: stack.api.running ? 0 : 1, worker: stack.worker.running ? 0 : 1 };
-    const silent = await silentRuns(stack, known.runs);
-    const blocks = { api: blocked(stack, 'api', found.sent), worker: blocked(stack, 'worker', found.sent) };
+    const silent = await findSilentRuns(stack, known.runs);
+    const blocks = {
+      api: findLongestBlock(stack, 'api', found.sent),
+      worker: findLongestBlock(stack, 'worker', found.sent),
+    };
     const alive = deaths.api + deaths.worker === 0 && stack.api.running && stack.worker.running;
     const answers = found.fiveHundreds.length + found.unanswered.length + silent.length === 0;
     const ok = alive && answers && blocks.api.workedMs <= promisedMs && blocks.worker.workedMs <= promisedMs;
     const report = {
-      machine: machine(),
+      machine: describeMachine(),
       ...{
         requests: sizes.requests,
         seed: sizes.seed,

@@ -2,10 +2,10 @@ import { verifyChain } from '../src/audit/index.js';
 import type { Pool } from '../src/db/index.js';
 import type { Effect } from './target.js';
 
-// What the store, the record and the world say about a run, and what that means. `verdictOf` is pure.
+// What the store, the record and the world say about a run, and what that means. `judgeRun` is pure.
 
 /** What people were asked to do with one approval. */
-export interface Plan {
+export interface DecisionPlan {
   readonly run: string;
   readonly approval: string;
   readonly decision: 'approve' | 'deny';
@@ -31,7 +31,7 @@ export interface Recorded {
   readonly permission?: string | null;
 }
 
-export interface Found {
+export interface FoundRun {
   readonly run: string;
   readonly approvalStatus: string;
   readonly actionStatus: string;
@@ -60,9 +60,9 @@ const wanted = {
 };
 
 /** Every fault of one run; none is what the drill is to show. */
-export function verdictOf(plan: Plan, found: Found): readonly Fault[] {
-  const succeeded = found.records.filter((one) => one.type === 'executor.succeeded').length;
-  const applied = found.decisions.filter((one) => one.status === 'applied');
+export function judgeRun(plan: DecisionPlan, found: FoundRun): readonly Fault[] {
+  const succeeded = found.records.filter((record) => record.type === 'executor.succeeded').length;
+  const applied = found.decisions.filter((decision) => decision.status === 'applied');
   const want = wanted[plan.decision];
   const lost =
     applied.length < plan.people ||
@@ -81,11 +81,13 @@ export function verdictOf(plan: Plan, found: Found): readonly Fault[] {
 }
 
 /** Distinct people whose approval stands in the record before the first execution. */
-function approversBefore({ records }: Found): number {
-  const start = records.findIndex((one) => one.type === 'executor.started');
+function approversBefore({ records }: FoundRun): number {
+  const start = records.findIndex((record) => record.type === 'executor.started');
   const before = start < 0 ? records : records.slice(0, start);
-  const approvals = before.filter((one) => one.type === 'approval.decided' && one.decision === 'approve');
-  return new Set(approvals.map((one) => one.actor)).size;
+  const approvals = before.filter(
+    ({ type, decision }) => type === 'approval.decided' && decision === 'approve',
+  );
+  return new Set(approvals.map((approval) => approval.actor)).size;
 }
 
 interface RecordRow {
@@ -94,7 +96,7 @@ interface RecordRow {
   readonly body: string;
 }
 
-interface Asked {
+interface AskedApproval {
   readonly run: string;
   readonly approval: string;
 }
@@ -104,50 +106,50 @@ const pageSize = 100;
 /** Everything about these runs, as it stands now. */
 export async function findRuns(
   pool: Pool,
-  approvals: readonly Asked[],
+  approvals: readonly AskedApproval[],
   effects: readonly Effect[],
-): Promise<Map<string, Found>> {
-  const found = new Map<string, Found>();
+): Promise<Map<string, FoundRun>> {
+  const found = new Map<string, FoundRun>();
   for (let at = 0; at < approvals.length; at += pageSize)
-    for (const one of await findPage(pool, approvals.slice(at, at + pageSize), effects))
-      found.set(one.run, one);
+    for (const run of await findPage(pool, approvals.slice(at, at + pageSize), effects))
+      found.set(run.run, run);
   return found;
 }
 
 async function findPage(
   pool: Pool,
-  approvals: readonly Asked[],
+  approvals: readonly AskedApproval[],
   effects: readonly Effect[],
-): Promise<Found[]> {
-  const runs = approvals.map((one) => one.run);
+): Promise<FoundRun[]> {
+  const runs = approvals.map((approval) => approval.run);
   const { rows: statuses } = await pool.query<{ run: string; approval: string; action: string }>(
     `select approval.run, approval.status as approval, action.status as action
        from approval join action on action.id = approval.action where approval.id = any($1)`,
-    [approvals.map((one) => one.approval)],
+    [approvals.map((approval) => approval.approval)],
   );
-  const { rows: others } = await pool.query<Found['others'][number] & { run: string }>(
+  const { rows: others } = await pool.query<FoundRun['others'][number] & { run: string }>(
     `select approval.run, approval.status as approval, action.status as action
        from approval join action on action.id = approval.action
       where approval.run = any($1) and not approval.id = any($2)`,
-    [runs, approvals.map((one) => one.approval)],
+    [runs, approvals.map((approval) => approval.approval)],
   );
-  const { rows: decisions } = await pool.query<Found['decisions'][number] & { run: string }>(
+  const { rows: decisions } = await pool.query<FoundRun['decisions'][number] & { run: string }>(
     `select run, by_id as by, decision, status, code, (extract(epoch from at) * 1000)::float8 as at
        from decision where run = any($1) order by decision.at`,
     [runs],
   );
   const records = await recordsOf(pool, runs);
-  const found: Found[] = [];
+  const found: FoundRun[] = [];
   for (const { run, approval, action } of statuses) {
     const chain = await verifyChain(pool, run);
     found.push({
       run,
       approvalStatus: approval,
       actionStatus: action,
-      decisions: decisions.filter((one) => one.run === run),
+      decisions: decisions.filter((decision) => decision.run === run),
       records: records.get(run) ?? [],
-      others: others.filter((one) => one.run === run),
-      effects: effects.filter((one) => one.run === run),
+      others: others.filter((other) => other.run === run),
+      effects: effects.filter((effect) => effect.run === run),
       chainProblem: chain.ok ? null : (chain.problem ?? 'the chain does not verify'),
     });
   }
@@ -169,7 +171,7 @@ export async function recordsOf(pool: Pool, runs: readonly string[]): Promise<Ma
   return found;
 }
 
-function recordOf({ type, body }: RecordRow): Found['records'][number] {
+function recordOf({ type, body }: RecordRow): FoundRun['records'][number] {
   const envelope = JSON.parse(body) as {
     actor: { id: string };
     recordedtime: string;

@@ -1,17 +1,17 @@
-import { rounded, together } from '../bench/measure.js';
-import { until } from '../testing/processes.js';
+import { rounded, runConcurrently } from '../bench/measure.js';
+import { until } from '../testing/until.js';
 import type { Stack } from '../testing/stack.js';
-import { decideOn, insist, type Parked, type People, type Told } from './caller.js';
-import type { Plan } from './judge.js';
+import { decideOn, insist, type Parked, type People, type InsistResult } from './caller.js';
+import type { DecisionPlan } from './judge.js';
 
-// One blow: people are deciding while it falls and while the part is down, and insist until they are answered.
+// One outage: people decide while a part goes down and while it is down, and repeat their requests until they are answered.
 
 export interface Case {
   readonly parked: Parked;
-  readonly plan: Plan;
+  readonly plan: DecisionPlan;
 }
 
-export interface Blow {
+export interface Outage {
   readonly name: string;
   down(): Promise<void>;
   up(): Promise<void>;
@@ -23,47 +23,55 @@ export function flowOf(n: number): { readonly flow: string; readonly transition:
   return { flow: n % 3 === 1 ? 'one' : 'two', transition: 'pay' };
 }
 
-export function planOf(n: number, { run, approval, flow }: Parked): Plan {
+export function planOf(n: number, { run, approval, flow }: Parked): DecisionPlan {
   const decision = n % 5 === 4 ? 'deny' : 'approve';
   return { run, approval, decision, people: decision === 'approve' && flow === 'two' ? 2 : 1 };
 }
 
 interface Decided {
-  readonly told: readonly Told[];
+  readonly told: readonly InsistResult[];
   /** Decisions that nobody answered with success, however long they insisted. */
   readonly unanswered: number;
 }
 
-/** Told of every final answer, and of every answer at all. */
-interface Ears {
+/** Called for every final answer, and for every answer. */
+interface Listeners {
   readonly onTold?: () => void;
   readonly onAnswer?: () => void;
 }
 
-async function decideCase({ controllers }: People, { parked, plan }: Case, ears: Ears): Promise<Told[]> {
-  const told: Told[] = [];
+async function decideCase(
+  { controllers }: People,
+  { parked, plan }: Case,
+  listeners: Listeners,
+): Promise<InsistResult[]> {
+  const told: InsistResult[] = [];
   for (const by of controllers.slice(0, plan.people)) {
     const key = `${parked.approval}-${by.id}`;
     told.push(
       await insist(async () => {
         const reply = await decideOn(by, parked, plan.decision, key);
-        ears.onAnswer?.();
+        listeners.onAnswer?.();
         return reply;
       }),
     );
-    ears.onTold?.();
+    listeners.onTold?.();
   }
   return told;
 }
 
 const inFlight = 8;
 
-export async function decideAll(people: People, cases: readonly Case[], ears: Ears = {}): Promise<Decided> {
-  const told: Told[] = [];
+export async function decideCases(
+  people: People,
+  cases: readonly Case[],
+  listeners: Listeners = {},
+): Promise<Decided> {
+  const told: InsistResult[] = [];
   const left = [...cases];
-  await together(cases.length, inFlight, async () => {
-    const one = left.shift();
-    if (one !== undefined) told.push(...(await decideCase(people, one, ears)));
+  await runConcurrently(cases.length, inFlight, async () => {
+    const next = left.shift();
+    if (next !== undefined) told.push(...(await decideCase(people, next, listeners)));
   });
   const unanswered = told.filter(({ reply }) => reply.status !== 200 && reply.status !== 202);
   return { told, unanswered: unanswered.length };
@@ -83,8 +91,8 @@ function countTo(wanted: number): { readonly reached: Promise<void>; count(): vo
   };
 }
 
-/** What one blow did, as seen from outside. */
-export interface Struck {
+/** What one outage did to those who decide, as seen from outside. */
+export interface OutageWhileDeciding {
   readonly name: string;
   readonly decisions: number;
   /** Decisions whose first answer was: taken by the run; durable, to be taken; refused or no answer, then repeated. */
@@ -92,66 +100,66 @@ export interface Struck {
   readonly durableAtOnce: number;
   readonly repeated: number;
   readonly unanswered: number;
-  /** From the blow to the first decision that was sent after it and accepted. */
+  /** From the outage's beginning to the first decision that was sent after it and accepted. */
   readonly firstAcceptedMs: number;
   readonly readyAgainMs: number;
 }
 
-/** What a blow left of those that wait, when nobody decides. */
-export interface Stood {
+/** What one outage left of the approvals that wait, when nobody decides. */
+export interface OutageWhileWaiting {
   readonly name: string;
   /** Approvals that are open once everything is ready again. */
   readonly waiting: number;
   readonly readyAgainMs: number;
 }
 
-export async function withstand(
+export async function waitThroughOutage(
   stack: Stack,
-  blow: Blow,
+  outage: Outage,
   countWaiting: () => Promise<number>,
-): Promise<Stood> {
-  const fell = performance.now();
-  await blow.down();
-  await blow.up();
-  await until('everything to be ready', 60_000, () => isReady(stack));
-  const readyAgainMs = rounded(performance.now() - fell);
-  return { name: blow.name, waiting: await countWaiting(), readyAgainMs };
+): Promise<OutageWhileWaiting> {
+  const downAt = performance.now();
+  await outage.down();
+  await outage.up();
+  await until('everything to be ready', () => isReady(stack), 60_000);
+  const readyAgainMs = rounded(performance.now() - downAt);
+  return { name: outage.name, waiting: await countWaiting(), readyAgainMs };
 }
 
-/** Half of the cases are being decided when it falls; the other half is sent while the part is down. */
-export async function strike(
+/** Half of the cases are being decided when the part goes down; the other half is sent while it is down. */
+export async function decideThroughOutage(
   stack: Stack,
   people: People,
-  blow: Blow,
+  outage: Outage,
   cases: readonly Case[],
-): Promise<Struck> {
+): Promise<OutageWhileDeciding> {
   const half = Math.ceil(cases.length / 2);
   const underWay = countTo(Math.max(Math.floor(half / 4), 1));
-  const before = decideAll(people, cases.slice(0, half), { onTold: underWay.count });
+  const before = decideCases(people, cases.slice(0, half), { onTold: underWay.count });
   await underWay.reached;
-  const fell = performance.now();
-  await blow.down();
-  // What is down is met by as many people as there are lanes before it comes back.
+  const downAt = performance.now();
+  await outage.down();
+  // Before the part comes back, as many people as there are lanes have got an answer without it.
   const lanes = countTo(Math.min(inFlight, cases.length - half));
-  const down = decideAll(people, cases.slice(half), { onAnswer: lanes.count });
+  const down = decideCases(people, cases.slice(half), { onAnswer: lanes.count });
   await Promise.race([lanes.reached, down]);
-  await blow.up();
-  await until('everything to be ready', 60_000, () => isReady(stack));
+  await outage.up();
+  await until('everything to be ready', () => isReady(stack), 60_000);
   const ready = performance.now();
   const met = await down;
   const all = [await before, met];
-  const told = all.flatMap((one) => one.told);
-  const first = (status: number): number => told.filter((one) => one.first.status === status).length;
+  const told = all.flatMap((each) => each.told);
+  const first = (status: number): number => told.filter((answer) => answer.first.status === status).length;
   const accepted = met.told.filter(({ reply }) => reply.status > 0 && reply.status < 300);
   return {
-    name: blow.name,
+    name: outage.name,
     decisions: told.length,
     takenAtOnce: first(200),
     durableAtOnce: first(202),
-    repeated: told.filter((one) => one.tries > 1).length,
-    unanswered: all.reduce((sum, one) => sum + one.unanswered, 0),
-    firstAcceptedMs: rounded(Math.min(...accepted.map(({ at }) => at)) - fell),
-    readyAgainMs: rounded(ready - fell),
+    repeated: told.filter((answer) => answer.tries > 1).length,
+    unanswered: all.reduce((sum, each) => sum + each.unanswered, 0),
+    firstAcceptedMs: rounded(Math.min(...accepted.map(({ at }) => at)) - downAt),
+    readyAgainMs: rounded(ready - downAt),
   };
 }
 

@@ -1,27 +1,27 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { rounded, together } from '../bench/measure.js';
-import { machine } from '../bench/machine.js';
+import { rounded, runConcurrently } from '../bench/measure.js';
+import { describeMachine } from '../bench/machine.js';
 import { makePool, type Pool } from '../src/db/index.js';
 import { startStack, type Stack } from '../testing/stack.js';
 import { projectRoot } from '../testing/paths.js';
 import { buildOf, makeNewBuild, type Build } from './build.js';
-import { meetPeople, park, type Parked, type People } from './caller.js';
-import { countOpen, faults, findRuns, settle, verdictOf, type Fault } from './judge.js';
+import { makePeople, park, type Parked, type People } from './caller.js';
+import { countOpen, faults, findRuns, settle, judgeRun, type Fault } from './judge.js';
 import {
-  decideAll,
+  decideCases,
   flowOf,
   planOf,
-  strike,
-  withstand,
-  type Blow,
+  decideThroughOutage,
+  waitThroughOutage,
+  type Outage,
   type Case,
-  type Stood,
-  type Struck,
+  type OutageWhileWaiting,
+  type OutageWhileDeciding,
 } from './kill-phases.js';
-import { strikeUnderWay } from './kill-under-way.js';
-import { killTable } from './table.js';
+import { runUnderWayScenarios } from './kill-under-way.js';
+import { renderKillTable } from './table.js';
 import { startTarget, type Target } from './target.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
 
@@ -49,7 +49,7 @@ interface Builds {
 async function parkAll(people: People): Promise<Case[]> {
   const cases: Case[] = [];
   let next = 0;
-  const seconds = await together(parkedCount, inFlight, async () => {
+  const seconds = await runConcurrently(parkedCount, inFlight, async () => {
     const n = next;
     next += 1;
     const { flow, transition } = flowOf(n);
@@ -61,22 +61,22 @@ async function parkAll(people: People): Promise<Case[]> {
 }
 
 /** Both rounds, in their order. A build that is deployed stays for all that follow. */
-function blowsOn(
+function listOutages(
   stack: Stack,
   builds: Builds,
-): Record<'whileAllWait' | 'whilePeopleDecide', readonly Blow[]> {
+): Record<'whileAllWait' | 'whilePeopleDecide', readonly Outage[]> {
   const { worker, api, temporal, postgres } = stack;
   if (temporal === null || postgres === null) throw new Error('the drill needs servers of its own');
   let root: string | undefined;
   const kill = (
     name: string,
-    one: { kill(signal: NodeJS.Signals): Promise<void>; restart(root?: string): Promise<void> },
-  ): Blow => ({
+    process: { kill(signal: NodeJS.Signals): Promise<void>; restart(root?: string): Promise<void> },
+  ): Outage => ({
     name: `kill -9 of ${name}`,
-    down: () => one.kill('SIGKILL'),
-    up: () => one.restart(root),
+    down: () => process.kill('SIGKILL'),
+    up: () => process.restart(root),
   });
-  const deploy = (build: Build): Blow => ({
+  const deploy = (build: Build): Outage => ({
     name: 'a new build deployed',
     down: async () => {
       root = build.root;
@@ -94,7 +94,7 @@ function blowsOn(
   };
 }
 
-interface Judged {
+interface KillVerdicts {
   readonly counts: Record<Fault, number>;
   /** Approved, with one effect in the world; denied, with none. */
   readonly executedOnce: number;
@@ -103,11 +103,11 @@ interface Judged {
   readonly faulty: readonly object[];
 }
 
-async function judge(pool: Pool, target: Target, cases: readonly Case[]): Promise<Judged> {
+async function judge(pool: Pool, target: Target, cases: readonly Case[]): Promise<KillVerdicts> {
   const approvals = cases.map(({ parked }) => parked);
   const open = await settle(
     pool,
-    approvals.map((one) => one.approval),
+    approvals.map((approval) => approval.approval),
     120_000,
   );
   if (open > 0) say(`${open} approvals have not ended`);
@@ -116,15 +116,15 @@ async function judge(pool: Pool, target: Target, cases: readonly Case[]): Promis
   const faulty: object[] = [];
   let records = 0;
   for (const { plan } of cases) {
-    const one = found.get(plan.run);
-    const verdict = one === undefined ? (['lost', 'notEnded'] as const) : verdictOf(plan, one);
+    const run = found.get(plan.run);
+    const verdict = run === undefined ? (['lost', 'notEnded'] as const) : judgeRun(plan, run);
     for (const fault of verdict) counts[fault] += 1;
-    if (verdict.length > 0) faulty.push({ verdict, plan, found: one });
-    records += one?.records.length ?? 0;
+    if (verdict.length > 0) faulty.push({ verdict, plan, found: run });
+    records += run?.records.length ?? 0;
   }
   // An effect of a run that nobody parked has no approval either.
-  const known = new Set(approvals.map((one) => one.run));
-  counts.executedWithoutApproval += target.effects().filter((one) => !known.has(one.run)).length;
+  const known = new Set(approvals.map((approval) => approval.run));
+  counts.executedWithoutApproval += target.effects().filter((effect) => !known.has(effect.run)).length;
   const withEffects = (decision: string, effects: number): number =>
     cases.filter(({ plan }) => plan.decision === decision && found.get(plan.run)?.effects.length === effects)
       .length;
@@ -136,59 +136,62 @@ async function waitThrough(
   stack: Stack,
   pool: Pool,
   cases: readonly Case[],
-  blows: readonly Blow[],
-): Promise<Stood[]> {
+  outages: readonly Outage[],
+): Promise<OutageWhileWaiting[]> {
   const approvals = cases.map(({ parked }) => parked.approval);
-  const stood: Stood[] = [];
-  for (const blow of blows) {
-    stood.push(await withstand(stack, blow, () => countOpen(pool, approvals)));
-    say(`${blow.name}: ${JSON.stringify(stood.at(-1))}`);
+  const results: OutageWhileWaiting[] = [];
+  for (const outage of outages) {
+    results.push(await waitThroughOutage(stack, outage, () => countOpen(pool, approvals)));
+    say(`${outage.name}: ${JSON.stringify(results.at(-1))}`);
   }
-  return stood;
+  return results;
 }
 
 async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): Promise<boolean> {
-  const people = await meetPeople(stack);
+  const people = await makePeople(stack);
   const cases = await parkAll(people);
-  const { whileAllWait, whilePeopleDecide } = blowsOn(stack, builds);
-  const stood = await waitThrough(stack, pool, cases, whileAllWait);
+  const { whileAllWait, whilePeopleDecide } = listOutages(stack, builds);
+  const whileWaiting = await waitThrough(stack, pool, cases, whileAllWait);
   const effectsBeforeAnyDecision = target.effects().length;
   const share = Math.max(Math.floor(cases.length / (whilePeopleDecide.length + 1)), 1);
-  const struck: Struck[] = [];
-  for (const [index, blow] of whilePeopleDecide.entries()) {
-    struck.push(await strike(stack, people, blow, cases.slice(index * share, (index + 1) * share)));
-    say(`${blow.name}: ${JSON.stringify(struck.at(-1))}`);
+  const whileDeciding: OutageWhileDeciding[] = [];
+  for (const [index, outage] of whilePeopleDecide.entries()) {
+    whileDeciding.push(
+      await decideThroughOutage(stack, people, outage, cases.slice(index * share, (index + 1) * share)),
+    );
+    say(`${outage.name}: ${JSON.stringify(whileDeciding.at(-1))}`);
   }
   const rest = cases.slice(whilePeopleDecide.length * share);
-  const calm = await decideAll(people, rest);
+  const calm = await decideCases(people, rest);
   say(`the remaining ${rest.length} decided`);
   const { counts, faulty, ...judged } = await judge(pool, target, cases);
   const effects = target.effects();
-  const underWay = await strikeUnderWay({ stack, pool, people, target }, underWayCount);
-  for (const one of underWay) say(`${one.name}: ${JSON.stringify(one)}`);
-  const stayed = stood.every(({ waiting }) => waiting === cases.length) && effectsBeforeAnyDecision === 0;
+  const underWay = await runUnderWayScenarios({ stack, pool, people, target }, underWayCount);
+  for (const scenario of underWay) say(`${scenario.name}: ${JSON.stringify(scenario)}`);
+  const stayed =
+    whileWaiting.every(({ waiting }) => waiting === cases.length) && effectsBeforeAnyDecision === 0;
   const ok =
     stayed &&
     faults.every((fault) => counts[fault] === 0) &&
-    underWay.every((one) => one.faults.length === 0);
+    underWay.every((scenario) => scenario.faults.length === 0);
   const decided = (wanted: string): number => cases.filter(({ plan }) => plan.decision === wanted).length;
   const report = {
-    machine: machine(),
+    machine: describeMachine(),
     builds: { first: buildOf(projectRoot).bundle, second: builds.second.bundle, third: builds.third.bundle },
     parked: cases.length,
     approved: decided('approve'),
     denied: decided('deny'),
-    ...{ whileAllWait: stood, effectsBeforeAnyDecision, whilePeopleDecide: struck },
+    ...{ whileAllWait: whileWaiting, effectsBeforeAnyDecision, whilePeopleDecide: whileDeciding },
     rest: { approvals: rest.length, unanswered: calm.unanswered },
     effects: effects.length,
-    requestsRepeatedUnderTheSameKey: effects.reduce((sum, one) => sum + one.requests - 1, 0),
+    requestsRepeatedUnderTheSameKey: effects.reduce((sum, effect) => sum + effect.requests - 1, 0),
     ...judged,
     ...counts,
     underWay,
     ok,
     faulty: faulty.slice(0, 10),
   };
-  process.stdout.write(values.markdown ? killTable(report) : `${JSON.stringify(report, null, 2)}\n`);
+  process.stdout.write(values.markdown ? renderKillTable(report) : `${JSON.stringify(report, null, 2)}\n`);
   return ok;
 }
 

@@ -1,10 +1,10 @@
-import type { Found } from './judge.js';
+import type { FoundRun } from './judge.js';
 import type { Finisher, Ran } from './race.js';
 
 // What a race must be: one outcome, everybody told the truth about it, one effect at most, and a record that agrees.
 // Pure, so that the tests can show it a bad race.
 
-export type Outcome = 'executed' | 'denied' | 'expired' | 'cancelled' | 'stopped';
+export type RaceOutcome = 'executed' | 'denied' | 'expired' | 'cancelled' | 'stopped';
 
 export type RaceFault =
   | 'noSingleOutcome'
@@ -31,7 +31,7 @@ export interface RaceVerdict {
   readonly refused: readonly string[];
 }
 
-const outcomes: Readonly<Record<string, Outcome>> = {
+const outcomes: Readonly<Record<string, RaceOutcome>> = {
   'consumed executed': 'executed',
   'denied denied': 'denied',
   'expired expired': 'expired',
@@ -44,21 +44,25 @@ const outcomes: Readonly<Record<string, Outcome>> = {
 const uncalled = ['approved failed', 'consumed failed'];
 
 /** Approved, and then either the run was cancelled, or one of those who approved lost the role before it was called. */
-function outcomeOf({ finishers }: Ran, { approvalStatus, actionStatus, records }: Found): Outcome | null {
+function raceOutcomeOf(
+  { finishers }: Ran,
+  { approvalStatus, actionStatus, records }: FoundRun,
+): RaceOutcome | null {
   const status = `${approvalStatus} ${actionStatus}`;
   if (!uncalled.includes(status)) return outcomes[status] ?? null;
-  if (records.some((one) => one.type === 'run.cancelled')) return 'cancelled';
-  return finishers.some((one) => one.losesRole === true) ? 'stopped' : null;
+  if (records.some((record) => record.type === 'run.cancelled')) return 'cancelled';
+  return finishers.some((finisher) => finisher.losesRole === true) ? 'stopped' : null;
 }
 
 const losersCodes = ['ALREADY_DECIDED', 'APPROVAL_REVOKED', 'APPROVAL_EXPIRED', 'RUN_CLOSED'];
 
-export function judgeRace(ran: Ran, found: Found): RaceVerdict {
+export function judgeRace(ran: Ran, found: FoundRun): RaceVerdict {
   const { kind, finishers } = ran;
-  const outcome = outcomeOf(ran, found);
+  const outcome = raceOutcomeOf(ran, found);
   const count = (type: string, decision?: string): number =>
-    found.records.filter((one) => one.type === type && (decision === undefined || one.decision === decision))
-      .length;
+    found.records.filter(
+      (record) => record.type === type && (decision === undefined || record.decision === decision),
+    ).length;
   const approvals = count('approval.decided', 'approve');
   const denials = count('approval.decided', 'deny');
   const executed = outcome === 'executed' ? 1 : 0;
@@ -78,7 +82,7 @@ export function judgeRace(ran: Ran, found: Found): RaceVerdict {
     recordDisagrees: !agrees,
     wrongWinner: !winnersAgree(found, approvals, denials),
     wrongDecider: !decidersAgree(ran, found),
-    loserNotTold: finishers.some((one) => !isTold(one, found)),
+    loserNotTold: finishers.some((finisher) => !isTold(finisher, found)),
     chainBroken: found.chainProblem !== null,
   };
   return {
@@ -92,7 +96,7 @@ export function judgeRace(ran: Ran, found: Found): RaceVerdict {
 
 /** Who has lost the role may have approved besides those who were enough. */
 function isEnough({ kind, finishers }: Ran, approvals: number): boolean {
-  const leaving = finishers.filter((one) => one.losesRole === true).length;
+  const leaving = finishers.filter((finisher) => finisher.losesRole === true).length;
   return approvals >= kind.quorum && approvals <= kind.quorum + leaving;
 }
 
@@ -100,20 +104,24 @@ function isEnough({ kind, finishers }: Ran, approvals: number): boolean {
  * Of a reload that takes a role away: who loses it has decided before the reload was answered, and under that role, or has
  * not decided; nobody was refused for it before it was asked; and what was executed had enough people who decided then.
  */
-function decidersAgree({ kind, finishers }: Ran, { decisions, records }: Found): boolean {
-  const leaver = finishers.find((one) => one.losesRole === true);
-  const narrowing = finishers.find((one) => one.act === 'narrow')?.told;
+function decidersAgree({ kind, finishers }: Ran, { decisions, records }: FoundRun): boolean {
+  const leaver = finishers.find((finisher) => finisher.losesRole === true);
+  const narrowing = finishers.find((finisher) => finisher.act === 'narrow')?.told;
   if (leaver === undefined || narrowing === undefined) return true;
   const { told, by } = leaver;
-  const own = decisions.filter((one) => one.by === by.id && one.status === 'applied');
-  const start = records.findIndex((one) => one.type === 'executor.started');
-  const approvals = records.filter((one) => one.type === 'approval.decided' && one.decision === 'approve');
-  const before = approvals.filter((one) => start >= 0 && records.indexOf(one) < start);
-  const staying = new Set(before.filter((one) => one.actor !== by.id).map((one) => one.actor));
+  const own = decisions.filter((decision) => decision.by === by.id && decision.status === 'applied');
+  const start = records.findIndex((record) => record.type === 'executor.started');
+  const approvals = records.filter(
+    (record) => record.type === 'approval.decided' && record.decision === 'approve',
+  );
+  const before = approvals.filter((approval) => start >= 0 && records.indexOf(approval) < start);
+  const staying = new Set(
+    before.filter((approval) => approval.actor !== by.id).map((approval) => approval.actor),
+  );
   return (
     own.every(({ at = Infinity }) => at <= narrowing.answeredAt) &&
-    (own.length === 0) === !approvals.some((one) => one.actor === by.id) &&
-    approvals.every((one) => one.actor !== by.id || one.permission === 'role:finance.clerk') &&
+    (own.length === 0) === !approvals.some((approval) => approval.actor === by.id) &&
+    approvals.every((approval) => approval.actor !== by.id || approval.permission === 'role:finance.clerk') &&
     (told.reply.status < 400 || own.length === 0) &&
     (!notAsked.includes(told.reply.code ?? '') || told.answeredAt >= narrowing.sentAt) &&
     // What was approved after it needs enough of those who stay; it was executed later still.
@@ -125,9 +133,11 @@ function decidersAgree({ kind, finishers }: Ran, { decisions, records }: Found):
  * Who asks for the same is never covered by the decision about somebody else's request: an approval of their own, which
  * ends with the run, or a refusal that says that the run executes or has ended.
  */
-function isAsked(status: number, code: string | null, others: Found['others']): boolean {
+function isAsked(status: number, code: string | null, others: FoundRun['others']): boolean {
   if (status === 409) return code === 'RUN_CLOSED' || code === 'RUN_BUSY';
-  return status === 202 && others.every((one) => one.approval === 'revoked' && one.action === 'revoked');
+  return (
+    status === 202 && others.every((other) => other.approval === 'revoked' && other.action === 'revoked')
+  );
 }
 
 /** Between a record and the end of its transaction. */
@@ -137,21 +147,21 @@ const writeMs = 1_000;
 const notAsked = ['NOT_AN_APPROVER', 'NOT_FOUND'];
 
 /** Whom an escalation adds may be told so only before it. */
-function isLateToSaySo(sentAt: number, records: Found['records']): boolean {
-  const escalated = records.find((one) => one.type === 'approval.escalated');
+function isLateToSaySo(sentAt: number, records: FoundRun['records']): boolean {
+  const escalated = records.find((record) => record.type === 'approval.escalated');
   return escalated !== undefined && sentAt > escalated.at + writeMs;
 }
 
 /** Decisions that the store calls applied are those of the record, and none is left hanging. */
-function winnersAgree({ decisions }: Found, approvals: number, denials: number): boolean {
+function winnersAgree({ decisions }: FoundRun, approvals: number, denials: number): boolean {
   const applied = (decision: string): number =>
-    decisions.filter((one) => one.decision === decision && one.status === 'applied').length;
-  const hanging = decisions.some((one) => one.status === 'accepted');
+    decisions.filter((made) => made.decision === decision && made.status === 'applied').length;
+  const hanging = decisions.some((decision) => decision.status === 'accepted');
   return !hanging && applied('approve') === approvals && applied('deny') === denials;
 }
 
 /** Who was told yes has counted; who has not counted was told no, by a code that says why. */
-function isTold({ by, act, told }: Finisher, { records, decisions, others }: Found): boolean {
+function isTold({ by, act, told }: Finisher, { records, decisions, others }: FoundRun): boolean {
   const { status, code } = told.reply;
   if (act === 'submit') return isAsked(status, code, others);
   if (act === 'narrow') return status === 200;
@@ -159,10 +169,10 @@ function isTold({ by, act, told }: Finisher, { records, decisions, others }: Fou
     return notAsked.includes(code ?? '') && !isLateToSaySo(told.sentAt, records);
   if (status === 409 || status === 410) return losersCodes.includes(code ?? '');
   if (act === 'cancel') return status === 200 || status === 202;
-  const own = decisions.filter((one) => one.by === by.id && one.decision === act);
-  const counted = own.some((one) => one.status === 'applied');
+  const own = decisions.filter((decision) => decision.by === by.id && decision.decision === act);
+  const counted = own.some((decision) => decision.status === 'applied');
   if (status === 200)
-    return counted && records.some((one) => one.type === 'approval.decided' && one.actor === by.id);
+    return counted && records.some((record) => record.type === 'approval.decided' && record.actor === by.id);
   // Durable, and told later: its own address says applied, or refused and why.
-  return status === 202 && own.some((one) => one.status === 'applied' || one.code !== null);
+  return status === 202 && own.some((decision) => decision.status === 'applied' || decision.code !== null);
 }

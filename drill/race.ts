@@ -9,7 +9,7 @@ import {
   type People,
   type Person,
   type Reply,
-  type Told,
+  type InsistResult,
 } from './caller.js';
 import type { Desk } from './desk.js';
 import { settle } from './judge.js';
@@ -139,7 +139,7 @@ export const raceKinds: readonly RaceKind[] = [
 ];
 
 export interface Finisher extends Runner {
-  readonly told: Told;
+  readonly told: InsistResult;
 }
 
 export interface Ran {
@@ -151,24 +151,28 @@ export interface Ran {
 /** Around the deadline; without one, as far apart as the requests of a race take, so that anybody may be first. */
 const spreadMs = { before: 100, after: 140, without: 60 };
 
-export interface GateGround {
+export interface GateRaceContext {
   readonly people: People;
   readonly desk: Desk;
   readonly pool: Pool;
 }
 
-export async function run(kind: RaceKind, ground: GateGround, random: () => number): Promise<Ran> {
-  const { desk, pool } = ground;
-  if (!kind.flow.startsWith('desk')) return race(kind, ground, random);
+export async function runGateRace(
+  kind: RaceKind,
+  context: GateRaceContext,
+  random: () => number,
+): Promise<Ran> {
+  const { desk, pool } = context;
+  if (!kind.flow.startsWith('desk')) return race(kind, context, random);
   return desk.alone(async () => {
-    const ran = await race(kind, ground, random);
+    const ran = await race(kind, context, random);
     // Whether it may be executed is asked under the narrowed policies.
     await settle(pool, [ran.parked.approval], 60_000);
     return ran;
   });
 }
 
-async function race(kind: RaceKind, { people, desk }: GateGround, random: () => number): Promise<Ran> {
+async function race(kind: RaceKind, { people, desk }: GateRaceContext, random: () => number): Promise<Ran> {
   const parked = await park(people.agent, kind.flow, 'pay');
   const runners = kind.runners(people, `race-${parked.approval}`);
   const brief = kind.flow.endsWith('_brief');

@@ -1,18 +1,19 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { machine } from '../bench/machine.js';
-import { rounded, together } from '../bench/measure.js';
+import { describeMachine } from '../bench/machine.js';
+import { rounded, runConcurrently } from '../bench/measure.js';
 import { makePool, type Pool } from '../src/db/index.js';
 import { projectRoot } from '../testing/paths.js';
 import { startStack, type Stack } from '../testing/stack.js';
-import { meetPeople } from './caller.js';
+import { makePeople } from './caller.js';
 import { makeDesk } from './desk.js';
 import { findRuns, settle } from './judge.js';
-import { raceKinds, run, type Ran } from './race.js';
+import { makeRandom } from './random.js';
+import { raceKinds, runGateRace, type Ran } from './race.js';
 import { judgeRace, raceFaults, type RaceFault, type RaceVerdict } from './race-judge.js';
 import { judgeRunRace } from './run-race-judge.js';
 import { runRace, runRaceKinds, type RunRan } from './run-race.js';
-import { racesTable, type KindReport } from './table.js';
+import { renderRacesTable, type KindReport } from './table.js';
 import { startTarget, type Effect, type Target } from './target.js';
 import { findWholeRun, settleRuns } from './whole-run.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
@@ -34,18 +35,7 @@ const seed = wholeNumber('seed', values.seed);
 const atOnce = wholeNumber('at-once', values['at-once']);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-/** mulberry32: the same seed gives the same offsets from the deadline. */
-function makeRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-interface Ground {
+interface RacesContext {
   readonly stack: Stack;
   readonly target: Target;
   readonly pool: Pool;
@@ -56,22 +46,22 @@ interface AllRan {
   readonly inRuns: readonly RunRan[];
 }
 
-async function runAll({ stack, target, pool }: Ground): Promise<AllRan> {
-  const people = await meetPeople(stack);
+async function runAll({ stack, target, pool }: RacesContext): Promise<AllRan> {
+  const people = await makePeople(stack);
   const random = makeRandom(seed);
   const desk = makeDesk(stack.policies, people.operator);
   const atGates: Ran[] = [];
   const inRuns: RunRan[] = [];
   const kinds = [
     ...raceKinds.map(
-      (kind) => async () => void atGates.push(await run(kind, { people, desk, pool }, random)),
+      (kind) => async () => void atGates.push(await runGateRace(kind, { people, desk, pool }, random)),
     ),
     ...runRaceKinds.map(
       (kind) => async () => void inRuns.push(await runRace(kind, { stack, people, target }, random)),
     ),
   ];
   let next = 0;
-  const seconds = await together(races, atOnce, async () => {
+  const seconds = await runConcurrently(races, atOnce, async () => {
     const race = kinds[next % kinds.length];
     next += 1;
     await race?.();
@@ -92,7 +82,7 @@ const count = (counts: Record<string, number>, key: string): void => {
   counts[key] = (counts[key] ?? 0) + 1;
 };
 
-interface Judged {
+interface RaceVerdicts {
   readonly kinds: Record<string, Counts>;
   readonly faults: Record<RaceFault, number>;
   readonly faulty: object[];
@@ -101,7 +91,7 @@ interface Judged {
 const lost: RaceVerdict = { outcome: null, faults: ['noSingleOutcome'], refused: [] };
 const settleMs = 60_000;
 
-async function judgeAll({ target, pool }: Ground, { atGates, inRuns }: AllRan): Promise<Judged> {
+async function judgeAll({ target, pool }: RacesContext, { atGates, inRuns }: AllRan): Promise<RaceVerdicts> {
   const kinds: Record<string, Counts> = {};
   const faults = Object.fromEntries(raceFaults.map((fault) => [fault, 0])) as Record<RaceFault, number>;
   const faulty: object[] = [];
@@ -114,21 +104,21 @@ async function judgeAll({ target, pool }: Ground, { atGates, inRuns }: AllRan): 
     if (verdict.faults.length > 0) faulty.push({ kind, verdict, ...seen });
   };
   const approvals = atGates.map(({ parked }) => parked);
-  const ids = approvals.map((one) => one.approval);
+  const ids = approvals.map((approval) => approval.approval);
   await settle(pool, ids, settleMs);
-  const runs = inRuns.map((one) => one.run);
+  const runs = inRuns.map((ran) => ran.run);
   await settleRuns(pool, runs, settleMs);
   const found = await findRuns(pool, approvals, target.effects());
-  for (const one of atGates) {
-    const of = found.get(one.parked.run);
-    note(one.kind.name, of === undefined ? lost : judgeRace(one, of), { told: toldIn(one), found: of });
+  for (const ran of atGates) {
+    const of = found.get(ran.parked.run);
+    note(ran.kind.name, of === undefined ? lost : judgeRace(ran, of), { told: toldIn(ran), found: of });
   }
-  for (const one of inRuns) {
-    const of = await findWholeRun(pool, one.run, effectsIn(one, target.effects()));
-    note(one.kind.name, of === null ? lost : judgeRunRace(one, of), { told: one.asked, found: of });
+  for (const ran of inRuns) {
+    const of = await findWholeRun(pool, ran.run, effectsIn(ran, target.effects()));
+    note(ran.kind.name, of === null ? lost : judgeRunRace(ran, of), { told: ran.asked, found: of });
   }
-  const known = new Set([...approvals.map((one) => one.run), ...inRuns.flatMap(namesOf)]);
-  const strange = target.effects().filter((one) => !known.has(one.run));
+  const known = new Set([...approvals.map((approval) => approval.run), ...inRuns.flatMap(namesOf)]);
+  const strange = target.effects().filter((effect) => !known.has(effect.run));
   faults.effectsDisagree += strange.length;
   return { kinds, faults, faulty: [...faulty, ...strange] };
 }
@@ -140,7 +130,7 @@ function namesOf({ run, asked }: RunRan): readonly string[] {
 
 function effectsIn(ran: RunRan, effects: readonly Effect[]): readonly Effect[] {
   const names = new Set(namesOf(ran));
-  return effects.filter((one) => names.has(one.run));
+  return effects.filter((effect) => names.has(effect.run));
 }
 
 function toldIn({ finishers }: Ran): object[] {
@@ -150,7 +140,9 @@ function toldIn({ finishers }: Ran): object[] {
 /** A copy, since reloads change it. */
 function policyTexts(): Record<string, string> {
   const folder = join(projectRoot, 'drill', 'policies');
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
   const paths = files.map(({ parentPath, name }) => join(parentPath, name));
   return Object.fromEntries(
     paths.map((path) => [path.slice(folder.length + 1), readFileSync(path, 'utf8')] as const),
@@ -163,16 +155,16 @@ async function main(): Promise<boolean> {
   const stack = await startStack({ own: true, policies: policyTexts(), env: { ERP_URL: target.url } });
   const pool = makePool({ url: stack.databaseUrl, applicationName: 'drill', max: 4 });
   try {
-    const ground = { stack, target, pool };
-    const { kinds, faults, faulty } = await judgeAll(ground, await runAll(ground));
+    const context = { stack, target, pool };
+    const { kinds, faults, faulty } = await judgeAll(context, await runAll(context));
     const ok = faulty.length === 0;
     const report = {
-      machine: machine(),
+      machine: describeMachine(),
       ...{ races, seed, effects: target.effects().length },
       ...{ kinds, ...faults, ok, faulty: faulty.slice(0, 10) },
     };
     process.stdout.write(
-      values.markdown ? racesTable(kinds, faults) : `${JSON.stringify(report, null, 2)}\n`,
+      values.markdown ? renderRacesTable(kinds, faults) : `${JSON.stringify(report, null, 2)}\n`,
     );
     if (!ok && values.markdown) process.stderr.write(`${JSON.stringify(faulty.slice(0, 10), null, 2)}\n`);
     return ok;

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { raceFaults, type RaceFault, type RaceVerdict } from './race-judge.js';
-import type { Asked, RunRan } from './run-race.js';
+import type { RaceRequest, RunRan } from './run-race.js';
 import type { WholeRun } from './whole-run.js';
 
 // What a race for a whole run must be: everybody was told what the store, the record and the target say in the end. Pure,
 // so that the tests can show it a bad one.
 
 export function judgeRunRace(ran: RunRan, found: WholeRun): RaceVerdict {
-  const judge = { repetition, crowd }[ran.kind.judgedAs];
+  const judge = { repetition: judgeRepetition, crowd: judgeCrowd }[ran.kind.judgedAs];
   const { outcome, ...has } = judge(ran, found);
   const faulty = { ...has, noSingleOutcome: outcome === null, chainBroken: found.chainProblem !== null };
   return {
@@ -19,34 +19,35 @@ export function judgeRunRace(ran: RunRan, found: WholeRun): RaceVerdict {
   };
 }
 
-type Judged = Record<Exclude<RaceFault, 'noSingleOutcome' | 'chainBroken'>, boolean> & {
+type RunFaults = Record<Exclude<RaceFault, 'noSingleOutcome' | 'chainBroken'>, boolean> & {
   readonly outcome: string | null;
 };
 
-const isTaken = ({ told }: Asked): boolean => told.reply.status === 200 || told.reply.status === 202;
+const isTaken = ({ told }: RaceRequest): boolean => told.reply.status === 200 || told.reply.status === 202;
 
 function countOf({ records }: WholeRun, type: string, decision?: string): number {
-  return records.filter((one) => one.type === type && (decision === undefined || one.decision === decision))
-    .length;
+  return records.filter(
+    (record) => record.type === type && (decision === undefined || record.decision === decision),
+  ).length;
 }
 
-const paid = ({ effects }: WholeRun, vendor: string): number =>
-  effects.filter((one) => one.vendor === vendor).length;
+const countPaid = ({ effects }: WholeRun, vendor: string): number =>
+  effects.filter((effect) => effect.vendor === vendor).length;
 
 /** The first request was made, and nobody knows it: it is made once more at most, and the run ends. */
-function repetition({ asked }: RunRan, found: WholeRun): Judged {
+function judgeRepetition({ asked }: RunRan, found: WholeRun): RunFaults {
   const { effects, status, problem, approvals } = found;
   const succeeded = countOf(found, 'executor.succeeded');
   const begun = countOf(found, 'executor.started');
   const ended = status === 'completed' || status === 'cancelled';
-  const retries = asked.filter((one) => one.act === 'retry');
+  const retries = asked.filter((request) => request.act === 'retry');
   const taken = retries.filter(isTaken);
-  const sure = retries.filter((one) => one.told.reply.status === 200);
+  const sure = retries.filter((retry) => retry.told.reply.status === 200);
   const retried = countOf(found, 'run.retried');
   // A repetition that was gated is made for an approval of its own.
   const needed = approvals.length === 0 ? 0 : begun;
-  const answered = (one: Asked): boolean =>
-    isTaken(one) || refusedAs[one.act].includes(one.told.reply.code ?? '');
+  const answered = (request: RaceRequest): boolean =>
+    isTaken(request) || refusedAs[request.act].includes(request.told.reply.code ?? '');
   return {
     outcome:
       !ended || found.unanswered > 0 ? null : `${status}, paid ${effects.length === 1 ? 'once' : 'again'}`,
@@ -64,14 +65,14 @@ function repetition({ asked }: RunRan, found: WholeRun): Judged {
     wrongDecider: false,
     loserNotTold:
       !asked.every(answered) ||
-      retried < distinct(sure) ||
-      retried > distinct(taken) ||
-      asked.some((one) => one.act === 'approve' && isToldWrong(one, found)) ||
-      asked.some((one) => one.act === 'cancel' && !isTaken(one) && status === 'cancelled'),
+      retried < countDistinct(sure) ||
+      retried > countDistinct(taken) ||
+      asked.some((request) => request.act === 'approve' && isToldWrong(request, found)) ||
+      asked.some((request) => request.act === 'cancel' && !isTaken(request) && status === 'cancelled'),
   };
 }
 
-const refusedAs: Readonly<Record<Asked['act'], readonly string[]>> = {
+const refusedAs: Readonly<Record<RaceRequest['act'], readonly string[]>> = {
   retry: ['NOT_STUCK', 'RUN_CLOSED', 'RUN_BUSY', 'STALE_VERSION'],
   cancel: ['RUN_CLOSED'],
   approve: ['ALREADY_DECIDED', 'APPROVAL_REVOKED', 'RUN_CLOSED'],
@@ -79,39 +80,39 @@ const refusedAs: Readonly<Record<Asked['act'], readonly string[]>> = {
 };
 
 /** Those under one key are one. */
-function distinct(asked: readonly Asked[]): number {
-  return new Set(asked.map((one, index) => one.key ?? index)).size;
+function countDistinct(asked: readonly RaceRequest[]): number {
+  return new Set(asked.map((request, index) => request.key ?? index)).size;
 }
 
 const appliedIn = ({ decisions }: WholeRun): WholeRun['decisions'] =>
-  decisions.filter((one) => one.status === 'applied');
+  decisions.filter((decision) => decision.status === 'applied');
 
-function isToldWrong({ by, approval, told }: Asked, { decisions }: WholeRun): boolean {
-  const own = decisions.filter((one) => one.by === by && one.approval === approval);
-  const applied = own.some((one) => one.status === 'applied');
+function isToldWrong({ by, approval, told }: RaceRequest, { decisions }: WholeRun): boolean {
+  const own = decisions.filter((decision) => decision.by === by && decision.approval === approval);
+  const applied = own.some((decision) => decision.status === 'applied');
   if (told.reply.status === 200) return !applied;
-  if (told.reply.status === 202) return !applied && own.every((one) => one.code === null);
+  if (told.reply.status === 202) return !applied && own.every((decision) => decision.code === null);
   return applied;
 }
 
 /** Nothing ends the run and nobody denies: each approval is executed, and nobody is told of an end. */
-function crowd({ gates, asked }: RunRan, found: WholeRun): Judged {
+function judgeCrowd({ gates, asked }: RunRan, found: WholeRun): RunFaults {
   const { approvals, actions, decisions, status } = found;
   const executed = gates.filter(({ approval }) => {
-    const one = approvals.find(({ id }) => id === approval);
-    return one?.status === 'consumed' && one.action === 'executed';
+    const decided = approvals.find(({ id }) => id === approval);
+    return decided?.status === 'consumed' && decided.action === 'executed';
   });
   const all =
     executed.length === gates.length &&
     (status === 'waiting' || status === 'running') &&
     found.unanswered === 0;
-  const submits = asked.filter((one) => one.act === 'submit');
-  const done = actions.filter((one) => one.status === 'executed').length;
+  const submits = asked.filter((request) => request.act === 'submit');
+  const done = actions.filter((action) => action.status === 'executed').length;
   return {
     outcome: all ? 'all executed' : null,
     effectsDisagree:
-      gates.some(({ vendor }) => paid(found, vendor) !== 1) ||
-      submits.some(({ vendor }) => paid(found, vendor) > 1) ||
+      gates.some(({ vendor }) => countPaid(found, vendor) !== 1) ||
+      submits.some(({ vendor }) => countPaid(found, vendor) > 1) ||
       found.effects.length !== done,
     recordDisagrees:
       countOf(found, 'executor.succeeded') !== done || countOf(found, 'executor.started') !== done,
@@ -121,8 +122,9 @@ function crowd({ gates, asked }: RunRan, found: WholeRun): Judged {
       countOf(found, 'approval.decided', 'approve') !== gates.length,
     wrongDecider: false,
     loserNotTold:
-      asked.some((one) => one.act === 'approve' && (!isTaken(one) || isToldWrong(one, found))) ||
-      submits.some((one) => !isSubmitTold(one, found)),
+      asked.some(
+        (request) => request.act === 'approve' && (!isTaken(request) || isToldWrong(request, found)),
+      ) || submits.some((submit) => !isSubmitTold(submit, found)),
   };
 }
 
@@ -134,8 +136,8 @@ const resultBody = z.object({
   }),
 });
 
-function isSubmitTold({ told, vendor, act }: Asked, found: WholeRun): boolean {
-  const made = paid(found, vendor);
+function isSubmitTold({ told, vendor, act }: RaceRequest, found: WholeRun): boolean {
+  const made = countPaid(found, vendor);
   if (told.reply.code !== null) return refusedAs[act].includes(told.reply.code) && made === 0;
   const parsed = resultBody.safeParse(told.reply.body);
   if (!parsed.success) return false;

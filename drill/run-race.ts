@@ -1,20 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { until } from '../testing/processes.js';
+import { until } from '../testing/until.js';
 import type { Stack } from '../testing/stack.js';
-import { decideOn, insist, park, type Parked, type People, type Person, type Told } from './caller.js';
+import {
+  decideOn,
+  insist,
+  park,
+  type Parked,
+  type People,
+  type Person,
+  type InsistResult,
+} from './caller.js';
 import type { Target } from './target.js';
 
 // Races for a run instead of one gate: its end against the repetition of an effect, and many decisions beside many submits.
 
-export interface RunGround {
+export interface RunRaceContext {
   readonly stack: Stack;
   readonly people: People;
   readonly target: Target;
 }
 
 /** What somebody asked, and was told in the end. */
-export interface Asked {
+export interface RaceRequest {
   readonly by: string;
   readonly act: 'approve' | 'submit' | 'retry' | 'cancel';
   /** Of a decision. */
@@ -23,7 +31,7 @@ export interface Asked {
   readonly key?: string;
   /** Whom the action pays that was decided or submitted. */
   readonly vendor: string;
-  readonly told: Told;
+  readonly told: InsistResult;
 }
 
 export interface RunRan {
@@ -31,35 +39,39 @@ export interface RunRan {
   readonly run: string;
   /** Decided in the race. */
   readonly gates: readonly { readonly approval: string; readonly vendor: string }[];
-  readonly asked: readonly Asked[];
+  readonly asked: readonly RaceRequest[];
 }
 
 export interface RunRaceKind {
   readonly name: string;
   readonly judgedAs: 'repetition' | 'crowd';
-  race(ground: RunGround, random: () => number): Promise<Omit<RunRan, 'kind'>>;
+  race(context: RunRaceContext, random: () => number): Promise<Omit<RunRan, 'kind'>>;
 }
 
 export const runRaceKinds: readonly RunRaceKind[] = [
   {
     name: 'retry of an unknown outcome, twice, against cancel',
     judgedAs: 'repetition',
-    race: (ground, random) => repeatAgainstCancel(ground, random, false),
+    race: (context, random) => repeatAgainstCancel(context, random, false),
   },
   {
     name: 'retry of an unknown outcome, to be approved anew, twice, against cancel',
     judgedAs: 'repetition',
-    race: (ground, random) => repeatAgainstCancel(ground, random, true),
+    race: (context, random) => repeatAgainstCancel(context, random, true),
   },
   {
     name: '24 approvals of one run beside 30 submits',
     judgedAs: 'crowd',
-    race: manyBesideMany,
+    race: decideManyBesideSubmits,
   },
 ];
 
-export async function runRace(kind: RunRaceKind, ground: RunGround, random: () => number): Promise<RunRan> {
-  return { kind, ...(await kind.race(ground, random)) };
+export async function runRace(
+  kind: RunRaceKind,
+  context: RunRaceContext,
+  random: () => number,
+): Promise<RunRan> {
+  return { kind, ...(await kind.race(context, random)) };
 }
 
 let vendors = 0;
@@ -86,7 +98,7 @@ const spreadMs = 60;
 const repetitionMs = { free: 1_200, gated: 3_000 };
 
 async function repeatAgainstCancel(
-  { stack, people, target }: RunGround,
+  { stack, people, target }: RunRaceContext,
   random: () => number,
   gated: boolean,
 ): Promise<Omit<RunRan, 'kind'>> {
@@ -95,18 +107,22 @@ async function repeatAgainstCancel(
   const [first, second] = people.controllers;
   const { operator } = people;
   const run = gated
-    ? await approvedOnce(people.agent, first, vendor)
-    : await askedOnce(people.agent, 'wire', vendor);
-  await until(`the unknown outcome of ${run}`, 60_000, async () => {
-    const { body } = await stack.fetchAs('admin', 'GET', `/v1/runs/${run}`);
-    return body.run.status === 'stuck' ? true : null;
-  });
-  const asked: Asked[] = [];
+    ? await approveOnce(people.agent, first, vendor)
+    : await askOnce(people.agent, 'wire', vendor);
+  await until(
+    `the unknown outcome of ${run}`,
+    async () => {
+      const { body } = await stack.fetchAs('admin', 'GET', `/v1/runs/${run}`);
+      return body.run.status === 'stuck' ? true : null;
+    },
+    60_000,
+  );
+  const asked: RaceRequest[] = [];
   const note = (
     by: Person,
-    act: Asked['act'],
-    told: Told,
-    more: Pick<Asked, 'approval' | 'key'> = {},
+    act: RaceRequest['act'],
+    told: InsistResult,
+    more: Pick<RaceRequest, 'approval' | 'key'> = {},
   ): void => void asked.push({ by: by.id, act, vendor, told, ...more });
   const path = `/v1/runs/${run}`;
   const retry = async (key?: string): Promise<void> => {
@@ -132,7 +148,7 @@ async function repeatAgainstCancel(
   return { run, gates: [], asked };
 }
 
-async function askedOnce(agent: Person, flow: string, vendor: string): Promise<string> {
+async function askOnce(agent: Person, flow: string, vendor: string): Promise<string> {
   const run = await start(agent, flow);
   const body = { arguments: { vendor, amount: 60_000 } };
   // Sent once: that the outcome is unknown is no answer to try again after.
@@ -140,7 +156,7 @@ async function askedOnce(agent: Person, flow: string, vendor: string): Promise<s
   return run;
 }
 
-async function approvedOnce(agent: Person, by: Person, vendor: string): Promise<string> {
+async function approveOnce(agent: Person, by: Person, vendor: string): Promise<string> {
   const parked = await park(agent, 'wire_gated', 'pay', { arguments: { vendor, amount: 60_000 } });
   const { reply } = await insist(() => decideOn(by, parked, 'approve', parked.approval));
   if (reply.status >= 300) throw new Error(`the first approval was told ${JSON.stringify(reply)}`);
@@ -154,10 +170,13 @@ const pendingBody = z.object({
   result: z.object({ status: z.string(), approval: z.object({ id: z.string(), digest: z.string() }) }),
 });
 
-async function manyBesideMany({ people }: RunGround, random: () => number): Promise<Omit<RunRan, 'kind'>> {
+async function decideManyBesideSubmits(
+  { people }: RunRaceContext,
+  random: () => number,
+): Promise<Omit<RunRan, 'kind'>> {
   const { agent, controllers } = people;
   const run = await start(agent, 'payment');
-  const submit = (vendor: string, amount: number): Promise<Told> => {
+  const submit = (vendor: string, amount: number): Promise<InsistResult> => {
     const body = { arguments: { vendor, amount } };
     return insist(() => agent.post(`/v1/runs/${run}/transitions/${draft}`, body, `${run}-${vendor}`));
   };
@@ -170,7 +189,7 @@ async function manyBesideMany({ people }: RunGround, random: () => number): Prom
     const { id: approval, digest } = parsed.data.result.approval;
     gates.push({ flow: 'payment', run, approval, digest, expiresAt: 0, vendor });
   }
-  const asked: Asked[] = [];
+  const asked: RaceRequest[] = [];
   const decide = async (gate: (typeof gates)[number], by: Person): Promise<void> => {
     await sleep(random() * spreadMs);
     const told = await insist(() => decideOn(by, gate, 'approve', gate.approval));

@@ -1,4 +1,4 @@
-import type { Stood, Struck } from './kill-phases.js';
+import type { OutageWhileWaiting, OutageWhileDeciding } from './kill-phases.js';
 import type { UnderWay } from './kill-under-way.js';
 
 // What docs/reliability.md shows of a run of the kill drill.
@@ -7,8 +7,8 @@ export interface KillReport {
   readonly parked: number;
   readonly approved: number;
   readonly denied: number;
-  readonly whileAllWait: readonly Stood[];
-  readonly whilePeopleDecide: readonly Struck[];
+  readonly whileAllWait: readonly OutageWhileWaiting[];
+  readonly whilePeopleDecide: readonly OutageWhileDeciding[];
   readonly rest: { readonly approvals: number };
   readonly underWay: readonly UnderWay[];
   readonly executedOnce: number;
@@ -22,31 +22,38 @@ export interface KillReport {
   readonly notEnded: number;
 }
 
-export function killTable(report: KillReport): string {
+export function renderKillTable(report: KillReport): string {
   const { parked } = report;
   return [
-    ...table(
+    ...renderTable(
       [`while all ${parked} wait`, 'open after it', 'ready again'],
-      report.whileAllWait.map((one) => [one.name, one.waiting, seconds(one.readyAgainMs)]),
+      report.whileAllWait.map((outage) => [outage.name, outage.waiting, seconds(outage.readyAgainMs)]),
     ),
     '',
-    ...table(
+    ...renderTable(
       [
         ...['while people decide', 'decisions', 'taken at once', 'durable, taken later', 'sent again'],
         ...['never answered', 'first accepted after', 'ready again'],
       ],
-      report.whilePeopleDecide.map((one) => [
-        ...[one.name, one.decisions, one.takenAtOnce, one.durableAtOnce, one.repeated, one.unanswered],
-        ...[seconds(one.firstAcceptedMs), seconds(one.readyAgainMs)],
+      report.whilePeopleDecide.map((outage) => [
+        ...[
+          outage.name,
+          outage.decisions,
+          outage.takenAtOnce,
+          outage.durableAtOnce,
+          outage.repeated,
+          outage.unanswered,
+        ],
+        ...[seconds(outage.firstAcceptedMs), seconds(outage.readyAgainMs)],
       ]),
     ),
     '',
-    ...table(
+    ...renderTable(
       ['under way in a run', 'runs', 'faults'],
-      report.underWay.map((one) => [one.name, one.runs, one.faults.length]),
+      report.underWay.map((scenario) => [scenario.name, scenario.runs, scenario.faults.length]),
     ),
     '',
-    ...table(
+    ...renderTable(
       ['what is to be', 'found'],
       [
         ['approved, and executed exactly once', `${report.executedOnce} of ${report.approved}`],
@@ -75,7 +82,7 @@ export interface KindReport {
 }
 
 /** What docs/reliability.md shows of the races: each kind, then what none may have. */
-export function racesTable(
+export function renderRacesTable(
   kinds: Readonly<Record<string, KindReport>>,
   faults: Readonly<Record<string, number>>,
 ): string {
@@ -85,21 +92,21 @@ export function racesTable(
       .map(([name, count]) => `${count} ${name}`)
       .join(', ');
   return [
-    ...table(
+    ...renderTable(
       ['race', 'races', 'outcomes', 'told to losers'],
       Object.entries(kinds).map(([name, { races, outcomes, refused }]) => [
         ...[name, races, counted(outcomes), counted(refused)],
       ]),
     ),
     '',
-    ...table(['what no race may have', 'found'], Object.entries(faults)),
+    ...renderTable(['what no race may have', 'found'], Object.entries(faults)),
     '',
   ].join('\n');
 }
 
 type Cell = string | number;
 
-export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
+export function renderTable(head: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
   const line = (cells: readonly Cell[]): string => `| ${cells.join(' | ')} |`;
   return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)];
 }

@@ -19,13 +19,13 @@ export interface Target {
   readonly url: string;
   effects(): readonly Effect[];
   /** Its requests act and get no answer before `release`; `arrived` once there is one. */
-  hold(run: string): Held;
+  hold(run: string): HeldRequests;
   /** The next request that pays this vendor acts, and its connection ends without an answer. */
   breakOff(vendor: string): void;
   close(): Promise<void>;
 }
 
-export interface Held {
+export interface HeldRequests {
   readonly arrived: Promise<void>;
   readonly release: () => void;
 }

@@ -67,7 +67,7 @@ export const doors = {
     packages: ['@temporalio/workflow', '@temporalio/common'],
   },
   activities: {
-    holds: 'the hands: step and execute',
+    holds: 'the activities of a run: step and execute',
     uses: ['model', 'engine', 'schema', 'auth', 'audit', 'store', 'executors', 'db'],
     types: ['workflows'],
     packages: ['zod', 'pg', '@temporalio/activity', '@temporalio/common', 'node:'],

@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
-import { action, audit, decide, getRun, parkedPayment, startRun, submit, until } from '../testing/flows.js';
-import { encoded, jsonPayload, sendTo } from '../testing/bells.js';
+import { action, audit, decide, getRun, parkPayment, startRun, submit, until } from '../testing/flows.js';
+import { encodePayload, jsonPayload, sendTo } from '../testing/bells.js';
 import { asSuperuser } from '../testing/database.js';
 import { projectRoot } from '../testing/paths.js';
 import { startServices, type Services } from '../testing/services.js';
@@ -30,14 +30,14 @@ type Play = (scene: Scene) => Promise<string>;
 /** Each gives the run whose last history is kept. */
 const scenes: Readonly<Record<string, Play>> = {
   async 'payment-approved'({ stack }) {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     await decide(stack, 'finance', parked.approval, 'approve');
     await action(stack, 'agent', parked.poll, 'executed');
     await completed(stack, parked.run);
     return parked.run;
   },
   async 'payment-denied'({ stack }) {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     await decide(stack, 'finance', parked.approval, 'deny', { reason: 'unknown vendor' });
     await action(stack, 'agent', parked.poll, 'denied');
     await completed(stack, parked.run);
@@ -64,13 +64,13 @@ const scenes: Readonly<Record<string, Play>> = {
     return run;
   },
   async 'payment-cancelled-at-its-gate'({ stack }) {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     await operate(stack, parked.run, 'cancel');
     await ended(stack, parked.run, 'cancelled');
     return parked.run;
   },
   async 'payment-decided-without-a-worker'({ stack }) {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     await stack.worker.kill('SIGKILL');
     const decided = await decide(stack, 'finance', parked.approval, 'approve');
     assert.equal(decided.status, 202, JSON.stringify(decided.body));
@@ -80,10 +80,10 @@ const scenes: Readonly<Record<string, Play>> = {
     return parked.run;
   },
   async 'payment-among-garbage'({ stack }) {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const garbage = [
-      encoded('json/plain', '{"not": "json"'),
-      encoded('binary/unheard-of', '\u0000\u0001'),
+      encodePayload('json/plain', '{"not": "json"'),
+      encodePayload('binary/unheard-of', '\u0000\u0001'),
       jsonPayload({ message: { kind: 'human' }, keyId: 'none', signature: 'AAAA' }),
     ];
     for (const payload of garbage) await sendTo(stack, parked.run, 'decide', [payload]);
@@ -109,7 +109,7 @@ const scenes: Readonly<Record<string, Play>> = {
     return id;
   },
   async 'payment-at-its-gate'({ stack }) {
-    return (await parkedPayment(stack)).run;
+    return (await parkPayment(stack)).run;
   },
   async 'payment-cancelled-during-its-effect-and-worker-killed'({ stack, services }) {
     const { run } = await startRun(stack, 'agent', payments, {}, { environment: 'staging' });
@@ -151,7 +151,7 @@ const scenes: Readonly<Record<string, Play>> = {
     return run.id;
   },
   async 'payment-stuck-by-a-step-that-failed'({ stack }) {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     await asSuperuser(stack.databaseUrl, failingInserts);
     const path = `/v1/runs/${parked.run}/transitions/erp.payment.draft`;
     const args = { arguments: { vendor: 'POISON', amount: 60_000 } };
@@ -167,7 +167,7 @@ const scenes: Readonly<Record<string, Play>> = {
 /** On a server that suggests another history after a few events. */
 const continuing: Readonly<Record<string, Play>> = {
   async 'payment-continued-as-new'({ stack }) {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     for (let vendor = 0; vendor < 6; vendor += 1) {
       const args = { arguments: { vendor: `V-${vendor}`, amount: 10 } };
       assert.equal((await submit(stack, 'agent', parked.run, 'erp.payment.draft', args)).status, 200);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { makePayloads } from '../src/audit/index.js';
 import { bellOf, loadKeys } from '../src/auth/index.js';
-import { keep, type Value } from '../src/client/attest.js';
+import { storeMessage, type Value } from '../src/client/attest.js';
 import { withTransaction, type Pool } from '../src/db/index.js';
 import { newId } from '../src/model/ids.js';
 import type { Bell, SealedMessage, SignedBody, SignedMessage } from '../src/model/message.js';
@@ -19,12 +19,13 @@ export interface EncodedPayload {
   readonly data?: string;
 }
 
-export function encoded(encoding: string, text: string): EncodedPayload {
+export function encodePayload(encoding: string, text: string): EncodedPayload {
   const base64 = (value: string): string => Buffer.from(value).toString('base64');
   return { metadata: { encoding: base64(encoding) }, data: base64(text) };
 }
 
-export const jsonPayload = (value: unknown): EncodedPayload => encoded('json/plain', JSON.stringify(value));
+export const jsonPayload = (value: unknown): EncodedPayload =>
+  encodePayload('json/plain', JSON.stringify(value));
 
 /** Durable in Temporal when it resolves, whether a worker is up or not. Gives the HTTP status. */
 export async function sendTo(
@@ -97,7 +98,7 @@ export async function keepMessages(
     const kept: SealedMessage[] = [];
     for (const each of asked) {
       const id = newId(each.body.kind === 'decide' ? 'dec' : 'msg');
-      kept.push((await keep(deps, tx, { values: [], ...each, id, run, environment })).message);
+      kept.push((await storeMessage(deps, tx, { values: [], ...each, id, run, environment })).message);
     }
     return kept;
   });

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Stack } from './stack.js';
+import { until } from './until.js';
+
+export { until };
 
 // The words of the end-to-end tests: start, submit, decide, and wait until something is true.
 
@@ -77,21 +80,6 @@ export async function audit(stack: Stack, run: string, type?: string): Promise<A
   return items;
 }
 
-/** Asks again until the answer is there; the only waiting that these tests do. */
-export async function until<T>(
-  what: string,
-  ask: () => Promise<T | null | undefined | false>,
-  timeoutMs = 30_000,
-): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const found = await ask();
-    if (found !== null && found !== undefined && found !== false) return found;
-    if (Date.now() > end) throw new Error(`waited ${timeoutMs} ms in vain for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 export async function decide(
   stack: Stack,
   as: string,
@@ -120,7 +108,7 @@ export async function action(
 }
 
 /** A payment of 60,000 that waits for the controller. */
-export async function parkedPayment(
+export async function parkPayment(
   stack: Stack,
   amount = 60_000,
 ): Promise<{ run: string; approval: string; poll: string; digest: string }> {

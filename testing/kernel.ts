@@ -10,7 +10,7 @@ import { makeKernel, type HistoryEnd, type Kernel } from '../src/workflows/kerne
 import type { Ports } from '../src/workflows/memory.js';
 import type { RunInput } from '../src/workflows/messages.js';
 
-// The product's own kernel on the product's own hands, in this process and without Temporal.
+// The product's own kernel with the product's own activities, in this process and without Temporal.
 
 export interface LocalKernel extends Kernel {
   readonly ended: Promise<HistoryEnd>;
@@ -18,7 +18,7 @@ export interface LocalKernel extends Kernel {
   settled(): Promise<void>;
 }
 
-export interface Surroundings {
+export interface LocalSurroundings {
   readonly step?: (input: StepInput, go: () => Promise<StepResult>) => Promise<StepResult>;
 }
 
@@ -49,7 +49,7 @@ export function runKernel(
   deps: ActivityDeps,
   run: string,
   input: RunInput,
-  around: Surroundings = {},
+  around: LocalSurroundings = {},
 ): LocalKernel {
   const conditions = new Set<() => void>();
   let busy = 0;
@@ -111,7 +111,7 @@ export function runKernel(
     onSignal: arriving(kernel.onSignal),
     onWake: arriving(kernel.onWake),
     onCancelRequest: arriving(kernel.onCancelRequest),
-    ended: kernel.keep(),
+    ended: kernel.runToHistoryEnd(),
     settled: async () => {
       for (let calm = 0; calm < 3; calm = busy === 0 ? calm + 1 : 0)
         await new Promise((resolve) => setImmediate(resolve));

@@ -1,20 +1,4 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
-
-/** Polls until `probe` gives something; fails with `what` when that takes too long. */
-export async function until<T>(
-  what: string,
-  ms: number,
-  probe: () => Promise<T | null> | T | null,
-): Promise<T> {
-  const deadline = Date.now() + ms;
-  for (;;) {
-    const found = await probe();
-    if (found !== null) return found;
-    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
-    await delay(25);
-  }
-}
 
 /** Processes whose command line, environment or working folder mentions the text, such as a data folder. Linux only. */
 export function processesMentioning(text: string): number[] {

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../src/embedded/process/ports.js';
-import { until } from './processes.js';
+import { until } from './until.js';
 import { projectRoot } from './paths.js';
 
 export interface ProductOptions {
@@ -54,11 +54,15 @@ function follow(child: ChildProcess, home: string): Product {
     child.on('close', (code, signal) => resolve({ code, signal }));
   });
   const line = (pattern: RegExp, ms = 60_000): Promise<RegExpMatchArray> =>
-    until(`a line like ${String(pattern)}`, ms, () => {
-      const found = output.match(pattern);
-      if (found === null && child.exitCode !== null) throw new Error(`the product ended:\n${output}`);
-      return found;
-    }).catch((error: unknown) => {
+    until(
+      `a line like ${String(pattern)}`,
+      () => {
+        const found = output.match(pattern);
+        if (found === null && child.exitCode !== null) throw new Error(`the product ended:\n${output}`);
+        return found;
+      },
+      ms,
+    ).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${output}`);
     });
   const json = <T>(file: string): T => JSON.parse(readFileSync(join(home, file), 'utf8')) as T;

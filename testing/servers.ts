@@ -8,7 +8,7 @@ import { findTemporal } from '../src/embedded/temporal/binary.js';
 import { namespaceOf } from '../src/model/temporal-names.js';
 import { prepareTemporal } from '../src/embedded/temporal/prepare.js';
 import { prepareDevServer, type TemporalPorts } from '../src/embedded/temporal/temporal.js';
-import type { Leashed } from '../src/embedded/process/leashed.js';
+import type { GuardedServer } from '../src/embedded/process/guarded-server.js';
 import { newId } from '../src/model/ids.js';
 
 /** A server that a test may kill and start again. */
@@ -140,7 +140,7 @@ export async function ownServers(
 }
 
 async function makeHandle(
-  launch: () => Promise<Leashed>,
+  launch: () => Promise<GuardedServer>,
 ): Promise<{ handle: ServerHandle; stop(): Promise<void> }> {
   let current = await launch();
   const handle: ServerHandle = {

@@ -41,8 +41,8 @@ export async function startServices(): Promise<Services> {
   };
   return {
     env: { PAYROLL_URL: payroll.url, ERP_URL: erp.url },
-    payments: async () => effects(files.payroll),
-    drafts: async () => effects(files.erp),
+    payments: async () => readEffects(files.payroll),
+    drafts: async () => readEffects(files.erp),
     failPayroll: (statuses) => script(payroll.url, { statuses }),
     holdErp: (delayMs) => script(erp.url, { delaysMs: [delayMs] }),
     stop: async () => {
@@ -60,14 +60,14 @@ async function startOne(
     env: { ...process.env, ...env, PORT: '0', STOP_WITH_PARENT: '1' },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  const url = await listening(child, name);
+  const url = await waitUntilListening(child, name);
   // Its stdin ends it with this process: waiting for it must not keep a failing test alive.
   child.unref();
   for (const stream of [child.stdin, child.stdout]) (stream as unknown as { unref(): void }).unref();
-  return { url, stop: () => ended(child) };
+  return { url, stop: () => endChild(child) };
 }
 
-function listening(child: ChildProcess, name: string): Promise<string> {
+function waitUntilListening(child: ChildProcess, name: string): Promise<string> {
   return new Promise((resolve, reject) => {
     child.on('error', reject).on('exit', (code) => reject(new Error(`${name} ended with ${String(code)}`)));
     if (child.stdout === null) return reject(new Error('no stdout'));
@@ -78,7 +78,7 @@ function listening(child: ChildProcess, name: string): Promise<string> {
   });
 }
 
-async function ended(child: ChildProcess): Promise<void> {
+async function endChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.ref();
@@ -86,7 +86,7 @@ async function ended(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-function effects(file: string): EffectSeen[] {
+function readEffects(file: string): EffectSeen[] {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');

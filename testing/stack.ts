@@ -8,7 +8,7 @@ import { newId } from '../src/model/ids.js';
 import { loadFolder } from '../src/policy/index.js';
 import { preloads } from '../src/processes/child.js';
 import { projectRoot } from './paths.js';
-import { until } from './processes.js';
+import { until } from './until.js';
 import { ownServers, sharedServers, temporaryFolder, type ServerHandle, type Servers } from './servers.js';
 
 export { projectRoot };
@@ -91,7 +91,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
 }
 
-interface Ground {
+interface StackParts {
   readonly options: StackOptions;
   readonly home: string;
   readonly policies: string;
@@ -99,7 +99,13 @@ interface Ground {
   readonly servers: Servers;
 }
 
-async function startProcesses({ options, home, policies, environments, servers }: Ground): Promise<Stack> {
+async function startProcesses({
+  options,
+  home,
+  policies,
+  environments,
+  servers,
+}: StackParts): Promise<Stack> {
   await prepareTemporal({
     connection: { address: servers.temporalAddress },
     namespaces: environments.map(namespaceOf),
@@ -149,7 +155,7 @@ async function startProcesses({ options, home, policies, environments, servers }
     temporalCli,
     taskQueue,
   };
-  return { ...places, api, worker, postgres, temporal, fetchAs: fetcher(url, keys), logs, stop };
+  return { ...places, api, worker, postgres, temporal, fetchAs: makeFetcher(url, keys), logs, stop };
 }
 
 function policyFolder(policies: StackOptions['policies'], home: string): string {
@@ -215,11 +221,15 @@ function makeProcess(
     async restart(root = projectRoot) {
       await kill('SIGTERM');
       const before = bootsOf(name, home);
-      child = spawnTied(name, home, env, root);
-      await until(`${name} ready`, bootMs, () => {
-        if (!isUp()) throw new Error(`the ${name} ended with ${child?.signalCode ?? child?.exitCode}`);
-        return bootsOf(name, home) > before ? ready() : null;
-      });
+      child = spawnWithPreloads(name, home, env, root);
+      await until(
+        `${name} ready`,
+        () => {
+          if (!isUp()) throw new Error(`the ${name} ended with ${child?.signalCode ?? child?.exitCode}`);
+          return bootsOf(name, home) > before ? ready() : null;
+        },
+        bootMs,
+      );
     },
     async end() {
       const timer = setTimeout(() => void kill('SIGKILL'), 12_000);
@@ -230,7 +240,7 @@ function makeProcess(
 }
 
 /** Tied by its stdin: it ends with the test process, however that one ends. */
-function spawnTied(name: string, home: string, env: NodeJS.ProcessEnv, root: string): ChildProcess {
+function spawnWithPreloads(name: string, home: string, env: NodeJS.ProcessEnv, root: string): ChildProcess {
   const dist = join(root, 'dist', 'processes');
   const log = openSync(join(home, `${name}.log`), 'a');
   const imports = preloads.flatMap((file) => ['--import', join(dist, file)]);
@@ -251,7 +261,7 @@ async function readiness(url: string, of: 'api' | 'worker'): Promise<true | null
   }
 }
 
-function fetcher(url: string, keys: Readonly<Record<string, string>>): Stack['fetchAs'] {
+function makeFetcher(url: string, keys: Readonly<Record<string, string>>): Stack['fetchAs'] {
   return async (name, method, path, body, headers = {}) => {
     if (name !== null && keys[name] === undefined) throw new Error(`there is no development key \`${name}\``);
     const response = await fetch(`${url}${path}`, {

@@ -14,14 +14,14 @@ const titles: Readonly<Record<string, string>> = {
 };
 
 /** The table of docs/performance.md. */
-export function table(report: {
+export function renderEngineTable(report: {
   readonly results: Readonly<Record<string, Measured>>;
   readonly clockNs: object;
   readonly signatureNs: object;
 }): string {
   const rows = Object.entries(report.results).map(([name, { opsPerSecond, ns }]) => {
     const [what = '', who = ''] = [name.slice(0, name.indexOf('/')), name.slice(name.indexOf('/') + 1)];
-    const times = [ns.p50, ns.p99, ns.p999].map((one) => one.toLocaleString('en')).join(' | ');
+    const times = [ns.p50, ns.p99, ns.p999].map((time) => time.toLocaleString('en')).join(' | ');
     return `| ${titles[what] ?? what} | ${who} | ${opsPerSecond.toLocaleString('en')} | ${times} |`;
   });
   const head = ['| | | a second | p50 ns | p99 ns | p99.9 ns |', '|---|---|---|---|---|---|'];

@@ -148,8 +148,8 @@ function cedarCall(rule: RuleName, facts: Facts): object {
 
 function cedarSays(answer: CedarAnswer): Said {
   const errors = [
-    ...(answer.errors ?? []).map((one) => one.message),
-    ...(answer.response?.diagnostics.errors ?? []).map((one) => one.error.message),
+    ...(answer.errors ?? []).map((error) => error.message),
+    ...(answer.response?.diagnostics.errors ?? []).map((error) => error.error.message),
   ];
   const allowed = answer.response?.decision === 'allow';
   if (errors.length === 0) return { verdict: allowed ? 'pass' : 'fail' };

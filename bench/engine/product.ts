@@ -40,15 +40,16 @@ export async function loadProduct(): Promise<Product> {
   const { loadFolder } = await dist<typeof PolicyRoom>('policy/index.js');
   const { makeKit } = await dist<typeof KitFile>('schema/kit.js');
   const folder = await loadFolder(policies);
-  if (folder.status === 'invalid') throw new Error(folder.errors.map((one) => one.message).join('\n'));
+  if (folder.status === 'invalid') throw new Error(folder.errors.map((error) => error.message).join('\n'));
   const kit = makeKit(folder.policySet, 'dev', { author: null, promoter: null });
   const plan = (name: string): Plan => {
-    const found = folder.flows.find((one) => one.name === name)?.plan;
+    const found = folder.flows.find((flow) => flow.name === name)?.plan;
     if (found === undefined) throw new Error(`no flow \`${name}\``);
     return found;
   };
   const guardOf = (rule: string): Guard => {
-    const [guard] = plan('payment').states[0]?.transitions.find((one) => one.name === rule)?.guards ?? [];
+    const [guard] =
+      plan('payment').states[0]?.transitions.find((transition) => transition.name === rule)?.guards ?? [];
     if (guard === undefined) throw new Error(`no guard \`${rule}\``);
     return guard;
   };
@@ -71,8 +72,8 @@ export async function loadProduct(): Promise<Product> {
         return () => engine.evaluateGuard(guard, at).verdict === 'pass';
       };
     },
-    subjects: checks(engine, kit, plan('payment'), plan('chain_of_ten')),
-    signatureNs,
+    subjects: makeChecks(engine, kit, plan('payment'), plan('chain_of_ten')),
+    signatureNs: measureSignature,
   };
 }
 
@@ -109,7 +110,7 @@ function submitted(id: number, transition: string, args: JsonObject): Event {
 }
 
 /** One `decide` each, as the run's policy check does it: no database, no signature, no network. */
-function checks(engine: typeof EngineRoom, kit: Kit, pays: Plan, chains: Plan): readonly Subject[] {
+function makeChecks(engine: typeof EngineRoom, kit: Kit, pays: Plan, chains: Plan): readonly Subject[] {
   const fresh = started(engine, kit, pays);
   // What a run keeps of what it has done.
   const done = Array.from({ length: 500 }, (_, index) => [`pay:sha256:${index}`, 1] as const);
@@ -166,7 +167,7 @@ function started(engine: typeof EngineRoom, kit: Kit, plan: Plan): RunState {
   return engine.decide(plan, first, { kind: 'message', time, message: start }, kit, 's0.0').state;
 }
 
-async function signatureNs(calls: number): Promise<readonly number[]> {
+async function measureSignature(calls: number): Promise<readonly number[]> {
   const { sealMessage, openMessage } = await dist<typeof AuthRoom>('auth/index.js');
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const spki = publicKey.export({ format: 'der', type: 'spki' }).toString('base64');

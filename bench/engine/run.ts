@@ -1,7 +1,7 @@
-import { machine } from '../machine.js';
+import { describeMachine } from '../machine.js';
 import { spread } from '../measure.js';
 import { payment, prohibited, questions, type Facts, type Said } from './facts.js';
-import { table } from './markdown.js';
+import { renderEngineTable } from './markdown.js';
 import { loadPeers, type Peer } from './peers.js';
 import { loadProduct, type Product } from './product.js';
 import { measure, type Subject } from './timing.js';
@@ -37,42 +37,42 @@ function inTurn(prepare: (facts: Facts) => () => boolean, facts: (index: number)
 const good = (index: number): Facts => payment(1_000 + index, `INV-2${index}`);
 const bad = (index: number): Facts => payment(1_000 + index, `PO-2${index}`);
 
-function subjects(product: Product, peers: readonly Peer[]): readonly Subject[] {
+function makeSubjects(product: Product, peers: readonly Peer[]): readonly Subject[] {
   const guard = (name: string, rule: string, facts: typeof good, wanted = true): Subject => ({
     name: `${name}/${ours}`,
     share: 1,
     call: inTurn(product.verdict(rule), facts, wanted),
   });
-  const peer = (name: string, rule: 'one' | 'five', facts: typeof good, wanted = true): Subject[] =>
-    peers.map((one) => ({
-      name: `${name}/${one.name}`,
-      share: one.name.includes('cedar') ? 0.04 : 1,
-      call: inTurn((each) => one.rule(rule).prepare(each), facts, wanted),
+  const peerSubjects = (name: string, rule: 'one' | 'five', facts: typeof good, wanted = true): Subject[] =>
+    peers.map((peer) => ({
+      name: `${name}/${peer.name}`,
+      share: peer.name.includes('cedar') ? 0.04 : 1,
+      call: inTurn((each) => peer.rule(rule).prepare(each), facts, wanted),
     }));
   return [
     guard('oneGuard', 'one', good),
-    ...peer('oneGuard', 'one', good),
+    ...peerSubjects('oneGuard', 'one', good),
     guard('tenGuards', 'ten', good),
     guard('rule', 'five', good),
-    ...peer('rule', 'five', good),
+    ...peerSubjects('rule', 'five', good),
     guard('ruleRefused', 'five', bad, false),
-    ...peer('ruleRefused', 'five', bad, false),
+    ...peerSubjects('ruleRefused', 'five', bad, false),
     { name: `ruleExplained/${ours}`, share: 1, call: inTurn(product.explained('five'), good, true) },
     {
       name: `ruleRefusedExplained/${ours}`,
       share: 1,
       call: inTurn(product.explained('five'), bad, false),
     },
-    ...product.subjects.map((one) => ({ ...one, name: `${one.name}/${ours}` })),
+    ...product.subjects.map((subject) => ({ ...subject, name: `${subject.name}/${ours}` })),
   ];
 }
 
 type Everybody = readonly { readonly name: string; readonly says: (facts: Facts) => Said }[];
 
-function everybody(product: Product, peers: readonly Peer[], rule: 'five' | 'unless_large'): Everybody {
+function listEverybody(product: Product, peers: readonly Peer[], rule: 'five' | 'unless_large'): Everybody {
   return [
     { name: ours, says: (facts) => product.says(rule, facts) },
-    ...peers.map((one) => ({ name: one.name, says: one.rule(rule).says })),
+    ...peers.map((peer) => ({ name: peer.name, says: peer.rule(rule).says })),
   ];
 }
 
@@ -80,11 +80,11 @@ const ask = (all: Everybody, facts: Facts): Record<string, Said> =>
   Object.fromEntries(all.map(({ name, says }) => [name, says(facts)]));
 
 /** Permitted or not is what must agree. Whether a refusal is a `no` or an error is each language's own. */
-function verdicts(product: Product, peers: readonly Peer[]) {
-  const all = everybody(product, peers, 'five');
+function compareVerdicts(product: Product, peers: readonly Peer[]) {
+  const all = listEverybody(product, peers, 'five');
   const asked = questions.map(({ name, permitted, facts }) => {
     const said = ask(all, facts);
-    const kinds = Object.values(said).map((one) => one.verdict);
+    const kinds = Object.values(said).map((value) => value.verdict);
     return {
       question: name,
       permitted,
@@ -93,15 +93,15 @@ function verdicts(product: Product, peers: readonly Peer[]) {
       said,
     };
   });
-  const prohibition = everybody(product, peers, 'unless_large');
+  const prohibition = listEverybody(product, peers, 'unless_large');
   return {
-    agree: asked.every((one) => one.agree),
+    agree: asked.every((request) => request.agree),
     questions: asked,
     prohibition: prohibited.map(({ name, facts }) => ({ question: name, said: ask(prohibition, facts) })),
   };
 }
 
-function clock(): object {
+function describeClock(): object {
   const times = Array.from({ length: 100_000 }, () => {
     const from = performance.now();
     return (performance.now() - from) * 1e6;
@@ -113,21 +113,21 @@ function clock(): object {
 async function main(): Promise<void> {
   const peers = values.peers ? await loadPeers(say) : [];
   const product = await loadProduct();
-  const said = verdicts(product, peers);
-  for (const one of said.questions) {
-    if (!one.agree) say(`verdicts differ: ${one.question}: ${JSON.stringify(one.said)}`);
-    else if (!one.sameKind) say(`refused in different ways: ${one.question}: ${kindsOf(one.said)}`);
+  const said = compareVerdicts(product, peers);
+  for (const asked of said.questions) {
+    if (!asked.agree) say(`verdicts differ: ${asked.question}: ${JSON.stringify(asked.said)}`);
+    else if (!asked.sameKind) say(`refused in different ways: ${asked.question}: ${kindsOf(asked.said)}`);
   }
-  for (const one of said.prohibition) say(`as a prohibition: ${one.question}: ${kindsOf(one.said)}`);
-  const results = measure(subjects(product, peers), sizes, say);
+  for (const asked of said.prohibition) say(`as a prohibition: ${asked.question}: ${kindsOf(asked.said)}`);
+  const results = measure(makeSubjects(product, peers), sizes, say);
   const signature = spread(await product.signatureNs(Math.min(sizes.iterations, 2_000)));
   const rate = (name: string): number => results[name]?.opsPerSecond ?? 0;
-  const celJs = peers.find((one) => one.name.endsWith('cel-js'))?.name;
+  const celJs = peers.find((peer) => peer.name.endsWith('cel-js'))?.name;
   const report = {
-    machine: machine(),
+    machine: describeMachine(),
     sizes,
-    peers: Object.fromEntries(peers.map((one) => [one.name, one.version])),
-    clockNs: clock(),
+    peers: Object.fromEntries(peers.map((peer) => [peer.name, peer.version])),
+    clockNs: describeClock(),
     results,
     signatureNs: { p50: Math.round(signature.p50), p99: Math.round(signature.p99), count: signature.count },
     aims: {
@@ -136,13 +136,13 @@ async function main(): Promise<void> {
     },
     verdicts: said,
   };
-  process.stdout.write(values.markdown ? table(report) : `${JSON.stringify(report, null, 2)}\n`);
+  process.stdout.write(values.markdown ? renderEngineTable(report) : `${JSON.stringify(report, null, 2)}\n`);
   if (!said.agree) process.exitCode = 1;
 }
 
 function kindsOf(said: Record<string, Said>): string {
   return Object.entries(said)
-    .map(([name, one]) => `${name} ${one.verdict}`)
+    .map(([name, answer]) => `${name} ${answer.verdict}`)
     .join(', ');
 }
 

@@ -32,20 +32,20 @@ export function measure(
   say: (line: string) => void,
 ): Record<string, Measured> {
   const counts = new Map(
-    subjects.map((one) => [one, Math.max(Math.round(sizes.iterations * one.share), 20)]),
+    subjects.map((subject) => [subject, Math.max(Math.round(sizes.iterations * subject.share), 20)]),
   );
-  const rounds = new Map<Subject, Round[]>(subjects.map((one) => [one, []]));
-  for (const [one, count] of counts) void round(one, count);
+  const rounds = new Map<Subject, Round[]>(subjects.map((subject) => [subject, []]));
+  for (const [subject, count] of counts) void round(subject, count);
   say(`warmed up ${subjects.length} subjects`);
   for (let left = sizes.rounds; left > 0; left -= 1) {
-    for (const [one, count] of counts) rounds.get(one)?.push(round(one, count));
+    for (const [subject, count] of counts) rounds.get(subject)?.push(round(subject, count));
     say(`round ${sizes.rounds - left + 1} of ${sizes.rounds}`);
   }
   return Object.fromEntries(
-    [...rounds].map(([one, all]): [string, Measured] => {
+    [...rounds].map(([subject, all]): [string, Measured] => {
       const middle = (of: (round: Round) => number): number => Math.round(spread(all.map(of)).p50);
       return [
-        one.name,
+        subject.name,
         {
           opsPerSecond: middle((round) => round.perSecond),
           rounds: all.map((round) => Math.round(round.perSecond)),
@@ -54,7 +54,7 @@ export function measure(
             p99: middle((round) => round.p99),
             p999: middle((round) => round.p999),
           },
-          calls: all.length * (counts.get(one) ?? 0),
+          calls: all.length * (counts.get(subject) ?? 0),
         },
       ];
     }),

@@ -70,7 +70,7 @@ export async function makeChild(
 }
 
 /** A POST that is to be taken. */
-export async function post(url: string, body?: unknown): Promise<void> {
+export async function postTo(url: string, body?: unknown): Promise<void> {
   const headers = { 'content-type': 'application/json' };
   const init = body === undefined ? {} : { headers, body: JSON.stringify(body) };
   const response = await fetch(url, { method: 'POST', ...init });

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { decideOn, meetPeople, park } from '../../drill/caller.js';
+import { decideOn, makePeople, park } from '../../drill/caller.js';
 import { projectRoot } from '../../testing/paths.js';
 import { startStack } from '../../testing/stack.js';
 import { rounded } from '../measure.js';
@@ -13,7 +13,7 @@ export async function startGoverned(target: string): Promise<Side> {
   const stack = await startStack({ own: true, fsync: true, policies, env: { ERP_URL: target } });
   const { postgres, temporal } = stack;
   if (postgres === null || temporal === null) throw new Error('the benchmark needs servers of its own');
-  const { agent, controllers } = await meetPeople(stack);
+  const { agent, controllers } = await makePeople(stack);
   let count = 0;
   return {
     name: 'countersign',

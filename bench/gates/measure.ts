@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { processorMs, rounded, tail, together, type Tail } from '../measure.js';
+import { processorMs, rounded, tail, runConcurrently, type Tail } from '../measure.js';
 import type { Arrivals } from './arrivals.js';
 import { availableMb, residentMb } from './memory.js';
-import type { Megabytes, Side, Waiting } from './side.js';
+import type { Megabytes, Side, WaitingRun } from './side.js';
 
 // One engine through all sizes: park, weigh, decide, restart, decide, kill. The same for each.
 
-export interface Plan {
+export interface MeasurePlan {
   /** Rising. */
   readonly parked: readonly number[];
   readonly decisions: number;
@@ -54,11 +54,11 @@ export type Say = (line: string) => void;
 /** Gives each row when it is there, so that a failure keeps those before it. */
 export async function* measureSide(
   side: Side,
-  plan: Plan,
+  plan: MeasurePlan,
   arrivals: Arrivals,
   say: Say,
 ): AsyncGenerator<Row> {
-  const waiting: Waiting[] = [];
+  const waiting: WaitingRun[] = [];
   for (const size of plan.parked) {
     const { status, startsPerSecond, startCpuMs } = await parkUpTo(side, waiting, size, plan, say);
     const parked = waiting.length;
@@ -82,7 +82,7 @@ export async function* measureSide(
     );
     const kills = await killEach(side, waiting.splice(0, plan.kills), arrivals, plan);
     say(
-      `${side.name}: first decision ${kills.map((one) => one.firstAcceptedMs).join(', ')} ms after kill -9`,
+      `${side.name}: first decision ${kills.map((kill) => kill.firstAcceptedMs).join(', ')} ms after kill -9`,
     );
     const sizes = { size, status, parked, startsPerSecond, startCpuMs, memoryMb, storedMb };
     yield { ...sizes, warm, restartMs, afterRestart, kills };
@@ -94,9 +94,9 @@ const leastFreeMb = 1_024;
 
 async function parkUpTo(
   side: Side,
-  waiting: Waiting[],
+  waiting: WaitingRun[],
   size: number,
-  { inFlight, minutes, endsAt }: Plan,
+  { inFlight, minutes, endsAt }: MeasurePlan,
   say: Say,
 ): Promise<Pick<Row, 'status' | 'startsPerSecond' | 'startCpuMs'>> {
   const already = waiting.length;
@@ -111,7 +111,7 @@ async function parkUpTo(
     return status === 'measured';
   };
   const tell = progress(side.name, already, size, say);
-  await together(size - already, inFlight, async () => {
+  await runConcurrently(size - already, inFlight, async () => {
     if (!fits()) return;
     waiting.push(await side.park());
     tell(waiting.length);
@@ -147,18 +147,18 @@ function progress(name: string, already: number, size: number, say: Say): (count
 }
 
 async function decideEach(
-  all: readonly Waiting[],
+  all: readonly WaitingRun[],
   arrivals: Arrivals,
-  { decidingMs }: Plan,
+  { decidingMs }: MeasurePlan,
 ): Promise<Decided> {
   const accepted: number[] = [];
   const next: number[] = [];
   const end = performance.now() + decidingMs;
-  for (const one of all) {
+  for (const waiting of all) {
     if (next.length > 0 && performance.now() > end) break;
-    const arrival = arrivals.of(one.id);
+    const arrival = arrivals.of(waiting.id);
     const sent = performance.now();
-    const taken = one.decide().then(() => accepted.push(performance.now() - sent));
+    const taken = waiting.decide().then(() => accepted.push(performance.now() - sent));
     // The effect may come before the answer: both are waited for.
     const [arrived] = await Promise.all([arrival, taken]);
     next.push(arrived - sent);
@@ -168,34 +168,34 @@ async function decideEach(
 
 async function killEach(
   side: Side,
-  all: readonly Waiting[],
+  all: readonly WaitingRun[],
   arrivals: Arrivals,
-  { decidingMs }: Plan,
+  { decidingMs }: MeasurePlan,
 ): Promise<Killed[]> {
   const kills: Killed[] = [];
   const end = performance.now() + decidingMs;
-  for (const one of all) {
+  for (const waiting of all) {
     if (kills.length > 0 && performance.now() > end) break;
-    kills.push(await afterKill(side, one, arrivals));
+    kills.push(await measureAfterKill(side, waiting, arrivals));
   }
   return kills;
 }
 
-async function afterKill(side: Side, one: Waiting, arrivals: Arrivals): Promise<Killed> {
-  const arrival = arrivals.of(one.id);
+async function measureAfterKill(side: Side, waiting: WaitingRun, arrivals: Arrivals): Promise<Killed> {
+  const arrival = arrivals.of(waiting.id);
   const killed = performance.now();
   await side.worker.kill('SIGKILL');
   const restarted = side.worker.start();
-  const [accepted, arrived] = await Promise.all([insist(one), arrival, restarted]);
+  const [accepted, arrived] = await Promise.all([insist(waiting), arrival, restarted]);
   return { firstAcceptedMs: rounded(accepted - killed), firstNextStepMs: rounded(arrived - killed) };
 }
 
 /** The same decision until it is taken; gives when. */
-async function insist(one: Waiting): Promise<number> {
+async function insist(waiting: WaitingRun): Promise<number> {
   const end = performance.now() + 60_000;
   for (;;) {
     try {
-      await one.decide();
+      await waiting.decide();
       return performance.now();
     } catch (error) {
       if (performance.now() > end) throw error;

@@ -7,7 +7,7 @@ import { processTree, rounded } from '../measure.js';
  * backends share theirs, so a sum of their RSS would count its buffers many times.
  */
 export function residentMb(pid: number): number {
-  return rounded(processTree(pid).reduce((sum, one) => sum + residentKb(one), 0) / 1_024);
+  return rounded(processTree(pid).reduce((sum, process) => sum + residentKb(process), 0) / 1_024);
 }
 
 function residentKb(pid: number): number {

@@ -1,15 +1,15 @@
 import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { startLeashed, type Leashed } from '../../src/embedded/process/leashed.js';
+import { startGuardedServer, type GuardedServer } from '../../src/embedded/process/guarded-server.js';
 import { freePort } from '../../src/embedded/process/ports.js';
 import { preparePostgres } from '../../src/embedded/postgres/postgres.js';
-import { run } from '../../src/embedded/process/system.js';
+import { runCommand } from '../../src/embedded/process/system.js';
 import { newId } from '../../src/model/ids.js';
 import { projectRoot } from '../../testing/paths.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { temporaryFolder } from '../../testing/servers.js';
-import { makeChild, post, type Child } from './child.js';
+import { makeChild, postTo, type Child } from './child.js';
 import { databaseMb } from './governed.js';
 import { folderMb } from './memory.js';
 import type { Side } from './side.js';
@@ -23,7 +23,7 @@ const makePeer = (script: string, args: readonly string[]): Promise<Child> =>
 /** Null: they stand ready. Else why they do not. */
 export async function installPeers(): Promise<string | null> {
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund'];
-  const { code, stderr } = await run('npm', args, { cwd: peers });
+  const { code, stderr } = await runCommand('npm', args, { cwd: peers });
   return code === 0 ? null : `\`npm ${args.join(' ')}\` in bench/peers failed: ${stderr.trim().slice(-400)}`;
 }
 
@@ -39,13 +39,17 @@ export async function startRestate(target: string): Promise<Side> {
   };
   try {
     await worker.start();
-    await until('Restate to know its service', 60_000, async () => {
-      const known = post(`http://127.0.0.1:${admin}/deployments`, { uri: `http://127.0.0.1:${service}` });
-      return known.then(
-        () => true,
-        () => null,
-      );
-    });
+    await until(
+      'Restate to know its service',
+      async () => {
+        const known = postTo(`http://127.0.0.1:${admin}/deployments`, { uri: `http://127.0.0.1:${service}` });
+        return known.then(
+          () => true,
+          () => null,
+        );
+      },
+      60_000,
+    );
   } catch (error) {
     await stop();
     throw error;
@@ -56,8 +60,8 @@ export async function startRestate(target: string): Promise<Side> {
     about: 'a workflow that waits for a durable promise, put aside after a second; decided by its ingress',
     async park() {
       const id = newRun();
-      await post(`${door}/${id}/run/send`);
-      return { id, decide: () => post(`${door}/${id}/decide`, 'approve') };
+      await postTo(`${door}/${id}/run/send`);
+      return { id, decide: () => postTo(`${door}/${id}/decide`, 'approve') };
     },
     parked: worker.waiting,
     worker,
@@ -73,7 +77,7 @@ interface RestatePorts {
   readonly admin: number;
 }
 
-function launchRestate(folder: string, { node, ingress, admin }: RestatePorts): Promise<Leashed> {
+function launchRestate(folder: string, { node, ingress, admin }: RestatePorts): Promise<GuardedServer> {
   const env = {
     RESTATE_DISABLE_TELEMETRY: 'true',
     RESTATE_LISTEN_MODE: 'tcp',
@@ -89,7 +93,7 @@ function launchRestate(folder: string, { node, ingress, admin }: RestatePorts): 
   const command = resolve(
     `@restatedev/restate-server-${process.platform}-${process.arch}/bin/restate-server`,
   );
-  return startLeashed({
+  return startGuardedServer({
     ...{ name: 'restate', command, args: ['--base-dir', folder, '--no-logo'], env, cwd: folder, user: null },
     ...{ log: join(folder, 'restate.log'), stopSignal: 'SIGTERM', graceMs: 5_000, group: false },
   });
@@ -125,8 +129,8 @@ export async function startDbos(target: string): Promise<Side> {
       'a workflow that waits in `recv`, in one executor on a Postgres of its own; decided by a client of its own',
     async park() {
       const id = newRun();
-      await post(`http://127.0.0.1:${port}/${id}`);
-      return { id, decide: () => post(`http://127.0.0.1:${doorPort}/${id}`) };
+      await postTo(`http://127.0.0.1:${port}/${id}`);
+      return { id, decide: () => postTo(`http://127.0.0.1:${doorPort}/${id}`) };
     },
     parked: worker.waiting,
     worker,

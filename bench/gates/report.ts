@@ -1,4 +1,4 @@
-import { table } from '../../drill/table.js';
+import { renderTable } from '../../drill/table.js';
 import type { Tail } from '../measure.js';
 import type { Row } from './measure.js';
 import type { Megabytes } from './side.js';
@@ -22,15 +22,15 @@ export type SideReport =
     };
 
 /** The tables of docs/performance.md: one a size, a column for each engine. */
-export function gatesTable(sizes: readonly number[], sides: readonly SideReport[]): string {
-  const lines = sizes.flatMap((size) => sizeTable(size, sides));
+export function renderGatesTable(sizes: readonly number[], sides: readonly SideReport[]): string {
+  const lines = sizes.flatMap((size) => renderSizeTable(size, sides));
   const notes = sides.flatMap((side) => (side.status === 'measured' ? [] : [`${side.name}: ${side.reason}`]));
   return [...lines, ...notes, ''].join('\n');
 }
 
-function sizeTable(size: number, sides: readonly SideReport[]): string[] {
+function renderSizeTable(size: number, sides: readonly SideReport[]): string[] {
   const columns = sides.map((side) => {
-    const row = side.status === 'unavailable' ? undefined : side.rows.find((one) => one.size === size);
+    const row = side.status === 'unavailable' ? undefined : side.rows.find((each) => each.size === size);
     const absent = side.status === 'measured' ? 'not reached' : side.status;
     return (show: (row: Row) => string): string => (row === undefined ? absent : show(row));
   });
@@ -56,15 +56,15 @@ function sizeTable(size: number, sides: readonly SideReport[]): string[] {
     decided('decide → next step, after a restart', (row) => row.afterRestart.nextStepMs),
     line(
       '`kill -9` of the worker → first decision accepted',
-      (row) => `${row.kills.map((one) => whole(one.firstAcceptedMs)).join(', ')} ms`,
+      (row) => `${row.kills.map((kill) => whole(kill.firstAcceptedMs)).join(', ')} ms`,
     ),
     line(
       '`kill -9` of the worker → its next step',
-      (row) => `${row.kills.map((one) => whole(one.firstNextStepMs)).join(', ')} ms`,
+      (row) => `${row.kills.map((kill) => whole(kill.firstNextStepMs)).join(', ')} ms`,
     ),
   ];
-  const head = [`${whole(size)} parked`, ...sides.map((one) => one.name)];
-  return [...table(head, rows), ''];
+  const head = [`${whole(size)} parked`, ...sides.map((side) => side.name)];
+  return [...renderTable(head, rows), ''];
 }
 
 function statusOf({ status, parked }: Row): string {

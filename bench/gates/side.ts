@@ -1,6 +1,6 @@
 // One engine that holds gates: what the benchmark asks of each of them.
 
-export interface Waiting {
+export interface WaitingRun {
   readonly id: string;
   /** Resolves when the engine has taken the decision; rejects when it has not, and may be called again. */
   decide(): Promise<void>;
@@ -13,7 +13,7 @@ export interface Side {
   /** What it is, for a reader of the figures. */
   readonly about: string;
   /** Starts a run. It waits at its gate, or will soon: see `parked`. */
-  park(): Promise<Waiting>;
+  park(): Promise<WaitingRun>;
   /** How many runs are known to have reached their gate since the start. */
   parked(): number;
   /** The process that runs the flows. */

@@ -13,8 +13,8 @@ import { standingOf, type Standing } from '../auth/index.js';
 import { sha256 } from './step/kit.js';
 
 /**
- * What the hands of a run need. One per worker process. Who holds a transaction passes it as `q`: a
- * second connection taken while holding one would starve the pool.
+ * What the activities of a run need, once per worker process. Code in a transaction passes it as `q`: to take a second connection
+ * while holding one would starve the pool.
  */
 export interface ActivityDeps {
   readonly pool: Pool;

@@ -9,13 +9,13 @@ import { step } from './step/step.js';
 import type { RunActivities } from './types.js';
 
 export { makeDeps, type ActivityDeps } from './deps.js';
-export { callSlots, countTurnsAwaited } from './execute/turns.js';
+export { callSlots, countSlotWaits } from './execute/call-slots.js';
 
 /** Failures of our own code over one action in one process, before its effect is left for a person to settle. */
 const mostFailures = 3;
 const rememberedActions = 1_000;
 
-/** Binds the hands of a run to Temporal's activity context, in the process that the store knows by this id. */
+/** Binds the activities of a run to Temporal's activity context, in the process that the store knows by this id. */
 export function makeActivities(deps: ActivityDeps, process: string): RunActivities {
   const { onInternalError, onStoreWait } = deps;
   const failures = new Map<string, number>();

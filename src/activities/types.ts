@@ -1,7 +1,7 @@
 import type { RunStatus } from '../engine/state.js';
 import type { Bell, MessageRefusal } from '../model/message.js';
 
-// What passes between the kernel and its hands. All of it stands in Temporal's history: it is small, of constant size,
+// What passes between the kernel and its activities. All of it stands in Temporal's history: it is small, of constant size,
 // and holds nothing that a caller wrote.
 
 export type Arrival =
@@ -29,7 +29,7 @@ export interface StepInput {
   readonly gaveUp: string | null;
 }
 
-/** An effect that the kernel has to see through. */
+/** An effect that the kernel starts and waits for. */
 export interface Execution {
   readonly action: string;
   /** Of one attempt, milliseconds. */
@@ -47,7 +47,7 @@ export interface Stepped {
   readonly state: string;
   readonly runStatus: RunStatus;
   readonly version: number;
-  /** Epoch milliseconds: when time has something to say to the run next; null: never. */
+  /** Epoch milliseconds of the run's next deadline; null: it has none. */
   readonly wakeAt: number | null;
   /** The effect under way; null: none. */
   readonly execution: Execution | null;
@@ -73,7 +73,7 @@ export interface ExecuteInput {
   readonly action: string;
 }
 
-/** The hands of a run. `step` is a local activity, `execute` a regular one. */
+/** The activities of a run. `step` is a local activity, `execute` a regular one. */
 export interface RunActivities {
   step(input: StepInput): Promise<StepResult>;
   execute(input: ExecuteInput): Promise<Stepped>;

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { PolicySet } from '../model/policy-set.js';
 import { humanPermissions, type Principal } from '../model/principal.js';
 import type { Pool } from '../db/index.js';
-import { findKeyByHash, knowPrincipal } from '../store/keys.js';
+import { findKeyByHash, ensurePrincipal } from '../store/keys.js';
 import { putSight } from '../store/people.js';
 import { hashApiKey, looksLikeApiKey } from './api-keys.js';
 import type { JwtIdentity, JwtVerifier } from './jwt.js';
@@ -90,7 +90,7 @@ async function identityProblem(
   const rights = JSON.stringify([roles, permissions]);
   const at = deps.now().getTime();
   if (known?.rights === rights && at - known.at < sightMs) return null;
-  const inserted = await knowPrincipal(deps.pool, { id, kind });
+  const inserted = await ensurePrincipal(deps.pool, { id, kind });
   switch (inserted.status) {
     case 'kind_conflict':
       return { status: 'refused', reason: inserted.status };

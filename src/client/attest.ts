@@ -12,7 +12,7 @@ import { getMessage, insertMessage } from '../store/messages.js';
 import type { Trace } from './types.js';
 import type { ClientDeps } from './deps.js';
 
-export interface Asked {
+export interface MessageDraft {
   readonly id: string;
   readonly run: string;
   readonly environment: string;
@@ -54,7 +54,7 @@ export function bytesOf(values: readonly Value[]): number {
   return values.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
 }
 
-const named: Partial<Record<PayloadRef['role'], string>> = {
+const roleNames: Partial<Record<PayloadRef['role'], string>> = {
   input: 'the input',
   args: 'the arguments',
   trace: 'the trace',
@@ -62,11 +62,11 @@ const named: Partial<Record<PayloadRef['role'], string>> = {
 };
 
 /** A value that is larger than this service takes, in the form in which it is kept; null: each fits. */
-export function tooLarge(values: readonly Value[]): Refusal | null {
+export function refuseTooLarge(values: readonly Value[]): Refusal | null {
   for (const { role, text } of values) {
     const bytes = Buffer.byteLength(text);
     if (bytes <= mostValueBytes) continue;
-    const what = named[role] ?? `the ${role}`;
+    const what = roleNames[role] ?? `the ${role}`;
     return {
       status: 'refused',
       code: 'TOO_LARGE',
@@ -77,10 +77,10 @@ export function tooLarge(values: readonly Value[]): Refusal | null {
 }
 
 /** Signs it and keeps it with its values: from here on it is durable. */
-export async function keep(
+export async function storeMessage(
   deps: Pick<ClientDeps, 'keys' | 'payloads'>,
   tx: Tx,
-  { values, ...asked }: Asked,
+  { values, ...asked }: MessageDraft,
 ): Promise<{ readonly message: SealedMessage; readonly refs: readonly PayloadRef[] }> {
   const refs: PayloadRef[] = [];
   for (const { role, media, text } of values)
@@ -94,8 +94,8 @@ export async function keep(
 }
 
 /**
- * What a request calls its message. After an attempt of it was withdrawn, and its caller told so, the next has another
- * name of the same sequence: a message that was withdrawn is never taken.
+ * The id of a request's message. After an attempt was withdrawn and its caller told so, the next attempt gets the next id of the
+ * same sequence: a withdrawn message is never taken.
  */
 export async function currentId(q: Queryable, id: string): Promise<{ id: string; isKept: boolean }> {
   for (let attempt = 0, name = id; ; attempt += 1, name = nextId(id, attempt)) {

@@ -8,8 +8,8 @@ import { getRun, lockRun, showUnstepped, type RunRow } from '../store/runs.js';
 import type { ClientDeps } from './deps.js';
 import * as temporal from './temporal.js';
 
-// A run is told by its workflow, and the store alone says that a run is closed: where an open run has no open workflow, it
-// gets one. That one has none of the run's past, so its first step makes the run stuck, on record, and an operator goes on.
+// A run is reached through its workflow, but only the store says whether the run is closed. An open run without an open workflow
+// gets a new one. The new one knows nothing of the run's past, so its first step makes the run stuck, which an operator resolves.
 
 /** Rings for a message of the store. A run that has taken no step may not be started yet: its bell starts it too. */
 export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMessage): Promise<temporal.Rung> {
@@ -25,9 +25,9 @@ export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMess
   return rung === 'gone' ? startIfOurs(deps, row, bell) : rung;
 }
 
-/** The workflow that has ended under its id may have been another deployment's, which has ended its own run by it. */
+/** Starts it only where the workflow that ended under its id was not another deployment's, which may have ended its own run. */
 async function startIfOurs(deps: ClientDeps, row: RunRow, bell: Bell | null): Promise<temporal.Rung> {
-  return (await whyUnrung(deps, row)) ?? startAgain(deps, row.id, bell);
+  return (await whyUnrung(deps, row)) ?? startRunAgain(deps, row.id, bell);
 }
 
 /**
@@ -43,7 +43,7 @@ export async function lookAfter(
   const found = await temporal.whyUnserved(deps, run);
   if (found === null) return 'served';
   if (found.why === 'elsewhere') {
-    await leave(deps, run.id, found);
+    await leaveToOther(deps, run.id, found);
     return 'elsewhere';
   }
   if (found.why !== 'gone')
@@ -53,7 +53,7 @@ export async function lookAfter(
       found.execution,
       `no worker of run ${run.id} takes it (${found.why})`,
     );
-  await startAgain(deps, run.id, null, found.why);
+  await startRunAgain(deps, run.id, null, found.why);
   return 'startedAgain';
 }
 
@@ -73,11 +73,11 @@ async function whyUnrung(deps: ClientDeps, run: temporal.Place): Promise<'elsewh
   }
 }
 
-/** Its workflow is another deployment's: this store is a copy of that one's. It is said of the run, which takes no step here. */
-async function leave(
+/** The workflow is another deployment's, of whose store this one is a copy: the run is shown as stuck and takes no step here. */
+async function leaveToOther(
   deps: ClientDeps,
   id: string,
-  { taskQueue, execution }: Extract<temporal.Found, { why: 'elsewhere' }>,
+  { taskQueue, execution }: Extract<temporal.FoundUnserved, { why: 'elsewhere' }>,
 ): Promise<void> {
   const message = `its workflow in Temporal is on the task queue \`${taskQueue}\`, which is worked for another deployment, of whose store this one may be a copy: that one goes on with it, and nothing of it is done here`;
   const next = `ask the other deployment for it; where there is none any more, stop this one, run \`countersign migrate --forget-temporal\` with COUNTERSIGN_TASK_QUEUE=${taskQueue} and start it again`;
@@ -101,7 +101,7 @@ async function leave(
 }
 
 /** `gone`: the store knows why, which is read after Temporal has said so. */
-async function startAgain(
+async function startRunAgain(
   deps: ClientDeps,
   run: string,
   bell: Bell | null,

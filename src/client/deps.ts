@@ -4,7 +4,7 @@ import type { ServiceKeys } from '../auth/index.js';
 import type { Pool } from '../db/index.js';
 import type { RunRow } from '../store/runs.js';
 import type { OnInternalError } from '../model/internal-error.js';
-import type { Found } from './temporal.js';
+import type { FoundUnserved } from './temporal.js';
 
 export interface ClientDeps {
   readonly pool: Pool;
@@ -33,7 +33,7 @@ export interface ClientDeps {
    * Told of each open run whose workflow was gone, or served by nobody of ours, once it has another, or is stuck since that
    * one is left alone (`elsewhere`): to log and to count it.
    */
-  readonly onLostWorkflow: (run: Pick<RunRow, 'id' | 'status' | 'rev'>, why: Found['why']) => void;
+  readonly onLostWorkflow: (run: Pick<RunRow, 'id' | 'status' | 'rev'>, why: FoundUnserved['why']) => void;
   readonly onInternalError: OnInternalError;
   /** The store's clock. */
   readonly now: () => Date;

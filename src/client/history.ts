@@ -38,7 +38,7 @@ export async function readHistories(deps: ClientDeps, run: string): Promise<Hist
   for (const execution of executions.slice(0, mostHistories)) {
     const history = await fetchHistory(client, run, execution);
     const events = await eventsOf(history, turn);
-    bytes += events.reduce((sum, one) => sum + Buffer.byteLength(one), 0);
+    bytes += events.reduce((sum, event) => sum + Buffer.byteLength(event), 0);
     if (bytes > mostBytes && histories.length > 0) break;
     read += 1;
     if (history !== null) histories.unshift({ execution, history, events });
@@ -94,7 +94,7 @@ export async function historyOf(
   if (read === null) return null;
   const turn = makeTurns();
   const events: Json[] = [];
-  for (const text of read.histories.flatMap((one) => one.events)) {
+  for (const text of read.histories.flatMap((history) => history.events)) {
     events.push(JSON.parse(text) as Json);
     await turn();
   }

@@ -29,12 +29,13 @@ export async function makeClient(deps: ClientDeps): Promise<RunClient & { startO
   const waiter = await makeWaiter(deps.databaseUrl);
   const outbox = makeOutbox(deps);
   return {
-    start: (request) => guarded(() => start(deps, waiter, request)),
-    startWithSubmit: (request, first) => guarded(() => startWithSubmit(deps, waiter, request, first)),
-    submit: (request) => guarded(() => submit(deps, waiter, request)),
-    decide: (request) => guarded(() => decide(deps, waiter, request)),
-    cancel: (request) => guarded(() => operate(deps, waiter, request, 'cancel')),
-    retry: (request) => guarded(() => operate(deps, waiter, request, 'retry')),
+    start: (request) => catchUnavailable(() => start(deps, waiter, request)),
+    startWithSubmit: (request, first) =>
+      catchUnavailable(() => startWithSubmit(deps, waiter, request, first)),
+    submit: (request) => catchUnavailable(() => submit(deps, waiter, request)),
+    decide: (request) => catchUnavailable(() => decide(deps, waiter, request)),
+    cancel: (request) => catchUnavailable(() => operate(deps, waiter, request, 'cancel')),
+    retry: (request) => catchUnavailable(() => operate(deps, waiter, request, 'retry')),
     watch: (run, look, until) => waiter.watch(run, look, until),
     history: (run) => historyOf(deps, run),
     replay: (run) => replayRun(deps, run),
@@ -52,7 +53,7 @@ type Unavailable = {
   readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE';
 };
 
-async function guarded<T>(act: () => Promise<T>): Promise<T | Unavailable> {
+async function catchUnavailable<T>(act: () => Promise<T>): Promise<T | Unavailable> {
   try {
     return await act();
   } catch (error) {
@@ -92,14 +93,14 @@ async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest):
         decision,
         digest,
         reasonRef: refs[0] ?? null,
-        at: timeOf(message),
+        at: timeOfMessage(message),
         status: 'accepted',
         code: null,
       }),
   });
 }
 
-/** Nobody keeps a decision about what has ended: no step would take it. */
+/** Refuses a decision about an approval that has ended: no step would take it. */
 async function refuseSettled(tx: Tx, run: string, id: string): Promise<Refusal | null> {
   const approval = await getApproval(tx, id);
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
@@ -118,7 +119,7 @@ async function refuseSettled(tx: Tx, run: string, id: string): Promise<Refusal |
   }
 }
 
-function timeOf({ text }: SealedMessage): string {
+function timeOfMessage({ text }: SealedMessage): string {
   return (JSON.parse(text) as SignedMessage).time;
 }
 

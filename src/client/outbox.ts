@@ -10,7 +10,7 @@ const intervalMs = 500;
 const batch = 50;
 /** Rounds from one look for runs that time should have moved to the next. */
 const roundsBetweenLooks = 10;
-/** Bells in vain, over half a minute, after which the run's workflow is looked for. */
+/** After so many bells without an answer, in half a minute, the run's workflow is looked for. */
 const unheard = 4;
 type Due = Awaited<ReturnType<typeof dueMessages>>[number];
 /** How long ago time should have moved a run whose workflow is looked for; and how long until it is looked for again. */
@@ -28,7 +28,7 @@ export function makeOutbox(deps: ClientDeps): { start(): void; stop(): Promise<v
   const loop = async (): Promise<void> => {
     for (let rounds = 0; !stopped; rounds += 1) {
       try {
-        await round(deps);
+        await ringDueMessages(deps);
         if (rounds % roundsBetweenLooks === 0) await lookAfterOverdue(deps);
       } catch (error) {
         if (!isUnavailable(error)) deps.onInternalError('the outbox', error);
@@ -51,9 +51,9 @@ export function makeOutbox(deps: ClientDeps): { start(): void; stop(): Promise<v
   };
 }
 
-async function round(deps: ClientDeps): Promise<void> {
+async function ringDueMessages(deps: ClientDeps): Promise<void> {
   const due = await withTransaction(deps.pool, (tx) => dueMessages(tx, batch));
-  // What fails for one of them is no other's delay.
+  // A failure for one message must not delay the others.
   await Promise.all(
     due.map((message) =>
       ringAgain(deps, message).catch((error: unknown) => {

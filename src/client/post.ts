@@ -4,27 +4,27 @@ import { busyText, closedStatuses, type Answer, type Refusal } from '../engine/s
 import { isUnavailable, withTransaction, type Pool, type Tx } from '../db/index.js';
 import { documentOf } from '../store/document.js';
 import { countUnanswered, getMessage, withdrawMessage } from '../store/messages.js';
-import { getRun, lockDoor, shareRun, type RunRow } from '../store/runs.js';
-import { bytesOf, currentId, keep, tooLarge, type Asked } from './attest.js';
+import { getRun, lockForAsking, lockRunForShare, type RunRow } from '../store/runs.js';
+import { bytesOf, currentId, storeMessage, refuseTooLarge, type MessageDraft } from './attest.js';
 import { ringFor } from './bells.js';
 import type { Asking, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
-import { makeTurns, type Turns } from './turns.js';
+import { makeRunQueues, type RunQueues } from './run-queues.js';
 import type { Waiter } from './waiter.js';
 
-// One way for everything that a run is asked: judged by what the store knows, kept, rung for, and its answer waited for.
+// The one way of every request to a run: refused by what the store knows, or kept, rung for, and its answer waited for.
 
 export interface Posting {
   readonly run: string;
   readonly id: string;
   readonly kind: MessageKind;
   readonly waitMs: number;
-  readonly make: (row: RunRow, id: string) => Omit<Asked, 'id' | 'run' | 'environment'>;
+  readonly make: (row: RunRow, id: string) => Omit<MessageDraft, 'id' | 'run' | 'environment'>;
   /** What else is durable with it. */
   readonly beside?: (
     tx: Tx,
     message: SealedMessage,
-    refs: Awaited<ReturnType<typeof keep>>['refs'],
+    refs: Awaited<ReturnType<typeof storeMessage>>['refs'],
   ) => Promise<void>;
   /** The version that the caller has seen, for a submit. */
   readonly expectedVersion?: number | null;
@@ -41,15 +41,15 @@ type Kept =
   | { readonly kind: 'late' };
 
 const patienceMs = 10_000;
-const turnsOf = new WeakMap<Pool, Turns>();
+const queuesByPool = new WeakMap<Pool, RunQueues>();
 
-/** Who reads always finds a connection: at most three of five are for who asks a run for something. */
-function turnsAt(pool: Pool): Turns {
+/** At most three fifths of the connections are for requests to runs, so that reads always find one. */
+function runQueuesOf(pool: Pool): RunQueues {
   const atOnce = Math.max(1, Math.floor((pool.options.max * 3) / 5));
   const limits = { perRun: 2, atOnce, mostWaiting: mostUnanswered, patienceMs };
-  const turns = turnsOf.get(pool) ?? makeTurns(limits);
-  turnsOf.set(pool, turns);
-  return turns;
+  const queues = queuesByPool.get(pool) ?? makeRunQueues(limits);
+  queuesByPool.set(pool, queues);
+  return queues;
 }
 
 export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {
@@ -62,8 +62,8 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
     };
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   const answered = waitForAnswer(deps, waiter, kept.message, posting.waitMs);
-  // Rung for by whoever stored it; what that one could not do, the outbox does.
-  const untaken = kept.isNew ? await untakenOutcome(deps, kept.row, kept.message) : null;
+  // Whoever stored the message rings for it; where that fails, the outbox does.
+  const untaken = kept.isNew ? await withdrawUntaken(deps, kept.row, kept.message) : null;
   if (untaken === null) return answered.outcome;
   answered.stop();
   await answered.outcome;
@@ -71,10 +71,10 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
 }
 
 /**
- * What its caller is told of a message that the engine did not take, and that nobody will, for it is withdrawn; null: it may
- * be taken. A store that does not answer has not withdrawn it.
+ * Rings for the message; where that fails, withdraws it, and gives what its caller is told. Null: the message may be taken, also
+ * where the store does not answer and so has not withdrawn it.
  */
-async function untakenOutcome(
+async function withdrawUntaken(
   deps: ClientDeps,
   row: RunRow,
   message: SealedMessage,
@@ -83,23 +83,25 @@ async function untakenOutcome(
     const rung = await ringFor(deps, row, message);
     if (rung === 'rung' || message.kind === 'decide' || !(await withdrawMessage(deps.pool, message.id)))
       return null;
-    return rung === 'elsewhere' ? leftTo(row) : { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
+    return rung === 'elsewhere'
+      ? answerLeftElsewhere(row)
+      : { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
   } catch (error) {
     if (isUnavailable(error)) return null;
     throw error;
   }
 }
 
-/** The store that a copy was made of goes on with the run; what stands here of it does not move. */
-function leftTo({ id }: RunRow): MessageOutcome {
+/** This store is a copy: the deployment of the original goes on with the run, and it does not move here. */
+function answerLeftElsewhere({ id }: RunRow): MessageOutcome {
   const message = `run \`${id}\` is left to the deployment on whose task queue its workflow in Temporal is, and nothing of this request is kept: ask that deployment for it; where there is none any more, what the run is stuck on says what to do`;
   return { status: 'answered', answer: { status: 'refused', code: 'RUN_STUCK', message }, by: 'door' };
 }
 
 async function keepInTurn(deps: ClientDeps, posting: Posting): Promise<Kept> {
   const { run, kind } = posting;
-  const turn = await turnsAt(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others');
-  if (turn.kind !== 'turn') return (await keptBefore(deps.pool, posting)) ?? outOfTurn(turn.kind, run);
+  const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others');
+  if (turn.kind !== 'turn') return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(turn.kind, run);
   try {
     return await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting));
   } finally {
@@ -107,23 +109,23 @@ async function keepInTurn(deps: ClientDeps, posting: Posting): Promise<Kept> {
   }
 }
 
-function outOfTurn(why: 'full' | 'late', run: string): Kept {
+function refuseOutOfTurn(why: 'full' | 'late', run: string): Kept {
   if (why === 'late') return { kind: 'late' };
   const waiting = `${mostUnanswered} requests of this kind wait already until run \`${run}\` can be asked`;
-  return refused('RATE_LIMITED', `${waiting}: ask again when it has been`);
+  return refuse('RATE_LIMITED', `${waiting}: ask again when it has been`);
 }
 
-/** Nobody is told that nothing is kept of what an earlier attempt of the same request has stored. */
-async function keptBefore(pool: Pool, { run, id: asked }: Posting): Promise<Kept | null> {
+/** What an earlier attempt of the same request has stored; null: nothing. */
+async function findKept(pool: Pool, { run, id: asked }: Posting): Promise<Kept | null> {
   const { id, isKept } = await currentId(pool, asked);
   const [row, message] = isKept ? await Promise.all([getRun(pool, run), getMessage(pool, id)]) : [null, null];
   return row === null || message === null ? null : { kind: 'kept', row, message, isNew: false };
 }
 
 async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<Kept> {
-  await lockDoor(tx, posting.run);
-  const row = await shareRun(tx, posting.run);
-  if (row === null) return refused('NOT_FOUND', `no run \`${posting.run}\``);
+  await lockForAsking(tx, posting.run);
+  const row = await lockRunForShare(tx, posting.run);
+  if (row === null) return refuse('NOT_FOUND', `no run \`${posting.run}\``);
   const { id, isKept } = await currentId(tx, posting.id);
   if (isKept) {
     const message = await getMessage(tx, id);
@@ -134,44 +136,50 @@ async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<
   const { kind } = asked.body;
   const refusal =
     (await posting.refuse?.(tx)) ??
-    refusalNow(row, kind, posting.expectedVersion ?? null) ??
-    tooLarge(asked.values) ??
-    (await noRoom(tx, row, kind, bytesOf(asked.values)));
+    refuseByRow(row, kind, posting.expectedVersion ?? null) ??
+    refuseTooLarge(asked.values) ??
+    (await refuseWithoutRoom(tx, row, kind, bytesOf(asked.values)));
   if (refusal !== null) return { kind: 'refused', refusal };
   await posting.whileOurs?.(tx);
-  const { message, refs } = await keep(deps, tx, { ...asked, id, run: row.id, environment: row.environment });
+  const { message, refs } = await storeMessage(deps, tx, {
+    ...asked,
+    id,
+    run: row.id,
+    environment: row.environment,
+  });
   await posting.beside?.(tx, message, refs);
   return { kind: 'kept', row, message, isNew: true };
 }
 
-function refused(code: Refusal['code'], message: string): Extract<Kept, { kind: 'refused' }> {
+function refuse(code: Refusal['code'], message: string): Extract<Kept, { kind: 'refused' }> {
   return { kind: 'refused', refusal: { status: 'refused', code, message } };
 }
 
-function stuckBecause({ problem }: RunRow): string {
+function describeProblem({ problem }: RunRow): string {
   if (problem === null) return 'unknown problem';
   return problem.next === undefined ? problem.message : `${problem.message}; ${problem.next}`;
 }
 
-/** What the run would refuse whatever else it is asked meanwhile; null: that is the run's to say. */
-function refusalNow(row: RunRow, kind: MessageKind, expectedVersion: number | null): Refusal | null {
+/** Refuses what the run would refuse whatever else it is asked meanwhile; null: the run decides. */
+function refuseByRow(row: RunRow, kind: MessageKind, expectedVersion: number | null): Refusal | null {
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
   if (kind === 'decide') return null;
   if (closedStatuses.includes(row.status)) return no('RUN_CLOSED', `the run is ${row.status}`);
   if (kind === 'retry' && row.rev > 0 && row.status !== 'stuck' && row.executing === null)
     return no('NOT_STUCK', `the run is ${row.status}, not stuck`);
   if (kind !== 'submit') return null;
-  if (row.status === 'stuck') return no('RUN_STUCK', `the run waits for an operator: ${stuckBecause(row)}`);
+  if (row.status === 'stuck')
+    return no('RUN_STUCK', `the run waits for an operator: ${describeProblem(row)}`);
   if (row.executing === null) return null;
   return expectedVersion === null || expectedVersion === row.version
-    ? no('RUN_BUSY', busyAt(row))
+    ? no('RUN_BUSY', describeBusy(row))
     : no(
         'STALE_VERSION',
         `the run is at version ${row.version}, not ${String(expectedVersion)}; read it again`,
       );
 }
 
-function busyAt(row: RunRow): string {
+function describeBusy(row: RunRow): string {
   const document = documentOf(row);
   const executing = document?.executing ?? null;
   return document === null || executing === null
@@ -179,11 +187,16 @@ function busyAt(row: RunRow): string {
     : busyText({ ...document, executing });
 }
 
-/** Nothing that a run has taken is too much for it later. What a decision, a cancel and a retry bring is small. */
-async function noRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Promise<Refusal | null> {
+/** Refuses what the run has no room for; null: it has. Decisions, cancels and retries are small: only their number counts. */
+async function refuseWithoutRoom(
+  tx: Tx,
+  row: RunRow,
+  kind: MessageKind,
+  bytes: number,
+): Promise<Refusal | null> {
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
   const waiting = await countUnanswered(tx, row.id);
-  // What programs ask for takes no room from what people decide, and neither from who stops the run.
+  // Submits of programs take no room from decisions of people, nor from cancels and retries.
   if ((kind === 'submit' ? waiting.submits : waiting.others) >= mostUnanswered)
     return no(
       'RATE_LIMITED',
@@ -192,15 +205,17 @@ async function noRoom(tx: Tx, row: RunRow, kind: MessageKind, bytes: number): Pr
   if (kind !== 'submit') return null;
   // What has no arguments takes no room here, and may be what ends the run or makes room: the run looks whether it opens an approval.
   if (bytes > emptyBytes) {
-    const full = noOpenRoom(row, waiting, bytes);
+    const full = refuseWithoutOpenRoom(row, waiting, bytes);
     if (full !== null) return full;
   }
   const document = row.doc === null ? 0 : Buffer.byteLength(row.doc);
-  return document > mostDocumentBytes ? no('RUN_FULL', documentFull(document, row.openApprovals)) : null;
+  return document > mostDocumentBytes
+    ? no('RUN_FULL', describeFullDocument(document, row.openApprovals))
+    : null;
 }
 
 /** What it has done stays as long as the run: asked for once more, it needs an idempotency key that was never used. */
-function documentFull(bytes: number, openApprovals: number): string {
+function describeFullDocument(bytes: number, openApprovals: number): string {
   const next =
     openApprovals === 0
       ? 'go on in another run'
@@ -208,11 +223,11 @@ function documentFull(bytes: number, openApprovals: number): string {
   return `what the run carries (its context, its open approvals, and a count of each different request that it has done, which stays until it ends) takes ${bytes} bytes, and ${mostDocumentBytes} are the most: it takes no submit now, what waits in it can still be decided, and a cancel ends it; ${next}`;
 }
 
-/** Of arguments that name nothing. */
+/** Bytes of empty arguments. */
 const emptyBytes = Buffer.byteLength('{}');
 
 /** Why what waits for people in a run leaves no room for these arguments; null: it does. */
-function noOpenRoom(
+function refuseWithoutOpenRoom(
   row: Pick<RunRow, 'openApprovals' | 'openBytes'>,
   waiting: { readonly submits: number; readonly bytes: number },
   bytes: number,
@@ -243,7 +258,7 @@ export function waitForAnswer(
     await waiter.watch(
       run,
       async () => {
-        const answer = await answerNow(deps, id);
+        const answer = await readAnswer(deps, id);
         if (answer === null) return false;
         found = { status: 'answered', answer, by: 'run' };
         return true;
@@ -258,8 +273,8 @@ export function waitForAnswer(
   return { outcome, stop: () => stopping.abort() };
 }
 
-/** Null: none yet, or the store does not say. The message is kept: nothing is told of it that is not known. */
-async function answerNow({ pool }: Pick<ClientDeps, 'pool'>, id: string): Promise<Answer | null> {
+/** Null: no answer yet, or the store does not answer. The message stays kept. */
+async function readAnswer({ pool }: Pick<ClientDeps, 'pool'>, id: string): Promise<Answer | null> {
   try {
     return (await getMessage(pool, id))?.answer ?? null;
   } catch (error) {

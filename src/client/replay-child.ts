@@ -5,13 +5,13 @@ import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 // Reads `{bundle, run, histories}` as JSON from its input and writes `{index, problem}`: of the first history that does
 // not replay, or null where all do.
 
-interface Asked {
+interface ReplayRequest {
   readonly bundle: string;
   readonly run: string;
   readonly histories: readonly string[];
 }
 
-const { bundle, run, histories } = JSON.parse(await text(process.stdin)) as Asked;
+const { bundle, run, histories } = JSON.parse(await text(process.stdin)) as ReplayRequest;
 // Temporal's core would log to this process's output, where the answer alone belongs.
 const logging = { filter: 'off', forward: {} };
 Runtime.install({

@@ -62,7 +62,7 @@ async function runChild(asked: Replaying): Promise<Said> {
   ended.catch(() => undefined);
   // A child that ends early closes its input: what it wrote says why.
   child.stdin.on('error', () => undefined);
-  await tell(child.stdin, asked);
+  await sendToChild(child.stdin, asked);
   const said = await text(child.stdout);
   await ended;
   if (said === '') return { index: 0, problem: 'the replay ended without a result' };
@@ -70,13 +70,13 @@ async function runChild(asked: Replaying): Promise<Said> {
 }
 
 /** As JSON, in which each history is a text of JSON again: event by event, since all of them are megabytes. */
-async function tell(input: Writable, { bundle, run, histories }: Replaying): Promise<void> {
+async function sendToChild(input: Writable, { bundle, run, histories }: Replaying): Promise<void> {
   const turn = makeTurns();
   input.write(`{"bundle":${JSON.stringify(bundle)},"run":${JSON.stringify(run)},"histories":[`);
   for (const [at, events] of histories.entries()) {
-    input.write(`${at === 0 ? '' : ','}"${quoted('{"events":[')}`);
+    input.write(`${at === 0 ? '' : ','}"${quote('{"events":[')}`);
     for (const [index, event] of events.entries()) {
-      input.write(`${index === 0 ? '' : ','}${quoted(event)}`);
+      input.write(`${index === 0 ? '' : ','}${quote(event)}`);
       await turn();
     }
     input.write(`]}"`);
@@ -84,4 +84,4 @@ async function tell(input: Writable, { bundle, run, histories }: Replaying): Pro
   input.end(']}');
 }
 
-const quoted = (part: string): string => JSON.stringify(part).slice(1, -1);
+const quote = (part: string): string => JSON.stringify(part).slice(1, -1);

@@ -23,10 +23,10 @@ export interface ReplayReport {
  */
 export async function replayRun(deps: ClientDeps, run: string): Promise<ReplayReport | 'busy'> {
   const read = await readHistories(deps, run);
-  if (read === null) return report([bad('history', 'Temporal has no history of this run')]);
+  if (read === null) return makeReport([failCheck('history', 'Temporal has no history of this run')]);
   const kernel = await checkKernel(deps, run, read);
   if (kernel === null) return 'busy';
-  return report([
+  return makeReport([
     kernel,
     await compareSteps(deps, run, read),
     await compareMessages(deps, run, read),
@@ -34,8 +34,8 @@ export async function replayRun(deps: ClientDeps, run: string): Promise<ReplayRe
   ]);
 }
 
-function report(checks: ReplayReport['checks']): ReplayReport {
-  return { ok: checks.every((one) => one.ok), checks };
+function makeReport(checks: ReplayReport['checks']): ReplayReport {
+  return { ok: checks.every((check) => check.ok), checks };
 }
 
 type Check = ReplayReport['checks'][number];
@@ -53,26 +53,26 @@ async function checkKernel(
     case 'differs': {
       const differing = histories[replayed.index];
       const which = histories.length > 1 && differing ? `execution ${differing.execution}: ` : '';
-      return bad('kernel', `${which}${replayed.detail}`);
+      return failCheck('kernel', `${which}${replayed.detail}`);
     }
     case 'replayed': {
       const events = histories.reduce((total, { history }) => total + (history.events?.length ?? 0), 0);
       const several = histories.length > 1 ? ` of ${histories.length} executions` : '';
-      const told = `${events} events${several} replay on this build`;
+      const summary = `${events} events${several} replay on this build`;
       // What was not read may be what was forged.
       return unread === 0
-        ? good('kernel', told)
-        : bad(
+        ? passCheck('kernel', summary)
+        : failCheck(
             'kernel',
-            `${told}, and ${unread} older executions are more than is read: look at them in Temporal`,
+            `${summary}, and ${unread} older executions are more than is read: look at them in Temporal`,
           );
     }
   }
 }
 
 /** Results as they stand in the histories. */
-async function recordedSteps(read: Histories): Promise<JsonObject[]> {
-  const values = await valuesIn(read, (event) => [
+async function readRecordedSteps(read: Histories): Promise<JsonObject[]> {
+  const values = await readPayloads(read, (event) => [
     ...(event.markerRecordedEventAttributes?.details?.['result']?.payloads ?? []),
     ...(event.activityTaskCompletedEventAttributes?.result?.payloads ?? []),
   ]);
@@ -81,7 +81,7 @@ async function recordedSteps(read: Histories): Promise<JsonObject[]> {
 
 type HistoryEvent = NonNullable<RunHistory['history']['events']>[number];
 
-async function valuesIn(
+async function readPayloads(
   { histories }: Histories,
   payloadsOf: (event: HistoryEvent) => Parameters<typeof payloadConverter.fromPayload>[0][],
 ): Promise<JsonObject[]> {
@@ -101,28 +101,29 @@ const compared = ['digest', 'head', 'state', 'runStatus', 'version'] as const;
 
 async function compareSteps(deps: ClientDeps, run: string, read: Histories): Promise<Check> {
   const stored = new Map((await getStepResults(deps.pool, run)).map((row) => [row.rev, row.result]));
-  const recorded = await recordedSteps(read);
+  const recorded = await readRecordedSteps(read);
   const turn = makeTurns();
   for (const step of recorded) {
     const rev = Number(step['rev']);
     const own = stored.get(rev);
-    if (own === undefined) return bad('steps', `the history has a step ${rev} that the store does not know`);
+    if (own === undefined)
+      return failCheck('steps', `the history has a step ${rev} that the store does not know`);
     const { result } = JSON.parse(own) as { result: JsonObject };
     const differs = compared.find((key) => canonical(result[key] ?? null) !== canonical(step[key] ?? null));
     if (differs !== undefined)
-      return bad('steps', `step ${rev}: \`${differs}\` in the history is not what the store recorded`);
+      return failCheck('steps', `step ${rev}: \`${differs}\` in the history is not what the store recorded`);
     await turn();
   }
-  const told = new Set(recorded.map((step) => Number(step['rev'])));
-  const untold = [...stored.keys()].filter((rev) => !told.has(rev)).length;
+  const toldRevs = new Set(recorded.map((step) => Number(step['rev'])));
+  const untold = [...stored.keys()].filter((rev) => !toldRevs.has(rev)).length;
   // A worker that died after its step had committed, a workflow that was deleted, an execution past its retention.
   const alone = untold > 0 ? `; ${untold} more of the store stand in no history that was read` : '';
-  return good('steps', `${told.size} steps of the history are those of the store${alone}`);
+  return passCheck('steps', `${toldRevs.size} steps of the history are those of the store${alone}`);
 }
 
 /** Each bell of the history names a message of the store and its digest, or was refused on record. */
 async function compareMessages(deps: ClientDeps, run: string, read: Histories): Promise<Check> {
-  const values = await valuesIn(
+  const values = await readPayloads(
     read,
     (event) => event.workflowExecutionSignaledEventAttributes?.input?.payloads ?? [],
   );
@@ -131,16 +132,19 @@ async function compareMessages(deps: ClientDeps, run: string, read: Histories): 
   const refused = await refusedMessages(deps.pool, run);
   for (const { id, digest } of bells) {
     if (digests.get(id) === digest || refused.has(id)) continue;
-    return bad('messages', `the history has a bell for \`${id}\` that the store neither knows nor refused`);
+    return failCheck(
+      'messages',
+      `the history has a bell for \`${id}\` that the store neither knows nor refused`,
+    );
   }
-  return good('messages', `${bells.length} bells, each of a message of the store or refused`);
+  return passCheck('messages', `${bells.length} bells, each of a message of the store or refused`);
 }
 
-function good(name: string, detail: string): Check {
+function passCheck(name: string, detail: string): Check {
   return { name, ok: true, detail };
 }
 
-function bad(name: string, detail: string): Check {
+function failCheck(name: string, detail: string): Check {
   return { name, ok: false, detail };
 }
 

@@ -5,23 +5,23 @@ import { namespaceOf } from '../model/temporal-names.js';
 import { bellOf } from '../auth/index.js';
 import { isUnavailable, storeTime, withTransaction, type Tx } from '../db/index.js';
 import { closeUnstarted, getRun, insertRun } from '../store/runs.js';
-import { currentId, jsonValue, keep, tooLarge, traceValues, type Value } from './attest.js';
+import { currentId, jsonValue, storeMessage, refuseTooLarge, traceValues, type Value } from './attest.js';
 import { waitForAnswer } from './post.js';
-import { submission, submit } from './submit.js';
+import { makeSubmission, submit } from './submit.js';
 import type { MessageOutcome, StartOutcome, StartRequest, SubmitRequest } from './types.js';
 import type { ClientDeps } from './deps.js';
 import type { Waiter } from './waiter.js';
 import * as temporal from './temporal.js';
 
-type Recorded = Pick<ClientDeps, 'payloads' | 'keys'>;
+type RecordingDeps = Pick<ClientDeps, 'payloads' | 'keys'>;
 
 export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
-  const refusal = tooLarge(startValues(request));
+  const refusal = refuseTooLarge(startValues(request));
   if (refusal !== null) return { status: 'refused', refusal };
   const message = await withTransaction(deps.pool, (tx) => recordStart(deps, tx, request));
   if (message !== null) {
     const rung = await temporal.startRun(deps, placeOf(request), bellOf(message), null);
-    if (rung !== 'rung' && (await isClosedUnstarted(deps, request.run)))
+    if (rung !== 'rung' && (await closeIfUnstarted(deps, request.run)))
       return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
   }
   return { status: await waiter.settled(deps.pool, request.run, request.waitMs) };
@@ -37,8 +37,8 @@ export async function startWithSubmit(
   request: StartRequest,
   first: SubmitRequest,
 ): Promise<MessageOutcome> {
-  const asked = submission(first);
-  const refusal = tooLarge(startValues(request)) ?? tooLarge(asked.values);
+  const asked = makeSubmission(first);
+  const refusal = refuseTooLarge(startValues(request)) ?? refuseTooLarge(asked.values);
   if (refusal !== null) return { status: 'answered', answer: refusal, by: 'door' };
   const made = await withTransaction(deps.pool, async (tx) => {
     const started = await recordStart(deps, tx, request);
@@ -46,13 +46,13 @@ export async function startWithSubmit(
     const { run, environment } = request;
     // An attempt that was answered with 503 has left its message withdrawn, and its run closed.
     const { id } = await currentId(tx, first.messageId);
-    const { message } = await keep(deps, tx, { ...asked, id, run, environment });
+    const { message } = await storeMessage(deps, tx, { ...asked, id, run, environment });
     return { started, message };
   });
   if (made === null) return submit(deps, waiter, first);
   const answered = waitForAnswer(deps, waiter, made.message, first.waitMs);
   const rung = await temporal.startRun(deps, placeOf(request), bellOf(made.started), bellOf(made.message));
-  if (rung !== 'rung' && (await isClosedUnstarted(deps, request.run))) {
+  if (rung !== 'rung' && (await closeIfUnstarted(deps, request.run))) {
     answered.stop();
     await answered.outcome;
     return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
@@ -70,7 +70,7 @@ function startValues({ input, trace }: StartRequest): Value[] {
 
 /** Null: this run was started before, by a request that is being repeated. */
 export async function recordStart(
-  deps: Recorded,
+  deps: RecordingDeps,
   tx: Tx,
   request: StartRequest,
 ): Promise<SealedMessage | null> {
@@ -96,11 +96,11 @@ export async function recordStart(
   });
   const body: SignedBody = { kind: 'start', flow, flowVersion, planHash, mode, traceId };
   const asked = { id: startMessageId(run), run, environment, principal, body, values: startValues(request) };
-  return (await keep(deps, tx, asked)).message;
+  return (await storeMessage(deps, tx, asked)).message;
 }
 
-/** Only what the store has closed never runs: where it does not answer, the start is kept and may be taken. */
-async function isClosedUnstarted({ pool }: ClientDeps, run: string): Promise<boolean> {
+/** Closes the run in the store, so that it never runs. False where the store does not answer: the start is kept and may be taken. */
+async function closeIfUnstarted({ pool }: ClientDeps, run: string): Promise<boolean> {
   try {
     return await withTransaction(pool, (tx) => closeUnstarted(tx, run));
   } catch (error) {

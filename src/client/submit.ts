@@ -1,4 +1,4 @@
-import type { Asked } from './attest.js';
+import type { MessageDraft } from './attest.js';
 import { jsonValue, traceValues } from './attest.js';
 import { post } from './post.js';
 import type { MessageOutcome, SubmitRequest } from './types.js';
@@ -14,12 +14,12 @@ export function submit(deps: ClientDeps, waiter: Waiter, request: SubmitRequest)
     waitMs,
     expectedVersion,
     whileOurs,
-    make: () => submission(request),
+    make: () => makeSubmission(request),
   });
 }
 
 /** What is asked for, with its arguments and its reasoning. */
-export function submission(request: SubmitRequest): Omit<Asked, 'id' | 'run' | 'environment'> {
+export function makeSubmission(request: SubmitRequest): Omit<MessageDraft, 'id' | 'run' | 'environment'> {
   const { transition, expectedVersion, principal, trace } = request;
   return {
     principal,

@@ -65,7 +65,7 @@ export async function startRun(
 ): Promise<Rung> {
   const client = deps.forNamespace(place.namespace);
   const options = startOptions(deps.taskQueue, place, start);
-  return rung(deps, place.namespace, () =>
+  return sendBell(deps, place.namespace, () =>
     client.withDeadline(Date.now() + deadlineMs, async () => {
       if (first === null) await startOnce(client, options);
       else
@@ -74,7 +74,7 @@ export async function startRun(
   );
 }
 
-/** The outbox of another process may have been faster; whether that workflow is open, a signal that asks for nothing tells. */
+/** The outbox of another process may have started it first; an empty signal tells whether that workflow is open. */
 async function startOnce(client: Client, options: ReturnType<typeof startOptions>): Promise<void> {
   try {
     await client.workflow.start('run', { ...options, workflowIdConflictPolicy: 'FAIL' });
@@ -99,7 +99,7 @@ export async function startAgain(
   const known = { rev, digest: null, head: '', state, status, version, wakeAt: null, dropped: false };
   const input: RunInput = { kernel: kernelVersion, start, carried: rev === 0 ? null : known };
   const bells: Bell[] = bell === null ? [] : [bell];
-  return rung(deps, row.namespace, () =>
+  return sendBell(deps, row.namespace, () =>
     client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.signalWithStart('run', {
         ...startOptions(deps.taskQueue, row, start),
@@ -118,7 +118,7 @@ export async function startAgain(
  */
 export type Unserved = 'gone' | 'foreign' | 'paused' | 'pinned';
 
-export type Found =
+export type FoundUnserved =
   | { readonly why: 'gone' }
   /** `execution`: which one is open all the same. */
   | { readonly why: Exclude<Unserved, 'gone'>; readonly execution: string }
@@ -126,7 +126,7 @@ export type Found =
   | { readonly why: 'elsewhere'; readonly execution: string; readonly taskQueue: string };
 
 /** Null: they take it. Rejects where Temporal does not say. */
-export async function whyUnserved(deps: ClientDeps, { id, namespace }: Place): Promise<Found | null> {
+export async function whyUnserved(deps: ClientDeps, { id, namespace }: Place): Promise<FoundUnserved | null> {
   const client = deps.forNamespace(namespace);
   try {
     const found = await client.withDeadline(Date.now() + deadlineMs, () =>
@@ -154,7 +154,10 @@ function whyHeld(
 ): Exclude<Unserved, 'gone'> | null {
   if (found.type !== 'run' || found.taskQueue !== taskQueue) return 'foreign';
   const { workflowExecutionInfo: info, pendingActivities } = found.raw;
-  if (Number(info?.status) === pausedStatus || pendingActivities?.some((one) => one.paused === true) === true)
+  if (
+    Number(info?.status) === pausedStatus ||
+    pendingActivities?.some(({ paused }) => paused === true) === true
+  )
     return 'paused';
   const override = info?.versioningInfo?.versioningOverride ?? null;
   if (override === null) return null;
@@ -184,7 +187,7 @@ export async function endExecution(
 /** Has the run's workflow look at the store, and find where the two differ. */
 export async function look(deps: ClientDeps, { id, namespace }: Place): Promise<Rung> {
   const client = deps.forNamespace(namespace);
-  return rung(deps, namespace, () =>
+  return sendBell(deps, namespace, () =>
     client.withDeadline(Date.now() + deadlineMs, () => client.workflow.getHandle(id).signal(wake)),
   );
 }
@@ -193,14 +196,14 @@ export async function look(deps: ClientDeps, { id, namespace }: Place): Promise<
 export async function ring(deps: ClientDeps, place: Place, bell: Bell, start: Bell | null): Promise<Rung> {
   if (start !== null) return startRun(deps, place, start, bell);
   const client = deps.forNamespace(place.namespace);
-  return rung(deps, place.namespace, () =>
+  return sendBell(deps, place.namespace, () =>
     client.withDeadline(Date.now() + deadlineMs, () =>
       client.workflow.getHandle(place.id).signal<[unknown]>(bell.kind, bell),
     ),
   );
 }
 
-async function rung(deps: ClientDeps, namespace: string, send: () => Promise<unknown>): Promise<Rung> {
+async function sendBell(deps: ClientDeps, namespace: string, send: () => Promise<unknown>): Promise<Rung> {
   if (!(await isOurs(deps, namespace))) return 'unavailable';
   try {
     await send();
@@ -215,7 +218,7 @@ async function rung(deps: ClientDeps, namespace: string, send: () => Promise<unk
   }
 }
 
-/** Where nobody can tell, nothing is sent. */
+/** False where Temporal does not say: then nothing is sent. */
 async function isOurs(deps: ClientDeps, namespace: string): Promise<boolean> {
   try {
     return await deps.isOurs(namespace);

@@ -15,7 +15,7 @@ export interface Trace {
 
 /** What every request has. */
 export interface Asking {
-  /** Throws where another attempt of the same request has taken it over: in the transaction that would keep it, and only there. */
+  /** Called in the transaction that keeps the request; throws where another attempt of the same request has taken it over. */
   readonly whileOurs?: (tx: Tx) => Promise<void>;
 }
 
@@ -73,7 +73,7 @@ export interface DecideRequest extends Asking {
   readonly reason: string | null;
   readonly principal: Principal;
   readonly via: DecisionDoor;
-  /** How long the run may take to answer before it is left to be told of it durably; 3 seconds unless said. */
+  /** How long to wait for the run's answer; 3 seconds by default. The message is durable either way. */
   readonly waitMs?: number;
 }
 

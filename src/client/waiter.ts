@@ -16,7 +16,7 @@ export interface Waiter {
   close(): Promise<void>;
 }
 
-/** A lost notification must not cost a caller its answer. */
+/** Looks this often without a notification, since one may be lost. */
 const pollMs = 1_000;
 
 /** Runs announce each step on `countersign_run`; one connection listens for all who wait. */

@@ -20,15 +20,15 @@ export interface StoreClock {
 const askEveryMs = 10_000;
 
 /**
- * What a process goes by that serves people: whatever its own clock says, a key, a link or a claim is over for them when it
- * is over for the store. Rejects where the store does not answer at the beginning; later, time goes on without it.
+ * The clock of a process that serves people: keys, links and claims end by the store's time, whatever the process's own clock
+ * says. Rejects where the store does not answer at first; later it counts on without the store.
  */
 export async function makeStoreClock(q: Queryable, everyMs = askEveryMs): Promise<StoreClock> {
   let ahead = -Infinity;
   const ask = async (): Promise<void> => {
     const asked = performance.now();
     const told = Date.parse(await storeTime(q));
-    // It said so at some time between the question and the answer.
+    // The store read its clock at some time between the question and the answer.
     ahead = Math.min(Math.max(ahead, told - performance.now()), told - asked);
   };
   await ask();

@@ -3,6 +3,6 @@ export { makeStoreClock, storeTime, type StoreClock } from './clock.js';
 export { listen, type Listener } from './listen.js';
 export { migrate, type Migrated } from './migrate.js';
 export { makePool, withTransaction, type PoolOptions } from './pool.js';
-export { write } from './sending.js';
+export { write } from './pipelined-connection.js';
 export type { Pool, Queryable, Tx } from './types.js';
 export { isUnavailable } from './unavailable.js';

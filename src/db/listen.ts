@@ -8,7 +8,7 @@ export interface Listener {
 
 const firstWaitMs = 100;
 const longestWaitMs = 2_000;
-/** A peer that vanished without a word is noticed by a question that stays without an answer. */
+/** A connection whose peer has vanished is noticed by a probe that is not answered. */
 const probeMs = 15_000;
 const probeTimeoutMs = 5_000;
 

@@ -77,7 +77,7 @@ async function applyMissing(client: pg.Client, files: readonly MigrationFile[]):
   for (const file of files) {
     const hash = known.get(file.name);
     if (hash === undefined) {
-      await apply(client, file);
+      await applyFile(client, file);
       applied.push(file.name);
     } else if (hash !== file.hash && file.name === firstFile) {
       throw new Error(
@@ -92,7 +92,7 @@ async function applyMissing(client: pg.Client, files: readonly MigrationFile[]):
   return applied;
 }
 
-async function apply(client: pg.Client, file: MigrationFile): Promise<void> {
+async function applyFile(client: pg.Client, file: MigrationFile): Promise<void> {
   try {
     await client.query('begin');
     await client.query(file.sql);

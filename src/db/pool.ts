@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { applicationRole, canTake } from './roles.js';
-import { sending } from './sending.js';
+import { pipelineStatements } from './pipelined-connection.js';
 import { typeParsers, type Pool, type Tx } from './types.js';
 
 export interface PoolOptions {
@@ -34,7 +34,7 @@ export function makePool({ url, applicationName, max }: PoolOptions): Pool {
     keepAliveInitialDelayMillis: 10_000,
     onConnect: async (client) => {
       await takeApplicationRole(client);
-      sending(client);
+      pipelineStatements(client);
     },
   });
   // A connection that dies while idle leaves the pool; whoever asks next gets another or an error.
@@ -58,24 +58,24 @@ export async function withTransaction<T>(pool: Pool, fn: (tx: Tx) => Promise<T>)
   // An idle checked-out connection that is lost raises an event; its next query then rejects.
   const ignore = (): void => undefined;
   tx.on('error', ignore);
-  const sender = sending(tx);
+  const pipeline = pipelineStatements(tx);
   let broken = false;
   try {
-    sender.open();
+    pipeline.begin();
     const result = await fn(tx);
     const ended = await tx.query('commit');
     if (ended.command !== 'COMMIT')
       throw new Error('the transaction was rolled back: one of its statements had failed unnoticed');
     return result;
   } catch (error) {
-    sender.forget();
+    pipeline.discard();
     broken = await tx.query('rollback').then(
       () => false,
       () => true,
     );
     throw error;
   } finally {
-    sender.close();
+    pipeline.end();
     tx.off('error', ignore);
     tx.release(broken);
   }

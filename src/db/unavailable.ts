@@ -39,7 +39,7 @@ export function isUnavailable(error: unknown): boolean {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every(isUnavailable);
   const code: unknown = 'code' in error ? error.code : undefined;
   if (typeof code === 'string' && (lost.has(code) || away.test(code))) return isSocketOrDatabase(error, code);
-  return sentences.some((one) => one.test(error.message)) || isUnavailable(error.cause);
+  return sentences.some((sentence) => sentence.test(error.message)) || isUnavailable(error.cause);
 }
 
 /** A missing file is `ENOENT` as well; only a socket's is a store that is away. */

@@ -60,7 +60,7 @@ const mostPerChannel = 4;
 const attemptMs = 20_000;
 const leaseMs = 60_000;
 
-interface Going {
+interface DelivererState {
   readonly deps: DelivererDeps;
   readonly stopping: AbortSignal;
   /** Channel of each attempt that is under way. */
@@ -74,7 +74,7 @@ export function makeDeliverer(deps: DelivererDeps): Deliverer {
   let wake = (): void => undefined;
   let woken = false;
   let running: Promise<void> = Promise.resolve();
-  const going: Going = {
+  const state: DelivererState = {
     deps,
     stopping: stopping.signal,
     underWay: new Map(),
@@ -96,67 +96,67 @@ export function makeDeliverer(deps: DelivererDeps): Deliverer {
   const loop = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       woken = false;
-      await round(going).catch((error: unknown) => complain(deps, error));
+      await deliverDue(state).catch((error: unknown) => noteError(deps, error));
       await pause();
     }
-    await Promise.all(going.underWay.keys());
+    await Promise.all(state.underWay.keys());
   };
   return {
     start: () => {
       running = loop();
     },
-    wake: going.wake,
+    wake: state.wake,
     stop: async () => {
       stopping.abort();
-      going.wake();
+      state.wake();
       await running;
     },
   };
 }
 
-async function round(going: Going): Promise<void> {
-  const { deps, underWay } = going;
+async function deliverDue(state: DelivererState): Promise<void> {
+  const { deps, underWay } = state;
   const free = mostAtOnce - underWay.size;
   if (free <= 0) return;
   const channels = [...underWay.values()];
   const without = [...new Set(channels)].filter(
-    (name) => channels.filter((one) => one === name).length >= mostPerChannel,
+    (name) => channels.filter((channel) => channel === name).length >= mostPerChannel,
   );
   const limit = Math.min(free, mostPerChannel);
   const rows = await claimNotifications(deps.pool, { limit, leaseMs: deps.leaseMs ?? leaseMs, without });
   for (const row of rows) {
-    const attempt: Promise<void> = attemptOne(going, row)
-      .catch((error: unknown) => complain(deps, error))
+    const attempt: Promise<void> = attemptDelivery(state, row)
+      .catch((error: unknown) => noteError(deps, error))
       .finally(() => {
         underWay.delete(attempt);
-        going.wake();
+        state.wake();
       });
     underWay.set(attempt, row.channel);
   }
-  if (rows.length === limit) going.wake();
+  if (rows.length === limit) state.wake();
 }
 
-function complain({ isUnavailable, onInternalError }: DelivererDeps, error: unknown): void {
+function noteError({ isUnavailable, onInternalError }: DelivererDeps, error: unknown): void {
   if (!isUnavailable(error)) onInternalError('notifications', error);
 }
 
-interface Told {
+interface Attempted {
   readonly channel: Channel | null;
   readonly body: JsonObject | null;
   readonly delivered: Delivered | { readonly status: 'superseded'; readonly detail: string };
 }
 
-async function attemptOne(going: Going, row: NotificationRow): Promise<void> {
-  const told = await tellOrRetry(going, row);
-  await settle(going, row, told);
+async function attemptDelivery(state: DelivererState, row: NotificationRow): Promise<void> {
+  const attempted = await deliverOrRetry(state, row);
+  await settleAttempt(state, row, attempted);
 }
 
 /** What our own code throws is tried again like any other failure, and as often; the store's absence waits for the lease's end. */
-async function tellOrRetry(going: Going, row: NotificationRow): Promise<Told> {
+async function deliverOrRetry(state: DelivererState, row: NotificationRow): Promise<Attempted> {
   try {
-    return await tell(going, row);
+    return await deliverNow(state, row);
   } catch (error) {
-    const { deps } = going;
+    const { deps } = state;
     if (deps.isUnavailable(error)) throw error;
     // What was thrown may carry what was sent: its name is all that may be kept.
     const name = error instanceof Error ? error.name : 'unknown';
@@ -166,15 +166,16 @@ async function tellOrRetry(going: Going, row: NotificationRow): Promise<Told> {
   }
 }
 
-async function tell({ deps, stopping }: Going, row: NotificationRow): Promise<Told> {
+async function deliverNow({ deps, stopping }: DelivererState, row: NotificationRow): Promise<Attempted> {
   const policy = await deps.policy();
-  const channel = policy?.channels.find((one) => one.name === row.channel) ?? null;
+  const channel = policy?.channels.find(({ name }) => name === row.channel) ?? null;
   const body = await deps.body(row.approval);
-  const failed = (detail: string): Told => ({ channel, body, delivered: { status: 'failed', detail } });
+  const failed = (detail: string): Attempted => ({ channel, body, delivered: { status: 'failed', detail } });
   if (policy === null || channel === null)
     return failed(`no policy declares channel \`${row.channel}\` any more`);
   if (body === null) return failed('its approval is not there any more');
-  const recipient = channel.kind === 'email' ? channel.to.find((one) => one.address === row.recipient) : null;
+  const recipient =
+    channel.kind === 'email' ? channel.to.find(({ address }) => address === row.recipient) : null;
   if (recipient === undefined) return failed(`channel \`${row.channel}\` has this recipient no more`);
   if (isOver(channel, row, body))
     return {
@@ -212,7 +213,7 @@ async function tell({ deps, stopping }: Going, row: NotificationRow): Promise<To
       webhookKey,
       longer: (ms) => {
         const kept = keepNotification(deps.pool, row, ms + (deps.leaseMs ?? leaseMs));
-        void kept.catch((error: unknown) => complain(deps, error));
+        void kept.catch((error: unknown) => noteError(deps, error));
         return AbortSignal.any([AbortSignal.timeout(ms), stopping]);
       },
       gone: () => goneAddresses(deps.pool, row.channel),
@@ -235,10 +236,10 @@ interface Verdict {
   readonly afterMs: number;
 }
 
-function verdictOf(
-  { deps, stopping }: Going,
+function decideOutcome(
+  { deps, stopping }: DelivererState,
   { attempts }: NotificationRow,
-  delivered: Told['delivered'],
+  delivered: Attempted['delivered'],
 ): Verdict {
   if (delivered.status !== 'retry')
     return { outcome: delivered.status, status: delivered.status, afterMs: 0 };
@@ -250,9 +251,13 @@ function verdictOf(
 }
 
 /** What it came to, and its record, in one transaction. */
-async function settle(going: Going, row: NotificationRow, { channel, body, delivered }: Told): Promise<void> {
-  const { deps } = going;
-  const { outcome, status, afterMs } = verdictOf(going, row, delivered);
+async function settleAttempt(
+  state: DelivererState,
+  row: NotificationRow,
+  { channel, body, delivered }: Attempted,
+): Promise<void> {
+  const { deps } = state;
+  const { outcome, status, afterMs } = decideOutcome(state, row, delivered);
   const detail = truncate(delivered.detail, 500);
   const memo = memoOf(delivered);
   const time = deps.now().toISOString();
@@ -286,7 +291,7 @@ async function settle(going: Going, row: NotificationRow, { channel, body, deliv
   if (settled) deps.observe(row.channel, outcome);
 }
 
-function memoOf(delivered: Told['delivered']): string | null {
+function memoOf(delivered: Attempted['delivered']): string | null {
   if (delivered.status === 'delivered') return delivered.memo ?? null;
   return delivered.status === 'failed' ? (delivered.gone ?? null) : null;
 }
@@ -300,6 +305,6 @@ function textOf(body: JsonObject | null, name: string): string {
 function recipientOf(channel: Channel | null, { recipient }: NotificationRow): JsonObject {
   if (recipient === '') return {};
   const principal =
-    channel?.kind === 'email' ? channel.to.find((one) => one.address === recipient)?.principal : null;
+    channel?.kind === 'email' ? channel.to.find(({ address }) => address === recipient)?.principal : null;
   return { recipient: principal ?? recipient.replace(/^(.)[^@]*@/, '$1…@') };
 }

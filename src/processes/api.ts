@@ -32,14 +32,14 @@ import {
 } from '../db/index.js';
 import { namespaceOf } from '../model/temporal-names.js';
 import { makeDeliverer } from '../notify/index.js';
-import { purge } from '../store/idempotency.js';
+import { purgeOldKeys } from '../store/idempotency.js';
 import { notificationChannel } from '../store/notifications.js';
 import { putSigningKey } from '../store/signing-keys.js';
 import { forOperators } from './child.js';
-import { listening, stopOnSignals } from './listen.js';
+import { startListening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
-import type { Belonging } from './belonging.js';
-import { assertOurs, belongingOf, copyFinder, ForeignStore, takeStore } from './own-store.js';
+import type { StoreOwnership } from './store-ownership.js';
+import { assertOurs, storeOwnershipOf, makeCopyFinder, ForeignStore, takeStore } from './own-store.js';
 import { configOrExit, defaultPort, required, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
@@ -52,7 +52,7 @@ const bootLock = 7_202_611_211;
 const purgeMs = 3_600_000;
 const runtime = { kind: 'runtime', id: 'countersign' } as const;
 
-interface Ground {
+interface Foundation {
   readonly config: Config;
   readonly databaseUrl: string;
   readonly temporal: Connection;
@@ -62,25 +62,25 @@ interface Ground {
   readonly chain: ServiceChain;
   readonly transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>;
   readonly policies: ReturnType<typeof makePolicies>;
-  readonly isOurs: Belonging['isOurs'];
+  readonly isOurs: StoreOwnership['isOurs'];
 }
 
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 /** On stdout it reaches whoever starts the product. */
 const say = (line: string): void => void process.stdout.write(`${forOperators}${line}\n`);
 
-/** What everything else stands on. Nothing is written to a store that is another deployment's. */
-async function layGround(config: Config): Promise<Ground & { readonly stopClock: () => void }> {
+/** Keys, store, clock and policies, which everything else needs. Writes nothing to a store of another deployment. */
+async function layFoundation(config: Config): Promise<Foundation & { readonly stopClock: () => void }> {
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   // Lazy: an API without Temporal still answers, and says so.
   const temporal = Connection.lazy(required(config.temporal, 'TEMPORAL_ADDRESS'));
   const keys = await loadKeys(config.home, process.env);
-  await patiently(() => prepareStore({ config, keys, temporal }, databaseUrl));
+  await retryUntilStoreAnswers(() => prepareStore({ config, keys, temporal }, databaseUrl));
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const chain = makeServiceChain({ pool, kind: 'api' });
-  const { now, stop: stopClock } = await patiently(() => makeStoreClock(pool));
-  const belonging = belongingOf({ config, keys, temporal }, pool, log);
+  const { now, stop: stopClock } = await retryUntilStoreAnswers(() => makeStoreClock(pool));
+  const ownership = storeOwnershipOf({ config, keys, temporal }, pool, log);
   const policies = makePolicies({
     pool,
     transaction,
@@ -88,26 +88,26 @@ async function layGround(config: Config): Promise<Ground & { readonly stopClock:
     now,
     say,
     folder: config.policies,
-    assertOurs: (policySet) => takeStore(belonging, policySet),
+    assertOurs: (policySet) => takeStore(ownership, policySet),
   });
-  const { isOurs } = belonging;
+  const { isOurs } = ownership;
   return { config, databaseUrl, temporal, pool, now, keys, chain, transaction, policies, isOurs, stopClock };
 }
 
 async function main(config: Config): Promise<void> {
   const issuers = parseJwtIssuers(config.jwtIssuers);
   const errors = makeInternalErrors(log);
-  const { stopClock, ...ground } = await layGround(config);
-  const { databaseUrl, pool, now, keys, chain, transaction, policies } = ground;
-  await patiently(() => boot(ground));
+  const { stopClock, ...foundation } = await layFoundation(config);
+  const { databaseUrl, pool, now, keys, chain, transaction, policies } = foundation;
+  await retryUntilStoreAnswers(() => boot(foundation));
   const lost = makeLostWorkflows(log);
   const client = await makeClient(
-    await clientDeps(ground, { onLostWorkflow: lost.note, onInternalError: errors.note }),
+    await makeClientDeps(foundation, { onLostWorkflow: lost.note, onInternalError: errors.note }),
   );
   const feed = await makeFeed({ pool, listen: (...asked) => listen(databaseUrl, ...asked) });
   const webhookKey = makeWebhookKey(keys.signing);
   const anonymous = makeAnonymous({ chain, now, log });
-  const engines = enginesOf(ground);
+  const engines = enginesOf(foundation);
   const deps: ApiDeps = {
     pool,
     transaction,
@@ -123,7 +123,7 @@ async function main(config: Config): Promise<void> {
       policySet: policies.policySet,
       now,
     }),
-    ...madeOf(keys, now),
+    ...makeFromKeys(keys, now),
     webhookKey: webhookKey.published,
     policies,
     feed,
@@ -135,7 +135,7 @@ async function main(config: Config): Promise<void> {
     onInternalError: errors.note,
   };
   const server = makeServer(deps);
-  const notifier = await startNotifier(ground, deps, webhookKey);
+  const notifier = await startNotifier(foundation, deps, webhookKey);
   stopOnSignals(server, feed, async () => {
     await notifier.stop();
     await anonymous.close();
@@ -144,28 +144,28 @@ async function main(config: Config): Promise<void> {
     stopClock();
     await pool.end();
   });
-  await listening(server, config);
+  await startListening(server, config);
   watchEventLoop(deps.log);
   client.startOutbox();
   forgetOldKeys(pool, errors.note);
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
 }
 
-/** Of another deployment's store, nothing is changed. */
+/** Does not change a store of another deployment. */
 async function prepareStore(
-  given: Pick<Ground, 'config' | 'keys' | 'temporal'>,
+  given: Pick<Foundation, 'config' | 'keys' | 'temporal'>,
   databaseUrl: string,
 ): Promise<void> {
   await assertOurs(given, databaseUrl, log);
   await migrateWhereAllowed(databaseUrl);
 }
 
-function enginesOf({ config, pool, now }: Ground): ReturnType<typeof makeEngines> {
+function enginesOf({ config, pool, now }: Foundation): ReturnType<typeof makeEngines> {
   const { temporal, taskQueue } = config;
   return makeEngines({ connection: required(temporal, 'TEMPORAL_ADDRESS'), taskQueue, pool, now, log });
 }
 
-function madeOf(
+function makeFromKeys(
   { kek, pepper }: ServiceKeys,
   now: () => Date,
 ): Pick<ApiDeps, 'pepper' | 'makeSigningKey' | 'sessions' | 'answerKey'> {
@@ -182,14 +182,14 @@ function forgetOldKeys(pool: Pool, onInternalError: OnInternalError): void {
   const failed = (error: unknown): void => {
     if (!isUnavailable(error)) onInternalError('the removal of old idempotency keys', error);
   };
-  const forget = (): void => void purge(pool).catch(failed);
+  const forget = (): void => void purgeOldKeys(pool).catch(failed);
   forget();
   setInterval(forget, purgeMs).unref();
 }
 
 /** Tells people of approvals, beside the other API processes. Not before the policies are loaded. */
 async function startNotifier(
-  { databaseUrl }: Ground,
+  { databaseUrl }: Foundation,
   deps: ApiDeps,
   webhookKey: WebhookKey,
 ): Promise<{ stop(): Promise<void> }> {
@@ -228,13 +228,13 @@ async function migrateWhereAllowed(databaseUrl: string): Promise<void> {
   }
 }
 
-async function boot(ground: Ground): Promise<void> {
-  const { pool, now, keys, chain, transaction, config } = ground;
+async function boot(foundation: Foundation): Promise<void> {
+  const { pool, now, keys, chain, transaction, config } = foundation;
   await assertAppendOnly(pool);
   const startId = newId('trc');
   // Before the lock: it may take longer than a transaction may be idle.
-  const policySet = await loadPolicies(ground, startId);
-  // One process at a time: what two of them would make twice is made once.
+  const policySet = await loadPolicies(foundation, startId);
+  // One process at a time, so that keys are made once.
   await transaction(async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [bootLock]);
     await putSigningKey(tx, { ...keys.signing, sealed: null });
@@ -256,7 +256,7 @@ async function boot(ground: Ground): Promise<void> {
 }
 
 /** Ends the process where the folder has errors. Gives the hash of what is in force. */
-async function loadPolicies({ policies, config }: Ground, startId: string): Promise<string> {
+async function loadPolicies({ policies, config }: Foundation, startId: string): Promise<string> {
   const loaded = await policies.start(runtime, startId);
   if (loaded.status === 'invalid') {
     for (const { file, line, column, message } of loaded.errors)
@@ -272,7 +272,7 @@ async function loadPolicies({ policies, config }: Ground, startId: string): Prom
 }
 
 /** The store may still be starting. */
-async function patiently<T>(act: () => Promise<T>): Promise<T> {
+async function retryUntilStoreAnswers<T>(act: () => Promise<T>): Promise<T> {
   for (let said = false; ; said = true) {
     try {
       return await act();
@@ -284,8 +284,8 @@ async function patiently<T>(act: () => Promise<T>): Promise<T> {
   }
 }
 
-async function clientDeps(
-  { config, databaseUrl, pool, now, keys, policies, chain, isOurs, temporal: connection }: Ground,
+async function makeClientDeps(
+  { config, databaseUrl, pool, now, keys, policies, chain, isOurs, temporal: connection }: Foundation,
   told: Pick<ClientDeps, 'onLostWorkflow' | 'onInternalError'>,
 ): Promise<ClientDeps> {
   const { environments = [] } = (await policies.policySet()) ?? {};
@@ -307,7 +307,7 @@ async function clientDeps(
     forNamespace,
     taskQueue: config.taskQueue,
     isOurs,
-    isWorkedFor: copyFinder({ config, temporal: connection }, pool),
+    isWorkedFor: makeCopyFinder({ config, temporal: connection }, pool),
     workflowBundle: fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)),
     ...told,
   };

@@ -21,11 +21,11 @@ export interface ChildSpec {
 }
 
 /** Beside this file; loaded into every process of ours before its own code. */
-export const preloads = ['tether.js', 'no-promise-traces.js'] as const;
+export const preloads = ['exit-with-parent.js', 'no-promise-traces.js'] as const;
 
 const imports = preloads.flatMap((name) => ['--import', new URL(`./${name}`, import.meta.url).href]);
 
-/** A Node process of ours: tied to this one by its stdin, in a session of its own so that Ctrl-C reaches us alone. */
+/** A Node process of ours: it ends when its stdin does, and has a session of its own so that Ctrl-C reaches us alone. */
 export function startChild(spec: ChildSpec): Promise<Running> {
   mkdirSync(dirname(spec.log), { recursive: true, mode: 0o700 });
   rotateLog(spec.log);
@@ -49,12 +49,12 @@ export function startChild(spec: ChildSpec): Promise<Running> {
     child.on('error', reject);
     child.on('spawn', () => {
       const pid = child.pid as number;
-      resolve({ pid, exited, stop: () => stop(pid, exited, spec.graceMs) });
+      resolve({ pid, exited, stop: () => stopChild(pid, exited, spec.graceMs) });
     });
   });
 }
 
-async function stop(pid: number, exited: Promise<string>, graceMs: number): Promise<void> {
+async function stopChild(pid: number, exited: Promise<string>, graceMs: number): Promise<void> {
   signalIfAlive(pid, 'SIGTERM');
   const timer = setTimeout(() => signalIfAlive(pid, 'SIGKILL'), graceMs);
   await exited;

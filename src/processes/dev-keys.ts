@@ -30,7 +30,7 @@ const devKeys: Readonly<Record<string, DevKey>> = {
     ['finance.controller'],
   ),
   auditor: human(['run.read', 'audit.read']),
-  admin: human(builtInPermissions.filter((one) => one !== 'approval.decide' && one !== 'flow.read')),
+  admin: human(builtInPermissions.filter((name) => name !== 'approval.decide' && name !== 'flow.read')),
 };
 
 export interface DevKeysDeps {
@@ -74,14 +74,15 @@ async function ensureKey(
 ): Promise<string> {
   const row = key === undefined ? null : await findKeyByHash(deps.pool, hashApiKey(deps.pepper, key));
   if (key !== undefined && row !== null && row.revokedAt === null && row.principalId === name) {
-    if (same(row.permissions, wanted.permissions) && same(row.roles, wanted.roles)) return key;
+    if (hasSameNames(row.permissions, wanted.permissions) && hasSameNames(row.roles, wanted.roles))
+      return key;
     await revokeKey(deps.pool, row.keyId);
   }
   return makeKey(deps, name, wanted);
 }
 
-function same(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((one) => b.includes(one));
+function hasSameNames(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name) => b.includes(name));
 }
 
 async function makeKey(deps: DevKeysDeps, id: string, { kind, roles, permissions }: DevKey): Promise<string> {

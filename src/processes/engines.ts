@@ -61,7 +61,7 @@ export function makeEngines({
     isReady: async (environment) => {
       const namespace = namespaceOf(environment);
       if (ready.has(namespace)) return true;
-      await within(prepare(namespace), patienceMs);
+      await waitAtMost(prepare(namespace), patienceMs);
       return ready.has(namespace);
     },
     // Temporal knows that somebody polled within the last minute, the store that a worker lives now: both are asked.
@@ -70,8 +70,8 @@ export function makeEngines({
         liveWorkers(pool),
         ...environments.map((one) => isServed({ namespace: namespaceOf(one), taskQueue })),
       ]);
-      const served = new Set(workers.flatMap((one) => one.environments));
-      return environments.filter((one, index) => polled[index] !== true || !served.has(one));
+      const served = new Set(workers.flatMap((worker) => worker.environments));
+      return environments.filter((name, index) => polled[index] !== true || !served.has(name));
     },
     close: async () => {
       closing.abort();
@@ -80,7 +80,7 @@ export function makeEngines({
   };
 }
 
-async function within(done: Promise<void>, ms: number): Promise<void> {
+async function waitAtMost(done: Promise<void>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, ms);

@@ -20,7 +20,7 @@ export interface HeartbeatOptions {
   readonly log: (line: string) => void;
   /** Told of each beat whether the store answered. */
   readonly store: Pick<StoreWatch, 'away' | 'answered'>;
-  /** Told of what fails otherwise, once until it fails in another way or has gone well in between. */
+  /** Told of any other failure; not again for the same failure until a beat has succeeded or failed differently. */
   readonly onInternalError: InternalErrors['note'];
 }
 
@@ -29,11 +29,11 @@ const beatMs = 1_000;
 /** Tells the store that this worker lives, and what it serves. What the store cannot take is said again a second later. */
 export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { id, pool, environments, unset, log, store } = options;
-  const failed = makeFailed(options);
+  const noteFailure = makeFailureNoter(options);
   let stopping = false;
   let wake: () => void = () => undefined;
   let said = '';
-  const once = async (): Promise<void> => {
+  const beatOnce = async (): Promise<void> => {
     const missing = await unset();
     await putWorker(pool, { id, environments: environments(), unset: missing });
     const lines = missing.map(({ connection, why }) => `connection \`${connection}\`: ${why}`).join('\n');
@@ -52,10 +52,10 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   const beating = (async () => {
     while (!stopping) {
       // The store is away: then nobody reads it either.
-      await once().then(() => failed(null), failed);
+      await beatOnce().then(() => noteFailure(null), noteFailure);
       if (!stopping) await pause();
     }
-    await deleteWorker(pool, id).catch(failed);
+    await deleteWorker(pool, id).catch(noteFailure);
   })();
   return {
     beat: () => wake(),
@@ -67,8 +67,8 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   };
 }
 
-/** A beat has failed, or with null gone well. What fails alike beat after beat is one failure. */
-function makeFailed({ store, onInternalError }: Pick<HeartbeatOptions, 'store' | 'onInternalError'>) {
+/** Called with what a beat failed with, or null where it succeeded. The same failure beat after beat is noted once. */
+function makeFailureNoter({ store, onInternalError }: Pick<HeartbeatOptions, 'store' | 'onInternalError'>) {
   let noted: string | null = null;
   return (error: unknown): void => {
     if (isUnavailable(error)) return store.away();

@@ -27,7 +27,7 @@ export function makeInternalErrors(
 
 const againMs = 5_000;
 
-/** Has the count kept by `add`, which may fail: one write at a time, and what could not be written comes with the next. */
+/** Writes the count with `add`, one write at a time. A count that could not be written is added to the next write. */
 export function makeCountKeeper(add: (count: number) => Promise<void>): () => void {
   let unwritten = 0;
   let writing = false;

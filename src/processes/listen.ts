@@ -7,7 +7,7 @@ import { defaultPort, type Config } from './config.js';
 const graceMs = 8_000;
 
 /** Ends the process where the port is not to be had, and says so. */
-export function listening(server: Server, config: Config): Promise<void> {
+export function startListening(server: Server, config: Config): Promise<void> {
   return new Promise((resolve, reject) => {
     const port = config.port ?? defaultPort;
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -24,7 +24,7 @@ export function listening(server: Server, config: Config): Promise<void> {
   });
 }
 
-/** What is under way is finished and answered; who only listens is let go. */
+/** Requests under way are finished and answered; open event streams are closed. */
 export function stopOnSignals(server: Server, feed: Feed, close: () => Promise<void>): void {
   let stopping = false;
   const stop = (): void => {

@@ -15,7 +15,7 @@ import {
 import { liveWorkers } from '../store/workers.js';
 import { configOrExit, required } from './config.js';
 import { namespaceIdOf } from './namespace-id.js';
-import { forgetHolder, seeHolder } from './queue-holder.js';
+import { forgetHolder, readHolder } from './queue-holder.js';
 
 // `countersign migrate`: everything that a Postgres server and a Temporal cluster need before API and worker start, and
 // the service's keys where the environment gives none.
@@ -29,7 +29,7 @@ const { applied, notices } = await migrate(required(config.databaseUrl, 'DATABAS
 notices.forEach(say);
 say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
 
-const former = process.argv.includes('--forget-temporal') ? await ask(homesToForget) : null;
+const former = process.argv.includes('--forget-temporal') ? await askStore(readHomesToForget) : null;
 await loadKeys(config.home, process.env);
 const policies = await loadFolder(config.policies);
 if (policies.status === 'invalid') {
@@ -42,7 +42,7 @@ say(`temporal: ${namespaces.join(', ')} ready`);
 if (former !== null) {
   await forgetQueues(former);
   // Last: until all is done, it is still known which queues the runs are on, and this can be run again.
-  await ask((pool) => forget(pool, former));
+  await askStore((pool) => forgetHomes(pool, former));
 }
 process.exit(0);
 
@@ -52,7 +52,7 @@ function openPool(): Pool {
 }
 
 /** Asks the store, on a connection of its own. */
-async function ask<T>(question: (pool: Pool) => Promise<T>): Promise<T> {
+async function askStore<T>(question: (pool: Pool) => Promise<T>): Promise<T> {
   const pool = openPool();
   try {
     return await question(pool);
@@ -62,39 +62,39 @@ async function ask<T>(question: (pool: Pool) => Promise<T>): Promise<T> {
 }
 
 /** Who works with the store now, in words; null: no process does. */
-async function atWork(pool: Pool): Promise<string | null> {
+async function describeActiveProcesses(pool: Pool): Promise<string | null> {
   const { length } = await liveWorkers(pool);
   const connected = await connectedProcesses(pool);
   const who = [...(length > 0 ? [`${length} worker processes`] : []), ...connected];
   return who.length === 0 ? null : who.join(', ');
 }
 
-function refuse(why: string): never {
+function exitRefusing(why: string): never {
   say(why);
   process.exit(1);
 }
 
 /** Seen before anything is given away: a deployment that comes later keeps what it has taken. */
-async function homesToForget(pool: Pool): Promise<readonly TemporalHome[]> {
+async function readHomesToForget(pool: Pool): Promise<readonly TemporalHome[]> {
   const seen = await temporalHomes(pool);
-  await refuseAtWork(pool);
+  await exitIfActive(pool);
   return seen;
 }
 
-async function refuseAtWork(pool: Pool): Promise<void> {
-  const who = await atWork(pool);
+async function exitIfActive(pool: Pool): Promise<void> {
+  const who = await describeActiveProcesses(pool);
   if (who !== null)
-    refuse(
+    exitRefusing(
       `the store is not given to another Temporal: it is still worked with (${who}); stop all processes and run this again`,
     );
 }
 
 /** Moves the deployment: the next one that starts has the store. */
-async function forget(pool: Pool, homes: readonly TemporalHome[]): Promise<void> {
-  await refuseAtWork(pool);
+async function forgetHomes(pool: Pool, homes: readonly TemporalHome[]): Promise<void> {
+  await exitIfActive(pool);
   const [since] = await forgetTemporal(pool, homes);
   if (since !== undefined)
-    refuse(
+    exitRefusing(
       `the store has just been taken by a deployment on the task queue \`${since.taskQueue}\`, which keeps it; where that is not the one that is to have it, stop its processes and try again`,
     );
   say('the store belongs to no Temporal now: the deployment that starts next has it');
@@ -113,7 +113,7 @@ async function leaveFormerQueues(
     if (taskQueue === config.taskQueue || (await namespaceIdOf(temporal, namespace)) !== namespaceId) return;
     const queue = { namespace, taskQueue };
     const name = `the task queue \`${taskQueue}\` of \`${namespace}\``;
-    const seen = await seeHolder(temporal, queue);
+    const seen = await readHolder(temporal, queue);
     if (seen?.store !== own) return;
     say(`looking whether workers still poll ${name}, which may take more than a minute`);
     if (await isStillPolled(temporal, queue))
@@ -129,23 +129,23 @@ async function leaveFormerQueues(
 /** The queue that this one is to work on, where a deployment that is gone had it. */
 async function forgetQueues(former: readonly TemporalHome[]): Promise<void> {
   const temporal = await Connection.connect(connection);
-  const own = await ask(storeIdentity);
+  const own = await askStore(storeIdentity);
   await leaveFormerQueues(temporal, own, former);
   const { taskQueue } = config;
   for (const namespace of namespaces) {
     const queue = { namespace, taskQueue };
     const name = `the task queue \`${taskQueue}\` of \`${namespace}\``;
-    const seen = await seeHolder(temporal, queue);
+    const seen = await readHolder(temporal, queue);
     if (seen === null) continue;
-    const who = seen.store === own ? await ask(atWork) : null;
-    if (who !== null) refuse(`${name} is not given away: this store is worked with again (${who})`);
+    const who = seen.store === own ? await askStore(describeActiveProcesses) : null;
+    if (who !== null) exitRefusing(`${name} is not given away: this store is worked with again (${who})`);
     if (seen.store !== own && (await isPolled(temporal, queue)))
-      refuse(
+      exitRefusing(
         `${name} is not given to another store: workers poll it, or did a moment ago; stop them and try again in five minutes`,
       );
     const since = await forgetHolder(temporal, queue, seen);
     if (since !== null)
-      refuse(
+      exitRefusing(
         `${name} has just been taken for the store \`${since.store}\`, which keeps it; where that is not the one that is to have it, stop its processes and try again`,
       );
     say(`${name} belongs to no store now`);

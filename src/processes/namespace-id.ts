@@ -2,11 +2,11 @@ import type { ConnectionLike } from '@temporalio/client';
 
 // What Temporal says of a namespace, and how long it may take to say so.
 
-/** For an answer of Temporal's at which a process would otherwise wait without an end. */
+/** How long a process waits for an answer of Temporal's. */
 export const patienceMs = 3_000;
 
-/** With an end: a connection that is made when it is used waits for its server. */
-export function inTime<T>(connection: ConnectionLike, ask: () => Promise<T>): Promise<T> {
+/** With a deadline: a lazy connection would wait for its server for ever. */
+export function askInTime<T>(connection: ConnectionLike, ask: () => Promise<T>): Promise<T> {
   return connection.withDeadline(Date.now() + patienceMs, ask);
 }
 
@@ -25,7 +25,7 @@ export async function namespaceIdOf(connection: ConnectionLike, namespace: strin
 const notFound = 5;
 
 /** `late` where no answer comes within the patience; what was asked goes on. */
-export async function orLate<T>(answer: Promise<T>): Promise<T | 'late'> {
+export async function waitOrLate<T>(answer: Promise<T>): Promise<T | 'late'> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<'late'>((resolve) => {
     timer = setTimeout(() => resolve('late'), patienceMs);

@@ -13,11 +13,11 @@ import {
   temporalHomes,
   type Take,
 } from '../store/temporal-home.js';
-import { makeBelonging, type Belonging } from './belonging.js';
+import { makeStoreOwnership, type StoreOwnership } from './store-ownership.js';
 import type { Config } from './config.js';
-import { inTime, namespaceIdOf } from './namespace-id.js';
+import { askInTime, namespaceIdOf } from './namespace-id.js';
 import { isWorkedFor, queueHolder } from './queue-holder.js';
-import type { HomeStore } from './whose-store.js';
+import type { HomeStore } from './store-owner.js';
 
 // Of API and worker: is the store that it was given its deployment's?
 
@@ -29,27 +29,27 @@ interface Given {
 
 type Say = (line: string) => void;
 
-export function belongingOf({ config, keys, temporal }: Given, pool: Pool, say: Say): Belonging {
+export function storeOwnershipOf({ config, keys, temporal }: Given, pool: Pool, say: Say): StoreOwnership {
   const { taskQueue, ownServers, ownTemporal } = config;
   const deployment = {
     store: homeStoreOf(pool),
     address: config.temporal?.address ?? '',
     signingKey: keys.signing.keyId,
     taskQueue,
-    namespaceId: (namespace: string) => inTime(temporal, () => namespaceIdOf(temporal, namespace)),
+    namespaceId: (namespace: string) => askInTime(temporal, () => namespaceIdOf(temporal, namespace)),
     queueHolder: (namespace: string, own: string, take: Take) =>
-      inTime(temporal, () => queueHolder(temporal, { namespace, taskQueue }, own, take)),
+      askInTime(temporal, () => queueHolder(temporal, { namespace, taskQueue }, own, take)),
     ownTemporal,
     alone: ownServers,
   };
-  return makeBelonging(deployment, say);
+  return makeStoreOwnership(deployment, say);
 }
 
 /**
  * Whether another queue than this deployment's is worked for another one with a copy of this store. None is in a Temporal of this
  * process's data folder, in which only this deployment works, whatever its queue was called before.
  */
-export function copyFinder(
+export function makeCopyFinder(
   { config, temporal }: Pick<Given, 'config' | 'temporal'>,
   pool: Pool,
 ): (namespace: string, taskQueue: string) => Promise<boolean> {
@@ -80,7 +80,7 @@ export function homeStoreOf(pool: Pool): HomeStore {
 export async function assertOurs(given: Given, url: string, say: Say): Promise<void> {
   const pool = makePool({ url, applicationName: 'countersign api', max: 1 });
   try {
-    await waitUntilOurs(belongingOf(given, pool, say), say);
+    await waitUntilOurs(storeOwnershipOf(given, pool, say), say);
   } finally {
     await pool.end();
   }
@@ -91,7 +91,7 @@ export async function assertOurs(given: Given, url: string, say: Say): Promise<v
  * policies come into force. Throws `ForeignStore`.
  */
 export async function takeStore(
-  { take }: Pick<Belonging, 'take'>,
+  { take }: Pick<StoreOwnership, 'take'>,
   { environments }: PolicySet,
 ): Promise<void> {
   const owner = await take(environments.map(({ name }) => namespaceOf(name)));
@@ -102,7 +102,7 @@ export async function takeStore(
  * Ends once this process may write to the store: nothing of another deployment's is migrated, reloaded or signed. Where
  * Temporal does not say whose the store is, it is waited for. Throws `ForeignStore`.
  */
-export async function waitUntilOurs({ owner }: Pick<Belonging, 'owner'>, say: Say): Promise<void> {
+export async function waitUntilOurs({ owner }: Pick<StoreOwnership, 'owner'>, say: Say): Promise<void> {
   for (let said = false; ; said = true) {
     const found = await owner();
     if (found.status === 'ours') return;

@@ -1,7 +1,7 @@
 import { isMainThread } from 'node:worker_threads';
 
 const orderlyMs = 8_000;
-let tied = false;
+let isWatching = false;
 
 /**
  * A supervised process ends with its supervisor: stdin is a pipe that the supervisor holds open, so its end means that
@@ -10,8 +10,8 @@ let tied = false;
  */
 export function exitWhenParentDies(): void {
   // A preload runs in worker threads too, and their stdin ends at once.
-  if (tied || !isMainThread) return;
-  tied = true;
+  if (isWatching || !isMainThread) return;
+  isWatching = true;
   let gone = false;
   const parentIsGone = (): void => {
     if (gone) return;

@@ -22,8 +22,8 @@ const deathsWhileBooting = 4;
 
 /** API and worker, with the example services before them when the policies are the shipped ones. */
 export async function bringUpProduct(boot: Boot, options: ProductOptions): Promise<void> {
-  const { config, house, say, signal } = boot;
-  const shipped = isSame(config.policies, join(projectRoot, 'policies'));
+  const { config, processGroup, say, signal } = boot;
+  const shipped = isSameFolder(config.policies, join(projectRoot, 'policies'));
   const examples = shipped ? await startExamples(boot) : {};
   const env = {
     ...process.env,
@@ -44,16 +44,16 @@ export async function bringUpProduct(boot: Boot, options: ProductOptions): Promi
   const tell = (line: string): void => {
     if (line.startsWith(forOperators)) say(line.slice(forOperators.length));
   };
-  const api = { ...childPart(boot, 'api', 'processes/api.js', env, 10_500, tell), port: options.port };
-  const worker = childPart(boot, 'worker', 'processes/worker.js', env, 10_500);
-  await Promise.all([house.add('product', api).started, house.add('product', worker).started]);
+  const api = { ...makeChildPart(boot, 'api', 'processes/api.js', env, 10_500, tell), port: options.port };
+  const worker = makeChildPart(boot, 'worker', 'processes/worker.js', env, 10_500);
+  await Promise.all([processGroup.add('product', api).started, processGroup.add('product', worker).started]);
   const url = `http://${hostToCall(config.host)}:${options.port}`;
-  for (const warning of await becomesReady(boot, url)) say(`warning: ${warning}`);
+  for (const warning of await waitUntilReady(boot, url)) say(`warning: ${warning}`);
   announce(boot, url);
   if (shipped && options.demo) startAgent(boot, url);
 }
 
-function childPart(
+function makeChildPart(
   boot: Boot,
   name: string,
   script: string,
@@ -66,8 +66,8 @@ function childPart(
   return { name, log, start: () => startChild({ name, script, env, log, graceMs, ...lines }) };
 }
 
-function isSame(one: string, other: string): boolean {
-  return existsSync(one) && existsSync(other) && realpathSync(one) === realpathSync(other);
+function isSameFolder(folder: string, other: string): boolean {
+  return existsSync(folder) && existsSync(other) && realpathSync(folder) === realpathSync(other);
 }
 
 /** Gives the variables under which the shipped connections find the services. */
@@ -76,7 +76,10 @@ async function startExamples(boot: Boot): Promise<Record<string, string>> {
   for (const name of ['payroll', 'erp']) {
     const port = await boot.ports.obtain(name);
     const env = { ...process.env, PORT: String(port), HOST: '127.0.0.1', COUNTERSIGN_HOME: boot.config.home };
-    boot.house.add('examples', { ...childPart(boot, name, `examples/${name}.js`, env, 2_000), port });
+    boot.processGroup.add('examples', {
+      ...makeChildPart(boot, name, `examples/${name}.js`, env, 2_000),
+      port,
+    });
     urls[`${name.toUpperCase()}_URL`] = `http://127.0.0.1:${port}`;
   }
   return urls;
@@ -87,15 +90,18 @@ const hostToCall = (host: string): string => (host === '0.0.0.0' || host === '::
 const readiness = z.looseObject({ worker: z.boolean(), warnings: z.array(z.string()).default([]) });
 
 /** `/readyz` says that API, Postgres and Temporal answer, and its body that a worker does, and what it warns of. */
-async function becomesReady({ config, house, say, signal }: Boot, url: string): Promise<readonly string[]> {
+async function waitUntilReady(
+  { config, processGroup, say, signal }: Boot,
+  url: string,
+): Promise<readonly string[]> {
   const started = Date.now();
   let said = started;
   for (;;) {
-    const found = await readinessOf(url, join(config.home, 'dev-keys.json'));
+    const found = await fetchReadiness(url, join(config.home, 'dev-keys.json'));
     if (found !== null) return found.warnings;
     signal.throwIfAborted();
     for (const name of ['api', 'worker']) {
-      if (house.deaths(name) < deathsWhileBooting) continue;
+      if (processGroup.deaths(name) < deathsWhileBooting) continue;
       const log = join(config.home, 'logs', `${name}.log`);
       throw new BootFailure(`the ${name} process does not stay up; the end of \`${log}\`:\n${tailOf(log)}`);
     }
@@ -108,7 +114,7 @@ async function becomesReady({ config, house, say, signal }: Boot, url: string): 
 }
 
 /** Null: not ready. Which references have no value is said to who operates the service. */
-async function readinessOf(url: string, keyFile: string): Promise<z.output<typeof readiness> | null> {
+async function fetchReadiness(url: string, keyFile: string): Promise<z.output<typeof readiness> | null> {
   try {
     const { admin } = devKeys.parse(existsSync(keyFile) ? JSON.parse(readFileSync(keyFile, 'utf8')) : {});
     const headers = admin === undefined ? {} : { authorization: `Bearer ${admin}` };
@@ -129,7 +135,7 @@ function announce({ config, say }: Boot, url: string): void {
 }
 
 /** What works when it is pasted into a shell in the project's folder, whatever port and data folder were given. */
-function approveCommand(home: string, url: string): string {
+function makeApproveCommand(home: string, url: string): string {
   const given =
     home === resolve('.countersign') ? '' : `COUNTERSIGN_HOME='${home.replaceAll("'", String.raw`'\''`)}' `;
   return `${given}npx countersign approve {approval} --as finance --url ${url}`;
@@ -139,10 +145,10 @@ const devKeys = z.record(z.string(), z.string());
 
 /** The demonstration: a program that asks for a payment as an agent would. Its lines are ours to show. */
 function startAgent(boot: Boot, url: string): void {
-  const { config, house, say } = boot;
+  const { config, processGroup, say } = boot;
   const keyFile = join(config.home, 'dev-keys.json');
   const log = join(config.home, 'logs', 'agent.log');
-  house.add('agent', {
+  processGroup.add('agent', {
     name: 'agent',
     log,
     mayFinish: true,
@@ -153,7 +159,7 @@ function startAgent(boot: Boot, url: string): void {
         COUNTERSIGN_URL: url,
         COUNTERSIGN_KEY: keys['agent'],
         COUNTERSIGN_HOME: config.home,
-        APPROVE_COMMAND: approveCommand(config.home, url),
+        APPROVE_COMMAND: makeApproveCommand(config.home, url),
       };
       return startChild({
         name: 'agent',

@@ -6,19 +6,19 @@ import {
 } from '@temporalio/client';
 import type { TaskQueue } from '../client/pollers.js';
 import type { Take } from '../store/temporal-home.js';
-import { inTime } from './namespace-id.js';
+import { askInTime } from './namespace-id.js';
 
 // Which store the task queue of a Temporal is worked for. Two deployments on one queue would take each other's tasks, find no
 // such run in their store, and end what people have approved. It stands in the memo of a workflow that stays open and that no
 // worker runs: Temporal lets only one of an id be open, so only one deployment has the queue.
 
 /** Who has the queue, as it was seen: the store's id, and the one execution that says so. */
-export interface Holder {
+export interface QueueHolder {
   readonly store: string;
   readonly execution: string;
 }
 
-const idOf = (taskQueue: string): string => `countersign-store:${taskQueue}`;
+const holderIdOf = (taskQueue: string): string => `countersign-store:${taskQueue}`;
 
 /** The id of the store that the queue is worked for, once this one has been taken as `take` says; null: nobody's. */
 export async function queueHolder(
@@ -30,7 +30,7 @@ export async function queueHolder(
   const { namespace, taskQueue } = queue;
   const start = async (): Promise<void> => {
     // On a queue that no worker polls.
-    const id = idOf(taskQueue);
+    const id = holderIdOf(taskQueue);
     const given = { workflowId: id, taskQueue: id, memo: { store } };
     await new Client({ connection, namespace }).workflow
       .start('countersignStore', given)
@@ -38,12 +38,13 @@ export async function queueHolder(
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       });
   };
-  const seen = await seeHolder(connection, queue);
+  const seen = await readHolder(connection, queue);
   if (seen?.store === store || take === 'never' || (seen !== null && take !== 'always'))
     return seen?.store ?? null;
-  if (seen !== null) await end(connection, queue, seen, 'the store of the same data folder takes its place');
+  if (seen !== null)
+    await endHolder(connection, queue, seen, 'the store of the same data folder takes its place');
   await start();
-  return (await seeHolder(connection, queue))?.store ?? null;
+  return (await readHolder(connection, queue))?.store ?? null;
 }
 
 /** For that store, or a copy of it, which has its id. Rejects where Temporal does not say in time. */
@@ -52,20 +53,20 @@ export async function isWorkedFor(
   queue: TaskQueue,
   store: string,
 ): Promise<boolean> {
-  return (await inTime(connection, () => seeHolder(connection, queue)))?.store === store;
+  return (await askInTime(connection, () => readHolder(connection, queue)))?.store === store;
 }
 
 /** Null: nobody has it. Takes nothing. */
-export async function seeHolder(
+export async function readHolder(
   connection: ConnectionLike,
   { namespace, taskQueue }: TaskQueue,
-): Promise<Holder | null> {
+): Promise<QueueHolder | null> {
   const { workflow } = new Client({ connection, namespace });
   try {
-    const { status, memo, runId } = await workflow.getHandle(idOf(taskQueue)).describe();
+    const { status, memo, runId } = await workflow.getHandle(holderIdOf(taskQueue)).describe();
     if (status.name !== 'RUNNING') return null;
     const store = memo?.['store'];
-    return { store: typeof store === 'string' ? store : unnamed(taskQueue), execution: runId };
+    return { store: typeof store === 'string' ? store : describeUnnamed(taskQueue), execution: runId };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return null;
     throw error;
@@ -73,8 +74,8 @@ export async function seeHolder(
 }
 
 /** Anybody who may write to the namespace can start a workflow under that id: it is named, and can be given up like another's. */
-function unnamed(taskQueue: string): string {
-  return `unnamed, by workflow ${idOf(taskQueue)}`;
+function describeUnnamed(taskQueue: string): string {
+  return `unnamed, by workflow ${holderIdOf(taskQueue)}`;
 }
 
 /**
@@ -84,22 +85,22 @@ function unnamed(taskQueue: string): string {
 export async function forgetHolder(
   connection: ConnectionLike,
   queue: TaskQueue,
-  seen: Holder,
-): Promise<Holder | null> {
-  await end(connection, queue, seen, 'countersign migrate --forget-temporal');
-  return seeHolder(connection, queue);
+  seen: QueueHolder,
+): Promise<QueueHolder | null> {
+  await endHolder(connection, queue, seen, 'countersign migrate --forget-temporal');
+  return readHolder(connection, queue);
 }
 
 /** That execution and no later one. Somebody else may have ended it a moment ago. */
-async function end(
+async function endHolder(
   connection: ConnectionLike,
   { namespace, taskQueue }: TaskQueue,
-  { execution }: Holder,
+  { execution }: QueueHolder,
   reason: string,
 ): Promise<void> {
   const { workflow } = new Client({ connection, namespace });
   await workflow
-    .getHandle(idOf(taskQueue), execution)
+    .getHandle(holderIdOf(taskQueue), execution)
     .terminate(reason)
     .catch((error: unknown) => {
       if (!(error instanceof WorkflowNotFoundError)) throw error;

@@ -9,11 +9,11 @@ import { preparePostgres } from '../embedded/postgres/postgres.js';
 import type { PortBook } from '../embedded/process/ports.js';
 import type { Say } from '../embedded/process/system.js';
 import type { Config } from './config.js';
-import type { House } from './house.js';
+import type { ProcessGroup } from './process-group.js';
 
 export interface Boot {
   readonly config: Config;
-  readonly house: House;
+  readonly processGroup: ProcessGroup;
   readonly ports: PortBook;
   readonly say: Say;
   readonly signal: AbortSignal;
@@ -28,14 +28,21 @@ export class BootFailure extends Error {}
 export async function bringUpDatabase(boot: Boot): Promise<string> {
   // Whose the given one is, the API asks before it migrates it.
   if (boot.config.databaseUrl !== null) return boot.config.databaseUrl;
-  const url = await embeddedDatabase(boot);
+  const url = await startEmbeddedDatabase(boot);
   const { applied, notices } = await migrate(url);
   notices.forEach(boot.say);
   if (applied.length > 0) boot.say(`database: applied ${applied.join(', ')}`);
   return url;
 }
 
-async function embeddedDatabase({ config, house, ports, say, signal, atEnd }: Boot): Promise<string> {
+async function startEmbeddedDatabase({
+  config,
+  processGroup,
+  ports,
+  say,
+  signal,
+  atEnd,
+}: Boot): Promise<string> {
   const postgres = await preparePostgres({
     home: config.home,
     choosePort: () => ports.obtain('postgres'),
@@ -45,7 +52,8 @@ async function embeddedDatabase({ config, house, ports, say, signal, atEnd }: Bo
   atEnd(() => postgres.close());
   const log = join(config.home, 'logs', 'postgres.log');
   signal.throwIfAborted();
-  await house.add('servers', { name: 'postgres', port, log, start: (stop) => postgres.launch(stop) }).started;
+  await processGroup.add('servers', { name: 'postgres', port, log, start: (stop) => postgres.launch(stop) })
+    .started;
   await postgres.createDatabase('countersign');
   say(`postgres answers on 127.0.0.1:${port}`);
   return postgres.url('countersign');
@@ -56,15 +64,15 @@ export async function bringUpTemporal(boot: Boot, environments: readonly string[
   const { config, say, signal } = boot;
   const namespaces = environments.map(namespaceOf);
   const connection: ConnectionOptions & { address: string } = config.temporal ?? {
-    address: await embeddedTemporal(boot, namespaces),
+    address: await startEmbeddedTemporal(boot, namespaces),
   };
   await prepareTemporal({ connection, namespaces, signal, say });
   say(`temporal answers on ${connection.address}`);
   return connection.address;
 }
 
-async function embeddedTemporal(boot: Boot, namespaces: readonly string[]): Promise<string> {
-  const { config, house, say, signal } = boot;
+async function startEmbeddedTemporal(boot: Boot, namespaces: readonly string[]): Promise<string> {
+  const { config, processGroup, say, signal } = boot;
   const binary = await findTemporal({ say, signal });
   if (binary.status === 'missing') throw new BootFailure(binary.message);
   const choosePorts = async (): Promise<TemporalPorts> => ({
@@ -81,7 +89,7 @@ async function embeddedTemporal(boot: Boot, namespaces: readonly string[]): Prom
   });
   const log = join(config.home, 'logs', 'temporal.log');
   signal.throwIfAborted();
-  await house.add('servers', {
+  await processGroup.add('servers', {
     name: 'temporal',
     port: server.ports.grpc,
     log,

@@ -43,7 +43,7 @@ const backoffMs = [0, 0, 250, 500, 1_000, 2_000, 4_000, 8_000] as const;
 /** Starts a part and starts it again whenever it dies: at once at first, ever later when it keeps dying. */
 export function supervise(part: Part, hooks: Hooks): Supervised {
   const stopping = new AbortController();
-  const state: State = { running: null, deaths: 0 };
+  const state: SupervisedState = { running: null, deaths: 0 };
   let loop: Promise<void> = Promise.resolve();
   const started = new Promise<void>((resolve, reject) => {
     loop = keepRunning(part, hooks, stopping.signal, state, { resolve, reject });
@@ -62,7 +62,7 @@ export function supervise(part: Part, hooks: Hooks): Supervised {
   };
 }
 
-interface State {
+interface SupervisedState {
   running: Running | null;
   deaths: number;
 }
@@ -76,7 +76,7 @@ async function keepRunning(
   part: Part,
   hooks: Hooks,
   stop: AbortSignal,
-  state: State,
+  state: SupervisedState,
   first: FirstStart,
 ): Promise<void> {
   let attempts = 0;
@@ -98,7 +98,7 @@ async function keepRunning(
   first.reject(new Error(`${part.name} was stopped`));
 }
 
-type Outcome =
+type RunEnd =
   | { readonly status: 'ended'; readonly how: string }
   | { readonly status: 'failed'; readonly how: string; readonly error: unknown };
 
@@ -106,9 +106,9 @@ async function runOnce(
   part: Part,
   hooks: Hooks,
   stop: AbortSignal,
-  state: State,
+  state: SupervisedState,
   first: FirstStart,
-): Promise<Outcome> {
+): Promise<RunEnd> {
   try {
     const running = await part.start(stop);
     state.running = running;

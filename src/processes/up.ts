@@ -6,7 +6,7 @@ import type { Say } from '../embedded/process/system.js';
 import { loadFolder } from '../policy/index.js';
 import { defaultPort, readConfig, type Config } from './config.js';
 import { dataFormatProblem, markDataFormat } from './data-format.js';
-import { makeHouse } from './house.js';
+import { makeProcessGroup } from './process-group.js';
 import { bringUpProduct } from './product.js';
 import { BootFailure, bringUpDatabase, bringUpTemporal, type Boot } from './servers.js';
 
@@ -50,7 +50,7 @@ export async function up({ args, signal }: UpOptions): Promise<number> {
       return exitCodes.failed;
     }
     markDataFormat(home);
-    return await runHouse({ ...config, home }, { demo: !args.includes('--no-demo'), signal });
+    return await runProcesses({ ...config, home }, { demo: !args.includes('--no-demo'), signal });
   } finally {
     await result.lock.release();
   }
@@ -61,14 +61,14 @@ interface RunOptions {
   readonly signal: AbortSignal;
 }
 
-async function runHouse(config: Config, { demo, signal }: RunOptions): Promise<number> {
-  const house = makeHouse(config.home, say);
+async function runProcesses(config: Config, { demo, signal }: RunOptions): Promise<number> {
+  const processGroup = makeProcessGroup(config.home, say);
   const closers: (() => Promise<void>)[] = [];
   try {
     const ports = openPortBook(join(config.home, 'ports.json'));
-    const boot: Boot = { config, house, ports, say, signal, atEnd: (close) => closers.push(close) };
-    await start(boot, demo);
-    await aborted(signal);
+    const boot: Boot = { config, processGroup, ports, say, signal, atEnd: (close) => closers.push(close) };
+    await startEverything(boot, demo);
+    await waitForAbort(signal);
     return exitCodes.stopped;
   } catch (error) {
     if (signal.aborted) return exitCodes.stopped;
@@ -76,14 +76,14 @@ async function runHouse(config: Config, { demo, signal }: RunOptions): Promise<n
     return exitCodes.failed;
   } finally {
     say('stopping');
-    await house.stop();
+    await processGroup.stop();
     for (const close of closers) await close();
     say('stopped');
   }
 }
 
 /** What is cheap and may refuse comes first. */
-async function start(boot: Boot, demo: boolean): Promise<void> {
+async function startEverything(boot: Boot, demo: boolean): Promise<void> {
   const { config, signal } = boot;
   const port = await choosePort(config, boot.ports);
   const environments = await checkPolicies(config.policies);
@@ -139,7 +139,7 @@ async function checkPolicies(folder: string): Promise<readonly string[]> {
   throw new BootFailure([`the policies in \`${folder}\` have errors:`, ...lines].join('\n'));
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+function waitForAbort(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve());

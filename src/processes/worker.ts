@@ -7,7 +7,7 @@ import {
   Worker,
   type NativeConnectionOptions,
 } from '@temporalio/worker';
-import { callSlots, countTurnsAwaited, makeActivities, makeDeps } from '../activities/index.js';
+import { callSlots, countSlotWaits, makeActivities, makeDeps } from '../activities/index.js';
 import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
 import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
@@ -22,11 +22,11 @@ import { configOrExit, required, type Config } from './config.js';
 import { startHeartbeat, type HeartbeatOptions } from './heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
 import { watchEventLoop } from './loop-watch.js';
-import { belongingOf, ForeignStore, waitUntilOurs } from './own-store.js';
+import { storeOwnershipOf, ForeignStore, waitUntilOurs } from './own-store.js';
 import { makeStoreWatch } from './store-waits.js';
 
-// The composition root of a worker: one Temporal worker per environment's namespace, one pool, the
-// hands of the runs. Any number of these processes may run.
+// The composition root of a worker: one Temporal worker per environment's namespace, one pool, the activities of the runs.
+// Any number of these processes may run.
 
 /**
  * A run that was cached on a dead worker waits this long for it before another takes it (10 s by
@@ -52,7 +52,7 @@ async function main(config: Config): Promise<void> {
   const store = makeStoreWatch(log, (waits) => addStoreWaits(pool, 'worker', waits));
   const chain = makeServiceChain({ pool, kind: 'worker' });
   const deps = makeDeps(pool, makePayloads({ kek: keys.kek }), chain, errors.note, store.waited);
-  await loadedPolicies(pool);
+  await waitForPolicies(pool);
   await assertAppendOnly(pool);
   const { apiKey, ...address } = temporal;
   const connection = await NativeConnection.connect({
@@ -62,16 +62,16 @@ async function main(config: Config): Promise<void> {
   const id = newId('svc');
   const activities = makeActivities(deps, id);
   watchEventLoop(log);
-  tellOfTurns(log);
+  logSlotWaits(log);
   const unset: HeartbeatOptions['unset'] = async () =>
     unsetReferences((await deps.policySet(pool)).connections, processReferences());
-  const belonging = belongingOf({ config, keys, temporal: connection }, pool, log);
-  await waitUntilOurs(belonging, log);
+  const ownership = storeOwnershipOf({ config, keys, temporal: connection }, pool, log);
+  await waitUntilOurs(ownership, log);
   const make = async (environment: string): Promise<Worker> => {
-    const owner = await belonging.take([namespaceOf(environment)]);
+    const owner = await ownership.take([namespaceOf(environment)]);
     if (owner.status === 'foreign') throw new ForeignStore(owner.message);
     if (owner.status === 'unknown') throw new Error(owner.why);
-    if (!(await belonging.isOurs(namespaceOf(environment))))
+    if (!(await ownership.isOurs(namespaceOf(environment))))
       throw new Error(`temporal has no namespace \`${namespaceOf(environment)}\``);
     return makeWorker(config, connection, namespaceOf(environment), activities);
   };
@@ -82,10 +82,10 @@ async function main(config: Config): Promise<void> {
   clearInterval(alive);
 }
 
-/** Calls that wait for their turn do so in silence, and as many as hang: one line says how often. */
-function tellOfTurns(log: (line: string) => void): void {
+/** A call that waits for a slot is not logged: one line a minute says how often calls had to wait. */
+function logSlotWaits(log: (line: string) => void): void {
   const tell = (): void => {
-    const times = countTurnsAwaited();
+    const times = countSlotWaits();
     if (times > 0)
       log(
         `${times} times in the last minute a call waited for its turn: too many of who asks, or to its target, are under way`,
@@ -107,14 +107,15 @@ async function serve(
   const failures: unknown[] = [];
   const isRunning = (worker: Worker): boolean => worker.getState() === 'RUNNING';
   const shutDown = (): void => workers.forEach((worker) => isRunning(worker) && worker.shutdown());
-  const running = (): string[] => [...workers].filter(([, one]) => isRunning(one)).map(([name]) => name);
-  const heartbeat = startHeartbeat({ ...beating, environments: running });
+  const runningEnvironments = (): string[] =>
+    [...workers].filter(([, worker]) => isRunning(worker)).map(([name]) => name);
+  const heartbeat = startHeartbeat({ ...beating, environments: runningEnvironments });
   stop.now = () => {
     stopping.abort();
     shutDown();
   };
   if (stop.asked) stopping.abort();
-  const begin = async (environment: string): Promise<void> => {
+  const startWorker = async (environment: string): Promise<void> => {
     const worker = await make(environment);
     workers.set(environment, worker);
     const failed = (error: unknown): void => {
@@ -124,10 +125,10 @@ async function serve(
     runs.push(worker.run().catch(failed));
     heartbeat.beat();
   };
-  const look = makeLook(beating.pool, workers, begin);
+  const serveNewEnvironments = makeEnvironmentCheck(beating.pool, workers, startWorker);
   try {
     while (!stopping.signal.aborted) {
-      await look();
+      await serveNewEnvironments();
       await delay(lookMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   } finally {
@@ -137,11 +138,11 @@ async function serve(
   if (failures.length > 0) throw failures[0];
 }
 
-/** Begins what is wanted and not served yet: asked for again until all of it is. */
-function makeLook(
+/** Starts a worker for each environment that has none yet; what fails is tried again at the next look. */
+function makeEnvironmentCheck(
   pool: Pool,
   served: ReadonlyMap<string, Worker>,
-  begin: (environment: string) => Promise<void>,
+  startWorker: (environment: string) => Promise<void>,
 ): () => Promise<void> {
   let servedHash: string | null = null;
   let said = '';
@@ -152,7 +153,7 @@ function makeLook(
       const found = await policiesInForce(pool);
       const wanted = found === null ? [] : await environmentsToServe(pool, found.policies.policySet);
       const added = wanted.filter((environment) => !served.has(environment));
-      for (const environment of added) await begin(environment);
+      for (const environment of added) await startWorker(environment);
       servedHash = found?.hash ?? null;
       if (added.length > 0) process.stdout.write(`working on ${added.map(namespaceOf).join(', ')}\n`);
     } catch (error) {
@@ -166,7 +167,7 @@ function makeLook(
 }
 
 /** The API loads the policies folder; a worker that is up first waits for it. */
-async function loadedPolicies(pool: Pool): Promise<void> {
+async function waitForPolicies(pool: Pool): Promise<void> {
   for (;;) {
     try {
       if ((await policySetHash(pool)) !== null) return;
@@ -211,7 +212,7 @@ function makeWorker(
   });
 }
 
-/** A signal that comes twice is one; one that comes before anything runs ends the process. */
+/** A second signal changes nothing; a signal before anything runs ends the process. */
 const stop = { asked: false, now: (): void => process.exit(0) };
 
 function onStopSignal(): void {

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Queryable, Tx } from '../db/index.js';
 import type { JsonObject } from '../model/json.js';
-import { isHeld, keepEffect, lockEffect, type HeldKey } from '../store/idempotency.js';
+import { isKeyHeld, keepEffect, lockEffect, type HeldKey } from '../store/idempotency.js';
 import type { StartRequest } from '../client/types.js';
 import type { Caller } from './caller.js';
 
@@ -48,7 +48,7 @@ async function earlierOf(q: Queryable, held: HeldKey): Promise<JsonObject | null
 /** For what is kept under an id of the request: in that transaction, while the key is this attempt's. */
 export function whileOurs({ held }: Pick<Caller, 'held'>): (tx: Tx) => Promise<void> {
   return async (tx) => {
-    if (held !== null && !(await isHeld(tx, held))) throw new KeyLost();
+    if (held !== null && !(await isKeyHeld(tx, held))) throw new KeyLost();
   };
 }
 

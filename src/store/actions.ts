@@ -230,7 +230,7 @@ export async function listAttempts(q: Queryable, action: string): Promise<Attemp
  * Of the attempt without an end: its worker lives and its time is not over; or it was lost, so that it waits to be made
  * again, or to be taken for unknown. None: no attempt of the action is without an end.
  */
-export async function callOf(q: Queryable, action: string): Promise<'under_way' | 'lost' | 'none'> {
+export async function findCallState(q: Queryable, action: string): Promise<'under_way' | 'lost' | 'none'> {
   const { rows } = await q.query<{ lives: boolean | null }>(
     `select bool_or(coalesce(lease_until > clock_timestamp(), false) and process in (${liveProcesses})) as lives
        from execution_attempt where action = $1 and outcome is null`,
@@ -248,7 +248,7 @@ export async function callOf(q: Queryable, action: string): Promise<'under_way' 
 export type EarlierEffect = 'none' | 'in_doubt' | 'possible';
 
 /** Of the attempts under this key, which resubmissions share. */
-export async function earlierEffect(
+export async function findEarlierEffect(
   q: Queryable,
   key: string,
   except: Pick<AttemptRow, 'action' | 'attempt'>,

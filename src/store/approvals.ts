@@ -58,7 +58,7 @@ export async function upsertApproval(tx: Tx, approval: NewApproval): Promise<voi
       approval.digest,
       JSON.stringify(approval.doc),
       approval.updatedAt,
-      ...derived(approval),
+      ...derivedColumns(approval),
     ],
   );
 }
@@ -75,7 +75,7 @@ const outcomes: Readonly<Record<ApprovalStatus, string | null>> = {
 const longestSearch = 8_000;
 
 /** What it is found, ordered and measured by. */
-function derived({ doc, status, transition, flow, updatedAt }: NewApproval): readonly unknown[] {
+function derivedColumns({ doc, status, transition, flow, updatedAt }: NewApproval): readonly unknown[] {
   const { tool = null, tier = null, summary = '' } = doc as Partial<ApprovalDoc>;
   const outcome = outcomes[status];
   const search = `${summary} ${tool ?? ''} ${transition} ${flow}`.toLowerCase();

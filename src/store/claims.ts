@@ -38,7 +38,7 @@ export async function hasSeen(q: Queryable, approval: string, principal: string)
   return rowCount === 1;
 }
 
-/** The same person again: a new term. */
+/** A second claim of the same person sets a new end. */
 export async function putClaim(tx: Tx, claim: ClaimRow): Promise<void> {
   await tx.query(
     `insert into approval_claim (approval, principal, claimed_at, until) values ($1, $2, $3, $4)

@@ -77,7 +77,7 @@ export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promis
     [flow.name, flow.hash, flow.planHash, flow.environment],
   );
   const held = last[0];
-  if (held !== undefined && isSame(held, flow)) {
+  if (held !== undefined && isSameContent(held, flow)) {
     const version = await versionOf(tx, flow);
     if (version !== null) return { version, created: false };
   }
@@ -121,14 +121,15 @@ async function endFolderWithdrawal(tx: Tx, name: string): Promise<boolean> {
 /** `isBack`: nothing held it until now, and what starts again is a new version even where it says the same. */
 export async function publishNewest(tx: Tx, flow: NewFlowVersion, isBack: boolean): Promise<Published> {
   const newest = await resolveVersion(tx, flow.name, { environment: flow.environment });
-  if (!isBack && newest !== null && isSame(newest, flow)) return { version: newest.version, created: false };
+  if (!isBack && newest !== null && isSameContent(newest, flow))
+    return { version: newest.version, created: false };
   return insertVersion(tx, flow);
 }
 
 type Content = Pick<NewFlowVersion, 'hash' | 'planHash'>;
 
-function isSame(one: Content, other: Content): boolean {
-  return one.hash === other.hash && one.planHash === other.planHash;
+function isSameContent(content: Content, other: Content): boolean {
+  return content.hash === other.hash && content.planHash === other.planHash;
 }
 
 /** The newest version with that content; null where there is none. */

@@ -51,15 +51,15 @@ const own = `${where} and holder = $5 and status is null`;
 const ownValues = (key: HeldKey): string[] => [...values(key), key.holder];
 
 /** One holder at a time. One that has not renewed its hold for `holdMs` is taken for dead, and followed. */
-export async function claim(q: Queryable, key: HeldKey, ask: Ask): Promise<Claim> {
+export async function claimKey(q: Queryable, key: HeldKey, ask: Ask): Promise<Claim> {
   await q.query(
     `delete from idempotency where ${where} and created_at < now() - interval '24 hours'`,
     values(key),
   );
   const { mayAdd = true } = ask;
-  const isNew = mayAdd && (await insert(q, key, ask));
+  const isNew = mayAdd && (await insertRow(q, key, ask));
   if (isNew) return { kind: 'claimed', effectId: ask.effectId };
-  const row = await find(q, key);
+  const row = await findRow(q, key);
   if (row === undefined) return { kind: mayAdd ? 'in_progress' : 'full' };
   if (row.bodyHash !== ask.bodyHash) return { kind: 'reused' };
   const kept = answerOf(row);
@@ -72,7 +72,7 @@ export async function claim(q: Queryable, key: HeldKey, ask: Ask): Promise<Claim
   return taken.rowCount === 1 ? { kind: 'claimed', effectId: row.effectId } : { kind: 'in_progress' };
 }
 
-async function find(q: Queryable, key: ClaimKey): Promise<Row | undefined> {
+async function findRow(q: Queryable, key: ClaimKey): Promise<Row | undefined> {
   const { rows } = await q.query<Row>(
     `select body_hash as "bodyHash", effect_id as "effectId", status, headers, response from idempotency where ${where}`,
     values(key),
@@ -86,11 +86,11 @@ function answerOf({ status, headers, response }: Row): KeptAnswer | null {
 
 /** Whoever has given it; null: the request has no answer yet. */
 export async function keptAnswer(q: Queryable, key: ClaimKey): Promise<KeptAnswer | null> {
-  const row = await find(q, key);
+  const row = await findRow(q, key);
   return row === undefined ? null : answerOf(row);
 }
 
-async function insert(q: Queryable, key: HeldKey, ask: Ask): Promise<boolean> {
+async function insertRow(q: Queryable, key: HeldKey, ask: Ask): Promise<boolean> {
   const { rowCount } = await q.query(
     `insert into idempotency (principal, method, path, key, body_hash, effect_id, held_until, holder)
      values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond', $8) on conflict do nothing`,
@@ -100,7 +100,7 @@ async function insert(q: Queryable, key: HeldKey, ask: Ask): Promise<boolean> {
 }
 
 /** The request is being handled still. False: another attempt has the key by now, or it is answered. */
-export async function renew(q: Queryable, key: HeldKey, holdMs: number): Promise<boolean> {
+export async function renewKey(q: Queryable, key: HeldKey, holdMs: number): Promise<boolean> {
   const { rowCount } = await q.query(
     `update idempotency set held_until = now() + $6 * interval '1 millisecond' where ${own}`,
     [...ownValues(key), holdMs],
@@ -109,7 +109,7 @@ export async function renew(q: Queryable, key: HeldKey, holdMs: number): Promise
 }
 
 /** False: another attempt took the key over, and its answer is the one that counts. */
-export async function complete(q: Queryable, key: HeldKey, answer: KeptAnswer): Promise<boolean> {
+export async function keepAnswer(q: Queryable, key: HeldKey, answer: KeptAnswer): Promise<boolean> {
   const { rowCount } = await q.query(
     `update idempotency set status = $6, headers = $7, response = $8 where ${own}`,
     [...ownValues(key), answer.status, JSON.stringify(answer.headers), answer.response],
@@ -134,7 +134,7 @@ export async function lockEffect(q: Queryable, key: HeldKey): Promise<FoundEffec
 }
 
 /** Is the key this attempt's? Until the transaction ends nobody takes it; a batch asks in several at once. */
-export async function isHeld(tx: Tx, key: HeldKey): Promise<boolean> {
+export async function isKeyHeld(tx: Tx, key: HeldKey): Promise<boolean> {
   const { rows } = await tx.query(`select 1 from idempotency where ${own} for share`, ownValues(key));
   return rows.length === 1;
 }
@@ -149,7 +149,7 @@ export async function keepEffect(q: Queryable, key: HeldKey, effect: JsonObject)
 }
 
 /** The answer is not kept: the next attempt may go on at once, with the same effect. False: another one has the key already. */
-export async function release(q: Queryable, key: HeldKey): Promise<boolean> {
+export async function releaseKey(q: Queryable, key: HeldKey): Promise<boolean> {
   const { rowCount } = await q.query(
     `update idempotency set held_until = now() - interval '1 second' where ${own}`,
     ownValues(key),
@@ -181,7 +181,7 @@ export async function usedBy(q: Queryable, principal: string, limit: number): Pr
 const purged = 1_000;
 
 /** A piece at a time, so that nobody waits for it. */
-export async function purge(q: Queryable): Promise<number> {
+export async function purgeOldKeys(q: Queryable): Promise<number> {
   for (let total = 0; ;) {
     const { rowCount } = await q.query(
       `delete from idempotency where ctid = any(array(

@@ -30,7 +30,7 @@ export async function insertPrincipal(tx: Tx, { id, kind }: NewPrincipal): Promi
 }
 
 /** The same in a transaction of its own. */
-export async function knowPrincipal(pool: Pool, principal: NewPrincipal): Promise<InsertedPrincipal> {
+export async function ensurePrincipal(pool: Pool, principal: NewPrincipal): Promise<InsertedPrincipal> {
   return await withTransaction(pool, (tx) => insertPrincipal(tx, principal));
 }
 

@@ -127,8 +127,8 @@ function measuresOf(row: Row): Measures {
     expired,
     revoked,
     escalated,
-    firstView: times(row.viewed, row.viewTimes),
-    decision: times(row.settled, row.decisionTimes),
+    firstView: toTimes(row.viewed, row.viewTimes),
+    decision: toTimes(row.settled, row.decisionTimes),
     quick,
     quickAfterView,
     unread,
@@ -136,8 +136,10 @@ function measuresOf(row: Row): Measures {
   };
 }
 
-function times(count: number, found: readonly number[] | null): Times {
-  const [p50 = null, p90 = null, p99 = null] = (found ?? []).map((one) => Math.round(one * 1_000) / 1_000);
+function toTimes(count: number, found: readonly number[] | null): Times {
+  const [p50 = null, p90 = null, p99 = null] = (found ?? []).map(
+    (value) => Math.round(value * 1_000) / 1_000,
+  );
   return { count, p50, p90, p99 };
 }
 

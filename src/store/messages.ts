@@ -159,7 +159,9 @@ export async function dueMessages(tx: Tx, limit: number): Promise<(MessageRow & 
 }
 
 /** Messages that no step has taken though they were rung for again: for operators to see. */
-export async function countUndelivered(q: Queryable): Promise<{ environment: string; count: number }[]> {
+export async function countUndeliveredMessages(
+  q: Queryable,
+): Promise<{ environment: string; count: number }[]> {
   const { rows } = await q.query<{ environment: string; count: number }>(
     `select r.environment, count(*) as count from message m join run r on r.id = m.run
       where m.rev is null and m.withdrawn_at is null and m.attempts > 0 group by 1`,

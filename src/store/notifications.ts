@@ -32,12 +32,12 @@ const columns = `n.id, n.run, n.approval, n.event, n.cause, n.channel, n.recipie
 /** In the transaction of what they tell of; whoever delivers is woken when it commits. */
 export async function putNotifications(tx: Tx, rows: readonly NewNotification[]): Promise<void> {
   if (rows.length === 0) return;
-  for (const one of rows)
+  for (const row of rows)
     await write(
       tx,
       `insert into notification (id, run, approval, event, cause, channel, recipient) values ($1, $2, $3, $4, $5, $6, $7)
        on conflict (run, cause, channel, recipient) do nothing`,
-      [one.id, one.run, one.approval, one.event, one.cause, one.channel, one.recipient],
+      [row.id, row.run, row.approval, row.event, row.cause, row.channel, row.recipient],
     );
   await write(tx, 'select pg_notify($1, $2)', [notificationChannel, '']);
 }
@@ -94,7 +94,7 @@ export async function settleNotification(
 }
 
 /** Of approvals that still wait: what has not reached its receiver, by channel. */
-export async function countUndelivered(
+export async function countUndeliveredNotifications(
   q: Queryable,
 ): Promise<{ channel: string; status: string; count: number }[]> {
   const { rows } = await q.query<{ channel: string; status: string; count: number }>(

@@ -4,7 +4,7 @@ import type { FlowVersionRow, NewFlowVersion } from './flows.js';
 
 // Flows that somebody published by the API: what holds one in an environment beside, or without, a file of the folder.
 
-type Held = Pick<NewFlowVersion, 'name' | 'environment'>;
+type PublishedName = Pick<NewFlowVersion, 'name' | 'environment'>;
 
 export type Publication = Pick<FlowVersionRow, 'name' | 'environment' | 'version' | 'publishedBy'>;
 type Version = Pick<FlowVersionRow, 'name' | 'version'>;
@@ -60,8 +60,8 @@ export async function forgetResults(q: Queryable, basis: string): Promise<void> 
 export async function publishedBy(
   q: Queryable,
   principal: string,
-): Promise<readonly (Held & { readonly bytes: number })[]> {
-  const { rows } = await q.query<Held & { bytes: number }>(
+): Promise<readonly (PublishedName & { readonly bytes: number })[]> {
+  const { rows } = await q.query<PublishedName & { bytes: number }>(
     `select name, environment, octet_length(source) as bytes from (
        select distinct on (name, environment) name, environment, source, published_by from flow_version
         where (name, environment) in (select name, environment from flow_publication)
@@ -75,7 +75,7 @@ export async function publishedBy(
 /** Null: nobody's publication holds it there. */
 export async function newestPublication(
   q: Queryable,
-  { name, environment }: Held,
+  { name, environment }: PublishedName,
 ): Promise<Pick<FlowVersionRow, 'version' | 'hash' | 'planHash'> | null> {
   const { rows } = await q.query<Pick<FlowVersionRow, 'version' | 'hash' | 'planHash'>>(
     `select version, hash, plan_hash as "planHash" from flow_version v
@@ -87,7 +87,7 @@ export async function newestPublication(
   return rows[0] ?? null;
 }
 
-export async function endPublication(tx: Tx, { name, environment }: Held): Promise<void> {
+export async function endPublication(tx: Tx, { name, environment }: PublishedName): Promise<void> {
   await tx.query('delete from flow_publication where name = $1 and environment = $2', [name, environment]);
 }
 

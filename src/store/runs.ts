@@ -79,7 +79,7 @@ export async function getRun(q: Queryable, id: string): Promise<RunRow | null> {
   return firstOf(rows);
 }
 
-/** A document may be long to read for whoever asked. */
+/** Gives way before a long document is read. */
 async function firstOf([row]: readonly RunRow[]): Promise<RunRow | null> {
   await giveWayBefore(row?.doc?.length ?? 0);
   return row ?? null;
@@ -99,13 +99,13 @@ export async function lockRun(tx: Tx, id: string): Promise<RunRow | null> {
   return firstOf(rows);
 }
 
-/** One at a time asks a run for something, so that each is judged by what the one before has left. A step does not wait for it. */
-export async function lockDoor(tx: Tx, id: string): Promise<void> {
+/** One request at a time to a run, so that each is judged by what the one before has left. A step does not wait for it. */
+export async function lockForAsking(tx: Tx, id: string): Promise<void> {
   await write(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [`door:${findable(id)}`]);
 }
 
-/** Not changed until the transaction ends: a step waits for it, and it for a step. */
-export async function shareRun(tx: Tx, id: string): Promise<RunRow | null> {
+/** The run does not change until the transaction ends: steps wait for this lock, and it waits for steps. */
+export async function lockRunForShare(tx: Tx, id: string): Promise<RunRow | null> {
   const { rows } = await tx.query<RunRow>(`select ${columns} from run r where r.id = $1 for share`, [
     findable(id),
   ]);

@@ -10,17 +10,19 @@ export interface TemporalHome {
   readonly address: string | null;
 }
 
-export function isSameHome(one: TemporalHome, other: TemporalHome): boolean {
+export function isSameHome(home: TemporalHome, other: TemporalHome): boolean {
   return (
-    one.namespace === other.namespace &&
-    one.namespaceId === other.namespaceId &&
-    one.taskQueue === other.taskQueue
+    home.namespace === other.namespace &&
+    home.namespaceId === other.namespaceId &&
+    home.taskQueue === other.taskQueue
   );
 }
 
 /** In either order. */
 export function areSameHomes(some: readonly TemporalHome[], others: readonly TemporalHome[]): boolean {
-  return some.length === others.length && some.every((one) => others.some((home) => isSameHome(one, home)));
+  return (
+    some.length === others.length && some.every((home) => others.some((other) => isSameHome(home, other)))
+  );
 }
 
 /** `never`: a process that had it before does not come back to what was given away. */

@@ -17,7 +17,7 @@ export interface UnsetRow {
   readonly why: string;
 }
 
-/** Who has not been heard of for so long is taken for gone. */
+/** A worker that has not reported for so long is taken for gone. */
 const goneAfter = '5 seconds';
 const forgottenAfter = '1 hour';
 

@@ -12,10 +12,10 @@ export const mostCarriedBells = 50;
 export function readSignal(name: string, raw: unknown): Arrival {
   const bell = readBell(raw);
   if (bell !== null && bell.kind === name) return { kind: 'message', bell };
-  return garbage(name, isUndecodable(raw) ? 'undecodable' : 'unsigned');
+  return makeGarbage(name, isUndecodable(raw) ? 'undecodable' : 'unsigned');
 }
 
-export function garbage(name: string, reason: 'undecodable' | 'unsigned' | 'unread'): Arrival {
+export function makeGarbage(name: string, reason: 'undecodable' | 'unsigned' | 'unread'): Arrival {
   return { kind: 'garbage', name: name.slice(0, longestName), reason };
 }
 

@@ -1,6 +1,6 @@
 import type { Arrival } from '../activities/types.js';
 import type { Bell } from '../model/message.js';
-import { garbage, mostCarriedBells } from './bell.js';
+import { makeGarbage, mostCarriedBells } from './bell.js';
 import { hasWork, isClosed, type Memory } from './memory.js';
 import type { Carried } from './messages.js';
 
@@ -10,7 +10,7 @@ import type { Carried } from './messages.js';
 const manySignals = 8_000;
 const mostSignals = 9_000;
 
-/** What was asked and still waits is in the store, where the next history looks first. A bell of nothing there is refused there. */
+/** Messages that wait are in the store, where the next history looks first; bells without a message are refused there. */
 export function carryOver(memory: Memory): Carried {
   const { known, queue } = memory;
   const dropped = hasWork(memory);
@@ -26,10 +26,14 @@ export function carryOver(memory: Memory): Carried {
 }
 
 /** With what the history before has left: that some of it was read by nobody is recorded. One of an earlier build does not say. */
-export function leftBehind(carried: Carried | null): Arrival[] {
+export function arrivalsLeftBehind(carried: Carried | null): Arrival[] {
   if (carried === null || !carried.dropped) return [];
   const bells = (carried.bells ?? []).map((bell) => ({ kind: 'message', bell }) as const);
-  return [{ kind: 'look' }, ...bells, ...(carried.unread === false ? [] : [garbage('overflow', 'unread')])];
+  return [
+    { kind: 'look' },
+    ...bells,
+    ...(carried.unread === false ? [] : [makeGarbage('overflow', 'unread')]),
+  ];
 }
 
 /** Another history may follow this one now: it is long, and nothing of the run is under way. */

@@ -1,6 +1,6 @@
 import type { Arrival, Execution, StepInput, StepResult, Stepped } from '../activities/types.js';
-import { garbage, readSignal } from './bell.js';
-import { carryOver, isFull, isHandedOver, leftBehind, mayContinue } from './hand-over.js';
+import { makeGarbage, readSignal } from './bell.js';
+import { carryOver, isFull, isHandedOver, arrivalsLeftBehind, mayContinue } from './hand-over.js';
 import { hasWork, isClosed, push, type Memory, type Ports, type Running } from './memory.js';
 import type { Carried, Known, RunInput, RunResult, StateView } from './messages.js';
 import { pause, setTimer } from './timer.js';
@@ -23,7 +23,7 @@ export interface Kernel {
   /** Temporal's own request to cancel carries no attestation: recorded as refused, and the run goes on. */
   readonly onCancelRequest: () => void;
   readonly view: () => StateView;
-  readonly keep: () => Promise<HistoryEnd>;
+  readonly runToHistoryEnd: () => Promise<HistoryEnd>;
 }
 
 /** Arrivals taken in one step: a flood costs one history event per so many. */
@@ -52,7 +52,7 @@ export function makeKernel(input: RunInput, ports: Ports): Kernel {
     version: input.kernel,
     known,
     // A run begins with its start, whatever came before its first task.
-    queue: [...birth, ...leftBehind(input.carried)],
+    queue: [...birth, ...arrivalsLeftBehind(input.carried)],
     oneAtATime: 0,
     running: null,
     settled: [],
@@ -67,9 +67,9 @@ export function makeKernel(input: RunInput, ports: Ports): Kernel {
   return {
     onSignal: (name, raw) => onSignal(readSignal(name, raw)),
     onWake: () => onSignal({ kind: 'look' }),
-    onCancelRequest: () => push(memory, garbage('temporal.cancel', 'unsigned')),
+    onCancelRequest: () => push(memory, makeGarbage('temporal.cancel', 'unsigned')),
     view: () => viewOf(memory),
-    keep: () => keep(memory),
+    runToHistoryEnd: () => runToHistoryEnd(memory),
   };
 }
 
@@ -77,7 +77,7 @@ function viewOf({ ports, known: { state, status, version, rev, head } }: Memory)
   return { run: ports.run, state, status, version, rev, head };
 }
 
-async function keep(memory: Memory): Promise<HistoryEnd> {
+async function runToHistoryEnd(memory: Memory): Promise<HistoryEnd> {
   const { ports } = memory;
   setTimer(memory);
   for (let failures = 0; ;) {
@@ -95,23 +95,23 @@ async function keep(memory: Memory): Promise<HistoryEnd> {
       failures += 1;
       if (failures >= mostFailures) throw error;
       const result = await giveUp(memory, [], error);
-      if (result?.status === 'stepped') apply(memory, result);
+      if (result?.status === 'stepped') applyStep(memory, result);
     }
   }
 }
 
 /** One step: a policy check over what has arrived, or where nothing has, an execution's own. */
 async function advance(memory: Memory): Promise<HistoryEnd | null> {
-  if (memory.queue.length === 0 && applySettled(memory) === 'done') return closedEnd(memory);
+  if (memory.queue.length === 0 && applySettled(memory) === 'done') return findClosedEnd(memory);
   const batch = takeBatch(memory);
   const result = await takeStep(memory, batch);
   if (result === null) return null;
   if (result.status === 'refused') return { kind: 'refused', reason: result.reason };
   const waiting = [...batch, ...memory.queue];
-  memory.queue = leftOf(waiting, result);
+  memory.queue = arrivalsLeftBy(waiting, result);
   memory.oneAtATime = Math.max(memory.oneAtATime - (waiting.length - memory.queue.length), 0);
-  apply(memory, result);
-  return closedEnd(memory);
+  applyStep(memory, result);
+  return findClosedEnd(memory);
 }
 
 /**
@@ -123,12 +123,12 @@ async function advance(memory: Memory): Promise<HistoryEnd | null> {
  * and B are given, the recorded step says one, and B waits as it did. So the same steps follow. Where it was given more
  * than was taken off the queue here, they are of the queue.
  */
-function leftOf(waiting: readonly Arrival[], { left, given }: Stepped): Arrival[] {
+function arrivalsLeftBy(waiting: readonly Arrival[], { left, given }: Stepped): Arrival[] {
   return [...left.flatMap((index) => waiting[index] ?? []), ...waiting.slice(given)];
 }
 
 /** Null: the run is not closed, or something waits that its closed run is to answer. */
-function closedEnd(memory: Memory): HistoryEnd | null {
+function findClosedEnd(memory: Memory): HistoryEnd | null {
   if (!isClosed(memory.known) || hasWork(memory)) return null;
   const { status, state, version, head } = memory.known;
   return { kind: 'closed', result: { status, state, version, head } };
@@ -154,7 +154,7 @@ function applySettled(memory: Memory): 'done' | 'look' {
   const next = memory.settled.find((result) => result.rev === known.rev + 1);
   if (next !== undefined) {
     memory.settled = memory.settled.filter((result) => result !== next);
-    apply(memory, next);
+    applyStep(memory, next);
     return 'done';
   }
   // It builds on a step of which only the store knows: looking there brings that step.
@@ -162,13 +162,13 @@ function applySettled(memory: Memory): 'done' | 'look' {
   return memory.queue.length === 0 ? 'done' : 'look';
 }
 
-type Taken = Exclude<StepResult, { status: 'waiting' }>;
+type TakenStep = Exclude<StepResult, { status: 'waiting' }>;
 
-/** Null: they are back in the queue. A step over several that failed is taken over one at a time from here on. */
-async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<Taken | null> {
-  let result: Taken | null;
+/** Null: the arrivals are back in the queue. Where a step over several arrivals failed, they are taken one at a time from now on. */
+async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<TakenStep | null> {
+  let result: TakenStep | null;
   try {
-    result = await patiently(memory, () => memory.ports.step(inputOf(memory, batch, null)));
+    result = await waitForStore(memory, () => memory.ports.step(inputOf(memory, batch, null)));
   } catch (error) {
     if (batch.length > 1) memory.oneAtATime = batch.length;
     result = batch.length > 1 ? null : await giveUp(memory, batch, error);
@@ -181,11 +181,11 @@ async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<Take
  * The run is made stuck over what cannot be taken: recorded, shown, and for an operator to go on with. Where even that
  * cannot be written it is tried again, each failure logged and counted by the worker, until a worker can.
  */
-async function giveUp(memory: Memory, batch: readonly Arrival[], error: unknown): Promise<Taken | null> {
+async function giveUp(memory: Memory, batch: readonly Arrival[], error: unknown): Promise<TakenStep | null> {
   const reason = reasonOf(error);
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
-      return await patiently(memory, () => memory.ports.step(inputOf(memory, batch, reason)));
+      return await waitForStore(memory, () => memory.ports.step(inputOf(memory, batch, reason)));
     } catch {
       if (isFull(memory)) return null;
       await pause(memory, pauseMs);
@@ -198,8 +198,8 @@ function reasonOf(error: unknown): string {
   return (cause instanceof Error ? cause.message : String(cause)).slice(0, longestReason).toWellFormed();
 }
 
-/** Total: the run hears of it, whatever it was that was thrown. */
-function readable(error: unknown): string {
+/** Never throws, whatever was thrown. */
+function toReadableText(error: unknown): string {
   try {
     return reasonOf(error);
   } catch {
@@ -211,8 +211,8 @@ function inputOf({ ports, known }: Memory, arrivals: readonly Arrival[], gaveUp:
   return { run: ports.run, rev: known.rev + 1, builtOn: known.digest, arrivals, gaveUp };
 }
 
-/** A store that does not answer is waited for while it lasts. Null: in another history, since this one is full. */
-async function patiently(memory: Memory, step: () => Promise<StepResult>): Promise<Taken | null> {
+/** Repeats the step while the store does not answer. Null: this history is full, and the next one goes on waiting. */
+async function waitForStore(memory: Memory, step: () => Promise<StepResult>): Promise<TakenStep | null> {
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     const result = await step();
     if (result.status !== 'waiting') return result;
@@ -221,17 +221,17 @@ async function patiently(memory: Memory, step: () => Promise<StepResult>): Promi
   }
 }
 
-function apply(memory: Memory, result: Stepped): void {
+function applyStep(memory: Memory, result: Stepped): void {
   const { rev, digest, head, state, runStatus: status, version, wakeAt, isForked } = result;
   if (rev < memory.known.rev && !isForked) return;
   memory.known = { rev, digest, head, state, status, version, wakeAt };
   memory.settled = isForked ? [] : memory.settled.filter((other) => other.digest !== digest);
   setTimer(memory);
-  seeThrough(memory, result);
+  followExecution(memory, result);
 }
 
 /** Starts the effect that the store says is under way; ends the wait between its attempts when the run is to end. */
-function seeThrough(memory: Memory, { execution, cancelling }: Stepped): void {
+function followExecution(memory: Memory, { execution, cancelling }: Stepped): void {
   if (execution?.action !== memory.running?.action) {
     memory.running = execution === null ? null : startEffect(memory, execution);
   }
@@ -243,13 +243,13 @@ function startEffect(memory: Memory, execution: Execution): Execution & Running 
   const running = { ...execution, ...memory.ports.execute({ run: memory.ports.run, action }, timeoutMs) };
   running.result.then(
     (result) => {
-      // Of one that the store has ended, it has told what came of it: another past's outcome is none of this one's.
+      // Where the store has ended the effect, it has said how: an outcome that comes later is not applied.
       if (memory.running === running) memory.settled = [...memory.settled, result];
     },
     (error: unknown) => {
-      // Whatever the reason: the store knows which attempt was begun, and so what can be said of the effect. Of one that
-      // the store has ended nothing more is to be said.
-      if (memory.running === running) push(memory, { kind: 'abandoned', action, reason: readable(error) });
+      // The store knows which attempt was begun, and so what can be said of the effect. Where the store has ended it, nothing is.
+      if (memory.running === running)
+        push(memory, { kind: 'abandoned', action, reason: toReadableText(error) });
     },
   );
   return running;

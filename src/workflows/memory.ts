@@ -9,9 +9,9 @@ import type {
 import type { HistoryLength } from './history.js';
 import type { Known } from './messages.js';
 
-// What the kernel has in hand: its surroundings, and what has arrived and is under way. Nothing of it outlives the history.
+// What the kernel holds while a history lasts: its ports, what has arrived, and what is under way.
 
-/** What the kernel has its surroundings do. */
+/** What the kernel has done for it: by Temporal, or by a test. */
 export interface Ports {
   readonly run: string;
   readonly now: () => number;

@@ -37,7 +37,7 @@ const { step } = proxyLocalActivities<RunActivities>({
 
 export async function run(input: RunInput): Promise<RunResult> {
   const known = readInput(input);
-  const kernel = makeKernel(known, ports(known.kernel));
+  const kernel = makeKernel(known, makePorts(known.kernel));
   const signals = [messages.submitSignal, messages.decideSignal, messages.cancelSignal, messages.retrySignal];
   for (const signal of signals)
     setHandler(signal, (raw: unknown) => {
@@ -46,7 +46,7 @@ export async function run(input: RunInput): Promise<RunResult> {
   setHandler(messages.wakeSignal, kernel.onWake);
   setHandler(messages.stateQuery, kernel.view);
   void CancellationScope.current().cancelRequested.catch(kernel.onCancelRequest);
-  const end = await CancellationScope.nonCancellable(() => kernel.keep().catch(failed));
+  const end = await CancellationScope.nonCancellable(() => kernel.runToHistoryEnd().catch(failWorkflow));
   switch (end.kind) {
     case 'closed':
       return end.result;
@@ -61,8 +61,8 @@ export async function run(input: RunInput): Promise<RunResult> {
   }
 }
 
-/** A plain error would fail the workflow's tasks for ever: an end with a reason is seen. */
-function failed(error: unknown): never {
+/** A plain error would fail the workflow's tasks for ever; a failed workflow is seen. */
+function failWorkflow(error: unknown): never {
   throw ApplicationFailure.nonRetryable(
     `the kernel failed: ${error instanceof Error ? error.message : String(error)}`,
     'KERNEL_FAILED',
@@ -107,13 +107,13 @@ function isKnown(raw: unknown): raw is Known {
   );
 }
 
-function ports(version: number): Ports {
+function makePorts(version: number): Ports {
   return {
     run: workflowInfo().workflowId,
     now: () => Date.now(),
     until: (isTrue) => condition(isTrue),
     step,
-    execute,
+    execute: startExecution,
     startTimer,
     historyLength: () => {
       const { continueAsNewSuggested, historyLength } = workflowInfo();
@@ -126,7 +126,7 @@ function ports(version: number): Ports {
  * Runs until the effect's outcome is recorded. Attempts and delays are the activity's decision, carried by Temporal's
  * retry; without an end here, since a lost worker is not a failed attempt.
  */
-function execute(input: Parameters<RunActivities['execute']>[0], timeoutMs: number): Running {
+function startExecution(input: Parameters<RunActivities['execute']>[0], timeoutMs: number): Running {
   const { execute: act } = proxyActivities<RunActivities>({
     startToCloseTimeout: timeoutMs + storeAwayMs,
     heartbeatTimeout: '5s',

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
-  abandonedOutcome,
-  afterFailure,
+  outcomeOfAbandoned,
+  decideAfterFailure,
   isCalledOff,
   judgeDenial,
   judgeFailure,
-  nextAttempt,
-  ruleOn,
+  chooseNextAttempt,
+  judgeAndFollow,
 } from '../../src/activities/execute/attempts.js';
 import { hasEffect } from '../../src/executors/index.js';
 import type { RestExecutor } from '../../src/executors/rest/types.js';
@@ -62,7 +62,7 @@ const failed = (attempt: number, errorClass: ErrorClass, executor = 0): AttemptR
 
 describe('the next attempt', () => {
   const called = (of: Executing, rows: readonly AttemptRow[]): string | null => {
-    const next = nextAttempt(of, rows);
+    const next = chooseNextAttempt(of, rows);
     return next.kind === 'attempt' && 'connection' in next.executor ? next.executor.connection : null;
   };
   const second = rest({ connection: 'second' });
@@ -103,7 +103,7 @@ describe('the next attempt', () => {
       [row(1, 'failed', { errorClass: null })],
       [row(1, null, { executor: 7 })],
     ])
-      assert.equal(nextAttempt(of, rows).kind, 'unknown', JSON.stringify(rows));
+      assert.equal(chooseNextAttempt(of, rows).kind, 'unknown', JSON.stringify(rows));
   });
 
   it('is the lost one again where that was a fallback’s', () => {
@@ -118,15 +118,15 @@ describe('the next attempt', () => {
       executing(rest({ method: 'GET' })),
       executing(rest(), {}, 'read_only'),
     ]) {
-      const next = nextAttempt(safe, lost);
+      const next = chooseNextAttempt(safe, lost);
       assert.deepEqual(next.kind === 'attempt' ? [next.attempt, next.resumed] : null, [1, true]);
     }
   });
 
   it('is nobody’s to make after a lost worker, where it might be done twice', () => {
-    assert.equal(nextAttempt(executing(rest()), [row(1, null)]).kind, 'unknown');
+    assert.equal(chooseNextAttempt(executing(rest()), [row(1, null)]).kind, 'unknown');
     const cli: Executor = { kind: 'cli', connection: 'c', args: [], stdin: null, idempotencyKey: false };
-    assert.equal(nextAttempt(executing(cli), [row(1, null)]).kind, 'unknown');
+    assert.equal(chooseNextAttempt(executing(cli), [row(1, null)]).kind, 'unknown');
   });
 });
 
@@ -138,8 +138,8 @@ describe('after a failure', () => {
   it('waits longer each time, up to its limit', () => {
     const of = retrying({ backoff: 'exponential', initialDelayMs: 1_000, maxDelayMs: 1_500 });
     const failure = { errorClass: 'transient' } as const;
-    assert.deepEqual(afterFailure(of, tried(0), failure), { kind: 'retry', delayMs: 1_000 });
-    assert.deepEqual(afterFailure(of, tried(0, 0), failure), { kind: 'retry', delayMs: 1_500 });
+    assert.deepEqual(decideAfterFailure(of, tried(0), failure), { kind: 'retry', delayMs: 1_000 });
+    assert.deepEqual(decideAfterFailure(of, tried(0, 0), failure), { kind: 'retry', delayMs: 1_500 });
   });
 
   const waits: readonly (readonly [string, number, number, number | null, number])[] = [
@@ -152,7 +152,7 @@ describe('after a failure', () => {
   for (const [how, asked, maxDelayMs, left, delayMs] of waits)
     it(`waits ${how}`, () => {
       const failure = { errorClass: 'rate_limited', retryAfterMs: asked } as const;
-      assert.deepEqual(afterFailure(retrying({ maxDelayMs }), tried(0), failure, left), {
+      assert.deepEqual(decideAfterFailure(retrying({ maxDelayMs }), tried(0), failure, left), {
         kind: 'retry',
         delayMs,
       });
@@ -161,21 +161,23 @@ describe('after a failure', () => {
   it('ends when the run’s time is up', () => {
     const of = executing(rest(), { maxAttempts: 3, fallback: [rest()] });
     for (const errorClass of ['transient', 'permanent'] as const)
-      assert.deepEqual(afterFailure(of, tried(0), { errorClass }, 0), { kind: 'final' });
+      assert.deepEqual(decideAfterFailure(of, tried(0), { errorClass }, 0), { kind: 'final' });
   });
 
   it('never tries auth, permanent and unknown outcomes again', () => {
     for (const errorClass of ['auth', 'permanent', 'unknown_outcome'] as const)
-      assert.deepEqual(afterFailure(retrying({}), tried(0), { errorClass }), { kind: 'final' });
+      assert.deepEqual(decideAfterFailure(retrying({}), tried(0), { errorClass }), { kind: 'final' });
   });
 
   it('goes to the fallbacks after the last attempt, but not after an unknown outcome', () => {
     const of = executing(rest(), { fallback: [rest()] });
     const permanent = { errorClass: 'permanent' } as const;
-    assert.deepEqual(afterFailure(of, tried(0), permanent), { kind: 'fallback', position: 1 });
-    assert.deepEqual(afterFailure(of, tried(0, 1), permanent), { kind: 'final' });
-    assert.deepEqual(afterFailure(of, tried(0), { errorClass: 'unknown_outcome' }), { kind: 'final' });
-    assert.deepEqual(afterFailure(of, tried(0), { ...permanent, effectPossible: true }), { kind: 'final' });
+    assert.deepEqual(decideAfterFailure(of, tried(0), permanent), { kind: 'fallback', position: 1 });
+    assert.deepEqual(decideAfterFailure(of, tried(0, 1), permanent), { kind: 'final' });
+    assert.deepEqual(decideAfterFailure(of, tried(0), { errorClass: 'unknown_outcome' }), { kind: 'final' });
+    assert.deepEqual(decideAfterFailure(of, tried(0), { ...permanent, effectPossible: true }), {
+      kind: 'final',
+    });
   });
 
   it('is an unknown outcome still when the target refuses after an attempt that nobody knows the outcome of', () => {
@@ -225,7 +227,7 @@ describe('the last failure of a run that is to end', () => {
     for (const errorClass of ['timeout', 'connection', 'transient', 'permanent'] as const)
       for (const run of [{}, ...ends]) {
         const of5 = (effectPossible: boolean) =>
-          ruleOn(
+          judgeAndFollow(
             { ...goesOn, ...run },
             ...([of, [failed(1, errorClass)]] as const),
             ...([{ status: 'failed', errorClass, message: 'no answer', effectPossible }, 'none', 5] as const),
@@ -244,7 +246,7 @@ describe('a failure after an attempt that nobody knows the outcome of', () => {
   const ruled = (attempts: number, errorClass: ErrorClass, run: object = {}) => {
     const rows = Array.from({ length: attempts }, (_one, index) => failed(index + 1, errorClass));
     const of = executing(rest({ idempotencyKey: true }), { maxAttempts: 3 });
-    const { judged, then } = ruleOn(
+    const { judged, then } = judgeAndFollow(
       { ...goesOn, ...run },
       ...([of, rows, { status: 'failed', errorClass, message: 'failed' }, 'possible', 5] as const),
     );
@@ -279,23 +281,23 @@ describe('between two attempts', () => {
   });
 
   it('leaves the outcome unknown where an attempt may have had its effect', () => {
-    assert.equal(abandonedOutcome([failed(1, 'transient')], null, 'none').status, 'failed');
+    assert.equal(outcomeOfAbandoned([failed(1, 'transient')], null, 'none').status, 'failed');
     const timedOut = { ...failed(1, 'timeout'), effectPossible: true };
-    assert.equal(abandonedOutcome([timedOut, failed(2, 'transient')], null, 'none').status, 'unknown');
+    assert.equal(outcomeOfAbandoned([timedOut, failed(2, 'transient')], null, 'none').status, 'unknown');
     const answered503 = { ...failed(1, 'transient'), effectInDoubt: true };
-    const { status, message } = abandonedOutcome([answered503], null, 'none');
+    const { status, message } = outcomeOfAbandoned([answered503], null, 'none');
     assert.equal(status, 'failed', 'as 503 is where nothing follows it');
     assert.match(message, /does not say that nothing happened/);
-    assert.equal(abandonedOutcome([row(1, null)], null, 'none').status, 'unknown');
+    assert.equal(outcomeOfAbandoned([row(1, null)], null, 'none').status, 'unknown');
     // Another action's under the same key, which this one does again.
-    assert.equal(abandonedOutcome([], null, 'possible').status, 'unknown');
-    assert.deepEqual(Object.keys(abandonedOutcome([], null, 'in_doubt')).includes('effectPossible'), true);
-    assert.equal('effectPossible' in abandonedOutcome([], null, 'none'), false);
+    assert.equal(outcomeOfAbandoned([], null, 'possible').status, 'unknown');
+    assert.deepEqual(Object.keys(outcomeOfAbandoned([], null, 'in_doubt')).includes('effectPossible'), true);
+    assert.equal('effectPossible' in outcomeOfAbandoned([], null, 'none'), false);
   });
 
   it('says why, and of a failure of our own never that the run was cancelled', () => {
     const messageOf = (rows: readonly AttemptRow[], why: string | null): string =>
-      abandonedOutcome(rows, why, 'none').message;
+      outcomeOfAbandoned(rows, why, 'none').message;
     assert.match(messageOf([failed(1, 'transient')], null), /cancelled or its time ran out before the next/);
     assert.match(messageOf([], null), /cancelled or its time ran out before it was begun/);
     assert.equal(messageOf([failed(1, 'transient')], 'a bug'), 'attempt 2 could not be begun: a bug');

@@ -11,7 +11,7 @@ import {
   type Governed,
   type Handle,
 } from '../fail-closed/governed.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { makeTarget, type Target } from './target.js';
 
 // One attempt of an effect at a time, whoever has Temporal ask for it: a real Postgres, and a target that answers when it
@@ -52,7 +52,7 @@ after(async () => {
 const underWay = { type: 'ATTEMPT_UNDER_WAY', nonRetryable: false };
 const keys = (): number => new Set(target.requests.map(({ headers }) => headers['idempotency-key'])).size;
 const called = (times: number): Promise<unknown> =>
-  until(`${times} calls`, 10_000, () => (target.requests.length === times ? true : null));
+  until(`${times} calls`, () => (target.requests.length === times ? true : null), 10_000);
 const executionOf = (
   run: Handle,
   owner: string,

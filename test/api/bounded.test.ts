@@ -5,7 +5,7 @@ import type { ApiDeps } from '../../src/api/index.js';
 import { makeFeed } from '../../src/service/index.js';
 import { makeShared } from '../../src/service/seats.js';
 import type { Pool } from '../../src/db/index.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { startApi, type Harness } from './harness.js';
 
 /** The same pool, whose statements and their rows are seen. */
@@ -69,7 +69,7 @@ describe('what one caller can cost', () => {
     const feed = await makeFeed({ pool, listen: () => Promise.resolve({ close: () => Promise.resolve() }) });
     const signal = AbortSignal.timeout(20_000);
     setMaxListeners(0, signal);
-    await until('a log with an index', 20_000, async () => ((await feed.size()) > 5 ? true : null));
+    await until('a log with an index', async () => ((await feed.size()) > 5 ? true : null), 20_000);
     const followers = Array.from({ length: 20 }, () => feed.follow(-1, 'greedy'));
     const pieces = await Promise.all(followers.map((one) => one.next(signal)));
     assert.ok(pieces.every((piece) => piece[0]?.index === 0));
@@ -87,7 +87,7 @@ describe('what one caller can cost', () => {
     const waiting = Array.from({ length: 30 }, () => api.ask('agent', 'GET', `${poll}?wait=20`));
     let answered = 0;
     for (const one of waiting) void one.then(() => (answered += 1));
-    await until('those without a seat', 15_000, () => Promise.resolve(answered === 10 || null));
+    await until('those without a seat', () => Promise.resolve(answered === 10 || null), 15_000);
     assert.equal(longPolls.taken(), 20);
     const decision = { decision: 'approve', digest: approval.digest, reason: 'seen' };
     await api.ask('finance', 'POST', `/v1/approvals/${approval.id}/decision`, decision);
@@ -115,11 +115,11 @@ describe('what one caller can cost', () => {
     const others = Array.from({ length: 50 }, ask);
     gates.shift()?.();
     assert.equal(await first, 1);
-    await until('the second asking', 1_000, () => Promise.resolve(gates.length > 0 || null));
+    await until('the second asking', () => Promise.resolve(gates.length > 0 || null), 1_000);
     const late = ask();
     gates.shift()?.();
     assert.deepEqual([...new Set(await Promise.all(others))], [2]);
-    await until('the third asking', 1_000, () => Promise.resolve(gates.length > 0 || null));
+    await until('the third asking', () => Promise.resolve(gates.length > 0 || null), 1_000);
     gates.shift()?.();
     assert.equal(await late, 3);
     await assert.rejects(

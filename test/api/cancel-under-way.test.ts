@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { showRun } from '../../src/cli/show.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { makeTarget, type Target } from '../activities/target.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
@@ -45,7 +45,7 @@ describe('a cancel while a call is under way', () => {
     target.say(new Promise((resolve) => (finish = () => resolve(200))));
     const asked = await submit(run, 'build');
     assert.equal(asked.status, 202, asked.text);
-    await until('a call under way', 10_000, () => target.requests.length > 0 || null);
+    await until('a call under way', () => target.requests.length > 0 || null, 10_000);
     return run;
   };
   const submit = (run: string, transition: string): Promise<Answer> =>
@@ -74,10 +74,14 @@ describe('a cancel while a call is under way', () => {
     assert.match(refused.body.detail, /`admin` has cancelled the run/);
     assert.doesNotMatch(refused.body.detail, /try again/);
     const waiting = cancel(run, 20);
-    await until('a third cancel that the run has taken', 10_000, async () => {
-      const asked = `select 1 from message where run = $1 and kind = 'cancel' and rev is not null`;
-      return (await api.database.asSuperuser(asked, [run])).rows.length === 3 || null;
-    });
+    await until(
+      'a third cancel that the run has taken',
+      async () => {
+        const asked = `select 1 from message where run = $1 and kind = 'cancel' and rev is not null`;
+        return (await api.database.asSuperuser(asked, [run])).rows.length === 3 || null;
+      },
+      10_000,
+    );
     finish();
     assert.deepEqual([(await waiting).status, (await waiting).body.run.status], [200, 'cancelled']);
     const { body } = await get(run);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { mostUnanswered } from '../../src/model/limits.js';
 import { holdRun } from '../../testing/locks.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { codes, startApi, type Harness } from './harness.js';
 
 describe('a run that is held up', () => {
@@ -24,7 +24,7 @@ describe('a run that is held up', () => {
     );
     let told = 0;
     for (const one of asked) void one.then(() => (told += 1));
-    await until('refusals at the door', 10_000, () => told === more || null);
+    await until('refusals at the door', () => told === more || null, 10_000);
     for (const as of ['employee', 'auditor', 'agent']) {
       const read = await api.ask(as, 'GET', '/v1/runs');
       assert.equal(read.status, 200, read.text);

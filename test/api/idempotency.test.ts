@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { routes } from '../../src/api/index.js';
 import type { Pool } from '../../src/db/index.js';
 import { holdRun } from '../../testing/locks.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 /** A store in which the next look at decisions is answered, and its asker hears of it once `go` is called. */
@@ -265,15 +265,19 @@ describe('Idempotency-Key', () => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const lock = await holdRun(api.database.url, run);
     const first = pay();
-    await until('a submit that waits for the run', 5_000, async () => (await lock.someoneWaits()) || null);
+    await until('a submit that waits for the run', async () => (await lock.someoneWaits()) || null, 5_000);
     await pass('long');
     t.mock.timers.tick(10_000);
-    await until('a renewed hold', 5_000, async () => {
-      const { rows } = await api.database.asSuperuser(
-        `select 1 from idempotency where key = 'long' and held_until > now() + interval '20 seconds'`,
-      );
-      return rows.length === 1 || null;
-    });
+    await until(
+      'a renewed hold',
+      async () => {
+        const { rows } = await api.database.asSuperuser(
+          `select 1 from idempotency where key = 'long' and held_until > now() + interval '20 seconds'`,
+        );
+        return rows.length === 1 || null;
+      },
+      5_000,
+    );
     assert.deepEqual(codes(await pay()), [409, 'IDEMPOTENCY_IN_PROGRESS']);
     await lock.release();
     assert.equal((await first).status, 200);
@@ -293,10 +297,14 @@ describe('Idempotency-Key', () => {
     await pass('overtaken');
     api.kernel.idle = true;
     const overtaking = decide(headers);
-    await until('a decision that is stored and not taken', 5_000, async () => {
-      const { rows } = await api.database.asSuperuser(`select 1 from decision where status = 'accepted'`);
-      return rows.length === 1 || null;
-    });
+    await until(
+      'a decision that is stored and not taken',
+      async () => {
+        const { rows } = await api.database.asSuperuser(`select 1 from decision where status = 'accepted'`);
+        return rows.length === 1 || null;
+      },
+      5_000,
+    );
     slow.go();
     const [late, second] = await Promise.all([first, overtaking]);
     api.kernel.idle = false;

@@ -7,7 +7,7 @@ import { makeAnonymous } from '../../src/api/index.js';
 import { mostWindows, sourceOf } from '../../src/api/http/anonymous.js';
 import { mostKeys } from '../../src/api/http/key-use.js';
 import type { ServiceFact } from '../../src/audit/index.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { codes, startApi, type Harness } from './harness.js';
 
 interface Listed {
@@ -56,11 +56,15 @@ describe('what one caller may have at once', () => {
     assert.equal((await api.ask('employee', 'HEAD', '/v1/events')).status, 200, 'HEAD holds nothing open');
     streams.pop()?.abort();
     streams.push(
-      await until('room for another stream', 5_000, async () => {
-        const { status } = await api.ask('employee', 'HEAD', '/v1/events');
-        assert.equal(status, 200);
-        return openStream(employee).catch(() => null);
-      }),
+      await until(
+        'room for another stream',
+        async () => {
+          const { status } = await api.ask('employee', 'HEAD', '/v1/events');
+          assert.equal(status, 200);
+          return openStream(employee).catch(() => null);
+        },
+        5_000,
+      ),
     );
     for (const one of streams) one.abort();
     const [record] = (await records(api, 'actor=employee&type=request.refused')).slice(-1);
@@ -256,10 +260,14 @@ describe('a client that goes away', () => {
   after(() => api.stop());
 
   const gone = (route: string): Promise<Listed> =>
-    until('the record of a client that has gone', 5_000, async () => {
-      const found = await records(api, 'actor=agent&type=api.called');
-      return found.find((one) => one.data['route'] === route && one.data['status'] === 499) ?? null;
-    });
+    until(
+      'the record of a client that has gone',
+      async () => {
+        const found = await records(api, 'actor=agent&type=api.called');
+        return found.find((one) => one.data['route'] === route && one.data['status'] === 499) ?? null;
+      },
+      5_000,
+    );
   const metrics = async (): Promise<string> => (await api.ask(null, 'GET', '/metrics')).text;
 
   it('in the middle of its upload is on record, as such, and not as 200', async () => {
@@ -288,8 +296,10 @@ describe('a client that goes away', () => {
     });
     asked.on('error', () => undefined);
     asked.end();
-    await until('a waiting request', 5_000, () =>
-      Promise.resolve(api.deps.feed.longPolls.taken() > 0 || null),
+    await until(
+      'a waiting request',
+      () => Promise.resolve(api.deps.feed.longPolls.taken() > 0 || null),
+      5_000,
     );
     asked.destroy();
     assert.equal((await gone('/v1/actions/{id}')).data['answer'], 200);

@@ -8,7 +8,7 @@ import { makeServiceChain } from '../../src/audit/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 
 // Two processes load at the same instant: each compares with what is in force when its own comes into force.
 
@@ -75,13 +75,17 @@ describe('two that load policies at once', () => {
         beforeStoring = () => Promise.resolve();
         let isOver = false;
         other = load(quick, 'reload').finally(() => (isOver = true));
-        await until('the other has loaded, or waits for this one', 15_000, async () => {
-          const { rows } = await database.asSuperuser(
-            `select 1 from pg_locks l join pg_database d on d.oid = l.database
+        await until(
+          'the other has loaded, or waits for this one',
+          async () => {
+            const { rows } = await database.asSuperuser(
+              `select 1 from pg_locks l join pg_database d on d.oid = l.database
               where not l.granted and l.locktype = 'advisory' and d.datname = current_database()`,
-          );
-          return isOver || rows.length > 0 || null;
-        });
+            );
+            return isOver || rows.length > 0 || null;
+          },
+          15_000,
+        );
       };
       const result = await load(slow, how);
       assert.equal(result.status, 'loaded');

@@ -6,7 +6,7 @@ import { makeServer } from '../../src/api/index.js';
 import type { AuditItem } from '../../src/audit/index.js';
 import type { DecideRequest } from '../../src/client/types.js';
 import type { Follower } from '../../src/service/audit/feed.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { startApi, type Harness } from './harness.js';
 
 /** As one reads the log who is always there before the next record comes. */
@@ -121,8 +121,10 @@ describe('a key that is revoked while its request is under way', () => {
     const key = await keyOf(['finance.controller'], []);
     const { id, digest } = await approval();
     const waiting = api.ask(key.key, 'GET', `/v1/approvals/${id}?wait=20`);
-    await until('a waiting request', 5_000, () =>
-      Promise.resolve(api.deps.feed.longPolls.taken() > 0 || null),
+    await until(
+      'a waiting request',
+      () => Promise.resolve(api.deps.feed.longPolls.taken() > 0 || null),
+      5_000,
     );
     await revoke(key);
     const decision = { decision: 'approve', digest, reason: 'seen' };
@@ -186,10 +188,14 @@ describe('a key that is revoked while its request is under way', () => {
     }
     await new Promise((resolve) => server.close(resolve));
     const path = '/v1/audit?type=request.refused&limit=500';
-    await until('the record of it', 5_000, async () => {
-      const { body } = await api.ask('admin', 'GET', path);
-      const refused: { data: { why?: string; route?: string } }[] = body.data;
-      return refused.some(({ data }) => data.why === 'client_gone' && data.route === '/v1/keys') || null;
-    });
+    await until(
+      'the record of it',
+      async () => {
+        const { body } = await api.ask('admin', 'GET', path);
+        const refused: { data: { why?: string; route?: string } }[] = body.data;
+        return refused.some(({ data }) => data.why === 'client_gone' && data.route === '/v1/keys') || null;
+      },
+      5_000,
+    );
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { signIn, visit } from '../../testing/browser-forms.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { makeTarget, type Target } from '../activities/target.js';
 import { startApi, type Answer, type Harness } from './harness.js';
 
@@ -103,10 +103,14 @@ describe('what a requester held when it asked', () => {
     api.kernel.idle = true;
     const decision = { decision: 'approve', digest: approval.digest, reason: 'fine' };
     const decided = api.ask('finance', 'POST', `/v1/approvals/${approval.id}/decision`, decision);
-    await until('a kept decision', 10_000, async () => {
-      const kept = `select 1 from message where run = $1 and kind = 'decide'`;
-      return (await api.database.pool.query(kept, [run])).rowCount || null;
-    });
+    await until(
+      'a kept decision',
+      async () => {
+        const kept = `select 1 from message where run = $1 and kind = 'decide'`;
+        return (await api.database.pool.query(kept, [run])).rowCount || null;
+      },
+      10_000,
+    );
     await meanwhile();
     const calls = bank.requests.length;
     api.kernel.idle = false;
@@ -120,10 +124,14 @@ describe('what a requester held when it asked', () => {
     };
   };
   const settledAs = ({ action }: Pick<Asked, 'action'>): Promise<Answer> =>
-    until('a settled action', 15_000, async () => {
-      const found = await api.ask('manager', 'GET', `/v1/actions/${action}`);
-      return ['executed', 'failed', 'unknown'].includes(found.body?.status) ? found : null;
-    });
+    until(
+      'a settled action',
+      async () => {
+        const found = await api.ask('manager', 'GET', `/v1/actions/${action}`);
+        return ['executed', 'failed', 'unknown'].includes(found.body?.status) ? found : null;
+      },
+      15_000,
+    );
   type Called = Pick<Asked, 'run' | 'action' | 'calls'>;
   const isRefused = async (asked: Called, why: RegExp): Promise<void> => {
     const { body } = await settledAs(asked);
@@ -239,12 +247,17 @@ describe('what a requester held when it asked', () => {
     bank.say(() => between(key).then(() => answer));
     const run: string = (await api.ask(key.key, 'POST', `/v1/flows/${name}/runs`, {})).body.run.id;
     void api.ask(key.key, 'POST', `/v1/runs/${run}/transitions/pay?wait=0`, {});
-    const action = await until('its action', 10_000, async () => {
-      const { rows } = await api.database.pool.query<{ id: string }>('select id from action where run = $1', [
-        run,
-      ]);
-      return rows[0]?.id ?? null;
-    });
+    const action = await until(
+      'its action',
+      async () => {
+        const { rows } = await api.database.pool.query<{ id: string }>(
+          'select id from action where run = $1',
+          [run],
+        );
+        return rows[0]?.id ?? null;
+      },
+      10_000,
+    );
     return { run, action, calls: 1 };
   };
 

@@ -14,7 +14,7 @@ import {
   type Authenticator,
 } from '../../src/auth/index.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
-import { insertKey, knowPrincipal, revokeKey } from '../../src/store/keys.js';
+import { insertKey, ensurePrincipal, revokeKey } from '../../src/store/keys.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 
 const policySet: PolicySet = {
@@ -90,7 +90,7 @@ describe('a principal comes from its credential', () => {
     fields: { roles?: string[]; expiresAt?: string } = {},
   ): Promise<string> => {
     const key = newApiKey();
-    await knowPrincipal(database.pool, { id, kind });
+    await ensurePrincipal(database.pool, { id, kind });
     await insertKey(database.pool, {
       keyId,
       hash: hashApiKey(pepper, key),

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { z } from 'zod';
-import { gatesTable, type SideReport } from '../../bench/gates/report.js';
+import { renderGatesTable, type SideReport } from '../../bench/gates/report.js';
 import { processTree } from '../../bench/measure.js';
 import { projectRoot } from '../../testing/paths.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 
 const positive = z.number().positive();
 const tail = z.strictObject({
@@ -93,8 +93,8 @@ describe('the benchmark of approvals', () => {
       child.kill('SIGINT');
     });
     assert.equal(await ended, 130, told);
-    assert.ok(started.length > 3, 'a server under its leash and a worker had been started');
-    await until('all of them to be gone', 10_000, () => (started.some(isAlive) ? null : true));
+    assert.ok(started.length > 3, 'a server behind its guard and a worker had been started');
+    await until('all of them to be gone', () => (started.some(isAlive) ? null : true), 10_000);
     assert.match(printed, /"status": "failed",[^}]*"reason": "Error: interrupted by SIGINT"/);
   });
 
@@ -127,7 +127,7 @@ describe('the benchmark of approvals', () => {
       { name: 'absent', status: 'unavailable', reason: 'no registry' },
       { name: 'broken', status: 'failed', about: '', reason: 'it fell', rows: [] },
     ];
-    const shown = gatesTable([100, 200], sides);
+    const shown = renderGatesTable([100, 200], sides);
     assert.match(shown, /\| parked \| 40, then out of time \| unavailable \| failed \|/);
     assert.match(shown, /\| 200 parked \| slow \| absent \| broken \|\n.*\n\| parked \| not reached \|/);
     assert.match(shown, /\| processor time a start, ms \| worker 10 \|/);

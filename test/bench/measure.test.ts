@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Arrivals } from '../../bench/gates/arrivals.js';
-import { measureSide, type Plan, type Row } from '../../bench/gates/measure.js';
+import { measureSide, type MeasurePlan, type Row } from '../../bench/gates/measure.js';
 import type { Side } from '../../bench/gates/side.js';
 
 // An engine that parks at once and decides in its own time: what the benchmark makes of it.
@@ -27,7 +27,7 @@ function engine(decideMs: number): Side {
   };
 }
 
-const plan: Plan = {
+const plan: MeasurePlan = {
   parked: [30, 40],
   decisions: 10,
   kills: 3,
@@ -37,7 +37,7 @@ const plan: Plan = {
   decidingMs: 60_000,
 };
 
-async function measured(decideMs: number, given: Partial<Plan>): Promise<Row[]> {
+async function measured(decideMs: number, given: Partial<MeasurePlan>): Promise<Row[]> {
   const rows: Row[] = [];
   for await (const row of measureSide(engine(decideMs), { ...plan, ...given }, arrivals, () => undefined))
     rows.push(row);

@@ -8,7 +8,7 @@ import { makePayloads } from '../../src/audit/index.js';
 import { loadKeys } from '../../src/auth/index.js';
 import type { ClientDeps } from '../../src/client/index.js';
 import { post } from '../../src/client/post.js';
-import { submission } from '../../src/client/submit.js';
+import { makeSubmission } from '../../src/client/submit.js';
 import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
 import type { MessageOutcome } from '../../src/client/types.js';
 import type { Pool } from '../../src/db/index.js';
@@ -73,7 +73,7 @@ function ask(run: string, args: object, on: ClientDeps = deps, id = newId('msg')
   const request = { transition: 'go', expectedVersion: null, principal: agent, trace: null };
   return post(on, waiter, {
     ...{ run, id, kind: 'submit', waitMs: 1 },
-    make: () => submission({ ...request, run, messageId: id, waitMs: 1, arguments: args as never }),
+    make: () => makeSubmission({ ...request, run, messageId: id, waitMs: 1, arguments: args as never }),
   });
 }
 

@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { verdictOf, type Found, type Plan } from '../../drill/judge.js';
-import { killTable, type KillReport } from '../../drill/table.js';
+import { judgeRun, type FoundRun, type DecisionPlan } from '../../drill/judge.js';
+import { renderKillTable, type KillReport } from '../../drill/table.js';
 import { projectRoot } from '../../testing/paths.js';
 
 describe('the kill drill', () => {
@@ -23,7 +23,7 @@ describe('the kill drill', () => {
       },
       { ok: true, parked: 6, approved: 5, effects: 5 },
     );
-    const blows = [
+    const outages = [
       'kill -9 of the worker',
       'kill -9 of the API',
       'a new build deployed',
@@ -34,12 +34,12 @@ describe('the kill drill', () => {
     const struck = report['whilePeopleDecide'] as { name: string; decisions: number }[];
     assert.deepEqual(
       stood.map(({ name, waiting }) => [name, waiting]),
-      blows.map((name) => [name, 6]),
+      outages.map((name) => [name, 6]),
     );
     assert.equal(report['effectsBeforeAnyDecision'], 0);
     assert.deepEqual(
       struck.map((one) => one.name),
-      blows,
+      outages,
     );
     assert.equal(new Set(Object.values(report['builds'])).size, 3);
     const underWay = [
@@ -51,17 +51,17 @@ describe('the kill drill', () => {
       (report['underWay'] as { name: string; faults: string[] }[]).map(({ name, faults }) => [name, faults]),
       underWay.map((name) => [name, []]),
     );
-    const shown = killTable(report as unknown as KillReport);
+    const shown = renderKillTable(report as unknown as KillReport);
     assert.match(shown, /executed exactly once \| 5 of 5 \|\n\| denied, and never executed \| 1 of 1 \|/);
-    for (const name of blows) assert.equal(shown.split(`\n| ${name} |`).length, 3);
+    for (const name of outages) assert.equal(shown.split(`\n| ${name} |`).length, 3);
   });
 
-  const plan: Plan = { run: 'run_1', approval: 'apr_1', decision: 'approve', people: 1 };
+  const plan: DecisionPlan = { run: 'run_1', approval: 'apr_1', decision: 'approve', people: 1 };
   const effect = { key: 'run_1:pay:x:0', run: 'run_1', requests: 1 };
   const record = (type: string, actor = 'runtime', decision: string | null = null) => ({
     ...{ type, actor, decision, at: 0 },
   });
-  const good: Found = {
+  const good: FoundRun = {
     run: 'run_1',
     approvalStatus: 'consumed',
     actionStatus: 'executed',
@@ -75,7 +75,7 @@ describe('the kill drill', () => {
     effects: [effect],
     chainProblem: null,
   };
-  const cases: readonly [string, Plan, Partial<Found>, readonly string[]][] = [
+  const cases: readonly [string, DecisionPlan, Partial<FoundRun>, readonly string[]][] = [
     ['nothing in a run as it should be', plan, {}, []],
     ['a decision that was not applied', plan, { decisions: [] }, ['lost']],
     ['an approval without its effect', plan, { effects: [] }, ['lost']],
@@ -106,5 +106,5 @@ describe('the kill drill', () => {
     ['a chain that does not verify', plan, { chainProblem: 'record 2' }, ['chainBroken']],
   ];
   for (const [name, asked, change, faults] of cases)
-    it(`finds ${name}`, () => assert.deepEqual(verdictOf(asked, { ...good, ...change }), faults));
+    it(`finds ${name}`, () => assert.deepEqual(judgeRun(asked, { ...good, ...change }), faults));
 });

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import type { Person, Reply } from '../../drill/caller.js';
-import type { Found } from '../../drill/judge.js';
+import type { FoundRun } from '../../drill/judge.js';
 import { judgeRace } from '../../drill/race-judge.js';
 import { raceKinds, type Finisher, type Ran } from '../../drill/race.js';
 import { judgeRunRace } from '../../drill/run-race-judge.js';
-import { runRaceKinds, type Asked, type RunRan } from '../../drill/run-race.js';
-import { racesTable, type KindReport } from '../../drill/table.js';
+import { runRaceKinds, type RaceRequest, type RunRan } from '../../drill/run-race.js';
+import { renderRacesTable, type KindReport } from '../../drill/table.js';
 import type { WholeRun } from '../../drill/whole-run.js';
 import { projectRoot } from '../../testing/paths.js';
 
@@ -26,7 +26,7 @@ describe('races at one gate', () => {
       assert.equal(races, 2);
       assert.equal(outcomes['none'], undefined);
     }
-    const shown = racesTable(report['kinds'] as Record<string, KindReport>, { loserNotTold: 0 });
+    const shown = renderRacesTable(report['kinds'] as Record<string, KindReport>, { loserNotTold: 0 });
     for (const { name } of all) assert.ok(shown.includes(`\n| ${name} | 2 | `), shown);
   });
 
@@ -42,7 +42,7 @@ describe('races at one gate', () => {
   const won = race([said(ann, 'approve', 200), said(bob, 'deny', 409, 'ALREADY_DECIDED')]);
   const effect = { key: 'run_1:pay:x:0', run: 'run_1', requests: 1 };
   const decided = { type: 'approval.decided', actor: 'ann', decision: 'approve', at: 0 };
-  const good: Found = {
+  const good: FoundRun = {
     run: 'run_1',
     approvalStatus: 'consumed',
     actionStatus: 'executed',
@@ -57,7 +57,7 @@ describe('races at one gate', () => {
     chainProblem: null,
   };
   const denial = { by: 'bob', decision: 'deny', status: 'applied', code: null };
-  const cases: readonly [string, Ran, Partial<Found>, readonly string[]][] = [
+  const cases: readonly [string, Ran, Partial<FoundRun>, readonly string[]][] = [
     ['accepts a race as it should be', won, {}, []],
     [
       'sees an approval that is denied and executed',
@@ -156,11 +156,11 @@ describe('races at one gate', () => {
   const byBob = { by: 'bob', decision: 'approve', status: 'applied', code: null, at: 9_000 };
   const bobRecord = { ...decided, actor: 'bob', at: 9_050, permission: 'role:finance.controller' };
   const stopping = { type: 'executor.failed', actor: 'runtime', decision: null, at: 5_100 };
-  const refusedLeaver: Partial<Found> = {
+  const refusedLeaver: Partial<FoundRun> = {
     decisions: [{ ...ownDecision, status: 'refused', code: 'NOT_AN_APPROVER' }, byBob],
     records: [bobRecord, ...run],
   };
-  const narrowed: readonly [string, readonly Finisher[], Partial<Found>, readonly string[]][] = [
+  const narrowed: readonly [string, readonly Finisher[], Partial<FoundRun>, readonly string[]][] = [
     [
       'accepts who decided before a reload took the role away',
       [leaver(4_400, 200), reload, late],
@@ -240,10 +240,10 @@ describe('races for one run', () => {
     ...{ type, actor, decision, at: 0 },
   });
   const ask = (
-    act: Asked['act'],
+    act: RaceRequest['act'],
     status: number,
-    fields: Partial<Asked> & { code?: string; body?: object } = {},
-  ): Asked => {
+    fields: Partial<RaceRequest> & { code?: string; body?: object } = {},
+  ): RaceRequest => {
     const { code = null, body = null, ...more } = fields;
     const reply: Reply = { status, code, body };
     const told = { reply, first: reply, tries: 1, at: 0, sentAt: 0, answeredAt: 0 };
@@ -270,7 +270,7 @@ describe('races for one run', () => {
     effects: [pay('v')],
   };
   const closed = ask('retry', 409, { code: 'RUN_CLOSED' });
-  const repetitions: readonly [string, readonly Asked[], Partial<WholeRun>, readonly string[]][] = [
+  const repetitions: readonly [string, readonly RaceRequest[], Partial<WholeRun>, readonly string[]][] = [
     ['accepts one repetition, and a cancel after it', askedBoth, {}, []],
     ['accepts a cancel before any repetition', [closed, ask('cancel', 200)], once, []],
     [
@@ -354,7 +354,7 @@ describe('races for one run', () => {
   const free = ask('submit', 200, { vendor: 'free', body: { result: { status: 'executed' } } });
   const busy = ask('submit', 409, { vendor: 'busy', code: 'RUN_BUSY' });
   const crowd = [approve, pending, free, busy];
-  const crowds: readonly [string, readonly Asked[], Partial<WholeRun>, readonly string[]][] = [
+  const crowds: readonly [string, readonly RaceRequest[], Partial<WholeRun>, readonly string[]][] = [
     ['accepts a crowd whose answers are what the store says', crowd, {}, []],
     [
       'sees an approver who was told that the approval was revoked, and it was executed',

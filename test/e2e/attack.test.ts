@@ -5,9 +5,9 @@ import { promisify } from 'node:util';
 import { after, before, describe, it } from 'node:test';
 import { startServices, type Services } from '../../testing/services.js';
 import { startStack, type Stack } from '../../testing/stack.js';
-import { action, audit, decide, getRun, parkedPayment, submit, until } from '../../testing/flows.js';
+import { action, audit, decide, getRun, parkPayment, submit, until } from '../../testing/flows.js';
 import {
-  encoded,
+  encodePayload,
   jsonPayload,
   keepMessages,
   lastBell,
@@ -104,7 +104,7 @@ describe('whoever writes straight to Temporal', () => {
     });
 
   it('gets nothing done with forged bells and forged messages, each of which is recorded', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const [start] = await messagesOf(stack, parked.run);
     assert.ok(start);
     const principal = { id: 'mallory', kind: 'human', roles: ['finance.controller'], permissions: [] };
@@ -134,13 +134,13 @@ describe('whoever writes straight to Temporal', () => {
   });
 
   it('cannot block a run with garbage or an unknown encoding', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const garbage: readonly (readonly EncodedPayload[])[] = [
-      [encoded('json/plain', '{"not json')],
-      [encoded('binary/encrypted-by-nobody', '??')],
+      [encodePayload('json/plain', '{"not json')],
+      [encodePayload('binary/encrypted-by-nobody', '??')],
       [{ metadata: {}, data: Buffer.from('??').toString('base64') }],
-      [encoded('json/plain', `${'['.repeat(5_000)}${']'.repeat(5_000)}`)],
-      [encoded('json/plain', JSON.stringify(forgedBell('decide', { id: 'x'.repeat(1_000_000) })))],
+      [encodePayload('json/plain', `${'['.repeat(5_000)}${']'.repeat(5_000)}`)],
+      [encodePayload('json/plain', JSON.stringify(forgedBell('decide', { id: 'x'.repeat(1_000_000) })))],
       [jsonPayload(forgedBell('decide', { id: 'with\u0000nul' }))],
       [jsonPayload({ ...forgedBell('decide'), ['__proto__']: 1 })],
       [jsonPayload([forgedBell('decide')])],
@@ -158,8 +158,8 @@ describe('whoever writes straight to Temporal', () => {
   });
 
   it('cannot use a message of another run, nor one of this run again', async () => {
-    const source = await parkedPayment(stack);
-    const target = await parkedPayment(stack);
+    const source = await parkPayment(stack);
+    const target = await parkPayment(stack);
     const bell = await lastBell(stack, source.run, 'submit');
     await ring(stack, target.run, bell);
     await ring(stack, source.run, bell);
@@ -176,7 +176,7 @@ describe('whoever writes straight to Temporal', () => {
   });
 
   it('has a signed message taken once, however many others came after it', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const { body } = await submit(stack, 'agent', parked.run, 'erp.payment.draft', {
       arguments: { vendor: 'ONCE', amount: 7 },
     });
@@ -208,7 +208,7 @@ describe('whoever writes straight to Temporal', () => {
   });
 
   it('cannot cancel through Temporal itself', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     await cli('workflow', 'cancel', '--workflow-id', parked.run);
     await until('the refusal', async () =>
       (await refusals(parked.run)).some((one) => one.startsWith('temporal.cancel')),
@@ -217,7 +217,7 @@ describe('whoever writes straight to Temporal', () => {
   });
 
   it('cannot start a run that nobody asked for: each ends, with a reason', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const start = await lastBell(stack, parked.run, 'start');
     const kernel = kernelVersion;
     const inputs: readonly (readonly [string, unknown, string])[] = [

@@ -4,7 +4,7 @@ import { Client, Connection } from '@temporalio/client';
 import type { StateView } from '../../src/workflows/messages.js';
 import { startServices, type Services } from '../../testing/services.js';
 import { startStack, type Stack } from '../../testing/stack.js';
-import { action, audit, decide, getRun, parkedPayment, submit, until } from '../../testing/flows.js';
+import { action, audit, decide, getRun, parkPayment, submit, until } from '../../testing/flows.js';
 
 // A long run is carried over to a new execution; here the server suggests it after a few events.
 
@@ -61,7 +61,7 @@ describe('a run that continues as new', () => {
     const connection = await Connection.connect({ address: stack.temporalAddress });
     try {
       const client = new Client({ connection, namespace: 'countersign-staging' });
-      const { run } = await parkedPayment(stack);
+      const { run } = await parkPayment(stack);
       const signal = async (): Promise<void> => {
         for (let left = 100; left > 0; left -= 1) await client.workflow.getHandle(run).signal('wake');
       };
@@ -76,7 +76,7 @@ describe('a run that continues as new', () => {
   });
 
   it('keeps its open gate, its deadline, what it was asked, and its chain, whose head its state has at once', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     for (let vendor = 0; vendor < 6; vendor += 1) {
       const args = { arguments: { vendor: `V-${vendor}`, amount: 10 } };
       assert.equal((await submit(stack, 'agent', parked.run, 'erp.payment.draft', args)).status, 200);
@@ -131,7 +131,7 @@ describe('a run whose server suggests nothing', () => {
     const connection = await Connection.connect({ address: stack.temporalAddress });
     try {
       const client = new Client({ connection, namespace: 'countersign-staging' });
-      const { run } = await parkedPayment(stack);
+      const { run } = await parkPayment(stack);
       while ((await followed(client, run)).length === 0)
         for (let left = 25; left > 0; left -= 1) await client.workflow.getHandle(run).signal('wake');
       const [events = 0] = await followed(client, run);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
 import { asSuperuser } from '../../testing/database.js';
-import { action, audit, decide, getRun, parkedPayment, submit, until } from '../../testing/flows.js';
+import { action, audit, decide, getRun, parkPayment, submit, until } from '../../testing/flows.js';
 import { rememberRun } from '../../testing/restore.js';
 import { startServices, type Services } from '../../testing/services.js';
 import type { StateView } from '../../src/workflows/messages.js';
@@ -49,7 +49,7 @@ describe('a run whose store and history tell of different pasts', () => {
     stack.fetchAs('admin', 'POST', `/v1/runs/${run}/${what}`, { reason: 'seen' });
 
   it('is stuck when its store was restored to an earlier step: HISTORY_FORKED, recorded, and for an operator to end', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const restore = await rememberRun(stack.databaseUrl, parked.run);
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
     await action(stack, 'agent', parked.poll, 'executed');
@@ -76,7 +76,7 @@ describe('a run whose store and history tell of different pasts', () => {
     asSuperuser(stack.databaseUrl, 'update run set check_at = 0 where id = $1', [run]);
 
   it('is found though nobody asks it anything, once something is overdue, where its workflow is ahead of its store', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const restore = await rememberRun(stack.databaseUrl, parked.run);
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
     await action(stack, 'agent', parked.poll, 'executed');
@@ -89,7 +89,7 @@ describe('a run whose store and history tell of different pasts', () => {
   });
 
   it('goes on from its store though nobody asks it anything, once something is overdue, where its workflow is behind', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const handle = handleOf(parked.run);
     const { events } = await handle.fetchHistory();
     const first = events?.find(({ workflowTaskCompletedEventAttributes: done }) => done)?.eventId;
@@ -116,7 +116,7 @@ describe('a run whose store and history tell of different pasts', () => {
   });
 
   it('is stuck when its workflow goes on from a past that its store does not have, whoever started that', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     await handleOf(parked.run).terminate('by a stranger');
     const description = await handleOf(parked.run).fetchHistory();
     const input = description.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0];
@@ -139,7 +139,7 @@ describe('a run whose store and history tell of different pasts', () => {
   });
 
   it('takes the steps of its store again when its workflow is reset: nothing is decided or done twice, and it goes on', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
     await action(stack, 'agent', parked.poll, 'executed');
     const records = (await audit(stack, parked.run)).filter(({ chain }) => chain === 'run').length;

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { startServices, type Services } from '../../testing/services.js';
 import { startStack, type Stack } from '../../testing/stack.js';
 import { lastBell } from '../../testing/bells.js';
-import { action, decide, getRun, parkedPayment, submit, until } from '../../testing/flows.js';
+import { action, decide, getRun, parkPayment, submit, until } from '../../testing/flows.js';
 
 describe("Temporal's history of a run", () => {
   let stack: Stack;
@@ -17,7 +17,7 @@ describe("Temporal's history of a run", () => {
     await services.stop();
   });
   const finished = async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     await decide(stack, 'finance', parked.approval, 'approve');
     await action(stack, 'agent', parked.poll, 'executed');
     await submit(stack, 'agent', parked.run, 'complete');
@@ -63,7 +63,7 @@ describe("Temporal's history of a run", () => {
   });
 
   it('holds no key, no reasoning, no reason, and nothing of what is asked or by whom', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const secret = 'because the auditor said so in a private note';
     await decide(stack, 'finance', parked.approval, 'deny', { reason: secret });
     const { id } = await lastBell(stack, parked.run, 'decide');

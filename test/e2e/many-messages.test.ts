@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { insist, meetPeople, decideOn, type People, type Reply } from '../../drill/caller.js';
+import { insist, makePeople, decideOn, type People, type Reply } from '../../drill/caller.js';
 import { asSuperuser } from '../../testing/database.js';
 import { getRun, startRun, submit, until } from '../../testing/flows.js';
 import { startServices, type EffectSeen, type Services } from '../../testing/services.js';
@@ -25,7 +25,7 @@ describe('many messages of one run at once', () => {
   before(async () => {
     services = await startServices();
     stack = await startStack({ env: services.env });
-    people = await meetPeople(stack);
+    people = await makePeople(stack);
   });
   after(async () => {
     await stack.stop();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startServices, type Services } from '../../testing/services.js';
 import { startStack, type Stack } from '../../testing/stack.js';
-import { action, audit, decide, getRun, parkedPayment, startRun, submit } from '../../testing/flows.js';
+import { action, audit, decide, getRun, parkPayment, startRun, submit } from '../../testing/flows.js';
 
 describe('the vendor-invoice-reconciliation agent of seed 000', () => {
   let stack: Stack;
@@ -33,7 +33,7 @@ describe('the vendor-invoice-reconciliation agent of seed 000', () => {
   });
 
   it('parks 60,000 for the controller, who sees the exact action; approved, it runs once', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const seen = await stack.fetchAs('finance', 'GET', `/v1/approvals/${parked.approval}`);
     const approval = seen.body as {
       arguments: unknown;
@@ -67,7 +67,7 @@ describe('the vendor-invoice-reconciliation agent of seed 000', () => {
   });
 
   it('does not run what was denied', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     assert.equal(
       (await decide(stack, 'finance', parked.approval, 'deny', { reason: 'unknown vendor' })).status,
       200,
@@ -96,7 +96,7 @@ describe('the vendor-invoice-reconciliation agent of seed 000', () => {
   });
 
   it('attaches the same request to the open approval', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const again = await submit(stack, 'agent', parked.run, 'erp.payment.draft', {
       arguments: { amount: 60_000, vendor: 'ACME' },
     });
@@ -104,7 +104,7 @@ describe('the vendor-invoice-reconciliation agent of seed 000', () => {
   });
 
   it('lets nobody decide who may not: agents, the requester, other roles, another digest', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const path = `/v1/approvals/${parked.approval}/decision`;
     const body = { decision: 'approve', digest: parked.digest };
     assert.equal(

@@ -7,16 +7,7 @@ import { makePool } from '../../src/db/index.js';
 import { keepDecision, ring } from '../../testing/bells.js';
 import { holdRun } from '../../testing/locks.js';
 import { startStack, type Stack } from '../../testing/stack.js';
-import {
-  action,
-  audit,
-  decide,
-  getRun,
-  parkedPayment,
-  startRun,
-  submit,
-  until,
-} from '../../testing/flows.js';
+import { action, audit, decide, getRun, parkPayment, startRun, submit, until } from '../../testing/flows.js';
 
 // A gate survives whatever dies. Processes are killed, not told to pretend.
 
@@ -59,7 +50,7 @@ describe('a run that is parked at its gate', () => {
   };
   for (const [name, kill] of Object.entries(victims)) {
     it(`completes once, with all its records, after the end of ${name}`, async () => {
-      const parked = await parkedPayment(stack);
+      const parked = await parkPayment(stack);
       await kill(stack);
       await until(
         'everything ready',
@@ -80,7 +71,7 @@ describe('a run that is parked at its gate', () => {
   }
 
   it('takes a decision while no worker is up, and acts on it when one is', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     await stack.worker.kill('SIGKILL');
     const decided = await decide(stack, 'finance', parked.approval, 'approve');
     assert.equal(decided.status, 202, JSON.stringify(decided.body));
@@ -120,7 +111,7 @@ describe('a run that is parked at its gate', () => {
   });
 
   it('makes one record of a worker killed inside a policy check', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const pool = makePool({ url: stack.databaseUrl, applicationName: 'restart', max: 2 });
     const by: Principal = { id: 'finance', kind: 'human', roles: ['finance.controller'], permissions: [] };
     const decision = await keepDecision(stack, pool, by, parked);
@@ -137,7 +128,7 @@ describe('a run that is parked at its gate', () => {
   });
 
   it('executes nothing while Postgres is away, says so, and recovers by itself', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const { digest, approval } = parked;
     const drafts = (await services.drafts()).length;
     await stack.postgres?.kill('SIGKILL');

@@ -9,7 +9,7 @@ import { freePort } from '../../src/embedded/process/ports.js';
 import type { Bell, SealedMessage, SignedMessage } from '../../src/model/message.js';
 import { asSuperuser } from '../../testing/database.js';
 import { messagesOf, ring } from '../../testing/bells.js';
-import { action, audit, decide, getRun, parkedPayment, until } from '../../testing/flows.js';
+import { action, audit, decide, getRun, parkPayment, until } from '../../testing/flows.js';
 import { projectRoot } from '../../testing/paths.js';
 import { startServices, type Services } from '../../testing/services.js';
 import { startStack, type Stack } from '../../testing/stack.js';
@@ -31,7 +31,7 @@ async function startReplica(stack: Stack, home: string): Promise<{ url: string; 
     ...{ COUNTERSIGN_HOME: home, COUNTERSIGN_POLICIES: stack.policies, PORT: port },
     COUNTERSIGN_TASK_QUEUE: stack.taskQueue,
   };
-  const args = ['--import', join(dist, 'tether.js'), join(dist, 'api.js')];
+  const args = ['--import', join(dist, 'exit-with-parent.js'), join(dist, 'api.js')];
   const child = spawn(process.execPath, args, { env, stdio: ['pipe', 'ignore', 'inherit'] });
   const url = `http://127.0.0.1:${port}`;
   await until('the second API', async () => {
@@ -121,10 +121,10 @@ describe('a signing key that is rotated while approvals wait', () => {
 
   it('signs with the new one in every process at once; what the old one has signed stays, and what it signs is refused', async () => {
     const [first, second, third, fourth] = [
-      await parkedPayment(stack),
-      await parkedPayment(stack),
-      await parkedPayment(stack),
-      await parkedPayment(stack),
+      await parkPayment(stack),
+      await parkPayment(stack),
+      await parkPayment(stack),
+      await parkPayment(stack),
     ];
     assert.equal((await decide(stack, 'finance', first.approval, 'approve')).status, 200);
     const [old] = await keys();

@@ -5,7 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import type { Bell } from '../../src/model/message.js';
 import { lastBell } from '../../testing/bells.js';
-import { action, audit, decide, getRun, parkedPayment, until } from '../../testing/flows.js';
+import { action, audit, decide, getRun, parkPayment, until } from '../../testing/flows.js';
 import { startServices, type Services } from '../../testing/services.js';
 import { startStack, type Stack } from '../../testing/stack.js';
 
@@ -130,7 +130,7 @@ describe("a stranger's workflow that calls our activities through the task queue
   };
 
   it('is refused, whatever it calls itself and whatever it brings; the run stays as it is, and the worker lives', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const { pid } = stack.worker;
     const bell = await lastBell(stack, parked.run, 'submit');
     const start = await lastBell(stack, parked.run, 'start');
@@ -159,7 +159,7 @@ describe("a stranger's workflow that calls our activities through the task queue
   });
 
   it('does not execute what was not granted, nor again what was', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     const waiting = parked.poll.split('/').at(-1) ?? '';
     const inputs: readonly (readonly Payload[])[] = [
       [payload({ run: parked.run, action: waiting })],
@@ -180,7 +180,7 @@ describe("a stranger's workflow that calls our activities through the task queue
     assert.equal(await drafts(), 1);
 
     // With the run's own type and name, once its workflow is gone: what was executed is answered, never repeated.
-    const other = await parkedPayment(stack);
+    const other = await parkPayment(stack);
     const client = new Client({ connection, namespace });
     await client.workflow.getHandle(other.run).terminate('by a stranger');
     const forged = { workflowType: 'run', workflowId: other.run };
@@ -207,7 +207,7 @@ describe("a stranger's workflow that calls our activities through the task queue
   });
 
   it('does not execute beside the execution that is under way', async () => {
-    const parked = await parkedPayment(stack);
+    const parked = await parkPayment(stack);
     await services.holdErp(15_000);
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
     const drafts = async (): Promise<number> =>

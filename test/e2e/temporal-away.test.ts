@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { asSuperuser } from '../../testing/database.js';
-import { action, audit, getRun, parkedPayment, startRun, submit, until } from '../../testing/flows.js';
+import { action, audit, getRun, parkPayment, startRun, submit, until } from '../../testing/flows.js';
 import { startServices, type Services } from '../../testing/services.js';
 import { startStack, type Answer, type Stack } from '../../testing/stack.js';
 
@@ -56,7 +56,7 @@ describe('while Temporal is away', () => {
   for (const [name, { away, back }] of Object.entries(ways)) {
     it(`decisions are kept and applied later; a start, a submit, a cancel and a retry are 503 and never happen: ${name}`, async () => {
       const tag = name.replaceAll(' ', '-');
-      const parked = await parkedPayment(stack);
+      const parked = await parkPayment(stack);
       const { run } = await startRun(stack, 'agent', flow, {}, { environment: 'staging' });
       const runs = async (): Promise<unknown> => {
         const statement = `select count(*)::int as count from run where status <> 'failed'`;

@@ -13,7 +13,7 @@ import { resolveConnection } from '../../src/model/policy-set.js';
 import { isPrivateAddress } from '../../src/executors/connections/network.js';
 import type { Call } from '../../src/executors/types.js';
 import { defaultReliability, type Executor } from '../../src/engine/plan.js';
-import { nextAttempt, afterFailure } from '../../src/activities/execute/attempts.js';
+import { chooseNextAttempt, decideAfterFailure } from '../../src/activities/execute/attempts.js';
 import type { Executing } from '../../src/engine/state.js';
 import { readConfig } from '../../src/processes/config.js';
 import { loadFolder } from '../../src/policy/index.js';
@@ -273,18 +273,23 @@ const tried = (count: number) =>
 failClosed('attempts', {
   error: () => {
     for (const errorClass of ['auth', 'permanent', 'unknown_outcome'] as const)
-      assert.deepEqual(afterFailure(executing(rest), tried(1), { errorClass }), { kind: 'final' });
-    assert.deepEqual(afterFailure(executing(rest), tried(3), { errorClass: 'transient' }), { kind: 'final' });
+      assert.deepEqual(decideAfterFailure(executing(rest), tried(1), { errorClass }), { kind: 'final' });
+    assert.deepEqual(decideAfterFailure(executing(rest), tried(3), { errorClass: 'transient' }), {
+      kind: 'final',
+    });
   },
-  missing: () => assert.equal(nextAttempt(executing(rest), [attempt(null)]).kind, 'unknown'),
+  missing: () => assert.equal(chooseNextAttempt(executing(rest), [attempt(null)]).kind, 'unknown'),
   malformed: () => {
-    assert.deepEqual(afterFailure(executing(rest), tried(1), { errorClass: odd('shrug') }), {
+    assert.deepEqual(decideAfterFailure(executing(rest), tried(1), { errorClass: odd('shrug') }), {
       kind: 'final',
     });
     assert.equal(hasEffect(executing(rest), odd({ kind: 'by-nobody' })), true);
   },
   empty: () =>
-    assert.deepEqual(afterFailure(executing(rest, { retryOn: [] }), tried(1), { errorClass: 'timeout' }), {
-      kind: 'final',
-    }),
+    assert.deepEqual(
+      decideAfterFailure(executing(rest, { retryOn: [] }), tried(1), { errorClass: 'timeout' }),
+      {
+        kind: 'final',
+      },
+    ),
 });

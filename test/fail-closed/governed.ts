@@ -6,13 +6,13 @@ import { ApplicationFailure } from '@temporalio/activity';
 import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
 import { loadRun } from '../../src/activities/step/document.js';
 import { attemptFailed, execute } from '../../src/activities/execute/execute.js';
-import type { Surroundings } from '../../src/activities/persistently.js';
+import type { Surroundings } from '../../src/activities/retry-while-unavailable.js';
 import { step } from '../../src/activities/step/step.js';
 import type { Arrival, ExecuteInput, Stepped, StepInput, StepResult } from '../../src/activities/types.js';
 import { makePolicies } from '../../src/service/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import { bellOf, loadKeys, sealMessage, type ServiceKeys } from '../../src/auth/index.js';
-import { jsonValue, keep, textValue, type Value } from '../../src/client/attest.js';
+import { jsonValue, storeMessage, textValue, type Value } from '../../src/client/attest.js';
 import { recordStart } from '../../src/client/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import type { Answer, RunState } from '../../src/engine/state.js';
@@ -177,7 +177,7 @@ export function makeHandle(deps: ActivityDeps, keys: ServiceKeys, id: string): H
     const { environment } = await row();
     const given = { id: newId('msg'), run: id, environment, principal: by, body, values };
     const { message } = await withTransaction(deps.pool, (tx) =>
-      keep({ payloads: deps.payloads, keys }, tx, given),
+      storeMessage({ payloads: deps.payloads, keys }, tx, given),
     );
     asked = message;
     return message;

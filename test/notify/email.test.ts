@@ -5,7 +5,7 @@ import { SMTPServer } from 'smtp-server';
 import type { EmailChannel } from '../../src/model/notifications.js';
 import { deliverEmail } from '../../src/notify/channels/email/email.js';
 import type { Notification } from '../../src/notify/types.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { openOffice, type Office } from './support.js';
 
 interface Mail {
@@ -232,13 +232,17 @@ describe('an e-mail', () => {
     const parked = await office.park();
     await mailbox.count(1);
     const ofParked = (what: string): Promise<any> =>
-      until('a lease that goes on', 20_000, async () => {
-        const { rows } = await office.api.database.asSuperuser(
-          `select attempts from notification where run = $1 and ${what}`,
-          [parked.run],
-        );
-        return rows[0] ?? null;
-      });
+      until(
+        'a lease that goes on',
+        async () => {
+          const { rows } = await office.api.database.asSuperuser(
+            `select attempts from notification where run = $1 and ${what}`,
+            [parked.run],
+          );
+          return rows[0] ?? null;
+        },
+        20_000,
+      );
     await ofParked(`next_at > now() + interval '9 minutes'`);
     // Longer than the attempt and its first lease.
     await ofParked(`created_at < now() - interval '3 seconds'`);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
-import { makeBelonging } from '../../src/processes/belonging.js';
-import { holdOf, makeClaim } from '../../src/processes/claim.js';
+import { makeStoreOwnership } from '../../src/processes/store-ownership.js';
+import { holdOf, makeNamespaceClaim } from '../../src/processes/namespace-claim.js';
 import { patienceMs } from '../../src/processes/namespace-id.js';
-import { whoseStore, type Deployment, type HomeStore } from '../../src/processes/whose-store.js';
+import { findStoreOwner, type Deployment, type HomeStore } from '../../src/processes/store-owner.js';
 import { areSameHomes, type TemporalHome } from '../../src/store/temporal-home.js';
 
 // Whose a store is, and what a deployment takes of it: each case, without a Temporal and without a store.
@@ -145,7 +145,7 @@ describe('whose a store is', () => {
   for (const [name, given, ids, is, says] of cases)
     it(`is ${name}`, async () => {
       const one = deployment({ store: memory(both), ...given, namespaceId: temporal(ids) });
-      const owner = await whoseStore(one);
+      const owner = await findStoreOwner(one);
       assert.equal(owner.status, is, JSON.stringify(owner));
       const text = owner.status === 'foreign' ? owner.message : owner.status === 'unknown' ? owner.why : '';
       assert.match(text, says ?? /^/);
@@ -154,7 +154,7 @@ describe('whose a store is', () => {
   it('is not known where Temporal gives no answer in time', async () => {
     mock.timers.enable({ apis: ['setTimeout'] });
     try {
-      const asked = whoseStore(
+      const asked = findStoreOwner(
         deployment({ store: memory(both), namespaceId: temporal({ a: 'late', b: down }) }),
       );
       await Promise.resolve();
@@ -168,9 +168,9 @@ describe('whose a store is', () => {
 
   it('is not said where the store does not answer', async () => {
     const store = { ...memory([]), homes: () => Promise.reject(new Error('store away')) };
-    await assert.rejects(whoseStore(deployment({ store })), /store away/);
+    await assert.rejects(findStoreOwner(deployment({ store })), /store away/);
     await assert.rejects(
-      makeClaim(deployment({ store, namespaceId: temporal({ a: 'id-a' }) }))('a'),
+      makeNamespaceClaim(deployment({ store, namespaceId: temporal({ a: 'id-a' }) }))('a'),
       /store away/,
     );
   });
@@ -193,13 +193,13 @@ describe('what a process has had of a store', () => {
 describe('a claim', () => {
   const ids = temporal({ a: 'id-a', b: 'id-b' });
   const claimed = async (given: Partial<Deployment>, namespace = 'a'): Promise<string> => {
-    const found = await makeClaim(deployment({ namespaceId: ids, ...given }))(namespace);
+    const found = await makeNamespaceClaim(deployment({ namespaceId: ids, ...given }))(namespace);
     return found.status === 'foreign' ? found.message : found.status;
   };
 
   it('takes what is nobody’s, and with it another namespace of its own Temporal', async () => {
     const store = memory([]);
-    const claim = makeClaim(deployment({ store, namespaceId: ids }));
+    const claim = makeNamespaceClaim(deployment({ store, namespaceId: ids }));
     assert.deepEqual(await claim('a'), { status: 'ours' });
     assert.deepEqual(await claim('b'), { status: 'ours' });
     assert.deepEqual(store.rows, [home('a', 'id-a'), home('b', 'id-b')]);
@@ -258,7 +258,7 @@ describe('a claim', () => {
       takes.push(take);
       return Promise.resolve(own);
     };
-    const claim = makeClaim(deployment({ store, namespaceId: ids, queueHolder }));
+    const claim = makeNamespaceClaim(deployment({ store, namespaceId: ids, queueHolder }));
     assert.deepEqual(await claim('a'), { status: 'ours' });
     store.rows = [];
     for (const namespace of ['a', 'b', 'a'])
@@ -284,7 +284,7 @@ describe('a claim', () => {
 describe('what a process may do with a store', () => {
   it('is nothing once its namespace is gone, however lately it was its own', async () => {
     const has: Record<string, Id> = { a: 'id-a' };
-    const one = makeBelonging(
+    const one = makeStoreOwnership(
       deployment({ namespaceId: (namespace) => temporal(has)(namespace) }),
       () => undefined,
     );
@@ -298,7 +298,7 @@ describe('what a process may do with a store', () => {
   it('is taken as a whole: said of the first namespace that is another’s, and of none where Temporal is silent', async () => {
     const told: string[] = [];
     const take = (ids: Readonly<Record<string, Id>>, rows: TemporalHome[], names: readonly string[]) =>
-      makeBelonging(deployment({ store: memory(rows), namespaceId: temporal(ids) }), (text) =>
+      makeStoreOwnership(deployment({ store: memory(rows), namespaceId: temporal(ids) }), (text) =>
         told.push(text),
       ).take(names);
     const mine = [home('a', 'id-a')];
@@ -320,7 +320,7 @@ describe('what a process may do with a store', () => {
       const late = new Promise<string>((resolve) => (answer = resolve));
       const store = memory([]);
       const namespaceId = (namespace: string) => (namespace === 'a' ? late : Promise.resolve(null));
-      const one = makeBelonging(deployment({ store, namespaceId }), () => undefined);
+      const one = makeStoreOwnership(deployment({ store, namespaceId }), () => undefined);
       const taken = one.take(['a']);
       for (let turns = 0; turns < 10; turns += 1) await Promise.resolve();
       mock.timers.tick(patienceMs);

@@ -8,10 +8,10 @@ import { Client, Connection } from '@temporalio/client';
 import { isPolled, isStillPolled, type TaskQueue } from '../../src/client/pollers.js';
 import { makePool, type Pool } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
-import { forgetHolder, isWorkedFor, queueHolder, seeHolder } from '../../src/processes/queue-holder.js';
-import { makeBelonging } from '../../src/processes/belonging.js';
+import { forgetHolder, isWorkedFor, queueHolder, readHolder } from '../../src/processes/queue-holder.js';
+import { makeStoreOwnership } from '../../src/processes/store-ownership.js';
 import { homeStoreOf, waitUntilOurs } from '../../src/processes/own-store.js';
-import type { StoreOwner } from '../../src/processes/whose-store.js';
+import type { StoreOwner } from '../../src/processes/store-owner.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
 import { forgetTemporal, temporalHomes } from '../../src/store/temporal-home.js';
 import { asSuperuser, makeDatabase, serverUrl, type Database } from '../../testing/database.js';
@@ -364,7 +364,7 @@ describe('a deployment that moves to another task queue', () => {
     const again = await run(stack, 'migrate', at(two), ['--forget-temporal']);
     assert.equal(again.code, 0, again.output);
     assert.match(again.output, new RegExp(`the task queue \`${one}\` of .+ belongs to no store now`));
-    assert.equal(await seeHolder(connection, { namespace: 'countersign-dev', taskQueue: one }), null);
+    assert.equal(await readHolder(connection, { namespace: 'countersign-dev', taskQueue: one }), null);
     assert.match((await run(stack, 'api', at(two), [], /listening on/)).output, /listening on/);
   });
 
@@ -430,7 +430,7 @@ describe('whose a task queue is', () => {
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), holder);
     assert.equal(await queueHolder(connection, at, 'e', 'never'), holder);
     assert.equal(await isPolled(connection, at), false);
-    const seen = await seeHolder(connection, at);
+    const seen = await readHolder(connection, at);
     assert.ok(seen !== null);
     assert.equal(await forgetHolder(connection, at, seen), null);
     assert.equal(await queueHolder(connection, at, 'e', 'never'), null);
@@ -473,7 +473,7 @@ describe('whose a task queue is', () => {
     await workflow.start('anything', { workflowId: id, taskQueue: id });
     const held = await queueHolder(connection, at, 'e', 'where free');
     assert.equal(held, `unnamed, by workflow ${id}`);
-    const seen = await seeHolder(connection, at);
+    const seen = await readHolder(connection, at);
     assert.ok(seen !== null);
     assert.equal(await forgetHolder(connection, at, seen), null);
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'e');
@@ -482,12 +482,12 @@ describe('whose a task queue is', () => {
   it('stays with whoever has come since its holder was seen', async () => {
     const at = queue();
     assert.equal(await queueHolder(connection, at, 'gone', 'where free'), 'gone');
-    const seen = await seeHolder(connection, at);
+    const seen = await readHolder(connection, at);
     assert.ok(seen !== null);
     assert.equal(await forgetHolder(connection, at, seen), null);
     for (const store of ['came', 'gone']) {
       assert.equal(await queueHolder(connection, at, store, 'always'), store);
-      const since = await seeHolder(connection, at);
+      const since = await readHolder(connection, at);
       // Also where it is the same store again.
       assert.deepEqual(await forgetHolder(connection, at, seen), since);
       assert.equal(since?.store, store);
@@ -510,7 +510,7 @@ describe('whose a store is', () => {
     address = 'here:1',
     signingKey = 'stranger',
   ) =>
-    makeBelonging(
+    makeStoreOwnership(
       {
         ...{ store: homeStoreOf(database.pool), taskQueue, alone, namespaceId: id, address, signingKey },
         queueHolder: (_namespace, own) => Promise.resolve(own),
@@ -632,7 +632,7 @@ describe('whose a store is', () => {
 
   it('is not taken where nobody says whose the task queue is', async () => {
     await forgetTemporal(database.pool, await temporalHomes(database.pool));
-    const unsaid = makeBelonging(
+    const unsaid = makeStoreOwnership(
       {
         ...{ store: homeStoreOf(database.pool), taskQueue: 'unsaid', alone: false, ownTemporal: false },
         ...{ address: 'here:1', signingKey: 'k' },
@@ -661,7 +661,7 @@ describe('whose a store is', () => {
       const looks = new Promise<void>((resolve) => (bothLooked = resolve));
       const both = await Promise.all(
         pools.map((pool, at) =>
-          makeBelonging(
+          makeStoreOwnership(
             {
               ...{ store: homeStoreOf(pool), taskQueue: 'q', alone: false, ownTemporal: false },
               ...{ address: 'here:1', signingKey: 'k' },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { newId } from '../../src/model/ids.js';
 import { startStack, type Stack } from '../../testing/stack.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 
 // An environment that a reload adds: its namespace is made, the worker that runs already polls it.
 
@@ -50,17 +50,25 @@ test('runs start in an environment that a reload has added, on the worker that w
   declare(['dev', first]);
   writeFileSync(join(stack.policies, 'flows', 'there.json'), flow('there', first));
   assert.equal((await reload()).status, 200);
-  const started = await until('a start that is taken', 20_000, async () => {
-    const answer = await start('there');
-    assert.ok([201, 202, 503].includes(answer.status), JSON.stringify(answer.body));
-    if (answer.status === 503) assert.ok(Number(answer.headers.get('retry-after')) > 0);
-    return answer.status === 503 ? null : answer;
-  });
+  const started = await until(
+    'a start that is taken',
+    async () => {
+      const answer = await start('there');
+      assert.ok([201, 202, 503].includes(answer.status), JSON.stringify(answer.body));
+      if (answer.status === 503) assert.ok(Number(answer.headers.get('retry-after')) > 0);
+      return answer.status === 503 ? null : answer;
+    },
+    20_000,
+  );
   const run = started.body.run.id as string;
-  await until('a link of the run', 20_000, async () => {
-    const { body } = await stack.fetchAs('agent', 'GET', `/v1/runs/${run}`);
-    return body.links.length > 0 ? true : null;
-  });
+  await until(
+    'a link of the run',
+    async () => {
+      const { body } = await stack.fetchAs('agent', 'GET', `/v1/runs/${run}`);
+      return body.links.length > 0 ? true : null;
+    },
+    20_000,
+  );
   const done = await stack.fetchAs('agent', 'POST', `/v1/runs/${run}/transitions/finish`, {});
   assert.equal(done.body.run.status, 'completed', JSON.stringify(done.body));
   assert.equal(done.body.run.temporal.namespace, `countersign-${first}`);
@@ -74,17 +82,25 @@ test('readiness names an environment that no worker polls; what is started there
   declare(['dev', first, second]);
   writeFileSync(join(stack.policies, 'flows', 'later.json'), flow('later', second));
   assert.equal((await reload()).status, 200);
-  const started = await until('a start that is taken', 20_000, async () => {
-    const answer = await start('later');
-    return answer.status === 503 ? null : answer;
-  });
+  const started = await until(
+    'a start that is taken',
+    async () => {
+      const answer = await start('later');
+      return answer.status === 503 ? null : answer;
+    },
+    20_000,
+  );
   assert.equal(started.status, 202);
   const { body } = await stack.fetchAs(null, 'GET', '/readyz');
   assert.equal(body.worker, false);
   assert.ok(body.unserved.includes(second), JSON.stringify(body));
   await stack.worker.restart();
-  await until('the run', 20_000, async () => {
-    const found = await stack.fetchAs('agent', 'GET', `/v1/runs/${started.body.run.id}`);
-    return found.body.links.length > 0 ? true : null;
-  });
+  await until(
+    'the run',
+    async () => {
+      const found = await stack.fetchAs('agent', 'GET', `/v1/runs/${started.body.run.id}`);
+      return found.body.links.length > 0 ? true : null;
+    },
+    20_000,
+  );
 });

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { boundLog, emptyLog } from '../../src/embedded/process/system.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 
 // A process that runs for months writes into one log.
 
@@ -41,7 +41,7 @@ describe('the log of a process that runs', () => {
     writeFileSync(path, large);
     let end: () => void = () => undefined;
     boundLog(path, new Promise<void>((resolve) => (end = resolve)), 20);
-    await until('it is emptied', 20_000, () => (readFileSync(path, 'utf8') === '' ? true : null));
+    await until('it is emptied', () => (readFileSync(path, 'utf8') === '' ? true : null), 20_000);
     assert.equal(readFileSync(`${path}.1`, 'utf8').length, large.length);
     end();
   });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startStack, type Stack } from '../../testing/stack.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 
 // What `/readyz` says of a worker is so within seconds, and it names what has no value where it would be used.
 
@@ -31,7 +31,7 @@ describe('/readyz', () => {
   after(() => stack.stop());
   const ready = async (): Promise<any> => (await stack.fetchAs(null, 'GET', '/readyz')).body;
   const becomes = (worker: boolean): Promise<unknown> =>
-    until(`worker: ${worker}`, 20_000, async () => ((await ready()).worker === worker ? true : null));
+    until(`worker: ${worker}`, async () => ((await ready()).worker === worker ? true : null), 20_000);
 
   it('warns of references without a value, with file, line and owner, and is ready all the same', async () => {
     const { worker } = await ready();

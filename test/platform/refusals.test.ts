@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { sharedRoot } from '../../src/embedded/postgres/binaries.js';
 import { projectRoot } from '../../testing/paths.js';
-import { processesMentioning, until } from '../../testing/processes.js';
+import { processesMentioning } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { startProduct } from '../../testing/product.js';
 import { temporaryFolder } from '../../testing/servers.js';
 
@@ -41,10 +42,14 @@ test('a default port that is taken gives the next free one, and a stop in the mi
   const server = await occupy(8080);
   const home = newHome();
   const product = await startProduct({ home, env: { PORT: '' }, args: ['--no-demo'] });
-  const kept = await until('a port', 20_000, () => {
-    const file = join(home, 'ports.json');
-    return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { api?: number }) : null;
-  });
+  const kept = await until(
+    'a port',
+    () => {
+      const file = join(home, 'ports.json');
+      return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { api?: number }) : null;
+    },
+    20_000,
+  );
   assert.ok((kept.api ?? 0) > 8080, `port ${kept.api}`);
   await product.line(
     new RegExp(`^port 8080 on 127\\.0\\.0\\.1 is taken: the API listens on ${kept.api};`, 'm'),

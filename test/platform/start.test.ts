@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { isRunning, processesMentioning, until } from '../../testing/processes.js';
+import { isRunning, processesMentioning } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { startProduct, type Product } from '../../testing/product.js';
 import { temporaryFolder } from '../../testing/servers.js';
 
@@ -66,12 +67,16 @@ for (const name of ['worker', 'api', 'temporal', 'postgres']) {
   test(`${name} comes back after kill -9, and everything answers again`, async () => {
     const before = product.processes()[name]?.pid as number;
     process.kill(before, 'SIGKILL');
-    const pid = await until(`another ${name}`, 15_000, () => {
-      const now = product.processes()[name]?.pid;
-      return now === undefined || now === before ? null : now;
-    });
+    const pid = await until(
+      `another ${name}`,
+      () => {
+        const now = product.processes()[name]?.pid;
+        return now === undefined || now === before ? null : now;
+      },
+      15_000,
+    );
     assert.ok(isRunning(pid));
-    await until('everything ready', 20_000, () => isReady(url));
+    await until('everything ready', () => isReady(url), 20_000);
   });
 }
 
@@ -96,7 +101,7 @@ test('the next start finds the same ports and the same keys', async () => {
 test('when the supervisor is killed, everything else stops by itself within 10 s, and the next start works', async () => {
   product.signal('SIGKILL');
   await product.exited;
-  await until('everything gone', 10_000, () => (processesMentioning(home).length === 0 ? true : null));
+  await until('everything gone', () => (processesMentioning(home).length === 0 ? true : null), 10_000);
   product = await startProduct({ home, env: { PORT: '' }, args: ['--no-demo'] });
   assert.equal(await product.ready(), url);
   assert.deepEqual(await product.stop(), { code: 0, signal: null });

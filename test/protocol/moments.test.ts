@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import {
   decideOn,
-  meetPeople,
+  makePeople,
   park,
   type Parked,
   type People,
@@ -82,7 +82,7 @@ describe('a decision is honoured, or refused with a reason, and never lost', () 
     process.env['ERP_URL'] = target.url;
     stack = await startStack({ own: true, dynamicConfig, env: { ERP_URL: target.url }, policies });
     pool = makePool({ url: stack.databaseUrl, applicationName: 'moments', max: 8 });
-    people = await meetPeople(stack);
+    people = await makePeople(stack);
   });
   after(async () => {
     await pool.end();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { meetPeople } from '../../drill/caller.js';
+import { makePeople } from '../../drill/caller.js';
 import { startTarget, type Target } from '../../drill/target.js';
 import { verifyChain } from '../../src/audit/index.js';
 import { makePool, type Pool } from '../../src/db/index.js';
@@ -85,7 +85,7 @@ describe('traces of the walk, done to the real service', () => {
       },
     });
     pool = makePool({ url: stack.databaseUrl, applicationName: 'traces', max: 2 });
-    actors = { stack, people: await meetPeople(stack), crash };
+    actors = { stack, people: await makePeople(stack), crash };
   });
   after(async () => {
     await pool.end();

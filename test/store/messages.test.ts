@@ -8,7 +8,7 @@ import {
   answerMessage,
   countBell,
   countUnanswered,
-  countUndelivered,
+  countUndeliveredMessages,
   digestsOfMessages,
   dueMessages,
   foreignMessages,
@@ -289,7 +289,8 @@ describe('what is due to be rung for again', () => {
   test('is shown to operators once it had to be rung for again', async () => {
     const run = await makeRun();
     const count = async (): Promise<number> =>
-      (await countUndelivered(database.pool)).find(({ environment }) => environment === 'dev')?.count ?? 0;
+      (await countUndeliveredMessages(database.pool)).find(({ environment }) => environment === 'dev')
+        ?.count ?? 0;
     const before = await count();
     const { id } = await put(run);
     assert.equal(await count(), before);

@@ -4,7 +4,7 @@ import { newId } from '../../src/model/ids.js';
 import { listen, withTransaction } from '../../src/db/index.js';
 import {
   consumeGrant,
-  earlierEffect,
+  findEarlierEffect,
   finishAttempt,
   listAttempts,
   putGrant,
@@ -12,7 +12,14 @@ import {
 } from '../../src/store/actions.js';
 import { getDecision, insertDecision, settleDecision, type DecisionRow } from '../../src/store/decisions.js';
 import { publishVersion, putPlan, resolveVersion } from '../../src/store/flows.js';
-import { claim, complete, purge, release, renew, type HeldKey } from '../../src/store/idempotency.js';
+import {
+  claimKey,
+  keepAnswer,
+  purgeOldKeys,
+  releaseKey,
+  renewKey,
+  type HeldKey,
+} from '../../src/store/idempotency.js';
 import { getRun, insertRun, updateRun } from '../../src/store/runs.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { putApproval, putRun, runRow } from './rows.js';
@@ -44,7 +51,7 @@ describe('an idempotency key', () => {
   test('twenty at once with one key: one holds it, the others are told that it is in progress', async () => {
     const one = key();
     const claims = await Promise.all(
-      Array.from({ length: 20 }, (_, n) => claim(database.pool, one, ask(`run_${n}`))),
+      Array.from({ length: 20 }, (_, n) => claimKey(database.pool, one, ask(`run_${n}`))),
     );
     assert.equal(claims.filter(({ kind }) => kind === 'claimed').length, 1);
     assert.equal(claims.filter(({ kind }) => kind === 'in_progress').length, 19);
@@ -52,14 +59,14 @@ describe('an idempotency key', () => {
 
   test('a finished one replays its answer; another body is refused; the other principal’s is another', async () => {
     const one = key();
-    await claim(database.pool, one, ask('run_1'));
+    await claimKey(database.pool, one, ask('run_1'));
     const answer = { status: 201, headers: { Location: '/x' }, response: '{"nul":"\\u0000"}' };
-    await complete(database.pool, one, answer);
-    assert.deepEqual(await claim(database.pool, one, ask('run_2')), { kind: 'replay', ...answer });
-    assert.deepEqual(await claim(database.pool, one, ask('run_2', { bodyHash: 'sha256:other' })), {
+    await keepAnswer(database.pool, one, answer);
+    assert.deepEqual(await claimKey(database.pool, one, ask('run_2')), { kind: 'replay', ...answer });
+    assert.deepEqual(await claimKey(database.pool, one, ask('run_2', { bodyHash: 'sha256:other' })), {
       kind: 'reused',
     });
-    assert.deepEqual(await claim(database.pool, { ...one, principal: 'other' }, ask('run_2')), {
+    assert.deepEqual(await claimKey(database.pool, { ...one, principal: 'other' }, ask('run_2')), {
       kind: 'claimed',
       effectId: 'run_2',
     });
@@ -67,9 +74,9 @@ describe('an idempotency key', () => {
 
   test('whose holder died is taken over by one, who gets the first attempt’s effect', async () => {
     const one = key();
-    await claim(database.pool, one, ask('run_first', { holdMs: -1 }));
+    await claimKey(database.pool, one, ask('run_first', { holdMs: -1 }));
     const claims = await Promise.all(
-      Array.from({ length: 10 }, () => claim(database.pool, one, ask('run_second'))),
+      Array.from({ length: 10 }, () => claimKey(database.pool, one, ask('run_second'))),
     );
     assert.deepEqual(
       claims.filter(({ kind }) => kind === 'claimed'),
@@ -79,9 +86,9 @@ describe('an idempotency key', () => {
 
   test('that was released is free at once, for the same effect', async () => {
     const one = key();
-    await claim(database.pool, one, ask('run_first'));
-    await release(database.pool, one);
-    assert.deepEqual(await claim(database.pool, one, ask('run_second')), {
+    await claimKey(database.pool, one, ask('run_first'));
+    await releaseKey(database.pool, one);
+    assert.deepEqual(await claimKey(database.pool, one, ask('run_second')), {
       kind: 'claimed',
       effectId: 'run_first',
     });
@@ -94,28 +101,28 @@ describe('an idempotency key', () => {
     const claimed = { kind: 'claimed', effectId: 'run_first' };
     const late = { status: 409, headers: {}, response: 'late' };
     const answer = { status: 200, headers: {}, response: 'done' };
-    assert.deepEqual(await claim(database.pool, first, ask('run_first', { holdMs: -1 })), claimed);
-    assert.equal(await renew(database.pool, first, 30_000), true);
-    assert.deepEqual(await claim(database.pool, second, ask('run_second')), { kind: 'in_progress' });
-    assert.equal(await renew(database.pool, first, -1), true);
-    assert.deepEqual(await claim(database.pool, second, ask('run_second')), claimed);
-    assert.equal(await renew(database.pool, first, 30_000), false);
-    assert.equal(await complete(database.pool, first, late), false);
-    await release(database.pool, first);
-    assert.deepEqual(await claim(database.pool, third, ask('run_third')), { kind: 'in_progress' });
-    assert.equal(await complete(database.pool, second, answer), true);
-    assert.equal(await complete(database.pool, second, late), false, 'an answer is kept once');
-    assert.deepEqual(await claim(database.pool, third, ask('run_third')), { kind: 'replay', ...answer });
+    assert.deepEqual(await claimKey(database.pool, first, ask('run_first', { holdMs: -1 })), claimed);
+    assert.equal(await renewKey(database.pool, first, 30_000), true);
+    assert.deepEqual(await claimKey(database.pool, second, ask('run_second')), { kind: 'in_progress' });
+    assert.equal(await renewKey(database.pool, first, -1), true);
+    assert.deepEqual(await claimKey(database.pool, second, ask('run_second')), claimed);
+    assert.equal(await renewKey(database.pool, first, 30_000), false);
+    assert.equal(await keepAnswer(database.pool, first, late), false);
+    await releaseKey(database.pool, first);
+    assert.deepEqual(await claimKey(database.pool, third, ask('run_third')), { kind: 'in_progress' });
+    assert.equal(await keepAnswer(database.pool, second, answer), true);
+    assert.equal(await keepAnswer(database.pool, second, late), false, 'an answer is kept once');
+    assert.deepEqual(await claimKey(database.pool, third, ask('run_third')), { kind: 'replay', ...answer });
   });
 
   test('is forgotten after 24 hours', async () => {
     const one = key();
-    await claim(database.pool, one, ask('run_first'));
+    await claimKey(database.pool, one, ask('run_first'));
     await database.asSuperuser(
       `update idempotency set created_at = now() - interval '25 hours' where key = $1`,
       [one.key],
     );
-    assert.deepEqual(await claim(database.pool, one, ask('run_second')), {
+    assert.deepEqual(await claimKey(database.pool, one, ask('run_second')), {
       kind: 'claimed',
       effectId: 'run_second',
     });
@@ -123,7 +130,7 @@ describe('an idempotency key', () => {
       `update idempotency set created_at = now() - interval '25 hours' where key = $1`,
       [one.key],
     );
-    assert.equal(await purge(database.pool), 1);
+    assert.equal(await purgeOldKeys(database.pool), 1);
   });
 });
 
@@ -174,16 +181,16 @@ describe('an execution', () => {
     await withTransaction(database.pool, (tx) => finishAttempt(tx, end, holder));
     assert.deepEqual(await listAttempts(database.pool, start.action), [{ ...start, ...holder, ...end }]);
     const other = { action: 'act_other', attempt: 1 };
-    assert.equal(await earlierEffect(database.pool, 'key', other), 'possible');
-    assert.equal(await earlierEffect(database.pool, 'key', start), 'none');
-    assert.equal(await earlierEffect(database.pool, 'another key', other), 'none');
+    assert.equal(await findEarlierEffect(database.pool, 'key', other), 'possible');
+    assert.equal(await findEarlierEffect(database.pool, 'key', start), 'none');
+    assert.equal(await findEarlierEffect(database.pool, 'another key', other), 'none');
     const doubtful = { ...end, effectPossible: false, effectInDoubt: true } as const;
     await withTransaction(database.pool, (tx) => finishAttempt(tx, doubtful, holder));
-    assert.equal(await earlierEffect(database.pool, 'key', other), 'in_doubt');
+    assert.equal(await findEarlierEffect(database.pool, 'key', other), 'in_doubt');
     await withTransaction(database.pool, (tx) =>
       finishAttempt(tx, { ...end, effectPossible: false }, holder),
     );
-    assert.equal(await earlierEffect(database.pool, 'key', other), 'none');
+    assert.equal(await findEarlierEffect(database.pool, 'key', other), 'none');
   });
 });
 

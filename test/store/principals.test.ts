@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { makePool } from '../../src/db/index.js';
-import { knowPrincipal } from '../../src/store/keys.js';
+import { ensurePrincipal } from '../../src/store/keys.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 
 let database: Database;
@@ -10,11 +10,11 @@ before(async () => {
 });
 after(() => database.drop());
 
-const know = (id: string): ReturnType<typeof knowPrincipal> =>
-  knowPrincipal(database.pool, { id, kind: 'human' });
+const know = (id: string): ReturnType<typeof ensurePrincipal> =>
+  ensurePrincipal(database.pool, { id, kind: 'human' });
 
 test('a principal keeps its kind', async () => {
-  const kinds = await Promise.all([know('bo'), knowPrincipal(database.pool, { id: 'bo', kind: 'agent' })]);
+  const kinds = await Promise.all([know('bo'), ensurePrincipal(database.pool, { id: 'bo', kind: 'agent' })]);
   assert.deepEqual(kinds.map(({ status }) => status).sort(), ['kind_conflict', 'ok']);
 });
 
@@ -46,7 +46,7 @@ test('of many spellings that two processes bring at once, one becomes known', as
       [...'cleo'].map((letter, at) => ((n >> at) % 2 === 1 ? letter.toUpperCase() : letter)).join(''),
     );
     const all = await Promise.all(
-      spellings.map((id, n) => knowPrincipal(n % 2 === 0 ? database.pool : other, { id, kind: 'human' })),
+      spellings.map((id, n) => ensurePrincipal(n % 2 === 0 ? database.pool : other, { id, kind: 'human' })),
     );
     const { rows } = await database.pool.query<{ id: string }>(
       `select id from principal where lower(id) = 'cleo'`,

@@ -188,7 +188,7 @@ export async function drive({
     ...given,
   };
   const kernel = makeKernel({ kernel: version, start, carried }, ports);
-  kernel.keep().then(
+  kernel.runToHistoryEnd().then(
     (ended) => (outcome = { ended }),
     (error: unknown) => (outcome = { error }),
   );

@@ -4,7 +4,7 @@ import type { ActivityDeps } from '../../src/activities/deps.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
 import type { RunRow } from '../../src/store/runs.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { agent, makeGround, operator, type Ground, type KeptRun } from './kept-run.js';
 
 // The failure table of docs/reliability.md: the rows in which the engine fails, on a real Postgres and real time.
@@ -48,9 +48,9 @@ describe('where the engine fails', () => {
     },
   });
   const settled = (run: KeptRun, what: string, is: (row: RunRow) => boolean): Promise<true> =>
-    until(what, 30_000, async () => ((await run.row().then(is)) ? true : null));
+    until(what, async () => ((await run.row().then(is)) ? true : null), 30_000);
   const answered = (run: KeptRun, bell: { readonly id: string }) =>
-    until(`an answer of ${bell.id}`, 30_000, () => run.answerOf(bell));
+    until(`an answer of ${bell.id}`, () => run.answerOf(bell), 30_000);
   const begun = async (flow: string): Promise<KeptRun> => {
     isBroken = false;
     const run = await ground.start(hands(), flow);
@@ -97,15 +97,17 @@ describe('where the engine fails', () => {
       assert.equal((await run.row()).rev, rev, 'no timer asks for it again');
       assert.equal(await retry(run), retried.broken);
       await settled(run, 'it to be stuck still', ({ status, rev: now }) => status === 'stuck' && now > rev);
-      await until('each time on record', 30_000, async () =>
-        (await count(run, 'run.stuck')) === retried.stuck ? true : null,
+      await until(
+        'each time on record',
+        async () => ((await count(run, 'run.stuck')) === retried.stuck ? true : null),
+        30_000,
       );
       await run.kernel.settled();
       assert.equal((await run.row()).status, 'stuck');
       isBroken = false;
       assert.equal(await retry(run), retried.mended);
       await settled(run, 'it to go on', isOver);
-      await until(record, 30_000, async () => ((await count(run, record)) === 1 ? true : null));
+      await until(record, async () => ((await count(run, record)) === 1 ? true : null), 30_000);
       await run.verify();
     });
 

@@ -8,7 +8,7 @@ import { makePool } from '../../src/db/index.js';
 import { getMessage } from '../../src/store/messages.js';
 import { step } from '../../src/activities/step/step.js';
 import { aroundExecution } from '../fail-closed/governed.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { agent, makeGround, operator, type Ground, type KeptRun } from './kept-run.js';
 
 // The failure table of docs/reliability.md: the rows in which the hands of a run fail, on a real Postgres.
@@ -34,14 +34,14 @@ describe('on a real store', () => {
   after(() => ground.stop());
 
   const settled = (run: KeptRun, what: string, is: (row: Awaited<ReturnType<KeptRun['row']>>) => boolean) =>
-    until(what, 30_000, async () => ((await run.row().then(is)) ? true : null));
+    until(what, async () => ((await run.row().then(is)) ? true : null), 30_000);
   const begun = async (deps?: ActivityDeps): Promise<KeptRun> => {
     const run = await ground.start(deps);
     await settled(run, 'its first step', ({ rev, status }) => rev > 0 || status !== 'running');
     return run;
   };
   const answered = (run: KeptRun, bell: { readonly id: string }) =>
-    until(`an answer of ${bell.id}`, 30_000, () => run.answerOf(bell));
+    until(`an answer of ${bell.id}`, () => run.answerOf(bell), 30_000);
 
   it('a message over which a step fails makes its run stuck, is answered, and keeps no other from its answer', async () => {
     const run = await begun();

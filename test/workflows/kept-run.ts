@@ -6,7 +6,7 @@ import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
 import { makePolicies } from '../../src/service/index.js';
 import { makePayloads, makeServiceChain, verifyChain } from '../../src/audit/index.js';
 import { bellOf, loadKeys } from '../../src/auth/index.js';
-import { jsonValue, keep, textValue } from '../../src/client/attest.js';
+import { jsonValue, storeMessage, textValue } from '../../src/client/attest.js';
 import { recordStart } from '../../src/client/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import type { Answer } from '../../src/engine/state.js';
@@ -139,7 +139,7 @@ export async function makeGround(): Promise<Ground> {
       ask: async (by, asked, args = {}) => {
         const submits = 'submit' in asked;
         const { message: kept } = await transaction((tx) =>
-          keep({ payloads, keys }, tx, {
+          storeMessage({ payloads, keys }, tx, {
             ...{ id: newId('msg'), run: id, environment, principal: by },
             body: submits
               ? { kind: 'submit', transition: asked.submit, expectedVersion: null }

@@ -1,11 +1,11 @@
 import type { Executing, Outcome, RunState } from '../../engine/state.js';
 import type { Fact } from '../../model/records.js';
 import type { Tx } from '../../db/index.js';
-import { earlierEffect, finishAttempt, listAttempts, type AttemptRow } from '../../store/actions.js';
-import { attemptFact } from './attempt-facts.js';
-import { abandonedOutcome } from './attempts.js';
+import { findEarlierEffect, finishAttempt, listAttempts, type AttemptRow } from '../../store/actions.js';
+import { makeAttemptFact } from './attempt-facts.js';
+import { outcomeOfAbandoned } from './attempts.js';
 
-// What becomes of an effect of which no outcome will come any more.
+// How an effect ends of which no outcome will come any more.
 
 export interface Abandoned {
   readonly result: Exclude<Outcome, { status: 'succeeded' }>;
@@ -13,7 +13,7 @@ export interface Abandoned {
   readonly fact: (executing: Executing) => Fact;
 }
 
-export function effectOf({ action }: Executing): KeyedEffect {
+export function keyedEffectOf({ action }: Executing): KeyedEffect {
   return { action: action.id, key: action.idempotencyKey };
 }
 
@@ -24,7 +24,7 @@ export const unknownEnd = {
   nextAt: null,
 } as const;
 
-/** `key`: of idempotency, which other actions had before this one where it is done again; null: the run no longer says. */
+/** `key`: the idempotency key, which earlier actions share where this one repeats them; null: the run no longer says. */
 export interface KeyedEffect {
   readonly action: string;
   readonly key: string | null;
@@ -41,18 +41,18 @@ export async function abandon(
   why: string | null,
   time: string,
 ): Promise<Abandoned> {
-  const earlier = key === null ? 'none' : await earlierEffect(tx, key, { action, attempt: 0 });
-  const result = abandonedOutcome(attempts, why, earlier);
+  const earlier = key === null ? 'none' : await findEarlierEffect(tx, key, { action, attempt: 0 });
+  const result = outcomeOfAbandoned(attempts, why, earlier);
   const { status, attempt, message } = result;
   if (attempts.at(-1)?.outcome === null)
     await finishAttempt(tx, { ...unknownEnd, action, attempt, finishedAt: time }, null);
   return {
     result,
-    fact: (executing) => attemptFact(executing, attempt, `executor.${status}`, time, { message }),
+    fact: (executing) => makeAttemptFact(executing, attempt, `executor.${status}`, time, { message }),
   };
 }
 
-/** Of what a run executes that is given up: its attempt under way is unknown from here on, and whatever fails under its key later. */
+/** Ends the attempt under way of a run that is given up: its outcome is unknown, and so is that of later failures under its key. */
 export async function giveUpAttempt(
   tx: Tx,
   { executing }: RunState,
@@ -62,5 +62,5 @@ export async function giveUpAttempt(
   if (executing === null) return [];
   const attempts = await listAttempts(tx, executing.action.id);
   if (attempts.at(-1)?.outcome !== null) return [];
-  return [(await abandon(tx, effectOf(executing), attempts, why, time)).fact(executing)];
+  return [(await abandon(tx, keyedEffectOf(executing), attempts, why, time)).fact(executing)];
 }

@@ -9,7 +9,7 @@ import type { AfterFailure, NextAttempt } from './attempts.js';
 
 // What the record says of an attempt.
 
-export function startData(
+export function dataOfStart(
   executing: Executing,
   next: Extract<NextAttempt, { kind: 'attempt' }>,
 ): Fact['data'] {
@@ -25,22 +25,22 @@ export function startData(
 }
 
 /** Where the answer is not what the target wrote: numbers kept as text, and values of references that are masked. */
-export function answerData(result: ExecutorResult): Fact['data'] {
+export function dataOfAnswer(result: ExecutorResult): Fact['data'] {
   if (result.status === 'failed') return result.isMasked === true ? { masked: ['/message'] } : {};
   const { exact = [], masked = [], maskedResponse = [] } = result;
   return {
-    ...listed('exact', exact),
-    ...listed('masked', masked),
-    ...listed('maskedResponse', maskedResponse),
+    ...listPointers('exact', exact),
+    ...listPointers('masked', masked),
+    ...listPointers('maskedResponse', maskedResponse),
   };
 }
 
-/** A record is no place for a list as long as the answer: the first of it, and how many there are. */
+/** A record holds the first pointers of a long list, and their number. */
 const maxPointers = 200;
-/** Nor for names as long as the answer, which each pointer below them repeats. */
+/** And not more characters than this: long names are repeated in each pointer below them. */
 const maxPointerCharacters = 32_768;
 
-function listed(name: string, places: readonly Place[]): JsonObject {
+function listPointers(name: string, places: readonly Place[]): JsonObject {
   if (places.length === 0) return {};
   const first: string[] = [];
   let left = maxPointerCharacters;
@@ -54,7 +54,7 @@ function listed(name: string, places: readonly Place[]): JsonObject {
   return { [name]: first, ...more };
 }
 
-export function attemptFact(
+export function makeAttemptFact(
   executing: Executing,
   attempt: number,
   type: Fact['type'],
@@ -81,14 +81,14 @@ export function attemptFact(
 }
 
 /** A guard that passed when its transition was asked for, and refuses its effect. */
-export function guardFact(
+export function makeGuardFact(
   executing: Executing,
   attempt: number,
   time: string,
   { index, kind, verdict, reason }: GuardReport,
 ): Fact {
   const data = { index, kind, verdict, reason };
-  const fact = attemptFact(executing, attempt, 'guard.evaluated', time, data);
+  const fact = makeAttemptFact(executing, attempt, 'guard.evaluated', time, data);
   return { ...fact, policy: { rule: `guards/${index}`, verdict, reason } };
 }
 
@@ -104,9 +104,14 @@ export function scopeOf(row: RunRow): RunScope {
   };
 }
 
-export function retryFact(executing: Executing, attempt: number, time: string, then: AfterFailure): Fact[] {
+export function makeRetryFacts(
+  executing: Executing,
+  attempt: number,
+  time: string,
+  then: AfterFailure,
+): Fact[] {
   if (then.kind === 'final') return [];
   const data =
     then.kind === 'retry' ? { delayMs: then.delayMs, next: 'retry' } : { delayMs: 0, next: 'fallback' };
-  return [attemptFact(executing, attempt, 'executor.retrying', time, data)];
+  return [makeAttemptFact(executing, attempt, 'executor.retrying', time, data)];
 }

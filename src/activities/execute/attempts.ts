@@ -22,7 +22,7 @@ export type NextAttempt =
 
 type Tried = Pick<AttemptRow, 'attempt' | 'executor'>;
 
-export function nextAttempt(executing: Executing, attempts: readonly AttemptRow[]): NextAttempt {
+export function chooseNextAttempt(executing: Executing, attempts: readonly AttemptRow[]): NextAttempt {
   const last = attempts.at(-1);
   if (last === undefined) return attemptOf(executing, 1, 0, false);
   if (last.outcome === null) {
@@ -32,7 +32,7 @@ export function nextAttempt(executing: Executing, attempts: readonly AttemptRow[
     const message = 'the worker was lost during the call, and repeating it might do it twice';
     return { kind: 'unknown', attempt: last.attempt, message };
   }
-  const then = followingFailure(executing, attempts, last);
+  const then = executorAfterFailure(executing, attempts, last);
   if (then !== null) return attemptOf(executing, last.attempt + 1, then, false);
   const message = 'the record of its attempts has no next one; check what the target did before a retry';
   return { kind: 'unknown', attempt: last.attempt, message };
@@ -44,13 +44,13 @@ function attemptOf(executing: Executing, attempt: number, position: number, resu
   return { kind: 'unknown', attempt, message: `the step has no executor at position ${position}` };
 }
 
-function followingFailure(
+function executorAfterFailure(
   executing: Executing,
   attempts: readonly AttemptRow[],
   last: AttemptRow,
 ): number | null {
   if (last.outcome !== 'failed' || last.errorClass === null) return null;
-  const then = afterFailure(executing, attempts, { errorClass: last.errorClass as ErrorClass });
+  const then = decideAfterFailure(executing, attempts, { errorClass: last.errorClass as ErrorClass });
   if (then.kind === 'final') return null;
   return then.kind === 'retry' ? last.executor : then.position;
 }
@@ -76,7 +76,7 @@ const maxWaitMs = 3_600_000;
  * attempt. `auth`, `permanent` and an unknown outcome are never tried again: the first two go to the next fallback,
  * unless their effect may have happened. No wait is longer than `leftMs`, what is left of the run's time.
  */
-export function afterFailure(
+export function decideAfterFailure(
   executing: Executing,
   attempts: readonly Tried[],
   { errorClass, retryAfterMs, effectPossible = false }: Partial<Failed> & Pick<Failed, 'errorClass'>,
@@ -87,7 +87,7 @@ export function afterFailure(
   const retryable = (reliability.retryOn as readonly string[]).includes(errorClass);
   const over = leftMs !== null && leftMs <= 0;
   if (errorClass === 'unknown_outcome' || over) return { kind: 'final' };
-  const own = attempts.filter((one) => one.executor === 0).length;
+  const own = attempts.filter(({ executor }) => executor === 0).length;
   if (position === 0 && own < reliability.maxAttempts && retryable) {
     const asked = Math.max(backoffMs(executing, own), retryAfterMs ?? 0);
     const delayMs = Math.min(asked, reliability.maxDelayMs, maxWaitMs, leftMs ?? maxWaitMs);
@@ -125,7 +125,7 @@ export function judgeFailure(result: Failed, before: EarlierEffect, then: AfterF
   };
 }
 
-const doubt = 'its target failed at an earlier attempt, which does not say that nothing happened';
+const inDoubtText = 'its target failed at an earlier attempt, which does not say that nothing happened';
 
 /**
  * What it means that the next attempt is refused here, and not by its target: after an attempt that its target failed at
@@ -133,7 +133,7 @@ const doubt = 'its target failed at an earlier attempt, which does not say that 
  */
 export function judgeDenial(message: string, before: EarlierEffect): Failed {
   const denial = { status: 'failed', errorClass: 'permanent' } as const;
-  if (before === 'in_doubt') return { ...denial, message: `${message}; ${doubt}` };
+  if (before === 'in_doubt') return { ...denial, message: `${message}; ${inDoubtText}` };
   return judgeFailure({ ...denial, message }, before, 'final');
 }
 
@@ -145,7 +145,7 @@ function judgeLast(result: Failed): Failed {
 }
 
 /** What the last of `attempts` means that has failed, and what follows it. */
-export function ruleOn(
+export function judgeAndFollow(
   run: Pick<RunState, 'cancelRequested' | 'timeoutDue' | 'deadline'>,
   executing: Executing,
   attempts: readonly Tried[],
@@ -155,9 +155,11 @@ export function ruleOn(
 ): { readonly judged: Failed; readonly then: AfterFailure } {
   const leftMs = run.deadline === null ? null : run.deadline - nowMs;
   const isOver = run.cancelRequested !== null || run.timeoutDue || (leftMs !== null && leftMs <= 0);
-  // A refusal in doubt is tried nowhere else, so it is judged before.
+  // A refusal after an effect in doubt goes to no fallback, so it is judged before.
   const refused = judgeFailure(result, before, 'retry');
-  const then: AfterFailure = isOver ? { kind: 'final' } : afterFailure(executing, attempts, refused, leftMs);
+  const then: AfterFailure = isOver
+    ? { kind: 'final' }
+    : decideAfterFailure(executing, attempts, refused, leftMs);
   const judged = refused === result ? judgeFailure(result, before, then.kind) : refused;
   return { judged: isOver && judged === result ? judgeLast(result) : judged, then };
 }
@@ -165,7 +167,7 @@ export function ruleOn(
 // --- between two attempts ------------------------------------------------------------------------
 
 /** Milliseconds until the next attempt may be made, whatever has Temporal try before. */
-export function waitOf(attempts: readonly Pick<AttemptRow, 'nextAt'>[], nowMs: number): number {
+export function waitMsOf(attempts: readonly Pick<AttemptRow, 'nextAt'>[], nowMs: number): number {
   const nextAt = attempts.at(-1)?.nextAt ?? null;
   return nextAt === null ? 0 : Math.max(Date.parse(nextAt) - nowMs, 0);
 }
@@ -177,8 +179,11 @@ export function isCalledOff(run: RunState, attempts: readonly AttemptRow[], nowM
   return run.cancelRequested !== null || run.timeoutDue || (run.deadline !== null && run.deadline <= nowMs);
 }
 
-/** The outcome of an effect that ends before its next attempt. `earlier`: what attempts of others under its key may have done. `why`: no further one is made; null: the run is to end. */
-export function abandonedOutcome(
+/**
+ * The outcome of an effect that ends before its next attempt. `earlier`: what other actions' attempts under its key may have done.
+ * `why`: why no further attempt is made; null: the run is to end.
+ */
+export function outcomeOfAbandoned(
   attempts: readonly AttemptRow[],
   why: string | null,
   earlier: EarlierEffect,
@@ -195,10 +200,11 @@ export function abandonedOutcome(
     why === null
       ? `the run was cancelled or its time ran out before ${last === undefined ? 'it was begun' : 'the next attempt'}`
       : `attempt ${attempt} could not be begun: ${why}`;
-  if (earlier !== 'possible' && !attempts.some((one) => one.effectPossible)) {
+  if (earlier !== 'possible' && !attempts.some(({ effectPossible }) => effectPossible)) {
     const failed = { status: 'failed', errorClass: 'permanent', attempt } as const;
-    if (earlier === 'none' && !attempts.some((one) => one.effectInDoubt)) return { ...failed, message };
-    return { ...failed, message: `${message}; ${doubt}`, effectPossible: true };
+    if (earlier === 'none' && !attempts.some(({ effectInDoubt }) => effectInDoubt))
+      return { ...failed, message };
+    return { ...failed, message: `${message}; ${inDoubtText}`, effectPossible: true };
   }
   return { status: 'unknown', message: `${message}, and an earlier one may have had its effect`, attempt };
 }

@@ -3,7 +3,7 @@ import { hasEffect } from '../../executors/index.js';
 import type { Executing, Outcome } from '../../engine/state.js';
 import type { ExecutorResult } from '../../executors/types.js';
 import type { Tx } from '../../db/index.js';
-import { earlierEffect, type EarlierEffect, type Holder } from '../../store/actions.js';
+import { findEarlierEffect, type EarlierEffect, type Holder } from '../../store/actions.js';
 import type { RunRow } from '../../store/runs.js';
 import type { NextAttempt } from './attempts.js';
 import type { Target } from './call.js';
@@ -54,12 +54,16 @@ export function outcomeOf(
 }
 
 /** What other attempts under the key of this one may have done, this one before it was resumed included. */
-export async function doneBefore(tx: Tx, executing: Executing, next: Begun['next']): Promise<EarlierEffect> {
+export async function findEffectBefore(
+  tx: Tx,
+  executing: Executing,
+  next: Begun['next'],
+): Promise<EarlierEffect> {
   if (next.resumed && hasEffect(executing, next.executor)) return 'possible';
   const { id: action, idempotencyKey } = executing.action;
-  return earlierEffect(tx, idempotencyKey, { action, attempt: next.attempt });
+  return findEarlierEffect(tx, idempotencyKey, { action, attempt: next.attempt });
 }
 
-export function notExecuting(run: string, action: string): ApplicationFailure {
+export function makeNotExecutingFailure(run: string, action: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(`run \`${run}\` does not execute \`${action}\``, 'NOT_EXECUTING');
 }

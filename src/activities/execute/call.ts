@@ -6,9 +6,9 @@ import type { ExecutorResult, RunContext } from '../../executors/types.js';
 import type { Connection, PolicySet } from '../../model/policy-set.js';
 import type { RunRow } from '../../store/runs.js';
 import type { NextAttempt } from './attempts.js';
-import { usedConnection } from '../step/kit.js';
+import { findUsedConnection } from '../step/kit.js';
 
-/** What was compared with the approval is what the call uses, whatever is reloaded meanwhile. */
+/** Read once, when the approval is checked: a reload before the call does not change it. */
 export interface Target {
   readonly connection: Connection | null;
   readonly baseDirectory: string;
@@ -17,11 +17,11 @@ export interface Target {
 export function targetOf(policySet: PolicySet, executor: Executor, environment: string): Target {
   const { baseDirectory } = policySet;
   if (!('connection' in executor)) return { connection: null, baseDirectory };
-  return { connection: usedConnection(policySet, executor.connection, environment), baseDirectory };
+  return { connection: findUsedConnection(policySet, executor.connection, environment), baseDirectory };
 }
 
 /** What is read in the transaction that records the intent, and used for the call. */
-interface Begun {
+interface CallInput {
   readonly row: RunRow;
   readonly run: RunState;
   readonly executing: Executing;
@@ -30,8 +30,8 @@ interface Begun {
 }
 
 /** The one call of an attempt. */
-export async function perform(
-  { row, run, executing, next, target }: Begun,
+export async function performCall(
+  { row, run, executing, next, target }: CallInput,
   shutdown: AbortSignal,
 ): Promise<ExecutorResult> {
   const { action } = executing;

@@ -5,12 +5,12 @@ import { appendRun } from '../../audit/index.js';
 import { storeTime, type Tx } from '../../db/index.js';
 import { endLease, finishAttempt, listAttempts, type AttemptRow } from '../../store/actions.js';
 import { findStep, lockRun } from '../../store/runs.js';
-import { answerData, attemptFact, retryFact, scopeOf } from './attempt-facts.js';
-import { ruleOn, waitOf } from './attempts.js';
-import { doneBefore, loadUnchanged, outcomeOf, type Begun, type Held, type Settled } from './begun.js';
+import { dataOfAnswer, makeAttemptFact, makeRetryFacts, scopeOf } from './attempt-facts.js';
+import { judgeAndFollow, waitMsOf } from './attempts.js';
+import { findEffectBefore, loadUnchanged, outcomeOf, type Begun, type Held, type Settled } from './begun.js';
 import type { ActivityDeps } from '../deps.js';
 import type { StoredStep } from '../step/persist.js';
-import { settle } from './settle.js';
+import { settleOutcome } from './settle.js';
 
 // An attempt's end: its outcome, and what follows it.
 
@@ -21,16 +21,21 @@ export type Ended =
   | { readonly kind: 'late' };
 
 /** Writes what came of the call: the run's next state with it, or when the next attempt follows. */
-export async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: ExecutorResult): Promise<Ended> {
+export async function endAttempt(
+  deps: ActivityDeps,
+  tx: Tx,
+  begun: Begun,
+  result: ExecutorResult,
+): Promise<Ended> {
   const { executing, next } = begun;
   const action = executing.action.id;
   const [row, attempts] = await Promise.all([lockRun(tx, begun.row.id), listAttempts(tx, action)]);
   const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
   if (row === null || loaded === null) throw new Error(`run ${begun.row.id} is gone from the store`);
   const finishedAt = await storeTime(tx);
-  const before = await alreadyEnded(tx, loaded.state, begun, result, attempts, finishedAt);
+  const before = await findEarlierEnd(tx, loaded.state, begun, result, attempts, finishedAt);
   if (before !== null) {
-    // Whatever its run was told meanwhile: the call is over.
+    // The call is over, whatever the run was told meanwhile.
     await endLease(tx, { action, attempt: next.attempt }, begun.holder);
     return before;
   }
@@ -41,8 +46,8 @@ export async function end(deps: ActivityDeps, tx: Tx, begun: Begun, result: Exec
   };
   const held: Held & Pick<Begun, 'holder'> = { row, loaded, executing, holder: begun.holder };
   return result.status === 'succeeded'
-    ? endWell(deps, tx, held, next, result, timing)
-    : endBadly(deps, tx, held, next, attempts, result, timing);
+    ? endSucceeded(deps, tx, held, next, result, timing)
+    : endFailed(deps, tx, held, next, attempts, result, timing);
 }
 
 interface Timing {
@@ -51,7 +56,7 @@ interface Timing {
   readonly durationMs: number;
 }
 
-async function endWell(
+async function endSucceeded(
   deps: ActivityDeps,
   tx: Tx,
   { row, loaded, executing, holder }: Held & Pick<Begun, 'holder'>,
@@ -67,17 +72,17 @@ async function endWell(
   await finishAttempt(tx, { ...end, action, attempt, finishedAt }, holder);
   const data = {
     ...timing,
-    ...answerData(result),
+    ...dataOfAnswer(result),
     ...(loaded.state.mode === 'shadow' ? { mode: 'shadow' } : {}),
   };
-  const fact = attemptFact(executing, attempt, 'executor.succeeded', finishedAt, data);
+  const fact = makeAttemptFact(executing, attempt, 'executor.succeeded', finishedAt, data);
   const { output, response, evidence } = result;
   const outcome: Outcome = { status: 'succeeded', output, response, evidence, attempt, outputRef };
   const facts = [{ ...fact, refs: [outputRef] }];
-  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
+  return { kind: 'settled', result: await settleOutcome(deps, tx, row, loaded, executing, outcome, facts) };
 }
 
-async function endBadly(
+async function endFailed(
   deps: ActivityDeps,
   tx: Tx,
   { row, loaded, executing, holder }: Held & Pick<Begun, 'holder'>,
@@ -88,8 +93,8 @@ async function endBadly(
 ): Promise<Ended> {
   const { attempt } = next;
   const finishedMs = Date.parse(finishedAt);
-  const before = await doneBefore(tx, executing, next);
-  const { judged, then } = ruleOn(loaded.state, executing, attempts, result, before, finishedMs);
+  const before = await findEffectBefore(tx, executing, next);
+  const { judged, then } = judgeAndFollow(loaded.state, executing, attempts, result, before, finishedMs);
   const { errorClass, message } = judged;
   const unknown = errorClass === 'unknown_outcome';
   const delayMs = then.kind === 'retry' ? then.delayMs : 0;
@@ -107,29 +112,29 @@ async function endBadly(
   await finishAttempt(tx, ended, holder);
   const type = unknown ? 'executor.unknown' : 'executor.failed';
   const facts = [
-    attemptFact(executing, attempt, type, finishedAt, {
+    makeAttemptFact(executing, attempt, type, finishedAt, {
       ...timing,
       errorClass,
       message,
-      ...answerData(result),
+      ...dataOfAnswer(result),
     }),
-    ...retryFact(executing, attempt, finishedAt, then),
+    ...makeRetryFacts(executing, attempt, finishedAt, then),
   ];
   if (then.kind !== 'final') {
     await appendRun(tx, scopeOf(row), facts);
     return { kind: 'again', delayMs };
   }
   const outcome = outcomeOf(judged, attempt, before);
-  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
+  return { kind: 'settled', result: await settleOutcome(deps, tx, row, loaded, executing, outcome, facts) };
 }
 
-/** Another process has the same attempt under way by now: that this one's call has failed does not say that it will. */
+/** Another process has taken over the same attempt: a failure of this process's call does not end it. */
 function isTakenOver({ owner, process }: AttemptRow, { holder }: Begun): boolean {
   return owner !== holder.owner || process !== holder.process;
 }
 
 /** The write is repeated when its acknowledgement was lost: what it had committed is its answer. */
-async function alreadyEnded(
+async function findEarlierEnd(
   tx: Tx,
   run: RunState,
   begun: Begun,
@@ -143,9 +148,9 @@ async function alreadyEnded(
     if (stored === null) return { kind: 'late' };
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
-  const ended = attempts.find((one) => one.attempt === begun.next.attempt);
+  const ended = attempts.find(({ attempt }) => attempt === begun.next.attempt);
   if (ended === undefined) return null;
   if (ended.outcome === null)
     return isTakenOver(ended, begun) && result.status === 'failed' ? { kind: 'late' } : null;
-  return { kind: 'again', delayMs: waitOf([ended], Date.parse(now)) };
+  return { kind: 'again', delayMs: waitMsOf([ended], Date.parse(now)) };
 }

@@ -7,29 +7,29 @@ import { storeTime, withTransaction, type Tx } from '../../db/index.js';
 import { finishAttempt, listAttempts, type Holder } from '../../store/actions.js';
 import { requirePlan } from '../../store/cached.js';
 import { findStep, lockRun } from '../../store/runs.js';
-import { isCalledOff, judgeDenial, nextAttempt, waitOf, type NextAttempt } from './attempts.js';
-import { abandon, unknownEnd, effectOf } from './abandoned.js';
-import { attemptFact, guardFact, scopeOf, startData } from './attempt-facts.js';
-import { perform, targetOf } from './call.js';
+import { isCalledOff, judgeDenial, chooseNextAttempt, waitMsOf, type NextAttempt } from './attempts.js';
+import { abandon, unknownEnd, keyedEffectOf } from './abandoned.js';
+import { makeAttemptFact, makeGuardFact, scopeOf, dataOfStart } from './attempt-facts.js';
+import { performCall, targetOf } from './call.js';
 import type { ActivityDeps } from '../deps.js';
 import { grantProblem, type GrantProblem } from './grants.js';
-import { keepable } from './keepable.js';
-import { aloneHere, leaseAttempt, leaseMs, marginMs, otherUnderWay } from './leases.js';
+import { toStorableResult } from './storable-result.js';
+import { runAloneHere, leaseAttempt, leaseMs, marginMs, findOtherUnderWay } from './leases.js';
 import type { StoredStep } from '../step/persist.js';
-import { persistently, type Surroundings } from '../persistently.js';
-import { presentKit } from '../step/rights.js';
-import { settle } from './settle.js';
-import { makeTurn, type Turn } from './turns.js';
+import { retryWhileUnavailable, type Surroundings } from '../retry-while-unavailable.js';
+import { loadKit } from '../step/rights.js';
+import { settleOutcome } from './settle.js';
+import { makeSlotHold, type SlotHold } from './call-slots.js';
 import {
-  doneBefore,
+  findEffectBefore,
   loadUnchanged,
-  notExecuting,
+  makeNotExecutingFailure,
   outcomeOf,
   type Begun,
   type Held,
   type Settled,
 } from './begun.js';
-import { end, type Ended } from './end.js';
+import { endAttempt, type Ended } from './end.js';
 import type { ExecuteInput, Stepped } from '../types.js';
 
 /**
@@ -44,48 +44,48 @@ export async function execute(
 ): Promise<Stepped> {
   const lost = new Error('its call has taken longer than it may, and its outcome is not waited for');
   const onLost = (): void => deps.onInternalError(`action \`${input.action}\` of run \`${input.run}\``, lost);
-  return aloneHere(input.action, around, onLost, () => executeAlone(deps, input, around));
+  return runAloneHere(input.action, around, onLost, () => executeAlone(deps, input, around));
 }
 
 async function executeAlone(deps: ActivityDeps, input: ExecuteInput, around: Surroundings): Promise<Stepped> {
-  const turn = makeTurn(around);
+  const slots = makeSlotHold(around);
   try {
-    return await executeInTurn(deps, input, around, turn);
+    return await executeWithSlots(deps, input, around, slots);
   } finally {
-    turn.leave();
+    slots.leave();
   }
 }
 
-async function executeInTurn(
+async function executeWithSlots(
   deps: ActivityDeps,
   input: ExecuteInput,
   around: Surroundings,
-  turn: Turn,
+  slots: SlotHold,
 ): Promise<Stepped> {
-  const begun = await withTransaction(deps.pool, (tx) => begin(deps, tx, input, around, turn));
+  const begun = await withTransaction(deps.pool, (tx) => beginAttempt(deps, tx, input, around, slots));
   if (begun.kind === 'settled') return begun.result;
-  // It stood still since, and the call would go on after its lease.
-  if (around.isLate()) throw begunTooLate(begun);
+  // The process stood still: the call would outlast its lease.
+  if (around.isLate()) throw makeBegunTooLateFailure(begun);
   around.allow(leaseMs(begun.executing));
-  const result = keepable(
-    await perform({ ...begun, run: begun.loaded.state }, around.shutdown),
+  const result = toStorableResult(
+    await performCall({ ...begun, run: begun.loaded.state }, around.shutdown),
     hasEffect(begun.executing, begun.next.executor),
   );
-  const ended: Ended = await persistently(around, deps.onStoreWait, () =>
-    withTransaction(deps.pool, (tx) => end(deps, tx, begun, result)),
+  const ended: Ended = await retryWhileUnavailable(around, deps.onStoreWait, () =>
+    withTransaction(deps.pool, (tx) => endAttempt(deps, tx, begun, result)),
   );
   if (ended.kind === 'settled') return ended.result;
-  if (ended.kind === 'late') throw notExecuting(begun.row.id, begun.executing.action.id);
-  throw retryLater(begun.executing, begun.next.attempt, ended.delayMs);
+  if (ended.kind === 'late') throw makeNotExecutingFailure(begun.row.id, begun.executing.action.id);
+  throw makeRetryFailure(begun.executing, begun.next.attempt, ended.delayMs);
 }
 
 /** What Temporal is told when another attempt follows. */
 export const attemptFailed = 'ATTEMPT_FAILED';
-/** Without a delay of its own, a failure would wait as long as one of our own code. */
+/** Without a delay of its own, a retry would wait as long as after a failure of our own code. */
 const soonestMs = 1;
 
 /** Temporal's own retry carries the wait between attempts. */
-function retryLater({ action }: Executing, attempt: number, delayMs: number): ApplicationFailure {
+function makeRetryFailure({ action }: Executing, attempt: number, delayMs: number): ApplicationFailure {
   return ApplicationFailure.create({
     message: `attempt ${attempt} of \`${action.transition}\` failed; the next one follows`,
     type: attemptFailed,
@@ -96,17 +96,17 @@ function retryLater({ action }: Executing, attempt: number, delayMs: number): Ap
   });
 }
 
-function begunTooLate({ executing: { action }, next }: Begun): ApplicationFailure {
+function makeBegunTooLateFailure({ executing: { action }, next }: Begun): ApplicationFailure {
   const message = `attempt ${next.attempt} of \`${action.transition}\` was not made: the process stood still for too long before it`;
   return ApplicationFailure.create({ message, type: 'BEGUN_TOO_LATE', nonRetryable: false });
 }
 
-async function begin(
+async function beginAttempt(
   deps: ActivityDeps,
   tx: Tx,
   input: ExecuteInput,
   around: Surroundings,
-  turn: Turn,
+  slots: SlotHold,
 ): Promise<Begun | Settled> {
   const { owner, process } = around;
   const holder: Holder = { owner, process };
@@ -117,33 +117,33 @@ async function begin(
   const { executing } = loaded.state;
   if (executing === null || executing.action.id !== input.action) {
     const stored = await findStep(tx, input.run, `outcome:${input.action}`);
-    if (stored === null) throw notExecuting(input.run, input.action);
+    if (stored === null) throw makeNotExecutingFailure(input.run, input.action);
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
-  const other = await otherUnderWay(tx, executing, holder);
+  const other = await findOtherUnderWay(tx, executing, holder);
   if (other !== null) throw other;
   const startedAt = await storeTime(tx);
   const now = Date.parse(startedAt);
   const held: Held = { row, loaded, executing };
   if (isCalledOff(loaded.state, attempts, now)) {
-    const { result, fact } = await abandon(tx, effectOf(executing), attempts, null, startedAt);
+    const { result, fact } = await abandon(tx, keyedEffectOf(executing), attempts, null, startedAt);
     const facts = [fact(executing)];
-    return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, result, facts) };
+    return { kind: 'settled', result: await settleOutcome(deps, tx, row, loaded, executing, result, facts) };
   }
-  const waitMs = waitOf(attempts, now);
-  if (waitMs > 0) throw retryLater(executing, attempts.length, waitMs);
-  const next = nextAttempt(executing, attempts);
-  if (next.kind === 'unknown') return lost(deps, tx, held, next, startedAt);
-  turn.take(executing, next.executor, row.environment);
+  const waitMs = waitMsOf(attempts, now);
+  if (waitMs > 0) throw makeRetryFailure(executing, attempts.length, waitMs);
+  const next = chooseNextAttempt(executing, attempts);
+  if (next.kind === 'unknown') return settleLost(deps, tx, held, next, startedAt);
+  slots.take(executing, next.executor, row.environment);
   const policySet = await deps.policySet(tx);
   const kit = await kitOf(deps, tx, held, policySet);
   const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts);
-  if (refused !== null) return denied(deps, tx, held, next, refused, startedAt);
+  if (refused !== null) return settleDenied(deps, tx, held, next, refused, startedAt);
   around.allow(marginMs);
   await leaseAttempt(tx, executing, next, holder, startedAt);
   if (!next.resumed) {
-    const data = startData(executing, next);
-    const fact = attemptFact(executing, next.attempt, 'executor.started', startedAt, data);
+    const data = dataOfStart(executing, next);
+    const fact = makeAttemptFact(executing, next.attempt, 'executor.started', startedAt, data);
     await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
   }
   const target = targetOf(policySet, next.executor, row.environment);
@@ -152,11 +152,11 @@ async function begin(
 
 async function kitOf(deps: ActivityDeps, tx: Tx, { row, loaded }: Held, policySet: PolicySet): Promise<Kit> {
   const plan = await requirePlan(deps.plan, tx, row.planHash);
-  return presentKit(deps, tx, row, plan, policySet, loaded.state);
+  return loadKit(deps, tx, row, plan, policySet, loaded.state);
 }
 
 /** The worker was lost after the intent, and doing it again might do it twice: a person decides. */
-async function lost(
+async function settleLost(
   deps: ActivityDeps,
   tx: Tx,
   { row, loaded, executing }: Held,
@@ -165,12 +165,12 @@ async function lost(
 ): Promise<Settled> {
   const end = { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time };
   await finishAttempt(tx, end, null);
-  const fact = attemptFact(executing, attempt, 'executor.unknown', time, { message });
+  const fact = makeAttemptFact(executing, attempt, 'executor.unknown', time, { message });
   const outcome: Outcome = { status: 'unknown', message, attempt };
-  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, [fact]) };
+  return { kind: 'settled', result: await settleOutcome(deps, tx, row, loaded, executing, outcome, [fact]) };
 }
 
-async function denied(
+async function settleDenied(
   deps: ActivityDeps,
   tx: Tx,
   { row, loaded, executing }: Held,
@@ -179,7 +179,7 @@ async function denied(
   time: string,
 ): Promise<Settled> {
   const { attempt } = next;
-  const before = await doneBefore(tx, executing, next);
+  const before = await findEffectBefore(tx, executing, next);
   const judged = judgeDenial(message, before);
   const end = { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time };
   if (next.resumed) await finishAttempt(tx, end, null);
@@ -187,8 +187,8 @@ async function denied(
   const outcome = judgedOutcome.status === 'unknown' ? judgedOutcome : ({ ...judgedOutcome, code } as const);
   const type = outcome.status === 'unknown' ? 'executor.unknown' : 'executor.failed';
   const facts = [
-    ...(guard === null ? [] : [guardFact(executing, attempt, time, guard)]),
-    attemptFact(executing, attempt, type, time, { code, message: judged.message }),
+    ...(guard === null ? [] : [makeGuardFact(executing, attempt, time, guard)]),
+    makeAttemptFact(executing, attempt, type, time, { code, message: judged.message }),
   ];
-  return { kind: 'settled', result: await settle(deps, tx, row, loaded, executing, outcome, facts) };
+  return { kind: 'settled', result: await settleOutcome(deps, tx, row, loaded, executing, outcome, facts) };
 }

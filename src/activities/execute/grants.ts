@@ -56,20 +56,20 @@ async function findProblem(
   attempts: readonly AttemptRow[],
 ): Promise<string | GuardReport | null> {
   const { action } = executing;
-  const approval = run.approvals.find((one) => one.id === action.approval);
+  const approval = run.approvals.find(({ id }) => id === action.approval);
   if (action.approval !== null && approval === undefined)
     return 'the approval that this action names does not exist';
   const digest = bindingDigest(kit, run, action, boundRules(approval?.gates ?? []));
   if (digest !== action.digest) return 'what would run is not what was checked and approved';
   if (approval !== undefined && !(await wasApproved(tx, run, approval.id, digest)))
     return 'the record of its decisions names another action than the one that would run';
-  // The digest names the plan, and the plan the call: the copy of it in the run's state is not taken at its word.
+  // The digest names the plan and the plan names the call: the copy of the call in the run's state is checked against it.
   const plan = await deps.plan(tx, run.planHash);
-  const planned = plan === null ? null : plannedStep(plan, run, executing);
+  const planned = plan === null ? null : findPlannedStep(plan, run, executing);
   if (planned === null) return "what would run is not what the run's plan says";
-  const changed = approval === undefined ? null : await changedSince(tx, kit, run, executing, approval);
+  const changed = approval === undefined ? null : await findChange(tx, kit, run, executing, approval);
   if (changed !== null) return changed;
-  if (attempts.some((one) => one.outcome === null || one.effectPossible)) return null;
+  if (attempts.some(({ outcome, effectPossible }) => outcome === null || effectPossible)) return null;
   const refusing = 'guards' in planned ? guardRefusing(kit, run, planned, action) : null;
   if (refusing !== null) return refusing;
   if (approval !== undefined && !allApproved(approval, kit))
@@ -82,8 +82,8 @@ async function findProblem(
   return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
 }
 
-/** What is not as the approver had it: the call's connections, what it reads of the run, the card itself. */
-async function changedSince(
+/** What has changed since it was approved: the call's connections, what it reads of the run, or the stored card; null: nothing. */
+async function findChange(
   tx: Tx,
   kit: Kit,
   run: RunState,
@@ -100,21 +100,21 @@ async function changedSince(
     : 'what the store has as shown to the approvers is not what they were shown';
 }
 
-/** The digest in the run's state is not taken at its word either: those who decided named it. */
+/** Checks the digest in the run's state against those that the approvers named. */
 async function wasApproved(tx: Tx, { run }: RunState, approval: string, digest: string): Promise<boolean> {
   const named = await approvedDigests(tx, run, approval);
-  return named.length > 0 && named.every((one) => one === digest);
+  return named.length > 0 && named.every((approved) => approved === digest);
 }
 
 /** The step of the plan whose call would be made; null: the plan has none, or another call. */
-function plannedStep(
+function findPlannedStep(
   plan: Plan,
   run: RunState,
   { action, at, executor, reliability }: Executing,
 ): Transition | OnEnter | null {
-  const state = plan.states.find((one) => one.name === run.state);
+  const state = plan.states.find(({ name }) => name === run.state);
   const planned =
-    at === 'onEnter' ? state?.onEnter : state?.transitions.find((one) => one.name === action.transition);
+    at === 'onEnter' ? state?.onEnter : state?.transitions.find(({ name }) => name === action.transition);
   if (planned === undefined || planned === null || planned.executor === null) return null;
   const call = { executor: planned.executor, reliability: planned.reliability };
   return canonical(call) === canonical({ executor, reliability }) ? planned : null;

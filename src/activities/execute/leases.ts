@@ -3,7 +3,7 @@ import type { Executing } from '../../engine/state.js';
 import type { Tx } from '../../db/index.js';
 import { leasedFor, startAttempt, takeOverAttempt, type Holder, type Lease } from '../../store/actions.js';
 import type { NextAttempt } from './attempts.js';
-import type { Surroundings } from '../persistently.js';
+import type { Surroundings } from '../retry-while-unavailable.js';
 
 // One attempt of an effect at a time, whoever asks for it: the one under way is leased to the execution that makes it,
 // behind the lock on its run. Temporal alone does not see to that: who may write to it can have another workflow of the
@@ -22,19 +22,19 @@ export function leaseMs({ reliability }: Executing): number {
 }
 
 /**
- * Null: this execution may make an attempt. Its own one is another's while the process lives that makes it, whatever
- * Temporal has not heard of that process.
+ * Null: this execution may make an attempt. An attempt that another process makes stands in its way as long as that process
+ * lives, also where Temporal has lost contact with it.
  */
-export async function otherUnderWay(
+export async function findOtherUnderWay(
   tx: Tx,
   { action }: Executing,
   holder: Holder,
 ): Promise<ApplicationFailure | null> {
   const ms = await leasedFor(tx, action.idempotencyKey, holder);
-  return ms === null ? null : underWay(action.transition, ms);
+  return ms === null ? null : makeUnderWayFailure(action.transition, ms);
 }
 
-/** Of those under way in this process, by process and action: has it taken longer than it may? */
+/** Executions under way in this process, by process and action; each says whether it has taken longer than it may. */
 const here = new Map<string, () => boolean>();
 
 /**
@@ -42,7 +42,7 @@ const here = new Map<string, () => boolean>();
  * one before, and a process that was busy has not lost what it had begun. One that takes longer than it may counts as lost:
  * `onLost` is told, and the next try goes on as after the death of a worker.
  */
-export async function aloneHere<T>(
+export async function runAloneHere<T>(
   action: string,
   { process, isLate }: Pick<Surroundings, 'process' | 'isLate'>,
   onLost: () => void,
@@ -50,7 +50,7 @@ export async function aloneHere<T>(
 ): Promise<T> {
   const own = `${process} ${action}`;
   const before = here.get(own);
-  if (before?.() === false) throw underWay(action, lookAgainMs);
+  if (before?.() === false) throw makeUnderWayFailure(action, lookAgainMs);
   if (before !== undefined) onLost();
   here.set(own, isLate);
   try {
@@ -60,7 +60,7 @@ export async function aloneHere<T>(
   }
 }
 
-function underWay(what: string, ms: number): ApplicationFailure {
+function makeUnderWayFailure(what: string, ms: number): ApplicationFailure {
   return ApplicationFailure.create({
     message: `another execution makes an attempt of \`${what}\`, for ${ms} ms at most`,
     type: attemptUnderWay,

@@ -3,15 +3,15 @@ import type { Fact } from '../../model/records.js';
 import { storeTime, type Tx } from '../../db/index.js';
 import { requirePlan } from '../../store/cached.js';
 import type { RunRow } from '../../store/runs.js';
-import { beginCourse, sweep } from '../step/course.js';
+import { beginCourse, takeUnrung } from '../step/course.js';
 import type { ActivityDeps } from '../deps.js';
 import type { LoadedRun } from '../step/document.js';
-import { persist } from '../step/persist.js';
-import { presentKit } from '../step/rights.js';
+import { persistStep } from '../step/persist.js';
+import { loadKit } from '../step/rights.js';
 import type { Stepped } from '../types.js';
 
 /** The outcome's own step: the engine says what it means, and one transaction makes all of it durable. */
-export async function settle(
+export async function settleOutcome(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
@@ -23,7 +23,7 @@ export async function settle(
   const plan = await requirePlan(deps.plan, tx, row.planHash);
   const time = await storeTime(tx);
   const policySet = await deps.policySet(tx);
-  const kit = await presentKit(deps, tx, row, plan, policySet, loaded.state);
+  const kit = await loadKit(deps, tx, row, plan, policySet, loaded.state);
   const rev = row.rev + 1;
   const course = beginCourse(
     { plan, kit, time, onInternalError: deps.onInternalError },
@@ -32,15 +32,15 @@ export async function settle(
     'o',
   );
   const decision = course.decide({ kind: 'outcome', time, action: executing.action.id, result: outcome });
-  while (course.isClosed() && (await sweep(deps, tx, row, course, null)) > 0);
+  while (course.isClosed() && (await takeUnrung(deps, tx, row, course, null)) > 0);
   const { facts: decided, ...rest } = course.done();
-  return persist(deps, tx, {
+  return persistStep(deps, tx, {
     row,
     plan,
     policySet,
     before: loaded,
     ...rest,
-    facts: [...facts, ...refusedOutput(executing, outcome, decision, time, rev), ...decided],
+    facts: [...facts, ...refusedOutputFacts(executing, outcome, decision, time, rev), ...decided],
     rev,
     eventKey: `outcome:${executing.action.id}`,
     fingerprints: [],
@@ -52,14 +52,16 @@ export async function settle(
 const refused: ReadonlySet<string> = new Set(['failed', 'unknown']);
 
 /** The call succeeded and what it answered was refused: the record says so, whether or not somebody waits for it. */
-function refusedOutput(
+function refusedOutputFacts(
   { action }: Executing,
   outcome: Outcome,
   decision: Decision,
   time: string,
   rev: number,
 ): Fact[] {
-  const error = decision.actions.find((one) => one.action.id === action.id && refused.has(one.status))?.error;
+  const error = decision.actions.find(
+    (decided) => decided.action.id === action.id && refused.has(decided.status),
+  )?.error;
   if (outcome.status !== 'succeeded' || error === undefined || error === null) return [];
   return [
     {

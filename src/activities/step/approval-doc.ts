@@ -9,7 +9,7 @@ import type { RunRow } from '../../store/runs.js';
 export const shownBefore: Shown = { summary: '', consequence: '', preview: null };
 
 /** The row behind `GET /v1/approvals/{id}`: the exact action, why it is asked, and what follows. */
-export function approvalRow(
+export function makeApprovalRow(
   row: RunRow,
   approval: ApprovalState,
   shown: Shown,
@@ -38,13 +38,13 @@ export function approvalRow(
     requestedAt: action.requestedAt,
     expiresAt: new Date(approval.expiresAt).toISOString(),
     digest: action.digest,
-    doc: { ...approvalDoc(row, approval, shown, kit), argumentsRef },
+    doc: { ...makeApprovalDoc(row, approval, shown, kit), argumentsRef },
     byPermission: approval.gates.some((gate) => gate.byPermission),
     updatedAt: time,
   };
 }
 
-function approvalDoc(
+function makeApprovalDoc(
   row: RunRow,
   approval: ApprovalState,
   shown: Shown,
@@ -63,7 +63,7 @@ function approvalDoc(
     preview: shown.preview,
     refs: action.refs,
     guards: approval.guards,
-    asked: approval.asked.map(readable),
+    asked: approval.asked.map(toReadable),
     state: approval.state,
     requesters: approval.requesters,
     gates: gateViews(approval, kit),
@@ -71,7 +71,7 @@ function approvalDoc(
   };
 }
 
-/** What a condition read comes from callers: it hides and turns around nothing. */
-function readable(asked: Asked): Asked {
+/** What a condition read comes from callers: invisible and direction-changing characters are made visible. */
+function toReadable(asked: Asked): Asked {
   return { ...asked, reason: asked.reason === null ? null : visible(asked.reason) };
 }

@@ -10,47 +10,47 @@ import type { Asking } from '../../engine/state.js';
 // What a person reads first. The exact action stands beside it in `arguments` and `preview`; the digest binds that.
 
 /** From the author's template; where a hole of it has no value, the plain sentence. */
-export function summary(transition: Transition, asking: Asking): string {
-  return `${fill(transition.summary, asking) ?? plainSummary(transition, asking)}${begunBefore(asking)}${doneBefore(transition, asking)}${deniedBefore(asking)}`;
+export function writeSummary(transition: Transition, asking: Asking): string {
+  return `${fillTemplate(transition.summary, asking) ?? writePlainSummary(transition, asking)}${tellBegunBefore(asking)}${tellDoneBefore(transition, asking)}${tellDeniedBefore(asking)}`;
 }
 
-function plainSummary({ title, name, tool }: Transition, asking: Asking): string {
+function writePlainSummary({ title, name, tool }: Transition, asking: Asking): string {
   const who = asking.requester?.id ?? 'the runtime';
   // The digest covers this sentence: it says the same of the same arguments, in whatever order they came.
   const keys = Object.keys(asking.arguments).sort();
-  const values = keys.map((key) => `${key} ${short(asking.arguments[key] ?? null)}`);
+  const values = keys.map((key) => `${key} ${shortenJson(asking.arguments[key] ?? null)}`);
   const withValues = values.length === 0 ? '' : ` with ${values.join(', ')}`;
   return visible(`${who} asks for ${title} (${tool ?? name})${withValues}`);
 }
 
 /** Whoever lets an effect be done again is told that it may have happened already. */
-function begunBefore({ repeatedBy, inDoubt }: Asking): string {
+function tellBegunBefore({ repeatedBy, inDoubt }: Asking): string {
   if (repeatedBy === null && !inDoubt) return '';
   const who = repeatedBy === null ? '' : `, and ${repeatedBy} had it retried`;
   return visible(`; AGAIN: it may have happened already, its outcome is unknown${who}`);
 }
 
 /** Whoever is asked for what was asked for, approved and done before is told so: what asks may have begun anew. */
-function doneBefore({ name }: Transition, { done }: Asking): string {
+function tellDoneBefore({ name }: Transition, { done }: Asking): string {
   if (done === 0) return '';
   const often = done === 1 ? 'once' : `${done} times`;
   return visible(`; ONCE MORE: this run has done ${name} with exactly these arguments ${often} already`);
 }
 
 /** Whoever is asked after a colleague has said no is told so. */
-function deniedBefore({ denied }: Asking): string {
+function tellDeniedBefore({ denied }: Asking): string {
   if (denied === null) return '';
   const times = denied.count === 1 ? '' : `, ${denied.count} times by now`;
   const what = denied.same ? 'asked again' : 'asked again with other arguments';
   return visible(`; ${what}: ${denied.by} denied it on ${denied.at}${times}`);
 }
 
-export function consequence(transition: Transition, asking: Asking): string {
+export function writeConsequence(transition: Transition, asking: Asking): string {
   const { tier, tool, name, target, executor, readOnlyBecause } = transition;
-  const undo = undoing(tier);
+  const undo = describeUndoing(tier);
   const readOnly =
     readOnlyBecause === undefined ? '' : visible(`; it is called a read because: ${readOnlyBecause}`);
-  const told = fill(transition.consequence, asking);
+  const told = fillTemplate(transition.consequence, asking);
   if (told !== null) return `${told}${undo === null ? '' : `; ${undo}`}${readOnly}`;
   const next = asksPeople(executor)
     ? `the run goes on to state \`${target}\``
@@ -58,11 +58,11 @@ export function consequence(transition: Transition, asking: Asking): string {
   return `${visible(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`)}${readOnly}`;
 }
 
-function undoing(tier: Tier | null): string | null {
+function describeUndoing(tier: Tier | null): string | null {
   return tier === 'irreversible' ? 'cannot be undone' : null;
 }
 
-function fill(template: TextTemplate | undefined, asking: Asking): string | null {
+function fillTemplate(template: TextTemplate | undefined, asking: Asking): string | null {
   if (template === undefined) return null;
   const { arguments: args, context, input } = asking;
   const scopes: PathScopes = { arguments: args, context, input };
@@ -76,18 +76,18 @@ function fill(template: TextTemplate | undefined, asking: Asking): string | null
     const value = read.found ? read.value : null;
     if (value === null && part.optional) continue;
     if (value === null || typeof value === 'object') return null;
-    text += hole(value);
+    text += writeHole(value);
   }
   return visible(text);
 }
 
 const longestHole = 200;
 
-function hole(value: string | number | boolean): string {
+function writeHole(value: string | number | boolean): string {
   if (typeof value === 'number') return grouped(value);
   return truncate(String(value), longestHole);
 }
 
-function short(value: Json): string {
+function shortenJson(value: Json): string {
   return truncate(canonical(value), 80);
 }

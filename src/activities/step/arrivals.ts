@@ -13,7 +13,7 @@ import type { RunRow } from '../../store/runs.js';
 import { abandon } from '../execute/abandoned.js';
 import type { ActivityDeps } from '../deps.js';
 import type { ArrivedValue } from './document.js';
-import type { Taken } from './persist.js';
+import type { TakenMessage } from './persist.js';
 import type { Arrival } from '../types.js';
 
 // From a bell to what the engine decides on: the message of the store that it names, verified, with its values.
@@ -22,7 +22,7 @@ export interface Incoming {
   /** The event at that time; null: nothing is to be decided. Its time is that of the decision, behind the lock on the run. */
   readonly event: (time: string) => Event | null;
   /** The message that is taken with it. */
-  readonly taken: Taken | null;
+  readonly taken: TakenMessage | null;
   /** What whoever sent a message that cannot be taken is told. */
   readonly answer: { readonly id: string; readonly said: Answer } | null;
   readonly values: readonly ArrivedValue[];
@@ -30,7 +30,7 @@ export interface Incoming {
   readonly facts?: (run: RunState) => readonly Fact[];
 }
 
-/** Anybody may make a workflow of our type, and have it say why. */
+/** Cut, since anybody may start a workflow of our type and give a reason of any length. */
 const longestReason = 300;
 
 const nothing: Incoming = { event: () => null, taken: null, answer: null, values: [] };
@@ -58,8 +58,8 @@ export async function readArrivals(
     const { bell } = arrival;
     const message = known.get(bell.id);
     if (message === undefined)
-      read.push(refusedBell(bell, foreign.has(bell.id) ? 'wrong_run' : 'unknown_message'));
-    else if (!isNamedBy(message, bell)) read.push(refusedBell(bell, 'bad_signature'));
+      read.push(refuseBell(bell, foreign.has(bell.id) ? 'wrong_run' : 'unknown_message'));
+    else if (!isNamedBy(message, bell)) read.push(refuseBell(bell, 'bad_signature'));
     else if (seen.has(bell.id)) read.push(nothing);
     else read.push(await readNamed(deps, tx, row, message));
     if (message !== undefined && isNamedBy(message, bell)) seen.add(bell.id);
@@ -68,7 +68,7 @@ export async function readArrivals(
 }
 
 /** The messages that these bells name and that no step has taken; none of them is opened. */
-export async function takeUnread(tx: Tx, run: string, arrivals: readonly Arrival[]): Promise<Taken[]> {
+export async function takeUnread(tx: Tx, run: string, arrivals: readonly Arrival[]): Promise<TakenMessage[]> {
   const bells = arrivals.flatMap((arrival) => (arrival.kind === 'message' ? [arrival.bell] : []));
   const ids = [...new Set(bells.map(({ id }) => id))];
   const rows = ids.length === 0 ? [] : await lockMessages(tx, run, ids);
@@ -90,7 +90,7 @@ async function readOther(
 ): Promise<Incoming> {
   switch (arrival.kind) {
     case 'garbage':
-      return refusedSignal(arrival.name, arrival.reason, null);
+      return refuseSignal(arrival.name, arrival.reason, null);
     case 'look':
     case 'time':
       return nothing;
@@ -101,11 +101,11 @@ async function readOther(
   }
 }
 
-function refusedBell({ id, kind, digest }: Bell, reason: MessageRefusal): Incoming {
-  return refusedSignal(kind, reason, { id, digest });
+function refuseBell({ id, kind, digest }: Bell, reason: MessageRefusal): Incoming {
+  return refuseSignal(kind, reason, { id, digest });
 }
 
-function refusedSignal(
+function refuseSignal(
   name: string,
   reason: MessageRefusal,
   message: { readonly id: string; readonly digest: string } | null,
@@ -118,7 +118,7 @@ async function readNamed(deps: ActivityDeps, tx: Tx, row: RunRow, message: Messa
   if (message.rev === null && message.answer === null) return readStored(deps, tx, row, message, 1);
   const { id, digest } = message;
   return (await countBell(tx, id)) === 'replayed'
-    ? refusedSignal(message.kind, 'replayed', { id, digest })
+    ? refuseSignal(message.kind, 'replayed', { id, digest })
     : nothing;
 }
 
@@ -130,25 +130,25 @@ export async function readStored(
   sealed: MessageRow,
   bells: number,
 ): Promise<Incoming> {
-  const taken: Taken = { id: sealed.id, kind: sealed.kind, bells };
+  const taken: TakenMessage = { id: sealed.id, kind: sealed.kind, bells };
   const opened = await openMessage(sealed, {
     run: row.id,
     environment: row.environment,
     publicKey: (keyId) => deps.publicKey(tx, keyId, sealed.createdAt),
   });
-  if (opened.status === 'refused') return refusedMessage(sealed, taken, opened.reason);
+  if (opened.status === 'refused') return refuseMessage(sealed, taken, opened.reason);
   const withValues = await readValues(deps, tx, opened.message);
-  if (withValues === null) return refusedMessage(sealed, taken, 'undecodable');
+  if (withValues === null) return refuseMessage(sealed, taken, 'undecodable');
   const { message, values } = withValues;
-  const settledAs = await settledApproval(tx, row, message);
+  const settledAs = await readApprovalStatus(tx, row, message);
   return { ...nothing, taken, values, event: (time) => ({ kind: 'message', time, message, settledAs }) };
 }
 
 /**
- * Each of them, where a step finds them beside what it takes: one that our own code cannot read is taken as refused, on
- * record, since every later step would find it again. The store's absence alone fails them.
+ * Reads messages that a step found in the store without a bell. One that our own code cannot read is refused, on record, since
+ * every later step would find it again. Throws only where the store is away.
  */
-export async function readEachAnyhow(
+export async function readEachOrRefuse(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
@@ -164,24 +164,24 @@ export async function readEachAnyhow(
       if (isUnavailable(error)) throw error;
       deps.onInternalError(`message \`${sealed.id}\` of run \`${row.id}\`, which is refused`, error);
       await tx.query('rollback to savepoint swept');
-      read.push(refusedMessage(sealed, { id: sealed.id, kind: sealed.kind, bells: 0 }, 'undecodable'));
+      read.push(refuseMessage(sealed, { id: sealed.id, kind: sealed.kind, bells: 0 }, 'undecodable'));
     }
   }
   return read;
 }
 
-function refusedMessage(sealed: MessageRow, taken: Taken, reason: MessageRefusal): Incoming {
+function refuseMessage(sealed: MessageRow, taken: TakenMessage, reason: MessageRefusal): Incoming {
   const { id, kind, digest } = sealed;
   const said: Answer = {
     status: 'refused',
     code: 'INTERNAL',
     message: `the run refused the message: ${reason}`,
   };
-  return { ...refusedSignal(kind, reason, { id, digest }), taken, answer: { id, said } };
+  return { ...refuseSignal(kind, reason, { id, digest }), taken, answer: { id, said } };
 }
 
 /** Where the approval has left the run's document: how it ended, for whoever decides it now. */
-async function settledApproval(tx: Tx, row: RunRow, { body }: Message): Promise<ApprovalStatus | null> {
+async function readApprovalStatus(tx: Tx, row: RunRow, { body }: Message): Promise<ApprovalStatus | null> {
   if (body.kind !== 'decide') return null;
   const approval = await getApproval(tx, body.approval);
   return approval === null || approval.run !== row.id ? null : approval.status;
@@ -215,7 +215,7 @@ function parseObject(text: string): JsonObject | null {
   }
 }
 
-/** No outcome will come any more. */
+/** The outcome of an effect of which none will come any more. */
 async function readAbandoned(tx: Tx, row: RunRow, action: string, reason: unknown): Promise<Incoming> {
   const document = documentOf(row);
   const isToEnd = document !== null && (document.cancelRequested !== null || document.timeoutDue);

@@ -16,10 +16,10 @@ import { makeTurns } from '../../model/give-way.js';
 import { mostWaiting } from '../../model/limits.js';
 import { lockUntaken } from '../../store/messages.js';
 import type { RunRow } from '../../store/runs.js';
-import { readEachAnyhow, type Incoming } from './arrivals.js';
+import { readEachOrRefuse, type Incoming } from './arrivals.js';
 import type { ActivityDeps } from '../deps.js';
 import type { ArrivedValue } from './document.js';
-import type { Taken } from './persist.js';
+import type { TakenMessage } from './persist.js';
 
 /** Deadlines that one step may find due: more than any run has gates and stages. */
 const mostDue = 500;
@@ -38,15 +38,15 @@ export interface Course {
   readonly effects: readonly Effect[];
   readonly facts: readonly Fact[];
   readonly actions: Decision['actions'];
-  readonly taken: readonly Taken[];
+  readonly taken: readonly TakenMessage[];
   readonly arrived: readonly ArrivedValue[];
 }
 
 /**
- * Takes messages of the store that were not rung for. Gives how many there were. None of them can undo what the step came
- * to besides: one that cannot be read is refused.
+ * Takes messages of the store without waiting for their bells, and gives how many there were. One that cannot be read is refused,
+ * and does not undo the rest of the step.
  */
-export async function sweep(
+export async function takeUnrung(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
@@ -55,7 +55,7 @@ export async function sweep(
 ): Promise<number> {
   const waiting = await lockUntaken(tx, row.id, { kind, except: course.takenIds(), limit: mostWaiting });
   const turn = makeTurns();
-  for (const each of await readEachAnyhow(deps, tx, row, waiting)) {
+  for (const each of await readEachOrRefuse(deps, tx, row, waiting)) {
     course.take(each);
     await turn();
   }
@@ -64,7 +64,7 @@ export async function sweep(
 
 export interface OpenCourse {
   take(incoming: Incoming): void;
-  /** Whatever time has to say by now. */
+  /** Every deadline that is due by now. */
   takeDue(): void;
   decide(event: Event): Decision;
   takenIds(): readonly string[];
@@ -88,14 +88,14 @@ export function beginCourse(
   const effects: Effect[] = [];
   const facts: Fact[] = [];
   const actions: Decision['actions'][number][] = [];
-  const taken: Taken[] = [];
+  const taken: TakenMessage[] = [];
   const arrived: ArrivedValue[] = [];
   const decideOn = (event: Event): Decision => {
     const decision = decide(plan, after, event, kit, `s${rev}.${from}${count}`);
     const { failure } = decision;
     if (failure !== undefined) {
       if (!isRefusable(event)) throw failure;
-      onInternalError(`an event of run \`${first.run}\` (${nameOf(event)}), which is refused`, failure);
+      onInternalError(`an event of run \`${first.run}\` (${eventNameOf(event)}), which is refused`, failure);
     }
     count += 1;
     facts.push(...decision.trace);
@@ -120,7 +120,7 @@ export function beginCourse(
         const event = dueEvent(after, time);
         if (event === null) return;
         const moment = momentOf(after, event);
-        // Its timer would fire for it for ever.
+        // Else its timer would fire for ever.
         if (moment === last) throw new Error(`what is due stays due, and nothing comes of it: ${moment}`);
         last = moment;
         decideOn(event);
@@ -138,7 +138,7 @@ function isRefusable(event: Event): boolean {
   return event.kind === 'refused_message' || event.kind === 'outcome';
 }
 
-function nameOf(event: Event): string {
+function eventNameOf(event: Event): string {
   return event.kind === 'message' ? event.message.body.kind : event.kind;
 }
 

@@ -42,7 +42,7 @@ export async function loadRun(
   await giveWayBefore(row.doc?.length ?? 0);
   const document = documentOf(row);
   if (document === null) return null;
-  const { state: bare, holdings } = bareRun(document);
+  const { state: bare, holdings } = runWithoutValues(document);
   // Nothing reads the values of a run that has ended, and they may have been erased.
   if (closedStatuses.includes(document.status)) return { state: bare, holdings };
   const read = async (held: HeldValue | null): Promise<JsonObject> =>
@@ -55,7 +55,7 @@ export async function loadRun(
 }
 
 /** The run's state without its values: what can be read whatever became of those. */
-export function bareRun(document: RunDocument): LoadedRun {
+export function runWithoutValues(document: RunDocument): LoadedRun {
   const actions = new Map(actionsIn<StoredAction>(document).map((action) => [action.id, action.held]));
   return { state: stateWithoutValues(document), holdings: { input: document.heldInput, actions } };
 }

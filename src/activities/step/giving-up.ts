@@ -12,13 +12,13 @@ import { giveUpAttempt } from '../execute/abandoned.js';
 import { takeUnread } from './arrivals.js';
 import type { Course } from './course.js';
 import type { ActivityDeps } from '../deps.js';
-import { bareRun, isAsWritten, type LoadedRun } from './document.js';
+import { runWithoutValues, isAsWritten, type LoadedRun } from './document.js';
 import { sha256 } from './kit.js';
-import { persist, type StoredStep } from './persist.js';
-import { fingerprintOf, unchanged } from './stored-step.js';
+import { persistStep, type StoredStep } from './persist.js';
+import { fingerprintOf, repeatLastStep } from './stored-step.js';
 import type { StepInput, StepResult, Stepped } from '../types.js';
 
-// What becomes of a run that our own code cannot take a step of, or whose store and history tell of two pasts.
+// What happens to a run whose step fails in our own code, or whose store and history disagree.
 
 type Policies = Awaited<ReturnType<ActivityDeps['policySet']>>;
 
@@ -30,7 +30,11 @@ export interface Beginning {
 }
 
 /** A run whose first step can neither be taken nor given up has failed, and whoever asked it anything is told so. */
-export async function neverBegin(deps: ActivityDeps, input: StepInput, why: string): Promise<StepResult> {
+export async function closeWithoutFirstStep(
+  deps: ActivityDeps,
+  input: StepInput,
+  why: string,
+): Promise<StepResult> {
   const message = `the run's first step failed three times in our own code: ${why}`;
   await withTransaction(deps.pool, (tx) => closeUnbegun(tx, input.run, { code: 'STEP_FAILED', message }));
   await refuseStart(deps, input, 'step_failed');
@@ -77,11 +81,11 @@ export async function giveUpOn(
   why: string,
 ): Promise<Stepped> {
   const taken = await takeUnread(tx, input.run, input.arrivals);
-  const plan = await planIfAny(deps, tx, at.row);
+  const plan = await loadPlanIfAny(deps, tx, at.row);
   const time = await storeTime(tx);
   const lost = await giveUpAttempt(tx, at.before.state, 'its run was given up', time);
   const course = giveUpWith(at.before, { taken, arrived: [] }, input, { why, time });
-  return persist(deps, tx, {
+  return persistStep(deps, tx, {
     ...at,
     plan,
     ...course,
@@ -94,7 +98,7 @@ export async function giveUpOn(
   });
 }
 
-async function planIfAny(deps: ActivityDeps, tx: Tx, { id, planHash }: RunRow): Promise<Plan | null> {
+async function loadPlanIfAny(deps: ActivityDeps, tx: Tx, { id, planHash }: RunRow): Promise<Plan | null> {
   try {
     return await deps.plan(tx, planHash);
   } catch (error) {
@@ -124,8 +128,8 @@ export function giveUpWith(
 }
 
 /**
- * The store and Temporal's history are two memories of one run. Where they tell of different pasts nothing goes on: the
- * run is stuck, which is recorded and shown, and the kernel goes on from the store's past. Its arrivals come again.
+ * The store and Temporal's history both remember a run. Where they disagree, the run is stuck, which is recorded and shown, and the
+ * kernel goes on from the store's state. Its arrivals come again.
  */
 export async function fork(
   deps: ActivityDeps,
@@ -137,31 +141,31 @@ export async function fork(
   const left = input.arrivals.map((_, index) => index);
   if (closedStatuses.includes(row.status))
     return isAsWritten(row)
-      ? { ...(await unchanged(tx, row)), left, isForked: true }
+      ? { ...(await repeatLastStep(tx, row)), left, isForked: true }
       : refuseAll(tx, row, input);
   const known = await findStep(tx, row.id, eventKeyOf(input));
   if (known !== null && known.rev === row.rev)
     return { ...(JSON.parse(known.result) as StoredStep).result, left };
   const document = documentOf(row);
   if (document === null) throw new Error(`run ${row.id} has steps and no document`);
-  const before = bareRun(document);
+  const before = runWithoutValues(document);
   const why = !isAsWritten(row)
     ? `the run's document in the store is not the one that its step ${row.rev} wrote: who has changed it?`
     : input.builtOn === null
-      ? lostWorkflow(row)
+      ? describeLostWorkflow(row)
       : `the store has taken ${row.rev} steps of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
   const at = { row, policySet, before, first: before, taken: [], arrived: [] };
   return { ...(await forkFrom(deps, tx, at, input, why)), left };
 }
 
-/** Only a workflow that the outbox has started for a run which had lost its own, or that of others in its place, builds on nothing after a first step. */
-function lostWorkflow({ rev }: RunRow): string {
+/** A workflow that builds on nothing after the first step was started by the outbox, for a run that had lost its own. */
+function describeLostWorkflow({ rev }: RunRow): string {
   return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or ended because it was paused, pinned to other workers or not ours, or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
 }
 
 const eventKeyOf = ({ rev, builtOn }: StepInput): string => `forked:${rev}:${builtOn ?? ''}`;
 
-/** Stuck over two pasts, where the store's has led. Its start is taken with it where the store has forgotten that it began. */
+/** Makes the run stuck in the store's state. Takes its start too, where the store has forgotten that the run began. */
 export async function forkFrom(
   deps: ActivityDeps,
   tx: Tx,
@@ -192,9 +196,9 @@ export async function forkFrom(
     messages: taken.map(({ id }) => id),
   });
   const { state: after, effects, actions, trace } = decision;
-  return persist(deps, tx, {
+  return persistStep(deps, tx, {
     ...at,
-    plan: await planIfAny(deps, tx, at.row),
+    plan: await loadPlanIfAny(deps, tx, at.row),
     after,
     effects,
     actions,

@@ -22,18 +22,22 @@ export function makeKit(
     isRead,
     show: (transition, asking) =>
       show(transition, asking, (name) => writtenHeaders(policySet, name, environment)),
-    standsFor: (connection, baseDirectory) => usedHere(connection, baseDirectory) as unknown as Json,
+    standsFor: (connection, baseDirectory) => placeHere(connection, baseDirectory) as unknown as Json,
     rightsNow,
   });
 }
 
 /** What the kit's digest names of a connection. A program or a folder is what it is on this machine, now. */
-function usedHere(connection: Connection, baseDirectory: string): Placed {
+function placeHere(connection: Connection, baseDirectory: string): Placed {
   return placed(withAddress(connection, process.env), baseDirectory);
 }
 
 /** The connection that the kit's digest names: what a call uses. */
-export function usedConnection(policySet: PolicySet, name: string, environment: string): Connection | null {
+export function findUsedConnection(
+  policySet: PolicySet,
+  name: string,
+  environment: string,
+): Connection | null {
   const found = resolveConnection(policySet, name, environment);
-  return found === null ? null : usedHere(found, policySet.baseDirectory).connection;
+  return found === null ? null : placeHere(found, policySet.baseDirectory).connection;
 }

@@ -25,20 +25,20 @@ export async function projectNotifications(tx: Tx, step: Step): Promise<void> {
   if (notifications === undefined) return;
   await putNotifications(
     tx,
-    told.flatMap((fact) => rowsFor(notifications, step, fact)),
+    told.flatMap((fact) => makeRows(notifications, step, fact)),
   );
 }
 
-function rowsFor(policy: NotificationPolicy, { row, after }: Step, fact: Fact): NewNotification[] {
+function makeRows(policy: NotificationPolicy, { row, after }: Step, fact: Fact): NewNotification[] {
   const event = events[fact.type];
-  const approval = after.approvals.find((one) => one.id === fact.approval);
+  const approval = after.approvals.find(({ id }) => id === fact.approval);
   if (event === undefined || approval === undefined) return [];
   const about = { flow: row.flow, environment: row.environment, event, approval };
-  const names = new Set(policy.routes.filter((one) => matches(one, about)).flatMap((one) => one.to));
+  const names = new Set(policy.routes.filter((route) => matches(route, about)).flatMap(({ to }) => to));
   return policy.channels
-    .filter((one) => names.has(one.name))
+    .filter(({ name }) => names.has(name))
     .flatMap((channel) =>
-      (channel.kind === 'email' ? channel.to.map((one) => one.address) : ['']).map((recipient) => ({
+      (channel.kind === 'email' ? channel.to.map(({ address }) => address) : ['']).map((recipient) => ({
         id: newId('ntf'),
         run: row.id,
         approval: approval.id,

@@ -22,7 +22,7 @@ import { documentOf, stateWithoutValues } from '../../store/document.js';
 import { putEvidence } from '../../store/evidence.js';
 import { answerMessage, markTaken } from '../../store/messages.js';
 import { putStep, updateRun, type RunRow } from '../../store/runs.js';
-import { approvalRow, shownBefore } from './approval-doc.js';
+import { makeApprovalRow, shownBefore } from './approval-doc.js';
 import type { ActivityDeps } from '../deps.js';
 import { storeDocument, type ArrivedValue, type Holdings, type LoadedRun } from './document.js';
 import { queuesIn } from './kit.js';
@@ -48,7 +48,7 @@ export interface Step {
   readonly eventKey: string;
   /** Of each arrival, so that a step that runs again knows which it had taken. */
   readonly fingerprints: readonly string[];
-  readonly taken: readonly Taken[];
+  readonly taken: readonly TakenMessage[];
   /** The values that came with what it took. */
   readonly arrived: readonly ArrivedValue[];
   readonly isForked: boolean;
@@ -56,14 +56,14 @@ export interface Step {
 }
 
 /** A message that this step takes, and how often it was rung for by now. */
-export interface Taken {
+export interface TakenMessage {
   readonly id: string;
   readonly kind: MessageKind;
   readonly bells: number;
 }
 
-/** With what a person can do about it, while the run is stuck: also where our own code fails over its plan or its time. */
-export function asShown(run: RunState, plan: Plan | null): ShownProblem | null {
+/** The run's problem, with what a person can do about it while the run is stuck, also where our own code fails over its plan. */
+export function showProblemOf(run: RunState, plan: Plan | null): ShownProblem | null {
   let next: string | null;
   try {
     next = wayOn(run, plan);
@@ -78,7 +78,7 @@ export interface StoredStep {
   readonly result: Stepped;
 }
 
-export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<Stepped> {
+export async function persistStep(deps: ActivityDeps, tx: Tx, step: Step): Promise<Stepped> {
   const { row, after, before } = step;
   const kept = step.plan === null ? after : prune(step.plan, after);
   await giveWayBefore(row.doc?.length ?? 0);
@@ -95,13 +95,13 @@ export async function persist(deps: ActivityDeps, tx: Tx, step: Step): Promise<S
     version: after.version,
     rev: step.rev,
     updatedAt: step.time,
-    problem: asShown(after, step.plan),
+    problem: showProblemOf(after, step.plan),
     executing: after.executing?.action.id ?? null,
     doc: text,
     docDigest: digest,
     openApprovals: kept.approvals.length,
-    openBytes: openBytes(kept, holdings),
-    checkAt: checkTime(after, step.time),
+    openBytes: openBytesOf(kept, holdings),
+    checkAt: checkTimeOf(after, step.time),
   });
   await projectActions(tx, step);
   await projectApprovals(tx, step, holdings);
@@ -141,8 +141,8 @@ function executionOf({ executing }: RunState): Stepped['execution'] {
     : { action: executing.action.id, timeoutMs: executing.reliability.timeoutMs };
 }
 
-/** When what is due of the run by itself has happened, as long as it has a workflow: its next moment, the end of its attempt. */
-function checkTime(run: RunState, time: string): number | null {
+/** By when the run must have moved by itself if it has a workflow: its next deadline, or the end of its attempt. */
+function checkTimeOf(run: RunState, time: string): number | null {
   const wakeAt = wakeTime(run);
   const moments = [
     ...(wakeAt === null ? [] : [wakeAt]),
@@ -152,7 +152,7 @@ function checkTime(run: RunState, time: string): number | null {
 }
 
 /** What open approvals take of the run's room: arguments, previews, and what the document has of them besides. */
-function openBytes({ approvals }: RunState, { actions }: Holdings): number {
+function openBytesOf({ approvals }: RunState, { actions }: Holdings): number {
   return approvals.reduce(
     (sum, { action, previewBytes = 0, documentBytes = 0 }) =>
       sum + (actions.get(action.id)?.payload.bytes ?? 0) + previewBytes + documentBytes,
@@ -189,13 +189,16 @@ async function projectActions(tx: Tx, step: Step): Promise<void> {
 
 async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise<void> {
   const kit = queuesIn(step.policySet);
-  const known = new Map((step.before?.state.approvals ?? []).map((one) => [one.id, one]));
+  const known = new Map((step.before?.state.approvals ?? []).map((approval) => [approval.id, approval]));
   for (const approval of step.after.approvals) {
     const old = known.get(approval.id);
     if (old !== undefined && sameJson(old, approval)) continue;
     const argumentsRef = holdings.actions.get(approval.action.id)?.payload ?? null;
-    const shown = step.actions.find((one) => one.action.approval === approval.id)?.shown ?? shownBefore;
-    await upsertApproval(tx, approvalRow(step.row, approval, shown, { time: step.time, kit, argumentsRef }));
+    const shown = step.actions.find(({ action }) => action.approval === approval.id)?.shown ?? shownBefore;
+    await upsertApproval(
+      tx,
+      makeApprovalRow(step.row, approval, shown, { time: step.time, kit, argumentsRef }),
+    );
   }
 }
 
@@ -259,7 +262,7 @@ function closingIndex(facts: readonly Fact[]): number {
   return at === -1 ? facts.length - 1 : at;
 }
 
-/** What the run's last step came to, for who has nothing to add to it. */
+/** The result of the run's last step, from its row and document. */
 export function resultOf(row: RunRow, step: { readonly head: string }): Stepped {
   const state = documentOf(row);
   if (state === null || row.docDigest === null) throw new Error(`run ${row.id} has taken no step`);

@@ -13,8 +13,8 @@ import { makeKit } from './kit.js';
 const sightMs = sightHours * 3_600_000;
 const byRights = new WeakMap<Plan, boolean>();
 
-/** What is decided with about this run now. `state` null: it has taken no step. */
-export async function presentKit(
+/** The kit that this run's step decides with. `state` null: it has taken no step. */
+export async function loadKit(
   deps: Pick<ActivityDeps, 'people'>,
   tx: Tx,
   row: RunRow,
@@ -22,10 +22,7 @@ export async function presentKit(
   policySet: PolicySet,
   state: RunState | null,
 ): Promise<Kit> {
-  const [rights, people] = await Promise.all([
-    presentRights(tx, policySet, plan, state),
-    deps.people(tx, row),
-  ]);
+  const [rights, people] = await Promise.all([loadRights(tx, policySet, plan, state), deps.people(tx, row)]);
   return makeKit(policySet, row.environment, people, rights);
 }
 
@@ -34,7 +31,7 @@ export async function presentKit(
  * is decided by it. Whoever is not known there holds nothing. Who asks in this very step is not in the run's state yet: its
  * message was attested with what it held, and what it asked for is asked about once more before it is executed.
  */
-async function presentRights(
+async function loadRights(
   tx: Tx,
   policySet: PolicySet,
   plan: Plan,
@@ -70,7 +67,7 @@ function rightsOf(
   const own = held.filter(
     ({ id, seenAt }) => id === asked.id && (seenAt === null || Date.parse(seenAt) > since),
   );
-  const roles = own.flatMap((one) => one.roles);
-  const permissions = own.flatMap((one) => one.permissions);
+  const roles = own.flatMap(({ roles: held }) => held);
+  const permissions = own.flatMap(({ permissions: held }) => held);
   return withRolePermissions(policySet, { ...asked, roles, permissions });
 }

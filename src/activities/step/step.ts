@@ -10,25 +10,25 @@ import { documentOf } from '../../store/document.js';
 import { lockUntaken } from '../../store/messages.js';
 import { getStep, lockRun, showUnstepped, type RunRow } from '../../store/runs.js';
 import { readArrivals, readStored, type Incoming } from './arrivals.js';
-import { beginCourse, sweep, type Course } from './course.js';
+import { beginCourse, takeUnrung, type Course } from './course.js';
 import type { ActivityDeps } from '../deps.js';
-import { bareRun, isAsWritten, loadRun, type LoadedRun } from './document.js';
+import { runWithoutValues, isAsWritten, loadRun, type LoadedRun } from './document.js';
 import {
   closeUnbegun,
   fork,
   forkFrom,
   giveUpOn,
   giveUpWith,
-  neverBegin,
+  closeWithoutFirstStep,
   refuseStart,
   type Beginning,
 } from './giving-up.js';
-import { asShown, persist } from './persist.js';
-import { presentKit } from './rights.js';
-import { again, fingerprintOf, unchanged } from './stored-step.js';
+import { showProblemOf, persistStep } from './persist.js';
+import { loadKit } from './rights.js';
+import { repeatStoredStep, fingerprintOf, repeatLastStep } from './stored-step.js';
 import type { StepInput, StepResult } from '../types.js';
 
-/** The store's absence is waited out here for so long; then the kernel waits, in its history. */
+/** How long a step waits for a store that is away; after that the kernel waits, in its history. */
 const patienceMs = 8_000;
 
 /**
@@ -47,7 +47,7 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
     } catch (error) {
       if (!isUnavailable(error)) {
         if (input.gaveUp === null || input.rev > 1) throw error;
-        return await neverBegin(deps, input, input.gaveUp);
+        return await closeWithoutFirstStep(deps, input, input.gaveUp);
       }
       if (!waits) deps.onStoreWait();
       waits = true;
@@ -64,10 +64,10 @@ async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<Ste
   if (row === null) return { status: 'refused', reason: 'wrong_run' };
   const stored = row.rev < input.rev ? null : await getStep(tx, input.run, input.rev);
   if (stored !== null && stored.builtOn === input.builtOn)
-    return again(stored.eventKey, stored.result, input);
+    return repeatStoredStep(stored.eventKey, stored.result, input);
   if (row.rev === 0 && input.rev > 1) return forkUnbegun(deps, tx, row, valueOf(policies), input);
   const isNext = row.rev === input.rev - 1 && row.docDigest === input.builtOn && isAsWritten(row);
-  if (isNext || row.rev === 0) return take(deps, tx, row, valueOf(policies), input);
+  if (isNext || row.rev === 0) return takeArrivals(deps, tx, row, valueOf(policies), input);
   return fork(deps, tx, row, valueOf(policies), input);
 }
 
@@ -76,7 +76,7 @@ function valueOf<T>(settled: PromiseSettledResult<T>): T {
   return settled.value;
 }
 
-interface Ground {
+interface StepBasis {
   readonly row: RunRow;
   readonly plan: Plan;
   readonly policySet: Awaited<ReturnType<ActivityDeps['policySet']>>;
@@ -89,37 +89,45 @@ interface Ground {
   readonly first: Beginning | string;
 }
 
-async function groundOf(
+async function loadBasis(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
-  policySet: Ground['policySet'],
+  policySet: StepBasis['policySet'],
   start: Incoming | undefined,
-): Promise<Ground> {
+): Promise<StepBasis> {
   const plan = await requirePlan(deps.plan, tx, row.planHash);
   const time = await storeTime(tx);
   const loaded = await loadRun(deps, tx, row);
-  const kit = await presentKit(deps, tx, row, plan, policySet, loaded?.state ?? null);
-  return { row, plan, policySet, kit, time, loaded, first: loaded ?? firstState({ row, plan, time }, start) };
+  const kit = await loadKit(deps, tx, row, plan, policySet, loaded?.state ?? null);
+  return {
+    row,
+    plan,
+    policySet,
+    kit,
+    time,
+    loaded,
+    first: loaded ?? makeFirstState({ row, plan, time }, start),
+  };
 }
 
-async function take(
+async function takeArrivals(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
-  policySet: Ground['policySet'],
+  policySet: StepBasis['policySet'],
   input: StepInput,
 ): Promise<StepResult> {
   const document = documentOf(row);
   if (input.gaveUp !== null && document !== null)
-    return giveUpOn(deps, tx, { row, policySet, before: bareRun(document) }, input, input.gaveUp);
+    return giveUpOn(deps, tx, { row, policySet, before: runWithoutValues(document) }, input, input.gaveUp);
   const incoming = await readArrivals(deps, tx, row, input.arrivals);
-  const ground = await groundOf(deps, tx, row, policySet, incoming[0]);
-  const { first } = ground;
+  const basis = await loadBasis(deps, tx, row, policySet, incoming[0]);
+  const { first } = basis;
   if (typeof first === 'string') return refuseFirst(tx, row, incoming[0], first);
   const course =
     input.gaveUp === null
-      ? await decideAll(deps, tx, ground, first.state, incoming, input)
+      ? await decideAll(deps, tx, basis, first.state, incoming, input)
       : giveUpWith(
           first,
           {
@@ -127,30 +135,30 @@ async function take(
             arrived: incoming.flatMap((each) => each.values),
           },
           input,
-          { why: input.gaveUp, time: ground.time },
+          { why: input.gaveUp, time: basis.time },
         );
-  // Nothing to decide, nothing to record: the run is as it was, and shown so again where it was left to another deployment.
+  // Nothing was decided or recorded: the run is as it was, and is shown so again where it had been left to another deployment.
   const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
-  if (isIdle && ground.loaded !== null && sameJson(course.after, ground.loaded.state)) {
+  if (isIdle && basis.loaded !== null && sameJson(course.after, basis.loaded.state)) {
     const { status } = course.after;
-    await showUnstepped(tx, row.id, { status, problem: asShown(course.after, ground.plan) });
-    return unchanged(tx, row);
+    await showUnstepped(tx, row.id, { status, problem: showProblemOf(course.after, basis.plan) });
+    return repeatLastStep(tx, row);
   }
-  return persist(deps, tx, {
+  return persistStep(deps, tx, {
     row,
-    plan: ground.plan,
+    plan: basis.plan,
     policySet,
-    before: ground.loaded,
+    before: basis.loaded,
     ...course,
     rev: row.rev + 1,
     eventKey: 'step',
     fingerprints: input.arrivals.map(fingerprintOf),
     isForked: false,
-    time: ground.time,
+    time: basis.time,
   });
 }
 
-/** Its own start is refused: no other workflow will ever begin it. Another message, or a stranger's workflow, says nothing of the run. */
+/** Closes the run where its own start is refused. Another message, or a stranger's workflow, does not close it. */
 async function refuseFirst(
   tx: Tx,
   row: RunRow,
@@ -170,12 +178,12 @@ async function forkUnbegun(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
-  policySet: Ground['policySet'],
+  policySet: StepBasis['policySet'],
   input: StepInput,
 ): Promise<StepResult> {
   const [sealed] = await lockUntaken(tx, row.id, { kind: 'start', except: [], limit: 1 });
   const start = sealed === undefined ? undefined : await readStored(deps, tx, row, sealed, 0);
-  const { first } = await groundOf(deps, tx, row, policySet, start);
+  const { first } = await loadBasis(deps, tx, row, policySet, start);
   if (typeof first === 'string') return refuseFirst(tx, row, start, first);
   const why = `the store has taken no step of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
   const taken = start?.taken === undefined || start.taken === null ? [] : [start.taken];
@@ -185,8 +193,8 @@ async function forkUnbegun(
 }
 
 /** The run's first state, when its start is attested, matches its row and was not withdrawn. */
-function firstState(
-  { plan, row, time }: Pick<Ground, 'plan' | 'row' | 'time'>,
+function makeFirstState(
+  { plan, row, time }: Pick<StepBasis, 'plan' | 'row' | 'time'>,
   start: Incoming | undefined,
 ): Beginning | string {
   const event = start?.event(time);
@@ -209,22 +217,22 @@ function firstState(
 async function decideAll(
   deps: ActivityDeps,
   tx: Tx,
-  ground: Ground,
+  basis: StepBasis,
   first: RunState,
   incoming: readonly Incoming[],
   input: StepInput,
 ): Promise<Course> {
-  const course = beginCourse({ ...ground, onInternalError: deps.onInternalError }, first, input.rev);
+  const course = beginCourse({ ...basis, onInternalError: deps.onInternalError }, first, input.rev);
   const turn = makeTurns();
   for (const each of incoming) {
     course.take(each);
     await turn();
   }
   const kinds = new Set(input.arrivals.map((arrival) => arrival.kind));
-  // A decision that was made in time is in the store, wherever its bell is.
+  // A decision that was made in time is in the store, also where its bell has not come.
   if (kinds.has('look') || kinds.has('time'))
-    await sweep(deps, tx, ground.row, course, kinds.has('look') ? null : 'decide');
+    await takeUnrung(deps, tx, basis.row, course, kinds.has('look') ? null : 'decide');
   if (kinds.has('look') || kinds.has('time')) course.takeDue();
-  while (course.isClosed() && (await sweep(deps, tx, ground.row, course, null)) > 0);
+  while (course.isClosed() && (await takeUnrung(deps, tx, basis.row, course, null)) > 0);
   return course.done();
 }

@@ -6,8 +6,8 @@ import type { Arrival, StepInput, StepResult, Stepped } from '../types.js';
 
 // What a step has returned, for when it is asked again.
 
-/** This step has run: the same result, for those arrivals that it had; an execution's step has taken none of them. */
-export function again(eventKey: string, text: string, { arrivals }: StepInput): StepResult {
+/** The stored result of a step that has run, and which of these arrivals it had not taken. An execution's step takes none. */
+export function repeatStoredStep(eventKey: string, text: string, { arrivals }: StepInput): StepResult {
   const { fingerprints, result } = JSON.parse(text) as StoredStep;
   const taken = eventKey === 'step' ? [...fingerprints] : [];
   const left = arrivals.flatMap((arrival, index) => {
@@ -22,7 +22,7 @@ export function again(eventKey: string, text: string, { arrivals }: StepInput): 
 export const fingerprintOf = (arrival: Arrival): string => sha256(JSON.stringify(arrival));
 
 /** The result of the run's last step, for one that changed nothing. */
-export async function unchanged(tx: Tx, row: RunRow): Promise<Stepped> {
+export async function repeatLastStep(tx: Tx, row: RunRow): Promise<Stepped> {
   const last = await getStep(tx, row.id, row.rev);
   if (last === null) throw new Error(`step ${row.rev} of run ${row.id} is not in the store`);
   return resultOf(row, last);

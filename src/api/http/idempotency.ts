@@ -1,11 +1,11 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from 'node:crypto';
 import { canonical } from '../../model/canonical.js';
 import {
-  claim,
-  complete,
+  claimKey,
+  keepAnswer,
   keptAnswer,
-  release,
-  renew,
+  releaseKey,
+  renewKey,
   type HeldKey,
   type KeptAnswer,
 } from '../../store/idempotency.js';
@@ -49,7 +49,12 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
   const { pool } = call.deps;
   const budget = await keyBudget(pool, held.principal, call.deps.now());
   const { mayAdd } = budget;
-  const found = await claim(pool, held, { bodyHash: bodyHash(raw), effectId: call.effect, holdMs, mayAdd });
+  const found = await claimKey(pool, held, {
+    bodyHash: bodyHash(raw),
+    effectId: call.effect,
+    holdMs,
+    mayAdd,
+  });
   switch (found.kind) {
     case 'full':
       return tooMany(call, budget);
@@ -79,7 +84,7 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
 function keepHeld(pool: Pool, key: HeldKey): () => void {
   const timer = setInterval(() => {
     // A store that is away may be back before the hold runs out: the next round tries again.
-    renew(pool, key, holdMs).then(
+    renewKey(pool, key, holdMs).then(
       (isHeld) => (isHeld ? undefined : clearInterval(timer)),
       () => undefined,
     );
@@ -142,12 +147,12 @@ export async function settle(call: Call, { key }: Held, reply: Reply): Promise<R
   const status = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 0;
   const comeBack = reply.kind === 'problem' && reply.headers['Retry-After'] !== undefined;
   if (!isKept(status) || comeBack || reply.kind === 'stream')
-    return (await release(pool, key)) ? reply : takenOver;
+    return (await releaseKey(pool, key)) ? reply : takenOver;
   const text = bodyText(call, reply);
   const media = reply.kind === 'problem' ? 'application/problem+json' : 'application/json';
   const headers = { ...reply.headers, ...(text === '' ? {} : { 'Content-Type': media }) };
   const response = seal(call.deps.answerKey, text);
-  if (await complete(pool, key, { status, headers, response })) {
+  if (await keepAnswer(pool, key, { status, headers, response })) {
     noteKept(pool, key.principal, response.length);
     return reply;
   }

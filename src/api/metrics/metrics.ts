@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { countApprovals } from '../../store/approvals.js';
 import { countInternalErrors } from '../../store/internal-errors.js';
-import { countUndelivered } from '../../store/messages.js';
+import { countUndeliveredMessages } from '../../store/messages.js';
 import { countRuns } from '../../store/runs.js';
 import { countStoreWaits } from '../../store/store-waits.js';
 import type { Pool } from '../../db/index.js';
@@ -141,7 +141,7 @@ function makeStoredMetrics(
     const asked = await Promise.allSettled([
       countRuns(pool).then((rows) => fill(runs, rows)),
       countApprovals(pool).then((rows) => fill(approvals, rows)),
-      countUndelivered(pool).then((rows) => {
+      countUndeliveredMessages(pool).then((rows) => {
         undelivered.reset();
         for (const { environment, count } of rows) undelivered.set({ environment }, count);
       }),

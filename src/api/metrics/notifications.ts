@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Pool } from '../../db/index.js';
-import { countUndelivered } from '../../store/notifications.js';
+import { countUndeliveredNotifications } from '../../store/notifications.js';
 
 export interface NotificationMetrics {
   /** One attempt to tell somebody of an approval. */
@@ -27,7 +27,7 @@ export function makeNotificationMetrics(pool: Pool, registry: Registry): Notific
   return {
     count: (channel, outcome) => attempts.inc({ channel, outcome }),
     fill: async () => {
-      const rows = await countUndelivered(pool).finally(() => undelivered.reset());
+      const rows = await countUndeliveredNotifications(pool).finally(() => undelivered.reset());
       for (const { channel, status, count } of rows) undelivered.set({ channel, status }, count);
     },
   };

@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { errorCode, run, type Say } from '../process/system.js';
+import { errorCode, runCommand, type Say } from '../process/system.js';
 
-/** Who runs Postgres when we are root, which it refuses to be; null: ourselves. */
+/** The user that runs Postgres when this process is root, since Postgres refuses to run as root; null: this process's user. */
 export interface PostgresUser {
   readonly name: string;
   readonly uid: number;
@@ -27,7 +27,7 @@ const packages: Readonly<Record<string, string>> = {
 export async function postgresUser(): Promise<PostgresUser | null> {
   if (process.getuid?.() !== 0) return null;
   for (const name of ['postgres', 'nobody']) {
-    const [uid, gid] = await Promise.all([run('id', ['-u', name]), run('id', ['-g', name])]);
+    const [uid, gid] = await Promise.all([runCommand('id', ['-u', name]), runCommand('id', ['-g', name])]);
     if (uid.code === 0 && gid.code === 0) return { name, uid: Number(uid.stdout), gid: Number(gid.stdout) };
   }
   throw new Error(
@@ -93,8 +93,8 @@ function hydrateSymlinks(native: string): void {
 async function runsAs(native: string, user: PostgresUser): Promise<boolean> {
   const as = { uid: user.uid, gid: user.gid, cwd: '/' };
   const [version, share] = await Promise.all([
-    run(join(native, 'bin', 'postgres'), ['--version'], as),
-    run('test', ['-r', join(native, 'share', 'postgresql', 'postgres.bki')], as),
+    runCommand(join(native, 'bin', 'postgres'), ['--version'], as),
+    runCommand('test', ['-r', join(native, 'share', 'postgresql', 'postgres.bki')], as),
   ]);
   return version.code === 0 && share.code === 0;
 }
@@ -107,7 +107,7 @@ async function copyNative(native: string, copy: string, say: Say): Promise<void>
     ['cp', ['-R', native, temporary]],
     ['chmod', ['-R', 'a+rX', temporary]],
   ] as const) {
-    const done = await run(command, args);
+    const done = await runCommand(command, args);
     if (done.code !== 0) throw new Error(`cannot copy postgres to \`${temporary}\`: ${done.stderr.trim()}`);
   }
   try {

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { canEnter, sharedRoot, type PostgresUser } from './binaries.js';
-import { run, writeAtomically, type Say } from '../process/system.js';
+import { runCommand, writeAtomically, type Say } from '../process/system.js';
 
 /** What COUNTERSIGN_HOME remembers about its database: readable by its owner only. */
 export interface PostgresRecord {
@@ -97,7 +97,7 @@ async function initdb(folder: string, { bin, user, record, disposable }: InitOpt
       ...(disposable ? ['--no-sync'] : []),
     ];
     const as = user === null ? {} : { uid: user.uid, gid: user.gid };
-    const done = await run(join(bin, 'initdb'), args, { ...as, cwd: '/', env: postgresEnv() });
+    const done = await runCommand(join(bin, 'initdb'), args, { ...as, cwd: '/', env: postgresEnv() });
     if (done.code !== 0) throw new Error(`initdb failed: ${(done.stderr + done.stdout).trim()}`);
   } finally {
     rmSync(secrets, { recursive: true, force: true });

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { startLeashed, type Leashed } from '../process/leashed.js';
+import { startGuardedServer, type GuardedServer } from '../process/guarded-server.js';
 import { postgresBinaries, postgresUser, type PostgresUser } from './binaries.js';
 import { ensureData, openRecord, postgresEnv, superuser } from './data.js';
 import { tryLock, type Lock } from '../process/lock.js';
@@ -32,13 +32,13 @@ export interface Postgres {
   url(database: string): string;
   readonly port: number;
   /** Starts the server and resolves when it takes connections. Also after a crash of the last one. */
-  launch(signal: AbortSignal): Promise<Leashed>;
+  launch(signal: AbortSignal): Promise<GuardedServer>;
   createDatabase(name: string): Promise<void>;
   /** Gives up the data folder, once the server has ended. */
   close(): Promise<void>;
 }
 
-interface Installed {
+interface PreparedPostgres {
   readonly disposable: boolean;
   readonly port: number;
   readonly bin: string;
@@ -81,7 +81,11 @@ async function lockData(dataDir: string): Promise<Lock> {
 
 const bootMs = 60_000;
 
-async function launch(installed: Installed, adminUrl: string, signal: AbortSignal): Promise<Leashed> {
+async function launch(
+  installed: PreparedPostgres,
+  adminUrl: string,
+  signal: AbortSignal,
+): Promise<GuardedServer> {
   const deadline = Date.now() + bootMs;
   for (;;) {
     await endLeftovers(installed.dataDir);
@@ -94,7 +98,7 @@ async function launch(installed: Installed, adminUrl: string, signal: AbortSigna
       ended.signal,
       AbortSignal.timeout(Math.max(0, deadline - Date.now())),
     ]);
-    if (await accepts(adminUrl, giveUp)) return server;
+    if (await takesConnections(adminUrl, giveUp)) return server;
     await server.stop();
     signal.throwIfAborted();
     // Backends of a killed server hold its shared memory until they notice; then the next start succeeds.
@@ -103,7 +107,14 @@ async function launch(installed: Installed, adminUrl: string, signal: AbortSigna
   }
 }
 
-function startServer({ disposable, port, bin, dataDir, user, log }: Installed): Promise<Leashed> {
+function startServer({
+  disposable,
+  port,
+  bin,
+  dataDir,
+  user,
+  log,
+}: PreparedPostgres): Promise<GuardedServer> {
   rotateLog(log);
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -113,7 +124,7 @@ function startServer({ disposable, port, bin, dataDir, user, log }: Installed): 
     timezone: 'UTC',
     ...(disposable ? { fsync: 'off', full_page_writes: 'off' } : {}),
   };
-  return startLeashed({
+  return startGuardedServer({
     name: 'postgres',
     command: join(bin, 'postgres'),
     args: [
@@ -134,7 +145,7 @@ function startServer({ disposable, port, bin, dataDir, user, log }: Installed): 
   });
 }
 
-async function accepts(url: string, giveUp: AbortSignal): Promise<boolean> {
+async function takesConnections(url: string, giveUp: AbortSignal): Promise<boolean> {
   while (!giveUp.aborted) {
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
     client.on('error', () => undefined);
@@ -151,7 +162,7 @@ async function accepts(url: string, giveUp: AbortSignal): Promise<boolean> {
   return false;
 }
 
-/** We hold the data's lock, so whatever still works on it is an orphan of a supervisor and a leash that were killed. */
+/** We hold the data's lock, so whatever still works on it is an orphan of a supervisor and a guard that were killed. */
 async function endLeftovers(dataDir: string): Promise<void> {
   const file = join(dataDir, 'postmaster.pid');
   if (existsSync(file)) {

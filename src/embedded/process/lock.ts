@@ -23,9 +23,9 @@ export async function tryLock(key: string): Promise<LockResult> {
   const path = socketPath(key);
   // A holder that is just ending is found neither listening nor free for a moment.
   for (let attempt = 0; attempt < 20; attempt++) {
-    const server = await listen(path);
+    const server = await listenAt(path);
     if (server !== null) return { status: 'held', lock: { release: () => close(server) } };
-    const answer = await ask(path);
+    const answer = await askHolder(path);
     if (answer.status === 'answered') return { status: 'taken', pid: answer.pid };
     if (!path.startsWith('\0')) rmSync(path, { force: true });
     await delay(100);
@@ -57,7 +57,7 @@ function socketPath(key: string): string {
   return process.platform === 'linux' ? `\0${name}` : join(tmpdir(), `${name}.sock`);
 }
 
-function listen(path: string): Promise<net.Server | null> {
+function listenAt(path: string): Promise<net.Server | null> {
   return new Promise((resolve, reject) => {
     const server = net.createServer((socket) => {
       socket.on('error', () => socket.destroy());
@@ -69,9 +69,10 @@ function listen(path: string): Promise<net.Server | null> {
   });
 }
 
-type Answer = { readonly status: 'answered'; readonly pid: number | null } | { readonly status: 'nobody' };
+type HolderAnswer =
+  { readonly status: 'answered'; readonly pid: number | null } | { readonly status: 'nobody' };
 
-function ask(path: string): Promise<Answer> {
+function askHolder(path: string): Promise<HolderAnswer> {
   return new Promise((resolve) => {
     let text = '';
     const socket = net.connect({ path });

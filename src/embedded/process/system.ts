@@ -29,7 +29,11 @@ export interface RunOptions {
 }
 
 /** Runs a short command to its end. A command that cannot be started is `code: null`, with the reason in stderr. */
-export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Finished> {
   return new Promise((resolve) => {
     const child = spawn(command, [...args], { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
@@ -85,7 +89,7 @@ export function errorCode(error: unknown): string | null {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
 }
 
-/** Never a half-written file: readers see the old content or the new one. */
+/** Readers see the old content or the new content, never a half-written file. */
 export function writeAtomically(path: string, content: string, mode = 0o644): void {
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, content, { mode });

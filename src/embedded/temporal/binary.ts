@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { waitForLock } from '../process/lock.js';
 import { buildWithGo, download } from './install.js';
-import { run, type Say } from '../process/system.js';
+import { runCommand, type Say } from '../process/system.js';
 
 /** The version that we install; one that is already on the machine is taken as it is. */
 export const pinnedCli = '1.5.1';
@@ -89,7 +89,7 @@ function isExecutable(path: string): boolean {
 
 /** What the binary says that it is, `temporal version 1.5.1 (Server 1.29.1, …)`. */
 export async function temporalVersion(binary: string): Promise<string> {
-  const done = await run(binary, ['--version'], {
+  const done = await runCommand(binary, ['--version'], {
     env: { PATH: process.env['PATH'] ?? '', HOME: homedir() },
   });
   if (done.code !== 0) throw new Error(`\`${binary} --version\` failed: ${done.stderr.trim()}`);

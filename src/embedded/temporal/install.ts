@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
-import { startLeashed } from '../process/leashed.js';
-import { run, tailOf, type Say } from '../process/system.js';
+import { startGuardedServer } from '../process/guarded-server.js';
+import { runCommand, tailOf, type Say } from '../process/system.js';
 
 export interface InstallJob {
   readonly version: string;
@@ -48,10 +48,10 @@ export async function download(job: InstallJob): Promise<Installed> {
     if (actual !== expected) {
       return { status: 'unavailable', message: `\`${url}\` has checksum ${actual}, expected ${expected}` };
     }
-    const unpacked = await run('tar', ['-xzf', file, '-C', folder, 'temporal']);
+    const unpacked = await runCommand('tar', ['-xzf', file, '-C', folder, 'temporal']);
     if (unpacked.code !== 0)
       return { status: 'unavailable', message: `cannot unpack: ${unpacked.stderr.trim()}` };
-    place(join(folder, 'temporal'), job.target);
+    moveInPlace(join(folder, 'temporal'), job.target);
     return { status: 'installed' };
   } catch (error) {
     job.signal.throwIfAborted();
@@ -96,7 +96,7 @@ function reasonOf(error: unknown): string {
 
 /** Builds the same version from its source; the Go module proxy and its checksum database vouch for that. */
 export async function buildWithGo(job: InstallJob): Promise<Installed> {
-  const go = await run('go', ['version'], { env: job.env });
+  const go = await runCommand('go', ['version'], { env: job.env });
   if (go.code !== 0)
     return { status: 'unavailable', message: 'go is not installed, so it cannot be built either' };
   const folder = mkdtempSync(join(dirname(job.target), 'build-'));
@@ -108,7 +108,7 @@ export async function buildWithGo(job: InstallJob): Promise<Installed> {
     if (!existsSync(built)) {
       return { status: 'unavailable', message: `go install ended with ${ended}:\n${tailOf(log)}` };
     }
-    place(built, job.target);
+    moveInPlace(built, job.target);
     return { status: 'installed' };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -120,7 +120,7 @@ async function goInstall(job: InstallJob, gobin: string, log: string): Promise<s
   say(`building the temporal CLI ${version} with go install: 2 to 5 minutes, once`);
   const started = Date.now();
   const defined = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const build = await startLeashed({
+  const build = await startGuardedServer({
     name: 'go-install',
     command: 'go',
     args: ['install', '-ldflags=-s -w', `${module}@v${version}`],
@@ -147,7 +147,7 @@ async function goInstall(job: InstallJob, gobin: string, log: string): Promise<s
 }
 
 /** The rename makes it appear whole or not at all. */
-function place(file: string, target: string): void {
+function moveInPlace(file: string, target: string): void {
   chmodSync(file, 0o755);
   renameSync(file, target);
 }

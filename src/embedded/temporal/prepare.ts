@@ -42,7 +42,7 @@ export async function prepareTemporal({
       namespaces.map(async (namespace) => {
         await ensureNamespace(connection, namespace);
         await ensureSearchAttributes(connection, namespace);
-        await becomesUsable(connection, namespace, { signal, say });
+        await waitUntilUsable(connection, namespace, { signal, say });
       }),
     );
   } finally {
@@ -109,16 +109,16 @@ async function retryNotFound<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-interface Waiting {
+interface WaitOptions {
   readonly signal: AbortSignal;
   readonly say: Say;
 }
 
 /** A visibility query that names the attributes goes the way that a workflow start will go. */
-async function becomesUsable(
+async function waitUntilUsable(
   connection: Connection,
   namespace: string,
-  { signal, say }: Waiting,
+  { signal, say }: WaitOptions,
 ): Promise<void> {
   const query = searchAttributes.map((name) => `${name} = 'none'`).join(' AND ');
   const started = Date.now();
@@ -147,8 +147,8 @@ async function becomesUsable(
   }
 }
 
-/** Waits until the server says that it serves; false when giveUp came first. */
-export async function answersHealthy(address: string, giveUp: AbortSignal): Promise<boolean> {
+/** Waits until the server reports that it serves; false when `giveUp` is aborted first. */
+export async function waitUntilHealthy(address: string, giveUp: AbortSignal): Promise<boolean> {
   while (!giveUp.aborted) {
     try {
       // A new connection each time: one that was refused waits a second before it tries again.

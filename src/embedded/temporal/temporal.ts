@@ -2,9 +2,9 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync } from '
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startLeashed, type Leashed } from '../process/leashed.js';
+import { startGuardedServer, type GuardedServer } from '../process/guarded-server.js';
 import { searchAttributes } from '../../model/temporal-names.js';
-import { answersHealthy } from './prepare.js';
+import { waitUntilHealthy } from './prepare.js';
 import { temporalVersion } from './binary.js';
 import {
   endsWithin,
@@ -39,7 +39,7 @@ export interface Temporal {
   readonly address: string;
   readonly ports: TemporalPorts;
   /** Starts the dev server and resolves when it serves. Also after a crash of the last one. */
-  launch(signal: AbortSignal): Promise<Leashed>;
+  launch(signal: AbortSignal): Promise<GuardedServer>;
 }
 
 const bootMs = 60_000;
@@ -84,7 +84,7 @@ interface Server {
   readonly log: string;
 }
 
-async function launch(server: Server, signal: AbortSignal): Promise<Leashed> {
+async function launch(server: Server, signal: AbortSignal): Promise<GuardedServer> {
   const { options, ports, database, log } = server;
   await endLeftover(database);
   for (let attempt = 1; ; attempt++) {
@@ -93,7 +93,7 @@ async function launch(server: Server, signal: AbortSignal): Promise<Leashed> {
     const ended = new AbortController();
     void running.exited.then(() => ended.abort());
     const giveUp = AbortSignal.any([signal, ended.signal, AbortSignal.timeout(bootMs)]);
-    if (await answersHealthy(`127.0.0.1:${ports.grpc}`, giveUp)) return running;
+    if (await waitUntilHealthy(`127.0.0.1:${ports.grpc}`, giveUp)) return running;
     await running.stop();
     signal.throwIfAborted();
     // A busy machine can make its very first writes collide: `database is locked`. The next start succeeds.
@@ -103,10 +103,10 @@ async function launch(server: Server, signal: AbortSignal): Promise<Leashed> {
   }
 }
 
-function startServer({ options, ports, database, log }: Server): Promise<Leashed> {
+function startServer({ options, ports, database, log }: Server): Promise<GuardedServer> {
   rotateLog(log);
   const { namespaces } = options;
-  return startLeashed({
+  return startGuardedServer({
     name: 'temporal',
     command: options.binary,
     args: [
@@ -125,7 +125,7 @@ function startServer({ options, ports, database, log }: Server): Promise<Leashed
       ...['--dynamic-config-value', 'matching.numTaskqueueReadPartitions=1'],
       ...['--dynamic-config-value', 'matching.numTaskqueueWritePartitions=1'],
       ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=1000'],
-      ...(options.dynamicConfig ?? []).flatMap((one) => ['--dynamic-config-value', one]),
+      ...(options.dynamicConfig ?? []).flatMap((setting) => ['--dynamic-config-value', setting]),
       ...namespaces.flatMap((name) => ['--namespace', name]),
       ...searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
     ],

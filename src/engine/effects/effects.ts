@@ -1,4 +1,11 @@
-import { asksPeople, callsNothing, isCall, type CallExecutor, type Executor, type Transition } from '../plan.js';
+import {
+  asksPeople,
+  callsNothing,
+  isCall,
+  type CallExecutor,
+  type Executor,
+  type Transition,
+} from '../plan.js';
 import type { Action, Kit } from '../state.js';
 
 // What a step calls outside, whether that changes something there, and whether it may be made again by itself.

@@ -1,6 +1,6 @@
 import type { ActionJson } from '../../model/answer-types.js';
 import { messageIdOf } from '../../model/derived-ids.js';
-import { callOf, getAction, listAttempts, type ActionRow } from '../../store/actions.js';
+import { findCallState, getAction, listAttempts, type ActionRow } from '../../store/actions.js';
 import { getApproval } from '../../store/approvals.js';
 import { decisionsOf } from '../../store/decisions.js';
 import { getMessage } from '../../store/messages.js';
@@ -52,7 +52,7 @@ async function attemptsOf(
   { pool }: ServiceDeps,
   { id }: ActionRow,
 ): Promise<Pick<ActionJson, 'callUnderWay' | 'callLost' | 'nextAttemptAt'>> {
-  const [attempts, call] = await Promise.all([listAttempts(pool, id), callOf(pool, id)]);
+  const [attempts, call] = await Promise.all([listAttempts(pool, id), findCallState(pool, id)]);
   const at = attempts.at(-1)?.nextAt ?? null;
   return {
     callUnderWay: call === 'under_way',

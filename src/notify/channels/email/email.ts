@@ -4,8 +4,8 @@ import { createTransport } from 'nodemailer';
 import { isPrivateAddress, pinned, resolveAddresses } from '../../../executors/connections/network.js';
 import { resolveTexts } from '../../../executors/connections/references.js';
 import type { EmailChannel } from '../../../model/notifications.js';
-import { judgeError, unsaid } from './said.js';
-import { emailText } from './text.js';
+import { judgeError, describeNoAnswer } from './smtp-errors.js';
+import { writeEmail } from './text.js';
 import type { Around, Delivered, Notification } from '../../types.js';
 
 interface Relay {
@@ -31,7 +31,7 @@ export async function deliverEmail(
   const found = await resolveAddresses(relay.base, channel.allowPrivate, around.signal);
   if (found.status === 'refused') return { status: 'failed', detail: found.message };
   if (found.status === 'failed') return { status: 'retry', detail: found.message };
-  return send(channel, notification, relay, found.addresses, around);
+  return sendMail(channel, notification, relay, found.addresses, around);
 }
 
 function relayOf(text: string): Relay | null {
@@ -60,7 +60,7 @@ const stepMs = 10_000;
 /** RFC 5321 4.5.3.2.6: a server that has all of a message has so long to say that it has taken it. */
 const takenMs = 600_000;
 
-async function send(
+async function sendMail(
   { from }: EmailChannel,
   notification: Notification,
   { base, secure, port, auth }: Relay,
@@ -69,14 +69,14 @@ async function send(
 ): Promise<Delivered> {
   // The name that its certificate must have; the connection goes to one of the addresses that were judged.
   const host = base.hostname.replace(/^\[|\]$/g, '');
-  const told = untilTold(signal, longer);
+  const transfer = watchTransfer(signal, longer);
   const transport = createTransport({
     host,
     port,
     secure,
     getSocket: (_options, done) => {
       const socket = dial(host, port, addresses, done);
-      void told.over.then(() => socket.destroy());
+      void transfer.over.then(() => socket.destroy());
     },
     ...(auth === undefined ? {} : { auth }),
     // In the open, a password and what waits for approval go over TLS or not at all.
@@ -85,11 +85,11 @@ async function send(
     greetingTimeout: stepMs,
     // What comes before the message is ended by `signal`.
     socketTimeout: takenMs,
-    logger: told.logger,
+    logger: transfer.logger,
     disableFileAccess: true,
     disableUrlAccess: true,
   });
-  const { subject, text, html } = emailText(notification);
+  const { subject, text, html } = writeEmail(notification);
   try {
     const sent = await Promise.race([
       transport.sendMail({
@@ -101,13 +101,13 @@ async function send(
         messageId: `<${notification.id}@countersign>`,
         headers: { 'X-Countersign-Message': notification.id, 'Auto-Submitted': 'auto-generated' },
       }),
-      told.over,
+      transfer.over,
     ]);
     return sent === 'over'
-      ? { status: 'retry', detail: unsaid('no answer in time', told.hasAll()) }
+      ? { status: 'retry', detail: describeNoAnswer('no answer in time', transfer.hasAll()) }
       : { status: 'delivered', detail: 'the mail server has taken it' };
   } catch (error) {
-    return judgeError(error, told.hasAll());
+    return judgeError(error, transfer.hasAll());
   } finally {
     transport.close();
   }
@@ -129,7 +129,7 @@ function dial(host: string, port: number, addresses: readonly LookupAddress[], d
   return socket;
 }
 
-interface Told {
+interface Transfer {
   /** The time for what is under way is over. */
   readonly over: Promise<'over'>;
   /** The server has all of the message. */
@@ -140,7 +140,7 @@ interface Told {
 }
 
 /** As long as an attempt may take, until the server has all of the message; from then on as long as it may take to say so. */
-function untilTold(signal: AbortSignal, longer: Around['longer']): Told {
+function watchTransfer(signal: AbortSignal, longer: Around['longer']): Transfer {
   let hasAll = false;
   const ignore = (): void => undefined;
   let handedOver = ignore;

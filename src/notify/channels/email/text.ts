@@ -21,21 +21,21 @@ const titles: Readonly<Record<NotificationEvent, string>> = {
 };
 
 /** What a person needs to decide: the sentence, exactly what would run, what follows, until when, and where. */
-export function emailText({ event, body, url, link, approval }: Notification): EmailText {
+export function writeEmail({ event, body, url, link, approval }: Notification): EmailText {
   const title = titles[event];
   const open = isOpen(body['status']);
   const exact = exactArguments(body);
   const facts: [string, string][] = [
     ['Tool', `${textOf(body, 'tool') || textOf(body, 'transition')} (${textOf(body, 'tier') || 'no tier'})`],
     ['Flow', `${textOf(body, 'flow')} in ${textOf(body, 'environment')}`],
-    ['Asked by', requester(body)],
+    ['Asked by', describeRequester(body)],
     ['Why it is asked', textOf(body, 'reason') || 'its policy asks for it'],
     ...gatesOf(body),
     ['When approved', textOf(body, 'consequence')],
     [open ? 'If nobody decides' : 'Status', open ? textOf(body, 'onExpiry') : textOf(body, 'status')],
     ['Digest', textOf(body, 'digest')],
   ];
-  const place = whereTo({ url, link, approval, open });
+  const place = makePlace({ url, link, approval, open });
   const text = [
     `${title}: ${textOf(body, 'summary')}`,
     '',
@@ -48,10 +48,10 @@ export function emailText({ event, body, url, link, approval }: Notification): E
     '',
   ].join('\n');
   const rows = facts.map(
-    ([name, value]) => `<tr><th align="left">${escape(name)}</th><td>${escape(value)}</td></tr>`,
+    ([name, value]) => `<tr><th align="left">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
   );
-  const html = `<!doctype html><html><body><p>${escape(title)}</p><h1>${escape(textOf(body, 'summary'))}</h1><p>Exactly these arguments:</p><pre>${escape(exact)}</pre><table>${rows.join('')}</table>${place.html}</body></html>`;
-  return { subject: short(`${title}: ${textOf(body, 'summary')}`), text, html };
+  const html = `<!doctype html><html><body><p>${escapeHtml(title)}</p><h1>${escapeHtml(textOf(body, 'summary'))}</h1><p>Exactly these arguments:</p><pre>${escapeHtml(exact)}</pre><table>${rows.join('')}</table>${place.html}</body></html>`;
+  return { subject: shortenSubject(`${title}: ${textOf(body, 'summary')}`), text, html };
 }
 
 const longestShown = 20_000;
@@ -64,40 +64,41 @@ function exactArguments(body: JsonObject): string {
     : text;
 }
 
-interface Place {
+interface WhereToDecide {
   readonly text: string;
   readonly html: string;
 }
 
-function whereTo({
+function makePlace({
   url,
   link,
   approval,
   open,
-}: Pick<Notification, 'url' | 'link' | 'approval'> & { readonly open: boolean }): Place {
+}: Pick<Notification, 'url' | 'link' | 'approval'> & { readonly open: boolean }): WhereToDecide {
   if (link !== null)
     return {
       text: `Look at it and decide, with this link of yours (it decides once, is for you alone, and is soon over):\n${link}`,
-      html: `<p><a href="${escape(link)}">Look at it and decide</a>. This link is for you alone, decides once, and is soon over.</p>`,
+      html: `<p><a href="${escapeHtml(link)}">Look at it and decide</a>. This link is for you alone, decides once, and is soon over.</p>`,
     };
   const verb = open ? 'Look at it and decide' : 'Look at it';
-  if (url !== null) return { text: `${verb}: ${url}`, html: `<p><a href="${escape(url)}">${verb}</a></p>` };
+  if (url !== null)
+    return { text: `${verb}: ${url}`, html: `<p><a href="${escapeHtml(url)}">${verb}</a></p>` };
   return {
     text: `${verb}: approval ${approval} in your Countersign`,
-    html: `<p>${verb}: approval ${escape(approval)} in your Countersign</p>`,
+    html: `<p>${verb}: approval ${escapeHtml(approval)} in your Countersign</p>`,
   };
 }
 
 /** All of them must be approved. */
 function gatesOf(body: JsonObject): [string, string][] {
   const all = Array.isArray(body['gates']) ? (body['gates'] as readonly Json[]).filter(isObject) : [];
-  return all.map((one) => [
-    all.length === 1 ? 'Who decides' : `Who decides (${textOf(one, 'rule')})`,
-    textOf(one, 'text'),
+  return all.map((gate) => [
+    all.length === 1 ? 'Who decides' : `Who decides (${textOf(gate, 'rule')})`,
+    textOf(gate, 'text'),
   ]);
 }
 
-function requester(body: JsonObject): string {
+function describeRequester(body: JsonObject): string {
   const by = body['requestedBy'];
   return typeof by === 'object' && by !== null && !Array.isArray(by)
     ? `${textOf(by as JsonObject, 'id')} (${textOf(by as JsonObject, 'kind')})`
@@ -111,7 +112,7 @@ function textOf(body: JsonObject, name: string): string {
 
 const longestSubject = 160;
 
-function short(text: string): string {
+function shortenSubject(text: string): string {
   return truncate(text, longestSubject);
 }
 
@@ -123,6 +124,6 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text.replaceAll(/[&<>"']/g, (char) => entities[char] ?? char);
 }

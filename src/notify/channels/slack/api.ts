@@ -68,11 +68,11 @@ export async function callSlack(
     allowPrivate: channel.allowPrivate,
     signal,
   });
-  const answer = await judge(exchanged, signal, now().getTime());
+  const answer = await judgeExchange(exchanged, signal, now().getTime());
   return 'detail' in answer ? { ...answer, detail: resolved.mask.text(answer.detail) } : answer;
 }
 
-async function judge(exchanged: Exchange, signal: AbortSignal, now: number): Promise<SlackAnswer> {
+async function judgeExchange(exchanged: Exchange, signal: AbortSignal, now: number): Promise<SlackAnswer> {
   if (exchanged.status === 'refused') return { status: 'failed', detail: `Slack: ${exchanged.message}` };
   if (exchanged.status === 'failed')
     return {
@@ -89,11 +89,11 @@ async function judge(exchanged: Exchange, signal: AbortSignal, now: number): Pro
   if (status === 429) return { status: 'retry', detail: 'Slack asks to wait (429)', afterMs };
   if (status !== 200) return { status: 'retry', detail: `Slack answered ${status}` };
   if (read.status !== 'read') return { status: 'retry', detail: "Slack's answer broke off" };
-  return said(read.bytes, afterMs);
+  return readSlackAnswer(read.bytes, afterMs);
 }
 
-function said(bytes: Buffer, afterMs: number): SlackAnswer {
-  const body = parsed(bytes);
+function readSlackAnswer(bytes: Buffer, afterMs: number): SlackAnswer {
+  const body = parseObject(bytes);
   if (body === null) return { status: 'retry', detail: "Slack's answer is not JSON" };
   if (body['ok'] === true) return { status: 'ok', body };
   const error = body['error'];
@@ -107,7 +107,7 @@ function said(bytes: Buffer, afterMs: number): SlackAnswer {
     : { status: 'retry', detail: `${detail}: see to it, it is tried again` };
 }
 
-function parsed(bytes: Buffer): JsonObject | null {
+function parseObject(bytes: Buffer): JsonObject | null {
   try {
     const value = JSON.parse(bytes.toString('utf8')) as Json;
     return isObject(value) ? value : null;

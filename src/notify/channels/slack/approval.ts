@@ -34,9 +34,9 @@ export function slackApproval(shown: JsonObject, page: string | null): SlackAppr
     ...rest,
     preview,
     requestedBy: requestedBy.id,
-    because: because.map((one) => one.text),
+    because: because.map(({ text }) => text),
     decisions: decisions
-      .filter((one) => one.status !== 'refused')
+      .filter(({ status }) => status !== 'refused')
       .map(({ by, decision, at }) => ({ by: by.id, decision, at })),
     page,
   };

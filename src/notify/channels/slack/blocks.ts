@@ -1,6 +1,6 @@
 import { isOpen } from '../../../model/approval-status.js';
 import type { Json, JsonObject } from '../../../model/json.js';
-import { cut, exactJson, inPieces, line } from './text.js';
+import { cut, exactJson, cutIntoPieces, line } from './text.js';
 
 // An approval as Slack shows it: pure. Everything that comes from a flow, an agent or a person is escaped, and stands in
 // plain text or in a code block; no text of theirs is read as markup.
@@ -59,17 +59,17 @@ export const longestReason = 3_000;
 /** The message of an approval as it stands: with buttons while it is open, with who decided and when afterwards. */
 export function approvalMessage(approval: SlackApproval): SlackMessage {
   const open = isOpen(approval.status);
-  const shown = shownArguments(approval);
+  const shown = makeArgumentBlocks(approval);
   const header = open ? 'Approval needed' : outcomeWord(approval);
   return {
     text: `${header}: ${line(approval.summary, longestLine)}`,
     blocks: [
-      { type: 'header', text: plain(cut(`${header}: ${named(approval)}`, longestHeader)) },
-      section(line(approval.summary, longestLine)),
+      { type: 'header', text: makePlainText(cut(`${header}: ${nameAction(approval)}`, longestHeader)) },
+      makeSection(line(approval.summary, longestLine)),
       ...shown.blocks,
-      section(line(`What follows: ${approval.consequence}`, longestLine)),
-      ...facts(approval),
-      ...(open ? [buttons(approval, shown.whole)] : outcome(approval)),
+      makeSection(line(`What follows: ${approval.consequence}`, longestLine)),
+      ...makeFactBlocks(approval),
+      ...(open ? [makeButtons(approval, shown.whole)] : makeOutcomeBlocks(approval)),
     ],
   };
 }
@@ -85,19 +85,19 @@ export function reasonModal(
     type: 'modal',
     callback_id: modalId,
     private_metadata: metadata,
-    title: plain(verb),
-    submit: plain(verb),
-    close: plain('Back'),
+    title: makePlainText(verb),
+    submit: makePlainText(verb),
+    close: makePlainText('Back'),
     blocks: [
-      section(line(approval.summary, longestLine)),
-      ...shownArguments(approval).blocks,
-      section(line(`What follows: ${approval.consequence}`, longestLine)),
-      context(`${line(approval.digest, 100)}`),
+      makeSection(line(approval.summary, longestLine)),
+      ...makeArgumentBlocks(approval).blocks,
+      makeSection(line(`What follows: ${approval.consequence}`, longestLine)),
+      makeContext(`${line(approval.digest, 100)}`),
       {
         type: 'input',
         block_id: reasonInput.block,
         optional: !reasonRequired,
-        label: plain('Reason'),
+        label: makePlainText('Reason'),
         element: {
           type: 'plain_text_input',
           action_id: reasonInput.action,
@@ -119,43 +119,46 @@ export function reminderText(approval: SlackApproval, event: 'reminder' | 'escal
 export function saidModal(title: string, text: string): JsonObject {
   return {
     type: 'modal',
-    title: plain(cut(title, 24)),
-    close: plain('Close'),
-    blocks: [section(line(text, longestLine))],
+    title: makePlainText(cut(title, 24)),
+    close: makePlainText('Close'),
+    blocks: [makeSection(line(text, longestLine))],
   };
 }
 
-function named({ tool, transition }: SlackApproval): string {
+function nameAction({ tool, transition }: SlackApproval): string {
   return line(tool ?? transition, 100);
 }
 
 /** Whole: somebody who reads the message has seen everything that would run. */
-function shownArguments(approval: SlackApproval): {
+function makeArgumentBlocks(approval: SlackApproval): {
   readonly whole: boolean;
   readonly blocks: readonly JsonObject[];
 } {
-  const { pieces, left } = inPieces(exactJson(approval.arguments), longestPiece, argumentPieces);
+  const { pieces, left } = cutIntoPieces(exactJson(approval.arguments), longestPiece, argumentPieces);
   const rest =
     left === 0
       ? []
-      : [section(`${left} more characters of the arguments do not fit here. ${elsewhere(approval)}`)];
-  return { whole: left === 0, blocks: [...pieces.map(code), ...rest, ...shownPreview(approval)] };
+      : [makeSection(`${left} more characters of the arguments do not fit here. ${tellWhereElse(approval)}`)];
+  return {
+    whole: left === 0,
+    blocks: [...pieces.map(makeCodeBlock), ...rest, ...makePreviewBlocks(approval)],
+  };
 }
 
-function shownPreview(approval: SlackApproval): readonly JsonObject[] {
-  const { pieces, left } = inPieces(exactJson(approval.preview), longestPreview, 1);
+function makePreviewBlocks(approval: SlackApproval): readonly JsonObject[] {
+  const { pieces, left } = cutIntoPieces(exactJson(approval.preview), longestPreview, 1);
   const cutShort =
-    left === 0 ? [] : [context(`${left} more characters of this call: ${elsewhere(approval)}`)];
-  return [context('The call that would be made:'), ...pieces.map(code), ...cutShort];
+    left === 0 ? [] : [makeContext(`${left} more characters of this call: ${tellWhereElse(approval)}`)];
+  return [makeContext('The call that would be made:'), ...pieces.map(makeCodeBlock), ...cutShort];
 }
 
-function elsewhere({ page, id }: SlackApproval): string {
+function tellWhereElse({ page, id }: SlackApproval): string {
   return page === null
     ? `Read it whole at GET /v1/approvals/${line(id, 100)}.`
     : 'Open its page, and decide there.';
 }
 
-function facts(approval: SlackApproval): readonly JsonObject[] {
+function makeFactBlocks(approval: SlackApproval): readonly JsonObject[] {
   const { tier, gates, because, expiresAt } = approval;
   const told: readonly (readonly [string, string])[] = [
     ['Asked for by', approval.requestedBy],
@@ -175,25 +178,25 @@ function facts(approval: SlackApproval): readonly JsonObject[] {
     { type: 'divider' },
     {
       type: 'context',
-      elements: told.map(([name, value]) => plain(`${name}: ${line(value, 300)}`)),
+      elements: told.map(([name, value]) => makePlainText(`${name}: ${line(value, 300)}`)),
     },
   ];
 }
 
-function buttons(approval: SlackApproval, whole: boolean): JsonObject {
+function makeButtons(approval: SlackApproval, whole: boolean): JsonObject {
   const value = JSON.stringify({ approval: approval.id, digest: approval.digest });
-  const deny = button(actionIds.deny, 'Deny', { value, style: 'danger' });
+  const deny = makeButton(actionIds.deny, 'Deny', { value, style: 'danger' });
   const open =
     approval.page === null
       ? []
-      : [button(actionIds.open, 'Open page', { url: approval.page.slice(0, 3_000) })];
+      : [makeButton(actionIds.open, 'Open page', { url: approval.page.slice(0, 3_000) })];
   // Nobody approves here what was not shown here whole.
-  const approve = whole ? [button(actionIds.approve, 'Approve', { value, style: 'primary' })] : [];
+  const approve = whole ? [makeButton(actionIds.approve, 'Approve', { value, style: 'primary' })] : [];
   return { type: 'actions', block_id: 'countersign', elements: [...approve, deny, ...open] };
 }
 
-function button(id: string, text: string, more: JsonObject): JsonObject {
-  return { type: 'button', action_id: id, text: plain(text), ...more };
+function makeButton(id: string, text: string, more: JsonObject): JsonObject {
+  return { type: 'button', action_id: id, text: makePlainText(text), ...more };
 }
 
 const words: Readonly<Record<string, string>> = {
@@ -208,7 +211,7 @@ function outcomeWord({ status }: SlackApproval): string {
   return words[status] ?? 'Closed';
 }
 
-function outcome(approval: SlackApproval): readonly JsonObject[] {
+function makeOutcomeBlocks(approval: SlackApproval): readonly JsonObject[] {
   const { decisions, closedAt, status } = approval;
   const counted = decisions.filter(({ decision }) => (decision === 'deny') === (status === 'denied'));
   const people = counted.map(({ by, at }) => `${line(by, 100)} at ${line(at, 40)}`).join(', ');
@@ -223,23 +226,23 @@ function outcome(approval: SlackApproval): readonly JsonObject[] {
   const said = decided
     ? `${word} by ${people}.`
     : `${word}${when}${reason === undefined ? '' : `: ${reason}`}.`;
-  return [section(cut(said, 2_900))];
+  return [makeSection(cut(said, 2_900))];
 }
 
 /** Already escaped. */
-function plain(text: string): JsonObject {
+function makePlainText(text: string): JsonObject {
   return { type: 'plain_text', text, emoji: false };
 }
 
-function section(text: string): JsonObject {
-  return { type: 'section', text: plain(text) };
+function makeSection(text: string): JsonObject {
+  return { type: 'section', text: makePlainText(text) };
 }
 
-function context(text: string): JsonObject {
-  return { type: 'context', elements: [plain(text)] };
+function makeContext(text: string): JsonObject {
+  return { type: 'context', elements: [makePlainText(text)] };
 }
 
 /** A code block that its content cannot end: see `exactJson`. */
-function code(text: string): JsonObject {
+function makeCodeBlock(text: string): JsonObject {
   return { type: 'section', text: { type: 'mrkdwn', text: `\`\`\`\n${text}\n\`\`\``, verbatim: true } };
 }

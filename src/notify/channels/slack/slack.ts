@@ -21,23 +21,27 @@ export async function deliverSlack(
 ): Promise<Delivered> {
   const approval = slackApproval(notification.body, notification.url);
   const earlier = notification.earlier === null ? null : postedOf(notification.earlier);
-  if (earlier === null) return post(channel, approval, around);
+  if (earlier === null) return postMessage(channel, approval, around);
   const updated = await updateMessage(channel, earlier, approval, around);
   if (updated.status === 'failed' && gone.includes(updated.error ?? ''))
     return isOpen(approval.status)
-      ? post(channel, approval, around)
+      ? postMessage(channel, approval, around)
       : { status: 'delivered', detail: 'its message is not there any more' };
-  if (updated.status !== 'ok') return told(updated);
+  if (updated.status !== 'ok') return toDelivered(updated);
   const calls = notification.event === 'reminder' || notification.event === 'escalated';
   if (!calls || !isOpen(approval.status)) return { status: 'delivered', detail: 'its message was rewritten' };
-  return remind(channel, earlier, { approval, event: notification.event }, around);
+  return replyReminder(channel, earlier, { approval, event: notification.event }, around);
 }
 
 /** What Slack says of a message that cannot be rewritten. */
 const gone: readonly string[] = ['message_not_found', 'cant_update_message', 'edit_window_closed'];
 const noUnfurling = { unfurl_links: false, unfurl_media: false } as const;
 
-async function post(channel: SlackChannel, approval: SlackApproval, around: SlackAround): Promise<Delivered> {
+async function postMessage(
+  channel: SlackChannel,
+  approval: SlackApproval,
+  around: SlackAround,
+): Promise<Delivered> {
   const { text, blocks } = approvalMessage(approval);
   const body: JsonObject = {
     channel: channel.channel,
@@ -47,7 +51,7 @@ async function post(channel: SlackChannel, approval: SlackApproval, around: Slac
     ...noUnfurling,
   };
   const answer = await callSlack(channel, 'chat.postMessage', body, around);
-  if (answer.status !== 'ok') return told(answer);
+  if (answer.status !== 'ok') return toDelivered(answer);
   const posted = { channel: answer.body['channel'], ts: answer.body['ts'] };
   const memo = `${String(posted.channel)}:${String(posted.ts)}`;
   // It stands there all the same; only, it cannot be rewritten.
@@ -71,7 +75,7 @@ export function updateMessage(
 }
 
 /** A rewritten message calls nobody: a reply under it does. */
-async function remind(
+async function replyReminder(
   channel: SlackChannel,
   posted: Posted,
   { approval, event }: { readonly approval: SlackApproval; readonly event: 'reminder' | 'escalated' },
@@ -86,10 +90,12 @@ async function remind(
     ...noUnfurling,
   };
   const answer = await callSlack(channel, 'chat.postMessage', body, around);
-  return answer.status === 'ok' ? { status: 'delivered', detail: 'replied under its message' } : told(answer);
+  return answer.status === 'ok'
+    ? { status: 'delivered', detail: 'replied under its message' }
+    : toDelivered(answer);
 }
 
-function told(answer: Exclude<SlackAnswer, { status: 'ok' }>): Delivered {
+function toDelivered(answer: Exclude<SlackAnswer, { status: 'ok' }>): Delivered {
   if (answer.status === 'failed') return { status: 'failed', detail: answer.detail };
   const { detail, afterMs } = answer;
   return { status: 'retry', detail, ...(afterMs === undefined ? {} : { afterMs }) };

@@ -5,14 +5,14 @@ import { visible, visibleJson } from '../../../model/visible.js';
 // no character that is not seen.
 
 /** The three characters that Slack reads as its own. */
-export function escaped(text: string): string {
+export function escapeText(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
 /** One line of prose; never empty, for Slack takes no empty text. */
 export function line(text: string, longest: number): string {
   const seen = visible(text);
-  return seen.trim() === '' ? '(empty)' : cut(escaped(seen), longest);
+  return seen.trim() === '' ? '(empty)' : cut(escapeText(seen), longest);
 }
 
 /** Shortened to what fits, never in the middle of an entity or of a character. */
@@ -31,7 +31,7 @@ function breakBefore(text: string, at: number): number {
 
 /** JSON that is the same value, in which nothing can end a code block or hide. */
 export function exactJson(value: Json): string {
-  return escaped(visibleJson(value, '`'));
+  return escapeText(visibleJson(value, '`'));
 }
 
 export interface Pieces {
@@ -41,7 +41,7 @@ export interface Pieces {
 }
 
 /** In pieces of at most `longest`, at most `most` of them; broken between lines where that is possible. */
-export function inPieces(text: string, longest: number, most: number): Pieces {
+export function cutIntoPieces(text: string, longest: number, most: number): Pieces {
   const pieces: string[] = [];
   let rest = text;
   while (rest !== '' && pieces.length < most) {
@@ -49,7 +49,7 @@ export function inPieces(text: string, longest: number, most: number): Pieces {
     pieces.push(piece);
     rest = rest.slice(piece.length);
   }
-  return { pieces: pieces.map((one) => one.replace(/\n$/, '')), left: rest.length };
+  return { pieces: pieces.map((piece) => piece.replace(/\n$/, '')), left: rest.length };
 }
 
 function pieceEnd(text: string, longest: number): number {

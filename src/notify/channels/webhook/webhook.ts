@@ -50,11 +50,11 @@ export async function deliverWebhook(
   const [url = '', ...secrets] = resolved.texts;
   if (!URL.canParse(url)) return { status: 'failed', detail: 'its address is no URL' };
   const base = new URL(url);
-  const address = markOf(base);
+  const address = hashAddress(base);
   if ((await around.gone()).includes(address)) return { status: 'failed', detail: off };
   const body = JSON.stringify(webhookPayload(notification, channel.content));
   const timestamp = String(Math.floor(around.now().getTime() / 1_000));
-  const signature = signatures(channel, secrets, `${notification.id}.${timestamp}.${body}`, around);
+  const signature = sign(channel, secrets, `${notification.id}.${timestamp}.${body}`, around);
   if (signature === null)
     return { status: 'failed', detail: 'its secret is none: `whsec_` and 24 to 64 bytes in base64' };
   const exchanged = await exchange({
@@ -72,7 +72,7 @@ export async function deliverWebhook(
     allowPrivate: channel.allowPrivate,
     signal: around.signal,
   });
-  const judged = judge(exchanged, around);
+  const judged = judgeExchange(exchanged, around);
   return judged === 'gone' ? { status: 'failed', detail: wantsNoMore, gone: address } : judged;
 }
 
@@ -80,11 +80,11 @@ const wantsNoMore = 'answered 410: the receiver wants no more, and its channel i
 const off = 'its receiver has answered 410: the channel is off until its address or the policies change';
 
 /** The address itself may be a secret. */
-function markOf(url: URL): string {
+function hashAddress(url: URL): string {
   return createHash('sha256').update(url.href).digest('hex').slice(0, 32);
 }
 
-function signatures(
+function sign(
   { signing }: WebhookChannel,
   secrets: readonly string[],
   signed: string,
@@ -95,7 +95,7 @@ function signatures(
   if (keys.length === 0 || keys.includes(null)) return null;
   return keys
     .flatMap((key) => (key === null ? [] : [createHmac('sha256', key).update(signed).digest('base64')]))
-    .map((one) => `v1,${one}`)
+    .map((signature) => `v1,${signature}`)
     .join(' ');
 }
 
@@ -108,7 +108,7 @@ function hmacKey(secret: string): Buffer | null {
 const gone = 410;
 const longestWaitMs = 86_400_000;
 
-function judge(exchanged: Exchange, { signal, now }: Around): Delivered | 'gone' {
+function judgeExchange(exchanged: Exchange, { signal, now }: Around): Delivered | 'gone' {
   if (exchanged.status === 'refused') return { status: 'failed', detail: exchanged.message };
   if (exchanged.status === 'failed')
     return { status: 'retry', detail: signal.aborted ? 'no answer in time' : exchanged.message };

@@ -3,27 +3,27 @@ import { join } from 'node:path';
 import { writeAtomically, type Say } from '../embedded/process/system.js';
 import { supervise, type Part, type Supervised } from './supervisor.js';
 
-/** Later stages stand on earlier ones, so they are stopped first. */
+/** In the order in which they start. Later stages need earlier ones, so later ones are stopped first. */
 export const stages = ['servers', 'examples', 'product', 'agent'] as const;
 export type Stage = (typeof stages)[number];
 
 /** All supervised parts, and the file that says which process is which. */
-export interface House {
+export interface ProcessGroup {
   add(stage: Stage, part: Part): Supervised;
   deaths(name: string): number;
   stop(): Promise<void>;
 }
 
-const listed = new Set(['api', 'worker', 'temporal', 'postgres']);
+const recordedNames = new Set(['api', 'worker', 'temporal', 'postgres']);
 
-export function makeHouse(home: string, say: Say): House {
+export function makeProcessGroup(home: string, say: Say): ProcessGroup {
   const file = join(home, 'processes.json');
   const processes = new Map<string, { pid: number; port?: number }>([['up', { pid: process.pid }]]);
   const write = (): void => {
     writeAtomically(file, `${JSON.stringify(Object.fromEntries(processes), null, 2)}\n`);
   };
   const changed = (part: Part, pid: number | null): void => {
-    if (!listed.has(part.name)) return;
+    if (!recordedNames.has(part.name)) return;
     if (pid === null) processes.delete(part.name);
     else processes.set(part.name, { pid, ...(part.port === undefined ? {} : { port: part.port }) });
     write();

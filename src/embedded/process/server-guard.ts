@@ -1,11 +1,11 @@
-// The leash: a small process between the supervisor and a foreign server. It lives as long as its stdin is open; when
+// A guard: a small process between the supervisor and a foreign server. It lives as long as its stdin is open; when
 // that closes, because the supervisor asked or because it died, the server is stopped in the way that it wants.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { openSync } from 'node:fs';
-import type { LeashSpec } from './leashed.js';
+import type { ServerSpec } from './guarded-server.js';
 import { signalIfAlive } from './system.js';
 
-const spec = JSON.parse(process.argv[2] ?? '') as LeashSpec;
+const spec = JSON.parse(process.argv[2] ?? '') as ServerSpec;
 process.title = `countersign leash ${spec.name}`;
 
 const log = openSync(spec.log, 'a', 0o600);
@@ -44,7 +44,7 @@ child.on('exit', (code, signal) => {
   process.exit(0);
 });
 
-// A supervisor that is gone reads nothing any more; that must not end the leash before its server.
+// A supervisor that is gone reads nothing any more; that must not end the guard before its server.
 process.stdout.on('error', () => undefined);
 process.stdin.on('end', stop).on('close', stop).on('error', stop).resume();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { makeTurns, type Queue, type Turn, type Turns } from '../../src/client/turns.js';
+import { makeRunQueues, type RequestKind, type Turn, type RunQueues } from '../../src/client/run-queues.js';
 
 const limits = { perRun: 2, atOnce: 3, mostWaiting: 2, patienceMs: 1_000 };
 
 /** Notes who was given a turn, in order. */
-function asking(turns: Turns): {
-  ask: (name: string, run: string, queue?: Queue) => Promise<Turn>;
+function asking(turns: RunQueues): {
+  ask: (name: string, run: string, queue?: RequestKind) => Promise<Turn>;
   served: string[];
   end: (name: string) => Promise<void>;
 } {
   const served: string[] = [];
   const ends = new Map<string, () => void>();
-  const ask = async (name: string, run: string, queue: Queue = 'submits'): Promise<Turn> => {
+  const ask = async (name: string, run: string, queue: RequestKind = 'submits'): Promise<Turn> => {
     const turn = await turns.take(run, queue);
     if (turn.kind === 'turn') {
       served.push(name);
@@ -29,7 +29,7 @@ function asking(turns: Turns): {
 
 describe('the turns of those who ask runs for something', () => {
   it('are two at a time of one run, and three of all; a run that waits gets the next one', async () => {
-    const { ask, served, end } = asking(makeTurns(limits));
+    const { ask, served, end } = asking(makeRunQueues(limits));
     for (const name of ['a1', 'a2', 'a3', 'a4']) void ask(name, 'a');
     for (const name of ['b1', 'b2']) void ask(name, 'b');
     await new Promise(setImmediate);
@@ -44,7 +44,7 @@ describe('the turns of those who ask runs for something', () => {
   });
 
   it('come to decisions before submits', async () => {
-    const { ask, served, end } = asking(makeTurns({ ...limits, perRun: 1 }));
+    const { ask, served, end } = asking(makeRunQueues({ ...limits, perRun: 1 }));
     void ask('works', 'a');
     void ask('submit', 'a');
     void ask('decision', 'a', 'others');
@@ -55,7 +55,7 @@ describe('the turns of those who ask runs for something', () => {
   });
 
   it('are refused where as many of that kind wait as may, and not to those of another kind or run', async () => {
-    const { ask, served } = asking(makeTurns(limits));
+    const { ask, served } = asking(makeRunQueues(limits));
     for (let n = 0; n < 4; n += 1) void ask(`a${n}`, 'a');
     assert.deepEqual(await ask('too many', 'a'), { kind: 'full' });
     void ask('decision', 'a', 'others');
@@ -65,7 +65,7 @@ describe('the turns of those who ask runs for something', () => {
 
   it('are waited for so long and no longer; who has left is not served', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const { ask, served, end } = asking(makeTurns(limits));
+    const { ask, served, end } = asking(makeRunQueues(limits));
     void ask('a1', 'a');
     void ask('a2', 'a');
     const waiting = ask('a3', 'a');

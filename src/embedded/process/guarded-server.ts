@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { boundLog, endsWithin, signalIfAlive } from './system.js';
 
-export interface LeashSpec {
+export interface ServerSpec {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
@@ -16,12 +16,12 @@ export interface LeashSpec {
   readonly stopSignal: NodeJS.Signals;
   /** How long after the stop signal SIGKILL follows. */
   readonly graceMs: number;
-  /** The command has helpers of its own: a process group, signalled as one. */
+  /** The command starts processes of its own: the whole process group is signalled. */
   readonly group: boolean;
 }
 
-/** A server under a leash. `pid` is the server's own, not the leash's. */
-export interface Leashed {
+/** A server behind a guard process (`server-guard.ts`). `pid` is the server's own, not the guard's. */
+export interface GuardedServer {
   readonly pid: number;
   /** Resolves with how it ended, once it has. */
   readonly exited: Promise<string>;
@@ -29,36 +29,36 @@ export interface Leashed {
   stop(): Promise<void>;
 }
 
-// Under tsx (tests) this file is TypeScript and the leash that plain node can run is the built one.
+// Under tsx (tests) this file is TypeScript, which plain node cannot run: the built guard is started.
 const script = fileURLToPath(
   new URL(
-    import.meta.url.endsWith('.ts') ? '../../../dist/embedded/process/leash.js' : './leash.js',
+    import.meta.url.endsWith('.ts') ? '../../../dist/embedded/process/server-guard.js' : './server-guard.js',
     import.meta.url,
   ),
 );
 
-type LeashProcess = ChildProcessByStdio<Writable, Readable, null>;
+type GuardProcess = ChildProcessByStdio<Writable, Readable, null>;
 
-/** Starts the command under a leash; rejects when it cannot be started at all. */
-export async function startLeashed(spec: LeashSpec): Promise<Leashed> {
+/** Starts the command behind a guard process; rejects when it cannot be started at all. */
+export async function startGuardedServer(spec: ServerSpec): Promise<GuardedServer> {
   // A session of its own: the terminal's Ctrl-C reaches the supervisor alone, which stops things in order.
-  const leash = spawn(process.execPath, [script, JSON.stringify(spec)], {
+  const guard = spawn(process.execPath, [script, JSON.stringify(spec)], {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
   });
-  leash.stdin.on('error', () => undefined);
-  const heard = listenTo(leash);
+  guard.stdin.on('error', () => undefined);
+  const heard = listenTo(guard);
   boundLog(spec.log, heard.closed);
   const pid = await heard.pid;
   const exited = heard.closed.then(async (how) => {
     if (how === null) await endOrphan(pid, spec);
-    return how ?? 'its leash ended';
+    return how ?? 'its guard process ended';
   });
   return {
     pid,
     exited,
     async stop() {
-      leash.stdin.end();
+      guard.stdin.end();
       await exited;
     },
   };
@@ -66,27 +66,27 @@ export async function startLeashed(spec: LeashSpec): Promise<Leashed> {
 
 interface Heard {
   readonly pid: Promise<number>;
-  /** How the server ended; null when the leash died without telling. */
+  /** How the server ended; null when the guard died without telling. */
   readonly closed: Promise<string | null>;
 }
 
-function listenTo(leash: LeashProcess): Heard {
+function listenTo(guard: GuardProcess): Heard {
   let how: string | null = null;
   const pid = new Promise<number>((resolve, reject) => {
-    createInterface({ input: leash.stdout }).on('line', (line) => {
+    createInterface({ input: guard.stdout }).on('line', (line) => {
       const message = JSON.parse(line) as { pid?: number; error?: string; exit?: string };
       if (message.pid !== undefined) resolve(message.pid);
       if (message.error !== undefined) reject(new Error(message.error));
       if (message.exit !== undefined) how = message.exit;
     });
-    leash.on('error', reject);
-    leash.on('close', () => reject(new Error('the leash process ended at once')));
+    guard.on('error', reject);
+    guard.on('close', () => reject(new Error('the guard process ended at once')));
   });
-  const closed = new Promise<string | null>((resolve) => leash.on('close', () => resolve(how)));
+  const closed = new Promise<string | null>((resolve) => guard.on('close', () => resolve(how)));
   return { pid, closed };
 }
 
-async function endOrphan(pid: number, spec: LeashSpec): Promise<void> {
+async function endOrphan(pid: number, spec: ServerSpec): Promise<void> {
   const target = spec.group ? -pid : pid;
   signalIfAlive(target, spec.stopSignal);
   if (await endsWithin(pid, spec.graceMs)) return;

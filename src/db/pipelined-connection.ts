@@ -1,60 +1,63 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { queryOf, together, type Statement } from './together.js';
+import { makeQuery, makePipeline, type Statement } from './pipeline.js';
 import { typeParsers, type Queryable } from './types.js';
 
 // How statements leave a connection of the pool. A round trip costs a process more than most of our statements cost
-// Postgres: those that are asked for in one breath go together, and a write whose answer nobody reads goes with the next.
+// Postgres: those asked for in the same turn of the event loop are sent as one pipeline, and a write whose answer nobody
+// reads is sent with the next statement.
 
-export interface Sender {
-  /** A transaction: it begins with its first statement. */
-  open(): void;
-  /** What has not been sent is not sent. */
-  forget(): void;
-  close(): void;
+export interface TransactionPipeline {
+  /** `begin` is sent with the transaction's first statement. */
+  begin(): void;
+  /** Drops what has not been sent yet. */
+  discard(): void;
+  end(): void;
 }
 
-interface Sending extends Sender {
+interface ConnectionPipeline extends TransactionPipeline {
   readonly isOpen: () => boolean;
-  readonly later: (text: string, values: readonly unknown[]) => void;
+  readonly sendWithNext: (text: string, values: readonly unknown[]) => void;
 }
 
-const connections = new WeakMap<object, Sending>();
+const connections = new WeakMap<object, ConnectionPipeline>();
 
 /**
- * A write whose answer is nobody's to wait for. In a transaction it is sent with the next statement, the commit at the
+ * A write whose answer nobody waits for. In a transaction it is sent with the next statement, the commit at the
  * latest, and where it fails that statement fails with its error.
  */
 export async function write(q: Queryable, text: string, values: readonly unknown[]): Promise<void> {
   const known = connections.get(q);
-  if (known?.isOpen() === true) known.later(text, values);
+  if (known?.isOpen() === true) known.sendWithNext(text, values);
   else await q.query(text, [...values]);
 }
 
 /** Each statement with values is parsed and planned once a connection: our texts are few and never hold values. */
-export function sending(client: pg.ClientBase): Sender {
+export function pipelineStatements(client: pg.ClientBase): TransactionPipeline {
   const known = connections.get(client);
   if (known !== undefined) return known;
   const plain = client.query.bind(client) as (...given: unknown[]) => unknown;
   let isOpen = false;
-  let waiting: Waiting[] = [];
+  let waiting: WaitingStatement[] = [];
   let isDue = false;
   const send = (): void => {
     isDue = false;
-    const going = waiting;
+    const batch = waiting;
     waiting = [];
-    const [first] = going;
+    const [first] = batch;
     if (first === undefined) return;
-    if (going.length > 1) plain(together(going, typeParsers));
+    if (batch.length > 1) plain(makePipeline(batch, typeParsers));
     else if (first.isPlain) plain(first.text, first.done);
-    else plain(queryOf(first, first.done));
+    else plain(makeQuery(first, first.done));
   };
   client.query = ((...given: unknown[]): unknown => {
     const [text, values, ...rest] = given;
     if (typeof text !== 'string' || typeof values === 'function' || rest.length > 0) {
       send();
       const isNamed = typeof text === 'string' && Array.isArray(values) && typeof rest[0] === 'function';
-      return isNamed ? plain(queryOf(named(text, values), rest[0] as Statement['done'])) : plain(...given);
+      return isNamed
+        ? plain(makeQuery(nameStatement(text, values), rest[0] as Statement['done']))
+        : plain(...given);
     }
     return new Promise<pg.QueryResult>((resolve, reject) => {
       const done = (error: unknown, result: pg.QueryResult): void => {
@@ -62,42 +65,42 @@ export function sending(client: pg.ClientBase): Sender {
         else reject(error);
       };
       const isPlain = !Array.isArray(values);
-      waiting.push({ ...named(text, isPlain ? [] : values), isPlain, done });
+      waiting.push({ ...nameStatement(text, isPlain ? [] : values), isPlain, done });
       if (!isDue) process.nextTick(send);
       isDue = true;
-    }).catch(asked);
+    }).catch(rethrowFromHere);
   }) as typeof client.query;
-  const later = (text: string, values: readonly unknown[]): void => {
-    waiting.push({ ...named(text, values), isPlain: false, done: () => undefined });
+  const sendWithNext = (text: string, values: readonly unknown[]): void => {
+    waiting.push({ ...nameStatement(text, values), isPlain: false, done: () => undefined });
   };
-  const own: Sending = {
-    open: () => {
+  const pipeline: ConnectionPipeline = {
+    begin: () => {
       isOpen = true;
-      later('begin', []);
+      sendWithNext('begin', []);
     },
-    forget: () => {
+    discard: () => {
       const left = waiting;
       waiting = [];
       for (const { done } of left)
         done(new Error('the transaction was given up before this was sent'), noResult);
     },
-    close: () => {
+    end: () => {
       isOpen = false;
     },
     isOpen: () => isOpen,
-    later,
+    sendWithNext,
   };
-  connections.set(client, own);
-  return own;
+  connections.set(client, pipeline);
+  return pipeline;
 }
 
-/** Says who asked, and not which bytes had come. */
-function asked(error: unknown): never {
+/** The stack names the caller of the query, not the reader of the socket that noticed the error. */
+function rethrowFromHere(error: unknown): never {
   if (error instanceof Error) Error.captureStackTrace(error);
   throw error;
 }
 
-interface Waiting extends Statement {
+interface WaitingStatement extends Statement {
   /** Without values, and sent alone: by the simple protocol, and not prepared. */
   readonly isPlain: boolean;
 }
@@ -106,7 +109,10 @@ const noResult: pg.QueryResult = { command: '', rowCount: 0, oid: 0, fields: [],
 
 const names = new Map<string, string>();
 
-function named(text: string, values: readonly unknown[]): Pick<Statement, 'name' | 'text' | 'values'> {
+function nameStatement(
+  text: string,
+  values: readonly unknown[],
+): Pick<Statement, 'name' | 'text' | 'values'> {
   let name = names.get(text);
   if (name === undefined) {
     name = createHash('sha256').update(text).digest('hex').slice(0, 40);

@@ -3,10 +3,10 @@ import { after, before, describe, it } from 'node:test';
 import { execute } from '../../src/activities/execute/execute.js';
 import {
   callSlots,
-  countTurnsAwaited,
+  countSlotWaits,
   mostCallsOfOne,
   mostCallsToOne,
-} from '../../src/activities/execute/turns.js';
+} from '../../src/activities/execute/call-slots.js';
 import type { Stepped } from '../../src/activities/types.js';
 import type { Principal } from '../../src/model/principal.js';
 import { listAttempts } from '../../src/store/actions.js';
@@ -17,7 +17,7 @@ import {
   type Governed,
   type Handle,
 } from '../fail-closed/governed.js';
-import { until } from '../../testing/processes.js';
+import { until } from '../../testing/until.js';
 import { makeTarget, type Target } from './target.js';
 
 // Calls that hang take a part of a worker's slots, whoever asks for them and whatever they call.
@@ -74,7 +74,7 @@ const executionOf = (run: Handle, process: string, tries = 1): Promise<Stepped> 
   return execute(governed.deps, input, { ...aroundExecution(run.id, process), tries });
 };
 const called = (times: number): Promise<unknown> =>
-  until(`${times} calls`, 60_000, () => (target.requests.length === times ? true : null));
+  until(`${times} calls`, () => (target.requests.length === times ? true : null), 60_000);
 
 describe('calls that hang', () => {
   let answer: (status: number) => void = () => undefined;
@@ -92,9 +92,9 @@ describe('calls that hang', () => {
   it('of one principal leave the rest of the slots to others, and what it asks beyond waits: nothing of it has begun', async () => {
     await hang(starter, mostCallsOfOne);
     const run = await asked(starter);
-    countTurnsAwaited();
+    countSlotWaits();
     for (const tries of [1, 3, 40]) await assert.rejects(executionOf(run, 'svc_one', tries), awaited(tries));
-    assert.deepEqual([countTurnsAwaited(), countTurnsAwaited()], [3, 0]);
+    assert.deepEqual([countSlotWaits(), countSlotWaits()], [3, 0]);
     const action = run.state.executing?.action.id ?? '';
     assert.deepEqual(await listAttempts(governed.deps.pool, action), []);
     assert.deepEqual(

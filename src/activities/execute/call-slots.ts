@@ -1,10 +1,10 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Executor } from '../../engine/plan.js';
 import type { Executing } from '../../engine/state.js';
-import type { Surroundings } from '../persistently.js';
+import type { Surroundings } from '../retry-while-unavailable.js';
 
-// A worker has so many slots for calls in an environment (`callSlots`). Whose calls hang, and what they call, takes a part
-// of them at most. Counted in the process, since the slots are its own: none is held by a process that has died.
+// A worker has `callSlots` slots for calls in each environment. One principal, and one connection, may use only a part of them, so
+// that calls that hang do not stop the others. Counted in the process: a process that has died holds none.
 
 /** Slots for calls that a worker process has in each environment. */
 export const callSlots = 32;
@@ -13,29 +13,29 @@ export const mostCallsOfOne = 16;
 /** Calls over one connection, in one process and environment. */
 export const mostCallsToOne = 24;
 
-/** What an execution is told whose caller, or whose target, has its part already: it is tried again, and holds no slot until then. */
-export const turnAwaited = 'TURN_AWAITED';
+/** The failure of an execution whose principal or connection uses its part already. It is tried again, and holds no slot meanwhile. */
+export const slotAwaited = 'TURN_AWAITED';
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
 
 const taken = new Map<string, number>();
-let awaitedTimes = 0;
+let waitCount = 0;
 
-/** How often an execution of this process was told to wait, since this was asked the last time: counted, since none is logged. */
-export function countTurnsAwaited(): number {
-  const times = awaitedTimes;
-  awaitedTimes = 0;
+/** How often executions of this process had to wait since the last call of this function. Single waits are not logged. */
+export function countSlotWaits(): number {
+  const times = waitCount;
+  waitCount = 0;
   return times;
 }
 
-/** The part that one execution has of the slots. */
-export interface Turn {
+/** The slots that one execution holds. */
+export interface SlotHold {
   /** Throws where nothing is left for it. */
   take(executing: Executing, executor: Executor, environment: string): void;
   leave(): void;
 }
 
-export function makeTurn({ process, tries }: Pick<Surroundings, 'process' | 'tries'>): Turn {
+export function makeSlotHold({ process, tries }: Pick<Surroundings, 'process' | 'tries'>): SlotHold {
   let held: readonly string[] = [];
   const leave = (): void => {
     for (const key of held) {
@@ -45,7 +45,7 @@ export function makeTurn({ process, tries }: Pick<Surroundings, 'process' | 'tri
     }
     held = [];
   };
-  const take: Turn['take'] = ({ action }, executor, environment) => {
+  const take: SlotHold['take'] = ({ action }, executor, environment) => {
     leave();
     const { requester, transition } = action;
     const scope = `${process} ${environment}`;
@@ -53,18 +53,19 @@ export function makeTurn({ process, tries }: Pick<Surroundings, 'process' | 'tri
       [`${scope} by ${requester?.kind ?? 'runtime'} ${requester?.id ?? ''}`, mostCallsOfOne],
     ];
     if ('connection' in executor) parts.push([`${scope} to ${executor.connection}`, mostCallsToOne]);
-    if (parts.some(([key, most]) => (taken.get(key) ?? 0) >= most)) throw awaited(transition, tries);
+    if (parts.some(([key, most]) => (taken.get(key) ?? 0) >= most))
+      throw makeSlotAwaitedFailure(transition, tries);
     held = parts.map(([key]) => key);
     for (const key of held) taken.set(key, (taken.get(key) ?? 0) + 1);
   };
   return { take, leave };
 }
 
-function awaited(transition: string, tries: number): ApplicationFailure {
-  awaitedTimes += 1;
+function makeSlotAwaitedFailure(transition: string, tries: number): ApplicationFailure {
+  waitCount += 1;
   return ApplicationFailure.create({
     message: `\`${transition}\` waits for its turn: too many calls of who asks for it, or to its target, are under way in this worker`,
-    type: turnAwaited,
+    type: slotAwaited,
     nonRetryable: false,
     category: 'BENIGN',
     nextRetryDelay: Math.min(firstPauseMs * 2 ** Math.min(tries - 1, 10), longestPauseMs),

@@ -4,7 +4,7 @@ import type { Delivered } from '../../types.js';
 // What a mail server says, or does not, and whether the mail is tried again.
 
 /** Why there was no answer, and whether the mail may have been delivered. */
-export function unsaid(why: string, hasAll: boolean): string {
+export function describeNoAnswer(why: string, hasAll: boolean): string {
   return hasAll
     ? `${why}: the mail server has all of the message and did not say that it took it, so it may be delivered; it is sent again under the same Message-ID`
     : `${why}: the mail server was not given the message`;
@@ -23,7 +23,7 @@ export function judgeError(error: unknown, hasAll: boolean): Delivered {
   // Nodemailer's own code says only that it was the socket.
   const cause = textOf(error, 'originalCode') || code;
   if (!isCertificateProblem(cause))
-    return { status: 'retry', detail: unsaid(`no answer (${cause})`, hasAll) };
+    return { status: 'retry', detail: describeNoAnswer(`no answer (${cause})`, hasAll) };
   return {
     status: 'retry',
     detail: `the mail server's certificate is not accepted (${cause}), so it was given nothing: it needs one for the host in \`smtp\`, from an authority that this process trusts (\`NODE_EXTRA_CA_CERTS\` names a file of more)`,

@@ -1,21 +1,21 @@
 import { isSameHome, type Take, type TemporalHome } from '../store/temporal-home.js';
 import { foreignText, givenAwayText, queueTakenText } from './foreign-text.js';
-import { ownerBy, type Deployment, type StoreOwner } from './whose-store.js';
+import { ownerFromHomes, type Deployment, type StoreOwner } from './store-owner.js';
 
-// A deployment takes one namespace after another of what is nobody's: the task queue in Temporal, then the home in the store.
-// The queue first: a store is nobody's still where another store has the queue.
+// How a deployment takes a namespace that nobody has: first the task queue in Temporal, then the home in the store. The queue
+// first, so that a store is not taken by a deployment whose queue another store has.
 
 /** `absent`: this Temporal has no namespace of that name; nothing was taken. */
 export type Claimed = StoreOwner | { readonly status: 'absent' };
 
-/** `lost`: what this process has had was given to another deployment, and with it whatever it has not had yet. For good. */
+/** `lost`: the store was given to another deployment while this process had it. It stays lost for this process. */
 export type Hold = 'neverHad' | 'has' | 'lost';
 
-/** Homes of others that came while one was claimed; then it is asked again later. */
+/** How often the store's homes may change while a namespace is claimed before the claim fails. */
 const mostTries = 5;
 
 /** Rejects where Temporal or the store does not answer. */
-export function makeClaim(deployment: Deployment): (namespace: string) => Promise<Claimed> {
+export function makeNamespaceClaim(deployment: Deployment): (namespace: string) => Promise<Claimed> {
   const { store, taskQueue, address, alone } = deployment;
   const had = new Map<string, TemporalHome>();
   let hold: Hold = 'neverHad';
@@ -40,7 +40,7 @@ export function makeClaim(deployment: Deployment): (namespace: string) => Promis
 export function holdOf(before: Hold, had: readonly TemporalHome[], homes: readonly TemporalHome[]): Hold {
   if (before === 'lost') return 'lost';
   if (had.length === 0) return 'neverHad';
-  return had.every((one) => homes.some((home) => isSameHome(one, home))) ? 'has' : 'lost';
+  return had.every((earlier) => homes.some((home) => isSameHome(earlier, home))) ? 'has' : 'lost';
 }
 
 function takeOf({ alone }: Deployment, hold: Hold): Take {
@@ -57,7 +57,7 @@ async function claimAs(
   const { store, queueHolder, ownTemporal } = deployment;
   const found = seen.find(({ namespace }) => namespace === mine.namespace);
   // A namespace more is taken of a store that is this deployment's already, or nobody's.
-  const owner = found === undefined ? await ownerBy(deployment, seen) : ownerOf(found, mine);
+  const owner = found === undefined ? await ownerFromHomes(deployment, seen) : ownerOf(found, mine);
   if (owner.status !== 'ours') return owner;
   const own = await store.identity();
   const holder = await queueHolder(mine.namespace, own, ownTemporal ? 'always' : take);

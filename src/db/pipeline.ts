@@ -2,7 +2,7 @@ import pg from 'pg';
 
 // Statements of one transaction that do not wait for each other's answers are sent in one write and answered in one
 // read: for Postgres a pipeline with a single Sync. It runs them in order, each with the locks and the snapshot that it
-// would have had alone, and after one that fails none of the others.
+// would have had alone. After a statement that fails none of the others runs.
 
 export interface Statement {
   readonly name: string;
@@ -14,7 +14,7 @@ export interface Statement {
 type Connection = pg.Connection & { readonly submittedNamedStatements: Record<string, string> };
 
 /** What node-postgres asks of a query that it is given, beside what its types say. */
-interface Handled {
+interface PgQuery {
   readonly name: string;
   readonly text: string;
   readonly _result: { _types: pg.CustomTypesConfig | undefined };
@@ -27,15 +27,15 @@ interface Handled {
   handleError(error: unknown, connection: pg.Connection): void;
 }
 
-/** They succeed or fail as one: where one fails, each of them is told that one's error. */
-export function together(
+/** The statements succeed or fail together: where one fails, each of them is told its error. */
+export function makePipeline(
   statements: readonly Statement[],
   types: pg.CustomTypesConfig,
-): Omit<Handled, 'submit' | '_result'> & pg.Submittable & { callback: (error?: unknown) => void } {
-  const state: State = { unsendable: null };
-  const queries = statements.map((one) => watched(one, types, state));
+): Omit<PgQuery, 'submit' | '_result'> & pg.Submittable & { callback: (error?: unknown) => void } {
+  const state: PipelineState = { unsendable: null };
+  const queries = statements.map((statement) => makeWatchedQuery(statement, types, state));
   let at = 0;
-  const current = (): Handled => queries[Math.min(at, queries.length - 1)] as Handled;
+  const current = (): PgQuery => queries[Math.min(at, queries.length - 1)] as PgQuery;
   const fail = (error: unknown, connection: pg.Connection): void => {
     const { submittedNamedStatements: submitted } = connection as Connection;
     for (const { name } of queries.slice(at)) Reflect.deleteProperty(submitted, name);
@@ -51,7 +51,7 @@ export function together(
     get text() {
       return current().text;
     },
-    submit: (connection: pg.Connection) => submit(queries, state, connection),
+    submit: (connection: pg.Connection) => submitAll(queries, state, connection),
     handleRowDescription: (message: unknown) => current().handleRowDescription(message),
     handleDataRow: (message: unknown) => current().handleDataRow(message),
     handleCommandComplete: (message: unknown, connection: pg.Connection) => {
@@ -72,13 +72,13 @@ export function together(
   return batch;
 }
 
-interface State {
+interface PipelineState {
   /** Why a statement could not be sent: what comes behind it must not run without it. */
   unsendable: unknown;
 }
 
-function watched(statement: Statement, types: pg.CustomTypesConfig, state: State): Handled {
-  const query = queryOf(statement, (error, result) => {
+function makeWatchedQuery(statement: Statement, types: pg.CustomTypesConfig, state: PipelineState): PgQuery {
+  const query = makeQuery(statement, (error, result) => {
     state.unsendable ??= error;
     statement.done(error, result);
   });
@@ -87,18 +87,18 @@ function watched(statement: Statement, types: pg.CustomTypesConfig, state: State
 }
 
 /** Not by a configuration object, which node-postgres copies with care each time. */
-export function queryOf(
+export function makeQuery(
   { name, text, values }: Pick<Statement, 'name' | 'text' | 'values'>,
   done: Statement['done'],
-): Handled {
-  const query = new pg.Query(text, values as unknown[], done as never) as unknown as Handled & {
+): PgQuery {
+  const query = new pg.Query(text, values as unknown[], done as never) as unknown as PgQuery & {
     name: string;
   };
   query.name = name;
   return query;
 }
 
-function submit(queries: readonly Handled[], state: State, connection: pg.Connection): void {
+function submitAll(queries: readonly PgQuery[], state: PipelineState, connection: pg.Connection): void {
   const { stream } = connection;
   stream.cork();
   try {

@@ -22,8 +22,8 @@ const writeMs = 60_000;
 /** Postgres's: not serialisable, a deadlock, a lock that was not to be had. Nothing was written, and the same write can succeed. */
 const contended: readonly unknown[] = ['40001', '40P01', '55P03'];
 
-/** The store's absence is waited out, which `onStoreWait` is told once, and others who write; anything else is a bug and ends the attempt. */
-export async function persistently<T>(
+/** Repeats the write while the store is away, of which `onStoreWait` is told once, or others write. Any other error is a bug and is thrown. */
+export async function retryWhileUnavailable<T>(
   around: Surroundings,
   onStoreWait: () => void,
   write: () => Promise<T>,

@@ -1,9 +1,9 @@
 import type { Take, TemporalHome } from '../store/temporal-home.js';
 import { foreignText } from './foreign-text.js';
-import { orLate, patienceMs } from './namespace-id.js';
+import { waitOrLate, patienceMs } from './namespace-id.js';
 
-// Whose is the store? It names the homes of its runs: namespaces, each by its Temporal's own id of it, and a task queue. It is
-// a deployment's where one of them is a namespace of that deployment's Temporal. Asking takes nothing.
+// Who owns the store? The store names the homes of its runs: each a namespace, by Temporal's own id of it, and a task queue. A
+// deployment owns the store where one of the homes is a namespace of its Temporal. Asking takes nothing.
 
 /** One deployment, as the settings of this process say it, and whom it asks. */
 export interface Deployment {
@@ -19,7 +19,7 @@ export interface Deployment {
   readonly queueHolder: (namespace: string, store: string, take: Take) => Promise<string | null>;
   /** That Temporal is of this process's data folder: whatever store it was worked for before, it is worked for this one. */
   readonly ownTemporal: boolean;
-  /** Nobody else can have come to this store: it and Temporal are of one data folder. */
+  /** No other deployment can reach this store: store and Temporal are of one data folder. */
   readonly alone: boolean;
 }
 
@@ -45,51 +45,54 @@ export type StoreOwner =
   | { readonly status: 'foreign'; readonly message: string };
 
 /** What the Temporal of this process has under the namespace of a home. */
-type Judged =
+type JudgedHome =
   | { readonly home: TemporalHome; readonly has: 'mine' | 'none' }
   | { readonly home: TemporalHome; readonly has: 'other'; readonly id: string }
   | { readonly home: TemporalHome; readonly has: 'unknown'; readonly why: string };
 
-export async function whoseStore(deployment: Deployment): Promise<StoreOwner> {
-  return deployment.alone ? { status: 'ours' } : ownerBy(deployment, await deployment.store.homes());
+export async function findStoreOwner(deployment: Deployment): Promise<StoreOwner> {
+  return deployment.alone ? { status: 'ours' } : ownerFromHomes(deployment, await deployment.store.homes());
 }
 
-/** By the homes that were seen. One that is this deployment's makes the store its own, whatever the others are. */
-export async function ownerBy(deployment: Deployment, homes: readonly TemporalHome[]): Promise<StoreOwner> {
+/** One home that is this deployment's makes the store its own, whatever the others are. */
+export async function ownerFromHomes(
+  deployment: Deployment,
+  homes: readonly TemporalHome[],
+): Promise<StoreOwner> {
   const { taskQueue } = deployment;
   const [first] = homes;
   if (first === undefined) return { status: 'ours' };
   const elsewhere = homes.find((home) => home.taskQueue !== taskQueue);
-  if (elsewhere !== undefined) return foreign(elsewhere, taskQueue, null);
-  const judged = await Promise.all(homes.map((home) => judge(deployment, home)));
+  if (elsewhere !== undefined) return makeForeignOwner(elsewhere, taskQueue, null);
+  const judged = await Promise.all(homes.map((home) => judgeHome(deployment, home)));
   if (judged.some(({ has }) => has === 'mine')) return { status: 'ours' };
-  const other = judged.find((one) => one.has === 'other');
-  if (other !== undefined) return foreign(other.home, taskQueue, other.id);
-  const unknown = judged.find((one) => one.has === 'unknown');
-  if (unknown === undefined) return foreign(first, taskQueue, null);
+  const other = judged.find((home) => home.has === 'other');
+  if (other !== undefined) return makeForeignOwner(other.home, taskQueue, other.id);
+  const unknown = judged.find((home) => home.has === 'unknown');
+  if (unknown === undefined) return makeForeignOwner(first, taskQueue, null);
   return (await hasWorkedHere(deployment, homes))
     ? { status: 'ours' }
     : { status: 'unknown', why: unknown.why };
 }
 
-function foreign(theirs: TemporalHome, taskQueue: string, namespaceId: string | null): StoreOwner {
+function makeForeignOwner(theirs: TemporalHome, taskQueue: string, namespaceId: string | null): StoreOwner {
   return { status: 'foreign', message: foreignText(theirs, { taskQueue, namespaceId }) };
 }
 
-async function judge(deployment: Deployment, home: TemporalHome): Promise<Judged> {
-  const found = await idIn(deployment, home);
+async function judgeHome(deployment: Deployment, home: TemporalHome): Promise<JudgedHome> {
+  const found = await findId(deployment, home);
   if (found.status === 'unknown') return { home, has: 'unknown', why: found.why };
   if (found.id === null) return { home, has: 'none' };
   return found.id === home.namespaceId ? { home, has: 'mine' } : { home, has: 'other', id: found.id };
 }
 
-type Id =
+type FoundId =
   | { readonly status: 'known'; readonly id: string | null }
   | { readonly status: 'unknown'; readonly why: string };
 
-async function idIn({ namespaceId }: Deployment, { namespace }: TemporalHome): Promise<Id> {
+async function findId({ namespaceId }: Deployment, { namespace }: TemporalHome): Promise<FoundId> {
   try {
-    const id = await orLate(namespaceId(namespace));
+    const id = await waitOrLate(namespaceId(namespace));
     return id === 'late'
       ? { status: 'unknown', why: `no answer within ${patienceMs} ms` }
       : { status: 'known', id };
@@ -98,7 +101,7 @@ async function idIn({ namespaceId }: Deployment, { namespace }: TemporalHome): P
   }
 }
 
-/** With the settings of now. Two deployments may have the same words for their Temporal's address, but not one signing key. */
+/** With today's settings. Two deployments may write their Temporal's address alike, but they have no signing key in common. */
 async function hasWorkedHere(
   { store, address, signingKey }: Deployment,
   homes: readonly TemporalHome[],

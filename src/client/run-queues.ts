@@ -1,0 +1,92 @@
+// Requests to one run wait for each other. They wait in memory and hold no connection: only the request at work and one more of
+// each run do. So a run that is held up delays only requests to that run.
+
+export interface RunQueueLimits {
+  /** Requests to one run that may hold a connection. */
+  readonly perRun: number;
+  /** Requests to all runs that may hold a connection. */
+  readonly atOnce: number;
+  /** Requests to one run, of one kind, that may wait in memory. */
+  readonly mostWaiting: number;
+  readonly patienceMs: number;
+}
+
+/** Counted apart: submits of programs take no room from decisions of people, nor from cancels and retries. */
+export type RequestKind = 'submits' | 'others';
+
+export type Turn =
+  | { readonly kind: 'turn'; readonly end: () => void }
+  /** As many wait for this run as may. */
+  | { readonly kind: 'full' }
+  | { readonly kind: 'late' };
+
+export interface RunQueues {
+  take(run: string, kind: RequestKind): Promise<Turn>;
+}
+
+interface QueueOfRun {
+  working: number;
+  readonly waiting: Readonly<Record<RequestKind, Set<() => void>>>;
+}
+
+export function makeRunQueues(limits: RunQueueLimits): RunQueues {
+  /** In the order in which they were given a turn last, so that each run that waits gets its own. */
+  const runs = new Map<string, QueueOfRun>();
+  let working = 0;
+  const end = (run: string, queue: QueueOfRun): void => {
+    queue.working -= 1;
+    working -= 1;
+    if (queue.working === 0 && nextOf(queue) === null) runs.delete(run);
+    for (const [name, each] of runs) if (mayWork(each)) return serve(name, each);
+  };
+  const mayWork = (queue: QueueOfRun): boolean =>
+    working < limits.atOnce && queue.working < limits.perRun && nextOf(queue) !== null;
+  const serve = (name: string, queue: QueueOfRun): void => {
+    runs.delete(name);
+    runs.set(name, queue);
+    nextOf(queue)?.();
+  };
+  const begin = (run: string, queue: QueueOfRun): Turn => {
+    queue.working += 1;
+    working += 1;
+    return { kind: 'turn', end: makeCallOnce(() => end(run, queue)) };
+  };
+  return {
+    take: (run, kind) => {
+      const queue = runs.get(run) ?? { working: 0, waiting: { submits: new Set(), others: new Set() } };
+      runs.set(run, queue);
+      if (working < limits.atOnce && queue.working < limits.perRun && nextOf(queue) === null)
+        return Promise.resolve(begin(run, queue));
+      const line = queue.waiting[kind];
+      if (line.size >= limits.mostWaiting) return Promise.resolve({ kind: 'full' });
+      return new Promise((resolve) => {
+        const giveTurn = (): void => {
+          clearTimeout(timer);
+          line.delete(giveTurn);
+          resolve(begin(run, queue));
+        };
+        const timer = setTimeout(() => {
+          line.delete(giveTurn);
+          if (queue.working === 0 && nextOf(queue) === null) runs.delete(run);
+          resolve({ kind: 'late' });
+        }, limits.patienceMs);
+        line.add(giveTurn);
+      });
+    },
+  };
+}
+
+/** The request that has waited longest; those that are no submits go first. */
+function nextOf({ waiting }: QueueOfRun): (() => void) | null {
+  const [next = null] = waiting.others.size > 0 ? waiting.others : waiting.submits;
+  return next;
+}
+
+function makeCallOnce(act: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    act();
+  };
+}
