@@ -70,15 +70,15 @@ describe('recorded histories', () => {
     return bundle;
   }
 
-  const hands = 'const kernel = makeKernel(known, ports(known.kernel));';
+  const wiring = 'const kernel = makeKernel(known, makePorts(known.kernel));';
 
   it('replay on a kernel that was changed in words only', async () => {
-    const bundle = await bundleChanged('same', 'run.js', hands, `void 'other words';\n${hands}`);
+    const bundle = await bundleChanged('same', 'run.js', wiring, `void 'other words';\n${wiring}`);
     for (const file of files) await replay(file, bundle);
   });
 
   it('fail on a kernel whose commands come in another order', async () => {
-    const bundle = await bundleChanged('sleepy', 'run.js', hands, `await sleep('1 ms');\n${hands}`);
+    const bundle = await bundleChanged('sleepy', 'run.js', wiring, `await sleep('1 ms');\n${wiring}`);
     for (const file of files)
       await assert.rejects(replay(file, bundle), DeterminismViolationError, `${file} replayed`);
   });
