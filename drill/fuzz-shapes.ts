@@ -37,6 +37,7 @@ const makers = {
   text: () => `"${'é'.repeat(mebibyte / 2 - 2_000)}"`,
   escapes: () => `"${'\\u0001'.repeat(mebibyte / 6 - 2_000)}"`,
   percents: () => `"${'%2541+'.repeat(mebibyte / 6 - 2_000)}"`,
+  brokenPercents: () => `"${'%ffa'.repeat(mebibyte / 4 - 2_000)}"`,
   digits: () => `[${'1'.repeat(mebibyte - 2_000)}]`,
 } as const;
 
