@@ -1,4 +1,9 @@
-import type { Channel, NotificationPolicy, NotificationRoute } from '../../model/notifications.js';
+import {
+  isWebhookAddress,
+  type Channel,
+  type NotificationPolicy,
+  type NotificationRoute,
+} from '../../model/notifications.js';
 import { asksPeople, type Gate, type GateTimeout } from '../../engine/plan.js';
 import { withoutCredentials } from '../check/credentials.js';
 import type { CompiledFlow } from '../checker/check-text.js';
@@ -166,7 +171,7 @@ function webhook(
   path: Path,
 ): Channel {
   const { url, signing = 'hmac', secret, content = 'thin', allowPrivate = false } = shape;
-  if (!referencePattern.test(url) && !hookAddress(url))
+  if (!referencePattern.test(url) && !isWebhookAddress(url))
     error(
       to,
       'WRONG_VALUE',
@@ -192,12 +197,6 @@ function webhook(
   return { kind: 'webhook', name, url, signing, secrets, content, allowPrivate };
 }
 
-function hookAddress(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  return /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hash === '';
-}
-
 function plainAddress(text: string): boolean {
-  return hookAddress(text) && new URL(text).search === '';
+  return isWebhookAddress(text) && new URL(text).search === '';
 }
