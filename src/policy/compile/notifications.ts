@@ -29,13 +29,8 @@ export function compileNotifications(
   flows: readonly CompiledFlow[],
 ): NotificationPolicy {
   const { publicUrl = null, channels = {}, routes = [] } = shape;
-  if (publicUrl !== null && !plainAddress(publicUrl))
-    error(
-      to,
-      'WRONG_VALUE',
-      ['publicUrl'],
-      `\`${withoutCredentials(publicUrl)}\` is no http address without query, fragment and credentials`,
-    );
+  const trouble = publicUrl === null ? null : publicUrlTrouble(publicUrl);
+  if (trouble !== null) error(to, 'WRONG_VALUE', ['publicUrl'], trouble);
   const names = namesOf(to, flows, Object.keys(channels));
   return {
     publicUrl: publicUrl?.replace(/\/+$/, '') ?? null,
@@ -195,6 +190,15 @@ function webhook(
     );
   const secrets = secret === undefined ? [] : typeof secret === 'string' ? [secret] : secret;
   return { kind: 'webhook', name, url, signing, secrets, content, allowPrivate };
+}
+
+/** Its pages name each other from the root of their host. */
+function publicUrlTrouble(text: string): string | null {
+  const shown = withoutCredentials(text);
+  if (!plainAddress(text)) return `\`${shown}\` is no http address without query, fragment and credentials`;
+  const { origin, pathname } = new URL(text);
+  if (/^\/+$/.test(pathname)) return null;
+  return `\`${shown}\` has a path, and the pages stand at the root of their host: write \`${origin}\`, or give the service a host or a port of its own`;
 }
 
 function plainAddress(text: string): boolean {
