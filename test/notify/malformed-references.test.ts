@@ -76,8 +76,9 @@ describe('a message whose reference holds what is none', () => {
       waits(await viaMail(smtp), /^its `smtp` is no .*percent-encode user and password/);
   });
 
-  it('is given to no host that a raw `/` in its credentials makes of them', async () => {
+  it('is given to no host that a raw `/` in its credentials makes of them', async (t) => {
     const server = createServer();
+    t.after(() => server.close());
     let connections = 0;
     server.on('connection', (socket) => {
       connections += 1;
@@ -91,7 +92,6 @@ describe('a message whose reference holds what is none', () => {
     // The address itself may end with a slash.
     assert.match((await viaMail(`smtp://127.0.0.1:${port}/`)).detail, /^no answer/);
     assert.equal(connections, 1);
-    server.close();
   });
 
   it('of a webhook is tried again, and says what its address is made of', async () => {
