@@ -144,6 +144,8 @@ export interface Route {
   readonly answers: Answers;
   /** Beyond those that every route may give. */
   readonly errors: readonly ErrorCode[];
+  /** Of a public route: why the body of a request is not even read, told by its head; null: it is read. */
+  readonly refuseUnread?: (call: Call) => Promise<Problem | null>;
   /** Approvals that a body names, where the path names none, without those of which a kept answer to it tells nothing. */
   readonly approvalsIn?: (body: unknown, kept: unknown) => readonly string[];
   readonly handle: (call: Call, input: Input<never, never, never>) => Promise<Reply | Refusal>;

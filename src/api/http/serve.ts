@@ -141,7 +141,7 @@ async function written(reply: Reply): Promise<Reply> {
  */
 async function received(call: Call, route: Route): Promise<RawBody | Problem> {
   const isPublic = route.access === 'public';
-  const denied = isPublic ? null : await authenticate(call);
+  const denied = isPublic ? ((await route.refuseUnread?.(call)) ?? null) : await authenticate(call);
   if (denied !== null) return denied;
   const hadCome = call.request.complete;
   const raw = await readBody(call.request, route.body);
