@@ -23,6 +23,8 @@ export interface Answer<Status extends number = number, Body = unknown> {
 /** What is read in a browser; what pages refuse is one too. */
 export interface Page extends Answer<number, string> {
   readonly media: 'text/html; charset=utf-8';
+  /** What it refuses with, in words of its own. */
+  readonly code?: ErrorCode;
 }
 
 /** An answer that goes on: sent after its record is durable. */
@@ -32,7 +34,7 @@ export interface Stream {
   readonly run: (response: ServerResponse) => void;
 }
 
-export type Reply = Answer | Stream | Problem;
+export type Reply = Answer | Page | Stream | Problem;
 
 export function answer<Status extends number>(status: Status): Answer<Status, undefined>;
 export function answer<Status extends number, const Body>(
