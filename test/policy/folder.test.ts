@@ -356,6 +356,29 @@ describe('connections per environment', () => {
     assert.match(JSON.stringify(errors), /UNKNOWN_CONNECTION.*serves no `staging`/);
   });
 
+  test('one with a mistake is refused for that alone, and nothing that uses it', async () => {
+    const wrong: Readonly<Record<string, string>> = {
+      CONNECTION_INVALID: rest('erp.example'),
+      UNKNOWN_KEY: rest('https://erp.example').replace('}', ', header: {} }'),
+    };
+    for (const [code, dev] of Object.entries(wrong))
+      for (const text of [
+        `connections: { erp: ${dev} }`,
+        connections.replace(rest('http://127.0.0.1:9'), dev),
+      ]) {
+        const errors = await refused({
+          'connections.yaml': text,
+          'tools/a.yaml': draft,
+          'flows/f.yaml': flowIn('dev'),
+        });
+        assert.deepEqual(
+          errors.map((one) => `${one.code} ${one.file ?? ''}`),
+          [`${code} connections.yaml`],
+          text,
+        );
+      }
+  });
+
   test('one name is of one kind everywhere', async () => {
     const errors = await refused({
       'connections.yaml': connections.replace(rest('https://erp.example'), '{ kind: cli, command: ls }'),
