@@ -4,7 +4,7 @@ import { defaultGateTimeoutMs } from '../model/policy-set.js';
 import { whyUnset } from '../executors/connections/references.js';
 import { checkFlowText, loadFolder, unsetWarnings, type Catalog, type Finding } from '../policy/index.js';
 import type { Command } from './options.js';
-import { CliError } from './rest.js';
+import { CliError, policiesOf } from './rest.js';
 import { sarif } from './sarif.js';
 
 export interface Checked {
@@ -39,7 +39,7 @@ export const checkCommand: Command = {
 
 /** Single flows are checked against the tools of the policies folder. */
 export async function check(paths: readonly string[], env: NodeJS.ProcessEnv): Promise<Checked[]> {
-  const folder = env['COUNTERSIGN_POLICIES'] ?? 'policies';
+  const folder = policiesOf(env);
   const wanted = paths.length === 0 ? [folder] : paths;
   return Promise.all(wanted.map((path) => checkPath(path, folder, env)));
 }

@@ -201,6 +201,11 @@ export function homeOf(env: NodeJS.ProcessEnv): string {
   return value(env['COUNTERSIGN_HOME']) ?? '.countersign';
 }
 
+/** As the service reads it: an empty variable is none. */
+export function policiesOf(env: NodeJS.ProcessEnv): string {
+  return value(env['COUNTERSIGN_POLICIES']) ?? 'policies';
+}
+
 const processes = z.looseObject({ api: z.looseObject({ port: z.int() }) });
 
 /** Where the product of this data folder listens; else the default. */
