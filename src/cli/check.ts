@@ -1,5 +1,7 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { addressVariable, exampleServices } from '../model/example-services.js';
 import { defaultGateTimeoutMs } from '../model/policy-set.js';
 import { whyUnset } from '../executors/connections/references.js';
 import { checkFlowText, loadFolder, unsetWarnings, type Catalog, type Finding } from '../policy/index.js';
@@ -65,6 +67,16 @@ async function checkPath(path: string, folder: string, env: NodeJS.ProcessEnv): 
   };
 }
 
+const shippedPolicies = fileURLToPath(new URL('../../policies', import.meta.url));
+/** `npm start` gives the shipped policies the addresses of the example services. */
+const exampleAddresses = Object.fromEntries(
+  exampleServices.map((name) => [addressVariable(name), 'http://127.0.0.1']),
+);
+
+function isSame(folder: string, other: string): boolean {
+  return existsSync(folder) && existsSync(other) && realpathSync(folder) === realpathSync(other);
+}
+
 async function folderResult(
   path: string,
   folder: string,
@@ -72,7 +84,8 @@ async function folderResult(
   about: (one: Finding) => boolean,
 ): Promise<Checked> {
   const loaded = await loadFolder(folder);
-  const values = { env, secretsDirectory: env['COUNTERSIGN_SECRETS'] || null };
+  const given = isSame(folder, shippedPolicies) ? { ...exampleAddresses, ...env } : env;
+  const values = { env: given, secretsDirectory: env['COUNTERSIGN_SECRETS'] || null };
   const unset =
     loaded.status === 'loaded'
       ? await unsetWarnings(loaded.references, (reference) => whyUnset(reference, values))
