@@ -23,11 +23,12 @@ export function showRun(body: ToldRun): string[] {
     ...list(body.approvals).map(
       (one) => `approval ${text(one.id)} of ${text(one.transition)}: ${text(one.status)}${roles(one)}`,
     ),
-    ...list(body.links).map(
-      (one) =>
-        `can ${text(one.rel)}${takers(one.actor)}${one.gated === true ? ' (may wait for an approval)' : ''}: ${text(one.title)}`,
-    ),
+    ...list(body.links).map(showLink),
   ];
+}
+
+export function showLink({ rel, title, actor, gated }: Readonly<Record<string, Json | undefined>>): string {
+  return `can ${text(rel)}${takers(actor)}${gated === true ? ' (may wait for an approval)' : ''}: ${text(title)}`;
 }
 
 /** Whom alone a transition is for: to others it is shown, and refused. */

@@ -54,7 +54,7 @@ function looksLikeOne(text: string): boolean {
   return text.split(/[\s,;:=]+/).some(isLong);
 }
 
-/** An address as a message may tell it. Some write a `/`, `?` or `#` in a password as it is. */
+/** An address as a message may tell it: keys stand in queries too. Some write a `/`, `?` or `#` in a password as it is. */
 export function withoutCredentials(address: string): string {
-  return address.replace(/:\/\/.*@/s, '://…@');
+  return address.replace(/:\/\/.*@/s, '://…@').replace(/[?#].+/s, (rest) => `${rest.slice(0, 1)}…`);
 }
