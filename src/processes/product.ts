@@ -131,6 +131,8 @@ function announce({ config, say }: Boot, url: string): void {
   say(`API            ${url}/v1`);
   say(`documentation  ${url}/docs`);
   say(`data folder    ${config.home}`);
+  // Elsewhere npx would ask the public registry for the name.
+  say(`commands       npx countersign --help, in the folder ${projectRoot}`);
   say(`keys           ${join(config.home, 'dev-keys.json')} (development only)`);
   say(`ready ${url}`);
 }

@@ -56,5 +56,7 @@ describe("README's tour", () => {
     const { stdout } = await paste([beside]);
     assert.match(stdout, /"id":"ann".*"roles":\["release.manager"\]/);
     assert.match(stdout, /"flows":/);
+    const said = `commands       npx countersign --help, in the folder ${projectRoot}\n`;
+    assert.ok(product.output().includes(said), product.output());
   });
 });
