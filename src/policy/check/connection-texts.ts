@@ -93,6 +93,8 @@ function wrongReference(shape: TargetShape): Misfit | null {
     ['env', shape.env],
   ] as const)
     for (const [name, text] of Object.entries(held ?? {})) if (bad(text)) return wrong(key, name);
+  const [meant] = keysOfWritten(shape, 'no reference');
+  if (meant !== undefined) return wrong(meant, meant.replace(/^(?:headers|env)\//, ''));
   if (/^secret:\/\//i.test(shape.env?.['PATH'] ?? ''))
     return {
       ...wrong('env/PATH', 'PATH'),

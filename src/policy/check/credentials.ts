@@ -1,9 +1,10 @@
 import { referencePattern } from '../shape/notifications.js';
 
 // A credential that is written into a policy is read by everybody who reads the folder, and is not masked where a target sends
-// it back, as what a reference holds is. What certainly is one does not load; what may be a public name as well is told.
+// it back, as what a reference holds is. What certainly is one does not load; what may be a public name as well is told. Nor
+// does what was to be a reference and is none: it would be sent as if it were the credential.
 
-export type Written = 'credential' | 'perhaps' | 'none';
+export type Written = 'credential' | 'no reference' | 'perhaps' | 'none';
 
 /** Of a header or a variable: what is so named holds a credential. */
 const credentialName =
@@ -16,6 +17,9 @@ const known =
 /** Half of one: `AWS_ACCESS_KEY_ID` is public. */
 const accessKey = /^A[KS]IA[A-Z0-9]{16}$/;
 
+/** Where a credential belongs: `env:NAME`, `secret:name`, `$NAME`, `${NAME}`, `${{ secrets.NAME }}`. */
+const meantAsReference = /(?:^|\s)(?:env|secret)s?:|\$\{{0,2}\s*[a-z_]/i;
+
 /** `%s`, `%PASSWORD%`, `<password>`, `{password}` and what has a `$` in it are filled in. */
 const placeholder = /\$|^%(?:\w|\w+%|\(\w+\)\w)$|^[<{]/;
 
@@ -24,6 +28,7 @@ export function writtenCredential(name: string | null, text: string): Written {
   if (text.trim() === '' || referencePattern.test(text)) return 'none';
   if (known.test(text) || passwordIn(text)) return 'credential';
   if (name === null || !credentialName.test(name)) return 'none';
+  if (meantAsReference.test(text)) return 'no reference';
   if (accessKey.test(text) || followsScheme(name, text)) return 'credential';
   return looksLikeOne(text) ? 'perhaps' : 'none';
 }
@@ -40,10 +45,11 @@ function passwordIn(text: string): boolean {
   });
 }
 
+/** `Authorization` carries nothing else, with a scheme and without; a path of the run is filled in. */
 function followsScheme(name: string, text: string): boolean {
+  if (/authorization$/i.test(name)) return !text.includes('{$.');
   const [, scheme = '', credential = ''] = /^\s*([a-z][a-z0-9-]*)\s+(\S+)/i.exec(text) ?? [];
-  if (credential === '' || placeholder.test(credential)) return false;
-  return /^(?:bearer|basic)$/i.test(scheme) || (/authorization$/i.test(name) && credential.length >= 8);
+  return credential !== '' && !placeholder.test(credential) && /^(?:bearer|basic)$/i.test(scheme);
 }
 
 /** `no-check`, `lang=en`, a path, an ARN and `prod/app1/database-2024` are none. */
@@ -54,8 +60,9 @@ function looksLikeOne(text: string): boolean {
   return text.split(/[\s,;:=]+/).some(isLong);
 }
 
-/** An address as a message may tell it. Some write a `/`, `?` or `#` in a password as it is. */
+/** An address as a message may tell it: keys stand in queries too. Some write a `/`, `?` or `#` in a password as it is. */
 export function withoutCredentials(address: string): string {
   const [start, end] = [address.indexOf('://') + '://'.length, address.lastIndexOf('@')];
-  return start < '://'.length || end < start ? address : `${address.slice(0, start)}…${address.slice(end)}`;
+  const told = start < '://'.length || end < start ? address : `${address.slice(0, start)}…${address.slice(end)}`;
+  return told.replace(/[?#].+/s, (rest) => `${rest.slice(0, 1)}…`);
 }

@@ -7,6 +7,7 @@ import { fit } from '../shape/check.js';
 import { connectionShape, type FileShape, type TargetShape } from '../shape/shapes.js';
 import { problemAt, type Source } from '../text/source.js';
 
+/** One with a mistake is known by its name, and leads nowhere: whoever uses it is told nothing more of it. */
 export function connectionsOf(
   reading: Reading,
   source: Source,
@@ -19,7 +20,7 @@ export function connectionsOf(
     const shaped = fit(source, value, connectionShape, path);
     if (shaped.status === 'invalid') {
       reading.errors.push(...shaped.problems);
-      return [];
+      return [{ name, targets: [] }];
     }
     const one = shaped.value;
     if ('kind' in one) return [{ name, targets: target(reading, source, null, one, path) }];
@@ -34,25 +35,23 @@ export function connectionsOf(
           'key',
         ),
       );
-    return [
-      {
-        name,
-        targets: Object.entries(one.environments).flatMap(([key, each]) => {
-          if (!environments.includes(key))
-            reading.errors.push(
-              problemAt(
-                source,
-                'UNKNOWN_ENVIRONMENT',
-                [...path, 'environments', key],
-                `unknown environment \`${key}\``,
-                'key',
-                nearest(key, environments),
-              ),
-            );
-          return target(reading, source, key, each, [...path, 'environments', key]);
-        }),
-      },
-    ];
+    const all = Object.entries(one.environments);
+    const targets = all.flatMap(([key, each]) => {
+      const at = [...path, 'environments', key];
+      if (!environments.includes(key))
+        reading.errors.push(
+          problemAt(
+            source,
+            'UNKNOWN_ENVIRONMENT',
+            at,
+            `unknown environment \`${key}\``,
+            'key',
+            nearest(key, environments),
+          ),
+        );
+      return target(reading, source, key, each, at);
+    });
+    return [{ name, targets: targets.length < all.length ? [] : targets }];
   });
 }
 
