@@ -58,34 +58,48 @@ interface Asked {
   readonly paths: ReadonlyMap<JsonObject, SchemaPath>;
 }
 
+export interface Asking {
+  /** Asks of an object with one of the names whether its value fits what stands at the path of that name. */
+  readonly schema: JsonObject;
+  /** One for each path, in their order. */
+  readonly names: readonly string[];
+}
+
 /**
- * Asks of `{ "0": value }` whether the value fits the first of these, and so on. One that stands within another is a reference
- * there, so that code is made for each once, however deep they stand in one another.
+ * One that stands within another is a reference there, and those that are alike are one, so that code is made for each once,
+ * however deep they stand in one another.
  */
-export function askingEach({ schema, reading, paths }: Asked, all: readonly SchemaPath[]): JsonObject {
-  const named = all.map((path, index) => [at(schema, path), String(index)] as const);
-  const names = new Map<Json, string>(named);
+export function askingEach({ schema, reading, paths }: Asked, all: readonly SchemaPath[]): Asking {
+  const owns = all.map((path) => at(schema, path));
+  const [asked, names, alike] = [new Set(owns), new Map<Json, string>(), new Map<string, string>()];
+  const properties: Record<string, Json> = {};
   const referred = (reference: string): string => {
     const target = reading.resolve(reference);
     const path = isObject(target) ? paths.get(target) : undefined;
-    return path === undefined ? reference : `#${fragmentOf(path)}`;
+    return `${wholeName}${path === undefined ? reference : `#${fragmentOf(path)}`}`;
   };
   const opened = (one: Json): Json => {
     if (!isObject(one)) return one;
-    const entries = Object.entries(one).map(([key, value]) => {
-      const said = isReference(key) ? `${wholeName}${referred(String(value))}` : null;
-      return [key, said ?? mapSubschemas(key, value, apart)] as const;
-    });
+    const entries = Object.entries(one).map(
+      ([key, value]) =>
+        [key, isReference(key) ? referred(String(value)) : mapSubschemas(key, value, inner)] as const,
+    );
     return Object.fromEntries(entries);
   };
-  const apart = (one: Json): Json => {
-    const name = names.get(one);
-    return name === undefined ? opened(one) : { $ref: `#/properties/${name}` };
+  const inner = (one: Json): Json => (asked.has(one) ? { $ref: `#/properties/${nameOf(one)}` } : opened(one));
+  const nameOf = (one: Json): string => {
+    const known = names.get(one);
+    if (known !== undefined) return known;
+    const form = opened(one);
+    const text = JSON.stringify(form);
+    const name = alike.get(text) ?? String(alike.size);
+    properties[name] = form;
+    alike.set(text, name);
+    names.set(one, name);
+    return name;
   };
-  return {
-    type: 'object',
-    properties: Object.fromEntries(named.map(([one, name]) => [name, opened(one)])),
-  };
+  const found = owns.map(nameOf);
+  return { schema: { type: 'object', properties }, names: found };
 }
 
 function at(schema: Json, path: SchemaPath): Json {

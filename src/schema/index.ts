@@ -162,8 +162,9 @@ function compile(schema: JsonObject): CompiledSchema {
 function unfittingOf(prepared: Usable, ajv: Ajv2020.default): readonly Behind[] {
   const { schema, behind, askingBehind, fillerWithout } = prepared;
   if (behind.length === 0) return [];
-  const asks = ajv.addSchema(schema, wholeName).compile(askingBehind);
-  const fits = (one: Behind, value: Json): boolean => asks({ [behind.indexOf(one)]: value });
+  const asks = ajv.addSchema(schema, wholeName).compile(askingBehind.schema);
+  const names = new Map(behind.map((one, index) => [one, String(askingBehind.names[index])]));
+  const fits = (one: Behind, value: Json): boolean => asks({ [String(names.get(one))]: value });
   return withWork(mostWork / 5, () => unfitting(behind, fillerWithout, fits))?.value ?? [];
 }
 

@@ -1,7 +1,7 @@
 import { isObject, pointerTo, unescapePointer, type Json, type JsonObject } from '../model/json.js';
 import { countValues, workKeyword, type WorkOf } from './keywords.js';
 import { behindReferences, type Behind } from './behind.js';
-import { askingEach, countCompiled } from './compiled.js';
+import { askingEach, countCompiled, type Asking } from './compiled.js';
 import { makeFiller, together, type Filler } from './defaults.js';
 import { compilePattern, type Pattern } from './pattern.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
@@ -27,7 +27,7 @@ export type Prepared =
       readonly patternCost: number;
       /** Names whose defaults stand behind references, and what is filled in without these. */
       readonly behind: readonly Behind[];
-      readonly askingBehind: JsonObject;
+      readonly askingBehind: Asking;
       readonly fillerWithout: (left: ReadonlySet<JsonObject>) => Filler;
       readonly unfilled: readonly Unfilled[];
       /** Of the whole value is asked something that not every value fits. */
