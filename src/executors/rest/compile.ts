@@ -64,7 +64,7 @@ function checkBody(to: Compiling, { body, headers = {}, connection }: RestShape,
   const isForm = isObject(body) && types.some((one) => writingOf(one) === 'form');
   if (isForm) checkForm(to, body, path);
   else warnRewritten(to, body ?? null, path);
-  const other = types.find((one) => (isForm ? writingOf(one) === 'text' : writingOf(one) !== 'json'));
+  const other = types.find((one) => ['text', isForm ? 'text' : 'form'].includes(writingOf(one)));
   if (other === undefined || typeof body !== 'object' || body === null) return;
   const message = `\`${other}\` cannot carry ${isObject(body) ? 'an object' : 'a list'}: write the body as one text, or as an object under \`application/json\` or \`application/x-www-form-urlencoded\``;
   newError(to, 'WRONG_VALUE', path, message, 'key');

@@ -6,13 +6,17 @@ import { referencePattern } from '../shape/notifications.js';
 
 export type Written = 'credential' | 'no reference' | 'perhaps' | 'none';
 
-/** Of a header or a variable: what is so named holds a credential. */
+/** Of a header, a variable, an option, a setting: what is so named holds a credential. */
 const credentialName =
-  /(?:authorization|cookie|token|secret|password|passwd|passphrase|credentials?|[-_]pass|[-_]pwd|(?:api|access|account|auth|private|secret|signing|subscription|functions)[-_.]?key)$/i;
+  /(?:authorization|cookie|token|secret|password|passwd|passphrase|credentials?|signature|(?:^|[-_])(?:pass|pwd|pat|sig)|(?:api|access|account|application|auth|private|secret|signing|subscription|functions)[-_.]?key)$/i;
+
+/** `Name: value`, `NAME=value`, `--name=value`, wherever in a text: in a list of settings, a query, JSON. A scheme is no value. */
+const named =
+  /(?<![\w.-])-{0,2}([a-z_][\w.-]{0,99})["']?\s?(?:=\s?|:\s?(?:[\w-]{1,20}\s)?)["']?(?=([^\s;&,"']{1,100}))/gi;
 
 /** As those who hand them out begin them, so that they are recognized. */
 const known =
-  /(?<![a-z0-9])(?:[sr]k_(?:live|test)_\w{8}|gh[oprsu]_\w{8}|github_pat_\w{8}|glpat-[\w-]{8}|xox[abeoprs]-[\w-]{8}|hvs\.\w{8}|-----BEGIN [A-Z ]*PRIVATE KEY-----)/;
+  /(?<![a-z0-9])(?:[sr]k_(?:live|test)_\w{8}|gh[oprsu]_\w{8}|github_pat_\w{8}|glpat-[\w-]{8}|xox[abeoprs]-[\w-]{8}|hooks\.slack\.com\/services\/\w{8}|sk-(?:ant|proj)-[\w-]{8}|hvs\.\w{8}|-----BEGIN [A-Z ]*PRIVATE KEY-----)/;
 
 /** Half of one: `AWS_ACCESS_KEY_ID` is public. */
 const accessKey = /^A[KS]IA[A-Z0-9]{16}$/;
@@ -23,22 +27,36 @@ const meantAsReference = /(?:^|\s)(?:env|secret)s?:|\$\{{0,2}\s*[a-z_]/i;
 /** `%s`, `%PASSWORD%`, `<password>`, `{password}` and what has a `$` in it are filled in. */
 const placeholder = /\$|^%(?:\w|\w+%|\(\w+\)\w)$|^[<{]/;
 
-/** Of this text, under the name of a header or a variable; null: it is an argument. */
+/** Of this text, under the name of a header, a variable or an option; null: it has none. */
 export function writtenCredential(name: string | null, text: string): Written {
   if (text.trim() === '' || referencePattern.test(text)) return 'none';
   if (known.test(text) || passwordIn(text)) return 'credential';
-  if (name === null || !credentialName.test(name)) return 'none';
-  if (meantAsReference.test(text)) return 'no reference';
-  if (accessKey.test(text) || followsScheme(name, text)) return 'credential';
-  return looksLikeOne(text) ? 'perhaps' : 'none';
+  if (name !== null && credentialName.test(name)) {
+    if (meantAsReference.test(text)) return 'no reference';
+    if (accessKey.test(text) || followsScheme(name, text)) return 'credential';
+    if (looksLikeOne(text)) return 'perhaps';
+  }
+  return hasNamedOne(text) ? 'perhaps' : 'none';
+}
+
+function hasNamedOne(text: string): boolean {
+  return [...text.matchAll(named)].some(
+    ([, name = '', value = '']) => credentialName.test(name) && looksLikeOne(value),
+  );
+}
+
+/** In an address, which has to stand somewhere as it is: what its author says of it is taken. */
+export function isSuspectAddress(address: string): boolean {
+  return writtenCredential(null, address) !== 'none';
 }
 
 /**
  * Of `scheme://user:password@host`. Some write a `/`, `?` or `#` in the password as it is; behind digits it is a path, and
- * another host or setting behind a `,` or `;`. What ends at an `@` is looked through once.
+ * another host or setting behind a `,` or `;`. What ends at an `@` is looked through once. An image that is pinned by its digest
+ * has none.
  */
 function passwordIn(text: string): boolean {
-  return text.split(/(?<=@)|\s/).some((piece) => {
+  return text.split(/(?<=@)(?!sha\d{3}:[0-9a-f]{4})|\s/).some((piece) => {
     if (!piece.endsWith('@')) return false;
     const [, password] = /:\/\/[^/?#:[]*:(?!\d*[/?#,;])(.+)@/s.exec(piece) ?? [];
     return password !== undefined && !placeholder.test(password);
@@ -63,6 +81,7 @@ function looksLikeOne(text: string): boolean {
 /** An address as a message may tell it: keys stand in queries too. Some write a `/`, `?` or `#` in a password as it is. */
 export function withoutCredentials(address: string): string {
   const [start, end] = [address.indexOf('://') + '://'.length, address.lastIndexOf('@')];
-  const told = start < '://'.length || end < start ? address : `${address.slice(0, start)}…${address.slice(end)}`;
+  const told =
+    start < '://'.length || end < start ? address : `${address.slice(0, start)}…${address.slice(end)}`;
   return told.replace(/[?#].+/s, (rest) => `${rest.slice(0, 1)}…`);
 }

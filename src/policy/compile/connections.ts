@@ -1,6 +1,6 @@
 import type { Connection, ConnectionEntry } from '../../model/policy-set.js';
 import { connectionKind } from '../../executors/kinds.js';
-import { keysOfWritten, misfitOf } from '../check/connection-texts.js';
+import { keysOfWritten, misfitOf, wayOut } from '../check/connection-texts.js';
 import { nearest, type PathSegment } from '../text/problems.js';
 import { unique, type Reading } from '../folder/reading.js';
 import { fit } from '../shape/check.js';
@@ -65,7 +65,7 @@ function target(
   const made = misfitOf(shape) ?? connectionKind(shape.kind).compile(shape);
   if (made.status === 'made') {
     for (const key of keysOfWritten(shape, 'perhaps')) {
-      const message = `\`${key}\` may be a credential as it is, for everybody to read: write \`secret://name\` or \`env://NAME\`, or acknowledge at the top of the file that it is none`;
+      const message = `\`${key}\` may be a credential as it is, for everybody to read: ${wayOut(key)}; or acknowledge at the top of the file that it is none`;
       reading.together.push(problemAt(source, 'SECRET_SUSPECTED', [...path, ...key.split('/')], message));
     }
     return [{ environment, connection: made.connection }];
