@@ -297,6 +297,8 @@ describe('a credential that is written as it is does not load, and no message re
         '/connections/one/headers/Authorization',
       );
     assert.deepEqual(await connection(`${cli}\nenv: { LOG_FORMAT: "$remote_addr env:dev" }`), []);
+    // Some programs fill that in.
+    assert.deepEqual(await connection(`${cli}\nargs: ["--token", "\${TOKEN}"]`), []);
   });
 
   test('what may be one is told, and can be acknowledged', async () => {

@@ -63,9 +63,9 @@ function passwordIn(text: string): boolean {
   });
 }
 
-/** `Authorization` carries nothing else, with a scheme and without; a path of the run is filled in. */
+/** `Authorization` carries nothing else, with a scheme and without. */
 function followsScheme(name: string, text: string): boolean {
-  if (/authorization$/i.test(name)) return !text.includes('{$.');
+  if (/authorization$/i.test(name)) return true;
   const [, scheme = '', credential = ''] = /^\s*([a-z][a-z0-9-]*)\s+(\S+)/i.exec(text) ?? [];
   return credential !== '' && !placeholder.test(credential) && /^(?:bearer|basic)$/i.test(scheme);
 }
