@@ -9,20 +9,31 @@ const groups = 8;
 const recorded = join(root, 'test', 'timings.json');
 
 /**
- * The modules to run: those that ask for the servers one in a process, the longest first; the others many in one, since
- * starting a process costs more than most of them do.
+ * The modules to run, in two lanes. A file that says so (`Mostly waits: …`) waits, and runs beside the others. Of those, a file
+ * that asks for the servers has a process of its own, the longest first; the others run many in one, since starting a
+ * process costs more than most of them do.
  */
-export function planTests({ folder, tests }) {
+export function planTests(folder, tests) {
   const seconds = existsSync(recorded) ? JSON.parse(readFileSync(recorded, 'utf8')) : {};
-  const secondsOf = ({ file }) => seconds[file] ?? 0;
-  const isServed = new Map(tests.map((test) => [test, asksForServers(test.sources)]));
-  const served = tests.filter((test) => isServed.get(test)).sort((a, b) => secondsOf(b) - secondsOf(a));
-  const together = shareOut(tests.filter((test) => !isServed.get(test)));
+  const pathsOf = (some) =>
+    some.toSorted((a, b) => (seconds[b.file] ?? 0) - (seconds[a.file] ?? 0)).map(({ path }) => path);
+  const served = tests.filter(({ sources }) => asksForServers(sources));
+  const busy = tests.filter((test) => !mostlyWaits(test));
+  const together = shareOut(busy.filter((test) => !served.includes(test)));
   return {
-    served: served.map(({ path }) => path),
-    together: together.map((files, index) => writeGroup(folder, files, index)),
+    busy: [
+      ...pathsOf(busy.filter((test) => served.includes(test))),
+      ...together.map((files, index) => writeGroup(folder, files, index)),
+    ],
+    waiting: pathsOf(tests.filter(mostlyWaits)),
+    needServers: served.length > 0,
   };
 }
+
+const mostlyWaits = ({ file }) => /^\/\/ Mostly waits: /mu.test(sourceOf(file));
+
+/** It has a full size, which the campaigns run. */
+export const usesSamples = ({ sources }) => sources.includes('testing/samples.ts');
 
 /** Of each test file that has run in a process of its own; the files that are gone are left out. */
 export function recordTimings(times, { tests }) {

@@ -1,3 +1,4 @@
+// Mostly waits: for the times between two attempts.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { makePool, type Pool } from '../../src/db/index.js';
