@@ -3,32 +3,36 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { root } from './lib.mjs';
 
-/** So many processes for the files that ask for no server. */
-const groups = 8;
 /** Seconds by test file, as `npm test -- --record` has measured them. */
 const recorded = join(root, 'test', 'timings.json');
 
 /**
  * The modules to run, in two lanes. A file that says so (`Mostly waits: …`) waits, and runs beside the others. Of those, a file
- * that asks for the servers has a process of its own, the longest first; the others run many in one, since starting a
- * process costs more than most of them do.
+ * that asks for the servers has a process of its own, the longest first, unless it asks for the API in its own process; the
+ * others run many in one, since starting a process costs more than most of them do.
  */
 export function planTests(folder, tests) {
   const seconds = existsSync(recorded) ? JSON.parse(readFileSync(recorded, 'utf8')) : {};
-  const pathsOf = (some) =>
-    some.toSorted((a, b) => (seconds[b.file] ?? 0) - (seconds[a.file] ?? 0)).map(({ path }) => path);
+  const secondsOf = (files) => files.reduce((sum, { file }) => sum + (seconds[file] ?? 0), 0);
+  const longestFirst = (processes) => processes.toSorted((a, b) => secondsOf(b) - secondsOf(a));
   const served = tests.filter(({ sources }) => asksForServers(sources));
   const busy = tests.filter((test) => !mostlyWaits(test));
-  const together = shareOut(busy.filter((test) => !served.includes(test)));
+  const ofApi = busy.filter((test) => served.includes(test) && sharesProcess(test));
+  const alone = busy.filter((test) => served.includes(test) && !sharesProcess(test)).map((test) => [test]);
+  const pure = busy.filter((test) => !served.includes(test));
+  const processes = [...longestFirst([...alone, ...shareOut(ofApi, 6)]), ...shareOut(pure, 8)];
   return {
-    busy: [
-      ...pathsOf(busy.filter((test) => served.includes(test))),
-      ...together.map((files, index) => writeGroup(folder, files, index)),
-    ],
-    waiting: pathsOf(tests.filter(mostlyWaits)),
+    busy: processes.map((files, index) => moduleOf(folder, files, index)),
+    waiting: longestFirst(tests.filter(mostlyWaits).map((test) => [test])).map(([{ path }]) => path),
     needServers: served.length > 0,
   };
 }
+
+/** It uses the API of `test/api/harness.ts`, which is in its process with all that it needs, and has hooks in its suites only. */
+const sharesProcess = ({ file, sources }) =>
+  sources.includes('test/api/harness.ts') &&
+  /^test\/(api|pages|service)\//u.test(file) &&
+  !/^(before|after)(Each)?\(|\bmock\./mu.test(sourceOf(file));
 
 const mostlyWaits = ({ file }) => /^\/\/ Mostly waits: /mu.test(sourceOf(file));
 
@@ -59,10 +63,14 @@ function sourceOf(path) {
 }
 
 /** One after the other, so that the files of a folder, which take about as long, do not come together. */
-function shareOut(files) {
-  const shares = Array.from({ length: Math.min(groups, files.length) }, () => []);
+function shareOut(files, processes) {
+  const shares = Array.from({ length: Math.min(processes, files.length) }, () => []);
   files.forEach((file, index) => shares[index % shares.length].push(file));
   return shares;
+}
+
+function moduleOf(folder, files, index) {
+  return files.length === 1 ? files[0].path : writeGroup(folder, files, index);
 }
 
 function writeGroup(folder, files, index) {

@@ -142,7 +142,7 @@ function readTimes(path, { tests }) {
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))
     .map(({ file, seconds }) => ({
-      file: files.get(file) ?? `files without servers: ${basename(file)}`,
+      file: files.get(file) ?? `files of one process: ${basename(file)}`,
       seconds,
     }));
 }
