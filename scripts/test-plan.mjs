@@ -8,8 +8,8 @@ const recorded = join(root, 'test', 'timings.json');
 
 /**
  * The modules to run, in two lanes. A file that says so (`Mostly waits: …`) waits, and runs beside the others. Of those, a file
- * that asks for the servers has a process of its own, the longest first, unless it asks for the API in its own process; the
- * others run many in one, since starting a process costs more than most of them do.
+ * that asks for the servers has a process of its own, the longest first, unless it shares a stack or has the API in its own
+ * process; the others run many in one, since starting a process costs more than most of them do.
  */
 export function planTests(folder, tests) {
   const seconds = existsSync(recorded) ? JSON.parse(readFileSync(recorded, 'utf8')) : {};
@@ -17,10 +17,13 @@ export function planTests(folder, tests) {
   const longestFirst = (processes) => processes.toSorted((a, b) => secondsOf(b) - secondsOf(a));
   const served = tests.filter(({ sources }) => asksForServers(sources));
   const busy = tests.filter((test) => !mostlyWaits(test));
-  const ofApi = busy.filter((test) => served.includes(test) && sharesProcess(test));
-  const alone = busy.filter((test) => served.includes(test) && !sharesProcess(test)).map((test) => [test]);
-  const pure = busy.filter((test) => !served.includes(test));
-  const processes = [...longestFirst([...alone, ...shareOut(ofApi, 6)]), ...shareOut(pure, 8)];
+  const [ofStack, ofApi, alone, pure] = ['stack', 'api', 'alone', 'pure'].map((kind) =>
+    busy.filter((test) => (served.includes(test) ? sharingOf(test) : 'pure') === kind),
+  );
+  const processes = [
+    ...longestFirst([...alone.map((test) => [test]), ...shareOut(ofStack, 1), ...shareOut(ofApi, 6)]),
+    ...shareOut(pure, 8),
+  ];
   return {
     busy: processes.map((files, index) => moduleOf(folder, files, index)),
     waiting: longestFirst(tests.filter(mostlyWaits).map((test) => [test])).map(([{ path }]) => path),
@@ -28,11 +31,13 @@ export function planTests(folder, tests) {
   };
 }
 
-/** It uses the API of `test/api/harness.ts`, which is in its process with all that it needs, and has hooks in its suites only. */
-const sharesProcess = ({ file, sources }) =>
-  sources.includes('test/api/harness.ts') &&
-  /^test\/(api|pages|service)\//u.test(file) &&
-  !/^(before|after)(Each)?\(|\bmock\./mu.test(sourceOf(file));
+function sharingOf({ file, sources }) {
+  if (sources.includes('testing/shared-stack.ts')) return 'stack';
+  // What it uses is in its process, and stands from before its suite to after it.
+  const usesApi = sources.includes('test/api/harness.ts') && /^test\/(api|pages|service)\//u.test(file);
+  const isOfProcess = /^(before|after)(Each)?\(|\bmock\./mu.test(sourceOf(file));
+  return usesApi && !isOfProcess ? 'api' : 'alone';
+}
 
 const mostlyWaits = ({ file }) => /^\/\/ Mostly waits: /mu.test(sourceOf(file));
 
