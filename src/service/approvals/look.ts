@@ -1,11 +1,13 @@
 import { isOpen } from '../../engine/index.js';
 import type { ApprovalState } from '../../engine/state.js';
 import { getApproval, type ApprovalRow } from '../../store/approvals.js';
-import type { RunRow } from '../../store/runs.js';
+import { getRun, type RunRow } from '../../store/runs.js';
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
+import { inLanes } from '../lanes.js';
 import { notFound, type Refusal } from '../refusal.js';
 import { stateOf, visibleRun } from '../runs/body.js';
+import { makeTurns } from '../seats.js';
 
 /** As its run has it; `state`: null where the run has it no more. */
 export interface Approval {
@@ -24,21 +26,56 @@ export async function visibleApproval(caller: Caller, id: string): Promise<Found
   if (row === null) return notFound('approval', id);
   const found = await visibleRun(caller, row.run);
   if (found.kind === 'refusal') return notFound('approval', id);
-  return { kind: 'approval', run: found.row, ...(await asItStands(caller.deps, row, found.row)) };
+  return { kind: 'approval', run: found.row, ...(await asItStands(caller.deps, row)) };
+}
+
+type Looking = Pick<ServiceDeps, 'pool'>;
+
+export async function asItStands(deps: Looking, row: ApprovalRow): Promise<Approval> {
+  const [found] = await asTheyStand(deps, [row]);
+  if (found === undefined) throw new Error('one approval stands in one way');
+  return found;
+}
+
+/** As their runs have them: rows say it. Of one that was written before rows did, and is open, its run's document does. */
+export async function asTheyStand(deps: Looking, rows: readonly ApprovalRow[]): Promise<Approval[]> {
+  const silent = rows.filter(({ status, state }) => isOpen(status) && (state ?? null) === null);
+  const found = new Map((await readFromRuns(deps, silent)).map((one) => [one.row.id, one]));
+  return rows.map((row) => found.get(row.id) ?? { row, state: row.state });
 }
 
 /**
- * As its run has it, which is read after its row. What the run's document no longer has has ended, perhaps since the row was
- * read: the row says how by now.
+ * The runs are read after the rows. What a run's document no longer has has ended, perhaps since the row was read: the row says
+ * how by now.
  */
-export async function asItStands(
-  { pool }: Pick<ServiceDeps, 'pool'>,
-  row: ApprovalRow,
-  run: RunRow,
-): Promise<Approval> {
-  const state = stateOf(run)?.approvals.find((one) => one.id === row.id) ?? null;
-  if (state !== null) return { row: { ...row, status: state.status, roles: state.roles }, state };
-  return { row: isOpen(row.status) ? ((await getApproval(pool, row.id)) ?? row) : row, state };
+async function readFromRuns({ pool }: Looking, rows: readonly ApprovalRow[]): Promise<Approval[]> {
+  const states = new Map<string, ApprovalState>();
+  for (const run of new Set(rows.map((row) => row.run))) {
+    const ids = new Set(rows.filter((row) => row.run === run).map(({ id }) => id));
+    for (const state of await statesIn(pool, run, ids)) states.set(state.id, state);
+  }
+  return inLanes(rows, 1, async (row) => {
+    const state = states.get(row.id) ?? null;
+    if (state !== null) return { row: { ...row, status: state.status, roles: state.roles }, state };
+    const now = (await getApproval(pool, row.id)) ?? row;
+    return { row: now, state: now.state ?? null };
+  });
+}
+
+/** Documents of runs that are read at a time by one process: each may be megabytes. */
+const documents = makeTurns(4);
+
+/** Of a document, which is parsed once, these approvals alone are kept. */
+function statesIn(
+  pool: Looking['pool'],
+  run: string,
+  ids: ReadonlySet<string>,
+): Promise<readonly ApprovalState[]> {
+  return documents(async () => {
+    const row = await getRun(pool, run);
+    const state = row === null ? null : stateOf(row);
+    return state?.approvals.filter(({ id }) => ids.has(id)) ?? [];
+  });
 }
 
 /** It is neither approved nor ended. */
