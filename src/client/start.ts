@@ -61,7 +61,7 @@ export async function startWithSubmit(
 }
 
 function placeOf({ run, environment, flow, mode }: StartRequest): temporal.Place {
-  return { id: run, namespace: namespaceOf(environment), flow, mode };
+  return { id: run, namespace: namespaceOf(environment), flow, mode, leftTo: null };
 }
 
 function startValues({ input, trace }: StartRequest): Value[] {

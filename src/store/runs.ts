@@ -33,6 +33,8 @@ export interface RunRow {
   readonly openApprovals: number;
   /** Canonical bytes of the arguments that its open approvals hold. */
   readonly openBytes: number;
+  /** The task queue of the deployment whose run it is, where that is another one; null: it is this one's. */
+  readonly leftTo: string | null;
 }
 
 /** A run as a list has it: its document may be megabytes, and no list shows it. */
@@ -41,14 +43,23 @@ export type ListedRun = Omit<RunRow, 'doc'>;
 const listed = `r.id, r.flow, r.flow_version as "flowVersion", r.plan_hash as "planHash", r.environment, r.mode, r.namespace, r.state, r.status,
   r.version, r.rev, r.trace_id as "traceId", r.started_by as "startedBy", r.started_by_kind as "startedByKind", r.started_at as "startedAt",
   r.updated_at as "updatedAt", r.problem, r.executing, r.doc_digest as "docDigest",
-  r.open_approvals as "openApprovals", r.open_bytes as "openBytes"`;
+  r.open_approvals as "openApprovals", r.open_bytes as "openBytes", r.left_to as "leftTo"`;
 
 const columns = `${listed}, r.doc`;
 
 /** A run that has taken no step. */
 export type NewRun = Omit<
   RunRow,
-  'problem' | 'executing' | 'doc' | 'docDigest' | 'openApprovals' | 'openBytes' | 'rev' | 'version' | 'status'
+  | 'problem'
+  | 'executing'
+  | 'doc'
+  | 'docDigest'
+  | 'openApprovals'
+  | 'openBytes'
+  | 'leftTo'
+  | 'rev'
+  | 'version'
+  | 'status'
 >;
 
 export async function insertRun(q: Queryable, run: NewRun): Promise<void> {
