@@ -37,7 +37,7 @@ export interface RunRow {
   readonly leftTo: string | null;
 }
 
-/** A run as a list has it: its document may be megabytes, and no list shows it. */
+/** A run without its document, which may be megabytes: for all that do not read it. */
 export type ListedRun = Omit<RunRow, 'doc'>;
 
 const listed = `r.id, r.flow, r.flow_version as "flowVersion", r.plan_hash as "planHash", r.environment, r.mode, r.namespace, r.state, r.status,
@@ -96,13 +96,18 @@ async function firstOf([row]: readonly RunRow[]): Promise<RunRow | null> {
   return row ?? null;
 }
 
+export async function getListedRun(q: Queryable, id: string): Promise<ListedRun | null> {
+  const { rows } = await q.query<ListedRun>(`select ${listed} from run r where r.id = $1`, [findable(id)]);
+  return rows[0] ?? null;
+}
+
 /** Null: unknown, or not for this viewer to see. */
-export async function getVisibleRun(q: Queryable, id: string, viewer: Viewer): Promise<RunRow | null> {
-  const { rows } = await q.query<RunRow>(
-    `select ${columns} from run r where r.id = $1 and ${visibleRun(2)}`,
+export async function getVisibleRun(q: Queryable, id: string, viewer: Viewer): Promise<ListedRun | null> {
+  const { rows } = await q.query<ListedRun>(
+    `select ${listed} from run r where r.id = $1 and ${visibleRun(2)}`,
     [findable(id), ...viewerValues(viewer)],
   );
-  return firstOf(rows);
+  return rows[0] ?? null;
 }
 
 export async function lockRun(tx: Tx, id: string): Promise<RunRow | null> {

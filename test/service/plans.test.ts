@@ -67,7 +67,7 @@ const reads: readonly Read[] = [
   ],
   ['what streams are told', records({ afterIndex: 14_000 }), [['audit_log_pkey']]],
   ['a page of the record', records({ notType: ['api.called'] }), [['audit_log_pkey']]],
-  ['records of a flow', records({ flow: 'flow_8' }), [['audit_record_flow']]],
+  ['records of a flow', records({ flow: 'rare' }), [['audit_record_flow']]],
   ['records of an actor', records({ actor: 'nobody' }), [['audit_record_actor']]],
   ['records of a type', records({ type: ['policy.reloaded'] }), [['audit_record_type']]],
   ['records of a verdict', records({ verdict: 'error' }), [['audit_record_verdict']]],

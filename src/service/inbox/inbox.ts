@@ -59,8 +59,9 @@ export async function listInbox(caller: Caller, query: Query): Promise<Page<Appr
   return { kind: 'page', data, nextCursor };
 }
 
-/** What a read holds may be as large as an answer: for so many lists at a time in one process. */
-const reads = makeTurns(2);
+/** What one reading brings may be as large as an answer: for so many lists at a time in one process. */
+const mostReads = 2;
+const reads = makeTurns(mostReads);
 
 interface Judging {
   readonly kit: QueueKit;

@@ -8,7 +8,7 @@ import type { Plan } from '../../engine/plan.js';
 import type { StartRequest } from '../../client/types.js';
 import { compileSchema } from '../../schema/index.js';
 import { getWithdrawal, isHeld, resolveVersion, type FlowVersionRow } from '../../store/flows.js';
-import { getRun } from '../../store/runs.js';
+import { getListedRun } from '../../store/runs.js';
 import { effectId, type Caller } from '../caller.js';
 import { askingOf, whileOurs } from '../effect.js';
 import { refusal, type Refusal } from '../refusal.js';
@@ -64,7 +64,7 @@ function commonOf(
 
 /** Begun by an earlier attempt of this request: whatever has come into force since, it goes on under what it began with. */
 async function begunRequest(caller: Caller, asked: Asked): Promise<StartRequest | null> {
-  const row = await getRun(caller.deps.pool, asked.id);
+  const row = await getListedRun(caller.deps.pool, asked.id);
   if (row === null) return null;
   const { flow, flowVersion, planHash, environment, mode, state } = row;
   const input = asked.body.input ?? {};
@@ -120,7 +120,7 @@ async function startAndSubmit(
   if (outcome.status === 'unavailable') return unavailable(caller, outcome.code, outcome.message);
   if (outcome.status === 'answered' && outcome.answer.status === 'refused' && outcome.by === 'door') {
     const { code, message: why } = outcome.answer;
-    if ((await getRun(caller.deps.pool, run)) === null) return refusal(code, why);
+    if ((await getListedRun(caller.deps.pool, run)) === null) return refusal(code, why);
   }
   const submitted = await outcomeOfSubmit(caller, first, outcome);
   return submitted.kind === 'refusal' ? { ...submitted, extra: { ...submitted.extra, run } } : submitted;
@@ -177,7 +177,7 @@ function unknownFlow(name: string, { version, environment }: StartBody): Refusal
 async function runId(caller: Caller): Promise<string> {
   for (let attempt = 0; ; attempt += 1) {
     const id = attempt === 0 ? effectId(caller, 'run') : derivedId(caller, 'run', String(attempt));
-    const row = await getRun(caller.deps.pool, id);
+    const row = await getListedRun(caller.deps.pool, id);
     if (row === null || row.rev > 0 || row.status !== 'failed') return id;
   }
 }
