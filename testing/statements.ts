@@ -17,11 +17,9 @@ export function noteStatements(pool: Pool): NotedPool {
     get: (target, name) => {
       if (name === 'connect') statements.push({ text: 'connect', values: [] });
       if (name !== 'query') return Reflect.get(target, name, target) as unknown;
-      return (given: string | NotedStatement, values: unknown[] = []) => {
-        statements.push(typeof given === 'string' ? { text: given, values } : given);
-        return typeof given === 'string'
-          ? target.query(given, values)
-          : target.query({ ...given, values: [...given.values] });
+      return (text: string, values: unknown[] = []) => {
+        statements.push({ text, values });
+        return target.query(text, values);
       };
     },
   });

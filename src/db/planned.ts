@@ -15,12 +15,14 @@ export function makeValues(): Values {
   return { list, name: (value) => `$${list.push(value)}` };
 }
 
-/** Planned each time and not kept by the connection: its texts are many. */
+/** A statement that begins so is planned each time, and no connection keeps it: the texts are many. */
+export const unkept = '/* planned for its values */ ';
+
 export async function queryPlanned<T extends object>(
   q: Queryable,
   text: string,
   { list }: Values,
 ): Promise<T[]> {
-  const { rows } = await q.query<T>({ text, values: [...list] });
+  const { rows } = await q.query<T>(`${unkept}${text}`, [...list]);
   return rows;
 }
