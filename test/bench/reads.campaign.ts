@@ -21,7 +21,7 @@ const report = z.strictObject({
 });
 
 it('the benchmark of reads fills a store, reads all that a console does, and tells every stream of every record', async () => {
-  const sizes = ['--runs', '3000', '--approvals', '400', '--closed', '200', '--records', '6000'];
+  const sizes = ['--runs', '1200', '--approvals', '400', '--closed', '200', '--records', '12000'];
   const times = ['--streams', '40', '--times', '5', '--told', '3'];
   const { stdout } = await promisify(execFile)(
     process.execPath,
