@@ -6,3 +6,4 @@ export { makePool, withTransaction, type PoolOptions } from './pool.js';
 export { write } from './pipelined-connection.js';
 export type { Pool, Queryable, Tx } from './types.js';
 export { isUnavailable } from './unavailable.js';
+export { makeValues, queryPlanned, type Values } from './planned.js';
