@@ -1,6 +1,6 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { isUnavailable } from '../db/index.js';
-import { getRun } from '../store/runs.js';
+import { getNamespace } from '../store/runs.js';
 import type { ActivityDeps } from './deps.js';
 import { execute } from './execute/execute.js';
 import { beatWhileAllowed } from './execute/heartbeats.js';
@@ -102,11 +102,11 @@ const namespaces = new Map<string, string>();
 const rememberedRuns = 10_000;
 
 async function readNamespace(pool: ActivityDeps['pool'], run: string): Promise<string | null> {
-  const row = await getRun(pool, run);
-  if (row === null) return null;
+  const namespace = await getNamespace(pool, run);
+  if (namespace === null) return null;
   if (namespaces.size >= rememberedRuns) namespaces.clear();
-  namespaces.set(run, row.namespace);
-  return row.namespace;
+  namespaces.set(run, namespace);
+  return namespace;
 }
 
 function countFailure(failures: Map<string, number>, action: string, error: unknown): unknown {

@@ -79,6 +79,26 @@ export async function getRun(q: Queryable, id: string): Promise<RunRow | null> {
   return firstOf(rows);
 }
 
+/** How far it is; null: unknown. */
+export async function getProgress(
+  q: Queryable,
+  id: string,
+): Promise<Pick<RunRow, 'rev' | 'status' | 'executing'> | null> {
+  const { rows } = await q.query<Pick<RunRow, 'rev' | 'status' | 'executing'>>(
+    'select rev, status, executing from run where id = $1',
+    [findable(id)],
+  );
+  return rows[0] ?? null;
+}
+
+/** The Temporal namespace that it is in; null: unknown. */
+export async function getNamespace(q: Queryable, id: string): Promise<string | null> {
+  const { rows } = await q.query<Pick<RunRow, 'namespace'>>('select namespace from run where id = $1', [
+    findable(id),
+  ]);
+  return rows[0]?.namespace ?? null;
+}
+
 /** Gives way before a long document is read. */
 async function firstOf([row]: readonly RunRow[]): Promise<RunRow | null> {
   await giveWayBefore(row?.doc?.length ?? 0);
