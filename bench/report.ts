@@ -1,0 +1,72 @@
+import { renderTable } from '../drill/table.js';
+import type { Amounts, SideReport } from './loads.js';
+import { rounded, type Spread } from './measure.js';
+import { sideNames, type SideName } from './sides.js';
+
+export type Sides = Readonly<Record<SideName, SideReport>>;
+export type Events = Readonly<Record<SideName, number>>;
+
+export interface Ratio {
+  readonly toByHand: number;
+  readonly toBare: number;
+}
+
+/** What the governed side comes to for one of each of the others. */
+export function ratiosOf(sides: Sides): { readonly flows: Ratio; readonly parkedStarts: Ratio } {
+  const ratio = (of: (side: SideReport) => number): Ratio => ({
+    toByHand: rounded(of(sides.governed) / of(sides.byHand)),
+    toBare: rounded(of(sides.governed) / of(sides.bare)),
+  });
+  return {
+    flows: ratio((side) => side.flowsPerSecond),
+    parkedStarts: ratio((side) => side.parkedPerSecond),
+  };
+}
+
+/** The table of docs/performance.md, for whoever ran it. */
+export function renderReport(sides: Sides, events: Events): string {
+  const columns = sideNames.map((name) => sides[name]);
+  const { flows, parkedStarts } = ratiosOf(sides);
+  const rate = (name: string, of: (side: SideReport) => number, ratio: Ratio, aims: string): string[] => [
+    name,
+    ...columns.map((side) => `${of(side)}`),
+    `${ratio.toByHand} (aim 1.5)`,
+    `${ratio.toBare} (aim ${aims})`,
+  ];
+  const line = (name: string, show: (side: SideReport, of: SideName) => string): string[] => [
+    name,
+    ...sideNames.map((of) => show(sides[of], of)),
+    '',
+    '',
+  ];
+  const rows = [
+    rate('whole flows a second', (side) => side.flowsPerSecond, flows, '0.7'),
+    rate('parked starts a second', (side) => side.parkedPerSecond, parkedStarts, '0.75'),
+    line('start to parked, one by one, p50 / p99, ms', ({ single }) => both(single.startToParkedMs)),
+    line('decide → next step, one by one, p50 / p99, ms', ({ single }) => both(single.decideToNextStepMs)),
+    line('events in the history', (_, of) => `${events[of]}`),
+    line('processor time a flow, ms', ({ perFlow }, of) => times(perFlow, of)),
+    line('processor time a parked start, ms', ({ perParkedStart }, of) => times(perParkedStart, of)),
+  ];
+  const head = ['', 'governed', 'by hand', 'bare', 'governed ÷ by hand', 'governed ÷ bare'];
+  return renderTable(head, rows).join('\n');
+}
+
+function both({ p50, p99 }: Spread): string {
+  return `${Math.round(p50)} / ${Math.round(p99)}`;
+}
+
+/** Name in the report of the processor time of a side's worker. */
+export const workerCpu = { governed: 'workerCpuMs', byHand: 'byHandWorkerCpuMs', bare: 'bareWorkerCpuMs' };
+
+function times(amounts: Amounts, side: SideName): string {
+  const of = {
+    worker: workerCpu[side],
+    Temporal: 'temporalCpuMs',
+    Postgres: 'postgresCpuMs',
+    client: 'clientCpuMs',
+  };
+  const found = Object.entries(of).map(([name, key]) => [name, amounts[key] ?? 0] as const);
+  const sum = found.reduce((total, [, ms]) => total + ms, 0);
+  return `${Math.round(sum)}: ${found.map(([name, ms]) => `${name} ${Math.round(ms)}`).join(', ')}`;
+}
