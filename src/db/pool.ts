@@ -8,6 +8,8 @@ export interface PoolOptions {
   /** Shown in pg_stat_activity. */
   readonly applicationName: string;
   readonly max: number;
+  /** For who finds rows by their keys alone: a statement is planned once a connection, and not for its values again and again. */
+  readonly byKeys?: boolean;
 }
 
 /** Short, so that "Postgres is away" is an answer soon and never a hanging caller. */
@@ -20,7 +22,7 @@ const answerTimeoutMs = 20_000;
  * Connections work as `countersign_app`, which may add to the record and not change it, wherever the
  * login is allowed to take that role.
  */
-export function makePool({ url, applicationName, max }: PoolOptions): Pool {
+export function makePool({ url, applicationName, max, byKeys = false }: PoolOptions): Pool {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: applicationName,
@@ -34,6 +36,7 @@ export function makePool({ url, applicationName, max }: PoolOptions): Pool {
     keepAliveInitialDelayMillis: 10_000,
     onConnect: async (client) => {
       await takeApplicationRole(client);
+      if (byKeys) await client.query(`set plan_cache_mode = 'force_generic_plan'`);
       pipelineStatements(client);
     },
   });
