@@ -8,7 +8,7 @@ export interface PoolOptions {
   /** Shown in pg_stat_activity. */
   readonly applicationName: string;
   readonly max: number;
-  /** For who finds rows by their keys alone: a statement is planned once a connection, and not for its values again and again. */
+  /** For who finds rows by keys that are indexed: a statement is planned once a connection, whatever its values are. */
   readonly byKeys?: boolean;
 }
 
@@ -36,7 +36,7 @@ export function makePool({ url, applicationName, max, byKeys = false }: PoolOpti
     keepAliveInitialDelayMillis: 10_000,
     onConnect: async (client) => {
       await takeApplicationRole(client);
-      if (byKeys) await client.query(`set plan_cache_mode = 'force_generic_plan'`);
+      if (byKeys) await client.query(planOnce);
       pipelineStatements(client);
     },
   });
@@ -44,6 +44,9 @@ export function makePool({ url, applicationName, max, byKeys = false }: PoolOpti
   pool.on('error', () => undefined);
   return pool;
 }
+
+/** A plan that was made while a table was empty is kept when it has grown: it must not read all of it. */
+const planOnce = `set plan_cache_mode = 'force_generic_plan'; set enable_seqscan = off; set jit = off`;
 
 async function takeApplicationRole(client: pg.ClientBase): Promise<void> {
   await client.query(
