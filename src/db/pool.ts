@@ -55,6 +55,19 @@ async function takeApplicationRole(client: pg.ClientBase): Promise<void> {
   );
 }
 
+/** For reads without a transaction: what they ask at once goes to the store in one round trip. */
+export async function onOneConnection<T>(pool: Pool, read: (q: Tx) => Promise<T>): Promise<T> {
+  const q = await pool.connect();
+  let broken = true;
+  try {
+    const found = await read(q);
+    broken = false;
+    return found;
+  } finally {
+    q.release(broken);
+  }
+}
+
 /**
  * Commits what `fn` did, or nothing of it. `begin` goes with the first statement, and `commit` with what was left to go
  * with the next. A connection that cannot even roll back is thrown away.
